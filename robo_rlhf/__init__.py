@@ -1,0 +1,1 @@
+"""robo_rlhf: teach MuJoCo robots by demonstration and by preference."""

@@ -1,0 +1,1 @@
+"""The `robo-rlhf` command: the composition root."""

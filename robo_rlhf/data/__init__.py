@@ -1,0 +1,1 @@
+"""The record: episodes in journals and datasets."""

@@ -1,0 +1,121 @@
+"""The project's exceptions: what a user can cause, each with one clear sentence.
+
+Every exception builds its own message out of what was given, what was expected and what to do next,
+so that the text is the same wherever the mistake is made, and can be tested in one place.
+`exit_code` is what the `robo-rlhf` command returns.
+"""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class RoboRlhfError(Exception):
+    """Base of everything that a user can cause."""
+
+    exit_code = 1
+
+
+class UnknownNameError(RoboRlhfError):
+    """A task, policy, device, ... that is not registered; suggests the nearest."""
+
+    exit_code = 2
+
+    def __init__(self, kind: str, given: str, choices: Iterable[str]) -> None:
+        """Name the `kind` of thing, what was `given` and the valid `choices`."""
+        self.kind, self.given, self.choices = kind, given, tuple(sorted(choices))
+        near = difflib.get_close_matches(given.lower(), self.choices, n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"Unknown {kind} {given!r}.{hint} Choose one of: {', '.join(self.choices) or '(none)'}.")
+
+
+class InvalidValueError(RoboRlhfError):
+    """A value outside what is allowed."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, given: object, expected: str) -> None:
+        """Say `what` was wrong, what was `given`, and what was `expected`."""
+        super().__init__(f"{what}: expected {expected}, got {given}.")
+
+
+class ShapeError(InvalidValueError):
+    """An array of the wrong shape."""
+
+    def __init__(self, what: str, expected: tuple[object, ...], given: tuple[int, ...]) -> None:
+        """Name the array and give both shapes; `expected` may hold names for free axes."""
+        super().__init__(what, f"shape {given}", f"shape ({', '.join(map(str, expected))})")
+
+
+class VersionError(RoboRlhfError):
+    """A folder or file written by another version of the format."""
+
+    exit_code = 3
+
+    def __init__(self, path: Path, found: object, expected: object, advice: str) -> None:
+        """Name the `path`, the version `found` and `expected`, and what to do."""
+        super().__init__(f"{path} has format version {found}, this program reads version {expected}. {advice}")
+
+
+class CorruptFileError(RoboRlhfError):
+    """A file that cannot be read back: truncated, flipped bits, not what its name says."""
+
+    exit_code = 4
+
+    def __init__(self, path: Path, reason: str, advice: str) -> None:
+        """Name the file, why it cannot be read, and what was or can be done."""
+        self.path = path
+        super().__init__(f"{path} cannot be read ({reason}). {advice}")
+
+
+class NotFoundError(RoboRlhfError):
+    """A dataset, episode, run or checkpoint that does not exist."""
+
+    exit_code = 5
+
+    def __init__(self, what: str, given: object, advice: str) -> None:
+        """Say `what` was looked for, the name `given`, and what to do next."""
+        super().__init__(f"No {what} {str(given)!r}. {advice}")
+
+
+class CheckpointMismatchError(RoboRlhfError):
+    """A checkpoint made for another task or another network."""
+
+    exit_code = 6
+
+    def __init__(self, path: Path, expected: str, found: str) -> None:
+        """Name the checkpoint and what differs; put the shapes into both texts."""
+        super().__init__(f"Checkpoint {path} does not fit: expected {expected}, it holds {found}. Train one for this task or name another.")
+
+
+class DiskFullError(RoboRlhfError):
+    """Too little room to go on without losing something."""
+
+    exit_code = 7
+
+    def __init__(self, path: Path, needed: int, free: int) -> None:
+        """Give the folder and both sizes in bytes."""
+        super().__init__(
+            f"The disk of {path} is almost full: {needed / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free. "
+            "Nothing was lost; make room and run the same command again."
+        )
+
+
+class NonFiniteError(RoboRlhfError):
+    """NaN or infinity out of a policy, a reward model or the simulator."""
+
+    exit_code = 8
+
+    def __init__(self, what: str, where: str, advice: str) -> None:
+        """Say `what` was not finite, `where` it was met and what happened to the data."""
+        super().__init__(f"{what} is not finite ({where}). {advice}")
+
+
+class MissingDependencyError(RoboRlhfError):
+    """A library, program, permission or piece of hardware that is not there."""
+
+    exit_code = 9
+
+    def __init__(self, what: str, needed_for: str, advice: str) -> None:
+        """Say `what` is missing, what it is `needed_for` and how to get it."""
+        super().__init__(f"{what} is missing; {needed_for} needs it. {advice}")

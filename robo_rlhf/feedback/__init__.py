@@ -1,0 +1,1 @@
+"""What people say: questions, answers, simulated teachers."""
