@@ -1,0 +1,147 @@
+"""The run folder: config, metrics, events and checkpoints of one piece of work that can be killed at any instant.
+
+    <run>/config.json          what was asked for; opening the folder again with another config is refused
+    <run>/metrics.jsonl        one JSON object a logged step: {"step": 12, ...}; bit-identical between equal runs
+    <run>/events.jsonl         what happened and when (wall clock); never compared between runs
+    <run>/checkpoints/NAME.safetensors   tensors, with a JSON object in the header under "meta"
+    <run>/result.json          written last; the run is finished when it is there
+
+Work goes on from the newest checkpoint; `metrics.jsonl` is cut back to it first, so nothing is logged twice.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as save_tensors
+
+from robo_rlhf.errors import CorruptFileError, InvalidValueError
+from robo_rlhf.files import write_atomic, write_json
+from robo_rlhf.types import Array
+
+
+class Run:
+    """A run folder, open for work."""
+
+    def __init__(self, path: Path, config: object) -> None:
+        """Create the folder, or open it to continue. `config` is a dataclass or a JSON object.
+
+        Raises:
+            InvalidValueError: the folder holds a run with another config; the message names what differs.
+        """
+        self.path = path
+        self.config = _plain(config)
+        stored = path / "config.json"
+        if stored.exists():
+            self._check_config(json.loads(stored.read_text()))
+        else:
+            write_json(stored, self.config)
+
+    def _check_config(self, found: dict[str, Any]) -> None:
+        keys = sorted({*found, *self.config})
+        different = [k for k in keys if found.get(k) != self.config.get(k)]
+        if different:
+            listed = ", ".join(f"{k}={found.get(k)!r}" for k in different)
+            raise InvalidValueError(
+                f"run folder {self.path}",
+                ", ".join(f"{k}={self.config.get(k)!r}" for k in different),
+                f"the settings it was started with ({listed}); continue with those or choose another folder",
+            )
+
+    def child(self, name: str, config: object) -> "Run":
+        """Return the run of one stage, in a folder of its own inside this one."""
+        return Run(self.path / name, config)
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Append one row of metrics. Only what equal runs repeat exactly belongs here; times go to `event`."""
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({"step": step, **{k: float(v) for k, v in metrics.items()}}) + "\n")
+
+    def metrics(self) -> list[dict[str, float]]:
+        """Return all logged rows."""
+        return _read_lines(self.path / "metrics.jsonl")
+
+    def rewind_metrics(self, step: int) -> None:
+        """Drop rows logged after `step`: the work after it will be done, and logged, again."""
+        rows = [row for row in self.metrics() if row["step"] <= step]
+        write_atomic(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+    def event(self, name: str, **details: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Append what happened, with the wall-clock time [s since 1970]."""
+        with (self.path / "events.jsonl").open("a") as file:
+            file.write(json.dumps({"time": time.time(), "event": name, **details}) + "\n")
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return all events."""
+        return _read_lines(self.path / "events.jsonl")
+
+    def checkpoint_path(self, name: str) -> Path:
+        """Return where the checkpoint called `name` is or will be."""
+        return self.path / "checkpoints" / f"{name}.safetensors"
+
+    def save(self, name: str, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> Path:
+        """Write a checkpoint atomically and return its path. `meta` is a JSON object."""
+        path = self.checkpoint_path(name)
+        write_checkpoint(path, arrays, meta)
+        return path
+
+    def load(self, name: str) -> tuple[dict[str, Array], dict[str, Any]] | None:
+        """Return arrays and meta of a checkpoint, or None where there is none yet."""
+        path = self.checkpoint_path(name)
+        return read_checkpoint(path) if path.exists() else None
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Write the result; the run is finished from here on."""
+        write_json(self.path / "result.json", result)
+
+    def result(self) -> dict[str, Any] | None:
+        """Return the result of a finished run, None for one that is not."""
+        path = self.path / "result.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+
+def write_checkpoint(path: Path, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
+    """Write named arrays and a JSON object as one safetensors file, atomically."""
+    packed = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+    write_atomic(path, save_tensors(packed, metadata={"meta": json.dumps(meta)}))
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Read what `write_checkpoint` wrote.
+
+    Raises:
+        CorruptFileError: the file is truncated or not a checkpoint.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            meta = json.loads(file.metadata()["meta"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise CorruptFileError(path, str(error), "Use an older checkpoint, or train again.") from error
+    return arrays, meta
+
+
+def _plain(config: object) -> dict[str, Any]:
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        config = dataclasses.asdict(config)
+    plain = json.loads(json.dumps(config, default=str))
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    """Read JSON lines; a torn last line, left by a crash, is passed over."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
