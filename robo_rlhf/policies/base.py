@@ -56,8 +56,16 @@ class TrainedPolicy(nn.Module):
 
 
 class GaussianActor(TrainedPolicy):
-    """A policy with a tractable likelihood, which reinforcement learning can fine-tune."""
+    """A policy with a tractable likelihood, which reinforcement learning can fine-tune.
+
+    A step is `features(obs)`, once and in order, then `distribution(features)`, as often as the learner likes:
+    a residual policy advances its frozen base in `features`; for a plain network they are the observation.
+    """
+
+    def features(self, obs: Array) -> Tensor:
+        """Return what `distribution` sees for obs (N, obs_dim), as (N, feature_dim) float32."""
+        return torch.as_tensor(obs, dtype=torch.float32)
 
     @abstractmethod
-    def distribution(self, obs: Tensor) -> torch.distributions.Normal:
-        """Return the distribution of unclipped actions: mean and deviation (B, act_dim), for obs (B, obs_dim)."""
+    def distribution(self, features: Tensor) -> torch.distributions.Normal:
+        """Return the distribution of unclipped actions, mean and deviation (B, act_dim), for (B, feature_dim)."""
