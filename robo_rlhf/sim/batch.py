@@ -1,0 +1,155 @@
+"""N simulations of one model, stepped together by MuJoCo's native thread pool, with named views."""
+
+import hashlib
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from robo_rlhf.errors import MissingDependencyError, ShapeError
+from robo_rlhf.types import Array
+
+try:
+    from mujoco.batch import Batch
+except ImportError:  # before 3.17: outside environments still run, native tasks say what they need
+    Batch = None
+
+
+class BatchSim:
+    """N copies of one `MjModel`; each is its row of `state`, the integration state of MuJoCo.
+
+    The named views (`site_pos`, `qpos`, ...) are live arrays with leading axis N: looked up once, current for ever.
+    Positions and velocities describe the present state after `step` and `forward`; acceleration-level sensors (contact
+    forces) describe the last physics substep.
+    """
+
+    def __init__(self, model: mujoco.MjModel, num_envs: int, substeps: int, nthread: int = 0) -> None:
+        """Make `num_envs` copies that advance `substeps` physics steps a call, on `nthread` threads (0: all cores).
+
+        Raises:
+            MissingDependencyError: this MuJoCo has no batch simulation.
+        """
+        if Batch is None:
+            raise MissingDependencyError(
+                f"mujoco.batch (installed: MuJoCo {mujoco.__version__})",
+                "batch simulation of the native tasks",
+                "Install MuJoCo 3.17 or newer, or train on an outside environment with --env.",
+            )
+        self.model, self.num_envs, self.substeps = model, num_envs, substeps
+        self._batch = Batch(model, num_envs, nthread)
+        self._views: dict[tuple[str, str], Array] = {}
+        self.state: Array = self._batch.state  # (N, nstate) float64, live
+        self.ctrl: Array = self._batch.bind("ctrl")  # (N, nu) float64, live and writable
+        for name in ("qpos", "qvel", "xpos", "xquat", "xanchor", "xaxis", "site_xpos", "site_xmat", "sensordata"):
+            self._batch.bind(name)
+
+    def step(self) -> None:
+        """Advance every simulation by `substeps` physics steps and bring positions and velocities up to date."""
+        self._batch.step(nstep=self.substeps, stage=int(mujoco.mjtStage.mjSTAGE_VEL))
+
+    def forward(self, ids: Array | None = None) -> None:
+        """Recompute everything that follows from the states, contact forces included."""
+        self._batch.forward(ids)
+
+    def reset(self, ids: Array | None = None) -> None:
+        """Put simulations back to the model's defaults, without computing anything."""
+        self._batch.reset(ids, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
+
+    def set_state(self, state: Array) -> None:
+        """Enter the states (N, nstate).
+
+        Raises:
+            ShapeError: the states are of another model or another number of copies.
+        """
+        if state.shape != self.state.shape:
+            raise ShapeError("simulator state", self.state.shape, state.shape)
+        self.state[:] = state
+        self.forward()
+
+    def bind(self, field: str) -> Array:
+        """Return the live (N, ...) array of an `MjData` field."""
+        array: Array = self._batch.bind(field)
+        return array
+
+    def body_pos(self, name: str) -> Array:
+        """World position (N, 3) [m] of a body."""
+        return self._view("xpos", "body", name)
+
+    def body_quat(self, name: str) -> Array:
+        """World orientation (N, 4) wxyz of a body."""
+        return self._view("xquat", "body", name)
+
+    def site_pos(self, name: str) -> Array:
+        """World position (N, 3) [m] of a site."""
+        return self._view("site_xpos", "site", name)
+
+    def site_mat(self, name: str) -> Array:
+        """World orientation (N, 3, 3) of a site: columns are its axes."""
+        return self._view("site_xmat", "site", name)
+
+    def qpos(self, joint: str) -> Array:
+        """Writable position (N, k) of a joint: 1 for slides and hinges [m, rad], 7 for free joints."""
+        return self._joint_view("qpos", joint, self.model.jnt_qposadr, {0: 7, 1: 4})
+
+    def qvel(self, joint: str) -> Array:
+        """Writable velocity (N, k) of a joint: 1 for slides and hinges [m/s, rad/s], 6 for free joints."""
+        return self._joint_view("qvel", joint, self.model.jnt_dofadr, {0: 6, 1: 3})
+
+    def mocap_pos(self, body: str) -> Array:
+        """Writable position (N, 3) [m] of a mocap body."""
+        return self._mocap_view("mocap_pos", body)
+
+    def mocap_quat(self, body: str) -> Array:
+        """Writable orientation (N, 4) wxyz of a mocap body."""
+        return self._mocap_view("mocap_quat", body)
+
+    def sensor(self, name: str) -> Array:
+        """Readings (N, k) of a sensor."""
+        key = ("sensordata", name)
+        if key not in self._views:
+            sensor = self.model.sensor(name)
+            start = int(sensor.adr[0])
+            self._views[key] = self.bind("sensordata")[:, start : start + int(sensor.dim[0])]
+        return self._views[key]
+
+    def joint_columns(self, names: tuple[str, ...]) -> tuple[Array, Array, Array]:
+        """Return qpos, qvel and actuator columns (k,) of single-axis joints whose actuators bear their names."""
+        ids = [self.model.joint(name).id for name in names]
+        actuators = [self.model.actuator(name).id for name in names]
+        return self.model.jnt_qposadr[ids], self.model.jnt_dofadr[ids], np.array(actuators)
+
+    def _view(self, field: str, kind: str, name: str) -> Array:
+        key = (field, name)
+        if key not in self._views:
+            array = self.bind(field)[:, getattr(self.model, kind)(name).id]
+            self._views[key] = array.reshape(-1, 3, 3) if field == "site_xmat" and array.ndim == 2 else array
+        return self._views[key]
+
+    def _joint_view(self, field: str, joint: str, address: Array, width: dict[int, int]) -> Array:
+        key = (field, joint)
+        if key not in self._views:
+            index = self.model.joint(joint).id
+            start = int(address[index])
+            self._views[key] = self.bind(field)[:, start : start + width.get(int(self.model.jnt_type[index]), 1)]
+        return self._views[key]
+
+    def _mocap_view(self, field: str, body: str) -> Array:
+        key = (field, body)
+        if key not in self._views:
+            self._views[key] = self.bind(field)[:, int(self.model.body(body).mocapid[0])]
+        return self._views[key]
+
+
+def model_hash(model: mujoco.MjModel) -> str:
+    """Return 16 hexadecimal digits that change whenever the compiled model does."""
+    buffer = np.empty(mujoco.mj_sizeModel(model), np.uint8)
+    mujoco.mj_saveModel(model, None, buffer)
+    return hashlib.sha256(buffer.tobytes()).hexdigest()[:16]
+
+
+def numpy_state(data: Any, model: mujoco.MjModel) -> Array:  # noqa: ANN401 - MjData carries no types
+    """Return the integration state (nstate,) of one `MjData`."""
+    kind = int(mujoco.mjtState.mjSTATE_INTEGRATION)
+    state = np.empty(mujoco.mj_stateSize(model, kind))
+    mujoco.mj_getState(model, data, state, kind)
+    return state

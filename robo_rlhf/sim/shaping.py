@@ -1,0 +1,29 @@
+"""tolerance(): the one vocabulary for reward terms in [0, 1]."""
+
+import numpy as np
+
+from robo_rlhf.types import Array
+
+AT_MARGIN = 0.1  # the value at one margin outside the bounds
+
+
+def tolerance(x: Array, low: float = 0.0, high: float = 0.0, margin: float = 0.0) -> Array:
+    """Return 1 where low <= x <= high, falling smoothly to `AT_MARGIN` one `margin` outside, then towards 0.
+
+    A Gaussian fall-off, as `dm_control.utils.rewards.tolerance` made the field's habit. Same unit for all arguments.
+    """
+    outside = np.maximum(np.maximum(low - x, x - high), 0.0)
+    if margin == 0.0:
+        return (outside == 0.0).astype(np.float64)
+    return np.exp(np.log(AT_MARGIN) * np.square(outside / margin))
+
+
+def near(a: Array, b: Array, margin: float, radius: float = 0.0) -> Array:
+    """Return 1 where points a and b (N, 3) are within `radius` [m], falling off over `margin` [m]; (N,)."""
+    return tolerance(distance(a, b), 0.0, radius, margin)
+
+
+def distance(a: Array, b: Array) -> Array:
+    """Return the distance (N,) [m] between points (N, 2 or 3)."""
+    d = a - b
+    return np.sqrt((d * d).sum(-1))
