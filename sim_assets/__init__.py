@@ -1,0 +1,5 @@
+"""MJCF of the robots, out of primitive geoms with published dimensions; origin and licence: README.md here."""
+
+from pathlib import Path
+
+ASSETS = Path(__file__).resolve().parent
