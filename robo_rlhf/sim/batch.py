@@ -37,6 +37,7 @@ class BatchSim:
             )
         self.model, self.num_envs, self.substeps = model, num_envs, substeps
         self._batch = Batch(model, num_envs, nthread)
+        self.scratch = mujoco.MjData(model)  # for kinematics of one copy, outside the batch
         self._views: dict[tuple[str, str], Array] = {}
         self.state: Array = self._batch.state  # (N, nstate) float64, live
         self.ctrl: Array = self._batch.bind("ctrl")  # (N, nu) float64, live and writable

@@ -1,0 +1,109 @@
+"""What every task of the arm shares: control, the hand's part of the observation, signals, and scripted motion."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+
+from robo_rlhf.sim import control
+from robo_rlhf.sim.batch import BatchSim
+from robo_rlhf.sim.rotation import matrix_to_quat, quat_conjugate, quat_from_rotvec, quat_multiply, quat_to_rotvec
+from robo_rlhf.sim.scene import HOME, HOME_HAND
+from robo_rlhf.sim.shaping import distance
+from robo_rlhf.sim.tasks.base import Task
+from robo_rlhf.types import Array
+
+HAND_NAMES = (
+    *("hand_x", "hand_y", "hand_z"),  # [m]
+    *("lead_x", "lead_y", "lead_z"),  # [m] target ahead of the hand
+    *("hand_cos", "hand_sin"),  # twice the hand's yaw
+    *("lead_yaw", "opening"),  # [rad], [m]
+)
+DOWN = np.array([0.0, 1.0, 0.0, 0.0])  # the hand's orientation at home: z down, x along the world's
+SETTLE = 0.25  # gain from a pose error to a command, in steps: one over how many steps the error takes to close
+
+
+class ArmTask(Task):
+    """A task of the 7-joint arm: actions move the hand's target by x y z and yaw, and set the gripper."""
+
+    horizon: ClassVar[int] = 120
+    workspace: ClassVar[control.Workspace] = control.Workspace()
+
+    def control(self, sim: BatchSim, action: Array) -> None:
+        """Move the target by the action, then aim the joints at it."""
+        act = action.astype(np.float64)
+        turn = np.zeros((sim.num_envs, 3))
+        turn[:, 2] = act[:, 3] * control.MAX_TURN
+        control.move_target(sim, act[:, :3] * control.MAX_STEP, turn, self.workspace)
+        control.apply_arm(sim, control.reach_target(sim, HOME), act[:, -1])
+
+    def signals(self, sim: BatchSim) -> Mapping[str, Array]:
+        """Return the hand's position [m] and the contact force on it [N]."""
+        return {
+            "ee_pos": sim.site_pos("ee").astype(np.float32),
+            "contact_force": sim.sensor("contact_force").astype(np.float32),
+        }
+
+    def place_arm(self, sim: BatchSim, index: int, rng: np.random.Generator, spread: float = 0.03) -> None:
+        """Put the arm of copy `index` at home, the hand displaced by up to `spread` [m], gripper open."""
+        position = HOME_HAND + rng.uniform(-spread, spread, 3)
+        joints = control.pose_joints(sim, HOME, position, DOWN)
+        qpos, _, arm = sim.joint_columns(control.JOINTS)
+        _, _, fingers = sim.joint_columns(control.FINGERS)
+        sim.bind("qpos")[index, qpos] = joints
+        sim.ctrl[index, arm] = joints
+        for finger in control.FINGERS:
+            sim.qpos(finger)[index] = control.STROKE
+        sim.ctrl[index, fingers] = control.STROKE
+        sim.mocap_pos("target")[index] = position
+        sim.mocap_quat("target")[index] = DOWN
+
+    def observe_hand(self, sim: BatchSim) -> list[Array]:
+        """Return the columns named in `HAND_NAMES`, in parts (N, k)."""
+        hand = sim.site_pos("ee")
+        mat = sim.site_mat("ee")
+        quat = matrix_to_quat(mat)
+        lead = quat_to_rotvec(quat_multiply(sim.mocap_quat("target"), quat_conjugate(quat)))[:, 2:]
+        cos, sin = mat[:, 0, 0], mat[:, 1, 0]  # of the yaw; the gripper looks the same after half a turn
+        double = np.stack([cos * cos - sin * sin, 2 * sin * cos], axis=1)
+        return [hand, sim.mocap_pos("target") - hand, double, lead, self.opening(sim)[:, None]]
+
+    def opening(self, sim: BatchSim) -> Array:
+        """Distance between the fingertips (N,) [m]."""
+        return (sim.qpos("finger_left") + sim.qpos("finger_right"))[:, 0]
+
+    def grip_command(self, sim: BatchSim) -> Array:
+        """What the gripper was last told (N,), from -1 (open) to 1 (closed)."""
+        _, _, columns = sim.joint_columns(control.FINGERS)
+        return 1.0 - sim.ctrl[:, columns[0]] / (0.5 * control.STROKE)
+
+    def steer(self, sim: BatchSim, goal: Array, yaw: Array, grip: Array, speed: Array | float = 1.0) -> Array:
+        """Return actions (N, 5) that move the target to `goal` (N, 3) [m] and `yaw` (N,) [rad], and set the gripper.
+
+        `speed` in [0, 1] scales the fastest motion; the command eases out near the goal. Yaw is taken modulo π.
+        """
+        to_goal = goal - sim.mocap_pos("target")
+        length = distance(goal, sim.mocap_pos("target"))[:, None]
+        limit = np.broadcast_to(np.asarray(speed, np.float64), (sim.num_envs,))[:, None]
+        wanted = np.minimum(SETTLE * length / control.MAX_STEP, limit)
+        linear = to_goal / np.maximum(length, 1e-9) * wanted
+        quat = quat_multiply(quat_from_rotvec(yaw[:, None] * np.array([0.0, 0.0, 1.0])), DOWN[None])
+        ahead = quat_to_rotvec(quat_multiply(quat, quat_conjugate(sim.mocap_quat("target"))))[:, 2]
+        ahead = wrap_half(ahead)
+        turn = np.clip(SETTLE * 2 * ahead / control.MAX_TURN, -limit[:, 0], limit[:, 0])
+        return np.concatenate([linear, turn[:, None], grip[:, None]], axis=1).astype(np.float32)
+
+
+def wrap_half(angle: Array) -> Array:
+    """Return the angle modulo π, within [-π/2, π/2): a parallel gripper looks the same after half a turn."""
+    return np.mod(angle + np.pi / 2, np.pi) - np.pi / 2
+
+
+def wrap_quarter(angle: Array) -> Array:
+    """Return the angle modulo π/2, within [-π/4, π/4): a square block looks the same after a quarter turn."""
+    return np.mod(angle + np.pi / 4, np.pi / 2) - np.pi / 4
+
+
+def columns(parts: list[Array]) -> Array:
+    """Join parts (N, k) to an observation (N, obs_dim) float32."""
+    return np.concatenate(parts, axis=1).astype(np.float32)

@@ -1,0 +1,121 @@
+"""End-effector commands → joint targets, by batched damped least squares.
+
+A command moves the *target pose* of the hand, a mocap body, so that it is part of the simulator state. Each control
+step solves for the joint step that brings the hand from where it is to the target,
+
+    dq = J⁺ e + (I - J⁺ J) k (q_home - q),   J⁺ = Jᵀ (J Jᵀ + λ² I)⁻¹
+
+with e the pose error (position [m], rotation vector [rad], world frame) and J the geometric Jacobian. (Nakamura and
+Hanafusa 1986; null-space posture after Liégeois 1977.) Every operation is per copy, so results do not depend on N.
+"""
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from robo_rlhf.sim.batch import BatchSim
+from robo_rlhf.sim.rotation import (
+    matrix_to_quat,
+    quat_conjugate,
+    quat_from_rotvec,
+    quat_multiply,
+    quat_to_rotvec,
+    yaw_of_quat,
+)
+from robo_rlhf.types import Array
+
+JOINTS = tuple(f"joint{i}" for i in range(1, 8))
+FINGERS = ("finger_left", "finger_right")
+STROKE = 0.04  # [m] a finger opens
+MAX_STEP = 0.02  # [m] the target moves at full command in one control step
+MAX_TURN = 0.1  # [rad] the target turns at full command in one control step
+LEASH = 0.05  # [m] and [rad * 4]: how far the target may lead the hand, so that pushing at a wall winds up nothing
+MAX_YAW = 1.6  # [rad] the target may turn away from home about the vertical
+DAMPING = 0.02  # λ
+POSTURE = 0.1  # k
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The box that the target stays in, world frame [m]."""
+
+    low: tuple[float, float, float] = (-0.30, -0.35, 0.008)
+    high: tuple[float, float, float] = (0.30, 0.35, 0.45)
+
+
+def move_target(sim: BatchSim, delta: Array, turn: Array, space: Workspace) -> None:
+    """Move the target pose by `delta` (N, 3) [m] and rotation vectors `turn` (N, 3) [rad], world frame, within limits."""
+    hand = sim.site_pos("ee")
+    position = sim.mocap_pos("target")
+    wanted = np.clip(position + delta, hand - LEASH, hand + LEASH)
+    position[:] = np.clip(wanted, space.low, space.high)
+    if np.any(turn):
+        quat = sim.mocap_quat("target")
+        turned = quat_multiply(quat_from_rotvec(turn), quat)
+        ahead = quat_to_rotvec(quat_multiply(turned, quat_conjugate(matrix_to_quat(sim.site_mat("ee")))))
+        allowed = (np.abs(ahead).max(axis=1) <= 4 * LEASH) & (np.abs(yaw_of_quat(turned)) <= MAX_YAW)
+        quat[:] = np.where(allowed[:, None], turned, quat)
+
+
+def jacobian(sim: BatchSim, point: Array) -> Array:
+    """Geometric Jacobian (N, 6, 7) of the world point (N, 3) on the hand: rows translation [m/rad], then rotation."""
+    ids = _joint_ids(sim)
+    axis = sim.bind("xaxis")[:, ids]  # (N, 7, 3)
+    arm = point[:, None] - sim.bind("xanchor")[:, ids]
+    return np.concatenate([_cross(axis, arm), axis], axis=2).transpose(0, 2, 1)
+
+
+def reach_target(sim: BatchSim, home: Array) -> Array:
+    """Return joint targets (N, 7) [rad] that bring the hand to its target pose, within the joint limits."""
+    columns, _, _ = sim.joint_columns(JOINTS)
+    q = sim.bind("qpos")[:, columns]
+    hand = sim.site_pos("ee")
+    turn = quat_multiply(sim.mocap_quat("target"), quat_conjugate(matrix_to_quat(sim.site_mat("ee"))))
+    error = np.concatenate([sim.mocap_pos("target") - hand, quat_to_rotvec(turn)], axis=1)  # (N, 6)
+    jac = jacobian(sim, hand)
+    jac_t = jac.transpose(0, 2, 1)
+    gram = jac @ jac_t + DAMPING**2 * np.eye(6)
+    posture = POSTURE * (home - q)
+    task = np.linalg.solve(gram, (error - (jac @ posture[..., None])[..., 0])[..., None])
+    step = posture + (jac_t @ task)[..., 0]
+    low, high = sim.model.jnt_range[_joint_ids(sim)].T
+    return np.clip(q + step, low, high)
+
+
+def apply_arm(sim: BatchSim, joints: Array, gripper: Array) -> None:
+    """Write actuator targets: `joints` (N, 7) [rad], `gripper` (N,) from -1 (open) to 1 (closed)."""
+    _, _, arm = sim.joint_columns(JOINTS)
+    _, _, fingers = sim.joint_columns(FINGERS)
+    sim.ctrl[:, arm] = joints
+    sim.ctrl[:, fingers] = (0.5 * STROKE * (1.0 - gripper))[:, None]
+
+
+def pose_joints(sim: BatchSim, start: Array, position: Array, quat: Array) -> Array:
+    """Return joints (7,) [rad] that hold the hand at one pose, found from `start` by Newton's steps; no time passes."""
+    model, data = sim.model, sim.scratch
+    columns, dofs, _ = sim.joint_columns(JOINTS)
+    site = model.site("ee").id
+    q = start.copy()
+    jac = np.empty((6, model.nv))
+    for _ in range(5):
+        data.qpos[columns] = q
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_comPos(model, data)
+        mujoco.mj_jacSite(model, data, jac[:3], jac[3:], site)
+        turn = quat_multiply(quat, quat_conjugate(matrix_to_quat(data.site_xmat[site].reshape(3, 3))))
+        error = np.concatenate([position - data.site_xpos[site], quat_to_rotvec(turn)])
+        arm = jac[:, dofs]
+        q = q + arm.T @ np.linalg.solve(arm @ arm.T + 1e-6 * np.eye(6), error)
+    return q
+
+
+def _joint_ids(sim: BatchSim) -> list[int]:
+    return [sim.model.joint(name).id for name in JOINTS]
+
+
+def _cross(a: Array, b: Array) -> Array:
+    """Cross product over the last axis; several times faster than np.cross on small arrays."""
+    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
+    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)

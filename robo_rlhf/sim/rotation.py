@@ -1,0 +1,79 @@
+"""Rotations over the leading axis N. Quaternions are wxyz, of unit length; rotation vectors are axis times angle [rad]."""
+
+import numpy as np
+
+from robo_rlhf.types import Array
+
+
+def quat_multiply(a: Array, b: Array) -> Array:
+    """Return the rotations a after b, (N, 4)."""
+    aw, ax, ay, az = a[..., 0], a[..., 1], a[..., 2], a[..., 3]
+    bw, bx, by, bz = b[..., 0], b[..., 1], b[..., 2], b[..., 3]
+    return np.stack(
+        [
+            aw * bw - ax * bx - ay * by - az * bz,
+            aw * bx + ax * bw + ay * bz - az * by,
+            aw * by - ax * bz + ay * bw + az * bx,
+            aw * bz + ax * by - ay * bx + az * bw,
+        ],
+        axis=-1,
+    )
+
+
+def quat_conjugate(q: Array) -> Array:
+    """Return the inverse rotations (N, 4)."""
+    return q * np.array([1.0, -1.0, -1.0, -1.0])
+
+
+def quat_from_rotvec(v: Array) -> Array:
+    """Return the rotations (N, 4) by rotation vectors (N, 3) [rad]."""
+    angle = np.sqrt((v * v).sum(-1, keepdims=True))
+    scale = 0.5 * np.sinc(angle / (2 * np.pi))  # sin(angle / 2) / angle, also at 0
+    return np.concatenate([np.cos(angle / 2), v * scale], axis=-1)
+
+
+def quat_to_rotvec(q: Array) -> Array:
+    """Return the rotation vectors (N, 3) [rad] of length at most π."""
+    q = np.where(q[..., :1] < 0, -q, q)
+    vector = q[..., 1:]
+    sine = np.sqrt((vector * vector).sum(-1, keepdims=True))
+    angle = 2 * np.arctan2(sine, q[..., :1])
+    safe = np.where(sine > 1e-9, sine, 1.0)
+    return vector * np.where(sine > 1e-9, angle / safe, 2.0)
+
+
+def matrix_to_quat(m: Array) -> Array:
+    """Return the rotations (N, 4) of matrices (N, 3, 3). (Bar-Itzhack's trace form: the largest component first.)"""
+    m00, m11, m22 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
+    four = np.stack([1 + m00 + m11 + m22, 1 + m00 - m11 - m22, 1 - m00 + m11 - m22, 1 - m00 - m11 + m22], axis=-1)
+    x, y, z = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
+    xy, xz, yz = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
+    rows = np.stack(
+        [
+            np.stack([four[..., 0], x, y, z], axis=-1),
+            np.stack([x, four[..., 1], xy, xz], axis=-1),
+            np.stack([y, xy, four[..., 2], yz], axis=-1),
+            np.stack([z, xz, yz, four[..., 3]], axis=-1),
+        ],
+        axis=-2,
+    )
+    best = np.argmax(four, axis=-1)
+    q = np.take_along_axis(rows, best[..., None, None], axis=-2)[..., 0, :]
+    return q / np.sqrt((q * q).sum(-1, keepdims=True))
+
+
+def quat_from_yaw(yaw: Array) -> Array:
+    """Return the rotations (N, 4) about the world's vertical by `yaw` (N,) [rad]."""
+    zero = np.zeros_like(yaw)
+    return np.stack([np.cos(yaw / 2), zero, zero, np.sin(yaw / 2)], axis=-1)
+
+
+def yaw_of_quat(q: Array) -> Array:
+    """Return the angle (N,) [rad] about the vertical of the body's x axis."""
+    w, x, y, z = q[..., 0], q[..., 1], q[..., 2], q[..., 3]
+    return np.arctan2(2 * (x * y + w * z), 1 - 2 * (y * y + z * z))
+
+
+def tilt_of_quat(q: Array) -> Array:
+    """Return the angle (N,) [rad] between the body's z axis and the vertical."""
+    return np.arccos(np.clip(1 - 2 * (q[..., 1] ** 2 + q[..., 2] ** 2), -1.0, 1.0))

@@ -1,0 +1,121 @@
+"""pick_place: put the red cube into the bin."""
+
+from typing import ClassVar
+
+import mujoco
+import numpy as np
+
+from robo_rlhf.sim import scene
+from robo_rlhf.sim.arm import HAND_NAMES, ArmTask, columns, wrap_quarter
+from robo_rlhf.sim.batch import BatchSim
+from robo_rlhf.sim.rotation import yaw_of_quat
+from robo_rlhf.sim.shaping import distance, near, tolerance
+from robo_rlhf.sim.tasks import TASKS
+from robo_rlhf.types import Array
+
+HALF = 0.02  # [m] half the cube's edge
+BIN_INNER = 0.06  # [m] half the bin's inner width
+WALL = 0.05  # [m] height of the bin's walls
+CARRY = 0.13  # [m] height at which the cube travels
+HOVER = 0.10  # [m] height of the fingertips above the cube before they go down
+
+
+@TASKS.register("pick_place")
+class PickPlace(ArmTask):
+    """Grasp a cube, carry it over and let it go in a bin."""
+
+    name: ClassVar[str] = "pick_place"
+    instruction: ClassVar[str] = "Put the red cube into the bin."
+    horizon: ClassVar[int] = 120
+    obs_names: ClassVar[tuple[str, ...]] = (
+        *HAND_NAMES,
+        *("cube_dx", "cube_dy", "cube_dz", "cube_z"),
+        *("cube_cos", "cube_sin", "cube_up"),
+        *("bin_dx", "bin_dy", "grip"),
+    )
+
+    def scene(self) -> mujoco.MjSpec:
+        """Return the table, the arm, a cube and a bin."""
+        spec = scene.tabletop()
+        scene.add_box(spec, "cube", (HALF, HALF, HALF), scene.RED, mass=0.08, pos=(0.0, 0.12, HALF))
+        scene.add_bin(spec, "bin", inner=BIN_INNER, wall_height=WALL)
+        return spec
+
+    def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
+        """Draw the places of cube and bin, on two sides of the table."""
+        self.place_arm(sim, index, rng)
+        yaw = rng.uniform(-np.pi / 4, np.pi / 4)
+        cube = sim.qpos("cube")[index]
+        cube[:2] = rng.uniform((-0.12, 0.02), (0.12, 0.22))
+        cube[2:] = HALF, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)
+        sim.mocap_pos("bin")[index] = *rng.uniform((-0.06, -0.24), (0.06, -0.16)), 0.0
+
+    def observe(self, sim: BatchSim) -> Array:
+        """Return hand, cube and bin, (N, 20)."""
+        cube, hand = sim.body_pos("cube"), sim.site_pos("ee")
+        quat = sim.body_quat("cube")
+        ahead = 4 * wrap_quarter(yaw_of_quat(quat) - yaw_of_quat(sim.mocap_quat("target")))
+        up = 1 - 2 * (quat[:, 1] ** 2 + quat[:, 2] ** 2)
+        return columns(
+            [
+                *self.observe_hand(sim),
+                cube - hand,
+                cube[:, 2:],
+                np.stack([np.cos(ahead), np.sin(ahead), up], axis=1),
+                (sim.mocap_pos("bin") - cube)[:, :2],
+                self.grip_command(sim)[:, None],
+            ]
+        )
+
+    def reward_terms(self, sim: BatchSim) -> dict[str, Array]:
+        """Return how near the fingertips are, how high the cube is, how near the bin it is, and whether it lies there."""
+        cube, bin_ = sim.body_pos("cube"), sim.mocap_pos("bin")
+        held = self.held(sim)
+        inside = self.inside(sim)
+        return {
+            "reach": np.maximum(near(sim.site_pos("ee"), cube, 0.2, 0.01), inside),
+            "lift": np.maximum(held * tolerance(cube[:, 2], 0.8 * CARRY, np.inf, 0.8 * CARRY - HALF), inside),
+            "carry": np.maximum(held, inside) * near(cube[:, :2], bin_[:, :2], 0.25, 0.03),
+            "place": self.success(sim).astype(np.float64),
+        }
+
+    def success(self, sim: BatchSim) -> Array:
+        """Whether the cube lies in the bin and the hand has let it go."""
+        return self.inside(sim) & (distance(sim.site_pos("ee"), sim.body_pos("cube")) > 0.05)
+
+    def inside(self, sim: BatchSim) -> Array:
+        """Whether the cube is between the walls, below their top (N,)."""
+        offset = np.abs(sim.body_pos("cube") - sim.mocap_pos("bin"))
+        return (offset[:, :2].max(axis=1) < BIN_INNER) & (offset[:, 2] < WALL)
+
+    def held(self, sim: BatchSim) -> Array:
+        """Whether the closed fingers are around the cube (N,)."""
+        close = distance(sim.site_pos("ee"), sim.body_pos("cube")) < 0.025
+        return close & (self.grip_command(sim) > 0) & (self.opening(sim) < 2.4 * HALF)
+
+    def demonstrate(self, sim: BatchSim) -> Array:
+        """Hover, go down, close, lift, carry, lower, let go, rise."""
+        hand, cube, bin_ = sim.site_pos("ee"), sim.body_pos("cube"), sim.mocap_pos("bin")
+        yaw = wrap_quarter(yaw_of_quat(sim.body_quat("cube")))
+        held = self.held(sim)
+        goal = cube.copy()
+        grip = np.full(sim.num_envs, -1.0)
+
+        above = distance(hand[:, :2], cube[:, :2]) < 0.012
+        low = hand[:, 2] < cube[:, 2] + 0.012
+        goal[:, 2] += np.where(above, 0.0, HOVER)
+        grip[above & low] = 1.0
+
+        over_bin = distance(cube[:, :2], bin_[:, :2]) < 0.025
+        lifted = cube[:, 2] > 0.75 * CARRY
+        carry = np.stack([bin_[:, 0], bin_[:, 1], np.where(over_bin, WALL + 0.01, CARRY)], axis=1)
+        straight_up = np.stack([hand[:, 0], hand[:, 1], np.full_like(cube[:, 2], CARRY + 0.02)], axis=1)
+        goal = np.where(held[:, None], np.where((lifted | over_bin)[:, None], carry, straight_up), goal)
+        grip = np.where(held, np.where(over_bin & (cube[:, 2] < WALL + 0.03), -1.0, 1.0), grip)
+
+        done = self.inside(sim) | (over_bin & ~held & (cube[:, 2] < WALL + 0.04))
+        away = np.stack([bin_[:, 0], bin_[:, 1], np.full_like(cube[:, 2], 0.2)], axis=1)
+        goal = np.where(done[:, None], away, goal)
+        grip = np.where(done, -1.0, grip)
+        slow = ~held & above & (hand[:, 2] < cube[:, 2] + 0.04)
+        return self.steer(sim, goal, np.where(done, 0.0, yaw), grip, np.where(slow, 0.5, 0.8))
