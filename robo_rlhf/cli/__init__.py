@@ -1,1 +1,35 @@
-"""The `robo-rlhf` command: the composition root."""
+"""The `robo-rlhf` command: the composition root.
+
+One file a command. A module of this package registers a frozen dataclass whose fields are the options:
+
+    @COMMANDS.register("episodes list")
+    @dataclass(frozen=True)
+    class EpisodesList:
+        \"\"\"List the episodes of a dataset.
+
+        The docstring becomes the help, as written, and ends with an example: `robo-rlhf episodes list samples --json`
+        \"\"\"
+
+        dataset: tyro.conf.Positional[str]
+        \"\"\"Name of the dataset in the data home.\"\"\"
+
+        def __call__(self) -> int: ...
+
+A name of two words belongs to a group. All modules are imported to list the commands, so whatever is heavy
+(torch, mujoco, pyarrow) is imported inside `__call__`.
+"""
+
+from typing import Protocol
+
+from robo_rlhf.registry import Registry
+
+
+class Command(Protocol):
+    """A command with its options filled in."""
+
+    def __call__(self) -> int:
+        """Do it and return the exit code: 0 for done, else what `robo_rlhf.errors` says."""
+        ...
+
+
+COMMANDS: Registry[type[Command]] = Registry("command", "robo_rlhf.cli")

@@ -1,0 +1,118 @@
+"""Entry point of the `robo-rlhf` command: find the command, fill in its options, turn errors into exit codes."""
+
+import errno
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from robo_rlhf.cli import COMMANDS, Command
+from robo_rlhf.errors import DiskFullError, RoboRlhfError, UnknownNameError
+
+PROGRAM = "robo-rlhf"
+DEBUG_VARIABLE = "ROBO_RLHF_DEBUG"
+USAGE_EXIT, INTERRUPT_EXIT, BROKEN_PIPE_EXIT = 2, 130, 141  # the last two as a shell reports SIGINT and SIGPIPE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line (without the program's name) and return its exit code."""
+    try:
+        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()  # here, where a closed pipe can still be handled
+        return code
+    except SystemExit as stop:  # tyro, after --help or a wrong option
+        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
+    except RoboRlhfError as error:
+        return _report(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        print("stopped; run the same command to continue", file=sys.stderr)
+        return INTERRUPT_EXIT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: no complaint at exit
+        return BROKEN_PIPE_EXIT
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise  # not about a file that the user named: a fault of ours, to be seen whole
+        where = f" ({error.filename})" if error.filename is not None else ""
+        full = error.errno == errno.ENOSPC
+        return _report(f"{error.strerror}{where}", DiskFullError.exit_code if full else RoboRlhfError.exit_code)
+
+
+def _report(message: str, code: int) -> int:
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exc()
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _dispatch(args: list[str]) -> int:
+    if args[:1] == ["--version"]:
+        print(f"{PROGRAM} {_version()}")
+        return 0
+    if not args or args[0] in ("-h", "--help"):
+        print(_overview(""))
+        return 0 if args else USAGE_EXIT
+    for words in (2, 1):
+        name = " ".join(args[:words])
+        if len(args) >= words and name in COMMANDS:
+            return parse(name, args[words:])()
+    if any(name.startswith(f"{args[0]} ") for name in COMMANDS):
+        if len(args) == 1 or args[1].startswith("-"):
+            print(_overview(args[0]))
+            return 0 if args[1:] in (["-h"], ["--help"]) else USAGE_EXIT
+        raise UnknownNameError("command", " ".join(args[:2]), COMMANDS)
+    raise UnknownNameError("command", args[0], COMMANDS)
+
+
+def parse(name: str, args: Sequence[str]) -> Command:
+    """Return the command `name` with its options filled in from `args`.
+
+    Raises:
+        SystemExit: after `--help`, or after saying what is wrong with an option.
+    """
+    import tyro  # here, so that the overview needs nothing but the standard library
+
+    return tyro.cli(
+        COMMANDS[name],
+        args=list(args),
+        prog=f"{PROGRAM} {name}",
+        description=inspect.getdoc(COMMANDS[name]),  # as written: tyro's own reading would drop the example
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+
+
+def _overview(group: str) -> str:
+    names = [name for name in COMMANDS if not group or name.startswith(f"{group} ")]
+    width = max(map(len, names), default=0)
+    lines = [f"  {name:<{width}}  {_first_line(COMMANDS[name])}" for name in names]
+    return "\n".join(
+        [
+            f"usage: {PROGRAM} {group + ' ' if group else ''}COMMAND [options]",
+            "",
+            "Teach robots by demonstration and by preference.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            f"{PROGRAM} COMMAND --help explains one of them, with an example; {PROGRAM} --version names the version.",
+            "Recordings and runs live in ./recordings, or in $ROBO_RLHF_HOME, or where --home says.",
+        ]
+    )
+
+
+def _first_line(command: type[Command]) -> str:
+    return (inspect.getdoc(command) or "").partition("\n")[0]
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(PROGRAM)
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
