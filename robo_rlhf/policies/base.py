@@ -1,7 +1,8 @@
 """The seam for trained policies: networks that imitate, and those that reinforcement learning can fine-tune."""
 
 from abc import abstractmethod
-from typing import ClassVar, NamedTuple
+from itertools import pairwise
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from robo_rlhf.types import Array
 class Chunks(NamedTuple):
     """A batch of training examples for imitation."""
 
-    obs: Tensor  # (B, obs_dim) float32
+    obs: Tensor  # (B, history * obs_dim) float32, oldest first; history is 1 for most policies
     action: Tensor  # (B, H, act_dim) float32, the H actions from that observation on
     mask: Tensor  # (B, H) float32, 0 past the end of the episode
     weight: Tensor  # (B,) float32, how much each example counts
@@ -27,8 +28,9 @@ class TrainedPolicy(nn.Module):
 
     kind: ClassVar[str]
     chunk: int = 1  # H: actions predicted from one observation
+    history: int = 1  # observations that one prediction is made from
 
-    def __init__(self, obs_dim: int, act_dim: int, **settings: float | int | str | bool) -> None:
+    def __init__(self, obs_dim: int, act_dim: int, **settings: Any) -> None:
         """Remember how to build the policy again."""
         super().__init__()
         self.obs_dim, self.act_dim, self.settings = obs_dim, act_dim, settings
@@ -69,3 +71,44 @@ class GaussianActor(TrainedPolicy):
     @abstractmethod
     def distribution(self, features: Tensor) -> torch.distributions.Normal:
         """Return the distribution of unclipped actions, mean and deviation (B, act_dim), for (B, feature_dim)."""
+
+    def reset(self, num_envs: int) -> None:
+        """Do nothing: a plain network remembers nothing between steps."""
+
+    def act(self, obs: Array) -> Array:
+        """Return the mean action (N, act_dim), clipped to [-1, 1]."""
+        with torch.inference_mode():
+            action: Array = self.distribution(self.features(obs)).mean.clamp(-1.0, 1.0).numpy()
+        return action
+
+
+class Normalizer(nn.Module):
+    """z-scores, with a floor under the deviation so that columns which hardly vary are not blown up."""
+
+    FLOOR = 1e-3
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, dim: int) -> None:
+        """Start as the identity on (..., dim)."""
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("std", torch.ones(dim))
+
+    def fit(self, data: Tensor) -> None:
+        """Set mean and deviation from data (M, dim)."""
+        self.mean.copy_(data.mean(0))
+        self.std.copy_(data.std(0, correction=0).clamp_min(self.FLOOR))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (..., dim) to z-scores, held within ±10 so that what was never seen cannot explode."""
+        return ((x - self.mean) / self.std).clamp(-10.0, 10.0)
+
+
+def mlp(sizes: list[int], activation: type[nn.Module]) -> nn.Sequential:
+    """Return linear layers of these sizes with `activation` between them."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), activation()]
+    return nn.Sequential(*layers[:-1])

@@ -1,0 +1,97 @@
+"""What every learner shares: state as named arrays for checkpoints, averaged weights, and the setting of threads."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from robo_rlhf.types import Array
+
+
+def use_one_thread() -> None:
+    """Let torch compute on one thread: on small networks more are slower. Entry points call it first."""
+    torch.set_num_threads(1)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Build networks inside with weights drawn from `seed`; torch's global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def pack_module(prefix: str, module: nn.Module) -> dict[str, Array]:
+    """Return parameters and buffers as arrays named `prefix/...`; the arrays are copies."""
+    return {f"{prefix}/{name}": value.detach().cpu().numpy().copy() for name, value in module.state_dict().items()}
+
+
+def unpack_module(prefix: str, module: nn.Module, arrays: Mapping[str, Array]) -> None:
+    """Write what `pack_module` gave into a module of the same build."""
+    module.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in take(prefix, arrays).items()})
+
+
+def pack_optimizer(prefix: str, optimizer: torch.optim.Optimizer) -> dict[str, Array]:
+    """Return the state of every parameter as arrays named `prefix/<parameter>/<entry>`; the arrays are copies."""
+    state: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
+    return {
+        f"{prefix}/{index}/{name}": torch.as_tensor(value).cpu().numpy().copy()
+        for index, entries in state.items()
+        for name, value in entries.items()
+    }
+
+
+def unpack_optimizer(prefix: str, optimizer: torch.optim.Optimizer, arrays: Mapping[str, Array]) -> None:
+    """Write what `pack_optimizer` gave into an optimiser over the same parameters; its settings stay its own."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in take(prefix, arrays).items():
+        index, name = key.split("/")
+        state.setdefault(int(index), {})[name] = torch.from_numpy(value.copy())
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def pack_generator(generator: torch.Generator) -> Array:
+    """Return the state of a generator as an array."""
+    return generator.get_state().numpy().copy()
+
+
+def unpack_generator(generator: torch.Generator, state: Array) -> None:
+    """Set a generator to what `pack_generator` gave."""
+    generator.set_state(torch.from_numpy(state.copy()))
+
+
+def take(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the arrays named `prefix/...`, under the rest of their names."""
+    return {name.removeprefix(f"{prefix}/"): value for name, value in arrays.items() if name.startswith(f"{prefix}/")}
+
+
+class Average:
+    """An exponential moving average of parameters, with warm-up: decay (1 + n) / (10 + n) until `decay` is reached."""
+
+    def __init__(self, parameters: Iterable[Tensor], decay: float) -> None:
+        """Start from the present values."""
+        self.source = [p.detach() for p in parameters]
+        self.value = [p.clone() for p in self.source]
+        self.decay = decay
+
+    def update(self, n: int) -> None:
+        """Take in the values after update `n`, counted from 0."""
+        decay = min(self.decay, (1 + n) / (10 + n))
+        torch._foreach_lerp_(self.value, self.source, 1 - decay)
+
+    def swap(self) -> None:
+        """Exchange average and parameters; once more to return."""
+        for average, parameter in zip(self.value, self.source, strict=True):
+            kept = parameter.clone()
+            parameter.copy_(average)
+            average.copy_(kept)
+
+    def pack(self, prefix: str) -> dict[str, Array]:
+        """Return the averages as arrays named `prefix/<index>`."""
+        return {f"{prefix}/{i}": value.numpy().copy() for i, value in enumerate(self.value)}
+
+    def unpack(self, prefix: str, arrays: Mapping[str, Array]) -> None:
+        """Set the averages to what `pack` gave."""
+        for i, value in enumerate(self.value):
+            value.copy_(torch.from_numpy(arrays[f"{prefix}/{i}"].copy()))

@@ -1,0 +1,131 @@
+"""A flow-matching policy: noise flows into a chunk of actions, along a field that the observation conditions.
+
+Conditional flow matching with straight paths (Lipman et al. 2023, "Flow Matching for Generative Modeling"): for noise
+x0, actions x1 and a time t in [0, 1] the network learns the velocity x1 - x0 at x_t = (1 - t) x0 + t x1; acting follows
+that velocity from noise by Euler steps. Chunks of actions as in Zhao et al. 2023 (ACT) and Chi et al. 2023 (Diffusion
+Policy): `chunk` actions are predicted, `execute` of them are carried out before the next prediction.
+
+The noise of a prediction is one draw (N, chunk * act_dim) from the policy's generator, which `seed` sets: a rollout is
+repeatable for the same seed, order of episodes and number of environments.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from robo_rlhf.policies import POLICIES
+from robo_rlhf.policies.base import Chunks, Normalizer, TrainedPolicy, mlp
+from robo_rlhf.types import Array
+
+HALF_RANGE_FLOOR = 0.05  # an action column that varies less than this is not blown up
+
+
+@POLICIES.register("flow")
+class FlowPolicy(TrainedPolicy):
+    """Chunked conditional flow matching over a multilayer perceptron."""
+
+    kind = "flow"
+    action_center: Tensor
+    action_scale: Tensor
+    frequencies: Tensor
+
+    def __init__(
+        self,
+        obs_dim: int,
+        act_dim: int,
+        *,
+        width: int = 512,
+        layers: int = 3,
+        chunk: int = 12,
+        execute: int = 6,
+        history: int = 1,
+        flow_steps: int = 6,
+        noise: float = 1.0,
+    ) -> None:
+        """Build the network.
+
+        Args:
+            obs_dim: size of an observation.
+            act_dim: size of an action.
+            width: units a hidden layer.
+            layers: hidden layers.
+            chunk: actions predicted at once.
+            execute: actions carried out of each prediction.
+            history: observations that a prediction is made from.
+            flow_steps: Euler steps from noise to actions.
+            noise: deviation of the noise when acting; 0 follows the middle of the field, the same every time.
+        """
+        super().__init__(
+            obs_dim,
+            act_dim,
+            width=width,
+            layers=layers,
+            chunk=chunk,
+            execute=execute,
+            history=history,
+            flow_steps=flow_steps,
+            noise=noise,
+        )
+        self.chunk, self.execute, self.history = chunk, min(execute, chunk), history
+        self.flow_steps, self.noise = flow_steps, noise
+        self.normalizer = Normalizer(obs_dim)
+        self.register_buffer("action_center", torch.zeros(act_dim))
+        self.register_buffer("action_scale", torch.ones(act_dim))
+        self.register_buffer("frequencies", math.pi * torch.arange(1, 5, dtype=torch.float32), persistent=False)
+        inputs = chunk * act_dim + history * obs_dim + 9
+        self.net = mlp([inputs, *[width] * layers, chunk * act_dim], nn.GELU)
+        self._queue: list[Array] = []  # actions (N, act_dim) still to be carried out
+        self._seen: list[Tensor] = []  # the newest `history` observations
+
+    def fit_normalizer(self, obs: Tensor, action: Tensor) -> None:
+        """Set the observation's z-scores, and the range of each action column that becomes [-1, 1]."""
+        self.normalizer.fit(obs)
+        low, high = action.amin(0), action.amax(0)
+        self.action_center.copy_((low + high) / 2)
+        self.action_scale.copy_(((high - low) / 2).clamp_min(HALF_RANGE_FLOOR))
+
+    def velocity(self, x: Tensor, obs: Tensor, time: Tensor) -> Tensor:
+        """Return the field (B, chunk * act_dim) at x, for normalised obs (B, history * obs_dim) and time (B, 1)."""
+        phase = time * self.frequencies
+        field: Tensor = self.net(torch.cat([x, obs, time, phase.sin(), phase.cos()], dim=-1))
+        return field
+
+    def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
+        """Return the weighted squared error of the velocity at one random time an example."""
+        count = len(batch.obs)
+        target = ((batch.action - self.action_center) / self.action_scale).flatten(1)
+        noise = torch.randn(target.shape, generator=generator)
+        time = torch.rand((count, 1), generator=generator)
+        found = self.velocity(torch.lerp(noise, target, time), self._normalize(batch.obs), time)
+        error = (found - (target - noise)).square().view(count, self.chunk, -1).mean(-1)
+        weight = batch.mask * batch.weight[:, None]
+        return (error * weight).sum() / weight.sum().clamp_min(1e-8)
+
+    def reset(self, num_envs: int) -> None:
+        """Forget queued actions and seen observations."""
+        self._queue, self._seen = [], []
+
+    def act(self, obs: Array) -> Array:
+        """Return the next action (N, act_dim); every `execute` steps a new chunk is predicted."""
+        with torch.inference_mode():
+            newest = torch.as_tensor(obs, dtype=torch.float32)
+            self._seen = [*(self._seen or [newest] * self.history), newest][-self.history :]
+            if not self._queue:
+                chunk = self.predict(torch.cat(self._seen, dim=-1))
+                self._queue = list(chunk[:, : self.execute].transpose(0, 1).numpy())
+        return self._queue.pop(0)
+
+    def predict(self, obs: Tensor) -> Tensor:
+        """Return a chunk of actions (N, chunk, act_dim) in [-1, 1] for observations (N, history * obs_dim)."""
+        obs = self._normalize(obs)
+        x = self.noise * torch.randn((len(obs), self.chunk * self.act_dim), generator=self.generator)
+        for k in range(self.flow_steps):
+            time = torch.full((len(obs), 1), k / self.flow_steps)
+            x = x + self.velocity(x, obs, time) / self.flow_steps
+        chunk = x.view(len(obs), self.chunk, self.act_dim)
+        return (chunk * self.action_scale + self.action_center).clamp(-1.0, 1.0)
+
+    def _normalize(self, obs: Tensor) -> Tensor:
+        normalized: Tensor = self.normalizer(obs.view(len(obs), self.history, self.obs_dim))
+        return normalized.flatten(1)

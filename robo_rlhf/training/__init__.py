@@ -1,0 +1,1 @@
+"""Algorithms, one file each: `train(config, run) -> None`, resumable from its newest checkpoint."""
