@@ -1,0 +1,59 @@
+"""What holds for every test: one thread, a rendering backend, a data home of its own, no process left behind."""
+
+import os
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from robo_rlhf.files import HOME_VARIABLE
+from robo_rlhf.sim.gl import choose_backend
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_variable] = "1"  # before a test imports numpy or torch, which read it once; worker processes inherit it
+choose_backend()  # before any test imports mujoco, which reads the choice once
+
+hypothesis.settings.register_profile("local", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+_first_seen: dict[int, str] = {}  # child process → the test after which it was first there
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty data home, so that no test sees or leaves recordings."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(autouse=True)
+def _note_new_processes(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    for child in _children():
+        _first_seen.setdefault(child, request.node.nodeid)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_process_left() -> Iterator[None]:
+    yield
+    left = [f"{child} ({line}), since {_first_seen.get(child, 'the end')}" for child, line in _children().items()]
+    assert not left, f"tests left processes running: {'; '.join(left)}"
+
+
+def _children() -> dict[int, str]:
+    """Return this process's living children and their command lines; {} where there is no /proc."""
+    children = {}
+    for listing in Path("/proc/self/task").glob("*/children"):
+        for child in listing.read_text().split():
+            try:
+                status = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
+                line = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ").strip()
+            except OSError:
+                continue  # it has just ended
+            helpers = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")  # these end with Python
+            if status != "Z" and not any(helper in line for helper in helpers):
+                children[int(child)] = line
+    return children
