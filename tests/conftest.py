@@ -1,7 +1,6 @@
 """What holds for every test: one thread, a rendering backend, a data home of its own, no process left behind."""
 
 import os
-
 from collections.abc import Iterator
 from pathlib import Path
 
