@@ -1,3 +1,10 @@
-"""robo_rlhf: teach MuJoCo robots by demonstration and by preference."""
+"""robo_rlhf: teach MuJoCo robots by demonstration and by preference.
+
+Importing it gives every task its Gymnasium id, and costs neither MuJoCo nor torch: see `robo_rlhf.sim.gym`.
+"""
+
+from robo_rlhf.sim.gym import register_tasks
 
 __version__ = "0.1.0"
+
+register_tasks()

@@ -1,0 +1,172 @@
+"""Gymnasium's forms of a task, mostly over the toy world; the native tasks pass Gymnasium's own checker."""
+
+import subprocess
+import sys
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from robo_rlhf.errors import InvalidValueError, ShapeError, UnknownNameError
+from robo_rlhf.sim.gym import GymEnv, gym_id, register_tasks, task_names
+from robo_rlhf.sim.gym_vector import GymVectorEnv
+from robo_rlhf.types import Array
+from tests.toy import MAX_SPEED, ToyEnv
+
+MODES = list(AutoresetMode)
+
+
+class ToyBatch(ToyEnv):
+    """The toy world with what the Gymnasium forms need besides."""
+
+    model = None
+    horizon = 12
+
+    def reset_at(self, ids: Array, seeds: Array) -> Array:
+        state = self.get_state()
+        others = ToyEnv(len(ids))
+        others.reset(seeds)
+        state[ids] = others.get_state()
+        return self.set_state(state)[ids]
+
+
+def towards_goal(obs: Array) -> Array:
+    return np.clip((obs[:, 4:] - obs[:, :2]) / MAX_SPEED, -1, 1)
+
+
+def assert_same(left: object, right: object) -> None:
+    assert type(left) is type(right)
+    if isinstance(left, dict):
+        assert left.keys() == right.keys()
+        for key in left:
+            assert_same(left[key], right[key])
+    elif isinstance(left, np.ndarray) and left.dtype == object:
+        for one, other in zip(left, right, strict=True):
+            assert_same(one, other)
+    else:
+        assert np.array_equal(left, right)
+
+
+def test_ids_come_from_task_names() -> None:
+    assert gym_id("pick_place") == "robo_rlhf/PickPlace-v0"
+    assert "base" not in task_names()
+    register_tasks()
+    assert all(gym_id(name) in gymnasium.registry for name in task_names())
+
+
+def test_importing_the_package_registers_tasks_without_torch_or_mujoco() -> None:
+    code = (
+        "import sys, gymnasium, robo_rlhf;"
+        "assert 'robo_rlhf/PickPlace-v0' in gymnasium.registry;"
+        "print([name for name in ('torch', 'mujoco', 'cv2', 'robo_rlhf.sim.tasks') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_id_may_name_the_module_to_import() -> None:
+    code = "import gymnasium; gymnasium.make('robo_rlhf:robo_rlhf/Reach-v0').reset(seed=1)"
+    subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+
+def test_single_passes_the_checker() -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*infinity.*")  # unbounded observations are meant
+        warnings.filterwarnings("ignore", message=".*not having a spec.*")
+        check_env(GymEnv(ToyBatch(1)))
+
+
+def test_single_truncates_at_the_horizon_and_never_terminates() -> None:
+    env = GymEnv(ToyBatch(1))
+    obs, _ = env.reset(seed=3)
+    ends = []
+    for _ in range(12):
+        obs, reward, terminated, truncated, info = env.step(towards_goal(obs[None])[0])
+        ends.append((terminated, truncated))
+        assert isinstance(reward, float)
+        assert isinstance(info["success"], bool)
+        assert info["ee_pos"].shape == (3,)
+    assert ends == [(False, False)] * 11 + [(False, True)]
+
+
+def test_single_first_episode_is_that_of_the_seed_and_later_ones_go_on_from_it() -> None:
+    env, batch = GymEnv(ToyBatch(1)), ToyBatch(1)
+    first, _ = env.reset(seed=7)
+    later = [env.reset()[0] for _ in range(3)]
+    assert np.array_equal(first, batch.reset(np.array([7]))[0])
+    assert not np.array_equal(later[0], first)
+    env.reset(seed=7)
+    assert np.array_equal(later, [env.reset()[0] for _ in range(3)])
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+@pytest.mark.parametrize("terminate", [False, True])
+def test_vector_equals_single_environments_bit_for_bit(mode: AutoresetMode, terminate: bool) -> None:
+    singles = SyncVectorEnv(
+        [lambda: GymEnv(ToyBatch(1), terminate_on_success=terminate) for _ in range(5)], autoreset_mode=mode
+    )
+    batch = GymVectorEnv(ToyBatch(5), autoreset_mode=mode, terminate_on_success=terminate)
+    obs, info = batch.reset(seed=0)
+    assert_same((obs, info)[0], singles.reset(seed=0)[0])
+    seen = 0
+    for _ in range(40):
+        actions = towards_goal(obs).astype(np.float32)
+        expected = singles.step(actions)
+        obs, reward, terminated, truncated, info = batch.step(actions)
+        for one, other in zip((obs, reward, terminated, truncated, info), expected, strict=True):
+            assert_same(one, other)
+        seen += int((terminated | truncated).sum())
+    assert seen > 10
+
+
+def test_vector_without_autoreset_waits_for_a_partial_reset() -> None:
+    env = GymVectorEnv(ToyBatch(4), autoreset_mode="Disabled", max_episode_steps=5)
+    env.reset(seed=0)
+    for _ in range(5):
+        obs, _, _, truncated, _ = env.step(np.zeros((4, 2)))
+    assert truncated.all()
+    with pytest.raises(
+        InvalidValueError, match=r"step: expected running copies only; .*, got ended copies \[0, 1, 2, 3\]"
+    ):
+        env.step(np.zeros((4, 2)))
+    again, _ = env.reset(seed=9, options={"reset_mask": np.array([True, False, True, False])})
+    assert np.array_equal(again[[1, 3]], obs[[1, 3]])
+    assert np.array_equal(again[[0, 2]], ToyBatch(2).reset(np.array([9, 11])))
+    with pytest.raises(InvalidValueError, match=r"got ended copies \[1, 3\]"):
+        env.step(np.zeros((4, 2)))
+
+
+def test_vector_takes_one_seed_a_copy() -> None:
+    env = GymVectorEnv(ToyBatch(3))
+    obs, _ = env.reset(seed=[5, None, 6])
+    assert np.array_equal(obs[[0, 2]], ToyBatch(2).reset(np.array([5, 6])))
+    with pytest.raises(ShapeError, match=r"seed: expected shape \(3\), got shape \(2,\)"):
+        env.reset(seed=[1, 2])
+
+
+def test_returned_arrays_are_the_callers() -> None:
+    env = GymVectorEnv(ToyBatch(3))
+    obs, _ = env.reset(seed=0)
+    kept = obs.copy()
+    following = env.step(np.ones((3, 2)))[0]
+    assert np.array_equal(obs, kept)
+    following[:] = 0
+    assert not np.array_equal(env.step(np.ones((3, 2)))[0], following)
+
+
+def test_mistakes_are_named() -> None:
+    with pytest.raises(InvalidValueError, match=r"render_mode: expected None or one of: rgb_array, got 'ansi'"):
+        GymEnv(ToyBatch(1), render_mode="ansi")
+    with pytest.raises(InvalidValueError, match=r"autoreset_mode: expected one of: 'NextStep', .* got 'never'"):
+        GymVectorEnv(ToyBatch(2), autoreset_mode="never")
+    with pytest.raises(ShapeError, match=r"action: expected shape \(2\), got shape \(3,\)"):
+        GymEnv(ToyBatch(1)).step(np.zeros(3))
+    with pytest.raises(InvalidValueError, match=r"reset_mask'\]: expected bool \(2,\), got int64 \(2,\)"):
+        GymVectorEnv(ToyBatch(2)).reset(options={"reset_mask": np.array([1, 0])})
+    with pytest.raises(UnknownNameError, match="Did you mean 'reach'"):
+        GymEnv("raech")
+    with pytest.raises(gymnasium.error.NameNotFound, match="Did you mean: `PickPlace`"):
+        gymnasium.make("robo_rlhf/PickPlaec-v0")
