@@ -1,0 +1,115 @@
+"""How scenes look: the palette, lights, materials and cameras that all of them share."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from robo_rlhf.types import Array
+
+Rgba = tuple[float, float, float, float]
+
+PALETTE: dict[str, Rgba] = {
+    "red": (0.84, 0.22, 0.20, 1.0),
+    "green": (0.20, 0.62, 0.36, 1.0),
+    "blue": (0.16, 0.42, 0.80, 1.0),
+    "yellow": (0.96, 0.76, 0.18, 1.0),
+    "orange": (0.95, 0.52, 0.14, 1.0),
+    "purple": (0.52, 0.33, 0.70, 1.0),
+    "teal": (0.12, 0.58, 0.60, 1.0),
+    "cream": (0.95, 0.91, 0.82, 1.0),
+    "coffee": (0.30, 0.17, 0.10, 1.0),
+    "glass": (0.45, 0.78, 0.95, 0.45),
+    "goal": (0.15, 0.75, 0.40, 0.50),
+    "steel": (0.62, 0.65, 0.69, 1.0),
+    "dark": (0.20, 0.22, 0.26, 1.0),
+    "wood": (0.72, 0.54, 0.37, 1.0),
+    "wood_dark": (0.52, 0.37, 0.25, 1.0),
+    "table": (0.83, 0.80, 0.75, 1.0),
+    "table_line": (0.70, 0.67, 0.62, 1.0),
+    "table_edge": (0.50, 0.40, 0.31, 1.0),
+    "floor": (0.47, 0.52, 0.57, 1.0),
+    "floor_check": (0.44, 0.49, 0.54, 1.0),
+    "wall": (0.70, 0.77, 0.81, 1.0),
+    "sky_high": (0.62, 0.72, 0.80, 1.0),
+    "sky_low": (0.86, 0.89, 0.90, 1.0),
+}
+
+
+def style(spec: mujoco.MjSpec, center: Sequence[float], extent: float) -> None:
+    """Set lights and drawing quality for a scene around `center` [m] of size `extent` [m]."""
+    spec.stat.center, spec.stat.extent = list(center), extent
+    visual = spec.visual
+    visual.headlight.ambient = [0.34, 0.34, 0.35]
+    visual.headlight.diffuse = [0.22, 0.22, 0.22]
+    visual.headlight.specular = [0.0, 0.0, 0.0]
+    visual.quality.shadowsize, visual.quality.offsamples = 1024, 4
+    visual.quality.numslices, visual.quality.numstacks, visual.quality.numquads = 20, 10, 2
+    visual.global_.offwidth, visual.global_.offheight = 1280, 960
+    visual.map.znear, visual.map.zfar = 0.02, 12.0
+    visual.map.shadowclip = 1.0
+    add_light(spec, (0.5 * extent, -0.7 * extent, 2.0 * extent), center, brightness=0.62, shadow=True)
+
+
+def add_light(
+    spec: mujoco.MjSpec, pos: Sequence[float], target: Sequence[float], brightness: float, *, shadow: bool
+) -> None:
+    """Add a directional light at `pos` [m] that shines on `target` [m]."""
+    direction = np.subtract(target, pos)
+    light = spec.worldbody.add_light(pos=list(pos), dir=list(direction / np.linalg.norm(direction)))
+    light.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
+    light.castshadow = shadow
+    light.ambient, light.specular = [0, 0, 0], [0.15, 0.15, 0.15]
+    light.diffuse = [brightness, 0.98 * brightness, 0.94 * brightness]
+
+
+def add_grid(spec: mujoco.MjSpec, name: str, fill: Rgba, line: Rgba, cell: float) -> None:
+    """Add material `name`: a plain surface with thin lines every `cell` [m], the cheapest cue for depth."""
+    texture = spec.add_texture(name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=64, height=64)
+    texture.builtin, texture.mark = mujoco.mjtBuiltin.mjBUILTIN_FLAT, mujoco.mjtMark.mjMARK_EDGE
+    texture.rgb1, texture.rgb2, texture.markrgb = fill[:3], fill[:3], line[:3]
+    _add_textured(spec, name, cell)
+
+
+def add_checker(spec: mujoco.MjSpec, name: str, first: Rgba, second: Rgba, cell: float) -> None:
+    """Add material `name`: a chess board with squares of `cell` [m]."""
+    texture = spec.add_texture(name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=32, height=32)
+    texture.builtin = mujoco.mjtBuiltin.mjBUILTIN_CHECKER
+    texture.rgb1, texture.rgb2 = first[:3], second[:3]
+    _add_textured(spec, name, 2 * cell)
+
+
+def add_sky(spec: mujoco.MjSpec) -> None:
+    """Add a calm backdrop that brightens towards the horizon."""
+    texture = spec.add_texture(name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, width=32, height=192)
+    texture.builtin = mujoco.mjtBuiltin.mjBUILTIN_GRADIENT
+    texture.rgb1, texture.rgb2 = PALETTE["sky_high"][:3], PALETTE["sky_low"][:3]
+
+
+def look_at(pos: Sequence[float], target: Sequence[float], up: Sequence[float] = (0.0, 0.0, 1.0)) -> Array:
+    """Return the x and y axes (6,) of a camera at `pos` that looks at `target` with `up` upwards in the picture."""
+    back = np.subtract(pos, target)
+    back = back / np.linalg.norm(back)
+    right = np.cross(up, back)
+    right = right / np.linalg.norm(right)
+    return np.concatenate([right, np.cross(back, right)])
+
+
+def add_camera(
+    body: Any,  # noqa: ANN401 - MjsBody carries no types
+    name: str,
+    pos: Sequence[float],
+    target: Sequence[float],
+    fovy: float,
+    up: Sequence[float] = (0.0, 0.0, 1.0),
+) -> None:
+    """Add a camera to `body` at `pos` [m], looking at `target` [m] (both in the body's frame); `fovy` [deg]."""
+    body.add_camera(name=name, pos=list(pos), xyaxes=list(look_at(pos, target, up)), fovy=fovy)
+
+
+def _add_textured(spec: mujoco.MjSpec, name: str, period: float) -> None:
+    material = spec.add_material(
+        name=name, texuniform=True, texrepeat=[1 / period, 1 / period], specular=0.1, shininess=0.1
+    )
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name

@@ -1,0 +1,132 @@
+"""Base scenes: a table with the arm, a room with the rover. Tasks add props and compile.
+
+World frame: right-handed, z up, metres. On the table z = 0 is the top, the origin its middle; the arm stands at
+`ARM_BASE` and faces +x. At home the hand points down, its x axis along the world's x and its fingers sliding along y.
+"""
+
+import mujoco
+import numpy as np
+
+from robo_rlhf.sim.look import PALETTE, add_camera, add_checker, add_grid, add_sky, style
+from robo_rlhf.sim.props import add_bin as add_bin
+from robo_rlhf.sim.props import add_box as add_box
+from robo_rlhf.sim.props import add_cup as add_cup
+from robo_rlhf.sim.props import add_cylinder as add_cylinder
+from robo_rlhf.sim.props import add_drawer_cabinet as add_drawer_cabinet
+from robo_rlhf.sim.props import add_glass as add_glass
+from robo_rlhf.sim.props import add_goal_marker as add_goal_marker
+from robo_rlhf.sim.props import add_obstacle as add_obstacle
+from robo_rlhf.sim.props import add_peg as add_peg
+from robo_rlhf.sim.props import add_peg_board as add_peg_board
+from robo_rlhf.sim.props import add_walls
+from sim_assets import ASSETS
+
+TIMESTEP = 0.005  # [s] of physics
+SUBSTEPS = 10  # physics steps a control step of 1/20 s
+ARM_BASE = (-0.5, 0.0, 0.0)  # [m] where the arm stands
+# Joint angles [rad] at which the hand points straight down with `ee` at HOME_EE.
+HOME = (0.0, -0.0417587094, 0.0, -2.33427222, 0.0, 2.29251351, np.pi / 4)
+HOME_EE = (0.0, 0.0, 0.25)  # [m]
+HOME_QUAT = (0.0, 1.0, 0.0, 0.0)  # wxyz, orientation of `ee` at home: x along the world's x, z down
+FINGER_OPEN = 0.04  # [m] stroke of each finger
+VELOCITY_LIMIT = (2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61)  # [rad/s] as published
+TABLE_LOW, TABLE_HIGH = (-0.65, -0.55), (0.42, 0.55)  # [m] corners of the table top
+FLOOR_Z = -0.72  # [m] height of the floor under the table
+ROOM_HALF = 2.0  # [m] half the side of the room
+ROVER_RADIUS = 0.2  # [m] of the circle that the rover fills
+ROVER_START = (-1.5, -1.5, np.pi / 4)  # x, y [m] and yaw [rad] of the rover in the empty state
+
+
+def tabletop() -> mujoco.MjSpec:
+    """Return the table with the arm: bodies `hand`, `target` (mocap), cameras front, side, top, wrist."""
+    spec = _robot_spec("arm.xml")
+    spec.body("link0").pos = ARM_BASE
+    style(spec, center=(-0.05, 0.0, 0.1), extent=0.8)
+    _add_table(spec)
+    target = spec.worldbody.add_body(name="target", mocap=True, pos=list(HOME_EE), quat=list(HOME_QUAT))
+    target.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.012], rgba=[1.0, 0.9, 0.2, 0.35], contype=0, conaffinity=0, group=4
+    )
+    add_camera(spec.worldbody, "front", (0.88, -0.62, 0.62), (-0.05, 0.0, 0.09), fovy=38)
+    add_camera(spec.worldbody, "side", (-0.02, -1.25, 0.42), (-0.02, 0.0, 0.13), fovy=38)
+    add_camera(spec.worldbody, "top", (0.0, 0.0, 1.35), (0.0, 0.0, 0.0), fovy=40, up=(1.0, 0.0, 0.0))
+    return spec
+
+
+def room(*, obstacles: bool = True) -> mujoco.MjSpec:
+    """Return a walled room with the rover: body `rover`, cameras top, front, chase; obstacles are mocap bodies.
+
+    The rover has joints base_x, base_y [m] and base_yaw [rad], and velocity servos `forward` [m/s] and `turn` [rad/s]
+    in its own frame; the servo `slip` holds its sideways speed at its target of 0, as tyres do.
+    """
+    spec = _robot_spec("rover.xml")
+    style(spec, center=(0.0, 0.0, 0.2), extent=2.6)
+    add_checker(spec, "floor", PALETTE["floor"], PALETTE["floor_check"], cell=0.5)
+    _plane(spec, ROOM_HALF + 0.1, 0.0)
+    add_walls(spec, ROOM_HALF, height=0.35)
+    if obstacles:
+        add_obstacle(spec, "crate", (-0.35, -0.75), (0.25, 0.25, 0.2), PALETTE["wood"])
+        add_obstacle(spec, "sofa", (0.95, 0.25), (0.22, 0.55, 0.18), PALETTE["teal"])
+        add_obstacle(spec, "shelf", (-0.9, 0.75), (0.5, 0.14, 0.4), PALETTE["wood_dark"])
+        add_obstacle(spec, "pillar", (0.2, 0.35), (0.16, 0.16, 0.45), PALETTE["cream"], round_=True)
+        add_obstacle(spec, "barrel", (0.75, -1.1), (0.2, 0.2, 0.25), PALETTE["orange"], round_=True)
+    add_camera(spec.worldbody, "top", (0.0, 0.0, 5.3), (0.0, 0.0, 0.0), fovy=46, up=(0.0, 1.0, 0.0))
+    add_camera(spec.worldbody, "front", (3.1, -3.4, 3.3), (0.05, -0.1, 0.0), fovy=46)
+    return spec
+
+
+def add_contact_sensor(spec: mujoco.MjSpec, subtree: str = "hand", name: str = "contact_force") -> None:
+    """Add sensor `name`: the net contact force (3,) [N], world frame, that everything else exerts on body `subtree`.
+
+    On the hand it is what a wrist force sensor would feel without the hand's own weight: the squeeze of the fingers
+    cancels, the weight of a held object counts, and so does whatever that object or the hand is pressed against.
+    The norm of it is the signal `contact_force`.
+    """
+    spec.add_sensor(
+        name=name,
+        type=mujoco.mjtSensor.mjSENS_CONTACT,
+        objtype=mujoco.mjtObj.mjOBJ_XBODY,
+        objname=subtree,
+        intprm=[1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE), 3, 1],  # data: force; reduce: netforce; one slot
+    )
+
+
+def _robot_spec(file: str) -> mujoco.MjSpec:
+    """Return an empty world with the robot of `file` at the origin and the physics that all scenes share."""
+    spec = mujoco.MjSpec.from_file(str(ASSETS / file))
+    option = spec.option
+    option.timestep = TIMESTEP
+    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    option.impratio = 10.0
+    option.iterations, option.ls_iterations = 20, 20
+    geom = spec.default.geom
+    geom.solref = [0.01, 1.0]  # [s]: at least twice the time step
+    geom.friction = [0.8, 0.01, 0.0001]
+    geom.contype, geom.conaffinity = 1, 7  # bits: 1 the world and its objects, 2 the robot, 4 the floor
+    add_sky(spec)
+    return spec
+
+
+def _plane(spec: mujoco.MjSpec, half: float, z: float) -> None:
+    """Add the floor; it holds objects, the robot passes through."""
+    plane = mujoco.mjtGeom.mjGEOM_PLANE
+    spec.worldbody.add_geom(
+        name="floor", type=plane, size=[half, half, 0.1], pos=[0, 0, z], material="floor", contype=4, conaffinity=0
+    )
+
+
+def _add_table(spec: mujoco.MjSpec) -> None:
+    box = mujoco.mjtGeom.mjGEOM_BOX
+    add_grid(spec, "table", PALETTE["table"], PALETTE["table_line"], cell=0.1)
+    add_checker(spec, "floor", PALETTE["floor"], PALETTE["floor_check"], cell=0.4)
+    _plane(spec, 4.0, FLOOR_Z)
+    (x0, y0), (x1, y1) = TABLE_LOW, TABLE_HIGH
+    half, mid = ((x1 - x0) / 2, (y1 - y0) / 2), ((x1 + x0) / 2, (y1 + y0) / 2)
+    world = spec.worldbody
+    world.add_geom(name="table", type=box, size=[*half, 0.02], pos=[*mid, -0.02], material="table")
+    rim = {"type": box, "rgba": PALETTE["table_edge"], "contype": 0, "conaffinity": 0}
+    world.add_geom(size=[half[0] + 0.012, half[1] + 0.012, 0.02], pos=[*mid, -0.024], **rim)
+    for x in (x0 + 0.06, x1 - 0.06):
+        for y in (y0 + 0.06, y1 - 0.06):
+            world.add_geom(size=[0.03, 0.03, -FLOOR_Z / 2 - 0.02], pos=[x, y, FLOOR_Z / 2 - 0.02], **rim)
