@@ -119,3 +119,23 @@ class MissingDependencyError(RoboRlhfError):
     def __init__(self, what: str, needed_for: str, advice: str) -> None:
         """Say `what` is missing, what it is `needed_for` and how to get it."""
         super().__init__(f"{what} is missing; {needed_for} needs it. {advice}")
+
+
+class ConflictError(RoboRlhfError):
+    """Something with the same name or key is there already, and differs."""
+
+    exit_code = 10
+
+    def __init__(self, what: str, why: str) -> None:
+        """Say `what` was sent and `why` it cannot be taken."""
+        super().__init__(f"Conflict for {what}: {why}. Nothing was changed.")
+
+
+class BusyError(RoboRlhfError):
+    """Something that another program holds."""
+
+    exit_code = 11
+
+    def __init__(self, what: str, why: str) -> None:
+        """Say `what` is busy and `why`."""
+        super().__init__(f"{what} is busy: {why}. Nothing was changed; try again.")

@@ -1,0 +1,80 @@
+"""Connections to the feedback database: what SQLite and PostgreSQL need said differently, and nothing else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from robo_rlhf.errors import BusyError, DiskFullError, MissingDependencyError
+from robo_rlhf.files import RESERVE, require_room
+
+BUSY_TIMEOUT = 30.0  # [s] to wait for another writer
+
+
+def open_engine(where: str | Path) -> tuple[sa.Engine, str]:
+    """Return an engine for an SQLite file or a database URL, and its name for messages, without the password.
+
+    Raises:
+        MissingDependencyError: the driver for the URL is not installed.
+    """
+    if isinstance(where, str) and "://" in where:
+        url = sa.make_url(where)
+    else:
+        url = sa.URL.create("sqlite", database=str(where))
+    if url.get_backend_name() != "sqlite":
+        try:
+            return sa.create_engine(url, pool_pre_ping=True), url.render_as_string(hide_password=True)
+        except ModuleNotFoundError as error:
+            advice = f"pip install {error.name}, or use the SQLite default."
+            backend = f"the database {url.get_backend_name()}"
+            raise MissingDependencyError(f"The driver {error.name}", backend, advice) from error
+    path = Path(url.database or "")
+    require_room(path.parent, 0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
+    sa.event.listen(engine, "connect", _set_up_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine, str(path)
+
+
+def _set_up_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin_sqlite` says
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """Take the write lock at once where something will be written, so that it cannot be refused half way."""
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+@contextmanager
+def transaction(engine: sa.Engine, *, write: bool) -> Iterator[sa.Connection]:
+    """Run what is inside in one transaction: all of it is durable at the end, or none happened.
+
+    Raises:
+        BusyError: another writer held the database too long.
+        DiskFullError: there is no room; nothing was written.
+    """
+    try:
+        with engine.connect().execution_options(write=write) as connection, connection.begin():
+            yield connection
+    except sa.exc.OperationalError as error:
+        name = engine.url.render_as_string(hide_password=True)
+        if "locked" in str(error.orig):
+            raise BusyError(
+                f"The database {name}", f"another program has been writing for {BUSY_TIMEOUT:g} s"
+            ) from error
+        if "full" in str(error.orig):
+            raise DiskFullError(Path(engine.url.database or ""), RESERVE, 0) from error
+        raise
+
+
+def insert_new(connection: sa.Connection, table: sa.Table) -> Any:
+    """Return an insert that passes over a row whose key is taken."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return dialect.insert(table).on_conflict_do_nothing()

@@ -1,0 +1,95 @@
+"""Which of two clips is better: A, B, a tie, can't tell, or both bad.
+
+A tie counts half for each clip. "Both bad" also says that neither is better, but people press it for clips that are bad
+in different ways and to different degrees, so it counts as a tie of half the weight. "Can't tell" trains nothing.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.kinds.base import AnswerValue, Control, Judge, Target
+from robo_rlhf.types import Array, Segment
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BOTH_BAD_WEIGHT = 0.5
+
+_VALUES = {"A": (1.0, 0.0), "B": (0.0, 1.0), "tie": (0.5, 0.5), "both_bad": (0.5, 0.5), "cant_tell": None}
+
+
+class Pairwise:
+    """Bradley-Terry over the returns of two clips, with the flip rate of Christiano et al. (2017), section 2.2.3."""
+
+    kind = "pairwise"
+    num_clips = range(2, 3)
+    controls: tuple[Control, ...] = (
+        Control("A is better", "1", {"choice": "A"}),
+        Control("B is better", "2", {"choice": "B"}),
+        Control("Equally good", "3", {"choice": "tie"}),
+        Control("Both bad", "4", {"choice": "both_bad"}),
+        Control("Can't tell", "0", {"choice": "cant_tell"}),
+    )
+
+    def validate(self, answer: AnswerValue, num_clips: int) -> None:
+        """Check that the answer is {"choice": one of the five}; a "note" may come with it."""
+        if num_clips not in self.num_clips:
+            raise InvalidValueError("clips of a pairwise question", num_clips, "2")
+        choice = answer.get("choice")
+        if not isinstance(choice, str) or choice not in _VALUES:
+            raise InvalidValueError("answer to a pairwise question", repr(choice), f"a choice of {', '.join(_VALUES)}")
+
+    def target(self, answer: AnswerValue, clips: Sequence[Segment]) -> Target | None:
+        """Return the share of each clip, (2,), which add up to one."""
+        values = _VALUES[answer["choice"]]
+        if values is None:
+            return None
+        weight = BOTH_BAD_WEIGHT if answer["choice"] == "both_bad" else 1.0
+        return Target(np.array(values, np.float32), weight)
+
+    def permute(self, answer: AnswerValue, order: Sequence[int]) -> AnswerValue:
+        """Return the answer with the clips renamed."""
+        if answer["choice"] not in ("A", "B"):
+            return answer
+        place = list(order).index("AB".index(answer["choice"]))
+        return {**answer, "choice": "AB"[place]}
+
+    def log_likelihood(self, returns: "Tensor", values: "Tensor", flip: "Tensor") -> "Tensor":
+        """Return sum_k values_k log((1 - flip) softmax(returns)_k + flip / 2), (E, B)."""
+        import torch
+
+        chosen = returns.log_softmax(-1)  # (E, B, 2)
+        at_random = flip.log() - math.log(2.0)  # (B,), minus infinity without flips
+        chosen = torch.where(
+            (flip > 0)[:, None],
+            torch.logaddexp(chosen + torch.log1p(-flip)[:, None], at_random.clamp(min=-1e4)[:, None]),
+            chosen,
+        )
+        return (values * chosen).sum(-1)
+
+    def forecast(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
+        """Return the ensemble's probability of the clip that it prefers, and whether people prefer it too."""
+        import torch
+
+        probability = returns.softmax(-1).mean(0)  # (B, 2)
+        confidence, best = probability.max(-1)
+        right = (values.argmax(-1) == best).to(probability.dtype)
+        sided = values[:, 0] != values[:, 1]
+        nothing = torch.full_like(right, torch.nan)
+        return torch.where(sided, confidence, nothing), torch.where(sided, right, nothing)
+
+    def simulate(self, judge: Judge, returns: Array) -> AnswerValue:
+        """Answer as `judge` would; one who is unsure can't tell."""
+        if judge.unsure(returns):
+            return {"choice": "cant_tell"}
+        if judge.alike(returns):
+            return {"choice": "tie"}
+        return {"choice": "AB"[judge.choose(returns)]}
+
+
+KINDS.register("pairwise")(Pairwise())
