@@ -8,7 +8,7 @@ import numpy as np
 from robo_rlhf.sim import control
 from robo_rlhf.sim.batch import BatchSim
 from robo_rlhf.sim.rotation import matrix_to_quat, quat_conjugate, quat_from_rotvec, quat_multiply, quat_to_rotvec
-from robo_rlhf.sim.scene import HOME, HOME_HAND
+from robo_rlhf.sim.scene import HOME, HOME_EE, HOME_QUAT
 from robo_rlhf.sim.shaping import distance
 from robo_rlhf.sim.tasks.base import Task
 from robo_rlhf.types import Array
@@ -19,14 +19,14 @@ HAND_NAMES = (
     *("hand_cos", "hand_sin"),  # twice the hand's yaw
     *("lead_yaw", "opening"),  # [rad], [m]
 )
-DOWN = np.array([0.0, 1.0, 0.0, 0.0])  # the hand's orientation at home: z down, x along the world's
+DOWN = np.array(HOME_QUAT)
 SETTLE = 0.25  # gain from a pose error to a command, in steps: one over how many steps the error takes to close
 
 
 class ArmTask(Task):
     """A task of the 7-joint arm: actions move the hand's target by x y z and yaw, and set the gripper."""
 
-    horizon: ClassVar[int] = 120
+    horizon: ClassVar[int] = 100
     workspace: ClassVar[control.Workspace] = control.Workspace()
 
     def control(self, sim: BatchSim, action: Array) -> None:
@@ -35,19 +35,20 @@ class ArmTask(Task):
         turn = np.zeros((sim.num_envs, 3))
         turn[:, 2] = act[:, 3] * control.MAX_TURN
         control.move_target(sim, act[:, :3] * control.MAX_STEP, turn, self.workspace)
-        control.apply_arm(sim, control.reach_target(sim, HOME), act[:, -1])
+        control.apply_arm(sim, control.reach_target(sim, np.array(HOME)), act[:, -1])
 
     def signals(self, sim: BatchSim) -> Mapping[str, Array]:
         """Return the hand's position [m] and the contact force on it [N]."""
+        force = sim.sensor("contact_force")
         return {
             "ee_pos": sim.site_pos("ee").astype(np.float32),
-            "contact_force": sim.sensor("contact_force").astype(np.float32),
+            "contact_force": np.sqrt((force * force).sum(-1, keepdims=True)).astype(np.float32),
         }
 
     def place_arm(self, sim: BatchSim, index: int, rng: np.random.Generator, spread: float = 0.03) -> None:
         """Put the arm of copy `index` at home, the hand displaced by up to `spread` [m], gripper open."""
-        position = HOME_HAND + rng.uniform(-spread, spread, 3)
-        joints = control.pose_joints(sim, HOME, position, DOWN)
+        position = HOME_EE + rng.uniform(-spread, spread, 3)
+        joints = control.pose_joints(sim, np.array(HOME), position, DOWN)
         qpos, _, arm = sim.joint_columns(control.JOINTS)
         _, _, fingers = sim.joint_columns(control.FINGERS)
         sim.bind("qpos")[index, qpos] = joints

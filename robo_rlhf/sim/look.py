@@ -45,7 +45,7 @@ def style(spec: mujoco.MjSpec, center: Sequence[float], extent: float) -> None:
     visual.headlight.diffuse = [0.22, 0.22, 0.22]
     visual.headlight.specular = [0.0, 0.0, 0.0]
     visual.quality.shadowsize, visual.quality.offsamples = 1024, 4
-    visual.quality.numslices, visual.quality.numstacks, visual.quality.numquads = 20, 10, 2
+    visual.quality.numslices, visual.quality.numstacks, visual.quality.numquads = 20, 10, 1
     visual.global_.offwidth, visual.global_.offheight = 1280, 960
     visual.map.znear, visual.map.zfar = 0.02, 12.0
     visual.map.shadowclip = 1.0
@@ -97,7 +97,7 @@ def look_at(pos: Sequence[float], target: Sequence[float], up: Sequence[float] =
 
 
 def add_camera(
-    body: Any,  # noqa: ANN401 - MjsBody carries no types
+    body: Any,
     name: str,
     pos: Sequence[float],
     target: Sequence[float],

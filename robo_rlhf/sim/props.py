@@ -28,7 +28,7 @@ DRAWER_TRAVEL = 0.16  # [m]
 
 def add_box(
     spec: mujoco.MjSpec, name: str, half_size: Sequence[float], rgba: Rgba, mass: float, pos: Sequence[float]
-) -> Any:  # noqa: ANN401 - MjsBody carries no types
+) -> Any:
     """Add a free box; return its body."""
     body = _free_body(spec, name, pos)
     body.add_geom(name=name, type=BOX, size=list(half_size), rgba=rgba, mass=mass)
@@ -37,7 +37,7 @@ def add_box(
 
 def add_cylinder(
     spec: mujoco.MjSpec, name: str, radius: float, half_height: float, rgba: Rgba, mass: float, pos: Sequence[float]
-) -> Any:  # noqa: ANN401 - MjsBody carries no types
+) -> Any:
     """Add a free cylinder that stands on its end; return its body."""
     body = _free_body(spec, name, pos)
     body.add_geom(name=name, type=CYLINDER, size=[radius, half_height, 0], rgba=rgba, mass=mass)
@@ -46,7 +46,7 @@ def add_cylinder(
 
 def add_cup(
     spec: mujoco.MjSpec, name: str, pos: Sequence[float], rgba: Rgba = PALETTE["cream"], mass: float = 0.15
-) -> Any:  # noqa: ANN401
+) -> Any:
     """Add a free mug full of coffee, frame in its middle, `CUP_HEIGHT` tall; the robot grasps it by its wall."""
     body = _free_body(spec, name, pos)
     half = CUP_HEIGHT / 2
@@ -65,7 +65,7 @@ def add_cup(
     return body
 
 
-def add_glass(spec: mujoco.MjSpec, name: str, pos: Sequence[float], mass: float = 0.06) -> Any:  # noqa: ANN401 - MjsBody carries no types
+def add_glass(spec: mujoco.MjSpec, name: str, pos: Sequence[float], mass: float = 0.06) -> Any:
     """Add a free, light, slender drinking glass that a touch knocks over, frame in its middle, `GLASS_HEIGHT` tall."""
     body = _free_body(spec, name, pos)
     half = GLASS_HEIGHT / 2
@@ -87,7 +87,7 @@ def add_bin(
     wall_height: float = 0.05,
     name: str = "bin",
     rgba: Rgba = PALETTE["blue"],
-) -> Any:  # noqa: ANN401 - MjsBody carries no types
+) -> Any:
     """Add a fixed open bin with `inner_size` (x, y) [m], standing on `pos`; site `name` on the middle of its floor."""
     body = spec.worldbody.add_body(name=name, pos=list(pos))
     wall, x, y, z = 0.005, inner_size[0] / 2, inner_size[1] / 2, wall_height / 2
@@ -99,7 +99,7 @@ def add_bin(
     return body
 
 
-def add_drawer_cabinet(spec: mujoco.MjSpec, pos: Sequence[float] = (0.30, 0.0, 0.0)) -> Any:  # noqa: ANN401 - MjsBody carries no types
+def add_drawer_cabinet(spec: mujoco.MjSpec, pos: Sequence[float] = (0.30, 0.0, 0.0)) -> Any:
     """Add a fixed cabinet standing on `pos` with one drawer that opens towards -x.
 
     Body `drawer`, slide joint `drawer` from 0 (closed) to DRAWER_TRAVEL [m]; site `handle` on its upright bar, which a
@@ -146,10 +146,10 @@ def add_drawer_cabinet(spec: mujoco.MjSpec, pos: Sequence[float] = (0.30, 0.0, 0
     return body
 
 
-def add_peg_board(spec: mujoco.MjSpec, pos: Sequence[float], name: str = "board") -> Any:  # noqa: ANN401 - MjsBody carries no types
+def add_peg_board(spec: mujoco.MjSpec, pos: Sequence[float], name: str = "board") -> Any:
     """Add a fixed board standing on `pos` with a square hole for the peg, HOLE_CLEARANCE wider than it.
 
-    Site `hole` is in the middle of the hole at the upper face, BOARD_HEIGHT above `pos`; the hole goes all the way down.
+    Site `hole` is in the middle of the hole at the upper face, BOARD_HEIGHT above `pos`; it goes all the way down.
     """
     body = spec.worldbody.add_body(name=name, pos=list(pos))
     hole, outer, z = PEG_HALF_WIDTH + HOLE_CLEARANCE / 2, 0.06, BOARD_HEIGHT / 2
@@ -168,7 +168,7 @@ def add_peg_board(spec: mujoco.MjSpec, pos: Sequence[float], name: str = "board"
     return body
 
 
-def add_peg(spec: mujoco.MjSpec, name: str, pos: Sequence[float], mass: float = 0.06) -> Any:  # noqa: ANN401 - MjsBody carries no types
+def add_peg(spec: mujoco.MjSpec, name: str, pos: Sequence[float], mass: float = 0.06) -> Any:
     """Add a free square peg, upright: shaft below, wider head to grasp above.
 
     Its frame is in the middle of the whole; sites `name`_tip at the lower end, `name`_head in the middle of the head.
@@ -199,7 +199,7 @@ def add_goal_marker(
     rgba: Rgba = PALETTE["goal"],
     *,
     flat: bool = False,
-) -> Any:  # noqa: ANN401 - MjsBody carries no types
+) -> Any:
     """Add mocap body `name`: a ball that touches nothing, or a `flat` disc to lie on a surface."""
     body = spec.worldbody.add_body(name=name, mocap=True, pos=list(pos))
     size = [radius, 0.001, 0] if flat else [radius, 0, 0]
@@ -209,7 +209,7 @@ def add_goal_marker(
 
 def add_obstacle(
     spec: mujoco.MjSpec, name: str, at: Sequence[float], half_size: Sequence[float], rgba: Rgba, *, round_: bool = False
-) -> Any:  # noqa: ANN401 - MjsBody carries no types
+) -> Any:
     """Add mocap body `name` standing on the floor at (x, y): solid, and moved only through the state."""
     body = spec.worldbody.add_body(name=name, mocap=True, pos=[at[0], at[1], half_size[2]])
     size = [half_size[0], half_size[2], 0] if round_ else list(half_size)
@@ -228,13 +228,13 @@ def add_walls(spec: mujoco.MjSpec, half: float, height: float) -> None:
             )
 
 
-def _free_body(spec: mujoco.MjSpec, name: str, pos: Sequence[float]) -> Any:  # noqa: ANN401
+def _free_body(spec: mujoco.MjSpec, name: str, pos: Sequence[float]) -> Any:
     body = spec.worldbody.add_body(name=name, pos=list(pos))
     body.add_freejoint(name=name)
     return body
 
 
-def _site(body: Any, name: str, pos: Sequence[float]) -> None:  # noqa: ANN401
+def _site(body: Any, name: str, pos: Sequence[float]) -> None:
     body.add_site(name=name, pos=list(pos), size=[0.004, 0.004, 0.004], group=4)
 
 

@@ -98,8 +98,8 @@ def _robot_spec(file: str) -> mujoco.MjSpec:
     option.timestep = TIMESTEP
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    option.impratio = 10.0
-    option.iterations, option.ls_iterations = 20, 20
+    option.impratio = 3.0
+    option.iterations, option.ls_iterations = 50, 50  # fewer leave grasps unsolved: objects fly
     geom = spec.default.geom
     geom.solref = [0.01, 1.0]  # [s]: at least twice the time step
     geom.friction = [0.8, 0.01, 0.0001]
@@ -112,7 +112,7 @@ def _plane(spec: mujoco.MjSpec, half: float, z: float) -> None:
     """Add the floor; it holds objects, the robot passes through."""
     plane = mujoco.mjtGeom.mjGEOM_PLANE
     spec.worldbody.add_geom(
-        name="floor", type=plane, size=[half, half, 0.1], pos=[0, 0, z], material="floor", contype=4, conaffinity=0
+        name="floor", type=plane, size=[half, half, half], pos=[0, 0, z], material="floor", contype=4, conaffinity=0
     )
 
 

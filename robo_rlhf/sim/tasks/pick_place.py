@@ -5,9 +5,10 @@ from typing import ClassVar
 import mujoco
 import numpy as np
 
-from robo_rlhf.sim import scene
+from robo_rlhf.sim import props, scene
 from robo_rlhf.sim.arm import HAND_NAMES, ArmTask, columns, wrap_quarter
 from robo_rlhf.sim.batch import BatchSim
+from robo_rlhf.sim.look import PALETTE
 from robo_rlhf.sim.rotation import yaw_of_quat
 from robo_rlhf.sim.shaping import distance, near, tolerance
 from robo_rlhf.sim.tasks import TASKS
@@ -26,7 +27,7 @@ class PickPlace(ArmTask):
 
     name: ClassVar[str] = "pick_place"
     instruction: ClassVar[str] = "Put the red cube into the bin."
-    horizon: ClassVar[int] = 120
+    horizon: ClassVar[int] = 100
     obs_names: ClassVar[tuple[str, ...]] = (
         *HAND_NAMES,
         *("cube_dx", "cube_dy", "cube_dz", "cube_z"),
@@ -37,8 +38,9 @@ class PickPlace(ArmTask):
     def scene(self) -> mujoco.MjSpec:
         """Return the table, the arm, a cube and a bin."""
         spec = scene.tabletop()
-        scene.add_box(spec, "cube", (HALF, HALF, HALF), scene.RED, mass=0.08, pos=(0.0, 0.12, HALF))
-        scene.add_bin(spec, "bin", inner=BIN_INNER, wall_height=WALL)
+        scene.add_contact_sensor(spec)
+        props.add_box(spec, "cube", (HALF, HALF, HALF), PALETTE["red"], mass=0.08, pos=(0.0, 0.12, HALF))
+        props.add_bin(spec, (0.0, -0.2, 0.0), (2 * BIN_INNER, 2 * BIN_INNER), WALL).mocap = True
         return spec
 
     def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:

@@ -5,7 +5,7 @@ from typing import ClassVar
 import mujoco
 import numpy as np
 
-from robo_rlhf.sim import scene
+from robo_rlhf.sim import props, scene
 from robo_rlhf.sim.arm import HAND_NAMES, ArmTask, columns
 from robo_rlhf.sim.batch import BatchSim
 from robo_rlhf.sim.shaping import distance, near
@@ -27,7 +27,8 @@ class Reach(ArmTask):
     def scene(self) -> mujoco.MjSpec:
         """Return the table, the arm and a marker."""
         spec = scene.tabletop()
-        scene.add_goal_marker(spec, "goal", radius=RADIUS)
+        scene.add_contact_sensor(spec)
+        props.add_goal_marker(spec, "goal", radius=RADIUS)
         return spec
 
     def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
