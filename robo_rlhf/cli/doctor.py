@@ -1,0 +1,226 @@
+"""`robo-rlhf doctor`: what this machine has, and what each missing thing costs."""
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.table import print_rows
+from robo_rlhf.errors import MissingDependencyError, UnknownNameError
+from robo_rlhf.files import data_home
+from robo_rlhf.sim.gl import LIBRARIES, VARIABLE, choose_backend
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "firefox")
+PROBE_LIMIT = 60  # [s] after which a rendering backend counts as broken
+ROOM = 2 * 10**9  # [bytes] that a run with clips may take
+RENDERING_REMEDY = "On Debian or Ubuntu: apt-get install libegl1 libgl1 libgl1-mesa-dri, or libosmesa6."
+REINSTALL = "Install this project again: pip install robo-rlhf, or make setup in a checkout."
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked for."""
+
+    check: str
+    ok: bool
+    found: str
+    cost: str = ""
+    """What the user cannot do, or does more slowly, without it."""
+    remedy: str = ""
+    essential: bool = False
+    """Nothing much works without it."""
+
+
+@COMMANDS.register("doctor")
+@dataclass(frozen=True)
+class Doctor:
+    """Say what this machine has, and what each missing thing costs.
+
+    The exit code is 0, or 9 where something essential is missing or something that --require names.
+
+    Example:
+        robo-rlhf doctor
+        robo-rlhf doctor --json --require rendering browser
+    """
+
+    json: bool = False
+    """Print JSON."""
+    require: tuple[str, ...] = ()
+    """Checks that have to be fine on top of the essential ones."""
+    home: Path | None = None
+    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
+
+    def __call__(self) -> int:
+        """Run all checks and print them."""
+        checks = list(run_checks(data_home(self.home)))
+        for name in self.require:
+            if name not in {check.check for check in checks}:
+                raise UnknownNameError("check", name, (check.check for check in checks))
+        if self.json:
+            print_rows([asdict(check) for check in checks], as_json=True)
+        else:
+            _print_for_people(checks)
+        bad = [c.check for c in checks if not c.ok and (c.essential or c.check in self.require)]
+        return MissingDependencyError.exit_code if bad else 0
+
+
+def _print_for_people(checks: list[Check]) -> None:
+    rows = [{"check": c.check, "fine": c.ok, "found": c.found} for c in checks]
+    print_rows(rows, as_json=False)
+    for check in checks:
+        if not check.ok:
+            print(f"{check.check}{' (essential)' if check.essential else ''}: {check.cost} {check.remedy}")
+    if all(check.ok for check in checks):
+        print("All is fine.")
+
+
+def run_checks(home: Path) -> Iterator[Check]:
+    """Yield all checks in the order in which they are shown; `home` is where data will be written."""
+    yield _python()
+    yield _mujoco()
+    yield _mujoco_batch()
+    yield _torch()
+    yield from _rendering()
+    yield _video()
+    yield _cores()
+    yield _gpu()
+    yield _browser()
+    yield _disk(home)
+
+
+def _python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Check("python", sys.version_info >= (3, 11), f"{version} ({sys.executable})", essential=True)
+
+
+def _version(module: str) -> str | None:
+    """Return the version of an importable module, None for one that is missing or broken."""
+    try:
+        return str(importlib.import_module(module).__version__)
+    except (ImportError, OSError, AttributeError):  # OSError: a shared library it needs
+        return None
+
+
+def _mujoco() -> Check:
+    version = _version("mujoco")
+    return Check("mujoco", version is not None, version or "missing", "Nothing can be simulated.", REINSTALL, True)
+
+
+def _mujoco_batch() -> Check:
+    try:
+        found = hasattr(importlib.import_module("mujoco.batch"), "Batch")
+    except ImportError:
+        found = False
+    cost = "The tasks of this project do not run; outside environments (--env) do."
+    remedy = "pip install 'mujoco>=3.17', unless an outside environment pins an older one."
+    return Check("mujoco batch", found, "available" if found else "missing", cost, remedy)
+
+
+def _torch() -> Check:
+    version = _version("torch")
+    cost = "Nothing can be learned; recording and rendering still work."
+    return Check("torch", version is not None, version or "missing", cost, REINSTALL, True)
+
+
+def _rendering() -> Iterator[Check]:
+    chosen = choose_backend()
+    backends = dict.fromkeys([chosen, *LIBRARIES] if sys.platform.startswith("linux") else [chosen])
+    probes = {backend: probe_rendering(backend) for backend in backends}
+    found, works = probes[chosen]
+    spare = next((backend for backend in backends if probes[backend][1]), None)
+    cost = "No clips: episodes can be recorded and learned from, but not watched, compared or shown in a report."
+    remedy = RENDERING_REMEDY if spare is None else f"Set {VARIABLE}={spare}, which works here."
+    yield Check("rendering", works, found, cost, remedy, essential=True)
+    for backend in (backend for backend in backends if backend not in (None, chosen)):
+        found, works = probes[backend]
+        yield Check(f"rendering {backend}", works, found, "It is a spare: nothing while rendering is fine.", remedy)
+
+
+def probe_rendering(backend: str | None, limit: float = PROBE_LIMIT) -> tuple[str, bool]:
+    """Render with one backend (None: the system's own) in a process of its own, which may crash or hang.
+
+    Returns:
+        What was found, in words, and whether it works. `limit` [s] is how long it may take.
+    """
+    environment = {**os.environ, **({"MUJOCO_GL": backend} if backend else {})}
+    command = [sys.executable, "-m", "robo_rlhf.sim.gl_probe"]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=limit, check=False)
+    except subprocess.TimeoutExpired:
+        return f"no picture within {limit:g} s", False
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
+        return f"does not work: {reason[:120]}", False
+    result = json.loads(done.stdout.splitlines()[-1])
+    name = f"{result['backend'] or 'system'} on {result['driver']}"
+    return f"{result['frames_per_s']} frames/s at 320×240, {name}", True
+
+
+def _video() -> Check:
+    cost, remedy = "No clips can be written: nothing to watch, compare or report with pictures.", REINSTALL
+    try:
+        speed = _encoding_speed()
+    except Exception as error:  # whatever fails here, a doctor reports it
+        return Check("h264", False, f"{type(error).__name__}: {error}", cost, remedy, True)
+    return Check("h264", True, f"{speed:.0f} frames/s at 320×240", essential=True)
+
+
+def _encoding_speed(frames: int = 60) -> float:
+    """Return how many frames a second PyAV encodes as H.264."""
+    import io
+
+    import av
+    import numpy as np
+
+    noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    with av.open(io.BytesIO(), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=20)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        stream.options = {"preset": "ultrafast"}
+        start = time.perf_counter()
+        for shift in range(frames):
+            picture = av.VideoFrame.from_ndarray(np.roll(noise // 4 + 64, shift, axis=1), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+        return frames / (time.perf_counter() - start)
+
+
+def _cores() -> Check:
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cost = "Simulation, rendering and learning take turns: a run takes about twice as long as on two cores."
+    return Check("cores", count >= 2, str(count), cost, "Use a machine with two cores or more.")
+
+
+def _gpu() -> Check:
+    torch = importlib.import_module("torch") if _version("torch") else None
+    found = torch is not None and torch.cuda.is_available()
+    name = str(torch.cuda.get_device_name()) if torch is not None and found else "none"
+    cost = "Little: simulation and the small networks used here run on the CPU; rendering would be faster."
+    return Check("gpu", found, name, cost, "An NVIDIA driver and a torch build with CUDA, where there is such a card.")
+
+
+def _browser() -> Check:
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None and sys.platform in ("darwin", "win32"):
+        return Check("browser", True, "the system's own")
+    cost = "Reports cannot be opened on this machine (copy report.html to another), and browser tests do not run."
+    return Check("browser", found is not None, found or "none", cost, "On Debian: apt-get install chromium.")
+
+
+def _disk(home: Path) -> Check:
+    existing = home.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    writable = os.access(existing, os.W_OK)
+    found = f"{free / 1e9:.1f} GB free for {home}" if writable else f"{existing} is not writable"
+    cost = f"A run with clips may take {ROOM / 1e9:.0f} GB; it stops before the disk is full, and can be continued."
+    remedy = "Make room, or name another place with --home or $ROBO_RLHF_HOME."
+    return Check("disk", writable and free >= ROOM, found, cost, remedy, essential=not writable)
