@@ -1,0 +1,55 @@
+# Every target starts from any state: it makes .venv first where that is missing or stale.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: help setup demo demo-quick test test-all bench lint format samples pins clean
+
+help: ## Say what there is
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep -E '^[a-z-]+:.*##' Makefile
+	@echo 'More options for a command: make demo ARGS="--seed 1"'
+
+setup: ## Create or refresh .venv and check that rendering works
+	@bash .ci/setup
+
+demo: setup ## The main job: 25 demonstrations, 200 answers, 3 rounds, then report.html
+	$(BIN)/robo-rlhf run --task pick_place --demos 25 --labels 200 --rounds 3 $(ARGS)
+
+demo-quick: setup ## The same loop with small numbers, in about a minute
+	$(BIN)/robo-rlhf run --task reach --demos 4 --labels 8 --rounds 1 --preset tiny $(ARGS)
+
+test: setup-browser ## The tests, without the slow ones
+	$(BIN)/python -m pytest -m "not slow and not bench" $(ARGS)
+
+test-all: setup-browser ## All tests
+	$(BIN)/python -m pytest -m "not bench" $(ARGS)
+
+bench: setup ## Measure speed and learning against the bars in docs/benchmarks.md
+	$(BIN)/python -m pytest -m bench -s $(ARGS)
+
+lint: setup ## ruff, mypy --strict and the import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: setup ## Format and sort imports
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+samples: setup ## Record the demonstrations in recordings/samples anew
+	$(BIN)/robo-rlhf samples $(ARGS)
+
+pins: setup ## Write the installed versions into .ci/constraints.txt
+	{ sed -n '/^#/p' .ci/constraints.txt; $(BIN)/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+cpu//'; } > .venv/pins
+	mv .venv/pins .ci/constraints.txt
+
+clean: ## Remove .venv and what was built; recordings and runs stay
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find robo_rlhf teleop sim_assets tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: setup-browser
+setup-browser:
+	@bash .ci/setup browser
