@@ -26,7 +26,7 @@ SETTLE = 0.25  # gain from a pose error to a command, in steps: one over how man
 class ArmTask(Task):
     """A task of the 7-joint arm: actions move the hand's target by x y z and yaw, and set the gripper."""
 
-    horizon: ClassVar[int] = 100
+    horizon: ClassVar[int] = 120
     workspace: ClassVar[control.Workspace] = control.Workspace()
 
     def control(self, sim: BatchSim, action: Array) -> None:
@@ -103,6 +103,11 @@ def wrap_half(angle: Array) -> Array:
 def wrap_quarter(angle: Array) -> Array:
     """Return the angle modulo π/2, within [-π/4, π/4): a square block looks the same after a quarter turn."""
     return np.mod(angle + np.pi / 4, np.pi / 2) - np.pi / 4
+
+
+def funnel(aside: Array, top: float, mouth: float = 0.012, slope: float = 4.0) -> Array:
+    """Return the height (N,) [m] to keep above a goal while the hand is still `aside` (N,) [m] of it, at most `top`."""
+    return np.clip(slope * (aside - mouth), 0.0, top)
 
 
 def columns(parts: list[Array]) -> Array:

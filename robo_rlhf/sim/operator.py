@@ -13,8 +13,8 @@ from robo_rlhf.types import Array
 class Faults:
     """What a person at the controls does wrong. Commands are in [-1, 1], times in control steps."""
 
-    delay: int = 3  # steps from seeing to acting: 150 ms at 20 Hz
-    tremor: float = 0.12  # deviation of the hand's noise, a share of full command
+    delay: int = 2  # steps from seeing to acting: 100 ms at 20 Hz, for a person looks ahead
+    tremor: float = 0.15  # deviation of the hand's noise, a share of the command (Harris and Wolpert 1998)
     tremor_time: float = 4.0  # steps over which the noise stays alike
     pause_rate: float = 0.012  # chance a step that a pause begins
     pause_length: tuple[int, int] = (4, 14)  # steps
@@ -65,7 +65,8 @@ class ScriptedOperator:
         action = self._seen[0].copy()
         moving = action[:, :-1]  # the gripper is the last column: a switch, without tremor
         self._shake()
-        moving += self._noise[:, :-1] + np.where((self._slip > 0)[:, None], self._drift[:, :-1], 0.0)
+        effort = np.sqrt((moving * moving).sum(axis=1, keepdims=True))
+        moving += self._noise[:, :-1] * (0.2 + effort) + np.where((self._slip > 0)[:, None], self._drift[:, :-1], 0.0)
         moving[self._pause > 0] = 0.0
         self._slip -= 1
         self._pause -= 1

@@ -7,7 +7,7 @@ World frame: right-handed, z up, metres. On the table z = 0 is the top, the orig
 import mujoco
 import numpy as np
 
-from robo_rlhf.sim.look import PALETTE, add_camera, add_checker, add_grid, add_sky, style
+from robo_rlhf.sim.look import PALETTE, add_camera, add_checker, add_backdrop, add_grid, style
 from robo_rlhf.sim.props import add_bin as add_bin
 from robo_rlhf.sim.props import add_box as add_box
 from robo_rlhf.sim.props import add_cup as add_cup
@@ -43,6 +43,7 @@ def tabletop() -> mujoco.MjSpec:
     spec.body("link0").pos = ARM_BASE
     style(spec, center=(-0.05, 0.0, 0.1), extent=0.8)
     _add_table(spec)
+    add_backdrop(spec, half=2.2, low=FLOOR_Z, high=2.0)
     target = spec.worldbody.add_body(name="target", mocap=True, pos=list(HOME_EE), quat=list(HOME_QUAT))
     target.add_geom(
         type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.012], rgba=[1.0, 0.9, 0.2, 0.35], contype=0, conaffinity=0, group=4
@@ -104,7 +105,6 @@ def _robot_spec(file: str) -> mujoco.MjSpec:
     geom.solref = [0.01, 1.0]  # [s]: at least twice the time step
     geom.friction = [0.8, 0.01, 0.0001]
     geom.contype, geom.conaffinity = 1, 7  # bits: 1 the world and its objects, 2 the robot, 4 the floor
-    add_sky(spec)
     return spec
 
 

@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 
 from robo_rlhf.sim import props, scene
-from robo_rlhf.sim.arm import HAND_NAMES, ArmTask, columns, wrap_quarter
+from robo_rlhf.sim.arm import HAND_NAMES, ArmTask, columns, funnel, wrap_quarter
 from robo_rlhf.sim.batch import BatchSim
 from robo_rlhf.sim.look import PALETTE
 from robo_rlhf.sim.rotation import yaw_of_quat
@@ -27,7 +27,7 @@ class PickPlace(ArmTask):
 
     name: ClassVar[str] = "pick_place"
     instruction: ClassVar[str] = "Put the red cube into the bin."
-    horizon: ClassVar[int] = 100
+    horizon: ClassVar[int] = 120
     obs_names: ClassVar[tuple[str, ...]] = (
         *HAND_NAMES,
         *("cube_dx", "cube_dy", "cube_dz", "cube_z"),
@@ -103,10 +103,10 @@ class PickPlace(ArmTask):
         goal = cube.copy()
         grip = np.full(sim.num_envs, -1.0)
 
-        above = distance(hand[:, :2], cube[:, :2]) < 0.012
+        aside = distance(hand[:, :2], cube[:, :2])
         low = hand[:, 2] < cube[:, 2] + 0.012
-        goal[:, 2] += np.where(above, 0.0, HOVER)
-        grip[above & low] = 1.0
+        goal[:, 2] += funnel(aside, HOVER)
+        grip[(aside < 0.015) & low] = 1.0
 
         over_bin = distance(cube[:, :2], bin_[:, :2]) < 0.025
         lifted = cube[:, 2] > 0.75 * CARRY
@@ -119,5 +119,5 @@ class PickPlace(ArmTask):
         away = np.stack([bin_[:, 0], bin_[:, 1], np.full_like(cube[:, 2], 0.2)], axis=1)
         goal = np.where(done[:, None], away, goal)
         grip = np.where(done, -1.0, grip)
-        slow = ~held & above & (hand[:, 2] < cube[:, 2] + 0.04)
+        slow = ~held & (aside < 0.03) & (hand[:, 2] < cube[:, 2] + 0.05)
         return self.steer(sim, goal, np.where(done, 0.0, yaw), grip, np.where(slow, 0.5, 0.8))

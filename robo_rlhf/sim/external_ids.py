@@ -1,0 +1,130 @@
+"""Outside environments by name: "Pusher-v5", "my_package:MyEnv-v0", "Meta-World/MT1:button-press-v3".
+
+A name is a Gymnasium id. What follows an id with a namespace after a colon is a task of that environment. The package
+that registers a known namespace is imported; for others, the name says which module to import, as Gymnasium has it.
+"""
+
+import importlib
+from typing import Any, NamedTuple
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec, parse_env_id
+from gymnasium.spaces import Box, Dict, Space
+
+from robo_rlhf.errors import InvalidValueError, MissingDependencyError, UnknownNameError
+
+
+class Plugin(NamedTuple):
+    """A package that registers environments, and how one of its tasks is asked for."""
+
+    module: str
+    install: str  # what to give to pip
+    task_argument: str = ""  # the keyword of `gymnasium.make` that takes the task; empty where it has none
+    arguments: tuple[tuple[str, Any], ...] = ()  # further keywords
+
+
+# Meta-World draws a list of 50 goals when it is made: a fixed seed gives every copy the same list.
+PLUGINS = {
+    "Meta-World": Plugin("metaworld", "metaworld 'gymnasium[mujoco]'", "env_name", (("seed", 0),)),
+    "dm_control": Plugin("shimmy", "'shimmy[dm-control]'"),
+    "gym_hil": Plugin("gym_hil", "gym-hil"),
+}
+
+
+class Recipe(NamedTuple):
+    """What one copy of an environment is made from."""
+
+    name: str
+    spec: EnvSpec
+    arguments: dict[str, Any]
+    portable: bool  # whether another process can find it too
+
+    def make(self, horizon: int | None = None, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
+        """Make one copy, with another time limit than its own where `horizon` is given (-1: none).
+
+        Raises:
+            MissingDependencyError: a library that the environment stands on is not installed.
+            UnknownNameError: the environment has no such task.
+        """
+        extra = {} if render_mode is None else {"render_mode": render_mode}
+        try:
+            return gymnasium.make(
+                self.spec, max_episode_steps=horizon, disable_env_checker=True, **self.arguments, **extra
+            )
+        except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
+            advice = "Install it, or choose another environment."
+            raise MissingDependencyError(str(error).rstrip("."), f"environment {self.name}", advice) from error
+
+
+def find(name: str) -> Recipe:
+    """Return how to make the outside environment called `name`.
+
+    Raises:
+        UnknownNameError: no such id is registered; suggests the nearest.
+        MissingDependencyError: the package of its namespace or the module it names is not installed.
+        InvalidValueError: a task is named for an environment that has none.
+    """
+    env_id, task = split_task(name)
+    module, _, bare = env_id.rpartition(":")
+    namespace = bare.rpartition("/")[0]
+    plugin = PLUGINS.get(namespace)
+    if module:
+        _import(module, name, f"Install the package that holds the module {module!r}, or correct its name.")
+    elif plugin:
+        _import(plugin.module, name, f"Run: pip install {plugin.install}")
+    spec = _spec(bare, name)
+    arguments = dict(plugin.arguments) if plugin else {}
+    if task:
+        if not (plugin and plugin.task_argument):
+            raise InvalidValueError(f"task of environment {bare}", repr(task), "none: this environment has no tasks")
+        arguments[plugin.task_argument] = task
+    entry = spec.entry_point
+    return Recipe(name, spec, arguments, bool(plugin or module or isinstance(entry, str)))
+
+
+def split_task(name: str) -> tuple[str, str]:
+    """Split "NAMESPACE/ID:task" into id and task; the task is "" where there is none.
+
+    >>> split_task("Meta-World/MT1:button-press-v3")
+    ('Meta-World/MT1', 'button-press-v3')
+    >>> split_task("my_package:MyEnv-v0")
+    ('my_package:MyEnv-v0', '')
+    """
+    head, _, tail = name.rpartition(":")
+    return (head, tail) if "/" in head else (name, "")
+
+
+def box_dim(space: Space[Any], what: str) -> int:
+    """Return how many numbers an element of `space` holds: a box of any shape, or a dictionary of such spaces.
+
+    Raises:
+        InvalidValueError: any other space.
+    """
+    if isinstance(space, Dict):
+        return sum(box_dim(space[key], f"{what}[{key!r}]") for key in sorted(space))
+    if not isinstance(space, Box):
+        raise InvalidValueError(what, str(space), "a Box, or a Dict of Boxes")
+    return int(space.low.size)
+
+
+def _spec(bare: str, name: str) -> EnvSpec:
+    """Return the registered spec of an id without module and task."""
+    if bare in gymnasium.registry:
+        return gymnasium.registry[bare]
+    try:
+        namespace = parse_env_id(bare)[0]
+    except gymnasium.error.Error:
+        namespace = None
+    known = sorted(key for key, spec in gymnasium.registry.items() if spec.namespace == namespace)
+    if namespace and not known:
+        advice = f"Install the package that registers {namespace}/..., and name its module: --env MODULE:{bare}"
+        raise MissingDependencyError(f"The namespace {namespace!r}", f"environment {name}", advice)
+    newest = {spec.name: key for key, spec in sorted(gymnasium.registry.items(), key=lambda item: item[1].version or 0)}
+    raise UnknownNameError("environment", name, [key for key in known if key in newest.values()])
+
+
+def _import(module: str, name: str, advice: str) -> None:
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise MissingDependencyError(f"The package {error.name or module!r}", f"environment {name}", advice) from error
