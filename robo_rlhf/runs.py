@@ -107,7 +107,7 @@ class Run:
 
 def write_checkpoint(path: Path, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
     """Write named arrays and a JSON object as one safetensors file, atomically."""
-    packed = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+    packed = {name: np.ascontiguousarray(value).reshape(np.shape(value)) for name, value in arrays.items()}
     write_atomic(path, save_tensors(packed, metadata={"meta": json.dumps(meta)}))
 
 

@@ -95,7 +95,7 @@ class ResidualPolicy(GaussianActor):
         """Return the weighted squared error of the first action, on what the base would do from here anew."""
         self.base.seed(int(torch.randint(2**31, (), generator=generator)))
         self.base.reset(len(batch.obs))
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
             features = self.features(batch.obs.numpy())
         each = (self.distribution(features).mean - batch.action[:, 0]).square().mean(-1)
         weight = batch.weight * batch.mask[:, 0]

@@ -1,0 +1,275 @@
+"""Behaviour cloning: imitate demonstrations with a policy of any kind."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from robo_rlhf.data.examples import check_alike, chunk_examples
+from robo_rlhf.errors import InvalidValueError, NonFiniteError
+from robo_rlhf.learning import (
+    Average,
+    pack_generator,
+    pack_module,
+    pack_optimizer,
+    seeded,
+    take,
+    unpack_generator,
+    unpack_module,
+    unpack_optimizer,
+)
+from robo_rlhf.policies import POLICIES
+from robo_rlhf.policies.base import Chunks, TrainedPolicy
+from robo_rlhf.policies.checkpoint import load_policy, save_policy
+from robo_rlhf.runs import Run
+from robo_rlhf.types import Array, Episode
+
+Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, of how many, newest metrics
+Score = Callable[[TrainedPolicy], float]  # how good a policy is, more is better: success in rollouts
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to imitate with, and how long."""
+
+    policy: str = "flow"
+    """Kind of policy."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of the policy, as its constructor names them."""
+    updates: int = 6000
+    """Gradient steps."""
+    batch: int = 256
+    """Examples a gradient step."""
+    learning_rate: float = 1e-3
+    """AdamW's rate after warm-up; falls to zero along a cosine."""
+    warmup: int = 100
+    """Gradient steps in which the rate rises from zero."""
+    weight_decay: float = 1e-4
+    """AdamW's weight decay."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    average: float = 0.999
+    """Decay of the averaged weights, which are the ones that act."""
+    obs_noise: float = 0.02
+    """Noise added to observations, in deviations of each column."""
+    idle: float = 0.05
+    """Steps in which no action is larger than this are cut out; 0 keeps all."""
+    idle_keep: int = 2
+    """Steps kept of each idle stretch."""
+    correction_weight: float = 1.0
+    """Weight of steps in which a person corrected a policy."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Numbers of the forward pass; auto takes bfloat16 where the processor computes with it (three times as fast)."""
+    candidates: int = 1
+    """Snapshots, evenly over the second half, of which the one that scores best in rollouts is kept."""
+    save_every: int = 1000
+    """Gradient steps between checkpoints of the training itself."""
+    log_every: int = 100
+    """Gradient steps between rows of metrics."""
+    seed: int = 0
+    """Seed of initial weights, batches and noise."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense.
+
+        Raises:
+            InvalidValueError: one is outside its range.
+        """
+        for name in ("updates", "batch", "candidates", "save_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise InvalidValueError(f"bc {name}", getattr(self, name), "at least 1")
+
+
+def train(
+    config: Config,
+    run: Run,
+    episodes: Sequence[Episode],
+    *,
+    score: Score | None = None,
+    progress: Progress | None = None,
+) -> TrainedPolicy:
+    """Clone `episodes` into a policy, saved as the run's checkpoint "policy"; go on where a killed run stopped.
+
+    With `score` and several `config.candidates` the snapshot that scores best is the one kept.
+
+    Raises:
+        InvalidValueError: the episodes hold nothing to learn from, or are of different tasks.
+        UnknownNameError: no such kind of policy.
+        NonFiniteError: the loss is not finite; the checkpoint before it stands.
+    """
+    path = run.checkpoint_path("policy")
+    if run.result() is not None:
+        return load_policy(path)
+    learner = Learner(config, episodes)
+    stored = run.load("training")
+    if stored is not None:
+        learner.unpack(*stored)
+    run.rewind_metrics(learner.done)
+    while learner.done < config.updates:
+        metrics = learner.advance(score)
+        if learner.done % config.log_every == 0 or "score" in metrics:
+            run.log(learner.done, metrics)
+        if learner.done % config.save_every == 0:
+            run.save("training", *learner.pack())
+        if progress is not None:
+            progress(learner.done, config.updates, metrics)
+    policy = learner.finish()
+    save_policy(policy, path, {"task": episodes[0].meta.task, "algorithm": "bc", "demonstrations": len(episodes)})
+    run.finish({"updates": learner.done, "examples": learner.count, "loss": learner.loss, "score": learner.best_score})
+    return policy
+
+
+def fit(
+    config: Config, episodes: Sequence[Episode], *, score: Score | None = None, progress: Progress | None = None
+) -> TrainedPolicy:
+    """Clone `episodes` as `train` does, in memory alone."""
+    learner = Learner(config, episodes)
+    while learner.done < config.updates:
+        metrics = learner.advance(score)
+        if progress is not None:
+            progress(learner.done, config.updates, metrics)
+    return learner.finish()
+
+
+class Learner:
+    """A policy in training: its optimiser, averaged weights, source of randomness, and the best snapshot so far."""
+
+    def __init__(self, config: Config, episodes: Sequence[Episode]) -> None:
+        """Build the policy, with weights drawn from the seed, and the training arrays."""
+        obs_dim, act_dim = check_alike(episodes)
+        self.config = config
+        with seeded(config.seed):
+            self.policy = POLICIES[config.policy](obs_dim, act_dim, **config.settings)
+        self.policy.fit_normalizer(
+            torch.from_numpy(np.concatenate([e.obs[:-1] for e in episodes])),
+            torch.from_numpy(np.concatenate([e.action for e in episodes])),
+        )
+        self.data, self.noise = _tensors(self.policy, config, episodes)
+        self.count = len(self.data.obs)  # examples
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.parameters = [p for p in self.policy.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.parameters, weight_decay=config.weight_decay, fused=True)
+        self.average = Average(self.parameters, config.average)
+        self.precision = _precision(config)
+        self.done = 0  # updates
+        self.loss = 0.0  # running mean
+        self.best: dict[str, Array] = {}
+        self.best_score: float | None = None
+
+    def advance(self, score: Score | None = None) -> dict[str, float]:
+        """Take one gradient step, let `score` judge where a snapshot is due, and return metrics."""
+        metrics = {"learning_rate": self.rate(), "loss": self.update()}
+        if score is not None and self.done in _snapshots(self.config):
+            metrics["score"] = self.consider(score)
+        return metrics
+
+    def rate(self) -> float:
+        """Return the learning rate of the next update."""
+        config, k = self.config, self.done
+        cosine = 0.5 * (1 + math.cos(math.pi * k / config.updates))
+        return config.learning_rate * cosine * min(1.0, (k + 1) / max(config.warmup, 1))
+
+    def update(self) -> float:
+        """Take one gradient step and return the running mean of the loss.
+
+        Raises:
+            NonFiniteError: the loss is not finite; the weights are as before.
+        """
+        self.optimizer.param_groups[0]["lr"] = self.rate()
+        batch = self.sample()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bfloat16"):
+            loss = self.policy.loss(batch, self.generator)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise NonFiniteError(
+                "The imitation loss",
+                f"update {self.done + 1}",
+                "The last checkpoint stands; check the demonstrations for extreme values, or lower the learning rate.",
+            )
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
+        self.optimizer.step()
+        self.average.update(self.done)
+        self.done += 1
+        self.loss += (value - self.loss) * max(0.01, 1 / self.done)
+        return self.loss
+
+    def sample(self) -> Chunks:
+        """Draw a batch of examples, with noise on the observations."""
+        index = torch.randint(self.count, (self.config.batch,), generator=self.generator)
+        obs, *rest = (field.index_select(0, index) for field in self.data)
+        if self.config.obs_noise:
+            obs = obs + self.noise * torch.randn(obs.shape, generator=self.generator)
+        return Chunks(obs, *rest)
+
+    def consider(self, score: Score) -> float:
+        """Let `score` judge the averaged weights, keep them if none before was better, and return the score."""
+        self.average.swap()
+        value = score(self.policy.eval())
+        if self.best_score is None or value >= self.best_score:
+            self.best, self.best_score = pack_module("best", self.policy), value
+        self.average.swap()
+        self.policy.train()
+        return value
+
+    def finish(self) -> TrainedPolicy:
+        """Return the policy with the best snapshot's weights, or the averaged ones where none was judged."""
+        if self.best:
+            unpack_module("best", self.policy, self.best)
+        else:
+            self.average.swap()
+        self.policy.seed(0)
+        return self.policy.eval()
+
+    def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Return everything that later updates depend on, as arrays and a JSON object."""
+        arrays = {
+            **pack_module("policy", self.policy),
+            **self.average.pack("average"),
+            **pack_optimizer("optimizer", self.optimizer),
+            **self.best,
+            "generator": pack_generator(self.generator),
+        }
+        return arrays, {"done": self.done, "loss": self.loss, "best_score": self.best_score}
+
+    def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
+        """Go on from what `pack` gave."""
+        unpack_module("policy", self.policy, arrays)
+        self.average.unpack("average", arrays)
+        unpack_optimizer("optimizer", self.optimizer, arrays)
+        unpack_generator(self.generator, arrays["generator"])
+        self.best = {f"best/{name}": value for name, value in take("best", arrays).items()}
+        self.done, self.loss, self.best_score = meta["done"], meta["loss"], meta["best_score"]
+
+
+def _tensors(policy: TrainedPolicy, config: Config, episodes: Sequence[Episode]) -> tuple[Chunks, torch.Tensor]:
+    """Return all examples, and the deviation of the noise of each observation column (history * obs_dim,)."""
+    examples = chunk_examples(
+        episodes,
+        policy.chunk,
+        policy.history,
+        idle=config.idle,
+        idle_keep=config.idle_keep,
+        correction_weight=config.correction_weight,
+    )
+    noise = config.obs_noise * examples.obs.std(axis=0)
+    return Chunks(*(torch.from_numpy(np.ascontiguousarray(value)) for value in examples)), torch.from_numpy(noise)
+
+
+def _snapshots(config: Config) -> set[int]:
+    """Return after which updates a snapshot is judged: none where there is nothing to choose from."""
+    if config.candidates < 2:
+        return set()
+    half = config.updates / 2
+    return {config.updates - round(half * k / config.candidates) for k in range(config.candidates)}
+
+
+def _precision(config: Config) -> str:
+    if config.precision != "auto":
+        return config.precision
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return "bfloat16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "float32"
