@@ -9,7 +9,7 @@ from typing import Any
 
 import mujoco
 
-from robo_rlhf.sim.look import PALETTE, Rgba
+from robo_rlhf.sim.look import PALETTE, Rgba, aim_camera
 
 BOX = mujoco.mjtGeom.mjGEOM_BOX
 CYLINDER = mujoco.mjtGeom.mjGEOM_CYLINDER
@@ -103,8 +103,9 @@ def add_drawer_cabinet(spec: mujoco.MjSpec, pos: Sequence[float] = (0.30, 0.0, 0
     """Add a fixed cabinet standing on `pos` with one drawer that opens towards -x.
 
     Body `drawer`, slide joint `drawer` from 0 (closed) to DRAWER_TRAVEL [m]; site `handle` on its upright bar, which a
-    hand pointing down at home grasps.
+    hand pointing down at home grasps. Moves the camera `front` to where the face of the drawer can be seen.
     """
+    aim_camera(spec, "front", (-0.36, -0.86, 0.52), (pos[0] - 0.2, pos[1], pos[2] + 0.1), fovy=37)
     body = spec.worldbody.add_body(name="cabinet", pos=list(pos))
     deep, wide, high, board = 0.10, 0.14, 0.075, 0.006  # half sizes [m]
     shell = {"type": BOX, "rgba": PALETTE["wood"]}
@@ -200,10 +201,12 @@ def add_goal_marker(
     *,
     flat: bool = False,
 ) -> Any:
-    """Add mocap body `name`: a ball that touches nothing, or a `flat` disc to lie on a surface."""
+    """Add mocap body `name`: a ball that touches nothing, or a `flat` disc to lie on a surface. It glows, unshaded."""
+    if spec.material("marker") is None:
+        spec.add_material(name="marker", emission=0.8)
     body = spec.worldbody.add_body(name=name, mocap=True, pos=list(pos))
     size = [radius, 0.001, 0] if flat else [radius, 0, 0]
-    body.add_geom(name=name, type=CYLINDER if flat else SPHERE, size=size, rgba=rgba, **_VISUAL)
+    body.add_geom(name=name, type=CYLINDER if flat else SPHERE, size=size, rgba=rgba, material="marker", **_VISUAL)
     return body
 
 

@@ -4,10 +4,12 @@ World frame: right-handed, z up, metres. On the table z = 0 is the top, the orig
 `ARM_BASE` and faces +x. At home the hand points down, its x axis along the world's x and its fingers sliding along y.
 """
 
+from typing import Any
+
 import mujoco
 import numpy as np
 
-from robo_rlhf.sim.look import PALETTE, add_camera, add_checker, add_backdrop, add_grid, style
+from robo_rlhf.sim.look import PALETTE, add_backdrop, add_camera, add_checker, add_mat, style
 from robo_rlhf.sim.props import add_bin as add_bin
 from robo_rlhf.sim.props import add_box as add_box
 from robo_rlhf.sim.props import add_cup as add_cup
@@ -43,12 +45,12 @@ def tabletop() -> mujoco.MjSpec:
     spec.body("link0").pos = ARM_BASE
     style(spec, center=(-0.05, 0.0, 0.1), extent=0.8)
     _add_table(spec)
-    add_backdrop(spec, half=2.2, low=FLOOR_Z, high=2.0)
+    add_backdrop(spec, half=2.2, low=FLOOR_Z)
     target = spec.worldbody.add_body(name="target", mocap=True, pos=list(HOME_EE), quat=list(HOME_QUAT))
     target.add_geom(
         type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.012], rgba=[1.0, 0.9, 0.2, 0.35], contype=0, conaffinity=0, group=4
     )
-    add_camera(spec.worldbody, "front", (0.88, -0.62, 0.62), (-0.05, 0.0, 0.09), fovy=38)
+    add_camera(spec.worldbody, "front", (0.88, -0.62, 0.62), (-0.03, 0.0, 0.085), fovy=35)
     add_camera(spec.worldbody, "side", (-0.02, -1.25, 0.42), (-0.02, 0.0, 0.13), fovy=38)
     add_camera(spec.worldbody, "top", (0.0, 0.0, 1.35), (0.0, 0.0, 0.0), fovy=40, up=(1.0, 0.0, 0.0))
     return spec
@@ -63,7 +65,8 @@ def room(*, obstacles: bool = True) -> mujoco.MjSpec:
     spec = _robot_spec("rover.xml")
     style(spec, center=(0.0, 0.0, 0.2), extent=2.6)
     add_checker(spec, "floor", PALETTE["floor"], PALETTE["floor_check"], cell=0.5)
-    _plane(spec, ROOM_HALF + 0.1, 0.0)
+    _add_floor(spec, ROOM_HALF + 0.1, 0.0, name="floor", material="floor")
+    _add_floor(spec, 14.0, -0.02, rgba=PALETTE["ground"])
     add_walls(spec, ROOM_HALF, height=0.35)
     if obstacles:
         add_obstacle(spec, "crate", (-0.35, -0.75), (0.25, 0.25, 0.2), PALETTE["wood"])
@@ -77,11 +80,11 @@ def room(*, obstacles: bool = True) -> mujoco.MjSpec:
 
 
 def add_contact_sensor(spec: mujoco.MjSpec, subtree: str = "hand", name: str = "contact_force") -> None:
-    """Add sensor `name`: the net contact force (3,) [N], world frame, that everything else exerts on body `subtree`.
+    """Add sensor `name`: the net contact force (3,) [N], world frame, of body `subtree` on everything else.
 
-    On the hand it is what a wrist force sensor would feel without the hand's own weight: the squeeze of the fingers
-    cancels, the weight of a held object counts, and so does whatever that object or the hand is pressed against.
-    The norm of it is the signal `contact_force`.
+    On the hand its reaction is what a wrist force sensor feels, without the hand's own weight: the squeeze of the
+    fingers cancels, the weight of a held object counts, and so does whatever the hand or that object is pressed
+    against. The norm of it is the signal `contact_force`.
     """
     spec.add_sensor(
         name=name,
@@ -108,23 +111,20 @@ def _robot_spec(file: str) -> mujoco.MjSpec:
     return spec
 
 
-def _plane(spec: mujoco.MjSpec, half: float, z: float) -> None:
-    """Add the floor; it holds objects, the robot passes through."""
+def _add_floor(spec: mujoco.MjSpec, half: float, z: float, **look: Any) -> None:
+    """Add a floor of half side `half` [m] at height `z` [m]; it holds objects, the robot passes through."""
     plane = mujoco.mjtGeom.mjGEOM_PLANE
-    spec.worldbody.add_geom(
-        name="floor", type=plane, size=[half, half, half], pos=[0, 0, z], material="floor", contype=4, conaffinity=0
-    )
+    spec.worldbody.add_geom(type=plane, size=[half, half, half], pos=[0, 0, z], contype=4, conaffinity=0, **look)
 
 
 def _add_table(spec: mujoco.MjSpec) -> None:
     box = mujoco.mjtGeom.mjGEOM_BOX
-    add_grid(spec, "table", PALETTE["table"], PALETTE["table_line"], cell=0.1)
-    add_checker(spec, "floor", PALETTE["floor"], PALETTE["floor_check"], cell=0.4)
-    _plane(spec, 4.0, FLOOR_Z)
+    _add_floor(spec, 2.2, FLOOR_Z, name="floor", rgba=PALETTE["floor"])
     (x0, y0), (x1, y1) = TABLE_LOW, TABLE_HIGH
     half, mid = ((x1 - x0) / 2, (y1 - y0) / 2), ((x1 + x0) / 2, (y1 + y0) / 2)
     world = spec.worldbody
-    world.add_geom(name="table", type=box, size=[*half, 0.02], pos=[*mid, -0.02], material="table")
+    world.add_geom(name="table", type=box, size=[*half, 0.02], pos=[*mid, -0.02], rgba=PALETTE["table"])
+    add_mat(spec, half=(3, 3), cell=0.1)
     rim = {"type": box, "rgba": PALETTE["table_edge"], "contype": 0, "conaffinity": 0}
     world.add_geom(size=[half[0] + 0.012, half[1] + 0.012, 0.02], pos=[*mid, -0.024], **rim)
     for x in (x0 + 0.06, x1 - 0.06):
