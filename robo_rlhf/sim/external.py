@@ -17,7 +17,7 @@ from robo_rlhf.sim.external_copies import Copies, Outcome, RemoteCopies
 from robo_rlhf.sim.external_ids import Recipe, box_dim, find
 from robo_rlhf.types import Array, Step
 
-COPIES_PER_WORKER = 8  # fewer are stepped faster in this process than the messages take
+COPIES_PER_WORKER = 16  # fewer are stepped faster in one process than messages and waiting take
 
 
 class ExternalVecEnv:
@@ -30,7 +30,7 @@ class ExternalVecEnv:
             env_id: "Pusher-v5", "my_package:MyEnv-v0", "Meta-World/MT1:button-press-v3", ...
             num_envs: how many.
             horizon: steps an episode; the environment's own time limit where None.
-            workers: processes besides this one that share the work; chosen by the number of cores and copies where None.
+            workers: processes besides this one that share the work; chosen by the cores and copies where None.
 
         Raises:
             UnknownNameError: no such environment; suggests the nearest.
@@ -38,17 +38,15 @@ class ExternalVecEnv:
             InvalidValueError: its spaces are not boxes, or it has no time limit and no `horizon` is given.
         """
         recipe = find(env_id)
-        probe = recipe.make()
+        first = recipe.make(horizon)
         self.name, self.num_envs = env_id, num_envs
-        self.obs_dim = box_dim(probe.observation_space, f"observation space of {env_id}")
-        self.act_dim = _action_dim(probe, env_id)
-        self.horizon = horizon or _time_limit(probe, env_id)
-        self.control_dt = _control_dt(probe)
-        probe.close()
-        self._limit = None if horizon is None else horizon
+        self.obs_dim = box_dim(first.observation_space, f"observation space of {env_id}")
+        self.act_dim = _action_dim(first, env_id)
+        self.horizon = horizon or _time_limit(first, env_id)
+        self.control_dt = _control_dt(first)
         sizes = _shares(recipe, num_envs, workers)
-        self._remote = [RemoteCopies(recipe, size, self._limit) for size in sizes[1:]]
-        self._local = Copies(recipe, sizes[0], self._limit)
+        self._remote = [RemoteCopies(recipe, size, horizon) for size in sizes[1:]]
+        self._local = Copies(first, recipe, sizes[0], horizon)
         self._bounds = np.cumsum([0, *sizes])
 
     def reset(self, seeds: Array) -> Array:
@@ -92,8 +90,9 @@ class ExternalVecEnv:
 
     def close(self) -> None:
         """Close all copies and end the worker processes; a second call does nothing."""
-        for block in (*self._remote, self._local):
-            block.close()
+        for remote in self._remote:
+            remote.close()
+        self._local.close()
 
     def _each(self, method: str, rows: Array) -> list[Any]:
         """Call `method` on every block with its part of `rows`; the worker processes begin first."""

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import traceback
+import weakref
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, NamedTuple, cast
 
@@ -13,7 +14,7 @@ import numpy as np
 from gymnasium.spaces import Box, Dict, Space
 from gymnasium.utils import seeding
 
-from robo_rlhf.sim.external_ids import Recipe, box_dim
+from robo_rlhf.sim.external_ids import Recipe, box_dim, find
 from robo_rlhf.types import Array
 
 
@@ -29,9 +30,9 @@ class Outcome(NamedTuple):
 class Copies:
     """n copies, stepped one after the other."""
 
-    def __init__(self, recipe: Recipe, num_envs: int, horizon: int | None) -> None:
-        """Make the copies."""
-        self.envs = [recipe.make(horizon) for _ in range(num_envs)]
+    def __init__(self, first: gymnasium.Env[Any, Any], recipe: Recipe, num_envs: int, horizon: int | None) -> None:
+        """Make the copies besides the first."""
+        self.envs = [first, *(recipe.make(horizon) for _ in range(num_envs - 1))]
         self.space: Space[Any] = self.envs[0].observation_space
         self.box = cast(Box, self.envs[0].action_space)
         self.obs: Array = np.zeros((num_envs, box_dim(self.space, "observation space")), np.float32)
@@ -47,7 +48,7 @@ class Copies:
         return self.obs.copy()
 
     def step(self, action: Array) -> Outcome:
-        """Step the copies whose episode goes on with actions (n, act_dim) in [-1, 1]; the others repeat their values."""
+        """Step the copies whose episode goes on, with actions (n, act_dim) in [-1, 1]; others repeat their values."""
         active = self.active.copy()
         reward = np.zeros(len(self.envs), np.float32)
         commands = scale(self.box, action)
@@ -70,26 +71,31 @@ class RemoteCopies:
     def __init__(self, recipe: Recipe, num_envs: int, horizon: int | None) -> None:
         """Start the process; it makes its copies while this one goes on."""
         assert recipe.portable
-        self.name = recipe.name
+        self.name, self._unanswered = recipe.name, 0
         self._pipe, theirs = Pipe()
         # Not multiprocessing: that would run the caller's main script again, which need not be guarded against it.
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from robo_rlhf.sim.external_copies import serve; serve()", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,  # Ctrl-C is for the caller, who then closes the pipe
         )
         theirs.close()
+        self.close = weakref.finalize(self, _end, self._pipe, self._process)  # a second call does nothing
         by_value = isinstance(recipe.spec.entry_point, str)
         self._pipe.send_bytes(pickle.dumps((recipe if by_value else recipe.name, num_envs, horizon)))
 
     def send(self, method: str, argument: Array) -> None:
-        """Ask for `reset` with seeds or `step` with actions."""
+        """Ask for `reset` with seeds or `step` with actions; an answer that nobody waited for is dropped."""
         try:
+            for _ in range(self._unanswered):
+                self._pipe.recv()
             self._pipe.send((method, argument))
-        except OSError:
+        except (EOFError, OSError):
             raise self._gone() from None
+        self._unanswered = 1
 
-    def receive(self) -> Any:  # noqa: ANN401 - what the method returns
+    def receive(self) -> Any:
         """Wait for the answer.
 
         Raises:
@@ -99,43 +105,52 @@ class RemoteCopies:
             ok, answer = self._pipe.recv()
         except (EOFError, OSError):
             raise self._gone() from None
+        self._unanswered = 0
         if not ok:
             raise RuntimeError(f"{self.name} failed in its worker process:\n{answer}")
         return answer
-
-    def close(self) -> None:
-        """End the process; a second call does nothing."""
-        self._pipe.close()
-        self._process.wait()
 
     def _gone(self) -> RuntimeError:
         return RuntimeError(f"The worker process of {self.name} has ended (exit code {self._process.wait()}).")
 
 
+def _end(pipe: Connection, process: subprocess.Popen[bytes]) -> None:
+    """Close the pipe, at which the process ends by itself."""
+    pipe.close()
+    process.wait()
+
+
 def serve() -> None:
     """Run a worker process: answer calls until the other side closes the pipe."""
     pipe = Connection(int(sys.argv[1]))
-    try:
-        recipe, num_envs, horizon = pickle.loads(pipe.recv_bytes())
-    except EOFError:
-        return
     copies: Copies | None = None
-    while True:
+    try:
+        failure = ""
         try:
+            copies = _open(*pickle.loads(pipe.recv_bytes()))
+        except Exception:  # whatever an outside environment raises is reported to who uses it
+            failure = traceback.format_exc()
+        while True:
             method, argument = pipe.recv()
-        except EOFError:
-            break
-        try:
-            copies = copies or Copies(_found(recipe), num_envs, horizon)
-            answer = (True, getattr(copies, method)(argument))
-        except Exception:  # whatever an outside environment raises is reported where it is used
-            answer = (False, traceback.format_exc())
-        pipe.send(answer)
-    if copies is not None:
-        copies.close()
+            pipe.send(_answer(copies, method, argument) if copies else (False, failure))
+    except (EOFError, OSError):
+        if copies is not None:
+            copies.close()
 
 
-def seeded_reset(env: gymnasium.Env[Any, Any], seed: int) -> Any:  # noqa: ANN401 - any observation
+def _open(recipe: Recipe | str, num_envs: int, horizon: int | None) -> Copies:
+    known = find(recipe) if isinstance(recipe, str) else recipe
+    return Copies(known.make(horizon), known, num_envs, horizon)
+
+
+def _answer(copies: Copies, method: str, argument: Array) -> tuple[bool, Any]:
+    try:
+        return True, getattr(copies, method)(argument)
+    except Exception:
+        return False, traceback.format_exc()
+
+
+def seeded_reset(env: gymnasium.Env[Any, Any], seed: int) -> Any:
     """Start the episode of `seed` and return the first observation.
 
     The generator is set too: some environments draw from it before they look at the seed, or ignore the seed.
@@ -144,7 +159,7 @@ def seeded_reset(env: gymnasium.Env[Any, Any], seed: int) -> Any:  # noqa: ANN40
     return env.reset(seed=seed)[0]
 
 
-def flatten(space: Space[Any], obs: Any) -> Array:  # noqa: ANN401 - any observation
+def flatten(space: Space[Any], obs: Any) -> Array:
     """Return an observation as one row of float32; the entries of a dictionary follow each other by name."""
     if isinstance(space, Dict):
         return np.concatenate([flatten(space[key], obs[key]) for key in sorted(space)])
@@ -156,9 +171,3 @@ def scale(box: Box, action: Array) -> Array:
     low, high = box.low.astype(np.float64).reshape(-1), box.high.astype(np.float64).reshape(-1)
     inside = np.clip(low + (action.astype(np.float64) + 1.0) * (0.5 * (high - low)), low, high)
     return inside.reshape(-1, *box.shape).astype(box.dtype)
-
-
-def _found(recipe: Recipe | str) -> Recipe:
-    from robo_rlhf.sim.external_ids import find
-
-    return find(recipe) if isinstance(recipe, str) else recipe

@@ -19,13 +19,24 @@ class Plugin(NamedTuple):
 
     module: str
     install: str  # what to give to pip
-    task_argument: str = ""  # the keyword of `gymnasium.make` that takes the task; empty where it has none
+    task_argument: str = ""  # the keyword of `gymnasium.make` that takes the task; empty where there are none
+    tasks: str = ""  # what in the module lists the tasks
     arguments: tuple[tuple[str, Any], ...] = ()  # further keywords
+    drawing: tuple[tuple[str, Any], ...] = ()  # further keywords where pictures are wanted
+    upside_down: bool = False  # whether the camera of `drawing` is
 
 
-# Meta-World draws a list of 50 goals when it is made: a fixed seed gives every copy the same list.
+META_WORLD = Plugin(
+    "metaworld",
+    "metaworld 'gymnasium[mujoco]'",
+    task_argument="env_name",
+    tasks="ALL_V3_ENVIRONMENTS",
+    arguments=(("seed", 0),),  # it draws a list of 50 goals when it is made: the same list for every copy
+    drawing=(("camera_name", "corner4"),),  # its own choice looks from behind the robot
+    upside_down=True,
+)
 PLUGINS = {
-    "Meta-World": Plugin("metaworld", "metaworld 'gymnasium[mujoco]'", "env_name", (("seed", 0),)),
+    "Meta-World": META_WORLD,
     "dm_control": Plugin("shimmy", "'shimmy[dm-control]'"),
     "gym_hil": Plugin("gym_hil", "gym-hil"),
 }
@@ -37,6 +48,7 @@ class Recipe(NamedTuple):
     name: str
     spec: EnvSpec
     arguments: dict[str, Any]
+    plugin: Plugin | None
     portable: bool  # whether another process can find it too
 
     def make(self, horizon: int | None = None, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
@@ -44,25 +56,32 @@ class Recipe(NamedTuple):
 
         Raises:
             MissingDependencyError: a library that the environment stands on is not installed.
-            UnknownNameError: the environment has no such task.
+            InvalidValueError: it cannot draw itself.
         """
-        extra = {} if render_mode is None else {"render_mode": render_mode}
+        drawing = dict(self.plugin.drawing) if self.plugin else {}
+        extra = {} if render_mode is None else {"render_mode": render_mode, **drawing}
         try:
-            return gymnasium.make(
+            env = gymnasium.make(
                 self.spec, max_episode_steps=horizon, disable_env_checker=True, **self.arguments, **extra
             )
         except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
             advice = "Install it, or choose another environment."
             raise MissingDependencyError(str(error).rstrip("."), f"environment {self.name}", advice) from error
+        modes = env.metadata.get("render_modes") or []
+        if render_mode is not None and render_mode not in modes:
+            env.close()
+            raise InvalidValueError(f"pictures of {self.name}", f"render modes {modes}", f"render mode {render_mode!r}")
+        return env
 
 
 def find(name: str) -> Recipe:
     """Return how to make the outside environment called `name`.
 
     Raises:
-        UnknownNameError: no such id is registered; suggests the nearest.
+        UnknownNameError: no such id or task is registered; suggests the nearest.
         MissingDependencyError: the package of its namespace or the module it names is not installed.
-        InvalidValueError: a task is named for an environment that has none.
+        InvalidValueError: no task is named for an environment that has some, or one for an environment that has
+            none; or the environment comes only in batches of its own.
     """
     env_id, task = split_task(name)
     module, _, bare = env_id.rpartition(":")
@@ -73,13 +92,14 @@ def find(name: str) -> Recipe:
     elif plugin:
         _import(plugin.module, name, f"Run: pip install {plugin.install}")
     spec = _spec(bare, name)
+    if spec.entry_point is None:
+        raise InvalidValueError("environment", name, "one that Gymnasium can make a single copy of")
     arguments = dict(plugin.arguments) if plugin else {}
-    if task:
-        if not (plugin and plugin.task_argument):
-            raise InvalidValueError(f"task of environment {bare}", repr(task), "none: this environment has no tasks")
-        arguments[plugin.task_argument] = task
-    entry = spec.entry_point
-    return Recipe(name, spec, arguments, bool(plugin or module or isinstance(entry, str)))
+    if plugin and plugin.task_argument:
+        arguments[plugin.task_argument] = _known_task(plugin, bare, task)
+    elif task:
+        raise InvalidValueError(f"task of environment {bare}", repr(task), "none: this environment has no tasks")
+    return Recipe(name, spec, arguments, plugin, bool(plugin or module or isinstance(spec.entry_point, str)))
 
 
 def split_task(name: str) -> tuple[str, str]:
@@ -115,12 +135,21 @@ def _spec(bare: str, name: str) -> EnvSpec:
         namespace = parse_env_id(bare)[0]
     except gymnasium.error.Error:
         namespace = None
-    known = sorted(key for key, spec in gymnasium.registry.items() if spec.namespace == namespace)
+    known = sorted(key for key, spec in gymnasium.registry.items() if spec.namespace == namespace and spec.entry_point)
     if namespace and not known:
         advice = f"Install the package that registers {namespace}/..., and name its module: --env MODULE:{bare}"
         raise MissingDependencyError(f"The namespace {namespace!r}", f"environment {name}", advice)
     newest = {spec.name: key for key, spec in sorted(gymnasium.registry.items(), key=lambda item: item[1].version or 0)}
     raise UnknownNameError("environment", name, [key for key in known if key in newest.values()])
+
+
+def _known_task(plugin: Plugin, bare: str, task: str) -> str:
+    tasks = list(getattr(importlib.import_module(plugin.module), plugin.tasks))
+    if not task:
+        raise InvalidValueError(f"task of {bare}", "none", f"{bare}:TASK with one of: {', '.join(sorted(tasks))}")
+    if task not in tasks:
+        raise UnknownNameError(f"task of {bare}", task, tasks)
+    return task
 
 
 def _import(module: str, name: str, advice: str) -> None:
