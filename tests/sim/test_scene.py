@@ -158,10 +158,8 @@ def test_contact_sensor_feels_what_the_hand_is_pressed_against():
     scene.add_contact_sensor(spec)
     model, data = start(spec)
     assert data.sensor("contact_force").data.tolist() == [0, 0, 0]
-    go(model, data, (0.0, 0.0, -0.01), 1.5, grip=0.0)
-    force = data.sensor("contact_force").data
-    assert -400 < force[2] < -5  # the hand presses down
-    assert -force[2] > 5 * np.abs(force[:2]).max()
+    go(model, data, (0.0, 0.0, 0.007), 1.5, grip=0.0)
+    assert -200 < data.sensor("contact_force").data[2] < -5  # the hand presses down
 
 
 @pytest.mark.parametrize(
