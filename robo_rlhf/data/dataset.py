@@ -1,0 +1,273 @@
+"""Dataset: a folder of episodes that can be recorded into, curated, merged and split."""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from robo_rlhf.data.journal import EpisodeWriter, begin_branch
+from robo_rlhf.data.layout import (
+    EPISODE_SUFFIX,
+    MANIFEST,
+    episode_path,
+    list_datasets,
+    move,
+    names,
+    new_id,
+    next_trash_path,
+    not_found,
+    now,
+    trash_versions,
+)
+from robo_rlhf.data.reader import Reader
+from robo_rlhf.data.recovery import Recovery, recover
+from robo_rlhf.data.schema import FORMAT, FRAME_COLUMNS, LEVEL, Timing, encode, to_columns
+from robo_rlhf.errors import ConflictError, CorruptFileError, InvalidValueError, VersionError
+from robo_rlhf.files import write_atomic, write_json
+from robo_rlhf.types import Array, Episode, EpisodeMeta, Outcome
+
+MIXED = "mixed"
+_WRITERS = 4  # threads of add_many: one compresses while another waits for the disk
+
+
+class Dataset(Reader):
+    """A folder of episodes, safe to open from several programs at once.
+
+    Opening it recovers what a crash left in its journals; `recovery` says what that was.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False, task: str = MIXED) -> None:
+        """Open the dataset at `path`.
+
+        Args:
+            path: its folder.
+            create: whether to make it where it is missing.
+            task: when it is made: the task that all its episodes must be of, or "mixed".
+
+        Raises:
+            NotFoundError: there is none; the message lists those beside it.
+            VersionError: another version of the format.
+            CorruptFileError: its dataset.json cannot be read.
+        """
+        super().__init__(path)
+        manifest = path / MANIFEST
+        if not manifest.exists():
+            if not create:
+                beside = list_datasets(path.parent)
+                advice = f"In {path.parent} there are: {', '.join(beside) or '(no datasets)'}."
+                raise not_found("dataset", path.name, beside, advice)
+            write_json(manifest, {"format": FORMAT, "task": task, "created": now()})
+        self.task, self.created = _read_manifest(manifest)
+        self.recovery: Recovery = recover(path)
+
+    def record(self, meta: EpisodeMeta, obs: Array, state: Array, *, success: bool = False) -> EpisodeWriter:
+        """Begin to record an episode; see `EpisodeWriter`.
+
+        Raises:
+            InvalidValueError: the dataset is for another task.
+            ConflictError: the episode is there already.
+            DiskFullError: there is too little room to begin.
+        """
+        self._check_task(meta)
+        return EpisodeWriter(self.path, meta, obs, state, success=success)
+
+    def branch(self, episode_id: str, step: int, new_episode_id: str = "") -> EpisodeWriter:
+        """Begin an episode with the first `step` steps of another: to continue from any frame of it.
+
+        Raises:
+            NotFoundError, CorruptFileError: as `load`.
+            InvalidValueError: the episode has no such frame.
+        """
+        columns, header = self.read(episode_id)
+        return begin_branch(self.path, columns, header.meta, step, new_episode_id)
+
+    def add(
+        self, episode: Episode, timing: Timing | None = None, *, replace_existing: bool = False, level: int = LEVEL
+    ) -> str:
+        """Add a whole episode, all of it or nothing, and return its id (a new one where it has none).
+
+        Args:
+            episode: what to add.
+            timing: when its steps were taken, where that is known.
+            replace_existing: whether an episode with the same id gives way; it goes to the trash.
+            level: how hard zstd tries, 1 to 22.
+
+        Raises:
+            ConflictError: there is an episode with this id.
+            InvalidValueError: the dataset is for another task.
+            DiskFullError: there is no room; nothing changed.
+        """
+        self._check_task(episode.meta)
+        meta = replace(episode.meta, id=episode.meta.id or new_id())
+        if meta.id in self:
+            if not replace_existing:
+                raise ConflictError(f"episode {meta.id!r}", f"{self.path} holds it already")
+            self.delete(meta.id)
+        columns = to_columns(episode, timing or Timing.unknown(len(episode)))
+        write_atomic(episode_path(self.path, meta.id), encode(columns, meta, level=level))
+        return meta.id
+
+    def add_many(self, episodes: Iterable[Episode], *, replace_existing: bool = False) -> tuple[str, ...]:
+        """Add episodes, each as `add` does, in less time, and return their ids in order."""
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            return tuple(pool.map(lambda episode: self.add(episode, replace_existing=replace_existing), episodes))
+
+    def tag(self, episode_id: str, *tags: str) -> None:
+        """Add tags to an episode."""
+        self._edit(episode_id, lambda meta: replace(meta, tags=tuple(dict.fromkeys((*meta.tags, *tags)))))
+
+    def untag(self, episode_id: str, *tags: str) -> None:
+        """Remove tags from an episode; those that it does not have are passed over."""
+        self._edit(episode_id, lambda meta: replace(meta, tags=tuple(tag for tag in meta.tags if tag not in tags)))
+
+    def note(self, episode_id: str, text: str) -> None:
+        """Replace the note of an episode."""
+        self._edit(episode_id, lambda meta: replace(meta, note=text))
+
+    def set_outcome(self, episode_id: str, outcome: Outcome) -> None:
+        """Say how an episode ended."""
+        self._edit(episode_id, lambda meta: replace(meta, outcome=outcome))
+
+    def trim(self, episode_id: str, start: int, stop: int) -> None:
+        """Keep only steps [start, stop) of an episode; what it was goes to the trash.
+
+        Raises:
+            InvalidValueError: these are not at least one step of the episode.
+        """
+        with self._locked():
+            columns, header = self.read(episode_id)
+            if not 0 <= start < stop <= header.steps:
+                expected = f"at least one step within 0 to {header.steps}"
+                raise InvalidValueError(f"trimming episode {episode_id}", f"steps {start} to {stop}", expected)
+            kept = {n: v[start : stop + 1 if n in FRAME_COLUMNS else stop] for n, v in columns.items()}
+            path = episode_path(self.path, episode_id)
+            write_atomic(next_trash_path(self.path, episode_id), path.read_bytes())
+            write_atomic(path, encode(kept, header.meta))
+
+    def delete(self, episode_id: str) -> None:
+        """Move an episode to the trash."""
+        with self._locked():
+            if episode_id not in self:
+                raise self._missing(episode_id)
+            move(episode_path(self.path, episode_id), next_trash_path(self.path, episode_id))
+
+    def undelete(self, episode_id: str) -> None:
+        """Bring the newest version of an episode back from the trash; what stands in its place goes there.
+
+        Raises:
+            NotFoundError: the trash has no such episode; the message suggests the nearest.
+        """
+        with self._locked():
+            path = episode_path(self.path, episode_id)
+            versions = trash_versions(self.path, episode_id)
+            if not versions:
+                raise not_found("episode in the trash", episode_id, self.trash(), "The trash does not hold it.")
+            if path.exists():
+                move(path, next_trash_path(self.path, episode_id))
+            move(versions[-1], path)
+
+    def trash(self) -> tuple[str, ...]:
+        """Return the ids of what is in the trash, sorted."""
+        files = (entry.name.removesuffix(EPISODE_SUFFIX) for entry in names(self.path / "trash", EPISODE_SUFFIX))
+        return tuple(sorted({name.rpartition(".")[0] for name in files}))
+
+    def merge(self, other: Reader) -> dict[str, str]:
+        """Copy all episodes of another dataset; return the id each has here, by the id it has there.
+
+        An episode that is here already stays as it is; another one of the same id gets a new id.
+        """
+        here: dict[str, str] = {}
+        for episode_id in other.ids():
+            columns, header = other.read(episode_id)
+            self._check_task(header.meta)
+            here[episode_id] = new = self._free_id(episode_id, header.columns)
+            if new not in self:
+                parent = here.get(header.meta.parent, header.meta.parent)
+                meta = replace(header.meta, id=new, parent=parent)
+                write_atomic(episode_path(self.path, new), encode(columns, meta))
+        return here
+
+    def split(self, fractions: Sequence[float], seed: int) -> tuple[tuple[str, ...], ...]:
+        """Return the ids of all episodes in as many parts as there are fractions; the same seed gives the same parts.
+
+        Episodes that branched from one another share frames, so they stay in one part.
+
+        Raises:
+            InvalidValueError: the fractions are negative or do not add up to 1.
+        """
+        if any(fraction < 0 for fraction in fractions) or abs(sum(fractions) - 1) > 1e-6:
+            raise InvalidValueError(
+                "fractions of a split", str(list(fractions)), "non-negative values that add up to 1"
+            )
+        families: dict[str, list[str]] = {}
+        parents = {info.meta.id: info.meta.parent for info in self.list()}
+        for episode_id in parents:
+            families.setdefault(_root(episode_id, parents), []).append(episode_id)
+        ends = np.round(np.cumsum(fractions) * len(parents))
+        parts: list[list[str]] = [[] for _ in fractions]
+        placed = 0
+        for index in np.random.default_rng(seed).permutation(len(families)):
+            family = families[sorted(families)[index]]
+            parts[int(np.searchsorted(ends, placed, side="right"))] += family
+            placed += len(family)
+        return tuple(tuple(sorted(part)) for part in parts)
+
+    def _edit(self, episode_id: str, change: Callable[[EpisodeMeta], EpisodeMeta]) -> None:
+        """Replace the metadata of an episode; of two edits at once, none is lost."""
+        with self._locked():
+            columns, header = self.read(episode_id)
+            meta = change(header.meta)
+            if meta != header.meta:
+                write_atomic(episode_path(self.path, episode_id), encode(columns, meta))
+
+    def _check_task(self, meta: EpisodeMeta) -> None:
+        if self.task not in (MIXED, meta.task):
+            raise InvalidValueError(
+                f"episode for dataset {self.path.name}", f"task {meta.task!r}", f"task {self.task!r}"
+            )
+
+    def _free_id(self, episode_id: str, columns: object) -> str:
+        """Return `episode_id` where it is free or names an episode with these columns, else one derived from it."""
+        number, candidate = 1, episode_id
+        while candidate in self and self.read(candidate, ())[1].columns != columns:
+            number += 1
+            candidate = f"{episode_id}-{number}"
+        return candidate
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other programs from editing at the same time."""
+        file = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(file)
+
+
+def _read_manifest(path: Path) -> tuple[str, str]:
+    """Return the task and the time of making that a dataset.json holds."""
+    try:
+        manifest = json.loads(path.read_bytes())
+        version = manifest["format"]
+        if version == FORMAT:
+            return str(manifest["task"]), str(manifest["created"])
+    except (ValueError, LookupError, TypeError) as error:
+        advice = f'Its episodes are untouched: write {{"format": {FORMAT}, "task": "{MIXED}", "created": ""}} into it.'
+        raise CorruptFileError(path, str(error), advice) from error
+    raise VersionError(path.parent, version, FORMAT, "Read it with the version of robo-rlhf that wrote it.")
+
+
+def _root(episode_id: str, parents: dict[str, str]) -> str:
+    """Return the oldest known ancestor of an episode."""
+    seen = {episode_id}
+    while (parent := parents[episode_id]) in parents and parent not in seen:
+        episode_id = parent
+        seen.add(parent)
+    return episode_id

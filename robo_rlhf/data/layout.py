@@ -1,0 +1,142 @@
+"""The folder of a dataset: what lies where, names that are safe as files, and where damaged files go.
+
+<dataset>/dataset.json             {"format": 1, "task": "pick_place" or "mixed", "created": ...}
+<dataset>/episodes/ID.parquet      closed episodes, see `schema`
+<dataset>/journal/ID.arrows        episodes being recorded, or left by a crash, see `stream`
+<dataset>/trash/ID.N.parquet       what was deleted, and what trimming replaced; the highest N is the newest
+<dataset>/quarantine/              files that could not be read, each with NAME.reason.txt beside it
+"""
+
+import contextlib
+import difflib
+import os
+import re
+import secrets
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from robo_rlhf.errors import InvalidValueError, NotFoundError
+from robo_rlhf.files import sync_folder
+
+MANIFEST = "dataset.json"
+EPISODE_SUFFIX, JOURNAL_SUFFIX, REASON_SUFFIX = ".parquet", ".arrows", ".reason.txt"
+PARTIAL_AGE = 300.0  # [s] after which an unfinished file can only have been left by a crash
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,127}")
+
+
+class DataWarning(UserWarning):
+    """Something in a dataset was damaged; it was moved aside and the rest is used."""
+
+
+def new_id() -> str:
+    """Return an id that sorts by time: UTC to the microsecond and four random digits."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
+
+
+def now() -> str:
+    """Return the time as ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def check_id(episode_id: str) -> str:
+    """Return an episode id that is safe as the name of a file.
+
+    Raises:
+        InvalidValueError: it is not.
+    """
+    if not _ID.fullmatch(episode_id):
+        expected = "1 to 128 letters, digits and . _ + = -, the first a letter or digit"
+        raise InvalidValueError("episode id", repr(episode_id), expected)
+    return episode_id
+
+
+def episode_path(folder: Path, episode_id: str) -> Path:
+    """Return where a closed episode lies."""
+    return folder / "episodes" / f"{check_id(episode_id)}{EPISODE_SUFFIX}"
+
+
+def journal_path(folder: Path, episode_id: str) -> Path:
+    """Return where the journal of an open episode lies."""
+    return folder / "journal" / f"{check_id(episode_id)}{JOURNAL_SUFFIX}"
+
+
+def names(folder: Path, suffix: str) -> Iterator[os.DirEntry[str]]:
+    """Iterate over the finished files of a folder with a suffix; none where the folder is missing."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        yield from (entry for entry in entries if entry.name.endswith(suffix) and not entry.name.startswith("."))
+
+
+def trash_versions(folder: Path, episode_id: str) -> list[Path]:
+    """Return the versions of an episode in the trash, oldest first."""
+    prefix = f"{episode_id}."
+    found = []
+    for entry in names(folder / "trash", EPISODE_SUFFIX):
+        number = entry.name.removeprefix(prefix).removesuffix(EPISODE_SUFFIX)
+        if entry.name.startswith(prefix) and number.isdecimal():
+            found.append((int(number), Path(entry.path)))
+    return [path for _, path in sorted(found)]
+
+
+def next_trash_path(folder: Path, episode_id: str) -> Path:
+    """Return where the next version of an episode goes in the trash."""
+    versions = trash_versions(folder, episode_id)
+    number = int(versions[-1].name.split(".")[-2]) + 1 if versions else 1
+    return folder / "trash" / f"{episode_id}.{number}{EPISODE_SUFFIX}"
+
+
+def move(path: Path, target: Path) -> None:
+    """Rename a file durably, making the folder it goes to."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(path, target)
+    sync_folder(target.parent)
+    sync_folder(path.parent)
+
+
+def quarantine(folder: Path, path: Path, reason: str) -> str:
+    """Move a damaged file aside with the reason beside it; return the sentence that says so.
+
+    Where the dataset may not be changed the file stays, and the sentence says that instead.
+    """
+    target = folder / "quarantine" / path.name
+    number = 1
+    while target.exists():
+        number += 1
+        target = folder / "quarantine" / f"{path.stem}~{number}{path.suffix}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.with_name(target.name + REASON_SUFFIX).write_text(f"{now()} {reason}\n")
+        move(path, target)
+    except OSError as error:
+        return f"{path}: {reason}; it is left out, but cannot be moved aside ({error.strerror})."
+    return f"{path}: {reason}; moved to {target}."
+
+
+def warn_all(sentences: Iterable[str]) -> None:
+    """Warn of what was moved aside, after all of it was."""
+    for sentence in sentences:
+        warnings.warn(sentence, DataWarning, stacklevel=3)
+
+
+def sweep_partials(folder: Path) -> None:
+    """Remove unfinished files that a crash left behind."""
+    for place in (folder, folder / "episodes", folder / "trash"):
+        for partial in place.glob(".*.partial"):
+            with contextlib.suppress(OSError):
+                if time.time() - partial.stat().st_mtime > PARTIAL_AGE:
+                    partial.unlink()
+
+
+def not_found(what: str, given: str, choices: Iterable[str], advice: str) -> NotFoundError:
+    """Return the error for a name that is not there, with the nearest one that is."""
+    near = difflib.get_close_matches(given, list(choices), n=1, cutoff=0.5)
+    return NotFoundError(what, given, f"Did you mean {near[0]!r}? {advice}" if near else advice)
+
+
+def list_datasets(home: Path) -> tuple[str, ...]:
+    """Return the names of the datasets in a data home."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return tuple(sorted(entry.name for entry in home.iterdir() if (entry / MANIFEST).is_file()))
+    return ()

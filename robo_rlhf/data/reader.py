@@ -1,0 +1,173 @@
+"""Reader: the episodes of a folder, as lists, as episodes and as training arrays."""
+
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from robo_rlhf.data.arrays import COLUMNS, TrainingData, collect
+from robo_rlhf.data.layout import EPISODE_SUFFIX, DataWarning, episode_path, names, not_found, quarantine
+from robo_rlhf.data.schema import Columns, Header, Timing, corrupt, read_columns, read_header, to_episode
+from robo_rlhf.errors import CorruptFileError, InvalidValueError, RoboRlhfError, VersionError
+from robo_rlhf.types import Episode, EpisodeMeta, Outcome, Source
+
+T = TypeVar("T")
+
+
+class EpisodeInfo(NamedTuple):
+    """What a list of episodes shows."""
+
+    meta: EpisodeMeta
+    length: int  # steps T
+    size: int  # [bytes] of its file
+
+    @property
+    def duration(self) -> float:
+        """Length in simulated time [s]."""
+        return self.length * self.meta.control_dt
+
+
+class Verification(NamedTuple):
+    """What looking at every byte found."""
+
+    good: tuple[str, ...]  # ids
+    problems: tuple[str, ...]  # a sentence for each damaged file, which is in the quarantine now
+
+
+class Reader:
+    """The closed episodes of a dataset's folder; what lies there is looked at anew on every call."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the dataset at `path`."""
+        self.path = path
+        self._known: dict[str, tuple[tuple[int, int, int], EpisodeInfo]] = {}  # by id, while the file is the same
+
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids of all episodes, sorted."""
+        return tuple(sorted(e.name.removesuffix(EPISODE_SUFFIX) for e in names(self.path / "episodes", EPISODE_SUFFIX)))
+
+    def __len__(self) -> int:
+        """Return the number of episodes."""
+        return len(self.ids())
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the ids of all episodes, sorted."""
+        return iter(self.ids())
+
+    def __contains__(self, episode_id: object) -> bool:
+        """Whether there is an episode with this id."""
+        return isinstance(episode_id, str) and episode_path(self.path, episode_id).exists()
+
+    def info(self, episode_id: str) -> EpisodeInfo:
+        """Return what is known of an episode, without its arrays; raises as `load`."""
+        path = episode_path(self.path, episode_id)
+        try:
+            status = path.stat()
+            signature = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if episode_id not in self._known or self._known[episode_id][0] != signature:
+                header = read_header(path)
+                self._known[episode_id] = (signature, EpisodeInfo(header.meta, header.steps, status.st_size))
+        except FileNotFoundError:
+            raise self._missing(episode_id) from None
+        return self._known[episode_id][1]
+
+    def list(
+        self,
+        *,
+        task: str | None = None,
+        outcome: Outcome | None = None,
+        operator: str | None = None,
+        device: str | None = None,
+        tag: str | None = None,
+        min_length: int = 0,
+        max_length: int | None = None,
+    ) -> tuple[EpisodeInfo, ...]:
+        """Return the episodes that fit all that is asked for, sorted by id; lengths are steps.
+
+        Damaged files are moved to the quarantine with a `DataWarning`.
+        """
+        asked = {"task": task, "outcome": outcome, "operator": operator, "device": device}
+        return tuple(
+            info
+            for info in self._tolerant(self.ids(), self.info)
+            if all(value is None or getattr(info.meta, name) == value for name, value in asked.items())
+            and (tag is None or tag in info.meta.tags)
+            and min_length <= info.length
+            and (max_length is None or info.length <= max_length)
+        )
+
+    def load(self, episode_id: str) -> Episode:
+        """Return an episode, every byte of it checked.
+
+        Raises:
+            NotFoundError: there is none; the message suggests the nearest id.
+            CorruptFileError: its file is damaged; `verify` moves it aside.
+            VersionError: its file is of another version.
+        """
+        columns, header = self.read(episode_id)
+        try:
+            return to_episode(columns, header.meta)
+        except (InvalidValueError, KeyError) as error:
+            raise corrupt(episode_path(self.path, episode_id), str(error)) from error
+
+    def timing(self, episode_id: str) -> Timing:
+        """Return when the steps of an episode were taken; raises as `load`."""
+        columns, _ = self.read(episode_id, Timing._fields)
+        return Timing(**columns)
+
+    def load_all(self, ids: Iterable[str] | None = None) -> Iterator[Episode]:
+        """Iterate over episodes (all where None); damaged ones are moved to the quarantine with a `DataWarning`."""
+        return self._tolerant(self.ids() if ids is None else tuple(ids), self.load)
+
+    def verify(self, ids: Iterable[str] | None = None) -> Verification:
+        """Read every byte of episodes (all where None); damaged ones are moved to the quarantine with a warning."""
+        problems: list[str] = []
+        wanted = self.ids() if ids is None else tuple(ids)
+        good = [episode.meta.id for episode in self._tolerant(wanted, self.load, problems.append)]
+        for problem in problems:
+            _warn(problem)
+        return Verification(tuple(good), tuple(problems))
+
+    def arrays(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        idle: int | None = None,
+        gripper: int | None = -1,
+        sources: Collection[Source] | None = None,
+    ) -> TrainingData:
+        """Return the steps of episodes (all where None) as flat arrays; see `arrays.collect`.
+
+        Damaged episodes are moved to the quarantine with a `DataWarning`.
+        """
+        wanted = self.ids() if ids is None else tuple(ids)
+        episodes = list(self._tolerant(wanted, lambda episode_id: self.read(episode_id, COLUMNS)))
+        return collect(episodes, idle=idle, gripper=gripper, sources=sources)
+
+    def read(self, episode_id: str, columns: Collection[str] | None = None) -> tuple[Columns, Header]:
+        """Return columns of an episode (all where None; see `schema`) and its header; raises as `load`."""
+        path = episode_path(self.path, episode_id)
+        try:
+            return read_columns(path, columns)
+        except FileNotFoundError:
+            raise self._missing(episode_id) from None
+
+    def _missing(self, episode_id: str) -> RoboRlhfError:
+        advice = f"`robo-rlhf episodes list {self.path.name}` shows what there is."
+        return not_found(f"episode in dataset {self.path.name}", episode_id, self.ids(), advice)
+
+    def _tolerant(
+        self, ids: Iterable[str], read: Callable[[str], T], tell: Callable[[str], None] | None = None
+    ) -> Iterator[T]:
+        """Iterate over what `read` gives; damaged files go to the quarantine, and `tell` (a warning) names them."""
+        for episode_id in ids:
+            try:
+                yield read(episode_id)
+            except CorruptFileError as error:
+                (tell or _warn)(quarantine(self.path, episode_path(self.path, episode_id), str(error)))
+            except VersionError as error:
+                (tell or _warn)(f"{error} It is left out.")
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, DataWarning, stacklevel=4)

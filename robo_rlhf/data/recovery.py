@@ -1,0 +1,101 @@
+"""What a crash left behind, made whole again when a dataset is opened."""
+
+import math
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from robo_rlhf.data.layout import (
+    JOURNAL_SUFFIX,
+    episode_path,
+    names,
+    now,
+    quarantine,
+    sweep_partials,
+    warn_all,
+)
+from robo_rlhf.data.schema import encode, read_columns
+from robo_rlhf.data.stream import Journal, lock_left_over, read_journal
+from robo_rlhf.errors import CorruptFileError, DiskFullError, InvalidValueError, VersionError
+from robo_rlhf.files import sync_folder, write_atomic
+from robo_rlhf.types import EpisodeMeta
+
+RECOVERED = "recovered"  # the tag of an episode that a crash cut short
+
+
+class Recovery(NamedTuple):
+    """What was found in the journals of a dataset."""
+
+    recovered: tuple[str, ...] = ()  # ids of episodes that are closed now, with outcome "aborted"
+    live: tuple[str, ...] = ()  # ids of episodes that somebody is recording
+    problems: tuple[str, ...] = ()  # a sentence for each file that could not be read whole, or not be moved
+
+
+def recover(folder: Path) -> Recovery:
+    """Close every journal that nobody writes any more; warn of what cannot be read, and move it to the quarantine."""
+    recovered: list[str] = []
+    live: list[str] = []
+    problems: list[str] = []
+    for path in sorted(Path(entry.path) for entry in names(folder / "journal", JOURNAL_SUFFIX)):
+        try:
+            lock = lock_left_over(path)
+            if lock is None:
+                live.append(path.name.removesuffix(JOURNAL_SUFFIX))
+                continue
+            try:
+                if _close_journal(folder, path, problems):
+                    recovered.append(path.name.removesuffix(JOURNAL_SUFFIX))
+            finally:
+                os.close(lock)
+        except (CorruptFileError, InvalidValueError) as error:
+            problems.append(quarantine(folder, path, f"no step can be read: {error}"))
+        except (DiskFullError, VersionError) as error:
+            problems.append(f"{path} stays as it is: {error}")
+        except OSError as error:
+            problems.append(f"{path} stays as it is: {error.strerror}.")
+    sweep_partials(folder)
+    warn_all(problems)
+    return Recovery(tuple(recovered), tuple(live), tuple(problems))
+
+
+def _close_journal(folder: Path, path: Path, problems: list[str]) -> bool:
+    """Turn one locked journal into an episode; return whether there is one now that was not before."""
+    target = episode_path(folder, path.name.removesuffix(JOURNAL_SUFFIX))
+    if _was_closed(folder, target, problems):
+        path.unlink()
+        return False
+    content = path.read_bytes()
+    journal = read_journal(path, content) if content else None
+    if journal is None:
+        path.unlink()  # killed before its first step was flushed
+        return False
+    meta = _recovered_meta(journal, target)
+    write_atomic(target, encode(journal.columns, meta), reserve=0)
+    if journal.unread:
+        steps = f"{len(journal.columns['action'])} steps were recovered"
+        problems.append(quarantine(folder, path, f"{steps}, the last {journal.unread} bytes not ({journal.reason})"))
+    else:
+        path.unlink()
+        sync_folder(path.parent)
+    return True
+
+
+def _was_closed(folder: Path, target: Path, problems: list[str]) -> bool:
+    """Whether the crash came between closing the episode and removing its journal."""
+    if not target.exists():
+        return False
+    try:
+        read_columns(target)
+    except CorruptFileError as error:
+        problems.append(quarantine(folder, target, f"{error} It is made again from its journal"))
+        return False
+    return True
+
+
+def _recovered_meta(journal: Journal, target: Path) -> EpisodeMeta:
+    last = float(journal.columns["wall_time"][-1])
+    finished = datetime.fromtimestamp(last, UTC).isoformat(timespec="milliseconds") if math.isfinite(last) else now()
+    tags = (*journal.meta.tags, RECOVERED)
+    return replace(journal.meta, id=target.stem, outcome="aborted", finished=finished, tags=tags)
