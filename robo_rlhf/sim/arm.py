@@ -7,7 +7,14 @@ import numpy as np
 
 from robo_rlhf.sim import control
 from robo_rlhf.sim.batch import BatchSim
-from robo_rlhf.sim.rotation import matrix_to_quat, quat_conjugate, quat_from_rotvec, quat_multiply, quat_to_rotvec
+from robo_rlhf.sim.rotation import (
+    matrix_to_quat,
+    quat_conjugate,
+    quat_from_rotvec,
+    quat_multiply,
+    quat_to_rotvec,
+    yaw_of_quat,
+)
 from robo_rlhf.sim.scene import HOME, HOME_EE, HOME_QUAT
 from robo_rlhf.sim.shaping import distance
 from robo_rlhf.sim.tasks.base import Task
@@ -19,6 +26,12 @@ HAND_NAMES = (
     *("hand_cos", "hand_sin"),  # twice the hand's yaw
     *("lead_yaw", "opening"),  # [rad], [m]
 )
+CUBE_NAMES = (
+    *("cube_dx", "cube_dy", "cube_dz", "cube_z"),  # [m] from the hand; height
+    *("cube_cos", "cube_sin"),  # four times the cube's yaw ahead of the hand's
+    "cube_up",  # cosine of the cube's tilt
+)
+HOVER = 0.10  # [m] height of the fingertips above a thing before they go down to it
 DOWN = np.array(HOME_QUAT)
 SETTLE = 0.25  # gain from a pose error to a command, in steps: one over how many steps the error takes to close
 
@@ -77,6 +90,39 @@ class ArmTask(Task):
         """What the gripper was last told (N,), from -1 (open) to 1 (closed)."""
         _, _, columns = sim.joint_columns(control.FINGERS)
         return 1.0 - sim.ctrl[:, columns[0]] / (0.5 * control.STROKE)
+
+    def place_cube(
+        self, sim: BatchSim, index: int, name: str, at: Array, height: float, rng: np.random.Generator
+    ) -> None:
+        """Put a free block of copy `index` at (x, y) and `height` [m] of its middle, turned at random."""
+        yaw = rng.uniform(-np.pi / 4, np.pi / 4)
+        sim.qpos(name)[index] = *at, height, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)
+
+    def observe_cube(self, sim: BatchSim, name: str) -> list[Array]:
+        """Return the columns named in `CUBE_NAMES` of a free block, in parts (N, k)."""
+        cube, quat = sim.body_pos(name), sim.body_quat(name)
+        ahead = 4 * (yaw_of_quat(quat) - yaw_of_quat(sim.mocap_quat("target")))
+        up = 1 - 2 * (quat[:, 1] ** 2 + quat[:, 2] ** 2)
+        return [cube - sim.site_pos("ee"), cube[:, 2:], np.stack([np.cos(ahead), np.sin(ahead), up], axis=1)]
+
+    def cube_yaw(self, sim: BatchSim, name: str) -> Array:
+        """Return the smallest turn (N,) [rad] from home at which the gripper's pads meet a block's faces."""
+        return wrap_quarter(yaw_of_quat(sim.body_quat(name)))
+
+    def holds(self, sim: BatchSim, name: str, half: float) -> Array:
+        """Whether closed fingers are around a block of half width `half` [m] (N,)."""
+        close = distance(sim.site_pos("ee"), sim.body_pos(name)) < 0.025
+        return close & (self.grip_command(sim) > 0) & (self.opening(sim) < 2.4 * half)
+
+    def grasp(self, sim: BatchSim, at: Array, yaw: Array, hover: float = HOVER) -> tuple[Array, Array, Array, Array]:
+        """Return goal (N, 3), yaw, grip and speed of an open hand that comes down over `at` (N, 3) and closes there."""
+        hand = sim.site_pos("ee")
+        aside = distance(hand[:, :2], at[:, :2])
+        goal = at.copy()
+        goal[:, 2] += funnel(aside, hover)
+        near_it = (aside < 0.03) & (hand[:, 2] < at[:, 2] + 0.05)
+        closing = (aside < 0.015) & (hand[:, 2] < at[:, 2] + 0.012)
+        return goal, yaw, np.where(closing, 1.0, -1.0), np.where(near_it, 0.5, 0.8)
 
     def steer(self, sim: BatchSim, goal: Array, yaw: Array, grip: Array, speed: Array | float = 1.0) -> Array:
         """Return actions (N, 5) that move the target to `goal` (N, 3) [m] and `yaw` (N,) [rad], and set the gripper.

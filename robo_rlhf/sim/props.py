@@ -17,7 +17,7 @@ SPHERE = mujoco.mjtGeom.mjGEOM_SPHERE
 CAPSULE = mujoco.mjtGeom.mjGEOM_CAPSULE
 _VISUAL = {"contype": 0, "conaffinity": 0, "mass": 0.0}
 
-CUP_RADIUS, CUP_HEIGHT = 0.03, 0.09  # [m]
+CUP_RADIUS, CUP_HEIGHT = 0.028, 0.09  # [m]
 GLASS_RADIUS, GLASS_HEIGHT = 0.026, 0.13  # [m]
 PEG_HALF_WIDTH = 0.01  # [m] of the shaft
 PEG_SHAFT, PEG_HEAD = 0.07, 0.036  # [m] lengths

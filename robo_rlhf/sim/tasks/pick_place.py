@@ -6,10 +6,9 @@ import mujoco
 import numpy as np
 
 from robo_rlhf.sim import props, scene
-from robo_rlhf.sim.arm import HAND_NAMES, ArmTask, columns, funnel, wrap_quarter
+from robo_rlhf.sim.arm import CUBE_NAMES, HAND_NAMES, ArmTask, columns
 from robo_rlhf.sim.batch import BatchSim
 from robo_rlhf.sim.look import PALETTE
-from robo_rlhf.sim.rotation import yaw_of_quat
 from robo_rlhf.sim.shaping import distance, near, tolerance
 from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.types import Array
@@ -18,7 +17,6 @@ HALF = 0.02  # [m] half the cube's edge
 BIN_INNER = 0.06  # [m] half the bin's inner width
 WALL = 0.05  # [m] height of the bin's walls
 CARRY = 0.13  # [m] height at which the cube travels
-HOVER = 0.10  # [m] height of the fingertips above the cube before they go down
 
 
 @TASKS.register("pick_place")
@@ -28,10 +26,10 @@ class PickPlace(ArmTask):
     name: ClassVar[str] = "pick_place"
     instruction: ClassVar[str] = "Put the red cube into the bin."
     horizon: ClassVar[int] = 120
+    cares_about: ClassVar[str] = "peak_contact_force"
     obs_names: ClassVar[tuple[str, ...]] = (
         *HAND_NAMES,
-        *("cube_dx", "cube_dy", "cube_dz", "cube_z"),
-        *("cube_cos", "cube_sin", "cube_up"),
+        *CUBE_NAMES,
         *("bin_dx", "bin_dy", "grip"),
     )
 
@@ -46,33 +44,20 @@ class PickPlace(ArmTask):
     def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
         """Draw the places of cube and bin, on two sides of the table."""
         self.place_arm(sim, index, rng)
-        yaw = rng.uniform(-np.pi / 4, np.pi / 4)
-        cube = sim.qpos("cube")[index]
-        cube[:2] = rng.uniform((-0.12, 0.02), (0.12, 0.22))
-        cube[2:] = HALF, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)
+        self.place_cube(sim, index, "cube", rng.uniform((-0.12, 0.02), (0.12, 0.22)), HALF, rng)
         sim.mocap_pos("bin")[index] = *rng.uniform((-0.06, -0.24), (0.06, -0.16)), 0.0
 
     def observe(self, sim: BatchSim) -> Array:
         """Return hand, cube and bin, (N, 20)."""
-        cube, hand = sim.body_pos("cube"), sim.site_pos("ee")
-        quat = sim.body_quat("cube")
-        ahead = 4 * wrap_quarter(yaw_of_quat(quat) - yaw_of_quat(sim.mocap_quat("target")))
-        up = 1 - 2 * (quat[:, 1] ** 2 + quat[:, 2] ** 2)
+        to_bin = (sim.mocap_pos("bin") - sim.body_pos("cube"))[:, :2]
         return columns(
-            [
-                *self.observe_hand(sim),
-                cube - hand,
-                cube[:, 2:],
-                np.stack([np.cos(ahead), np.sin(ahead), up], axis=1),
-                (sim.mocap_pos("bin") - cube)[:, :2],
-                self.grip_command(sim)[:, None],
-            ]
+            [*self.observe_hand(sim), *self.observe_cube(sim, "cube"), to_bin, self.grip_command(sim)[:, None]]
         )
 
     def reward_terms(self, sim: BatchSim) -> dict[str, Array]:
         """Return how near the fingertips are, how high the cube is, how near the bin it is, and whether it lies there."""
         cube, bin_ = sim.body_pos("cube"), sim.mocap_pos("bin")
-        held = self.held(sim)
+        held = self.holds(sim, "cube", HALF)
         inside = self.inside(sim)
         return {
             "reach": np.maximum(near(sim.site_pos("ee"), cube, 0.2, 0.01), inside),
@@ -90,34 +75,20 @@ class PickPlace(ArmTask):
         offset = np.abs(sim.body_pos("cube") - sim.mocap_pos("bin"))
         return (offset[:, :2].max(axis=1) < BIN_INNER) & (offset[:, 2] < WALL)
 
-    def held(self, sim: BatchSim) -> Array:
-        """Whether the closed fingers are around the cube (N,)."""
-        close = distance(sim.site_pos("ee"), sim.body_pos("cube")) < 0.025
-        return close & (self.grip_command(sim) > 0) & (self.opening(sim) < 2.4 * HALF)
-
     def demonstrate(self, sim: BatchSim) -> Array:
         """Hover, go down, close, lift, carry, lower, let go, rise."""
         hand, cube, bin_ = sim.site_pos("ee"), sim.body_pos("cube"), sim.mocap_pos("bin")
-        yaw = wrap_quarter(yaw_of_quat(sim.body_quat("cube")))
-        held = self.held(sim)
-        goal = cube.copy()
-        grip = np.full(sim.num_envs, -1.0)
-
-        aside = distance(hand[:, :2], cube[:, :2])
-        low = hand[:, 2] < cube[:, 2] + 0.012
-        goal[:, 2] += funnel(aside, HOVER)
-        grip[(aside < 0.015) & low] = 1.0
-
+        goal, yaw, grip, speed = self.grasp(sim, cube, self.cube_yaw(sim, "cube"))
+        held = self.holds(sim, "cube", HALF)
+        height = cube[:, 2]
         over_bin = distance(cube[:, :2], bin_[:, :2]) < 0.025
-        lifted = cube[:, 2] > 0.75 * CARRY
         carry = np.stack([bin_[:, 0], bin_[:, 1], np.where(over_bin, WALL + 0.01, CARRY)], axis=1)
-        straight_up = np.stack([hand[:, 0], hand[:, 1], np.full_like(cube[:, 2], CARRY + 0.02)], axis=1)
-        goal = np.where(held[:, None], np.where((lifted | over_bin)[:, None], carry, straight_up), goal)
-        grip = np.where(held, np.where(over_bin & (cube[:, 2] < WALL + 0.03), -1.0, 1.0), grip)
+        straight_up = np.stack([hand[:, 0], hand[:, 1], np.full_like(height, CARRY + 0.02)], axis=1)
+        aloft = np.where(((height > 0.75 * CARRY) | over_bin)[:, None], carry, straight_up)
+        goal = np.where(held[:, None], aloft, goal)
+        grip = np.where(held, np.where(over_bin & (height < WALL + 0.03), -1.0, 1.0), grip)
 
-        done = self.inside(sim) | (over_bin & ~held & (cube[:, 2] < WALL + 0.04))
-        away = np.stack([bin_[:, 0], bin_[:, 1], np.full_like(cube[:, 2], 0.2)], axis=1)
+        done = self.inside(sim) | (over_bin & ~held & (height < WALL + 0.04))
+        away = np.stack([bin_[:, 0], bin_[:, 1], np.full_like(height, 0.2)], axis=1)
         goal = np.where(done[:, None], away, goal)
-        grip = np.where(done, -1.0, grip)
-        slow = ~held & (aside < 0.03) & (hand[:, 2] < cube[:, 2] + 0.05)
-        return self.steer(sim, goal, np.where(done, 0.0, yaw), grip, np.where(slow, 0.5, 0.8))
+        return self.steer(sim, goal, np.where(done, 0.0, yaw), np.where(done, -1.0, grip), np.where(held, 0.8, speed))

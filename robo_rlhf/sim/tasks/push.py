@@ -1,0 +1,99 @@
+"""push: slide the puck onto the goal, without grasping it."""
+
+from typing import ClassVar
+
+import mujoco
+import numpy as np
+
+from robo_rlhf.sim import props, scene
+from robo_rlhf.sim.arm import HAND_NAMES, ArmTask, columns
+from robo_rlhf.sim.batch import BatchSim
+from robo_rlhf.sim.look import PALETTE
+from robo_rlhf.sim.shaping import distance, near
+from robo_rlhf.sim.tasks import TASKS
+from robo_rlhf.types import Array
+
+RADIUS, HALF_HEIGHT = 0.04, 0.015  # [m] of the puck
+GOAL_RADIUS = 0.03  # [m] within which the puck's middle counts as on the goal
+LOW = 0.02  # [m] height of the fingertips while pushing
+BEHIND = RADIUS + 0.035  # [m] from the puck's middle to where the hand goes down
+
+
+@TASKS.register("push")
+class Push(ArmTask):
+    """Push a puck onto a mark on the table."""
+
+    name: ClassVar[str] = "push"
+    instruction: ClassVar[str] = "Push the orange puck onto the green disc."
+    horizon: ClassVar[int] = 120
+    obs_names: ClassVar[tuple[str, ...]] = (
+        *HAND_NAMES,
+        *("puck_dx", "puck_dy", "puck_dz"),
+        *("puck_vx", "puck_vy"),
+        *("goal_dx", "goal_dy"),
+    )
+
+    def scene(self) -> mujoco.MjSpec:
+        """Return the table, the arm, a puck and a flat goal."""
+        spec = scene.tabletop()
+        scene.add_contact_sensor(spec)
+        props.add_cylinder(spec, "puck", RADIUS, HALF_HEIGHT, PALETTE["orange"], mass=0.2, pos=(0.0, 0.1, HALF_HEIGHT))
+        props.add_goal_marker(spec, "goal", radius=RADIUS + 0.015, pos=(0.0, -0.1, 0.001), flat=True)
+        return spec
+
+    def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
+        """Draw the places of puck and goal, at least 12 cm apart."""
+        self.place_arm(sim, index, rng)
+        puck = rng.uniform((-0.10, -0.15), (0.10, 0.15))
+        goal = puck
+        while distance(puck, goal) < 0.12:
+            goal = rng.uniform((-0.12, -0.20), (0.12, 0.20))
+        sim.qpos("puck")[index] = *puck, HALF_HEIGHT, 1.0, 0.0, 0.0, 0.0
+        sim.mocap_pos("goal")[index] = *goal, 0.001
+
+    def observe(self, sim: BatchSim) -> Array:
+        """Return hand, puck, its velocity and the way to the goal, (N, 17)."""
+        puck = sim.body_pos("puck")
+        way = (sim.mocap_pos("goal") - puck)[:, :2]
+        return columns([*self.observe_hand(sim), puck - sim.site_pos("ee"), sim.qvel("puck")[:, :2], way])
+
+    def reward_terms(self, sim: BatchSim) -> dict[str, Array]:
+        """Return how near the hand is to the puck, and the puck to the goal."""
+        puck, goal = sim.body_pos("puck"), sim.mocap_pos("goal")
+        arrived = self.success(sim)
+        return {
+            "reach": np.maximum(near(sim.site_pos("ee"), puck, 0.2, RADIUS + 0.02), arrived),
+            "close": near(puck[:, :2], goal[:, :2], 0.2),
+            "there": arrived.astype(np.float64),
+        }
+
+    def success(self, sim: BatchSim) -> Array:
+        """Whether the puck's middle is on the goal."""
+        return distance(sim.body_pos("puck")[:, :2], sim.mocap_pos("goal")[:, :2]) < GOAL_RADIUS
+
+    def demonstrate(self, sim: BatchSim) -> Array:
+        """Go behind the puck, down, and push along the line to the goal."""
+        hand, puck, goal = sim.site_pos("ee"), sim.body_pos("puck"), sim.mocap_pos("goal")
+        way = (goal - puck)[:, :2]
+        length = np.maximum(distance(goal[:, :2], puck[:, :2]), 1e-6)[:, None]
+        ahead = way / length
+        from_puck = (hand - puck)[:, :2]
+        along = (from_puck * ahead).sum(1, keepdims=True)
+        side = from_puck - along * ahead
+        aside = np.sqrt((side * side).sum(1))
+        behind = (along[:, 0] < -0.5 * RADIUS) & (aside < 0.025)
+        low = hand[:, 2] < LOW + 0.02
+
+        start = puck[:, :2] - BEHIND * ahead
+        lead = np.minimum(0.05, length)
+        push = hand[:, :2] + lead * ahead - 1.5 * side
+        at_start = distance(hand[:, :2], start) < 0.02
+        height = np.where(at_start, LOW, np.where(distance(hand[:, :2], puck[:, :2]) > 1.6 * BEHIND, 0.07, 0.09))
+        around = np.where((hand[:, 2] < 0.05)[:, None] & ~at_start[:, None], hand[:, :2], start)
+        pushing = behind & low
+        xy = np.where(pushing[:, None], push, around)
+        done = length[:, 0] < 0.5 * GOAL_RADIUS
+        z = np.where(pushing, LOW, height)
+        goal_pose = np.where(done[:, None], hand, np.concatenate([xy, z[:, None]], axis=1))
+        speed = np.where(pushing, np.clip(4 * length[:, 0], 0.15, 0.45), 0.8)
+        return self.steer(sim, goal_pose, np.zeros(sim.num_envs), np.ones(sim.num_envs), speed)
