@@ -46,7 +46,7 @@ class ArmTask(Task):
         """Move the target by the action, then aim the joints at it."""
         act = action.astype(np.float64)
         turn = np.zeros((sim.num_envs, 3))
-        turn[:, 2] = act[:, 3] * control.MAX_TURN
+        turn[:, 7 - action.shape[1] :] = act[:, 3:-1] * control.MAX_TURN
         control.move_target(sim, act[:, :3] * control.MAX_STEP, turn, self.workspace)
         control.apply_arm(sim, control.reach_target(sim, np.array(HOME)), act[:, -1])
 

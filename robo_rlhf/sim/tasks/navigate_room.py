@@ -1,0 +1,154 @@
+"""navigate_room: drive the rover through a furnished room to the goal."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import mujoco
+import numpy as np
+
+from robo_rlhf.sim import props, scene
+from robo_rlhf.sim.batch import BatchSim
+from robo_rlhf.sim.planning import Box, GridPlanner, box_distance
+from robo_rlhf.sim.shaping import distance, near
+from robo_rlhf.sim.tasks import TASKS
+from robo_rlhf.sim.tasks.base import Task
+from robo_rlhf.types import Array
+
+SPEED, TURN = 1.0, 2.5  # [m/s], [rad/s] at full command
+GOAL_RADIUS = 0.2  # [m]
+MARGIN = 0.08  # [m] that the scripted operator keeps off things
+RAYS = 8  # directions in which the way is felt
+RANGE = 1.5  # [m] how far it is felt
+# As scene.room() places them: middle and half sizes [m], seen from above.
+OBSTACLES: dict[str, Box] = {
+    "crate": (-0.35, -0.75, 0.25, 0.25),
+    "sofa": (0.95, 0.25, 0.22, 0.55),
+    "shelf": (-0.9, 0.75, 0.5, 0.14),
+    "pillar": (0.2, 0.35, 0.16, 0.16),
+    "barrel": (0.75, -1.1, 0.2, 0.2),
+}
+_ANGLES = np.arange(RAYS) * 2 * np.pi / RAYS
+_PLANNER = GridPlanner(scene.ROOM_HALF, tuple(OBSTACLES.values()), scene.ROVER_RADIUS + MARGIN)
+
+
+@TASKS.register("navigate_room")
+class NavigateRoom(Task):
+    """Drive and turn; the room is always the same, start and goal are not."""
+
+    name: ClassVar[str] = "navigate_room"
+    instruction: ClassVar[str] = "Drive through the room to the green disc without touching anything."
+    horizon: ClassVar[int] = 160
+    cares_about: ClassVar[str] = "clearance"
+    action_names: ClassVar[tuple[str, ...]] = ("forward", "turn")
+    obs_names: ClassVar[tuple[str, ...]] = (
+        *("x", "y", "cos", "sin", "speed", "spin"),
+        *("goal_ahead", "goal_left", "goal_distance"),
+        *(f"room_{i}" for i in range(RAYS)),
+    )
+
+    def scene(self) -> mujoco.MjSpec:
+        """Return the room, the rover and a flat goal."""
+        spec = scene.room()
+        scene.add_contact_sensor(spec, subtree="rover")
+        props.add_goal_marker(spec, "goal", radius=GOAL_RADIUS, pos=(1.5, 1.5, 0.002), flat=True)
+        return spec
+
+    def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
+        """Draw start and goal where there is room, at least 1.5 m apart."""
+        start = _free_point(rng)
+        goal = start
+        while distance(start, goal) < 1.5:
+            goal = _free_point(rng)
+        sim.qpos("base_x")[index], sim.qpos("base_y")[index] = start
+        sim.qpos("base_yaw")[index] = rng.uniform(-np.pi, np.pi)
+        sim.mocap_pos("goal")[index] = *goal, 0.002
+
+    def control(self, sim: BatchSim, action: Array) -> None:
+        """Set the speeds; the servo against slipping stays at zero."""
+        sim.ctrl[:, 0] = action[:, 0] * SPEED
+        sim.ctrl[:, 1] = action[:, 1] * TURN
+
+    def observe(self, sim: BatchSim) -> Array:
+        """Return pose, speeds, goal in the rover's frame, and the room in eight directions, (N, 17)."""
+        here, yaw = self.position(sim), sim.qpos("base_yaw")
+        heading = np.concatenate([np.cos(yaw), np.sin(yaw)], axis=1)
+        left = np.stack([-heading[:, 1], heading[:, 0]], axis=1)
+        velocity = np.concatenate([sim.qvel("base_x"), sim.qvel("base_y")], axis=1)
+        way = sim.mocap_pos("goal")[:, :2] - here
+        parts = [
+            *(here, heading, (velocity * heading).sum(1, keepdims=True), sim.qvel("base_yaw")),
+            *((way * heading).sum(1, keepdims=True), (way * left).sum(1, keepdims=True)),
+            *(np.sqrt((way * way).sum(1, keepdims=True)), _feel(here, yaw + _ANGLES)),
+        ]
+        return np.concatenate(parts, axis=1).astype(np.float32)
+
+    def signals(self, sim: BatchSim) -> Mapping[str, Array]:
+        """Return the rover's position [m], the contact force [N] and the room around it [m]."""
+        force = sim.sensor("contact_force")
+        return {
+            "ee_pos": sim.body_pos("rover").astype(np.float32),
+            "contact_force": np.sqrt((force * force).sum(-1, keepdims=True)).astype(np.float32),
+            "clearance": self.clearance(sim)[:, None].astype(np.float32),
+        }
+
+    def position(self, sim: BatchSim) -> Array:
+        """Where the rover is (N, 2) [m]."""
+        return np.concatenate([sim.qpos("base_x"), sim.qpos("base_y")], axis=1)
+
+    def clearance(self, sim: BatchSim) -> Array:
+        """Room (N,) [m] between the rover and the nearest wall or obstacle, at least 0."""
+        here = self.position(sim)
+        walls = scene.ROOM_HALF - np.abs(here).max(axis=1)
+        things = [box_distance(here, box) for box in OBSTACLES.values()]
+        return np.maximum(np.min([walls, *things], axis=0) - scene.ROVER_RADIUS, 0.0)
+
+    def reward_terms(self, sim: BatchSim) -> dict[str, Array]:
+        """Return how near the goal is along the shortest way, and whether it is reached."""
+        here, goal = self.position(sim), sim.mocap_pos("goal")[:, :2]
+        left = np.array([_PLANNER.length(a, b) for a, b in zip(here, goal, strict=True)])
+        arrived = self.success(sim).astype(np.float64)
+        return {
+            "close": np.maximum(np.exp(-left / 1.5), arrived),
+            "arrive": np.maximum(near(here, goal, 0.5, GOAL_RADIUS / 2), arrived),
+            "there": arrived,
+        }
+
+    def success(self, sim: BatchSim) -> Array:
+        """Whether the rover's middle is on the goal."""
+        return distance(self.position(sim), sim.mocap_pos("goal")[:, :2]) < GOAL_RADIUS
+
+    def demonstrate(self, sim: BatchSim) -> Array:
+        """Follow the shortest way: turn towards the next point, drive when it is ahead, stop at the goal."""
+        here, goal = self.position(sim), sim.mocap_pos("goal")[:, :2]
+        points = np.array([_PLANNER.waypoint(a, b) for a, b in zip(here, goal, strict=True)])
+        way = points - here
+        off = np.arctan2(way[:, 1], way[:, 0]) - sim.qpos("base_yaw")[:, 0]
+        off = np.arctan2(np.sin(off), np.cos(off))
+        left = distance(here, goal)
+        drive = np.clip(1.0 - np.abs(off) / 0.8, 0.0, 1.0) * np.clip(left / 0.4, 0.0, 0.8)
+        arrived = left < 0.3 * GOAL_RADIUS
+        action = np.stack([drive, np.clip(1.5 * off, -0.8, 0.8)], axis=1)
+        return np.where(arrived[:, None], 0.0, action).astype(np.float32)
+
+
+def _free_point(rng: np.random.Generator) -> Array:
+    while True:
+        point: Array = rng.uniform(-scene.ROOM_HALF, scene.ROOM_HALF, 2)
+        if _PLANNER.free[_PLANNER.cell_of(point)]:
+            return point
+
+
+def _feel(here: Array, angles: Array) -> Array:
+    """Return how far (N, RAYS) [m] it is to the nearest box or wall from `here` (N, 2) in directions `angles`."""
+    direction = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    direction = np.where(np.abs(direction) < 1e-9, 1e-9, direction)
+    origin = here[:, None, :]
+    wall = np.min((np.sign(direction) * scene.ROOM_HALF - origin) / direction, axis=-1)
+    found = np.minimum(wall, RANGE)
+    for box in OBSTACLES.values():
+        middle, half = np.array(box[:2]), np.array(box[2:])
+        sides = np.stack([(middle - half - origin) / direction, (middle + half - origin) / direction])
+        enter, leave = sides.min(0).max(-1), sides.max(0).min(-1)
+        hit = (enter <= leave) & (leave >= 0)
+        found = np.where(hit, np.minimum(found, np.maximum(enter, 0.0)), found)
+    return found
