@@ -210,27 +210,6 @@ def add_goal_marker(
     return body
 
 
-def add_obstacle(
-    spec: mujoco.MjSpec, name: str, at: Sequence[float], half_size: Sequence[float], rgba: Rgba, *, round_: bool = False
-) -> Any:
-    """Add mocap body `name` standing on the floor at (x, y): solid, and moved only through the state."""
-    body = spec.worldbody.add_body(name=name, mocap=True, pos=[at[0], at[1], half_size[2]])
-    size = [half_size[0], half_size[2], 0] if round_ else list(half_size)
-    body.add_geom(name=name, type=CYLINDER if round_ else BOX, size=size, rgba=rgba)
-    return body
-
-
-def add_walls(spec: mujoco.MjSpec, half: float, height: float) -> None:
-    """Add four walls around the square of half side `half` [m]."""
-    thick, z = 0.05, height / 2
-    for sign in (-1, 1):
-        for size, pos in (([thick, half + 2 * thick, z], [1, 0]), ([half, thick, z], [0, 1])):
-            offset = sign * (half + thick)
-            spec.worldbody.add_geom(
-                type=BOX, size=size, pos=[pos[0] * offset, pos[1] * offset, z], rgba=PALETTE["wall"]
-            )
-
-
 def _free_body(spec: mujoco.MjSpec, name: str, pos: Sequence[float]) -> Any:
     body = spec.worldbody.add_body(name=name, pos=list(pos))
     body.add_freejoint(name=name)

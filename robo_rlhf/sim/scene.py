@@ -9,6 +9,8 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from robo_rlhf.sim.furniture import add_obstacle as add_obstacle
+from robo_rlhf.sim.furniture import add_walls, furnish
 from robo_rlhf.sim.look import PALETTE, add_backdrop, add_camera, add_checker, add_mat, style
 from robo_rlhf.sim.props import add_bin as add_bin
 from robo_rlhf.sim.props import add_box as add_box
@@ -17,10 +19,8 @@ from robo_rlhf.sim.props import add_cylinder as add_cylinder
 from robo_rlhf.sim.props import add_drawer_cabinet as add_drawer_cabinet
 from robo_rlhf.sim.props import add_glass as add_glass
 from robo_rlhf.sim.props import add_goal_marker as add_goal_marker
-from robo_rlhf.sim.props import add_obstacle as add_obstacle
 from robo_rlhf.sim.props import add_peg as add_peg
 from robo_rlhf.sim.props import add_peg_board as add_peg_board
-from robo_rlhf.sim.props import add_walls
 from sim_assets import ASSETS
 
 TIMESTEP = 0.005  # [s] of physics
@@ -57,7 +57,7 @@ def tabletop() -> mujoco.MjSpec:
 
 
 def room(*, obstacles: bool = True) -> mujoco.MjSpec:
-    """Return a walled room with the rover: body `rover`, cameras top, front, chase; obstacles are mocap bodies.
+    """Return a walled room with the rover: body `rover`, cameras top, front, chase; furniture is mocap bodies.
 
     The rover has joints base_x, base_y [m] and base_yaw [rad], and velocity servos `forward` [m/s] and `turn` [rad/s]
     in its own frame; the servo `slip` holds its sideways speed at its target of 0, as tyres do.
@@ -69,13 +69,9 @@ def room(*, obstacles: bool = True) -> mujoco.MjSpec:
     _add_floor(spec, 14.0, -0.02, rgba=PALETTE["ground"])
     add_walls(spec, ROOM_HALF, height=0.35)
     if obstacles:
-        add_obstacle(spec, "crate", (-0.35, -0.75), (0.25, 0.25, 0.2), PALETTE["wood"])
-        add_obstacle(spec, "sofa", (0.95, 0.25), (0.22, 0.55, 0.18), PALETTE["teal"])
-        add_obstacle(spec, "shelf", (-0.9, 0.75), (0.5, 0.14, 0.4), PALETTE["wood_dark"])
-        add_obstacle(spec, "pillar", (0.2, 0.35), (0.16, 0.16, 0.45), PALETTE["cream"], round_=True)
-        add_obstacle(spec, "barrel", (0.75, -1.1), (0.2, 0.2, 0.25), PALETTE["orange"], round_=True)
+        furnish(spec)
     add_camera(spec.worldbody, "top", (0.0, 0.0, 5.3), (0.0, 0.0, 0.0), fovy=46, up=(0.0, 1.0, 0.0))
-    add_camera(spec.worldbody, "front", (3.1, -3.4, 3.3), (0.05, -0.1, 0.0), fovy=46)
+    add_camera(spec.worldbody, "front", (3.2, -3.5, 3.5), (0.2, -0.25, 0.0), fovy=47)
     return spec
 
 

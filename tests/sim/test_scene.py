@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from robo_rlhf.sim import props, scene
+from robo_rlhf.sim.furniture import FURNITURE
 from robo_rlhf.sim.look import PALETTE, look_at
 
 DH = (  # a [m], alpha [rad], d [m] of each joint, modified (Craig) convention
@@ -270,3 +271,53 @@ def test_camera_looks_at_its_target():
     assert np.allclose(np.cross(x, y), np.array([1, 2, 3]) / np.sqrt(14))
     assert x[2] == pytest.approx(0)
     assert y[2] > 0
+
+
+def pixels(model, data, camera, points):
+    """Where points (n, 3) [m] fall in a 4:3 picture: (n, 2), the picture being [-1, 1] both ways."""
+    view = data.camera(camera)
+    local = (points - view.xpos) @ view.xmat.reshape(3, 3)
+    assert np.all(local[:, 2] < 0)  # in front of the camera
+    scale = np.tan(np.radians(model.camera(camera).fovy[0]) / 2)
+    return local[:, :2] / -local[:, 2:] / scale / (4 / 3, 1)
+
+
+@pytest.mark.parametrize(("camera", "drawer"), [("front", False), ("side", False), ("top", False), ("front", True)])
+def test_cameras_see_the_whole_workspace(camera, drawer):
+    spec = scene.tabletop()
+    if drawer:
+        props.add_drawer_cabinet(spec)
+    model, data = start(spec)
+    corners = np.array(np.meshgrid((-0.2, 0.2), (-0.2, 0.2), (0.0, 0.2))).reshape(3, -1).T
+    assert np.abs(pixels(model, data, camera, corners)).max() < 1.0
+    assert np.abs(pixels(model, data, camera, data.site("ee").xpos[None])).max() < 0.9
+
+
+def test_wrist_camera_sees_the_fingertips():
+    model, data = start(scene.tabletop())
+    tips = np.stack([data.geom("pad_left").xpos, data.geom("pad_right").xpos, data.site("ee").xpos])
+    assert np.abs(pixels(model, data, "wrist", tips)).max() < 0.9
+
+
+@pytest.mark.parametrize("camera", ["top", "front"])
+def test_cameras_see_the_whole_room(camera):
+    model = scene.room().compile()
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    half = scene.ROOM_HALF
+    corners = np.array([(x, y, 0.0) for x in (-half, half) for y in (-half, half)])
+    assert np.abs(pixels(model, data, camera, corners)).max() < 1.02
+
+
+def test_furniture_keeps_within_its_circle_and_off_the_start():
+    model = scene.room().compile()
+    data = mujoco.MjData(model)
+    data.qpos[:3] = scene.ROVER_START
+    mujoco.mj_forward(model, data)
+    assert data.ncon == 0
+    for name, radius in FURNITURE.items():
+        body, solid = data.body(name), model.geom(name)
+        round_ = solid.type[0] == mujoco.mjtGeom.mjGEOM_CYLINDER
+        assert (solid.size[0] if round_ else np.hypot(*solid.size[:2])) <= radius
+        assert np.hypot(*(body.xpos[:2] - scene.ROVER_START[:2])) > radius + scene.ROVER_RADIUS
+    assert scene.room(obstacles=False).compile().nmocap == 0
