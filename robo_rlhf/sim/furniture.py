@@ -10,8 +10,14 @@ from robo_rlhf.sim.look import PALETTE, Rgba
 BOX = mujoco.mjtGeom.mjGEOM_BOX
 CYLINDER = mujoco.mjtGeom.mjGEOM_CYLINDER
 _VISUAL = {"contype": 0, "conaffinity": 0, "mass": 0.0}
-# Names of the furniture of the room, and the radius [m] of the circle around each that is not free.
-FURNITURE: dict[str, float] = {"crate": 0.36, "sofa": 0.61, "shelf": 0.52, "pillar": 0.16, "barrel": 0.2}
+# The furniture of the room seen from above: x, y of the middle, half sizes along x and y [m].
+FURNITURE: dict[str, tuple[float, float, float, float]] = {
+    "crate": (-0.35, -0.75, 0.25, 0.25),
+    "sofa": (0.95, 0.25, 0.22, 0.55),
+    "shelf": (-0.9, 0.75, 0.5, 0.14),
+    "pillar": (0.2, 0.35, 0.16, 0.16),
+    "barrel": (0.75, -1.1, 0.2, 0.2),
+}
 
 
 def add_obstacle(
@@ -35,31 +41,36 @@ def add_walls(spec: mujoco.MjSpec, half: float, height: float) -> None:
 
 def furnish(spec: mujoco.MjSpec) -> None:
     """Put a crate, a sofa, a shelf, a pillar and a barrel into the room."""
-    crate = add_obstacle(spec, "crate", (-0.35, -0.75), (0.25, 0.25, 0.2), PALETTE["wood"])
+    crate = _stand(spec, "crate", 0.2, PALETTE["wood"])
     for sign in (-1, 1):
         _add_visual(crate, (0.256, 0.256, 0.03), (0, 0, 0.17 * sign), "wood_dark")
     _add_visual(crate, (0.17, 0.17, 0.002), (0, 0, 0.201), "wood_dark")
-    sofa = add_obstacle(spec, "sofa", (0.95, 0.25), (0.25, 0.55, 0.11), PALETTE["teal"])
-    _add_visual(sofa, (0.06, 0.55, 0.12), (0.19, 0, 0.23), "teal")
+    sofa = _stand(spec, "sofa", 0.11, PALETTE["teal"])
+    _add_visual(sofa, (0.06, 0.55, 0.12), (0.16, 0, 0.23), "teal")
     for sign in (-1, 1):
-        _add_visual(sofa, (0.25, 0.05, 0.05), (0, 0.5 * sign, 0.16), "teal")
-        _add_visual(sofa, (0.18, 0.215, 0.03), (-0.055, 0.22 * sign, 0.14), "teal_light")
-    shelf = add_obstacle(spec, "shelf", (-0.9, 0.75), (0.5, 0.14, 0.4), PALETTE["wood_dark"])
+        _add_visual(sofa, (0.22, 0.05, 0.05), (0, 0.5 * sign, 0.16), "teal")
+        _add_visual(sofa, (0.16, 0.215, 0.03), (-0.06, 0.22 * sign, 0.14), "teal_light")
+    shelf = _stand(spec, "shelf", 0.4, PALETTE["wood_dark"])
     for level in (-1, 0, 1):
         _add_visual(shelf, (0.47, 0.004, 0.1), (0, -0.138, 0.255 * level), "dark")
         for i, colour in enumerate(("red", "cream", "blue", "yellow", "green")):
             _add_visual(
                 shelf, (0.045, 0.006, 0.07), (-0.36 + 0.15 * i + 0.06 * level, -0.139, 0.255 * level - 0.03), colour
             )
-    pillar = add_obstacle(spec, "pillar", (0.2, 0.35), (0.16, 0.16, 0.45), PALETTE["cream"], round_=True)
+    pillar = _stand(spec, "pillar", 0.45, PALETTE["cream"], round_=True)
     for sign in (-1, 1):
         pillar.add_geom(
             type=CYLINDER, size=[0.175, 0.03, 0], pos=[0, 0, 0.425 * sign], rgba=PALETTE["steel"], **_VISUAL
         )
-    barrel = add_obstacle(spec, "barrel", (0.75, -1.1), (0.2, 0.2, 0.25), PALETTE["orange"], round_=True)
+    barrel = _stand(spec, "barrel", 0.25, PALETTE["orange"], round_=True)
     for sign in (-1, 1):
         barrel.add_geom(type=CYLINDER, size=[0.205, 0.02, 0], pos=[0, 0, 0.12 * sign], rgba=PALETTE["dark"], **_VISUAL)
     barrel.add_geom(type=CYLINDER, size=[0.17, 0.002, 0], pos=[0, 0, 0.251], rgba=PALETTE["dark"], **_VISUAL)
+
+
+def _stand(spec: mujoco.MjSpec, name: str, half_height: float, rgba: Rgba, *, round_: bool = False) -> Any:
+    x, y, half_x, half_y = FURNITURE[name]
+    return add_obstacle(spec, name, (x, y), (half_x, half_y, half_height), rgba, round_=round_)
 
 
 def _add_visual(body: Any, half_size: Sequence[float], pos: Sequence[float], colour: str) -> None:

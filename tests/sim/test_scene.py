@@ -309,15 +309,18 @@ def test_cameras_see_the_whole_room(camera):
     assert np.abs(pixels(model, data, camera, corners)).max() < 1.02
 
 
-def test_furniture_keeps_within_its_circle_and_off_the_start():
+def test_furniture_stands_where_it_says_and_off_the_start():
     model = scene.room().compile()
     data = mujoco.MjData(model)
     data.qpos[:3] = scene.ROVER_START
     mujoco.mj_forward(model, data)
     assert data.ncon == 0
-    for name, radius in FURNITURE.items():
-        body, solid = data.body(name), model.geom(name)
-        round_ = solid.type[0] == mujoco.mjtGeom.mjGEOM_CYLINDER
-        assert (solid.size[0] if round_ else np.hypot(*solid.size[:2])) <= radius
-        assert np.hypot(*(body.xpos[:2] - scene.ROVER_START[:2])) > radius + scene.ROVER_RADIUS
+    for name, (x, y, half_x, half_y) in FURNITURE.items():
+        solid = model.geom(name)
+        cylinder = solid.type[0] == mujoco.mjtGeom.mjGEOM_CYLINDER
+        size = (solid.size[0], solid.size[0]) if cylinder else solid.size[:2]
+        assert data.body(name).xpos[:2] == pytest.approx((x, y))
+        assert size == pytest.approx((half_x, half_y))
+        apart = np.maximum(np.abs(np.array(scene.ROVER_START[:2]) - (x, y)) - (half_x, half_y), 0.0)
+        assert np.hypot(*apart) > scene.ROVER_RADIUS
     assert scene.room(obstacles=False).compile().nmocap == 0
