@@ -1,0 +1,105 @@
+"""Speed of the batch simulation: `pytest -m bench -s tests/benchmarks/bench_sim.py`.
+
+The sides of a comparison take turns, a short stretch each, and the median of the turns' ratios counts: other work on
+the machine then weighs on both alike.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+
+import gymnasium
+import numpy as np
+import pytest
+
+import robo_rlhf  # noqa: F401 - registers the tasks with Gymnasium
+from robo_rlhf.sim.envs import TaskEnv
+from robo_rlhf.sim.external import ExternalVecEnv
+from robo_rlhf.sim.tasks import TASKS
+from robo_rlhf.types import Array
+
+pytestmark = pytest.mark.bench
+NUM_ENVS = 64
+TURNS = 15
+STEPS = 20  # control steps a turn
+ASYNC_SIZES = (8, 64)  # the best of these counts
+
+
+def seconds(steps: int, step: Callable[..., object], *arguments: object) -> float:
+    """Return the time [s] that `steps` calls take."""
+    start = time.perf_counter()
+    for _ in range(steps):
+        step(*arguments)
+    return time.perf_counter() - start
+
+
+def actions(env: TaskEnv) -> Iterator[Array]:
+    """Yield what the scripted operator does, with noise, starting anew at the horizon (outside the stopwatch)."""
+    rng = np.random.default_rng(0)
+    while True:
+        env.reset(np.arange(env.num_envs))
+        for _ in range(env.horizon):
+            noise = rng.normal(0.0, 0.2, (env.num_envs, env.act_dim))
+            yield np.clip(env.task.demonstrate(env.sim) + noise, -1, 1).astype(np.float32)
+
+
+def test_batch_against_bare_stepping() -> None:
+    """Control, observations, reward, success and signals take at most a fifth of the time: bar 80 %."""
+    from mujoco.batch import Batch
+
+    env = TaskEnv(TASKS["pick_place"](), NUM_ENVS)
+    bare = Batch(env.model, NUM_ENVS)
+    state, ctrl = bare.state, bare.bind("ctrl")
+    source = actions(env)
+    ratios, rates = [], []
+    for _ in range(TURNS):
+        whole = alone = 0.0
+        for _ in range(STEPS):
+            action = next(source)
+            state[:] = env.get_state()
+            whole += seconds(1, env.step, action)
+            ctrl[:] = env.sim.ctrl
+            alone += seconds(1, bare.step, None, env.sim.substeps)
+        ratios.append(alone / whole)
+        rates.append(NUM_ENVS * STEPS / whole)
+    ratio = float(np.median(ratios))
+    print(f"\npick_place, {NUM_ENVS} environments: {np.median(rates):,.0f} steps/s, {ratio:.0%} of bare mujoco.batch")
+    assert ratio >= 0.8
+
+
+def test_batch_against_gymnasiums_processes() -> None:
+    """The batch is at least three times as fast as AsyncVectorEnv over the single environment."""
+    native = gymnasium.make_vec("robo_rlhf/PickPlace-v0", num_envs=NUM_ENVS)
+    native.reset(seed=0)
+    rng = np.random.default_rng(0)
+    best = np.inf
+    for size in ASYNC_SIZES:
+        others = gymnasium.make_vec("robo_rlhf/PickPlace-v0", num_envs=size, vectorization_mode="async")
+        others.reset(seed=0)
+        ratios = []
+        for _ in range(TURNS):
+            mine = rng.uniform(-1, 1, (NUM_ENVS, 5)).astype(np.float32)
+            ours = NUM_ENVS / seconds(STEPS, native.step, mine)
+            theirs = size / seconds(STEPS, others.step, mine[:size])
+            ratios.append(ours / theirs)
+        others.close()
+        print(f"\npick_place: {np.median(ratios):.1f} times AsyncVectorEnv over {size} single environments")
+        best = min(best, float(np.median(ratios)))
+    native.close()
+    assert best >= 3.0
+
+
+@pytest.mark.parametrize("name", ["Pusher-v5", "HalfCheetah-v5"])
+def test_outside_environments(name: str) -> None:
+    """Print what worker processes bring for outside environments; there is no bar."""
+    for num_envs in (16, 64):
+        sides = [ExternalVecEnv(name, num_envs, horizon=10**6, workers=workers) for workers in (0, 1)]
+        action = np.random.default_rng(0).uniform(-1, 1, (num_envs, sides[0].act_dim)).astype(np.float32)
+        for side in sides:
+            side.reset(np.arange(num_envs))
+            seconds(5, side.step, action)
+        turns = [[seconds(STEPS, side.step, action) for side in sides] for _ in range(TURNS)]
+        rate = num_envs * STEPS / np.median([here for here, _ in turns])
+        gain = np.median([here / there for here, there in turns])
+        print(f"\n{name}, {num_envs} copies: {rate:,.0f} steps/s in one process; {gain:.2f} times that in two")
+        for side in sides:
+            side.close()
