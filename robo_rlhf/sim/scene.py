@@ -9,18 +9,8 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from robo_rlhf.sim.furniture import add_obstacle as add_obstacle
 from robo_rlhf.sim.furniture import add_walls, furnish
 from robo_rlhf.sim.look import PALETTE, add_backdrop, add_camera, add_checker, add_mat, style
-from robo_rlhf.sim.props import add_bin as add_bin
-from robo_rlhf.sim.props import add_box as add_box
-from robo_rlhf.sim.props import add_cup as add_cup
-from robo_rlhf.sim.props import add_cylinder as add_cylinder
-from robo_rlhf.sim.props import add_drawer_cabinet as add_drawer_cabinet
-from robo_rlhf.sim.props import add_glass as add_glass
-from robo_rlhf.sim.props import add_goal_marker as add_goal_marker
-from robo_rlhf.sim.props import add_peg as add_peg
-from robo_rlhf.sim.props import add_peg_board as add_peg_board
 from sim_assets import ASSETS
 
 TIMESTEP = 0.005  # [s] of physics
