@@ -33,7 +33,7 @@ def chunk_examples(
         episodes: demonstrations of one task.
         chunk: H, actions an example.
         history: observations an example.
-        idle: a step is idle where no action column is larger than this or has just changed; 0 keeps every step.
+        idle: a step is idle where no motion is larger than this and no switch has just changed; 0 keeps every step.
         idle_keep: steps kept at the beginning of each idle stretch, and `chunk` of the one that ends the episode.
         correction_weight: weight of steps in which a person corrected a policy; others weigh 1.
 
@@ -48,14 +48,14 @@ def chunk_examples(
 def idle_steps(action: Array, threshold: float) -> Array:
     """Return (T,) bool: the operator asks for nothing new.
 
-    A column asks for something where it is beyond `threshold`, unless it is a switch held at ±1 (a gripper), and where
-    it has changed by more than `threshold` since the step before.
+    A column of motion asks for something where it is beyond `threshold`. A column that is never but at ±1 is a switch
+    (a gripper): it asks for something where it changes.
     """
     switch = np.all(np.abs(action) >= 0.95, axis=0)  # (act_dim,)
-    changed = np.abs(np.diff(action, axis=0, prepend=action[:1])).max(axis=1) > threshold
-    asking = (np.abs(action) * ~switch).max(axis=1) > threshold
-    quiet: Array = ~(changed | asking)
-    return quiet
+    changed = np.abs(np.diff(action, axis=0, prepend=action[:1])) > threshold
+    asking = np.where(switch, changed, np.abs(action) > threshold)
+    idle: Array = ~asking.any(axis=1)
+    return idle
 
 
 def kept_steps(action: Array, threshold: float, keep: int, keep_last: int) -> Array:

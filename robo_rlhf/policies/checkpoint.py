@@ -1,10 +1,11 @@
 """Policies as files: weights in safetensors, everything needed to build the policy again in the header."""
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from robo_rlhf.errors import CheckpointMismatchError, NotFoundError
+from robo_rlhf.errors import CheckpointMismatchError, InvalidValueError, NotFoundError
 from robo_rlhf.learning import pack_module, unpack_module
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import TrainedPolicy
@@ -12,6 +13,21 @@ from robo_rlhf.runs import read_checkpoint, write_checkpoint
 from robo_rlhf.types import Array
 
 PREFIX = "policy"
+
+
+def new_policy(kind: str, obs_dim: int, act_dim: int, settings: Mapping[str, Any]) -> TrainedPolicy:
+    """Build an untrained policy; its weights are drawn from torch's global generator (see `learning.seeded`).
+
+    Raises:
+        UnknownNameError: no such kind.
+        InvalidValueError: a setting that this kind does not have.
+    """
+    build = POLICIES[kind]
+    known = list(inspect.signature(build).parameters)[2:]  # after obs_dim and act_dim
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        raise InvalidValueError(f"settings of policy {kind}", ", ".join(unknown), f"some of {', '.join(known)}")
+    return build(obs_dim, act_dim, **settings)
 
 
 def save_policy(policy: TrainedPolicy, path: Path, meta: Mapping[str, Any]) -> None:
@@ -59,10 +75,10 @@ def build_policy(description: Mapping[str, Any], arrays: Mapping[str, Array], pa
 
     Raises:
         UnknownNameError: its kind is not registered here.
+        InvalidValueError: it has a setting that this version does not know.
         CheckpointMismatchError: the weights do not fit the description.
     """
-    kind = POLICIES[description["kind"]]
-    policy = kind(description["obs_dim"], description["act_dim"], **description["settings"])
+    policy = new_policy(*(description[key] for key in ("kind", "obs_dim", "act_dim", "settings")))
     try:
         unpack_module(PREFIX, policy, arrays)
     except RuntimeError as error:

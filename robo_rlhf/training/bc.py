@@ -21,9 +21,8 @@ from robo_rlhf.learning import (
     unpack_module,
     unpack_optimizer,
 )
-from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks, TrainedPolicy
-from robo_rlhf.policies.checkpoint import load_policy, save_policy
+from robo_rlhf.policies.checkpoint import load_policy, new_policy, save_policy
 from robo_rlhf.runs import Run
 from robo_rlhf.types import Array, Episode
 
@@ -142,7 +141,7 @@ class Learner:
         obs_dim, act_dim = check_alike(episodes)
         self.config = config
         with seeded(config.seed):
-            self.policy = POLICIES[config.policy](obs_dim, act_dim, **config.settings)
+            self.policy = new_policy(config.policy, obs_dim, act_dim, config.settings)
         self.policy.fit_normalizer(
             torch.from_numpy(np.concatenate([e.obs[:-1] for e in episodes])),
             torch.from_numpy(np.concatenate([e.action for e in episodes])),

@@ -1,0 +1,91 @@
+"""What every algorithm keeps to: killed after any update and continued, it ends as if it had never been killed.
+
+Each case trains on the toy world for a few steps. `until` is called with the number of updates done and stops the
+training by an exception, as a signal would.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robo_rlhf.policies.base import TrainedPolicy
+from robo_rlhf.runs import Run, read_checkpoint
+from robo_rlhf.training import bc
+from tests.toy import demonstrations
+
+Until = Callable[[int], None]
+EPISODES = demonstrations(4)
+
+
+class KilledError(Exception):
+    pass
+
+
+def clone(config: bc.Config) -> Callable[[Run, Until], None]:
+    def train(run: Run, until: Until) -> None:
+        def score(policy: TrainedPolicy) -> float:
+            policy.seed(0)
+            policy.reset(1)
+            return float(policy.act(EPISODES[0].obs[:1]).sum())
+
+        bc.train(config, run, EPISODES, score=score, progress=lambda done, total, metrics: until(done))
+
+    return train
+
+
+SETTINGS = {"width": 16}
+ALGORITHMS: dict[str, Callable[[Run, Until], None]] = {
+    "bc flow": clone(bc.Config(settings=SETTINGS, updates=10, save_every=3, log_every=2, candidates=3, warmup=2)),
+    "bc gaussian": clone(bc.Config("gaussian", SETTINGS, updates=10, save_every=3, log_every=1)),
+    "bc residual": clone(bc.Config("residual", SETTINGS, updates=10, save_every=4, log_every=1)),
+}
+
+
+@pytest.fixture(scope="module", params=ALGORITHMS)
+def algorithm(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(algorithm: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("whole")
+    ALGORITHMS[algorithm](Run(path, {}), lambda done: None)
+    return path
+
+
+@pytest.mark.parametrize("kills", [[1], [3], [5], [7], [9], [10], [2, 4, 8]])
+def test_killed_and_resumed_equals_uninterrupted(
+    algorithm: str, uninterrupted: Path, kills: list[int], tmp_path: Path
+) -> None:
+    for kill in kills:
+
+        def until(done: int, kill: int = kill) -> None:
+            if done == kill:
+                raise KilledError
+
+        with pytest.raises(KilledError):
+            ALGORITHMS[algorithm](Run(tmp_path, {}), until)
+    ALGORITHMS[algorithm](Run(tmp_path, {}), lambda done: None)
+    assert_equal_runs(tmp_path, uninterrupted)
+
+
+def test_ten_steps_log_finite_metrics_and_a_result(uninterrupted: Path) -> None:
+    run = Run(uninterrupted, {})
+    assert run.result() is not None
+    rows = run.metrics()
+    assert rows
+    assert all(np.isfinite(list(row.values())).all() for row in rows)
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    for name in ("metrics.jsonl", "result.json"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    a, b = (read_checkpoint(path / "checkpoints" / "policy.safetensors") for path in (one, other))
+    assert a[0].keys() == b[0].keys()
+    for name, value in a[0].items():
+        np.testing.assert_array_equal(value, b[0][name], err_msg=name)
+    assert json.dumps(a[1]) == json.dumps(b[1])

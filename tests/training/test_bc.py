@@ -1,0 +1,108 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from robo_rlhf.errors import InvalidValueError, NonFiniteError, UnknownNameError
+from robo_rlhf.policies.base import TrainedPolicy
+from robo_rlhf.policies.checkpoint import load_meta, load_policy
+from robo_rlhf.rollout import rollout
+from robo_rlhf.runs import Run
+from robo_rlhf.training import bc
+from robo_rlhf.types import Episode
+from tests.toy import ToyEnv, demonstrations
+
+SMALL = {"width": 64, "layers": 2}
+
+
+@pytest.fixture(scope="module")
+def episodes() -> list[Episode]:
+    return demonstrations(16)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "bar"), [("gaussian", SMALL, 0.7), ("flow", {**SMALL, "chunk": 4, "execute": 2}, 0.35)]
+)
+def test_clones_the_toy_task(episodes: list[Episode], kind: str, settings: dict[str, int], bar: float) -> None:
+    config = bc.Config(kind, settings, updates=800, precision="float32")
+    policies = {"trained": bc.fit(config, episodes), "untrained": bc.Learner(config, episodes).finish()}
+    success = {
+        name: np.mean([e.success[-1] for e in rollout(ToyEnv(32), policy, np.arange(1000, 1032))])
+        for name, policy in policies.items()
+    }
+    assert success["trained"] > bar
+    assert success["untrained"] < 0.2
+
+
+def test_snapshot_that_scores_best_is_kept(episodes: list[Episode], tmp_path: Path) -> None:
+    scores = iter([0.2, 0.9, 0.4])
+    seen: list[np.ndarray] = []
+
+    def score(policy: TrainedPolicy) -> float:
+        seen.append(next(iter(policy.parameters())).detach().numpy().copy())
+        return next(scores)
+
+    run = Run(tmp_path, {})
+    policy = bc.train(bc.Config(settings=SMALL, updates=60, candidates=3), run, episodes, score=score)
+    np.testing.assert_array_equal(next(iter(policy.parameters())).detach().numpy(), seen[1])
+    assert [row["step"] for row in run.metrics() if "score" in row] == [40, 50, 60]
+    result = run.result()
+    assert result is not None
+    assert result["score"] == 0.9
+
+
+def test_finished_run_is_not_done_again(episodes: list[Episode], tmp_path: Path) -> None:
+    config = bc.Config(settings=SMALL, updates=10)
+    bc.train(config, Run(tmp_path, config), episodes)
+    before = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*"))
+
+    def fail(done: int, total: int, metrics: object) -> None:
+        raise AssertionError
+
+    bc.train(config, Run(tmp_path, config), episodes, progress=fail)
+    assert before == sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*"))
+
+
+def test_checkpoint_says_what_it_is(episodes: list[Episode], tmp_path: Path) -> None:
+    config = bc.Config(policy="gaussian", settings={"width": 8}, updates=10)
+    run = Run(tmp_path, config)
+    bc.train(config, run, episodes)
+    meta = load_meta(run.checkpoint_path("policy"))
+    assert (meta["task"], meta["algorithm"], meta["demonstrations"]) == ("toy", "bc", 16)
+    assert load_policy(run.checkpoint_path("policy"), task="toy").kind == "gaussian"
+
+
+def test_task_reward_and_success_are_not_looked_at(episodes: list[Episode]) -> None:
+    config = bc.Config(settings=SMALL, updates=20)
+    poisoned = [replace(e, reward=np.full_like(e.reward, np.nan), success=~e.success) for e in episodes]
+    one, other = bc.fit(config, episodes), bc.fit(config, poisoned)
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name])
+
+
+def test_not_a_number_stops_with_the_last_good_checkpoint(episodes: list[Episode], tmp_path: Path) -> None:
+    run = Run(tmp_path, {})
+    config = bc.Config(settings=SMALL, updates=40, save_every=10, learning_rate=1e30, clip=1e30, warmup=0)
+    with pytest.raises(NonFiniteError, match=r"The imitation loss is not finite \(update \d+\)\. The last checkpoint"):
+        bc.train(config, run, episodes)
+    assert run.result() is None
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_both_precisions_learn_in_float32_weights(episodes: list[Episode], precision: str) -> None:
+    config = bc.Config(settings=SMALL, updates=5, precision=precision)  # type: ignore[arg-type]
+    policy = bc.fit(config, episodes)
+    assert {p.dtype for p in policy.parameters()} == {torch.float32}
+
+
+def test_bad_settings_are_named(episodes: list[Episode], tmp_path: Path) -> None:
+    with pytest.raises(InvalidValueError, match="bc updates: expected at least 1, got 0"):
+        bc.Config(updates=0)
+    with pytest.raises(UnknownNameError, match=r"Unknown policy 'flou'\. Did you mean 'flow'"):
+        bc.fit(bc.Config(policy="flou"), episodes)
+    with pytest.raises(InvalidValueError, match=r"settings of policy flow: expected some of width, .*got widht"):
+        bc.fit(bc.Config(settings={"widht": 3}), episodes)
+    with pytest.raises(InvalidValueError, match="at least one step"):
+        bc.fit(bc.Config(), [])
