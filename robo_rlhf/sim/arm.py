@@ -8,7 +8,6 @@ import numpy as np
 from robo_rlhf.sim import control
 from robo_rlhf.sim.batch import BatchSim
 from robo_rlhf.sim.rotation import (
-    matrix_to_quat,
     quat_conjugate,
     quat_from_rotvec,
     quat_multiply,
@@ -76,7 +75,7 @@ class ArmTask(Task):
         """Return the columns named in `HAND_NAMES`, in parts (N, k)."""
         hand = sim.site_pos("ee")
         mat = sim.site_mat("ee")
-        quat = matrix_to_quat(mat)
+        quat = control.hand_quat(sim)
         lead = quat_to_rotvec(quat_multiply(sim.mocap_quat("target"), quat_conjugate(quat)))[:, 2:]
         cos, sin = mat[:, 0, 0], mat[:, 1, 0]  # of the yaw; the gripper looks the same after half a turn
         double = np.stack([cos * cos - sin * sin, 2 * sin * cos], axis=1)

@@ -39,6 +39,8 @@ class BatchSim:
         self._batch = Batch(model, num_envs, nthread)
         self.scratch = mujoco.MjData(model)  # for kinematics of one copy, outside the batch
         self._views: dict[tuple[str, str], Array] = {}
+        self._joint_ids: dict[tuple[str, ...], Array] = {}
+        self._columns: dict[tuple[str, ...], tuple[Array, Array, Array]] = {}
         self.state: Array = self._batch.state  # (N, nstate) float64, live
         self.ctrl: Array = self._batch.bind("ctrl")  # (N, nu) float64, live and writable
         for name in ("qpos", "qvel", "xpos", "xquat", "xanchor", "xaxis", "site_xpos", "site_xmat", "sensordata"):
@@ -115,9 +117,17 @@ class BatchSim:
 
     def joint_columns(self, names: tuple[str, ...]) -> tuple[Array, Array, Array]:
         """Return qpos, qvel and actuator columns (k,) of single-axis joints whose actuators bear their names."""
-        ids = [self.model.joint(name).id for name in names]
-        actuators = [self.model.actuator(name).id for name in names]
-        return self.model.jnt_qposadr[ids], self.model.jnt_dofadr[ids], np.array(actuators)
+        if names not in self._columns:
+            ids = self.joint_ids(names)
+            actuators = np.array([self.model.actuator(name).id for name in names])
+            self._columns[names] = (self.model.jnt_qposadr[ids], self.model.jnt_dofadr[ids], actuators)
+        return self._columns[names]
+
+    def joint_ids(self, names: tuple[str, ...]) -> Array:
+        """Return the ids (k,) of joints."""
+        if names not in self._joint_ids:
+            self._joint_ids[names] = np.array([self.model.joint(name).id for name in names])
+        return self._joint_ids[names]
 
     def _view(self, field: str, kind: str, name: str) -> Array:
         key = (field, name)
@@ -148,7 +158,7 @@ def model_hash(model: mujoco.MjModel) -> str:
     return hashlib.sha256(buffer.tobytes()).hexdigest()[:16]
 
 
-def numpy_state(data: Any, model: mujoco.MjModel) -> Array:  # noqa: ANN401 - MjData carries no types
+def numpy_state(data: Any, model: mujoco.MjModel) -> Array:
     """Return the integration state (nstate,) of one `MjData`."""
     kind = int(mujoco.mjtState.mjSTATE_INTEGRATION)
     state = np.empty(mujoco.mj_stateSize(model, kind))

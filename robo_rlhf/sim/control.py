@@ -15,14 +15,7 @@ import mujoco
 import numpy as np
 
 from robo_rlhf.sim.batch import BatchSim
-from robo_rlhf.sim.rotation import (
-    matrix_to_quat,
-    quat_conjugate,
-    quat_from_rotvec,
-    quat_multiply,
-    quat_to_rotvec,
-    yaw_of_quat,
-)
+from robo_rlhf.sim.rotation import quat_conjugate, quat_from_rotvec, quat_multiply, quat_to_rotvec, yaw_of_quat
 from robo_rlhf.types import Array
 
 JOINTS = tuple(f"joint{i}" for i in range(1, 8))
@@ -45,7 +38,7 @@ class Workspace:
 
 
 def move_target(sim: BatchSim, delta: Array, turn: Array, space: Workspace) -> None:
-    """Move the target pose by `delta` (N, 3) [m] and rotation vectors `turn` (N, 3) [rad], world frame, within limits."""
+    """Move the target pose by `delta` (N, 3) [m] and rotation vectors `turn` (N, 3) [rad] in the world, within limits."""
     hand = sim.site_pos("ee")
     position = sim.mocap_pos("target")
     wanted = np.clip(position + delta, hand - LEASH, hand + LEASH)
@@ -53,17 +46,30 @@ def move_target(sim: BatchSim, delta: Array, turn: Array, space: Workspace) -> N
     if np.any(turn):
         quat = sim.mocap_quat("target")
         turned = quat_multiply(quat_from_rotvec(turn), quat)
-        ahead = quat_to_rotvec(quat_multiply(turned, quat_conjugate(matrix_to_quat(sim.site_mat("ee")))))
+        ahead = quat_to_rotvec(quat_multiply(turned, quat_conjugate(hand_quat(sim))))
         allowed = (np.abs(ahead).max(axis=1) <= 4 * LEASH) & (np.abs(yaw_of_quat(turned)) <= MAX_YAW)
         quat[:] = np.where(allowed[:, None], turned, quat)
 
 
+def hand_quat(sim: BatchSim) -> Array:
+    """Orientation (N, 4) of the hand in the world, and of its site `ee`, which is not turned against it."""
+    return sim.body_quat("hand")
+
+
 def jacobian(sim: BatchSim, point: Array) -> Array:
-    """Geometric Jacobian (N, 6, 7) of the world point (N, 3) on the hand: rows translation [m/rad], then rotation."""
-    ids = _joint_ids(sim)
-    axis = sim.bind("xaxis")[:, ids]  # (N, 7, 3)
-    arm = point[:, None] - sim.bind("xanchor")[:, ids]
-    return np.concatenate([_cross(axis, arm), axis], axis=2).transpose(0, 2, 1)
+    """Geometric Jacobian (N, 6, 7) of the world point (N, 3) on the hand: rows translation [m/rad], then rotation.
+
+    The result is laid out row by row whatever N is: products of other layouts are rounded otherwise.
+    """
+    ids = sim.joint_ids(JOINTS)
+    axis = np.take(sim.bind("xaxis"), ids, axis=1).transpose(0, 2, 1)  # (N, 3, 7)
+    arm = point[:, :, None] - np.take(sim.bind("xanchor"), ids, axis=1).transpose(0, 2, 1)
+    jac = np.empty((sim.num_envs, 6, len(ids)))
+    jac[:, 0] = axis[:, 1] * arm[:, 2] - axis[:, 2] * arm[:, 1]
+    jac[:, 1] = axis[:, 2] * arm[:, 0] - axis[:, 0] * arm[:, 2]
+    jac[:, 2] = axis[:, 0] * arm[:, 1] - axis[:, 1] * arm[:, 0]
+    jac[:, 3:] = axis
+    return jac
 
 
 def reach_target(sim: BatchSim, home: Array) -> Array:
@@ -71,7 +77,7 @@ def reach_target(sim: BatchSim, home: Array) -> Array:
     columns, _, _ = sim.joint_columns(JOINTS)
     q = sim.bind("qpos")[:, columns]
     hand = sim.site_pos("ee")
-    turn = quat_multiply(sim.mocap_quat("target"), quat_conjugate(matrix_to_quat(sim.site_mat("ee"))))
+    turn = quat_multiply(sim.mocap_quat("target"), quat_conjugate(hand_quat(sim)))
     error = np.concatenate([sim.mocap_pos("target") - hand, quat_to_rotvec(turn)], axis=1)  # (N, 6)
     jac = jacobian(sim, hand)
     jac_t = jac.transpose(0, 2, 1)
@@ -79,8 +85,9 @@ def reach_target(sim: BatchSim, home: Array) -> Array:
     posture = POSTURE * (home - q)
     task = np.linalg.solve(gram, (error - (jac @ posture[..., None])[..., 0])[..., None])
     step = posture + (jac_t @ task)[..., 0]
-    low, high = sim.model.jnt_range[_joint_ids(sim)].T
-    return np.clip(q + step, low, high)
+    low, high = sim.model.jnt_range[sim.joint_ids(JOINTS)].T
+    joints: Array = np.clip(q + step, low, high)
+    return joints
 
 
 def apply_arm(sim: BatchSim, joints: Array, gripper: Array) -> None:
@@ -95,27 +102,19 @@ def pose_joints(sim: BatchSim, start: Array, position: Array, quat: Array) -> Ar
     """Return joints (7,) [rad] that hold the hand at one pose, found from `start` by Newton's steps; no time passes."""
     model, data = sim.model, sim.scratch
     columns, dofs, _ = sim.joint_columns(JOINTS)
-    site = model.site("ee").id
+    site, hand = model.site("ee").id, model.body("hand").id
     q = start.copy()
     jac = np.empty((6, model.nv))
+    back, turn, error = np.empty(4), np.empty(4), np.empty(6)
     for _ in range(5):
         data.qpos[columns] = q
         mujoco.mj_kinematics(model, data)
         mujoco.mj_comPos(model, data)
         mujoco.mj_jacSite(model, data, jac[:3], jac[3:], site)
-        turn = quat_multiply(quat, quat_conjugate(matrix_to_quat(data.site_xmat[site].reshape(3, 3))))
-        error = np.concatenate([position - data.site_xpos[site], quat_to_rotvec(turn)])
+        mujoco.mju_negQuat(back, data.xquat[hand])
+        mujoco.mju_mulQuat(turn, quat, back)
+        mujoco.mju_quat2Vel(error[3:], turn, 1.0)
+        error[:3] = position - data.site_xpos[site]
         arm = jac[:, dofs]
         q = q + arm.T @ np.linalg.solve(arm @ arm.T + 1e-6 * np.eye(6), error)
     return q
-
-
-def _joint_ids(sim: BatchSim) -> list[int]:
-    return [sim.model.joint(name).id for name in JOINTS]
-
-
-def _cross(a: Array, b: Array) -> Array:
-    """Cross product over the last axis; several times faster than np.cross on small arrays."""
-    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
-    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
-    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
