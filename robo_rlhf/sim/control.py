@@ -38,7 +38,7 @@ class Workspace:
 
 
 def move_target(sim: BatchSim, delta: Array, turn: Array, space: Workspace) -> None:
-    """Move the target pose by `delta` (N, 3) [m] and rotation vectors `turn` (N, 3) [rad] in the world, within limits."""
+    """Move the target pose by `delta` (N, 3) [m] and rotation vectors `turn` (N, 3) [rad], in the world, as allowed."""
     hand = sim.site_pos("ee")
     position = sim.mocap_pos("target")
     wanted = np.clip(position + delta, hand - LEASH, hand + LEASH)
@@ -75,10 +75,11 @@ def jacobian(sim: BatchSim, point: Array) -> Array:
 def reach_target(sim: BatchSim, home: Array) -> Array:
     """Return joint targets (N, 7) [rad] that bring the hand to its target pose, within the joint limits."""
     columns, _, _ = sim.joint_columns(JOINTS)
-    q = sim.bind("qpos")[:, columns]
+    q = np.take(sim.bind("qpos"), columns, axis=1)
     hand = sim.site_pos("ee")
     turn = quat_multiply(sim.mocap_quat("target"), quat_conjugate(hand_quat(sim)))
-    error = np.concatenate([sim.mocap_pos("target") - hand, quat_to_rotvec(turn)], axis=1)  # (N, 6)
+    error = np.empty((sim.num_envs, 6))
+    error[:, :3], error[:, 3:] = sim.mocap_pos("target") - hand, quat_to_rotvec(turn)
     jac = jacobian(sim, hand)
     jac_t = jac.transpose(0, 2, 1)
     gram = jac @ jac_t + DAMPING**2 * np.eye(6)
