@@ -13,6 +13,8 @@ from robo_rlhf.sim.style import MEASURES, summarize
 from robo_rlhf.stats import Interval, binomial_tail, bootstrap_mean, spearman, wilson
 from robo_rlhf.types import Array, Episode, Policy, VecEnv
 
+FIRST_SEED = 1_000_000  # of the episodes that results are reported on; nothing is ever learned from them
+SELECTION_SEED = 2_000_000  # of those that choose among snapshots, so that choosing does not flatter the result
 EpisodeScore = Callable[[Episode], float]
 
 

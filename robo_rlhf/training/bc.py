@@ -36,7 +36,7 @@ class Config:
 
     policy: str = "flow"
     """Kind of policy."""
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, int | float | bool | str] = field(default_factory=dict)
     """Settings of the policy, as its constructor names them."""
     updates: int = 6000
     """Gradient steps."""

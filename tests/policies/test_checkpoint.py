@@ -32,7 +32,7 @@ def test_weights_that_do_not_fit_are_refused(path: Path) -> None:
     arrays, meta = read_checkpoint(path)
     meta["policy"]["settings"]["width"] = 9
     write_checkpoint(path, arrays, meta)
-    with pytest.raises(CheckpointMismatchError, match=r"the weights of a gaussian policy with settings .*size mismatch"):
+    with pytest.raises(CheckpointMismatchError, match=r"weights of a gaussian policy with settings .*size mismatch"):
         load_policy(path)
 
 

@@ -1,0 +1,140 @@
+"""`robo-rlhf evaluate`: how well a policy does, and whether it does better than another."""
+
+import json
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.progress import progress_bar
+from robo_rlhf.cli.table import print_rows
+from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.files import data_home
+
+if TYPE_CHECKING:
+    from robo_rlhf.evaluation import Comparison, Evaluation
+    from robo_rlhf.types import VecEnv
+
+
+@COMMANDS.register("evaluate")
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Run a policy on fixed seeds; report success and style with 95 % intervals.
+
+    Example:
+        robo-rlhf evaluate recordings/runs/bc --episodes 200 --json
+    """
+
+    checkpoint: tyro.conf.Positional[Path]
+    """A policy's checkpoint, a run's folder, or the name of a run in the data home."""
+    against: Path | None = None
+    """Another policy, run on the same seeds and compared episode by episode."""
+    task: str | None = None
+    """Task to run; else the one that the policy was trained for."""
+    episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 200
+    """Episodes, on the first so many seeds of those kept for evaluation."""
+    policy_seed: int = 0
+    """Seed of the policy's own randomness."""
+    num_envs: int = 64
+    """Episodes run together."""
+    home: Path | None = None
+    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def __call__(self) -> int:
+        """Evaluate and print."""
+        if self.episodes < 1 or self.num_envs < 1:
+            raise InvalidValueError("evaluation", f"{self.episodes} episodes, {self.num_envs} at once", "at least 1")
+        use_one_thread()
+        from robo_rlhf.evaluation import compare
+        from robo_rlhf.policies.checkpoint import load_meta
+        from robo_rlhf.sim.envs import make_env
+
+        paths = [self.resolve(path) for path in (self.checkpoint, self.against) if path is not None]
+        env = make_env(self.task or load_meta(paths[0])["task"], min(self.num_envs, self.episodes))
+        try:
+            found = [self.evaluate(env, path) for path in paths]
+        finally:
+            env.close()
+        comparison = compare(found[1], found[0]) if self.against is not None else None
+        if self.json:
+            print(json.dumps(_as_json(paths, found, comparison), indent=2))
+            return 0
+        for path, evaluation in zip(paths, found, strict=True):
+            print_rows(_rows(evaluation), as_json=False, title=f"{path} on {evaluation.task}")
+        if comparison is not None:
+            print(_sentence(comparison))
+        return 0
+
+    def resolve(self, given: Path) -> Path:
+        """Return the file that a checkpoint, a run's folder or a run's name stands for."""
+        for folder in (given, data_home(self.home) / "runs" / given):
+            if folder.is_dir():
+                return folder / "checkpoints" / "policy.safetensors"
+        return given
+
+    def evaluate(self, env: "VecEnv", path: Path) -> "Evaluation":
+        """Load one policy and run it."""
+        import numpy as np
+
+        from robo_rlhf.evaluation import FIRST_SEED, evaluate
+        from robo_rlhf.policies.checkpoint import load_policy
+
+        policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+        seeds = np.arange(FIRST_SEED, FIRST_SEED + self.episodes)
+        total = env.horizon * -(-self.episodes // env.num_envs)
+        with nullcontext() if self.json else progress_bar(f"{self.episodes} episodes of {env.name}") as tell:
+            done = iter(range(1, total + 1))
+            on_step = None if tell is None else lambda t, step: tell(next(done), total, {})
+            return evaluate(env, policy, seeds, policy_seed=self.policy_seed, on_step=on_step)
+
+
+def _rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
+    summary = evaluation.summary()
+    intervals = {
+        "success at the end": summary["success"],
+        "success at any time": summary["success_at_any_time"],
+        "return": summary["return"],
+        **summary["style"],
+    }
+    return [
+        {
+            "measure": name,
+            "value": found["value"],
+            "95 % from": found["low"],
+            "to": found["high"],
+            "unit": found.get("unit"),
+            "better": found.get("better", "higher"),
+        }
+        for name, found in intervals.items()
+    ]
+
+
+def _as_json(paths: list[Path], found: "list[Evaluation]", comparison: "Comparison | None") -> dict[str, Any]:
+    policies = [{"checkpoint": str(path), **e.summary()} for path, e in zip(paths, found, strict=True)]
+    if comparison is None:
+        return policies[0]
+    style = {name: interval._asdict() for name, interval in comparison.style.items()}
+    compared = {**comparison._asdict(), "success": comparison.success._asdict(), "style": style}
+    return {**policies[0], "against": policies[1], "comparison": compared}
+
+
+def _sentence(comparison: "Comparison") -> str:
+    difference = comparison.success
+    verdict = (
+        "it is shown to be worse"
+        if comparison.shown_worse()
+        else "it is shown to be better"
+        if comparison.p_better < 0.05
+        else "neither is shown to be better"
+    )
+    return (
+        f"Success differs by {100 * difference.value:+.1f} points ({100 * difference.low:+.1f} to "
+        f"{100 * difference.high:+.1f}): {comparison.only_new} episodes only it solved, {comparison.only_old} only "
+        f"the other; {verdict} (exact test, 5 %)."
+    )

@@ -1,0 +1,79 @@
+"""`robo-rlhf train bc` and `robo-rlhf evaluate`, together, on a native task."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robo_rlhf.cli.main import main
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.rollout import rollout
+from robo_rlhf.sim.envs import TaskEnv, make_env
+from robo_rlhf.sim.operator import ScriptedOperator
+from robo_rlhf.types import Source
+
+TRAIN = ["train", "bc", "--task", "reach", "--demos", "2", "--policy", "gaussian", "--settings", "width", "16"]
+
+
+@pytest.fixture
+def samples(home: Path) -> Path:
+    env = make_env("reach", 3, 1)
+    assert isinstance(env, TaskEnv)
+    episodes = rollout(env, ScriptedOperator(env), np.arange(3), source=Source.SCRIPTED)
+    Dataset(home / "samples", create=True).add_many(episodes)
+    return home
+
+
+def test_train_then_evaluate_then_compare(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TRAIN, "--failures", "--updates", "20", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["updates"] == 20
+    assert Path(row["policy"]) == samples / "runs" / "bc" / "checkpoints" / "policy.safetensors"
+
+    assert main(["evaluate", "bc", "--episodes", "3", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["task"], found["episodes"]) == ("reach", 3)
+    assert found["style"]["path_length"]["unit"] == "m"
+
+    assert main(["evaluate", row["policy"], "--against", "bc", "--episodes", "3"]) == 0
+    text = capsys.readouterr().out
+    assert "success at the end" in text
+    assert "Success differs by +0.0 points (+0.0 to +0.0): 0 episodes only it solved" in text
+    assert "neither is shown to be better" in text
+
+
+def test_same_command_again_does_nothing_and_another_is_refused(
+    samples: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*TRAIN, "--failures", "--updates", "4", "--json"]
+    assert main(command) == 0
+    first = capsys.readouterr().out
+    assert main(command) == 0
+    assert capsys.readouterr().out == first
+    assert main([*TRAIN, "--failures", "--updates", "5"]) == 2
+    assert (
+        "the settings it was started with (updates=4); continue with those or choose another folder"
+        in capsys.readouterr().err
+    )
+
+
+def test_snapshots_are_chosen_by_rollouts(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--updates", "4", "--candidates", "2", "--select-episodes", "2", "--json"]
+    assert main([*TRAIN, "--failures", *options]) == 0
+    assert 0 <= json.loads(capsys.readouterr().out)[0]["score"] <= 1
+
+
+def test_mistakes_are_one_line_and_an_exit_code(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "bc", "--task", "lift"]) == 5
+    assert "No demonstration in dataset samples of task 'lift'" in capsys.readouterr().err
+    assert main(["train", "bc", "--task", "reach", "--failures", "--demos", "9"]) == 2
+    assert "demonstrations: expected at least 9 of reach, got 3." in capsys.readouterr().err
+    assert main(["evaluate", "nowhere"]) == 5
+    assert "No checkpoint 'nowhere'" in capsys.readouterr().err
+    assert main([*TRAIN, "--failures", "--updates", "1", "--json"]) == 0
+    assert main(["evaluate", "bc", "--task", "pick_place"]) == 6
+    error = capsys.readouterr().err
+    assert "expected a policy for pick_place with observations (20,)" in error
+    assert "it holds a policy for reach" in error
+    assert main(["evaluate", "bc", "--episodes", "0"]) == 2
