@@ -30,10 +30,8 @@ bench: setup ## Measure speed and learning against the bars in docs/benchmarks.m
 	$(BIN)/python -m pytest -m bench -s $(ARGS)
 
 lint: setup ## ruff, mypy --strict and the import contracts
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+	@failed=0; for tool in "ruff check" "ruff format --check" "mypy" "lint-imports --no-cache --no-logo"; do \
+	  echo "$$tool"; $(BIN)/$$tool || failed=1; done; exit $$failed # all of them, so that one run shows everything
 
 format: setup ## Format and sort imports
 	$(BIN)/ruff check --fix

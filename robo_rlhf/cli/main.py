@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from robo_rlhf import __version__
 from robo_rlhf.cli import COMMANDS, Command
 from robo_rlhf.errors import DiskFullError, RoboRlhfError, UnknownNameError
 
@@ -48,7 +49,7 @@ def _report(message: str, code: int) -> int:
 
 def _dispatch(args: list[str]) -> int:
     if args[:1] == ["--version"]:
-        print(f"{PROGRAM} {_version()}")
+        print(f"{PROGRAM} {__version__}")
         return 0
     if not args or args[0] in ("-h", "--help"):
         print(_overview(""))
@@ -103,15 +104,6 @@ def _overview(group: str) -> str:
 
 def _first_line(command: type[Command]) -> str:
     return (inspect.getdoc(command) or "").partition("\n")[0]
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(PROGRAM)
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 if __name__ == "__main__":

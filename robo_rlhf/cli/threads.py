@@ -7,6 +7,6 @@ def use_one_thread() -> None:
     """Give torch, OpenMP and BLAS one thread each, here and in workers; the first thing in a command that learns."""
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = "1"
-    import torch
+    from robo_rlhf import learning
 
-    torch.set_num_threads(1)
+    learning.use_one_thread()
