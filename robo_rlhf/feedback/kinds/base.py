@@ -81,8 +81,8 @@ class QueryKind(Protocol):
 
         Args:
             returns: (E, B, K) sum of rewards over each clip.
-            values: (B, K) the values of the targets.
-            flip: (B,) in [0, 1), the chance that a person answers at random.
+            values: (B, K) the values of the targets; or (E, B, K), other targets for each model.
+            flip: (B,) or (E, B) in [0, 1), the chance that a person answers at random.
         """
         ...
 

@@ -63,14 +63,9 @@ class Pairwise:
         """Return sum_k values_k log((1 - flip) softmax(returns)_k + flip / 2), (E, B)."""
         import torch
 
-        chosen = returns.log_softmax(-1)  # (E, B, 2)
-        at_random = flip.log() - math.log(2.0)  # (B,), minus infinity without flips
-        chosen = torch.where(
-            (flip > 0)[:, None],
-            torch.logaddexp(chosen + torch.log1p(-flip)[:, None], at_random.clamp(min=-1e4)[:, None]),
-            chosen,
-        )
-        return (values * chosen).sum(-1)
+        meant = returns.log_softmax(-1) + torch.log1p(-flip)[..., None]  # (E, B, 2)
+        at_random = flip.clamp_min(1e-30).log()[..., None] - math.log(2.0)
+        return (values * torch.logaddexp(meant, at_random)).sum(-1)
 
     def forecast(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
         """Return the ensemble's probability of the clip that it prefers, and whether people prefer it too."""

@@ -1,0 +1,99 @@
+"""How well a reward model foresees answers: accuracy, log loss, calibration."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.clips import Clips, Examples
+
+BINS = 10  # of the reliability diagram, over confidence
+TEMPERATURES = torch.logspace(-1.5, 1.5, 121)  # tried when calibrating
+PRIOR_DEVIATION = 1.0  # of the logarithm of the temperature: keeps it near one where answers are few
+CLIPS_AT_ONCE = 256  # bounds the memory
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One bar of the reliability diagram."""
+
+    confidence: float  # mean
+    accuracy: float
+    answers: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well answers were foreseen. None where there was nothing to judge by."""
+
+    answers: int
+    sided: int  # answers that are right or wrong: ties are neither
+    accuracy: float | None
+    log_loss: float | None  # [nat] an answer
+    ece: float | None  # expected calibration error
+    bins: tuple[Bin, ...] = ()
+
+    def metrics(self, prefix: str) -> dict[str, float]:
+        """Return what is known as `prefix/name` → number."""
+        known = {k: v for k, v in asdict(self).items() if k != "bins" and v is not None}
+        return {f"{prefix}/{name}": float(value) for name, value in known.items()}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        return asdict(self)
+
+
+@torch.no_grad()
+def clip_returns(model: RewardModel, clips: Clips) -> Tensor:
+    """Return the sum of each member's raw reward over each clip, (E, S)."""
+    parts = []
+    for start in range(0, len(clips), CLIPS_AT_ONCE):
+        some = slice(start, start + CLIPS_AT_ONCE)
+        reward = model(clips.obs[some], clips.action[some], clips.next_obs[some])  # (E, S', L)
+        parts.append((reward * clips.mask[some]).sum(-1))
+    return torch.cat(parts, dim=1)
+
+
+def evaluate(model: RewardModel, clips: Clips, examples: Sequence[Examples]) -> Scores:
+    """Return how well the whole ensemble foresees answers that it was not trained on."""
+    returns = clip_returns(model, clips) / model.temperature  # (E, S)
+    foreseen = []
+    for group in examples:
+        judged = returns[:, group.clips]  # (E, B, K)
+        foreseen.append((*group.likelihood.forecast(judged, group.values), _mixture_loss(group, judged)))
+    return summarize(foreseen)
+
+
+def summarize(foreseen: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Scores:
+    """Return the scores of (confidence, right, log loss), each (B,), for every group of answers."""
+    if not foreseen or not sum(len(loss) for *_, loss in foreseen):
+        return Scores(0, 0, None, None, None)
+    confidence, right, loss = (torch.cat(column).double() for column in zip(*foreseen, strict=True))
+    sided = ~torch.isnan(right)
+    confidence, right = confidence[sided], right[sided]
+    total = len(right)
+    if not total:
+        return Scores(len(loss), 0, None, float(loss.mean()), None)
+    place = (confidence * BINS).long().clamp(max=BINS - 1)  # (sided,)
+    bins = []
+    for i in range(BINS):
+        inside = place == i
+        if inside.any():
+            bins.append(Bin(float(confidence[inside].mean()), float(right[inside].mean()), int(inside.sum())))
+    ece = sum(b.answers * abs(b.confidence - b.accuracy) for b in bins) / total
+    return Scores(len(loss), total, float(right.mean()), float(loss.mean()), ece, tuple(bins))
+
+
+def best_temperature(log_loss: Callable[[float], float], answers: int) -> float:
+    """Return the temperature of the least log loss [nat an answer], held near one where `answers` are few."""
+    cost = [log_loss(float(t)) + float(t.log() ** 2) / (2 * PRIOR_DEVIATION**2 * max(answers, 1)) for t in TEMPERATURES]
+    return float(TEMPERATURES[min(range(len(cost)), key=cost.__getitem__)])
+
+
+def _mixture_loss(group: Examples, returns: Tensor) -> Tensor:
+    """Return the log loss (B,) of the probability that the members give on average."""
+    each = group.likelihood.log_likelihood(returns, group.values, torch.zeros_like(group.weight))  # (E, B)
+    return -(each.logsumexp(0) - torch.log(torch.tensor(float(len(each)))))
