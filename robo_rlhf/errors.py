@@ -85,7 +85,9 @@ class CheckpointMismatchError(RoboRlhfError):
 
     def __init__(self, path: Path, expected: str, found: str) -> None:
         """Name the checkpoint and what differs; put the shapes into both texts."""
-        super().__init__(f"Checkpoint {path} does not fit: expected {expected}, it holds {found}. Train one for this task or name another.")
+        super().__init__(
+            f"Checkpoint {path} does not fit: expected {expected}, it holds {found}. Train one for this task or name another."
+        )
 
 
 class DiskFullError(RoboRlhfError):
@@ -139,3 +141,17 @@ class BusyError(RoboRlhfError):
     def __init__(self, what: str, why: str) -> None:
         """Say `what` is busy and `why`."""
         super().__init__(f"{what} is busy: {why}. Nothing was changed; try again.")
+
+
+class WorkerDiedError(RoboRlhfError):
+    """A worker process that ended over a piece of work, and ended again when it was asked once more."""
+
+    exit_code = 12
+
+    def __init__(self, what: str, work: str, code: int | None) -> None:
+        """Say `what` the worker does, the piece of `work`, and the process's exit code (negative: a signal)."""
+        how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        super().__init__(
+            f"The worker process for {what} ended twice ({how}) over: {work}. "
+            "It may lack memory, or its driver may be broken: ask for less at once, and run robo-rlhf doctor."
+        )

@@ -76,7 +76,6 @@ def side_by_side(
     out: Path,
     fps: float = 20.0,
     columns: int | None = None,
-    GAP: int = 8,
 ) -> None:
     """Write several clips, each (T, H, W, 3) uint8 with a title above it, as one MP4, atomically.
 

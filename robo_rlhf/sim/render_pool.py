@@ -2,20 +2,20 @@
 
 A worker keeps its models compiled and its contexts open, so that only the first clip of a kind waits for them.
 A thread a worker hands it one request after another; a worker that dies is started again and asked once more.
-Workers are spawned: as with every spawned process, a script that makes a pool guards it by `if __name__ == "__main__"`.
+Workers are programs of their own (`robo_rlhf.sim.render_worker`): nothing of this process is forked or imported again.
 """
 
 import contextlib
-import multiprocessing
+import os
+import pickle
 import queue
-import signal
+import subprocess
+import sys
 import threading
-import traceback
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -25,11 +25,9 @@ from robo_rlhf.types import Array
 
 if TYPE_CHECKING:
     from robo_rlhf.sim.clips import Overlay
-    from robo_rlhf.sim.render import FrameRenderer, ModelSource, Quality
+    from robo_rlhf.sim.render import ModelSource, Quality
 
-KEPT = 8  # open contexts a worker; the one used longest ago is closed first
 PATIENCE = 5.0  # [s] for a worker to end by itself
-JPEG_QUALITY = 85
 
 
 @dataclass(frozen=True)
@@ -146,8 +144,6 @@ class RenderPool:
 
     def _serve(self, worker: "_Worker") -> None:
         """Hand one request after another to `worker`, until the pool is closed."""
-        if hasattr(signal, "pthread_sigmask"):  # inherited by the worker: Ctrl-C is the parent's alone, from the start
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         with contextlib.suppress(OSError):
             worker.start()
         while (job := self._jobs.get()) is not None:
@@ -166,7 +162,7 @@ class RenderPool:
         for _ in range(2):
             try:
                 return worker.ask(request)
-            except (EOFError, OSError):
+            except (EOFError, OSError, pickle.UnpicklingError):
                 code = worker.end()
                 if self._closed.is_set():
                     raise CancelledError from None
@@ -176,63 +172,69 @@ class RenderPool:
 class _Worker:
     """The parent's end of one worker process; used by one thread, but for `interrupt`."""
 
-    _starting = threading.Lock()  # one process at a time: multiprocessing looks after its children at each start
-
     def __init__(self) -> None:
-        self._process: multiprocessing.process.BaseProcess | None = None
-        self._pipe: Connection | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> Connection:
-        """Start the process where it does not run; return the pipe to it."""
-        if self._pipe is None:
-            context = multiprocessing.get_context("spawn")
-            self._pipe, theirs = context.Pipe()
-            self._process = context.Process(target=_work, args=(theirs,), name="render", daemon=True)
-            with self._starting:
-                self._process.start()
-            theirs.close()  # so that the death of the worker is the end of the pipe
-        return self._pipe
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the process where it does not run, apart from the terminal's Ctrl-C: that is the parent's alone."""
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "robo_rlhf.sim.render_worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=_environment(),
+                start_new_session=True,
+            )
+        return self._process
 
     def ask(self, request: Request) -> object:
         """Return the worker's answer.
 
         Raises:
-            EOFError, OSError: the worker died.
+            EOFError, OSError, pickle.UnpicklingError: the worker died.
             RoboRlhfError: what the request did wrong.
             RuntimeError: a fault of the program, with the worker's traceback.
         """
-        pipe = self.start()
-        pipe.send(request)
-        kind, content = pipe.recv()
+        message = pickle.dumps(request, protocol=5)
+        process = self.start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(message)
+        process.stdin.flush()
+        kind, content = pickle.load(process.stdout)
         if kind == "error":
             raise _rebuilt(*content)
         if kind == "fault":
             raise RuntimeError(f"a render worker failed over {request}:\n{content}")
-        if kind == "frames":
-            frames = np.empty(content, np.uint8)
-            if frames.size:
-                pipe.recv_bytes_into(frames.data.cast("B"))
-            return frames
-        return content
+        return cast(object, content)
 
     def interrupt(self) -> None:
         """Kill the process, so that `ask` fails in the thread that waits for it."""
         process = self._process
-        if process is not None and process.is_alive():
+        if process is not None:
             process.kill()
 
     def end(self) -> int | None:
         """Let the process end, or kill it after a while; return the code that it ended with by itself."""
-        process, pipe, self._process, self._pipe = self._process, self._pipe, None, None
-        if pipe is not None:
-            pipe.close()
+        process, self._process = self._process, None
         if process is None:
             return None
-        process.join(PATIENCE)
-        code = process.exitcode
-        process.kill()
-        process.join()
-        return code
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.close()
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        try:
+            return process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return None
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a worker: it finds modules wherever this process does."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def _rebuilt(kind: type[RoboRlhfError], message: str, fields: dict[str, Any]) -> RoboRlhfError:
@@ -241,82 +243,3 @@ def _rebuilt(kind: type[RoboRlhfError], message: str, fields: dict[str, Any]) ->
     error.args = (message,)
     error.__dict__.update(fields)
     return error
-
-
-def _work(pipe: Connection) -> None:
-    """Answer requests until the parent closes the pipe, or dies. Runs in the worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import cv2
-
-    cv2.setNumThreads(1)
-    desk = _Desk()
-    while True:
-        try:
-            request = pipe.recv()
-        except (EOFError, OSError):
-            break
-        with contextlib.suppress(BrokenPipeError):
-            _answer(pipe, desk, request)
-    desk.close()
-
-
-def _answer(pipe: Connection, desk: "_Desk", request: Request) -> None:
-    try:
-        content = desk.draw(request)
-    except RoboRlhfError as error:
-        pipe.send(("error", (type(error), str(error), error.__dict__)))
-    except Exception:  # ours to fix: the text shows where
-        pipe.send(("fault", traceback.format_exc()))
-    else:
-        if isinstance(content, np.ndarray):
-            pipe.send(("frames", content.shape))
-            if content.size:
-                pipe.send_bytes(content.data.cast("B"))
-        else:
-            pipe.send(("done", content))
-
-
-class _Desk:
-    """What a worker keeps: compiled models and open contexts."""
-
-    def __init__(self) -> None:
-        self._models: dict[ModelSource, Any] = {}
-        self._renderers: dict[tuple[ModelSource, int, int, Quality], FrameRenderer] = {}
-
-    def draw(self, request: Request) -> Array | bytes | list[bytes]:
-        from robo_rlhf.sim.clips import clip_bytes
-        from robo_rlhf.sim.render import check_states
-
-        renderer = self._renderer(request)
-        if request.form == "mp4":
-            return clip_bytes(renderer, request.states, request.cameras[0], request.fps, request.overlay)
-        if request.form == "frames":
-            return renderer.frames(request.states, request.cameras[0])
-        check_states(request.states, renderer.state_size)
-        return [_jpeg(picture) for picture in renderer.views(request.states[0], request.cameras)]
-
-    def close(self) -> None:
-        for renderer in self._renderers.values():
-            renderer.close()
-        self._renderers.clear()
-
-    def _renderer(self, request: Request) -> "FrameRenderer":
-        from robo_rlhf.sim.render import FrameRenderer, load_model
-
-        key = (request.model, request.width, request.height, request.quality)
-        renderer = self._renderers.pop(key, None)
-        if renderer is None:
-            if request.model not in self._models:
-                self._models[request.model] = load_model(request.model)
-            renderer = FrameRenderer(self._models[request.model], *key[1:])
-        while len(self._renderers) >= KEPT:
-            self._renderers.pop(next(iter(self._renderers))).close()
-        self._renderers[key] = renderer  # the last is the one used last
-        return renderer
-
-
-def _jpeg(picture: Array) -> bytes:
-    import cv2
-
-    _, code = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return bytes(code)

@@ -1,0 +1,94 @@
+"""What a process of `RenderPool` does: answer requests from its input, on its output, until the input ends.
+
+Each answer is a pickled pair: ("done", content), ("error", class, message and fields of an error of ours) or
+("fault", traceback).
+"""
+
+import contextlib
+import os
+import pickle
+import sys
+import traceback
+from typing import BinaryIO
+
+import cv2
+import mujoco
+
+from robo_rlhf.errors import RoboRlhfError
+from robo_rlhf.sim.clips import clip_bytes
+from robo_rlhf.sim.render import FrameRenderer, ModelSource, check_states, load_model
+from robo_rlhf.sim.render_pool import Request
+from robo_rlhf.types import Array
+
+KEPT = 8  # open contexts; the one used longest ago is closed first
+JPEG_QUALITY = 85
+
+
+class Desk:
+    """What a worker keeps: compiled models and open contexts."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._models: dict[ModelSource, mujoco.MjModel] = {}
+        self._renderers: dict[tuple[ModelSource, int, int, str], FrameRenderer] = {}
+
+    def draw(self, request: Request) -> Array | bytes | list[bytes]:
+        """Return what is asked for."""
+        renderer = self._renderer(request)
+        if request.form == "mp4":
+            return clip_bytes(renderer, request.states, request.cameras[0], request.fps, request.overlay)
+        if request.form == "frames":
+            return renderer.frames(request.states, request.cameras[0])
+        check_states(request.states, renderer.state_size)
+        return [_jpeg(picture) for picture in renderer.views(request.states[0], request.cameras)]
+
+    def close(self) -> None:
+        """Close all contexts."""
+        for renderer in self._renderers.values():
+            renderer.close()
+        self._renderers.clear()
+
+    def _renderer(self, request: Request) -> FrameRenderer:
+        key = (request.model, request.width, request.height, request.quality)
+        renderer = self._renderers.pop(key, None)
+        if renderer is None:
+            if request.model not in self._models:
+                self._models[request.model] = load_model(request.model)
+            renderer = FrameRenderer(self._models[request.model], request.width, request.height, request.quality)
+        while len(self._renderers) >= KEPT:
+            self._renderers.pop(next(iter(self._renderers))).close()
+        self._renderers[key] = renderer  # dictionaries keep their order: the last is the one used last
+        return renderer
+
+
+def main() -> None:
+    """Answer until the input ends, which it does too when the parent dies."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a driver prints does not get between the answers
+    cv2.setNumThreads(1)
+    desk = Desk()
+    with contextlib.suppress(BrokenPipeError, EOFError):
+        while True:
+            _answer(answers, desk, pickle.load(sys.stdin.buffer))
+    desk.close()
+
+
+def _answer(answers: BinaryIO, desk: Desk, request: Request) -> None:
+    answer: tuple[str, object]
+    try:
+        answer = "done", desk.draw(request)
+    except RoboRlhfError as error:
+        answer = "error", (type(error), str(error), error.__dict__)
+    except Exception:  # a fault of ours: the text shows where
+        answer = "fault", traceback.format_exc()
+    pickle.dump(answer, answers, protocol=5)
+    answers.flush()
+
+
+def _jpeg(picture: Array) -> bytes:
+    _, code = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return bytes(code)
+
+
+if __name__ == "__main__":
+    main()
