@@ -61,11 +61,11 @@ def register_tasks() -> None:
             )
 
 
-class Camera:
+class Pictures:
     """Draws the copies of a batch, in this process, with a renderer made at the first picture."""
 
     def __init__(self, mode: str | None, camera: str, width: int, height: int) -> None:
-        """Take Gymnasium's render mode, the camera's name and the size of a picture [pixels].
+        """Take Gymnasium's render mode, a camera as `sim.camera` parses it, and the size of a picture [pixels].
 
         Raises:
             InvalidValueError: an unknown render mode.
@@ -83,7 +83,7 @@ class Camera:
             from robo_rlhf.sim.render import FrameRenderer
 
             self._renderer = FrameRenderer(batch.model, self.width, self.height, "fast")
-        return tuple(np.array(self._renderer.frame(state, self.camera)) for state in batch.get_state())
+        return tuple(self._renderer.frame(state, self.camera) for state in batch.get_state())
 
     def close(self) -> None:
         """Release the renderer; a second call does nothing."""
@@ -111,13 +111,15 @@ class GymEnv(gymnasium.Env[Array, Array]):
         width: int = 320,
         height: int = 240,
     ) -> None:
-        """Open the task called `task`, or take a batch of one copy; pictures are `width` x `height` pixels.
+        """Open the task called `task`, or take a batch of one copy.
+
+        Pictures show what `camera` sees ("front", or azimuth,elevation,distance) in `width` x `height` pixels.
 
         Raises:
             UnknownNameError: there is no such task.
             InvalidValueError: an unknown render mode.
         """
-        self._camera = Camera(render_mode, camera, width, height)
+        self._pictures = Pictures(render_mode, camera, width, height)
         self.batch = open_batch(task, 1)
         self.render_mode, self.terminate_on_success = render_mode, terminate_on_success
         self.observation_space, self.action_space = spaces(self.batch)
@@ -147,12 +149,12 @@ class GymEnv(gymnasium.Env[Array, Array]):
 
     def render(self) -> Array | None:
         """Return a picture (height, width, 3) uint8 of the present state; None without a render mode."""
-        frames = self._camera.frames(self.batch)
+        frames = self._pictures.frames(self.batch)
         return frames[0] if frames else None
 
     def close(self) -> None:
         """Release the renderer and the batch."""
-        self._camera.close()
+        self._pictures.close()
         self.batch.close()
 
 

@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from robo_rlhf.errors import InvalidValueError, ShapeError
-from robo_rlhf.sim.gym import RENDER_MODES, SEED_BOUND, BatchEnv, Camera, checked, open_batch, spaces
+from robo_rlhf.sim.gym import RENDER_MODES, SEED_BOUND, BatchEnv, Pictures, checked, open_batch, spaces
 from robo_rlhf.types import Array, Step
 
 
@@ -41,7 +41,7 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             UnknownNameError: there is no such task.
             InvalidValueError: an unknown render mode or autoreset mode.
         """
-        self._camera = Camera(render_mode, camera, width, height)
+        self._pictures = Pictures(render_mode, camera, width, height)
         self.autoreset_mode = _autoreset(autoreset_mode)
         self.batch = open_batch(task, num_envs)
         self.num_envs = self.batch.num_envs
@@ -96,11 +96,11 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
 
     def render(self) -> tuple[Array, ...] | None:
         """Return a picture (height, width, 3) uint8 of each copy; None without a render mode."""
-        return self._camera.frames(self.batch)
+        return self._pictures.frames(self.batch)
 
     def close_extras(self, **kwargs: Any) -> None:
         """Release the renderer and the batch."""
-        self._camera.close()
+        self._pictures.close()
         self.batch.close()
 
     def _advance(self, step: Step, waiting: Array, live: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -13,6 +15,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from robo_rlhf.errors import InvalidValueError, ShapeError, UnknownNameError
 from robo_rlhf.sim.gym import GymEnv, gym_id, register_tasks, task_names
 from robo_rlhf.sim.gym_vector import GymVectorEnv
+from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.types import Array
 from tests.toy import MAX_SPEED, ToyEnv
 
@@ -31,6 +34,14 @@ class ToyBatch(ToyEnv):
         others.reset(seeds)
         state[ids] = others.get_state()
         return self.set_state(state)[ids]
+
+
+@pytest.fixture
+def unbounded() -> Iterator[None]:
+    """Let the checker say that observations have no bounds: that is meant, as in Gymnasium's own MuJoCo tasks."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Box observation space m..imum value is -?infinity.*")
+        yield
 
 
 def towards_goal(obs: Array) -> Array:
@@ -72,11 +83,73 @@ def test_an_id_may_name_the_module_to_import() -> None:
     subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
 
-def test_single_passes_the_checker() -> None:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*infinity.*")  # unbounded observations are meant
-        warnings.filterwarnings("ignore", message=".*not having a spec.*")
-        check_env(GymEnv(ToyBatch(1)))
+@pytest.mark.parametrize("task", task_names())
+@pytest.mark.usefixtures("unbounded")
+def test_every_task_passes_gymnasiums_checker(task: str) -> None:
+    env = gymnasium.make(gym_id(task), render_mode="rgb_array", width=64, height=48)
+    check_env(env.unwrapped)
+    picture = env.unwrapped.render()
+    assert isinstance(picture, np.ndarray)
+    assert picture.shape == (48, 64, 3)
+    env.close()
+
+
+def test_task_names_are_those_that_register() -> None:
+    assert task_names() == list(TASKS)
+
+
+@pytest.mark.parametrize("task", ["reach", "pick_place"])
+def test_native_batch_equals_native_singles_bit_for_bit(task: str) -> None:
+    batch = gymnasium.make_vec(gym_id(task), num_envs=3, max_episode_steps=7)
+    singles = gymnasium.make_vec(gym_id(task), num_envs=3, max_episode_steps=7, vectorization_mode="sync")
+    assert isinstance(batch, GymVectorEnv)
+    assert_same(batch.reset(seed=3)[0], singles.reset(seed=3)[0])
+    batch.action_space.seed(0)
+    for _ in range(16):
+        actions = batch.action_space.sample()
+        for one, other in zip(batch.step(actions), singles.step(actions), strict=True):
+            assert_same(one, other)
+    batch.close()
+    singles.close()
+
+
+def test_native_batch_draws_every_copy() -> None:
+    env = gymnasium.make_vec("robo_rlhf/Reach-v0", num_envs=2, render_mode="rgb_array", width=64, height=48)
+    env.reset(seed=0)
+    frames = env.render()
+    assert frames is not None
+    assert [frame.shape for frame in frames] == [(48, 64, 3)] * 2
+    assert not np.array_equal(frames[0], frames[1])
+    assert env.metadata["render_fps"] == 20
+    env.close()
+    assert GymVectorEnv(ToyBatch(2)).render() is None
+
+
+@pytest.mark.slow
+def test_stable_baselines_trains_on_reach() -> None:
+    """PPO of Stable-Baselines3 comes much nearer to the marker than it began."""
+    sb3 = pytest.importorskip("stable_baselines3", reason="in the extra `bench`")
+    make_vec_env = pytest.importorskip("stable_baselines3.common.env_util").make_vec_env
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    vec = make_vec_env("robo_rlhf/Reach-v0", n_envs=8, seed=0)
+    model = sb3.PPO("MlpPolicy", vec, n_steps=60, batch_size=240, n_epochs=8, learning_rate=1e-3, seed=0, device="cpu")
+    before = mean_reward(model, vec)
+    model.learn(40_000)
+    after = mean_reward(model, vec)
+    vec.close()
+    print(f"mean reward a step: {before:.2f} before, {after:.2f} after")
+    assert after > before + 0.2
+
+
+def mean_reward(model: Any, vec: Any) -> float:
+    """Return the mean reward a step over one episode in each copy."""
+    vec.seed(1000)
+    obs, total = vec.reset(), 0.0
+    for _ in range(60):
+        obs, reward, _, _ = vec.step(model.predict(obs, deterministic=True)[0])
+        total += float(reward.mean())
+    return total / 60
 
 
 def test_single_truncates_at_the_horizon_and_never_terminates() -> None:
