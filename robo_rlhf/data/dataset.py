@@ -4,9 +4,9 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +27,13 @@ from robo_rlhf.data.layout import (
 )
 from robo_rlhf.data.reader import Reader
 from robo_rlhf.data.recovery import Recovery, recover
-from robo_rlhf.data.schema import FORMAT, FRAME_COLUMNS, LEVEL, Timing, encode, to_columns
+from robo_rlhf.data.schema import FORMAT, FRAME_COLUMNS, LEVEL, Columns, Timing, encode, to_columns
 from robo_rlhf.errors import ConflictError, CorruptFileError, InvalidValueError, VersionError
-from robo_rlhf.files import write_atomic, write_json
+from robo_rlhf.files import write_atomic, write_atomic_many, write_json
 from robo_rlhf.types import Array, Episode, EpisodeMeta, Outcome
 
 MIXED = "mixed"
-_WRITERS = 4  # threads of add_many: one compresses while another waits for the disk
+_GROUP = 64  # episodes that add_many writes before it waits for the disk
 
 
 class Dataset(Reader):
@@ -103,20 +103,21 @@ class Dataset(Reader):
             InvalidValueError: the dataset is for another task.
             DiskFullError: there is no room; nothing changed.
         """
-        self._check_task(episode.meta)
-        meta = replace(episode.meta, id=episode.meta.id or new_id())
-        if meta.id in self:
-            if not replace_existing:
-                raise ConflictError(f"episode {meta.id!r}", f"{self.path} holds it already")
-            self.delete(meta.id)
-        columns = to_columns(episode, timing or Timing.unknown(len(episode)))
-        write_atomic(episode_path(self.path, meta.id), encode(columns, meta, level=level))
-        return meta.id
+        file = self._encode(episode, timing, replace_existing, level)
+        write_atomic(*file)
+        return _id_of(file[0])
 
-    def add_many(self, episodes: Iterable[Episode], *, replace_existing: bool = False) -> tuple[str, ...]:
-        """Add episodes, each as `add` does, in less time, and return their ids in order."""
-        with ThreadPoolExecutor(_WRITERS) as pool:
-            return tuple(pool.map(lambda episode: self.add(episode, replace_existing=replace_existing), episodes))
+    def add_many(
+        self, episodes: Iterable[Episode], *, replace_existing: bool = False, level: int = LEVEL
+    ) -> tuple[str, ...]:
+        """Add episodes, each as `add` does, many to a wait for the disk; return their ids in order."""
+        ids: list[str] = []
+        remaining = iter(episodes)
+        while group := list(islice(remaining, _GROUP)):
+            files = [self._encode(episode, None, replace_existing, level) for episode in group]
+            write_atomic_many(files)
+            ids += [_id_of(path) for path, _ in files]
+        return tuple(ids)
 
     def tag(self, episode_id: str, *tags: str) -> None:
         """Add tags to an episode."""
@@ -153,8 +154,7 @@ class Dataset(Reader):
     def delete(self, episode_id: str) -> None:
         """Move an episode to the trash."""
         with self._locked():
-            if episode_id not in self:
-                raise self._missing(episode_id)
+            self.require(episode_id)
             move(episode_path(self.path, episode_id), next_trash_path(self.path, episode_id))
 
     def undelete(self, episode_id: str) -> None:
@@ -186,7 +186,7 @@ class Dataset(Reader):
         for episode_id in other.ids():
             columns, header = other.read(episode_id)
             self._check_task(header.meta)
-            here[episode_id] = new = self._free_id(episode_id, header.columns)
+            here[episode_id] = new = self._free_id(episode_id, columns)
             if new not in self:
                 parent = here.get(header.meta.parent, header.meta.parent)
                 meta = replace(header.meta, id=new, parent=parent)
@@ -226,16 +226,29 @@ class Dataset(Reader):
             if meta != header.meta:
                 write_atomic(episode_path(self.path, episode_id), encode(columns, meta))
 
+    def _encode(
+        self, episode: Episode, timing: Timing | None, replace_existing: bool, level: int
+    ) -> tuple[Path, bytes]:
+        """Return where an episode goes and the bytes of its file, after making way for it."""
+        self._check_task(episode.meta)
+        meta = replace(episode.meta, id=episode.meta.id or new_id())
+        if meta.id in self:
+            if not replace_existing:
+                raise ConflictError(f"episode {meta.id!r}", f"{self.path} holds it already")
+            self.delete(meta.id)
+        columns = to_columns(episode, timing or Timing.unknown(len(episode)))
+        return episode_path(self.path, meta.id), encode(columns, meta, level=level)
+
     def _check_task(self, meta: EpisodeMeta) -> None:
         if self.task not in (MIXED, meta.task):
             raise InvalidValueError(
                 f"episode for dataset {self.path.name}", f"task {meta.task!r}", f"task {self.task!r}"
             )
 
-    def _free_id(self, episode_id: str, columns: object) -> str:
+    def _free_id(self, episode_id: str, columns: Columns) -> str:
         """Return `episode_id` where it is free or names an episode with these columns, else one derived from it."""
         number, candidate = 1, episode_id
-        while candidate in self and self.read(candidate, ())[1].columns != columns:
+        while candidate in self and not _same(self.read(candidate)[0], columns):
             number += 1
             candidate = f"{episode_id}-{number}"
         return candidate
@@ -249,6 +262,17 @@ class Dataset(Reader):
             yield
         finally:
             os.close(file)
+
+
+def _same(one: Columns, other: Columns) -> bool:
+    """Whether columns are equal bit for bit."""
+    if one.keys() != other.keys():
+        return False
+    return all(one[name].shape == other[name].shape and one[name].tobytes() == other[name].tobytes() for name in one)
+
+
+def _id_of(path: Path) -> str:
+    return path.name.removesuffix(EPISODE_SUFFIX)
 
 
 def _read_manifest(path: Path) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from robo_rlhf.data.layout import check_id, episode_path, journal_path, new_id, 
 from robo_rlhf.data.schema import FRAME_COLUMNS, SIGNAL, Columns, encode
 from robo_rlhf.data.stream import Encoder, JournalFile, Row, drop_first_step, stack
 from robo_rlhf.errors import ConflictError, DiskFullError, InvalidValueError, RoboRlhfError, ShapeError
-from robo_rlhf.files import NO_ROOM, require_room, sync_folder, write_atomic
+from robo_rlhf.files import NO_ROOM, require_room, write_atomic
 from robo_rlhf.types import Array, EpisodeMeta, Outcome, Source
 
 FLUSH_INTERVAL = 0.1  # [s]
@@ -125,10 +125,11 @@ class EpisodeWriter:
         row["wall_time"] = np.array(time.time() if wall_time is None else wall_time, dtype=np.float64)
         row["input_age"] = np.array(input_age, dtype=np.float32)
         self._check(row)
-        if not self._rows:
+        if self._rows:
+            self._rows.append(row)
+        else:
             empty = {name: np.zeros_like(value) for name, value in row.items() if name not in FRAME_COLUMNS}
-            self._rows.append({**self._first, **empty})
-        self._rows.append(row)
+            self._rows += [{**self._first, **empty}, row]
         trouble = self.trouble
         if trouble is not None:
             raise trouble.with_traceback(None)
@@ -245,7 +246,6 @@ class EpisodeWriter:
         if not delete:
             self._flush()
         self._file.close(delete=delete)
-        sync_folder(self._file.path.parent)
 
 
 def begin_branch(folder: Path, columns: Columns, parent: EpisodeMeta, step: int, episode_id: str = "") -> EpisodeWriter:

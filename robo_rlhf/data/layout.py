@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from robo_rlhf.errors import InvalidValueError, NotFoundError
-from robo_rlhf.files import sync_folder
+from robo_rlhf.files import sync
 
 MANIFEST = "dataset.json"
 EPISODE_SUFFIX, JOURNAL_SUFFIX, REASON_SUFFIX = ".parquet", ".arrows", ".reason.txt"
@@ -91,8 +91,8 @@ def move(path: Path, target: Path) -> None:
     """Rename a file durably, making the folder it goes to."""
     target.parent.mkdir(parents=True, exist_ok=True)
     os.replace(path, target)
-    sync_folder(target.parent)
-    sync_folder(path.parent)
+    sync(target.parent)
+    sync(path.parent)
 
 
 def quarantine(folder: Path, path: Path, reason: str) -> str:

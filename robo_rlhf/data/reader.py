@@ -58,6 +58,15 @@ class Reader:
         """Whether there is an episode with this id."""
         return isinstance(episode_id, str) and episode_path(self.path, episode_id).exists()
 
+    def require(self, episode_id: str) -> None:
+        """Check that there is an episode with this id.
+
+        Raises:
+            NotFoundError: there is none; the message suggests the nearest id.
+        """
+        if episode_id not in self:
+            raise self._missing(episode_id)
+
     def info(self, episode_id: str) -> EpisodeInfo:
         """Return what is known of an episode, without its arrays; raises as `load`."""
         path = episode_path(self.path, episode_id)

@@ -19,7 +19,7 @@ from robo_rlhf.data.layout import (
 from robo_rlhf.data.schema import encode, read_columns
 from robo_rlhf.data.stream import Journal, lock_left_over, read_journal
 from robo_rlhf.errors import CorruptFileError, DiskFullError, InvalidValueError, VersionError
-from robo_rlhf.files import sync_folder, write_atomic
+from robo_rlhf.files import sync, write_atomic
 from robo_rlhf.types import EpisodeMeta
 
 RECOVERED = "recovered"  # the tag of an episode that a crash cut short
@@ -67,10 +67,10 @@ def _close_journal(folder: Path, path: Path, problems: list[str]) -> bool:
         path.unlink()
         return False
     content = path.read_bytes()
-    journal = read_journal(path, content) if content else None
-    if journal is None:
+    if not content:
         path.unlink()  # killed before its first step was flushed
         return False
+    journal = read_journal(path, content)
     meta = _recovered_meta(journal, target)
     write_atomic(target, encode(journal.columns, meta), reserve=0)
     if journal.unread:
@@ -78,7 +78,7 @@ def _close_journal(folder: Path, path: Path, problems: list[str]) -> bool:
         problems.append(quarantine(folder, path, f"{steps}, the last {journal.unread} bytes not ({journal.reason})"))
     else:
         path.unlink()
-        sync_folder(path.parent)
+        sync(path.parent)
     return True
 
 

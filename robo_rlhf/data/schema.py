@@ -3,8 +3,8 @@
 Row t holds frame t (obs, state, success) and the step that was taken from it (action, reward, source, wall_time,
 input_age, signals/NAME); the last row has no step, its step columns are null. Any Parquet reader can use the file.
 What else is known stands in the footer as JSON under the key `robo_rlhf`: the format version, `EpisodeMeta`, and for
-every column its type, shape and CRC-32; the key `robo_rlhf.crc32` is the CRC-32 of that JSON. So each bit that is read
-back was checked, and a column can be read and checked without the others.
+every column its type and shape. `robo_rlhf.crc32` is the CRC-32 of that JSON, which lists of episodes rely on, and
+`robo_rlhf.seal` seals the whole file, which is checked before anything else of it is read.
 """
 
 import json
@@ -18,12 +18,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from robo_rlhf.data.seal import BLANK, MARK, seal, sealed_length
 from robo_rlhf.errors import CorruptFileError, VersionError
 from robo_rlhf.types import Array, Episode, EpisodeMeta
 
 FORMAT = 1
 LEVEL = 3  # zstd: 19 saves 2 % of a file and takes ten times as long
-HEADER_KEY, CHECK_KEY = b"robo_rlhf", b"robo_rlhf.crc32"
+HEADER_KEY, CHECK_KEY, SEAL_KEY = b"robo_rlhf", b"robo_rlhf.crc32", b"robo_rlhf.seal"
 SIGNAL = "signals/"
 FRAME_COLUMNS = ("obs", "state", "success")  # T+1 rows; every other column has T
 # What decoding damaged bytes can raise. The bytes are in memory by then, so an OSError is Arrow's, not the disk's.
@@ -48,7 +49,7 @@ class Header(NamedTuple):
     """What the footer of an episode file says."""
 
     meta: EpisodeMeta
-    columns: dict[str, tuple[str, tuple[int, ...], int]]  # name → dtype, shape, CRC-32
+    columns: dict[str, tuple[str, tuple[int, ...]]]  # name → dtype, shape
 
     @property
     def steps(self) -> int:
@@ -94,15 +95,16 @@ def encode(columns: Columns, meta: EpisodeMeta, *, level: int = LEVEL) -> bytes:
     """
     rows = len(columns["obs"])
     table = pa.table({name: to_arrow(value, rows) for name, value in columns.items() if _is_stored(value.shape)})
-    described = {name: (str(value.dtype), value.shape, checksum(value)) for name, value in columns.items()}
+    described = {name: (str(value.dtype), value.shape) for name, value in columns.items()}
     header = json.dumps({"format": FORMAT, "meta": meta_to_json(meta), "columns": described}).encode()
     sink = pa.BufferOutputStream()
     options = {"compression": "zstd", "compression_level": level, "use_dictionary": False, "write_statistics": False}
     with pq.ParquetWriter(sink, table.schema, **options) as writer:
         writer.write_table(table, row_group_size=max(rows, 1))
         writer.add_key_value_metadata({HEADER_KEY: header, CHECK_KEY: b"%08x" % zlib.crc32(header)})
+        writer.add_key_value_metadata({SEAL_KEY: BLANK})
     content: bytes = sink.getvalue().to_pybytes()
-    return content
+    return seal(content, content.rindex(MARK))
 
 
 def read_header(path: Path) -> Header:
@@ -121,7 +123,7 @@ def read_header(path: Path) -> Header:
 
 
 def read_columns(path: Path, names: Collection[str] | None = None) -> tuple[Columns, Header]:
-    """Return columns of an episode file (all of them where `names` is None), each checked, and its header.
+    """Return columns of an episode file (all of them where `names` is None) and its header, after checking all of it.
 
     Raises:
         CorruptFileError: the file is truncated, damaged or no episode file.
@@ -130,26 +132,19 @@ def read_columns(path: Path, names: Collection[str] | None = None) -> tuple[Colu
     """
     content = path.read_bytes()
     try:
+        if sealed_length(content, 0, content.rfind(MARK)) != len(content):
+            raise ValueError("it goes on after its end")
         file = pq.ParquetFile(pa.BufferReader(content))
         header = _parse_header(file.metadata.metadata, path)
-        wanted = [name for name in header.columns if names is None or name in names]
-        stored = [name for name in wanted if _is_stored(header.columns[name][1])]
-        table = file.read(columns=stored, use_threads=False)
-        columns = {}
-        for name in wanted:
-            dtype, shape, crc = header.columns[name]
-            value = from_arrow(table[name], dtype, shape) if name in stored else np.zeros(shape, dtype)
-            if checksum(value) != crc:
-                raise ValueError(f"the checksum of column {name!r} does not fit")
-            columns[name] = value
+        wanted = {name: described for name, described in header.columns.items() if names is None or name in names}
+        table = file.read([name for name, (_, shape) in wanted.items() if _is_stored(shape)], use_threads=False)
+        columns = {
+            name: from_arrow(table[name], dtype, shape) if _is_stored(shape) else np.zeros(shape, dtype)
+            for name, (dtype, shape) in wanted.items()
+        }
     except DECODE_ERRORS as error:
         raise corrupt(path, error) from error
     return columns, header
-
-
-def checksum(value: Array) -> int:
-    """Return the CRC-32 of the values of an array."""
-    return zlib.crc32(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
 
 
 def to_arrow(value: Array, rows: int) -> pa.Array:
@@ -181,12 +176,12 @@ def _is_stored(shape: tuple[int, ...]) -> bool:
 def _parse_header(stored: Mapping[bytes, bytes] | None, path: Path) -> Header:
     if stored is None or HEADER_KEY not in stored or CHECK_KEY not in stored:
         raise ValueError("it holds no episode")
-    if int(stored[CHECK_KEY], 16) != zlib.crc32(stored[HEADER_KEY]):
+    if stored[CHECK_KEY] != b"%08x" % zlib.crc32(stored[HEADER_KEY]):
         raise ValueError("the checksum of its header does not fit")
     header = json.loads(stored[HEADER_KEY])
     if header["format"] != FORMAT:
         raise VersionError(path, header["format"], FORMAT, "Read it with the version of robo-rlhf that wrote it.")
-    columns = {name: (dtype, tuple(shape), crc) for name, (dtype, shape, crc) in header["columns"].items()}
+    columns = {name: (dtype, tuple(shape)) for name, (dtype, shape) in header["columns"].items()}
     return Header(meta_from_json(header["meta"]), columns)
 
 

@@ -1,7 +1,7 @@
 """The journal of an episode: an Arrow IPC stream that grows at its end and can be torn anywhere.
 
 Row 0 is the first frame, row t the step that led to frame t together with that frame. The stream's schema carries the
-episode's metadata; every batch carries the number of its first row and a CRC-32, so that after a crash all whole
+episode's metadata; every batch, the first together with the schema, carries a seal, so that after a crash all whole
 batches, and nothing else, are read back. A writer holds a lock on its journal for as long as it lives.
 """
 
@@ -9,34 +9,32 @@ import fcntl
 import io
 import json
 import os
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from robo_rlhf.data.schema import (
-    CHECK_KEY,
     DECODE_ERRORS,
     FORMAT,
     FRAME_COLUMNS,
     HEADER_KEY,
+    SEAL_KEY,
     Columns,
-    checksum,
     corrupt,
     from_arrow,
     meta_from_json,
     meta_to_json,
     to_arrow,
 )
+from robo_rlhf.data.seal import BLANK, MARK, seal, sealed_length
 from robo_rlhf.errors import VersionError
 from robo_rlhf.types import Array, EpisodeMeta
 
 Row = Mapping[str, Array]  # name → () or (k,)
 Spec = Mapping[str, tuple[str, tuple[int, ...]]]  # name → dtype and shape of a row
-_FIRST, _CRC = b"first_row", b"crc32"
 
 
 class Journal(NamedTuple):
@@ -56,23 +54,19 @@ class Encoder:
         self._spec = {name: (str(value.dtype), value.shape) for name, value in first.items()}
         header = json.dumps({"format": FORMAT, "meta": meta_to_json(meta), "columns": self._spec}).encode()
         table = self._table(stack([first]))
-        schema = table.schema.with_metadata({HEADER_KEY: header, CHECK_KEY: b"%08x" % zlib.crc32(header)})
+        schema = table.schema.with_metadata({HEADER_KEY: header})
         self._sink = io.BytesIO()
         self._stream = pa.ipc.new_stream(self._sink, schema)
         self._schema = schema
-        self._rows = 0
 
     def encode(self, rows: Sequence[Row]) -> bytes:
         """Return the bytes to append for the next rows."""
-        columns = stack(rows)
-        batch = pa.RecordBatch.from_arrays(self._table(columns).columns, schema=self._schema)
-        check = {_FIRST: b"%d" % self._rows, _CRC: b"%08x" % _batch_checksum(columns, self._rows)}
-        self._stream.write_batch(batch, custom_metadata=check)
-        self._rows += len(rows)
+        batch = pa.RecordBatch.from_arrays(self._table(stack(rows)).columns, schema=self._schema)
+        self._stream.write_batch(batch, custom_metadata={SEAL_KEY: BLANK})
         content = self._sink.getvalue()
         self._sink.seek(0)
         self._sink.truncate()
-        return content
+        return seal(content, content.index(MARK))
 
     def _table(self, columns: Columns) -> pa.RecordBatch:
         kept = {name: to_arrow(value, len(value)) for name, value in columns.items() if 0 not in value.shape[1:]}
@@ -150,66 +144,46 @@ def drop_first_step(columns: Columns) -> Columns:
     return {name: value if name in FRAME_COLUMNS else value[1:] for name, value in columns.items()}
 
 
-def read_journal(path: Path, content: bytes) -> Journal | None:
-    """Return what the bytes of a journal hold, as far as they are whole; None where they hold a header and no step.
+def read_journal(path: Path, content: bytes) -> Journal:
+    """Return what the bytes of a journal hold, as far as they are whole.
 
     Raises:
-        CorruptFileError: there are bytes after the header or in it, and no step can be read.
+        CorruptFileError: not even the first piece of it is, or there are no bytes.
         VersionError: another version of the format.
     """
-    source = pa.BufferReader(content)
+    whole, reason = _sealed_pieces(content)
+    if not whole:
+        raise corrupt(path, reason or "it is empty")
     try:
-        stream = pa.ipc.open_stream(source)
-        header = _parse_header(stream.schema.metadata)
+        stream = pa.ipc.open_stream(pa.BufferReader(content[:whole]))
+        header = json.loads(stream.schema.metadata[HEADER_KEY])
+        if header["format"] != FORMAT:
+            raise VersionError(path, header["format"], FORMAT, "Open it with the version of robo-rlhf that wrote it.")
+        spec = {name: (dtype, tuple(shape)) for name, (dtype, shape) in header["columns"].items()}
+        batches = [_batch_columns(batch, spec) for batch in stream]
     except DECODE_ERRORS as error:
         raise corrupt(path, error) from error
-    if header["format"] != FORMAT:
-        raise VersionError(path, header["format"], FORMAT, "Open it with the version of robo-rlhf that wrote it.")
-    spec = {name: (dtype, tuple(shape)) for name, (dtype, shape) in header["columns"].items()}
-    batches: list[Columns] = []
-    rows, good, reason = 0, source.tell(), ""
-    while not reason:
-        try:
-            columns = _next_batch(stream, spec, rows)
-        except StopIteration:
-            reason = "its end is torn"
-        except DECODE_ERRORS as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-        else:
-            batches.append(columns)
-            rows, good = rows + len(columns["obs"]), source.tell()
-    unread = len(content) - good
-    if rows < 2:
-        if unread:
-            raise corrupt(path, reason)
-        return None
     columns = {name: np.concatenate([batch[name] for batch in batches]) for name in spec}
-    return Journal(meta_from_json(header["meta"]), drop_first_step(columns), unread, reason)
+    return Journal(meta_from_json(header["meta"]), drop_first_step(columns), len(content) - whole, reason)
 
 
-def _parse_header(stored: Mapping[bytes, bytes] | None) -> dict[str, Any]:
-    if stored is None or int(stored[CHECK_KEY], 16) != zlib.crc32(stored[HEADER_KEY]):
-        raise ValueError("the checksum of its header does not fit")
-    header = json.loads(stored[HEADER_KEY])
-    assert isinstance(header, dict)
-    return header
+def _sealed_pieces(content: bytes) -> tuple[int, str]:
+    """Return how many bytes from the beginning are whole pieces, and what is wrong with those after, if any."""
+    done = 0
+    while done < len(content):
+        try:
+            done += sealed_length(content, done, content.find(MARK, done))
+        except ValueError as error:
+            return done, str(error)
+    return done, ""
 
 
-def _next_batch(stream: pa.RecordBatchStreamReader, spec: Spec, rows: int) -> Columns:
-    """Return the next batch, which begins at row number `rows`, checked."""
-    batch, check = stream.read_next_batch_with_custom_metadata()
-    shapes = {name: (dtype, (batch.num_rows, *shape)) for name, (dtype, shape) in spec.items()}
-    columns = {
-        name: np.zeros(shape, dtype) if 0 in shape[1:] else from_arrow(batch[name], dtype, shape)
-        for name, (dtype, shape) in shapes.items()
+def _batch_columns(batch: pa.RecordBatch, spec: Spec) -> Columns:
+    rows = batch.num_rows
+    return {
+        name: np.zeros((rows, *shape), dtype) if 0 in shape else from_arrow(batch[name], dtype, (rows, *shape))
+        for name, (dtype, shape) in spec.items()
     }
-    if check is None or int(check[_FIRST]) != rows or int(check[_CRC], 16) != _batch_checksum(columns, rows):
-        raise ValueError(f"the checksum after row {rows} does not fit")
-    return columns
-
-
-def _batch_checksum(columns: Columns, first_row: int) -> int:
-    return zlib.crc32(b"%d" % first_row + b"".join(b"%08x" % checksum(columns[name]) for name in sorted(columns)))
 
 
 def _is_at(file: int, path: Path) -> bool:

@@ -1,0 +1,353 @@
+"""`robo-rlhf episodes`: look at, check and curate what was recorded."""
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.table import print_rows
+from robo_rlhf.errors import CorruptFileError, InvalidValueError
+from robo_rlhf.files import data_home
+from robo_rlhf.types import Outcome
+
+if TYPE_CHECKING:
+    from robo_rlhf.data.dataset import Dataset
+    from robo_rlhf.data.reader import EpisodeInfo
+
+Id = Annotated[str, tyro.conf.Positional]
+Ids = Annotated[tuple[str, ...], tyro.conf.Positional]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Where:
+    """Which dataset a command works on."""
+
+    dataset: str = "samples"
+    """Name of the dataset in the data home."""
+    home: Path | None = None
+    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
+
+    @contextmanager
+    def open(self) -> "Iterator[Dataset]":
+        """Open the dataset, with its warnings as single lines on stderr."""
+        from robo_rlhf.data.dataset import Dataset
+        from robo_rlhf.data.layout import DataWarning
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", DataWarning)
+            warnings.showwarning = _print_warning
+            dataset = Dataset(data_home(self.home) / self.dataset)
+            for episode_id in dataset.recovery.recovered:
+                print(f"recovered {episode_id}, which a crash had cut short", file=sys.stderr)
+            yield dataset
+
+
+@COMMANDS.register("episodes list")
+@dataclass(frozen=True)
+class EpisodesList(_Where):
+    """List the episodes of a dataset, all of them or those that fit every filter.
+
+    Example:
+        robo-rlhf episodes list --dataset samples --task pick_place --outcome success --json
+    """
+
+    task: str | None = None
+    """Only episodes of this task."""
+    outcome: Outcome | None = None
+    """Only episodes that ended so."""
+    operator: str | None = None
+    """Only episodes by this person, or run."""
+    device: str | None = None
+    """Only episodes recorded with this device."""
+    tag: str | None = None
+    """Only episodes with this tag."""
+    min_steps: int = 0
+    """Only episodes of at least so many steps."""
+    max_steps: int | None = None
+    """Only episodes of at most so many steps."""
+    trash: bool = False
+    """Show what is in the trash instead."""
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> int:
+        """Print one row an episode."""
+        with self.open() as dataset:
+            if self.trash:
+                trashed = [{"id": episode_id} for episode_id in dataset.trash()]
+                print_rows(trashed, as_json=self.json, empty="The trash is empty.")
+                return 0
+            found = dataset.list(
+                task=self.task,
+                outcome=self.outcome,
+                operator=self.operator,
+                device=self.device,
+                tag=self.tag,
+                min_length=self.min_steps,
+                max_length=self.max_steps,
+            )
+        title = f"{len(found)} episodes in {self.dataset}"
+        print_rows([_row(info) for info in found], as_json=self.json, title=title, empty="No episode fits.")
+        return 0
+
+
+@COMMANDS.register("episodes show")
+@dataclass(frozen=True)
+class EpisodesShow(_Where):
+    """Show everything that is known of one episode, after checking every byte of it.
+
+    Example:
+        robo-rlhf episodes show pick_place-0007 --json
+    """
+
+    episode: Id
+    """Its id."""
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> int:
+        """Print one row a field, or one JSON object in a list."""
+        with self.open() as dataset:
+            episode, info = dataset.load(self.episode), dataset.info(self.episode)
+        known: dict[str, object] = {
+            **asdict(info.meta),
+            "steps": info.length,
+            "seconds": round(info.duration, 3),
+            "size_kb": round(info.size / 1e3, 1),
+            "obs_dim": episode.obs.shape[1],
+            "act_dim": episode.action.shape[1],
+            "state_size": episode.state.shape[1],
+            "signals": sorted(episode.signals),
+            "steps_succeeded": int(episode.success.sum()),
+        }
+        known["versions"] = ", ".join(f"{name} {version}" for name, version in info.meta.versions.items())
+        rows: list[dict[str, object]] = [{"what": name, "value": value} for name, value in known.items()]
+        print_rows([known] if self.json else rows, as_json=self.json, title=self.episode)
+        return 0
+
+
+@COMMANDS.register("episodes verify")
+@dataclass(frozen=True)
+class EpisodesVerify(_Where):
+    """Read every byte of every episode; move damaged files to the quarantine of the dataset.
+
+    The exit code is 0 where all are whole, 4 where one was not.
+
+    Example:
+        robo-rlhf episodes verify --dataset samples
+    """
+
+    json: bool = False
+    """Print JSON: one object a damaged file."""
+
+    def __call__(self) -> int:
+        """Print what is damaged."""
+        with self.open() as dataset:
+            warnings.simplefilter("ignore")  # they are what this prints
+            result = dataset.verify()
+        problems = [{"problem": problem} for problem in result.problems]
+        print_rows(problems, as_json=self.json, empty=f"All {len(result.good)} episodes are whole.")
+        return CorruptFileError.exit_code if problems else 0
+
+
+@COMMANDS.register("episodes trim")
+@dataclass(frozen=True)
+class EpisodesTrim(_Where):
+    """Keep only steps START to STOP (not included) of an episode; undelete brings back what it was.
+
+    Example:
+        robo-rlhf episodes trim pick_place-0007 12 95
+    """
+
+    episode: Id
+    """Its id."""
+    start: Annotated[int, tyro.conf.Positional]
+    """The first step to keep."""
+    stop: Annotated[int, tyro.conf.Positional]
+    """The step after the last to keep."""
+
+    def __call__(self) -> int:
+        """Trim it."""
+        with self.open() as dataset:
+            dataset.trim(self.episode, self.start, self.stop)
+        print(f"{self.episode} now has {self.stop - self.start} steps; undelete brings back what it was")
+        return 0
+
+
+@COMMANDS.register("episodes tag")
+@dataclass(frozen=True)
+class EpisodesTag(_Where):
+    """Add or remove tags of episodes, write a note, or correct how they ended.
+
+    Example:
+        robo-rlhf episodes tag pick_place-0007 pick_place-0009 --add gentle --remove slow --outcome success
+    """
+
+    episodes: Ids
+    """Their ids."""
+    add: tuple[str, ...] = ()
+    """Tags to add."""
+    remove: tuple[str, ...] = ()
+    """Tags to remove."""
+    note: str | None = None
+    """A note that replaces the one there is."""
+    outcome: Outcome | None = None
+    """How they ended."""
+
+    def __call__(self) -> int:
+        """Change all of them, or none where an id is unknown."""
+        with self.open() as dataset:
+            for episode in self.episodes:
+                dataset.info(episode)
+            for episode in self.episodes:
+                dataset.tag(episode, *self.add)
+                dataset.untag(episode, *self.remove)
+                if self.note is not None:
+                    dataset.note(episode, self.note)
+                if self.outcome is not None:
+                    dataset.set_outcome(episode, self.outcome)
+        print(f"changed {len(self.episodes)} episodes")
+        return 0
+
+
+@COMMANDS.register("episodes delete")
+@dataclass(frozen=True)
+class EpisodesDelete(_Where):
+    """Move episodes to the trash of their dataset, from where undelete brings them back.
+
+    Example:
+        robo-rlhf episodes delete pick_place-0007
+    """
+
+    episodes: Ids
+    """Their ids."""
+
+    def __call__(self) -> int:
+        """Delete all of them, or none where an id is unknown."""
+        with self.open() as dataset:
+            for episode in self.episodes:
+                dataset.require(episode)
+            for episode in self.episodes:
+                dataset.delete(episode)
+        print(f"moved {len(self.episodes)} episodes to the trash")
+        return 0
+
+
+@COMMANDS.register("episodes undelete")
+@dataclass(frozen=True)
+class EpisodesUndelete(_Where):
+    """Bring back the newest version of episodes from the trash: deleted ones, and what trimmed ones were.
+
+    Example:
+        robo-rlhf episodes undelete pick_place-0007
+    """
+
+    episodes: Ids
+    """Their ids."""
+
+    def __call__(self) -> int:
+        """Bring them back."""
+        with self.open() as dataset:
+            for episode in self.episodes:
+                dataset.undelete(episode)
+        print(f"brought back {len(self.episodes)} episodes")
+        return 0
+
+
+@COMMANDS.register("episodes recover")
+@dataclass(frozen=True)
+class EpisodesRecover(_Where):
+    """Close what crashes left in a dataset, as opening it for anything does, and say what it was.
+
+    Example:
+        robo-rlhf episodes recover --dataset monday --json
+    """
+
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> int:
+        """Print one row a journal that was found."""
+        with self.open() as dataset:
+            found = dataset.recovery
+        rows = [{"what": "recovered", "name": name} for name in found.recovered]
+        rows += [{"what": "being recorded", "name": name} for name in found.live]
+        rows += [{"what": "problem", "name": problem} for problem in found.problems]
+        print_rows(rows, as_json=self.json, empty="Nothing to recover: every episode was closed.")
+        return CorruptFileError.exit_code if found.problems else 0
+
+
+@COMMANDS.register("episodes render")
+@dataclass(frozen=True)
+class EpisodesRender(_Where):
+    """Render an episode again as a clip, from any camera of its scene.
+
+    Example:
+        robo-rlhf episodes render pick_place-0007 --out clip.mp4 --camera wrist --quality fine
+    """
+
+    episode: Id
+    """Its id."""
+    out: Path = Path("clip.mp4")
+    """The file to write."""
+    camera: str = "front"
+    """Which camera of the scene."""
+    width: int = 320
+    """Width of the picture [pixels]."""
+    height: int = 240
+    """Height of the picture [pixels]."""
+    speed: float = 1.0
+    """How much faster than the robot moved."""
+    quality: Literal["fast", "fine"] = "fast"
+    """fine has shadows and smooth edges."""
+
+    def __call__(self) -> int:
+        """Write the clip."""
+        if self.speed <= 0:
+            raise InvalidValueError("--speed", str(self.speed), "more than 0")
+        with self.open() as dataset:
+            episode = dataset.load(self.episode)
+        if not episode.state.shape[1]:
+            what = f"rendering episode {self.episode}"
+            raise InvalidValueError(what, "no simulator states", "an episode recorded with its states")
+        from robo_rlhf.sim.render import render_clip
+
+        fps = round(self.speed / episode.meta.control_dt)
+        render_clip(
+            episode.meta.task,
+            episode.state,
+            self.out,
+            camera=self.camera,
+            width=self.width,
+            height=self.height,
+            fps=fps,
+            quality=self.quality,
+        )
+        print(f"wrote {self.out}")
+        return 0
+
+
+def _row(info: "EpisodeInfo") -> dict[str, object]:
+    meta = info.meta
+    return {
+        "id": meta.id,
+        "task": meta.task,
+        "outcome": meta.outcome,
+        "steps": info.length,
+        "seconds": round(info.duration, 3),
+        "operator": meta.operator,
+        "device": meta.device,
+        "tags": list(meta.tags),
+        "started": meta.started,
+        "kb": round(info.size / 1e3, 1),
+    }
+
+
+def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
