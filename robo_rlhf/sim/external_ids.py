@@ -4,7 +4,10 @@ A name is a Gymnasium id. What follows an id with a namespace after a colon is a
 that registers a known namespace is imported; for others, the name says which module to import, as Gymnasium has it.
 """
 
+import contextlib
 import importlib
+import logging
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -61,9 +64,10 @@ class Recipe(NamedTuple):
         drawing = dict(self.plugin.drawing) if self.plugin else {}
         extra = {} if render_mode is None else {"render_mode": render_mode, **drawing}
         try:
-            env = gymnasium.make(
-                self.spec, max_episode_steps=horizon, disable_env_checker=True, **self.arguments, **extra
-            )
+            with _mujoco_warns_the_log():
+                env = gymnasium.make(
+                    self.spec, max_episode_steps=horizon, disable_env_checker=True, **self.arguments, **extra
+                )
         except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
             advice = "Install it, or choose another environment."
             raise MissingDependencyError(str(error).rstrip("."), f"environment {self.name}", advice) from error
@@ -125,6 +129,19 @@ def box_dim(space: Space[Any], what: str) -> int:
     if not isinstance(space, Box):
         raise InvalidValueError(what, str(space), "a Box, or a Dict of Boxes")
     return int(space.low.size)
+
+
+@contextlib.contextmanager
+def _mujoco_warns_the_log() -> Iterator[None]:
+    """Log what MuJoCo says of a model; by itself it prints it and writes a file into the current folder."""
+    import mujoco
+
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(logging.getLogger(__name__).info)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(before)
 
 
 def _spec(bare: str, name: str) -> EnvSpec:
