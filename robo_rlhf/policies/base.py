@@ -64,6 +64,8 @@ class GaussianActor(TrainedPolicy):
     a residual policy advances its frozen base in `features`; for a plain network they are the observation.
     """
 
+    log_std: nn.Parameter  # (act_dim,), what the deviation of exploration starts from
+
     def features(self, obs: Array) -> Tensor:
         """Return what `distribution` sees for obs (N, obs_dim), as (N, feature_dim) float32."""
         return torch.as_tensor(obs, dtype=torch.float32)

@@ -1,0 +1,101 @@
+"""What learners on their own episodes need: collecting them, the learned reward of them, and advantages."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robo_rlhf.errors import NonFiniteError, ShapeError
+from robo_rlhf.policies.base import GaussianActor
+from robo_rlhf.types import Array, Step, VecEnv
+
+Reward = Callable[[Array, Array, Array], Array]  # obs (T, N, d), action (T, N, a), next_obs (T, N, d) → (T, N)
+KEPT = "The checkpoint before it stands; the same command goes on from there."
+
+
+class Episodes(NamedTuple):
+    """One episode of every copy."""
+
+    obs: Array  # (T+1, N, obs_dim) float32
+    features: Tensor  # (T, N, feature_dim) float32, what the policy saw
+    sampled: Array  # (T, N, act_dim) float32, actions before clipping
+    applied: Array  # (T, N, act_dim) float32
+    active: Array  # (T, N) bool
+
+
+@torch.no_grad()
+def collect(
+    env: VecEnv,
+    actor: GaussianActor,
+    rng: np.random.Generator,
+    where: str,
+    see: Callable[[int, Step], None] | None = None,
+) -> Episodes:
+    """Run one episode of every copy with exploration, all of it drawn from `rng`.
+
+    Raises:
+        NonFiniteError: NaN or infinity from the policy or the environment.
+    """
+    steps, n = env.horizon, env.num_envs
+    seeds = rng.integers(2**31, size=n)
+    actor.seed(int(rng.integers(2**31)))
+    actor.reset(n)
+    noise = torch.from_numpy(rng.standard_normal((steps, n, env.act_dim), np.float32))
+    obs = np.empty((steps + 1, n, env.obs_dim), np.float32)
+    sampled, applied = np.empty_like(noise.numpy()), np.empty_like(noise.numpy())
+    active = np.empty((steps, n), np.bool_)
+    features = []
+    obs[0] = env.reset(seeds)
+    for t in range(steps):
+        features.append(actor.features(obs[t]))
+        policy = actor.distribution(features[t])
+        sampled[t] = policy.mean + policy.stddev * noise[t]
+        if not np.isfinite(sampled[t]).all():
+            raise NonFiniteError("The action of the policy", f"step {t + 1} of {where}", KEPT)
+        step = env.step(sampled[t])
+        obs[t + 1], applied[t], active[t] = step.obs, step.applied, step.active
+        if see is not None:
+            see(t, step)
+    if not np.isfinite(obs).all():
+        raise NonFiniteError("An observation", where, KEPT)
+    return Episodes(obs, torch.stack(features), sampled, applied, active)
+
+
+def rewards(episodes: Episodes, reward: Reward, where: str) -> Array:
+    """Return the learned reward (T, N) float32.
+
+    Raises:
+        ShapeError: `reward` gives another shape.
+        NonFiniteError: NaN or infinity among it.
+    """
+    value = np.asarray(reward(episodes.obs[:-1], episodes.applied, episodes.obs[1:]), np.float32)
+    if value.shape != episodes.active.shape:
+        raise ShapeError("the learned reward", episodes.active.shape, value.shape)
+    if not np.isfinite(value).all():
+        raise NonFiniteError("The learned reward", where, KEPT)
+    return value
+
+
+def advantages(
+    reward: Array, value: Array, active: Array, gamma: float, gae_lambda: float, *, bootstrap: bool = False
+) -> Array:
+    """Return generalised advantage estimates (T, N) float64 (Schulman et al. 2016); 0 where not active.
+
+    Args:
+        reward: (T, N).
+        value: (T+1, N), of the observations.
+        active: (T, N) bool; an episode that has ended is worth nothing more.
+        gamma: discount a step.
+        gae_lambda: 0 trusts `value` after one step, 1 not at all.
+        bootstrap: whether the last observation is worth its value, or nothing.
+    """
+    goes_on = np.vstack([active[1:], np.full_like(active[:1], bootstrap) & active[-1:]])
+    surprise = np.where(active, reward + gamma * value[1:] * goes_on - value[:-1], 0.0)
+    decay = gamma * gae_lambda * goes_on
+    advantage = np.zeros_like(surprise)
+    later = np.zeros(reward.shape[1])
+    for t in reversed(range(len(reward))):
+        later = advantage[t] = surprise[t] + decay[t] * later
+    return advantage

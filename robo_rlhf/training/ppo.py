@@ -1,0 +1,410 @@
+"""PPO: fine-tune a Gaussian policy on a learned reward, held near the policy that it started from.
+
+Schulman et al. 2017 with the clipped objective and generalised advantages, over a batch of environments with a fixed
+horizon, and with an analytic KL term to the cloned policy. One iteration is one whole episode of every copy, so no
+state of an environment outlives an iteration; all randomness of iteration i is drawn from (seed, i), so no state of a
+generator does either. Task reward and success are never read here: `Step` is handed on whole to the diagnostics of
+the caller, and nothing comes back from there.
+"""
+
+import copy
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from robo_rlhf.errors import CheckpointMismatchError, InvalidValueError, NonFiniteError, ShapeError
+from robo_rlhf.learning import Flat, pack_module, pack_optimizer, seeded, unpack_module, unpack_optimizer
+from robo_rlhf.policies.base import GaussianActor, Normalizer, mlp
+from robo_rlhf.policies.checkpoint import save_policy
+from robo_rlhf.runs import Run
+from robo_rlhf.training.experience import KEPT, Episodes, Reward, advantages, collect, rewards
+from robo_rlhf.types import Array, Step, VecEnv
+
+Progress = Callable[[int, int, Mapping[str, float]], None]  # iterations done, of how many, newest metrics
+OnIteration = Callable[[int, GaussianActor, Mapping[str, float]], object]  # a true result ends the training
+Diagnostics = Callable[[int, int, Step], None]  # iteration, step within the episode, all that the step gave
+
+
+@dataclass(frozen=True)
+class Config:
+    """How to fine-tune."""
+
+    num_envs: int = 64
+    """Copies of the environment; an iteration is one episode of each."""
+    iterations: int = 60
+    """Iterations."""
+    epochs: int = 5
+    """Passes over the data of an iteration."""
+    minibatch: int = 1024
+    """Steps a gradient."""
+    actor_lr: float = 3e-4
+    """Adam's rate for the policy."""
+    critic_lr: float = 1e-3
+    """Adam's rate for the value function."""
+    gamma: float = 0.99
+    """Discount a step."""
+    gae_lambda: float = 0.95
+    """Weight of long against short advantage estimates, 0 to 1."""
+    clip: float = 0.2
+    """How far the likelihood ratio may move before its gradient stops."""
+    target_kl: float = 0.03
+    """The policy rests for the remainder of an iteration once a minibatch has moved this far; 0 lets it go on."""
+    entropy: float = 0.0
+    """Bonus for the entropy of the policy."""
+    anchor: float = 0.05
+    """Weight of the KL from the policy to the cloned one, summed over actions; 0 lets it go."""
+    anchor_target: float = 0.0
+    """If above 0, the weight of the anchor is adapted to keep that KL near this value."""
+    std: float = 0.0
+    """Deviation of exploration to start from, for every action; 0 keeps the policy's own."""
+    max_grad_norm: float = 0.5
+    """Largest norm of a gradient, for policy and value function each."""
+    critic_width: int = 128
+    """Units a hidden layer of the value function."""
+    critic_layers: int = 2
+    """Hidden layers of the value function."""
+    warmup: int = 1
+    """First iterations that train only the value function, because it knows nothing yet of this reward."""
+    warmup_epochs: int = 20
+    """Passes over the data of such an iteration."""
+    finite: bool = True
+    """Whether the value function sees the time left and is worth nothing at the horizon; else it goes on there."""
+    save_every: int = 5
+    """Iterations between checkpoints."""
+    seed: int = 0
+    """Seed of episodes, exploration and minibatches."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense.
+
+        Raises:
+            InvalidValueError: one is outside its range.
+        """
+        for name in ("num_envs", "iterations", "epochs", "minibatch", "critic_width", "warmup_epochs", "save_every"):
+            if getattr(self, name) < 1:
+                raise InvalidValueError(f"ppo {name}", getattr(self, name), "at least 1")
+        for name in ("actor_lr", "critic_lr", "clip", "max_grad_norm"):
+            if getattr(self, name) <= 0:
+                raise InvalidValueError(f"ppo {name}", getattr(self, name), "more than 0")
+        for name in ("target_kl", "entropy", "anchor", "anchor_target", "std", "warmup", "critic_layers", "seed"):
+            if getattr(self, name) < 0:
+                raise InvalidValueError(f"ppo {name}", getattr(self, name), "at least 0")
+        for name in ("gamma", "gae_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InvalidValueError(f"ppo {name}", getattr(self, name), "a number from 0 to 1")
+        if self.anchor_target and not self.anchor:
+            raise InvalidValueError("ppo anchor", self.anchor, "more than 0 where anchor_target is")
+
+
+def train(
+    config: Config,
+    run: Run,
+    env: VecEnv,
+    actor: GaussianActor,
+    reward: Reward,
+    *,
+    carry: Mapping[str, Array] | None = None,
+    progress: Progress | None = None,
+    on_iteration: OnIteration | None = None,
+    diagnostics: Diagnostics | None = None,
+) -> GaussianActor:
+    """Fine-tune `actor` in place, save it as the run's checkpoint "policy"; go on where a killed run stopped.
+
+    Args:
+        config: how.
+        run: where; its checkpoint "training" holds all that learning needs to go on.
+        env: `config.num_envs` copies of the task.
+        actor: the policy to start from, which is also what it is held to.
+        reward: what to climb, called once an iteration with the actions as applied.
+        carry: arrays of the checkpoint "training" of the round before, which had another reward: policy, anchor, value
+            function and optimisers go on from it.
+        progress: called after every iteration.
+        on_iteration: the same, with the policy; a true result ends the training early.
+        diagnostics: sees every step whole, task reward and success too.
+
+    Raises:
+        ShapeError: policy or reward do not fit the environment.
+        InvalidValueError: the environment has another number of copies.
+        CheckpointMismatchError: the run's checkpoint, or `carry`, is of another policy.
+        NonFiniteError: NaN or infinity from policy, environment, reward or loss; the checkpoint before it stands.
+    """
+    _check_fit(config, env, actor)
+    learner = Learner(config, actor)
+    stored, path = run.load("training"), run.checkpoint_path("training")
+    if stored is not None:
+        learner.unpack(*stored, path)
+    elif carry is not None:
+        learner.unpack(carry, {"done": 0, "ended": False}, path)
+    run.rewind_metrics(learner.done)
+    while not learner.ended:
+        metrics = learner.iterate(env, reward, diagnostics)
+        run.log(learner.done, metrics)
+        if metrics["reward_std"] == 0:
+            run.event("the learned reward is the same for every step: nothing to climb", iteration=learner.done)
+        if on_iteration is not None and on_iteration(learner.done, actor, metrics):
+            learner.ended = True
+        if learner.done % config.save_every == 0 or learner.ended:
+            run.save("training", *learner.pack())
+        if progress is not None:
+            progress(learner.done, config.iterations, metrics)
+    if run.result() is None:
+        save_policy(actor, run.checkpoint_path("policy"), {"task": env.name, "algorithm": "ppo"})
+        run.finish({"iterations": learner.done, **run.metrics()[-1]})
+    return actor
+
+
+class Batch(NamedTuple):
+    """What the gradients of one iteration are made of: the B steps that count."""
+
+    features: Tensor  # (B, feature_dim)
+    action: Tensor  # (B, act_dim), before clipping
+    log_prob: Tensor  # (B,) under the policy that acted
+    advantage: Tensor  # (B,) mean 0, deviation 1
+    anchor_mean: Tensor  # (B, act_dim)
+    anchor_std: Tensor  # (B, act_dim)
+    inputs: Tensor  # (B, obs_dim + 1), see Critic
+    target: Tensor  # (B,) what the value function should say
+
+    def shuffled(self, rng: np.random.Generator, size: int) -> Iterator["Batch"]:
+        """Give minibatches of about `size` steps, each step once."""
+        order = torch.from_numpy(rng.permutation(len(self.target)))
+        parts = max(1, round(len(order) / size))
+        for columns in zip(*(column[order].tensor_split(parts) for column in self), strict=True):
+            yield Batch(*columns)
+
+
+class Critic(nn.Module):
+    """The value function of observation and time left, in units set by the first batch of each reward."""
+
+    scale: Tensor  # (2,)
+
+    def __init__(self, obs_dim: int, width: int, layers: int) -> None:
+        """Build the network."""
+        super().__init__()
+        self.normalizer = Normalizer(obs_dim)
+        self.net = mlp([obs_dim + 1, *[width] * layers, 1], nn.SiLU)
+        self.register_buffer("scale", torch.tensor([0.0, 1.0]))  # mean and deviation of returns
+
+    def calibrate(self, obs: Tensor, returns: Tensor) -> None:
+        """Set the units of observations (M, obs_dim) and of returns (M,)."""
+        self.normalizer.fit(obs)
+        self.scale.copy_(torch.stack([returns.mean(), returns.std(correction=0).clamp_min(1e-6)]))
+
+    def inputs(self, obs: Tensor, left: Tensor) -> Tensor:
+        """Return what `forward` takes, for obs (..., obs_dim) and the fraction of time left (..., 1) in [0, 1]."""
+        return torch.cat([self.normalizer(obs), 2 * left - 1], dim=-1)
+
+    def units(self, returns: Tensor) -> Tensor:
+        """Return what `forward` should say for returns (M,)."""
+        return ((returns - self.scale[0]) / self.scale[1]).float()
+
+    def value(self, inputs: Tensor) -> Tensor:
+        """Return values (...) in units of the reward."""
+        value: Tensor = self.forward(inputs) * self.scale[1] + self.scale[0]
+        return value
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return values (...) in units of `scale`."""
+        value: Tensor = self.net(inputs).squeeze(-1)
+        return value
+
+
+class Learner:
+    """Policy, anchor, value function and their optimisers."""
+
+    def __init__(self, config: Config, actor: GaussianActor) -> None:
+        """Start from `actor`."""
+        self.config, self.actor = config, actor
+        if config.std:
+            with torch.no_grad():
+                actor.log_std.fill_(math.log(config.std))
+        self.anchor = copy.deepcopy(actor).requires_grad_(False)
+        self.anchor_weight = config.anchor
+        with seeded(config.seed):
+            self.critic = Critic(actor.obs_dim, config.critic_width, config.critic_layers)
+        self.actor_step = Flat(actor, config.actor_lr)
+        self.critic_step = Flat(self.critic, config.critic_lr)
+        self.done = 0  # iterations
+        self.ended = False
+
+    def iterate(self, env: VecEnv, reward: Reward, diagnostics: Diagnostics | None) -> dict[str, float]:
+        """Run one episode of every copy, learn from it, and return the metrics."""
+        where = f"iteration {self.done + 1} of ppo on {env.name}"
+        rng = np.random.default_rng([self.config.seed, self.done])
+        see = None if diagnostics is None else functools.partial(diagnostics, self.done + 1)
+        episodes = collect(env, self.actor, rng, where, see)
+        batch, metrics = self.prepare(episodes, rewards(episodes, reward, where))
+        metrics |= self.improve(batch, rng)
+        if not (self.actor_step.finite() and self.critic_step.finite()):
+            raise NonFiniteError("A weight after the update", where, KEPT)
+        self.adapt_anchor(metrics["anchor_kl"])
+        self.done += 1
+        self.ended = self.done >= self.config.iterations
+        return metrics
+
+    @torch.no_grad()
+    def prepare(self, episodes: Episodes, reward: Array) -> tuple[Batch, dict[str, float]]:
+        """Return what to learn from, for rewards (T, N), and the metrics of the policy that acted."""
+        active = episodes.active
+        inputs, advantage, target = self.estimate(episodes, reward)
+        counts = torch.from_numpy(active)
+        features, action = episodes.features[counts], torch.from_numpy(episodes.sampled)[counts]
+        acting, anchor = self.actor.distribution(features), self.anchor.distribution(features)
+        batch = Batch(
+            features=features,
+            action=action,
+            log_prob=log_prob(acting, action),
+            advantage=torch.from_numpy(standardised(advantage[active], reward[active])),
+            anchor_mean=anchor.mean,
+            anchor_std=anchor.stddev,
+            inputs=inputs[counts],
+            target=self.critic.units(torch.from_numpy(target[active])),
+        )
+        return batch, {
+            "reward": float(reward[active].mean()),
+            "reward_std": float(np.ptp(reward[active]) and reward[active].std()),
+            "anchor_kl": float(divergence(acting, anchor.mean, anchor.stddev).mean()),
+            "anchor_weight": self.anchor_weight,
+            "entropy": float(entropy(acting).mean()),
+            "std": float(acting.stddev.mean()),
+            "explained_variance": 1 - float(np.var(advantage[active])) / max(float(np.var(target[active])), 1e-12),
+        }
+
+    def estimate(self, episodes: Episodes, reward: Array) -> tuple[Tensor, Array, Array]:
+        """Return the inputs of the value function (T, N, obs_dim + 1), advantages (T, N) and returns (T, N)."""
+        config, obs, active = self.config, torch.from_numpy(episodes.obs), episodes.active
+        if self.done == 0:
+            returns = advantages(reward, np.zeros((len(obs), active.shape[1])), active, config.gamma, 1.0)
+            self.critic.calibrate(obs[:-1][torch.from_numpy(active)], torch.from_numpy(returns[active]))
+        left = torch.linspace(1, 0, len(obs)) if config.finite else torch.ones(len(obs))
+        inputs = self.critic.inputs(obs, left[:, None, None].expand(*obs.shape[:2], 1))
+        value = self.critic.value(inputs).double().numpy()
+        advantage = advantages(reward, value, active, config.gamma, config.gae_lambda, bootstrap=not config.finite)
+        return inputs[:-1], advantage, advantage + value[:-1]
+
+    def improve(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
+        """Take the gradient steps of one iteration and return the means of their metrics."""
+        config = self.config
+        warming = self.done < config.warmup
+        resting = warming
+        losses: list[float] = []
+        seen = [dict.fromkeys(("approx_kl", "clip_fraction"), 0.0)] if warming else []
+        for _ in range(config.warmup_epochs if warming else config.epochs):
+            for part in batch.shuffled(rng, config.minibatch):
+                losses.append(self.update_critic(part))
+                if not resting:
+                    seen.append(self.update_actor(part))
+                    resting = 0 < config.target_kl < seen[-1]["approx_kl"]
+        steps = 0 if warming else len(seen) - resting
+        means = {name: float(np.mean([metrics[name] for metrics in seen])) for name in seen[0]}
+        return {"value_loss": float(np.mean(losses)), **means, "actor_steps": float(steps)}
+
+    def update_critic(self, part: Batch) -> float:
+        """Take one step of the value function and return its loss, in units of the first returns' variance."""
+        loss: Tensor = (self.critic(part.inputs) - part.target).square().mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.critic_step.step(self.config.max_grad_norm)
+        return float(loss.detach())
+
+    def update_actor(self, part: Batch) -> dict[str, float]:
+        """Take one step of the policy, unless it has moved further than the target KL already."""
+        config = self.config
+        policy = self.actor.distribution(part.features)
+        log_ratio = log_prob(policy, part.action) - part.log_prob
+        ratio = log_ratio.exp()
+        moved = ratio.detach() - 1
+        metrics = {
+            "approx_kl": (moved - log_ratio.detach()).mean().item(),  # Schulman 2020, estimator k3
+            "clip_fraction": (moved.abs() > config.clip).float().mean().item(),
+        }
+        if 0 < config.target_kl < metrics["approx_kl"]:
+            return metrics
+        clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
+        loss = -torch.minimum(ratio * part.advantage, clipped * part.advantage).mean()
+        if self.anchor_weight:
+            loss = loss + self.anchor_weight * divergence(policy, part.anchor_mean, part.anchor_std).mean()
+        if config.entropy:
+            loss = loss - config.entropy * entropy(policy).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.actor_step.step(config.max_grad_norm)
+        return metrics
+
+    def adapt_anchor(self, kl: float) -> None:
+        """Bring the KL to the anchor nearer to its target by the factor of Schulman et al. 2017, section 4."""
+        target = self.config.anchor_target
+        if target and kl > 1.5 * target:
+            self.anchor_weight = min(self.anchor_weight * 1.5, 100.0)
+        elif target and kl < target / 1.5:
+            self.anchor_weight = max(self.anchor_weight / 1.5, 1e-4)
+
+    def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Return all that learning needs to go on, as arrays and a JSON object."""
+        arrays = {
+            **pack_module("actor", self.actor),
+            **pack_module("anchor", self.anchor),
+            **pack_module("critic", self.critic),
+            **pack_optimizer("actor_step", self.actor_step.optimizer),
+            **pack_optimizer("critic_step", self.critic_step.optimizer),
+            "anchor_weight": np.array([self.anchor_weight]),
+        }
+        return arrays, {"done": self.done, "ended": self.ended}
+
+    def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any], path: Path) -> None:
+        """Go on from what `pack` gave, which was read from `path`.
+
+        Raises:
+            CheckpointMismatchError: it is of another policy or value function.
+        """
+        try:
+            for name, module in (("actor", self.actor), ("anchor", self.anchor), ("critic", self.critic)):
+                unpack_module(name, module, arrays)
+        except RuntimeError as error:
+            wanted = f"a {self.actor.kind} policy with settings {dict(self.actor.settings)}"
+            raise CheckpointMismatchError(path, wanted, " ".join(str(error).split())) from error
+        unpack_optimizer("actor_step", self.actor_step.optimizer, arrays)
+        unpack_optimizer("critic_step", self.critic_step.optimizer, arrays)
+        self.anchor_weight = float(arrays["anchor_weight"][0])
+        self.done, self.ended = int(meta["done"]), bool(meta["ended"])
+
+
+def standardised(advantage: Array, reward: Array) -> Array:
+    """Return advantages (B,) with mean 0 and deviation 1, float32; all 0 where no reward (B,) differs from another."""
+    if not np.ptp(reward):
+        return np.zeros(len(advantage), np.float32)
+    scaled: Array = ((advantage - advantage.mean()) / (advantage.std() + 1e-8)).astype(np.float32)
+    return scaled
+
+
+def log_prob(policy: Normal, action: Tensor) -> Tensor:
+    """Return the log density (B,) of actions (B, act_dim), but for a constant."""
+    std = policy.stddev
+    return -(((action - policy.mean) / std).square() / 2 + std.log()).sum(-1)
+
+
+def entropy(policy: Normal) -> Tensor:
+    """Return the differential entropy (B,), summed over actions [nats]."""
+    return (policy.stddev.log() + (1 + math.log(2 * math.pi)) / 2).sum(-1)
+
+
+def divergence(policy: Normal, mean: Tensor, std: Tensor) -> Tensor:
+    """Return KL(policy || Normal(mean, std)), summed over actions, (B,)."""
+    ratio = policy.stddev / std
+    return ((ratio.square() + ((policy.mean - mean) / std).square() - 1) / 2 - ratio.log()).sum(-1)
+
+
+def _check_fit(config: Config, env: VecEnv, actor: GaussianActor) -> None:
+    if env.num_envs != config.num_envs:
+        raise InvalidValueError(
+            "copies of the environment for ppo", env.num_envs, f"num_envs of the config, {config.num_envs}"
+        )
+    given, wanted = (actor.obs_dim, actor.act_dim), (env.obs_dim, env.act_dim)
+    if given != wanted:
+        raise ShapeError(f"(observation, action) sizes of the policy for {env.name}", wanted, given)
