@@ -63,9 +63,11 @@ class Pairwise:
         """Return sum_k values_k log((1 - flip) softmax(returns)_k + flip / 2), (E, B)."""
         import torch
 
-        meant = returns.log_softmax(-1) + torch.log1p(-flip)[..., None]  # (E, B, 2)
-        at_random = flip.clamp_min(1e-30).log()[..., None] - math.log(2.0)
-        return (values * torch.logaddexp(meant, at_random)).sum(-1)
+        meant = returns.log_softmax(-1)  # (E, B, 2)
+        rate = flip[..., None]
+        at_random = rate.clamp_min(1e-30).log() - math.log(2.0)
+        chosen = torch.where(rate > 0, torch.logaddexp(meant + torch.log1p(-rate), at_random), meant)
+        return (values * chosen).sum(-1)
 
     def forecast(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
         """Return the ensemble's probability of the clip that it prefers, and whether people prefer it too."""

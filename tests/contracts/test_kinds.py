@@ -1,0 +1,120 @@
+"""What every kind of question keeps to; answers come from a simulated teacher, as returns of clips do."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.kinds.base import AnswerValue, QueryKind, Target
+from robo_rlhf.feedback.store import Question
+from robo_rlhf.feedback.teachers import Teacher
+from robo_rlhf.types import Array, Segment
+
+CLIPS = tuple(Segment(f"episode-{i}", 10 * i, 25) for i in range(6))
+
+
+@pytest.fixture(params=list(KINDS))
+def kind(request: pytest.FixtureRequest) -> QueryKind:
+    return KINDS[request.param]
+
+
+def ask(kind: QueryKind, true: Array, teacher: Teacher = Teacher()) -> AnswerValue:  # noqa: B008 - frozen
+    question = Question("q", "run", 0, kind.kind, "task", CLIPS[: len(true)], "data")
+    return teacher.answer(question, [np.full(25, value) for value in true])
+
+
+def learn(kind: QueryKind, answer: AnswerValue, clips: int) -> Target:
+    target = kind.target(answer, CLIPS[:clips])
+    assert target is not None
+    return target
+
+
+def likelihood(kind: QueryKind, returns: Array, target: Target, flip: float = 0.0) -> torch.Tensor:
+    """Return (E,) for returns (E, K) float64."""
+    values = torch.from_numpy(target.values).double()[None]
+    return kind.log_likelihood(torch.from_numpy(returns)[:, None], values, torch.full((1,), flip).double())[:, 0]
+
+
+def draw_returns(kind: QueryKind, seed: int) -> Array:
+    rng = np.random.default_rng(seed)
+    return np.round(rng.normal(size=rng.choice(list(kind.num_clips))), 1)
+
+
+def test_name_and_controls(kind: QueryKind) -> None:
+    assert KINDS[kind.kind] is kind
+    for field in ("label", "key"):
+        values = [getattr(control, field) for control in kind.controls]
+        assert all(values)
+        assert len(set(values)) == len(values)
+    for control in kind.controls:
+        kind.validate(control.value, kind.num_clips.start)
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10**6), flip=st.sampled_from([0.0, 0.1]), rationality=st.sampled_from([0.5, np.inf]))
+def test_swapping_clips_and_answer_leaves_the_likelihood_unchanged(seed: int, flip: float, rationality: float) -> None:
+    for kind in KINDS.values():
+        true = draw_returns(kind, seed)
+        rng = np.random.default_rng(seed)
+        answer = ask(kind, true, Teacher(rationality=rationality, equal_threshold=0.3, seed=seed))
+        order = rng.permutation(len(true))
+        moved = kind.permute(answer, [int(i) for i in order])
+        kind.validate(moved, len(true))
+        back = kind.permute(moved, [int(i) for i in np.argsort(order)])
+        assert back == answer
+        returns = rng.normal(size=(3, len(true)))
+        before = likelihood(kind, returns, learn(kind, answer, len(true)), flip)
+        after = likelihood(kind, returns[:, order], learn(kind, moved, len(true)), flip)
+        torch.testing.assert_close(after, before, rtol=0, atol=1e-12)
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10**6), flip=st.sampled_from([0.0, 0.1]))
+def test_gradient_favours_what_was_chosen(seed: int, flip: float) -> None:
+    for kind in KINDS.values():
+        true = draw_returns(kind, seed)
+        if np.ptp(true) == 0:
+            continue
+        target = learn(kind, ask(kind, true), len(true))
+        returns = torch.zeros(2, 1, len(true), dtype=torch.float64, requires_grad=True)
+        values = torch.from_numpy(target.values).double()[None]
+        kind.log_likelihood(returns, values, torch.full((1,), flip).double()).sum().backward()
+        assert returns.grad is not None
+        uphill = torch.from_numpy(true - true.mean())
+        assert (returns.grad[:, 0] @ uphill > 0).all()
+
+
+def test_skip_trains_nothing(kind: QueryKind) -> None:
+    answer = ask(kind, np.zeros(kind.num_clips.start), Teacher(skip_threshold=1.0))
+    kind.validate(answer, kind.num_clips.start)
+    assert kind.target(answer, CLIPS[: kind.num_clips.start]) is None
+
+
+def test_likelihood_is_a_probability_and_never_below_what_chance_gives(kind: QueryKind) -> None:
+    true = draw_returns(kind, 1)
+    target = learn(kind, ask(kind, true), len(true))
+    returns = 1000.0 * np.random.default_rng(0).normal(size=(50, len(true)))
+    assert (likelihood(kind, returns, target) <= 0).all()
+    noisy = likelihood(kind, returns, target, flip=0.1)
+    assert (noisy <= 0).all()
+    assert (noisy > -100).all()
+
+
+def test_forecast_says_how_sure_the_ensemble_is_and_whether_it_is_right(kind: QueryKind) -> None:
+    true = np.linspace(1.0, -1.0, kind.num_clips.start)
+    values = torch.from_numpy(learn(kind, ask(kind, true), len(true)).values)[None]
+    for returns, right in ((3 * true, 1.0), (-3 * true, 0.0)):
+        judged = torch.from_numpy(returns).float().expand(2, 1, -1)
+        confidence, correct = kind.forecast(judged, values)
+        assert confidence.shape == correct.shape == (1,)
+        assert 0.5 < float(confidence) <= 1.0
+        assert float(correct) == right
+
+
+@pytest.mark.parametrize("nonsense", [{}, {"choice": None}, {"choice": 3}, {"choice": "left"}, {"choice": ["A"]}])
+def test_nonsense_is_refused(kind: QueryKind, nonsense: AnswerValue) -> None:
+    with pytest.raises(InvalidValueError):
+        kind.validate(nonsense, kind.num_clips.start)

@@ -1,0 +1,10 @@
+"""Questions for the tests of feedback."""
+
+from robo_rlhf.feedback.store import Question, question_id
+from robo_rlhf.types import Segment
+
+
+def make_question(number: int, run: str = "run", round: int = 0, kind: str = "pairwise") -> Question:
+    clips = (Segment(f"episode-{number}", 5, 50), Segment(f"episode-{number + 1}", 0, 50))
+    name = question_id(run, round, kind, clips)
+    return Question(name, run, round, kind, "reach", clips, f"runs/{run}/clips", meta={"number": number})
