@@ -44,6 +44,7 @@ MEASURES: dict[str, Measure] = {
     "tilt": Measure("rad", "tilt", _column, "max", "lower", 0.2),
     "clearance": Measure("m", "clearance", _column, "min", "higher", 0.05),
 }
+WORST = 3.0  # what is worse than this many scales is simply bad: one knock does not outweigh the whole episode
 _REDUCE: dict[str, Callable[[Array], float]] = {"max": np.max, "sum": np.sum, "min": np.min}
 
 
@@ -59,10 +60,10 @@ def summarize(signals: Mapping[str, Array], dt: float) -> dict[str, float]:
 
 
 def cost(signals: Mapping[str, Array], dt: float, name: str) -> Array:
-    """Return measure `name` as a cost a step (T,), about one where it is felt; lower is always better.
+    """Return measure `name` as a cost a step (T,) in [0, WORST], about one where it is felt; lower is always better.
 
     A measure of which more is better becomes exp(-value / scale).
     """
     measure = MEASURES[name]
     values = series(signals, dt)[name]
-    return values / measure.scale if measure.better == "lower" else np.exp(-values / measure.scale)
+    return np.minimum(values / measure.scale, WORST) if measure.better == "lower" else np.exp(-values / measure.scale)

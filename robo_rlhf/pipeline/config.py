@@ -1,0 +1,145 @@
+"""What the main job is asked to do."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.rewards.trainer import FitSettings
+from robo_rlhf.training import bc, ppo
+from robo_rlhf.training import reward as reward_learning
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """The simulated teacher: what it cares about, and its faults (Lee et al. 2021, "B-Pref")."""
+
+    style_weight: float = 0.5
+    """How much the style measure that the task's teacher minds counts, next to a task reward of at most 1 a step."""
+    success_bonus: float = 1.0
+    """What a step after success counts more."""
+    rationality: float = 10.0
+    """How surely the better clip is preferred, by clips' scores of deviation one; a person is never quite sure."""
+    myopia: float = 1.0
+    """How much less each earlier step of a clip counts, 0 to 1; 1 counts all alike."""
+    equal_threshold: float = 0.05
+    """Scores so close are a tie."""
+    skip_threshold: float = -3.0
+    """Where no clip scores more, the teacher cannot tell."""
+    mistake: float = 0.05
+    """Probability of a slip of the finger."""
+
+
+def _clone() -> bc.Config:
+    return bc.Config(policy="gaussian", updates=4000, obs_noise=0.1)
+
+
+def _reward() -> reward_learning.Config:
+    return reward_learning.Config(fit=FitSettings())
+
+
+def _finetune() -> ppo.Config:
+    return ppo.Config(iterations=60, actor_lr=1e-4, target_kl=0.06, std=0.15)
+
+
+@dataclass(frozen=True)
+class Config:
+    """The main job: from demonstrations and answers about clips to a policy that people prefer."""
+
+    task: str = "pick_place"
+    """A native task, or the Gymnasium id of an outside environment."""
+    demos: int = 25
+    """Demonstrations to imitate."""
+    labels: int = 200
+    """Questions about clips, over all rounds."""
+    rounds: int = 3
+    """Rounds of asking, learning the reward and fine-tuning."""
+    seed: int = 0
+    """Seed of everything."""
+    annotator: Literal["simulated", "human"] = "simulated"
+    """Who answers: the simulated teacher, or people."""
+    dataset: str = ""
+    """Dataset of demonstrations in the data home; samples/TASK where empty."""
+    episodes: int = 200
+    """Evaluation episodes before and after."""
+    collect: int = 64
+    """Episodes of the present policy, in each round, that clips are cut from."""
+    clip_steps: int = 50
+    """Steps a clip."""
+    selection: str = "mixed"
+    """Which clips are asked about: uniform, recent, stage, disagreement, demonstrations or mixed."""
+    caution: float = 0.5
+    """Deviations of the ensemble that the learned reward is lowered by."""
+    num_envs: int = 64
+    """Copies of the environment that run together."""
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    """The simulated teacher."""
+    clone: bc.Config = field(default_factory=_clone)
+    """How demonstrations are imitated."""
+    reward: reward_learning.Config = field(default_factory=_reward)
+    """How the reward is learned."""
+    finetune: ppo.Config = field(default_factory=_finetune)
+    """How the policy is fine-tuned; `iterations` are those of all rounds."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense.
+
+        Raises:
+            InvalidValueError: one is outside its range.
+        """
+        least = {"demos": 1, "labels": 1, "rounds": 1, "episodes": 1, "collect": 2, "clip_steps": 1, "num_envs": 1}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise InvalidValueError(f"--{name.replace('_', '-')}", getattr(self, name), f"at least {low}")
+        if self.labels < self.rounds:
+            raise InvalidValueError("--labels", self.labels, f"at least one a round, {self.rounds}")
+        if self.finetune.iterations < self.rounds:
+            raise InvalidValueError("finetune iterations", self.finetune.iterations, f"at least {self.rounds}")
+
+    @property
+    def demonstrations(self) -> str:
+        """Name of the dataset of demonstrations."""
+        return self.dataset or f"samples/{self.task}"
+
+    def labels_of(self, number: int) -> int:
+        """Return how many questions round `number`, from 1, asks: equal shares."""
+        return share(self.labels, [1.0] * self.rounds)[number - 1]
+
+    def iterations_of(self, number: int) -> int:
+        """Return the iterations of round `number`, from 1: the last, which knows most, takes twice a share."""
+        return share(self.finetune.iterations, [1.0] * (self.rounds - 1) + [2.0])[number - 1]
+
+
+def share(total: int, weights: list[float]) -> list[int]:
+    """Split `total` into whole parts in proportion to `weights`, each at least one where that is possible."""
+    ends = [round(total * sum(weights[: i + 1]) / sum(weights)) for i in range(len(weights))]
+    return [end - start for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def preset(name: str, **asked: Any) -> Config:  # noqa: ANN401 - fields of Config
+    """Return a configuration of a size: "default", "quick" (a minute or two) or "tiny" (seconds, to try the machinery).
+
+    Raises:
+        InvalidValueError: no such preset.
+    """
+    sizes: dict[str, dict[str, Any]] = {
+        "default": {},
+        "quick": {
+            "episodes": 64,
+            "collect": 32,
+            "clone": bc.Config(policy="gaussian", updates=2000, obs_noise=0.1),
+            "reward": reward_learning.Config(fit=FitSettings(updates=400)),
+            "finetune": ppo.Config(iterations=12, actor_lr=1e-4, target_kl=0.06, std=0.15),
+        },
+        "tiny": {
+            "episodes": 8,
+            "collect": 8,
+            "num_envs": 8,
+            "clip_steps": 20,
+            "clone": bc.Config(policy="gaussian", settings={"width": 32}, updates=60, save_every=20),
+            "reward": reward_learning.Config(settings={"width": 16}, fit=FitSettings(updates=40), save_every=20),
+            "finetune": ppo.Config(num_envs=8, iterations=4, epochs=1, warmup_epochs=1, std=0.1, save_every=1),
+        },
+    }
+    if name not in sizes:
+        raise InvalidValueError("--preset", repr(name), f"one of {', '.join(sizes)}")
+    return Config(**{**sizes[name], **asked})

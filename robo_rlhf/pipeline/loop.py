@@ -1,0 +1,32 @@
+"""The main job, top to bottom."""
+
+from pathlib import Path
+
+from robo_rlhf.evaluation import Evaluation
+from robo_rlhf.pipeline.config import Config
+from robo_rlhf.pipeline.stages import Answerer, Job, as_actor
+from robo_rlhf.pipeline.watch import Silent, Watch
+from robo_rlhf.runs import Run
+
+
+def run_loop(
+    config: Config, path: Path, home: Path, *, watch: Watch | None = None, people: Answerer | None = None
+) -> tuple[Evaluation, Evaluation]:
+    """Do the whole loop in the run folder `path`, or go on with it; return the evaluations before and after.
+
+    Raises:
+        RoboRlhfError: what a user can cause, each with its own sentence; what is done stays done.
+    """
+    job = Job(config, Run(path, config), home, watch or Silent(), people)
+    actor = as_actor(job.clone())
+    before = job.evaluate("before", actor)
+    model = None
+    for number in range(1, config.rounds + 1):
+        job.collect(number, actor)
+        job.answer(number, job.ask(number, model))
+        model = job.learn_reward(number)
+        actor = job.finetune(number, model)
+    after = job.evaluate("after", actor)
+    if job.run.result() is None:
+        job.run.finish({"before": before.summary(), "after": after.summary()})
+    return before, after

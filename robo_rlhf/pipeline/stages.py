@@ -1,0 +1,293 @@
+"""The stages of the main job. Each is one short walk through the rooms below, in a run folder of its own.
+
+A stage that has finished is never repeated: its result stands in its folder. One that was killed goes on from its
+newest checkpoint, or starts over where it is short; either way it ends bit for bit as if it had not been killed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.errors import InvalidValueError, NotFoundError
+from robo_rlhf.evaluation import FIRST_SEED, Evaluation, evaluate
+from robo_rlhf.feedback.selection import SegmentCandidate, select
+from robo_rlhf.feedback.store import Question, Store, question_id
+from robo_rlhf.feedback.teachers import TaskUtility, Teacher, answer_all
+from robo_rlhf.pipeline.config import Config
+from robo_rlhf.pipeline.watch import TrueReward, Watch
+from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
+from robo_rlhf.policies.checkpoint import load_policy
+from robo_rlhf.policies.explore import Exploring
+from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.checkpoint import load_reward
+from robo_rlhf.rollout import rollout
+from robo_rlhf.runs import Run
+from robo_rlhf.sim import style
+from robo_rlhf.sim.envs import TaskEnv, make_env, versions
+from robo_rlhf.training import bc, ppo, reward
+from robo_rlhf.types import Array, Episode, Segment, VecEnv
+
+TRIM = 10  # steps of a demonstration that are kept after it succeeds
+COLLECT_SEED = 4_000_000  # first of the seeds of the episodes that clips are cut from
+Answerer = Callable[[Store, Sequence[Question]], None]  # returns when the questions are answered
+
+
+class Job:
+    """One main job: where it lives, what it works with, and its stages."""
+
+    def __init__(self, config: Config, run: Run, home: Path, watch: Watch, people: Answerer | None = None) -> None:
+        """Get ready to work on `run`; `people` asks them where the annotator is human."""
+        self.config, self.run, self.home, self.watch, self.people = config, run, home, watch, people
+
+    @cached_property
+    def env(self) -> VecEnv:
+        """The copies of the environment that everything runs in."""
+        return make_env(self.config.task, self.config.num_envs)
+
+    @cached_property
+    def store(self) -> Store:
+        """The feedback database of the data home."""
+        return Store(self.home / "feedback.db")
+
+    @property
+    def clips(self) -> Dataset:
+        """The episodes that clips are cut from."""
+        path = self.run.path / "episodes"
+        return Dataset(path, create=True, task=self.config.task)
+
+    @cached_property
+    def cares_about(self) -> str | None:
+        """The style measure that the simulated teacher minds."""
+        return self.env.task.cares_about if isinstance(self.env, TaskEnv) else None
+
+    def stage(self, name: str, work: Callable[[Run], Mapping[str, Any]]) -> dict[str, Any]:
+        """Do a stage unless it is done, and return its result, a JSON object."""
+        child = self.run.child(name, {})
+        result = child.result()
+        if result is None:
+            self.run.event("begin", stage=name)
+            self.watch.begin(name)
+            child.finish(work(child))
+            self.run.event("end", stage=name)
+            result = child.result()
+            assert result is not None
+        self.watch.end(name, result)
+        return result
+
+    def demonstrations(self) -> list[Episode]:
+        """Return the demonstrations to imitate: drawn by the seed, cut off soon after they succeed.
+
+        Raises:
+            NotFoundError: there is no such dataset, or no success in it.
+            InvalidValueError: there are too few.
+        """
+        dataset = Dataset(self.home / self.config.demonstrations)
+        found = sorted(info.meta.id for info in dataset.list(task=self.config.task, outcome="success"))
+        if not found:
+            advice = f"Record some with `robo-rlhf record --task {self.config.task} --device scripted`."
+            raise NotFoundError(f"demonstration in {dataset.path} of task", self.config.task, advice)
+        if len(found) < self.config.demos:
+            raise InvalidValueError("--demos", self.config.demos, f"at most the {len(found)} that {dataset.path} holds")
+        order = np.random.default_rng((self.config.seed, 1)).permutation(len(found))
+        chosen = [found[i] for i in sorted(order[: self.config.demos])]
+        return [_trimmed(episode) for episode in dataset.load_all(chosen)]
+
+    def clone(self) -> TrainedPolicy:
+        """Imitate the demonstrations."""
+        demonstrations = self.demonstrations()
+        self.watch.begin("clone")
+        run = self.run.child("clone", {"demonstrations": [e.meta.id for e in demonstrations]})
+        config = replace(self.config.clone, seed=self.config.seed)
+        policy = bc.train(config, run, demonstrations, progress=self.watch.progress)
+        self.watch.end("clone", run.result() or {})
+        return policy
+
+    def evaluate(self, name: str, policy: TrainedPolicy) -> Evaluation:
+        """Measure a policy on the seeds that nothing is learned from."""
+
+        def work(run: Run) -> Mapping[str, Any]:
+            seeds = np.arange(FIRST_SEED, FIRST_SEED + self.config.episodes)
+            return evaluate(self.env, policy, seeds, on_step=self._steps(len(seeds))).to_json()
+
+        return Evaluation.from_json(self.stage(name, work))
+
+    def collect(self, number: int, actor: GaussianActor) -> list[str]:
+        """Run the present policy as it explores, and keep the episodes; return their ids."""
+
+        def work(run: Run) -> Mapping[str, Any]:
+            first = COLLECT_SEED + 100_000 * self.config.seed + 1000 * number
+            seeds = np.arange(first, first + self.config.collect)
+            explorer = Exploring(actor, self.config.seed * 1000 + number)
+            episodes = rollout(
+                self.env, explorer, seeds, meta=lambda seed: self._meta(number, seed), on_step=self._steps(len(seeds))
+            )
+            dataset = self.clips
+            dataset.add_many([e for e in episodes if e.meta.id not in dataset])
+            return {"episodes": [e.meta.id for e in episodes]}
+
+        return list(self.stage(f"round-{number}/collect", work)["episodes"])
+
+    def ask(self, number: int, model: RewardModel | None) -> list[Question]:
+        """Choose clips and write questions about them into the store."""
+
+        def work(run: Run) -> Mapping[str, Any]:
+            chosen = self._choose(number, model)
+            return {"questions": [[list(clip) for clip in clips] for clips in chosen]}
+
+        stored = self.stage(f"round-{number}/ask", work)["questions"]
+        questions = [self._question(number, tuple(Segment(*clip) for clip in clips)) for clips in stored]
+        self.store.add_questions(questions)
+        return questions
+
+    def answer(self, number: int, questions: Sequence[Question]) -> None:
+        """Have the questions answered, by the simulated teacher or by people."""
+
+        def work(run: Run) -> Mapping[str, Any]:
+            if self.people is not None:
+                self.people(self.store, questions)
+            else:
+                self._teach(questions)
+            counts = self.store.counts(run=self.run.path.name, round=number)
+            return counts._asdict()
+
+        self.stage(f"round-{number}/answer", work)
+
+    def learn_reward(self, number: int) -> RewardModel:
+        """Learn the reward from all answers so far."""
+        self.watch.begin(f"round-{number}/reward")
+        run = self.run.child(f"round-{number}/reward", {})
+        load = reward.episodes_of(self.home)
+        name = self.run.path.name
+        questions = [q for q in self.store.questions(run=name) if q.round <= number]
+        asked = {q.id: i for i, q in enumerate(questions)}
+        answers = [a for a in self.store.answers(run=name) if a.question_id in asked]
+        answers.sort(key=lambda a: (asked[a.question_id], a.annotator))
+        config = replace(self.config.reward, seed=self.config.seed * 1000 + number)
+        demonstrations = self.demonstrations() if config.demonstration_weight else ()
+        model = reward.train(
+            config, run, questions, answers, load, demonstrations=demonstrations, progress=self.watch.progress
+        )
+        self.watch.end(f"round-{number}/reward", run.result() or {})
+        return model
+
+    def finetune(self, number: int, model: RewardModel) -> GaussianActor:
+        """Fine-tune the policy on the learned reward alone; what it is truly worth is only looked at."""
+        self.watch.begin(f"round-{number}/finetune")
+        run = self.run.child(f"round-{number}/finetune", {})
+        seed, iterations = self.config.seed * 1000 + number, self.config.iterations_of(number)
+        config = replace(self.config.finetune, iterations=iterations, seed=seed, num_envs=self.config.num_envs)
+        carry = None
+        if number > 1:
+            before = self.run.child(f"round-{number - 1}/finetune", {}).load("training")
+            assert before is not None
+            carry = before[0]
+        truth = TrueReward(run, self.env.num_envs)
+        actor = ppo.train(
+            config,
+            run,
+            self.env,
+            as_actor(load_policy(self.run.path / "clone" / "checkpoints" / "policy.safetensors")),
+            learned_reward(model, self.config.caution),
+            carry=carry,
+            progress=self.watch.progress,
+            on_iteration=truth.note,
+            diagnostics=truth.see,
+        )
+        self.watch.end(f"round-{number}/finetune", run.result() or {})
+        return actor
+
+    def _choose(self, number: int, model: RewardModel | None) -> list[tuple[Segment, ...]]:
+        dataset, candidates = self.clips, list[SegmentCandidate]()
+        returns = list[Array]()
+        for episode in dataset.load_all(sorted(dataset.ids())):
+            made_in = int(episode.meta.id[1:].split("-")[0])
+            if made_in > number:
+                continue
+            length = min(self.config.clip_steps, len(episode))
+            for start in range(0, len(episode) - length + 1, max(length // 2, 1)):
+                stage = start / max(len(episode) - length, 1)
+                candidates.append(SegmentCandidate(Segment(episode.meta.id, start, length), made_in, stage))
+                if model is not None:
+                    returns.append(_member_returns(model, episode.slice(start, length)))
+        rng = np.random.default_rng((self.config.seed, number, 2))
+        predicted = np.stack(returns, axis=1) if returns else None
+        return select(candidates, self.config.labels_of(number), self.config.selection, rng, predicted)
+
+    def _question(self, number: int, clips: tuple[Segment, ...]) -> Question:
+        name = self.run.path.name
+        dataset = str((self.run.path / "episodes").relative_to(self.home))
+        return Question(
+            question_id(name, number, "pairwise", clips), name, number, "pairwise", self.config.task, clips, dataset
+        )
+
+    def _teach(self, questions: Sequence[Question]) -> None:
+        settings = self.config.teacher
+        weights = {self.cares_about: settings.style_weight} if self.cares_about and settings.style_weight else {}
+        worth = TaskUtility(settings.success_bonus, weights, style.cost)
+        dataset, known = self.clips, dict[str, Array]()
+
+        def utility(question: Question, clip: Segment) -> Array:
+            if clip.episode_id not in known:
+                known[clip.episode_id] = worth(dataset.load(clip.episode_id))
+            return known[clip.episode_id][clip.start : clip.start + clip.length]
+
+        faults = {name: value for name, value in asdict(settings).items() if name not in _NOT_FAULTS}
+        teacher = Teacher(name="simulated teacher", seed=self.config.seed, **faults)
+        teacher = teacher.calibrated([utility(q, clip) for q in questions for clip in q.segments])
+        answer_all(self.store, questions, teacher, utility)
+
+    def _meta(self, number: int, seed: int) -> Mapping[str, Any]:
+        return {"id": f"r{number}-{seed}", "device": "policy", "operator": self.run.path.name, "versions": versions()}
+
+    def _steps(self, episodes: int) -> Callable[[int, Any], None]:
+        total = -(-episodes // self.env.num_envs) * self.env.horizon
+        done = iter(range(1, total + 1))
+        return lambda t, step: self.watch.progress(next(done), total, {})
+
+
+_NOT_FAULTS = ("style_weight", "success_bonus")
+
+
+def as_actor(policy: TrainedPolicy) -> GaussianActor:
+    """Return the policy, which must be one that reinforcement learning can fine-tune.
+
+    Raises:
+        InvalidValueError: it has no likelihood.
+    """
+    if not isinstance(policy, GaussianActor):
+        raise InvalidValueError("policy to fine-tune", policy.kind, "gaussian or residual")
+    return policy
+
+
+def learned_reward(model: RewardModel, caution: float) -> ppo.Reward:
+    """Return the reward that a learner climbs: the ensemble's mean less `caution` times its deviation."""
+
+    def value(obs: Array, action: Array, next_obs: Array) -> Array:
+        mean, std = model.predict(obs, action, next_obs)
+        lowered: Array = mean - caution * std
+        return lowered
+
+    return value
+
+
+def _member_returns(model: RewardModel, clip: Episode) -> Array:
+    """Return the logit (E,) of a clip by each member."""
+    import torch
+
+    with torch.inference_mode():
+        inputs = (torch.from_numpy(a)[None] for a in (clip.obs[:-1], clip.action, clip.obs[1:]))
+        found: Array = (model(*inputs).sum(-1)[:, 0] / model.temperature).numpy()
+    return found
+
+
+def _trimmed(episode: Episode) -> Episode:
+    """Return a successful demonstration up to a little after it succeeded for good."""
+    lasting = len(episode) - int(np.argmin(episode.success[::-1])) if not episode.success.all() else 0
+    end = min(lasting + TRIM, len(episode))
+    return episode.slice(0, end) if episode.success[-1] else episode
+
