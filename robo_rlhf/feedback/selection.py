@@ -92,7 +92,7 @@ def disagreement(pool: Pool, k: int, rng: np.random.Generator) -> Array:
     """Among many proposals at the same stage, those about which the reward models disagree most.
 
     Disagreement is the deviation over the ensemble of the probability that a clip is the best, averaged over the clips.
-    No segment is in more than two of them, so that one odd segment does not take all questions.
+    No segment is in more than two of them where others will do, so that one odd segment does not take all questions.
     """
     if pool.returns is None:
         raise InvalidValueError("selection by disagreement", "no predicted returns", "those of a reward model")
@@ -100,13 +100,7 @@ def disagreement(pool: Pool, k: int, rng: np.random.Generator) -> Array:
     logits = pool.returns[:, proposals]  # (E, proposals, K)
     odds = np.exp(logits - logits.max(-1, keepdims=True))
     doubt = (odds / odds.sum(-1, keepdims=True)).std(0).mean(-1)  # (proposals,)
-    uses = np.zeros(len(pool.stage), int)
-    chosen: list[Array] = []
-    for place in np.argsort(-doubt, kind="stable"):
-        if len(chosen) < k and np.all(uses[proposals[place]] < 2):
-            uses[proposals[place]] += 1
-            chosen.append(proposals[place])
-    return np.array(chosen, int).reshape(-1, pool.clips)
+    return _spread(proposals[np.argsort(-doubt, kind="stable")], k, pool)
 
 
 def demonstrations(pool: Pool, k: int, rng: np.random.Generator) -> Array:
@@ -180,6 +174,21 @@ def _complete(pool: Pool, place: int, rest: Array, rng: np.random.Generator, *, 
     near = distance <= STAGE_TOLERANCE if aligned else np.ones(choices.size, bool)
     rank = np.lexsort((rng.random(choices.size), np.where(near, 0.0, distance)))  # nearest first, then by chance
     return rng.permutation(np.append(place, choices[rank[: pool.clips - 1]]))[None]
+
+
+def _spread(rows: Array, k: int, pool: Pool) -> Array:
+    """Return the first `k` questions that use no segment more than twice; more often only where there is no other."""
+    uses, chosen, left, most = np.zeros(len(pool.stage), int), [], list(rows), 2
+    while len(chosen) < k and left:
+        passed = []
+        for row in left:
+            if len(chosen) < k and np.all(uses[row] < most):
+                uses[row] += 1
+                chosen.append(row)
+            else:
+                passed.append(row)
+        left, most = passed, 2 * most
+    return np.array(chosen, int).reshape(-1, pool.clips)
 
 
 def _distinct(rows: Array) -> Array:
