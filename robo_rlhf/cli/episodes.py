@@ -316,7 +316,7 @@ class EpisodesRender(_Where):
         if not episode.state.shape[1]:
             what = f"rendering episode {self.episode}"
             raise InvalidValueError(what, "no simulator states", "an episode recorded with its states")
-        from robo_rlhf.sim.render import render_clip
+        from robo_rlhf.sim.clips import render_clip
 
         fps = round(self.speed / episode.meta.control_dt)
         render_clip(

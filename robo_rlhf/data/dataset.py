@@ -289,9 +289,9 @@ def _read_manifest(path: Path) -> tuple[str, str]:
 
 
 def _root(episode_id: str, parents: dict[str, str]) -> str:
-    """Return the oldest known ancestor of an episode."""
+    """Return the oldest ancestor of an episode, which itself need not be there any more."""
     seen = {episode_id}
-    while (parent := parents[episode_id]) in parents and parent not in seen:
+    while (parent := parents.get(episode_id, "")) and parent not in seen:
         episode_id = parent
         seen.add(parent)
     return episode_id

@@ -162,7 +162,7 @@ class Reader:
             raise self._missing(episode_id) from None
 
     def _missing(self, episode_id: str) -> RoboRlhfError:
-        advice = f"`robo-rlhf episodes list {self.path.name}` shows what there is."
+        advice = f"`robo-rlhf episodes list --dataset {self.path.name}` shows what there is."
         return not_found(f"episode in dataset {self.path.name}", episode_id, self.ids(), advice)
 
     def _tolerant(
