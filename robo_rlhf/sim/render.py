@@ -40,7 +40,7 @@ class Effort:
 
 QUALITIES: dict[str, Effort] = {
     "fast": Effort(shadows=False, oversample=1, slices=14),
-    "fine": Effort(shadows=True, oversample=2, slices=28),
+    "fine": Effort(shadows=True, oversample=2, slices=20),
 }
 SHADOW_MAP = 1024  # [texels] a side
 
