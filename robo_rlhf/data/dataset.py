@@ -95,7 +95,7 @@ class Dataset(Reader):
         Args:
             episode: what to add.
             timing: when its steps were taken, where that is known.
-            replace_existing: whether an episode with the same id gives way; it goes to the trash.
+            replace_existing: whether another episode with the same id gives way, to the trash.
             level: how hard zstd tries, 1 to 22.
 
         Raises:
@@ -147,9 +147,8 @@ class Dataset(Reader):
                 expected = f"at least one step within 0 to {header.steps}"
                 raise InvalidValueError(f"trimming episode {episode_id}", f"steps {start} to {stop}", expected)
             kept = {n: v[start : stop + 1 if n in FRAME_COLUMNS else stop] for n, v in columns.items()}
-            path = episode_path(self.path, episode_id)
-            write_atomic(next_trash_path(self.path, episode_id), path.read_bytes())
-            write_atomic(path, encode(kept, header.meta))
+            self._copy_to_trash(episode_id)
+            write_atomic(episode_path(self.path, episode_id), encode(kept, header.meta))
 
     def delete(self, episode_id: str) -> None:
         """Move an episode to the trash."""
@@ -229,15 +228,22 @@ class Dataset(Reader):
     def _encode(
         self, episode: Episode, timing: Timing | None, replace_existing: bool, level: int
     ) -> tuple[Path, bytes]:
-        """Return where an episode goes and the bytes of its file, after making way for it."""
+        """Return where an episode goes and the bytes of its file; what it replaces is in the trash by then."""
         self._check_task(episode.meta)
         meta = replace(episode.meta, id=episode.meta.id or new_id())
-        if meta.id in self:
-            if not replace_existing:
-                raise ConflictError(f"episode {meta.id!r}", f"{self.path} holds it already")
-            self.delete(meta.id)
+        path = episode_path(self.path, meta.id)
+        if path.exists() and not replace_existing:
+            raise ConflictError(f"episode {meta.id!r}", f"{self.path} holds it already")
         columns = to_columns(episode, timing or Timing.unknown(len(episode)))
-        return episode_path(self.path, meta.id), encode(columns, meta, level=level)
+        content = encode(columns, meta, level=level)
+        if path.exists() and path.read_bytes() != content:
+            self._copy_to_trash(meta.id)
+        return path, content
+
+    def _copy_to_trash(self, episode_id: str) -> None:
+        """Keep what an episode is now, before it is replaced."""
+        content = episode_path(self.path, episode_id).read_bytes()
+        write_atomic(next_trash_path(self.path, episode_id), content)
 
     def _check_task(self, meta: EpisodeMeta) -> None:
         if self.task not in (MIXED, meta.task):

@@ -179,9 +179,16 @@ class EpisodeWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave an episode that is still open to recovery, whole."""
+        """Leave an episode that is still open to recovery, whole.
+
+        Raises:
+            DiskFullError: its last steps are lost, as they could not be written.
+        """
         if not self._stop.is_set():
             self._end(delete=not len(self))
+            trouble = self.trouble
+            if self._pending and trouble is not None:
+                raise trouble
 
     def _check(self, row: Row) -> None:
         wanted = self._rows[-1] if self._rows else self._first
