@@ -113,12 +113,17 @@ class ArmTask(Task):
         close = distance(sim.site_pos("ee"), sim.body_pos(name)) < 0.025
         return close & (self.grip_command(sim) > 0) & (self.opening(sim) < 2.4 * half)
 
-    def grasp(self, sim: BatchSim, at: Array, yaw: Array, hover: float = HOVER) -> tuple[Array, Array, Array, Array]:
-        """Return goal (N, 3), yaw, grip and speed of an open hand that comes down over `at` (N, 3) and closes there."""
+    def grasp(
+        self, sim: BatchSim, at: Array, yaw: Array, hover: float = HOVER, mouth: float = 0.012, slope: float = 4.0
+    ) -> tuple[Array, Array, Array, Array]:
+        """Return goal (N, 3), yaw, grip and speed of an open hand that comes down over `at` (N, 3) and closes there.
+
+        It comes down the `funnel` of that `mouth` [m] and `slope`, at most `hover` [m] high.
+        """
         hand = sim.site_pos("ee")
         aside = distance(hand[:, :2], at[:, :2])
         goal = at.copy()
-        goal[:, 2] += funnel(aside, hover)
+        goal[:, 2] += funnel(aside, hover, mouth, slope)
         near_it = (aside < 0.03) & (hand[:, 2] < at[:, 2] + 0.05)
         closing = (aside < 0.015) & (hand[:, 2] < at[:, 2] + 0.012)
         return goal, yaw, np.where(closing, 1.0, -1.0), np.where(near_it, 0.5, 0.8)

@@ -17,7 +17,7 @@ SPHERE = mujoco.mjtGeom.mjGEOM_SPHERE
 CAPSULE = mujoco.mjtGeom.mjGEOM_CAPSULE
 _VISUAL = {"contype": 0, "conaffinity": 0, "mass": 0.0}
 
-CUP_RADIUS, CUP_HEIGHT = 0.028, 0.09  # [m]
+CUP_RADIUS, CUP_HEIGHT = 0.026, 0.085  # [m]
 GLASS_RADIUS, GLASS_HEIGHT = 0.026, 0.13  # [m]
 PEG_HALF_WIDTH = 0.01  # [m] of the shaft
 PEG_SHAFT, PEG_HEAD = 0.07, 0.036  # [m] lengths
@@ -47,18 +47,30 @@ def add_cylinder(
 def add_cup(
     spec: mujoco.MjSpec, name: str, pos: Sequence[float], rgba: Rgba = PALETTE["cream"], mass: float = 0.15
 ) -> Any:
-    """Add a free mug full of coffee, frame in its middle, `CUP_HEIGHT` tall; the robot grasps it by its wall."""
+    """Add a free mug full of coffee, frame in its middle, `CUP_HEIGHT` tall; the robot grasps it by its wall.
+
+    It collides as the square block around it: flat pads squeeze a round wall out between them. Its base is heavy and
+    slippery, so that a bump moves it rather than knocks it over.
+    """
     body = _free_body(spec, name, pos)
     half = CUP_HEIGHT / 2
-    body.add_geom(name=name, type=CYLINDER, size=[CUP_RADIUS, half, 0], rgba=rgba, mass=mass)
+    body.add_geom(
+        name=name, type=BOX, size=[CUP_RADIUS, CUP_RADIUS, half], mass=0.4 * mass, group=3,
+        friction=[0.2, 0.005, 0.0001], priority=1,
+    )  # fmt: skip
+    body.add_geom(
+        type=CYLINDER, size=[CUP_RADIUS - 0.004, 0.008, 0], pos=[0, 0, 0.008 - half], mass=0.6 * mass, contype=0,
+        conaffinity=0, group=3,
+    )  # fmt: skip
+    body.add_geom(type=CYLINDER, size=[CUP_RADIUS, half, 0], rgba=rgba, **_VISUAL)
     body.add_geom(
         type=CYLINDER, size=[CUP_RADIUS - 0.004, 0.001, 0], pos=[0, 0, half], rgba=PALETTE["coffee"], **_VISUAL
     )
     body.add_geom(
         type=CYLINDER, size=[CUP_RADIUS + 0.0008, 0.008, 0], pos=[0, 0, -0.018], rgba=PALETTE["blue"], **_VISUAL
     )
-    x = -CUP_RADIUS - 0.016
-    for start, end in (((-0.028, 0.022), (x, 0.016)), ((x, 0.016), (x, -0.016)), ((x, -0.016), (-0.028, -0.022))):
+    rim, x = -CUP_RADIUS, -CUP_RADIUS - 0.016
+    for start, end in (((rim, 0.022), (x, 0.016)), ((x, 0.016), (x, -0.016)), ((x, -0.016), (rim, -0.022))):
         body.add_geom(
             type=CAPSULE, size=[0.005, 0, 0], fromto=[start[0], 0, start[1], end[0], 0, end[1]], rgba=rgba, **_VISUAL
         )

@@ -74,6 +74,12 @@ def yaw_of_quat(q: Array) -> Array:
     return np.arctan2(2 * (x * y + w * z), 1 - 2 * (y * y + z * z))
 
 
+def up_of_quat(q: Array) -> Array:
+    """Return the body's z axis in the world (N, 3)."""
+    w, x, y, z = q[..., 0], q[..., 1], q[..., 2], q[..., 3]
+    return np.stack([2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)], axis=-1)
+
+
 def tilt_of_quat(q: Array) -> Array:
     """Return the angle (N,) [rad] between the body's z axis and the vertical."""
     return np.arccos(np.clip(1 - 2 * (q[..., 1] ** 2 + q[..., 2] ** 2), -1.0, 1.0))

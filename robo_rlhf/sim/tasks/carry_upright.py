@@ -7,10 +7,10 @@ import mujoco
 import numpy as np
 
 from robo_rlhf.sim import props, scene
-from robo_rlhf.sim.arm import HAND_NAMES, ArmTask, columns
+from robo_rlhf.sim.arm import HAND_NAMES, SETTLE, ArmTask, columns, funnel
 from robo_rlhf.sim.batch import BatchSim
-from robo_rlhf.sim.control import Workspace
-from robo_rlhf.sim.rotation import quat_to_rotvec, tilt_of_quat
+from robo_rlhf.sim.control import MAX_TURN, Workspace
+from robo_rlhf.sim.rotation import quat_to_rotvec, tilt_of_quat, up_of_quat
 from robo_rlhf.sim.shaping import distance, near
 from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.types import Array
@@ -19,6 +19,8 @@ HALF_CUP, HALF_GLASS = props.CUP_HEIGHT / 2, props.GLASS_HEIGHT / 2
 MAT_RADIUS = 0.05  # [m]
 CLOSE = 0.035  # [m] of the mat's middle that counts as on it
 SPILL = 0.6  # [rad] of tilt at which a full cup spills
+LIP = 0.02  # [m] above the cup's middle, where it is grasped
+RISE = 0.06  # [m] that the cup is carried above the table
 AROUND = 0.13  # [m] kept between the middles of cup and glass
 
 
@@ -35,7 +37,8 @@ class CarryUpright(ArmTask):
     obs_names: ClassVar[tuple[str, ...]] = (
         *HAND_NAMES,
         *("cup_dx", "cup_dy", "cup_dz", "cup_z"),
-        *("cup_roll", "cup_pitch", "hand_roll", "hand_pitch"),
+        *("cup_roll", "cup_pitch", "cup_yaw"),  # [rad], in parts of a rotation vector
+        *("hand_lean_x", "hand_lean_y", "aim_lean_x", "aim_lean_y"),  # of the axes of hand and target: 0 straight down
         *("glass_dx", "glass_dy", "glass_up"),
         *("mat_dx", "mat_dy", "grip"),
     )
@@ -44,30 +47,30 @@ class CarryUpright(ArmTask):
         """Return the table, the arm, a cup, a glass and a mat."""
         spec = scene.tabletop()
         scene.add_contact_sensor(spec)
-        props.add_cup(spec, "cup", (0.0, 0.16, HALF_CUP))
+        props.add_cup(spec, "cup", (0.0, 0.2, HALF_CUP))
         props.add_glass(spec, "glass", (0.05, 0.0, HALF_GLASS))
-        props.add_goal_marker(spec, "mat", radius=MAT_RADIUS, pos=(0.0, -0.16, 0.001), flat=True)
+        props.add_goal_marker(spec, "mat", radius=MAT_RADIUS, pos=(0.0, -0.2, 0.001), flat=True)
         return spec
 
     def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
         """Draw the places of cup and mat, and of the glass between them."""
         self.place_arm(sim, index, rng)
-        sim.qpos("cup")[index] = *rng.uniform((-0.08, 0.13), (0.08, 0.20)), HALF_CUP, 1.0, 0.0, 0.0, 0.0
-        sim.qpos("glass")[index] = *rng.uniform((0.0, -0.03), (0.10, 0.03)), HALF_GLASS, 1.0, 0.0, 0.0, 0.0
-        sim.mocap_pos("mat")[index] = *rng.uniform((-0.08, -0.20), (0.08, -0.13)), 0.001
+        sim.qpos("cup")[index] = *rng.uniform((-0.08, 0.17), (0.08, 0.23)), HALF_CUP, 1.0, 0.0, 0.0, 0.0
+        sim.qpos("glass")[index] = *rng.uniform((0.0, -0.015), (0.10, 0.015)), HALF_GLASS, 1.0, 0.0, 0.0, 0.0
+        sim.mocap_pos("mat")[index] = *rng.uniform((-0.08, -0.23), (0.08, -0.17)), 0.001
 
     def observe(self, sim: BatchSim) -> Array:
-        """Return hand, cup and its tilt, glass and mat, (N, 24)."""
+        """Return hand, cup and its tilt, glass and mat, (N, 27)."""
         cup, glass = sim.body_pos("cup"), sim.body_pos("glass")
-        lean = quat_to_rotvec(sim.body_quat("cup"))[:, :2]
-        axis = sim.site_mat("ee")[:, :2, 2]  # the hand's own z in the world: (0, 0) when it points straight down
         up = np.cos(tilt_of_quat(sim.body_quat("glass")))
         return columns(
             [
                 *self.observe_hand(sim),
                 cup - sim.site_pos("ee"),
                 cup[:, 2:],
-                np.concatenate([lean, axis], axis=1),
+                quat_to_rotvec(sim.body_quat("cup")),
+                up_of_quat(sim.body_quat("hand"))[:, :2],
+                up_of_quat(sim.mocap_quat("target"))[:, :2],
                 (glass - cup)[:, :2],
                 up[:, None],
                 (sim.mocap_pos("mat") - cup)[:, :2],
@@ -105,37 +108,45 @@ class CarryUpright(ArmTask):
     def demonstrate(self, sim: BatchSim) -> Array:
         """Grasp the cup, lift, carry it around the glass, set it down, let go, rise."""
         hand, cup, mat = sim.site_pos("ee"), sim.body_pos("cup"), sim.mocap_pos("mat")
-        n = sim.num_envs
-        goal, yaw, grip, speed = self.grasp(sim, cup + (0.0, 0.0, 0.012), np.zeros(n), hover=0.09)
-        near_cup = distance(hand, cup + (0.0, 0.0, 0.012)) < 0.03
-        held = near_cup & (self.grip_command(sim) > 0) & (self.opening(sim) < 2.15 * props.CUP_RADIUS)
-        to_mat = distance(cup[:, :2], mat[:, :2])
-        over = to_mat < 0.02
-        raised = cup[:, 2] > HALF_CUP + 0.03
-        way = self._around(cup, sim.body_pos("glass"), mat) + (hand - cup)[:, :2]
-        z = hand[:, 2] - cup[:, 2] + np.where(over, HALF_CUP - 0.002, HALF_CUP + 0.05)
-        carry = np.concatenate([np.where((raised | over)[:, None], way, hand[:, :2]), z[:, None]], axis=1)
-        down = held & over & (cup[:, 2] < HALF_CUP + 0.004)
-        goal = np.where(held[:, None], carry, goal)
-        speed = np.where(held, np.where(over, 0.4, 0.7), speed)
-        done = (to_mat < CLOSE - 0.005) & ~held & (cup[:, 2] < HALF_CUP + 0.01)
-        away = np.stack([hand[:, 0], hand[:, 1], np.full(n, 0.25)], axis=1)
-        wide = self.opening(sim) > 2 * props.CUP_RADIUS + 0.012
-        goal = np.where((down | done)[:, None], np.where(wide[:, None], away, hand), goal)
-        grip = np.where(down | done, -1.0, np.where(held, 1.0, grip))
-        return self._upright(sim, self.steer(sim, goal, yaw, grip, speed))
+        lip = cup + (0.0, 0.0, LIP)
+        goal, yaw, grip, speed = self.grasp(sim, lip, self.cube_yaw(sim, "cup"), 0.09, mouth=0.006, slope=8.0)
+        shut = (self.grip_command(sim) > 0) & (self.opening(sim) < 2.15 * props.CUP_RADIUS)
+        held = shut & (distance(hand, lip) < 0.03)
+        low, aside = cup[:, 2] < HALF_CUP + 0.005, distance(cup[:, :2], mat[:, :2])
+        on_mat = low & (aside < CLOSE - 0.01)
 
-    def _around(self, cup: Array, glass: Array, mat: Array) -> Array:
-        """Return the next point (N, 2) on the way from cup to mat, on the robot's side of the glass."""
-        passed = cup[:, 1] < glass[:, 1] - 0.06
-        beside = np.stack([np.minimum(glass[:, 0] - AROUND, cup[:, 0]), cup[:, 1] - 0.06], axis=1)
-        clear = cup[:, 0] < glass[:, 0] - AROUND + 0.03
-        beside[:, 1] = np.where(clear, beside[:, 1], np.maximum(cup[:, 1] - 0.03, glass[:, 1] + 0.11))
-        return np.where(passed[:, None], mat[:, :2], beside)
+        goal = np.where(held[:, None], self._carry(cup, sim.body_pos("glass"), mat) + hand - cup, goal)
+        speed = np.where(held, np.where(aside < 0.03, 0.35, 0.5), np.minimum(speed, 0.7))
+        # on the mat: open wide, then rise
+        wide = self.opening(sim) > 2 * props.CUP_RADIUS + 0.014
+        away = np.stack([hand[:, 0], hand[:, 1], np.full_like(aside, 0.25)], axis=1)
+        goal = np.where(on_mat[:, None], np.where(wide[:, None], away, hand), goal)
+        axis = sim.site_mat("ee")[:, :2, 0]
+        yaw = np.where(held | on_mat, np.arctan2(axis[:, 1], axis[:, 0]), yaw)
+        grip = np.where(on_mat, -1.0, np.where(held, 1.0, grip))
+        action = self.steer(sim, goal, yaw, grip, speed)
+        return np.concatenate([action[:, :3], self._level(sim), action[:, 3:]], axis=1)
 
-    def _upright(self, sim: BatchSim, action: Array) -> Array:
-        """Return actions (N, 7) that also turn the hand back to pointing straight down."""
-        axis = sim.site_mat("ee")[:, :, 2]
-        lean = np.stack([axis[:, 1], -axis[:, 0]], axis=1)  # z × (0, 0, -1), short of its sign
-        fix = np.clip(4.0 * lean, -0.5, 0.5).astype(np.float32)
-        return np.concatenate([action[:, :3], -fix, action[:, 3:]], axis=1)
+    def _carry(self, cup: Array, glass: Array, mat: Array) -> Array:
+        """Return where the held cup goes next (N, 3): up, around the glass on the robot's side, and down on the mat."""
+        to_mat, to_glass = (mat - cup)[:, :2], (glass - cup)[:, :2]
+        left = np.sqrt((to_mat * to_mat).sum(1))
+        apart = np.sqrt((to_glass * to_glass).sum(1))
+        # the ray that touches the circle around the glass; on the circle it is the circle's tangent
+        bearing = np.arctan2(to_glass[:, 1], to_glass[:, 0]) - np.arcsin(np.clip(AROUND / apart, 0.0, 1.0))
+        tangent = np.stack([np.cos(bearing), np.sin(bearing)], axis=1)
+        outward = -to_glass / apart[:, None] * np.maximum(AROUND - apart, 0.0)[:, None]
+        along = np.clip((to_glass * to_mat).sum(1) / np.maximum(left * left, 1e-9), 0.0, 1.0)
+        miss = distance(along[:, None] * to_mat, to_glass)  # how near the straight way comes to the glass
+        free = (miss >= AROUND - 0.01) | (along == 0.0)
+        way = np.where(free[:, None], to_mat, 0.1 * tangent + 2.0 * outward)
+        raised = cup[:, 2] > HALF_CUP + 0.8 * RISE
+        way = np.where((raised | (left < 0.05))[:, None], way, 0.0)
+        height = HALF_CUP - 0.004 + funnel(left, RISE, 0.008)
+        return np.concatenate([cup[:, :2] + way, height[:, None]], axis=1)
+
+    def _level(self, sim: BatchSim) -> Array:
+        """Return the turns (N, 2) about x and y that bring the target back to pointing straight down."""
+        axis = up_of_quat(sim.mocap_quat("target"))
+        turn = SETTLE * np.stack([-axis[:, 1], axis[:, 0]], axis=1)  # the axis × straight down
+        return np.clip(turn / MAX_TURN, -0.5, 0.5).astype(np.float32)
