@@ -40,6 +40,7 @@ class BatchSim:
         self.scratch = mujoco.MjData(model)  # for kinematics of one copy, outside the batch
         self._views: dict[tuple[str, str], Array] = {}
         self._joint_ids: dict[tuple[str, ...], Array] = {}
+        self._limits: dict[tuple[str, ...], tuple[Array, Array]] = {}
         self._columns: dict[tuple[str, ...], tuple[Array, Array, Array]] = {}
         self.state: Array = self._batch.state  # (N, nstate) float64, live
         self.ctrl: Array = self._batch.bind("ctrl")  # (N, nu) float64, live and writable
@@ -122,6 +123,13 @@ class BatchSim:
             actuators = np.array([self.model.actuator(name).id for name in names])
             self._columns[names] = (self.model.jnt_qposadr[ids], self.model.jnt_dofadr[ids], actuators)
         return self._columns[names]
+
+    def joint_limits(self, names: tuple[str, ...]) -> tuple[Array, Array]:
+        """Return the lowest and highest positions (k,) of joints [m, rad]."""
+        if names not in self._limits:
+            low, high = self.model.jnt_range[self.joint_ids(names)].T
+            self._limits[names] = low.copy(), high.copy()
+        return self._limits[names]
 
     def joint_ids(self, names: tuple[str, ...]) -> Array:
         """Return the ids (k,) of joints."""

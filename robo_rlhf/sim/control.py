@@ -27,6 +27,7 @@ LEASH = 0.05  # [m] and [rad * 4]: how far the target may lead the hand, so that
 MAX_YAW = 1.6  # [rad] the target may turn away from home about the vertical
 DAMPING = 0.02  # λ
 POSTURE = 0.1  # k
+DAMPED = DAMPING**2 * np.eye(6)  # λ² I
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,11 @@ def reach_target(sim: BatchSim, home: Array) -> Array:
     error[:, :3], error[:, 3:] = sim.mocap_pos("target") - hand, quat_to_rotvec(turn)
     jac = jacobian(sim, hand)
     jac_t = jac.transpose(0, 2, 1)
-    gram = jac @ jac_t + DAMPING**2 * np.eye(6)
+    gram = jac @ jac_t + DAMPED
     posture = POSTURE * (home - q)
     task = np.linalg.solve(gram, (error - (jac @ posture[..., None])[..., 0])[..., None])
     step = posture + (jac_t @ task)[..., 0]
-    low, high = sim.model.jnt_range[sim.joint_ids(JOINTS)].T
+    low, high = sim.joint_limits(JOINTS)
     joints: Array = np.clip(q + step, low, high)
     return joints
 
