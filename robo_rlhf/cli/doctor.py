@@ -20,6 +20,7 @@ from robo_rlhf.sim.gl import LIBRARIES, VARIABLE, choose_backend
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "firefox")
 PROBE_LIMIT = 60  # [s] after which a rendering backend counts as broken
 ROOM = 2 * 10**9  # [bytes] that a run with clips may take
+OPENCV_REMEDY = "On Debian or Ubuntu: apt-get install libgl1 libglib2.0-0; else install this project again."
 RENDERING_REMEDY = "On Debian or Ubuntu: apt-get install libegl1 libgl1 libgl1-mesa-dri, or libosmesa6."
 REINSTALL = "Install this project again: pip install robo-rlhf, or make setup in a checkout."
 
@@ -87,6 +88,7 @@ def run_checks(home: Path) -> Iterator[Check]:
     yield _mujoco()
     yield _mujoco_batch()
     yield _torch()
+    yield _opencv()
     yield from _rendering()
     yield _video()
     yield _cores()
@@ -129,6 +131,11 @@ def _torch() -> Check:
     return Check("torch", version is not None, version or "missing", cost, REINSTALL, True)
 
 
+def _opencv() -> Check:
+    version = _version("cv2")  # fails too where a system library is missing
+    return Check("opencv", version is not None, version or "missing", "No captions and no GIFs.", OPENCV_REMEDY, True)
+
+
 def _rendering() -> Iterator[Check]:
     chosen = choose_backend()
     backends = dict.fromkeys([chosen, *LIBRARIES] if sys.platform.startswith("linux") else [chosen])
@@ -140,6 +147,8 @@ def _rendering() -> Iterator[Check]:
     yield Check("rendering", works, found, cost, remedy, essential=True)
     for backend in (backend for backend in backends if backend not in (None, chosen)):
         found, works = probes[backend]
+        package = "libosmesa6" if backend == "osmesa" else "libegl1"
+        remedy = f"On Debian or Ubuntu: apt-get install {package}."
         yield Check(f"rendering {backend}", works, found, "It is a spare: nothing while rendering is fine.", remedy)
 
 

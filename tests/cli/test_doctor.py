@@ -94,7 +94,7 @@ def test_little_room_is_a_warning(
 
 
 @pytest.mark.usefixtures("no_probe")
-@pytest.mark.parametrize("module", ["mujoco", "torch", "av"])
+@pytest.mark.parametrize("module", ["mujoco", "torch", "av", "cv2"])
 def test_a_missing_library_is_essential(
     module: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
