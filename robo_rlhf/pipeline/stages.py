@@ -95,7 +95,7 @@ class Job:
             raise InvalidValueError("--demos", self.config.demos, f"at most the {len(found)} that {dataset.path} holds")
         order = np.random.default_rng((self.config.seed, 1)).permutation(len(found))
         chosen = [found[i] for i in sorted(order[: self.config.demos])]
-        return [_trimmed(episode) for episode in dataset.load_all(chosen)]
+        return [trimmed(episode) for episode in dataset.load_all(chosen)]
 
     def clone(self) -> TrainedPolicy:
         """Imitate the demonstrations."""
@@ -209,7 +209,7 @@ class Job:
             if made_in > number:
                 continue
             length = min(self.config.clip_steps, len(episode))
-            for start in range(0, len(episode) - length + 1, max(length // 2, 1)):
+            for start in _starts(len(episode), length):
                 stage = start / max(len(episode) - length, 1)
                 candidates.append(SegmentCandidate(Segment(episode.meta.id, start, length), made_in, stage))
                 if model is not None:
@@ -285,9 +285,18 @@ def _member_returns(model: RewardModel, clip: Episode) -> Array:
     return found
 
 
-def _trimmed(episode: Episode) -> Episode:
+def _starts(steps: int, length: int) -> list[int]:
+    """Return where clips of `length` begin: half a clip apart or less, the last one reaching the very end."""
+    room = steps - length
+    return (
+        [round(room * k / count) for count in [max(-(-2 * room // length), 1)] for k in range(count + 1)]
+        if room
+        else [0]
+    )
+
+
+def trimmed(episode: Episode) -> Episode:
     """Return a successful demonstration up to a little after it succeeded for good."""
     lasting = len(episode) - int(np.argmin(episode.success[::-1])) if not episode.success.all() else 0
     end = min(lasting + TRIM, len(episode))
     return episode.slice(0, end) if episode.success[-1] else episode
-

@@ -1,0 +1,112 @@
+"""Learning against the bars: `pytest -m bench -s tests/benchmarks/bench_learning.py`.
+
+ROBO_RLHF_BENCH_SEEDS sets the number of seeds (5). Two seeds run at a time, one torch thread each.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robo_rlhf.cli.table import print_rows
+
+pytestmark = pytest.mark.bench
+SEEDS = int(os.environ.get("ROBO_RLHF_BENCH_SEEDS", "5"))
+SAMPLES = Path(__file__).parents[2] / "recordings" / "samples"
+CARES_ABOUT = "peak_contact_force"
+CLONE = """
+import sys, time, json
+from pathlib import Path
+from robo_rlhf.learning import use_one_thread
+use_one_thread()
+import numpy as np
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.evaluation import FIRST_SEED, evaluate
+from robo_rlhf.pipeline.stages import trimmed
+from robo_rlhf.sim.envs import make_env
+from robo_rlhf.training import bc
+dataset, seed, count = Dataset(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])
+ids = sorted(i.meta.id for i in dataset.list(outcome="success"))
+ids = [ids[i] for i in sorted(np.random.default_rng((seed, 1)).permutation(len(ids))[:count])]
+start = time.perf_counter()
+policy = bc.fit(bc.Config(policy="flow", updates=5000, obs_noise=0.05, seed=seed), [trimmed(e) for e in dataset.load_all(ids)])
+took = time.perf_counter() - start
+found = evaluate(make_env("pick_place", 64), policy, np.arange(FIRST_SEED, FIRST_SEED + 200))
+print(json.dumps({"success": found.success.value, "seconds": took}))
+"""
+
+
+def in_processes(commands: list[list[str]]) -> list[dict[str, Any]]:
+    """Run commands two at a time and return the JSON that each prints, with its wall time [s]."""
+
+    def one(command: list[str]) -> dict[str, Any]:
+        began = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return {**json.loads(done.stdout[done.stdout.index("{") :]), "wall": time.perf_counter() - began}
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(one, commands))
+
+
+def test_main_job(tmp_path: Path) -> None:
+    """Success after fine-tuning: mean ≥ 90 %, worst ≥ 80 %, 15 points above the clone or ≥ 97 %; style ≥ 25 % better."""
+    (tmp_path / "samples").symlink_to(SAMPLES)
+    base = [
+        sys.executable,
+        "-m",
+        "robo_rlhf.cli.main",
+        "run",
+        "--task",
+        "pick_place",
+        "--json",
+        "--home",
+        str(tmp_path),
+    ]
+    base += ["--demos", "25", "--labels", "200", "--rounds", "3"]
+    found = in_processes([[*base, "--seed", str(seed)] for seed in range(SEEDS)])
+    rows, forces = [], []
+    for seed, run in enumerate(found):
+        before, after = run["before"], run["after"]
+        old, new = before["style"][CARES_ABOUT]["value"], after["style"][CARES_ABOUT]["value"]
+        forces.append(1 - new / old)
+        gain = 100 * (after["success"]["value"] - before["success"]["value"])
+        rows.append(
+            {
+                "seed": seed,
+                "cloned [%]": 100 * before["success"]["value"],
+                "fine-tuned [%]": 100 * after["success"]["value"],
+                "gain [points]": gain,
+                "force before [N]": old,
+                "force after [N]": new,
+                "wall [s]": run["wall"],
+            }
+        )
+    print()
+    print_rows(rows, as_json=False, title=f"main job, pick_place, {SEEDS} seeds, 200 episodes each")
+    after = [row["fine-tuned [%]"] for row in rows]
+    mean_gain = sum(row["gain [points]"] for row in rows) / len(rows)
+    print(f"mean {sum(after) / len(after):.1f} %, worst {min(after):.1f} %, gain {mean_gain:.1f} points, "
+          f"contact force {100 * sum(forces) / len(forces):.0f} % lower")  # fmt: skip
+    assert sum(after) / len(after) >= 90
+    assert min(after) >= 80
+    assert mean_gain >= 15 or sum(after) / len(after) >= 97
+    assert sum(forces) / len(forces) >= 0.25
+
+
+def test_cloning() -> None:
+    """Cloning pick_place from 50 demonstrations: ≥ 85 % in at most 3 minutes of training on one thread."""
+    found = in_processes(
+        [[sys.executable, "-c", CLONE, str(SAMPLES / "pick_place"), str(s), "50"] for s in range(SEEDS)]
+    )
+    rows = [{"seed": s, "success [%]": 100 * r["success"], "training [s]": r["seconds"]} for s, r in enumerate(found)]
+    print()
+    print_rows(rows, as_json=False, title="cloning pick_place, flow, 50 demonstrations, 200 episodes each")
+    assert sum(r["success"] for r in found) / len(found) >= 0.85
+    assert max(r["seconds"] for r in found) <= 180
