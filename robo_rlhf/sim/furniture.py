@@ -14,8 +14,8 @@ _VISUAL = {"contype": 0, "conaffinity": 0, "mass": 0.0}
 FURNITURE: dict[str, tuple[float, float, float, float]] = {
     "crate": (-0.35, -0.75, 0.25, 0.25),
     "sofa": (0.95, 0.25, 0.22, 0.55),
-    "shelf": (-0.9, 0.75, 0.5, 0.14),
-    "pillar": (0.2, 0.35, 0.16, 0.16),
+    "shelf": (-0.95, 0.75, 0.4, 0.14),
+    "pillar": (0.3, 0.35, 0.16, 0.16),
     "barrel": (0.75, -1.1, 0.2, 0.2),
 }
 
@@ -52,10 +52,10 @@ def furnish(spec: mujoco.MjSpec) -> None:
         _add_visual(sofa, (0.16, 0.215, 0.03), (-0.06, 0.22 * sign, 0.14), "teal_light")
     shelf = _stand(spec, "shelf", 0.4, PALETTE["wood_dark"])
     for level in (-1, 0, 1):
-        _add_visual(shelf, (0.47, 0.004, 0.1), (0, -0.138, 0.255 * level), "dark")
+        _add_visual(shelf, (0.37, 0.004, 0.1), (0, -0.138, 0.255 * level), "dark")
         for i, colour in enumerate(("red", "cream", "blue", "yellow", "green")):
             _add_visual(
-                shelf, (0.045, 0.006, 0.07), (-0.36 + 0.15 * i + 0.06 * level, -0.139, 0.255 * level - 0.03), colour
+                shelf, (0.04, 0.006, 0.07), (-0.28 + 0.125 * i + 0.05 * level, -0.139, 0.255 * level - 0.03), colour
             )
     pillar = _stand(spec, "pillar", 0.45, PALETTE["cream"], round_=True)
     for sign in (-1, 1):

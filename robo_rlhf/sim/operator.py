@@ -9,6 +9,9 @@ from robo_rlhf.sim.envs import TaskEnv
 from robo_rlhf.types import Array
 
 
+AT_REST = 0.2  # the effort of a hand that holds still; noise and drift grow with effort
+
+
 @dataclass(frozen=True)
 class Faults:
     """What a person at the controls does wrong. Commands are in [-1, 1], times in control steps."""
@@ -38,6 +41,7 @@ class ScriptedOperator:
         self.env, self.faults = env, faults
         self._seed, self._resets = seed, 0
         self._seeds: Array | None = None
+        self._moves = np.array([name != "gripper" for name in env.task.action_names])  # a switch has no tremor
         self.reset(env.num_envs)
 
     def reseed(self, seeds: Array) -> None:
@@ -63,11 +67,13 @@ class ScriptedOperator:
         """Return actions (N, act_dim) in [-1, 1]; `obs` is not looked at, the simulation is."""
         self._seen.append(self.env.task.demonstrate(self.env.sim).astype(np.float64))
         action = self._seen[0].copy()
-        moving = action[:, :-1]  # the gripper is the last column: a switch, without tremor
         self._shake()
-        effort = np.sqrt((moving * moving).sum(axis=1, keepdims=True))
-        moving += self._noise[:, :-1] * (0.2 + effort) + np.where((self._slip > 0)[:, None], self._drift[:, :-1], 0.0)
+        moving = action[:, self._moves]
+        effort = AT_REST + np.sqrt((moving * moving).sum(axis=1, keepdims=True))
+        drift = np.where((self._slip > 0)[:, None], self._drift[:, self._moves], 0.0)
+        moving += self._noise[:, self._moves] * effort + drift * np.minimum(effort, 1.0)
         moving[self._pause > 0] = 0.0
+        action[:, self._moves] = moving
         self._slip -= 1
         self._pause -= 1
         return np.clip(action, -1.0, 1.0).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Rotations over the leading axis N. Quaternions are wxyz, of unit length; rotation vectors are axis times angle [rad]."""
+"""Rotations over the leading axis N: quaternions wxyz of unit length, and rotation vectors, axis times angle [rad]."""
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def quat_to_rotvec(q: Array) -> Array:
 
 
 def matrix_to_quat(m: Array) -> Array:
-    """Return the rotations (N, 4) of matrices (N, 3, 3). (Bar-Itzhack's trace form: the largest component first.)"""
+    """Return the rotations (N, 4) of matrices (N, 3, 3), by the largest of the four (Bar-Itzhack's trace form)."""
     m00, m11, m22 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
     four = np.stack([1 + m00 + m11 + m22, 1 + m00 - m11 - m22, 1 - m00 + m11 - m22, 1 - m00 - m11 + m22], axis=-1)
     x, y, z = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]

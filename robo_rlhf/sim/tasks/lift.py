@@ -40,9 +40,7 @@ class Lift(ArmTask):
 
     def observe(self, sim: BatchSim) -> Array:
         """Return hand and cube, (N, 18)."""
-        return columns(
-            [*self.observe_hand(sim), *self.observe_cube(sim, "cube"), self.grip_command(sim)[:, None]]
-        )
+        return columns([*self.observe_hand(sim), *self.observe_cube(sim, "cube"), self.grip_command(sim)[:, None]])
 
     def reward_terms(self, sim: BatchSim) -> dict[str, Array]:
         """Return how near the fingertips are, whether they hold the cube, and how high it is."""
@@ -62,5 +60,5 @@ class Lift(ArmTask):
         """Grasp the cube and go up."""
         goal, yaw, grip, speed = self.grasp(sim, sim.body_pos("cube"), self.cube_yaw(sim, "cube"))
         held = self.holds(sim, "cube", HALF)
-        up = sim.site_pos("ee") * (1.0, 1.0, 0.0) + (0.0, 0.0, HEIGHT + 0.03)
+        up = sim.site_pos("ee") * np.array([1.0, 1.0, 0.0]) + np.array([0.0, 0.0, HEIGHT + 0.03])
         return self.steer(sim, np.where(held[:, None], up, goal), yaw, np.where(held, 1.0, grip), speed)

@@ -8,7 +8,8 @@ import numpy as np
 
 from robo_rlhf.sim import props, scene
 from robo_rlhf.sim.batch import BatchSim
-from robo_rlhf.sim.planning import Box, GridPlanner, box_distance
+from robo_rlhf.sim.furniture import FURNITURE
+from robo_rlhf.sim.planning import GridPlanner
 from robo_rlhf.sim.shaping import distance, near
 from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.sim.tasks.base import Task
@@ -19,16 +20,9 @@ GOAL_RADIUS = 0.2  # [m]
 MARGIN = 0.08  # [m] that the scripted operator keeps off things
 RAYS = 8  # directions in which the way is felt
 RANGE = 1.5  # [m] how far it is felt
-# As scene.room() places them: middle and half sizes [m], seen from above.
-OBSTACLES: dict[str, Box] = {
-    "crate": (-0.35, -0.75, 0.25, 0.25),
-    "sofa": (0.95, 0.25, 0.22, 0.55),
-    "shelf": (-0.9, 0.75, 0.5, 0.14),
-    "pillar": (0.2, 0.35, 0.16, 0.16),
-    "barrel": (0.75, -1.1, 0.2, 0.2),
-}
+_BOXES = np.array(list(FURNITURE.values()))  # (B, 4) middles and half sizes [m]
 _ANGLES = np.arange(RAYS) * 2 * np.pi / RAYS
-_PLANNER = GridPlanner(scene.ROOM_HALF, tuple(OBSTACLES.values()), scene.ROVER_RADIUS + MARGIN)
+_PLANNER = GridPlanner(scene.ROOM_HALF, tuple(FURNITURE.values()), scene.ROVER_RADIUS + MARGIN)
 
 
 @TASKS.register("navigate_room")
@@ -99,16 +93,16 @@ class NavigateRoom(Task):
         """Room (N,) [m] between the rover and the nearest wall or obstacle, at least 0."""
         here = self.position(sim)
         walls = scene.ROOM_HALF - np.abs(here).max(axis=1)
-        things = [box_distance(here, box) for box in OBSTACLES.values()]
-        return np.maximum(np.min([walls, *things], axis=0) - scene.ROVER_RADIUS, 0.0)
+        outside = np.maximum(np.abs(here[:, None] - _BOXES[:, :2]) - _BOXES[:, 2:], 0.0)  # (N, B, 2)
+        things = np.sqrt((outside * outside).sum(-1)).min(axis=1)
+        return np.maximum(np.minimum(walls, things) - scene.ROVER_RADIUS, 0.0)
 
     def reward_terms(self, sim: BatchSim) -> dict[str, Array]:
         """Return how near the goal is along the shortest way, and whether it is reached."""
         here, goal = self.position(sim), sim.mocap_pos("goal")[:, :2]
-        left = np.array([_PLANNER.length(a, b) for a, b in zip(here, goal, strict=True)])
         arrived = self.success(sim).astype(np.float64)
         return {
-            "close": np.maximum(np.exp(-left / 1.5), arrived),
+            "close": np.maximum(np.exp(-_PLANNER.length(here, goal) / 1.5), arrived),
             "arrive": np.maximum(near(here, goal, 0.5, GOAL_RADIUS / 2), arrived),
             "there": arrived,
         }
@@ -120,21 +114,20 @@ class NavigateRoom(Task):
     def demonstrate(self, sim: BatchSim) -> Array:
         """Follow the shortest way: turn towards the next point, drive when it is ahead, stop at the goal."""
         here, goal = self.position(sim), sim.mocap_pos("goal")[:, :2]
-        points = np.array([_PLANNER.waypoint(a, b) for a, b in zip(here, goal, strict=True)])
-        way = points - here
+        way = _PLANNER.waypoint(here, goal) - here
         off = np.arctan2(way[:, 1], way[:, 0]) - sim.qpos("base_yaw")[:, 0]
-        off = np.arctan2(np.sin(off), np.cos(off))
+        off = np.mod(off + np.pi, 2 * np.pi) - np.pi
         left = distance(here, goal)
-        drive = np.clip(1.0 - np.abs(off) / 0.8, 0.0, 1.0) * np.clip(left / 0.4, 0.0, 0.8)
+        drive = np.clip(1.2 - np.abs(off) / 0.7, 0.0, 1.0) * np.clip(left / 0.4, 0.0, 0.9)
         arrived = left < 0.3 * GOAL_RADIUS
-        action = np.stack([drive, np.clip(1.5 * off, -0.8, 0.8)], axis=1)
+        action = np.stack([drive, np.clip(1.5 * off, -0.9, 0.9)], axis=1)
         return np.where(arrived[:, None], 0.0, action).astype(np.float32)
 
 
 def _free_point(rng: np.random.Generator) -> Array:
     while True:
         point: Array = rng.uniform(-scene.ROOM_HALF, scene.ROOM_HALF, 2)
-        if _PLANNER.free[_PLANNER.cell_of(point)]:
+        if _PLANNER.free[tuple(_PLANNER.cells(point))]:
             return point
 
 
@@ -143,12 +136,10 @@ def _feel(here: Array, angles: Array) -> Array:
     direction = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     direction = np.where(np.abs(direction) < 1e-9, 1e-9, direction)
     origin = here[:, None, :]
-    wall = np.min((np.sign(direction) * scene.ROOM_HALF - origin) / direction, axis=-1)
-    found = np.minimum(wall, RANGE)
-    for box in OBSTACLES.values():
-        middle, half = np.array(box[:2]), np.array(box[2:])
-        sides = np.stack([(middle - half - origin) / direction, (middle + half - origin) / direction])
-        enter, leave = sides.min(0).max(-1), sides.max(0).min(-1)
-        hit = (enter <= leave) & (leave >= 0)
-        found = np.where(hit, np.minimum(found, np.maximum(enter, 0.0)), found)
-    return found
+    wall = ((np.sign(direction) * scene.ROOM_HALF - origin) / direction).min(axis=-1)
+    to_box = (_BOXES[:, :2] - origin)[:, None]  # (N, 1, B, 2)
+    sides = np.stack([to_box - _BOXES[:, 2:], to_box + _BOXES[:, 2:]]) / direction[:, :, None]  # (2, N, RAYS, B, 2)
+    enter, leave = sides.min(axis=0).max(axis=-1), sides.max(axis=0).min(axis=-1)
+    box = np.where((enter <= leave) & (leave >= 0), np.maximum(enter, 0.0), RANGE).min(axis=-1)
+    felt: Array = np.minimum(np.minimum(wall, box), RANGE)
+    return felt

@@ -55,7 +55,7 @@ class PickPlace(ArmTask):
         )
 
     def reward_terms(self, sim: BatchSim) -> dict[str, Array]:
-        """Return how near the fingertips are, how high the cube is, how near the bin it is, and whether it lies there."""
+        """Return how near the hand is to the cube, how high that is, how near the bin, and whether it lies there."""
         cube, bin_ = sim.body_pos("cube"), sim.mocap_pos("bin")
         held = self.holds(sim, "cube", HALF)
         inside = self.inside(sim)

@@ -49,12 +49,12 @@ class Stack(ArmTask):
 
     def reward_terms(self, sim: BatchSim) -> dict[str, Array]:
         """Return how near the fingertips are, how high the cube is, how near its place, and whether it rests there."""
-        cube = sim.body_pos("cube")
+        cube, place = sim.body_pos("cube"), sim.body_pos("base") + np.array([0.0, 0.0, TOP - BASE])
         held, on_top = self.holds(sim, "cube", HALF), self.on_top(sim)
         return {
             "reach": np.maximum(near(sim.site_pos("ee"), cube, 0.2, 0.01), on_top),
             "lift": np.maximum(held * tolerance(cube[:, 2], TOP, np.inf, TOP - HALF), on_top),
-            "place": np.maximum(held, on_top) * near(cube, sim.body_pos("base") + (0, 0, TOP - BASE), 0.25, 0.005),
+            "place": np.maximum(held, on_top) * near(cube, place, 0.25, 0.005),
             "rest": self.success(sim).astype(np.float64),
         }
 
