@@ -1,0 +1,133 @@
+"""`robo-rlhf samples`: record the demonstrations that ship with the project anew."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.progress import progress_bar
+from robo_rlhf.cli.table import print_rows
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.files import data_home
+
+if TYPE_CHECKING:
+    from robo_rlhf.data.dataset import Dataset
+    from teleop.session import Recorded
+
+FIRST_SEED = 3_000_000
+MOST, OTHERS = {"pick_place": 60}, 24  # successful demonstrations by task
+LEVEL = 19  # of zstd: these files are written once and cloned often
+TRIES = 4  # seeds that are tried for a demonstration before a task is given up
+
+
+@COMMANDS.register("samples")
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Record the sample demonstrations anew: the scripted operator, with a person's faults, at the controls.
+
+    They go through the same session and journal as a person's, at the task's control rate. Those that fail are
+    discarded, and the seeds that follow take their place.
+
+    Example:
+        robo-rlhf samples --tasks pick_place reach
+    """
+
+    tasks: tuple[str, ...] = ()
+    """Tasks to record; all of them where empty."""
+    episodes: int = 0
+    """Successful demonstrations of each task; 0 for what ships: 60 of pick_place, 24 of the others."""
+    sessions: int = 6
+    """Sessions that run at once, each in a process of its own; they mostly wait for the clock."""
+    no_pace: bool = False
+    """Do not wait for the clock: the same demonstrations, but for the times."""
+    home: Path | None = None
+    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> int:
+        """Record, with a bar a task, and print what came of it."""
+        if self.episodes < 0 or self.sessions < 1:
+            given = f"{self.episodes} episodes, {self.sessions} sessions"
+            raise InvalidValueError("samples", given, "no less than 0 episodes and 1 session")
+        from robo_rlhf.sim.tasks import TASKS
+
+        tasks = {
+            name: TASKS[name] for name in self.tasks or TASKS
+        }  # an unknown name is refused before anything is done
+        rows = [self.record(name) for name in tasks]
+        print_rows(rows, as_json=self.json)
+        return 0 if all(row["kept"] == row["wanted"] for row in rows) else 1
+
+    def record(self, task: str) -> dict[str, Any]:
+        """Record one task's demonstrations in the place of the old ones; those stay where too many fail."""
+        from robo_rlhf.data.dataset import Dataset
+
+        wanted = self.episodes or MOST.get(task, OTHERS)
+        home = data_home(self.home)
+        scratch = home / f".samples-{task}-{os.getpid()}"
+        target = home / "samples" / task
+        try:
+            raw = Dataset(scratch / "raw", create=True, task=task)
+            with progress_bar(f"recording {task}") as tell:
+                done = self._run(task, scratch / "raw", wanted, lambda kept: tell(kept, wanted, {}))
+            kept = sorted(recorded.id for recorded in done if recorded.outcome == "success")
+            if len(kept) == wanted:
+                _compress(raw, Dataset(scratch / "new", create=True, task=task), kept)
+                shutil.rmtree(target, ignore_errors=True)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (scratch / "new").rename(target)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file()) if target.exists() else 0
+        return {
+            "task": task,
+            "wanted": wanted,
+            "kept": len(kept),
+            "discarded": len(done) - len(kept),
+            "mean steps": round(sum(r.steps for r in done) / len(done), 1),
+            "MB": round(size / 1e6, 2),
+        }
+
+    def _run(self, task: str, folder: Path, wanted: int, tell: Callable[[int], None]) -> "list[Recorded]":
+        """Record seeds in order until `wanted` succeeded; which are recorded does not depend on the processes' pace."""
+        from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+        from multiprocessing import get_context
+
+        done: list[Recorded] = []
+        kept, tried = 0, 0
+        workers = min(self.sessions, wanted)
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            running: set[Future[Recorded]] = set()
+            while True:
+                while kept + len(running) < wanted and tried < TRIES * wanted:
+                    running.add(pool.submit(record_one, task, folder, FIRST_SEED + tried, not self.no_pace))
+                    tried += 1
+                if not running:
+                    return done
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                done += [future.result() for future in finished]
+                kept = sum(recorded.outcome == "success" for recorded in done)
+                tell(kept)
+
+
+def record_one(task: str, folder: Path, seed: int, pace: bool) -> "Recorded":
+    """Record the scripted demonstration of one seed into the dataset at `folder`; runs in a process of its own."""
+    from robo_rlhf.data.dataset import Dataset
+    from robo_rlhf.sim.envs import TaskEnv
+    from robo_rlhf.sim.tasks import TASKS
+    from teleop.devices import DEVICES
+    from teleop.session import Session
+
+    env = TaskEnv(TASKS[task](), 1, nthread=1)
+    with DEVICES["scripted"](env) as device:
+        session = Session(env, device, Dataset(folder), operator="scripted", tags=("sample",), pace=pace)
+        return session.record(seed, f"{task}-{seed}")
+
+
+def _compress(raw: "Dataset", new: "Dataset", ids: list[str]) -> None:
+    for episode_id in ids:
+        new.add(raw.load(episode_id), raw.timing(episode_id), level=LEVEL)

@@ -1,0 +1,44 @@
+"""Devices: what an operator holds in the hand. One file a device, found by name."""
+
+from types import TracebackType
+from typing import ClassVar, Protocol, Self
+
+from robo_rlhf.registry import Registry
+from robo_rlhf.sim.envs import TaskEnv
+from robo_rlhf.types import Command, Source
+
+
+class Device(Protocol):
+    """A context manager that is asked, once a control step, what the operator wants now."""
+
+    name: ClassVar[str]
+    source: ClassVar[Source]  # who chooses the actions that come from it
+
+    def __init__(self, env: TaskEnv) -> None:
+        """Get ready to control copy 0 of `env`, which the device may look at and must not change.
+
+        Raises:
+            RoboRlhfError: something is missing (a library, a permission, the device itself); the message says what.
+        """
+        ...
+
+    def __enter__(self) -> Self:
+        """Open the device."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Release it."""
+        ...
+
+    def begin(self, seed: int) -> None:
+        """Take note that an episode has begun from `seed`: what was pressed before does not count any more."""
+        ...
+
+    def read(self) -> Command:
+        """Return what the operator wants now; never blocks."""
+        ...
+
+
+DEVICES: Registry[type[Device]] = Registry("device", "teleop.devices")

@@ -1,0 +1,44 @@
+"""The scripted operator as a device: it demonstrates the task as a person would, faults included."""
+
+from types import TracebackType
+from typing import ClassVar, Self
+
+import numpy as np
+
+from robo_rlhf.sim.envs import TaskEnv
+from robo_rlhf.sim.operator import PERSON, Faults, ScriptedOperator
+from robo_rlhf.types import Command, Source
+from teleop.commands import from_action
+from teleop.devices import DEVICES
+
+
+@DEVICES.register("scripted")
+class Scripted:
+    """Watches the simulation of its session and steers it; an episode depends on its seed alone."""
+
+    name: ClassVar[str] = "scripted"
+    source: ClassVar[Source] = Source.SCRIPTED
+
+    def __init__(self, env: TaskEnv, faults: Faults = PERSON) -> None:
+        """Demonstrate the task of `env` with `faults`."""
+        self._names = env.task.action_names
+        self._operator = ScriptedOperator(env, faults)
+        self._obs = np.zeros((1, env.obs_dim), np.float32)  # the operator looks at the simulation instead
+
+    def __enter__(self) -> Self:
+        """Return the device; there is nothing to open."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to release."""
+
+    def begin(self, seed: int) -> None:
+        """Forget what was seen; draw the faults of this episode from `seed`."""
+        self._operator.reseed(np.array([seed]))
+        self._operator.reset(1)
+
+    def read(self) -> Command:
+        """Return the next command; each call is one control step of the operator."""
+        return from_action(self._operator.act(self._obs)[0], self._names)
