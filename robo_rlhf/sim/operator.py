@@ -9,7 +9,7 @@ from robo_rlhf.sim.envs import TaskEnv
 from robo_rlhf.types import Array
 
 
-AT_REST = 0.2  # the effort of a hand that holds still; noise and drift grow with effort
+AT_REST = 0.1  # the effort of a hand that holds still; noise and drift grow with effort
 
 
 @dataclass(frozen=True)

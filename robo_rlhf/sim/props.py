@@ -204,6 +204,18 @@ def add_peg(spec: mujoco.MjSpec, name: str, pos: Sequence[float], mass: float = 
     return body
 
 
+def add_peg_stand(spec: mujoco.MjSpec, pos: Sequence[float], name: str = "stand") -> Any:
+    """Add a fixed stand on `pos` that keeps the shaft of a peg upright until it is lifted out, with some play."""
+    body = spec.worldbody.add_body(name=name, pos=list(pos))
+    wall, high = 0.005, 0.015
+    inner = PEG_HALF_WIDTH + 0.0015
+    look = {"type": BOX, "rgba": PALETTE["steel"]}
+    for sign in (-1, 1):
+        body.add_geom(size=[wall, inner + 2 * wall, high], pos=[sign * (inner + wall), 0, high], **look)
+        body.add_geom(size=[inner, wall, high], pos=[0, sign * (inner + wall), high], **look)
+    return body
+
+
 def add_goal_marker(
     spec: mujoco.MjSpec,
     name: str,

@@ -24,7 +24,7 @@ class PegInsert(ArmTask):
     """Grasp a peg by its head and insert it."""
 
     name: ClassVar[str] = "peg_insert"
-    instruction: ClassVar[str] = "Insert the peg into the hole of the board."
+    instruction: ClassVar[str] = "Take the peg out of its stand and insert it into the hole of the purple board."
     horizon: ClassVar[int] = 140
     obs_names: ClassVar[tuple[str, ...]] = (
         *HAND_NAMES,
@@ -34,10 +34,11 @@ class PegInsert(ArmTask):
     )
 
     def scene(self) -> mujoco.MjSpec:
-        """Return the table, the arm, a peg that stands, and a board with a hole."""
+        """Return the table, the arm, a peg in its stand, and a board with a hole."""
         spec = scene.tabletop()
         scene.add_contact_sensor(spec)
         props.add_peg(spec, "peg", (0.0, 0.12, HALF_PEG))
+        props.add_peg_stand(spec, (0.0, 0.12, 0.0)).mocap = True
         props.add_peg_board(spec, (0.0, -0.15, 0.0)).mocap = True
         return spec
 
@@ -45,6 +46,8 @@ class PegInsert(ArmTask):
         """Draw the places of peg and board, and how they are turned."""
         self.place_arm(sim, index, rng)
         self.place_cube(sim, index, "peg", rng.uniform((-0.08, 0.06), (0.08, 0.18)), HALF_PEG, rng)
+        sim.mocap_pos("stand")[index] = *sim.qpos("peg")[index, :2], 0.0
+        sim.mocap_quat("stand")[index] = sim.qpos("peg")[index, 3:]
         yaw = rng.uniform(-0.3, 0.3)
         sim.mocap_pos("board")[index] = *rng.uniform((-0.06, -0.20), (0.06, -0.12)), 0.0
         sim.mocap_quat("board")[index] = np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)
