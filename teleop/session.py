@@ -111,7 +111,7 @@ class Session:
         self.clock = Clock(env.control_dt, pace=pace)
         self.limit = round(PATIENCE * env.horizon)  # steps
         self._operator = Operator(device, env.task.action_names)
-        self._marks = {"operator": operator, "device": device.name, "tags": tags}
+        self._name, self._tags = operator, tags
         self._held = round(HELD / env.control_dt)  # steps
         self._on_tick, self._on_trouble = on_tick, on_trouble
 
@@ -149,8 +149,10 @@ class Session:
             control_dt=self.env.control_dt,
             outcome="aborted",  # until it is closed
             model_hash=self.env.model_hash,
+            operator=self._name,
+            device=self._operator.device.name,
             versions=versions(),
-            **self._marks,
+            tags=self._tags,
         )
         self._operator.begin(seed)
         self.clock.restart()

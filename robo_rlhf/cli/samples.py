@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from robo_rlhf.files import data_home
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
+    from robo_rlhf.sim.envs import TaskEnv
     from teleop.session import Recorded
 
 FIRST_SEED = 3_000_000
@@ -100,7 +102,8 @@ class Samples:
         done: list[Recorded] = []
         kept, tried = 0, 0
         workers = min(self.sessions, wanted)
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        try:
             running: set[Future[Recorded]] = set()
             while True:
                 while kept + len(running) < wanted and tried < TRIES * wanted:
@@ -112,20 +115,29 @@ class Samples:
                 done += [future.result() for future in finished]
                 kept = sum(recorded.outcome == "success" for recorded in done)
                 tell(kept)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def record_one(task: str, folder: Path, seed: int, pace: bool) -> "Recorded":
     """Record the scripted demonstration of one seed into the dataset at `folder`; runs in a process of its own."""
     from robo_rlhf.data.dataset import Dataset
-    from robo_rlhf.sim.envs import TaskEnv
-    from robo_rlhf.sim.tasks import TASKS
     from teleop.devices import DEVICES
     from teleop.session import Session
 
-    env = TaskEnv(TASKS[task](), 1, nthread=1)
+    env = _world(task)
     with DEVICES["scripted"](env) as device:
         session = Session(env, device, Dataset(folder), operator="scripted", tags=("sample",), pace=pace)
         return session.record(seed, f"{task}-{seed}")
+
+
+@cache
+def _world(task: str) -> "TaskEnv":
+    """Return this process's environment, compiled once."""
+    from robo_rlhf.sim.envs import TaskEnv
+    from robo_rlhf.sim.tasks import TASKS
+
+    return TaskEnv(TASKS[task](), 1, nthread=1)
 
 
 def _compress(raw: "Dataset", new: "Dataset", ids: list[str]) -> None:
