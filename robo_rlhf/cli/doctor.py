@@ -133,7 +133,14 @@ def _torch() -> Check:
 
 def _opencv() -> Check:
     version = _version("cv2")  # fails too where a system library is missing
-    return Check("opencv", version is not None, version or "missing", "No captions and no GIFs.", OPENCV_REMEDY, True)
+    return Check(
+        "opencv",
+        version is not None,
+        version or "missing",
+        "Nothing can be drawn: no clips and no pictures.",
+        OPENCV_REMEDY,
+        True,
+    )
 
 
 def _rendering() -> Iterator[Check]:
