@@ -40,6 +40,11 @@ class Question:
     created: str = ""  # ISO 8601, UTC; filled in by the store
     meta: Mapping[str, Any] = field(default_factory=dict)  # a JSON object
 
+    @property
+    def in_any_run(self) -> str:
+        """What the same question is called in every run, whatever the run's name: hexadecimal digits."""
+        return question_id("", self.round, self.kind, self.segments)
+
 
 @dataclass(frozen=True)
 class Answer:

@@ -1,11 +1,10 @@
 """Simulated annotators with the faults of people, after B-Pref (Lee et al., 2021, section 3).
 
 They see what no learner may see: the task's own reward, success and style. Their answers go into the store through the
-same function as a person's, marked as simulated. An answer depends on the question's id and the teacher's seed alone,
-so a run that is resumed gets exactly the same ones.
+same function as a person's, marked as simulated. An answer depends on the question's round and clips and on the
+teacher's seed alone, so a run that is resumed, or done again under another name, gets exactly the same ones.
 """
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -105,8 +104,7 @@ class Teacher:
 
     def answer(self, question: Question, utilities: Sequence[Array]) -> AnswerValue:
         """Return the answer about clips whose utility a step is (L,) each."""
-        digest = hashlib.sha256(question.id.encode()).digest()
-        rng = np.random.default_rng([self.seed, int.from_bytes(digest[:8])])
+        rng = np.random.default_rng([self.seed, int(question.in_any_run[:16], 16)])
         return KINDS[question.kind].simulate(_Sitting(self, rng), self.scores(utilities))
 
     def _value(self, utility: Array) -> float:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from robo_rlhf.evaluation import Evaluation
 from robo_rlhf.pipeline.config import Config
-from robo_rlhf.pipeline.stages import Answerer, Job, as_actor
+from robo_rlhf.pipeline.stages import Answerer, Job, as_actor, find_demonstrations, stored_evaluation
 from robo_rlhf.pipeline.watch import Silent, Watch
 from robo_rlhf.runs import Run
 
@@ -17,7 +17,11 @@ def run_loop(
     Raises:
         RoboRlhfError: what a user can cause, each with its own sentence; what is done stays done.
     """
+    if not path.exists():
+        find_demonstrations(config, home)  # a wrong command leaves no folder behind
     job = Job(config, Run(path, config), home, watch or Silent(), people)
+    if job.run.result() is not None:
+        return stored_evaluation(path, "before"), stored_evaluation(path, "after")
     actor = as_actor(job.clone())
     before = job.evaluate("before", actor)
     model = None
@@ -27,6 +31,5 @@ def run_loop(
         model = job.learn_reward(number)
         actor = job.finetune(number, model)
     after = job.evaluate("after", actor)
-    if job.run.result() is None:
-        job.run.finish({"before": before.summary(), "after": after.summary()})
+    job.run.finish({"before": before.summary(), "after": after.summary()})
     return before, after

@@ -4,6 +4,7 @@ A stage that has finished is never repeated: its result stands in its folder. On
 newest checkpoint, or starts over where it is short; either way it ends bit for bit as if it had not been killed.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -24,12 +25,12 @@ from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.explore import Exploring
 from robo_rlhf.rewards.base import RewardModel
-from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rollout import rollout
 from robo_rlhf.runs import Run
 from robo_rlhf.sim import style
 from robo_rlhf.sim.envs import TaskEnv, make_env, versions
 from robo_rlhf.training import bc, ppo, reward
+from robo_rlhf.training.experience import Reward
 from robo_rlhf.types import Array, Episode, Segment, VecEnv
 
 TRIM = 10  # steps of a demonstration that are kept after it succeeds
@@ -86,16 +87,13 @@ class Job:
             NotFoundError: there is no such dataset, or no success in it.
             InvalidValueError: there are too few.
         """
-        dataset = Dataset(self.home / self.config.demonstrations)
-        found = sorted(info.meta.id for info in dataset.list(task=self.config.task, outcome="success"))
-        if not found:
-            advice = f"Record some with `robo-rlhf record --task {self.config.task} --device scripted`."
-            raise NotFoundError(f"demonstration in {dataset.path} of task", self.config.task, advice)
-        if len(found) < self.config.demos:
-            raise InvalidValueError("--demos", self.config.demos, f"at most the {len(found)} that {dataset.path} holds")
+        stored = self.run.path / "clone" / "config.json"
+        if stored.exists():  # those that it began with, whatever was recorded since
+            dataset, chosen = Dataset(self.home / self.config.demonstrations), json.loads(stored.read_text())
+            return [trimmed(episode) for episode in dataset.load_all(chosen["demonstrations"])]
+        dataset, found = find_demonstrations(self.config, self.home)
         order = np.random.default_rng((self.config.seed, 1)).permutation(len(found))
-        chosen = [found[i] for i in sorted(order[: self.config.demos])]
-        return [trimmed(episode) for episode in dataset.load_all(chosen)]
+        return [trimmed(episode) for episode in dataset.load_all(found[i] for i in sorted(order[: self.config.demos]))]
 
     def clone(self) -> TrainedPolicy:
         """Imitate the demonstrations."""
@@ -250,6 +248,31 @@ class Job:
         return lambda t, step: self.watch.progress(next(done), total, {})
 
 
+def stored_evaluation(path: Path, name: str) -> Evaluation:
+    """Return the evaluation `name` ("before" or "after") of the finished run in the folder `path`."""
+    return Evaluation.from_json(json.loads((path / name / "result.json").read_text()))
+
+
+def find_demonstrations(config: Config, home: Path) -> tuple[Dataset, list[str]]:
+    """Return the dataset of demonstrations and the ids of those that succeed, sorted.
+
+    Raises:
+        NotFoundError: there is no such dataset, or no success in it.
+        InvalidValueError: there are too few.
+    """
+    advice = f"Record some with `robo-rlhf record --task {config.task} --device scripted`."
+    path = home / config.demonstrations
+    if not path.exists():
+        raise NotFoundError("dataset of demonstrations", path, advice)
+    dataset = Dataset(path)
+    found = sorted(info.meta.id for info in dataset.list(task=config.task, outcome="success"))
+    if not found:
+        raise NotFoundError(f"demonstration in {path} of task", config.task, advice)
+    if len(found) < config.demos:
+        raise InvalidValueError("--demos", config.demos, f"at most the {len(found)} that {path} holds")
+    return dataset, found
+
+
 _NOT_FAULTS = ("style_weight", "success_bonus")
 
 
@@ -264,7 +287,7 @@ def as_actor(policy: TrainedPolicy) -> GaussianActor:
     return policy
 
 
-def learned_reward(model: RewardModel, caution: float) -> ppo.Reward:
+def learned_reward(model: RewardModel, caution: float) -> Reward:
     """Return the reward that a learner climbs: the ensemble's mean less `caution` times its deviation."""
 
     def value(obs: Array, action: Array, next_obs: Array) -> Array:

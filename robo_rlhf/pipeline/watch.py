@@ -41,7 +41,7 @@ class Silent:
 
 
 class TrueReward:
-    """Writes the task reward and success of the learner's own episodes to truth.jsonl, for the report's curves alone."""
+    """Writes the task reward and success of the learner's own episodes to truth.jsonl, for the report alone."""
 
     def __init__(self, run: Run, num_envs: int) -> None:
         """Write into the folder of `run`."""

@@ -152,7 +152,7 @@ def gather(questions: Sequence[Question], answers: Sequence[Answer], load: Load)
         except (InvalidValueError, NonFiniteError):
             skipped["clips are broken"] += 1
         else:
-            rows.setdefault((question.kind, len(places)), []).append(_Row(places, target, _fold(question.id)))
+            rows.setdefault((question.kind, len(places)), []).append(_Row(places, target, _fold(question.in_any_run)))
     if not rows:
         why = ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())) or "none were given"
         raise InvalidValueError("answers to learn a reward from", f"0 ({why})", "at least one that compares clips")
@@ -181,7 +181,8 @@ def with_demonstrations(
         if np.mean(episode.source[clip.start : clip.start + clip.length] == Source.POLICY) > 0.5:
             length = min(clip.length, len(shown))
             stage = clip.start / max(len(episode) - clip.length, 1)
-            pieces += [(shown, Segment(shown.meta.id, round(stage * (len(shown) - length)), length)), (episode, clip)]
+            pieces.append((shown, Segment(shown.meta.id, round(stage * (len(shown) - length)), length)))
+            pieces.append((episode, clip._replace(length=length)))
     if not pieces:
         return judged
     pairs = torch.arange(len(pieces)).view(-1, 2) + len(judged.clips)
@@ -237,5 +238,5 @@ def _examples(kind: QueryKind, rows: Sequence[_Row]) -> Examples:
 
 
 def _fold(question: str) -> int:
-    """Return a number from 0 that a question keeps for ever, so that what is held out stays held out."""
+    """Return a number from 0 that a question keeps for ever and in every run, so that what is held out stays held out."""
     return int.from_bytes(hashlib.sha256(b"fold " + question.encode()).digest()[:4])

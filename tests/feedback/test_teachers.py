@@ -81,6 +81,14 @@ def test_calibration_makes_scores_comparable_between_tasks() -> None:
     assert constant.answer(QUESTIONS[0], [clip(1.0)] * 2) == {"choice": "tie"}
 
 
+def test_answers_do_not_depend_on_the_name_of_the_run() -> None:
+    teacher = Teacher(rationality=0.5, mistake=0.3)
+    clips = [np.array([0.1]), np.array([0.0])]
+    answers = [[teacher.answer(make_question(i, run=run), clips) for i in range(30)] for run in ("one", "another")]
+    assert answers[0] == answers[1]
+    assert len({answer["choice"] for answer in answers[0]}) > 1
+
+
 def test_answers_depend_on_question_and_seed_alone() -> None:
     teacher = Teacher(rationality=0.0, seed=3)
     clips = [clip(0.5), clip(0.0)]

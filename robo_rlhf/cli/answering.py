@@ -1,0 +1,88 @@
+"""People answer a run's questions: in this terminal, or wherever else answers are written into the store."""
+
+import getpass
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.kinds.base import Control
+from robo_rlhf.feedback.store import Question, Store
+
+POLL = 1.0  # [s] between looks at the store
+
+
+class People:
+    """Asks whoever sits at the terminal; without one, waits until the store holds all answers."""
+
+    def __init__(self, home: Path, run: Path) -> None:
+        """Find episodes under `home`; put the clips that are watched under the folder `run`."""
+        self.home, self.folder = home, run / "clips"
+        self.name = getpass.getuser()
+
+    def __call__(self, store: Store, questions: Sequence[Question]) -> None:
+        """Return when each of `questions` has an answer."""
+        ids = {question.id for question in questions}
+        told = False
+        while waiting := [q for q in store.questions(questions[0].run, unanswered=True) if q.id in ids]:
+            if sys.stdin.isatty():
+                self.ask(store, waiting[0], len(questions) - len(waiting) + 1, len(questions))
+                continue
+            if not told:
+                print(f"{len(waiting)} questions wait for answers in {store.name}", file=sys.stderr, flush=True)
+                told = True
+            time.sleep(POLL)
+
+    def ask(self, store: Store, question: Question, number: int, count: int) -> None:
+        """Show the clips of one question and write down what is answered."""
+        clips = [self.clip(question, place) for place in range(len(question.segments))]
+        print(f"\nQuestion {number} of {count} · {question.task} · which does the task better?")
+        for label, path in zip("ABCDEF", clips, strict=False):
+            print(f"  {label}: {path}")
+            show(path)
+        controls = KINDS[question.kind].controls
+        started = time.monotonic()
+        chosen = choose(controls)
+        taken = time.monotonic() - started
+        store.answer(question.id, self.name, chosen.value, key=uuid.uuid4().hex, response_time=taken)
+
+    def clip(self, question: Question, place: int) -> Path:
+        """Render one clip of a question, unless it is there, and return its file."""
+        from robo_rlhf.sim.clips import render_clip
+
+        path = self.folder / question.id / f"{'ABCDEF'[place]}.mp4"
+        if not path.exists():
+            segment = question.segments[place]
+            episode = Dataset(self.home / question.dataset).load(segment.episode_id)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            states = episode.state[segment.start : segment.start + segment.length + 1]
+            render_clip(question.task, states, path, fps=1 / episode.meta.control_dt)
+        return path
+
+
+def choose(controls: Sequence[Control]) -> Control:
+    """Ask until one of the controls is named by its key, or by A, B or tie."""
+    menu = "   ".join(f"[{control.key}] {control.label}" for control in controls)
+    words = {control.key.lower(): control for control in controls}
+    words |= {str(control.value.get("choice", "")).lower(): control for control in controls}
+    while True:
+        try:
+            typed = input(f"  {menu}\n  your answer: ").strip().lower()
+        except EOFError:
+            raise KeyboardInterrupt from None  # Ctrl-D: as good as Ctrl-C
+        if typed in words:
+            return words[typed]
+        print(f"  {typed!r} is none of these; type {', '.join(sorted(c.key for c in controls))}, A, B or tie")
+
+
+def show(path: Path) -> None:
+    """Open a clip in the desktop's player where there is a desktop."""
+    opener = shutil.which("xdg-open") or shutil.which("open")
+    if opener and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin"):
+        subprocess.Popen([opener, str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -1,0 +1,52 @@
+"""NAME=VALUE on the command line, for any field of a tree of frozen dataclasses."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+from robo_rlhf.errors import InvalidValueError, UnknownNameError
+
+T = TypeVar("T")
+
+
+def override(config: T, settings: Sequence[str]) -> T:
+    """Return `config` with fields replaced: "a.b=3" replaces field b of the dataclass in field a.
+
+    Raises:
+        InvalidValueError: a setting without "=", or a value of another type than the field's present one.
+        UnknownNameError: no such field; the message suggests the nearest.
+    """
+    for setting in settings:
+        name, sign, text = setting.partition("=")
+        if not sign:
+            raise InvalidValueError("--set", repr(setting), "NAME=VALUE, such as finetune.iterations=90")
+        config = _replaced(config, name.split("."), text, name)
+    return config
+
+
+def _replaced(config: Any, path: list[str], text: str, whole: str) -> Any:
+    names = [f.name for f in fields(config)] if is_dataclass(config) else []
+    if path[0] not in names:
+        raise UnknownNameError("setting", whole, names)
+    present = getattr(config, path[0])
+    if len(path) > 1:
+        return replace(config, **{path[0]: _replaced(present, path[1:], text, whole)})
+    return replace(config, **{path[0]: _value(text, present, whole)})
+
+
+def _value(text: str, present: Any, name: str) -> Any:
+    if is_dataclass(present):
+        inside = f"{name}.{fields(present)[0].name}"
+        raise InvalidValueError(f"setting {name}", repr(text), f"one of the settings inside it, such as {inside}=...")
+    if isinstance(present, str):
+        return text
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    if isinstance(present, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not type(present) or value != value:  # NaN is no setting
+        raise InvalidValueError(f"setting {name}", repr(text), f"a {type(present).__name__} such as {present!r}")
+    return value

@@ -1,0 +1,145 @@
+"""`robo-rlhf run`: the main job, from demonstrations and answers about clips to a policy that people prefer."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.overrides import override
+from robo_rlhf.cli.stage_bars import StageBars
+from robo_rlhf.cli.table import print_rows
+from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.files import data_home
+
+if TYPE_CHECKING:
+    from robo_rlhf.evaluation import Evaluation
+    from robo_rlhf.pipeline.config import Config
+    from robo_rlhf.stats import Interval
+
+
+@COMMANDS.register("run")
+@dataclass(frozen=True, kw_only=True)
+class RunCommand:
+    """Do the whole loop: imitate, ask about clips, learn the reward, fine-tune on it, measure.
+
+    Stop it whenever you like: the same command goes on where it stopped.
+
+    Example:
+        robo-rlhf run --task pick_place --demos 25 --labels 200 --rounds 3
+        robo-rlhf run --task stack --annotator human --labels 60
+        robo-rlhf run --task pick_place --set finetune.iterations=90 --set teacher.mistake=0.1
+    """
+
+    task: str = "pick_place"
+    """A native task; `--env` names an outside environment instead."""
+    env: str | None = None
+    """Gymnasium id of an outside environment, such as Pusher-v5."""
+    demos: int = 25
+    """Demonstrations to imitate."""
+    labels: int = 200
+    """Questions about clips, over all rounds."""
+    rounds: int = 3
+    """Rounds of asking, learning the reward and fine-tuning."""
+    seed: int = 0
+    """Seed of everything."""
+    annotator: Literal["simulated", "human"] = "simulated"
+    """Who answers: the simulated teacher, or people (in this terminal, or whoever writes into the store)."""
+    dataset: str = ""
+    """Dataset of demonstrations in the data home; samples/TASK where empty."""
+    preset: str = "default"
+    """How much of everything: default, quick (a minute or two), tiny (seconds, to try the machinery)."""
+    run: str = ""
+    """Name of the run, a folder among the runs of the data home; TASK-SEED where empty."""
+    set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Any other setting, as NAME=VALUE with dots for what lies inside: clone.updates=8000. May be repeated."""
+    home: Path | None = None
+    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
+    json: bool = False
+    """Print the result as JSON."""
+
+    def __call__(self) -> int:
+        """Do what is left to do and print what came of it."""
+        use_one_thread()
+        config = self.config()  # wrong options are told before anything heavy is loaded
+        from robo_rlhf.pipeline.loop import run_loop
+        from robo_rlhf.pipeline.report import write_report
+
+        home = data_home(self.home).absolute()
+        name = self.run or f"{config.task.replace('/', '-').replace(':', '-')}-{config.seed}"
+        if Path(name).name != name:
+            raise InvalidValueError("--run", repr(name), "a name without slashes; it becomes a folder among the runs")
+        path = home / "runs" / name
+        people = None
+        if config.annotator == "human":
+            from robo_rlhf.cli.answering import People
+
+            people = People(home, path)
+        with StageBars(quiet=people is not None) as watch:
+            before, after = run_loop(config, path, home, watch=watch, people=people)
+            report = write_report(path, home, watch)
+        self.show(before, after, report)
+        return 0
+
+    def config(self) -> "Config":
+        """Return what is asked for, as one object.
+
+        Raises:
+            UnknownNameError: no such task or setting; the message suggests the nearest.
+            InvalidValueError: a number or a form that makes no sense.
+        """
+        from robo_rlhf.pipeline.config import preset
+        from robo_rlhf.sim.envs import is_outside
+        from robo_rlhf.sim.tasks import TASKS
+
+        if self.env is not None and not is_outside(self.env):
+            raise InvalidValueError(
+                "--env", repr(self.env), "a Gymnasium id such as Pusher-v5; native tasks go to --task"
+            )
+        task = self.env or self.task
+        if self.env is None:
+            _ = TASKS[task]
+        asked = {name: getattr(self, name) for name in ("demos", "labels", "rounds", "seed", "annotator", "dataset")}
+        return override(preset(self.preset, task=task, **asked), self.set)
+
+    def show(self, before: "Evaluation", after: "Evaluation", report: Path) -> None:
+        """Print success and style, before and after, with intervals."""
+        if self.json:
+            both = {"before": before.summary(), "after": after.summary(), "report": str(report)}
+            print(json.dumps(both, indent=2))
+            return
+        print_rows(result_rows(before, after), as_json=False, title=f"{after.task}: {after.episodes} episodes each")
+        print(f"Report: {report}")
+
+
+def result_rows(before: "Evaluation", after: "Evaluation") -> list[Mapping[str, Any]]:
+    """Return one row a measure: the cloned policy, the fine-tuned one, and the change."""
+    from robo_rlhf.sim.style import MEASURES
+
+    rows = [_share_row("success [%]", before.success, after.success)]
+    rows.append(_share_row("success at any time [%]", before.success_at_any_time, after.success_at_any_time))
+    old, new = before.measures(), after.measures()
+    return rows + [_row(f"{name} [{MEASURES[name].unit}]", old[name], new[name]) for name in old if name in new]
+
+
+def _share_row(name: str, before: "Interval", after: "Interval") -> Mapping[str, Any]:
+    old, new = ([100 * share for share in interval] for interval in (before, after))
+    return {
+        "measure": name,
+        "cloned": _text(*old),
+        "fine-tuned": _text(*new),
+        "change": f"{new[0] - old[0]:+.3g} points",
+    }
+
+
+def _row(name: str, before: "Interval", after: "Interval") -> Mapping[str, Any]:
+    moved = f"{100 * (after.value / before.value - 1):+.0f} %" if before.value else "-"
+    return {"measure": name, "cloned": _text(*before), "fine-tuned": _text(*after), "change": moved}
+
+
+def _text(value: float, low: float, high: float) -> str:
+    return f"{value:.4g}  ({low:.4g} to {high:.4g})"

@@ -1,0 +1,69 @@
+"""Progress of a job of many stages: a line a stage, with a bar and the time left for the one at work."""
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+SHOWN = ("loss", "reward", "anchor_kl", "success")
+
+
+class StageBars:
+    """A `Watch` for the terminal; on stderr, so that what a command prints can still be piped."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        """Show bars, or with `quiet` only a line for each finished stage: people type meanwhile."""
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description:<18}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[metrics]}"),
+            console=console,
+            disable=quiet or not console.is_terminal,
+        )
+        self._plain = quiet or not console.is_terminal
+        self._tasks: dict[str, Any] = {}
+        self._now: tuple[str, float] = ("", 0.0)
+
+    def __enter__(self) -> "StageBars":
+        """Start to show."""
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave what was shown on the screen."""
+        self._progress.stop()
+
+    def begin(self, stage: str) -> None:
+        """Add the stage's line."""
+        self._now = (stage, time.monotonic())
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(stage, total=None, metrics="")
+
+    def progress(self, done: int, total: int, metrics: Mapping[str, float]) -> None:
+        """Move the bar of the stage at work."""
+        text = "  ".join(f"{name} {metrics[name]:.3g}" for name in SHOWN if name in metrics)
+        self._progress.update(self._tasks[self._now[0]], completed=done, total=total, metrics=text)
+
+    def end(self, stage: str, result: Mapping[str, Any]) -> None:
+        """Fill the stage's bar, and say so in a log."""
+        if stage in self._tasks:
+            task = self._progress.tasks[self._tasks[stage]]
+            self._progress.update(task.id, completed=task.total or 1, total=task.total or 1)
+        if self._plain:
+            took = f" in {time.monotonic() - self._now[1]:.0f} s" if self._now[0] == stage else " already"
+            print(f"{stage}: done{took}", file=sys.stderr, flush=True)
