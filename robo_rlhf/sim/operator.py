@@ -8,7 +8,6 @@ import numpy as np
 from robo_rlhf.sim.envs import TaskEnv
 from robo_rlhf.types import Array
 
-
 AT_REST = 0.1  # the effort of a hand that holds still; noise and drift grow with effort
 
 

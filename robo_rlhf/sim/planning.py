@@ -78,4 +78,5 @@ class GridPlanner:
 def box_distance(points: Array, box: Box) -> Array:
     """Return the distance [m] of points (..., 2) from a box, 0 inside."""
     outside = np.maximum(np.abs(points - np.array(box[:2])) - np.array(box[2:]), 0.0)
-    return np.sqrt((outside * outside).sum(-1))
+    length: Array = np.sqrt((outside * outside).sum(-1))
+    return length

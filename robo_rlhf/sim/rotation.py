@@ -22,7 +22,8 @@ def quat_multiply(a: Array, b: Array) -> Array:
 
 def quat_conjugate(q: Array) -> Array:
     """Return the inverse rotations (N, 4)."""
-    return q * np.array([1.0, -1.0, -1.0, -1.0])
+    inverse: Array = q * np.array([1.0, -1.0, -1.0, -1.0])
+    return inverse
 
 
 def quat_from_rotvec(v: Array) -> Array:
@@ -42,36 +43,11 @@ def quat_to_rotvec(q: Array) -> Array:
     return vector * np.where(sine > 1e-9, angle / safe, 2.0)
 
 
-def matrix_to_quat(m: Array) -> Array:
-    """Return the rotations (N, 4) of matrices (N, 3, 3), by the largest of the four (Bar-Itzhack's trace form)."""
-    m00, m11, m22 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
-    four = np.stack([1 + m00 + m11 + m22, 1 + m00 - m11 - m22, 1 - m00 + m11 - m22, 1 - m00 - m11 + m22], axis=-1)
-    x, y, z = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
-    xy, xz, yz = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
-    rows = np.stack(
-        [
-            np.stack([four[..., 0], x, y, z], axis=-1),
-            np.stack([x, four[..., 1], xy, xz], axis=-1),
-            np.stack([y, xy, four[..., 2], yz], axis=-1),
-            np.stack([z, xz, yz, four[..., 3]], axis=-1),
-        ],
-        axis=-2,
-    )
-    best = np.argmax(four, axis=-1)
-    q = np.take_along_axis(rows, best[..., None, None], axis=-2)[..., 0, :]
-    return q / np.sqrt((q * q).sum(-1, keepdims=True))
-
-
-def quat_from_yaw(yaw: Array) -> Array:
-    """Return the rotations (N, 4) about the world's vertical by `yaw` (N,) [rad]."""
-    zero = np.zeros_like(yaw)
-    return np.stack([np.cos(yaw / 2), zero, zero, np.sin(yaw / 2)], axis=-1)
-
-
 def yaw_of_quat(q: Array) -> Array:
     """Return the angle (N,) [rad] about the vertical of the body's x axis."""
     w, x, y, z = q[..., 0], q[..., 1], q[..., 2], q[..., 3]
-    return np.arctan2(2 * (x * y + w * z), 1 - 2 * (y * y + z * z))
+    yaw: Array = np.arctan2(2 * (x * y + w * z), 1 - 2 * (y * y + z * z))
+    return yaw
 
 
 def up_of_quat(q: Array) -> Array:
@@ -82,4 +58,5 @@ def up_of_quat(q: Array) -> Array:
 
 def tilt_of_quat(q: Array) -> Array:
     """Return the angle (N,) [rad] between the body's z axis and the vertical."""
-    return np.arccos(np.clip(1 - 2 * (q[..., 1] ** 2 + q[..., 2] ** 2), -1.0, 1.0))
+    tilt: Array = np.arccos(np.clip(1 - 2 * (q[..., 1] ** 2 + q[..., 2] ** 2), -1.0, 1.0))
+    return tilt

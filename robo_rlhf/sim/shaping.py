@@ -13,9 +13,10 @@ def tolerance(x: Array, low: float = 0.0, high: float = 0.0, margin: float = 0.0
     A Gaussian fall-off, as `dm_control.utils.rewards.tolerance` made the field's habit. Same unit for all arguments.
     """
     outside = np.maximum(np.maximum(low - x, x - high), 0.0)
-    if margin == 0.0:
-        return (outside == 0.0).astype(np.float64)
-    return np.exp(np.log(AT_MARGIN) * np.square(outside / margin))
+    value: Array = (
+        np.exp(np.log(AT_MARGIN) * np.square(outside / margin)) if margin else (outside == 0.0).astype(np.float64)
+    )
+    return value
 
 
 def near(a: Array, b: Array, margin: float, radius: float = 0.0) -> Array:
@@ -26,4 +27,5 @@ def near(a: Array, b: Array, margin: float, radius: float = 0.0) -> Array:
 def distance(a: Array, b: Array) -> Array:
     """Return the distance (N,) [m] between points (N, 2 or 3)."""
     d = a - b
-    return np.sqrt((d * d).sum(-1))
+    length: Array = np.sqrt((d * d).sum(-1))
+    return length

@@ -23,7 +23,8 @@ class Measure:
 
 def _path_increment(position: Array, dt: float) -> Array:
     moved = np.diff(position, axis=0, prepend=position[:1])
-    return np.sqrt((moved * moved).sum(-1))
+    increment: Array = np.sqrt((moved * moved).sum(-1))
+    return increment
 
 
 def _jerk(position: Array, dt: float) -> Array:

@@ -57,7 +57,8 @@ class Task(ABC):
     def reward(self, sim: BatchSim) -> Array:
         """Return the task reward (N,) in [0, 1]: the mean of the terms."""
         terms = list(self.reward_terms(sim).values())
-        return np.mean(terms, axis=0).astype(np.float32)
+        mean: Array = np.mean(terms, axis=0).astype(np.float32)
+        return mean
 
     @abstractmethod
     def signals(self, sim: BatchSim) -> Mapping[str, Array]:

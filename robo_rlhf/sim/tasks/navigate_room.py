@@ -95,7 +95,8 @@ class NavigateRoom(Task):
         walls = scene.ROOM_HALF - np.abs(here).max(axis=1)
         outside = np.maximum(np.abs(here[:, None] - _BOXES[:, :2]) - _BOXES[:, 2:], 0.0)  # (N, B, 2)
         things = np.sqrt((outside * outside).sum(-1)).min(axis=1)
-        return np.maximum(np.minimum(walls, things) - scene.ROVER_RADIUS, 0.0)
+        room: Array = np.maximum(np.minimum(walls, things) - scene.ROVER_RADIUS, 0.0)
+        return room
 
     def reward_terms(self, sim: BatchSim) -> dict[str, Array]:
         """Return how near the goal is along the shortest way, and whether it is reached."""

@@ -66,7 +66,7 @@ class PegInsert(ArmTask):
         depth = np.clip((hole[:, 2] - tip[:, 2]) / DEPTH, 0.0, 1.0) * self.in_line(sim)
         return {
             "reach": np.maximum(near(sim.site_pos("ee"), sim.site_pos("peg_head"), 0.2, 0.01), inserted),
-            "lift": np.maximum(held * tolerance(tip[:, 2], hole[:, 2], np.inf, hole[0, 2]), inserted),
+            "lift": np.maximum(held * tolerance(tip[:, 2], props.BOARD_HEIGHT, np.inf, props.BOARD_HEIGHT), inserted),
             "align": np.maximum(held * near(tip[:, :2], hole[:, :2], 0.15), inserted),
             "insert": depth,
         }

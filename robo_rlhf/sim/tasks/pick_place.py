@@ -73,7 +73,8 @@ class PickPlace(ArmTask):
     def inside(self, sim: BatchSim) -> Array:
         """Whether the cube is between the walls, below their top (N,)."""
         offset = np.abs(sim.body_pos("cube") - sim.mocap_pos("bin"))
-        return (offset[:, :2].max(axis=1) < BIN_INNER) & (offset[:, 2] < WALL)
+        inside: Array = (offset[:, :2].max(axis=1) < BIN_INNER) & (offset[:, 2] < WALL)
+        return inside
 
     def demonstrate(self, sim: BatchSim) -> Array:
         """Hover, go down, close, lift, carry, lower, let go, rise."""

@@ -66,7 +66,8 @@ class Stack(ArmTask):
         """Whether the cube's middle is over the other cube at the height of resting there (N,)."""
         offset = sim.body_pos("cube") - sim.body_pos("base")
         over = np.abs(offset[:, :2]).max(axis=1) < BASE
-        return over & (np.abs(offset[:, 2] - (TOP - BASE)) < 0.008)
+        resting: Array = over & (np.abs(offset[:, 2] - (TOP - BASE)) < 0.008)
+        return resting
 
     def demonstrate(self, sim: BatchSim) -> Array:
         """Grasp, lift, carry, lower until it touches, let go, rise."""
