@@ -9,11 +9,11 @@ import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import Control
-from robo_rlhf.feedback.store import Question, Store
+if TYPE_CHECKING:
+    from robo_rlhf.feedback.kinds.base import Control
+    from robo_rlhf.feedback.store import Question, Store
 
 POLL = 1.0  # [s] between looks at the store
 
@@ -26,7 +26,7 @@ class People:
         self.home, self.folder = home, run / "clips"
         self.name = getpass.getuser()
 
-    def __call__(self, store: Store, questions: Sequence[Question]) -> None:
+    def __call__(self, store: "Store", questions: "Sequence[Question]") -> None:
         """Return when each of `questions` has an answer."""
         ids = {question.id for question in questions}
         told = False
@@ -39,8 +39,10 @@ class People:
                 told = True
             time.sleep(POLL)
 
-    def ask(self, store: Store, question: Question, number: int, count: int) -> None:
+    def ask(self, store: "Store", question: "Question", number: int, count: int) -> None:
         """Show the clips of one question and write down what is answered."""
+        from robo_rlhf.feedback.kinds import KINDS
+
         clips = [self.clip(question, place) for place in range(len(question.segments))]
         print(f"\nQuestion {number} of {count} · {question.task} · which does the task better?")
         for label, path in zip("ABCDEF", clips, strict=False):
@@ -52,8 +54,9 @@ class People:
         taken = time.monotonic() - started
         store.answer(question.id, self.name, chosen.value, key=uuid.uuid4().hex, response_time=taken)
 
-    def clip(self, question: Question, place: int) -> Path:
+    def clip(self, question: "Question", place: int) -> Path:
         """Render one clip of a question, unless it is there, and return its file."""
+        from robo_rlhf.data.dataset import Dataset
         from robo_rlhf.sim.clips import render_clip
 
         path = self.folder / question.id / f"{'ABCDEF'[place]}.mp4"
@@ -66,7 +69,7 @@ class People:
         return path
 
 
-def choose(controls: Sequence[Control]) -> Control:
+def choose(controls: "Sequence[Control]") -> "Control":
     """Ask until one of the controls is named by its key, or by A, B or tie."""
     menu = "   ".join(f"[{control.key}] {control.label}" for control in controls)
     words = {control.key.lower(): control for control in controls}
