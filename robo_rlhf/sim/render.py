@@ -43,6 +43,7 @@ QUALITIES: dict[str, Effort] = {
     "fine": Effort(shadows=True, oversample=2, slices=20),
 }
 SHADOW_MAP = 1024  # [texels] a side
+SHADOW_REACH = 1.8  # [extents of the scene] that the shadow map covers: with more, flat things shade themselves
 
 
 def load_model(source: ModelSource) -> mujoco.MjModel:
@@ -224,7 +225,7 @@ def _tuned(model: mujoco.MjModel, effort: Effort, width: int, height: int) -> mu
     tuned = copy.copy(model)
     quality, screen = tuned.vis.quality, tuned.vis.global_
     quality.offsamples = 0
-    quality.shadowsize = SHADOW_MAP
+    quality.shadowsize, tuned.vis.map.shadowclip = SHADOW_MAP, SHADOW_REACH
     quality.numslices, quality.numstacks = effort.slices, effort.slices // 2
     screen.offwidth, screen.offheight = width * effort.oversample, height * effort.oversample
     return tuned
