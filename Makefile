@@ -18,7 +18,7 @@ demo: setup ## The main job: 25 demonstrations, 200 answers, 3 rounds, then repo
 	$(BIN)/robo-rlhf run --task pick_place --demos 25 --labels 200 --rounds 3 $(ARGS)
 
 demo-quick: setup ## The same loop with small numbers, in about a minute
-	$(BIN)/robo-rlhf run --task reach --demos 4 --labels 8 --rounds 1 --preset tiny $(ARGS)
+	$(BIN)/robo-rlhf run --task pick_place --demos 10 --labels 24 --rounds 1 --preset quick --run quick $(ARGS)
 
 test: setup-browser ## The tests, without the slow ones
 	$(BIN)/python -m pytest -m "not slow and not bench" $(ARGS)

@@ -93,3 +93,14 @@ with gymnasium.make("robo_rlhf/PickPlace-v0") as env:
 print(observation.shape == after.shape)
 """
     assert run([python, "-c", code], tmp_path) == "True\n"
+
+
+def test_the_whole_loop_runs_away_from_the_checkout(python: Path, home: Path, tmp_path: Path) -> None:
+    command = python.with_name("robo-rlhf")
+    recorded = ["--device", "scripted", "--episodes", 4, "--no-pace", "--dataset", "samples/reach"]
+    run([command, "record", "--task", "reach", *recorded], tmp_path)
+    numbers = ["--demos", 4, "--labels", 8, "--rounds", 1, "--preset", "tiny"]
+    result = json.loads(run([command, "run", "--task", "reach", *numbers, "--json"], tmp_path))
+    assert result
+    assert (home / "runs" / "reach-0" / "report.html").stat().st_size > 10_000
+    assert [path.name for path in tmp_path.iterdir()] == [home.name]  # nothing is written elsewhere
