@@ -1,0 +1,54 @@
+"""A device that a test moves, and sessions with it."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.sim.envs import TaskEnv
+from robo_rlhf.sim.tasks import TASKS
+from robo_rlhf.types import Command, Source
+from teleop.session import Session
+
+Say = Callable[[int], Command]
+
+
+class Puppet:
+    """Says at step t what `say(t)` returns."""
+
+    name: ClassVar[str] = "puppet"
+    source: ClassVar[Source] = Source.HUMAN
+
+    def __init__(self, env: TaskEnv, say: Say) -> None:
+        self.say, self.t, self.seeds = say, 0, list[int]()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def begin(self, seed: int) -> None:
+        self.seeds.append(seed)
+        self.t = 0
+
+    def read(self) -> Command:
+        self.t += 1
+        return self.say(self.t - 1)
+
+
+def command(*buttons: str, x: float = 0.0, gripper: float = -1.0, **fields: Any) -> Command:
+    return Command(np.array([x, 0, 0, 0, 0, 0]), gripper, frozenset(buttons), **fields)
+
+
+def world(task: str = "reach") -> TaskEnv:
+    return TaskEnv(TASKS[task](), 1, nthread=1)
+
+
+def puppet_session(dataset: Dataset, say: Say, **options: Any) -> Session:
+    env = world()
+    return Session(env, Puppet(env, say), dataset, **{"pace": False, **options})

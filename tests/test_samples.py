@@ -1,0 +1,61 @@
+"""The demonstrations that ship with the project."""
+
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import pytest
+
+from robo_rlhf.data.reader import Reader
+from robo_rlhf.sim.envs import TaskEnv
+from robo_rlhf.sim.tasks import TASKS
+from robo_rlhf.types import Source
+
+SAMPLES = Path(__file__).parents[1] / "recordings" / "samples"
+SIZE = 15e6  # [bytes]
+LEAST = {"pick_place": 50}
+AT_LEAST, REPLAYED = 20, 2
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_every_sample_is_whole_and_says_what_it_is(task: str) -> None:
+    samples = Reader(SAMPLES / task)
+    episodes = [samples.load(episode_id) for episode_id in samples]  # each byte is checked
+    assert len(episodes) >= LEAST.get(task, AT_LEAST)
+    assert len({episode.meta.seed for episode in episodes}) == len(episodes)
+    for episode in episodes:
+        meta = episode.meta
+        found = (meta.task, meta.operator, meta.device, meta.outcome, meta.tags)
+        assert found == (task, "scripted", "scripted", "success", ("sample",))
+        assert (episode.source == Source.SCRIPTED).all()
+        assert episode.success[-1]
+        assert len(episode) <= 1.6 * TASKS[task].horizon
+        assert np.isfinite(samples.timing(meta.id).wall_time).all()
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_the_samples_are_of_the_task_as_it_is(task: str) -> None:
+    env = TaskEnv(TASKS[task](), REPLAYED, nthread=1)
+    samples = Reader(SAMPLES / task)
+    episodes = [samples.load(episode_id) for episode_id in samples.ids()[:REPLAYED]]
+    for episode in episodes:
+        advice = f"Record them anew: robo-rlhf samples --tasks {task}"
+        assert episode.meta.model_hash == env.model_hash, advice
+        assert episode.obs.shape[1] == env.obs_dim, advice
+    if any(episode.meta.versions["mujoco"] != mujoco.__version__ for episode in episodes):
+        pytest.skip("recorded with another version of MuJoCo")
+    steps = min(len(episode) for episode in episodes)
+    first = env.set_state(np.stack([episode.state[0] for episode in episodes]))
+    np.testing.assert_array_equal(first, np.stack([episode.obs[0] for episode in episodes]))
+    for t in range(steps):
+        step = env.step(np.stack([episode.action[t] for episode in episodes]))
+        for i, episode in enumerate(episodes):
+            assert env.get_state()[i].tobytes() == episode.state[t + 1].tobytes(), f"{episode.meta.id}, step {t}"
+            assert step.obs[i].tobytes() == episode.obs[t + 1].tobytes()
+            assert step.reward[i] == episode.reward[t]
+
+
+def test_the_samples_are_small_and_nothing_else_lies_there() -> None:
+    files = [file for file in SAMPLES.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) < SIZE
+    assert {path.name for path in SAMPLES.iterdir()} == set(TASKS)
