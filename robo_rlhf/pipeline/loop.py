@@ -22,6 +22,7 @@ def run_loop(
     job = Job(config, Run(path, config), home, watch or Silent(), people)
     if job.run.result() is not None:
         return stored_evaluation(path, "before"), stored_evaluation(path, "after")
+    job.run.event("session")
     actor = as_actor(job.clone())
     before = job.evaluate("before", actor)
     model = None

@@ -57,7 +57,8 @@ class TrueReward:
 
     def note(self, iteration: int, policy: object, metrics: Mapping[str, float]) -> bool:
         """Write a row for the iteration that ended; always go on."""
-        row = {"step": iteration, "return": float(self._reward.mean()), "success": float(self._success.mean())}
+        row = {"step": iteration, "episodes": len(self._reward), "success": float(self._success.mean())}
+        row |= {"return": float(self._reward.mean()), "return_std": float(self._reward.std())}
         rows = [r for r in truth_rows(self.run) if r["step"] < iteration]
         write_atomic(self.path, "".join(json.dumps(r) + "\n" for r in [*rows, row]).encode())
         self.run.event("iteration", **row)
