@@ -80,9 +80,9 @@ def recording(home: Path) -> subprocess.Popen[str]:
 
 def _is_open(home: Path) -> bool:
     """Whether an episode is being recorded and its first steps are on the disk."""
-    journals = home.glob("reach/journal/*.arrows")
-    with contextlib.suppress(FileNotFoundError):
-        return any(path.stat().st_size for path in journals)
+    closed = {path.stem for path in home.glob("reach/episodes/*.parquet")}
+    with contextlib.suppress(FileNotFoundError):  # one that was closed between being listed and looked at
+        return any(path.stem not in closed and path.stat().st_size for path in home.glob("reach/journal/*.arrows"))
     return False
 
 
@@ -90,10 +90,11 @@ def test_kill_9_loses_no_episode(home: Path) -> None:
     victim = recording(home)
     victim.kill()
     victim.communicate()
+    journals = list(home.glob("reach/journal/*.arrows"))
     closed = {path.stem for path in home.glob("reach/episodes/*.parquet")}
     dataset = Dataset(home / "reach")
     assert closed
-    assert len(dataset.recovery.recovered) == 1
+    assert len(dataset.recovery.recovered) == len(journals) == 1
     assert all(dataset.load(episode_id).meta.outcome in ("success", "failure") for episode_id in closed)
     for episode_id in dataset.recovery.recovered:
         found = dataset.load(episode_id)
