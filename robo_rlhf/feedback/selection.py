@@ -11,6 +11,7 @@ from robo_rlhf.types import Array, Segment
 
 STAGE_TOLERANCE = 0.1  # clips whose stages differ by no more are at the same stage
 DISAGREEMENT_SHARE = 0.2  # of the mixed questions
+ENDING_SHARE = 0.4  # of the mixed questions
 DEMONSTRATION_SHARE = 0.1  # of the mixed questions
 PROPOSALS = 20  # questions weighed for each one that is asked by disagreement
 
@@ -108,11 +109,22 @@ def demonstrations(pool: Pool, k: int, rng: np.random.Generator) -> Array:
     return _draw(pool, pool.demonstration, pool.recent, k, rng, aligned=True)
 
 
+def endings(pool: Pool, k: int, rng: np.random.Generator) -> Array:
+    """How an episode of the present policy, or a demonstration, ended, against any moment of the present policy.
+
+    Success comes at the end and is rare at first; between clips at the same stage it is hardly ever set against what
+    leads up to it, and then a reward model learns to linger just before it.
+    """
+    last = (pool.recent | pool.demonstration) & (pool.stage >= 1.0 - STAGE_TOLERANCE)
+    return _draw(pool, last, pool.recent, k, rng, aligned=False)
+
+
 def mixed(pool: Pool, k: int, rng: np.random.Generator) -> Array:
-    """Mostly the present policy at the same stage, a fifth by disagreement, a tenth against demonstrations."""
+    """Two fifths endings, a fifth by disagreement, a tenth against demonstrations, the rest at the same stage."""
     doubtful = round(DISAGREEMENT_SHARE * k) if pool.returns is not None else 0
     shown = round(DEMONSTRATION_SHARE * k) if pool.demonstration.any() and pool.recent.any() else 0
-    parts = [stage(pool, k - doubtful - shown, rng)]
+    ended = round(ENDING_SHARE * k)
+    parts = [stage(pool, k - doubtful - shown - ended, rng), endings(pool, ended, rng)]
     parts += [disagreement(pool, doubtful, rng)] if doubtful else []
     parts += [demonstrations(pool, shown, rng)] if shown else []
     chosen = _distinct(np.concatenate(parts))
@@ -122,7 +134,7 @@ def mixed(pool: Pool, k: int, rng: np.random.Generator) -> Array:
 
 
 METHODS: dict[str, Method] = {
-    method.__name__: method for method in (uniform, recent, stage, disagreement, demonstrations, mixed)
+    method.__name__: method for method in (uniform, recent, stage, endings, disagreement, demonstrations, mixed)
 }
 
 
@@ -178,7 +190,8 @@ def _complete(pool: Pool, place: int, rest: Array, rng: np.random.Generator, *, 
 
 def _spread(rows: Array, k: int, pool: Pool) -> Array:
     """Return the first `k` questions that use no segment more than twice; more often only where there is no other."""
-    uses, chosen, left, most = np.zeros(len(pool.stage), int), [], list(rows), 2
+    uses, left, most = np.zeros(len(pool.stage), int), list(rows), 2
+    chosen: list[Array] = []
     while len(chosen) < k and left:
         passed = []
         for row in left:

@@ -69,6 +69,8 @@ class Config:
     """Which clips are asked about: uniform, recent, stage, disagreement, demonstrations or mixed."""
     caution: float = 0.5
     """Deviations of the ensemble that the learned reward is lowered by."""
+    residual_scale: float = 0.2
+    """Largest correction of an action where the clone is a flow, which is kept and corrected rather than changed."""
     num_envs: int = 64
     """Copies of the environment that run together."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
@@ -105,8 +107,8 @@ class Config:
         return share(self.labels, [1.0] * self.rounds)[number - 1]
 
     def iterations_of(self, number: int) -> int:
-        """Return the iterations of round `number`, from 1: the last, which knows most, takes twice a share."""
-        return share(self.finetune.iterations, [1.0] * (self.rounds - 1) + [2.0])[number - 1]
+        """Return the iterations of round `number`, from 1: later ones, which know more, take more."""
+        return share(self.finetune.iterations, [float(n) for n in range(1, self.rounds + 1)])[number - 1]
 
 
 def share(total: int, weights: list[float]) -> list[int]:
@@ -115,7 +117,7 @@ def share(total: int, weights: list[float]) -> list[int]:
     return [end - start for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def preset(name: str, **asked: Any) -> Config:  # noqa: ANN401 - fields of Config
+def preset(name: str, **asked: Any) -> Config:
     """Return a configuration of a size: "default", "quick" (a minute or two) or "tiny" (seconds, to try the machinery).
 
     Raises:

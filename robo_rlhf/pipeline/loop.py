@@ -23,7 +23,7 @@ def run_loop(
     if job.run.result() is not None:
         return stored_evaluation(path, "before"), stored_evaluation(path, "after")
     job.run.event("session")
-    actor = as_actor(job.clone())
+    actor = as_actor(job.clone(), config)
     before = job.evaluate("before", actor)
     model = None
     for number in range(1, config.rounds + 1):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.errors import InvalidValueError, NotFoundError
+from robo_rlhf.errors import InvalidValueError, NonFiniteError, NotFoundError
 from robo_rlhf.evaluation import FIRST_SEED, Evaluation, evaluate
 from robo_rlhf.feedback.selection import SegmentCandidate, select
 from robo_rlhf.feedback.store import Question, Store, question_id
@@ -24,6 +24,7 @@ from robo_rlhf.pipeline.watch import TrueReward, Watch
 from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.explore import Exploring
+from robo_rlhf.policies.residual import residual_on
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rollout import rollout
 from robo_rlhf.runs import Run
@@ -106,11 +107,19 @@ class Job:
         return policy
 
     def evaluate(self, name: str, policy: TrainedPolicy) -> Evaluation:
-        """Measure a policy on the seeds that nothing is learned from."""
+        """Measure a policy on the seeds that nothing is learned from.
+
+        Raises:
+            NonFiniteError: the policy never gives an action that is a number.
+        """
 
         def work(run: Run) -> Mapping[str, Any]:
             seeds = np.arange(FIRST_SEED, FIRST_SEED + self.config.episodes)
-            return evaluate(self.env, policy, seeds, on_step=self._steps(len(seeds))).to_json()
+            found = evaluate(self.env, policy, seeds, on_step=self._steps(len(seeds)))
+            if found.aborted == found.episodes:
+                where = f"all {found.episodes} evaluation episodes of {name} in {self.run.path}"
+                raise NonFiniteError("The action of the policy", where, "Its checkpoint is spoiled; start another run.")
+            return found.to_json()
 
         return Evaluation.from_json(self.stage(name, work))
 
@@ -124,8 +133,10 @@ class Job:
             episodes = rollout(
                 self.env, explorer, seeds, meta=lambda seed: self._meta(number, seed), on_step=self._steps(len(seeds))
             )
+            shown = self.demonstrations() if number == 1 else []
+            shown = [e.slice(0, len(e), id=f"r0-{i:03d}") for i, e in enumerate(shown)]
             dataset = self.clips
-            dataset.add_many([e for e in episodes if e.meta.id not in dataset])
+            dataset.add_many([e for e in [*shown, *episodes] if e.meta.id not in dataset])
             return {"episodes": [e.meta.id for e in episodes]}
 
         return list(self.stage(f"round-{number}/collect", work)["episodes"])
@@ -189,7 +200,7 @@ class Job:
             config,
             run,
             self.env,
-            as_actor(load_policy(self.run.path / "clone" / "checkpoints" / "policy.safetensors")),
+            as_actor(load_policy(self.run.path / "clone" / "checkpoints" / "policy.safetensors"), self.config),
             learned_reward(model, self.config.caution),
             carry=carry,
             progress=self.watch.progress,
@@ -209,7 +220,8 @@ class Job:
             length = min(self.config.clip_steps, len(episode))
             for start in _starts(len(episode), length):
                 stage = start / max(len(episode) - length, 1)
-                candidates.append(SegmentCandidate(Segment(episode.meta.id, start, length), made_in, stage))
+                clip = Segment(episode.meta.id, start, length)
+                candidates.append(SegmentCandidate(clip, made_in, stage, demonstration=made_in == 0))
                 if model is not None:
                     returns.append(_member_returns(model, episode.slice(start, length)))
         rng = np.random.default_rng((self.config.seed, number, 2))
@@ -276,15 +288,14 @@ def find_demonstrations(config: Config, home: Path) -> tuple[Dataset, list[str]]
 _NOT_FAULTS = ("style_weight", "success_bonus")
 
 
-def as_actor(policy: TrainedPolicy) -> GaussianActor:
-    """Return the policy, which must be one that reinforcement learning can fine-tune.
+def as_actor(policy: TrainedPolicy, config: Config) -> GaussianActor:
+    """Return the policy as one that reinforcement learning can fine-tune.
 
-    Raises:
-        InvalidValueError: it has no likelihood.
+    A policy without a likelihood, such as a flow, is kept as it is; a bounded correction on top of it is what learns.
     """
-    if not isinstance(policy, GaussianActor):
-        raise InvalidValueError("policy to fine-tune", policy.kind, "gaussian or residual")
-    return policy
+    if isinstance(policy, GaussianActor):
+        return policy
+    return residual_on(policy, scale=config.residual_scale, std=config.finetune.std or config.residual_scale / 2)
 
 
 def learned_reward(model: RewardModel, caution: float) -> Reward:
