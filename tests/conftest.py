@@ -28,6 +28,25 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
+@pytest.fixture(scope="session")
+def reach_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data home with eight demonstrations of reach by the scripted operator; not to be written into."""
+    import numpy as np
+
+    from robo_rlhf.data.dataset import Dataset
+    from robo_rlhf.rollout import rollout
+    from robo_rlhf.sim.envs import TaskEnv, make_env
+    from robo_rlhf.sim.operator import ScriptedOperator
+    from robo_rlhf.types import Source
+
+    home = tmp_path_factory.mktemp("reach") / "home"
+    env = make_env("reach", 8, nthread=1)
+    assert isinstance(env, TaskEnv)
+    episodes = rollout(env, ScriptedOperator(env), np.arange(8), source=Source.SCRIPTED)
+    Dataset(home / "samples" / "reach", create=True, task="reach").add_many(episodes)
+    return home
+
+
 @pytest.fixture(autouse=True)
 def _note_new_processes(request: pytest.FixtureRequest) -> Iterator[None]:
     yield

@@ -1,4 +1,4 @@
-"""Clips of the cloned and the fine-tuned policy on the same evaluation seeds, side by side."""
+"""Clips of the cloned and the fine-tuned policy on the same evaluation seeds, one above the other."""
 
 import math
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ class Pair(NamedTuple):
     seed: int
     before: bool  # success at the end
     after: bool
-    file: Path  # the clips side by side
+    file: Path  # both clips, playing together
 
 
 def chosen_seeds(before: Evaluation, after: Evaluation) -> list[int]:
@@ -59,7 +59,7 @@ def make_clips(findings: Findings, folder: Path) -> Iterator[Pair]:
             frames = [_frames(episode, every, pool) for episode in (old, new)]
             titles = [f"{name}: {e.meta.outcome}" for name, e in (("cloned", old), ("fine-tuned", new))]
             out = folder / f"seed-{seed}.mp4"
-            side_by_side(frames, titles, out, fps=1 / old.meta.control_dt / every)
+            side_by_side(frames, titles, out, fps=1 / old.meta.control_dt / every, columns=1)
             yield Pair(seed, old.meta.outcome == "success", new.meta.outcome == "success", out)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 560, 260  # [units of the view box], which is scaled to the page
-LEFT, RIGHT, TOP, BOTTOM = 72, 14, 14, 44  # room around the plot
+LEFT, RIGHT, TOP, BOTTOM = 72, 22, 14, 44  # room around the plot
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ FAULTS = {
     "skip_threshold": "it cannot tell where no clip scores more",
     "mistake": "chance of another answer than the one meant",
 }
+CONTINUED = " \\\n    --set"  # on a line of its own
 CHOICES = {"A": "A", "B": "B", "tie": "tie", "both_bad": "both bad", "cant_tell": "can't tell"}
 
 
@@ -93,8 +94,8 @@ def _verdict(findings: Findings) -> str:
     )
     p = min(found.p_better, found.p_worse)
     if p < 0.05:
-        return f"{counted}: it succeeds {'more' if won > lost else 'less'} often (exact McNemar test, p = {p:.2g})."
-    return f"{counted}: no difference in success is shown (exact McNemar test, p = {p:.2g})."
+        return f"{counted}: it succeeds {'more' if won > lost else 'less'} often (exact one-sided McNemar test, p = {p:.2g})."
+    return f"{counted}: no difference in success is shown (exact one-sided McNemar test, p = {p:.2g})."
 
 
 def _measures(findings: Findings) -> str:
@@ -257,7 +258,7 @@ def _labels(findings: Findings) -> str:
 def _again(findings: Findings) -> str:
     return (
         "<h2>Make it again</h2><p>The same demonstrations and the same seed give the same policy, bit for bit on the "
-        f"same machine and versions.</p><pre>{escape(findings.command())}</pre>"
+        f"same machine and versions.</p><pre>{escape(findings.command().replace(' --set', CONTINUED))}</pre>"
     )
 
 

@@ -1,0 +1,45 @@
+"""A short main job for the tests."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from robo_rlhf.learning import use_one_thread
+from robo_rlhf.pipeline.config import Config, preset
+from robo_rlhf.pipeline.loop import run_loop
+from robo_rlhf.pipeline.report import write_report
+from robo_rlhf.pipeline.watch import Silent
+
+COMPARED = ("metrics.jsonl", "truth.jsonl", "result.json", "policy.safetensors", "reward.safetensors")
+
+
+def short_config(**asked: Any) -> Config:
+    return preset("tiny", **{"task": "reach", "demos": 4, "labels": 12, "rounds": 2, "episodes": 8, **asked})
+
+
+def fresh_home(reach_home: Path, folder: Path) -> Path:
+    """A data home of its own with the demonstrations."""
+    shutil.copytree(reach_home, folder)
+    return folder
+
+
+def do(config: Config, home: Path, name: str = "short", *, report: bool = False) -> Path:
+    """Do the job and return its folder."""
+    use_one_thread()
+    path = home / "runs" / name
+    run_loop(config, path, home)
+    if report:
+        write_report(path, home, Silent())
+    return path
+
+
+def traces(run: Path) -> dict[str, bytes]:
+    """Everything that must be the same between equal jobs."""
+    found = {str(path.relative_to(run)): path for path in sorted(run.rglob("*")) if path.name in COMPARED}
+    assert len(found) > 10
+    return {name: path.read_bytes() for name, path in found.items()}
+
+
+def read(run: Path, name: str) -> Any:
+    return json.loads((run / name).read_text())

@@ -1,0 +1,146 @@
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.errors import InvalidValueError, NonFiniteError, NotFoundError
+from robo_rlhf.feedback.store import Store
+from robo_rlhf.pipeline.config import Config, preset, share
+from robo_rlhf.pipeline.loop import run_loop
+from robo_rlhf.pipeline.stages import Job
+from robo_rlhf.pipeline.watch import Silent
+from robo_rlhf.rewards.checkpoint import load_reward
+from robo_rlhf.runs import Run
+from robo_rlhf.sim.envs import make_env
+from robo_rlhf.types import Step, VecEnv
+from tests.pipeline.making import do, fresh_home, read, short_config, traces
+
+
+class Poisoned:
+    """An environment whose task reward and success are rubbish; everything else is as it was."""
+
+    def __init__(self, env: VecEnv) -> None:
+        self.env = env
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.env, name)
+
+    def step(self, action: np.ndarray) -> Step:
+        step = self.env.step(action)
+        rubbish = np.random.default_rng(int(1e6 * abs(step.obs).sum())).random(len(step.success)) < 0.5
+        return step._replace(reward=np.full_like(step.reward, np.nan), success=rubbish)
+
+
+def test_a_job_leaves_every_stage_in_its_folder(finished: Path) -> None:
+    assert set(read(finished, "result.json")) == {"before", "after"}
+    for number in (1, 2):
+        assert read(finished, f"round-{number}/answer/result.json")["simulated"] == 20
+        rows = (finished / f"round-{number}/finetune/truth.jsonl").read_text().splitlines()
+        assert len(rows) == read(finished, f"round-{number}/finetune/result.json")["iterations"]
+    with Store(finished.parents[1] / "feedback.db") as store:
+        assert store.counts(run="short").answers == 40
+
+
+def test_the_name_of_a_run_and_its_neighbours_change_nothing(reach_home: Path, tmp_path: Path) -> None:
+    home = fresh_home(reach_home, tmp_path / "home")
+    assert traces(do(short_config(), home, "one")) == traces(do(short_config(), home, "another name"))
+
+
+def test_another_seed_is_another_job(reach_home: Path, tmp_path: Path) -> None:
+    home = fresh_home(reach_home, tmp_path / "home")
+    first, second = (traces(do(short_config(rounds=1, seed=seed), home, f"seed {seed}")) for seed in (0, 1))
+    assert first.keys() == second.keys()
+    assert first["clone/checkpoints/policy.safetensors"] != second["clone/checkpoints/policy.safetensors"]
+    assert first["round-1/finetune/metrics.jsonl"] != second["round-1/finetune/metrics.jsonl"]
+
+
+def test_fine_tuning_never_sees_task_reward_or_success(finished: Path, reach_home: Path, tmp_path: Path) -> None:
+    home = fresh_home(finished.parents[1], tmp_path / "home")
+    path = home / "runs" / "short"
+    stage = path / "round-1" / "finetune"
+    before = {name: (stage / name).read_bytes() for name in ("checkpoints/policy.safetensors", "metrics.jsonl")}
+    truth = (stage / "truth.jsonl").read_text()
+    for file in sorted(stage.rglob("*"), reverse=True):
+        file.rmdir() if file.is_dir() else file.unlink()
+    config = short_config(labels=40)
+    job = Job(config, Run(path, config), home, Silent())
+    job.__dict__["env"] = Poisoned(make_env("reach", config.num_envs))
+    job.finetune(1, load_reward(path / "round-1" / "reward" / "checkpoints" / "reward.safetensors"))
+    assert {name: (stage / name).read_bytes() for name in before} == before
+    assert (stage / "truth.jsonl").read_text() != truth  # the poison was there
+
+
+def test_demonstrations_recorded_later_do_not_disturb_a_job(reach_home: Path, tmp_path: Path) -> None:
+    home = fresh_home(reach_home, tmp_path / "home")
+    config = short_config(rounds=1)
+    job = Job(config, Run(home / "runs" / "later", config), home, Silent())
+    job.clone()
+    dataset = Dataset(home / "samples" / "reach")
+    first = next(iter(dataset.load_all()))
+    dataset.add(dataclasses.replace(first, meta=dataclasses.replace(first.meta, id="a-new-one")))
+    assert job.demonstrations()
+    assert do(config, home, "later").exists()
+
+
+def test_a_finished_job_is_only_read(finished: Path) -> None:
+    stamps = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    home = finished.parents[1]
+    before, after = run_loop(short_config(labels=40), finished, home)
+    assert before.summary() == read(finished, "result.json")["before"]
+    assert after.summary() == read(finished, "result.json")["after"]
+    assert stamps == {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+
+
+def test_a_policy_of_nan_stops_the_job(reach_home: Path, tmp_path: Path) -> None:
+    home = fresh_home(reach_home, tmp_path / "home")
+    config = short_config()
+    path = home / "runs" / "spoiled"
+    Job(config, Run(path, config), home, Silent()).clone()
+    spoil(path / "clone" / "checkpoints" / "policy.safetensors")
+    with pytest.raises(NonFiniteError, match="The action of the policy is not finite"):
+        run_loop(config, path, home)
+
+
+def spoil(checkpoint: Path) -> None:
+    """Make every weight of a checkpoint NaN."""
+    with safe_open(checkpoint, framework="numpy") as file:
+        meta = file.metadata()
+    arrays = {name: np.full_like(a, np.nan) if a.dtype.kind == "f" else a for name, a in load_file(checkpoint).items()}
+    save_file(arrays, checkpoint, metadata=meta)
+
+
+@pytest.mark.parametrize("task", ["reach", "push"])
+def test_a_job_without_demonstrations_leaves_no_folder(task: str, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=f"robo-rlhf record --task {task} --device scripted"):
+        run_loop(preset("tiny", task=task), tmp_path / "runs" / "none", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_few_demonstrations_are_told_with_their_number(reach_home: Path) -> None:
+    with pytest.raises(InvalidValueError, match=r"--demos: expected at most the 8 that .*reach holds, got 9"):
+        run_loop(short_config(demos=9), reach_home / "runs" / "none", reach_home)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"labels": 0}, "--labels: expected at least 1, got 0"),
+        ({"labels": 2, "rounds": 3}, "--labels: expected at least one a round, 3, got 2"),
+        ({"num_envs": 0}, "--num-envs: expected at least 1, got 0"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, int], sentence: str) -> None:
+    with pytest.raises(InvalidValueError, match=sentence):
+        Config(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("total", "weights"), [(200, [1.0, 1.0, 1.0]), (60, [1.0, 1.0, 2.0]), (3, [1.0, 1.0, 1.0])])
+def test_shares_add_up(total: int, weights: list[float]) -> None:
+    parts = share(total, weights)
+    assert sum(parts) == total
+    assert min(parts) >= 1
