@@ -6,7 +6,9 @@ step solves for the joint step that brings the hand from where it is to the targ
     dq = J⁺ e + (I - J⁺ J) k (q_home - q),   J⁺ = Jᵀ (J Jᵀ + λ² I)⁻¹
 
 with e the pose error (position [m], rotation vector [rad], world frame) and J the geometric Jacobian. (Nakamura and
-Hanafusa 1986; null-space posture after Liégeois 1977.) Every operation is per copy, so results do not depend on N.
+Hanafusa 1986; null-space posture after Liégeois 1977.) Where a joint would have to go faster than it can, at a
+singularity or at the edge of its reach, the whole step is shortened. Every operation is per copy, so results do not
+depend on N.
 """
 
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ LEASH = 0.05  # [m] and [rad * 4]: how far the target may lead the hand, so that
 MAX_YAW = 1.6  # [rad] the target may turn away from home about the vertical
 DAMPING = 0.02  # λ
 POSTURE = 0.1  # k
+MAX_JOINT_STEP = 0.2  # [rad] a joint's target may lead the joint: more would outrun the published velocity limits
 DAMPED = DAMPING**2 * np.eye(6)  # λ² I
 
 
@@ -87,6 +90,7 @@ def reach_target(sim: BatchSim, home: Array) -> Array:
     posture = POSTURE * (home - q)
     task = np.linalg.solve(gram, (error - (jac @ posture[..., None])[..., 0])[..., None])
     step = posture + (jac_t @ task)[..., 0]
+    step *= MAX_JOINT_STEP / np.maximum(np.abs(step).max(axis=1, keepdims=True), MAX_JOINT_STEP)
     low, high = sim.joint_limits(JOINTS)
     joints: Array = np.clip(q + step, low, high)
     return joints

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from robo_rlhf.sim import control
+from robo_rlhf.sim.arm import ArmTask
 from robo_rlhf.sim.envs import TaskEnv
+from robo_rlhf.sim.rotation import quat_conjugate, quat_multiply, quat_to_rotvec
+from robo_rlhf.sim.scene import VELOCITY_LIMIT
 from robo_rlhf.sim.tasks import TASKS
 
 
@@ -67,3 +70,85 @@ def test_joints_are_found_for_a_pose(env: TaskEnv) -> None:
         wanted = data.site("ee").xpos.copy()
         mujoco.mj_kinematics(env.model, data)
         np.testing.assert_allclose(data.site("ee").xpos, wanted, atol=1e-6)
+
+
+def test_hand_comes_to_any_pose_in_its_reach() -> None:
+    env = TaskEnv(TASKS["reach"](), 48)
+    env.reset(np.arange(48))
+    rng, task = np.random.default_rng(4), env.task
+    assert isinstance(task, ArmTask)
+    goal = rng.uniform((-0.25, -0.3, 0.02), (0.2, 0.3, 0.38), (48, 3))
+    yaw = rng.uniform(-1.3, 1.3, 48)
+    for _ in range(90):
+        env.step(task.steer(env.sim, goal, yaw, np.full(48, -1.0)))
+    assert np.sqrt(((env.sim.site_pos("ee") - goal) ** 2).sum(1)).max() < 0.002
+    axis = env.sim.site_mat("ee")[:, :, 0]
+    assert np.abs(np.sin(np.arctan2(axis[:, 1], axis[:, 0]) - yaw)).max() < 0.01  # half a turn looks the same
+    assert env.sim.site_mat("ee")[:, 2, 2].max() < -0.9999  # it points down
+
+
+def test_target_does_not_run_away_from_the_hand(env: TaskEnv) -> None:
+    """Pushing at a wall winds up nothing: the hand turns back at once."""
+    space = control.Workspace((-9, -9, -9), (9, 9, 9))
+    for _ in range(20):
+        control.move_target(env.sim, np.full((6, 3), 0.02), np.full((6, 3), [0.0, 0.0, 0.1]), space)
+    assert env.sim.mocap_pos("target") - env.sim.site_pos("ee") == pytest.approx(np.full((6, 3), control.LEASH))
+    turn = quat_multiply(env.sim.mocap_quat("target"), quat_conjugate(control.hand_quat(env.sim)))
+    assert np.abs(quat_to_rotvec(turn)).max() <= 4 * control.LEASH
+
+
+def full_command(env: TaskEnv, steps: int) -> Iterator[None]:
+    """Push every command to its ends for a while, again and again: into limits, corners, the table."""
+    rng = np.random.default_rng(5)
+    for t in range(steps):
+        if t % 20 == 0:
+            action = np.sign(rng.uniform(-1, 1, (env.num_envs, env.act_dim))).astype(np.float32)
+        env.step(action)
+        yield
+
+
+@pytest.mark.parametrize("name", ["reach", "carry_upright"])
+def test_limits_hold_under_full_command(name: str) -> None:
+    env = TaskEnv(TASKS[name](), 32)
+    env.reset(np.arange(32))
+    task = env.task
+    assert isinstance(task, ArmTask)
+    columns, dofs, actuators = env.sim.joint_columns(control.JOINTS)
+    low, high = env.model.jnt_range[env.sim.joint_ids(control.JOINTS)].T
+    hasty = []
+    for _ in full_command(env, 120):
+        assert (env.sim.ctrl[:, actuators] >= low).all()
+        assert (env.sim.ctrl[:, actuators] <= high).all()
+        position = env.sim.bind("qpos")[:, columns]
+        assert (position > low - 0.05).all()
+        assert (position < high + 0.05).all()
+        target = env.sim.mocap_pos("target")
+        assert (target >= task.workspace.low).all()
+        assert (target <= task.workspace.high).all()
+        hasty.append(np.abs(env.sim.bind("qvel")[:, dofs]) / VELOCITY_LIMIT)
+    share = (np.stack(hasty).max(axis=2) > 1.0).mean()
+    assert share < 0.03  # bumps and reversals alone outrun the limits, for an instant
+    assert np.max(hasty) < 4.0
+
+
+def test_ordinary_motion_keeps_the_velocity_limits() -> None:
+    env = TaskEnv(TASKS["reach"](), 32)
+    env.reset(np.arange(32))
+    _, dofs, _ = env.sim.joint_columns(control.JOINTS)
+    rng = np.random.default_rng(6)
+    for _ in range(60):
+        env.step(rng.uniform(-1, 1, (32, env.act_dim)).astype(np.float32))
+        assert (np.abs(env.sim.bind("qvel")[:, dofs]) < VELOCITY_LIMIT).all()
+
+
+def test_gripper_follows_its_command() -> None:
+    env = TaskEnv(TASKS["lift"](), 3)
+    env.reset(np.arange(3))
+    action = np.zeros((3, env.act_dim), np.float32)
+    action[:, -1] = (-1.0, 0.0, 1.0)
+    for _ in range(20):
+        env.step(action)
+    task = env.task
+    assert isinstance(task, ArmTask)
+    assert task.opening(env.sim) == pytest.approx([2 * control.STROKE, control.STROKE, 0.0], abs=0.003)
+    assert task.grip_command(env.sim) == pytest.approx([-1.0, 0.0, 1.0])
