@@ -2,7 +2,6 @@ import errno
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,9 +66,10 @@ def test_the_overview_is_there_at_once_and_loads_nothing_heavy() -> None:
     )
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = os.times()
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-        times.append(time.perf_counter() - start)
+        after = os.times()  # the processor's time, which other work on this machine disturbs less than the clock's
+        times.append(after.children_user + after.children_system - before.children_user - before.children_system)
     assert done.stdout.splitlines()[-1] == "[]"
     assert min(times) < 0.5
 
