@@ -39,7 +39,7 @@ def collect(
         NonFiniteError: NaN or infinity from the policy or the environment.
     """
     steps, n = env.horizon, env.num_envs
-    seeds = rng.integers(2**31, size=n)
+    seeds = rng.integers(10**7, 2**31, size=n)  # evaluations count from lower seeds
     actor.seed(int(rng.integers(2**31)))
     actor.reset(n)
     noise = torch.from_numpy(rng.standard_normal((steps, n, env.act_dim), np.float32))

@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from robo_rlhf.learning import seeded
 from robo_rlhf.policies.base import TrainedPolicy
+from robo_rlhf.policies.gaussian import GaussianPolicy
 from robo_rlhf.runs import Run, read_checkpoint
-from robo_rlhf.training import bc
-from tests.toy import demonstrations
+from robo_rlhf.training import bc, ppo
+from robo_rlhf.types import Array
+from tests.toy import ToyEnv, demonstrations
 
 Until = Callable[[int], None]
 EPISODES = demonstrations(4)
@@ -36,11 +39,25 @@ def clone(config: bc.Config) -> Callable[[Run, Until], None]:
     return train
 
 
+def fine_tune(config: ppo.Config) -> Callable[[Run, Until], None]:
+    def closeness(obs: Array, action: Array, next_obs: Array) -> Array:
+        return -np.abs(next_obs[..., :2] - next_obs[..., 4:]).sum(-1)
+
+    def train(run: Run, until: Until) -> None:
+        with seeded(0):
+            actor = GaussianPolicy(ToyEnv.obs_dim, ToyEnv.act_dim, width=16)
+        env = ToyEnv(config.num_envs)
+        ppo.train(config, run, env, actor, closeness, progress=lambda done, total, metrics: until(done))
+
+    return train
+
+
 SETTINGS = {"width": 16}
 ALGORITHMS: dict[str, Callable[[Run, Until], None]] = {
     "bc flow": clone(bc.Config(settings=SETTINGS, updates=10, save_every=3, log_every=2, candidates=3, warmup=2)),
     "bc gaussian": clone(bc.Config("gaussian", SETTINGS, updates=10, save_every=3, log_every=1)),
     "bc residual": clone(bc.Config("residual", SETTINGS, updates=10, save_every=4, log_every=1)),
+    "ppo": fine_tune(ppo.Config(num_envs=4, iterations=10, epochs=1, minibatch=64, warmup_epochs=1, save_every=3)),
 }
 
 

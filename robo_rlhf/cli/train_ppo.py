@@ -1,0 +1,99 @@
+"""`robo-rlhf train ppo`: fine-tune one policy on one learned reward."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.progress import progress_bar
+from robo_rlhf.cli.table import print_rows
+from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.files import data_home
+
+if TYPE_CHECKING:
+    from robo_rlhf.policies.base import GaussianActor
+    from robo_rlhf.types import VecEnv
+
+
+def _ppo_config() -> type[Any]:
+    from robo_rlhf.training.ppo import Config
+
+    return Config
+
+
+@COMMANDS.register("train ppo")
+@dataclass(frozen=True, kw_only=True)
+class TrainPpo:
+    """Fine-tune a policy on a learned reward alone. The same command goes on where a killed one stopped.
+
+    Example:
+        robo-rlhf train ppo --policy clone --reward recordings/runs/main/round-3/reward --run better
+    """
+
+    policy: Path
+    """The policy to start from: a checkpoint, a run's folder, or the name of a run in the data home."""
+    reward: Path
+    """The learned reward: a checkpoint, a run's folder, or the name of a run in the data home."""
+    task: str | None = None
+    """Task to learn in; else the one that the policy was trained for."""
+    run: str = "ppo"
+    """Name of the run, a folder among the runs of the data home."""
+    caution: float = 0.5
+    """Deviations of the reward's ensemble that it is lowered by."""
+    residual_scale: float = 0.2
+    """Largest correction of an action, where the policy has no likelihood and is corrected rather than changed."""
+    home: Path | None = None
+    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
+    json: bool = False
+    """Print JSON."""
+    config: Annotated[Any, tyro.conf.arg(name="", constructor_factory=_ppo_config)] = field(
+        default_factory=lambda: _ppo_config()()
+    )
+    """Settings of the algorithm."""
+
+    def __call__(self) -> int:
+        """Train, with a bar, and print what came of it."""
+        use_one_thread()
+        from robo_rlhf.pipeline.stages import learned_reward
+        from robo_rlhf.policies.checkpoint import load_meta
+        from robo_rlhf.rewards.checkpoint import load_reward
+        from robo_rlhf.runs import Run
+        from robo_rlhf.sim.envs import make_env
+        from robo_rlhf.training import ppo
+
+        start, judge = self.resolve(self.policy, "policy"), self.resolve(self.reward, "reward")
+        env = make_env(self.task or load_meta(start)["task"], self.config.num_envs)
+        try:
+            actor = self.actor(start, env)
+            model = load_reward(judge, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+            asked = {"algorithm": "ppo", "task": env.name, "policy": start, "reward": judge, "caution": self.caution}
+            run = Run(data_home(self.home) / "runs" / self.run, {**asked, **asdict(self.config)})
+            with progress_bar(f"fine-tuning on {env.name}", ("reward", "anchor_kl")) as tell:
+                ppo.train(self.config, run, env, actor, learned_reward(model, self.caution), progress=tell)
+        finally:
+            env.close()
+        row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {})}
+        print_rows([row], as_json=self.json)
+        return 0
+
+    def resolve(self, given: Path, name: str) -> Path:
+        """Return the file that a checkpoint, a run's folder or a run's name stands for."""
+        for folder in (given, data_home(self.home) / "runs" / given):
+            if folder.is_dir():
+                return folder / "checkpoints" / f"{name}.safetensors"
+        return given
+
+    def actor(self, path: Path, env: "VecEnv") -> "GaussianActor":
+        """Return the policy, or a correction on top of it where it has no likelihood."""
+        from robo_rlhf.learning import seeded
+        from robo_rlhf.policies.base import GaussianActor
+        from robo_rlhf.policies.checkpoint import load_policy
+        from robo_rlhf.policies.residual import residual_on
+
+        policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+        if isinstance(policy, GaussianActor):
+            return policy
+        with seeded(self.config.seed):
+            return residual_on(policy, scale=self.residual_scale, std=self.config.std or self.residual_scale / 2)
