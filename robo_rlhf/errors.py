@@ -86,7 +86,8 @@ class CheckpointMismatchError(RoboRlhfError):
     def __init__(self, path: Path, expected: str, found: str) -> None:
         """Name the checkpoint and what differs; put the shapes into both texts."""
         super().__init__(
-            f"Checkpoint {path} does not fit: expected {expected}, it holds {found}. Train one for this task or name another."
+            f"Checkpoint {path} does not fit: expected {expected}, it holds {found}. "
+            "Train one for this task or name another."
         )
 
 

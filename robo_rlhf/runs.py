@@ -71,7 +71,7 @@ class Run:
         rows = [row for row in self.metrics() if row["step"] <= step]
         write_atomic(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
 
-    def event(self, name: str, **details: Any) -> None:  # noqa: ANN401 - any JSON value
+    def event(self, name: str, **details: Any) -> None:
         """Append what happened, with the wall-clock time [s since 1970]."""
         with (self.path / "events.jsonl").open("a") as file:
             file.write(json.dumps({"time": time.time(), "event": name, **details}) + "\n")

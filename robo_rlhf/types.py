@@ -80,7 +80,9 @@ class Episode:
         for name, value in self.signals.items():
             _check_array(f"Episode.signals[{name!r}]", value, (steps, "k"), np.float32)
         if steps and not np.all(np.abs(self.action) <= 1.0):
-            raise InvalidValueError("Episode.action", f"a value of {np.abs(self.action).max():.3g}", "every value within [-1, 1]")
+            raise InvalidValueError(
+                "Episode.action", f"a value of {np.abs(self.action).max():.3g}", "every value within [-1, 1]"
+            )
 
     def __len__(self) -> int:
         """Return the number of steps T."""
@@ -91,14 +93,18 @@ class Episode:
         """Length in simulated time [s]."""
         return len(self) * self.meta.control_dt
 
-    def slice(self, start: int, length: int, **meta: Any) -> "Episode":  # noqa: ANN401 - fields of EpisodeMeta
+    def slice(self, start: int, length: int, **meta: Any) -> "Episode":
         """Return steps [start, start + length) as an episode, with fields of `meta` replaced.
 
         Raises:
             InvalidValueError: the steps are not all in the episode.
         """
         if start < 0 or length < 0 or start + length > len(self):
-            raise InvalidValueError(f"slice of episode {self.meta.id}", f"steps {start} to {start + length}", f"steps within 0 to {len(self)}")
+            raise InvalidValueError(
+                f"slice of episode {self.meta.id}",
+                f"steps {start} to {start + length}",
+                f"steps within 0 to {len(self)}",
+            )
         end = start + length
         return Episode(
             obs=self.obs[start : end + 1],
@@ -187,7 +193,9 @@ class Command(NamedTuple):
 
 
 def _check_array(what: str, value: Array, shape: tuple[object, ...], dtype: type) -> None:
-    fits = value.ndim == len(shape) and all(isinstance(w, str) or w == n for w, n in zip(shape, value.shape, strict=False))
+    fits = value.ndim == len(shape) and all(
+        isinstance(w, str) or w == n for w, n in zip(shape, value.shape, strict=False)
+    )
     if not fits:
         raise ShapeError(what, shape, value.shape)
     if value.dtype != dtype:

@@ -51,7 +51,7 @@ def idle_steps(action: Array, threshold: float) -> Array:
     A column of motion asks for something where it is beyond `threshold`. A column that is never but at ±1 is a switch
     (a gripper): it asks for something where it changes.
     """
-    switch = np.all(np.abs(action) >= 0.95, axis=0)  # (act_dim,)
+    switch: Array = np.all(np.abs(action) >= 0.95, axis=0)  # (act_dim,)
     changed = np.abs(np.diff(action, axis=0, prepend=action[:1])) > threshold
     asking = np.where(switch, changed, np.abs(action) > threshold)
     idle: Array = ~asking.any(axis=1)

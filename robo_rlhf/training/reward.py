@@ -238,5 +238,5 @@ def _examples(kind: QueryKind, rows: Sequence[_Row]) -> Examples:
 
 
 def _fold(question: str) -> int:
-    """Return a number from 0 that a question keeps for ever and in every run, so that what is held out stays held out."""
+    """Return a number from 0 that a question keeps for ever, in every run, so that what is held out stays so."""
     return int.from_bytes(hashlib.sha256(b"fold " + question.encode()).digest()[:4])

@@ -19,7 +19,7 @@ from robo_rlhf.cli.table import print_rows
 pytestmark = pytest.mark.bench
 SEEDS = int(os.environ.get("ROBO_RLHF_BENCH_SEEDS", "5"))
 SAMPLES = Path(__file__).parents[2] / "recordings" / "samples"
-CARES_ABOUT = "peak_contact_force"
+CARES_ABOUT = "peak_jerk"
 CLONE = """
 import sys, time, json
 from pathlib import Path
@@ -35,7 +35,8 @@ dataset, seed, count = Dataset(Path(sys.argv[1])), int(sys.argv[2]), int(sys.arg
 ids = sorted(i.meta.id for i in dataset.list(outcome="success"))
 ids = [ids[i] for i in sorted(np.random.default_rng((seed, 1)).permutation(len(ids))[:count])]
 start = time.perf_counter()
-policy = bc.fit(bc.Config(policy="flow", updates=5000, obs_noise=0.05, seed=seed), [trimmed(e) for e in dataset.load_all(ids)])
+config = bc.Config(policy="flow", settings={"noise": 0.0}, updates=4000, obs_noise=0.05, seed=seed)
+policy = bc.fit(config, [trimmed(e) for e in dataset.load_all(ids)])
 took = time.perf_counter() - start
 found = evaluate(make_env("pick_place", 64), policy, np.arange(FIRST_SEED, FIRST_SEED + 200))
 print(json.dumps({"success": found.success.value, "seconds": took}))
@@ -56,7 +57,7 @@ def in_processes(commands: list[list[str]]) -> list[dict[str, Any]]:
 
 
 def test_main_job(tmp_path: Path) -> None:
-    """Success after fine-tuning: mean ≥ 90 %, worst ≥ 80 %, 15 points above the clone or ≥ 97 %; style ≥ 25 % better."""
+    """Mean success ≥ 90 %, worst ≥ 80 %, 15 points above the clone or ≥ 97 %; the style minded ≥ 25 % better."""
     (tmp_path / "samples").symlink_to(SAMPLES)
     base = [
         sys.executable,
