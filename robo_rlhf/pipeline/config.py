@@ -30,15 +30,15 @@ class TeacherConfig:
 
 
 def _clone() -> bc.Config:
-    return bc.Config(policy="gaussian", updates=4000, obs_noise=0.1)
+    return bc.Config(policy="flow", settings={"noise": 0.0}, updates=4000, obs_noise=0.05)
 
 
 def _reward() -> reward_learning.Config:
-    return reward_learning.Config(fit=FitSettings())
+    return reward_learning.Config(settings={"members": 5}, fit=FitSettings(learning_rate=1e-3))
 
 
 def _finetune() -> ppo.Config:
-    return ppo.Config(iterations=60, actor_lr=1e-4, target_kl=0.06, std=0.15)
+    return ppo.Config(iterations=60, actor_lr=1e-4, target_kl=0.06, std=0.1)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Config:
     """Evaluation episodes before and after."""
     collect: int = 64
     """Episodes of the present policy, in each round, that clips are cut from."""
-    clip_steps: int = 50
+    clip_steps: int = 40
     """Steps a clip."""
     selection: str = "mixed"
     """Which clips are asked about: uniform, recent, stage, disagreement, demonstrations or mixed."""
@@ -128,9 +128,9 @@ def preset(name: str, **asked: Any) -> Config:
         "quick": {
             "episodes": 64,
             "collect": 32,
-            "clone": bc.Config(policy="gaussian", updates=2000, obs_noise=0.1),
+            "clone": bc.Config(policy="flow", settings={"noise": 0.0}, updates=1500, obs_noise=0.05),
             "reward": reward_learning.Config(fit=FitSettings(updates=400)),
-            "finetune": ppo.Config(iterations=12, actor_lr=1e-4, target_kl=0.06, std=0.15),
+            "finetune": ppo.Config(iterations=12, actor_lr=1e-4, target_kl=0.06, std=0.1),
         },
         "tiny": {
             "episodes": 8,

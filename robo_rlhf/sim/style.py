@@ -19,6 +19,7 @@ class Measure:
     reduce: Literal["max", "sum", "min"]
     better: Literal["lower", "higher"]
     scale: float  # a step of this size counts as one in a simulated teacher's mind
+    free: float = 0.0  # what of a step it does not mind at all, such as the weight of what the hand carries
 
 
 def _path_increment(position: Array, dt: float) -> Array:
@@ -39,13 +40,13 @@ def _column(signal: Array, dt: float) -> Array:
 
 
 MEASURES: dict[str, Measure] = {
-    "peak_contact_force": Measure("N", "contact_force", _column, "max", "lower", 20.0),
+    "peak_contact_force": Measure("N", "contact_force", _column, "max", "lower", 5.0, free=2.0),
     "path_length": Measure("m", "ee_pos", _path_increment, "sum", "lower", 0.01),
-    "peak_jerk": Measure("m/s³", "ee_pos", _jerk, "max", "lower", 50.0),
+    "peak_jerk": Measure("m/s³", "ee_pos", _jerk, "max", "lower", 20.0),
     "tilt": Measure("rad", "tilt", _column, "max", "lower", 0.2),
     "clearance": Measure("m", "clearance", _column, "min", "higher", 0.05),
 }
-WORST = 3.0  # what is worse than this many scales is simply bad: one knock does not outweigh the whole episode
+WORST = 10.0  # what is worse than this many scales is simply bad: one knock does not outweigh the whole episode
 _REDUCE: dict[str, Callable[[Array], float]] = {"max": np.max, "sum": np.sum, "min": np.min}
 
 
@@ -67,4 +68,6 @@ def cost(signals: Mapping[str, Array], dt: float, name: str) -> Array:
     """
     measure = MEASURES[name]
     values = series(signals, dt)[name]
-    return np.minimum(values / measure.scale, WORST) if measure.better == "lower" else np.exp(-values / measure.scale)
+    if measure.better == "higher":
+        return np.exp(-values / measure.scale)
+    return np.clip((values - measure.free) / measure.scale, 0.0, WORST)
