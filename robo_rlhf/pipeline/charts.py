@@ -117,7 +117,8 @@ def _span(values: Sequence[float], axis: Axis, margin: float = 0.0) -> tuple[flo
     low = min(values) if axis.low is None else axis.low
     high = max(values) if axis.high is None else axis.high
     if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
-        low, high = low - 0.5, high + 0.5
+        room = max(0.5, 1e-3 * abs(low))
+        low, high = low - room, high + room
     wide = (high - low) * margin
     return low - wide * (axis.low is None), high + wide * (axis.high is None)
 

@@ -1,0 +1,100 @@
+"""A job that is killed at any instant ends bit for bit as one that was left in peace."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.making import fresh_home, traces
+
+SLOW_ENOUGH = ("--set", "clone.updates=400", "--set", "finetune.iterations=8", "--set", "reward.fit.updates=80")
+OPTIONS = ("--task", "reach", "--demos", "4", "--labels", "24", "--rounds", "2", "--preset", "tiny", *SLOW_ENOUGH)
+MOMENTS = (  # a stage, and the file whose appearance says that it is at work
+    ("clone", "clone/checkpoints/training.safetensors"),
+    ("collect", "round-1/collect/config.json"),
+    ("reward", "round-1/reward/config.json"),
+    ("finetune", "round-1/finetune/checkpoints/training.safetensors"),
+    ("finetune again", "round-2/finetune/metrics.jsonl"),
+)
+PATIENCE = 300  # [s]
+
+
+def start(home: Path) -> subprocess.Popen[str]:
+    """Start the command as a person would, with Ctrl-C doing what it does in a terminal."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "robo_rlhf.cli.main", "run", *OPTIONS, "--run", "job", "--home", str(home)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def wait_for(file: Path, process: subprocess.Popen[str]) -> bool:
+    """Wait until a file is there; False where the process ended before."""
+    until = time.monotonic() + PATIENCE
+    while not file.exists() and process.poll() is None:
+        assert time.monotonic() < until, f"{file} never came"
+        time.sleep(0.002)
+    return process.poll() is None
+
+
+def end(process: subprocess.Popen[str], with_signal: int | None = None) -> tuple[int, str]:
+    """End the process, or let it end, and return its exit code and what it said on stderr."""
+    if with_signal is not None:
+        process.send_signal(with_signal)
+    _, said = process.communicate(timeout=PATIENCE)
+    return process.returncode, said
+
+
+@pytest.fixture(scope="module")
+def undisturbed(reach_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = fresh_home(reach_home, tmp_path_factory.mktemp("undisturbed") / "home")
+    code, said = end(start(home))
+    assert code == 0, said
+    return home
+
+
+def test_a_job_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(
+    undisturbed: Path, reach_home: Path, tmp_path: Path
+) -> None:
+    home = fresh_home(reach_home, tmp_path / "home")
+    run = home / "runs" / "job"
+    killed = []
+    for stage, file in MOMENTS:
+        process = start(home)
+        if wait_for(run / file, process):
+            killed.append(stage)
+        end(process, signal.SIGKILL)
+        assert not (run / "result.json").exists()
+    assert killed == [stage for stage, _ in MOMENTS]
+    code, said = end(start(home))
+    assert code == 0, said
+    assert traces(run) == traces(undisturbed / "runs" / "job")
+
+
+def test_ctrl_c_stops_in_order_and_the_same_command_goes_on(
+    undisturbed: Path, reach_home: Path, tmp_path: Path
+) -> None:
+    home = fresh_home(reach_home, tmp_path / "home")
+    process = start(home)
+    assert wait_for(home / "runs" / "job" / "round-1" / "finetune" / "metrics.jsonl", process)
+    code, said = end(process, signal.SIGINT)
+    assert code == 130
+    assert said.splitlines()[-1] == "stopped; run the same command to continue"
+    assert "Traceback" not in said
+    assert end(start(home))[0] == 0
+    assert traces(home / "runs" / "job") == traces(undisturbed / "runs" / "job")
+
+
+def test_a_finished_job_is_told_at_once_and_other_settings_are_refused(undisturbed: Path) -> None:
+    run = undisturbed / "runs" / "job"
+    stamps = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    assert end(start(undisturbed))[0] == 0
+    assert stamps == {path: path.stat().st_mtime_ns for path in run.rglob("*")}
