@@ -76,7 +76,8 @@ def choose(controls: "Sequence[Control]") -> "Control":
     words |= {str(control.value.get("choice", "")).lower(): control for control in controls}
     while True:
         try:
-            typed = input(f"  {menu}\n  your answer: ").strip().lower()
+            print(f"  {menu}\n  your answer: ", end="", flush=True)  # input() itself would prompt on stderr
+            typed = input().strip().lower()
         except EOFError:
             raise KeyboardInterrupt from None  # Ctrl-D: as good as Ctrl-C
         if typed in words:
