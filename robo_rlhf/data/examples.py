@@ -54,7 +54,7 @@ def idle_steps(action: Array, threshold: float) -> Array:
     switch: Array = np.all(np.abs(action) >= 0.95, axis=0)  # (act_dim,)
     changed = np.abs(np.diff(action, axis=0, prepend=action[:1])) > threshold
     asking = np.where(switch, changed, np.abs(action) > threshold)
-    idle: Array = ~asking.any(axis=1)
+    idle: Array = np.logical_not(np.any(asking, axis=1))
     return idle
 
 

@@ -94,7 +94,8 @@ def _verdict(findings: Findings) -> str:
     )
     p = min(found.p_better, found.p_worse)
     if p < 0.05:
-        return f"{counted}: it succeeds {'more' if won > lost else 'less'} often (exact one-sided McNemar test, p = {p:.2g})."
+        often = "more" if won > lost else "less"
+        return f"{counted}: it succeeds {often} often (exact one-sided McNemar test, p = {p:.2g})."
     return f"{counted}: no difference in success is shown (exact one-sided McNemar test, p = {p:.2g})."
 
 
