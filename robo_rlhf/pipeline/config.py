@@ -13,7 +13,7 @@ from robo_rlhf.training import reward as reward_learning
 class TeacherConfig:
     """The simulated teacher: what it cares about, and its faults (Lee et al. 2021, "B-Pref")."""
 
-    style_weight: float = 0.5
+    style_weight: float = 1.0
     """How much the style measure that the task's teacher minds counts, next to a task reward of at most 1 a step."""
     success_bonus: float = 1.0
     """What a step after success counts more."""
@@ -38,7 +38,7 @@ def _reward() -> reward_learning.Config:
 
 
 def _finetune() -> ppo.Config:
-    return ppo.Config(iterations=60, actor_lr=1e-4, target_kl=0.06, std=0.1)
+    return ppo.Config(iterations=100, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1)
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def preset(name: str, **asked: Any) -> Config:
             "collect": 32,
             "clone": bc.Config(policy="flow", settings={"noise": 0.0}, updates=1500, obs_noise=0.05),
             "reward": reward_learning.Config(fit=FitSettings(updates=400)),
-            "finetune": ppo.Config(iterations=12, actor_lr=1e-4, target_kl=0.06, std=0.1),
+            "finetune": ppo.Config(iterations=12, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1),
         },
         "tiny": {
             "episodes": 8,

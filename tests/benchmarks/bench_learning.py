@@ -19,7 +19,7 @@ from robo_rlhf.cli.table import print_rows
 pytestmark = pytest.mark.bench
 SEEDS = int(os.environ.get("ROBO_RLHF_BENCH_SEEDS", "5"))
 SAMPLES = Path(__file__).parents[2] / "recordings" / "samples"
-CARES_ABOUT = "peak_jerk"
+CARES_ABOUT = "peak_contact_force"
 CLONE = """
 import sys, time, json
 from pathlib import Path
