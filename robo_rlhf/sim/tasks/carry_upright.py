@@ -109,7 +109,7 @@ class CarryUpright(ArmTask):
         """Grasp the cup, lift, carry it around the glass, set it down, let go, rise."""
         hand, cup, mat = sim.site_pos("ee"), sim.body_pos("cup"), sim.mocap_pos("mat")
         lip = cup + np.array([0.0, 0.0, LIP])
-        goal, yaw, grip, speed = self.grasp(sim, lip, self.cube_yaw(sim, "cup"), 0.09, mouth=0.006, slope=8.0)
+        goal, yaw, grip, speed = self.grasp(sim, lip, self.cube_yaw(sim, "cup"), 0.09, mouth=0.008, slope=6.0)
         shut = (self.grip_command(sim) > 0) & (self.opening(sim) < 2.15 * props.CUP_RADIUS)
         held = shut & (distance(hand, lip) < 0.03)
         low, aside = cup[:, 2] < HALF_CUP + 0.005, distance(cup[:, :2], mat[:, :2])
