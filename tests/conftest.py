@@ -1,6 +1,7 @@
 """What holds for every test: one thread, a rendering backend, a data home of its own, no process left behind."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from robo_rlhf.sim.gl import choose_backend
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"  # before a test imports numpy or torch, which read it once; worker processes inherit it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts deaf to Ctrl-C
 choose_backend()  # before any test imports mujoco, which reads the choice once
 
 hypothesis.settings.register_profile("local", deadline=None)

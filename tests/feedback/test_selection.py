@@ -81,12 +81,20 @@ def test_disagreement_asks_where_the_models_differ() -> None:
     assert max(uses.count(c) for c in uses) <= 2
 
 
-def test_mixed_is_mostly_the_present_policy_with_a_tenth_of_demonstrations() -> None:
+def test_mixed_sets_a_tenth_and_some_endings_against_demonstrations() -> None:
     questions = choose(50, "mixed")
-    assert sum(any(c.demonstration for c in question) for question in questions) == 5
+    shown = [[c for c in question if c.demonstration] for question in questions]
+    assert 5 <= sum(map(bool, shown)) <= 5 + 20  # and endings may be demonstrations
     assert all(c.round == 1 or c.demonstration for question in questions for c in question)
     without = choose(50, "mixed", returns=None)
     assert len(without) == 50
+
+
+def test_endings_are_set_against_any_moment() -> None:
+    questions = choose(20, "endings")
+    assert len(questions) == 20
+    assert all(any(c.stage >= 0.9 for c in question) for question in questions)
+    assert any(any(c.stage < 0.5 for c in question) for question in questions)
 
 
 def test_mixed_without_demonstrations() -> None:
