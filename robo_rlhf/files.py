@@ -14,12 +14,21 @@ from robo_rlhf.errors import DiskFullError
 
 HOME_VARIABLE = "ROBO_RLHF_HOME"
 RESERVE = 64 * 2**20  # [bytes] always left free, so that what is open can still be closed
+SHIPPED = Path(__file__).resolve().parents[1] / "recordings"  # what comes with a checkout; a wheel has none
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk or a used-up quota
 
 
 def data_home(home: Path | None = None) -> Path:
     """Return where recordings and runs live: `home`, else $ROBO_RLHF_HOME, else ./recordings."""
     return home or Path(os.environ.get(HOME_VARIABLE) or "recordings")
+
+
+def find_dataset(home: Path, name: str) -> Path:
+    """Return the folder of a dataset in a data home; samples that are not there are those that ship with a checkout."""
+    shipped = SHIPPED / name
+    if name.startswith("samples/") and not (home / name).exists() and shipped.exists():
+        return shipped
+    return home / name
 
 
 def require_room(folder: Path, needed: int, *, reserve: int | None = None) -> None:

@@ -26,6 +26,7 @@ _first_seen: dict[int, str] = {}  # child process → the test after which it wa
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data home, so that no test sees or leaves recordings."""
+    monkeypatch.setattr("robo_rlhf.files.SHIPPED", tmp_path / "shipped")
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     return tmp_path / "home"
 

@@ -13,7 +13,7 @@ import tyro
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.errors import CorruptFileError, InvalidValueError
-from robo_rlhf.files import data_home
+from robo_rlhf.files import data_home, find_dataset
 from robo_rlhf.types import Outcome
 
 if TYPE_CHECKING:
@@ -28,21 +28,30 @@ Ids = Annotated[tuple[str, ...], tyro.conf.Positional]
 class _Where:
     """Which dataset a command works on."""
 
-    dataset: str = "samples"
-    """Name of the dataset in the data home."""
+    dataset: str = ""
+    """Name of the dataset in the data home, such as samples/pick_place."""
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
 
     @contextmanager
     def open(self) -> "Iterator[Dataset]":
-        """Open the dataset, with its warnings as single lines on stderr."""
+        """Open the dataset, with its warnings as single lines on stderr.
+
+        Raises:
+            InvalidValueError: none is named; the message lists those that there are.
+        """
         from robo_rlhf.data.dataset import Dataset
-        from robo_rlhf.data.layout import DataWarning
+        from robo_rlhf.data.layout import DataWarning, list_datasets
+
+        home = data_home(self.home)
+        if not self.dataset:
+            choices = ", ".join(list_datasets(home)) or "(no datasets)"
+            raise InvalidValueError("--dataset", "none", f"one of those in {home}: {choices}")
 
         with warnings.catch_warnings():
             warnings.simplefilter("always", DataWarning)
             warnings.showwarning = _print_warning
-            dataset = Dataset(data_home(self.home) / self.dataset)
+            dataset = Dataset(find_dataset(home, self.dataset))
             for episode_id in dataset.recovery.recovered:
                 print(f"recovered {episode_id}, which a crash had cut short", file=sys.stderr)
             yield dataset
@@ -51,10 +60,10 @@ class _Where:
 @COMMANDS.register("episodes list")
 @dataclass(frozen=True)
 class EpisodesList(_Where):
-    """List the episodes of a dataset, all of them or those that fit every filter.
+    """List the episodes of a dataset, all of them or those that fit every filter; without --dataset, the datasets.
 
     Example:
-        robo-rlhf episodes list --dataset samples --task pick_place --outcome success --json
+        robo-rlhf episodes list --dataset samples/pick_place --outcome success --json
     """
 
     task: str | None = None
@@ -77,7 +86,9 @@ class EpisodesList(_Where):
     """Print JSON."""
 
     def __call__(self) -> int:
-        """Print one row an episode."""
+        """Print one row an episode, or a dataset where none is named."""
+        if not self.dataset:
+            return self._list_datasets()
         with self.open() as dataset:
             if self.trash:
                 trashed = [{"id": episode_id} for episode_id in dataset.trash()]
@@ -96,6 +107,15 @@ class EpisodesList(_Where):
         print_rows([_row(info) for info in found], as_json=self.json, title=title, empty="No episode fits.")
         return 0
 
+    def _list_datasets(self) -> int:
+        from robo_rlhf.data.layout import EPISODE_SUFFIX, list_datasets
+
+        home = data_home(self.home)
+        held = {name: len(list((home / name / "episodes").glob(f"*{EPISODE_SUFFIX}"))) for name in list_datasets(home)}
+        rows = [{"dataset": name, "episodes": count} for name, count in held.items()]
+        print_rows(rows, as_json=self.json, title=f"datasets in {home}", empty=f"There is no dataset in {home}.")
+        return 0
+
 
 @COMMANDS.register("episodes show")
 @dataclass(frozen=True)
@@ -103,7 +123,7 @@ class EpisodesShow(_Where):
     """Show everything that is known of one episode, after checking every byte of it.
 
     Example:
-        robo-rlhf episodes show pick_place-0007 --json
+        robo-rlhf episodes show pick_place-3000007 --json --dataset samples/pick_place
     """
 
     episode: Id
@@ -140,7 +160,7 @@ class EpisodesVerify(_Where):
     The exit code is 0 where all are whole, 4 where one was not.
 
     Example:
-        robo-rlhf episodes verify --dataset samples
+        robo-rlhf episodes verify --dataset samples/pick_place
     """
 
     json: bool = False
@@ -162,7 +182,7 @@ class EpisodesTrim(_Where):
     """Keep only steps START to STOP (not included) of an episode; undelete brings back what it was.
 
     Example:
-        robo-rlhf episodes trim pick_place-0007 12 95
+        robo-rlhf episodes trim pick_place-3000007 12 95 --dataset samples/pick_place
     """
 
     episode: Id
@@ -186,7 +206,7 @@ class EpisodesTag(_Where):
     """Add or remove tags of episodes, write a note, or correct how they ended.
 
     Example:
-        robo-rlhf episodes tag pick_place-0007 pick_place-0009 --add gentle --remove slow --outcome success
+        robo-rlhf episodes tag pick_place-3000007 pick_place-3000009 --add gentle --outcome success --dataset samples/pick_place
     """
 
     episodes: Ids
@@ -222,7 +242,7 @@ class EpisodesDelete(_Where):
     """Move episodes to the trash of their dataset, from where undelete brings them back.
 
     Example:
-        robo-rlhf episodes delete pick_place-0007
+        robo-rlhf episodes delete pick_place-3000007 --dataset samples/pick_place
     """
 
     episodes: Ids
@@ -245,7 +265,7 @@ class EpisodesUndelete(_Where):
     """Bring back the newest version of episodes from the trash: deleted ones, and what trimmed ones were.
 
     Example:
-        robo-rlhf episodes undelete pick_place-0007
+        robo-rlhf episodes undelete pick_place-3000007 --dataset samples/pick_place
     """
 
     episodes: Ids
@@ -289,7 +309,7 @@ class EpisodesRender(_Where):
     """Render an episode again as a clip, from any camera of its scene.
 
     Example:
-        robo-rlhf episodes render pick_place-0007 --out clip.mp4 --camera wrist --quality fine
+        robo-rlhf episodes render pick_place-3000007 --camera wrist --quality fine --dataset samples/pick_place
     """
 
     episode: Id

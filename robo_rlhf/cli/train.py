@@ -12,7 +12,7 @@ from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.errors import InvalidValueError, NotFoundError
-from robo_rlhf.files import data_home
+from robo_rlhf.files import data_home, find_dataset
 
 if TYPE_CHECKING:
     from robo_rlhf.policies.base import TrainedPolicy
@@ -31,13 +31,13 @@ class TrainBc:
     """Clone demonstrations into a policy. The same command goes on where a killed one stopped.
 
     Example:
-        robo-rlhf train bc --task pick_place --dataset samples --demos 50 --run clone
+        robo-rlhf train bc --task pick_place --demos 50 --run clone
     """
 
     task: str
     """Task whose demonstrations are imitated."""
-    dataset: str = "samples"
-    """Name of the dataset in the data home."""
+    dataset: str = ""
+    """Dataset of demonstrations in the data home; samples/TASK where empty."""
     run: str = "bc"
     """Name of the run, a folder among the runs of the data home."""
     demos: int = 0
@@ -65,7 +65,7 @@ class TrainBc:
 
         episodes = self.episodes()
         path = data_home(self.home) / "runs" / self.run
-        asked = {"algorithm": "bc", "task": self.task, "dataset": self.dataset, "select": self.select_episodes}
+        asked = {"algorithm": "bc", "task": self.task, "dataset": self.demonstrations, "select": self.select_episodes}
         run = Run(path, {**asked, "episodes": [e.meta.id for e in episodes], **asdict(self.config)})
         score = self.score() if self.config.candidates > 1 else None
         with progress_bar(f"cloning {len(episodes)} demonstrations", ("loss", "score")) as tell:
@@ -73,6 +73,11 @@ class TrainBc:
         row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {})}
         print_rows([row], as_json=self.json)
         return 0
+
+    @property
+    def demonstrations(self) -> str:
+        """Name of the dataset of demonstrations."""
+        return self.dataset or f"samples/{self.task}"
 
     def episodes(self) -> "list[Episode]":
         """Return the demonstrations asked for.
@@ -83,11 +88,11 @@ class TrainBc:
         """
         from robo_rlhf.data.dataset import Dataset
 
-        dataset = Dataset(data_home(self.home) / self.dataset)
+        dataset = Dataset(find_dataset(data_home(self.home), self.demonstrations))
         found = dataset.list(task=self.task, outcome=None if self.failures else "success", tag=self.tag)
         if not found:
             advice = f"Record some with `robo-rlhf record --task {self.task}`, or name another dataset."
-            raise NotFoundError(f"demonstration in dataset {self.dataset} of task", self.task, advice)
+            raise NotFoundError(f"demonstration in dataset {self.demonstrations} of task", self.task, advice)
         if len(found) < self.demos:
             raise InvalidValueError("demonstrations", str(len(found)), f"at least {self.demos} of {self.task}")
         return list(dataset.load_all(info.meta.id for info in found[: self.demos or None]))

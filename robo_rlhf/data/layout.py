@@ -136,7 +136,6 @@ def not_found(what: str, given: str, choices: Iterable[str], advice: str) -> Not
 
 
 def list_datasets(home: Path) -> tuple[str, ...]:
-    """Return the names of the datasets in a data home."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        return tuple(sorted(entry.name for entry in home.iterdir() if (entry / MANIFEST).is_file()))
-    return ()
+    """Return the names of the datasets in a data home, also of those one folder down: samples/reach."""
+    found = [path.parent.relative_to(home) for depth in ("*", "*/*") for path in home.glob(f"{depth}/{MANIFEST}")]
+    return tuple(sorted(name.as_posix() for name in found))

@@ -19,6 +19,7 @@ from robo_rlhf.evaluation import FIRST_SEED, Evaluation, evaluate
 from robo_rlhf.feedback.selection import SegmentCandidate, select
 from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.feedback.teachers import TaskUtility, Teacher, answer_all
+from robo_rlhf.files import find_dataset
 from robo_rlhf.pipeline.config import Config
 from robo_rlhf.pipeline.watch import TrueReward, Watch
 from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
@@ -90,7 +91,8 @@ class Job:
         """
         stored = self.run.path / "clone" / "config.json"
         if stored.exists():  # those that it began with, whatever was recorded since
-            dataset, chosen = Dataset(self.home / self.config.demonstrations), json.loads(stored.read_text())
+            chosen = json.loads(stored.read_text())
+            dataset = Dataset(find_dataset(self.home, self.config.demonstrations))
             return [trimmed(episode) for episode in dataset.load_all(chosen["demonstrations"])]
         dataset, found = find_demonstrations(self.config, self.home)
         order = np.random.default_rng((self.config.seed, 1)).permutation(len(found))
@@ -273,7 +275,7 @@ def find_demonstrations(config: Config, home: Path) -> tuple[Dataset, list[str]]
         InvalidValueError: there are too few.
     """
     advice = f"Record some with `robo-rlhf record --task {config.task} --device scripted`."
-    path = home / config.demonstrations
+    path = find_dataset(home, config.demonstrations)
     if not path.exists():
         raise NotFoundError("dataset of demonstrations", path, advice)
     dataset = Dataset(path)

@@ -21,7 +21,7 @@ def samples(home: Path) -> Path:
     env = make_env("reach", 3, 1)
     assert isinstance(env, TaskEnv)
     episodes = rollout(env, ScriptedOperator(env), np.arange(3), source=Source.SCRIPTED)
-    Dataset(home / "samples", create=True).add_many(episodes)
+    Dataset(home / "samples" / "reach", create=True).add_many(episodes)
     return home
 
 
@@ -65,8 +65,8 @@ def test_snapshots_are_chosen_by_rollouts(samples: Path, capsys: pytest.CaptureF
 
 
 def test_mistakes_are_one_line_and_an_exit_code(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "bc", "--task", "lift"]) == 5
-    assert "No demonstration in dataset samples of task 'lift'" in capsys.readouterr().err
+    assert main(["train", "bc", "--task", "lift", "--dataset", "samples/reach"]) == 5
+    assert "No demonstration in dataset samples/reach of task 'lift'" in capsys.readouterr().err
     assert main(["train", "bc", "--task", "reach", "--failures", "--demos", "9"]) == 2
     assert "demonstrations: expected at least 9 of reach, got 3." in capsys.readouterr().err
     assert main(["evaluate", "nowhere"]) == 5

@@ -12,7 +12,7 @@ from robo_rlhf.errors import InvalidValueError, NonFiniteError, NotFoundError
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline.config import Config, preset, share
 from robo_rlhf.pipeline.loop import run_loop
-from robo_rlhf.pipeline.stages import Job
+from robo_rlhf.pipeline.stages import Job, find_demonstrations
 from robo_rlhf.pipeline.watch import Silent
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.runs import Run
@@ -119,6 +119,17 @@ def test_a_job_without_demonstrations_leaves_no_folder(task: str, tmp_path: Path
     with pytest.raises(NotFoundError, match=f"robo-rlhf record --task {task} --device scripted"):
         run_loop(preset("tiny", task=task), tmp_path / "runs" / "none", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_samples_of_a_checkout_are_found_from_any_home(
+    reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("robo_rlhf.files.SHIPPED", reach_home)
+    dataset, found = find_demonstrations(preset("tiny", task="reach", demos=4), tmp_path)
+    assert (dataset.path, len(found)) == (reach_home / "samples" / "reach", 8)
+    Dataset(tmp_path / "samples" / "reach", create=True)
+    with pytest.raises(NotFoundError, match=r"No demonstration in .* of task 'reach'"):  # the home's own come first
+        find_demonstrations(preset("tiny", task="reach", demos=4), tmp_path)
 
 
 def test_too_few_demonstrations_are_told_with_their_number(reach_home: Path) -> None:
