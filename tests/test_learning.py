@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ from torch import nn
 
 from robo_rlhf.learning import (
     Average,
+    Flat,
     pack_generator,
     pack_module,
     pack_optimizer,
@@ -81,3 +83,27 @@ def test_average_warms_up_and_swaps() -> None:
     assert torch.allclose(weight.detach(), torch.full((2,), 0.91))
     average.swap()
     assert torch.equal(weight.detach(), torch.ones(2))
+
+
+def test_flat_steps_as_adam_over_separate_parameters_does() -> None:
+    with seeded(0):
+        one = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 1))
+    other = copy.deepcopy(one)
+    other[0].requires_grad_(False)
+    one[0].requires_grad_(False)
+    frozen = one[0].weight.clone()
+    flat, adam = Flat(one, 1e-2), torch.optim.Adam(other[2].parameters(), 1e-2, eps=1e-5)
+    x = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
+    for _ in range(5):
+        one(x).square().sum().backward()
+        flat.step(max_norm=0.5)
+        adam.zero_grad()
+        other(x).square().sum().backward()
+        nn.utils.clip_grad_norm_(other[2].parameters(), 0.5)
+        adam.step()
+    torch.testing.assert_close(one.state_dict(), other.state_dict())
+    torch.testing.assert_close(one[0].weight, frozen)
+    assert flat.finite()
+    with torch.no_grad():
+        one[2].bias.fill_(torch.nan)  # the module and the vector are the same memory
+    assert not flat.finite()

@@ -95,6 +95,7 @@ def test_ppo_against_stable_baselines3(tmp_path: Path, name: str) -> None:
         theirs.env.close()
         ours, their = np.median(turns, axis=0)
         ratio = float(np.median([a / b for a, b in turns]))
+        print(f"\n{name}, {form} {num_envs}: {ours:,.0f} against {their:,.0f} steps/s, {ratio:.1f} times")
         rows.append({"their form": f"{form} {num_envs}", "ours": ours, "theirs": their, "ratio": ratio})
     print_rows(rows, as_json=False, title=f"PPO end to end on pick_place [steps/s], settings of {name}")
     assert min(row["ratio"] for row in rows) >= 3.0
