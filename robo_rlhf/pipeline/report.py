@@ -95,8 +95,8 @@ def _verdict(findings: Findings) -> str:
     p = min(found.p_better, found.p_worse)
     if p < 0.05:
         often = "more" if won > lost else "less"
-        return f"{counted}: it succeeds {often} often (exact one-sided McNemar test, p = {p:.2g})."
-    return f"{counted}: no difference in success is shown (exact one-sided McNemar test, p = {p:.2g})."
+        return f"{counted}: it succeeds {often} often (exact one-sided McNemar test, p\u00a0=\u00a0{p:.2g})."
+    return f"{counted}: no difference in success is shown (exact one-sided McNemar test, p\u00a0=\u00a0{p:.2g})."
 
 
 def _measures(findings: Findings) -> str:

@@ -274,7 +274,8 @@ def find_demonstrations(config: Config, home: Path) -> tuple[Dataset, list[str]]
         NotFoundError: there is no such dataset, or no success in it.
         InvalidValueError: there are too few.
     """
-    advice = f"Record some with `robo-rlhf record --task {config.task} --device scripted`."
+    options = f"--task {config.task} --device scripted --episodes {config.demos} --only-successes"
+    advice = f"Record some with `robo-rlhf record {options} --dataset {config.demonstrations}`."
     path = find_dataset(home, config.demonstrations)
     if not path.exists():
         raise NotFoundError("dataset of demonstrations", path, advice)

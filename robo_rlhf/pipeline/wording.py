@@ -4,6 +4,8 @@ import math
 
 from robo_rlhf.stats import Interval
 
+PERCENT = "\u00a0%"  # never on a line of its own
+
 
 def words(name: str) -> str:
     """Return a name without its underscores."""
@@ -15,14 +17,14 @@ def value_text(value: float | None, percent: bool = False, *, sign: bool = False
     if value is None or not math.isfinite(value):
         return "–"
     form = "+" if sign else ""
-    text = f"{100 * value:{form}.1f}".removesuffix(".0") + " %" if percent else f"{value:{form}.3g}"
+    text = f"{100 * value:{form}.1f}".removesuffix(".0") + PERCENT if percent else f"{value:{form}.3g}"
     return text.replace("-", "−")
 
 
 def interval_text(interval: Interval, percent: bool = False) -> str:
     """Return the ends of an interval."""
     low, high = (value_text(v, percent) for v in (interval.low, interval.high))
-    return f"{low.removesuffix(' %')} to {high}"
+    return f"{low.removesuffix(PERCENT)} to {high}"
 
 
 def change_text(change: Interval, percent: bool) -> str:

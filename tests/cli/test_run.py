@@ -57,8 +57,12 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[i
         (["--labels", "0"], 2, "--labels: expected at least 1, got 0"),
         (["--run", "../elsewhere"], 2, "--run: expected a name without slashes"),
         (["--demos", "9"], 2, "--demos: expected at most the 8 that"),
-        (["--dataset", "nowhere"], 5, "nowhere'. Record some with `robo-rlhf record --task reach --device scripted`."),
-        (["--task", "push"], 5, "Record some with `robo-rlhf record --task push --device scripted`."),
+        (
+            ["--dataset", "nowhere"],
+            5,
+            "nowhere'. Record some with `robo-rlhf record --task reach",
+        ),
+        (["--task", "push"], 5, "4 --only-successes --dataset samples/push`."),
     ],
 )
 def test_what_is_wrong_is_told_in_one_sentence_and_leaves_nothing(
@@ -184,7 +188,7 @@ def test_without_a_terminal_it_waits_for_answers_from_elsewhere(reach: Path) -> 
         until = time.monotonic() + PATIENCE
         while not (reach / "runs" / "people" / "round-1" / "ask" / "result.json").exists() or len(asked(reach)) < 4:
             assert time.monotonic() < until
-            assert process.poll() is None
+            assert process.poll() is None, process.communicate()[1]
             time.sleep(0.05)
         with Store(reach / "feedback.db") as store:
             for number, question in enumerate(asked(reach)):

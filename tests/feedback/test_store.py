@@ -273,3 +273,24 @@ def test_feedback_starts_without_torch_and_mujoco() -> None:
     )
     command = [sys.executable, "-c", script]
     assert subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False).returncode == 0
+
+
+def test_programs_that_open_a_new_database_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    for attempt in range(20):
+        begin = threading.Barrier(4)
+        failures: list[Exception] = []
+
+        def open_it(path: Path, begin: threading.Barrier, failures: list[Exception]) -> None:
+            begin.wait()
+            try:
+                Store(path).close()
+            except Exception as error:
+                failures.append(error)
+
+        arguments = (tmp_path / f"{attempt}.db", begin, failures)
+        threads = [threading.Thread(target=open_it, args=arguments) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
