@@ -206,7 +206,7 @@ class EpisodesTag(_Where):
     """Add or remove tags of episodes, write a note, or correct how they ended.
 
     Example:
-        robo-rlhf episodes tag pick_place-3000007 pick_place-3000009 --add gentle --outcome success --dataset samples/pick_place
+        robo-rlhf episodes tag pick_place-3000007 --add gentle --outcome success --dataset samples/pick_place
     """
 
     episodes: Ids
