@@ -20,6 +20,7 @@ from robo_rlhf.feedback.selection import SegmentCandidate, select
 from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.feedback.teachers import TaskUtility, Teacher, answer_all
 from robo_rlhf.files import find_dataset
+from robo_rlhf.learning import seeded
 from robo_rlhf.pipeline.config import Config
 from robo_rlhf.pipeline.watch import TrueReward, Watch
 from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
@@ -298,7 +299,8 @@ def as_actor(policy: TrainedPolicy, config: Config) -> GaussianActor:
     """
     if isinstance(policy, GaussianActor):
         return policy
-    return residual_on(policy, scale=config.residual_scale, std=config.finetune.std or config.residual_scale / 2)
+    with seeded(config.seed):  # its hidden weights are drawn, and must be the same in every session of a run
+        return residual_on(policy, scale=config.residual_scale, std=config.finetune.std or config.residual_scale / 2)
 
 
 def learned_reward(model: RewardModel, caution: float) -> Reward:
