@@ -1,0 +1,61 @@
+"""The key table: one for the page, its help overlay, its on-screen pads, and the terminal.
+
+Keys are named as `KeyboardEvent.code` names them, so that they lie where the hand expects them on any layout.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Group = Literal["move", "turn", "hand", "episode", "view"]
+
+
+@dataclass(frozen=True)
+class Binding:
+    """What one key does."""
+
+    name: str  # stable: what a rebinding is remembered under
+    label: str
+    group: Group
+    keys: tuple[str, ...]  # as KeyboardEvent.code; the first one is printed on buttons
+    axis: int | None = None  # part of the twist that it moves while it is held, in the view's frame
+    sign: float = 0.0  # +1 or -1 along that axis
+    act: str = ""  # the `Act` that it does, or a page's own: "gripper", "faster", "slower", "takeover", "help", ...
+    held: bool = False  # whether it acts while it is held rather than once
+
+
+KEYS: tuple[Binding, ...] = (
+    Binding("ahead", "Away from you", "move", ("KeyW", "ArrowUp"), 0, 1.0, held=True),
+    Binding("back", "Towards you", "move", ("KeyS", "ArrowDown"), 0, -1.0, held=True),
+    Binding("left", "Left", "move", ("KeyA", "ArrowLeft"), 1, 1.0, held=True),
+    Binding("right", "Right", "move", ("KeyD", "ArrowRight"), 1, -1.0, held=True),
+    Binding("up", "Up", "move", ("KeyR", "PageUp"), 2, 1.0, held=True),
+    Binding("down", "Down", "move", ("KeyF", "PageDown"), 2, -1.0, held=True),
+    Binding("roll_left", "Roll left", "turn", ("KeyU",), 3, -1.0, held=True),
+    Binding("roll_right", "Roll right", "turn", ("KeyO",), 3, 1.0, held=True),
+    Binding("pitch_up", "Pitch up", "turn", ("KeyI",), 4, -1.0, held=True),
+    Binding("pitch_down", "Pitch down", "turn", ("KeyK",), 4, 1.0, held=True),
+    Binding("turn_left", "Turn left", "turn", ("KeyQ",), 5, 1.0, held=True),
+    Binding("turn_right", "Turn right", "turn", ("KeyE",), 5, -1.0, held=True),
+    Binding("gripper", "Gripper: open or close", "hand", ("Space",), act="gripper"),
+    Binding("slow", "Move slowly while held", "hand", ("ShiftLeft", "ShiftRight"), act="slow", held=True),
+    Binding("faster", "Faster", "hand", ("Equal",), act="faster"),
+    Binding("slower", "Slower", "hand", ("Minus",), act="slower"),
+    Binding("clutch", "Clutch: pointer moves without the robot", "hand", ("KeyC",), act="clutch", held=True),
+    Binding("takeover", "Take over while held", "hand", ("KeyT",), act="takeover", held=True),
+    Binding("start", "Start, or go on", "episode", ("Enter",), act="start"),
+    Binding("pause", "Pause", "episode", ("KeyP",), act="pause"),
+    Binding("keep", "Keep", "episode", ("KeyG",), act="keep"),
+    Binding("discard", "Discard", "episode", ("KeyX", "Delete"), act="discard"),
+    Binding("undo", "Undo discard", "episode", ("KeyZ",), act="undo"),
+    Binding("success", "Mark as success", "episode", ("Digit1",), act="success"),
+    Binding("failure", "Mark as failure", "episode", ("Digit2",), act="failure"),
+    Binding("unmark", "Let the task judge", "episode", ("Digit0",), act="unmark"),
+    Binding("again", "Same seed again", "episode", ("Digit3",), act="again"),
+    Binding("next", "Next seed", "episode", ("Digit4",), act="next"),
+    Binding("rewind", "Back by a second", "episode", ("Backspace",), act="rewind"),
+    Binding("note", "Note", "episode", ("KeyN",), act="note"),
+    Binding("camera", "Next camera", "view", ("KeyV",), act="camera"),
+    Binding("sound", "Sound on or off", "view", ("KeyM",), act="sound"),
+    Binding("fullscreen", "Full screen", "view", ("KeyB",), act="fullscreen"),
+    Binding("help", "All keys", "view", ("Slash", "F1"), act="help"),
+)
