@@ -84,7 +84,9 @@ def test_batch_against_gymnasiums_processes() -> None:
     rng = np.random.default_rng(0)
     best = np.inf
     for size in ASYNC_SIZES:
-        others = gymnasium.make_vec("robo_rlhf/PickPlace-v0", num_envs=size, vectorization_mode="async")
+        others = gymnasium.make_vec(
+            "robo_rlhf/PickPlace-v0", num_envs=size, vectorization_mode="async", vector_kwargs={"context": "forkserver"}
+        )  # a fork of this process, with MuJoCo's threads in it, can hang
         others.reset(seed=0)
         ratios = []
         for _ in range(TURNS):
