@@ -23,10 +23,13 @@ MOMENTS = (  # a stage, and the file whose appearance says that it is at work
 PATIENCE = 300  # [s]
 
 
-def start(home: Path) -> subprocess.Popen[str]:
+FLOW = ("--set", "clone.policy=flow")  # what the default job clones: a frozen flow with a correction on top
+
+
+def start(home: Path, *more: str) -> subprocess.Popen[str]:
     """Start the command as a person would, with Ctrl-C doing what it does in a terminal."""
     return subprocess.Popen(
-        [sys.executable, "-m", "robo_rlhf.cli.main", "run", *OPTIONS, "--run", "job", "--home", str(home)],
+        [sys.executable, "-m", "robo_rlhf.cli.main", "run", *OPTIONS, *more, "--run", "job", "--home", str(home)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -74,6 +77,18 @@ def test_a_job_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(
     code, said = end(start(home))
     assert code == 0, said
     assert traces(run) == traces(undisturbed / "runs" / "job")
+
+
+def test_a_correction_on_top_of_a_flow_goes_on_as_if_nothing_had_happened(reach_home: Path, tmp_path: Path) -> None:
+    home, left_alone = (fresh_home(reach_home, tmp_path / name) for name in ("home", "left alone"))
+    code, said = end(start(left_alone, *FLOW))
+    assert code == 0, said
+    process = start(home, *FLOW)
+    wait_for(home / "runs" / "job" / "round-2" / "finetune" / "metrics.jsonl", process)
+    assert end(process, signal.SIGKILL)[0] == -signal.SIGKILL, "it was over too soon"
+    code, said = end(start(home, *FLOW))
+    assert code == 0, said
+    assert traces(home / "runs" / "job") == traces(left_alone / "runs" / "job")
 
 
 def test_ctrl_c_stops_in_order_and_the_same_command_goes_on(
