@@ -7,6 +7,7 @@ binary frames (see `FRAME`). station ⇄ session process: the same objects, pick
 
 import struct
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -16,7 +17,7 @@ from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.types import Array
 
 MAX_MESSAGE = 64 * 1024  # [bytes] that a page may send at once
-FRAME = struct.Struct("<IBBHIId")  # frame number, slot, 0, 0, tick, sequence, at; the JPEG follows
+FRAME = struct.Struct("<IBBHIId")  # frame number, slot, slots of this frame, 0, tick, sequence, at; the JPEG follows
 
 Phase = Literal["ready", "running", "paused"]
 Tone = Literal["good", "bad", "plain"]
@@ -84,7 +85,7 @@ class View:
 
 @checked(frozen=True, config=_STRICT)
 class Drawn:
-    """The page has drawn this frame: the link is free for another."""
+    """The page has drawn all slots of this frame: the link is free for another."""
 
     type: Literal["drawn"]
     frame: Count
@@ -121,11 +122,27 @@ def read_page_message(text: str | bytes) -> Input | Do | View | Drawn | Lease:
 
 
 @dataclass(frozen=True)
+class Begin:
+    """What a session process is started for; the first message that it gets."""
+
+    home: Path  # the data home, in which datasets and checkpoints are named
+    dataset: str  # to record into; made where it is missing
+    task: str
+    operator: str  # the person's name, stored with each episode
+    seed: int | None = None  # of the first episode; what follows the highest among the newest where None
+    rate: float | None = None  # [Hz] control steps a second of the wall, 10 to 50; the task's own where None
+    policy: str = ""  # a checkpoint that drives, in the data home
+    open: tuple[str, str, int, str] | None = None  # what to begin with, as the act `open` takes it
+    tags: tuple[str, ...] = ()  # of every episode
+    device: str = "browser"  # what the operator holds
+
+
+@dataclass(frozen=True)
 class CameraInfo:
     """A camera of the scene."""
 
     name: str
-    azimuth: float  # [deg] heading of the line of sight about z, as MuJoCo counts it; so "ahead" is away from the viewer
+    azimuth: float  # [deg] heading of the line of sight about z, as MuJoCo counts it: "ahead" is away from the viewer
     elevation: float  # [deg]
     distance: float  # [m] to what it looks at
     lookat: tuple[float, float, float]  # [m]
@@ -208,6 +225,7 @@ class Notice:
     text: str
     tone: Tone = "plain"
     sound: Literal["", "success", "kept", "discarded", "lost"] = ""
+    offer: tuple[str, str, int] | None = None  # what the operator may `open`: dataset, episode, frame
     type: Literal["notice"] = "notice"
 
 

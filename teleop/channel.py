@@ -1,0 +1,113 @@
+"""A connection of two processes: length-prefixed pickles over a socket pair, by threads of its own.
+
+`send` only puts a message down, so whoever sends never waits for the other end. Of the kind of message that is only
+worth its newest (a tick, an input) one that was not written yet gives way to the next; all others arrive, in order.
+"""
+
+import contextlib
+import pickle
+import socket
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable
+
+_LENGTH = struct.Struct("<I")
+
+
+class Channel:
+    """One end of a connection; both ends belong to the same program, so what comes in is trusted."""
+
+    def __init__(
+        self,
+        end: socket.socket,
+        hear: Callable[[object], None],
+        gone: Callable[[], None],
+        newest_only: type | None = None,
+    ) -> None:
+        """Start to read and to write.
+
+        Args:
+            end: of a socket pair.
+            hear: gets every message, in the thread that reads; what it does must be quick.
+            gone: called once, in that thread, when the other end has closed or this one has.
+            newest_only: the kind of message to send of which only the newest counts.
+        """
+        self._end, self._hear, self._gone, self._newest_only = end, hear, gone, newest_only
+        self._work = threading.Condition()
+        self._queue: deque[object] = deque()
+        self._newest: object | None = None
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=target, name=f"channel {target.__name__}", daemon=True)
+            for target in (self._read, self._write)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def send(self, message: object) -> bool:
+        """Send `message` soon, without waiting; return False where the connection is closed."""
+        with self._work:
+            if self._closed:
+                return False
+            if self._newest_only is not None and isinstance(message, self._newest_only):
+                self._newest = message
+            else:
+                self._queue.append(message)
+            self._work.notify()
+        return True
+
+    def finish(self) -> None:
+        """Send nothing more: the other end is told when it has everything, and what it says still is heard."""
+        with self._work:
+            self._closed = True
+            self._work.notify()
+
+    def close(self, patience: float = 1.0) -> None:
+        """Write what is still to be written, for at most `patience` [s], then close the connection."""
+        self.finish()
+        self._threads[1].join(patience)
+        with contextlib.suppress(OSError):
+            self._end.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
+        self._end.close()
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):
+            while (message := self._next()) is not None:
+                content = pickle.dumps(message, protocol=5)
+                self._end.sendall(_LENGTH.pack(len(content)) + content)
+            self._end.shutdown(socket.SHUT_WR)
+
+    def _next(self) -> object | None:
+        """Wait for the next message to write; None when there will be none."""
+        with self._work:
+            self._work.wait_for(lambda: self._queue or self._newest is not None or self._closed)
+            if self._queue:
+                return self._queue.popleft()
+            message, self._newest = self._newest, None
+            return message
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError, EOFError):
+            while True:
+                (length,) = _LENGTH.unpack(self._receive(_LENGTH.size))
+                self._hear(pickle.loads(self._receive(length)))
+        self.finish()
+        self._gone()
+
+    def _receive(self, size: int) -> bytes:
+        """Return exactly `size` bytes.
+
+        Raises:
+            EOFError: the other end has closed.
+        """
+        content = bytearray()
+        while len(content) < size:
+            part = self._end.recv(size - len(content))
+            if not part:
+                raise EOFError
+            content += part
+        return bytes(content)
