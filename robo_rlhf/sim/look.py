@@ -36,6 +36,7 @@ PALETTE: dict[str, Rgba] = {
     "wall": (0.70, 0.77, 0.81, 1.0),
     "wall_side": (0.66, 0.73, 0.78, 1.0),
     "ground": (0.80, 0.83, 0.85, 1.0),
+    "guide": (0.85, 0.05, 0.55, 1.0),  # decorations: neither a thing of the scene nor success or failure
 }
 
 

@@ -20,6 +20,8 @@ import numpy as np
 
 from robo_rlhf.errors import InvalidValueError, MissingDependencyError, NotFoundError, ShapeError, UnknownNameError
 from robo_rlhf.sim.camera import Camera
+from robo_rlhf.sim.decor import Decor
+from robo_rlhf.sim.decor_geoms import Decorator
 from robo_rlhf.sim.gl import choose_backend
 from robo_rlhf.types import Array
 
@@ -97,43 +99,45 @@ class FrameRenderer:
         self._cameras: dict[Camera, mujoco.MjvCamera] = {}
         self._oversample = effort.oversample
         wide, high = width * effort.oversample, height * effort.oversample
-        self._pixels = np.empty((high, wide, 3), np.uint8)  # as OpenGL has them: the lowest row first
-        self._view = mujoco.MjrRect(0, 0, wide, high)
+        self._pixels = np.empty(3 * high * wide, np.uint8)
         self._option = mujoco.MjvOption()
-        self._scene = mujoco.MjvScene(self.model, maxgeom=1000 + 2 * (self.model.ngeom + self.model.nsite))
+        self._scene = mujoco.MjvScene(self.model, maxgeom=2000 + 2 * (self.model.ngeom + self.model.nsite))
+        self._decorator = Decorator(self.model, self._scene, self._option)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = effort.shadows
         self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         self._gl, self._context = _open_context(self.model, wide, high)
         self._free = weakref.finalize(self, _free_context, self._gl, self._context)
 
-    def frame(self, state: Array, camera: Camera | str = "front", out: Array | None = None) -> Array:
+    def frame(
+        self, state: Array, camera: Camera | str = "front", out: Array | None = None, decor: Sequence[Decor] = ()
+    ) -> Array:
         """Return a picture (H, W, 3) uint8 RGB of `state` (nstate,); written into `out` where one is given.
 
         Raises:
             ShapeError: the state is of another model.
-            UnknownNameError: the model has no such camera.
+            UnknownNameError: the model has no such camera, or what decorates it names what does not exist.
         """
         self.place(state)
-        return self.draw(camera, out)
+        return self.draw(camera, out, decor)
 
-    def frames(self, states: Array, camera: Camera | str = "front") -> Array:
+    def frames(self, states: Array, camera: Camera | str = "front", decor: Sequence[Decor] = ()) -> Array:
         """Return pictures (T, H, W, 3) uint8 of `states` (T, nstate)."""
         pictures = np.empty((len(states), self.height, self.width, 3), np.uint8)
-        for index, picture in enumerate(self.each(states, camera)):
+        for index, picture in enumerate(self.each(states, camera, decor)):
             pictures[index] = picture
         return pictures
 
-    def each(self, states: Array, camera: Camera | str = "front") -> Iterator[Array]:
+    def each(self, states: Array, camera: Camera | str = "front", decor: Sequence[Decor] = ()) -> Iterator[Array]:
         """Yield a picture (H, W, 3) for each of `states` (T, nstate), in one buffer: copy what you keep."""
         check_states(states, self.state_size)
         buffer = np.empty((self.height, self.width, 3), np.uint8)
         for state in states:
-            yield self.frame(state, camera, out=buffer)
+            yield self.frame(state, camera, buffer, decor)
 
-    def views(self, state: Array, cameras: Sequence[Camera | str]) -> list[Array]:
+    def views(self, state: Array, cameras: Sequence[Camera | str], decor: Sequence[Decor] = ()) -> list[Array]:
         """Return one picture (H, W, 3) a camera, all of one state (nstate,), which is computed once."""
         self.place(state)
-        return [self.draw(camera) for camera in cameras]
+        return [self.draw(camera, None, decor) for camera in cameras]
 
     def place(self, state: Array) -> None:
         """Enter `state` (nstate,) and compute what is drawn: poses, cameras, lights, soft bodies and tendons.
@@ -153,26 +157,59 @@ class FrameRenderer:
         if model.ntendon:
             mujoco.mj_tendon(model, data)
 
-    def draw(self, camera: Camera | str = "front", out: Array | None = None) -> Array:
-        """Return a picture (H, W, 3) uint8 of the state placed last."""
+    def draw(
+        self,
+        camera: Camera | str = "front",
+        out: Array | None = None,
+        decor: Sequence[Decor] = (),
+        size: tuple[int, int] | None = None,
+    ) -> Array:
+        """Return a picture uint8 RGB of the state placed last: (H, W, 3), or of a smaller `size` (width, height)."""
+        width, height = size or (self.width, self.height)
+        upright = self._rendered(camera, decor, width, height)[::-1]
+        picture = np.empty((height, width, 3), np.uint8) if out is None else out
+        if self._oversample > 1:
+            cv2.resize(upright, (width, height), dst=picture, interpolation=cv2.INTER_AREA)
+        else:
+            picture[:] = upright
+        return picture
+
+    def jpeg(
+        self, camera: Camera | str, jpeg_quality: int, decor: Sequence[Decor] = (), size: tuple[int, int] | None = None
+    ) -> bytes:
+        """Return a picture of the state placed last as a JPEG of `jpeg_quality` 1 to 100; see `draw`."""
+        width, height = size or (self.width, self.height)
+        picture = self._rendered(camera, decor, width, height)
+        if self._oversample > 1:
+            picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        upright = cv2.flip(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), 0)
+        _, code = cv2.imencode(".jpg", upright, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
+        return code.tobytes()
+
+    def _rendered(self, camera: Camera | str, decor: Sequence[Decor], width: int, height: int) -> Array:
+        """Draw the state placed last; return pixels as OpenGL has them: the lowest row first, larger where oversampled.
+
+        They are good until the next call.
+        """
         if threading.get_ident() != self._thread:
             raise RuntimeError("a FrameRenderer draws only in the thread that made it; use a RenderPool from several")
         if not self._free.alive:
             raise RuntimeError("this FrameRenderer is closed")
-        view = self._camera(Camera.of(camera))
+        if not (1 <= width <= self.width and 1 <= height <= self.height):
+            raise InvalidValueError(
+                "size of a view", f"{width}x{height}", f"at most {self.width}x{self.height}, the renderer's own"
+            )
+        wide, high = width * self._oversample, height * self._oversample
+        view, part = self._camera(Camera.of(camera)), mujoco.MjrRect(0, 0, wide, high)
+        pixels = self._pixels[: 3 * wide * high].reshape(high, wide, 3)
         self._gl.make_current()
         mujoco.mjv_updateScene(
             self.model, self.data, self._option, None, view, int(mujoco.mjtCatBit.mjCAT_ALL), self._scene
         )
-        mujoco.mjr_render(self._view, self._scene, self._context)
-        mujoco.mjr_readPixels(self._pixels, None, self._view, self._context)
-        upright = self._pixels[::-1]
-        picture = np.empty((self.height, self.width, 3), np.uint8) if out is None else out
-        if self._oversample > 1:
-            cv2.resize(upright, (self.width, self.height), dst=picture, interpolation=cv2.INTER_AREA)
-        else:
-            picture[:] = upright
-        return picture
+        self._decorator.add(decor, self.data)
+        mujoco.mjr_render(part, self._scene, self._context)
+        mujoco.mjr_readPixels(pixels, None, part, self._context)
+        return pixels
 
     def close(self) -> None:
         """Give the context back; a second call does nothing."""

@@ -19,14 +19,16 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
-from robo_rlhf.errors import InvalidValueError, RoboRlhfError, WorkerDiedError
+from robo_rlhf.errors import InvalidValueError, RoboRlhfError, ShapeError, WorkerDiedError
 from robo_rlhf.sim.camera import Camera
+from robo_rlhf.sim.decor import Decor
 from robo_rlhf.types import Array
 
 if TYPE_CHECKING:
     from robo_rlhf.sim.clips import Overlay
     from robo_rlhf.sim.render import ModelSource, Quality
 
+JPEG_QUALITY = 85
 PATIENCE = 5.0  # [s] for a worker to end by itself
 
 
@@ -43,6 +45,9 @@ class Request:
     quality: "Quality"
     fps: float = 20.0
     overlay: "Overlay" = None
+    sizes: tuple[tuple[int, int], ...] = ()  # width and height [pixels] a camera, within the above; empty: all alike
+    decor: tuple[Decor, ...] = ()
+    jpeg_quality: int = JPEG_QUALITY
 
     def __str__(self) -> str:
         """Return it in words, for errors."""
@@ -110,9 +115,34 @@ class RenderPool:
         width: int = 320,
         height: int = 240,
         quality: "Quality" = "fast",
+        *,
+        sizes: Sequence[tuple[int, int]] = (),
+        decor: Sequence[Decor] = (),
+        jpeg_quality: int = JPEG_QUALITY,
+        key: object = None,
     ) -> Future[list[bytes]]:
-        """Return a future of one JPEG a camera, all of one `state` (nstate,): what a live view sends."""
-        return self._submit(Request("jpeg", model, np.asarray(state)[None], tuple(cameras), width, height, quality))
+        """Return a future of one JPEG a camera, all of one `state` (nstate,): what a live view sends.
+
+        `sizes` are (width, height) [pixels], one a camera, in place of `width` and `height` for all. Where a request
+        with the same `key` still waits, this one takes its place in the line, and the older future is cancelled.
+
+        Raises:
+            ShapeError: there is not one size a camera.
+            InvalidValueError: `jpeg_quality` is outside 1 to 100.
+        """
+        if sizes and len(sizes) != len(cameras):
+            raise ShapeError("sizes of views", (len(cameras), 2), (len(sizes), 2))
+        if not 1 <= jpeg_quality <= 100:
+            raise InvalidValueError("JPEG quality", jpeg_quality, "a number from 1 to 100")
+        if sizes:
+            width, height = max(wide for wide, _ in sizes), max(high for _, high in sizes)
+        request = Request(
+            *("jpeg", model, np.asarray(state)[None], tuple(cameras), width, height, quality),
+            sizes=tuple(sizes),
+            decor=tuple(decor),
+            jpeg_quality=jpeg_quality,
+        )
+        return self._submit(request)
 
     def close(self, *, now: bool = False) -> None:
         """End the workers: what waits is cancelled, and with `now` also what is being drawn, else finished."""

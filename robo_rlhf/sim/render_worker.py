@@ -21,7 +21,6 @@ from robo_rlhf.sim.render_pool import Request
 from robo_rlhf.types import Array
 
 KEPT = 8  # open contexts; the one used longest ago is closed first
-JPEG_QUALITY = 85
 
 
 class Desk:
@@ -38,9 +37,14 @@ class Desk:
         if request.form == "mp4":
             return clip_bytes(renderer, request.states, request.cameras[0], request.fps, request.overlay)
         if request.form == "frames":
-            return renderer.frames(request.states, request.cameras[0])
+            return renderer.frames(request.states, request.cameras[0], request.decor)
         check_states(request.states, renderer.state_size)
-        return [_jpeg(picture) for picture in renderer.views(request.states[0], request.cameras)]
+        renderer.place(request.states[0])
+        sizes = request.sizes or (None,) * len(request.cameras)
+        return [
+            renderer.jpeg(camera, request.jpeg_quality, request.decor, size)
+            for camera, size in zip(request.cameras, sizes, strict=True)
+        ]
 
     def close(self) -> None:
         """Close all contexts."""
@@ -83,11 +87,6 @@ def _answer(answers: BinaryIO, desk: Desk, request: Request) -> None:
         answer = "fault", traceback.format_exc()
     pickle.dump(answer, answers, protocol=5)
     answers.flush()
-
-
-def _jpeg(picture: Array) -> bytes:
-    _, code = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return bytes(code)
 
 
 if __name__ == "__main__":
