@@ -2,8 +2,8 @@
 
 Row t holds frame t (obs, state, success) and the step that was taken from it (action, reward, source, wall_time,
 input_age, signals/NAME); the last row has no step, its step columns are null. Any Parquet reader can use the file.
-What else is known stands in the footer as JSON under the key `robo_rlhf`: the format version, `EpisodeMeta`, and for
-every column its type and shape. `robo_rlhf.crc32` is the CRC-32 of that JSON, which lists of episodes rely on, and
+What else is known stands in the footer as JSON under the key `robo_rlhf`: the format version, `EpisodeMeta`, for
+every column its type and shape, and how many steps each source chose. `robo_rlhf.crc32` is the CRC-32 of that JSON, which lists of episodes rely on, and
 `robo_rlhf.seal` seals the whole file, which is checked before anything else of it is read.
 """
 
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from robo_rlhf.data.seal import BLANK, MARK, seal, sealed_length
-from robo_rlhf.errors import CorruptFileError, VersionError
+from robo_rlhf.errors import CorruptFileError, InvalidValueError, VersionError
 from robo_rlhf.types import Array, Episode, EpisodeMeta
 
 FORMAT = 1
@@ -50,6 +50,7 @@ class Header(NamedTuple):
 
     meta: EpisodeMeta
     columns: dict[str, tuple[str, tuple[int, ...]]]  # name → dtype, shape
+    sources: dict[int, int] | None = None  # `Source` → steps that it chose; None in files that do not say
 
     @property
     def steps(self) -> int:
@@ -96,7 +97,9 @@ def encode(columns: Columns, meta: EpisodeMeta, *, level: int = LEVEL) -> bytes:
     rows = len(columns["obs"])
     table = pa.table({name: to_arrow(value, rows) for name, value in columns.items() if _is_stored(value.shape)})
     described = {name: (str(value.dtype), value.shape) for name, value in columns.items()}
-    header = json.dumps({"format": FORMAT, "meta": meta_to_json(meta), "columns": described}).encode()
+    sources = {str(source): int(count) for source, count in zip(*np.unique(columns["source"], return_counts=True), strict=True)}
+    about = {"format": FORMAT, "meta": meta_to_json(meta), "columns": described, "sources": sources}
+    header = json.dumps(about).encode()
     sink = pa.BufferOutputStream()
     # Splitting the bytes of floats apart saves 4 %; what is left are mantissas, which nothing makes smaller.
     floats = [f"{name}.list.element" for name in ("obs", "state") if name in table.column_names]
@@ -149,6 +152,15 @@ def read_columns(path: Path, names: Collection[str] | None = None) -> tuple[Colu
     return columns, header
 
 
+def load_file(path: Path) -> Episode:
+    """Return the episode in a file, every byte of it checked; raises as `read_columns`."""
+    columns, header = read_columns(path)
+    try:
+        return to_episode(columns, header.meta)
+    except (InvalidValueError, KeyError) as error:
+        raise corrupt(path, str(error)) from error
+
+
 def to_arrow(value: Array, rows: int) -> pa.Array:
     """Return (n,) or (n, k) values as an Arrow array of `rows` rows, those from n on null."""
     missing = rows - len(value)
@@ -184,7 +196,9 @@ def _parse_header(stored: Mapping[bytes, bytes] | None, path: Path) -> Header:
     if header["format"] != FORMAT:
         raise VersionError(path, header["format"], FORMAT, "Read it with the version of robo-rlhf that wrote it.")
     columns = {name: (dtype, tuple(shape)) for name, (dtype, shape) in header["columns"].items()}
-    return Header(meta_from_json(header["meta"]), columns)
+    sources = header.get("sources")
+    chosen = None if sources is None else {int(source): int(count) for source, count in sources.items()}
+    return Header(meta_from_json(header["meta"]), columns, chosen)
 
 
 def corrupt(path: Path, why: BaseException | str) -> CorruptFileError:

@@ -61,6 +61,7 @@ def test_what_is_written_is_read_back_bit_for_bit(
     check_equal(to_episode(columns, header.meta), recorded)
     assert header == read_header(path)
     assert (header.meta, header.steps) == (recorded.meta, steps)
+    assert header.sources == {int(chosen): int((recorded.source == chosen).sum()) for chosen in set(recorded.source)}
     assert columns["wall_time"].tobytes() == timing.wall_time.tobytes()
     assert columns["input_age"].tobytes() == timing.input_age.tobytes()
 
