@@ -2,9 +2,9 @@
 
 Row t holds frame t (obs, state, success) and the step that was taken from it (action, reward, source, wall_time,
 input_age, signals/NAME); the last row has no step, its step columns are null. Any Parquet reader can use the file.
-What else is known stands in the footer as JSON under the key `robo_rlhf`: the format version, `EpisodeMeta`, for
-every column its type and shape, and how many steps each source chose. `robo_rlhf.crc32` is the CRC-32 of that JSON, which lists of episodes rely on, and
-`robo_rlhf.seal` seals the whole file, which is checked before anything else of it is read.
+What else is known stands in the footer as JSON under the key `robo_rlhf`: the format version, `EpisodeMeta`, for every
+column its type and shape, and how many steps each source chose. `robo_rlhf.crc32` is the CRC-32 of that JSON, which
+lists of episodes rely on, and `robo_rlhf.seal` seals the whole file, which is checked before anything else is read.
 """
 
 import json
@@ -97,7 +97,8 @@ def encode(columns: Columns, meta: EpisodeMeta, *, level: int = LEVEL) -> bytes:
     rows = len(columns["obs"])
     table = pa.table({name: to_arrow(value, rows) for name, value in columns.items() if _is_stored(value.shape)})
     described = {name: (str(value.dtype), value.shape) for name, value in columns.items()}
-    sources = {str(source): int(count) for source, count in zip(*np.unique(columns["source"], return_counts=True), strict=True)}
+    chosen, counts = np.unique(columns["source"], return_counts=True)
+    sources = {str(source): int(count) for source, count in zip(chosen, counts, strict=True)}
     about = {"format": FORMAT, "meta": meta_to_json(meta), "columns": described, "sources": sources}
     header = json.dumps(about).encode()
     sink = pa.BufferOutputStream()
