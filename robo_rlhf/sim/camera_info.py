@@ -9,35 +9,43 @@ from robo_rlhf.types import Array
 NEAREST = 0.05  # [m] that a camera is at least away from what it looks at
 
 
-def free_cameras(model: mujoco.MjModel, data: mujoco.MjData) -> dict[str, Camera]:
-    """Return for each camera of the scene, by its name, a free one that shows nearly the same.
+def free_cameras(model: mujoco.MjModel, state: Array) -> dict[str, Camera]:
+    """Return for each camera of the scene, by its name, a free one that shows nearly the same of `state` (nstate,).
 
-    `data` holds the moment, with kinematics and cameras computed, as after `mj_forward`; cameras on a robot stand then
-    where they are in it. A free camera has the angle of view of the model and never leans, so where a camera has
-    another angle it stands nearer or farther, which keeps the size of what it looks at; where one leans, the free one
-    stands straight.
+    Cameras on a robot stand where they are in that state. Free cameras never lean and have one angle of view, that of
+    `free_fovy`: where a camera has another, the free one stands nearer or farther, which keeps the size of what it
+    looks at.
     """
+    data = mujoco.MjData(model)
+    mujoco.mj_setState(model, data, np.asarray(state, np.float64), int(mujoco.mjtState.mjSTATE_INTEGRATION))
+    mujoco.mj_forward(model, data)
     return {model.camera(i).name: _free(model, data, i) for i in range(model.ncam)}
 
 
 def task_cameras(task: str) -> dict[str, Camera]:
-    """Return `free_cameras` of a task by its name, with the scene as it is before any reset.
+    """Return `free_cameras` of a task, by its name, at the beginning of an episode.
 
     Raises:
         UnknownNameError: there is no such task.
     """
+    from robo_rlhf.sim.envs import TaskEnv
     from robo_rlhf.sim.tasks import TASKS
 
-    model = TASKS[task]().scene().compile()
-    data = mujoco.MjData(model)
-    mujoco.mj_forward(model, data)
-    return free_cameras(model, data)
+    env = TaskEnv(TASKS[task](), 1, nthread=1)
+    env.reset(np.zeros(1, np.int64))
+    return free_cameras(env.model, env.get_state()[0])
+
+
+def free_fovy(model: mujoco.MjModel) -> float:
+    """Return the angle of view [deg] of free cameras: that of the scene's first camera that stands still."""
+    still = np.flatnonzero(model.cam_bodyid == 0)
+    return float(model.cam_fovy[still[0]] if len(still) else model.vis.global_.fovy)
 
 
 def _free(model: mujoco.MjModel, data: mujoco.MjData, camera: int) -> Camera:
     place, ahead = data.cam_xpos[camera], -data.cam_xmat[camera].reshape(3, 3)[:, 2]
     depth = _depth(model, data, place, ahead)
-    distance = depth * np.tan(np.radians(model.cam_fovy[camera]) / 2) / np.tan(np.radians(model.vis.global_.fovy) / 2)
+    distance = depth * np.tan(np.radians(model.cam_fovy[camera]) / 2) / np.tan(np.radians(free_fovy(model)) / 2)
     x, y, z = (place + depth * ahead).tolist()
     return Camera(
         azimuth=float(np.degrees(np.arctan2(ahead[1], ahead[0]))) if np.hypot(*ahead[:2]) > 1e-6 else _up(data, camera),

@@ -20,6 +20,7 @@ import numpy as np
 
 from robo_rlhf.errors import InvalidValueError, MissingDependencyError, NotFoundError, ShapeError, UnknownNameError
 from robo_rlhf.sim.camera import Camera
+from robo_rlhf.sim.camera_info import free_fovy
 from robo_rlhf.sim.decor import Decor
 from robo_rlhf.sim.decor_geoms import Decorator
 from robo_rlhf.sim.gl import choose_backend
@@ -264,6 +265,7 @@ def _tuned(model: mujoco.MjModel, effort: Effort, width: int, height: int) -> mu
     quality.offsamples = 0
     quality.shadowsize, tuned.vis.map.shadowclip = SHADOW_MAP, SHADOW_REACH
     quality.numslices, quality.numstacks = effort.slices, effort.slices // 2
+    screen.fovy = free_fovy(model)
     screen.offwidth, screen.offheight = width * effort.oversample, height * effort.oversample
     return tuned
 
