@@ -7,7 +7,7 @@ fast as it can, and the episodes are the same but for the time on the wall.
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class Operator:
     def decide(self) -> Decision:
         """Ask the device and return the action for this tick."""
         command = self.device.read()
-        holds = not command.active or command.age > SILENCE or not _is_finite(command)
+        holds = not command.active or command.age > SILENCE or not is_finite(command)
         if holds:
             command = command._replace(twist=np.zeros(6), gripper=self._gripper)
         self._gripper = command.gripper
@@ -142,18 +142,8 @@ class Session:
     def begin(self, seed: int, episode_id: str = "") -> EpisodeWriter:
         """Put the world at the start of the episode of `seed` and open its journal."""
         obs = self.env.reset(np.array([seed]))
-        meta = EpisodeMeta(
-            id=episode_id,
-            task=self.env.name,
-            seed=seed,
-            control_dt=self.env.control_dt,
-            outcome="aborted",  # until it is closed
-            model_hash=self.env.model_hash,
-            operator=self._name,
-            device=self._operator.device.name,
-            versions=versions(),
-            tags=self._tags,
-        )
+        device = self._operator.device.name
+        meta = describe(self.env, seed, id=episode_id, operator=self._name, device=device, tags=self._tags)
         self._operator.begin(seed)
         self.clock.restart()
         return self.dataset.record(meta, obs[0], self.env.get_state()[0])
@@ -166,17 +156,7 @@ class Session:
         step = self.env.step(decision.action[None])
         tick = Tick(len(writer), decision, step, late)
         try:
-            writer.append(
-                step.obs[0],
-                self.env.get_state()[0],
-                step.applied[0],
-                float(step.reward[0]),
-                bool(step.success[0]),
-                decision.source,
-                {name: value[0] for name, value in step.signals.items()},
-                wall_time,
-                decision.age,
-            )
+            note_down(writer, decision, step, self.env.get_state()[0], wall_time)
         except (DiskFullError, OSError) as error:
             self._wait_for_room(writer, error)
         if self._on_tick is not None:
@@ -218,5 +198,34 @@ class Session:
             self._on_trouble(error)
 
 
-def _is_finite(command: Command) -> bool:
+def describe(env: TaskEnv, seed: int, **fields: Any) -> EpisodeMeta:
+    """Return what is known of an episode of `env` that begins from `seed`, with further `fields`."""
+    known: dict[str, Any] = {"id": "", "versions": versions(), **fields}
+    return EpisodeMeta(
+        task=env.name,
+        seed=seed,
+        control_dt=env.control_dt,
+        outcome="aborted",  # until it is closed
+        model_hash=env.model_hash,
+        **known,
+    )
+
+
+def note_down(writer: EpisodeWriter, decision: Decision, step: Step, state: Array, wall_time: float) -> None:
+    """Record a step of copy 0 that led to `state` (nstate,), and who decided it; raises as `EpisodeWriter.append`."""
+    writer.append(
+        step.obs[0],
+        state,
+        step.applied[0],
+        float(step.reward[0]),
+        bool(step.success[0]),
+        decision.source,
+        {name: value[0] for name, value in step.signals.items()},
+        wall_time,
+        decision.age,
+    )
+
+
+def is_finite(command: Command) -> bool:
+    """Whether a command is made of numbers."""
     return bool(np.isfinite(command.twist).all() and np.isfinite(command.gripper))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -165,12 +165,17 @@ class EpisodeWriter:
         """Return what has been recorded so far, T+1 frames and T steps, by column name (see `schema`)."""
         return drop_first_step(stack(list(self._rows)))
 
-    def branch(self, step: int, episode_id: str = "") -> "EpisodeWriter":
+    def row(self, index: int) -> Row:
+        """Return frame `index`, 0 to len(self), and from 1 on the step that led to it; not to be changed."""
+        return self._rows[index] if self._rows else self._first
+
+    def branch(self, step: int, episode_id: str = "", **fields: Any) -> "EpisodeWriter":
         """Begin another episode with this one's first `step` steps: what rewinding to frame `step` means.
 
-        This one stays open: discard it, or close it as what it is. The new one names it as its parent.
+        This one stays open: discard it, or close it as what it is. The new one names it as its parent, and has its
+        metadata but for `fields`.
         """
-        return begin_branch(self.folder, self.columns(), self.meta, step, episode_id)
+        return begin_branch(self.folder, self.columns(), self.meta, step, episode_id, **fields)
 
     def __enter__(self) -> Self:
         """Return the writer."""
@@ -255,8 +260,10 @@ class EpisodeWriter:
         self._file.close(delete=delete)
 
 
-def begin_branch(folder: Path, columns: Columns, parent: EpisodeMeta, step: int, episode_id: str = "") -> EpisodeWriter:
-    """Begin an episode with the first `step` steps of another, given by its columns.
+def begin_branch(
+    folder: Path, columns: Columns, parent: EpisodeMeta, step: int, episode_id: str = "", **fields: Any
+) -> EpisodeWriter:
+    """Begin an episode with the first `step` steps of another, given by its columns, and its metadata but for `fields`.
 
     Raises:
         InvalidValueError: the other one has no such frame.
@@ -264,7 +271,8 @@ def begin_branch(folder: Path, columns: Columns, parent: EpisodeMeta, step: int,
     steps = len(columns["action"])
     if not 0 <= step <= steps:
         raise InvalidValueError(f"frame of episode {parent.id}", str(step), f"0 to {steps}")
-    meta = replace(parent, id=episode_id, parent=parent.id, parent_step=step, started="", finished="", note="", tags=())
+    meta = replace(parent, id=episode_id, parent=parent.id, parent_step=step, trimmed=False)
+    meta = replace(meta, started="", finished="", note="", tags=())
     frame = {name: columns[name] for name in FRAME_COLUMNS}
     writer = EpisodeWriter(folder, meta, frame["obs"][0], frame["state"][0], success=bool(frame["success"][0]))
     for t in range(step):

@@ -94,6 +94,7 @@ def test_describes_itself(name: str) -> None:
         assert all(re.fullmatch(r"[a-z][a-z_0-9]*", column) for column in names)
     assert env.horizon == task.horizon
     assert (env.obs_dim, env.act_dim) == (len(task.obs_names), len(task.action_names))
+    assert all(env.model.body(goal).mocapid[0] >= 0 for goal in task.goals)
     assert round(env.sim.substeps * env.model.opt.timestep * task.control_hz, 9) == 1.0
 
 

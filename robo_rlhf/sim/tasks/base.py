@@ -24,6 +24,7 @@ class Task(ABC):
     control_hz: ClassVar[int] = 20
     obs_names: ClassVar[tuple[str, ...]]  # one name an observation column
     action_names: ClassVar[tuple[str, ...]] = ("x", "y", "z", "yaw", "gripper")
+    goals: ClassVar[tuple[str, ...]] = ()  # mocap bodies that a person may move before an episode begins
     cares_about: ClassVar[str] = "path_length"  # the style measure that the default simulated teacher minds
 
     @abstractmethod

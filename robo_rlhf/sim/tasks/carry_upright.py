@@ -31,6 +31,7 @@ class CarryUpright(ArmTask):
     name: ClassVar[str] = "carry_upright"
     instruction: ClassVar[str] = "Carry the cup past the glass to the green mat, upright, and set it down."
     horizon: ClassVar[int] = 140
+    goals: ClassVar[tuple[str, ...]] = ("mat",)
     cares_about: ClassVar[str] = "tilt"
     workspace: ClassVar[Workspace] = Workspace(low=(-0.3, -0.35, 0.02))
     action_names: ClassVar[tuple[str, ...]] = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")

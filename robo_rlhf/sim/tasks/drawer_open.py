@@ -22,6 +22,7 @@ class DrawerOpen(ArmTask):
     name: ClassVar[str] = "drawer_open"
     instruction: ClassVar[str] = "Open the drawer by its handle."
     horizon: ClassVar[int] = 100
+    goals: ClassVar[tuple[str, ...]] = ("cabinet",)
     obs_names: ClassVar[tuple[str, ...]] = (*HAND_NAMES, "handle_dx", "handle_dy", "handle_dz", "drawer", "grip")
 
     def scene(self) -> mujoco.MjSpec:

@@ -26,6 +26,7 @@ class PegInsert(ArmTask):
     name: ClassVar[str] = "peg_insert"
     instruction: ClassVar[str] = "Take the peg out of its stand and insert it into the hole of the purple board."
     horizon: ClassVar[int] = 140
+    goals: ClassVar[tuple[str, ...]] = ("board",)
     obs_names: ClassVar[tuple[str, ...]] = (
         *HAND_NAMES,
         *(name.replace("cube", "peg") for name in CUBE_NAMES),

@@ -26,6 +26,7 @@ class PickPlace(ArmTask):
     name: ClassVar[str] = "pick_place"
     instruction: ClassVar[str] = "Put the red cube into the bin."
     horizon: ClassVar[int] = 120
+    goals: ClassVar[tuple[str, ...]] = ("bin",)
     cares_about: ClassVar[str] = "peak_contact_force"
     obs_names: ClassVar[tuple[str, ...]] = (
         *HAND_NAMES,

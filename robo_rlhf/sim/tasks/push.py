@@ -26,6 +26,7 @@ class Push(ArmTask):
     name: ClassVar[str] = "push"
     instruction: ClassVar[str] = "Push the orange puck onto the green disc."
     horizon: ClassVar[int] = 120
+    goals: ClassVar[tuple[str, ...]] = ("goal",)
     obs_names: ClassVar[tuple[str, ...]] = (
         *HAND_NAMES,
         *("puck_dx", "puck_dy", "puck_dz"),

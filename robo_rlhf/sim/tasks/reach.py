@@ -22,6 +22,7 @@ class Reach(ArmTask):
     name: ClassVar[str] = "reach"
     instruction: ClassVar[str] = "Bring the fingertips to the green ball and hold them there."
     horizon: ClassVar[int] = 60
+    goals: ClassVar[tuple[str, ...]] = ("goal",)
     obs_names: ClassVar[tuple[str, ...]] = (*HAND_NAMES, "goal_dx", "goal_dy", "goal_dz")
 
     def scene(self) -> mujoco.MjSpec:
