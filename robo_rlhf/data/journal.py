@@ -272,7 +272,8 @@ def begin_branch(
     if not 0 <= step <= steps:
         raise InvalidValueError(f"frame of episode {parent.id}", str(step), f"0 to {steps}")
     meta = replace(parent, id=episode_id, parent=parent.id, parent_step=step, trimmed=False)
-    meta = replace(meta, started="", finished="", note="", tags=())
+    new: dict[str, Any] = {"started": "", "finished": "", "note": "", "tags": (), **fields}
+    meta = replace(meta, **new)
     frame = {name: columns[name] for name in FRAME_COLUMNS}
     writer = EpisodeWriter(folder, meta, frame["obs"][0], frame["state"][0], success=bool(frame["success"][0]))
     for t in range(step):
