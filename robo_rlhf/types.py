@@ -40,8 +40,9 @@ class EpisodeMeta:
     finished: str = ""  # ISO 8601, UTC
     tags: tuple[str, ...] = ()
     note: str = ""
-    parent: str = ""  # the episode that this one branched from
+    parent: str = ""  # the episode that this one branched from, or was cut out of
     parent_step: int = 0  # the frame of the parent at which it branched
+    trimmed: bool = False  # instead of branching, it is steps of its parent, from frame `parent_step` on
 
 
 @dataclass(frozen=True)

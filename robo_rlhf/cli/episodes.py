@@ -1,9 +1,6 @@
 """`robo-rlhf episodes`: look at, check and curate what was recorded."""
 
-import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,54 +9,18 @@ import tyro
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.table import print_rows
+from robo_rlhf.cli.where import Id, Ids, Where, trash_rows
 from robo_rlhf.errors import CorruptFileError, InvalidValueError
-from robo_rlhf.files import data_home, find_dataset
+from robo_rlhf.files import data_home
 from robo_rlhf.types import Outcome
 
 if TYPE_CHECKING:
-    from robo_rlhf.data.dataset import Dataset
     from robo_rlhf.data.reader import EpisodeInfo
-
-Id = Annotated[str, tyro.conf.Positional]
-Ids = Annotated[tuple[str, ...], tyro.conf.Positional]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Where:
-    """Which dataset a command works on."""
-
-    dataset: str = ""
-    """Name of the dataset in the data home, such as samples/pick_place."""
-    home: Path | None = None
-    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
-
-    @contextmanager
-    def open(self) -> "Iterator[Dataset]":
-        """Open the dataset, with its warnings as single lines on stderr.
-
-        Raises:
-            InvalidValueError: none is named; the message lists those that there are.
-        """
-        from robo_rlhf.data.dataset import Dataset
-        from robo_rlhf.data.layout import DataWarning, list_datasets
-
-        home = data_home(self.home)
-        if not self.dataset:
-            choices = ", ".join(list_datasets(home)) or "(no datasets)"
-            raise InvalidValueError("--dataset", "none", f"one of those in {home}: {choices}")
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", DataWarning)
-            warnings.showwarning = _print_warning
-            dataset = Dataset(find_dataset(home, self.dataset))
-            for episode_id in dataset.recovery.recovered:
-                print(f"recovered {episode_id}, which a crash had cut short", file=sys.stderr)
-            yield dataset
 
 
 @COMMANDS.register("episodes list")
 @dataclass(frozen=True)
-class EpisodesList(_Where):
+class EpisodesList(Where):
     """List the episodes of a dataset, all of them or those that fit every filter; without --dataset, the datasets.
 
     Example:
@@ -91,8 +52,7 @@ class EpisodesList(_Where):
             return self._list_datasets()
         with self.open() as dataset:
             if self.trash:
-                trashed = [{"id": episode_id} for episode_id in dataset.trash()]
-                print_rows(trashed, as_json=self.json, empty="The trash is empty.")
+                print_rows(trash_rows(dataset.trashed()), as_json=self.json, empty="The trash is empty.")
                 return 0
             found = dataset.list(
                 task=self.task,
@@ -119,7 +79,7 @@ class EpisodesList(_Where):
 
 @COMMANDS.register("episodes show")
 @dataclass(frozen=True)
-class EpisodesShow(_Where):
+class EpisodesShow(Where):
     """Show everything that is known of one episode, after checking every byte of it.
 
     Example:
@@ -154,7 +114,7 @@ class EpisodesShow(_Where):
 
 @COMMANDS.register("episodes verify")
 @dataclass(frozen=True)
-class EpisodesVerify(_Where):
+class EpisodesVerify(Where):
     """Read every byte of every episode; move damaged files to the quarantine of the dataset.
 
     The exit code is 0 where all are whole, 4 where one was not.
@@ -178,8 +138,10 @@ class EpisodesVerify(_Where):
 
 @COMMANDS.register("episodes trim")
 @dataclass(frozen=True)
-class EpisodesTrim(_Where):
-    """Keep only steps START to STOP (not included) of an episode; undelete brings back what it was.
+class EpisodesTrim(Where):
+    """Keep only steps START to STOP (not included) of an episode, as a new one; the old one goes to the trash.
+
+    Answers about steps of the old one still count, as long as the trash holds it; undelete brings it back.
 
     Example:
         robo-rlhf episodes trim pick_place-3000007 12 95 --dataset samples/pick_place
@@ -195,14 +157,17 @@ class EpisodesTrim(_Where):
     def __call__(self) -> int:
         """Trim it."""
         with self.open() as dataset:
-            dataset.trim(self.episode, self.start, self.stop)
-        print(f"{self.episode} now has {self.stop - self.start} steps; undelete brings back what it was")
+            new = dataset.trim(self.episode, self.start, self.stop)
+        if new == self.episode:
+            print(f"{self.episode} has these steps and no others; nothing was changed")
+        else:
+            print(f"{new} has {self.stop - self.start} steps; {self.episode} is in the trash: undelete brings it back")
         return 0
 
 
 @COMMANDS.register("episodes tag")
 @dataclass(frozen=True)
-class EpisodesTag(_Where):
+class EpisodesTag(Where):
     """Add or remove tags of episodes, write a note, or correct how they ended.
 
     Example:
@@ -236,53 +201,9 @@ class EpisodesTag(_Where):
         return 0
 
 
-@COMMANDS.register("episodes delete")
-@dataclass(frozen=True)
-class EpisodesDelete(_Where):
-    """Move episodes to the trash of their dataset, from where undelete brings them back.
-
-    Example:
-        robo-rlhf episodes delete pick_place-3000007 --dataset samples/pick_place
-    """
-
-    episodes: Ids
-    """Their ids."""
-
-    def __call__(self) -> int:
-        """Delete all of them, or none where an id is unknown."""
-        with self.open() as dataset:
-            for episode in self.episodes:
-                dataset.require(episode)
-            for episode in self.episodes:
-                dataset.delete(episode)
-        print(f"moved {len(self.episodes)} episodes to the trash")
-        return 0
-
-
-@COMMANDS.register("episodes undelete")
-@dataclass(frozen=True)
-class EpisodesUndelete(_Where):
-    """Bring back the newest version of episodes from the trash: deleted ones, and what trimmed ones were.
-
-    Example:
-        robo-rlhf episodes undelete pick_place-3000007 --dataset samples/pick_place
-    """
-
-    episodes: Ids
-    """Their ids."""
-
-    def __call__(self) -> int:
-        """Bring them back."""
-        with self.open() as dataset:
-            for episode in self.episodes:
-                dataset.undelete(episode)
-        print(f"brought back {len(self.episodes)} episodes")
-        return 0
-
-
 @COMMANDS.register("episodes recover")
 @dataclass(frozen=True)
-class EpisodesRecover(_Where):
+class EpisodesRecover(Where):
     """Close what crashes left in a dataset, as opening it for anything does, and say what it was.
 
     Example:
@@ -305,7 +226,7 @@ class EpisodesRecover(_Where):
 
 @COMMANDS.register("episodes render")
 @dataclass(frozen=True)
-class EpisodesRender(_Where):
+class EpisodesRender(Where):
     """Render an episode again as a clip, from any camera of its scene.
 
     Example:
@@ -367,7 +288,3 @@ def _row(info: "EpisodeInfo") -> dict[str, object]:
         "started": meta.started,
         "kb": round(info.size / 1e3, 1),
     }
-
-
-def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"warning: {message}", file=sys.stderr)

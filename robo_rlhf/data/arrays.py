@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robo_rlhf.data.idle import STILL, kept_steps
 from robo_rlhf.data.schema import Columns, Header
 from robo_rlhf.errors import InvalidValueError, ShapeError
 from robo_rlhf.types import Array, Source
 
 COLUMNS = ("obs", "action", "source")  # what training needs of an episode file
-STILL = 0.01  # an action this small moves nothing (of a full range of 1)
 
 
 @dataclass(frozen=True)
@@ -59,42 +59,17 @@ def chunk_indices(starts: Array, horizon: int) -> tuple[Array, Array]:
     return np.minimum(wanted, ends[:, None] - 1), wanted < ends[:, None]
 
 
-def moving(action: Array, keep: int, *, gripper: int | None = -1, still: float = STILL) -> Array:
-    """Return which steps to keep when idle ones are trimmed: (T,) bool.
-
-    A step is idle when its action is about zero and the gripper is told what it was told before; of a row of idle
-    steps the first `keep` stay, so that a policy still learns to wait where people wait.
-
-    Args:
-        action: (T, act_dim).
-        keep: idle steps in a row that stay.
-        gripper: the column that commands the gripper, a position rather than a motion; None where there is none.
-        still: the largest action that counts as none.
-    """
-    if keep < 0:
-        raise InvalidValueError("idle steps to keep in a row", str(keep), "0 or more")
-    motion = action if gripper is None else np.delete(action, gripper, axis=1)
-    idle = (np.abs(motion) <= still).all(axis=1)
-    if gripper is not None and len(action):
-        idle &= np.abs(np.diff(action[:, gripper], prepend=action[:1, gripper])) <= still
-    steps = np.arange(len(action))
-    last_busy = np.maximum.accumulate(np.where(idle, -1, steps)) if len(action) else steps
-    return np.asarray(steps - last_busy <= keep)
-
-
 def collect(
     episodes: Sequence[tuple[Columns, Header]],
     *,
     idle: int | None = None,
-    gripper: int | None = -1,
     sources: Collection[Source] | None = None,
 ) -> TrainingData:
     """Return the steps of episodes, given by the columns in COLUMNS.
 
     Args:
         episodes: columns and header of each, in the order to keep.
-        idle: keep at most this many idle steps in a row, see `moving`; all where None.
-        gripper: the column of the action that commands the gripper; None where there is none.
+        idle: keep at most this many idle steps in a row, see `idle.kept_steps`; all where None.
         sources: keep only steps of these sources; all where None.
 
     Raises:
@@ -109,12 +84,10 @@ def collect(
             width, first = columns[name].shape[1], episodes[0][0][name].shape[1]
             if width != first:
                 raise ShapeError(f"{name} of episode {header.meta.id}", ("T", first), columns[name].shape)
-        mask = np.ones(header.steps, dtype=np.bool_)
-        if idle is not None:
-            mask &= moving(columns["action"], idle, gripper=gripper)
+        steps = np.arange(header.steps) if idle is None else kept_steps(columns["action"], STILL, idle, idle)
         if sources is not None:
-            mask &= np.isin(columns["source"], [int(source) for source in sources])
-        kept.append(np.flatnonzero(mask))
+            steps = steps[np.isin(columns["source"][steps], [int(source) for source in sources])]
+        kept.append(steps)
     pairs = list(zip((columns for columns, _ in episodes), kept, strict=True))
     return TrainingData(
         obs=np.concatenate([columns["obs"][steps] for columns, steps in pairs]),

@@ -9,26 +9,37 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
+from robo_rlhf.data.families import split_families
 from robo_rlhf.data.journal import EpisodeWriter, begin_branch
 from robo_rlhf.data.layout import (
     EPISODE_SUFFIX,
     MANIFEST,
+    Trashed,
     episode_path,
     list_datasets,
     move,
-    names,
     new_id,
     next_trash_path,
     not_found,
     now,
     trash_versions,
+    trashed,
+    trimmed_id,
 )
 from robo_rlhf.data.reader import Reader
 from robo_rlhf.data.recovery import Recovery, recover
-from robo_rlhf.data.schema import FORMAT, FRAME_COLUMNS, LEVEL, Columns, Timing, encode, to_columns
-from robo_rlhf.errors import ConflictError, CorruptFileError, InvalidValueError, VersionError
+from robo_rlhf.data.schema import (
+    FORMAT,
+    FRAME_COLUMNS,
+    LEVEL,
+    Columns,
+    Timing,
+    encode,
+    load_file,
+    read_header,
+    to_columns,
+)
+from robo_rlhf.errors import ConflictError, CorruptFileError, InvalidValueError, RoboRlhfError, VersionError
 from robo_rlhf.files import write_atomic, write_atomic_many, write_json
 from robo_rlhf.types import Array, Episode, EpisodeMeta, Outcome
 
@@ -135,8 +146,11 @@ class Dataset(Reader):
         """Say how an episode ended."""
         self._edit(episode_id, lambda meta: replace(meta, outcome=outcome))
 
-    def trim(self, episode_id: str, start: int, stop: int) -> None:
-        """Keep only steps [start, stop) of an episode; what it was goes to the trash.
+    def trim(self, episode_id: str, start: int, stop: int) -> str:
+        """Keep only steps [start, stop) of an episode, as an episode of its own; return its id.
+
+        The new one names the old one as its parent; the old one goes to the trash. An id thus always means the same
+        steps, and what was said about steps of the old one stays true: see `recall`. All its steps are no change.
 
         Raises:
             InvalidValueError: these are not at least one step of the episode.
@@ -146,9 +160,24 @@ class Dataset(Reader):
             if not 0 <= start < stop <= header.steps:
                 expected = f"at least one step within 0 to {header.steps}"
                 raise InvalidValueError(f"trimming episode {episode_id}", f"steps {start} to {stop}", expected)
+            if stop - start == header.steps:
+                return episode_id
             kept = {n: v[start : stop + 1 if n in FRAME_COLUMNS else stop] for n, v in columns.items()}
-            self._copy_to_trash(episode_id)
-            write_atomic(episode_path(self.path, episode_id), encode(kept, header.meta))
+            new = self._free_id(trimmed_id(episode_id, start, stop), kept)
+            if new not in self:
+                meta = replace(header.meta, id=new, parent=episode_id, parent_step=start, trimmed=True)
+                write_atomic(episode_path(self.path, new), encode(kept, meta))
+            move(episode_path(self.path, episode_id), next_trash_path(self.path, episode_id))
+            return new
+
+    def recall(self, episode_id: str) -> Episode:
+        """Return an episode as `load` does, also one that was trimmed: then as it was before, from the trash.
+
+        For what was said about some of its steps: that stays true when others are cut off.
+        """
+        if episode_id not in self and episode_id in self._trimmed_away():
+            return load_file(trash_versions(self.path, episode_id)[-1])
+        return self.load(episode_id)
 
     def delete(self, episode_id: str) -> None:
         """Move an episode to the trash."""
@@ -166,15 +195,40 @@ class Dataset(Reader):
             path = episode_path(self.path, episode_id)
             versions = trash_versions(self.path, episode_id)
             if not versions:
-                raise not_found("episode in the trash", episode_id, self.trash(), "The trash does not hold it.")
+                raise self._not_in_trash(episode_id)
             if path.exists():
                 move(path, next_trash_path(self.path, episode_id))
             move(versions[-1], path)
 
     def trash(self) -> tuple[str, ...]:
         """Return the ids of what is in the trash, sorted."""
-        files = (entry.name.removesuffix(EPISODE_SUFFIX) for entry in names(self.path / "trash", EPISODE_SUFFIX))
-        return tuple(sorted({name.rpartition(".")[0] for name in files}))
+        return tuple(item.id for item in trashed(self.path))
+
+    def trashed(self, ids: Iterable[str] | None = None) -> tuple[Trashed, ...]:
+        """Return what is in the trash (of these ids; all where None), sorted by id.
+
+        Raises:
+            NotFoundError: the trash has no such episode; the message suggests the nearest.
+        """
+        items = {item.id: item for item in trashed(self.path)}
+        wanted = sorted(items if ids is None else set(ids))
+        for episode_id in wanted:
+            if episode_id not in items:
+                raise self._not_in_trash(episode_id)
+        return tuple(items[episode_id] for episode_id in wanted)
+
+    def purge(self, ids: Iterable[str] | None = None) -> tuple[Trashed, ...]:
+        """Delete episodes (all where None) from the trash, every version of them, for good; return what they were.
+
+        Raises:
+            NotFoundError: the trash has no such episode; nothing was deleted.
+        """
+        with self._locked():
+            items = self.trashed(ids)
+            for item in items:
+                for path in trash_versions(self.path, item.id):
+                    path.unlink()
+            return items
 
     def merge(self, other: Reader) -> dict[str, str]:
         """Copy all episodes of another dataset; return the id each has here, by the id it has there.
@@ -200,22 +254,17 @@ class Dataset(Reader):
         Raises:
             InvalidValueError: the fractions are negative or do not add up to 1.
         """
-        if any(fraction < 0 for fraction in fractions) or abs(sum(fractions) - 1) > 1e-6:
-            raise InvalidValueError(
-                "fractions of a split", str(list(fractions)), "non-negative values that add up to 1"
-            )
-        families: dict[str, list[str]] = {}
-        parents = {info.meta.id: info.meta.parent for info in self.list()}
-        for episode_id in parents:
-            families.setdefault(_root(episode_id, parents), []).append(episode_id)
-        ends = np.round(np.cumsum(fractions) * len(parents))
-        parts: list[list[str]] = [[] for _ in fractions]
-        placed = 0
-        for index in np.random.default_rng(seed).permutation(len(families)):
-            family = families[sorted(families)[index]]
-            parts[int(np.searchsorted(ends, placed, side="right"))] += family
-            placed += len(family)
-        return tuple(tuple(sorted(part)) for part in parts)
+        return split_families({info.meta.id: info.meta.parent for info in self.list()}, fractions, seed)
+
+    def _trimmed_away(self) -> set[str]:
+        """Return the ids of what lies in the trash because a part of it took its place."""
+        found = set()
+        for info in self.list():
+            meta = info.meta
+            while meta.trimmed and (versions := trash_versions(self.path, meta.parent)):
+                found.add(meta.parent)
+                meta = read_header(versions[-1]).meta
+        return found
 
     def _edit(self, episode_id: str, change: Callable[[EpisodeMeta], EpisodeMeta]) -> None:
         """Replace the metadata of an episode; of two edits at once, none is lost."""
@@ -239,6 +288,9 @@ class Dataset(Reader):
         if path.exists() and path.read_bytes() != content:
             self._copy_to_trash(meta.id)
         return path, content
+
+    def _not_in_trash(self, episode_id: str) -> RoboRlhfError:
+        return not_found("episode in the trash", episode_id, self.trash(), "The trash does not hold it.")
 
     def _copy_to_trash(self, episode_id: str) -> None:
         """Keep what an episode is now, before it is replaced."""
@@ -292,12 +344,3 @@ def _read_manifest(path: Path) -> tuple[str, str]:
         advice = f'Its episodes are untouched: write {{"format": {FORMAT}, "task": "{MIXED}", "created": ""}} into it.'
         raise CorruptFileError(path, str(error), advice) from error
     raise VersionError(path.parent, version, FORMAT, "Read it with the version of robo-rlhf that wrote it.")
-
-
-def _root(episode_id: str, parents: dict[str, str]) -> str:
-    """Return the oldest ancestor of an episode, which itself need not be there any more."""
-    seen = {episode_id}
-    while (parent := parents.get(episode_id, "")) and parent not in seen:
-        episode_id = parent
-        seen.add(parent)
-    return episode_id

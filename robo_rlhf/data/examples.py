@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from robo_rlhf.data.idle import kept_steps
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.types import Array, Episode, Source
 
@@ -33,7 +34,7 @@ def chunk_examples(
         episodes: demonstrations of one task.
         chunk: H, actions an example.
         history: observations an example.
-        idle: a step is idle where no motion is larger than this and no switch has just changed; 0 keeps every step.
+        idle: the motion up to which a step is idle, see `idle_steps`; 0 keeps every step.
         idle_keep: steps kept at the beginning of each idle stretch, and `chunk` of the one that ends the episode.
         correction_weight: weight of steps in which a person corrected a policy; others weigh 1.
 
@@ -43,33 +44,6 @@ def chunk_examples(
     check_alike(episodes)
     parts = [_episode(e, chunk, history, idle, idle_keep, correction_weight) for e in episodes if len(e)]
     return Examples(*(np.concatenate(field) for field in zip(*parts, strict=True)))
-
-
-def idle_steps(action: Array, threshold: float) -> Array:
-    """Return (T,) bool: the operator asks for nothing new.
-
-    A column of motion asks for something where it is beyond `threshold`. A column that is never but at ±1 is a switch
-    (a gripper): it asks for something where it changes.
-    """
-    switch: Array = np.all(np.abs(action) >= 0.95, axis=0)  # (act_dim,)
-    changed = np.abs(np.diff(action, axis=0, prepend=action[:1])) > threshold
-    asking = np.where(switch, changed, np.abs(action) > threshold)
-    idle: Array = np.logical_not(np.any(asking, axis=1))
-    return idle
-
-
-def kept_steps(action: Array, threshold: float, keep: int, keep_last: int) -> Array:
-    """Return the indices (K,) of steps left when idle stretches are cut to `keep` steps, the last to `keep_last`."""
-    if threshold <= 0:
-        return np.arange(len(action))
-    idle = idle_steps(action, threshold)
-    run = np.zeros(len(idle), dtype=np.int64)  # length of the idle stretch up to and with each step
-    for t in range(len(idle)):
-        run[t] = (run[t - 1] + 1 if t else 1) if idle[t] else 0
-    limit = np.full(len(idle), keep)
-    if len(idle) and idle[-1]:
-        limit[len(idle) - run[-1] :] = keep_last
-    return np.flatnonzero(run <= limit)
 
 
 def _episode(

@@ -3,7 +3,7 @@
 <dataset>/dataset.json             {"format": 1, "task": "pick_place" or "mixed", "created": ...}
 <dataset>/episodes/ID.parquet      closed episodes, see `schema`
 <dataset>/journal/ID.arrows        episodes being recorded, or left by a crash, see `stream`
-<dataset>/trash/ID.N.parquet       what was deleted, and what trimming replaced; the highest N is the newest
+<dataset>/trash/ID.N.parquet       what was deleted, trimmed or replaced; the highest N is the newest
 <dataset>/quarantine/              files that could not be read, each with NAME.reason.txt beside it
 """
 
@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from robo_rlhf.errors import InvalidValueError, NotFoundError
 from robo_rlhf.files import sync
@@ -31,6 +32,15 @@ class DataWarning(UserWarning):
     """Something in a dataset was damaged; it was moved aside and the rest is used."""
 
 
+class Trashed(NamedTuple):
+    """An episode in the trash."""
+
+    id: str
+    versions: int  # that the trash holds of it
+    size: int  # [bytes] of all of them
+    since: str  # ISO 8601, UTC, when the newest came there
+
+
 def new_id() -> str:
     """Return an id that sorts by time: UTC to the microsecond and four random digits."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
@@ -39,6 +49,12 @@ def new_id() -> str:
 def now() -> str:
     """Return the time as ISO 8601, UTC."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def trimmed_id(episode_id: str, start: int, stop: int) -> str:
+    """Return the id of steps [start, stop) of an episode, which sorts right behind it; a new one if too long."""
+    wanted = f"{episode_id}.{start}-{stop}"
+    return wanted if _ID.fullmatch(wanted) else new_id()
 
 
 def check_id(episode_id: str) -> str:
@@ -78,6 +94,24 @@ def trash_versions(folder: Path, episode_id: str) -> list[Path]:
         if entry.name.startswith(prefix) and number.isdecimal():
             found.append((int(number), Path(entry.path)))
     return [path for _, path in sorted(found)]
+
+
+def trashed(folder: Path) -> tuple[Trashed, ...]:
+    """Return what is in the trash of a dataset, sorted by id."""
+    found: dict[str, list[os.stat_result]] = {}
+    for entry in names(folder / "trash", EPISODE_SUFFIX):
+        episode_id = entry.name.removesuffix(EPISODE_SUFFIX).rpartition(".")[0]
+        with contextlib.suppress(FileNotFoundError):  # undeleted meanwhile
+            found.setdefault(episode_id, []).append(entry.stat())
+    return tuple(
+        Trashed(
+            episode_id,
+            len(files),
+            sum(file.st_size for file in files),
+            datetime.fromtimestamp(max(file.st_ctime for file in files), UTC).isoformat(timespec="seconds"),
+        )
+        for episode_id, files in sorted(found.items())
+    )
 
 
 def next_trash_path(folder: Path, episode_id: str) -> Path:

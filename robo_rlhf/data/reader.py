@@ -7,8 +7,8 @@ from typing import NamedTuple, TypeVar
 
 from robo_rlhf.data.arrays import COLUMNS, TrainingData, collect
 from robo_rlhf.data.layout import EPISODE_SUFFIX, DataWarning, episode_path, names, not_found, quarantine
-from robo_rlhf.data.schema import Columns, Header, Timing, corrupt, read_columns, read_header, to_episode
-from robo_rlhf.errors import CorruptFileError, InvalidValueError, RoboRlhfError, VersionError
+from robo_rlhf.data.schema import Columns, Header, Timing, load_file, read_columns, read_header
+from robo_rlhf.errors import CorruptFileError, RoboRlhfError, VersionError
 from robo_rlhf.types import Episode, EpisodeMeta, Outcome, Source
 
 T = TypeVar("T")
@@ -113,11 +113,11 @@ class Reader:
             CorruptFileError: its file is damaged; `verify` moves it aside.
             VersionError: its file is of another version.
         """
-        columns, header = self.read(episode_id)
+        path = episode_path(self.path, episode_id)
         try:
-            return to_episode(columns, header.meta)
-        except (InvalidValueError, KeyError) as error:
-            raise corrupt(episode_path(self.path, episode_id), str(error)) from error
+            return load_file(path)
+        except FileNotFoundError:
+            raise self._missing(episode_id) from None
 
     def timing(self, episode_id: str) -> Timing:
         """Return when the steps of an episode were taken; raises as `load`."""
@@ -142,7 +142,6 @@ class Reader:
         ids: Iterable[str] | None = None,
         *,
         idle: int | None = None,
-        gripper: int | None = -1,
         sources: Collection[Source] | None = None,
     ) -> TrainingData:
         """Return the steps of episodes (all where None) as flat arrays; see `arrays.collect`.
@@ -151,7 +150,7 @@ class Reader:
         """
         wanted = self.ids() if ids is None else tuple(ids)
         episodes = list(self._tolerant(wanted, lambda episode_id: self.read(episode_id, COLUMNS)))
-        return collect(episodes, idle=idle, gripper=gripper, sources=sources)
+        return collect(episodes, idle=idle, sources=sources)
 
     def read(self, episode_id: str, columns: Collection[str] | None = None) -> tuple[Columns, Header]:
         """Return columns of an episode (all where None; see `schema`) and its header; raises as `load`."""

@@ -114,7 +114,7 @@ def new_trainer(config: Config, judged: Judged) -> RewardTrainer:
 
 
 def episodes_of(home: Path) -> Load:
-    """Return what finds the episodes of questions under the data home, and remembers them."""
+    """Return what finds the episodes of questions in the data home, trimmed ones as they were, and remembers them."""
 
     @cache
     def dataset(name: str) -> Dataset:
@@ -122,7 +122,7 @@ def episodes_of(home: Path) -> Load:
 
     @cache
     def load(name: str, episode_id: str) -> Episode:
-        return dataset(name).load(episode_id)
+        return dataset(name).recall(episode_id)
 
     return load
 

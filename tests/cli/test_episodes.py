@@ -111,10 +111,14 @@ def test_damage_met_on_the_way_is_a_line_on_stderr(dataset: Dataset, capsys: pyt
 
 def test_trim_tag_delete_undelete(dataset: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["episodes", "trim", "--dataset", "samples", "push-2", "1", "4"]) == 0
-    assert len(dataset.load("push-2")) == 3
-    assert main(["episodes", "trim", "--dataset", "samples", "push-2", "3", "3"]) == 2
+    assert capsys.readouterr().out == "push-2.1-4 has 3 steps; push-2 is in the trash: undelete brings it back\n"
+    assert len(dataset.load("push-2.1-4")) == 3
+    assert main(["episodes", "trim", "--dataset", "samples", "push-2.1-4", "3", "3"]) == 2
+    assert main(["episodes", "trim", "--dataset", "samples", "push-2.1-4", "0", "3"]) == 0
+    assert "nothing was changed" in capsys.readouterr().out
     assert main(["episodes", "undelete", "--dataset", "samples", "push-2"]) == 0
     assert len(dataset.load("push-2")) == 6
+    assert main(["episodes", "delete", "--dataset", "samples", "push-2.1-4"]) == 0
     command = [
         "episodes",
         "tag",
@@ -141,9 +145,52 @@ def test_trim_tag_delete_undelete(dataset: Dataset, capsys: pytest.CaptureFixtur
     assert dataset.ids() == ("push-2",)
     capsys.readouterr()
     assert main(["episodes", "list", "--dataset", "samples", "--trash", "--json"]) == 0
-    assert [row["id"] for row in rows(capsys)] == ["push-0", "push-1", "push-2"]
+    assert [row["id"] for row in rows(capsys)] == ["push-0", "push-1", "push-2.1-4"]
     assert main(["episodes", "undelete", "--dataset", "samples", "push-1", "push-0"]) == 0
     assert len(dataset) == 3
+
+
+def test_purge_shows_what_it_is_about_and_asks(
+    dataset: Dataset, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purge = ["episodes", "purge", "--dataset", "samples"]
+    assert main(purge) == 0
+    assert capsys.readouterr().out == "The trash is empty.\n"
+    dataset.delete("push-0")
+    dataset.delete("push-1")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    asked, answers = list[str](), ["", "n", "y"]
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return answers.pop(0)
+
+    monkeypatch.setattr("builtins.input", answer)
+    for left in (2, 2, 1):
+        assert main([*purge, "push-1"]) == 0
+        assert len(dataset.trash()) == left
+    text = capsys.readouterr().out
+    assert text.count("1 episodes in the trash, 0.0 MB") == 3
+    assert text.count("nothing was deleted") == 2
+    assert "deleted 1 episodes for good" in text
+    assert asked == ["Delete them for good? [y/N] "] * 3
+
+
+def test_purge_deletes_nothing_unasked(dataset: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    purge = ["episodes", "purge", "--dataset", "samples"]
+    dataset.delete("push-0")
+    for options in ([], ["--json"]):
+        assert main([*purge, *options]) == 2
+        assert "--yes where nothing can be asked" in capsys.readouterr().err
+    assert main([*purge, "push-1", "--yes"]) == 5
+    assert "No episode in the trash 'push-1'. Did you mean 'push-0'?" in capsys.readouterr().err
+    assert dataset.trash() == ("push-0",)
+    assert main([*purge, "--yes", "--json"]) == 0
+    (row,) = rows(capsys)
+    assert (row["id"], row["versions"]) == ("push-0", 1)
+    assert dataset.trash() == ()
+    assert main([*purge, "--yes", "--json"]) == 0
+    assert rows(capsys) == []
 
 
 def test_recover(dataset: Dataset, capsys: pytest.CaptureFixture[str]) -> None:

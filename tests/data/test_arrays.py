@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robo_rlhf.data.arrays import chunk_indices, moving
+from robo_rlhf.data.arrays import chunk_indices
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import DataWarning
 from robo_rlhf.errors import InvalidValueError, ShapeError
@@ -28,32 +28,6 @@ def test_chunks_stay_in_their_episode_and_repeat_its_last_step(lengths: list[int
 def test_a_chunk_has_at_least_one_step() -> None:
     with pytest.raises(InvalidValueError, match="chunk length: expected at least 1, got 0"):
         chunk_indices(np.array([0, 2]), 0)
-
-
-@given(
-    kinds=st.lists(st.sampled_from(["move", "idle", "close", "open"]), max_size=30),
-    keep=st.integers(0, 3),
-)
-def test_idle_steps_beyond_those_to_keep_are_trimmed(kinds: list[str], keep: int) -> None:
-    action = np.zeros((len(kinds), 3), dtype=np.float32)
-    expected, idle, gripper = [], 0, None
-    for t, kind in enumerate(kinds):
-        action[t, 0] = 0.5 if kind == "move" else 0.002
-        before = action[t - 1, 2] if t else -1.0
-        action[t, 2] = {"close": 1.0, "open": -1.0}.get(kind, before)
-        gripper = action[0, 2] if t == 0 else gripper
-        idle = idle + 1 if kind != "move" and action[t, 2] == gripper else 0
-        gripper = action[t, 2]
-        expected.append(idle <= keep)
-    assert moving(action, keep).tolist() == expected
-
-
-def test_without_a_gripper_every_column_is_motion() -> None:
-    action = np.array([[0, 1], [0, 1], [0, 0]], dtype=np.float32)
-    assert moving(action, 0).tolist() == [False, False, True]
-    assert moving(action, 0, gripper=None).tolist() == [True, True, False]
-    with pytest.raises(InvalidValueError, match="idle steps to keep in a row: expected 0 or more, got -1"):
-        moving(action, -1)
 
 
 @pytest.fixture
@@ -90,8 +64,8 @@ def test_arrays_of_chosen_episodes_and_sources(dataset: Dataset) -> None:
 def test_next_observations_survive_trimming(dataset: Dataset) -> None:
     waiting = episode("d", steps=6, seed=4)
     action = waiting.action.copy()
-    action[1:5] = [0.0, 0.0, 0.3]
-    action[0, 2] = 0.3
+    action[:, 2] = 1.0  # a gripper that stays closed
+    action[1:5, :2] = 0.0
     dataset.add(type(waiting)(**{**vars(waiting), "action": action}))
     data = dataset.arrays(("d",), idle=1)
     assert data.frame.tolist() == [0, 1, 5]

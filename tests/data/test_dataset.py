@@ -173,17 +173,70 @@ def test_trimming_and_taking_it_back(dataset: Dataset) -> None:
     with begin(dataset, like) as writer:
         append(writer, like)
         writer.close("success")
-    dataset.trim("e1", 2, 7)
-    check_equal(dataset.load("e1"), like.slice(2, 5))
-    assert dataset.timing("e1").wall_time.tolist() == [1002.0, 1003.0, 1004.0, 1005.0, 1006.0]
+    assert dataset.trim("e1", 2, 7) == "e1.2-7"
+    trimmed = dataset.load("e1.2-7")
+    check_equal(trimmed, like.slice(2, 5))
+    assert (trimmed.meta.parent, trimmed.meta.parent_step, trimmed.meta.trimmed) == ("e1", 2, True)
+    assert dataset.timing("e1.2-7").wall_time.tolist() == [1002.0, 1003.0, 1004.0, 1005.0, 1006.0]
+    assert dataset.ids() == ("e1.2-7",)
     for start, stop in ((-1, 3), (3, 3), (0, 6)):
-        expected = rf"trimming episode e1: expected at least one step within 0 to 5, got steps {start} to {stop}"
+        expected = rf"trimming episode e1.2-7: expected at least one step within 0 to 5, got steps {start} to {stop}"
         with pytest.raises(InvalidValueError, match=expected):
-            dataset.trim("e1", start, stop)
+            dataset.trim("e1.2-7", start, stop)
+    assert dataset.trim("e1.2-7", 0, 5) == "e1.2-7"  # all of it: nothing changes
     dataset.undelete("e1")
     check_equal(dataset.load("e1"), like)
-    dataset.undelete("e1")
-    check_equal(dataset.load("e1"), like.slice(2, 5))
+    check_equal(dataset.load("e1.2-7"), like.slice(2, 5))
+    assert dataset.trim("e1", 2, 7) == "e1.2-7"  # the same steps have the same name
+    assert dataset.ids() == ("e1.2-7",)
+
+
+def test_what_was_said_about_steps_of_an_episode_stays_true_when_it_is_trimmed(dataset: Dataset) -> None:
+    for name in ("e1", "e2"):
+        dataset.add(episode(name, steps=10))
+    dataset.trim(dataset.trim("e1", 2, 9), 0, 4)
+    for name, steps in (("e1", 10), ("e1.2-9", 7), ("e1.2-9.0-4", 4)):
+        assert len(dataset.recall(name)) == steps
+    dataset.delete("e2")
+    for gone in ("e2", "e3"):  # deleting an episode takes it back as a whole
+        with pytest.raises(NotFoundError, match=f"No episode in dataset ds '{gone}'"):
+            dataset.recall(gone)
+    dataset.purge(["e1"])
+    with pytest.raises(NotFoundError):
+        dataset.recall("e1")
+
+
+def test_a_branch_of_a_trimmed_episode_is_a_branch(dataset: Dataset) -> None:
+    dataset.add(episode("e1", steps=10))
+    with dataset.branch(dataset.trim("e1", 2, 9), 3, "b") as writer:
+        writer.close("failure")
+    found = dataset.info("b").meta
+    assert (found.parent, found.parent_step, found.trimmed) == ("e1.2-9", 3, False)
+
+
+def test_a_name_that_would_grow_too_long_is_a_new_one(dataset: Dataset) -> None:
+    dataset.add(episode("e" * 128, steps=10))
+    new = dataset.trim("e" * 128, 1, 9)
+    assert len(new) < 40
+    assert dataset.info(new).meta.parent == "e" * 128
+
+
+def test_emptying_the_trash(full: Dataset) -> None:
+    sizes = {name: full.info(name).size for name in ("e1", "e2")}
+    full.add(episode("e1", seed=77), replace_existing=True)
+    full.delete("e1")
+    full.delete("e2")
+    with pytest.raises(NotFoundError, match=r"No episode in the trash 'e3'\. Did you mean"):
+        full.purge(["e1", "e3"])
+    assert full.trash() == ("e1", "e2")
+    one, two = full.trashed()
+    assert (one.id, one.versions, two.id, two.versions, two.size) == ("e1", 2, "e2", 1, sizes["e2"])
+    assert one.size > sizes["e1"]
+    assert one.since >= full.created[:19]
+    assert full.purge(["e1"]) == (one,)
+    assert full.trash() == ("e2",)
+    assert full.purge() == (two,)
+    assert (full.purge(), list((full.path / "trash").iterdir())) == ((), [])
 
 
 def test_deleting_and_undeleting(full: Dataset) -> None:

@@ -1,0 +1,66 @@
+"""Which dataset a command works on, and what it prints of its trash."""
+
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.files import data_home, find_dataset
+
+if TYPE_CHECKING:
+    from robo_rlhf.data.dataset import Dataset
+    from robo_rlhf.data.layout import Trashed
+
+Id = Annotated[str, tyro.conf.Positional]
+Ids = Annotated[tuple[str, ...], tyro.conf.Positional]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """Which dataset a command works on."""
+
+    dataset: str = ""
+    """Name of the dataset in the data home, such as samples/pick_place."""
+    home: Path | None = None
+    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
+
+    @contextmanager
+    def open(self) -> "Iterator[Dataset]":
+        """Open the dataset, with its warnings as single lines on stderr.
+
+        Raises:
+            InvalidValueError: none is named; the message lists those that there are.
+        """
+        from robo_rlhf.data.dataset import Dataset
+        from robo_rlhf.data.layout import DataWarning, list_datasets
+
+        home = data_home(self.home)
+        if not self.dataset:
+            choices = ", ".join(list_datasets(home)) or "(no datasets)"
+            raise InvalidValueError("--dataset", "none", f"one of those in {home}: {choices}")
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", DataWarning)
+            warnings.showwarning = _print_warning
+            dataset = Dataset(find_dataset(home, self.dataset))
+            for episode_id in dataset.recovery.recovered:
+                print(f"recovered {episode_id}, which a crash had cut short", file=sys.stderr)
+            yield dataset
+
+
+def trash_rows(items: "Iterable[Trashed]") -> list[dict[str, object]]:
+    """Return a row for each episode in a trash."""
+    return [
+        {"id": item.id, "versions": item.versions, "kb": round(item.size / 1e3, 1), "since": item.since}
+        for item in items
+    ]
+
+
+def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
