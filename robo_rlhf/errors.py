@@ -156,3 +156,29 @@ class WorkerDiedError(RoboRlhfError):
             f"The worker process for {what} ended twice ({how}) over: {work}. "
             "It may lack memory, or its driver may be broken: ask for less at once, and run robo-rlhf doctor."
         )
+
+
+class SignInError(RoboRlhfError):
+    """Somebody is not let in."""
+
+    exit_code = 13
+
+    def __init__(self, why: str, wait: float = 0.0) -> None:
+        """Say `why`, and how many seconds to `wait` before the next try makes sense."""
+        self.wait = wait
+        advice = f"Wait {max(round(wait), 1)} s and try again." if wait > 0 else "Try again, or ask an administrator."
+        super().__init__(f"Not signed in: {why}. {advice}")
+
+
+class WorkerStuckError(RoboRlhfError):
+    """A worker process that gave no answer in time; it was ended, and another is started for the next piece of work."""
+
+    exit_code = 12
+
+    def __init__(self, what: str, work: str, seconds: float) -> None:
+        """Say `what` the worker does, the piece of `work`, and how long it was given [s]."""
+        super().__init__(
+            f"The worker process for {what} gave no answer within {seconds:.0f} s over: {work}. "
+            "It was ended, and a new one takes what comes next. "
+            "The machine may be overloaded: ask for less at once, or try again."
+        )

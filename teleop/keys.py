@@ -6,7 +6,7 @@ Keys are named as `KeyboardEvent.code` names them, so that they lie where the ha
 from dataclasses import dataclass
 from typing import Literal
 
-Group = Literal["move", "turn", "hand", "episode", "view"]
+Group = Literal["move", "turn", "hand", "episode", "view", "answer", "clips", "page"]
 
 
 @dataclass(frozen=True)

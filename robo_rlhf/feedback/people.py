@@ -1,0 +1,199 @@
+"""Accounts of people, and signing in with a password. Staying signed in is `sessions`."""
+
+import getpass
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from robo_rlhf.errors import ConflictError, InvalidValueError, NotFoundError, SignInError
+from robo_rlhf.feedback import passwords
+from robo_rlhf.feedback.accounts import ROLES, Person, Role, log, person_of, time_from_now
+from robo_rlhf.feedback.engine import insert_new, open_engine, transaction
+from robo_rlhf.feedback.people_tables import PEOPLE_TABLES, audit, people, sign_in_tries, web_sessions
+from robo_rlhf.feedback.sessions import Sessions
+from robo_rlhf.feedback.tables import metadata
+
+WINDOW = 900.0  # [s] over which failed sign-ins are counted
+FREE = 5  # failures of one name from one address that cost no wait
+MOST_BY_ADDRESS, MOST_BY_NAME = 30, 100  # failures within the window, whatever the other is
+_NAME = re.compile(r"\w(?:[\w .@+-]{0,62}\w)?")
+
+
+class Entry(NamedTuple):
+    """One line of the log."""
+
+    at: str  # ISO 8601, UTC
+    who: str
+    act: str
+    about: str
+    address: str
+
+
+class People:
+    """The accounts. Safe to use from several threads and processes at once."""
+
+    def __init__(self, where: str | Path) -> None:
+        """Open or create the accounts in the feedback database at `where`; see `robo_rlhf.feedback.store.Store`."""
+        self._engine, self.name = open_engine(where)
+        with transaction(self._engine, write=False) as connection:
+            there = set(sa.inspect(connection).get_table_names())
+        if not {table.name for table in PEOPLE_TABLES} <= there:
+            with transaction(self._engine, write=True) as connection:
+                metadata.create_all(connection, tables=list(PEOPLE_TABLES))
+        self.sessions = Sessions(self._engine)
+
+    def close(self) -> None:
+        """Release all connections."""
+        self._engine.dispose()
+
+    def add(self, name: str, role: Role, *, by: str = "") -> Person:
+        """Add an account; it has no password yet.
+
+        Raises:
+            InvalidValueError: the name or the role cannot be.
+            ConflictError: there is one with this name.
+        """
+        if not _NAME.fullmatch(name):
+            expected = "1 to 64 letters, digits, spaces and . @ + - _, the first and last a letter or digit"
+            raise InvalidValueError("name of a person", repr(name), expected)
+        if role not in ROLES:
+            raise InvalidValueError("role", repr(role), ", ".join(ROLES))
+        with transaction(self._engine, write=True) as connection:
+            clash = connection.scalar(sa.select(people.c.name).where(sa.func.lower(people.c.name) == name.lower()))
+            row = {"name": name, "role": role, "created": time_from_now()}
+            if clash is not None or connection.execute(insert_new(connection, people), row).rowcount != 1:
+                raise ConflictError(f"person {name!r}", f"there is {clash or name!r} already")
+            log(connection, by, "person added", f"{name}, {role}")
+            return _find(connection, name)
+
+    def get(self, name: str) -> Person:
+        """Return an account.
+
+        Raises:
+            NotFoundError: there is none with this name.
+        """
+        with transaction(self._engine, write=False) as connection:
+            return _find(connection, name)
+
+    def list(self) -> "list[Person]":
+        """Return all accounts, by name."""
+        with transaction(self._engine, write=False) as connection:
+            return [person_of(row) for row in connection.execute(sa.select(people).order_by(people.c.name)).mappings()]
+
+    def administrator(self) -> Person:
+        """Return the first administrator who may sign in; where there is none, make one, named as whoever runs this."""
+        for person in self.list():
+            if person.role == "administrator" and not person.disabled:
+                return person
+        name = _login_name()
+        taken = {person.name.lower() for person in self.list()}
+        return self.add(name if name.lower() not in taken else f"{name}-{len(taken)}", "administrator")
+
+    def set_password(self, name: str, password: str, *, by: str = "") -> None:
+        """Set a password and end all sessions of the person.
+
+        Raises:
+            NotFoundError: there is no such person.
+            InvalidValueError: the password is too short or too easily guessed.
+        """
+        person = self.get(name)
+        passwords.check_strength(name, password)
+        stored = passwords.hash_password(password)
+        with transaction(self._engine, write=True) as connection:
+            connection.execute(sa.update(people).where(people.c.id == person.id).values(password=stored))
+            _end_sessions(connection, person)
+            log(connection, by, "password set", name)
+
+    def set_disabled(self, name: str, disabled: bool, *, by: str = "") -> None:
+        """Forbid a person to sign in, which ends all of their sessions, or allow it again.
+
+        Raises:
+            NotFoundError: there is no such person.
+            InvalidValueError: it is the last administrator.
+        """
+        person = self.get(name)
+        with transaction(self._engine, write=True) as connection:
+            if disabled:
+                others = (people.c.role == "administrator") & people.c.disabled.is_(None) & (people.c.id != person.id)
+                if not connection.scalar(sa.select(sa.func.count()).select_from(people).where(others)):
+                    raise InvalidValueError("disable", name, "another administrator first: this is the last one")
+                _end_sessions(connection, person)
+            since = time_from_now() if disabled else None
+            connection.execute(sa.update(people).where(people.c.id == person.id).values(disabled=since))
+            log(connection, by, "disabled" if disabled else "enabled", name)
+
+    def sign_in(self, name: str, password: str, *, address: str = "") -> Person:
+        """Return whose name and password these are.
+
+        Raises:
+            SignInError: nobody's, or after too many failures; the message says how long to wait.
+        """
+        name, address = name.strip()[:64], address[:64]
+        self._count_try(name, address)  # before the check, so that many tries at once are counted too
+        with transaction(self._engine, write=False) as connection:
+            row = connection.execute(sa.select(people).where(people.c.name == name)).mappings().one_or_none()
+        right = passwords.is_right(row["password"] if row else None, password)
+        with transaction(self._engine, write=True) as connection:
+            if row is None or not right or row["disabled"] is not None:
+                log(connection, "", "sign-in refused", name, address)
+            else:
+                mine = (sign_in_tries.c.name == name) & (sign_in_tries.c.address == address)
+                connection.execute(sa.delete(sign_in_tries).where(mine))
+                log(connection, name, "signed in", "by password", address)
+                return person_of(row)
+        raise SignInError("name or password are wrong")
+
+    def log(self, limit: int = 100) -> Sequence[Entry]:
+        """Return the newest entries of the log, newest first."""
+        query = sa.select(audit).order_by(audit.c.number.desc()).limit(limit)
+        with transaction(self._engine, write=False) as connection:
+            return [Entry(*(row[field] for field in Entry._fields)) for row in connection.execute(query).mappings()]
+
+    def _count_try(self, name: str, address: str) -> None:
+        with transaction(self._engine, write=True) as connection:
+            connection.execute(sa.delete(sign_in_tries).where(sign_in_tries.c.at < time_from_now(-WINDOW)))
+            by_name, by_address = sign_in_tries.c.name == name, sign_in_tries.c.address == address
+            wait = max(
+                _wait(connection, by_name & by_address, FREE),
+                _wait(connection, by_address, MOST_BY_ADDRESS),
+                _wait(connection, by_name, MOST_BY_NAME),
+            )
+            if wait <= 0:
+                row = {"name": name, "address": address, "at": time_from_now()}
+                connection.execute(sa.insert(sign_in_tries), row)
+        if wait > 0:
+            raise SignInError("there were too many failed tries", wait)
+
+
+def _wait(connection: sa.Connection, which: sa.ColumnElement[bool], free: int) -> float:
+    """Return how long to wait [s]: after `free` failures 2 s, and twice as long with each more."""
+    tally = sa.select(sa.func.count(), sa.func.max(sign_in_tries.c.at)).where(which)
+    count, last = connection.execute(tally).one()
+    if count < free:
+        return 0.0
+    since = (datetime.fromisoformat(time_from_now()) - datetime.fromisoformat(last)).total_seconds()
+    return float(min(2.0 ** min(count - free + 1, 30), WINDOW)) - since
+
+
+def _find(connection: sa.Connection, name: str) -> Person:
+    row = connection.execute(sa.select(people).where(people.c.name == name)).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError("person", name, "robo-rlhf team list shows who there is.")
+    return person_of(row)
+
+
+def _end_sessions(connection: sa.Connection, person: Person) -> None:
+    open_ones = (web_sessions.c.person_id == person.id) & web_sessions.c.ended.is_(None)
+    connection.execute(sa.update(web_sessions).where(open_ones).values(ended=time_from_now()))
+
+
+def _login_name() -> str:
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container without an entry for its user
+        name = ""
+    return name if _NAME.fullmatch(name) else "administrator"

@@ -1,0 +1,155 @@
+"""Staying signed in: one-time links, and web sessions that live in the database and end at once when they are ended.
+
+A token is 256 random bits that only its owner holds; the database holds its SHA-256.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from robo_rlhf.errors import SignInError
+from robo_rlhf.feedback.accounts import Person, log, person_of, time_from_now
+from robo_rlhf.feedback.engine import transaction
+from robo_rlhf.feedback.people_tables import people, sign_in_links, web_sessions
+
+LONGEST = 30 * 86400.0  # [s] that a web session lasts at most
+IDLE = 3 * 86400.0  # [s] without use after which it ends
+SEEN_EVERY = 300.0  # [s] between two notes of its use
+LINK_LIFE = 12 * 3600.0  # [s] that a link waits to be used
+
+
+@dataclass(frozen=True)
+class WebSession:
+    """Somebody who is signed in with one browser."""
+
+    digest: str  # names the session, and cannot be used to take part in it
+    person: Person
+    created: str  # ISO 8601, UTC
+    seen: str
+    address: str
+    agent: str
+
+
+def digest_of(token: str) -> str:
+    """Return what the database holds of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Sessions:
+    """Links and web sessions. Safe to use from several threads and processes at once."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        """Use the database of `engine`, in which the tables are."""
+        self._engine = engine
+
+    def link(self, person: Person, life: float = LINK_LIFE, *, by: str = "") -> str:
+        """Return the token of a new link that signs `person` in, once, within `life` seconds."""
+        token = secrets.token_urlsafe(32)
+        row = {"digest": digest_of(token), "person_id": person.id, "created": time_from_now()}
+        with transaction(self._engine, write=True) as connection:
+            connection.execute(sa.insert(sign_in_links), {**row, "expires": time_from_now(life)})
+            log(connection, by, "link made", person.name)
+        return token
+
+    def use_link(self, token: str, *, address: str = "") -> Person:
+        """Return whom the link signs in; it cannot be used again.
+
+        Raises:
+            SignInError: it was used, is too old, or never was.
+        """
+        now, digest = time_from_now(), digest_of(token)
+        mine = sign_in_links.c.digest == digest
+        with transaction(self._engine, write=True) as connection:
+            fresh = mine & sign_in_links.c.used.is_(None) & (sign_in_links.c.expires > now)
+            if connection.execute(sa.update(sign_in_links).where(fresh).values(used=now)).rowcount == 1:
+                joined = sa.select(people).join(sign_in_links, sign_in_links.c.person_id == people.c.id).where(mine)
+                person = person_of(connection.execute(joined).mappings().one())
+                if not person.disabled:
+                    log(connection, person.name, "signed in", "by a link", address)
+                    return person
+            row = connection.execute(sa.select(sign_in_links).where(mine)).mappings().one_or_none()
+        raise SignInError(_why_not(row, now))
+
+    def begin(self, person: Person, *, agent: str = "", address: str = "", instead_of: str = "") -> str:
+        """Begin a web session and return its token; the session of the token `instead_of` ends."""
+        token = secrets.token_urlsafe(32)
+        now = time_from_now()
+        row = {"digest": digest_of(token), "person_id": person.id, "created": now, "seen": now}
+        row |= {"expires": time_from_now(LONGEST), "address": address[:64], "agent": agent[:200]}
+        with transaction(self._engine, write=True) as connection:
+            if instead_of:
+                _end(connection, web_sessions.c.digest == digest_of(instead_of))
+            connection.execute(sa.insert(web_sessions), row)
+        return token
+
+    def find(self, token: str) -> WebSession | None:
+        """Return the session of a token; None where it has ended, or the person may not sign in any more."""
+        return self.find_digest(digest_of(token)) if token else None
+
+    def find_digest(self, digest: str) -> WebSession | None:
+        """Return the session with this digest, as `find`."""
+        where = (web_sessions.c.digest == digest) & web_sessions.c.ended.is_(None) & people.c.disabled.is_(None)
+        where &= (web_sessions.c.expires > time_from_now()) & (web_sessions.c.seen > time_from_now(-IDLE))
+        with transaction(self._engine, write=False) as connection:
+            row = connection.execute(_sessions().where(where)).mappings().one_or_none()
+        if row is None:
+            return None
+        if _age(row["seen"]) > SEEN_EVERY:
+            seen = sa.update(web_sessions).where(web_sessions.c.digest == digest).values(seen=time_from_now())
+            with transaction(self._engine, write=True) as connection:
+                connection.execute(seen)
+        return _session(row)
+
+    def of(self, person: Person) -> list[WebSession]:
+        """Return the open sessions of a person, newest first."""
+        where = (web_sessions.c.person_id == person.id) & web_sessions.c.ended.is_(None)
+        where &= (web_sessions.c.expires > time_from_now()) & (web_sessions.c.seen > time_from_now(-IDLE))
+        with transaction(self._engine, write=False) as connection:
+            rows = connection.execute(_sessions().where(where).order_by(web_sessions.c.created.desc())).mappings()
+            return [_session(row) for row in rows]
+
+    def end(self, session: WebSession, *, by: str = "") -> None:
+        """End a session, from the next request on."""
+        with transaction(self._engine, write=True) as connection:
+            _end(connection, web_sessions.c.digest == session.digest)
+            log(connection, by or session.person.name, "signed out", session.person.name, session.address)
+
+    def end_all(self, person: Person, *, by: str = "", but: str = "") -> int:
+        """End all sessions of a person, but the one with the digest `but`; return how many there were."""
+        with transaction(self._engine, write=True) as connection:
+            count = _end(connection, (web_sessions.c.person_id == person.id) & (web_sessions.c.digest != but))
+            log(connection, by or person.name, "signed out everywhere", person.name)
+        return count
+
+
+def _sessions() -> sa.Select[tuple[object, ...]]:
+    columns = [column for column in web_sessions.c if column.name != "created"]
+    session_created = web_sessions.c.created.label("session_created")
+    joined = web_sessions.join(people, people.c.id == web_sessions.c.person_id)
+    return sa.select(people, *columns, session_created).select_from(joined)
+
+
+def _session(row: sa.RowMapping) -> WebSession:
+    names = ("digest", "seen", "address", "agent")
+    return WebSession(person=person_of(row), created=row["session_created"], **{name: row[name] for name in names})
+
+
+def _end(connection: sa.Connection, which: sa.ColumnElement[bool]) -> int:
+    open_ones = which & web_sessions.c.ended.is_(None)
+    return connection.execute(sa.update(web_sessions).where(open_ones).values(ended=time_from_now())).rowcount
+
+
+def _why_not(row: sa.RowMapping | None, now: str) -> str:
+    if row is None:
+        return "this link is not known here"
+    if row["expires"] <= now:
+        return "this link is too old"
+    return "this link was used before" if row["used"] < now else "this account is disabled"
+
+
+def _age(time: str) -> float:
+    """Return how many seconds ago a stored time was."""
+    return (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds()

@@ -1,0 +1,42 @@
+"""The application: the pages that are found, what guards them, and what answers when something goes wrong."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI
+
+from robo_rlhf import __version__
+from teleop.station import faults, pages
+from teleop.station.auth import anybody_signed_in
+from teleop.station.rendering import STATIC, VersionedFiles
+from teleop.station.security import Security
+from teleop.station.services import Station
+
+
+def create_app(station: Station) -> FastAPI:
+    """Return the application of a station; whoever runs it closes the station afterwards."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await station.start()
+        try:
+            yield
+        finally:
+            await station.stop()
+
+    app = FastAPI(
+        title="robo-rlhf station",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,  # its page fetches scripts from elsewhere
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.state.station = station
+    faults.install(app)
+    app.add_middleware(Security, station=station)  # outermost: what is added last
+    for module in pages.modules():
+        guards = [] if getattr(module, "PUBLIC", False) else [Depends(anybody_signed_in)]
+        app.include_router(module.router, dependencies=guards)
+    app.mount("/static", VersionedFiles(directory=STATIC), name="static")
+    return app

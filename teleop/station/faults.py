@@ -1,0 +1,148 @@
+"""What goes wrong, in words: a page for people who look, JSON for scripts."""
+
+import logging
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from robo_rlhf.errors import (
+    BusyError,
+    ConflictError,
+    CorruptFileError,
+    DiskFullError,
+    InvalidValueError,
+    NotFoundError,
+    RoboRlhfError,
+    SignInError,
+    UnknownNameError,
+)
+from teleop.station.auth import ForbiddenError, SignedIn, SignedOutError, look_up
+from teleop.station.rendering import render
+
+STATUS: tuple[tuple[type[RoboRlhfError], int], ...] = (
+    (NotFoundError, 404),
+    (UnknownNameError, 404),
+    (ConflictError, 409),
+    (InvalidValueError, 422),
+    (SignInError, 403),
+    (BusyError, 503),
+    (DiskFullError, 507),
+    (CorruptFileError, 500),
+)
+TITLES = {
+    403: "This is not yours to see",
+    404: "There is nothing here",
+    405: "This cannot be done here",
+    409: "This does not go together",
+    422: "Something is not as it should be",
+    500: "The station made a mistake",
+    503: "The station is busy",
+    507: "The disk is full",
+}
+_log = logging.getLogger("robo_rlhf.station")
+
+
+def install(app: FastAPI) -> None:
+    """Have the application answer every error in words."""
+    app.add_exception_handler(SignedOutError, _signed_out)
+    app.add_exception_handler(ForbiddenError, _forbidden)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(RoboRlhfError, _ours)
+    app.add_middleware(Faults)
+
+
+class Faults:
+    """Answers what is a fault of the program in words; stands inside what adds the headers of every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand around `app`."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:
+            if scope["type"] != "http" or begun:
+                raise  # too late for an answer: the connection breaks, and the log says why
+            request = Request(scope)
+            _log.error("%s %s", request.method, request.url.path, exc_info=error)
+            text = "What it was stands in the station's log. Go back and try again."
+            await tell(request, 500, text, "fault")(scope, receive, send)
+
+
+def tell(request: Request, status: int, text: str, code: str = "") -> Response:
+    """Return an error as a page, or as JSON `{"error": ..., "code": ...}` where a script asked."""
+    if not _wants_page(request):
+        return JSONResponse({"error": text, "code": code}, status)
+    title = TITLES.get(status, "This did not work")
+    if not hasattr(request.state, "me"):
+        request.state.me = _who(request)
+    return render(request, "error.html", status=status, number=status, title=title, text=text)
+
+
+def _who(request: Request) -> SignedIn | None:
+    try:
+        return look_up(request)
+    except Exception:  # the database may be what is wrong; the page is shown without a name then
+        return None
+
+
+def _wants_page(request: Request) -> bool:
+    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
+
+
+async def _signed_out(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SignedOutError)
+    if not _wants_page(request):
+        text = "Your session has ended. Nothing was changed; sign in again." if error.expired else "Sign in first."
+        return JSONResponse({"error": text, "code": "signed_out"}, 401)
+    where = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    why = "&expired=1" if error.expired else ""
+    return RedirectResponse(f"/sign-in?next={quote(where, safe='')}{why}", 303)
+
+
+async def _forbidden(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ForbiddenError)
+    text = f"It takes the role {error.role}. Ask an administrator for it. Nothing was changed."
+    return tell(request, 403, text, "forbidden")
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    plain = {404: "The address may be mistyped, or what was here is gone.", 405: "The address knows no such request."}
+    text = plain.get(error.status_code, str(error.detail))
+    if error.status_code in plain and error.detail not in ("Not Found", "Method Not Allowed"):
+        text = str(error.detail)
+    response = tell(request, error.status_code, text)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    return tell(request, 422, f"{where}: {first['msg'].lower()}. Nothing was changed.", "invalid")
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RoboRlhfError)
+    status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
+    response = tell(request, status, str(error), type(error).__name__.removesuffix("Error").lower())
+    if isinstance(error, SignInError) and error.wait > 0:
+        response.status_code = 429
+        response.headers["retry-after"] = str(max(round(error.wait), 1))
+    return response

@@ -1,0 +1,38 @@
+"""The pages of the station, one file each.
+
+A module here has `router`, a FastAPI `APIRouter`, and, where people go to it, `PAGE`. Whoever asks for any of its
+routes has to be signed in, unless the module says `PUBLIC = True`; `requires(role)` of `auth` asks for more.
+"""
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+
+from robo_rlhf.feedback.accounts import Role
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that people go to."""
+
+    name: str  # of its template and script, and what marks it in the navigation
+    title: str
+    path: str
+    order: int | None = None  # place in the navigation; None: not there
+    role: Role = "annotator"  # who sees it there
+
+
+@cache
+def modules() -> tuple[ModuleType, ...]:
+    """Return every module of pages, sorted by name."""
+    found = pkgutil.iter_modules(__path__, prefix=f"{__name__}.")
+    return tuple(importlib.import_module(module.name) for module in sorted(found, key=lambda module: module.name))
+
+
+@cache
+def pages() -> tuple[Page, ...]:
+    """Return the pages in the order of the navigation, then those that are not there."""
+    found = [module.PAGE for module in modules() if hasattr(module, "PAGE")]
+    return tuple(sorted(found, key=lambda page: (page.order is None, page.order, page.name)))

@@ -1,0 +1,119 @@
+"""What holds for every request: the headers of every answer, who may send changes, and by which names we are reached.
+
+Plain ASGI, around everything else. A request that changes something must come from a page of ours (`Origin`), and with
+the CSRF token of the session whose cookie it brings. A WebSocket of a foreign page is refused before it is accepted.
+"""
+
+import hashlib
+import hmac
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from teleop.station.services import Station
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+CSRF_HEADER = "x-csrf-token"
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "media-src 'self' blob:",
+        "connect-src 'self'",
+        "worker-src 'self'",
+        "font-src 'self'",
+        "manifest-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+
+
+def csrf_of(cookie: str) -> str:
+    """Return the CSRF token of the session whose cookie this is; it tells nothing about the cookie."""
+    return hashlib.sha256(b"csrf " + cookie.encode()).hexdigest()[:40] if cookie else ""
+
+
+class Security:
+    """The middleware."""
+
+    def __init__(self, app: ASGIApp, station: Station) -> None:
+        """Stand around `app`."""
+        self.app, self.station = app, station
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        why = self.refusal(scope)
+        if scope["type"] == "websocket":
+            if why:
+                await receive()  # the connection; closing it now answers the handshake with 403
+                await send({"type": "websocket.close", "code": 1008, "reason": why[:120]})
+            else:
+                await self.app(scope, receive, send)
+            return
+        answer = JSONResponse({"error": why, "code": "refused"}, 403) if why else self.app
+        await answer(scope, receive, _with_headers(send))
+
+    def refusal(self, scope: Scope) -> str:
+        """Return why a request is refused; empty where it is not."""
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if self.station.hosts is not None and _without_port(host) not in self.station.hosts:
+            return f"This station is not reached as {host[:100]!r}; open it by the address that it printed."
+        if scope["type"] == "http" and scope["method"] in SAFE:
+            return ""
+        if scope["type"] == "http" and headers.get("authorization", "").startswith("Bearer "):
+            return ""  # a program with a token of its own: no browser sends that by itself
+        origin = headers.get("origin")
+        if origin is None or urlsplit(origin).netloc != host:
+            return "This came from a page that is not the station's. Nothing was changed."
+        cookie = cookie_of(headers, self.station.cookie)
+        if scope["type"] == "http" and cookie:
+            given = headers.get(CSRF_HEADER, "").encode()
+            if not hmac.compare_digest(given, csrf_of(cookie).encode()):
+                return "This page is older than your session. Nothing was changed; load the page again."
+        return ""
+
+
+def cookie_of(headers: Headers, name: str) -> str:
+    """Return the value of a cookie; empty where it is not there."""
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(name)
+    except CookieError:
+        return ""
+    return morsel.value if morsel else ""
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdecimal() else host).lower()
+
+
+def _with_headers(send: Send) -> Send:
+    async def with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+            headers.setdefault("cache-control", "no-store")
+        await send(message)
+
+    return with_headers
