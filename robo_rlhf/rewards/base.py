@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -103,6 +104,8 @@ class RewardModel(nn.Module):
             if array.shape != (*lead, dim):
                 raise ShapeError(f"{name} for a reward model", (*lead, dim), array.shape)
             inputs.append(torch.as_tensor(array, dtype=torch.float32).reshape(*_two(lead), dim))
+        if 0 in lead:
+            return np.zeros(lead, np.float32), np.zeros(lead, np.float32)
         raw = self(*inputs)  # (E, B, L)
         reward = (raw - self.output_mean[:, None, None]) / self.output_std[:, None, None]
         if not torch.isfinite(reward).all() or not all(torch.isfinite(x).all() for x in inputs):

@@ -1,8 +1,8 @@
 """What a reward model learns from, as tensors: clips of equal length, and what people said about them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -15,8 +15,10 @@ from robo_rlhf.types import Array, Episode, Segment
 class Likelihood(Protocol):
     """How a kind of question turns returns into the probability of an answer: see `feedback.kinds.base.QueryKind`."""
 
+    needs: Literal["returns", "steps"]
+
     def log_likelihood(self, returns: Tensor, values: Tensor, flip: Tensor) -> Tensor:
-        """Return (E, B) for returns (E, B, K), values (B, K) or (E, B, K), and flip rates (B,) or (E, B)."""
+        """Return (E, B) for returns (E, B, K) or (E, B, K, L), values (B, ...) or (E, B, ...), flip (B,) or (E, B)."""
         ...
 
     def forecast(self, returns: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,13 +59,20 @@ class Examples:
 
     likelihood: Likelihood
     clips: Tensor  # (B, K) int64, places in `Clips`
-    values: Tensor  # (B, K) float32, see `feedback.kinds.base.Target`
+    values: Tensor  # (B, ...) float32, see `feedback.kinds.base.Target`
     weight: Tensor  # (B,) float32, how much each answer counts
     fold: Tensor  # (B,) int64 from 0, the same for answers to one question; -1 for what is never held out
 
     def __len__(self) -> int:
         """Return the number of answers B."""
         return len(self.weight)
+
+    def stretched(self, steps: int) -> "Examples":
+        """Return the same answers for clips padded to `steps`: values of single steps are 0 after a clip's end."""
+        missing = steps - self.values.shape[-1]
+        if self.likelihood.needs == "returns" or not missing:
+            return self
+        return replace(self, values=torch.nn.functional.pad(self.values, (0, missing)))
 
 
 def cut_clips(pieces: Sequence[tuple[Episode, Segment]]) -> Clips:

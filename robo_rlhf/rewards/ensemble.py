@@ -63,7 +63,7 @@ class EnsembleReward(RewardModel):
         """Return the reward of each step by each member, (E, B, L) within ±gain."""
         x = self._seen(obs, action, next_obs)  # (B, L, D) or (E, B, L, D)
         shape = x.shape[-3:-1]
-        rows = x.reshape(-1, shape[0] * shape[1], x.shape[-1]).expand(self.members, -1, -1)  # (E, B * L, D)
+        rows = x.flatten(-3, -2).expand(self.members, -1, -1)  # (E, B * L, D)
         if torch.is_grad_enabled():
             reward = self._layers(rows)
         else:

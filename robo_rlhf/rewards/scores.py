@@ -46,23 +46,58 @@ class Scores:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Opinions:
+    """What E models think of S clips."""
+
+    returns: Tensor  # (E, S)
+    steps: Tensor | None  # (E, S, L) the return of a clip of L steps like this one; None where nobody needs it
+
+    def about(self, group: Examples) -> Tensor:
+        """Return what the kind of these answers looks at: (E, B, K) returns or (E, B, K, L) steps."""
+        if group.likelihood.needs == "returns":
+            return self.returns[:, group.clips]
+        assert self.steps is not None
+        return self.steps[:, group.clips]
+
+    def __truediv__(self, temperature: float | Tensor) -> "Opinions":
+        """Return the opinions of models whose rewards are so much smaller."""
+        return Opinions(self.returns / temperature, None if self.steps is None else self.steps / temperature)
+
+
+@torch.no_grad()
+def opinions(model: RewardModel, clips: Clips, groups: Sequence[Examples]) -> Opinions:
+    """Return what the members think of the clips, step by step only where some of the answers need it."""
+    if all(group.likelihood.needs == "returns" for group in groups):
+        return Opinions(clip_returns(model, clips), None)
+    rewards = _clip_rewards(model, clips)
+    return Opinions(rewards.sum(-1), rewards * clips.mask.shape[1])
+
+
 @torch.no_grad()
 def clip_returns(model: RewardModel, clips: Clips) -> Tensor:
     """Return the sum of each member's raw reward over each clip, (E, S)."""
-    parts = []
-    for start in range(0, len(clips), CLIPS_AT_ONCE):
-        some = slice(start, start + CLIPS_AT_ONCE)
-        reward = model(clips.obs[some], clips.action[some], clips.next_obs[some])  # (E, S', L)
-        parts.append((reward * clips.mask[some]).sum(-1))
+    parts = [_clip_rewards(model, clips, start).sum(-1) for start in range(0, len(clips), CLIPS_AT_ONCE)]
     return torch.cat(parts, dim=1)
+
+
+def _clip_rewards(model: RewardModel, clips: Clips, start: int | None = None) -> Tensor:
+    """Return each member's raw reward of each step, (E, S, L), of all clips or of CLIPS_AT_ONCE from `start` on."""
+    if start is None:
+        parts = [_clip_rewards(model, clips, place) for place in range(0, len(clips), CLIPS_AT_ONCE)]
+        return torch.cat(parts, dim=1)
+    some = slice(start, start + CLIPS_AT_ONCE)
+    reward: Tensor = model(clips.obs[some], clips.action[some], clips.next_obs[some])  # (E, S', L)
+    return reward * clips.mask[some]
 
 
 def evaluate(model: RewardModel, clips: Clips, examples: Sequence[Examples]) -> Scores:
     """Return how well the whole ensemble foresees answers that it was not trained on."""
-    returns = clip_returns(model, clips) / model.temperature  # (E, S)
+    groups = [group.stretched(clips.mask.shape[1]) for group in examples]
+    thought = opinions(model, clips, groups) / model.temperature
     foreseen = []
-    for group in examples:
-        judged = returns[:, group.clips]  # (E, B, K)
+    for group in groups:
+        judged = thought.about(group)
         foreseen.append((*group.likelihood.forecast(judged, group.values), _mixture_loss(group, judged)))
     return summarize(foreseen)
 

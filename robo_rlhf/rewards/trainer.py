@@ -24,7 +24,7 @@ from robo_rlhf.learning import (
 )
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.clips import Clips, Examples
-from robo_rlhf.rewards.scores import Scores, best_temperature, clip_returns, evaluate, summarize
+from robo_rlhf.rewards.scores import Opinions, Scores, best_temperature, evaluate, opinions, summarize
 from robo_rlhf.runs import Run
 from robo_rlhf.types import Array
 
@@ -38,16 +38,44 @@ Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, of a
 class FitSettings:
     """How a reward model is fitted."""
 
-    updates: int = 1000  # at most
-    updates_blind: int = 200  # where answers are too few to hold any out, and so to know when to stop
-    batch: int = 64  # answers an update
-    learning_rate: float = 3e-4  # of Adam
+    updates: int = 1000
+    """Gradient steps at most."""
+    updates_blind: int = 200
+    """Gradient steps where answers are too few to hold any out, and so to know when to stop."""
+    batch: int = 64
+    """Answers a gradient step."""
+    learning_rate: float = 3e-4
+    """Adam's rate."""
     weight_decay: float = 0.0
-    stride: int = 4  # every so-manieth step of a clip is looked at in an update, from a random first one
-    crop: float = 1.0  # shortest part of a clip that is looked at; 1 never crops
-    flip: float = 0.1  # chance that a person answers at random
-    check_every: int = 50  # updates between looks at held-out answers
-    patience: int = 6  # looks without any member improving, until fitting ends
+    """Adam's weight decay."""
+    stride: int = 4
+    """A gradient step looks at every so many steps of a clip, from a random first one."""
+    crop: float = 1.0
+    """Shortest part of a clip that a gradient step looks at; 1 never crops."""
+    flip: float = 0.1
+    """Chance that a person answers at random."""
+    check_every: int = 50
+    """Gradient steps between looks at the held-out answers."""
+    patience: int = 6
+    """Looks without any member improving, until fitting ends."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense.
+
+        Raises:
+            InvalidValueError: one is outside its range.
+        """
+        for name in ("updates", "updates_blind", "batch", "stride", "check_every", "patience"):
+            if getattr(self, name) < 1:
+                raise InvalidValueError(f"reward fit {name}", getattr(self, name), "at least 1")
+        if not self.learning_rate > 0:
+            raise InvalidValueError("reward fit learning_rate", self.learning_rate, "more than 0")
+        if not self.weight_decay >= 0:
+            raise InvalidValueError("reward fit weight_decay", self.weight_decay, "a number from 0")
+        if not 0 < self.crop <= 1:
+            raise InvalidValueError("reward fit crop", self.crop, "a number in (0, 1]")
+        if not 0 <= self.flip < 1:
+            raise InvalidValueError("reward fit flip", self.flip, "a number in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -83,7 +111,7 @@ class RewardTrainer:
             InvalidValueError: there is no answer to learn from.
             NonFiniteError: a clip holds NaN.
         """
-        self.groups = [group for group in examples if len(group)]
+        self.groups = [group.stretched(clips.mask.shape[1]) for group in examples if len(group)]
         self.total_weight = sum(float(group.weight.sum()) for group in self.groups)
         if self.total_weight <= 0:
             raise InvalidValueError("answers to learn a reward from", "none", "at least one that prefers or ties clips")
@@ -137,12 +165,12 @@ class RewardTrainer:
             with torch.no_grad():
                 for parameter, best in zip(self.model.parameters(), self.best, strict=True):
                     parameter.copy_(best)
-        returns = clip_returns(self.model, self.clips)  # (E, S)
+        thought = opinions(self.model, self.clips, self.groups)
         held_out, temperature = Scores(0, 0, None, None, None), 1.0
         if self.holds_out:
             answers = sum(int(held.any(0).sum()) for held in self.held)
-            temperature = best_temperature(lambda t: self._held_out_loss(returns / t, flip=0.0).mean().item(), answers)
-            held_out = self._held_out_scores(returns / temperature)
+            temperature = best_temperature(lambda t: self._held_out_loss(thought / t, flip=0.0).mean().item(), answers)
+            held_out = self._held_out_scores(thought / temperature)
         self.model.temperature.fill_(temperature)
         with torch.no_grad():
             reward = self.model(self.clips.obs, self.clips.action, self.clips.next_obs)  # (E, S, L)
@@ -172,10 +200,9 @@ class RewardTrainer:
         for group, held in zip(self.groups, self.held, strict=True):
             size = max(1, round(self.settings.batch * len(group) / answers))
             rows = self._draw(held, size)  # (E, b)
-            values, weight = group.values[rows], group.weight[rows]
-            likely = group.likelihood.log_likelihood(
-                self._returns(group.clips[rows]), values, torch.full_like(weight, self.settings.flip)
-            )
+            judged, values = self._look_at_some_steps(group, rows)
+            weight = group.weight[rows]
+            likely = group.likelihood.log_likelihood(judged, values, torch.full_like(weight, self.settings.flip))
             loss = loss - (weight * likely).mean(1) * (len(group) / self.total_weight)
         self.optimizer.zero_grad(set_to_none=True)
         loss.sum().backward()  # type: ignore[no-untyped-call]
@@ -188,8 +215,13 @@ class RewardTrainer:
         lots = torch.rand(held.shape, generator=self.generator).masked_fill_(held, -1.0)
         return lots.topk(size, dim=1).indices
 
-    def _returns(self, places: Tensor) -> Tensor:
-        """Return each member's estimate of the return of its own clips, (E, b, K), from some of their steps."""
+    def _look_at_some_steps(self, group: Examples, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what each member thinks of its own answers `rows` (E, b), from some steps of their clips, and values.
+
+        What it thinks is the return of each clip, (E, b, K), or what a clip like each of the m steps would return,
+        (E, b, K, m); values of single steps are those of the same steps.
+        """
+        places, values = group.clips[rows], group.values[rows]
         members, size, clips = places.shape
         longest = self.clips.mask.shape[1]
         least = max(1, round(self.settings.crop * longest))
@@ -199,18 +231,22 @@ class RewardTrainer:
         room = (self.clips.mask.sum(1)[places] - length + 1).clamp_min(1)  # (E, b, K)
         start = (torch.rand(places.shape, generator=self.generator) * room).long()
         steps = start[..., None] + times  # (E, b, K, m)
-        rows = places[..., None]
+        shown = places[..., None]
         flat = (members, size * clips, len(times), -1)
         seen = (self.clips.obs, self.clips.action, self.clips.next_obs)
-        reward: Tensor = self.model(*(x[rows, steps].view(flat) for x in seen)).view(steps.shape)
-        return (reward * self.clips.mask[rows, steps]).sum(-1) * (longest / len(times))
+        reward: Tensor = self.model(*(x[shown, steps].view(flat) for x in seen)).view(steps.shape)
+        reward = reward * self.clips.mask[shown, steps]
+        if group.likelihood.needs == "returns":
+            return reward.sum(-1) * (longest / len(times)), values
+        seen_values = values.gather(-1, steps.expand(*values.shape[:-1], len(times)))  # (E, b, V, m)
+        return reward * longest, seen_values * (longest / len(times))
 
     def _uniform(self) -> float:
         return float(torch.rand((), generator=self.generator))
 
     def _look(self) -> Tensor:
         """Return the loss (E,) of each member on its held-out answers; keep the weights of members that improved."""
-        loss = self._held_out_loss(clip_returns(self.model, self.clips), self.settings.flip)
+        loss = self._held_out_loss(opinions(self.model, self.clips, self.groups), self.settings.flip)
         better = loss < self.best_loss
         self.best_loss = torch.where(better, loss, self.best_loss)
         for kept, parameter in zip(self.best, self.model.parameters(), strict=True):
@@ -218,23 +254,24 @@ class RewardTrainer:
         self.stale = 0 if better.any() else self.stale + 1
         return loss
 
-    def _held_out_loss(self, returns: Tensor, flip: float) -> Tensor:
-        """Return the loss (E,) of each member, of returns (E, S), over the answers that it holds out."""
-        loss, weights = torch.zeros(len(returns)), torch.zeros(len(returns))
+    def _held_out_loss(self, thought: Opinions, flip: float) -> Tensor:
+        """Return the loss (E,) of each member over the answers that it holds out."""
+        loss, weights = torch.zeros(self.model.members), torch.zeros(self.model.members)
         for group, held in zip(self.groups, self.held, strict=True):
             rate = torch.full_like(group.weight, flip)
-            likely = group.likelihood.log_likelihood(returns[:, group.clips], group.values, rate)  # (E, B)
+            likely = group.likelihood.log_likelihood(thought.about(group), group.values, rate)  # (E, B)
             weight = group.weight * held
             loss, weights = loss - (likely * weight).sum(1), weights + weight.sum(1)
         return loss / weights
 
-    def _held_out_scores(self, returns: Tensor) -> Scores:
+    def _held_out_scores(self, thought: Opinions) -> Scores:
         """Return how well each member foresees what it holds out, all members together."""
         foreseen = []
         for group, held in zip(self.groups, self.held, strict=True):
-            for member in range(len(returns)):
+            judgement = thought.about(group)
+            for member in range(self.model.members):
                 out = held[member]
-                judged, values = returns[member : member + 1, group.clips[out]], group.values[out]
+                judged, values = judgement[member : member + 1, out], group.values[out]
                 likely = group.likelihood.log_likelihood(judged, values, torch.zeros(len(values)))
                 foreseen.append((*group.likelihood.forecast(judged, values), -likely[0]))
         return summarize(foreseen)

@@ -1,0 +1,193 @@
+"""What every reward model keeps to, on small networks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from robo_rlhf.errors import (
+    CheckpointMismatchError,
+    CorruptFileError,
+    InvalidValueError,
+    NonFiniteError,
+    NotFoundError,
+    ShapeError,
+    UnknownNameError,
+)
+from robo_rlhf.learning import seeded
+from robo_rlhf.policies.base import TrainedPolicy
+from robo_rlhf.policies.checkpoint import new_policy, save_policy
+from robo_rlhf.rewards import REWARDS
+from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
+from robo_rlhf.runs import read_checkpoint, write_checkpoint
+from robo_rlhf.types import Array
+
+OBS_DIM, ACT_DIM, B, L = 7, 3, 5, 11
+SETTINGS = {"members": 4, "width": 16}
+
+
+def make(kind: str, seed: int = 0) -> RewardModel:
+    with seeded(seed):
+        return new_reward(kind, OBS_DIM, ACT_DIM, SETTINGS)
+
+
+def inputs(batch: int = B, seed: int = 0) -> tuple[Array, Array, Array]:
+    rng = np.random.default_rng(seed)
+    obs = rng.normal(size=(batch, L + 1, OBS_DIM)).astype(np.float32)
+    return obs[:, :-1], rng.uniform(-1, 1, (batch, L, ACT_DIM)).astype(np.float32), obs[:, 1:]
+
+
+def tensors(arrays: tuple[Array, Array, Array]) -> list[torch.Tensor]:
+    return [torch.from_numpy(array.copy()) for array in arrays]
+
+
+@pytest.fixture(params=list(REWARDS))
+def kind(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def model(kind: str) -> RewardModel:
+    return make(kind)
+
+
+def test_a_reward_for_every_member_and_step(model: RewardModel, kind: str) -> None:
+    assert model.kind == kind
+    assert model.members == 4
+    reward = model(*tensors(inputs()))
+    assert reward.shape == (4, B, L)
+    assert reward.dtype == torch.float32
+    assert reward.std(0).max() > 0, "members must differ from the start"
+
+
+def test_members_may_see_each_its_own_clips(model: RewardModel) -> None:
+    own = [torch.stack(columns) for columns in zip(*(tensors(inputs(seed=e)) for e in range(4)), strict=True)]
+    together = model(*own)
+    for e in range(4):
+        alone = model(*(x[e] for x in own))
+        torch.testing.assert_close(together[e], alone[e], rtol=1e-5, atol=1e-6)
+
+
+def test_parameters_have_the_ensemble_first_and_members_are_independent(model: RewardModel) -> None:
+    assert all(parameter.shape[0] == 4 for parameter in model.parameters())
+    model(*tensors(inputs()))[1].sum().backward()
+    for parameter in model.parameters():
+        assert parameter.grad is not None
+        assert not parameter.grad[[0, 2, 3]].any()
+    assert any(parameter.grad[1].any() for parameter in model.parameters() if parameter.grad is not None)
+
+
+def test_prediction_without_gradients_is_the_same(model: RewardModel) -> None:
+    arrays = tensors(inputs(300))
+    with_gradients = model(*arrays)
+    with torch.no_grad():
+        torch.testing.assert_close(model(*arrays), with_gradients, rtol=1e-5, atol=1e-6)
+
+
+def test_predict_standardises_over_what_it_was_shown(model: RewardModel) -> None:
+    arrays = inputs(50)
+    model.fit_normalizer(torch.from_numpy(arrays[0].reshape(-1, OBS_DIM)))
+    model.fit_output(model(*tensors(arrays)).detach().flatten(1))
+    mean, std = model.predict(*arrays)
+    assert mean.shape == std.shape == (50, L)
+    assert mean.dtype == std.dtype == np.float32
+    assert mean.mean() == pytest.approx(0, abs=1e-4)
+    assert (std >= 0).all()
+    first, _ = model.predict(*(x[:, 0] for x in arrays))
+    assert first.shape == (50,)
+
+
+def test_predict_of_nothing_is_nothing(model: RewardModel) -> None:
+    mean, std = model.predict(*(x[:0] for x in inputs()))
+    assert mean.shape == std.shape == (0, L)
+
+
+def test_predict_refuses_other_shapes_and_nan(model: RewardModel) -> None:
+    obs, action, after = inputs()
+    with pytest.raises(
+        ShapeError, match=r"action for a reward model: expected shape \(5, 11, 3\), got shape \(5, 11, 2\)"
+    ):
+        model.predict(obs, action[..., :2], after)
+    with pytest.raises(ShapeError, match="obs for a reward model"):
+        model.predict(obs[None], action[None], after[None])
+    for place, array in (("obs", obs), ("action", action), ("next_obs", after)):
+        broken = array.copy()
+        broken[1, 2, 0] = np.nan
+        with pytest.raises(NonFiniteError, match="A reward is not finite"):
+            model.predict(**{"obs": obs, "action": action, "next_obs": after, place: broken})
+
+
+def test_columns_that_hardly_vary_are_not_blown_up(model: RewardModel) -> None:
+    obs, action, _ = inputs()
+    constant = np.tile(obs[:1, :1], (B, L, 1))
+    model.fit_normalizer(torch.from_numpy(constant.reshape(-1, OBS_DIM)))
+    mean, _ = model.predict(constant + 1e6, action, constant)
+    assert np.isfinite(mean).all()
+
+
+def test_nan_in_the_data_is_refused(model: RewardModel) -> None:
+    with pytest.raises(NonFiniteError, match=r"An observation is not finite \(data for a reward model\)"):
+        model.fit_normalizer(torch.full((3, OBS_DIM), torch.nan))
+
+
+def test_checkpoint_round_trip(model: RewardModel, tmp_path: Path) -> None:
+    path = tmp_path / "reward.safetensors"
+    arrays = inputs()
+    model.fit_normalizer(torch.from_numpy(arrays[0].reshape(-1, OBS_DIM)))
+    model.fit_output(model(*tensors(arrays)).detach().flatten(1))
+    model.temperature.fill_(1.7)
+    save_reward(model, path, {"task": "reach"})
+    again = load_reward(path, task="reach", obs_dim=OBS_DIM, act_dim=ACT_DIM)
+    assert again.settings == model.settings
+    assert float(again.temperature) == pytest.approx(1.7)
+    for before, after in zip(model.predict(*arrays), again.predict(*arrays), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_checkpoint_of_other_shapes_or_another_task(model: RewardModel, tmp_path: Path) -> None:
+    path = tmp_path / "reward.safetensors"
+    save_reward(model, path, {"task": "reach"})
+    with pytest.raises(CheckpointMismatchError) as error:
+        load_reward(path, task="lift", obs_dim=9)
+    assert str(error.value) == (
+        f"Checkpoint {path} does not fit: expected a reward model for lift with observations (9,) and actions (3,), "
+        "it holds a reward model for reach with observations (7,) and actions (3,). "
+        "Train one for this task or name another."
+    )
+    with pytest.raises(CheckpointMismatchError, match=r"actions \(4,\)"):
+        load_reward(path, act_dim=4)
+
+
+def test_weights_that_do_not_fit_their_description(model: RewardModel, tmp_path: Path) -> None:
+    path = tmp_path / "reward.safetensors"
+    save_reward(model, path, {"task": "reach"})
+    arrays, meta = read_checkpoint(path)
+    meta["reward"]["settings"]["width"] = 8
+    write_checkpoint(path, arrays, meta)
+    with pytest.raises(CheckpointMismatchError, match="size mismatch"):
+        load_reward(path)
+
+
+def test_files_that_are_no_reward_model(tmp_path: Path) -> None:
+    path = tmp_path / "policy.safetensors"
+    with pytest.raises(NotFoundError, match="No checkpoint"):
+        load_reward(path)
+    policy: TrainedPolicy = new_policy("gaussian", OBS_DIM, ACT_DIM, {"width": 8})
+    save_policy(policy, path, {"task": "reach"})
+    with pytest.raises(CheckpointMismatchError, match="expected a reward model, it holds policy, task"):
+        load_reward(path)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CorruptFileError):
+        load_reward(path)
+
+
+def test_unknown_kinds_and_settings(kind: str) -> None:
+    with pytest.raises(UnknownNameError, match="Unknown reward model 'ensembel'"):
+        new_reward("ensembel", OBS_DIM, ACT_DIM, {})
+    with pytest.raises(InvalidValueError, match=f"settings of reward model {kind}"):
+        new_reward(kind, OBS_DIM, ACT_DIM, {"colour": 1})
+    with pytest.raises(InvalidValueError, match="members of a reward model: expected at least 1, got 0"):
+        new_reward(kind, OBS_DIM, ACT_DIM, {"members": 0})
