@@ -1,6 +1,7 @@
 """The key table: one for the page, its help overlay, its on-screen pads, and the terminal.
 
-Keys are named as `KeyboardEvent.code` names them, so that they lie where the hand expects them on any layout.
+Keys are named as `KeyboardEvent.code` names them, so that they lie where the hand expects them on any layout. The left
+hand moves and turns (W A S D, R F, Q E), the thumb grips; what ends an episode lies under the right hand, away from it.
 """
 
 from dataclasses import dataclass
@@ -31,9 +32,9 @@ KEYS: tuple[Binding, ...] = (
     Binding("up", "Up", "move", ("KeyR", "PageUp"), 2, 1.0, held=True),
     Binding("down", "Down", "move", ("KeyF", "PageDown"), 2, -1.0, held=True),
     Binding("roll_left", "Roll left", "turn", ("KeyU",), 3, -1.0, held=True),
-    Binding("roll_right", "Roll right", "turn", ("KeyO",), 3, 1.0, held=True),
-    Binding("pitch_up", "Pitch up", "turn", ("KeyI",), 4, -1.0, held=True),
-    Binding("pitch_down", "Pitch down", "turn", ("KeyK",), 4, 1.0, held=True),
+    Binding("roll_right", "Roll right", "turn", ("KeyI",), 3, 1.0, held=True),
+    Binding("pitch_up", "Pitch up", "turn", ("KeyY",), 4, -1.0, held=True),
+    Binding("pitch_down", "Pitch down", "turn", ("KeyH",), 4, 1.0, held=True),
     Binding("turn_left", "Turn left", "turn", ("KeyQ",), 5, 1.0, held=True),
     Binding("turn_right", "Turn right", "turn", ("KeyE",), 5, -1.0, held=True),
     Binding("gripper", "Gripper: open or close", "hand", ("Space",), act="gripper"),
@@ -42,9 +43,9 @@ KEYS: tuple[Binding, ...] = (
     Binding("slower", "Slower", "hand", ("Minus",), act="slower"),
     Binding("clutch", "Clutch: pointer moves without the robot", "hand", ("KeyC",), act="clutch", held=True),
     Binding("takeover", "Take over while held", "hand", ("KeyT",), act="takeover", held=True),
-    Binding("start", "Start, or go on", "episode", ("Enter",), act="start"),
+    Binding("start", "Start, or go on", "episode", ("Enter", "NumpadEnter"), act="start"),
     Binding("pause", "Pause", "episode", ("KeyP",), act="pause"),
-    Binding("keep", "Keep", "episode", ("KeyG",), act="keep"),
+    Binding("keep", "Keep", "episode", ("KeyK",), act="keep"),
     Binding("discard", "Discard", "episode", ("KeyX", "Delete"), act="discard"),
     Binding("undo", "Undo discard", "episode", ("KeyZ",), act="undo"),
     Binding("success", "Mark as success", "episode", ("Digit1",), act="success"),

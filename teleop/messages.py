@@ -248,3 +248,15 @@ class Controls:
     away: bool  # the holder's connection is lost; others may take over when the lease has run out
     spectators: tuple[Holder, ...] = field(default_factory=tuple)
     type: Literal["controls"] = "controls"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How a page's pictures come along, medians of late; sent about once a second."""
+
+    render: float  # [ms] from a tick to its pictures
+    link: float  # [ms] from there until the page said that they are drawn
+    rate: float  # [1/s] frames
+    width: int  # [pixels] of slot 0
+    height: int
+    type: Literal["figures"] = "figures"

@@ -1,8 +1,8 @@
 """Who drives a session: one page at a time, by a lease with a fencing number.
 
 A page keeps its seat by an id of its own that outlives a reload. The holder whose connection is lost stays the holder:
-coming back is enough. Only when `PATIENCE` has run out may another person take over. Each change of holder has a new
-number; what is sent under an older one is not obeyed.
+coming back is enough. Only when `PATIENCE` has run out may another person take over. Each change of holder, and each
+return, has a new number; what is sent under an older one is not obeyed.
 """
 
 import hashlib
@@ -74,6 +74,8 @@ class Lease:
         """Note that a page is connected, for the first time or again."""
         seat = self._seats.setdefault(page, Seat(page, person))
         seat.away_since = None
+        if seat is self._holder:
+            self.fence += 1  # nothing that its lost connection still holds counts, and its inputs are counted anew
         if self._holder is None and person == self.owner:
             self._change(seat, f"{person} drives")
 

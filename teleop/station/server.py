@@ -45,6 +45,7 @@ def serve(station: Station, listener: socket.socket) -> None:
         timeout_graceful_shutdown=int(END),
         server_header=False,
         ws_max_size=128 * 1024,
+        ws_per_message_deflate=False,  # pictures are compressed already
     )
     try:
         uvicorn.Server(config).run(sockets=[listener])

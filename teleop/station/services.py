@@ -8,6 +8,7 @@ from pathlib import Path
 from robo_rlhf.feedback.people import People
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.sim.render_pool import RenderPool
+from teleop.station.hub import Hub
 
 DATABASE = "feedback.db"  # in the data home
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -40,6 +41,9 @@ class Station:
         self._lock = threading.RLock()
         self._at_start: list[Callable[[], Awaitable[None]]] = []
         self._at_stop: list[Callable[[], Awaitable[None]]] = []
+        self.hub = Hub(home, lambda: self.pool)
+        self.when_started(self.hub.start)
+        self.when_stopped(self.hub.stop)
 
     @cached_property
     def store(self) -> Store:
@@ -51,7 +55,7 @@ class Station:
     def pool(self) -> RenderPool:
         """The processes that draw."""
         with self._lock:
-            return RenderPool(self._workers)
+            return RenderPool(self._workers, live_workers=1)
 
     @property
     def cookie(self) -> str:

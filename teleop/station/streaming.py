@@ -8,9 +8,8 @@ import asyncio
 import statistics
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from teleop.messages import FRAME, Tick, View
+from teleop.messages import FRAME, Figures, Tick, View
 
 IN_FLIGHT = 2  # frames that a page has not drawn yet
 LOST = 1.0  # [s] after which a frame that was never acknowledged no longer counts: a tab in the background
@@ -20,18 +19,6 @@ SLOW, QUICK = 0.075, 0.035  # [s] from a tick to its picture at the page: smalle
 PATIENCE = 4.0  # [s] that larger pictures wait for; doubled each time they had to be taken back
 MOST_PATIENCE = 64.0  # [s]
 IMPORTANT = 512  # messages that may wait; a page that lets more pile up is gone
-
-
-@dataclass(frozen=True)
-class Figures:
-    """How the pictures come along; medians of the last frames."""
-
-    render: float  # [ms] from a tick to its pictures
-    link: float  # [ms] from there until the page said that they are drawn
-    rate: float  # [1/s] frames
-    width: int  # [pixels] of slot 0
-    height: int
-    type: str = "figures"
 
 
 class Link:
@@ -109,13 +96,13 @@ class Outbox:
         self._status = ""
         self._pictures: deque[bytes] = deque()
         self._something = asyncio.Event()
-        self.overrun = False  # the page lets too much pile up
+        self._closed = False
 
     def put(self, text: str) -> None:
-        """Send a message, after those before it."""
-        self.overrun = self.overrun or len(self._important) >= IMPORTANT
-        if not self.overrun:
-            self._important.append(text)
+        """Send a message, after those before it; a page that lets too many pile up is let go."""
+        if len(self._important) >= IMPORTANT:
+            self.close()
+        self._important.append(text)
         self._something.set()
 
     def put_status(self, text: str) -> None:
@@ -128,9 +115,16 @@ class Outbox:
         self._pictures.extend(pictures)
         self._something.set()
 
-    async def next(self) -> str | bytes:
-        """Wait for something to send and return it: messages before pictures, pictures before the status."""
+    def close(self) -> None:
+        """Send nothing more."""
+        self._closed = True
+        self._something.set()
+
+    async def next(self) -> str | bytes | None:
+        """Wait for something to send and return it: messages, then pictures, then the status; None when closed."""
         while True:
+            if self._closed:
+                return None
             if self._important:
                 return self._important.popleft()
             if self._pictures:

@@ -47,7 +47,8 @@ def test_who_comes_back_in_time_or_before_anyone_took_over_still_drives() -> Non
         assert lease.controls("a").away
         clock.now += away
         lease.join("a", "ana")
-        assert lease.allows("a", fence)
+        assert lease.allows("a", lease.fence)
+        assert not lease.allows("a", fence)  # what the lost connection still held
     assert len(log) == 1
 
 

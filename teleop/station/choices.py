@@ -1,0 +1,72 @@
+"""What a session can be started with: tasks, datasets, policies; read from files, without torch and MuJoCo."""
+
+import ast
+import json
+import pkgutil
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from safetensors import SafetensorError, safe_open
+
+from robo_rlhf.data.layout import list_datasets
+
+TASKS_PACKAGE = "robo_rlhf.sim.tasks"
+MOST = 100  # policies that are listed, the newest first
+
+
+class TaskChoice(NamedTuple):
+    """A task, and the first line of what its file says of it."""
+
+    name: str
+    about: str
+
+
+class PolicyChoice(NamedTuple):
+    """A trained policy."""
+
+    path: str  # within the data home
+    task: str
+
+
+@cache
+def tasks() -> tuple[TaskChoice, ...]:
+    """Return all tasks by name: the files of the tasks' package, none of which is run."""
+    package = find_spec(TASKS_PACKAGE)
+    assert package is not None
+    found = []
+    for module in pkgutil.iter_modules(package.submodule_search_locations):
+        spec = find_spec(f"{TASKS_PACKAGE}.{module.name}")
+        if module.name == "base" or spec is None or spec.origin is None:
+            continue
+        text = ast.get_docstring(ast.parse(Path(spec.origin).read_text())) or ""
+        about = text.partition("\n")[0].removeprefix(f"{module.name}: ")
+        found.append(TaskChoice(module.name, about[:1].upper() + about[1:]))
+    return tuple(found)
+
+
+def datasets(home: Path) -> tuple[str, ...]:
+    """Return the datasets that can be recorded into: those of the data home but for the samples."""
+    return tuple(name for name in list_datasets(home) if not name.startswith("samples/"))
+
+
+def policies(home: Path) -> tuple[PolicyChoice, ...]:
+    """Return the trained policies of the runs in the data home, newest first."""
+    files = [(path.stat().st_mtime, path) for path in home.glob("runs/**/checkpoints/*.safetensors")]
+    found = []
+    for _, path in sorted(files, reverse=True)[:MOST]:
+        task = _task_of(path)
+        if task is not None:
+            found.append(PolicyChoice(path.relative_to(home).as_posix(), task))
+    return tuple(found)
+
+
+def _task_of(path: Path) -> str | None:
+    """Return the task of the policy in a checkpoint; None where it holds none or cannot be read."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            meta = json.loads((file.metadata() or {})["meta"])
+        return str(meta["task"]) if "policy" in meta else None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+        return None

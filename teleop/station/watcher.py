@@ -1,0 +1,110 @@
+"""One page that has a session open: what it is sent, and the pictures that are drawn for it."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from robo_rlhf.errors import RoboRlhfError, WorkerDiedError, WorkerStuckError
+from robo_rlhf.sim.decor import DropLine
+from robo_rlhf.sim.render_pool import RenderPool
+from teleop.messages import Drawn, Notice, Scene, Tick, View
+from teleop.station.streaming import LOST, Link, Outbox, picture
+
+FIGURES_EVERY = 1.0  # [s]
+REST = 1.0  # [s] before pictures are asked for again after the workers that draw have failed
+Send = Callable[[str | bytes], Awaitable[None]]
+
+
+class Source(Protocol):
+    """Where the newest state comes from."""
+
+    scene: Scene | None
+    tick: Tick | None
+
+
+class Watcher:
+    """A page's connection; it belongs to the server's event loop."""
+
+    def __init__(self, seat: str, person: str, *, may_drive: bool) -> None:
+        """Be a page of `person`, whose id is `seat`."""
+        self.seat, self.person, self.may_drive = seat, person, may_drive
+        self.outbox = Outbox()
+        self.dismissed = ""  # why the connection is to be closed by us
+        self.link = Link(time.monotonic())
+        self._new = asyncio.Event()  # a tick, a view or room on the link
+        self._frame = 0
+        self._shown: tuple[Tick, View] | None = None
+
+    def tell(self, message: Any) -> None:
+        """Send one of the messages that are dataclasses."""
+        self.outbox.put(as_json(message))
+
+    def wake(self) -> None:
+        """Look whether there is something to draw."""
+        self._new.set()
+
+    def dismiss(self, why: str) -> None:
+        """Have the connection closed."""
+        self.dismissed = why
+        self.outbox.close()
+
+    def see(self, view: View) -> None:
+        """Show other cameras, or another size, from now on."""
+        self.link.view = view
+        self.wake()
+
+    def drawn(self, message: Drawn) -> None:
+        """Note that the page has drawn a frame."""
+        self.link.drawn(message.frame, time.monotonic())
+        self.wake()
+
+    async def send_all(self, send: Send) -> None:
+        """Send what waits, until the connection is dismissed."""
+        while (message := await self.outbox.next()) is not None:
+            await send(message)
+
+    async def stream(self, source: Source, pool: RenderPool) -> None:
+        """Draw the newest state whenever the page has room for it."""
+        told = 0.0
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._new.wait(), LOST)
+            self._new.clear()
+            now = time.monotonic()
+            if now - told > FIGURES_EVERY and self._frame:
+                told = now
+                self.tell(self.link.figures(now))
+            scene, tick, view = source.scene, source.tick, self.link.view
+            if scene is None or tick is None or (tick, view) == self._shown or not self.link.may_send(now):
+                continue
+            try:
+                await self._draw(scene, tick, view, pool)
+            except (WorkerDiedError, WorkerStuckError) as error:
+                self.tell(Notice(f"The pictures stopped: {error} The session goes on.", "bad", "lost"))
+                await asyncio.sleep(REST)
+            except RoboRlhfError as error:
+                self.tell(Notice(f"There is no such view: {error}", "bad"))
+                self.link.view = View("view", [scene.cameras[0].name], view.width, view.height)
+
+    async def _draw(self, scene: Scene, tick: Tick, view: View, pool: RenderPool) -> None:
+        """Draw one frame, all cameras of it, and send it."""
+        begun = time.monotonic()
+        cameras = [name for name in view.cameras if name] or [scene.cameras[0].name]
+        width, height = self.link.size
+        sizes = [(width, height), *[(width // 2, height // 2)] * (len(cameras) - 1)]
+        waiting = pool.jpegs(scene.task, tick.state, cameras, sizes=sizes, decor=(DropLine(),), key=self)
+        jpegs = await asyncio.wrap_future(waiting)
+        self._shown = tick, view
+        self._frame += 1
+        now = time.monotonic()
+        self.link.sent(self._frame, now, now - begun)
+        self.outbox.put_pictures(picture(self._frame, slot, len(jpegs), tick, jpeg) for slot, jpeg in enumerate(jpegs))
+
+
+def as_json(message: Any) -> str:
+    """Return a message that is a dataclass as the text that a page gets."""
+    return json.dumps(asdict(message), allow_nan=False, separators=(",", ":"))
