@@ -40,7 +40,7 @@ class Arrow:
         Raises:
             InvalidValueError: one is not finite, or the width is not above 0.
         """
-        _check("arrow", (self.start, self.end), self.width)
+        _check("an arrow", (self.start, self.end), self.width)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Path:
         Raises:
             InvalidValueError: one is not finite or outside its range, or there are more than MAX_POINTS points.
         """
-        _check("path", self.points, self.width)
+        _check("a path", self.points, self.width)
         if len(self.points) > MAX_POINTS:
             raise InvalidValueError("points of a path", len(self.points), f"at most {MAX_POINTS}")
         if not 0 <= self.fade <= 1:
@@ -71,6 +71,6 @@ Decor = DropLine | Arrow | Path
 
 def _check(what: str, points: tuple[Point, ...], width: float) -> None:
     if not all(map(math.isfinite, chain(*points))):
-        raise InvalidValueError(f"points of a {what}", "one that is not finite", "finite numbers [m]")
+        raise InvalidValueError(f"points of {what}", "one that is not finite", "finite numbers [m]")
     if not 0 < width < math.inf:
-        raise InvalidValueError(f"width of a {what}", width, "metres above 0")
+        raise InvalidValueError(f"width of {what}", width, "metres above 0")

@@ -1,27 +1,26 @@
 """Pictures by worker processes, for any thread, with no OpenGL and no MuJoCo in the process that asks.
 
 A worker keeps its models compiled and its contexts open, so that only the first clip of a kind waits for them.
-A thread a worker hands it one request after another; a worker that dies is started again and asked once more.
+A thread a worker hands it one request after another; a worker that dies is started again and asked once more, one that
+gives no answer in time is ended. Live requests go before all others, and may have workers of their own.
 Workers are programs of their own (`robo_rlhf.sim.render_worker`): nothing of this process is forked or imported again.
 """
 
 import contextlib
-import os
 import pickle
-import queue
-import subprocess
-import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from robo_rlhf.errors import InvalidValueError, RoboRlhfError, ShapeError, WorkerDiedError
+from robo_rlhf.errors import InvalidValueError, ShapeError, WorkerDiedError, WorkerStuckError
 from robo_rlhf.sim.camera import Camera
 from robo_rlhf.sim.decor import Decor
+from robo_rlhf.sim.render_line import Job, Lane, Line
+from robo_rlhf.sim.render_process import Worker
 from robo_rlhf.types import Array
 
 if TYPE_CHECKING:
@@ -29,14 +28,17 @@ if TYPE_CHECKING:
     from robo_rlhf.sim.render import ModelSource, Quality
 
 JPEG_QUALITY = 85
-PATIENCE = 5.0  # [s] for a worker to end by itself
+LIVE_LIMIT = 20.0  # [s] that a live request may take: a worker that starts, imports and compiles needs 1 to 3
+LIMIT, LIMIT_EACH = 60.0, 1.0  # [s] that any other may take, and more for each state
+WATCH = 0.1  # [s] between looks at whether a worker is late
+NICE = 10  # of workers that draw nothing live, where others do: what is watched now goes first
 
 
 @dataclass(frozen=True)
 class Request:
     """What a worker is asked for; sent to it whole."""
 
-    form: Literal["frames", "mp4", "jpeg"]
+    form: Literal["frames", "mp4", "jpeg", "cameras"]
     model: "ModelSource"
     states: Array  # (T, nstate) float64
     cameras: tuple[Camera | str, ...]
@@ -59,24 +61,35 @@ class Request:
 class RenderPool:
     """Worker processes that draw; a context manager, safe to use from several threads."""
 
-    def __init__(self, workers: int = 1) -> None:
-        """Start `workers` processes, without waiting for them.
+    def __init__(
+        self, workers: int = 1, live_workers: int = 0, *, live_limit: float = LIVE_LIMIT, limit: float = LIMIT
+    ) -> None:
+        """Start the processes, without waiting for them.
+
+        `live_workers` draw live requests and nothing else, and all other workers then draw the rest, at a lower
+        priority of the system. Where there are none, `workers` draw both, live ones first. `live_limit` and `limit`
+        [s] are how long a request may take in a worker.
 
         Raises:
-            InvalidValueError: fewer than one worker.
+            InvalidValueError: fewer than one worker, or fewer than none for live requests.
         """
         if workers < 1:
             raise InvalidValueError("render workers", workers, "1 or more")
-        self._jobs: queue.SimpleQueue[tuple[Request, Future[Any]] | None] = queue.SimpleQueue()
-        self._closed = threading.Event()
-        self._lock = threading.Lock()
-        self._workers = [_Worker() for _ in range(workers)]
+        if live_workers < 0:
+            raise InvalidValueError("live render workers", live_workers, "0 or more")
+        self._line: Line[Request] = Line()
+        self._closed, self._ended = threading.Event(), threading.Event()
+        self._limits = {True: live_limit, False: limit}
+        both: tuple[Lane, ...] = ("live", "rest")
+        lanes = [("rest",) if live_workers else both] * workers + [("live",)] * live_workers
+        self._workers = [Worker(NICE if lane == ("rest",) else 0) for lane in lanes]
         self._threads = [
-            threading.Thread(target=self._serve, args=(worker,), name=f"render-{index}", daemon=True)
-            for index, worker in enumerate(self._workers)
+            threading.Thread(target=self._serve, args=(worker, lane), name=f"render-{index}", daemon=True)
+            for index, (worker, lane) in enumerate(zip(self._workers, lanes, strict=True))
         ]
         for thread in self._threads:
             thread.start()
+        threading.Thread(target=self._watch, name="render-watch", daemon=True).start()
 
     def frames(
         self,
@@ -119,12 +132,13 @@ class RenderPool:
         sizes: Sequence[tuple[int, int]] = (),
         decor: Sequence[Decor] = (),
         jpeg_quality: int = JPEG_QUALITY,
-        key: object = None,
+        key: Hashable | None = None,
     ) -> Future[list[bytes]]:
         """Return a future of one JPEG a camera, all of one `state` (nstate,): what a live view sends.
 
-        `sizes` are (width, height) [pixels], one a camera, in place of `width` and `height` for all. Where a request
-        with the same `key` still waits, this one takes its place in the line, and the older future is cancelled.
+        `sizes` are (width, height) [pixels], one a camera, in place of `width` and `height` for all. A request with a
+        `key`, which stands for who looks, is live: it goes before those that are not, and where an older one of the
+        same key still waits, it takes that one's place in the line, and the older future is cancelled.
 
         Raises:
             ShapeError: there is not one size a camera.
@@ -142,19 +156,27 @@ class RenderPool:
             decor=tuple(decor),
             jpeg_quality=jpeg_quality,
         )
-        return self._submit(request)
+        return self._submit(request, key)
+
+    def cameras(
+        self, task: str, width: int = 640, height: int = 480, *, key: Hashable | None = None
+    ) -> Future[dict[str, Camera]]:
+        """Return a future of the task's cameras by name, each as a free one; see `robo_rlhf.sim.camera_info`.
+
+        With a `key` the worker for live views answers, which is then ready to draw the task at that size.
+        """
+        return self._submit(Request("cameras", task, np.empty((0, 0)), (), width, height, "fast"), key)
 
     def close(self, *, now: bool = False) -> None:
         """End the workers: what waits is cancelled, and with `now` also what is being drawn, else finished."""
-        with self._lock:
-            self._closed.set()
-            for _ in self._threads:
-                self._jobs.put(None)
+        self._closed.set()
+        self._line.close()
         if now:
             for worker in self._workers:
                 worker.interrupt()
         for thread in self._threads:
             thread.join()
+        self._ended.set()
 
     def __enter__(self) -> "RenderPool":
         """Return itself."""
@@ -164,112 +186,39 @@ class RenderPool:
         """Close; at once where an exception, such as Ctrl-C, ends the block."""
         self.close(now=kind is not None)
 
-    def _submit(self, request: Request) -> Future[Any]:
+    def _submit(self, request: Request, key: Hashable | None = None) -> Future[Any]:
         future: Future[Any] = Future()
-        with self._lock:
-            if self._closed.is_set():
-                raise RuntimeError("this RenderPool is closed")
-            self._jobs.put((request, future))
+        self._line.put(Job(request, future, key))
         return future
 
-    def _serve(self, worker: "_Worker") -> None:
+    def _serve(self, worker: Worker, lanes: tuple[Lane, ...]) -> None:
         """Hand one request after another to `worker`, until the pool is closed."""
         with contextlib.suppress(OSError):
             worker.start()
-        while (job := self._jobs.get()) is not None:
-            request, future = job
-            if self._closed.is_set():
-                future.cancel()
-            if not future.set_running_or_notify_cancel():
+        while (job := self._line.take(lanes)) is not None:
+            if not job.future.set_running_or_notify_cancel():
                 continue
+            limit = self._limits[job.key is not None] + LIMIT_EACH * len(job.request.states)
             try:
-                future.set_result(self._draw(worker, request))
+                job.future.set_result(self._draw(worker, job.request, limit))
             except BaseException as error:  # the future's owner gets it
-                future.set_exception(error)
+                job.future.set_exception(error)
         worker.end()
 
-    def _draw(self, worker: "_Worker", request: Request) -> object:
+    def _draw(self, worker: Worker, request: Request, limit: float) -> object:
         for _ in range(2):
             try:
-                return worker.ask(request)
+                return worker.ask(request, limit)
             except (EOFError, OSError, pickle.UnpicklingError):
                 code = worker.end()
                 if self._closed.is_set():
                     raise CancelledError from None
+                if worker.late:
+                    raise WorkerStuckError("drawing", str(request), limit) from None
         raise WorkerDiedError("drawing", str(request), code)
 
-
-class _Worker:
-    """The parent's end of one worker process; used by one thread, but for `interrupt`."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start the process where it does not run, apart from the terminal's Ctrl-C: that is the parent's alone."""
-        if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "robo_rlhf.sim.render_worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=_environment(),
-                start_new_session=True,
-            )
-        return self._process
-
-    def ask(self, request: Request) -> object:
-        """Return the worker's answer.
-
-        Raises:
-            EOFError, OSError, pickle.UnpicklingError: the worker died.
-            RoboRlhfError: what the request did wrong.
-            RuntimeError: a fault of the program, with the worker's traceback.
-        """
-        message = pickle.dumps(request, protocol=5)
-        process = self.start()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(message)
-        process.stdin.flush()
-        kind, content = pickle.load(process.stdout)
-        if kind == "error":
-            raise _rebuilt(*content)
-        if kind == "fault":
-            raise RuntimeError(f"a render worker failed over {request}:\n{content}")
-        return cast(object, content)
-
-    def interrupt(self) -> None:
-        """Kill the process, so that `ask` fails in the thread that waits for it."""
-        process = self._process
-        if process is not None:
-            process.kill()
-
-    def end(self) -> int | None:
-        """Let the process end, or kill it after a while; return the code that it ended with by itself."""
-        process, self._process = self._process, None
-        if process is None:
-            return None
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdout.close()
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        try:
-            return process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            return None
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment of a worker: it finds modules wherever this process does."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-
-
-def _rebuilt(kind: type[RoboRlhfError], message: str, fields: dict[str, Any]) -> RoboRlhfError:
-    """Return an error of ours as it was in the worker; their constructors make the message, so it is not made again."""
-    error = kind.__new__(kind, message)
-    error.args = (message,)
-    error.__dict__.update(fields)
-    return error
+    def _watch(self) -> None:
+        """End workers that are late, until the pool has ended."""
+        while not self._ended.wait(WATCH):
+            for worker in self._workers:
+                worker.check()

@@ -4,19 +4,29 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 import pytest
 
-from robo_rlhf.errors import InvalidValueError, NotFoundError, ShapeError, UnknownNameError, WorkerDiedError
+from robo_rlhf.errors import (
+    InvalidValueError,
+    MissingDependencyError,
+    NotFoundError,
+    ShapeError,
+    UnknownNameError,
+    WorkerDiedError,
+    WorkerStuckError,
+)
+from robo_rlhf.sim import render_pool
 from robo_rlhf.sim.clips import render_clip
+from robo_rlhf.sim.decor import DropLine
 from robo_rlhf.sim.render import FrameRenderer, load_model
-from robo_rlhf.sim.render_pool import RenderPool
+from robo_rlhf.sim.render_pool import RenderPool, Request
 from robo_rlhf.sim.video import decode_mp4
 from tests.sim.little_scene import MJCF, states
 
@@ -72,6 +82,49 @@ def test_a_live_view_gets_a_jpeg_a_camera(pool: RenderPool) -> None:
             assert np.abs(picture.astype(int) - renderer.frame(state, camera)).mean() < 6
 
 
+def test_live_views_have_sizes_of_their_own(pool: RenderPool) -> None:
+    state = states(2)[1]
+    sizes = [(64, 48), (32, 24), (33, 17)]
+    codes = pool.jpegs(MJCF, state, ["front", "side", "front"], sizes=sizes, jpeg_quality=90).result(WAIT)
+    pictures = [cv2.imdecode(np.frombuffer(code, np.uint8), cv2.IMREAD_COLOR)[..., ::-1] for code in codes]
+    for size, picture in zip(sizes, pictures, strict=True):
+        assert picture.shape == (size[1], size[0], 3)
+    with FrameRenderer(load_model(MJCF), *sizes[2]) as renderer:
+        assert np.abs(pictures[2].astype(int) - renderer.frame(state, "front")).mean() < 8
+    small = pool.jpegs(MJCF, state, ["front"], sizes=[sizes[0]], jpeg_quality=20).result(WAIT)[0]
+    assert len(small) < len(codes[0]) - 200  # of which 600 are tables
+    with pytest.raises(ShapeError, match=r"sizes of views: expected shape \(1, 2\), got shape \(2, 2\)"):
+        pool.jpegs(MJCF, state, ["front"], sizes=sizes[:2])
+    with pytest.raises(InvalidValueError, match="JPEG quality: expected a number from 1 to 100, got 0"):
+        pool.jpegs(MJCF, state, jpeg_quality=0)
+
+
+def test_the_same_request_gives_the_same_bytes(pool: RenderPool) -> None:
+    rows = states(6, turn=0.4)
+    kept = rows.copy()
+
+    def ask(width: int = 96, quality: Any = "fast") -> tuple[list[bytes], bytes]:
+        live = pool.jpegs(MJCF, rows[2], ["front", "wrist"], width, 64, quality, decor=[DropLine()], key="me")
+        return live.result(WAIT), pool.mp4(MJCF, rows, "side", width, 64, quality).result(WAIT)
+
+    first = [ask(quality=quality) for quality in ("fast", "fine")]
+    ask(width=700)  # in another context
+    pool.jpegs(MJCF, rows[5], ["side"], 640, 480).result(WAIT)
+    assert [ask(quality=quality) for quality in ("fast", "fine")] == first
+    with RenderPool() as other:
+        again = other.jpegs(MJCF, rows[2], ["front", "wrist"], 96, 64, decor=[DropLine()])
+        assert again.result(WAIT) == first[0][0]
+    np.testing.assert_array_equal(rows, kept)
+
+
+def test_the_cameras_of_a_task_come_without_mujoco_here(pool: RenderPool) -> None:
+    cameras = pool.cameras("lift").result(WAIT)
+    assert list(cameras) == ["front", "side", "top", "wrist"]
+    assert cameras["front"].lookat is not None
+    with pytest.raises(UnknownNameError, match="Did you mean 'lift'"):
+        pool.cameras("lfit").result(WAIT)
+
+
 def test_clips_may_be_drawn_by_a_pool(pool: RenderPool, tmp_path: Path) -> None:
     render_clip(MJCF, states(3), tmp_path / "pool.mp4", "side", *SIZE, overlay="words", pool=pool)
     render_clip(MJCF, states(3), tmp_path / "here.mp4", "side", *SIZE, overlay="words")
@@ -125,6 +178,26 @@ def test_a_request_that_kills_two_workers_fails_alone(pool: RenderPool) -> None:
     assert good.result(WAIT).shape == (2, 64, 96, 3)
 
 
+def test_a_worker_that_hangs_is_ended_and_replaced(pool: RenderPool) -> None:
+    picture = pool.jpegs(MJCF, states(1)[0], width=96, height=64).result(WAIT)
+    with RenderPool(live_limit=WAIT, limit=0.3) as strict:
+        strict.jpegs(MJCF, states(1)[0], width=96, height=64, key="me").result(WAIT)
+        hung = worker_pid(strict)
+        os.kill(hung, signal.SIGSTOP)
+        stuck = strict.frames(MJCF, states(1)[:0], "front", *SIZE)
+        after = strict.jpegs(MJCF, states(1)[0], width=96, height=64, key="me")
+        with pytest.raises(WorkerStuckError, match=r"no answer within 0 s over: 0 states of an MJCF text at 96x64"):
+            stuck.result(WAIT)
+        assert after.result(WAIT) == picture
+        wait_until_gone(hung)
+
+
+def test_opengl_that_fails_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUJOCO_GL", "disable")
+    with RenderPool() as pool, pytest.raises(MissingDependencyError, match=r"A working OpenGL .* apt-get install"):
+        pool.jpegs(MJCF, states(1)[0]).result(WAIT)
+
+
 def test_many_threads_may_ask(pool: RenderPool) -> None:
     rows = states(8, turn=0.3)
     expected = pool.frames(MJCF, rows, "front", *SIZE).result(WAIT)
@@ -161,7 +234,72 @@ def test_closing_cancels_what_waits_and_ends_the_worker() -> None:
         pool.frames(MJCF, states(1))
 
 
+class SlowFake:
+    """A worker that draws nothing, and waits until it is told to go on."""
+
+    made: ClassVar[list["SlowFake"]] = []
+
+    def __init__(self, nice: int) -> None:
+        self.nice, self.late, self.asked, self.go = nice, False, [], threading.Semaphore(0)  # type: ignore[var-annotated]
+        SlowFake.made.append(self)
+
+    def start(self) -> None: ...
+    def check(self) -> None: ...
+    def interrupt(self) -> None: ...
+    def end(self) -> None: ...
+
+    def ask(self, request: Request, limit: float) -> object:
+        self.asked.append((request.form, request.width))
+        assert self.go.acquire(timeout=WAIT)
+        return request.width
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> list[SlowFake]:
+    monkeypatch.setattr(render_pool, "Worker", SlowFake)
+    SlowFake.made = []
+    return SlowFake.made
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + WAIT
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.002)
+    assert condition()
+
+
+def test_live_views_never_wait_behind_clips(fakes: list[SlowFake]) -> None:
+    row = states(1)
+    with RenderPool() as pool:
+        first = pool.mp4(MJCF, row, width=1)
+        wait_for(lambda: bool(fakes[0].asked))
+        clips = [pool.mp4(MJCF, row, width=2) for _ in range(3)]
+        live = [pool.jpegs(MJCF, row[0], width=10 + i, key="me") for i in range(5)]  # four are overtaken
+        other = pool.jpegs(MJCF, row[0], width=20, key="you")
+        fakes[0].go.release(10)
+        assert [future.result(WAIT) for future in (first, *clips, live[-1], other)] == [1, 2, 2, 2, 14, 20]
+    assert all(future.cancelled() for future in live[:-1])
+    assert fakes[0].asked == [("mp4", 1), ("jpeg", 14), ("jpeg", 20), *[("mp4", 2)] * 3]
+
+
+def test_a_worker_for_live_views_alone_is_always_free_for_them(fakes: list[SlowFake]) -> None:
+    row = states(1)
+    with RenderPool(workers=2, live_workers=1) as pool:
+        clips = [pool.mp4(MJCF, row, width=2) for _ in range(4)]
+        wait_for(lambda: all(fake.asked for fake in fakes[:2]))
+        fakes[2].go.release()
+        assert pool.jpegs(MJCF, row[0], width=7, key="me").result(WAIT) == 7  # while both others are busy
+        thumbnail = pool.jpegs(MJCF, row[0], width=3)
+        for fake in fakes[:2]:
+            fake.go.release(10)
+        assert [future.result(WAIT) for future in (*clips, thumbnail)] == [2, 2, 2, 2, 3]
+    assert fakes[2].asked == [("jpeg", 7)]
+    assert [fake.nice for fake in fakes] == [10, 10, 0]
+
+
 def test_a_pool_has_workers() -> None:
+    with pytest.raises(InvalidValueError, match="live render workers: expected 0 or more, got -1"):
+        RenderPool(live_workers=-1)
     with pytest.raises(InvalidValueError, match="render workers: expected 1 or more, got 0"):
         RenderPool(workers=0)
 
