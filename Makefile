@@ -29,8 +29,8 @@ test-all: setup-browser ## All tests
 bench: setup ## Measure speed and learning against the bars in docs/benchmarks.md
 	$(BIN)/python -m pytest -m bench -s $(ARGS)
 
-lint: setup ## ruff, mypy --strict and the import contracts
-	@failed=0; for tool in "ruff check" "ruff format --check" "mypy" "lint-imports --no-cache --no-logo"; do \
+lint: setup-typescript ## ruff, mypy --strict, the import contracts, and tsc over the scripts of the pages
+	@failed=0; for tool in "ruff check" "ruff format --check" "mypy" "lint-imports --no-cache --no-logo" "tsc -p jsconfig.json"; do \
 	  echo "$$tool"; $(BIN)/$$tool || failed=1; done; exit $$failed # all of them, so that one run shows everything
 
 format: setup ## Format and sort imports
@@ -51,6 +51,8 @@ clean: ## Remove .venv and what was built; recordings and runs stay
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find robo_rlhf teleop sim_assets tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: setup-browser
+.PHONY: setup-browser setup-typescript
 setup-browser:
 	@bash .ci/setup browser
+setup-typescript:
+	@bash .ci/setup typescript
