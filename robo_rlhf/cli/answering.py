@@ -48,7 +48,7 @@ class People:
         for label, path in zip("ABCDEF", clips, strict=False):
             print(f"  {label}: {path}")
             show(path)
-        controls = KINDS[question.kind].controls
+        controls = [control for control in KINDS[question.kind].controls if not control.part]
         started = time.monotonic()
         chosen = choose(controls)
         taken = time.monotonic() - started

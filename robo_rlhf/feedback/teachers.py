@@ -8,6 +8,7 @@ teacher's seed alone, so a run that is resumed, or done again under another name
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 
 import numpy as np
 
@@ -105,7 +106,8 @@ class Teacher:
     def answer(self, question: Question, utilities: Sequence[Array]) -> AnswerValue:
         """Return the answer about clips whose utility a step is (L,) each."""
         rng = np.random.default_rng([self.seed, int(question.in_any_run[:16], 16)])
-        return KINDS[question.kind].simulate(_Sitting(self, rng), self.scores(utilities))
+        steps = [(np.asarray(utility) - self.centre) / self.spread for utility in utilities]
+        return KINDS[question.kind].simulate(_Sitting(self, rng), self.scores(utilities), steps)
 
     def _value(self, utility: Array) -> float:
         if self.myopia == 1.0:
@@ -130,6 +132,16 @@ class _Sitting:
         else:
             best = int(np.argmax(beta * returns + noise))
         return (best + other) % len(returns) if slip < self.teacher.mistake else best
+
+    def grade(self, returns: Array, levels: int) -> Array:
+        """Levels are such that all are equally frequent where scores are normal, as `Teacher.calibrated` makes them."""
+        noise = self.rng.logistic(size=len(returns)) / max(self.teacher.rationality, 1e-9)
+        share = [NormalDist().cdf(score) for score in returns + noise]
+        level = np.minimum((np.array(share) * levels).astype(int), levels - 1)
+        slips = self.rng.random(len(returns)) < self.teacher.mistake
+        other = (level + self.rng.integers(1, levels, len(returns))) % levels
+        graded: Array = np.where(slips, other, level)
+        return graded
 
     def alike(self, returns: Array) -> bool:
         return bool(np.ptp(returns) <= self.teacher.equal_threshold)

@@ -22,7 +22,7 @@ from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
 from robo_rlhf.rewards.clips import Clips, Examples, check_clip, cut_clips
 from robo_rlhf.rewards.trainer import FitSettings, Progress, Report, RewardTrainer, fit
 from robo_rlhf.runs import Run
-from robo_rlhf.types import Episode, Segment, Source
+from robo_rlhf.types import Array, Episode, Segment, Source
 
 Load = Callable[[str, str], Episode]  # (dataset, episode id) → episode
 
@@ -146,7 +146,10 @@ def gather(questions: Sequence[Question], answers: Sequence[Answer], load: Load)
             skipped["says nothing"] += 1
             continue
         try:
-            places = [shelf.place(question.dataset, clip) for clip in target.clips or question.segments]
+            clips = target.clips or question.segments
+            datasets = target.datasets or ("",) * len(clips)
+            pairs = zip(datasets, clips, strict=True)
+            places = [shelf.place(dataset or question.dataset, clip) for dataset, clip in pairs]
         except (NotFoundError, CorruptFileError):
             skipped["clips are gone"] += 1
         except (InvalidValueError, NonFiniteError):
@@ -231,10 +234,16 @@ def _examples(kind: QueryKind, rows: Sequence[_Row]) -> Examples:
     return Examples(
         likelihood=kind,
         clips=torch.tensor([row.places for row in rows]),
-        values=torch.from_numpy(np.stack([row.target.values for row in rows])),
+        values=torch.from_numpy(_stack([row.target.values for row in rows])),
         weight=torch.tensor([row.target.weight for row in rows]),
         fold=torch.tensor([row.fold for row in rows]),
     )
+
+
+def _stack(values: Sequence[Array]) -> Array:
+    """Stack the values of targets; those of single steps, whose last axes differ, are filled up with 0."""
+    longest = max(value.shape[-1] for value in values)
+    return np.stack([np.pad(v, [(0, 0)] * (v.ndim - 1) + [(0, longest - v.shape[-1])]) for v in values])
 
 
 def _fold(question: str) -> int:

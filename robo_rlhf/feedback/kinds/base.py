@@ -7,15 +7,29 @@ screen that they were shown on.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.types import Array, Segment
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 AnswerValue = Mapping[str, Any]  # a JSON object
+Label = str | int  # a judgement that can be compared with another person's
 
+Layout = Literal[
+    "choice",  # one press is the whole answer
+    "order",  # the clips are put in order, ties included
+    "levels",  # one press a criterion
+    "presses",  # presses while the clip plays, then done
+    "show",  # opens the operate page at a frame of the clip; what is recorded there is the answer
+]
+Scale = Literal["nominal", "ordinal"]  # whether labels are names or levels
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+CANT_TELL = "cant_tell"  # the choice in an answer that says nothing, of any kind
 CLIP_NAMES = "ABCDEF"  # clips are named in the order of the question
 
 
@@ -26,15 +40,17 @@ class Control:
     label: str
     key: str  # as KeyboardEvent.key
     value: AnswerValue  # the answer that it gives
+    part: bool = False  # the value is a part of an answer, which the page puts together as the kind's layout says
 
 
 @dataclass(frozen=True)
 class Target:
     """What one answer teaches about K clips."""
 
-    values: Array  # (K,) float32; what they mean is the kind's own affair
+    values: Array  # float32, (K,) or any other shape that all targets of the kind have; the kind says what they mean
     weight: float = 1.0  # how much the answer counts, 1 for a plain one
     clips: tuple[Segment, ...] = ()  # the K segments that are meant; empty for the clips of the question
+    datasets: tuple[str, ...] = ()  # where each of `clips` is, "" for the dataset of the question; empty: all are there
 
 
 class Judge(Protocol):
@@ -52,16 +68,24 @@ class Judge(Protocol):
         """Whether none of the clips shows enough to judge."""
         ...
 
+    def grade(self, returns: Array, levels: int) -> Array:
+        """Return the level (K,) int, from 0 for the worst to `levels` - 1, that each clip deserves."""
+        ...
+
 
 class QueryKind(Protocol):
     """One kind of question over K clips."""
 
     kind: str
+    prompt: str  # what people are asked, one sentence
+    layout: Layout
     num_clips: range  # how many clips a question may have
     controls: tuple[Control, ...]
+    needs: Literal["returns", "steps"]  # what `log_likelihood` and `forecast` look at
+    scale: Scale  # of `labels`
 
-    def validate(self, answer: AnswerValue, num_clips: int) -> None:
-        """Check what a person sent.
+    def validate(self, answer: AnswerValue, num_clips: int, asked: Mapping[str, Any] = NOTHING) -> None:
+        """Check what a person sent; `asked` is the question's meta, which may say more about what is asked.
 
         Raises:
             InvalidValueError: it is no answer to a question of this kind with `num_clips` clips.
@@ -76,12 +100,21 @@ class QueryKind(Protocol):
         """Return the same opinion for a question whose clip i is clip `order[i]` of this one."""
         ...
 
+    def labels(self, answer: AnswerValue) -> Mapping[str, Label]:
+        """Return the judgements that an answer holds, by what they are about; empty where it holds none.
+
+        Two people's answers to one question are compared label by label.
+        """
+        ...
+
     def log_likelihood(self, returns: "Tensor", values: "Tensor", flip: "Tensor") -> "Tensor":
         """Return how likely the answers are, (E, B), under each of E reward models.
 
         Args:
-            returns: (E, B, K) sum of rewards over each clip.
-            values: (B, K) the values of the targets; or (E, B, K), other targets for each model.
+            returns: (E, B, K) sum of rewards over each clip. Where the kind needs steps: (E, B, K, L), what the return
+                of a clip would be that were all like that step.
+            values: (B, ...) the values of the targets; or (E, B, ...), other targets for each model. Where the kind
+                needs steps their last axis is L, the steps of the longest clip, with 0 after the end of a shorter one.
             flip: (B,) or (E, B) in [0, 1), the chance that a person answers at random.
         """
         ...
@@ -93,6 +126,41 @@ class QueryKind(Protocol):
         """
         ...
 
-    def simulate(self, judge: Judge, returns: Array) -> AnswerValue:
-        """Return what `judge` answers about clips whose true returns are (K,)."""
+    def simulate(self, judge: Judge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
+        """Return what `judge` answers about clips whose true returns are (K,); `steps` has those of each step, (L,)."""
         ...
+
+
+def renamed(name: str, order: Sequence[int]) -> str:
+    """Return what clip `name` is called in a question whose clip i is clip `order[i]` of this one."""
+    return CLIP_NAMES[list(order).index(CLIP_NAMES.index(name))]
+
+
+def check_clips(kind: QueryKind, num_clips: int) -> None:
+    """Check that a question of a kind may have so many clips.
+
+    Raises:
+        InvalidValueError: it may not.
+    """
+    if num_clips not in kind.num_clips:
+        least, most = kind.num_clips.start, kind.num_clips.stop - 1
+        expected = f"{least} to {most}" if most > least else str(least)
+        raise InvalidValueError(f"clips of a {kind.kind} question", num_clips, expected)
+
+
+def agreement(kind: QueryKind, first: AnswerValue, second: AnswerValue) -> float | None:
+    """Return how far two answers to one question agree, in [0, 1]; None where they judge nothing in common.
+
+    The share of labels that are equal; of levels, how near they are: levels 1 to 5 that are one apart agree to 3/4.
+    """
+    a, b = kind.labels(first), kind.labels(second)
+    common = [name for name in a if name in b]
+    if not common:
+        return None
+    return sum(_alike(a[name], b[name]) for name in common) / len(common)
+
+
+def _alike(a: Label, b: Label) -> float:
+    if isinstance(a, int) and isinstance(b, int):
+        return max(0.0, 1.0 - abs(a - b) / 4)
+    return float(a == b)

@@ -4,15 +4,26 @@ A tie counts half for each clip. "Both bad" also says that neither is better, bu
 in different ways and to different degrees, so it counts as a tie of half the weight. "Can't tell" trains nothing.
 """
 
-import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import AnswerValue, Control, Judge, Target
+from robo_rlhf.feedback.kinds.base import (
+    NOTHING,
+    AnswerValue,
+    Control,
+    Judge,
+    Label,
+    Layout,
+    Scale,
+    Target,
+    check_clips,
+    renamed,
+)
+from robo_rlhf.feedback.likelihoods import foresee_best, prefer
 from robo_rlhf.types import Array, Segment
 
 if TYPE_CHECKING:
@@ -27,7 +38,11 @@ class Pairwise:
     """Bradley-Terry over the returns of two clips, with the flip rate of Christiano et al. (2017), section 2.2.3."""
 
     kind = "pairwise"
+    prompt = "Which does the task better?"
+    layout: Layout = "choice"
     num_clips = range(2, 3)
+    needs: Literal["returns", "steps"] = "returns"
+    scale: Scale = "nominal"
     controls: tuple[Control, ...] = (
         Control("A is better", "1", {"choice": "A"}),
         Control("B is better", "2", {"choice": "B"}),
@@ -36,10 +51,9 @@ class Pairwise:
         Control("Can't tell", "0", {"choice": "cant_tell"}),
     )
 
-    def validate(self, answer: AnswerValue, num_clips: int) -> None:
+    def validate(self, answer: AnswerValue, num_clips: int, asked: Mapping[str, Any] = NOTHING) -> None:
         """Check that the answer is {"choice": one of the five}; a "note" may come with it."""
-        if num_clips not in self.num_clips:
-            raise InvalidValueError("clips of a pairwise question", num_clips, "2")
+        check_clips(self, num_clips)
         choice = answer.get("choice")
         if not isinstance(choice, str) or choice not in _VALUES:
             raise InvalidValueError("answer to a pairwise question", repr(choice), f"a choice of {', '.join(_VALUES)}")
@@ -56,31 +70,22 @@ class Pairwise:
         """Return the answer with the clips renamed."""
         if answer["choice"] not in ("A", "B"):
             return answer
-        place = list(order).index("AB".index(answer["choice"]))
-        return {**answer, "choice": "AB"[place]}
+        return {**answer, "choice": renamed(answer["choice"], order)}
+
+    def labels(self, answer: AnswerValue) -> Mapping[str, Label]:
+        """Return which clip is better, or that neither is."""
+        meant = {"A": "A", "B": "B", "tie": "neither", "both_bad": "neither"}
+        return {"better": meant[answer["choice"]]} if answer["choice"] in meant else {}
 
     def log_likelihood(self, returns: "Tensor", values: "Tensor", flip: "Tensor") -> "Tensor":
         """Return sum_k values_k log((1 - flip) softmax(returns)_k + flip / 2), (E, B)."""
-        import torch
-
-        meant = returns.log_softmax(-1)  # (E, B, 2)
-        rate = flip[..., None]
-        at_random = rate.clamp_min(1e-30).log() - math.log(2.0)
-        chosen = torch.where(rate > 0, torch.logaddexp(meant + torch.log1p(-rate), at_random), meant)
-        return (values * chosen).sum(-1)
+        return prefer(returns, values, flip)
 
     def forecast(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
         """Return the ensemble's probability of the clip that it prefers, and whether people prefer it too."""
-        import torch
+        return foresee_best(returns, values)
 
-        probability = returns.softmax(-1).mean(0)  # (B, 2)
-        confidence, best = probability.max(-1)
-        right = (values.argmax(-1) == best).to(probability.dtype)
-        sided = values[:, 0] != values[:, 1]
-        nothing = torch.full_like(right, torch.nan)
-        return torch.where(sided, confidence, nothing), torch.where(sided, right, nothing)
-
-    def simulate(self, judge: Judge, returns: Array) -> AnswerValue:
+    def simulate(self, judge: Judge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
         """Answer as `judge` would; one who is unsure can't tell."""
         if judge.unsure(returns):
             return {"choice": "cant_tell"}

@@ -1,0 +1,87 @@
+"""Is this clip good or bad: the fastest form. "Can't tell" trains nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.kinds.base import (
+    CANT_TELL,
+    NOTHING,
+    AnswerValue,
+    Control,
+    Judge,
+    Label,
+    Layout,
+    Scale,
+    Target,
+    check_clips,
+)
+from robo_rlhf.feedback.likelihoods import log_mixed
+from robo_rlhf.types import Array, Segment
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_VALUES = {"good": 1.0, "bad": 0.0}
+
+
+class Approval:
+    """Bernoulli: a clip is good with probability sigmoid(return), so that a return of 0 divides good from bad."""
+
+    kind = "approval"
+    prompt = "Is this good?"
+    layout: Layout = "choice"
+    num_clips = range(1, 2)
+    needs: Literal["returns", "steps"] = "returns"
+    scale: Scale = "nominal"
+    controls: tuple[Control, ...] = (
+        Control("Good", "1", {"choice": "good"}),
+        Control("Bad", "2", {"choice": "bad"}),
+        Control("Can't tell", "0", {"choice": CANT_TELL}),
+    )
+
+    def validate(self, answer: AnswerValue, num_clips: int, asked: Mapping[str, Any] = NOTHING) -> None:
+        """Check that the answer is {"choice": "good", "bad" or "cant_tell"}."""
+        check_clips(self, num_clips)
+        choice = answer.get("choice")
+        if not isinstance(choice, str) or choice not in (*_VALUES, CANT_TELL):
+            expected = f"a choice of {', '.join(_VALUES)}, {CANT_TELL}"
+            raise InvalidValueError("answer to an approval question", repr(choice), expected)
+
+    def target(self, answer: AnswerValue, clips: Sequence[Segment]) -> Target | None:
+        """Return 1 for good and 0 for bad, (1,)."""
+        value = _VALUES.get(answer["choice"])
+        return None if value is None else Target(np.array([value], np.float32))
+
+    def permute(self, answer: AnswerValue, order: Sequence[int]) -> AnswerValue:
+        """Return the answer: there is one clip."""
+        return answer
+
+    def labels(self, answer: AnswerValue) -> Mapping[str, Label]:
+        """Return good or bad."""
+        return {"good": answer["choice"]} if answer["choice"] in _VALUES else {}
+
+    def log_likelihood(self, returns: "Tensor", values: "Tensor", flip: "Tensor") -> "Tensor":
+        """Return log((1 - flip) P(answer) + flip / 2), (E, B), with P(good) = sigmoid(return)."""
+        from torch.nn.functional import logsigmoid
+
+        good, signed = values[..., 0] > 0.5, returns[..., 0]
+        return log_mixed(logsigmoid(signed.where(good, -signed)), 2, flip)
+
+    def forecast(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
+        """Return how sure the ensemble is that the clip is good, or bad, and whether people say so too."""
+        probability = returns[..., 0].sigmoid().mean(0)  # (B,)
+        right = (probability > 0.5) == (values[:, 0] > 0.5)
+        return probability.maximum(1 - probability), right.to(probability.dtype)
+
+    def simulate(self, judge: Judge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
+        """Say what `judge` thinks of the clip; one who is unsure can't tell."""
+        if judge.unsure(returns):
+            return {"choice": CANT_TELL}
+        return {"choice": ("bad", "good")[int(judge.grade(returns, 2)[0])]}
+
+
+KINDS.register("approval")(Approval())

@@ -1,0 +1,107 @@
+"""Show how: the person opens the operate page at a frame of the clip and does it better from there.
+
+What they recorded is an episode of its own, a demonstration; and it says that the corrected steps are better than those
+of the original from the same frame on.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.kinds.base import (
+    CANT_TELL,
+    NOTHING,
+    AnswerValue,
+    Control,
+    Judge,
+    Label,
+    Layout,
+    Scale,
+    Target,
+    check_clips,
+)
+from robo_rlhf.feedback.likelihoods import foresee_best, prefer
+from robo_rlhf.types import Array, Segment
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FINE = "fine"  # the choice of who has nothing to correct; it trains nothing
+SHOWN = "corrected"
+
+
+class Correction:
+    """Bradley-Terry over two clips of equal length: the correction, which is preferred, and what it corrects."""
+
+    kind = "correction"
+    prompt = "Would you do it otherwise? Show how."
+    layout: Layout = "show"
+    num_clips = range(1, 2)
+    needs: Literal["returns", "steps"] = "returns"
+    scale: Scale = "nominal"
+    controls: tuple[Control, ...] = (
+        Control("Show how", "h", {"choice": SHOWN}, part=True),
+        Control("Nothing to correct", "1", {"choice": FINE}),
+        Control("Can't tell", "0", {"choice": CANT_TELL}),
+    )
+
+    def validate(self, answer: AnswerValue, num_clips: int, asked: Mapping[str, Any] = NOTHING) -> None:
+        """Check that the answer is a correction, {"choice": "fine"} or {"choice": "cant_tell"}.
+
+        A correction is {"choice": "corrected", "dataset": where its episode is, "episode": its id, "start": its first
+        step that corrects, "length": how many do, "from": the step of the original episode that `start` stands for}.
+        """
+        check_clips(self, num_clips)
+        choice = answer.get("choice")
+        if choice in (FINE, CANT_TELL):
+            return
+        if choice != SHOWN:
+            expected = f"a choice of {SHOWN}, {FINE}, {CANT_TELL}"
+            raise InvalidValueError("answer to a correction question", repr(choice), expected)
+        for name in ("dataset", "episode"):
+            if not isinstance(answer.get(name), str) or not answer[name]:
+                raise InvalidValueError(f"{name} of a correction", repr(answer.get(name)), "its name")
+        for name, least in (("start", 0), ("length", 1), ("from", 0)):
+            value = answer.get(name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise InvalidValueError(f"{name} of a correction", repr(value), f"a whole number from {least}")
+
+    def target(self, answer: AnswerValue, clips: Sequence[Segment]) -> Target | None:
+        """Return (1, 0) for the correction and what it corrects; None where nothing was shown, or outside the clip."""
+        if answer["choice"] != SHOWN:
+            return None
+        clip, first = clips[0], answer["from"]
+        length = min(answer["length"], clip.start + clip.length - first)
+        if first < clip.start or length < 1:
+            return None
+        shown = Segment(answer["episode"], answer["start"], length)
+        pair = (shown, Segment(clip.episode_id, first, length))
+        return Target(np.array([1.0, 0.0], np.float32), clips=pair, datasets=(answer["dataset"], ""))
+
+    def permute(self, answer: AnswerValue, order: Sequence[int]) -> AnswerValue:
+        """Return the answer: there is one clip."""
+        return answer
+
+    def labels(self, answer: AnswerValue) -> Mapping[str, Label]:
+        """Return whether there was something to correct."""
+        return {"corrected": answer["choice"]} if answer["choice"] in (SHOWN, FINE) else {}
+
+    def log_likelihood(self, returns: "Tensor", values: "Tensor", flip: "Tensor") -> "Tensor":
+        """Return how likely it is that the correction is preferred, (E, B)."""
+        return prefer(returns, values, flip)
+
+    def forecast(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
+        """Return the ensemble's probability of the clip that it prefers, and whether that is the correction."""
+        return foresee_best(returns, values)
+
+    def simulate(self, judge: Judge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
+        """Say whether there is something to correct: none of the clips is good, to a judge who cannot show how."""
+        if judge.unsure(returns) or int(judge.grade(returns, 2)[0]) == 0:
+            return {"choice": CANT_TELL}
+        return {"choice": FINE}
+
+
+KINDS.register("correction")(Correction())
