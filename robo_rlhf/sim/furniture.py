@@ -43,8 +43,8 @@ def furnish(spec: mujoco.MjSpec) -> None:
     """Put a crate, a sofa, a shelf, a pillar and a barrel into the room."""
     crate = _stand(spec, "crate", 0.2, PALETTE["wood"])
     for sign in (-1, 1):
-        _add_visual(crate, (0.256, 0.256, 0.03), (0, 0, 0.17 * sign), "wood_dark")
-    _add_visual(crate, (0.17, 0.17, 0.002), (0, 0, 0.201), "wood_dark")
+        _add_visual(crate, (0.256, 0.256, 0.03), (0, 0, 0.167 * sign), "wood_dark")  # below the top: no shared face
+    _add_visual(crate, (0.17, 0.17, 0.002), (0, 0, 0.1988), "wood_dark")
     sofa = _stand(spec, "sofa", 0.11, PALETTE["teal"])
     _add_visual(sofa, (0.06, 0.55, 0.12), (0.16, 0, 0.23), "teal")
     for sign in (-1, 1):
