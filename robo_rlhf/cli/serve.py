@@ -6,15 +6,20 @@ import sys
 import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
 
 from robo_rlhf.cli import COMMANDS
+from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.files import data_home
 
 if TYPE_CHECKING:
+    from robo_rlhf.feedback.people import People
     from teleop.station.services import Station
 
 PORT = 8600
+HOST = "127.0.0.1"
 
 
 @COMMANDS.register("serve")
@@ -27,12 +32,17 @@ class Serve:
     Example:
         robo-rlhf serve
         robo-rlhf serve --port 9000 --no-open
+        robo-rlhf serve --host 0.0.0.0 --set-password
     """
 
     port: int | None = None
-    """Port to listen on; else 8600, or one of the next where that is taken."""
-    host: str = "127.0.0.1"
-    """Address to listen on. Any but this machine's own needs a password for the administrator first."""
+    """Port to listen on, 0 for any that is free; else 8600, or one of the next where that is taken."""
+    host: str = HOST
+    """Address to listen on; 0.0.0.0 is all of this machine's. Any but 127.0.0.1 needs an administrator's password."""
+    allow: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Another name by which it is reached on 127.0.0.1, such as that of a proxy. May be repeated."""
+    set_password: bool = False
+    """Ask for a new password of the administrator first."""
     no_open: bool = False
     """Leave the browser closed."""
     home: Path | None = None
@@ -40,29 +50,70 @@ class Serve:
 
     def __call__(self) -> int:
         """Serve until Ctrl-C."""
-        from teleop.station.server import listen, serve
-        from teleop.station.services import Station
+        return run_station(self, data_home(self.home).absolute())
 
-        listener = listen(self.host, PORT if self.port is None else self.port, exactly=self.port is not None)
-        port = int(listener.getsockname()[1])
-        station = Station(data_home(self.home).absolute(), port=port)
-        self.greet(station)
-        with contextlib.suppress(KeyboardInterrupt):
-            serve(station, listener)
-        print("stopped; everything kept is on the disk")
-        return 0
 
-    def greet(self, station: "Station") -> None:
-        """Print the link, and open it where there is a browser to see."""
-        token = station.people.sessions.link(station.people.administrator(), by="robo-rlhf serve")
-        link = f"http://{self.host}:{station.port}/enter#{token}"
-        if self.port is None and station.port != PORT:
-            print(f"port {PORT} is taken, so this station listens on {station.port}", file=sys.stderr)
-        print(f"Station: {link}")
-        print("The link works once. Ctrl-C ends the station.", flush=True)
-        if (
-            not self.no_open
-            and sys.stdout.isatty()
-            and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-        ):
-            webbrowser.open(link)
+def run_station(options: Serve, home: Path, path: str = "/") -> int:
+    """Start a station, print the link that leads to the page at `path`, and serve until Ctrl-C."""
+    from teleop.station.server import listen, names_of, serve
+    from teleop.station.services import Station
+
+    listener = listen(options.host, PORT if options.port is None else options.port, exactly=options.port is not None)
+    port = int(listener.getsockname()[1])
+    station = Station(home, port=port, hosts=names_of(options.host, options.allow))
+    try:
+        check_password(station.people, options)
+    except BaseException:
+        station.close()
+        listener.close()
+        raise
+    greet(station, options, path)
+    with contextlib.suppress(KeyboardInterrupt):
+        serve(station, listener)
+    print("stopped; everything kept is on the disk")
+    return 0
+
+
+def check_password(people: "People", options: Serve) -> None:
+    """Set the administrator's password where that is asked for, and see that there is one where others may come.
+
+    Raises:
+        InvalidValueError: there is none, or the new one is too weak.
+    """
+    from robo_rlhf.cli.team import ask_password
+    from teleop.station.server import is_loopback
+
+    administrator = people.administrator()
+    if options.set_password:
+        people.set_password(administrator.name, ask_password(administrator.name), by="robo-rlhf serve")
+    elif not is_loopback(options.host) and not administrator.has_password:
+        advice = "a password for the administrator first, because others can reach it: add --set-password"
+        raise InvalidValueError(f"--host {options.host}", "no password", advice)
+
+
+def greet(station: "Station", options: Serve, path: str) -> None:
+    """Print the link, and open it where there is a screen."""
+    from teleop.station.server import is_loopback, own_address
+
+    if options.port is None and station.port != PORT:
+        print(f"Port {PORT} is taken; this station listens on {station.port}.", file=sys.stderr)
+    token = station.people.sessions.link(station.people.administrator(), by="robo-rlhf serve")
+    everywhere = options.host in ("0.0.0.0", "::")
+    host = HOST if everywhere else f"[{options.host}]" if ":" in options.host else options.host
+    link = f"http://{host}:{station.port}{path_in(path, token)}"
+    print(f"Station: {link}")
+    print("The link works once, for you. Ctrl-C ends the station.", flush=True)
+    if not is_loopback(options.host):
+        print(f"Others sign in at http://{own_address() if everywhere else host}:{station.port}/ with a password.")
+        print("Nothing is encrypted on the way: in a network that you do not trust, put it behind a proxy with TLS.")
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin"
+    if display and not options.no_open and sys.stdout.isatty():
+        webbrowser.open(link)
+    sys.stdout.flush()
+
+
+def path_in(path: str, token: str) -> str:
+    """Return the path of a link that signs in and goes on to the page at `path`."""
+    from urllib.parse import quote
+
+    return f"/enter{'' if path == '/' else '?next=' + quote(path, safe='/')}#{token}"

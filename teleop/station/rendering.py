@@ -28,20 +28,26 @@ _environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
 )
 _templates = Jinja2Templates(env=_environment)
-_version = ["", 0.0]
+
+
+class _Version:
+    """What stands in the addresses of static files, and when it was made."""
+
+    text = ""
+    checked = 0.0  # [s] on the monotonic clock
 
 
 def static_version() -> str:
     """Return what changes whenever a static file does; it is part of their addresses."""
-    if time.monotonic() - float(_version[1]) > CHECK_EVERY or not _version[0]:
+    if not _Version.text or time.monotonic() - _Version.checked > CHECK_EVERY:
         digest = hashlib.sha256()
         for folder, folders, files in os.walk(STATIC):
             folders.sort()
             for name in sorted(files):
                 status = os.stat(os.path.join(folder, name))
                 digest.update(f"{folder}/{name} {status.st_mtime_ns} {status.st_size}\n".encode())
-        _version[:] = [digest.hexdigest()[:12], time.monotonic()]
-    return str(_version[0])
+        _Version.text, _Version.checked = digest.hexdigest()[:12], time.monotonic()
+    return _Version.text
 
 
 def static_url(path: str) -> str:

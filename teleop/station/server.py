@@ -1,53 +1,112 @@
-"""Running the station: which port, and how it ends."""
+"""Running the station: where it listens, by which names it is reached, and how it ends."""
 
+import contextlib
 import errno
+import ipaddress
+import signal
 import socket
+from collections.abc import Collection
+from typing import NoReturn
 
 import uvicorn
 
-from robo_rlhf.errors import BusyError
+from robo_rlhf.errors import BusyError, InvalidValueError
+from teleop.messages import MAX_MESSAGE
 from teleop.station.app import create_app
-from teleop.station.services import Station
+from teleop.station.services import LOOPBACK, Station
 
 TRIES = 20  # ports after the one asked for that are tried where any will do
-END = 3.0  # [s] that open connections are given when the station stops
+END = 3  # [s] that open connections are given when the station stops
 
 
 def listen(host: str, port: int, *, exactly: bool) -> socket.socket:
     """Return a socket that listens on `port`, or, where that is taken and not `exactly` wanted, on one of the next.
 
     Raises:
-        BusyError: the port, or all that were tried, are taken.
+        BusyError: the port, or all that were tried, are taken; the message names a free one.
+        InvalidValueError: this machine cannot listen there.
     """
-    for candidate in [port] if exactly or port == 0 else range(port, port + TRIES):
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, candidate))
-            listener.listen(128)
-        except OSError as error:
-            listener.close()
-            if error.errno != errno.EADDRINUSE:
-                raise
-        else:
-            listener.set_inheritable(False)
-            return listener
-    raise BusyError(f"Port {port} of {host}", "another program listens there; --port names another, --port 0 takes any")
+    if not 0 <= port < 2**16:
+        raise InvalidValueError("--port", port, "0 (any that is free) to 65535")
+    last = port if exactly or port == 0 else min(port + TRIES, 2**16 - 1)
+    for candidate in range(port, last + 1):
+        with contextlib.suppress(_TakenError):
+            return _bind(host, candidate)
+    with _bind(host, 0) as other:
+        free = other.getsockname()[1]
+    raise BusyError(f"Port {port} of {host}", f"another program listens there; --port {free} is free")
+
+
+class _TakenError(Exception):
+    """Somebody else listens there."""
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(256)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise _TakenError from error
+        if error.errno == errno.EACCES:
+            raise InvalidValueError("--port", port, "1024 or more; the smaller ones belong to the system") from error
+        raise InvalidValueError("--host", repr(host), "an address of this machine") from error
+    return listener
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs on this machine reach `host`."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def names_of(host: str, also: Collection[str] = ()) -> tuple[str, ...] | None:
+    """Return by which names a station is reached that listens on `host`; None where any will do.
+
+    On loopback other names are refused: a page elsewhere could point a name of its own at this machine.
+    """
+    if not is_loopback(host):
+        return None
+    shown = f"[{host}]" if ":" in host else host
+    return tuple(dict.fromkeys((*LOOPBACK, shown, *(name.lower() for name in also))))
+
+
+def own_address() -> str:
+    """Return the address under which others reach this machine, as well as it can be known without asking anybody."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # sends nothing: it only chooses the network card
+        return str(probe.getsockname()[0])
+    return socket.gethostname()
 
 
 def serve(station: Station, listener: socket.socket) -> None:
-    """Answer requests until Ctrl-C or SIGTERM, then close the station."""
+    """Answer requests until Ctrl-C, SIGTERM or SIGHUP, then close the station.
+
+    Raises:
+        KeyboardInterrupt: that was it; everything is closed.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     config = uvicorn.Config(
         create_app(station),
         log_level="warning",
         access_log=False,
-        timeout_graceful_shutdown=int(END),
+        timeout_graceful_shutdown=END,
         server_header=False,
-        ws_max_size=128 * 1024,
-        ws_per_message_deflate=False,  # pictures are compressed already
+        ws_max_size=2 * MAX_MESSAGE,  # a longer one ends the connection before it is read
+        ws_per_message_deflate=False,  # JPEGs do not get smaller
     )
     try:
         uvicorn.Server(config).run(sockets=[listener])
     finally:
         station.close()
+        listener.close()
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

@@ -39,10 +39,10 @@ def sign_in_page(request: Request, next: str = "/", expired: bool = False) -> Re
 
 
 @router.get("/enter")
-def enter_page(request: Request) -> Response:
+def enter_page(request: Request, next: str = "/") -> Response:
     """Show the page whose script sends the token of the link."""
     signed_in_already = look_up(request) is not None
-    return render(request, "enter.html", data={"signed_in": signed_in_already})
+    return render(request, "enter.html", data={"signed_in": signed_in_already, "next": _inside(next)})
 
 
 @router.post("/sign-in")

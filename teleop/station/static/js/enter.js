@@ -10,10 +10,10 @@ const [title, text, ways] = ["title", "text", "ways"].map((id) => /** @type {HTM
 try {
   if (!token) throw new Refused(0, "", "There is no token in this address.");
   await send("/enter", { token });
-  location.replace("/");
+  location.replace(pageData().next);
 } catch (error) {
   if (!(error instanceof Refused)) throw error;
-  if (pageData().signed_in) location.replace("/");
+  if (pageData().signed_in) location.replace(pageData().next);
   title.textContent = "This link does not work";
   text.textContent = `${error.message} A new link comes from: robo-rlhf team link`;
   ways.hidden = false;
