@@ -29,6 +29,11 @@ class Body:
         self._file = file
         self.size = file.seek(0, os.SEEK_END)
 
+    @classmethod
+    def of(cls, content: bytes) -> "Body":
+        """Return bytes in memory."""
+        return cls(io.BytesIO(content))
+
     def read(self, start: int, stop: int) -> bytes:
         """Return bytes [start, stop)."""
         self._file.seek(start)
@@ -84,7 +89,7 @@ class ClipCache:
             making = self._making[key] = _Making(asyncio.create_task(self._make(key, make)))
             making.task.add_done_callback(lambda _: self._over(key, making))
         try:
-            return Body(io.BytesIO(await making.wait()))
+            return Body.of(await making.wait())
         finally:
             if making.given_up:
                 self._over(key, making)  # at once, so that nobody joins it any more

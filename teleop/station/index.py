@@ -154,6 +154,10 @@ class Index:
         except InvalidValueError:
             raise gone(key) from None
 
+    def trash_path(self, key: Key, version: int) -> Path:
+        """Return the file of a version of an episode in the trash, which need not be there; raises as `path`."""
+        return self.path(key).parent.with_name("trash") / f"{key.episode}.{version}{EPISODE_SUFFIX}"
+
     def get(self, key: Key) -> Entry:
         """Return an episode as it is now.
 

@@ -9,8 +9,11 @@ from robo_rlhf.feedback.people import People
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.sim.render_pool import RenderPool
 from teleop.station.hub import Hub
+from teleop.station.library import Library
+from teleop.station.media import Media
 
 DATABASE = "feedback.db"  # in the data home
+CLIPS = "cache/clips"  # in the data home; can be deleted at any time
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -57,6 +60,18 @@ class Station:
         with self._lock:
             return RenderPool(self._workers, live_workers=1)
 
+    @cached_property
+    def library(self) -> Library:
+        """What was recorded."""
+        with self._lock:
+            return Library(self.home)
+
+    @cached_property
+    def media(self) -> Media:
+        """Pictures and clips of what was recorded."""
+        with self._lock:
+            return Media(self.home / CLIPS, lambda: self.pool)
+
     @property
     def cookie(self) -> str:
         """Name of the cookie: browsers share cookies between the ports of a machine."""
@@ -82,6 +97,8 @@ class Station:
 
     def close(self) -> None:
         """Release everything that was opened."""
+        if "library" in self.__dict__:
+            self.library.close()
         if "pool" in self.__dict__:
             self.pool.close(now=True)
         if "store" in self.__dict__:

@@ -1,0 +1,246 @@
+"""Media: thumbnails, clips and single frames of episodes, drawn from their states when they are first watched.
+
+What was drawn is kept by what it shows: the states themselves, the camera, the size and the frames. So a tag or a note
+changes no picture, and equal episodes share theirs.
+"""
+
+import asyncio
+import hashlib
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from robo_rlhf import __version__
+from robo_rlhf.data.schema import read_columns
+from robo_rlhf.errors import (
+    CorruptFileError,
+    InvalidValueError,
+    RoboRlhfError,
+    ShapeError,
+    UnknownNameError,
+    VersionError,
+)
+from robo_rlhf.sim.camera import Camera
+from robo_rlhf.sim.render_pool import RenderPool
+from robo_rlhf.types import Array
+from teleop.station.clip_cache import Body, ClipCache
+from teleop.station.index import Signature, signature_of
+from teleop.station.serving import Content
+from teleop.station.turns import Turns
+
+WIDTHS = (160, 240, 320, 480, 640, 800, 960)  # [pixels]; pictures are 4 : 3
+MOST_FRAMES = 12_000  # of one clip: 10 min at 20 Hz
+HOVER_FRAMES, HOVER_FPS = 48, 16.0  # of the short clip that shows a whole episode
+FILMS, STATES = 50_000, 64 * 2**20  # episodes known by their digests; [bytes] of states kept in memory
+STILLS = 32 * 2**20  # [bytes] of single frames kept in memory
+JPEG, MP4 = "image/jpeg", "video/mp4"
+FRAME_TURN, CLIP_TURN, HOVER_TURN, POSTER_TURN, DOWNLOAD_TURN = range(5)  # who waits for it most, first
+AT_A_TIME = 2  # handed to the pool, so that its worker never waits for us and what is urgent soon has its turn
+_TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
+T = TypeVar("T")
+
+
+class NoPictureError(RoboRlhfError):
+    """An episode that cannot be shown, for a reason that the page says in its place."""
+
+    def __init__(self, code: str, text: str) -> None:
+        """Give a short word for scripts (`broken`, `outside`, `scene`) and the reason in a sentence."""
+        self.code = code
+        super().__init__(text)
+
+
+class Film(NamedTuple):
+    """What is known of the states in an episode file."""
+
+    digest: str  # of the states and the task
+    task: str
+    fps: float  # of the recording
+    frames: int  # T + 1
+
+
+@dataclass(frozen=True)
+class View:
+    """How a picture is taken."""
+
+    camera: str = "front"  # as `Camera.parse` reads it
+    width: int = 320  # [pixels], one of WIDTHS
+
+    def __post_init__(self) -> None:
+        """Check both.
+
+        Raises:
+            InvalidValueError: no such width, or a camera that is neither a name nor numbers.
+        """
+        if self.width not in WIDTHS:
+            raise InvalidValueError("width", self.width, f"one of {', '.join(map(str, WIDTHS))}")
+        object.__setattr__(self, "camera", str(Camera.parse(self.camera)))
+
+    @property
+    def height(self) -> int:
+        """Height [pixels]."""
+        return self.width * 3 // 4
+
+
+class Media:
+    """Pictures of episode files. Its coroutines belong to one event loop."""
+
+    def __init__(self, folder: Path, pool: Callable[[], RenderPool], *, limit: int | None = None) -> None:
+        """Keep clips in `folder`, at most `limit` bytes of them, drawn by the workers of `pool`."""
+        self.cache = ClipCache(folder) if limit is None else ClipCache(folder, limit)
+        self._pool = pool
+        self._turns = Turns(AT_A_TIME)
+        self._films: OrderedDict[tuple[Path, Signature], Film] = OrderedDict()
+        self._states: OrderedDict[str, Array] = OrderedDict()
+        self._stills: OrderedDict[str, bytes] = OrderedDict()
+
+    async def film(self, path: Path) -> Film:
+        """Return what is known of an episode file.
+
+        Raises:
+            NoPictureError: it is damaged, or holds no states.
+            FileNotFoundError: it is not there.
+        """
+        signature = signature_of(await asyncio.to_thread(path.stat))
+        known = self._films.get((path, signature))
+        if known is not None:
+            film = known
+        else:
+            film, states = await asyncio.to_thread(_read, path)
+            self._keep_states(film.digest, states)
+            self._films[path, signature] = film
+            while len(self._films) > FILMS:
+                self._films.popitem(last=False)
+        if not _TASK.fullmatch(film.task):
+            raise NoPictureError(
+                "scene", "Its task has no name that a scene could have."
+            )  # MJCF is not taken from files
+        if film.frames == 0:
+            raise NoPictureError("outside", "Recorded in an outside environment: there are no states to draw from.")
+        return film
+
+    async def poster(self, path: Path, view: View) -> Content:
+        """Return the picture that stands for an episode, from its middle; raises as `film`."""
+        film = await self.film(path)
+        frame = film.frames // 2
+        name = _name(film, view, "poster", frame, frame + 1, 1)
+
+        async def make() -> bytes:
+            return await self._still(path, film, view, frame, POSTER_TURN)
+
+        return Content(await self._kept(f"{name}.jpg", make), JPEG, name)
+
+    async def frame(self, path: Path, view: View, frame: int) -> Content:
+        """Return one frame, the last one where there are fewer; raises as `film`."""
+        film = await self.film(path)
+        frame = min(max(frame, 0), film.frames - 1)
+        name = _name(film, view, "frame", frame, frame + 1, 1)
+        content = self._stills.pop(name, None)
+        if content is None:
+            content = await self._told(self._still(path, film, view, frame, FRAME_TURN))
+        self._stills[name] = content
+        while sum(map(len, self._stills.values())) > STILLS:
+            self._stills.popitem(last=False)
+        return Content(Body.of(content), JPEG, name)
+
+    async def hover(self, path: Path, view: View) -> Content:
+        """Return a short clip of all of an episode, quickly; raises as `film`."""
+        film = await self.film(path)
+        chosen = np.unique(np.linspace(0, film.frames - 1, min(film.frames, HOVER_FRAMES)).round().astype(int))
+        return await self._clip(path, film, view, chosen, HOVER_FPS, HOVER_TURN)
+
+    async def clip(self, path: Path, view: View, start: int = 0, stop: int | None = None, *, file: str = "") -> Content:
+        """Return frames [start, stop) in real time, all where `stop` is None; raises as `film`.
+
+        Frame i of the clip is shown from i / fps on, so a page can step through it. `file` names a download.
+
+        Raises:
+            InvalidValueError: no frame of the episode, or more than MOST_FRAMES.
+        """
+        film = await self.film(path)
+        stop = film.frames if stop is None else min(stop, film.frames)
+        if not 0 <= start < stop or stop - start > MOST_FRAMES:
+            expected = f"at least one and at most {MOST_FRAMES:,} of frames 0 to {film.frames - 1}"
+            raise InvalidValueError("clip", f"frames {start} to {stop - 1}", expected)
+        turn = DOWNLOAD_TURN if file else CLIP_TURN
+        content = await self._clip(path, film, view, np.arange(start, stop), film.fps, turn)
+        return content._replace(file=file)
+
+    async def _clip(self, path: Path, film: Film, view: View, chosen: Array, fps: float, turn: int) -> Content:
+        name = _name(film, view, f"clip at {fps:g}", int(chosen[0]), int(chosen[-1]) + 1, len(chosen))
+
+        async def make() -> bytes:
+            states = (await self._states_of(path, film))[chosen]
+            async with self._turns.take(turn):
+                done = self._pool().mp4(film.task, states, view.camera, view.width, view.height, fps=fps)
+                return await asyncio.wrap_future(done)
+
+        return Content(await self._kept(f"{name}.mp4", make), MP4, name)
+
+    async def _kept(self, key: str, make: Callable[[], Awaitable[bytes]]) -> Body:
+        return await self._told(self.cache.get(key, make))
+
+    async def _still(self, path: Path, film: Film, view: View, frame: int, turn: int) -> bytes:
+        state = (await self._states_of(path, film))[frame]
+        async with self._turns.take(turn):
+            done = self._pool().jpegs(film.task, state, (view.camera,), view.width, view.height)
+            return (await asyncio.wrap_future(done))[0]
+
+    async def _told(self, work: Awaitable[T]) -> T:
+        """Return what drawing gave; what it could not draw is said in words for the page.
+
+        Raises:
+            NoPictureError: the task is not known here, or its scene was another when the episode was recorded.
+        """
+        try:
+            return await work
+        except UnknownNameError as error:
+            if error.kind != "task":
+                raise
+            text = f"Recorded in {error.given!r}, which this program does not know: there is no scene to draw."
+            raise NoPictureError("scene", text) from error
+        except ShapeError as error:
+            text = "Recorded with another version of the scene: its states do not fit the one of today."
+            raise NoPictureError("scene", text) from error
+
+    async def _states_of(self, path: Path, film: Film) -> Array:
+        known = self._states.get(film.digest)
+        if known is not None:
+            self._states.move_to_end(film.digest)
+            return known
+        fresh, states = await asyncio.to_thread(_read, path)
+        if fresh.digest != film.digest:
+            raise NoPictureError("changed", "This episode was changed a moment ago. Look again.")
+        self._keep_states(film.digest, states)
+        return states
+
+    def _keep_states(self, digest: str, states: Array) -> None:
+        self._states[digest] = states
+        self._states.move_to_end(digest)
+        while len(self._states) > 1 and sum(kept.nbytes for kept in self._states.values()) > STATES:
+            self._states.popitem(last=False)
+
+
+def _read(path: Path) -> tuple[Film, Array]:
+    """Return the states of an episode file, every byte of it checked."""
+    try:
+        columns, header = read_columns(path, ("state",))
+    except (CorruptFileError, VersionError) as error:
+        raise NoPictureError("broken", str(error)) from error
+    states = columns["state"]
+    meta = header.meta
+    about = json.dumps([meta.task, meta.model_hash, meta.control_dt, states.shape]).encode()
+    digest = hashlib.sha256(about + states.tobytes()).hexdigest()[:32]
+    frames = len(states) if states.shape[1] else 0
+    return Film(digest, meta.task, 1.0 / meta.control_dt, frames), states
+
+
+def _name(film: Film, view: View, form: str, start: int, stop: int, count: int) -> str:
+    """Return what a picture shows, as letters and digits."""
+    parts = [__version__, film.digest, asdict(view), form, start, stop, count]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]
