@@ -1,0 +1,166 @@
+// @ts-check
+/** What the page says of the session: status, timeline, counters, who drives, latency. */
+
+const SLOW = 120; // [ms] latency above which the page says why
+const LATE = 20; // [ms] of ticks after their deadline, which is the machine's doing
+const SOURCES = /** @type {Record<string, string>} */ ({
+  human: "you", policy: "policy", scripted: "script", correction: "you, correcting",
+});
+
+const by = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/** Write a text where it differs: the page is not laid out again for nothing. @param {string} id @param {string} text */
+function write(id, text) {
+  const place = by(id);
+  if (place.textContent !== text) place.textContent = text;
+}
+
+/** @param {number} seconds */
+const clock = (seconds) =>
+  `${String(Math.floor(seconds / 60)).padStart(2, "0")}:${(seconds % 60).toFixed(1).padStart(4, "0")}`;
+
+export class Panel {
+  constructor() {
+    /** @type {any} */
+    this.scene = null;
+    /** @type {any} */
+    this.status = null;
+    /** @type {any} */
+    this.figures = null;
+    this.dragging = false; // the timeline
+    this.successSaid = false;
+  }
+
+  /** @param {any} scene */
+  showScene(scene) {
+    this.scene = scene;
+    write("task", scene.task);
+    write("instruction", scene.instruction);
+    document.title = `${scene.task} · Operate · robo-rlhf`;
+  }
+
+  /** @param {any} status @param {boolean} drives */
+  showStatus(status, drives) {
+    this.status = status;
+    const dt = this.scene?.control_dt ?? 0.05;
+    by("operate").dataset.phase = status.phase;
+    write("seed", String(status.seed));
+    write("time", clock(status.frame * dt));
+    write("steps", String(status.frame));
+    write("episode", status.parent ? `${status.kept + 1}, branched` : String(status.kept + 1));
+    const name = status.source === "human" && !drives ? "operator" : SOURCES[status.source] || status.source || "–";
+    write("source", status.phase === "running" && status.holds && status.source !== "policy" ? `${name}, holding` : name);
+    write("gripper", status.gripper > 0 ? "closed" : "open");
+    this.showSuccess(status);
+    this.showTimeline(status, dt);
+    write("start-text", status.phase === "ready" ? "Start" : status.frame < status.frames - 1 ? "Go on from here" : "Go on");
+    this.showCounters(status);
+    this.showVeil(status, drives);
+    for (const mark of ["success", "failure", "unmark"]) {
+      const on = mark === (status.mark || "unmark");
+      document.querySelector(`[data-act="${mark}"]`)?.setAttribute("aria-pressed", String(on));
+    }
+  }
+
+  /** @param {any} status */
+  showSuccess(status) {
+    const state = status.mark || (status.success ? "success" : "not");
+    const words = /** @type {Record<string, string>} */ ({
+      success: status.mark ? "success, by you" : "success", failure: "failure, by you", not: "not yet",
+    });
+    by("light").dataset.state = state;
+    write("success", words[state]);
+    if (status.success !== this.successSaid) {
+      this.successSaid = status.success;
+      if (status.success) write("spoken", "The task says success.");
+    }
+  }
+
+  /** @param {any} status @param {number} dt [s] */
+  showTimeline(status, dt) {
+    const line = /** @type {HTMLInputElement} */ (by("timeline"));
+    const most = Math.max(status.frames - 1, 0);
+    if (Number(line.max) !== most) line.max = String(most);
+    line.disabled = most === 0;
+    if (!this.dragging && Number(line.value) !== status.frame) line.value = String(status.frame);
+    const at = this.dragging ? Number(line.value) : status.frame;
+    const text = at < most ? `${(at * dt).toFixed(1)} of ${(most * dt).toFixed(1)} s` : `${(most * dt).toFixed(1)} s`;
+    write("timeline-text", text);
+    line.setAttribute("aria-valuetext", text);
+    line.style.setProperty("--share", String(most ? at / most : 0));
+  }
+
+  /** @param {any} status */
+  showCounters(status) {
+    write("kept", String(status.kept));
+    write("failed", String(status.kept - status.successes));
+    write("discarded", String(status.discarded));
+    write("rate", status.minutes > 0.5 ? String(Math.round((status.kept / status.minutes) * 60)) : "–");
+  }
+
+  /** Say over the picture why nothing moves. @param {any} status @param {boolean} drives */
+  showVeil(status, drives) {
+    let text = "";
+    if (status.trouble) text = status.trouble;
+    else if (!drives) text = "";
+    else if (status.phase === "ready") text = status.policy ? "Start lets the policy drive" : "Move to begin";
+    else if (status.phase === "paused" && status.frame < status.frames - 1) text = "Looking back. Move, or Start, goes on from here";
+    else if (status.phase === "paused") text = "Paused. Move to go on";
+    by("veil").hidden = !text;
+    write("veil-text", text);
+  }
+
+  /** @param {number | null} usual [ms] */
+  showLatency(usual) {
+    const rate = this.scene ? `${Math.round(1 / this.scene.control_dt)} Hz` : "";
+    const place = by("latency");
+    if (usual === null) {
+      place.dataset.state = "none";
+      write("latency-text", rate || "–");
+      return;
+    }
+    const slow = usual > SLOW;
+    place.dataset.state = slow ? "slow" : "good";
+    write("latency-text", `${rate} · ${Math.round(usual)} ms${slow ? `, ${this.reason()}` : ""}`);
+  }
+
+  reason() {
+    const { render = 0, link = 0 } = this.figures || {};
+    if ((this.status?.late ?? 0) > LATE) return "machine is slow";
+    return render > link ? "drawing is slow" : "network is slow";
+  }
+
+  /** Say who drives. @param {any} controls */
+  showControls(controls) {
+    const others = controls.spectators.filter((/** @type {any} */ one) => one.id !== controls.you);
+    const names = [...new Set(others.map((/** @type {any} */ one) => one.name))].join(", ");
+    const mine = controls.holder?.id === controls.you;
+    const parts = [];
+    if (!mine) parts.push(controls.holder ? `${controls.holder.name} drives${controls.away ? " (away)" : ""}` : "Nobody drives");
+    if (names) parts.push(`${names} ${others.length > 1 ? "watch" : "watches"}`);
+    write("people", parts.join(" · "));
+    by("operate").dataset.drives = String(mine);
+  }
+}
+
+/**
+ * The line on top that says what is not as usual, and what can be done about it.
+ * @param {string} text  empty: nothing
+ * @param {"plain" | "warn" | "bad"} [tone]
+ * @param {{label: string, run: () => void}[]} [actions]
+ */
+export function banner(text, tone = "plain", actions = []) {
+  const place = by("banner");
+  place.hidden = !text;
+  place.className = `banner ${tone}`;
+  write("banner-text", text);
+  const buttons = actions.map(({ label, run }) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "button small";
+    button.textContent = label;
+    button.addEventListener("click", run);
+    return button;
+  });
+  by("banner-actions").replaceChildren(...buttons);
+}
