@@ -182,3 +182,13 @@ class WorkerStuckError(RoboRlhfError):
             "It was ended, and a new one takes what comes next. "
             "The machine may be overloaded: ask for less at once, or try again."
         )
+
+
+class NotNowError(RoboRlhfError):
+    """Something that cannot be done as things stand; whoever raises it knows what stands in the way, and until when."""
+
+    exit_code = 14
+
+    def __init__(self, what: str, advice: str) -> None:
+        """Say in a sentence `what` stands in the way, and in another what to do."""
+        super().__init__(f"{what.rstrip('.')}. {advice}")

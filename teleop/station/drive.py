@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from robo_rlhf.errors import ConflictError
+from robo_rlhf.errors import NotNowError
 from robo_rlhf.sim.render_pool import RenderPool
 from teleop import messages
 from teleop.messages import Begin, Do, Drawn, Input, Notice, PageMessage, Reply, Scene, Tick, View
@@ -187,7 +187,7 @@ class Drive:
                 lease.give(seat, message.to)
             else:
                 lease.release(seat)
-        except ConflictError as error:
+        except NotNowError as error:
             watcher.tell(Notice(str(error), "bad"))
         self._tell_controls()
 
@@ -219,7 +219,7 @@ class Drive:
     def _ended(self, ended: Ended) -> None:
         """Start another process where this one died, and go on with what was recorded."""
         if not self.begun.done():
-            self.begun.set_exception(ConflictError("the session", ended.text.rstrip(".")))
+            self.begun.set_exception(NotNowError(f"The session cannot begin. {ended.text}", "Nothing was recorded."))
             self.begun.exception()  # whoever began it may be gone
             self.over = self.over or ended.text
         now = time.monotonic()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from robo_rlhf.errors import ConflictError
+from robo_rlhf.errors import NotNowError
 from teleop.messages import Controls, Holder
 
 PATIENCE = 60.0  # [s] that the controls wait for a holder whose connection is lost
@@ -96,7 +96,7 @@ class Lease:
         """Drive from this page: where nobody does, where the holder's lease has run out, or instead of one's other tab.
 
         Raises:
-            ConflictError: somebody else drives; the message says who and what to do.
+            NotNowError: somebody else drives; the message says who and what to do.
         """
         seat, holder = self._seats[page], self._holder
         if holder is seat:
@@ -108,8 +108,8 @@ class Lease:
         elif self._ran_out():
             self._change(seat, f"{seat.person} took over from {holder.person}, who was away")
         else:
-            advice = f"in {self._left():.0f} s, if they stay away" if not self.present else "when they hand over"
-            raise ConflictError("the controls", f"{holder.person} drives; ask, and you can drive {advice}")
+            when = f"in {self._left():.0f} s, if they stay away" if not self.present else "when they hand over"
+            raise NotNowError(f"{holder.person} drives", f"Ask for the controls, and you can drive {when}.")
 
     def ask(self, page: str) -> None:
         """Ask for the controls; where they are free, this takes them."""
@@ -124,13 +124,13 @@ class Lease:
         """Hand the controls to another page.
 
         Raises:
-            ConflictError: this page does not drive, or the other one is gone.
+            NotNowError: this page does not drive, or the other one is gone.
         """
         seat, other = self._seats[page], self._seats.get(to)
         if seat is not self._holder:
-            raise ConflictError("the hand-over", "only who drives can hand the controls over")
+            raise NotNowError("Only who drives can hand the controls over", "Ask for them.")
         if other is None or other.away_since is not None:
-            raise ConflictError("the hand-over", "who asked has left")
+            raise NotNowError("Who asked has left", "You still drive.")
         if other is not seat:
             self._change(other, f"{seat.person} handed the controls to {other.person}")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robo_rlhf.errors import ConflictError
+from robo_rlhf.errors import NotNowError
 from teleop.station.lease import PATIENCE, Lease, seat_id
 
 
@@ -56,11 +56,13 @@ def test_another_person_takes_over_only_when_the_lease_has_run_out() -> None:
     lease, clock, log = _made()
     lease.join("a", "ana")
     lease.join("b", "ben")
-    with pytest.raises(ConflictError, match="ana drives; ask, and you can drive when they hand over"):
+    with pytest.raises(
+        NotNowError, match=r"ana drives\. Ask for the controls, and you can drive when they hand over\."
+    ):
         lease.take("b")
     lease.leave("a")
     clock.now += PATIENCE - 10
-    with pytest.raises(ConflictError, match="you can drive in 10 s, if they stay away"):
+    with pytest.raises(NotNowError, match="you can drive in 10 s, if they stay away"):
         lease.take("b")
     clock.now += 10
     old = lease.fence
@@ -108,10 +110,10 @@ def test_only_who_drives_hands_over_and_only_to_who_is_there() -> None:
     lease, _, _ = _made()
     lease.join("a", "ana")
     lease.join("b", "ben")
-    with pytest.raises(ConflictError, match="only who drives"):
+    with pytest.raises(NotNowError, match="Only who drives"):
         lease.give("b", "a")
     lease.leave("b")
-    with pytest.raises(ConflictError, match="who asked has left"):
+    with pytest.raises(NotNowError, match="Who asked has left"):
         lease.give("a", "b")
 
 
@@ -144,7 +146,7 @@ def test_there_is_never_more_than_one_who_drives_and_numbers_never_come_again(
             lease.join(page, people[page])
             here.add(page)
         elif page in here:
-            with contextlib.suppress(ConflictError):
+            with contextlib.suppress(NotNowError):
                 _do(lease, step, page, here)
         assert sum(lease.allows(page, lease.fence) for page in people) <= 1
         holder = lease.holder.id if lease.holder else None
