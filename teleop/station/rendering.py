@@ -18,6 +18,7 @@ from robo_rlhf import __version__
 from teleop.station.auth import SignedIn, station_of
 from teleop.station.pages import Page, pages
 from teleop.station.security import cookie_of, csrf_of
+from teleop.station.words import FILTERS
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -27,6 +28,7 @@ FOREVER = "public, max-age=31536000, immutable"
 _environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
 )
+_environment.filters.update(FILTERS)
 _templates = Jinja2Templates(env=_environment)
 
 

@@ -11,6 +11,7 @@ from robo_rlhf.sim.render_pool import RenderPool
 from teleop.station.hub import Hub
 from teleop.station.library import Library
 from teleop.station.media import Media
+from teleop.station.overview import Overview
 
 DATABASE = "feedback.db"  # in the data home
 CLIPS = "cache/clips"  # in the data home; can be deleted at any time
@@ -41,6 +42,7 @@ class Station:
         self.home, self.port, self.hosts, self._workers = home, port, hosts, workers
         self.database = database if database is not None else home / DATABASE
         self.people = People(self.database)
+        self.overview = Overview(home)
         self._lock = threading.RLock()
         self._at_start: list[Callable[[], Awaitable[None]]] = []
         self._at_stop: list[Callable[[], Awaitable[None]]] = []

@@ -6,9 +6,12 @@ routes has to be signed in, unless the module says `PUBLIC = True`; `requires(ro
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
+
+from starlette.requests import Request
 
 from robo_rlhf.feedback.accounts import Role
 
@@ -22,6 +25,10 @@ class Page:
     path: str
     order: int | None = None  # place in the navigation; None: not there
     role: Role = "annotator"  # who sees it there
+    about: str = ""  # one sentence about what one does there: the home page invites to it
+    call: str = ""  # what the button says that leads there from home; the title where empty
+    key: str = ""  # which does the same, as KeyboardEvent.code
+    news: Callable[[Request], str] | None = None  # what home says beside it, such as how many questions wait
 
 
 @cache

@@ -1,17 +1,43 @@
-"""Home: what to do next, and what was done last."""
+"""Home: what to do next, and what was recorded and trained last."""
+
+from dataclasses import asdict
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from teleop.station.auth import Me
+from teleop.keys import Binding
+from teleop.station.auth import Me, station_of
 from teleop.station.pages import Page
-from teleop.station.rendering import render
+from teleop.station.rendering import navigation, render
 
 PAGE = Page("home", "Home", "/", order=0)
+DATASETS, RUNS = 6, 8  # shown at most
+HELP = Binding("help", "All keys", "page", ("Slash", "F1"), act="help")
 router = APIRouter()
 
 
 @router.get("/")
 def home(request: Request, me: Me) -> Response:
     """Show the page."""
-    return render(request, "home.html")
+    station = station_of(request)
+    entries = navigation(me)
+    invitations = [(page, page.news(request) if page.news else "") for page in entries if page.about]
+    datasets, dataset_count = station.overview.datasets(DATASETS)
+    runs, run_count = station.overview.runs(RUNS)
+    keys = [Binding(page.name, page.call or page.title, "page", (page.key,), act="go") for page in entries if page.key]
+    data = {
+        "keys": [asdict(binding) for binding in (*keys, HELP)],
+        "paths": {page.name: page.path for page in entries},
+    }
+    return render(
+        request,
+        "home.html",
+        data=data,
+        invitations=invitations,
+        datasets=datasets,
+        dataset_count=dataset_count,
+        runs=runs,
+        run_count=run_count,
+        paths=data["paths"],
+        untouched=not runs and all(dataset.ships for dataset in datasets),
+    )

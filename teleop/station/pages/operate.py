@@ -21,7 +21,15 @@ from teleop.station.pages import Page
 from teleop.station.rendering import render
 from teleop.station.watcher import Watcher
 
-PAGE = Page("operate", "Operate", "/operate", order=1)
+PAGE = Page(
+    "operate",
+    "Operate",
+    "/operate",
+    order=1,
+    about="Drive the robot. What you do becomes an episode, kept or thrown away with one key.",
+    call="Record",
+    key="KeyR",
+)
 OVER, SUPERSEDED = 4404, 4409  # close codes: the session has ended; another connection of this page has come
 router = APIRouter()
 

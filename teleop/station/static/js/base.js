@@ -26,3 +26,23 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button && document.activeElement === button) button.blur();
 });
+
+/** Keep "5 min ago" true while the page stays open. */
+function tellTimes() {
+  for (const place of document.querySelectorAll("time.ago")) {
+    if (place instanceof HTMLTimeElement) place.textContent = ago((Date.now() - Date.parse(place.dateTime)) / 1000) || place.textContent;
+  }
+}
+
+/**
+ * @param {number} passed [s]
+ * @returns {string} empty where the date is told instead
+ */
+function ago(passed) {
+  if (passed < 60) return "just now";
+  if (passed < 3600) return `${Math.floor(passed / 60)} min ago`;
+  if (passed < 86400) return `${Math.floor(passed / 3600)} h ago`;
+  const days = Math.floor(passed / 86400);
+  return days < 14 ? `${days} ${days === 1 ? "day" : "days"} ago` : "";
+}
+setInterval(tellTimes, 30_000);

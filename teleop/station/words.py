@@ -1,0 +1,36 @@
+"""Numbers and times in words, as the pages show them; filters of the templates."""
+
+import time
+from datetime import UTC, datetime
+
+_STEPS = ((60.0, 60.0, "min"), (3600.0, 24.0, "h"), (86400.0, 14.0, "days"))  # [s], so many of them, unit
+
+
+def ago(then: float, now: float | None = None) -> str:
+    """Return how long ago a time [s since 1970] was: "just now", "5 min ago", "3 days ago", or the date."""
+    passed = (time.time() if now is None else now) - then
+    if passed < 60:
+        return "just now"
+    for length, most, unit in _STEPS:
+        if passed < length * most:
+            count = int(passed / length)
+            return f"{count} {'day' if unit == 'days' and count == 1 else unit} ago"
+    return datetime.fromtimestamp(then, UTC).strftime("%-d %b %Y")
+
+
+def iso(then: float) -> str:
+    """Return a time [s since 1970] as ISO 8601, UTC."""
+    return datetime.fromtimestamp(then, UTC).isoformat(timespec="seconds")
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a count with its noun: "1 episode", "1,204 episodes"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def percent(share: float | None) -> str:
+    """Return a share as whole per cent, a dash for None."""
+    return "–" if share is None else f"{100 * share:.0f} %"
+
+
+FILTERS = {"ago": ago, "iso": iso, "counted": counted, "percent": percent}
