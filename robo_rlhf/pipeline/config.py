@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.rewards.trainer import FitSettings
+from robo_rlhf.rewards.settings import FitSettings
 from robo_rlhf.training import bc, ppo
 from robo_rlhf.training import reward as reward_learning
 

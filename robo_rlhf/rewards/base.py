@@ -28,6 +28,8 @@ class RewardModel(nn.Module):
     """
 
     kind: ClassVar[str]
+    markovian: ClassVar[bool] = True  # else the reward of a step depends on the steps before it, never on later ones
+    dynamics_aware: ClassVar[bool] = False  # whether `auxiliary_loss` teaches something
     obs_mean: Tensor
     obs_std: Tensor
     output_mean: Tensor
@@ -72,6 +74,19 @@ class RewardModel(nn.Module):
         self.obs_mean.copy_(obs.mean(0))
         self.obs_std.copy_(obs.std(0, correction=0).clamp_min(OBS_FLOOR))
 
+    def fit_steps(self, obs: Tensor, next_obs: Tensor) -> None:
+        """Set what else is scaled from steps (M, obs_dim), after `fit_normalizer`; nothing in most models."""
+
+    def auxiliary_loss(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
+        """Return the loss (E,) of what each member learns from steps without answers; asked of dynamics-aware models.
+
+        Args:
+            obs: (E, R, obs_dim).
+            action: (E, R, act_dim).
+            next_obs: (E, R, obs_dim).
+        """
+        return torch.zeros(self.members)
+
     def normalized(self, obs: Tensor) -> Tensor:
         """Return the z-scores of observations (..., obs_dim)."""
         return ((obs - self.obs_mean) / self.obs_std).clamp(-OBS_LIMIT, OBS_LIMIT)
@@ -86,7 +101,7 @@ class RewardModel(nn.Module):
         """Return the standardised reward, mean and deviation over the members, (B,) or (B, L) float32.
 
         Args:
-            obs: (B, obs_dim) or (B, L, obs_dim).
+            obs: (B, obs_dim) or (B, L, obs_dim), where L is time.
             action: (B, act_dim) or (B, L, act_dim), in [-1, 1].
             next_obs: as `obs`, one step later.
 

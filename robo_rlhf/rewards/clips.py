@@ -62,6 +62,8 @@ class Examples:
     values: Tensor  # (B, ...) float32, see `feedback.kinds.base.Target`
     weight: Tensor  # (B,) float32, how much each answer counts
     fold: Tensor  # (B,) int64 from 0, the same for answers to one question; -1 for what is never held out
+    annotator: Tensor | None = None  # (B,) int64 from 0, who answered; None: nobody, such as for a prior
+    round: Tensor | None = None  # (B,) int64, the round of asking that the question was of
 
     def __len__(self) -> int:
         """Return the number of answers B."""

@@ -6,7 +6,7 @@ weights with which it foresaw its own held-out answers best, and calibration is 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -24,7 +24,10 @@ from robo_rlhf.learning import (
 )
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.clips import Clips, Examples
-from robo_rlhf.rewards.scores import Opinions, Scores, best_temperature, evaluate, opinions, summarize
+from robo_rlhf.rewards.judging import HeldOut, Person
+from robo_rlhf.rewards.sampling import Sampler
+from robo_rlhf.rewards.scores import Scores, best_temperature, evaluate, opinions
+from robo_rlhf.rewards.settings import FitSettings
 from robo_rlhf.runs import Run
 from robo_rlhf.types import Array
 
@@ -35,50 +38,6 @@ Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, of a
 
 
 @dataclass(frozen=True)
-class FitSettings:
-    """How a reward model is fitted."""
-
-    updates: int = 1000
-    """Gradient steps at most."""
-    updates_blind: int = 200
-    """Gradient steps where answers are too few to hold any out, and so to know when to stop."""
-    batch: int = 64
-    """Answers a gradient step."""
-    learning_rate: float = 3e-4
-    """Adam's rate."""
-    weight_decay: float = 0.0
-    """Adam's weight decay."""
-    stride: int = 4
-    """A gradient step looks at every so many steps of a clip, from a random first one."""
-    crop: float = 1.0
-    """Shortest part of a clip that a gradient step looks at; 1 never crops."""
-    flip: float = 0.1
-    """Chance that a person answers at random."""
-    check_every: int = 50
-    """Gradient steps between looks at the held-out answers."""
-    patience: int = 6
-    """Looks without any member improving, until fitting ends."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense.
-
-        Raises:
-            InvalidValueError: one is outside its range.
-        """
-        for name in ("updates", "updates_blind", "batch", "stride", "check_every", "patience"):
-            if getattr(self, name) < 1:
-                raise InvalidValueError(f"reward fit {name}", getattr(self, name), "at least 1")
-        if not self.learning_rate > 0:
-            raise InvalidValueError("reward fit learning_rate", self.learning_rate, "more than 0")
-        if not self.weight_decay >= 0:
-            raise InvalidValueError("reward fit weight_decay", self.weight_decay, "a number from 0")
-        if not 0 < self.crop <= 1:
-            raise InvalidValueError("reward fit crop", self.crop, "a number in (0, 1]")
-        if not 0 <= self.flip < 1:
-            raise InvalidValueError("reward fit flip", self.flip, "a number in [0, 1)")
-
-
-@dataclass(frozen=True)
 class Report:
     """What came of fitting."""
 
@@ -86,6 +45,8 @@ class Report:
     temperature: float
     held_out: Scores  # each answer foreseen by the members that did not train on it
     trained: Scores  # all answers, foreseen by the whole ensemble
+    people: dict[int, Person] = field(default_factory=dict)  # by annotator
+    rounds: dict[int, Scores] = field(default_factory=dict)  # held-out answers by round of asking
 
     def as_json(self) -> dict[str, Any]:
         """Return a JSON object."""
@@ -96,16 +57,24 @@ class RewardTrainer:
     """Fits one model to one set of answers; can be packed into a checkpoint after any update."""
 
     def __init__(
-        self, model: RewardModel, clips: Clips, examples: Sequence[Examples], settings: FitSettings, seed: int
+        self,
+        model: RewardModel,
+        clips: Clips,
+        examples: Sequence[Examples],
+        settings: FitSettings,
+        seed: int,
+        *,
+        warm: bool = False,
     ) -> None:
         """Set the model's normalisation from the clips and get ready.
 
         Args:
             model: what is fitted, in place.
-            clips: what was judged.
+            clips: what was judged; those that no example is about teach what needs no answers.
             examples: what was said about it, one entry a kind of question and number of clips.
             settings: how to fit.
             seed: the source of all chance.
+            warm: the model was fitted before, and keeps its normalisation.
 
         Raises:
             InvalidValueError: there is no answer to learn from.
@@ -116,19 +85,23 @@ class RewardTrainer:
         if self.total_weight <= 0:
             raise InvalidValueError("answers to learn a reward from", "none", "at least one that prefers or ties clips")
         self.model, self.clips, self.settings = model, clips, settings
-        counts = clips.mask.bool()
-        model.fit_normalizer(clips.obs[counts])
-        self.held = [_held_out(group, model.members) for group in self.groups]  # each (E, B)
-        self.holds_out = bool(sum(held.sum(1) for held in self.held).min() >= FEWEST_HELD_OUT)  # type: ignore[union-attr]
-        if not self.holds_out:
-            self.held = [torch.zeros_like(held) for held in self.held]
+        if not warm:
+            counts = clips.mask.bool()
+            model.fit_normalizer(clips.obs[counts])
+            model.fit_steps(clips.obs[counts], clips.next_obs[counts])
+        held = [_held_out(group, model.members) for group in self.groups]  # each (E, B)
+        self.holds_out = bool(sum(mask.sum(1) for mask in held).min() >= FEWEST_HELD_OUT)  # type: ignore[union-attr]
+        self.held = HeldOut(self.groups, held if self.holds_out else [torch.zeros_like(mask) for mask in held])
         self.optimizer = torch.optim.Adam(
             model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.generator = torch.Generator().manual_seed(seed)
+        self.sampler = Sampler(clips, settings.crop, settings.stride if model.markovian else 1, self.generator)
         self.step, self.stale = 0, 0
         self.best_loss = torch.full((model.members,), torch.inf)
         self.best = [parameter.detach().clone() for parameter in model.parameters()]
+        people = max((int(g.annotator.max()) + 1 for g in self.groups if g.annotator is not None), default=0)
+        self.flip = torch.full((people,), settings.flip)
 
     @property
     def done(self) -> bool:
@@ -166,22 +139,28 @@ class RewardTrainer:
                 for parameter, best in zip(self.model.parameters(), self.best, strict=True):
                     parameter.copy_(best)
         thought = opinions(self.model, self.clips, self.groups)
-        held_out, temperature = Scores(0, 0, None, None, None), 1.0
+        held_out, temperature, people, rounds = Scores(0, 0, None, None, None), 1.0, dict[int, Person](), {}
         if self.holds_out:
-            answers = sum(int(held.any(0).sum()) for held in self.held)
-            temperature = best_temperature(lambda t: self._held_out_loss(thought / t, flip=0.0).mean().item(), answers)
-            held_out = self._held_out_scores(thought / temperature)
+            answers = sum(int(mask.any(0).sum()) for mask in self.held.masks)
+            surely = [torch.zeros_like(group.weight) for group in self.groups]
+            temperature = best_temperature(lambda t: self.held.loss(thought / t, surely).mean().item(), answers)
+            foreseen = self.held.foreseen(thought / temperature)
+            held_out, rounds = foreseen.scores(), foreseen.by_round()
+            flips = self.held.flip_rates(thought, len(self.flip), self.settings.flip).tolist()
+            people = {i: Person(flip, foreseen.scores(foreseen.annotator == i)) for i, flip in enumerate(flips)}
         self.model.temperature.fill_(temperature)
         with torch.no_grad():
             reward = self.model(self.clips.obs, self.clips.action, self.clips.next_obs)  # (E, S, L)
         self.model.fit_output(reward[:, self.clips.mask.bool()])
-        return Report(self.step, temperature, held_out, evaluate(self.model, self.clips, self.groups))
+        trained = evaluate(self.model, self.clips, self.groups)
+        return Report(self.step, temperature, held_out, trained, people, rounds)
 
     def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Return arrays and meta from which `unpack` continues exactly."""
         arrays = pack_module("model", self.model) | pack_optimizer("optimizer", self.optimizer)
         arrays |= {f"best/{i:03d}": value.numpy().copy() for i, value in enumerate(self.best)}
         arrays |= {"generator": pack_generator(self.generator), "best_loss": self.best_loss.numpy().copy()}
+        arrays["flip"] = self.flip.numpy().copy()
         return arrays, {"step": self.step, "stale": self.stale}
 
     def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
@@ -191,90 +170,63 @@ class RewardTrainer:
         self.best = [torch.from_numpy(value.copy()) for _, value in sorted(take("best", arrays).items())]
         unpack_generator(self.generator, arrays["generator"])
         self.best_loss = torch.from_numpy(arrays["best_loss"].copy())
+        self.flip = torch.from_numpy(arrays["flip"].copy())
         self.step, self.stale = meta["step"], meta["stale"]
 
     def _update(self) -> Tensor:
         """Make one step of the optimiser on each member's own batch; return the mean loss of the members."""
         answers = sum(len(group) for group in self.groups)
         loss = torch.zeros(self.model.members)
-        for group, held in zip(self.groups, self.held, strict=True):
+        for group, held, rate in zip(self.groups, self.held.masks, self._rates(), strict=True):
             size = max(1, round(self.settings.batch * len(group) / answers))
-            rows = self._draw(held, size)  # (E, b)
-            judged, values = self._look_at_some_steps(group, rows)
+            rows = self.sampler.answers(held, size)  # (E, b)
+            returns, values = self.sampler.look(self.model, group, rows)
             weight = group.weight[rows]
-            likely = group.likelihood.log_likelihood(judged, values, torch.full_like(weight, self.settings.flip))
+            likely = group.likelihood.log_likelihood(returns, values, rate[rows])
             loss = loss - (weight * likely).mean(1) * (len(group) / self.total_weight)
+            if self.settings.margin and returns.ndim == 3:
+                spread = (returns - returns.mean(-1, keepdim=True)).square().sum(-1)  # (E, b)
+                loss = loss + self.settings.margin * spread.mean(1) * (len(group) / answers)
+        if self.settings.pseudo:
+            loss = loss + self.settings.pseudo * self._own_answers()
+        if self.model.dynamics_aware:
+            loss = loss + self.model.auxiliary_loss(*self.sampler.steps(self.model.members))
         self.optimizer.zero_grad(set_to_none=True)
         loss.sum().backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return loss.detach().mean()
 
-    def _draw(self, held: Tensor, size: int) -> Tensor:
-        """Draw `size` answers for each member, (E, b), none of them twice and none that it holds out."""
-        size = min(size, int((~held).sum(1).min()))
-        lots = torch.rand(held.shape, generator=self.generator).masked_fill_(held, -1.0)
-        return lots.topk(size, dim=1).indices
+    def _rates(self) -> list[Tensor]:
+        """Return the flip rate (B,) of every answer of each group."""
+        usual = self.settings.flip
+        return [
+            torch.full_like(group.weight, usual) if group.annotator is None else self.flip[group.annotator]
+            for group in self.groups
+        ]
 
-    def _look_at_some_steps(self, group: Examples, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what each member thinks of its own answers `rows` (E, b), from some steps of their clips, and values.
+    def _own_answers(self) -> Tensor:
+        """Return the loss (E,) of pairs that nobody compared, by each member's own answer where it is sure.
 
-        What it thinks is the return of each clip, (E, b, K), or what a clip like each of the m steps would return,
-        (E, b, K, m); values of single steps are those of the same steps.
+        After Park et al. 2022 (SURF): the answer comes from the whole clips, the loss from cropped ones.
         """
-        places, values = group.clips[rows], group.values[rows]
-        members, size, clips = places.shape
-        longest = self.clips.mask.shape[1]
-        least = max(1, round(self.settings.crop * longest))
-        length = least + int(self._uniform() * (longest - least + 1))
-        stride = min(self.settings.stride, length)
-        times = torch.arange(int(self._uniform() * stride), length, stride)  # (m,)
-        room = (self.clips.mask.sum(1)[places] - length + 1).clamp_min(1)  # (E, b, K)
-        start = (torch.rand(places.shape, generator=self.generator) * room).long()
-        steps = start[..., None] + times  # (E, b, K, m)
-        shown = places[..., None]
-        flat = (members, size * clips, len(times), -1)
-        seen = (self.clips.obs, self.clips.action, self.clips.next_obs)
-        reward: Tensor = self.model(*(x[shown, steps].view(flat) for x in seen)).view(steps.shape)
-        reward = reward * self.clips.mask[shown, steps]
-        if group.likelihood.needs == "returns":
-            return reward.sum(-1) * (longest / len(times)), values
-        seen_values = values.gather(-1, steps.expand(*values.shape[:-1], len(times)))  # (E, b, V, m)
-        return reward * longest, seen_values * (longest / len(times))
-
-    def _uniform(self) -> float:
-        return float(torch.rand((), generator=self.generator))
+        pairs = self.sampler.pairs(self.model.members, self.settings.batch)  # (E, b, 2)
+        with torch.no_grad():
+            sure, best = self.sampler.returns(self.model, pairs, whole=True).softmax(-1).max(-1)  # (E, b)
+        likely = self.sampler.returns(self.model, pairs).log_softmax(-1).gather(-1, best[..., None])[..., 0]
+        return -(likely * (sure > self.settings.pseudo_confidence)).mean(1)
 
     def _look(self) -> Tensor:
         """Return the loss (E,) of each member on its held-out answers; keep the weights of members that improved."""
-        loss = self._held_out_loss(opinions(self.model, self.clips, self.groups), self.settings.flip)
+        thought = opinions(self.model, self.clips, self.groups)
+        if self.settings.learn_flip:
+            self.flip = self.held.flip_rates(thought, len(self.flip), self.settings.flip)
+        loss = self.held.loss(thought, self._rates())
         better = loss < self.best_loss
         self.best_loss = torch.where(better, loss, self.best_loss)
         for kept, parameter in zip(self.best, self.model.parameters(), strict=True):
             kept[better] = parameter.detach()[better]
         self.stale = 0 if better.any() else self.stale + 1
         return loss
-
-    def _held_out_loss(self, thought: Opinions, flip: float) -> Tensor:
-        """Return the loss (E,) of each member over the answers that it holds out."""
-        loss, weights = torch.zeros(self.model.members), torch.zeros(self.model.members)
-        for group, held in zip(self.groups, self.held, strict=True):
-            rate = torch.full_like(group.weight, flip)
-            likely = group.likelihood.log_likelihood(thought.about(group), group.values, rate)  # (E, B)
-            weight = group.weight * held
-            loss, weights = loss - (likely * weight).sum(1), weights + weight.sum(1)
-        return loss / weights
-
-    def _held_out_scores(self, thought: Opinions) -> Scores:
-        """Return how well each member foresees what it holds out, all members together."""
-        foreseen = []
-        for group, held in zip(self.groups, self.held, strict=True):
-            judgement = thought.about(group)
-            for member in range(self.model.members):
-                out = held[member]
-                judged, values = judgement[member : member + 1, out], group.values[out]
-                likely = group.likelihood.log_likelihood(judged, values, torch.zeros(len(values)))
-                foreseen.append((*group.likelihood.forecast(judged, values), -likely[0]))
-        return summarize(foreseen)
 
 
 def fit(

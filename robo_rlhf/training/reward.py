@@ -20,7 +20,8 @@ from robo_rlhf.learning import seeded
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
 from robo_rlhf.rewards.clips import Clips, Examples, check_clip, cut_clips
-from robo_rlhf.rewards.trainer import FitSettings, Progress, Report, RewardTrainer, fit
+from robo_rlhf.rewards.settings import FitSettings
+from robo_rlhf.rewards.trainer import Progress, Report, RewardTrainer, fit
 from robo_rlhf.runs import Run
 from robo_rlhf.types import Array, Episode, Segment, Source
 

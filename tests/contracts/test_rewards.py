@@ -73,7 +73,8 @@ def test_members_may_see_each_its_own_clips(model: RewardModel) -> None:
 
 def test_parameters_have_the_ensemble_first_and_members_are_independent(model: RewardModel) -> None:
     assert all(parameter.shape[0] == 4 for parameter in model.parameters())
-    model(*tensors(inputs()))[1].sum().backward()
+    loss = model(*tensors(inputs()))[1].sum()
+    (loss + model.auxiliary_loss(*(x.flatten(0, 1).expand(4, -1, -1) for x in tensors(inputs())))[1]).backward()
     for parameter in model.parameters():
         assert parameter.grad is not None
         assert not parameter.grad[[0, 2, 3]].any()
@@ -85,6 +86,31 @@ def test_prediction_without_gradients_is_the_same(model: RewardModel) -> None:
     with_gradients = model(*arrays)
     with torch.no_grad():
         torch.testing.assert_close(model(*arrays), with_gradients, rtol=1e-5, atol=1e-6)
+
+
+def test_later_steps_change_nothing_and_earlier_ones_only_where_the_model_says_so(model: RewardModel) -> None:
+    arrays = tensors(inputs())
+    before = model(*arrays)
+    for array in arrays:
+        array[:, 5] += 1
+    changed = (model(*arrays) - before).abs().amax((0, 1))  # (L,)
+    assert changed[5] > 0
+    assert changed[:5].max() < 1e-6
+    assert (changed[6:].max() < 1e-6) == model.markovian
+
+
+def test_steps_without_answers_teach_every_member_apart(model: RewardModel) -> None:
+    obs, action, after = (x.flatten(0, 1).expand(4, -1, -1) for x in tensors(inputs()))
+    model.fit_steps(obs[0], after[0])
+    loss = model.auxiliary_loss(obs, action, after)
+    assert loss.shape == (4,)
+    assert loss.requires_grad == model.dynamics_aware
+    if not model.dynamics_aware:
+        return
+    loss[1].backward()
+    for parameter in model.parameters():
+        assert parameter.grad is None or not parameter.grad[[0, 2, 3]].any()
+    assert any(parameter.grad is not None and parameter.grad[1].any() for parameter in model.parameters())
 
 
 def test_predict_standardises_over_what_it_was_shown(model: RewardModel) -> None:

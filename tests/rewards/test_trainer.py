@@ -9,7 +9,8 @@ from robo_rlhf.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.learning import pack_module
 from robo_rlhf.rewards.clips import Clips, Examples
 from robo_rlhf.rewards.scores import clip_returns, evaluate
-from robo_rlhf.rewards.trainer import FOLDS, FitSettings, Report, RewardTrainer, fit
+from robo_rlhf.rewards.settings import FitSettings
+from robo_rlhf.rewards.trainer import FOLDS, Report, RewardTrainer, fit
 from robo_rlhf.runs import Run
 from tests.rewards.making import Hidden, answered, ensemble, linear, nonlinear, pairs
 

@@ -17,7 +17,7 @@ from robo_rlhf.feedback.store import Answer, Question, question_id
 from robo_rlhf.feedback.teachers import TaskUtility, Teacher
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rewards.scores import evaluate
-from robo_rlhf.rewards.trainer import FitSettings
+from robo_rlhf.rewards.settings import FitSettings
 from robo_rlhf.rollout import rollout
 from robo_rlhf.runs import Run, read_checkpoint
 from robo_rlhf.training import reward

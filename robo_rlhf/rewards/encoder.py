@@ -1,0 +1,135 @@
+"""A reward on top of an encoding that must also tell what happens next, so that steps without answers teach too.
+
+After REED (Metcalf et al. 2023, "Sample-efficient preference-based reinforcement learning with dynamics aware
+rewards"): the latent of the next observation is predicted from latent and action, with the target's gradient stopped.
+The same trunk also predicts the next observation as a Gaussian, which keeps the latent from collapsing, and makes the
+model an ensemble of learned dynamics with a predictive distribution (Chua et al. 2018, PETS).
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from robo_rlhf.errors import ShapeError
+from robo_rlhf.rewards import REWARDS
+from robo_rlhf.rewards.base import OBS_LIMIT, RewardModel
+from robo_rlhf.rewards.layers import Linear, Norm, rows
+from robo_rlhf.types import Array
+
+CHANGE_FLOOR = 1e-4  # z-scores; no column's change a step is taken as less
+LOG_STD = (-5.0, 2.0)  # of the predicted change, in deviations of the change
+ROWS = 512  # steps at a time when only predicting: hidden layers then stay in the processor's cache
+
+
+@REWARDS.register("encoder")
+class EncoderReward(RewardModel):
+    """Each member maps one step to a reward within ±gain, and to a Gaussian over the next observation."""
+
+    kind = "encoder"
+    dynamics_aware = True
+    change_std: Tensor
+
+    def __init__(
+        self,
+        obs_dim: int,
+        act_dim: int,
+        *,
+        members: int = 3,
+        width: int = 128,
+        latent: int = 32,
+        gain: float = 0.1,
+        dynamics: float = 0.1,
+    ) -> None:
+        """Build the networks.
+
+        Args:
+            obs_dim: size of an observation.
+            act_dim: size of an action.
+            members: networks in the ensemble.
+            width: units a hidden layer.
+            latent: size of the encoding of an observation.
+            gain: largest reward of a step.
+            dynamics: weight of predicting what happens next, beside explaining answers.
+        """
+        super().__init__(obs_dim, act_dim, members=members, width=width, latent=latent, gain=gain, dynamics=dynamics)
+        self.gain, self.dynamics = gain, dynamics
+        self.encode = nn.Sequential(Linear(members, obs_dim, width), nn.SiLU(), Linear(members, width, latent))
+        self.norm = Norm(members, latent)
+        self.trunk = nn.Sequential(Linear(members, latent + act_dim, width), nn.SiLU())
+        self.reward = Linear(members, width, 1)
+        self.after = nn.Sequential(
+            Linear(members, width, width), nn.SiLU(), Linear(members, width, latent + 2 * obs_dim)
+        )
+        self.register_buffer("change_std", torch.ones(obs_dim))
+
+    def forward(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
+        """Return the reward of each step by each member, (E, B, L) within ±gain."""
+        shape = obs.shape[-3:-1]
+        seen, acted = rows(self.normalized(obs), self.members), rows(action, self.members)
+        if torch.is_grad_enabled():
+            reward = self._reward(seen, acted)
+        else:
+            parts = zip(seen.split(ROWS, dim=1), acted.split(ROWS, dim=1), strict=True)  # type: ignore[no-untyped-call]
+            reward = torch.cat([self._reward(*part) for part in parts], dim=1)
+        return reward.view(self.members, *shape)
+
+    def fit_steps(self, obs: Tensor, next_obs: Tensor) -> None:
+        """Set the unit of changes from steps (M, obs_dim), after `fit_normalizer`."""
+        change = self.normalized(next_obs) - self.normalized(obs)
+        self.change_std.copy_(change.square().mean(0).sqrt().clamp_min(CHANGE_FLOOR))
+
+    def auxiliary_loss(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
+        """Return `dynamics` times how badly each member foretells steps (E, R, ...), (E,)."""
+        before, after = self.normalized(obs), self.normalized(next_obs)
+        latent, mean, log_std = self._next(before, action)
+        with torch.no_grad():
+            reached = self.norm(self.encode(after))
+        apart = 1 - nn.functional.cosine_similarity(latent, reached, dim=-1)  # (E, R)
+        change = (after - before) / self.change_std
+        surprise = ((change - mean) / log_std.exp()).square() / 2 + log_std  # (E, R, obs_dim)
+        return self.dynamics * (apart.mean(1) + surprise.mean((1, 2)))
+
+    @torch.inference_mode()
+    def predict_next(self, obs: Array, action: Array) -> tuple[Array, Array]:
+        """Return each member's mean and deviation of the next observation, (E, B, obs_dim) float32 each.
+
+        Args:
+            obs: (B, obs_dim).
+            action: (B, act_dim), in [-1, 1].
+
+        Raises:
+            ShapeError: arrays of other shapes.
+        """
+        for name, array, dim in (("obs", obs, self.obs_dim), ("action", action, self.act_dim)):
+            if array.shape != (len(obs), dim):
+                raise ShapeError(f"{name} for a dynamics model", (len(obs), dim), array.shape)
+        seen = torch.as_tensor(obs, dtype=torch.float32)
+        before = self.normalized(seen).expand(self.members, -1, -1)
+        acted = torch.as_tensor(action, dtype=torch.float32).expand(self.members, -1, -1)
+        _, change, log_std = self._next(before, acted)
+        unit = self.change_std * self.obs_std
+        return (seen + change * unit).numpy(), (log_std.exp() * unit).numpy()
+
+    def sample_next(self, obs: Array, action: Array, rng: np.random.Generator) -> Array:
+        """Draw next observations (B, obs_dim) float32, each from one member drawn at random."""
+        mean, std = self.predict_next(obs, action)
+        row = np.arange(len(obs))
+        member = rng.integers(self.members, size=len(obs))
+        drawn: Array = mean[member, row] + std[member, row] * rng.standard_normal(obs.shape, np.float32)
+        return drawn
+
+    def _hidden(self, obs: Tensor, action: Tensor) -> Tensor:
+        """Map z-scores (E, R, obs_dim) and actions (E, R, act_dim) to (E, R, width)."""
+        hidden: Tensor = self.trunk(torch.cat([self.norm(self.encode(obs)), action], -1))
+        return hidden
+
+    def _reward(self, obs: Tensor, action: Tensor) -> Tensor:
+        reward: Tensor = torch.tanh(self.reward(self._hidden(obs, action))) * self.gain
+        return reward
+
+    def _next(self, obs: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the next latent, and mean and log deviation of the change in units of `change_std`, (E, R, ...)."""
+        out: Tensor = self.after(self._hidden(obs, action))
+        latent, mean, raw = out.split((out.shape[-1] - 2 * self.obs_dim, self.obs_dim, self.obs_dim), dim=-1)  # type: ignore[no-untyped-call]
+        low, high = LOG_STD
+        return latent, mean.clamp(-2 * OBS_LIMIT, 2 * OBS_LIMIT), low + (high - low) * torch.sigmoid(raw)
