@@ -115,4 +115,6 @@ def test_playing_shows_the_frames_in_order_and_stays_at_the_last(page: Page) -> 
     assert seen
     numbers = [number for _, number in seen]
     assert numbers == sorted(numbers)
-    assert numbers == [round(time * 20) for time, _ in seen]
+    ahead = [number - time * 20 for time, number in seen]
+    assert min(ahead) > -0.1
+    assert max(ahead) < 2.1  # while it plays, the next ones may be drawn already when the script reads
