@@ -80,6 +80,7 @@ class Channel:
                 content = pickle.dumps(message, protocol=5)
                 self._end.sendall(_LENGTH.pack(len(content)) + content)
             self._end.shutdown(socket.SHUT_WR)
+        self.finish()
 
     def _next(self) -> object | None:
         """Wait for the next message to write; None when there will be none."""
@@ -95,7 +96,6 @@ class Channel:
             while True:
                 (length,) = _LENGTH.unpack(self._receive(_LENGTH.size))
                 self._hear(pickle.loads(self._receive(length)))
-        self.finish()
         self._gone()
 
     def _receive(self, size: int) -> bytes:

@@ -18,6 +18,12 @@ class Clock:
         """Tick at once on the next `wait`, and count the periods from there: after a pause."""
         self._next = None
 
+    def left(self) -> float:
+        """Return how long it is until the next tick [s]; 0 where it is due."""
+        if not self.pace or self._next is None:
+            return 0.0
+        return max(self._next - time.monotonic(), 0.0)
+
     def wait(self) -> float:
         """Wait for the next tick; return how late it is [s].
 

@@ -135,6 +135,7 @@ class Begin:
     open: tuple[str, str, int, str] | None = None  # what to begin with, as the act `open` takes it
     tags: tuple[str, ...] = ()  # of every episode
     device: str = "browser"  # what the operator holds
+    label: str = ""  # the device that the metadata names, where another program reads it and sends inputs
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,7 @@ class Status:
     discarded: int
     minutes: float  # [min] since the session started
     trouble: str = ""  # why the session waits, in words: a full disk
+    goals: tuple[Goal, ...] = ()  # where they are, while they may be moved: before the episode begins
     type: Literal["status"] = "status"
 
 

@@ -103,6 +103,7 @@ class SessionProcess:
             self._process.kill()
             self._process.wait()
             code = None
+        self._channel.finish()
         self._last = Ended(self._last.text if self._last else _explain(code), code)
         self.ready.set()
         self.ended.set()

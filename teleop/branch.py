@@ -1,0 +1,96 @@
+"""Frames to go on from: those of a recorded episode, and what the journal of its continuation says of itself."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mujoco
+
+from robo_rlhf.data.journal import EpisodeWriter, begin_branch
+from robo_rlhf.data.layout import list_datasets, not_found
+from robo_rlhf.data.reader import Reader
+from robo_rlhf.data.schema import FRAME_COLUMNS, Columns
+from robo_rlhf.data.stream import Row
+from robo_rlhf.errors import InvalidValueError, NotFoundError
+from robo_rlhf.files import find_dataset
+from robo_rlhf.sim.envs import TaskEnv
+from robo_rlhf.types import EpisodeMeta
+
+BRANCH, CORRECTION, INTERRUPTED, GOAL = "branch", "correction", "interrupted", "goal"  # tags
+
+
+class Past:
+    """A recorded episode whose frames can be looked at, and gone on from."""
+
+    def __init__(self, columns: Columns, meta: EpisodeMeta, dataset: str) -> None:
+        """Take the columns of an episode of the dataset of this name, and what else is known of it."""
+        self.columns, self.meta, self.dataset = columns, meta, dataset
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.columns["state"])
+
+    def row(self, index: int) -> Row:
+        """Return frame `index`, and from 1 on the step that led to it."""
+        return {
+            name: value[index if name in FRAME_COLUMNS else index - 1]
+            for name, value in self.columns.items()
+            if name in FRAME_COLUMNS or index > 0
+        }
+
+    def check(self, env: TaskEnv) -> None:
+        """Check that `env` can enter its frames.
+
+        Raises:
+            InvalidValueError: it holds no states, or those of another model.
+        """
+        found, wanted = self.columns["state"].shape[1], env.sim.state.shape[1]
+        if found != wanted:
+            given = f"states of {found} numbers" if found else "no simulator states"
+            raise InvalidValueError(f"episode {self.meta.id}", given, f"states of {wanted}, as task {env.name} has now")
+
+    def differences(self, env: TaskEnv) -> str:
+        """Return in words how the world was another one when this was recorded; empty where it was this one."""
+        made_by = self.meta.versions.get("mujoco", "")
+        if self.meta.model_hash and self.meta.model_hash != env.model_hash:
+            return " It was recorded with another version of the scene: what follows may go another way than it did."
+        if made_by and made_by != mujoco.__version__:
+            return f" It was recorded with MuJoCo {made_by}, this is {mujoco.__version__}: forces may differ a little."
+        return ""
+
+    def go_on(self, folder: Path, frame: int, fields: Mapping[str, Any]) -> EpisodeWriter:
+        """Begin an episode in the dataset at `folder` with what is before `frame`, and metadata but for `fields`."""
+        return begin_branch(folder, self.columns, self.meta, frame, **fields)
+
+
+def read_past(home: Path, dataset: str, episode_id: str) -> Past:
+    """Read an episode of a dataset in the data home, or of the samples that ship.
+
+    Raises:
+        NotFoundError: there is no such dataset or episode.
+        CorruptFileError, VersionError: its file cannot be read.
+    """
+    folder = find_dataset(home, dataset) if is_inside(home, dataset) else None
+    if folder is None or not (folder / "dataset.json").exists():
+        here = list_datasets(home)
+        raise not_found("dataset", dataset, here, f"There are: {', '.join(here) or '(no datasets)'}.")
+    columns, header = Reader(folder).read(episode_id)
+    return Past(columns, replace(header.meta, id=episode_id), dataset)
+
+
+def inside(home: Path, name: str, what: str) -> Path:
+    """Return the path of something in the data home.
+
+    Raises:
+        NotFoundError: the name leads out of it.
+    """
+    if not is_inside(home, name):
+        raise NotFoundError(what, name, f"It must lie in the data home, {home}.")
+    return home / name
+
+
+def is_inside(home: Path, name: str) -> bool:
+    """Whether `name` is of something below the data home."""
+    root, path = home.resolve(), (home / name).resolve()
+    return path != root and path.is_relative_to(root)

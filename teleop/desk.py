@@ -1,0 +1,74 @@
+"""A desk beside the control loop: one thread does what must wait for the disk, one thing after another.
+
+What comes of it is taken up by the loop, in `turn`; so whatever a session knows is changed by one thread only.
+"""
+
+import queue
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Desk:
+    """Jobs in the order in which they were given."""
+
+    def __init__(self, name: str, ring: Callable[[], None]) -> None:
+        """Start a thread of this name with the first job; it calls `ring` when there is something for `turn`."""
+        self._ring = ring
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._open = 0  # jobs whose end was not taken up yet
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way, or its end was not taken up yet."""
+        return self._open > 0
+
+    def submit(
+        self,
+        job: Callable[[], T],
+        then: Callable[[T], None],
+        otherwise: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Do `job` in the desk's thread; then `turn` calls `then` with what it returned.
+
+        Where the job raises, `turn` calls `otherwise` with the error, or raises it.
+        """
+        self._open += 1
+
+        def tell(future: Future[T]) -> None:
+            error = future.exception()
+            if error is None:
+                self._done.put(lambda: then(future.result()))
+            else:
+                self._done.put(lambda: _handle(error, otherwise))
+            self._ring()
+
+        self._pool.submit(job).add_done_callback(tell)
+
+    def turn(self) -> None:
+        """Take up what was finished; called by the loop, never blocks."""
+        while True:
+            try:
+                take_up = self._done.get_nowait()
+            except queue.Empty:
+                return
+            self._open -= 1
+            take_up()
+
+    def finish(self) -> None:
+        """Wait for all jobs and take up what came of them; no more can be given."""
+        self._pool.shutdown(wait=True)
+        self.turn()
+
+
+def _handle(error: BaseException, otherwise: Callable[[Exception], None] | None) -> None:
+    if otherwise is None or not isinstance(error, Exception):
+        raise error
+    otherwise(error)
+
+
+def nothing(_: Any) -> None:
+    """Take up the end of a job of which nothing follows."""

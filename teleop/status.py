@@ -1,0 +1,35 @@
+"""Where a session is, as the page is told after every tick."""
+
+from teleop.messages import Status
+from teleop.play import Play
+from teleop.showing import goals
+
+
+def describe_status(play: Play, late: float, minutes: float) -> Status:
+    """Return where a session is whose last tick was `late` [ms], `minutes` [min] after it began."""
+    stage, ledger, writer = play.stage, play.ledger, play.stage.writer
+    is_open = writer is not None and play.phase != "ready"
+    parent = stage.past.meta.id if stage.past else writer.meta.parent if is_open and writer else ""
+    disk = writer.trouble if is_open and writer else None
+    return Status(
+        phase=play.phase,
+        tick=play.ticks,
+        episode=writer.id if is_open and writer else "",
+        seed=stage.seed,
+        frame=stage.frame,
+        frames=stage.steps + 1,
+        success=stage.success,
+        mark=play.mark,
+        source=play.source.name.lower(),
+        gripper=play.driver.gripper,
+        holds=play.holds,
+        late=late,
+        policy=play.policy_name,
+        parent=parent,
+        kept=len(ledger.kept),
+        successes=sum(outcome == "success" for outcome in ledger.kept.values()),
+        discarded=len(ledger.discarded),
+        minutes=minutes,
+        trouble=str(disk) if disk else stage.trouble or ledger.trouble,
+        goals=goals(stage.env) if play.phase == "ready" else (),
+    )
