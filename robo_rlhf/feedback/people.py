@@ -13,9 +13,9 @@ from robo_rlhf.errors import ConflictError, InvalidValueError, NotFoundError, Si
 from robo_rlhf.feedback import passwords
 from robo_rlhf.feedback.accounts import ROLES, Person, Role, log, person_of, time_from_now
 from robo_rlhf.feedback.engine import insert_new, open_engine, transaction
-from robo_rlhf.feedback.people_tables import PEOPLE_TABLES, audit, people, sign_in_tries, web_sessions
+from robo_rlhf.feedback.migrate import prepare
+from robo_rlhf.feedback.people_tables import audit, people, sign_in_tries, web_sessions
 from robo_rlhf.feedback.sessions import Sessions
-from robo_rlhf.feedback.tables import metadata
 
 WINDOW = 900.0  # [s] over which failed sign-ins are counted
 FREE = 5  # failures of one name from one address that cost no wait
@@ -39,11 +39,7 @@ class People:
     def __init__(self, where: str | Path) -> None:
         """Open or create the accounts in the feedback database at `where`; see `robo_rlhf.feedback.store.Store`."""
         self._engine, self.name = open_engine(where)
-        with transaction(self._engine, write=False) as connection:
-            there = set(sa.inspect(connection).get_table_names())
-        if not {table.name for table in PEOPLE_TABLES} <= there:
-            with transaction(self._engine, write=True) as connection:
-                metadata.create_all(connection, tables=list(PEOPLE_TABLES))
+        prepare(self._engine, self.name)
         self.sessions = Sessions(self._engine)
 
     def close(self) -> None:
@@ -117,10 +113,11 @@ class People:
         """
         person = self.get(name)
         with transaction(self._engine, write=True) as connection:
-            if disabled:
+            if disabled and person.role == "administrator":
                 others = (people.c.role == "administrator") & people.c.disabled.is_(None) & (people.c.id != person.id)
                 if not connection.scalar(sa.select(sa.func.count()).select_from(people).where(others)):
                     raise InvalidValueError("disable", name, "another administrator first: this is the last one")
+            if disabled:
                 _end_sessions(connection, person)
             since = time_from_now() if disabled else None
             connection.execute(sa.update(people).where(people.c.id == person.id).values(disabled=since))

@@ -10,7 +10,7 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from teleop.station.services import Station
@@ -69,7 +69,10 @@ class Security:
             else:
                 await self.app(scope, receive, send)
             return
-        answer = JSONResponse({"error": why, "code": "refused"}, 403) if why else self.app
+        answer: ASGIApp = self.app
+        if why:
+            looks = "text/html" in Headers(scope=scope).get("accept", "")  # a person, by a name that is not ours
+            answer = PlainTextResponse(why, 403) if looks else JSONResponse({"error": why, "code": "refused"}, 403)
         await answer(scope, receive, _with_headers(send))
 
     def refusal(self, scope: Scope) -> str:
@@ -80,12 +83,12 @@ class Security:
             return f"This station is not reached as {host[:100]!r}; open it by the address that it printed."
         if scope["type"] == "http" and scope["method"] in SAFE:
             return ""
-        if scope["type"] == "http" and headers.get("authorization", "").startswith("Bearer "):
-            return ""  # a program with a token of its own: no browser sends that by itself
+        cookie = cookie_of(headers, self.station.cookie)
+        if scope["type"] == "http" and not cookie and headers.get("authorization", "").startswith("Bearer "):
+            return ""  # a program with a token of its own, which no browser sends by itself
         origin = headers.get("origin")
         if origin is None or urlsplit(origin).netloc != host:
             return "This came from a page that is not the station's. Nothing was changed."
-        cookie = cookie_of(headers, self.station.cookie)
         if scope["type"] == "http" and cookie:
             given = headers.get(CSRF_HEADER, "").encode()
             if not hmac.compare_digest(given, csrf_of(cookie).encode()):

@@ -1,0 +1,120 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from robo_rlhf.cli.main import main
+from robo_rlhf.cli.serve import path_in
+from robo_rlhf.feedback.people import People
+from teleop.station.server import listen
+
+
+@contextmanager
+def serving(home: Path, *options: str) -> "Iterator[tuple[subprocess.Popen[str], str, str]]":
+    """Start a station and give its process, its address and the token of its link."""
+    command = [sys.executable, "-m", "robo_rlhf.cli.main", "serve", "--home", str(home), *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        line = process.stdout.readline()
+        found = re.fullmatch(r"Station: (http://[^/]+)/enter#([\w-]{40,})\n", line)
+        assert found, line + process.stderr.read()
+        yield process, found[1], found[2]
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
+def first_answer(url: str, until: float = 60.0) -> float:
+    """Return when [s on the monotonic clock] the station first answered."""
+    end = time.monotonic() + until
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/sign-in", timeout=until) as answer:
+                assert answer.status == 200
+                return time.monotonic()
+        except OSError:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_station_prints_a_link_answers_and_ends(number: signal.Signals, home: Path) -> None:
+    with serving(home, "--port", "0") as (process, url, token):
+        assert process.stdout is not None
+        assert process.stdout.readline() == "The link works once, for you. Ctrl-C ends the station.\n"
+        first_answer(url)
+        body = json.dumps({"token": token}).encode()
+        headers = {"Origin": url, "Content-Type": "application/json"}
+        with urllib.request.urlopen(urllib.request.Request(f"{url}/enter", body, headers)) as answer:
+            assert json.load(answer)["name"]
+            assert "HttpOnly" in answer.headers["Set-Cookie"]
+        process.send_signal(number)
+        rest, errors = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert rest == "stopped; everything kept is on the disk\n"
+        assert errors == ""
+    assert (home / "feedback.db").exists()
+
+
+def test_a_taken_port_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with listen("127.0.0.1", 0, exactly=True) as listener:
+        port = listener.getsockname()[1]
+        assert main(["serve", "--port", str(port), "--no-open"]) == 11
+    error = capsys.readouterr().err
+    assert re.search(rf"error: Port {port} of 127.0.0.1 is busy: another program listens there; --port \d+ is", error)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_others_reach_it_only_with_a_password(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--host", host, "--port", "0", "--no-open"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: --host {host}: expected a password for the administrator first")
+    assert "--set-password" in error
+
+
+def test_with_a_password_others_are_told_where_to_come(home: Path) -> None:
+    people = People(home / "feedback.db")
+    people.set_password(people.administrator().name, "some words to remember")
+    people.close()
+    with serving(home, "--port", "0", "--host", "0.0.0.0") as (process, url, _):
+        assert url.startswith("http://127.0.0.1:")
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert re.match(r"Others sign in at http://[\w.-]+:\d+/ with a password.\n", process.stdout.readline())
+        assert "Nothing is encrypted" in process.stdout.readline()
+
+
+def test_a_password_may_be_set_on_the_way(home: Path) -> None:
+    command = [sys.executable, "-m", "robo_rlhf.cli.main", "serve", "--home", str(home), "--set-password"]
+    done = subprocess.run([*command, "--port", "0"], input="short\n", capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "expected 10 to 1000 characters" in done.stderr
+
+
+def test_the_link_leads_on_to_a_page() -> None:
+    assert path_in("/", "t") == "/enter#t"
+    assert path_in("/operate?task=reach", "t") == "/enter?next=/operate%3Ftask%3Dreach#t"
+
+
+@pytest.mark.slow
+def test_the_first_byte_comes_within_a_second(home: Path) -> None:
+    """The best of five: other processes share the machine, and the files come from the disk the first time."""
+    best = float("inf")
+    for _ in range(5):
+        begun = time.monotonic()
+        with serving(home, "--port", "0", "--no-open") as (_, url, _token):
+            best = min(best, first_answer(url) - begun)
+    assert best < 1.0, os.getloadavg()

@@ -1,0 +1,54 @@
+"""A station in this process, without its workers, and browsers in front of it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from robo_rlhf.feedback.accounts import Role
+from teleop.station.app import create_app
+from teleop.station.security import CSRF_HEADER
+from teleop.station.services import Station
+
+ORIGIN = "http://localhost"
+
+
+@pytest.fixture
+def station(home: Path) -> Iterator[Station]:
+    """A station; what runs beside it is not started."""
+    station = Station(home)
+    yield station
+    station.close()
+
+
+@pytest.fixture
+def app(station: Station) -> FastAPI:
+    """Its application."""
+    return create_app(station)
+
+
+Visit = Callable[..., TestClient]
+
+
+@pytest.fixture
+def visit(app: FastAPI, station: Station) -> Iterator[Visit]:
+    """Return a function that gives a new browser, signed in as a person of a role, or as nobody."""
+    clients: list[TestClient] = []
+
+    def visit(role: Role | None = None) -> TestClient:
+        headers = {"origin": ORIGIN}
+        client = TestClient(
+            app, base_url=ORIGIN, headers=headers, follow_redirects=False, raise_server_exceptions=False
+        )
+        clients.append(client)
+        if role is not None:
+            person = station.people.add(f"{role}{len(clients)}", role)
+            assert client.post("/enter", json={"token": station.people.sessions.link(person)}).status_code == 200
+            client.headers[CSRF_HEADER] = client.get("/session").json()["csrf"]
+        return client
+
+    yield visit
+    for client in clients:
+        client.close()
