@@ -1,0 +1,95 @@
+"""The keyboard of a terminal as a device: no X, Wayland or root needed, and it works over ssh.
+
+Terminals that know the kitty keyboard protocol say when a key is released; then keys are held as they are on a page.
+With others a key counts as held for a moment after the terminal last repeated it.
+"""
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.sim.envs import TaskEnv
+from robo_rlhf.types import Command, Source
+from teleop.devices import DEVICES
+from teleop.feel import CURVE, DEADZONE, LEVEL, check_feel
+from teleop.hand import TAKEOVER, Hand
+from teleop.held import HOLD, HeldKeys
+from teleop.terminal import TERMINAL, Terminal
+
+
+@DEVICES.register("keyboard")
+class Keyboard:
+    """Reads the keys of `teleop.keys` from a terminal."""
+
+    name: ClassVar[str] = "keyboard"
+    source: ClassVar[Source] = Source.HUMAN
+
+    def __init__(
+        self,
+        env: TaskEnv,
+        *,
+        path: Path | None = None,
+        terminal: Terminal | None = None,
+        heading: float = 0.0,
+        speed: int = LEVEL,
+        hold: float = HOLD,
+    ) -> None:
+        """Drive the robot of `env`.
+
+        Args:
+            env: the world.
+            path: of the terminal; the one that this program was started in where None.
+            terminal: one that is open already, in its place.
+            heading: of the operator's line of sight [deg], see `teleop.feel.turn`.
+            speed: level, from 1.
+            hold: how long a key counts as held after it was last heard [s], where releases are not told.
+        """
+        check_feel(DEADZONE, CURVE, speed)
+        if not 0.05 <= hold <= 1.0:
+            raise InvalidValueError("hold", f"{hold:g}", "0.05 to 1 second")
+        self.hand = Hand(env.task.action_names, heading=heading, speed=speed)
+        self.keys = HeldKeys(hold=hold)
+        self.terminal = terminal or Terminal(path or TERMINAL)
+        self._own = terminal is None
+
+    def __enter__(self) -> Self:
+        """Take over the terminal, unless it is another's.
+
+        Raises:
+            MissingDependencyError: this program has no terminal.
+        """
+        if self._own:
+            self.terminal.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Put the terminal back as it was."""
+        if self._own:
+            self.terminal.__exit__(kind, error, trace)
+
+    def begin(self, seed: int) -> None:
+        """Forget what was pressed; keys that are held go on being held."""
+        self.hand.begin()
+
+    def read(self) -> Command:
+        """Return what the held keys mean.
+
+        Its age is how long nothing was heard from the terminal while keys are held: one that is lost tells no release.
+        """
+        heard = self.terminal.read()
+        now = time.monotonic()
+        for act in self.keys.hear(heard, now):
+            self.hand.press(act)
+        asks = self.keys.releases and bool(self.keys.held(now))
+        self.terminal.ask(asks)
+        return self.hand.command(
+            self.keys.twist(now),
+            slow=self.keys.holds("slow", now),
+            takeover=self.keys.holds(TAKEOVER, now),
+            lost=self.terminal.gone,
+            age=now - self.terminal.heard_at if asks and self.terminal.answers else 0.0,
+        )

@@ -1,0 +1,106 @@
+"""A stored episode as a device: its actions again, and how far the robot is from where it was then."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+import numpy as np
+
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.layout import list_datasets
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.files import data_home, find_dataset
+from robo_rlhf.sim.envs import TaskEnv
+from robo_rlhf.types import Command, Episode, Source
+from teleop.commands import from_action
+from teleop.devices import DEVICES
+
+SAME_START = 1e-6  # how far states may be apart that are still the same start: of another MuJoCo, say
+
+
+@DEVICES.register("replay")
+class Replay:
+    """Says the actions of an episode one after another, then `keep`; the robot holds after that."""
+
+    name: ClassVar[str] = "replay"
+    source: ClassVar[Source] = Source.SCRIPTED
+
+    def __init__(self, env: TaskEnv, *, episode: str | Episode = "", home: Path | None = None) -> None:
+        """Replay in `env`.
+
+        Args:
+            env: the world.
+            episode: DATASET/ID in the data home, such as samples/reach/reach-3000001, or an episode.
+            home: the data home; see `files.data_home`.
+
+        Raises:
+            InvalidValueError: none is named, or it is of another task.
+            NotFoundError, CorruptFileError: it cannot be read.
+        """
+        self._env = env
+        self.episode = episode if isinstance(episode, Episode) else find_episode(episode, home)
+        task = self.episode.meta.task
+        if task != env.name:
+            raise InvalidValueError(f"replaying episode {self.episode.meta.id}", f"task {env.name!r}", f"task {task!r}")
+        self._commands: list[Command] = []
+        self.step = 0  # of the action that is next
+        self.deviation = 0.0  # largest difference of a state from the stored one so far; 0.0: the same bit for bit
+
+    def __enter__(self) -> Self:
+        """Return the device; there is nothing to open."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to release."""
+
+    def begin(self, seed: int) -> None:
+        """Begin with the first action.
+
+        Raises:
+            InvalidValueError: the world does not stand where the episode began.
+        """
+        self.step, self.deviation = 0, 0.0
+        if self._distance() > SAME_START:
+            meta = self.episode.meta
+            given = f"a world that began from seed {seed} and stands {self._distance():.3g} away from it"
+            why = " (it was trimmed or branched, so its seed alone does not lead there)" if meta.parent else ""
+            raise InvalidValueError(f"replaying episode {meta.id}", given, f"its first state, of seed {meta.seed}{why}")
+
+    def read(self) -> Command:
+        """Return the next action, with `keep` the last one; not active after that."""
+        self.measure()
+        if self.step >= len(self.episode):
+            return Command(np.zeros(6), -1.0, frozenset(), active=False)
+        command = from_action(self.episode.action[self.step], self._env.task.action_names)
+        self.step += 1
+        return command._replace(buttons=frozenset({"keep"} if self.step == len(self.episode) else ()))
+
+    def measure(self) -> float:
+        """Compare the world with the stored state that it should be in; return `deviation`."""
+        self.deviation = max(self.deviation, self._distance())
+        return self.deviation
+
+    def _distance(self) -> float:
+        """Return how far the world is from the frame that comes next; infinity where it cannot be compared."""
+        stored = self.episode.state[self.step]
+        state = self._env.get_state()[0]
+        if stored.shape != state.shape:
+            return float("inf")
+        return float(np.abs(stored - state).max(initial=0.0))
+
+
+def find_episode(name: str, home: Path | None = None) -> Episode:
+    """Return the episode DATASET/ID of a data home.
+
+    Raises:
+        InvalidValueError: no such form; the message lists the datasets.
+        NotFoundError, CorruptFileError: it cannot be read.
+    """
+    dataset, _, episode_id = name.rpartition("/")
+    if not dataset:
+        where = data_home(home)
+        choices = ", ".join(list_datasets(where)) or "(no datasets)"
+        raise InvalidValueError("episode to replay", repr(name), f"DATASET/ID, with a dataset of {where}: {choices}")
+    return Dataset(find_dataset(data_home(home), dataset)).load(episode_id)
