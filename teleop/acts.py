@@ -228,6 +228,7 @@ def policy(play: Play, asked: Asked) -> None:
             return asked.refuse("The task was changed meanwhile: load a policy for the new one.")
         play.pause()
         play.driver.policy, play.policy_name = policy, name
+        play.stage.describe_anew()
         asked.done("The policy drives when the episode goes on; take over at any time.")
 
     play.fetcher.submit(lambda: _load_policy(path, env), loaded, asked.failed)

@@ -69,9 +69,10 @@ class Play:
     def turn(self, heard: Heard) -> None:
         """Do what a tick does: begin or go on where the operator moves, and take a step where the episode runs."""
         self._released |= heard.silent
-        if self.phase != "running" and self._released and heard.moves:
+        moves = self._released and heard.moves
+        if self.phase == "paused" and moves:
             self.go_on()
-        if self._starting and self.stage.begin():
+        elif self.phase == "ready" and (moves or self._starting) and self.stage.begin():
             self._starting = False
             self.run_on()
         if self.phase == "running":
@@ -108,7 +109,7 @@ class Play:
 
     def run_on(self) -> None:
         """Run from the frame that is shown."""
-        self.driver.begin(self.stage.seed, self.stage.gripper())
+        self.driver.begin(self.stage.seed)
         self.phase, self._still, self._well = "running", 0, 0
 
     def pause(self) -> None:
@@ -126,6 +127,7 @@ class Play:
         if self.phase == "ready" and frame == 0:
             return
         self.stage.look(frame)
+        self.driver.gripper = self.stage.gripper()
         self._released = False
 
     def stand(self, seed: int, moved: Mapping[str, Array] | None = None) -> None:
@@ -217,7 +219,7 @@ class Play:
         self._starting = self._released = self.holds = False
         self.source = self.device.source
         self.driver.correcting = False
-        self.driver.begin(self.stage.seed, self.stage.gripper())
+        self.driver.gripper = self.stage.gripper()
 
     def _branched(self, left: EpisodeWriter | None) -> None:
         if left is not None:

@@ -116,8 +116,14 @@ class Stage:
         """Begin the episode at whose start the world stands; False where its journal is not open yet."""
         if self.writer is None:
             return False
-        self.writer.meta = replace(self.writer.meta, started=now())  # not written before the first step
+        self.describe_anew()
+        self.writer.meta = replace(self.writer.meta, started=now())  # nothing is written before the first step
         return True
+
+    def describe_anew(self) -> None:
+        """Take over what the fields of the metadata are now: another policy drives."""
+        if self.writer is not None:
+            self.writer.meta = replace(self.writer.meta, **self._all_fields())
 
     def step(self, decision: Decision) -> Step:
         """Take a control step and record it; on a full disk it is kept in memory, and `writer.trouble` says so.

@@ -37,13 +37,13 @@ class Driver:
         self.device, self.names = device, names
         self.policy: Policy | None = None
         self.correcting = False  # the operator shows how it should have gone: also what no policy did is a correction
-        self.gripper = -1.0  # as commanded
+        self.gripper = -1.0  # as commanded; to be set where another frame is gone to
         self._said: float | None = None  # the gripper as the operator had it last
         self._taken = False
 
-    def begin(self, seed: int, gripper: float = -1.0) -> None:
-        """Start, or go on from another frame, with the gripper as it was commanded there."""
-        self.gripper, self._taken = gripper, False
+    def begin(self, seed: int) -> None:
+        """Start, or go on from another frame: the policy plans anew."""
+        self._taken = False
         self.device.begin(seed)
         reseed = getattr(self.policy, "seed", None)
         if callable(reseed):
