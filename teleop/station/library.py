@@ -1,18 +1,25 @@
 """Library: what people change in what was recorded, one episode or many at a time, and the trash."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, cast, get_args
+from typing import Any, NamedTuple, cast, get_args
+
+import numpy as np
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.layout import trash_versions
-from robo_rlhf.data.schema import read_header
+from robo_rlhf.data.layout import trash_versions, trashed
+from robo_rlhf.data.schema import read_columns, read_header
 from robo_rlhf.errors import ConflictError, CorruptFileError, InvalidValueError, NotFoundError, RoboRlhfError
-from robo_rlhf.types import EpisodeMeta, Outcome
+from robo_rlhf.types import Array, EpisodeMeta, Outcome, Source
+from teleop.station.archive import Tickets
+from teleop.station.filters import Query, Selection, select
 from teleop.station.index import Index, Key, gone
 
 LONGEST_TAG, MOST_TAGS, LONGEST_NOTE = 60, 40, 4000  # [characters], of an episode, [characters]
+SELECTIONS = 16  # queries whose results are kept until something changes
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
 
 
@@ -42,8 +49,10 @@ class Library:
     def __init__(self, home: Path) -> None:
         """Nothing is read yet."""
         self.index = Index(home)
+        self.tickets = Tickets()
         self._lock = threading.Lock()
         self._open: dict[Path, Dataset] = {}
+        self._selections: OrderedDict[tuple[int, Query], Selection] = OrderedDict()
 
     def close(self) -> None:
         """Release what was opened."""
@@ -62,6 +71,45 @@ class Library:
             if folder not in self._open:
                 self._open[folder] = Dataset(folder)
             return self._open[folder]
+
+    def select(self, query: Query) -> Selection:
+        """Return the episodes that fit, as the index knows them now."""
+        asked = (self.index.number, query)
+        with self._lock:
+            found = self._selections.pop(asked, None)
+        found = found or select(self.index.entries(), query)
+        with self._lock:
+            self._selections[asked] = found
+            while len(self._selections) > SELECTIONS:
+                self._selections.popitem(last=False)
+        return found
+
+    def place(self, key: Key, query: Query) -> dict[str, Any]:
+        """Return where an episode stands among those that fit: its number, how many there are, and its neighbours."""
+        keys = [entry.key for entry in self.select(query).entries]
+        if key not in keys:
+            return {"number": None, "total": len(keys), "before": None, "after": keys[0] if keys else None}
+        at = keys.index(key)
+        around = {"before": keys[at - 1] if at else None, "after": keys[at + 1] if at + 1 < len(keys) else None}
+        return {"number": at + 1, "total": len(keys), **around}
+
+    def timeline(self, key: Key) -> dict[str, Any]:
+        """Return who chose which steps, and in which frames the task was done, as spans [first, last + 1).
+
+        Raises:
+            NotFoundError, FileNotFoundError: it is not there any more.
+            CorruptFileError: its file was damaged, and is in the quarantine now.
+        """
+        try:
+            columns, header = read_columns(self.index.path(key), ("source", "success"))
+        except CorruptFileError as error:
+            self.index.set_aside(key, str(error))
+            raise
+        names = {int(source): source.name.lower() for source in Source}
+        sources = [(names.get(value, "human"), *span) for value, span in spans(columns["source"])]
+        success = [span for value, span in spans(columns["success"]) if value]
+        drawable = 0 not in header.columns["state"][1][1:]
+        return {"sources": sources, "success": success, "frames": header.steps + 1, "drawable": drawable}
 
     def tag(self, keys: Iterable[Key], tags: Sequence[str]) -> list[Done]:
         """Add tags to episodes.
@@ -130,6 +178,10 @@ class Library:
 
         return self._each(keys, remove)
 
+    def trash_count(self) -> int:
+        """Return how many episodes are in the trash."""
+        return sum(len(trashed(self.index.folder(name))) for name in self.index.datasets())
+
     def trash(self) -> list[InTrash]:
         """Return what is in the trash of every dataset, the newest first."""
         self.index.refresh(0)
@@ -161,6 +213,14 @@ class Library:
             except RoboRlhfError as error:
                 results.append(Done(key, str(error)))
         return results
+
+
+def spans(values: Array) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Yield each run of equal values (n,) as the value and where it begins and ends."""
+    edges = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
+    for start, stop in pairwise(edges):
+        if stop > start:
+            yield int(values[start]), (start, stop)
 
 
 def clean_tag(tag: str) -> str:

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -97,6 +97,7 @@ class Media:
         self._turns = Turns(AT_A_TIME)
         self._films: OrderedDict[tuple[Path, Signature], Film] = OrderedDict()
         self._states: OrderedDict[str, Array] = OrderedDict()
+        self._cameras: dict[str, dict[str, Any]] = {}
         self._stills: OrderedDict[str, bytes] = OrderedDict()
 
     async def film(self, path: Path) -> Film:
@@ -170,6 +171,20 @@ class Media:
         turn = DOWNLOAD_TURN if file else CLIP_TURN
         content = await self._clip(path, film, view, np.arange(start, stop), film.fps, turn)
         return content._replace(file=file)
+
+    async def cameras(self, task: str) -> dict[str, Any]:
+        """Return the cameras of a task by name, each as azimuth, elevation, distance and the point that it looks at.
+
+        Raises:
+            UnknownNameError: there is no such task.
+        """
+        if task not in self._cameras:
+            found = await asyncio.wrap_future(self._pool().cameras(task))
+            self._cameras[task] = {
+                name: [camera.azimuth, camera.elevation, camera.distance, *(camera.lookat or (0.0, 0.0, 0.0))]
+                for name, camera in found.items()
+            }
+        return self._cameras[task]
 
     async def _clip(self, path: Path, film: Film, view: View, chosen: Array, fps: float, turn: int) -> Content:
         name = _name(film, view, f"clip at {fps:g}", int(chosen[0]), int(chosen[-1]) + 1, len(chosen))

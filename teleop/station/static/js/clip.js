@@ -1,0 +1,341 @@
+// @ts-check
+/**
+ * A clip that can be stepped frame by frame, from any camera. The station draws it from states when it is first asked
+ * for; until it is there, single frames stand in its place, so that scrubbing and turning the camera answer at once.
+ */
+
+const SEGMENT = 600; // frames of one video; longer episodes are several, one after the other
+const TRY_AGAIN = 1500; // [ms]
+const PAINTED = 250; // [ms] after which a frame that was sought and not painted is sought again, and then taken as it is
+
+/**
+ * @typedef {object} Source what is shown
+ * @property {string} dataset
+ * @property {string} episode
+ * @property {string} [v] changes with the file
+ * @property {number} frames
+ * @property {number} fps
+ */
+/** @typedef {{frame: number, playing: boolean, loading: boolean, trouble: string}} Shown */
+
+/**
+ * Return the address of a picture or a clip.
+ * @param {"poster" | "hover" | "clip" | "frame"} form
+ * @param {{dataset: string, episode: string, v?: string}} episode
+ * @param {Record<string, string | number>} [more]
+ * @returns {string}
+ */
+export function mediaAddress(form, episode, more = {}) {
+  const query = new URLSearchParams({ dataset: episode.dataset, episode: episode.episode });
+  for (const [name, value] of Object.entries(more)) query.set(name, String(value));
+  if (episode.v) query.set("v", episode.v);
+  return `/media/${form}?${query}`;
+}
+
+/** One clip in one place of the page. Frame i is shown from i / fps on; `frame` is what is, or soon will be, shown. */
+export class Clip {
+  /**
+   * @param {HTMLElement} stage gets the video and the still
+   * @param {(shown: Shown) => void} changed is called whenever something is shown anew
+   */
+  constructor(stage, changed) {
+    this.changed = changed;
+    this.video = document.createElement("video");
+    this.video.muted = true;
+    this.video.playsInline = true;
+    this.video.preload = "auto";
+    this.video.disablePictureInPicture = true;
+    this.video.setAttribute("aria-hidden", "true");
+    this.still = document.createElement("img");
+    this.still.alt = "";
+    this.still.decoding = "async";
+    stage.append(this.video, this.still);
+    /** @type {Source | null} */
+    this.source = null;
+    this.camera = "front";
+    this.width = 640;
+    this.frame = 0;
+    this.first = 0; // playing goes from here ...
+    this.last = 0; // ... to here
+    this.rate = 1;
+    this.loop = false;
+    this.playing = false;
+    this.trouble = "";
+    this.segment = -1; // of the video; -1: none
+    this.ready = false; // the video shows `frame`
+    /** @type {string} */
+    this.wantedStill = "";
+    this.stillBusy = false;
+    this.retry = 0;
+    this.painted = -1; // the frame that the browser has painted last
+    this.late = 0;
+    this.again = false; // it was sought a second time
+    this.video.addEventListener("loadeddata", () => this.seekVideo());
+    this.video.addEventListener("seeked", () => this.arrived());
+    this.video.addEventListener("ended", () => this.ended());
+    this.video.addEventListener("error", () => this.failed());
+    this.still.addEventListener("load", () => this.stillDone());
+    this.still.addEventListener("error", () => this.stillDone());
+    const tick = () => {
+      if (this.playing) this.follow();
+      this.ticking = requestAnimationFrame(tick);
+    };
+    this.ticking = requestAnimationFrame(tick);
+  }
+
+  /** Let everything go. */
+  close() {
+    cancelAnimationFrame(this.ticking);
+    clearTimeout(this.retry);
+    clearTimeout(this.late);
+    this.playing = false;
+    this.source = null;
+    this.video.removeAttribute("src");
+    this.video.load();
+    this.video.remove();
+    this.still.remove();
+  }
+
+  /**
+   * Show an episode.
+   * @param {Source} source
+   * @param {number} [frame]
+   */
+  open(source, frame = 0) {
+    if (!this.source) this.watch();
+    this.source = source;
+    this.first = 0;
+    this.last = source.frames - 1;
+    this.trouble = "";
+    this.segment = -1;
+    this.ready = false;
+    this.goTo(frame);
+  }
+
+  /**
+   * Look from another camera.
+   * @param {string} camera
+   * @param {{still?: boolean}} [how] `still`: only the frame that is shown; the clip follows with the next call without it
+   */
+  look(camera, how = {}) {
+    this.camera = camera;
+    this.segment = -1;
+    this.ready = false;
+    this.trouble = "";
+    this.showStill();
+    if (how.still) this.video.pause();
+    else this.load();
+    this.tell();
+  }
+
+  /**
+   * Show a frame.
+   * @param {number} frame
+   */
+  goTo(frame) {
+    if (!this.source) return;
+    this.frame = Math.min(Math.max(Math.round(frame), 0), this.source.frames - 1);
+    this.ready = false;
+    if (this.segment !== this.segmentOf(this.frame)) this.load();
+    else this.seekVideo();
+    this.tell();
+  }
+
+  /**
+   * Pause, and go on by some frames.
+   * @param {number} frames
+   */
+  step(frames) {
+    this.pause();
+    this.goTo(this.frame + frames);
+  }
+
+  play() {
+    if (!this.source || this.playing || this.source.frames < 2) return;
+    this.playing = true;
+    if (this.frame >= this.last || this.frame < this.first) this.goTo(this.first);
+    else if (this.ready) this.startVideo();
+    this.tell();
+  }
+
+  pause() {
+    if (!this.playing) return;
+    this.playing = false;
+    this.video.pause();
+    if (this.ready) this.seekVideo(); // to the middle of the frame: what is shown is what is counted
+    this.tell();
+  }
+
+  toggle() {
+    if (this.playing) this.pause();
+    else this.play();
+  }
+
+  /** @param {number} rate */
+  setRate(rate) {
+    this.rate = rate;
+    this.video.playbackRate = rate;
+    this.tell();
+  }
+
+  /** @param {number} frame */
+  segmentOf(frame) {
+    return Math.floor(frame / SEGMENT);
+  }
+
+  /** Ask for the video that holds the frame. */
+  load() {
+    if (!this.source) return;
+    clearTimeout(this.retry);
+    clearTimeout(this.late);
+    this.painted = -1;
+    this.segment = this.segmentOf(this.frame);
+    const start = this.segment * SEGMENT;
+    const stop = Math.min(start + SEGMENT, this.source.frames);
+    this.video.src = mediaAddress("clip", this.source, { camera: this.camera, width: this.width, start, stop });
+    this.video.defaultPlaybackRate = this.rate;
+    this.video.load();
+    this.showStill();
+  }
+
+  /**
+   * Have the video show the frame, where it holds it.
+   * @returns {void}
+   */
+  seekVideo() {
+    if (!this.source || this.segment < 0 || this.video.readyState < 1) return this.showStill();
+    const wanted = (this.frame - this.segment * SEGMENT + (this.again ? 0.7 : 0.5)) / this.source.fps;
+    if (this.video.seeking) return; // the newest is sought when it arrives
+    if (Math.abs(this.video.currentTime - wanted) < 1e-4 && this.video.readyState >= 2) return this.arrived();
+    this.video.currentTime = wanted;
+  }
+
+  /**
+   * The video shows where it was sent.
+   * @returns {void}
+   */
+  arrived() {
+    if (!this.source || this.segment < 0 || this.video.readyState < 2) return;
+    const runs = this.playing && !this.video.paused;
+    if (this.frameOfVideo() !== this.frame && !runs) return this.seekVideo();
+    if (this.painted !== this.frame && !runs && !this.late && "requestVideoFrameCallback" in this.video) {
+      this.late = setTimeout(() => this.notPainted(), PAINTED);
+      return;
+    }
+    if (this.late && this.painted !== this.frame && !runs) return;
+    this.accept();
+  }
+
+  /** What was sought is not on the screen yet: seek once more, then take it that the browser does not tell. */
+  notPainted() {
+    this.late = 0;
+    if (!this.source || this.segment < 0 || this.ready) return;
+    if (this.again) return this.accept();
+    this.again = true;
+    this.seekVideo();
+  }
+
+  /** Hear of every frame that is painted. */
+  watch() {
+    if (!("requestVideoFrameCallback" in this.video)) return;
+    this.video.requestVideoFrameCallback((_, { mediaTime }) => {
+      if (!this.source) return;
+      this.painted = this.segment * SEGMENT + Math.round(mediaTime * this.source.fps);
+      if (!this.ready && this.video.paused) this.arrived();
+      this.watch();
+    });
+  }
+
+  /** The video shows the frame: the still has served. */
+  accept() {
+    clearTimeout(this.late);
+    this.late = 0;
+    this.again = false;
+    this.ready = true;
+    this.trouble = "";
+    this.still.hidden = true;
+    if (this.playing && this.video.paused) this.startVideo();
+    this.tell();
+  }
+
+  startVideo() {
+    this.video.playbackRate = this.rate;
+    this.video.play().catch(() => {
+      if (this.playing && this.ready) this.playing = false;
+      this.tell();
+    });
+  }
+
+  frameOfVideo() {
+    if (!this.source) return 0;
+    return this.segment * SEGMENT + Math.floor(this.video.currentTime * this.source.fps + 1e-3);
+  }
+
+  /** While it plays: count along, and stop or begin anew at the end of what is to be played. */
+  follow() {
+    if (!this.source || !this.ready || this.video.paused) return;
+    const frame = Math.min(this.frameOfVideo(), this.source.frames - 1);
+    if (frame !== this.frame) {
+      this.frame = frame;
+      this.tell();
+    }
+    if (frame >= this.last && this.last < this.source.frames - 1) this.ended();
+  }
+
+  /** The end of the video, or of what is to be played. */
+  ended() {
+    if (!this.source || !this.playing) return;
+    const next = (this.segment + 1) * SEGMENT;
+    if (next <= this.last) return this.goTo(next);
+    if (this.loop) return this.goTo(this.first);
+    this.playing = false;
+    this.video.pause();
+    this.goTo(this.last);
+  }
+
+  /** The video did not come: say why, in the station's words, and try again where that may help. */
+  async failed() {
+    const address = this.video.getAttribute("src");
+    if (!this.source || !address) return;
+    this.ready = false;
+    this.segment = -1;
+    let text = "The station cannot be reached. The clip comes when it is back.";
+    let again = true;
+    try {
+      const answer = await fetch(address, { headers: { Range: "bytes=0-0", Accept: "application/json" } });
+      again = answer.status >= 500;
+      text = answer.ok ? "The browser cannot play this clip; single frames are shown." : (await answer.json()).error;
+    } catch {
+      // what is said already fits
+    }
+    if (this.video.getAttribute("src") !== address) return; // something else is shown by now
+    this.trouble = text || "This clip cannot be shown.";
+    if (again) this.retry = setTimeout(() => this.load(), TRY_AGAIN);
+    this.showStill();
+    this.tell();
+  }
+
+  /** Show the frame as a picture, the newest only: one is on its way at a time. */
+  showStill() {
+    if (!this.source) return;
+    const more = { camera: this.camera, width: this.width, frame: this.frame };
+    this.wantedStill = mediaAddress("frame", this.source, more);
+    if (!this.stillBusy) this.loadStill();
+  }
+
+  loadStill() {
+    this.stillBusy = true;
+    this.still.src = this.wantedStill;
+  }
+
+  stillDone() {
+    this.stillBusy = false;
+    if (this.source && !this.ready) this.still.hidden = false;
+    if (!this.ready && this.wantedStill !== this.still.getAttribute("src")) this.loadStill();
+  }
+
+  tell() {
+    const loading = Boolean(this.source) && !this.ready;
+    this.changed({ frame: this.frame, playing: this.playing, loading, trouble: this.trouble });
+  }
+}
