@@ -28,7 +28,10 @@ def open_engine(where: str | Path) -> tuple[sa.Engine, str]:
         url = sa.URL.create("sqlite", database=str(where))
     if url.get_backend_name() != "sqlite":
         try:
-            return sa.create_engine(url, pool_pre_ping=True), url.render_as_string(hide_password=True)
+            if url.drivername == "postgresql":
+                url = url.set(drivername="postgresql+psycopg")
+            engine = sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=30, pool_timeout=BUSY_TIMEOUT)
+            return engine, url.render_as_string(hide_password=True)
         except ModuleNotFoundError as error:
             advice = f"pip install {error.name}, or use the SQLite default."
             backend = f"the database {url.get_backend_name()}"
@@ -80,9 +83,25 @@ def transaction(engine: sa.Engine, *, write: bool) -> Iterator[sa.Connection]:
             raise BusyError(
                 f"The database {name}", f"another program has been writing for {BUSY_TIMEOUT:g} s"
             ) from error
-        if "full" in str(error.orig):
+        state = getattr(error.orig, "sqlstate", "")  # of PostgreSQL; None where it did not even answer
+        if "full" in str(error.orig) or state == "53100":
             raise DiskFullError(Path(engine.url.database or ""), RESERVE, 0) from error
+        if state is None or state.startswith(("08", "57P")):
+            raise BusyError(f"The database {name}", "it cannot be reached") from error
         raise
+
+
+def insert_or_update(connection: sa.Connection, table: sa.Table, row: dict[str, Any], change: dict[str, Any]) -> Any:
+    """Return an insert of `row` that makes `change` to the row with the same primary key where there is one."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(table).values(row)
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=change)
+
+
+def add_new(connection: sa.Connection, table: sa.Table, row: dict[str, Any]) -> bool:
+    """Insert a row unless its key is taken, and return whether it was inserted: drivers differ in what they count."""
+    added = insert_new(connection, table).values(row).returning(*table.primary_key.columns)
+    return connection.execute(added).first() is not None
 
 
 def insert_new(connection: sa.Connection, table: sa.Table) -> Any:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from robo_rlhf.errors import ConflictError, InvalidValueError, NotFoundError, SignInError
 from robo_rlhf.feedback import passwords
 from robo_rlhf.feedback.accounts import ROLES, Person, Role, log, person_of, time_from_now
-from robo_rlhf.feedback.engine import insert_new, open_engine, transaction
+from robo_rlhf.feedback.engine import add_new, open_engine, transaction
 from robo_rlhf.feedback.migrate import prepare
 from robo_rlhf.feedback.people_tables import audit, people, sign_in_tries, web_sessions
 from robo_rlhf.feedback.sessions import Sessions
@@ -61,7 +61,7 @@ class People:
         with transaction(self._engine, write=True) as connection:
             clash = connection.scalar(sa.select(people.c.name).where(sa.func.lower(people.c.name) == name.lower()))
             row = {"name": name, "role": role, "created": time_from_now()}
-            if clash is not None or connection.execute(insert_new(connection, people), row).rowcount != 1:
+            if clash is not None or not add_new(connection, people, row):
                 raise ConflictError(f"person {name!r}", f"there is {clash or name!r} already")
             log(connection, by, "person added", f"{name}, {role}")
             return _find(connection, name)

@@ -8,3 +8,6 @@ def make_question(number: int, run: str = "run", round: int = 0, kind: str = "pa
     clips = (Segment(f"episode-{number}", 5, 50), Segment(f"episode-{number + 1}", 0, 50))
     name = question_id(run, round, kind, clips)
     return Question(name, run, round, kind, "reach", clips, f"runs/{run}/clips", meta={"number": number})
+
+
+QUESTIONS = [make_question(i) for i in range(10)]

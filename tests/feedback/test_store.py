@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 import robo_rlhf
 from robo_rlhf.errors import (
@@ -24,11 +25,11 @@ from robo_rlhf.errors import (
 )
 from robo_rlhf.feedback import engine
 from robo_rlhf.feedback.store import Counts, Store, question_id
+from robo_rlhf.feedback.tables import answers
 from robo_rlhf.types import Segment
-from tests.feedback.making import make_question
+from tests.feedback.making import QUESTIONS, make_question
 
 ROOT = Path(robo_rlhf.__file__).parents[1]
-QUESTIONS = [make_question(i) for i in range(10)]
 FIRST = QUESTIONS[0]
 WORKER = """
 import sys
@@ -44,27 +45,22 @@ for turn in range(int(sys.argv[3])):
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "home" / "feedback.db"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[Store]:
+def file_store(path: Path) -> Iterator[Store]:
     with Store(path) as opened:
         opened.add_questions(QUESTIONS)
         yield opened
 
 
-def worker(path: Path, annotator: str, turns: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WORKER, str(path), annotator, str(turns)]
+def worker(where: str, annotator: str, turns: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WORKER, where, annotator, str(turns)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
-def test_questions_come_back_in_order_and_as_they_were(store: Store, path: Path) -> None:
+def test_questions_come_back_in_order_and_as_they_were(store: Store, where: str) -> None:
     found = store.questions("run")
     assert all(question.created for question in found)
     assert [replace(question, created="") for question in found] == QUESTIONS
-    with Store(str(path)) as again:
+    with Store(where) as again:
         assert again.questions() == found
 
 
@@ -101,7 +97,7 @@ def test_ids_depend_on_everything_that_is_asked() -> None:
 def test_questions_of_unknown_kind_or_too_many_clips_are_refused(store: Store) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'pairwise'"):
         store.add_questions([replace(FIRST, id="x", kind="pairwize")])
-    with pytest.raises(InvalidValueError, match="clips of a pairwise question: expected 2 to 2, got 1"):
+    with pytest.raises(InvalidValueError, match="clips of a pairwise question: expected 2, got 1"):
         store.add_questions([replace(FIRST, id="x", segments=FIRST.segments[:1])])
     with pytest.raises(InvalidValueError, match="a JSON object"):
         store.add_questions([replace(FIRST, id="x", meta={"score": math.nan})])
@@ -121,7 +117,7 @@ def test_selection_by_run_round_and_annotator(store: Store) -> None:
     assert len(store.questions("run", 0, unanswered=True)) == 9
 
 
-def test_newest_answer_of_a_person_wins_and_history_stays(store: Store, path: Path) -> None:
+def test_newest_answer_of_a_person_wins_and_history_stays(store: Store) -> None:
     store.answer(FIRST.id, "anna", {"choice": "A"}, key="1", response_time=1.5)
     store.answer(FIRST.id, "ben", {"choice": "tie"}, key="1")
     store.answer(FIRST.id, "anna", {"choice": "B", "note": "smoother"}, key="2")
@@ -133,7 +129,7 @@ def test_newest_answer_of_a_person_wins_and_history_stays(store: Store, path: Pa
     assert found[0].annotator_kind == "human"
     assert store.answers("other") == []
     assert store.answers("run", 1) == []
-    assert sqlite3.connect(path).execute("select count(*) from answers").fetchone() == (3,)
+    assert [value for _, value, _ in store.history("anna")] == [{"choice": "B", "note": "smoother"}, {"choice": "A"}]
 
 
 def test_answer_can_be_taken_back(store: Store) -> None:
@@ -183,23 +179,23 @@ def test_counts(store: Store) -> None:
     assert store.counts("run", 1) == Counts(0, 0, 0, 0, 0)
 
 
-def test_acknowledged_answers_survive_kill_9(store: Store, path: Path) -> None:
-    process = worker(path, "anna", 1000)
+def test_acknowledged_answers_survive_kill_9(store: Store, where: str) -> None:
+    process = worker(where, "anna", 1000)
     assert process.stdout is not None
     acknowledged = [process.stdout.readline().strip() for _ in range(57)]
     process.send_signal(signal.SIGKILL)
     acknowledged += process.communicate()[0].splitlines()[:-1]  # the last line may be torn
     assert process.returncode == -signal.SIGKILL
-    with Store(path) as again:
+    with Store(where) as again:
         assert len(again.answers()) == 10
-    rows = sqlite3.connect(path).execute("select idempotency_key from answers order by number").fetchall()
-    keys = [row[0] for row in rows]
+        with again.database.read() as connection:
+            keys = list(connection.scalars(sa.select(answers.c.idempotency_key).order_by(answers.c.number)))
     assert keys[: len(acknowledged)] == acknowledged
     assert len(set(keys)) == len(keys)
 
 
-def test_several_programs_answer_at_once(store: Store, path: Path) -> None:
-    processes = [worker(path, name, 3) for name in ("anna", "anna", "ben", "carl")]
+def test_several_programs_answer_at_once(store: Store, where: str) -> None:
+    processes = [worker(where, name, 3) for name in ("anna", "anna", "ben", "carl")]
     new = [process.communicate(timeout=60)[0].splitlines() for process in processes]
     assert [process.returncode for process in processes] == [0] * 4
     assert len(new[0]) + len(new[1]) == len(new[2]) == len(new[3]) == 30  # the two annas count once
@@ -220,20 +216,20 @@ def test_one_answer_sent_fifty_times_at_once_is_one_row(store: Store) -> None:
     assert sorted(results) == [False] * 49 + [True]
 
 
-def test_many_programs_make_the_database_at_once(path: Path) -> None:
+def test_many_programs_make_the_database_at_once(where: str) -> None:
     script = "import sys; from robo_rlhf.feedback.store import Store; Store(sys.argv[1]).close()"
-    command = [sys.executable, "-c", script, str(path)]
+    command = [sys.executable, "-c", script, where]
     started = [subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}) for _ in range(4)]
     assert [process.wait(60) for process in started] == [0] * 4
 
 
-def test_database_is_set_up_to_be_durable(store: Store) -> None:
-    with store._engine.connect() as connection:
+def test_database_is_set_up_to_be_durable(file_store: Store) -> None:
+    with file_store.database.engine.connect() as connection:
         pragmas = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
     assert pragmas == ["wal", 2]
 
 
-def test_writer_that_never_ends_is_named(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writer_that_never_ends_is_named(file_store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "BUSY_TIMEOUT", 0.05)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -244,13 +240,13 @@ def test_writer_that_never_ends_is_named(store: Store, path: Path, monkeypatch: 
     other.close()
 
 
-def test_database_of_another_version(store: Store, path: Path) -> None:
+def test_database_of_another_version(file_store: Store, path: Path) -> None:
     with sqlite3.connect(path) as other:
         other.execute("update schema_version set version = 7")
     other.close()
     with pytest.raises(VersionError) as error:
         Store(path)
-    assert str(error.value).startswith(f"{path} has format version 7, this program reads version 1.")
+    assert str(error.value).startswith(f"{path} has format version 7, this program reads version 2.")
 
 
 def test_file_that_is_no_database(tmp_path: Path) -> None:

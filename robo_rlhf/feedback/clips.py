@@ -1,0 +1,114 @@
+"""The clips that people are asked about: which of them can be shown, and what happens to questions about the others.
+
+A clip that cannot be shown, because its episode is gone or broken, is put into quarantine, and its questions are asked
+no more; a clip that nobody wants to see is withdrawn. Answers that were given stay.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import sqlalchemy as sa
+
+from robo_rlhf.errors import NotFoundError
+from robo_rlhf.feedback.database import Database
+from robo_rlhf.feedback.records import clip_id, now_text
+from robo_rlhf.feedback.tables import clips, questions, segments
+from robo_rlhf.types import Segment
+
+State = Literal["good", "quarantined", "withdrawn"]
+BY_CLIP = "clip "  # how the reason of a question begins that is withdrawn because of a clip
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip that was asked about."""
+
+    id: str
+    dataset: str
+    segment: Segment
+    state: State
+    reason: str  # why it is not good
+    changed: str  # ISO 8601, UTC; empty where it always was as it is
+
+
+class Clips:
+    """The states of clips. Safe to use from several threads and processes at once."""
+
+    def __init__(self, database: Database) -> None:
+        """Use the tables of `database`."""
+        self._database = database
+
+    def mark(
+        self, state: State, dataset: str, episode: str, clip: Segment | None = None, *, reason: str = ""
+    ) -> list[str]:
+        """Change the state of one clip, or of all clips of an episode; return the questions that this changes.
+
+        Raises:
+            NotFoundError: nobody was ever asked about such a clip.
+        """
+        where = [clips.c.dataset == dataset, clips.c.episode_id == episode]
+        if clip is not None:
+            where.append(clips.c.id == clip_id(dataset, clip))
+
+        def work(connection: sa.Connection) -> list[str]:
+            found = connection.scalars(sa.select(clips.c.id).where(*where)).all()
+            if not found:
+                raise NotFoundError("clip of episode", episode, f"No question is about it in dataset {dataset!r}.")
+            values = {"state": state, "reason": reason, "changed": now_text()}
+            connection.execute(sa.update(clips).where(*where).values(values))
+            mine = sa.select(clips.c.id).where(*where)
+            asked = sa.select(segments.c.question_id).where(segments.c.clip_id.in_(mine)).distinct()
+            if state == "good":
+                return _ask_again(connection, asked)
+            return _withdraw(connection, asked, f"{BY_CLIP}{state}: {reason}")
+
+        return self._database.write(work)
+
+    def withdraw_question(self, question: str, reason: str) -> None:
+        """Ask nobody any more.
+
+        Raises:
+            NotFoundError: there is no such question.
+        """
+
+        def work(connection: sa.Connection) -> None:
+            if connection.scalar(sa.select(questions.c.id).where(questions.c.id == question)) is None:
+                raise NotFoundError("question", question, "It may belong to another database.")
+            _withdraw(connection, sa.select(questions.c.id).where(questions.c.id == question), reason or "withdrawn")
+
+        self._database.write(work)
+
+    def list(self, state: State | None = None, *, limit: int | None = None) -> list[Clip]:
+        """Return clips, all or those in one state."""
+        query = sa.select(clips).order_by(clips.c.dataset, clips.c.episode_id, clips.c.start, clips.c.length)
+        query = query.where(clips.c.state == state) if state is not None else query
+        with self._database.read() as connection:
+            rows = connection.execute(query.limit(limit)).all()
+        return [
+            Clip(r.id, r.dataset, Segment(r.episode_id, r.start, r.length), r.state, r.reason, r.changed) for r in rows
+        ]
+
+
+def note_clips(connection: sa.Connection, ids: "sa.Select[tuple[str]]") -> None:
+    """Withdraw those of new questions that are about a clip that cannot be shown."""
+    broken = sa.select(clips.c.id).where(clips.c.state != "good")
+    asked = sa.select(segments.c.question_id).where(segments.c.clip_id.in_(broken), segments.c.question_id.in_(ids))
+    _withdraw(connection, asked.distinct(), f"{BY_CLIP}not good when the question was added")
+
+
+def _withdraw(connection: sa.Connection, ids: "sa.Select[tuple[str]]", reason: str) -> "list[str]":
+    chosen = questions.c.id.in_(ids) & questions.c.withdrawn.is_(None)
+    change = sa.update(questions).where(chosen).values(withdrawn=reason, wanted=0, again=0)
+    return list(connection.scalars(change.returning(questions.c.id)).all())
+
+
+def _ask_again(connection: sa.Connection, ids: "sa.Select[tuple[str]]") -> "list[str]":
+    """Ask questions again that were withdrawn because of clips that are all good now."""
+    good = ~sa.exists().where(
+        segments.c.question_id == questions.c.id, segments.c.clip_id == clips.c.id, clips.c.state != "good"
+    )
+    chosen = questions.c.id.in_(ids) & questions.c.withdrawn.startswith(BY_CLIP) & good
+    room = (questions.c.role == "work") & (questions.c.given + questions.c.held < questions.c.overlap)
+    again = sa.case((room, 1), else_=0)
+    change = sa.update(questions).where(chosen).values(withdrawn=None, wanted=again, again=again)
+    return list(connection.scalars(change.returning(questions.c.id)).all())

@@ -1,0 +1,154 @@
+"""What goes into the feedback database and comes out of it: questions and answers, as objects and as rows."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.kinds.base import CLIP_NAMES, AnswerValue, check_clips
+from robo_rlhf.types import Segment
+
+AnnotatorKind = Literal["human", "simulated"]
+Role = Literal["work", "gold", "practice"]  # practice questions are gold that people see before real work
+
+Standing = Literal[
+    "counted",  # it is one of the answers that were asked for
+    "late",  # it came after its lease had run out, while there still was room: it counts
+    "surplus",  # it came when enough others had answered: it is kept, and does not count
+    "withdrawn",  # nobody should have been asked any more: it is kept, and does not count
+    "gold",  # to a question whose answer is known
+    "practice",
+    "repeat",  # the same person was asked before; it is kept beside the first answer
+]
+COUNTED: tuple[Standing, ...] = ("counted", "late")
+LONGEST_ANSWER = 64 * 1024  # characters of JSON
+
+
+@dataclass(frozen=True)
+class Question:
+    """What people are asked about some clips. Clip i of the question is `segments[i]`."""
+
+    id: str  # see `question_id`
+    run: str
+    round: int
+    kind: str
+    task: str
+    segments: tuple[Segment, ...]
+    dataset: str  # where the episodes live: a path relative to the data home
+    created: str = ""  # ISO 8601, UTC; filled in by the store
+    meta: Mapping[str, Any] = field(default_factory=dict)  # a JSON object
+    overlap: int = 1  # how many people shall answer it
+    role: Role = "work"
+
+    @property
+    def in_any_run(self) -> str:
+        """What the same question is called in every run, whatever the run's name: hexadecimal digits."""
+        return question_id("", self.round, self.kind, self.segments)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one annotator said last about one question."""
+
+    question_id: str
+    annotator: str
+    annotator_kind: AnnotatorKind
+    value: AnswerValue
+    answered: str  # ISO 8601, UTC
+    response_time: float | None  # [s] from seeing the clips to the answer
+    number: int = 0  # order of arrival
+    standing: Standing = "counted"
+    shown: str | None = None  # the clips in the order in which this person saw them, such as "BA"
+
+
+class Counts(NamedTuple):
+    """How far the labelling of a run is."""
+
+    questions: int
+    answered: int  # questions with at least one answer
+    answers: int  # newest of each annotator
+    human: int  # of these, by people
+    simulated: int  # of these, by simulated teachers
+
+
+def question_id(run: str, round: int, kind: str, clips: Sequence[Segment]) -> str:
+    """Return the id that the same question always gets, so that asking it again changes nothing."""
+    text = json.dumps([run, round, kind, [list(clip) for clip in clips]])
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def clip_id(dataset: str, clip: Segment) -> str:
+    """Return the id of a clip."""
+    return hashlib.sha256(json.dumps([dataset, *clip]).encode()).hexdigest()[:24]
+
+
+def question_row(question: Question) -> dict[str, Any]:
+    """Return what the table of questions holds of a question, without its number and counters.
+
+    Raises:
+        UnknownNameError: there is no such kind of question.
+        InvalidValueError: the kind does not go with that many clips, or the overlap or role cannot be.
+    """
+    check_clips(KINDS[question.kind], len(question.segments))
+    if question.overlap < 1:
+        raise InvalidValueError("overlap of a question", question.overlap, "at least 1 person")
+    if question.role not in ("work", "gold", "practice"):
+        raise InvalidValueError("role of a question", repr(question.role), "work, gold or practice")
+    names = ("id", "run", "round", "kind", "task", "dataset", "overlap", "role")
+    row = {name: getattr(question, name) for name in names}
+    return {**row, "created": question.created or now_text(), "meta": json_text(question.meta)}
+
+
+def segment_rows(question: Question) -> list[dict[str, Any]]:
+    """Return what the table of segments holds of a question."""
+    pairs = [(clip, clip_id(question.dataset, clip)) for clip in question.segments]
+    return [
+        {"question_id": question.id, "position": i, **clip._asdict(), "clip_id": name}
+        for i, (clip, name) in enumerate(pairs)
+    ]
+
+
+def question_of(row: sa.RowMapping, clips: tuple[Segment, ...]) -> Question:
+    """Return the question in a row of `questions`."""
+    names = ("id", "run", "round", "kind", "task", "dataset", "created", "overlap", "role")
+    return Question(**{name: row[name] for name in names}, segments=clips, meta=json.loads(row["meta"]))
+
+
+def answer_of(row: sa.RowMapping) -> Answer:
+    """Return the answer in a row of `answers` that takes nothing back."""
+    names = ("question_id", "annotator", "annotator_kind", "answered", "response_time", "number", "standing", "shown")
+    return Answer(**{name: row[name] for name in names}, value=json.loads(row["value"]))
+
+
+def order_of(shown: str) -> tuple[int, ...]:
+    """Return the places in the question of the clips that were shown, in the order in which they were."""
+    return tuple(CLIP_NAMES.index(name) for name in shown)
+
+
+def json_text(value: Mapping[str, Any]) -> str:
+    """Return JSON that is the same for equal objects.
+
+    Raises:
+        InvalidValueError: it is not JSON, or too long.
+    """
+    try:
+        text = json.dumps(dict(value), sort_keys=True, allow_nan=False, ensure_ascii=False)
+        text.encode()  # half a character pair cannot be stored
+    except (TypeError, ValueError) as error:
+        raise InvalidValueError("feedback", f"{value!r} ({error})", "a JSON object") from error
+    if "\\u0000" in text:
+        raise InvalidValueError("feedback", "text with a NUL character", "text without")
+    if len(text) > LONGEST_ANSWER:
+        raise InvalidValueError("feedback", f"{len(text):,} characters", f"at most {LONGEST_ANSWER:,}")
+    return text
+
+
+def now_text() -> str:
+    """Return the present time as the tables hold it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
