@@ -194,7 +194,7 @@ class Drive:
     def _changed(self, sentence: str, log: Callable[[str], None]) -> None:
         """Write down who drives now, and tell everybody."""
         log(sentence)
-        for watcher in self.watchers:
+        for watcher in self.watchers if len(self._watchers) > 1 else ():
             watcher.tell(Notice(sentence))
         self._tell_controls()
 

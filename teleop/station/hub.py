@@ -95,8 +95,7 @@ class Hub:
             BusyError: there are as many sessions as the station takes.
             RoboRlhfError: it cannot begin; the message says why.
         """
-        if len(self.sessions()) >= MOST:
-            raise BusyError("the station", f"{MOST} sessions are open; end one")
+        await self._make_room()
         self.warm(begin.task)
         session_id = secrets.token_hex(4)
         while session_id in self._drives:
@@ -112,6 +111,20 @@ class Hub:
                 raise BusyError("the session", f"it did not begin within {BEGIN_WITHIN:.0f} s") from None
             raise
         return drive
+
+    async def _make_room(self) -> None:
+        """End the session that nobody has looked at for longest, where there are as many as the station takes.
+
+        Raises:
+            BusyError: somebody looks at each of them.
+        """
+        if len(self.sessions()) < MOST:
+            return
+        empty = [drive for drive in self.sessions() if drive.empty_since is not None and drive.begun.done()]
+        if not empty:
+            raise BusyError("the station", f"{MOST} sessions are open; end one")
+        oldest = min(empty, key=lambda drive: drive.empty_since or 0.0)
+        await self.end(oldest.id, "Nobody looked at it, and another one needed the room.")
 
     async def end(self, session_id: str, why: str) -> None:
         """End a session; its open episode is kept, tagged "interrupted"."""

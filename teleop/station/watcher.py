@@ -72,7 +72,8 @@ class Watcher:
         told = 0.0
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._new.wait(), LOST)
+                async with asyncio.timeout(LOST):
+                    await self._new.wait()
             self._new.clear()
             now = time.monotonic()
             if now - told > FIGURES_EVERY and self._frame:

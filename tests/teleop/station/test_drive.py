@@ -182,7 +182,7 @@ async def test_a_process_that_dies_is_replaced_and_everybody_told(room: _Room) -
     fence = room.drive.lease.fence
     room.process.say(Ended("The session's process was killed by signal 9.", -9))
     heard = await room.heard(ana)
-    assert [m for m in heard if m["type"] == "reply"][0]["ok"] is False
+    assert next(m for m in heard if m["type"] == "reply")["ok"] is False
     assert any("killed by signal 9. A new one starts." in m.get("text", "") for m in heard)
     assert len(room.processes) == 2
     assert room.process.begun is not None

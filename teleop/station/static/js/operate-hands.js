@@ -21,6 +21,7 @@ export class Hands {
     /** @type {Map<string, number>} */
     this.held = new Map(); // name of a binding → since when [ms]
     this.drag = new Drag();
+    this.dragged = still(); // what the drag moves in this control step
     /** @type {Map<string, Twist>} */
     this.pads = new Map();
     this.speed = SPEEDS.length - 1;
@@ -67,8 +68,8 @@ export class Hands {
     const slow = this.held.has("slow") || pad.slow ? SLOW : 1;
     const speed = SPEEDS[this.speed] * slow;
     const sticks = times(sum([fromKeys(this.held, this.table, now), pad.twist, ...this.pads.values()]), speed);
-    const drag = step ? this.drag.take(speed) : still();
-    const twist = sum([sticks, drag]);
+    if (step) this.dragged = this.drag.take(speed);
+    const twist = sum([sticks, this.dragged]);
     if (moves(twist)) this.movedAt = now;
     return {
       twist: toWorld(twist, this.page.azimuth(), this.page.actions()),

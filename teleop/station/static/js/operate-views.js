@@ -151,6 +151,7 @@ export class Views {
           [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
         }
         context.drawImage(bitmap, 0, 0);
+        canvas.dataset.frame = String(frame);
         if (slot === 0) this.tell.drawn(picture);
       }
       bitmap.close();
