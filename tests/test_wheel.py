@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
+import urllib.request
 import venv
 import zipfile
 from pathlib import Path
@@ -93,6 +95,33 @@ with gymnasium.make("robo_rlhf/PickPlace-v0") as env:
 print(observation.shape == after.shape)
 """
     assert run([python, "-c", code], tmp_path) == "True\n"
+
+
+def test_the_station_opens_away_from_the_checkout(python: Path, home: Path, tmp_path: Path) -> None:
+    command = [python.with_name("robo-rlhf"), "serve", "--port", "0", "--no-open"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with subprocess.Popen(
+        list(map(str, command)), cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().removeprefix("Station: ").partition("/enter#")[0]
+            page = fetch(f"{url}/sign-in")
+            assert "<h1>Sign in</h1>" in page
+            addresses = re.findall(r'(?:src|href)="(/static/[^"]+)"', page)
+            assert any(address.endswith("css/base.css") for address in addresses)
+            for address in addresses:
+                assert fetch(url + address)
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert (home / "feedback.db").exists()
+
+
+def fetch(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return str(answer.read().decode())
 
 
 def test_the_whole_loop_runs_away_from_the_checkout(python: Path, home: Path, tmp_path: Path) -> None:
