@@ -15,10 +15,12 @@ from robo_rlhf.data.schema import read_columns, read_header
 from robo_rlhf.errors import ConflictError, CorruptFileError, InvalidValueError, NotFoundError, RoboRlhfError
 from robo_rlhf.types import Array, EpisodeMeta, Outcome, Source
 from teleop.station.archive import Tickets
+from teleop.station.fact_book import FactBook
 from teleop.station.filters import Query, Selection, select
 from teleop.station.index import Index, Key, gone
 
 LONGEST_TAG, MOST_TAGS, LONGEST_NOTE = 60, 40, 4000  # [characters], of an episode, [characters]
+FACTS = "cache/facts.jsonl"  # in the data home; can be deleted at any time
 SELECTIONS = 16  # queries whose results are kept until something changes
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
 
@@ -49,13 +51,15 @@ class Library:
     def __init__(self, home: Path) -> None:
         """Nothing is read yet."""
         self.index = Index(home)
+        self.facts = FactBook(home / FACTS, self.index.path)
         self.tickets = Tickets()
         self._lock = threading.Lock()
         self._open: dict[Path, Dataset] = {}
         self._selections: OrderedDict[tuple[int, Query], Selection] = OrderedDict()
 
     def close(self) -> None:
-        """Release what was opened."""
+        """End what works for it."""
+        self.facts.close()
 
     def dataset(self, name: str) -> Dataset:
         """Return a dataset to change something in.

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from robo_rlhf.errors import CorruptFileError, InvalidValueError, NotFoundError
-from teleop.station import archive
+from teleop.station import archive, statistics
 from teleop.station.auth import Me, SignedIn, requires, station_of
 from teleop.station.clip_cache import Body
 from teleop.station.filters import Query
@@ -83,6 +83,28 @@ async def trash_page(request: Request, me: Me) -> Response:
     """Show what was deleted."""
     data = {"mayEdit": me.person.may("operator"), "atOnce": MOST_AT_ONCE}
     return render(request, "library_trash.html", page=PAGE, data=data)
+
+
+@router.get("/library/statistics")
+async def statistics_page(request: Request, me: Me) -> Response:
+    """Show what the episodes that fit the query string have in common."""
+    return render(request, "library_statistics.html", page=PAGE)
+
+
+@router.get("/api/library/statistics")
+def statistics_of(request: Request) -> dict[str, Any]:
+    """Return the charts of the episodes that fit the query string, and how much of them is still being read."""
+    library = station_of(request).library
+    query = Query.parse(request.query_params)
+    progress = library.index.refresh()
+    entries = library.select(query).entries
+    known = library.facts.of(entries)
+    return {
+        "summary": statistics.summary(entries),
+        "charts": statistics.charts(entries, known.facts) if entries else [],
+        "missing": known.missing + progress.total - progress.done,
+        "total": len(entries) + progress.total - progress.done,
+    }
 
 
 @router.get("/api/library/episodes")
