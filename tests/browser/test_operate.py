@@ -53,6 +53,21 @@ def test_a_person_drives_and_keeps_an_episode(open_page: OpenPage, station: Serv
     assert episode.action[-1, -1] == 1.0  # the gripper closes
 
 
+def test_the_shortest_press_is_a_step(open_page: OpenPage, station: Served) -> None:
+    page = sign_in(open_page, station, "ana")
+    begin(page, station, dataset="tapped")
+    for _ in range(4):
+        page.keyboard.press("KeyR")  # down and up at once
+        time.sleep(0.25)
+    phase(page, "running")
+    page.keyboard.press("KeyK")
+    toast(page, "Kept")
+    (info,) = _episodes(station, "tapped").list()
+    up = _episodes(station, "tapped").load(info.meta.id).action[:, 2]
+    assert 4 <= (up > 0).sum() <= 8
+    assert up.max() < 0.7  # gently
+
+
 def test_what_was_discarded_comes_back(open_page: OpenPage, station: Served) -> None:
     page = sign_in(open_page, station, "ana")
     begin(page, station, dataset="undone", seed=5)

@@ -9,6 +9,8 @@ import {
 /** @typedef {import("./operate-input.js").Binding} Binding */
 /** @typedef {{twist: Twist, gripper: number, takeover: boolean, idle: boolean}} Wants */
 
+const SHORTEST = 60; // [ms] that a press of a key lasts: a control step, and a little
+
 export class Hands {
   /**
    * @param {Binding[]} table
@@ -32,10 +34,21 @@ export class Hands {
     this.padPressed = new Set();
   }
 
-  /** A key of the table was pressed or let go. @param {boolean} pressed @param {{name: string}} binding */
+  /**
+   * A key of the table was pressed or let go. However short, a press counts for one control step.
+   * @param {boolean} pressed @param {{name: string}} binding
+   */
   key(pressed, { name }) {
-    if (pressed) this.held.set(name, performance.now());
-    else this.held.delete(name);
+    const now = performance.now();
+    const since = this.held.get(name);
+    if (pressed) {
+      this.held.set(name, now);
+    } else if (since !== undefined && now - since < SHORTEST) {
+      setTimeout(() => this.held.get(name) === since && this.key(false, { name }), SHORTEST - (now - since));
+      return;
+    } else {
+      this.held.delete(name);
+    }
     this.page.changed();
   }
 
