@@ -163,11 +163,12 @@ class SignInError(RoboRlhfError):
 
     exit_code = 13
 
-    def __init__(self, why: str, wait: float = 0.0) -> None:
-        """Say `why`, and how many seconds to `wait` before the next try makes sense."""
+    def __init__(self, why: str, advice: str = "Try again, or ask an administrator.", *, wait: float = 0.0) -> None:
+        """Say `why`, what to do, and how many seconds to `wait` where the next try makes sense only then."""
         self.wait = wait
-        advice = f"Wait {max(round(wait), 1)} s and try again." if wait > 0 else "Try again, or ask an administrator."
-        super().__init__(f"Not signed in: {why}. {advice}")
+        super().__init__(
+            f"Not signed in: {why}. {f'Wait {max(round(wait), 1)} s and try again.' if wait > 0 else advice}"
+        )
 
 
 class WorkerStuckError(RoboRlhfError):

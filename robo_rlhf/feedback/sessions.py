@@ -71,7 +71,7 @@ class Sessions:
                     log(connection, person.name, "signed in", "by a link", address)
                     return person
             row = connection.execute(sa.select(sign_in_links).where(mine)).mappings().one_or_none()
-        raise SignInError(_why_not(row, now))
+        raise SignInError(_why_not(row, now), "robo-rlhf team link makes a new one, at the machine that it leads to.")
 
     def begin(self, person: Person, *, agent: str = "", address: str = "", instead_of: str = "") -> str:
         """Begin a web session and return its token; the session of the token `instead_of` ends."""

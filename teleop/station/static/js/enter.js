@@ -8,13 +8,13 @@ history.replaceState(null, "", location.pathname);
 const [title, text, ways] = ["title", "text", "ways"].map((id) => /** @type {HTMLElement} */ (document.getElementById(id)));
 
 try {
-  if (!token) throw new Refused(0, "", "There is no token in this address.");
+  if (!token) throw new Refused(0, "", "There is no token in this address. Open the whole link, with all that stands behind the #.");
   await send("/enter", { token });
   location.replace(pageData().next);
 } catch (error) {
   if (!(error instanceof Refused)) throw error;
   if (pageData().signed_in) location.replace(pageData().next);
   title.textContent = "This link does not work";
-  text.textContent = `${error.message} A new link comes from: robo-rlhf team link`;
+  text.textContent = error.message;
   ways.hidden = false;
 }
