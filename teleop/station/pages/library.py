@@ -21,7 +21,15 @@ from teleop.station.pages import Page
 from teleop.station.rendering import render
 from teleop.station.serving import Content, respond
 
-PAGE = Page("library", "Library", "/library", order=3)
+PAGE = Page(
+    "library",
+    "Library",
+    "/library",
+    order=3,
+    about="Watch what was recorded from any camera, cut it, tag it, and go on from any frame.",
+    call="Look through",
+    key="KeyL",
+)
 ON_A_PAGE, MOST_ON_A_PAGE = 48, 200
 MOST_AT_ONCE = 500  # episodes of one change; a page sends more in several
 SHORT_NOTE = 160  # [characters] of a note in a list
