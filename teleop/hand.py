@@ -17,14 +17,19 @@ class Hand:
 
         Args:
             action_names: of the task.
-            heading: where the operator looks, see `teleop.feel.turn`; robots with an ahead of their own ignore it.
+            heading: see `look`.
             speed: level, from 1.
         """
-        self.heading = 0.0 if has_own_ahead(action_names) else heading
+        self._own_ahead = has_own_ahead(action_names)
+        self.look(heading)
         self.level = speed
         self.gripper = -1.0
         self._pressed: set[str] = set()
         self._acted = False
+
+    def look(self, heading: float) -> None:
+        """Say where the operator looks, see `teleop.feel.turn`; a robot with an ahead of its own ignores it."""
+        self.heading = 0.0 if self._own_ahead else heading
 
     def begin(self) -> None:
         """Forget what was pressed. Speed and gripper stay, since an episode may go on from any frame."""

@@ -25,6 +25,10 @@ class HeldKeys:
         self._shift_until = -np.inf
         self.releases = False  # whether the terminal tells when a key is released
 
+    def add(self, binding: Binding) -> None:
+        """Listen for one more."""
+        self._by_code |= dict.fromkeys(binding.keys, binding)
+
     def hear(self, events: Sequence[Heard], now: float) -> list[str]:
         """Take note of what was heard at `now` [s]; return the acts that were pressed."""
         acts = []

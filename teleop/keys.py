@@ -60,3 +60,24 @@ KEYS: tuple[Binding, ...] = (
     Binding("fullscreen", "Full screen", "view", ("KeyB",), act="fullscreen"),
     Binding("help", "All keys", "view", ("Slash", "F1"), act="help"),
 )
+
+PAGE_ONLY = frozenset({"clutch", "camera", "fullscreen"})  # acts that a terminal does not have
+_PRINTED = {
+    "Equal": "=",
+    "Minus": "-",
+    "Slash": "?",
+    "PageUp": "PgUp",
+    "PageDown": "PgDn",
+    "ArrowUp": "↑",
+    "ArrowDown": "↓",
+    "ArrowLeft": "←",
+    "ArrowRight": "→",
+    "ShiftLeft": "Shift",
+    "ShiftRight": "Shift",
+    "NumpadEnter": "Enter",
+}
+
+
+def key_name(code: str) -> str:
+    """Return what is printed on a key, which is named as KeyboardEvent.code."""
+    return _PRINTED.get(code, code.removeprefix("Key").removeprefix("Digit"))

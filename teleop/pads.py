@@ -17,10 +17,10 @@ class Button:
 
 # Codes of Linux' input-event-codes.h. Drivers disagree which of the two upper face buttons is north: both do the same.
 GAMEPAD: tuple[Button, ...] = (
-    Button(0x130, "A or cross", "gripper"),
-    Button(0x131, "B or circle", "failure"),
-    Button(0x133, "X or square", "success"),
-    Button(0x134, "Y or triangle", "success"),
+    Button(0x130, "A (cross)", "gripper"),
+    Button(0x131, "B (circle)", "failure"),
+    Button(0x133, "X or Y", "success"),
+    Button(0x134, "X or Y", "success"),
     Button(0x136, "left shoulder", "tilt", held=True),
     Button(0x137, "right shoulder", "takeover", held=True),
     Button(0x13B, "start", "start"),
@@ -29,13 +29,13 @@ GAMEPAD: tuple[Button, ...] = (
     Button(0x221, "pad down", "discard"),
     Button(0x220, "pad up", "undo"),
     Button(0x222, "pad left", "rewind"),
-    Button(0x13E, "press the right stick", "faster"),
-    Button(0x13D, "press the left stick", "slower"),
+    Button(0x13E, "click right stick", "faster"),
+    Button(0x13D, "click left stick", "slower"),
     Button(0x138, "left trigger", "slow", held=True),
 )
 STICKS: tuple[tuple[str, str], ...] = (
-    ("left stick", "Away from you, towards you, left, right"),
-    ("right stick", "Up, down, turn left, turn right"),
+    ("left stick", "Away, towards you, left, right"),
+    ("right stick", "Up, down, turn"),
 )
 
 # Bits of the button report. Small models have the first two.
@@ -55,9 +55,7 @@ SPACEMOUSE: tuple[Button, ...] = (
     Button(2, "T", "slower"),
 )
 
-_LABELS = {binding.act: binding.label for binding in KEYS if binding.act} | {
-    "tilt": "Right stick rolls and pitches while held"
-}
+_LABELS = {binding.act: binding.label for binding in KEYS if binding.act} | {"tilt": "Right stick: roll, pitch"}
 
 
 def label(act: str) -> str:
@@ -66,5 +64,5 @@ def label(act: str) -> str:
 
 
 def explain(buttons: tuple[Button, ...]) -> list[tuple[str, str]]:
-    """Return (name, what it does) for each button."""
-    return [(button.name, label(button.act)) for button in buttons]
+    """Return (name, what it does) for each button; those of one name once."""
+    return list(dict.fromkeys((button.name, label(button.act)) for button in buttons))

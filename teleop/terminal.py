@@ -13,19 +13,42 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from robo_rlhf.errors import MissingDependencyError
 from teleop.terminal_keys import ASK, Alive, Heard, KeyEvent, KeyParser
 
 TERMINAL = Path("/dev/tty")  # the one that this program was started in
 ASK_EVERY = 0.05  # [s] between questions whether the terminal is still there, while keys are held
+LONGEST_LINE = 1000  # characters
 PATIENCE = 1.0  # [s] for the last of what is written
 # Kitty protocol: tell keys apart (1), releases (2), where keys lie (4), plain keys too (8). Then ask what was granted.
 _KEYS_ON, _KEYS_OFF = b"\x1b[>15u\x1b[?u", b"\x1b[<u"
 _FOCUS_ON, _FOCUS_OFF = b"\x1b[?1004h", b"\x1b[?1004l"
 _SCREEN_ON, _SCREEN_OFF = b"\x1b[?1049h\x1b[?25l\x1b[?7l", b"\x1b[?7h\x1b[?25h\x1b[?1049l"
 _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
+
+
+class Line:
+    """A line of text that somebody writes."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.text = ""
+        self.over: Literal["", "done", "dropped"] = ""
+
+    def hear(self, event: KeyEvent) -> None:
+        """Take a key: Enter ends the line, Escape drops it."""
+        if event.kind == "release" or self.over:
+            return
+        if event.code in ("Enter", "NumpadEnter"):
+            self.over = "done"
+        elif event.code == "Escape":
+            self.over = "dropped"
+        elif event.code == "Backspace":
+            self.text = self.text[:-1]
+        elif event.text:
+            self.text = (self.text + event.text)[:LONGEST_LINE]
 
 
 class Terminal:
@@ -37,12 +60,13 @@ class Terminal:
         self.answers = False  # whether it has ever answered that
         self.heard_at = 0.0  # [s] monotonic, when something last came from it
         self.gone = False  # whether it was closed
+        self.line: Line | None = None  # where what is typed goes, while something is written
         self._parser = KeyParser()
         self._file = -1
         self._before: list[Any] = []  # its settings
         self._poll = select.poll()
         self._text: str | None = None  # to be shown
-        self._asking = False
+        self._asking = self._bell = False
         self._work = threading.Condition()
         self._stop = False
         self._writer = threading.Thread(target=self._write_loop, name="terminal", daemon=True)
@@ -83,7 +107,10 @@ class Terminal:
         self._close_file()
 
     def read(self) -> list[Heard]:
-        """Return what was heard since the last call; Ctrl-C interrupts the program as it does everywhere."""
+        """Return what was heard since the last call, at once; Ctrl-C interrupts the program as it does everywhere.
+
+        While there is a `line`, keys go there instead.
+        """
         now = time.monotonic()
         content = self._take()
         if content:
@@ -93,7 +120,18 @@ class Terminal:
             if isinstance(event, KeyEvent) and event.control and event.code == "KeyC" and event.kind == "press":
                 signal.raise_signal(signal.SIGINT)  # where the terminal itself no longer does it
         self.answers = self.answers or any(isinstance(event, Alive) for event in heard)
-        return heard
+        if self.line is None:
+            return heard
+        for event in heard:
+            if isinstance(event, KeyEvent):
+                self.line.hear(event)
+        return [event for event in heard if not isinstance(event, KeyEvent)]
+
+    def ring(self) -> None:
+        """Sound the bell, with the next picture."""
+        with self._work:
+            self._bell = True
+            self._work.notify()
 
     def ask(self, again_and_again: bool) -> None:
         """Ask it from now on whether it is still there, or stop asking; `heard_at` says when it last answered."""
@@ -120,12 +158,12 @@ class Terminal:
     def _write_loop(self) -> None:
         while True:
             with self._work:
-                if not (self._stop or self._text is not None):
+                if not (self._stop or self._bell or self._text is not None):
                     self._work.wait(ASK_EVERY if self._asking else None)
-                text, self._text = self._text, None
+                text, self._text, rings, self._bell = self._text, None, self._bell, False
                 if self._stop and text is None:
                     return
-            content = ASK if self._asking else b""
+            content = (ASK if self._asking else b"") + (b"\a" if rings else b"")
             if text is not None:
                 lines = text.splitlines()[: self.size[1]]
                 body = f"{_CLEAR_LINE}\r\n".join(lines)

@@ -1,13 +1,15 @@
 """`robo-rlhf record`: drive a robot and keep what happened."""
 
+import getpass
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import tyro
 
 from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.hands import device_options, key_lines
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.errors import InvalidValueError
@@ -16,6 +18,7 @@ from robo_rlhf.files import data_home
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
     from robo_rlhf.sim.envs import TaskEnv
+    from teleop.console import Handheld
     from teleop.devices import Device
     from teleop.session import Recorded
 
@@ -25,23 +28,36 @@ if TYPE_CHECKING:
 class Record:
     """Record episodes of a task from a device, at the pace of the robot.
 
-    Each is kept as soon as it is over, whatever stops the command; one that Ctrl-C cuts short is kept as aborted. An
-    episode ends when success has lasted for half a second, or after 1.6 times the task's horizon.
+    browser (the default) starts the operator station and opens the page that drives. keyboard, gamepad and spacemouse
+    are those of this machine: the session is the same, shown in the terminal, also over ssh. scripted and replay need
+    no person: an episode of theirs ends when success has lasted for half a second, or after 1.6 times the task's
+    horizon. Each episode is kept as soon as it is over, whatever stops the command; one that Ctrl-C cuts short is kept
+    as aborted.
+
+    Keys and buttons:
+        KEYS
 
     Example:
+        robo-rlhf record --task pick_place
+        robo-rlhf record --task pick_place --device keyboard --set speed=3
         robo-rlhf record --task pick_place --device scripted --episodes 25
+        robo-rlhf record --task reach --device replay --set episode=samples/reach/reach-3000001 --dataset again
     """
 
     task: str
     """Task to record."""
-    device: str = "scripted"
-    """What the robot is driven with."""
-    episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 10
-    """Episodes to record; with --only-successes, successful ones."""
+    device: str = "browser"
+    """What the robot is driven with: browser, keyboard, gamepad, spacemouse, scripted or replay."""
+    episodes: Annotated[int | None, tyro.conf.arg(aliases=["-n"])] = None
+    """Episodes to record, with --only-successes successful ones; else 10 where no person drives, and until Ctrl-C."""
     dataset: str = ""
     """Name of the dataset in the data home, made where it is missing; the task's name where empty."""
     operator: str = ""
-    """Name of who drives, stored with each episode; the device's name where empty."""
+    """Name of who drives, stored with each episode; where empty the login name, or the device's without a person."""
+    policy: str = ""
+    """Checkpoint in the data home that drives; whoever moves the device takes over."""
+    set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """An option of the device, as NAME=VALUE: path, heading [deg], speed, deadzone, curve, hold [s], episode."""
     seed: int | None = None
     """Seed of the first episode, those of the next count up; else what follows the highest in the dataset."""
     only_successes: bool = False
@@ -55,27 +71,94 @@ class Record:
 
     def __call__(self) -> int:
         """Record, with a bar, and print what was kept."""
-        if self.episodes < 1 or (self.seed is not None and self.seed < 0):
+        if (self.episodes is not None and self.episodes < 1) or (self.seed is not None and self.seed < 0):
             given = f"{self.episodes} episodes from seed {self.seed}"
             raise InvalidValueError("recording", given, "at least 1 episode, and a seed of at least 0")
-        from robo_rlhf.data.dataset import MIXED, Dataset
         from robo_rlhf.sim.envs import TaskEnv
         from robo_rlhf.sim.tasks import TASKS
+        from robo_rlhf.types import Source
         from teleop.devices import DEVICES
 
         task, device = TASKS[self.task], DEVICES[self.device]  # an unknown name is refused before anything is made
-        folder = data_home(self.home) / (self.dataset or self.task)
-        dataset = Dataset(folder, create=True, task=MIXED if self.dataset else self.task)
-        for episode_id in dataset.recovery.recovered:
-            print(f"recovered {episode_id}, which a crash had cut short", file=sys.stderr)
-        env = TaskEnv(task(), 1, nthread=1)
+        options = device_options(device, self.set)
+        if self.device == "browser":
+            return self._in_browser()
+        if device.source is Source.HUMAN:
+            return self._by_hand(TaskEnv(task(), 1, nthread=1), device, options)
+        return self._alone(TaskEnv(task(), 1, nthread=1), device, options)
+
+    def _in_browser(self) -> int:
+        """Serve the station, and open the page that drives."""
+        from urllib.parse import urlencode
+
+        from robo_rlhf.cli.serve import Serve, run_station
+
+        self._refuse("the browser", episodes=self.episodes is not None, operator=bool(self.operator), json=self.json)
+        asked = {"task": self.task, "dataset": self.dataset, "seed": self.seed, "policy": self.policy, "start": 1}
+        query = urlencode({name: value for name, value in asked.items() if value not in ("", None)})
+        return run_station(Serve(home=self.home), data_home(self.home).absolute(), f"/operate?{query}")
+
+    def _by_hand(self, env: "TaskEnv", device: "type[Device]", options: dict[str, Any]) -> int:
+        """Let a person drive with a device of this machine."""
+        from robo_rlhf.cli.record_live import drive
+        from teleop.messages import Begin
+
+        self._refuse(f"the {self.device}")
+        dataset = self._open_dataset()
+        begin = Begin(
+            home=data_home(self.home).absolute(),
+            dataset=self.dataset or self.task,
+            task=self.task,
+            operator=self.operator or _login_name(),
+            seed=self.seed,
+            policy=self.policy,
+            label=self.device,
+        )
+        status = drive(env, cast("type[Handheld]", device), options, begin, self.episodes)
+        row = {
+            "dataset": dataset.path.name,
+            "kept": status.kept if status else 0,
+            "successes": status.successes if status else 0,
+            "discarded": status.discarded if status else 0,
+            "in the dataset": len(dataset),
+        }
+        print_rows([row], as_json=self.json)
+        return 0
+
+    def _alone(self, env: "TaskEnv", device: "type[Device]", options: dict[str, Any]) -> int:
+        """Record a device that needs no person."""
+        if self.policy:
+            raise InvalidValueError("--policy", f"device {self.device}", "a device that a person holds")
+        dataset = self._open_dataset()
         done: list[Recorded] = []
+        if self.device == "replay":
+            options["home"] = self.home
         try:
-            with device(env) as opened:
+            with device(env, **options) as opened:
                 self._record(env, opened, dataset, done)
         finally:  # also after Ctrl-C
             print_rows(self._rows(dataset, done), as_json=self.json)
         return 0
+
+    def _refuse(self, what: str, **more: bool) -> None:
+        """Refuse options that mean nothing where a person drives.
+
+        Raises:
+            InvalidValueError: one of them was given.
+        """
+        for name, given in {"only_successes": self.only_successes, "no_pace": self.no_pace, **more}.items():
+            if given:
+                option = f"--{name.replace('_', '-')}"
+                raise InvalidValueError(option, f"device {self.device}", f"a device other than {what}")
+
+    def _open_dataset(self) -> "Dataset":
+        from robo_rlhf.data.dataset import MIXED, Dataset
+
+        folder = data_home(self.home) / (self.dataset or self.task)
+        dataset = Dataset(folder, create=True, task=MIXED if self.dataset else self.task)
+        for episode_id in dataset.recovery.recovered:
+            print(f"recovered {episode_id}, which a crash had cut short", file=sys.stderr)
+        return dataset
 
     def _record(self, env: "TaskEnv", device: "Device", dataset: "Dataset", done: "list[Recorded]") -> None:
         """Record until there are enough, and note in `done` what was."""
@@ -84,17 +167,21 @@ class Record:
         session = Session(
             env, device, dataset, operator=self.operator or self.device, pace=not self.no_pace, on_trouble=_say
         )
+        replayed = getattr(device, "episode", None)
+        wanted = self.episodes or (10 if replayed is None else 1)
         seed = self._next_seed(dataset) if self.seed is None else self.seed
         enough = 0
         with progress_bar(f"{self.task} by {self.device}", ("successes",)) as tell:
-            while enough < self.episodes:
-                recorded = session.record(seed)
+            while enough < wanted:
+                recorded = session.record(seed if replayed is None else replayed.meta.seed)
                 done.append(recorded)
                 seed += 1
                 if self.only_successes and recorded.outcome == "failure":
                     dataset.delete(recorded.id)
                 enough = sum(r.outcome == "success" or not self.only_successes for r in done)
-                tell(enough, self.episodes, {"successes": sum(r.outcome == "success" for r in done)})
+                tell(enough, wanted, {"successes": sum(r.outcome == "success" for r in done)})
+        if replayed is not None:
+            _say_deviation(device)
 
     def _next_seed(self, dataset: "Dataset") -> int:
         seeds = [info.meta.seed for info in dataset.list(task=self.task)]
@@ -115,5 +202,24 @@ class Record:
         ]
 
 
+def _login_name() -> str:
+    """Return who is logged in; "operator" where the system does not know."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a list of users
+        return "operator"
+
+
+def _say_deviation(device: "Device") -> None:
+    """Say how far a replay was from what it replayed."""
+    deviation: float = device.measure()  # type: ignore[attr-defined]
+    same = "the same states bit for bit" if deviation == 0 else f"states that differ by at most {deviation:.3g}"
+    print(f"the replay has {same}", file=sys.stderr)
+
+
 def _say(trouble: Exception) -> None:
     print(f"waiting: {trouble}", file=sys.stderr)
+
+
+assert Record.__doc__ is not None
+Record.__doc__ = Record.__doc__.replace("        KEYS", key_lines())  # from the tables that the devices use

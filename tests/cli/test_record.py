@@ -67,7 +67,19 @@ def test_record_refuses_what_is_wrong_before_it_makes_anything(
 
 def recording(home: Path) -> subprocess.Popen[str]:
     """Record at pace, in a process of its own, until it is stopped; one episode is over, another has begun."""
-    command = [sys.executable, "-m", "robo_rlhf.cli.main", "record", "--task", "reach", "-n", "50", "--home", str(home)]
+    command = [
+        sys.executable,
+        "-m",
+        "robo_rlhf.cli.main",
+        "record",
+        "--task",
+        "reach",
+        "--device",
+        "scripted",
+        "-n",
+        "50",
+    ]
+    command += ["--home", str(home)]
     victim = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "80"}
     )

@@ -1,0 +1,113 @@
+"""`robo-rlhf record` with a device that a person holds: the session of the operate page, shown in the terminal."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from robo_rlhf.errors import RoboRlhfError
+
+if TYPE_CHECKING:
+    from robo_rlhf.sim.envs import TaskEnv
+    from teleop.console import Console, Handheld
+    from teleop.messages import Begin, Status
+    from teleop.terminal import Terminal
+
+POLL = 0.01  # [s] between questions to the device
+DRAW = 0.1  # [s] between pictures of the terminal
+
+
+def drive(
+    env: "TaskEnv", device: "type[Handheld]", options: dict[str, Any], begin: "Begin", enough: int | None
+) -> "Status | None":
+    """Drive a session until Ctrl-C, or until `enough` episodes are kept; return where it was last.
+
+    Args:
+        env: the task's world, for the device to know its actions.
+        device: kind of device.
+        options: of its constructor.
+        begin: what the session is started for.
+        enough: episodes to keep; without limit where None.
+
+    Raises:
+        MissingDependencyError: the device, or the terminal for it, is not there.
+        RoboRlhfError: the session ended by itself; the message says why and what became of the open episode.
+    """
+    from teleop.console import Console
+    from teleop.process import SessionProcess
+    from teleop.terminal import Terminal
+
+    with ExitStack() as stack:
+        terminal = None
+        if sys.stdout.isatty() or device.name == "keyboard":
+            terminal = stack.enter_context(Terminal(screen=True))
+        more = {"terminal": terminal} if device.name == "keyboard" else {}
+        opened = stack.enter_context(device(env, **more, **options))
+        process = SessionProcess()
+        stack.callback(process.close)
+        console = Console(process.send, opened, terminal=terminal, follow_camera="heading" not in options)
+        process.begin(begin, console.hear)
+        with _stopped_by_signals():
+            _run(console, terminal, opened.name, begin.task, enough)
+        status = console.shown.status
+        if console.shown.ended is not None:
+            raise SessionEndedError(console.shown.ended)
+    return status
+
+
+class SessionEndedError(RoboRlhfError):
+    """A session that ended by itself."""
+
+
+def pictures(task: str) -> str:
+    """Return where the robot can be seen: a terminal has no room for that."""
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin":
+        return f"Pictures are in the browser form: robo-rlhf record --task {task}"
+    return "Pictures are in the browser form: robo-rlhf serve (ssh -L 8600:localhost:8600)"
+
+
+def _run(console: "Console", terminal: "Terminal | None", name: str, task: str, enough: int | None) -> None:
+    """Ask the device and show what happens, until the session is over."""
+    from teleop.console_view import draw
+    from teleop.pads import GAMEPAD, SPACEMOUSE
+
+    buttons = {"gamepad": GAMEPAD, "spacemouse": SPACEMOUSE}.get(name, ())
+    draw_at, told = 0.0, 0
+    try:
+        while console.shown.ended is None and (enough is None or _kept(console) < enough):
+            console.turn()
+            if terminal is not None and time.monotonic() >= draw_at:
+                terminal.show(draw(console.shown, terminal.size, buttons, pictures(task)))
+                draw_at = time.monotonic() + DRAW
+            elif terminal is None:
+                told = _tell(console, told)
+            time.sleep(POLL)
+    except KeyboardInterrupt:
+        pass
+
+
+def _kept(console: "Console") -> int:
+    return console.shown.status.kept if console.shown.status is not None else 0
+
+
+def _tell(console: "Console", told: int) -> int:
+    """Print what was said since, where there is no terminal to draw on; return how much there was in all."""
+    new = console.heard - told
+    for notice in list(console.shown.said)[-new:] if new else ():
+        print(notice.text, file=sys.stderr)
+    return console.heard
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let what ends a program end the session as Ctrl-C does: its episode is kept, the terminal is put back."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
