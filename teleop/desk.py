@@ -14,10 +14,16 @@ T = TypeVar("T")
 class Desk:
     """Jobs in the order in which they were given."""
 
-    def __init__(self, name: str, ring: Callable[[], None]) -> None:
-        """Start a thread of this name with the first job; it calls `ring` when there is something for `turn`."""
+    def __init__(self, name: str, ring: Callable[[], None], setup: Callable[[], None] = lambda: None) -> None:
+        """Start a thread of this name with the first job.
+
+        Args:
+            name: of the thread.
+            ring: called in it when there is something for `turn`.
+            setup: called in it first.
+        """
         self._ring = ring
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._pool = ThreadPoolExecutor(1, name, setup)
         self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._open = 0  # jobs whose end was not taken up yet
 

@@ -21,6 +21,7 @@ from teleop.devices import DEVICES, Device
 from teleop.devices.browser import Browser
 from teleop.ledger import Ledger, Open
 from teleop.messages import Begin, Notice, Phase, Reply, Scene, Tick, Tone
+from teleop.priority import be_gentle
 from teleop.session import HELD, PATIENCE
 from teleop.showing import describe_scene
 from teleop.stage import Stage
@@ -53,7 +54,7 @@ class Play:
         self.device: Device = DEVICES[begin.device](env).__enter__()
         self.driver = Driver(self.device, env.task.action_names)
         self.ledger, self.journals = Ledger(ring), Desk("journals", ring)
-        self.fetcher = Desk("fetcher", ring)  # reads what takes a while: policies, recorded episodes
+        self.fetcher = Desk("fetcher", ring, be_gentle)  # reads what takes a while: policies, recorded episodes
         self.stage = Stage(env, dataset, self.journals, self._fields)
         self.phase: Phase = "ready"
         self.seed = 0  # that is recorded; while a recorded episode is looked at, the one to come back to
@@ -63,11 +64,13 @@ class Play:
         self.busy = False  # a branch is being made: what is asked has to wait
         self.source, self.holds = Source.HUMAN, False  # of the last step
         self._starting = False  # the episode begins as soon as its journal is open
-        self._released = True  # nothing was held for a moment since the world was put up, or paused
+        self._moving = False  # something was held in the last tick
+        self._released = True  # nothing was held at some moment since the world was put up, or paused
         self._still = self._well = 0  # ticks that the robot has held; that the task has been done
 
     def turn(self, heard: Heard) -> None:
         """Do what a tick does: begin or go on where the operator moves, and take a step where the episode runs."""
+        self._moving = not heard.silent
         self._released |= heard.silent
         moves = self._released and heard.moves
         if self.phase == "paused" and moves:
@@ -115,7 +118,7 @@ class Play:
     def pause(self) -> None:
         """Stop at the newest frame; a movement goes on, after everything was let go."""
         if self.phase == "running":
-            self.phase, self._released, self.holds = "paused", False, False
+            self.phase, self._released, self.holds = "paused", not self._moving, False
 
     def look(self, frame: int) -> None:
         """Pause, and show a frame.
@@ -128,7 +131,7 @@ class Play:
             return
         self.stage.look(frame)
         self.driver.gripper = self.stage.gripper()
-        self._released = False
+        self._released = not self._moving
 
     def stand(self, seed: int, moved: Mapping[str, Array] | None = None) -> None:
         """Put the world at the start of `seed`, with goals moved: name → (3,) [m]."""
@@ -216,7 +219,8 @@ class Play:
     def _put_up(self) -> None:
         """Forget what was said about the world that was up before."""
         self.mark = self.note = ""
-        self._starting = self._released = self.holds = False
+        self._starting = self.holds = False
+        self._released = not self._moving
         self.source = self.device.source
         self.driver.correcting = False
         self.driver.gripper = self.stage.gripper()

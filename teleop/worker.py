@@ -4,9 +4,7 @@ It imports the simulator, says that it is ready, and waits for a `Begin`. The se
 interrupted, when the other end of the connection closes or a signal asks for it. See `teleop.process`.
 """
 
-import contextlib
 import gc
-import os
 import queue
 import signal
 import socket
@@ -22,9 +20,9 @@ from teleop.channel import Channel
 from teleop.devices import DEVICES
 from teleop.live import LiveSession
 from teleop.messages import Begin, Do, Input, Tick
+from teleop.priority import be_eager
 from teleop.process import Ended, Ready
 
-EAGER = -10  # nice value: whoever draws or learns meanwhile comes second
 SWITCH = 5e-4  # [s] that another thread of this process may keep the loop waiting
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -64,8 +62,7 @@ class Post:
 
 def main(descriptor: int) -> int:
     """Run one session over the connection and return the exit code."""
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, EAGER)  # before there are other threads, which inherit it
+    be_eager()  # before there are other threads
     sys.setswitchinterval(SWITCH)
     warnings.simplefilter("ignore", DataWarning)  # the session tells of them itself
     TASKS.discover()
