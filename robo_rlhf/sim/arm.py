@@ -8,7 +8,7 @@ import numpy as np
 from robo_rlhf.sim import control
 from robo_rlhf.sim.batch import BatchSim
 from robo_rlhf.sim.rotation import (
-    quat_conjugate,
+    quat_between,
     quat_from_rotvec,
     quat_multiply,
     quat_to_rotvec,
@@ -32,6 +32,7 @@ CUBE_NAMES = (
 )
 HOVER = 0.10  # [m] height of the fingertips above a thing before they go down to it
 DOWN = np.array(HOME_QUAT)
+AT_HOME = np.array(HOME)
 SETTLE = 0.25  # gain from a pose error to a command, in steps: one over how many steps the error takes to close
 
 
@@ -47,14 +48,14 @@ class ArmTask(Task):
         turn = np.zeros((sim.num_envs, 3))
         turn[:, 7 - action.shape[1] :] = act[:, 3:-1] * control.MAX_TURN
         control.move_target(sim, act[:, :3] * control.MAX_STEP, turn, self.workspace)
-        control.apply_arm(sim, control.reach_target(sim, np.array(HOME)), act[:, -1])
+        control.apply_arm(sim, control.reach_target(sim, AT_HOME), act[:, -1])
 
     def signals(self, sim: BatchSim) -> Mapping[str, Array]:
         """Return the hand's position [m] and the contact force on it [N]."""
         force = sim.sensor("contact_force")
         return {
             "ee_pos": sim.site_pos("ee").astype(np.float32),
-            "contact_force": np.sqrt((force * force).sum(-1, keepdims=True)).astype(np.float32),
+            "contact_force": np.sqrt(np.add.reduce(force * force, axis=-1, keepdims=True)).astype(np.float32),
         }
 
     def place_arm(self, sim: BatchSim, index: int, rng: np.random.Generator, spread: float = 0.03) -> None:
@@ -75,8 +76,7 @@ class ArmTask(Task):
         """Return the columns named in `HAND_NAMES`, in parts (N, k)."""
         hand = sim.site_pos("ee")
         mat = sim.site_mat("ee")
-        quat = control.hand_quat(sim)
-        lead = quat_to_rotvec(quat_multiply(sim.mocap_quat("target"), quat_conjugate(quat)))[:, 2:]
+        lead = quat_to_rotvec(quat_between(sim.mocap_quat("target"), control.hand_quat(sim)))[:, 2:]
         cos, sin = mat[:, 0, 0], mat[:, 1, 0]  # of the yaw; the gripper looks the same after half a turn
         double = np.stack([cos * cos - sin * sin, 2 * sin * cos], axis=1)
         return [hand, sim.mocap_pos("target") - hand, double, lead, self.opening(sim)[:, None]]
@@ -87,8 +87,8 @@ class ArmTask(Task):
 
     def grip_command(self, sim: BatchSim) -> Array:
         """What the gripper was last told (N,), from -1 (open) to 1 (closed)."""
-        _, _, columns = sim.joint_columns(control.FINGERS)
-        return 1.0 - sim.ctrl[:, columns[0]] / (0.5 * control.STROKE)
+        _, _, fingers = sim.joint_columns(control.FINGERS)
+        return 1.0 - sim.ctrl[:, fingers[0]] / (0.5 * control.STROKE)
 
     def place_cube(
         self, sim: BatchSim, index: int, name: str, at: Array, height: float, rng: np.random.Generator
@@ -110,8 +110,11 @@ class ArmTask(Task):
 
     def holds(self, sim: BatchSim, name: str, half: float) -> Array:
         """Whether closed fingers are around a block of half width `half` [m] (N,)."""
-        close = distance(sim.site_pos("ee"), sim.body_pos(name)) < 0.025
-        return close & (self.grip_command(sim) > 0) & (self.opening(sim) < 2.4 * half)
+        return self.holds_at(sim, distance(sim.site_pos("ee"), sim.body_pos(name)), half)
+
+    def holds_at(self, sim: BatchSim, gap: Array, half: float) -> Array:
+        """Whether closed fingers are around a block whose middle is `gap` (N,) [m] from between their tips."""
+        return (gap < 0.025) & (self.grip_command(sim) > 0) & (self.opening(sim) < 2.4 * half)
 
     def grasp(
         self, sim: BatchSim, at: Array, yaw: Array, hover: float = HOVER, mouth: float = 0.012, slope: float = 4.0
@@ -139,7 +142,7 @@ class ArmTask(Task):
         wanted = np.minimum(SETTLE * length / control.MAX_STEP, limit)
         linear = to_goal / np.maximum(length, 1e-9) * wanted
         quat = quat_multiply(quat_from_rotvec(yaw[:, None] * np.array([0.0, 0.0, 1.0])), DOWN[None])
-        ahead = quat_to_rotvec(quat_multiply(quat, quat_conjugate(sim.mocap_quat("target"))))[:, 2]
+        ahead = quat_to_rotvec(quat_between(quat, sim.mocap_quat("target")))[:, 2]
         ahead = wrap_half(ahead)
         turn = np.clip(SETTLE * 2 * ahead / control.MAX_TURN, -limit[:, 0], limit[:, 0])
         return np.concatenate([linear, turn[:, None], grip[:, None]], axis=1).astype(np.float32)

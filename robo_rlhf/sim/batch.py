@@ -1,5 +1,6 @@
 """N simulations of one model, stepped together by MuJoCo's native thread pool, with named views."""
 
+import copy
 import hashlib
 from typing import Any
 
@@ -13,6 +14,12 @@ try:
     from mujoco.batch import Batch
 except ImportError:  # before 3.17: outside environments still run, native tasks say what they need
     Batch = None
+
+# What is computed of a state, and bound to from outside: poses, which follow from the positions alone.
+POSES = ("xpos", "xquat", "xanchor", "xaxis", "site_xpos", "site_xmat")
+_SAME = ("qpos", "qvel", "ctrl", "mocap_pos", "mocap_quat", "sensordata")  # whichever stages a step ends with
+FEW = 8  # copies: with fewer, a second call costs more than it saves
+_STAGE = mujoco.mjtStage
 
 
 class BatchSim:
@@ -37,27 +44,36 @@ class BatchSim:
             )
         self.model, self.num_envs, self.substeps = model, num_envs, substeps
         self._batch = Batch(model, num_envs, nthread)
+        # After a step MuJoCo brings poses up to date together with contacts and constraints, which cost three quarters
+        # of it and which the next step computes again. A second batch, of a model that has none, computes poses alone.
+        apart = num_envs >= FEW and bool((model.sensor_needstage == _STAGE.mjSTAGE_ACC).all())
+        self._poses = Batch(_bare(model), num_envs, nthread) if apart else self._batch
+        self._stage = int(_STAGE.mjSTAGE_NONE if apart else _STAGE.mjSTAGE_VEL)
         self.scratch = mujoco.MjData(model)  # for kinematics of one copy, outside the batch
-        self._views: dict[tuple[str, str], Array] = {}
+        self._bound: dict[str, Array] = {}
+        self._views: dict[tuple[str, str | tuple[str, ...]], Array] = {}
+        self._spans: dict[tuple[str, tuple[str, ...]], slice | Array] = {}
         self._joint_ids: dict[tuple[str, ...], Array] = {}
         self._limits: dict[tuple[str, ...], tuple[Array, Array]] = {}
         self._columns: dict[tuple[str, ...], tuple[Array, Array, Array]] = {}
         self.state: Array = self._batch.state  # (N, nstate) float64, live
         self.ctrl: Array = self._batch.bind("ctrl")  # (N, nu) float64, live and writable
-        for name in ("qpos", "qvel", "xpos", "xquat", "xanchor", "xaxis", "site_xpos", "site_xmat", "sensordata"):
-            self._batch.bind(name)
+        for name in ("qpos", "qvel", *POSES, "sensordata"):
+            self.bind(name)
 
     def step(self) -> None:
         """Advance every simulation by `substeps` physics steps and bring positions and velocities up to date."""
-        self._batch.step(nstep=self.substeps, stage=int(mujoco.mjtStage.mjSTAGE_VEL))
+        self._batch.step(nstep=self.substeps, stage=self._stage)
+        self._pose(None)
 
     def forward(self, ids: Array | None = None) -> None:
         """Recompute everything that follows from the states, contact forces included."""
         self._batch.forward(ids)
+        self._pose(ids)
 
     def reset(self, ids: Array | None = None) -> None:
         """Put simulations back to the model's defaults, without computing anything."""
-        self._batch.reset(ids, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
+        self._batch.reset(ids, stage=int(_STAGE.mjSTAGE_NONE))
 
     def set_state(self, state: Array) -> None:
         """Enter the states (N, nstate).
@@ -72,8 +88,11 @@ class BatchSim:
 
     def bind(self, field: str) -> Array:
         """Return the live (N, ...) array of an `MjData` field."""
-        array: Array = self._batch.bind(field)
-        return array
+        if field not in self._bound:
+            if field not in (*_SAME, *POSES):
+                self._stage = int(_STAGE.mjSTAGE_VEL)  # it may follow from velocities
+            self._bound[field] = (self._poses if field in POSES else self._batch).bind(field)
+        return self._bound[field]
 
     def body_pos(self, name: str) -> Array:
         """World position (N, 3) [m] of a body."""
@@ -124,6 +143,18 @@ class BatchSim:
             self._columns[names] = (self.model.jnt_qposadr[ids], self.model.jnt_dofadr[ids], actuators)
         return self._columns[names]
 
+    def joint_field(self, field: str, names: tuple[str, ...]) -> Array:
+        """Return the columns (N, k, ...) of joints in a field of one entry a joint; do not write into them."""
+        return self._side_by_side(field, names, self.joint_ids(names))
+
+    def joint_qpos(self, names: tuple[str, ...]) -> Array:
+        """Return the positions (N, k) [m, rad] of single-axis joints; do not write into them."""
+        return self._side_by_side("qpos", names, self.joint_columns(names)[0])
+
+    def set_ctrl(self, names: tuple[str, ...], value: Array) -> None:
+        """Write what the actuators that bear the joints' names are told, (N, k) or (N, 1)."""
+        self.ctrl[:, self._span(("ctrl", names), self.joint_columns(names)[2])] = value
+
     def joint_limits(self, names: tuple[str, ...]) -> tuple[Array, Array]:
         """Return the lowest and highest positions (k,) of joints [m, rad]."""
         if names not in self._limits:
@@ -136,6 +167,29 @@ class BatchSim:
         if names not in self._joint_ids:
             self._joint_ids[names] = np.array([self.model.joint(name).id for name in names])
         return self._joint_ids[names]
+
+    def _span(self, key: tuple[str, tuple[str, ...]], columns: Array) -> slice | Array:
+        """Return the columns as a slice where they stand side by side: that is faster, and no copy."""
+        if key not in self._spans:
+            first = int(columns[0])
+            together = np.array_equal(columns, np.arange(first, first + len(columns)))
+            self._spans[key] = slice(first, first + len(columns)) if together else columns
+        return self._spans[key]
+
+    def _side_by_side(self, field: str, names: tuple[str, ...], columns: Array) -> Array:
+        key = (field, names)
+        if key not in self._views:
+            span = self._span(key, columns)
+            if not isinstance(span, slice):
+                return self.bind(field)[:, span]
+            self._views[key] = self.bind(field)[:, span]
+        return self._views[key]
+
+    def _pose(self, ids: Array | None) -> None:
+        """Compute the poses of the present states."""
+        if self._poses is not self._batch:
+            self._poses.state[:] = self.state
+            self._poses.forward(ids, stage=int(_STAGE.mjSTAGE_POS))
 
     def _view(self, field: str, kind: str, name: str) -> Array:
         key = (field, name)
@@ -157,6 +211,14 @@ class BatchSim:
         if key not in self._views:
             self._views[key] = self.bind(field)[:, int(self.model.body(body).mocapid[0])]
         return self._views[key]
+
+
+def _bare(model: mujoco.MjModel) -> mujoco.MjModel:
+    """Return a copy of the model with equal poses, and without contacts, constraints and sensors."""
+    bare = copy.copy(model)
+    off = mujoco.mjtDisableBit
+    bare.opt.disableflags |= int(off.mjDSBL_CONSTRAINT) | int(off.mjDSBL_CONTACT) | int(off.mjDSBL_SENSOR)
+    return bare
 
 
 def model_hash(model: mujoco.MjModel) -> str:

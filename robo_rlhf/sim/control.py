@@ -17,7 +17,7 @@ import mujoco
 import numpy as np
 
 from robo_rlhf.sim.batch import BatchSim
-from robo_rlhf.sim.rotation import quat_conjugate, quat_from_rotvec, quat_multiply, quat_to_rotvec, yaw_of_quat
+from robo_rlhf.sim.rotation import quat_between, quat_from_rotvec, quat_multiply, quat_to_rotvec, yaw_of_quat
 from robo_rlhf.types import Array
 
 JOINTS = tuple(f"joint{i}" for i in range(1, 8))
@@ -45,12 +45,12 @@ def move_target(sim: BatchSim, delta: Array, turn: Array, space: Workspace) -> N
     """Move the target pose by `delta` (N, 3) [m] and rotation vectors `turn` (N, 3) [rad], in the world, as allowed."""
     hand = sim.site_pos("ee")
     position = sim.mocap_pos("target")
-    wanted = np.clip(position + delta, hand - LEASH, hand + LEASH)
-    position[:] = np.clip(wanted, space.low, space.high)
+    wanted = np.minimum(np.maximum(position + delta, hand - LEASH), hand + LEASH)
+    np.minimum(np.maximum(wanted, space.low), space.high, out=position)
     if np.any(turn):
         quat = sim.mocap_quat("target")
         turned = quat_multiply(quat_from_rotvec(turn), quat)
-        ahead = quat_to_rotvec(quat_multiply(turned, quat_conjugate(hand_quat(sim))))
+        ahead = quat_to_rotvec(quat_between(turned, hand_quat(sim)))
         allowed = (np.abs(ahead).max(axis=1) <= 4 * LEASH) & (np.abs(yaw_of_quat(turned)) <= MAX_YAW)
         quat[:] = np.where(allowed[:, None], turned, quat)
 
@@ -65,10 +65,9 @@ def jacobian(sim: BatchSim, point: Array) -> Array:
 
     The result is laid out row by row whatever N is: products of other layouts are rounded otherwise.
     """
-    ids = sim.joint_ids(JOINTS)
-    axis = np.take(sim.bind("xaxis"), ids, axis=1).transpose(0, 2, 1)  # (N, 3, 7)
-    arm = point[:, :, None] - np.take(sim.bind("xanchor"), ids, axis=1).transpose(0, 2, 1)
-    jac = np.empty((sim.num_envs, 6, len(ids)))
+    axis = sim.joint_field("xaxis", JOINTS).transpose(0, 2, 1)  # (N, 3, 7)
+    arm = point[:, :, None] - sim.joint_field("xanchor", JOINTS).transpose(0, 2, 1)
+    jac = np.empty((sim.num_envs, 6, len(JOINTS)))
     jac[:, 0] = axis[:, 1] * arm[:, 2] - axis[:, 2] * arm[:, 1]
     jac[:, 1] = axis[:, 2] * arm[:, 0] - axis[:, 0] * arm[:, 2]
     jac[:, 2] = axis[:, 0] * arm[:, 1] - axis[:, 1] * arm[:, 0]
@@ -78,30 +77,28 @@ def jacobian(sim: BatchSim, point: Array) -> Array:
 
 def reach_target(sim: BatchSim, home: Array) -> Array:
     """Return joint targets (N, 7) [rad] that bring the hand to its target pose, within the joint limits."""
-    columns, _, _ = sim.joint_columns(JOINTS)
-    q = np.take(sim.bind("qpos"), columns, axis=1)
+    q = sim.joint_qpos(JOINTS)
     hand = sim.site_pos("ee")
-    turn = quat_multiply(sim.mocap_quat("target"), quat_conjugate(hand_quat(sim)))
     error = np.empty((sim.num_envs, 6))
-    error[:, :3], error[:, 3:] = sim.mocap_pos("target") - hand, quat_to_rotvec(turn)
+    np.subtract(sim.mocap_pos("target"), hand, out=error[:, :3])
+    error[:, 3:] = quat_to_rotvec(quat_between(sim.mocap_quat("target"), hand_quat(sim)))
     jac = jacobian(sim, hand)
     jac_t = jac.transpose(0, 2, 1)
     gram = jac @ jac_t + DAMPED
     posture = POSTURE * (home - q)
     task = np.linalg.solve(gram, (error - (jac @ posture[..., None])[..., 0])[..., None])
     step = posture + (jac_t @ task)[..., 0]
-    step *= MAX_JOINT_STEP / np.maximum(np.abs(step).max(axis=1, keepdims=True), MAX_JOINT_STEP)
+    step *= MAX_JOINT_STEP / np.maximum(np.maximum.reduce(np.abs(step), axis=1, keepdims=True), MAX_JOINT_STEP)
+    step += q
     low, high = sim.joint_limits(JOINTS)
-    joints: Array = np.clip(q + step, low, high)
+    joints: Array = np.minimum(np.maximum(step, low), high)
     return joints
 
 
 def apply_arm(sim: BatchSim, joints: Array, gripper: Array) -> None:
     """Write actuator targets: `joints` (N, 7) [rad], `gripper` (N,) from -1 (open) to 1 (closed)."""
-    _, _, arm = sim.joint_columns(JOINTS)
-    _, _, fingers = sim.joint_columns(FINGERS)
-    sim.ctrl[:, arm] = joints
-    sim.ctrl[:, fingers] = (0.5 * STROKE * (1.0 - gripper))[:, None]
+    sim.set_ctrl(JOINTS, joints)
+    sim.set_ctrl(FINGERS, (0.5 * STROKE * (1.0 - gripper))[:, None])
 
 
 def pose_joints(sim: BatchSim, start: Array, position: Array, quat: Array) -> Array:

@@ -4,31 +4,44 @@ import numpy as np
 
 from robo_rlhf.types import Array
 
+# The product of two quaternions a and b is the sum, over the parts w, x, y, z of a, of that part times b's parts in the
+# order of a row here, with the row's signs.
+_ORDER = np.array([[0, 1, 2, 3], [1, 0, 3, 2], [2, 3, 0, 1], [3, 2, 1, 0]])
+_SIGNS = np.array([[1.0, 1, 1, 1], [-1, 1, -1, 1], [-1, 1, 1, -1], [-1, -1, 1, 1]])
+_CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
+_SIGNS_BACK = _SIGNS * _CONJUGATE[_ORDER]  # of the product with the inverse of b
+
 
 def quat_multiply(a: Array, b: Array) -> Array:
     """Return the rotations a after b, (N, 4)."""
-    aw, ax, ay, az = a[..., 0], a[..., 1], a[..., 2], a[..., 3]
-    bw, bx, by, bz = b[..., 0], b[..., 1], b[..., 2], b[..., 3]
-    return np.stack(
-        [
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ],
-        axis=-1,
-    )
+    return _product(a, b, _SIGNS)
+
+
+def quat_between(a: Array, b: Array) -> Array:
+    """Return the rotations (N, 4) that take b to a: a after the inverse of b."""
+    return _product(a, b, _SIGNS_BACK)
+
+
+def _product(a: Array, b: Array, signs: Array) -> Array:
+    # few calls over all copies at once, and sums in a fixed order: no copy changes the rounding of another
+    terms = b.take(_ORDER, axis=-1)
+    terms *= signs
+    terms = terms * a[..., None]
+    product: Array = terms[..., 0, :] + terms[..., 1, :]
+    product += terms[..., 2, :]
+    product += terms[..., 3, :]
+    return product
 
 
 def quat_conjugate(q: Array) -> Array:
     """Return the inverse rotations (N, 4)."""
-    inverse: Array = q * np.array([1.0, -1.0, -1.0, -1.0])
+    inverse: Array = q * _CONJUGATE
     return inverse
 
 
 def quat_from_rotvec(v: Array) -> Array:
     """Return the rotations (N, 4) by rotation vectors (N, 3) [rad]."""
-    angle = np.sqrt((v * v).sum(-1, keepdims=True))
+    angle = np.sqrt(np.add.reduce(v * v, axis=-1, keepdims=True))
     scale = 0.5 * np.sinc(angle / (2 * np.pi))  # sin(angle / 2) / angle, also at 0
     return np.concatenate([np.cos(angle / 2), v * scale], axis=-1)
 
@@ -37,10 +50,12 @@ def quat_to_rotvec(q: Array) -> Array:
     """Return the rotation vectors (N, 3) [rad] of length at most π."""
     q = np.where(q[..., :1] < 0, -q, q)
     vector = q[..., 1:]
-    sine = np.sqrt((vector * vector).sum(-1, keepdims=True))
+    sine = np.sqrt(np.add.reduce(vector * vector, axis=-1, keepdims=True))
     angle = 2 * np.arctan2(sine, q[..., :1])
-    safe = np.where(sine > 1e-9, sine, 1.0)
-    return vector * np.where(sine > 1e-9, angle / safe, 2.0)
+    scale = np.full_like(sine, 2.0)  # its limit where there is no turn
+    np.divide(angle, sine, out=scale, where=sine > 1e-9)
+    rotvec: Array = vector * scale
+    return rotvec
 
 
 def yaw_of_quat(q: Array) -> Array:

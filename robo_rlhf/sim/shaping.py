@@ -5,6 +5,7 @@ import numpy as np
 from robo_rlhf.types import Array
 
 AT_MARGIN = 0.1  # the value at one margin outside the bounds
+_DECAY = np.log(AT_MARGIN)
 
 
 def tolerance(x: Array, low: float = 0.0, high: float = 0.0, margin: float = 0.0) -> Array:
@@ -13,9 +14,7 @@ def tolerance(x: Array, low: float = 0.0, high: float = 0.0, margin: float = 0.0
     A Gaussian fall-off, as `dm_control.utils.rewards.tolerance` made the field's habit. Same unit for all arguments.
     """
     outside = np.maximum(np.maximum(low - x, x - high), 0.0)
-    value: Array = (
-        np.exp(np.log(AT_MARGIN) * np.square(outside / margin)) if margin else (outside == 0.0).astype(np.float64)
-    )
+    value: Array = np.exp(_DECAY * np.square(outside / margin)) if margin else (outside == 0.0).astype(np.float64)
     return value
 
 
@@ -27,5 +26,5 @@ def near(a: Array, b: Array, margin: float, radius: float = 0.0) -> Array:
 def distance(a: Array, b: Array) -> Array:
     """Return the distance (N,) [m] between points (N, 2 or 3)."""
     d = a - b
-    length: Array = np.sqrt((d * d).sum(-1))
+    length: Array = np.sqrt(np.add.reduce(d * d, axis=-1))
     return length

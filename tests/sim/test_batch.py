@@ -6,9 +6,9 @@ import pytest
 
 from robo_rlhf.errors import MissingDependencyError, ShapeError
 from robo_rlhf.sim import batch
-from robo_rlhf.sim.batch import BatchSim, model_hash, numpy_state
+from robo_rlhf.sim.batch import FEW, POSES, BatchSim, model_hash, numpy_state
 
-MODEL = mujoco.MjModel.from_xml_string("""
+XML = """
 <mujoco>
   <option timestep="0.01"/>
   <worldbody>
@@ -28,7 +28,8 @@ MODEL = mujoco.MjModel.from_xml_string("""
   <actuator><motor name="slide" joint="slide" gear="5"/><motor name="hinge" joint="hinge"/></actuator>
   <sensor><jointpos name="where" joint="slide"/><framepos name="ball" objtype="body" objname="ball"/></sensor>
 </mujoco>
-""")
+"""
+MODEL = mujoco.MjModel.from_xml_string(XML)
 
 
 @pytest.fixture
@@ -102,6 +103,76 @@ def test_copies_and_threads_make_no_difference(sim: BatchSim, nthread: int) -> N
     other = BatchSim(MODEL, 3, substeps=3, nthread=nthread)
     push(other)
     assert np.array_equal(other.state, sim.state[:3])
+
+
+@pytest.fixture
+def felt() -> mujoco.MjModel:
+    """Return the model with a sensor of forces in place of those of positions."""
+    spec = mujoco.MjSpec.from_string(XML)
+    for sensor in list(spec.sensors):
+        spec.delete(sensor)
+    spec.add_sensor(name="felt", type=mujoco.mjtSensor.mjSENS_TOUCH, objtype=mujoco.mjtObj.mjOBJ_SITE, objname="top")
+    return spec.compile()
+
+
+def test_poses_computed_apart_are_those_of_mujoco(felt: mujoco.MjModel) -> None:
+    many, few = BatchSim(felt, FEW, 3), BatchSim(felt, FEW - 1, 3)  # only the first has a batch for poses
+    assert many._poses is not many._batch
+    assert few._poses is few._batch
+    data = mujoco.MjData(felt)
+    ids = np.array([1, 4])
+
+    def compare() -> None:
+        assert np.array_equal(many.sensor("felt")[:-1], few.sensor("felt"))
+        for field in POSES:
+            assert np.array_equal(many.bind(field)[:-1], few.bind(field)), field
+            mujoco.mj_setState(felt, data, many.state[4], int(mujoco.mjtState.mjSTATE_INTEGRATION))
+            mujoco.mj_kinematics(felt, data)
+            mujoco.mj_comPos(felt, data)
+            assert np.array_equal(many.bind(field)[4].ravel(), getattr(data, field).ravel()), field
+
+    for sim in (many, few):
+        sim.forward()
+    compare()
+    for _ in range(5):
+        for sim in (many, few):
+            sim.ctrl[:, 0] = np.linspace(-1, 1, FEW)[: sim.num_envs]
+            sim.mocap_pos("mark")[:] += 0.1
+            sim.step()
+        compare()
+    for sim in (many, few):
+        sim.reset(ids)
+        sim.qpos("slide")[ids] = 0.3
+        sim.forward(ids)
+    compare()
+    for sim in (many, few):
+        sim.set_state(sim.state[::-1].copy() if sim is few else np.concatenate([many.state[-2::-1], many.state[-1:]]))
+    compare()
+
+
+def test_other_fields_are_of_the_present_state_too(felt: mujoco.MjModel) -> None:
+    sim, data = BatchSim(felt, FEW, 3), mujoco.MjData(felt)
+    spin = sim.bind("cvel")
+    push_all = np.linspace(-1, 1, FEW)
+    for _ in range(3):
+        sim.ctrl[:, 0] = push_all
+        sim.step()
+    mujoco.mj_setState(felt, data, sim.state[2], int(mujoco.mjtState.mjSTATE_INTEGRATION))
+    mujoco.mj_forward(felt, data)
+    assert np.array_equal(spin[2], data.cvel)
+
+
+def test_joints_side_by_side_are_views_and_others_copies(sim: BatchSim) -> None:
+    push(sim)
+    ordered, turned = ("slide", "hinge"), ("hinge", "slide")
+    assert np.shares_memory(sim.joint_qpos(ordered), sim.state)
+    assert np.array_equal(sim.joint_qpos(ordered), np.hstack([sim.qpos("slide"), sim.qpos("hinge")]))
+    assert np.array_equal(sim.joint_qpos(turned), sim.joint_qpos(ordered)[:, ::-1])
+    assert np.array_equal(sim.joint_field("xaxis", turned), sim.joint_field("xaxis", ordered)[:, ::-1])
+    sim.set_ctrl(turned, np.array([[1.0, 2.0]]))
+    assert sim.ctrl.tolist() == [[2.0, 1.0]] * 5
+    sim.set_ctrl(ordered, np.full((5, 1), 3.0))
+    assert (sim.ctrl == 3).all()
 
 
 def test_a_state_entered_again_has_the_same_future(sim: BatchSim) -> None:

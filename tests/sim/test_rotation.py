@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robo_rlhf.sim.rotation import (
+    quat_between,
     quat_conjugate,
     quat_from_rotvec,
     quat_multiply,
@@ -63,6 +64,12 @@ def test_product_is_mujocos(a: Array, b: Array) -> None:
 def test_product_is_one_rotation_after_another(a: Array, b: Array, v: Array) -> None:
     left, right = quat_from_rotvec(a), quat_from_rotvec(b)
     np.testing.assert_allclose(turned(quat_multiply(left, right), v), turned(left, turned(right, v)), atol=1e-12)
+
+
+@given(vectors, vectors)
+def test_the_turn_between_two_is_one_after_the_others_inverse(a: Array, b: Array) -> None:
+    left, right = quat_from_rotvec(a), quat_from_rotvec(b)
+    np.testing.assert_array_equal(quat_between(left, right), quat_multiply(left, quat_conjugate(right)))
 
 
 @given(vectors)

@@ -1,5 +1,6 @@
 """The seam for tasks: a task is pure functions of a batch of simulations."""
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
@@ -58,8 +59,8 @@ class Task(ABC):
     def reward(self, sim: BatchSim) -> Array:
         """Return the task reward (N,) in [0, 1]: the mean of the terms."""
         terms = list(self.reward_terms(sim).values())
-        mean: Array = np.mean(terms, axis=0).astype(np.float32)
-        return mean
+        total: Array = functools.reduce(np.add, terms)
+        return (total / len(terms)).astype(np.float32)
 
     @abstractmethod
     def signals(self, sim: BatchSim) -> Mapping[str, Array]:

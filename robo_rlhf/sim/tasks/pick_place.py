@@ -16,6 +16,7 @@ from robo_rlhf.types import Array
 HALF = 0.02  # [m] half the cube's edge
 BIN_INNER = 0.06  # [m] half the bin's inner width
 WALL = 0.05  # [m] height of the bin's walls
+LET_GO = 0.05  # [m] from between the fingertips to the middle of a cube that is not held
 CARRY = 0.13  # [m] height at which the cube travels
 
 
@@ -58,18 +59,22 @@ class PickPlace(ArmTask):
     def reward_terms(self, sim: BatchSim) -> dict[str, Array]:
         """Return how near the hand is to the cube, how high that is, how near the bin, and whether it lies there."""
         cube, bin_ = sim.body_pos("cube"), sim.mocap_pos("bin")
-        held = self.holds(sim, "cube", HALF)
-        inside = self.inside(sim)
+        gap, inside = self.gap(sim), self.inside(sim)
+        held = self.holds_at(sim, gap, HALF)
         return {
-            "reach": np.maximum(near(sim.site_pos("ee"), cube, 0.2, 0.01), inside),
+            "reach": np.maximum(tolerance(gap, 0.0, 0.01, 0.2), inside),
             "lift": np.maximum(held * tolerance(cube[:, 2], 0.8 * CARRY, np.inf, 0.8 * CARRY - HALF), inside),
             "carry": np.maximum(held, inside) * near(cube[:, :2], bin_[:, :2], 0.25, 0.03),
-            "place": self.success(sim).astype(np.float64),
+            "place": (inside & (gap > LET_GO)).astype(np.float64),
         }
 
     def success(self, sim: BatchSim) -> Array:
         """Whether the cube lies in the bin and the hand has let it go."""
-        return self.inside(sim) & (distance(sim.site_pos("ee"), sim.body_pos("cube")) > 0.05)
+        return self.inside(sim) & (self.gap(sim) > LET_GO)
+
+    def gap(self, sim: BatchSim) -> Array:
+        """How far (N,) [m] the cube is from between the fingertips."""
+        return distance(sim.site_pos("ee"), sim.body_pos("cube"))
 
     def inside(self, sim: BatchSim) -> Array:
         """Whether the cube is between the walls, below their top (N,)."""
