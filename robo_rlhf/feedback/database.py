@@ -5,7 +5,9 @@ of order, and each for its own sync of the disk. Here the first one does the wor
 of its own, and one commit makes all of it durable. PostgreSQL does the same by itself, so there each has its own.
 """
 
+import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +20,8 @@ from robo_rlhf.feedback.engine import open_engine, transaction
 
 T = TypeVar("T")
 TOGETHER = 64  # pieces of work in one transaction
-TRIES = 5  # of a transaction that PostgreSQL ends in favour of another
+TRIES = 8  # of a transaction that PostgreSQL ends in favour of another
+UNDONE = ("40P01", "40001")  # a deadlock, and what cannot be put in order
 
 
 @dataclass
@@ -76,8 +79,9 @@ class Database:
                 with transaction(self.engine, write=True) as connection:
                     return work(connection)
             except sa.exc.OperationalError as error:
-                if getattr(error.orig, "sqlstate", "") not in ("40P01", "40001") or attempt == TRIES - 1:
+                if getattr(error.orig, "sqlstate", "") not in UNDONE or attempt == TRIES - 1:
                     raise
+                time.sleep(random.uniform(0.0, 0.02) * 2**attempt)
         raise AssertionError("unreachable")
 
     def _work_off(self) -> None:

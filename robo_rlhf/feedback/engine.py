@@ -79,7 +79,7 @@ def transaction(engine: sa.Engine, *, write: bool) -> Iterator[sa.Connection]:
             yield connection
     except sa.exc.OperationalError as error:
         name = engine.url.render_as_string(hide_password=True)
-        if "locked" in str(error.orig):
+        if engine.dialect.name == "sqlite" and "locked" in str(error.orig):
             raise BusyError(
                 f"The database {name}", f"another program has been writing for {BUSY_TIMEOUT:g} s"
             ) from error

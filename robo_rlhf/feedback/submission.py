@@ -9,12 +9,14 @@ answer: what counted goes on counting. Without a lease a program answers on its 
 import json
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from robo_rlhf.errors import ConflictError, InvalidValueError, NotFoundError
-from robo_rlhf.feedback.engine import add_new, insert_or_update
+from robo_rlhf.feedback.engine import add_new
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import AnswerValue
 from robo_rlhf.feedback.records import COUNTED, AnnotatorKind, Standing, json_text, now_text
@@ -69,26 +71,25 @@ def write_answer(connection: sa.Connection, sent: Sent, now: float) -> Written:
         InvalidValueError: it is no answer to a question of this kind.
         ConflictError: the key was used by this annotator for something else.
     """
-    _check(connection, sent)
-    value = None if sent.value is None else json_text(sent.value)
-    before = _with_same_key(connection, sent, value)
-    if before is not None:
-        return Written(False, before)
     lease = _lock_lease(connection, sent)
-    question = _lock_question(connection, sent.question)
+    question = connection.execute(LOCKED_QUESTION, {"question": sent.question}).one_or_none()
+    if question is None:
+        raise NotFoundError("question", sent.question, "It may belong to another database; list what is there.")
+    value = _checked(sent.value, question)
+    lease = lease or _new_lease(connection, sent, question)
     after = _decide(sent, lease, question)
-    row = {name: getattr(sent, name) for name in ("annotator", "annotator_kind", "response_time")}
-    row |= {"question_id": sent.question, "idempotency_key": sent.key, "value": value, "answered": now_text()}
-    row |= {"standing": after.standing, "shown": sent.shown or lease.shown}
-    if not add_new(connection, answers, row):  # sent twice at the same time
-        standing = _with_same_key(connection, sent, value)
-        assert standing is not None
-        return Written(False, standing)
-    _update_lease(connection, lease, after, now)
-    change = after.counted - lease.counted
+    row: dict[str, Any] = {"question_id": sent.question, "value": value, "answered": now_text()}
+    row |= {name: getattr(sent, name) for name in ("annotator", "annotator_kind", "response_time")}
+    row |= {"idempotency_key": sent.key, "standing": after.standing, "shown": sent.shown or lease.shown}
+    if not connection.execute(_add(connection.dialect.name), row).first():
+        return Written(False, _with_same_key(connection, sent, value))
+    times = {"issued": now, "expires": now + lease.life} if after.state == "live" else {}
+    change = sa.update(leases).where(leases.c.number == lease.number)
+    connection.execute(change.values(state=after.state, counted=after.counted, **times))
+    change_in = after.counted - lease.counted
     held = (after.state == "live") - (lease.state == "live") if lease.purpose == "work" else 0
-    simulated = change if sent.annotator_kind == "simulated" else 0
-    count(connection, question, given=change, held=held, simulated=simulated)
+    simulated = change_in if sent.annotator_kind == "simulated" else 0
+    count(connection, question, given=change_in, held=held, simulated=simulated)
     return Written(True, after.standing)
 
 
@@ -101,13 +102,7 @@ def count(connection: sa.Connection, question: Any, *, given: int = 0, held: int
     values = {"given": question.given + given, "held": question.held + held}
     values |= {"simulated": question.simulated + simulated, "wanted": int(wanted)}
     values["again"] = int(wanted and (question.again or not question.wanted))
-    connection.execute(sa.update(questions).where(questions.c.id == question.id).values(values))
-
-
-def lock_question(connection: sa.Connection, question: str) -> Any:
-    """Return the row of a question, which nobody else changes until this transaction ends; None where there is none."""
-    query = sa.select(questions).where(questions.c.id == question).with_for_update(key_share=True)
-    return connection.execute(query).one_or_none()
+    connection.execute(_COUNT, {"which": question.number, **{f"new_{name}": values[name] for name in _COUNTERS}})
 
 
 def introduce(connection: sa.Connection, annotator: str, kind: AnnotatorKind, *, handed: int = 0) -> int:
@@ -115,14 +110,13 @@ def introduce(connection: sa.Connection, annotator: str, kind: AnnotatorKind, *,
 
     Returns how many they had been handed before.
     """
-    row = {"name": annotator, "kind": kind, "team": "", "handed": handed, "since": now_text()}
-    add = insert_or_update(connection, annotators, row, {"handed": annotators.c.handed + handed})
-    return int(connection.execute(add.returning(annotators.c.handed)).scalar_one()) - handed
+    row = {"name": annotator, "kind": kind, "team": "", "handed": handed, "since": now_text(), "more": handed}
+    return int(connection.execute(_introduce(connection.dialect.name), row).scalar_one()) - handed
 
 
 @dataclass(frozen=True)
 class _Lease:
-    number: int | None  # None: there is no row yet
+    number: int
     purpose: str
     state: str
     counted: int
@@ -137,27 +131,21 @@ class _After:
     counted: int
 
 
-def _check(connection: sa.Connection, sent: Sent) -> None:
-    clips = sa.select(sa.func.count()).where(segments.c.question_id == questions.c.id).scalar_subquery()
-    asked = sa.select(questions.c.kind, questions.c.meta, clips).where(questions.c.id == sent.question)
-    found = connection.execute(asked).one_or_none()
-    if found is None:
-        raise NotFoundError("question", sent.question, "It may belong to another database; list what is there.")
-    if sent.value is not None:
-        kind, meta, number = found
-        KINDS[kind].validate(sent.value, number, json.loads(meta))
-        note = sent.value.get("note", "")
-        if not isinstance(note, str):
-            raise InvalidValueError("note of an answer", repr(note), "text")
-
-
-def _with_same_key(connection: sa.Connection, sent: Sent, value: str | None) -> Standing | None:
-    """Return the standing of the same answer, where it is there already."""
-    same_key = (answers.c.annotator == sent.annotator) & (answers.c.idempotency_key == sent.key)
-    columns = (answers.c.question_id, answers.c.value, answers.c.standing)
-    found = connection.execute(sa.select(*columns).where(same_key)).one_or_none()
-    if found is None:
+def _checked(value: AnswerValue | None, question: Any) -> str | None:
+    """Return an answer as the table holds it, after a look at whether it is one."""
+    if value is None:
         return None
+    KINDS[question.kind].validate(value, question.clips, json.loads(question.meta))
+    note = value.get("note", "")
+    if not isinstance(note, str):
+        raise InvalidValueError("note of an answer", repr(note), "text")
+    return json_text(value)
+
+
+def _with_same_key(connection: sa.Connection, sent: Sent, value: str | None) -> Standing:
+    """Return the standing of the answer that came with the same key before."""
+    same_key = (answers.c.annotator == sent.annotator) & (answers.c.idempotency_key == sent.key)
+    found = connection.execute(sa.select(answers).where(same_key)).one()
     if (found.question_id, found.value) != (sent.question, value):
         what = f"answer with key {sent.key!r} of {sent.annotator}"
         raise ConflictError(what, "the key came with another answer before")
@@ -165,28 +153,28 @@ def _with_same_key(connection: sa.Connection, sent: Sent, value: str | None) -> 
     return standing
 
 
-def _lock_lease(connection: sa.Connection, sent: Sent) -> _Lease:
-    mine = (leases.c.annotator == sent.annotator) & (leases.c.question_id == sent.question)
-    mine &= leases.c.turn == 0 if sent.lease is None else leases.c.number == sent.lease
-    row = connection.execute(sa.select(leases).where(mine).with_for_update()).one_or_none()
-    if row is not None:
-        return _Lease(row.number, row.purpose, row.state, row.counted, row.shown, row.expires - row.issued)
-    if sent.lease is not None:
+def _lock_lease(connection: sa.Connection, sent: Sent) -> _Lease | None:
+    """Return the lease that the answer is under; without one, what this person has had to do with the question."""
+    if sent.lease is None:
+        row = connection.execute(_MINE, {"person": sent.annotator, "question": sent.question}).one_or_none()
+        return _lease_of(row) if row is not None else None
+    row = connection.execute(_LEASE, {"lease": sent.lease}).one_or_none()
+    if row is None or (row.annotator, row.question_id) != (sent.annotator, sent.question):
         advice = f"It does not belong to {sent.annotator} and question {sent.question}; ask for the next question."
         raise NotFoundError("lease", sent.lease, advice)
+    return _lease_of(row)
+
+
+def _new_lease(connection: sa.Connection, sent: Sent, question: Any) -> _Lease:
+    """Note that somebody answers who was not handed the question."""
     number = introduce(connection, sent.annotator, sent.annotator_kind, handed=1)
-    role = connection.scalar(sa.select(questions.c.role).where(questions.c.id == sent.question))
-    new = {"question_id": sent.question, "annotator": sent.annotator, "turn": 0, "purpose": role, "state": "expired"}
-    new |= {"issued": 0.0, "expires": 0.0, "nth": number, "counted": 0}
-    add_new(connection, leases, new)
-    locked = connection.execute(sa.select(leases).where(mine).with_for_update()).one()
-    return _Lease(locked.number, locked.purpose, locked.state, locked.counted, locked.shown, 0.0)
+    new = {"question_id": sent.question, "annotator": sent.annotator, "turn": 0, "purpose": question.role}
+    add_new(connection, leases, {**new, "state": "expired", "issued": 0.0, "expires": 0.0, "nth": number, "counted": 0})
+    return _lease_of(connection.execute(_MINE, {"person": sent.annotator, "question": sent.question}).one())
 
 
-def _lock_question(connection: sa.Connection, question: str) -> Any:
-    row = lock_question(connection, question)
-    assert row is not None  # questions are never deleted
-    return row
+def _lease_of(row: Any) -> _Lease:
+    return _Lease(row.number, row.purpose, row.state, row.counted, row.shown, row.expires - row.issued)
 
 
 def _decide(sent: Sent, lease: _Lease, question: Any) -> _After:
@@ -211,8 +199,29 @@ def _decide(sent: Sent, lease: _Lease, question: Any) -> _After:
     return _After(standing, state, int(standing in COUNTED))
 
 
-def _update_lease(connection: sa.Connection, lease: _Lease, after: _After, now: float) -> None:
-    values: dict[str, Any] = {"state": after.state, "counted": after.counted}
-    if after.state == "live":
-        values |= {"issued": now, "expires": now + lease.life}
-    connection.execute(sa.update(leases).where(leases.c.number == lease.number).values(values))
+@cache
+def _introduce(dialect: str) -> Any:
+    names = ("name", "kind", "team", "handed", "since")
+    insert = (sqlite if dialect == "sqlite" else postgresql).insert(annotators)
+    insert = insert.values({name: sa.bindparam(name) for name in names})
+    more = annotators.c.handed + sa.bindparam("more", type_=sa.Integer)
+    update = insert.on_conflict_do_update(index_elements=[annotators.c.name], set_={"handed": more})
+    return update.returning(annotators.c.handed)
+
+
+@cache
+def _add(dialect: str) -> Any:
+    insert = (sqlite if dialect == "sqlite" else postgresql).insert(answers)
+    return insert.on_conflict_do_nothing().returning(answers.c.number)
+
+
+_CLIPS = sa.select(sa.func.count()).where(segments.c.question_id == questions.c.id).scalar_subquery()
+_QUESTION = questions.c.id == sa.bindparam("question")
+LOCKED_QUESTION = sa.select(questions, _CLIPS.label("clips")).where(_QUESTION)
+LOCKED_QUESTION = LOCKED_QUESTION.with_for_update(key_share=True, of=questions)  # nobody else changes it meanwhile
+_LEASE = sa.select(leases).where(leases.c.number == sa.bindparam("lease")).with_for_update()
+_MINE = sa.select(leases).where(leases.c.annotator == sa.bindparam("person"), leases.c.turn == 0)
+_MINE = _MINE.where(leases.c.question_id == sa.bindparam("question")).with_for_update()
+_COUNTERS = ("given", "held", "simulated", "wanted", "again")
+_COUNT = sa.update(questions).where(questions.c.number == sa.bindparam("which"))
+_COUNT = _COUNT.values({name: sa.bindparam(f"new_{name}") for name in _COUNTERS})

@@ -1,0 +1,94 @@
+"""How reliable each person is, as far as the agreement of all of them tells: a crowd model.
+
+The one-coin model of Dawid and Skene (1979): every unit has one true label; a person gives it with a probability of
+their own, their skill, and any other label of the unit equally often. Truth and skills are found together by
+expectation maximisation. A prior keeps the skill of somebody who has said little near that of a careful person.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from robo_rlhf.types import Array
+
+PRIOR = (4.0, 1.0)  # right and wrong answers that everybody starts with
+ROUNDS, TOLERANCE = 200, 1e-6
+SURE = 1e-6  # no skill is taken to be nearer to 0 or 1
+
+
+@dataclass(frozen=True)
+class Said:
+    """One judgement: what a person says about a unit."""
+
+    unit: Hashable  # what is judged: a question, or a part of one
+    person: str
+    label: Hashable
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """What the crowd model found."""
+
+    skill: Mapping[str, float]  # probability that a person gives the true label
+    truth: Mapping[Hashable, Mapping[Hashable, float]]  # unit → label → probability that it is the true one
+
+
+def fit(said: Sequence[Said], *, least_labels: int = 2, prior: tuple[float, float] = PRIOR) -> Crowd:
+    """Find skills and truth.
+
+    Args:
+        said: all judgements.
+        least_labels: how many labels a unit has at least, also where fewer were given.
+        prior: right and wrong answers that everybody starts with.
+    """
+    if not said:
+        return Crowd({}, {})
+    people, person = _numbered([s.person for s in said])
+    pairs, pair = _numbered([(s.unit, s.label) for s in said])
+    units, unit_of_pair = _numbered([unit for unit, _ in pairs])
+    labels = np.maximum(np.bincount(unit_of_pair), least_labels)  # of each unit
+    truth = _share(np.bincount(pair).astype(float), unit_of_pair)
+    skill = np.zeros(len(people))
+    for _ in range(ROUNDS):
+        right = np.bincount(person, truth[pair], len(people))
+        count = np.bincount(person, minlength=len(people))
+        new = np.clip((right + prior[0]) / (count + sum(prior)), SURE, 1 - SURE)
+        if np.abs(new - skill).max() < TOLERANCE:
+            break
+        skill = new
+        truth = _expect(skill, person, pair, unit_of_pair, labels)
+    found: dict[Hashable, dict[Hashable, float]] = {unit: {} for unit in units}
+    for (unit, label), probability in zip(pairs, truth, strict=True):
+        found[unit][label] = float(probability)
+    return Crowd(dict(zip(people, skill.tolist(), strict=True)), found)
+
+
+def weight_of(skill: float) -> float:
+    """Return how much the answers of a person of this skill teach: 1 for who is always right, 0 for who guesses."""
+    return float(min(max(2.0 * skill - 1.0, 0.0), 1.0))
+
+
+def _expect(skill: Array, person: Array, pair: Array, unit_of_pair: Array, labels: Array) -> Array:
+    """Return the probability (pairs,) that each label is the true one of its unit; labels nobody gave are left out."""
+    others = labels[unit_of_pair[pair]] - 1
+    wrong = np.log((1 - skill[person]) / others)  # (judgements,) log probability of one certain wrong label
+    unit = unit_of_pair[pair]
+    base = np.bincount(unit, wrong)  # as if everybody were wrong
+    gain = np.bincount(pair, np.log(skill[person]) - wrong, len(unit_of_pair))
+    score = base[unit_of_pair] + gain
+    top = np.full(len(base), -np.inf)
+    np.maximum.at(top, unit_of_pair, score)
+    return _share(np.exp(score - top[unit_of_pair]), unit_of_pair)
+
+
+def _share(values: Array, unit: Array) -> Array:
+    shares: Array = values / np.bincount(unit, values)[unit]
+    return shares
+
+
+def _numbered(names: Sequence[Hashable]) -> tuple[list, Array]:  # type: ignore[type-arg]
+    """Return the distinct names in the order of their first use, and the number of each name."""
+    numbers: dict[Hashable, int] = {}
+    places = np.array([numbers.setdefault(name, len(numbers)) for name in names])
+    return list(numbers), places

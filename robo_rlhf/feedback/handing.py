@@ -1,0 +1,286 @@
+"""One person's turn: choosing the next question for them, in one transaction.
+
+Questions come in the order in which they were added. Where a person is in that order is remembered, and questions that
+become wanted once more are looked for apart, so that finding the next one costs the same after a million answers.
+Statements are built once, because building one costs more than running it.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from robo_rlhf.errors import BusyError
+from robo_rlhf.feedback.engine import add_new
+from robo_rlhf.feedback.kinds.base import CLIP_NAMES
+from robo_rlhf.feedback.records import Question, order_of, question_of
+from robo_rlhf.feedback.submission import LOCKED_QUESTION, count, introduce
+from robo_rlhf.feedback.tables import gold, leases, progress, questions, segments
+from robo_rlhf.feedback.tasks import Sharing
+from robo_rlhf.types import Segment
+
+MOST_AT_ONCE = 10  # questions that one person has in front of them
+MARK_EVERY = 512  # questions passed over until a person's place is written down
+RECENT = 500  # of a person's answers out of which one is asked once more
+KNOWN = 100  # gold questions out of which one is drawn
+
+Purpose = Literal["work", "gold", "practice", "repeat"]
+
+WANTED = sa.text("questions.wanted = 1")
+AGAIN = sa.text("questions.wanted = 1 AND questions.again = 1")
+LIVE, LEFT = sa.text("leases.state = 'live'"), sa.text("leases.state = 'expired'")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a person chose to work on; None for everything."""
+
+    run: str | None = None
+    task: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the person's place in it is remembered by."""
+        return json.dumps([self.run, self.task])
+
+    @property
+    def values(self) -> dict[str, str]:
+        """What the conditions of the statements are compared with."""
+        return {name: value for name, value in (("run", self.run), ("task", self.task)) if value is not None}
+
+
+@dataclass(frozen=True)
+class Handed:
+    """A question in somebody's hands."""
+
+    lease: int
+    question: Question
+    order: tuple[int, ...]  # the clips as they are to be shown: first the clip at place order[0] of the question
+    seconds: float  # [s] that are left
+    purpose: Purpose  # not for the eyes of the person
+
+    @property
+    def shown(self) -> str:
+        """The names of the clips in the order in which they are shown, such as "BA"."""
+        return "".join(CLIP_NAMES[place] for place in self.order)
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What is left to chance."""
+
+    number: Callable[[], float]  # in [0, 1)
+    shuffled: Callable[[int], str]  # the names of so many clips in any order
+    pick: Callable[[Sequence[Any]], Any]  # one of the rows; None where there is none
+
+
+class Turn:
+    """One person's turn."""
+
+    def __init__(
+        self, connection: sa.Connection, person: str, chosen: Chosen, sharing: Sharing, chance: Chance, now: float
+    ) -> None:
+        """Hand out to `person` something of what they chose; `now` is the time of the leases [s]."""
+        self.connection, self.person, self.chosen = connection, person, chosen
+        self.sharing, self.chance, self.now = sharing, chance, now
+        self.flags = (chosen.run is not None, chosen.task is not None)
+        self.values = {"person": person, "chosen": chosen.name, **chosen.values}
+
+    def next(self, have: tuple[int, ...], practice: bool) -> Handed | None:
+        """Return a question that the person has open already, or else a new one."""
+        before = introduce(self.connection, self.person, "human", handed=1)
+        handed = self.open_already(have, practice)
+        if handed is None:
+            handed = self.known("practice", before) if practice else self.something_new(before)
+            if handed is not None:
+                return handed
+            handed = None if practice else self.left_before()
+        introduce(self.connection, self.person, "human", handed=-1)  # nothing new was handed out after all
+        return handed
+
+    def open_already(self, have: tuple[int, ...], practice: bool) -> Handed | None:
+        """Hand out again what the person has in front of them, unless the page says that it has it."""
+        rows = self.connection.execute(_OPEN, self.values).all()
+        if len(rows) >= MOST_AT_ONCE:
+            raise BusyError(f"The review of {self.person}", f"{len(rows)} questions are open and not answered")
+        for row in rows:
+            if row.number not in have and (row.purpose == "practice") == practice:
+                question = self.connection.execute(LOCKED_QUESTION, {"question": row.question_id}).one()
+                if question.withdrawn is None:
+                    return self.hand_again(row, question)
+                end(self.connection, [row])
+        return None
+
+    def something_new(self, before: int) -> Handed | None:
+        """Hand out gold, a repeat, or what is wanted, each at its share."""
+        chance, share = self.chance.number(), self.sharing
+        special = None
+        if chance < share.gold_share:
+            special = self.known("gold", before)
+        elif chance < share.gold_share + share.repeat_share:
+            special = self.repeat(before)
+        return special or self.work(before)
+
+    def known(self, role: Literal["gold", "practice"], before: int) -> Handed | None:
+        """Hand out a question whose answer is known, that this person has not had."""
+        task = self.chosen.task
+        if task is None and self.chosen.run is not None:
+            task = self.connection.scalar(_TASK_OF_RUN, self.values)
+        query = _known(task is not None)
+        rows = self.connection.execute(query, {"person": self.person, "role": role, "task": task}).all()
+        found = rows[0] if role == "practice" and rows else self.chance.pick(rows)
+        return self.hand(found, role, before) if found is not None else None
+
+    def repeat(self, before: int) -> Handed | None:
+        """Ask once more what this person answered a while ago."""
+        last = before - self.sharing.repeat_gap
+        if last <= 0:
+            return None
+        values = {**self.values, "first": max(last - RECENT, 0), "last": last}
+        found = self.chance.pick(self.connection.execute(_repeats(*self.flags), values).all())
+        return self.hand(found, "repeat", before, turn=1) if found is not None else None
+
+    def work(self, before: int) -> Handed | None:
+        """Hand out a question that is wanted: one that is wanted again, or the first that this person has not had."""
+        found = self.reserve(_again) or self.reserve(_rest)
+        if found is None:
+            return None
+        count(self.connection, found, held=1)
+        return self.hand(found, "work", before)
+
+    def reserve(self, statement: "Callable[[bool, bool, bool | None], sa.Select[Any]]") -> Any:
+        """Return the row of the first question that nobody else is just being given; wait only where all are."""
+        found = self.connection.execute(statement(*self.flags, True), self.values).first()
+        if found is None and self.connection.dialect.name != "sqlite":
+            found = self.connection.execute(statement(*self.flags, False), self.values).first()
+        if found is not None and statement is _rest and found.number > found.place + MARK_EVERY:
+            self.remember_place()
+        return found
+
+    def remember_place(self) -> None:
+        """Write down how far this person is: all before it was handed to them, or is not wanted."""
+        first = self.connection.execute(_rest(*self.flags, None), self.values).first()
+        if first is None:
+            return
+        mine = (progress.c.annotator == self.person) & (progress.c.chosen == self.chosen.name)
+        row = {"annotator": self.person, "chosen": self.chosen.name, "number": first.number - 1}
+        if not add_new(self.connection, progress, row):
+            self.connection.execute(sa.update(progress).where(mine).values(number=row["number"]))
+
+    def left_before(self) -> Handed | None:
+        """Hand out once more a question that this person had and did not answer in time."""
+        found = self.connection.execute(_left(*self.flags), self.values).first()
+        if found is None:
+            return None
+        question = self.connection.execute(LOCKED_QUESTION, {"question": found.question_id}).one()
+        if not question.wanted:  # somebody else was quicker
+            return None
+        count(self.connection, question, held=1)
+        return self.hand_again(found, question)
+
+    def hand(self, question: Any, purpose: Purpose, nth: int, *, turn: int = 0) -> Handed:
+        """Write down a new lease and return it."""
+        clips = segments_of(self.connection, question.id)
+        values = {"question_id": question.id, "annotator": self.person, "turn": turn, "purpose": purpose, "nth": nth}
+        values |= {"shown": self.chance.shuffled(len(clips)), "counted": 0, **self.times()}
+        lease = self.connection.execute(_NEW_LEASE, values).one()
+        return handed_of(lease, question, clips, self.now)
+
+    def hand_again(self, row: Any, question: Any) -> Handed:
+        """Let a lease begin anew and return it."""
+        clips = segments_of(self.connection, question.id)
+        values = {"shown": row.shown or self.chance.shuffled(len(clips)), **self.times()}
+        change = sa.update(leases).where(leases.c.number == row.number).values(values).returning(leases)
+        return handed_of(self.connection.execute(change).one(), question, clips, self.now)
+
+    def times(self) -> dict[str, Any]:
+        """Return what a lease that begins now holds."""
+        return {"issued": self.now, "expires": self.now + self.sharing.lease, "state": "live"}
+
+
+def end(connection: sa.Connection, rows: Sequence[Any]) -> None:
+    """End live leases, whose rows are locked, and let others have their questions."""
+    if not rows:
+        return
+    numbers = [row.number for row in rows]
+    connection.execute(sa.update(leases).where(leases.c.number.in_(numbers)).values(state="expired"))
+    for question in sorted(row.question_id for row in rows if row.purpose == "work"):
+        count(connection, connection.execute(LOCKED_QUESTION, {"question": question}).one(), held=-1)
+
+
+def segments_of(connection: sa.Connection, question: str) -> tuple[Segment, ...]:
+    """Return the clips of a question."""
+    return tuple(Segment(*row) for row in connection.execute(_SEGMENTS, {"question": question}))
+
+
+def handed_of(lease: Any, question: Any, clips: tuple[Segment, ...], now: float) -> Handed:
+    """Return a lease, with its question and clips, as it is handed out."""
+    found = question_of(question._mapping, clips)
+    return Handed(lease.number, found, order_of(lease.shown), max(lease.expires - now, 0.0), lease.purpose)
+
+
+_PERSON = bindparam("person", type_=sa.Text)
+_NEW_LEASE = sa.insert(leases).returning(leases)
+_OPEN = sa.select(leases).where(leases.c.annotator == _PERSON, LIVE).order_by(leases.c.number)
+_TASK_OF_RUN = sa.select(questions.c.task).where(questions.c.run == bindparam("run")).limit(1)
+_SEGMENTS = sa.select(segments.c.episode_id, segments.c.start, segments.c.length)
+_SEGMENTS = _SEGMENTS.where(segments.c.question_id == bindparam("question")).order_by(segments.c.position)
+_NOT_HAD = ~sa.exists().where(leases.c.annotator == _PERSON, leases.c.question_id == questions.c.id, leases.c.turn == 0)
+
+
+def _chosen(run: bool, task: bool) -> list[sa.ColumnElement[bool]]:
+    both = ((questions.c.run, run, "run"), (questions.c.task, task, "task"))
+    return [column == bindparam(name, type_=sa.Text) for column, wanted, name in both if wanted]
+
+
+def _locked(query: "sa.Select[Any]", skip: bool | None) -> "sa.Select[Any]":
+    query = query.order_by(questions.c.number).limit(1)
+    return query if skip is None else query.with_for_update(key_share=True, skip_locked=skip, of=questions)
+
+
+@cache
+def _again(run: bool, task: bool, skip: bool | None) -> "sa.Select[Any]":
+    """Return the first question that was full, is wanted again, and that the person has not had."""
+    return _locked(sa.select(questions).where(AGAIN, *_chosen(run, task), _NOT_HAD), skip)
+
+
+@cache
+def _rest(run: bool, task: bool, skip: bool | None) -> "sa.Select[Any]":
+    """Return the first wanted question after the person's place that they have not had."""
+    mine = (progress.c.annotator == _PERSON) & (progress.c.chosen == bindparam("chosen", type_=sa.Text))
+    place = sa.func.coalesce(sa.select(progress.c.number).where(mine).scalar_subquery(), 0)
+    query = sa.select(questions, place.label("place")).where(WANTED, questions.c.number > place)
+    return _locked(query.where(*_chosen(run, task), _NOT_HAD), skip)
+
+
+@cache
+def _left(run: bool, task: bool) -> "sa.Select[Any]":
+    """Return the first lease of the person that ran out, and whose question is wanted."""
+    query = sa.select(leases).join(questions, leases.c.question_id == questions.c.id)
+    query = query.where(leases.c.annotator == _PERSON, LEFT, leases.c.turn == 0, WANTED, *_chosen(run, task))
+    return query.order_by(leases.c.number).limit(1)
+
+
+@cache
+def _known(task: bool) -> "sa.Select[Any]":
+    """Return gold or practice questions that the person has not had."""
+    query = sa.select(questions).join(gold, gold.c.question_id == questions.c.id)
+    query = query.where(gold.c.retired == 0, questions.c.role == bindparam("role"), questions.c.withdrawn.is_(None))
+    return query.where(*_chosen(False, task), _NOT_HAD).order_by(questions.c.number).limit(KNOWN)
+
+
+@cache
+def _repeats(run: bool, task: bool) -> "sa.Select[Any]":
+    """Return questions that the person answered from the `first` to the `last` one handed to them, and only once."""
+    asked = leases.alias()
+    twice = sa.exists().where(
+        asked.c.annotator == leases.c.annotator, asked.c.question_id == leases.c.question_id, asked.c.turn == 1
+    )
+    query = sa.select(questions).join(leases, leases.c.question_id == questions.c.id)
+    query = query.where(leases.c.annotator == _PERSON, leases.c.nth.between(bindparam("first"), bindparam("last")))
+    query = query.where(leases.c.turn == 0, leases.c.counted == 1, ~twice, questions.c.withdrawn.is_(None))
+    return query.where(*_chosen(run, task))
