@@ -109,7 +109,7 @@ def discard(play: Play, asked: Asked) -> None:
     """Move the episode to the trash and put up the same start again."""
     stage = play.stage
     if not play.has_steps():
-        if play.phase != "running":
+        if play.phase != "running" and not play.starting:
             return asked.refuse(f"{NOTHING_OPEN} There is nothing to discard.")
         play.stand(stage.seed, stage.goals)
         return asked.done("Nothing had been recorded yet.")

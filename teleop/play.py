@@ -63,7 +63,7 @@ class Play:
         self.ticks = 0  # control steps since the session started
         self.busy = False  # a branch is being made: what is asked has to wait
         self.source, self.holds = Source.HUMAN, False  # of the last step
-        self._starting = False  # the episode begins as soon as its journal is open
+        self.starting = False  # the episode begins as soon as its journal is open
         self._moving = False  # something was held in the last tick
         self._released = True  # nothing was held at some moment since the world was put up, or paused
         self._still = self._well = 0  # ticks that the robot has held; that the task has been done
@@ -75,8 +75,8 @@ class Play:
         moves = self._released and heard.moves
         if self.phase == "paused" and moves:
             self.go_on()
-        elif self.phase == "ready" and (moves or self._starting) and self.stage.begin():
-            self._starting = False
+        elif self.phase == "ready" and (moves or self.starting) and self.stage.begin():
+            self.starting = False
             self.run_on()
         if self.phase == "running":
             self._step(heard)
@@ -101,7 +101,7 @@ class Play:
     def go_on(self) -> None:
         """Begin the episode, or go on from the frame that is looked at; soon, where the disk must be waited for."""
         if self.phase == "ready":
-            self._starting = True
+            self.starting = True
         elif self.phase == "paused" and not self.busy:
             if self.stage.past is None and self.stage.frame == self.stage.steps:
                 self.stage.look(self.stage.frame)
@@ -117,6 +117,7 @@ class Play:
 
     def pause(self) -> None:
         """Stop at the newest frame; a movement goes on, after everything was let go."""
+        self.starting = False
         if self.phase == "running":
             self.phase, self._released, self.holds = "paused", not self._moving, False
 
@@ -219,7 +220,7 @@ class Play:
     def _put_up(self) -> None:
         """Forget what was said about the world that was up before."""
         self.mark = self.note = ""
-        self._starting = self.holds = False
+        self.starting = self.holds = False
         self._released = not self._moving
         self.source = self.device.source
         self.driver.correcting = False

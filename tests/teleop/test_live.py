@@ -330,10 +330,10 @@ def test_what_cannot_begin_says_why(home: Path, fields: dict[str, Any], error: t
 
 def test_a_slower_rate_is_slow_motion_not_another_robot(home: Path) -> None:
     with Seat(home, rate=10.0, pace=True) as slow:
-        slow.record(3)
+        slow.record(5)
         slow.must("keep")
         wall = np.diff(slow.dataset.timing(slow.only().meta.id).wall_time)
-        assert wall.min() > 0.09
+        assert np.median(wall) > 0.08
         assert slow.only().meta.control_dt == 0.05
 
 
