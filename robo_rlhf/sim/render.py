@@ -212,6 +212,13 @@ class FrameRenderer:
         mujoco.mjr_readPixels(pixels, None, part, self._context)
         return pixels
 
+    def warm_up(self) -> None:
+        """Draw once, of the state that the model begins with: a driver compiles what it needs when it first draws."""
+        state = np.empty(self.state_size)
+        mujoco.mj_getState(self.model, mujoco.MjData(self.model), state, STATE)
+        self.place(state)
+        self.jpeg(Camera(), jpeg_quality=80)
+
     def close(self) -> None:
         """Give the context back; a second call does nothing."""
         self._free()

@@ -214,6 +214,8 @@ class RenderPool:
                 if self._closed.is_set():
                     raise CancelledError from None
                 if worker.late:
+                    with contextlib.suppress(OSError):
+                        worker.start()  # so that the next request does not wait for it
                     raise WorkerStuckError("drawing", str(request), limit) from None
         raise WorkerDiedError("drawing", str(request), code)
 

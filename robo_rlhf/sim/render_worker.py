@@ -37,6 +37,7 @@ class Desk:
         """Return what is asked for."""
         renderer = self._renderer(request)
         if request.form == "cameras":
+            renderer.warm_up()
             return task_cameras(str(request.model))
         if request.form == "mp4":
             return clip_bytes(renderer, request.states, request.cameras[0], request.fps, request.overlay)

@@ -188,6 +188,7 @@ def test_a_worker_that_hangs_is_ended_and_replaced(pool: RenderPool) -> None:
         after = strict.jpegs(MJCF, states(1)[0], width=96, height=64, key="me")
         with pytest.raises(WorkerStuckError, match=r"no answer within 0 s over: 0 states of an MJCF text at 96x64"):
             stuck.result(WAIT)
+        assert worker_pid(strict) != hung  # the next is on its way already
         assert after.result(WAIT) == picture
         wait_until_gone(hung)
 
