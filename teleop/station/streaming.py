@@ -5,6 +5,7 @@ page is to be sent, so that a slow link delays a page and never the session.
 """
 
 import asyncio
+import math
 import statistics
 from collections import deque
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from teleop.messages import FRAME, Figures, Tick, View
 
 IN_FLIGHT = 2  # frames that a page has not drawn yet
 LOST = 1.0  # [s] after which a frame that was never acknowledged no longer counts: a tab in the background
-SIZES = ((160, 120), (240, 180), (320, 240), (480, 360), (640, 480), (800, 600), (960, 720))  # [pixels] of slot 0
+SIZES = ((240, 180), (320, 240), (480, 360), (640, 480), (800, 600), (960, 720))  # [pixels] of slot 0
 WINDOW, ENOUGH = 16, 6  # frames that are looked at, and how many say something
 SLOW, QUICK = 0.075, 0.035  # [s] from a tick to its picture at the page: smaller pictures above, larger ones below
 PATIENCE = 4.0  # [s] that larger pictures wait for; doubled each time they had to be taken back
@@ -36,10 +37,19 @@ class Link:
         self._tried = False  # whether the last change was to a larger size
 
     @property
+    def full_size(self) -> tuple[int, int]:
+        """The largest size of slot 0 [pixels] that fits what the page wants."""
+        return SIZES[self._wanted]
+
+    @property
     def size(self) -> tuple[int, int]:
-        """The size of slot 0 [pixels]: the largest that fits what the page wants, less what the link cannot carry."""
+        """The size of slot 0 [pixels]: the full one, less what the link cannot carry."""
+        return SIZES[max(0, self._wanted - self._smaller)]
+
+    @property
+    def _wanted(self) -> int:
         fits = [i for i, size in enumerate(SIZES) if size[0] <= self.view.width and size[1] <= self.view.height]
-        return SIZES[max(0, max(fits, default=0) - self._smaller)]
+        return max(fits, default=0)
 
     def may_send(self, now: float) -> bool:
         """Whether the page has room for another frame."""
@@ -47,7 +57,7 @@ class Link:
         return len(self._sent) < IN_FLIGHT
 
     def sent(self, frame: int, now: float, render: float) -> None:
-        """Note that a frame went out, `render` [s] after its tick."""
+        """Note that a frame went out, `render` [s] after its tick; NaN where that says nothing about the others."""
         self._sent[frame] = (now, render)
 
     def drawn(self, frame: int, now: float) -> None:
@@ -56,9 +66,11 @@ class Link:
         if sent is None:
             return
         self._sent = {other: value for other, value in self._sent.items() if other > frame}
+        self._drawn.append(now)
+        if math.isnan(sent[1]):
+            return
         self._render.append(sent[1])
         self._link.append(now - sent[0])
-        self._drawn.append(now)
         self._adapt(now)
 
     def figures(self, now: float) -> Figures:

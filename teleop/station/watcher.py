@@ -1,22 +1,39 @@
 """One page that has a session open: what it is sent, and the pictures that are drawn for it."""
 
 import asyncio
-import contextlib
 import json
+import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
-from typing import Any, Protocol
+from dataclasses import asdict, replace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
 
 from robo_rlhf.errors import RoboRlhfError, WorkerDiedError, WorkerStuckError
 from robo_rlhf.sim.decor import DropLine
 from robo_rlhf.sim.render_pool import RenderPool
+from robo_rlhf.types import Array
 from teleop.messages import Drawn, Notice, Scene, Tick, View
-from teleop.station.streaming import LOST, Link, Outbox, picture
+from teleop.station.streaming import Link, Outbox, picture
 
 FIGURES_EVERY = 1.0  # [s]
+STILL = 0.5  # [s] without anything new, after which a picture is drawn at its full size
 REST = 1.0  # [s] before pictures are asked for again after the workers that draw have failed
 Send = Callable[[str | bytes], Awaitable[None]]
+
+
+class _Shown(NamedTuple):
+    """What a page shows."""
+
+    state: Array  # (nstate,)
+    view: View
+    size: tuple[int, int]  # [pixels] of slot 0
+
+    def serves(self, wanted: "_Shown") -> bool:
+        """Whether the page need not be sent what is wanted: the same, at no smaller size."""
+        alike = self.view == wanted.view and np.array_equal(self.state, wanted.state)
+        return alike and self.size >= wanted.size
 
 
 class Source(Protocol):
@@ -37,7 +54,7 @@ class Watcher:
         self.link = Link(time.monotonic())
         self._new = asyncio.Event()  # a tick, a view or room on the link
         self._frame = 0
-        self._shown: tuple[Tick, View] | None = None
+        self._shown: _Shown | None = None
 
     def tell(self, message: Any) -> None:
         """Send one of the messages that are dataclasses."""
@@ -68,41 +85,51 @@ class Watcher:
             await send(message)
 
     async def stream(self, source: Source, pool: RenderPool) -> None:
-        """Draw the newest state whenever the page has room for it."""
+        """Draw the newest state whenever the page has room for it; one that stands still also at its full size."""
         told = 0.0
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOST):
-                    await self._new.wait()
-            self._new.clear()
+            news = await self._news()
             now = time.monotonic()
             if now - told > FIGURES_EVERY and self._frame:
                 told = now
                 self.tell(self.link.figures(now))
-            scene, tick, view = source.scene, source.tick, self.link.view
-            if scene is None or tick is None or (tick, view) == self._shown or not self.link.may_send(now):
+            scene, tick = source.scene, source.tick
+            if scene is None or tick is None or not self.link.may_send(now):
+                continue
+            wanted = _Shown(tick.state, self.link.view, self.link.size if news else self.link.full_size)
+            if self._shown is not None and self._shown.serves(wanted):
                 continue
             try:
-                await self._draw(scene, tick, view, pool)
+                await self._draw(scene, tick, wanted, pool, still=not news)
             except (WorkerDiedError, WorkerStuckError) as error:
                 self.tell(Notice(f"The pictures stopped: {error} The session goes on.", "bad", "lost"))
                 await asyncio.sleep(REST)
             except RoboRlhfError as error:
                 self.tell(Notice(f"There is no such view: {error}", "bad"))
-                self.link.view = View("view", [scene.cameras[0].name], view.width, view.height)
+                self.link.view = replace(self.link.view, cameras=[scene.cameras[0].name])
 
-    async def _draw(self, scene: Scene, tick: Tick, view: View, pool: RenderPool) -> None:
+    async def _news(self) -> bool:
+        """Wait until there may be something to draw; False where nothing came for a while."""
+        try:
+            async with asyncio.timeout(STILL):
+                await self._new.wait()
+        except TimeoutError:
+            return False
+        self._new.clear()
+        return True
+
+    async def _draw(self, scene: Scene, tick: Tick, wanted: _Shown, pool: RenderPool, *, still: bool) -> None:
         """Draw one frame, all cameras of it, and send it."""
         begun = time.monotonic()
-        cameras = [name for name in view.cameras if name] or [scene.cameras[0].name]
-        width, height = self.link.size
+        cameras = [name for name in wanted.view.cameras if name] or [scene.cameras[0].name]
+        width, height = wanted.size
         sizes = [(width, height), *[(width // 2, height // 2)] * (len(cameras) - 1)]
         waiting = pool.jpegs(scene.task, tick.state, cameras, sizes=sizes, decor=(DropLine(),), key=self)
         jpegs = await asyncio.wrap_future(waiting)
-        self._shown = tick, view
+        self._shown = wanted
         self._frame += 1
         now = time.monotonic()
-        self.link.sent(self._frame, now, now - begun)
+        self.link.sent(self._frame, now, math.nan if still else now - begun)
         self.outbox.put_pictures(picture(self._frame, slot, len(jpegs), tick, jpeg) for slot, jpeg in enumerate(jpegs))
 
 

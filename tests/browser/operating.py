@@ -73,4 +73,4 @@ def wait_number(page: Page, place: str, wanted: int) -> None:
 
 def toast(page: Page, text: str) -> None:
     """Wait for a message that holds `text`."""
-    page.wait_for_selector(f'.toast:has-text("{text}")')
+    page.locator(f'.toast:has-text("{text}")').last.wait_for()

@@ -50,7 +50,8 @@ export class Panel {
     write("episode", status.parent ? `${status.kept + 1}, branched` : String(status.kept + 1));
     const name = status.source === "human" && !drives ? "operator" : SOURCES[status.source] || status.source || "–";
     write("source", status.phase === "running" && status.holds && status.source !== "policy" ? `${name}, holding` : name);
-    write("gripper", status.gripper > 0 ? "closed" : "open");
+    const grips = this.scene?.action_names.includes("gripper");
+    write("gripper", !grips ? "none" : status.gripper > 0 ? "closed" : "open");
     this.showSuccess(status);
     this.showTimeline(status, dt);
     write("start-text", status.phase === "ready" ? "Start" : status.frame < status.frames - 1 ? "Go on from here" : "Go on");

@@ -5,12 +5,14 @@ import { pageData, send, tellRefusals } from "./api.js";
 import { ask } from "./dialog.js";
 import { bindKeys } from "./keys.js";
 import { tell } from "./toast.js";
+import { bindFields, bindTimeline, fillSession } from "./operate-fields.js";
 import { Hands } from "./operate-hands.js";
 import { Latency, SPEEDS } from "./operate-input.js";
 import { banner, Panel } from "./operate-panel.js";
 import { Connection } from "./operate-socket.js";
 import { Sounds } from "./operate-sound.js";
 import { Views } from "./operate-views.js";
+import { sayWho } from "./operate-who.js";
 
 /** @typedef {import("./operate-socket.js").LinkState} LinkState */
 
@@ -66,7 +68,8 @@ const hear = {
     panel.showScene(scene);
     views.setScene(scene.cameras);
     link.send(views.wanted);
-    fillSession();
+    fill();
+    bindTable(scene.action_names);
   },
   status: (status) => {
     const before = panel.status;
@@ -74,7 +77,7 @@ const hear = {
     if (status.success && before && !before.success && status.phase === "running") sounds.play("success");
     panel.showStatus(status, drives());
     by("takeover").hidden = !status.policy;
-    if (before?.policy !== status.policy) fillSession();
+    if (before?.policy !== status.policy) fill();
   },
   controls: (now) => {
     const [had, was] = [controls, drives()];
@@ -85,7 +88,8 @@ const hear = {
     }
     if (was && !drives()) hands.letGo();
     panel.showControls(now);
-    sayWho();
+    by("hand-over").hidden = !drives();
+    if (link.state === "open") sayWho(now, data.mayDrive, lease);
   },
   reply: (reply) => {
     waiting.get(reply.id)?.(reply);
@@ -98,6 +102,9 @@ const hear = {
   },
   figures: (figures) => (panel.figures = figures),
 };
+
+const fill = () => fillSession(data, panel);
+const lease = (/** @type {string} */ name, to = "") => link.send({ type: "lease", act: name, to });
 
 /** Whether the gripper is where another frame, or a policy, has it. @param {any} before @param {any} status */
 function othersGrip(before, status) {
@@ -114,11 +121,13 @@ function act(name, value = null) {
   }
   return new Promise((resolve) => {
     waiting.set(id, (reply) => {
+      if (reply.ok) sounds.play(SOUNDS[name]);
       if (reply.text && (!reply.ok || SPOKEN.has(name))) tell(reply.text, reply.ok ? "good" : "bad");
       resolve(reply);
     });
   });
 }
+const SOUNDS = /** @type {Record<string, string>} */ ({ keep: "kept", undo: "kept", discard: "discarded" });
 const SPOKEN = new Set(["keep", "discard", "undo", "note", "success", "failure", "unmark", "policy", "open", "task"]);
 
 /** Do what a key, a button or a gamepad asks for. @param {string} name */
@@ -161,7 +170,7 @@ function linkIs(state) {
   const back = { label: "Sessions", run: () => location.assign("/operate") };
   if (state === "lost") {
     sounds.play("lost");
-    banner("Connection lost. The robot holds still and the episode stays open; this page connects again by itself.", "warn");
+    banner("Connection lost. The robot holds still and nothing is lost; it comes back by itself.", "warn");
   } else if (state === "superseded") {
     banner("This session is open in another tab.", "plain", [{ label: "Use it here", run: () => link.comeBack() }]);
   } else if (state === "signed_out") {
@@ -173,63 +182,39 @@ function linkIs(state) {
   }
 }
 
-/** Say who drives, where it is not this page, and what can be done about it. */
-function sayWho() {
-  if (link.state !== "open") return;
-  const lease = (/** @type {string} */ name, to = "") => ({ label: LEASES[name], run: () => link.send({ type: "lease", act: name, to }) });
-  by("hand-over").hidden = !drives();
-  if (drives()) {
-    const asker = controls.spectators.find((/** @type {any} */ one) => one.asks);
-    if (!asker) return banner("");
-    return banner(`${asker.name} asks for the controls.`, "plain", [{ ...lease("give", asker.id), label: `Hand them to ${asker.name}` }]);
-  }
-  const me = controls.spectators.find((/** @type {any} */ one) => one.id === controls.you);
-  if (!data.mayDrive) return banner("You watch.", "plain");
-  if (!controls.holder) return banner("Nobody drives.", "plain", [lease("take")]);
-  const { name } = controls.holder;
-  if (me && name === me.name) return banner("You drive in another tab.", "plain", [lease("take")]);
-  const actions = controls.away ? [lease("take")] : me?.asks ? [] : [lease("ask")];
-  banner(`${name} drives${controls.away ? ", and is away" : ""}.${me?.asks ? " You asked for the controls." : ""}`, "plain", actions);
-}
-const LEASES = /** @type {Record<string, string>} */ ({ take: "Drive here", ask: "Ask for the controls", give: "Hand over", release: "Let go" });
+const speed = (/** @type {number} */ step) => () => {
+  hands.changeSpeed(step);
+  by("speed").textContent = `${Math.round(SPEEDS[hands.speed] * 100)} %`;
+};
+const sound = () => {
+  sounds.mute(!sounds.muted);
+  by("sound").setAttribute("aria-pressed", String(!sounds.muted));
+};
+const fullscreen = () => (document.fullscreenElement ? document.exitFullscreen() : by("operate").requestFullscreen());
+const grip = () => {
+  hands.grip();
+  sounds.play("grip");
+};
+const takeover = (/** @type {boolean} */ pressed) => {
+  hands.takeoverHeld = pressed;
+  push(false);
+};
+const ACTS = ["start", "pause", "keep", "discard", "undo", "success", "failure", "unmark", "again", "next", "rewind"];
+/** @type {import("./keys.js").Keys | null} */
+let keys = null;
 
-/** Fill the menu of the session, and mark what holds now. */
-function fillSession() {
-  const [task, policy] = ["task-field", "policy-field"].map((id) => /** @type {HTMLSelectElement} */ (by(id)));
-  const now = panel.scene?.task ?? "";
-  task.replaceChildren(...data.tasks.map((/** @type {string} */ name) => new Option(name, name, false, name === now)));
-  const fitting = data.policies.filter((/** @type {any} */ one) => one.task === now).map((/** @type {any} */ one) => one.path);
-  const driving = panel.status?.policy ?? "";
-  if (driving && !fitting.includes(driving)) fitting.unshift(driving);
-  policy.replaceChildren(new Option("none: you drive", ""), ...fitting.map((/** @type {string} */ path) => new Option(path, path)));
-  policy.value = driving;
-}
-
-function bind() {
+/** Bind the keys that mean something in a task. @param {string[]} actions  names of its action columns */
+function bindTable(actions) {
   const table = /** @type {import("./operate-input.js").Binding[]} */ (data.keys);
-  const axes = table.filter((binding) => binding.axis !== null || ["slow", "clutch"].includes(binding.act));
-  const speed = (/** @type {number} */ step) => () => {
-    hands.changeSpeed(step);
-    by("speed").textContent = `${Math.round(SPEEDS[hands.speed] * 100)} %`;
-  };
-  const acts = ["start", "pause", "keep", "discard", "undo", "success", "failure", "unmark", "again", "next", "rewind"];
-  const sound = () => {
-    sounds.mute(!sounds.muted);
-    by("sound").setAttribute("aria-pressed", String(!sounds.muted));
-  };
-  const fullscreen = () => (document.fullscreenElement ? document.exitFullscreen() : by("operate").requestFullscreen());
-  const grip = () => {
-    hands.grip();
-    sounds.play("grip");
-  };
-  const takeover = (/** @type {boolean} */ pressed) => {
-    hands.takeoverHeld = pressed;
-    push(false);
-  };
-  hands.table = bindKeys(/** @type {any} */ (table), {
-    ...Object.fromEntries(axes.map((binding) => [binding.name, (/** @type {boolean} */ on, /** @type {any} */ row) => hands.key(on, row)])),
-    ...Object.fromEntries(acts.map((name) => [name, () => perform(name)])),
-    gripper: grip,
+  const moves = actions.includes("forward")
+    ? [0, 1, 5]
+    : ["x", "y", "z", "roll", "pitch", "yaw"].flatMap((name, axis) => (actions.includes(name) ? [axis] : []));
+  const held = table.filter(({ axis, act }) => (axis === null ? ["slow", "clutch"].includes(act) : moves.includes(axis)));
+  keys?.stop();
+  keys = bindKeys(/** @type {any} */ (table), {
+    ...Object.fromEntries(held.map(({ name }) => [name, (/** @type {boolean} */ on, /** @type {any} */ row) => hands.key(on, row)])),
+    ...Object.fromEntries(ACTS.map((name) => [name, () => perform(name)])),
+    ...(actions.includes("gripper") ? { gripper: grip } : {}),
     takeover,
     faster: speed(1),
     slower: speed(-1),
@@ -237,14 +222,18 @@ function bind() {
     camera: () => views.next(),
     sound,
     fullscreen,
-  }, { scope: "operate" }).table.map((row) => /** @type {any} */ (row));
+  }, { scope: "operate" });
+  by("pad-gripper").hidden = !actions.includes("gripper");
+  hands.table = keys.table.map((row) => /** @type {any} */ (row));
+}
 
+function bind() {
   for (const button of document.querySelectorAll("[data-act]")) {
     button.addEventListener("click", () => perform(/** @type {HTMLElement} */ (button).dataset.act || ""));
   }
   for (const [id, run] of /** @type {[string, () => void][]} */ ([
     ["rewind", () => perform("rewind")], ["sound", sound], ["fullscreen", fullscreen], ["faster", speed(1)],
-    ["slower", speed(-1)], ["pad-gripper", grip], ["hand-over", () => link.send({ type: "lease", act: "release" })], ["end", endSession],
+    ["slower", speed(-1)], ["pad-gripper", grip], ["hand-over", () => lease("release")], ["end", endSession],
   ])) by(id).addEventListener("click", run);
   by("sound").setAttribute("aria-pressed", String(!sounds.muted));
   by("end").hidden = !data.mayEnd;
@@ -255,59 +244,6 @@ function bind() {
   hands.addPad(by("pad-move"), "move");
   hands.addPad(by("pad-lift"), "lift");
   by("pads").hidden = !matchMedia("(any-pointer: coarse)").matches;
-}
-
-function bindFields() {
-  const seed = /** @type {HTMLInputElement} */ (by("seed-field"));
-  by("seed-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    act("seed", Number(seed.value));
-    /** @type {HTMLDetailsElement} */ (by("seed-menu")).open = false;
-    seed.blur();
-  });
-  const note = /** @type {HTMLInputElement} */ (by("note"));
-  by("note-form").addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const reply = await act("note", note.value);
-    if (reply?.ok) note.value = "";
-    note.blur();
-  });
-  for (const field of [seed, note]) field.addEventListener("keydown", (event) => event.key === "Escape" && field.blur());
-  for (const [id, name] of [["task-field", "task"], ["policy-field", "policy"]]) {
-    const field = /** @type {HTMLSelectElement} */ (by(id));
-    field.addEventListener("change", async () => {
-      await act(name, field.value || null);
-      fillSession();
-      field.blur();
-    });
-  }
-  for (const menu of document.querySelectorAll(".strip details")) {
-    document.addEventListener("click", (event) => {
-      if (event.target instanceof Node && !menu.contains(event.target)) /** @type {HTMLDetailsElement} */ (menu).open = false;
-    });
-  }
-  bindTimeline(/** @type {HTMLInputElement} */ (by("timeline")));
-}
-
-/** A drag of the timeline looks at frames, the newest only: the next is asked for when the last has come. @param {HTMLInputElement} line */
-function bindTimeline(line) {
-  let asking = false;
-  let wanted = -1;
-  const seek = async () => {
-    panel.dragging = true;
-    wanted = Number(line.value);
-    if (asking) return;
-    asking = true;
-    while (wanted >= 0) {
-      const frame = wanted;
-      wanted = -1;
-      await act("seek", frame);
-    }
-    asking = false;
-  };
-  line.addEventListener("input", seek);
-  for (const end of ["change", "pointerup", "blur"]) line.addEventListener(end, () => (panel.dragging = false));
-  line.addEventListener("pointerup", () => line.blur());
 }
 
 async function endSession() {
@@ -324,7 +260,8 @@ async function endSession() {
 }
 
 bind();
-bindFields();
+bindFields(act, fill);
+bindTimeline(act, (dragging) => (panel.dragging = dragging));
 setInterval(() => push(true), EVERY / 5);
 setInterval(() => panel.showLatency(latency.usual), SAY_LATENCY);
 document.addEventListener("visibilitychange", () => document.hidden && hands.letGo());
