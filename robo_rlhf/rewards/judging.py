@@ -10,8 +10,8 @@ from torch import Tensor
 from robo_rlhf.rewards.clips import Examples
 from robo_rlhf.rewards.scores import Opinions, Scores, summarize
 
-FLIPS = (0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97)  # tried
-SHARPNESS = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 6.0, 9.0)  # temperatures tried beside them
+FLIPS = (0.01, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 0.95)  # tried
+SHARPNESS = (0.5, 1.0, 2.0, 4.0, 8.0)  # temperatures tried beside them
 PRIOR_ANSWERS = 10.0  # as many answers as the prior on a flip rate counts for
 
 

@@ -25,8 +25,8 @@ class FitSettings:
     """Shortest part of a clip that a gradient step looks at; 1 never crops."""
     flip: float = 0.1
     """Chance that a person answers at random."""
-    learn_flip: bool = False
-    """Estimate that chance for each annotator, from held-out answers while fitting; `flip` is then what is expected."""
+    learn_flip: bool = True
+    """Estimate that chance for each of several people, from held-out answers while fitting; `flip` is what to expect."""
     margin: float = 0.0
     """Cost of the squared spread of the returns of a question's clips: a model of smaller margins."""
     pseudo: float = 0.0

@@ -102,6 +102,7 @@ class RewardTrainer:
         self.best = [parameter.detach().clone() for parameter in model.parameters()]
         people = max((int(g.annotator.max()) + 1 for g in self.groups if g.annotator is not None), default=0)
         self.flip = torch.full((people,), settings.flip)
+        self.learns_flip = settings.learn_flip and people > 1  # of one alone, a slip and a hard question look alike
 
     @property
     def done(self) -> bool:
@@ -142,8 +143,8 @@ class RewardTrainer:
         held_out, temperature, people, rounds = Scores(0, 0, None, None, None), 1.0, dict[int, Person](), {}
         if self.holds_out:
             answers = sum(int(mask.any(0).sum()) for mask in self.held.masks)
-            surely = [torch.zeros_like(group.weight) for group in self.groups]
-            temperature = best_temperature(lambda t: self.held.loss(thought / t, surely).mean().item(), answers)
+            rates = self._rates() if self.learns_flip else [torch.zeros_like(group.weight) for group in self.groups]
+            temperature = best_temperature(lambda t: self.held.loss(thought / t, rates).mean().item(), answers)
             foreseen = self.held.foreseen(thought / temperature)
             held_out, rounds = foreseen.scores(), foreseen.by_round()
             flips = self.held.flip_rates(thought, len(self.flip), self.settings.flip).tolist()
@@ -218,7 +219,7 @@ class RewardTrainer:
     def _look(self) -> Tensor:
         """Return the loss (E,) of each member on its held-out answers; keep the weights of members that improved."""
         thought = opinions(self.model, self.clips, self.groups)
-        if self.settings.learn_flip:
+        if self.learns_flip:
             self.flip = self.held.flip_rates(thought, len(self.flip), self.settings.flip)
         loss = self.held.loss(thought, self._rates())
         better = loss < self.best_loss

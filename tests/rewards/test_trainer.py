@@ -15,7 +15,7 @@ from robo_rlhf.runs import Run
 from tests.rewards.making import Hidden, answered, ensemble, linear, nonlinear, pairs
 
 QUICK = FitSettings(updates=150, check_every=50)
-SMALL = {"width": 32}
+SMALL = {"width": 16}
 
 
 def learn(
@@ -192,3 +192,38 @@ def test_nan_is_refused_before_and_during_training() -> None:
     trainer = RewardTrainer(ensemble(), clips, [replace(said, weight=torch.full((4,), torch.inf))], QUICK, 0)
     with pytest.raises(NonFiniteError, match="The loss of the reward model is not finite"):
         trainer.advance()
+
+
+@pytest.mark.parametrize(
+    "option", [{"margin": 0.05}, {"pseudo": 0.5, "pseudo_confidence": 0.8}, {"crop": 0.5}, {"weight_decay": 0.01}]
+)
+def test_options_change_what_is_learned_and_it_stays_sound(option: dict[str, float]) -> None:
+    clips, said = answered(80, 0, linear)
+    plain, changed = (learn(clips, said, settings=replace(QUICK, updates=100, **some)) for some in ({}, option))
+    first, second = (clip_returns(trainer.model, clips) for trainer in (plain, changed))
+    assert not torch.equal(first, second)
+    accuracy = report_of(changed).trained.accuracy
+    assert accuracy is not None
+    assert accuracy > 0.85
+    if "margin" in option:
+        assert second.std() < first.std()
+
+
+def test_clips_that_nobody_judged_are_seen_by_what_needs_no_answers() -> None:
+    clips, said = answered(40, 0, linear)
+    more = clips.joined(answered(20, 1, linear)[0])
+    trainer = learn(more, said, settings=replace(QUICK, pseudo=0.5, pseudo_confidence=0.6))
+    assert report_of(trainer).trained.answers == 40
+    drawn = trainer.sampler.pairs(3, 500)
+    assert drawn.max() >= len(clips)
+
+
+def test_a_warm_start_keeps_the_normalisation_and_goes_on_from_the_weights() -> None:
+    clips, said = answered(80, 0, linear)
+    model = learn(clips, said).model
+    before = clip_returns(model, clips)
+    shifted = replace(clips, obs=clips.obs + 1, next_obs=clips.next_obs + 1)
+    mean = model.obs_mean.clone()
+    trainer = RewardTrainer(model, shifted, [said], QUICK, 1, warm=True)
+    torch.testing.assert_close(model.obs_mean, mean)
+    torch.testing.assert_close(clip_returns(trainer.model, clips), before)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import robo_rlhf
 from robo_rlhf.data.dataset import Dataset
@@ -204,9 +205,9 @@ def test_demonstrations_are_a_weak_prior() -> None:
     shown = demonstrations(6)
     config = replace(CONFIG, demonstration_weight=0.5)
     judged = reward.gather(QUESTIONS, ANSWERS, load)
-    more = reward.with_demonstrations(judged, QUESTIONS, load, shown, config)
+    more = reward.prepare(config, QUESTIONS, ANSWERS, load, reward.Besides(shown))
     answers, prior = more.examples
-    assert answers is judged.examples[0]
+    assert torch.equal(answers.values, judged.examples[0].values)
     assert float(prior.weight.sum()) == pytest.approx(0.5 * 60)
     assert (prior.fold == -1).all()
     assert (prior.values == prior.values.new_tensor([1.0, 0.0])).all()
@@ -220,10 +221,9 @@ def test_demonstrations_are_a_weak_prior() -> None:
 
 
 def test_demonstrations_shorter_than_a_clip_meet_clips_as_short() -> None:
-    judged = reward.gather(QUESTIONS, ANSWERS, load)
     shown = [demonstrations(1)[0].slice(0, 4)]
     config = replace(CONFIG, demonstration_weight=0.5)
-    prior = reward.with_demonstrations(judged, QUESTIONS, load, shown, config)
+    prior = reward.prepare(config, QUESTIONS, ANSWERS, load, reward.Besides(shown))
     assert (prior.clips.mask[prior.examples[1].clips].sum(-1) == 4).all()
 
 
@@ -245,6 +245,8 @@ def test_settings_that_make_no_sense() -> None:
         reward.Config(save_every=0)
     with pytest.raises(UnknownNameError, match="Unknown reward model"):
         reward.fit_in_memory(replace(CONFIG, reward="ensembl"), reward.gather(QUESTIONS, ANSWERS, load))
-    for name, value in {"updates": 0, "batch": 0, "stride": 0, "crop": 0.0, "flip": 1.0, "patience": 0}.items():
+    wrong = {"updates": 0, "batch": 0, "stride": 0, "crop": 0.0, "flip": 1.0, "patience": 0, "learning_rate": 0.0}
+    wrong |= {"weight_decay": -1.0, "margin": -1.0, "pseudo": float("nan"), "pseudo_confidence": 0.4}
+    for name, value in wrong.items():
         with pytest.raises(InvalidValueError, match=f"reward fit {name}: expected"):
             FitSettings(**{name: value})  # type: ignore[arg-type]
