@@ -12,19 +12,22 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from robo_rlhf import files
 from robo_rlhf.data.layout import EPISODE_SUFFIX, episode_path, list_datasets, names, quarantine
-from robo_rlhf.data.schema import meta_from_json, meta_to_json, read_header
+from robo_rlhf.data.schema import meta_from_json, meta_to_json, read_columns, read_header
 from robo_rlhf.errors import CorruptFileError, DiskFullError, InvalidValueError, NotFoundError, VersionError
 from robo_rlhf.files import write_atomic
 from robo_rlhf.types import EpisodeMeta, Source
 
 BUDGET = 0.25  # [s] that one refresh may take
+SPARE = 0.05  # [s] of it for files whose footers do not say who chose the steps, when all else is known
 SETTLED = 2.0  # [s] after which a folder whose time of change is the same has surely not changed
 SAVE_AFTER = 200  # footers read since the last save that make another worth it
 SNAPSHOT, VERSION = "cache/library.json", 1
@@ -80,6 +83,7 @@ class _Folder:
         self.name, self.path = name, path
         self.entries: dict[str, Entry] = {}
         self.waiting: list[tuple[str, Signature]] = []  # files whose footers are not read yet
+        self.untold: list[str] = []  # episodes whose footers do not say who chose the steps
         self.changed = -1  # time of change of the folder of episodes [ns] when it was listed
 
 
@@ -108,6 +112,8 @@ class Index:
                 self._read_footers(folder, deadline)
             done = sum(len(folder.entries) for folder in self._folders.values())
             waiting = sum(len(folder.waiting) for folder in self._folders.values())
+            if not waiting:
+                self._read_sources(min(deadline, time.monotonic() + SPARE))
             if not waiting and self._unsaved >= SAVE_AFTER:
                 self._save()
             return Progress(done, done + waiting)
@@ -233,6 +239,25 @@ class Index:
             except (InvalidValueError, VersionError, OSError):
                 continue  # no episode of ours: `robo-rlhf episodes verify` says what it is
 
+    def _read_sources(self, deadline: float) -> None:
+        """Find out who chose the steps where footers of older files do not say it."""
+        for folder in self._folders.values():
+            while folder.untold and time.monotonic() < deadline:
+                episode = folder.untold.pop()
+                entry = folder.entries.get(episode)
+                if entry is None or entry.sources:
+                    continue
+                try:
+                    columns, _ = read_columns(episode_path(folder.path, episode), ("source",))
+                except (CorruptFileError, VersionError, OSError):
+                    continue  # told when somebody opens it
+                values, counts = np.unique(columns["source"], return_counts=True)
+                sources = _names(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+                facets = _facets(entry.key, entry.meta, sources)
+                folder.entries[episode] = replace(entry, sources=sources, facets=facets)
+                self.number += 1
+                self._unsaved += 1
+
     def _put(self, folder: _Folder, episode: str, signature: Signature, path: Path) -> Entry:
         """Learn what a footer says, from it or from what the last server wrote down."""
         row = self._memory().get(f"{folder.name}/{episode}")
@@ -247,6 +272,8 @@ class Index:
         entry = Entry(key, signature, meta, steps, sources, facets, _instant(meta), _text(key, meta))
         folder.entries[episode] = entry
         self.number += 1
+        if steps and not sources:
+            folder.untold.append(episode)
         return entry
 
     def _drop(self, folder: _Folder, episode: str) -> None:

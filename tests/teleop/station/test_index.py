@@ -132,6 +132,21 @@ def test_a_damaged_memory_is_no_memory(home: Path, content: str) -> None:
     assert len(ids(Index(home))) == 3
 
 
+def test_older_files_are_asked_who_chose_their_steps(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    header = index_module.read_header
+    monkeypatch.setattr(index_module, "read_header", lambda path: header(path)._replace(sources=None))
+    many(home, 6)
+    index = Index(home)
+    index.refresh(10)
+    assert [entry.sources for entry in index.entries()][:4] == [
+        ("human",),
+        ("scripted",),
+        ("policy",),
+        ("policy", "correction"),
+    ]
+    assert index.entries()[0].facets[3] == ("human",)
+
+
 def test_datasets_come_and_go(index: Index, home: Path) -> None:
     many(home, 2, "samples/more")
     Dataset(home / "empty", create=True)

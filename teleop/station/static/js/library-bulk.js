@@ -100,9 +100,10 @@ export class Bulk {
    * @param {Record<string, unknown>} what
    * @param {Key[]} keys
    * @param {string} word
+   * @param {boolean} [still] leave what is shown as it is: something else is shown next
    * @returns {Promise<(Key & {new: string})[]>}
    */
-  async change(what, keys, word) {
+  async change(what, keys, word, still = false) {
     if (this.busy) return [];
     this.busy = true;
     /** @type {(Key & {new: string})[]} */
@@ -125,7 +126,7 @@ export class Bulk {
     }
     if (failed.length) tell(failed.length === 1 ? failed[0].error : `${failed.length} of ${keys.length} stayed as they were. The first: ${failed[0].error}`, "bad");
     this.draw(this.page.selected(), this.total);
-    this.page.changed();
+    if (!still) this.page.changed();
     return done;
   }
 

@@ -105,7 +105,7 @@ export function sign(path, box = 12) {
  * @param {{name: string, keys: string[]}[]} table
  */
 export function printKeys(table) {
-  for (const place of document.querySelectorAll("[data-key]")) {
+  for (const place of document.querySelectorAll("kbd[data-key]")) {
     const row = table.find((row) => place instanceof HTMLElement && row.name === place.dataset.key);
     place.toggleAttribute("hidden", !row);
     if (row) place.textContent = row.keys.length ? keySign(row.keys[0]) : "–";

@@ -35,7 +35,8 @@ export class Details {
     if (this.item && (this.item.episode !== item.episode || this.item.dataset !== item.dataset)) this.saveNote();
     this.item = item;
     const may = this.page.mayEdit && !item.ships;
-    if (document.activeElement !== this.note) this.note.value = item.note;
+    const typing = document.activeElement === this.note;
+    if (!typing) this.note.value = item.note;
     this.note.readOnly = !may;
     this.saved.textContent = "";
     this.place.replaceChildren(
@@ -46,6 +47,7 @@ export class Details {
       this.facts(),
       this.actions(may),
     );
+    if (typing) this.note.focus(); // it was in the page's old place
     this.page.drawn();
   }
 
@@ -142,7 +144,7 @@ export class Details {
     if (!item || this.note.readOnly || note === item.note) return;
     const was = item.note;
     item.note = note;
-    const done = await this.page.bulk.change({ act: "note", note, was }, [{ dataset: item.dataset, episode: item.episode }], "Noted");
+    const done = await this.page.bulk.change({ act: "note", note, was }, [{ dataset: item.dataset, episode: item.episode }], "Noted", true);
     if (done.length) this.saved.textContent = "saved";
     else item.note = was;
   }

@@ -320,13 +320,13 @@ export class Player {
   async trim() {
     const { start, stop } = this.timeline;
     const key = /** @type {Key} */ (this.key);
-    const [done] = await this.page.bulk.change({ act: "trim", start, stop }, [key], "Trimmed");
-    if (!done) return;
+    const [done] = await this.page.bulk.change({ act: "trim", start, stop }, [key], "Trimmed", true);
+    if (!done) return this.reload();
     const made = { dataset: key.dataset, episode: done.new };
     this.page.go(made);
     this.page.bulk.offer("Trimmed. The whole episode is in the trash.", async () => {
-      const back = await this.page.bulk.change({ act: "restore" }, [key], "Restored");
-      if (back.length) await this.page.bulk.change({ act: "delete" }, [made], "Deleted");
+      const back = await this.page.bulk.change({ act: "restore" }, [key], "Restored", true);
+      if (back.length) await this.page.bulk.change({ act: "delete" }, [made], "Deleted", true);
       this.page.go(key);
     });
   }
@@ -334,12 +334,13 @@ export class Player {
   async remove() {
     const key = /** @type {Key} */ (this.key);
     const next = this.place?.after || this.place?.before;
-    const done = await this.page.bulk.change({ act: "delete" }, [key], "Deleted");
-    if (!done.length) return;
+    const done = await this.page.bulk.change({ act: "delete" }, [key], "Deleted", true);
+    if (!done.length) return this.reload();
     if (next) this.page.go({ dataset: next[0], episode: next[1] });
     else this.page.back();
     this.page.bulk.offer("Moved the episode to the trash.", async () => {
-      if ((await this.page.bulk.change({ act: "restore" }, [key], "Restored")).length) this.page.go(key);
+      const back = await this.page.bulk.change({ act: "restore" }, [key], "Restored", true);
+      if (back.length) this.page.go(key);
     });
   }
 
