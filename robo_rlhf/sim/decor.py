@@ -1,4 +1,4 @@
-"""What is drawn into a picture for people only: a drop line under the gripper, arrows, paths. Knows nothing of MuJoCo.
+"""What is drawn into a picture for people only: a drop line under the gripper, arrows, trails. Knows nothing of MuJoCo.
 
 A request for pictures carries a tuple of these; `robo_rlhf.sim.decor_geoms` turns them into shapes. They change no
 state, and no other picture. Colours are names of `robo_rlhf.sim.look.PALETTE`.
@@ -11,7 +11,7 @@ from itertools import chain
 from robo_rlhf.errors import InvalidValueError
 
 Point = tuple[float, float, float]  # [m] in the world
-MAX_POINTS = 400  # of one path
+MAX_POINTS = 400  # of one trail
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Arrow:
 
 
 @dataclass(frozen=True)
-class Path:
+class Trail:
     """A line through points: where something was, or where it may go."""
 
     points: tuple[Point, ...]
@@ -59,14 +59,14 @@ class Path:
         Raises:
             InvalidValueError: one is not finite or outside its range, or there are more than MAX_POINTS points.
         """
-        _check("a path", self.points, self.width)
+        _check("a trail", self.points, self.width)
         if len(self.points) > MAX_POINTS:
-            raise InvalidValueError("points of a path", len(self.points), f"at most {MAX_POINTS}")
+            raise InvalidValueError("points of a trail", len(self.points), f"at most {MAX_POINTS}")
         if not 0 <= self.fade <= 1:
-            raise InvalidValueError("fade of a path", self.fade, "a number from 0 to 1")
+            raise InvalidValueError("fade of a trail", self.fade, "a number from 0 to 1")
 
 
-Decor = DropLine | Arrow | Path
+Decor = DropLine | Arrow | Trail
 
 
 def _check(what: str, points: tuple[Point, ...], width: float) -> None:

@@ -7,19 +7,21 @@ import mujoco
 import numpy as np
 
 from robo_rlhf.errors import UnknownNameError
-from robo_rlhf.sim.decor import Arrow, Decor, DropLine, Path, Point
+from robo_rlhf.sim.decor import Arrow, Decor, DropLine, Point, Trail
 from robo_rlhf.sim.look import PALETTE
 from robo_rlhf.types import Array
 
 # The sites that a drop line hangs from, of hand and rover: the radius [m] of its ring, and how full the ring is.
 TOOLS = {"ee": (0.018, 0.3), "base": (0.27, 0.0)}
 DOWN = np.array([0.0, 0.0, -1.0])
-HELD = 0.008  # [m] below the site: a loose thing as near as this is between the fingers
+TOUCHING = 0.008  # [m] below the site: a loose thing as near as this is held by its top
+REACH = 0.05  # [m] from the site to a finger at most
 ABOVE = 0.002  # [m] that a ring lies above the surface, so that both are not drawn at one depth
 LINE_WIDTH = 2.0  # [pixels]
 CORNERS = 20  # of a ring
 IDENTITY = np.eye(3).ravel()
 NOWHERE = np.zeros(3)
+STEP = 1e-5  # [m] by which a ray goes on behind what it hit
 MOST_HITS = 24  # things that a drop line looks through
 
 
@@ -50,7 +52,7 @@ class Decorator:
             elif isinstance(item, Arrow):
                 self._connect(mujoco.mjtGeom.mjGEOM_ARROW, item.width, item.start, item.end, colour)
             else:
-                self._path(item, colour)
+                self._trail(item, colour)
 
     def _drop(self, item: DropLine, data: mujoco.MjData, colour: Array) -> None:
         name = item.site or next((site for site in TOOLS if site in self._sites), "")
@@ -75,24 +77,49 @@ class Decorator:
     def _land(self, data: mujoco.MjData, site: int) -> Array | None:
         """Return the point (3,) under the site where a falling thing would land, or None above nothing."""
         model = self._model
-        own = model.body_rootid[model.site_bodyid[site]]
         start = data.site_xpos[site].copy()
-        geom, normal = np.zeros(1, np.int32), np.zeros(3)
+        passed = {int(model.body_rootid[model.site_bodyid[site]])}
+        passed |= self._held(data, start, data.site_xmat[site].reshape(3, 3)[:, 1], passed)
         point: Array = start.copy()
         for _ in range(MOST_HITS):
-            length = mujoco.mj_ray(model, data, point, DOWN, self._groups, 1, -1, geom, normal)
+            length, geom, normal = self._ray(data, point, DOWN)
             if length < 0:
                 return None
             point[2] -= length
-            body = model.geom_bodyid[geom[0]]
-            near = model.body_dofnum[body] > 0 and start[2] - point[2] < HELD
+            body = model.geom_bodyid[geom]
+            near = model.body_dofnum[body] > 0 and start[2] - point[2] < TOUCHING
             within = normal[2] < 0  # the ray leaves what it began in
-            if not (model.body_rootid[body] == own or near or within or self._ghosts[geom[0]]):
+            if not (int(model.body_rootid[body]) in passed or near or within or self._ghosts[geom]):
                 return point
-            point[2] -= 1e-5
+            point[2] -= STEP
         return None
 
-    def _path(self, item: Path, colour: Array) -> None:
+    def _held(self, data: mujoco.MjData, start: Array, across: Array, own: set[int]) -> set[int]:
+        """Return the root bodies of loose things between the fingers, which close along `across` (3,).
+
+        A thing is between them where it is met before a finger, or where the ray began in it: fingers press into it.
+        """
+        model, held = self._model, set()
+        for way in (across, -across):
+            point, gone = start.copy(), 0.0
+            for index in range(3):
+                length, geom, normal = self._ray(data, point, way)
+                gone += length
+                if length < 0 or gone > REACH:
+                    break
+                body = model.geom_bodyid[geom]
+                if model.body_dofnum[body] > 0 and (index == 0 or normal @ way > 0):
+                    held.add(int(model.body_rootid[body]))
+                point += (length + STEP) * way
+        return held - own
+
+    def _ray(self, data: mujoco.MjData, start: Array, way: Array) -> tuple[float, int, Array]:
+        """Return how far [m] the first visible thing is (negative: there is none), its geom, and its normal (3,)."""
+        geom, normal = np.zeros(1, np.int32), np.zeros(3)
+        length = mujoco.mj_ray(self._model, data, start, way, self._groups, 1, -1, geom, normal)
+        return float(length), int(geom[0]), normal
+
+    def _trail(self, item: Trail, colour: Array) -> None:
         count = len(item.points)
         for index, (one, next_one) in enumerate(pairwise(item.points)):
             paler = _faded(colour, 1 - (1 - item.fade) * index / max(1, count - 2))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from robo_rlhf.errors import UnknownNameError
-from robo_rlhf.sim.decor import Arrow, DropLine, Path
+from robo_rlhf.sim.decor import Arrow, DropLine, Trail
 from robo_rlhf.sim.decor_geoms import ABOVE, CORNERS, Decorator
 from robo_rlhf.sim.envs import TaskEnv
 from robo_rlhf.sim.look import PALETTE
@@ -14,6 +14,7 @@ from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.types import Array
 from tests.sim.little_scene import MJCF, states
 
+CYLINDER = mujoco.mjtGeom.mjGEOM_CYLINDER
 # A hand with fingers over a step, over a loose cube, and a mark in the air that nothing touches.
 DROP = """
 <mujoco>
@@ -45,7 +46,7 @@ def landing(hand: float, cube: tuple[float, float, float]) -> Array:
     np.testing.assert_array_equal(data.qpos, before)
     lines = [scene.geoms[i] for i in range(scene.ngeom) if scene.geoms[i].type == mujoco.mjtGeom.mjGEOM_LINE]
     assert len(lines) == CORNERS + 1
-    discs = [scene.geoms[i] for i in range(scene.ngeom) if scene.geoms[i].type == mujoco.mjtGeom.mjGEOM_CYLINDER]
+    discs = [scene.geoms[i] for i in range(scene.ngeom) if scene.geoms[i].type == CYLINDER]
     assert len(discs) == 1
     return np.array(discs[0].pos)
 
@@ -65,6 +66,27 @@ def test_a_drop_line_lands_on_what_is_beneath(hand: float, cube: tuple[float, fl
     np.testing.assert_allclose(landing(hand, cube), [hand, 0, z + ABOVE], atol=1e-4)
 
 
+def test_a_cup_that_is_held_is_looked_through() -> None:
+    env = TaskEnv(TASKS["carry_upright"](), 1, nthread=1)
+    env.reset(np.arange(1))
+    for _ in range(70):
+        env.step(env.task.demonstrate(env.sim))
+    data, scene = mujoco.MjData(env.model), mujoco.MjvScene(env.model, maxgeom=200)
+    decorator = Decorator(env.model, scene, mujoco.MjvOption())
+
+    def ring() -> Array:
+        mujoco.mj_setState(env.model, data, env.get_state()[0], STATE)
+        mujoco.mj_kinematics(env.model, data)
+        scene.ngeom = 0
+        decorator.add([DropLine()], data)
+        return np.array(next(scene.geoms[i].pos for i in range(scene.ngeom) if scene.geoms[i].type == CYLINDER))
+
+    hand, cup = env.sim.site_pos("ee")[0], env.sim.body_pos("cup")[0]
+    assert cup[2] > 0.06  # lifted, around the site
+    assert np.linalg.norm(hand - cup) < 0.05
+    assert ring() == pytest.approx([hand[0], hand[1], ABOVE], abs=0.002)  # on the table or its mat
+
+
 @pytest.fixture(scope="module")
 def renderer() -> Iterator[FrameRenderer]:
     with FrameRenderer(load_model(MJCF), 96, 64) as opened:
@@ -75,11 +97,11 @@ def renderer() -> Iterator[FrameRenderer]:
     "decor",
     [
         Arrow((0.0, -0.3, 0.3), (0.3, -0.3, 0.5), "purple", width=0.03),
-        Path(((0.0, -0.3, 0.3), (0.3, -0.3, 0.5), (0.5, 0.0, 0.5)), "purple", width=0.02),
-        Path(((0.3, -0.3, 0.5),), "purple", width=0.03, balls=True),
+        Trail(((0.0, -0.3, 0.3), (0.3, -0.3, 0.5), (0.5, 0.0, 0.5)), "purple", width=0.02),
+        Trail(((0.3, -0.3, 0.5),), "purple", width=0.03, balls=True),
     ],
 )
-def test_arrows_and_paths_are_seen_and_leave_no_trace(renderer: FrameRenderer, decor: Arrow | Path) -> None:
+def test_arrows_and_trails_are_seen_and_leave_no_trace(renderer: FrameRenderer, decor: Arrow | Trail) -> None:
     state = states(1)[0]
     kept = state.copy()
     bare = renderer.frame(state)
@@ -92,10 +114,10 @@ def test_arrows_and_paths_are_seen_and_leave_no_trace(renderer: FrameRenderer, d
     np.testing.assert_array_equal(state, kept)
 
 
-def test_a_path_fades(renderer: FrameRenderer) -> None:
+def test_a_trail_fades(renderer: FrameRenderer) -> None:
     points = tuple((0.1 * i, -0.3, 0.4) for i in range(6))
     scene = renderer._scene
-    renderer.frame(states(1)[0], decor=(Path(points, "teal", fade=0.2),))
+    renderer.frame(states(1)[0], decor=(Trail(points, "teal", fade=0.2),))
     alphas = [float(scene.geoms[i].rgba[3]) for i in range(scene.ngeom - 5, scene.ngeom)]
     np.testing.assert_allclose(alphas, np.linspace(1, 0.2, 5), atol=1e-6)
 
@@ -130,5 +152,5 @@ def test_unknown_names_are_refused(renderer: FrameRenderer) -> None:
 
 def test_more_than_fits_is_left_out(renderer: FrameRenderer) -> None:
     points = tuple((0.001 * i, -0.3, 0.4) for i in range(400))
-    renderer.frame(states(1)[0], decor=(Path(points),) * 12)
+    renderer.frame(states(1)[0], decor=(Trail(points),) * 12)
     assert renderer._scene.ngeom == renderer._scene.maxgeom
