@@ -9,7 +9,8 @@ from contextlib import suppress
 
 from robo_rlhf.data.layout import EPISODE_SUFFIX, MANIFEST
 from robo_rlhf.errors import NotFoundError
-from teleop.station.index import Index, Key
+from teleop.station.entry import Key
+from teleop.station.index import Index
 
 GOOD_FOR = 600.0  # [s] that the address of a ZIP file can be used
 MOST_TICKETS = 200

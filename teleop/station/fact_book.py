@@ -13,7 +13,7 @@ from typing import IO, Any, NamedTuple
 
 from robo_rlhf.errors import NotFoundError
 from robo_rlhf.files import write_atomic
-from teleop.station.index import Entry, Key, Signature
+from teleop.station.entry import Entry, Key, Signature
 
 REST = 20.0  # [s] without work after which the process ends
 WASTE = 2.0  # times more lines than facts at which the file is written anew

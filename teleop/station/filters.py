@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from robo_rlhf.errors import InvalidValueError
-from teleop.station.index import Entry, Facets
+from teleop.station.entry import Entry, Facets
 
 FACETS = ("dataset", "task", "outcome", "source", "operator", "device", "tag")  # in the order of `Entry.facets`
 _Order = Callable[[Entry], Any]

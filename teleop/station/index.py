@@ -5,15 +5,10 @@ was learned is written into the data home for the next start.
 """
 
 import json
-import os
-import sys
 import threading
 import time
-import zlib
-from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,52 +16,26 @@ import numpy as np
 
 from robo_rlhf import files
 from robo_rlhf.data.layout import EPISODE_SUFFIX, episode_path, list_datasets, names, quarantine
-from robo_rlhf.data.schema import meta_from_json, meta_to_json, read_columns, read_header
+from robo_rlhf.data.schema import meta_from_json, read_columns, read_header
 from robo_rlhf.errors import CorruptFileError, DiskFullError, InvalidValueError, NotFoundError, VersionError
 from robo_rlhf.files import write_atomic
-from robo_rlhf.types import EpisodeMeta, Source
+from teleop.station.entry import (
+    Entry,
+    Key,
+    Signature,
+    facets_of,
+    instant_of,
+    row_of,
+    signature_of,
+    source_names,
+    text_of,
+)
 
 BUDGET = 0.25  # [s] that one refresh may take
 SPARE = 0.05  # [s] of it for files whose footers do not say who chose the steps, when all else is known
 SETTLED = 2.0  # [s] after which a folder whose time of change is the same has surely not changed
 SAVE_AFTER = 200  # footers read since the last save that make another worth it
 SNAPSHOT, VERSION = "cache/library.json", 1
-
-NOBODY = "(none)"  # in a facet: no operator, device, source or tag
-
-Signature = tuple[int, int, int]  # inode, time of change [ns], bytes
-Facets = tuple[tuple[str, ...], ...]  # the values of dataset, task, outcome, source, operator, device and tag
-
-
-class Key(NamedTuple):
-    """Which episode."""
-
-    dataset: str
-    episode: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What a list shows of an episode."""
-
-    key: Key
-    signature: Signature
-    meta: EpisodeMeta
-    steps: int
-    sources: tuple[str, ...]  # names of who chose its steps; empty where the file does not say
-    facets: Facets = field(compare=False)
-    started: float  # [s since 1970]; 0 where it is not known
-    text: str = field(compare=False)  # what a search looks through, in lower case
-
-    @property
-    def seconds(self) -> float:
-        """Length in simulated time."""
-        return self.steps * self.meta.control_dt
-
-    @property
-    def version(self) -> str:
-        """Changes whenever the file does: part of the addresses of its pictures."""
-        return f"{zlib.crc32(repr(self.signature).encode()):08x}"
 
 
 class Progress(NamedTuple):
@@ -252,8 +221,8 @@ class Index:
                 except (CorruptFileError, VersionError, OSError):
                     continue  # told when somebody opens it
                 values, counts = np.unique(columns["source"], return_counts=True)
-                sources = _names(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-                facets = _facets(entry.key, entry.meta, sources)
+                sources = source_names(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+                facets = facets_of(entry.key, entry.meta, sources)
                 folder.entries[episode] = replace(entry, sources=sources, facets=facets)
                 self.number += 1
                 self._unsaved += 1
@@ -265,11 +234,11 @@ class Index:
             meta, steps, sources = meta_from_json(row["meta"]), int(row["steps"]), tuple(row["sources"])
         else:
             header = read_header(path)
-            meta, steps, sources = header.meta, header.steps, _names(header.sources)
+            meta, steps, sources = header.meta, header.steps, source_names(header.sources)
             self._unsaved += 1
         key = Key(folder.name, episode)
-        facets = _facets(key, meta, sources)
-        entry = Entry(key, signature, meta, steps, sources, facets, _instant(meta), _text(key, meta))
+        facets = facets_of(key, meta, sources)
+        entry = Entry(key, signature, meta, steps, sources, facets, instant_of(meta), text_of(key, meta))
         folder.entries[episode] = entry
         self.number += 1
         if steps and not sources:
@@ -290,15 +259,10 @@ class Index:
         return self._remembered
 
     def _save(self) -> None:
-        rows = {f"{entry.key.dataset}/{entry.key.episode}": _row(entry) for entry in self.entries()}
+        rows = {f"{entry.key.dataset}/{entry.key.episode}": row_of(entry) for entry in self.entries()}
         with suppress(DiskFullError, OSError):  # it is read again from the footers then
             write_atomic(self.home / SNAPSHOT, json.dumps({"version": VERSION, "episodes": rows}).encode())
         self._unsaved, self._remembered = 0, {}
-
-
-def signature_of(status: os.stat_result) -> Signature:
-    """Return what changes whenever a file does."""
-    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def gone(key: Key) -> NotFoundError:
@@ -306,37 +270,3 @@ def gone(key: Key) -> NotFoundError:
     return NotFoundError(
         f"episode in {key.dataset}", key.episode, "Somebody may have deleted it meanwhile; the trash shows what was."
     )
-
-
-def source_names(sources: Mapping[int, int]) -> Iterator[str]:
-    """Yield the names of those who chose any steps."""
-    for source in Source:
-        if sources.get(int(source)):
-            yield source.name.lower()
-
-
-def _names(sources: Mapping[int, int] | None) -> tuple[str, ...]:
-    return tuple(source_names(sources or {}))
-
-
-def _facets(key: Key, meta: EpisodeMeta, sources: tuple[str, ...]) -> Facets:
-    plain = (key.dataset, meta.task, meta.outcome, *(name or NOBODY for name in (meta.operator, meta.device)))
-    dataset, task, outcome, operator, device = ((sys.intern(value),) for value in plain)
-    return dataset, task, outcome, sources or (NOBODY,), operator, device, tuple(dict.fromkeys(meta.tags)) or (NOBODY,)
-
-
-def _instant(meta: EpisodeMeta) -> float:
-    try:
-        return datetime.fromisoformat(meta.started or meta.finished).timestamp()
-    except (ValueError, OverflowError):
-        return 0.0
-
-
-def _text(key: Key, meta: EpisodeMeta) -> str:
-    parts = (key.episode, key.dataset, meta.task, meta.operator, meta.device, str(meta.seed), *meta.tags, meta.note)
-    return "\n".join(parts).lower()
-
-
-def _row(entry: Entry) -> dict[str, Any]:
-    meta, steps = meta_to_json(entry.meta), entry.steps
-    return {"signature": entry.signature, "steps": steps, "sources": entry.sources, "meta": meta}

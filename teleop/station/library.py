@@ -15,9 +15,10 @@ from robo_rlhf.data.schema import read_columns, read_header
 from robo_rlhf.errors import ConflictError, CorruptFileError, InvalidValueError, NotFoundError, RoboRlhfError
 from robo_rlhf.types import Array, EpisodeMeta, Outcome, Source
 from teleop.station.archive import Tickets
+from teleop.station.entry import Key
 from teleop.station.fact_book import FactBook
 from teleop.station.filters import Query, Selection, select
-from teleop.station.index import Index, Key, gone
+from teleop.station.index import Index, gone
 
 LONGEST_TAG, MOST_TAGS, LONGEST_NOTE = 60, 40, 4000  # [characters], of an episode, [characters]
 FACTS = "cache/facts.jsonl"  # in the data home; can be deleted at any time

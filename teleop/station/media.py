@@ -30,7 +30,7 @@ from robo_rlhf.sim.camera import Camera
 from robo_rlhf.sim.render_pool import RenderPool
 from robo_rlhf.types import Array
 from teleop.station.clip_cache import Body, ClipCache
-from teleop.station.index import Signature, signature_of
+from teleop.station.entry import Signature, signature_of
 from teleop.station.serving import Content
 from teleop.station.turns import Turns
 

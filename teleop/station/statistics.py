@@ -13,8 +13,8 @@ import numpy as np
 
 from robo_rlhf.stats import Interval, bootstrap_mean, wilson
 from robo_rlhf.types import Array
+from teleop.station.entry import NOBODY, Entry, Key
 from teleop.station.fact_book import Facts
-from teleop.station.index import NOBODY, Entry, Key
 
 GROUPS = 12  # tasks or operators that a chart shows; the rest is counted together
 TASKS = 4  # tasks whose starts and actions are shown

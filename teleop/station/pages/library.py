@@ -12,8 +12,9 @@ from robo_rlhf.errors import CorruptFileError, InvalidValueError, NotFoundError
 from teleop.station import archive, statistics
 from teleop.station.auth import Me, SignedIn, requires, station_of
 from teleop.station.clip_cache import Body
+from teleop.station.entry import Entry, Key
 from teleop.station.filters import Query
-from teleop.station.index import Entry, Key, gone
+from teleop.station.index import gone
 from teleop.station.library import LONGEST_NOTE, OUTCOMES, Done, Library
 from teleop.station.library_keys import KEYS
 from teleop.station.media import WIDTHS

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from robo_rlhf.errors import InvalidValueError, NotFoundError, RoboRlhfError, UnknownNameError
 from teleop.station.auth import station_of
-from teleop.station.index import Key
+from teleop.station.entry import Key
 from teleop.station.media import Media, NoPictureError, View
 from teleop.station.serving import Content, GoneError, respond, unless_gone
 

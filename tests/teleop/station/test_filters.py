@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robo_rlhf.errors import InvalidValueError
+from teleop.station.entry import Entry
 from teleop.station.filters import FACETS, ORDERS, Query, select
-from teleop.station.index import Entry, Index
+from teleop.station.index import Index
 from tests.teleop.station.making import many
 
 

@@ -7,7 +7,8 @@ import pytest
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.errors import CorruptFileError, NotFoundError
 from teleop.station import index as index_module
-from teleop.station.index import Index, Key, Progress
+from teleop.station.entry import Key
+from teleop.station.index import Index, Progress
 from tests.data.making import episode, flip
 from tests.teleop.station.making import many
 

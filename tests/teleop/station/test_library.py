@@ -14,7 +14,7 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.accounts import Role
 from teleop.station import faults
 from teleop.station.archive import GOOD_FOR, Tickets
-from teleop.station.index import Key
+from teleop.station.entry import Key
 from teleop.station.library import MOST_TAGS, Library
 from teleop.station.pages import library as page
 from tests.data.making import episode, flip

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from robo_rlhf.data.dataset import Dataset
 from teleop.station import statistics
+from teleop.station.entry import Key
 from teleop.station.fact_book import FactBook, Known
 from teleop.station.facts import facts_of, smoothness, start_of
-from teleop.station.index import Index, Key
+from teleop.station.index import Index
 from tests.teleop.station.making import many
 
 
