@@ -5,7 +5,7 @@ no more; a clip that nobody wants to see is withdrawn. Answers that were given s
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -78,15 +78,30 @@ class Clips:
 
         self._database.write(work)
 
+    def get(self, name: str) -> Clip:
+        """Return the clip with an id.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(clips).where(clips.c.id == name)).one_or_none()
+        if row is None:
+            raise NotFoundError("clip", name[:40], "No question is about it.")
+        return _clip_of(row)
+
     def list(self, state: State | None = None, *, limit: int | None = None) -> list[Clip]:
         """Return clips, all or those in one state."""
         query = sa.select(clips).order_by(clips.c.dataset, clips.c.episode_id, clips.c.start, clips.c.length)
         query = query.where(clips.c.state == state) if state is not None else query
         with self._database.read() as connection:
             rows = connection.execute(query.limit(limit)).all()
-        return [
-            Clip(r.id, r.dataset, Segment(r.episode_id, r.start, r.length), r.state, r.reason, r.changed) for r in rows
-        ]
+        return [_clip_of(row) for row in rows]
+
+
+def _clip_of(row: Any) -> Clip:
+    clip = Segment(row.episode_id, row.start, row.length)
+    return Clip(row.id, row.dataset, clip, row.state, row.reason, row.changed)
 
 
 def note_clips(connection: sa.Connection, ids: "sa.Select[tuple[str]]") -> None:

@@ -223,6 +223,11 @@ def handed_of(lease: Any, question: Any, clips: tuple[Segment, ...], now: float)
     return Handed(lease.number, found, order_of(lease.shown), max(lease.expires - now, 0.0), lease.purpose)
 
 
+def wanted_by(chosen: Chosen) -> "sa.Select[Any]":
+    """Return the statement that finds what waits for a person, who is bound as `person`, in what they chose."""
+    return _rest(chosen.run is not None, chosen.task is not None, None)
+
+
 _PERSON = bindparam("person", type_=sa.Text)
 _NEW_LEASE = sa.insert(leases).returning(leases)
 _OPEN = sa.select(leases).where(leases.c.annotator == _PERSON, LIVE).order_by(leases.c.number)

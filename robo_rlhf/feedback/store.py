@@ -147,7 +147,7 @@ class Store:
             run: only of this run.
             round: only of this round.
             unanswered_by: only those that this annotator has not answered.
-            unanswered: only those that nobody has answered.
+            unanswered: only those that nobody has answered, and that were not withdrawn.
             ids: only these.
             limit: at most so many.
         """
@@ -158,7 +158,7 @@ class Store:
         if unanswered_by is not None:
             query = query.where(~_answered(answers.c.annotator == unanswered_by))
         if unanswered:
-            query = query.where(questions.c.given == 0)
+            query = query.where(questions.c.given == 0, questions.c.withdrawn.is_(None))
         chosen = (query.limit(limit) if limit is not None else query).subquery()
         with self.database.read() as connection:
             rows = connection.execute(sa.select(chosen).order_by(chosen.c.number)).mappings().all()

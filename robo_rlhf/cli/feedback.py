@@ -1,0 +1,205 @@
+"""`robo-rlhf feedback`: what people have said, how good it is, and taking it from one database to another."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.table import print_rows
+from robo_rlhf.errors import CorruptFileError
+from robo_rlhf.files import data_home
+
+if TYPE_CHECKING:
+    from robo_rlhf.feedback.store import Store
+
+Folder = Annotated[Path, tyro.conf.Positional]
+DATABASE_VARIABLE = "ROBO_RLHF_DATABASE"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Where:
+    """Which database a command works on."""
+
+    home: Path | None = None
+    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
+    database: str = ""
+    """A database URL or file; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
+
+    @contextmanager
+    def open(self) -> "Iterator[Store]":
+        """Open the database."""
+        from robo_rlhf.feedback.store import Store
+
+        named = self.database or os.environ.get(DATABASE_VARIABLE, "")
+        with Store(named or data_home(self.home) / "feedback.db") as store:
+            yield store
+
+
+@COMMANDS.register("feedback stats")
+@dataclass(frozen=True)
+class FeedbackStats(_Where):
+    """Say how good the answers are: of everybody, and of each person.
+
+    Example:
+        robo-rlhf feedback stats
+        robo-rlhf feedback stats --run monday --json
+    """
+
+    run: str | None = None
+    """Only answers to questions of this run."""
+    task: str | None = None
+    """Only answers to questions about this task."""
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> int:
+        """Print a row a person, and what holds for all of them."""
+        from robo_rlhf.feedback.quality import as_json, report
+
+        with self.open() as store:
+            found = report(store, run=self.run, task=self.task)
+        if self.json:
+            print_rows([as_json(found)], as_json=True)
+            return 0
+        rows = [
+            {
+                "person": person.name,
+                "team": person.team or None,
+                "answers": person.answers,
+                "seconds": person.seconds,
+                "agrees": person.agreement,
+                "consistent": person.consistency.value,
+                "gold": person.gold.value,
+                "left": person.left.value,
+                "too fast": person.too_fast.value,
+                "ties": person.ties.value,
+                "skill": person.skill,
+                "warnings": ", ".join(person.warnings) or None,
+            }
+            for person in found.people
+        ]
+        print_rows(rows, as_json=False, empty="Nobody has answered anything yet.")
+        if found.agreement is not None:
+            alphas = ", ".join(f"{kind} {value:.2f}" for kind, value in found.alpha.items() if value is not None)
+            print(
+                f"people asked the same agree in {found.agreement:.0%}; Krippendorff's alpha: {alphas or 'not defined'}"
+            )
+        for pair in found.differences:
+            if pair.difference is not None:
+                value, low, high = pair.difference
+                print(f"{pair.first} and {pair.second} differ by {value:+.2f} in agreement ({low:+.2f} to {high:+.2f})")
+        return 0
+
+
+@COMMANDS.register("feedback questions")
+@dataclass(frozen=True)
+class FeedbackQuestions(_Where):
+    """List questions, all of them or those that fit every filter; without --run, the runs that asked some.
+
+    Example:
+        robo-rlhf feedback questions --run monday --unanswered --json
+    """
+
+    run: str | None = None
+    """Only questions of this run."""
+    round: int | None = None
+    """Only questions of this round."""
+    unanswered: bool = False
+    """Only questions that nobody has answered."""
+    limit: int = 100
+    """At most so many."""
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> int:
+        """Print one row a question, or a run where none is named."""
+        with self.open() as store:
+            if self.run is None and not self.unanswered:
+                runs = [{"run": run, **store.counts(run)._asdict()} for run in store.runs()]
+                print_rows(runs, as_json=self.json, empty="Nothing was asked yet.")
+                return 0
+            found = store.questions(self.run, self.round, unanswered=self.unanswered, limit=self.limit)
+        rows = [
+            {
+                "id": question.id,
+                "run": question.run,
+                "round": question.round,
+                "kind": question.kind,
+                "task": question.task,
+                "role": question.role,
+                "overlap": question.overlap,
+                "clips": [f"{clip.episode_id}[{clip.start}:{clip.start + clip.length}]" for clip in question.segments],
+            }
+            for question in found
+        ]
+        print_rows(rows, as_json=self.json, empty="No question fits.")
+        return 0
+
+
+@COMMANDS.register("feedback export")
+@dataclass(frozen=True)
+class FeedbackExport(_Where):
+    """Write all feedback into a new folder, one file a table.
+
+    Example:
+        robo-rlhf feedback export feedback-monday
+        robo-rlhf feedback export for-analysis --format parquet
+    """
+
+    folder: Folder
+    """The folder to make."""
+    format: Literal["jsonl", "parquet"] = "jsonl"
+    """jsonl has one JSON object a line; parquet loads fastest elsewhere."""
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> int:
+        """Write the folder and say how many rows each file has."""
+        from robo_rlhf.feedback.export import export
+
+        with self.open() as store:
+            counts = export(store, self.folder, self.format)
+        print_rows(
+            [{"file": f"{name}.{self.format}", "rows": rows} for name, rows in counts.items()], as_json=self.json
+        )
+        return 0
+
+
+@COMMANDS.register("feedback import")
+@dataclass(frozen=True)
+class FeedbackImport(_Where):
+    """Add the feedback of a folder that was exported, or written in the same form; all of it, or nothing.
+
+    Rows that are there already are passed over. Where rows are broken, each is told with its line, and nothing is
+    imported: the exit code is then 4.
+
+    Example:
+        robo-rlhf feedback import feedback-monday
+    """
+
+    folder: Folder
+    """The folder to read."""
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> int:
+        """Import it, and say what was new or what is broken."""
+        from robo_rlhf.feedback.importing import import_all
+
+        with self.open() as store:
+            found = import_all(store, self.folder)
+        if found.problems:
+            rows = [{"file": p.file, "line": p.line, "problem": p.text} for p in found.problems]
+            print_rows(rows, as_json=self.json)
+            print(f"error: {len(found.problems)} rows are broken; nothing was imported", file=sys.stderr)
+            return CorruptFileError.exit_code
+        names = sorted({*found.new, *found.known})
+        rows = [{"table": name, "new": found.new[name], "known": found.known[name]} for name in names]
+        print_rows(rows, as_json=self.json, empty="The files are empty.")
+        return 0
