@@ -15,19 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from robo_rlhf.policies import POLICIES
-from robo_rlhf.policies.base import Chunks, Normalizer, TrainedPolicy, mlp
-from robo_rlhf.types import Array
-
-HALF_RANGE_FLOOR = 0.05  # an action column that varies less than this is not blown up
+from robo_rlhf.policies.base import Chunks, mlp
+from robo_rlhf.policies.chunked import ChunkedPolicy
 
 
 @POLICIES.register("flow")
-class FlowPolicy(TrainedPolicy):
+class FlowPolicy(ChunkedPolicy):
     """Chunked conditional flow matching over a multilayer perceptron."""
 
     kind = "flow"
-    action_center: Tensor
-    action_scale: Tensor
     frequencies: Tensor
 
     def __init__(
@@ -67,23 +63,10 @@ class FlowPolicy(TrainedPolicy):
             flow_steps=flow_steps,
             noise=noise,
         )
-        self.chunk, self.execute, self.history = chunk, min(execute, chunk), history
         self.flow_steps, self.noise = flow_steps, noise
-        self.normalizer = Normalizer(obs_dim)
-        self.register_buffer("action_center", torch.zeros(act_dim))
-        self.register_buffer("action_scale", torch.ones(act_dim))
         self.register_buffer("frequencies", math.pi * torch.arange(1, 5, dtype=torch.float32), persistent=False)
         inputs = chunk * act_dim + history * obs_dim + 9
         self.net = mlp([inputs, *[width] * layers, chunk * act_dim], nn.GELU)
-        self._queue: list[Array] = []  # actions (N, act_dim) still to be carried out
-        self._seen: list[Tensor] = []  # the newest `history` observations
-
-    def fit_normalizer(self, obs: Tensor, action: Tensor) -> None:
-        """Set the observation's z-scores, and the range of each action column that becomes [-1, 1]."""
-        self.normalizer.fit(obs)
-        low, high = action.amin(0), action.amax(0)
-        self.action_center.copy_((low + high) / 2)
-        self.action_scale.copy_(((high - low) / 2).clamp_min(HALF_RANGE_FLOOR))
 
     def velocity(self, x: Tensor, obs: Tensor, time: Tensor) -> Tensor:
         """Return the field (B, chunk * act_dim) at x, for normalised obs (B, history * obs_dim) and time (B, 1)."""
@@ -94,38 +77,19 @@ class FlowPolicy(TrainedPolicy):
     def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
         """Return the weighted squared error of the velocity at one random time an example."""
         count = len(batch.obs)
-        target = ((batch.action - self.action_center) / self.action_scale).flatten(1)
+        target = self.to_unit(batch.action).flatten(1)
         noise = torch.randn(target.shape, generator=generator)
         time = torch.rand((count, 1), generator=generator)
-        found = self.velocity(torch.lerp(noise, target, time), self._normalize(batch.obs), time)
+        found = self.velocity(torch.lerp(noise, target, time), self.normalize(batch.obs).flatten(1), time)
         error = (found - (target - noise)).square().view(count, self.chunk, -1).mean(-1)
         weight = batch.mask * batch.weight[:, None]
         return (error * weight).sum() / weight.sum().clamp_min(1e-8)
 
-    def reset(self, num_envs: int) -> None:
-        """Forget queued actions and seen observations."""
-        self._queue, self._seen = [], []
-
-    def act(self, obs: Array) -> Array:
-        """Return the next action (N, act_dim); every `execute` steps a new chunk is predicted."""
-        with torch.inference_mode():
-            newest = torch.as_tensor(obs, dtype=torch.float32)
-            self._seen = [*(self._seen or [newest] * self.history), newest][-self.history :]
-            if not self._queue:
-                chunk = self.predict(torch.cat(self._seen, dim=-1))
-                self._queue = list(chunk[:, : self.execute].transpose(0, 1).numpy())
-        return self._queue.pop(0)
-
     def predict(self, obs: Tensor) -> Tensor:
         """Return a chunk of actions (N, chunk, act_dim) in [-1, 1] for observations (N, history * obs_dim)."""
-        obs = self._normalize(obs)
+        obs = self.normalize(obs).flatten(1)
         x = self.noise * torch.randn((len(obs), self.chunk * self.act_dim), generator=self.generator)
         for k in range(self.flow_steps):
             time = torch.full((len(obs), 1), k / self.flow_steps)
             x = x + self.velocity(x, obs, time) / self.flow_steps
-        chunk = x.view(len(obs), self.chunk, self.act_dim)
-        return (chunk * self.action_scale + self.action_center).clamp(-1.0, 1.0)
-
-    def _normalize(self, obs: Tensor) -> Tensor:
-        normalized: Tensor = self.normalizer(obs.view(len(obs), self.history, self.obs_dim))
-        return normalized.flatten(1)
+        return self.from_unit(x.view(len(obs), self.chunk, self.act_dim))

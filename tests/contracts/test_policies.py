@@ -24,6 +24,10 @@ VARIANTS = [
     ("flow", {"width": 16, "history": 2, "chunk": 5, "execute": 3, "flow_steps": 2}),
     ("flow", {"width": 16, "noise": 0.0}),
     ("residual", {"width": 16, "base_kind": "flow", "base_settings": {"width": 16, "history": 2}}),
+    ("mixture", {"width": 16, "history": 2, "chunk": 5, "execute": 3, "modes": 2, "sample": True}),
+    ("act", {"width": 16, "heads": 2, "layers": 1, "history": 2, "chunk": 5, "execute": 3, "ensemble": False}),
+    ("act", {"width": 16, "chunk": 4, "execute": 7}),
+    ("recurrent", {"width": 16, "layers": 2, "history": 3, "chunk": 1}),
 ]
 EPISODES = demonstrations(4)
 
@@ -63,6 +67,31 @@ def test_same_seed_same_rollout(kind: str, settings: dict[str, Any]) -> None:
         found.append(rollout(ToyEnv(3), policy, np.arange(5)))
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one.action, other.action)
+
+
+@pytest.mark.parametrize(("kind", "settings"), VARIANTS)
+def test_a_copy_does_not_depend_on_the_others(kind: str, settings: dict[str, Any]) -> None:
+    policy, rng, found = make(kind, settings), np.random.default_rng(0), []
+    seen = rng.normal(size=(12, 6)).astype(np.float32)
+    for _ in range(2):
+        policy.seed(3)
+        policy.reset(4)
+        others = rng.normal(size=(12, 4, 6)).astype(np.float32)
+        others[:, 1] = seen
+        found.append([policy.act(obs)[1] for obs in others])
+    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "settings"), VARIANTS)
+def test_a_reset_forgets_the_episode_before(kind: str, settings: dict[str, Any]) -> None:
+    policy, rng, found = make(kind, settings), np.random.default_rng(0), []
+    seen = rng.normal(size=(5, 3, 6)).astype(np.float32)
+    for _ in range(2):
+        policy.seed(3)
+        policy.reset(3)
+        found.append([policy.act(obs) for obs in seen])
+        policy.act(1e2 * seen[0])
+    np.testing.assert_array_equal(found[0], found[1])
 
 
 @pytest.mark.parametrize(("kind", "settings"), VARIANTS)

@@ -1,0 +1,143 @@
+"""ACT, action chunking with a transformer, for state observations.
+
+Zhao et al. 2023, "Learning Fine-Grained Bimanual Manipulation with Low-Cost Hardware": a conditional variational
+autoencoder. While learning, an encoder reads the demonstrated chunk and says in a small latent how it was done; a
+decoder makes the chunk out of that and the observation. When acting, the latent is 0, the middle of its prior.
+Predictions overlap, and what several of them say about the present step is averaged (temporal ensembling).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.policies import POLICIES
+from robo_rlhf.policies.attention import Layer
+from robo_rlhf.policies.base import Chunks
+from robo_rlhf.policies.chunked import ChunkedPolicy
+from robo_rlhf.types import Array
+
+
+@POLICIES.register("act")
+class ActPolicy(ChunkedPolicy):
+    """A transformer that decodes a chunk of actions, trained as a variational autoencoder."""
+
+    kind = "act"
+
+    def __init__(
+        self,
+        obs_dim: int,
+        act_dim: int,
+        *,
+        width: int = 64,
+        layers: int = 2,
+        heads: int = 4,
+        latent: int = 8,
+        chunk: int = 20,
+        execute: int = 1,
+        history: int = 1,
+        kl: float = 10.0,
+        ensemble: bool = True,
+        decay: float = 0.01,
+    ) -> None:
+        """Build the networks.
+
+        Args:
+            obs_dim: size of an observation.
+            act_dim: size of an action.
+            width: units a token.
+            layers: transformer layers, of the encoder and of the decoder.
+            heads: attention heads; `width` is a multiple of them.
+            latent: numbers that tell how a chunk was done.
+            chunk: actions predicted at once.
+            execute: steps from one prediction to the next.
+            history: observations that a prediction is made from.
+            kl: weight of the latent's divergence from its prior.
+            ensemble: whether all predictions for a step are averaged; else the newest counts alone.
+            decay: how much less the later of these predictions count: the k-th by exp(-decay * k).
+
+        Raises:
+            InvalidValueError: `width` is no multiple of `heads`.
+        """
+        super().__init__(
+            obs_dim,
+            act_dim,
+            width=width,
+            layers=layers,
+            heads=heads,
+            latent=latent,
+            chunk=chunk,
+            execute=execute,
+            history=history,
+            kl=kl,
+            ensemble=ensemble,
+            decay=decay,
+        )
+        if width % heads:
+            raise InvalidValueError("width of policy act", width, f"a multiple of its {heads} heads")
+        self.kl, self.ensemble, self.decay, self.latent = kl, ensemble, decay, latent
+        self.obs_token, self.action_token = nn.Linear(obs_dim, width), nn.Linear(act_dim, width)
+        self.latent_token, self.to_latent = nn.Linear(latent, width), nn.Linear(width, 2 * latent)
+        self.places = nn.Parameter(0.02 * torch.randn(1 + history + chunk, width))  # [summary or latent], obs, actions
+        self.summary = nn.Parameter(0.02 * torch.randn(width))
+        self.encoder = nn.ModuleList(Layer(width, heads) for _ in range(layers))
+        self.decoder = nn.ModuleList(Layer(width, heads, context=True) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.to_action = nn.Linear(width, act_dim)
+        self._plans: list[tuple[int, Tensor]] = []  # when each prediction was made, and what it is, oldest first
+        self._time = 0  # steps since the start
+
+    def encode(self, obs: Tensor, action: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance (B, latent) of how the chunk (B, chunk, act_dim) was done; mask (B, chunk)."""
+        count = len(obs)
+        tokens = [self.summary.expand(count, 1, -1), self.obs_token(obs), self.action_token(action)]
+        present = torch.cat([torch.ones(count, 1 + self.history), mask], dim=1) > 0.5
+        read = torch.cat(tokens, dim=1) + self.places
+        for layer in self.encoder:
+            read = layer(read, present)
+        mean, log_var = self.to_latent(read[:, 0]).float().chunk(2, dim=-1)
+        return mean, log_var.clamp(-10.0, 10.0)
+
+    def decode(self, obs: Tensor, latent: Tensor) -> Tensor:
+        """Return the chunk (B, chunk, act_dim), in units of the demonstrated range, for z-scores and latents."""
+        known = 1 + self.history
+        context = torch.cat([self.latent_token(latent)[:, None], self.obs_token(obs)], dim=1) + self.places[:known]
+        queries = self.places[known:].expand(len(obs), -1, -1)
+        for layer in self.decoder:
+            queries = layer(queries, context=context)
+        chunk: Tensor = self.to_action(self.norm(queries)).float()
+        return chunk
+
+    @torch.autocast("cpu", enabled=False)  # attention in bfloat16 is slower on a processor
+    def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
+        """Return the weighted absolute error, and the weighted divergence of the latent."""
+        obs, target = self.normalize(batch.obs), self.to_unit(batch.action)
+        mean, log_var = self.encode(obs, target * batch.mask[..., None], batch.mask)
+        latent = mean + (log_var / 2).exp() * torch.randn(mean.shape, generator=generator)
+        error = (self.decode(obs, latent) - target).abs().mean(-1)
+        weight = batch.mask * batch.weight[:, None]
+        divergence = (mean.square() + log_var.exp() - 1 - log_var).sum(-1) / 2
+        error = (error * weight).sum() / weight.sum().clamp_min(1e-8)
+        return error + self.kl * (divergence * batch.weight).sum() / batch.weight.sum().clamp_min(1e-8)
+
+    def predict(self, obs: Tensor) -> Tensor:
+        """Return the chunk (N, chunk, act_dim) of the latent 0, for observations (N, history * obs_dim)."""
+        return self.from_unit(self.decode(self.normalize(obs), torch.zeros(len(obs), self.latent)))
+
+    def reset(self, num_envs: int) -> None:
+        """Forget predictions and seen observations."""
+        super().reset(num_envs)
+        self._plans, self._time = [], 0
+
+    def act(self, obs: Array) -> Array:
+        """Return the next action (N, act_dim): what the predictions that reach this step say together."""
+        with torch.inference_mode():
+            seen = self.remember(obs)
+            if self._time % self.execute == 0:
+                self._plans.append((self._time, self.predict(seen)))
+            reach = [(start, plan) for start, plan in self._plans if self._time - start < self.chunk]
+            self._plans = reach if self.ensemble else reach[-1:]
+            said = torch.stack([plan[:, self._time - start] for start, plan in self._plans])  # (P, N, act_dim)
+            weight = torch.exp(-self.decay * torch.arange(len(said)))
+            action: Array = ((said * weight[:, None, None]).sum(0) / weight.sum()).clamp(-1.0, 1.0).numpy()
+        self._time += 1
+        return action

@@ -1,0 +1,81 @@
+"""What policies that predict several actions at once share: scales, remembered observations, and a queue of actions."""
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.policies.base import Normalizer, TrainedPolicy
+from robo_rlhf.types import Array
+
+HALF_RANGE_FLOOR = 0.05  # an action column that varies less than this is not blown up
+
+
+class ChunkedPolicy(TrainedPolicy):
+    """Predicts `chunk` actions from the newest `history` observations, and carries `execute` of them out."""
+
+    action_center: Tensor
+    action_scale: Tensor
+
+    def __init__(self, obs_dim: int, act_dim: int, **settings: Any) -> None:
+        """Take the settings, with `chunk`, `execute` and `history` among them.
+
+        Raises:
+            InvalidValueError: one of these three is less than 1.
+        """
+        super().__init__(obs_dim, act_dim, **settings)
+        for name in ("chunk", "execute", "history"):
+            if settings[name] < 1:
+                raise InvalidValueError(f"{name} of policy {self.kind}", settings[name], "at least 1")
+        self.chunk, self.history = settings["chunk"], settings["history"]
+        self.execute = min(settings["execute"], self.chunk)
+        self.normalizer = Normalizer(obs_dim)
+        self.register_buffer("action_center", torch.zeros(act_dim))
+        self.register_buffer("action_scale", torch.ones(act_dim))
+        self._queue: list[Array] = []  # actions (N, act_dim) still to be carried out
+        self._seen: list[Tensor] = []  # the newest `history` observations
+
+    @abstractmethod
+    def predict(self, obs: Tensor) -> Tensor:
+        """Return a chunk of actions (N, chunk, act_dim) in [-1, 1] for observations (N, history * obs_dim)."""
+
+    def fit_normalizer(self, obs: Tensor, action: Tensor) -> None:
+        """Set the observation's z-scores, and the range of each action column that becomes [-1, 1]."""
+        self.normalizer.fit(obs)
+        low, high = action.amin(0), action.amax(0)
+        self.action_center.copy_((low + high) / 2)
+        self.action_scale.copy_(((high - low) / 2).clamp_min(HALF_RANGE_FLOOR))
+
+    def reset(self, num_envs: int) -> None:
+        """Forget queued actions and seen observations."""
+        self._queue, self._seen = [], []
+
+    def act(self, obs: Array) -> Array:
+        """Return the next action (N, act_dim); every `execute` steps a new chunk is predicted."""
+        with torch.inference_mode():
+            seen = self.remember(obs)
+            if not self._queue:
+                chunk = self.predict(seen)
+                self._queue = list(chunk[:, : self.execute].transpose(0, 1).numpy())
+        return self._queue.pop(0)
+
+    def remember(self, obs: Array) -> Tensor:
+        """Take in obs (N, obs_dim); return the newest (N, history * obs_dim), the first repeated at the start."""
+        newest = torch.as_tensor(obs, dtype=torch.float32)
+        self._seen = [*(self._seen or [newest] * self.history), newest][-self.history :]
+        return torch.cat(self._seen, dim=-1)
+
+    def normalize(self, obs: Tensor) -> Tensor:
+        """Return z-scores (B, history, obs_dim) of observations (B, history * obs_dim)."""
+        normalized: Tensor = self.normalizer(obs.view(len(obs), self.history, self.obs_dim))
+        return normalized
+
+    def to_unit(self, action: Tensor) -> Tensor:
+        """Map actions (..., act_dim) to the range [-1, 1] of what was demonstrated."""
+        return (action - self.action_center) / self.action_scale
+
+    def from_unit(self, unit: Tensor) -> Tensor:
+        """Map what `to_unit` gave back to actions within [-1, 1]."""
+        return (unit * self.action_scale + self.action_center).clamp(-1.0, 1.0)

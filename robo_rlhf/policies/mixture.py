@@ -1,0 +1,83 @@
+"""A mixture of Gaussians over chunks of actions: several ways to go on, each with its likelihood.
+
+A mixture density network (Bishop 1994) as in the baselines of Mandlekar et al. 2021 ("What Matters in Learning from
+Offline Human Demonstrations"). When acting, it follows the middle of one component: an average of two ways to go
+around a thing may run into it.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from robo_rlhf.policies import POLICIES
+from robo_rlhf.policies.base import Chunks, mlp
+from robo_rlhf.policies.chunked import ChunkedPolicy
+from robo_rlhf.policies.heads import Mixture, MixtureHead, weighted_misfit
+
+
+@POLICIES.register("mixture")
+class MixturePolicy(ChunkedPolicy):
+    """A multilayer perceptron that gives a mixture of normal distributions over chunks."""
+
+    kind = "mixture"
+
+    def __init__(
+        self,
+        obs_dim: int,
+        act_dim: int,
+        *,
+        width: int = 512,
+        layers: int = 3,
+        chunk: int = 8,
+        execute: int = 4,
+        history: int = 1,
+        modes: int = 5,
+        min_std: float = 0.05,
+        sample: bool = False,
+    ) -> None:
+        """Build the network.
+
+        Args:
+            obs_dim: size of an observation.
+            act_dim: size of an action.
+            width: units a hidden layer.
+            layers: hidden layers.
+            chunk: actions predicted at once.
+            execute: actions carried out of each prediction.
+            history: observations that a prediction is made from.
+            modes: components of the mixture.
+            min_std: smallest deviation of a component, in half the range of an action.
+            sample: whether acting draws the component by its weight; else it takes the one of most weight.
+        """
+        super().__init__(
+            obs_dim,
+            act_dim,
+            width=width,
+            layers=layers,
+            chunk=chunk,
+            execute=execute,
+            history=history,
+            modes=modes,
+            min_std=min_std,
+            sample=sample,
+        )
+        self.sample = sample
+        self.net = nn.Sequential(mlp([history * obs_dim, *[width] * layers], nn.GELU), nn.GELU())
+        self.head = MixtureHead(width, modes, chunk, act_dim, min_std)
+
+    def mixture(self, obs: Tensor) -> Mixture:
+        """Return the mixture, in units of the demonstrated range, for observations (B, history * obs_dim)."""
+        found: Mixture = self.head(self.net(self.normalize(obs).flatten(1)))
+        return found
+
+    def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
+        """Return the weighted negative log-likelihood an action."""
+        return weighted_misfit(self.mixture(batch.obs), self.to_unit(batch.action), batch.mask, batch.weight)
+
+    def predict(self, obs: Tensor) -> Tensor:
+        """Return the middle (N, chunk, act_dim) of one component, for observations (N, history * obs_dim)."""
+        found = self.mixture(obs)
+        if self.sample:
+            chosen = torch.multinomial(found.log_weight.exp(), 1, generator=self.generator)[:, 0]
+        else:
+            chosen = found.log_weight.argmax(-1)
+        return self.from_unit(found.pick(chosen))

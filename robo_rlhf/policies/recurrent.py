@@ -1,0 +1,77 @@
+"""A recurrent policy: a gated recurrent unit reads the newest observations, for tasks of which a part is not seen.
+
+As the recurrent baseline with a mixture head of Mandlekar et al. 2021. It reads the same window of `history` steps when
+it acts as when it learns, so its memory never meets a state that training did not.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from robo_rlhf.policies import POLICIES
+from robo_rlhf.policies.base import Chunks
+from robo_rlhf.policies.chunked import ChunkedPolicy
+from robo_rlhf.policies.heads import Mixture, MixtureHead, weighted_misfit
+
+
+@POLICIES.register("recurrent")
+class RecurrentPolicy(ChunkedPolicy):
+    """A gated recurrent unit over a window of observations, with a mixture of Gaussians over the chunk that follows."""
+
+    kind = "recurrent"
+
+    def __init__(
+        self,
+        obs_dim: int,
+        act_dim: int,
+        *,
+        width: int = 128,
+        layers: int = 1,
+        chunk: int = 8,
+        execute: int = 4,
+        history: int = 12,
+        modes: int = 5,
+        min_std: float = 0.05,
+    ) -> None:
+        """Build the network.
+
+        Args:
+            obs_dim: size of an observation.
+            act_dim: size of an action.
+            width: units of the recurrent layers.
+            layers: recurrent layers.
+            chunk: actions predicted at once.
+            execute: actions carried out of each prediction.
+            history: observations that a prediction is made from.
+            modes: components of the mixture.
+            min_std: smallest deviation of a component, in half the range of an action.
+        """
+        super().__init__(
+            obs_dim,
+            act_dim,
+            width=width,
+            layers=layers,
+            chunk=chunk,
+            execute=execute,
+            history=history,
+            modes=modes,
+            min_std=min_std,
+        )
+        self.memory = nn.GRU(obs_dim, width, layers, batch_first=True)
+        self.body = nn.Sequential(nn.Linear(width + obs_dim, 2 * width), nn.GELU())
+        self.head = MixtureHead(2 * width, modes, chunk, act_dim, min_std)
+
+    def mixture(self, obs: Tensor) -> Mixture:
+        """Return the mixture, in units of the demonstrated range, for observations (B, history * obs_dim)."""
+        seen = self.normalize(obs)
+        read, _ = self.memory(seen)  # (B, history, width)
+        found: Mixture = self.head(self.body(torch.cat([read[:, -1], seen[:, -1]], dim=-1)))
+        return found
+
+    def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
+        """Return the weighted negative log-likelihood an action."""
+        return weighted_misfit(self.mixture(batch.obs), self.to_unit(batch.action), batch.mask, batch.weight)
+
+    def predict(self, obs: Tensor) -> Tensor:
+        """Return the middle (N, chunk, act_dim) of the likeliest component."""
+        found = self.mixture(obs)
+        return self.from_unit(found.pick(found.log_weight.argmax(-1)))
