@@ -17,6 +17,16 @@ const FREE = "free";
 
 /** @typedef {{dataset: string, episode: string}} Key */
 
+/**
+ * @param {HTMLButtonElement} made
+ * @param {string} name for those who do not see its sign
+ */
+function named(made, name) {
+  made.setAttribute("aria-label", name);
+  made.title = name;
+  return made;
+}
+
 /** @type {Map<string, Record<string, number[]>>} */
 const knownCameras = new Map();
 
@@ -62,10 +72,10 @@ export class Player {
     this.cameraMenu = element("select", { "aria-label": "Camera", onchange: () => this.chooseCamera(this.cameraMenu.value) });
     const controls = element("div", { class: "row controls" },
       this.playButton,
-      element("span", { class: "row tight" }, button("‹ Frame", "", () => this.clip.step(-1), "step_back"), button("Frame ›", "", () => this.clip.step(1), "step_on")),
+      element("span", { class: "row tight" }, named(button("‹", "", () => this.clip.step(-1), "step_back"), "One frame back"), named(button("›", "", () => this.clip.step(1), "step_on"), "One frame on")),
       element("span", { class: "spring" }),
-      element("label", { class: "row tight" }, element("span", { class: "soft" }, "Speed"), this.rates),
-      element("label", { class: "row tight" }, element("span", { class: "soft" }, "Camera"), this.cameraMenu, element("kbd", { "data-key": "camera" })),
+      this.rates,
+      element("label", { class: "row tight" }, this.cameraMenu, element("kbd", { "data-key": "camera" })),
     );
     this.cutBar = element("div", { class: "row cut-bar", hidden: true });
     this.here = element("div", { class: "row here" });
