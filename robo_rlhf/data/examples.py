@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from robo_rlhf.data.idle import kept_steps
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.data.weights import Weighting
+from robo_rlhf.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.types import Array, Episode, Source
 
 
@@ -27,8 +28,9 @@ def chunk_examples(
     idle: float = 0.0,
     idle_keep: int = 2,
     correction_weight: float = 1.0,
+    weighting: Weighting | None = None,
 ) -> Examples:
-    """Return an example for every step of the episodes that is not idle.
+    """Return an example for every step of the episodes that is not idle and counts.
 
     Args:
         episodes: demonstrations of one task.
@@ -37,25 +39,40 @@ def chunk_examples(
         idle: the motion up to which a step is idle, see `idle_steps`; 0 keeps every step.
         idle_keep: steps kept at the beginning of each idle stretch, and `chunk` of the one that ends the episode.
         correction_weight: weight of steps in which a person corrected a policy; others weigh 1.
+        weighting: instead of it, the weights of all steps; those of weight 0 are left out.
 
     Raises:
-        InvalidValueError: no episode, no step at all, or observations and actions of different sizes.
+        InvalidValueError: no episode, no step at all, observations and actions of different sizes, or a `weighting`
+            where nothing was corrected.
+        NonFiniteError: an observation is not a number.
     """
     check_alike(episodes)
-    parts = [_episode(e, chunk, history, idle, idle_keep, correction_weight) for e in episodes if len(e)]
-    return Examples(*(np.concatenate(field) for field in zip(*parts, strict=True)))
+    episodes = [e for e in episodes if len(e)]
+    steps = [kept_steps(e.action, idle, idle_keep, chunk) for e in episodes]
+    parts = [_episode(*pair, chunk, history, correction_weight) for pair in zip(episodes, steps, strict=True)]
+    examples = Examples(*(np.concatenate(field) for field in zip(*parts, strict=True)))
+    if weighting is None:
+        return examples
+    weight = weighting.weigh(episodes, steps)
+    counts = weight > 0
+    return Examples(*(field[counts] for field in examples._replace(weight=weight)))
 
 
-def _episode(
-    episode: Episode, chunk: int, history: int, idle: float, idle_keep: int, correction_weight: float
-) -> Examples:
-    steps = kept_steps(episode.action, idle, idle_keep, chunk)
-    obs, action, count = episode.obs[steps], episode.action[steps], len(steps)
-    back = np.maximum(np.arange(count)[:, None] + np.arange(1 - history, 1), 0)  # (K, history)
+def windows(frames: Array, steps: Array, history: int) -> Array:
+    """Return the newest `history` frames (K, history, ...) at each of `steps` (K,), the first repeated at the start.
+
+    Whatever a policy sees at a frame, (T+1, ...), becomes part of an example here, of any shape.
+    """
+    seen: Array = frames[np.maximum(steps[:, None] + np.arange(1 - history, 1), 0)]
+    return seen
+
+
+def _episode(episode: Episode, steps: Array, chunk: int, history: int, correction_weight: float) -> Examples:
+    action, count = episode.action[steps], len(steps)
     ahead = np.arange(count)[:, None] + np.arange(chunk)  # (K, H)
     corrected = episode.source[steps] == Source.CORRECTION
     return Examples(
-        obs=obs[back].reshape(count, -1),
+        obs=windows(episode.obs, steps, history).reshape(count, -1),
         action=action[np.minimum(ahead, count - 1)],
         mask=(ahead < count).astype(np.float32),
         weight=np.where(corrected, correction_weight, 1.0).astype(np.float32),
@@ -67,6 +84,7 @@ def check_alike(episodes: Sequence[Episode]) -> tuple[int, int]:
 
     Raises:
         InvalidValueError: there is no step in them, or they are of several tasks or sizes.
+        NonFiniteError: an observation is NaN or infinite; the message names the episode and the step.
     """
     if not any(len(e) for e in episodes):
         raise InvalidValueError("demonstrations", f"{len(episodes)} episodes without a step", "at least one step")
@@ -74,5 +92,10 @@ def check_alike(episodes: Sequence[Episode]) -> tuple[int, int]:
     if len(sizes) > 1:
         listed = "; ".join(f"{task}: observations ({o},), actions ({a},)" for task, o, a in sorted(sizes))
         raise InvalidValueError("demonstrations", listed, "episodes of one task")
+    for episode in episodes:
+        if not np.isfinite(episode.obs).all():
+            step = int(np.flatnonzero(~np.isfinite(episode.obs).all(axis=1))[0])
+            where = f"episode {episode.meta.id}, frame {step}"
+            raise NonFiniteError("A demonstrated observation", where, "Leave this episode out, or trim it.")
     _, obs_dim, act_dim = sizes.pop()
     return obs_dim, act_dim

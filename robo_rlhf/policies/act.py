@@ -107,9 +107,12 @@ class ActPolicy(ChunkedPolicy):
         chunk: Tensor = self.to_action(self.norm(queries)).float()
         return chunk
 
-    @torch.autocast("cpu", enabled=False)  # attention in bfloat16 is slower on a processor
     def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
         """Return the weighted absolute error, and the weighted divergence of the latent."""
+        with torch.autocast("cpu", enabled=False):  # attention in bfloat16 is slower on a processor
+            return self._loss(batch, generator)
+
+    def _loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
         obs, target = self.normalize(batch.obs), self.to_unit(batch.action)
         mean, log_var = self.encode(obs, target * batch.mask[..., None], batch.mask)
         latent = mean + (log_var / 2).exp() * torch.randn(mean.shape, generator=generator)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from robo_rlhf.data.examples import check_alike, chunk_examples
+from robo_rlhf.data.weights import Weighting
 from robo_rlhf.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.learning import (
     Average,
@@ -64,6 +65,8 @@ class Config:
     """Numbers of the forward pass; auto takes bfloat16 where the processor computes with it (three times as fast)."""
     candidates: int = 1
     """Snapshots, evenly over the second half, of which the one that scores best in rollouts is kept."""
+    select_every: int = 0
+    """Gradient steps from one such snapshot to the next, over all of the training; 0 takes `candidates` instead."""
     save_every: int = 1000
     """Gradient steps between checkpoints of the training itself."""
     log_every: int = 100
@@ -80,6 +83,13 @@ class Config:
         for name in ("updates", "batch", "candidates", "save_every", "log_every"):
             if getattr(self, name) < 1:
                 raise InvalidValueError(f"bc {name}", getattr(self, name), "at least 1")
+        if self.select_every < 0:
+            raise InvalidValueError("bc select_every", self.select_every, "0 or more")
+
+    @property
+    def selects(self) -> bool:
+        """Whether there are several snapshots to choose from."""
+        return self.candidates > 1 or self.select_every > 0
 
 
 def train(
@@ -89,10 +99,19 @@ def train(
     *,
     score: Score | None = None,
     progress: Progress | None = None,
+    weighting: Weighting | None = None,
+    meta: Mapping[str, Any] | None = None,
 ) -> TrainedPolicy:
     """Clone `episodes` into a policy, saved as the run's checkpoint "policy"; go on where a killed run stopped.
 
-    With `score` and several `config.candidates` the snapshot that scores best is the one kept.
+    Args:
+        config: what to imitate with.
+        run: the folder of the run.
+        episodes: what to imitate.
+        score: judges snapshots, where `config` asks for several; the one that scores best is kept.
+        progress: called after every gradient step.
+        weighting: how much steps count where people corrected a policy.
+        meta: what else the checkpoint shall remember, a JSON object.
 
     Raises:
         InvalidValueError: the episodes hold nothing to learn from, or are of different tasks.
@@ -102,7 +121,7 @@ def train(
     path = run.checkpoint_path("policy")
     if run.result() is not None:
         return load_policy(path)
-    learner = Learner(config, episodes)
+    learner = Learner(config, episodes, weighting)
     stored = run.load("training")
     if stored is not None:
         learner.unpack(*stored)
@@ -116,16 +135,22 @@ def train(
         if progress is not None:
             progress(learner.done, config.updates, metrics)
     policy = learner.finish()
-    save_policy(policy, path, {"task": episodes[0].meta.task, "algorithm": "bc", "demonstrations": len(episodes)})
+    known = {"task": episodes[0].meta.task, "algorithm": "bc", "demonstrations": len(episodes)}
+    save_policy(policy, path, {**known, **(meta or {})})
     run.finish({"updates": learner.done, "examples": learner.count, "loss": learner.loss, "score": learner.best_score})
     return policy
 
 
 def fit(
-    config: Config, episodes: Sequence[Episode], *, score: Score | None = None, progress: Progress | None = None
+    config: Config,
+    episodes: Sequence[Episode],
+    *,
+    score: Score | None = None,
+    progress: Progress | None = None,
+    weighting: Weighting | None = None,
 ) -> TrainedPolicy:
     """Clone `episodes` as `train` does, in memory alone."""
-    learner = Learner(config, episodes)
+    learner = Learner(config, episodes, weighting)
     while learner.done < config.updates:
         metrics = learner.advance(score)
         if progress is not None:
@@ -136,7 +161,7 @@ def fit(
 class Learner:
     """A policy in training: its optimiser, averaged weights, source of randomness, and the best snapshot so far."""
 
-    def __init__(self, config: Config, episodes: Sequence[Episode]) -> None:
+    def __init__(self, config: Config, episodes: Sequence[Episode], weighting: Weighting | None = None) -> None:
         """Build the policy, with weights drawn from the seed, and the training arrays."""
         obs_dim, act_dim = check_alike(episodes)
         self.config = config
@@ -146,7 +171,7 @@ class Learner:
             torch.from_numpy(np.concatenate([e.obs[:-1] for e in episodes])),
             torch.from_numpy(np.concatenate([e.action for e in episodes])),
         )
-        self.data, self.noise = _tensors(self.policy, config, episodes)
+        self.data, self.noise = _tensors(self.policy, config, episodes, weighting)
         self.count = len(self.data.obs)  # examples
         self.generator = torch.Generator().manual_seed(config.seed)
         self.parameters = [p for p in self.policy.parameters() if p.requires_grad]
@@ -245,7 +270,9 @@ class Learner:
         self.done, self.loss, self.best_score = meta["done"], meta["loss"], meta["best_score"]
 
 
-def _tensors(policy: TrainedPolicy, config: Config, episodes: Sequence[Episode]) -> tuple[Chunks, torch.Tensor]:
+def _tensors(
+    policy: TrainedPolicy, config: Config, episodes: Sequence[Episode], weighting: Weighting | None
+) -> tuple[Chunks, torch.Tensor]:
     """Return all examples, and the deviation of the noise of each observation column (history * obs_dim,)."""
     examples = chunk_examples(
         episodes,
@@ -254,6 +281,7 @@ def _tensors(policy: TrainedPolicy, config: Config, episodes: Sequence[Episode])
         idle=config.idle,
         idle_keep=config.idle_keep,
         correction_weight=config.correction_weight,
+        weighting=weighting,
     )
     noise = config.obs_noise * examples.obs.std(axis=0)
     return Chunks(*(torch.from_numpy(np.ascontiguousarray(value)) for value in examples)), torch.from_numpy(noise)
@@ -261,6 +289,8 @@ def _tensors(policy: TrainedPolicy, config: Config, episodes: Sequence[Episode])
 
 def _snapshots(config: Config) -> set[int]:
     """Return after which updates a snapshot is judged: none where there is nothing to choose from."""
+    if config.select_every:
+        return {*range(config.select_every, config.updates, config.select_every), config.updates}
     if config.candidates < 2:
         return set()
     half = config.updates / 2
