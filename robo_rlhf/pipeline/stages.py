@@ -307,7 +307,10 @@ def learned_reward(model: RewardModel, caution: float) -> Reward:
     """Return the reward that a learner climbs: the ensemble's mean less `caution` times its deviation."""
 
     def value(obs: Array, action: Array, next_obs: Array) -> Array:
-        mean, std = model.predict(obs, action, next_obs)
+        if model.markovian:
+            mean, std = model.predict(obs, action, next_obs)
+        else:  # which must be told what is time: (T, N) → (N, T)
+            mean, std = (x.T for x in model.predict(*(x.swapaxes(0, 1) for x in (obs, action, next_obs))))
         lowered: Array = mean - caution * std
         return lowered
 

@@ -26,7 +26,7 @@ class FitSettings:
     flip: float = 0.1
     """Chance that a person answers at random."""
     learn_flip: bool = True
-    """Estimate that chance for each of several people, from held-out answers while fitting; `flip` is what to expect."""
+    """Where several people answered, estimate that chance for each from held-out answers; `flip` is what to expect."""
     margin: float = 0.0
     """Cost of the squared spread of the returns of a question's clips: a model of smaller margins."""
     pseudo: float = 0.0

@@ -76,6 +76,10 @@ class TaskEnv:
             active=self._active,
         )
 
+    def reward_terms(self) -> Mapping[str, Array]:
+        """Return the named terms of the task's reward in the present state, each (N,) in [0, 1]."""
+        return self.task.reward_terms(self.sim)
+
     def get_state(self) -> Array:
         """Return a copy of the integration states (N, nstate)."""
         return self.sim.state.copy()

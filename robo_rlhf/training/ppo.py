@@ -3,8 +3,8 @@
 Schulman et al. 2017 with the clipped objective and generalised advantages, over a batch of environments with a fixed
 horizon, and with an analytic KL term to the cloned policy. One iteration is one whole episode of every copy, so no
 state of an environment outlives an iteration; all randomness of iteration i is drawn from (seed, i), so no state of a
-generator does either. Task reward and success are never read here: `Step` is handed on whole to the diagnostics of
-the caller, and nothing comes back from there.
+generator does either. Task reward and success are never read here, unless the configured reward names them: `Step` is
+handed on whole to the diagnostics of the caller, and nothing comes back from there.
 """
 
 import copy
@@ -24,8 +24,10 @@ from robo_rlhf.errors import CheckpointMismatchError, InvalidValueError, NonFini
 from robo_rlhf.learning import Flat, pack_module, pack_optimizer, seeded, unpack_module, unpack_optimizer
 from robo_rlhf.policies.base import GaussianActor, Normalizer, mlp
 from robo_rlhf.policies.checkpoint import save_policy
+from robo_rlhf.rewards.sums import RewardSum
 from robo_rlhf.runs import Run
-from robo_rlhf.training.experience import KEPT, Episodes, Reward, advantages, collect, rewards
+from robo_rlhf.training.experience import KEPT, Episodes, Reward, advantages, collect
+from robo_rlhf.training.shaping import Live, Shaping
 from robo_rlhf.types import Array, Step, VecEnv
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # iterations done, of how many, newest metrics
@@ -37,6 +39,8 @@ Diagnostics = Callable[[int, int, Step], None]  # iteration, step within the epi
 class Config:
     """How to fine-tune."""
 
+    objective: str = "learned"
+    """What is climbed: a sum of terms, such as "learned + 0.2 * success + 0.5 * distance(of=[0, 1])"."""
     num_envs: int = 64
     """Copies of the environment; an iteration is one episode of each."""
     iterations: int = 60
@@ -86,8 +90,10 @@ class Config:
         """Refuse numbers that make no sense.
 
         Raises:
-            InvalidValueError: one is outside its range.
+            InvalidValueError: one is outside its range, or the reward is not written as a sum.
+            UnknownNameError: the reward has an unknown term.
         """
+        RewardSum(self.objective)
         for name in ("num_envs", "iterations", "epochs", "minibatch", "critic_width", "warmup_epochs", "save_every"):
             if getattr(self, name) < 1:
                 raise InvalidValueError(f"ppo {name}", getattr(self, name), "at least 1")
@@ -115,6 +121,7 @@ def train(
     progress: Progress | None = None,
     on_iteration: OnIteration | None = None,
     diagnostics: Diagnostics | None = None,
+    live: Live | None = None,
 ) -> GaussianActor:
     """Fine-tune `actor` in place, save it as the run's checkpoint "policy"; go on where a killed run stopped.
 
@@ -129,15 +136,17 @@ def train(
         progress: called after every iteration.
         on_iteration: the same, with the policy; a true result ends the training early.
         diagnostics: sees every step whole, task reward and success too.
+        live: what people press while the episodes run, for a reward with the term `live`.
 
     Raises:
         ShapeError: policy or reward do not fit the environment.
-        InvalidValueError: the environment has another number of copies.
+        InvalidValueError: the environment has another number of copies, or cannot give what the reward needs.
         CheckpointMismatchError: the run's checkpoint, or `carry`, is of another policy.
         NonFiniteError: NaN or infinity from policy, environment, reward or loss; the checkpoint before it stands.
     """
     _check_fit(config, env, actor)
     learner = Learner(config, actor)
+    shaping = Shaping(RewardSum(config.objective), env, config.gamma, ends=config.finite, live=live)
     stored, path = run.load("training"), run.checkpoint_path("training")
     if stored is not None:
         learner.unpack(*stored, path)
@@ -145,7 +154,7 @@ def train(
         learner.unpack(carry, {"done": 0, "ended": False}, path)
     run.rewind_metrics(learner.done)
     while not learner.ended:
-        metrics = learner.iterate(env, reward, diagnostics)
+        metrics = learner.iterate(env, reward, diagnostics, shaping)
         run.log(learner.done, metrics)
         if metrics["reward_std"] == 0:
             run.event("the learned reward is the same for every step: nothing to climb", iteration=learner.done)
@@ -235,14 +244,17 @@ class Learner:
         self.done = 0  # iterations
         self.ended = False
 
-    def iterate(self, env: VecEnv, reward: Reward, diagnostics: Diagnostics | None) -> dict[str, float]:
+    def iterate(
+        self, env: VecEnv, reward: Reward, diagnostics: Diagnostics | None, shaping: Shaping
+    ) -> dict[str, float]:
         """Run one episode of every copy, learn from it, and return the metrics."""
         where = f"iteration {self.done + 1} of ppo on {env.name}"
         rng = np.random.default_rng([self.config.seed, self.done])
         see = None if diagnostics is None else functools.partial(diagnostics, self.done + 1)
-        episodes = collect(env, self.actor, rng, where, see)
-        batch, metrics = self.prepare(episodes, rewards(episodes, reward, where))
-        metrics |= self.improve(batch, rng)
+        episodes = collect(env, self.actor, rng, where, shaping.watching(see))
+        value, terms = shaping.value(episodes, reward, where)
+        batch, metrics = self.prepare(episodes, value)
+        metrics |= terms | self.improve(batch, rng)
         if not (self.actor_step.finite() and self.critic_step.finite()):
             raise NonFiniteError("A weight after the update", where, KEPT)
         self.adapt_anchor(metrics["anchor_kl"])

@@ -46,6 +46,16 @@ def test_fine_tunes_a_policy_of_any_kind(
     assert capsys.readouterr().out == first
 
 
+def test_the_objective_is_a_sum_that_is_written_down(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", "ppo", "--policy", "gaussian", "--reward", "taught", *SIZES, "--json"]
+    assert main(["train", "value", "--task", "reach", "--updates", "3", "--out", str(made / "v.safetensors")]) == 5
+    assert main([*command, "--objective", "learned + 0.5 * success + 0.1 * term(which='near')"]) == 2
+    assert "Unknown term of the task 'near'" in capsys.readouterr().err
+    assert main([*command, "--objective", "learned + 0.5 * success", "--run", "summed"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["reward"] == pytest.approx(row["reward/learned"] + row["reward/success"], abs=1e-5)
+
+
 def test_a_reward_of_another_task_is_refused(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = new_reward("ensemble", 3, 5, {"width": 8})
     save_reward(model, made / "push.safetensors", {"task": "push"})

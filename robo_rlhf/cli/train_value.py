@@ -1,0 +1,58 @@
+"""`robo-rlhf train value`: how near success is, as a potential for shaping rewards."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.table import print_rows
+from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.errors import NotFoundError
+from robo_rlhf.files import data_home, find_dataset
+
+
+@COMMANDS.register("train value")
+@dataclass(frozen=True, kw_only=True)
+class TrainValue:
+    """Learn from episodes, failures too, how near success is: the potential of the reward term value(path=...).
+
+    Example:
+        robo-rlhf train value --task pick_place --out value.safetensors
+    """
+
+    task: str
+    """Task of the episodes."""
+    dataset: str = ""
+    """Dataset in the data home; samples/TASK where empty."""
+    out: Path = Path("value.safetensors")
+    """Where the value function is written."""
+    gamma: float = 0.99
+    """Discount a step; the same as fine-tuning has."""
+    updates: int = 1000
+    """Gradient steps."""
+    seed: int = 0
+    """Seed of weights and batches."""
+    home: Path | None = None
+    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> int:
+        """Learn, and print what came of it."""
+        use_one_thread()
+        from robo_rlhf.data.dataset import Dataset
+        from robo_rlhf.rewards.value import fit_value, save_value
+
+        name = self.dataset or f"samples/{self.task}"
+        dataset = Dataset(find_dataset(data_home(self.home), name))
+        found = [info.meta.id for info in dataset.list(task=self.task)]
+        if not found:
+            advice = f"Record some with `robo-rlhf record --task {self.task}`, or name another dataset."
+            raise NotFoundError(f"episode in dataset {name} of task", self.task, advice)
+        episodes = list(dataset.load_all(found))
+        model = fit_value(episodes, gamma=self.gamma, updates=self.updates, seed=self.seed)
+        save_value(model, self.out, self.task)
+        ends = [float(model.predict(episode.obs[[0, -1]])[i]) for episode in episodes for i in (0, 1)]
+        row = {"value": str(self.out), "episodes": len(episodes)}
+        row |= {"at the start": sum(ends[::2]) / len(episodes), "at the end": sum(ends[1::2]) / len(episodes)}
+        print_rows([row], as_json=self.json)
+        return 0

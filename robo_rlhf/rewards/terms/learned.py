@@ -1,0 +1,20 @@
+"""What people would say, as the learned reward tells it."""
+
+from typing import ClassVar
+
+from robo_rlhf.rewards.terms import TERMS
+from robo_rlhf.rewards.terms.base import Need, Steps, Term
+from robo_rlhf.types import Array
+
+
+@TERMS.register("learned")
+class Learned(Term):
+    """The learned reward: the ensemble's mean less what caution takes off."""
+
+    name = "learned"
+    needs: ClassVar[tuple[Need, ...]] = ("learned",)
+
+    def __call__(self, steps: Steps) -> Array:
+        """Return the learned reward of each step, (T, N)."""
+        assert steps.learned is not None
+        return steps.learned

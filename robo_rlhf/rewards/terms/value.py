@@ -1,0 +1,29 @@
+"""A potential out of a value function that was trained before, such as on demonstrations."""
+
+from functools import cached_property
+from pathlib import Path
+
+from robo_rlhf.rewards.terms import TERMS
+from robo_rlhf.rewards.terms.base import Potential, Steps
+from robo_rlhf.rewards.value import ValueFunction, load_value
+from robo_rlhf.types import Array
+
+
+@TERMS.register("value")
+class Value(Potential):
+    """How near success is, in [0, 1], as `robo-rlhf train value` learned it."""
+
+    name = "value"
+
+    def __init__(self, path: str) -> None:
+        """Read the value function from the file at `path`, when it is first used."""
+        self.path = Path(path)
+
+    @cached_property
+    def function(self) -> ValueFunction:
+        """The value function."""
+        return load_value(self.path)
+
+    def potential(self, steps: Steps) -> Array:
+        """Return the value of every observation, (T+1, N)."""
+        return self.function.predict(steps.obs)
