@@ -110,10 +110,16 @@ class Turn:
         for row in rows:
             if row.number not in have and (row.purpose == "practice") == practice:
                 question = self.connection.execute(LOCKED_QUESTION, {"question": row.question_id}).one()
-                if question.withdrawn is None:
+                if question.withdrawn is not None:
+                    end(self.connection, [row])
+                elif self.fits(row, question):
                     return self.hand_again(row, question)
-                end(self.connection, [row])
         return None
+
+    def fits(self, row: Any, question: Any) -> bool:
+        """Whether a question is of what the person chose; a known one may be of any run."""
+        known = row.purpose in ("gold", "practice")
+        return self.chosen.task in (None, question.task) and (known or self.chosen.run in (None, question.run))
 
     def something_new(self, before: int) -> Handed | None:
         """Hand out gold, a repeat, or what is wanted, each at its share."""
