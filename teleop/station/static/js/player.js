@@ -49,6 +49,8 @@ export class Player {
     this.cameras = {};
     this.remembering = 0;
     this.asked = 0;
+    /** @type {"before" | "after" | ""} */
+    this.later = "";
     this.title = element("h2", { class: "clip", tabindex: -1 });
     this.number = element("span", { class: "soft number" });
     this.before = button("Before", "", () => this.beside("before"), "before");
@@ -148,6 +150,9 @@ export class Player {
     const sameStates = again && this.item && item.timeline.frames === this.item.timeline.frames;
     this.item = item;
     this.place = item.place;
+    const way = this.later;
+    this.later = "";
+    if (way && item.place[way]) return this.beside(way);
     this.body.classList.remove("waits");
     this.number.textContent = item.place.number ? `${item.place.number.toLocaleString("en")} of ${item.place.total.toLocaleString("en")}` : "not among the filtered";
     this.before.disabled = !item.place.before;
@@ -253,6 +258,10 @@ export class Player {
 
   /** @param {"before" | "after"} way */
   beside(way) {
+    if (!this.item) {
+      this.later = way; // its neighbours are not known yet
+      return;
+    }
     const key = this.place?.[way];
     if (key) this.page.go({ dataset: key[0], episode: key[1] });
   }
