@@ -4,12 +4,11 @@ Everything is worked out from rows that are there: answers, gold, repeats. Nobod
 the other way round, unless both were asked the same.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -33,6 +32,7 @@ from robo_rlhf.stats import Interval, wilson
 MOST = 50_000  # answers that are looked at, the newest
 SAME = 0.75  # agreement from which two answers of one person are the same
 LEAST_ANSWERS = 10  # below, nobody is warned about
+LEAST_GOLD = 5  # gold questions, below which nobody is warned about
 BIASED = 0.1  # how far from a half the whole interval of a side's share lies when somebody favours it
 MOST_TOO_FAST, MOST_TIES, LEAST_CONSISTENT, LEAST_SKILL = 0.2, 0.6, 0.6, 0.65
 
@@ -150,6 +150,11 @@ def weights(store: Store, *, run: str | None = None) -> dict[str, float]:
     return report(store, run=run).weights
 
 
+def weighed(found: Sequence[Answer], by_person: Mapping[str, float]) -> list[Answer]:
+    """Return answers that count as much as each person's do; somebody who is not known counts in full."""
+    return [replace(answer, weight=by_person.get(answer.annotator, 1.0)) for answer in found]
+
+
 def _load(store: Store, run: str | None, task: str | None, most: int) -> tuple[dict[str, str], list[Answer]]:
     """Return the kinds of questions by id, and the newest answer of each person to each, one of a repeat apart."""
     query = sa.select(answers, questions.c.kind.label("question_kind")).order_by(answers.c.number.desc()).limit(most)
@@ -204,7 +209,7 @@ def _judged(person: PersonQuality, agreed: float | None, skill: float | None, sh
     weight = 1.0 if skill is None else crowd.weight_of(skill)
     gold, left = person.gold, person.left.interval
     checks = (
-        (gold.of >= LEAST_ANSWERS and (gold.value or 0) < sharing.least_gold, "misses gold questions"),
+        (gold.of >= LEAST_GOLD and (gold.value or 0) < sharing.least_gold, "misses gold questions"),
         (_many(person.too_fast, MOST_TOO_FAST), "answers too fast to have seen the clips"),
         (_many(person.ties, MOST_TIES), "hardly ever decides"),
         (person.consistency.of >= LEAST_ANSWERS and _few(person.consistency, LEAST_CONSISTENT), "contradicts itself"),
@@ -251,5 +256,16 @@ def _teams(people: Sequence[PersonQuality]) -> dict[str, float | None]:
 
 def as_json(quality: Quality) -> dict[str, object]:
     """Return a JSON object."""
-    found: dict[str, object] = json.loads(json.dumps(asdict(quality)))
+    found: dict[str, object] = _plain(quality)
     return found
+
+
+def _plain(value: Any) -> Any:
+    """Return dataclasses and named tuples as objects."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: _plain(part) for name, part in value._asdict().items()}
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value

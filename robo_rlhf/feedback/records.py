@@ -65,6 +65,7 @@ class Answer:
     number: int = 0  # order of arrival
     standing: Standing = "counted"
     shown: str | None = None  # the clips in the order in which this person saw them, such as "BA"
+    weight: float = 1.0  # how much it teaches, in [0, 1]: see `quality.weighed`
 
 
 class Counts(NamedTuple):

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -123,6 +124,10 @@ def gather(
         if target is None:
             skipped["says nothing"] += 1
             continue
+        if answer.weight <= 0:
+            skipped["is by somebody who guesses"] += 1
+            continue
+        target = replace(target, weight=target.weight * answer.weight)
         try:
             places = [shelf.place(dataset, clip) for dataset, clip in _meant(target, question)]
         except (NotFoundError, CorruptFileError):
