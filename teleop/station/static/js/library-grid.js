@@ -54,9 +54,8 @@ export class Grid {
    */
   draw(items) {
     const had = document.activeElement instanceof HTMLElement && this.list.contains(document.activeElement);
-    const same = JSON.stringify(items) === JSON.stringify(this.items);
     this.list.removeAttribute("aria-busy");
-    if (same && items.length) return;
+    if (items.length && items.map(nameOf).join() === this.items.map(nameOf).join()) return this.redraw(items, had);
     this.stopPreview();
     const before = this.items[this.current];
     this.items = items;
@@ -64,6 +63,23 @@ export class Grid {
     this.current = kept >= 0 ? kept : Math.min(this.current, Math.max(items.length - 1, 0));
     this.list.replaceChildren(...items.map((item, index) => this.card(item, index)));
     if (had) this.link(this.current)?.focus();
+    this.page.changed();
+  }
+
+  /**
+   * Draw those cards anew that look different now; the others go on as they are.
+   * @param {any[]} items the same ones in the same order
+   * @param {boolean} had the focus is in the grid
+   */
+  redraw(items, had) {
+    const before = this.items;
+    this.items = items;
+    items.forEach((item, index) => {
+      if (JSON.stringify({ ...item, sources: 0 }) === JSON.stringify({ ...before[index], sources: 0 })) return;
+      if (this.preview?.card === this.list.children[index]) this.stopPreview();
+      this.list.children[index].replaceWith(this.card(item, index));
+    });
+    if (had && !this.list.contains(document.activeElement)) this.link(this.current)?.focus();
     this.page.changed();
   }
 
