@@ -39,6 +39,8 @@ class Evaluate:
     """Episodes, on the first so many seeds of those kept for evaluation."""
     policy_seed: int = 0
     """Seed of the policy's own randomness."""
+    partial: int | None = None
+    """Show the policy not how things move, and where they are so many steps late; else as it was trained."""
     num_envs: int = 64
     """Episodes run together."""
     home: Path | None = None
@@ -83,9 +85,11 @@ class Evaluate:
         import numpy as np
 
         from robo_rlhf.evaluation import FIRST_SEED, evaluate
-        from robo_rlhf.policies.checkpoint import load_policy
+        from robo_rlhf.policies.checkpoint import load_meta, load_policy
+        from robo_rlhf.sim.partial import veiled
 
         policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+        env = veiled(env, load_meta(path).get("partial") if self.partial is None else self.partial)
         seeds = np.arange(FIRST_SEED, FIRST_SEED + self.episodes)
         total = env.horizon * -(-self.episodes // env.num_envs)
         with nullcontext() if self.json else progress_bar(f"{self.episodes} episodes of {env.name}") as tell:

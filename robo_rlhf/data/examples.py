@@ -51,11 +51,21 @@ def chunk_examples(
     steps = [kept_steps(e.action, idle, idle_keep, chunk) for e in episodes]
     parts = [_episode(*pair, chunk, history, correction_weight) for pair in zip(episodes, steps, strict=True)]
     examples = Examples(*(np.concatenate(field) for field in zip(*parts, strict=True)))
-    if weighting is None:
-        return examples
-    weight = weighting.weigh(episodes, steps)
+    return examples if weighting is None else _weighted(examples, episodes, steps, weighting)
+
+
+def _weighted(
+    examples: Examples, episodes: Sequence[Episode], steps: Sequence[Array], weighting: Weighting
+) -> Examples:
+    """Return the examples that count, by `weighting`; a chunk goes no further than steps that may be imitated."""
+    weight, chunk = weighting.weigh(episodes, steps), examples.mask.shape[1]
+    imitated = []
+    for episode, kept in zip(episodes, steps, strict=True):
+        ahead = np.minimum(np.arange(len(kept))[:, None] + np.arange(chunk), len(kept) - 1)
+        imitated.append(np.logical_and.accumulate(weighting.imitated(episode)[kept][ahead], axis=1))
+    mask = examples.mask * np.concatenate(imitated)
     counts = weight > 0
-    return Examples(*(field[counts] for field in examples._replace(weight=weight)))
+    return Examples(*(field[counts] for field in examples._replace(weight=weight, mask=mask.astype(np.float32))))
 
 
 def windows(frames: Array, steps: Array, history: int) -> Array:

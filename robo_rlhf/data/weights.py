@@ -19,7 +19,7 @@ class Weighting:
 
     share: float = 0.5
     """Share of all weight that the corrected steps have together."""
-    policy: float = 1.0
+    policy: float = 0.0
     """Weight of a step that the policy took where nobody corrected it; 0 leaves them out."""
     before: int = 10
     """Steps just before somebody takes over: they led to what had to be corrected."""
@@ -56,6 +56,11 @@ class Weighting:
         if rest:
             weight[is_corrected] *= self.share / (1 - self.share) * rest / new
         return weight.astype(np.float32)
+
+    def imitated(self, episode: Episode) -> Array:
+        """Return (T,) bool: which steps may stand in the chunk of an earlier one."""
+        imitated: Array = (episode.source != Source.POLICY) | (self.policy > 0)
+        return imitated
 
     def _episode(self, episode: Episode, others: set[str]) -> Array:
         """Return the weight (T,) of each step before the corrected ones are given their share."""

@@ -1,0 +1,105 @@
+"""What the commands that imitate have in common: which demonstrations, and how snapshots are judged."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robo_rlhf.errors import InvalidValueError, NotFoundError
+from robo_rlhf.files import data_home, find_dataset
+
+if TYPE_CHECKING:
+    from robo_rlhf.policies.base import TrainedPolicy
+    from robo_rlhf.types import Episode, Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imitating:
+    """Demonstrations of a task, and the options that go with them."""
+
+    task: str
+    """Task whose demonstrations are imitated."""
+    dataset: str = ""
+    """Dataset of demonstrations in the data home; samples/TASK where empty."""
+    demos: int = 0
+    """How many demonstrations, the first by id; 0 takes all."""
+    failures: bool = False
+    """Imitate demonstrations that did not succeed too."""
+    operator: str | None = None
+    """Only demonstrations by this person, or run."""
+    tag: str | None = None
+    """Only demonstrations with this tag."""
+    partial: int | None = None
+    """Learn without seeing how things move, and seeing where they are only so many steps late."""
+    select_episodes: int = 50
+    """Rollouts that judge each snapshot, or each of several seeds."""
+    home: Path | None = None
+    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
+    json: bool = False
+    """Print JSON."""
+
+    @property
+    def demonstrations(self) -> str:
+        """Name of the dataset of demonstrations."""
+        return self.dataset or f"samples/{self.task}"
+
+    def asked(self, algorithm: str) -> dict[str, Any]:
+        """Return what the run remembers of these options, so that it is continued with the same."""
+        partial = {} if self.partial is None else {"partial": self.partial}
+        return {
+            "algorithm": algorithm,
+            "task": self.task,
+            "dataset": self.demonstrations,
+            "select": self.select_episodes,
+            **partial,
+        }
+
+    def episodes(self) -> "list[Episode]":
+        """Return the demonstrations asked for, as they are.
+
+        Raises:
+            NotFoundError: there are none.
+            InvalidValueError: there are fewer than `demos`.
+        """
+        from robo_rlhf.data.dataset import Dataset
+
+        dataset = Dataset(find_dataset(data_home(self.home), self.demonstrations))
+        outcome: Outcome | None = None if self.failures else "success"
+        found = dataset.list(task=self.task, outcome=outcome, operator=self.operator, tag=self.tag)
+        if not found:
+            filters = {"operator": self.operator, "tag": self.tag, "outcome": outcome}
+            given = ", ".join(f"{name} {value!r}" for name, value in filters.items() if value is not None)
+            advice = f"Record some with `robo-rlhf record --task {self.task}`, or name another dataset."
+            advice = f"Looked for {given}. {advice}" if given else advice
+            raise NotFoundError(f"demonstration in dataset {self.demonstrations} of task", self.task, advice)
+        if len(found) < self.demos:
+            raise InvalidValueError("demonstrations", str(len(found)), f"at least {self.demos} of {self.task}")
+        return list(dataset.load_all(info.meta.id for info in found[: self.demos or None]))
+
+    def seen(self, episodes: "list[Episode]") -> "list[Episode]":
+        """Return episodes as the policy is to see them."""
+        from robo_rlhf.sim.partial import veiled_episodes
+
+        return veiled_episodes(self.task, episodes, self.partial)
+
+    def remembered(self) -> dict[str, Any]:
+        """Return what a checkpoint remembers of how its policy saw the task."""
+        return {} if self.partial is None else {"partial": self.partial}
+
+    def score(self) -> "Callable[[TrainedPolicy], float]":
+        """Return what judges a snapshot: its success in rollouts on seeds that no result is reported on.
+
+        Raises:
+            InvalidValueError: no rollouts.
+        """
+        import numpy as np
+
+        from robo_rlhf.evaluation import SELECTION_SEED, evaluate
+        from robo_rlhf.sim.envs import make_env
+        from robo_rlhf.sim.partial import veiled
+
+        if self.select_episodes < 1:
+            raise InvalidValueError("--select-episodes", self.select_episodes, "at least 1")
+        env = veiled(make_env(self.task, min(self.select_episodes, 64)), self.partial)
+        seeds = np.arange(SELECTION_SEED, SELECTION_SEED + self.select_episodes)
+        return lambda policy: evaluate(env, policy, seeds).success.value

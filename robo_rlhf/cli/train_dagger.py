@@ -1,0 +1,97 @@
+"""`robo-rlhf train dagger`: learn from takeovers, as a run that can be killed and continued."""
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.imitating import Imitating
+from robo_rlhf.cli.progress import progress_bar
+from robo_rlhf.cli.table import print_rows
+from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.files import data_home, find_dataset
+
+if TYPE_CHECKING:
+    from robo_rlhf.types import Episode
+
+
+def _config() -> type[Any]:
+    from robo_rlhf.training.dagger import Config
+
+    return Config
+
+
+@COMMANDS.register("train dagger")
+@dataclass(frozen=True, kw_only=True)
+class TrainDagger(Imitating):
+    """Clone demonstrations and corrections: episodes in which somebody took over from a policy.
+
+    Take over on the operate page. The same command goes on where a killed one stopped.
+
+    Example:
+        robo-rlhf train dagger --task pick_place --corrections takeovers --run better
+    """
+
+    corrections: str
+    """Dataset of corrected episodes in the data home; those that nobody took over are left out."""
+    run: str = "dagger"
+    """Name of the run, a folder among the runs of the data home."""
+    preferences: str = ""
+    """Also say, in questions of the run of this name, that each correction is better than what it corrects."""
+    preference_steps: int = 50
+    """Steps of these two clips, at most."""
+    config: Annotated[Any, tyro.conf.arg(name="", constructor_factory=_config)] = field(
+        default_factory=lambda: _config()()
+    )
+    """Settings of the algorithm."""
+
+    def __call__(self) -> int:
+        """Train, with a bar, and print what came of it."""
+        use_one_thread()
+        from robo_rlhf.runs import Run
+        from robo_rlhf.training import dagger
+
+        shown, corrected = self.seen(self.episodes()), self.seen(self.corrected())
+        path = data_home(self.home) / "runs" / self.run
+        ids = {"episodes": [e.meta.id for e in shown], "corrected": [e.meta.id for e in corrected]}
+        run = Run(path, {**self.asked("dagger"), "corrections": self.corrections, **ids, **asdict(self.config)})
+        score = self.score() if self.config.clone.selects else None
+        what = f"cloning {len(shown)} demonstrations and {len(corrected)} corrections"
+        with progress_bar(what, ("loss", "score")) as tell:
+            dagger.train(self.config, run, shown, corrected, score=score, progress=tell, meta=self.remembered())
+        said = {"preferences": self.prefer()} if self.preferences else {}
+        row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {}), **said}
+        print_rows([row], as_json=self.json)
+        return 0
+
+    def corrected(self) -> "list[Episode]":
+        """Return the episodes in which somebody took over.
+
+        Raises:
+            NotFoundError: there is no such dataset.
+            InvalidValueError: nothing in it was corrected.
+        """
+        from robo_rlhf.data.dataset import Dataset
+        from robo_rlhf.training.dagger import with_corrections
+
+        dataset = Dataset(find_dataset(data_home(self.home), self.corrections))
+        found = dataset.list(task=self.task, outcome=None if self.failures else "success")
+        return with_corrections(list(dataset.load_all(info.meta.id for info in found)))
+
+    def prefer(self) -> int:
+        """Write the preferences, and return how many are new."""
+        from robo_rlhf.data.dataset import Dataset
+        from robo_rlhf.data.layout import list_datasets
+        from robo_rlhf.feedback.corrections import corrected_over_original, write_preferences
+        from robo_rlhf.feedback.store import Store
+
+        if self.preference_steps < 1:
+            raise InvalidValueError("--preference-steps", self.preference_steps, "at least 1")
+        home = data_home(self.home)
+        names = dict.fromkeys([self.corrections, self.demonstrations, *list_datasets(home)])
+        datasets = {name: Dataset(find_dataset(home, name)) for name in names}
+        found = corrected_over_original(self.corrections, datasets, run=self.preferences, length=self.preference_steps)
+        with Store(home / "feedback.db") as store:
+            return write_preferences(store, found)

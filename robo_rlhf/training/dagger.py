@@ -1,0 +1,79 @@
+"""Learning from corrections: a policy drives, people take over where it goes wrong, and it is cloned again from both.
+
+Dataset aggregation with a person who decides when to take over: Kelly et al. 2019 ("HG-DAgger"), with corrected steps
+weighted up as in Mandlekar et al. 2020 (IWR). See `robo_rlhf.data.weights`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from robo_rlhf.data.weights import Weighting
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.policies.base import TrainedPolicy
+from robo_rlhf.runs import Run
+from robo_rlhf.training import bc
+from robo_rlhf.types import Episode, Source
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to imitate with, and how much corrections count."""
+
+    clone: bc.Config = field(default_factory=bc.Config)
+    """How demonstrations and corrections are imitated."""
+    weights: Weighting = field(default_factory=Weighting)
+    """How much corrected steps count."""
+
+
+def train(
+    config: Config,
+    run: Run,
+    demonstrations: Sequence[Episode],
+    corrections: Sequence[Episode],
+    *,
+    score: bc.Score | None = None,
+    progress: bc.Progress | None = None,
+    meta: dict[str, object] | None = None,
+) -> TrainedPolicy:
+    """Clone demonstrations and corrected episodes together, into the run's checkpoint "policy"; resumes as `bc.train`.
+
+    Args:
+        config: what to imitate with, and the weights.
+        run: the folder of the run.
+        demonstrations: whole episodes of somebody who knows the task; none are needed.
+        corrections: episodes in which somebody took over; others are left out.
+        score: judges snapshots, where `config.clone` asks for several.
+        progress: called after every gradient step.
+        meta: what else the checkpoint shall remember, a JSON object.
+
+    Raises:
+        InvalidValueError: nothing was corrected, or the episodes do not go together.
+        NonFiniteError: an observation or the loss is not finite.
+    """
+    corrected = with_corrections(corrections)
+    known = {"algorithm": "dagger", "demonstrations": len(demonstrations), "corrections": len(corrected)}
+    episodes = [*demonstrations, *corrected]
+    return bc.train(
+        config.clone,
+        run,
+        episodes,
+        score=score,
+        progress=progress,
+        weighting=config.weights,
+        meta={**known, **(meta or {})},
+    )
+
+
+def with_corrections(episodes: Sequence[Episode]) -> list[Episode]:
+    """Return the episodes in which somebody corrected at least one step.
+
+    Raises:
+        InvalidValueError: there are none.
+    """
+    found = [episode for episode in episodes if np.any(episode.source == Source.CORRECTION)]
+    if not found:
+        given = f"{len(episodes)} episodes without a corrected step"
+        raise InvalidValueError("corrections", given, "an episode in which somebody took over from a policy")
+    return found
