@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from robo_rlhf.feedback.store import Question, Store
 
 POLL = 1.0  # [s] between looks at the store
+PAGE = "Answer them side by side in a browser: `robo-rlhf serve` in another terminal, then Review."
 
 
 class People:
@@ -30,12 +31,15 @@ class People:
         """Return when each of `questions` has an answer."""
         ids = {question.id for question in questions}
         told = False
+        if sys.stdin.isatty():
+            print(f"{len(questions)} questions. {PAGE}", file=sys.stderr, flush=True)
         while waiting := [q for q in store.questions(questions[0].run, unanswered=True) if q.id in ids]:
             if sys.stdin.isatty():
                 self.ask(store, waiting[0], len(questions) - len(waiting) + 1, len(questions))
                 continue
             if not told:
-                print(f"{len(waiting)} questions wait for answers in {store.name}", file=sys.stderr, flush=True)
+                text = f"{len(waiting)} questions wait for answers in {store.name}\n{PAGE}"
+                print(text, file=sys.stderr, flush=True)
                 told = True
             time.sleep(POLL)
 

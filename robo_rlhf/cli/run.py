@@ -48,7 +48,7 @@ class RunCommand:
     seed: int = 0
     """Seed of everything."""
     annotator: Literal["simulated", "human"] = "simulated"
-    """Who answers: the simulated teacher, or people (in this terminal, or whoever writes into the store)."""
+    """Who answers: the simulated teacher, or people (on the review page of `robo-rlhf serve`, or in this terminal)."""
     dataset: str = ""
     """Dataset of demonstrations in the data home; samples/TASK where empty."""
     preset: str = "default"

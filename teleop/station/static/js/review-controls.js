@@ -140,7 +140,7 @@ function drawLevels(question, desk) {
       one.node.classList.toggle("now", i === at && criteria.length > 1);
       Array.from(one.levels.children).forEach((made, k) => {
         made.setAttribute("aria-pressed", String(given[criteria[i]] === levelOf(parts[k])));
-        made.querySelector("kbd")?.toggleAttribute("hidden", i !== at);
+        made.querySelector("kbd")?.classList.toggle("resting", i !== at);
       });
     });
   }

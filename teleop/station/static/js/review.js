@@ -146,6 +146,8 @@ class Review {
     stage.node.classList.add("now");
     stage.node.inert = false;
     this.desk.dataset.question = question.question;
+    this.desk.dataset.layout = question.layout;
+    this.desk.style.setProperty("--rows", String(question.criteria.length || 1));
     this.clock.playing = false;
     if (stage.ready) this.begin();
     else this.clock.take([]);
