@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 
@@ -36,8 +36,8 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def browser(station: Served) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=station.url, headers={"origin": station.url}, timeout=60) as client:
+def browser(station: Served) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=station.url, headers={"origin": station.url}, timeout=60) as client:
         token = station.new_link().partition("#")[2]
         assert client.post("/enter", json={"token": token}).status_code == 200
         yield client
@@ -61,7 +61,7 @@ def forms(rng: np.random.Generator, size: int, etag: str) -> tuple[dict[str, str
     return choices[rng.integers(len(choices))]
 
 
-def test_range_requests(station: Served, browser: httpx.Client) -> None:
+def test_range_requests(station: Served, browser: httpx2.Client) -> None:
     names = sorted(path.stem for path in (station.home / "samples" / "pick_place" / "episodes").iterdir())
     wholes = [browser.get(CLIP.format(name)) for name in names]  # drawn now; what is measured is sending
     rng, times = np.random.default_rng(0), np.empty(REQUESTS)
@@ -77,13 +77,13 @@ def test_range_requests(station: Served, browser: httpx.Client) -> None:
             span = answer.headers["content-range"].removeprefix("bytes ").partition("/")[0]
             first, last = map(int, span.split("-"))
             assert answer.content == whole.content[first : last + 1]
-    without = httpx.get(station.url + CLIP.format(names[0]), headers={"range": "bytes=0-9"})
+    without = httpx2.get(station.url + CLIP.format(names[0]), headers={"range": "bytes=0-9"})
     assert without.status_code == 401
     report(f"{REQUESTS:,} Range requests", times, BAR)
     assert np.quantile(times, 0.999) <= BAR  # all of them on an idle machine; others at work make single ones wait
 
 
-def test_a_library_of_ten_thousand(browser: httpx.Client) -> None:
+def test_a_library_of_ten_thousand(browser: httpx2.Client) -> None:
     began = time.perf_counter()
     first = browser.get("/api/library/episodes").elapsed.total_seconds()
     while (answer := browser.get("/api/library/episodes").json())["reading"]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import av
 import cv2
-import httpx
+import httpx2
 import numpy as np
 import pytest
 from fastapi import FastAPI
@@ -203,7 +203,7 @@ def test_parts_are_the_bytes_asked_for(client: TestClient, header: str) -> None:
         assert all(head["content-type"] == "video/mp4" for head, _ in found)
 
 
-def pieces_of(answer: httpx.Response) -> list[tuple[dict[str, str], bytes]]:
+def pieces_of(answer: httpx2.Response) -> list[tuple[dict[str, str], bytes]]:
     """Return headers and content of each part of a multipart answer."""
     kind, _, boundary = answer.headers["content-type"].partition("; boundary=")
     assert kind == "multipart/byteranges"
@@ -307,8 +307,8 @@ def test_what_cannot_be_drawn_says_why(client: TestClient, dataset: Dataset, poo
 
 def test_fifty_who_ask_at_once_cost_one_drawing(home: Path, pool: FakePool, dataset: Dataset) -> None:
     async def ask() -> list[int]:
-        transport = httpx.ASGITransport(app_of(home, pool))
-        async with httpx.AsyncClient(transport=transport, base_url="http://station") as client:
+        transport = httpx2.ASGITransport(app_of(home, pool))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://station") as client:
             answers = await asyncio.gather(*(client.get(CLIP) for _ in range(50)))
         return [answer.status_code for answer in answers]
 
