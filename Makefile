@@ -5,7 +5,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup demo demo-quick test test-all bench lint format samples picture pins clean
+.PHONY: help setup demo demo-quick test test-all bench lint format samples samples-browser picture pins clean
 
 help: ## Say what there is
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep -E '^[a-z-]+:.*##' Makefile
@@ -39,6 +39,9 @@ format: setup ## Format and sort imports
 
 samples: setup ## Record the demonstrations in recordings/samples anew
 	$(BIN)/robo-rlhf samples $(ARGS)
+
+samples-browser: setup-browser ## Record recordings/samples/pick_place_browser anew: keys pressed in Chromium
+	$(BIN)/python -m tests.browser.person $(ARGS)
 
 picture: setup ## Make docs/robot.gif, the clip in README.md, anew
 	$(BIN)/python docs/make_pictures.py

@@ -15,6 +15,7 @@ SAMPLES = Path(__file__).parents[1] / "recordings" / "samples"
 SIZE = 15e6  # [bytes]
 LEAST = {"pick_place": 50}
 AT_LEAST, REPLAYED = 20, 2
+BROWSER = "pick_place_browser"  # recorded through the operate page: make samples-browser
 
 
 @pytest.mark.parametrize("task", list(TASKS))
@@ -33,13 +34,31 @@ def test_every_sample_is_whole_and_says_what_it_is(task: str) -> None:
         assert np.isfinite(samples.timing(meta.id).wall_time).all()
 
 
-@pytest.mark.parametrize("task", list(TASKS))
-def test_the_samples_are_of_the_task_as_it_is(task: str) -> None:
+def test_the_samples_of_the_browser_were_driven_by_hand() -> None:
+    samples = Reader(SAMPLES / BROWSER)
+    episodes = [samples.load(episode_id) for episode_id in samples]
+    assert len(episodes) == AT_LEAST
+    assert len({episode.meta.seed for episode in episodes}) == len(episodes)
+    for episode in episodes:
+        meta = episode.meta
+        found = (meta.task, meta.device, meta.outcome, meta.tags)
+        assert found == ("pick_place", "browser", "success", ("sample",))
+        assert (episode.source == Source.HUMAN).all()
+        assert episode.success[-1]
+        timing = samples.timing(meta.id)
+        assert np.isfinite(timing.wall_time).all()
+        assert np.isfinite(timing.input_age).any()
+
+
+@pytest.mark.parametrize("folder", [*TASKS, BROWSER])
+def test_the_samples_are_of_the_task_as_it_is(folder: str) -> None:
+    task = folder.removesuffix("_browser")
     env = TaskEnv(TASKS[task](), REPLAYED, nthread=1)
-    samples = Reader(SAMPLES / task)
+    samples = Reader(SAMPLES / folder)
     episodes = [samples.load(episode_id) for episode_id in samples.ids()[:REPLAYED]]
     for episode in episodes:
-        advice = f"Record them anew: robo-rlhf samples --tasks {task}"
+        command = "make samples-browser" if folder == BROWSER else f"robo-rlhf samples --tasks {task}"
+        advice = f"Record them anew: {command}"
         assert episode.meta.model_hash == env.model_hash, advice
         assert episode.obs.shape[1] == env.obs_dim, advice
     if any(episode.meta.versions["mujoco"] != mujoco.__version__ for episode in episodes):
@@ -58,4 +77,4 @@ def test_the_samples_are_of_the_task_as_it_is(task: str) -> None:
 def test_the_samples_are_small_and_nothing_else_lies_there() -> None:
     files = [file for file in SAMPLES.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) < SIZE
-    assert {path.name for path in SAMPLES.iterdir()} == set(TASKS)
+    assert {path.name for path in SAMPLES.iterdir()} == {*TASKS, BROWSER}

@@ -52,6 +52,11 @@ export class Hands {
     this.page.changed();
   }
 
+  /** Whether some key has been held for a while. @param {number} now [ms] */
+  longHeld(now) {
+    return [...this.held.values()].some((since) => now - since > 800);
+  }
+
   letGo() {
     this.held.clear();
     this.pads.clear();

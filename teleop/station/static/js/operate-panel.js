@@ -39,8 +39,8 @@ export class Panel {
     document.title = `${scene.task} · Operate · robo-rlhf`;
   }
 
-  /** @param {any} status @param {boolean} drives */
-  showStatus(status, drives) {
+  /** @param {any} status @param {boolean} drives @param {boolean} moving  something is held, for some time */
+  showStatus(status, drives, moving) {
     this.status = status;
     const dt = this.scene?.control_dt ?? 0.05;
     by("operate").dataset.phase = status.phase;
@@ -56,7 +56,7 @@ export class Panel {
     this.showTimeline(status, dt);
     write("start-text", status.phase === "ready" ? "Start" : status.frame < status.frames - 1 ? "Go on from here" : "Go on");
     this.showCounters(status);
-    this.showVeil(status, drives);
+    this.showVeil(status, drives, moving);
     for (const mark of ["success", "failure", "unmark"]) {
       const on = mark === (status.mark || "unmark");
       document.querySelector(`[data-act="${mark}"]`)?.setAttribute("aria-pressed", String(on));
@@ -99,11 +99,12 @@ export class Panel {
     write("rate", status.minutes > 0.5 ? String(Math.round((status.kept / status.minutes) * 60)) : "–");
   }
 
-  /** Say over the picture why nothing moves. @param {any} status @param {boolean} drives */
-  showVeil(status, drives) {
+  /** Say over the picture why nothing moves. @param {any} status @param {boolean} drives @param {boolean} moving  something is held */
+  showVeil(status, drives, moving) {
     let text = "";
     if (status.trouble) text = status.trouble;
     else if (!drives) text = "";
+    else if (status.phase !== "running" && moving) text = "Let go, then move again";
     else if (status.phase === "ready") text = status.policy ? "Start lets the policy drive" : "Move to begin";
     else if (status.phase === "paused" && status.frame < status.frames - 1) text = "Looking back. Move, or Start, goes on from here";
     else if (status.phase === "paused") text = "Paused. Move to go on";

@@ -75,7 +75,7 @@ const hear = {
     const before = panel.status;
     if (othersGrip(before, status)) hands.gripper = status.gripper > 0 ? 1 : -1;
     if (status.success && before && !before.success && status.phase === "running") sounds.play("success");
-    panel.showStatus(status, drives());
+    panel.showStatus(status, drives(), hands.longHeld(performance.now()));
     by("takeover").hidden = !status.policy;
     if (before?.policy !== status.policy) fill();
   },
