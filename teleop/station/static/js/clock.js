@@ -5,11 +5,13 @@
  */
 
 const HOLD = 400; // [ms] for which the end is shown before a loop begins anew
-const CORRECT_IN = 0.12; // [s] in which a video that is off comes back to the clock
-const MOST_CORRECTION = 0.5; // of the rate
+const CORRECT_IN = 0.1; // [s] in which a video that is off comes back to the clock
+const SLOWEST = 0.1; // of the rate, while a video waits for the others
+const FASTEST = 2;
 const CALM = 0.15; // frames by which a video may be off without being corrected
 const FAR = 4; // frames from which it is sought anew
-const BACK_UP = 1.2; // [s] that a start may take before it is tried again
+const BACK_UP = 1200; // [ms] that a start may take before it is tried again
+const AGAIN_IN = BACK_UP - 100; // [ms] of these that have passed where the browser refused
 
 /** @typedef {{video: HTMLVideoElement, frames: number, fps: number}} Part a video: frame i is shown from i / fps on */
 /** @typedef {"idle" | "seeking" | "starting" | "running" | "holding"} Phase */
@@ -24,7 +26,7 @@ const BACK_UP = 1.2; // [s] that a start may take before it is tried again
 export function correctedRate(rate, error, frame) {
   if (Math.abs(error) < CALM * frame) return rate;
   const wanted = rate - error / CORRECT_IN;
-  return Math.min(Math.max(wanted, rate * (1 - MOST_CORRECTION)), rate * (1 + MOST_CORRECTION));
+  return Math.min(Math.max(wanted, rate * SLOWEST), rate * FASTEST);
 }
 
 /**
@@ -159,6 +161,7 @@ export class Clock {
       if (Math.abs(part.video.currentTime - to) > 1e-4 && part.video.readyState > 0) part.video.currentTime = to;
     }
     this.enter("seeking");
+    if (this.playing && this.parts.length) this.arrive(true);
   }
 
   /** @param {Phase} phase */
@@ -181,23 +184,28 @@ export class Clock {
     this.changed();
   }
 
-  /** All videos go where they were sent: when the last one is there, they start. */
-  arrive() {
+  /**
+   * All videos go where they were sent: when the last one is there, they start.
+   * @param {boolean} [look] only look whether they are there already
+   */
+  arrive(look = false) {
     if (this.parts.some(({ video }) => video.seeking || video.readyState < 2)) {
+      if (look) return;
       const lost = this.parts.some((part) => part.video.readyState > 0 && !part.video.seeking && this.astray(part));
       if (lost) this.seek();
       return;
     }
-    if (this.parts.some((part) => this.astray(part))) return this.seek();
+    if (this.parts.some((part) => this.astray(part))) return look ? undefined : this.seek();
     if (!this.playing) return this.enter("idle");
     this.enter("starting");
-    for (const part of this.parts) {
-      if (this.over(part)) continue;
-      part.video.playbackRate = this.rate;
-      part.video.play().catch(() => {
-        if (this.phase === "starting" && document.visibilityState === "visible") this.seek();
-      });
-    }
+    const started = this.parts.filter((part) => !this.over(part)).map(({ video }) => {
+      video.playbackRate = 0; // it begins to move when all can
+      return video.play();
+    });
+    Promise.all(started).then(
+      () => this.phase === "starting" && this.begin(),
+      () => this.phase === "starting" && (this.since = Math.min(this.since, performance.now() - AGAIN_IN)),
+    );
   }
 
   /** @param {Part} part */
@@ -210,14 +218,14 @@ export class Clock {
     return this.time >= (part.frames - 0.5) / part.fps;
   }
 
-  /** The videos were started: the clock goes on from where they are when all move. */
+  /** The videos stand ready: when the last one does, all move at once. */
   begin() {
     const going = this.parts.filter((part) => !this.over(part));
-    if (going.every(({ video }) => !video.paused && video.currentTime > this.time)) {
-      this.time = Math.min(...going.map(({ video }) => video.currentTime));
+    if (going.every(({ video }) => !video.paused && video.readyState >= 3)) {
+      for (const { video } of going) video.playbackRate = this.rate;
       return this.enter("running");
     }
-    if (performance.now() - this.since > BACK_UP * 1000) this.seek();
+    if (performance.now() - this.since > BACK_UP) this.seek();
   }
 
   /** @param {number} passed [s] since the animation frame before */

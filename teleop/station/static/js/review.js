@@ -173,7 +173,6 @@ class Review {
   begin() {
     if (!this.shown) return;
     this.clock.take(this.shown.parts);
-    this.clock.setRate(this.clock.rate);
     this.clock.play();
     this.since = performance.now();
   }
