@@ -32,6 +32,33 @@ def wilson(successes: int, count: int, confidence: float = 0.95) -> Interval:
     return Interval(share, low, high)
 
 
+def paired_share(old: Array, new: Array, confidence: float = 0.95) -> Interval:
+    """Return the difference new - old of two shares on the same M cases, bool (M,) each, with Newcombe's interval.
+
+    Newcombe 1998, "Improved confidence intervals for the difference between binomial proportions based on paired data",
+    method 10: Wilson's intervals of the two shares, joined with the correlation of the pairs.
+
+    Raises:
+        ShapeError: not the same cases.
+    """
+    if old.shape != new.shape or old.ndim != 1:
+        raise ShapeError("paired cases", old.shape, new.shape)
+    m = len(old)
+    both, only_old = int((old & new).sum()), int((old & ~new).sum())
+    only_new, neither = int((~old & new).sum()), int((~old & ~new).sum())
+    before, after = wilson(both + only_old, m, confidence), wilson(both + only_new, m, confidence)
+    spread = float(both + only_old) * (only_new + neither) * (both + only_new) * (only_old + neither)
+    cross = both * neither - only_old * only_new
+    phi = max(cross - m / 2, 0) if cross > 0 else cross
+    correlation = phi / spread**0.5 if spread else 0.0
+    value = after.value - before.value
+    down, up = after.value - after.low, after.high - after.value  # (new)
+    before_down, before_up = before.value - before.low, before.high - before.value
+    below = down**2 - 2 * correlation * down * before_up + before_up**2
+    above = up**2 - 2 * correlation * up * before_down + before_down**2
+    return Interval(value, value - max(below, 0.0) ** 0.5, value + max(above, 0.0) ** 0.5)
+
+
 def bootstrap_mean(values: Array, confidence: float = 0.95) -> Interval:
     """Return the mean of values (M,) with a percentile bootstrap interval; values that are NaN do not count.
 

@@ -73,6 +73,10 @@ class Config:
     """Largest correction of an action where the clone is a flow, which is kept and corrected rather than changed."""
     num_envs: int = 64
     """Copies of the environment that run together."""
+    gate: bool = False
+    """Whether a round's policy is kept only if it is not shown to be worse than the one before, on the same seeds."""
+    gate_episodes: int = 100
+    """Episodes of each of the two at a gate."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     """The simulated teacher."""
     clone: bc.Config = field(default_factory=_clone)
@@ -89,6 +93,7 @@ class Config:
             InvalidValueError: one is outside its range.
         """
         least = {"demos": 1, "labels": 1, "rounds": 1, "episodes": 1, "collect": 2, "clip_steps": 1, "num_envs": 1}
+        least["gate_episodes"] = 1
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise InvalidValueError(f"--{name.replace('_', '-')}", getattr(self, name), f"at least {low}")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from robo_rlhf.evaluation import Evaluation
 from robo_rlhf.pipeline.config import Config
+from robo_rlhf.pipeline.gate import may_replace
 from robo_rlhf.pipeline.stages import Answerer, Job, as_actor, find_demonstrations, stored_evaluation
 from robo_rlhf.pipeline.watch import Silent, Watch
 from robo_rlhf.runs import Run
@@ -25,12 +26,14 @@ def run_loop(
     job.run.event("session")
     actor = as_actor(job.clone(), config)
     before = job.evaluate("before", actor)
-    model = None
+    model, kept = None, 0
     for number in range(1, config.rounds + 1):
         job.collect(number, actor)
         job.answer(number, job.ask(number, model))
         model = job.learn_reward(number)
-        actor = job.finetune(number, model)
+        tuned = job.finetune(number, model, after=kept)
+        if not config.gate or may_replace(job, number, actor, tuned):
+            actor, kept = tuned, number
     after = job.evaluate("after", actor)
     job.run.finish({"before": before.summary(), "after": after.summary()})
     return before, after

@@ -22,12 +22,14 @@ from robo_rlhf.feedback.teachers import TaskUtility, Teacher, answer_all
 from robo_rlhf.files import find_dataset
 from robo_rlhf.learning import seeded
 from robo_rlhf.pipeline.config import Config
+from robo_rlhf.pipeline.gate import Alarm
 from robo_rlhf.pipeline.watch import TrueReward, Watch
 from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.explore import Exploring
 from robo_rlhf.policies.residual import residual_on
 from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.source import CautiousReward
 from robo_rlhf.rollout import rollout
 from robo_rlhf.runs import Run
 from robo_rlhf.sim import style
@@ -187,18 +189,18 @@ class Job:
         self.watch.end(f"round-{number}/reward", run.result() or {})
         return model
 
-    def finetune(self, number: int, model: RewardModel) -> GaussianActor:
-        """Fine-tune the policy on the learned reward alone; what it is truly worth is only looked at."""
+    def finetune(self, number: int, model: RewardModel, after: int = 0) -> GaussianActor:
+        """Fine-tune the policy of round `after`, 0 for the clone; what it is truly worth is only looked at."""
         self.watch.begin(f"round-{number}/finetune")
         run = self.run.child(f"round-{number}/finetune", {})
         seed, iterations = self.config.seed * 1000 + number, self.config.iterations_of(number)
         config = replace(self.config.finetune, iterations=iterations, seed=seed, num_envs=self.config.num_envs)
         carry = None
-        if number > 1:
-            before = self.run.child(f"round-{number - 1}/finetune", {}).load("training")
+        if after:
+            before = self.run.child(f"round-{after}/finetune", {}).load("training")
             assert before is not None
             carry = before[0]
-        truth = TrueReward(run, self.env.num_envs)
+        truth = (Alarm if self.config.gate else TrueReward)(run, self.env.num_envs)
         actor = ppo.train(
             config,
             run,
@@ -305,16 +307,7 @@ def as_actor(policy: TrainedPolicy, config: Config) -> GaussianActor:
 
 def learned_reward(model: RewardModel, caution: float) -> Reward:
     """Return the reward that a learner climbs: the ensemble's mean less `caution` times its deviation."""
-
-    def value(obs: Array, action: Array, next_obs: Array) -> Array:
-        if model.markovian:
-            mean, std = model.predict(obs, action, next_obs)
-        else:  # which must be told what is time: (T, N) → (N, T)
-            mean, std = (x.T for x in model.predict(*(x.swapaxes(0, 1) for x in (obs, action, next_obs))))
-        lowered: Array = mean - caution * std
-        return lowered
-
-    return value
+    return CautiousReward(model, caution)
 
 
 def _member_returns(model: RewardModel, clip: Episode) -> Array:

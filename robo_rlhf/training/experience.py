@@ -9,6 +9,7 @@ from torch import Tensor
 
 from robo_rlhf.errors import NonFiniteError, ShapeError
 from robo_rlhf.policies.base import GaussianActor
+from robo_rlhf.runs import Run
 from robo_rlhf.types import Array, Step, VecEnv
 
 Reward = Callable[[Array, Array, Array], Array]  # obs (T, N, d), action (T, N, a), next_obs (T, N, d) → (T, N)
@@ -76,6 +77,21 @@ def rewards(episodes: Episodes, reward: Reward, where: str) -> Array:
     if not np.isfinite(value).all():
         raise NonFiniteError("The learned reward", where, KEPT)
     return value
+
+
+def renewed(reward: Reward, run: Run, iteration: int) -> bool:
+    """Let a reward that follows a file look for a newer one; what comes of it goes into the run's events.
+
+    Returns:
+        Whether the reward has changed.
+    """
+    refresh = getattr(reward, "refresh", None)
+    if refresh is None:
+        return False
+    changed, told = refresh()
+    if told:
+        run.event(told, iteration=iteration)
+    return bool(changed)
 
 
 def advantages(

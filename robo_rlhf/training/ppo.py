@@ -26,7 +26,7 @@ from robo_rlhf.policies.base import GaussianActor, Normalizer, mlp
 from robo_rlhf.policies.checkpoint import save_policy
 from robo_rlhf.rewards.sums import RewardSum
 from robo_rlhf.runs import Run
-from robo_rlhf.training.experience import KEPT, Episodes, Reward, advantages, collect
+from robo_rlhf.training.experience import KEPT, Episodes, Reward, advantages, collect, renewed
 from robo_rlhf.training.shaping import Live, Shaping
 from robo_rlhf.types import Array, Step, VecEnv
 
@@ -130,7 +130,8 @@ def train(
         run: where; its checkpoint "training" holds all that learning needs to go on.
         env: `config.num_envs` copies of the task.
         actor: the policy to start from, which is also what it is held to.
-        reward: what to climb, called once an iteration with the actions as applied.
+        reward: what to climb, called once an iteration with the actions as applied; where it has `refresh`, it is
+            asked before each iteration whether it has changed.
         carry: arrays of the checkpoint "training" of the round before, which had another reward: policy, anchor, value
             function and optimisers go on from it.
         progress: called after every iteration.
@@ -154,6 +155,7 @@ def train(
         learner.unpack(carry, {"done": 0, "ended": False}, path)
     run.rewind_metrics(learner.done)
     while not learner.ended:
+        renewed(reward, run, learner.done + 1)
         metrics = learner.iterate(env, reward, diagnostics, shaping)
         run.log(learner.done, metrics)
         if metrics["reward_std"] == 0:

@@ -59,8 +59,21 @@ class Shaping:
 
         return note
 
-    def value(self, episodes: Episodes, learned: Reward, where: str) -> tuple[Array, dict[str, float]]:
+    @property
+    def noted(self) -> dict[str, Array]:
+        """What was noted down of the newest episodes, by name, each (T, N)."""
+        return {name: np.stack(values) for name, values in self._seen.items()}
+
+    def value(
+        self, episodes: Episodes, learned: Reward, where: str, noted: Mapping[str, Array] | None = None
+    ) -> tuple[Array, dict[str, float]]:
         """Return the reward (T, N) float32 of episodes, and the mean of each of its terms as metrics.
+
+        Args:
+            episodes: whole ones.
+            learned: the learned reward.
+            where: for errors.
+            noted: what was noted down of them, where they are not the newest.
 
         Raises:
             ShapeError: a term, or the learned reward, gives another shape.
@@ -69,7 +82,7 @@ class Shaping:
         known = rewards(episodes, learned, where) if "learned" in self.reward.needs else None
         if self.reward.plain and known is not None:
             return known, {}
-        seen = {name: np.stack(values) for name, values in self._seen.items()}
+        seen = self.noted if noted is None else noted
         terms = {name.removeprefix("terms/"): value for name, value in seen.items() if name.startswith("terms/")}
         steps = Steps(
             obs=episodes.obs,

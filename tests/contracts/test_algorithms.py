@@ -6,6 +6,7 @@ training by an exception, as a signal would.
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ import pytest
 from robo_rlhf.learning import seeded
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.gaussian import GaussianPolicy
+from robo_rlhf.policies.squashed import squashed_on
 from robo_rlhf.runs import Run, read_checkpoint
-from robo_rlhf.training import bc, ppo
-from robo_rlhf.types import Array
+from robo_rlhf.training import bc, dagger, ppo, sac
+from robo_rlhf.types import Array, Source
 from tests.toy import ToyEnv, demonstrations
 
 Until = Callable[[int], None]
@@ -39,6 +41,17 @@ def clone(config: bc.Config) -> Callable[[Run, Until], None]:
     return train
 
 
+def correct(config: dagger.Config) -> Callable[[Run, Until], None]:
+    source = np.full(len(EPISODES[0]), int(Source.POLICY), np.uint8)
+    source[10:20] = Source.CORRECTION
+    taken = [replace(EPISODES[0], source=source)]
+
+    def train(run: Run, until: Until) -> None:
+        dagger.train(config, run, EPISODES[1:], taken, progress=lambda done, total, metrics: until(done))
+
+    return train
+
+
 def fine_tune(config: ppo.Config) -> Callable[[Run, Until], None]:
     def closeness(obs: Array, action: Array, next_obs: Array) -> Array:
         return -np.abs(next_obs[..., :2] - next_obs[..., 4:]).sum(-1)
@@ -52,12 +65,37 @@ def fine_tune(config: ppo.Config) -> Callable[[Run, Until], None]:
     return train
 
 
+def learn_off_policy(config: sac.Config) -> Callable[[Run, Until], None]:
+    def train(run: Run, until: Until) -> None:
+        with seeded(0):
+            actor = squashed_on(GaussianPolicy(ToyEnv.obs_dim, ToyEnv.act_dim, width=16), width=16)
+        env = ToyEnv(config.num_envs)
+        sac.train(
+            config,
+            run,
+            env,
+            actor,
+            lambda obs, action, next_obs: -np.abs(next_obs[..., :2] - next_obs[..., 4:]).sum(-1),
+            demonstrations=EPISODES,
+            progress=lambda done, total, metrics: until(done),
+        )
+
+    return train
+
+
 SETTINGS = {"width": 16}
 ALGORITHMS: dict[str, Callable[[Run, Until], None]] = {
     "bc flow": clone(bc.Config(settings=SETTINGS, updates=10, save_every=3, log_every=2, candidates=3, warmup=2)),
     "bc gaussian": clone(bc.Config("gaussian", SETTINGS, updates=10, save_every=3, log_every=1)),
     "bc residual": clone(bc.Config("residual", SETTINGS, updates=10, save_every=4, log_every=1)),
+    "bc mixture": clone(bc.Config("mixture", SETTINGS, updates=10, save_every=3, log_every=1, select_every=4)),
+    "bc act": clone(bc.Config("act", {**SETTINGS, "chunk": 5}, updates=10, save_every=4, log_every=1, batch=32)),
+    "bc recurrent": clone(bc.Config("recurrent", SETTINGS, updates=10, save_every=4, log_every=1, batch=32)),
+    "dagger": correct(dagger.Config(bc.Config(settings=SETTINGS, updates=10, save_every=3, log_every=1))),
     "ppo": fine_tune(ppo.Config(num_envs=4, iterations=10, epochs=1, minibatch=64, warmup_epochs=1, save_every=3)),
+    "sac": learn_off_policy(
+        sac.Config(num_envs=2, iterations=10, updates=0.05, batch=16, critic_width=16, capacity=300, save_every=3)
+    ),
 }
 
 

@@ -27,6 +27,7 @@ VARIANTS = [
     ("mixture", {"width": 16, "history": 2, "chunk": 5, "execute": 3, "modes": 2, "sample": True}),
     ("act", {"width": 16, "heads": 2, "layers": 1, "history": 2, "chunk": 5, "execute": 3, "ensemble": False}),
     ("act", {"width": 16, "chunk": 4, "execute": 7}),
+    ("squashed", {"width": 16, "base_kind": "flow", "base_settings": {"width": 16, "history": 2}, "scale": 0.2}),
     ("recurrent", {"width": 16, "layers": 2, "history": 3, "chunk": 1}),
 ]
 EPISODES = demonstrations(4)
