@@ -155,6 +155,7 @@ class Review {
     byId("prompt", HTMLHeadingElement).textContent = question.prompt;
     const about = byId("about", HTMLParagraphElement);
     about.textContent = [question.task.replaceAll("_", " "), question.about].filter(Boolean).join(" · ");
+    byId("guidelines", HTMLAnchorElement).href = `/guidelines?task=${encodeURIComponent(question.task)}`;
     byId("practice", HTMLSpanElement).hidden = !question.practice;
     this.note.value = "";
     this.drawNote();
@@ -189,6 +190,7 @@ class Review {
       ...this.panel.handlers,
       undo: once(() => this.undo()),
       note: once(() => this.openNote()),
+      guidelines: once(() => byId("guidelines", HTMLAnchorElement).click()),
     };
     if (this.page.mayDrive) handlers.show = once(() => this.showHow());
     this.keys = bindKeys([...this.panel.keys, ...rest], handlers, { scope: `review:${this.shown.question.kind}` });

@@ -1,0 +1,49 @@
+"""Guidelines: what people are told about a task before they review it, and where it is written."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from robo_rlhf.feedback.tasks import LONGEST_GUIDELINES
+from teleop.station.auth import Me, SignedIn, requires, station_of
+from teleop.station.guidelines import as_html
+from teleop.station.pages import Page
+from teleop.station.rendering import render
+
+PAGE = Page("guidelines", "Guidelines", "/guidelines")
+router = APIRouter()
+Writer = Annotated[SignedIn, Depends(requires("operator"))]
+
+
+class Written(BaseModel):
+    """A new version of a task's guidelines."""
+
+    model_config = ConfigDict(extra="forbid")
+    task: Annotated[str, Field(min_length=1, max_length=200)]
+    text: Annotated[str, Field(max_length=LONGEST_GUIDELINES)]
+
+
+@router.get("/guidelines")
+def page(request: Request, me: Me, task: str = "") -> Response:
+    """Show the guidelines of a task."""
+    task = task[:200]
+    found = station_of(request).store.tasks.guidelines(task) if task else None
+    return render(
+        request,
+        "guidelines.html",
+        task=task,
+        guidelines=found,
+        html=as_html(found.text) if found is not None else "",
+        may_write=me.person.may("operator") and bool(task),
+        longest=LONGEST_GUIDELINES,
+        data={"task": task},
+    )
+
+
+@router.post("/api/guidelines")
+def write(request: Request, body: Written, me: Writer) -> dict[str, Any]:
+    """Write a new version; earlier ones are kept."""
+    found = station_of(request).store.tasks.write_guidelines(body.task, body.text, me.person.name)
+    return {"version": found.version}
