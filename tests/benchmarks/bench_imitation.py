@@ -119,7 +119,8 @@ def in_processes(code: str, asked: Sequence[dict[str, Any]]) -> list[dict[str, A
         )
         assert done.returncode == 0, done.stderr[-2000:]
         found = {**what, **json.loads(done.stdout)}
-        print({k: v for k, v in found.items() if k not in ("dataset", "config")}, round(time.perf_counter() - began))
+        told = {name: value for name, value in found.items() if name not in ("dataset", "config")}
+        print(told, f"{time.perf_counter() - began:.0f} s", flush=True)
         return found
 
     with ThreadPoolExecutor(2) as pool:
@@ -149,8 +150,8 @@ def test_policies_by_demonstrations(demonstrations: Path) -> None:
     """Cloning pick_place from 25, 50, 200 demonstrations: the best policy ≥ 70, 90, 97 %, each in at most 5 minutes."""
     asked = [
         asked_for(policy, demos, seed, demonstrations if demos > 50 else SAMPLES / "pick_place", "pick_place", None)
-        for policy in POLICIES
         for demos in DEMOS
+        for policy in POLICIES
         for seed in range(SEEDS)
     ]
     rows = rows_of(in_processes(ONE, asked))

@@ -8,6 +8,7 @@ import pytest
 
 from robo_rlhf.cli.main import main
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.policies.checkpoint import load_meta
 from robo_rlhf.rollout import rollout
 from robo_rlhf.sim.envs import TaskEnv, make_env
 from robo_rlhf.sim.operator import ScriptedOperator
@@ -64,6 +65,40 @@ def test_snapshots_are_chosen_by_rollouts(samples: Path, capsys: pytest.CaptureF
     assert 0 <= json.loads(capsys.readouterr().out)[0]["score"] <= 1
 
 
+def test_the_best_of_several_seeds_is_kept(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--updates", "2", "--seed", "3", "--seeds", "2", "--select-episodes", "2", "--json"]
+    assert main([*TRAIN, "--failures", *options]) == 0
+    whole, *rows = json.loads(capsys.readouterr().out)
+    assert [row["seed"] for row in rows] == [3, 4]
+    assert whole["seed"] in (3, 4)
+    assert Path(whole["policy"]).exists()
+    assert main([*TRAIN, "--failures", *options]) == 0
+    assert json.loads(capsys.readouterr().out)[0] == whole
+
+
+def test_a_policy_is_evaluated_as_it_saw_the_task(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TRAIN, "--failures", "--updates", "2", "--partial", "3", "--json"]) == 0
+    policy = Path(json.loads(capsys.readouterr().out)[0]["policy"])
+    assert load_meta(policy)["partial"] == 3
+    found = []
+    for options in ([], ["--partial", "3"], ["--partial", "0"]):
+        assert main(["evaluate", "bc", "--episodes", "2", "--json", *options]) == 0
+        found.append(json.loads(capsys.readouterr().out)["return"])
+    assert found[0] == found[1] != found[2]
+    assert main(["evaluate", "bc", "--partial", "-1"]) == 2
+    assert "delay of what is partly observed: expected 0 steps or more, got -1" in capsys.readouterr().err
+
+
+def test_demonstrations_are_chosen_by_operator_and_tag(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Dataset(samples / "samples" / "reach").tag("reach-1", "neat")
+    command = ["train", "bc", "--task", "reach", "--failures", "--policy", "gaussian", "--updates", "1", "--json"]
+    assert main([*command, "--tag", "neat"]) == 0
+    meta = load_meta(Path(json.loads(capsys.readouterr().out)[0]["policy"]))
+    assert meta["demonstrations"] == 1
+    assert main([*command, "--run", "other", "--operator", "Ada", "--tag", "neat"]) == 5
+    assert "Looked for operator 'Ada', tag 'neat'. Record some with" in capsys.readouterr().err
+
+
 def test_mistakes_are_one_line_and_an_exit_code(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "bc", "--task", "lift", "--dataset", "samples/reach"]) == 5
     assert "No demonstration in dataset samples/reach of task 'lift'" in capsys.readouterr().err
@@ -77,3 +112,5 @@ def test_mistakes_are_one_line_and_an_exit_code(samples: Path, capsys: pytest.Ca
     assert "expected a policy for pick_place with observations (20,)" in error
     assert "it holds a policy for reach" in error
     assert main(["evaluate", "bc", "--episodes", "0"]) == 2
+    assert main([*TRAIN, "--failures", "--run", "none", "--seeds", "0"]) == 2
+    assert "--seeds: expected at least 1, got 0." in capsys.readouterr().err

@@ -106,3 +106,59 @@ def test_bad_settings_are_named(episodes: list[Episode], tmp_path: Path) -> None
         bc.fit(bc.Config(settings={"widht": 3}), episodes)
     with pytest.raises(InvalidValueError, match="at least one step"):
         bc.fit(bc.Config(), [])
+
+
+def test_snapshots_every_so_many_updates_and_at_the_end(episodes: list[Episode], tmp_path: Path) -> None:
+    run, config = Run(tmp_path, {}), bc.Config("gaussian", {"width": 8}, updates=10, batch=8, select_every=4)
+    assert config.selects
+    bc.train(config, run, episodes, score=lambda policy: 0.5)
+    assert [row["step"] for row in run.metrics() if "score" in row] == [4, 8, 10]
+    with pytest.raises(InvalidValueError, match="bc select_every: expected 0 or more, got -1"):
+        bc.Config(select_every=-1)
+
+
+def test_the_flow_clone_of_the_main_job_computes_what_it_always_did() -> None:
+    """Numbers of version 0.1, to rounding: other processors add in another order."""
+    config = bc.Config(settings={"width": 32, "noise": 0.0}, updates=50, obs_noise=0.05, precision="float32", warmup=5)
+    policy = bc.fit(config, demonstrations(4))
+    sizes = [value.double().abs().sum().item() for value in policy.state_dict().values()]
+    known = [0.0, 2.0, 0.6341, 2.8807, 104.7212, 3.1586, 90.0868, 2.8454, 89.8316, 2.4329, 68.3015, 1.4518]
+    np.testing.assert_allclose(sizes, known, atol=2e-3)
+    policy.reset(1)
+    np.testing.assert_allclose(policy.act(demonstrations(4)[0].obs[:1]), [[-0.11657, -0.00729]], atol=2e-4)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "flow", "mixture", "act", "recurrent"])
+def test_little_and_dull_demonstrations_train_every_policy(episodes: list[Episode], kind: str) -> None:
+    one = episodes[0]
+    dull = replace(one, obs=np.ones_like(one.obs), action=np.zeros_like(one.action))
+    constant = replace(one, action=np.ones_like(one.action))
+    for shown in ([one], [one.slice(0, 1)], [dull], [constant, one.slice(0, 0)]):
+        policy = bc.fit(bc.Config(kind, {"width": 16}, updates=3, batch=8), shown)
+        policy.reset(2)
+        assert np.isfinite(policy.act(one.obs[:2])).all()
+
+
+def test_what_is_no_demonstration_is_named_and_leaves_nothing(episodes: list[Episode], tmp_path: Path) -> None:
+    def refused(error: type[Exception], text: str, *shown: Episode) -> None:
+        with pytest.raises(error, match=text):
+            bc.train(bc.Config(updates=2), Run(tmp_path, {}), shown)
+        assert not (tmp_path / "checkpoints").exists()
+
+    one = episodes[0]
+    obs = one.obs.copy()
+    obs[3, 0] = np.inf
+    refused(InvalidValueError, "expected at least one step, got 1 episodes without a step", one.slice(0, 0))
+    refused(
+        InvalidValueError,
+        r"expected episodes of one task, got lift: .*; toy: ",
+        one,
+        replace(one, meta=replace(one.meta, task="lift")),
+    )
+    refused(
+        NonFiniteError,
+        r"A demonstrated observation is not finite \(episode toy-0, frame 3\)\. Leave this episode out, or trim it\.",
+        replace(one, obs=obs),
+    )
+    with pytest.raises(InvalidValueError, match=r"Episode\.action: expected every value within \[-1, 1\], got .*nan"):
+        replace(one, action=np.full_like(one.action, np.nan))
