@@ -261,6 +261,19 @@ def test_a_session_process_that_dies_is_replaced(open_page: OpenPage, station: S
     toast(page, "Kept")
 
 
+def test_pictures_come_again_after_the_worker_that_draws_was_killed(open_page: OpenPage, station: Served) -> None:
+    page = sign_in(open_page, station, "ana")
+    begin(page, station, dataset="drawn")
+    drive(page, "KeyR", 0.3)
+    for worker in _children_of(station, "robo_rlhf.sim.render_worker"):
+        os.kill(worker, signal.SIGKILL)
+    before = int(page.get_attribute("#view-0 canvas", "data-frame") or 0)
+    with holding(page, "KeyF"):
+        page.wait_for_function("(n) => document.querySelector('#view-0 canvas').dataset.frame > n + 5", arg=before)
+    page.keyboard.press("KeyK")
+    toast(page, "Kept")
+
+
 def test_bad_messages_are_told_and_do_no_harm(open_page: OpenPage, station: Served) -> None:
     page = sign_in(open_page, station, "ana")
     begin(page, station, dataset="bad")
@@ -347,6 +360,13 @@ def test_the_pages_are_accessible(open_page: OpenPage, station: Served, dark: bo
         serious = [v for v in Axe().run(page).response["violations"] if v["impact"] in ("serious", "critical")]
         assert serious == []
         begin(page, station, dataset="axe")
+
+
+def _children_of(station: Served, module: str) -> list[int]:
+    """Return the station's processes that run a module."""
+    children = Path(f"/proc/{station.process.pid}/task").glob("*/children")
+    found = [int(child) for file in children for child in file.read_text().split()]
+    return [child for child in found if module in Path(f"/proc/{child}/cmdline").read_text()]
 
 
 def _worker_of(station: Served, dataset: str) -> int:
