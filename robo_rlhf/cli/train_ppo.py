@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -26,16 +27,19 @@ def _ppo_config() -> type[Any]:
 @COMMANDS.register("train ppo")
 @dataclass(frozen=True, kw_only=True)
 class TrainPpo:
-    """Fine-tune a policy on a learned reward alone. The same command goes on where a killed one stopped.
+    """Fine-tune a policy on a learned reward, or another. The same command goes on where a killed one stopped.
+
+    The learned reward may change meanwhile: its file is read again when somebody writes it.
 
     Example:
         robo-rlhf train ppo --policy clone --reward recordings/runs/main/round-3/reward --run better
+        robo-rlhf train ppo --policy clone --objective success
     """
 
     policy: Path
     """The policy to start from: a checkpoint, a run's folder, or the name of a run in the data home."""
-    reward: Path
-    """The learned reward: a checkpoint, a run's folder, or the name of a run in the data home."""
+    reward: Path | None = None
+    """The learned reward, where the objective has one: a checkpoint, a run's folder, or the name of a run."""
     task: str | None = None
     """Task to learn in; else the one that the policy was trained for."""
     run: str = "ppo"
@@ -56,34 +60,27 @@ class TrainPpo:
     def __call__(self) -> int:
         """Train, with a bar, and print what came of it."""
         use_one_thread()
-        from robo_rlhf.pipeline.stages import learned_reward
         from robo_rlhf.policies.checkpoint import load_meta
-        from robo_rlhf.rewards.checkpoint import load_reward
         from robo_rlhf.runs import Run
         from robo_rlhf.sim.envs import make_env
         from robo_rlhf.training import ppo
 
-        start, judge = self.resolve(self.policy, "policy"), self.resolve(self.reward, "reward")
+        check_objective(self.config.objective, self.reward)
+        start = checkpoint_at(self.policy, "policy", self.home)
+        judge = None if self.reward is None else checkpoint_at(self.reward, "reward", self.home)
         env = make_env(self.task or load_meta(start)["task"], self.config.num_envs)
         try:
             actor = self.actor(start, env)
-            model = load_reward(judge, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+            reward = reward_for(env, judge, self.caution)
             asked = {"algorithm": "ppo", "task": env.name, "policy": start, "reward": judge, "caution": self.caution}
             run = Run(data_home(self.home) / "runs" / self.run, {**asked, **asdict(self.config)})
             with progress_bar(f"fine-tuning on {env.name}", ("reward", "anchor_kl")) as tell:
-                ppo.train(self.config, run, env, actor, learned_reward(model, self.caution), progress=tell)
+                ppo.train(self.config, run, env, actor, reward, progress=tell)
         finally:
             env.close()
         row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {})}
         print_rows([row], as_json=self.json)
         return 0
-
-    def resolve(self, given: Path, name: str) -> Path:
-        """Return the file that a checkpoint, a run's folder or a run's name stands for."""
-        for folder in (given, data_home(self.home) / "runs" / given):
-            if folder.is_dir():
-                return folder / "checkpoints" / f"{name}.safetensors"
-        return given
 
     def actor(self, path: Path, env: "VecEnv") -> "GaussianActor":
         """Return the policy, or a correction on top of it where it has no likelihood."""

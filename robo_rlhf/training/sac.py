@@ -41,7 +41,7 @@ Diagnostics = Callable[[int, int, Step], None]  # iteration, step within the epi
 class Config:
     """How to learn."""
 
-    reward: str = "learned"
+    objective: str = "learned"
     """What is climbed: a sum of terms, such as "learned + 0.2 * success + 0.5 * distance(of=[0, 1])"."""
     num_envs: int = 16
     """Copies of the environment; an iteration is one episode of each."""
@@ -103,7 +103,7 @@ class Config:
             InvalidValueError: one is outside its range, or the reward is not written as a sum.
             UnknownNameError: the reward has an unknown term.
         """
-        RewardSum(self.reward)
+        RewardSum(self.objective)
         least_one = ("num_envs", "iterations", "batch", "n_step", "capacity", "members", "subset", "critic_width")
         for name in (*least_one, "save_every"):
             if getattr(self, name) < 1:
@@ -159,7 +159,7 @@ def train(
         NonFiniteError: NaN or infinity from policy, environment, reward or loss; the checkpoint before it stands.
     """
     _check_fit(config, env, actor)
-    shaping = Shaping(RewardSum(config.reward), env, config.gamma, ends=config.finite, live=live)
+    shaping = Shaping(RewardSum(config.objective), env, config.gamma, ends=config.finite, live=live)
     learner = Learner(config, actor, env, shown_block(demonstrations, actor, env, shaping, config))
     stored, path = run.load("training"), run.checkpoint_path("training")
     if stored is not None:

@@ -117,7 +117,7 @@ def test_climbs_a_learned_reward_from_nothing(tmp_path: Path) -> None:
 
 
 def test_learns_from_marks_of_success_and_demonstrations_alone(tmp_path: Path) -> None:
-    config = dataclasses.replace(LEARNS, reward="success")
+    config = dataclasses.replace(LEARNS, objective="success")
 
     def nobody(*_: Array) -> Array:
         raise AssertionError("there is no learned reward")
@@ -196,7 +196,7 @@ def test_rewards_of_the_whole_replay_are_those_of_the_newest_model(tmp_path: Pat
 
 @pytest.mark.parametrize("text", ["success", "0.1 * task + learned"])
 def test_a_named_reward_is_kept_over_kills(tmp_path: Path, text: str) -> None:
-    config = dataclasses.replace(SHORT, reward=text, save_every=2)
+    config = dataclasses.replace(SHORT, objective=text, save_every=2)
     with pytest.raises(KeyboardInterrupt):
         short(tmp_path / "stopped", config, progress=stop_at(3))
     run = short(tmp_path / "stopped", config)
@@ -206,7 +206,7 @@ def test_a_named_reward_is_kept_over_kills(tmp_path: Path, text: str) -> None:
 def test_a_demonstration_marked_as_a_whole_succeeds_at_its_end(tmp_path: Path) -> None:
     marked = [dataclasses.replace(e, success=np.zeros_like(e.success)) for e in SHOWN]
     marked = [dataclasses.replace(e, meta=dataclasses.replace(e.meta, outcome="success")) for e in marked]
-    config = dataclasses.replace(SHORT, reward="success", iterations=1)
+    config = dataclasses.replace(SHORT, objective="success", iterations=1)
     assert short(tmp_path / "marked", config, demonstrations=marked).metrics()[0]["reward_std"] > 0
     marked = [dataclasses.replace(e, meta=dataclasses.replace(e.meta, outcome="failure")) for e in marked]
     run = short(tmp_path / "unmarked", config, demonstrations=marked)

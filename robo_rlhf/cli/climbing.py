@@ -1,0 +1,49 @@
+"""What the commands share that climb a reward: which checkpoint is meant, and what is climbed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.files import data_home
+
+if TYPE_CHECKING:
+    from robo_rlhf.training.experience import Reward
+    from robo_rlhf.types import Array, VecEnv
+
+
+def checkpoint_at(given: Path, name: str, home: Path | None) -> Path:
+    """Return the file that a checkpoint, a run's folder or a run's name stands for."""
+    for folder in (given, data_home(home) / "runs" / given):
+        if folder.is_dir():
+            return folder / "checkpoints" / f"{name}.safetensors"
+    return given
+
+
+def check_objective(objective: str, reward: Path | None) -> None:
+    """Refuse a learned reward that is missing, or that nothing asks for.
+
+    Raises:
+        InvalidValueError: one or the other.
+    """
+    from robo_rlhf.rewards.sums import RewardSum
+
+    if ("learned" in RewardSum(objective).needs) == (reward is not None):
+        return
+    if reward is None:
+        expected = f"the learned reward that the objective {objective!r} names, or --objective task (or success)"
+        raise InvalidValueError("--reward", "none", expected)
+    raise InvalidValueError("--reward", reward, f"none: the objective {objective!r} has no learned reward in it")
+
+
+def reward_for(env: "VecEnv", checkpoint: Path | None, caution: float) -> "Reward":
+    """Return the learned reward, which is read again when its file changes; without one, what nobody may ask."""
+    from robo_rlhf.rewards.source import NewestReward
+
+    if checkpoint is None:
+        return nobody_asks
+    return NewestReward(checkpoint, caution, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+
+
+def nobody_asks(obs: "Array", action: "Array", next_obs: "Array") -> "Array":
+    """Stand in for a learned reward where none is climbed."""
+    raise AssertionError("the objective names no learned reward")

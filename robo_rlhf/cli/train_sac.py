@@ -1,0 +1,139 @@
+"""`robo-rlhf train sac`: learn a policy off-policy, with demonstrations in every batch."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for
+from robo_rlhf.cli.progress import progress_bar
+from robo_rlhf.cli.table import print_rows
+from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.files import data_home, find_dataset
+
+if TYPE_CHECKING:
+    from robo_rlhf.policies.squashed import SquashedPolicy
+    from robo_rlhf.types import Episode, VecEnv
+
+
+def _sac_config() -> type[Any]:
+    from robo_rlhf.training.sac import Config
+
+    return Config
+
+
+@COMMANDS.register("train sac")
+@dataclass(frozen=True, kw_only=True)
+class TrainSac:
+    """Learn by soft actor-critic, with demonstrations in every batch. The same command goes on where one stopped.
+
+    From nothing, or as a bounded correction on top of a policy of any kind. The learned reward may change meanwhile:
+    its file is read again when somebody writes it, and counts for all that is remembered.
+
+    Example:
+        robo-rlhf train sac --policy clone --reward recordings/runs/main/round-3/reward --run better
+        robo-rlhf train sac --task reach --objective success --demos 20
+    """
+
+    task: str | None = None
+    """Task to learn in; else the one that the policy was trained for."""
+    policy: Path | None = None
+    """The policy to start from: a checkpoint, a run's folder, or the name of a run in the data home; else a new one."""
+    reward: Path | None = None
+    """The learned reward, where the objective has one: a checkpoint, a run's folder, or the name of a run."""
+    dataset: str = ""
+    """Dataset of demonstrations in the data home; samples/TASK where empty."""
+    demos: int = 25
+    """How many demonstrations, the first successes by id; 0 goes without."""
+    run: str = "sac"
+    """Name of the run, a folder among the runs of the data home."""
+    caution: float = 0.5
+    """Deviations of the reward's ensemble that it is lowered by."""
+    residual_scale: float = 0.3
+    """Largest correction of an action, where learning starts from a policy of another kind."""
+    home: Path | None = None
+    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
+    json: bool = False
+    """Print JSON."""
+    config: Annotated[Any, tyro.conf.arg(name="", constructor_factory=_sac_config)] = field(
+        default_factory=lambda: _sac_config()()
+    )
+    """Settings of the algorithm."""
+
+    def __call__(self) -> int:
+        """Train, with a bar, and print what came of it."""
+        use_one_thread()
+        check_objective(self.config.objective, self.reward)
+        start = None if self.policy is None else checkpoint_at(self.policy, "policy", self.home)
+        judge = None if self.reward is None else checkpoint_at(self.reward, "reward", self.home)
+        from robo_rlhf.runs import Run
+        from robo_rlhf.sim.envs import make_env
+        from robo_rlhf.training import sac
+
+        env = make_env(self.named_task(start), self.config.num_envs)
+        try:
+            shown, actor = self.demonstrations(env.name), self.actor(start, env)
+            reward = reward_for(env, judge, self.caution)
+            asked: dict[str, Any] = {
+                "algorithm": "sac",
+                "task": env.name,
+                "policy": start,
+                "reward": judge,
+                "caution": self.caution,
+            }
+            asked |= {"residual_scale": self.residual_scale, "demonstrations": [e.meta.id for e in shown]}
+            run = Run(data_home(self.home) / "runs" / self.run, {**asked, **asdict(self.config)})
+            with progress_bar(f"learning on {env.name}", ("reward", "policy_value")) as tell:
+                sac.train(self.config, run, env, actor, reward, demonstrations=shown, progress=tell)
+        finally:
+            env.close()
+        row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {})}
+        print_rows([row], as_json=self.json)
+        return 0
+
+    def named_task(self, start: Path | None) -> str:
+        """Return the task to learn in.
+
+        Raises:
+            InvalidValueError: neither a task nor a policy is named.
+        """
+        from robo_rlhf.policies.checkpoint import load_meta
+
+        if self.task is None and start is None:
+            raise InvalidValueError("--task", "none", "a task, or --policy with one that was trained for it")
+        return self.task or str(load_meta(start)["task"]) if start is not None else str(self.task)
+
+    def demonstrations(self, task: str) -> "list[Episode]":
+        """Return the demonstrations asked for.
+
+        Raises:
+            NotFoundError: there is no such dataset.
+            InvalidValueError: it holds fewer successes of the task.
+        """
+        if not self.demos:
+            return []
+        from robo_rlhf.data.dataset import Dataset
+
+        name = self.dataset or f"samples/{task}"
+        dataset = Dataset(find_dataset(data_home(self.home), name))
+        found = dataset.list(task=task, outcome="success")
+        if len(found) < self.demos:
+            raise InvalidValueError("--demos", self.demos, f"at most the {len(found)} successes of {task} in {name}")
+        return list(dataset.load_all(info.meta.id for info in found[: self.demos]))
+
+    def actor(self, path: Path | None, env: "VecEnv") -> "SquashedPolicy":
+        """Return a new policy, the one at `path`, or a correction on top of that where it is of another kind."""
+        from robo_rlhf.learning import seeded
+        from robo_rlhf.policies.checkpoint import load_policy
+        from robo_rlhf.policies.squashed import SquashedPolicy, squashed_on
+
+        with seeded(self.config.seed):
+            if path is None:
+                return SquashedPolicy(env.obs_dim, env.act_dim)
+            policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+            if isinstance(policy, SquashedPolicy):
+                return policy
+            return squashed_on(policy, scale=self.residual_scale, std=0.3)
