@@ -50,7 +50,7 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[i
         (["--preset", "huge"], 2, "--preset: expected one of default, quick, tiny, got 'huge'"),
         (["--set", "finetune.iteratoins=3"], 2, "Unknown setting 'finetune.iteratoins'. Did you mean 'iterations'?"),
         (["--set", "finetune"], 2, "expected NAME=VALUE, such as finetune.iterations=90, got 'finetune'"),
-        (["--set", "finetune=3"], 2, "expected one of the settings inside it, such as finetune.num_envs=..., got '3'"),
+        (["--set", "finetune=3"], 2, "expected one of the settings inside it, such as finetune.objective=..., got '3'"),
         (["--set", "finetune.iterations=many"], 2, "setting finetune.iterations: expected a int such as 4, got 'many'"),
         (["--set", "teacher.mistake=NaN"], 2, "setting teacher.mistake: expected a float such as 0.05, got 'NaN'"),
         (["--set", "num_envs=0"], 2, "--num-envs: expected at least 1, got 0"),
