@@ -10,6 +10,7 @@ from robo_rlhf.learning import pack_module, unpack_module
 from robo_rlhf.rewards import REWARDS
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.runs import read_checkpoint, write_checkpoint
+from robo_rlhf.types import Array
 
 PREFIX = "reward"
 
@@ -35,6 +36,16 @@ def save_reward(model: RewardModel, path: Path, meta: Mapping[str, Any]) -> None
     write_checkpoint(path, pack_module(PREFIX, model), {**meta, PREFIX: described})
 
 
+def load_meta(path: Path) -> dict[str, Any]:
+    """Return the JSON object that was saved beside a reward model: "task", and whatever else.
+
+    Raises:
+        NotFoundError: there is no such file.
+        CorruptFileError: the file is truncated or not a checkpoint.
+    """
+    return _read(path)[1]
+
+
 def load_reward(
     path: Path, *, task: str | None = None, obs_dim: int | None = None, act_dim: int | None = None
 ) -> RewardModel:
@@ -46,9 +57,7 @@ def load_reward(
         UnknownNameError: a kind of reward model that is not known here.
         CheckpointMismatchError: it is of another task or of other shapes, or holds no reward model.
     """
-    if not path.exists():
-        raise NotFoundError("checkpoint", path, "Train a reward with `robo-rlhf train reward`, or give another path.")
-    arrays, meta = read_checkpoint(path)
+    arrays, meta = _read(path)
     if PREFIX not in meta:
         raise CheckpointMismatchError(path, "a reward model", ", ".join(sorted(meta)) or "nothing")
     found = meta[PREFIX]
@@ -64,6 +73,12 @@ def load_reward(
         expected = f"the weights of a reward model {found['kind']} with settings {found['settings']}"
         raise CheckpointMismatchError(path, expected, " ".join(str(error).split())) from error
     return model.eval()
+
+
+def _read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+    if not path.exists():
+        raise NotFoundError("checkpoint", path, "Train a reward with `robo-rlhf train reward`, or give another path.")
+    return read_checkpoint(path)
 
 
 def _text(shapes: Mapping[str, Any]) -> str:

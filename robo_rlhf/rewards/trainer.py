@@ -103,6 +103,8 @@ class RewardTrainer:
         people = max((int(g.annotator.max()) + 1 for g in self.groups if g.annotator is not None), default=0)
         self.flip = torch.full((people,), settings.flip)
         self.learns_flip = settings.learn_flip and people > 1  # of one alone, a slip and a hard question look alike
+        if warm and self.holds_out:
+            self._look()  # so that what comes is no worse than what was
 
     @property
     def done(self) -> bool:

@@ -1,0 +1,193 @@
+"""`robo-rlhf train reward`: a reward model from the answers in the database, once or as they come."""
+
+import json
+import signal
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.progress import progress_bar
+from robo_rlhf.cli.table import print_rows
+from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.errors import InvalidValueError, NotFoundError
+from robo_rlhf.files import data_home, find_dataset
+
+if TYPE_CHECKING:
+    from robo_rlhf.feedback.store import Store
+    from robo_rlhf.pipeline.follow import Update
+    from robo_rlhf.runs import Run
+    from robo_rlhf.training.reward import Besides
+    from robo_rlhf.types import Episode
+
+
+def _reward_config() -> type[Any]:
+    from robo_rlhf.training.reward import Config
+
+    return Config
+
+
+@COMMANDS.register("train reward")
+@dataclass(frozen=True, kw_only=True)
+class TrainReward:
+    """Learn a reward from answers about clips. With --follow it goes on learning as answers come, until Ctrl-C.
+
+    Example:
+        robo-rlhf train reward --task pick_place --asked-by main --run reward --follow
+    """
+
+    task: str
+    """Task that the questions are about."""
+    asked_by: str = ""
+    """Only answers to questions of this run; all of the task where empty."""
+    run: str = "reward"
+    """Name of the run, a folder among the runs of the data home."""
+    follow: bool = False
+    """Go on learning as answers come; whoever labels or fine-tunes meanwhile never waits."""
+    until: int = 0
+    """With --follow: end at so many answers; 0 goes on until Ctrl-C."""
+    start: Path | None = None
+    """With --follow: a reward model to go on from: a checkpoint, a run's folder, or the name of a run."""
+    demonstrations: str = ""
+    """Dataset of demonstrations, for --demonstration-weight; samples/TASK where empty."""
+    marked: str = ""
+    """Dataset of episodes whose outcome was marked, for --success-weight."""
+    unjudged_from: str = ""
+    """Dataset that clips which nobody judged are cut from, for --unjudged."""
+    database: str = ""
+    """Path or URL of the feedback database; feedback.db in the data home where empty."""
+    home: Path | None = None
+    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
+    json: bool = False
+    """Print JSON."""
+    config: Annotated[Any, tyro.conf.arg(name="", constructor_factory=_reward_config)] = field(
+        default_factory=lambda: _reward_config()()
+    )
+    """Settings of the reward model."""
+
+    def __call__(self) -> int:
+        """Learn, and print how good the reward model is."""
+        use_one_thread()
+        from robo_rlhf.feedback.store import Store
+        from robo_rlhf.rewards import REWARDS
+        from robo_rlhf.runs import Run
+
+        REWARDS[self.config.reward]  # refused before a run is begun with it
+        home = data_home(self.home)
+        where: str | Path = self.database or home / "feedback.db"
+        if isinstance(where, Path) and not where.exists():
+            advice = "Ask something with `robo-rlhf run`, or name the data home with --home."
+            raise NotFoundError("feedback database", where, advice)
+        besides = self.besides()
+        with Store(where) as store:
+            if self.asked_by and self.asked_by not in store.runs():
+                listed = ", ".join(store.runs()) or "no run"
+                raise NotFoundError("questions of run", self.asked_by, f"There are questions of {listed}.")
+            path = home / "runs" / self.run
+            asked = {"algorithm": "reward", "task": self.task, "asked_by": self.asked_by, "follow": self.follow}
+            asked["mark"] = 0 if self.follow else begun_with(path, store)
+            run = Run(path, {**asked, **asdict(self.config)})
+            row = self.follow_answers(store, run, besides) if self.follow else self.learn_once(store, run, besides)
+        print_rows([{"run": self.run, "reward": str(run.checkpoint_path("reward")), **row}], as_json=self.json)
+        return 0
+
+    def learn_once(self, store: "Store", run: "Run", besides: "Besides") -> dict[str, Any]:
+        """Learn from the answers that there were when the run began; return what came of it."""
+        from robo_rlhf.training import reward
+
+        questions = [q for q in store.questions(run=self.asked_by or None) if q.task == self.task]
+        load = reward.episodes_of(data_home(self.home))
+        found = store.answers(run=self.asked_by or None)
+        answers = [answer for answer in found if answer.number <= run.config["mark"]]
+        if len(answers) < len(found):
+            newer = f"{len(found) - len(answers)} newer answers are not in it"
+            print(f"The run {self.run} goes on with the answers it began with; {newer}.", file=sys.stderr)
+        with progress_bar(f"reward for {self.task}", ("loss", "held_out_loss")) as tell:
+            reward.train(self.config, run, questions, answers, load, **besides._asdict(), progress=tell)
+        result = run.result()
+        assert result is not None
+        for sentence in result["oddities"]:
+            print(sentence, file=sys.stderr)
+        held, ceiling = result["held_out"], result["agreement"]["between_people"]
+        row = {"answers": result["trained"]["answers"], "updates": result["updates"]}
+        row |= {name: held[name] for name in ("accuracy", "log_loss", "ece")}
+        return {**row, "people_agree": ceiling} if not self.json else {**result, "people_agree": ceiling}
+
+    def follow_answers(self, store: "Store", run: "Run", besides: "Besides") -> dict[str, Any]:
+        """Learn as answers come; return what the last model is worth."""
+        from robo_rlhf.pipeline.follow import FollowConfig, Follower, follow
+        from robo_rlhf.training.reward import episodes_of
+
+        load, start = episodes_of(data_home(self.home)), self.resolve(self.start) if self.start else None
+        settings = FollowConfig(learn=self.config)
+        follower = Follower(
+            settings, run, store, load, asked=self.asked_by or None, task=self.task, besides=besides, start=start
+        )
+        ended: list[int] = []
+        before = signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
+        found: list[Update] = []
+
+        def tell(update: "Update") -> None:
+            found[:] = [update]
+            print(described(update), file=sys.stderr, flush=True)
+
+        def enough() -> bool:
+            return bool(ended) or 0 < self.until <= (found[0].answers if found else 0)
+
+        try:
+            count = follow(follower, tell=tell, stop=enough)
+        except KeyboardInterrupt:
+            count = follower.number
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        return {"updates": count, **(found[0].metrics if found else {})}
+
+    def besides(self) -> "Besides":
+        """Return what is learned from besides answers, as far as the settings give it weight.
+
+        Raises:
+            InvalidValueError: a weight without the dataset that it needs.
+        """
+        from robo_rlhf.training.reward import Besides
+
+        for weight, given, option in (
+            (self.config.success_weight, self.marked, "--marked"),
+            (self.config.unjudged, self.unjudged_from, "--unjudged-from"),
+        ):
+            if weight and not given:
+                raise InvalidValueError(option, "nothing", "the name of a dataset")
+        shown = self.episodes(self.demonstrations or f"samples/{self.task}") if self.config.demonstration_weight else []
+        marked = self.episodes(self.marked) if self.config.success_weight else []
+        return Besides(shown, marked, self.episodes(self.unjudged_from) if self.config.unjudged else [])
+
+    def episodes(self, name: str) -> "list[Episode]":
+        """Return all episodes of a dataset."""
+        from robo_rlhf.data.dataset import Dataset
+
+        dataset = Dataset(find_dataset(data_home(self.home), name))
+        return list(dataset.load_all(sorted(dataset.ids())))
+
+    def resolve(self, given: Path) -> Path:
+        """Return the file that a checkpoint, a run's folder or a run's name stands for."""
+        for folder in (given, data_home(self.home) / "runs" / given):
+            if folder.is_dir():
+                return folder / "checkpoints" / "reward.safetensors"
+        return given
+
+
+def begun_with(path: Path, store: "Store") -> int:
+    """Return the mark of the store up to which the run at `path` learns: that of its start."""
+    stored = path / "config.json"
+    return int(json.loads(stored.read_text()).get("mark", 0)) if stored.exists() else store.mark()
+
+
+def described(update: "Update") -> str:
+    """Return one line about a new model."""
+    held = update.report.held_out
+    known = "too few answers to hold any out" if held.accuracy is None else f"foresees {held.accuracy:.0%} of held-out"
+    how = ", fitted anew" if update.anew else ""
+    return f"{time.strftime('%H:%M:%S')}  {update.answers} answers, {known}, {update.seconds:.1f} s{how}"

@@ -1,0 +1,113 @@
+"""`robo-rlhf train reward`, once and following, on answers about the toy world."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from robo_rlhf.cli.main import main
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.feedback.store import Store
+from robo_rlhf.rewards.checkpoint import load_reward
+from tests.pipeline.test_follow import give
+from tests.toy import demonstrations
+from tests.training.test_reward import ANSWERS, EPISODES, QUESTIONS
+
+SOME = len({answer.question_id for answer in ANSWERS[:45]})  # a question may come twice
+ALL = len({answer.question_id for answer in ANSWERS})
+TRAIN = ["train", "reward", "--task", "toy", "--fit.updates", "40", "--fit.batch", "8"]
+
+
+@pytest.fixture
+def asked(home: Path) -> Path:
+    """A data home with 60 questions about toy episodes, 45 of them answered."""
+    Dataset(home / "data", create=True, task="toy").add_many(EPISODES)
+    with Store(home / "feedback.db") as store:
+        store.add_questions(QUESTIONS)
+        give(store, ANSWERS[:45])
+    return home
+
+
+def test_learns_once_and_says_how_well(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TRAIN, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["trained"]["answers"] == SOME
+    assert row["people"]["anna"]["held_out"]["answers"] == row["held_out"]["answers"] > 0
+    assert row["rounds"].keys() == {"0"}
+    assert row["people_agree"] is None
+    assert load_reward(Path(row["reward"]), task="toy").obs_dim == 6
+    assert main(TRAIN) == 0
+    shown = capsys.readouterr()
+    assert "accuracy" in shown.out
+    assert "newer" not in shown.err
+
+
+def test_a_run_goes_on_with_the_answers_it_began_with(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TRAIN, "--json"]) == 0
+    first = capsys.readouterr().out
+    with Store(asked / "feedback.db") as store:
+        give(store, ANSWERS[:49])
+    assert main([*TRAIN, "--json"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == first
+    assert "goes on with the answers it began with; 4 newer answers are not in it." in shown.err
+    assert main([*TRAIN, "--json", "--run", "next"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["trained"]["answers"] == SOME + 4
+
+
+def test_odd_answers_are_told(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Store(asked / "feedback.db") as store:
+        for question in QUESTIONS[:12]:
+            store.answer(question.id, "ben", {"choice": "A"}, key=f"ben {question.id}")
+    assert main(TRAIN) == 0
+    assert "ben prefers the first clip in 12 of 12 questions" in capsys.readouterr().err
+
+
+def test_follows_answers_until_there_are_enough(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def label() -> None:
+        with Store(asked / "feedback.db") as store:
+            give(store, ANSWERS)
+
+    person = threading.Timer(0.5, label)
+    person.start()
+    assert main([*TRAIN, "--follow", "--until", str(ALL), "--json"]) == 0
+    person.join()
+    shown = capsys.readouterr()
+    (row,) = json.loads(shown.out)
+    assert row["answers"] == ALL
+    assert row["updates"] >= 2
+    assert f"{SOME} answers, foresees" in shown.err
+    assert (asked / "runs" / "reward" / "metrics.jsonl").read_text().count("\n") == row["updates"]
+
+
+def test_follows_from_another_model(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TRAIN, "--run", "first"]) == 0
+    follow = [*TRAIN, "--follow", "--until", str(SOME), "--run", "second", "--start", "first"]
+    assert main(follow) == 0
+    assert "fitted anew" not in capsys.readouterr().err
+    assert main([*follow[:-1], "nothing", "--run", "third"]) == 5
+
+
+def test_demonstrations_and_marks_weigh_in(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Dataset(asked / "shown", create=True, task="toy").add_many(demonstrations(3))
+    weights = ["--demonstration-weight", "0.2", "--demonstrations", "shown"]
+    weights += ["--success-weight", "0.2", "--marked", "data", "--unjudged", "5", "--unjudged-from", "shown"]
+    assert main([*TRAIN, *weights, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["trained"]["answers"] > SOME
+    assert main([*TRAIN, "--success-weight", "0.2", "--run", "x"]) == 2
+    assert "--marked: expected the name of a dataset, got nothing." in capsys.readouterr().err
+
+
+def test_mistakes_are_one_line_and_an_exit_code(
+    asked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*TRAIN, "--home", str(tmp_path / "empty")]) == 5
+    assert "No feedback database" in capsys.readouterr().err
+    assert main([*TRAIN, "--asked-by", "nobody"]) == 5
+    assert "No questions of run 'nobody'. There are questions of run." in capsys.readouterr().err
+    assert main(["train", "reward", "--task", "lift"]) == 2
+    assert "answers to learn a reward from: expected at least one that compares clips" in capsys.readouterr().err
+    assert main([*TRAIN, "--reward", "ensembel"]) == 2
+    assert "Did you mean 'ensemble'" in capsys.readouterr().err
