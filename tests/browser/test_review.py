@@ -154,6 +154,35 @@ def test_answers_wait_in_the_browser_and_arrive_once(review: Review, store: Stor
     assert page.locator("#outbox").is_hidden()
 
 
+def test_signing_in_again_sends_what_was_answered(review: Review, store: Store, station: Served) -> None:
+    page = review("approval")
+    name = page.locator("#account summary").inner_text().strip()
+    page.context.clear_cookies()
+    press(page, "1")
+    expect(page.get_by_role("alert")).to_contain_text("Your session has ended")
+    press(page, "2")
+    other = page.context.new_page()
+    other.goto(station.new_link(name, "annotator"))
+    other.wait_for_url(f"{station.url}/")
+    answers(store, page, 2)
+
+
+def test_a_clip_that_does_not_come_makes_room_for_the_next(review: Review, store: Store) -> None:
+    page = review("pairwise")
+    spoilt: list[str] = []
+
+    def spoil(route: Route) -> None:
+        spoilt.append(route.request.url)
+        route.fulfill(status=410, json={"error": "It is damaged.", "code": "broken"})
+
+    page.route("**/review/clip/**", spoil, times=1)
+    page.reload()
+    plays(page)
+    press(page, "1")
+    answers(store, page, 1)
+    assert len(spoilt) == 1
+
+
 def test_clips_run_in_lock_step(review: Review) -> None:
     page = review("pairwise")
     for key in ("", ".", "."):  # at 1, 1.5 and 2 times their speed

@@ -13,7 +13,7 @@ from robo_rlhf.feedback.handing import Chosen
 from robo_rlhf.feedback.notes import LONGEST_NOTE, Note
 from robo_rlhf.feedback.pace import MOST_WAITING, pace_of, waiting
 from robo_rlhf.feedback.submission import Sent
-from teleop.station.auth import Me, station_of
+from teleop.station.auth import Me, SignedIn, SignedOutError, station_of
 from teleop.station.media import NoPictureError, View
 from teleop.station.pages import Page
 from teleop.station.rendering import render
@@ -62,8 +62,23 @@ class Next(_Body):
     practice: bool = False
 
 
-class Said(_Body):
-    """An answer; a value of None takes the earlier one back."""
+class Signed(_Body):
+    """What waited in a browser; `person` is who gave it, as somebody else may have signed in there since."""
+
+    person: Name | None = None
+
+    def check(self, me: SignedIn) -> None:
+        """Check that it is still the same person.
+
+        Raises:
+            SignedOutError: it is not; the browser keeps the answer until that person signs in again.
+        """
+        if self.person not in (None, me.person.name):
+            raise SignedOutError(expired=True)
+
+
+class Said(Signed):
+    """An answer."""
 
     question: Name
     lease: Lease
@@ -72,7 +87,7 @@ class Said(_Body):
     seconds: Annotated[float | None, Field(ge=0, le=1e6)] = None
 
 
-class TakenBack(_Body):
+class TakenBack(Signed):
     """An answer that is taken back."""
 
     question: Name
@@ -129,6 +144,7 @@ async def next_question(request: Request, body: Next, me: Me) -> dict[str, Any]:
 @router.post("/api/review/answer")
 def answer(request: Request, body: Said, me: Me) -> dict[str, Any]:
     """Write down an answer; sent again with the same key it changes nothing, with another body it is refused (409)."""
+    body.check(me)
     store = station_of(request).store
     sent = Sent(body.question, me.person.name, "human", body.value, body.key, body.seconds, body.lease, None)
     written = store.submit(sent)
@@ -139,6 +155,7 @@ def answer(request: Request, body: Said, me: Me) -> dict[str, Any]:
 @router.post("/api/review/undo")
 def undo(request: Request, body: TakenBack, me: Me) -> dict[str, Any]:
     """Take an answer back; the question is the person's again, for as long as a new one."""
+    body.check(me)
     sent = Sent(body.question, me.person.name, "human", None, body.key, None, body.lease, None)
     return told(station_of(request).store.submit(sent), None)
 

@@ -256,6 +256,15 @@ def test_only_who_is_signed_in_is_asked(visit: Visit, station: Station) -> None:
     assert station.store.answers() == []
 
 
+def test_an_answer_that_waited_is_not_taken_from_somebody_else(visit: Visit, station: Station) -> None:
+    add(station)
+    one, other = visit("annotator"), visit("annotator")
+    question = ask(one)
+    refused = say(other, question, {"choice": "A"}, person="annotator1")
+    assert (refused.status_code, refused.json()["code"]) == (401, "signed_out")
+    assert say(one, question, {"choice": "A"}, person="annotator1").json()["new"] is True
+
+
 def test_what_was_recorded_from_inside_the_clip_is_the_answer(client: TestClient, station: Station, home: Path) -> None:
     add(station, "correction")
     question = ask(client)

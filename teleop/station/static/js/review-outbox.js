@@ -84,7 +84,7 @@ export class Outbox {
   async put(path, body) {
     await this.opened;
     /** @type {Letter} */
-    const letter = { person: this.person, path, body };
+    const letter = { person: this.person, path, body: { ...body, person: this.person } };
     this.letters.push(letter);
     this.tell();
     if (this.database) {
