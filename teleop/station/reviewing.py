@@ -15,7 +15,6 @@ from robo_rlhf.errors import BusyError, InvalidValueError, NotFoundError
 from robo_rlhf.feedback.clips import Clip
 from robo_rlhf.feedback.handing import Chosen, Handed
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import CLIP_NAMES, QueryKind
 from robo_rlhf.feedback.records import Question, clip_id
 from robo_rlhf.feedback.store import Store, Written
 from robo_rlhf.files import find_dataset
@@ -164,19 +163,20 @@ def drawn(handed: Handed, shown: Sequence[Shown]) -> dict[str, Any]:
         "criteria": list(question.meta.get("criteria") or ()),
         "practice": handed.purpose == "practice",
         "seconds": handed.seconds,
-        "controls": controls(kind, handed.order),
+        "controls": controls(question.kind, handed.order),
         "clips": [
-            clip_on_screen(question, place, CLIP_NAMES[at], shown[place]) for at, place in enumerate(handed.order)
+            clip_on_screen(question, place, name, label, shown[place])
+            for place, name, label in zip(handed.order, handed.shown, sorted(handed.shown), strict=True)
         ],
     }
 
 
-def controls(kind: QueryKind, order: Sequence[int]) -> list[dict[str, Any]]:
+def controls(name: str, order: Sequence[int]) -> list[dict[str, Any]]:
     """Return what can be pressed, as it is called on the screen, each with the answer that names the question's clips.
 
     A kind's control is about a question whose clips stand as they do on the screen: clip i there is clip `order[i]`.
     """
-    back = [list(order).index(place) for place in range(len(order))]
+    kind, back = KINDS[name], [list(order).index(place) for place in range(len(order))]
     return [
         {
             "label": control.label,
@@ -188,15 +188,15 @@ def controls(kind: QueryKind, order: Sequence[int]) -> list[dict[str, Any]]:
     ]
 
 
-def clip_on_screen(question: Question, place: int, label: str, shown: Shown) -> dict[str, Any]:
+def clip_on_screen(question: Question, place: int, name: str, label: str, shown: Shown) -> dict[str, Any]:
     """Return one clip: its name in the question, what it is called on the screen, and where its pictures are."""
     clip = question.segments[place]
-    name = clip_id(question.dataset, clip)
+    key = clip_id(question.dataset, clip)
     return {
-        "name": CLIP_NAMES[place],
+        "name": name,
         "label": label,
-        "id": name,
-        "address": f"/review/clip/{name}?v={shown.version}",
+        "id": key,
+        "address": f"/review/clip/{key}?v={shown.version}",
         "fps": shown.film.fps,
         "frames": clip.length + 1,
         "start": clip.start,

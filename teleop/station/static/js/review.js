@@ -313,6 +313,7 @@ class Review {
     const title = feedback ? (right ? "Right" : "Not quite") : "Thank you";
     const expected = feedback && !right ? `Expected: ${inWords(stage.question, feedback.expected)}.` : "";
     this.clock.pause();
+    for (const made of stage.node.querySelectorAll("button")) made.disabled = true;
     const go = () => {
       const keep = stage.question;
       this.leave(stage);
