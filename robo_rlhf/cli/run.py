@@ -118,10 +118,13 @@ class RunCommand:
 
 def result_rows(before: "Evaluation", after: "Evaluation") -> list[Mapping[str, Any]]:
     """Return one row a measure: the cloned policy, the fine-tuned one, and the change."""
+    from robo_rlhf.sim.envs import is_outside
     from robo_rlhf.sim.style import MEASURES
 
     rows = [_share_row("success [%]", before.success, after.success)]
     rows.append(_share_row("success at any time [%]", before.success_at_any_time, after.success_at_any_time))
+    if is_outside(after.task):  # which may know no success
+        rows.append(_row("return [1]", before.mean_return, after.mean_return))
     old, new = before.measures(), after.measures()
     return rows + [_row(f"{name} [{MEASURES[name].unit}]", old[name], new[name]) for name in old if name in new]
 
@@ -137,7 +140,7 @@ def _share_row(name: str, before: "Interval", after: "Interval") -> Mapping[str,
 
 
 def _row(name: str, before: "Interval", after: "Interval") -> Mapping[str, Any]:
-    moved = f"{100 * (after.value / before.value - 1):+.0f} %" if before.value else "-"
+    moved = f"{100 * (after.value - before.value) / abs(before.value):+.0f} %" if before.value else "-"
     return {"measure": name, "cloned": _text(*before), "fine-tuned": _text(*after), "change": moved}
 
 

@@ -33,7 +33,7 @@ from robo_rlhf.rewards.source import CautiousReward
 from robo_rlhf.rollout import rollout
 from robo_rlhf.runs import Run
 from robo_rlhf.sim import style
-from robo_rlhf.sim.envs import TaskEnv, make_env, versions
+from robo_rlhf.sim.envs import TaskEnv, is_outside, make_env, versions
 from robo_rlhf.training import bc, ppo, reward
 from robo_rlhf.training.experience import Reward
 from robo_rlhf.types import Array, Episode, Segment, VecEnv
@@ -277,8 +277,10 @@ def find_demonstrations(config: Config, home: Path) -> tuple[Dataset, list[str]]
         NotFoundError: there is no such dataset, or no success in it.
         InvalidValueError: there are too few.
     """
-    options = f"--task {config.task} --device scripted --episodes {config.demos} --only-successes"
-    advice = f"Record some with `robo-rlhf record {options} --dataset {config.demonstrations}`."
+    how = f"record --task {config.task} --device scripted --episodes {config.demos}"
+    if is_outside(config.task):
+        how = f"rollout --env {config.task} --policy MODULE:OBJECT --episodes {config.demos}"
+    advice = f"Record some with `robo-rlhf {how} --only-successes --dataset {config.demonstrations}`."
     path = find_dataset(home, config.demonstrations)
     if not path.exists():
         raise NotFoundError("dataset of demonstrations", path, advice)

@@ -1,0 +1,92 @@
+"""Policies that others wrote, by the name of the code: "metaworld.policies:SawyerDoorOpenV3Policy".
+
+What the name stands for may be a class (built without arguments, one for each copy), a function of one observation, or
+an object with `get_action(obs)`, as Meta-World's scripted policies have it, or `predict(obs)`, as those of
+Stable-Baselines3. Each gets one observation (obs_dim,) and returns one action (act_dim,) in [-1, 1], which is clipped.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from robo_rlhf.errors import InvalidValueError, MissingDependencyError, ShapeError, UnknownNameError
+from robo_rlhf.types import Array
+
+One = Callable[[Array], Any]  # one observation (obs_dim,) → one action (act_dim,)
+
+
+class ForeignPolicy:
+    """A `Policy` out of code for one observation at a time."""
+
+    def __init__(self, name: str, act_dim: int, noise: float = 0.0, seed: int = 0) -> None:
+        """Import what `name`, as module:object, stands for.
+
+        Args:
+            name: of the code.
+            act_dim: size of an action.
+            noise: deviation of what is added to actions, as an unsteady hand would.
+            seed: of the noise.
+
+        Raises:
+            InvalidValueError: not written as module:object, or the object does not act.
+            MissingDependencyError: the module cannot be imported.
+            UnknownNameError: the module has no such object.
+        """
+        self.name, self.act_dim, self.noise = name, act_dim, noise
+        self._found = _import(name)
+        self._copies: list[One] = [_acting(name, self._found)]
+        self._rng = np.random.default_rng(seed)
+
+    def reset(self, num_envs: int) -> None:
+        """Start episodes in `num_envs` copies, each with an object of its own where a class is named."""
+        self._copies = [_acting(self.name, self._found) for _ in range(num_envs)]
+
+    def act(self, obs: Array) -> Array:
+        """Map obs (N, obs_dim) to actions (N, act_dim) in [-1, 1].
+
+        Raises:
+            ShapeError: an action of another size.
+        """
+        actions = []
+        for act, one in zip(self._copies, obs, strict=True):
+            action = np.asarray(act(one), np.float32).reshape(-1)
+            if action.shape != (self.act_dim,):
+                raise ShapeError(f"action of {self.name}", (self.act_dim,), action.shape)
+            actions.append(action)
+        noise = self.noise * self._rng.standard_normal((len(obs), self.act_dim)) if self.noise else 0.0
+        clipped: Array = np.clip(np.stack(actions) + noise, -1.0, 1.0).astype(np.float32)
+        return clipped
+
+
+def _import(name: str) -> Any:
+    module, _, what = name.partition(":")
+    if not module or not what:
+        raise InvalidValueError("policy", repr(name), "module:object, such as my_package.policies:reach")
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        advice = "Install the package, or run in the folder of the file with PYTHONPATH=."
+        raise MissingDependencyError(f"The module {error.name or module!r}", f"policy {name}", advice) from error
+    if not hasattr(found, what):
+        raise UnknownNameError(f"policy in {module}", what, [k for k, v in vars(found).items() if callable(v)])
+    return getattr(found, what)
+
+
+def _acting(name: str, found: Any) -> One:
+    """Return what maps one observation to one action."""
+    thing: Any = found() if inspect.isclass(found) else found
+    for method in ("get_action", "act"):
+        if callable(getattr(thing, method, None)):
+            act: One = getattr(thing, method)
+            return act
+    predict: Any = getattr(thing, "predict", None)
+    if callable(predict):
+        return lambda obs: predict(obs)[0]  # action and hidden state
+    if callable(thing):
+        whole: One = thing
+        return whole
+    expected = "a function of an observation, or something with get_action, act or predict"
+    raise InvalidValueError(f"policy {name}", type(thing).__name__, expected)

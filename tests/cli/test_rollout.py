@@ -1,0 +1,135 @@
+"""`robo-rlhf rollout`: episodes of any policy in any environment, and the loop on top of them."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from robo_rlhf.cli.main import main
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.policies.foreign import ForeignPolicy
+
+DOCS = Path(__file__).parents[2] / "docs" / "outside-environments.md"
+OTHERS = """
+import numpy as np
+
+class Counting:
+    made = 0
+    def __init__(self): Counting.made += 1
+    def get_action(self, obs): return np.full(2, Counting.made)
+
+class Predicting:
+    def predict(self, obs): return np.zeros(2), None
+
+wide = lambda obs: np.zeros(3)
+number = 3
+"""
+
+
+@pytest.fixture
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on the path with the policy that the documentation shows, and others."""
+    shown = re.search(r"```python\n(import numpy as np\n\ndef reach.*?)```", DOCS.read_text(), re.DOTALL)
+    assert shown is not None
+    (tmp_path / "shown_in_docs.py").write_text(shown.group(1))
+    (tmp_path / "others_wrote.py").write_text(OTHERS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+REACHER = ["rollout", "--env", "Reacher-v5", "--policy", "shown_in_docs:reach", "--json"]
+
+
+@pytest.mark.slow
+def test_what_the_documentation_shows_works(code: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From no demonstrations to a finished loop on an environment that somebody else wrote."""
+    assert main(["run", "--env", "Reacher-v5", "--preset", "tiny", "--demos", "6"]) == 5
+    assert "robo-rlhf rollout --env Reacher-v5 --policy MODULE:OBJECT --episodes 6" in capsys.readouterr().err
+    assert main([*REACHER, "-n", "16", "--success-return", "-8", "--only-successes"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["kept"] == row["successes"] == row["in the dataset"]
+    assert 8 <= row["kept"] < 16
+    (first, *_) = Dataset(home / "samples" / "Reacher-v5").list(outcome="success")
+    assert (first.meta.operator, first.meta.device) == ("shown_in_docs:reach", "scripted")
+    tiny = ["--preset", "tiny", "--demos", "6", "--labels", "8", "--rounds", "1", "--set", "clone.updates=20"]
+    assert main(["run", "--env", "Reacher-v5", *tiny]) == 0
+    assert "return [1]" in capsys.readouterr().out
+
+
+def test_seeds_go_on_and_rules_differ(code: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [*REACHER, "-n", "3", "--dataset", "mine"]
+    assert main([*command, "--success-return", "-1000"]) == main([*command, "--success-ever"]) == 0
+    infos = Dataset(home / "mine").list()
+    assert sorted(info.meta.seed for info in infos) == list(range(6))
+    outcomes = {info.meta.seed: info.meta.outcome for info in infos}
+    assert [outcomes[i] for i in range(6)] == ["success"] * 3 + ["failure"] * 3  # Reacher knows no success
+    rows = [json.loads(part)[0] for part in re.findall(r"\[\s*\{.*?\}\s*\]", capsys.readouterr().out, re.DOTALL)]
+    assert [row["in the dataset"] for row in rows] == [3, 6]
+
+
+def test_a_native_task_too(code: Path, reach_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(reach_home, tmp_path / "copy")
+    command = [
+        "rollout",
+        "--env",
+        "reach",
+        "--policy",
+        "others_wrote:wide",
+        "-n",
+        "1",
+        "--home",
+        str(tmp_path / "copy"),
+    ]
+    assert main(command) == 2
+    assert "action of others_wrote:wide: expected shape (" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "code_of_error", "message"),
+    [
+        (["--policy", "nowhere_to_be_found:reach"], 9, "The module 'nowhere_to_be_found'"),
+        (["--policy", "others_wrote:Countin"], 2, "Did you mean 'Counting'?"),
+        (["--policy", ":x"], 2, "expected module:object"),
+        (["--policy", "others_wrote:number"], 2, "a function of an observation, or something with get_action"),
+        (["--policy", "others_wrote:Counting", "-n", "0"], 2, "rollout: expected at least 1 of each"),
+        (["--policy", "missing.safetensors"], 5, "No checkpoint"),
+        (["--policy", "x:y", "--success-ever", "--success-return", "1"], 2, "one rule of success"),
+    ],
+)
+def test_what_makes_no_sense_is_told(
+    code: Path,
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    code_of_error: int,
+    message: str,
+) -> None:
+    assert main(["rollout", "--env", "Reacher-v5", *options]) == code_of_error
+    assert message in capsys.readouterr().err
+    assert not (home / "samples").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "action"),
+    [("others_wrote:Counting", lambda n: 1.0), ("others_wrote:Predicting", lambda n: 0.0)],
+)
+def test_classes_and_their_methods_act(code: Path, name: str, action: Callable[[int], Any]) -> None:
+    policy = ForeignPolicy(name, 2)
+    policy.reset(3)
+    np.testing.assert_array_equal(policy.act(np.zeros((3, 4), np.float32)), np.full((3, 2), action(3), np.float32))
+
+
+def test_noise_is_drawn_from_the_seed(code: Path) -> None:
+    acted = []
+    for seed in (1, 1, 2):
+        policy = ForeignPolicy("others_wrote:Predicting", 2, noise=0.3, seed=seed)
+        policy.reset(2)
+        acted.append(policy.act(np.zeros((2, 4), np.float32)))
+    np.testing.assert_array_equal(acted[0], acted[1])
+    assert not np.array_equal(acted[0], acted[2])
+    assert np.abs(acted[0]).max() <= 1
