@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from robo_rlhf.policies import POLICIES
-from robo_rlhf.policies.base import Chunks
+from robo_rlhf.policies.base import Chunks, mlp
 from robo_rlhf.policies.chunked import ChunkedPolicy
 from robo_rlhf.policies.heads import Mixture, MixtureHead, weighted_misfit
 
@@ -37,7 +37,7 @@ class RecurrentPolicy(ChunkedPolicy):
         Args:
             obs_dim: size of an observation.
             act_dim: size of an action.
-            width: units of the recurrent layers.
+            width: units of the recurrent layers; those of the layers after them are four times as many.
             layers: recurrent layers.
             chunk: actions predicted at once.
             execute: actions carried out of each prediction.
@@ -57,8 +57,8 @@ class RecurrentPolicy(ChunkedPolicy):
             min_std=min_std,
         )
         self.memory = nn.GRU(obs_dim, width, layers, batch_first=True)
-        self.body = nn.Sequential(nn.Linear(width + obs_dim, 2 * width), nn.GELU())
-        self.head = MixtureHead(2 * width, modes, chunk, act_dim, min_std)
+        self.body = nn.Sequential(mlp([width + obs_dim, *[4 * width] * 3], nn.GELU), nn.GELU())
+        self.head = MixtureHead(4 * width, modes, chunk, act_dim, min_std)
 
     def mixture(self, obs: Tensor) -> Mixture:
         """Return the mixture, in units of the demonstrated range, for observations (B, history * obs_dim)."""

@@ -17,6 +17,7 @@ from robo_rlhf.types import Policy
 from tests.toy import ToyEnv, demonstrations
 
 SMALL: dict[str, dict[str, Any]] = {kind: {"width": 16} for kind in POLICIES}
+SMALL["act"] |= {"layers": 1, "chunk": 6}  # quick
 VARIANTS = [
     *SMALL.items(),
     ("gaussian", {"width": 16, "std": "state", "loss": "nll", "mean": "tanh", "activation": "silu"}),
