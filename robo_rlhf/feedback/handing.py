@@ -243,9 +243,11 @@ _SEGMENTS = _SEGMENTS.where(segments.c.question_id == bindparam("question")).ord
 _NOT_HAD = ~sa.exists().where(leases.c.annotator == _PERSON, leases.c.question_id == questions.c.id, leases.c.turn == 0)
 
 
-def _chosen(run: bool, task: bool) -> list[sa.ColumnElement[bool]]:
+def _chosen(run: bool, task: bool, *, by_index: bool = True) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions of what was chosen; SQLite uses no index for them where another one serves better."""
     both = ((questions.c.run, run, "run"), (questions.c.task, task, "task"))
-    return [column == bindparam(name, type_=sa.Text) for column, wanted, name in both if wanted]
+    plain = [(column if by_index else column + "", name) for column, wanted, name in both if wanted]
+    return [column == bindparam(name, type_=sa.Text) for column, name in plain]
 
 
 def _locked(query: "sa.Select[Any]", skip: bool | None) -> "sa.Select[Any]":
@@ -256,7 +258,7 @@ def _locked(query: "sa.Select[Any]", skip: bool | None) -> "sa.Select[Any]":
 @cache
 def _again(run: bool, task: bool, skip: bool | None) -> "sa.Select[Any]":
     """Return the first question that was full, is wanted again, and that the person has not had."""
-    return _locked(sa.select(questions).where(AGAIN, *_chosen(run, task), _NOT_HAD), skip)
+    return _locked(sa.select(questions).where(AGAIN, *_chosen(run, task, by_index=False), _NOT_HAD), skip)
 
 
 @cache
@@ -281,7 +283,8 @@ def _known(task: bool) -> "sa.Select[Any]":
     """Return gold or practice questions that the person has not had."""
     query = sa.select(questions).join(gold, gold.c.question_id == questions.c.id)
     query = query.where(gold.c.retired == 0, questions.c.role == bindparam("role"), questions.c.withdrawn.is_(None))
-    return query.where(*_chosen(False, task), _NOT_HAD).order_by(questions.c.number).limit(KNOWN)
+    in_order = questions.c.number + 0  # else SQLite looks through all questions in their order to find the few
+    return query.where(*_chosen(False, task), _NOT_HAD).order_by(in_order).limit(KNOWN)
 
 
 @cache

@@ -50,7 +50,7 @@ questions = sa.Table(
     sa.Index("questions_wanted", "number", **_where("wanted = 1")),
     sa.Index("questions_wanted_of_run", "run", "number", **_where("wanted = 1")),
     sa.Index("questions_wanted_of_task", "task", "number", **_where("wanted = 1")),
-    sa.Index("questions_wanted_again", "number", **_where("wanted = 1 AND again = 1")),
+    sa.Index("questions_wanted_again", "again", "number", **_where("wanted = 1")),
 )
 
 clips = sa.Table(

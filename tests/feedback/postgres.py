@@ -107,7 +107,7 @@ def server(*options: str) -> Iterator[Server]:
         try:
             yield running
         finally:
-            running.stop()
+            running.stop(signal.SIGQUIT)  # nothing of it is kept
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

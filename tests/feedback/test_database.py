@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 import robo_rlhf
 from robo_rlhf.errors import BusyError, DiskFullError, InvalidValueError
-from robo_rlhf.feedback.database import Database
+from robo_rlhf.feedback.database import Database, _Job
 from robo_rlhf.feedback.store import Store
 from tests.feedback.making import make_question
 from tests.feedback.postgres import server
@@ -72,6 +72,36 @@ def test_who_writes_at_once_shares_commits_and_none_disturbs_another(database: D
     assert [isinstance(value, InvalidValueError) for value in found] == [i % 3 == 0 for i in range(30)]
     assert rows(database) == [value for value in found if isinstance(value, int)]
     assert len(commits) < 20
+
+
+@pytest.mark.parametrize("promoted", [False, True])
+def test_who_is_interrupted_while_waiting_holds_nobody_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch, promoted: bool
+) -> None:
+    begun, go_on, real = threading.Event(), threading.Event(), _Job
+
+    def slow(connection: sa.Connection) -> None:
+        begun.set()
+        go_on.wait(10)
+
+    class Interrupted(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            if promoted:
+                go_on.set()
+                super().wait(10)
+            raise KeyboardInterrupt
+
+    leader = threading.Thread(target=database.write, args=(slow,))
+    leader.start()
+    assert begun.wait(10)
+    with monkeypatch.context() as patch:
+        patch.setattr("robo_rlhf.feedback.database._Job", lambda work: real(work, woken=Interrupted()))
+        with pytest.raises(KeyboardInterrupt):
+            database.write(lambda c: c.exec_driver_sql("INSERT INTO t VALUES (1)") and None)
+    go_on.set()
+    leader.join(10)
+    database.write(lambda c: c.exec_driver_sql("INSERT INTO t VALUES (2)") and None)
+    assert 2 in rows(database)
 
 
 def test_a_breach_of_a_key_is_told_to_whom_it_concerns(database: Database) -> None:

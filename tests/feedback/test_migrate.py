@@ -149,6 +149,7 @@ def test_a_migration_that_is_killed_has_not_begun(path: Path) -> None:
         assert len(store.answers()) == 3
 
 
+@pytest.mark.slow
 def test_several_programs_that_open_an_old_database_at_once(where: str) -> None:
     make_old(where)
     script = "import sys; from robo_rlhf.feedback.store import Store; Store(sys.argv[1]).close()"

@@ -9,7 +9,7 @@ from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.submission import Sent
 from tests.feedback.making import make_question
 
-COUNT = 40
+COUNT = 24
 
 
 @pytest.fixture

@@ -194,6 +194,7 @@ def test_acknowledged_answers_survive_kill_9(store: Store, where: str) -> None:
     assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.slow
 def test_several_programs_answer_at_once(store: Store, where: str) -> None:
     processes = [worker(where, name, 3) for name in ("anna", "anna", "ben", "carl")]
     new = [process.communicate(timeout=60)[0].splitlines() for process in processes]
@@ -216,6 +217,7 @@ def test_one_answer_sent_fifty_times_at_once_is_one_row(store: Store) -> None:
     assert sorted(results) == [False] * 49 + [True]
 
 
+@pytest.mark.slow
 def test_many_programs_make_the_database_at_once(where: str) -> None:
     script = "import sys; from robo_rlhf.feedback.store import Store; Store(sys.argv[1]).close()"
     command = [sys.executable, "-c", script, where]

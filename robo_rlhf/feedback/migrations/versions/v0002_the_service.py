@@ -64,7 +64,7 @@ def _widen() -> None:
     _index("questions_wanted", "questions", ["number"], "wanted = 1")
     _index("questions_wanted_of_run", "questions", ["run", "number"], "wanted = 1")
     _index("questions_wanted_of_task", "questions", ["task", "number"], "wanted = 1")
-    _index("questions_wanted_again", "questions", ["number"], "wanted = 1 AND again = 1")
+    _index("questions_wanted_again", "questions", ["again", "number"], "wanted = 1")
     _index("question_segments_of_clip", "question_segments", ["clip_id"])
     _index("answers_of_annotator", "answers", ["annotator", "number"])
 
