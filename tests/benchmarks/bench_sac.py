@@ -79,5 +79,5 @@ def test_sac_against_stable_baselines3(tmp_path: Path, name: str) -> None:
     ours, their, normed = np.median(turns, axis=0)
     ratio = float(np.median([a / b for a, b, _ in turns]))
     row = {"ours": ours, "with layer norm": normed, "theirs": their, "ratio": ratio}
-    print_rows([row], as_json=False, title=f"SAC end to end on pick_place [steps and updates a second of processor time], {name}")
+    print_rows([row], as_json=False, title=f"SAC on pick_place [steps and updates a processor second], {name}")
     assert ratio >= 1.5
