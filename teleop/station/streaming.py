@@ -17,6 +17,7 @@ LOST = 1.0  # [s] after which a frame that was never acknowledged no longer coun
 SIZES = ((240, 180), (320, 240), (480, 360), (640, 480), (800, 600), (960, 720))  # [pixels] of slot 0
 WINDOW, ENOUGH = 16, 6  # frames that are looked at, and how many say something
 SLOW, QUICK = 0.075, 0.035  # [s] from a tick to its picture at the page: smaller pictures above, larger ones below
+STRAINED = 0.015  # [s] from a tick to its pictures, above which small views are drawn every second time
 PATIENCE = 4.0  # [s] that larger pictures wait for; doubled each time they had to be taken back
 MOST_PATIENCE = 64.0  # [s]
 IMPORTANT = 512  # messages that may wait; a page that lets more pile up is gone
@@ -45,6 +46,11 @@ class Link:
     def size(self) -> tuple[int, int]:
         """The size of slot 0 [pixels]: the full one, less what the link cannot carry."""
         return SIZES[max(0, self._wanted - self._smaller)]
+
+    @property
+    def strained(self) -> bool:
+        """Whether drawing takes so long that the small views are worth drawing less often than the large one."""
+        return _middle(self._render) > STRAINED
 
     @property
     def _wanted(self) -> int:

@@ -1,6 +1,7 @@
 """One page that has a session open: what it is sent, and the pictures that are drawn for it."""
 
 import asyncio
+import itertools
 import json
 import math
 import time
@@ -119,18 +120,26 @@ class Watcher:
         return True
 
     async def _draw(self, scene: Scene, tick: Tick, wanted: _Shown, pool: RenderPool, *, still: bool) -> None:
-        """Draw one frame, all cameras of it, and send it."""
+        """Draw one frame and send it: the large view as soon as it is there, then the others."""
         begun = time.monotonic()
-        cameras = [name for name in wanted.view.cameras if name] or [scene.cameras[0].name]
-        width, height = wanted.size
-        sizes = [(width, height), *[(width // 2, height // 2)] * (len(cameras) - 1)]
-        waiting = pool.jpegs(scene.task, tick.state, cameras, sizes=sizes, decor=(DropLine(),), key=self)
-        jpegs = await asyncio.wrap_future(waiting)
-        self._shown = wanted
         self._frame += 1
+        cameras = [name for name in wanted.view.cameras if name] or [scene.cameras[0].name]
+        if self.link.strained and self._frame % 2 and not still:
+            cameras = cameras[:1]
+        width, height = wanted.size
+        parts = [(cameras[:1], (width, height)), (cameras[1:], (width // 2, height // 2))]
+        drawing = [
+            pool.jpegs(scene.task, tick.state, names, *size, decor=(DropLine(),), key=(self, size))
+            for names, size in parts
+            if names
+        ]
+        slots = itertools.count()
+        for part in drawing:
+            jpegs = await asyncio.wrap_future(part)
+            self.outbox.put_pictures(picture(self._frame, next(slots), len(cameras), tick, jpeg) for jpeg in jpegs)
         now = time.monotonic()
+        self._shown = wanted if len(cameras) == len(wanted.view.cameras) else None
         self.link.sent(self._frame, now, math.nan if still else now - begun)
-        self.outbox.put_pictures(picture(self._frame, slot, len(jpegs), tick, jpeg) for slot, jpeg in enumerate(jpegs))
 
 
 def as_json(message: Any) -> str:

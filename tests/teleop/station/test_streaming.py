@@ -69,6 +69,16 @@ def test_the_size_is_one_that_the_page_has_room_for() -> None:
         assert link.size == expected
 
 
+def test_slow_drawing_is_noticed_before_the_pictures_shrink() -> None:
+    link = Link(0.0)
+    link.view = View("view", [], 320, 240)
+    number = _stream(link, 2, 0.01, 0.01, 0.0)
+    assert not link.strained
+    _stream(link, 2, 0.02, 0.01, 2.0, number)
+    assert link.strained
+    assert link.size == link.full_size == (320, 240)
+
+
 def test_figures_say_how_the_pictures_come_along() -> None:
     link = Link(0.0)
     link.view = View("view", [], 320, 240)

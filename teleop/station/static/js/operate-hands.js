@@ -52,6 +52,11 @@ export class Hands {
     this.page.changed();
   }
 
+  /** Whether a drag or a gamepad, which tell nobody, may want something. */
+  get busy() {
+    return this.drag.waiting || (navigator.getGamepads?.() || []).some((pad) => pad?.connected);
+  }
+
   /** Whether some key has been held for a while. @param {number} now [ms] */
   longHeld(now) {
     return [...this.held.values()].some((since) => now - since > 800);

@@ -106,6 +106,10 @@ export class Drag {
     else this.ahead -= dy * steps;
   }
 
+  get waiting() {
+    return Math.hypot(this.ahead, this.left, this.up) > 0;
+  }
+
   /** The twist of the next step; what it moves is taken off. @param {number} speed @returns {Twist} */
   take(speed) {
     const length = Math.hypot(this.ahead, this.left, this.up);

@@ -2,6 +2,7 @@
 /** What the page says of the session: status, timeline, counters, who drives, latency. */
 
 const SLOW = 120; // [ms] latency above which the page says why
+const CALM = 80; // [ms] between two statuses that are shown while the episode runs
 const LATE = 20; // [ms] of ticks after their deadline, which is the machine's doing
 const SOURCES = /** @type {Record<string, string>} */ ({
   human: "you", policy: "policy", scripted: "script", correction: "you, correcting",
@@ -27,6 +28,7 @@ export class Panel {
     this.status = null;
     /** @type {any} */
     this.figures = null;
+    this.shownAt = -Infinity; // [ms]
     this.dragging = false; // the timeline
     this.successSaid = false;
   }
@@ -39,9 +41,24 @@ export class Panel {
     document.title = `${scene.task} · Operate · robo-rlhf`;
   }
 
+  /**
+   * Take a status; of those that differ in nothing but where the episode is, every second one is shown.
+   * @param {any} status @param {boolean} drives @param {boolean} moving  something is held, for some time
+   */
+  hear(status, drives, moving) {
+    const before = this.status;
+    const alike = before && ["phase", "success", "mark", "source", "gripper", "kept", "discarded", "seed", "trouble", "episode"].every(
+      (name) => before[name] === status[name],
+    );
+    this.status = status;
+    const now = performance.now();
+    if (alike && status.phase === "running" && now - this.shownAt < CALM) return;
+    this.shownAt = now;
+    this.showStatus(status, drives, moving);
+  }
+
   /** @param {any} status @param {boolean} drives @param {boolean} moving  something is held, for some time */
   showStatus(status, drives, moving) {
-    this.status = status;
     const dt = this.scene?.control_dt ?? 0.05;
     by("operate").dataset.phase = status.phase;
     write("seed", String(status.seed));
@@ -88,7 +105,6 @@ export class Panel {
     const text = at < most ? `${(at * dt).toFixed(1)} of ${(most * dt).toFixed(1)} s` : `${(most * dt).toFixed(1)} s`;
     write("timeline-text", text);
     line.setAttribute("aria-valuetext", text);
-    line.style.setProperty("--share", String(most ? at / most : 0));
   }
 
   /** @param {any} status */

@@ -75,7 +75,7 @@ const hear = {
     const before = panel.status;
     if (othersGrip(before, status)) hands.gripper = status.gripper > 0 ? 1 : -1;
     if (status.success && before && !before.success && status.phase === "running") sounds.play("success");
-    panel.showStatus(status, drives(), hands.longHeld(performance.now()));
+    panel.hear(status, drives(), hands.longHeld(performance.now()));
     by("takeover").hidden = !status.policy;
     if (before?.policy !== status.policy) fill();
   },
@@ -142,6 +142,7 @@ function push(timed) {
   if (!drives() || document.hidden || !panel.status) return;
   const now = performance.now();
   const due = now - lastSent >= (lastIdle ? IDLE_EVERY : EVERY) - 4;
+  if (timed && !due && !(lastIdle && hands.busy)) return;
   const wants = hands.wants(now, due || lastIdle); // a drag is taken off step by step, so only with what is sent
   const text = JSON.stringify(wants);
   const changed = text !== lastText;
@@ -262,6 +263,6 @@ async function endSession() {
 bind();
 bindFields(act, fill);
 bindTimeline(act, (dragging) => (panel.dragging = dragging));
-setInterval(() => push(true), EVERY / 5);
+setInterval(() => push(true), EVERY / 4);
 setInterval(() => panel.showLatency(latency.usual), SAY_LATENCY);
 document.addEventListener("visibilitychange", () => document.hidden && hands.letGo());
