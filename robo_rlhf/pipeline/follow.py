@@ -33,7 +33,7 @@ class FollowConfig:
 
     learn: reward.Config = field(default_factory=reward.Config)
     """What kind of reward to learn, and how."""
-    updates: int = 60
+    updates: int = 30
     """Gradient steps after new answers, on top of the last model."""
 
     def __post_init__(self) -> None:
@@ -162,7 +162,7 @@ class Follower:
             self.fresh = True
         else:
             updates = self.config.updates
-            settings = replace(self.config.learn.fit, updates=updates, check_every=-(-updates // 2))
+            settings = replace(self.config.learn.fit, updates=updates, check_every=updates)
             seed = self.config.learn.seed + 1000 * (self.number + 1)
             trainer = RewardTrainer(self.model, judged.clips, judged.examples, settings, seed, warm=True)
             self.fresh = False

@@ -38,6 +38,16 @@ class HeldOut(NamedTuple):
             loss, weights = loss - (likely * weight).sum(1), weights + weight.sum(1)
         return loss / weights
 
+    def places(self, members: int) -> Tensor:
+        """Return the clips (E, H) that each member needs to judge what it holds out; shorter lists repeat one."""
+        lists = [
+            torch.cat([group.clips[mask[e]].flatten() for group, mask in zip(self.groups, self.masks, strict=True)])
+            for e in range(members)
+        ]
+        unique = [torch.unique(some) for some in lists]
+        longest = max(len(some) for some in unique)
+        return torch.stack([torch.cat([some, some[-1:].expand(longest - len(some))]) for some in unique])
+
     def foreseen(self, thought: Opinions) -> "Foreseen":
         """Return how well each member foresees what it holds out, all members one after another."""
         columns: list[tuple[Tensor, ...]] = []

@@ -66,35 +66,50 @@ class Opinions:
 
 
 @torch.no_grad()
-def opinions(model: RewardModel, clips: Clips, groups: Sequence[Examples]) -> Opinions:
-    """Return what the members think of the clips, step by step only where some of the answers need it."""
-    if all(group.likelihood.needs == "returns" for group in groups):
-        return Opinions(clip_returns(model, clips), None)
-    rewards = _clip_rewards(model, clips)
-    return Opinions(rewards.sum(-1), rewards * clips.mask.shape[1])
+def clip_rewards(model: RewardModel, clips: Clips) -> Tensor:
+    """Return each member's raw reward of each step, (E, S, L), 0 where a clip has ended."""
+    return torch.cat([_some_rewards(model, clips, slice(i, i + CLIPS_AT_ONCE)) for i in _starts(len(clips))], dim=1)
 
 
 @torch.no_grad()
 def clip_returns(model: RewardModel, clips: Clips) -> Tensor:
     """Return the sum of each member's raw reward over each clip, (E, S)."""
-    parts = [_clip_rewards(model, clips, start).sum(-1) for start in range(0, len(clips), CLIPS_AT_ONCE)]
+    parts = [_some_rewards(model, clips, slice(i, i + CLIPS_AT_ONCE)).sum(-1) for i in _starts(len(clips))]
     return torch.cat(parts, dim=1)
 
 
-def _clip_rewards(model: RewardModel, clips: Clips, start: int | None = None) -> Tensor:
-    """Return each member's raw reward of each step, (E, S, L), of all clips or of CLIPS_AT_ONCE from `start` on."""
-    if start is None:
-        parts = [_clip_rewards(model, clips, place) for place in range(0, len(clips), CLIPS_AT_ONCE)]
-        return torch.cat(parts, dim=1)
-    some = slice(start, start + CLIPS_AT_ONCE)
-    reward: Tensor = model(clips.obs[some], clips.action[some], clips.next_obs[some])  # (E, S', L)
-    return reward * clips.mask[some]
+def opinions_of(rewards: Tensor, groups: Sequence[Examples]) -> Opinions:
+    """Return what members think whose rewards of the steps of all clips are (E, S, L)."""
+    if all(group.likelihood.needs == "returns" for group in groups):
+        return Opinions(rewards.sum(-1), None)
+    return Opinions(rewards.sum(-1), rewards * rewards.shape[-1])
+
+
+def opinions(model: RewardModel, clips: Clips, groups: Sequence[Examples]) -> Opinions:
+    """Return what the members think of the clips, step by step only where some of the answers need it."""
+    if all(group.likelihood.needs == "returns" for group in groups):
+        return Opinions(clip_returns(model, clips), None)
+    return opinions_of(clip_rewards(model, clips), groups)
+
+
+@torch.no_grad()
+def own_opinions(model: RewardModel, clips: Clips, groups: Sequence[Examples], places: Tensor) -> Opinions:
+    """Return what each member thinks of its own clips at `places` (E, H); of the others it seems to think 0."""
+    rewards = torch.zeros(model.members, *clips.mask.shape)
+    member = torch.arange(model.members)[:, None]
+    for some in places.split(CLIPS_AT_ONCE, dim=1):  # type: ignore[no-untyped-call]
+        rewards[member, some] = _some_rewards(model, clips, some)
+    return opinions_of(rewards, groups)
 
 
 def evaluate(model: RewardModel, clips: Clips, examples: Sequence[Examples]) -> Scores:
     """Return how well the whole ensemble foresees answers that it was not trained on."""
     groups = [group.stretched(clips.mask.shape[1]) for group in examples]
-    thought = opinions(model, clips, groups) / model.temperature
+    return foreseen_together(opinions(model, clips, groups) / model.temperature, groups)
+
+
+def foreseen_together(thought: Opinions, groups: Sequence[Examples]) -> Scores:
+    """Return how well members who think so, together, foresee answers."""
     foreseen = []
     for group in groups:
         judged = thought.about(group)
@@ -126,6 +141,16 @@ def best_temperature(log_loss: Callable[[float], float], answers: int) -> float:
     """Return the temperature of the least log loss [nat an answer], held near one where `answers` are few."""
     cost = [log_loss(float(t)) + float(t.log() ** 2) / (2 * PRIOR_DEVIATION**2 * max(answers, 1)) for t in TEMPERATURES]
     return float(TEMPERATURES[min(range(len(cost)), key=cost.__getitem__)])
+
+
+def _starts(clips: int) -> range:
+    return range(0, clips, CLIPS_AT_ONCE)
+
+
+def _some_rewards(model: RewardModel, clips: Clips, some: slice | Tensor) -> Tensor:
+    """Return the raw reward of each step, (E, S', L), of clips that are the same for all members, or each its own."""
+    reward: Tensor = model(clips.obs[some], clips.action[some], clips.next_obs[some])
+    return reward * clips.mask[some]
 
 
 def _mixture_loss(group: Examples, returns: Tensor) -> Tensor:

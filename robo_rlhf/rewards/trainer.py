@@ -26,7 +26,15 @@ from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.clips import Clips, Examples
 from robo_rlhf.rewards.judging import HeldOut, Person
 from robo_rlhf.rewards.sampling import Sampler
-from robo_rlhf.rewards.scores import Scores, best_temperature, evaluate, opinions
+from robo_rlhf.rewards.scores import (
+    Scores,
+    best_temperature,
+    clip_rewards,
+    foreseen_together,
+    opinions,
+    opinions_of,
+    own_opinions,
+)
 from robo_rlhf.rewards.settings import FitSettings
 from robo_rlhf.runs import Run
 from robo_rlhf.types import Array
@@ -103,7 +111,8 @@ class RewardTrainer:
         people = max((int(g.annotator.max()) + 1 for g in self.groups if g.annotator is not None), default=0)
         self.flip = torch.full((people,), settings.flip)
         self.learns_flip = settings.learn_flip and people > 1  # of one alone, a slip and a hard question look alike
-        if warm and self.holds_out:
+        self.own = self.held.places(model.members) if warm and self.holds_out else None
+        if self.own is not None:
             self._look()  # so that what comes is no worse than what was
 
     @property
@@ -141,7 +150,8 @@ class RewardTrainer:
             with torch.no_grad():
                 for parameter, best in zip(self.model.parameters(), self.best, strict=True):
                     parameter.copy_(best)
-        thought = opinions(self.model, self.clips, self.groups)
+        rewards = clip_rewards(self.model, self.clips)  # (E, S, L)
+        thought = opinions_of(rewards, self.groups)
         held_out, temperature, people, rounds = Scores(0, 0, None, None, None), 1.0, dict[int, Person](), {}
         if self.holds_out:
             answers = sum(int(mask.any(0).sum()) for mask in self.held.masks)
@@ -152,10 +162,8 @@ class RewardTrainer:
             flips = self.held.flip_rates(thought, len(self.flip), self.settings.flip).tolist()
             people = {i: Person(flip, foreseen.scores(foreseen.annotator == i)) for i, flip in enumerate(flips)}
         self.model.temperature.fill_(temperature)
-        with torch.no_grad():
-            reward = self.model(self.clips.obs, self.clips.action, self.clips.next_obs)  # (E, S, L)
-        self.model.fit_output(reward[:, self.clips.mask.bool()])
-        trained = evaluate(self.model, self.clips, self.groups)
+        self.model.fit_output(rewards[:, self.clips.mask.bool()])
+        trained = foreseen_together(thought / self.model.temperature, self.groups)
         return Report(self.step, temperature, held_out, trained, people, rounds)
 
     def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -220,7 +228,10 @@ class RewardTrainer:
 
     def _look(self) -> Tensor:
         """Return the loss (E,) of each member on its held-out answers; keep the weights of members that improved."""
-        thought = opinions(self.model, self.clips, self.groups)
+        if self.own is None:
+            thought = opinions(self.model, self.clips, self.groups)
+        else:
+            thought = own_opinions(self.model, self.clips, self.groups, self.own)
         if self.learns_flip:
             self.flip = self.held.flip_rates(thought, len(self.flip), self.settings.flip)
         loss = self.held.loss(thought, self._rates())
