@@ -30,7 +30,7 @@ def open_engine(where: str | Path) -> tuple[sa.Engine, str]:
         try:
             if url.drivername == "postgresql":
                 url = url.set(drivername="postgresql+psycopg")
-            engine = sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=30, pool_timeout=BUSY_TIMEOUT)
+            engine = sa.create_engine(url, pool_pre_ping=True, pool_size=30, max_overflow=10, pool_timeout=BUSY_TIMEOUT)
             return engine, url.render_as_string(hide_password=True)
         except ModuleNotFoundError as error:
             advice = f"pip install {error.name}, or use the SQLite default."

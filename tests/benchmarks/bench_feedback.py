@@ -23,6 +23,7 @@ from tests.feedback.postgres import server
 CLIPS, ANSWERS, OVERLAP = 100_000, 1_000_000, 3
 OPEN = 20_000  # questions that wait for answers
 PEOPLE, EVERY, SECONDS = 200, 2.0, 30.0  # [s]
+WARM = 5.0  # [s] at first that do not count: connections are made, and the disk is done with filling
 NEXT_P95, ANSWER_P95 = 0.150, 0.100  # [s]
 BLOCK = 20_000  # rows a statement
 NOW = "2026-01-01T00:00:00.000+00:00"
@@ -112,8 +113,9 @@ def work(store: Store, person: int, until: float, taken: dict[str, list[float]],
             choice = {"choice": "AB"[rng.integers(2)]}
             key = f"{handed.lease}-{started}"
             store.submit(Sent(handed.question.id, name, "human", choice, key, 1.9, handed.lease, None))
-            taken["next"].append(asked - started)
-            taken["answer"].append(time.perf_counter() - asked)
+            if started > until - SECONDS:
+                taken["next"].append(asked - started)
+                taken["answer"].append(time.perf_counter() - asked)
     except Exception as error:
         failures.append(error)
 
@@ -122,7 +124,7 @@ def work(store: Store, person: int, until: float, taken: dict[str, list[float]],
 def test_next_question_and_answer_with_a_million_answers(store: Store) -> None:
     taken: dict[str, list[float]] = {"next": [], "answer": []}
     failures: list[Exception] = []
-    until = time.perf_counter() + SECONDS
+    until = time.perf_counter() + WARM + SECONDS
     before, busy = store.mark(), time.process_time()
     people = [threading.Thread(target=work, args=(store, i, until, taken, failures)) for i in range(PEOPLE)]
     for thread in people:
