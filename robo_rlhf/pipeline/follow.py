@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from robo_rlhf.errors import CheckpointMismatchError, InvalidValueError, RoboRlhfError
+from robo_rlhf.errors import CheckpointMismatchError, InvalidValueError
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.rewards.base import RewardModel
@@ -20,8 +20,6 @@ from robo_rlhf.rewards.trainer import Report, RewardTrainer, fit
 from robo_rlhf.runs import Run
 from robo_rlhf.training import reward
 from robo_rlhf.training.answers import Shelf
-from robo_rlhf.training.experience import Reward
-from robo_rlhf.types import Array
 
 POLL = 0.2  # [s] between looks at the database
 QUIET = 5.0  # [s] without an answer, after which the model is fitted anew
@@ -223,36 +221,3 @@ def follow(
         count, heard = count + 1, time.monotonic()
         tell(update)
     return count
-
-
-class NewestReward:
-    """The reward that a learner climbs, read again whenever its checkpoint is replaced: a `Reward`.
-
-    What cannot be read, or is of another shape, is passed over: the model before it goes on.
-    """
-
-    def __init__(self, path: Path, build: Callable[[RewardModel], Reward]) -> None:
-        """Read the model at `path`; `build` makes a reward of it (see `stages.learned_reward`)."""
-        self.path, self.build = path, build
-        self.model = load_reward(path)
-        self._stamp = self._written()
-        self._reward = build(self.model)
-
-    def __call__(self, obs: Array, action: Array, next_obs: Array) -> Array:
-        """Return the newest model's reward (T, N)."""
-        stamp = self._written()
-        if stamp != self._stamp:
-            self._stamp = stamp
-            try:
-                self.model = load_reward(self.path, obs_dim=self.model.obs_dim, act_dim=self.model.act_dim)
-            except RoboRlhfError:
-                return self._reward(obs, action, next_obs)
-            self._reward = self.build(self.model)
-        return self._reward(obs, action, next_obs)
-
-    def _written(self) -> tuple[int, int]:
-        try:
-            found = self.path.stat()
-        except OSError:
-            return (0, 0)
-        return (found.st_mtime_ns, found.st_ino)

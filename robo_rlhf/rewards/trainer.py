@@ -175,13 +175,22 @@ class RewardTrainer:
         return arrays, {"step": self.step, "stale": self.stale}
 
     def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
-        """Continue from what `pack` gave."""
-        unpack_module("model", self.model, arrays)
+        """Continue from what `pack` gave.
+
+        Raises:
+            InvalidValueError: it is of a model of another kind or of other shapes.
+        """
+        try:
+            unpack_module("model", self.model, arrays)
+        except RuntimeError as error:
+            expected = f"one of the kind {self.model.kind} with observations ({self.model.obs_dim},)"
+            raise InvalidValueError("checkpoint of reward learning", " ".join(str(error).split()), expected) from error
         unpack_optimizer("optimizer", self.optimizer, arrays)
         self.best = [torch.from_numpy(value.copy()) for _, value in sorted(take("best", arrays).items())]
         unpack_generator(self.generator, arrays["generator"])
         self.best_loss = torch.from_numpy(arrays["best_loss"].copy())
-        self.flip = torch.from_numpy(arrays["flip"].copy())
+        if len(arrays.get("flip", ())) == len(self.flip):  # else people came or went: the next look estimates anew
+            self.flip = torch.from_numpy(arrays["flip"].copy())
         self.step, self.stale = meta["step"], meta["stale"]
 
     def _update(self) -> Tensor:

@@ -13,10 +13,10 @@ from robo_rlhf.errors import CheckpointMismatchError, CorruptFileError
 from robo_rlhf.feedback.records import Answer
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline import follow as following
-from robo_rlhf.pipeline.follow import FollowConfig, Follower, NewestReward, follow
-from robo_rlhf.pipeline.stages import learned_reward
+from robo_rlhf.pipeline.follow import FollowConfig, Follower, follow
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rewards.settings import FitSettings
+from robo_rlhf.rewards.source import NewestReward
 from robo_rlhf.runs import Run
 from robo_rlhf.training import reward
 from tests.training.test_reward import ANSWERS, EPISODES, QUESTIONS, load
@@ -210,20 +210,16 @@ def test_people_answer_while_it_learns_and_never_wait(store: Store, tmp_path: Pa
     assert np.median(waits) < 0.5
 
 
-def test_a_learner_sees_the_newest_model_and_keeps_the_last_whole_one(store: Store, tmp_path: Path) -> None:
+def test_a_learner_climbs_the_newest_model(store: Store, tmp_path: Path) -> None:
     follows = follower(store, tmp_path / "run")
     give(store, ANSWERS[:20])
     follows.step()
-    newest = NewestReward(follows.path, lambda model: learned_reward(model, 0.5))
+    newest = NewestReward(follows.path, 0.5, task="toy", obs_dim=6, act_dim=2)
     obs = EPISODES[0].obs[:, None]
     steps = (obs[:-1], EPISODES[0].action[:, None], obs[1:])
     first = newest(*steps)
-    np.testing.assert_array_equal(newest(*steps), first)
+    assert newest.refresh() == (False, "")
     give(store, ANSWERS)
     follows.step()
-    second = newest(*steps)
-    assert not np.array_equal(first, second)
-    follows.path.write_bytes(b"torn")
-    np.testing.assert_array_equal(newest(*steps), second)
-    follows.path.unlink()
-    np.testing.assert_array_equal(newest(*steps), second)
+    assert newest.refresh() == (True, "a new reward")
+    assert not np.array_equal(first, newest(*steps))

@@ -239,3 +239,20 @@ def test_looking_at_ones_own_clips_alone_gives_the_same_loss() -> None:
         everything = trainer.held.loss(opinions(trainer.model, clips, groups), usual)
         own = trainer.held.loss(own_opinions(trainer.model, clips, groups, places), usual)
         torch.testing.assert_close(own, everything, rtol=1e-5, atol=1e-5)
+
+
+def test_a_checkpoint_of_other_shapes_is_refused_and_one_of_other_people_goes_on(tmp_path: Path) -> None:
+    clips, said = answered(40, 0, linear)
+    arrays, meta = RewardTrainer(ensemble(0, width=24), clips, [said], QUICK, 0).pack()
+    trainer = RewardTrainer(ensemble(0, **SMALL), clips, [said], QUICK, 0)
+    with pytest.raises(InvalidValueError) as error:
+        trainer.unpack(arrays, meta)
+    assert str(error.value).startswith(
+        "checkpoint of reward learning: expected one of the kind ensemble with observations (6,)"
+    )
+    assert "size mismatch" in str(error.value)
+    two = replace(said, annotator=torch.arange(40) % 2)
+    again = RewardTrainer(ensemble(0, **SMALL), clips, [two], QUICK, 0)
+    again.unpack(*trainer.pack())
+    assert again.flip.tolist() == pytest.approx([0.1, 0.1])
+    again.advance()
