@@ -1,7 +1,7 @@
 """What each `Act` does to a session, and what is answered: one function an act."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -253,6 +253,13 @@ def open_(play: Play, asked: Asked) -> None:
     play.fetcher.submit(lambda: read_past(play.asked_for.home, name, episode_id), read, asked.failed)
 
 
+def operator(play: Play, asked: Asked) -> None:
+    """Take note of who drives now: an episode is of whoever drove when it ended."""
+    play.asked_for = replace(play.asked_for, operator=asked.text())
+    play.stage.describe_anew()
+    asked.done()
+
+
 ACTS: dict[Act, Callable[[Play, Asked], None]] = {
     "start": start,
     "pause": pause,
@@ -272,6 +279,7 @@ ACTS: dict[Act, Callable[[Play, Asked], None]] = {
     "goal": goal,
     "policy": policy,
     "open": open_,
+    "operator": operator,
 }
 
 

@@ -40,6 +40,7 @@ Act = Literal[
     "goal",  # value: [name, x, y, z], before the episode has begun
     "policy",  # value: path of a checkpoint in the data home, or null to drive alone
     "open",  # value: [dataset, episode, frame, "continue" or "takeover"]: a branch of a recorded episode
+    "operator",  # value: name of who drives from now on; the station's alone, no page may say it
 ]
 
 _STRICT = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False)

@@ -34,7 +34,7 @@ class Drive:
 
         Args:
             session_id: in its address.
-            begin: what it is started for; `begin.operator` is its owner.
+            begin: what it is started for; `begin.operator` owns it, and drives first.
             new_process: gives a process that waits to begin.
             pool: draws.
             log: told who drives, a sentence each time.
@@ -56,6 +56,11 @@ class Drive:
         self._pausing: asyncio.TimerHandle | None = None
         self._scene_text = ""
         self._process = self._start()
+
+    @property
+    def owner(self) -> str:
+        """Who began the session."""
+        return self.lease.owner
 
     @property
     def watchers(self) -> tuple[Watcher, ...]:
@@ -155,6 +160,9 @@ class Drive:
                 self._ended(message)
 
     def _do(self, watcher: Watcher, message: Do) -> None:
+        if message.act == "operator":
+            watcher.tell(Reply(message.id, False, "Who drives is said by handing the controls over."))
+            return
         if not self.lease.allows(watcher.seat, message.fence):
             holder = self.lease.holder
             text = "Nobody drives: take the controls first." if holder is None else f"{holder.person} drives."
@@ -192,8 +200,12 @@ class Drive:
         self._tell_controls()
 
     def _changed(self, sentence: str, log: Callable[[str], None]) -> None:
-        """Write down who drives now, and tell everybody."""
+        """Write down who drives now, and tell everybody, and the session: its episodes bear the name."""
         log(sentence)
+        holder = self.lease.holder
+        if holder is not None and holder.person != self.begin.operator:
+            self.begin = replace(self.begin, operator=holder.person)
+            self._process.send(Do("do", self.lease.fence, TO_US + next(self._ids), "operator", holder.person))
         for watcher in self.watchers if len(self._watchers) > 1 else ():
             watcher.tell(Notice(sentence))
         self._tell_controls()

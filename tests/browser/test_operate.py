@@ -232,10 +232,15 @@ def test_a_spectator_watches_asks_and_is_given_the_controls(open_page: OpenPage,
     ana.click("text=Hand them to ben")
     ana.wait_for_selector("#banner:has-text('ben drives.')")
     drive(ben, "KeyR", 0.3)
+    ben.keyboard.press("KeyK")
+    toast(ben, "Kept")
+    (info,) = _episodes(station, "shared").list()
+    assert info.meta.operator == "ben"
     log = [json.loads(line) for line in (station.home / "sessions.jsonl").read_text().splitlines()]
     assert any(line["text"] == "ana handed the controls to ben." for line in log)
 
 
+@pytest.mark.slow
 def test_two_tabs_of_one_operator_do_not_fight(open_page: OpenPage, station: Served) -> None:
     page = sign_in(open_page, station, "ana")
     address = begin(page, station, dataset="tabs")
@@ -261,6 +266,7 @@ def test_a_session_process_that_dies_is_replaced(open_page: OpenPage, station: S
     toast(page, "Kept")
 
 
+@pytest.mark.slow
 def test_pictures_come_again_after_the_worker_that_draws_was_killed(open_page: OpenPage, station: Served) -> None:
     page = sign_in(open_page, station, "ana")
     begin(page, station, dataset="drawn")

@@ -81,7 +81,7 @@ async def begin(request: Request, body: Start, me: Annotated[SignedIn, Depends(r
         raise UnknownNameError("task", task, [choice.name for choice in choices.tasks()])
     dataset = body.dataset or task
     _check_dataset(dataset)
-    mine = [drive for drive in station.hub.sessions() if drive.begin.operator == me.person.name]
+    mine = [drive for drive in station.hub.sessions() if drive.owner == me.person.name]
     for drive in mine:
         if opens is None and not body.fresh and (drive.begin.task, drive.begin.dataset) == (task, dataset):
             return {"address": f"/operate/{drive.id}", "session": drive.id}
@@ -111,7 +111,7 @@ async def operate(request: Request, session: str, me: Me) -> Response:
         "keys": [asdict(binding) for binding in KEYS],
         "tasks": [task.name for task in choices.tasks()],
         "policies": [policy._asdict() for policy in found],
-        "owner": drive.begin.operator,
+        "owner": drive.owner,
         "mayDrive": me.person.may("operator"),
         "mayEnd": _may_end(drive, me),
     }
@@ -123,9 +123,7 @@ async def end(request: Request, session: str, me: Annotated[SignedIn, Depends(re
     """End a session; its open episode is kept, tagged "interrupted"."""
     hub = station_of(request).hub
     if not _may_end(hub.get(session), me):
-        raise InvalidValueError(
-            "ending the session", me.person.name, f"{hub.get(session).begin.operator}, who began it"
-        )
+        raise InvalidValueError("ending the session", me.person.name, f"{hub.get(session).owner}, who began it")
     await hub.end(session, f"{me.person.name} ended it.")
     return {"address": "/operate"}
 
@@ -190,15 +188,15 @@ def _summary(drive: Drive, me: SignedIn) -> dict[str, Any]:
         "id": drive.id,
         "task": drive.begin.task,
         "dataset": drive.begin.dataset,
-        "owner": drive.begin.operator,
+        "owner": drive.owner,
         "driver": holder.person if holder is not None and drive.lease.present else "",
-        "mine": drive.begin.operator == me.person.name,
+        "mine": drive.owner == me.person.name,
         "kept": kept,
     }
 
 
 def _may_end(drive: Drive, me: SignedIn) -> bool:
-    return me.person.may("administrator") or drive.begin.operator == me.person.name
+    return me.person.may("administrator") or drive.owner == me.person.name
 
 
 def _check_dataset(name: str) -> None:

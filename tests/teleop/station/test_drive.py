@@ -135,6 +135,10 @@ async def test_controls_change_hands_in_the_open(room: _Room) -> None:
         assert any(m.get("text") == "ana handed the controls to ben." for m in heard)
         assert [m["holder"]["name"] for m in heard if m["type"] == "controls"][-1] == "ben"
     assert room.log == ["ana drives.", "ana handed the controls to ben."]
+    assert [(message.act, message.value) for message in room.process.sent] == [("operator", "ben")]
+    room.drive.obey(ben, Do("do", room.drive.lease.fence, 1, "operator", "cem"))
+    assert (await room.heard(ben))[-1]["ok"] is False
+    assert len(room.process.sent) == 1
 
 
 @played
