@@ -30,10 +30,9 @@ def learned(clips: Clips, said: Examples, **settings: object) -> tuple[RewardTra
     return trainer, fit(trainer)
 
 
-@pytest.mark.parametrize("learn_flip", [True, False])
-def test_who_flips_a_fifth_of_their_labels_is_found_out(learn_flip: bool) -> None:
+def test_who_flips_a_fifth_of_their_labels_is_found_out() -> None:
     """A fifth of labels turned around is two fifths given at random."""
-    _, report = learned(*three_people(240, 0, 0.2), learn_flip=learn_flip)
+    _, report = learned(*three_people(240, 0, 0.2))
     flips = [report.people[i].flip for i in range(3)]
     assert max(flips[:2]) <= 0.1
     assert 0.19 < flips[2] < 0.6
@@ -50,15 +49,10 @@ def test_answers_of_who_is_always_wrong_hardly_count() -> None:
     assert accuracy[True] > accuracy[False] + 0.05, accuracy
 
 
-def test_careful_people_are_believed() -> None:
-    _, report = learned(*three_people(150, 2, 0.0))
-    assert all(person.flip <= 0.15 for person in report.people.values())
-
-
 def test_one_person_alone_is_judged_but_learning_is_the_same() -> None:
     clips, said = answered(60, 0, linear)
     known, unknown = (
-        learned(clips, replace(said, annotator=who)) for who in (torch.zeros(60, dtype=torch.int64), None)
+        learned(clips, replace(said, annotator=who), updates=50) for who in (torch.zeros(60, dtype=torch.int64), None)
     )
     first, second = (pack_module("m", found[0].model) for found in (known, unknown))
     assert all(np.array_equal(first[name], second[name]) for name in first)
@@ -66,15 +60,16 @@ def test_one_person_alone_is_judged_but_learning_is_the_same() -> None:
     assert unknown[1].people == {}
 
 
-def test_scores_by_person_and_by_round_add_up() -> None:
+def test_careful_people_are_believed_and_scores_by_person_and_by_round_add_up() -> None:
     _, report = learned(*three_people(150, 3, 0.0))
+    assert all(person.flip <= 0.15 for person in report.people.values())
     assert sum(person.held_out.answers for person in report.people.values()) == report.held_out.answers
     assert set(report.rounds) == {0, 1}
     assert sum(scores.answers for scores in report.rounds.values()) == report.held_out.answers
 
 
 def test_flip_rates_are_in_the_checkpoint(tmp_path: Path) -> None:
-    clips, said = three_people(90, 4, 0.5)
+    clips, said = three_people(60, 4, 0.5)
 
     def go(folder: str, until: int) -> RewardTrainer:
         def stop(done: int, total: int, metrics: object) -> None:

@@ -198,7 +198,7 @@ def test_nan_is_refused_before_and_during_training() -> None:
     "option", [{"margin": 0.05}, {"pseudo": 0.5, "pseudo_confidence": 0.8}, {"crop": 0.5}, {"weight_decay": 0.01}]
 )
 def test_options_change_what_is_learned_and_it_stays_sound(option: dict[str, float]) -> None:
-    clips, said = answered(80, 0, linear)
+    clips, said = answered(50, 0, linear)
     plain, changed = (learn(clips, said, settings=replace(QUICK, updates=100, **some)) for some in ({}, option))
     first, second = (clip_returns(trainer.model, clips) for trainer in (plain, changed))
     assert not torch.equal(first, second)

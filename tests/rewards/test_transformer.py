@@ -58,7 +58,7 @@ def compared(count: int, seed: int) -> tuple[Clips, Examples]:
 def test_learns_what_no_single_step_shows(kind: str, low: float, high: float) -> None:
     seen, said = compared(200, 0)
     model = make(context=8) if kind == "transformer" else ensemble(width=32)
-    fit(RewardTrainer(model, seen, [said], FitSettings(updates=200, learning_rate=3e-3), 0))
+    fit(RewardTrainer(model, seen, [said], FitSettings(updates=150, batch=48, learning_rate=3e-3), 0))
     new, judged = compared(200, 1)
     accuracy = evaluate(model, new, [judged]).accuracy
     assert accuracy is not None
