@@ -43,8 +43,9 @@ samples: setup ## Record the demonstrations in recordings/samples anew
 samples-browser: setup-browser ## Record recordings/samples/pick_place_browser anew: keys pressed in Chromium
 	$(BIN)/python -m tests.browser.person $(ARGS)
 
-picture: setup ## Make docs/robot.gif, the clip in README.md, anew
+picture: setup-browser ## Make docs/robot.gif and docs/operate.png, the pictures in README.md, anew
 	$(BIN)/python docs/make_pictures.py
+	$(BIN)/python docs/make_pages_picture.py
 
 pins: setup ## Write the installed versions into .ci/constraints.txt
 	{ sed -n '/^#/p' .ci/constraints.txt; $(BIN)/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+cpu//'; } > .venv/pins
