@@ -34,7 +34,7 @@ number = 3
 @pytest.fixture
 def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder on the path with the policy that the documentation shows, and others."""
-    shown = re.search(r"```python\n(import numpy as np\n\ndef reach.*?)```", DOCS.read_text(), re.DOTALL)
+    shown = re.search(r"```python\n(import numpy as np\n+def reach.*?)```", DOCS.read_text(), re.DOTALL)
     assert shown is not None
     (tmp_path / "shown_in_docs.py").write_text(shown.group(1))
     (tmp_path / "others_wrote.py").write_text(OTHERS)
