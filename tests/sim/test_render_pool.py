@@ -185,6 +185,8 @@ def test_a_worker_that_hangs_is_ended_and_replaced(pool: RenderPool) -> None:
         hung = worker_pid(strict)
         os.kill(hung, signal.SIGSTOP)
         stuck = strict.frames(MJCF, states(1)[:0], "front", *SIZE)
+        while not stuck.running():  # else the live one, which may take longer, would go first
+            time.sleep(0.001)
         after = strict.jpegs(MJCF, states(1)[0], width=96, height=64, key="me")
         with pytest.raises(WorkerStuckError, match=r"no answer within 0 s over: 0 states of an MJCF text at 96x64"):
             stuck.result(WAIT)
