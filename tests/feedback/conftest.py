@@ -39,3 +39,22 @@ def store(where: str) -> Iterator[Store]:
     with Store(where) as opened:
         opened.add_questions(QUESTIONS)
         yield opened
+
+
+SLOW_THERE = (
+    "test_exchange.py",
+    "test_quality.py",
+    "test_signals.py",
+    "test_tasks.py",
+    "test_gold.py",
+    "killed_people",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to `make test-all` on PostgreSQL what says little of a database."""
+    for item in items:
+        params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if params.get("where") == "postgresql" and any(name in item.nodeid for name in SLOW_THERE):
+            item.add_marker(pytest.mark.slow)
