@@ -31,7 +31,7 @@ class FollowConfig:
 
     learn: reward.Config = field(default_factory=reward.Config)
     """What kind of reward to learn, and how."""
-    updates: int = 30
+    updates: int = 20
     """Gradient steps after new answers, on top of the last model."""
 
     def __post_init__(self) -> None:
@@ -181,10 +181,10 @@ class Follower:
         self.number += 1
         if trainer.holds_out:  # else its members have seen the answers by which later ones would judge them
             self.model = trainer.model
-        meta = {"task": judged.task, "algorithm": "reward", "answers": report.trained.answers}
+        meta = {"task": judged.task, "algorithm": "reward", "answers": told_by(judged)}
         save_reward(trainer.model, self.path, {**meta, "holds_out": trainer.holds_out})
         self.report = report
-        update = Update(self.number, report.trained.answers, time.perf_counter() - began, anew, report)
+        update = Update(self.number, told_by(judged), time.perf_counter() - began, anew, report)
         self.run.log(update.number, update.metrics)
         found = reward.described(report, judged, questions, answers)
         told = {"flips": {name: person["flip"] for name, person in found["people"].items()}}
@@ -200,6 +200,11 @@ class Follower:
             expected = f"a reward model {self.config.learn.reward} with settings {self.config.learn.settings}"
             raise CheckpointMismatchError(origin, expected, f"one of kind {model.kind} with settings {model.settings}")
         return model if meta.get("holds_out", True) else None
+
+
+def told_by(judged: reward.Judged) -> int:
+    """Return how many answers of people there are."""
+    return sum(len(group) for group in judged.examples if group.annotator is not None)
 
 
 def follow(

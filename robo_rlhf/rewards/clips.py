@@ -69,6 +69,12 @@ class Examples:
         """Return the number of answers B."""
         return len(self.weight)
 
+    def some(self, rows: slice) -> "Examples":
+        """Return some of the answers."""
+        who, when = (None if column is None else column[rows] for column in (self.annotator, self.round))
+        columns = (self.clips[rows], self.values[rows], self.weight[rows], self.fold[rows])
+        return Examples(self.likelihood, *columns, annotator=who, round=when)
+
     def stretched(self, steps: int) -> "Examples":
         """Return the same answers for clips padded to `steps`: values of single steps are 0 after a clip's end."""
         missing = steps - self.values.shape[-1]

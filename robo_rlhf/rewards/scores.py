@@ -66,9 +66,17 @@ class Opinions:
 
 
 @torch.no_grad()
-def clip_rewards(model: RewardModel, clips: Clips) -> Tensor:
-    """Return each member's raw reward of each step, (E, S, L), 0 where a clip has ended."""
-    return torch.cat([_some_rewards(model, clips, slice(i, i + CLIPS_AT_ONCE)) for i in _starts(len(clips))], dim=1)
+def clip_rewards(model: RewardModel, clips: Clips, places: Tensor | None = None) -> Tensor:
+    """Return each member's raw reward of each step, (E, S, L), 0 where a clip has ended.
+
+    Where `places` (H,) are given, only of these clips; the others get 0.
+    """
+    if places is None:
+        return torch.cat([_some_rewards(model, clips, slice(i, i + CLIPS_AT_ONCE)) for i in _starts(len(clips))], dim=1)
+    rewards = torch.zeros(model.members, *clips.mask.shape)
+    for some in places.split(CLIPS_AT_ONCE):  # type: ignore[no-untyped-call]
+        rewards[:, some] = _some_rewards(model, clips, some)
+    return rewards
 
 
 @torch.no_grad()

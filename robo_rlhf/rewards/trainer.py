@@ -27,6 +27,7 @@ from robo_rlhf.rewards.clips import Clips, Examples
 from robo_rlhf.rewards.judging import HeldOut, Person
 from robo_rlhf.rewards.sampling import Sampler
 from robo_rlhf.rewards.scores import (
+    Opinions,
     Scores,
     best_temperature,
     clip_rewards,
@@ -40,6 +41,7 @@ from robo_rlhf.runs import Run
 from robo_rlhf.types import Array
 
 FOLDS = 5  # parts that answers are split into
+SAMPLED = 200  # answers, about, by which a model is judged that went on from another
 FEWEST_HELD_OUT = 4  # answers a member, below which none are held out
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, of at most how many, newest metrics
@@ -52,7 +54,7 @@ class Report:
     updates: int
     temperature: float
     held_out: Scores  # each answer foreseen by the members that did not train on it
-    trained: Scores  # all answers, foreseen by the whole ensemble
+    trained: Scores  # all answers, foreseen by the whole ensemble; some of them where it went on from another model
     people: dict[int, Person] = field(default_factory=dict)  # by annotator
     rounds: dict[int, Scores] = field(default_factory=dict)  # held-out answers by round of asking
 
@@ -150,8 +152,9 @@ class RewardTrainer:
             with torch.no_grad():
                 for parameter, best in zip(self.model.parameters(), self.best, strict=True):
                     parameter.copy_(best)
-        rewards = clip_rewards(self.model, self.clips)  # (E, S, L)
-        thought = opinions_of(rewards, self.groups)
+        groups, places = self._sampled()
+        rewards = clip_rewards(self.model, self.clips, places)  # (E, S, L)
+        thought = opinions_of(rewards, self.groups) if places is None else self._thought()
         held_out, temperature, people, rounds = Scores(0, 0, None, None, None), 1.0, dict[int, Person](), {}
         if self.holds_out:
             answers = sum(int(mask.any(0).sum()) for mask in self.held.masks)
@@ -162,8 +165,9 @@ class RewardTrainer:
             flips = self.held.flip_rates(thought, len(self.flip), self.settings.flip).tolist()
             people = {i: Person(flip, foreseen.scores(foreseen.annotator == i)) for i, flip in enumerate(flips)}
         self.model.temperature.fill_(temperature)
-        self.model.fit_output(rewards[:, self.clips.mask.bool()])
-        trained = foreseen_together(thought / self.model.temperature, self.groups)
+        counts = self.clips.mask.bool() if places is None else self.clips.mask[places].bool()
+        self.model.fit_output((rewards if places is None else rewards[:, places])[:, counts])
+        trained = foreseen_together(opinions_of(rewards, groups) / self.model.temperature, groups)
         return Report(self.step, temperature, held_out, trained, people, rounds)
 
     def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -235,12 +239,23 @@ class RewardTrainer:
         likely = self.sampler.returns(self.model, pairs).log_softmax(-1).gather(-1, best[..., None])[..., 0]
         return -(likely * (sure > self.settings.pseudo_confidence)).mean(1)
 
+    def _thought(self) -> Opinions:
+        """Return what the members think, each at least of what it holds out."""
+        if self.own is None:
+            return opinions(self.model, self.clips, self.groups)
+        return own_opinions(self.model, self.clips, self.groups, self.own)
+
+    def _sampled(self) -> tuple[list[Examples], Tensor | None]:
+        """Return the answers that the finished model is judged by, and their clips; None for all, as without haste."""
+        if self.own is None:
+            return self.groups, None
+        every = -(-sum(len(group) for group in self.groups) // SAMPLED)
+        groups = [group.some(slice(0, None, every)) for group in self.groups]
+        return groups, torch.unique(torch.cat([group.clips.flatten() for group in groups]))
+
     def _look(self) -> Tensor:
         """Return the loss (E,) of each member on its held-out answers; keep the weights of members that improved."""
-        if self.own is None:
-            thought = opinions(self.model, self.clips, self.groups)
-        else:
-            thought = own_opinions(self.model, self.clips, self.groups, self.own)
+        thought = self._thought()
         if self.learns_flip:
             self.flip = self.held.flip_rates(thought, len(self.flip), self.settings.flip)
         loss = self.held.loss(thought, self._rates())
