@@ -68,7 +68,11 @@ def _children() -> dict[int, str]:
     """Return this process's living children and their command lines; {} where there is no /proc."""
     children = {}
     for listing in Path("/proc/self/task").glob("*/children"):
-        for child in listing.read_text().split():
+        try:
+            found = listing.read_text().split()
+        except OSError:
+            continue  # the thread has just ended
+        for child in found:
             try:
                 status = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
                 line = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ").strip()

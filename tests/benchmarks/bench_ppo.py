@@ -26,8 +26,8 @@ from robo_rlhf.types import Array, VecEnv
 
 pytestmark = pytest.mark.bench
 NUM_ENVS = 64
-ITERATIONS = 1  # a turn
-TURNS = 5
+ITERATIONS = 3  # a turn
+TURNS = 3
 FORMS = (("dummy", 64), ("subproc", 64), ("subproc", 8))  # of Stable-Baselines3, and environments; the best one counts
 SETTINGS = {  # network, passes, minibatch
     "ours": (256, 5, 960),
