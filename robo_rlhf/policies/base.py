@@ -57,6 +57,12 @@ class TrainedPolicy(nn.Module):
         self.generator.manual_seed(seed)
 
 
+def first_step_loss(each: Tensor, batch: Chunks) -> Tensor:
+    """Return the mean, a scalar, of the losses (B,) of the first actions, as much as each example counts."""
+    weight = batch.weight * batch.mask[:, 0]
+    return (each * weight).sum() / weight.sum().clamp_min(1e-8)
+
+
 class GaussianActor(TrainedPolicy):
     """A policy with a tractable likelihood, which reinforcement learning can fine-tune.
 
@@ -114,3 +120,11 @@ def mlp(sizes: list[int], activation: type[nn.Module]) -> nn.Sequential:
     for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), activation()]
     return nn.Sequential(*layers[:-1])
+
+
+def put_under(base: TrainedPolicy, onto: TrainedPolicy, normalizer: Normalizer) -> None:
+    """Copy a trained `base` into `onto`, the base of another policy, and its z-scores, where it has such, likewise."""
+    onto.load_state_dict(base.state_dict())
+    known = getattr(base, "normalizer", None)
+    if isinstance(known, Normalizer):
+        normalizer.load_state_dict(known.state_dict())

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from robo_rlhf.policies import POLICIES
-from robo_rlhf.policies.base import Chunks, GaussianActor, Normalizer, mlp
+from robo_rlhf.policies.base import Chunks, GaussianActor, Normalizer, first_step_loss, mlp
 
 LOG_STD_RANGE = (-5.0, 0.5)
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
@@ -85,5 +85,4 @@ class GaussianPolicy(GaussianActor):
         else:
             z = (target - distribution.mean) / distribution.stddev
             each = (z.square() / 2 + distribution.stddev.log()).mean(-1)  # but for a constant
-        weight = batch.weight * batch.mask[:, 0]
-        return (each * weight).sum() / weight.sum().clamp_min(1e-8)
+        return first_step_loss(each, batch)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from robo_rlhf.policies import POLICIES
-from robo_rlhf.policies.base import Chunks, GaussianActor, Normalizer, TrainedPolicy, mlp
+from robo_rlhf.policies.base import Chunks, GaussianActor, Normalizer, TrainedPolicy, first_step_loss, mlp, put_under
 from robo_rlhf.types import Array
 
 
@@ -98,8 +98,7 @@ class ResidualPolicy(GaussianActor):
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             features = self.features(batch.obs.numpy())
         each = (self.distribution(features).mean - batch.action[:, 0]).square().mean(-1)
-        weight = batch.weight * batch.mask[:, 0]
-        return (each * weight).sum() / weight.sum().clamp_min(1e-8)
+        return first_step_loss(each, batch)
 
 
 def residual_on(base: TrainedPolicy, **settings: Any) -> ResidualPolicy:
@@ -107,8 +106,5 @@ def residual_on(base: TrainedPolicy, **settings: Any) -> ResidualPolicy:
     policy = ResidualPolicy(
         base.obs_dim, base.act_dim, base_kind=base.kind, base_settings=dict(base.settings), **settings
     )
-    policy.base.load_state_dict(base.state_dict())
-    normalizer = getattr(base, "normalizer", None)
-    if isinstance(normalizer, Normalizer):
-        policy.normalizer.load_state_dict(normalizer.state_dict())
+    put_under(base, policy.base, policy.normalizer)
     return policy

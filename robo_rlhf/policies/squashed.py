@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from robo_rlhf.policies import POLICIES
-from robo_rlhf.policies.base import Chunks, Normalizer, TrainedPolicy, mlp
+from robo_rlhf.policies.base import Chunks, Normalizer, TrainedPolicy, first_step_loss, mlp, put_under
 from robo_rlhf.types import Array
 
 LOG_STD_RANGE = (-5.0, 2.0)
@@ -127,8 +127,7 @@ class SquashedPolicy(TrainedPolicy):
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             features = self.features(batch.obs.numpy())
         each = (self._applied(features, self(features)[0]) - batch.action[:, 0]).square().mean(-1)
-        weight = batch.weight * batch.mask[:, 0]
-        return (each * weight).sum() / weight.sum().clamp_min(1e-8)
+        return first_step_loss(each, batch)
 
     def _applied(self, features: Tensor, z: Tensor) -> Tensor:
         action = self.scale * torch.tanh(z)
@@ -143,8 +142,5 @@ def squashed_on(base: TrainedPolicy, **settings: Any) -> SquashedPolicy:
         base.obs_dim, base.act_dim, base_kind=base.kind, base_settings=dict(base.settings), **settings
     )
     assert policy.base is not None
-    policy.base.load_state_dict(base.state_dict())
-    normalizer = getattr(base, "normalizer", None)
-    if isinstance(normalizer, Normalizer):
-        policy.normalizer.load_state_dict(normalizer.state_dict())
+    put_under(base, policy.base, policy.normalizer)
     return policy
