@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Route, expect
 from robo_rlhf.feedback.store import Store
 from tests.browser.conftest import OpenPage, Served, serving
 from tests.browser.looks import findings, sticks_out
-from tests.browser.operating import sign_in
+from tests.browser.operating import sign_in, wait_number
 from tests.reviewing import ask, questions_about
 
 KINDS = ("pairwise", "approval", "rating", "ranking", "moments", "correction")
@@ -243,12 +243,15 @@ def test_clips_are_ordered_by_dragging_and_tied_by_dropping(review: Review, stor
     assert answers(store, page, 1)[0].value == {"ranking": [sorted([names[0], names[1]]), [names[2]]]}
 
 
-def test_show_how_opens_the_operate_page_at_the_frame(review: Review) -> None:
+def test_show_how_opens_the_operate_page_at_the_frame(review: Review, store: Store) -> None:
     page = review("correction", role="operator")
     page.keyboard.press("Space")
+    (clip,) = next(q for q in store.questions("correction") if q.id == shown(page)).segments
+    frame = clip.start + int(page.locator("#scrub").input_value())
     with page.expect_popup() as opened:
         page.keyboard.press("h")
     opened.value.wait_for_url("**/operate/*", timeout=60_000)
+    wait_number(opened.value, "steps", frame)
     opened.value.click("#session-menu summary")
     opened.value.click("#end")
     opened.value.click("dialog >> text=End it")
