@@ -132,6 +132,21 @@ def test_undo_goes_back_and_a_note_goes_along(review: Review, store: Store) -> N
     answers(store, page, 0)
 
 
+def test_a_question_whose_answer_is_under_way_does_not_come_again(review: Review, store: Store) -> None:
+    page = review("pairwise")
+    expect(page.locator("#stages .clips")).to_have_count(3)
+    held: list[Route] = []
+    page.route("**/api/review/answer", held.append)
+    with page.expect_response("**/api/review/next"):
+        first = press(page, "1")
+    expect(page.locator("#stages .clips")).to_have_count(3)
+    assert first not in page.locator("#stages .clips").evaluate_all("nodes => nodes.map((node) => node.dataset.question)")
+    page.unroute("**/api/review/answer")
+    for route in held:
+        route.continue_()
+    answers(store, page, 1)
+
+
 def test_answers_wait_in_the_browser_and_arrive_once(review: Review, store: Store) -> None:
     page = review("approval")
 

@@ -82,11 +82,11 @@ export class Outbox {
    * @returns {Promise<void>} it is kept
    */
   async put(path, body) {
-    await this.opened;
     /** @type {Letter} */
     const letter = { person: this.person, path, body: { ...body, person: this.person } };
-    this.letters.push(letter);
+    this.letters.push(letter); // at once: who asks for the next question tells the station of what is on its way
     this.tell();
+    await this.opened;
     if (this.database) {
       const table = this.database.transaction(TABLE, "readwrite", { durability: "strict" }).objectStore(TABLE);
       letter.n = Number(await result(table.add({ ...letter })));

@@ -246,8 +246,9 @@ class Review {
     keep(this.remembered, this.answered);
     this.practised = "";
     this.outbox.put("/api/review/undo", { question: question.question, lease: question.lease, key: newKey() });
-    if (this.has(question.lease)) return;
-    this.add(new Stage(question, (clip) => this.broken(question, clip)), true);
+    const here = this.stages.find((stage) => stage.question.lease === question.lease);
+    if (here) this.stages = this.stages.filter((stage) => stage !== here);
+    this.add(here || new Stage(question, (clip) => this.broken(question, clip)), true);
   }
 
   openNote() {
