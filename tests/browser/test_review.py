@@ -2,6 +2,7 @@
 
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -57,11 +58,11 @@ Review = Callable[..., Page]
 
 
 @pytest.fixture
-def review(station: Served, open_page: OpenPage, request: pytest.FixtureRequest) -> Review:
+def review(station: Served, open_page: OpenPage) -> Review:
     """Return a function that opens the page for questions of a kind, by somebody who is new."""
 
     def open_review(kind: str, *, role: str = "annotator", **options: Any) -> Page:
-        name = f"{kind}-{abs(hash(request.node.name)) % 10**8}"
+        name = f"{kind}-{uuid.uuid4().hex[:8]}"
         page = sign_in(open_page, station, name, role, **options)
         page.goto(f"{station.url}/review?run={kind}")
         plays(page)
@@ -136,12 +137,15 @@ def test_a_question_whose_answer_is_under_way_does_not_come_again(review: Review
     page = review("pairwise")
     expect(page.locator("#stages .clips")).to_have_count(3)
     held: list[Route] = []
-    page.route("**/api/review/answer", held.append)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/review/answer", hold)
     with page.expect_response("**/api/review/next"):
         first = press(page, "1")
     expect(page.locator("#stages .clips")).to_have_count(3)
     assert first not in page.locator("#stages .clips").evaluate_all("nodes => nodes.map((node) => node.dataset.question)")
-    page.unroute("**/api/review/answer")
     for route in held:
         route.continue_()
     answers(store, page, 1)
