@@ -3,6 +3,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+# a file's tests stay together: they share stations and recordings
+PARALLEL := -n auto --maxprocesses 2 --dist loadfile
 ARGS ?=
 
 .PHONY: help setup demo demo-quick test test-all bench lint format samples samples-browser picture pins clean
@@ -21,13 +24,13 @@ demo-quick: setup ## The same loop with small numbers, in about a minute
 	$(BIN)/robo-rlhf run --task pick_place --demos 10 --labels 24 --rounds 1 --preset quick --run quick $(ARGS)
 
 test: setup-browser ## The tests, without the slow ones
-	$(BIN)/python -m pytest -m "not slow and not bench" $(ARGS)
+	$(PYTEST) $(PARALLEL) -m "not slow and not bench" $(ARGS)
 
 test-all: setup-browser ## All tests
-	$(BIN)/python -m pytest -m "not bench" $(ARGS)
+	$(PYTEST) $(PARALLEL) -m "not bench" $(ARGS)
 
 bench: setup ## Measure speed and learning against the bars in docs/benchmarks.md
-	$(BIN)/python -m pytest -m bench -s $(ARGS)
+	$(PYTEST) -m bench -s $(ARGS)
 
 lint: setup-typescript ## ruff, mypy --strict, the import contracts, and tsc over the scripts of the pages
 	@failed=0; for tool in "ruff check" "ruff format --check" "mypy" "lint-imports --no-cache --no-logo" "tsc -p jsconfig.json"; do \

@@ -145,7 +145,9 @@ def test_a_question_whose_answer_is_under_way_does_not_come_again(review: Review
     with page.expect_response("**/api/review/next"):
         first = press(page, "1")
     expect(page.locator("#stages .clips")).to_have_count(3)
-    assert first not in page.locator("#stages .clips").evaluate_all("nodes => nodes.map((node) => node.dataset.question)")
+    assert first not in page.locator("#stages .clips").evaluate_all(
+        "nodes => nodes.map((node) => node.dataset.question)"
+    )
     for route in held:
         route.continue_()
     answers(store, page, 1)
