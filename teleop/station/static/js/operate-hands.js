@@ -1,9 +1,8 @@
 // @ts-check
 /** What the operator's hands do on this page: keys, pointer, pads and gamepads become one input for the station. */
 
-import {
-  Drag, fromGamepad, fromKeys, fromPad, GRACE, moves, SLOW, SPEEDS, still, sum, times, toWorld,
-} from "./operate-input.js";
+import { Gamepad } from "./operate-gamepad.js";
+import { Drag, fromKeys, fromPad, GRACE, moves, SLOW, SPEEDS, still, sum, times, toWorld } from "./operate-input.js";
 
 /** @typedef {import("./operate-input.js").Twist} Twist */
 /** @typedef {import("./operate-input.js").Binding} Binding */
@@ -14,7 +13,8 @@ const SHORTEST = 60; // [ms] that a press of a key lasts: a control step, and a 
 export class Hands {
   /**
    * @param {Binding[]} table
-   * @param {{azimuth: () => number, actions: () => string[], act: (act: string) => void, changed: () => void}} page
+   * @param {{azimuth: () => number, actions: () => string[], act: (act: string) => void, changed: () => void,
+   *   padFound: (name: string) => void, padLost: (drove: boolean) => void}} page
    *   act: a button of a gamepad was pressed; changed: something should be sent at once
    */
   constructor(table, page) {
@@ -30,8 +30,7 @@ export class Hands {
     this.gripper = -1;
     this.takeoverHeld = false;
     this.movedAt = -Infinity; // [ms]
-    /** @type {Set<string>} */
-    this.padPressed = new Set();
+    this.gamepad = new Gamepad({ found: page.padFound, lost: page.padLost });
   }
 
   /**
@@ -54,7 +53,7 @@ export class Hands {
 
   /** Whether a drag or a gamepad, which tell nobody, may want something. */
   get busy() {
-    return this.drag.waiting || (navigator.getGamepads?.() || []).some((pad) => pad?.connected);
+    return this.drag.waiting || this.gamepad.connected || this.gamepad.there;
   }
 
   /** Whether some key has been held for a while. @param {number} now [ms] */
@@ -87,7 +86,7 @@ export class Hands {
    * @returns {Wants}
    */
   wants(now, step) {
-    const pad = this.gamepad();
+    const pad = this.readPad();
     const slow = this.held.has("slow") || pad.slow ? SLOW : 1;
     const speed = SPEEDS[this.speed] * slow;
     const sticks = times(sum([fromKeys(this.held, this.table, now), pad.twist, ...this.pads.values()]), speed);
@@ -102,24 +101,19 @@ export class Hands {
     };
   }
 
-  /** Read the gamepads, and tell which of their buttons were pressed since. */
-  gamepad() {
-    const found = (navigator.getGamepads?.() || []).find((pad) => pad?.connected);
-    if (!found) return { twist: still(), takeover: false, slow: false };
-    const hands = fromGamepad(found);
-    for (const act of hands.pressed) {
-      if (this.padPressed.has(act)) continue;
+  /** Read the gamepad, and do what its buttons ask for. */
+  readPad() {
+    const pad = this.gamepad.read();
+    for (const act of pad.pressed) {
       if (act === "gripper") this.gripper = this.gripper > 0 ? -1 : 1;
       else this.page.act(act);
     }
-    this.padPressed = hands.pressed;
-    return hands;
+    return pad;
   }
 
   /**
    * Listen to the pointer on the large view: a drag moves the hand, with the middle button or Alt up and down; with the
-   * right button, two fingers or Ctrl it turns
-   * the view; the wheel, or two fingers apart, zooms.
+   * right button, two fingers or Ctrl it turns the view; the wheel, or two fingers apart, zooms.
    * @param {HTMLElement} view
    * @param {{turn: (dx: number, dy: number) => void, zoom: (by: number) => void}} camera
    */

@@ -54,6 +54,8 @@ const hands = new Hands([], {
   actions: () => panel.scene?.action_names ?? [],
   act: (act) => perform(act),
   changed: () => push(false),
+  padFound: (name) => tell(`Gamepad: ${name.replace(/ \(.*/, "")}. The left stick moves, the right one lifts and turns.`),
+  padLost,
 });
 
 const link = new Connection(data.session, {
@@ -130,8 +132,16 @@ function act(name, value = null) {
 const SOUNDS = /** @type {Record<string, string>} */ ({ keep: "kept", undo: "kept", discard: "discarded" });
 const SPOKEN = new Set(["keep", "discard", "undo", "note", "success", "failure", "unmark", "policy", "open", "task"]);
 
+/** The gamepad is gone: a policy that it had taken over from does not go on by itself. @param {boolean} drove */
+function padLost(drove) {
+  if (drove && panel.status?.policy && panel.status.phase === "running") perform("pause");
+  sounds.play("lost");
+  tell("The gamepad is gone. The robot holds still; connect it again, or go on with the keys.", "bad");
+}
+
 /** Do what a key, a button or a gamepad asks for. @param {string} name */
 function perform(name) {
+  if (name === "help") return keys?.showKeys();
   if (name === "rewind") return act("rewind", 1);
   if (name === "start" && panel.status?.phase === "running") return act("pause");
   return act(name);
