@@ -3,6 +3,8 @@
     <run>/config.json          what was asked for; opening the folder again with another config is refused
     <run>/metrics.jsonl        one JSON object a logged step: {"step": 12, ...}; bit-identical between equal runs
     <run>/events.jsonl         what happened and when (wall clock); never compared between runs
+    <run>/events.out.tfevents.*  the metrics once more, with times, for TensorBoard
+    <run>/alive.json           the heartbeat of whoever works on it, see `heartbeat`
     <run>/checkpoints/NAME.safetensors   tensors, with a JSON object in the header under "meta"
     <run>/result.json          written last; the run is finished when it is there
 
@@ -11,6 +13,7 @@ Work goes on from the newest checkpoint; `metrics.jsonl` is cut back to it first
 
 import dataclasses
 import json
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +25,7 @@ from safetensors.numpy import save as save_tensors
 
 from robo_rlhf.errors import CorruptFileError, InvalidValueError
 from robo_rlhf.files import write_atomic, write_json
+from robo_rlhf.tensorboard import EventFile
 from robo_rlhf.types import Array
 
 
@@ -36,6 +40,8 @@ class Run:
         """
         self.path = path
         self.config = _plain(config)
+        self._board = EventFile(path)
+        self._whole: set[str] = set()  # files whose last line is known to be whole
         stored = path / "config.json"
         if stored.exists():
             self._check_config(json.loads(stored.read_text()))
@@ -59,8 +65,9 @@ class Run:
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append one row of metrics. Only what equal runs repeat exactly belongs here; times go to `event`."""
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps({"step": step, **{k: float(v) for k, v in metrics.items()}}) + "\n")
+        row = {k: float(v) for k, v in metrics.items()}
+        self._append("metrics.jsonl", {"step": step, **row})
+        self._board.add(step, row)
 
     def metrics(self) -> list[dict[str, float]]:
         """Return all logged rows."""
@@ -70,11 +77,20 @@ class Run:
         """Drop rows logged after `step`: the work after it will be done, and logged, again."""
         rows = [row for row in self.metrics() if row["step"] <= step]
         write_atomic(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+        self._board.rewind(step)
 
     def event(self, name: str, **details: Any) -> None:
         """Append what happened, with the wall-clock time [s since 1970]."""
-        with (self.path / "events.jsonl").open("a") as file:
-            file.write(json.dumps({"time": time.time(), "event": name, **details}) + "\n")
+        self._append("events.jsonl", {"time": time.time(), "event": name, **details})
+
+    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+        """Append a line to a file; half a line that a crash left there is cut off before the first."""
+        path = self.path / name
+        if name not in self._whole:
+            _cut_torn_line(path)
+            self._whole.add(name)
+        with path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
 
     def events(self) -> list[dict[str, Any]]:
         """Return all events."""
@@ -132,6 +148,13 @@ def _plain(config: object) -> dict[str, Any]:
     plain = json.loads(json.dumps(config, default=str))
     assert isinstance(plain, dict)
     return plain
+
+
+def _cut_torn_line(path: Path) -> None:
+    if path.exists():
+        content = path.read_bytes()
+        if not content.endswith(b"\n"):
+            os.truncate(path, content.rfind(b"\n") + 1)
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:

@@ -50,6 +50,7 @@ class TrainDagger(Imitating):
     def __call__(self) -> int:
         """Train, with a bar, and print what came of it."""
         use_one_thread()
+        from robo_rlhf.heartbeat import at_work
         from robo_rlhf.runs import Run
         from robo_rlhf.training import dagger
 
@@ -59,7 +60,7 @@ class TrainDagger(Imitating):
         run = Run(path, {**self.asked("dagger"), "corrections": self.corrections, **ids, **asdict(self.config)})
         score = self.score() if self.config.clone.selects else None
         what = f"cloning {len(shown)} demonstrations and {len(corrected)} corrections"
-        with progress_bar(what, ("loss", "score")) as tell:
+        with at_work(run), progress_bar(what, ("loss", "score")) as tell:
             dagger.train(self.config, run, shown, corrected, score=score, progress=tell, meta=self.remembered())
         said = {"preferences": self.prefer()} if self.preferences else {}
         row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {}), **said}

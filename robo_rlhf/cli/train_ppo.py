@@ -60,6 +60,7 @@ class TrainPpo:
     def __call__(self) -> int:
         """Train, with a bar, and print what came of it."""
         use_one_thread()
+        from robo_rlhf.heartbeat import at_work
         from robo_rlhf.policies.checkpoint import load_meta
         from robo_rlhf.runs import Run
         from robo_rlhf.sim.envs import make_env
@@ -74,7 +75,7 @@ class TrainPpo:
             reward = reward_for(env, judge, self.caution)
             asked = {"algorithm": "ppo", "task": env.name, "policy": start, "reward": judge, "caution": self.caution}
             run = Run(data_home(self.home) / "runs" / self.run, {**asked, **asdict(self.config)})
-            with progress_bar(f"fine-tuning on {env.name}", ("reward", "anchor_kl")) as tell:
+            with at_work(run), progress_bar(f"fine-tuning on {env.name}", ("reward", "anchor_kl")) as tell:
                 ppo.train(self.config, run, env, actor, reward, progress=tell)
         finally:
             env.close()

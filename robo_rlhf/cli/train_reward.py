@@ -73,6 +73,7 @@ class TrainReward:
         """Learn, and print how good the reward model is."""
         use_one_thread()
         from robo_rlhf.feedback.store import Store
+        from robo_rlhf.heartbeat import at_work
         from robo_rlhf.rewards import REWARDS
         from robo_rlhf.runs import Run
 
@@ -91,7 +92,8 @@ class TrainReward:
             asked = {"algorithm": "reward", "task": self.task, "asked_by": self.asked_by, "follow": self.follow}
             asked["mark"] = 0 if self.follow else begun_with(path, store)
             run = Run(path, {**asked, **asdict(self.config)})
-            row = self.follow_answers(store, run, besides) if self.follow else self.learn_once(store, run, besides)
+            with at_work(run):
+                row = self.follow_answers(store, run, besides) if self.follow else self.learn_once(store, run, besides)
         print_rows([{"run": self.run, "reward": str(run.checkpoint_path("reward")), **row}], as_json=self.json)
         return 0
 

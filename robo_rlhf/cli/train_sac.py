@@ -69,6 +69,7 @@ class TrainSac:
         check_objective(self.config.objective, self.reward)
         start = None if self.policy is None else checkpoint_at(self.policy, "policy", self.home)
         judge = None if self.reward is None else checkpoint_at(self.reward, "reward", self.home)
+        from robo_rlhf.heartbeat import at_work
         from robo_rlhf.runs import Run
         from robo_rlhf.sim.envs import make_env
         from robo_rlhf.training import sac
@@ -86,7 +87,7 @@ class TrainSac:
             }
             asked |= {"residual_scale": self.residual_scale, "demonstrations": [e.meta.id for e in shown]}
             run = Run(data_home(self.home) / "runs" / self.run, {**asked, **asdict(self.config)})
-            with progress_bar(f"learning on {env.name}", ("reward", "policy_value")) as tell:
+            with at_work(run), progress_bar(f"learning on {env.name}", ("reward", "policy_value")) as tell:
                 sac.train(self.config, run, env, actor, reward, demonstrations=shown, progress=tell)
         finally:
             env.close()

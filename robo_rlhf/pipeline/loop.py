@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from robo_rlhf.evaluation import Evaluation
+from robo_rlhf.heartbeat import at_work
 from robo_rlhf.pipeline.config import Config
 from robo_rlhf.pipeline.gate import may_replace
 from robo_rlhf.pipeline.stages import Answerer, Job, as_actor, find_demonstrations, stored_evaluation
@@ -23,6 +24,13 @@ def run_loop(
     job = Job(config, Run(path, config), home, watch or Silent(), people)
     if job.run.result() is not None:
         return stored_evaluation(path, "before"), stored_evaluation(path, "after")
+    with at_work(job.run):
+        return _work(job)
+
+
+def _work(job: Job) -> tuple[Evaluation, Evaluation]:
+    """Do what is left of the job; return the evaluations before and after."""
+    config = job.config
     job.run.event("session")
     actor = as_actor(job.clone(), config)
     before = job.evaluate("before", actor)
