@@ -14,6 +14,7 @@ from robo_rlhf.errors import BusyError, DiskFullError, MissingDependencyError
 from robo_rlhf.files import RESERVE, require_room
 
 BUSY_TIMEOUT = 30.0  # [s] to wait for another writer
+POOL = {"pool_size": 40, "max_overflow": 0, "pool_timeout": BUSY_TIMEOUT}  # as many as a server has threads
 
 
 def open_engine(where: str | Path) -> tuple[sa.Engine, str]:
@@ -30,7 +31,7 @@ def open_engine(where: str | Path) -> tuple[sa.Engine, str]:
         try:
             if url.drivername == "postgresql":
                 url = url.set(drivername="postgresql+psycopg")
-            engine = sa.create_engine(url, pool_pre_ping=True, pool_size=30, max_overflow=10, pool_timeout=BUSY_TIMEOUT)
+            engine = sa.create_engine(url, pool_pre_ping=True, **POOL)
             return engine, url.render_as_string(hide_password=True)
         except ModuleNotFoundError as error:
             advice = f"pip install {error.name}, or use the SQLite default."
@@ -39,7 +40,7 @@ def open_engine(where: str | Path) -> tuple[sa.Engine, str]:
     path = Path(url.database or "")
     require_room(path.parent, 0)
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, **POOL)
     sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine, str(path)
@@ -89,6 +90,9 @@ def transaction(engine: sa.Engine, *, write: bool) -> Iterator[sa.Connection]:
         if state is None or state.startswith(("08", "57P")):
             raise BusyError(f"The database {name}", "it cannot be reached") from error
         raise
+    except sa.exc.TimeoutError as error:  # of the pool of connections
+        name = engine.url.render_as_string(hide_password=True)
+        raise BusyError(f"The database {name}", f"all connections have been in use for {BUSY_TIMEOUT:g} s") from error
 
 
 def insert_or_update(connection: sa.Connection, table: sa.Table, row: dict[str, Any], change: dict[str, Any]) -> Any:

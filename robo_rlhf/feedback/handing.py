@@ -109,11 +109,13 @@ class Turn:
             raise BusyError(f"The review of {self.person}", f"{len(rows)} questions are open and not answered")
         for row in rows:
             if row.number not in have and (row.purpose == "practice") == practice:
-                question = self.connection.execute(LOCKED_QUESTION, {"question": row.question_id}).one()
-                if question.withdrawn is not None:
-                    end(self.connection, [row])
-                elif self.fits(row, question):
+                asked = {"question": row.question_id}
+                if not self.fits(row, self.connection.execute(_QUESTION, asked).one()):
+                    continue
+                question = self.connection.execute(LOCKED_QUESTION, asked).one()
+                if question.withdrawn is None:
                     return self.hand_again(row, question)
+                end(self.connection, [row])
         return None
 
     def fits(self, row: Any, question: Any) -> bool:
@@ -236,6 +238,7 @@ def wanted_by(chosen: Chosen) -> "sa.Select[Any]":
 
 _PERSON = bindparam("person", type_=sa.Text)
 _NEW_LEASE = sa.insert(leases).returning(leases)
+_QUESTION = sa.select(questions).where(questions.c.id == bindparam("question"))
 _OPEN = sa.select(leases).where(leases.c.annotator == _PERSON, LIVE).order_by(leases.c.number)
 _TASK_OF_RUN = sa.select(questions.c.task).where(questions.c.run == bindparam("run")).limit(1)
 _SEGMENTS = sa.select(segments.c.episode_id, segments.c.start, segments.c.length)

@@ -20,6 +20,7 @@ from robo_rlhf.feedback.clock import LeaseClock
 from robo_rlhf.feedback.database import Database
 from robo_rlhf.feedback.handing import LIVE, Chance, Chosen, Handed, Turn, end, handed_of, segments_of
 from robo_rlhf.feedback.kinds.base import CLIP_NAMES
+from robo_rlhf.feedback.submission import LOCKED_QUESTION
 from robo_rlhf.feedback.tables import leases, questions
 from robo_rlhf.feedback.tasks import Tasks
 
@@ -82,11 +83,11 @@ class Leases:
 
         def work(connection: sa.Connection) -> None:
             mine = (leases.c.number == lease) & (leases.c.annotator == person)
-            row = connection.execute(sa.select(leases).where(mine).with_for_update()).one_or_none()
-            if row is None:
+            question = connection.scalar(sa.select(leases.c.question_id).where(mine))
+            if question is None:
                 raise NotFoundError("lease", lease, f"It is not one of {person}.")
-            if row.state == "live":
-                end(connection, [row])
+            connection.execute(LOCKED_QUESTION, {"question": question})
+            end(connection, connection.execute(sa.select(leases).where(mine, LIVE).with_for_update()).all())
 
         self._database.write(work)
 
@@ -125,8 +126,13 @@ class Leases:
                 return 0
 
         def work(connection: sa.Connection) -> int:
-            query = sa.select(leases).where(LIVE, leases.c.expires <= self._clock.now()).order_by(leases.c.expires)
-            rows = connection.execute(query.limit(SWEEP).with_for_update(skip_locked=True)).all()
+            late = sa.select(leases).where(LIVE, leases.c.expires <= self._clock.now())
+            some = connection.execute(late.order_by(leases.c.expires).limit(SWEEP)).all()
+            asked = sa.select(questions.c.id).where(questions.c.id.in_({row.question_id for row in some}))
+            asked = asked.order_by(questions.c.id).with_for_update(key_share=True, skip_locked=True)
+            free = connection.scalars(asked).all()  # the others are looked after next time
+            late = late.where(leases.c.number.in_([row.number for row in some]), leases.c.question_id.in_(free))
+            rows = connection.execute(late.with_for_update()).all()
             end(connection, rows)
             return len(rows)
 

@@ -4,6 +4,9 @@ An answer under a lease counts while the lease is live: its place among the answ
 it has run out the answer is late: it counts if the question still has room, that is if fewer people than its overlap
 have answered it or hold it just now; else it is kept as surplus and does not count. Whoever has answered may change the
 answer: what counted goes on counting. Without a lease a program answers on its own account, and that always counts.
+
+Rows are locked in one order wherever something is written: the person, the question, then its leases. Two who came
+from different ends would wait for each other, until the database ends one of them a second later.
 """
 
 import json
@@ -71,12 +74,13 @@ def write_answer(connection: sa.Connection, sent: Sent, now: float) -> Written:
         InvalidValueError: it is no answer to a question of this kind.
         ConflictError: the key was used by this annotator for something else.
     """
-    lease = _lock_lease(connection, sent)
+    before = _introduce_program(connection, sent)
     question = connection.execute(LOCKED_QUESTION, {"question": sent.question}).one_or_none()
     if question is None:
         raise NotFoundError("question", sent.question, "It may belong to another database; list what is there.")
+    lease = _lock_lease(connection, sent)
     value = _checked(sent.value, question)
-    lease = lease or _new_lease(connection, sent, question)
+    lease = lease or _new_lease(connection, sent, question, before)
     after = _decide(sent, lease, question)
     row: dict[str, Any] = {"question_id": sent.question, "value": value, "answered": now_text()}
     row |= {name: getattr(sent, name) for name in ("annotator", "annotator_kind", "response_time")}
@@ -156,7 +160,7 @@ def _with_same_key(connection: sa.Connection, sent: Sent, value: str | None) -> 
 def _lock_lease(connection: sa.Connection, sent: Sent) -> _Lease | None:
     """Return the lease that the answer is under; without one, what this person has had to do with the question."""
     if sent.lease is None:
-        row = connection.execute(_MINE, {"person": sent.annotator, "question": sent.question}).one_or_none()
+        row = connection.execute(_LOCKED_MINE, {"person": sent.annotator, "question": sent.question}).one_or_none()
         return _lease_of(row) if row is not None else None
     row = connection.execute(_LEASE, {"lease": sent.lease}).one_or_none()
     if row is None or (row.annotator, row.question_id) != (sent.annotator, sent.question):
@@ -165,12 +169,20 @@ def _lock_lease(connection: sa.Connection, sent: Sent) -> _Lease | None:
     return _lease_of(row)
 
 
-def _new_lease(connection: sa.Connection, sent: Sent, question: Any) -> _Lease:
-    """Note that somebody answers who was not handed the question."""
-    number = introduce(connection, sent.annotator, sent.annotator_kind, handed=1)
+def _introduce_program(connection: sa.Connection, sent: Sent) -> int:
+    """Introduce who answers without a lease, unless they had to do with the question; return how many they had."""
+    mine = {"person": sent.annotator, "question": sent.question}
+    if sent.lease is not None or connection.execute(_MINE, mine).first() is not None:
+        return 0
+    return introduce(connection, sent.annotator, sent.annotator_kind)
+
+
+def _new_lease(connection: sa.Connection, sent: Sent, question: Any, number: int) -> _Lease:
+    """Note that somebody answers who was not handed the question; `number` is how many they were handed before."""
+    introduce(connection, sent.annotator, sent.annotator_kind, handed=1)
     new = {"question_id": sent.question, "annotator": sent.annotator, "turn": 0, "purpose": question.role}
     add_new(connection, leases, {**new, "state": "expired", "issued": 0.0, "expires": 0.0, "nth": number, "counted": 0})
-    return _lease_of(connection.execute(_MINE, {"person": sent.annotator, "question": sent.question}).one())
+    return _lease_of(connection.execute(_LOCKED_MINE, {"person": sent.annotator, "question": sent.question}).one())
 
 
 def _lease_of(row: Any) -> _Lease:
@@ -221,7 +233,8 @@ LOCKED_QUESTION = sa.select(questions, _CLIPS.label("clips")).where(_QUESTION)
 LOCKED_QUESTION = LOCKED_QUESTION.with_for_update(key_share=True, of=questions)  # nobody else changes it meanwhile
 _LEASE = sa.select(leases).where(leases.c.number == sa.bindparam("lease")).with_for_update()
 _MINE = sa.select(leases).where(leases.c.annotator == sa.bindparam("person"), leases.c.turn == 0)
-_MINE = _MINE.where(leases.c.question_id == sa.bindparam("question")).with_for_update()
+_MINE = _MINE.where(leases.c.question_id == sa.bindparam("question"))
+_LOCKED_MINE = _MINE.with_for_update()
 _COUNTERS = ("given", "held", "simulated", "wanted", "again")
 _COUNT = sa.update(questions).where(questions.c.number == sa.bindparam("which"))
 _COUNT = _COUNT.values({name: sa.bindparam(f"new_{name}") for name in _COUNTERS})
