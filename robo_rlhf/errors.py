@@ -8,6 +8,7 @@ so that the text is the same wherever the mistake is made, and can be tested in 
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
 
 class RoboRlhfError(Exception):
@@ -169,6 +170,28 @@ class SignInError(RoboRlhfError):
         super().__init__(
             f"Not signed in: {why}. {f'Wait {max(round(wait), 1)} s and try again.' if wait > 0 else advice}"
         )
+
+
+class TokenError(RoboRlhfError):
+    """A program's token that lets nobody in."""
+
+    exit_code = 13
+    WHY: ClassVar = {
+        "unknown": "it is not known here. Copy it once more, or make a new one",
+        "revoked": "it was revoked. Make a new one",
+        "expired": "it is too old. Make a new one",
+        "disabled": "its person is disabled. Ask an administrator",
+        "malformed": "it has no form that a token has. The header is: Authorization: Bearer rlhf_...",
+    }
+
+    def __init__(self, state: str, *, wait: float = 0.0) -> None:
+        """Say what is wrong with the token, and how many seconds to `wait` where too many were tried."""
+        self.state, self.wait = state, wait
+        if wait > 0:
+            text = f"too many tokens were tried that let nobody in. Wait {max(round(wait), 1)} s and try again"
+        else:
+            text = self.WHY[state]
+        super().__init__(f"The token lets nobody in: {text}. Nothing was changed.")
 
 
 class WorkerStuckError(RoboRlhfError):

@@ -15,7 +15,8 @@ from robo_rlhf.feedback.accounts import ROLES, Person, Role, log, person_of, tim
 from robo_rlhf.feedback.engine import add_new, open_engine, transaction
 from robo_rlhf.feedback.migrate import prepare
 from robo_rlhf.feedback.people_tables import audit, people, sign_in_tries, web_sessions
-from robo_rlhf.feedback.sessions import Sessions
+from robo_rlhf.feedback.sessions import Sessions, end_links
+from robo_rlhf.feedback.tokens import Tokens, end_tokens
 
 WINDOW = 900.0  # [s] over which failed sign-ins are counted
 FREE = 5  # failures of one name from one address that cost no wait
@@ -41,6 +42,7 @@ class People:
         self._engine, self.name = open_engine(where)
         prepare(self._engine, self.name)
         self.sessions = Sessions(self._engine)
+        self.tokens = Tokens(self._engine)
 
     def close(self) -> None:
         """Release all connections."""
@@ -104,24 +106,44 @@ class People:
             _end_sessions(connection, person)
             log(connection, by, "password set", name)
 
-    def set_disabled(self, name: str, disabled: bool, *, by: str = "") -> None:
-        """Forbid a person to sign in, which ends all of their sessions, or allow it again.
+    def set_role(self, name: str, role: Role, *, by: str = "", address: str = "") -> Person:
+        """Let a person do what another role may, from the next request on.
+
+        Raises:
+            NotFoundError: there is no such person.
+            InvalidValueError: the role cannot be, or it is the last administrator.
+        """
+        if role not in ROLES:
+            raise InvalidValueError("role", repr(role), ", ".join(ROLES))
+        with transaction(self._engine, write=True) as connection:
+            _lock_administrators(connection)
+            person = _find(connection, name)
+            if person.role != role:
+                if person.role == "administrator" and not person.disabled:
+                    _check_another(connection, person, f"role of {name}", role)
+                connection.execute(sa.update(people).where(people.c.id == person.id).values(role=role))
+                log(connection, by, "role changed", f"{name}, {person.role} to {role}", address)
+            return _find(connection, name)
+
+    def set_disabled(self, name: str, disabled: bool, *, by: str = "", address: str = "") -> None:
+        """Forbid a person to sign in, which ends all of their sessions, links and tokens, or allow it again.
 
         Raises:
             NotFoundError: there is no such person.
             InvalidValueError: it is the last administrator.
         """
-        person = self.get(name)
         with transaction(self._engine, write=True) as connection:
-            if disabled and person.role == "administrator":
-                others = (people.c.role == "administrator") & people.c.disabled.is_(None) & (people.c.id != person.id)
-                if not connection.scalar(sa.select(sa.func.count()).select_from(people).where(others)):
-                    raise InvalidValueError("disable", name, "another administrator first: this is the last one")
+            _lock_administrators(connection)
+            person = _find(connection, name)
+            if disabled and person.role == "administrator" and not person.disabled:
+                _check_another(connection, person, "disable", name)
             if disabled:
                 _end_sessions(connection, person)
+                end_links(connection, person)
+                end_tokens(connection, person)
             since = time_from_now() if disabled else None
             connection.execute(sa.update(people).where(people.c.id == person.id).values(disabled=since))
-            log(connection, by, "disabled" if disabled else "enabled", name)
+            log(connection, by, "disabled" if disabled else "enabled", name, address)
 
     def sign_in(self, name: str, password: str, *, address: str = "") -> Person:
         """Return whose name and password these are.
@@ -174,6 +196,18 @@ def _wait(connection: sa.Connection, which: sa.ColumnElement[bool], free: int) -
         return 0.0
     since = (datetime.fromisoformat(time_from_now()) - datetime.fromisoformat(last)).total_seconds()
     return float(min(2.0 ** min(count - free + 1, 30), WINDOW)) - since
+
+
+def _lock_administrators(connection: sa.Connection) -> None:
+    """Let one change of roles wait for another: two administrators cannot take it from each other at once."""
+    query = sa.select(people.c.id).where(people.c.role == "administrator").order_by(people.c.id)
+    connection.execute(query.with_for_update()).all()
+
+
+def _check_another(connection: sa.Connection, person: Person, what: str, given: str) -> None:
+    others = (people.c.role == "administrator") & people.c.disabled.is_(None) & (people.c.id != person.id)
+    if connection.execute(sa.select(people.c.id).where(others)).first() is None:
+        raise InvalidValueError(what, given, "another administrator first: this is the last one")
 
 
 def _find(connection: sa.Connection, name: str) -> Person:

@@ -1,4 +1,4 @@
-"""The tables of people: accounts, web sessions, one-time links, failed sign-ins, and who did what when.
+"""The tables of people: accounts, web sessions, tokens, one-time links, failed sign-ins, and who did what when.
 
 They lie beside the tables of feedback, in the same database. Of secrets only digests are stored: whoever reads the
 database cannot sign in with what stands there.
@@ -56,6 +56,23 @@ sign_in_tries = sa.Table(
     sa.Index("sign_in_tries_by_time", "at"),
 )
 
+api_tokens = sa.Table(
+    "api_tokens",
+    metadata,
+    sa.Column("number", _serial, primary_key=True, autoincrement=True),  # names the token, and tells nothing of it
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),  # SHA-256 of what the program holds
+    sa.Column("person_id", sa.BigInteger, sa.ForeignKey("people.id"), nullable=False),
+    sa.Column("name", sa.String(64), nullable=False),  # what it is for, in the person's words
+    sa.Column("role", sa.String(16), nullable=False),  # may do what this role may, and never more than the person
+    sa.Column("created", sa.String(32), nullable=False),
+    sa.Column("expires", sa.String(32), nullable=False),
+    sa.Column("used", sa.String(32)),  # last use, to within a minute
+    sa.Column("address", sa.String(64), nullable=False, server_default=""),  # where it was last used from
+    sa.Column("revoked", sa.String(32)),
+    sa.CheckConstraint("role IN ('administrator', 'operator', 'annotator')", name="scope_known"),
+    sa.Index("api_tokens_of_person", "person_id"),
+)
+
 audit = sa.Table(
     "audit",
     metadata,
@@ -65,6 +82,28 @@ audit = sa.Table(
     sa.Column("act", sa.String(32), nullable=False),
     sa.Column("about", sa.Text, nullable=False),  # whom or what it was done to, in words
     sa.Column("address", sa.String(64), nullable=False),
+    sa.Index("audit_of_who", "who", "number"),
 )
 
-PEOPLE_TABLES = (people, web_sessions, sign_in_links, sign_in_tries, audit)
+ONLY_GROWS = {  # the log, whoever writes to the database
+    "sqlite": (
+        "CREATE TRIGGER audit_keeps_lines BEFORE UPDATE ON audit "
+        "BEGIN SELECT RAISE(ABORT, 'the log can only grow'); END",
+        "CREATE TRIGGER audit_keeps_all BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the log can only grow'); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the log can only grow'; END $$",
+        "CREATE TRIGGER audit_keeps_lines BEFORE UPDATE OR DELETE OR TRUNCATE ON audit "
+        "FOR EACH STATEMENT EXECUTE FUNCTION audit_only_grows()",
+    ),
+}
+
+
+@sa.event.listens_for(audit, "after_create")
+def _only_grows(_: sa.Table, connection: sa.Connection, **__: object) -> None:
+    for statement in ONLY_GROWS[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
+
+
+PEOPLE_TABLES = (people, web_sessions, sign_in_links, sign_in_tries, api_tokens, audit)

@@ -70,7 +70,8 @@ class Sessions:
                 if not person.disabled:
                     log(connection, person.name, "signed in", "by a link", address)
                     return person
-            row = connection.execute(sa.select(sign_in_links).where(mine)).mappings().one_or_none()
+            both = sa.select(sign_in_links, people.c.disabled).join(people, people.c.id == sign_in_links.c.person_id)
+            row = connection.execute(both.where(mine)).mappings().one_or_none()
         raise SignInError(_why_not(row, now), "robo-rlhf team link makes a new one, at the machine that it leads to.")
 
     def begin(self, person: Person, *, agent: str = "", address: str = "", instead_of: str = "") -> str:
@@ -142,12 +143,18 @@ def _end(connection: sa.Connection, which: sa.ColumnElement[bool]) -> int:
     return connection.execute(sa.update(web_sessions).where(open_ones).values(ended=time_from_now())).rowcount
 
 
+def end_links(connection: sa.Connection, person: Person) -> int:
+    """Let no open link of a person sign in any more; return how many there were."""
+    which = (sign_in_links.c.person_id == person.id) & sign_in_links.c.used.is_(None)
+    return connection.execute(sa.update(sign_in_links).where(which).values(used=time_from_now())).rowcount
+
+
 def _why_not(row: sa.RowMapping | None, now: str) -> str:
     if row is None:
         return "this link is not known here"
-    if row["expires"] <= now:
-        return "this link is too old"
-    return "this link was used before" if row["used"] < now else "this account is disabled"
+    if row["disabled"] is not None:
+        return "this account is disabled"
+    return "this link is too old" if row["expires"] <= now else "this link was used before"
 
 
 def _age(time: str) -> float:

@@ -11,9 +11,11 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
+from robo_rlhf.errors import TokenError
 from robo_rlhf.feedback.accounts import Person, Role
-from robo_rlhf.feedback.sessions import LONGEST, WebSession
-from teleop.station.security import cookie_of
+from robo_rlhf.feedback.sessions import LONGEST, WebSession, digest_of
+from robo_rlhf.feedback.tokens import PREFIX, Token
+from teleop.station.security import bearer_of, cookie_of
 from teleop.station.services import Station
 
 SIGNED_OUT = 4401  # close code of a WebSocket whose session has ended, or that had none
@@ -40,13 +42,18 @@ class ForbiddenError(Exception):
         super().__init__(role)
 
 
+class NotByTokenError(Exception):
+    """A program asks for what only a person at a browser may do."""
+
+
 @dataclass(frozen=True)
 class SignedIn:
-    """Who asks."""
+    """Who asks, with a browser or by a program: one of `session` and `token` is there."""
 
-    person: Person
+    person: Person  # of a token: with the token's role, where that is the lower one
     role: Role
-    session: WebSession
+    session: WebSession | None
+    token: Token | None = None
 
 
 def station_of(connection: HTTPConnection) -> Station:
@@ -54,11 +61,41 @@ def station_of(connection: HTTPConnection) -> Station:
     return cast(Station, connection.app.state.station)
 
 
+def session_cookie(connection: HTTPConnection) -> str:
+    """Return the cookie of the browser's session; empty where there is none, or where a token counts instead."""
+    if bearer_of(connection.headers) is not None:
+        return ""
+    return cookie_of(connection.headers, station_of(connection).cookie)
+
+
 def look_up(connection: HTTPConnection) -> SignedIn | None:
-    """Return who asks, None where nobody is signed in."""
-    station = station_of(connection)
-    session = station.people.sessions.find(cookie_of(connection.headers, station.cookie))
+    """Return who asks, None where nobody is signed in.
+
+    Raises:
+        TokenError: it is a program, and its token lets nobody in.
+    """
+    secret = bearer_of(connection.headers)
+    if secret is not None:
+        token = _check_token(connection, secret)
+        return SignedIn(token.acting, token.acting.role, None, token)
+    session = station_of(connection).people.sessions.find(session_cookie(connection))
     return SignedIn(session.person, session.person.role, session) if session else None
+
+
+def _check_token(connection: HTTPConnection, secret: str) -> Token:
+    station, address, digest = station_of(connection), address_of(connection), digest_of(secret)
+    wait = station.token_tries.wait(address, digest)
+    if wait > 0:
+        raise TokenError("unknown", wait=wait)
+    try:
+        if not secret.startswith(PREFIX) or len(secret) > 200:
+            raise TokenError("malformed")
+        token = station.people.tokens.find(secret, address=address)
+    except TokenError:
+        station.token_tries.failed(address, digest)
+        raise
+    station.token_tries.succeeded(digest)
+    return token
 
 
 def signed_in(connection: HTTPConnection) -> SignedIn:
@@ -71,7 +108,7 @@ def signed_in(connection: HTTPConnection) -> SignedIn:
         connection.state.me = look_up(connection)
     me = cast("SignedIn | None", connection.state.me)
     if me is None:
-        raise SignedOutError(expired=bool(cookie_of(connection.headers, station_of(connection).cookie)))
+        raise SignedOutError(expired=bool(session_cookie(connection)))
     return me
 
 
@@ -96,16 +133,33 @@ def requires(role: Role) -> Callable[[HTTPConnection], SignedIn]:
     return check
 
 
+def in_person(connection: HTTPConnection) -> tuple[SignedIn, WebSession]:
+    """Return who asks and their session: a dependency of what concerns the person, and no program may do.
+
+    Raises:
+        SignedOutError: nobody is signed in.
+        NotByTokenError: it is a program.
+    """
+    me = signed_in(connection)
+    if me.session is None:
+        raise NotByTokenError
+    return me, me.session
+
+
 Me = Annotated[SignedIn, Depends(signed_in)]
+InPerson = Annotated[tuple[SignedIn, WebSession], Depends(in_person)]
 
 
 async def open_socket(websocket: WebSocket, role: Role = "annotator") -> SignedIn | None:
     """Accept a WebSocket of somebody who is signed in and may do what `role` may, and return who it is.
 
     Where not, it is closed with SIGNED_OUT or FORBIDDEN and None comes back: the handler returns. The `Origin` was
-    checked before (`security`). It is closed with SIGNED_OUT within seconds after the session ends.
+    checked before (`security`). It is closed within seconds after the session ends, or the person may not any more.
     """
-    me = await run_in_threadpool(look_up, websocket)
+    try:
+        me = await run_in_threadpool(look_up, websocket)
+    except TokenError:
+        me = None
     await websocket.accept()
     if me is None:
         await websocket.close(SIGNED_OUT, "signed out")
@@ -113,22 +167,34 @@ async def open_socket(websocket: WebSocket, role: Role = "annotator") -> SignedI
     if not me.person.may(role):
         await websocket.close(FORBIDDEN, f"this takes the role {role}")
         return None
-    task = asyncio.create_task(_close_when_signed_out(websocket, me))
+    task = asyncio.create_task(_close_when_signed_out(websocket, me, role))
     _watching.add(task)  # the event loop holds tasks weakly
     task.add_done_callback(_watching.discard)
     return me
 
 
-async def _close_when_signed_out(websocket: WebSocket, me: SignedIn) -> None:
-    sessions = station_of(websocket).people.sessions
+async def _close_when_signed_out(websocket: WebSocket, me: SignedIn, role: Role) -> None:
     while True:
         await asyncio.sleep(LOOK_AGAIN)
         states = (websocket.client_state, websocket.application_state)
         if WebSocketState.DISCONNECTED in states:
             return
-        if await run_in_threadpool(sessions.find_digest, me.session.digest) is None:
+        person = await run_in_threadpool(_still, station_of(websocket), me)
+        if person is None:
             await websocket.close(SIGNED_OUT, "signed out")
             return
+        if not person.may(role):
+            await websocket.close(FORBIDDEN, f"this takes the role {role}")
+            return
+
+
+def _still(station: Station, me: SignedIn) -> Person | None:
+    """Return who somebody is now who asked a while ago; None where they are not signed in any more."""
+    if me.token is not None:
+        token = station.people.tokens.live(me.token.number)
+        return token.acting if token is not None else None
+    session = station.people.sessions.find_digest(me.session.digest) if me.session is not None else None
+    return session.person if session is not None else None
 
 
 def set_cookie(connection: HTTPConnection, response: Response, token: str) -> None:

@@ -19,10 +19,12 @@ from robo_rlhf.errors import (
     NotNowError,
     RoboRlhfError,
     SignInError,
+    TokenError,
     UnknownNameError,
 )
-from teleop.station.auth import ForbiddenError, SignedIn, SignedOutError, look_up
+from teleop.station.auth import ForbiddenError, NotByTokenError, SignedIn, SignedOutError, look_up
 from teleop.station.rendering import render
+from teleop.station.security import bearer_of
 
 STATUS: tuple[tuple[type[RoboRlhfError], int], ...] = (
     (NotFoundError, 404),
@@ -52,6 +54,8 @@ def install(app: FastAPI) -> None:
     """Have the application answer every error in words."""
     app.add_exception_handler(SignedOutError, _signed_out)
     app.add_exception_handler(ForbiddenError, _forbidden)
+    app.add_exception_handler(NotByTokenError, _not_by_token)
+    app.add_exception_handler(TokenError, _token)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(RoboRlhfError, _ours)
@@ -103,7 +107,8 @@ def _who(request: Request) -> SignedIn | None:
 
 
 def _wants_page(request: Request) -> bool:
-    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    looks = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    return looks and bearer_of(request.headers) is None
 
 
 async def _signed_out(request: Request, error: Exception) -> Response:
@@ -120,6 +125,20 @@ async def _forbidden(request: Request, error: Exception) -> Response:
     assert isinstance(error, ForbiddenError)
     text = f"It takes the role {error.role}. Ask an administrator for it. Nothing was changed."
     return tell(request, 403, text, "forbidden")
+
+
+async def _not_by_token(request: Request, error: Exception) -> Response:
+    text = "This takes a person at a browser; a token may not do it. Nothing was changed."
+    return tell(request, 403, text, "not_by_token")
+
+
+async def _token(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TokenError)
+    if error.wait > 0:
+        wait = {"retry-after": str(max(round(error.wait), 1))}
+        return JSONResponse({"error": str(error), "code": "too_many"}, 429, wait)
+    headers = {"www-authenticate": 'Bearer error="invalid_token"'}
+    return JSONResponse({"error": str(error), "code": f"token_{error.state}"}, 401, headers)
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -15,9 +15,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from robo_rlhf import __version__
-from teleop.station.auth import SignedIn, station_of
+from teleop.station.auth import SignedIn, session_cookie
 from teleop.station.pages import Page, pages
-from teleop.station.security import cookie_of, csrf_of
+from teleop.station.security import csrf_of
 from teleop.station.words import FILTERS
 
 HERE = Path(__file__).parent
@@ -81,7 +81,7 @@ def render(request: Request, template: str, *, status: int = 200, page: Page | N
         "me": me,
         "page": here,
         "navigation": navigation(me),
-        "csrf": csrf_of(cookie_of(request.headers, station_of(request).cookie)),
+        "csrf": csrf_of(session_cookie(request)),
         "static": static_url,
         "version": __version__,
     }

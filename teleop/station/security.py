@@ -2,6 +2,7 @@
 
 Plain ASGI, around everything else. A request that changes something must come from a page of ours (`Origin`), and with
 the CSRF token of the session whose cookie it brings. A WebSocket of a foreign page is refused before it is accepted.
+A program brings a token of its own, which no browser sends by itself: it needs neither, and no cookie counts beside it.
 """
 
 import hashlib
@@ -83,9 +84,9 @@ class Security:
             return f"This station is not reached as {host[:100]!r}; open it by the address that it printed."
         if scope["type"] == "http" and scope["method"] in SAFE:
             return ""
+        if scope["type"] == "http" and bearer_of(headers) is not None:
+            return ""  # `auth.look_up` judges it by its token alone
         cookie = cookie_of(headers, self.station.cookie)
-        if scope["type"] == "http" and not cookie and headers.get("authorization", "").startswith("Bearer "):
-            return ""  # a program with a token of its own, which no browser sends by itself
         origin = headers.get("origin")
         if origin is None or urlsplit(origin).netloc != host:
             return "This came from a page that is not the station's. Nothing was changed."
@@ -94,6 +95,12 @@ class Security:
             if not hmac.compare_digest(given, csrf_of(cookie).encode()):
                 return "This page is older than your session. Nothing was changed; load the page again."
         return ""
+
+
+def bearer_of(headers: Headers) -> str | None:
+    """Return the token that a program brings; None where it says nothing of one."""
+    scheme, _, token = headers.get("authorization", "").strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def cookie_of(headers: Headers, name: str) -> str:

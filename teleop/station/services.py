@@ -12,6 +12,7 @@ from teleop.station.hub import Hub
 from teleop.station.library import Library
 from teleop.station.media import Media
 from teleop.station.overview import Overview
+from teleop.station.throttle import TokenTries
 
 DATABASE = "feedback.db"  # in the data home
 CLIPS = "cache/clips"  # in the data home; can be deleted at any time
@@ -42,6 +43,7 @@ class Station:
         self.home, self.port, self.hosts, self._workers = home, port, hosts, workers
         self.database = database if database is not None else home / DATABASE
         self.people = People(self.database)
+        self.token_tries = TokenTries()
         self.overview = Overview(home)
         self._lock = threading.RLock()
         self._at_start: list[Callable[[], Awaitable[None]]] = []

@@ -169,7 +169,7 @@ def test_opening_a_database_that_is_up_to_date_loads_no_alembic(path: Path) -> N
         assert subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode == 0
 
 
-@pytest.mark.parametrize("version", [0, 3, 99])
+@pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1, 99])
 def test_versions_that_nobody_knows(path: Path, version: int) -> None:
     Store(path).close()
     with sqlite3.connect(path) as raw:

@@ -212,3 +212,34 @@ def test_accounts_and_answers_share_a_database(store_first: bool, tmp_path: Path
     tables = sa.inspect(people._engine).get_table_names()
     people.close()
     assert {"questions", "answers", "people", "web_sessions"} <= set(tables)
+
+
+def test_a_new_role_holds_from_the_next_request_on(people: People) -> None:
+    people.add("root", "administrator")
+    anna = people.add("anna", "administrator")
+    token = people.sessions.begin(anna)
+    assert people.set_role("anna", "annotator", by="root").role == "annotator"
+    found = people.sessions.find(token)
+    assert found is not None
+    assert not found.person.may("operator")
+    assert people.log(1)[0][1:4] == ("root", "role changed", "anna, administrator to annotator")
+    with pytest.raises(InvalidValueError, match="this is the last one"):
+        people.set_role("root", "operator")
+    people.set_disabled("anna", True)
+    people.set_role("anna", "administrator")
+    with pytest.raises(InvalidValueError, match="this is the last one"):
+        people.set_disabled("root", True)  # another administrator who is disabled is no help
+
+
+def test_the_log_can_only_grow(where: str) -> None:
+    people = People(where)
+    people.add("anna", "operator")
+    for statement in ("UPDATE audit SET who = 'x'", "DELETE FROM audit"):
+        with (
+            pytest.raises(sa.exc.DatabaseError, match="the log can only grow"),
+            Store(where) as store,
+            store.database.engine.begin() as connection,
+        ):
+            connection.execute(sa.text(statement))
+    assert len(people.log()) == 1
+    people.close()

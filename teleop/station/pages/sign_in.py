@@ -4,10 +4,10 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from teleop.station.auth import Me, address_of, look_up, set_cookie, signed_in, station_of
+from teleop.station.auth import InPerson, address_of, look_up, session_cookie, set_cookie, signed_in, station_of
 from teleop.station.pages import Page
 from teleop.station.rendering import render
-from teleop.station.security import cookie_of, csrf_of
+from teleop.station.security import csrf_of
 
 PAGE = Page("sign_in", "Sign in", "/sign-in")
 PUBLIC = True
@@ -61,10 +61,10 @@ def enter(request: Request, link: Link) -> Response:
 
 
 @router.post("/sign-out")
-def sign_out(request: Request, me: Me) -> Response:
+def sign_out(request: Request, here: InPerson) -> Response:
     """End this session at once."""
-    station = station_of(request)
-    station.people.sessions.end(me.session)
+    station, (_, session) = station_of(request), here
+    station.people.sessions.end(session)
     response = JSONResponse({})
     response.delete_cookie(station.cookie, httponly=True, samesite="lax")
     return response
@@ -74,7 +74,7 @@ def sign_out(request: Request, me: Me) -> Response:
 def session(request: Request) -> dict[str, str]:
     """Return who is signed in, and the token that changes need: for a page that is older than the session."""
     me = signed_in(request)
-    token = csrf_of(cookie_of(request.headers, station_of(request).cookie))
+    token = csrf_of(session_cookie(request))
     return {"name": me.person.name, "role": me.role, "csrf": token}
 
 
@@ -84,7 +84,7 @@ def _begin(request: Request, name: str) -> Response:
         station.people.get(name),
         agent=request.headers.get("user-agent", ""),
         address=address_of(request),
-        instead_of=cookie_of(request.headers, station.cookie),
+        instead_of=session_cookie(request),
     )
     response = JSONResponse({"name": name})
     set_cookie(request, response, token)
