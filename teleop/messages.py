@@ -168,6 +168,7 @@ class Scene:
     action_names: tuple[str, ...]
     cameras: tuple[CameraInfo, ...]
     goals: tuple[Goal, ...]
+    fovy: float  # [deg] angle of view, up and down, of the main view
     control_dt: float  # [s]
     horizon: int  # steps that the task is meant to take
     type: Literal["scene"] = "scene"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from robo_rlhf.sim.camera_info import free_cameras
+from robo_rlhf.sim.camera_info import free_cameras, free_fovy
 from robo_rlhf.sim.envs import TaskEnv
 from robo_rlhf.types import Array
 from teleop.messages import CameraInfo, Goal, Scene
@@ -18,6 +18,7 @@ def describe_scene(env: TaskEnv, dataset: str) -> Scene:
         action_names=task.action_names,
         cameras=tuple(_cameras(env)),
         goals=goals(env),
+        fovy=free_fovy(env.model),
         control_dt=env.control_dt,
         horizon=env.horizon,
     )

@@ -17,7 +17,7 @@ from tests.teleop.terminals import Screen, screen
 
 FRONT = CameraInfo("front", 90.0, -30.0, 1.0, (0.0, 0.0, 0.0))
 SIDE = CameraInfo("side", 0.0, -30.0, 1.0, (0.0, 0.0, 0.0))
-SCENE = Scene("reach", "Touch it.", "reach", ("x", "y", "z", "gripper"), (SIDE, FRONT), (), 0.05, 60)
+SCENE = Scene("reach", "Touch it.", "reach", ("x", "y", "z", "gripper"), (SIDE, FRONT), (), 45, 0.05, 60)
 
 
 def status(phase: str = "running", gripper: float = -1.0, **fields: object) -> Status:

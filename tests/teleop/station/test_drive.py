@@ -18,7 +18,7 @@ from teleop.station import drive as drive_module
 from teleop.station.drive import TRIES, Drive
 from teleop.station.watcher import Watcher
 
-SCENE = Scene("reach", "Touch the ball.", "mine", ("x",), (CameraInfo("front", 90, -30, 1, (0, 0, 0)),), (), 0.05, 60)
+SCENE = Scene("reach", "Touch the ball.", "mine", ("x",), (CameraInfo("front", 90, -30, 1, (0, 0, 0)),), (), 45, 0.05, 60)
 STATUS = Status("running", 1, "e", 7, 3, 4, False, "", "human", -1, False, 0, "", "", 0, 0, 0, 0.0)
 
 

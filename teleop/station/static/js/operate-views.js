@@ -72,9 +72,14 @@ export class Views {
     return `Main view, from the ${this.shown[0]} camera. Drag to move the hand; drag with the right button to look from elsewhere.`;
   }
 
+  /** The camera of the large view; where it was not turned, a free one that sees nearly the same. */
+  get camera() {
+    return this.free || this.cameras.find((one) => one.name === this.shown[0]);
+  }
+
   /** The heading of the large view's line of sight [deg]. */
   get azimuth() {
-    return (this.free || this.cameras.find((one) => one.name === this.shown[0]))?.azimuth ?? 0;
+    return this.camera?.azimuth ?? 0;
   }
 
   /** What to ask the station for. */
@@ -129,11 +134,13 @@ export class Views {
     this.tell.changed();
   }
 
+  /** Make the large view's camera one that can be turned. */
   loosen() {
-    const camera = this.cameras.find((one) => one.name === this.shown[0]);
+    const camera = this.camera;
     if (!this.free && camera) {
       this.free = { ...camera };
       this.label();
+      this.tell.changed();
     }
     return this.free;
   }

@@ -6,6 +6,7 @@ import { ask } from "./dialog.js";
 import { bindKeys } from "./keys.js";
 import { tell } from "./toast.js";
 import { bindFields, bindTimeline, fillSession } from "./operate-fields.js";
+import { Goals } from "./operate-goal.js";
 import { Hands } from "./operate-hands.js";
 import { Latency, SPEEDS } from "./operate-input.js";
 import { banner, Panel } from "./operate-panel.js";
@@ -58,6 +59,14 @@ const hands = new Hands([], {
   padLost,
 });
 
+const goals = new Goals(/** @type {HTMLDetailsElement} */ (by("goal-menu")), by("view-0"), {
+  camera: () => views.camera,
+  loosen: () => views.loosen(),
+  fovy: () => panel.scene?.fovy ?? 45,
+  move: ({ name, position }) => act("goal", [name, ...position]),
+  seed: () => act("seed", panel.status.seed),
+});
+
 const link = new Connection(data.session, {
   message: (message) => hear[message.type]?.(message),
   picture: (picture) => views.draw(picture),
@@ -78,6 +87,7 @@ const hear = {
     if (othersGrip(before, status)) hands.gripper = status.gripper > 0 ? 1 : -1;
     if (status.success && before && !before.success && status.phase === "running") sounds.play("success");
     panel.hear(status, drives(), hands.longHeld(performance.now()));
+    goals.show(status.goals, drives());
     by("takeover").hidden = !status.policy;
     if (before?.policy !== status.policy) fill();
   },
