@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.sim.envs import TaskEnv, make_env
