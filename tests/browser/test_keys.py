@@ -134,6 +134,14 @@ def test_remembered_nonsense_is_passed_over(page: Page, heard: Callable[[], list
         assert heard() == ["keep+"]
 
 
+def test_the_overlay_shows_all_at_once_on_a_laptop(page: Page, heard: Callable[[], list[str]]) -> None:
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.keyboard.press("?")
+    assert page.evaluate("(d => d.scrollHeight - d.clientHeight)(document.querySelector('dialog'))") <= 0
+    last = page.get_by_role("dialog", name="Keys").get_by_role("button", name="Close Esc")
+    expect(last).to_be_in_viewport(ratio=1)
+
+
 def test_the_overlay_fits_a_phone(page: Page, heard: Callable[[], list[str]]) -> None:
     page.set_viewport_size({"width": 360, "height": 640})
     page.keyboard.press("?")

@@ -23,13 +23,13 @@ import { tell } from "./toast.js";
 /** @typedef {(pressed: boolean, binding: Binding) => void} Handler */
 /** @typedef {{table: Binding[], letGo: () => void, showKeys: () => void, stop: () => void}} Keys */
 
-/** @type {Record<string, string>} */
+/** @type {Record<string, string>} in the order in which the overlay shows them: so they fill columns evenly */
 const GROUPS = {
   move: "Move",
   turn: "Turn",
   hand: "Hand and speed",
-  episode: "Episode",
   view: "View",
+  episode: "Episode",
   answer: "Answer",
   clips: "Clips",
   page: "This page",
@@ -218,7 +218,8 @@ function drawOverlay(rows, scope, changed) {
   /** @param {string} [text] */
   function draw(text = usual) {
     hint.textContent = text;
-    groups.replaceChildren(...[...new Set(rows.map((row) => row.group))].map(section));
+    const shown = Object.keys(GROUPS).filter((group) => rows.some((row) => row.group === group));
+    groups.replaceChildren(...shown.map(section));
     const focus = groups.querySelector(`[data-row="${asking || lastAsked}"]`);
     if (focus instanceof HTMLElement) focus.focus();
   }
