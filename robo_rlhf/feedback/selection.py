@@ -93,15 +93,17 @@ def disagreement(pool: Pool, k: int, rng: np.random.Generator) -> Array:
     """Among many proposals at the same stage, those about which the reward models disagree most.
 
     Disagreement is the deviation over the ensemble of the probability that a clip is the best, averaged over the clips.
-    No segment is in more than two of them where others will do, so that one odd segment does not take all questions.
     """
-    if pool.returns is None:
-        raise InvalidValueError("selection by disagreement", "no predicted returns", "those of a reward model")
-    proposals = stage(pool, PROPOSALS * k, rng)
-    logits = pool.returns[:, proposals]  # (E, proposals, K)
-    odds = np.exp(logits - logits.max(-1, keepdims=True))
-    doubt = (odds / odds.sum(-1, keepdims=True)).std(0).mean(-1)  # (proposals,)
-    return _spread(proposals[np.argsort(-doubt, kind="stable")], k, pool)
+    return _most(pool, k, rng, lambda best: best.std(0).mean(-1))
+
+
+def information(pool: Pool, k: int, rng: np.random.Generator) -> Array:
+    """Among many proposals at the same stage, those whose answers tell most about which reward model is right.
+
+    That is the mutual information of answer and model (Houlsby et al. 2011, "BALD"): how unsure the ensemble is as a
+    whole, less how unsure its members say the answer must be anyway.
+    """
+    return _most(pool, k, rng, lambda best: _entropy(best.mean(0)) - _entropy(best).mean(0))
 
 
 def demonstrations(pool: Pool, k: int, rng: np.random.Generator) -> Array:
@@ -134,8 +136,32 @@ def mixed(pool: Pool, k: int, rng: np.random.Generator) -> Array:
 
 
 METHODS: dict[str, Method] = {
-    method.__name__: method for method in (uniform, recent, stage, endings, disagreement, demonstrations, mixed)
+    method.__name__: method
+    for method in (uniform, recent, stage, endings, disagreement, information, demonstrations, mixed)
 }
+
+
+def _most(pool: Pool, k: int, rng: np.random.Generator, measure: Callable[[Array], Array]) -> Array:
+    """Return the proposals of which `measure` is largest.
+
+    It gets the probability that each clip is the best, by each reward model, (E, proposals, K), and returns
+    (proposals,). No segment is in more than two questions where others will do, so that one odd segment does not take
+    all of them.
+    """
+    if pool.returns is None:
+        raise InvalidValueError(
+            "selection by what reward models say", "no predicted returns", "those of a reward model"
+        )
+    proposals = stage(pool, PROPOSALS * k, rng)
+    logits = pool.returns[:, proposals]  # (E, proposals, K)
+    odds = np.exp(logits - logits.max(-1, keepdims=True))
+    doubt = measure(odds / odds.sum(-1, keepdims=True))
+    return _spread(proposals[np.argsort(-doubt, kind="stable")], k, pool)
+
+
+def _entropy(chances: Array) -> Array:
+    """Return the entropy [nat] over the last axis."""
+    return -(chances * np.log(np.maximum(chances, 1e-12))).sum(-1)
 
 
 def _pool(candidates: Sequence[SegmentCandidate], returns: Array | None, clips: int) -> Pool:

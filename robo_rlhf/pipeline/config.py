@@ -66,7 +66,8 @@ class Config:
     clip_steps: int = 40
     """Steps a clip."""
     selection: str = "mixed"
-    """Which clips are asked about: uniform, recent, stage, disagreement, demonstrations or mixed."""
+    """Which clips are asked about: uniform, recent, stage, endings, disagreement, information, demonstrations
+    or mixed."""
     caution: float = 0.5
     """Deviations of the ensemble that the learned reward is lowered by."""
     residual_scale: float = 0.2

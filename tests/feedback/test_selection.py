@@ -48,12 +48,12 @@ def test_every_method_asks_different_questions_of_different_clips(seed: int, k: 
     assert questions == choose(k, method, seed, clips=clips)
 
 
-@pytest.mark.parametrize("method", ["recent", "stage", "disagreement"])
+@pytest.mark.parametrize("method", ["recent", "stage", "disagreement", "information"])
 def test_present_policy_alone(method: str) -> None:
     assert all(c.round == 1 and not c.demonstration for question in choose(30, method) for c in question)
 
 
-@pytest.mark.parametrize("method", ["stage", "disagreement", "demonstrations"])
+@pytest.mark.parametrize("method", ["stage", "disagreement", "information", "demonstrations"])
 def test_same_stage_and_another_episode(method: str) -> None:
     for first, second in choose(30, method):
         assert abs(first.stage - second.stage) <= STAGE_TOLERANCE
@@ -79,6 +79,16 @@ def test_disagreement_asks_where_the_models_differ() -> None:
     assert {c.stage for question in questions for c in question} == {0.4}
     uses = [c for question in questions for c in question]
     assert max(uses.count(c) for c in uses) <= 2
+
+
+def test_information_is_where_each_model_is_sure_and_they_differ() -> None:
+    returns = np.zeros((4, len(POOL)))  # all are unsure, and agree about it
+    sure = [i for i, c in enumerate(POOL) if c.round == 1 and not c.demonstration and c.stage == 0.4]
+    faint = [i for i, c in enumerate(POOL) if c.round == 1 and not c.demonstration and c.stage == 0.8]
+    opinion = np.random.default_rng(1).normal(size=(4, len(sure)))
+    returns[:, sure], returns[:, faint] = 5.0 * opinion, 0.2 * opinion
+    questions = choose(6, "information", returns=returns)
+    assert {c.stage for question in questions for c in question} == {0.4}
 
 
 def test_mixed_sets_a_tenth_and_some_endings_against_demonstrations() -> None:
