@@ -13,6 +13,7 @@ from typing import Any
 from robo_rlhf.errors import DiskFullError
 
 HOME_VARIABLE = "ROBO_RLHF_HOME"
+DATABASE_VARIABLE = "ROBO_RLHF_DATABASE"
 RESERVE = 64 * 2**20  # [bytes] always left free, so that what is open can still be closed
 SHIPPED = Path(__file__).resolve().parents[1] / "recordings"  # what comes with a checkout; a wheel has none
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk or a used-up quota
@@ -21,6 +22,11 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk or
 def data_home(home: Path | None = None) -> Path:
     """Return where recordings and runs live: `home`, else $ROBO_RLHF_HOME, else ./recordings."""
     return home or Path(os.environ.get(HOME_VARIABLE) or "recordings")
+
+
+def feedback_database(home: Path, named: str = "") -> str | Path:
+    """Return where feedback is: `named`, a file or a URL, else $ROBO_RLHF_DATABASE, else feedback.db in the home."""
+    return named or os.environ.get(DATABASE_VARIABLE) or home / "feedback.db"
 
 
 def find_dataset(home: Path, name: str) -> Path:

@@ -1,6 +1,5 @@
 """`robo-rlhf feedback`: what people have said, how good it is, and taking it from one database to another."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +12,12 @@ import tyro
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.errors import CorruptFileError
-from robo_rlhf.files import data_home
+from robo_rlhf.files import data_home, feedback_database
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.store import Store
 
 Folder = Annotated[Path, tyro.conf.Positional]
-DATABASE_VARIABLE = "ROBO_RLHF_DATABASE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +34,7 @@ class _Where:
         """Open the database."""
         from robo_rlhf.feedback.store import Store
 
-        named = self.database or os.environ.get(DATABASE_VARIABLE, "")
-        with Store(named or data_home(self.home) / "feedback.db") as store:
+        with Store(feedback_database(data_home(self.home), self.database)) as store:
             yield store
 
 

@@ -13,7 +13,7 @@ import tyro
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home
+from robo_rlhf.files import data_home, feedback_database
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.people import People
@@ -48,6 +48,8 @@ class Serve:
     """Leave the browser closed."""
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
+    database: str = ""
+    """A database URL or file for feedback and accounts; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
 
     def __call__(self) -> int:
         """Serve until Ctrl-C."""
@@ -62,7 +64,8 @@ def run_station(options: Serve, home: Path, path: str = "/") -> int:
 
     listener = listen(options.host, PORT if options.port is None else options.port, exactly=options.port is not None)
     port = int(listener.getsockname()[1])
-    station = Station(home, port=port, hosts=names_of(options.host, options.allow))
+    where = feedback_database(home, options.database)
+    station = Station(home, database=where, port=port, hosts=names_of(options.host, options.allow))
     try:
         check_password(station.people, options)
     except BaseException:

@@ -11,7 +11,7 @@ from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, find_dataset
+from robo_rlhf.files import data_home, feedback_database, find_dataset
 
 if TYPE_CHECKING:
     from robo_rlhf.types import Episode
@@ -94,5 +94,5 @@ class TrainDagger(Imitating):
         names = dict.fromkeys([self.corrections, self.demonstrations, *list_datasets(home)])
         datasets = {name: Dataset(find_dataset(home, name)) for name in names}
         found = corrected_over_original(self.corrections, datasets, run=self.preferences, length=self.preference_steps)
-        with Store(home / "feedback.db") as store:
+        with Store(feedback_database(home)) as store:
             return write_preferences(store, found)

@@ -15,7 +15,7 @@ from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.errors import InvalidValueError, NotFoundError
-from robo_rlhf.files import data_home, find_dataset
+from robo_rlhf.files import data_home, feedback_database, find_dataset
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.store import Store
@@ -59,7 +59,7 @@ class TrainReward:
     unjudged_from: str = ""
     """Dataset that clips which nobody judged are cut from, for --unjudged."""
     database: str = ""
-    """Path or URL of the feedback database; feedback.db in the data home where empty."""
+    """A database URL or file; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
     json: bool = False
@@ -79,7 +79,7 @@ class TrainReward:
 
         REWARDS[self.config.reward]  # refused before a run is begun with it
         home = data_home(self.home)
-        where: str | Path = self.database or home / "feedback.db"
+        where = feedback_database(home, self.database)
         if isinstance(where, Path) and not where.exists():
             advice = "Ask something with `robo-rlhf run`, or name the data home with --home."
             raise NotFoundError("feedback database", where, advice)

@@ -13,6 +13,7 @@ import numpy as np
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.evaluation import Comparison, Evaluation, compare
 from robo_rlhf.feedback.store import Answer, Store
+from robo_rlhf.files import feedback_database
 from robo_rlhf.pipeline.config import Config, preset
 from robo_rlhf.pipeline.stages import learned_reward, stored_evaluation
 from robo_rlhf.pipeline.watch import truth_rows
@@ -130,12 +131,12 @@ class Findings:
 
     def answers(self) -> list[Answer]:
         """Return every answer of the run."""
-        with Store(self.home / "feedback.db") as store:
+        with Store(feedback_database(self.home)) as store:
             return store.answers(run=self.path.name)
 
     def answers_by_round(self) -> list[Counter[str]]:
         """Return, a round, how often each answer was given."""
-        with Store(self.home / "feedback.db") as store:
+        with Store(feedback_database(self.home)) as store:
             each = [store.answers(run=self.path.name, round=number) for number in self.rounds]
         return [Counter(str(a.value.get("choice", "other")) for a in answers) for answers in each]
 

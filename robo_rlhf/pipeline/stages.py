@@ -19,7 +19,7 @@ from robo_rlhf.evaluation import FIRST_SEED, Evaluation, evaluate
 from robo_rlhf.feedback.selection import SegmentCandidate, select
 from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.feedback.teachers import TaskUtility, Teacher, answer_all
-from robo_rlhf.files import find_dataset
+from robo_rlhf.files import feedback_database, find_dataset
 from robo_rlhf.learning import seeded
 from robo_rlhf.pipeline.config import Config
 from robo_rlhf.pipeline.gate import Alarm
@@ -58,7 +58,7 @@ class Job:
     @cached_property
     def store(self) -> Store:
         """The feedback database of the data home."""
-        return Store(self.home / "feedback.db")
+        return Store(feedback_database(self.home))
 
     @property
     def clips(self) -> Dataset:
