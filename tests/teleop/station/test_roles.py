@@ -110,7 +110,7 @@ def call(client: TestClient, name: str, **more: Any) -> int:
     method, path = name.split(" ", 1)
     parts = ["nothing" if part.startswith("{") else part for part in path.split("/")]
     if method != "SOCKET":
-        body = None if method == "GET" else {}
+        body: dict[str, str] | None = None if method == "GET" else {}
         return client.request(method, "/".join(parts), json=body, **more).status_code
     with client.websocket_connect(f"ws://localhost{'/'.join(parts)}?key=nothing", **more) as socket:
         code = socket.receive().get("code", 0)
