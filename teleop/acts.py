@@ -286,10 +286,10 @@ ACTS: dict[Act, Callable[[Play, Asked], None]] = {
 def _load_policy(path: Path, env: TaskEnv) -> Policy:
     """Load a checkpoint for `env`. Only here is torch imported, and given one thread."""
     from robo_rlhf.learning import use_one_thread
-    from robo_rlhf.policies.checkpoint import load_policy
+    from robo_rlhf.policies.veiled import load_for
 
     use_one_thread()
-    policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+    policy = load_for(path, env)
     policy.reset(1)
     policy.act(np.zeros((1, env.obs_dim), np.float32))  # the first time is slow
     policy.reset(1)

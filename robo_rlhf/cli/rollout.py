@@ -94,13 +94,12 @@ class Rollout:
 
     def acting(self, env: "VecEnv") -> "Policy":
         """Return the policy: code, or a checkpoint."""
-        from robo_rlhf.policies.checkpoint import load_policy
         from robo_rlhf.policies.foreign import ForeignPolicy
+        from robo_rlhf.policies.veiled import load_for
 
         if ":" in self.policy:
             return ForeignPolicy(self.policy, env.act_dim, self.noise, self.seed or 0)
-        path = checkpoint_at(Path(self.policy), "policy", self.home)
-        return load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+        return load_for(checkpoint_at(Path(self.policy), "policy", self.home), env)
 
     def judged(self, episode: "Episode") -> "Episode":
         """Return the episode with the outcome that the rule says; one that was aborted stays so."""
