@@ -186,7 +186,7 @@ class Status:
     frames: int  # that the episode has, the first one included
     success: bool  # what the task says of this frame
     mark: Literal["", "success", "failure"]  # what the operator says of the episode
-    source: str  # who chose the last action: human, policy, scripted, correction
+    source: str  # who chose the action that led to this frame: human, policy, scripted, correction
     gripper: float  # as commanded, -1 open, +1 closed
     holds: bool  # the robot stands still because nothing is heard from the operator
     late: float  # [ms] of the last tick after its deadline

@@ -1,5 +1,6 @@
 """Where a session is, as the page is told after every tick."""
 
+from robo_rlhf.types import Source
 from teleop.messages import Status
 from teleop.play import Play
 from teleop.showing import goals
@@ -20,7 +21,7 @@ def describe_status(play: Play, late: float, minutes: float) -> Status:
         frames=stage.steps + 1,
         success=stage.success,
         mark=play.mark,
-        source=play.source.name.lower(),
+        source=_source(play).name.lower(),
         gripper=play.driver.gripper,
         holds=play.holds,
         late=late,
@@ -33,3 +34,11 @@ def describe_status(play: Play, late: float, minutes: float) -> Status:
         trouble=str(disk) if disk else stage.trouble or ledger.trouble,
         goals=goals(stage.env) if play.phase == "ready" else (),
     )
+
+
+def _source(play: Play) -> Source:
+    """Return who chose the action that led to the frame shown; at the start, who chose the first one."""
+    stage = play.stage
+    if play.phase == "running" or not stage.steps:
+        return play.source
+    return Source(int(stage.row(max(stage.frame, 1))["source"]))

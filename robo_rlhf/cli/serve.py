@@ -4,6 +4,7 @@ import contextlib
 import gc
 import os
 import sys
+import threading
 import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +116,7 @@ def greet(station: "Station", options: Serve, path: str) -> None:
         print("Nothing is encrypted on the way: in a network that you do not trust, put it behind a proxy with TLS.")
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin"
     if display and not options.no_open and sys.stdout.isatty():
-        webbrowser.open(link)
+        threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()  # some stay until they are closed
     sys.stdout.flush()
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from robo_rlhf.feedback.accounts import Role
 from robo_rlhf.feedback.people import People
@@ -26,6 +26,7 @@ OPTIONS = [
     *("--disable-component-update", "--disable-sync"),
 ]
 PATIENCE = 60.0  # [s] for the station to answer on a busy machine
+expect.set_options(timeout=15_000)  # [ms] for what a page is to show, on a busy machine
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,7 +5,7 @@ const SLOW = 120; // [ms] latency above which the page says why
 const CALM = 80; // [ms] between two statuses that are shown while the episode runs
 const LATE = 20; // [ms] of ticks after their deadline, which is the machine's doing
 const SOURCES = /** @type {Record<string, string>} */ ({
-  human: "you", policy: "policy", scripted: "script", correction: "you, correcting",
+  human: "you", policy: "policy", scripted: "scripted", correction: "you, correcting",
 });
 
 const by = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -65,7 +65,7 @@ export class Panel {
     write("time", clock(status.frame * dt));
     write("steps", String(status.frame));
     write("episode", status.parent ? `${status.kept + 1}, branched` : String(status.kept + 1));
-    const name = status.source === "human" && !drives ? "operator" : SOURCES[status.source] || status.source || "–";
+    const name = this.sourceOf(status, drives);
     write("source", status.phase === "running" && status.holds && status.source !== "policy" ? `${name}, holding` : name);
     const grips = this.scene?.action_names.includes("gripper");
     write("gripper", !grips ? "none" : status.gripper > 0 ? "closed" : "open");
@@ -78,6 +78,13 @@ export class Panel {
       const on = mark === (status.mark || "unmark");
       document.querySelector(`[data-act="${mark}"]`)?.setAttribute("aria-pressed", String(on));
     }
+  }
+
+  /** @param {any} status @param {boolean} drives */
+  sourceOf({ source, phase, episode }, drives) {
+    const recorded = phase === "paused" && !episode; // somebody's, that is looked at
+    if (recorded || !drives) return { human: "a person", correction: "a correction" }[String(source)] || SOURCES[source] || source;
+    return SOURCES[source] || source || "–";
   }
 
   /** @param {any} status */

@@ -1,10 +1,11 @@
 // @ts-check
 /** The views of a session: one large, up to two small; any may become the large one, and that can be turned and zoomed. */
 
+import { viewsOf } from "./operate-cameras.js";
+
 /** @typedef {import("./operate-socket.js").Picture} Picture */
 /** @typedef {{name: string, azimuth: number, elevation: number, distance: number, lookat: [number, number, number]}} CameraInfo */
 
-const USUAL = ["front", "side", "wrist"]; // cameras that are shown first, where the scene has them
 const DENSEST = 1.5; // pixels of a picture for one of the page, at most
 const SETTLE = 150; // [ms] without a change of size before other pictures are asked for
 const PER_PIXEL = 0.4; // [deg] that a drag turns the view
@@ -28,6 +29,7 @@ export class Views {
     this.shown = []; // names, by slot
     /** @type {CameraInfo | null} */
     this.free = null; // where the large view was turned to
+    this.task = "";
     this.newest = figures.map(() => 0); // frame that each slot shows
     /** @type {Map<number, number>} */
     this.left = new Map(); // frame → slots that are still to be drawn
@@ -43,14 +45,12 @@ export class Views {
     document.getElementById("reset-view")?.addEventListener("click", () => this.turnBack());
   }
 
-  /** Show another scene. @param {CameraInfo[]} cameras */
-  setScene(cameras) {
-    const same = this.cameras.map((one) => one.name).join() === cameras.map((one) => one.name).join();
-    this.cameras = cameras;
+  /** Show the scene of a task. @param {CameraInfo[]} cameras @param {string} task */
+  setScene(cameras, task) {
+    const same = this.task === task;
+    [this.cameras, this.task] = [cameras, task];
     if (!same) {
-      const names = cameras.map((one) => one.name);
-      const first = USUAL.filter((name) => names.includes(name));
-      this.shown = [...first, ...names.filter((name) => !first.includes(name))].slice(0, this.figures.length);
+      this.shown = viewsOf(task, cameras.map((one) => one.name)).slice(0, this.figures.length);
       this.free = null;
     }
     this.label();

@@ -77,7 +77,7 @@ const link = new Connection(data.session, {
 const hear = {
   scene: (scene) => {
     panel.showScene(scene);
-    views.setScene(scene.cameras);
+    views.setScene(scene.cameras, scene.task);
     link.send(views.wanted);
     fill();
     bindTable(scene.action_names);
@@ -120,7 +120,7 @@ const lease = (/** @type {string} */ name, to = "") => link.send({ type: "lease"
 
 /** Whether the gripper is where another frame, or a policy, has it. @param {any} before @param {any} status */
 function othersGrip(before, status) {
-  if (before === null || status.source === "policy") return true;
+  if (before === null || (status.phase === "running" && status.source === "policy")) return true;
   return status.phase !== "running" && (before.phase === "running" || before.frame !== status.frame || before.seed !== status.seed);
 }
 

@@ -2,6 +2,7 @@
 /** The form that begins a session; `?start=1` in the address begins it at once. */
 
 import { pageData, Refused, send } from "./api.js";
+import { bindCameras, offerCameras } from "./operate-start-cameras.js";
 
 const { tasks, datasets, policies, asked } = pageData();
 const form = document.getElementById("begin");
@@ -15,6 +16,11 @@ if (form instanceof HTMLFormElement) {
   });
   field("task").addEventListener("input", describe);
   field("dataset").addEventListener("input", describe);
+  const more = /** @type {HTMLDetailsElement} */ (document.getElementById("more"));
+  const cameras = () => more.open && offerCameras(field("task").value);
+  more.addEventListener("toggle", cameras);
+  field("task").addEventListener("input", cameras);
+  bindCameras();
   if (asked.start) begin();
   else field("task").focus();
 }
