@@ -21,8 +21,8 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson(successes: int, count: int, confidence: float = 0.95) -> Interval:
-    """Return a share with Wilson's score interval (Wilson 1927)."""
+def wilson(successes: float, count: float, confidence: float = 0.95) -> Interval:
+    """Return a share with Wilson's score interval (Wilson 1927); what counts in part need not be whole numbers."""
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     share = successes / count
     center = (share + z * z / (2 * count)) / (1 + z * z / count)

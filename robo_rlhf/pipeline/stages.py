@@ -6,7 +6,7 @@ newest checkpoint, or starts over where it is short; either way it ends bit for 
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ from robo_rlhf.errors import InvalidValueError, NonFiniteError, NotFoundError
 from robo_rlhf.evaluation import FIRST_SEED, Evaluation, evaluate
 from robo_rlhf.feedback.selection import SegmentCandidate, select
 from robo_rlhf.feedback.store import Question, Store, question_id
-from robo_rlhf.feedback.teachers import TaskUtility, Teacher, answer_all
 from robo_rlhf.files import feedback_database, find_dataset
 from robo_rlhf.learning import seeded
 from robo_rlhf.pipeline.config import Config
 from robo_rlhf.pipeline.gate import Alarm
+from robo_rlhf.pipeline.teaching import Teaching
 from robo_rlhf.pipeline.watch import TrueReward, Watch
 from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
@@ -32,7 +32,6 @@ from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.source import CautiousReward
 from robo_rlhf.rollout import rollout
 from robo_rlhf.runs import Run
-from robo_rlhf.sim import style
 from robo_rlhf.sim.envs import TaskEnv, is_outside, make_env, versions
 from robo_rlhf.training import bc, ppo, reward
 from robo_rlhf.training.experience import Reward
@@ -241,20 +240,8 @@ class Job:
         )
 
     def _teach(self, questions: Sequence[Question]) -> None:
-        settings = self.config.teacher
-        weights = {self.cares_about: settings.style_weight} if self.cares_about and settings.style_weight else {}
-        worth = TaskUtility(settings.success_bonus, weights, style.cost)
-        dataset, known = self.clips, dict[str, Array]()
-
-        def utility(question: Question, clip: Segment) -> Array:
-            if clip.episode_id not in known:
-                known[clip.episode_id] = worth(dataset.load(clip.episode_id))
-            return known[clip.episode_id][clip.start : clip.start + clip.length]
-
-        faults = {name: value for name, value in asdict(settings).items() if name not in _NOT_FAULTS}
-        teacher = Teacher(name="simulated teacher", seed=self.config.seed, **faults)
-        teacher = teacher.calibrated([utility(q, clip) for q in questions for clip in q.segments])
-        answer_all(self.store, questions, teacher, utility)
+        teaching = Teaching(self.clips, questions, self.config.teacher, self.cares_about)
+        teaching.answer(self.store, questions, self.config.seed)
 
     def _meta(self, number: int, seed: int) -> Mapping[str, Any]:
         return {"id": f"r{number}-{seed}", "device": "policy", "operator": self.run.path.name, "versions": versions()}
@@ -291,9 +278,6 @@ def find_demonstrations(config: Config, home: Path) -> tuple[Dataset, list[str]]
     if len(found) < config.demos:
         raise InvalidValueError("--demos", config.demos, f"at most the {len(found)} that {path} holds")
     return dataset, found
-
-
-_NOT_FAULTS = ("style_weight", "success_bonus")
 
 
 def as_actor(policy: TrainedPolicy, config: Config) -> GaussianActor:

@@ -1,0 +1,175 @@
+"""`robo-rlhf arena`: policies on the same seeds, compared by judges who do not know which is which."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.stage_bars import StageBars
+from robo_rlhf.cli.table import print_rows
+from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.files import data_home
+
+if TYPE_CHECKING:
+    from robo_rlhf.feedback.standings import Standings
+
+
+@COMMANDS.register("arena")
+@dataclass(frozen=True, kw_only=True)
+class ArenaCommand:
+    """Compare policies blindly, on the same seeds: run them, ask about every pair, rate them.
+
+    Stop it whenever you like: the same command goes on where it stopped. Called again with other policies or more
+    seeds, it adds them.
+
+    Example:
+        robo-rlhf arena --policies main-run main-run/clone --judge simulated --name tuned
+        robo-rlhf arena --policies before=old.safetensors after=main-run --seeds 40 --name by-people
+        robo-rlhf arena --policies third-run --name by-people
+    """
+
+    policies: tuple[str, ...] = ()
+    """Two or more: a checkpoint, a run (its final policy) or a stage of one (RUN/clone); NAME=CHECKPOINT names it."""
+    task: str | None = None
+    """Task to run; else the one that the policies were trained for."""
+    seeds: int | None = None
+    """Episodes of each policy: 20 for a new arena; each pair gets a question about each."""
+    judge: Literal["human", "simulated"] | None = None
+    """Who compares: people on the review page, which is where none is named, or simulated teachers."""
+    judges: int | None = None
+    """How many of them answer each question; 1 for a new arena."""
+    name: str = ""
+    """Name of the arena, a folder among the runs; judges see it."""
+    wait: bool = False
+    """Stay until people have answered every question."""
+    database: str = ""
+    """Where the feedback database is: a path or a URL; feedback.db in the data home where empty."""
+    home: Path | None = None
+    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
+    json: bool = False
+    """Print how the arena stands as JSON."""
+
+    def __call__(self) -> int:
+        """Do what is left to do and print how it stands."""
+        if not self.name:
+            raise InvalidValueError("--name", "none", "a name for the arena, or that of one to go on with")
+        use_one_thread()
+        from robo_rlhf.feedback.store import Store
+        from robo_rlhf.pipeline.arena import ArenaJob, Asked, at_work
+
+        home = data_home(self.home).absolute()
+        asked = Asked(
+            home, self.name, self.policies, task=self.task, seeds=self.seeds, judge=self.judge, overlap=self.judges
+        )
+        arena = asked.open()
+        with at_work(arena), Store(self.database or home / "feedback.db") as store, StageBars() as watch:
+            asked.enter(arena)
+            job = ArenaJob(arena, store, watch)
+            try:
+                found = job.work()
+                if self.wait and not found.progress.done:
+                    found = job.wait()
+            finally:
+                job.close()
+        show(found, as_json=self.json)
+        return 0
+
+
+@COMMANDS.register("arena show")
+@dataclass(frozen=True, kw_only=True)
+class ArenaShow:
+    """Show how an arena stands: ratings, every pair, and what that means; without a name, list the arenas.
+
+    Example:
+        robo-rlhf arena show --name by-people --weighted
+    """
+
+    name: str = ""
+    """Name of the arena; all are listed where empty."""
+    weighted: bool = False
+    """Count judges as much as they are reliable, by what the others say."""
+    database: str = ""
+    """Where the feedback database is: a path or a URL; feedback.db in the data home where empty."""
+    home: Path | None = None
+    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> int:
+        """Read the answers and print what they say."""
+        from robo_rlhf.feedback.arena import Arena, arenas
+        from robo_rlhf.feedback.standings import publish, standings
+        from robo_rlhf.feedback.store import Store
+
+        home = data_home(self.home).absolute()
+        names = [self.name] if self.name else arenas(home)
+        opened = [Arena(home, name) for name in names]
+        with Store(self.database or home / "feedback.db") as store:
+            found = [standings(arena, store, weighted=self.weighted) for arena in opened]
+        for one in found:
+            publish(one)
+        if self.name:
+            show(found[0], as_json=self.json)
+        else:
+            rows = [_row(one.to_json()) for one in found]
+            print_rows(rows, as_json=self.json, empty="No arenas yet: `robo-rlhf arena --help`.")
+        return 0
+
+
+def show(found: "Standings", *, as_json: bool) -> None:
+    """Print how an arena stands."""
+    value = found.to_json()
+    if as_json:
+        print(json.dumps(value, indent=2, ensure_ascii=False))
+        return
+    who = "people" if value["judge"] == "human" else "simulated teachers"
+    title = f"{value['arena']}: {value['task']}, judged by {who}, {value['answered']} of {value['asked']} questions"
+    print_rows([_policy_row(policy) for policy in value["policies"]], as_json=False, title=title)
+    if value["answers"]:
+        print_rows([_pair_row(pair) for pair in value["pairs"]], as_json=False, title="pairs, ties counted half")
+    print(value["verdict"])
+    if value["not_blind"]:
+        print(f"{value['not_blind']} answers do not count: who gave them had looked at the names.")
+    waiting = value["asked"] - value["answered"]
+    if waiting and value["judge"] == "human":
+        text = f"{waiting} questions wait: `robo-rlhf serve`, then the address /review?run={value['arena']}."
+        print(text, file=sys.stderr)
+
+
+def _policy_row(policy: Mapping[str, Any]) -> dict[str, object]:
+    rating, success = policy["rating"], policy.get("success")
+    return {
+        "policy": policy["name"],
+        "rating": round(rating["value"]),
+        "95 %": f"{rating['low']:.0f} to {rating['high']:.0f}",
+        "best [%]": round(100 * policy["best"]),
+        "judged": round(policy["judged"]),
+        "success [%]": f"{100 * success['value']:.0f} ({100 * success['low']:.0f} to {100 * success['high']:.0f})"
+        if success
+        else None,
+        "checkpoint": policy.get("checkpoint"),
+        "digest": policy.get("digest", "")[:12],
+    }
+
+
+def _pair_row(pair: Mapping[str, Any]) -> dict[str, object]:
+    counts = {name: round(pair[name]) for name in ("wins", "losses", "ties")}
+    share = pair["share"]
+    text = f"{100 * share['value']:.0f} ({100 * share['low']:.0f} to {100 * share['high']:.0f})" if share else None
+    shown = "yes" if pair["decided"] else "no" if pair["more"] is None else f"no, about {pair['more']:,} more"
+    return {"policy": pair["first"], "against": pair["second"], **counts, "share [%]": text, "told apart": shown}
+
+
+def _row(value: Mapping[str, Any]) -> dict[str, object]:
+    return {
+        "arena": value["arena"],
+        "task": value["task"],
+        "judge": value["judge"],
+        "policies": len(value["policies"]),
+        "answered": f"{value['answered']} of {value['asked']}",
+        "verdict": value["verdict"],
+    }

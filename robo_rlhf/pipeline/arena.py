@@ -1,0 +1,259 @@
+"""An arena at work: let policies in, run each on every seed, ask about every pair, and have it judged.
+
+Whatever is done is not done again: episodes have ids of their own and are written one by one, questions are always the
+same, and so are the answers of simulated judges. So it can be killed at any instant, and policies and seeds can be
+added at any time.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.layout import episode_path
+from robo_rlhf.errors import BusyError, InvalidValueError, NonFiniteError
+from robo_rlhf.feedback.arena import Arena, Entrant, Judge, check_apart, is_arena
+from robo_rlhf.feedback.records import now_text
+from robo_rlhf.feedback.standings import Standings, publish, standings
+from robo_rlhf.feedback.store import Question, Store
+from robo_rlhf.files import write_atomic
+from robo_rlhf.pipeline.config import TeacherConfig
+from robo_rlhf.pipeline.finals import label_of, policy_at
+from robo_rlhf.pipeline.teaching import NAME, Teaching
+from robo_rlhf.pipeline.watch import Watch
+from robo_rlhf.policies.checkpoint import load_meta, load_policy
+from robo_rlhf.rollout import rollout
+from robo_rlhf.sim.envs import TaskEnv, make_env, versions
+from robo_rlhf.sim.partial import veiled
+from robo_rlhf.types import VecEnv
+
+AT_ONCE = 16  # episodes run together
+PATIENCE = 2.0  # [s] for whoever only looks whether somebody is at work
+SEEDS = 20  # of an arena, where nobody says how many
+POLL = 1.0  # [s] between looks at the answers
+
+
+class Asked:
+    """What somebody wants of an arena: a new one, or more of one that is there."""
+
+    def __init__(
+        self,
+        home: Path,
+        name: str,
+        policies: Sequence[str],
+        *,
+        task: str | None = None,
+        seeds: int | None = None,
+        judge: Judge | None = None,
+        overlap: int | None = None,
+    ) -> None:
+        """Look at everything before anything is written.
+
+        Args:
+            home: the data home.
+            name: of the arena.
+            policies: CHECKPOINT or LABEL=CHECKPOINT each, where a checkpoint is a file, a run or a stage of one.
+            task: that of the policies where None.
+            seeds: `SEEDS` where None; more than there are let an arena grow.
+            judge: "human" where None.
+            overlap: judges a question; 1 where None.
+
+        Raises:
+            NotFoundError: no such policy.
+            CheckpointMismatchError: a policy of another task, or no policy.
+            ConflictError: two policies under one name, or with the same weights.
+            InvalidValueError: fewer than two policies, or settings other than those of the arena that is there.
+        """
+        self.home, self.name, self.seeds, self.judge, self.overlap = home, name, seeds, judge, overlap
+        self.arena = Arena(home, name) if is_arena(home, name) else None
+        self.sources = [self._source(given) for given in policies]
+        known = self.arena.policies() if self.arena is not None else []
+        task = task or (self.arena.config.task if self.arena is not None else None)
+        self.entrants: list[Entrant] = []
+        for label, path in self.sources:
+            task = task or str(load_meta(path)["task"])
+            load_policy(path, task=task)
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            entrant = Entrant(label, _shown(path, home), digest, now_text())
+            for other in [*known, *self.entrants]:
+                check_apart(entrant, other)
+            self.entrants.append(entrant)
+        self.task = task
+        number = len({entrant.digest for entrant in [*known, *self.entrants]})
+        if number < 2 or task is None:
+            raise InvalidValueError("policies of an arena", number, "at least 2 to compare")
+        if self.arena is not None:
+            self._check_same(self.arena)
+
+    def open(self) -> Arena:
+        """Return the arena, a new one where it is not there."""
+        if self.arena is None:
+            assert self.task is not None
+            judge: Judge = self.judge or "human"
+            self.arena = Arena.create(self.home, self.name, self.task, judge, self.seeds or SEEDS, self.overlap or 1)
+        return self.arena
+
+    def enter(self, arena: Arena) -> None:
+        """Let what is new into `arena`, whose lock is held."""
+        for (_, path), entrant in zip(self.sources, self.entrants, strict=True):
+            copy = arena.checkpoint(entrant)
+            if not copy.exists():
+                write_atomic(copy, path.read_bytes())
+        arena.add(self.entrants)
+        arena.grow(self.seeds or 0)
+
+    def _source(self, given: str) -> tuple[str, Path]:
+        label, named, place = given.partition("=")
+        if named and not (self.home / given).exists() and not Path(given).exists():
+            return label, policy_at(Path(place), self.home)
+        path = policy_at(Path(given), self.home)
+        plain = (self.home / "runs" / given).is_dir()
+        return (given if plain else label_of(path, self.home)), path
+
+    def _check_same(self, arena: Arena) -> None:
+        """Check that what was asked for before is not asked for differently."""
+        config = arena.config
+        asked = {"task": self.task, "judge": self.judge, "overlap": self.overlap}
+        for name, value in asked.items():
+            there = getattr(config, name)
+            if value is not None and value != there:
+                raise InvalidValueError(f"--{name} of the arena {arena.name}", value, f"{there}, as it was started")
+
+
+class ArenaJob:
+    """Does what is left to do in an arena."""
+
+    def __init__(self, arena: Arena, store: Store, watch: Watch) -> None:
+        """Work on `arena`, whose lock is held."""
+        self.arena, self.store, self.watch = arena, store, watch
+        self.env: VecEnv = make_env(arena.config.task, min(AT_ONCE, arena.config.seeds))
+        self.dataset = Dataset(arena.path / "episodes", create=True, task=arena.config.task)
+
+    def close(self) -> None:
+        """Release the environment."""
+        self.env.close()
+
+    def work(self) -> Standings:
+        """Run, ask and, where judges are simulated, judge; return how the arena stands."""
+        for entrant in self.arena.policies():
+            self.run(entrant)
+        questions = self.ask()
+        if self.arena.config.judge == "simulated":
+            self.judge(questions)
+        found = standings(self.arena, self.store)
+        publish(found)
+        return found
+
+    def run(self, entrant: Entrant) -> None:
+        """Run a policy from every seed that it has not been run from.
+
+        Raises:
+            NonFiniteError: it gives an action that is no number at once.
+        """
+        stage, seeds = f"run {entrant.name}", np.array(self.arena.seeds())
+        self.watch.begin(stage)
+        there = set(self.dataset.ids())
+        groups = [seeds[start : start + AT_ONCE] for start in range(0, len(seeds), AT_ONCE)]
+        missing = [group for group in groups if any(self.arena.episode(entrant, int(s)) not in there for s in group)]
+        path = self.arena.checkpoint(entrant)
+        policy = load_policy(path, task=self.env.name, obs_dim=self.env.obs_dim, act_dim=self.env.act_dim)
+        env = veiled(self.env, load_meta(path).get("partial"))
+        done = iter(range(1, 10**9))
+        total = self.env.horizon * sum(-(-len(group) // self.env.num_envs) for group in missing)
+        for group in missing:
+            policy.seed(int(group[0]))
+            found = rollout(
+                env,
+                policy,
+                group,
+                meta=lambda seed: self._meta(entrant, seed),
+                on_step=lambda t, step: self.watch.progress(next(done), total, {}),
+            )
+            if any(len(episode) == 0 for episode in found):
+                advice = "Its checkpoint is spoiled; start an arena without it."
+                raise NonFiniteError("The action of the policy", f"{entrant.name}, at the first step", advice)
+            self.dataset.add_many([episode for episode in found if episode.meta.id not in there])
+        if missing or entrant.episodes != len(seeds):
+            ids = {self.arena.episode(entrant, int(seed)) for seed in seeds}
+            good = sum(info.meta.outcome == "success" for info in self.dataset.list() if info.meta.id in ids)
+            self.arena.note_success(entrant, good, len(seeds))
+        self.watch.end(stage, {})
+
+    def ask(self) -> list[Question]:
+        """Write the questions into the store, and return them."""
+        self.watch.begin("ask")
+        same = datetime.fromisoformat(self.arena.config.created).timestamp()
+        steps = {info.meta.id: info.length for info in self.dataset.list()}
+        for name in steps:  # when a file was written would tell whose episode it holds
+            os.utime(episode_path(self.dataset.path, name), (same, same))
+        questions = self.arena.questions(steps)
+        new = self.store.add_questions(questions)
+        if new:
+            publish(standings(self.arena, self.store))
+        self.watch.end("ask", {"questions": len(questions), "new": new})
+        return questions
+
+    def judge(self, questions: Sequence[Question]) -> None:
+        """Let simulated teachers answer what they have not answered."""
+        self.watch.begin("judge")
+        cares_about = self.env.task.cares_about if isinstance(self.env, TaskEnv) else None
+        teaching = Teaching(self.dataset, questions, TeacherConfig(), cares_about)
+        judges = self.arena.config.overlap
+        for number in range(judges):
+            name = NAME if judges == 1 else f"{NAME} {number + 1}"
+            open_ = self.store.questions(run=self.arena.name, unanswered_by=name)
+            before, total = number * len(questions) + len(questions) - len(open_), judges * len(questions)
+
+            def tell(done: int, before: int = before, total: int = total) -> None:
+                self.watch.progress(before + done, total, {})
+
+            teaching.answer(self.store, open_, number, name=name, tell=tell)
+        self.watch.end("judge", {})
+
+    def wait(self) -> Standings:
+        """Wait until people have answered every question; return how the arena stands then."""
+        self.watch.begin("judging")
+        mark = -1
+        while True:
+            newest = self.store.mark()
+            if newest != mark:
+                mark = newest
+                found = standings(self.arena, self.store)
+                publish(found)
+                self.watch.progress(found.progress.answered, found.progress.asked, {})
+                if found.progress.done:
+                    self.watch.end("judging", {})
+                    return found
+            time.sleep(POLL)
+
+    def _meta(self, entrant: Entrant, seed: int) -> Mapping[str, object]:
+        name = self.arena.episode(entrant, seed)
+        return {"id": name, "device": "policy", "operator": self.arena.name, "versions": versions()}
+
+
+@contextmanager
+def at_work(arena: Arena) -> Iterator[None]:
+    """Hold the arena's lock.
+
+    Raises:
+        BusyError: another program is at work on it.
+    """
+    until = time.monotonic() + PATIENCE
+    while arena.working():
+        if time.monotonic() > until:
+            raise BusyError(f"The arena {arena.name}", "another program is at work on it")
+        time.sleep(0.05)
+    with arena.locked():
+        yield
+
+
+def _shown(path: Path, home: Path) -> str:
+    """Return a path within the data home as it is called there."""
+    whole, root = path.absolute(), home.absolute()
+    return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else str(whole)
