@@ -1,0 +1,176 @@
+"""A crowd of annotators, each with a browser's session and a connection of their own: the other process of the load.
+
+`python -m tests.service.crowd` reads one JSON object from its input (see `Plan`) and writes one line of JSON when all
+have signed in, and one at the end. Each person keeps three questions in hand as the page does: they answer the oldest
+and ask for another. What is not acknowledged is sent again, with the same key, until it is.
+"""
+
+import asyncio
+import json
+import random
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+AHEAD = 3  # questions in hand
+PACE_EVERY = 10  # answers, after which the page asks how the work goes
+RETRY = 0.2  # [s] until what failed is tried again
+
+
+@dataclass
+class Plan:
+    """What the crowd does."""
+
+    port: int
+    links: dict[str, str]  # person → token that signs them in
+    run: str
+    every: float = 2.0  # [s] between two answers of a person
+    warm: float = 5.0  # [s] that do not count
+    seconds: float = 30.0  # [s] that do
+
+
+@dataclass
+class Seen:
+    """What the crowd saw."""
+
+    taken: dict[str, list[float]] = field(default_factory=lambda: {"next": [], "answer": [], "pace": []})  # [s]
+    statuses: dict[str, int] = field(default_factory=dict)
+    broken: int = 0  # connections that broke, or could not be made
+    odd: list[str] = field(default_factory=list)  # bodies of what was not as it should be
+    sent: list[str] = field(default_factory=list)  # keys of all answers
+    acknowledged: list[str] = field(default_factory=list)  # keys of answers with a 200
+    doubled: int = 0  # questions handed to somebody who had answered them, or had them in hand
+    idle: int = 0  # times that there was no question
+
+
+class Person:
+    """One person at one browser."""
+
+    def __init__(self, name: str, token: str, plan: Plan, seen: Seen) -> None:
+        """Have a link to sign in with."""
+        self.name, self.token, self.plan, self.seen = name, token, plan, seen
+        self.cookie = self.csrf = ""
+        self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self.hand: list[dict[str, Any]] = []
+        self.done: set[str] = set()
+        self.count = 0
+        self.counts_from = float("inf")
+        self.rng = random.Random(name)
+
+    async def sign_in(self) -> None:
+        """Use the link, open the page, and take the token that changes need."""
+        status, headers, _ = await self.ask("POST", "/enter", {"token": self.token})
+        assert status == 200, (self.name, status)
+        self.cookie = headers["set-cookie"].partition(";")[0]
+        _, _, body = await self.ask("GET", "/session")
+        self.csrf = json.loads(body)["csrf"]
+        status, _, _ = await self.ask("GET", f"/review?run={self.plan.run}", accept="text/html")
+        assert status == 200, (self.name, status)
+
+    async def work(self, offset: float, until: float) -> None:
+        """Answer every so often."""
+        due = time.perf_counter() + offset
+        await self.fill(until)
+        while (now := time.perf_counter()) < until:
+            await asyncio.sleep(max(due - now, 0.0))
+            due = max(due + self.plan.every, time.perf_counter())
+            if self.hand:
+                await self.answer(self.hand.pop(0))
+            await self.fill(until)
+
+    async def fill(self, until: float) -> None:
+        """Ask for questions until there are enough in hand."""
+        while len(self.hand) < AHEAD and time.perf_counter() < until:
+            body = {"run": self.plan.run, "have": [question["lease"] for question in self.hand]}
+            found = await self.surely("next", "/api/review/next", body)
+            question = found.get("question")
+            if question is None:
+                self.seen.idle += 1
+                return
+            there = self.done | {other["question"] for other in self.hand}
+            self.seen.doubled += question["question"] in there
+            self.hand.append(question)
+
+    async def answer(self, question: dict[str, Any]) -> None:
+        """Answer, as a person who likes one side a little."""
+        self.count += 1
+        key = f"{self.name}-{self.count}-{question['lease']}"
+        value = question["controls"][int(self.rng.random() < 0.4)]["value"]
+        body = {"question": question["question"], "lease": question["lease"], "value": value, "key": key}
+        self.seen.sent.append(key)
+        told = await self.surely("answer", "/api/review/answer", {**body, "seconds": 1.9, "person": self.name})
+        if "new" in told:
+            self.seen.acknowledged.append(key)
+            self.done.add(question["question"])
+        if self.count % PACE_EVERY == 1:
+            await self.surely("pace", f"/api/review/pace?run={self.plan.run}&offset=60", None)
+
+    async def surely(self, name: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        """Send something until the station has taken or refused it, and return what it said."""
+        while True:
+            began = time.perf_counter()
+            try:
+                status, _, text = await self.ask("GET" if body is None else "POST", path, body)
+            except (OSError, EOFError):
+                self.seen.broken += 1
+                self.hang_up()
+                await asyncio.sleep(RETRY)
+                continue
+            if began > self.counts_from:
+                self.seen.taken[name].append(time.perf_counter() - began)
+            self.seen.statuses[str(status)] = self.seen.statuses.get(str(status), 0) + 1
+            if status != 200:
+                self.seen.odd.append(f"{name} {status} {text[:200]!r}")
+            if status < 500:
+                found: dict[str, Any] = json.loads(text) if status == 200 else {}
+                return found
+            await asyncio.sleep(RETRY)
+
+    async def ask(
+        self, method: str, path: str, body: dict[str, Any] | None = None, accept: str = "application/json"
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Send one request over the person's connection and return what comes back."""
+        if self.streams is None:
+            self.streams = await asyncio.open_connection("127.0.0.1", self.plan.port)
+        reader, writer = self.streams
+        content = json.dumps(body).encode() if body is not None else b""
+        host = f"127.0.0.1:{self.plan.port}"
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Accept: {accept}", "User-Agent: crowd"]
+        if self.cookie:
+            lines.append(f"Cookie: {self.cookie}")
+        if method != "GET":
+            lines += [f"Origin: http://{host}", "Content-Type: application/json", f"Content-Length: {len(content)}"]
+            lines += [f"X-CSRF-Token: {self.csrf}"] if self.csrf else []
+        writer.write("\r\n".join([*lines, "", ""]).encode() + content)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        pairs = (line.partition(":") for line in head[1:] if line)
+        headers = {name.lower(): value.strip() for name, _, value in pairs}
+        return int(head[0].split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
+
+    def hang_up(self) -> None:
+        """Close the connection."""
+        if self.streams is not None:
+            self.streams[1].close()
+        self.streams = None
+
+
+async def crowd(plan: Plan) -> Seen:
+    """Let all sign in, wait for a line of input, and let them work."""
+    seen = Seen()
+    people = [Person(name, token, plan, seen) for name, token in plan.links.items()]
+    for person in people:
+        await person.sign_in()
+    print(json.dumps({"signed_in": len(people)}), flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    begin = time.perf_counter()
+    for person in people:
+        person.counts_from = begin + plan.warm
+    until = begin + plan.warm + plan.seconds
+    await asyncio.gather(*(person.work(plan.every * i / len(people), until) for i, person in enumerate(people)))
+    return seen
+
+
+if __name__ == "__main__":
+    seen = asyncio.run(crowd(Plan(**json.loads(sys.stdin.readline()))))
+    print(json.dumps(asdict(seen)), flush=True)
