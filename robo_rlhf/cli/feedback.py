@@ -158,10 +158,11 @@ class FeedbackExport(_Where):
 
     def __call__(self) -> int:
         """Write the folder and say how many rows each file has."""
+        from robo_rlhf.feedback.accounts import By
         from robo_rlhf.feedback.export import export
 
         with self.open() as store:
-            counts = export(store, self.folder, self.format)
+            counts = export(store, self.folder, self.format, by=By("robo-rlhf feedback"))
         print_rows(
             [{"file": f"{name}.{self.format}", "rows": rows} for name, rows in counts.items()], as_json=self.json
         )
@@ -187,10 +188,11 @@ class FeedbackImport(_Where):
 
     def __call__(self) -> int:
         """Import it, and say what was new or what is broken."""
+        from robo_rlhf.feedback.accounts import By
         from robo_rlhf.feedback.importing import import_all
 
         with self.open() as store:
-            found = import_all(store, self.folder)
+            found = import_all(store, self.folder, by=By("robo-rlhf feedback"))
         if found.problems:
             rows = [{"file": p.file, "line": p.line, "problem": p.text} for p in found.problems]
             print_rows(rows, as_json=self.json)

@@ -2,14 +2,25 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 import sqlalchemy as sa
 
 from robo_rlhf.feedback.people_tables import audit
 
 Role = Literal["administrator", "operator", "annotator"]
+LONGEST = 1000  # characters that the log says about one act
 ROLES: tuple[Role, ...] = ("administrator", "operator", "annotator")  # each may do what those after it may
+
+
+class By(NamedTuple):
+    """Who does something, and from where, as the log says it."""
+
+    who: str = ""  # a person or a command; empty: nobody is known
+    address: str = ""
+
+
+NOBODY = By()
 
 
 @dataclass(frozen=True)
@@ -47,5 +58,5 @@ def time_from_now(seconds: float = 0.0) -> str:
 
 def log(connection: sa.Connection, who: str, act: str, about: str = "", address: str = "") -> None:
     """Write down who did what, in the transaction that does it."""
-    row = {"at": time_from_now(), "who": who, "act": act, "about": about, "address": address}
+    row = {"at": time_from_now(), "who": who[:64], "act": act, "about": about[:LONGEST], "address": address[:64]}
     connection.execute(sa.insert(audit), row)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from robo_rlhf.errors import ConflictError, DiskFullError
+from robo_rlhf.feedback.accounts import NOBODY, By, log
 from robo_rlhf.feedback.columns import FILES, File, to_file
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import clips, questions, segments
@@ -19,7 +20,7 @@ Format = Literal["jsonl", "parquet"]
 BLOCK = 10_000  # rows that are held in memory
 
 
-def export(store: Store, folder: Path, format: Format = "jsonl") -> dict[str, int]:
+def export(store: Store, folder: Path, format: Format = "jsonl", *, by: By = NOBODY) -> dict[str, int]:
     """Write everything into a new folder, all of one instant, and return how many rows each file has.
 
     Raises:
@@ -49,6 +50,8 @@ def export(store: Store, folder: Path, format: Format = "jsonl") -> dict[str, in
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+    about = f"{sum(counts.values()):,} rows, as {format}"
+    store.database.write(lambda connection: log(connection, by.who, "feedback exported", about, by.address))
     return counts
 
 

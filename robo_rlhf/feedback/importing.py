@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from robo_rlhf.errors import NotFoundError, RoboRlhfError
+from robo_rlhf.feedback.accounts import NOBODY, By, log
 from robo_rlhf.feedback.columns import FILES, File
 from robo_rlhf.feedback.judging import Judging
 from robo_rlhf.feedback.settling import settle
@@ -44,7 +45,7 @@ class _BrokenError(Exception):
     """There are problems: what was written is undone."""
 
 
-def import_all(store: Store, folder: Path) -> Imported:
+def import_all(store: Store, folder: Path, *, by: By = NOBODY) -> Imported:
     """Import the files of a folder, all of them or nothing; those that are missing are taken to be empty.
 
     Raises:
@@ -68,6 +69,8 @@ def import_all(store: Store, folder: Path) -> Imported:
         if found.problems:
             raise _BrokenError
         settle(connection, sorted(judging.touched))
+        about = f"{found.new.total():,} new rows, {found.known.total():,} that were there"
+        log(connection, by.who, "feedback imported", about, by.address)
 
     try:
         store.database.write(work)

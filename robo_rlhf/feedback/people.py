@@ -5,16 +5,16 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from robo_rlhf.errors import ConflictError, InvalidValueError, NotFoundError, SignInError
 from robo_rlhf.feedback import passwords
 from robo_rlhf.feedback.accounts import ROLES, Person, Role, log, person_of, time_from_now
+from robo_rlhf.feedback.auditing import Audit, Entry
 from robo_rlhf.feedback.engine import add_new, open_engine, transaction
 from robo_rlhf.feedback.migrate import prepare
-from robo_rlhf.feedback.people_tables import audit, people, sign_in_tries, web_sessions
+from robo_rlhf.feedback.people_tables import people, sign_in_tries, web_sessions
 from robo_rlhf.feedback.sessions import Sessions, end_links
 from robo_rlhf.feedback.tokens import Tokens, end_tokens
 
@@ -22,16 +22,6 @@ WINDOW = 900.0  # [s] over which failed sign-ins are counted
 FREE = 5  # failures of one name from one address that cost no wait
 MOST_BY_ADDRESS, MOST_BY_NAME = 30, 100  # failures within the window, whatever the other is
 _NAME = re.compile(r"\w(?:[\w .@+-]{0,62}\w)?")
-
-
-class Entry(NamedTuple):
-    """One line of the log."""
-
-    at: str  # ISO 8601, UTC
-    who: str
-    act: str
-    about: str
-    address: str
 
 
 class People:
@@ -43,6 +33,7 @@ class People:
         prepare(self._engine, self.name)
         self.sessions = Sessions(self._engine)
         self.tokens = Tokens(self._engine)
+        self.audit = Audit(self._engine)
 
     def close(self) -> None:
         """Release all connections."""
@@ -168,9 +159,7 @@ class People:
 
     def log(self, limit: int = 100) -> Sequence[Entry]:
         """Return the newest entries of the log, newest first."""
-        query = sa.select(audit).order_by(audit.c.number.desc()).limit(limit)
-        with transaction(self._engine, write=False) as connection:
-            return [Entry(*(row[field] for field in Entry._fields)) for row in connection.execute(query).mappings()]
+        return self.audit.read(limit=limit)
 
     def _count_try(self, name: str, address: str) -> None:
         with transaction(self._engine, write=True) as connection:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 import sqlalchemy as sa
 
 from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.feedback.accounts import NOBODY, By, log
 from robo_rlhf.feedback.database import Database
 from robo_rlhf.feedback.records import json_text, now_text
 from robo_rlhf.feedback.tables import guidelines, tasks
@@ -79,7 +80,7 @@ class Tasks:
         self._known[task] = (time.monotonic(), found)
         return found
 
-    def set_sharing(self, task: str = "", **settings: float) -> Sharing:
+    def set_sharing(self, task: str = "", *, by: By = NOBODY, **settings: float) -> Sharing:
         """Change some settings of a task, or with "" of all tasks that say nothing else; return what holds then.
 
         Raises:
@@ -101,6 +102,8 @@ class Tasks:
                 connection.execute(sa.insert(tasks), {"name": task, **row})
             else:
                 connection.execute(sa.update(tasks).where(tasks.c.name == task).values(row))
+            said = ", ".join(f"{name} {value:g}" for name, value in settings.items())
+            log(connection, by.who, "settings changed", f"{task or 'all tasks'}: {said}", by.address)
 
         self._database.write(work)
         self._known.clear()
@@ -112,7 +115,7 @@ class Tasks:
             names = connection.scalars(sa.select(tasks.c.name).order_by(tasks.c.name)).all()
         return {name: asdict(self.sharing(name)) for name in ["", *(name for name in names if name)]}
 
-    def write_guidelines(self, task: str, text: str, author: str) -> Guidelines:
+    def write_guidelines(self, task: str, text: str, author: str, *, address: str = "") -> Guidelines:
         """Write a new version of a task's guidelines.
 
         Raises:
@@ -121,7 +124,12 @@ class Tasks:
         if len(text) > LONGEST_GUIDELINES or "\0" in text:
             raise InvalidValueError("guidelines", f"{len(text):,} characters", f"at most {LONGEST_GUIDELINES:,}")
         row = {"task": task, "text": text, "author": author, "written": now_text()}
-        self._database.write(lambda connection: connection.execute(sa.insert(guidelines), row))
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(sa.insert(guidelines), row)
+            log(connection, author, "guidelines written", f"{task}, {len(text):,} characters", address)
+
+        self._database.write(work)
         found = self.guidelines(task)
         assert found is not None
         return found

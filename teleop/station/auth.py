@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
 from robo_rlhf.errors import TokenError
-from robo_rlhf.feedback.accounts import Person, Role
+from robo_rlhf.feedback.accounts import By, Person, Role
 from robo_rlhf.feedback.sessions import LONGEST, WebSession, digest_of
 from robo_rlhf.feedback.tokens import PREFIX, Token
 from teleop.station.security import bearer_of, cookie_of
@@ -207,6 +207,12 @@ def set_cookie(connection: HTTPConnection, response: Response, token: str) -> No
         samesite="lax",
         secure=connection.url.scheme == "https",
     )
+
+
+def by_of(connection: HTTPConnection) -> By:
+    """Return who asks, as the log says it; of a program also by which of the person's tokens."""
+    me, address = signed_in(connection), address_of(connection)
+    return By(me.person.name, f"{address}, token {me.token.number}" if me.token is not None else address)
 
 
 def address_of(connection: HTTPConnection) -> str:

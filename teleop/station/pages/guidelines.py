@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from robo_rlhf.feedback.tasks import LONGEST_GUIDELINES
-from teleop.station.auth import Me, SignedIn, requires, station_of
+from teleop.station.auth import Me, SignedIn, by_of, requires, station_of
 from teleop.station.guidelines import as_html
 from teleop.station.pages import Page
 from teleop.station.rendering import render
@@ -45,5 +45,6 @@ def page(request: Request, me: Me, task: str = "") -> Response:
 @router.post("/api/guidelines")
 def write(request: Request, body: Written, me: Writer) -> dict[str, Any]:
     """Write a new version; earlier ones are kept."""
-    found = station_of(request).store.tasks.write_guidelines(body.task, body.text, me.person.name)
+    tasks, by = station_of(request).store.tasks, by_of(request)
+    found = tasks.write_guidelines(body.task, body.text, by.who, address=by.address)
     return {"version": found.version}

@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from robo_rlhf.errors import CorruptFileError, InvalidValueError, NotFoundError
 from teleop.station import archive, statistics
-from teleop.station.auth import Me, SignedIn, requires, station_of
+from teleop.station.auth import Me, SignedIn, by_of, requires, station_of
 from teleop.station.clip_cache import Body
 from teleop.station.entry import Entry, Key
 from teleop.station.filters import Query
@@ -36,6 +36,7 @@ MOST_AT_ONCE = 500  # episodes of one change; a page sends more in several
 SHORT_NOTE = 160  # [characters] of a note in a list
 router = APIRouter()
 Editor = Annotated[SignedIn, Depends(requires("operator"))]
+LOGGED = {"delete": "episodes deleted", "restore": "episodes restored", "purge": "episodes purged"}
 
 
 class Which(BaseModel):
@@ -178,6 +179,10 @@ def change(request: Request, body: Change, me: Editor) -> dict[str, Any]:
     wanted = [which.key for which in body.episodes]
     done = _change(library, body, wanted)
     library.index.refresh()
+    names = [f"{one.key.dataset}/{one.key.episode}" for one in done if not one.error]
+    if body.act in LOGGED and names:
+        about = f"{len(names):,}: {', '.join(names)}"
+        station_of(request).people.audit.write(by_of(request), LOGGED[body.act], about)
     return {
         "done": [{**done_one.key._asdict(), "new": done_one.new} for done_one in done if not done_one.error],
         "failed": [{**failed.key._asdict(), "error": failed.error} for failed in done if failed.error],

@@ -20,6 +20,8 @@ from teleop.station.pages import library as page
 from tests.data.making import episode, flip
 from tests.teleop.station.making import many
 
+LOG: list[tuple[str, str, str]] = []  # who did what to what
+
 
 @pytest.fixture
 def library(home: Path) -> Iterator[Library]:
@@ -32,11 +34,12 @@ def library(home: Path) -> Iterator[Library]:
 def client_of(library: Library, role: Role = "operator", person: int = 1) -> TestClient:
     """A browser of somebody who is signed in."""
     app = FastAPI()
-    app.state.station = SimpleNamespace(library=library)
+    audit = SimpleNamespace(write=lambda by, act, about: LOG.append((by.who, act, about)))
+    app.state.station = SimpleNamespace(library=library, people=SimpleNamespace(audit=audit))
     faults.install(app)
     app.include_router(page.router)
     someone = SimpleNamespace(id=person, name="ada", may=lambda asked: role == "operator" or asked == "annotator")
-    me = SimpleNamespace(person=someone, role=role, session=None)
+    me = SimpleNamespace(person=someone, role=role, session=None, token=None)
 
     @app.middleware("http")
     async def sign_in(request, call_next):  # type: ignore[no-untyped-def]
@@ -129,6 +132,7 @@ def test_trimming_gives_a_new_episode_and_can_be_undone(client: TestClient) -> N
 
 
 def test_the_trash_gives_back_and_forgets(client: TestClient, home: Path) -> None:
+    LOG.clear()
     change(client, "delete", "e00001", "e00002")
     items = client.get("/api/library/trash").json()["items"]
     assert {item["episode"] for item in items} == {"e00001", "e00002"}
@@ -142,6 +146,11 @@ def test_the_trash_gives_back_and_forgets(client: TestClient, home: Path) -> Non
     change(client, "purge", "e00002")
     assert client.get("/api/library/trash").json()["items"] == []
     assert not list((home / "demos" / "trash").glob("*.parquet"))
+    assert LOG == [
+        ("ada", "episodes deleted", "2: demos/e00001, demos/e00002"),
+        ("ada", "episodes restored", "1: demos/e00001"),
+        ("ada", "episodes purged", "1: demos/e00002"),
+    ]
 
 
 def test_a_damaged_file_in_the_trash_is_shown_as_such(client: TestClient, home: Path) -> None:
