@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +13,7 @@ from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home
+from robo_rlhf.files import data_home, feedback_database
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.standings import Standings
@@ -47,7 +48,7 @@ class ArenaCommand:
     wait: bool = False
     """Stay until people have answered every question."""
     database: str = ""
-    """Where the feedback database is: a path or a URL; feedback.db in the data home where empty."""
+    """A database URL or file for feedback; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
     json: bool = False
@@ -58,23 +59,22 @@ class ArenaCommand:
         if not self.name:
             raise InvalidValueError("--name", "none", "a name for the arena, or that of one to go on with")
         use_one_thread()
+        from robo_rlhf import heartbeat
         from robo_rlhf.feedback.store import Store
         from robo_rlhf.pipeline.arena import ArenaJob, Asked, at_work
+        from robo_rlhf.runs import Run
 
         home = data_home(self.home).absolute()
         asked = Asked(
             home, self.name, self.policies, task=self.task, seeds=self.seeds, judge=self.judge, overlap=self.judges
         )
         arena = asked.open()
-        with at_work(arena), Store(self.database or home / "feedback.db") as store, StageBars() as watch:
+        with at_work(arena), Store(feedback_database(home, self.database)) as store, StageBars() as watch:
             asked.enter(arena)
-            job = ArenaJob(arena, store, watch)
-            try:
+            with heartbeat.at_work(Run(arena.path, arena.config)), closing(ArenaJob(arena, store, watch)) as job:
                 found = job.work()
                 if self.wait and not found.progress.done:
                     found = job.wait()
-            finally:
-                job.close()
         show(found, as_json=self.json)
         return 0
 
@@ -93,7 +93,7 @@ class ArenaShow:
     weighted: bool = False
     """Count judges as much as they are reliable, by what the others say."""
     database: str = ""
-    """Where the feedback database is: a path or a URL; feedback.db in the data home where empty."""
+    """A database URL or file for feedback; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
     json: bool = False
@@ -108,7 +108,7 @@ class ArenaShow:
         home = data_home(self.home).absolute()
         names = [self.name] if self.name else arenas(home)
         opened = [Arena(home, name) for name in names]
-        with Store(self.database or home / "feedback.db") as store:
+        with Store(feedback_database(home, self.database)) as store:
             found = [standings(arena, store, weighted=self.weighted) for arena in opened]
         for one in found:
             publish(one)

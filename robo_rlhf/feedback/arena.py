@@ -1,11 +1,12 @@
 """An arena: policies on the same seeds, and judges who do not know which policy they watch.
 
-    <run>/config.json     task, judge, seeds, overlap, and a random salt
+    <run>/config.json     task, judge, seeds, overlap
+    <run>/salt.json       random digits
     <run>/policies.json   who takes part: name, checkpoint, its digest, success
     <run>/policies/       copies of the checkpoints, so that later training changes nothing here
     <run>/episodes/       a dataset: every policy on every seed
     <run>/names.json      who has looked at the names, and when; what they say afterwards does not count
-    <run>/ratings.json    how it stands (`standings`)
+    <run>/ratings.json    how it stands (`standings`), under cover names until people have answered every question
     <run>/result.json     the same, once every question is answered
 
 Nothing that a judge can get at tells policies apart: the id of an episode is a digest with the salt in it, all files of
@@ -32,6 +33,7 @@ from robo_rlhf.types import Segment
 
 FORMAT = 1
 KIND = "arena"  # in config.json: tells an arena from other runs
+SALT = "salt.json"
 FIRST_SEED = 5_000_000  # of the episodes that are judged; people's answers about them may be learned from
 LONGEST_NAME, MOST_POLICIES, MOST_SEEDS, MOST_JUDGES = 80, 12, 2000, 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,79}")
@@ -47,7 +49,6 @@ class ArenaConfig:
     judge: Judge
     seeds: int  # episodes of each policy; may grow
     overlap: int  # judges who answer each question
-    salt: str  # random digits, known to no judge
     created: str  # ISO 8601, UTC
     kind: str = KIND
     format: int = FORMAT
@@ -92,6 +93,7 @@ class Arena:
             there = ", ".join(arenas(home)) or "(none)"
             raise NotFoundError("arena", name, f"There are: {there}. `robo-rlhf arena --name {name} ...` starts one.")
         self.config = found
+        self._salt = str(json.loads((self.path / SALT).read_text()))
 
     @classmethod
     def create(cls, home: Path, name: str, task: str, judge: Judge, seeds: int, overlap: int) -> "Arena":
@@ -102,9 +104,10 @@ class Arena:
             InvalidValueError: a number or a name that makes no sense.
         """
         path = folder_of(home, name)
-        if path.exists() and any(not entry.name.startswith(".") for entry in path.iterdir()):
+        if path.exists() and any(entry.name != SALT and not entry.name.startswith(".") for entry in path.iterdir()):
             raise ConflictError(f"arena {name!r}", "a run of that name is there already")
-        config = ArenaConfig(task, judge, seeds, overlap, secrets.token_hex(16), now_text())
+        config = ArenaConfig(task, judge, seeds, overlap, now_text())
+        write_json(path / SALT, secrets.token_hex(16))
         write_json(path / "config.json", asdict(config))
         return cls(home, name)
 
@@ -237,7 +240,7 @@ class Arena:
         write_json(self.path / "policies.json", [asdict(entrant) for entrant in policies])
 
     def _digest(self, *what: object) -> str:
-        text = json.dumps([self.config.salt, *map(str, what)])
+        text = json.dumps([self._salt, *map(str, what)])
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -177,8 +177,8 @@ def standings(arena: Arena, store: Store, *, weighted: bool = False) -> Standing
 
 def publish(found: Standings) -> None:
     """Write the standings into the arena's folder, unless they stand there already; the result when it is over."""
-    value = found.to_json()
-    path = found.arena.path
+    covered = found.arena.config.judge == "human" and not found.progress.done  # whoever looks on may be a judge
+    value, path = found.to_json(covered=covered), found.arena.path
     if found.weighted or _same(path / "ratings.json", value):
         return
     write_json(path / "ratings.json", value)

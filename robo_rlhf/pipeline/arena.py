@@ -105,8 +105,11 @@ class Asked:
             copy = arena.checkpoint(entrant)
             if not copy.exists():
                 write_atomic(copy, path.read_bytes())
+        before = (arena.policies(), arena.config.seeds)
         arena.add(self.entrants)
         arena.grow(self.seeds or 0)
+        if (arena.policies(), arena.config.seeds) != before:
+            (arena.path / "result.json").unlink(missing_ok=True)  # there is more to do
 
     def _source(self, given: str) -> tuple[str, Path]:
         label, named, place = given.partition("=")
