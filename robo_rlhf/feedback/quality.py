@@ -21,6 +21,7 @@ from robo_rlhf.feedback.agreement import (
     raw_agreement,
 )
 from robo_rlhf.feedback.gold import Known
+from robo_rlhf.feedback.groups import apart, groups_of
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import agreement
 from robo_rlhf.feedback.records import Answer, answer_of
@@ -61,7 +62,7 @@ class PersonQuality:
 
     name: str
     kind: str  # human or simulated
-    team: str
+    team: str  # the groups that the person says to belong to, with commas between them
     answers: int  # that count
     seconds: float | None  # [s] median from seeing the clips to the answer
     agreement: float | None  # share of the others, asked the same, who said the same
@@ -135,8 +136,8 @@ def report(store: Store, *, run: str | None = None, task: str | None = None, mos
         alpha={kind: _alpha(kind, work, kinds) for kind in sorted({kinds[a.question_id] for a in work})},
         teams=_teams(people),
         differences=tuple(
-            TeamDifference(a, b, between_and_within(said, teams, a, b))
-            for a, b in combinations(sorted({p.team for p in people if p.team}), 2)
+            TeamDifference(a, b, between_and_within(said, apart(teams, a, b), a, b))
+            for a, b in combinations(sorted({group for p in people for group in groups_of(p.team)}), 2)
         ),
         sharing=sharing,
     )
@@ -248,8 +249,9 @@ def _alpha(kind: str, work: Sequence[Answer], kinds: Mapping[str, str]) -> float
 
 def _teams(people: Sequence[PersonQuality]) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
-    for team in sorted({person.team for person in people if person.team}):
-        known = [person.agreement for person in people if person.team == team and person.agreement is not None]
+    for team in sorted({group for person in people for group in groups_of(person.team)}):
+        members = [person for person in people if team in groups_of(person.team)]
+        known = [person.agreement for person in members if person.agreement is not None]
         found[team] = sum(known) / len(known) if known else None
     return found
 
