@@ -138,7 +138,7 @@ def mark(play: Play, asked: Asked) -> None:
     last = play.ledger.last
     if play.has_steps():
         play.mark = said
-        asked.done(f"Marked as {said}." if said else "The task judges.")
+        play.remark(lambda: asked.done(f"Marked as {said}." if said else "The task judges."), asked.failed)
     elif last:
         play.ledger.mark(last, said, lambda text: asked.done(text, last.id), asked.failed)
     else:
@@ -150,7 +150,7 @@ def note(play: Play, asked: Asked) -> None:
     text, last = asked.text(empty=True), play.ledger.last
     if play.has_steps():
         play.note = text
-        asked.done("Noted with this episode.")
+        play.remark(lambda: asked.done("Noted with this episode."), asked.failed)
     elif last:
         play.ledger.note(last, text, lambda said: asked.done(said, last.id), asked.failed)
     else:

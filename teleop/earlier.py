@@ -30,7 +30,7 @@ def look_back(dataset: Dataset, task: str, operator: str) -> Earlier:
     mine = [info for info in infos if info.meta.operator == operator]
     if mine:
         last = mine[-1]
-        if last.meta.outcome == "aborted" and {RECOVERED, INTERRUPTED} & {*last.meta.tags}:
+        if {RECOVERED, INTERRUPTED} & {*last.meta.tags}:
             return Earlier(next_seed, last.meta.id, last.length, last.duration)
     return Earlier(next_seed)
 

@@ -128,9 +128,10 @@ class Ledger:
         self.desk.submit(lambda: self._close(tagged, "failure"), nothing, self._left)
 
     def interrupt(self, episode: Open) -> None:
-        """Close an episode that the session's end cuts short."""
+        """Close an episode that the session's end cuts short: as the operator marked it, or as aborted."""
         tagged = episode._replace(tags=(*episode.tags, INTERRUPTED))
-        self.desk.submit(lambda: self._close(tagged, "aborted"), nothing, self._left)
+        outcome: Outcome = episode.closed().outcome if episode.mark else "aborted"
+        self.desk.submit(lambda: self._close(tagged, outcome), nothing, self._left)
 
     def finish(self) -> None:
         """Wait for everything; what the disk has no room for is left in its journal, for recovery."""

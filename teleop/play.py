@@ -88,7 +88,7 @@ class Play:
         self.stage.turn()
 
     def close(self) -> None:
-        """Close the open episode as aborted, tagged as interrupted, and wait until the disk holds everything."""
+        """Close the open episode, tagged as interrupted, and wait until the disk holds everything."""
         self.fetcher.finish()
         self.journals.finish()
         if self.has_steps():
@@ -108,7 +108,7 @@ class Play:
                 self.run_on()
             else:
                 self.busy = True
-                self.stage.branch(self._branched, self._not_branched)
+                self.stage.branch(self._branched, self._not_branched, self.note)
 
     def run_on(self) -> None:
         """Run from the frame that is shown."""
@@ -176,6 +176,12 @@ class Play:
     def take_episode(self) -> Open:
         """Hand over the open episode, to be closed; the world must be put up anew."""
         return Open(self.stage.dataset, self.stage.take(), self.mark, self.note)
+
+    def remark(self, done: Callable[[], None], failed: Callable[[Exception], None]) -> None:
+        """Have the disk hold what the operator says of the open episode, as a crash keeps nothing else of it."""
+        writer, mark, note = self.stage.writer, self.mark, self.note
+        assert writer is not None
+        self.journals.submit(lambda: writer.remark(mark or None, note), lambda _: done(), failed)
 
     def change_task(self, name: str) -> None:
         """Go over to another task; where the dataset is for one task only, also to the dataset named as the task."""

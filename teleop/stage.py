@@ -145,8 +145,13 @@ class Stage:
         self.obs, self.state, self.success = step.obs[0], state, bool(step.success[0])
         return step
 
-    def branch(self, then: Callable[[EpisodeWriter | None], None], failed: Callable[[Exception], None]) -> None:
-        """Begin an episode with what is before the frame shown; `then` gets the open episode that is left, if any."""
+    def branch(
+        self, then: Callable[[EpisodeWriter | None], None], failed: Callable[[Exception], None], note: str = ""
+    ) -> None:
+        """Begin an episode with what is before the frame shown, and the `note` on it.
+
+        `then` gets the open episode that is left, if any.
+        """
         past, left, frame, fields = self.past, self.writer, self.frame, self._all_fields()
 
         def job() -> EpisodeWriter:
@@ -154,7 +159,10 @@ class Stage:
                 here = {"model_hash": self.env.model_hash, "control_dt": self.env.control_dt}
                 return past.go_on(self.dataset.path, frame, {**fields, **here})
             assert left is not None
-            return left.branch(frame, **fields)
+            writer = left.branch(frame, **fields)
+            if note:
+                writer.remark(None, note)
+            return writer
 
         def made(writer: EpisodeWriter) -> None:
             if past:

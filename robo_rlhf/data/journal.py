@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from robo_rlhf.data.layout import check_id, episode_path, journal_path, new_id, now
+from robo_rlhf.data.remarks import Remark, forget_remark, write_remark
 from robo_rlhf.data.schema import FRAME_COLUMNS, SIGNAL, Columns, encode
 from robo_rlhf.data.stream import Encoder, JournalFile, Row, drop_first_step, stack
 from robo_rlhf.errors import ConflictError, DiskFullError, InvalidValueError, RoboRlhfError, ShapeError
@@ -63,6 +64,7 @@ class EpisodeWriter:
         self._trouble: OSError | None = None
         self._no_room: DiskFullError | None = None
         self._io = threading.Lock()
+        self._remarks = threading.Lock()
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=target, name=f"journal {self.id}", daemon=True)
@@ -133,6 +135,16 @@ class EpisodeWriter:
         trouble = self.trouble
         if trouble is not None:
             raise trouble.with_traceback(None)
+
+    def remark(self, outcome: Outcome | None, note: str) -> None:
+        """Keep what is said of the episode so far, should a crash come: recovery closes it with that.
+
+        Raises:
+            DiskFullError: there is no room for it.
+        """
+        with self._remarks:
+            if not self._stop.is_set():
+                write_remark(self.folder, self.id, Remark(outcome, note))
 
     def close(self, outcome: Outcome, *, note: str = "", tags: tuple[str, ...] = ()) -> str:
         """Make the episode part of the dataset and return its id; all of it or, after an error, still open.
@@ -255,7 +267,10 @@ class EpisodeWriter:
         self._stop.set()
         for thread in self._threads:
             thread.join()
-        if not delete:
+        if delete:
+            with self._remarks:
+                forget_remark(self.folder, self.id)
+        else:
             self._flush()
         self._file.close(delete=delete)
 

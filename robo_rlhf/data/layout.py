@@ -3,6 +3,7 @@
 <dataset>/dataset.json             {"format": 1, "task": "pick_place" or "mixed", "created": ...}
 <dataset>/episodes/ID.parquet      closed episodes, see `schema`
 <dataset>/journal/ID.arrows        episodes being recorded, or left by a crash, see `stream`
+<dataset>/journal/ID.remark.json   what was said of such an episode, see `remarks`
 <dataset>/trash/ID.N.parquet       what was deleted, trimmed or replaced; the highest N is the newest
 <dataset>/quarantine/              files that could not be read, each with NAME.reason.txt beside it
 """
@@ -77,6 +78,11 @@ def episode_path(folder: Path, episode_id: str) -> Path:
 def journal_path(folder: Path, episode_id: str) -> Path:
     """Return where the journal of an open episode lies."""
     return folder / "journal" / f"{check_id(episode_id)}{JOURNAL_SUFFIX}"
+
+
+def remark_path(folder: Path, episode_id: str) -> Path:
+    """Return where that lies which was said of an open episode."""
+    return folder / "journal" / f"{check_id(episode_id)}.remark.json"
 
 
 def names(folder: Path, suffix: str) -> Iterator[os.DirEntry[str]]:
@@ -156,7 +162,7 @@ def warn_all(sentences: Iterable[str]) -> None:
 
 def sweep_partials(folder: Path) -> None:
     """Remove unfinished files that a crash left behind."""
-    for place in (folder, folder / "episodes", folder / "trash"):
+    for place in (folder, folder / "episodes", folder / "journal", folder / "trash"):
         for partial in place.glob(".*.partial"):
             with contextlib.suppress(OSError):
                 if time.time() - partial.stat().st_mtime > PARTIAL_AGE:

@@ -16,6 +16,7 @@ from robo_rlhf.data.layout import (
     sweep_partials,
     warn_all,
 )
+from robo_rlhf.data.remarks import Remark, forget_remark, read_remark
 from robo_rlhf.data.schema import encode, read_columns
 from robo_rlhf.data.stream import Journal, lock_left_over, read_journal
 from robo_rlhf.errors import CorruptFileError, DiskFullError, InvalidValueError, VersionError
@@ -28,7 +29,9 @@ RECOVERED = "recovered"  # the tag of an episode that a crash cut short
 class Recovery(NamedTuple):
     """What was found in the journals of a dataset."""
 
-    recovered: tuple[str, ...] = ()  # ids of episodes that are closed now, with outcome "aborted"
+    recovered: tuple[
+        str, ...
+    ] = ()  # ids of episodes that are closed now, with outcome "aborted" unless somebody had marked them
     live: tuple[str, ...] = ()  # ids of episodes that somebody is recording
     problems: tuple[str, ...] = ()  # a sentence for each file that could not be read whole, or not be moved
 
@@ -62,17 +65,17 @@ def recover(folder: Path) -> Recovery:
 
 def _close_journal(folder: Path, path: Path, problems: list[str]) -> bool:
     """Turn one locked journal into an episode; return whether there is one now that was not before."""
-    target = episode_path(folder, path.name.removesuffix(JOURNAL_SUFFIX))
-    if _was_closed(folder, target, problems):
+    episode_id = path.name.removesuffix(JOURNAL_SUFFIX)
+    target = episode_path(folder, episode_id)
+    content = b"" if _was_closed(folder, target, problems) else path.read_bytes()
+    if not content:  # closed, or killed before its first step was flushed
+        forget_remark(folder, episode_id)
         path.unlink()
         return False
-    content = path.read_bytes()
-    if not content:
-        path.unlink()  # killed before its first step was flushed
-        return False
     journal = read_journal(path, content)
-    meta = _recovered_meta(journal, target)
+    meta = _recovered_meta(journal, target, read_remark(folder, episode_id))
     write_atomic(target, encode(journal.columns, meta), reserve=0)
+    forget_remark(folder, episode_id)
     if journal.unread:
         steps = f"{len(journal.columns['action'])} steps were recovered"
         problems.append(quarantine(folder, path, f"{steps}, the last {journal.unread} bytes not ({journal.reason})"))
@@ -94,8 +97,9 @@ def _was_closed(folder: Path, target: Path, problems: list[str]) -> bool:
     return True
 
 
-def _recovered_meta(journal: Journal, target: Path) -> EpisodeMeta:
+def _recovered_meta(journal: Journal, target: Path, said: Remark) -> EpisodeMeta:
     last = float(journal.columns["wall_time"][-1])
     finished = datetime.fromtimestamp(last, UTC).isoformat(timespec="milliseconds") if math.isfinite(last) else now()
     tags = (*journal.meta.tags, RECOVERED)
-    return replace(journal.meta, id=target.stem, outcome="aborted", finished=finished, tags=tags)
+    outcome, note = said.outcome or "aborted", said.note or journal.meta.note
+    return replace(journal.meta, id=target.stem, outcome=outcome, finished=finished, note=note, tags=tags)

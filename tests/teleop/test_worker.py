@@ -194,6 +194,41 @@ def test_after_a_kill_the_next_session_offers_to_go_on(home: Path) -> None:
         assert (remote.status.phase, remote.status.parent) == ("paused", cut_short)
 
 
+def test_what_was_said_of_an_open_episode_survives_kill_9(home: Path) -> None:
+    with Remote(home) as remote:
+        remote.begin()
+        remote.hold(0.8)
+        assert remote.ask("note", "the cup slipped").ok
+        assert remote.ask("success").ok
+        cut_short = remote.status.episode
+        remote.process.kill()
+        remote.ended()
+    dataset = Dataset(home / "reach")
+    assert dataset.recovery.recovered == (cut_short,)
+    meta = dataset.info(cut_short).meta
+    assert (meta.note, meta.outcome, meta.tags) == ("the cup slipped", "success", ("recovered",))
+    assert not list((home / "reach" / "journal").iterdir())
+
+
+def test_a_branch_keeps_the_note_also_after_kill_9(home: Path) -> None:
+    with Remote(home) as remote:
+        remote.begin()
+        remote.hold(0.8)
+        assert remote.ask("failure").ok
+        assert remote.ask("note", "goes another way").ok
+        before = remote.status.episode
+        assert remote.ask("seek", 3).ok
+        remote.ask("start")
+        remote.until(lambda: remote.status.phase == "running" and remote.status.episode != before)
+        remote.hold(0.4)
+        branch = remote.status.episode
+        remote.process.kill()
+        remote.ended()
+    dataset = Dataset(home / "reach")
+    meta = dataset.info(branch).meta
+    assert (meta.note, meta.outcome, meta.parent) == ("goes another way", "aborted", before)
+
+
 def test_the_catalogue_needs_no_simulator_to_be_read() -> None:
     done = subprocess.run([sys.executable, "-m", "teleop.catalogue"], capture_output=True, check=True, cwd=ROOT)
     tasks = {task["name"]: task for task in json.loads(done.stdout)}
