@@ -13,9 +13,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from robo_rlhf import files
 from robo_rlhf.data.layout import EPISODE_SUFFIX, MANIFEST
+from teleop.station.run_state import State, doing
 
 SETTLED = 2.0  # [s] after which a folder's time tells every change: file systems count it in steps
-ALIVE = 150.0  # [s] since a run last wrote, for it to count as at work
 RUNS, CACHE = "runs", "cache"  # folders of a data home that hold no datasets
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class RunSeen(NamedTuple):
 
     name: str
     task: str
-    state: str  # finished, working or stopped
+    state: State
     stage: str  # at work, or where it stopped; empty where it is finished or unknown
     changed: float  # [s since 1970]
     before: float | None  # success of the cloned policy, share
@@ -59,7 +59,9 @@ class Overview:
             found = [(*self._episode_folder(folder), name, folder) for name, folder in self._dataset_folders()]
         found.sort(key=lambda item: (not self._ours(item[3]), -item[0] if self._ours(item[3]) else 0.0, item[2]))
         seen = [
-            DatasetSeen(name, _json(folder / MANIFEST).get("task", ""), count, newest, changed, not self._ours(folder))
+            DatasetSeen(
+                name, read_json(folder / MANIFEST).get("task", ""), count, newest, changed, not self._ours(folder)
+            )
             for changed, (count, newest), name, folder in found[:limit]
         ]
         return seen, len(found)
@@ -67,8 +69,8 @@ class Overview:
     def runs(self, limit: int) -> tuple[list[RunSeen], int]:
         """Return the runs that changed last, newest first, and how many there are."""
         found = []
-        for entry in _folders_in(self.home / RUNS):
-            times = [_mtime(os.path.join(entry.path, name)) for name in ("", "events.jsonl", "result.json")]
+        for entry in folders_in(self.home / RUNS):
+            times = [mtime(os.path.join(entry.path, name)) for name in ("", "events.jsonl", "result.json")]
             found.append((max(times), entry.name))
         found.sort(key=lambda item: (-item[0], item[1]))
         return [_run(self.home / RUNS / name) for _, name in found[:limit]], len(found)
@@ -84,7 +86,7 @@ class Overview:
                 yield name, files.SHIPPED / name
 
     def _names(self, home: Path) -> Iterator[str]:
-        for entry in _folders_in(home):
+        for entry in folders_in(home):
             if entry.name in (RUNS, CACHE):
                 continue
             is_dataset, inside = self._folders.of(entry.path)
@@ -96,7 +98,7 @@ class Overview:
 
     def _episode_folder(self, folder: Path) -> tuple[float, tuple[int, str]]:
         path = str(folder / "episodes")
-        return max(_mtime(path), _mtime(str(folder / MANIFEST))), self._episodes.of(path)
+        return max(mtime(path), mtime(str(folder / MANIFEST))), self._episodes.of(path)
 
     def _ours(self, folder: Path) -> bool:
         return folder.is_relative_to(self.home)
@@ -111,7 +113,7 @@ class _Remembered(Generic[T]):
 
     def of(self, path: str) -> T:
         """Return what the function says of the folder."""
-        changed = _mtime(path)
+        changed = mtime(path)
         known = self._known.get(path)
         if known is not None and known[0] == changed:
             return known[1]
@@ -127,7 +129,7 @@ def _look_into(path: str) -> tuple[bool, tuple[str, ...]]:
     """Return whether a folder is a dataset, and, where it is none, the folders in it."""
     if os.path.exists(os.path.join(path, MANIFEST)):
         return True, ()
-    return False, tuple(entry.name for entry in _folders_in(Path(path)))
+    return False, tuple(entry.name for entry in folders_in(Path(path)))
 
 
 def _count(path: str) -> tuple[int, str]:
@@ -143,7 +145,8 @@ def _count(path: str) -> tuple[int, str]:
     return count, newest.removesuffix(EPISODE_SUFFIX)
 
 
-def _folders_in(path: Path) -> list[os.DirEntry[str]]:
+def folders_in(path: Path) -> list[os.DirEntry[str]]:
+    """Return the folders in a folder, but for hidden ones; none where it cannot be looked into."""
     try:
         with os.scandir(path) as entries:
             return [entry for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
@@ -152,13 +155,11 @@ def _folders_in(path: Path) -> list[os.DirEntry[str]]:
 
 
 def _run(folder: Path) -> RunSeen:
-    config, result = _json(folder / "config.json"), _json(folder / "result.json")
-    stage, stage_changed = _stage(folder)
-    changed = max(stage_changed, *(_mtime(str(folder / name)) for name in ("", "events.jsonl", "result.json")))
-    if result:
-        state, stage = "finished", ""
-    else:
-        state = "working" if time.time() - changed < ALIVE else "stopped"
+    config, result = read_json(folder / "config.json"), read_json(folder / "result.json")
+    stage, stage_changed = stage_of(folder)
+    changed = max(stage_changed, *(mtime(str(folder / name)) for name in ("", "events.jsonl", "result.json")))
+    state = doing(folder, config, finished=bool(result), stage=stage, changed=changed).state
+    stage = "" if result else stage
     task = config.get("task")
     return RunSeen(
         folder.name,
@@ -166,31 +167,32 @@ def _run(folder: Path) -> RunSeen:
         state,
         stage,
         changed,
-        _success(result, "before"),
-        _success(result, "after"),
+        success_of(result, "before"),
+        success_of(result, "after"),
     )
 
 
-def _stage(folder: Path) -> tuple[str, float]:
+def stage_of(folder: Path) -> tuple[str, float]:
     """Return the unfinished stage that wrote last, and when; a stage is a folder with a config, up to two down."""
-    inside = [Path(entry.path) for entry in _folders_in(folder)]
-    inside += [Path(entry.path) for parent in inside for entry in _folders_in(parent)]
+    inside = [Path(entry.path) for entry in folders_in(folder)]
+    inside += [Path(entry.path) for parent in inside for entry in folders_in(parent)]
     newest = ("", 0.0)
     for path in inside:
         if (path / "config.json").exists() and not (path / "result.json").exists():
-            changed = max(_mtime(str(path / name)) for name in ("", "metrics.jsonl", "events.jsonl", "checkpoints"))
+            changed = max(mtime(str(path / name)) for name in ("", "metrics.jsonl", "events.jsonl", "checkpoints"))
             newest = max(newest, (path.relative_to(folder).as_posix(), changed), key=lambda item: item[1])
     return newest
 
 
-def _success(result: dict[str, Any], when: str) -> float | None:
+def success_of(result: dict[str, Any], when: str) -> float | None:
+    """Return the success "before" or "after" in the result of a main job; None where it has none."""
     try:
         return float(result[when]["success"]["value"])
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     """Return a JSON object; an empty one where the file is missing or damaged: here it is only looked at."""
     try:
         found = json.loads(path.read_text())
@@ -199,7 +201,8 @@ def _json(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _mtime(path: str) -> float:
+def mtime(path: str) -> float:
+    """Return when a file or folder changed [s since 1970]; 0 where it is not there."""
     try:
         return os.stat(path).st_mtime
     except OSError:

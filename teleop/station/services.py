@@ -8,10 +8,17 @@ from pathlib import Path
 from robo_rlhf.feedback.people import People
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.sim.render_pool import RenderPool
+from teleop.station.arenas import Arenas
+from teleop.station.futures import Futures
 from teleop.station.hub import Hub
+from teleop.station.label_book import LabelBook
 from teleop.station.library import Library
+from teleop.station.live_reward import LiveReward
 from teleop.station.media import Media
 from teleop.station.overview import Overview
+from teleop.station.posting import Posting
+from teleop.station.run_book import RunBook
+from teleop.station.thinking import Thinking
 from teleop.station.throttle import TokenTries
 
 DATABASE = "feedback.db"  # in the data home
@@ -30,6 +37,7 @@ class Station:
         port: int = 0,
         hosts: Collection[str] | None = LOOPBACK,
         workers: int = 1,
+        private_webhooks: bool = False,
     ) -> None:
         """Open the accounts.
 
@@ -39,18 +47,26 @@ class Station:
             port: where the station listens; stations on other ports of a machine keep cookies of their own.
             hosts: the names under which it is reached, without the port; None: any.
             workers: processes that draw pictures.
+            private_webhooks: whether messages may be sent to addresses of this machine's own network.
         """
         self.home, self.port, self.hosts, self._workers = home, port, hosts, workers
         self.database = database if database is not None else home / DATABASE
         self.people = People(self.database)
         self.token_tries = TokenTries()
         self.overview = Overview(home)
+        self.runs = RunBook(home)
+        self.live_reward = LiveReward(self.runs)
+        self.labels = LabelBook(lambda: self.store)
+        self.thinking, self.futures = Thinking(home), Futures()
         self._lock = threading.RLock()
         self._at_start: list[Callable[[], Awaitable[None]]] = []
         self._at_stop: list[Callable[[], Awaitable[None]]] = []
         self.hub = Hub(home, lambda: self.pool)
         self.when_started(self.hub.start)
         self.when_stopped(self.hub.stop)
+        self.posting = Posting(lambda: self.store.webhooks, allow_private=private_webhooks)
+        self.when_started(self.posting.start)
+        self.when_stopped(self.posting.stop)
 
     @cached_property
     def store(self) -> Store:
@@ -75,6 +91,12 @@ class Station:
         """Pictures and clips of what was recorded."""
         with self._lock:
             return Media(self.home / CLIPS, lambda: self.pool)
+
+    @cached_property
+    def arenas(self) -> Arenas:
+        """Policies that are compared."""
+        with self._lock:
+            return Arenas(self.home, lambda: self.store, self.database)
 
     @property
     def cookie(self) -> str:
@@ -101,6 +123,10 @@ class Station:
 
     def close(self) -> None:
         """Release everything that was opened."""
+        self.thinking.close()
+        self.labels.close()
+        if "arenas" in self.__dict__:
+            self.arenas.close()
         if "library" in self.__dict__:
             self.library.close()
         if "pool" in self.__dict__:

@@ -63,6 +63,10 @@ ROUTES: dict[str, Row] = {
     "POST /api/review/broken": Row("annotator", "4"),
     "GET /api/review/pace": Row("annotator", "2"),
     "GET /api/review/correction": Row("annotator", "4"),
+    # The monitor
+    "GET /monitor": Row("annotator", "2"),
+    "GET /api/monitor/runs": Row("annotator", "2"),
+    "GET /api/monitor/run": Row("annotator", "4"),
     # The library
     "GET /library": Row("annotator", "2"),
     "GET /library/episode/{dataset:path}/{episode}": Row("annotator", "2"),

@@ -3,10 +3,10 @@
 
 import { element } from "./made.js";
 
-const WIDTH = 560; // [units of the view box]
-const HEIGHT = 260;
+export const WIDTH = 560; // [units of the view box]
+export const HEIGHT = 260;
 const ROW = 26;
-const [LEFT, RIGHT, TOP, BOTTOM] = [62, 20, 12, 44]; // room around the plot
+export const [LEFT, RIGHT, TOP, BOTTOM] = [62, 20, 12, 44]; // room around the plot
 const NAMES = 150; // room for the names of rows
 
 /** @typedef {{label?: string, low?: number, high?: number, percent?: boolean}} Axis */
@@ -33,7 +33,7 @@ export function drawChart(chart) {
  * @param {Record<string, string | number>} attributes
  * @param {string} [text]
  */
-function svg(name, attributes, text = "") {
+export function svg(name, attributes, text = "") {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [attribute, value] of Object.entries(attributes)) {
     made.setAttribute(attribute, typeof value === "number" ? String(Math.round(value * 100) / 100) : value);
@@ -43,7 +43,7 @@ function svg(name, attributes, text = "") {
 }
 
 /** @param {number} height */
-function canvas(height) {
+export function canvas(height) {
   return svg("svg", { viewBox: `0 0 ${WIDTH} ${height}` });
 }
 
@@ -67,7 +67,7 @@ export function ticks(low, high, about = 5) {
  * @param {number} value
  * @param {Axis} axis
  */
-function numberOf(value, axis) {
+export function numberOf(value, axis) {
   const shown = Number((axis.percent ? 100 * value : value).toPrecision(4));
   return (axis.percent ? `${shown} %` : shown.toLocaleString("en", { maximumFractionDigits: 4 })).replace("-", "−");
 }
@@ -78,7 +78,7 @@ function numberOf(value, axis) {
  * @param {number} [margin] share of the span, at ends that the axis does not fix
  * @returns {[number, number]}
  */
-function spanOf(values, axis, margin = 0) {
+export function spanOf(values, axis, margin = 0) {
   let low = axis.low ?? Math.min(...values);
   let high = axis.high ?? Math.max(...values);
   if (!(high - low > 1e-9 * Math.max(Math.abs(low), Math.abs(high), 1e-9))) [low, high] = [axis.low ?? low - 0.5, high + 0.5];
@@ -93,7 +93,7 @@ function spanOf(values, axis, margin = 0) {
  * @param {number} [left]
  * @returns {Frame}
  */
-function frameOf(x, y, height = HEIGHT, left = LEFT) {
+export function frameOf(x, y, height = HEIGHT, left = LEFT) {
   const across = (/** @type {number} */ value) => left + ((value - x[0]) / (x[1] - x[0])) * (WIDTH - left - RIGHT);
   const up = (/** @type {number} */ value) => height - BOTTOM - ((value - y[0]) / (y[1] - y[0])) * (height - TOP - BOTTOM);
   return { x, y, across, up, height, left };
@@ -106,7 +106,7 @@ function frameOf(x, y, height = HEIGHT, left = LEFT) {
  * @param {Axis} x
  * @param {Axis | null} y
  */
-function axes(place, frame, x, y) {
+export function axes(place, frame, x, y) {
   const base = frame.height - BOTTOM;
   if (y) {
     for (const value of ticks(...frame.y, 4)) {

@@ -1,0 +1,124 @@
+// @ts-check
+/** Curves of several runs in one chart: intervals where they are known, marks, and the values under the pointer. */
+
+import { BOTTOM, HEIGHT, RIGHT, TOP, WIDTH, axes, canvas, frameOf, numberOf, spanOf, svg } from "./charts.js";
+import { element } from "./made.js";
+
+/** @typedef {{x: number, y: number, low?: number | null, high?: number | null}} Point */
+/** @typedef {{name: string, style: number, points: Point[], dots?: boolean, faint?: boolean}} Line */
+/** @typedef {{label?: string, low?: number, high?: number, percent?: boolean}} Axis */
+/** @typedef {{id: string, title: string, text?: string, x: Axis, y: Axis, lines: Line[], marks?: {x: number, word: string, kind?: string}[], diagonal?: boolean}} Curves */
+
+const FEW = 24; // points up to which each is drawn as a dot
+const MANY_MARKS = 12; // above, marks have no words
+
+/**
+ * Return a chart.
+ * @param {Curves} chart
+ */
+export function drawCurves(chart) {
+  const lines = chart.lines.map((line) => ({ ...line, points: line.points.filter((p) => Number.isFinite(p.x) && Number.isFinite(p.y)) })).filter((line) => line.points.length);
+  const figure = element("figure", { class: "card chart", id: `chart-${chart.id}` }, element("h3", {}, chart.title));
+  if (chart.text) figure.append(element("p", { class: "soft small" }, chart.text));
+  if (!lines.length) return figure;
+  const every = lines.flatMap((line) => line.points);
+  const edges = every.flatMap((p) => [p.y, p.low ?? p.y, p.high ?? p.y]);
+  const frame = frameOf(spanOf(every.map((p) => p.x), chart.x), spanOf(edges, chart.y, 0.04));
+  const place = canvas(HEIGHT);
+  place.setAttribute("role", "img");
+  place.setAttribute("aria-label", `${chart.title}. ${inWords(lines, chart.y)}`);
+  axes(place, frame, chart.x, chart.y);
+  if (chart.diagonal) place.append(svg("line", { class: "ideal", x1: frame.across(frame.x[0]), y1: frame.up(frame.x[0]), x2: frame.across(frame.x[1]), y2: frame.up(frame.x[1]) }));
+  drawMarks(place, frame, chart.marks || []);
+  for (const line of lines) drawLine(place, frame, line, lines.length === 1 || Boolean(line.dots));
+  const readout = element("p", { class: "readout small soft number" });
+  readout.textContent = inWords(lines, chart.y);
+  follow(place, frame, lines, chart, readout);
+  figure.append(place, readout);
+  return figure;
+}
+
+/**
+ * @param {Element} place
+ * @param {import("./charts.js").Frame} frame
+ * @param {{x: number, word: string, kind?: string}[]} marks
+ */
+function drawMarks(place, frame, marks) {
+  const inside = marks.filter((mark) => mark.x >= frame.x[0] && mark.x <= frame.x[1]);
+  for (const mark of inside) {
+    const at = frame.across(mark.x);
+    const line = svg("line", { class: `mark ${mark.kind || ""}`, x1: at, x2: at, y1: TOP, y2: frame.height - BOTTOM });
+    line.append(svg("title", {}, mark.word));
+    place.append(line);
+    if (inside.length <= MANY_MARKS) place.append(svg("text", { class: "note", x: at + 4, y: TOP + 11 }, mark.word));
+  }
+}
+
+/**
+ * @param {Element} place
+ * @param {import("./charts.js").Frame} frame
+ * @param {Line} line
+ * @param {boolean} interval
+ */
+function drawLine(place, frame, line, interval) {
+  const group = svg("g", { class: `curve s${line.style}${line.faint ? " faint" : ""}` });
+  const at = (/** @type {number} */ x, /** @type {number} */ y) => `${frame.across(x).toFixed(1)},${frame.up(y).toFixed(1)}`;
+  const known = line.points.filter((p) => p.low !== undefined && p.low !== null && p.high !== undefined && p.high !== null);
+  if (line.dots) {
+    for (const p of known) group.append(svg("line", { class: "whisker", x1: frame.across(p.x), x2: frame.across(p.x), y1: frame.up(Number(p.low)), y2: frame.up(Number(p.high)) }));
+  } else if (interval && known.length > 1) {
+    const around = [...known.map((p) => at(p.x, Number(p.high))), ...known.map((p) => at(p.x, Number(p.low))).reverse()];
+    group.append(svg("polygon", { class: "band", points: around.join(" ") }));
+  }
+  group.append(svg("polyline", { class: "line", points: line.points.map((p) => at(p.x, p.y)).join(" ") }));
+  if (line.dots || line.points.length <= FEW) for (const p of line.points) group.append(svg("circle", { class: "dot", cx: frame.across(p.x), cy: frame.up(p.y), r: 3 }));
+  place.append(group);
+}
+
+/**
+ * Say what the curves are where the pointer is.
+ * @param {Element} place
+ * @param {import("./charts.js").Frame} frame
+ * @param {Line[]} lines
+ * @param {Curves} chart
+ * @param {HTMLElement} readout
+ */
+function follow(place, frame, lines, chart, readout) {
+  const cross = svg("line", { class: "cross", x1: 0, x2: 0, y1: TOP, y2: frame.height - BOTTOM, visibility: "hidden" });
+  place.append(cross);
+  place.addEventListener("pointermove", (event) => {
+    if (!(event instanceof PointerEvent)) return;
+    const box = place.getBoundingClientRect();
+    const across = ((event.clientX - box.left) / box.width) * WIDTH;
+    const x = frame.x[0] + ((across - frame.left) / (WIDTH - frame.left - RIGHT)) * (frame.x[1] - frame.x[0]);
+    const near = lines.map((line) => ({ line, point: line.points.reduce((best, p) => (Math.abs(p.x - x) < Math.abs(best.x - x) ? p : best)) }));
+    const nearest = near.reduce((best, one) => (Math.abs(one.point.x - x) < Math.abs(best.point.x - x) ? one : best));
+    const at = frame.across(nearest.point.x).toFixed(1);
+    cross.setAttribute("x1", at);
+    cross.setAttribute("x2", at);
+    cross.setAttribute("visibility", "visible");
+    readout.textContent = `${chart.x.label} ${numberOf(nearest.point.x, chart.x)}: ${near.map(({ line, point }) => `${line.name} ${valueOf(point, chart.y)}`).join(" · ")}`;
+  });
+  place.addEventListener("pointerleave", () => {
+    cross.setAttribute("visibility", "hidden");
+    readout.textContent = inWords(lines, chart.y);
+  });
+}
+
+/**
+ * @param {Point} point
+ * @param {Axis} axis
+ */
+function valueOf(point, axis) {
+  const interval = point.low === undefined || point.low === null || point.high === undefined || point.high === null ? "" : ` (${numberOf(point.low, axis)} to ${numberOf(point.high, axis)})`;
+  return numberOf(point.y, axis) + interval;
+}
+
+/**
+ * Return the newest value of each curve.
+ * @param {Line[]} lines
+ * @param {Axis} axis
+ */
+function inWords(lines, axis) {
+  return `now ${lines.map((line) => `${line.name} ${valueOf(line.points[line.points.length - 1], axis)}`).join(" · ")}`;
+}
