@@ -99,10 +99,9 @@ class DiskFullError(RoboRlhfError):
 
     def __init__(self, path: Path, needed: int, free: int) -> None:
         """Give the folder and both sizes in bytes."""
-        super().__init__(
-            f"The disk of {path} is almost full: {needed / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free. "
-            "Nothing was lost; make room and run the same command again."
-        )
+        need = f"{needed / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free"
+        self.what = f"The disk of {path} is almost full: {need}."
+        super().__init__(f"{self.what} Nothing was lost; make room and run the same command again.")
 
 
 class NonFiniteError(RoboRlhfError):

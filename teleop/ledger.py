@@ -15,6 +15,7 @@ from robo_rlhf.errors import DiskFullError
 from robo_rlhf.types import Outcome, Source
 from teleop.branch import BRANCH, CORRECTION, INTERRUPTED
 from teleop.desk import Desk, nothing
+from teleop.room import explain_waiting
 from teleop.session import ROOM_WAIT
 
 Done = Callable[[str], None]  # gets the text that says what happened
@@ -146,7 +147,7 @@ class Ledger:
             try:
                 writer.close(outcome, note=episode.note, tags=tags)
             except (DiskFullError, OSError) as error:
-                self.trouble = str(error)
+                self.trouble = explain_waiting(error)
                 if self._stopping.wait(ROOM_WAIT):
                     with contextlib.suppress(DiskFullError, OSError), writer:
                         pass

@@ -21,6 +21,7 @@ from robo_rlhf.types import Array, Step
 from teleop.branch import GOAL, Past
 from teleop.commands import GRIPPER
 from teleop.desk import Desk, nothing
+from teleop.room import explain_waiting
 from teleop.session import Decision, describe, note_down
 
 RETRY = 0.5  # [s] between tries to open a journal on a full disk
@@ -215,7 +216,7 @@ class Stage:
             if not isinstance(error, DiskFullError | OSError):
                 raise error
             if self._awaited is token:
-                self.trouble, self._retry_at = str(error), time.monotonic() + RETRY
+                self.trouble, self._retry_at = explain_waiting(error), time.monotonic() + RETRY
 
         self._desk.submit(lambda: dataset.record(meta, obs, state, success=success), opened, failed)
 

@@ -3,6 +3,7 @@
 from robo_rlhf.types import Source
 from teleop.messages import Status
 from teleop.play import Play
+from teleop.room import explain_waiting
 from teleop.showing import goals
 
 
@@ -31,7 +32,7 @@ def describe_status(play: Play, late: float, minutes: float) -> Status:
         successes=sum(outcome == "success" for outcome in ledger.kept.values()),
         discarded=len(ledger.discarded),
         minutes=minutes,
-        trouble=str(disk) if disk else stage.trouble or ledger.trouble,
+        trouble=explain_waiting(disk) if disk else stage.trouble or ledger.trouble,
         goals=goals(stage.env) if play.phase == "ready" else (),
     )
 
