@@ -1,4 +1,4 @@
-"""`robo-rlhf team`: who may use the station, and how they get in."""
+"""`robo-rlhf team`: who may use the station, how they get in, and what their programs may do."""
 
 import getpass
 import sys
@@ -11,37 +11,158 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.table import print_rows
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home
+from robo_rlhf.files import data_home, feedback_database
 
 if TYPE_CHECKING:
+    from robo_rlhf.feedback.accounts import Person
     from robo_rlhf.feedback.people import People
 
 Name = Annotated[str, tyro.conf.Positional]
+BY = "robo-rlhf team"
+URL = "http://127.0.0.1:8600"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Team:
+class Team:
     """Where the accounts are."""
 
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
+    database: str = ""
+    """A database URL or file; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
 
     @contextmanager
     def open(self) -> "Iterator[People]":
         """Open the accounts."""
         from robo_rlhf.feedback.people import People
 
-        people = People(data_home(self.home).absolute() / "feedback.db")
+        people = People(feedback_database(data_home(self.home).absolute(), self.database))
         try:
             yield people
         finally:
             people.close()
 
 
+@COMMANDS.register("team add")
+@dataclass(frozen=True)
+class TeamAdd(Team):
+    """Add a person and print the link that invites them: it signs them in once, within seven days.
+
+    An annotator answers questions; an operator also drives the robot, asks questions and writes guidelines; an
+    administrator also looks after accounts and data.
+
+    Example:
+        robo-rlhf team add anna
+        robo-rlhf team add bert --role operator --url https://station.example
+    """
+
+    name: Name
+    """What the person is called, and signs in as."""
+    role: str = "annotator"
+    """annotator, operator or administrator."""
+    url: str = URL
+    """Where the station is reached."""
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> int:
+        """Add the account and print the link."""
+        from robo_rlhf.feedback.sessions import INVITATION_LIFE, invitation
+
+        with self.open() as people:
+            person = people.add(self.name, self.role, by=BY)  # type: ignore[arg-type]  # checked there, in words
+            token = people.sessions.link(person, INVITATION_LIFE, by=BY)
+        link = f"{self.url.rstrip('/')}{invitation(token)}"
+        if self.json:
+            print_rows([{"name": person.name, "role": person.role, "link": link}], as_json=True)
+        else:
+            print(f"{person.name} may do what an {person.role} does. The link signs them in once, within seven days:")
+            print(link)
+        return 0
+
+
+@COMMANDS.register("team list")
+@dataclass(frozen=True)
+class TeamList(Team):
+    """List the people: what they may do, the groups they name, when they were here, and what is open.
+
+    Example:
+        robo-rlhf team list
+        robo-rlhf team list --json
+    """
+
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> int:
+        """Print a row a person."""
+        with self.open() as people:
+            members = people.roster()
+        rows = [
+            {
+                "name": member.person.name,
+                "role": member.person.role,
+                "state": member.state,
+                "groups": list(member.groups) if self.json else ", ".join(member.groups) or None,
+                "last seen": member.seen if self.json else short(member.seen),
+                "sessions": member.sessions,
+                "tokens": member.tokens,
+                "answers": member.answers,
+            }
+            for member in members
+        ]
+        print_rows(rows, as_json=self.json, empty="Nobody yet: robo-rlhf serve makes the first account.")
+        return 0
+
+
+@COMMANDS.register("team disable")
+@dataclass(frozen=True)
+class TeamDisable(Team):
+    """Let a person in no more: their browsers are signed out and their tokens end, at once. Their answers stay.
+
+    Example:
+        robo-rlhf team disable anna
+    """
+
+    name: Name
+    """Who."""
+
+    def __call__(self) -> int:
+        """Disable the account."""
+        with self.open() as people:
+            before = people.member(self.name)
+            people.set_disabled(self.name, True, by=BY)
+        print(f"{self.name} is let in no more; ended: {before.sessions} sessions, {before.tokens} tokens")
+        return 0
+
+
+@COMMANDS.register("team enable")
+@dataclass(frozen=True)
+class TeamEnable(Team):
+    """Let a person in again who was disabled; what was ended stays ended.
+
+    Example:
+        robo-rlhf team enable anna
+    """
+
+    name: Name
+    """Who."""
+
+    def __call__(self) -> int:
+        """Enable the account."""
+        with self.open() as people:
+            people.set_disabled(self.name, False, by=BY)
+            has_password = people.get(self.name).has_password
+        how = "with their password" if has_password else f"by a link: robo-rlhf team link {self.name}"
+        print(f"{self.name} may sign in again, {how}")
+        return 0
+
+
 @COMMANDS.register("team password")
 @dataclass(frozen=True)
-class TeamPassword(_Team):
+class TeamPassword(Team):
     """Set the password of a person, the administrator where none is named; their browsers are signed out.
 
     The password is asked for, or read from the first line of the standard input.
@@ -57,15 +178,15 @@ class TeamPassword(_Team):
     def __call__(self) -> int:
         """Ask for it and set it."""
         with self.open() as people:
-            name = people.get(self.name).name if self.name else people.administrator().name
-            people.set_password(name, ask_password(name), by="robo-rlhf team")
+            name = named(people, self.name).name
+            people.set_password(name, ask_password(name), by=BY)
         print(f"{name} signs in with the new password from now on")
         return 0
 
 
 @COMMANDS.register("team link")
 @dataclass(frozen=True)
-class TeamLink(_Team):
+class TeamLink(Team):
     """Print a link that signs in a person once, the administrator where none is named.
 
     It works for twelve hours, at a station over the same data home.
@@ -77,16 +198,29 @@ class TeamLink(_Team):
 
     name: Name = ""
     """Who is signed in; the administrator where empty."""
-    url: str = "http://127.0.0.1:8600"
+    url: str = URL
     """Where the station is reached."""
 
     def __call__(self) -> int:
         """Make it and print it."""
         with self.open() as people:
-            person = people.get(self.name) if self.name else people.administrator()
-            token = people.sessions.link(person, by="robo-rlhf team")
+            token = people.sessions.link(named(people, self.name), by=BY)
         print(f"{self.url.rstrip('/')}/enter#{token}")
         return 0
+
+
+def named(people: "People", name: str) -> "Person":
+    """Return the account with a name, the administrator's where it is empty.
+
+    Raises:
+        NotFoundError: there is none with this name.
+    """
+    return people.get(name) if name else people.administrator()
+
+
+def short(time: str | None) -> str | None:
+    """Return a stored time as a table shows it: to the minute, UTC."""
+    return time[:16].replace("T", " ") if time else None
 
 
 def ask_password(name: str) -> str:

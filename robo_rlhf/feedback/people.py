@@ -2,7 +2,7 @@
 
 import getpass
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -13,8 +13,10 @@ from robo_rlhf.feedback import passwords
 from robo_rlhf.feedback.accounts import ROLES, Person, Role, log, person_of, time_from_now
 from robo_rlhf.feedback.auditing import Audit, Entry
 from robo_rlhf.feedback.engine import add_new, open_engine, transaction
+from robo_rlhf.feedback.groups import groups_of, text_of
 from robo_rlhf.feedback.migrate import prepare
 from robo_rlhf.feedback.people_tables import people, sign_in_tries, web_sessions
+from robo_rlhf.feedback.roster import Member, roster, set_groups
 from robo_rlhf.feedback.sessions import Sessions, end_links
 from robo_rlhf.feedback.tokens import Tokens, end_tokens
 
@@ -39,7 +41,7 @@ class People:
         """Release all connections."""
         self._engine.dispose()
 
-    def add(self, name: str, role: Role, *, by: str = "") -> Person:
+    def add(self, name: str, role: Role, *, by: str = "", address: str = "") -> Person:
         """Add an account; it has no password yet.
 
         Raises:
@@ -51,12 +53,12 @@ class People:
             raise InvalidValueError("name of a person", repr(name), expected)
         if role not in ROLES:
             raise InvalidValueError("role", repr(role), ", ".join(ROLES))
-        with transaction(self._engine, write=True) as connection:
+        with self.sessions.changing() as connection:
             clash = connection.scalar(sa.select(people.c.name).where(sa.func.lower(people.c.name) == name.lower()))
             row = {"name": name, "role": role, "created": time_from_now()}
             if clash is not None or not add_new(connection, people, row):
                 raise ConflictError(f"person {name!r}", f"there is {clash or name!r} already")
-            log(connection, by, "person added", f"{name}, {role}")
+            log(connection, by, "person added", f"{name}, {role}", address)
             return _find(connection, name)
 
     def get(self, name: str) -> Person:
@@ -73,6 +75,32 @@ class People:
         with transaction(self._engine, write=False) as connection:
             return [person_of(row) for row in connection.execute(sa.select(people).order_by(people.c.name)).mappings()]
 
+    def roster(self) -> Sequence[Member]:
+        """Return all accounts with what they have done and what is open, by name."""
+        return roster(self._engine)
+
+    def member(self, name: str) -> Member:
+        """Return an account with what it has done and what is open.
+
+        Raises:
+            NotFoundError: there is none with this name.
+        """
+        return next(iter(roster(self._engine, self.get(name).name)))
+
+    def set_groups(self, name: str, groups: Iterable[str], *, by: str = "", address: str = "") -> tuple[str, ...]:
+        """Write down the groups that a person says to belong to, and return them.
+
+        Raises:
+            NotFoundError: there is no such person.
+            InvalidValueError: too many, or one that cannot be.
+        """
+        text = text_of(groups)
+        with transaction(self._engine, write=True) as connection:
+            person = _find(connection, name)
+            set_groups(connection, person.name, text)
+            log(connection, by or name, "groups changed", f"{name}: {text or 'none'}", address)
+        return groups_of(text)
+
     def administrator(self) -> Person:
         """Return the first administrator who may sign in; where there is none, make one, named as whoever runs this."""
         for person in self.list():
@@ -82,8 +110,8 @@ class People:
         taken = {person.name.lower() for person in self.list()}
         return self.add(name if name.lower() not in taken else f"{name}-{len(taken)}", "administrator")
 
-    def set_password(self, name: str, password: str, *, by: str = "") -> None:
-        """Set a password and end all sessions of the person.
+    def set_password(self, name: str, password: str, *, by: str = "", address: str = "", but: str = "") -> None:
+        """Set a password and end all sessions of the person, but the one with the digest `but`, and their links.
 
         Raises:
             NotFoundError: there is no such person.
@@ -92,10 +120,11 @@ class People:
         person = self.get(name)
         passwords.check_strength(name, password)
         stored = passwords.hash_password(password)
-        with transaction(self._engine, write=True) as connection:
+        with self.sessions.changing() as connection:
             connection.execute(sa.update(people).where(people.c.id == person.id).values(password=stored))
-            _end_sessions(connection, person)
-            log(connection, by, "password set", name)
+            _end_sessions(connection, person, but)
+            end_links(connection, person)
+            log(connection, by, "password set", name, address)
 
     def set_role(self, name: str, role: Role, *, by: str = "", address: str = "") -> Person:
         """Let a person do what another role may, from the next request on.
@@ -106,7 +135,7 @@ class People:
         """
         if role not in ROLES:
             raise InvalidValueError("role", repr(role), ", ".join(ROLES))
-        with transaction(self._engine, write=True) as connection:
+        with self.sessions.changing() as connection:
             _lock_administrators(connection)
             person = _find(connection, name)
             if person.role != role:
@@ -123,7 +152,7 @@ class People:
             NotFoundError: there is no such person.
             InvalidValueError: it is the last administrator.
         """
-        with transaction(self._engine, write=True) as connection:
+        with self.sessions.changing() as connection:
             _lock_administrators(connection)
             person = _find(connection, name)
             if disabled and person.role == "administrator" and not person.disabled:
@@ -206,8 +235,9 @@ def _find(connection: sa.Connection, name: str) -> Person:
     return person_of(row)
 
 
-def _end_sessions(connection: sa.Connection, person: Person) -> None:
+def _end_sessions(connection: sa.Connection, person: Person, but: str = "") -> None:
     open_ones = (web_sessions.c.person_id == person.id) & web_sessions.c.ended.is_(None)
+    open_ones &= web_sessions.c.digest != but
     connection.execute(sa.update(web_sessions).where(open_ones).values(ended=time_from_now()))
 
 

@@ -1,9 +1,12 @@
 import io
+import json
+import time
 from pathlib import Path
 
 import pytest
 
 from robo_rlhf.cli.main import main
+from robo_rlhf.errors import TokenError
 from robo_rlhf.feedback.people import People
 
 PASSWORD = "some words to remember"
@@ -56,3 +59,102 @@ def test_a_link_signs_in_whom_it_names(home: Path, capsys: pytest.CaptureFixture
     assert links[1].startswith("http://127.0.0.1:8600/enter#")
     assert [people.sessions.use_link(link.partition("#")[2]).name for link in links] == ["bert", "anna"]
     people.close()
+
+
+def test_somebody_is_invited_and_listed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["team", "add", "bert", "--role", "operator", "--url", "https://station.example/"]) == 0
+    first, link = capsys.readouterr().out.splitlines()
+    assert first == "bert may do what an operator does. The link signs them in once, within seven days:"
+    assert link.startswith("https://station.example/enter?next=/account#")
+    people = People(home / "feedback.db")
+    people.set_groups("bert", ["robotics background", "left-handed"])
+    assert main(["team", "list", "--json"]) == 0
+    row = {"name": "bert", "role": "operator", "state": "invited", "groups": ["left-handed", "robotics background"]}
+    nothing = {"last seen": None, "sessions": 0, "tokens": 0, "answers": 0}
+    assert json.loads(capsys.readouterr().out) == [row | nothing]
+    people.sessions.begin(people.sessions.use_link(link.partition("#")[2]))
+    assert main(["team", "list"]) == 0
+    table = capsys.readouterr().out
+    assert "left-handed, robotics background" in table
+    assert "active" in table
+    people.close()
+
+
+def test_somebody_who_cannot_be_added(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["team", "add", "bert", "--role", "king"]) == 2
+    assert "expected administrator, operator, annotator, got 'king'" in capsys.readouterr().err
+    assert main(["team", "add", "bert"]) == 0
+    assert main(["team", "add", "Bert"]) == 10
+
+
+def test_who_is_disabled_has_nothing_left(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    people = People(home / "feedback.db")
+    bert = people.add("bert", "annotator")
+    session, (token, _) = people.sessions.begin(bert), people.tokens.create(bert, "x", "annotator")
+    assert main(["team", "disable", "bert"]) == 0
+    assert capsys.readouterr().out == "bert is let in no more; ended: 1 sessions, 1 tokens\n"
+    assert people.get("bert").disabled
+    with pytest.raises(TokenError, match="disabled"):
+        people.tokens.find(token)
+    assert main(["team", "enable", "bert"]) == 0
+    assert "may sign in again, by a link: robo-rlhf team link bert" in capsys.readouterr().out
+    with pytest.raises(TokenError, match="revoked"):
+        people.tokens.find(token)
+    time.sleep(0.3)  # what another program changed is seen within a moment
+    assert people.sessions.find(session) is None
+    people.close()
+
+
+def test_a_token_is_shown_once(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["team", "add", "bert", "--role", "operator"]) == 0
+    capsys.readouterr()
+    assert main(["team", "token", "bert", "--create", "nightly export", "--role", "annotator", "--days", "30"]) == 0
+    *_, secret = capsys.readouterr().out.split()
+    assert secret.startswith("rlhf_")
+    people = People(home / "feedback.db")
+    assert people.tokens.find(secret, address="1.2.3.4").acting.role == "annotator"
+    assert main(["team", "token", "bert", "--json"]) == 0
+    text = capsys.readouterr().out
+    assert secret not in text
+    (row,) = json.loads(text)
+    assert (row["number"], row["name"], row["role"], row["state"], row["from"]) == (
+        1,
+        "nightly export",
+        "annotator",
+        "live",
+        "1.2.3.4",
+    )
+    assert secret.encode() not in (home / "feedback.db").read_bytes() + (home / "feedback.db-wal").read_bytes()
+    assert main(["team", "token", "bert", "--revoke", "1"]) == 0
+    assert main(["team", "token", "bert"]) == 0
+    assert "revoked" in capsys.readouterr().out
+    with pytest.raises(TokenError, match="revoked"):
+        people.tokens.find(secret)
+    people.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "told"),
+    [
+        (["bert", "--create", "x", "--role", "administrator"], 2, "operator or annotator: no more than bert may"),
+        (["bert", "--create", "x", "--days", "0"], 2, "more than 0, at most 366"),
+        (["bert", "--create", "x" * 65], 2, "1 to 64 characters"),
+        (["bert", "--create", "x", "--revoke", "1"], 2, "one of them"),
+        (["bert", "--revoke", "7"], 5, "No token '7'"),
+        (["nobody"], 5, "No person 'nobody'"),
+    ],
+)
+def test_tokens_that_cannot_be(options: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["team", "add", "bert", "--role", "operator"]) == 0
+    assert main(["team", "token", *options]) == code
+    assert told in capsys.readouterr().err
+
+
+def test_the_database_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROBO_RLHF_DATABASE", str(tmp_path / "one.db"))
+    assert main(["team", "add", "bert"]) == 0
+    assert main(["team", "add", "bert", "--database", str(tmp_path / "two.db")]) == 0
+    for name in ("one.db", "two.db"):
+        people = People(tmp_path / name)
+        assert [person.name for person in people.list()] == ["bert"]
+        people.close()
