@@ -30,8 +30,9 @@ LEAST_TO_GUESS = 5  # comparisons from which it is said how many more would tell
 class Progress:
     """How far the judging of an arena is."""
 
-    asked: int  # questions that can be shown
-    answered: int  # of these, by as many judges as were wanted
+    total: int  # questions
+    asked: int  # of these, that can be shown
+    answered: int  # of these, that as many judges answered as were wanted
     answers: int  # that count
     surplus: int  # of judges who had seen the names
 
@@ -110,7 +111,7 @@ class Standings:
             return f"{names[first]} and {names[second]} were never compared."
         if pair.share.value < 0.5:
             return self.sentence(second, first, names)
-        low, value, high = (f"{100 * x:.0f}" for x in (pair.share.low, pair.share.value, pair.share.high))
+        low, value, high = (f"{100 * x + 1e-9:.0f}" for x in (pair.share.low, pair.share.value, pair.share.high))
         what = f"{value} % of {_counted(pair.judged, 'comparison')} ({low} to {high})"
         if pair.decided:
             return f"{names[first]} is better than {names[second]}: {what}."
@@ -197,11 +198,13 @@ def _same(path: Path, value: dict[str, Any]) -> bool:
 
 def _progress(arena: Arena, store: Store, answers: int, surplus: int) -> Progress:
     """Count questions; those whose clips cannot be shown are left out."""
-    full = sa.func.sum(sa.case((questions.c.given >= questions.c.overlap, 1), else_=0))
-    query = sa.select(sa.func.count(), full).where(questions.c.run == arena.name, questions.c.withdrawn.is_(None))
+    shown = questions.c.withdrawn.is_(None)
+    full = shown & (questions.c.given >= questions.c.overlap)
+    sums = [sa.func.sum(sa.case((condition, 1), else_=0)) for condition in (shown, full)]
     with store.database.read() as connection:
-        asked, answered = connection.execute(query).one()
-    return Progress(asked, int(answered or 0), answers, surplus)
+        total, *found = connection.execute(sa.select(sa.func.count(), *sums).where(questions.c.run == arena.name)).one()
+    asked, answered = (int(number or 0) for number in found)
+    return Progress(total, asked, answered, answers, surplus)
 
 
 def _choice(answer: Answer) -> str:
@@ -220,7 +223,7 @@ def _needed(pair: Pair) -> str:
         return "It takes more to guess how many would."
     more = more_needed(pair, round(pair.judged))
     if more is None:
-        return "They are so alike that more than ten thousand comparisons would be needed."
+        return "So far they look alike, so nobody can say how many more would."
     return f"About {_counted(more, 'more comparison')} would, if it goes on like this."
 
 

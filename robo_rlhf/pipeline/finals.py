@@ -44,7 +44,7 @@ def label_of(path: Path, home: Path) -> str:
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.with_suffix("")
     for root in (home / "runs", home):
         if folder.absolute().is_relative_to(root.absolute()):
-            name = folder.absolute().relative_to(root.absolute()).as_posix()
+            name = folder.absolute().relative_to(root.absolute()).as_posix().removesuffix("/finetune")
             return name if path.stem == "policy" or folder == path.with_suffix("") else f"{name}/{path.stem}"
     return folder.name
 

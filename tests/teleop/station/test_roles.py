@@ -67,6 +67,14 @@ ROUTES: dict[str, Row] = {
     "GET /monitor": Row("annotator", "2"),
     "GET /api/monitor/runs": Row("annotator", "2"),
     "GET /api/monitor/run": Row("annotator", "4"),
+    # The arena
+    "GET /arena": Row("operator", "2"),
+    "GET /arena/{name}": Row("operator", "4"),
+    "GET /api/arenas": Row("operator", "2"),
+    "GET /api/arenas/{name}": Row("operator", "4"),
+    "POST /api/arenas": Row("operator", "4"),
+    "POST /api/arenas/{name}/more": Row("operator", "4"),
+    "POST /api/arenas/{name}/names": Row("operator", "4"),
     # The library
     "GET /library": Row("annotator", "2"),
     "GET /library/episode/{dataset:path}/{episode}": Row("annotator", "2"),

@@ -236,7 +236,7 @@ function drawIntervals(chart) {
     rowName(place, row.name, y + 4);
     place.append(svg("line", { class: "whisker", x1: frame.across(row.low), x2: frame.across(row.high), y1: y, y2: y }));
     const dot = svg("circle", { class: "dot", cx: frame.across(row.value), cy: y, r: 5 });
-    dot.append(svg("title", {}, `${row.name}: ${interval(row, chart.x)}, ${row.count} episodes`));
+    dot.append(svg("title", {}, `${row.name}: ${interval(row, chart.x)}, ${row.count} ${chart.counted || "episodes"}`));
     place.append(dot);
   });
   return place;
