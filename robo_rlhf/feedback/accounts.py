@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, cast
 
 import sqlalchemy as sa
 
+from robo_rlhf.feedback.migrate import LOCK
 from robo_rlhf.feedback.people_tables import audit
 
 Role = Literal["administrator", "operator", "annotator"]
@@ -58,5 +59,7 @@ def time_from_now(seconds: float = 0.0) -> str:
 
 def log(connection: sa.Connection, who: str, act: str, about: str = "", address: str = "") -> None:
     """Write down who did what, in the transaction that does it."""
+    if connection.dialect.name == "postgresql":  # lines become visible in their order: the newest one tells of all
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK + 2)))
     row = {"at": time_from_now(), "who": who[:64], "act": act, "about": about[:LONGEST], "address": address[:64]}
     connection.execute(sa.insert(audit), row)

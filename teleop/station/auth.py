@@ -112,10 +112,20 @@ def signed_in(connection: HTTPConnection) -> SignedIn:
     return me
 
 
-def anybody_signed_in(connection: HTTPConnection) -> None:
+async def who(connection: HTTPConnection) -> SignedIn:
+    """Return who asks, as `signed_in`; it takes a thread only where the database has to be asked."""
+    if not hasattr(connection.state, "me"):
+        session = station_of(connection).people.sessions.known(session_cookie(connection))
+        if session is None:
+            return await run_in_threadpool(signed_in, connection)
+        connection.state.me = SignedIn(session.person, session.person.role, session)
+    return signed_in(connection)
+
+
+async def anybody_signed_in(connection: HTTPConnection) -> None:
     """Ask that somebody is signed in: what every route of a page that is not public depends on."""
     if connection.scope["type"] == "http":
-        signed_in(connection)  # a WebSocket is asked by `open_socket`
+        await who(connection)  # a WebSocket is asked by `open_socket`
 
 
 def requires(role: Role) -> Callable[[HTTPConnection], SignedIn]:
@@ -146,7 +156,7 @@ def in_person(connection: HTTPConnection) -> tuple[SignedIn, WebSession]:
     return me, me.session
 
 
-Me = Annotated[SignedIn, Depends(signed_in)]
+Me = Annotated[SignedIn, Depends(who)]
 InPerson = Annotated[tuple[SignedIn, WebSession], Depends(in_person)]
 
 

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,3 +111,74 @@ def test_a_link_that_is_too_old_or_made_up(sessions: Sessions, anna: Person) -> 
         sessions.use_link(sessions.link(anna, life=-1))
     with pytest.raises(SignInError, match="this link is not known here"):
         sessions.use_link("made-up")
+
+
+def test_a_session_that_was_found_is_remembered_for_a_moment(sessions: Sessions, anna: Person) -> None:
+    token = sessions.begin(anna)
+    assert sessions.known(token) is None
+    sessions.find(sessions.begin(anna))  # the log is looked at
+    found = sessions.find(token)
+    assert sessions.known(token) is sessions.find(token) is found
+    assert sessions.known("") is sessions.known("x") is None
+
+
+def test_what_this_program_ends_is_ended_at_once(people: People, sessions: Sessions, anna: Person) -> None:
+    def signed_in() -> str:
+        token = sessions.begin(people.get("anna"))
+        sessions.find(token)
+        found = sessions.find(token)
+        assert found is not None
+        return token
+
+    token = signed_in()
+    found = sessions.find(token)
+    assert found is not None
+    sessions.end(found)
+    assert sessions.find(token) is None
+    token = signed_in()
+    sessions.end_all(anna)
+    assert sessions.find(token) is None
+    token = signed_in()
+    people.set_password("anna", "correct horse battery")
+    assert sessions.find(token) is None
+    token = signed_in()
+    people.set_disabled("anna", True)
+    assert sessions.find(token) is None
+
+
+def test_what_another_program_ends_is_ended_within_a_moment(
+    people: People, anna: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = people.sessions.begin(anna)
+    people.sessions.find(token)
+    assert people.sessions.find(token) is not None
+    other = People(tmp_path / "feedback.db")
+    other.set_disabled("anna", True)
+    other.close()
+    monkeypatch.setattr(module, "SEEN_WITHIN", 0.0)
+    assert people.sessions.known(token) is None
+    assert people.sessions.find(token) is None
+
+
+def test_what_was_read_before_a_change_is_not_remembered_after_it(
+    sessions: Sessions, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = sessions.begin(anna)
+    sessions.find(token)
+    found = sessions.find(token)
+    assert found is not None
+    sessions.end_all(anna)
+    changes = sessions._changes
+    assert sessions._remember(found, 30.0, changes - 1) is found  # whoever was looking meanwhile gets their answer
+    assert sessions.find(token) is None
+
+
+def test_nobody_is_remembered_longer_than_their_session_lasts(
+    sessions: Sessions, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONGEST", 0.3)
+    token = sessions.begin(anna)
+    sessions.find(token)
+    assert sessions.find(token) is not None
+    until, _ = sessions._found[digest_of(token)]
+    assert until <= time.monotonic() + 0.3
