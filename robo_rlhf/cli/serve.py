@@ -43,6 +43,8 @@ class Serve:
     """Address to listen on; 0.0.0.0 is all of this machine's. Any but 127.0.0.1 needs an administrator's password."""
     allow: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Another name by which it is reached on 127.0.0.1, such as that of a proxy. May be repeated."""
+    allow_private_webhooks: bool = False
+    """Let webhooks lead to addresses of this machine and its own network."""
     set_password: bool = False
     """Ask for a new password of the administrator first."""
     no_open: bool = False
@@ -66,7 +68,13 @@ def run_station(options: Serve, home: Path, path: str = "/") -> int:
     listener = listen(options.host, PORT if options.port is None else options.port, exactly=options.port is not None)
     port = int(listener.getsockname()[1])
     where = feedback_database(home, options.database)
-    station = Station(home, database=where, port=port, hosts=names_of(options.host, options.allow))
+    station = Station(
+        home,
+        database=where,
+        port=port,
+        hosts=names_of(options.host, options.allow),
+        private_webhooks=options.allow_private_webhooks,
+    )
     try:
         check_password(station.people, options)
     except BaseException:

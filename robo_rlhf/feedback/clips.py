@@ -10,7 +10,9 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from robo_rlhf.errors import NotFoundError
+from robo_rlhf.feedback.accounts import NOBODY, By, log
 from robo_rlhf.feedback.database import Database
+from robo_rlhf.feedback.events import tell
 from robo_rlhf.feedback.records import clip_id, now_text
 from robo_rlhf.feedback.tables import clips, questions, segments
 from robo_rlhf.types import Segment
@@ -64,7 +66,7 @@ class Clips:
 
         return self._database.write(work)
 
-    def withdraw_question(self, question: str, reason: str) -> None:
+    def withdraw_question(self, question: str, reason: str, *, by: By = NOBODY) -> None:
         """Ask nobody any more.
 
         Raises:
@@ -75,6 +77,7 @@ class Clips:
             if connection.scalar(sa.select(questions.c.id).where(questions.c.id == question)) is None:
                 raise NotFoundError("question", question, "It may belong to another database.")
             _withdraw(connection, sa.select(questions.c.id).where(questions.c.id == question), reason or "withdrawn")
+            log(connection, by.who, "question withdrawn", f"{question}: {reason}", by.address)
 
         self._database.write(work)
 
@@ -114,7 +117,9 @@ def note_clips(connection: sa.Connection, ids: "sa.Select[tuple[str]]") -> None:
 def _withdraw(connection: sa.Connection, ids: "sa.Select[tuple[str]]", reason: str) -> "list[str]":
     chosen = questions.c.id.in_(ids) & questions.c.withdrawn.is_(None)
     change = sa.update(questions).where(chosen).values(withdrawn=reason, wanted=0, again=0)
-    return list(connection.scalars(change.returning(questions.c.id)).all())
+    changed = list(connection.scalars(change.returning(questions.c.id)).all())
+    tell(connection, "question.withdrawn", [{"question": question, "reason": reason} for question in changed])
+    return changed
 
 
 def _ask_again(connection: sa.Connection, ids: "sa.Select[tuple[str]]") -> "list[str]":

@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from robo_rlhf.errors import CorruptFileError, VersionError
-from robo_rlhf.feedback import people_tables
+from robo_rlhf.feedback import people_tables, webhook_tables
 from robo_rlhf.feedback.engine import transaction
 from robo_rlhf.feedback.tables import SCHEMA_VERSION, metadata, schema_version
 from robo_rlhf.files import sync
@@ -18,7 +18,7 @@ from robo_rlhf.files import sync
 LOCK = 0x0B0_F33D  # names the lock under which PostgreSQL's tables are made
 _ALEMBIC = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
 
-assert people_tables.people.metadata is metadata  # accounts lie in the same database
+assert people_tables.people.metadata is webhook_tables.webhooks.metadata is metadata  # all lie in one database
 
 
 def prepare(engine: sa.Engine, name: str) -> None:

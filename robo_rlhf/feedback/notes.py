@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from robo_rlhf.errors import ConflictError, InvalidValueError
 from robo_rlhf.feedback.database import Database
 from robo_rlhf.feedback.engine import add_new, insert_or_update
+from robo_rlhf.feedback.events import tell
 from robo_rlhf.feedback.records import json_text, now_text
 from robo_rlhf.feedback.tables import notes, rounds
 
@@ -91,7 +92,13 @@ class Rounds:
         """Write down how far a round is; what was written before is replaced."""
         values = {"state": round.state, "changed": round.changed or now_text(), "meta": json_text(round.meta)}
         row = {"run": round.run, "round": round.round, **values}
-        self._database.write(lambda connection: connection.execute(insert_or_update(connection, rounds, row, values)))
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(insert_or_update(connection, rounds, row, values))
+            told = {**row, "meta": dict(round.meta)}
+            tell(connection, "run.round", [told])
+
+        self._database.write(work)
 
     def list(self, run: str | None = None) -> "list[Round]":
         """Return rounds in their order, of all runs or of one."""

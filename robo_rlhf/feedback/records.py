@@ -28,6 +28,7 @@ Standing = Literal[
 ]
 COUNTED: tuple[Standing, ...] = ("counted", "late")
 LONGEST_ANSWER = 64 * 1024  # characters of JSON
+DEEPEST = 32  # objects and lists inside of each other
 
 
 @dataclass(frozen=True)
@@ -143,11 +144,28 @@ def json_text(value: Mapping[str, Any]) -> str:
         text.encode()  # half a character pair cannot be stored
     except (TypeError, ValueError) as error:
         raise InvalidValueError("feedback", f"{value!r} ({error})", "a JSON object") from error
+    except RecursionError as error:
+        raise InvalidValueError("feedback", "very deep JSON", f"at most {DEEPEST} levels") from error
+    if text.count("{") + text.count("[") > DEEPEST and _too_deep(value):
+        raise InvalidValueError("feedback", "very deep JSON", f"at most {DEEPEST} levels")
     if "\\u0000" in text:
         raise InvalidValueError("feedback", "text with a NUL character", "text without")
     if len(text) > LONGEST_ANSWER:
         raise InvalidValueError("feedback", f"{len(text):,} characters", f"at most {LONGEST_ANSWER:,}")
     return text
+
+
+def _too_deep(value: Any) -> bool:
+    """Whether there are more than DEEPEST levels; level by level, because what is very deep ends a recursion."""
+    level = [value]
+    for _ in range(DEEPEST):
+        nested = [one.values() if isinstance(one, Mapping) else one for one in level if _is_nested(one)]
+        level = [inner for one in nested for inner in one]
+    return any(map(_is_nested, level))
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, Mapping | list | tuple)
 
 
 def now_text() -> str:

@@ -40,6 +40,7 @@ from robo_rlhf.feedback.signals import Signals
 from robo_rlhf.feedback.submission import Sent, Written, write_answer
 from robo_rlhf.feedback.tables import annotators, answers, progress, questions, segments
 from robo_rlhf.feedback.tasks import Tasks
+from robo_rlhf.feedback.webhooks import Webhooks
 from robo_rlhf.types import Segment
 
 __all__ = ["AnnotatorKind", "Answer", "Counts", "Question", "Standing", "Store", "Written", "question_id"]
@@ -48,7 +49,8 @@ __all__ = ["AnnotatorKind", "Answer", "Counts", "Question", "Standing", "Store",
 class Store:
     """The feedback database. Safe to use from several threads and processes at once.
 
-    `leases` hands questions out; `clips`, `gold`, `tasks`, `signals`, `notes` and `rounds` hold what their names say.
+    `leases` hands questions out; `clips`, `gold`, `tasks`, `signals`, `notes`, `rounds` and `webhooks` hold what their
+    names say.
     """
 
     def __init__(self, where: str | Path, *, clock: LeaseClock | None = None, rng: random.Random | None = None) -> None:
@@ -74,6 +76,7 @@ class Store:
         self._clock, self._rng = clock or LeaseClock(), rng
         self.clips, self.gold, self.tasks = Clips(self.database), Gold(self.database), Tasks(self.database)
         self.signals, self.notes, self.rounds = Signals(self.database), Notes(self.database), Rounds(self.database)
+        self.webhooks = Webhooks(self.database)
 
     @cached_property
     def leases(self) -> Leases:

@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from robo_rlhf.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.feedback.engine import add_new
+from robo_rlhf.feedback.events import tell
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import AnswerValue
 from robo_rlhf.feedback.records import COUNTED, AnnotatorKind, Standing, json_text, now_text
@@ -85,7 +86,8 @@ def write_answer(connection: sa.Connection, sent: Sent, now: float) -> Written:
     row: dict[str, Any] = {"question_id": sent.question, "value": value, "answered": now_text()}
     row |= {name: getattr(sent, name) for name in ("annotator", "annotator_kind", "response_time")}
     row |= {"idempotency_key": sent.key, "standing": after.standing, "shown": sent.shown or lease.shown}
-    if not connection.execute(_add(connection.dialect.name), row).first():
+    number = connection.execute(_add(connection.dialect.name), row).scalar()
+    if number is None:
         return Written(False, _with_same_key(connection, sent, value))
     times = {"issued": now, "expires": now + lease.life} if after.state == "live" else {}
     change = sa.update(leases).where(leases.c.number == lease.number)
@@ -94,7 +96,17 @@ def write_answer(connection: sa.Connection, sent: Sent, now: float) -> Written:
     held = (after.state == "live") - (lease.state == "live") if lease.purpose == "work" else 0
     simulated = change_in if sent.annotator_kind == "simulated" else 0
     count(connection, question, given=change_in, held=held, simulated=simulated)
+    tell(
+        connection,
+        "answer.changed" if value is None or lease.state == "answered" else "answer.created",
+        [{"number": number, **row, "value": dict(sent.value) if sent.value is not None else None, **_about(question)}],
+    )
     return Written(True, after.standing)
+
+
+def _about(question: Any) -> dict[str, Any]:
+    """Return what those who are told of an answer want to know of its question."""
+    return {name: getattr(question, name) for name in ("run", "round", "kind", "task")}
 
 
 def count(connection: sa.Connection, question: Any, *, given: int = 0, held: int = 0, simulated: int = 0) -> None:

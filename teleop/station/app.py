@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 
 from robo_rlhf import __version__
-from teleop.station import faults, pages
+from teleop.station import api, faults, pages
 from teleop.station.auth import anybody_signed_in
 from teleop.station.rendering import STATIC, VersionedFiles
 from teleop.station.security import Security
@@ -38,5 +38,7 @@ def create_app(station: Station) -> FastAPI:
     for module in pages.modules():
         guards = [] if getattr(module, "PUBLIC", False) else [Depends(anybody_signed_in)]
         app.include_router(module.router, dependencies=guards)
+    for module in api.modules():
+        app.include_router(module.router, dependencies=[Depends(anybody_signed_in)])
     app.mount("/static", VersionedFiles(directory=STATIC), name="static")
     return app

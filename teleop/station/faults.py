@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from robo_rlhf.errors import (
     BusyError,
+    CheckpointMismatchError,
     ConflictError,
     CorruptFileError,
     DiskFullError,
@@ -32,6 +33,7 @@ STATUS: tuple[tuple[type[RoboRlhfError], int], ...] = (
     (ConflictError, 409),
     (NotNowError, 409),
     (InvalidValueError, 422),
+    (CheckpointMismatchError, 422),
     (SignInError, 403),
     (BusyError, 503),
     (DiskFullError, 507),
@@ -47,6 +49,8 @@ TITLES = {
     503: "The station is busy",
     507: "The disk is full",
 }
+CODES = {400: "malformed", 404: "notfound", 405: "method", 413: "too_long", 415: "type"}
+PROGRAMS, READABLE = "/api/v1/", "/api/v1/docs"  # what programs ask for; what people read
 _log = logging.getLogger("robo_rlhf.station")
 
 
@@ -92,6 +96,7 @@ class Faults:
 def tell(request: Request, status: int, text: str, code: str = "") -> Response:
     """Return an error as a page, or as JSON `{"error": ..., "code": ...}` where a script asked."""
     if not _wants_page(request):
+        text = text.encode(errors="backslashreplace").decode()  # half a character pair cannot be sent
         return JSONResponse({"error": text, "code": code}, status)
     title = TITLES.get(status, "This did not work")
     if not hasattr(request.state, "me"):
@@ -107,6 +112,8 @@ def _who(request: Request) -> SignedIn | None:
 
 
 def _wants_page(request: Request) -> bool:
+    if request.url.path.startswith(PROGRAMS) and request.url.path != READABLE:
+        return False
     looks = request.method == "GET" and "text/html" in request.headers.get("accept", "")
     return looks and bearer_of(request.headers) is None
 
@@ -147,7 +154,7 @@ async def _http(request: Request, error: Exception) -> Response:
     text = plain.get(error.status_code, str(error.detail))
     if error.status_code in plain and error.detail not in ("Not Found", "Method Not Allowed"):
         text = str(error.detail)
-    response = tell(request, error.status_code, text)
+    response = tell(request, error.status_code, text, CODES.get(error.status_code, ""))
     response.headers.update(error.headers or {})
     return response
 

@@ -25,7 +25,7 @@ from robo_rlhf.errors import (
 )
 from robo_rlhf.feedback import database, engine
 from robo_rlhf.feedback.store import Counts, Store, question_id
-from robo_rlhf.feedback.tables import answers
+from robo_rlhf.feedback.tables import SCHEMA_VERSION, answers
 from robo_rlhf.types import Segment
 from tests.feedback.making import QUESTIONS, make_question
 
@@ -249,7 +249,7 @@ def test_database_of_another_version(file_store: Store, path: Path) -> None:
     other.close()
     with pytest.raises(VersionError) as error:
         Store(path)
-    assert str(error.value).startswith(f"{path} has format version 7, this program reads version 2.")
+    assert str(error.value).startswith(f"{path} has format version 7, this program reads version {SCHEMA_VERSION}.")
 
 
 def test_file_that_is_no_database(tmp_path: Path) -> None:

@@ -1,0 +1,174 @@
+"""Annotators: who you are, who was ever asked, and how good the answers are."""
+
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import Field
+
+from robo_rlhf.errors import NotFoundError
+from robo_rlhf.feedback import quality
+from robo_rlhf.feedback.accounts import Role
+from robo_rlhf.feedback.handing import Chosen
+from robo_rlhf.feedback.listing import annotator_rows
+from robo_rlhf.feedback.pace import waiting
+from robo_rlhf.feedback.records import AnnotatorKind
+from teleop.station.rest import (
+    BODY,
+    PLAIN,
+    Annotator,
+    Answers,
+    Body,
+    InPath,
+    Limit,
+    Operator,
+    Run,
+    Shape,
+    Task,
+    answers,
+)
+from teleop.station.rest import (
+    router as make,
+)
+
+router = make("annotators")
+
+
+class Me(Shape):
+    """Who asks."""
+
+    name: str
+    role: Role = Field(description="What this token, or this session, may do.")
+    team: str = Field(description="The group that you said to belong to; empty for none.")
+    waiting: int = Field(description="Questions that wait for you, counted up to 1,000.")
+
+
+class Team(Body):
+    """A group that somebody says to belong to."""
+
+    team: Annotated[str, Field(max_length=200, pattern=PLAIN, description="Empty for none.", examples=["roboticists"])]
+
+
+class AnnotatorShape(Shape):
+    """Somebody who was asked, or a simulated teacher."""
+
+    name: str
+    kind: AnnotatorKind
+    team: str = Field(description="The group that they say to belong to.")
+    handed: int = Field(description="Questions handed out so far.")
+    since: str = Field(description="ISO 8601, UTC.")
+
+
+class AnnotatorRows(Shape):
+    """Those who were ever asked, by name."""
+
+    items: list[AnnotatorShape]
+    next: str | None = Field(description="Ask with `after` set to this for what follows; null where nothing does.")
+
+
+class IntervalShape(Shape):
+    """A value and where the true one lies with 95 % confidence."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ShareShape(Shape):
+    """How many of how many."""
+
+    hits: int
+    of: int
+    interval: IntervalShape | None = Field(description="Null of nothing.")
+
+
+class PersonQuality(Shape):
+    """How good the answers of one person are."""
+
+    name: str
+    kind: AnnotatorKind
+    team: str
+    answers: int = Field(description="That count.")
+    seconds: float | None = Field(description="Median from seeing the clips to the answer [s].")
+    agreement: float | None = Field(description="Share of the others, asked the same, who said the same.")
+    consistency: ShareShape = Field(description="Questions asked twice that were answered alike.")
+    gold: ShareShape = Field(description="Gold questions that were answered right.")
+    left: ShareShape = Field(description="Clips chosen that stood on the left.")
+    too_fast: ShareShape = Field(description="Answers that came before anybody could have seen the clips.")
+    ties: ShareShape = Field(description="Answers that prefer nothing.")
+    skipped: ShareShape = Field(description="Answers that judge nothing.")
+    skill: float | None = Field(description="Probability of the true label, by the crowd model.")
+    weight: float = Field(description="How much the answers teach, in [0, 1].")
+    warnings: list[str] = Field(description="What is wrong, in words.")
+
+
+class Difference(Shape):
+    """How differently two groups judge: agreement within them less agreement between them."""
+
+    first: str
+    second: str
+    difference: IntervalShape | None
+
+
+class Agreement(Shape):
+    """How far people agree who were asked the same."""
+
+    answers: int = Field(description="That were looked at.")
+    agreement: float | None = Field(description="Share of pairs of people who say the same.")
+    alpha: dict[str, float | None] = Field(description="Kind of question → Krippendorff's alpha.")
+    teams: dict[str, float | None] = Field(description="Group → mean agreement of its people with all others.")
+    differences: list[Difference]
+
+
+class QualityRows(Shape):
+    """How good the answers of each person are."""
+
+    items: list[PersonQuality]
+
+
+@router.get("/me", responses=answers())
+def who_am_i(store: Answers, me: Annotator) -> Me:
+    """Show who you are to the station."""
+    name = me.person.name
+    team = annotator_rows(store.database, limit=1, name=name).items
+    count = waiting(store.database, name, Chosen())
+    return Me(name=name, role=me.role, team=team[0]["team"] if team else "", waiting=count)
+
+
+@router.put("/me/team", responses=answers(*BODY))
+def join_team(store: Answers, me: Annotator, body: Team) -> Team:
+    """Say which group you belong to."""
+    store.join_team(me.person.name, body.team)
+    return body
+
+
+@router.get("/annotators", responses=answers())
+def list_annotators(
+    store: Answers,
+    _: Operator,
+    kind: Annotated[AnnotatorKind | None, Query(description="Only people, or only simulated teachers.")] = None,
+    after: Annotated[str, Query(max_length=200, pattern=PLAIN, description="`next` of the page before.")] = "",
+    limit: Limit = 100,
+) -> AnnotatorRows:
+    """List those who were ever asked."""
+    return AnnotatorRows.model_validate(annotator_rows(store.database, after=after, limit=limit, kind=kind))
+
+
+@router.get("/annotators/{name}/quality", responses=answers(404), tags=["quality"])
+def quality_of_one(store: Answers, _: Operator, name: InPath, run: Run = None, task: Task = None) -> PersonQuality:
+    """Show how good the answers of one person are."""
+    for person in quality.report(store, run=run, task=task).people:
+        if person.name == name:
+            return PersonQuality.model_validate(person)
+    raise NotFoundError("answers of annotator", name[:80], "List the annotators to see who has answered.")
+
+
+@router.get("/quality", responses=answers(), tags=["quality"])
+def quality_of_all(store: Answers, _: Operator, run: Run = None, task: Task = None) -> QualityRows:
+    """Show how good the answers of each person are; the newest 50,000 answers are looked at."""
+    return QualityRows.model_validate({"items": quality.report(store, run=run, task=task).people})
+
+
+@router.get("/agreement", responses=answers(), tags=["quality"])
+def agreement(store: Answers, _: Operator, run: Run = None, task: Task = None) -> Agreement:
+    """Show how far people agree who were asked the same; the newest 50,000 answers are looked at."""
+    return Agreement.model_validate(quality.report(store, run=run, task=task))

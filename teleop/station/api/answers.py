@@ -1,0 +1,173 @@
+"""Answers: handing them in, each once; taking them back; and reading what was said."""
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import Field
+from starlette.responses import Response
+
+from robo_rlhf.feedback.listing import answer_rows
+from robo_rlhf.feedback.records import AnnotatorKind, Standing
+from robo_rlhf.feedback.submission import Sent, Written
+from teleop.station.auth import ForbiddenError, SignedIn
+from teleop.station.rest import (
+    BODY,
+    PLAIN,
+    After,
+    Annotator,
+    Answers,
+    Body,
+    Key,
+    Limit,
+    Name,
+    Object,
+    Operator,
+    Rows,
+    Run,
+    Serial,
+    Shape,
+    Task,
+    again,
+    answers,
+)
+from teleop.station.rest import (
+    router as make,
+)
+from teleop.station.reviewing import practice_feedback, told
+
+router = make("answers")
+Lease = Annotated[
+    Serial | None,
+    Field(description="Under which the question was handed out. Without one it takes an operator."),
+]
+
+
+class Answer(Body):
+    """What you say about a question."""
+
+    question: Name = Field(description="Its id.")
+    value: Object = Field(description="As the question's controls say.", examples=[{"choice": "A"}])
+    key: Key
+    lease: Lease = None
+    seconds: Annotated[float | None, Field(ge=0, le=1e6, description="From seeing the clips to the answer [s].")] = None
+
+
+class TakeBack(Body):
+    """An answer of yours that is to be taken back."""
+
+    question: Name = Field(description="Its id.")
+    key: Key
+    lease: Lease = None
+
+
+class Feedback(Shape):
+    """What somebody who practises is told."""
+
+    right: bool
+    expected: dict[str, Any] = Field(description="What would have been right.")
+    why: str
+
+
+class Told(Shape):
+    """What became of an answer."""
+
+    new: bool = Field(description="False: it had come before.")
+    counts: bool = Field(description="False: enough others had answered, or nobody should have been asked any more.")
+    feedback: Feedback | None = Field(description="To a practice question.")
+
+
+class Said(Shape):
+    """An answer as it is kept."""
+
+    number: int = Field(description="Order of arrival.")
+    question_id: str
+    annotator: str
+    annotator_kind: AnnotatorKind
+    value: dict[str, Any] | None = Field(description="Null: the earlier one was taken back.")
+    answered: str = Field(description="ISO 8601, UTC.")
+    response_time: float | None = Field(description="From seeing the clips to the answer [s].")
+    standing: Standing = Field(description="Whether it counts; counted and late do.")
+    shown: str | None = Field(description="The clips in the order in which they were shown.", examples=["BA"])
+
+
+class AnswerRows(Rows):
+    """Answers in the order in which they came. Of one person to one question the newest holds."""
+
+    items: list[Said]
+
+
+class Mine(Shape):
+    """An answer of yours."""
+
+    number: int
+    question_id: str
+    value: dict[str, Any] | None = Field(description="Null: the earlier one was taken back.")
+    answered: str = Field(description="ISO 8601, UTC.")
+    response_time: float | None = Field(description="[s]")
+
+
+class MineRows(Rows):
+    """Your answers in the order in which they came."""
+
+    items: list[Mine]
+
+
+@router.get("/answers", responses=answers())
+def list_answers(
+    store: Answers,
+    _: Operator,
+    run: Run = None,
+    task: Task = None,
+    question: Annotated[str | None, Query(max_length=200, pattern=PLAIN, description="Only to this question.")] = None,
+    annotator: Annotated[str | None, Query(max_length=200, pattern=PLAIN, description="Only this person's.")] = None,
+    standing: Annotated[Standing | None, Query(description="Only those that stand so.")] = None,
+    after: After = 0,
+    limit: Limit = 100,
+) -> AnswerRows:
+    """List answers. To follow them, ask again with `after` set to the number of the last one that you have."""
+    found = answer_rows(
+        store.database,
+        after=after,
+        limit=limit,
+        question=question,
+        annotator=annotator,
+        standing=standing,
+        run=run,
+        task=task,
+    )
+    return AnswerRows.model_validate(found)
+
+
+@router.get("/answers/mine", responses=answers())
+def my_answers(store: Answers, me: Annotator, after: After = 0, limit: Limit = 100) -> MineRows:
+    """List your own answers."""
+    return MineRows.model_validate(answer_rows(store.database, after=after, limit=limit, annotator=me.person.name))
+
+
+@router.post("/answers", status_code=201, responses=again(Told) | answers(*BODY, 404, 409))
+def answer(response: Response, store: Answers, me: Annotator, body: Answer) -> Told:
+    """Hand an answer in. When this returns it is on the disk. Sent again with the same key it changes nothing."""
+    _check_lease(me, body.lease)
+    sent = Sent(body.question, me.person.name, "human", body.value, body.key, body.seconds, body.lease, None)
+    written = store.submit(sent)
+    known = practice_feedback(store, body.question, body.value) if written.standing == "practice" else None
+    return _told(response, written, known)
+
+
+@router.post("/answers/take-back", status_code=201, responses=again(Told) | answers(*BODY, 404, 409))
+def take_back(response: Response, store: Answers, me: Annotator, body: TakeBack) -> Told:
+    """Take your answer to a question back; under a live lease the question is yours again."""
+    _check_lease(me, body.lease)
+    sent = Sent(body.question, me.person.name, "human", None, body.key, None, body.lease, None)
+    return _told(response, store.submit(sent), None)
+
+
+def _check_lease(me: SignedIn, lease: int | None) -> None:
+    """Check that whoever answers was asked: else more people would answer than was wanted."""
+    if lease is None and not me.person.may("operator"):
+        raise ForbiddenError("operator")
+
+
+def _told(response: Response, written: Written, known: dict[str, Any] | None) -> Told:
+    response.status_code = 201 if written.new else 200
+    return Told.model_validate(told(written, known))

@@ -1,0 +1,80 @@
+"""Gold: questions whose right answer is known, mixed in unseen, or shown for practice."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from teleop.station.rest import (
+    BODY,
+    Answers,
+    Body,
+    InPath,
+    Object,
+    Operator,
+    Shape,
+    Task,
+    Text,
+    answers,
+)
+from teleop.station.rest import (
+    router as make,
+)
+
+router = make("gold")
+
+
+class Right(Body):
+    """The right answer to a question that was asked with the role gold or practice."""
+
+    expected: Object = Field(examples=[{"choice": "A"}])
+    explanation: Text = Field(default="", description="Why, for those who practise.")
+    least: Annotated[float, Field(gt=0, le=1, description="Agreement from which an answer is right.")] = 0.75
+
+
+class Retire(Body):
+    """Whether a gold question rests."""
+
+    retired: bool = Field(default=True, description="It is handed out no more.")
+
+
+class Known(Shape):
+    """What is known about a question."""
+
+    question: str = Field(description="Its id.")
+    kind: str
+    expected: dict[str, Any] = Field(description="The right answer.")
+    explanation: str
+    least: float = Field(description="Agreement from which an answer is right.")
+    retired: bool = Field(description="It is handed out no more.")
+
+
+class KnownRows(Shape):
+    """All gold and practice questions, in the order in which they were added."""
+
+    items: list[Known]
+
+
+@router.get("/gold", responses=answers())
+def list_gold(store: Answers, _: Operator, task: Task = None) -> KnownRows:
+    """List gold and practice questions."""
+    return KnownRows.model_validate({"items": store.gold.list(task)})
+
+
+@router.get("/gold/{question}", responses=answers(404))
+def one_gold(store: Answers, _: Operator, question: InPath) -> Known:
+    """Show what is known about a question."""
+    return Known.model_validate(store.gold.get(question))
+
+
+@router.put("/gold/{question}", responses=answers(*BODY, 404, 409))
+def set_gold(store: Answers, _: Operator, question: InPath, body: Right) -> Known:
+    """Say what the right answer is."""
+    known = store.gold.set(question, body.expected, explanation=body.explanation, least=body.least)
+    return Known.model_validate(known)
+
+
+@router.post("/gold/{question}/retire", responses=answers(*BODY, 404))
+def retire(store: Answers, _: Operator, question: InPath, body: Retire) -> Known:
+    """Hand a gold question out no more, or again."""
+    store.gold.retire(question, body.retired)
+    return Known.model_validate(store.gold.get(question))

@@ -1,0 +1,199 @@
+"""Questions: what people are asked, what was asked, and asking nobody any more."""
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import AfterValidator, Field, field_validator
+
+from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.listing import QuestionState, question_row, question_rows
+from robo_rlhf.feedback.records import Question, Role, question_id
+from robo_rlhf.types import Segment
+from teleop.station.rest import (
+    BODY,
+    After,
+    Answers,
+    Body,
+    InPath,
+    Limit,
+    Name,
+    Number,
+    Object,
+    Operator,
+    Rows,
+    Run,
+    Shape,
+    Task,
+    Text,
+    Who,
+    answers,
+)
+from teleop.station.rest import (
+    router as make,
+)
+
+MOST = 500  # questions in one request
+router = make("questions")
+
+
+def _known(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f"there is no such kind; one of {', '.join(KINDS)}")
+    return kind
+
+
+Kind = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(KINDS)}, examples=["pairwise"])]
+
+
+class ClipPlace(Body):
+    """A piece of an episode."""
+
+    episode_id: Name = Field(description="Episode in the question's dataset.", examples=["20261121T094355-1f"])
+    start: Number = Field(description="First step.", examples=[120])
+    length: Annotated[int, Field(ge=1, lt=2**31, description="Steps.", examples=[50])]
+
+
+class NewQuestion(Body):
+    """A question to be asked."""
+
+    kind: Kind = Field(description="What people say about the clips.")
+    task: Name = Field(description="What the robot is to do.", examples=["pick_place"])
+    dataset: Name = Field(description="Where the episodes are, within the data home.", examples=["runs/one/clips"])
+    clips: list[ClipPlace] = Field(
+        min_length=1, max_length=6, description="The clips in the order of their names: the first is A."
+    )
+    run: Name = Field(description="Who asks: answers are found by it.", examples=["nightly"])
+    round: Annotated[int, Field(ge=0, le=10**6, description="Which round of the run.")] = 0
+    role: Role = Field(
+        default="work", description="gold: the right answer is known, and mixed in unseen; practice: shown before work."
+    )
+    overlap: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="People who shall answer it; what the task says where null."
+    )
+    prompt: Text | None = Field(default=None, description="What people are asked; what the kind says where null.")
+    criteria: Annotated[list[Name], Field(min_length=1, max_length=10)] | None = Field(
+        default=None, description="Of a rating: what is rated, each by itself.", examples=[["gently", "quickly"]]
+    )
+    meta: Object = Field(default={}, description="What the asker wants to find again: a JSON object.")
+
+    @field_validator("meta")
+    @classmethod
+    def _plain(cls, meta: dict[str, Any]) -> dict[str, Any]:
+        if {"prompt", "criteria"} & set(meta):
+            raise ValueError("prompt and criteria are fields of their own")
+        return meta
+
+
+class Ask(Body):
+    """Questions to be asked: all of them or none."""
+
+    questions: list[NewQuestion] = Field(min_length=1, max_length=MOST)
+
+
+class Asked(Shape):
+    """What became of questions."""
+
+    new: int = Field(description="How many were not there already.")
+    ids: list[str] = Field(description="Their ids, in the order of the request; the same question has the same id.")
+
+
+class ClipOf(Shape):
+    """A clip of a question."""
+
+    id: str = Field(description="Of the clip.")
+    episode_id: str
+    start: int = Field(description="First step.")
+    length: int = Field(description="Steps.")
+
+
+class Whole(Shape):
+    """A question."""
+
+    number: int = Field(description="Order of adding.")
+    id: str
+    run: str
+    round: int
+    kind: str
+    task: str
+    dataset: str
+    clips: list[ClipOf]
+    created: str = Field(description="ISO 8601, UTC.")
+    meta: dict[str, Any]
+    role: Role
+    overlap: int = Field(description="People who shall answer it.")
+    given: int = Field(description="People whose answer counts.")
+    held: int = Field(description="People who have it in front of them.")
+    withdrawn: str | None = Field(description="Why nobody shall be asked any more.")
+
+
+class Questions(Rows):
+    """Questions in the order in which they were added."""
+
+    items: list[Whole]
+
+
+class Withdraw(Body):
+    """Why nobody shall be asked any more."""
+
+    reason: Text = Field(default="withdrawn", min_length=1, examples=["the camera was blocked"])
+
+
+@router.get("/questions", responses=answers())
+def list_questions(
+    store: Answers,
+    _: Operator,
+    run: Run = None,
+    round: Annotated[int | None, Query(ge=0, lt=2**31, description="Only of this round.")] = None,
+    task: Task = None,
+    kind: Annotated[str | None, Query(max_length=32, pattern=r"^[a-z_]*$", description="Only of this kind.")] = None,
+    role: Annotated[Role | None, Query(description="Only of this role.")] = None,
+    state: Annotated[QuestionState | None, Query(description="open: more answers are wanted.")] = None,
+    after: After = 0,
+    limit: Limit = 100,
+) -> Questions:
+    """List questions."""
+    found = question_rows(
+        store.database,
+        after=after,
+        limit=limit,
+        run=run,
+        round=round,
+        task=task,
+        kind=kind,
+        role=role,
+        state=state,
+    )
+    return Questions.model_validate(found)
+
+
+@router.post("/questions", status_code=201, responses=answers(*BODY, 409))
+def ask(store: Answers, _: Operator, body: Ask) -> Asked:
+    """Ask questions of any kind. Those that were asked before change nothing."""
+    asked = [_question(new, new.overlap or store.tasks.sharing(new.task).overlap) for new in body.questions]
+    return Asked(new=store.add_questions(asked), ids=[question.id for question in asked])
+
+
+@router.get("/questions/{question}", responses=answers(404))
+def one_question(store: Answers, _: Operator, question: InPath) -> Whole:
+    """Show one question."""
+    return Whole.model_validate(question_row(store.database, question))
+
+
+@router.post("/questions/{question}/withdraw", responses=answers(*BODY, 404))
+def withdraw(store: Answers, _: Operator, who: Who, question: InPath, body: Withdraw) -> Whole:
+    """Ask nobody any more; answers that were given stay."""
+    store.clips.withdraw_question(question, body.reason, by=who)
+    return Whole.model_validate(question_row(store.database, question))
+
+
+def _question(new: NewQuestion, overlap: int) -> Question:
+    places = tuple(Segment(clip.episode_id, clip.start, clip.length) for clip in new.clips)
+    if len(set(places)) < len(places):
+        raise InvalidValueError("clips of a question", "the same clip twice", "clips that differ")
+    said = {"prompt": new.prompt, "criteria": new.criteria}
+    meta = {**new.meta, **{name: value for name, value in said.items() if value is not None}}
+    name = question_id(new.run, new.round, new.kind, places)
+    return Question(
+        name, new.run, new.round, new.kind, new.task, places, new.dataset, meta=meta, overlap=overlap, role=new.role
+    )

@@ -1,0 +1,110 @@
+"""Runs: which asked something, how far their rounds are, and how much was answered."""
+
+from typing import Annotated, Any
+
+from fastapi import Path
+from pydantic import Field
+
+from robo_rlhf.errors import NotFoundError
+from robo_rlhf.feedback.notes import Round
+from robo_rlhf.feedback.store import Store
+from teleop.station.rest import (
+    BODY,
+    Annotator,
+    Answers,
+    Body,
+    InPath,
+    Object,
+    Operator,
+    Shape,
+    answers,
+)
+from teleop.station.rest import (
+    router as make,
+)
+
+router = make("runs")
+
+
+class Counts(Shape):
+    """How far the labelling is."""
+
+    questions: int
+    answered: int = Field(description="Questions with at least one answer.")
+    answers: int = Field(description="That count, the newest of each annotator.")
+    human: int = Field(description="Of these, by people.")
+    simulated: int = Field(description="Of these, by simulated teachers.")
+
+
+class RunShape(Shape):
+    """A run."""
+
+    name: str
+    counts: Counts
+
+
+class RunRows(Shape):
+    """The runs that asked something or whose rounds were written down, by name."""
+
+    items: list[str]
+
+
+class RoundShape(Shape):
+    """How far one round of a run is."""
+
+    run: str
+    round: int
+    state: str = Field(examples=["asking"])
+    meta: dict[str, Any] = Field(description="Figures of the round.")
+    changed: str = Field(description="ISO 8601, UTC.")
+
+
+class RoundRows(Shape):
+    """Rounds in their order."""
+
+    items: list[RoundShape]
+
+
+class SetRound(Body):
+    """How far a round is."""
+
+    state: Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[a-z_]+$", examples=["learning"])]
+    meta: Object = Field(default={}, description="Figures of the round: a JSON object.")
+
+
+@router.get("/runs", responses=answers())
+def list_runs(store: Answers, _: Annotator) -> RunRows:
+    """List runs."""
+    return RunRows(items=_names(store))
+
+
+@router.get("/runs/{run}", responses=answers(404))
+def one_run(store: Answers, _: Annotator, run: InPath) -> RunShape:
+    """Show how far the labelling of a run is."""
+    _check(store, run)
+    return RunShape(name=run, counts=Counts.model_validate(store.counts(run)))
+
+
+@router.get("/runs/{run}/rounds", responses=answers(404))
+def list_rounds(store: Answers, _: Annotator, run: InPath) -> RoundRows:
+    """List how far the rounds of a run are."""
+    _check(store, run)
+    return RoundRows.model_validate({"items": store.rounds.list(run)})
+
+
+@router.put("/runs/{run}/rounds/{round}", responses=answers(*BODY))
+def set_round(
+    store: Answers, _: Operator, run: InPath, round: Annotated[int, Path(ge=0, le=10**6)], body: SetRound
+) -> RoundShape:
+    """Write down how far a round is; what was written before is replaced."""
+    store.rounds.set(Round(run, round, body.state, body.meta))
+    return RoundShape.model_validate(next(one for one in store.rounds.list(run) if one.round == round))
+
+
+def _names(store: Store) -> list[str]:
+    return sorted({*store.runs(), *(round.run for round in store.rounds.list())})
+
+
+def _check(store: Store, run: str) -> None:
+    if run not in _names(store):
+        raise NotFoundError("run", run[:80], "List the runs to see what there is.")

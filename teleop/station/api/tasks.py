@@ -1,0 +1,148 @@
+"""Tasks: how their questions are shared out, and the guidelines that people read."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from robo_rlhf.errors import NotFoundError
+from robo_rlhf.feedback.listing import task_names
+from robo_rlhf.feedback.store import Store
+from robo_rlhf.feedback.tasks import LONGEST_GUIDELINES
+from teleop.station import choices
+from teleop.station.rest import (
+    BODY,
+    PLAIN,
+    Annotator,
+    Answers,
+    Body,
+    InPath,
+    Operator,
+    Shape,
+    Who,
+    answers,
+)
+from teleop.station.rest import (
+    router as make,
+)
+
+router = make("tasks")
+Share = Annotated[float, Field(ge=0, le=0.5)]
+
+
+class Settings(Shape):
+    """How questions are shared out."""
+
+    overlap: int = Field(description="People who shall answer each question, where its maker says nothing else.")
+    lease: float = Field(description="What a person has for a question [s].")
+    gold_share: float = Field(description="Share of questions whose answer is known.")
+    repeat_share: float = Field(description="Share of questions that the person has answered before.")
+    repeat_gap: int = Field(description="Questions between the first time and the second.")
+    too_fast: float = Field(description="Below this nobody can have seen the clips [s].")
+    least_gold: float = Field(description="Share of gold questions that a reliable person gets right.")
+
+
+class Change(Body):
+    """Settings that are to change; the others stay."""
+
+    overlap: Annotated[int, Field(ge=1, le=1000)] | None = None
+    lease: Annotated[float, Field(ge=1, le=86400, description="[s]")] | None = None
+    gold_share: Share | None = None
+    repeat_share: Share | None = None
+    repeat_gap: Annotated[int, Field(ge=1, le=10**6)] | None = None
+    too_fast: Annotated[float, Field(ge=0, le=60, description="[s]")] | None = None
+    least_gold: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    @property
+    def said(self) -> dict[str, float]:
+        """What is to change."""
+        return self.model_dump(exclude_none=True)
+
+
+class TaskShape(Shape):
+    """A task."""
+
+    name: str
+    about: str = Field(description="One sentence; empty where the station does not know the task.")
+    settings: Settings
+    guidelines: int = Field(description="Version of the guidelines; 0 where there are none.")
+
+
+class TaskRows(Shape):
+    """The tasks that this station knows, or that somebody asked about."""
+
+    items: list[TaskShape]
+
+
+class Written(Body):
+    """A new version of a task's guidelines."""
+
+    text: Annotated[str, Field(max_length=LONGEST_GUIDELINES, pattern=PLAIN, description="Markdown.")]
+
+
+class GuidelinesShape(Shape):
+    """What people are told about a task."""
+
+    task: str
+    text: str = Field(description="Markdown as it was written: sanitise it where you show it.")
+    author: str
+    written: str = Field(description="ISO 8601, UTC.")
+    version: int = Field(description="1 for the first.")
+
+
+@router.get("/tasks", responses=answers())
+def list_tasks(store: Answers, _: Annotator) -> TaskRows:
+    """List tasks."""
+    return TaskRows(items=[_task(store, name) for name in _names(store)])
+
+
+@router.get("/tasks/{task}", responses=answers(404))
+def one_task(store: Answers, _: Annotator, task: InPath) -> TaskShape:
+    """Show one task."""
+    if task not in _names(store):
+        raise NotFoundError("task", task[:80], "List the tasks to see what there is.")
+    return _task(store, task)
+
+
+@router.patch("/tasks/{task}/settings", responses=answers(*BODY))
+def change_settings(store: Answers, _: Operator, who: Who, task: InPath, body: Change) -> Settings:
+    """Change how the questions of a task are shared out."""
+    return Settings.model_validate(store.tasks.set_sharing(task, by=who, **body.said))
+
+
+@router.get("/settings", responses=answers())
+def default_settings(store: Answers, _: Annotator) -> Settings:
+    """Show how questions are shared out where a task says nothing else."""
+    return Settings.model_validate(store.tasks.sharing())
+
+
+@router.patch("/settings", responses=answers(*BODY))
+def change_defaults(store: Answers, _: Operator, who: Who, body: Change) -> Settings:
+    """Change how questions are shared out where a task says nothing else."""
+    return Settings.model_validate(store.tasks.set_sharing("", by=who, **body.said))
+
+
+@router.get("/tasks/{task}/guidelines", responses=answers(404), tags=["guidelines"])
+def read_guidelines(store: Answers, _: Annotator, task: InPath) -> GuidelinesShape:
+    """Read the guidelines of a task."""
+    found = store.tasks.guidelines(task)
+    if found is None:
+        raise NotFoundError("guidelines of task", task[:80], "Nobody has written any.")
+    return GuidelinesShape.model_validate(found)
+
+
+@router.put("/tasks/{task}/guidelines", responses=answers(*BODY), tags=["guidelines"])
+def write_guidelines(store: Answers, me: Operator, task: InPath, body: Written) -> GuidelinesShape:
+    """Write a new version of the guidelines of a task; earlier ones are kept."""
+    return GuidelinesShape.model_validate(store.tasks.write_guidelines(task, body.text, me.person.name))
+
+
+def _names(store: Store) -> list[str]:
+    known = {choice.name for choice in choices.tasks()} | set(task_names(store.database)) | set(store.tasks.settings())
+    return sorted(known - {""})
+
+
+def _task(store: Store, name: str) -> TaskShape:
+    about = next((choice.about for choice in choices.tasks() if choice.name == name), "")
+    guidelines = store.tasks.guidelines(name)
+    settings = Settings.model_validate(store.tasks.sharing(name))
+    return TaskShape(name=name, about=about, settings=settings, guidelines=guidelines.version if guidelines else 0)
