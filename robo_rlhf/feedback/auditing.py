@@ -28,11 +28,17 @@ class Filter:
 
     who: str = ""  # exactly
     act: str = ""  # exactly
+    about: str = ""  # a person who did it or whom it was done to
     text: str = ""  # part of what it is about, of who, or of the address, however it is written
 
     def where(self) -> list[sa.ColumnElement[bool]]:
         """Return the conditions."""
         found = [column == wanted for column, wanted in ((audit.c.who, self.who), (audit.c.act, self.act)) if wanted]
+        if self.about:
+            told = (audit.c.about == self.about) | audit.c.about.startswith(f"{self.about},", autoescape=True)
+            told |= audit.c.about.startswith(f"{self.about}:", autoescape=True)
+            told |= audit.c.about.endswith(f", of {self.about}", autoescape=True)
+            found.append((audit.c.who == self.about) | told)
         if self.text:
             columns = (audit.c.about, audit.c.who, audit.c.address)
             found.append(sa.or_(*(column.icontains(self.text, autoescape=True) for column in columns)))

@@ -126,6 +126,17 @@ class People:
             end_links(connection, person)
             log(connection, by, "password set", name, address)
 
+    def change_password(self, name: str, old: str, new: str, *, address: str = "", but: str = "") -> None:
+        """Set a person's password by themselves, who know the old one or have none; see `set_password`.
+
+        Raises:
+            SignInError: the old one is not right, or was not too often.
+            InvalidValueError: the new one is too short or too easily guessed.
+        """
+        if self.get(name).has_password:
+            self._check_password(name, old, address, "password refused", "the old password is wrong")
+        self.set_password(name, new, by=name, address=address, but=but)
+
     def set_role(self, name: str, role: Role, *, by: str = "", address: str = "") -> Person:
         """Let a person do what another role may, from the next request on.
 
@@ -172,19 +183,24 @@ class People:
             SignInError: nobody's, or after too many failures; the message says how long to wait.
         """
         name, address = name.strip()[:64], address[:64]
+        person = self._check_password(name, password, address, "sign-in refused", "name or password are wrong")
+        with self.sessions.changing() as connection:
+            log(connection, name, "signed in", "by password", address)
+        return person
+
+    def _check_password(self, name: str, password: str, address: str, refused: str, why: str) -> Person:
         self._count_try(name, address)  # before the check, so that many tries at once are counted too
         with transaction(self._engine, write=False) as connection:
             row = connection.execute(sa.select(people).where(people.c.name == name)).mappings().one_or_none()
         right = passwords.is_right(row["password"] if row else None, password)
         with transaction(self._engine, write=True) as connection:
             if row is None or not right or row["disabled"] is not None:
-                log(connection, "", "sign-in refused", name, address)
+                log(connection, "", refused, name, address)
             else:
                 mine = (sign_in_tries.c.name == name) & (sign_in_tries.c.address == address)
                 connection.execute(sa.delete(sign_in_tries).where(mine))
-                log(connection, name, "signed in", "by password", address)
                 return person_of(row)
-        raise SignInError("name or password are wrong")
+        raise SignInError(why)
 
     def log(self, limit: int = 100) -> Sequence[Entry]:
         """Return the newest entries of the log, newest first."""

@@ -23,6 +23,27 @@ def iso(then: float) -> str:
     return datetime.fromtimestamp(then, UTC).isoformat(timespec="seconds")
 
 
+def seconds(time: str) -> float:
+    """Return a time as the database holds it, ISO 8601, as seconds since 1970."""
+    return datetime.fromisoformat(time).timestamp()
+
+
+def browser(agent: str) -> str:
+    """Return what a browser calls itself in a few words, such as "Firefox on Linux"."""
+    names = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+    systems = (
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("Windows", "Windows"),
+        ("Mac OS", "macOS"),
+        ("Linux", "Linux"),
+    )
+    name = next((word for sign, word in names if sign in agent), "")
+    system = next((word for sign, word in systems if sign in agent), "")
+    return f"{name} on {system}" if name and system else name or system or agent[:40] or "a browser"
+
+
 def counted(count: int, one: str, many: str = "") -> str:
     """Return a count with its noun: "1 episode", "1,204 episodes"."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
@@ -33,4 +54,11 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.0f} %"
 
 
-FILTERS = {"ago": ago, "iso": iso, "counted": counted, "percent": percent}
+FILTERS = {
+    "ago": ago,
+    "iso": iso,
+    "seconds": seconds,
+    "browser": browser,
+    "counted": counted,
+    "percent": percent,
+}

@@ -45,6 +45,25 @@ ROUTES: dict[str, Row] = {
     "GET /": Row("annotator", "2"),
     "GET /guidelines": Row("annotator", "2"),
     "POST /api/guidelines": Row("operator", "4"),
+    # Accounts
+    "GET /accounts": Row("administrator", "2"),
+    "GET /accounts/people/{name}": Row("administrator", "4"),
+    "GET /accounts/log": Row("administrator", "2"),
+    "POST /api/accounts/invite": Row("administrator", "4"),
+    "POST /api/accounts/link": Row("administrator", "4"),
+    "POST /api/accounts/role": Row("administrator", "4"),
+    "POST /api/accounts/disable": Row("administrator", "4"),
+    "POST /api/accounts/enable": Row("administrator", "4"),
+    "POST /api/accounts/sign-out": Row("administrator", "4"),
+    "POST /api/accounts/groups": Row("administrator", "4"),
+    "POST /api/accounts/revoke": Row("administrator", "4"),
+    "GET /account": Row("annotator", "2"),
+    "POST /api/account/password": Row("annotator", "4", in_person=True),
+    "POST /api/account/groups": Row("annotator", "4", in_person=True),
+    "POST /api/account/sessions/end": Row("annotator", "4", in_person=True),
+    "POST /api/account/sessions/end-others": Row("annotator", "2", in_person=True),
+    "POST /api/account/tokens": Row("annotator", "4", in_person=True),
+    "POST /api/account/tokens/revoke": Row("annotator", "4", in_person=True),
     # Operating
     "GET /operate": Row("annotator", "2"),
     "POST /operate": Row("operator", "4"),
@@ -67,6 +86,10 @@ ROUTES: dict[str, Row] = {
     "GET /monitor": Row("annotator", "2"),
     "GET /api/monitor/runs": Row("annotator", "2"),
     "GET /api/monitor/run": Row("annotator", "4"),
+    # Quality of the answers
+    "GET /quality": Row("operator", "2"),
+    "GET /api/quality": Row("operator", "2"),
+    "POST /api/quality/settings": Row("operator", "4"),
     # The arena
     "GET /arena": Row("operator", "2"),
     "GET /arena/{name}": Row("operator", "4"),
@@ -75,6 +98,14 @@ ROUTES: dict[str, Row] = {
     "POST /api/arenas": Row("operator", "4"),
     "POST /api/arenas/{name}/more": Row("operator", "4"),
     "POST /api/arenas/{name}/names": Row("operator", "4"),
+    # Asking a policy
+    "GET /ask": Row("annotator", "2"),
+    "GET /ask/clip/{name}": Row("annotator", "4"),
+    "GET /api/ask/choices": Row("annotator", "2"),
+    "GET /api/ask/look": Row("annotator", "4"),
+    "GET /api/ask/foresee": Row("annotator", "4"),
+    "GET /api/ask/judge": Row("annotator", "4"),
+    "POST /api/ask/compare": Row("annotator", "4"),
     # The library
     "GET /library": Row("annotator", "2"),
     "GET /library/episode/{dataset:path}/{episode}": Row("annotator", "2"),
@@ -132,7 +163,7 @@ def call(client: TestClient, name: str, **more: Any) -> int:
 def wrong(client: TestClient, app: FastAPI, role: Role | None, *, program: bool = False) -> list[str]:
     """Call every route and return what was answered otherwise than it is written."""
     found = []
-    for name in routes_of(app):
+    for name in filter(ROUTES.get, routes_of(app)):  # one without a row fails by itself
         row, status = ROUTES[name], call(client, name)
         refused = 0
         if row.who != "everybody":
@@ -172,7 +203,7 @@ def test_with_a_token_that_was_revoked(app: FastAPI, station: Station) -> None:
     station.people.tokens.revoke(token.number)
     headers = {"origin": ORIGIN, "authorization": f"Bearer {secret}"}
     client = TestClient(app, base_url=ORIGIN, headers=headers, follow_redirects=False, raise_server_exceptions=False)
-    for name in routes_of(app):
+    for name in filter(ROUTES.get, routes_of(app)):
         station.token_tries = TokenTries()
         if ROUTES[name].who != "everybody":
             assert call(client, name) == 401, name
