@@ -18,7 +18,7 @@ from robo_rlhf.feedback.kinds.base import agreement
 from robo_rlhf.feedback.records import COUNTED, answer_of
 from robo_rlhf.feedback.tables import answers, questions
 
-NEWEST = 300  # answers of a person that are looked at
+NEWEST = 120  # answers of a person that are looked at
 LATELY = 20  # answers that the pace is taken from
 MOST_WAITING = 1000  # counted no further
 

@@ -1,7 +1,9 @@
 """What the pages share: the data home, the people, the answers, the workers that draw, the sessions."""
 
+import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
@@ -17,12 +19,14 @@ from teleop.station.live_reward import LiveReward
 from teleop.station.media import Media
 from teleop.station.overview import Overview
 from teleop.station.posting import Posting
+from teleop.station.quality_book import QualityBook
 from teleop.station.run_book import RunBook
 from teleop.station.thinking import Thinking
 from teleop.station.throttle import TokenTries
 
 DATABASE = "feedback.db"  # in the data home
 CLIPS = "cache/clips"  # in the data home; can be deleted at any time
+THREADS = 40  # that wait for the database or a disk at a time; by itself there would be few on a small machine
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -57,6 +61,7 @@ class Station:
         self.runs = RunBook(home)
         self.live_reward = LiveReward(self.runs)
         self.labels = LabelBook(lambda: self.store)
+        self.quality = QualityBook(self.database, lambda: self.store.mark())
         self.thinking, self.futures = Thinking(home), Futures()
         self._lock = threading.RLock()
         self._at_start: list[Callable[[], Awaitable[None]]] = []
@@ -113,6 +118,7 @@ class Station:
 
     async def start(self) -> None:
         """Do what was asked for before the first request."""
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "station"))
         for do in self._at_start:
             await do()
 
@@ -125,6 +131,7 @@ class Station:
         """Release everything that was opened."""
         self.thinking.close()
         self.labels.close()
+        self.quality.close()
         if "arenas" in self.__dict__:
             self.arenas.close()
         if "library" in self.__dict__:
