@@ -16,26 +16,29 @@ from robo_rlhf.feedback import crowd
 from robo_rlhf.feedback.agreement import (
     agreement_with_others,
     between_and_within,
+    by_unit,
     judgements,
     krippendorff_alpha,
     raw_agreement,
 )
+from robo_rlhf.feedback.crowd import Said
 from robo_rlhf.feedback.gold import Known
 from robo_rlhf.feedback.groups import apart, groups_of
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import agreement
-from robo_rlhf.feedback.records import Answer, answer_of
+from robo_rlhf.feedback.records import Answer, Question, answer_of
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import answers, questions
 from robo_rlhf.feedback.tasks import Sharing
 from robo_rlhf.stats import Interval, wilson
 
 MOST = 50_000  # answers that are looked at, the newest
+WORK = ("counted", "late", "surplus")  # answers that say what somebody thinks, whether they count or not
 SAME = 0.75  # agreement from which two answers of one person are the same
 LEAST_ANSWERS = 10  # below, nobody is warned about
 LEAST_GOLD = 5  # gold questions, below which nobody is warned about
 BIASED = 0.1  # how far from a half the whole interval of a side's share lies when somebody favours it
-MOST_TOO_FAST, MOST_TIES, LEAST_CONSISTENT, LEAST_SKILL = 0.2, 0.6, 0.6, 0.65
+MOST_GROUPS = 12  # of people that are compared with each other, those with most answers
 
 
 class Share(NamedTuple):
@@ -112,20 +115,22 @@ class _Asked(NamedTuple):
 
 def report(store: Store, *, run: str | None = None, task: str | None = None, most: int = MOST) -> Quality:
     """Return how good the answers are, to all questions or those of a run or task; the newest `most` are looked at."""
-    kinds, found = _load(store, run, task, most)
+    kinds, found = load_answers(store, run, task, most)
     by_standing: dict[str, list[Answer]] = defaultdict(list)
     for answer in found:
         by_standing[answer.standing].append(answer)
-    work = [a for name in ("counted", "late", "surplus") for a in by_standing[name]]
+    work = [a for name in WORK for a in by_standing[name]]
     said = judgements(work, kinds)
-    skills = crowd.fit(said).skill if raw_agreement(said) is not None else {}
+    skills = skills_of(said)
     sharing, teams = store.tasks.sharing(task or ""), store.teams()
     known = {known.question: known for known in store.gold.list()}
     agreed = agreement_with_others(said)
     people = []
-    for name in sorted({answer.annotator for answer in found}):
-        mine = {standing: [a for a in some if a.annotator == name] for standing, some in by_standing.items()}
-        own = [answer for answer in work if answer.annotator == name]
+    by_person: dict[str, dict[str, list[Answer]]] = defaultdict(lambda: defaultdict(list))
+    for answer in found:
+        by_person[answer.annotator][answer.standing].append(answer)
+    for name, mine in sorted(by_person.items()):
+        own = [answer for standing in WORK for answer in mine.get(standing, ())]
         pair = agreed.get(name, (0, 0))
         person = _person(name, teams.get(name, ""), own, mine, kinds, known, sharing)
         people.append(_judged(person, pair[0] / pair[1] if pair[1] else None, skills.get(name), sharing))
@@ -137,7 +142,7 @@ def report(store: Store, *, run: str | None = None, task: str | None = None, mos
         teams=_teams(people),
         differences=tuple(
             TeamDifference(a, b, between_and_within(said, apart(teams, a, b), a, b))
-            for a, b in combinations(sorted({group for p in people for group in groups_of(p.team)}), 2)
+            for a, b in combinations(_groups(people), 2)
         ),
         sharing=sharing,
     )
@@ -151,12 +156,29 @@ def weights(store: Store, *, run: str | None = None) -> dict[str, float]:
     return report(store, run=run).weights
 
 
+def weights_among(asked: Sequence[Question], found: Sequence[Answer]) -> dict[str, float]:
+    """Return how much the answers of each person teach, in [0, 1], as far as these answers themselves tell.
+
+    People who share no question with anybody are left out: nothing is known of them. So nobody is weighed where one
+    person answers alone, or where each question is answered once.
+    """
+    kinds = {question.id: question.kind for question in asked}
+    said = judgements([answer for answer in found if answer.question_id in kinds], kinds)
+    return {name: crowd.weight_of(skill) for name, skill in skills_of(said).items()}
+
+
+def skills_of(said: Sequence[Said]) -> dict[str, float]:
+    """Return the probability of the true label for each person who shares a unit with another, by the crowd model."""
+    shared = {unit for unit, labels in by_unit(said).items() if len(labels) > 1}
+    return dict(crowd.fit([one for one in said if one.unit in shared]).skill)
+
+
 def weighed(found: Sequence[Answer], by_person: Mapping[str, float]) -> list[Answer]:
     """Return answers that count as much as each person's do; somebody who is not known counts in full."""
     return [replace(answer, weight=by_person.get(answer.annotator, 1.0)) for answer in found]
 
 
-def _load(store: Store, run: str | None, task: str | None, most: int) -> tuple[dict[str, str], list[Answer]]:
+def load_answers(store: Store, run: str | None, task: str | None, most: int) -> tuple[dict[str, str], list[Answer]]:
     """Return the kinds of questions by id, and the newest answer of each person to each, one of a repeat apart."""
     query = sa.select(answers, questions.c.kind.label("question_kind")).order_by(answers.c.number.desc()).limit(most)
     query = query.join(questions, questions.c.id == answers.c.question_id)
@@ -211,12 +233,18 @@ def _judged(person: PersonQuality, agreed: float | None, skill: float | None, sh
     gold, left = person.gold, person.left.interval
     checks = (
         (gold.of >= LEAST_GOLD and (gold.value or 0) < sharing.least_gold, "misses gold questions"),
-        (_many(person.too_fast, MOST_TOO_FAST), "answers too fast to have seen the clips"),
-        (_many(person.ties, MOST_TIES), "hardly ever decides"),
-        (person.consistency.of >= LEAST_ANSWERS and _few(person.consistency, LEAST_CONSISTENT), "contradicts itself"),
+        (_many(person.too_fast, sharing.most_too_fast), "answers too fast to have seen the clips"),
+        (_many(person.ties, sharing.most_ties), "hardly ever decides"),
+        (
+            person.consistency.of >= LEAST_ANSWERS and _few(person.consistency, sharing.least_consistent),
+            "contradicts itself",
+        ),
         (left is not None and person.left.of >= LEAST_ANSWERS and left.low > 0.5 + BIASED, "favours the left"),
         (left is not None and person.left.of >= LEAST_ANSWERS and left.high < 0.5 - BIASED, "favours the right"),
-        (person.answers >= LEAST_ANSWERS and skill is not None and skill < LEAST_SKILL, "disagrees with the others"),
+        (
+            person.answers >= LEAST_ANSWERS and skill is not None and skill < sharing.least_skill,
+            "disagrees with the others",
+        ),
     )
     warnings = tuple(text for wrong, text in checks if wrong)
     return replace(person, agreement=agreed, skill=skill, weight=weight, warnings=warnings)
@@ -256,18 +284,28 @@ def _teams(people: Sequence[PersonQuality]) -> dict[str, float | None]:
     return found
 
 
+def _groups(people: Sequence[PersonQuality]) -> list[str]:
+    """Return the groups that are compared, sorted: those to which at least two people belong."""
+    members: dict[str, list[int]] = defaultdict(list)
+    for person in people:
+        for group in groups_of(person.team):
+            members[group].append(person.answers)
+    known = [group for group, counts in members.items() if len(counts) > 1]
+    return sorted(sorted(known, key=lambda group: (-sum(members[group]), group))[:MOST_GROUPS])
+
+
 def as_json(quality: Quality) -> dict[str, object]:
     """Return a JSON object."""
-    found: dict[str, object] = _plain(quality)
+    found: dict[str, object] = plain(quality)
     return found
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return dataclasses and named tuples as objects."""
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: _plain(part) for name, part in value._asdict().items()}
+        return {name: plain(part) for name, part in value._asdict().items()}
     if isinstance(value, Mapping):
-        return {name: _plain(part) for name, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, tuple) else value
+        return {name: plain(part) for name, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, tuple) else value

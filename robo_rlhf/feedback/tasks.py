@@ -27,6 +27,10 @@ class Sharing:
     repeat_gap: int = 20  # questions between the first time and the second
     too_fast: float = 0.7  # [s] below which nobody can have seen the clips
     least_gold: float = 0.7  # share of gold questions that a reliable person gets right
+    most_too_fast: float = 0.2  # share of answers that may come too fast before a person is warned about
+    most_ties: float = 0.6  # share of answers that may prefer nothing
+    least_consistent: float = 0.6  # share of questions asked twice that a reliable person answers alike
+    least_skill: float = 0.65  # probability of the true label, by the crowd model
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -42,6 +46,10 @@ class Sharing:
             "repeat_gap": (self.repeat_gap >= 1, "at least 1 question"),
             "too_fast": (0 <= self.too_fast <= 60, "0 to 60 s"),
             "least_gold": (0 <= self.least_gold <= 1, "a share"),
+            "most_too_fast": (0 <= self.most_too_fast <= 1, "a share"),
+            "most_ties": (0 <= self.most_ties <= 1, "a share"),
+            "least_consistent": (0 <= self.least_consistent <= 1, "a share"),
+            "least_skill": (0 <= self.least_skill <= 1, "a share"),
         }
         for name, (fits, expected) in allowed.items():
             if not fits:

@@ -186,9 +186,9 @@ class Follower:
         self.report = report
         update = Update(self.number, told_by(judged), time.perf_counter() - began, anew, report)
         self.run.log(update.number, update.metrics)
-        found = reward.described(report, judged, questions, answers)
+        found = reward.described(self.config.learn, report, judged, questions, answers)
         told = {"flips": {name: person["flip"] for name, person in found["people"].items()}}
-        told |= {name: found[name] for name in ("agreement", "skipped", "oddities")}
+        told |= {name: found[name] for name in ("agreement", "weights", "skipped", "oddities", "held_out")}
         self.run.event("updated", answers=update.answers, seconds=round(update.seconds, 3), anew=anew, **told)
         return update
 

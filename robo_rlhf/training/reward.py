@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.feedback.quality import weighed, weights_among
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.learning import seeded
 from robo_rlhf.rewards.base import RewardModel
@@ -46,6 +47,8 @@ class Config:
     """How much "an episode marked as a success ends better than one that failed" counts in all, as such a share."""
     unjudged: int = 0
     """Clips that nobody judged, for models that foretell steps and for pseudo-labels."""
+    weigh_people: bool = True
+    """Whether answers count by how reliable their giver is, as far as several people answered the same questions."""
     save_every: int = 200
     """Updates between checkpoints of the training itself."""
     seed: int = 0
@@ -102,7 +105,7 @@ def train(
     report = fit(trainer, run, save_every=config.save_every, progress=progress)
     meta = {"task": judged.task, "algorithm": "reward", "answers": report.trained.answers}
     save_reward(trainer.model, path, meta)
-    result = described(report, judged, questions, answers)
+    result = described(config, report, judged, questions, answers)
     for sentence in result["oddities"]:
         run.event("odd answers", what=sentence)
     run.finish(result)
@@ -119,6 +122,8 @@ def prepare(
     shelf: Shelf | None = None,
 ) -> Judged:
     """Return all that is learned from, as tensors; raises as `train`."""
+    if config.weigh_people:
+        answers = weighed(answers, weights_among(questions, answers))
     judged = gather(questions, answers, load, shelf=shelf)
     if config.demonstration_weight and besides.demonstrations:
         rng = np.random.default_rng(config.seed)
@@ -134,14 +139,16 @@ def prepare(
 
 
 def described(
-    report: Report, judged: Judged, questions: Sequence[Question], answers: Sequence[Answer]
+    config: Config, report: Report, judged: Judged, questions: Sequence[Question], answers: Sequence[Answer]
 ) -> dict[str, Any]:
     """Return a JSON object: how good the model is, also by annotator and round, beside how far people agree."""
     agreed, pairs = people_agree(questions, answers)
+    weights = weights_among(questions, answers) if config.weigh_people else {}
     found = report.as_json()
     return {
         **found,
         "people": {judged.annotators[i]: person for i, person in found["people"].items()},
+        "weights": {name: round(weight, 4) for name, weight in sorted(weights.items())},
         "agreement": {"between_people": agreed, "pairs": pairs},
         "skipped": judged.skipped,
         "oddities": oddities(questions, answers),

@@ -32,7 +32,7 @@ export function drawCurves(chart) {
   drawMarks(place, frame, chart.marks || []);
   for (const line of lines) drawLine(place, frame, line, lines.length === 1 || Boolean(line.dots));
   const readout = element("p", { class: "readout small soft number" });
-  readout.textContent = inWords(lines, chart.y);
+  readout.replaceChildren(...told("", lines.map((line) => ({ line, point: line.points[line.points.length - 1] })), chart.y));
   follow(place, frame, lines, chart, readout);
   figure.append(place, readout);
   return figure;
@@ -97,12 +97,34 @@ function follow(place, frame, lines, chart, readout) {
     cross.setAttribute("x1", at);
     cross.setAttribute("x2", at);
     cross.setAttribute("visibility", "visible");
-    readout.textContent = `${chart.x.label} ${numberOf(nearest.point.x, chart.x)}: ${near.map(({ line, point }) => `${line.name} ${valueOf(point, chart.y)}`).join(" · ")}`;
+    readout.replaceChildren(...told(`${chart.x.label} ${numberOf(nearest.point.x, chart.x)}`, near, chart.y));
   });
   place.addEventListener("pointerleave", () => {
     cross.setAttribute("visibility", "hidden");
-    readout.textContent = inWords(lines, chart.y);
+    readout.replaceChildren(...told("", lines.map((line) => ({ line, point: line.points[line.points.length - 1] })), chart.y));
   });
+}
+
+/**
+ * Return the sign of a line and its value, for each line.
+ * @param {string} where
+ * @param {{line: Line, point: Point}[]} near
+ * @param {Axis} axis
+ */
+function told(where, near, axis) {
+  const shown = near.filter(({ line }) => !line.faint);
+  const rows = shown.map(({ line, point }) => element("span", { class: "reading" }, ...(shown.length > 1 ? [swatch(line.style), line.name] : []), ` ${valueOf(point, axis)}`));
+  return where ? [element("span", {}, `${where}: `), ...rows] : rows;
+}
+
+/**
+ * Return the sign of a run in the charts: a piece of its line.
+ * @param {number} style
+ */
+export function swatch(style) {
+  const place = svg("svg", { viewBox: "0 0 24 8", class: `swatch s${style}`, "aria-hidden": "true" });
+  place.append(svg("line", { class: "line", x1: 0, x2: 24, y1: 4, y2: 4 }));
+  return place;
 }
 
 /**
@@ -110,8 +132,9 @@ function follow(place, frame, lines, chart, readout) {
  * @param {Axis} axis
  */
 function valueOf(point, axis) {
-  const interval = point.low === undefined || point.low === null || point.high === undefined || point.high === null ? "" : ` (${numberOf(point.low, axis)} to ${numberOf(point.high, axis)})`;
-  return numberOf(point.y, axis) + interval;
+  const short = (/** @type {number} */ value) => (axis.percent ? `${Number((100 * value).toPrecision(value < 0.1 ? 2 : 3))}`.replace("-", "−") : numberOf(value, axis));
+  const interval = point.low === undefined || point.low === null || point.high === undefined || point.high === null ? "" : ` (${short(point.low)} to ${short(point.high)})`;
+  return `${short(point.y)}${axis.percent ? " %" : ""}${interval}`;
 }
 
 /**

@@ -2,6 +2,7 @@
 /** The list of runs: state, task, success, a line of its newest curve; rows stay the same elements while they change. */
 
 import { svg } from "./charts.js";
+import { swatch } from "./curves.js";
 import { element } from "./made.js";
 
 export const MOST_LISTED = 200;
@@ -43,16 +44,6 @@ function spark(values) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const at = values.map((value, i) => `${((96 * i) / (values.length - 1)).toFixed(1)},${(22 - (20 * (value - low)) / (high - low || 1)).toFixed(1)}`);
   place.append(svg("polyline", { points: at.join(" ") }));
-  return place;
-}
-
-/**
- * Return the sign of a run in the charts: a piece of its line.
- * @param {number} style
- */
-export function swatch(style) {
-  const place = svg("svg", { viewBox: "0 0 24 8", class: `swatch s${style}`, "aria-hidden": "true" });
-  place.append(svg("line", { class: "line", x1: 0, x2: 24, y1: 4, y2: 4 }));
   return place;
 }
 

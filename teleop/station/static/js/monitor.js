@@ -3,11 +3,11 @@
 
 import { Refused, get, pageData } from "./api.js";
 import { drawChart } from "./charts.js";
-import { drawCurves } from "./curves.js";
+import { drawCurves, swatch } from "./curves.js";
 import { bindKeys } from "./keys.js";
 import { element, printKeys } from "./made.js";
 import { chartsOf, have, merge, smoother } from "./monitor-data.js";
-import { RunList, ago, badge, percent, swatch } from "./monitor-runs.js";
+import { RunList, ago, badge, percent } from "./monitor-runs.js";
 import { tell } from "./toast.js";
 
 const EVERY = 2000; // [ms] between looks
