@@ -15,6 +15,7 @@ from teleop.station.lease import Lease
 from teleop.station.watcher import Watcher, as_json
 
 PAUSE_AFTER = 2.0  # [s] that the robot holds for an operator whose connection is lost, before the session pauses
+SILENT = 3.0  # [s] without a word from the page that drives, though it is connected, before the session pauses
 TRIES, TRIES_WITHIN = 3, 60.0  # processes that may die within so many seconds before the session is given up
 TO_US = 2**31  # ids of what the station itself asks of the session begin here
 
@@ -100,6 +101,7 @@ class Drive:
         """Do what a page says, where it may."""
         match message:
             case Input():
+                watcher.input_at = time.monotonic()
                 if self.lease.allows(watcher.seat, message.fence):
                     self._process.send(message)
             case Drawn():
@@ -112,8 +114,19 @@ class Drive:
                 self._lease(watcher, message)
 
     def look_after(self) -> None:
-        """Do what is due: hand over the controls of a holder who stayed away. To be called about once a second."""
+        """Do what is due; to be called about once a second.
+
+        The controls of a holder who stayed away are free. A page that is connected and says nothing, asleep or in the
+        background, does not let a policy go on unseen, nor fill the episode with a robot that holds still.
+        """
         self.lease.expire()
+        holder = self.lease.holder
+        page = self._watchers.get(holder.id) if holder is not None else None
+        if page is not None and time.monotonic() - page.input_at > SILENT and self._pause():
+            text = f"Paused: nothing was heard from the page of {page.person} for {SILENT:.0f} s."
+            for watcher in self.watchers:
+                if watcher is not page:
+                    watcher.tell(Notice(text))
 
     def close(self, why: str) -> None:
         """End the session, as `SessionProcess.close` does: waits, so not in the event loop's thread."""
@@ -218,10 +231,12 @@ class Drive:
         for watcher in self.watchers:
             watcher.outbox.put(text)
 
-    def _pause(self) -> None:
-        """Pause for an operator who is away; whoever comes back goes on."""
-        if self.tick is not None and self.tick.status.phase == "running":
+    def _pause(self) -> bool:
+        """Pause for an operator who is away; whoever comes back goes on. Return whether anything was running."""
+        running = self.tick is not None and self.tick.status.phase == "running"
+        if running:
             self._process.send(Do("do", self.lease.fence, TO_US + next(self._ids), "pause"))
+        return running
 
     def _stop_pausing(self) -> None:
         if self._pausing is not None:

@@ -52,6 +52,7 @@ class Watcher:
         self.seat, self.person, self.may_drive = seat, person, may_drive
         self.outbox = Outbox()
         self.dismissed = ""  # why the connection is to be closed by us
+        self.input_at = time.monotonic()  # [s] when the page last said what its operator wants
         self.link = Link(time.monotonic())
         self._new = asyncio.Event()  # a tick, a view or room on the link
         self._frame = 0

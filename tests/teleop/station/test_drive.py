@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +19,9 @@ from teleop.station import drive as drive_module
 from teleop.station.drive import TRIES, Drive
 from teleop.station.watcher import Watcher
 
-SCENE = Scene("reach", "Touch the ball.", "mine", ("x",), (CameraInfo("front", 90, -30, 1, (0, 0, 0)),), (), 45, 0.05, 60)
+SCENE = Scene(
+    "reach", "Touch the ball.", "mine", ("x",), (CameraInfo("front", 90, -30, 1, (0, 0, 0)),), (), 45, 0.05, 60
+)
 STATUS = Status("running", 1, "e", 7, 3, 4, False, "", "human", -1, False, 0, "", "", 0, 0, 0, 0.0)
 
 
@@ -226,3 +229,21 @@ def test_a_session_that_cannot_begin_says_why() -> None:
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drive_module, "PAUSE_AFTER", 0.02)
+
+
+@played
+async def test_a_page_that_goes_silent_pauses_the_session(room: _Room) -> None:
+    ana, ben = room.join("a", "ana"), room.join("b", "ben")
+    await room.heard(ben)
+    room.drive.obey(ana, _input(room.drive.lease.fence))
+    room.drive.look_after()
+    assert not [one for one in room.process.sent if isinstance(one, Do)]
+    ana.input_at -= drive_module.SILENT + 1
+    room.drive.look_after()
+    (pause,) = [one for one in room.process.sent if isinstance(one, Do)]
+    assert pause.act == "pause"
+    assert any("nothing was heard from the page of ana" in said.get("text", "") for said in await room.heard(ben))
+    room.process.say(Tick(replace(STATUS, phase="paused"), np.zeros(3), 0, 0.0))
+    await asyncio.sleep(0)
+    room.drive.look_after()
+    assert len([one for one in room.process.sent if isinstance(one, Do)]) == 1  # once is enough

@@ -12,6 +12,9 @@ const FINAL = /** @type {Record<number, LinkState>} */ ({
 });
 const SOONEST = 200;
 const LATEST = 3000; // [ms] between two tries
+const SILENT = 10_000; // [ms] without a word from the station, which says something every second
+const SOON = 3000; // [ms] the same after the page was away: the connection may have ended meanwhile, without a word
+const LOOK = 500; // [ms] between two looks
 
 /**
  * Read a binary message.
@@ -55,6 +58,7 @@ export class Connection {
     /** @type {LinkState} */
     this.state = "opening";
     this.wait = SOONEST;
+    this.silentAt = Infinity; // [ms] when the connection counts as lost
     /** @type {WebSocket | null} */
     this.socket = null;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -62,6 +66,7 @@ export class Connection {
     window.addEventListener("online", () => this.again());
     window.addEventListener("offline", () => this.socket?.close());
     document.addEventListener("visibilitychange", () => !document.hidden && this.again());
+    setInterval(() => this.state === "open" && performance.now() > this.silentAt && this.drop(), LOOK);
     this.open();
   }
 
@@ -72,10 +77,12 @@ export class Connection {
     this.socket = socket;
     socket.onopen = () => {
       this.wait = SOONEST;
+      this.silentAt = performance.now() + SILENT;
       this.become("open");
     };
     socket.onmessage = ({ data }) => {
       if (socket !== this.socket) return;
+      this.silentAt = performance.now() + SILENT;
       if (typeof data === "string") this.hear.message(JSON.parse(data));
       else this.hear.picture(readPicture(data));
     };
@@ -83,10 +90,29 @@ export class Connection {
       if (socket !== this.socket) return;
       this.socket = null;
       if (FINAL[code]) return this.become(FINAL[code]);
-      this.become("lost");
-      this.timer = setTimeout(() => this.open(), this.wait);
-      this.wait = Math.min(2 * this.wait, LATEST);
+      this.lose();
     };
+  }
+
+  /** The connection is lost: try again, at first soon. */
+  lose() {
+    this.become("lost");
+    this.timer = setTimeout(() => this.open(), this.wait);
+    this.wait = Math.min(2 * this.wait, LATEST);
+  }
+
+  /** Give up a connection that is silent. Its end is not waited for: nobody may be there to say it. */
+  drop() {
+    const silent = this.socket;
+    this.socket = null;
+    silent?.close();
+    this.lose();
+  }
+
+  /** The page was away: a connection that still lives says something soon. */
+  wake() {
+    this.silentAt = Math.min(this.silentAt, performance.now() + SOON);
+    this.again();
   }
 
   /** Try at once, where the connection is lost. */

@@ -5,6 +5,7 @@ import { pageData, send, tellRefusals } from "./api.js";
 import { ask } from "./dialog.js";
 import { bindKeys } from "./keys.js";
 import { tell } from "./toast.js";
+import { inWords, whenBack } from "./operate-away.js";
 import { bindFields, bindTimeline, fillSession } from "./operate-fields.js";
 import { Goals } from "./operate-goal.js";
 import { Hands } from "./operate-hands.js";
@@ -286,3 +287,10 @@ bindTimeline(act, (dragging) => (panel.dragging = dragging));
 setInterval(() => push(true), EVERY / 4);
 setInterval(() => panel.showLatency(latency.usual), SAY_LATENCY);
 document.addEventListener("visibilitychange", () => document.hidden && hands.letGo());
+whenBack((seconds) => {
+  hands.letGo();
+  latency.waiting = []; // what was under way says nothing of the link
+  link.wake();
+  const open = drives() && panel.status?.phase !== "ready";
+  if (open) tell(`This page was away for ${inWords(seconds)}: asleep, or in the background. The robot held still, and the episode is open: move to go on.`);
+});
