@@ -24,7 +24,7 @@ class TaskChoice(NamedTuple):
 
 
 class PolicyChoice(NamedTuple):
-    """A trained policy."""
+    """A trained policy, or a trained reward model."""
 
     path: str  # within the data home
     task: str
@@ -53,20 +53,29 @@ def datasets(home: Path) -> tuple[str, ...]:
 
 def policies(home: Path) -> tuple[PolicyChoice, ...]:
     """Return the trained policies of the runs in the data home, newest first."""
+    return _checkpoints(home, "policy")
+
+
+def rewards(home: Path) -> tuple[PolicyChoice, ...]:
+    """Return the trained reward models of the runs in the data home, newest first."""
+    return _checkpoints(home, "reward")
+
+
+def _checkpoints(home: Path, kind: str) -> tuple[PolicyChoice, ...]:
     files = [(path.stat().st_mtime, path) for path in home.glob("runs/**/checkpoints/*.safetensors")]
     found = []
     for _, path in sorted(files, reverse=True)[:MOST]:
-        task = _task_of(path)
+        task = _task_of(path, kind)
         if task is not None:
             found.append(PolicyChoice(path.relative_to(home).as_posix(), task))
     return tuple(found)
 
 
-def _task_of(path: Path) -> str | None:
-    """Return the task of the policy in a checkpoint; None where it holds none or cannot be read."""
+def _task_of(path: Path, kind: str) -> str | None:
+    """Return the task of the policy or reward in a checkpoint; None where it holds none or cannot be read."""
     try:
         with safe_open(path, framework="numpy") as file:
             meta = json.loads((file.metadata() or {})["meta"])
-        return str(meta["task"]) if "policy" in meta else None
+        return str(meta["task"]) if kind in meta else None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError):
         return None

@@ -172,6 +172,18 @@ class Media:
         content = await self._clip(path, film, view, np.arange(start, stop), film.fps, turn)
         return content._replace(file=file)
 
+    async def drawn(self, task: str, states: Array, fps: float, view: View) -> Content:
+        """Return a clip of states (T, nstate) that belong to no episode; raises as `film`."""
+        film = Film(digest_of(task, states), task, fps, len(states))
+        name = _name(film, view, f"clip at {fps:g}", 0, len(states), len(states))
+
+        async def make() -> bytes:
+            async with self._turns.take(FRAME_TURN):
+                done = self._pool().mp4(task, states, view.camera, view.width, view.height, fps=fps)
+                return await asyncio.wrap_future(done)
+
+        return Content(await self._kept(f"{name}.mp4", make), MP4, name)
+
     async def cameras(self, task: str) -> dict[str, Any]:
         """Return the cameras of a task by name, each as azimuth, elevation, distance and the point that it looks at.
 
@@ -253,6 +265,11 @@ def _read(path: Path) -> tuple[Film, Array]:
     digest = hashlib.sha256(about + states.tobytes()).hexdigest()[:32]
     frames = len(states) if states.shape[1] else 0
     return Film(digest, meta.task, 1.0 / meta.control_dt, frames), states
+
+
+def digest_of(task: str, states: Array) -> str:
+    """Return what tells these states (T, nstate) of a task from all others, as letters and digits."""
+    return hashlib.sha256(f"{task} {states.shape}".encode() + states.tobytes()).hexdigest()[:32]
 
 
 def _name(film: Film, view: View, form: str, start: int, stop: int, count: int) -> str:
