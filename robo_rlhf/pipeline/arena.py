@@ -95,8 +95,9 @@ class Asked:
         """Return the arena, a new one where it is not there."""
         if self.arena is None:
             assert self.task is not None
-            judge: Judge = self.judge or "human"
-            self.arena = Arena.create(self.home, self.name, self.task, judge, self.seeds or SEEDS, self.overlap or 1)
+            seeds = SEEDS if self.seeds is None else self.seeds
+            overlap = 1 if self.overlap is None else self.overlap
+            self.arena = Arena.create(self.home, self.name, self.task, self.judge or "human", seeds, overlap)
         return self.arena
 
     def enter(self, arena: Arena) -> None:
