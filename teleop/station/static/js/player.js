@@ -1,19 +1,17 @@
 // @ts-check
 /** The player of the library: one episode from any camera, frame by frame, with all that can be done to it. */
 
-import { get, Refused, tellRefusals } from "./api.js";
-import { Clip, mediaAddress } from "./clip.js";
-import { ask } from "./dialog.js";
-import { Details } from "./player-details.js";
+import { Refused } from "./api.js";
+import { Clip } from "./clip.js";
 import { button, duration, element } from "./made.js";
-import { episodeOf, follow } from "./library-bulk.js";
-import { Orbit } from "./orbit.js";
+import { episodeOf } from "./library-bulk.js";
+import { Cameras } from "./player-cameras.js";
+import { Deeds } from "./player-deeds.js";
+import { Details } from "./player-details.js";
 import { Timeline } from "./timeline.js";
-import { tell } from "./toast.js";
 
 const RATES = [0.25, 0.5, 1, 2, 4];
 const REMEMBER = 300; // [ms] after the last change until the address says what is shown
-const FREE = "free";
 
 /** @typedef {{dataset: string, episode: string}} Key */
 
@@ -26,9 +24,6 @@ function named(made, name) {
   made.title = name;
   return made;
 }
-
-/** @type {Map<string, Record<string, number[]>>} */
-const knownCameras = new Map();
 
 export class Player {
   /**
@@ -45,8 +40,6 @@ export class Player {
     /** @type {any} */
     this.place = null;
     this.filters = new URLSearchParams();
-    /** @type {Record<string, number[]>} */
-    this.cameras = {};
     this.remembering = 0;
     this.asked = 0;
     /** @type {"before" | "after" | ""} */
@@ -61,29 +54,23 @@ export class Player {
     this.trouble = element("div", { class: "stage-trouble", hidden: true });
     this.stage.append(this.veil, this.trouble);
     this.clip = new Clip(this.stage, (shown) => this.showing(shown));
-    this.orbit = new Orbit(this.stage, {
-      begin: () => this.pose(),
-      turn: (camera) => this.look(camera, true),
-      end: (camera) => this.look(camera, false),
-    });
+    this.cameras = new Cameras(this, this.stage);
+    this.deeds = new Deeds(this);
     const line = element("div");
     this.clock = element("span", { class: "number clock" });
-    this.timeline = new Timeline(line, this.clock, { seek: (frame) => this.seek(frame), cut: () => this.cutting(), mayCut: page.mayEdit });
+    this.timeline = new Timeline(line, this.clock, { seek: (frame) => this.seek(frame), cut: () => this.deeds.cutting(), mayCut: page.mayEdit });
     this.playButton = button("Play", "primary", () => this.clip.toggle(), "play");
     this.rates = element("select", { "aria-label": "Speed", onchange: () => this.clip.setRate(Number(this.rates.value)) }, ...RATES.map((rate) => element("option", { value: rate, selected: rate === 1 }, `${rate}×`)));
-    this.cameraMenu = element("select", { "aria-label": "Camera", onchange: () => this.chooseCamera(this.cameraMenu.value) });
     const controls = element("div", { class: "row controls" },
       this.playButton,
       element("span", { class: "row tight" }, named(button("‹", "", () => this.clip.step(-1), "step_back"), "One frame back"), named(button("›", "", () => this.clip.step(1), "step_on"), "One frame on")),
       element("span", { class: "spring" }),
       this.rates,
-      element("label", { class: "row tight" }, this.cameraMenu, element("kbd", { "data-key": "camera" })),
+      element("label", { class: "row tight" }, this.cameras.menu, element("kbd", { "data-key": "camera" })),
     );
-    this.cutBar = element("div", { class: "row cut-bar", hidden: true });
-    this.here = element("div", { class: "row here" });
-    this.details = new Details({ mayEdit: page.mayEdit, outcomes: page.outcomes, bulk: page.bulk, download: () => this.download(), remove: () => this.remove(), drawn: page.drawn });
+    this.details = new Details({ mayEdit: page.mayEdit, outcomes: page.outcomes, bulk: page.bulk, download: () => this.deeds.download(), remove: () => this.deeds.remove(), drawn: page.drawn });
     this.broken = element("div", { class: "empty", hidden: true });
-    this.body = element("div", { class: "player-body" }, element("div", { class: "screen" }, this.stage, line, this.cutBar, controls, this.here), this.details.place);
+    this.body = element("div", { class: "player-body" }, element("div", { class: "screen" }, this.stage, line, this.deeds.cutBar, controls, this.deeds.here), this.details.place);
     this.place_.replaceChildren(head, this.broken, this.body);
   }
 
@@ -158,7 +145,7 @@ export class Player {
     this.before.disabled = !item.place.before;
     this.after.disabled = !item.place.after;
     this.details.draw(item);
-    this.drawHere();
+    this.deeds.drawHere();
     if (!sameStates) this.start(item, frame);
     if (!same) this.page.drawn();
   }
@@ -171,71 +158,16 @@ export class Player {
     const { frames, sources, success, drawable } = item.timeline;
     this.timeline.show({ frames, dt: item.dt, sources, success });
     this.clip.width = this.width();
-    this.drawCameras();
+    this.cameras.draw();
     if (drawable) this.clip.open({ ...item, frames, fps: 1 / item.dt }, frame);
     else this.showing({ frame: 0, playing: false, loading: false, trouble: "Recorded in an outside environment: there are no states to draw from." });
-    if (drawable) this.askCameras(item.task);
+    if (drawable) this.cameras.ask(item.task);
   }
 
   /** The smallest size that fills the stage. */
   width() {
     const wanted = this.stage.clientWidth * Math.min(window.devicePixelRatio || 1, 1.5);
     return this.page.widths.find((width) => width >= wanted && width >= 320) || this.page.widths[this.page.widths.length - 1];
-  }
-
-  /** @param {string} task */
-  async askCameras(task) {
-    if (!knownCameras.has(task)) {
-      const answer = await tellRefusals(() => get(`/api/library/cameras?${new URLSearchParams({ task })}`));
-      if (!answer) return;
-      knownCameras.set(task, answer.cameras);
-    }
-    this.cameras = knownCameras.get(task) || {};
-    if (this.item?.task === task) this.drawCameras();
-  }
-
-  drawCameras() {
-    const names = Object.keys(this.cameras);
-    const camera = this.clip.camera;
-    const free = camera.includes(",");
-    if (!free && !names.includes(camera)) names.unshift(camera);
-    const options = names.map((name) => element("option", { value: name, selected: name === camera }, name));
-    options.push(element("option", { value: FREE, selected: free }, "free: drag the picture"));
-    this.cameraMenu.replaceChildren(...options);
-  }
-
-  /** @param {string} camera */
-  chooseCamera(camera) {
-    if (camera === FREE) {
-      const pose = this.pose();
-      if (pose) this.look(pose.join(","), false);
-      return tell("Drag the picture to turn it; the wheel goes nearer.");
-    }
-    this.look(camera, false);
-  }
-
-  nextCamera() {
-    const names = Object.keys(this.cameras);
-    if (!names.length) return;
-    this.look(names[(names.indexOf(this.clip.camera) + 1) % names.length], false);
-  }
-
-  /**
-   * @param {string} camera
-   * @param {boolean} still only the present frame: it is being turned
-   */
-  look(camera, still) {
-    if (!this.item?.timeline.drawable) return;
-    this.clip.look(camera, { still });
-    this.drawCameras();
-    if (!still) this.note();
-  }
-
-  /** Where the camera stands, as numbers. @returns {number[] | null} */
-  pose() {
-    const camera = this.clip.camera;
-    if (camera.includes(",")) return camera.split(",").map(Number);
-    return this.cameras[camera] || null;
   }
 
   /** @param {number} frame */
@@ -277,7 +209,7 @@ export class Player {
     this.veil.textContent = "Drawing the clip …";
     this.trouble.hidden = !shown.trouble;
     this.trouble.textContent = shown.trouble;
-    for (const link of this.here.querySelectorAll("a")) link.href = this.operateAddress(link.dataset.mode || "continue");
+    this.deeds.point();
     if (!shown.playing) this.note();
   }
 
@@ -287,98 +219,6 @@ export class Player {
     this.remembering = setTimeout(() => {
       this.page.remember({ frame: this.clip.frame ? String(this.clip.frame) : "", camera: this.clip.camera === "front" ? "" : this.clip.camera });
     }, REMEMBER);
-  }
-
-  /** What can be done at the frame that is shown. */
-  drawHere() {
-    const { item } = this;
-    if (!this.page.mayEdit || !item.timeline.drawable) return this.here.replaceChildren();
-    const link = (/** @type {string} */ mode, /** @type {string} */ label, /** @type {string} */ key) =>
-      element("a", { class: "button", href: this.operateAddress(mode), "data-mode": mode }, label, " ", element("kbd", { "data-key": key }));
-    this.here.replaceChildren(link("continue", "Continue from here", "continue"), link("takeover", "Take over from here", "takeover"));
-  }
-
-  /** @param {string} mode */
-  operateAddress(mode) {
-    const { item } = this;
-    const query = new URLSearchParams({ source: item.dataset, episode: item.episode, frame: String(this.clip.frame), mode, task: item.task, start: "1" });
-    if (!item.dataset.startsWith("samples/")) query.set("dataset", item.dataset);
-    return `/operate?${query}`;
-  }
-
-  /** @param {"continue" | "takeover"} mode */
-  operate(mode) {
-    if (this.item?.timeline.drawable && this.page.mayEdit) location.assign(this.operateAddress(mode));
-  }
-
-  /** The handles were moved: say what would stay, and offer to cut. */
-  cutting() {
-    if (!this.item || !this.timeline) return;
-    const { start, stop, whole } = this.timeline;
-    this.cutBar.hidden = whole;
-    if (whole) return;
-    const words = `Keep ${(start * this.item.dt).toFixed(2)} s to ${(stop * this.item.dt).toFixed(2)} s: ${stop - start} of ${this.item.steps} steps`;
-    this.cutBar.replaceChildren(
-      element("span", { class: "number", role: "status" }, words),
-      element("span", { class: "spring" }),
-      button("Keep all", "quiet", () => this.timeline.setKept(0, this.item.steps)),
-      button("Play it", "", () => this.playKept()),
-      button("Trim", "primary", () => this.trim()),
-    );
-  }
-
-  playKept() {
-    const { start, stop } = this.timeline;
-    this.clip.pause();
-    this.clip.first = start;
-    this.clip.last = stop;
-    this.clip.goTo(start);
-    this.clip.play();
-  }
-
-  async trim() {
-    const { start, stop } = this.timeline;
-    const key = /** @type {Key} */ (this.key);
-    const [done] = await this.page.bulk.change({ act: "trim", start, stop }, [key], "Trimmed", true);
-    if (!done) return this.reload();
-    const made = { dataset: key.dataset, episode: done.new };
-    this.page.go(made);
-    this.page.bulk.offer("Trimmed. The whole episode is in the trash.", async () => {
-      const back = await this.page.bulk.change({ act: "restore" }, [key], "Restored", true);
-      if (back.length) await this.page.bulk.change({ act: "delete" }, [made], "Deleted", true);
-      this.page.go(key);
-    });
-  }
-
-  async remove() {
-    const key = /** @type {Key} */ (this.key);
-    const next = this.place?.after || this.place?.before;
-    const done = await this.page.bulk.change({ act: "delete" }, [key], "Deleted", true);
-    if (!done.length) return this.reload();
-    if (next) this.page.go({ dataset: next[0], episode: next[1] });
-    else this.page.back();
-    this.page.bulk.offer("Moved the episode to the trash.", async () => {
-      const back = await this.page.bulk.change({ act: "restore" }, [key], "Restored", true);
-      if (back.length) this.page.go(key);
-    });
-  }
-
-  async download() {
-    const { item } = this;
-    const choice = await ask({
-      title: "Download",
-      text: "The clip is drawn from the camera that you see now. The data hold everything: states, actions, observations.",
-      choices: [
-        { label: "Cancel", value: "" },
-        { label: "Data (Parquet)", value: "data" },
-        ...(item.timeline.drawable ? [{ label: "Clip (MP4)", value: "clip", tone: /** @type {const} */ ("primary") }] : []),
-      ],
-    });
-    if (choice === "data") follow(`/library/download?${new URLSearchParams({ dataset: item.dataset, episode: item.episode })}`);
-    if (choice === "clip") {
-      tell("The clip is being drawn; your browser saves it when it is done.");
-      follow(mediaAddress("clip", item, { camera: this.clip.camera, width: 640, download: "true" }));
-    }
   }
 
   /** @param {Refused} error */
@@ -408,21 +248,21 @@ export class Player {
       last_frame: () => this.seek(Infinity),
       slower: () => this.faster(-1),
       faster: () => this.faster(1),
-      camera: () => this.nextCamera(),
+      camera: () => this.cameras.next(),
       before: () => this.beside("before"),
       after: () => this.beside("after"),
       close: () => this.page.back(),
       ...(this.page.mayEdit && {
         trim_start: () => this.timeline.setKept(clip.frame, this.timeline.stop),
         trim_stop: () => this.timeline.setKept(this.timeline.start, clip.frame),
-        continue: () => this.operate("continue"),
-        takeover: () => this.operate("takeover"),
+        continue: () => this.deeds.operate("continue"),
+        takeover: () => this.deeds.operate("takeover"),
         success: () => details.setOutcome("success"),
         failure: () => details.setOutcome("failure"),
         aborted: () => details.setOutcome("aborted"),
         tag: () => details.askTag(),
         note: () => details.editNote(),
-        delete: () => this.remove(),
+        delete: () => this.deeds.remove(),
         undo: () => this.page.bulk.undo(),
       }),
     };
