@@ -1,8 +1,5 @@
 """Outside environments as a `VecEnv`: Gymnasium's own MuJoCo tasks, and small made-up ones for the corners."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import gymnasium
@@ -310,47 +307,3 @@ def test_what_mujoco_says_of_a_model_goes_to_the_log(
     assert caplog.messages  # its model is written for an older MuJoCo
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")
-
-
-SCRIPT = """
-import mujoco, numpy as np
-from robo_rlhf.rollout import rollout
-from robo_rlhf.sim.external import ExternalVecEnv
-from robo_rlhf.sim.external_clips import replay_frames
-
-class Policy:
-    def reset(self, num_envs): self.rng, self.n = np.random.default_rng(0), num_envs
-    def act(self, obs): return self.rng.uniform(-1, 1, (self.n, 4)).astype(np.float32)
-
-name = "Meta-World/MT1:button-press-v3"
-batch, shared = ExternalVecEnv(name, 3, horizon=30, workers=0), ExternalVecEnv(name, 3, horizon=30, workers=1)
-here, there = (rollout(env, Policy(), np.array([5, 6, 5])) for env in (batch, shared))
-assert all(np.array_equal(a.obs, b.obs) and np.array_equal(a.reward, b.reward) for a, b in zip(here, there))
-assert not np.array_equal(here[0].obs[0], here[1].obs[0])
-again = rollout(ExternalVecEnv(name, 1, horizon=30), Policy(), np.array([5]))[0]
-assert np.array_equal(again.obs[0], here[2].obs[0])
-replay = replay_frames(here[1], 0, 3)
-assert replay.frames.shape == (3, 480, 480, 3) and replay.deviation == 0.0
-shared.close()
-print(mujoco.__version__, batch.obs_dim, batch.control_dt)
-"""
-
-
-@pytest.mark.slow
-def test_meta_world_runs_with_the_mujoco_that_it_pins(tmp_path: Path) -> None:
-    """In an environment of its own, as Meta-World cannot be installed beside the newest MuJoCo."""
-    python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    install = [python, "-m", "pip", "install", "--quiet", "metaworld==3.1.1", "gymnasium[mujoco]"]
-    if subprocess.run(install, capture_output=True).returncode:
-        pytest.skip("Meta-World cannot be installed here: no package index")
-    root = Path(__file__).parents[2]
-    run = subprocess.run(
-        [python, "-c", SCRIPT],
-        env={**os.environ, "PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.split() == ["3.3.0", "39", "0.0125"]
