@@ -1,14 +1,17 @@
 """A crowd of annotators, each with a browser's session and a connection of their own: the other process of the load.
 
 `python -m tests.service.crowd` reads one JSON object from its input (see `Plan`) and writes one line of JSON when all
-have signed in, and one at the end. Each person keeps three questions in hand as the page does: they answer the oldest
-and ask for another. What is not acknowledged is sent again, with the same key, until it is.
+have signed in, and one at the end. It begins with the second line of its input and ends early with the third. Each
+person keeps three questions in hand as the page does: they answer the oldest and ask for another. What is not
+acknowledged is sent again, with the same key, until it is.
 """
 
 import asyncio
 import json
+import os
 import random
 import sys
+import threading
 import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -28,6 +31,8 @@ class Plan:
     every: float = 2.0  # [s] between two answers of a person
     warm: float = 5.0  # [s] that do not count
     seconds: float = 30.0  # [s] that do
+    lazy: float = 0.0  # share of questions that are left lying, as by a page that was closed
+    enough: float = float("inf")  # [s] without any question after which a person goes home
 
 
 @dataclass
@@ -47,13 +52,14 @@ class Seen:
 class Person:
     """One person at one browser."""
 
-    def __init__(self, name: str, token: str, plan: Plan, seen: Seen) -> None:
+    def __init__(self, name: str, token: str, plan: Plan, seen: Seen, over: threading.Event) -> None:
         """Have a link to sign in with."""
-        self.name, self.token, self.plan, self.seen = name, token, plan, seen
+        self.name, self.token, self.plan, self.seen, self.over = name, token, plan, seen, over
         self.cookie = self.csrf = ""
         self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.hand: list[dict[str, Any]] = []
         self.done: set[str] = set()
+        self.lying: list[int] = []
         self.count = 0
         self.counts_from = float("inf")
         self.rng = random.Random(name)
@@ -72,17 +78,24 @@ class Person:
         """Answer every so often."""
         due = time.perf_counter() + offset
         await self.fill(until)
-        while (now := time.perf_counter()) < until:
+        last = time.perf_counter()
+        while (now := time.perf_counter()) < until and now < last + self.plan.enough and not self.over.is_set():
             await asyncio.sleep(max(due - now, 0.0))
             due = max(due + self.plan.every, time.perf_counter())
             if self.hand:
-                await self.answer(self.hand.pop(0))
+                last = time.perf_counter()
+                question = self.hand.pop(0)
+                if self.rng.random() < self.plan.lazy:
+                    self.lying.append(question["lease"])
+                else:
+                    await self.answer(question)
             await self.fill(until)
 
     async def fill(self, until: float) -> None:
         """Ask for questions until there are enough in hand."""
         while len(self.hand) < AHEAD and time.perf_counter() < until:
-            body = {"run": self.plan.run, "have": [question["lease"] for question in self.hand]}
+            have = [*self.lying[-10:], *(question["lease"] for question in self.hand)]
+            body = {"run": self.plan.run, "have": have}
             found = await self.surely("next", "/api/review/next", body)
             question = found.get("question")
             if question is None:
@@ -157,12 +170,13 @@ class Person:
 
 async def crowd(plan: Plan) -> Seen:
     """Let all sign in, wait for a line of input, and let them work."""
-    seen = Seen()
-    people = [Person(name, token, plan, seen) for name, token in plan.links.items()]
+    seen, over = Seen(), threading.Event()
+    people = [Person(name, token, plan, seen, over) for name, token in plan.links.items()]
     for person in people:
         await person.sign_in()
     print(json.dumps({"signed_in": len(people)}), flush=True)
     await asyncio.to_thread(sys.stdin.readline)
+    threading.Thread(target=lambda: sys.stdin.readline() and over.set(), daemon=True).start()
     begin = time.perf_counter()
     for person in people:
         person.counts_from = begin + plan.warm
@@ -174,3 +188,4 @@ async def crowd(plan: Plan) -> Seen:
 if __name__ == "__main__":
     seen = asyncio.run(crowd(Plan(**json.loads(sys.stdin.readline()))))
     print(json.dumps(asdict(seen)), flush=True)
+    os._exit(0)  # a thread may still wait for input

@@ -120,6 +120,10 @@ class Crowd:
         """Let them work."""
         self._say("")
 
+    def call_it_a_day(self) -> None:
+        """Have them finish what they do, and stop."""
+        self._say("")
+
     def end(self) -> Seen:
         """Wait until they are done and return what they saw."""
         seen = Seen(**self._hear())
@@ -152,6 +156,15 @@ def crowd(plan: Plan) -> Iterator[Crowd]:
         yield people
     finally:
         people.close()
+
+
+def wait_for_answers(database: str, more: int) -> None:
+    """Wait until so many more answers of people are there than now."""
+    with Store(database) as store:
+        wanted, until = store.mark() + more, time.monotonic() + PATIENCE
+        while store.mark() < wanted:
+            assert time.monotonic() < until, "nobody answers"
+            time.sleep(0.05)
 
 
 def check_nothing_lost(store: Store, seen: Seen, run: str) -> None:
