@@ -6,7 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from robo_rlhf.feedback.records import Answer, Question, question_id
+from robo_rlhf.rewards.scores import evaluate
 from robo_rlhf.rollout import rollout
+from robo_rlhf.training import reward
 from robo_rlhf.types import Episode, Segment
 from tests.toy import ToyEnv, ToyOperator
 
@@ -64,6 +66,17 @@ def crowd(wrong: Mapping[str, float], *, questions: int, overlap: int, seed: int
     ]
     truth = [_answer(q, "truth", s) for q, s in zip(asked[questions:], sides[questions:], strict=True)]
     return Crowd(episodes, asked[:questions], answers, asked[questions:], truth)
+
+
+def foreseen(config: reward.Config, said: Crowd) -> float:
+    """Return the share of true answers to fresh questions that a reward foresees which was learned from a crowd."""
+    model, _ = reward.fit_in_memory(
+        config, reward.prepare(config, said.questions, said.answers, said.load, reward.Besides())
+    )
+    judged = reward.gather(said.fresh, said.truth, said.load)
+    accuracy = evaluate(model, judged.clips, judged.examples).accuracy
+    assert accuracy is not None
+    return accuracy
 
 
 def _worth(episode: Episode, clip: Segment) -> float:

@@ -24,6 +24,7 @@ from robo_rlhf.runs import Run, read_checkpoint
 from robo_rlhf.training import reward
 from robo_rlhf.types import Episode, Segment, Source
 from tests.toy import ToyEnv, ToyOperator, demonstrations
+from tests.training.crowds import crowd, foreseen
 
 ROOT = Path(robo_rlhf.__file__).parents[1]
 LENGTH = 10
@@ -250,3 +251,28 @@ def test_settings_that_make_no_sense() -> None:
     for name, value in wrong.items():
         with pytest.raises(InvalidValueError, match=f"reward fit {name}: expected"):
             FitSettings(**{name: value})  # type: ignore[arg-type]
+
+
+WRONG = {"anna": 0.0, "ben": 0.05, "carl": 0.05, "dora": 0.5, "emil": 0.5}
+
+
+def test_who_guesses_moves_the_model_less() -> None:
+    said = crowd(WRONG, questions=60, overlap=3, seed=0, fresh=150)
+    config = reward.Config(settings={"members": 3, "width": 32}, fit=FitSettings(updates=150, learning_rate=1e-3))
+    judged = reward.prepare(config, said.questions, said.answers, said.load, reward.Besides())
+    (examples,) = judged.examples
+    assert examples.annotator is not None
+    names = np.array(judged.annotators)[examples.annotator.numpy()]
+    weight = {name: float(examples.weight[torch.from_numpy(names == name)].mean()) for name in set(names)}
+    assert min(weight[name] for name in ("anna", "ben", "carl")) > 0.7
+    assert max(weight.get(name, 0.0) for name in ("dora", "emil")) < 0.5
+    half = crowd({**WRONG, "carl": 0.5}, questions=80, overlap=3, seed=2, fresh=150)
+    alike = foreseen(replace(config, weigh_people=False), half)
+    assert foreseen(config, half) > alike + 0.05
+
+
+def test_answers_of_one_alone_or_without_overlap_count_in_full() -> None:
+    for overlap, people in ((1, WRONG), (1, {"anna": 0.5})):
+        said = crowd(people, questions=30, overlap=overlap, seed=1, fresh=5)
+        judged = reward.prepare(CONFIG, said.questions, said.answers, said.load, reward.Besides())
+        assert [float(weight) for examples in judged.examples for weight in examples.weight] == [1.0] * 30

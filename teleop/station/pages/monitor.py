@@ -23,6 +23,7 @@ KEYS = (
     Binding("smooth", "Smoother curves", "page", ("KeyS",)),
     Binding("help", "All keys", "page", ("Slash", "F1"), act="help"),
 )
+Name = Annotated[str, Query(max_length=200)]
 router = APIRouter()
 
 
@@ -76,6 +77,12 @@ def run(request: Request, me: Me, name: str, have: Annotated[list[str], Query()]
     if line is None:
         raise NotFoundError("run", name, "It may have been deleted, or never have begun.")
     return {**seen(station.runs, line, _parsed(have)), "labels": station.labels.of(name)}
+
+
+@router.get("/api/monitor/learning")
+def learning(request: Request, me: Me, run: Name = "", task: Name = "") -> dict[str, Any]:
+    """Return the reward model that learns just now from answers to a run's questions, or about a task; else null."""
+    return {"model": station_of(request).live_reward.newest(run or None, task or None)}
 
 
 def _parsed(have: list[str]) -> dict[str, tuple[int, int]]:

@@ -48,7 +48,9 @@ ROUTES: dict[str, Row] = {
     # Accounts
     "GET /accounts": Row("administrator", "2"),
     "GET /accounts/people/{name}": Row("administrator", "4"),
+    "GET /accounts/people.csv": Row("administrator", "2"),
     "GET /accounts/log": Row("administrator", "2"),
+    "GET /accounts/log.csv": Row("administrator", "2"),
     "POST /api/accounts/invite": Row("administrator", "4"),
     "POST /api/accounts/link": Row("administrator", "4"),
     "POST /api/accounts/role": Row("administrator", "4"),
@@ -86,6 +88,7 @@ ROUTES: dict[str, Row] = {
     "GET /monitor": Row("annotator", "2"),
     "GET /api/monitor/runs": Row("annotator", "2"),
     "GET /api/monitor/run": Row("annotator", "4"),
+    "GET /api/monitor/learning": Row("annotator", "2"),
     # Quality of the answers
     "GET /quality": Row("operator", "2"),
     "GET /api/quality": Row("operator", "2"),

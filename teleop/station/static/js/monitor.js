@@ -177,7 +177,7 @@ function head(run) {
   if (model?.accuracy) figures.push(["Answers foreseen", percent(model.accuracy.value), [`${percent(model.accuracy.low)} to ${percent(model.accuracy.high)}`, info.people_agree === null ? "" : `people agree in ${percent(info.people_agree)}`].filter(Boolean).join("; ")]);
   if (model?.disagreement !== null && model?.disagreement !== undefined) figures.push(["Models disagree by", model.disagreement.toPrecision(2), "deviation of a clip's score"]);
   if (labels?.questions) {
-    figures.push(["Labels by people", labels.people.toLocaleString("en"), labels.people ? `${labels.minutes.toFixed(labels.minutes < 10 ? 1 : 0)} min` : "none yet"]);
+    figures.push(["Labels by people", labels.human.toLocaleString("en"), labels.human ? `${labels.minutes.toFixed(labels.minutes < 10 ? 1 : 0)} min` : "none yet"]);
     figures.push(["Simulated labels", labels.simulated.toLocaleString("en"), "by a simulated teacher"]);
   }
   const gates = info.gates.map((/** @type {any} */ gate) => element("li", {}, element("span", { class: `badge ${gate.accepted ? "good" : "warn"}` }, gate.accepted ? "kept" : "refused"), ` round ${gate.round}: ${gate.reason}`));

@@ -6,6 +6,7 @@ import { Clock } from "./clock.js";
 import { bindKeys } from "./keys.js";
 import { button, element, printKeys } from "./made.js";
 import { drawControls } from "./review-controls.js";
+import { Learned } from "./review-learned.js";
 import { Outbox, newKey } from "./review-outbox.js";
 import { giveBack, nextQuestion, paceOf, renew, reportBroken } from "./review-questions.js";
 import { Stage } from "./review-stage.js";
@@ -51,6 +52,7 @@ class Review {
     this.state = byId("state", HTMLElement);
     this.under = byId("controls", HTMLDivElement);
     this.note = byId("note-text", HTMLTextAreaElement);
+    this.learned = new Learned(byId("learned", HTMLParagraphElement), this.chosen);
     this.clock = new Clock(() => this.transport?.draw(this.panel?.marks || []));
     this.transport = new Transport(this.clock, (camera) => this.lookFrom(camera));
     this.outbox = new Outbox(this.page.person, {
@@ -152,6 +154,7 @@ class Review {
     if (stage.ready) this.begin();
     else this.clock.take([]);
     this.since = performance.now();
+    this.learned.soon(question.task);
     byId("prompt", HTMLHeadingElement).textContent = question.prompt;
     const about = byId("about", HTMLParagraphElement);
     about.textContent = [question.task.replaceAll("_", " "), question.about].filter(Boolean).join(" · ");
@@ -214,6 +217,7 @@ class Review {
     keep(this.remembered, this.answered);
     this.count += 1;
     if (this.count % PACE_EVERY === 1) this.tellPace();
+    this.learned.soon(question.task);
     if (question.practice) {
       this.practised = key;
       if (this.outbox.offline) tell("The station cannot be reached; it says how you did when it is back.", "plain");
