@@ -1,6 +1,6 @@
 """The log of who did what, when and from where: it only grows, and is read by pages of lines, newest first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from robo_rlhf.feedback.accounts import By, log
 from robo_rlhf.feedback.engine import transaction
 from robo_rlhf.feedback.people_tables import audit
+
+BLOCK = 1000  # lines that are held in memory
 
 
 class Entry(NamedTuple):
@@ -63,6 +65,13 @@ class Audit:
         query = query.where(audit.c.number < before) if before is not None else query
         with transaction(self._engine, write=False) as connection:
             return [Entry(*(row[field] for field in Entry._fields)) for row in connection.execute(query).mappings()]
+
+    def all(self, which: Filter) -> Iterator[Entry]:
+        """Return all lines that fit, newest first, read some at a time."""
+        before: int | None = None
+        while lines := self.read(which, before=before, limit=BLOCK):
+            yield from lines
+            before = lines[-1].number
 
     def names(self) -> tuple[list[str], list[str]]:
         """Return everybody who ever did something, and everything that was ever done."""

@@ -1,12 +1,13 @@
 """Accounts: who is in the team, what they may do, who gets in, and the log of who did what. For administrators."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from robo_rlhf.feedback.accounts import ROLES, Role
 from robo_rlhf.feedback.auditing import Filter
@@ -15,6 +16,7 @@ from teleop.keys import Binding
 from teleop.station.auth import SignedIn, by_of, requires, station_of
 from teleop.station.pages import Page
 from teleop.station.rendering import render
+from teleop.station.tables import as_csv
 
 PAGE = Page("accounts", "Accounts", "/accounts", order=9, role="administrator")
 LINES = 50  # of the log on one page
@@ -93,7 +95,7 @@ def log(
 ) -> Response:
     """Show who did what, newest first."""
     audit = station_of(request).people.audit
-    which = Filter(who=who[:64], act=act[:32], text=text[:200].replace("\0", ""))
+    which = _filter(who, act, text)
     lines = audit.read(which, before=before, limit=LINES + 1)
     asked = {"who": which.who, "act": which.act, "text": which.text}
     older = {**asked, "before": lines[LINES - 1].number} if len(lines) > LINES else None
@@ -109,8 +111,38 @@ def log(
         newest=before is None,
         older=f"/accounts/log?{urlencode(older)}" if older else "",
         first=f"/accounts/log?{urlencode(asked)}",
+        file=f"/accounts/log.csv?{urlencode(asked)}",
         data={"keys": [asdict(binding) for binding in KEYS if binding.name != "invite"]},
     )
+
+
+@router.get("/accounts/people.csv")
+def people_csv(request: Request, me: Administrator) -> Response:
+    """Send the table of people."""
+    head = ("name", "role", "state", "groups", "last seen", "answers", "browsers", "tokens", "since")
+    rows = [
+        (
+            member.person.name,
+            member.person.role,
+            member.state,
+            ", ".join(member.groups),
+            member.seen or "",
+            member.answers,
+            member.sessions,
+            member.tokens,
+            member.person.created,
+        )
+        for member in station_of(request).people.roster()
+    ]
+    return _csv("people.csv", as_csv(head, rows))
+
+
+@router.get("/accounts/log.csv")
+def log_csv(request: Request, me: Administrator, who: str = "", act: str = "", text: str = "") -> Response:
+    """Send all lines of the log that fit."""
+    lines = station_of(request).people.audit.all(_filter(who, act, text))
+    rows = ((line.at, line.who, line.act, line.about, line.address) for line in lines)
+    return _csv("log.csv", as_csv(("at", "who", "act", "about", "address"), rows))
 
 
 @router.post("/api/accounts/invite")
@@ -177,3 +209,14 @@ def revoke(request: Request, body: Which, me: Administrator) -> dict[str, int]:
     by = by_of(request)
     token = station_of(request).people.tokens.revoke(body.number, by=by.who, address=by.address)
     return {"number": token.number}
+
+
+def _filter(who: str, act: str, text: str) -> Filter:
+    """Return which lines somebody asks for; no database stores NUL."""
+    given = (value.replace("\0", "")[:200] for value in (who, act, text))
+    return Filter(**dict(zip(("who", "act", "text"), given, strict=True)))
+
+
+def _csv(name: str, content: Iterator[bytes]) -> Response:
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(content, media_type="text/csv; charset=utf-8", headers=headers)
