@@ -55,8 +55,9 @@ class Standings:
 
     @property
     def order(self) -> list[int]:
-        """The places of the policies, best first."""
-        return sorted(range(len(self.ratings.values)), key=lambda place: -self.ratings.values[place].value)
+        """The places of the policies, best first; equals in the order of their cover names, which tells nothing."""
+        covers, values = self.arena.cover_names(), self.ratings.values
+        return sorted(range(len(values)), key=lambda place: (-round(values[place].value, 6), covers[place]))
 
     def pair(self, first: int, second: int) -> Pair:
         """Return how one policy fares against another."""

@@ -135,11 +135,15 @@ def test_what_is_published_is_under_cover_until_all_is_judged(home: Path, store:
 
 def test_cover_names_do_not_follow_the_order_of_entering(home: Path) -> None:
     orders = set()
+    store = Store(home / "feedback.db")
     for number in range(12):
         arena = Arena.create(home, f"a{number}", "reach", "human", 1, 1)
         arena.add([entrant(name) for name in NAMES])
         assert sorted(arena.cover_names()) == ["Policy 1", "Policy 2", "Policy 3"]
         orders.add(tuple(arena.cover_names()))
+        shown = standings(arena, store).to_json(covered=True)["policies"]  # while all are equal
+        assert [policy["name"] for policy in shown] == ["Policy 1", "Policy 2", "Policy 3"]
+    store.close()
     assert len(orders) > 2
 
 
