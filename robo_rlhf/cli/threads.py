@@ -1,6 +1,11 @@
-"""One thread for the mathematics: small networks are many times slower on two when another process is busy."""
+"""How a program shares a machine: one thread for the mathematics, and behind those at whom people look.
+
+Small networks are many times slower on two threads when another process is busy.
+"""
 
 import os
+
+NICE = 10  # of what runs beside people
 
 
 def use_one_thread() -> None:
@@ -10,3 +15,9 @@ def use_one_thread() -> None:
     from robo_rlhf import learning
 
     learning.use_one_thread()
+
+
+def make_way() -> None:
+    """Let whoever drives or answers on this machine go first: what follows them has the time that they leave."""
+    if hasattr(os, "setpriority"):
+        os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))

@@ -13,7 +13,7 @@ import tyro
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.cli.threads import make_way, use_one_thread
 from robo_rlhf.errors import InvalidValueError, NotFoundError
 from robo_rlhf.files import data_home, feedback_database, find_dataset
 
@@ -90,7 +90,7 @@ class TrainReward:
                 raise NotFoundError("questions of run", self.asked_by, f"There are questions of {listed}.")
             path = home / "runs" / self.run
             asked = {"algorithm": "reward", "task": self.task, "asked_by": self.asked_by, "follow": self.follow}
-            asked["mark"] = 0 if self.follow else begun_with(path, store)
+            asked |= {"mark": 0} if self.follow else begun_with(path, store)
             run = Run(path, {**asked, **asdict(self.config)})
             with at_work(run):
                 row = self.follow_answers(store, run, besides) if self.follow else self.learn_once(store, run, besides)
@@ -99,17 +99,21 @@ class TrainReward:
 
     def learn_once(self, store: "Store", run: "Run", besides: "Besides") -> dict[str, Any]:
         """Learn from the answers that there were when the run began; return what came of it."""
+        from robo_rlhf.feedback.pressing import Pressed, Until
         from robo_rlhf.training import reward
 
         questions = [q for q in store.questions(run=self.asked_by or None) if q.task == self.task]
         load = reward.episodes_of(data_home(self.home))
+        until = Until(run.config.get("presses", 0), run.config.get("begun", ""))
+        shown, pressed = Pressed(store.signals, load).read(self.asked_by or None, self.task, until)
         found = store.answers(run=self.asked_by or None)
         answers = [answer for answer in found if answer.number <= run.config["mark"]]
         if len(answers) < len(found):
             newer = f"{len(found) - len(answers)} newer answers are not in it"
             print(f"The run {self.run} goes on with the answers it began with; {newer}.", file=sys.stderr)
         with progress_bar(f"reward for {self.task}", ("loss", "held_out_loss")) as tell:
-            reward.train(self.config, run, questions, answers, load, **besides._asdict(), progress=tell)
+            said = (questions + shown, answers + pressed)
+            reward.train(self.config, run, *said, load, **besides._asdict(), progress=tell)
         result = run.result()
         assert result is not None
         for sentence in result["oddities"]:
@@ -124,6 +128,7 @@ class TrainReward:
         from robo_rlhf.pipeline.follow import FollowConfig, Follower, follow
         from robo_rlhf.training.reward import episodes_of
 
+        make_way()
         load, start = episodes_of(data_home(self.home)), self.resolve(self.start) if self.start else None
         settings = FollowConfig(learn=self.config)
         follower = Follower(
@@ -181,10 +186,16 @@ class TrainReward:
         return given
 
 
-def begun_with(path: Path, store: "Store") -> int:
-    """Return the mark of the store up to which the run at `path` learns: that of its start."""
+def begun_with(path: Path, store: "Store") -> dict[str, Any]:
+    """Return up to where the run at `path` learns, what the store held at its start, as part of its configuration."""
+    from robo_rlhf.feedback.records import now_text
+
+    now = {"mark": store.mark(), "presses": store.signals.mark().number, "begun": now_text()}
     stored = path / "config.json"
-    return int(json.loads(stored.read_text()).get("mark", 0)) if stored.exists() else store.mark()
+    if not stored.exists():
+        return now
+    known = json.loads(stored.read_text())
+    return {"mark": 0} | {name: known[name] for name in now if name in known}
 
 
 def described(update: "Update") -> str:

@@ -16,6 +16,7 @@ from teleop.station.app import create_app
 from teleop.station.services import LOOPBACK, Station
 
 TRIES = 20  # ports after the one asked for that are tried where any will do
+KEEP = 75  # [s] that a connection is kept between two requests: somebody looks at clips meanwhile
 END = 3  # [s] that open connections are given when the station stops
 
 
@@ -97,6 +98,7 @@ def serve(station: Station, listener: socket.socket) -> None:
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=END,
+        timeout_keep_alive=KEEP,
         server_header=False,
         ws_max_size=2 * MAX_MESSAGE,  # a longer one ends the connection before it is read
         ws_per_message_deflate=False,  # JPEGs do not get smaller

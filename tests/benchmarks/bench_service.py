@@ -95,6 +95,11 @@ def plan(station: Running) -> Plan:
     return Plan(station.port, found, MUCH.run, every=EVERY, seconds=SECONDS)
 
 
+def mark(place: Place) -> int:
+    with Store(place.database) as store:
+        return store.mark()
+
+
 def told(seen: Seen) -> None:
     for name, bar in (("next", NEXT_P95), ("answer", ANSWER_P95), ("pace", 0.0)):
         half, most, longest = np.quantile(seen.taken[name], [0.5, 0.95, 1.0])
@@ -114,6 +119,7 @@ def processes(place: Place) -> dict[int, float]:
 
 def test_two_hundred_people_and_a_million_answers(place: Place) -> None:
     """Bars: next question p95 ≤ 150 ms, answer p95 ≤ 100 ms, nothing of the server's own failed."""
+    since = mark(place)
     with running(place.home, place.database) as station, crowd(plan(station)) as people, training(place) as learner:
         before, taught, behind, began = station.busy(), busy(learner.pid), processes(place), time.perf_counter()
         people.begin()
@@ -128,7 +134,7 @@ def test_two_hundred_people_and_a_million_answers(place: Place) -> None:
     print(f"processor: server {100 * server_busy / took:.0f} %, {each:.2f} ms a request; ", end="")
     print(f"database {100 * database_busy / took:.0f} %; training {100 * learner_busy / took:.0f} %, {updates} models")
     with Store(place.database) as store:
-        check_nothing_lost(store, seen, MUCH.run)
+        check_nothing_lost(store, seen, MUCH.run, since)
     assert set(seen.statuses) == {"200"}, seen.odd[:5]
     assert seen.broken == 0
     assert updates > 1
@@ -138,6 +144,7 @@ def test_two_hundred_people_and_a_million_answers(place: Place) -> None:
 
 def test_the_same_while_the_server_is_killed(place: Place) -> None:
     """Bars: no acknowledged answer lost or doubled; ready again ≤ 5 s."""
+    since = mark(place)
     with running(place.home, place.database) as station, crowd(plan(station)) as people, training(place):
         people.begin()
         ready = []
@@ -148,7 +155,7 @@ def test_the_same_while_the_server_is_killed(place: Place) -> None:
     told(seen)
     print(f"ready again after {', '.join(f'{seconds:.1f}' for seconds in ready)} s; {len(seen.acknowledged)} answers")
     with Store(place.database) as store:
-        check_nothing_lost(store, seen, MUCH.run)
+        check_nothing_lost(store, seen, MUCH.run, since)
     assert not [status for status in seen.statuses if status[0] == "5"], seen.odd[:5]
     assert seen.broken > 0
     assert max(ready) <= READY
