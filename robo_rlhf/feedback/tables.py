@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = sa.MetaData()
 _serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite counts up in INTEGER columns only
@@ -103,7 +103,7 @@ annotators = sa.Table(
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("kind", sa.String(16), nullable=False),  # human or simulated
-    sa.Column("team", sa.Text, nullable=False, server_default=""),  # the group that the person says to belong to
+    sa.Column("team", sa.Text, nullable=False, server_default=""),  # groups that the person names: see `groups`
     sa.Column("handed", sa.Integer, nullable=False, server_default="0"),  # questions handed out so far
     sa.Column("since", sa.String(32), nullable=False),
 )
@@ -181,6 +181,10 @@ signals = sa.Table(
     sa.Column("step", sa.Double, nullable=False),  # of the episode, that was shown at the press
     sa.Column("rate", sa.Double, nullable=False),  # [steps/s] that were shown
     sa.Column("pressed", sa.String(32), nullable=False),
+    sa.Column("source", sa.String(8)),  # live or replay: what was watched; NULL where it is not known
+    sa.Column("session", sa.String(64)),  # that was watched live
+    sa.Column("delay", sa.Double),  # [s] from when the step happened, or should have been shown, to the press
+    sa.Column("withdrawn", sa.String(32)),  # when it was taken back
     sa.UniqueConstraint("annotator", "idempotency_key"),
     sa.Index("signals_of_episode", "dataset", "episode_id"),
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robo_rlhf.errors import CheckpointMismatchError, InvalidValueError
+from robo_rlhf.feedback.pressing import Pressed
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.rewards.base import RewardModel
@@ -96,7 +97,8 @@ class Follower:
         self.shelf = Shelf(load)
         self.path = run.checkpoint_path("reward")
         self.model: RewardModel | None = None
-        self.mark = -1  # of the store, up to which answers are learned
+        self.pressed = Pressed(store.signals, load)
+        self.mark: object = None  # of the store, up to which answers are learned
         self.fresh = True  # whether the model was fitted from scratch on all answers
         self.report: Report | None = None
         rows = run.metrics()
@@ -111,7 +113,7 @@ class Follower:
         Raises:
             NonFiniteError: the loss is not finite; the checkpoint before it stands.
         """
-        mark = self.store.mark()
+        mark = self._now()
         if mark == self.mark:
             return None
         began = time.perf_counter()
@@ -134,7 +136,7 @@ class Follower:
         trainer = reward.new_trainer(self.config.learn, judged)
         while not trainer.done:
             trainer.advance()
-            if self.store.mark() != self.mark:
+            if self._now() != self.mark:
                 return None
         self.fresh = True
         report = trainer.finish()
@@ -144,11 +146,19 @@ class Follower:
         return self._publish((trainer, report), questions, answers, judged, began, anew=True)
 
     def read(self) -> tuple[list[Question], list[Answer]]:
-        """Return the questions and answers that are followed, in an order that does not depend on who was faster."""
+        """Return the questions and answers that are followed, in an order that does not depend on who was faster.
+
+        Presses of the live signal are among them, as answers about pieces of the episodes that were watched.
+        """
         questions = [q for q in self.store.questions(run=self.asked) if self.task in (None, q.task)]
         place = {question.id: i for i, question in enumerate(questions)}
         answers = [a for a in self.store.answers(run=self.asked) if a.question_id in place]
-        return questions, sorted(answers, key=lambda a: (place[a.question_id], a.annotator))
+        shown, pressed = self.pressed.read(self.asked, self.task)
+        return questions + shown, sorted(answers, key=lambda a: (place[a.question_id], a.annotator)) + pressed
+
+    def _now(self) -> object:
+        """Return what is another one whenever there is anything new to learn from."""
+        return self.store.mark(), self.pressed.mark()
 
     def _prepare(self, questions: Sequence[Question], answers: Sequence[Answer]) -> reward.Judged:
         return reward.prepare(self.config.learn, questions, answers, self.shelf.load, self.besides, shelf=self.shelf)

@@ -57,5 +57,8 @@ def fill(store: Store) -> None:
     store.join_team("anna", "lab")
     store.clips.mark("quarantined", "runs/run/clips", "episode-5", reason="gone")
     store.signals.add(Signal("ben", "run", "runs/run/clips", "episode-1", -1, 12.5, 20.0), key="s1")
+    shown = Signal("ben", "run", "runs/run/clips", "episode-1", 1, 3.0, 40.0, source="replay", session="a1", delay=0.25)
+    store.signals.add(shown, key="s2")
+    store.signals.take_back("ben", "s2")
     store.notes.add(Note("anna", "run", "run", "=cmd|' /C calc'!A0"), key="n1")
     store.rounds.set(Round("run", 0, "done", {"accuracy": 0.75}))
