@@ -13,7 +13,7 @@ import tyro
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.cli.threads import make_way, use_one_thread
 from robo_rlhf.errors import InvalidValueError, NotFoundError
 from robo_rlhf.files import data_home, feedback_database, find_dataset
 
@@ -128,6 +128,7 @@ class TrainReward:
         from robo_rlhf.pipeline.follow import FollowConfig, Follower, follow
         from robo_rlhf.training.reward import episodes_of
 
+        make_way()
         load, start = episodes_of(data_home(self.home)), self.resolve(self.start) if self.start else None
         settings = FollowConfig(learn=self.config)
         follower = Follower(
