@@ -161,7 +161,8 @@ def _most(pool: Pool, k: int, rng: np.random.Generator, measure: Callable[[Array
 
 def _entropy(chances: Array) -> Array:
     """Return the entropy [nat] over the last axis."""
-    return -(chances * np.log(np.maximum(chances, 1e-12))).sum(-1)
+    found: Array = -(chances * np.log(np.maximum(chances, 1e-12))).sum(-1)
+    return found
 
 
 def _pool(candidates: Sequence[SegmentCandidate], returns: Array | None, clips: int) -> Pool:
