@@ -23,6 +23,7 @@ from robo_rlhf.training import reward
 from robo_rlhf.training.answers import Shelf
 
 POLL = 0.2  # [s] between looks at the database
+TOLD = ("agreement", "weights", "skipped", "oddities", "held_out", "disagreement")  # of a new model, in its event
 QUIET = 5.0  # [s] without an answer, after which the model is fitted anew
 
 
@@ -58,7 +59,8 @@ class Update(NamedTuple):
     def metrics(self) -> dict[str, float]:
         """What is logged: numbers of the model, and no times."""
         found = self.report.held_out.metrics("held_out") | self.report.trained.metrics("trained")
-        return {"answers": self.answers, "temperature": self.report.temperature, "anew": self.anew, **found}
+        known = {"temperature": self.report.temperature, "disagreement": self.report.disagreement}
+        return {"answers": self.answers, "anew": self.anew, **known, **found}
 
 
 class Follower:
@@ -198,7 +200,7 @@ class Follower:
         self.run.log(update.number, update.metrics)
         found = reward.described(self.config.learn, report, judged, questions, answers)
         told = {"flips": {name: person["flip"] for name, person in found["people"].items()}}
-        told |= {name: found[name] for name in ("agreement", "weights", "skipped", "oddities", "held_out")}
+        told |= {name: found[name] for name in TOLD}
         self.run.event("updated", answers=update.answers, seconds=round(update.seconds, 3), anew=anew, **told)
         return update
 

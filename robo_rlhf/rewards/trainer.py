@@ -57,6 +57,7 @@ class Report:
     trained: Scores  # all answers, foreseen by the whole ensemble; some of them where it went on from another model
     people: dict[int, Person] = field(default_factory=dict)  # by annotator
     rounds: dict[int, Scores] = field(default_factory=dict)  # held-out answers by round of asking
+    disagreement: float = 0.0  # mean deviation of the members' calibrated scores of a clip
 
     def as_json(self) -> dict[str, Any]:
         """Return a JSON object."""
@@ -168,7 +169,9 @@ class RewardTrainer:
         counts = self.clips.mask.bool() if places is None else self.clips.mask[places].bool()
         self.model.fit_output((rewards if places is None else rewards[:, places])[:, counts])
         trained = foreseen_together(opinions_of(rewards, groups) / self.model.temperature, groups)
-        return Report(self.step, temperature, held_out, trained, people, rounds)
+        scores = (rewards if places is None else rewards[:, places]).sum(-1) / temperature  # (E, clips)
+        disagreement = float(scores.std(0, correction=0).mean())
+        return Report(self.step, temperature, held_out, trained, people, rounds, disagreement)
 
     def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Return arrays and meta from which `unpack` continues exactly."""

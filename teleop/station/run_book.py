@@ -59,6 +59,7 @@ class RunBook:
         self._listed: tuple[float, list[RunLine]] = (-FRESH, [])
         self._json: dict[Path, tuple[tuple[float, int], dict[str, Any]]] = {}
         self._sparks: dict[Path, Tail] = {}
+        self._last: dict[Path, str] = {}  # run → its last stage with metrics
         self._open: OrderedDict[str, dict[Path, Tail]] = OrderedDict()
 
     def runs(self) -> list[RunLine]:
@@ -69,8 +70,8 @@ class RunBook:
                 return lines
             lines = [self._line(Path(entry.path)) for entry in folders_in(self.home)]
             lines.sort(key=lambda line: (line.state not in ("working", "waiting"), -line.changed, line.name))
-            gone = self._sparks.keys() - {self.home / line.name / line.stage / "metrics.jsonl" for line in lines}
-            for path in gone:
+            names = {line.name for line in lines}
+            for path in [path for path in self._sparks if path.relative_to(self.home).parts[0] not in names]:
                 del self._sparks[path]
             self._listed = (time.monotonic(), lines)
             return lines
@@ -122,7 +123,7 @@ class RunBook:
         if result:
             changed, stage = mtime(str(folder / "result.json")), ""
         now = doing(folder, config, finished=bool(result), stage=stage, changed=changed)
-        path = folder / stage / "metrics.jsonl"
+        path = folder / (stage or self._last_stage(folder)) / "metrics.jsonl"
         tail = self._sparks.setdefault(path, Tail(path, SPARK_ROWS))
         tail.refresh()
         newest = numbers(tail.last or {})
@@ -131,7 +132,7 @@ class RunBook:
         return RunLine(
             folder.name,
             _text(config.get("task")),
-            _text(config.get("algorithm")) or ("main" if "demos" in config else ""),
+            _text(config.get("algorithm") or config.get("kind")) or ("main" if "demos" in config else ""),
             bool(config.get("follow")),
             now.state,
             now.why,
@@ -143,6 +144,15 @@ class RunBook:
             (name, values),
             _text(config.get("asked_by")),
         )
+
+    def _last_stage(self, folder: Path) -> str:
+        """Return the last stage of a finished run that logged metrics."""
+        if (folder / "metrics.jsonl").exists():
+            return ""
+        if folder not in self._last:
+            stages = self.stages(folder.name)
+            self._last[folder] = stages[-1].name if stages else ""
+        return self._last[folder]
 
 
 _ORDER = {"clone": 0, "reward": 1, "finetune": 2}  # of the stages of a round

@@ -34,6 +34,8 @@ def doing(folder: Path, config: Mapping[str, Any], *, finished: bool, stage: str
     beat = beat_of(folder)
     if beat is not None and beat.state == "failed":
         return Doing("failed", beat.why)
+    if config.get("kind") == "arena" and config.get("judge") == "human" and (folder / "ratings.json").exists():
+        return Doing("waiting")  # the judges need no process
     alive = beat.alive if beat is not None else time.time() - changed < ALIVE
     if not alive:
         return Doing("stopped")

@@ -90,7 +90,7 @@ def test_runs_appear_grow_and_are_laid_over_each_other(station: Served, open_pag
     job(station.home, "second", rounds=1)
     box = page.get_by_role("checkbox", name="second")
     box.check()
-    expect(chart.locator(".line")).to_have_count(2 + 2)  # and their signs below
+    expect(chart.locator("svg[role=img] .line")).to_have_count(2)
     assert page.url.endswith("?run=first&run=second")
     page.keyboard.press("m")
     expect(page.locator("#charts")).to_contain_text("finetune: entropy")

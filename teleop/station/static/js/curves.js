@@ -32,7 +32,7 @@ export function drawCurves(chart) {
   drawMarks(place, frame, chart.marks || []);
   for (const line of lines) drawLine(place, frame, line, lines.length === 1 || Boolean(line.dots));
   const readout = element("p", { class: "readout small soft number" });
-  readout.replaceChildren(...told("", lines.map((line) => ({ line, point: line.points[line.points.length - 1] })), chart.y));
+  if (!chart.diagonal) readout.replaceChildren(...told("", lines.map((line) => ({ line, point: line.points[line.points.length - 1] })), chart.y));
   follow(place, frame, lines, chart, readout);
   figure.append(place, readout);
   return figure;
@@ -101,7 +101,7 @@ function follow(place, frame, lines, chart, readout) {
   });
   place.addEventListener("pointerleave", () => {
     cross.setAttribute("visibility", "hidden");
-    readout.replaceChildren(...told("", lines.map((line) => ({ line, point: line.points[line.points.length - 1] })), chart.y));
+    readout.replaceChildren(...(chart.diagonal ? [] : told("", lines.map((line) => ({ line, point: line.points[line.points.length - 1] })), chart.y)));
   });
 }
 
@@ -114,7 +114,7 @@ function follow(place, frame, lines, chart, readout) {
 function told(where, near, axis) {
   const shown = near.filter(({ line }) => !line.faint);
   const rows = shown.map(({ line, point }) => element("span", { class: "reading" }, ...(shown.length > 1 ? [swatch(line.style), line.name] : []), ` ${valueOf(point, axis)}`));
-  return where ? [element("span", {}, `${where}: `), ...rows] : rows;
+  return [element("span", {}, where ? `${where}:` : "now"), ...rows];
 }
 
 /**

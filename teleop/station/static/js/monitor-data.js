@@ -128,6 +128,19 @@ function truthOf(run, point) {
   return run.info.truth.flatMap((/** @type {any} */ stage) => stage.rows.map((/** @type {any} */ row) => ({ ...point(row), x: row.step + (starts.get(stage.stage) || 0) })));
 }
 
+/**
+ * Return a figure of each reward model of a run, over the answers that it learned from.
+ * @param {Run} run
+ * @param {string} name
+ * @param {string} [metric] what it is called in the metrics of a run that follows answers
+ * @returns {Point[]}
+ */
+function scoresOf(run, name, metric = name) {
+  if (run.info.follows) return tracksOf(run).flatMap((track) => pointsOf(run, track, metric, "answers"));
+  const known = run.info.reward.filter((/** @type {any} */ one) => typeof one[name] === "number");
+  return known.map((/** @type {any} */ one) => ({ x: one.answers, y: one[name] }));
+}
+
 /** @param {Run} run @returns {Point[]} */
 function accuracyOf(run) {
   if (!run.info.follows) return run.info.reward.filter((/** @type {any} */ one) => one.accuracy).map((/** @type {any} */ one) => ({ x: one.answers, y: one.accuracy.value, low: one.accuracy.low, high: one.accuracy.high }));
@@ -150,10 +163,10 @@ export function chartsOf(runs, all) {
     metricChart("learned", "Learned reward", "reward", runs, { text: "What the policy climbs. If it rises while the true return falls, it climbs the reward's mistakes.", y: { label: "reward a step" }, marks }, climbing),
     { id: "return", title: "True return", x: { label: "iteration" }, y: { label: "return of an episode" }, lines: each((run) => truthOf(run, (row) => ({ x: 0, y: row.return, low: row.return - row.error, high: row.return + row.error }))), marks },
     metricChart("kl", "Distance from the cloned policy", "anchor_kl", runs, { y: { label: "KL [nat]", low: 0 }, marks }, climbing),
-    metricChart("doubt", "Disagreement of the reward models", "disagreement", runs, { text: "How far the ensemble's members differ about what the policy does.", y: { label: "deviation a step", low: 0 }, marks }, climbing),
     { id: "accuracy", title: "Reward model: held-out accuracy", text: "Share of answers that it foresees and was not trained on.", x: { label: "answers" }, y: { label: "foreseen", ...share, low: 0.4 }, lines: runs.flatMap((run) => [{ name: run.name, style: run.style, points: accuracyOf(run), dots: !run.info.follows }]) },
     { id: "calibration", title: "Reward model: calibration", text: "On the diagonal it is as often right as it is sure.", x: { label: "how sure it was", low: 0.5, high: 1, percent: true }, y: { label: "how often it was right", ...share }, diagonal: true, lines: runs.map((run) => ({ name: run.name, style: run.style, dots: true, points: (run.info.reward[run.info.reward.length - 1]?.bins || []).map((/** @type {any} */ bin) => ({ x: bin.confidence, y: bin.value, low: bin.low, high: bin.high })) })) },
-    { id: "ece", title: "Reward model: calibration error", x: { label: "answers" }, y: { label: "expected error", low: 0, percent: true }, lines: each((run) => (run.info.follows ? tracksOf(run).flatMap((track) => pointsOf(run, track, "held_out/ece", "answers")) : run.info.reward.filter((/** @type {any} */ one) => one.ece !== null).map((/** @type {any} */ one) => ({ x: one.answers, y: one.ece }))), true) },
+    { id: "ece", title: "Reward model: calibration error", x: { label: "answers" }, y: { label: "expected error", low: 0, percent: true }, lines: each((run) => scoresOf(run, "ece", "held_out/ece"), true) },
+    { id: "doubt", title: "Reward model: disagreement", text: "How far the members of its ensemble differ about the score of a clip.", x: { label: "answers" }, y: { label: "deviation", low: 0 }, lines: each((run) => scoresOf(run, "disagreement"), true) },
     metricChart("held-out", "Reward model: loss on held-out answers", "held_out_loss", runs, { x: { label: "update" }, y: { label: "loss [nat]" } }, () => "reward"),
   ];
   charts.push(...losses(runs));

@@ -203,10 +203,11 @@ function measured(runs) {
 
 /** @param {Run[]} runs */
 function rated(runs) {
-  const found = runs.map((run) => run.info.ratings).find((one) => one?.ratings?.length);
+  const found = runs.map((run) => run.info.ratings).find((one) => one?.policies?.length);
   if (!found) return null;
-  const rows = found.ratings.filter((/** @type {any} */ one) => Number.isFinite(one.rating ?? one.value)).map((/** @type {any} */ one) => ({ name: one.name || one.policy, value: one.rating ?? one.value, low: one.low ?? one.rating ?? one.value, high: one.high ?? one.rating ?? one.value, count: one.comparisons ?? one.count ?? 0 }));
-  return rows.length ? { kind: "intervals", id: "ratings", title: "Ratings of checkpoints", text: "From blind comparisons in the arena.", x: { label: "rating" }, rows } : null;
+  const rows = found.policies.filter((/** @type {any} */ one) => Number.isFinite(one.rating?.value)).map((/** @type {any} */ one) => ({ name: one.name, ...one.rating, count: one.judged }));
+  const text = `${found.verdict} ${found.answers} blind comparisons${found.covered ? "; the names are covered until the judging is over" : ""}.`;
+  return rows.length ? { kind: "intervals", id: "ratings", title: "Ratings of checkpoints", text, x: { label: "rating" }, rows } : null;
 }
 
 /** @param {Run[]} runs */
