@@ -16,10 +16,10 @@ from tests.browser.conftest import OpenPage, Served, serving
 from tests.browser.looks import findings, sticks_out
 
 PATIENCE = 90_000  # [ms] for a process that loads the simulator on a busy machine
-PLAYS = """(() => {
+PLAYS = """() => {
   const videos = [...document.querySelectorAll(".clips.now video")];
   return videos.length === 2 && videos.every((video) => video.currentTime > 0);
-})()"""
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,9 @@ def arena_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data home with policies and an arena that people are to judge."""
     home = tmp_path_factory.mktemp("arena") / "home"
     save_policies(home, "cautious-one", "hasty-one", "spare-one")
-    command = ["arena", "--policies", "cautious-one", "hasty-one", "--seeds", "2", "--name", "blind"]
-    assert main([*command, "--home", str(home)]) == 0
+    for name in ("named", "blind"):
+        command = ["arena", "--policies", "cautious-one", "hasty-one", "--seeds", "2", "--name", name]
+        assert main([*command, "--home", str(home)]) == 0
     return home
 
 
@@ -51,7 +52,7 @@ def enter(open_page: OpenPage, station: Served, name: str, path: str, **options:
 
 def test_an_arena_is_started_in_the_page_and_shows_who_is_better(open_page: OpenPage, station: Served) -> None:
     page = enter(open_page, station, "olga", "/arena")
-    expect(page.locator("#arenas h3")).to_have_text(["blind"])
+    expect(page.locator("#arenas h3")).to_have_text(["blind", "named"])
     page.select_option("#task", "reach")
     for name in ("hasty-one", "spare-one"):
         page.get_by_label(name).check()
@@ -87,10 +88,7 @@ def test_people_judge_blindly_and_names_come_when_all_is_judged(open_page: OpenP
     arena = Arena(station.home, "blind")
     with Store(station.home / "feedback.db") as store:
         for number in (1, 2):
-            page.wait_for_function("[...document.querySelectorAll('.clips.now video')].length === 2")
-            page.wait_for_function(
-                "[...document.querySelectorAll('.clips.now video')].every((one) => one.currentTime > 0)"
-            )
+            page.wait_for_function(PLAYS)
             page.keyboard.press("1")
             _wait(page, lambda: len(store.answers(run="blind")), number)
         assert not any(one.digest[:12] in page.content() for one in arena.policies())
@@ -101,19 +99,16 @@ def test_people_judge_blindly_and_names_come_when_all_is_judged(open_page: OpenP
     assert findings(page) == []
 
 
-def test_whoever_shows_the_names_is_told_what_that_means(open_page: OpenPage, arena_home: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    shutil.copytree(arena_home, home)
-    with serving(home) as station:
-        page = enter(open_page, station, "oda", "/arena/blind", dark=True)
-        expect(page.locator("#cover")).to_be_visible()
-        page.keyboard.press("n")
-        dialog = page.get_by_role("dialog")
-        expect(dialog).to_contain_text("what you answer in this arena from now on does not count")
-        assert findings(page) == []
-        dialog.get_by_text("Show the names", exact=False).last.click()
-        expect(page.locator("#table tbody th")).to_have_text([re.compile("-one")] * 2)
-        expect(page.locator("#ways")).to_contain_text("You have seen the names: what you answer does not count.")
+def test_whoever_shows_the_names_is_told_what_that_means(open_page: OpenPage, station: Served) -> None:
+    page = enter(open_page, station, "oda", "/arena/named", dark=True)
+    expect(page.locator("#cover")).to_be_visible()
+    page.keyboard.press("n")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("what you answer in this arena from now on does not count")
+    assert findings(page) == []
+    dialog.get_by_text("Show the names", exact=False).last.click()
+    expect(page.locator("#table tbody th")).to_have_text([re.compile("-one")] * 2)
+    expect(page.locator("#ways")).to_contain_text("You have seen the names: what you answer does not count.")
 
 
 def _wait(page: Page, count: Callable[[], int], wanted: int) -> None:
@@ -121,4 +116,4 @@ def _wait(page: Page, count: Callable[[], int], wanted: int) -> None:
         if count() == wanted:
             return
         page.wait_for_timeout(100)
-    raise AssertionError(f"{count()} answers, not {wanted}")
+    assert count() == wanted
