@@ -217,7 +217,7 @@ def _record(
         "tags": (TAG,),
         "model_hash": world.model_hash,
         "control_dt": world.control_dt,
-        "versions": versions(),
+        "versions": {**versions(), "policy": fields["operator"]},
     }
     writer = past.go_on(dataset.path, frame, {**known, **fields})
     try:

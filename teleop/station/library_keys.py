@@ -30,6 +30,7 @@ KEYS: tuple[Binding, ...] = (
     Binding("trim_stop", "Keep up to this frame", "clips", ("BracketRight",), act="trim_stop"),
     Binding("continue", "Continue from here", "episode", ("KeyC",), act="continue"),
     Binding("takeover", "Take over from here", "episode", ("KeyT",), act="takeover"),
+    Binding("ask", "Ask a policy here", "episode", ("KeyQ",), act="ask"),
     Binding("success", "It is a success", "episode", ("Digit1",), act="success"),
     Binding("failure", "It is a failure", "episode", ("Digit2",), act="failure"),
     Binding("aborted", "It was aborted", "episode", ("Digit3",), act="aborted"),

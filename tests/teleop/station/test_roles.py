@@ -101,6 +101,11 @@ ROUTES: dict[str, Row] = {
     "POST /api/arenas": Row("operator", "4"),
     "POST /api/arenas/{name}/more": Row("operator", "4"),
     "POST /api/arenas/{name}/names": Row("operator", "4"),
+    # The live signal
+    "GET /signal": Row("annotator", "2"),
+    "POST /api/signal/press": Row("annotator", "4"),
+    "POST /api/signal/undo": Row("annotator", "4"),
+    "GET /api/signal/list": Row("annotator", "4"),
     # Asking a policy
     "GET /ask": Row("annotator", "2"),
     "GET /ask/clip/{name}": Row("annotator", "4"),

@@ -31,7 +31,7 @@ export function drawBars(host, about, seen) {
         bar.append(mark);
       }
       const done = seen.recorded ? `, done: ${seen.recorded[column].toFixed(2)}` : "";
-      const number = element("span", { class: "number" }, value.toFixed(2), element("span", { class: "only-read" }, done));
+      const number = element("span", { class: "number" }, value.toFixed(2).replace("-", "−"), element("span", { class: "only-read" }, done));
       return [element("span", { class: "name" }, name), bar, number];
     }),
   );

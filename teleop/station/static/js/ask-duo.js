@@ -38,6 +38,7 @@ export class Duo {
     this.clock.pause();
     this.open = false;
     this.place.hidden = false;
+    this.place.scrollIntoView({ block: "nearest" });
     this.notes.forEach((note) => ((note.hidden = false), (note.textContent = "Drawing the clip")));
     if (!clips.recorded) this.notes[0].textContent = "The episode ends here.";
     const imagined = this.load(1, clips.imagined, stop.signal);

@@ -20,22 +20,34 @@ export class Deeds {
   /** What can be done at the frame that is shown. */
   drawHere() {
     const { item } = this.player;
-    if (!this.player.page.mayEdit || !item.timeline.drawable) return this.here.replaceChildren();
+    if (!item.timeline.drawable) return this.here.replaceChildren();
+    const asks = element("a", { class: "button", href: this.askAddress(), "data-mode": "ask" }, "Ask a policy here ", element("kbd", { "data-key": "ask" }));
+    if (!this.player.page.mayEdit) return this.here.replaceChildren(asks);
     const link = (/** @type {string} */ mode, /** @type {string} */ label, /** @type {string} */ key) =>
       element("a", { class: "button", href: this.operateAddress(mode), "data-mode": mode }, label, " ", element("kbd", { "data-key": key }));
-    this.here.replaceChildren(link("continue", "Continue from here", "continue"), link("takeover", "Take over from here", "takeover"));
+    this.here.replaceChildren(link("continue", "Continue from here", "continue"), link("takeover", "Take over from here", "takeover"), asks);
   }
 
   /** The links lead to the frame that is shown now. */
   point() {
-    for (const link of this.here.querySelectorAll("a")) link.href = this.operateAddress(link.dataset.mode || "continue");
+    for (const link of this.here.querySelectorAll("a")) link.href = link.dataset.mode === "ask" ? this.askAddress() : this.operateAddress(link.dataset.mode || "continue");
+  }
+
+  /** Where a policy is asked at this frame. */
+  askAddress() {
+    const { item, clip } = this.player;
+    return `/ask?${new URLSearchParams({ dataset: item.dataset, episode: item.episode, frame: String(clip.frame) })}`;
+  }
+
+  ask() {
+    if (this.player.item?.timeline.drawable) location.assign(this.askAddress());
   }
 
   /** @param {string} mode */
   operateAddress(mode) {
     const { item } = this.player;
     const query = new URLSearchParams({ source: item.dataset, episode: item.episode, frame: String(this.player.clip.frame), mode, task: item.task, start: "1" });
-    if (!item.dataset.startsWith("samples/")) query.set("dataset", item.dataset);
+    if (!item.dataset.includes("/")) query.set("dataset", item.dataset);
     return `/operate?${query}`;
   }
 

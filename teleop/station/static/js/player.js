@@ -251,6 +251,7 @@ export class Player {
       camera: () => this.cameras.next(),
       before: () => this.beside("before"),
       after: () => this.beside("after"),
+      ask: () => this.deeds.ask(),
       close: () => this.page.back(),
       ...(this.page.mayEdit && {
         trim_start: () => this.timeline.setKept(clip.frame, this.timeline.stop),

@@ -13,10 +13,13 @@ const LATE = 15_000; // [ms] between tries at most
 
 /** @typedef {{n?: number, person: string, path: string, body: Record<string, any>}} Letter */
 
-/** @returns {Promise<IDBDatabase>} */
-function open() {
+/**
+ * @param {string} name
+ * @returns {Promise<IDBDatabase>}
+ */
+function open(name) {
   return new Promise((resolve, reject) => {
-    const request = indexedDB.open(NAME, 1);
+    const request = indexedDB.open(name, 1);
     request.onupgradeneeded = () => request.result.createObjectStore(TABLE, { keyPath: "n", autoIncrement: true });
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
@@ -40,8 +43,10 @@ export class Outbox {
    * @param {string} person whose answers are sent; those of others wait for them
    * @param {{sent: (letter: Letter, reply: any) => void, refused: (letter: Letter, why: Refused) => void,
    *   changed: (waiting: number, offline: boolean) => void}} hear
+   * @param {string} [name] of the list: pages that send other things have others
    */
-  constructor(person, hear) {
+  constructor(person, hear, name = NAME) {
+    this.name = name;
     this.person = person;
     this.hear = hear;
     /** @type {IDBDatabase | null} */
@@ -59,7 +64,7 @@ export class Outbox {
 
   async load() {
     try {
-      this.database = await open();
+      this.database = await open(this.name);
       const all = await result(this.database.transaction(TABLE).objectStore(TABLE).getAll());
       const earlier = /** @type {Letter[]} */ (all).filter((letter) => letter.person === this.person);
       this.letters = [...earlier, ...this.letters];
@@ -101,7 +106,7 @@ export class Outbox {
     this.sending = true;
     clearTimeout(this.timer);
     try {
-      if (navigator.locks) await navigator.locks.request(NAME, () => this.sendAll());
+      if (navigator.locks) await navigator.locks.request(this.name, () => this.sendAll());
       else await this.sendAll();
     } finally {
       this.sending = false;
