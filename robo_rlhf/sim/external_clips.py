@@ -35,6 +35,7 @@ def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, eve
     choose_backend()
     recipe = find(episode.meta.task)
     env = recipe.make(horizon=-1, render_mode="rgb_array")
+    _without_shadows(env)
     try:
         replay = _replay(env, episode, range(start, stop, every))
     finally:
@@ -55,6 +56,13 @@ def _replay(env: Any, episode: Episode, wanted: range) -> Replay:
         if i < wanted[-1]:
             obs = flatten(env.observation_space, env.step(commands[i])[0])
     return Replay(np.stack(frames), deviation)
+
+
+def _without_shadows(env: Any) -> None:
+    """Have MuJoCo's environments draw no shadows: on a processor they take most of the time of a picture."""
+    quality = getattr(getattr(getattr(env.unwrapped, "model", None), "vis", None), "quality", None)
+    if quality is not None:
+        quality.shadowsize = 0
 
 
 def _picture(frame: Any, name: str) -> Array:

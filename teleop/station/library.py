@@ -114,7 +114,13 @@ class Library:
         sources = [(names.get(value, "human"), *span) for value, span in spans(columns["source"])]
         success = [span for value, span in spans(columns["success"]) if value]
         drawable = 0 not in header.columns["state"][1][1:]
-        return {"sources": sources, "success": success, "frames": header.steps + 1, "drawable": drawable}
+        return {
+            "sources": sources,
+            "success": success,
+            "frames": header.steps + 1,
+            "drawable": drawable,  # from any camera, and can be gone on from
+            "replayed": not drawable,  # by the environment that it is of, whose own camera is the only one
+        }
 
     def tag(self, keys: Iterable[Key], tags: Sequence[str]) -> list[Done]:
         """Add tags to episodes.

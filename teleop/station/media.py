@@ -10,6 +10,7 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -31,11 +32,13 @@ from robo_rlhf.sim.render_pool import RenderPool
 from robo_rlhf.types import Array
 from teleop.station.clip_cache import Body, ClipCache
 from teleop.station.entry import Signature, signature_of
+from teleop.station.outside import CannotReplayError, frame_of, may_replay, replay
 from teleop.station.serving import Content
 from teleop.station.turns import Turns
 
 WIDTHS = (160, 240, 320, 480, 640, 800, 960)  # [pixels]; pictures are 4 : 3
 MOST_FRAMES = 12_000  # of one clip: 10 min at 20 Hz
+STRETCH = 600  # frames of the clips that a page asks for, one after the other
 HOVER_FRAMES, HOVER_FPS = 48, 16.0  # of the short clip that shows a whole episode
 FILMS, STATES = 50_000, 64 * 2**20  # episodes known by their digests; [bytes] of states kept in memory
 STILLS = 32 * 2**20  # [bytes] of single frames kept in memory
@@ -62,6 +65,7 @@ class Film(NamedTuple):
     task: str
     fps: float  # of the recording
     frames: int  # T + 1
+    outside: bool = False  # of an outside environment: there are no states, its actions are replayed
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ class Media:
         self.cache = ClipCache(folder) if limit is None else ClipCache(folder, limit)
         self._pool = pool
         self._turns = Turns(AT_A_TIME)
+        self._replays = Turns(1)
+        self._not_replayed: dict[str, str] = {}  # digest of a film → why; until the station starts anew
         self._films: OrderedDict[tuple[Path, Signature], Film] = OrderedDict()
         self._states: OrderedDict[str, Array] = OrderedDict()
         self._cameras: dict[str, dict[str, Any]] = {}
@@ -107,6 +113,13 @@ class Media:
             NoPictureError: it is damaged, or holds no states.
             FileNotFoundError: it is not there.
         """
+        film = await self._film(path)
+        if film.outside:
+            raise NoPictureError("outside", "Recorded in an outside environment: there are no states to draw from.")
+        return film
+
+    async def _film(self, path: Path) -> Film:
+        """Return what is known of an episode file, also of an outside environment."""
         signature = signature_of(path.stat())  # takes microseconds; a thread under load takes milliseconds
         known = self._films.get((path, signature))
         if known is not None:
@@ -117,17 +130,17 @@ class Media:
             self._films[path, signature] = film
             while len(self._films) > FILMS:
                 self._films.popitem(last=False)
-        if not _TASK.fullmatch(film.task):
+        if film.outside and not may_replay(film.task):
+            raise NoPictureError("outside", "Its environment is of a module that the episode names: none is imported.")
+        if not film.outside and not _TASK.fullmatch(film.task):
             raise NoPictureError(
                 "scene", "Its task has no name that a scene could have."
             )  # MJCF is not taken from files
-        if film.frames == 0:
-            raise NoPictureError("outside", "Recorded in an outside environment: there are no states to draw from.")
         return film
 
     async def poster(self, path: Path, view: View) -> Content:
         """Return the picture that stands for an episode, from its middle; raises as `film`."""
-        film = await self.film(path)
+        film = await self._film(path)
         frame = film.frames // 2
         name = _name(film, view, "poster", frame, frame + 1, 1)
 
@@ -138,7 +151,7 @@ class Media:
 
     async def frame(self, path: Path, view: View, frame: int) -> Content:
         """Return one frame, the last one where there are fewer; raises as `film`."""
-        film = await self.film(path)
+        film = await self._film(path)
         frame = min(max(frame, 0), film.frames - 1)
         name = _name(film, view, "frame", frame, frame + 1, 1)
         content = self._stills.pop(name, None)
@@ -151,7 +164,10 @@ class Media:
 
     async def hover(self, path: Path, view: View) -> Content:
         """Return a short clip of all of an episode, quickly; raises as `film`."""
-        film = await self.film(path)
+        film = await self._film(path)
+        if film.outside:
+            every = -(-film.frames // HOVER_FRAMES)
+            return await self._replayed(path, film, view, range(0, film.frames, every), HOVER_FPS, HOVER_TURN)
         chosen = np.unique(np.linspace(0, film.frames - 1, min(film.frames, HOVER_FRAMES)).round().astype(int))
         return await self._clip(path, film, view, chosen, HOVER_FPS, HOVER_TURN)
 
@@ -163,13 +179,16 @@ class Media:
         Raises:
             InvalidValueError: no frame of the episode, or more than MOST_FRAMES.
         """
-        film = await self.film(path)
+        film = await self._film(path)
         stop = film.frames if stop is None else min(stop, film.frames)
         if not 0 <= start < stop or stop - start > MOST_FRAMES:
             expected = f"at least one and at most {MOST_FRAMES:,} of frames 0 to {film.frames - 1}"
             raise InvalidValueError("clip", f"frames {start} to {stop - 1}", expected)
         turn = DOWNLOAD_TURN if file else CLIP_TURN
-        content = await self._clip(path, film, view, np.arange(start, stop), film.fps, turn)
+        if film.outside:
+            content = await self._replayed(path, film, view, range(start, stop), film.fps, turn)
+        else:
+            content = await self._clip(path, film, view, np.arange(start, stop), film.fps, turn)
         return content._replace(file=file)
 
     async def drawn(self, task: str, states: Array, fps: float, view: View) -> Content:
@@ -209,10 +228,36 @@ class Media:
 
         return Content(await self._kept(f"{name}.mp4", make), MP4, name)
 
+    async def _replayed(self, path: Path, film: Film, view: View, frames: range, fps: float, turn: int) -> Content:
+        """Return a clip of an episode without states. There is one camera: that of the environment."""
+        if film.digest in self._not_replayed:
+            raise NoPictureError("outside", self._not_replayed[film.digest])
+        name = _name(film, View(width=view.width), f"replay at {fps:g}", frames.start, frames.stop, frames.step)
+
+        async def make() -> bytes:
+            async with self._replays.take(turn):
+                return await replay(path, frames, fps, (view.width, view.height))
+
+        try:
+            return Content(await self._kept(f"{name}.mp4", make), MP4, name)
+        except CannotReplayError as error:
+            self._not_replayed[film.digest] = f"It cannot be replayed. {error}"
+            raise NoPictureError("outside", self._not_replayed[film.digest]) from error
+
+    async def _replayed_frame(self, path: Path, film: Film, view: View, frame: int, turn: int) -> bytes:
+        """Return one frame of an episode without states; for a page that plays it, out of the clip that it asks for."""
+        start = frame - frame % STRETCH if turn == FRAME_TURN else frame
+        frames = range(start, min(start + STRETCH, film.frames) if turn == FRAME_TURN else frame + 1)
+        content = await self._replayed(path, film, view, frames, film.fps, turn)
+        with closing(content.body) as body:
+            return await asyncio.to_thread(frame_of, body.read(0, body.size), frame - start)
+
     async def _kept(self, key: str, make: Callable[[], Awaitable[bytes]]) -> Body:
         return await self._told(self.cache.get(key, make))
 
     async def _still(self, path: Path, film: Film, view: View, frame: int, turn: int) -> bytes:
+        if film.outside:
+            return await self._replayed_frame(path, film, view, frame, turn)
         state = (await self._states_of(path, film))[frame]
         async with self._turns.take(turn):
             done = self._pool().jpegs(film.task, state, (view.camera,), view.width, view.height)
@@ -257,14 +302,19 @@ def _read(path: Path) -> tuple[Film, Array]:
     """Return the states of an episode file, every byte of it checked."""
     try:
         columns, header = read_columns(path, ("state",))
+        if columns["state"].shape[1] == 0:
+            columns, header = read_columns(path, ("state", "action", "obs"))
     except (CorruptFileError, VersionError) as error:
         raise NoPictureError("broken", str(error)) from error
     states = columns["state"]
     meta = header.meta
     about = json.dumps([meta.task, meta.model_hash, meta.control_dt, states.shape]).encode()
     digest = hashlib.sha256(about + states.tobytes()).hexdigest()[:32]
-    frames = len(states) if states.shape[1] else 0
-    return Film(digest, meta.task, 1.0 / meta.control_dt, frames), states
+    if states.shape[1] == 0:
+        about = json.dumps([meta.task, meta.seed, columns["action"].shape]).encode()
+        digest = hashlib.sha256(about + columns["action"].tobytes() + columns["obs"].tobytes()).hexdigest()[:32]
+        return Film(digest, meta.task, 1.0 / meta.control_dt, len(states), outside=True), states
+    return Film(digest, meta.task, 1.0 / meta.control_dt, len(states)), states
 
 
 def digest_of(task: str, states: Array) -> str:

@@ -16,6 +16,7 @@ from robo_rlhf.errors import InvalidValueError, NotFoundError, RoboRlhfError, Un
 from teleop.station.auth import station_of
 from teleop.station.entry import Key
 from teleop.station.media import Media, NoPictureError, View
+from teleop.station.outside import curves
 from teleop.station.serving import Content, GoneError, respond, unless_gone
 
 router = APIRouter(prefix="/media")
@@ -73,6 +74,9 @@ async def _picture(request: Request, shot: Shot, draw: _Draw) -> Response:
     try:
         return await _sent(request, shot, draw)
     except NoPictureError as error:
+        if error.code == "outside":
+            drawing = await asyncio.to_thread(curves, _file(request, shot))
+            return Response(drawing, 200, {"cache-control": "no-store", "x-picture": "curves"}, "image/svg+xml")
         return placeholder(str(error))
 
 

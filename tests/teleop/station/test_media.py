@@ -285,7 +285,10 @@ def test_what_cannot_be_drawn_says_why(client: TestClient, dataset: Dataset, poo
     object.__setattr__(blind, "state", np.zeros((13, 0)))
     dataset.add(blind)
     dataset.add(episode("foreign", task="<mujoco/>"))
-    for name, words in (("outside", "outside environment"), ("foreign", "no name that a scene could have")):
+    for name, words in (
+        ("outside", "cannot be replayed. Unknown environment 'push'"),
+        ("foreign", "no name that a scene could have"),
+    ):
         answer = client.get(f"/media/clip?dataset=demos&episode={name}")
         assert answer.status_code == 422
         assert words in answer.json()["error"]

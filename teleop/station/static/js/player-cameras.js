@@ -37,6 +37,7 @@ export class Cameras {
   }
 
   draw() {
+    if (this.player.item?.timeline.replayed) return this.menu.replaceChildren(element("option", {}, "its own camera"));
     const names = Object.keys(this.poses);
     const camera = this.player.clip.camera;
     const free = camera.includes(",");

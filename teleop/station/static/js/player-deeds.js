@@ -116,7 +116,7 @@ export class Deeds {
       choices: [
         { label: "Cancel", value: "" },
         { label: "Data (Parquet)", value: "data" },
-        ...(item.timeline.drawable ? [{ label: "Clip (MP4)", value: "clip", tone: /** @type {const} */ ("primary") }] : []),
+        { label: "Clip (MP4)", value: "clip", tone: /** @type {const} */ ("primary") },
       ],
     });
     if (choice === "data") follow(`/library/download?${new URLSearchParams({ dataset: item.dataset, episode: item.episode })}`);

@@ -155,12 +155,13 @@ export class Player {
    * @param {number} frame
    */
   start(item, frame) {
-    const { frames, sources, success, drawable } = item.timeline;
+    const { frames, sources, success, drawable, replayed } = item.timeline;
     this.timeline.show({ frames, dt: item.dt, sources, success });
     this.clip.width = this.width();
     this.cameras.draw();
-    if (drawable) this.clip.open({ ...item, frames, fps: 1 / item.dt }, frame);
-    else this.showing({ frame: 0, playing: false, loading: false, trouble: "Recorded in an outside environment: there are no states to draw from." });
+    this.clip.open({ ...item, frames, fps: 1 / item.dt }, frame);
+    this.trouble.classList.toggle("low", replayed); // under it are the curves of the episode
+    this.cameras.menu.disabled = replayed;
     if (drawable) this.cameras.ask(item.task);
   }
 
@@ -206,7 +207,7 @@ export class Player {
     this.clock.textContent = `${duration(shown.frame * this.item.dt)} / ${duration(this.item.seconds)}  ·  frame ${shown.frame} of ${this.item.steps}`;
     this.stage.setAttribute("aria-label", `Frame ${shown.frame} from the camera ${this.clip.camera}`);
     this.veil.hidden = !shown.loading || Boolean(shown.trouble);
-    this.veil.textContent = "Drawing the clip …";
+    this.veil.textContent = this.item.timeline.replayed ? "Replaying the episode …" : "Drawing the clip …";
     this.trouble.hidden = !shown.trouble;
     this.trouble.textContent = shown.trouble;
     this.deeds.point();
