@@ -182,3 +182,11 @@ def test_nobody_is_remembered_longer_than_their_session_lasts(
     assert sessions.find(token) is not None
     until, _ = sessions._found[digest_of(token)]
     assert until <= time.monotonic() + 0.3
+
+
+def test_ending_all_sessions_ends_the_links_that_wait(people: People) -> None:
+    anna = people.add("bea", "operator")
+    link = people.sessions.link(anna)
+    people.sessions.end_all(anna)
+    with pytest.raises(SignInError, match="used before"):
+        people.sessions.use_link(link)
