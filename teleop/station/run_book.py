@@ -76,11 +76,6 @@ class RunBook:
             self._listed = (time.monotonic(), lines)
             return lines
 
-    def folder(self, name: str) -> Path | None:
-        """Return the folder of a run; None where there is none of that name."""
-        path = self.home / name
-        return path if name and Path(name).name == name and not name.startswith(".") and path.is_dir() else None
-
     def stages(self, name: str) -> list[Stage]:
         """Return the stages of a run that log metrics, in the order in which they happen."""
         found = []
