@@ -120,7 +120,7 @@ def processes(place: Place) -> dict[int, float]:
 def test_two_hundred_people_and_a_million_answers(place: Place) -> None:
     """Bars: next question p95 ≤ 150 ms, answer p95 ≤ 100 ms, nothing of the server's own failed."""
     since = mark(place)
-    with running(place.home, place.database) as station, crowd(plan(station)) as people, training(place) as learner:
+    with running(place.home, place.database) as station, training(place) as learner, crowd(plan(station)) as people:
         before, taught, behind, began = station.busy(), busy(learner.pid), processes(place), time.perf_counter()
         people.begin()
         seen = people.end()
@@ -145,7 +145,7 @@ def test_two_hundred_people_and_a_million_answers(place: Place) -> None:
 def test_the_same_while_the_server_is_killed(place: Place) -> None:
     """Bars: no acknowledged answer lost or doubled; ready again ≤ 5 s."""
     since = mark(place)
-    with running(place.home, place.database) as station, crowd(plan(station)) as people, training(place):
+    with running(place.home, place.database) as station, training(place), crowd(plan(station)) as people:
         people.begin()
         ready = []
         for _ in range(KILLS):

@@ -179,6 +179,7 @@ async def crowd(plan: Plan) -> Seen:
     threading.Thread(target=lambda: sys.stdin.readline() and over.set(), daemon=True).start()
     begin = time.perf_counter()
     for person in people:
+        person.hang_up()  # they came a while ago
         person.counts_from = begin + plan.warm
     until = begin + plan.warm + plan.seconds
     await asyncio.gather(*(person.work(plan.every * i / len(people), until) for i, person in enumerate(people)))

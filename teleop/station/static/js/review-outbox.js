@@ -55,6 +55,7 @@ export class Outbox {
     this.letters = [];
     this.sending = false;
     this.offline = false;
+    this.until = "can be reached"; // what the station has to do again
     this.wait = SOON;
     this.timer = 0;
     this.opened = this.load();
@@ -140,7 +141,8 @@ export class Outbox {
 
   /** @param {Refused} error */
   keep(error) {
-    this.offline = error.status === 0;
+    this.offline = error.status === 0 || error.status >= 500; // not there, or without its database or room on its disk
+    this.until = error.status === 0 ? "can be reached" : error.status === 507 ? "has room again" : "can take them";
     this.tell();
   }
 

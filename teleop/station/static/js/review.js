@@ -430,7 +430,7 @@ class Review {
   tellWaiting(waiting, offline) {
     const place = byId("outbox", HTMLParagraphElement);
     place.hidden = !offline || !waiting;
-    const words = `${waiting} ${waiting === 1 ? "answer is" : "answers are"} kept here until the station can be reached`;
+    const words = `${waiting} ${waiting === 1 ? "answer is" : "answers are"} kept here until the station ${this.outbox?.until}`;
     if (place.textContent !== words) place.textContent = words;
     this.desk.dataset.waiting = String(waiting);
     if (!waiting && !this.stages.length) this.fill();
