@@ -35,7 +35,8 @@ def create_app(station: Station) -> FastAPI:
     app.state.station = station
     faults.install(app)
     app.add_middleware(Security, station=station)  # outermost: what is added last
-    for module in pages.modules():
+    busy = [module for module in pages.modules() if getattr(module, "BUSY", False)]
+    for module in dict.fromkeys((*busy, *pages.modules())):
         guards = [] if getattr(module, "PUBLIC", False) else [Depends(anybody_signed_in)]
         app.include_router(module.router, dependencies=guards)
     for module in api.modules():

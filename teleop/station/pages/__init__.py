@@ -1,7 +1,8 @@
 """The pages of the station, one file each.
 
 A module here has `router`, a FastAPI `APIRouter`, and, where people go to it, `PAGE`. Whoever asks for any of its
-routes has to be signed in, unless the module says `PUBLIC = True`; `requires(role)` of `auth` asks for more.
+routes has to be signed in, unless the module says `PUBLIC = True`; `requires(role)` of `auth` asks for more. `BUSY =
+True` is for routes that are asked for again and again: they are looked at first.
 """
 
 import importlib

@@ -25,6 +25,7 @@ Key = Annotated[str, Field(min_length=1, max_length=200)]
 Name = Annotated[str, Field(max_length=200)]
 Lease = Annotated[int, Field(ge=0, lt=2**63)]
 DAY = 24 * 60  # [min]
+BUSY = True
 router = APIRouter()
 
 
