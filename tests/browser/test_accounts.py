@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from robo_rlhf.feedback.accounts import By
 from robo_rlhf.feedback.notes import Note
@@ -97,7 +97,12 @@ def test_whatever_people_write_is_shown_as_they_wrote_it(station: Served, open_p
     people.set_groups("mallory", [text.replace(",", "")[:40] for text in HOSTILE[:8]])
     page = open_page(station.new_link("mallory"))
     told: list[str] = []
-    page.on("dialog", lambda dialog: (told.append(dialog.message), dialog.dismiss()))  # type: ignore[func-returns-value]
+
+    def dismiss(dialog: Dialog) -> None:
+        told.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
     page.on("console", lambda message: told.append(message.text) if message.type == "error" else None)
     page.on("request", lambda request: told.append(request.url) if not request.url.startswith(station.url) else None)
     page.wait_for_url(f"{station.url}/")
