@@ -26,7 +26,8 @@ from tests.service.filling import TASK, Amount, fill, films
 from tests.service.running import ROOT, Running, busy, check_nothing_lost, crowd, links, running
 
 pytestmark = pytest.mark.bench
-MUCH = Amount(clips=100_000, answers=1_000_000, waiting=20_000, people=200)
+ANSWERS = int(os.environ.get("SERVICE_ANSWERS", "1000000"))  # fewer to try it out
+MUCH = Amount(clips=100_000, answers=ANSWERS, waiting=20_000, people=200)
 EVERY = 2.0  # [s]
 SECONDS = float(os.environ.get("SERVICE_SECONDS", "30"))
 NEXT_P95, ANSWER_P95, READY = 0.150, 0.100, 5.0  # [s]
