@@ -93,7 +93,7 @@ async def page(
     shown: dict[str, Any] = {"kind": ""}
     if session:
         drive = station.hub.get(session)
-        shown = {"kind": "live", "session": session, "owner": drive.owner, "task": drive.begin.task}
+        shown = {"kind": "live", "session": session, "policy": drive.begin.policy}
     elif dataset and episode:
         shown = {"kind": "replay", "dataset": dataset, "episode": episode}
     data = {

@@ -20,9 +20,14 @@ FLOW, PLAIN, REWARD = (
 def ask_home(reach_home: Path, home: Path) -> Path:
     """Make a data home with the eight demonstrations of reach and untrained models of its sizes."""
     shutil.copytree(reach_home, home, dirs_exist_ok=True)
+    return models(home)
+
+
+def models(home: Path, *, width: int = 32, layers: int = 1) -> Path:
+    """Put two untrained policies and a reward model for reach into a data home; `width` and `layers` of the flow."""
     env = TaskEnv(TASKS["reach"](), 1, nthread=1)
     with seeded(0):
-        flow = new_policy("flow", env.obs_dim, env.act_dim, {"width": 32, "layers": 1, "history": 2})
+        flow = new_policy("flow", env.obs_dim, env.act_dim, {"width": width, "layers": layers, "history": 2})
         plain = new_policy("gaussian", env.obs_dim, env.act_dim, {})
         reward = new_reward("ensemble", env.obs_dim, env.act_dim, {"members": 3})
     with torch.no_grad():

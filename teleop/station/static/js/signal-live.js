@@ -13,10 +13,12 @@ const REMEMBERED = 200; // control steps, of which is known which frame they wer
 export class Live {
   /**
    * @param {string} session
+   * @param {string} wanted the policy that it was begun with
    * @param {{changed: () => void, say: (text: string, tone?: "good" | "bad" | "plain") => void}} page
    */
-  constructor(session, page) {
+  constructor(session, wanted, page) {
     this.session = session;
+    this.wanted = wanted;
     this.page = page;
     /** @type {any} */
     this.scene = null;
@@ -58,7 +60,7 @@ export class Live {
     }
     if (message.type === "controls") this.controls = message;
     if (message.type === "reply" && message.text) this.page.say(message.text, message.ok ? "plain" : "bad");
-    if (message.type === "notice" && message.tone === "bad") this.page.say(message.text, "bad");
+    if (message.type === "notice") this.page.say(message.text, message.tone);
     this.page.changed();
   }
 
@@ -85,9 +87,15 @@ export class Live {
     return this.scene?.task || "";
   }
 
+  /** Whether the policy is still being loaded: what runs until then is nobody. */
+  get loading() {
+    return Boolean(this.wanted) && this.status !== null && !this.status.policy && this.status.phase === "ready";
+  }
+
   get who() {
+    if (this.loading) return "the policy is being loaded";
     const policy = this.status?.policy;
-    return policy ? `${policy} drives` : "a person drives";
+    return policy ? `${policy.replace(/^runs\//, "").replace(/\/checkpoints\/.*$/, "")} drives` : "a person drives";
   }
 
   get frames() {
@@ -134,7 +142,7 @@ export class Live {
   }
 
   toggle() {
-    this.do(this.running ? "pause" : "start");
+    if (!this.loading) this.do(this.running ? "pause" : "start");
   }
 
   nextCamera() {

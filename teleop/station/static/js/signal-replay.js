@@ -17,6 +17,7 @@ export class Replay {
     this.page = page;
     this.status = null;
     this.drives = false;
+    this.loading = false;
     this.trouble = "";
     /** @type {string[]} */
     this.cameras = ["front"];

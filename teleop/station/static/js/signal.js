@@ -79,6 +79,7 @@ class Watching {
     byId("clock", HTMLElement).textContent = `step ${shown.frame}`;
     byId("play-word", HTMLElement).textContent = byId("start-word", HTMLElement).textContent = shown.running ? "Pause" : data.shown.kind === "live" ? "Start" : "Play";
     byId("drive", HTMLElement).hidden = !shown.drives;
+    byId("start", HTMLButtonElement).disabled = shown.loading;
     const of = shown.episode ? `${shown.dataset}/${shown.episode}` : "";
     if (of && of !== this.of) this.turnTo(of);
   }
@@ -196,9 +197,9 @@ function fillForm(form) {
 }
 
 async function start() {
-  const { kind, session, dataset, episode } = data.shown;
+  const { kind, session, policy, dataset, episode } = data.shown;
   if (!kind) return choose();
-  if (kind === "live") return new Watching((page) => new Live(session, page));
+  if (kind === "live") return new Watching((page) => new Live(session, policy, page));
   const item = await tellRefusals(() => get(`/api/library/episode?${new URLSearchParams({ dataset, episode })}`));
   if (item) new Watching((page) => new Replay(item, page));
 }
