@@ -198,19 +198,23 @@ class Webhooks:
         """Write down that a message has arrived."""
         self._settle(message, {"state": "delivered", "status": status, "problem": ""})
 
-    def failed(self, message: Message, status: int | None, problem: str, failures: int) -> None:
+    def failed(
+        self, message: Message, status: int | None, problem: str, failures: int, held: "Sequence[Message]" = ()
+    ) -> None:
         """Write down that a message did not arrive: it is tried again later, or given up.
 
         The others of the webhook wait as well, the longer the more `failures` there were in a row: their receiver seems
-        to be away.
+        to be away. `held` are those that were taken with it.
         """
         now, wait = time.time(), wait_after(failures)
         late = message.created + GIVE_UP < now
         values = {"state": "given_up" if late else "waiting", "status": status, "problem": problem[:500]}
         self._settle(message, {**values, "due": now + max(wait, wait_after(message.tries))})
         mine = (deliveries.c.webhook == message.webhook) & (deliveries.c.state == "waiting")
-        old = sa.update(deliveries).where(mine, deliveries.c.created + GIVE_UP < now, deliveries.c.due <= now)
-        rest = sa.update(deliveries).where(mine, deliveries.c.due < now + wait, deliveries.c.number != message.number)
+        taken = deliveries.c.number.in_([one.number for one in held])
+        old = sa.update(deliveries).where(mine, deliveries.c.created + GIVE_UP < now, taken | (deliveries.c.due <= now))
+        others = deliveries.c.number != message.number
+        rest = sa.update(deliveries).where(mine, taken | (others & (deliveries.c.due < now + wait)))
 
         def work(connection: sa.Connection) -> None:
             if late:

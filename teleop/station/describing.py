@@ -55,7 +55,7 @@ class Endpoint(NamedTuple):
     path: str
     summary: str
     role: Role
-    parameters: list[dict[str, Any]]
+    parameters: list[tuple[str, str, str]]  # name, in the path or the query, what it is
     body: str  # an example, JSON; empty where nothing is sent
     answer: str  # an example, JSON
     statuses: list[tuple[str, str]]
@@ -131,6 +131,11 @@ def example_of(schema: dict[str, Any], whole: dict[str, Any], depth: int = 0) ->
             return "..."
 
 
+def methods_at(path: str) -> list[str]:
+    """Return what can be asked for at an address; routes with the same address stand apart, one a method."""
+    return sorted({method for route in _routes() if route.path_regex.fullmatch(path) for method in route.methods or ()})
+
+
 @cache
 def _routes() -> list[APIRoute]:
     return [route for module in api.modules() for route in module.router.routes if isinstance(route, APIRoute)]
@@ -172,12 +177,21 @@ def _endpoint(whole: dict[str, Any], path: str, method: str, operation: dict[str
         path=path,
         summary=operation["description"].partition("\n\n")[0],
         role=operation["x-role"],
-        parameters=operation.get("parameters", []),
+        parameters=[(one["name"], one["in"], _about(one)) for one in operation.get("parameters", [])],
         body=body,
         answer=answer,
         statuses=[(name, one["description"]) for name, one in sorted(operation["responses"].items())],
         curl=_curl(method, path, body, sent),
     )
+
+
+def _about(parameter: dict[str, Any]) -> str:
+    """Return what a parameter is, in words, with what it may be where these are few."""
+    schema = parameter.get("schema", {})
+    kinds = [schema, *schema.get("anyOf", [])]
+    choices: list[Any] = next((kind["enum"] for kind in kinds if "enum" in kind), [])
+    said = parameter.get("description") or schema.get("description") or ""
+    return f"{said} One of {', '.join(map(str, choices))}.".strip() if choices else said
 
 
 def _curl(method: str, path: str, body: str, sent: dict[str, Any]) -> str:

@@ -24,8 +24,9 @@ from robo_rlhf.errors import (
     UnknownNameError,
 )
 from teleop.station.auth import ForbiddenError, NotByTokenError, SignedIn, SignedOutError, look_up
+from teleop.station.describing import methods_at
 from teleop.station.rendering import render
-from teleop.station.security import bearer_of
+from teleop.station.security import PROGRAMS, bearer_of
 
 STATUS: tuple[tuple[type[RoboRlhfError], int], ...] = (
     (NotFoundError, 404),
@@ -50,7 +51,7 @@ TITLES = {
     507: "The disk is full",
 }
 CODES = {400: "malformed", 404: "notfound", 405: "method", 413: "too_long", 415: "type"}
-PROGRAMS, READABLE = "/api/v1/", "/api/v1/docs"  # what programs ask for; what people read
+READABLE = f"{PROGRAMS}docs"  # what people read there
 _log = logging.getLogger("robo_rlhf.station")
 
 
@@ -156,6 +157,8 @@ async def _http(request: Request, error: Exception) -> Response:
         text = str(error.detail)
     response = tell(request, error.status_code, text, CODES.get(error.status_code, ""))
     response.headers.update(error.headers or {})
+    if error.status_code == 405 and request.url.path.startswith(PROGRAMS):
+        response.headers["allow"] = ", ".join(methods_at(request.url.path))
     return response
 
 

@@ -203,9 +203,9 @@ class Posting:
         try:
             begun = time.monotonic()
             while left and not self._over.is_set() and time.monotonic() < begun + PATIENCE:
-                if not self._deliver(left[0]):
-                    left.clear()  # all wait for longer now
-                left = left[1:]
+                sent, left = left[0], left[1:]
+                if not self._deliver(sent, left):
+                    left = []  # they wait for longer now
             if left:
                 self._webhooks().give_back(left)
         except Exception:
@@ -214,7 +214,7 @@ class Posting:
             with self._lock:
                 self._busy.pop(webhook, None)
 
-    def _deliver(self, message: Message) -> bool:
+    def _deliver(self, message: Message, held: list[Message]) -> bool:
         status, problem = None, ""
         connection = Direct(message, self.allow_private)
         with self._lock:
@@ -229,10 +229,10 @@ class Posting:
         except NotSentError as error:
             problem = str(error)
         if self._over.is_set():
-            self._webhooks().give_back([message])
+            self._webhooks().give_back([message, *held])
             return False
         self._failures[message.webhook] += 1
-        self._webhooks().failed(message, status, problem, self._failures[message.webhook])
+        self._webhooks().failed(message, status, problem, self._failures[message.webhook], held)
         return False
 
 

@@ -54,7 +54,7 @@ After = Annotated[
 class Body(BaseModel):
     """What a request brings: unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
 
 class Shape(BaseModel):

@@ -8,6 +8,7 @@ from pydantic import Field
 from robo_rlhf.errors import NotFoundError
 from robo_rlhf.feedback import quality
 from robo_rlhf.feedback.accounts import Role
+from robo_rlhf.feedback.groups import LONGEST, MOST, groups_of
 from robo_rlhf.feedback.handing import Chosen
 from robo_rlhf.feedback.listing import annotator_rows
 from robo_rlhf.feedback.pace import waiting
@@ -18,12 +19,14 @@ from teleop.station.rest import (
     Annotator,
     Answers,
     Body,
+    Here,
     InPath,
     Limit,
     Operator,
     Run,
     Shape,
     Task,
+    Who,
     answers,
 )
 from teleop.station.rest import (
@@ -38,14 +41,17 @@ class Me(Shape):
 
     name: str
     role: Role = Field(description="What this token, or this session, may do.")
-    team: str = Field(description="The group that you said to belong to; empty for none.")
+    groups: list[str] = Field(description="That you said to belong to.")
     waiting: int = Field(description="Questions that wait for you, counted up to 1,000.")
 
 
-class Team(Body):
-    """A group that somebody says to belong to."""
+Group = Annotated[str, Field(min_length=1, max_length=LONGEST, pattern=r"^[^\x00,]*$")]
 
-    team: Annotated[str, Field(max_length=200, pattern=PLAIN, description="Empty for none.", examples=["roboticists"])]
+
+class Groups(Body):
+    """Groups that somebody says to belong to."""
+
+    groups: Annotated[list[Group], Field(max_length=MOST, examples=[["left-handed", "roboticist"]])]
 
 
 class AnnotatorShape(Shape):
@@ -53,7 +59,7 @@ class AnnotatorShape(Shape):
 
     name: str
     kind: AnnotatorKind
-    team: str = Field(description="The group that they say to belong to.")
+    groups: list[str] = Field(description="That they say to belong to.")
     handed: int = Field(description="Questions handed out so far.")
     since: str = Field(description="ISO 8601, UTC.")
 
@@ -86,7 +92,7 @@ class PersonQuality(Shape):
 
     name: str
     kind: AnnotatorKind
-    team: str
+    team: str = Field(description="The groups that they say to belong to, with commas between them.")
     answers: int = Field(description="That count.")
     seconds: float | None = Field(description="Median from seeing the clips to the answer [s].")
     agreement: float | None = Field(description="Share of the others, asked the same, who said the same.")
@@ -129,16 +135,16 @@ class QualityRows(Shape):
 def who_am_i(store: Answers, me: Annotator) -> Me:
     """Show who you are to the station."""
     name = me.person.name
-    team = annotator_rows(store.database, limit=1, name=name).items
+    mine = annotator_rows(store.database, limit=1, name=name).items
     count = waiting(store.database, name, Chosen())
-    return Me(name=name, role=me.role, team=team[0]["team"] if team else "", waiting=count)
+    return Me(name=name, role=me.role, groups=list(groups_of(mine[0]["team"])) if mine else [], waiting=count)
 
 
-@router.put("/me/team", responses=answers(*BODY))
-def join_team(store: Answers, me: Annotator, body: Team) -> Team:
-    """Say which group you belong to."""
-    store.join_team(me.person.name, body.team)
-    return body
+@router.put("/me/groups", responses=answers(*BODY))
+def set_groups(station: Here, me: Annotator, who: Who, body: Groups) -> Groups:
+    """Say which groups you belong to."""
+    name = me.person.name
+    return Groups(groups=list(station.people.set_groups(name, body.groups, by=who.who, address=who.address)))
 
 
 @router.get("/annotators", responses=answers())
@@ -150,7 +156,9 @@ def list_annotators(
     limit: Limit = 100,
 ) -> AnnotatorRows:
     """List those who were ever asked."""
-    return AnnotatorRows.model_validate(annotator_rows(store.database, after=after, limit=limit, kind=kind))
+    found = annotator_rows(store.database, after=after, limit=limit, kind=kind)
+    items = [AnnotatorShape.model_validate({**row, "groups": groups_of(row["team"])}) for row in found.items]
+    return AnnotatorRows(items=items, next=found.next)
 
 
 @router.get("/annotators/{name}/quality", responses=answers(404), tags=["quality"])
