@@ -32,6 +32,7 @@ class RunCommand:
     Example:
         robo-rlhf run --task pick_place --demos 25 --labels 200 --rounds 3
         robo-rlhf run --task stack --annotator human --labels 60
+        robo-rlhf run --env Pendulum-v1 --demos 0 --labels 200 --rounds 5
         robo-rlhf run --task pick_place --set finetune.iterations=90 --set teacher.mistake=0.1
     """
 
@@ -40,7 +41,7 @@ class RunCommand:
     env: str | None = None
     """Gymnasium id of an outside environment, such as Pusher-v5."""
     demos: int = 25
-    """Demonstrations to imitate."""
+    """Demonstrations to imitate; 0 starts from nothing."""
     labels: int = 200
     """Questions about clips, over all rounds."""
     rounds: int = 3
@@ -112,7 +113,11 @@ class RunCommand:
             both = {"before": before.summary(), "after": after.summary(), "report": str(report)}
             print(json.dumps(both, indent=2))
             return
-        print_rows(result_rows(before, after), as_json=False, title=f"{after.task}: {after.episodes} episodes each")
+        from robo_rlhf.pipeline.wording import beginning
+
+        names = {"cloned": beginning(self.demos)}
+        rows = [{names.get(k, k): v for k, v in row.items()} for row in result_rows(before, after)]
+        print_rows(rows, as_json=False, title=f"{after.task}: {after.episodes} episodes each")
         print(f"Report: {report}")
 
 

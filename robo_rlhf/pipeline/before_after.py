@@ -9,6 +9,7 @@ import numpy as np
 
 from robo_rlhf.evaluation import Evaluation
 from robo_rlhf.pipeline.findings import Findings
+from robo_rlhf.pipeline.wording import beginning
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.rollout import rollout
@@ -50,14 +51,14 @@ def make_clips(findings: Findings, folder: Path) -> Iterator[Pair]:
     Raises:
         RoboRlhfError: there is no way to draw here.
     """
-    seeds = chosen_seeds(findings.before, findings.after)
+    seeds, begun = chosen_seeds(findings.before, findings.after), beginning(findings.config["demos"])
     last = f"round-{findings.rounds[-1]}/finetune"
     both = [_episodes(findings, name, seeds) for name in ("clone", last)]
     with RenderPool() as pool:
         for seed, old, new in zip(seeds, *both, strict=True):
             every = max(1, math.ceil((max(len(old), len(new)) + 1) / MOST_FRAMES))
             frames = [_frames(episode, every, pool) for episode in (old, new)]
-            titles = [f"{name}: {e.meta.outcome}" for name, e in (("cloned", old), ("fine-tuned", new))]
+            titles = [f"{name}: {e.meta.outcome}" for name, e in ((begun, old), ("fine-tuned", new))]
             out = folder / f"seed-{seed}.mp4"
             side_by_side(frames, titles, out, fps=1 / old.meta.control_dt / every, columns=1)
             yield Pair(seed, old.meta.outcome == "success", new.meta.outcome == "success", out)

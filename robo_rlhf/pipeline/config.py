@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.rewards.settings import FitSettings
-from robo_rlhf.training import bc, ppo
+from robo_rlhf.training import bc, ppo, sac
 from robo_rlhf.training import reward as reward_learning
 
 
@@ -41,6 +41,31 @@ def _finetune() -> ppo.Config:
     return ppo.Config(iterations=100, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1)
 
 
+def _scratch() -> sac.Config:
+    return sac.Config(
+        iterations=40,
+        updates=0.25,
+        batch=128,
+        critic_width=128,
+        actor_lr=1e-3,
+        critic_lr=1e-3,
+        temperature_lr=1e-3,
+        save_every=20,
+    )
+
+
+def _quick_reward() -> reward_learning.Config:
+    fit = FitSettings(learning_rate=1e-3, updates=600, batch=32)
+    return reward_learning.Config(settings={"members": 3, "width": 64}, fit=fit)
+
+
+FROM_NOTHING: dict[str, Any] = {  # sizes where there are no demonstrations: steps cost little, and labels come early
+    "num_envs": 5,
+    "collect": 10,
+    "reward": _quick_reward(),
+}
+
+
 @dataclass(frozen=True)
 class Config:
     """The main job: from demonstrations and answers about clips to a policy that people prefer."""
@@ -48,7 +73,7 @@ class Config:
     task: str = "pick_place"
     """A native task, or the Gymnasium id of an outside environment."""
     demos: int = 25
-    """Demonstrations to imitate."""
+    """Demonstrations to imitate; with 0 a policy is learned from nothing, by SAC as `scratch` says."""
     labels: int = 200
     """Questions about clips, over all rounds."""
     rounds: int = 3
@@ -86,6 +111,10 @@ class Config:
     """How the reward is learned."""
     finetune: ppo.Config = field(default_factory=_finetune)
     """How the policy is fine-tuned; `iterations` are those of all rounds."""
+    scratch: sac.Config = field(default_factory=_scratch)
+    """How a policy is learned from nothing; `iterations` are those of all rounds."""
+    untrained: dict[str, Any] = field(default_factory=lambda: {"width": 128})
+    """Settings of the policy that starts from nothing."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense.
@@ -93,15 +122,16 @@ class Config:
         Raises:
             InvalidValueError: one is outside its range.
         """
-        least = {"demos": 1, "labels": 1, "rounds": 1, "episodes": 1, "collect": 2, "clip_steps": 1, "num_envs": 1}
+        least = {"demos": 0, "labels": 1, "rounds": 1, "episodes": 1, "collect": 2, "clip_steps": 1, "num_envs": 1}
         least["gate_episodes"] = 1
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise InvalidValueError(f"--{name.replace('_', '-')}", getattr(self, name), f"at least {low}")
         if self.labels < self.rounds:
             raise InvalidValueError("--labels", self.labels, f"at least one a round, {self.rounds}")
-        if self.finetune.iterations < self.rounds:
-            raise InvalidValueError("finetune iterations", self.finetune.iterations, f"at least {self.rounds}")
+        for name, settings in (("finetune", self.finetune), ("scratch", self.scratch)):
+            if settings.iterations < self.rounds:
+                raise InvalidValueError(f"{name} iterations", settings.iterations, f"at least {self.rounds}")
 
     @property
     def demonstrations(self) -> str:
@@ -114,7 +144,8 @@ class Config:
 
     def iterations_of(self, number: int) -> int:
         """Return the iterations of round `number`, from 1: later ones, which know more, take more."""
-        return share(self.finetune.iterations, [float(n) for n in range(1, self.rounds + 1)])[number - 1]
+        total = (self.finetune if self.demos else self.scratch).iterations
+        return share(total, [float(n) for n in range(1, self.rounds + 1)])[number - 1]
 
 
 def share(total: int, weights: list[float]) -> list[int]:
@@ -146,8 +177,11 @@ def preset(name: str, **asked: Any) -> Config:
             "clone": bc.Config(policy="gaussian", settings={"width": 32}, updates=60, save_every=20),
             "reward": reward_learning.Config(settings={"width": 16}, fit=FitSettings(updates=40), save_every=20),
             "finetune": ppo.Config(num_envs=8, iterations=4, epochs=1, warmup_epochs=1, std=0.1, save_every=1),
+            "scratch": sac.Config(iterations=4, updates=0.1, batch=16, critic_width=16, refresh=2, save_every=1),
+            "untrained": {"width": 16},
         },
     }
     if name not in sizes:
         raise InvalidValueError("--preset", repr(name), f"one of {', '.join(sizes)}")
-    return Config(**{**sizes[name], **asked})
+    fewer = FROM_NOTHING if asked.get("demos") == 0 else {}
+    return Config(**{**fewer, **sizes[name], **asked})

@@ -1,11 +1,13 @@
 """The main job, top to bottom."""
 
+from functools import partial
 from pathlib import Path
 
 from robo_rlhf.evaluation import Evaluation
 from robo_rlhf.heartbeat import at_work
 from robo_rlhf.pipeline.config import Config
 from robo_rlhf.pipeline.gate import may_replace
+from robo_rlhf.pipeline.scratch import practise, untrained
 from robo_rlhf.pipeline.stages import Answerer, Job, as_actor, find_demonstrations, stored_evaluation
 from robo_rlhf.pipeline.watch import Silent, Watch
 from robo_rlhf.runs import Run
@@ -19,7 +21,7 @@ def run_loop(
     Raises:
         RoboRlhfError: what a user can cause, each with its own sentence; what is done stays done.
     """
-    if not path.exists():
+    if config.demos and not path.exists():
         find_demonstrations(config, home)  # a wrong command leaves no folder behind
     job = Job(config, Run(path, config), home, watch or Silent(), people)
     if job.run.result() is not None:
@@ -32,14 +34,14 @@ def _work(job: Job) -> tuple[Evaluation, Evaluation]:
     """Do what is left of the job; return the evaluations before and after."""
     config = job.config
     job.run.event("session")
-    actor = as_actor(job.clone(), config)
+    actor = as_actor(job.clone(), config) if config.demos else untrained(job)
     before = job.evaluate("before", actor)
     model, kept = None, 0
     for number in range(1, config.rounds + 1):
         job.collect(number, actor)
         job.answer(number, job.ask(number, model))
         model = job.learn_reward(number)
-        tuned = job.finetune(number, model, after=kept)
+        tuned = (job.finetune if config.demos else partial(practise, job))(number, model, after=kept)
         if not config.gate or may_replace(job, number, actor, tuned):
             actor, kept = tuned, number
     after = job.evaluate("after", actor)

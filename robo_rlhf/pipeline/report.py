@@ -14,7 +14,7 @@ from robo_rlhf.pipeline.before_after import RULE, SHOWN, make_clips
 from robo_rlhf.pipeline.charts import Axis, Series, line_chart, reliability_chart, scatter_chart
 from robo_rlhf.pipeline.findings import Findings, Iteration
 from robo_rlhf.pipeline.watch import Watch
-from robo_rlhf.pipeline.wording import change_text, interval_text, value_text, words
+from robo_rlhf.pipeline.wording import beginning, change_text, interval_text, value_text, words
 from robo_rlhf.sim.style import MEASURES
 from robo_rlhf.stats import Interval, spearman, wilson
 
@@ -87,10 +87,10 @@ def _tile(label: str, before: Interval, after: Interval, *, percent: bool = Fals
 
 def _verdict(findings: Findings) -> str:
     found = findings.comparison
-    won, lost = found.only_new, found.only_old
+    won, lost, begun = found.only_new, found.only_old, beginning(findings.config["demos"])
     counted = (
-        f"Of {findings.after.episodes} starts the fine-tuned policy solved {won} that the cloned one did not, "
-        f"and failed {lost} that the cloned one solved"
+        f"Of {findings.after.episodes} starts the fine-tuned policy solved {won} that the {begun} one did not, "
+        f"and failed {lost} that the {begun} one solved"
     )
     p = min(found.p_better, found.p_worse)
     if p < 0.05:
@@ -118,7 +118,8 @@ def _measures(findings: Findings) -> str:
     return (
         '<h2>All measures</h2><p class="quiet">Means over episodes with 95 % intervals: Wilson\'s for shares, '
         f"bootstrap for the rest. The change is counted start by start.{note}</p>"
-        '<div class="scroll"><table><thead><tr><th>measure</th><th>cloned</th><th>fine-tuned</th><th>change</th></tr>'
+        '<div class="scroll"><table><thead><tr><th>measure</th>'
+        f"<th>{beginning(findings.config['demos'])}</th><th>fine-tuned</th><th>change</th></tr>"
         f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -266,6 +267,7 @@ def _again(findings: Findings) -> str:
 def _clips(findings: Findings, watch: Watch) -> str:
     """Return the part with the clips, or the reason why there are none."""
     shown, most = [], min(SHOWN, findings.before.episodes)
+    begun = beginning(findings.config["demos"])
     try:
         for pair in make_clips(findings, findings.path / "clips" / "before-after"):
             video = base64.b64encode(pair.file.read_bytes()).decode()
@@ -273,7 +275,7 @@ def _clips(findings: Findings, watch: Watch) -> str:
             shown.append(
                 '<figure><video controls muted loop playsinline preload="metadata" '
                 f'src="data:video/mp4;base64,{video}"></video>'
-                f"<figcaption>Start {pair.seed}: cloned {fares[0]}, fine-tuned {fares[1]}</figcaption></figure>"
+                f"<figcaption>Start {pair.seed}: {begun} {fares[0]}, fine-tuned {fares[1]}</figcaption></figure>"
             )
             watch.progress(len(shown), most, {})
     except RoboRlhfError as error:

@@ -24,7 +24,7 @@ from robo_rlhf.pipeline.config import Config
 from robo_rlhf.pipeline.gate import Alarm
 from robo_rlhf.pipeline.teaching import Teaching
 from robo_rlhf.pipeline.watch import TrueReward, Watch
-from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
+from robo_rlhf.policies.base import Actor, GaussianActor, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.explore import Exploring
 from robo_rlhf.policies.residual import residual_on
@@ -91,6 +91,8 @@ class Job:
             NotFoundError: there is no such dataset, or no success in it.
             InvalidValueError: there are too few.
         """
+        if not self.config.demos:
+            return []
         stored = self.run.path / "clone" / "config.json"
         if stored.exists():  # those that it began with, whatever was recorded since
             chosen = json.loads(stored.read_text())
@@ -127,7 +129,7 @@ class Job:
 
         return Evaluation.from_json(self.stage(name, work))
 
-    def collect(self, number: int, actor: GaussianActor) -> list[str]:
+    def collect(self, number: int, actor: Actor) -> list[str]:
         """Run the present policy as it explores, and keep the episodes; return their ids."""
 
         def work(run: Run) -> Mapping[str, Any]:

@@ -2,12 +2,34 @@
 
 from abc import abstractmethod
 from itertools import pairwise
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from robo_rlhf.types import Array
+
+
+class Actor(Protocol):
+    """A policy that reinforcement learning can fine-tune, as whoever collects episodes sees it."""
+
+    act_dim: int
+
+    def seed(self, seed: int) -> None:
+        """Set the source of the policy's own randomness."""
+        ...
+
+    def reset(self, num_envs: int) -> None:
+        """Forget queued actions; episodes start in `num_envs` copies."""
+        ...
+
+    def features(self, obs: Array) -> Tensor:
+        """Return what it acts on for obs (N, obs_dim), as (N, feature_dim) float32; once a step, in order."""
+        ...
+
+    def explore(self, features: Tensor, noise: Tensor) -> Tensor:
+        """Return actions (B, act_dim) in [-1, 1] as it explores, drawn by standard normal `noise` (B, act_dim)."""
+        ...
 
 
 class Chunks(NamedTuple):
@@ -79,6 +101,11 @@ class GaussianActor(TrainedPolicy):
     @abstractmethod
     def distribution(self, features: Tensor) -> torch.distributions.Normal:
         """Return the distribution of unclipped actions, mean and deviation (B, act_dim), for (B, feature_dim)."""
+
+    def explore(self, features: Tensor, noise: Tensor) -> Tensor:
+        """Return actions (B, act_dim) in [-1, 1], drawn by standard normal `noise` (B, act_dim)."""
+        found = self.distribution(features)
+        return (found.mean + found.stddev * noise).clamp(-1.0, 1.0)
 
     def reset(self, num_envs: int) -> None:
         """Do nothing: a plain network remembers nothing between steps."""

@@ -3,16 +3,16 @@
 import numpy as np
 import torch
 
-from robo_rlhf.policies.base import GaussianActor
+from robo_rlhf.policies.base import Actor
 from robo_rlhf.types import Array
 
 
 class Exploring:
     """A `Policy` that acts as `actor` does while it learns. Copy i of episode turn k draws from (seed, k)."""
 
-    def __init__(self, actor: GaussianActor, seed: int) -> None:
+    def __init__(self, actor: Actor, seed: int) -> None:
         """Draw from `actor`'s distribution, all chance from `seed`."""
-        self.actor, self._seed, self._turns = actor, seed, 0
+        self.actor, self.act_dim, self._seed, self._turns = actor, actor.act_dim, seed, 0
         self._rng = np.random.default_rng((seed, 0))
 
     def reset(self, num_envs: int) -> None:
@@ -25,7 +25,6 @@ class Exploring:
     def act(self, obs: Array) -> Array:
         """Map obs (N, obs_dim) to actions (N, act_dim) in [-1, 1], with noise."""
         with torch.inference_mode():
-            found = self.actor.distribution(self.actor.features(obs))
-            noise = self._rng.standard_normal(found.mean.shape, np.float32)
-            action: Array = (found.mean + found.stddev * torch.from_numpy(noise)).clamp(-1.0, 1.0).numpy()
+            noise = self._rng.standard_normal((len(obs), self.act_dim), np.float32)
+            action: Array = self.actor.explore(self.actor.features(obs), torch.from_numpy(noise)).numpy()
         return action

@@ -113,6 +113,10 @@ class SquashedPolicy(TrainedPolicy):
         log_prob = -(noise.square() / 2 + log_std + squashing).sum(-1) - noise.shape[-1] * math.log(2 * math.pi) / 2
         return self._applied(features, z), log_prob
 
+    def explore(self, features: Tensor, noise: Tensor) -> Tensor:
+        """Return actions (B, act_dim) in [-1, 1], drawn by standard normal `noise` (B, act_dim)."""
+        return self.sample(features, noise)[0]
+
     def act(self, obs: Array) -> Array:
         """Return the action (N, act_dim) at the mean of z."""
         with torch.inference_mode():

@@ -2,9 +2,10 @@
 
 from typing import Any, NamedTuple
 
+import gymnasium
 import numpy as np
 
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.errors import InvalidValueError, MissingDependencyError
 from robo_rlhf.sim.external_copies import flatten, scale, seeded_reset
 from robo_rlhf.sim.external_ids import find
 from robo_rlhf.types import Array, Episode
@@ -25,6 +26,7 @@ def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, eve
 
     Raises:
         InvalidValueError: the environment cannot draw itself, or the frames are not all in the episode.
+        MissingDependencyError: it draws with a package that is not installed.
     """
     stop = len(episode) + 1 if stop is None else stop
     if not 0 <= start < stop <= len(episode) + 1 or every < 1:
@@ -38,6 +40,10 @@ def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, eve
     _without_shadows(env)
     try:
         replay = _replay(env, episode, range(start, stop, every))
+    except gymnasium.error.DependencyNotInstalled as error:
+        what = str(error).split(",")[0].removesuffix(" is not installed")
+        advice = "Install it to see clips; everything else works without."
+        raise MissingDependencyError(what, f"drawing {recipe.name}", advice) from error
     finally:
         env.close()
     if recipe.plugin and recipe.plugin.upside_down:

@@ -35,6 +35,7 @@ from robo_rlhf.types import Array, Episode, Step, VecEnv
 Progress = Callable[[int, int, Mapping[str, float]], None]  # iterations done, of how many, newest metrics
 OnIteration = Callable[[int, SquashedPolicy, Mapping[str, float]], object]  # a true result ends the training
 Diagnostics = Callable[[int, int, Step], None]  # iteration, step within the episode, all that the step gave
+Stored = tuple[Mapping[str, Array], Mapping[str, Any]]  # a checkpoint: arrays and a JSON object
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ def train(
     reward: Reward,
     *,
     demonstrations: Sequence[Episode] = (),
+    carry: Stored | None = None,
     progress: Progress | None = None,
     on_iteration: OnIteration | None = None,
     diagnostics: Diagnostics | None = None,
@@ -146,6 +148,8 @@ def train(
         actor: the policy to start from: new, cloned, or a correction on top of a frozen one.
         reward: what to climb; where it has `refresh`, it is asked before each iteration whether it has changed.
         demonstrations: episodes that a share of each batch comes from.
+        carry: the checkpoint "training" of the round before, which had another reward: policy, value functions,
+            optimisers and all that is remembered go on from it, and values get the units of the new reward.
         progress: called after every iteration.
         on_iteration: the same, with the policy; a true result ends the training early.
         diagnostics: sees every step whole, task reward and success too.
@@ -155,7 +159,7 @@ def train(
         ShapeError: policy, reward or demonstrations do not fit the environment.
         InvalidValueError: the environment has another number of copies, or something does not give what the reward
             needs.
-        CheckpointMismatchError: the run's checkpoint is of another policy.
+        CheckpointMismatchError: the run's checkpoint, or `carry`, is of another policy.
         NonFiniteError: NaN or infinity from policy, environment, reward or loss; the checkpoint before it stands.
     """
     _check_fit(config, env, actor)
@@ -164,9 +168,12 @@ def train(
     stored, path = run.load("training"), run.checkpoint_path("training")
     if stored is not None:
         learner.unpack(*stored, path)
+    elif carry is not None:
+        learner.unpack(carry[0], {**carry[1], "done": 0, "ended": False}, path)
+        learner.carried = True
     run.rewind_metrics(learner.done)
     while not learner.ended:
-        changed = renewed(reward, run, learner.done + 1)
+        changed = renewed(reward, run, learner.done + 1) or (learner.carried and not learner.done)
         metrics = learner.iterate(env, reward, diagnostics, shaping, changed=changed)
         run.log(learner.done, metrics)
         if metrics["reward_std"] == 0:
@@ -260,6 +267,7 @@ class Learner:
         self.learning = [p for p in actor.parameters() if p.requires_grad]
         self.done = 0  # iterations
         self.ended = False
+        self.carried = False  # from a round before, whose units of observations stay
 
     def iterate(
         self, env: VecEnv, reward: Reward, diagnostics: Diagnostics | None, shaping: Shaping, *, changed: bool
@@ -300,12 +308,14 @@ class Learner:
     def begin(self, value: Callable[[Block], Array]) -> None:
         """Set the units of observations and values by the first episodes and the demonstrations."""
         blocks = [b for b in (self.replay.shown, *self.replay.blocks) if b is not None]
+        self.replay.units = units_of([(value(b), b.active) for b in blocks], self.config.gamma)
+        if self.carried:
+            return
         seen = [torch.from_numpy(b.features[:-1][b.active][:, : self.actor.obs_dim]) for b in blocks]
         self.critics.normalizer.fit(torch.cat(seen))
         self.targets.normalizer.load_state_dict(self.critics.normalizer.state_dict())
         if self.fresh:
             self.actor.normalizer.load_state_dict(self.critics.normalizer.state_dict())
-        self.replay.units = units_of([(value(b), b.active) for b in blocks], self.config.gamma)
 
     def improve(self, rng: np.random.Generator, *, changed: bool) -> dict[str, float]:
         """Take the updates of one iteration and return the means of their metrics."""

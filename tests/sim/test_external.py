@@ -201,6 +201,16 @@ def test_clips_are_replays_of_the_actions() -> None:
         replay_frames(episode, 0, 99)
 
 
+def test_a_package_that_draws_and_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def render(self: object) -> None:
+        raise gymnasium.error.DependencyNotInstalled("pygame is not installed, run `pip install pygame`")
+
+    episode = recorded("Pendulum-v1", 2)
+    monkeypatch.setattr("gymnasium.envs.classic_control.pendulum.PendulumEnv.render", render)
+    with pytest.raises(MissingDependencyError, match=r"^pygame is missing; drawing Pendulum-v1 needs it\."):
+        replay_frames(episode)
+
+
 def test_clips_of_a_mujoco_task() -> None:
     replay = replay_frames(recorded("Reacher-v5", 4), 2)
     assert replay.deviation == 0.0

@@ -1,0 +1,57 @@
+"""Outside environments against their bars: `pytest -m bench -s tests/benchmarks/bench_outside.py`.
+
+ROBO_RLHF_BENCH_SEEDS sets the number of seeds (5). One after the other, and the processor time of the whole command
+counts, with the evaluations before and after: other work on the machine would drown wall time.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robo_rlhf.cli.table import print_rows
+from robo_rlhf.pipeline.config import preset
+
+pytestmark = pytest.mark.bench
+SEEDS = int(os.environ.get("ROBO_RLHF_BENCH_SEEDS", "5"))
+STEPS = 50_000
+LABELS, ROUNDS = 200, 5
+TIMED = """
+import json, resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
+sys.stderr.write(done.stderr)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps({"processor": used.ru_utime + used.ru_stime, **json.loads(done.stdout[done.stdout.index("{"):])}))
+"""
+
+
+def timed(command: list[str]) -> dict[str, Any]:
+    """Run a command that prints JSON; return it with the processor time [s] of it and of all that it started."""
+    done = subprocess.run([sys.executable, "-c", TIMED, *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_pendulum_from_nothing(tmp_path: Path) -> None:
+    """Pendulum-v1, 200 labels, 50,000 steps: every seed's return ≥ -200, in at most 46 s of the processor."""
+    asked = ["--env", "Pendulum-v1", "--demos", "0", "--labels", str(LABELS), "--rounds", str(ROUNDS)]
+    base = [sys.executable, "-m", "robo_rlhf.cli.main", "run", *asked, "--json", "--home", str(tmp_path)]
+    config = preset("default", task="Pendulum-v1", demos=0, labels=LABELS, rounds=ROUNDS)
+    steps = 200 * (config.scratch.iterations * config.num_envs + ROUNDS * config.collect)
+    assert steps <= STEPS
+    rows = []
+    for seed in range(SEEDS):
+        found = timed([*base, "--seed", str(seed)])
+        after = found["after"]["return"]
+        row = {"seed": seed, "before": found["before"]["return"]["value"], "after": after["value"]}
+        rows.append({**row, "low": after["low"], "high": after["high"], "processor [s]": found["processor"]})
+    print()
+    episodes = found["after"]["episodes"]
+    print_rows(rows, as_json=False, title=f"Pendulum-v1 from nothing, {steps} steps, {episodes} episodes each")
+    assert min(row["after"] for row in rows) >= -200
+    assert max(row["processor [s]"] for row in rows) <= 46

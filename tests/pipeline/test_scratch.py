@@ -1,0 +1,76 @@
+"""The main job without demonstrations."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robo_rlhf.pipeline.config import Config, preset
+from robo_rlhf.pipeline.loop import run_loop
+from robo_rlhf.pipeline.watch import Silent
+from robo_rlhf.policies.checkpoint import load_policy
+from robo_rlhf.runs import Run
+from robo_rlhf.training import sac
+from tests.pipeline.making import read, short_config, traces
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+class Killing(Silent):
+    """Ends the process at a stage, after some of its iterations."""
+
+    def __init__(self, stage: str) -> None:
+        self.stage, self.now = stage, ""
+
+    def begin(self, stage: str) -> None:
+        self.now = stage
+
+    def progress(self, done: int, total: int, metrics: object) -> None:
+        if self.now == self.stage and done == 2:
+            raise KilledError
+
+
+def from_nothing() -> Config:
+    return short_config(demos=0, labels=24)
+
+
+def test_a_job_needs_no_demonstrations_and_can_be_killed(tmp_path: Path) -> None:
+    config, found = from_nothing(), []
+    for name in ("whole", "killed"):
+        home = tmp_path / name
+        path = home / "runs" / "short"
+        if name == "killed":
+            with pytest.raises(KilledError):
+                run_loop(config, path, home, watch=Killing("round-2/finetune"))
+        run_loop(config, path, home)
+        found.append(traces(path))
+    assert found[0] == found[1]
+    assert read(path, "clone/result.json") == {"updates": 0}
+    assert load_policy(path / "round-2" / "finetune" / "checkpoints" / "policy.safetensors", task="reach")
+
+
+def test_a_round_goes_on_with_what_the_round_before_remembers(tmp_path: Path) -> None:
+    config, path = from_nothing(), tmp_path / "runs" / "short"
+    run_loop(config, path, tmp_path)
+    steps = [len(_stored(path, number)["replay/action"]) for number in (1, 2)]
+    assert steps == np.cumsum([config.iterations_of(number) for number in (1, 2)]).tolist()
+    first, second = (_stored(path, number) for number in (1, 2))
+    np.testing.assert_array_equal(first["actor/normalizer.mean"], second["actor/normalizer.mean"])
+    rows = Run(path / "round-2" / "finetune", {}).metrics()
+    assert rows[0]["critic_updates"] == rows[-1]["critic_updates"] + config.scratch.refresh  # the reward is new
+
+
+def _stored(path: Path, number: int) -> dict[str, np.ndarray]:
+    found = Run(path / f"round-{number}" / "finetune", {}).load("training")
+    assert found is not None
+    return found[0]
+
+
+def test_without_demonstrations_the_sizes_are_those_of_learning_from_nothing() -> None:
+    few, many = preset("default", demos=0), preset("default", demos=25)
+    assert few.num_envs < many.num_envs
+    assert sum(few.iterations_of(n) for n in range(1, few.rounds + 1)) == few.scratch.iterations
+    assert sum(many.iterations_of(n) for n in range(1, many.rounds + 1)) == many.finetune.iterations
+    assert isinstance(few.scratch, sac.Config)
