@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.files import data_home
+from robo_rlhf.pipeline.finals import policy_at
 
 if TYPE_CHECKING:
     from robo_rlhf.training.experience import Reward
@@ -12,7 +13,13 @@ if TYPE_CHECKING:
 
 
 def checkpoint_at(given: Path, name: str, home: Path | None) -> Path:
-    """Return the file that a checkpoint, a run's folder or a run's name stands for."""
+    """Return the file that a checkpoint, a run's folder or a run's name stands for.
+
+    Raises:
+        NotFoundError: a policy is meant, and there is none.
+    """
+    if name == "policy":
+        return policy_at(given, data_home(home))
     for folder in (given, data_home(home) / "runs" / given):
         if folder.is_dir():
             return folder / "checkpoints" / f"{name}.safetensors"

@@ -14,6 +14,7 @@ from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.files import data_home
+from robo_rlhf.pipeline.finals import policy_at
 
 if TYPE_CHECKING:
     from robo_rlhf.evaluation import Comparison, Evaluation
@@ -30,7 +31,7 @@ class Evaluate:
     """
 
     checkpoint: tyro.conf.Positional[Path]
-    """A policy's checkpoint, a run's folder, or the name of a run in the data home."""
+    """A policy's checkpoint, a run's folder, or the name of a run in the data home: of a main job, its last policy."""
     against: Path | None = None
     """Another policy, run on the same seeds and compared episode by episode."""
     task: str | None = None
@@ -57,7 +58,7 @@ class Evaluate:
         from robo_rlhf.policies.checkpoint import load_meta
         from robo_rlhf.sim.envs import make_env
 
-        paths = [self.resolve(path) for path in (self.checkpoint, self.against) if path is not None]
+        paths = [policy_at(path, data_home(self.home)) for path in (self.checkpoint, self.against) if path is not None]
         env = make_env(self.task or load_meta(paths[0])["task"], min(self.num_envs, self.episodes))
         try:
             found = [self.evaluate(env, path) for path in paths]
@@ -72,13 +73,6 @@ class Evaluate:
         if comparison is not None:
             print(_sentence(comparison))
         return 0
-
-    def resolve(self, given: Path) -> Path:
-        """Return the file that a checkpoint, a run's folder or a run's name stands for."""
-        for folder in (given, data_home(self.home) / "runs" / given):
-            if folder.is_dir():
-                return folder / "checkpoints" / "policy.safetensors"
-        return given
 
     def evaluate(self, env: "VecEnv", path: Path) -> "Evaluation":
         """Load one policy and run it."""

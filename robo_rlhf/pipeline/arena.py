@@ -28,9 +28,9 @@ from robo_rlhf.pipeline.finals import label_of, policy_at
 from robo_rlhf.pipeline.teaching import NAME, Teaching
 from robo_rlhf.pipeline.watch import Watch
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
+from robo_rlhf.policies.veiled import load_for
 from robo_rlhf.rollout import rollout
 from robo_rlhf.sim.envs import TaskEnv, make_env, versions
-from robo_rlhf.sim.partial import veiled
 from robo_rlhf.types import VecEnv
 
 AT_ONCE = 16  # episodes run together
@@ -165,15 +165,13 @@ class ArenaJob:
         there = set(self.dataset.ids())
         groups = [seeds[start : start + AT_ONCE] for start in range(0, len(seeds), AT_ONCE)]
         missing = [group for group in groups if any(self.arena.episode(entrant, int(s)) not in there for s in group)]
-        path = self.arena.checkpoint(entrant)
-        policy = load_policy(path, task=self.env.name, obs_dim=self.env.obs_dim, act_dim=self.env.act_dim)
-        env = veiled(self.env, load_meta(path).get("partial"))
+        policy = load_for(self.arena.checkpoint(entrant), self.env)
         done = iter(range(1, 10**9))
         total = self.env.horizon * sum(-(-len(group) // self.env.num_envs) for group in missing)
         for group in missing:
             policy.seed(int(group[0]))
             found = rollout(
-                env,
+                self.env,
                 policy,
                 group,
                 meta=lambda seed: self._meta(entrant, seed),

@@ -25,17 +25,24 @@ class VeiledPolicy:
 
     def act(self, obs: Array) -> Array:
         """Map whole observations (N, obs_dim) to actions (N, act_dim)."""
+        return self.policy.act(self.look(obs))
+
+    def look(self, obs: Array) -> Array:
+        """Take in whole observations (N, obs_dim); return what is shown of them."""
         while len(self._seen) < self.veil.delay:
             self._seen.append(obs)  # at the start the first one stands for those before
         self._seen.append(obs)
-        return self.policy.act(self.veil.show(obs, self._seen[0]))
+        return self.veil.show(obs, self._seen[0])
 
     def seed(self, seed: int) -> None:
         """Set the source of the policy's own randomness."""
         self.policy.seed(seed)
 
 
-def load_for(path: Path, env: VecEnv) -> TrainedPolicy | VeiledPolicy:
+Acting = TrainedPolicy | VeiledPolicy
+
+
+def load_for(path: Path, env: VecEnv) -> Acting:
     """Load a policy to act on the whole observations of `env`, with a veil before it where it learned behind one.
 
     Raises:

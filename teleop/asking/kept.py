@@ -9,8 +9,7 @@ from typing import Generic, TypeVar
 from robo_rlhf.data.layout import episode_path
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.files import find_dataset
-from robo_rlhf.policies.base import TrainedPolicy
-from robo_rlhf.policies.checkpoint import load_policy
+from robo_rlhf.policies.veiled import Acting, load_for
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.sim.envs import TaskEnv
@@ -46,7 +45,7 @@ class Kept:
         self.home = home
         self._worlds: Shelf[TaskEnv] = Shelf(WORLDS)
         self._episodes: Shelf[Past] = Shelf(EPISODES)
-        self._policies: Shelf[TrainedPolicy] = Shelf(MODELS)
+        self._policies: Shelf[Acting] = Shelf(MODELS)
         self._rewards: Shelf[RewardModel] = Shelf(MODELS)
 
     def world(self, task: str, num_envs: int, use: str) -> TaskEnv:
@@ -72,8 +71,10 @@ class Kept:
             pass  # reading it says what is wrong
         return self._episodes.get((dataset, episode, written), lambda: read_past(self.home, dataset, episode))
 
-    def policy(self, name: str, world: TaskEnv, use: str) -> TrainedPolicy:
+    def policy(self, name: str, world: TaskEnv, use: str) -> Acting:
         """Return the policy in a checkpoint of the data home, one of its own for each `use`.
+
+        It is given whole observations, whatever was hidden from it while it learned.
 
         Raises:
             NotFoundError: there is no such file.
@@ -81,10 +82,7 @@ class Kept:
             CheckpointMismatchError: it is of another task or other shapes, or holds no policy.
         """
         path = inside(self.home, name, "policy")
-        return self._policies.get(
-            (name, _written(path), world.name, use),
-            lambda: load_policy(path, task=world.name, obs_dim=world.obs_dim, act_dim=world.act_dim),
-        )
+        return self._policies.get((name, _written(path), world.name, use), lambda: load_for(path, world))
 
     def reward(self, name: str, world: TaskEnv) -> RewardModel:
         """Return the reward model in a checkpoint of the data home; raises as `policy`."""

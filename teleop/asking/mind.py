@@ -10,6 +10,7 @@ from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.chunked import ChunkedPolicy
+from robo_rlhf.policies.veiled import Acting, VeiledPolicy
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.sim.envs import TaskEnv, versions
 from robo_rlhf.types import Array, Source
@@ -163,14 +164,21 @@ class Mind:
         past.check(world)
         return world.set_state(np.repeat(past.columns["state"][frame][None], world.num_envs, axis=0))
 
-    def _begin(self, policy: TrainedPolicy, past: Past, frame: int, num_envs: int, seed: int) -> TrainedPolicy:
+    def _begin(self, policy: Acting, past: Past, frame: int, num_envs: int, seed: int) -> Acting:
         """Let a policy begin at a frame; one that remembers has seen what was observed before."""
         policy.seed(seed)
         policy.reset(num_envs)
-        inner = getattr(policy, "base", policy)
-        if isinstance(inner, ChunkedPolicy) and past.columns["obs"].shape[1] == inner.obs_dim:
-            for obs in past.columns["obs"][max(0, frame - inner.history + 1) : frame]:
-                inner.remember(np.repeat(obs[None], num_envs, axis=0))
+        veiled = policy if isinstance(policy, VeiledPolicy) else None
+        trained = veiled.policy if veiled is not None else policy
+        inner: TrainedPolicy = getattr(trained, "base", trained)
+        if past.columns["obs"].shape[1] != inner.obs_dim:
+            return policy
+        back = (inner.history - 1) + (veiled.veil.delay if veiled is not None else 0)
+        for obs in past.columns["obs"][max(0, frame - back) : frame]:
+            whole = np.repeat(obs[None], num_envs, axis=0)
+            shown = whole if veiled is None else veiled.look(whole)
+            if isinstance(inner, ChunkedPolicy):
+                inner.remember(shown)
         return policy
 
 
@@ -185,7 +193,7 @@ class _Walk:
         self.reward: list[float] = []
         self.signals: list[dict[str, Array]] = []
 
-    def step(self, policy: TrainedPolicy, name: str) -> None:
+    def step(self, policy: Acting, name: str) -> None:
         """Take a step.
 
         Raises:

@@ -8,7 +8,9 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from robo_rlhf.cli.main import main
@@ -16,10 +18,14 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.schema import to_columns
 from robo_rlhf.feedback.arena import Arena
 from robo_rlhf.feedback.store import Store
+from robo_rlhf.policies.checkpoint import load_policy, save_policy
+from robo_rlhf.sim.partial import Veil
+from robo_rlhf.sim.tasks import TASKS
 from tests.arenas import save_policies
 
 PATIENCE = 120.0  # [s]
 TWO = ["arena", "--policies", "old", "new", "--seeds", "3", "--name", "duel"]
+META: Any = {"task": "reach", "partial": 3}
 
 
 @pytest.fixture
@@ -72,6 +78,22 @@ def test_episodes_tell_nothing_of_whose_they_are(trained: Path, capsys: pytest.C
     metas = [info.meta for info in Dataset(arena.path / "episodes").list()]
     assert len({(m.operator, m.device, m.note, m.tags, m.started, m.finished, m.parent) for m in metas}) == 1
     assert not any(one.name in json.dumps(str(metas)) for one in arena.policies() if one.name != "new")
+
+
+def test_a_policy_that_learned_behind_a_veil_is_shown_what_it_then_saw_and_recorded_whole(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path("checkpoints") / "policy.safetensors"
+    save_policy(load_policy(trained / "runs" / "new" / path), trained / "runs" / "new" / path, META)
+    assert main([*TWO, "--judge", "simulated"]) == 0
+    arena = Arena(trained, "duel")
+    dataset = Dataset(arena.path / "episodes")
+    entrant = next(one for one in arena.policies() if one.name == "new")
+    whole = dataset.load(arena.episode(entrant, arena.seeds()[0]))
+    veil = Veil(TASKS["reach"].obs_names, META["partial"])
+    assert np.abs(whole.obs[:, veil.hidden]).max() > 0
+    policy = load_policy(trained / "runs" / "new" / path)
+    np.testing.assert_allclose(whole.action, policy.act(veil.over(whole).obs[:-1]), atol=1e-5)
 
 
 def test_the_arena_keeps_the_checkpoints_that_it_compared(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

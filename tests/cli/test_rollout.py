@@ -97,7 +97,7 @@ def test_a_native_task_too(code: Path, reach_home: Path, tmp_path: Path, capsys:
         (["--policy", ":x"], 2, "expected module:object"),
         (["--policy", "others_wrote:number"], 2, "a function of an observation, or something with get_action"),
         (["--policy", "others_wrote:Counting", "-n", "0"], 2, "rollout: expected at least 1 of each"),
-        (["--policy", "missing.safetensors"], 5, "No checkpoint"),
+        (["--policy", "missing.safetensors"], 5, "No policy"),
         (["--policy", "x:y", "--success-ever", "--success-return", "1"], 2, "one rule of success"),
     ],
 )

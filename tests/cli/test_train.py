@@ -8,11 +8,13 @@ import pytest
 
 from robo_rlhf.cli.main import main
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.files import write_json
 from robo_rlhf.policies.checkpoint import load_meta
 from robo_rlhf.rollout import rollout
 from robo_rlhf.sim.envs import TaskEnv, make_env
 from robo_rlhf.sim.operator import ScriptedOperator
 from robo_rlhf.types import Source
+from tests.arenas import save_policies
 
 TRAIN = ["train", "bc", "--task", "reach", "--demos", "2", "--policy", "gaussian", "--settings", "width", "16"]
 
@@ -42,6 +44,24 @@ def test_train_then_evaluate_then_compare(samples: Path, capsys: pytest.CaptureF
     assert "success at the end" in text
     assert "Success differs by +0.0 points (+0.0 to +0.0): 0 episodes only it solved" in text
     assert "neither is shown to be better" in text
+
+
+def test_the_name_of_a_main_job_stands_for_its_last_policy(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_policies(samples, "main/clone", "main/round-1/finetune", "main/round-2/finetune")
+    for stage in ("round-1", "round-2"):
+        write_json(samples / "runs" / "main" / stage / "finetune" / "result.json", {})
+    last = samples / "runs" / "main" / "round-2" / "finetune" / "checkpoints" / "policy.safetensors"
+    assert main(["evaluate", "main", "--against", "main/clone", "--episodes", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert Path(found["checkpoint"]) == last
+    assert Path(found["against"]["checkpoint"]) == samples / "runs" / "main" / "clone" / last.relative_to(
+        last.parents[1]
+    )
+    command = ["rollout", "--env", "reach", "-n", "2", "--seed", "5", "--policy"]
+    assert main([*command, "main", "--dataset", "by_name"]) == main([*command, str(last), "--dataset", "by_file"]) == 0
+    both = [Dataset(samples / name).load_all(["reach-5", "reach-6"]) for name in ("by_name", "by_file")]
+    for one, other in zip(*both, strict=True):
+        np.testing.assert_array_equal(one.action, other.action)
 
 
 def test_same_command_again_does_nothing_and_another_is_refused(
@@ -105,7 +125,7 @@ def test_mistakes_are_one_line_and_an_exit_code(samples: Path, capsys: pytest.Ca
     assert main(["train", "bc", "--task", "reach", "--failures", "--demos", "9"]) == 2
     assert "demonstrations: expected at least 9 of reach, got 3." in capsys.readouterr().err
     assert main(["evaluate", "nowhere"]) == 5
-    assert "No checkpoint 'nowhere'" in capsys.readouterr().err
+    assert "No policy 'nowhere'" in capsys.readouterr().err
     assert main([*TRAIN, "--failures", "--updates", "1", "--json"]) == 0
     assert main(["evaluate", "bc", "--task", "pick_place"]) == 6
     error = capsys.readouterr().err

@@ -11,6 +11,7 @@ from robo_rlhf.errors import CheckpointMismatchError, InvalidValueError, NotFoun
 from robo_rlhf.policies.checkpoint import load_policy, save_policy
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.sim.envs import TaskEnv
+from robo_rlhf.sim.partial import Veil
 from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.types import Source
 from teleop.asking.messages import At, Compare, Foresee, Judge, Look, Request, Result, Seen
@@ -176,3 +177,23 @@ def test_a_policy_that_was_trained_on_is_read_again(mind: Mind, asked_home: Path
     save_policy(policy, asked_home / name, {"task": "reach"})
     after = answer(mind, Look(at, name))
     assert not np.allclose(before.actions, after.actions)
+
+
+@pytest.mark.parametrize("frame", [0, 2, 12])
+def test_a_policy_that_learned_behind_a_veil_is_shown_what_it_then_saw(
+    mind: Mind, asked_home: Path, at: At, frame: int
+) -> None:
+    name = "runs/veiled/checkpoints/policy.safetensors"
+    policy = load_policy(asked_home / FLOW)
+    save_policy(policy, asked_home / name, {"task": "reach", "partial": 3})
+    seen, bare = (answer(mind, Look(replace(at, frame=frame), one)) for one in (name, FLOW))
+    whole = Dataset(asked_home / DATASET).load(at.episode)
+    shown = Veil(TASKS["reach"].obs_names, 3).over(whole).obs[: frame + 1].repeat(len(seen.actions), axis=0)
+    shown = shown.reshape(frame + 1, len(seen.actions), -1)
+    policy.seed(0)
+    policy.reset(len(seen.actions))
+    for obs in shown[max(frame - 1, 0) : frame]:
+        policy.remember(obs)  # type: ignore[operator]
+    np.testing.assert_allclose(seen.actions, policy.act(shown[frame]), atol=1e-5)
+    assert np.allclose(seen.actions, bare.actions, atol=1e-3) == (frame == 0)  # nothing has moved there
+    assert not answer(mind, Foresee(replace(at, frame=frame), name, 0.5)).broken
