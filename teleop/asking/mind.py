@@ -169,7 +169,7 @@ class Mind:
         policy.seed(seed)
         policy.reset(num_envs)
         veiled = policy if isinstance(policy, VeiledPolicy) else None
-        trained = veiled.policy if veiled is not None else policy
+        trained = policy.policy if isinstance(policy, VeiledPolicy) else policy
         inner: TrainedPolicy = getattr(trained, "base", trained)
         if past.columns["obs"].shape[1] != inner.obs_dim:
             return policy
