@@ -123,6 +123,12 @@ def task_names(database: Database) -> list[str]:
         return list(connection.scalars(sa.select(questions.c.task).distinct().order_by(questions.c.task)))
 
 
+def dataset_names(database: Database) -> list[str]:
+    """Return the datasets that questions are about, sorted."""
+    with database.read() as connection:
+        return list(connection.scalars(sa.select(questions.c.dataset).distinct().order_by(questions.c.dataset)))
+
+
 def questions_about(database: Database, clip: str) -> list[str]:
     """Return the ids of the questions about a clip."""
     query = sa.select(segments.c.question_id).where(segments.c.clip_id == clip).distinct()

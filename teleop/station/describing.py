@@ -180,7 +180,10 @@ def _endpoint(whole: dict[str, Any], path: str, method: str, operation: dict[str
         parameters=[(one["name"], one["in"], _about(one)) for one in operation.get("parameters", [])],
         body=body,
         answer=answer,
-        statuses=[(name, one["description"]) for name, one in sorted(operation["responses"].items())],
+        statuses=[
+            (name, "Done" if name[0] == "2" else one["description"])
+            for name, one in sorted(operation["responses"].items())
+        ],
         curl=_curl(method, path, body, sent),
     )
 

@@ -90,7 +90,7 @@ class Direct(http.client.HTTPConnection):
             return self.getresponse().status
         except (OSError, http.client.HTTPException, ValueError) as error:
             late = time.monotonic() >= self.until
-            raise NotSentError("no answer in time" if late else str(error) or type(error).__name__) from error
+            raise NotSentError("no answer in time" if late else _words(error)) from error
         finally:
             ender.cancel()
             self.close()
@@ -234,6 +234,15 @@ class Posting:
         self._failures[message.webhook] += 1
         self._webhooks().failed(message, status, problem, self._failures[message.webhook], held)
         return False
+
+
+def _words(error: Exception) -> str:
+    """Return what went wrong, as people read it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not good: {error.verify_message}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__
 
 
 @cache
