@@ -35,9 +35,13 @@ class Shown(NamedTuple):
 class Reviewing:
     """Questions of a data home, as they are drawn."""
 
-    def __init__(self, home: Path, store: Store, media: Media) -> None:
-        """Take the questions out of `store` and the pictures from `media`."""
-        self.home, self.store, self.media = home, store, media
+    def __init__(self, home: Path, store: Store, media: Media, *, places: bool = False) -> None:
+        """Take the questions out of `store` and the pictures from `media`.
+
+        `places`: whether it is told of which episodes the clips are. Whoever only judges is not told: a dataset may be
+        called after the policy that drove, or hold nothing but questions whose answer is known.
+        """
+        self.home, self.store, self.media, self.places = home, store, media, places
 
     async def next(self, person: str, chosen: Chosen, have: Sequence[int], practice: bool) -> dict[str, Any] | None:
         """Hand out the next question that can be shown; None where there is none.
@@ -51,7 +55,7 @@ class Reviewing:
                 return None
             shown = await self.look(handed.question)
             if shown is not None:
-                return drawn(handed, shown)
+                return drawn(handed, shown, places=self.places)
         raise BusyError("The review", "many clips in a row could not be shown; they were put aside")
 
     async def look(self, question: Question) -> list[Shown] | None:
@@ -149,8 +153,8 @@ class Reviewing:
         }
 
 
-def drawn(handed: Handed, shown: Sequence[Shown]) -> dict[str, Any]:
-    """Return a question as the page draws it."""
+def drawn(handed: Handed, shown: Sequence[Shown], *, places: bool) -> dict[str, Any]:
+    """Return a question as the page draws it; `places`: and where its clips are from."""
     question, kind = handed.question, KINDS[handed.question.kind]
     return {
         "lease": handed.lease,
@@ -165,7 +169,7 @@ def drawn(handed: Handed, shown: Sequence[Shown]) -> dict[str, Any]:
         "seconds": handed.seconds,
         "controls": controls(question.kind, handed.order),
         "clips": [
-            clip_on_screen(question, place, name, label, shown[place])
+            clip_on_screen(question, place, name, label, shown[place], places)
             for place, name, label in zip(handed.order, handed.shown, sorted(handed.shown), strict=True)
         ],
     }
@@ -188,7 +192,7 @@ def controls(name: str, order: Sequence[int]) -> list[dict[str, Any]]:
     ]
 
 
-def clip_on_screen(question: Question, place: int, name: str, label: str, shown: Shown) -> dict[str, Any]:
+def clip_on_screen(question: Question, place: int, name: str, label: str, shown: Shown, places: bool) -> dict[str, Any]:
     """Return one clip: its name in the question, what it is called on the screen, and where its pictures are."""
     clip = question.segments[place]
     key = clip_id(question.dataset, clip)
@@ -199,9 +203,9 @@ def clip_on_screen(question: Question, place: int, name: str, label: str, shown:
         "address": f"/review/clip/{key}?v={shown.version}",
         "fps": shown.film.fps,
         "frames": clip.length + 1,
-        "start": clip.start,
-        "source": question.dataset,
-        "episode": clip.episode_id,
+        "start": clip.start if places else 0,
+        "source": question.dataset if places else "",
+        "episode": clip.episode_id if places else "",
     }
 
 

@@ -11,7 +11,6 @@ from robo_rlhf.feedback.listing import clip_rows, questions_about
 from teleop.station.rest import (
     BODY,
     PLAIN,
-    Annotator,
     Answers,
     Body,
     InPath,
@@ -79,7 +78,7 @@ def list_clips(
 
 
 @router.get("/clips/{clip}", responses=answers(404))
-def one_clip(store: Answers, _: Annotator, clip: InPath) -> ClipShape:
+def one_clip(store: Answers, _: Operator, clip: InPath) -> ClipShape:
     """Show one clip. Its video is at `address`."""
     return _shape_of(store.clips.get(clip))
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from starlette.requests import Request
 
 from robo_rlhf.feedback.handing import Chosen
-from teleop.station.auth import station_of
+from teleop.station.auth import SignedIn, station_of
 from teleop.station.rest import (
     BODY,
     Annotator,
@@ -48,9 +48,9 @@ class Shown(Shape):
     address: str = Field(description="Where its video is, at this station.")
     fps: float = Field(description="Frames a second.")
     frames: int
-    start: int = Field(description="First step.")
-    source: str = Field(description="Its dataset, within the data home.")
-    episode: str
+    start: int = Field(description="First step in its episode; 0 for those who may not drive.")
+    source: str = Field(description="Its dataset, within the data home; empty for those who may not drive.")
+    episode: str = Field(description="Empty for those who may not drive: who judges is not told whose it is.")
 
 
 class Press(Shape):
@@ -116,13 +116,13 @@ def list_leases(store: Answers, me: Annotator) -> HeldRows:
 @router.post("/leases", responses=answers(*BODY))
 async def next_question(request: Request, me: Annotator, body: Next) -> Handed:
     """Get the next question; it is yours for a time, and then others'."""
-    return await _hand(request, me.person.name, body, practice=False)
+    return await _hand(request, me, body, practice=False)
 
 
 @router.post("/practice", responses=answers(*BODY), tags=["practice"])
 async def next_practice(request: Request, me: Annotator, body: Next) -> Handed:
     """Get the next question to practise with: what would have been right comes back with the answer."""
-    return await _hand(request, me.person.name, body, practice=True)
+    return await _hand(request, me, body, practice=True)
 
 
 @router.post("/leases/{lease}/renew", responses=answers())
@@ -137,8 +137,9 @@ def release(store: Answers, me: Annotator, lease: SerialInPath) -> None:
     store.leases.release(lease, me.person.name)
 
 
-async def _hand(request: Request, person: str, body: Next, *, practice: bool) -> Handed:
-    station = station_of(request)
-    reviewing = Reviewing(station.home, await asyncio.to_thread(lambda: station.store), station.media)
-    found = await reviewing.next(person, Chosen(body.run, body.task), body.have, practice)
+async def _hand(request: Request, me: SignedIn, body: Next, *, practice: bool) -> Handed:
+    station, places = station_of(request), me.person.may("operator")
+    store = await asyncio.to_thread(lambda: station.store)
+    reviewing = Reviewing(station.home, store, station.media, places=places)
+    found = await reviewing.next(me.person.name, Chosen(body.run, body.task), body.have, practice)
     return Handed.model_validate({"question": found})

@@ -138,7 +138,8 @@ async def next_question(request: Request, body: Next, me: Me) -> dict[str, Any]:
     It is a POST because it changes something: the question is kept for this person for a time.
     """
     chosen = Chosen(body.run, body.task)
-    found = await _reviewing(request).next(me.person.name, chosen, body.have, body.practice)
+    reviewing = _reviewing(request, places=me.person.may("operator"))
+    found = await reviewing.next(me.person.name, chosen, body.have, body.practice)
     return {"question": found}
 
 
@@ -238,6 +239,6 @@ async def clip(
     return respond(request, content, immutable=bool(v))
 
 
-def _reviewing(request: Request) -> Reviewing:
+def _reviewing(request: Request, *, places: bool = False) -> Reviewing:
     station = station_of(request)
-    return Reviewing(station.home, station.store, station.media)
+    return Reviewing(station.home, station.store, station.media, places=places)

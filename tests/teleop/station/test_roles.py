@@ -107,7 +107,7 @@ ROUTES: dict[str, Row] = {
     "POST /api/v1/answers": Row("annotator", "4"),
     "POST /api/v1/answers/take-back": Row("annotator", "4"),
     "GET /api/v1/clips": Row("operator", "2"),
-    "GET /api/v1/clips/{clip}": Row("annotator", "4"),
+    "GET /api/v1/clips/{clip}": Row("operator", "4"),
     "GET /api/v1/clips/{clip}/questions": Row("operator", "4"),
     "PUT /api/v1/clips/{clip}/state": Row("operator", "4"),
     "POST /api/v1/corrections": Row("operator", "4"),

@@ -150,14 +150,15 @@ def test_clips_are_put_aside_and_taken_back(program: Program, episodes: Dataset)
     clips = operator.get("clips", params={"limit": 1, "dataset": DATASET}).json()
     assert clips["next"] == clips["items"][0]["id"]
     clip = operator.get(f"questions/{name}").json()["clips"][0]["id"]
-    found = annotator.get(f"clips/{clip}").json()
+    found = operator.get(f"clips/{clip}").json()
     assert (found["episode_id"], found["length"], found["address"]) == ("e0", 5, f"/review/clip/{clip}")
     assert operator.get(f"clips/{clip}/questions").json() == [name]
     body = {"state": "quarantined", "reason": "blocked"}
     assert operator.put(f"clips/{clip}/state", json=body).json()["questions"] == [name]
     assert operator.get("clips", params={"state": "quarantined"}).json()["items"][0]["reason"] == "blocked"
     assert operator.put(f"clips/{clip}/state", json={"state": "good"}).json()["questions"] == [name]
-    assert annotator.get("clips/none").status_code == 404
+    assert operator.get("clips/none").status_code == 404
+    assert annotator.get(f"clips/{clip}").status_code == 403  # who judges is not told whose episode it is
 
 
 def test_a_body_that_is_no_json_or_too_long(program: Program) -> None:
