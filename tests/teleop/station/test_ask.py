@@ -65,9 +65,7 @@ def test_an_annotator_asks_and_gets_pictures_numbers_and_clips(client: TestClien
     assert len(judged["worth"]["mean"]) == 60
 
 
-def test_a_comparison_is_a_question_that_waits_once(
-    client: TestClient, asking: Station, frame: dict[str, Any]
-) -> None:
+def test_a_comparison_is_a_question_that_waits_once(client: TestClient, asking: Station, frame: dict[str, Any]) -> None:
     asked = client.post("/api/ask/compare", json={**frame, **AHEAD, "policy": FLOW, "other": PLAIN}).json()
     again = client.post("/api/ask/compare", json={**frame, **AHEAD, "policy": PLAIN, "other": FLOW}).json()
     assert asked["new"]
