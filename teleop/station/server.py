@@ -5,7 +5,6 @@ import errno
 import ipaddress
 import signal
 import socket
-import sys
 from collections.abc import Collection
 from typing import NoReturn
 
@@ -17,7 +16,6 @@ from teleop.station.app import create_app
 from teleop.station.services import LOOPBACK, Station
 
 TRIES = 20  # ports after the one asked for that are tried where any will do
-SWITCH = 0.0005  # [s] until a busy thread lets others go on; SQLite gives way at every row, and waits so long each time
 KEEP = 75  # [s] that a connection is kept between two requests: somebody looks at clips meanwhile
 END = 3  # [s] that open connections are given when the station stops
 
@@ -95,7 +93,6 @@ def serve(station: Station, listener: socket.socket) -> None:
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    sys.setswitchinterval(SWITCH)
     config = uvicorn.Config(
         create_app(station),
         log_level="warning",
