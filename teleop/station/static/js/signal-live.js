@@ -30,6 +30,7 @@ export class Live {
     this.ticks = new Map();
     /** @type {{frame: number, episode: string} | null} that the page shows */
     this.shown = null;
+    this.shownTick = -1;
     this.shownAt = 0; // [ms]
     this.ids = 0;
     this.sequence = 0;
@@ -56,6 +57,7 @@ export class Live {
     if (message.type === "status") {
       this.status = message;
       this.ticks.set(message.tick, { frame: message.frame, episode: message.episode });
+      if (message.tick === this.shownTick) this.shown = this.ticks.get(message.tick) || this.shown;
       if (this.ticks.size > REMEMBERED) this.ticks.delete(this.ticks.keys().next().value ?? 0);
     }
     if (message.type === "controls") this.controls = message;
@@ -66,7 +68,8 @@ export class Live {
 
   /** @param {number} tick that the picture shows */
   drawn(tick) {
-    this.shown = this.ticks.get(tick) || this.shown;
+    this.shownTick = tick;
+    this.shown = this.ticks.get(tick) || this.shown; // where a picture comes before its status, that says it in a moment
     this.shownAt = performance.now();
     this.page.changed();
   }
