@@ -117,15 +117,38 @@ class Flat:
             self.value[whole] = p.detach().flatten()
             p.data, p.grad = self.value[whole].view_as(p), self.grad[whole].view_as(p)
             start += size
-        parameter = nn.Parameter(self.value)
-        parameter.grad = self.grad
-        self.optimizer = torch.optim.Adam([parameter], lr, eps=eps, fused=True)
+        self.parameter, self.lr, self.eps = nn.Parameter(self.value), lr, eps
+        self.parameter.grad = self.grad
+        self.optimizer = torch.optim.Adam([self.parameter], lr, eps=eps, fused=True)
 
     def step(self, max_norm: float) -> None:
         """Shorten the gradient to `max_norm`, take a step, and set the gradient to zero."""
         self.grad.mul_((max_norm / (self.grad.norm() + 1e-6)).clamp(max=1.0))
-        self.optimizer.step()
+        state = self.optimizer.state[self.parameter]
+        if state:
+            self._adam(state["exp_avg"], state["exp_avg_sq"], state["step"])
+        else:
+            self.optimizer.step()  # which makes the state
         self.grad.zero_()
+
+    def _adam(self, mean: Tensor, square: Tensor, step: Tensor) -> None:
+        """Do what `optimizer.step` does, to the last bit, without its checks, which took longer than the step."""
+        step += 1
+        torch._fused_adam_(
+            [self.value],
+            [self.grad],
+            [mean],
+            [square],
+            [],
+            [step],
+            lr=self.lr,
+            beta1=0.9,
+            beta2=0.999,
+            weight_decay=0.0,
+            eps=self.eps,
+            amsgrad=False,
+            maximize=False,
+        )
 
     def finite(self) -> bool:
         """Whether no parameter is NaN or infinite."""

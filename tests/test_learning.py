@@ -107,3 +107,26 @@ def test_flat_steps_as_adam_over_separate_parameters_does() -> None:
     with torch.no_grad():
         one[2].bias.fill_(torch.nan)  # the module and the vector are the same memory
     assert not flat.finite()
+
+
+def test_steps_are_those_of_adam_also_after_going_on() -> None:
+    with seeded(0):
+        ours, theirs = nn.Linear(5, 3), nn.Linear(5, 3)
+    theirs.load_state_dict(ours.state_dict())
+    flat, generator = Flat(ours, 1e-2), torch.Generator().manual_seed(0)
+    plain = Flat(theirs, 1e-2)
+    for number in range(6):
+        if number == 3:
+            stored = pack_optimizer("step", flat.optimizer)
+            flat = Flat(ours, 1e-2)
+            unpack_optimizer("step", flat.optimizer, stored)
+        gradient = torch.randn(flat.grad.shape, generator=generator)
+        flat.grad.copy_(gradient)
+        plain.grad.copy_(gradient)
+        flat.step(1.0)
+        plain.grad.mul_((1.0 / (plain.grad.norm() + 1e-6)).clamp(max=1.0))
+        plain.optimizer.step()
+        for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert torch.equal(mine, its)
+    assert float(flat.grad.abs().max()) == 0.0
+    assert pack_optimizer("step", flat.optimizer).keys() == pack_optimizer("step", plain.optimizer).keys()

@@ -129,9 +129,11 @@ class Config:
                 raise InvalidValueError(f"--{name.replace('_', '-')}", getattr(self, name), f"at least {low}")
         if self.labels < self.rounds:
             raise InvalidValueError("--labels", self.labels, f"at least one a round, {self.rounds}")
-        for name, settings in (("finetune", self.finetune), ("scratch", self.scratch)):
-            if settings.iterations < self.rounds:
-                raise InvalidValueError(f"{name} iterations", settings.iterations, f"at least {self.rounds}")
+        name, iterations = (
+            ("finetune", self.finetune.iterations) if self.demos else ("scratch", self.scratch.iterations)
+        )
+        if iterations < self.rounds:
+            raise InvalidValueError(f"{name} iterations", iterations, f"at least {self.rounds}")
 
     @property
     def demonstrations(self) -> str:

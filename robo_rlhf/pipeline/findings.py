@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.evaluation import Comparison, Evaluation, compare
 from robo_rlhf.feedback.store import Answer, Store
 from robo_rlhf.files import feedback_database
@@ -146,7 +148,10 @@ class Findings:
         words = ["robo-rlhf run", f"--task {task}" if task in TASKS else f"--env {task}"]
         words += [f"--{name} {config[name]}" for name in PLAIN if config[name] != ""]
         asked = {f.name: config[f.name] for f in fields(Config) if f.name in (*PLAIN, "task")}
-        choices = [(size, _differences(config, asdict(preset(size, **asked)))) for size in ("default", "quick", "tiny")]
+        choices = []
+        for size in ("default", "quick", "tiny"):
+            with suppress(InvalidValueError):  # a size that does not go with so many rounds
+                choices.append((size, _differences(config, asdict(preset(size, **asked)))))
         size, differences = min(choices, key=lambda choice: len(choice[1]))
         words += [f"--preset {size}"] * (size != "default")
         return " ".join(words + [f"--set {name}={_quoted(value)}" for name, value in differences.items()])

@@ -10,7 +10,7 @@ Task reward and success are never read here, unless the configured reward names 
 import copy
 import functools
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from robo_rlhf.types import Array, Episode, Step, VecEnv
 Progress = Callable[[int, int, Mapping[str, float]], None]  # iterations done, of how many, newest metrics
 OnIteration = Callable[[int, SquashedPolicy, Mapping[str, float]], object]  # a true result ends the training
 Diagnostics = Callable[[int, int, Step], None]  # iteration, step within the episode, all that the step gave
+TOGETHER = 64  # batches that are gathered at a time
 Stored = tuple[Mapping[str, Array], Mapping[str, Any]]  # a checkpoint: arrays and a JSON object
 
 
@@ -327,10 +328,8 @@ class Learner:
         drawn = replay.draw(rng, alone + count, config.batch, config.shown)
         members = rng.permuted(np.tile(np.arange(config.members), (alone + count, 1)), axis=1)[:, : config.subset]
         critic, policy = torch.zeros(2), torch.zeros(2)
-        for i, steps in enumerate(drawn):
-            batch = replay.batch(steps)
-            inputs = self.critics.inputs(batch.features[:, : self.actor.obs_dim], batch.left)
-            critic += self.update_critics(batch, inputs, members[i])
+        for i, (batch, inputs, later) in enumerate(self.prepared(drawn)):
+            critic += self.update_critics(batch, inputs, later, members[i])
             if i >= alone and not warming:
                 entropy, value = self.update_actor(batch.features, inputs)
                 self.update_temperature(entropy)
@@ -346,12 +345,25 @@ class Learner:
             "actor_updates": 0.0 if warming else float(count),
         }
 
-    def update_critics(self, batch: Batch, inputs: Tensor, members: Array) -> Tensor:
+    def prepared(self, drawn: Tensor) -> Iterator[tuple[Batch, Tensor, Tensor]]:
+        """Give the batches of draws (count, B), with what the value functions see of them, here and there.
+
+        Some at a time: gathering and z-scores cost as much for many batches as for one.
+        """
+        seen, inputs = self.actor.obs_dim, self.critics.inputs
+        for some in drawn.split(TOGETHER):  # type: ignore[no-untyped-call]
+            whole = self.replay.batch(some.flatten())
+            here = inputs(whole.features[:, :seen], whole.left)
+            there = inputs(whole.next_features[:, :seen], whole.next_left)
+            size = some.shape[1]
+            for parts in zip(*(torch.split(column, size) for column in (*whole, here, there)), strict=True):
+                yield Batch(*parts[:-2]), parts[-2], parts[-1]
+
+    def update_critics(self, batch: Batch, inputs: Tensor, later: Tensor, members: Array) -> Tensor:
         """Take one step of the value functions and their targets; return loss and mean value (2,)."""
         config = self.config
         with torch.no_grad():
             action, log_prob = self.actor.sample(batch.next_features, self.noise(len(batch.action)))
-            later = self.critics.inputs(batch.next_features[:, : self.actor.obs_dim], batch.next_left)
             value = self.targets(later, action)  # (E, B)
             value = (value if config.subset == config.members else value[members.tolist()]).amin(0)
             if config.backup_entropy:
