@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from robo_rlhf.errors import NotFoundError
 from robo_rlhf.feedback.database import Database
-from robo_rlhf.feedback.tables import annotators, answers, clips, notes, questions, segments, signals
+from robo_rlhf.feedback.tables import annotators, answers, clips, gold, guidelines, notes, questions, segments, signals
 
 QuestionState = Literal["open", "answered", "withdrawn"]
 Row = dict[str, Any]
@@ -121,6 +121,21 @@ def task_names(database: Database) -> list[str]:
     """Return the tasks that questions are about, sorted."""
     with database.read() as connection:
         return list(connection.scalars(sa.select(questions.c.task).distinct().order_by(questions.c.task)))
+
+
+def tasks_to_read(database: Database) -> list[str]:
+    """Return the tasks that questions are about or guidelines are written for, sorted."""
+    asked, written = sa.select(questions.c.task), sa.select(guidelines.c.task)
+    with database.read() as connection:
+        return sorted(connection.scalars(sa.union(asked, written)))
+
+
+def practice_counts(database: Database) -> dict[str, int]:
+    """Return how many questions to practise on each task has; those without any are left out."""
+    query = sa.select(questions.c.task, sa.func.count()).join(gold, gold.c.question_id == questions.c.id)
+    query = query.where(gold.c.retired == 0, questions.c.role == "practice", questions.c.withdrawn.is_(None))
+    with database.read() as connection:
+        return {task: count for task, count in connection.execute(query.group_by(questions.c.task))}
 
 
 def dataset_names(database: Database) -> list[str]:

@@ -58,8 +58,8 @@ class Revoked(_Body):
 
 
 @router.get("/account")
-def page(request: Request, me: Me) -> Response:
-    """Show it."""
+def page(request: Request, me: Me, chosen: bool = False) -> Response:
+    """Show it; `chosen`: the first password was just set."""
     people = station_of(request).people
     member = people.member(me.person.name)
     return render(
@@ -67,6 +67,7 @@ def page(request: Request, me: Me) -> Response:
         "account.html",
         page=PAGE,
         member=member,
+        chosen=chosen,
         here=me.session.digest if me.session is not None else "",
         sessions=people.sessions.of(member.person),
         tokens=people.tokens.list(member.person),

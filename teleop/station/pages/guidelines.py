@@ -1,12 +1,16 @@
-"""Guidelines: what people are told about a task before they review it, and where it is written."""
+"""Guidelines: what people are told about a task before they review it, where they practise, and where it is written."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from robo_rlhf.feedback.listing import practice_counts, tasks_to_read
+from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tasks import LONGEST_GUIDELINES
+from teleop.station import choices
 from teleop.station.auth import Me, SignedIn, by_of, requires, station_of
 from teleop.station.guidelines import as_html
 from teleop.station.pages import Page
@@ -27,13 +31,16 @@ class Written(BaseModel):
 
 @router.get("/guidelines")
 def page(request: Request, me: Me, task: str = "") -> Response:
-    """Show the guidelines of a task."""
-    task = task[:200]
-    found = station_of(request).store.tasks.guidelines(task) if task else None
+    """Show the guidelines of a task; without one, the tasks that there is something to read or to do about."""
+    task, store = task[:200], station_of(request).store
+    practice = practice_counts(store.database)
+    found = store.tasks.guidelines(task) if task else None
     return render(
         request,
         "guidelines.html",
         task=task,
+        tasks=[] if task else _tasks(store, practice),
+        practice=practice.get(task, 0),
         guidelines=found,
         html=as_html(found.text) if found is not None else "",
         may_write=me.person.may("operator") and bool(task),
@@ -48,3 +55,17 @@ def write(request: Request, body: Written, me: Writer) -> dict[str, Any]:
     tasks, by = station_of(request).store.tasks, by_of(request)
     found = tasks.write_guidelines(body.task, body.text, by.who, address=by.address)
     return {"version": found.version}
+
+
+def _tasks(store: Store, practice: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Return what there is to read and to practise for each task."""
+    about = {choice.name: choice.about for choice in choices.tasks()}
+    return [
+        {
+            "name": name,
+            "about": about.get(name, ""),
+            "written": store.tasks.guidelines(name) is not None,
+            "practice": practice.get(name, 0),
+        }
+        for name in tasks_to_read(store.database)
+    ]

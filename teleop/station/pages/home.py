@@ -22,6 +22,8 @@ def home(request: Request, me: Me) -> Response:
     station = station_of(request)
     entries = navigation(me)
     invitations = [(page, page.news(request) if page.news else "") for page in entries if page.about]
+    if not me.person.may("operator"):
+        invitations.sort(key=lambda invitation: not invitation[1])  # what waits for who judges comes first
     datasets, dataset_count = station.overview.datasets(DATASETS)
     runs, run_count = station.overview.runs(RUNS)
     keys = [Binding(page.name, page.call or page.title, "page", (page.key,), act="go") for page in entries if page.key]

@@ -23,7 +23,7 @@ document.getElementById("password-form")?.addEventListener("submit", async (even
   }
   tell("The password is set. Your other browsers are signed out.", "good");
   for (const one of [before, first, again]) if (one) one.value = "";
-  if (!before) location.reload();
+  if (!before) location.assign("/account?chosen=1");
 });
 
 /**

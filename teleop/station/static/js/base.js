@@ -1,8 +1,11 @@
 // @ts-check
-/** What every page does: the account menu. */
+/** What every page does: where we are among the pages, the account menu. */
 
 import { send, tellRefusals } from "./api.js";
 
+const here = document.querySelector(".top nav [aria-current]"); // on a phone the pages are wider than their row
+const pages = here?.closest("nav");
+if (here instanceof HTMLElement && pages) pages.scrollLeft = here.offsetLeft - pages.offsetLeft - (pages.clientWidth - here.offsetWidth) / 2;
 const account = document.getElementById("account");
 document.getElementById("sign-out")?.addEventListener("click", () =>
   tellRefusals(async () => {

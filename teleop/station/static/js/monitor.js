@@ -107,7 +107,7 @@ class Monitor {
       const [{ runs }] = await Promise.all([get("/api/monitor/runs"), ...[...this.shown.values()].map((run) => this.fetch(run))]);
       this.runs = runs;
       const busy = runs.filter((/** @type {any} */ run) => run.state === "working" || run.state === "waiting").length;
-      live.textContent = busy ? `${busy} of ${runs.length} at work; looked at ${new Date().toLocaleTimeString()}` : `none of ${runs.length} at work`;
+      live.textContent = busy ? `${busy} of ${runs.length} at work; looked at ${new Date().toLocaleTimeString()}` : runs.length ? `none of ${runs.length} at work` : "";
       this.drawList();
       this.draw();
     } catch (error) {
@@ -135,6 +135,7 @@ class Monitor {
     const words = /** @type {HTMLInputElement} */ (byId("find")).value.trim().toLowerCase();
     byId("find-field").hidden = this.runs.length < FINDS_FROM;
     byId("no-runs").hidden = this.runs.length > 0;
+    byId("curves").hidden = !this.runs.length;
     this.list.draw(this.runs.filter((/** @type {any} */ run) => `${run.name} ${run.task} ${run.state}`.toLowerCase().includes(words)), this.shown);
   }
 

@@ -39,7 +39,7 @@ export class Words {
     const undo = button("Undo the last answer", "", () => this.review.undo(), "undo");
     const rows = this.review.answered.length ? [undo] : [];
     if (this.state.dataset.empty === String(rows.length) && !this.state.hidden) return;
-    if (this.review.chosen.practice) this.say("Practice is over", "There are no more questions to practise on.", element("a", { class: "button primary", href: "/review" }, "To the real questions"), ...rows);
+    if (this.review.chosen.practice) this.say("Practice is over", "There are no more questions to practise on.", element("a", { class: "button primary", href: this.review.chosen.task ? `/review?task=${encodeURIComponent(this.review.chosen.task)}` : "/review" }, "To the real questions"), ...rows);
     else this.say("Nothing to review", "New questions appear here by themselves. A run asks them when it is started with --annotator human:", element("code", {}, "robo-rlhf run --task pick_place --annotator human"), ...rows);
     this.state.dataset.empty = String(rows.length);
     this.review.keys?.stop();
@@ -69,6 +69,10 @@ export class Words {
   }
 
   async tellPace() {
+    if (this.review.chosen.practice) {
+      byId("pace", HTMLParagraphElement).textContent = "Answers do not count here.";
+      return;
+    }
     const pace = await paceOf(this.review.chosen);
     if (!pace) return;
     const wait = pace.waiting >= pace.most ? `${pace.most} or more wait` : pace.waiting ? `${pace.waiting} wait` : "";
@@ -80,13 +84,18 @@ export class Words {
     if (pace.self_agreement.of >= LEAST) lines.push(`Asked twice, you said the same in ${share(pace.self_agreement)}.`);
     byId("agreement", HTMLParagraphElement).textContent = lines.join(" ");
   }
-  /** @param {any} feedback */
-  showFeedback(feedback) {
+
+  /**
+   * Say how an answer to practise on did.
+   * @param {any} feedback
+   * @param {Record<string, any>} given the answer
+   */
+  showFeedback(feedback, given) {
     const stage = this.review.shown;
     if (!stage) return;
     const right = feedback?.right;
     const title = feedback ? (right ? "Right" : "Not quite") : "Thank you";
-    const expected = feedback && !right ? `Expected: ${inWords(stage.question, feedback.expected)}.` : "";
+    const expected = feedback && !right ? `You said: ${inWords(stage.question, given)}. Expected: ${inWords(stage.question, feedback.expected)}.` : "";
     this.review.clock.pause();
     for (const made of stage.node.querySelectorAll("button")) made.disabled = true;
     const go = () => {
@@ -114,5 +123,6 @@ function inWords(question, value) {
   const label = (/** @type {string} */ name) => question.clips.find((clip) => clip.name === name)?.label || name;
   if (value.ranking) return value.ranking.map((/** @type {string[]} */ group) => group.map(label).join(" = ")).join(" > ");
   if (value.ratings) return Object.entries(value.ratings).map(([name, level]) => `${name.replaceAll("_", " ")} ${level}`).join(", ");
+  if (value.presses) return [1, -1].map((sign) => `${value.presses.filter((/** @type {any} */ one) => one.sign === sign).length} ${sign > 0 ? "good" : "bad"}`).join(", ");
   return "another answer";
 }

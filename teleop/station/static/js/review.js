@@ -279,7 +279,7 @@ export class Review {
     if (reply.counts === false) tell("That question had gone to others meanwhile. Your answer was kept, and does not count.", "plain");
     if (letter.body.key !== this.practised) return;
     this.practised = "";
-    this.words.showFeedback(reply.feedback);
+    this.words.showFeedback(reply.feedback, letter.body.value);
   }
 
   /**
