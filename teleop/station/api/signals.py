@@ -7,7 +7,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from robo_rlhf.feedback.listing import signal_rows
-from robo_rlhf.feedback.signals import Signal
+from robo_rlhf.feedback.signals import LATEST, Signal
 from teleop.station.rest import (
     BODY,
     PLAIN,
@@ -41,7 +41,23 @@ class Press(Body):
     sign: Literal[1, -1] = Field(description="1: good, -1: bad.")
     step: Annotated[float, Field(ge=0, lt=1e9, description="Step of the episode that was shown at the press.")]
     rate: Annotated[float, Field(ge=1e-3, le=1e6, description="[steps/s] that were shown.", examples=[20.0])]
+    source: Annotated[Literal["", "live", "replay"], Field(description="What was watched; empty where unknown.")] = ""
+    delay: Annotated[
+        float | None, Field(ge=0, le=LATEST, description="[s] from when the step happened, or was shown, to the press.")
+    ] = None
     key: Key
+
+
+class Back(Body):
+    """Which press to take back."""
+
+    key: Key
+
+
+class Stood(Shape):
+    """Whether it stood until now."""
+
+    stood: bool
 
 
 class New(Shape):
@@ -62,6 +78,10 @@ class PressShape(Shape):
     step: float
     rate: float = Field(description="[steps/s]")
     pressed: str = Field(description="ISO 8601, UTC.")
+    source: str | None = Field(description="live or replay: what was watched; null where unknown.")
+    session: str | None = Field(description="The session that was watched live.")
+    delay: float | None = Field(description="[s] from when the step happened, or was shown, to the press.")
+    withdrawn: str | None = Field(description="When it was taken back: ISO 8601, UTC; null where it stands.")
 
 
 class PressRows(Rows):
@@ -80,7 +100,7 @@ def list_signals(
     after: After = 0,
     limit: Limit = 100,
 ) -> PressRows:
-    """List presses."""
+    """List presses, those that were taken back too."""
     found = signal_rows(store.database, after=after, limit=limit, run=run, dataset=dataset, episode_id=episode)
     return PressRows.model_validate(found)
 
@@ -92,7 +112,13 @@ def list_signals(
 )
 def press(response: Response, store: Answers, me: Annotator, body: Press) -> New:
     """Hand a press in. Sent again with the same key it changes nothing."""
-    said = Signal(me.person.name, body.run, body.dataset, body.episode_id, body.sign, body.step, body.rate)
-    new = store.signals.add(said, key=body.key)
+    fields = body.model_dump(exclude={"key"})
+    new = store.signals.add(Signal(me.person.name, **fields), key=body.key)
     response.status_code = 201 if new else 200
     return New(new=new)
+
+
+@router.post("/signals/take-back", responses=answers(*BODY, 404))
+def take_back(store: Answers, me: Annotator, body: Back) -> Stood:
+    """Take a press of one's own back: it stays as a row, and trains no more."""
+    return Stood(stood=store.signals.take_back(me.person.name, body.key))

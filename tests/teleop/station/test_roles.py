@@ -134,6 +134,7 @@ ROUTES: dict[str, Row] = {
     "PUT /api/v1/runs/{run}/rounds/{round}": Row("operator", "4"),
     "GET /api/v1/signals": Row("operator", "2"),
     "POST /api/v1/signals": Row("annotator", "4"),
+    "POST /api/v1/signals/take-back": Row("annotator", "4"),
     "GET /api/v1/tasks": Row("annotator", "2"),
     "GET /api/v1/tasks/{task}": Row("annotator", "4"),
     "PATCH /api/v1/tasks/{task}/settings": Row("operator", "2"),

@@ -53,6 +53,19 @@ def test_notes_and_signals_come_once(program: Program) -> None:
     assert operator.get("signals", params={"run": "one", "episode": "e1"}).json()["items"][0]["step"] == 12.5
 
 
+def test_a_signal_says_what_was_watched_and_can_be_taken_back(program: Program) -> None:
+    operator, annotator = program("operator"), program("annotator")
+    press = {"dataset": "live", "episode_id": "e1", "sign": 1, "step": 3, "rate": 20, "key": "s1"}
+    assert annotator.post("signals", json={**press, "source": "film"}).status_code == 422
+    assert annotator.post("signals", json={**press, "source": "replay", "delay": 0.4}).status_code == 201
+    (row,) = operator.get("signals").json()["items"]
+    assert (row["source"], row["delay"], row["withdrawn"]) == ("replay", 0.4, None)
+    assert annotator.post("signals/take-back", json={"key": "s2"}).status_code == 404
+    replies = [annotator.post("signals/take-back", json={"key": "s1"}).json() for _ in range(2)]
+    assert replies == [{"stood": True}, {"stood": False}]
+    assert operator.get("signals").json()["items"][0]["withdrawn"]
+
+
 def test_who_one_is_and_the_groups_one_belongs_to(program: Program) -> None:
     operator, annotator = program("operator"), program("annotator")
     assert annotator.get("me").json() == {"name": "annotator1", "role": "annotator", "groups": [], "waiting": 0}
