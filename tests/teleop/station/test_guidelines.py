@@ -1,9 +1,12 @@
 """Guidelines: Markdown that cannot do harm, written by those who may."""
 
+from dataclasses import replace
+
 import pytest
 
 from teleop.station.guidelines import as_html
 from teleop.station.services import Station
+from tests.feedback.making import QUESTIONS
 from tests.teleop.station.conftest import Visit
 
 HARMFUL = [
@@ -50,3 +53,24 @@ def test_operators_write_and_everybody_reads(visit: Visit, station: Station) -> 
     empty = reader.get("/guidelines?task=%3Cscript%3E", headers={"accept": "text/html"}).text
     assert "Nothing is written yet" in empty
     assert "<script>:" not in empty
+
+
+def test_without_a_task_all_are_listed_with_what_can_be_read_and_practised(visit: Visit, station: Station) -> None:
+    html = {"accept": "text/html"}
+    reader, writer = visit("annotator"), visit("operator")
+    assert "nobody has asked about one yet" in reader.get("/guidelines", headers=html).text
+    task = QUESTIONS[0].task
+    practice = [replace(one, id=f"p{i}", role="practice") for i, one in enumerate(QUESTIONS[:2])]
+    station.store.add_questions([QUESTIONS[0], *practice])
+    station.store.gold.set("p0", {"choice": "A"})
+    assert "nothing written yet" in reader.get("/guidelines", headers=html).text
+    assert "Write them" in writer.get("/guidelines", headers=html).text
+    station.store.tasks.write_guidelines("<b>other</b>", "# Gently", "olga")
+    page = reader.get("/guidelines", headers=html).text
+    assert f'href="/review?practice=1&amp;task={task}">Practise <span class="soft number">1</span>' in page
+    assert 'href="/guidelines?task=%3Cb%3Eother' in page
+    assert "<b>other" not in page
+    assert "Practise" in reader.get(f"/guidelines?task={task}", headers=html).text
+    station.store.gold.retire("p0")
+    assert "Practise" not in reader.get("/guidelines", headers=html).text
+    assert "Practise" not in reader.get(f"/guidelines?task={task}", headers=html).text
