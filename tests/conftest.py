@@ -1,5 +1,6 @@
 """What holds for every test: one thread, a rendering backend, a data home of its own, no process left behind."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -55,6 +56,16 @@ def _note_new_processes(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     for child in _children():
         _first_seen.setdefault(child, request.node.nodeid)
+
+
+@pytest.fixture(autouse=True)
+def _same_precedence() -> Iterator[None]:
+    """A command that makes way for others does not slow the tests that come after it."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    yield
+    if os.getpriority(os.PRIO_PROCESS, 0) != before:
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -40,7 +40,7 @@ def episodes(home: Path, station: Station) -> None:
 
 @pytest.fixture
 def client(visit: Visit) -> Iterator[TestClient]:
-    return visit("annotator")
+    return visit("operator")  # who is told which episode a clip is of
 
 
 def ask(station: Station, clips: int, count: int) -> list[Question]:

@@ -213,7 +213,8 @@ def test_nothing_tells_a_known_question_from_another(client: TestClient, station
     for one, other in zip(replies[work.id], replies[gold.id], strict=True):
         assert one == other
     told = str(replies) + client.get("/review").text + client.get("/api/v1/leases").text
-    assert not any(word in told for word in ("known", "easy", "gold", "runs/one", "e0", "purpose", "standing"))
+    words = ("known", "easy", "gold", "runs/one", r"e0\b", "purpose", "standing")
+    assert not [word for word in words if re.search(rf"\b{word}", told)]  # tokens hold any two letters somewhere
     standings = {answer.question_id: answer.standing for answer in station.store.answers(standing=("counted", "gold"))}
     assert standings == {work.id: "counted", gold.id: "gold"}
 
