@@ -30,7 +30,12 @@ class TeacherConfig:
 
 
 def _clone() -> bc.Config:
-    return bc.Config(policy="flow", settings={"noise": 0.0}, updates=4000, obs_noise=0.05)
+    return _flow(4000)
+
+
+def _flow(updates: int) -> bc.Config:
+    settings: dict[str, int | float | bool | str] = {"noise": 0.0, "near": 0.02}
+    return bc.Config(policy="flow", settings=settings, updates=updates, obs_noise=0.05, obs_noise_least=0.02)
 
 
 def _reward() -> reward_learning.Config:
@@ -43,10 +48,11 @@ def _finetune() -> ppo.Config:
 
 def _scratch() -> sac.Config:
     return sac.Config(
-        iterations=40,
-        updates=0.25,
+        iterations=32,
+        updates=0.2,
         batch=128,
         critic_width=128,
+        refresh=100,
         actor_lr=1e-3,
         critic_lr=1e-3,
         temperature_lr=1e-3,
@@ -99,6 +105,10 @@ class Config:
     """Largest correction of an action where the clone is a flow, which is kept and corrected rather than changed."""
     num_envs: int = 64
     """Copies of the environment that run together."""
+    choose_pace: bool = True
+    """Whether a cloned policy that predicts chunks may carry out whole ones, where rollouts succeed more often so."""
+    choose_exploration: bool = True
+    """Whether fine-tuning explores less than `finetune.std` where that leaves the clone too little of its success."""
     gate: bool = False
     """Whether a round's policy is kept only if it is not shown to be worse than the one before, on the same seeds."""
     gate_episodes: int = 100
@@ -167,11 +177,12 @@ def preset(name: str, **asked: Any) -> Config:
         "quick": {
             "episodes": 64,
             "collect": 32,
-            "clone": bc.Config(policy="flow", settings={"noise": 0.0}, updates=1500, obs_noise=0.05),
+            "clone": _flow(1500),
             "reward": reward_learning.Config(fit=FitSettings(updates=400)),
             "finetune": ppo.Config(iterations=12, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1),
         },
         "tiny": {
+            "choose_exploration": False,
             "episodes": 8,
             "collect": 8,
             "num_envs": 8,

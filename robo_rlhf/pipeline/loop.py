@@ -6,10 +6,13 @@ from pathlib import Path
 from robo_rlhf.evaluation import Evaluation
 from robo_rlhf.heartbeat import at_work
 from robo_rlhf.pipeline.config import Config
+from robo_rlhf.pipeline.exploration import steadied
 from robo_rlhf.pipeline.gate import may_replace
+from robo_rlhf.pipeline.pace import paced
 from robo_rlhf.pipeline.scratch import practise, untrained
 from robo_rlhf.pipeline.stages import Answerer, Job, as_actor, find_demonstrations, stored_evaluation
 from robo_rlhf.pipeline.watch import Silent, Watch
+from robo_rlhf.policies.base import GaussianActor
 from robo_rlhf.runs import Run
 
 
@@ -30,11 +33,18 @@ def run_loop(
         return _work(job)
 
 
+def cloned(job: Job) -> GaussianActor:
+    """Imitate, choose the pace of the clone and how boldly to explore, and return what is fine-tuned."""
+    clone = paced(job, job.clone())
+    steadied(job, clone)
+    return as_actor(clone, job.config)
+
+
 def _work(job: Job) -> tuple[Evaluation, Evaluation]:
     """Do what is left of the job; return the evaluations before and after."""
-    config = job.config
     job.run.event("session")
-    actor = as_actor(job.clone(), config) if config.demos else untrained(job)
+    actor = cloned(job) if job.config.demos else untrained(job)
+    config = job.config
     before = job.evaluate("before", actor)
     model, kept = None, 0
     for number in range(1, config.rounds + 1):

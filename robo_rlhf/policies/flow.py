@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks, mlp
 from robo_rlhf.policies.chunked import ChunkedPolicy
+from robo_rlhf.policies.near import Near
 
 
 @POLICIES.register("flow")
@@ -38,6 +39,7 @@ class FlowPolicy(ChunkedPolicy):
         history: int = 1,
         flow_steps: int = 6,
         noise: float = 1.0,
+        near: float = 0.0,
     ) -> None:
         """Build the network.
 
@@ -51,6 +53,7 @@ class FlowPolicy(ChunkedPolicy):
             history: observations that a prediction is made from.
             flow_steps: Euler steps from noise to actions.
             noise: deviation of the noise when acting; 0 follows the middle of the field, the same every time.
+            near: if above 0, columns are also seen by their symmetric logarithm, from this share of a deviation on.
         """
         super().__init__(
             obs_dim,
@@ -62,14 +65,29 @@ class FlowPolicy(ChunkedPolicy):
             history=history,
             flow_steps=flow_steps,
             noise=noise,
+            near=near,
         )
         self.flow_steps, self.noise = flow_steps, noise
         self.register_buffer("frequencies", math.pi * torch.arange(1, 5, dtype=torch.float32), persistent=False)
-        inputs = chunk * act_dim + history * obs_dim + 9
+        self.near = Near(obs_dim, near) if near else None
+        inputs = chunk * act_dim + history * obs_dim * (2 if near else 1) + 9
         self.net = mlp([inputs, *[width] * layers, chunk * act_dim], nn.GELU)
 
+    def fit_normalizer(self, obs: Tensor, action: Tensor) -> None:
+        """Set the scales of observations and actions."""
+        super().fit_normalizer(obs, action)
+        if self.near is not None:
+            self.near.fit(obs)
+
+    def normalize(self, obs: Tensor) -> Tensor:
+        """Return what the network sees (B, history, k) of observations (B, history * obs_dim)."""
+        seen = super().normalize(obs)
+        if self.near is None:
+            return seen
+        return torch.cat([seen, self.near(obs.view(len(obs), self.history, self.obs_dim))], dim=-1)
+
     def velocity(self, x: Tensor, obs: Tensor, time: Tensor) -> Tensor:
-        """Return the field (B, chunk * act_dim) at x, for normalised obs (B, history * obs_dim) and time (B, 1)."""
+        """Return the field (B, chunk * act_dim) at x, for seen obs (B, k) and time (B, 1)."""
         phase = time * self.frequencies
         field: Tensor = self.net(torch.cat([x, obs, time, phase.sin(), phase.cos()], dim=-1))
         return field

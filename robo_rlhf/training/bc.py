@@ -55,6 +55,8 @@ class Config:
     """Decay of the averaged weights, which are the ones that act."""
     obs_noise: float = 0.02
     """Noise added to observations, in deviations of each column."""
+    obs_noise_least: float = 1.0
+    """Share of it where a column is zero; it grows with the column, up to all of it. 1 adds as much everywhere."""
     idle: float = 0.05
     """Steps in which no action is larger than this are cut out; 0 keeps all."""
     idle_keep: int = 2
@@ -83,6 +85,8 @@ class Config:
         for name in ("updates", "batch", "candidates", "save_every", "log_every"):
             if getattr(self, name) < 1:
                 raise InvalidValueError(f"bc {name}", getattr(self, name), "at least 1")
+        if not 0 <= self.obs_noise_least <= 1:
+            raise InvalidValueError("bc obs_noise_least", self.obs_noise_least, "a number from 0 to 1")
         if self.select_every < 0:
             raise InvalidValueError("bc select_every", self.select_every, "0 or more")
 
@@ -227,7 +231,13 @@ class Learner:
         index = torch.randint(self.count, (self.config.batch,), generator=self.generator)
         obs, *rest = (field.index_select(0, index) for field in self.data)
         if self.config.obs_noise:
-            obs = obs + self.noise * torch.randn(obs.shape, generator=self.generator)
+            least = self.config.obs_noise_least
+            reach = (
+                self.noise
+                if least >= 1
+                else (self.config.obs_noise * obs.abs() + least * self.noise).minimum(self.noise)
+            )
+            obs = obs + reach * torch.randn(obs.shape, generator=self.generator)
         return Chunks(obs, *rest)
 
     def consider(self, score: Score) -> float:

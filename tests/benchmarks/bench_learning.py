@@ -1,6 +1,7 @@
 """Learning against the bars: `pytest -m bench -s tests/benchmarks/bench_learning.py`.
 
-ROBO_RLHF_BENCH_SEEDS sets the number of seeds (5). Two seeds run at a time, one torch thread each.
+ROBO_RLHF_BENCH_SEEDS sets the number of seeds (5), ROBO_RLHF_BENCH_TASKS the tasks of the main job beside pick_place
+(stack,drawer_open,peg_insert; empty for none). Two jobs run at a time, one torch thread each.
 """
 
 import json
@@ -18,16 +19,20 @@ from robo_rlhf.cli.table import print_rows
 
 pytestmark = pytest.mark.bench
 SEEDS = int(os.environ.get("ROBO_RLHF_BENCH_SEEDS", "5"))
+TASKS = [name for name in os.environ.get("ROBO_RLHF_BENCH_TASKS", "stack,drawer_open,peg_insert").split(",") if name]
+SHOWN = 24  # demonstrations of each of them that ship
 SAMPLES = Path(__file__).parents[2] / "recordings" / "samples"
 CARES_ABOUT = "peak_contact_force"
 CLONE = """
 import sys, time, json
+from dataclasses import replace
 from pathlib import Path
 from robo_rlhf.learning import use_one_thread
 use_one_thread()
 import numpy as np
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.evaluation import FIRST_SEED, evaluate
+from robo_rlhf.pipeline.config import Config
 from robo_rlhf.pipeline.stages import trimmed
 from robo_rlhf.sim.envs import make_env
 from robo_rlhf.training import bc
@@ -35,7 +40,7 @@ dataset, seed, count = Dataset(Path(sys.argv[1])), int(sys.argv[2]), int(sys.arg
 ids = sorted(i.meta.id for i in dataset.list(outcome="success"))
 ids = [ids[i] for i in sorted(np.random.default_rng((seed, 1)).permutation(len(ids))[:count])]
 start = time.perf_counter()
-config = bc.Config(policy="flow", settings={"noise": 0.0}, updates=4000, obs_noise=0.05, seed=seed)
+config = replace(Config().clone, seed=seed)
 policy = bc.fit(config, [trimmed(e) for e in dataset.load_all(ids)])
 took = time.perf_counter() - start
 found = evaluate(make_env("pick_place", 64), policy, np.arange(FIRST_SEED, FIRST_SEED + 200))
@@ -99,6 +104,33 @@ def test_main_job(tmp_path: Path) -> None:
     assert min(after) >= 80
     assert mean_gain >= 15 or sum(after) / len(after) >= 97
     assert sum(forces) / len(forces) >= 0.25
+
+
+@pytest.mark.skipif(not TASKS, reason="ROBO_RLHF_BENCH_TASKS names none")
+def test_main_job_of_other_tasks(tmp_path: Path) -> None:
+    """24 demonstrations, 200 labels: mean success over tasks ≥ 90 %, worst task ≥ 80 %, ≤ 15 minutes each."""
+    (tmp_path / "samples").symlink_to(SAMPLES)
+    base = [sys.executable, "-m", "robo_rlhf.cli.main", "run", "--json", "--home", str(tmp_path)]
+    base += ["--demos", str(SHOWN), "--labels", "200", "--rounds", "3"]
+    asked = [(task, seed) for task in TASKS for seed in range(SEEDS)]
+    found = in_processes([[*base, "--task", task, "--seed", str(seed)] for task, seed in asked])
+    rows = [
+        {
+            "task": task,
+            "seed": seed,
+            "cloned [%]": 100 * run["before"]["success"]["value"],
+            "fine-tuned [%]": 100 * run["after"]["success"]["value"],
+            "wall [s]": run["wall"],
+        }
+        for (task, seed), run in zip(asked, found, strict=True)
+    ]
+    print()
+    print_rows(rows, as_json=False, title=f"main job, {SEEDS} seeds, 200 episodes each")
+    means = [sum(r["fine-tuned [%]"] for r in rows if r["task"] == task) / SEEDS for task in TASKS]
+    print({task: round(mean, 1) for task, mean in zip(TASKS, means, strict=True)})
+    assert sum(means) / len(means) >= 90
+    assert min(means) >= 80
+    assert max(row["wall [s]"] for row in rows) <= 900
 
 
 def test_cloning() -> None:

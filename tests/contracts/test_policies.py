@@ -24,6 +24,7 @@ VARIANTS = [
     ("gaussian", {"width": 16, "std": "fixed", "layers": 1}),
     ("flow", {"width": 16, "history": 2, "chunk": 5, "execute": 3, "flow_steps": 2}),
     ("flow", {"width": 16, "noise": 0.0}),
+    ("flow", {"width": 16, "history": 2, "near": 0.02}),
     ("residual", {"width": 16, "base_kind": "flow", "base_settings": {"width": 16, "history": 2}}),
     ("mixture", {"width": 16, "history": 2, "chunk": 5, "execute": 3, "modes": 2, "sample": True}),
     ("act", {"width": 16, "heads": 2, "layers": 1, "history": 2, "chunk": 5, "execute": 3, "ensemble": False}),

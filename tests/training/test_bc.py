@@ -162,3 +162,13 @@ def test_what_is_no_demonstration_is_named_and_leaves_nothing(episodes: list[Epi
     )
     with pytest.raises(InvalidValueError, match=r"Episode\.action: expected every value within \[-1, 1\], got .*nan"):
         replace(one, action=np.full_like(one.action, np.nan))
+
+
+def test_noise_can_be_less_where_a_column_is_near_zero() -> None:
+    episodes = demonstrations(4)
+    spread = []
+    for least in (1.0, 0.1):
+        learner = bc.Learner(bc.Config(settings={"width": 8}, obs_noise=0.5, obs_noise_least=least, batch=4), episodes)
+        learner.data.obs.zero_()
+        spread.append(torch.cat([learner.sample().obs for _ in range(200)]).std(0))
+    torch.testing.assert_close(spread[1], 0.1 * spread[0])
