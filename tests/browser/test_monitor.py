@@ -130,6 +130,7 @@ def test_a_team_sees_how_good_its_answers_are_and_decides_about_them(station: Se
         assert {question.overlap for question in store.questions("asked")} == {4}
 
 
+@pytest.mark.slow
 def test_reviewers_see_what_the_model_learns_from_them(station: Served, open_page: OpenPage) -> None:
     command = [sys.executable, "-m", "robo_rlhf.cli.main", "train", "reward", "--task", "pick_place", "--run", "live"]
     command += ["--follow", "--home", str(station.home), "--fit.updates", "60", "--fit.batch", "16"]

@@ -180,6 +180,7 @@ def drained(terminal: int) -> str:
         return ""
 
 
+@pytest.mark.slow
 def test_without_a_terminal_it_waits_for_answers_from_elsewhere(reach: Path) -> None:
     process = subprocess.Popen(
         command_line(reach, 4), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -79,6 +79,7 @@ def test_a_job_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(
     assert traces(run) == traces(undisturbed / "runs" / "job")
 
 
+@pytest.mark.slow
 def test_a_correction_on_top_of_a_flow_goes_on_as_if_nothing_had_happened(reach_home: Path, tmp_path: Path) -> None:
     home, left_alone = (fresh_home(reach_home, tmp_path / name) for name in ("home", "left alone"))
     code, said = end(start(left_alone, *FLOW))

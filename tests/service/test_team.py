@@ -35,6 +35,7 @@ def ask(home: Path, where: str, much: Amount, **sharing: float) -> None:
         fill(store, much)
 
 
+@pytest.mark.slow
 def test_a_killed_station_loses_no_answer(where: str, tmp_path: Path) -> None:
     """Twenty people; the station is killed twice while they answer; whatever failed they send again."""
     home = tmp_path / "home"
