@@ -25,7 +25,7 @@ class Until(NamedTuple):
     """Presses up to a moment, as a run that is continued needs them."""
 
     number: int  # of the last press
-    at: str  # ISO 8601, UTC: what was taken back later still counts
+    at: str  # ISO 8601, UTC: what was taken back from then on still counts
 
 
 class Pressed:
@@ -59,7 +59,7 @@ class Pressed:
         """
         pressed = self._signals.list(run, withdrawn=until is not None)
         if until is not None:
-            pressed = [s for s in pressed if s.number <= until.number and (not s.withdrawn or s.withdrawn > until.at)]
+            pressed = [s for s in pressed if s.number <= until.number and (not s.withdrawn or s.withdrawn >= until.at)]
         by_episode: dict[tuple[str, str, str], list[Signal]] = {}
         for signal in pressed:
             by_episode.setdefault((signal.dataset, signal.episode_id, signal.run), []).append(signal)

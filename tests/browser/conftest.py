@@ -29,14 +29,6 @@ PATIENCE = 60.0  # [s] for the station to answer on a busy machine
 expect.set_options(timeout=15_000)  # [ms] for what a page is to show, on a busy machine
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every test of a page a second try, which the summary tells: a starved browser is not a fault of the page."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
 @dataclass(frozen=True)
 class Served:
     """A station that runs."""
