@@ -53,7 +53,8 @@ class RunCommand:
     dataset: str = ""
     """Dataset of demonstrations in the data home; samples/TASK where empty."""
     preset: str = "default"
-    """How much of everything: default, quick (a minute or two), tiny (seconds, to try the machinery)."""
+    """How much of everything: default, quick (a minute or two), tiny (seconds, to try the machinery); or precise, for
+    tasks that forgive little: the environment's own success chooses the clone's pace and how boldly it explores."""
     run: str = ""
     """Name of the run, a folder among the runs of the data home; TASK-SEED where empty."""
     set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()

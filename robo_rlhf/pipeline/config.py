@@ -1,6 +1,6 @@
 """What the main job is asked to do."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from robo_rlhf.errors import InvalidValueError
@@ -34,8 +34,12 @@ def _clone() -> bc.Config:
 
 
 def _flow(updates: int) -> bc.Config:
+    return bc.Config(policy="flow", settings={"noise": 0.0}, updates=updates, obs_noise=0.05)
+
+
+def _fine() -> bc.Config:
     settings: dict[str, int | float | bool | str] = {"noise": 0.0, "near": 0.02}
-    return bc.Config(policy="flow", settings=settings, updates=updates, obs_noise=0.05, obs_noise_least=0.02)
+    return replace(_clone(), settings=settings, obs_noise_least=0.02)
 
 
 def _reward() -> reward_learning.Config:
@@ -105,9 +109,9 @@ class Config:
     """Largest correction of an action where the clone is a flow, which is kept and corrected rather than changed."""
     num_envs: int = 64
     """Copies of the environment that run together."""
-    choose_pace: bool = True
+    choose_pace: bool = False
     """Whether a cloned policy that predicts chunks may carry out whole ones, where rollouts succeed more often so."""
-    choose_exploration: bool = True
+    choose_exploration: bool = False
     """Whether fine-tuning explores less than `finetune.std` where that leaves the clone too little of its success."""
     gate: bool = False
     """Whether a round's policy is kept only if it is not shown to be worse than the one before, on the same seeds."""
@@ -169,11 +173,15 @@ def share(total: int, weights: list[float]) -> list[int]:
 def preset(name: str, **asked: Any) -> Config:
     """Return a configuration of a size: "default", "quick" (a minute or two) or "tiny" (seconds, to try the machinery).
 
+    "precise" is for tasks that forgive little: the clone sees what is nearly zero larger, and its pace and how boldly
+    it explores are chosen by the success of rollouts, which is what the environment says and no person.
+
     Raises:
         InvalidValueError: no such preset.
     """
     sizes: dict[str, dict[str, Any]] = {
         "default": {},
+        "precise": {"clone": _fine(), "choose_pace": True, "choose_exploration": True},
         "quick": {
             "episodes": 64,
             "collect": 32,
@@ -182,7 +190,6 @@ def preset(name: str, **asked: Any) -> Config:
             "finetune": ppo.Config(iterations=12, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1),
         },
         "tiny": {
-            "choose_exploration": False,
             "episodes": 8,
             "collect": 8,
             "num_envs": 8,

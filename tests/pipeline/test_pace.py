@@ -28,7 +28,7 @@ def test_the_pace_that_succeeds_more_often_is_kept(
 
     monkeypatch.setattr(pace, "evaluate", judged)
     home = fresh_home(reach_home, tmp_path / "home")
-    config = replace(short_config(), clone=FLOW)
+    config = replace(short_config(), clone=FLOW, choose_pace=True)
     job = Job(config, Run(home / "runs" / "short", config), home, Silent())
     policy = pace.paced(job, job.clone())
     assert isinstance(policy, FlowPolicy)
@@ -44,7 +44,7 @@ def test_the_pace_that_succeeds_more_often_is_kept(
 
 def test_other_policies_and_a_pace_that_was_chosen_stay(reach_home: Path, tmp_path: Path) -> None:
     home = fresh_home(reach_home, tmp_path / "home")
-    for number, config in enumerate((short_config(), replace(short_config(), clone=FLOW, choose_pace=False))):
+    for number, config in enumerate((replace(short_config(), choose_pace=True), replace(short_config(), clone=FLOW))):
         job = Job(config, Run(home / "runs" / str(number), config), home, Silent())
         settings = dict(pace.paced(job, job.clone()).settings)
         assert settings.get("execute") in (None, 6)
