@@ -70,3 +70,5 @@ def test_arrows_and_futures(browser: Browser, station: Served) -> None:
         print(
             f"\n{name}: median {np.median(values):.0f} ms, p95 {np.percentile(values, 95):.0f} ms ({len(values)} times)"
         )
+    assert np.percentile(looks[3:], 95) <= 150
+    assert max(futures) <= 1500

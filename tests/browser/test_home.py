@@ -52,7 +52,8 @@ def test_home_says_what_to_do_next_and_what_was_done(page: Page, runs: Path) -> 
 
 def test_every_dataset_shows_a_picture(page: Page) -> None:
     page.wait_for_function(
-        "() => [...document.querySelectorAll('.set img')].every(image => image.complete && image.naturalWidth === 320)"
+        "() => { const all = [...document.querySelectorAll('.set img')];"
+        " return all.length > 0 && all.every((image) => image.complete && image.naturalWidth === 320); }"
     )
 
 
