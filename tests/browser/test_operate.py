@@ -271,7 +271,9 @@ def test_pictures_come_again_after_the_worker_that_draws_was_killed(open_page: O
     page = sign_in(open_page, station, "ana")
     begin(page, station, dataset="drawn")
     drive(page, "KeyR", 0.3)
-    for worker in _children_of(station, "robo_rlhf.sim.render_worker"):
+    workers = list(_children_of(station, "robo_rlhf.sim.render_worker"))
+    assert workers
+    for worker in workers:
         os.kill(worker, signal.SIGKILL)
     before = int(page.get_attribute("#view-0 canvas", "data-frame") or 0)
     with holding(page, "KeyF"):
