@@ -58,6 +58,16 @@ def _note_new_processes(request: pytest.FixtureRequest) -> Iterator[None]:
         _first_seen.setdefault(child, request.node.nodeid)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A second try begins with fixtures of its own: what the first one left in a module's station would fail it."""
+    if getattr(item, "execution_count", 1) > 1:
+        for found in item._fixtureinfo.name2fixturedefs.values():  # type: ignore[attr-defined]
+            for fixture in found:
+                if fixture.scope == "module":
+                    fixture.finish(item._request)  # type: ignore[attr-defined]
+
+
 @pytest.fixture(autouse=True)
 def _same_precedence() -> Iterator[None]:
     """A command that makes way for others does not slow the tests that come after it."""

@@ -1,5 +1,6 @@
 """Webhooks and the description of the API in the browser: a station that was started to reach its own machine."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def test_a_webhook_is_added_tried_and_removed(served: Served, open_page: OpenPag
     with receiving() as receiver:
         page.get_by_label("Address").fill(receiver.url)
         page.get_by_role("button", name="Add").click()
+        expect(page.locator("#secret")).to_have_text(re.compile(r"\S+"))  # only then is it in the database
         expect(page.locator("#secret")).to_have_text(secret(served.home))
         page.get_by_role("button", name="I have it").click()
         page.get_by_role("button", name="Send a test").click()
