@@ -2,8 +2,8 @@
 
 ROBO_RLHF_BENCH_SEEDS sets the number of seeds (5), ROBO_RLHF_BENCH_POLICIES the policies
 (flow,mixture,act,recurrent), ROBO_RLHF_BENCH_DEMOS the demonstrations (25,50,200), ROBO_RLHF_BENCH_EPISODES those of
-each evaluation (200). Two trainings run at a time, one torch thread each. Demonstrations are the samples, and 200 more
-that are recorded first.
+each evaluation (200), ROBO_RLHF_BENCH_AT_ONCE the trainings that run at a time (2), one torch thread each.
+Demonstrations are the samples, and 200 more that are recorded first.
 """
 
 import json
@@ -25,6 +25,7 @@ SEEDS = int(os.environ.get("ROBO_RLHF_BENCH_SEEDS", "5"))
 POLICIES = os.environ.get("ROBO_RLHF_BENCH_POLICIES", "flow,mixture,act,recurrent").split(",")
 DEMOS = [int(n) for n in os.environ.get("ROBO_RLHF_BENCH_DEMOS", "25,50,200").split(",")]
 EPISODES = int(os.environ.get("ROBO_RLHF_BENCH_EPISODES", "200"))
+AT_ONCE = int(os.environ.get("ROBO_RLHF_BENCH_AT_ONCE", "2"))
 SAMPLES = Path(__file__).parents[2] / "recordings" / "samples"
 BARS = {25: 0.70, 50: 0.90, 200: 0.97}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -123,7 +124,7 @@ def in_processes(code: str, asked: Sequence[dict[str, Any]]) -> list[dict[str, A
         print(told, f"{time.perf_counter() - began:.0f} s", flush=True)
         return found
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(one, asked))
 
 
