@@ -3,7 +3,9 @@
 Cheap enough to be asked after every answer: only the person's newest answers are looked at.
 """
 
+import json
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +17,7 @@ from robo_rlhf.feedback.database import Database
 from robo_rlhf.feedback.handing import Chosen, wanted_by
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import agreement
-from robo_rlhf.feedback.records import COUNTED, answer_of
+from robo_rlhf.feedback.records import COUNTED
 from robo_rlhf.feedback.tables import answers, questions
 
 NEWEST = 120  # answers of a person that are looked at
@@ -51,19 +53,12 @@ def waiting(database: Database, person: str, chosen: Chosen) -> int:
 
 def pace_of(database: Database, person: str, chosen: Chosen, since: datetime) -> Pace:
     """Return how the work of a person goes; their day began at `since`, which knows its time zone."""
-    kind = questions.c.kind
-    query = sa.select(answers, kind).join(questions, questions.c.id == answers.c.question_id)
-    query = query.where(answers.c.annotator == person).order_by(answers.c.number.desc()).limit(NEWEST)
-    day = sa.select(sa.func.count(answers.c.question_id.distinct())).where(
-        answers.c.annotator == person, answers.c.answered >= since.isoformat(timespec="milliseconds")
-    )
+    values = {"person": person, "since": since.isoformat(timespec="milliseconds")}
     with database.read() as connection:
-        mine = connection.execute(query).mappings().all()
-        today = connection.scalar(day.where(answers.c.value.is_not(None))) or 0
-        ids = {row["question_id"] for row in mine if row["standing"] in COUNTED}
-        same = sa.select(answers, kind).join(questions, questions.c.id == answers.c.question_id)
-        same = same.where(answers.c.question_id.in_(ids), answers.c.standing.in_(COUNTED))
-        theirs = connection.execute(same.order_by(answers.c.number.desc())).mappings().all() if ids else []
+        mine = connection.execute(_MINE, values).mappings().all()
+        today = connection.scalar(_TODAY, values) or 0
+        ids = sorted({row["question_id"] for row in mine if row["standing"] in COUNTED})
+        theirs = connection.execute(_THEIRS, {"questions": ids}).mappings().all() if ids else []
     times = [row["response_time"] for row in mine if row["value"] and row["response_time"] is not None]
     own, others = _newest(theirs, person)
     repeats = [row for row in mine if row["standing"] == "repeat" and row["value"]]
@@ -98,6 +93,24 @@ def _newest(rows: Sequence[Any], person: str) -> tuple[dict[str, Any], list[Any]
 
 
 def _alike(pairs: Sequence[tuple[Any, Any]]) -> Alike:
-    found = [agreement(KINDS[one["kind"]], answer_of(one).value, answer_of(other).value) for one, other in pairs]
-    judged = [value for value in found if value is not None]
-    return Alike(sum(judged), len(judged))
+    same = Counter((one["kind"], one["value"], other["value"]) for one, other in pairs)  # few differ
+    found = [(_agreement(*texts), count) for texts, count in same.items()]
+    judged = [(value, count) for value, count in found if value is not None]
+    return Alike(sum(value * count for value, count in judged), sum(count for _, count in judged))
+
+
+def _agreement(kind: str, first: str, second: str) -> float | None:
+    return agreement(KINDS[kind], json.loads(first), json.loads(second))
+
+
+_OWN = answers.c.annotator == sa.bindparam("person")
+_ASKED = sa.select(answers, questions.c.kind).join(questions, questions.c.id == answers.c.question_id)
+_ASKED = _ASKED.order_by(answers.c.number.desc())
+_MINE = _ASKED.where(_OWN).limit(NEWEST)
+_THEIRS = _ASKED.where(answers.c.question_id.in_(sa.bindparam("questions", expanding=True)))
+_THEIRS = _THEIRS.where(answers.c.standing.in_(COUNTED))
+# from the newest answer backwards, and no further than the day: people who have answered for a year wait no longer
+_BEFORE = sa.select(answers.c.number).where(_OWN, answers.c.answered < sa.bindparam("since"))
+_BEFORE = _BEFORE.order_by(answers.c.number.desc()).limit(1)
+_TODAY = sa.select(sa.func.count(answers.c.question_id.distinct())).where(_OWN, answers.c.value.is_not(None))
+_TODAY = _TODAY.where(answers.c.number > sa.func.coalesce(_BEFORE.scalar_subquery(), 0))
