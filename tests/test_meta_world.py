@@ -4,16 +4,14 @@ Installs from the package index, so it is slow; `.ci/run` runs it.
 """
 
 import json
-import os
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests import meta_world
+
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[1]
 TASK = "Meta-World/MT1:button-press-v3"
 SCRIPT = """
 import mujoco
@@ -45,29 +43,17 @@ if __name__ == "__main__":
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an environment `venv` that holds this project, Meta-World and the MuJoCo that it pins."""
     folder = tmp_path_factory.mktemp("meta")
-    pins = (ROOT / ".ci" / "constraints.txt").read_text().splitlines()
-    (folder / "pins").write_text("\n".join(line for line in pins if not line.startswith("mujoco==")))
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-    options = ["--quiet", "--disable-pip-version-check", "--constraint", folder / "pins"]
-    install = [folder / "venv/bin/python", "-m", "pip", "install", *options, ROOT, "metaworld==3.1.1"]
-    for attempt in range(3):  # an index may fail for a moment
-        done = subprocess.run(install, capture_output=True, text=True, check=False)
-        if not done.returncode:
-            break
-        time.sleep(5 * attempt)
-    assert not done.returncode, done.stderr
+    meta_world.python_of(folder)
     return folder
 
 
 def run(folder: Path, *command: object) -> str:
     """Run a command of the environment, away from the checkout, and return what it prints."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment["ROBO_RLHF_HOME"] = str(folder / "home")
     program, *arguments = map(str, command)
     done = subprocess.run(
         [str(folder / "venv/bin" / program), *arguments],
         cwd=folder,
-        env=environment,
+        env=meta_world.variables(folder, checkout=False),
         capture_output=True,
         text=True,
         check=False,

@@ -27,9 +27,9 @@ class ExternalVecEnv:
         """Make the copies.
 
         Args:
-            env_id: "Pusher-v5", "my_package:MyEnv-v0", "Meta-World/MT1:button-press-v3", ...
+            env_id: "Pusher-v5", "my_package:MyEnv-v0", "Meta-World/MT1:button-press-v3@150", ...
             num_envs: how many.
-            horizon: steps an episode; the environment's own time limit where None.
+            horizon: steps an episode; what the name says after "@", or the environment's own time limit, where None.
             workers: processes besides this one that share the work; chosen by the cores and copies where None.
 
         Raises:
@@ -42,7 +42,7 @@ class ExternalVecEnv:
         self.name, self.num_envs = env_id, num_envs
         self.obs_dim = box_dim(first.observation_space, f"observation space of {env_id}")
         self.act_dim = _action_dim(first, env_id)
-        self.horizon = horizon or _time_limit(first, env_id)
+        self.horizon = horizon or recipe.limit or _time_limit(first, env_id)
         self.control_dt = _control_dt(first)
         sizes = _shares(recipe, num_envs, workers)
         self._remote = [RemoteCopies(recipe, size, horizon) for size in sizes[1:]]

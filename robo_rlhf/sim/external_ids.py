@@ -2,6 +2,8 @@
 
 A name is a Gymnasium id. What follows an id with a namespace after a colon is a task of that environment. The package
 that registers a known namespace is imported; for others, the name says which module to import, as Gymnasium has it.
+"Pusher-v5@50" is the same environment with episodes of 50 steps: the length is part of the name, so demonstrations,
+policies and pictures of it all know it.
 """
 
 import contextlib
@@ -53,9 +55,10 @@ class Recipe(NamedTuple):
     arguments: dict[str, Any]
     plugin: Plugin | None
     portable: bool  # whether another process can find it too
+    limit: int | None = None  # steps an episode, where the name says so
 
     def make(self, horizon: int | None = None, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
-        """Make one copy, with another time limit than its own where `horizon` is given (-1: none).
+        """Make one copy, with another time limit than its name's or its own where `horizon` is given (-1: none).
 
         Raises:
             MissingDependencyError: a library that the environment stands on is not installed.
@@ -66,7 +69,11 @@ class Recipe(NamedTuple):
         try:
             with _mujoco_warns_the_log():
                 env = gymnasium.make(
-                    self.spec, max_episode_steps=horizon, disable_env_checker=True, **self.arguments, **extra
+                    self.spec,
+                    max_episode_steps=horizon or self.limit,
+                    disable_env_checker=True,
+                    **self.arguments,
+                    **extra,
                 )
         except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
             advice = "Install it, or choose another environment."
@@ -85,9 +92,10 @@ def find(name: str) -> Recipe:
         UnknownNameError: no such id or task is registered; suggests the nearest.
         MissingDependencyError: the package of its namespace or the module it names is not installed.
         InvalidValueError: no task is named for an environment that has some, or one for an environment that has
-            none; or the environment comes only in batches of its own.
+            none; or the environment comes only in batches of its own; or the name's length of episodes is none.
     """
-    env_id, task = split_task(name)
+    whole, limit = split_limit(name)
+    env_id, task = split_task(whole)
     module, _, bare = env_id.rpartition(":")
     namespace = bare.rpartition("/")[0]
     plugin = PLUGINS.get(namespace)
@@ -103,7 +111,27 @@ def find(name: str) -> Recipe:
         arguments[plugin.task_argument] = _known_task(plugin, bare, task)
     elif task:
         raise InvalidValueError(f"task of environment {bare}", repr(task), "none: this environment has no tasks")
-    return Recipe(name, spec, arguments, plugin, bool(plugin or module or isinstance(spec.entry_point, str)))
+    portable = bool(plugin or module or isinstance(spec.entry_point, str))
+    return Recipe(name, spec, arguments, plugin, portable, limit)
+
+
+def split_limit(name: str) -> tuple[str, int | None]:
+    """Split "ID@50" into the id and the steps of an episode; None where the name does not say.
+
+    >>> split_limit("Pusher-v5@50")
+    ('Pusher-v5', 50)
+    >>> split_limit("Pusher-v5")
+    ('Pusher-v5', None)
+
+    Raises:
+        InvalidValueError: what follows "@" is no number of steps.
+    """
+    whole, sign, steps = name.partition("@")
+    if not sign:
+        return name, None
+    if not steps.isdecimal() or not int(steps):
+        raise InvalidValueError(f"steps of an episode in {name}", repr(steps), "a number from 1 after the @")
+    return whole, int(steps)
 
 
 def split_task(name: str) -> tuple[str, str]:

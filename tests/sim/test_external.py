@@ -14,7 +14,7 @@ from robo_rlhf.rollout import rollout
 from robo_rlhf.sim.external import ExternalVecEnv
 from robo_rlhf.sim.external_clips import replay_frames
 from robo_rlhf.sim.external_copies import scale
-from robo_rlhf.sim.external_ids import split_task
+from robo_rlhf.sim.external_ids import split_limit, split_task
 from robo_rlhf.types import Array, Episode, Policy, VecEnv
 
 MUJOCO = {
@@ -176,6 +176,15 @@ def test_the_horizon_may_be_shorter_or_longer_than_the_time_limit() -> None:
         assert not env.step(np.zeros((1, 7))).active[0]
 
 
+def test_the_name_may_say_how_long_an_episode_is() -> None:
+    for env in (ExternalVecEnv("Pusher-v5@5", 2), ExternalVecEnv("Pusher-v5@5", 2, workers=1)):
+        episodes = rollout(env, RandomPolicy(7), np.arange(2))
+        assert [len(e) for e in episodes] == [5, 5]
+        assert {e.meta.task for e in episodes} == {"Pusher-v5@5"}
+        env.close()
+    assert ExternalVecEnv("Pusher-v5@5", 1, horizon=7).horizon == 7
+
+
 @given(st.floats(-1, 1), st.floats(-1e3, 1e3), st.floats(0.1, 1e3))
 def test_actions_fill_the_bounds_and_never_pass_them(action: float, low: float, width: float) -> None:
     box = Box(low, low + width, (1,), np.float64)
@@ -272,6 +281,8 @@ def test_bad_actions_and_seeds_are_named() -> None:
         ),
         ("TestsEndless-v0", InvalidValueError, r"horizon of TestsEndless-v0: expected a number of steps"),
         ("robo_rlhf/Reach-v0:left", InvalidValueError, r"task of environment robo_rlhf/Reach-v0: expected none"),
+        ("Pusher-v5@0", InvalidValueError, r"steps of an episode in Pusher-v5@0: expected a number from 1"),
+        ("Pusher-v5@half", InvalidValueError, r"expected a number from 1 after the @, got 'half'"),
     ],
 )
 def test_what_cannot_be_made_is_named(name: str, error: type[Exception], message: str) -> None:
@@ -306,6 +317,7 @@ def test_ids_and_tasks() -> None:
     assert split_task("mine:Thing-v0") == ("mine:Thing-v0", "")
     assert split_task("mine:my/Thing-v0") == ("mine:my/Thing-v0", "")
     assert split_task("mine:my/Thing-v0:left") == ("mine:my/Thing-v0", "left")
+    assert split_limit("mine:my/Thing-v0:left@20") == ("mine:my/Thing-v0:left", 20)
 
 
 def test_what_mujoco_says_of_a_model_goes_to_the_log(
