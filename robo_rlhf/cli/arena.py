@@ -102,16 +102,16 @@ class ArenaShow:
     def __call__(self) -> int:
         """Read the answers and print what they say."""
         from robo_rlhf.feedback.arena import Arena, arenas
-        from robo_rlhf.feedback.standings import publish, standings
+        from robo_rlhf.feedback.standings import renew, standings
         from robo_rlhf.feedback.store import Store
 
         home = data_home(self.home).absolute()
         names = [self.name] if self.name else arenas(home)
         opened = [Arena(home, name) for name in names]
         with Store(feedback_database(home, self.database)) as store:
-            found = [standings(arena, store, weighted=self.weighted) for arena in opened]
-        for one in found:
-            publish(one)
+            found = [renew(arena, store) for arena in opened]
+            if self.weighted:
+                found = [standings(arena, store, weighted=True) for arena in opened]
         if self.name:
             show(found[0], as_json=self.json)
         else:

@@ -51,6 +51,20 @@ def reward_for(env: "VecEnv", checkpoint: Path | None, caution: float) -> "Rewar
     return NewestReward(checkpoint, caution, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
 
 
+def world_for(task: str, policy: Path | None, num_envs: int) -> "VecEnv":
+    """Return copies of a task, behind the veil that the policy at `policy` learned behind, where it did.
+
+    Raises:
+        UnknownNameError: no such task.
+        InvalidValueError: a veil before an outside environment.
+    """
+    from robo_rlhf.policies.checkpoint import load_meta
+    from robo_rlhf.sim.envs import make_env
+    from robo_rlhf.sim.partial import veiled
+
+    return veiled(make_env(task, num_envs), None if policy is None else load_meta(policy).get("partial"))
+
+
 def nobody_asks(obs: "Array", action: "Array", next_obs: "Array") -> "Array":
     """Stand in for a learned reward where none is climbed."""
     raise AssertionError("the objective names no learned reward")

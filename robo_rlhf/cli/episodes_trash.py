@@ -26,8 +26,10 @@ class EpisodesDelete(Where):
         with self.open() as dataset:
             for episode in self.episodes:
                 dataset.require(episode)
-            for episode in self.episodes:
-                dataset.delete(episode)
+            with self.logged("episodes deleted") as done:
+                for episode in self.episodes:
+                    dataset.delete(episode)
+                    done.append(episode)
         print(f"moved {len(self.episodes)} episodes to the trash")
         return 0
 
@@ -46,9 +48,10 @@ class EpisodesUndelete(Where):
 
     def __call__(self) -> int:
         """Bring them back."""
-        with self.open() as dataset:
+        with self.open() as dataset, self.logged("episodes restored") as done:
             for episode in self.episodes:
                 dataset.undelete(episode)
+                done.append(episode)
         print(f"brought back {len(self.episodes)} episodes")
         return 0
 
@@ -83,7 +86,9 @@ class EpisodesPurge(Where):
                 if not _agreed("Delete them for good? [y/N] "):
                     print("nothing was deleted")
                     return 0
-            gone = dataset.purge([item.id for item in items])
+            with self.logged("episodes purged") as done:
+                gone = dataset.purge([item.id for item in items])
+                done.extend(item.id for item in gone)
         if self.json or not gone:
             print_rows(trash_rows(gone), as_json=self.json, empty="The trash is empty.")
         else:

@@ -1,46 +1,24 @@
 """`robo-rlhf feedback`: what people have said, how good it is, and taking it from one database to another."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.database import InDatabase
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.errors import CorruptFileError
-from robo_rlhf.files import data_home, feedback_database
-
-if TYPE_CHECKING:
-    from robo_rlhf.feedback.store import Store
 
 Folder = Annotated[Path, tyro.conf.Positional]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Where:
-    """Which database a command works on."""
-
-    home: Path | None = None
-    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
-    database: str = ""
-    """A database URL or file; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
-
-    @contextmanager
-    def open(self) -> "Iterator[Store]":
-        """Open the database."""
-        from robo_rlhf.feedback.store import Store
-
-        with Store(feedback_database(data_home(self.home), self.database)) as store:
-            yield store
+BY = "robo-rlhf feedback"  # who does something, as the log says it
 
 
 @COMMANDS.register("feedback stats")
 @dataclass(frozen=True)
-class FeedbackStats(_Where):
+class FeedbackStats(InDatabase):
     """Say how good the answers are: of everybody, and of each person.
 
     Example:
@@ -59,7 +37,7 @@ class FeedbackStats(_Where):
         """Print a row a person, and what holds for all of them."""
         from robo_rlhf.feedback.quality import as_json, report
 
-        with self.open() as store:
+        with self.answers() as store:
             found = report(store, run=self.run, task=self.task)
         if self.json:
             print_rows([as_json(found)], as_json=True)
@@ -96,7 +74,7 @@ class FeedbackStats(_Where):
 
 @COMMANDS.register("feedback questions")
 @dataclass(frozen=True)
-class FeedbackQuestions(_Where):
+class FeedbackQuestions(InDatabase):
     """List questions, all of them or those that fit every filter; without --run, the runs that asked some.
 
     Example:
@@ -116,7 +94,7 @@ class FeedbackQuestions(_Where):
 
     def __call__(self) -> int:
         """Print one row a question, or a run where none is named."""
-        with self.open() as store:
+        with self.answers() as store:
             if self.run is None and not self.unanswered:
                 runs = [{"run": run, **store.counts(run)._asdict()} for run in store.runs()]
                 print_rows(runs, as_json=self.json, empty="Nothing was asked yet.")
@@ -141,7 +119,7 @@ class FeedbackQuestions(_Where):
 
 @COMMANDS.register("feedback export")
 @dataclass(frozen=True)
-class FeedbackExport(_Where):
+class FeedbackExport(InDatabase):
     """Write all feedback into a new folder, one file a table.
 
     Example:
@@ -161,8 +139,8 @@ class FeedbackExport(_Where):
         from robo_rlhf.feedback.accounts import By
         from robo_rlhf.feedback.export import export
 
-        with self.open() as store:
-            counts = export(store, self.folder, self.format, by=By("robo-rlhf feedback"))
+        with self.answers() as store:
+            counts = export(store, self.folder, self.format, by=By(BY))
         print_rows(
             [{"file": f"{name}.{self.format}", "rows": rows} for name, rows in counts.items()], as_json=self.json
         )
@@ -171,7 +149,7 @@ class FeedbackExport(_Where):
 
 @COMMANDS.register("feedback import")
 @dataclass(frozen=True)
-class FeedbackImport(_Where):
+class FeedbackImport(InDatabase):
     """Add the feedback of a folder that was exported, or written in the same form; all of it, or nothing.
 
     Rows that are there already are passed over. Where rows are broken, each is told with its line, and nothing is
@@ -191,8 +169,8 @@ class FeedbackImport(_Where):
         from robo_rlhf.feedback.accounts import By
         from robo_rlhf.feedback.importing import import_all
 
-        with self.open() as store:
-            found = import_all(store, self.folder, by=By("robo-rlhf feedback"))
+        with self.answers() as store:
+            found = import_all(store, self.folder, by=By(BY))
         if found.problems:
             rows = [{"file": p.file, "line": p.line, "problem": p.text} for p in found.problems]
             print_rows(rows, as_json=self.json)

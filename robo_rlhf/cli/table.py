@@ -9,6 +9,15 @@ PIPE_WIDTH = 200  # [columns] where no terminal says its own width
 Row = Mapping[str, object]
 
 
+class Moment(str):
+    """A time as it is stored: ISO 8601, UTC. A table shows it to the minute."""
+
+    @staticmethod
+    def of(time: str | None) -> "Moment | None":
+        """Return a stored time, where there is one."""
+        return Moment(time) if time else None
+
+
 def print_rows(rows: Sequence[Row], *, as_json: bool, title: str = "", empty: str = "Nothing here yet.") -> None:
     """Print rows that all have the keys of the first: its keys are the headings.
 
@@ -38,7 +47,7 @@ def print_rows(rows: Sequence[Row], *, as_json: bool, title: str = "", empty: st
 
 
 def cell_text(value: object) -> str:
-    """Return a value as a table shows it: four significant digits, yes and no, a dash for None."""
+    """Return a value as a table shows it: four significant digits, times to the minute, yes and no, a dash for None."""
     match value:
         case None:
             return "-"
@@ -46,6 +55,8 @@ def cell_text(value: object) -> str:
             return "yes" if value else "no"
         case float():
             return f"{value:.4g}"
+        case Moment():
+            return value[:16].replace("T", " ")
         case list() | tuple():
             return ", ".join(map(cell_text, value))
         case _:

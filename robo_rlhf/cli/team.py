@@ -2,18 +2,15 @@
 
 import getpass
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from robo_rlhf.cli import COMMANDS
-from robo_rlhf.cli.table import print_rows
+from robo_rlhf.cli.database import InDatabase
+from robo_rlhf.cli.table import Moment, print_rows
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, feedback_database
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.accounts import Person
@@ -24,30 +21,9 @@ BY = "robo-rlhf team"
 URL = "http://127.0.0.1:8600"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Team:
-    """Where the accounts are."""
-
-    home: Path | None = None
-    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
-    database: str = ""
-    """A database URL or file; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
-
-    @contextmanager
-    def open(self) -> "Iterator[People]":
-        """Open the accounts."""
-        from robo_rlhf.feedback.people import People
-
-        people = People(feedback_database(data_home(self.home).absolute(), self.database))
-        try:
-            yield people
-        finally:
-            people.close()
-
-
 @COMMANDS.register("team add")
 @dataclass(frozen=True)
-class TeamAdd(Team):
+class TeamAdd(InDatabase):
     """Add a person and print the link that invites them: it signs them in once, within seven days.
 
     An annotator answers questions; an operator also drives the robot, asks questions and writes guidelines; an
@@ -71,7 +47,7 @@ class TeamAdd(Team):
         """Add the account and print the link."""
         from robo_rlhf.feedback.sessions import INVITATION_LIFE, invitation
 
-        with self.open() as people:
+        with self.accounts() as people:
             person = people.add(self.name, self.role, by=BY)  # type: ignore[arg-type]  # checked there, in words
             token = people.sessions.link(person, INVITATION_LIFE, by=BY)
         link = f"{self.url.rstrip('/')}{invitation(token)}"
@@ -85,7 +61,7 @@ class TeamAdd(Team):
 
 @COMMANDS.register("team list")
 @dataclass(frozen=True)
-class TeamList(Team):
+class TeamList(InDatabase):
     """List the people: what they may do, the groups they name, when they were here, and what is open.
 
     Example:
@@ -98,7 +74,7 @@ class TeamList(Team):
 
     def __call__(self) -> int:
         """Print a row a person."""
-        with self.open() as people:
+        with self.accounts() as people:
             members = people.roster()
         rows = [
             {
@@ -106,7 +82,7 @@ class TeamList(Team):
                 "role": member.person.role,
                 "state": member.state,
                 "groups": list(member.groups) if self.json else ", ".join(member.groups) or None,
-                "last seen": member.seen if self.json else short(member.seen),
+                "last seen": Moment.of(member.seen),
                 "sessions": member.sessions,
                 "tokens": member.tokens,
                 "answers": member.answers,
@@ -119,7 +95,7 @@ class TeamList(Team):
 
 @COMMANDS.register("team disable")
 @dataclass(frozen=True)
-class TeamDisable(Team):
+class TeamDisable(InDatabase):
     """Let a person in no more: their browsers are signed out and their tokens end, at once. Their answers stay.
 
     Example:
@@ -131,7 +107,7 @@ class TeamDisable(Team):
 
     def __call__(self) -> int:
         """Disable the account."""
-        with self.open() as people:
+        with self.accounts() as people:
             before = people.member(self.name)
             people.set_disabled(self.name, True, by=BY)
         print(f"{self.name} is let in no more; ended: {before.sessions} sessions, {before.tokens} tokens")
@@ -140,7 +116,7 @@ class TeamDisable(Team):
 
 @COMMANDS.register("team enable")
 @dataclass(frozen=True)
-class TeamEnable(Team):
+class TeamEnable(InDatabase):
     """Let a person in again who was disabled; what was ended stays ended.
 
     Example:
@@ -152,7 +128,7 @@ class TeamEnable(Team):
 
     def __call__(self) -> int:
         """Enable the account."""
-        with self.open() as people:
+        with self.accounts() as people:
             people.set_disabled(self.name, False, by=BY)
             has_password = people.get(self.name).has_password
         how = "with their password" if has_password else f"by a link: robo-rlhf team link {self.name}"
@@ -162,7 +138,7 @@ class TeamEnable(Team):
 
 @COMMANDS.register("team password")
 @dataclass(frozen=True)
-class TeamPassword(Team):
+class TeamPassword(InDatabase):
     """Set the password of a person, the administrator where none is named; their browsers are signed out.
 
     The password is asked for, or read from the first line of the standard input.
@@ -177,7 +153,7 @@ class TeamPassword(Team):
 
     def __call__(self) -> int:
         """Ask for it and set it."""
-        with self.open() as people:
+        with self.accounts() as people:
             name = named(people, self.name).name
             people.set_password(name, ask_password(name), by=BY)
         print(f"{name} signs in with the new password from now on")
@@ -186,7 +162,7 @@ class TeamPassword(Team):
 
 @COMMANDS.register("team link")
 @dataclass(frozen=True)
-class TeamLink(Team):
+class TeamLink(InDatabase):
     """Print a link that signs in a person once, the administrator where none is named.
 
     It works for twelve hours, at a station over the same data home.
@@ -203,7 +179,7 @@ class TeamLink(Team):
 
     def __call__(self) -> int:
         """Make it and print it."""
-        with self.open() as people:
+        with self.accounts() as people:
             token = people.sessions.link(named(people, self.name), by=BY)
         print(f"{self.url.rstrip('/')}/enter#{token}")
         return 0
@@ -216,11 +192,6 @@ def named(people: "People", name: str) -> "Person":
         NotFoundError: there is none with this name.
     """
     return people.get(name) if name else people.administrator()
-
-
-def short(time: str | None) -> str | None:
-    """Return a stored time as a table shows it: to the minute, UTC."""
-    return time[:16].replace("T", " ") if time else None
 
 
 def ask_password(name: str) -> str:

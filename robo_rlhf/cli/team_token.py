@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 
 from robo_rlhf.cli import COMMANDS
-from robo_rlhf.cli.table import print_rows
-from robo_rlhf.cli.team import BY, Name, Team, named, short
+from robo_rlhf.cli.database import InDatabase
+from robo_rlhf.cli.table import Moment, cell_text, print_rows
+from robo_rlhf.cli.team import BY, Name, named
 from robo_rlhf.errors import InvalidValueError
 
 
 @COMMANDS.register("team token")
 @dataclass(frozen=True)
-class TeamToken(Team):
+class TeamToken(InDatabase):
     """List the tokens of a person's programs, the administrator's where nobody is named; or make one, or revoke one.
 
     A program sends its token with each request: `Authorization: Bearer rlhf_...`. It may do what its role may, and
@@ -41,7 +42,7 @@ class TeamToken(Team):
             raise InvalidValueError("team token", "--create and --revoke", "one of them")
         if self.create:
             return self.make()
-        with self.open() as people:
+        with self.accounts() as people:
             person = named(people, self.name)
             if self.revoke is not None:
                 ended = people.tokens.revoke(self.revoke, person=person, by=BY)
@@ -53,9 +54,9 @@ class TeamToken(Team):
                     "name": token.name,
                     "role": token.acting.role,
                     "state": "disabled" if token.person.disabled else token.state,
-                    "made": token.created if self.json else short(token.created),
-                    "expires": token.expires if self.json else short(token.expires),
-                    "last used": token.used if self.json else short(token.used),
+                    "made": Moment.of(token.created),
+                    "expires": Moment.of(token.expires),
+                    "last used": Moment.of(token.used),
                     "from": token.address or None,
                 }
                 for token in people.tokens.list(person)
@@ -66,7 +67,7 @@ class TeamToken(Team):
 
     def make(self) -> int:
         """Make a token and print it."""
-        with self.open() as people:
+        with self.accounts() as people:
             person = named(people, self.name)
             role = self.role or person.role
             secret, token = people.tokens.create(person, self.create, role, days=self.days, by=BY)  # type: ignore[arg-type]
@@ -74,9 +75,8 @@ class TeamToken(Team):
             row = {"number": token.number, "name": token.name, "role": token.role, "expires": token.expires}
             print_rows([{**row, "token": secret}], as_json=True)
         else:
-            print(
-                f"token {token.number} ({token.name}) of {person.name}, {token.role}, until {short(token.expires)} UTC"
-            )
+            until = cell_text(Moment(token.expires))
+            print(f"token {token.number} ({token.name}) of {person.name}, {token.role}, until {until} UTC")
             print("It is shown this once:")
             print(secret)
         return 0

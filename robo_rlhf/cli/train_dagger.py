@@ -83,16 +83,14 @@ class TrainDagger(Imitating):
 
     def prefer(self) -> int:
         """Write the preferences, and return how many are new."""
-        from robo_rlhf.data.dataset import Dataset
-        from robo_rlhf.data.layout import list_datasets
-        from robo_rlhf.feedback.corrections import corrected_over_original, write_preferences
+        from robo_rlhf.feedback.corrections import corrected_over_original, datasets_in, write_preferences
         from robo_rlhf.feedback.store import Store
 
         if self.preference_steps < 1:
             raise InvalidValueError("--preference-steps", self.preference_steps, "at least 1")
         home = data_home(self.home)
-        names = dict.fromkeys([self.corrections, self.demonstrations, *list_datasets(home)])
-        datasets = {name: Dataset(find_dataset(home, name)) for name in names}
-        found = corrected_over_original(self.corrections, datasets, run=self.preferences, length=self.preference_steps)
         with Store(feedback_database(home)) as store:
+            datasets = datasets_in(home, store, first=[self.corrections, self.demonstrations])
+            length = self.preference_steps
+            found = corrected_over_original(self.corrections, datasets, run=self.preferences, length=length)
             return write_preferences(store, found)

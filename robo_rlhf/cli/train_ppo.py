@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from robo_rlhf.cli import COMMANDS
-from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for
+from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for, world_for
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -29,7 +29,8 @@ def _ppo_config() -> type[Any]:
 class TrainPpo:
     """Fine-tune a policy on a learned reward, or another. The same command goes on where a killed one stopped.
 
-    The learned reward may change meanwhile: its file is read again when somebody writes it.
+    The learned reward may change meanwhile: its file is read again when somebody writes it. A policy that learned with
+    a part of the task hidden goes on so; rewards see all of it.
 
     Example:
         robo-rlhf train ppo --policy clone --reward recordings/runs/main/round-3/reward --run better
@@ -63,13 +64,12 @@ class TrainPpo:
         from robo_rlhf.heartbeat import at_work
         from robo_rlhf.policies.checkpoint import load_meta
         from robo_rlhf.runs import Run
-        from robo_rlhf.sim.envs import make_env
         from robo_rlhf.training import ppo
 
         check_objective(self.config.objective, self.reward)
         start = checkpoint_at(self.policy, "policy", self.home)
         judge = None if self.reward is None else checkpoint_at(self.reward, "reward", self.home)
-        env = make_env(self.task or load_meta(start)["task"], self.config.num_envs)
+        env = world_for(self.task or load_meta(start)["task"], start, self.config.num_envs)
         try:
             actor = self.actor(start, env)
             reward = reward_for(env, judge, self.caution)

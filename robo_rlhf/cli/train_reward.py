@@ -100,6 +100,7 @@ class TrainReward:
     def learn_once(self, store: "Store", run: "Run", besides: "Besides") -> dict[str, Any]:
         """Learn from the answers that there were when the run began; return what came of it."""
         from robo_rlhf.feedback.pressing import Pressed, Until
+        from robo_rlhf.feedback.quality import gold_of
         from robo_rlhf.training import reward
 
         questions = [q for q in store.questions(run=self.asked_by or None) if q.task == self.task]
@@ -111,6 +112,7 @@ class TrainReward:
         if len(answers) < len(found):
             newer = f"{len(found) - len(answers)} newer answers are not in it"
             print(f"The run {self.run} goes on with the answers it began with; {newer}.", file=sys.stderr)
+        besides = besides._replace(checked=gold_of(store, task=self.task, until=run.config["mark"]))
         with progress_bar(f"reward for {self.task}", ("loss", "held_out_loss")) as tell:
             said = (questions + shown, answers + pressed)
             reward.train(self.config, run, *said, load, **besides._asdict(), progress=tell)

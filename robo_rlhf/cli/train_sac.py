@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from robo_rlhf.cli import COMMANDS
-from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for
+from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for, world_for
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -31,7 +31,8 @@ class TrainSac:
     """Learn by soft actor-critic, with demonstrations in every batch. The same command goes on where one stopped.
 
     From nothing, or as a bounded correction on top of a policy of any kind. The learned reward may change meanwhile:
-    its file is read again when somebody writes it, and counts for all that is remembered.
+    its file is read again when somebody writes it, and counts for all that is remembered. A policy that learned with
+    a part of the task hidden goes on so; rewards see all of it.
 
     Example:
         robo-rlhf train sac --policy clone --reward recordings/runs/main/round-3/reward --run better
@@ -71,10 +72,9 @@ class TrainSac:
         judge = None if self.reward is None else checkpoint_at(self.reward, "reward", self.home)
         from robo_rlhf.heartbeat import at_work
         from robo_rlhf.runs import Run
-        from robo_rlhf.sim.envs import make_env
         from robo_rlhf.training import sac
 
-        env = make_env(self.named_task(start), self.config.num_envs)
+        env = world_for(self.named_task(start), start, self.config.num_envs)
         try:
             shown, actor = self.demonstrations(env.name), self.actor(start, env)
             reward = reward_for(env, judge, self.caution)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from robo_rlhf.cli.database import InDatabase
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.files import data_home, find_dataset
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Id = Annotated[str, tyro.conf.Positional]
 Ids = Annotated[tuple[str, ...], tyro.conf.Positional]
+BY = "robo-rlhf episodes"  # who does something, as the log says it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,23 @@ class Where:
             for episode_id in dataset.recovery.recovered:
                 print(f"recovered {episode_id}, which a crash had cut short", file=sys.stderr)
             yield dataset
+
+    @contextmanager
+    def logged(self, act: str) -> Iterator[list[str]]:
+        """Yield a list for the ids of the episodes to which something is done, which the log then tells.
+
+        The log is opened first: where it cannot be, nothing is done.
+        """
+        from robo_rlhf.feedback.accounts import By
+
+        done: list[str] = []
+        with InDatabase(home=self.home).accounts() as people:
+            try:
+                yield done
+            finally:
+                if done:
+                    about = f"{len(done):,}: {', '.join(f'{self.dataset}/{episode}' for episode in done)}"
+                    people.audit.write(By(BY), act, about)
 
 
 def trash_rows(items: "Iterable[Trashed]") -> list[dict[str, object]]:

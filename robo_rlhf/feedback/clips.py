@@ -41,7 +41,14 @@ class Clips:
         self._database = database
 
     def mark(
-        self, state: State, dataset: str, episode: str, clip: Segment | None = None, *, reason: str = ""
+        self,
+        state: State,
+        dataset: str,
+        episode: str,
+        clip: Segment | None = None,
+        *,
+        reason: str = "",
+        by: By = NOBODY,
     ) -> list[str]:
         """Change the state of one clip, or of all clips of an episode; return the questions that this changes.
 
@@ -53,11 +60,15 @@ class Clips:
             where.append(clips.c.id == clip_id(dataset, clip))
 
         def work(connection: sa.Connection) -> list[str]:
-            found = connection.scalars(sa.select(clips.c.id).where(*where)).all()
+            found = connection.execute(sa.select(clips.c.id, clips.c.state, clips.c.reason).where(*where)).all()
             if not found:
                 raise NotFoundError("clip of episode", episode, f"No question is about it in dataset {dataset!r}.")
             values = {"state": state, "reason": reason, "changed": now_text()}
             connection.execute(sa.update(clips).where(*where).values(values))
+            changed = [row.id for row in found if (row.state, row.reason) != (state, reason)]
+            if changed:  # of a broken clip, everybody to whom it was handed tells
+                about = f"{', '.join(changed)}: {state}{f', {reason}' if reason else ''}"
+                log(connection, by.who, "clip marked", about, by.address)
             mine = sa.select(clips.c.id).where(*where)
             asked = sa.select(segments.c.question_id).where(segments.c.clip_id.in_(mine)).distinct()
             if state == "good":

@@ -1,15 +1,19 @@
 """What a recorded correction says: that it is better than what it corrects, from the frame at which it branched."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.layout import MANIFEST, list_datasets
 from robo_rlhf.errors import InvalidValueError, NotFoundError
 from robo_rlhf.feedback.kinds.base import AnswerValue
+from robo_rlhf.feedback.listing import dataset_names
 from robo_rlhf.feedback.records import AnnotatorKind, Question, question_id
 from robo_rlhf.feedback.store import Store
+from robo_rlhf.files import find_dataset
 from robo_rlhf.types import Episode, Segment, Source
 
 KIND = "correction"
@@ -22,6 +26,16 @@ class Preference(NamedTuple):
     annotator: str
     annotator_kind: AnnotatorKind
     answer: AnswerValue
+
+
+def datasets_in(home: Path, store: Store, *, first: Sequence[str] = ()) -> dict[str, Dataset]:
+    """Return the datasets in which originals are looked for, by name: `first`, all others, and what was asked about.
+
+    The last are such as the clips of a run, which are not listed among the datasets of a data home.
+    """
+    asked = [name for name in dataset_names(store.database) if _lies_in(home, name)]
+    names = dict.fromkeys([*first, *list_datasets(home), *asked])
+    return {name: Dataset(find_dataset(home, name)) for name in names}
 
 
 def corrected_over_original(
@@ -88,6 +102,12 @@ def _preferences(corrections: str, datasets: Mapping[str, Dataset], run: str, le
             "from": first,
         }
         yield Preference(question, meta.operator or "operator", kind, answer)
+
+
+def _lies_in(home: Path, name: str) -> bool:
+    """Whether a dataset that somebody asked about is there, and in the data home."""
+    parts = PurePosixPath(name)
+    return not parts.is_absolute() and ".." not in parts.parts and (home / parts / MANIFEST).is_file()
 
 
 def _find(episode_id: str, datasets: Mapping[str, Dataset]) -> tuple[str, Episode] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from robo_rlhf.errors import ConflictError, InvalidValueError, NotFoundError
+from robo_rlhf.feedback.accounts import NOBODY, By, log
 from robo_rlhf.feedback.database import Database
 from robo_rlhf.feedback.engine import insert_or_update
 from robo_rlhf.feedback.kinds import KINDS
@@ -41,7 +42,9 @@ class Gold:
         """Use the tables of `database`."""
         self._database = database
 
-    def set(self, question: str, expected: AnswerValue, *, explanation: str = "", least: float = LEAST) -> Known:
+    def set(
+        self, question: str, expected: AnswerValue, *, explanation: str = "", least: float = LEAST, by: By = NOBODY
+    ) -> Known:
         """Say what the right answer is to a question that was added with the role "gold" or "practice".
 
         Raises:
@@ -66,19 +69,25 @@ class Gold:
             values = {"expected": json_text(expected), "explanation": explanation, "least": least, "retired": 0}
             added = {"question_id": question, "added": now_text(), **values}
             connection.execute(insert_or_update(connection, gold, added, values))
+            log(connection, by.who, "gold answer set", f"{question}: {values['expected']}", by.address)
 
         self._database.write(work)
         return self.get(question)
 
-    def retire(self, question: str, retired: bool = True) -> None:
+    def retire(self, question: str, retired: bool = True, *, by: By = NOBODY) -> None:
         """Hand a gold question out no more, or again.
 
         Raises:
             NotFoundError: it is none.
         """
         change = sa.update(gold).where(gold.c.question_id == question).values(retired=int(retired))
-        if self._database.write(lambda connection: connection.execute(change).rowcount) != 1:
-            raise NotFoundError("gold question", question, "See what there is with Gold.list.")
+
+        def work(connection: sa.Connection) -> None:
+            if connection.execute(change).rowcount != 1:
+                raise NotFoundError("gold question", question, "See what there is with Gold.list.")
+            log(connection, by.who, f"gold question {'retired' if retired else 'taken back in'}", question, by.address)
+
+        self._database.write(work)
 
     def get(self, question: str) -> Known:
         """Return what is known about a question.

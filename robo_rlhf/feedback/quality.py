@@ -28,7 +28,7 @@ from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import agreement
 from robo_rlhf.feedback.records import Answer, Question, answer_of
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.feedback.tables import answers, questions
+from robo_rlhf.feedback.tables import answers, gold, questions
 from robo_rlhf.feedback.tasks import Sharing
 from robo_rlhf.stats import Interval, wilson
 
@@ -37,6 +37,7 @@ WORK = ("counted", "late", "surplus")  # answers that say what somebody thinks, 
 SAME = 0.75  # agreement from which two answers of one person are the same
 LEAST_ANSWERS = 10  # below, nobody is warned about
 LEAST_GOLD = 5  # gold questions, below which nobody is warned about
+RIGHT, WRONG = "right", "wrong"  # labels of an answer to a gold question
 BIASED = 0.1  # how far from a half the whole interval of a side's share lies when somebody favours it
 MOST_GROUPS = 12  # of people that are compared with each other, those with most answers
 
@@ -121,9 +122,9 @@ def report(store: Store, *, run: str | None = None, task: str | None = None, mos
         by_standing[answer.standing].append(answer)
     work = [a for name in WORK for a in by_standing[name]]
     said = judgements(work, kinds)
-    skills = skills_of(said)
     sharing, teams = store.tasks.sharing(task or ""), store.teams()
     known = {known.question: known for known in store.gold.list()}
+    skills = skills_of(said, by_gold(by_standing["gold"], known))
     agreed = agreement_with_others(said)
     people = []
     by_person: dict[str, dict[str, list[Answer]]] = defaultdict(lambda: defaultdict(list))
@@ -151,26 +152,53 @@ def report(store: Store, *, run: str | None = None, task: str | None = None, mos
 def weights(store: Store, *, run: str | None = None) -> dict[str, float]:
     """Return how much the answers of each person teach a reward model, in [0, 1].
 
-    People of whom nothing is known, because nobody else was asked the same, count in full.
+    People of whom nothing is known, because nobody else was asked the same, nor they what is known, count in full.
     """
     return report(store, run=run).weights
 
 
-def weights_among(asked: Sequence[Question], found: Sequence[Answer]) -> dict[str, float]:
-    """Return how much the answers of each person teach, in [0, 1], as far as these answers themselves tell.
+def weights_among(asked: Sequence[Question], found: Sequence[Answer], checked: Sequence[Said] = ()) -> dict[str, float]:
+    """Return how much the answers of each person teach, in [0, 1], as far as these answers and `checked` tell.
 
-    People who share no question with anybody are left out: nothing is known of them. So nobody is weighed where one
-    person answers alone, or where each question is answered once.
+    People who share no question with anybody and were asked nothing that is known are left out: nothing is known of
+    them. So without gold nobody is weighed where one person answers alone, or where each question is answered once.
     """
     kinds = {question.id: question.kind for question in asked}
     said = judgements([answer for answer in found if answer.question_id in kinds], kinds)
-    return {name: crowd.weight_of(skill) for name, skill in skills_of(said).items()}
+    return {name: crowd.weight_of(skill) for name, skill in skills_of(said, checked).items()}
 
 
-def skills_of(said: Sequence[Said]) -> dict[str, float]:
-    """Return the probability of the true label for each person who shares a unit with another, by the crowd model."""
+def skills_of(said: Sequence[Said], checked: Sequence[Said] = ()) -> dict[str, float]:
+    """Return the probability of the true label, by the crowd model, for each person of whom something is known.
+
+    That is who shares a unit with another, and who was asked what is known: `checked`, as `by_gold` returns it.
+    """
     shared = {unit for unit, labels in by_unit(said).items() if len(labels) > 1}
-    return dict(crowd.fit([one for one in said if one.unit in shared]).skill)
+    judged = [one for one in said if one.unit in shared]
+    return dict(crowd.fit([*judged, *checked], known={one.unit: RIGHT for one in checked}).skill)
+
+
+def by_gold(found: Sequence[Answer], known: Mapping[str, Known]) -> list[Said]:
+    """Return a judgement for each answer to a gold question: whether it is right, by what is right there."""
+    return [
+        Said(("gold", one.question_id), one.annotator, RIGHT if known[one.question_id].right(one.value) else WRONG)
+        for one in found
+        if one.question_id in known and KINDS[known[one.question_id].kind].labels(one.value)
+    ]
+
+
+def gold_of(store: Store, *, task: str | None = None, until: int | None = None) -> list[Said]:
+    """Return the judgements of gold questions, all or those about a task, by answers up to the number `until`."""
+    known = {one.question: one for one in store.gold.list(task)}
+    if not known:
+        return []
+    query = sa.select(answers).where(answers.c.question_id.in_(sa.select(gold.c.question_id)))
+    query = query.where(answers.c.standing == "gold", answers.c.number <= until if until is not None else sa.true())
+    newest: dict[tuple[str, str], Answer | None] = {}
+    with store.database.read() as connection:
+        for row in connection.execute(query.order_by(answers.c.number)).mappings():
+            newest[row["question_id"], row["annotator"]] = answer_of(row) if row["value"] is not None else None
+    return by_gold([answer for answer in newest.values() if answer is not None], known)
 
 
 def weighed(found: Sequence[Answer], by_person: Mapping[str, float]) -> list[Answer]:
@@ -242,7 +270,7 @@ def _judged(person: PersonQuality, agreed: float | None, skill: float | None, sh
         (left is not None and person.left.of >= LEAST_ANSWERS and left.low > 0.5 + BIASED, "favours the left"),
         (left is not None and person.left.of >= LEAST_ANSWERS and left.high < 0.5 - BIASED, "favours the right"),
         (
-            person.answers >= LEAST_ANSWERS and skill is not None and skill < sharing.least_skill,
+            person.answers >= LEAST_ANSWERS and agreed is not None and (skill or 0.0) < sharing.least_skill,
             "disagrees with the others",
         ),
     )

@@ -1,6 +1,6 @@
 """How an arena stands: ratings of its policies, every pair's share, and what that means in a sentence.
 
-Worked out from the answers in the database whenever it is asked for; `publish` also writes it into the arena's folder,
+Worked out from the answers in the database whenever it is asked for; `renew` also writes it into the arena's folder,
 for whoever shows it elsewhere.
 """
 
@@ -177,11 +177,22 @@ def standings(arena: Arena, store: Store, *, weighted: bool = False) -> Standing
     )
 
 
-def publish(found: Standings) -> None:
+def renew(arena: Arena, store: Store) -> Standings:
+    """Work out how an arena stands and write it into its folder; return it.
+
+    One program after another does: what is written last is what was worked out last.
+    """
+    with arena.locked("ratings.lock"):
+        found = standings(arena, store)
+        _publish(found)
+    return found
+
+
+def _publish(found: Standings) -> None:
     """Write the standings into the arena's folder, unless they stand there already; the result when it is over."""
     covered = found.arena.config.judge == "human" and not found.progress.done  # whoever looks on may be a judge
     value, path = found.to_json(covered=covered), found.arena.path
-    if found.weighted or _same(path / "ratings.json", value):
+    if _same(path / "ratings.json", value):
         return
     write_json(path / "ratings.json", value)
     if found.progress.done:

@@ -14,6 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.feedback.accounts import NOBODY, By, log
 from robo_rlhf.feedback.asking import Asking
 from robo_rlhf.feedback.clips import Clips
 from robo_rlhf.feedback.clock import LeaseClock
@@ -221,7 +222,7 @@ class Store:
         with self.database.read() as connection:
             return list(connection.scalars(sa.select(questions.c.run).distinct().order_by(questions.c.run)))
 
-    def set_overlap(self, overlap: int, *, run: str | None = None, task: str | None = None) -> int:
+    def set_overlap(self, overlap: int, *, run: str | None = None, task: str | None = None, by: By = NOBODY) -> int:
         """Let so many people answer each question of a run, or of a task, and return how many questions that changes.
 
         Raises:
@@ -238,6 +239,8 @@ class Store:
         def work(connection: sa.Connection) -> int:
             changed = connection.execute(sa.update(questions).where(*where).values(values)).rowcount
             connection.execute(sa.delete(progress))  # everybody looks through the questions from the start
+            of = task or (f"run {run}" if run else "all tasks")
+            log(connection, by.who, "overlap changed", f"{of}: {overlap} for {changed:,} questions", by.address)
             return changed
 
         return self.database.write(work)

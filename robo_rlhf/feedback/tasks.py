@@ -88,8 +88,10 @@ class Tasks:
         self._known[task] = (time.monotonic(), found)
         return found
 
-    def set_sharing(self, task: str = "", *, by: By = NOBODY, **settings: float) -> Sharing:
+    def set_sharing(self, task: str = "", *, by: By = NOBODY, **settings: float | None) -> Sharing:
         """Change some settings of a task, or with "" of all tasks that say nothing else; return what holds then.
+
+        With None the task says nothing any more: what all tasks say holds, and for "" what is usual.
 
         Raises:
             InvalidValueError: there is no such setting, or a value that cannot be.
@@ -98,24 +100,33 @@ class Tasks:
         if unknown:
             expected = ", ".join(field.name for field in fields(Sharing))
             raise InvalidValueError("setting of a task", ", ".join(sorted(unknown)), f"one of {expected}")
-        for name in ("overlap", "repeat_gap"):
-            if name in settings:
-                settings[name] = int(settings[name])
-        replace(self.sharing(task), **settings)  # type: ignore[arg-type]
+        said = {name: value for name, value in settings.items() if value is not None}
+        said |= {name: int(said[name]) for name in ("overlap", "repeat_gap") if name in said}
+        replace(self.sharing(task), **said)  # type: ignore[arg-type]
+
+        usual = "all tasks" if task else "usual"
 
         def work(connection: sa.Connection) -> None:
             old = connection.scalar(sa.select(tasks.c.settings).where(tasks.c.name == task).with_for_update())
-            row = {"settings": json_text(json.loads(old or "{}") | settings), "changed": now_text()}
+            kept = {name: value for name, value in json.loads(old or "{}").items() if name not in settings}
+            row = {"settings": json_text(kept | said), "changed": now_text()}
             if old is None:
                 connection.execute(sa.insert(tasks), {"name": task, **row})
             else:
                 connection.execute(sa.update(tasks).where(tasks.c.name == task).values(row))
-            said = ", ".join(f"{name} {value:g}" for name, value in settings.items())
-            log(connection, by.who, "settings changed", f"{task or 'all tasks'}: {said}", by.address)
+            told = ", ".join(f"{name} {said[name]:g}" if name in said else f"{name} as {usual}" for name in settings)
+            log(connection, by.who, "settings changed", f"{task or 'all tasks'}: {told}", by.address)
 
         self._database.write(work)
         self._known.clear()
         return self.sharing(task)
+
+    def own(self, task: str = "") -> dict[str, float]:
+        """Return the settings that a task says itself, or with "" those of all tasks that are not as usual."""
+        with self._database.read() as connection:
+            said = connection.scalar(sa.select(tasks.c.settings).where(tasks.c.name == task))
+        names = {field.name for field in fields(Sharing)}
+        return {name: value for name, value in json.loads(said or "{}").items() if name in names}
 
     def settings(self) -> dict[str, dict[str, float]]:
         """Return what holds for each task that says something, and for "" all others."""

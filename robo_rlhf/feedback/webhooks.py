@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from robo_rlhf.errors import InvalidValueError, NotFoundError
+from robo_rlhf.feedback.accounts import NOBODY, By, log
 from robo_rlhf.feedback.database import Database
 from robo_rlhf.feedback.events import EVENTS
 from robo_rlhf.feedback.listing import Found
@@ -62,8 +63,10 @@ class Webhooks:
         """Use the tables of `database`."""
         self._database = database
 
-    def add(self, url: str, events: Sequence[str], *, secret: str = "", author: str = "") -> tuple[Webhook, str]:
+    def add(self, url: str, events: Sequence[str], *, secret: str = "", by: By = NOBODY) -> tuple[Webhook, str]:
         """Add a webhook and return it with its secret, which is made where none is given.
+
+        The log tells the host only: what else is in an address may be a secret.
 
         Raises:
             InvalidValueError: the address, the secret or an event cannot be, or there are too many webhooks.
@@ -73,12 +76,14 @@ class Webhooks:
         if not LEAST_SECRET <= len(secret) <= LONGEST_SECRET or not (secret.isascii() and secret.isprintable()):
             expected = f"{LEAST_SECRET} to {LONGEST_SECRET} printable ASCII characters"
             raise InvalidValueError("secret of a webhook", f"{len(secret)} characters", expected)
-        row = {"url": url, "secret": secret, "events": _as_text(events), "created": now_text(), "author": author}
+        row = {"url": url, "secret": secret, "events": _as_text(events), "created": now_text(), "author": by.who}
 
         def work(connection: sa.Connection) -> int:
             if (connection.scalar(sa.select(sa.func.count()).select_from(webhooks)) or 0) >= MOST:
                 raise InvalidValueError("webhook", "one more", f"at most {MOST}: remove one first")
-            return int(connection.execute(sa.insert(webhooks).returning(webhooks.c.id), row).scalar_one())
+            number = int(connection.execute(sa.insert(webhooks).returning(webhooks.c.id), row).scalar_one())
+            log(connection, by.who, "webhook added", _about(number, url=url, events=row["events"]), by.address)
+            return number
 
         return self.get(self._database.write(work)), secret
 
@@ -100,7 +105,13 @@ class Webhooks:
             return [_webhook_of(row) for row in connection.execute(sa.select(webhooks).order_by(webhooks.c.id))]
 
     def change(
-        self, number: int, *, url: str | None = None, events: Sequence[str] | None = None, active: bool | None = None
+        self,
+        number: int,
+        *,
+        url: str | None = None,
+        events: Sequence[str] | None = None,
+        active: bool | None = None,
+        by: By = NOBODY,
     ) -> Webhook:
         """Change a webhook; messages that wait for one that rests wait on.
 
@@ -109,18 +120,20 @@ class Webhooks:
             InvalidValueError: the address or an event cannot be.
         """
         _check(url or "http://a", events if events is not None else EVENTS)
-        said = {"url": url, "events": None if events is None else _as_text(events)}
-        said |= {"active": None if active is None else str(int(active))}
-        values: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
-        if "active" in values:
-            values["active"] = int(values["active"])
+        said: dict[str, Any] = {"url": url, "events": None if events is None else _as_text(events)}
+        said |= {"active": None if active is None else int(active)}
+        values = {name: value for name, value in said.items() if value is not None}
         self.get(number)
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(sa.update(webhooks).where(webhooks.c.id == number).values(values))
+            log(connection, by.who, "webhook changed", _about(number, **values), by.address)
+
         if values:
-            change = sa.update(webhooks).where(webhooks.c.id == number).values(values)
-            self._database.write(lambda connection: connection.execute(change))
+            self._database.write(work)
         return self.get(number)
 
-    def remove(self, number: int) -> None:
+    def remove(self, number: int, *, by: By = NOBODY) -> None:
         """Remove a webhook with all of its messages.
 
         Raises:
@@ -131,6 +144,7 @@ class Webhooks:
             if not connection.execute(sa.delete(webhooks).where(webhooks.c.id == number)).rowcount:
                 raise NotFoundError("webhook", number, "List the webhooks to see what there is.")
             connection.execute(sa.delete(deliveries).where(deliveries.c.webhook == number))
+            log(connection, by.who, "webhook removed", _about(number), by.address)
 
         self._database.write(work)
 
@@ -263,6 +277,13 @@ def _check(url: str, events: Sequence[str]) -> None:
 
 def _as_text(events: Sequence[str]) -> str:
     return f" {' '.join(event for event in EVENTS if event in events)} "
+
+
+def _about(number: int, *, url: str = "", events: str = "", active: int | None = None) -> str:
+    """Return what the log says of a webhook and what changed of it; of the address the host alone."""
+    told = [urlsplit(url).hostname or "", ", ".join(events.split())]
+    told += [] if active is None else ["works" if active else "rests"]
+    return f"webhook {number}: {'; '.join(part for part in told if part)}".removesuffix(": ")
 
 
 def _webhook_of(row: Any) -> Webhook:

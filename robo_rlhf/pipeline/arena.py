@@ -20,7 +20,7 @@ from robo_rlhf.data.layout import episode_path
 from robo_rlhf.errors import BusyError, InvalidValueError, NonFiniteError
 from robo_rlhf.feedback.arena import Arena, Entrant, Judge, check_apart, is_arena
 from robo_rlhf.feedback.records import now_text
-from robo_rlhf.feedback.standings import Standings, publish, standings
+from robo_rlhf.feedback.standings import Standings, renew
 from robo_rlhf.feedback.store import Question, Store
 from robo_rlhf.files import write_atomic
 from robo_rlhf.pipeline.config import TeacherConfig
@@ -150,9 +150,7 @@ class ArenaJob:
         questions = self.ask()
         if self.arena.config.judge == "simulated":
             self.judge(questions)
-        found = standings(self.arena, self.store)
-        publish(found)
-        return found
+        return renew(self.arena, self.store)
 
     def run(self, entrant: Entrant) -> None:
         """Run a policy from every seed that it has not been run from.
@@ -197,7 +195,7 @@ class ArenaJob:
         questions = self.arena.questions(steps)
         new = self.store.add_questions(questions)
         if new:
-            publish(standings(self.arena, self.store))
+            renew(self.arena, self.store)
         self.watch.end("ask", {"questions": len(questions), "new": new})
         return questions
 
@@ -226,8 +224,7 @@ class ArenaJob:
             newest = self.store.mark()
             if newest != mark:
                 mark = newest
-                found = standings(self.arena, self.store)
-                publish(found)
+                found = renew(self.arena, self.store)
                 self.watch.progress(found.progress.answered, found.progress.asked, {})
                 if found.progress.done:
                     self.watch.end("judging", {})

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.rewards.settings import FitSettings
+from robo_rlhf.sim.style import MEASURES
 from robo_rlhf.training import bc, ppo, sac
 from robo_rlhf.training import reward as reward_learning
 
@@ -14,7 +15,9 @@ class TeacherConfig:
     """The simulated teacher: what it cares about, and its faults (Lee et al. 2021, "B-Pref")."""
 
     style_weight: float = 1.0
-    """How much the style measure that the task's teacher minds counts, next to a task reward of at most 1 a step."""
+    """How much each style measure that it minds counts, next to a task reward of at most 1 a step."""
+    minds: str = ""
+    """Style measures that it minds, with commas between: tilt,clearance. The task's own where empty."""
     success_bonus: float = 1.0
     """What a step after success counts more."""
     rationality: float = 10.0
@@ -27,6 +30,21 @@ class TeacherConfig:
     """Where no clip scores more, the teacher cannot tell."""
     mistake: float = 0.05
     """Probability of a slip of the finger."""
+
+    def __post_init__(self) -> None:
+        """Refuse style measures that there are not.
+
+        Raises:
+            UnknownNameError: one of them; the message suggests the nearest.
+        """
+        for name in self.measures(None):
+            if name not in MEASURES:
+                raise UnknownNameError("style measure", name, MEASURES)
+
+    def measures(self, own: str | None) -> tuple[str, ...]:
+        """Return the style measures that count, for a task whose own is `own`; none where they have no weight."""
+        named = tuple(dict.fromkeys(filter(None, (name.strip() for name in self.minds.split(",")))))
+        return (named or ((own,) if own else ())) if self.style_weight else ()
 
 
 def _clone() -> bc.Config:
@@ -127,6 +145,9 @@ class Config:
     """How the policy is fine-tuned; `iterations` are those of all rounds."""
     scratch: sac.Config = field(default_factory=_scratch)
     """How a policy is learned from nothing; `iterations` are those of all rounds."""
+    explore: int = 0
+    """Iterations of `scratch` before the first questions in which the policy seeks states unlike each other, without
+    any answer (Lee et al. 2021, "PEBBLE"); where there are no demonstrations."""
     untrained: dict[str, Any] = field(default_factory=lambda: {"width": 128})
     """Settings of the policy that starts from nothing."""
 
@@ -137,10 +158,13 @@ class Config:
             InvalidValueError: one is outside its range.
         """
         least = {"demos": 0, "labels": 1, "rounds": 1, "episodes": 1, "collect": 2, "clip_steps": 1, "num_envs": 1}
+        least["explore"] = 0
         least["gate_episodes"] = 1
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise InvalidValueError(f"--{name.replace('_', '-')}", getattr(self, name), f"at least {low}")
+        if self.explore and self.demos:
+            raise InvalidValueError("explore", self.explore, "0 where there are demonstrations (--demos)")
         if self.labels < self.rounds:
             raise InvalidValueError("--labels", self.labels, f"at least one a round, {self.rounds}")
         name, iterations = (
@@ -174,7 +198,8 @@ def preset(name: str, **asked: Any) -> Config:
     """Return a configuration of a size: "default", "quick" (a minute or two) or "tiny" (seconds, to try the machinery).
 
     "precise" is for tasks that forgive little: the clone sees what is nearly zero larger, and its pace and how boldly
-    it explores are chosen by the success of rollouts, which is what the environment says and no person.
+    it explores are chosen by the success of rollouts, which is what the environment says and no person. "unaided" is
+    for `demos` 0, what the default is measured against: after PEBBLE (Lee et al. 2021), with as many environment steps.
 
     Raises:
         InvalidValueError: no such preset.
@@ -182,6 +207,14 @@ def preset(name: str, **asked: Any) -> Config:
     sizes: dict[str, dict[str, Any]] = {
         "default": {},
         "precise": {"clone": _fine(), "choose_pace": True, "choose_exploration": True},
+        "unaided": {
+            "num_envs": 16,
+            "collect": 19,
+            "explore": 20,
+            "selection": "disagreement",
+            "reward": _reward(),
+            "scratch": replace(_scratch(), iterations=380),
+        },
         "quick": {
             "episodes": 64,
             "collect": 32,

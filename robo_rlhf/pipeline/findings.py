@@ -16,7 +16,7 @@ from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.evaluation import Comparison, Evaluation, compare
 from robo_rlhf.feedback.store import Answer, Store
 from robo_rlhf.files import feedback_database
-from robo_rlhf.pipeline.config import Config, preset
+from robo_rlhf.pipeline.config import Config, TeacherConfig, preset
 from robo_rlhf.pipeline.stages import learned_reward, stored_evaluation
 from robo_rlhf.pipeline.watch import truth_rows
 from robo_rlhf.rewards.checkpoint import load_reward
@@ -82,10 +82,11 @@ class Findings:
         return compare(self.before, self.after)
 
     @property
-    def cares_about(self) -> str | None:
-        """The style measure that the simulated teacher minds, where both policies have it."""
-        name = TASKS[self.config["task"]].cares_about if self.config["task"] in TASKS else None
-        return name if name in self.before.style and name in self.after.style else None
+    def minds(self) -> tuple[str, ...]:
+        """The style measures that the simulated teacher minds, where both policies have them."""
+        own = TASKS[self.config["task"]].cares_about if self.config["task"] in TASKS else None
+        names = TeacherConfig(**self.config["teacher"]).measures(own)
+        return tuple(name for name in names if name in self.before.style and name in self.after.style)
 
     def iterations(self) -> list[Iteration]:
         """Return all iterations of fine-tuning, in order."""

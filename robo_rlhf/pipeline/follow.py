@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from robo_rlhf.errors import CheckpointMismatchError, InvalidValueError
 from robo_rlhf.feedback.pressing import Pressed
+from robo_rlhf.feedback.quality import gold_of
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.rewards.base import RewardModel
@@ -120,6 +121,7 @@ class Follower:
             return None
         began = time.perf_counter()
         questions, answers = self.read()
+        self.besides = self.besides._replace(checked=gold_of(self.store, task=self.task))
         self.mark = mark
         try:
             judged = self._prepare(questions, answers)
@@ -198,7 +200,7 @@ class Follower:
         self.report = report
         update = Update(self.number, told_by(judged), time.perf_counter() - began, anew, report)
         self.run.log(update.number, update.metrics)
-        found = reward.described(self.config.learn, report, judged, questions, answers)
+        found = reward.described(self.config.learn, report, judged, questions, answers, self.besides.checked)
         told = {"flips": {name: person["flip"] for name, person in found["people"].items()}}
         told |= {name: found[name] for name in TOLD}
         self.run.event("updated", answers=update.answers, seconds=round(update.seconds, 3), anew=anew, **told)

@@ -9,7 +9,7 @@ from robo_rlhf.pipeline.config import Config
 from robo_rlhf.pipeline.exploration import steadied
 from robo_rlhf.pipeline.gate import may_replace
 from robo_rlhf.pipeline.pace import paced
-from robo_rlhf.pipeline.scratch import practise, untrained
+from robo_rlhf.pipeline.scratch import explored, practise, untrained
 from robo_rlhf.pipeline.stages import Answerer, Job, as_actor, find_demonstrations, stored_evaluation
 from robo_rlhf.pipeline.watch import Silent, Watch
 from robo_rlhf.policies.base import GaussianActor
@@ -43,9 +43,11 @@ def cloned(job: Job) -> GaussianActor:
 def _work(job: Job) -> tuple[Evaluation, Evaluation]:
     """Do what is left of the job; return the evaluations before and after."""
     job.run.event("session")
-    actor = cloned(job) if job.config.demos else untrained(job)
     config = job.config
+    actor = cloned(job) if config.demos else untrained(job)
     before = job.evaluate("before", actor)
+    if not config.demos:
+        actor = explored(job)
     model, kept = None, 0
     for number in range(1, config.rounds + 1):
         job.collect(number, actor)

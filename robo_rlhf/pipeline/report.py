@@ -57,8 +57,7 @@ def _headline(findings: Findings) -> str:
     before, after, config = findings.before, findings.after, findings.config
     who = "a simulated teacher" if config["annotator"] == "simulated" else "people"
     tiles = [_tile("Success at the end", before.success, after.success, percent=True)]
-    cares = findings.cares_about
-    if cares is not None:
+    for cares in findings.minds:
         old, new = before.measures()[cares], after.measures()[cares]
         label = f"{words(cares)} [{MEASURES[cares].unit}], what the teacher cares about"
         tiles.append(_tile(label, old, new))
@@ -244,8 +243,8 @@ def _labels(findings: Findings) -> str:
     if any(a.annotator_kind == "simulated" for a in answers):
         teacher = config["teacher"]
         facts.append(("who answered", "a simulated teacher: a program that sees the true task reward, not a person"))
-        cares, weight = findings.cares_about, teacher["style_weight"]
-        minds = f", and a cost of {weight:g} on {words(cares)}" if cares and weight else ""
+        named = " and ".join(words(name) for name in findings.minds)
+        minds = f", and a cost of {teacher['style_weight']:g} on {named}" if named else ""
         facts.append(("what it wants", f"task reward, {teacher['success_bonus']:g} more a step after success{minds}"))
         facts += [(words(name), f"{teacher[name]:g}: {what}") for name, what in FAULTS.items() if name in teacher]
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)

@@ -1,4 +1,8 @@
-"""The main job without demonstrations: a policy that begins with nothing and learns the reward's climb by SAC."""
+"""The main job without demonstrations: a policy that begins with nothing and learns the reward's climb by SAC.
+
+Before the first questions it may explore without any reward, so that there is something to ask about ("PEBBLE", Lee
+et al. 2021); what it saw then is remembered and gets the learned reward later.
+"""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,6 +13,7 @@ from robo_rlhf.pipeline.watch import TrueReward
 from robo_rlhf.policies.checkpoint import load_policy, save_policy
 from robo_rlhf.policies.squashed import SquashedPolicy
 from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.novelty import novelty
 from robo_rlhf.rewards.source import CautiousReward
 from robo_rlhf.training import sac
 
@@ -28,8 +33,24 @@ def untrained(job: "Job") -> SquashedPolicy:
     return _loaded(job)
 
 
+def explored(job: "Job") -> SquashedPolicy:
+    """Return the policy that clips of the first round are made by: an untrained one, or one that has explored."""
+    actor = untrained(job)
+    if not job.config.explore:
+        return actor
+    job.watch.begin("explore")
+    run = job.run.child("explore", {})
+    config = replace(
+        job.config.scratch, iterations=job.config.explore, seed=job.config.seed * 1000, num_envs=job.config.num_envs
+    )
+    sac.train(config, run, job.env, actor, novelty, progress=job.watch.progress)
+    job.watch.end("explore", run.result() or {})
+    return actor
+
+
 def practise(job: "Job", number: int, model: RewardModel, after: int = 0) -> SquashedPolicy:
     """Go on learning from round `after`, 0 for the beginning, with all that was seen since, on the new reward."""
+    before = f"round-{after}/finetune" if after else "explore"
     job.watch.begin(f"round-{number}/finetune")
     run = job.run.child(f"round-{number}/finetune", {})
     config = replace(
@@ -45,7 +66,7 @@ def practise(job: "Job", number: int, model: RewardModel, after: int = 0) -> Squ
         job.env,
         _loaded(job),
         CautiousReward(model, job.config.caution),
-        carry=job.run.child(f"round-{after}/finetune", {}).load("training") if after else None,
+        carry=job.run.child(before, {}).load("training") if after or job.config.explore else None,
         progress=job.watch.progress,
         on_iteration=truth.note,
         diagnostics=truth.see,

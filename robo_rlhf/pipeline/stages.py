@@ -16,7 +16,8 @@ import numpy as np
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.errors import InvalidValueError, NonFiniteError, NotFoundError
 from robo_rlhf.evaluation import FIRST_SEED, Evaluation, evaluate
-from robo_rlhf.feedback.selection import SegmentCandidate, select
+from robo_rlhf.feedback.quality import gold_of
+from robo_rlhf.feedback.selection import BY_MODELS, SegmentCandidate, select
 from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.files import feedback_database, find_dataset
 from robo_rlhf.learning import seeded
@@ -184,9 +185,9 @@ class Job:
         answers.sort(key=lambda a: (asked[a.question_id], a.annotator))
         config = replace(self.config.reward, seed=self.config.seed * 1000 + number)
         demonstrations = self.demonstrations() if config.demonstration_weight else ()
-        model = reward.train(
-            config, run, questions, answers, load, demonstrations=demonstrations, progress=self.watch.progress
-        )
+        checked, tell = gold_of(self.store, task=self.config.task), self.watch.progress
+        besides = reward.Besides(demonstrations, checked=checked)
+        model = reward.train(config, run, questions, answers, load, **besides._asdict(), progress=tell)
         self.watch.end(f"round-{number}/reward", run.result() or {})
         return model
 
@@ -232,7 +233,10 @@ class Job:
                     returns.append(_member_returns(model, episode.slice(start, length)))
         rng = np.random.default_rng((self.config.seed, number, 2))
         predicted = np.stack(returns, axis=1) if returns else None
-        return select(candidates, self.config.labels_of(number), self.config.selection, rng, predicted)
+        method = self.config.selection
+        if model is None and method in BY_MODELS:
+            method = "uniform"  # nothing foresees anything yet
+        return select(candidates, self.config.labels_of(number), method, rng, predicted)
 
     def _question(self, number: int, clips: tuple[Segment, ...]) -> Question:
         name = self.run.path.name

@@ -11,7 +11,7 @@ from robo_rlhf.sim import style
 from robo_rlhf.types import Array, Segment
 
 NAME = "simulated teacher"
-_NOT_FAULTS = ("style_weight", "success_bonus")
+_NOT_FAULTS = ("style_weight", "minds", "success_bonus")
 _AT_ONCE = 20  # questions between two looks at the clock
 
 
@@ -19,10 +19,10 @@ class Teaching:
     """What teachers think of the clips of some questions."""
 
     def __init__(
-        self, dataset: Dataset, questions: Sequence[Question], settings: TeacherConfig, cares_about: str | None
+        self, dataset: Dataset, questions: Sequence[Question], settings: TeacherConfig, own: str | None
     ) -> None:
-        """Judge clips of `dataset` on the scale of those in `questions`; `cares_about`: a style measure that counts."""
-        weights = {cares_about: settings.style_weight} if cares_about and settings.style_weight else {}
+        """Judge clips of `dataset` on the scale of those in `questions`; `own`: the style measure of the task's own."""
+        weights = dict.fromkeys(settings.measures(own), settings.style_weight)
         self._worth = TaskUtility(settings.success_bonus, weights, style.cost)
         self._dataset, self._known = dataset, dict[str, Array]()
         self._faults = {name: value for name, value in asdict(settings).items() if name not in _NOT_FAULTS}

@@ -58,31 +58,24 @@ class ActPolicy(ChunkedPolicy):
         Raises:
             InvalidValueError: `width` is no multiple of `heads`.
         """
-        super().__init__(
-            obs_dim,
-            act_dim,
-            width=width,
-            layers=layers,
-            heads=heads,
-            latent=latent,
-            chunk=chunk,
-            execute=execute,
-            history=history,
-            kl=kl,
-            ensemble=ensemble,
-            decay=decay,
-        )
+        sizes = {"width": width, "layers": layers, "heads": heads, "latent": latent, "chunk": chunk}
+        acting = {"execute": execute, "history": history, "kl": kl, "ensemble": ensemble, "decay": decay}
+        super().__init__(obs_dim, act_dim, **sizes, **acting)
+        self.kl, self.ensemble, self.decay, self.latent = kl, ensemble, decay, latent
+        self._build(width, layers, heads)
+
+    def _build(self, width: int, layers: int, heads: int) -> None:
         if width % heads:
             raise InvalidValueError("width of policy act", width, f"a multiple of its {heads} heads")
-        self.kl, self.ensemble, self.decay, self.latent = kl, ensemble, decay, latent
-        self.obs_token, self.action_token = nn.Linear(obs_dim, width), nn.Linear(act_dim, width)
-        self.latent_token, self.to_latent = nn.Linear(latent, width), nn.Linear(width, 2 * latent)
-        self.places = nn.Parameter(0.02 * torch.randn(1 + history + chunk, width))  # [summary or latent], obs, actions
+        self.obs_token, self.action_token = nn.Linear(self.obs_dim, width), nn.Linear(self.act_dim, width)
+        self.latent_token, self.to_latent = nn.Linear(self.latent, width), nn.Linear(width, 2 * self.latent)
+        tokens = 1 + self.history + self.chunk  # [summary or latent], observations, actions
+        self.places = nn.Parameter(0.02 * torch.randn(tokens, width))
         self.summary = nn.Parameter(0.02 * torch.randn(width))
         self.encoder = nn.ModuleList(Layer(width, heads) for _ in range(layers))
         self.decoder = nn.ModuleList(Layer(width, heads, context=True) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        self.to_action = nn.Linear(width, act_dim)
+        self.to_action = nn.Linear(width, self.act_dim)
         self._plans: list[tuple[int, Tensor]] = []  # when each prediction was made, and what it is, oldest first
         self._time = 0  # steps since the start
 

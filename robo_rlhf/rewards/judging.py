@@ -38,6 +38,15 @@ class HeldOut(NamedTuple):
             loss, weights = loss - (likely * weight).sum(1), weights + weight.sum(1)
         return loss / weights
 
+    def sided(self, thought: Opinions) -> "HeldOut":
+        """Return only the answers that are right or wrong; all of them where a member would be left with none."""
+        masks = []
+        for group, mask in zip(self.groups, self.masks, strict=True):
+            _, right = group.likelihood.forecast(thought.about(group)[:1], group.values)
+            masks.append(mask & ~torch.isnan(right))
+        left = torch.stack([mask.sum(1) for mask in masks]).sum(0)  # (E,)
+        return self._replace(masks=masks) if left.min() > 0 else self
+
     def places(self, members: int) -> Tensor:
         """Return the clips (E, H) that each member needs to judge what it holds out; shorter lists repeat one."""
         lists = [

@@ -1,6 +1,6 @@
 """How well a reward model foresees answers: accuracy, log loss, calibration."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,8 +11,6 @@ from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.clips import Clips, Examples
 
 BINS = 10  # of the reliability diagram, over confidence
-TEMPERATURES = torch.logspace(-1.5, 1.5, 121)  # tried when calibrating
-PRIOR_DEVIATION = 1.0  # of the logarithm of the temperature: keeps it near one where answers are few
 CLIPS_AT_ONCE = 256  # bounds the memory
 
 
@@ -143,12 +141,6 @@ def summarize(foreseen: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Scores:
             bins.append(Bin(float(confidence[inside].mean()), float(right[inside].mean()), int(inside.sum())))
     ece = sum(b.answers * abs(b.confidence - b.accuracy) for b in bins) / total
     return Scores(len(loss), total, float(right.mean()), float(loss.mean()), ece, tuple(bins))
-
-
-def best_temperature(log_loss: Callable[[float], float], answers: int) -> float:
-    """Return the temperature of the least log loss [nat an answer], held near one where `answers` are few."""
-    cost = [log_loss(float(t)) + float(t.log() ** 2) / (2 * PRIOR_DEVIATION**2 * max(answers, 1)) for t in TEMPERATURES]
-    return float(TEMPERATURES[min(range(len(cost)), key=cost.__getitem__)])
 
 
 def _starts(clips: int) -> range:

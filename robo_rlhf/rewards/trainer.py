@@ -23,13 +23,13 @@ from robo_rlhf.learning import (
     unpack_optimizer,
 )
 from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.calibration import member_temperature, pooled_temperature
 from robo_rlhf.rewards.clips import Clips, Examples
 from robo_rlhf.rewards.judging import HeldOut, Person
 from robo_rlhf.rewards.sampling import Sampler
 from robo_rlhf.rewards.scores import (
     Opinions,
     Scores,
-    best_temperature,
     clip_rewards,
     foreseen_together,
     opinions,
@@ -156,20 +156,21 @@ class RewardTrainer:
         groups, places = self._sampled()
         rewards = clip_rewards(self.model, self.clips, places)  # (E, S, L)
         thought = opinions_of(rewards, self.groups) if places is None else self._thought()
+        judged = rewards if places is None else rewards[:, places]
         held_out, temperature, people, rounds = Scores(0, 0, None, None, None), 1.0, dict[int, Person](), {}
         if self.holds_out:
-            answers = sum(int(mask.any(0).sum()) for mask in self.held.masks)
             rates = self._rates() if self.learns_flip else [torch.zeros_like(group.weight) for group in self.groups]
-            temperature = best_temperature(lambda t: self.held.loss(thought / t, rates).mean().item(), answers)
-            foreseen = self.held.foreseen(thought / temperature)
+            alone = member_temperature(self.held, thought, rates)
+            foreseen = self.held.foreseen(thought / alone)
             held_out, rounds = foreseen.scores(), foreseen.by_round()
             flips = self.held.flip_rates(thought, len(self.flip), self.settings.flip).tolist()
             people = {i: Person(flip, foreseen.scores(foreseen.annotator == i)) for i, flip in enumerate(flips)}
+            temperature = pooled_temperature(judged.sum(-1), alone)
         self.model.temperature.fill_(temperature)
         counts = self.clips.mask.bool() if places is None else self.clips.mask[places].bool()
-        self.model.fit_output((rewards if places is None else rewards[:, places])[:, counts])
+        self.model.fit_output(judged[:, counts])
         trained = foreseen_together(opinions_of(rewards, groups) / self.model.temperature, groups)
-        scores = (rewards if places is None else rewards[:, places]).sum(-1) / temperature  # (E, clips)
+        scores = judged.sum(-1) / temperature  # (E, clips)
         disagreement = float(scores.std(0, correction=0).mean())
         return Report(self.step, temperature, held_out, trained, people, rounds, disagreement)
 

@@ -7,13 +7,14 @@ their size and order: a column that is not shown is 0.
 
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.sim.envs import TaskEnv
+from robo_rlhf.sim.tasks.base import Task
 from robo_rlhf.types import Array, Episode, Step, VecEnv
 
 _MOTION = re.compile(r"lead_\w+|speed|spin|\w+_v[xyz]")  # "lead" is how far the hand lags behind its target: its speed
@@ -68,6 +69,20 @@ class PartialEnv:
         step = self.env.step(action)
         self._seen.append(step.obs)
         return step._replace(obs=self.veil.show(step.obs, self._seen[0]))
+
+    @property
+    def task(self) -> Task:
+        """The task behind the veil."""
+        return self.env.task
+
+    @property
+    def whole(self) -> Array:
+        """The newest observations (N, obs_dim) without the veil, for whoever judges and does not act."""
+        return self._seen[-1]
+
+    def reward_terms(self) -> Mapping[str, Array]:
+        """Return the named terms of the task's reward in the present state, each (N,) in [0, 1]."""
+        return self.env.reward_terms()
 
     def get_state(self) -> Array:
         """Return the integration states (N, nstate)."""

@@ -1,6 +1,6 @@
 """What learners on their own episodes need: collecting them, the learned reward of them, and advantages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch import Tensor
 from robo_rlhf.errors import NonFiniteError, ShapeError
 from robo_rlhf.policies.base import GaussianActor
 from robo_rlhf.runs import Run
+from robo_rlhf.sim.partial import PartialEnv
 from robo_rlhf.types import Array, Step, VecEnv
 
 Reward = Callable[[Array, Array, Array], Array]  # obs (T, N, d), action (T, N, a), next_obs (T, N, d) → (T, N)
@@ -24,6 +25,32 @@ class Episodes(NamedTuple):
     sampled: Array  # (T, N, act_dim) float32, actions before clipping
     applied: Array  # (T, N, act_dim) float32
     active: Array  # (T, N) bool
+    whole: Array | None = None  # (T+1, N, obs_dim) float32, where `obs` is behind a veil: what rewards are told
+
+    @property
+    def judged(self) -> Array:
+        """The observations (T+1, N, obs_dim) that rewards are told: whole ones."""
+        return self.obs if self.whole is None else self.whole
+
+
+class Batch(NamedTuple):
+    """What the gradients of one iteration are made of: the B steps that count."""
+
+    features: Tensor  # (B, feature_dim)
+    action: Tensor  # (B, act_dim), before clipping
+    log_prob: Tensor  # (B,) under the policy that acted
+    advantage: Tensor  # (B,) mean 0, deviation 1
+    anchor_mean: Tensor  # (B, act_dim)
+    anchor_std: Tensor  # (B, act_dim)
+    inputs: Tensor  # (B, obs_dim + 1), see critics.Critic
+    target: Tensor  # (B,) what the value function should say
+
+    def shuffled(self, rng: np.random.Generator, size: int) -> Iterator["Batch"]:
+        """Give minibatches of about `size` steps, each step once."""
+        order = torch.from_numpy(rng.permutation(len(self.target)))
+        parts = max(1, round(len(order) / size))
+        for columns in zip(*(column[order].tensor_split(parts) for column in self), strict=True):
+            yield Batch(*columns)
 
 
 @torch.no_grad()
@@ -49,6 +76,7 @@ def collect(
     active = np.empty((steps, n), np.bool_)
     features = []
     obs[0] = env.reset(seeds)
+    whole = Whole(env, steps)
     for t in range(steps):
         features.append(actor.features(obs[t]))
         policy = actor.distribution(features[t])
@@ -57,11 +85,27 @@ def collect(
             raise NonFiniteError("The action of the policy", f"step {t + 1} of {where}", KEPT)
         step = env.step(sampled[t])
         obs[t + 1], applied[t], active[t] = step.obs, step.applied, step.active
+        whole.note(t + 1)
         if see is not None:
             see(t, step)
     if not np.isfinite(obs).all():
         raise NonFiniteError("An observation", where, KEPT)
-    return Episodes(obs, torch.stack(features), sampled, applied, active)
+    return Episodes(obs, torch.stack(features), sampled, applied, active, whole.obs)
+
+
+class Whole:
+    """What observations of one episode of every copy would be without the veil; none where there is none."""
+
+    def __init__(self, env: VecEnv, steps: int) -> None:
+        """Begin with what `env` shows after its reset."""
+        self.env = env if isinstance(env, PartialEnv) else None
+        self.obs = np.empty((steps + 1, env.num_envs, env.obs_dim), np.float32) if self.env else None
+        self.note(0)
+
+    def note(self, t: int) -> None:
+        """Remember the present observation as that after step t."""
+        if self.env is not None and self.obs is not None:
+            self.obs[t] = self.env.whole
 
 
 def rewards(episodes: Episodes, reward: Reward, where: str) -> Array:
@@ -71,7 +115,8 @@ def rewards(episodes: Episodes, reward: Reward, where: str) -> Array:
         ShapeError: `reward` gives another shape.
         NonFiniteError: NaN or infinity among it.
     """
-    value = np.asarray(reward(episodes.obs[:-1], episodes.applied, episodes.obs[1:]), np.float32)
+    obs = episodes.judged
+    value = np.asarray(reward(obs[:-1], episodes.applied, obs[1:]), np.float32)
     if value.shape != episodes.active.shape:
         raise ShapeError("the learned reward", episodes.active.shape, value.shape)
     if not np.isfinite(value).all():
@@ -115,3 +160,11 @@ def advantages(
     for t in reversed(range(len(reward))):
         later = advantage[t] = surprise[t] + decay[t] * later
     return advantage
+
+
+def standardised(advantage: Array, reward: Array) -> Array:
+    """Return advantages (B,) with mean 0 and deviation 1, float32; all 0 where no reward (B,) differs from another."""
+    if not np.ptp(reward):
+        return np.zeros(len(advantage), np.float32)
+    scaled: Array = ((advantage - advantage.mean()) / (advantage.std() + 1e-8)).astype(np.float32)
+    return scaled

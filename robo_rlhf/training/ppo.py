@@ -10,37 +10,36 @@ handed on whole to the diagnostics of the caller, and nothing comes back from th
 import copy
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.distributions import Normal
+from torch import Tensor
 
-from robo_rlhf.errors import CheckpointMismatchError, InvalidValueError, NonFiniteError, ShapeError
+from robo_rlhf.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.learning import Flat, pack_module, pack_optimizer, seeded, unpack_module, unpack_optimizer
-from robo_rlhf.policies.base import GaussianActor, Normalizer, mlp
-from robo_rlhf.policies.checkpoint import save_policy
+from robo_rlhf.policies.base import GaussianActor
 from robo_rlhf.rewards.sums import RewardSum
 from robo_rlhf.runs import Run
-from robo_rlhf.training.experience import KEPT, Episodes, Reward, advantages, collect, renewed
+from robo_rlhf.training.climbing import Diagnostics, Progress, Settings, check_fit, climb, go_on, mismatch
+from robo_rlhf.training.critics import Critic
+from robo_rlhf.training.experience import KEPT, Batch, Episodes, Reward, advantages, collect, standardised
+from robo_rlhf.training.gaussians import divergence, entropy, log_prob
 from robo_rlhf.training.shaping import Live, Shaping
-from robo_rlhf.types import Array, Step, VecEnv
+from robo_rlhf.types import Array, VecEnv
 
-Progress = Callable[[int, int, Mapping[str, float]], None]  # iterations done, of how many, newest metrics
 OnIteration = Callable[[int, GaussianActor, Mapping[str, float]], object]  # a true result ends the training
-Diagnostics = Callable[[int, int, Step], None]  # iteration, step within the episode, all that the step gave
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """How to fine-tune."""
 
-    objective: str = "learned"
-    """What is climbed: a sum of terms, such as "learned + 0.2 * success + 0.5 * distance(of=[0, 1])"."""
+    ALGORITHM: ClassVar[str] = "ppo"
+
     num_envs: int = 64
     """Copies of the environment; an iteration is one episode of each."""
     iterations: int = 60
@@ -49,12 +48,8 @@ class Config:
     """Passes over the data of an iteration."""
     minibatch: int = 1024
     """Steps a gradient."""
-    actor_lr: float = 3e-4
-    """Adam's rate for the policy."""
     critic_lr: float = 1e-3
     """Adam's rate for the value function."""
-    gamma: float = 0.99
-    """Discount a step."""
     gae_lambda: float = 0.95
     """Weight of long against short advantage estimates, 0 to 1."""
     clip: float = 0.2
@@ -73,18 +68,10 @@ class Config:
     """Largest norm of a gradient, for policy and value function each."""
     critic_width: int = 128
     """Units a hidden layer of the value function."""
-    critic_layers: int = 2
-    """Hidden layers of the value function."""
     warmup: int = 1
     """First iterations that train only the value function, because it knows nothing yet of this reward."""
     warmup_epochs: int = 20
     """Passes over the data of such an iteration."""
-    finite: bool = True
-    """Whether the value function sees the time left and is worth nothing at the horizon; else it goes on there."""
-    save_every: int = 5
-    """Iterations between checkpoints."""
-    seed: int = 0
-    """Seed of episodes, exploration and minibatches."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense.
@@ -93,19 +80,12 @@ class Config:
             InvalidValueError: one is outside its range, or the reward is not written as a sum.
             UnknownNameError: the reward has an unknown term.
         """
-        RewardSum(self.objective)
-        for name in ("num_envs", "iterations", "epochs", "minibatch", "critic_width", "warmup_epochs", "save_every"):
-            if getattr(self, name) < 1:
-                raise InvalidValueError(f"ppo {name}", getattr(self, name), "at least 1")
-        for name in ("actor_lr", "critic_lr", "clip", "max_grad_norm"):
-            if getattr(self, name) <= 0:
-                raise InvalidValueError(f"ppo {name}", getattr(self, name), "more than 0")
-        for name in ("target_kl", "entropy", "anchor", "anchor_target", "std", "warmup", "critic_layers", "seed"):
-            if getattr(self, name) < 0:
-                raise InvalidValueError(f"ppo {name}", getattr(self, name), "at least 0")
-        for name in ("gamma", "gae_lambda"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InvalidValueError(f"ppo {name}", getattr(self, name), "a number from 0 to 1")
+        super().__post_init__()
+        self.check("epochs", "minibatch", "warmup_epochs", fits=lambda x: x >= 1, wanted="at least 1")
+        self.check("clip", fits=lambda x: x > 0, wanted="more than 0")
+        at_least_none = ("target_kl", "entropy", "anchor", "anchor_target", "std", "warmup")
+        self.check(*at_least_none, fits=lambda x: x >= 0, wanted="at least 0")
+        self.check("gae_lambda", fits=lambda x: 0 <= x <= 1, wanted="a number from 0 to 1")
         if self.anchor_target and not self.anchor:
             raise InvalidValueError("ppo anchor", self.anchor, "more than 0 where anchor_target is")
 
@@ -145,87 +125,16 @@ def train(
         CheckpointMismatchError: the run's checkpoint, or `carry`, is of another policy.
         NonFiniteError: NaN or infinity from policy, environment, reward or loss; the checkpoint before it stands.
     """
-    _check_fit(config, env, actor)
+    check_fit(config, env, actor)
     learner = Learner(config, actor)
     shaping = Shaping(RewardSum(config.objective), env, config.gamma, ends=config.finite, live=live)
-    stored, path = run.load("training"), run.checkpoint_path("training")
-    if stored is not None:
-        learner.unpack(*stored, path)
-    elif carry is not None:
-        learner.unpack(carry, {"done": 0, "ended": False}, path)
-    run.rewind_metrics(learner.done)
-    while not learner.ended:
-        renewed(reward, run, learner.done + 1)
-        metrics = learner.iterate(env, reward, diagnostics, shaping)
-        run.log(learner.done, metrics)
-        if metrics["reward_std"] == 0:
-            run.event("the learned reward is the same for every step: nothing to climb", iteration=learner.done)
-        if on_iteration is not None and on_iteration(learner.done, actor, metrics):
-            learner.ended = True
-        if learner.done % config.save_every == 0 or learner.ended:
-            run.save("training", *learner.pack())
-        if progress is not None:
-            progress(learner.done, config.iterations, metrics)
-    if run.result() is None:
-        save_policy(actor, run.checkpoint_path("policy"), {"task": env.name, "algorithm": "ppo"})
-        run.finish({"iterations": learner.done, **run.metrics()[-1]})
+    go_on(run, learner, None if carry is None else (carry, {}))
+
+    def iterate(changed: bool) -> dict[str, float]:
+        return learner.iterate(env, reward, diagnostics, shaping)
+
+    climb(config, run, env, learner, reward, iterate, progress, on_iteration)
     return actor
-
-
-class Batch(NamedTuple):
-    """What the gradients of one iteration are made of: the B steps that count."""
-
-    features: Tensor  # (B, feature_dim)
-    action: Tensor  # (B, act_dim), before clipping
-    log_prob: Tensor  # (B,) under the policy that acted
-    advantage: Tensor  # (B,) mean 0, deviation 1
-    anchor_mean: Tensor  # (B, act_dim)
-    anchor_std: Tensor  # (B, act_dim)
-    inputs: Tensor  # (B, obs_dim + 1), see Critic
-    target: Tensor  # (B,) what the value function should say
-
-    def shuffled(self, rng: np.random.Generator, size: int) -> Iterator["Batch"]:
-        """Give minibatches of about `size` steps, each step once."""
-        order = torch.from_numpy(rng.permutation(len(self.target)))
-        parts = max(1, round(len(order) / size))
-        for columns in zip(*(column[order].tensor_split(parts) for column in self), strict=True):
-            yield Batch(*columns)
-
-
-class Critic(nn.Module):
-    """The value function of observation and time left, in units set by the first batch of each reward."""
-
-    scale: Tensor  # (2,)
-
-    def __init__(self, obs_dim: int, width: int, layers: int) -> None:
-        """Build the network."""
-        super().__init__()
-        self.normalizer = Normalizer(obs_dim)
-        self.net = mlp([obs_dim + 1, *[width] * layers, 1], nn.SiLU)
-        self.register_buffer("scale", torch.tensor([0.0, 1.0]))  # mean and deviation of returns
-
-    def calibrate(self, obs: Tensor, returns: Tensor) -> None:
-        """Set the units of observations (M, obs_dim) and of returns (M,)."""
-        self.normalizer.fit(obs)
-        self.scale.copy_(torch.stack([returns.mean(), returns.std(correction=0).clamp_min(1e-6)]))
-
-    def inputs(self, obs: Tensor, left: Tensor) -> Tensor:
-        """Return what `forward` takes, for obs (..., obs_dim) and the fraction of time left (..., 1) in [0, 1]."""
-        return torch.cat([self.normalizer(obs), 2 * left - 1], dim=-1)
-
-    def units(self, returns: Tensor) -> Tensor:
-        """Return what `forward` should say for returns (M,)."""
-        return ((returns - self.scale[0]) / self.scale[1]).float()
-
-    def value(self, inputs: Tensor) -> Tensor:
-        """Return values (...) in units of the reward."""
-        value: Tensor = self.forward(inputs) * self.scale[1] + self.scale[0]
-        return value
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return values (...) in units of `scale`."""
-        value: Tensor = self.net(inputs).squeeze(-1)
-        return value
 
 
 class Learner:
@@ -381,44 +290,8 @@ class Learner:
             for name, module in (("actor", self.actor), ("anchor", self.anchor), ("critic", self.critic)):
                 unpack_module(name, module, arrays)
         except RuntimeError as error:
-            wanted = f"a {self.actor.kind} policy with settings {dict(self.actor.settings)}"
-            raise CheckpointMismatchError(path, wanted, " ".join(str(error).split())) from error
+            raise mismatch(path, self.actor, error) from error
         unpack_optimizer("actor_step", self.actor_step.optimizer, arrays)
         unpack_optimizer("critic_step", self.critic_step.optimizer, arrays)
         self.anchor_weight = float(arrays["anchor_weight"][0])
         self.done, self.ended = int(meta["done"]), bool(meta["ended"])
-
-
-def standardised(advantage: Array, reward: Array) -> Array:
-    """Return advantages (B,) with mean 0 and deviation 1, float32; all 0 where no reward (B,) differs from another."""
-    if not np.ptp(reward):
-        return np.zeros(len(advantage), np.float32)
-    scaled: Array = ((advantage - advantage.mean()) / (advantage.std() + 1e-8)).astype(np.float32)
-    return scaled
-
-
-def log_prob(policy: Normal, action: Tensor) -> Tensor:
-    """Return the log density (B,) of actions (B, act_dim), but for a constant."""
-    std = policy.stddev
-    return -(((action - policy.mean) / std).square() / 2 + std.log()).sum(-1)
-
-
-def entropy(policy: Normal) -> Tensor:
-    """Return the differential entropy (B,), summed over actions [nats]."""
-    return (policy.stddev.log() + (1 + math.log(2 * math.pi)) / 2).sum(-1)
-
-
-def divergence(policy: Normal, mean: Tensor, std: Tensor) -> Tensor:
-    """Return KL(policy || Normal(mean, std)), summed over actions, (B,)."""
-    ratio = policy.stddev / std
-    return ((ratio.square() + ((policy.mean - mean) / std).square() - 1) / 2 - ratio.log()).sum(-1)
-
-
-def _check_fit(config: Config, env: VecEnv, actor: GaussianActor) -> None:
-    if env.num_envs != config.num_envs:
-        raise InvalidValueError(
-            "copies of the environment for ppo", env.num_envs, f"num_envs of the config, {config.num_envs}"
-        )
-    given, wanted = (actor.obs_dim, actor.act_dim), (env.obs_dim, env.act_dim)
-    if given != wanted:
-        raise ShapeError(f"(observation, action) sizes of the policy for {env.name}", wanted, given)

@@ -25,6 +25,7 @@ class Block(NamedTuple):
     active: Array  # (T, N) bool, False after the end of an episode
     goes_on: Array  # (N,) bool, whether what comes after the last step is worth something
     seen: Mapping[str, Array]  # name → (T, N), what a configured reward needs besides; mostly nothing
+    whole: Array | None = None  # (T+1, N, obs_dim) float32, where the policy is behind a veil: what rewards are told
 
 
 class Batch(NamedTuple):
@@ -164,6 +165,9 @@ class Replay:
                 arrays[name] = np.stack([getattr(block, name) for block in self.blocks])
         for name in self.blocks[0].seen if self.blocks else ():
             arrays[f"seen/{name}"] = np.stack([block.seen[name] for block in self.blocks])
+        whole = [block.whole for block in self.blocks if block.whole is not None]
+        if whole:
+            arrays["whole"] = np.stack(whole)
         return arrays, {"cursor": self.cursor, "units": list(self.units)}
 
     def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
@@ -173,7 +177,9 @@ class Replay:
         self.blocks, self.cursor = [], 0
         for i in range(len(arrays.get("action", ()))):
             features, action, active, goes_on = (arrays[k][i] for k in ("features", "action", "active", "goes_on"))
-            self.add(Block(features, action, active, goes_on, {name: arrays[f"seen/{name}"][i] for name in names}))
+            seen = {name: arrays[f"seen/{name}"][i] for name in names}
+            whole = arrays["whole"][i] if "whole" in arrays else None
+            self.add(Block(features, action, active, goes_on, seen, whole))
         self.cursor = int(meta["cursor"])
         self.forget_rewards()
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.feedback.crowd import Said
 from robo_rlhf.feedback.quality import weighed, weights_among
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.learning import seeded
@@ -68,11 +69,12 @@ class Config:
 
 
 class Besides(NamedTuple):
-    """Episodes that a reward can learn from besides answers; what the configuration gives no weight is not used."""
+    """What a reward can learn from besides answers; what the configuration gives no weight is not used."""
 
     demonstrations: Sequence[Episode] = ()
     marked: Sequence[Episode] = ()  # episodes whose outcome somebody marked
     unjudged: Sequence[Episode] = ()  # any that clips may be cut from
+    checked: Sequence[Said] = ()  # answers to gold questions, see `quality.gold_of`: how far to trust whom
 
 
 def train(
@@ -85,6 +87,7 @@ def train(
     demonstrations: Sequence[Episode] = (),
     marked: Sequence[Episode] = (),
     unjudged: Sequence[Episode] = (),
+    checked: Sequence[Said] = (),
     progress: Progress | None = None,
 ) -> RewardModel:
     """Learn from `answers` to `questions`, saved as the run's checkpoint "reward"; go on where a killed run stopped.
@@ -100,12 +103,12 @@ def train(
     path = run.checkpoint_path("reward")
     if run.result() is not None:
         return load_reward(path)
-    judged = prepare(config, questions, answers, load, Besides(demonstrations, marked, unjudged))
+    judged = prepare(config, questions, answers, load, Besides(demonstrations, marked, unjudged, checked))
     trainer = new_trainer(config, judged)
     report = fit(trainer, run, save_every=config.save_every, progress=progress)
     meta = {"task": judged.task, "algorithm": "reward", "answers": report.trained.answers}
     save_reward(trainer.model, path, meta)
-    result = described(config, report, judged, questions, answers)
+    result = described(config, report, judged, questions, answers, checked)
     for sentence in result["oddities"]:
         run.event("odd answers", what=sentence)
     run.finish(result)
@@ -123,7 +126,7 @@ def prepare(
 ) -> Judged:
     """Return all that is learned from, as tensors; raises as `train`."""
     if config.weigh_people:
-        answers = weighed(answers, weights_among(questions, answers))
+        answers = weighed(answers, weights_among(questions, answers, besides.checked))
     judged = gather(questions, answers, load, shelf=shelf)
     if config.demonstration_weight and besides.demonstrations:
         rng = np.random.default_rng(config.seed)
@@ -139,11 +142,16 @@ def prepare(
 
 
 def described(
-    config: Config, report: Report, judged: Judged, questions: Sequence[Question], answers: Sequence[Answer]
+    config: Config,
+    report: Report,
+    judged: Judged,
+    questions: Sequence[Question],
+    answers: Sequence[Answer],
+    checked: Sequence[Said] = (),
 ) -> dict[str, Any]:
     """Return a JSON object: how good the model is, also by annotator and round, beside how far people agree."""
     agreed, pairs = people_agree(questions, answers)
-    weights = weights_among(questions, answers) if config.weigh_people else {}
+    weights = weights_among(questions, answers, checked) if config.weigh_people else {}
     found = report.as_json()
     return {
         **found,

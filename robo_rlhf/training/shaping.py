@@ -85,7 +85,7 @@ class Shaping:
         seen = self.noted if noted is None else noted
         terms = {name.removeprefix("terms/"): value for name, value in seen.items() if name.startswith("terms/")}
         steps = Steps(
-            obs=episodes.obs,
+            obs=episodes.judged,
             action=episodes.applied,
             active=episodes.active,
             control_dt=self.env.control_dt,

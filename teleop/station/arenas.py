@@ -10,13 +10,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from robo_rlhf.errors import BusyError, ConflictError, DiskFullError, InvalidValueError, NotFoundError
+from robo_rlhf.errors import BusyError, ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.feedback.arena import Arena, Judge, arenas, is_arena
-from robo_rlhf.feedback.standings import Standings, publish, standings
+from robo_rlhf.feedback.standings import Standings, standings
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.files import DATABASE_VARIABLE
 from teleop.station import choices
@@ -159,8 +158,6 @@ class Arenas:
         if known is not None and known[0] == mark and known[1].progress.asked:
             return known[1]
         found = standings(arena, self._store(), weighted=weighted)
-        with suppress(DiskFullError, OSError):  # it is shown all the same
-            publish(found)
         self._known[key] = (mark, found)
         return found
 

@@ -1,21 +1,17 @@
 """The facts of all episodes: worked out by a process of its own when statistics ask for them, and written down."""
 
 import json
-import os
-import queue
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from robo_rlhf.errors import NotFoundError
 from robo_rlhf.files import write_atomic
+from teleop.station.background import Background, EndedError
 from teleop.station.entry import Entry, Key, Signature
 
-REST = 20.0  # [s] without work after which the process ends
 WASTE = 2.0  # times more lines than facts at which the file is written anew
 
 Facts = dict[str, Any]  # see `facts.facts_of`
@@ -36,11 +32,8 @@ class FactBook:
         self.file, self._path_of = file, path_of
         self._facts: dict[Key, tuple[Signature, Facts]] | None = None
         self._asked: set[tuple[Key, Signature]] = set()
-        self._work: queue.Queue[tuple[Key, Signature] | None] = queue.Queue()
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._process: subprocess.Popen[str] | None = None
-        self._closed = False
+        self._background = Background("facts", "teleop.station.facts", self._look)
 
     def of(self, entries: Iterable[Entry]) -> Known:
         """Return what is known of the entries, and have the rest worked out."""
@@ -55,22 +48,12 @@ class FactBook:
                 missing += 1
                 if (entry.key, entry.signature) not in self._asked:
                     self._asked.add((entry.key, entry.signature))
-                    self._work.put((entry.key, entry.signature))
-            if missing and self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._run, name="facts", daemon=True)
-                self._thread.start()
+                    self._background.put((entry.key, entry.signature))
         return Known(found, missing)
 
     def close(self) -> None:
         """End the process."""
-        with self._lock:
-            self._closed = True
-            thread, process = self._thread, self._process
-        if process is not None:
-            process.kill()
-        self._work.put(None)
-        if thread is not None:
-            thread.join()
+        self._background.close()
 
     def _read(self) -> dict[Key, tuple[Signature, Facts]]:
         """Return the book; from the file on first use. What cannot be read of it is worked out again."""
@@ -89,26 +72,9 @@ class FactBook:
                 write_atomic(self.file, content.encode())
         return self._facts
 
-    def _run(self) -> None:
-        """Work out what is asked for, one after another, until nothing was asked for a while."""
-        try:
-            while True:
-                try:
-                    work = self._work.get(timeout=REST)
-                except queue.Empty:
-                    with self._lock:
-                        if self._work.empty():
-                            self._thread = None
-                            return
-                    continue
-                if work is None or self._closed:
-                    return
-                self._note(*work, self._ask(work[0]))
-        finally:
-            self._end()
-            with self._lock:
-                if self._thread is threading.current_thread():
-                    self._thread = None
+    def _look(self, work: tuple[Key, Signature]) -> None:
+        """Work out the facts of an episode, and write them down."""
+        self._note(*work, self._ask(work[0]))
 
     def _note(self, key: Key, signature: Signature, facts: Facts) -> None:
         with self._lock:
@@ -122,48 +88,12 @@ class FactBook:
     def _ask(self, key: Key) -> Facts:
         """Return the facts of an episode; with an `error`, where there are none."""
         try:
-            path = self._path_of(key)
-            source, sink = self._pipes()
-            sink.write(json.dumps(str(path)) + "\n")
-            sink.flush()
-            facts: Facts = json.loads(source.readline())
+            facts: Facts = self._background.ask(str(self._path_of(key)))
         except NotFoundError as error:
             return {"error": str(error)}
-        except (OSError, ValueError) as error:
-            self._end()
+        except EndedError as error:
             return {"error": f"the process that reads episodes ended ({error})"}
         return facts
-
-    def _pipes(self) -> tuple[IO[str], IO[str]]:
-        with self._lock:
-            if self._closed:
-                raise OSError("the station stops")
-            if self._process is None:
-                command = [sys.executable, "-m", "teleop.station.facts"]
-                pipe = subprocess.PIPE
-                paths = os.pathsep.join(path for path in sys.path if path)  # it finds modules wherever we do
-                environment = {**os.environ, "PYTHONPATH": paths}
-                self._process = subprocess.Popen(
-                    command, stdin=pipe, stdout=pipe, text=True, start_new_session=True, env=environment
-                )
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
-            return self._process.stdout, self._process.stdin
-
-    def _end(self) -> None:
-        with self._lock:
-            process, self._process = self._process, None
-        if process is None:
-            return
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _line(key: Key, signature: Signature, facts: Facts) -> str:

@@ -5,7 +5,7 @@ One form of error everywhere: `Problem`. What a route may answer besides success
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.routing import APIRoute
@@ -49,6 +49,8 @@ After = Annotated[
     int,
     Query(ge=0, lt=2**63, description="The `next` of the page before: rows that follow it. 0 for the first page."),
 ]
+Item = TypeVar("Item")
+Place = TypeVar("Place", int, str)
 
 
 class Body(BaseModel):
@@ -70,10 +72,16 @@ class Problem(Shape):
     code: str = Field(description="The same for programs.", examples=["notfound"])
 
 
-class Rows(Shape):
-    """One page of a list."""
+class Items(Shape, Generic[Item]):
+    """A whole list."""
 
-    next: int | None = Field(description="Ask with `after` set to this for what follows; null where nothing does.")
+    items: list[Item]
+
+
+class Rows(Items[Item], Generic[Item, Place]):
+    """One page of a list; `Place` is what the last row is found by."""
+
+    next: Place | None = Field(description="Ask with `after` set to this for what follows; null where nothing does.")
 
 
 _WHY = {

@@ -21,6 +21,7 @@ from teleop.station.overview import Overview
 from teleop.station.posting import Posting
 from teleop.station.quality_book import QualityBook
 from teleop.station.run_book import RunBook
+from teleop.station.standings_book import StandingsBook
 from teleop.station.thinking import Thinking
 from teleop.station.throttle import TokenTries
 
@@ -72,6 +73,9 @@ class Station:
         self.posting = Posting(lambda: self.store.webhooks, allow_private=private_webhooks)
         self.when_started(self.posting.start)
         self.when_stopped(self.posting.stop)
+        self.standings = StandingsBook(home, lambda: self.store, self.database)
+        self.when_started(self.standings.start)
+        self.when_stopped(self.standings.stop)
 
     @cached_property
     def store(self) -> Store:
@@ -132,6 +136,7 @@ class Station:
         self.thinking.close()
         self.labels.close()
         self.quality.close()
+        self.standings.close()
         if "arenas" in self.__dict__:
             self.arenas.close()
         if "library" in self.__dict__:

@@ -95,3 +95,25 @@ def test_the_database_can_be_named_by_the_environment(
     monkeypatch.setenv("ROBO_RLHF_DATABASE", str(tmp_path / "team.db"))
     assert main(["feedback", "questions", "--json"]) == 0
     assert len(rows(capsys)) == 2
+
+
+@pytest.mark.usefixtures("home")
+def test_settings_are_shown_set_and_unset(capsys: pytest.CaptureFixture[str]) -> None:
+    def settings(*options: str) -> dict[str, tuple[float, str]]:
+        assert main(["feedback", "settings", *options, "--json"]) == 0
+        return {row["setting"]: (row["value"], row["said by"]) for row in rows(capsys)}
+
+    assert settings()["overlap"] == (1, "usual")
+    assert settings("--set", "overlap=2", "lease=60")["overlap"] == (2, "all tasks")
+    assert settings("--task", "lift", "--set", "overlap=5")["overlap"] == (5, "lift")
+    found = settings("--task", "lift", "--unset", "overlap")
+    assert (found["overlap"], found["lease"], found["repeat_gap"]) == (
+        (2, "all tasks"),
+        (60, "all tasks"),
+        (20, "usual"),
+    )
+    for wrong in (["--set", "overlap"], ["--set", "colour=1"], ["--set", "overlap=2", "--unset", "overlap"]):
+        assert main(["feedback", "settings", *wrong]) == 2
+        capsys.readouterr()
+    assert main(["feedback", "settings"]) == 0
+    assert "settings of all tasks" in capsys.readouterr().out

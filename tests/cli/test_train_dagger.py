@@ -9,8 +9,9 @@ import pytest
 
 from robo_rlhf.cli.main import main
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.feedback.records import Question, question_id
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.types import Source
+from robo_rlhf.types import Segment, Source
 
 TRAIN = ["train", "dagger", "--task", "reach", "--failures", "--corrections", "takeovers", "--json"]
 SMALL = ["--clone.policy", "gaussian", "--clone.settings", "width", "16", "--clone.updates", "10"]
@@ -43,6 +44,24 @@ def test_takeovers_are_cloned_and_preferred_to_what_they_correct(
     assert main([*TRAIN, *SMALL, "--weights.share", "0.4", "--preferences", "main"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["preferences"] == 0
     assert main(["evaluate", "dagger", "--episodes", "2", "--json"]) == 0
+
+
+def test_what_was_corrected_may_be_a_clip_of_a_run(
+    takeovers: Dataset, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips, parent = "runs/main/round-1/clips", takeovers.info("better").meta.parent
+    shown = Dataset(home / "samples" / "reach")
+    Dataset(home / clips, create=True).add(shown.load(parent))
+    shown.delete(parent)
+    shown.purge([parent])
+    with Store(home / "feedback.db") as store:
+        asked = (Segment(parent, 0, 20),)
+        question = Question(question_id("main", 1, "approval", asked), "main", 1, "approval", "reach", asked, clips)
+        store.add_questions([question])
+    assert main([*TRAIN, *SMALL, "--weights.share", "0.4", "--preferences", "better"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["preferences"] == 1
+    with Store(home / "feedback.db") as store:
+        assert [question.dataset for question in store.questions(run="better")] == [clips]
 
 
 def test_mistakes_are_one_line_and_an_exit_code(takeovers: Dataset, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,6 +47,24 @@ def test_corrects_a_policy_on_a_learned_reward(made: Path, capsys: pytest.Captur
     assert main(again) == 0  # from a policy of its own kind
 
 
+@pytest.mark.parametrize("algorithm", ["ppo", "sac"])
+def test_a_policy_that_saw_only_a_part_goes_on_so(
+    made: Path, reach_home: Path, capsys: pytest.CaptureFixture[str], algorithm: str
+) -> None:
+    shutil.copytree(reach_home / "samples", made / "samples")
+    path = made / "runs" / "clone" / "checkpoints" / "policy.safetensors"
+    save_policy(load_policy(path), path, {"task": "reach", "partial": 3})
+    sizes = PPO_SIZES if algorithm == "ppo" else ["--demos", "2", *SIZES]
+    assert main(["train", algorithm, "--policy", "clone", "--reward", "taught", *sizes, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert load_meta(Path(row["policy"]))["partial"] == 3
+    found = []
+    for options in ([], ["--partial", "3"], ["--partial", "0"]):
+        assert main(["evaluate", algorithm, "--episodes", "2", "--json", *options]) == 0
+        found.append(json.loads(capsys.readouterr().out)["return"])
+    assert found[0] == found[1] != found[2]
+
+
 def test_learns_from_marks_of_success_and_demonstrations(
     reach_home: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from robo_rlhf.errors import BusyError, ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.feedback.arena import Arena, Entrant, arenas
 from robo_rlhf.feedback.records import now_text
-from robo_rlhf.feedback.standings import publish, standings
+from robo_rlhf.feedback.standings import renew, standings
 from robo_rlhf.feedback.store import Question, Store
 
 NAMES = ("better", "worse", "third")
@@ -109,7 +109,7 @@ def test_who_is_better_is_found_and_said_in_a_sentence(home: Path, store: Store)
     last = next(pair for pair in value["pairs"] if "better" not in (pair["first"], pair["second"]))
     assert (last["ties"], last["share"]["value"], last["decided"]) == (20, 0.5, False)
     assert "So far they look alike" in last["verdict"]
-    publish(found)
+    renew(arena, store)
     assert json.loads((arena.path / "result.json").read_text()) == json.loads(json.dumps(value))
 
 
@@ -118,18 +118,18 @@ def test_what_is_published_is_under_cover_until_all_is_judged(home: Path, store:
     store.add_questions(asked(arena))
     first, second = store.questions(run="blind")
     answer(arena, store, first, "ada")
-    publish(standings(arena, store))
+    renew(arena, store)
     text = (arena.path / "ratings.json").read_text()
     assert "Policy 1" in text
     assert not any(word in text for one in arena.policies() for word in (one.name, one.digest, one.checkpoint))
     assert not (arena.path / "result.json").exists()
     answer(arena, store, second, "ada")
-    publish(standings(arena, store))
+    renew(arena, store)
     assert "worse" in (arena.path / "ratings.json").read_text()
     assert (arena.path / "result.json").exists()
     arena.grow(3)
     store.add_questions(asked(arena))
-    publish(standings(arena, store))
+    renew(arena, store)
     assert not (arena.path / "result.json").exists()
 
 
@@ -192,8 +192,6 @@ def test_judges_can_be_weighed_by_their_reliability(home: Path, store: Store) ->
     assert weighed.pairs[0, 1].share is not None
     assert plain.pairs[0, 1].share is not None
     assert weighed.pairs[0, 1].share.value > plain.pairs[0, 1].share.value + 0.05
-    publish(weighed)  # what is published is plain
-    assert not (arena.path / "ratings.json").exists()
 
 
 @pytest.mark.parametrize(

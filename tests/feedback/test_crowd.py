@@ -49,6 +49,25 @@ def test_somebody_new_is_taken_to_be_careful() -> None:
     assert 0.6 < found.skill["new"] < 0.9
 
 
+def test_what_is_known_stays_against_the_crowd() -> None:
+    """Three say the same wrong thing, always: by themselves they are believed, and what is known shows who is right."""
+    said = [Said(f"q{number}", person, "B") for number in range(40) for person in ("ben", "carl", "dora")]
+    said += [Said(f"q{number}", "anna", "A") for number in range(40)]
+    fooled = fit(said)
+    assert fooled.skill["anna"] < 0.2 < 0.8 < fooled.skill["ben"]
+    known = {f"q{number}": "A" for number in range(10)}
+    found = fit(said, known=known)
+    assert found.skill["anna"] > 0.8 > 0.2 > found.skill["ben"]
+    assert found.truth["q0"] == {"A": 1.0, "B": 0.0}
+    assert found.truth["q30"]["A"] > 0.9
+
+
+def test_a_true_label_that_nobody_gave() -> None:
+    found = fit([Said("q", "anna", "B")], known={"q": "A", "unasked": "B"})
+    assert found.truth == {"q": {"A": 1.0, "B": 0.0}}
+    assert found.skill["anna"] == pytest.approx(4 / 6)
+
+
 def test_a_single_person_and_nobody() -> None:
     assert fit([]).skill == {}
     assert fit([Said("q", "anna", "A")]).skill["anna"] > 0.8

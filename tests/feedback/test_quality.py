@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from robo_rlhf.feedback.quality import PersonQuality, as_json, report, weights
+from robo_rlhf.feedback.quality import PersonQuality, as_json, gold_of, report, weights, weights_among
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.submission import Sent
 from tests.feedback.making import make_question
@@ -25,11 +25,19 @@ def team(where: str) -> Store:  # type: ignore[misc]
 
 
 def work(
-    store: Store, person: str, skill: float, seconds: float = 3.0, *, left: bool = False, ties: float = 0.0
+    store: Store,
+    person: str,
+    skill: float,
+    seconds: float = 3.0,
+    *,
+    left: bool = False,
+    ties: float = 0.0,
+    most: int = 10**6,
 ) -> None:
-    """Answer everything: the truth is A, which is said with a probability of `skill`."""
-    rng = np.random.default_rng(sum(map(ord, person)))
-    while (handed := store.leases.next(person)) is not None:
+    """Answer everything, or the next `most`: the truth is A, which is said with a probability of `skill`."""
+    rng = np.random.default_rng(sum(map(ord, person)) + len(store.answers()))
+    while most > 0 and (handed := store.leases.next(person)) is not None:
+        most -= 1
         choice = "A" if rng.random() < skill else "B"
         choice = handed.shown[0] if left else "tie" if rng.random() < ties else choice
         sent = Sent(
@@ -81,12 +89,34 @@ def test_who_hardly_ever_decides(team: Store) -> None:
 
 
 def test_alone_nobody_is_judged_by_others(team: Store) -> None:
+    for known in team.gold.list():
+        team.gold.retire(known.question)
     work(team, "anna", 1.0)
     found = report(team)
     assert found.agreement is None
     assert found.alpha == {"pairwise": None}
     assert found.people[0].skill is None
     assert found.weights == {"anna": 1.0}
+
+
+def test_gold_tells_whom_to_trust_where_nobody_is_asked_the_same(team: Store) -> None:
+    team.set_overlap(1, run="run")
+    places = {"anna": 0.95, "carl": 0.4}
+    for _ in range(COUNT):
+        for person, skill in places.items():
+            work(team, person, skill, most=1)
+    found = report(team)
+    assert found.agreement is None
+    anna, carl = found.people
+    assert (anna.skill or 0) > 0.8 > 0.65 > (carl.skill or 1)
+    assert "disagrees with the others" not in carl.warnings
+    asked = team.questions("run")
+    given = [answer for answer in team.answers() if answer.question_id in {question.id for question in asked}]
+    assert weights_among(asked, given) == {}
+    weighed = weights_among(asked, given, gold_of(team, task="reach"))
+    assert weighed["anna"] > 0.6 > 0.3 > weighed["carl"]
+    assert weights(team) == pytest.approx(weighed)
+    assert gold_of(team, task="other") == gold_of(team, until=0) == []
 
 
 def test_teams_are_compared(team: Store) -> None:

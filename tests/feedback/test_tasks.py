@@ -16,6 +16,20 @@ def test_a_task_says_what_differs_from_all_others(store: Store) -> None:
         assert again.tasks.settings() == store.tasks.settings()
 
 
+def test_a_setting_is_unset(store: Store) -> None:
+    store.tasks.set_sharing(overlap=3, lease=60)
+    store.tasks.set_sharing("lift", overlap=5, lease=30)
+    assert store.tasks.own("lift") == {"overlap": 5, "lease": 30}
+    found = store.tasks.set_sharing("lift", overlap=None, lease=40)
+    assert (found.overlap, found.lease) == (3, 40)
+    assert store.tasks.own("lift") == {"lease": 40}
+    store.tasks.set_sharing(overlap=None)
+    assert store.tasks.sharing("lift").overlap == store.tasks.sharing().overlap == Sharing().overlap
+    assert store.tasks.own("never") == {}
+    with pytest.raises(InvalidValueError, match="setting of a task"):
+        store.tasks.set_sharing(colour=None)
+
+
 def test_settings_that_cannot_be(store: Store) -> None:
     with pytest.raises(InvalidValueError, match=r"gold_share of a task: expected a share of at most 0\.5, got 0\.9"):
         store.tasks.set_sharing(gold_share=0.9)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.pipeline.config import Config, preset
 from robo_rlhf.pipeline.loop import run_loop
 from robo_rlhf.pipeline.watch import Silent
@@ -32,8 +33,38 @@ class Killing(Silent):
             raise KilledError
 
 
-def from_nothing() -> Config:
-    return short_config(demos=0, labels=24)
+def from_nothing(**asked: object) -> Config:
+    return short_config(demos=0, labels=24, **asked)
+
+
+@pytest.mark.parametrize("stage", ["explore", "round-2/finetune"])
+def test_it_may_explore_before_the_first_questions(tmp_path: Path, stage: str) -> None:
+    config, found = from_nothing(explore=3, selection="disagreement"), []
+    for name in ("whole", "killed"):
+        home = tmp_path / name
+        path = home / "runs" / "short"
+        if name == "killed":
+            with pytest.raises(KilledError):
+                run_loop(config, path, home, watch=Killing(stage))
+        run_loop(config, path, home)
+        found.append(traces(path))
+    assert found[0] == found[1]
+    before, first = (_stored(path, stage)["replay/action"] for stage in ("explore", "round-1/finetune"))
+    assert len(first) == len(before) + config.iterations_of(1)
+    np.testing.assert_array_equal(first[: len(before)], before)  # what was seen then is remembered
+
+
+def test_exploring_first_is_for_those_without_demonstrations() -> None:
+    with pytest.raises(InvalidValueError, match="explore: expected 0 where there are demonstrations"):
+        short_config(explore=3)
+
+
+def test_the_unaided_take_as_many_steps_as_the_default() -> None:
+    default, unaided = preset("default"), preset("unaided", demos=0, rounds=10)
+    aided = default.num_envs * default.finetune.iterations + default.rounds * default.collect
+    alone = unaided.num_envs * (unaided.scratch.iterations + unaided.explore) + unaided.rounds * unaided.collect
+    assert alone == pytest.approx(aided, rel=0.001)
+    assert unaided.reward == default.reward
 
 
 def test_a_job_needs_no_demonstrations_and_can_be_killed(tmp_path: Path) -> None:
@@ -54,16 +85,16 @@ def test_a_job_needs_no_demonstrations_and_can_be_killed(tmp_path: Path) -> None
 def test_a_round_goes_on_with_what_the_round_before_remembers(tmp_path: Path) -> None:
     config, path = from_nothing(), tmp_path / "runs" / "short"
     run_loop(config, path, tmp_path)
-    steps = [len(_stored(path, number)["replay/action"]) for number in (1, 2)]
+    steps = [len(_stored(path, f"round-{number}/finetune")["replay/action"]) for number in (1, 2)]
     assert steps == np.cumsum([config.iterations_of(number) for number in (1, 2)]).tolist()
-    first, second = (_stored(path, number) for number in (1, 2))
+    first, second = (_stored(path, f"round-{number}/finetune") for number in (1, 2))
     np.testing.assert_array_equal(first["actor/normalizer.mean"], second["actor/normalizer.mean"])
     rows = Run(path / "round-2" / "finetune", {}).metrics()
     assert rows[0]["critic_updates"] == rows[-1]["critic_updates"] + config.scratch.refresh  # the reward is new
 
 
-def _stored(path: Path, number: int) -> dict[str, np.ndarray]:
-    found = Run(path / f"round-{number}" / "finetune", {}).load("training")
+def _stored(path: Path, stage: str) -> dict[str, np.ndarray]:
+    found = Run(path / stage, {}).load("training")
     assert found is not None
     return found[0]
 

@@ -1,8 +1,7 @@
-import numpy as np
 import pytest
 import torch
 
-from robo_rlhf.rewards.scores import Scores, best_temperature, summarize
+from robo_rlhf.rewards.scores import Scores, summarize
 
 
 def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
@@ -27,16 +26,3 @@ def test_ties_count_in_the_loss_alone() -> None:
         "held_out/sided": 0,
         "held_out/log_loss": 1.0,
     }
-
-
-def test_temperature_undoes_too_much_confidence() -> None:
-    rng = np.random.default_rng(0)
-    true = rng.normal(size=4000)
-    first = torch.from_numpy((rng.random(4000) < 1 / (1 + np.exp(-true))).astype(float))
-    logits = torch.from_numpy(4.0 * true)
-
-    def loss(temperature: float) -> float:
-        return float(torch.nn.functional.binary_cross_entropy_with_logits(logits / temperature, first))
-
-    assert best_temperature(loss, 4000) == pytest.approx(4.0, rel=0.15)
-    assert best_temperature(lambda t: 0.0, 10) == pytest.approx(1.0)

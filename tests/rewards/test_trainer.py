@@ -115,7 +115,6 @@ def test_contradictory_answers_end_undecided() -> None:
         torch.cat([said.fold, said.fold]),
     )
     trainer = learn(clips, both)
-    assert trainer.model.temperature >= 1
     scores = evaluate(trainer.model, clips, [both])
     assert scores.accuracy == pytest.approx(0.5)
     assert scores.log_loss == pytest.approx(np.log(2), abs=0.05)

@@ -18,7 +18,7 @@ from robo_rlhf.policies.gaussian import GaussianPolicy
 from robo_rlhf.policies.residual import residual_on
 from robo_rlhf.rollout import rollout
 from robo_rlhf.runs import Run
-from robo_rlhf.training import ppo
+from robo_rlhf.training import gaussians, ppo
 from robo_rlhf.types import Array, Step
 from tests.toy import ToyEnv
 
@@ -423,12 +423,14 @@ def normal(seed: int) -> torch.distributions.Normal:
 
 def test_divergence_and_entropy_are_those_of_torch() -> None:
     p, q = normal(0), normal(1)
-    torch.testing.assert_close(ppo.divergence(p, q.mean, q.stddev), torch.distributions.kl_divergence(p, q).sum(-1))
-    torch.testing.assert_close(ppo.entropy(p), p.entropy().sum(-1))
+    torch.testing.assert_close(
+        gaussians.divergence(p, q.mean, q.stddev), torch.distributions.kl_divergence(p, q).sum(-1)
+    )
+    torch.testing.assert_close(gaussians.entropy(p), p.entropy().sum(-1))
 
 
 def test_ratios_of_log_prob_are_those_of_torch() -> None:
     p, q, action = normal(0), normal(1), torch.ones(7, 3)
     torch.testing.assert_close(
-        ppo.log_prob(p, action) - ppo.log_prob(q, action), (p.log_prob(action) - q.log_prob(action)).sum(-1)
+        gaussians.log_prob(p, action) - gaussians.log_prob(q, action), (p.log_prob(action) - q.log_prob(action)).sum(-1)
     )

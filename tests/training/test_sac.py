@@ -18,6 +18,7 @@ from robo_rlhf.policies.squashed import SquashedPolicy, squashed_on
 from robo_rlhf.rollout import rollout
 from robo_rlhf.runs import Run
 from robo_rlhf.training import sac
+from robo_rlhf.training.critics import Critics
 from robo_rlhf.types import Array, Episode, Step
 from tests.toy import ToyEnv, demonstrations
 
@@ -337,7 +338,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         ({"tau": 0.0}, "sac tau: expected more than 0, got 0.0."),
         ({"gamma": 1.5}, "sac gamma: expected a number from 0 to 1, got 1.5."),
         ({"refresh": -1}, "sac refresh: expected at least 0, got -1."),
-        ({"subset": 3}, "sac shares: expected less than 1 from demonstrations, and no more than all members, "),
+        ({"subset": 3}, "sac subset: expected no more than all 2 members, got 3."),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -361,7 +362,7 @@ def test_the_density_is_that_of_the_squashed_variable() -> None:
 
 def test_value_functions_are_alone_among_themselves() -> None:
     """Each member is the network that its slice of the weights makes."""
-    critics = sac.Critics(6, 2, dataclasses.replace(SHORT, layer_norm=False))
+    critics = Critics(6, 2, members=3, width=16, layers=2, layer_norm=False)
     inputs, action = torch.randn(5, 7), torch.randn(5, 2)
     found = critics(inputs, action)
     for e in range(3):

@@ -1,18 +1,20 @@
 """Annotators: who you are, who was ever asked, and how good the answers are."""
 
-from typing import Annotated
+import asyncio
+import time
+from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import Field
 
-from robo_rlhf.errors import NotFoundError
-from robo_rlhf.feedback import quality
+from robo_rlhf.errors import BusyError, NotFoundError
+from robo_rlhf.feedback import handing
 from robo_rlhf.feedback.accounts import Role
 from robo_rlhf.feedback.groups import LONGEST, MOST, groups_of
-from robo_rlhf.feedback.handing import Chosen
 from robo_rlhf.feedback.listing import annotator_rows
 from robo_rlhf.feedback.pace import waiting
 from robo_rlhf.feedback.records import AnnotatorKind
+from teleop.station.quality_book import Chosen
 from teleop.station.rest import (
     BODY,
     PLAIN,
@@ -21,8 +23,10 @@ from teleop.station.rest import (
     Body,
     Here,
     InPath,
+    Items,
     Limit,
     Operator,
+    Rows,
     Run,
     Shape,
     Task,
@@ -32,8 +36,10 @@ from teleop.station.rest import (
 from teleop.station.rest import (
     router as make,
 )
+from teleop.station.services import Station
 
 router = make("annotators")
+PATIENCE, LOOK = 30.0, 0.05  # [s] for the first report, and between looks whether it is there
 
 
 class Me(Shape):
@@ -64,11 +70,8 @@ class AnnotatorShape(Shape):
     since: str = Field(description="ISO 8601, UTC.")
 
 
-class AnnotatorRows(Shape):
+class AnnotatorRows(Rows[AnnotatorShape, str]):
     """Those who were ever asked, by name."""
-
-    items: list[AnnotatorShape]
-    next: str | None = Field(description="Ask with `after` set to this for what follows; null where nothing does.")
 
 
 class IntervalShape(Shape):
@@ -118,6 +121,7 @@ class Difference(Shape):
 class Agreement(Shape):
     """How far people agree who were asked the same."""
 
+    newer: int = Field(description="Answers that came since this was worked out; it is worked out anew with the next.")
     answers: int = Field(description="That were looked at.")
     agreement: float | None = Field(description="Share of pairs of people who say the same.")
     alpha: dict[str, float | None] = Field(description="Kind of question → Krippendorff's alpha.")
@@ -125,10 +129,10 @@ class Agreement(Shape):
     differences: list[Difference]
 
 
-class QualityRows(Shape):
+class QualityRows(Items[PersonQuality]):
     """How good the answers of each person are."""
 
-    items: list[PersonQuality]
+    newer: int = Field(description="Answers that came since this was worked out; it is worked out anew with the next.")
 
 
 @router.get("/me", responses=answers())
@@ -136,7 +140,7 @@ def who_am_i(store: Answers, me: Annotator) -> Me:
     """Show who you are to the station."""
     name = me.person.name
     mine = annotator_rows(store.database, limit=1, name=name).items
-    count = waiting(store.database, name, Chosen())
+    count = waiting(store.database, name, handing.Chosen())
     return Me(name=name, role=me.role, groups=list(groups_of(mine[0]["team"])) if mine else [], waiting=count)
 
 
@@ -162,21 +166,38 @@ def list_annotators(
 
 
 @router.get("/annotators/{name}/quality", responses=answers(404), tags=["quality"])
-def quality_of_one(store: Answers, _: Operator, name: InPath, run: Run = None, task: Task = None) -> PersonQuality:
-    """Show how good the answers of one person are."""
-    for person in quality.report(store, run=run, task=task).people:
-        if person.name == name:
+async def quality_of_one(station: Here, _: Operator, name: InPath, run: Run = None, task: Task = None) -> PersonQuality:
+    """Show how good the answers of one person are, as it was worked out last."""
+    for person in (await _report(station, run, task))["people"]:
+        if person["name"] == name:
             return PersonQuality.model_validate(person)
     raise NotFoundError("answers of annotator", name[:80], "List the annotators to see who has answered.")
 
 
 @router.get("/quality", responses=answers(), tags=["quality"])
-def quality_of_all(store: Answers, _: Operator, run: Run = None, task: Task = None) -> QualityRows:
-    """Show how good the answers of each person are; the newest 50,000 answers are looked at."""
-    return QualityRows.model_validate({"items": quality.report(store, run=run, task=task).people})
+async def quality_of_all(station: Here, _: Operator, run: Run = None, task: Task = None) -> QualityRows:
+    """Show how good the answers of each person are, as it was worked out last from the newest 50,000."""
+    found = await _report(station, run, task)
+    return QualityRows.model_validate({"items": found["people"], "newer": found["newer"]})
 
 
 @router.get("/agreement", responses=answers(), tags=["quality"])
-def agreement(store: Answers, _: Operator, run: Run = None, task: Task = None) -> Agreement:
-    """Show how far people agree who were asked the same; the newest 50,000 answers are looked at."""
-    return Agreement.model_validate(quality.report(store, run=run, task=task))
+async def agreement(station: Here, _: Operator, run: Run = None, task: Task = None) -> Agreement:
+    """Show how far people agree who were asked the same, as it was worked out last from the newest 50,000 answers."""
+    return Agreement.model_validate(await _report(station, run, task))
+
+
+async def _report(station: Station, run: str | None, task: str | None) -> dict[str, Any]:
+    """Return what was worked out last, by the process that also does it for the page; the first time it is awaited.
+
+    Raises:
+        BusyError: it takes long, or could not be done.
+    """
+    until = time.monotonic() + PATIENCE
+    while (found := await asyncio.to_thread(station.quality.of, Chosen(run, task)))["report"] is None:
+        if time.monotonic() > until:
+            raise BusyError("The report", "it is still being worked out")
+        await asyncio.sleep(LOOK)
+    if "error" in found["report"]:
+        raise BusyError("The report", str(found["report"]["error"]))
+    return {**found["report"], "newer": found["newer"]}

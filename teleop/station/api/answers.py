@@ -90,10 +90,8 @@ class Said(Shape):
     shown: str | None = Field(description="The clips in the order in which they were shown.", examples=["BA"])
 
 
-class AnswerRows(Rows):
+class AnswerRows(Rows[Said, int]):
     """Answers in the order in which they came. Of one person to one question the newest holds."""
-
-    items: list[Said]
 
 
 class Mine(Shape):
@@ -106,10 +104,8 @@ class Mine(Shape):
     response_time: float | None = Field(description="[s]")
 
 
-class MineRows(Rows):
+class MineRows(Rows[Mine, int]):
     """Your answers in the order in which they came."""
-
-    items: list[Mine]
 
 
 @router.get("/answers", responses=answers())

@@ -16,8 +16,10 @@ from teleop.station.rest import (
     InPath,
     Limit,
     Operator,
+    Rows,
     Shape,
     Text,
+    Who,
     answers,
 )
 from teleop.station.rest import (
@@ -41,11 +43,8 @@ class ClipShape(Shape):
     address: str = Field(description="Where its video is; `camera` and `width` [pixels] can be added.")
 
 
-class ClipRows(Shape):
+class ClipRows(Rows[ClipShape, str]):
     """Clips by their id."""
-
-    items: list[ClipShape]
-    next: str | None = Field(description="Ask with `after` set to this for what follows; null where nothing does.")
 
 
 class Mark(Body):
@@ -91,10 +90,11 @@ def questions_of_clip(store: Answers, _: Operator, clip: InPath) -> list[str]:
 
 
 @router.put("/clips/{clip}/state", responses=answers(*BODY, 404))
-def mark(store: Answers, _: Operator, clip: InPath, body: Mark) -> Marked:
+def mark(store: Answers, _: Operator, who: Who, clip: InPath, body: Mark) -> Marked:
     """Put a clip aside, with all questions about it, or take it back in."""
     found = store.clips.get(clip)
-    changed = store.clips.mark(body.state, found.dataset, found.segment.episode_id, found.segment, reason=body.reason)
+    place = (found.dataset, found.segment.episode_id, found.segment)
+    changed = store.clips.mark(body.state, *place, reason=body.reason, by=who)
     return Marked(clip=_shape_of(store.clips.get(clip)), questions=changed)
 
 

@@ -1,16 +1,12 @@
 """Corrections: what was recorded in place of something worse says that it is better."""
 
-from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 from pydantic import Field
 
-from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.layout import MANIFEST, list_datasets
+from robo_rlhf.data.layout import list_datasets
 from robo_rlhf.errors import NotFoundError
-from robo_rlhf.feedback.corrections import corrected_over_original, write_preferences
-from robo_rlhf.feedback.listing import dataset_names
-from robo_rlhf.files import find_dataset
+from robo_rlhf.feedback.corrections import corrected_over_original, datasets_in, write_preferences
 from teleop.station.rest import BODY, Answers, Body, Here, Name, Operator, Shape, answers
 from teleop.station.rest import router as make
 
@@ -38,13 +34,6 @@ def write(store: Answers, station: Here, _: Operator, body: Corrections) -> Writ
     names = list_datasets(station.home)
     if body.dataset not in names:
         raise NotFoundError("dataset", body.dataset[:80], "The library shows what there is.")
-    asked = [name for name in dataset_names(store.database) if _lies_in(station.home, name)]
-    datasets = {name: Dataset(find_dataset(station.home, name)) for name in dict.fromkeys([*names, *asked])}
+    datasets = datasets_in(station.home, store)
     found = corrected_over_original(body.dataset, datasets, run=body.run, length=body.length)
     return Written(found=len(found), new=write_preferences(store, found))
-
-
-def _lies_in(home: Path, name: str) -> bool:
-    """Whether a dataset that somebody asked about, such as the clips of a run, is there, and in the data home."""
-    parts = PurePosixPath(name)
-    return not parts.is_absolute() and ".." not in parts.parts and (home / parts / MANIFEST).is_file()

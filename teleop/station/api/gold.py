@@ -9,11 +9,13 @@ from teleop.station.rest import (
     Answers,
     Body,
     InPath,
+    Items,
     Object,
     Operator,
     Shape,
     Task,
     Text,
+    Who,
     answers,
 )
 from teleop.station.rest import (
@@ -48,10 +50,8 @@ class Known(Shape):
     retired: bool = Field(description="It is handed out no more.")
 
 
-class KnownRows(Shape):
+class KnownRows(Items[Known]):
     """All gold and practice questions, in the order in which they were added."""
-
-    items: list[Known]
 
 
 @router.get("/gold", responses=answers())
@@ -67,14 +67,14 @@ def one_gold(store: Answers, _: Operator, question: InPath) -> Known:
 
 
 @router.put("/gold/{question}", responses=answers(*BODY, 404, 409))
-def set_gold(store: Answers, _: Operator, question: InPath, body: Right) -> Known:
+def set_gold(store: Answers, _: Operator, who: Who, question: InPath, body: Right) -> Known:
     """Say what the right answer is."""
-    known = store.gold.set(question, body.expected, explanation=body.explanation, least=body.least)
+    known = store.gold.set(question, body.expected, explanation=body.explanation, least=body.least, by=who)
     return Known.model_validate(known)
 
 
 @router.post("/gold/{question}/retire", responses=answers(*BODY, 404))
-def retire(store: Answers, _: Operator, question: InPath, body: Retire) -> Known:
+def retire(store: Answers, _: Operator, who: Who, question: InPath, body: Retire) -> Known:
     """Hand a gold question out no more, or again."""
-    store.gold.retire(question, body.retired)
+    store.gold.retire(question, body.retired, by=who)
     return Known.model_validate(store.gold.get(question))

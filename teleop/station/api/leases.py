@@ -13,6 +13,7 @@ from teleop.station.rest import (
     Annotator,
     Answers,
     Body,
+    Items,
     Name,
     Serial,
     SerialInPath,
@@ -94,10 +95,8 @@ class Held(Shape):
     seconds: float = Field(description="What is left of your time [s].")
 
 
-class HeldRows(Shape):
+class HeldRows(Items[Held]):
     """Questions in your hands, oldest first."""
-
-    items: list[Held]
 
 
 class Left(Shape):

@@ -59,10 +59,8 @@ class NoteShape(Shape):
     written: str = Field(description="ISO 8601, UTC.")
 
 
-class NoteRows(Rows):
+class NoteRows(Rows[NoteShape, int]):
     """Notes in the order in which they came."""
-
-    items: list[NoteShape]
 
 
 @router.get("/notes", responses=answers())

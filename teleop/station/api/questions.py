@@ -127,10 +127,8 @@ class Whole(Shape):
     withdrawn: str | None = Field(description="Why nobody shall be asked any more.")
 
 
-class Questions(Rows):
+class Questions(Rows[Whole, int]):
     """Questions in the order in which they were added."""
-
-    items: list[Whole]
 
 
 class Withdraw(Body):

@@ -14,6 +14,7 @@ from teleop.station.rest import (
     Answers,
     Body,
     InPath,
+    Items,
     Object,
     Operator,
     Shape,
@@ -43,10 +44,8 @@ class RunShape(Shape):
     counts: Counts
 
 
-class RunRows(Shape):
+class RunRows(Items[str]):
     """The runs that asked something or whose rounds were written down, by name."""
-
-    items: list[str]
 
 
 class RoundShape(Shape):
@@ -59,10 +58,8 @@ class RoundShape(Shape):
     changed: str = Field(description="ISO 8601, UTC.")
 
 
-class RoundRows(Shape):
+class RoundRows(Items[RoundShape]):
     """Rounds in their order."""
-
-    items: list[RoundShape]
 
 
 class SetRound(Body):

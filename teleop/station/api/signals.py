@@ -84,10 +84,8 @@ class PressShape(Shape):
     withdrawn: str | None = Field(description="When it was taken back: ISO 8601, UTC; null where it stands.")
 
 
-class PressRows(Rows):
+class PressRows(Rows[PressShape, int]):
     """Presses in the order in which they came."""
-
-    items: list[PressShape]
 
 
 @router.get("/signals", responses=answers())

@@ -16,6 +16,7 @@ from teleop.station.rest import (
     Answers,
     Body,
     InPath,
+    Items,
     Operator,
     Shape,
     Who,
@@ -27,6 +28,7 @@ from teleop.station.rest import (
 
 router = make("tasks")
 Share = Annotated[float, Field(ge=0, le=0.5)]
+Part = Annotated[float, Field(ge=0, le=1)]
 
 
 class Settings(Shape):
@@ -39,10 +41,14 @@ class Settings(Shape):
     repeat_gap: int = Field(description="Questions between the first time and the second.")
     too_fast: float = Field(description="Below this nobody can have seen the clips [s].")
     least_gold: float = Field(description="Share of gold questions that a reliable person gets right.")
+    most_too_fast: float = Field(description="Share of answers that may come too fast before a person is warned about.")
+    most_ties: float = Field(description="Share of answers that may prefer nothing.")
+    least_consistent: float = Field(description="Share of questions asked twice that a reliable person answers alike.")
+    least_skill: float = Field(description="Probability of the true label, by the crowd model, of a reliable person.")
 
 
 class Change(Body):
-    """Settings that are to change; the others stay."""
+    """Settings that are to change; the others stay. null: the task says nothing any more, so all tasks' holds."""
 
     overlap: Annotated[int, Field(ge=1, le=1000)] | None = None
     lease: Annotated[float, Field(ge=1, le=86400, description="[s]")] | None = None
@@ -50,12 +56,16 @@ class Change(Body):
     repeat_share: Share | None = None
     repeat_gap: Annotated[int, Field(ge=1, le=10**6)] | None = None
     too_fast: Annotated[float, Field(ge=0, le=60, description="[s]")] | None = None
-    least_gold: Annotated[float, Field(ge=0, le=1)] | None = None
+    least_gold: Part | None = None
+    most_too_fast: Part | None = None
+    most_ties: Part | None = None
+    least_consistent: Part | None = None
+    least_skill: Part | None = None
 
     @property
-    def said(self) -> dict[str, float]:
+    def said(self) -> dict[str, float | None]:
         """What is to change."""
-        return self.model_dump(exclude_none=True)
+        return self.model_dump(exclude_unset=True)
 
 
 class TaskShape(Shape):
@@ -64,13 +74,12 @@ class TaskShape(Shape):
     name: str
     about: str = Field(description="One sentence; empty where the station does not know the task.")
     settings: Settings
+    own: list[str] = Field(description="Settings that the task says itself; of the others all tasks' hold.")
     guidelines: int = Field(description="Version of the guidelines; 0 where there are none.")
 
 
-class TaskRows(Shape):
+class TaskRows(Items[TaskShape]):
     """The tasks that this station knows, or that somebody asked about."""
-
-    items: list[TaskShape]
 
 
 class Written(Body):
@@ -131,9 +140,10 @@ def read_guidelines(store: Answers, _: Annotator, task: InPath) -> GuidelinesSha
 
 
 @router.put("/tasks/{task}/guidelines", responses=answers(*BODY), tags=["guidelines"])
-def write_guidelines(store: Answers, me: Operator, task: InPath, body: Written) -> GuidelinesShape:
+def write_guidelines(store: Answers, _: Operator, who: Who, task: InPath, body: Written) -> GuidelinesShape:
     """Write a new version of the guidelines of a task; earlier ones are kept."""
-    return GuidelinesShape.model_validate(store.tasks.write_guidelines(task, body.text, me.person.name))
+    written = store.tasks.write_guidelines(task, body.text, who.who, address=who.address)
+    return GuidelinesShape.model_validate(written)
 
 
 def _names(store: Store) -> list[str]:
@@ -145,4 +155,5 @@ def _task(store: Store, name: str) -> TaskShape:
     about = next((choice.about for choice in choices.tasks() if choice.name == name), "")
     guidelines = store.tasks.guidelines(name)
     settings = Settings.model_validate(store.tasks.sharing(name))
-    return TaskShape(name=name, about=about, settings=settings, guidelines=guidelines.version if guidelines else 0)
+    version, own = guidelines.version if guidelines else 0, sorted(store.tasks.own(name))
+    return TaskShape(name=name, about=about, settings=settings, own=own, guidelines=version)

@@ -14,9 +14,12 @@ from teleop.station.rest import (
     Administrator,
     Answers,
     Body,
+    Items,
     Limit,
+    Rows,
     SerialInPath,
     Shape,
+    Who,
     answers,
 )
 from teleop.station.rest import (
@@ -75,10 +78,8 @@ class Made(Shape):
     secret: str = Field(description="What messages are signed with. It is shown this once.")
 
 
-class WebhookRows(Shape):
+class WebhookRows(Items[WebhookShape]):
     """All webhooks, in the order in which they were added."""
-
-    items: list[WebhookShape]
 
 
 class MessageShape(Shape):
@@ -96,10 +97,9 @@ class MessageShape(Shape):
     problem: str = Field(description="Why it did not arrive.")
 
 
-class MessageRows(Shape):
+class MessageRows(Rows[MessageShape, int]):
     """Messages of a webhook, newest first."""
 
-    items: list[MessageShape]
     next: int | None = Field(description="Ask with `before` set to this for older ones; null where there are none.")
 
 
@@ -117,9 +117,9 @@ def list_webhooks(store: Answers, _: Administrator) -> WebhookRows:
 
 
 @router.post("/webhooks", status_code=201, responses=answers(*BODY))
-def add_webhook(store: Answers, me: Administrator, body: NewWebhook) -> Made:
+def add_webhook(store: Answers, _: Administrator, who: Who, body: NewWebhook) -> Made:
     """Have something told to an address."""
-    made, secret = store.webhooks.add(body.url, body.events, secret=body.secret or "", author=me.person.name)
+    made, secret = store.webhooks.add(body.url, body.events, secret=body.secret or "", by=who)
     return Made(webhook=_shape(made, {}), secret=secret)
 
 
@@ -130,16 +130,18 @@ def one_webhook(store: Answers, _: Administrator, webhook: SerialInPath) -> Webh
 
 
 @router.patch("/webhooks/{webhook}", responses=answers(*BODY, 404))
-def change_webhook(store: Answers, _: Administrator, webhook: SerialInPath, body: ChangeWebhook) -> WebhookShape:
+def change_webhook(
+    store: Answers, _: Administrator, who: Who, webhook: SerialInPath, body: ChangeWebhook
+) -> WebhookShape:
     """Change a webhook."""
-    changed = store.webhooks.change(webhook, url=body.url, events=body.events, active=body.active)
+    changed = store.webhooks.change(webhook, url=body.url, events=body.events, active=body.active, by=who)
     return _shape(changed, store.webhooks.waiting())
 
 
 @router.delete("/webhooks/{webhook}", status_code=204, responses=answers(404, 507))
-def remove_webhook(store: Answers, _: Administrator, webhook: SerialInPath) -> None:
+def remove_webhook(store: Answers, _: Administrator, who: Who, webhook: SerialInPath) -> None:
     """Remove a webhook and its messages."""
-    store.webhooks.remove(webhook)
+    store.webhooks.remove(webhook, by=who)
 
 
 @router.post("/webhooks/{webhook}/test", status_code=202, responses=answers(404, 507))

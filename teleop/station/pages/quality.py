@@ -52,7 +52,7 @@ PAGE = Page(
 
 
 class Settings(BaseModel):
-    """Settings that are to change; the others stay."""
+    """Settings that are to change; the others stay. null: the task says nothing any more, so all tasks' holds."""
 
     model_config = ConfigDict(extra="forbid")
     overlap: Annotated[int, Field(ge=1, le=1000)] | None = None
@@ -95,7 +95,8 @@ def quality(
     return {
         **found,
         "settings": asdict(station.store.tasks.sharing(task or "")),
-        "usual": asdict(Sharing()),
+        "own": sorted(station.store.tasks.own(task or "")),
+        "else": asdict(station.store.tasks.sharing() if task else Sharing()),
         "known_tasks": sorted(named),
     }
 
@@ -104,10 +105,10 @@ def quality(
 def change(request: Request, me: Operator, body: Change) -> dict[str, Any]:
     """Change how the questions of a task are shared out, and whose answers count as good work; it is logged by whom."""
     station = station_of(request)
-    wanted = body.settings.model_dump(exclude_none=True)
+    wanted, by = body.settings.model_dump(exclude_unset=True), by_of(request)
     if wanted:
-        station.store.tasks.set_sharing(body.task, by=by_of(request), **wanted)
-    changed = 0
+        station.store.tasks.set_sharing(body.task, by=by, **wanted)
+    settings, changed = station.store.tasks.sharing(body.task), 0
     if body.asked and "overlap" in wanted:
-        changed = station.store.set_overlap(wanted["overlap"], task=body.task or None)
-    return {"settings": asdict(station.store.tasks.sharing(body.task)), "questions": changed}
+        changed = station.store.set_overlap(settings.overlap, task=body.task or None, by=by)
+    return {"settings": asdict(settings), "questions": changed}

@@ -13,15 +13,15 @@ from robo_rlhf.feedback.handing import Chosen
 from robo_rlhf.feedback.notes import LONGEST_NOTE, Note
 from robo_rlhf.feedback.pace import MOST_WAITING, pace_of, waiting
 from robo_rlhf.feedback.submission import Sent
-from teleop.station.auth import Me, SignedIn, SignedOutError, station_of
+from teleop.station.auth import Me, station_of
 from teleop.station.media import NoPictureError, View
+from teleop.station.outbox import Kept, Key
 from teleop.station.pages import Page
 from teleop.station.rendering import render
 from teleop.station.review_keys import KEYS
 from teleop.station.reviewing import Reviewing, content_of, practice_feedback, told
 from teleop.station.serving import GoneError, respond, unless_gone
 
-Key = Annotated[str, Field(min_length=1, max_length=200)]
 Name = Annotated[str, Field(max_length=200)]
 Lease = Annotated[int, Field(ge=0, lt=2**63)]
 DAY = 24 * 60  # [min]
@@ -63,37 +63,20 @@ class Next(_Body):
     practice: bool = False
 
 
-class Signed(_Body):
-    """What waited in a browser; `person` is who gave it, as somebody else may have signed in there since."""
-
-    person: Name | None = None
-
-    def check(self, me: SignedIn) -> None:
-        """Check that it is still the same person.
-
-        Raises:
-            SignedOutError: it is not; the browser keeps the answer until that person signs in again.
-        """
-        if self.person not in (None, me.person.name):
-            raise SignedOutError(expired=True)
-
-
-class Said(Signed):
+class Said(Kept):
     """An answer."""
 
     question: Name
     lease: Lease
     value: dict[str, Any]
-    key: Key
     seconds: Annotated[float | None, Field(ge=0, le=1e6)] = None
 
 
-class TakenBack(Signed):
+class TakenBack(Kept):
     """An answer that is taken back."""
 
     question: Name
     lease: Lease
-    key: Key
 
 
 class NoteBody(_Body):

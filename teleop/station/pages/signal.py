@@ -6,18 +6,18 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.responses import Response
 
 from robo_rlhf.feedback.signals import LATEST, Signal
 from teleop.station import choices
-from teleop.station.auth import Me, SignedIn, SignedOutError, station_of
+from teleop.station.auth import Me, station_of
 from teleop.station.drive import Drive
+from teleop.station.outbox import Kept, Key
 from teleop.station.pages import Page
 from teleop.station.rendering import render
 from teleop.station.signal_keys import KEYS
 
-Key = Annotated[str, Field(min_length=1, max_length=200)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 CHECKPOINT = re.compile(r"runs/(.+)/checkpoints/[^/]+")
 FOLDER = re.compile(r"runs/(.+)/[^/]+")
@@ -42,24 +42,7 @@ PAGE = Page(
 )
 
 
-class _Signed(BaseModel):
-    """What waited in a browser; `person` is who gave it, as somebody else may have signed in there since."""
-
-    model_config = ConfigDict(extra="forbid")
-    person: Annotated[str, Field(max_length=200)] | None = None
-    key: Key
-
-    def check(self, me: SignedIn) -> None:
-        """Check that it is still the same person.
-
-        Raises:
-            SignedOutError: it is not; the browser keeps the press until that person signs in again.
-        """
-        if self.person not in (None, me.person.name):
-            raise SignedOutError(expired=True)
-
-
-class Press(_Signed):
+class Press(Kept):
     """A press."""
 
     dataset: Name
@@ -73,7 +56,7 @@ class Press(_Signed):
     delay: Annotated[float | None, Field(ge=0, le=LATEST)] = None  # [s] from when the step happened to the press
 
 
-class TakenBack(_Signed):
+class TakenBack(Kept):
     """A press that is taken back: the one that was sent with the key `press`."""
 
     press: Key

@@ -77,7 +77,30 @@ def test_names_are_covered_until_all_is_judged_or_somebody_gives_up_judging(
             assert sent.json()["counts"]
     seen = second.get("/api/arenas/blind").json()
     assert (seen["state"], seen["covered"], seen["answers"], seen["not_blind"]) == ("finished", False, 2, 1)
-    assert json.loads((judged / "runs" / "blind" / "result.json").read_text())["answers"] == 2
+    assert not (judged / "runs" / "blind" / "result.json").exists()  # nothing is written while somebody waits
+
+
+def test_ratings_are_renewed_as_answers_come_and_the_arena_waits_until_then(
+    judged: Path, visit: Visit, station: Station
+) -> None:
+    client, run = visit("operator"), judged / "runs" / "blind"
+    assert "waits for answers" in client.get("/").text
+    assert state_of(client) == "waiting"
+    station.standings.look()
+    for number, question in enumerate(station.store.questions(run="blind")):
+        station.store.answer(question.id, "ada", {"choice": "A"}, key=str(number))
+        station.standings.look()
+        _wait(lambda wanted=number + 1: json.loads((run / "ratings.json").read_text())["answers"] == wanted)  # type: ignore[misc]
+    _wait((run / "result.json").exists)
+    assert json.loads((run / "result.json").read_text())["done"]
+    _wait(lambda: state_of(client) == "finished")
+
+
+def test_a_station_that_starts_renews_what_was_answered_before(judged: Path, station: Station) -> None:
+    (run := judged / "runs" / "blind" / "ratings.json").unlink()
+    station.standings.look()
+    _wait(run.exists)
+    assert station.standings.look() is None  # nothing new
 
 
 def test_what_cannot_be_started_is_refused_in_words(judged: Path, visit: Visit) -> None:
@@ -127,6 +150,18 @@ def test_the_station_ends_what_it_started(judged: Path, visit: Visit, station: S
     (line,) = (one for one in client.get("/api/arenas").json()["arenas"] if one["arena"] == "fresh")
     assert line["state"] == "failed"
     assert "was killed by signal 15. What was done stays; go on with it." in line["failure"]
+
+
+def state_of(client: TestClient) -> str:
+    lines = client.get("/api/monitor/runs").json()["runs"]
+    return next(str(line["state"]) for line in lines if line["name"] == "blind")
+
+
+def _wait(fits: Callable[[], bool]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not fits():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def _choices(client: TestClient) -> list[dict[str, str]]:

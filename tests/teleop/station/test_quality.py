@@ -59,4 +59,9 @@ def test_settings_are_changed_by_who_may_and_logged(station: Station, visit: Vis
     assert station.store.tasks.sharing().gold_share == 0.05
     for wrong in ({"gold_share": 0.9}, {"overlap": 0}, {"nothing": 1}, {"lease": "long"}):
         assert operator.post("/api/quality/settings", json={"task": "", "settings": wrong}).status_code == 422
-    assert operator.get("/api/quality", params={"task": "reach"}).json()["settings"]["gold_share"] == 0.2
+    found = operator.get("/api/quality", params={"task": "reach"}).json()
+    assert (found["settings"]["gold_share"], found["own"]) == (0.2, ["gold_share", "least_skill"])
+    back = {"task": "reach", "settings": {"gold_share": None}}
+    assert operator.post("/api/quality/settings", json=back).json()["settings"]["gold_share"] == 0.05
+    found = operator.get("/api/quality", params={"task": "reach"}).json()
+    assert (found["else"]["gold_share"], found["own"]) == (0.05, ["least_skill"])

@@ -110,9 +110,10 @@ def test_what_cannot_be_read_has_no_facts_and_stops_nothing(home: Path, index: I
 
 def test_a_reader_that_dies_is_started_again(book: FactBook, index: Index, home: Path) -> None:
     all_of(book, index)
-    assert book._process is not None
-    book._process.kill()
-    book._process.wait()
+    process = book._background._process
+    assert process is not None
+    process.kill()
+    process.wait()
     many(home, 30)
     index.refresh(10)
     known = all_of(book, index)

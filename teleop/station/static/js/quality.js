@@ -204,18 +204,33 @@ function trends(trend) {
  */
 function drawForm(answer) {
   const form = /** @type {HTMLFormElement} */ (byId("settings"));
-  const now = JSON.stringify([chosen.task, answer.settings]);
+  const now = JSON.stringify([chosen.task, answer.settings, answer.own]);
   if (now === formOf || (form.contains(document.activeElement) && formOf.startsWith(JSON.stringify([chosen.task]).slice(0, -1)))) return;
   formOf = now;
   byId("settings-of").textContent = chosen.task ? chosen.task.replaceAll("_", " ") : "all tasks";
   const fields = SETTINGS.map(([name, title, text, unit, least, most, step]) => {
     const value = answer.settings[name] * (unit === "%" ? 100 : 1);
     const input = element("input", { type: "number", name, id: `set-${name}`, min: least, max: most, step, required: true, value: Number(value.toPrecision(6)), "aria-describedby": `about-${name}` });
-    const usual = answer.usual[name] * (unit === "%" ? 100 : 1);
-    return element("div", { class: "field" }, element("label", { for: `set-${name}` }, unit ? `${title} [${unit}]` : title), input, element("small", { class: "small", id: `about-${name}` }, `${text}; usually ${Number(usual.toPrecision(6))}`));
+    const usual = Number((answer.else[name] * (unit === "%" ? 100 : 1)).toPrecision(6));
+    const about = element("small", { class: "small", id: `about-${name}` }, `${text}; ${chosen.task ? "all tasks" : "usually"} ${usual}`);
+    const field = element("div", { class: "field" }, element("label", { for: `set-${name}` }, unit ? `${title} [${unit}]` : title), input, about);
+    if (answer.own.includes(name)) field.append(unsetter(name, title));
+    return field;
   });
   const asked = element("input", { type: "checkbox", name: "asked" });
   form.replaceChildren(...fields, element("div", { class: "foot" }, element("button", { class: "button primary" }, "Save"), element("label", { class: "check" }, asked, "Overlap also for questions that were asked before")));
+}
+
+/**
+ * The button with which a task says nothing of its own any more.
+ * @param {string} name of the setting
+ * @param {string} title
+ */
+function unsetter(name, title) {
+  const word = chosen.task ? "As all tasks" : "As usual";
+  const button = element("button", { type: "button", class: "button quiet small unset", "aria-label": `${title}: ${word.toLowerCase()}` }, word);
+  button.addEventListener("click", () => change({ [name]: null }, false));
+  return button;
 }
 
 /** @param {SubmitEvent} event */
@@ -232,6 +247,14 @@ async function save(event) {
   const asked = /** @type {HTMLInputElement} */ (form.elements.namedItem("asked")).checked;
   if (asked) settings.overlap = Number(/** @type {HTMLInputElement} */ (form.elements.namedItem("overlap")).value);
   if (!Object.keys(settings).length) return tell("Nothing was changed.", "plain");
+  await change(settings, asked);
+}
+
+/**
+ * @param {Record<string, number | null>} settings null: as all tasks, or as usual
+ * @param {boolean} asked whether the overlap holds for questions, too, that were asked before
+ */
+async function change(settings, asked) {
   await tellRefusals(async () => {
     const answer = await send("/api/quality/settings", { task: chosen.task, settings, asked });
     formOf = "";

@@ -1,0 +1,28 @@
+"""A reward without any label: states that are unlike all others of the same episodes.
+
+As the unsupervised exploration of PEBBLE (Lee et al. 2021, equation 4) and of APT (Liu and Abbeel 2021): the distance
+to the k-th nearest state estimates how little is known around a state, up to a constant the logarithm of one over the
+density. Neighbours are looked for among the episodes that run together, so it depends on nothing that came before.
+"""
+
+import numpy as np
+
+from robo_rlhf.types import Array
+
+NEIGHBOUR = 5  # k
+LEAST = 1e-3  # distances below are alike, in units of the observation
+AT_ONCE = 512  # states whose distances are computed together
+
+
+def novelty(obs: Array, action: Array, next_obs: Array) -> Array:
+    """Return log distances (T, N) float32 of next_obs (T, N, obs_dim) to their k-th nearest among each other."""
+    states = next_obs.reshape(-1, next_obs.shape[-1]).astype(np.float64)  # (T * N, obs_dim)
+    place = min(NEIGHBOUR, len(states) - 1)  # 0 is the state itself
+    square = (states * states).sum(-1)
+    found = np.empty(len(states))
+    for start in range(0, len(states), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        apart = square[some, None] + square - 2 * states[some] @ states.T
+        found[some] = np.partition(apart, place, axis=1)[:, place]
+    far: Array = np.log(np.sqrt(np.maximum(found, 0.0)) + LEAST).astype(np.float32).reshape(next_obs.shape[:2])
+    return far

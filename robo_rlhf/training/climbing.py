@@ -1,0 +1,176 @@
+"""What learners share that climb a reward on their own episodes: settings, where they go on, and the way through a run.
+
+One iteration is one whole episode of every copy and then learning from it, so that no state of an environment outlives
+an iteration, and a run that was killed goes on from its checkpoint as if it had not been.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from robo_rlhf.errors import CheckpointMismatchError, InvalidValueError, ShapeError
+from robo_rlhf.policies.base import TrainedPolicy
+from robo_rlhf.policies.checkpoint import save_policy
+from robo_rlhf.rewards.sums import RewardSum
+from robo_rlhf.runs import Run
+from robo_rlhf.sim.partial import PartialEnv
+from robo_rlhf.training.experience import Reward, renewed
+from robo_rlhf.types import Array, Step, VecEnv
+
+Progress = Callable[[int, int, Mapping[str, float]], None]  # iterations done, of how many, newest metrics
+Diagnostics = Callable[[int, int, Step], None]  # iteration, step within the episode, all that the step gave
+Stored = tuple[Mapping[str, Array], Mapping[str, Any]]  # a checkpoint: arrays and a JSON object
+A = TypeVar("A", bound=TrainedPolicy, covariant=True)
+P = TypeVar("P", bound=TrainedPolicy)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every such learner is told; each has sizes and rates of its own as defaults."""
+
+    ALGORITHM: ClassVar[str]
+
+    objective: str = "learned"
+    """What is climbed: a sum of terms, such as "learned + 0.2 * success + 0.5 * distance(of=[0, 1])"."""
+    num_envs: int = 16
+    """Copies of the environment; an iteration is one episode of each."""
+    iterations: int = 40
+    """Iterations."""
+    actor_lr: float = 3e-4
+    """Adam's rate for the policy."""
+    critic_lr: float = 3e-4
+    """Adam's rate for what judges states."""
+    gamma: float = 0.99
+    """Discount a step."""
+    critic_width: int = 256
+    """Units a hidden layer of what judges states."""
+    critic_layers: int = 2
+    """Hidden layers of what judges states."""
+    max_grad_norm: float = 10.0
+    """Largest norm of a gradient, of each network."""
+    finite: bool = True
+    """Whether values see the time left and are worth nothing at the horizon; else they go on there."""
+    save_every: int = 5
+    """Iterations between checkpoints."""
+    seed: int = 0
+    """Seed of episodes, exploration and batches."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense.
+
+        Raises:
+            InvalidValueError: one is outside its range, or the reward is not written as a sum.
+            UnknownNameError: the reward has an unknown term.
+        """
+        RewardSum(self.objective)
+        self.check("num_envs", "iterations", "critic_width", "save_every", fits=lambda x: x >= 1, wanted="at least 1")
+        self.check("actor_lr", "critic_lr", "max_grad_norm", fits=lambda x: x > 0, wanted="more than 0")
+        self.check("critic_layers", "seed", fits=lambda x: x >= 0, wanted="at least 0")
+        self.check("gamma", fits=lambda x: 0 <= x <= 1, wanted="a number from 0 to 1")
+
+    def check(self, *names: str, fits: Callable[[float], bool], wanted: str) -> None:
+        """Refuse those of the settings `names` that do not fit.
+
+        Raises:
+            InvalidValueError: the first of them; `wanted` says what would.
+        """
+        for name in names:
+            if not fits(getattr(self, name)):
+                raise InvalidValueError(f"{self.ALGORITHM} {name}", getattr(self, name), wanted)
+
+
+class Climber(Protocol[A]):
+    """A learner between two iterations."""
+
+    done: int  # iterations
+    ended: bool
+
+    @property
+    def actor(self) -> A:
+        """The policy that learns."""
+        ...
+
+    def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Return all that learning needs to go on, as arrays and a JSON object."""
+        ...
+
+    def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any], path: Path) -> None:
+        """Go on from what `pack` gave, which was read from `path`."""
+        ...
+
+
+def go_on(run: Run, learner: Climber[P], carry: Stored | None) -> bool:
+    """Let `learner` go on where the run stopped, else from the round before; return whether it was the latter.
+
+    Raises:
+        CheckpointMismatchError: the run's checkpoint, or `carry`, is of another policy.
+    """
+    stored, path = run.load("training"), run.checkpoint_path("training")
+    if stored is not None:
+        learner.unpack(*stored, path)
+    elif carry is not None:
+        learner.unpack(carry[0], {**carry[1], "done": 0, "ended": False}, path)
+    return stored is None and carry is not None
+
+
+def climb(
+    config: Settings,
+    run: Run,
+    env: VecEnv,
+    learner: Climber[P],
+    reward: Reward,
+    iterate: Callable[[bool], dict[str, float]],
+    progress: Progress | None = None,
+    on_iteration: Callable[[int, P, Mapping[str, float]], object] | None = None,
+) -> None:
+    """Iterate until the end, with checkpoints on the way; then save the policy as the run's checkpoint "policy".
+
+    Args:
+        config: how often to save, and how far to go.
+        run: where rows, events and checkpoints go.
+        env: what is learned in.
+        learner: what iterates.
+        reward: what is climbed; it is asked before each iteration whether it has changed.
+        iterate: does one iteration of `learner`, is told whether the reward has changed, and returns the metrics.
+        progress: called after every iteration.
+        on_iteration: the same, with the policy; a true result ends the training early.
+    """
+    run.rewind_metrics(learner.done)
+    while not learner.ended:
+        metrics = iterate(renewed(reward, run, learner.done + 1))
+        run.log(learner.done, metrics)
+        if metrics["reward_std"] == 0:
+            run.event("the reward is the same for every step: nothing to climb", iteration=learner.done)
+        if on_iteration is not None and on_iteration(learner.done, learner.actor, metrics):
+            learner.ended = True
+        if learner.done % config.save_every == 0 or learner.ended:
+            run.save("training", *learner.pack())
+        if progress is not None:
+            progress(learner.done, config.iterations, metrics)
+    if run.result() is None:
+        veil = {"partial": env.veil.delay} if isinstance(env, PartialEnv) else {}
+        remembered = {"task": env.name, "algorithm": config.ALGORITHM, **veil}
+        save_policy(learner.actor, run.checkpoint_path("policy"), remembered)
+        run.finish({"iterations": learner.done, **run.metrics()[-1]})
+
+
+def mismatch(path: Path, actor: TrainedPolicy, error: Exception) -> CheckpointMismatchError:
+    """Return what to raise where the checkpoint at `path` is not of `actor`."""
+    wanted = f"a {actor.kind} policy with settings {dict(actor.settings)}"
+    return CheckpointMismatchError(path, wanted, " ".join(str(error).split()))
+
+
+def check_fit(config: Settings, env: VecEnv, actor: TrainedPolicy) -> None:
+    """Refuse an environment or a policy of other sizes.
+
+    Raises:
+        InvalidValueError: the environment has another number of copies.
+        ShapeError: the policy has other observations or actions.
+    """
+    if env.num_envs != config.num_envs:
+        what, wanted = f"copies of the environment for {config.ALGORITHM}", f"num_envs of the config, {config.num_envs}"
+        raise InvalidValueError(what, env.num_envs, wanted)
+    given, expected = (actor.obs_dim, actor.act_dim), (env.obs_dim, env.act_dim)
+    if given != expected:
+        raise ShapeError(f"(observation, action) sizes of the policy for {env.name}", expected, given)

@@ -1,0 +1,92 @@
+"""The default recipe against learning without demonstrations: `pytest -m bench -s tests/benchmarks/bench_baseline.py`.
+
+The other side is as PEBBLE (Lee et al. 2021): a policy that starts from nothing, explores without any reward first, is
+asked about where its reward models disagree most, in more and smaller rounds, and learns by SAC with all that it
+remembers relabelled. Both sides get the same number of answers of the same simulated teacher and the same number of
+environment steps; the table says what processor time each took.
+ROBO_RLHF_BENCH_TASKS names the tasks (reach,pick_place,drawer_open), ROBO_RLHF_BENCH_SEEDS the number of seeds (1),
+ROBO_RLHF_BENCH_AT_ONCE the jobs that run at a time (2), one torch thread each.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robo_rlhf.cli.table import print_rows
+
+pytestmark = pytest.mark.bench
+TASKS = os.environ.get("ROBO_RLHF_BENCH_TASKS", "reach,pick_place,drawer_open").split(",")
+SEEDS = int(os.environ.get("ROBO_RLHF_BENCH_SEEDS", "1"))
+AT_ONCE = int(os.environ.get("ROBO_RLHF_BENCH_AT_ONCE", "2"))
+SAMPLES = Path(__file__).parents[2] / "recordings" / "samples"
+LABELS = 200
+ROUNDS = {"recipe": 3, "baseline": 10}
+COPIES = {"recipe": 64, "baseline": 16}
+COLLECTED = {"recipe": 64, "baseline": 19}  # episodes a round that clips are cut from
+ASKED = {"recipe": ["--demos", "24"], "baseline": ["--demos", "0", "--preset", "unaided"]}
+TIMED = """
+import json, resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], capture_output=True, text=True, check=False)
+sys.stderr.write(done.stderr[-2000:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+if not done.returncode:
+    print(json.dumps({**json.loads(done.stdout[done.stdout.index("{"):]), "cpu": used.ru_utime + used.ru_stime}))
+sys.exit(done.returncode)
+"""
+
+
+def job(side: str, task: str, seed: int, home: Path) -> dict[str, Any]:
+    """Do the main job of one side in a process of its own; return a row of the table."""
+    name = f"{side}-{task}-{seed}"
+    command = [sys.executable, "-m", "robo_rlhf.cli.main", "run", "--task", task, "--labels", str(LABELS), "--json"]
+    command += ["--rounds", str(ROUNDS[side]), "--seed", str(seed), "--run", name, "--home", str(home)]
+    command += ASKED[side]
+    done = subprocess.run([sys.executable, "-c", TIMED, *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    row = {
+        "task": task,
+        "seed": seed,
+        "side": side,
+        "start [%]": 100 * found["before"]["success"]["value"],
+        "success [%]": 100 * found["after"]["success"]["value"],
+        "at any time [%]": 100 * found["after"]["success_at_any_time"]["value"],
+        "return": found["after"]["return"]["value"],
+        "episodes": episodes_of(side, home / "runs" / name),
+        "processor [s]": found["cpu"],
+    }
+    print(json.dumps(row), flush=True)
+    return row
+
+
+def episodes_of(side: str, run: Path) -> int:
+    """Return how many episodes learning took, those that clips are cut from among them."""
+    rows = [path.read_text().count("\n") for path in [*run.glob("round-*/finetune/metrics.jsonl")]]
+    explored = run / "explore" / "metrics.jsonl"
+    rows += [explored.read_text().count("\n")] if explored.exists() else []
+    return COPIES[side] * sum(rows) + COLLECTED[side] * ROUNDS[side]
+
+
+def test_the_recipe_beats_the_baseline_on_every_task(tmp_path: Path) -> None:
+    """With the same answers and environment steps its mean success is higher on every task."""
+    (tmp_path / "samples").symlink_to(SAMPLES)
+    asked = [(side, task, seed) for task in TASKS for seed in range(SEEDS) for side in ("recipe", "baseline")]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        rows = list(pool.map(lambda what: job(*what, tmp_path), asked))
+    print()
+    print_rows(rows, as_json=False, title=f"{LABELS} answers, {SEEDS} seeds, 200 episodes each")
+    for task in TASKS:
+        mean = {
+            side: sum(r["success [%]"] for r in rows if (r["task"], r["side"]) == (task, side)) / SEEDS
+            for side in ("recipe", "baseline")
+        }
+        print(task, mean)
+        assert mean["recipe"] > mean["baseline"]
+    counts = [row["episodes"] for row in rows]
+    assert max(counts) - min(counts) <= 0.01 * max(counts)
