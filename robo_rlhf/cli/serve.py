@@ -83,6 +83,7 @@ def run_station(options: Serve, home: Path, path: str = "/") -> int:
         raise
     greet(station, options, path)
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)  # thousands of objects a second come and go with the requests
     gc.enable()
     with contextlib.suppress(KeyboardInterrupt):
         serve(station, listener)

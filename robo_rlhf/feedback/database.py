@@ -1,39 +1,23 @@
-"""One database for many writers: who writes at the same time shares one transaction, and one wait for the disk.
+"""One database for many writers: with SQLite they take turns and share transactions, a server sees to that itself."""
 
-SQLite has one writer at a time. Threads that each began their own transaction would wait for the lock by sleeping, out
-of order, and each for its own sync of the disk. Here the first one does the work of all who wait, each in a savepoint
-of its own, and one commit makes all of it durable. PostgreSQL does the same by itself, so there each has its own.
-"""
-
+import asyncio
 import random
-import threading
 import time
-from collections import deque
+import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import TypeVar
 
 import sqlalchemy as sa
 
-from robo_rlhf.errors import BusyError
-from robo_rlhf.feedback.engine import open_engine, transaction
+from robo_rlhf.feedback.engine import TRIES, open_engine, transaction, undone
+from robo_rlhf.feedback.soon import AtOnce, InTurns, Soon
+from robo_rlhf.feedback.turns import Turns, Work
 
 T = TypeVar("T")
-TOGETHER = 64  # pieces of work in one transaction
-TRIES = 8  # of a transaction that PostgreSQL ends in favour of another
-UNDONE = ("40P01", "40001")  # a deadlock, and what cannot be put in order
-
-
-@dataclass(eq=False)
-class _Job(Generic[T]):
-    work: Callable[[sa.Connection], T]
-    woken: threading.Event = field(default_factory=threading.Event)  # it is done, or its turn to do the work of all
-    leads: bool = False
-    done: bool = False
-    result: T | None = None
-    error: BaseException | None = None
+READERS = 2  # threads that look at the database for an event loop
 
 
 class Database:
@@ -43,12 +27,15 @@ class Database:
         """Open the database at `where`: the path of an SQLite file, or a URL such as postgresql://host/name."""
         self.engine, self.name = open_engine(where)
         self.shared = self.engine.dialect.name != "sqlite"  # several may write at once
-        self._lock = threading.Lock()
-        self._waiting: deque[_Job[Any]] = deque()
-        self._led = False  # whether somebody does the work of those who wait
+        self._turns = Turns(self.engine, self.name)
+        self._thread = ThreadPoolExecutor(1, "writing")  # threads start with the first one who needs them
+        self._readers = ThreadPoolExecutor(READERS, "reading")
+        self._soon: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Soon] = weakref.WeakKeyDictionary()
 
     def close(self) -> None:
-        """Release all connections."""
+        """Release all connections; those of an event loop are released by `close_soon`."""
+        self._thread.shutdown()
+        self._readers.shutdown()
         self.engine.dispose()
 
     @contextmanager
@@ -57,7 +44,7 @@ class Database:
         with transaction(self.engine, write=False) as connection:
             yield connection
 
-    def write(self, work: Callable[[sa.Connection], T]) -> T:
+    def write(self, work: Work[T]) -> T:
         """Do `work` in a transaction and return what it returned: then it is on the disk. All of it happens or none.
 
         `work` may be called again after the database has undone what it did, so it changes nothing else.
@@ -66,82 +53,39 @@ class Database:
             BusyError: another program held the database too long, or it cannot be reached.
             DiskFullError: there is no room; nothing was written.
         """
-        if self.shared:
-            return self._alone(work)
-        job: _Job[T] = _Job(work)
-        with self._lock:
-            self._waiting.append(job)
-            job.leads = not self._led
-            self._led = True
-        if not job.leads:
-            try:
-                job.woken.wait()
-            except BaseException:
-                self._leave(job)
-                raise
-        if not job.done:
-            self._work_off()
-        if job.error is not None:
-            raise job.error
-        return cast(T, job.result)
-
-    def _alone(self, work: Callable[[sa.Connection], T]) -> T:
-        for attempt in range(TRIES):
+        if not self.shared:
+            return self._turns.write(work)
+        for left in reversed(range(TRIES)):
             try:
                 with transaction(self.engine, write=True) as connection:
                     return work(connection)
             except sa.exc.OperationalError as error:
-                if getattr(error.orig, "sqlstate", "") not in UNDONE or attempt == TRIES - 1:
+                if not (left and undone(error)):
                     raise
-                time.sleep(random.uniform(0.0, 0.02) * 2**attempt)
+                time.sleep(random.uniform(0.0, 0.02) * 2 ** (TRIES - left))
         raise AssertionError("unreachable")
 
-    def _work_off(self) -> None:
-        """Do the work of those who wait longest, oneself first; then it is another's turn."""
-        with self._lock:
-            jobs = [self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))]
-        try:
-            self._do(jobs)
-        except BaseException as error:
-            interrupted = BusyError(f"The database {self.name}", "the program was interrupted")
-            for job in jobs:  # also where it went well: it was undone with the rest
-                job.error = job.error or (error if isinstance(error, Exception) else interrupted)
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            for job in jobs:
-                job.done = True
-                job.woken.set()
-            self._pass_on()
+    async def write_soon(self, work: Work[T]) -> T:
+        """Do `work` as `write` does, in the event loop, which goes on meanwhile: for short work of many at once."""
+        return await self._here().write(work)
 
-    def _pass_on(self) -> None:
-        with self._lock:
-            self._led = bool(self._waiting)
-            if self._led:
-                self._waiting[0].leads = True
-                self._waiting[0].woken.set()
+    async def read_soon(self, look: Work[T]) -> T:
+        """Return what `look` finds, in the event loop: for what takes well below a millisecond."""
+        return await self._here().read(look)
 
-    def _leave(self, job: _Job[Any]) -> None:
-        """Somebody who waited was interrupted."""
-        with self._lock:
-            waits = job in self._waiting
-            if waits:
-                self._waiting.remove(job)
-        if waits and job.leads:
-            self._pass_on()
+    def _here(self) -> Soon:
+        loop = asyncio.get_running_loop()
+        if loop not in self._soon:
+            thread = self._thread
+            self._soon[loop] = AtOnce(self.engine) if self.shared else InTurns(self.engine, self._turns, thread)
+        return self._soon[loop]
 
-    def _do(self, jobs: list[_Job[Any]]) -> None:
-        with transaction(self.engine, write=True) as connection:
-            if len(jobs) == 1:
-                jobs[0].result = jobs[0].work(connection)
-                return
-            for job in jobs:
-                connection.exec_driver_sql("SAVEPOINT job")  # by hand: `begin_nested` costs as much as the work itself
-                try:
-                    job.result = job.work(connection)
-                except sa.exc.OperationalError:
-                    raise  # a full disk, for one, ends the whole transaction, not the savepoint alone
-                except Exception as error:
-                    job.error = error
-                    connection.exec_driver_sql("ROLLBACK TO job")
-                connection.exec_driver_sql("RELEASE job")
+    async def beside(self, look: Callable[[], T]) -> T:
+        """Have somebody look at the database beside the event loop, few at a time, so that it keeps its share."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, look)
+
+    async def close_soon(self) -> None:
+        """Finish and release what `write_soon` uses in this event loop."""
+        soon = self._soon.pop(asyncio.get_running_loop(), None)
+        if soon is not None:
+            await soon.close()

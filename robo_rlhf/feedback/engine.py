@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -13,7 +13,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from robo_rlhf.errors import BusyError, DiskFullError, MissingDependencyError
 from robo_rlhf.files import RESERVE, require_room
 
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
 BUSY_TIMEOUT = 30.0  # [s] to wait for another writer
+TRIES = 8  # of a transaction that PostgreSQL ends in favour of another
+UNDONE = ("40P01", "40001")  # a deadlock, and what cannot be put in order
 POOL = {"pool_size": 40, "max_overflow": 0, "pool_timeout": BUSY_TIMEOUT}  # as many as a server has threads
 
 
@@ -46,6 +51,13 @@ def open_engine(where: str | Path) -> tuple[sa.Engine, str]:
     return engine, str(path)
 
 
+def open_async(engine: sa.Engine) -> "AsyncEngine":
+    """Return an engine for an event loop, with connections of its own to the server that `engine` is connected to."""
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    return create_async_engine(engine.url, pool_pre_ping=True, **POOL)
+
+
 def _set_up_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # transactions begin where `_begin_sqlite` says
     until = time.monotonic() + BUSY_TIMEOUT
@@ -75,9 +87,15 @@ def transaction(engine: sa.Engine, *, write: bool) -> Iterator[sa.Connection]:
         BusyError: another writer held the database too long.
         DiskFullError: there is no room; nothing was written.
     """
+    with plain_errors(engine), engine.connect().execution_options(write=write) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def plain_errors(engine: sa.Engine) -> Iterator[None]:
+    """Say in words of our own that the database is busy, full, or not there: as `transaction`."""
     try:
-        with engine.connect().execution_options(write=write) as connection, connection.begin():
-            yield connection
+        yield
     except sa.exc.OperationalError as error:
         name = engine.url.render_as_string(hide_password=True)
         if engine.dialect.name == "sqlite" and "locked" in str(error.orig):
@@ -93,6 +111,11 @@ def transaction(engine: sa.Engine, *, write: bool) -> Iterator[sa.Connection]:
     except sa.exc.TimeoutError as error:  # of the pool of connections
         name = engine.url.render_as_string(hide_password=True)
         raise BusyError(f"The database {name}", f"all connections have been in use for {BUSY_TIMEOUT:g} s") from error
+
+
+def undone(error: sa.exc.OperationalError) -> bool:
+    """Whether a database server ended a transaction in favour of another one, so that it can be tried again."""
+    return getattr(error.orig, "sqlstate", "") in UNDONE
 
 
 def insert_or_update(connection: sa.Connection, table: sa.Table, row: dict[str, Any], change: dict[str, Any]) -> Any:

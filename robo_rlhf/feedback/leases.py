@@ -23,6 +23,7 @@ from robo_rlhf.feedback.kinds.base import CLIP_NAMES
 from robo_rlhf.feedback.submission import LOCKED_QUESTION
 from robo_rlhf.feedback.tables import leases, questions
 from robo_rlhf.feedback.tasks import Tasks
+from robo_rlhf.feedback.turns import Work
 
 SWEEP = 200  # leases that are ended at once
 SWEEP_EVERY = 0.5  # [s] between looks for leases that have run out
@@ -62,17 +63,33 @@ class Leases:
         Raises:
             BusyError: the person has too many questions open, or the database cannot be reached.
         """
-        real, now = time.monotonic(), self._clock.now()
-        if real > self._swept[0] + SWEEP_EVERY or now > self._swept[1] + SWEEP_EVERY:
-            self._swept = (real, now)
+        if self._sweeps():
             self.end_overdue()
-        sharing = self._tasks.sharing(chosen.task or "")
+        return self._database.write(self._turn(person, chosen, have, practice))
 
+    async def next_soon(
+        self, person: str, chosen: Chosen = EVERYTHING, *, have: Sequence[int] = (), practice: bool = False
+    ) -> Handed | None:
+        """Hand out the next question as `next` does, in an event loop."""
+        if self._sweeps():
+            await self._database.write_soon(self._end_overdue)
+        return await self._database.write_soon(self._turn(person, chosen, have, practice))
+
+    def _sweeps(self) -> bool:
+        """Whether it is time to look for leases that have run out."""
+        real, now = time.monotonic(), self._clock.now()
+        if real <= self._swept[0] + SWEEP_EVERY and now <= self._swept[1] + SWEEP_EVERY:
+            return False
+        self._swept = (real, now)
+        return True
+
+    def _turn(self, person: str, chosen: Chosen, have: Sequence[int], practice: bool) -> Work[Handed | None]:
         def work(connection: sa.Connection) -> Handed | None:
+            sharing = self._tasks.sharing(chosen.task or "")
             turn = Turn(connection, person, chosen, sharing, self._chance, self._clock.now())
             return turn.next(tuple(have), practice)
 
-        return self._database.write(work)
+        return work
 
     def release(self, lease: int, person: str) -> None:
         """Give a question back unanswered; others get it, and the person only where there is nothing else.
@@ -120,20 +137,24 @@ class Leases:
 
     def end_overdue(self) -> int:
         """End leases that have run out, and return how many."""
-        overdue = sa.select(leases.c.number).where(LIVE, leases.c.expires <= self._clock.now())
         with self._database.read() as connection:
-            if connection.scalar(overdue.limit(1)) is None:
+            if not self._overdue(connection):
                 return 0
+        return self._database.write(self._end_overdue)
 
-        def work(connection: sa.Connection) -> int:
-            late = sa.select(leases).where(LIVE, leases.c.expires <= self._clock.now())
-            some = connection.execute(late.order_by(leases.c.expires).limit(SWEEP)).all()
-            asked = sa.select(questions.c.id).where(questions.c.id.in_({row.question_id for row in some}))
-            asked = asked.order_by(questions.c.id).with_for_update(key_share=True, skip_locked=True)
-            free = connection.scalars(asked).all()  # the others are looked after next time
-            late = late.where(leases.c.number.in_([row.number for row in some]), leases.c.question_id.in_(free))
-            rows = connection.execute(late.with_for_update()).all()
-            end(connection, rows)
-            return len(rows)
+    def _overdue(self, connection: sa.Connection) -> bool:
+        late = sa.select(leases.c.number).where(LIVE, leases.c.expires <= self._clock.now())
+        return connection.scalar(late.limit(1)) is not None
 
-        return self._database.write(work)
+    def _end_overdue(self, connection: sa.Connection) -> int:
+        if not self._overdue(connection):
+            return 0
+        late = sa.select(leases).where(LIVE, leases.c.expires <= self._clock.now())
+        some = connection.execute(late.order_by(leases.c.expires).limit(SWEEP)).all()
+        asked = sa.select(questions.c.id).where(questions.c.id.in_({row.question_id for row in some}))
+        asked = asked.order_by(questions.c.id).with_for_update(key_share=True, skip_locked=True)
+        free = connection.scalars(asked).all()  # the others are looked after next time
+        late = late.where(leases.c.number.in_([row.number for row in some]), leases.c.question_id.in_(free))
+        rows = connection.execute(late.with_for_update()).all()
+        end(connection, rows)
+        return len(rows)

@@ -20,9 +20,9 @@ from robo_rlhf.feedback.kinds.base import agreement
 from robo_rlhf.feedback.records import COUNTED
 from robo_rlhf.feedback.tables import answers, questions
 
-NEWEST = 120  # answers of a person that are looked at
+NEWEST = 60  # answers of a person that are looked at
 LATELY = 20  # answers that the pace is taken from
-MOST_WAITING = 1000  # counted no further
+MOST_WAITING = 500  # counted no further
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ def _agreement(kind: str, first: str, second: str) -> float | None:
 
 
 _OWN = answers.c.annotator == sa.bindparam("person")
-_ASKED = sa.select(answers, questions.c.kind).join(questions, questions.c.id == answers.c.question_id)
+_TOLD = (answers.c.question_id, answers.c.annotator, answers.c.annotator_kind, answers.c.value, answers.c.standing)
+_ASKED = sa.select(*_TOLD, answers.c.response_time, questions.c.kind).join(questions, questions.c.id == answers.c.question_id)
 _ASKED = _ASKED.order_by(answers.c.number.desc())
 _MINE = _ASKED.where(_OWN).limit(NEWEST)
 _THEIRS = _ASKED.where(answers.c.question_id.in_(sa.bindparam("questions", expanding=True)))

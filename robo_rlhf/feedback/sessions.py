@@ -134,17 +134,24 @@ class Sessions:
                 connection.execute(seen)
         return self._remember(_session(row), min(REMEMBERED, -_age(row["expires"])), changes)
 
+    @property
+    def stale(self) -> bool:
+        """Whether what is remembered does not count before the next `look`."""
+        return time.monotonic() > self._looked + SEEN_WITHIN
+
+    def look(self, connection: sa.Connection) -> None:
+        """See whether anything was changed about accounts, and forget what is remembered if so."""
+        began = time.monotonic()
+        self._note(connection.scalar(_NEWEST) or 0, began)
+
     def known(self, token: str) -> WebSession | None:
         """Return the session of a token where that takes no look at the database; else None."""
-        if not token or time.monotonic() > self._looked + SEEN_WITHIN:
-            return None
-        return self._remembered(digest_of(token), look=False)
+        return self._remembered(digest_of(token), look=False) if token and not self.stale else None
 
     def _remembered(self, digest: str, *, look: bool = True) -> WebSession | None:
-        if look and digest in self._found and time.monotonic() > self._looked + SEEN_WITHIN:
-            began = time.monotonic()
+        if look and digest in self._found and self.stale:
             with transaction(self._engine, write=False) as connection:
-                self._note(connection.scalar(_NEWEST) or 0, began)
+                self.look(connection)
         until, session = self._found.get(digest, (0.0, None))
         return session if time.monotonic() < until else None
 

@@ -135,6 +135,11 @@ class Store:
         sent.check()
         return self.database.write(lambda connection: write_answer(connection, sent, self._clock.now()))
 
+    async def submit_soon(self, sent: Sent) -> Written:
+        """Write down an answer as `submit` does, in an event loop."""
+        sent.check()
+        return await self.database.write_soon(lambda connection: write_answer(connection, sent, self._clock.now()))
+
     def questions(
         self,
         run: str | None = None,

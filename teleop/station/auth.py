@@ -115,7 +115,13 @@ def signed_in(connection: HTTPConnection) -> SignedIn:
 async def who(connection: HTTPConnection) -> SignedIn:
     """Return who asks, as `signed_in`; it takes a thread only where the database has to be asked."""
     if not hasattr(connection.state, "me"):
-        session = station_of(connection).people.sessions.known(session_cookie(connection))
+        station, cookie = station_of(connection), session_cookie(connection)
+        sessions = station.people.sessions
+        if cookie and sessions.stale:
+            async with station.looking:  # one looks for all who come meanwhile
+                if sessions.stale:
+                    await station.store.database.read_soon(sessions.look)
+        session = sessions.known(cookie)
         if session is None:
             return await run_in_threadpool(signed_in, connection)
         connection.state.me = SignedIn(session.person, session.person.role, session)

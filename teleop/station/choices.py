@@ -2,17 +2,15 @@
 
 import ast
 import json
-import pkgutil
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
+import robo_rlhf
 from robo_rlhf.data.layout import list_datasets
 
-TASKS_PACKAGE = "robo_rlhf.sim.tasks"
 MOST = 100  # policies that are listed, the newest first
 
 
@@ -33,16 +31,13 @@ class PolicyChoice(NamedTuple):
 @cache
 def tasks() -> tuple[TaskChoice, ...]:
     """Return all tasks by name: the files of the tasks' package, none of which is run."""
-    package = find_spec(TASKS_PACKAGE)
-    assert package is not None
     found = []
-    for module in pkgutil.iter_modules(package.submodule_search_locations):
-        spec = find_spec(f"{TASKS_PACKAGE}.{module.name}")
-        if module.name == "base" or spec is None or spec.origin is None:
+    for path in sorted((Path(robo_rlhf.__file__).parent / "sim" / "tasks").glob("*.py")):
+        if path.stem in ("__init__", "base"):
             continue
-        text = ast.get_docstring(ast.parse(Path(spec.origin).read_text())) or ""
-        about = text.partition("\n")[0].removeprefix(f"{module.name}: ")
-        found.append(TaskChoice(module.name, about[:1].upper() + about[1:]))
+        text = ast.get_docstring(ast.parse(path.read_text())) or ""
+        about = text.partition("\n")[0].removeprefix(f"{path.stem}: ")
+        found.append(TaskChoice(path.stem, about[:1].upper() + about[1:]))
     return tuple(found)
 
 

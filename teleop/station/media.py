@@ -10,6 +10,7 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,6 +45,7 @@ FILMS, STATES = 50_000, 64 * 2**20  # episodes known by their digests; [bytes] o
 STILLS = 32 * 2**20  # [bytes] of single frames kept in memory
 JPEG, MP4 = "image/jpeg", "video/mp4"
 FRAME_TURN, CLIP_TURN, HOVER_TURN, POSTER_TURN, DOWNLOAD_TURN = range(5)  # who waits for it most, first
+READERS = 2  # threads that read episodes, so that the event loop keeps its share of Python's lock
 AT_A_TIME = 2  # handed to the pool, so that its worker never waits for us and what is urgent soon has its turn
 _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
 T = TypeVar("T")
@@ -98,6 +100,7 @@ class Media:
         """Keep clips in `folder`, at most `limit` bytes of them, drawn by the workers of `pool`."""
         self.cache = ClipCache(folder) if limit is None else ClipCache(folder, limit)
         self._pool = pool
+        self._readers = ThreadPoolExecutor(READERS, "films")
         self._turns = Turns(AT_A_TIME)
         self._replays = Turns(1)
         self._not_replayed: dict[str, str] = {}  # digest of a film → why; until the station starts anew
@@ -125,7 +128,7 @@ class Media:
         if known is not None:
             film = known
         else:
-            film, states = await asyncio.to_thread(_read, path)
+            film, states = await asyncio.get_running_loop().run_in_executor(self._readers, _read, path)
             self._keep_states(film.digest, states)
             self._films[path, signature] = film
             while len(self._films) > FILMS:

@@ -50,7 +50,7 @@ class Reviewing:
             BusyError: too many questions are open, or nothing but broken ones came.
         """
         for _ in range(MOST_BROKEN):
-            handed = await asyncio.to_thread(self.store.leases.next, person, chosen, have=have, practice=practice)
+            handed = await self.store.leases.next_soon(person, chosen, have=have, practice=practice)
             if handed is None:
                 return None
             shown = await self.look(handed.question)

@@ -5,6 +5,7 @@ import errno
 import ipaddress
 import signal
 import socket
+import sys
 from collections.abc import Collection
 from typing import NoReturn
 
@@ -17,6 +18,7 @@ from teleop.station.services import LOOPBACK, Station
 
 TRIES = 20  # ports after the one asked for that are tried where any will do
 KEEP = 75  # [s] that a connection is kept between two requests: somebody looks at clips meanwhile
+SWITCH = 0.001  # [s] that a thread may keep the event loop waiting for Python's lock
 END = 3  # [s] that open connections are given when the station stops
 
 
@@ -93,6 +95,7 @@ def serve(station: Station, listener: socket.socket) -> None:
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    sys.setswitchinterval(SWITCH)
     config = uvicorn.Config(
         create_app(station),
         log_level="warning",

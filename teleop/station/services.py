@@ -65,6 +65,7 @@ class Station:
         self.quality = QualityBook(self.database, lambda: self.store.mark())
         self.thinking, self.futures = Thinking(home), Futures()
         self._lock = threading.RLock()
+        self.looking = asyncio.Lock()  # by whoever looks for changes of accounts
         self._at_start: list[Callable[[], Awaitable[None]]] = []
         self._at_stop: list[Callable[[], Awaitable[None]]] = []
         self.hub = Hub(home, lambda: self.pool)
@@ -130,6 +131,8 @@ class Station:
         """Do what was asked for after the last request."""
         for do in self._at_stop:
             await do()
+        if "store" in self.__dict__:
+            await self.store.database.close_soon()
 
     def close(self) -> None:
         """Release everything that was opened."""

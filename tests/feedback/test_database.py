@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 import robo_rlhf
 from robo_rlhf.errors import BusyError, DiskFullError, InvalidValueError
-from robo_rlhf.feedback.database import Database, _Job
+from robo_rlhf.feedback.database import Database
 from robo_rlhf.feedback.store import Store
+from robo_rlhf.feedback.turns import _Job
 from tests.feedback.making import make_question
 from tests.feedback.postgres import server
 
@@ -95,7 +96,7 @@ def test_who_is_interrupted_while_waiting_holds_nobody_up(
     leader.start()
     assert begun.wait(10)
     with monkeypatch.context() as patch:
-        patch.setattr("robo_rlhf.feedback.database._Job", lambda work: real(work, woken=Interrupted()))
+        patch.setattr("robo_rlhf.feedback.turns._Job", lambda work: real(work, woken=Interrupted()))
         with pytest.raises(KeyboardInterrupt):
             database.write(lambda c: c.exec_driver_sql("INSERT INTO t VALUES (1)") and None)
     go_on.set()
@@ -168,6 +169,7 @@ def test_a_database_that_is_down_is_told_and_comes_back() -> None:
 WORKER = """
 import sys
 from robo_rlhf.feedback.store import Store
+from robo_rlhf.feedback.turns import _Job
 from robo_rlhf.feedback.submission import Sent
 store, person = Store(sys.argv[1]), sys.argv[2]
 while (handed := store.leases.next(person)) is not None:

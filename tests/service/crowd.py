@@ -60,9 +60,9 @@ class Person:
         self.hand: list[dict[str, Any]] = []
         self.done: set[str] = set()
         self.lying: list[int] = []
-        self.count = 0
-        self.counts_from = float("inf")
         self.rng = random.Random(name)
+        self.count = self.rng.randrange(PACE_EVERY)  # they began at different times
+        self.counts_from = float("inf")
 
     async def sign_in(self) -> None:
         """Use the link, open the page, and take the token that changes need."""
@@ -81,7 +81,8 @@ class Person:
         last = time.perf_counter()
         while (now := time.perf_counter()) < until and now < last + self.plan.enough and not self.over.is_set():
             await asyncio.sleep(max(due - now, 0.0))
-            due = max(due + self.plan.every, time.perf_counter())
+            late = max(time.perf_counter() - due, 0.0)
+            due += self.plan.every * (1 + late // self.plan.every)  # each keeps a rhythm of their own
             if self.hand:
                 last = time.perf_counter()
                 question = self.hand.pop(0)

@@ -115,7 +115,7 @@ async def page(request: Request, me: Me, run: str = "", task: str = "", practice
 
 
 @router.post("/api/review/next")
-async def next_question(request: Request, body: Next, me: Me) -> dict[str, Any]:
+async def next_question(request: Request, body: Next, me: Me) -> Response:
     """Hand out the next question; `question` is null where there is none.
 
     It is a POST because it changes something: the question is kept for this person for a time.
@@ -123,18 +123,19 @@ async def next_question(request: Request, body: Next, me: Me) -> dict[str, Any]:
     chosen = Chosen(body.run, body.task)
     reviewing = _reviewing(request, places=me.person.may("operator"))
     found = await reviewing.next(me.person.name, chosen, body.have, body.practice)
-    return {"question": found}
+    return JSONResponse({"question": found})
 
 
 @router.post("/api/review/answer")
-def answer(request: Request, body: Said, me: Me) -> dict[str, Any]:
+async def answer(request: Request, body: Said, me: Me) -> Response:
     """Write down an answer; sent again with the same key it changes nothing, with another body it is refused (409)."""
     body.check(me)
     store = station_of(request).store
     sent = Sent(body.question, me.person.name, "human", body.value, body.key, body.seconds, body.lease, None)
-    written = store.submit(sent)
-    known = practice_feedback(store, body.question, body.value) if written.standing == "practice" else None
-    return told(written, known)
+    written, known = await store.submit_soon(sent), None
+    if written.standing == "practice":
+        known = await asyncio.to_thread(practice_feedback, store, body.question, body.value)
+    return JSONResponse(told(written, known))
 
 
 @router.post("/api/review/undo")
@@ -172,14 +173,15 @@ async def broken(request: Request, body: Broken, me: Me) -> dict[str, bool]:
 
 
 @router.get("/api/review/pace")
-def pace(
+async def pace(
     request: Request, me: Me, run: Name | None = None, task: Name | None = None, offset: Annotated[int, Query()] = 0
 ) -> dict[str, Any]:
     """Return how the person's work goes; `offset` is how far their clock is ahead of UTC [min]."""
     ahead = timedelta(minutes=max(-DAY, min(offset, DAY)))
     local = datetime.now(UTC) + ahead
     since = local.replace(hour=0, minute=0, second=0, microsecond=0) - ahead
-    found = pace_of(station_of(request).store.database, me.person.name, Chosen(run, task), since)
+    database = station_of(request).store.database
+    found = await database.beside(lambda: pace_of(database, me.person.name, Chosen(run, task), since))
     return {**asdict(found), "most": MOST_WAITING}
 
 
