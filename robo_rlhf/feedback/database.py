@@ -13,7 +13,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from robo_rlhf.feedback.engine import TRIES, open_engine, transaction, undone
-from robo_rlhf.feedback.soon import AtOnce, InTurns, Soon
+from robo_rlhf.feedback.soon import InTurns, OverConnection, Soon
 from robo_rlhf.feedback.turns import Turns, Work
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class Database:
         loop = asyncio.get_running_loop()
         if loop not in self._soon:
             thread = self._thread
-            self._soon[loop] = AtOnce(self.engine) if self.shared else InTurns(self.engine, self._turns, thread)
+            self._soon[loop] = OverConnection(self.engine) if self.shared else InTurns(self.engine, self._turns, thread)
         return self._soon[loop]
 
     async def beside(self, look: Callable[[], T]) -> T:

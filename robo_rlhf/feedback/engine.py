@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT = 30.0  # [s] to wait for another writer
 TRIES = 8  # of a transaction that PostgreSQL ends in favour of another
 UNDONE = ("40P01", "40001")  # a deadlock, and what cannot be put in order
+FEW = 6  # connections of an event loop: four write, the others look
 POOL = {"pool_size": 40, "max_overflow": 0, "pool_timeout": BUSY_TIMEOUT}  # as many as a server has threads
 
 
@@ -55,7 +56,7 @@ def open_async(engine: sa.Engine) -> "AsyncEngine":
     """Return an engine for an event loop, with connections of its own to the server that `engine` is connected to."""
     from sqlalchemy.ext.asyncio import create_async_engine
 
-    return create_async_engine(engine.url, pool_pre_ping=True, **POOL)
+    return create_async_engine(engine.url, **{**POOL, "pool_size": FEW})
 
 
 def _set_up_sqlite(connection: Any, _: object) -> None:

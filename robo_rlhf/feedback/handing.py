@@ -6,6 +6,8 @@ Statements are built once, because building one costs more than running it.
 """
 
 import json
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +28,8 @@ from robo_rlhf.types import Segment
 MOST_AT_ONCE = 10  # questions that one person has in front of them
 MARK_EVERY = 512  # questions passed over until a person's place is written down
 RECENT = 500  # of a person's answers out of which one is asked once more
+MOST_REMEMBERED = 100_000  # questions whose clips are kept in memory
+QUIET = 0.2  # [s] that a look for questions that are wanted again is good for
 KNOWN = 100  # gold questions out of which one is drawn
 
 Purpose = Literal["work", "gold", "practice", "repeat"]
@@ -78,14 +82,49 @@ class Chance:
     pick: Callable[[Sequence[Any]], Any]  # one of the rows; None where there is none
 
 
+class Memory:
+    """What a program remembers from one turn to the next, to ask the database less; safe to use from threads."""
+
+    def __init__(self) -> None:
+        """Remember nothing."""
+        self._clips: dict[str, tuple[Segment, ...]] = {}
+        self._none_again = -math.inf  # when there was last no question that had been full and is wanted again
+
+    def clips(self, connection: sa.Connection, question: str) -> tuple[Segment, ...]:
+        """Return the clips of a question, which never change."""
+        found = self._clips.get(question)
+        if found is None:
+            found = segments_of(connection, question)
+            if len(self._clips) >= MOST_REMEMBERED:
+                self._clips.clear()
+            self._clips[question] = found
+        return found
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there was no question a moment ago that is wanted again: then new ones are looked for first."""
+        return time.monotonic() < self._none_again + QUIET
+
+    def looked(self, found: bool) -> None:
+        """Note whether there was a question that is wanted again."""
+        self._none_again = -math.inf if found else time.monotonic()
+
+
 class Turn:
     """One person's turn."""
 
     def __init__(
-        self, connection: sa.Connection, person: str, chosen: Chosen, sharing: Sharing, chance: Chance, now: float
+        self,
+        connection: sa.Connection,
+        person: str,
+        chosen: Chosen,
+        sharing: Sharing,
+        chance: Chance,
+        memory: Memory,
+        now: float,
     ) -> None:
         """Hand out to `person` something of what they chose; `now` is the time of the leases [s]."""
-        self.connection, self.person, self.chosen = connection, person, chosen
+        self.connection, self.person, self.chosen, self.memory = connection, person, chosen, memory
         self.sharing, self.chance, self.now = sharing, chance, now
         self.flags = (chosen.run is not None, chosen.task is not None)
         self.values = {"person": person, "chosen": chosen.name, **chosen.values}
@@ -154,11 +193,21 @@ class Turn:
 
     def work(self, before: int) -> Handed | None:
         """Hand out a question that is wanted: one that is wanted again, or the first that this person has not had."""
-        found = self.reserve(_again) or self.reserve(_rest)
+        quiet = self.memory.quiet
+        found = None if quiet else self.wanted_again()
+        found = found or self.reserve(_rest)
+        if found is None and quiet:
+            found = self.wanted_again()
         if found is None:
             return None
         count(self.connection, found, held=1)
         return self.hand(found, "work", before)
+
+    def wanted_again(self) -> Any:
+        """Return the row of a question that was full and is wanted again."""
+        found = self.reserve(_again)
+        self.memory.looked(found is not None)
+        return found
 
     def reserve(self, statement: "Callable[[bool, bool, bool | None], sa.Select[Any]]") -> Any:
         """Return the row of the first question that nobody else is just being given; wait only where all are."""
@@ -192,7 +241,7 @@ class Turn:
 
     def hand(self, question: Any, purpose: Purpose, nth: int, *, turn: int = 0) -> Handed:
         """Write down a new lease and return it."""
-        clips = segments_of(self.connection, question.id)
+        clips = self.memory.clips(self.connection, question.id)
         values = {"question_id": question.id, "annotator": self.person, "turn": turn, "purpose": purpose, "nth": nth}
         values |= {"shown": self.chance.shuffled(len(clips)), "counted": 0, **self.times()}
         lease = self.connection.execute(_NEW_LEASE, values).one()
@@ -200,7 +249,7 @@ class Turn:
 
     def hand_again(self, row: Any, question: Any) -> Handed:
         """Let a lease begin anew and return it."""
-        clips = segments_of(self.connection, question.id)
+        clips = self.memory.clips(self.connection, question.id)
         values = {"shown": row.shown or self.chance.shuffled(len(clips)), **self.times()}
         change = sa.update(leases).where(leases.c.number == row.number).values(values).returning(leases)
         return handed_of(self.connection.execute(change).one(), question, clips, self.now)

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from robo_rlhf.errors import NotFoundError
 from robo_rlhf.feedback.clock import LeaseClock
 from robo_rlhf.feedback.database import Database
-from robo_rlhf.feedback.handing import LIVE, Chance, Chosen, Handed, Turn, end, handed_of, segments_of
+from robo_rlhf.feedback.handing import LIVE, Chance, Chosen, Handed, Memory, Turn, end, handed_of, segments_of
 from robo_rlhf.feedback.kinds.base import CLIP_NAMES
 from robo_rlhf.feedback.submission import LOCKED_QUESTION
 from robo_rlhf.feedback.tables import leases, questions
@@ -43,6 +43,7 @@ class Leases:
             shuffled=lambda clips: "".join(rng.sample(CLIP_NAMES[:clips], clips)),
             pick=lambda rows: rng.choice(rows) if rows else None,
         )
+        self._memory = Memory()
         self._swept = (0.0, 0.0)  # when leases that had run out were last looked for: real time, time of the leases
         with database.read() as connection:
             newest = connection.scalar(sa.select(sa.func.max(leases.c.issued)).where(LIVE))
@@ -86,7 +87,7 @@ class Leases:
     def _turn(self, person: str, chosen: Chosen, have: Sequence[int], practice: bool) -> Work[Handed | None]:
         def work(connection: sa.Connection) -> Handed | None:
             sharing = self._tasks.sharing(chosen.task or "")
-            turn = Turn(connection, person, chosen, sharing, self._chance, self._clock.now())
+            turn = Turn(connection, person, chosen, sharing, self._chance, self._memory, self._clock.now())
             return turn.next(tuple(have), practice)
 
         return work

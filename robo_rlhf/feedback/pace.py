@@ -105,7 +105,9 @@ def _agreement(kind: str, first: str, second: str) -> float | None:
 
 _OWN = answers.c.annotator == sa.bindparam("person")
 _TOLD = (answers.c.question_id, answers.c.annotator, answers.c.annotator_kind, answers.c.value, answers.c.standing)
-_ASKED = sa.select(*_TOLD, answers.c.response_time, questions.c.kind).join(questions, questions.c.id == answers.c.question_id)
+_ASKED = sa.select(*_TOLD, answers.c.response_time, questions.c.kind).join(
+    questions, questions.c.id == answers.c.question_id
+)
 _ASKED = _ASKED.order_by(answers.c.number.desc())
 _MINE = _ASKED.where(_OWN).limit(NEWEST)
 _THEIRS = _ASKED.where(answers.c.question_id.in_(sa.bindparam("questions", expanding=True)))

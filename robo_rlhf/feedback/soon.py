@@ -1,37 +1,30 @@
-"""Writing from an event loop: nobody who waits for the database takes a thread.
+"""Writing from an event loop: nobody who waits for the database takes a thread; on SQLite they share transactions.
 
 A server that gives every request a thread of its own spends most of its time on passing Python's lock among them: each
-statement gives it up, and gets it back up to 5 ms later while the event loop is busy.
+statement gives it up, and gets it back up to 5 ms later while the event loop is busy. And a commit, with its wait for
+the disk, costs as much as the work of one request.
 """
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
+from robo_rlhf.errors import BusyError
 from robo_rlhf.feedback.engine import TRIES, open_async, plain_errors, transaction, undone
-from robo_rlhf.feedback.turns import TOGETHER, Turns, Work, attempt
+from robo_rlhf.feedback.turns import TOGETHER, Turns, Work
 
 T = TypeVar("T")
+LANES = 4  # transactions under way at a time with a database server
 _Begun = tuple[AbstractContextManager[sa.Connection], sa.Connection]
-
-
-class Soon(Protocol):
-    """How one event loop writes."""
-
-    async def write(self, work: Work[T]) -> T:
-        """Do `work` in a transaction and return what it returned: then it is on the disk."""
-
-    async def read(self, look: Work[T]) -> T:
-        """Return what `look` finds in one state of the database."""
-
-    async def close(self) -> None:
-        """Release everything, before the event loop ends."""
+_Do = Callable[[Work[Any]], Awaitable[Any]]
 
 
 @dataclass(eq=False)
@@ -53,74 +46,142 @@ class _Asked(Generic[T]):
             self.future.set_result(self.result)
 
 
-class InTurns:
-    """For SQLite, which has one writer at a time: one transaction after the other, each for all who wait.
+def _undone(error: Exception) -> bool:
+    return isinstance(error, sa.exc.OperationalError) and undone(error)
 
-    The work is done in the event loop, piece by piece, with other requests in between. Only what may have to wait is
-    done in a thread: getting the lock, and the disk.
+
+def _lost(error: Exception) -> bool:
+    """Whether a connection was found to be broken: the pool makes new ones where the server is there again."""
+    cause = error.__cause__
+    return isinstance(error, BusyError) and isinstance(cause, sa.exc.DBAPIError) and cause.connection_invalidated
+
+
+class _RefusedError(Exception):
+    """One piece of work raised its cause: the transaction was undone for all."""
+
+
+class Soon(ABC):
+    """How one event loop writes: a few transactions at a time, which those who wait may share."""
+
+    def __init__(self, lanes: int, most: int) -> None:
+        """Have `lanes` transactions under way at a time, each for at most so many who wait."""
+        self._lanes, self._most = lanes, most
+        self._waiting: deque[_Asked[Any]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._at_work = 0  # tasks that look for more when they are done with what they have
+
+    @abstractmethod
+    def transaction(self) -> AbstractAsyncContextManager[_Do]:
+        """Return a new transaction, as what does a piece of work in it."""
+
+    @abstractmethod
+    async def read(self, look: Work[T]) -> T:
+        """Return what `look` finds in one state of the database."""
+
+    async def write(self, work: Work[T]) -> T:
+        """Do `work` and return what it returned: then it is on the disk. It is done also where who waits is cancelled.
+
+        All of it happens or none; it may be done again after it was undone, where others shared its transaction.
+        """
+        loop = asyncio.get_running_loop()
+        asked: _Asked[T] = _Asked(work, loop.create_future())
+        self._waiting.append(asked)
+        if self._at_work < self._lanes:
+            self._at_work += 1
+            task = loop.create_task(self._work_off())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await asked.future
+
+    async def close(self) -> None:
+        """Finish what was asked for, before the event loop ends."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _work_off(self) -> None:
+        try:
+            while self._waiting:
+                asked = [self._waiting.popleft()]
+                try:
+                    await self._see_to(asked)
+                finally:
+                    for one in asked:
+                        one.settle()
+        finally:
+            self._at_work -= 1
+
+    async def _see_to(self, asked: list[_Asked[Any]], *, alone: bool = False) -> None:
+        """Do what was asked for, and what comes meanwhile unless `alone`; note in each what became of it."""
+        for left in reversed(range(TRIES)):
+            try:
+                return await self._together(asked, alone)
+            except _RefusedError as refused:
+                if len(asked) > 1:
+                    for one in asked:  # the others are not to suffer for it
+                        await self._see_to([one], alone=True)
+                else:
+                    asked[0].error = refused.__cause__
+                return None
+            except Exception as error:
+                if not left or not ((_lost(error) and left == TRIES - 1) or _undone(error)):
+                    return self._fail(asked, error, alone)
+                await asyncio.sleep(random.uniform(0.0, 0.02) * 2 ** (TRIES - left))
+            except BaseException as error:
+                self._fail(asked, error, alone)
+                raise
+
+    def _fail(self, asked: list[_Asked[Any]], error: BaseException, alone: bool) -> None:
+        if isinstance(error, BusyError) and not alone:
+            asked.extend(self._waiting)  # they have waited as long
+            self._waiting.clear()
+        for one in asked:
+            one.error = error
+
+    async def _together(self, asked: list[_Asked[Any]], alone: bool) -> None:
+        async with self.transaction() as do:
+            for one in asked:  # it grows
+                try:
+                    one.result = await do(one.work)
+                except sa.exc.OperationalError:
+                    raise  # a full disk, for one, is the trouble of all
+                except Exception as error:
+                    raise _RefusedError from error
+                await asyncio.sleep(0)  # others have their turn of the event loop
+                if self._waiting and len(asked) < self._most and not alone:
+                    asked.append(self._waiting.popleft())
+
+
+class InTurns(Soon):
+    """For SQLite, which has one writer at a time.
+
+    The work is done in the event loop, piece by piece. Only what may have to wait is done in a thread: getting the
+    lock, and the disk.
     """
 
     def __init__(self, engine: sa.Engine, turns: Turns, thread: Executor) -> None:
         """Write to `engine` when `turns` says so, and wait in a thread of `thread`."""
+        super().__init__(1, TOGETHER)
         self._engine, self._turns, self._thread = engine, turns, thread
-        self._waiting: deque[_Asked[Any]] = deque()
-        self._task: asyncio.Task[None] | None = None
 
-    async def write(self, work: Work[T]) -> T:
-        """Do `work` in a transaction that it may share; it is done also where whoever waits is cancelled."""
-        loop = asyncio.get_running_loop()
-        asked: _Asked[T] = _Asked(work, loop.create_future())
-        self._waiting.append(asked)
-        if self._task is None:
-            self._task = loop.create_task(self._work_off())
-        return await asked.future
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[_Do]:
+        """Begin when nobody else writes."""
+        context, connection = await self._begun()
+
+        async def do(work: Work[T]) -> T:
+            return work(connection)
+
+        try:
+            yield do
+        except BaseException as error:
+            self._end(context, error)
+            raise
+        await asyncio.wrap_future(self._thread.submit(self._end, context, None))
 
     async def read(self, look: Work[T]) -> T:
         """Look at once: who reads waits for nobody."""
         with transaction(self._engine, write=False) as connection:
             return look(connection)
-
-    async def close(self) -> None:
-        """Finish what was asked for."""
-        if self._task is not None:
-            await asyncio.wait({self._task})
-
-    async def _work_off(self) -> None:
-        try:
-            while self._waiting:
-                asked: list[_Asked[Any]] = []
-                try:
-                    await self._together(asked)
-                except BaseException as error:
-                    for one in asked:  # also where it went well: it was undone with the rest
-                        one.error = one.error or error
-                    if not isinstance(error, Exception):
-                        raise
-                finally:
-                    for one in asked:
-                        one.settle()
-        finally:
-            self._task = None
-
-    async def _together(self, asked: list[_Asked[Any]]) -> None:
-        """Do the work of those who wait, and of those who come meanwhile, in one transaction; fill in who they are."""
-        asked.append(self._waiting.popleft())
-        try:
-            context, connection = await self._begun()
-        except BaseException:
-            asked.extend(self._waiting)  # they have waited as long
-            self._waiting.clear()
-            raise
-        try:
-            asked[0].result, asked[0].error = attempt(connection, asked[0].work)
-            while self._waiting and len(asked) < TOGETHER:
-                await asyncio.sleep(0)  # others have their turn of the event loop
-                asked.append(self._waiting.popleft())
-                asked[-1].result, asked[-1].error = attempt(connection, asked[-1].work)
-        except BaseException as error:
-            self._end(context, error)
-            raise
-        await asyncio.wrap_future(self._thread.submit(self._end, context, None))
 
     async def _begun(self) -> _Begun:
         begun = self._thread.submit(self._begin)
@@ -150,34 +211,28 @@ class InTurns:
             self._turns.pass_on()
 
 
-class AtOnce:
-    """For a database server: a transaction for each, several at a time, all waited for by the event loop."""
+class OverConnection(Soon):
+    """For a database server: the event loop waits for its answers."""
 
     def __init__(self, engine: sa.Engine) -> None:
         """Write where `engine` does, over connections of our own."""
+        super().__init__(LANES, 1)
         self._named, self._engine = engine, open_async(engine)
 
-    async def write(self, work: Work[T]) -> T:
-        """Do `work` in a transaction of its own."""
-        for left in reversed(range(TRIES)):
-            try:
-                with plain_errors(self._named):
-                    async with self._engine.connect() as connection, connection.begin():
-                        result: T = await connection.run_sync(work)
-                        return result
-            except sa.exc.OperationalError as error:
-                if not (left and undone(error)):
-                    raise
-                await asyncio.sleep(random.uniform(0.0, 0.02) * 2 ** (TRIES - left))
-        raise AssertionError("unreachable")
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[_Do]:
+        """Begin over a connection that is free."""
+        with plain_errors(self._named):
+            async with self._engine.connect() as connection, connection.begin():
+                yield connection.run_sync
 
     async def read(self, look: Work[T]) -> T:
         """Look, over a connection that is free."""
-        with plain_errors(self._named):
-            async with self._engine.connect() as connection, connection.begin():
-                result: T = await connection.run_sync(look)
-                return result
+        async with self.transaction() as do:
+            result: T = await do(look)
+            return result
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Finish, and close the connections."""
+        await super().close()
         await self._engine.dispose()

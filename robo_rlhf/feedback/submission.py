@@ -20,11 +20,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from robo_rlhf.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.feedback.engine import add_new
-from robo_rlhf.feedback.events import tell
+from robo_rlhf.feedback.events import Event, tell
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import AnswerValue
 from robo_rlhf.feedback.records import COUNTED, AnnotatorKind, Standing, json_text, now_text
 from robo_rlhf.feedback.tables import annotators, answers, leases, questions, segments
+from robo_rlhf.feedback.webhook_tables import webhooks
 
 LONGEST_NAME = 200  # characters of a name or an idempotency key
 
@@ -79,7 +80,7 @@ def write_answer(connection: sa.Connection, sent: Sent, now: float) -> Written:
     question = connection.execute(LOCKED_QUESTION, {"question": sent.question}).one_or_none()
     if question is None:
         raise NotFoundError("question", sent.question, "It may belong to another database; list what is there.")
-    lease = _lock_lease(connection, sent)
+    lease = _read_lease(connection, sent)
     value = _checked(sent.value, question)
     lease = lease or _new_lease(connection, sent, question, before)
     after = _decide(sent, lease, question)
@@ -89,18 +90,19 @@ def write_answer(connection: sa.Connection, sent: Sent, now: float) -> Written:
     number = connection.execute(_add(connection.dialect.name), row).scalar()
     if number is None:
         return Written(False, _with_same_key(connection, sent, value))
-    times = {"issued": now, "expires": now + lease.life} if after.state == "live" else {}
-    change = sa.update(leases).where(leases.c.number == lease.number)
-    connection.execute(change.values(state=after.state, counted=after.counted, **times))
+    values = {"which": lease.number, "new_state": after.state, "new_counted": after.counted}
+    if after.state == "live":
+        connection.execute(_BACK_TO_LIFE, {**values, "new_issued": now, "new_expires": now + lease.life})
+    else:
+        connection.execute(_SETTLE, values)
     change_in = after.counted - lease.counted
     held = (after.state == "live") - (lease.state == "live") if lease.purpose == "work" else 0
     simulated = change_in if sent.annotator_kind == "simulated" else 0
     count(connection, question, given=change_in, held=held, simulated=simulated)
-    tell(
-        connection,
-        "answer.changed" if value is None or lease.state == "answered" else "answer.created",
-        [{"number": number, **row, "value": dict(sent.value) if sent.value is not None else None, **_about(question)}],
-    )
+    if question.told:
+        event: Event = "answer.changed" if value is None or lease.state == "answered" else "answer.created"
+        said = {"number": number, **row, "value": dict(sent.value) if sent.value is not None else None}
+        tell(connection, event, [{**said, **_about(question)}])
     return Written(True, after.standing)
 
 
@@ -169,8 +171,11 @@ def _with_same_key(connection: sa.Connection, sent: Sent, value: str | None) -> 
     return standing
 
 
-def _lock_lease(connection: sa.Connection, sent: Sent) -> _Lease | None:
-    """Return the lease that the answer is under; without one, what this person has had to do with the question."""
+def _read_lease(connection: sa.Connection, sent: Sent) -> _Lease | None:
+    """Return the lease that the answer is under; without one, what this person has had to do with the question.
+
+    A statement of its own, after the question is locked: what came with the lock would be as old as the wait for it.
+    """
     if sent.lease is None:
         row = connection.execute(_LOCKED_MINE, {"person": sent.annotator, "question": sent.question}).one_or_none()
         return _lease_of(row) if row is not None else None
@@ -241,12 +246,16 @@ def _add(dialect: str) -> Any:
 
 _CLIPS = sa.select(sa.func.count()).where(segments.c.question_id == questions.c.id).scalar_subquery()
 _QUESTION = questions.c.id == sa.bindparam("question")
-LOCKED_QUESTION = sa.select(questions, _CLIPS.label("clips")).where(_QUESTION)
+_TOLD = sa.select(sa.func.count()).where(webhooks.c.active == 1).scalar_subquery()  # who wants to hear of answers
+LOCKED_QUESTION = sa.select(questions, _CLIPS.label("clips"), _TOLD.label("told")).where(_QUESTION)
 LOCKED_QUESTION = LOCKED_QUESTION.with_for_update(key_share=True, of=questions)  # nobody else changes it meanwhile
 _LEASE = sa.select(leases).where(leases.c.number == sa.bindparam("lease")).with_for_update()
 _MINE = sa.select(leases).where(leases.c.annotator == sa.bindparam("person"), leases.c.turn == 0)
 _MINE = _MINE.where(leases.c.question_id == sa.bindparam("question"))
 _LOCKED_MINE = _MINE.with_for_update()
+_SETTLE = sa.update(leases).where(leases.c.number == sa.bindparam("which"))
+_SETTLE = _SETTLE.values({name: sa.bindparam(f"new_{name}") for name in ("state", "counted")})
+_BACK_TO_LIFE = _SETTLE.values({name: sa.bindparam(f"new_{name}") for name in ("issued", "expires")})
 _COUNTERS = ("given", "held", "simulated", "wanted", "again")
 _COUNT = sa.update(questions).where(questions.c.number == sa.bindparam("which"))
 _COUNT = _COUNT.values({name: sa.bindparam(f"new_{name}") for name in _COUNTERS})

@@ -35,8 +35,9 @@ def create_app(station: Station) -> FastAPI:
     app.state.station = station
     faults.install(app)
     app.add_middleware(Security, station=station)  # outermost: what is added last
-    busy = [module for module in pages.modules() if getattr(module, "BUSY", False)]
-    for module in dict.fromkeys((*busy, *pages.modules())):
+    for module in pages.modules():
+        app.router.routes.extend(getattr(module, "ROUTES", ()))  # before all others: they are asked for most
+    for module in pages.modules():
         guards = [] if getattr(module, "PUBLIC", False) else [Depends(anybody_signed_in)]
         app.include_router(module.router, dependencies=guards)
     for module in api.modules():

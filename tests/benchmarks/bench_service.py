@@ -150,7 +150,7 @@ def test_the_same_while_the_server_is_killed(place: Place) -> None:
         people.begin()
         ready = []
         for _ in range(KILLS):
-            time.sleep((SECONDS + 5.0) / (KILLS + 2))
+            time.sleep((SECONDS + Plan.warm) / (KILLS + 2))
             ready.append(station.kill_and_start())
         seen = people.end()
     told(seen)

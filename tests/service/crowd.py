@@ -29,7 +29,7 @@ class Plan:
     links: dict[str, str]  # person → token that signs them in
     run: str
     every: float = 2.0  # [s] between two answers of a person
-    warm: float = 5.0  # [s] that do not count
+    warm: float = 15.0  # [s] that do not count: everybody opens the page at once, and nothing is in memory yet
     seconds: float = 30.0  # [s] that do
     lazy: float = 0.0  # share of questions that are left lying, as by a page that was closed
     enough: float = float("inf")  # [s] without any question after which a person goes home

@@ -1,8 +1,8 @@
 """The pages of the station, one file each.
 
 A module here has `router`, a FastAPI `APIRouter`, and, where people go to it, `PAGE`. Whoever asks for any of its
-routes has to be signed in, unless the module says `PUBLIC = True`; `requires(role)` of `auth` asks for more. `BUSY =
-True` is for routes that are asked for again and again: they are looked at first.
+routes has to be signed in, unless the module says `PUBLIC = True`; `requires(role)` of `auth` asks for more. `ROUTES`
+are Starlette's own, for what is asked for hundreds of times a second: they ask `who` themselves.
 """
 
 import importlib

@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import APIRoute, APIWebSocketRoute
-from starlette.routing import Mount
+from fastapi.routing import APIWebSocketRoute
+from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from robo_rlhf.feedback.accounts import ROLES, Role
@@ -205,7 +205,7 @@ def routes_of(app: FastAPI) -> list[str]:
                 yield from walk(inner.routes)
             elif isinstance(route, APIWebSocketRoute):
                 yield f"SOCKET {route.path}"
-            elif isinstance(route, APIRoute):
+            elif isinstance(route, Route):
                 yield from (f"{method} {route.path}" for method in sorted((route.methods or set()) - {"HEAD"}))
             else:
                 assert isinstance(route, Mount), route
