@@ -54,7 +54,7 @@ class Chosen:
     @property
     def values(self) -> dict[str, str]:
         """What the conditions of the statements are compared with."""
-        return {name: value for name, value in (("run", self.run), ("task", self.task)) if value is not None}
+        return {name: value for name, value in (("the_run", self.run), ("the_task", self.task)) if value is not None}
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ class Memory:
     def __init__(self) -> None:
         """Remember nothing."""
         self._clips: dict[str, tuple[Segment, ...]] = {}
+        self._places: dict[tuple[str, Chosen], int] = {}
         self._none_again = -math.inf  # when there was last no question that had been full and is wanted again
 
     def clips(self, connection: sa.Connection, question: str) -> tuple[Segment, ...]:
@@ -104,6 +105,16 @@ class Memory:
     def quiet(self) -> bool:
         """Whether there was no question a moment ago that is wanted again: then new ones are looked for first."""
         return time.monotonic() < self._none_again + QUIET
+
+    def is_far(self, person: str, chosen: Chosen, number: int) -> bool:
+        """Whether a question is so far on in what a person chose that their place is worth a look."""
+        return number > self._places.get((person, chosen), 0) + MARK_EVERY
+
+    def note_place(self, person: str, chosen: Chosen, number: int) -> None:
+        """Note how far a person is."""
+        if len(self._places) >= MOST_REMEMBERED:
+            self._places.clear()
+        self._places[person, chosen] = number
 
     def looked(self, found: bool) -> None:
         """Note whether there was a question that is wanted again."""
@@ -178,7 +189,7 @@ class Turn:
         if task is None and self.chosen.run is not None:
             task = self.connection.scalar(_TASK_OF_RUN, self.values)
         query = _known(task is not None)
-        rows = self.connection.execute(query, {"person": self.person, "role": role, "task": task}).all()
+        rows = self.connection.execute(query, {"person": self.person, "role": role, "the_task": task}).all()
         found = rows[0] if role == "practice" and rows else self.chance.pick(rows)
         return self.hand(found, role, before) if found is not None else None
 
@@ -198,10 +209,7 @@ class Turn:
         found = found or self.reserve(_rest)
         if found is None and quiet:
             found = self.wanted_again()
-        if found is None:
-            return None
-        count(self.connection, found, held=1)
-        return self.hand(found, "work", before)
+        return self.hand(found, "work", before) if found is not None else None
 
     def wanted_again(self) -> Any:
         """Return the row of a question that was full and is wanted again."""
@@ -209,20 +217,21 @@ class Turn:
         self.memory.looked(found is not None)
         return found
 
-    def reserve(self, statement: "Callable[[bool, bool, bool | None], sa.Select[Any]]") -> Any:
-        """Return the row of the first question that nobody else is just being given; wait only where all are."""
+    def reserve(self, statement: "Callable[[bool, bool, bool], sa.Update]") -> Any:
+        """Hold the first question that nobody else is just being given, and return its row; wait only where all are."""
         found = self.connection.execute(statement(*self.flags, True), self.values).first()
         if found is None and self.connection.dialect.name != "sqlite":
             found = self.connection.execute(statement(*self.flags, False), self.values).first()
-        if found is not None and statement is _rest and found.number > found.place + MARK_EVERY:
+        if found is not None and statement is _rest and self.memory.is_far(self.person, self.chosen, found.number):
             self.remember_place()
         return found
 
     def remember_place(self) -> None:
         """Write down how far this person is: all before it was handed to them, or is not wanted."""
-        first = self.connection.execute(_rest(*self.flags, None), self.values).first()
+        first = self.connection.execute(wanted_by(self.chosen).limit(1), self.values).first()
         if first is None:
             return
+        self.memory.note_place(self.person, self.chosen, first.number - 1)
         mine = (progress.c.annotator == self.person) & (progress.c.chosen == self.chosen.name)
         row = {"annotator": self.person, "chosen": self.chosen.name, "number": first.number - 1}
         if not add_new(self.connection, progress, row):
@@ -282,14 +291,14 @@ def handed_of(lease: Any, question: Any, clips: tuple[Segment, ...], now: float)
 
 def wanted_by(chosen: Chosen) -> "sa.Select[Any]":
     """Return the statement that finds what waits for a person, who is bound as `person`, in what they chose."""
-    return _rest(chosen.run is not None, chosen.task is not None, None)
+    return _waits(chosen.run is not None, chosen.task is not None)
 
 
 _PERSON = bindparam("person", type_=sa.Text)
 _NEW_LEASE = sa.insert(leases).returning(leases)
 _QUESTION = sa.select(questions).where(questions.c.id == bindparam("question"))
 _OPEN = sa.select(leases).where(leases.c.annotator == _PERSON, LIVE).order_by(leases.c.number)
-_TASK_OF_RUN = sa.select(questions.c.task).where(questions.c.run == bindparam("run")).limit(1)
+_TASK_OF_RUN = sa.select(questions.c.task).where(questions.c.run == bindparam("the_run")).limit(1)
 _SEGMENTS = sa.select(segments.c.episode_id, segments.c.start, segments.c.length)
 _SEGMENTS = _SEGMENTS.where(segments.c.question_id == bindparam("question")).order_by(segments.c.position)
 _NOT_HAD = ~sa.exists().where(leases.c.annotator == _PERSON, leases.c.question_id == questions.c.id, leases.c.turn == 0)
@@ -297,29 +306,39 @@ _NOT_HAD = ~sa.exists().where(leases.c.annotator == _PERSON, leases.c.question_i
 
 def _chosen(run: bool, task: bool, *, by_index: bool = True) -> list[sa.ColumnElement[bool]]:
     """Return the conditions of what was chosen; SQLite uses no index for them where another one serves better."""
-    both = ((questions.c.run, run, "run"), (questions.c.task, task, "task"))
+    both = ((questions.c.run, run, "the_run"), (questions.c.task, task, "the_task"))
     plain = [(column if by_index else column + "", name) for column, wanted, name in both if wanted]
     return [column == bindparam(name, type_=sa.Text) for column, name in plain]
 
 
-def _locked(query: "sa.Select[Any]", skip: bool | None) -> "sa.Select[Any]":
-    query = query.order_by(questions.c.number).limit(1)
-    return query if skip is None else query.with_for_update(key_share=True, skip_locked=skip, of=questions)
+def _held(query: "sa.Select[Any]", skip: bool) -> sa.Update:
+    """Hold the first question that a query finds, locked, as `count` would, and return its row: one trip for three."""
+    first = query.with_only_columns(questions.c.number).order_by(questions.c.number).limit(1)
+    first = first.with_for_update(key_share=True, skip_locked=skip, of=questions).correlate(None)
+    room = sa.case((questions.c.given + questions.c.held + 1 < questions.c.overlap, 1), else_=0)
+    values = {"held": questions.c.held + 1, "wanted": room, "again": room * questions.c.again}
+    return sa.update(questions).where(questions.c.number == first.scalar_subquery()).values(values).returning(questions)
 
 
 @cache
-def _again(run: bool, task: bool, skip: bool | None) -> "sa.Select[Any]":
-    """Return the first question that was full, is wanted again, and that the person has not had."""
-    return _locked(sa.select(questions).where(AGAIN, *_chosen(run, task, by_index=False), _NOT_HAD), skip)
+def _again(run: bool, task: bool, skip: bool) -> sa.Update:
+    """Hold the first question that was full, is wanted again, and that the person has not had."""
+    return _held(sa.select(questions).where(AGAIN, *_chosen(run, task, by_index=False), _NOT_HAD), skip)
 
 
 @cache
-def _rest(run: bool, task: bool, skip: bool | None) -> "sa.Select[Any]":
-    """Return the first wanted question after the person's place that they have not had."""
+def _rest(run: bool, task: bool, skip: bool) -> sa.Update:
+    """Hold the first wanted question after the person's place that they have not had."""
+    return _held(_waits(run, task), skip)
+
+
+@cache
+def _waits(run: bool, task: bool) -> "sa.Select[Any]":
+    """Return the wanted questions after the person's place that they have not had."""
     mine = (progress.c.annotator == _PERSON) & (progress.c.chosen == bindparam("chosen", type_=sa.Text))
     place = sa.func.coalesce(sa.select(progress.c.number).where(mine).scalar_subquery(), 0)
-    query = sa.select(questions, place.label("place")).where(WANTED, questions.c.number > place)
-    return _locked(query.where(*_chosen(run, task), _NOT_HAD), skip)
+    query = sa.select(questions).where(WANTED, questions.c.number > place)
+    return query.where(*_chosen(run, task), _NOT_HAD).order_by(questions.c.number)
 
 
 @cache
