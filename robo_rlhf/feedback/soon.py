@@ -1,8 +1,8 @@
-"""Writing from an event loop: nobody who waits for the database takes a thread; on SQLite they share transactions.
+"""Writing from an event loop: nobody who waits for the database takes a thread, and who waits shares a transaction.
 
 A server that gives every request a thread of its own spends most of its time on passing Python's lock among them: each
-statement gives it up, and gets it back up to 5 ms later while the event loop is busy. And a commit, with its wait for
-the disk, costs as much as the work of one request.
+statement gives it up, and gets it back up to 5 ms later while the event loop is busy. A commit, with its wait for the
+disk, costs as much as the work of one request; and transactions side by side wait for each other's rows.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from robo_rlhf.feedback.engine import TRIES, open_async, plain_errors, transacti
 from robo_rlhf.feedback.turns import TOGETHER, Turns, Work
 
 T = TypeVar("T")
-LANES = 4  # transactions under way at a time with a database server
+AT_ONCE = 16  # pieces of work in a transaction of a server, where others may wait for the rows that it holds
 _Begun = tuple[AbstractContextManager[sa.Connection], sa.Connection]
 _Do = Callable[[Work[Any]], Awaitable[Any]]
 
@@ -61,14 +61,13 @@ class _RefusedError(Exception):
 
 
 class Soon(ABC):
-    """How one event loop writes: a few transactions at a time, which those who wait may share."""
+    """How one event loop writes: one transaction after the other, each for all who wait and who come meanwhile."""
 
-    def __init__(self, lanes: int, most: int) -> None:
-        """Have `lanes` transactions under way at a time, each for at most so many who wait."""
-        self._lanes, self._most = lanes, most
+    def __init__(self, most: int) -> None:
+        """Do at most so many pieces of work in a transaction."""
+        self._most = most
         self._waiting: deque[_Asked[Any]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._at_work = 0  # tasks that look for more when they are done with what they have
+        self._task: asyncio.Task[None] | None = None  # what works them off, while anybody waits
 
     @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager[_Do]:
@@ -86,17 +85,14 @@ class Soon(ABC):
         loop = asyncio.get_running_loop()
         asked: _Asked[T] = _Asked(work, loop.create_future())
         self._waiting.append(asked)
-        if self._at_work < self._lanes:
-            self._at_work += 1
-            task = loop.create_task(self._work_off())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if self._task is None:
+            self._task = loop.create_task(self._work_off())
         return await asked.future
 
     async def close(self) -> None:
         """Finish what was asked for, before the event loop ends."""
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if self._task is not None:
+            await asyncio.wait({self._task})
 
     async def _work_off(self) -> None:
         try:
@@ -108,7 +104,7 @@ class Soon(ABC):
                     for one in asked:
                         one.settle()
         finally:
-            self._at_work -= 1
+            self._task = None  # at once: whoever asks from now on starts another one
 
     async def _see_to(self, asked: list[_Asked[Any]], *, alone: bool = False) -> None:
         """Do what was asked for, and what comes meanwhile unless `alone`; note in each what became of it."""
@@ -160,7 +156,7 @@ class InTurns(Soon):
 
     def __init__(self, engine: sa.Engine, turns: Turns, thread: Executor) -> None:
         """Write to `engine` when `turns` says so, and wait in a thread of `thread`."""
-        super().__init__(1, TOGETHER)
+        super().__init__(TOGETHER)
         self._engine, self._turns, self._thread = engine, turns, thread
 
     @asynccontextmanager
@@ -216,7 +212,7 @@ class OverConnection(Soon):
 
     def __init__(self, engine: sa.Engine) -> None:
         """Write where `engine` does, over connections of our own."""
-        super().__init__(LANES, 1)
+        super().__init__(AT_ONCE)
         self._named, self._engine = engine, open_async(engine)
 
     @asynccontextmanager

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.bench
 ANSWERS = int(os.environ.get("SERVICE_ANSWERS", "1000000"))  # fewer to try it out
 MUCH = Amount(clips=100_000, answers=ANSWERS, waiting=20_000, people=200)
 EVERY = 2.0  # [s]
+ARRIVE = 10.0  # [s] in which the people come; what is measured begins 5 s later
 SECONDS = float(os.environ.get("SERVICE_SECONDS", "30"))
 NEXT_P95, ANSWER_P95, READY = 0.150, 0.100, 5.0  # [s]
 KILLS = 5
@@ -93,7 +94,7 @@ def training(place: Place) -> Iterator["subprocess.Popen[str]"]:
 
 def plan(station: Running) -> Plan:
     found = links(station.database, [f"p{i}" for i in range(MUCH.people)])
-    return Plan(station.port, found, MUCH.run, every=EVERY, seconds=SECONDS)
+    return Plan(station.port, found, MUCH.run, arrive=ARRIVE, every=EVERY, seconds=SECONDS)
 
 
 def mark(place: Place) -> int:

@@ -29,7 +29,8 @@ class Plan:
     links: dict[str, str]  # person → token that signs them in
     run: str
     every: float = 2.0  # [s] between two answers of a person
-    warm: float = 15.0  # [s] that do not count: everybody opens the page at once, and nothing is in memory yet
+    arrive: float = 0.0  # [s] in which they come, one after the other; at least `every`
+    warm: float = 15.0  # [s] that do not count: with them
     seconds: float = 30.0  # [s] that do
     lazy: float = 0.0  # share of questions that are left lying, as by a page that was closed
     enough: float = float("inf")  # [s] without any question after which a person goes home
@@ -77,6 +78,7 @@ class Person:
     async def work(self, offset: float, until: float) -> None:
         """Answer every so often."""
         due = time.perf_counter() + offset
+        await asyncio.sleep(offset)
         await self.fill(until)
         last = time.perf_counter()
         while (now := time.perf_counter()) < until and now < last + self.plan.enough and not self.over.is_set():
@@ -183,7 +185,9 @@ async def crowd(plan: Plan) -> Seen:
         person.hang_up()  # they came a while ago
         person.counts_from = begin + plan.warm
     until = begin + plan.warm + plan.seconds
-    await asyncio.gather(*(person.work(plan.every * i / len(people), until) for i, person in enumerate(people)))
+    await asyncio.gather(
+        *(person.work(max(plan.arrive, plan.every) * i / len(people), until) for i, person in enumerate(people))
+    )
     return seen
 
 
