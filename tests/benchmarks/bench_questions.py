@@ -100,7 +100,7 @@ def test_what_the_reward_model_knows(home: Path) -> None:
     """Half the labels tell as much where questions are mixed; rankings tell more than pairs in the same time."""
 
     def one(seed: int) -> list[dict[str, Any]]:
-        base = f"asked-{seed}"
+        base = f"usual-faults-{seed}"  # as bench_reward_quality names it
         job(home, base, seed, 25, WAYS["mixed"])
         found = output([sys.executable, "-c", KNOWS, str(home / "runs" / base), json.dumps(WAYS | SLOWLY)])
         return [{"way": way, "seed": seed, **figures} for way, figures in found.items()]
