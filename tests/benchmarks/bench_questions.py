@@ -44,7 +44,10 @@ WAYS: dict[str, dict[str, Any]] = {
     "uniform": {"selection": "uniform", "labels": LABELS},
     "rankings of four, mixed": {"selection": "mixed", "labels": RANKINGS, "question": "ranking"},
 }
-SLOWLY = {"slow rankings, mixed": {"selection": "mixed", "labels": LABELS // 3, "question": "ranking"}}
+ONLY_KNOWN = {  # ways that reward models alone are judged by
+    "uniform, half the labels": {"selection": "uniform", "labels": LABELS // 2},
+    "slow rankings, mixed": {"selection": "mixed", "labels": LABELS // 3, "question": "ranking"},
+}
 KNOWS = """
 import json, sys
 from pathlib import Path
@@ -91,7 +94,7 @@ def mean(rows: list[dict[str, Any]], way: str, figure: str) -> float:
 
 def summary(rows: list[dict[str, Any]], figures: list[str]) -> None:
     """Print the means over seeds."""
-    labels = {way: asked["labels"] for way, asked in (WAYS | SLOWLY).items() if any(r["way"] == way for r in rows)}
+    labels = {way: asked["labels"] for way, asked in (WAYS | ONLY_KNOWN).items() if any(r["way"] == way for r in rows)}
     means = [{"way": way, "labels": count, **{f: mean(rows, way, f) for f in figures}} for way, count in labels.items()]
     print_rows(means, as_json=False, title=f"means over {len(SEEDS)} seeds")
 
@@ -102,7 +105,7 @@ def test_what_the_reward_model_knows(home: Path) -> None:
     def one(seed: int) -> list[dict[str, Any]]:
         base = f"usual-faults-{seed}"  # as bench_reward_quality names it
         job(home, base, seed, 25, WAYS["mixed"])
-        found = output([sys.executable, "-c", KNOWS, str(home / "runs" / base), json.dumps(WAYS | SLOWLY)])
+        found = output([sys.executable, "-c", KNOWS, str(home / "runs" / base), json.dumps(WAYS | ONLY_KNOWN)])
         return [{"way": way, "seed": seed, **figures} for way, figures in found.items()]
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
