@@ -29,12 +29,15 @@ class People:
 
     def __call__(self, store: "Store", questions: "Sequence[Question]") -> None:
         """Return when each of `questions` has an answer."""
+        from robo_rlhf.feedback.kinds import KINDS
+
         ids = {question.id for question in questions}
         told = False
-        if sys.stdin.isatty():
+        here = sys.stdin.isatty() and all(KINDS[question.kind].layout == "choice" for question in questions)
+        if here:
             print(f"{len(questions)} questions. {PAGE}", file=sys.stderr, flush=True)
         while waiting := [q for q in store.questions(questions[0].run, unanswered=True) if q.id in ids]:
-            if sys.stdin.isatty():
+            if here:
                 self.ask(store, waiting[0], len(questions) - len(waiting) + 1, len(questions))
                 continue
             if not told:

@@ -93,6 +93,8 @@ FROM_NOTHING: dict[str, Any] = {  # sizes where there are no demonstrations: ste
     "reward": _quick_reward(),
 }
 
+CLIPS = {"pairwise": 2, "ranking": 4}  # clips a question of each kind that a job can ask
+
 
 @dataclass(frozen=True)
 class Config:
@@ -118,6 +120,8 @@ class Config:
     """Episodes of the present policy, in each round, that clips are cut from."""
     clip_steps: int = 40
     """Steps a clip."""
+    question: str = "pairwise"
+    """What is asked: pairwise, which of two clips is better; or ranking, the order of four."""
     selection: str = "mixed"
     """Which clips are asked about: uniform, recent, stage, endings, disagreement, information, demonstrations
     or mixed."""
@@ -156,7 +160,10 @@ class Config:
 
         Raises:
             InvalidValueError: one is outside its range.
+            UnknownNameError: no such kind of question.
         """
+        if self.question not in CLIPS:
+            raise UnknownNameError("kind of question", self.question, CLIPS)
         least = {"demos": 0, "labels": 1, "rounds": 1, "episodes": 1, "collect": 2, "clip_steps": 1, "num_envs": 1}
         least["explore"] = 0
         least["gate_episodes"] = 1
@@ -177,6 +184,11 @@ class Config:
     def demonstrations(self) -> str:
         """Name of the dataset of demonstrations."""
         return self.dataset or f"samples/{self.task}"
+
+    @property
+    def clips_a_question(self) -> int:
+        """How many clips a question is about."""
+        return CLIPS[self.question]
 
     def labels_of(self, number: int) -> int:
         """Return how many questions round `number`, from 1, asks: equal shares."""

@@ -141,7 +141,7 @@ class Findings:
         """Return, a round, how often each answer was given."""
         with Store(feedback_database(self.home)) as store:
             each = [store.answers(run=self.path.name, round=number) for number in self.rounds]
-        return [Counter(str(a.value.get("choice", "other")) for a in answers) for answers in each]
+        return [Counter(str(a.value.get("choice", "order")) for a in answers) for answers in each]
 
     def command(self) -> str:
         """Return a command that does the same job again, up to the demonstrations that the data home holds."""

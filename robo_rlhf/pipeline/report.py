@@ -28,6 +28,7 @@ FAULTS = {
 }
 CONTINUED = " \\\n    --set"  # on a line of its own
 CHOICES = {"A": "A", "B": "B", "tie": "tie", "both_bad": "both bad", "cant_tell": "can't tell"}
+ORDERS = {"order": "an order", "cant_tell": "can't tell"}
 
 
 def write_report(path: Path, home: Path, watch: Watch) -> Path:
@@ -229,10 +230,11 @@ def _foresight(findings: Findings) -> str:
 
 def _labels(findings: Findings) -> str:
     answers, config = findings.answers(), findings.config
-    heads = "".join(f"<th>{word}</th>" for word in CHOICES.values())
+    choices = ORDERS if config.get("question") == "ranking" else CHOICES
+    heads = "".join(f"<th>{word}</th>" for word in choices.values())
     rows = []
     for number, counts in zip(findings.rounds, findings.answers_by_round(), strict=True):
-        cells = "".join(f"<td>{counts[choice]}</td>" for choice in CHOICES)
+        cells = "".join(f"<td>{counts[choice]}</td>" for choice in choices)
         rows.append(f"<tr><td>round {number}</td>{cells}<td>{counts.total()}</td></tr>")
     people = sorted({a.annotator for a in answers if a.annotator_kind == "human"})
     facts = []

@@ -236,14 +236,14 @@ class Job:
         method = self.config.selection
         if model is None and method in BY_MODELS:
             method = "uniform"  # nothing foresees anything yet
-        return select(candidates, self.config.labels_of(number), method, rng, predicted)
+        return select(
+            candidates, self.config.labels_of(number), method, rng, predicted, clips=self.config.clips_a_question
+        )
 
     def _question(self, number: int, clips: tuple[Segment, ...]) -> Question:
-        name = self.run.path.name
+        name, kind = self.run.path.name, self.config.question
         dataset = str((self.run.path / "episodes").relative_to(self.home))
-        return Question(
-            question_id(name, number, "pairwise", clips), name, number, "pairwise", self.config.task, clips, dataset
-        )
+        return Question(question_id(name, number, kind, clips), name, number, kind, self.config.task, clips, dataset)
 
     def _teach(self, questions: Sequence[Question]) -> None:
         teaching = Teaching(self.clips, questions, self.config.teacher, self.cares_about)

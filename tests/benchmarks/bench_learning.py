@@ -1,7 +1,8 @@
 """Learning against the bars: `pytest -m bench -s tests/benchmarks/bench_learning.py`.
 
 ROBO_RLHF_BENCH_SEEDS sets the number of seeds (5), ROBO_RLHF_BENCH_TASKS the tasks of the main job beside pick_place
-(stack,drawer_open,peg_insert; empty for none). Two jobs run at a time, one torch thread each.
+(stack,drawer_open,peg_insert; empty for none; peg_insert with the preset "precise"). Two jobs run at a time, one torch
+thread each.
 """
 
 import json
@@ -20,6 +21,7 @@ from robo_rlhf.cli.table import print_rows
 pytestmark = pytest.mark.bench
 SEEDS = int(os.environ.get("ROBO_RLHF_BENCH_SEEDS", "5"))
 TASKS = [name for name in os.environ.get("ROBO_RLHF_BENCH_TASKS", "stack,drawer_open,peg_insert").split(",") if name]
+PRESETS = {"peg_insert": "precise"}  # the others have the default
 SHOWN = 24  # demonstrations of each of them that ship
 SAMPLES = Path(__file__).parents[2] / "recordings" / "samples"
 CARES_ABOUT = "peak_contact_force"
@@ -113,7 +115,9 @@ def test_main_job_of_other_tasks(tmp_path: Path) -> None:
     base = [sys.executable, "-m", "robo_rlhf.cli.main", "run", "--json", "--home", str(tmp_path)]
     base += ["--demos", str(SHOWN), "--labels", "200", "--rounds", "3"]
     asked = [(task, seed) for task in TASKS for seed in range(SEEDS)]
-    found = in_processes([[*base, "--task", task, "--seed", str(seed)] for task, seed in asked])
+    found = in_processes(
+        [[*base, "--task", t, "--preset", PRESETS.get(t, "default"), "--seed", str(seed)] for t, seed in asked]
+    )
     rows = [
         {
             "task": task,

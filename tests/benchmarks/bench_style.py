@@ -1,7 +1,9 @@
 """Style by answers alone, carry_upright: `pytest -m bench -s tests/benchmarks/bench_style.py`.
 
 No term of the task's reward tells how the cup is carried. The simulated teacher minds how far it tilts, and how near
-it comes to the glass; what the policy then does is judged by these two style measures over 200 episodes.
+it comes to the glass; what the policy then does is judged by these two style measures over 200 episodes. For style
+those count whose start both the clone and the fine-tuned policy succeed from: a cup that was never lifted is upright
+and far from the glass. All 200 are shown beside.
 ROBO_RLHF_BENCH_SEEDS sets the number of seeds (5), ROBO_RLHF_BENCH_FIRST_SEED the first of them (0),
 ROBO_RLHF_BENCH_AT_ONCE the jobs that run at a time (2), one torch thread each.
 """
@@ -15,9 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from robo_rlhf.cli.table import print_rows
+from robo_rlhf.evaluation import Evaluation
+from robo_rlhf.pipeline.stages import stored_evaluation
 
 pytestmark = pytest.mark.bench
 FIRST = int(os.environ.get("ROBO_RLHF_BENCH_FIRST_SEED", "0"))
@@ -26,31 +31,36 @@ AT_ONCE = int(os.environ.get("ROBO_RLHF_BENCH_AT_ONCE", "2"))
 SAMPLES = Path(__file__).parents[2] / "recordings" / "samples"
 JOB = ["run", "--task", "carry_upright", "--demos", "24", "--labels", "200", "--rounds", "3", "--json"]
 MINDED = ["--set", "teacher.minds=tilt,clearance"]
+MINDED += ["--set", "choose_exploration=true", "--set", "finetune.objective=learned + success"]  # success is marked
 
 
 def job(seed: int, home: Path) -> dict[str, Any]:
     """Do the main job of a seed in a process of its own; return what was before and after."""
+    run = f"style-{seed}"
     command = [sys.executable, "-m", "robo_rlhf.cli.main", *JOB, *MINDED, "--seed", str(seed), "--home", str(home)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "--run", run], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    found: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
-    row = row_of(seed, found["before"], found["after"])
+    before, after = (stored_evaluation(home / "runs" / run, name) for name in ("before", "after"))
+    row = row_of(seed, before, after)
     print(json.dumps(row), flush=True)
     return row
 
 
-def row_of(seed: int, before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+def row_of(seed: int, before: Evaluation, after: Evaluation) -> dict[str, Any]:
     """Return success [%] and both measures, before and after, and by how much [%] they are better."""
-    old, new = ({name: run["style"][name]["value"] for name in ("tilt", "clearance")} for run in (before, after))
-    return {
+    both = np.array(before.success_end) & np.array(after.success_end)  # (M,)
+    row: dict[str, Any] = {
         "seed": seed,
-        "cloned [%]": 100 * before["success"]["value"],
-        "fine-tuned [%]": 100 * after["success"]["value"],
-        "tilt [rad]": f"{old['tilt']:.3f} → {new['tilt']:.3f}",
-        "less tilt [%]": 100 * (1 - new["tilt"] / old["tilt"]),
-        "clearance [mm]": f"{1000 * old['clearance']:.1f} → {1000 * new['clearance']:.1f}",
-        "more clearance [%]": 100 * (new["clearance"] / old["clearance"] - 1),
+        "cloned [%]": 100 * before.success.value,
+        "fine-tuned [%]": 100 * after.success.value,
+        "both succeed": int(both.sum()),
     }
+    for name, unit, times in (("tilt", "rad", 1), ("clearance", "mm", 1000)):
+        old, new = (times * float(np.array(run.style[name])[both].mean()) for run in (before, after))
+        row[f"{name} [{unit}]"] = f"{old:.3g} → {new:.3g}"
+        row[f"{name}, all"] = " → ".join(f"{times * np.mean(run.style[name]):.3g}" for run in (before, after))
+        row[f"better {name} [%]"] = 100 * (1 - new / old if name == "tilt" else new / old - 1)
+    return row
 
 
 def test_style_that_no_reward_term_tells(tmp_path: Path) -> None:
@@ -65,5 +75,5 @@ def test_style_that_no_reward_term_tells(tmp_path: Path) -> None:
     mean = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0] if "[%]" in name}
     print({name: round(value, 1) for name, value in mean.items()})
     assert mean["fine-tuned [%]"] >= mean["cloned [%]"] - 2
-    assert mean["less tilt [%]"] >= 40
-    assert mean["more clearance [%]"] >= 40
+    assert mean["better tilt [%]"] >= 40
+    assert mean["better clearance [%]"] >= 40

@@ -8,7 +8,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.errors import InvalidValueError, NonFiniteError, NotFoundError
+from robo_rlhf.errors import InvalidValueError, NonFiniteError, NotFoundError, UnknownNameError
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline.config import Config, preset, share
 from robo_rlhf.pipeline.loop import run_loop
@@ -44,6 +44,17 @@ def test_a_job_leaves_every_stage_in_its_folder(finished: Path) -> None:
         assert len(rows) == read(finished, f"round-{number}/finetune/result.json")["iterations"]
     with Store(finished.parents[1] / "feedback.db") as store:
         assert store.counts(run="short").answers == 40
+
+
+def test_orders_of_four_clips_are_asked_for_and_learned_from(reach_home: Path, tmp_path: Path) -> None:
+    home = fresh_home(reach_home, tmp_path / "home")
+    run = do(short_config(question="ranking", rounds=1, labels=8), home, report=True)
+    with Store(home / "feedback.db") as store:
+        assert {(q.kind, len(q.segments)) for q in store.questions("short")} == {("ranking", 4)}
+        orders = sum("ranking" in answer.value for answer in store.answers(run="short"))
+    assert read(run, "round-1/reward/result.json")["trained"]["answers"] == orders > 0
+    row = f"<tr><td>round 1</td><td>{orders}</td><td>{8 - orders}</td><td>8</td></tr>"
+    assert row in (run / "report.html").read_text()
 
 
 def test_the_name_of_a_run_and_its_neighbours_change_nothing(reach_home: Path, tmp_path: Path) -> None:
@@ -148,6 +159,11 @@ def test_too_few_demonstrations_are_told_with_their_number(reach_home: Path) -> 
 def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, int], sentence: str) -> None:
     with pytest.raises(InvalidValueError, match=sentence):
         Config(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_kind_of_question_that_no_job_asks_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="Unknown kind of question 'rankings'"):
+        Config(question="rankings")
 
 
 @pytest.mark.parametrize(("total", "weights"), [(200, [1.0, 1.0, 1.0]), (60, [1.0, 1.0, 2.0]), (3, [1.0, 1.0, 1.0])])

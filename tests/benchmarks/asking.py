@@ -1,0 +1,52 @@
+"""Other questions about the episodes of a finished main job, and what a reward model learns from their answers."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from robo_rlhf.files import write_json
+from robo_rlhf.pipeline.config import Config, preset
+from robo_rlhf.pipeline.stages import Job
+from robo_rlhf.pipeline.watch import Silent
+from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.runs import Run
+from tests.benchmarks.held_out import asked_of
+
+OWN = ("task", "demos", "rounds", "seed")  # settings of the finished job that stay as they are
+
+
+def known(path: Path, ways: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return for each way of asking what its last reward model knows about the last policy of the run at `path` [%].
+
+    Args:
+        path: the folder of a finished main job, in the folder "runs" of its data home.
+        ways: settings of the job, by the name of the way.
+    """
+    exams = asked_of(path)
+    stored = json.loads((path / "config.json").read_text())
+    found = {}
+    for way, settings in ways.items():
+        config = replace(preset("default", **{name: stored[name] for name in OWN}), **settings)
+        name = f"{path.name}-{way.replace(',', '').replace(' ', '-')}-{config.labels}"
+        model = relearned(config, path, path.with_name(name))
+        scores = {name: asked.foreseen(model) for name, asked in exams.items()}
+        found[way] = {f"{name} [%]": 100 * score["accuracy"] for name, score in scores.items()}
+        found[way] |= {f"{name}, ECE": score["ECE"] for name, score in scores.items()}
+    return found
+
+
+def relearned(config: Config, base: Path, path: Path) -> RewardModel:
+    """Ask as `config` says about the episodes of the run `base`, round by round, in a run folder of its own."""
+    shutil.rmtree(path, ignore_errors=True)
+    job = Job(config, Run(path, config), base.parents[1], Silent())
+    shutil.copytree(base / "episodes", path / "episodes")
+    model = None
+    for number in range(1, config.rounds + 1):
+        write_json(path / f"round-{number}" / "collect" / "result.json", {"episodes": []})
+        job.answer(number, job.ask(number, model))
+        model = job.learn_reward(number)
+    assert model is not None
+    return model

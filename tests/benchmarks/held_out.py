@@ -1,0 +1,100 @@
+"""How well reward models foresee a noise-free teacher about the last policy of a finished main job."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.selection import SegmentCandidate, select
+from robo_rlhf.feedback.teachers import TaskUtility
+from robo_rlhf.policies.checkpoint import load_policy
+from robo_rlhf.policies.explore import Exploring
+from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.checkpoint import load_reward
+from robo_rlhf.rewards.clips import Clips, Examples, cut_clips
+from robo_rlhf.rewards.scores import evaluate
+from robo_rlhf.rollout import rollout
+from robo_rlhf.sim import style
+from robo_rlhf.sim.envs import TaskEnv, make_env
+from robo_rlhf.types import Array, Segment
+
+EPISODES, QUESTIONS, STEPS = 128, 800, 40
+FIRST = 9_000_000  # seed; neither evaluations nor clips that were asked about count from there
+CLEAR = 0.25  # deviations of a clip's worth, from which on a difference is not a near-tie
+METHODS = {"any": "recent", "same stage": "stage"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Questions that nothing was learned from."""
+
+    clips: Clips  # two a question, one after the other
+    apart: Array  # (Q,) how much better the second is, in deviations of a clip's worth
+
+    def foreseen(self, model: RewardModel) -> dict[str, float]:
+        """Return how well `model` foresees them: all of them, and those that are clear."""
+        clear = np.abs(self.apart) > CLEAR
+        scores = evaluate(model, self.clips, [_answers(self.apart, clear | True)])
+        plain = evaluate(model, self.clips, [_answers(self.apart, clear)])
+        assert scores.accuracy is not None
+        assert scores.ece is not None
+        assert plain.accuracy is not None
+        return {
+            "accuracy": scores.accuracy,
+            "accuracy, clear ones": plain.accuracy,
+            "clear": float(clear.mean()),
+            "ECE": scores.ece,
+        }
+
+
+def last_round(path: Path) -> Path:
+    """Return the folder of the last round of a run."""
+    return path / f"round-{len(list(path.glob('round-*')))}"
+
+
+def last_reward(path: Path) -> RewardModel:
+    """Return the last reward model of the run in the folder `path`."""
+    return load_reward(last_round(path) / "reward" / "checkpoints" / "reward.safetensors")
+
+
+def judged(path: Path) -> dict[str, dict[str, float]]:
+    """Return for each way of drawing pairs how well the run in the folder `path` foresees them."""
+    model = last_reward(path)
+    return {name: asked.foreseen(model) for name, asked in asked_of(path).items()}
+
+
+def asked_of(path: Path) -> dict[str, Asked]:
+    """Return questions about the last policy of the run in the folder `path`, for each way of drawing pairs."""
+    env = make_env(json.loads((path / "config.json").read_text())["task"], 64)
+    assert isinstance(env, TaskEnv)
+    policy = load_policy(last_round(path) / "finetune" / "checkpoints" / "policy.safetensors")
+    seeds = np.arange(FIRST, FIRST + EPISODES)
+    episodes = {e.meta.id: e for e in rollout(env, Exploring(policy, 0), seeds, record_state=False)}
+    worth = TaskUtility(1.0, {env.task.cares_about: 1.0} if env.task.cares_about else {}, style.cost)
+    utility = {name: worth(episode) for name, episode in episodes.items()}
+    room = env.horizon - STEPS
+    candidates = [
+        SegmentCandidate(Segment(name, start, STEPS), 1, start / room)
+        for name in episodes
+        for start in range(0, room + 1, STEPS // 2)
+    ]
+    spread = np.std([np.mean(utility[c.segment.episode_id][c.segment.start :][:STEPS]) for c in candidates])
+    found = {}
+    for name, method in METHODS.items():
+        questions = select(candidates, QUESTIONS, method, np.random.default_rng(1))
+        clips = cut_clips([(episodes[clip.episode_id], clip) for pair in questions for clip in pair])
+        means = [[np.mean(utility[c.episode_id][c.start :][:STEPS]) for c in pair] for pair in questions]
+        found[name] = Asked(clips, np.diff(means)[:, 0] / spread)
+    return found
+
+
+def _answers(apart: Array, rows: Array) -> Examples:
+    """Return the right answers to some questions; those about equal clips are ties."""
+    values = np.stack([apart < 0, apart > 0], 1).astype(np.float32)[rows]
+    values[values.sum(1) == 0] = 0.5
+    places = torch.arange(2 * len(apart)).view(-1, 2)[torch.from_numpy(rows)]
+    count = len(values)
+    return Examples(KINDS["pairwise"], places, torch.from_numpy(values), torch.ones(count), torch.full((count,), -1))
