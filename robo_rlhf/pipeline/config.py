@@ -118,6 +118,8 @@ class Config:
     """Episodes of the present policy, in each round, that clips are cut from."""
     clip_steps: int = 40
     """Steps a clip."""
+    trim: int = 10
+    """Steps of a demonstration that are kept after it succeeded for good."""
     selection: str = "mixed"
     """Which clips are asked about: uniform, recent, stage, endings, disagreement, information, demonstrations
     or mixed."""
@@ -158,7 +160,7 @@ class Config:
             InvalidValueError: one is outside its range.
         """
         least = {"demos": 0, "labels": 1, "rounds": 1, "episodes": 1, "collect": 2, "clip_steps": 1, "num_envs": 1}
-        least["explore"] = 0
+        least |= {"explore": 0, "trim": 0}
         least["gate_episodes"] = 1
         for name, low in least.items():
             if getattr(self, name) < low:
