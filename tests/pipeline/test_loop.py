@@ -136,10 +136,10 @@ def test_demonstrations_end_as_long_after_success_as_asked(reach_home: Path) -> 
     dataset = Dataset(reach_home / "samples" / "reach")
     (whole,) = dataset.load_all(dataset.ids()[:1])
     assert whole.success[-1]
-    short = trimmed(whole, 0)
+    short = trimmed(whole, 1)
     assert short.success[-1]
     assert not short.success[-2]
-    assert len(trimmed(whole, 2)) == min(len(short) + 2, len(whole))
+    assert len(trimmed(whole, 3)) == min(len(short) + 2, len(whole))
     assert len(trimmed(whole, 10**6)) == len(whole)
 
 
