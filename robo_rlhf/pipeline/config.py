@@ -128,8 +128,8 @@ class Config:
     residual_scale: float = 0.2
     """Largest correction of an action where the clone is a flow, which is kept and corrected rather than changed."""
     learner: Literal["ppo", "sac"] = "ppo"
-    """What fine-tunes a clone: ppo, from many new steps; or sac, as `scratch` says: a bounded correction that is learned
-    from all steps ever taken, with demonstrations in each batch, for where steps are dear."""
+    """What fine-tunes a clone: ppo, from many new steps; or sac, as `scratch` says: a bounded correction, learned from
+    all steps ever taken, with demonstrations in each batch, for where steps are dear."""
     num_envs: int = 64
     """Copies of the environment that run together."""
     choose_pace: bool = False
