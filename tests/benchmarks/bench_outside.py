@@ -24,7 +24,7 @@ STEPS = 50_000
 LABELS, ROUNDS = 200, 5
 WALKERS = {"HalfCheetah-v5": "learned", "Hopper-v5": "learned + 2 * alive"}  # what is climbed; the second may fall
 NAMED = [name for name in os.environ.get("ROBO_RLHF_BENCH_WALKERS", ",".join(WALKERS)).split(",") if name]
-WALKER_LABELS, WALKER_ROUNDS, WALKER_ITERATIONS, WALKER_EPISODES = 700, 7, 60, 100
+WALKER_LABELS, WALKER_ROUNDS, WALKER_ITERATIONS, WALKER_EPISODES = 700, 7, 20, 100
 TIMED = """
 import json, resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
