@@ -1,5 +1,6 @@
 """`robo-rlhf rollout`: episodes of any policy in any environment, kept as a dataset."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -147,5 +148,5 @@ class Rollout:
 
 
 def _safe(name: str) -> str:
-    """Return an episode's id that can be a file's name."""
-    return name.replace("/", "-").replace(":", "-")
+    """Return an episode's id that can be a file's name: that of an environment may hold other characters."""
+    return re.sub(r"[^\w.+=-]", "-", name, flags=re.ASCII)

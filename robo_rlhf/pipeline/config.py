@@ -122,6 +122,8 @@ class Config:
     """Steps a clip."""
     question: str = "pairwise"
     """What is asked: pairwise, which of two clips is better; or ranking, the order of four."""
+    trim: int = 10
+    """Steps of a demonstration that are kept after it succeeded for good."""
     selection: str = "mixed"
     """Which clips are asked about: uniform, recent, stage, endings, disagreement, information, demonstrations
     or mixed."""
@@ -129,6 +131,9 @@ class Config:
     """Deviations of the ensemble that the learned reward is lowered by."""
     residual_scale: float = 0.2
     """Largest correction of an action where the clone is a flow, which is kept and corrected rather than changed."""
+    learner: Literal["ppo", "sac"] = "ppo"
+    """What fine-tunes a clone: ppo, from many new steps; or sac, as `scratch` says: a bounded correction, learned from
+    all steps ever taken, with demonstrations in each batch, for where steps are dear."""
     num_envs: int = 64
     """Copies of the environment that run together."""
     choose_pace: bool = False
@@ -165,7 +170,7 @@ class Config:
         if self.question not in CLIPS:
             raise UnknownNameError("kind of question", self.question, CLIPS)
         least = {"demos": 0, "labels": 1, "rounds": 1, "episodes": 1, "collect": 2, "clip_steps": 1, "num_envs": 1}
-        least["explore"] = 0
+        least |= {"explore": 0, "trim": 0}
         least["gate_episodes"] = 1
         for name, low in least.items():
             if getattr(self, name) < low:
@@ -174,11 +179,14 @@ class Config:
             raise InvalidValueError("explore", self.explore, "0 where there are demonstrations (--demos)")
         if self.labels < self.rounds:
             raise InvalidValueError("--labels", self.labels, f"at least one a round, {self.rounds}")
-        name, iterations = (
-            ("finetune", self.finetune.iterations) if self.demos else ("scratch", self.scratch.iterations)
-        )
-        if iterations < self.rounds:
-            raise InvalidValueError(f"{name} iterations", iterations, f"at least {self.rounds}")
+        if self.climbing.iterations < self.rounds:
+            name = "finetune" if self.climbing is self.finetune else "scratch"
+            raise InvalidValueError(f"{name} iterations", self.climbing.iterations, f"at least {self.rounds}")
+
+    @property
+    def climbing(self) -> ppo.Config | sac.Config:
+        """How the reward is climbed."""
+        return self.finetune if self.demos and self.learner == "ppo" else self.scratch
 
     @property
     def demonstrations(self) -> str:
@@ -196,8 +204,7 @@ class Config:
 
     def iterations_of(self, number: int) -> int:
         """Return the iterations of round `number`, from 1: later ones, which know more, take more."""
-        total = (self.finetune if self.demos else self.scratch).iterations
-        return share(total, [float(n) for n in range(1, self.rounds + 1)])[number - 1]
+        return share(self.climbing.iterations, [float(n) for n in range(1, self.rounds + 1)])[number - 1]
 
 
 def share(total: int, weights: list[float]) -> list[int]:

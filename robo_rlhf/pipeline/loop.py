@@ -9,10 +9,11 @@ from robo_rlhf.pipeline.config import Config
 from robo_rlhf.pipeline.exploration import steadied
 from robo_rlhf.pipeline.gate import may_replace
 from robo_rlhf.pipeline.pace import paced
-from robo_rlhf.pipeline.scratch import explored, practise, untrained
+from robo_rlhf.pipeline.scratch import beginner, explored, practise, untrained
 from robo_rlhf.pipeline.stages import Answerer, Job, as_actor, find_demonstrations, stored_evaluation
 from robo_rlhf.pipeline.watch import Silent, Watch
 from robo_rlhf.policies.base import GaussianActor
+from robo_rlhf.policies.squashed import SquashedPolicy
 from robo_rlhf.runs import Run
 
 
@@ -33,9 +34,11 @@ def run_loop(
         return _work(job)
 
 
-def cloned(job: Job) -> GaussianActor:
+def cloned(job: Job) -> GaussianActor | SquashedPolicy:
     """Imitate, choose the pace of the clone and how boldly to explore, and return what is fine-tuned."""
     clone = paced(job, job.clone())
+    if job.config.learner == "sac":
+        return beginner(job)
     steadied(job, clone)
     return as_actor(clone, job.config)
 
@@ -48,12 +51,13 @@ def _work(job: Job) -> tuple[Evaluation, Evaluation]:
     before = job.evaluate("before", actor)
     if not config.demos:
         actor = explored(job)
+    climb = job.finetune if config.climbing is config.finetune else partial(practise, job)
     model, kept = None, 0
     for number in range(1, config.rounds + 1):
         job.collect(number, actor)
         job.answer(number, job.ask(number, model))
         model = job.learn_reward(number)
-        tuned = (job.finetune if config.demos else partial(practise, job))(number, model, after=kept)
+        tuned = climb(number, model, after=kept)
         if not config.gate or may_replace(job, number, actor, tuned):
             actor, kept = tuned, number
     after = job.evaluate("after", actor)

@@ -1,7 +1,8 @@
-"""The main job without demonstrations: a policy that begins with nothing and learns the reward's climb by SAC.
+"""The main job by SAC: a policy that begins with nothing, or a correction of a clone, climbs the reward.
 
-Before the first questions it may explore without any reward, so that there is something to ask about ("PEBBLE", Lee
-et al. 2021); what it saw then is remembered and gets the learned reward later.
+With demonstrations a share of each batch comes from them. Without any it may explore before the first questions,
+without any reward, so that there is something to ask about ("PEBBLE", Lee et al. 2021); what it saw then is remembered
+and gets the learned reward later.
 """
 
 from dataclasses import replace
@@ -11,7 +12,7 @@ from robo_rlhf.learning import seeded
 from robo_rlhf.pipeline.gate import Alarm
 from robo_rlhf.pipeline.watch import TrueReward
 from robo_rlhf.policies.checkpoint import load_policy, save_policy
-from robo_rlhf.policies.squashed import SquashedPolicy
+from robo_rlhf.policies.squashed import SquashedPolicy, squashed_on
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.novelty import novelty
 from robo_rlhf.rewards.source import CautiousReward
@@ -19,6 +20,8 @@ from robo_rlhf.training import sac
 
 if TYPE_CHECKING:
     from robo_rlhf.pipeline.stages import Job
+
+CORRECTING = 0.3  # deviation of a correction before it is squashed, to start from
 
 
 def untrained(job: "Job") -> SquashedPolicy:
@@ -30,7 +33,7 @@ def untrained(job: "Job") -> SquashedPolicy:
             actor = SquashedPolicy(job.env.obs_dim, job.env.act_dim, **job.config.untrained)
         save_policy(actor, path, {"task": job.env.name, "algorithm": "none"})
         run.finish({"updates": 0})
-    return _loaded(job)
+    return beginner(job)
 
 
 def explored(job: "Job") -> SquashedPolicy:
@@ -64,8 +67,9 @@ def practise(job: "Job", number: int, model: RewardModel, after: int = 0) -> Squ
         config,
         run,
         job.env,
-        _loaded(job),
+        beginner(job),
         CautiousReward(model, job.config.caution),
+        demonstrations=job.demonstrations(),
         carry=job.run.child(before, {}).load("training") if after or job.config.explore else None,
         progress=job.watch.progress,
         on_iteration=truth.note,
@@ -75,7 +79,10 @@ def practise(job: "Job", number: int, model: RewardModel, after: int = 0) -> Squ
     return actor
 
 
-def _loaded(job: "Job") -> SquashedPolicy:
-    actor = load_policy(job.run.path / "clone" / "checkpoints" / "policy.safetensors")
-    assert isinstance(actor, SquashedPolicy)
-    return actor
+def beginner(job: "Job") -> SquashedPolicy:
+    """Return the policy that everything starts from: the untrained one, or the clone with a correction that is none."""
+    policy = load_policy(job.run.path / "clone" / "checkpoints" / "policy.safetensors")
+    if isinstance(policy, SquashedPolicy):
+        return policy
+    with seeded(job.config.seed):  # hidden weights of the correction are drawn, the same in every session of a run
+        return squashed_on(policy, scale=job.config.residual_scale, std=CORRECTING, **job.config.untrained)

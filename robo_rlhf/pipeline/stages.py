@@ -38,7 +38,6 @@ from robo_rlhf.training import bc, ppo, reward
 from robo_rlhf.training.experience import Reward
 from robo_rlhf.types import Array, Episode, Segment, VecEnv
 
-TRIM = 10  # steps of a demonstration that are kept after it succeeds
 COLLECT_SEED = 4_000_000  # first of the seeds of the episodes that clips are cut from
 Answerer = Callable[[Store, Sequence[Question]], None]  # returns when the questions are answered
 
@@ -98,10 +97,11 @@ class Job:
         if stored.exists():  # those that it began with, whatever was recorded since
             chosen = json.loads(stored.read_text())
             dataset = Dataset(find_dataset(self.home, self.config.demonstrations))
-            return [trimmed(episode) for episode in dataset.load_all(chosen["demonstrations"])]
+            return [trimmed(episode, self.config.trim) for episode in dataset.load_all(chosen["demonstrations"])]
         dataset, found = find_demonstrations(self.config, self.home)
         order = np.random.default_rng((self.config.seed, 1)).permutation(len(found))
-        return [trimmed(episode) for episode in dataset.load_all(found[i] for i in sorted(order[: self.config.demos]))]
+        ids = [found[i] for i in sorted(order[: self.config.demos])]
+        return [trimmed(episode, self.config.trim) for episode in dataset.load_all(ids)]
 
     def clone(self) -> TrainedPolicy:
         """Imitate the demonstrations."""
@@ -322,8 +322,8 @@ def _starts(steps: int, length: int) -> list[int]:
     )
 
 
-def trimmed(episode: Episode) -> Episode:
-    """Return a successful demonstration up to a little after it succeeded for good."""
+def trimmed(episode: Episode, after: int) -> Episode:
+    """Return a successful demonstration up to `after` steps after it succeeded for good."""
     lasting = len(episode) - int(np.argmin(episode.success[::-1])) if not episode.success.all() else 0
-    end = min(lasting + TRIM, len(episode))
+    end = min(lasting + after, len(episode))
     return episode.slice(0, end) if episode.success[-1] else episode

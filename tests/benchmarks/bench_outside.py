@@ -1,7 +1,8 @@
 """Outside environments against their bars: `pytest -m bench -s tests/benchmarks/bench_outside.py`.
 
-ROBO_RLHF_BENCH_SEEDS sets the number of seeds (5). One after the other, and the processor time of the whole command
-counts, with the evaluations before and after: other work on the machine would drown wall time.
+ROBO_RLHF_BENCH_SEEDS sets the number of seeds (5), ROBO_RLHF_BENCH_WALKERS which of the two that walk. One after the
+other, and the processor time of the whole command counts, with the evaluations before and after: other work on the
+machine would drown wall time.
 """
 
 import json
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from robo_rlhf.cli.table import print_rows
@@ -20,6 +22,9 @@ pytestmark = pytest.mark.bench
 SEEDS = int(os.environ.get("ROBO_RLHF_BENCH_SEEDS", "5"))
 STEPS = 50_000
 LABELS, ROUNDS = 200, 5
+WALKERS = {"HalfCheetah-v5": "learned", "Hopper-v5": "learned + 2 * alive"}  # what is climbed; the second may fall
+NAMED = [name for name in os.environ.get("ROBO_RLHF_BENCH_WALKERS", ",".join(WALKERS)).split(",") if name]
+WALKER_LABELS, WALKER_ROUNDS, WALKER_ITERATIONS, WALKER_EPISODES = 700, 7, 20, 100
 TIMED = """
 import json, resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
@@ -55,3 +60,25 @@ def test_pendulum_from_nothing(tmp_path: Path) -> None:
     print_rows(rows, as_json=False, title=f"Pendulum-v1 from nothing, {steps} steps, {episodes} episodes each")
     assert min(row["after"] for row in rows) >= -200
     assert max(row["processor [s]"] for row in rows) <= 46
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_learned_reward_is_worth_the_true_one(name: str, tmp_path: Path) -> None:
+    """From scratch, 700 labels: 80 % of the return of the same learner on the environment's reward, as many steps."""
+    base = [sys.executable, "-m", "robo_rlhf.cli.main", "run", "--env", name, "--demos", "0", "--json"]
+    base += ["--set", f"scratch.iterations={WALKER_ITERATIONS}", "--set", f"episodes={WALKER_EPISODES}"]
+    ways = {"learned": (WALKER_LABELS, WALKER_ROUNDS, WALKERS[name]), "true": (1, 1, "task")}
+    rows = []
+    for seed in range(SEEDS):
+        row: dict[str, Any] = {"seed": seed}
+        for way, (labels, rounds, objective) in ways.items():
+            asked = ["--labels", str(labels), "--rounds", str(rounds), "--seed", str(seed)]
+            place = ["--home", str(tmp_path), "--run", f"{way}-{seed}"]
+            found = timed([*base, *asked, *place, "--set", f"scratch.objective={objective}"])
+            row |= {"untrained": found["before"]["return"]["value"], way: found["after"]["return"]["value"]}
+            row[f"{way} [s of the processor]"] = found["processor"]
+        row["share [%]"] = 100 * row["learned"] / row["true"]
+        rows.append(row)
+    print()
+    print_rows(rows, as_json=False, title=f"{name} from scratch, {WALKER_LABELS} labels, {WALKER_EPISODES} episodes")
+    assert np.mean([row["share [%]"] for row in rows]) >= 80

@@ -72,6 +72,12 @@ def test_seeds_go_on_and_rules_differ(code: Path, home: Path, capsys: pytest.Cap
     assert [row["in the dataset"] for row in rows] == [3, 6]
 
 
+def test_a_name_with_a_length_gives_episodes_that_a_job_finds(code: Path, home: Path) -> None:
+    assert main(["rollout", "--env", "Reacher-v5@5", "--policy", "shown_in_docs:reach", "-n", "2"]) == 0
+    infos = Dataset(home / "samples" / "Reacher-v5@5").list(task="Reacher-v5@5")
+    assert sorted(info.meta.id for info in infos) == ["Reacher-v5-5-0", "Reacher-v5-5-1"]
+
+
 def test_a_native_task_too(code: Path, reach_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(reach_home, tmp_path / "copy")
     command = [

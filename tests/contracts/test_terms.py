@@ -15,6 +15,7 @@ from tests.toy import demonstrations
 
 EPISODES = demonstrations(3)
 SETTINGS: dict[str, dict[str, Any]] = {
+    "alive": {},
     "distance": {"of": [0, 1], "to": [4, 5]},
     "learned": {},
     "live": {},
@@ -60,7 +61,8 @@ def test_every_term_is_tried_here() -> None:
 
 
 def test_a_number_for_every_step(term: Term) -> None:
-    value = np.asarray(term(steps()))
+    active = np.arange(40)[:, None] < np.array([40, 40, 38])
+    value = np.asarray(term(replace(steps(), active=active)))
     assert value.shape == (40, 3)
     assert np.isfinite(value).all()
     assert value.std() > 0

@@ -12,7 +12,7 @@ from robo_rlhf.errors import InvalidValueError, NonFiniteError, NotFoundError, U
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline.config import Config, preset, share
 from robo_rlhf.pipeline.loop import run_loop
-from robo_rlhf.pipeline.stages import Job, find_demonstrations
+from robo_rlhf.pipeline.stages import Job, find_demonstrations, trimmed
 from robo_rlhf.pipeline.watch import Silent
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.runs import Run
@@ -141,6 +141,17 @@ def test_samples_of_a_checkout_are_found_from_any_home(
     Dataset(tmp_path / "samples" / "reach", create=True)
     with pytest.raises(NotFoundError, match=r"No demonstration in .* of task 'reach'"):  # the home's own come first
         find_demonstrations(preset("tiny", task="reach", demos=4), tmp_path)
+
+
+def test_demonstrations_end_as_long_after_success_as_asked(reach_home: Path) -> None:
+    dataset = Dataset(reach_home / "samples" / "reach")
+    (whole,) = dataset.load_all(dataset.ids()[:1])
+    assert whole.success[-1]
+    short = trimmed(whole, 1)
+    assert short.success[-1]
+    assert not short.success[-2]
+    assert len(trimmed(whole, 3)) == min(len(short) + 2, len(whole))
+    assert len(trimmed(whole, 10**6)) == len(whole)
 
 
 def test_too_few_demonstrations_are_told_with_their_number(reach_home: Path) -> None:

@@ -10,9 +10,10 @@ from robo_rlhf.pipeline.config import Config, preset
 from robo_rlhf.pipeline.loop import run_loop
 from robo_rlhf.pipeline.watch import Silent
 from robo_rlhf.policies.checkpoint import load_policy
+from robo_rlhf.policies.squashed import SquashedPolicy
 from robo_rlhf.runs import Run
 from robo_rlhf.training import sac
-from tests.pipeline.making import read, short_config, traces
+from tests.pipeline.making import fresh_home, read, short_config, traces
 
 
 class KilledError(Exception):
@@ -91,6 +92,26 @@ def test_a_round_goes_on_with_what_the_round_before_remembers(tmp_path: Path) ->
     np.testing.assert_array_equal(first["actor/normalizer.mean"], second["actor/normalizer.mean"])
     rows = Run(path / "round-2" / "finetune", {}).metrics()
     assert rows[0]["critic_updates"] == rows[-1]["critic_updates"] + config.scratch.refresh  # the reward is new
+
+
+def test_a_clone_may_be_corrected_by_the_same_learner(reach_home: Path, tmp_path: Path) -> None:
+    config, found = short_config(learner="sac", labels=24, residual_scale=0.4), []
+    for name in ("whole", "killed"):
+        home = fresh_home(reach_home, tmp_path / name)
+        path = home / "runs" / "short"
+        if name == "killed":
+            with pytest.raises(KilledError):
+                run_loop(config, path, home, watch=Killing("round-2/finetune"))
+        run_loop(config, path, home)
+        found.append(traces(path))
+    assert found[0] == found[1]
+    tuned = load_policy(path / "round-2" / "finetune" / "checkpoints" / "policy.safetensors", task="reach")
+    assert isinstance(tuned, SquashedPolicy)
+    assert tuned.base is not None
+    clone, obs = load_policy(path / "clone" / "checkpoints" / "policy.safetensors"), np.ones((3, tuned.obs_dim), "f4")
+    moved = np.abs(tuned.act(obs) - clone.act(obs))
+    assert 0 < moved.max() <= 0.4 + 1e-6
+    assert len(_stored(path, "round-2/finetune")["replay/action"]) == config.scratch.iterations
 
 
 def _stored(path: Path, stage: str) -> dict[str, np.ndarray]:
