@@ -17,7 +17,7 @@ from robo_rlhf.feedback.soon import InTurns, OverConnection, Soon
 from robo_rlhf.feedback.turns import Turns, Work
 
 T = TypeVar("T")
-READERS = 2  # threads that look at the database for an event loop
+READERS = 1  # thread that looks at much for an event loop: each more takes its turns of Python's lock
 
 
 class Database:
@@ -30,7 +30,7 @@ class Database:
         self._turns = Turns(self.engine, self.name)
         self._thread = ThreadPoolExecutor(1, "writing")  # threads start with the first one who needs them
         self._readers = ThreadPoolExecutor(READERS, "reading")
-        self._soon: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Soon] = weakref.WeakKeyDictionary()
+        self._soon: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Soon]] = weakref.WeakKeyDictionary()
 
     def close(self) -> None:
         """Release all connections; those of an event loop are released by `close_soon`."""
@@ -65,20 +65,25 @@ class Database:
                 time.sleep(random.uniform(0.0, 0.02) * 2 ** (TRIES - left))
         raise AssertionError("unreachable")
 
-    async def write_soon(self, work: Work[T]) -> T:
-        """Do `work` as `write` does, in the event loop, which goes on meanwhile: for short work of many at once."""
-        return await self._here().write(work)
+    async def write_soon(self, work: Work[T], *, line: str = "") -> T:
+        """Do `work` as `write` does, in the event loop, which goes on meanwhile: for short work of many at once.
+
+        On a server, what is in different lines waits for nothing but rows; of two lines one at most may wait for them.
+        """
+        return await self._here(line).write(work)
 
     async def read_soon(self, look: Work[T]) -> T:
         """Return what `look` finds, in the event loop: for what takes well below a millisecond."""
-        return await self._here().read(look)
+        return await self._here("looks").read(look)
 
-    def _here(self) -> Soon:
-        loop = asyncio.get_running_loop()
-        if loop not in self._soon:
-            thread = self._thread
-            self._soon[loop] = OverConnection(self.engine) if self.shared else InTurns(self.engine, self._turns, thread)
-        return self._soon[loop]
+    def _here(self, line: str) -> Soon:
+        lines = self._soon.setdefault(asyncio.get_running_loop(), {})
+        line = line if self.shared else ""  # SQLite has one writer
+        if line not in lines:
+            lines[line] = (
+                OverConnection(self.engine) if self.shared else InTurns(self.engine, self._turns, self._thread)
+            )
+        return lines[line]
 
     async def beside(self, look: Callable[[], T]) -> T:
         """Have somebody look at the database beside the event loop, few at a time, so that it keeps its share."""
@@ -86,6 +91,5 @@ class Database:
 
     async def close_soon(self) -> None:
         """Finish and release what `write_soon` uses in this event loop."""
-        soon = self._soon.pop(asyncio.get_running_loop(), None)
-        if soon is not None:
+        for soon in self._soon.pop(asyncio.get_running_loop(), {}).values():
             await soon.close()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT = 30.0  # [s] to wait for another writer
 TRIES = 8  # of a transaction that PostgreSQL ends in favour of another
 UNDONE = ("40P01", "40001")  # a deadlock, and what cannot be put in order
-FEW = 3  # connections of an event loop: one writes, the others look
+FEW = 3  # connections of a line of writers, of which one writes, or of those who look
 POOL = {"pool_size": 40, "max_overflow": 0, "pool_timeout": BUSY_TIMEOUT}  # as many as a server has threads
 
 

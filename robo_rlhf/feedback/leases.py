@@ -26,6 +26,7 @@ from robo_rlhf.feedback.tasks import Tasks
 from robo_rlhf.feedback.turns import Work
 
 SWEEP = 200  # leases that are ended at once
+HANDING = "handing"  # the line of writers that skips what others have locked, and so holds nobody up
 SWEEP_EVERY = 0.5  # [s] between looks for leases that have run out
 
 EVERYTHING = Chosen()
@@ -73,8 +74,8 @@ class Leases:
     ) -> Handed | None:
         """Hand out the next question as `next` does, in an event loop."""
         if self._sweeps():
-            await self._database.write_soon(self._end_overdue)
-        return await self._database.write_soon(self._turn(person, chosen, have, practice))
+            await self._database.write_soon(self._end_overdue, line=HANDING)
+        return await self._database.write_soon(self._turn(person, chosen, have, practice), line=HANDING)
 
     def _sweeps(self) -> bool:
         """Whether it is time to look for leases that have run out."""
