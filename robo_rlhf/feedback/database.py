@@ -1,4 +1,4 @@
-"""One database for many writers: with SQLite they take turns and share transactions, a server sees to that itself."""
+"""One database for many writers: threads, other programs, and an event loop in which many wait at once."""
 
 import asyncio
 import random

@@ -29,6 +29,7 @@ MOST_AT_ONCE = 10  # questions that one person has in front of them
 MARK_EVERY = 512  # questions passed over until a person's place is written down
 RECENT = 500  # of a person's answers out of which one is asked once more
 MOST_REMEMBERED = 100_000  # questions whose clips are kept in memory
+PLACE_LASTS = 60.0  # [s] that a person's place is not looked at again
 QUIET = 0.2  # [s] that a look for questions that are wanted again is good for
 KNOWN = 100  # gold questions out of which one is drawn
 
@@ -88,7 +89,7 @@ class Memory:
     def __init__(self) -> None:
         """Remember nothing."""
         self._clips: dict[str, tuple[Segment, ...]] = {}
-        self._places: dict[tuple[str, Chosen], int] = {}
+        self._places: dict[tuple[str, Chosen], tuple[int, float]] = {}  # how far they are, and when that was noted [s]
         self._none_again = -math.inf  # when there was last no question that had been full and is wanted again
 
     def clips(self, connection: sa.Connection, question: str) -> tuple[Segment, ...]:
@@ -107,14 +108,18 @@ class Memory:
         return time.monotonic() < self._none_again + QUIET
 
     def is_far(self, person: str, chosen: Chosen, number: int) -> bool:
-        """Whether a question is so far on in what a person chose that their place is worth a look."""
-        return number > self._places.get((person, chosen), 0) + MARK_EVERY
+        """Whether a question is so far on in what a person chose that their place is worth a look.
+
+        What was noted holds for a while: somebody else may have sent everybody back to the start.
+        """
+        place, noted = self._places.get((person, chosen), (0, -math.inf))
+        return number > MARK_EVERY + (place if time.monotonic() < noted + PLACE_LASTS else 0)
 
     def note_place(self, person: str, chosen: Chosen, number: int) -> None:
         """Note how far a person is."""
         if len(self._places) >= MOST_REMEMBERED:
             self._places.clear()
-        self._places[person, chosen] = number
+        self._places[person, chosen] = (number, time.monotonic())
 
     def looked(self, found: bool) -> None:
         """Note whether there was a question that is wanted again."""

@@ -8,7 +8,7 @@ import torch
 from robo_rlhf.errors import InvalidValueError, NonFiniteError, ShapeError
 from robo_rlhf.policies.squashed import SquashedPolicy
 from robo_rlhf.sim.partial import PartialEnv
-from robo_rlhf.training.experience import KEPT, Whole
+from robo_rlhf.training.experience import KEPT, Whole, drawn
 from robo_rlhf.training.replay import Block
 from robo_rlhf.training.shaping import Shaping
 from robo_rlhf.types import Array, Episode, Step, VecEnv
@@ -31,10 +31,7 @@ def explored_block(
         NonFiniteError: NaN or infinity from the policy or the environment.
     """
     steps, n = env.horizon, env.num_envs
-    seeds = rng.integers(10**7, 2**31, size=n)  # evaluations count from lower seeds
-    actor.seed(int(rng.integers(2**31)))
-    actor.reset(n)
-    noise = torch.from_numpy(rng.standard_normal((steps, n, env.act_dim), np.float32))
+    seeds, noise = drawn(env, actor, rng)
     features = np.empty((steps + 1, n, actor.feature_dim), np.float32)
     action, active = np.empty((steps, n, env.act_dim), np.float32), np.empty((steps, n), np.bool_)
     obs, watch = env.reset(seeds), shaping.watching(see)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robo_rlhf.errors import NonFiniteError, ShapeError
-from robo_rlhf.policies.base import GaussianActor
+from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
 from robo_rlhf.runs import Run
 from robo_rlhf.sim.partial import PartialEnv
 from robo_rlhf.types import Array, Step, VecEnv
@@ -53,6 +53,14 @@ class Batch(NamedTuple):
             yield Batch(*columns)
 
 
+def drawn(env: VecEnv, actor: TrainedPolicy, rng: np.random.Generator) -> tuple[Array, Tensor]:
+    """Return the seeds (N,) of one episode of every copy and the noise (T, N, act_dim); the actor begins anew."""
+    seeds = rng.integers(10**7, 2**31, size=env.num_envs)  # evaluations count from lower seeds
+    actor.seed(int(rng.integers(2**31)))
+    actor.reset(env.num_envs)
+    return seeds, torch.from_numpy(rng.standard_normal((env.horizon, env.num_envs, env.act_dim), np.float32))
+
+
 @torch.no_grad()
 def collect(
     env: VecEnv,
@@ -67,10 +75,7 @@ def collect(
         NonFiniteError: NaN or infinity from the policy or the environment.
     """
     steps, n = env.horizon, env.num_envs
-    seeds = rng.integers(10**7, 2**31, size=n)  # evaluations count from lower seeds
-    actor.seed(int(rng.integers(2**31)))
-    actor.reset(n)
-    noise = torch.from_numpy(rng.standard_normal((steps, n, env.act_dim), np.float32))
+    seeds, noise = drawn(env, actor, rng)
     obs = np.empty((steps + 1, n, env.obs_dim), np.float32)
     sampled, applied = np.empty_like(noise.numpy()), np.empty_like(noise.numpy())
     active = np.empty((steps, n), np.bool_)

@@ -3,20 +3,16 @@
 It answers each line of its input, {"database", "run", "task"}, by a line of JSON on its output.
 """
 
-import json
-import os
-import sys
 from typing import Any
 
 import sqlalchemy as sa
 
-from robo_rlhf.errors import RoboRlhfError
 from robo_rlhf.feedback.quality import as_json, plain, report
 from robo_rlhf.feedback.quality_trend import over_time
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import questions
+from teleop.station.answering import answer_lines
 
-NICE = 10  # how much the process gives way to others
 MOST_NAMES = 500  # tasks, and runs, that can be chosen
 
 
@@ -37,20 +33,7 @@ def _choices(store: Store) -> dict[str, list[str]]:
 
 def main() -> None:
     """Answer until the input ends."""
-    os.nice(NICE)
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints does not get between the answers
-    stores: dict[str, Store] = {}
-    for line in sys.stdin:
-        asked = json.loads(line)
-        try:
-            where = asked["database"]
-            store = stores.get(where) or stores.setdefault(where, Store(where))
-            answer = worked_out(store, asked["run"], asked["task"])
-        except (RoboRlhfError, OSError) as error:
-            answer = {"error": str(error)}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+    answer_lines(lambda store, asked: worked_out(store, asked["run"], asked["task"]))
 
 
 if __name__ == "__main__":

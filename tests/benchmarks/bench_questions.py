@@ -27,6 +27,7 @@ import numpy as np
 import pytest
 
 from robo_rlhf.cli.table import print_rows
+from tests.benchmarks.homes import with_samples
 
 pytestmark = pytest.mark.bench
 FIRST = int(os.environ.get("ROBO_RLHF_BENCH_FIRST_SEED", "0"))
@@ -61,12 +62,7 @@ print(json.dumps(known(Path(sys.argv[1]), json.loads(sys.argv[2]))))
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data home with the samples."""
-    kept = os.environ.get("ROBO_RLHF_BENCH_HOME")
-    path = Path(kept) if kept else tmp_path_factory.mktemp("questions")
-    path.mkdir(parents=True, exist_ok=True)
-    if not (path / "samples").exists():
-        (path / "samples").symlink_to(REPOSITORY / "recordings" / "samples")
-    return path
+    return with_samples(tmp_path_factory)
 
 
 def job(home: Path, name: str, seed: int, demos: int, asked: dict[str, Any]) -> dict[str, Any]:

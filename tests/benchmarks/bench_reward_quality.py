@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 
 from robo_rlhf.cli.table import print_rows
+from tests.benchmarks.homes import with_samples
 
 pytestmark = pytest.mark.bench
 FIRST = int(os.environ.get("ROBO_RLHF_BENCH_FIRST_SEED", "0"))
 SEEDS = range(FIRST, FIRST + int(os.environ.get("ROBO_RLHF_BENCH_SEEDS", "5")))
 AT_ONCE = int(os.environ.get("ROBO_RLHF_BENCH_AT_ONCE", "2"))
-SAMPLES = Path(__file__).parents[2] / "recordings" / "samples"
 NOISE_FREE = {"rationality": 1e9, "mistake": 0.0, "equal_threshold": 0.0, "skip_threshold": -1e9}
 KINDS_OF_RUN: dict[str, dict[str, object]] = {
     "noise-free": {f"teacher.{name}": value for name, value in NOISE_FREE.items()},
@@ -43,12 +43,7 @@ print(json.dumps(judged(Path(sys.argv[1]))))
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data home with the samples."""
-    kept = os.environ.get("ROBO_RLHF_BENCH_HOME")
-    path = Path(kept) if kept else tmp_path_factory.mktemp("quality")
-    path.mkdir(parents=True, exist_ok=True)
-    if not (path / "samples").exists():
-        (path / "samples").symlink_to(SAMPLES)
-    return path
+    return with_samples(tmp_path_factory)
 
 
 def run_all(home: Path, kind: str, *, judge: bool = False) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import pytest
 from robo_rlhf.errors import BusyError, NotFoundError
 from robo_rlhf.feedback import database
 from robo_rlhf.feedback.clock import LeaseClock
-from robo_rlhf.feedback.handing import MOST_AT_ONCE, Chosen, Handed
+from robo_rlhf.feedback.handing import MOST_AT_ONCE, Chosen, Handed, Memory
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.submission import Sent, Written
 from robo_rlhf.types import Segment
@@ -418,3 +418,15 @@ def test_one_answer_sent_fifty_times_at_once_under_a_lease(team: Store) -> None:
     assert sorted(written.new for written in found) == [False] * 49 + [True]
     assert {written.standing for written in found} == {"counted"}
     assert len(team.answers()) == 1
+
+
+def test_where_somebody_is_counts_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program may send everybody back to the start, and the place is to be noted anew then."""
+    memory, now = Memory(), 1000.0
+    monkeypatch.setattr("robo_rlhf.feedback.handing.time.monotonic", lambda: now)
+    assert memory.is_far("anna", Chosen(), 5100)
+    memory.note_place("anna", Chosen(), 5000)
+    assert not memory.is_far("anna", Chosen(), 5100)
+    assert memory.is_far("anna", Chosen(), 5600)
+    now += 61
+    assert memory.is_far("anna", Chosen(), 5100)
