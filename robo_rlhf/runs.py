@@ -32,19 +32,25 @@ from robo_rlhf.types import Array
 class Run:
     """A run folder, open for work."""
 
-    def __init__(self, path: Path, config: object) -> None:
-        """Create the folder, or open it to continue. `config` is a dataclass or a JSON object.
+    def __init__(self, path: Path, config: object, besides: Mapping[str, Any] | None = None) -> None:
+        """Create the folder, or open it to continue. `config` is a dataclass or a JSON object, `besides` adds to it.
+
+        A setting that a folder of an earlier version lacks counts as the default of the dataclass.
 
         Raises:
             InvalidValueError: the folder holds a run with another config; the message names what differs.
         """
         self.path = path
-        self.config = _plain(config)
+        self.config = {**_plain(besides or {}), **_plain(config)}
         self._board = EventFile(path)
         self._whole: set[str] = set()  # files whose last line is known to be whole
         stored = path / "config.json"
         if stored.exists():
-            self._check_config(json.loads(stored.read_text()))
+            found = json.loads(stored.read_text())
+            whole = with_defaults(found, config)
+            self._check_config(whole)
+            if whole != found:
+                write_json(stored, whole)
         else:
             write_json(stored, self.config)
 
@@ -142,12 +148,35 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     return arrays, meta
 
 
+def with_defaults(found: Mapping[str, Any], config: object) -> dict[str, Any]:
+    """Return stored settings with those that a dataclass has since: `config`, or its class, tells their defaults.
+
+    Only what a dataclass names is added, at any depth; a free mapping within it stays as it was stored.
+    """
+    known = config if isinstance(config, type) else type(config)
+    return _filled(found, known()) if dataclasses.is_dataclass(known) else dict(found)
+
+
+def _filled(found: Mapping[str, Any], defaults: Any) -> dict[str, Any]:
+    whole = dict(found)
+    for name in (field.name for field in dataclasses.fields(defaults)):
+        default = getattr(defaults, name)
+        if name not in whole:
+            whole |= _plain({name: default})
+        elif dataclasses.is_dataclass(default) and isinstance(whole[name], dict):
+            whole[name] = _filled(whole[name], default)
+    return whole
+
+
 def _plain(config: object) -> dict[str, Any]:
-    if dataclasses.is_dataclass(config) and not isinstance(config, type):
-        config = dataclasses.asdict(config)
-    plain = json.loads(json.dumps(config, default=str))
+    plain = json.loads(json.dumps(config, default=_jsonable))
     assert isinstance(plain, dict)
     return plain
+
+
+def _jsonable(value: Any) -> Any:
+    is_config = dataclasses.is_dataclass(value) and not isinstance(value, type)
+    return dataclasses.asdict(value) if is_config else str(value)
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -1,6 +1,6 @@
 """`robo-rlhf train bc`: imitate demonstrations, as a run that can be killed and continued."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
@@ -53,8 +53,8 @@ class TrainBc(Imitating):
 
         episodes = self.seen(self.episodes())
         several = {"seeds": self.seeds} if self.seeds > 1 else {}
-        asked = {**self.asked("bc"), **several, "episodes": [e.meta.id for e in episodes], **asdict(self.config)}
-        run = Run(data_home(self.home) / "runs" / self.run, asked)
+        asked = {**self.asked("bc"), **several, "episodes": [e.meta.id for e in episodes]}
+        run = Run(data_home(self.home) / "runs" / self.run, self.config, asked)
         with at_work(run):
             if self.seeds > 1:
                 self.train_seeds(run, episodes)

@@ -1,6 +1,6 @@
 """`robo-rlhf train dagger`: learn from takeovers, as a run that can be killed and continued."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
@@ -57,7 +57,7 @@ class TrainDagger(Imitating):
         shown, corrected = self.seen(self.episodes()), self.seen(self.corrected())
         path = data_home(self.home) / "runs" / self.run
         ids = {"episodes": [e.meta.id for e in shown], "corrected": [e.meta.id for e in corrected]}
-        run = Run(path, {**self.asked("dagger"), "corrections": self.corrections, **ids, **asdict(self.config)})
+        run = Run(path, self.config, {**self.asked("dagger"), "corrections": self.corrections, **ids})
         score = self.score() if self.config.clone.selects else None
         what = f"cloning {len(shown)} demonstrations and {len(corrected)} corrections"
         with at_work(run), progress_bar(what, ("loss", "score")) as tell:

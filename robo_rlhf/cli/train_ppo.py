@@ -1,6 +1,6 @@
 """`robo-rlhf train ppo`: fine-tune one policy on one learned reward."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,7 +74,7 @@ class TrainPpo:
             actor = self.actor(start, env)
             reward = reward_for(env, judge, self.caution)
             asked = {"algorithm": "ppo", "task": env.name, "policy": start, "reward": judge, "caution": self.caution}
-            run = Run(data_home(self.home) / "runs" / self.run, {**asked, **asdict(self.config)})
+            run = Run(data_home(self.home) / "runs" / self.run, self.config, asked)
             with at_work(run), progress_bar(f"fine-tuning on {env.name}", ("reward", "anchor_kl")) as tell:
                 ppo.train(self.config, run, env, actor, reward, progress=tell)
         finally:

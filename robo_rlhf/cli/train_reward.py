@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,7 +91,7 @@ class TrainReward:
             path = home / "runs" / self.run
             asked = {"algorithm": "reward", "task": self.task, "asked_by": self.asked_by, "follow": self.follow}
             asked |= {"mark": 0} if self.follow else begun_with(path, store)
-            run = Run(path, {**asked, **asdict(self.config)})
+            run = Run(path, self.config, asked)
             with at_work(run):
                 row = self.follow_answers(store, run, besides) if self.follow else self.learn_once(store, run, besides)
         print_rows([{"run": self.run, "reward": str(run.checkpoint_path("reward")), **row}], as_json=self.json)

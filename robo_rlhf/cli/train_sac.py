@@ -1,6 +1,6 @@
 """`robo-rlhf train sac`: learn a policy off-policy, with demonstrations in every batch."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,7 +86,7 @@ class TrainSac:
                 "caution": self.caution,
             }
             asked |= {"residual_scale": self.residual_scale, "demonstrations": [e.meta.id for e in shown]}
-            run = Run(data_home(self.home) / "runs" / self.run, {**asked, **asdict(self.config)})
+            run = Run(data_home(self.home) / "runs" / self.run, self.config, asked)
             with at_work(run), progress_bar(f"learning on {env.name}", ("reward", "policy_value")) as tell:
                 sac.train(self.config, run, env, actor, reward, demonstrations=shown, progress=tell)
         finally:

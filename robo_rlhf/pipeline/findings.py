@@ -20,7 +20,7 @@ from robo_rlhf.pipeline.config import Config, TeacherConfig, preset
 from robo_rlhf.pipeline.stages import learned_reward, stored_evaluation
 from robo_rlhf.pipeline.watch import truth_rows
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.runs import Run
+from robo_rlhf.runs import Run, with_defaults
 from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.types import Array
 
@@ -59,7 +59,7 @@ class Findings:
     @classmethod
     def of(cls, path: Path, home: Path) -> "Findings":
         """Open the finished run in the folder `path`, in the data home `home`."""
-        return cls(path, home, json.loads((path / "config.json").read_text()))
+        return cls(path, home, with_defaults(json.loads((path / "config.json").read_text()), Config))
 
     @property
     def rounds(self) -> range:
