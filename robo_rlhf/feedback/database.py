@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+from zlib import crc32
 
 import sqlalchemy as sa
 
@@ -17,6 +18,7 @@ from robo_rlhf.feedback.soon import InTurns, OverConnection, Soon
 from robo_rlhf.feedback.turns import Turns, Work
 
 T = TypeVar("T")
+SIDE_BY_SIDE = 3  # writers of a line: a statement waits for the network and for its turn of the event loop
 READERS = 1  # thread that looks at much for an event loop: each more takes its turns of Python's lock
 
 
@@ -65,12 +67,16 @@ class Database:
                 time.sleep(random.uniform(0.0, 0.02) * 2 ** (TRIES - left))
         raise AssertionError("unreachable")
 
-    async def write_soon(self, work: Work[T], *, line: str = "") -> T:
+    async def write_soon(self, work: Work[T], *, line: str = "", of: str | None = None, alone: bool = False) -> T:
         """Do `work` as `write` does, in the event loop, which goes on meanwhile: for short work of many at once.
 
         On a server, what is in different lines waits for nothing but rows; of two lines one at most may wait for them.
+        With `of`, the name of a row that the work keeps others from, a line has several writers: what is of the same
+        row is done by the same one, and so none of them waits for another. What may have to wait for rows that another
+        writer of its line holds is done `alone`: who waits holds up nobody then.
         """
-        return await self._here(line).write(work)
+        name = line if of is None else f"{line} {crc32(of.encode()) % SIDE_BY_SIDE}"
+        return await self._here(name).write(work, alone=alone)
 
     async def read_soon(self, look: Work[T]) -> T:
         """Return what `look` finds, in the event loop: for what takes well below a millisecond."""

@@ -6,8 +6,7 @@ Statements are built once, because building one costs more than running it.
 """
 
 import json
-import math
-import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +18,7 @@ from sqlalchemy import bindparam
 from robo_rlhf.errors import BusyError
 from robo_rlhf.feedback.engine import add_new
 from robo_rlhf.feedback.kinds.base import CLIP_NAMES
+from robo_rlhf.feedback.memory import Memory
 from robo_rlhf.feedback.records import Question, order_of, question_of
 from robo_rlhf.feedback.submission import LOCKED_QUESTION, count, introduce
 from robo_rlhf.feedback.tables import gold, leases, progress, questions, segments
@@ -26,11 +26,7 @@ from robo_rlhf.feedback.tasks import Sharing
 from robo_rlhf.types import Segment
 
 MOST_AT_ONCE = 10  # questions that one person has in front of them
-MARK_EVERY = 512  # questions passed over until a person's place is written down
 RECENT = 500  # of a person's answers out of which one is asked once more
-MOST_REMEMBERED = 100_000  # questions whose clips are kept in memory
-PLACE_LASTS = 60.0  # [s] that a person's place is not looked at again
-QUIET = 0.2  # [s] that a look for questions that are wanted again is good for
 KNOWN = 100  # gold questions out of which one is drawn
 
 Purpose = Literal["work", "gold", "practice", "repeat"]
@@ -83,49 +79,6 @@ class Chance:
     pick: Callable[[Sequence[Any]], Any]  # one of the rows; None where there is none
 
 
-class Memory:
-    """What a program remembers from one turn to the next, to ask the database less; safe to use from threads."""
-
-    def __init__(self) -> None:
-        """Remember nothing."""
-        self._clips: dict[str, tuple[Segment, ...]] = {}
-        self._places: dict[tuple[str, Chosen], tuple[int, float]] = {}  # how far they are, and when that was noted [s]
-        self._none_again = -math.inf  # when there was last no question that had been full and is wanted again
-
-    def clips(self, connection: sa.Connection, question: str) -> tuple[Segment, ...]:
-        """Return the clips of a question, which never change."""
-        found = self._clips.get(question)
-        if found is None:
-            found = segments_of(connection, question)
-            if len(self._clips) >= MOST_REMEMBERED:
-                self._clips.clear()
-            self._clips[question] = found
-        return found
-
-    @property
-    def quiet(self) -> bool:
-        """Whether there was no question a moment ago that is wanted again: then new ones are looked for first."""
-        return time.monotonic() < self._none_again + QUIET
-
-    def is_far(self, person: str, chosen: Chosen, number: int) -> bool:
-        """Whether a question is so far on in what a person chose that their place is worth a look.
-
-        What was noted holds for a while: somebody else may have sent everybody back to the start.
-        """
-        place, noted = self._places.get((person, chosen), (0, -math.inf))
-        return number > MARK_EVERY + (place if time.monotonic() < noted + PLACE_LASTS else 0)
-
-    def note_place(self, person: str, chosen: Chosen, number: int) -> None:
-        """Note how far a person is."""
-        if len(self._places) >= MOST_REMEMBERED:
-            self._places.clear()
-        self._places[person, chosen] = (number, time.monotonic())
-
-    def looked(self, found: bool) -> None:
-        """Note whether there was a question that is wanted again."""
-        self._none_again = -math.inf if found else time.monotonic()
-
-
 class Turn:
     """One person's turn."""
 
@@ -145,33 +98,51 @@ class Turn:
         self.flags = (chosen.run is not None, chosen.task is not None)
         self.values = {"person": person, "chosen": chosen.name, **chosen.values}
 
-    def next(self, have: tuple[int, ...], practice: bool) -> Handed | None:
-        """Return a question that the person has open already, or else a new one."""
+    def next(self, have: tuple[int, ...], practice: bool, wait: bool) -> Handed | None:
+        """Return a question that the person has open already, or else a new one.
+
+        Without `wait` only what nobody else is just being given, or answering: then None may mean that there is more.
+        """
+        self.waits = wait
         before = introduce(self.connection, self.person, "human", handed=1)
-        handed = self.open_already(have, practice)
-        if handed is None:
-            handed = self.known("practice", before) if practice else self.something_new(before)
-            if handed is not None:
-                return handed
-            handed = None if practice else self.left_before()
+        again = self.open_already(have, practice)
+        handed = None
+        if again:
+            handed = self.resume(again) if wait else None
+        if not again or (wait and handed is None):
+            new = self.known("practice", before) if practice else self.something_new(before)
+            if new is not None:
+                return new
+            handed = self.left_before(have) if wait and not practice else None
         introduce(self.connection, self.person, "human", handed=-1)  # nothing new was handed out after all
         return handed
 
-    def open_already(self, have: tuple[int, ...], practice: bool) -> Handed | None:
-        """Hand out again what the person has in front of them, unless the page says that it has it."""
+    def open_already(self, have: tuple[int, ...], practice: bool) -> list[Any]:
+        """Return the leases that the person has in front of them, but for those that the page says it has."""
         rows = self.connection.execute(_OPEN, self.values).all()
-        if len(rows) >= MOST_AT_ONCE:
+        if sum(row.expires > self.now for row in rows) >= MOST_AT_ONCE:
             raise BusyError(f"The review of {self.person}", f"{len(rows)} questions are open and not answered")
+        missing = [row for row in rows if row.number not in have and (row.purpose == "practice") == practice]
+        return [row for row in missing if self.fits(row, self.question(_QUESTION, row))]
+
+    def resume(self, rows: list[Any]) -> Handed | None:
+        """Hand out again what the person has in front of them."""
         for row in rows:
-            if row.number not in have and (row.purpose == "practice") == practice:
-                asked = {"question": row.question_id}
-                if not self.fits(row, self.connection.execute(_QUESTION, asked).one()):
-                    continue
-                question = self.connection.execute(LOCKED_QUESTION, asked).one()
+            question = self.question(LOCKED_QUESTION, row)
+            if self.unchanged(row):
                 if question.withdrawn is None:
                     return self.hand_again(row, question)
                 end(self.connection, [row])
         return None
+
+    def question(self, statement: "sa.Select[Any]", lease: Any) -> Any:
+        """Return the question of a lease."""
+        return self.connection.execute(statement, {"question": lease.question_id}).one()
+
+    def unchanged(self, row: Any) -> bool:
+        """Lock a lease whose question is locked; whether it is as it was: others were free to end it until then."""
+        found = self.connection.execute(_LOCKED_LEASE, {"number": row.number}).one()
+        return bool(found.state == row.state)
 
     def fits(self, row: Any, question: Any) -> bool:
         """Whether a question is of what the person chose; a known one may be of any run."""
@@ -210,26 +181,39 @@ class Turn:
     def work(self, before: int) -> Handed | None:
         """Hand out a question that is wanted: one that is wanted again, or the first that this person has not had."""
         quiet = self.memory.quiet
-        found = None if quiet else self.wanted_again()
-        found = found or self.reserve(_rest)
-        if found is None and quiet:
-            found = self.wanted_again()
-        return self.hand(found, "work", before) if found is not None else None
+        handed = None if quiet else self.wanted_again(before)
+        handed = handed or self.reserve(_rest, before)
+        if handed is None and quiet:
+            handed = self.wanted_again(before)
+        return handed
 
-    def wanted_again(self) -> Any:
-        """Return the row of a question that was full and is wanted again."""
-        found = self.reserve(_again)
-        self.memory.looked(found is not None)
-        return found
+    def wanted_again(self, before: int) -> Handed | None:
+        """Hand out a question that was full and is wanted again."""
+        handed = self.reserve(_again, before)
+        self.memory.looked(handed is not None)
+        return handed
 
-    def reserve(self, statement: "Callable[[bool, bool, bool], sa.Update]") -> Any:
-        """Hold the first question that nobody else is just being given, and return its row; wait only where all are."""
-        found = self.connection.execute(statement(*self.flags, True), self.values).first()
-        if found is None and self.connection.dialect.name != "sqlite":
-            found = self.connection.execute(statement(*self.flags, False), self.values).first()
+    def reserve(self, statement: "Callable[[bool, bool, bool], sa.Update]", before: int) -> Handed | None:
+        """Hand out the first question that nobody else is just being given; only where all are, one to wait for."""
+        if self.connection.dialect.name == "sqlite":
+            found = self.connection.execute(statement(*self.flags, True), self.values).first()
+            handed = self.hand(found, "work", before) if found is not None else None
+        else:
+            order = self.chance.shuffled(len(CLIP_NAMES))
+            new = {**self.times(), "nth": before, "turn": 0, "purpose": "work", "counted": 0, "order": order}
+            values = {**self.values, **{f"its_{name}": value for name, value in new.items()}}
+            found = self.connection.execute(_leased(statement, *self.flags, True), values).first()
+            if found is None and self.waits:
+                found = self.connection.execute(_leased(statement, *self.flags, False), values).first()
+            handed = self.handed(found) if found is not None else None
         if found is not None and statement is _rest and self.memory.is_far(self.person, self.chosen, found.number):
             self.remember_place()
-        return found
+        return handed
+
+    def handed(self, row: Any) -> Handed:
+        """Return what `_leased` handed out."""
+        clips = self.memory.clips(self.connection, row)
+        return Handed(row.lease, question_of(row._mapping, clips), order_of(row.shown), self.sharing.lease, "work")
 
     def remember_place(self) -> None:
         """Write down how far this person is: all before it was handed to them, or is not wanted."""
@@ -242,20 +226,21 @@ class Turn:
         if not add_new(self.connection, progress, row):
             self.connection.execute(sa.update(progress).where(mine).values(number=row["number"]))
 
-    def left_before(self) -> Handed | None:
-        """Hand out once more a question that this person had and did not answer in time."""
-        found = self.connection.execute(_left(*self.flags), self.values).first()
+    def left_before(self, have: tuple[int, ...]) -> Handed | None:
+        """Hand out once more a question that this person had, did not answer in time and does not have any more."""
+        rows = self.connection.execute(_left(*self.flags), self.values)
+        found = next((row for row in rows if row.number not in have), None)
         if found is None:
             return None
-        question = self.connection.execute(LOCKED_QUESTION, {"question": found.question_id}).one()
-        if not question.wanted:  # somebody else was quicker
+        question = self.question(LOCKED_QUESTION, found)
+        if not (question.wanted and self.unchanged(found)):  # somebody else was quicker
             return None
         count(self.connection, question, held=1)
         return self.hand_again(found, question)
 
     def hand(self, question: Any, purpose: Purpose, nth: int, *, turn: int = 0) -> Handed:
         """Write down a new lease and return it."""
-        clips = self.memory.clips(self.connection, question.id)
+        clips = self.memory.clips(self.connection, question)
         values = {"question_id": question.id, "annotator": self.person, "turn": turn, "purpose": purpose, "nth": nth}
         values |= {"shown": self.chance.shuffled(len(clips)), "counted": 0, **self.times()}
         lease = self.connection.execute(_NEW_LEASE, values).one()
@@ -263,7 +248,7 @@ class Turn:
 
     def hand_again(self, row: Any, question: Any) -> Handed:
         """Let a lease begin anew and return it."""
-        clips = self.memory.clips(self.connection, question.id)
+        clips = self.memory.clips(self.connection, question)
         values = {"shown": row.shown or self.chance.shuffled(len(clips)), **self.times()}
         change = sa.update(leases).where(leases.c.number == row.number).values(values).returning(leases)
         return handed_of(self.connection.execute(change).one(), question, clips, self.now)
@@ -274,13 +259,27 @@ class Turn:
 
 
 def end(connection: sa.Connection, rows: Sequence[Any]) -> None:
-    """End live leases, whose rows are locked, and let others have their questions."""
+    """End live leases, which are locked and their questions too, and let others have the questions."""
     if not rows:
         return
     numbers = [row.number for row in rows]
     connection.execute(sa.update(leases).where(leases.c.number.in_(numbers)).values(state="expired"))
-    for question in sorted(row.question_id for row in rows if row.purpose == "work"):
-        count(connection, connection.execute(LOCKED_QUESTION, {"question": question}).one(), held=-1)
+    fewer = Counter(row.question_id for row in rows if row.purpose == "work")
+    for less in set(fewer.values()):
+        connection.execute(_fewer(less).where(questions.c.id.in_([name for name in fewer if fewer[name] == less])))
+
+
+def _fewer(less: int) -> sa.Update:
+    """Let so many people fewer hold questions, which are locked, as `count` would."""
+    held = questions.c.held - less
+    room = (
+        (questions.c.role == "work")
+        & questions.c.withdrawn.is_(None)
+        & (questions.c.given + held < questions.c.overlap)
+    )
+    again = room & ((questions.c.again == 1) | (questions.c.wanted == 0))
+    values = {name: sa.case((true, 1), else_=0) for name, true in (("wanted", room), ("again", again))}
+    return sa.update(questions).values(held=held, **values)
 
 
 def segments_of(connection: sa.Connection, question: str) -> tuple[Segment, ...]:
@@ -303,6 +302,7 @@ _PERSON = bindparam("person", type_=sa.Text)
 _NEW_LEASE = sa.insert(leases).returning(leases)
 _QUESTION = sa.select(questions).where(questions.c.id == bindparam("question"))
 _OPEN = sa.select(leases).where(leases.c.annotator == _PERSON, LIVE).order_by(leases.c.number)
+_LOCKED_LEASE = sa.select(leases.c.state).where(leases.c.number == bindparam("number")).with_for_update()
 _TASK_OF_RUN = sa.select(questions.c.task).where(questions.c.run == bindparam("the_run")).limit(1)
 _SEGMENTS = sa.select(segments.c.episode_id, segments.c.start, segments.c.length)
 _SEGMENTS = _SEGMENTS.where(segments.c.question_id == bindparam("question")).order_by(segments.c.position)
@@ -323,6 +323,25 @@ def _held(query: "sa.Select[Any]", skip: bool) -> sa.Update:
     room = sa.case((questions.c.given + questions.c.held + 1 < questions.c.overlap, 1), else_=0)
     values = {"held": questions.c.held + 1, "wanted": room, "again": room * questions.c.again}
     return sa.update(questions).where(questions.c.number == first.scalar_subquery()).values(values).returning(questions)
+
+
+@cache
+def _leased(statement: "Callable[[bool, bool, bool], sa.Update]", run: bool, task: bool, skip: bool) -> Any:
+    """Hold a question as `statement` does and write down the lease, in one trip to a server that can.
+
+    The clips are shown in the order of `its_order`, which has all names of clips; those that the question lacks are
+    left out. What is bound is named unlike any column, which an update would take it for.
+    """
+    held = statement(run, task, skip).cte("held")
+    clips = sa.select(sa.func.count()).where(segments.c.question_id == held.c.id).scalar_subquery()
+    beyond = sa.func.substr(CLIP_NAMES, sa.cast(clips, sa.Integer) + 1, type_=sa.Text)
+    shown = sa.func.translate(bindparam("its_order", type_=sa.Text), beyond, "", type_=sa.Text)
+    bound = ("state", "issued", "expires", "nth", "turn", "purpose", "counted")
+    new: dict[str, Any] = {name: bindparam(f"its_{name}", type_=leases.c[name].type) for name in bound}
+    new |= {"question_id": held.c.id, "annotator": _PERSON, "shown": shown}
+    lease = sa.insert(leases).from_select(list(new), sa.select(*new.values())).returning(leases).cte("lease")
+    both = sa.select(held, lease.c.number.label("lease"), lease.c.shown)
+    return both.where(lease.c.question_id == held.c.id)
 
 
 @cache
@@ -348,10 +367,10 @@ def _waits(run: bool, task: bool) -> "sa.Select[Any]":
 
 @cache
 def _left(run: bool, task: bool) -> "sa.Select[Any]":
-    """Return the first lease of the person that ran out, and whose question is wanted."""
+    """Return the first leases of the person that ran out, and whose questions are wanted."""
     query = sa.select(leases).join(questions, leases.c.question_id == questions.c.id)
     query = query.where(leases.c.annotator == _PERSON, LEFT, leases.c.turn == 0, WANTED, *_chosen(run, task))
-    return query.order_by(leases.c.number).limit(1)
+    return query.order_by(leases.c.number).limit(2 * MOST_AT_ONCE)
 
 
 @cache

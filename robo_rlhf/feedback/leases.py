@@ -11,6 +11,7 @@
 import random
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,15 +19,16 @@ import sqlalchemy as sa
 from robo_rlhf.errors import NotFoundError
 from robo_rlhf.feedback.clock import LeaseClock
 from robo_rlhf.feedback.database import Database
-from robo_rlhf.feedback.handing import LIVE, Chance, Chosen, Handed, Memory, Turn, end, handed_of, segments_of
+from robo_rlhf.feedback.handing import LIVE, Chance, Chosen, Handed, Turn, end, handed_of, segments_of
 from robo_rlhf.feedback.kinds.base import CLIP_NAMES
+from robo_rlhf.feedback.memory import Memory
 from robo_rlhf.feedback.submission import LOCKED_QUESTION
 from robo_rlhf.feedback.tables import leases, questions
 from robo_rlhf.feedback.tasks import Tasks
 from robo_rlhf.feedback.turns import Work
 
 SWEEP = 200  # leases that are ended at once
-HANDING = "handing"  # the line of writers that skips what others have locked, and so holds nobody up
+HANDING = "handing"  # the line that skips what others have locked, and so waits for nobody
 SWEEP_EVERY = 0.5  # [s] between looks for leases that have run out
 
 EVERYTHING = Chosen()
@@ -59,7 +61,8 @@ class Leases:
             person: who asks.
             chosen: what they chose to work on.
             have: leases that the person's page has already. A live one that is not among them is handed out again: a
-                page that was loaded anew goes on where it was.
+                page that was loaded anew goes on where it was. One among them that ran out is not: it can be answered
+                late.
             practice: a practice question instead of a real one.
 
         Raises:
@@ -75,7 +78,11 @@ class Leases:
         """Hand out the next question as `next` does, in an event loop."""
         if self._sweeps():
             await self._database.write_soon(self._end_overdue, line=HANDING)
-        return await self._database.write_soon(self._turn(person, chosen, have, practice), line=HANDING)
+        turn = partial(self._turn, person, chosen, have, practice)
+        handed = await self._database.write_soon(turn(wait=not self._database.shared), line=HANDING, of=person)
+        if handed is None and self._database.shared:
+            return await self._database.write_soon(turn(wait=True), line=HANDING, of=person, alone=True)
+        return handed
 
     def _sweeps(self) -> bool:
         """Whether it is time to look for leases that have run out."""
@@ -85,11 +92,13 @@ class Leases:
         self._swept = (real, now)
         return True
 
-    def _turn(self, person: str, chosen: Chosen, have: Sequence[int], practice: bool) -> Work[Handed | None]:
+    def _turn(
+        self, person: str, chosen: Chosen, have: Sequence[int], practice: bool, *, wait: bool = True
+    ) -> Work[Handed | None]:
         def work(connection: sa.Connection) -> Handed | None:
             sharing = self._tasks.sharing(chosen.task or "")
             turn = Turn(connection, person, chosen, sharing, self._chance, self._memory, self._clock.now())
-            return turn.next(tuple(have), practice)
+            return turn.next(tuple(have), practice, wait)
 
         return work
 

@@ -30,6 +30,7 @@ _Do = Callable[[Work[Any]], Awaitable[Any]]
 @dataclass(eq=False)
 class _Asked(Generic[T]):
     work: Work[T]
+    alone: bool
     future: "asyncio.Future[T]"
     result: Any = None
     error: BaseException | None = None
@@ -77,13 +78,14 @@ class Soon(ABC):
     async def read(self, look: Work[T]) -> T:
         """Return what `look` finds in one state of the database."""
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, alone: bool = False) -> T:
         """Do `work` and return what it returned: then it is on the disk. It is done also where who waits is cancelled.
 
         All of it happens or none; it may be done again after it was undone, where others shared its transaction.
+        Nobody shares it with what is to be done `alone`.
         """
         loop = asyncio.get_running_loop()
-        asked: _Asked[T] = _Asked(work, loop.create_future())
+        asked: _Asked[T] = _Asked(work, alone, loop.create_future())
         self._waiting.append(asked)
         if self._task is None:
             self._task = loop.create_task(self._work_off())
@@ -99,7 +101,7 @@ class Soon(ABC):
             while self._waiting:
                 asked = [self._waiting.popleft()]
                 try:
-                    await self._see_to(asked)
+                    await self._see_to(asked, alone=asked[0].alone)
                 finally:
                     for one in asked:
                         one.settle()
@@ -143,7 +145,7 @@ class Soon(ABC):
                 except Exception as error:
                     raise _RefusedError from error
                 await asyncio.sleep(0)  # others have their turn of the event loop
-                if self._waiting and len(asked) < self._most and not alone:
+                if self._waiting and len(asked) < self._most and not (alone or self._waiting[0].alone):
                     asked.append(self._waiting.popleft())
 
 

@@ -8,7 +8,7 @@ SQLite by default, PostgreSQL by URL; the same code for both.
 import json
 import random
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -133,12 +133,18 @@ class Store:
             ConflictError: the key was used by this annotator for something else.
         """
         sent.check()
-        return self.database.write(lambda connection: write_answer(connection, sent, self._clock.now()))
+        return self.database.write(partial(self._write_answer, sent))
 
     async def submit_soon(self, sent: Sent) -> Written:
         """Write down an answer as `submit` does, in an event loop."""
         sent.check()
-        return await self.database.write_soon(lambda connection: write_answer(connection, sent, self._clock.now()))
+        work = partial(self._write_answer, sent)
+        if sent.lease is None:  # then the row of the person is locked as well, and others may be locked after it
+            return await self.database.write_soon(work)
+        return await self.database.write_soon(work, line="answers", of=sent.question)
+
+    def _write_answer(self, sent: Sent, connection: sa.Connection) -> Written:
+        return write_answer(connection, sent, self._clock.now())
 
     def questions(
         self,

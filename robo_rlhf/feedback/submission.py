@@ -77,28 +77,24 @@ def write_answer(connection: sa.Connection, sent: Sent, now: float) -> Written:
         ConflictError: the key was used by this annotator for something else.
     """
     before = _introduce_program(connection, sent)
-    question = connection.execute(LOCKED_QUESTION, {"question": sent.question}).one_or_none()
-    if question is None:
-        raise NotFoundError("question", sent.question, "It may belong to another database; list what is there.")
-    lease = _read_lease(connection, sent)
+    question, lease = _read(connection, sent)
     value = _checked(sent.value, question)
     lease = lease or _new_lease(connection, sent, question, before)
     after = _decide(sent, lease, question)
     row: dict[str, Any] = {"question_id": sent.question, "value": value, "answered": now_text()}
     row |= {name: getattr(sent, name) for name in ("annotator", "annotator_kind", "response_time")}
     row |= {"idempotency_key": sent.key, "standing": after.standing, "shown": sent.shown or lease.shown}
-    number = connection.execute(_add(connection.dialect.name), row).scalar()
+    settled = _settled(sent, question, lease, after, now)
+    if connection.dialect.name == "postgresql":
+        new = {f"its_{name}": value for name, value in row.items()}
+        number = connection.execute(_at_once(after.state == "live"), {**new, **settled}).scalar()
+    else:
+        number = connection.execute(_add("sqlite"), row).scalar()
+        if number is not None:
+            connection.execute(_BACK_TO_LIFE if after.state == "live" else _SETTLE, settled)
+            connection.execute(_COUNT, settled)
     if number is None:
         return Written(False, _with_same_key(connection, sent, value))
-    values = {"which": lease.number, "new_state": after.state, "new_counted": after.counted}
-    if after.state == "live":
-        connection.execute(_BACK_TO_LIFE, {**values, "new_issued": now, "new_expires": now + lease.life})
-    else:
-        connection.execute(_SETTLE, values)
-    change_in = after.counted - lease.counted
-    held = (after.state == "live") - (lease.state == "live") if lease.purpose == "work" else 0
-    simulated = change_in if sent.annotator_kind == "simulated" else 0
-    count(connection, question, given=change_in, held=held, simulated=simulated)
     if question.told:
         event: Event = "answer.changed" if value is None or lease.state == "answered" else "answer.created"
         said = {"number": number, **row, "value": dict(sent.value) if sent.value is not None else None}
@@ -113,14 +109,18 @@ def _about(question: Any) -> dict[str, Any]:
 
 def count(connection: sa.Connection, question: Any, *, given: int = 0, held: int = 0, simulated: int = 0) -> None:
     """Change the counters of a question, whose row was read under a lock, and with them whether it is wanted."""
-    if not (given or held or simulated):
-        return
+    if given or held or simulated:
+        connection.execute(_COUNT, _counters(question, given=given, held=held, simulated=simulated))
+
+
+def _counters(question: Any, *, given: int, held: int, simulated: int) -> dict[str, Any]:
+    """Return what the counters of a question are to be, for `_COUNT`."""
     taken = question.given + given + question.held + held
     wanted = question.role == "work" and question.withdrawn is None and taken < question.overlap
     values = {"given": question.given + given, "held": question.held + held}
     values |= {"simulated": question.simulated + simulated, "wanted": int(wanted)}
     values["again"] = int(wanted and (question.again or not question.wanted))
-    connection.execute(_COUNT, {"which": question.number, **{f"new_{name}": values[name] for name in _COUNTERS}})
+    return {"question_number": question.number, **{f"new_{name}": values[name] for name in _COUNTERS}}
 
 
 def introduce(connection: sa.Connection, annotator: str, kind: AnnotatorKind, *, handed: int = 0) -> int:
@@ -171,19 +171,25 @@ def _with_same_key(connection: sa.Connection, sent: Sent, value: str | None) -> 
     return standing
 
 
-def _read_lease(connection: sa.Connection, sent: Sent) -> _Lease | None:
-    """Return the lease that the answer is under; without one, what this person has had to do with the question.
+def _read(connection: sa.Connection, sent: Sent) -> tuple[Any, _Lease | None]:
+    """Lock and return the question, and the lease that the answer is under.
 
-    A statement of its own, after the question is locked: what came with the lock would be as old as the wait for it.
+    Without one it is what this person has had to do with the question: a statement of its own, after the question is
+    locked, because what comes with the lock and is not locked itself would be as old as the wait for it.
     """
-    if sent.lease is None:
-        row = connection.execute(_LOCKED_MINE, {"person": sent.annotator, "question": sent.question}).one_or_none()
-        return _lease_of(row) if row is not None else None
-    row = connection.execute(_LEASE, {"lease": sent.lease}).one_or_none()
-    if row is None or (row.annotator, row.question_id) != (sent.annotator, sent.question):
+    asked = {"question": sent.question, "person": sent.annotator}
+    if sent.lease is not None:
+        both = connection.execute(_QUESTION_AND_LEASE, {**asked, "lease": sent.lease}).one_or_none()
+        if both is not None:
+            return both, _lease_of(both, "lease_")
+    question = connection.execute(LOCKED_QUESTION, {"question": sent.question}).one_or_none()
+    if question is None:
+        raise NotFoundError("question", sent.question, "It may belong to another database; list what is there.")
+    if sent.lease is not None:
         advice = f"It does not belong to {sent.annotator} and question {sent.question}; ask for the next question."
         raise NotFoundError("lease", sent.lease, advice)
-    return _lease_of(row)
+    mine = connection.execute(_LOCKED_MINE, asked).one_or_none()
+    return question, _lease_of(mine) if mine is not None else None
 
 
 def _introduce_program(connection: sa.Connection, sent: Sent) -> int:
@@ -202,8 +208,9 @@ def _new_lease(connection: sa.Connection, sent: Sent, question: Any, number: int
     return _lease_of(connection.execute(_LOCKED_MINE, {"person": sent.annotator, "question": sent.question}).one())
 
 
-def _lease_of(row: Any) -> _Lease:
-    return _Lease(row.number, row.purpose, row.state, row.counted, row.shown, row.expires - row.issued)
+def _lease_of(row: Any, prefix: str = "") -> _Lease:
+    found = {name: row._mapping[prefix + name] for name in ("number", "purpose", "state", "counted", "shown")}
+    return _Lease(**found, life=row._mapping[prefix + "expires"] - row._mapping[prefix + "issued"])
 
 
 def _decide(sent: Sent, lease: _Lease, question: Any) -> _After:
@@ -228,6 +235,17 @@ def _decide(sent: Sent, lease: _Lease, question: Any) -> _After:
     return _After(standing, state, int(standing in COUNTED))
 
 
+def _settled(sent: Sent, question: Any, lease: _Lease, after: _After, now: float) -> dict[str, Any]:
+    """Return what the lease and the counters of the question are to be, for the statements that write an answer."""
+    values: dict[str, Any] = {"lease_number": lease.number, "new_state": after.state, "new_counted": after.counted}
+    if after.state == "live":
+        values |= {"new_issued": now, "new_expires": now + lease.life}
+    change = after.counted - lease.counted
+    held = (after.state == "live") - (lease.state == "live") if lease.purpose == "work" else 0
+    simulated = change if sent.annotator_kind == "simulated" else 0
+    return values | _counters(question, given=change, held=held, simulated=simulated)
+
+
 @cache
 def _introduce(dialect: str) -> Any:
     names = ("name", "kind", "team", "handed", "since")
@@ -244,18 +262,37 @@ def _add(dialect: str) -> Any:
     return insert.on_conflict_do_nothing().returning(answers.c.number)
 
 
+@cache
+def _at_once(live: bool) -> Any:
+    """Return the statement of PostgreSQL that writes an answer with what follows from it, unless its key is taken.
+
+    Three statements would be three trips to the server. What is bound is named unlike any column, which an update
+    would take it for.
+    """
+    values: dict[str, sa.BindParameter[Any]] = {
+        column.name: sa.bindparam(f"its_{column.name}") for column in answers.c if column.name != "number"
+    }
+    added = _add("postgresql").values(values).cte("added")
+    new = sa.exists(sa.select(added.c.number))
+    lease = (_BACK_TO_LIFE if live else _SETTLE).where(new).cte("lease")
+    return sa.select(added.c.number).add_cte(lease, _COUNT.where(new).cte("counted"))
+
+
 _CLIPS = sa.select(sa.func.count()).where(segments.c.question_id == questions.c.id).scalar_subquery()
 _QUESTION = questions.c.id == sa.bindparam("question")
 _TOLD = sa.select(sa.func.count()).where(webhooks.c.active == 1).scalar_subquery()  # who wants to hear of answers
 LOCKED_QUESTION = sa.select(questions, _CLIPS.label("clips"), _TOLD.label("told")).where(_QUESTION)
 LOCKED_QUESTION = LOCKED_QUESTION.with_for_update(key_share=True, of=questions)  # nobody else changes it meanwhile
-_LEASE = sa.select(leases).where(leases.c.number == sa.bindparam("lease")).with_for_update()
+_THAT_LEASE = (leases.c.number == sa.bindparam("lease")) & (leases.c.annotator == sa.bindparam("person"))
+_QUESTION_AND_LEASE = LOCKED_QUESTION.add_columns(*(column.label(f"lease_{column.name}") for column in leases.c))
+_QUESTION_AND_LEASE = _QUESTION_AND_LEASE.join(leases, leases.c.question_id == questions.c.id).where(_THAT_LEASE)
+_QUESTION_AND_LEASE = _QUESTION_AND_LEASE.with_for_update(key_share=True, of=[questions, leases])  # in this order
 _MINE = sa.select(leases).where(leases.c.annotator == sa.bindparam("person"), leases.c.turn == 0)
 _MINE = _MINE.where(leases.c.question_id == sa.bindparam("question"))
 _LOCKED_MINE = _MINE.with_for_update()
-_SETTLE = sa.update(leases).where(leases.c.number == sa.bindparam("which"))
+_SETTLE = sa.update(leases).where(leases.c.number == sa.bindparam("lease_number"))
 _SETTLE = _SETTLE.values({name: sa.bindparam(f"new_{name}") for name in ("state", "counted")})
 _BACK_TO_LIFE = _SETTLE.values({name: sa.bindparam(f"new_{name}") for name in ("issued", "expires")})
 _COUNTERS = ("given", "held", "simulated", "wanted", "again")
-_COUNT = sa.update(questions).where(questions.c.number == sa.bindparam("which"))
+_COUNT = sa.update(questions).where(questions.c.number == sa.bindparam("question_number"))
 _COUNT = _COUNT.values({name: sa.bindparam(f"new_{name}") for name in _COUNTERS})

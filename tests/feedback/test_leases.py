@@ -1,3 +1,4 @@
+import asyncio
 import random
 import threading
 from collections import Counter
@@ -5,13 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from robo_rlhf.errors import BusyError, NotFoundError
 from robo_rlhf.feedback import database
 from robo_rlhf.feedback.clock import LeaseClock
-from robo_rlhf.feedback.handing import MOST_AT_ONCE, Chosen, Handed, Memory
+from robo_rlhf.feedback.handing import MOST_AT_ONCE, Chance, Chosen, Handed, Turn, end
+from robo_rlhf.feedback.memory import Memory
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.submission import Sent, Written
+from robo_rlhf.feedback.tables import questions
 from robo_rlhf.types import Segment
 from tests.feedback.making import make_question
 
@@ -119,6 +123,61 @@ def test_who_works_alone_gets_back_what_ran_out_when_nothing_else_is_left(team: 
     assert done[-1].question.id == left.question.id
     assert done[-1].lease == left.lease
     assert done[-1].order == left.order
+
+
+def test_what_ran_out_in_front_of_somebody_is_not_shown_twice(team: Store, time: Time) -> None:
+    held = take(team, "anna")
+    while (other := team.leases.next("anna", have=[held.lease])) is not None:
+        assert other.question.id != held.question.id
+        say(team, other, "anna")
+    time.now += 61
+    assert team.leases.next("anna", have=[held.lease]) is None
+    assert say(team, held, "anna").standing == "late"
+
+
+def test_what_ends_while_somebody_asks_for_it_again_is_not_revived(team: Store, time: Time) -> None:
+    """Whoever ends it may come between the look at what is open and the lock."""
+    held = take(team, "anna")
+    time.now += 61
+
+    def work(connection: sa.Connection) -> Handed | None:
+        chance = Chance(number=lambda: 0.9, shuffled=lambda clips: "ABCDEF"[:clips], pick=lambda rows: None)
+        turn = Turn(connection, "anna", Chosen(), team.tasks.sharing(""), chance, Memory(), time.now)
+        rows = turn.open_already((), False)
+        assert [row.number for row in rows] == [held.lease]
+        end(connection, rows)
+        return turn.resume(rows)
+
+    assert team.database.write(work) is None
+    assert len({take(team, name).question.id for name in ("ben", "carl")} & {held.question.id}) == 1, "each once"
+    assert team.leases.next("anna", have=[]) is not None
+
+
+def test_in_an_event_loop_many_at_once_get_every_question_as_often_as_asked(team: Store) -> None:
+    """Several write side by side there, and who finds all that is left in others' hands waits for them."""
+    people = [f"p{number}" for number in range(8)]
+    found: dict[str, list[Handed]] = {person: [] for person in people}
+
+    async def work(person: str) -> None:
+        while (handed := await team.leases.next_soon(person)) is not None:
+            found[person].append(handed)
+            value = Sent(handed.question.id, person, "human", A, f"{handed.lease}", 2.0, handed.lease, None)
+            assert (await team.submit_soon(value)).standing == "counted"
+
+    async def main() -> None:
+        await asyncio.gather(*(work(person) for person in people))
+        await team.database.close_soon()
+
+    asyncio.run(main())
+    times = Counter(handed.question.id for those in found.values() for handed in those)
+    assert times == {question.id: 2 for question in team.questions()}
+    assert all(len({handed.question.id for handed in those}) == len(those) for those in found.values())
+    assert {(question.given, question.held) for question in counters(team)} == {(2, 0)}
+
+
+def counters(store: Store) -> list[sa.Row[tuple[int, int]]]:
+    with store.database.read() as connection:
+        return list(connection.execute(sa.select(questions.c.given, questions.c.held)).all())
 
 
 def test_a_late_answer_counts_while_there_is_room(team: Store, time: Time) -> None:
@@ -237,7 +296,7 @@ def test_people_choose_what_they_work_on(team: Store) -> None:
 def test_a_place_in_the_queue_is_kept_over_many_questions(
     team: Store, time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("robo_rlhf.feedback.handing.MARK_EVERY", 4)
+    monkeypatch.setattr("robo_rlhf.feedback.memory.MARK_EVERY", 4)
     team.add_questions([replace(make_question(i, run="long"), overlap=2) for i in range(12)])
     chosen = Chosen(run="long")
     assert len(finish(team, "anna", chosen)) == 12
@@ -423,7 +482,7 @@ def test_one_answer_sent_fifty_times_at_once_under_a_lease(team: Store) -> None:
 def test_where_somebody_is_counts_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another program may send everybody back to the start, and the place is to be noted anew then."""
     memory, now = Memory(), 1000.0
-    monkeypatch.setattr("robo_rlhf.feedback.handing.time.monotonic", lambda: now)
+    monkeypatch.setattr("robo_rlhf.feedback.memory.time.monotonic", lambda: now)
     assert memory.is_far("anna", Chosen(), 5100)
     memory.note_place("anna", Chosen(), 5000)
     assert not memory.is_far("anna", Chosen(), 5100)

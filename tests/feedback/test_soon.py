@@ -5,15 +5,17 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
+from zlib import crc32
 
 import pytest
 import sqlalchemy as sa
 
 from robo_rlhf.errors import BusyError, DiskFullError, InvalidValueError
-from robo_rlhf.feedback.database import Database
+from robo_rlhf.feedback.database import SIDE_BY_SIDE, Database
 from robo_rlhf.feedback.turns import Work
 
 T = TypeVar("T")
+ANNAS = crc32(b"anna") % SIDE_BY_SIDE
 
 
 @pytest.fixture
@@ -78,6 +80,43 @@ def test_who_asks_meanwhile_shares_the_transaction(path: Path) -> None:
     run(database, main)
     assert len(commits) == 4, "64 at a time"
     database.close()
+
+
+def test_what_is_done_alone_shares_no_transaction(path: Path) -> None:
+    database = Database(path)
+    database.write(lambda c: c.exec_driver_sql("CREATE TABLE t (x INTEGER PRIMARY KEY)") and None)
+    commits = []
+    sa.event.listen(database.engine, "commit", lambda _: commits.append(1))
+
+    async def main() -> None:
+        await asyncio.gather(*(database.write_soon(insert(number), alone=number in (3, 4)) for number in range(8)))
+
+    run(database, main)
+    assert len(commits) == 4, "0 to 2, then 3, then 4, then the others"
+    assert rows(database) == list(range(8))
+    database.close()
+
+
+def test_what_is_of_the_same_row_is_done_in_order_and_other_rows_do_not_wait(database: Database) -> None:
+    if not database.shared:
+        pytest.skip("SQLite has one writer")
+    order: list[str] = []
+
+    def work(name: str, seconds: float) -> Work[None]:
+        def do(connection: sa.Connection) -> None:
+            order.append(f"{name} begins")
+            connection.exec_driver_sql(f"SELECT pg_sleep({seconds})")
+            order.append(f"{name} ends")
+
+        return do
+
+    async def main() -> None:
+        names = ["anna", "anna", next(n for n in map(str, range(99)) if crc32(n.encode()) % SIDE_BY_SIDE != ANNAS)]
+        asked = zip(names, (work("first", 0.5), work("second", 0.0), work("other", 0.0)), strict=True)
+        await asyncio.gather(*(database.write_soon(do, line="a line", of=name) for name, do in asked))
+
+    run(database, main)
+    assert order.index("other ends") < order.index("first ends") < order.index("second begins")
 
 
 def test_threads_and_the_event_loop_take_turns(database: Database) -> None:

@@ -60,7 +60,7 @@ class Person:
         self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.hand: list[dict[str, Any]] = []
         self.done: set[str] = set()
-        self.lying: list[int] = []
+        self.lying: list[tuple[int, float]] = []  # leases, and until when they last
         self.rng = random.Random(name)
         self.count = self.rng.randrange(PACE_EVERY)  # they began at different times
         self.counts_from = float("inf")
@@ -89,7 +89,7 @@ class Person:
                 last = time.perf_counter()
                 question = self.hand.pop(0)
                 if self.rng.random() < self.plan.lazy:
-                    self.lying.append(question["lease"])
+                    self.lying.append((question["lease"], last + question["seconds"]))
                 else:
                     await self.answer(question)
             await self.fill(until)
@@ -97,7 +97,8 @@ class Person:
     async def fill(self, until: float) -> None:
         """Ask for questions until there are enough in hand."""
         while len(self.hand) < AHEAD and time.perf_counter() < until:
-            have = [*self.lying[-10:], *(question["lease"] for question in self.hand)]
+            self.lying = [one for one in self.lying if time.perf_counter() < one[1]]
+            have = [*(lease for lease, _ in self.lying), *(question["lease"] for question in self.hand)]
             body = {"run": self.plan.run, "have": have}
             found = await self.surely("next", "/api/review/next", body)
             question = found.get("question")

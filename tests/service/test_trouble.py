@@ -35,6 +35,7 @@ class Desk:
         self.station = Station(home, database=where)
         app = create_app(self.station)
         self.client = TestClient(app, base_url=ORIGIN, headers={"origin": ORIGIN}, raise_server_exceptions=False)
+        self.client.__enter__()  # one event loop for all that is asked, as a server has
         link = self.station.people.sessions.link(self.station.people.add("anna", "annotator"))
         assert self.client.post("/enter", json={"token": link}).status_code == 200
         self.client.headers[CSRF_HEADER] = self.client.get("/session").json()["csrf"]
@@ -58,7 +59,7 @@ class Desk:
 
     def close(self) -> None:
         """Close both."""
-        self.client.close()
+        self.client.__exit__(None, None, None)
         self.station.close()
 
 
