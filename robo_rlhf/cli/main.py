@@ -74,12 +74,15 @@ def parse(name: str, args: Sequence[str]) -> Command:
     """
     import tyro  # here, so that the overview needs nothing but the standard library
 
+    from robo_rlhf.cli.optional import registry
+
     return tyro.cli(
         COMMANDS[name],
         args=list(args),
         prog=f"{PROGRAM} {name}",
         description=inspect.getdoc(COMMANDS[name]),  # as written: tyro's own reading would drop the example
         config=(tyro.conf.FlagCreatePairsOff,),
+        registry=registry,
     )
 
 

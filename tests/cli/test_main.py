@@ -54,7 +54,9 @@ def test_the_overview_names_every_command_with_its_first_line(capsys: pytest.Cap
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_command_explains_itself_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*name.split(), "--help"]) == 0
-    _, found, example = capsys.readouterr().out.partition("Example:\n")
+    shown = capsys.readouterr().out
+    assert "{None}" not in shown, "what may be left out is shown by its type"
+    _, found, example = shown.partition("Example:\n")
     assert found, f"the docstring of {name} has no example"
     assert example.startswith(f"    robo-rlhf {name}"), example
 
