@@ -83,7 +83,8 @@ def _scratch() -> sac.Config:
 
 
 def _sparing() -> sac.Config:
-    return replace(_scratch(), iterations=90, updates=0.5, n_step=8, tau=0.01, gamma=0.98)  # values known soon
+    soon: dict[str, Any] = {"n_step": 8, "tau": 0.01, "gamma": 0.98}  # values are known after few updates
+    return replace(_scratch(), iterations=90, updates=0.5, temperature=0.005, **soon)  # a clone's skill is not blurred
 
 
 def _quick_reward() -> reward_learning.Config:
