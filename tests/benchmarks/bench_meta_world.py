@@ -64,7 +64,7 @@ FROM_NOTHING = ("--rounds", "10", *ALONE, "--set", "scratch.temperature=0.05")  
 FINE = (*SPARING, "--set", "residual_scale=0.5")  # clones of ten demonstrations need less of a correction
 BARS = {
     "peg-insert-side": Bar("peg-insert-side", "SawyerPegInsertionSideV3Policy", 10, 200, 95, 85, asked=FINE),
-    "basketball": Bar("basketball", "SawyerBasketballV3Policy", 10, 200, 70, 50, asked=FINE),
+    "basketball": Bar("basketball", "SawyerBasketballV3Policy", 10, 200, 70, 50, asked=(*FINE, "--set", "gate=true")),
     "door-open": Bar("door-open", "SawyerDoorOpenV3Policy", 1, 100, 90, 80, EVER, SPARING),
     "drawer-open": Bar("drawer-open", "SawyerDrawerOpenV3Policy", 1, 100, 90, 80, EVER, SPARING),
     "door-open-from-nothing": Bar("door-open", "", 0, 500, 60, 0, EVER, FROM_NOTHING, math.inf),
