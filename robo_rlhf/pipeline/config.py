@@ -82,6 +82,11 @@ def _scratch() -> sac.Config:
     )
 
 
+def _sparing() -> sac.Config:
+    soon: dict[str, Any] = {"n_step": 8, "tau": 0.01, "gamma": 0.98}  # values are known after few updates
+    return replace(_scratch(), iterations=90, updates=0.5, temperature=0.005, **soon)  # a clone's skill is not blurred
+
+
 def _quick_reward() -> reward_learning.Config:
     fit = FitSettings(learning_rate=1e-3, updates=600, batch=32)
     return reward_learning.Config(settings={"members": 3, "width": 64}, fit=fit)
@@ -216,6 +221,9 @@ def share(total: int, weights: list[float]) -> list[int]:
 def preset(name: str, **asked: Any) -> Config:
     """Return a configuration of a size: "default", "quick" (a minute or two) or "tiny" (seconds, to try the machinery).
 
+    "sparing" is for environments whose steps are dear: a correction as large as an action, learned by SAC from all
+    steps ever taken, on a clone of demonstrations that go on after they succeeded.
+
     "precise" is for tasks that forgive little: the clone sees what is nearly zero larger, and its pace and how boldly
     it explores are chosen by the success of rollouts, which is what the environment says and no person. "unaided" is
     for `demos` 0, what the default is measured against: after PEBBLE (Lee et al. 2021), with as many environment steps.
@@ -223,9 +231,25 @@ def preset(name: str, **asked: Any) -> Config:
     Raises:
         InvalidValueError: no such preset.
     """
-    sizes: dict[str, dict[str, Any]] = {
+    sizes = _sizes()
+    if name not in sizes:
+        raise InvalidValueError("--preset", repr(name), f"one of {', '.join(sizes)}")
+    fewer = FROM_NOTHING if asked.get("demos") == 0 else {}
+    return Config(**{**fewer, **sizes[name], **asked})
+
+
+def _sizes() -> dict[str, dict[str, Any]]:
+    return {
         "default": {},
         "precise": {"clone": _fine(), "choose_pace": True, "choose_exploration": True},
+        "sparing": {
+            "learner": "sac",
+            "num_envs": 10,
+            "collect": 40,
+            "trim": 1000,
+            "residual_scale": 1.0,
+            "scratch": _sparing(),
+        },
         "unaided": {
             "num_envs": 16,
             "collect": 19,
@@ -253,7 +277,3 @@ def preset(name: str, **asked: Any) -> Config:
             "untrained": {"width": 16},
         },
     }
-    if name not in sizes:
-        raise InvalidValueError("--preset", repr(name), f"one of {', '.join(sizes)}")
-    fewer = FROM_NOTHING if asked.get("demos") == 0 else {}
-    return Config(**{**fewer, **sizes[name], **asked})

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from robo_rlhf.data.examples import check_alike, chunk_examples
+from robo_rlhf.data.starts import hidden_spread, widened
 from robo_rlhf.data.weights import Weighting
 from robo_rlhf.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.learning import (
@@ -104,6 +105,7 @@ def train(
     score: Score | None = None,
     progress: Progress | None = None,
     weighting: Weighting | None = None,
+    starts: Array | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> TrainedPolicy:
     """Clone `episodes` into a policy, saved as the run's checkpoint "policy"; go on where a killed run stopped.
@@ -115,6 +117,7 @@ def train(
         score: judges snapshots, where `config` asks for several; the one that scores best is kept.
         progress: called after every gradient step.
         weighting: how much steps count where people corrected a policy.
+        starts: (S, obs_dim), what episodes start from: scales of columns that hardly vary in `episodes`.
         meta: what else the checkpoint shall remember, a JSON object.
 
     Raises:
@@ -125,7 +128,7 @@ def train(
     path = run.checkpoint_path("policy")
     if run.result() is not None:
         return load_policy(path)
-    learner = Learner(config, episodes, weighting)
+    learner = Learner(config, episodes, weighting, starts)
     stored = run.load("training")
     if stored is not None:
         learner.unpack(*stored)
@@ -152,9 +155,10 @@ def fit(
     score: Score | None = None,
     progress: Progress | None = None,
     weighting: Weighting | None = None,
+    starts: Array | None = None,
 ) -> TrainedPolicy:
     """Clone `episodes` as `train` does, in memory alone."""
-    learner = Learner(config, episodes, weighting)
+    learner = Learner(config, episodes, weighting, starts)
     while learner.done < config.updates:
         metrics = learner.advance(score)
         if progress is not None:
@@ -165,17 +169,25 @@ def fit(
 class Learner:
     """A policy in training: its optimiser, averaged weights, source of randomness, and the best snapshot so far."""
 
-    def __init__(self, config: Config, episodes: Sequence[Episode], weighting: Weighting | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        episodes: Sequence[Episode],
+        weighting: Weighting | None = None,
+        starts: Array | None = None,
+    ) -> None:
         """Build the policy, with weights drawn from the seed, and the training arrays."""
         obs_dim, act_dim = check_alike(episodes)
         self.config = config
         with seeded(config.seed):
             self.policy = new_policy(config.policy, obs_dim, act_dim, config.settings)
+        shown = np.concatenate([e.obs[:-1] for e in episodes])
+        spread = np.zeros(obs_dim, np.float32) if starts is None else hidden_spread(shown, starts)
         self.policy.fit_normalizer(
-            torch.from_numpy(np.concatenate([e.obs[:-1] for e in episodes])),
+            torch.from_numpy(widened(shown, spread)),
             torch.from_numpy(np.concatenate([e.action for e in episodes])),
         )
-        self.data, self.noise = _tensors(self.policy, config, episodes, weighting)
+        self.data, self.noise = _tensors(self.policy, config, episodes, weighting, spread)
         self.count = len(self.data.obs)  # examples
         self.generator = torch.Generator().manual_seed(config.seed)
         self.parameters = [p for p in self.policy.parameters() if p.requires_grad]
@@ -281,7 +293,7 @@ class Learner:
 
 
 def _tensors(
-    policy: TrainedPolicy, config: Config, episodes: Sequence[Episode], weighting: Weighting | None
+    policy: TrainedPolicy, config: Config, episodes: Sequence[Episode], weighting: Weighting | None, spread: Array
 ) -> tuple[Chunks, torch.Tensor]:
     """Return all examples, and the deviation of the noise of each observation column (history * obs_dim,)."""
     examples = chunk_examples(
@@ -293,7 +305,7 @@ def _tensors(
         correction_weight=config.correction_weight,
         weighting=weighting,
     )
-    noise = config.obs_noise * examples.obs.std(axis=0)
+    noise = config.obs_noise * np.maximum(examples.obs.std(axis=0), np.tile(spread, policy.history))
     return Chunks(*(torch.from_numpy(np.ascontiguousarray(value)) for value in examples)), torch.from_numpy(noise)
 
 

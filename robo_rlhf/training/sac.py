@@ -32,6 +32,7 @@ from robo_rlhf.types import Array, Episode, VecEnv
 
 OnIteration = Callable[[int, SquashedPolicy, Mapping[str, float]], object]  # a true result ends the training
 TOGETHER = 64  # batches that are gathered at a time
+WIDER = 3.0  # times its first deviation, from which on a column of observations is scaled anew
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,7 @@ class Learner(Soft):
 
         if changed:
             self.replay.forget_rewards()
+            self.widen()
         if self.done == 0:
             self.begin(value)
         found = self.replay.label(value, newest)[self.replay.blocks[newest].active]
@@ -184,11 +186,28 @@ class Learner(Soft):
         self.replay.units = units_of([(value(b), b.active) for b in blocks], self.config.gamma)
         if self.carried:
             return
-        seen = [torch.from_numpy(b.features[:-1][b.active][:, : self.actor.obs_dim]) for b in blocks]
-        self.critics.normalizer.fit(torch.cat(seen))
+        self.critics.normalizer.fit(self.seen())
         self.targets.normalizer.load_state_dict(self.critics.normalizer.state_dict())
         if self.fresh:
             self.actor.normalizer.load_state_dict(self.critics.normalizer.state_dict())
+
+    def seen(self) -> Tensor:
+        """Return all observations (M, obs_dim) that are remembered, those of demonstrations too."""
+        blocks = [b for b in (self.replay.shown, *self.replay.blocks) if b is not None]
+        return torch.from_numpy(np.concatenate([b.features[:-1][b.active][:, : self.actor.obs_dim] for b in blocks]))
+
+    def widen(self) -> None:
+        """Scale columns anew that turned out to vary far more than in the first episodes, such as a door's angle.
+
+        Who has not reached a door yet sees it stand still; scaled by that, any opening is beyond where scales end.
+        """
+        seen = self.seen()
+        mean, std = seen.mean(0), seen.std(0, correction=0)
+        actor = [] if self.actor.base is not None else [self.actor.normalizer]
+        for normalizer in (self.critics.normalizer, self.targets.normalizer, *actor):
+            grown = std > WIDER * normalizer.std
+            normalizer.mean.copy_(torch.where(grown, mean, normalizer.mean))
+            normalizer.std.copy_(torch.where(grown, std, normalizer.std))
 
     def improve(self, rng: np.random.Generator, *, changed: bool) -> dict[str, float]:
         """Take the updates of one iteration and return the means of their metrics."""

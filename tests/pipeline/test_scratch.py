@@ -68,6 +68,14 @@ def test_the_unaided_take_as_many_steps_as_the_default() -> None:
     assert unaided.reward == default.reward
 
 
+def test_the_sparing_learn_by_sac_with_and_without_demonstrations() -> None:
+    corrected, alone = preset("sparing", demos=1), preset("sparing", demos=0)
+    assert corrected.climbing is corrected.scratch
+    assert alone.climbing is alone.scratch
+    assert corrected.scratch == alone.scratch
+    assert corrected.num_envs * corrected.scratch.iterations < 0.2 * preset("default").num_envs * 100
+
+
 def test_a_job_needs_no_demonstrations_and_can_be_killed(tmp_path: Path) -> None:
     config, found = from_nothing(), []
     for name in ("whole", "killed"):

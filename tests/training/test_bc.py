@@ -172,3 +172,16 @@ def test_noise_can_be_less_where_a_column_is_near_zero() -> None:
         learner.data.obs.zero_()
         spread.append(torch.cat([learner.sample().obs for _ in range(200)]).std(0))
     torch.testing.assert_close(spread[1], 0.1 * spread[0])
+
+
+def test_a_column_that_was_not_shown_gets_the_scale_of_the_starts() -> None:
+    one = demonstrations(1)[0]
+    obs, starts = one.obs.copy(), np.zeros((2, one.obs.shape[1]), np.float32)
+    obs[:, 0], starts[:, 0] = 1.0, (-0.3, 0.3)
+    config = bc.Config(settings={"width": 8}, obs_noise=0.5, batch=4)
+    plain, told = (bc.Learner(config, [replace(one, obs=obs)], starts=given) for given in (None, starts))
+    assert plain.policy.normalizer.std[0] == pytest.approx(1e-3)
+    assert told.policy.normalizer.std[0] == pytest.approx(0.3, rel=1e-3)
+    assert plain.noise[0] == 0
+    assert told.noise[0] == pytest.approx(0.15, rel=1e-3)
+    torch.testing.assert_close(plain.policy.normalizer.std[1:], told.policy.normalizer.std[1:])

@@ -146,6 +146,28 @@ def test_a_correction_starts_as_its_base_and_the_base_stays(tmp_path: Path) -> N
 # What learning sees
 
 
+def test_a_column_that_moves_only_later_is_scaled_anew_with_the_next_reward(tmp_path: Path) -> None:
+    class Latecomer(ToyEnv):
+        """The goal stands still in the first iteration, as a door does that nobody has reached."""
+
+        turns = 0
+
+        def reset(self, seeds: Array) -> Array:
+            super().reset(seeds)
+            self.turns += 1
+            if self.turns == 1:
+                self._state[:, 4:] = 0.0
+            return self._observe()
+
+    actor, env = new_actor(), Latecomer(4)
+    first = short(tmp_path / "1", dataclasses.replace(SHORT, iterations=2), env=env, actor=actor, demonstrations=())
+    assert actor.normalizer.std[4] == pytest.approx(1e-3)
+    before = actor.normalizer.std.clone()
+    short(tmp_path / "2", env=env, actor=actor, demonstrations=(), carry=first.load("training"))
+    assert 0.1 < float(actor.normalizer.std[4]) < 1.0
+    np.testing.assert_array_equal(actor.normalizer.std[:4].numpy(), before[:4].numpy())
+
+
 def test_poisoned_task_reward_changes_nothing(tmp_path: Path) -> None:
     def poison(step: Step) -> Step:
         garbage = np.random.default_rng().integers(2, size=len(step.success)).astype(bool)
