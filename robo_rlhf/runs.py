@@ -154,17 +154,22 @@ def with_defaults(found: Mapping[str, Any], config: object) -> dict[str, Any]:
     Only what a dataclass names is added, at any depth; a free mapping within it stays as it was stored.
     """
     known = config if isinstance(config, type) else type(config)
-    return _filled(found, known()) if dataclasses.is_dataclass(known) else dict(found)
+    return _filled(found, _defaults(known)) if dataclasses.is_dataclass(known) else dict(found)
 
 
-def _filled(found: Mapping[str, Any], defaults: Any) -> dict[str, Any]:
-    whole = dict(found)
-    for name in (field.name for field in dataclasses.fields(defaults)):
-        default = getattr(defaults, name)
-        if name not in whole:
-            whole |= _plain({name: default})
-        elif dataclasses.is_dataclass(default) and isinstance(whole[name], dict):
-            whole[name] = _filled(whole[name], default)
+def _defaults(known: Any) -> dict[str, Any]:
+    """Return the defaults of the fields of a dataclass that have one."""
+    fields = dataclasses.fields(known)
+    made = {field.name: field.default_factory() for field in fields if callable(field.default_factory)}
+    return made | {field.name: field.default for field in fields if field.default is not dataclasses.MISSING}
+
+
+def _filled(found: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    whole = {**_plain(defaults), **found}
+    for name, default in defaults.items():
+        if name in found and dataclasses.is_dataclass(default) and isinstance(whole[name], dict):
+            inner = {field.name: getattr(default, field.name) for field in dataclasses.fields(default)}
+            whole[name] = _filled(whole[name], inner)
     return whole
 
 

@@ -69,6 +69,23 @@ def test_free_mappings_stay_as_they_were_stored() -> None:
     assert with_defaults({"settings": {}}, {"rate": 1}) == {"settings": {}}
 
 
+@dataclass(frozen=True)
+class Named:
+    name: str
+    inner: Inner = Inner()
+    count: int = 3
+
+
+def test_what_has_no_default_is_not_made_up(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    Run(path, Named("a"))
+    (path / "config.json").write_text('{"inner": {"rate": 0.1}}')
+    with pytest.raises(InvalidValueError, match="name='a'"):
+        Run(path, Named("a"))
+    (path / "config.json").write_text('{"name": "a"}')
+    assert Run(path, Named("a")).config["count"] == 3
+
+
 @pytest.mark.parametrize("size", ["default", "precise", "unaided", "quick", "tiny"])
 def test_a_main_job_of_an_earlier_version_can_be_continued(size: str, tmp_path: Path) -> None:
     asked = preset(size, **({"demos": 0} if size == "unaided" else {}))
