@@ -140,6 +140,10 @@ class Config:
     """Whether a cloned policy that predicts chunks may carry out whole ones, where rollouts succeed more often so."""
     choose_exploration: bool = False
     """Whether fine-tuning explores less than `finetune.std` where that leaves the clone too little of its success."""
+    tries: int = 0
+    """Turns in which a clone tries by itself, and what the environment calls a success is imitated too."""
+    tries_episodes: int = 256
+    """Episodes of each such turn."""
     gate: bool = False
     """Whether a round's policy is kept only if it is not shown to be worse than the one before, on the same seeds."""
     gate_episodes: int = 100
@@ -170,8 +174,7 @@ class Config:
         if self.question not in CLIPS:
             raise UnknownNameError("kind of question", self.question, CLIPS)
         least = {"demos": 0, "labels": 1, "rounds": 1, "episodes": 1, "collect": 2, "clip_steps": 1, "num_envs": 1}
-        least |= {"explore": 0, "trim": 0}
-        least["gate_episodes"] = 1
+        least |= {"explore": 0, "trim": 0, "tries": 0, "tries_episodes": 1, "gate_episodes": 1}
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise InvalidValueError(f"--{name.replace('_', '-')}", getattr(self, name), f"at least {low}")
