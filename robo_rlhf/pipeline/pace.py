@@ -5,6 +5,7 @@ again and again and averaged over, a hesitation can last for ever. Whole chunks 
 Which is better depends on the task: stacking wants the one, inserting a peg the other.
 """
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,15 @@ def paced(job: "Job", policy: TrainedPolicy, name: str = "clone") -> TrainedPoli
         save_policy(policy, path, {k: v for k, v in load_meta(path).items() if k != "policy"})
         return {"execute": best, "success": list(found.values()), "tried": list(tried)}
 
-    stage = "pace" if name == "clone" else f"{name}/pace"
-    policy.execute = policy.settings["execute"] = int(job.stage(stage, work)["execute"])
+    policy.execute = policy.settings["execute"] = int(job.stage(_stage(name), work)["execute"])
     return policy
+
+
+def success_at_its_pace(job: "Job", name: str) -> float | None:
+    """Return how often the clone of a stage succeeds at the pace that was chosen; None where none was."""
+    stored = job.run.path / _stage(name) / "result.json"
+    return max(json.loads(stored.read_text())["success"]) if stored.exists() else None
+
+
+def _stage(name: str) -> str:
+    return "pace" if name == "clone" else f"{name}/pace"

@@ -14,7 +14,7 @@ import numpy as np
 
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.evaluation import SELECTION_SEED, evaluate
-from robo_rlhf.pipeline.pace import paced
+from robo_rlhf.pipeline.pace import paced, success_at_its_pace
 from robo_rlhf.policies.explore import Exploring
 from robo_rlhf.rollout import rollout
 from robo_rlhf.runs import Run
@@ -80,7 +80,10 @@ def _imitated(job: "Job", name: str, found: list[Episode], turn: int) -> "Traine
 
 
 def _judged(job: "Job", clone: "TrainedPolicy", name: str) -> float:
-    """Return the success of a clone in rollouts."""
+    """Return the success of a clone in rollouts: those that chose its pace, where they did."""
+    known = success_at_its_pace(job, name)
+    if known is not None:
+        return known
 
     def work(run: Run) -> Mapping[str, Any]:
         seeds = np.arange(SELECTION_SEED, SELECTION_SEED + EPISODES)

@@ -9,7 +9,9 @@ import pytest
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.evaluation import Evaluation
+from robo_rlhf.files import write_json
 from robo_rlhf.pipeline import tries
+from robo_rlhf.pipeline.pace import success_at_its_pace
 from robo_rlhf.pipeline.stages import Job
 from robo_rlhf.pipeline.watch import Silent
 from robo_rlhf.policies.base import TrainedPolicy
@@ -78,10 +80,25 @@ def test_without_a_success_nothing_changes(reach_home: Path, tmp_path: Path, mon
     assert not (job.run.path / "tries-2").exists()
 
 
-def test_a_job_with_tries_ends_the_same_when_it_is_done_again(reach_home: Path, tmp_path: Path) -> None:
-    first, second = (do(TURNS, fresh_home(reach_home, tmp_path / name)) for name in ("a", "b"))
-    assert traces(first) == traces(second)
-    assert (first / "tries-1" / "act" / "result.json").exists()
+def test_a_job_goes_on_from_its_tries_and_ends_the_same(
+    reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tries, "EPISODES", 8)
+    succeeding(monkeypatch, 0.5)
+    done = do(replace(TURNS, rounds=1, tries=1), fresh_home(reach_home, tmp_path / "home"))
+    first = traces(done)
+    for stage in ("tries-1", "before", "round-1/collect", "round-1/finetune", "after"):  # as if killed in the midst
+        (done / stage / "result.json").unlink()
+    (done / "result.json").unlink()
+    assert traces(do(replace(TURNS, rounds=1, tries=1), tmp_path / "home")) == first
+
+
+def test_the_rollouts_that_chose_a_pace_judge_too(reach_home: Path, tmp_path: Path) -> None:
+    job, clone = begun(fresh_home(reach_home, tmp_path / "home"))
+    write_json(job.run.path / "pace" / "result.json", {"success": [0.25, 0.75]})
+    assert success_at_its_pace(job, "clone") == 0.75
+    assert success_at_its_pace(job, "tries-1") is None
+    assert tries._judged(job, clone, "clone") == 0.75
 
 
 def test_a_negative_number_of_turns_is_refused() -> None:
