@@ -220,16 +220,22 @@ def preset(name: str, **asked: Any) -> Config:
     """Return a configuration of a size: "default", "quick" (a minute or two) or "tiny" (seconds, to try the machinery).
 
     "precise" is for tasks that forgive little: the clone sees what is nearly zero larger, imitates what succeeded of
-    its own tries too, and its pace and how boldly it explores are chosen by rollouts. What succeeds is what the
-    environment says, and no person. "unaided" is for `demos` 0, what the default is measured against: after PEBBLE (Lee
-    et al. 2021), with as many environment steps.
+    its own tries too, its pace and how boldly it explores are chosen by rollouts, and success is marked in the reward.
+    What succeeds is what the environment says, and no person. "unaided" is for `demos` 0, what the default is measured
+    against: after PEBBLE (Lee et al. 2021), with as many environment steps.
 
     Raises:
         InvalidValueError: no such preset.
     """
     sizes: dict[str, dict[str, Any]] = {
         "default": {},
-        "precise": {"clone": _fine(), "choose_pace": True, "choose_exploration": True, "tries": 4},
+        "precise": {
+            "clone": _fine(),
+            "choose_pace": True,
+            "choose_exploration": True,
+            "tries": 4,
+            "finetune": replace(_finetune(), objective="learned + success"),
+        },
         "unaided": {
             "num_envs": 16,
             "collect": 19,

@@ -2,7 +2,8 @@
 
 Where a clone succeeds now and then, steps of its own cost nothing, and those of its episodes that succeed show what
 the demonstrations do not: quick ways within the horizon, and how it goes on where it used to hesitate. In each turn it
-acts with a little noise, so that tries differ; successes of all turns are imitated anew, and the better clone is kept.
+acts with a little noise, so that tries differ; it goes on to imitate the successes of all turns, and is kept as it was
+where that did not make it better.
 Which tries succeed is what the environment says, and no person.
 """
 
@@ -40,11 +41,11 @@ def practised(job: "Job", clone: "TrainedPolicy") -> "TrainedPolicy":
         found += _tried(job, clone, turn)
         if not found:
             break  # there is nothing that it could learn from
-        clone = _imitated(job, name, found, turn)
-        success = _judged(job, clone, name)
+        tuned = _imitated(job, name, clone, found, turn)
+        success = _judged(job, tuned, name)
         if success >= best:
-            best, job.base = success, name
-    return job.base_policy()
+            clone, best, job.base = tuned, success, name
+    return clone
 
 
 def _tried(job: "Job", clone: "TrainedPolicy", turn: int) -> list[Episode]:
@@ -69,12 +70,12 @@ def _tried(job: "Job", clone: "TrainedPolicy", turn: int) -> list[Episode]:
     return list(dataset.load_all(job.stage(f"tries-{turn}/act", work)["successes"]))
 
 
-def _imitated(job: "Job", name: str, found: list[Episode], turn: int) -> "TrainedPolicy":
-    """Imitate the demonstrations and what was found, at the better pace."""
+def _imitated(job: "Job", name: str, clone: "TrainedPolicy", found: list[Episode], turn: int) -> "TrainedPolicy":
+    """Go on from `clone`, imitating the demonstrations and what was found; return it at its better pace."""
     job.watch.begin(name)
     run = job.run.child(name, {"found": [episode.meta.id for episode in found]})
     config = replace(job.config.clone, seed=job.config.seed + 1000 * turn)
-    policy = bc.train(config, run, [*job.demonstrations(), *found], progress=job.watch.progress)
+    policy = bc.train(config, run, [*job.demonstrations(), *found], start=clone, progress=job.watch.progress)
     job.watch.end(name, run.result() or {})
     return paced(job, policy, name)
 

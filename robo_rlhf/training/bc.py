@@ -105,6 +105,7 @@ def train(
     progress: Progress | None = None,
     weighting: Weighting | None = None,
     meta: Mapping[str, Any] | None = None,
+    start: TrainedPolicy | None = None,
 ) -> TrainedPolicy:
     """Clone `episodes` into a policy, saved as the run's checkpoint "policy"; go on where a killed run stopped.
 
@@ -116,6 +117,7 @@ def train(
         progress: called after every gradient step.
         weighting: how much steps count where people corrected a policy.
         meta: what else the checkpoint shall remember, a JSON object.
+        start: a policy of the same kind and settings to go on from, its scales too, instead of drawn weights.
 
     Raises:
         InvalidValueError: the episodes hold nothing to learn from, or are of different tasks.
@@ -125,7 +127,7 @@ def train(
     path = run.checkpoint_path("policy")
     if run.result() is not None:
         return load_policy(path)
-    learner = Learner(config, episodes, weighting)
+    learner = Learner(config, episodes, weighting, start)
     stored = run.load("training")
     if stored is not None:
         learner.unpack(*stored)
@@ -165,8 +167,14 @@ def fit(
 class Learner:
     """A policy in training: its optimiser, averaged weights, source of randomness, and the best snapshot so far."""
 
-    def __init__(self, config: Config, episodes: Sequence[Episode], weighting: Weighting | None = None) -> None:
-        """Build the policy, with weights drawn from the seed, and the training arrays."""
+    def __init__(
+        self,
+        config: Config,
+        episodes: Sequence[Episode],
+        weighting: Weighting | None = None,
+        start: TrainedPolicy | None = None,
+    ) -> None:
+        """Build the policy, with weights drawn from the seed or those of `start`, and the training arrays."""
         obs_dim, act_dim = check_alike(episodes)
         self.config = config
         with seeded(config.seed):
@@ -175,6 +183,8 @@ class Learner:
             torch.from_numpy(np.concatenate([e.obs[:-1] for e in episodes])),
             torch.from_numpy(np.concatenate([e.action for e in episodes])),
         )
+        if start is not None:
+            self.policy.load_state_dict(start.state_dict())
         self.data, self.noise = _tensors(self.policy, config, episodes, weighting)
         self.count = len(self.data.obs)  # examples
         self.generator = torch.Generator().manual_seed(config.seed)

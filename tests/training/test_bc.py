@@ -172,3 +172,14 @@ def test_noise_can_be_less_where_a_column_is_near_zero() -> None:
         learner.data.obs.zero_()
         spread.append(torch.cat([learner.sample().obs for _ in range(200)]).std(0))
     torch.testing.assert_close(spread[1], 0.1 * spread[0])
+
+
+def test_going_on_from_a_policy_begins_with_its_weights_and_scales(episodes: list[Episode], tmp_path: Path) -> None:
+    config = bc.Config("flow", SMALL, updates=20, precision="float32")
+    start = bc.fit(config, episodes[:8])
+    later = replace(config, seed=7, learning_rate=0.0)
+    kept = bc.train(later, Run(tmp_path / "kept", later), episodes, start=start).state_dict()
+    assert all((value == kept[name]).all() for name, value in start.state_dict().items())
+    moved = bc.Learner(replace(config, seed=7), episodes, start=start)
+    moved.advance()
+    assert any((value != moved.policy.state_dict()[name]).any() for name, value in start.state_dict().items())
