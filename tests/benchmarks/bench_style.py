@@ -34,6 +34,8 @@ JOB = ["run", "--task", "carry_upright", "--demos", "24", "--labels", "200", "--
 JOB += ["--dataset", careless.NAME, "--preset", "precise"]  # which marks success in the reward
 MINDED = ["--set", "teacher.minds=tilt,clearance"]
 MINDED += ["--set", "residual_scale=0.4", "--set", "tries=0"]  # room to level the hand; its own tries lean as well
+MINDED += ["--set", "choose_exploration=false", "--set", "finetune.std=0.05"]  # bolder than the success would choose
+MINDED += ["--set", "finetune.anchor=0.002", "--set", "finetune.actor_lr=0.0005"]  # a style is far from the clone
 
 
 def job(seed: int, home: Path) -> dict[str, Any]:
