@@ -54,9 +54,10 @@ class RunCommand:
     """Dataset of demonstrations in the data home; samples/TASK where empty."""
     preset: str = "default"
     """How much of everything: default, quick (a minute or two), tiny (seconds, to try the machinery); or precise, for
-    tasks that forgive little: the environment's own success chooses the clone's pace and how boldly it explores; or
-    sparing, for environments whose steps are dear: SAC corrects the clone, by all steps ever taken; or, with --demos 0,
-    unaided: it explores without any reward first and asks where its reward models disagree."""
+    tasks that forgive little: the clone imitates its own tries that succeed, and the environment's success chooses its
+    pace and how boldly it explores; or sparing, for environments whose steps are dear: SAC corrects the clone, by all
+    steps ever taken; or, with --demos 0, unaided: it explores without any reward first and asks where its reward models
+    disagree."""
     run: str = ""
     """Name of the run, a folder among the runs of the data home; TASK-SEED where empty."""
     set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()

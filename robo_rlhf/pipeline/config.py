@@ -145,6 +145,10 @@ class Config:
     """Whether a cloned policy that predicts chunks may carry out whole ones, where rollouts succeed more often so."""
     choose_exploration: bool = False
     """Whether fine-tuning explores less than `finetune.std` where that leaves the clone too little of its success."""
+    tries: int = 0
+    """Turns in which a clone tries by itself, and what the environment calls a success is imitated too."""
+    tries_episodes: int = 256
+    """Episodes of each such turn."""
     gate: bool = False
     """Whether a round's policy is kept only if it is not shown to be worse than the one before, on the same seeds."""
     gate_episodes: int = 100
@@ -175,8 +179,7 @@ class Config:
         if self.question not in CLIPS:
             raise UnknownNameError("kind of question", self.question, CLIPS)
         least = {"demos": 0, "labels": 1, "rounds": 1, "episodes": 1, "collect": 2, "clip_steps": 1, "num_envs": 1}
-        least |= {"explore": 0, "trim": 0}
-        least["gate_episodes"] = 1
+        least |= {"explore": 0, "trim": 0, "tries": 0, "tries_episodes": 1, "gate_episodes": 1}
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise InvalidValueError(f"--{name.replace('_', '-')}", getattr(self, name), f"at least {low}")
@@ -224,9 +227,10 @@ def preset(name: str, **asked: Any) -> Config:
     "sparing" is for environments whose steps are dear: a correction as large as an action, learned by SAC from all
     steps ever taken, on a clone of demonstrations that go on after they succeeded.
 
-    "precise" is for tasks that forgive little: the clone sees what is nearly zero larger, and its pace and how boldly
-    it explores are chosen by the success of rollouts, which is what the environment says and no person. "unaided" is
-    for `demos` 0, what the default is measured against: after PEBBLE (Lee et al. 2021), with as many environment steps.
+    "precise" is for tasks that forgive little: the clone sees what is nearly zero larger, imitates what succeeded of
+    its own tries too, its pace and how boldly it explores are chosen by rollouts, and success is marked in the reward.
+    What succeeds is what the environment says, and no person. "unaided" is for `demos` 0, what the default is measured
+    against: after PEBBLE (Lee et al. 2021), with as many environment steps.
 
     Raises:
         InvalidValueError: no such preset.
@@ -241,7 +245,13 @@ def preset(name: str, **asked: Any) -> Config:
 def _sizes() -> dict[str, dict[str, Any]]:
     return {
         "default": {},
-        "precise": {"clone": _fine(), "choose_pace": True, "choose_exploration": True},
+        "precise": {
+            "clone": _fine(),
+            "choose_pace": True,
+            "choose_exploration": True,
+            "tries": 4,
+            "finetune": replace(_finetune(), objective="learned + success"),
+        },
         "sparing": {
             "learner": "sac",
             "num_envs": 10,

@@ -11,8 +11,9 @@ from robo_rlhf.pipeline.gate import may_replace
 from robo_rlhf.pipeline.pace import paced
 from robo_rlhf.pipeline.scratch import beginner, explored, practise, untrained
 from robo_rlhf.pipeline.stages import Answerer, Job, as_actor, find_demonstrations, stored_evaluation
+from robo_rlhf.pipeline.tries import practised
 from robo_rlhf.pipeline.watch import Silent, Watch
-from robo_rlhf.policies.base import GaussianActor
+from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
 from robo_rlhf.policies.squashed import SquashedPolicy
 from robo_rlhf.runs import Run
 
@@ -34,22 +35,32 @@ def run_loop(
         return _work(job)
 
 
-def cloned(job: Job) -> GaussianActor | SquashedPolicy:
-    """Imitate, choose the pace of the clone and how boldly to explore, and return what is fine-tuned."""
+def tunable(job: Job, clone: TrainedPolicy) -> GaussianActor | SquashedPolicy:
+    """Return a clone as what is fine-tuned; until then it acts as before."""
+    return beginner(job) if job.config.learner == "sac" else as_actor(clone, job.config)
+
+
+def cloned(job: Job) -> tuple[GaussianActor | SquashedPolicy, Evaluation]:
+    """Imitate; return what is fine-tuned, and how the plain clone does.
+
+    Between the two the clone may learn from its own tries; then how boldly to explore is chosen.
+    """
     clone = paced(job, job.clone())
-    if job.config.learner == "sac":
-        return beginner(job)
-    steadied(job, clone)
-    return as_actor(clone, job.config)
+    before = job.evaluate("before", tunable(job, clone))
+    clone = practised(job, clone)
+    if job.config.learner == "ppo":
+        steadied(job, clone)
+    return tunable(job, clone), before
 
 
 def _work(job: Job) -> tuple[Evaluation, Evaluation]:
     """Do what is left of the job; return the evaluations before and after."""
     job.run.event("session")
     config = job.config
-    actor = cloned(job) if config.demos else untrained(job)
-    before = job.evaluate("before", actor)
-    if not config.demos:
+    if config.demos:
+        actor, before = cloned(job)
+    else:
+        before = job.evaluate("before", untrained(job))
         actor = explored(job)
     climb = job.finetune if config.climbing is config.finetune else partial(practise, job)
     model, kept = None, 0

@@ -5,6 +5,7 @@ again and again and averaged over, a hesitation can last for ever. Whole chunks 
 Which is better depends on the task: stacking wants the one, inserting a peg the other.
 """
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 EPISODES = 100  # of each pace, on seeds that no result is reported on
 
 
-def paced(job: "Job", policy: TrainedPolicy) -> TrainedPolicy:
-    """Return the clone at its better pace, which its checkpoint then has too; others are returned as they are."""
+def paced(job: "Job", policy: TrainedPolicy, name: str = "clone") -> TrainedPolicy:
+    """Return the clone of a stage at its better pace, as its checkpoint then is; others are returned as they are."""
     if not isinstance(policy, ChunkedPolicy) or not job.config.choose_pace or policy.chunk == 1:
         return policy
     usual = job.config.clone.settings.get("execute", -(-policy.chunk // 2))
@@ -37,9 +38,19 @@ def paced(job: "Job", policy: TrainedPolicy) -> TrainedPolicy:
             found[execute] = evaluate(job.env, policy, seeds).success.value
         best = max(found, key=lambda execute: found[execute])  # the shorter of equals
         policy.execute = policy.settings["execute"] = best
-        path = job.run.path / "clone" / "checkpoints" / "policy.safetensors"
+        path = job.run.path / name / "checkpoints" / "policy.safetensors"
         save_policy(policy, path, {k: v for k, v in load_meta(path).items() if k != "policy"})
         return {"execute": best, "success": list(found.values()), "tried": list(tried)}
 
-    policy.execute = policy.settings["execute"] = int(job.stage("pace", work)["execute"])
+    policy.execute = policy.settings["execute"] = int(job.stage(_stage(name), work)["execute"])
     return policy
+
+
+def success_at_its_pace(job: "Job", name: str) -> float | None:
+    """Return how often the clone of a stage succeeds at the pace that was chosen; None where none was."""
+    stored = job.run.path / _stage(name) / "result.json"
+    return max(json.loads(stored.read_text())["success"]) if stored.exists() else None
+
+
+def _stage(name: str) -> str:
+    return "pace" if name == "clone" else f"{name}/pace"

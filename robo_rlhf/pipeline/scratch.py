@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from robo_rlhf.learning import seeded
 from robo_rlhf.pipeline.gate import Alarm
 from robo_rlhf.pipeline.watch import TrueReward
-from robo_rlhf.policies.checkpoint import load_policy, save_policy
+from robo_rlhf.policies.checkpoint import save_policy
 from robo_rlhf.policies.squashed import SquashedPolicy, squashed_on
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.novelty import novelty
@@ -81,7 +81,7 @@ def practise(job: "Job", number: int, model: RewardModel, after: int = 0) -> Squ
 
 def beginner(job: "Job") -> SquashedPolicy:
     """Return the policy that everything starts from: the untrained one, or the clone with a correction that is none."""
-    policy = load_policy(job.run.path / "clone" / "checkpoints" / "policy.safetensors")
+    policy = job.base_policy()
     if isinstance(policy, SquashedPolicy):
         return policy
     with seeded(job.config.seed):  # hidden weights of the correction are drawn, the same in every session of a run

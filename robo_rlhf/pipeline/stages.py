@@ -49,6 +49,7 @@ class Job:
     def __init__(self, config: Config, run: Run, home: Path, watch: Watch, people: Answerer | None = None) -> None:
         """Get ready to work on `run`; `people` asks them where the annotator is human."""
         self.config, self.run, self.home, self.watch, self.people = config, run, home, watch, people
+        self.base = "clone"  # stage of the policy that fine-tuning starts from
 
     @cached_property
     def env(self) -> VecEnv:
@@ -114,6 +115,10 @@ class Job:
         policy = bc.train(config, run, demonstrations, starts=starts, progress=self.watch.progress)
         self.watch.end("clone", run.result() or {})
         return policy
+
+    def base_policy(self) -> TrainedPolicy:
+        """Return the policy that fine-tuning starts from, as its stage left it."""
+        return load_policy(self.run.path / self.base / "checkpoints" / "policy.safetensors")
 
     def evaluate(self, name: str, policy: TrainedPolicy) -> Evaluation:
         """Measure a policy on the seeds that nothing is learned from.
@@ -209,7 +214,7 @@ class Job:
             config,
             run,
             self.env,
-            as_actor(load_policy(self.run.path / "clone" / "checkpoints" / "policy.safetensors"), self.config),
+            as_actor(self.base_policy(), self.config),
             learned_reward(model, self.config.caution),
             carry=carry,
             progress=self.watch.progress,

@@ -107,6 +107,7 @@ def train(
     weighting: Weighting | None = None,
     starts: Array | None = None,
     meta: Mapping[str, Any] | None = None,
+    start: TrainedPolicy | None = None,
 ) -> TrainedPolicy:
     """Clone `episodes` into a policy, saved as the run's checkpoint "policy"; go on where a killed run stopped.
 
@@ -119,6 +120,7 @@ def train(
         weighting: how much steps count where people corrected a policy.
         starts: (S, obs_dim), what episodes start from: scales of columns that hardly vary in `episodes`.
         meta: what else the checkpoint shall remember, a JSON object.
+        start: a policy of the same kind and settings to go on from, its scales too, instead of drawn weights.
 
     Raises:
         InvalidValueError: the episodes hold nothing to learn from, or are of different tasks.
@@ -128,7 +130,7 @@ def train(
     path = run.checkpoint_path("policy")
     if run.result() is not None:
         return load_policy(path)
-    learner = Learner(config, episodes, weighting, starts)
+    learner = Learner(config, episodes, weighting, starts, start)
     stored = run.load("training")
     if stored is not None:
         learner.unpack(*stored)
@@ -175,8 +177,9 @@ class Learner:
         episodes: Sequence[Episode],
         weighting: Weighting | None = None,
         starts: Array | None = None,
+        start: TrainedPolicy | None = None,
     ) -> None:
-        """Build the policy, with weights drawn from the seed, and the training arrays."""
+        """Build the policy, with weights drawn from the seed or those of `start`, and the training arrays."""
         obs_dim, act_dim = check_alike(episodes)
         self.config = config
         with seeded(config.seed):
@@ -187,6 +190,8 @@ class Learner:
             torch.from_numpy(widened(shown, spread)),
             torch.from_numpy(np.concatenate([e.action for e in episodes])),
         )
+        if start is not None:
+            self.policy.load_state_dict(start.state_dict())
         self.data, self.noise = _tensors(self.policy, config, episodes, weighting, spread)
         self.count = len(self.data.obs)  # examples
         self.generator = torch.Generator().manual_seed(config.seed)

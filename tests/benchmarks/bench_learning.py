@@ -43,7 +43,7 @@ ids = sorted(i.meta.id for i in dataset.list(outcome="success"))
 ids = [ids[i] for i in sorted(np.random.default_rng((seed, 1)).permutation(len(ids))[:count])]
 start = time.perf_counter()
 config = replace(Config().clone, seed=seed)
-policy = bc.fit(config, [trimmed(e) for e in dataset.load_all(ids)])
+policy = bc.fit(config, [trimmed(e, Config().trim) for e in dataset.load_all(ids)])
 took = time.perf_counter() - start
 found = evaluate(make_env("pick_place", 64), policy, np.arange(FIRST_SEED, FIRST_SEED + 200))
 print(json.dumps({"success": found.success.value, "seconds": took}))

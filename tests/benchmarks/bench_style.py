@@ -1,9 +1,10 @@
 """Style by answers alone, carry_upright: `pytest -m bench -s tests/benchmarks/bench_style.py`.
 
-No term of the task's reward tells how the cup is carried. The simulated teacher minds how far it tilts, and how near
-it comes to the glass; what the policy then does is judged by these two style measures over 200 episodes. For style
-those count whose start both the clone and the fine-tuned policy succeed from: a cup that was never lifted is upright
-and far from the glass. All 200 are shown beside.
+No term of the task's reward tells how the cup is carried. The demonstrations are 24 of a careless simulated operator
+(`careless.py`), who lets the cup lean and cuts the corner around the glass: those that ship are upright already. The
+simulated teacher minds how far the cup tilts, and how near it comes to the glass; what the policy then does is judged
+by these two style measures over 200 episodes. For style those count whose start both the clone and the fine-tuned
+policy succeed from: a cup that was never lifted is upright and far from the glass. All 200 are shown beside.
 ROBO_RLHF_BENCH_SEEDS sets the number of seeds (5), ROBO_RLHF_BENCH_FIRST_SEED the first of them (0),
 ROBO_RLHF_BENCH_AT_ONCE the jobs that run at a time (2), one torch thread each.
 """
@@ -23,15 +24,18 @@ import pytest
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.evaluation import Evaluation
 from robo_rlhf.pipeline.stages import stored_evaluation
+from tests.benchmarks import careless
 
 pytestmark = pytest.mark.bench
 FIRST = int(os.environ.get("ROBO_RLHF_BENCH_FIRST_SEED", "0"))
 SEEDS = range(FIRST, FIRST + int(os.environ.get("ROBO_RLHF_BENCH_SEEDS", "5")))
 AT_ONCE = int(os.environ.get("ROBO_RLHF_BENCH_AT_ONCE", "2"))
-SAMPLES = Path(__file__).parents[2] / "recordings" / "samples"
 JOB = ["run", "--task", "carry_upright", "--demos", "24", "--labels", "200", "--rounds", "3", "--json"]
+JOB += ["--dataset", careless.NAME, "--preset", "precise"]  # which marks success in the reward
 MINDED = ["--set", "teacher.minds=tilt,clearance"]
-MINDED += ["--set", "choose_exploration=true", "--set", "finetune.objective=learned + success"]  # success is marked
+MINDED += ["--set", "residual_scale=0.4", "--set", "tries=0"]  # room to level the hand; its own tries lean as well
+MINDED += ["--set", "choose_exploration=false", "--set", "finetune.std=0.05"]  # bolder than the success would choose
+MINDED += ["--set", "finetune.anchor=0.002", "--set", "finetune.actor_lr=0.0005"]  # a style is far from the clone
 
 
 def job(seed: int, home: Path) -> dict[str, Any]:
@@ -65,7 +69,7 @@ def row_of(seed: int, before: Evaluation, after: Evaluation) -> dict[str, Any]:
 
 def test_style_that_no_reward_term_tells(tmp_path: Path) -> None:
     """Tilt and clearance improve by at least 40 % on average, and success is kept within 2 points."""
-    (tmp_path / "samples").symlink_to(SAMPLES)
+    careless.demonstrations(tmp_path)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         rows = list(pool.map(lambda seed: job(seed, tmp_path), SEEDS))
     print()

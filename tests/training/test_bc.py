@@ -185,3 +185,14 @@ def test_a_column_that_was_not_shown_gets_the_scale_of_the_starts() -> None:
     assert plain.noise[0] == 0
     assert told.noise[0] == pytest.approx(0.15, rel=1e-3)
     torch.testing.assert_close(plain.policy.normalizer.std[1:], told.policy.normalizer.std[1:])
+
+
+def test_going_on_from_a_policy_begins_with_its_weights_and_scales(episodes: list[Episode], tmp_path: Path) -> None:
+    config = bc.Config("flow", SMALL, updates=20, precision="float32")
+    start = bc.fit(config, episodes[:8])
+    later = replace(config, seed=7, learning_rate=0.0)
+    kept = bc.train(later, Run(tmp_path / "kept", later), episodes, start=start).state_dict()
+    assert all((value == kept[name]).all() for name, value in start.state_dict().items())
+    moved = bc.Learner(replace(config, seed=7), episodes, start=start)
+    moved.advance()
+    assert any((value != moved.policy.state_dict()[name]).any() for name, value in start.state_dict().items())

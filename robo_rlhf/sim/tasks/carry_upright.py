@@ -33,6 +33,8 @@ class CarryUpright(ArmTask):
     horizon: ClassVar[int] = 140
     goals: ClassVar[tuple[str, ...]] = ("mat",)
     cares_about: ClassVar[str] = "tilt"
+    around: ClassVar[float] = AROUND  # of the scripted operator; a careless one passes nearer
+    lean: ClassVar[float] = 0.0  # [rad] that the scripted operator lets the cup lean while it carries it
     workspace: ClassVar[Workspace] = Workspace(low=(-0.3, -0.35, 0.02))
     action_names: ClassVar[tuple[str, ...]] = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
     obs_names: ClassVar[tuple[str, ...]] = (
@@ -126,7 +128,9 @@ class CarryUpright(ArmTask):
         yaw = np.where(held | on_mat, np.arctan2(axis[:, 1], axis[:, 0]), yaw)
         grip = np.where(on_mat, -1.0, np.where(held, 1.0, grip))
         action = self.steer(sim, goal, yaw, grip, speed)
-        return np.concatenate([action[:, :3], self._level(sim), action[:, 3:]], axis=1)
+        raised = np.clip((cup[:, 2] - HALF_CUP) / (0.5 * RISE), 0.0, 1.0)
+        lean = np.where(held & ~on_mat, self.lean * raised * np.clip(aside / 0.05 - 1.0, 0.0, 1.0), 0.0)
+        return np.concatenate([action[:, :3], self._turn(sim, lean), action[:, 3:]], axis=1)
 
     def _carry(self, cup: Array, glass: Array, mat: Array) -> Array:
         """Return where the held cup goes next (N, 3): up, around the glass on the robot's side, and down on the mat."""
@@ -134,20 +138,20 @@ class CarryUpright(ArmTask):
         left = np.sqrt((to_mat * to_mat).sum(1))
         apart = np.sqrt((to_glass * to_glass).sum(1))
         # the ray that touches the circle around the glass; on the circle it is the circle's tangent
-        bearing = np.arctan2(to_glass[:, 1], to_glass[:, 0]) - np.arcsin(np.clip(AROUND / apart, 0.0, 1.0))
+        bearing = np.arctan2(to_glass[:, 1], to_glass[:, 0]) - np.arcsin(np.clip(self.around / apart, 0.0, 1.0))
         tangent = np.stack([np.cos(bearing), np.sin(bearing)], axis=1)
-        outward = -to_glass / apart[:, None] * np.maximum(AROUND - apart, 0.0)[:, None]
+        outward = -to_glass / apart[:, None] * np.maximum(self.around - apart, 0.0)[:, None]
         along = np.clip((to_glass * to_mat).sum(1) / np.maximum(left * left, 1e-9), 0.0, 1.0)
         miss = distance(along[:, None] * to_mat, to_glass)  # how near the straight way comes to the glass
-        free = (miss >= AROUND - 0.01) | (along == 0.0)
+        free = (miss >= self.around - 0.01) | (along == 0.0)
         way = np.where(free[:, None], to_mat, 0.1 * tangent + 2.0 * outward)
         raised = cup[:, 2] > HALF_CUP + 0.8 * RISE
         way = np.where((raised | (left < 0.05))[:, None], way, 0.0)
         height = HALF_CUP - 0.004 + funnel(left, RISE, 0.008)
         return np.concatenate([cup[:, :2] + way, height[:, None]], axis=1)
 
-    def _level(self, sim: BatchSim) -> Array:
-        """Return the turns (N, 2) about x and y that bring the target back to pointing straight down."""
+    def _turn(self, sim: BatchSim, lean: Array) -> Array:
+        """Return the turns (N, 2) about x and y that bring the target to `lean` (N,) [rad] from straight down."""
         axis = up_of_quat(sim.mocap_quat("target"))
-        turn = SETTLE * np.stack([-axis[:, 1], axis[:, 0]], axis=1)  # the axis × straight down
+        turn = SETTLE * np.stack([-axis[:, 1], axis[:, 0] - np.sin(lean)], axis=1)  # axis × where it should point
         return np.clip(turn / MAX_TURN, -0.5, 0.5).astype(np.float32)

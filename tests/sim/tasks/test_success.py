@@ -5,10 +5,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from robo_rlhf.rollout import rollout
 from robo_rlhf.sim import control, props
 from robo_rlhf.sim.batch import BatchSim
 from robo_rlhf.sim.envs import TaskEnv
+from robo_rlhf.sim.operator import PERFECT, ScriptedOperator
 from robo_rlhf.sim.tasks import TASKS
+from robo_rlhf.sim.tasks.carry_upright import CarryUpright
+from tests.benchmarks.careless import Careless
 
 Change = Callable[[BatchSim], None]
 UPRIGHT = (1.0, 0.0, 0.0, 0.0)
@@ -123,3 +127,17 @@ def test_solved(name: str, changes: list[Change]) -> None:
 def test_not_yet(name: str, changes: list[Change]) -> None:
     assert not solved(name)
     assert not solved(name, *changes)
+
+
+def test_a_careless_operator_tilts_the_cup_and_passes_near_the_glass() -> None:
+    shown = {}
+    for task in (CarryUpright, Careless):
+        env = TaskEnv(task(), 4)
+        shown[task] = rollout(env, ScriptedOperator(env, PERFECT), np.arange(4), record_state=False)
+        assert all(episode.success[-1] for episode in shown[task])
+    careful, careless = (
+        [(float(e.signals["tilt"].max()), float(e.signals["clearance"].min())) for e in episodes]
+        for episodes in shown.values()
+    )
+    assert max(tilt for tilt, _ in careful) < 0.05 < 0.15 < min(tilt for tilt, _ in careless)
+    assert sum(room for _, room in careless) < 0.9 * sum(room for _, room in careful)  # some ways never come near it
