@@ -47,7 +47,11 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[i
     [
         (["--task", "pick_plase"], 2, "Did you mean 'pick_place'?"),
         (["--env", "pusher"], 2, "expected a Gymnasium id such as Pusher-v5; native tasks go to --task, got 'pusher'"),
-        (["--preset", "huge"], 2, "--preset: expected one of default, precise, sparing, unaided, quick, tiny, got 'huge'"),
+        (
+            ["--preset", "huge"],
+            2,
+            "--preset: expected one of default, precise, sparing, unaided, quick, tiny, got 'huge'",
+        ),
         (["--set", "finetune.iteratoins=3"], 2, "Unknown setting 'finetune.iteratoins'. Did you mean 'iterations'?"),
         (["--set", "finetune"], 2, "expected NAME=VALUE, such as finetune.iterations=90, got 'finetune'"),
         (["--set", "finetune=3"], 2, "expected one of the settings inside it, such as finetune.objective=..., got '3'"),
