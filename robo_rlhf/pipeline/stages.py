@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.errors import InvalidValueError, NonFiniteError, NotFoundError
+from robo_rlhf.errors import ConflictError, InvalidValueError, NonFiniteError, NotFoundError
 from robo_rlhf.evaluation import FIRST_SEED, Evaluation, evaluate
 from robo_rlhf.feedback.quality import gold_of
 from robo_rlhf.feedback.selection import BY_MODELS, SegmentCandidate, select
@@ -254,7 +254,11 @@ class Job:
 
     def _teach(self, questions: Sequence[Question]) -> None:
         teaching = Teaching(self.clips, questions, self.config.teacher, self.cares_about)
-        teaching.answer(self.store, questions, self.config.seed)
+        try:
+            teaching.answer(self.store, questions, self.config.seed)
+        except ConflictError as error:  # its folder was deleted, and what it asked is still in the database
+            wanted = "a name that no earlier run had: another run of this name was asked the same and told otherwise"
+            raise InvalidValueError("--run", self.run.path.name, wanted) from error
 
     def _meta(self, number: int, seed: int) -> Mapping[str, Any]:
         return {"id": f"r{number}-{seed}", "device": "policy", "operator": self.run.path.name, "versions": versions()}

@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,16 @@ def test_orders_of_four_clips_are_asked_for_and_learned_from(reach_home: Path, t
 def test_the_name_of_a_run_and_its_neighbours_change_nothing(reach_home: Path, tmp_path: Path) -> None:
     home = fresh_home(reach_home, tmp_path / "home")
     assert traces(do(short_config(), home, "one")) == traces(do(short_config(), home, "another name"))
+
+
+def test_the_answers_of_a_deleted_run_of_the_same_name_are_not_mixed_in(reach_home: Path, tmp_path: Path) -> None:
+    home = fresh_home(reach_home, tmp_path / "home")
+    config = short_config(rounds=1, labels=8)
+    run = do(config, home)
+    shutil.rmtree(run)
+    teacher = dataclasses.replace(config.teacher, mistake=1.0)
+    with pytest.raises(InvalidValueError, match=f"a name that no earlier run had.*{run.name}"):
+        do(dataclasses.replace(config, teacher=teacher), home)
 
 
 def test_another_seed_is_another_job(reach_home: Path, tmp_path: Path) -> None:
