@@ -97,9 +97,8 @@ def test_what_is_done_alone_shares_no_transaction(path: Path) -> None:
     database.close()
 
 
+@pytest.mark.parametrize("where", ["postgresql"], indirect=True)
 def test_what_is_of_the_same_row_is_done_in_order_and_other_rows_do_not_wait(database: Database) -> None:
-    if not database.shared:
-        pytest.skip("SQLite has one writer")
     order: list[str] = []
 
     def work(name: str, seconds: float) -> Work[None]:
