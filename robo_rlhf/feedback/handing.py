@@ -106,10 +106,8 @@ class Turn:
         self.waits = wait
         before = introduce(self.connection, self.person, "human", handed=1)
         again = self.open_already(have, practice)
-        handed = None
-        if again:
-            handed = self.resume(again) if wait else None
-        if not again or (wait and handed is None):
+        handed = self.resume(again) if wait else None
+        if handed is None and (wait or not again):
             new = self.known("practice", before) if practice else self.something_new(before)
             if new is not None:
                 return new

@@ -26,6 +26,14 @@ def database(where: str) -> Iterator[Database]:
     opened.close()
 
 
+@pytest.fixture
+def commits(database: Database) -> list[int]:
+    """One more for each commit from now on."""
+    found: list[int] = []
+    sa.event.listen(database.engine, "commit", lambda _: found.append(1))
+    return found
+
+
 def rows(database: Database) -> list[int]:
     with database.read() as connection:
         return list(connection.scalars(sa.text("SELECT x FROM t ORDER BY x")))
@@ -68,33 +76,23 @@ def test_many_write_at_once_and_each_is_told_what_became_of_theirs(database: Dat
     assert rows(database) == [value for value in found if isinstance(value, int)]
 
 
-def test_who_asks_meanwhile_shares_the_transaction(path: Path) -> None:
-    database = Database(path)
-    database.write(lambda c: c.exec_driver_sql("CREATE TABLE t (x INTEGER PRIMARY KEY)") and None)
-    commits = []
-    sa.event.listen(database.engine, "commit", lambda _: commits.append(1))
-
+@pytest.mark.parametrize("where", ["sqlite"], indirect=True)
+def test_who_asks_meanwhile_shares_the_transaction(database: Database, commits: list[int]) -> None:
     async def main() -> None:
         await asyncio.gather(*(database.write_soon(insert(number)) for number in range(200)))
 
     run(database, main)
     assert len(commits) == 4, "64 at a time"
-    database.close()
 
 
-def test_what_is_done_alone_shares_no_transaction(path: Path) -> None:
-    database = Database(path)
-    database.write(lambda c: c.exec_driver_sql("CREATE TABLE t (x INTEGER PRIMARY KEY)") and None)
-    commits = []
-    sa.event.listen(database.engine, "commit", lambda _: commits.append(1))
-
+@pytest.mark.parametrize("where", ["sqlite"], indirect=True)
+def test_what_is_done_alone_shares_no_transaction(database: Database, commits: list[int]) -> None:
     async def main() -> None:
         await asyncio.gather(*(database.write_soon(insert(number), alone=number in (3, 4)) for number in range(8)))
 
     run(database, main)
     assert len(commits) == 4, "0 to 2, then 3, then 4, then the others"
     assert rows(database) == list(range(8))
-    database.close()
 
 
 @pytest.mark.parametrize("where", ["postgresql"], indirect=True)
