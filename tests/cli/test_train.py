@@ -8,8 +8,9 @@ import pytest
 
 from robo_rlhf.cli.main import main
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.starts import hidden_spread, starts_of
 from robo_rlhf.files import write_json
-from robo_rlhf.policies.checkpoint import load_meta
+from robo_rlhf.policies.checkpoint import load_meta, load_policy
 from robo_rlhf.rollout import rollout
 from robo_rlhf.sim.envs import TaskEnv, make_env
 from robo_rlhf.sim.operator import ScriptedOperator
@@ -44,6 +45,17 @@ def test_train_then_evaluate_then_compare(samples: Path, capsys: pytest.CaptureF
     assert "success at the end" in text
     assert "Success differs by +0.0 points (+0.0 to +0.0): 0 episodes only it solved" in text
     assert "neither is shown to be better" in text
+
+
+def test_one_demonstration_takes_scales_from_the_starts(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TRAIN, "--demos", "1", "--failures", "--updates", "1", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    dataset = Dataset(samples / "samples" / "reach")
+    (shown,) = dataset.load_all([dataset.list()[0].meta.id])
+    spread = hidden_spread(shown.obs[:-1], starts_of(make_env("reach", 32)))
+    std = load_policy(Path(row["policy"])).normalizer.std.numpy()
+    assert spread.any()
+    assert (std[spread > 0] >= 0.99 * spread[spread > 0]).all()
 
 
 def test_the_name_of_a_main_job_stands_for_its_last_policy(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
