@@ -39,9 +39,7 @@ def test_a_setting_or_kind_of_a_later_version_is_told(name: str, tmp_path: Path)
     arrays, meta = read_checkpoint(path)
     meta[name]["settings"]["colour"] = 1
     write_checkpoint(path, arrays, meta)
-    with pytest.raises(
-        InvalidValueError, match="got colour"
-    ):
+    with pytest.raises(InvalidValueError, match="got colour"):
         load(path)
     meta[name]["kind"] = "newer"
     write_checkpoint(path, arrays, meta)
