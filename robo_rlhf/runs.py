@@ -62,7 +62,7 @@ class Run:
             raise InvalidValueError(
                 f"run folder {self.path}",
                 ", ".join(f"{name}={asked.get(name)!r}" for name in different),
-                f"the settings it was started with ({listed}); continue with those or choose another folder",
+                f"the settings it was started with ({listed}); continue with those, or name another run (--run)",
             )
 
     def child(self, name: str, config: object) -> "Run":

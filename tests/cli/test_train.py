@@ -86,7 +86,7 @@ def test_same_command_again_does_nothing_and_another_is_refused(
     assert capsys.readouterr().out == first
     assert main([*TRAIN, "--failures", "--updates", "5"]) == 2
     assert (
-        "the settings it was started with (updates=4); continue with those or choose another folder"
+        "the settings it was started with (updates=4); continue with those, or name another run (--run)"
         in capsys.readouterr().err
     )
 
