@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from robo_rlhf.sim.gl import choose_backend
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"  # before a test imports numpy or torch, which read it once; worker processes inherit it
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # set in many containers; every process would compile the program anew
+sys.dont_write_bytecode = False
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts deaf to Ctrl-C
 choose_backend()  # before any test imports mujoco, which reads the choice once
 
