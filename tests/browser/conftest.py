@@ -50,9 +50,10 @@ class Served:
 
 
 @contextmanager
-def serving(home: Path, *options: str) -> Iterator[Served]:
-    """Run a station over the data home `home`."""
+def serving(home: Path, *options: str, lean: bool = True) -> Iterator[Served]:
+    """Run a station over the data home `home`; most tests never ask it for what it would keep ready."""
     command = [sys.executable, "-m", "robo_rlhf.cli.main", "serve", "--no-open", "--port", "0", "--home", str(home)]
+    command += ["--lean"] if lean else []
     environment = {**os.environ, HOME_VARIABLE: str(home), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         [*command, *options], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
