@@ -20,7 +20,7 @@ from robo_rlhf.files import HOME_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "recordings" / "samples"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first has no windows to draw
 OPTIONS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
