@@ -24,6 +24,7 @@ hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
+LONG = ("tests/test_wheel.py", "tests/pipeline/", "tests/browser/", "tests/cli/", "tests/service/")
 _first_seen: dict[int, str] = {}  # child process → the test after which it was first there
 
 
@@ -59,6 +60,12 @@ def _note_new_processes(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     for child in _children():
         _first_seen.setdefault(child, request.node.nodeid)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no worker is left with it at the end while others have nothing to do."""
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: next((places[name] for name in LONG if item.nodeid.startswith(name)), len(LONG)))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -124,6 +124,7 @@ def fetch(url: str) -> str:
         return str(answer.read().decode())
 
 
+@pytest.mark.slow
 def test_the_whole_loop_runs_away_from_the_checkout(python: Path, home: Path, tmp_path: Path) -> None:
     command = python.with_name("robo-rlhf")
     recorded = ["--device", "scripted", "--episodes", 4, "--no-pace", "--dataset", "samples/reach"]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,13 @@ from tests.pipeline.making import fresh_home, traces
 
 SLOW_ENOUGH = ("--set", "clone.updates=400", "--set", "finetune.iterations=8", "--set", "reward.fit.updates=80")
 OPTIONS = ("--task", "reach", "--demos", "4", "--labels", "24", "--rounds", "2", "--preset", "tiny", *SLOW_ENOUGH)
-MOMENTS = (  # a stage, and the file whose appearance says that it is at work
-    ("clone", "clone/checkpoints/training.safetensors"),
-    ("collect", "round-1/collect/config.json"),
-    ("reward", "round-1/reward/config.json"),
-    ("finetune", "round-1/finetune/checkpoints/training.safetensors"),
-    ("finetune again", "round-2/finetune/metrics.jsonl"),
-)
+MOMENTS = {  # a stage, and the file whose appearance says that it is at work
+    "clone": "clone/checkpoints/training.safetensors",
+    "collect": "round-1/collect/config.json",
+    "reward": "round-1/reward/config.json",
+    "finetune": "round-1/finetune/checkpoints/training.safetensors",
+    "finetune again": "round-2/finetune/metrics.jsonl",
+}
 PATIENCE = 300  # [s]
 
 
@@ -64,19 +65,42 @@ def undisturbed(reach_home: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return home
 
 
-def test_a_job_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(
+def kill_at(stages: Iterable[str], home: Path) -> None:
+    """Start the job and kill it, once in each of `stages`."""
+    for stage in stages:
+        process = start(home)
+        wait_for(home / "runs" / "job" / MOMENTS[stage], process)
+        code, _ = end(process, signal.SIGKILL)
+        assert code == -signal.SIGKILL, f"{stage} was over too soon"
+
+
+def test_a_job_that_is_killed_or_told_to_stop_ends_as_if_nothing_had_happened(
+    undisturbed: Path, reach_home: Path, tmp_path: Path
+) -> None:
+    """Killed as it clones and as it learns from answers, then stopped by Ctrl-C as it fine-tunes."""
+    home = fresh_home(reach_home, tmp_path / "home")
+    kill_at(["clone", "reward"], home)
+    process = start(home)
+    wait_for(home / "runs" / "job" / "round-1" / "finetune" / "metrics.jsonl", process)
+    code, said = end(process, signal.SIGINT)
+    assert code == 130
+    assert said.splitlines()[-1] == "stopped; run the same command to continue"
+    assert "Traceback" not in said
+    kill_at(["finetune again"], home)
+    code, said = end(start(home))
+    assert code == 0, said
+    assert traces(home / "runs" / "job") == traces(undisturbed / "runs" / "job")
+
+
+@pytest.mark.slow
+def test_a_job_that_is_killed_in_every_stage_ends_as_if_nothing_had_happened(
     undisturbed: Path, reach_home: Path, tmp_path: Path
 ) -> None:
     home = fresh_home(reach_home, tmp_path / "home")
-    run = home / "runs" / "job"
-    for stage, file in MOMENTS:
-        process = start(home)
-        wait_for(run / file, process)
-        code, _ = end(process, signal.SIGKILL)
-        assert code == -signal.SIGKILL, f"{stage} was over too soon"
+    kill_at(MOMENTS, home)
     code, said = end(start(home))
     assert code == 0, said
-    assert traces(run) == traces(undisturbed / "runs" / "job")
+    assert traces(home / "runs" / "job") == traces(undisturbed / "runs" / "job")
 
 
 @pytest.mark.slow
@@ -90,20 +114,6 @@ def test_a_correction_on_top_of_a_flow_goes_on_as_if_nothing_had_happened(reach_
     code, said = end(start(home, *FLOW))
     assert code == 0, said
     assert traces(home / "runs" / "job") == traces(left_alone / "runs" / "job")
-
-
-def test_ctrl_c_stops_in_order_and_the_same_command_goes_on(
-    undisturbed: Path, reach_home: Path, tmp_path: Path
-) -> None:
-    home = fresh_home(reach_home, tmp_path / "home")
-    process = start(home)
-    wait_for(home / "runs" / "job" / "round-1" / "finetune" / "metrics.jsonl", process)
-    code, said = end(process, signal.SIGINT)
-    assert code == 130
-    assert said.splitlines()[-1] == "stopped; run the same command to continue"
-    assert "Traceback" not in said
-    assert end(start(home))[0] == 0
-    assert traces(home / "runs" / "job") == traces(undisturbed / "runs" / "job")
 
 
 def test_a_finished_job_is_told_again_and_nothing_is_written(undisturbed: Path) -> None:

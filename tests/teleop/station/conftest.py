@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from robo_rlhf.feedback import passwords
 from robo_rlhf.feedback.accounts import Role
 from teleop.station.app import create_app
 from teleop.station.security import CSRF_HEADER
@@ -16,9 +18,10 @@ ORIGIN = "http://localhost"
 
 
 @pytest.fixture
-def station(home: Path) -> Iterator[Station]:
-    """A station; what runs beside it is not started."""
-    station = Station(home)
+def station(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Station]:
+    """A station; what runs beside it is not started, and its passwords are quickly checked."""
+    monkeypatch.setattr(passwords, "_hasher", lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    station = Station(home, lean=True)
     yield station
     station.close()
 
