@@ -2,12 +2,13 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,14 @@ class Served:
             return f"{self.url}/enter#{people.sessions.link(person)}"
         finally:
             people.close()
+
+    def end_sessions(self) -> None:
+        """End the sessions that go on, as a signal ends them: each would step its simulation until the station ends."""
+        for thread in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            with suppress(OSError):  # it has just ended
+                for process in thread.read_text().split():
+                    if "teleop.worker" in Path(f"/proc/{process}/cmdline").read_text():
+                        os.kill(int(process), signal.SIGTERM)
 
 
 @contextmanager
@@ -149,6 +158,14 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     for context in contexts:
         context.close()
     assert not problems, problems
+
+
+@pytest.fixture(autouse=True)
+def _no_session_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    station = request.node.funcargs.get("station")
+    if isinstance(station, Served):
+        station.end_sessions()
 
 
 @pytest.fixture
