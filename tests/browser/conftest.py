@@ -136,15 +136,22 @@ OpenPage = Callable[..., Page]
 def open_page(browser: Browser) -> Iterator[OpenPage]:
     """Return a function that opens an address in a browser of its own cookies: `open_page(url, dark=True, width=390)`.
 
+    With the `link` of a person it is signed in before, without the pages that one would come by.
     At the end the test fails where a page has thrown an error, or the content security policy kept something away.
     """
     contexts, problems = [], []
 
-    def open_one(url: str, *, dark: bool = False, width: int = 1280, height: int = 800, **options: object) -> Page:
+    def open_one(
+        url: str, *, link: str = "", dark: bool = False, width: int = 1280, height: int = 800, **options: object
+    ) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", **options
         )
         contexts.append(context)
+        if link:
+            origin, _, token = link.partition("/enter#")
+            entered = context.request.post(f"{origin}/enter", data={"token": token}, headers={"origin": origin})
+            assert entered.ok, entered.text()
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on(
@@ -171,6 +178,4 @@ def _no_session_left(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 def page(open_page: OpenPage, station: Served) -> Page:
     """A page of the station at its home, signed in as administrator."""
-    page = open_page(station.new_link())
-    page.wait_for_url(f"{station.url}/")
-    return page
+    return open_page(f"{station.url}/", link=station.new_link())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 from fastapi import FastAPI
+from starlette.routing import BaseRoute
 from starlette.testclient import TestClient
 
 from robo_rlhf.feedback import passwords
@@ -15,6 +16,7 @@ from teleop.station.security import CSRF_HEADER
 from teleop.station.services import Station
 
 ORIGIN = "http://localhost"
+_routes: list[BaseRoute] = []
 
 
 @pytest.fixture
@@ -28,8 +30,12 @@ def station(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Station]:
 
 @pytest.fixture
 def app(station: Station) -> FastAPI:
-    """Its application."""
-    return create_app(station)
+    """Its application; what FastAPI works out about the routes, at the first request, is worked out once for all."""
+    app = create_app(station)
+    if not _routes:
+        _routes.extend(app.router.routes)
+    app.router.routes[:] = _routes
+    return app
 
 
 Visit = Callable[..., TestClient]
