@@ -24,7 +24,7 @@ demo-quick: setup ## The same loop with small numbers, in about a minute
 	$(BIN)/robo-rlhf run --task pick_place --demos 10 --labels 24 --rounds 1 --preset quick --run quick $(ARGS)
 
 test: setup-browser ## The tests, without the slow ones
-	$(PYTEST) $(PARALLEL) -m "not slow and not bench" $(ARGS)
+	$(PYTEST) $(PARALLEL) --ignore tests/benchmarks -m "not slow and not bench" $(ARGS)
 
 test-all: setup-browser ## All tests
 	$(PYTEST) $(PARALLEL) -m "not bench" $(ARGS)

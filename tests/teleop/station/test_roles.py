@@ -18,7 +18,6 @@ from starlette.testclient import TestClient
 from robo_rlhf.feedback.accounts import ROLES, Role
 from teleop.station.auth import FORBIDDEN, SIGNED_OUT
 from teleop.station.services import Station
-from teleop.station.thinking import Thinking
 from teleop.station.throttle import TokenTries
 from tests.teleop.station.conftest import ORIGIN
 
@@ -193,12 +192,6 @@ ROUTES: dict[str, Row] = {
     "GET /media/hover": Row("annotator", "4"),
     "GET /media/clip": Row("annotator", "4"),
 }
-
-
-@pytest.fixture(autouse=True)
-def _nobody_thinks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page at /ask starts a process that loads torch; here nobody asks it anything."""
-    monkeypatch.setattr(Thinking, "warm", lambda self: None)
 
 
 LAST = ("POST /sign-out",)  # ends what the others need
