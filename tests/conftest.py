@@ -1,6 +1,7 @@
 """What holds for every test: one thread, a rendering backend, a data home of its own, no process left behind."""
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -66,6 +67,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, so that no worker is left with it at the end while others have nothing to do."""
     places = {name: place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: next((places[name] for name in LONG if item.nodeid.startswith(name)), len(LONG)))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays: all modules, and the tests themselves."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
