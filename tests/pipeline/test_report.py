@@ -21,10 +21,9 @@ from robo_rlhf.pipeline.findings import Findings
 from robo_rlhf.pipeline.watch import Silent
 from robo_rlhf.runs import Run
 from robo_rlhf.sim.video import decode_mp4
+from tests.browser.conftest import NAMES
 
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
-)
+CHROMIUM = next((found for name in NAMES if (found := shutil.which(name))), "")
 PROBE = """<script>
 addEventListener("load", () => setTimeout(() => {
   const videos = [...document.querySelectorAll("video")];
