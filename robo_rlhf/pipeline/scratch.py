@@ -8,7 +8,7 @@ and gets the learned reward later.
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from robo_rlhf.learning import seeded
+from robo_rlhf.learning import seeded, unpack_module
 from robo_rlhf.pipeline.gate import Alarm
 from robo_rlhf.pipeline.watch import TrueReward
 from robo_rlhf.policies.checkpoint import save_policy
@@ -52,8 +52,12 @@ def explored(job: "Job") -> SquashedPolicy:
 
 
 def practise(job: "Job", number: int, model: RewardModel, after: int = 0) -> SquashedPolicy:
-    """Go on learning from round `after`, 0 for the beginning, with all that was seen since, on the new reward."""
-    before = f"round-{after}/finetune" if after else "explore"
+    """Go on learning from the policy of round `after`, 0 for the beginning, on the new reward.
+
+    All that was seen so far is remembered, and what it taught the value functions: also in rounds that a gate refused,
+    whose policies alone are given up.
+    """
+    before = _stage(number - 1)
     job.watch.begin(f"round-{number}/finetune")
     run = job.run.child(f"round-{number}/finetune", {})
     config = replace(
@@ -67,15 +71,30 @@ def practise(job: "Job", number: int, model: RewardModel, after: int = 0) -> Squ
         config,
         run,
         job.env,
-        beginner(job),
+        _kept(job, after),
         CautiousReward(model, job.config.caution),
         demonstrations=job.demonstrations(),
-        carry=job.run.child(before, {}).load("training") if after or job.config.explore else None,
+        carry=job.run.child(before, {}).load("training") if number > 1 or job.config.explore else None,
+        refused=after < number - 1,
         progress=job.watch.progress,
         on_iteration=truth.note,
         diagnostics=truth.see,
     )
     job.watch.end(f"round-{number}/finetune", run.result() or {})
+    return actor
+
+
+def _stage(number: int) -> str:
+    """Return the stage that round `number` practised in, 0 for what came before the first."""
+    return f"round-{number}/finetune" if number else "explore"
+
+
+def _kept(job: "Job", number: int) -> SquashedPolicy:
+    """Return the policy of round `number` as it was left; the one that everything starts from for 0."""
+    actor = beginner(job)
+    stored = job.run.child(_stage(number), {}).load("training") if number or job.config.explore else None
+    if stored is not None:
+        unpack_module("actor", actor, stored[0])
     return actor
 
 

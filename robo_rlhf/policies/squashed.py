@@ -124,6 +124,10 @@ class SquashedPolicy(TrainedPolicy):
             action: Array = self._applied(features, self(features)[0]).numpy()
         return action
 
+    def correction(self, features: Tensor) -> Tensor:
+        """Return the share (B, act_dim) in [-1, 1] of the largest correction that is made at the mean of z."""
+        return torch.tanh(self(features)[0])
+
     def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
         """Return the weighted squared error of the first action, on what the base would do from here anew."""
         self.seed(int(torch.randint(2**31, (), generator=generator)))

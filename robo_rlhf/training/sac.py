@@ -32,6 +32,7 @@ from robo_rlhf.types import Array, Episode, VecEnv
 
 OnIteration = Callable[[int, SquashedPolicy, Mapping[str, float]], object]  # a true result ends the training
 TOGETHER = 64  # batches that are gathered at a time
+OF_THE_POLICY = ("actor/", "actor_step/", "temperature/", "temperature_step/")  # what a refusal takes back
 WIDER = 3.0  # times its first deviation, from which on a column of observations is scaled anew
 
 
@@ -79,6 +80,7 @@ def train(
     *,
     demonstrations: Sequence[Episode] = (),
     carry: Stored | None = None,
+    refused: bool = False,
     progress: Progress | None = None,
     on_iteration: OnIteration | None = None,
     diagnostics: Diagnostics | None = None,
@@ -95,6 +97,7 @@ def train(
         demonstrations: episodes that a share of each batch comes from.
         carry: the checkpoint "training" of the round before, which had another reward: policy, value functions,
             optimisers and all that is remembered go on from it, and values get the units of the new reward.
+        refused: whether the policy of `carry` was: then `actor` as it is given goes on, with the first temperature.
         progress: called after every iteration.
         on_iteration: the same, with the policy; a true result ends the training early.
         diagnostics: sees every step whole, task reward and success too.
@@ -112,7 +115,7 @@ def train(
     shown = demonstrations if config.shown else ()
     block = shown_block(shown, actor, env, shaping, finite=config.finite, seed=config.seed)
     learner = Learner(config, actor, env, block)
-    learner.carried = go_on(run, learner, carry)
+    learner.carried = go_on(run, learner, learner.instead(carry) if carry and refused else carry)
 
     def iterate(changed: bool) -> dict[str, float]:
         return learner.iterate(env, reward, diagnostics, shaping, changed=changed)
@@ -128,7 +131,7 @@ class Learner(Soft):
         """Start from `actor`, with the demonstrations `shown`."""
         super().__init__(config, actor)
         self.config: Config = config
-        self.fresh = actor.base is None and bool((actor.normalizer.std == 1).all())
+        self.fresh = unscaled(actor)
         self.replay = Replay(
             (env.horizon, env.num_envs),
             (actor.feature_dim, actor.act_dim),
@@ -141,6 +144,12 @@ class Learner(Soft):
         self.done = 0  # iterations
         self.ended = False
         self.carried = False  # from a round before, whose units of observations stay
+
+    def instead(self, carry: Stored) -> Stored:
+        """Return `carry` with the policy and the temperature that are here, in place of its own."""
+        mine = self.pack()[0]
+        taken = {name: value for name, value in carry[0].items() if not name.startswith(OF_THE_POLICY)}
+        return {**taken, **{name: mine[name] for name in mine if name.startswith(OF_THE_POLICY)}}, carry[1]
 
     def iterate(
         self, env: VecEnv, reward: Reward, diagnostics: Diagnostics | None, shaping: Shaping, *, changed: bool
@@ -184,11 +193,10 @@ class Learner(Soft):
         """Set the units of observations and values by the first episodes and the demonstrations."""
         blocks = [b for b in (self.replay.shown, *self.replay.blocks) if b is not None]
         self.replay.units = units_of([(value(b), b.active) for b in blocks], self.config.gamma)
-        if self.carried:
-            return
-        self.critics.normalizer.fit(self.seen())
-        self.targets.normalizer.load_state_dict(self.critics.normalizer.state_dict())
-        if self.fresh:
+        if not self.carried:
+            self.critics.normalizer.fit(self.seen())
+            self.targets.normalizer.load_state_dict(self.critics.normalizer.state_dict())
+        if unscaled(self.actor):
             self.actor.normalizer.load_state_dict(self.critics.normalizer.state_dict())
 
     def seen(self) -> Tensor:
@@ -276,3 +284,8 @@ class Learner(Soft):
         for name, step in self.steps():
             unpack_optimizer(name, step.optimizer, arrays)
         self.done, self.ended = int(meta["done"]), bool(meta["ended"])
+
+
+def unscaled(actor: SquashedPolicy) -> bool:
+    """Return whether a policy that starts from nothing has not been told yet how far observations vary."""
+    return actor.base is None and bool((actor.normalizer.std == 1).all())

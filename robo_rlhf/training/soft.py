@@ -39,6 +39,9 @@ class SoftSettings(Settings):
     """Entropy that the temperature aims at, an action [nat]."""
     backup_entropy: bool = True
     """Whether entropy to come is part of values."""
+    restraint: float = 0.0
+    """What the largest correction of one column of an action costs, by its square, where returns have deviation 1; of
+    a policy on top of another. Where values hardly tell actions apart, nothing else keeps it near the other."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense.
@@ -49,6 +52,7 @@ class SoftSettings(Settings):
         super().__post_init__()
         self.check("members", "subset", fits=lambda x: x >= 1, wanted="at least 1")
         self.check("temperature_lr", "temperature", "tau", fits=lambda x: x > 0, wanted="more than 0")
+        self.check("restraint", fits=lambda x: x >= 0, wanted="at least 0")
         self.check("tau", fits=lambda x: x <= 1, wanted="a number from 0 to 1")
         if self.subset > self.members:
             raise InvalidValueError(f"{self.ALGORITHM} subset", self.subset, f"no more than all {self.members} members")
@@ -109,6 +113,8 @@ class Soft:
         action, log_prob = self.actor.sample(features, self.noise(len(features)))
         value = self.critics(inputs, action).amin(0)
         loss = (self.temperature.log.detach().exp() * log_prob - value).mean()
+        if self.config.restraint and self.actor.base is not None:
+            loss = loss + self.config.restraint * self.actor.correction(features).square().sum(-1).mean()
         loss.backward(inputs=self.learning)  # nothing for the weights of the value functions
         self.actor_step.step(self.config.max_grad_norm)
         return -log_prob.detach().mean(), value.detach().mean()

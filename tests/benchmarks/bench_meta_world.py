@@ -59,12 +59,16 @@ class Bar:
 
 EVER = "success_at_any_time"
 ALONE = ("--preset", "sparing", "--set", f"scratch.iterations={ITERATIONS}")
-SPARING = ("--rounds", "5", *ALONE, "--set", f"scratch.objective={MARKED}")
+MARKS = (*ALONE, "--set", f"scratch.objective={MARKED}")
+SPARING = ("--rounds", "5", *MARKS)
 FROM_NOTHING = ("--rounds", "10", *ALONE, "--set", "scratch.temperature=0.05")  # there is no skill yet to blur
-FINE = (*SPARING, "--set", "residual_scale=0.5")  # clones of ten demonstrations need less of a correction
+HALF = ("--set", "residual_scale=0.5")  # clones of ten demonstrations need less of a correction
+FINE = (*SPARING, *HALF)
+SLOW = ("--set", "scratch.warmup=6", "--set", "scratch.actor_lr=0.0003", "--set", "scratch.restraint=0.1")
+HELD = ("--rounds", "3", *MARKS, *HALF, *SLOW, "--set", "gate=true")  # where corrections wander off
 BARS = {
     "peg-insert-side": Bar("peg-insert-side", "SawyerPegInsertionSideV3Policy", 10, 200, 95, 85, asked=FINE),
-    "basketball": Bar("basketball", "SawyerBasketballV3Policy", 10, 200, 70, 50, asked=(*FINE, "--set", "gate=true")),
+    "basketball": Bar("basketball", "SawyerBasketballV3Policy", 10, 200, 70, 50, asked=HELD),
     "door-open": Bar("door-open", "SawyerDoorOpenV3Policy", 1, 100, 90, 80, EVER, SPARING),
     "drawer-open": Bar("drawer-open", "SawyerDrawerOpenV3Policy", 1, 100, 90, 80, EVER, SPARING),
     "door-open-from-nothing": Bar("door-open", "", 0, 500, 60, 0, EVER, FROM_NOTHING, math.inf),

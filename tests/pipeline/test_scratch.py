@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.pipeline import loop
 from robo_rlhf.pipeline.config import Config, preset
 from robo_rlhf.pipeline.loop import run_loop
 from robo_rlhf.pipeline.watch import Silent
@@ -120,6 +121,30 @@ def test_a_clone_may_be_corrected_by_the_same_learner(reach_home: Path, tmp_path
     moved = np.abs(tuned.act(obs) - clone.act(obs))
     assert 0 < moved.max() <= 0.4 + 1e-6
     assert len(_stored(path, "round-2/finetune")["replay/action"]) == config.scratch.iterations
+
+
+@pytest.mark.parametrize("demos", [0, 4])
+def test_what_a_refused_round_saw_is_not_lost(
+    reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demos: int
+) -> None:
+    """Its policy is given up; the next round begins with the one before it and all that was seen."""
+    config = short_config(learner="sac", demos=demos, labels=24, gate=True, gate_episodes=8)
+    monkeypatch.setattr(loop, "may_replace", lambda job, number, old, new: number > 1)
+    found = []
+    for name in ("whole", "killed"):
+        home = fresh_home(reach_home, tmp_path / name)
+        path = home / "runs" / "short"
+        if name == "killed":
+            with pytest.raises(KilledError):
+                run_loop(config, path, home, watch=Killing("round-2/finetune"))
+        run_loop(config, path, home)
+        found.append(traces(path))
+    assert found[0] == found[1]
+    first, second = (_stored(path, f"round-{number}/finetune") for number in (1, 2))
+    assert len(second["replay/action"]) == config.scratch.iterations
+    np.testing.assert_array_equal(second["replay/action"][: len(first["replay/action"])], first["replay/action"])
+    updates = sum(row["actor_updates"] for row in Run(path / "round-2" / "finetune", {}).metrics())
+    assert float(second["actor_step/0/step"]) == updates > 0  # none of those of the refused round
 
 
 def _stored(path: Path, stage: str) -> dict[str, np.ndarray]:

@@ -143,6 +143,41 @@ def test_a_correction_starts_as_its_base_and_the_base_stays(tmp_path: Path) -> N
     np.testing.assert_array_equal(loaded.act(obs), actor.act(obs))
 
 
+def test_restraint_keeps_a_correction_small(tmp_path: Path) -> None:
+    corrections = []
+    for restraint in (0.0, 100.0):
+        with seeded(0):
+            actor = squashed_on(GaussianPolicy(6, 2, width=16), scale=0.3, width=16)
+        config = dataclasses.replace(SHORT, actor_lr=1e-2, restraint=restraint)
+        short(tmp_path / str(restraint), config, actor=actor)
+        features = actor.features(ToyEnv(20).reset(np.arange(20)))
+        corrections.append(float(actor.correction(features).detach().square().mean().sqrt()))
+    assert corrections[1] < 0.2 * corrections[0]
+
+
+def test_a_refused_policy_leaves_what_it_saw_and_its_values(tmp_path: Path) -> None:
+    with seeded(0):
+        base = GaussianPolicy(6, 2, width=16)
+    kept, config = squashed_on(base, scale=0.3, width=16), dataclasses.replace(SHORT, iterations=2, capacity=4000)
+    first = short(tmp_path / "1", config, actor=squashed_on(base, scale=0.3, width=16)).load("training")
+    assert first is not None
+    before, one = weights(kept), dataclasses.replace(config, iterations=1)  # whose only updates are of the values
+    run = short(tmp_path / "2", one, actor=kept, carry=first, refused=True)
+    np.testing.assert_array_equal(weights(kept), before)
+    second, _ = run.load("training") or ({}, {})
+    np.testing.assert_array_equal(second["replay/action"][:2], first[0]["replay/action"])
+    assert len(second["replay/action"]) == 3
+    assert float(second["critic_step/0/step"]) == float(first[0]["critic_step/0/step"]) + 19  # refreshed, and 16
+    assert np.exp(second["temperature/log"]) == pytest.approx(config.temperature)
+
+
+def test_an_untrained_policy_after_a_refusal_is_told_the_scales(tmp_path: Path) -> None:
+    first, actor = short(tmp_path / "1", demonstrations=()).load("training"), new_actor()
+    assert first is not None
+    short(tmp_path / "2", actor=actor, carry=first, refused=True, demonstrations=())
+    np.testing.assert_array_equal(actor.normalizer.std.numpy(), first[0]["critics/normalizer.std"])
+
+
 # What learning sees
 
 
@@ -359,6 +394,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         ({"num_envs": 0}, "sac num_envs: expected at least 1, got 0."),
         ({"tau": 0.0}, "sac tau: expected more than 0, got 0.0."),
         ({"gamma": 1.5}, "sac gamma: expected a number from 0 to 1, got 1.5."),
+        ({"restraint": -0.1}, "sac restraint: expected at least 0, got -0.1."),
         ({"refresh": -1}, "sac refresh: expected at least 0, got -1."),
         ({"subset": 3}, "sac subset: expected no more than all 2 members, got 3."),
     ],
