@@ -5,7 +5,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # a file's tests stay together: they share stations and recordings; what fails is tried once more, and the summary says so
-PARALLEL := -n auto --maxprocesses 2 --dist loadfile --reruns 1
+PARALLEL := -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder --reruns 1
 ARGS ?=
 
 .PHONY: help setup demo demo-quick test test-all bench lint format samples samples-browser picture pins clean
@@ -24,7 +24,7 @@ demo-quick: setup ## The same loop with small numbers, in about a minute
 	$(BIN)/robo-rlhf run --task pick_place --demos 10 --labels 24 --rounds 1 --preset quick --run quick $(ARGS)
 
 test: setup-browser ## The tests, without the slow ones
-	$(PYTEST) $(PARALLEL) -m "not slow and not bench" $(ARGS)
+	$(PYTEST) $(PARALLEL) --ignore tests/benchmarks -m "not slow and not bench" $(ARGS)
 
 test-all: setup-browser ## All tests
 	$(PYTEST) $(PARALLEL) -m "not bench" $(ARGS)

@@ -55,14 +55,14 @@ class Run:
             write_json(stored, self.config)
 
     def _check_config(self, found: dict[str, Any]) -> None:
-        keys = sorted({*found, *self.config})
-        different = [k for k in keys if found.get(k) != self.config.get(k)]
+        stored, asked = _leaves(found), _leaves(self.config)
+        different = [name for name in sorted({*stored, *asked}) if stored.get(name) != asked.get(name)]
         if different:
-            listed = ", ".join(f"{k}={found.get(k)!r}" for k in different)
+            listed = ", ".join(f"{name}={stored.get(name)!r}" for name in different)
             raise InvalidValueError(
                 f"run folder {self.path}",
-                ", ".join(f"{k}={self.config.get(k)!r}" for k in different),
-                f"the settings it was started with ({listed}); continue with those or choose another folder",
+                ", ".join(f"{name}={asked.get(name)!r}" for name in different),
+                f"the settings it was started with ({listed}); continue with those, or name another run (--run)",
             )
 
     def child(self, name: str, config: object) -> "Run":
@@ -177,6 +177,14 @@ def _plain(config: object) -> dict[str, Any]:
     plain = json.loads(json.dumps(config, default=_jsonable))
     assert isinstance(plain, dict)
     return plain
+
+
+def _leaves(settings: Mapping[str, Any], within: str = "") -> dict[str, Any]:
+    """Return settings within settings by their dotted names, as `--set` takes them."""
+    leaves: dict[str, Any] = {}
+    for name, value in settings.items():
+        leaves |= _leaves(value, f"{within}{name}.") if isinstance(value, dict) else {within + name: value}
+    return leaves
 
 
 def _jsonable(value: Any) -> Any:

@@ -1,8 +1,10 @@
 """What holds for every test: one thread, a rendering backend, a data home of its own, no process left behind."""
 
 import contextlib
+import gc
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from robo_rlhf.sim.gl import choose_backend
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"  # before a test imports numpy or torch, which read it once; worker processes inherit it
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # set in many containers; every process would compile the program anew
+sys.dont_write_bytecode = False
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts deaf to Ctrl-C
 choose_backend()  # before any test imports mujoco, which reads the choice once
 
@@ -21,6 +25,7 @@ hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
+LONG = ("tests/test_wheel.py", "tests/pipeline/", "tests/browser/", "tests/cli/", "tests/service/")
 _first_seen: dict[int, str] = {}  # child process → the test after which it was first there
 
 
@@ -56,6 +61,18 @@ def _note_new_processes(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     for child in _children():
         _first_seen.setdefault(child, request.node.nodeid)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no worker is left with it at the end while others have nothing to do."""
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: next((places[name] for name in LONG if item.nodeid.startswith(name)), len(LONG)))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays: all modules, and the tests themselves."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

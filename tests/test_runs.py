@@ -45,6 +45,12 @@ def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:
     assert stored(tmp_path / "run")["steps"] == 10
 
 
+def test_of_nested_settings_only_those_that_differ_are_named(tmp_path: Path) -> None:
+    Run(tmp_path / "run", Outer())
+    with pytest.raises(InvalidValueError, match=r"\(inner\.rate=0\.3\); .* got inner\.rate=0\.5\."):
+        Run(tmp_path / "run", Outer(inner=Inner(rate=0.5, settings={"width": 64})))
+
+
 @pytest.mark.parametrize("lost", ["steps", "inner", "rate"])
 def test_a_setting_that_an_earlier_version_lacked_counts_as_its_default(lost: str, tmp_path: Path) -> None:
     path = tmp_path / "run"

@@ -79,6 +79,7 @@ def test_the_installed_wheel_is_what_runs(python: Path, tmp_path: Path) -> None:
         assert Path(file).is_relative_to(python.parents[1])
 
 
+@pytest.mark.slow
 def test_the_command_works_away_from_the_checkout(python: Path, tmp_path: Path) -> None:
     assert run([python.with_name("robo-rlhf"), "--version"], tmp_path).startswith("robo-rlhf ")
     checks = json.loads(run([python.with_name("robo-rlhf"), "doctor", "--json"], tmp_path))
@@ -124,6 +125,7 @@ def fetch(url: str) -> str:
         return str(answer.read().decode())
 
 
+@pytest.mark.slow
 def test_the_whole_loop_runs_away_from_the_checkout(python: Path, home: Path, tmp_path: Path) -> None:
     command = python.with_name("robo-rlhf")
     recorded = ["--device", "scripted", "--episodes", 4, "--no-pace", "--dataset", "samples/reach"]

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robo_rlhf.errors import InvalidValueError, NotFoundError
+from robo_rlhf.errors import InvalidValueError, MissingDependencyError, NotFoundError, UnknownNameError
 from robo_rlhf.files import data_home, find_dataset
 
 if TYPE_CHECKING:
     from robo_rlhf.policies.base import TrainedPolicy
-    from robo_rlhf.types import Episode, Outcome
+    from robo_rlhf.types import Array, Episode, Outcome
+
+STARTS = 32  # of the task, which say how far observations vary that the demonstrations do not show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,18 @@ class Imitating:
         from robo_rlhf.sim.partial import veiled_episodes
 
         return veiled_episodes(self.task, episodes, self.partial)
+
+    def starts(self) -> "Array | None":
+        """Return what episodes of the task start from; None for an outside environment that is not installed here."""
+        from robo_rlhf.data.starts import starts_of
+        from robo_rlhf.sim.envs import make_env
+        from robo_rlhf.sim.partial import veiled
+
+        try:
+            env = make_env(self.task, STARTS)
+        except (UnknownNameError, MissingDependencyError):
+            return None
+        return starts_of(veiled(env, self.partial))
 
     def remembered(self) -> dict[str, Any]:
         """Return what a checkpoint remembers of how its policy saw the task."""

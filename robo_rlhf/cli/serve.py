@@ -49,6 +49,8 @@ class Serve:
     """Ask for a new password of the administrator first."""
     no_open: bool = False
     """Leave the browser closed."""
+    lean: bool = False
+    """Keep no process ready for what may come: it takes less memory, and the first picture comes some seconds later."""
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
     database: str = ""
@@ -74,6 +76,7 @@ def run_station(options: Serve, home: Path, path: str = "/") -> int:
         port=port,
         hosts=names_of(options.host, options.allow),
         private_webhooks=options.allow_private_webhooks,
+        lean=options.lean,
     )
     try:
         check_password(station.people, options)

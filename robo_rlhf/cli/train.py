@@ -76,7 +76,8 @@ class TrainBc(Imitating):
         what = f"cloning {len(episodes)} demonstrations" + (f", seed {seed}" if self.seeds > 1 else "")
         with progress_bar(what, ("loss", "score")) as tell:
             config = replace(self.config, seed=seed)
-            return bc.train(config, run, episodes, score=score, progress=tell, meta=self.remembered())
+            starts = None if run.result() else self.starts()
+            return bc.train(config, run, episodes, score=score, progress=tell, starts=starts, meta=self.remembered())
 
     def train_seeds(self, run: "Run", episodes: "list[Episode]") -> None:
         """Train several seeds and keep the best."""

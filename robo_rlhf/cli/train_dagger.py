@@ -61,7 +61,10 @@ class TrainDagger(Imitating):
         score = self.score() if self.config.clone.selects else None
         what = f"cloning {len(shown)} demonstrations and {len(corrected)} corrections"
         with at_work(run), progress_bar(what, ("loss", "score")) as tell:
-            dagger.train(self.config, run, shown, corrected, score=score, progress=tell, meta=self.remembered())
+            starts = None if run.result() else self.starts()
+            dagger.train(
+                self.config, run, shown, corrected, score=score, progress=tell, starts=starts, meta=self.remembered()
+            )
         said = {"preferences": self.prefer()} if self.preferences else {}
         row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {}), **said}
         print_rows([row], as_json=self.json)

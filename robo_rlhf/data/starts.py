@@ -8,9 +8,15 @@ distance. What episodes start from says how far such a column really varies, and
 import numpy as np
 
 from robo_rlhf.errors import ShapeError
-from robo_rlhf.types import Array
+from robo_rlhf.types import Array, VecEnv
 
+START_SEED = 3_000_000  # first of the seeds of the starts that scales are taken from
 SHARE = 0.5  # a column that varied less in demonstrations than this share of the starts' deviation was not shown
+
+
+def starts_of(env: VecEnv) -> Array:
+    """Return (num_envs, obs_dim) what episodes start from; every copy of `env` is reset."""
+    return env.reset(START_SEED + np.arange(env.num_envs))
 
 
 def hidden_spread(obs: Array, starts: Array) -> Array:

@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from robo_rlhf.errors import NotFoundError
 from robo_rlhf.feedback.clock import LeaseClock
 from robo_rlhf.feedback.database import Database
-from robo_rlhf.feedback.handing import LIVE, Chance, Chosen, Handed, Turn, end, handed_of, segments_of
+from robo_rlhf.feedback.handing import Chance, Chosen, Handed, Turn, end, handed_of, segments_of
+from robo_rlhf.feedback.handing_statements import LIVE
 from robo_rlhf.feedback.kinds.base import CLIP_NAMES
 from robo_rlhf.feedback.memory import Memory
 from robo_rlhf.feedback.submission import LOCKED_QUESTION

@@ -182,7 +182,8 @@ class Config:
         least |= {"explore": 0, "trim": 0, "tries": 0, "tries_episodes": 1, "gate_episodes": 1}
         for name, low in least.items():
             if getattr(self, name) < low:
-                raise InvalidValueError(f"--{name.replace('_', '-')}", getattr(self, name), f"at least {low}")
+                shown = f"--{name}" if name in ("demos", "labels", "rounds") else name
+                raise InvalidValueError(shown, getattr(self, name), f"at least {low}")
         if self.explore and self.demos:
             raise InvalidValueError("explore", self.explore, "0 where there are demonstrations (--demos)")
         if self.labels < self.rounds:
@@ -240,6 +241,11 @@ def preset(name: str, **asked: Any) -> Config:
         raise InvalidValueError("--preset", repr(name), f"one of {', '.join(sizes)}")
     fewer = FROM_NOTHING if asked.get("demos") == 0 else {}
     return Config(**{**fewer, **sizes[name], **asked})
+
+
+def presets() -> tuple[str, ...]:
+    """Return the names that `preset` takes."""
+    return tuple(_sizes())
 
 
 def _sizes() -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.evaluation import Comparison, Evaluation, compare
 from robo_rlhf.feedback.store import Answer, Store
 from robo_rlhf.files import feedback_database
-from robo_rlhf.pipeline.config import Config, TeacherConfig, preset
+from robo_rlhf.pipeline.config import Config, TeacherConfig, preset, presets
 from robo_rlhf.pipeline.stages import learned_reward, stored_evaluation
 from robo_rlhf.pipeline.watch import truth_rows
 from robo_rlhf.rewards.checkpoint import load_reward
@@ -150,7 +150,7 @@ class Findings:
         words += [f"--{name} {config[name]}" for name in PLAIN if config[name] != ""]
         asked = {f.name: config[f.name] for f in fields(Config) if f.name in (*PLAIN, "task")}
         choices = []
-        for size in ("default", "quick", "tiny"):
+        for size in presets():
             with suppress(InvalidValueError):  # a size that does not go with so many rounds
                 choices.append((size, _differences(config, asdict(preset(size, **asked)))))
         size, differences = min(choices, key=lambda choice: len(choice[1]))

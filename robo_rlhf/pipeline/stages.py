@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.starts import starts_of
 from robo_rlhf.errors import ConflictError, InvalidValueError, NonFiniteError, NotFoundError
 from robo_rlhf.evaluation import FIRST_SEED, Evaluation, evaluate
 from robo_rlhf.feedback.quality import gold_of
@@ -38,7 +39,6 @@ from robo_rlhf.training import bc, ppo, reward
 from robo_rlhf.training.experience import Reward
 from robo_rlhf.types import Array, Episode, Segment, VecEnv
 
-START_SEED = 3_000_000  # first of the seeds of the starts that say how far observations vary
 COLLECT_SEED = 4_000_000  # first of the seeds of the episodes that clips are cut from
 Answerer = Callable[[Store, Sequence[Question]], None]  # returns when the questions are answered
 
@@ -111,7 +111,7 @@ class Job:
         self.watch.begin("clone")
         run = self.run.child("clone", {"demonstrations": [e.meta.id for e in demonstrations]})
         config = replace(self.config.clone, seed=self.config.seed)
-        starts = None if run.result() else self.env.reset(START_SEED + np.arange(self.env.num_envs))
+        starts = None if run.result() else starts_of(self.env)
         policy = bc.train(config, run, demonstrations, starts=starts, progress=self.watch.progress)
         self.watch.end("clone", run.result() or {})
         return policy

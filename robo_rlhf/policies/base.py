@@ -2,11 +2,12 @@
 
 from abc import abstractmethod
 from itertools import pairwise
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from robo_rlhf.model_files import Model
 from robo_rlhf.types import Array
 
 
@@ -41,21 +42,19 @@ class Chunks(NamedTuple):
     weight: Tensor  # (B,) float32, how much each example counts
 
 
-class TrainedPolicy(nn.Module):
+class TrainedPolicy(Model):
     """A network that is a `Policy`. Normalisation lives inside it, as buffers, and so inside the checkpoint.
 
     Constructed by keyword arguments that are JSON values (kept as `settings`, so that a checkpoint can build it again)
     after `obs_dim` and `act_dim`.
     """
 
-    kind: ClassVar[str]
     chunk: int = 1  # H: actions predicted from one observation
     history: int = 1  # observations that one prediction is made from
 
     def __init__(self, obs_dim: int, act_dim: int, **settings: Any) -> None:
         """Remember how to build the policy again."""
-        super().__init__()
-        self.obs_dim, self.act_dim, self.settings = obs_dim, act_dim, settings
+        super().__init__(obs_dim, act_dim, **settings)
         self.generator = torch.Generator().manual_seed(0)
 
     @abstractmethod

@@ -5,9 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from robo_rlhf.errors import InvalidValueError, NonFiniteError, ShapeError
+from robo_rlhf.model_files import Model
 from robo_rlhf.types import Array
 
 OBS_FLOOR = 1e-3  # no column's deviation is taken as less
@@ -15,7 +16,7 @@ OUTPUT_FLOOR = 1e-3  # a model that says about the same everywhere is not blown 
 OBS_LIMIT = 10.0  # z-scores beyond were never seen
 
 
-class RewardModel(nn.Module):
+class RewardModel(Model):
     """E reward models side by side. Normalisation lives inside, as buffers, and so inside the checkpoint.
 
     Constructed by `obs_dim`, `act_dim` and keyword arguments that are JSON values (kept as `settings`, so that a
@@ -27,7 +28,6 @@ class RewardModel(nn.Module):
     preferences leave each member's offset and scale open.
     """
 
-    kind: ClassVar[str]
     markovian: ClassVar[bool] = True  # else the reward of a step depends on the steps before it, never on later ones
     dynamics_aware: ClassVar[bool] = False  # whether `auxiliary_loss` teaches something
     obs_mean: Tensor
@@ -42,11 +42,10 @@ class RewardModel(nn.Module):
         Raises:
             InvalidValueError: no members.
         """
-        super().__init__()
+        super().__init__(obs_dim, act_dim, members=members, **settings)
         if members < 1:
             raise InvalidValueError("members of a reward model", members, "at least 1")
-        self.obs_dim, self.act_dim, self.members = obs_dim, act_dim, members
-        self.settings = {"members": members, **settings}
+        self.members = members
         self.register_buffer("obs_mean", torch.zeros(obs_dim))
         self.register_buffer("obs_std", torch.ones(obs_dim))
         self.register_buffer("output_mean", torch.zeros(members))

@@ -62,9 +62,15 @@ class RenderPool:
     """Worker processes that draw; a context manager, safe to use from several threads."""
 
     def __init__(
-        self, workers: int = 1, live_workers: int = 0, *, live_limit: float = LIVE_LIMIT, limit: float = LIMIT
+        self,
+        workers: int = 1,
+        live_workers: int = 0,
+        *,
+        live_limit: float = LIVE_LIMIT,
+        limit: float = LIMIT,
+        eager: bool = True,
     ) -> None:
-        """Start the processes, without waiting for them.
+        """Start the processes, without waiting for them; where not `eager`, each with its first request.
 
         `live_workers` draw live requests and nothing else, and all other workers then draw the rest, at a lower
         priority of the system. Where there are none, `workers` draw both, live ones first. `live_limit` and `limit`
@@ -78,7 +84,7 @@ class RenderPool:
         if live_workers < 0:
             raise InvalidValueError("live render workers", live_workers, "0 or more")
         self._line: Line[Request] = Line()
-        self._closed, self._ended = threading.Event(), threading.Event()
+        self._closed, self._ended, self._eager = threading.Event(), threading.Event(), eager
         self._limits = {True: live_limit, False: limit}
         both: tuple[Lane, ...] = ("live", "rest")
         lanes = [("rest",) if live_workers else both] * workers + [("live",)] * live_workers
@@ -193,8 +199,9 @@ class RenderPool:
 
     def _serve(self, worker: Worker, lanes: tuple[Lane, ...]) -> None:
         """Hand one request after another to `worker`, until the pool is closed."""
-        with contextlib.suppress(OSError):
-            worker.start()
+        if self._eager:
+            with contextlib.suppress(OSError):
+                worker.start()
         while (job := self._line.take(lanes)) is not None:
             if not job.future.set_running_or_notify_cancel():
                 continue

@@ -14,7 +14,7 @@ from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.runs import Run
 from robo_rlhf.training import bc
-from robo_rlhf.types import Episode, Source
+from robo_rlhf.types import Array, Episode, Source
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ def train(
     *,
     score: bc.Score | None = None,
     progress: bc.Progress | None = None,
+    starts: Array | None = None,
     meta: dict[str, object] | None = None,
 ) -> TrainedPolicy:
     """Clone demonstrations and corrected episodes together, into the run's checkpoint "policy"; resumes as `bc.train`.
@@ -46,6 +47,7 @@ def train(
         corrections: episodes in which somebody took over; others are left out.
         score: judges snapshots, where `config.clone` asks for several.
         progress: called after every gradient step.
+        starts: (S, obs_dim), what episodes start from, as in `bc.train`.
         meta: what else the checkpoint shall remember, a JSON object.
 
     Raises:
@@ -61,6 +63,7 @@ def train(
         episodes,
         score=score,
         progress=progress,
+        starts=starts,
         weighting=config.weights,
         meta={**known, **(meta or {})},
     )

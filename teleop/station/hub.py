@@ -34,14 +34,15 @@ _log = logging.getLogger("robo_rlhf.station")
 class Hub:
     """All sessions; its methods belong to the server's event loop."""
 
-    def __init__(self, home: Path, pool: Callable[[], RenderPool]) -> None:
+    def __init__(self, home: Path, pool: Callable[[], RenderPool], *, lean: bool = False) -> None:
         """Have no sessions yet.
 
         Args:
             home: the data home.
             pool: gives the workers that draw.
+            lean: whether to keep nothing ready.
         """
-        self.home = home
+        self.home, self._lean = home, lean
         self._pool = pool
         self._drives: dict[str, Drive] = {}
         self._reserve: SessionProcess | None = None
@@ -50,8 +51,9 @@ class Hub:
 
     async def start(self) -> None:
         """Start what is kept ready: a process for the next session, and the workers that draw."""
-        self._reserve = SessionProcess()
-        self.warm(USUAL_TASK)
+        if not self._lean:
+            self._reserve = SessionProcess()
+            self.warm(USUAL_TASK)
         self._spawn(self._look_after())
 
     def warm(self, task: str) -> None:
@@ -139,7 +141,8 @@ class Hub:
         process, self._reserve = self._reserve, None
         if process is None or process.ended.is_set():
             process = SessionProcess()
-        self._spawn(self._refill())
+        if not self._lean:
+            self._spawn(self._refill())
         return process
 
     async def _refill(self) -> None:

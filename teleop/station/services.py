@@ -43,6 +43,7 @@ class Station:
         hosts: Collection[str] | None = LOOPBACK,
         workers: int = 1,
         private_webhooks: bool = False,
+        lean: bool = False,
     ) -> None:
         """Open the accounts.
 
@@ -53,8 +54,9 @@ class Station:
             hosts: the names under which it is reached, without the port; None: any.
             workers: processes that draw pictures.
             private_webhooks: whether messages may be sent to addresses of this machine's own network.
+            lean: whether processes start only when they are needed, and none is kept ready.
         """
-        self.home, self.port, self.hosts, self._workers = home, port, hosts, workers
+        self.home, self.port, self.hosts, self._workers, self._lean = home, port, hosts, workers, lean
         self.database = database if database is not None else home / DATABASE
         self.people = People(self.database)
         self.token_tries = TokenTries()
@@ -68,7 +70,7 @@ class Station:
         self.looking = asyncio.Lock()  # by whoever looks for changes of accounts
         self._at_start: list[Callable[[], Awaitable[None]]] = []
         self._at_stop: list[Callable[[], Awaitable[None]]] = []
-        self.hub = Hub(home, lambda: self.pool)
+        self.hub = Hub(home, lambda: self.pool, lean=lean)
         self.when_started(self.hub.start)
         self.when_stopped(self.hub.stop)
         self.posting = Posting(lambda: self.store.webhooks, allow_private=private_webhooks)
@@ -88,7 +90,7 @@ class Station:
     def pool(self) -> RenderPool:
         """The processes that draw."""
         with self._lock:
-            return RenderPool(self._workers, live_workers=1)
+            return RenderPool(self._workers, live_workers=1, eager=not self._lean)
 
     @cached_property
     def library(self) -> Library:

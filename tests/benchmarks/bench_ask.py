@@ -35,7 +35,7 @@ def station(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     home = tmp_path_factory.mktemp("asked") / "home"
     shutil.copytree(sample_home, home)
     models(home, width=512, layers=3)
-    with serving(home) as served:
+    with serving(home, lean=False) as served:
         yield served
 
 

@@ -31,7 +31,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     for episode in sorted((SAMPLES / "pick_place" / "episodes").iterdir())[:4]:
         shutil.copy(episode, folder / "episodes")
     many(home, EPISODES)
-    with serving(home) as served:
+    with serving(home, lean=False) as served:
         yield served
 
 

@@ -49,6 +49,10 @@ ONLY_KNOWN = {  # ways that reward models alone are judged by
     "uniform, half the labels": {"selection": "uniform", "labels": LABELS // 2},
     "slow rankings, mixed": {"selection": "mixed", "labels": LABELS // 3, "question": "ranking"},
 }
+OTHERS = ("recent", "stage", "endings", "disagreement", "information")  # selections that mixed is made of, and one more
+for name in OTHERS:
+    ONLY_KNOWN[name] = {"selection": name, "labels": LABELS}
+    ONLY_KNOWN[f"{name}, half the labels"] = {"selection": name, "labels": LABELS // 2}
 KNOWS = """
 import json, sys
 from pathlib import Path

@@ -62,7 +62,7 @@ async (seconds) => {
 @pytest.fixture
 def page(browser: Browser, sample_home: Path) -> Iterator[Page]:
     ask(sample_home, questions_about(sample_home, "samples/pick_place", "pairwise", 60, steps=40))
-    with serving(sample_home) as station:
+    with serving(sample_home, lean=False) as station:
         context = browser.new_context(viewport={"width": 1280, "height": 800})
         page = context.new_page()
         page.goto(station.link)

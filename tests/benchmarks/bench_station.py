@@ -100,7 +100,7 @@ def test_a_page_to_its_first_picture(browser: Browser, sample_home: Path, tmp_pa
     home = tmp_path / "home"
     shutil.copytree(sample_home, home)
     took = []
-    with serving(home) as served:
+    with serving(home, lean=False) as served:
         page = browser.new_page()
         page.goto(served.new_link())
         page.wait_for_url(f"{served.url}/")

@@ -2,12 +2,13 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from robo_rlhf.files import HOME_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "recordings" / "samples"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first has no windows to draw
 OPTIONS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
@@ -48,11 +49,20 @@ class Served:
         finally:
             people.close()
 
+    def end_sessions(self) -> None:
+        """End the sessions that go on, as a signal ends them: each would step its simulation until the station ends."""
+        for thread in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            with suppress(OSError):  # it has just ended
+                for process in thread.read_text().split():
+                    if "teleop.worker" in Path(f"/proc/{process}/cmdline").read_text():
+                        os.kill(int(process), signal.SIGTERM)
+
 
 @contextmanager
-def serving(home: Path, *options: str) -> Iterator[Served]:
-    """Run a station over the data home `home`."""
+def serving(home: Path, *options: str, lean: bool = True) -> Iterator[Served]:
+    """Run a station over the data home `home`; most tests never ask it for what it would keep ready."""
     command = [sys.executable, "-m", "robo_rlhf.cli.main", "serve", "--no-open", "--port", "0", "--home", str(home)]
+    command += ["--lean"] if lean else []
     environment = {**os.environ, HOME_VARIABLE: str(home), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         [*command, *options], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -126,15 +136,22 @@ OpenPage = Callable[..., Page]
 def open_page(browser: Browser) -> Iterator[OpenPage]:
     """Return a function that opens an address in a browser of its own cookies: `open_page(url, dark=True, width=390)`.
 
+    With the `link` of a person it is signed in before, without the pages that one would come by.
     At the end the test fails where a page has thrown an error, or the content security policy kept something away.
     """
     contexts, problems = [], []
 
-    def open_one(url: str, *, dark: bool = False, width: int = 1280, height: int = 800, **options: object) -> Page:
+    def open_one(
+        url: str, *, link: str = "", dark: bool = False, width: int = 1280, height: int = 800, **options: object
+    ) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", **options
         )
         contexts.append(context)
+        if link:
+            origin, _, token = link.partition("/enter#")
+            entered = context.request.post(f"{origin}/enter", data={"token": token}, headers={"origin": origin})
+            assert entered.ok, entered.text()
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on(
@@ -150,9 +167,15 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     assert not problems, problems
 
 
+@pytest.fixture(autouse=True)
+def _no_session_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    station = request.node.funcargs.get("station")
+    if isinstance(station, Served):
+        station.end_sessions()
+
+
 @pytest.fixture
 def page(open_page: OpenPage, station: Served) -> Page:
     """A page of the station at its home, signed in as administrator."""
-    page = open_page(station.new_link())
-    page.wait_for_url(f"{station.url}/")
-    return page
+    return open_page(f"{station.url}/", link=station.new_link())

@@ -44,10 +44,7 @@ def station(arena_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def enter(open_page: OpenPage, station: Served, name: str, path: str, **options: object) -> Page:
-    page = open_page(station.new_link(name, "operator"), **options)
-    page.wait_for_url(f"{station.url}/")
-    page.goto(f"{station.url}{path}")
-    return page
+    return open_page(f"{station.url}{path}", link=station.new_link(name, "operator"), **options)
 
 
 def test_an_arena_is_started_in_the_page_and_shows_who_is_better(open_page: OpenPage, station: Served) -> None:

@@ -58,8 +58,7 @@ def test_every_dataset_shows_a_picture(page: Page) -> None:
 
 
 def test_the_first_time_it_says_how_to_begin(untouched: Served, open_page: OpenPage) -> None:
-    page = open_page(untouched.link)
-    page.wait_for_url(f"{untouched.url}/")
+    page = open_page(f"{untouched.url}/", link=untouched.link)
     expect(page.get_by_text("You have recorded nothing yet.")).to_be_visible()
     expect(page.get_by_text("a sample").first).to_be_visible()
     expect(page.get_by_role("heading", name="Nothing is trained yet")).to_be_visible()
@@ -67,8 +66,7 @@ def test_the_first_time_it_says_how_to_begin(untouched: Served, open_page: OpenP
 
 
 def test_home_is_legible_and_fits(station: Served, runs: Path, open_page: OpenPage) -> None:
-    page = open_page(station.new_link("somebody-with-quite-a-long-name"))
-    page.wait_for_url(f"{station.url}/")
+    page = open_page(f"{station.url}/", link=station.new_link("somebody-with-quite-a-long-name"))
     page.locator("#account summary").click()
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)

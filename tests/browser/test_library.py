@@ -57,10 +57,7 @@ def add_copy(demos: Dataset, name: str) -> None:
 
 def visit(open_page: OpenPage, station: Served, path: str, **options: object) -> Page:
     """Open a page of the station, signed in as administrator."""
-    page = open_page(station.new_link(), **options)
-    page.wait_for_url(f"{station.url}/")
-    page.goto(station.url + path)
-    return page
+    return open_page(station.url + path, link=station.new_link(), **options)
 
 
 def cards(page: Page) -> int:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -21,7 +22,7 @@ from tests.browser.looks import findings, sticks_out
 from tests.browser.operating import sign_in
 from tests.reviewing import ask, questions_about
 
-LOOKS = [{}, {"dark": True}, {"width": 390, "height": 844}]
+LOOKS: dict[str, dict[str, Any]] = {"light": {}, "dark": {"dark": True}, "phone": {"width": 390, "height": 844}}
 LONG = 60_000  # [ms] for a process to learn on a busy machine
 
 
@@ -103,9 +104,9 @@ def test_runs_appear_grow_and_are_laid_over_each_other(station: Served, open_pag
 
 
 @pytest.mark.parametrize("path", ["/monitor?run=first", "/quality"])
-@pytest.mark.parametrize("look", LOOKS, ids=["light", "dark", "phone"])
-def test_everybody_can_read_it(station: Served, open_page: OpenPage, path: str, look: dict[str, object]) -> None:
-    page = open_at(station, open_page, path, **look)
+@pytest.mark.parametrize("look", ["light", pytest.param("dark", marks=pytest.mark.slow), "phone"])
+def test_everybody_can_read_it(station: Served, open_page: OpenPage, path: str, look: str) -> None:
+    page = open_at(station, open_page, path, **LOOKS[look])
     expect(page.locator(".chart").first).to_be_visible(timeout=LONG)
     assert findings(page) == []
     assert sticks_out(page) <= 0

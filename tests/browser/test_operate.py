@@ -360,7 +360,7 @@ def test_a_session_that_is_over_says_so(open_page: OpenPage, station: Served) ->
     assert "interrupted" in info.meta.tags
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_pages_are_accessible(open_page: OpenPage, station: Served, dark: bool) -> None:
     page = sign_in(open_page, station, "ana", dark=dark)
     page.goto(f"{station.url}/operate")

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from robo_rlhf.data.dataset import Dataset
 from tests.browser.conftest import OpenPage, Served
-from tests.browser.operating import begin, drive, holding, phase, sign_in, toast
+from tests.browser.operating import begin, drive, holding, number, phase, sign_in, toast
 
 
 def freeze(page: Page, seconds: float) -> None:
@@ -39,15 +39,16 @@ def test_a_laptop_that_slept_goes_on_where_it_was(open_page: OpenPage, station: 
     with holding(page, "KeyR"):  # the lid is closed with a key down
         phase(page, "running")
         time.sleep(0.5)
+        before = number(page, "steps")
         freeze(page, seconds)
         toast(page, "The robot held still, and the episode is open: move to go on.")
         phase(page, "paused")
+    assert number(page, "steps") - before < 20 * 6  # it held for some seconds, then it paused
     expect(page.locator("#banner")).to_be_hidden()
     drive(page, "KeyF", 0.4)
     page.keyboard.press("KeyK")
     toast(page, "Kept")
     (info,) = Dataset(station.home / dataset).list()
-    assert info.length < 20 * 6  # it held for some seconds, then it paused
     up = Dataset(station.home / dataset).load(info.meta.id).action[:, 2]
     assert (up == 0).sum() > 20  # held, though the key was never let go
 

@@ -61,7 +61,7 @@ def meant(kind: str, order: Order) -> AnswerValue:
 @pytest.mark.parametrize(
     ("kind", "clips", "format"),
     [
-        ("pairwise", 2, "jsonl"),
+        pytest.param("pairwise", 2, "jsonl", marks=pytest.mark.slow),
         ("ranking", 3, "parquet"),
         pytest.param("ranking", 4, "jsonl", marks=pytest.mark.slow),
         pytest.param("ranking", 5, "parquet", marks=pytest.mark.slow),

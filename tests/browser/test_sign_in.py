@@ -83,7 +83,7 @@ def test_an_older_tab_takes_the_token_of_the_newer_session(page: Page, station: 
     page.wait_for_url(f"{station.url}/sign-in")
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_signing_in_and_errors_are_legible_and_fit(dark: bool, station: Served, open_page: OpenPage) -> None:
     for path in ("/sign-in?expired=1", "/enter", "/nowhere"):
         page = open_page(station.url + path, dark=dark, width=360)

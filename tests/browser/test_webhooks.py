@@ -20,9 +20,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def test_a_webhook_is_added_tried_and_removed(served: Served, open_page: OpenPage) -> None:
-    page = open_page(served.new_link())
-    page.wait_for_url(f"{served.url}/")
-    page.goto(f"{served.url}/accounts")
+    page = open_page(f"{served.url}/accounts", link=served.new_link())
     page.get_by_role("link", name="Webhooks").click()
     expect(page.get_by_role("heading", name="Nobody is told yet")).to_be_visible()
     with receiving() as receiver:
@@ -55,9 +53,7 @@ def secret(home: Path) -> str:
 
 
 def test_the_api_is_described(served: Served, open_page: OpenPage) -> None:
-    page = open_page(served.new_link())
-    page.wait_for_url(f"{served.url}/")
-    page.goto(f"{served.url}/api/v1/docs")
+    page = open_page(f"{served.url}/api/v1/docs", link=served.new_link())
     page.get_by_role("navigation", name="Resources").get_by_role("link", name="answers").click()
     endpoint = page.locator("details.endpoint").filter(has_text="Hand an answer in.")
     endpoint.locator("summary").click()

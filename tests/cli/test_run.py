@@ -57,7 +57,7 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[i
         (["--set", "finetune=3"], 2, "expected one of the settings inside it, such as finetune.objective=..., got '3'"),
         (["--set", "finetune.iterations=many"], 2, "setting finetune.iterations: expected a int such as 4, got 'many'"),
         (["--set", "teacher.mistake=NaN"], 2, "setting teacher.mistake: expected a float such as 0.05, got 'NaN'"),
-        (["--set", "num_envs=0"], 2, "--num-envs: expected at least 1, got 0"),
+        (["--set", "num_envs=0"], 2, "num_envs: expected at least 1, got 0"),
         (["--labels", "0"], 2, "--labels: expected at least 1, got 0"),
         (["--run", "../elsewhere"], 2, "--run: expected a name without slashes"),
         (["--demos", "9"], 2, "--demos: expected at most the 8 that"),

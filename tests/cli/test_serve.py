@@ -50,7 +50,7 @@ def first_answer(url: str, until: float = 60.0) -> None:
             time.sleep(0.02)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_station_prints_a_link_answers_and_ends(number: signal.Signals, home: Path) -> None:
     with serving(home, "--port", "0") as (process, url, token):
         assert process.stdout is not None
@@ -112,6 +112,7 @@ def test_the_link_leads_on_to_a_page() -> None:
 LIBRARIES = "import fastapi, uvicorn, jinja2, sqlalchemy, pydantic, numpy, gymnasium"
 
 
+@pytest.mark.slow
 def test_the_first_byte_costs_little_more_than_its_libraries(home: Path) -> None:
     """In time of the processor, because other processes share the machine; the best of three of each."""
 

@@ -8,8 +8,9 @@ import pytest
 
 from robo_rlhf.cli.main import main
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.starts import hidden_spread, starts_of
 from robo_rlhf.files import write_json
-from robo_rlhf.policies.checkpoint import load_meta
+from robo_rlhf.policies.checkpoint import load_meta, load_policy
 from robo_rlhf.rollout import rollout
 from robo_rlhf.sim.envs import TaskEnv, make_env
 from robo_rlhf.sim.operator import ScriptedOperator
@@ -46,6 +47,17 @@ def test_train_then_evaluate_then_compare(samples: Path, capsys: pytest.CaptureF
     assert "neither is shown to be better" in text
 
 
+def test_one_demonstration_takes_scales_from_the_starts(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TRAIN, "--demos", "1", "--failures", "--updates", "1", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    dataset = Dataset(samples / "samples" / "reach")
+    (shown,) = dataset.load_all([dataset.list()[0].meta.id])
+    spread = hidden_spread(shown.obs[:-1], starts_of(make_env("reach", 32)))
+    std = load_policy(Path(row["policy"])).normalizer.std.numpy()
+    assert spread.any()
+    assert (std[spread > 0] >= 0.99 * spread[spread > 0]).all()
+
+
 def test_the_name_of_a_main_job_stands_for_its_last_policy(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_policies(samples, "main/clone", "main/round-1/finetune", "main/round-2/finetune")
     for stage in ("round-1", "round-2"):
@@ -74,7 +86,7 @@ def test_same_command_again_does_nothing_and_another_is_refused(
     assert capsys.readouterr().out == first
     assert main([*TRAIN, "--failures", "--updates", "5"]) == 2
     assert (
-        "the settings it was started with (updates=4); continue with those or choose another folder"
+        "the settings it was started with (updates=4); continue with those, or name another run (--run)"
         in capsys.readouterr().err
     )
 

@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import random
 import threading
 from collections import Counter
@@ -11,7 +12,8 @@ import sqlalchemy as sa
 from robo_rlhf.errors import BusyError, NotFoundError
 from robo_rlhf.feedback import database
 from robo_rlhf.feedback.clock import LeaseClock
-from robo_rlhf.feedback.handing import MOST_AT_ONCE, Chance, Chosen, Handed, Turn, end
+from robo_rlhf.feedback.handing import Chance, Chosen, Handed, Turn, end
+from robo_rlhf.feedback.handing_statements import MOST_AT_ONCE
 from robo_rlhf.feedback.memory import Memory
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.submission import Sent, Written
@@ -335,7 +337,9 @@ def test_order_of_the_clips_is_shuffled_stored_and_kept_with_the_answer(team: St
     assert Counter(answer.shown for answer in team.answers()) == shown
 
 
-def test_gold_comes_at_its_share_and_each_only_once(team: Store) -> None:
+def test_gold_comes_at_its_share_and_each_only_once(team: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = itertools.cycle([0.7, 0.2])
+    monkeypatch.setattr(team._rng, "random", lambda: next(drawn))
     known = [replace(make_question(100 + i), role="gold") for i in range(6)]
     team.add_questions(known)
     for question in known:
@@ -343,9 +347,7 @@ def test_gold_comes_at_its_share_and_each_only_once(team: Store) -> None:
     assert team.leases.next("zoe", Chosen(run="nothing")) is None
     team.tasks.set_sharing(gold_share=0.5)
     done = finish(team, "anna")
-    purposes = Counter(handed.purpose for handed in done)
-    assert purposes["work"] == COUNT
-    assert purposes["gold"] == 6
+    assert Counter(handed.purpose for handed in done) == {"work": COUNT, "gold": 6}
     assert team.counts().answers == COUNT, "gold is not among the answers that train"
     assert {a.question_id for a in team.answers(standing=["gold"])} == {q.id for q in known}
     team.gold.retire(known[0].id)

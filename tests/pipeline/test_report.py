@@ -16,14 +16,14 @@ from robo_rlhf.cli.run import RunCommand
 from robo_rlhf.errors import MissingDependencyError
 from robo_rlhf.pipeline import report
 from robo_rlhf.pipeline.before_after import chosen_seeds
+from robo_rlhf.pipeline.config import preset
 from robo_rlhf.pipeline.findings import Findings
 from robo_rlhf.pipeline.watch import Silent
 from robo_rlhf.runs import Run
 from robo_rlhf.sim.video import decode_mp4
+from tests.browser.conftest import NAMES
 
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
-)
+CHROMIUM = next((found for name in NAMES if (found := shutil.which(name))), "")
 PROBE = """<script>
 addEventListener("load", () => setTimeout(() => {
   const videos = [...document.querySelectorAll("video")];
@@ -66,6 +66,15 @@ def test_the_command_in_the_report_asks_for_the_same_job(finished: Path) -> None
     assert isinstance(command, RunCommand)
     asked = json.loads(json.dumps(dataclasses.asdict(command.config())))
     assert asked == json.loads((finished / "config.json").read_text())
+
+
+@pytest.mark.parametrize(("name", "demos"), [("precise", 24), ("sparing", 10), ("unaided", 0), ("quick", 10)])
+def test_the_command_names_the_preset_that_comes_nearest(name: str, demos: int, tmp_path: Path) -> None:
+    config = preset(name, task="reach", demos=demos, labels=60, rounds=2)
+    Run(tmp_path / "runs" / "job", config)
+    command = Findings.of(tmp_path / "runs" / "job", tmp_path).command()
+    assert f"--preset {name}" in command
+    assert "--set" not in command
 
 
 def test_a_report_that_stands_is_left_alone(finished: Path) -> None:

@@ -5,31 +5,37 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from robo_rlhf.cli.main import main
 from tests.pipeline.making import fresh_home, traces
 
 SLOW_ENOUGH = ("--set", "clone.updates=400", "--set", "finetune.iterations=8", "--set", "reward.fit.updates=80")
 OPTIONS = ("--task", "reach", "--demos", "4", "--labels", "24", "--rounds", "2", "--preset", "tiny", *SLOW_ENOUGH)
-MOMENTS = (  # a stage, and the file whose appearance says that it is at work
-    ("clone", "clone/checkpoints/training.safetensors"),
-    ("collect", "round-1/collect/config.json"),
-    ("reward", "round-1/reward/config.json"),
-    ("finetune", "round-1/finetune/checkpoints/training.safetensors"),
-    ("finetune again", "round-2/finetune/metrics.jsonl"),
-)
+MOMENTS = {  # a stage, and the file whose appearance says that it is at work
+    "clone": "clone/checkpoints/training.safetensors",
+    "collect": "round-1/collect/config.json",
+    "reward": "round-1/reward/config.json",
+    "finetune": "round-1/finetune/checkpoints/training.safetensors",
+    "finetune again": "round-2/finetune/metrics.jsonl",
+}
 PATIENCE = 300  # [s]
 
 
 FLOW = ("--set", "clone.policy=flow")  # what the default job clones: a frozen flow with a correction on top
 
 
+def command(home: Path, *more: str) -> list[str]:
+    return ["run", *OPTIONS, *more, "--run", "job", "--home", str(home)]
+
+
 def start(home: Path, *more: str) -> subprocess.Popen[str]:
     """Start the command as a person would, with Ctrl-C doing what it does in a terminal."""
     return subprocess.Popen(
-        [sys.executable, "-m", "robo_rlhf.cli.main", "run", *OPTIONS, *more, "--run", "job", "--home", str(home)],
+        [sys.executable, "-m", "robo_rlhf.cli.main", *command(home, *more)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -59,24 +65,46 @@ def end(process: subprocess.Popen[str], with_signal: int | None = None) -> tuple
 @pytest.fixture(scope="module")
 def undisturbed(reach_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = fresh_home(reach_home, tmp_path_factory.mktemp("undisturbed") / "home")
-    code, said = end(start(home))
-    assert code == 0, said
+    assert main(command(home)) == 0
     return home
 
 
-def test_a_job_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(
+def kill_at(stages: Iterable[str], home: Path) -> None:
+    """Start the job and kill it, once in each of `stages`."""
+    for stage in stages:
+        process = start(home)
+        wait_for(home / "runs" / "job" / MOMENTS[stage], process)
+        code, _ = end(process, signal.SIGKILL)
+        assert code == -signal.SIGKILL, f"{stage} was over too soon"
+
+
+def test_a_job_that_is_killed_or_told_to_stop_ends_as_if_nothing_had_happened(
+    undisturbed: Path, reach_home: Path, tmp_path: Path
+) -> None:
+    """Killed as it clones, stopped by Ctrl-C as it fine-tunes, and killed as it fine-tunes again."""
+    home = fresh_home(reach_home, tmp_path / "home")
+    kill_at(["clone"], home)
+    process = start(home)
+    wait_for(home / "runs" / "job" / "round-1" / "finetune" / "metrics.jsonl", process)
+    code, said = end(process, signal.SIGINT)
+    assert code == 130
+    assert said.splitlines()[-1] == "stopped; run the same command to continue"
+    assert "Traceback" not in said
+    kill_at(["finetune again"], home)
+    code, said = end(start(home))
+    assert code == 0, said
+    assert traces(home / "runs" / "job") == traces(undisturbed / "runs" / "job")
+
+
+@pytest.mark.slow
+def test_a_job_that_is_killed_in_every_stage_ends_as_if_nothing_had_happened(
     undisturbed: Path, reach_home: Path, tmp_path: Path
 ) -> None:
     home = fresh_home(reach_home, tmp_path / "home")
-    run = home / "runs" / "job"
-    for stage, file in MOMENTS:
-        process = start(home)
-        wait_for(run / file, process)
-        code, _ = end(process, signal.SIGKILL)
-        assert code == -signal.SIGKILL, f"{stage} was over too soon"
+    kill_at(MOMENTS, home)
     code, said = end(start(home))
     assert code == 0, said
-    assert traces(run) == traces(undisturbed / "runs" / "job")
+    assert traces(home / "runs" / "job") == traces(undisturbed / "runs" / "job")
 
 
 @pytest.mark.slow
@@ -92,22 +120,8 @@ def test_a_correction_on_top_of_a_flow_goes_on_as_if_nothing_had_happened(reach_
     assert traces(home / "runs" / "job") == traces(left_alone / "runs" / "job")
 
 
-def test_ctrl_c_stops_in_order_and_the_same_command_goes_on(
-    undisturbed: Path, reach_home: Path, tmp_path: Path
-) -> None:
-    home = fresh_home(reach_home, tmp_path / "home")
-    process = start(home)
-    wait_for(home / "runs" / "job" / "round-1" / "finetune" / "metrics.jsonl", process)
-    code, said = end(process, signal.SIGINT)
-    assert code == 130
-    assert said.splitlines()[-1] == "stopped; run the same command to continue"
-    assert "Traceback" not in said
-    assert end(start(home))[0] == 0
-    assert traces(home / "runs" / "job") == traces(undisturbed / "runs" / "job")
-
-
 def test_a_finished_job_is_told_again_and_nothing_is_written(undisturbed: Path) -> None:
     run = undisturbed / "runs" / "job"
     stamps = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    assert end(start(undisturbed))[0] == 0
+    assert main(command(undisturbed)) == 0
     assert stamps == {path: path.stat().st_mtime_ns for path in run.rglob("*")}

@@ -14,7 +14,7 @@ from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.squashed import SquashedPolicy
 from robo_rlhf.runs import Run
 from robo_rlhf.training import sac
-from tests.pipeline.making import fresh_home, read, short_config, traces
+from tests.pipeline.making import do, fresh_home, read, short_config, traces
 
 
 class KilledError(Exception):
@@ -39,7 +39,7 @@ def from_nothing(**asked: object) -> Config:
     return short_config(demos=0, labels=24, **asked)
 
 
-@pytest.mark.parametrize("stage", ["explore", "round-2/finetune"])
+@pytest.mark.parametrize("stage", [pytest.param("explore", marks=pytest.mark.slow), "round-2/finetune"])
 def test_it_may_explore_before_the_first_questions(tmp_path: Path, stage: str) -> None:
     config, found = from_nothing(explore=3, selection="disagreement"), []
     for name in ("whole", "killed"):
@@ -77,29 +77,29 @@ def test_the_sparing_learn_by_sac_with_and_without_demonstrations() -> None:
     assert corrected.num_envs * corrected.scratch.iterations < 0.2 * preset("default").num_envs * 100
 
 
-def test_a_job_needs_no_demonstrations_and_can_be_killed(tmp_path: Path) -> None:
-    config, found = from_nothing(), []
-    for name in ("whole", "killed"):
-        home = tmp_path / name
-        path = home / "runs" / "short"
-        if name == "killed":
-            with pytest.raises(KilledError):
-                run_loop(config, path, home, watch=Killing("round-2/finetune"))
-        run_loop(config, path, home)
-        found.append(traces(path))
-    assert found[0] == found[1]
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a job without demonstrations; not to be written into."""
+    return do(from_nothing(), tmp_path_factory.mktemp("alone"))
+
+
+def test_a_job_needs_no_demonstrations_and_can_be_killed(alone: Path, tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "short"
+    with pytest.raises(KilledError):
+        run_loop(from_nothing(), path, tmp_path, watch=Killing("round-2/finetune"))
+    run_loop(from_nothing(), path, tmp_path)
+    assert traces(path) == traces(alone)
     assert read(path, "clone/result.json") == {"updates": 0}
     assert load_policy(path / "round-2" / "finetune" / "checkpoints" / "policy.safetensors", task="reach")
 
 
-def test_a_round_goes_on_with_what_the_round_before_remembers(tmp_path: Path) -> None:
-    config, path = from_nothing(), tmp_path / "runs" / "short"
-    run_loop(config, path, tmp_path)
-    steps = [len(_stored(path, f"round-{number}/finetune")["replay/action"]) for number in (1, 2)]
+def test_a_round_goes_on_with_what_the_round_before_remembers(alone: Path) -> None:
+    config = from_nothing()
+    steps = [len(_stored(alone, f"round-{number}/finetune")["replay/action"]) for number in (1, 2)]
     assert steps == np.cumsum([config.iterations_of(number) for number in (1, 2)]).tolist()
-    first, second = (_stored(path, f"round-{number}/finetune") for number in (1, 2))
+    first, second = (_stored(alone, f"round-{number}/finetune") for number in (1, 2))
     np.testing.assert_array_equal(first["actor/normalizer.mean"], second["actor/normalizer.mean"])
-    rows = Run(path / "round-2" / "finetune", {}).metrics()
+    rows = Run(alone / "round-2" / "finetune", {}).metrics()
     assert rows[0]["critic_updates"] == rows[-1]["critic_updates"] + config.scratch.refresh  # the reward is new
 
 

@@ -86,7 +86,7 @@ written(path, 1)
 """
 
 
-@pytest.mark.parametrize("algorithm", ["ppo", "sac"])
+@pytest.mark.parametrize("algorithm", ["ppo", pytest.param("sac", marks=pytest.mark.slow)])
 def test_another_process_teaches_while_a_policy_learns(tmp_path: Path, algorithm: str) -> None:
     """The training neither stops nor restarts: from the next iteration on it climbs what was written."""
     torch.set_num_threads(1)

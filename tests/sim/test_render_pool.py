@@ -341,3 +341,9 @@ def test_workers_end_with_their_parent_and_say_nothing(tmp_path: Path, how: sign
     wait_until_gone(worker)
     assert complaints.count("Traceback") == (1 if how == signal.SIGINT else 0)
     assert "render_worker" not in complaints
+
+
+def test_a_pool_that_is_not_eager_starts_a_process_with_the_first_request() -> None:
+    with RenderPool(1, live_workers=1, eager=False) as pool:
+        assert pool.frames(MJCF, states(2), "front", *SIZE).result(WAIT).shape == (2, *SIZE[::-1], 3)
+        assert [worker._process is None for worker in pool._workers] == [False, True]

@@ -272,6 +272,7 @@ short(Path(sys.argv[1]), reward=Stop(3, lambda: os.kill(os.getpid(), signal.SIGK
 """
 
 
+@pytest.mark.slow
 def test_killed_and_continued_equals_uninterrupted(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     child = subprocess.run([sys.executable, "-c", CHILD, str(tmp_path / "killed")], cwd=root, check=False)

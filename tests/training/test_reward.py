@@ -126,6 +126,7 @@ reward.train(CONFIG, Run(Path(sys.argv[1]), CONFIG), QUESTIONS, ANSWERS, load, p
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on_bit_for_bit(tmp_path: Path) -> None:
     whole, killed = Run(tmp_path / "whole", CONFIG), tmp_path / "killed"
     reward.train(CONFIG, whole, QUESTIONS, ANSWERS, load)

@@ -4,29 +4,39 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
+from starlette.routing import BaseRoute
 from starlette.testclient import TestClient
 
+from robo_rlhf.feedback import passwords
 from robo_rlhf.feedback.accounts import Role
 from teleop.station.app import create_app
 from teleop.station.security import CSRF_HEADER
 from teleop.station.services import Station
 
 ORIGIN = "http://localhost"
+_routes: list[BaseRoute] = []
 
 
 @pytest.fixture
-def station(home: Path) -> Iterator[Station]:
-    """A station; what runs beside it is not started."""
-    station = Station(home)
+def station(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Station]:
+    """A station; what runs beside it is not started, and its passwords are quickly checked."""
+    monkeypatch.setattr(passwords, "_hasher", lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    station = Station(home, lean=True)
+    monkeypatch.setattr(station.thinking, "warm", lambda: None)  # a process that loads torch for whoever looks at /ask
     yield station
     station.close()
 
 
 @pytest.fixture
 def app(station: Station) -> FastAPI:
-    """Its application."""
-    return create_app(station)
+    """Its application; what FastAPI works out about the routes, at the first request, is worked out once for all."""
+    app = create_app(station)
+    if not _routes:
+        _routes.extend(app.router.routes)
+    app.router.routes[:] = _routes
+    return app
 
 
 Visit = Callable[..., TestClient]

@@ -122,14 +122,22 @@ def test_what_cannot_be_started_is_refused_in_words(judged: Path, visit: Visit) 
     assert client.get("/arena/nothing").status_code == 404
 
 
-def test_an_arena_started_here_runs_beside_the_station_and_its_failure_is_told(judged: Path, visit: Visit) -> None:
+@pytest.fixture
+def twins(judged: Path) -> list[str]:
+    """The paths of two policies that are the same."""
+    one, other = (judged / "runs" / name / "checkpoints" / "policy.safetensors" for name in ("cautious-one", "twin"))
+    other.parent.mkdir(parents=True)
+    shutil.copy(one, other)
+    return [path.relative_to(judged).as_posix() for path in (one, other)]
+
+
+@pytest.mark.slow
+def test_an_arena_started_here_runs_beside_the_station_and_its_failure_is_told(
+    judged: Path, twins: list[str], visit: Visit
+) -> None:
     client = visit("operator")
     paths = sorted(policy["path"] for policy in _choices(client))
-    twin = judged / "runs" / "twin" / "checkpoints" / "policy.safetensors"
-    twin.parent.mkdir(parents=True)
-    shutil.copy(judged / paths[0], twin)
-    same = [paths[0], twin.relative_to(judged).as_posix()]
-    for name, policies in (("good", paths[:2]), ("twins", same)):
+    for name, policies in (("good", paths[:2]), ("twins", twins)):
         body = {**START, "name": name, "policies": policies, "judge": "simulated"}
         assert client.post("/api/arenas", json=body).json() == {"address": f"/arena/{name}"}
         assert client.get(f"/arena/{name}").status_code == 200
@@ -141,11 +149,17 @@ def test_an_arena_started_here_runs_beside_the_station_and_its_failure_is_told(j
     assert "the same weights take part as 'cautious-one'" in lines["twins"]["failure"]
 
 
-def test_the_station_ends_what_it_started(judged: Path, visit: Visit, station: Station) -> None:
+def test_what_fails_is_told_and_the_station_ends_what_it_started(
+    twins: list[str], visit: Visit, station: Station
+) -> None:
     client = visit("operator")
     body = {**START, "policies": [policy["path"] for policy in _choices(client)][:2], "seeds": 2000}
     assert client.post("/api/arenas", json=body).status_code == 200
     assert client.post("/api/arenas/fresh/more", json={}).status_code in (404, 503)
+    assert client.post("/api/arenas", json={**START, "name": "twins", "policies": twins}).status_code == 200
+    assert client.post("/api/arenas", json={**body, "name": "third"}).status_code == 503
+    lines = _until(client, lambda one: one["arena"] != "twins" or one["state"] == "failed")
+    assert "the same weights take part as 'cautious-one'" in lines["twins"]["failure"]
     station.arenas.close()
     (line,) = (one for one in client.get("/api/arenas").json()["arenas"] if one["arena"] == "fresh")
     assert line["state"] == "failed"

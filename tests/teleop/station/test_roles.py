@@ -192,6 +192,8 @@ ROUTES: dict[str, Row] = {
     "GET /media/hover": Row("annotator", "4"),
     "GET /media/clip": Row("annotator", "4"),
 }
+
+
 LAST = ("POST /sign-out",)  # ends what the others need
 
 

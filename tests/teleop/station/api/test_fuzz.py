@@ -45,8 +45,8 @@ def fuzz(served: Any, role: str, where: Path, *options: str) -> int:
 
 
 def test_some_requests_of_an_operator(served: Any, tmp_path: Path) -> None:
-    options = ("--phases", "fuzzing,stateful", "--max-examples", "2", "--seed", "1", "--no-shrink")
-    assert fuzz(served, "operator", tmp_path, *options) >= 150
+    options = ("--phases", "fuzzing,stateful", "--max-examples", "1", "--seed", "1", "--no-shrink")
+    assert fuzz(served, "operator", tmp_path, *options) >= 100
 
 
 @pytest.mark.slow

@@ -176,6 +176,7 @@ def test_an_import_with_broken_rows_is_told_by_line_and_changes_nothing(program:
 @pytest.mark.parametrize(
     "content",
     [b"", b"no zip", packed(secrets=[{}]), packed(answers=[])[:40], packed(answers=[{"a": 1}] * 9)[:-30]],
+    ids=["empty", "no zip", "another table", "cut off", "without its end"],  # a zip holds the time: no name for a test
 )
 def test_files_that_are_none(content: bytes, program: Program, home: Path) -> None:
     answer = program("administrator").post("import", content=content, headers=ZIP)
