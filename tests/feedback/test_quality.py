@@ -101,7 +101,7 @@ def test_alone_nobody_is_judged_by_others(team: Store) -> None:
 
 def test_gold_tells_whom_to_trust_where_nobody_is_asked_the_same(team: Store) -> None:
     team.set_overlap(1, run="run")
-    places = {"anna": 0.95, "carl": 0.4}
+    places = {"anna": 1.0, "carl": 0.0}  # which of their questions are gold is left to chance in PostgreSQL
     for _ in range(COUNT):
         for person, skill in places.items():
             work(team, person, skill, most=1)
