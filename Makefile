@@ -5,7 +5,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # a file's tests stay together: they share stations and recordings; what fails is tried once more, and the summary says so
-PARALLEL := -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder --reruns 1
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder --reruns 1
 ARGS ?=
 
 .PHONY: help setup demo demo-quick test test-all bench lint format samples samples-browser picture pins clean

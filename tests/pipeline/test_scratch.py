@@ -123,7 +123,7 @@ def test_a_clone_may_be_corrected_by_the_same_learner(reach_home: Path, tmp_path
     assert len(_stored(path, "round-2/finetune")["replay/action"]) == config.scratch.iterations
 
 
-@pytest.mark.parametrize("demos", [0, 4])
+@pytest.mark.parametrize("demos", [pytest.param(0, marks=pytest.mark.slow), 4])
 def test_what_a_refused_round_saw_is_not_lost(
     reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demos: int
 ) -> None:
