@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 560, 260  # [units of the view box], which is scaled to the page
-LEFT, RIGHT, TOP, BOTTOM = 72, 22, 14, 44  # room around the plot
+LEFT, RIGHT, TOP, BOTTOM = 72, 22, 26, 44  # room around the plot; words of marks stand above it
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def line_chart(series: Series, x: Axis, y: Axis, marks: Sequence[tuple[float, st
     parts = _axes(frame, x, y)
     for at, word in marks:
         place = frame.across(at)
-        parts.append(f'<line class="mark" x1="{place:.1f}" x2="{place:.1f}" y1="{TOP}" y2="{height - BOTTOM}"/>')
-        parts.append(f'<text class="note" x="{place + 4:.1f}" y="{TOP + 10}">{escape(word)}</text>')
+        parts.append(f'<line class="mark" x1="{place:.1f}" x2="{place:.1f}" y1="{TOP - 16}" y2="{height - BOTTOM}"/>')
+        parts.append(f'<text class="note" x="{place + 4:.1f}" y="{TOP - 8}">{escape(word)}</text>')
     parts.append(_band(frame, series))
     drawn = " ".join(f"{frame.across(a):.1f},{frame.up(b):.1f}" for a, b in points)
     parts.append(f'<polyline class="line" points="{drawn}"/>')
