@@ -57,7 +57,7 @@ def practise(job: "Job", number: int, model: RewardModel, after: int = 0) -> Squ
     All that was seen so far is remembered, and what it taught the value functions: also in rounds that a gate refused,
     whose policies alone are given up.
     """
-    before = _stage(number - 1)
+    before, refused = _stage(number - 1), after < number - 1
     job.watch.begin(f"round-{number}/finetune")
     run = job.run.child(f"round-{number}/finetune", {})
     config = replace(
@@ -71,11 +71,11 @@ def practise(job: "Job", number: int, model: RewardModel, after: int = 0) -> Squ
         config,
         run,
         job.env,
-        _kept(job, after),
+        _kept(job, after) if refused else beginner(job),
         CautiousReward(model, job.config.caution),
         demonstrations=job.demonstrations(),
         carry=job.run.child(before, {}).load("training") if number > 1 or job.config.explore else None,
-        refused=after < number - 1,
+        refused=refused,
         progress=job.watch.progress,
         on_iteration=truth.note,
         diagnostics=truth.see,

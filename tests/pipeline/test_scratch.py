@@ -39,6 +39,21 @@ def from_nothing(**asked: object) -> Config:
     return short_config(demos=0, labels=24, **asked)
 
 
+def whole_and_killed(config: Config, reach_home: Path, tmp_path: Path) -> Path:
+    """Do a job as a whole, and killed in its second round: both end alike. Return the folder of the second."""
+    found = []
+    for name in ("whole", "killed"):
+        home = fresh_home(reach_home, tmp_path / name)
+        path = home / "runs" / "short"
+        if name == "killed":
+            with pytest.raises(KilledError):
+                run_loop(config, path, home, watch=Killing("round-2/finetune"))
+        run_loop(config, path, home)
+        found.append(traces(path))
+    assert found[0] == found[1]
+    return path
+
+
 @pytest.mark.parametrize("stage", [pytest.param("explore", marks=pytest.mark.slow), "round-2/finetune"])
 def test_it_may_explore_before_the_first_questions(tmp_path: Path, stage: str) -> None:
     config, found = from_nothing(explore=3, selection="disagreement"), []
@@ -104,16 +119,8 @@ def test_a_round_goes_on_with_what_the_round_before_remembers(alone: Path) -> No
 
 
 def test_a_clone_may_be_corrected_by_the_same_learner(reach_home: Path, tmp_path: Path) -> None:
-    config, found = short_config(learner="sac", labels=24, residual_scale=0.4), []
-    for name in ("whole", "killed"):
-        home = fresh_home(reach_home, tmp_path / name)
-        path = home / "runs" / "short"
-        if name == "killed":
-            with pytest.raises(KilledError):
-                run_loop(config, path, home, watch=Killing("round-2/finetune"))
-        run_loop(config, path, home)
-        found.append(traces(path))
-    assert found[0] == found[1]
+    config = short_config(learner="sac", labels=24, residual_scale=0.4)
+    path = whole_and_killed(config, reach_home, tmp_path)
     tuned = load_policy(path / "round-2" / "finetune" / "checkpoints" / "policy.safetensors", task="reach")
     assert isinstance(tuned, SquashedPolicy)
     assert tuned.base is not None
@@ -130,16 +137,7 @@ def test_what_a_refused_round_saw_is_not_lost(
     """Its policy is given up; the next round begins with the one before it and all that was seen."""
     config = short_config(learner="sac", demos=demos, labels=24, gate=True, gate_episodes=8)
     monkeypatch.setattr(loop, "may_replace", lambda job, number, old, new: number > 1)
-    found = []
-    for name in ("whole", "killed"):
-        home = fresh_home(reach_home, tmp_path / name)
-        path = home / "runs" / "short"
-        if name == "killed":
-            with pytest.raises(KilledError):
-                run_loop(config, path, home, watch=Killing("round-2/finetune"))
-        run_loop(config, path, home)
-        found.append(traces(path))
-    assert found[0] == found[1]
+    path = whole_and_killed(config, reach_home, tmp_path)
     first, second = (_stored(path, f"round-{number}/finetune") for number in (1, 2))
     assert len(second["replay/action"]) == config.scratch.iterations
     np.testing.assert_array_equal(second["replay/action"][: len(first["replay/action"])], first["replay/action"])
