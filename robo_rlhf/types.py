@@ -34,8 +34,8 @@ class EpisodeMeta:
     outcome: Outcome
     operator: str = ""  # a person's name, "scripted", or a run's
     device: str = ""  # browser, keyboard, scripted, policy, ...
-    model_hash: str = ""  # of the compiled MjModel; empty for outside environments
-    versions: Mapping[str, str] = field(default_factory=dict)  # robo_rlhf, mujoco, python
+    model_hash: str = ""  # identity of the scene, see `sim.identity`; empty for outside environments
+    versions: Mapping[str, str] = field(default_factory=dict)  # robo_rlhf, mujoco, python; platform, processor
     started: str = ""  # ISO 8601, UTC
     finished: str = ""  # ISO 8601, UTC
     tags: tuple[str, ...] = ()

@@ -14,9 +14,12 @@ from robo_rlhf.data.schema import FRAME_COLUMNS, Columns
 from robo_rlhf.data.stream import Row
 from robo_rlhf.errors import InvalidValueError, NotFoundError
 from robo_rlhf.files import find_dataset
-from robo_rlhf.sim.envs import TaskEnv
+from robo_rlhf.sim.envs import TaskEnv, is_made_here
 from robo_rlhf.types import EpisodeMeta
 
+OTHER_SCENE = " It was recorded with another version of the scene: what follows may go another way than it did."
+MEASURED = 10  # steps that are taken again where another machine recorded
+STRAYS = 1e-3  # [m, rad] after so few steps: processors alone make less of a difference than that, other scenes more
 BRANCH, CORRECTION, INTERRUPTED, GOAL = "branch", "correction", "interrupted", "goal"  # tags
 
 
@@ -26,6 +29,7 @@ class Past:
     def __init__(self, columns: Columns, meta: EpisodeMeta, dataset: str) -> None:
         """Take the columns of an episode of the dataset of this name, and what else is known of it."""
         self.columns, self.meta, self.dataset = columns, meta, dataset
+        self._differences: dict[str, str] = {}  # from the scene of this identity
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -51,13 +55,30 @@ class Past:
             raise InvalidValueError(f"episode {self.meta.id}", given, f"states of {wanted}, as task {env.name} has now")
 
     def differences(self, env: TaskEnv) -> str:
-        """Return in words how the world was another one when this was recorded; empty where it was this one."""
+        """Return in words how the world was another one when this was recorded; empty where it was this one.
+
+        `env` must be able to enter its frames; it stands afterwards where it stood.
+        """
+        if env.model_hash not in self._differences:
+            self._differences[env.model_hash] = self._compare(env)
+        return self._differences[env.model_hash]
+
+    def _compare(self, env: TaskEnv) -> str:
         made_by = self.meta.versions.get("mujoco", "")
-        if self.meta.model_hash and self.meta.model_hash != env.model_hash:
-            return " It was recorded with another version of the scene: what follows may go another way than it did."
         if made_by and made_by != mujoco.__version__:
             return f" It was recorded with MuJoCo {made_by}, this is {mujoco.__version__}: forces may differ a little."
-        return ""
+        same = env.is_scene_of(self.meta.model_hash) if self.meta.model_hash else True
+        if same is False or self.columns["action"].shape[1] != env.act_dim:
+            return OTHER_SCENE
+        elsewhere = "processor" in self.meta.versions and not is_made_here(self.meta.versions)
+        if same and not elsewhere:
+            return ""
+        steps = min(MEASURED, len(self) - 1)
+        off = env.deviation(self.columns["state"][: steps + 1], self.columns["action"][:steps])
+        if not same and not off <= STRAYS:
+            return OTHER_SCENE
+        measured = f"its first {steps} steps lead here to positions that differ by up to {off:.2g} m or rad"
+        return f" It was recorded on another machine: {measured}." if off else ""
 
     def go_on(self, folder: Path, frame: int, fields: Mapping[str, Any]) -> EpisodeWriter:
         """Begin an episode in the dataset at `folder` with what is before `frame`, and metadata but for `fields`."""

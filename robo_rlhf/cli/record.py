@@ -213,7 +213,8 @@ def _login_name() -> str:
 def _say_deviation(device: "Device") -> None:
     """Say how far a replay was from what it replayed."""
     deviation: float = device.measure()  # type: ignore[attr-defined]
-    same = "the same states bit for bit" if deviation == 0 else f"states that differ by at most {deviation:.3g}"
+    off = f"positions that differ by at most {deviation:.3g} m or rad"
+    same = "the same states bit for bit" if deviation == 0 else off
     print(f"the replay has {same}", file=sys.stderr)
 
 

@@ -1,7 +1,6 @@
 """N simulations of one model, stepped together by MuJoCo's native thread pool, with named views."""
 
 import copy
-import hashlib
 from typing import Any
 
 import mujoco
@@ -19,6 +18,7 @@ except ImportError:  # before 3.17: outside environments still run, native tasks
 POSES = ("xpos", "xquat", "xanchor", "xaxis", "site_xpos", "site_xmat")
 _SAME = ("qpos", "qvel", "ctrl", "mocap_pos", "mocap_quat", "sensordata")  # whichever stages a step ends with
 FEW = 8  # copies: with fewer, a second call costs more than it saves
+EPS = float(np.finfo(np.float64).eps)
 _STAGE = mujoco.mjtStage
 
 
@@ -221,11 +221,24 @@ def _bare(model: mujoco.MjModel) -> mujoco.MjModel:
     return bare
 
 
-def model_hash(model: mujoco.MjModel) -> str:
-    """Return 16 hexadecimal digits that change whenever the compiled model does."""
-    buffer = np.empty(mujoco.mj_sizeModel(model), np.uint8)
-    mujoco.mj_saveModel(model, None, buffer)
-    return hashlib.sha256(buffer.tobytes()).hexdigest()[:16]
+def apart(model: mujoco.MjModel, one: Array, other: Array) -> float:
+    """Return the largest difference of a position [m, rad] between two integration states (nstate,), NaN included.
+
+    Zero only where all bits are equal; where nothing but speeds or accelerations differ it is `EPS`. Those jump at a
+    touch, so they say little of how far apart two states are.
+    """
+    if one.tobytes() == other.tobytes():
+        return 0.0
+    return float(np.maximum(np.abs(_positions(model, one) - _positions(model, other)).max(initial=0.0), EPS))
+
+
+def _positions(model: mujoco.MjModel, state: Array) -> Array:
+    """Return where a state has joints [m, rad] and mocap bodies."""
+    kind = mujoco.mjtState
+    wanted = int(kind.mjSTATE_QPOS) | int(kind.mjSTATE_MOCAP_POS) | int(kind.mjSTATE_MOCAP_QUAT)
+    found = np.empty(mujoco.mj_stateSize(model, wanted))
+    mujoco.mj_extractState(model, state, int(kind.mjSTATE_INTEGRATION), found, wanted)
+    return found
 
 
 def numpy_state(data: Any, model: mujoco.MjModel) -> Array:

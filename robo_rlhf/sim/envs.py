@@ -2,16 +2,19 @@
 
 import platform
 from collections.abc import Mapping
+from functools import cached_property
 
 import mujoco
 import numpy as np
 
 import robo_rlhf
 from robo_rlhf.errors import NonFiniteError, ShapeError
-from robo_rlhf.sim.batch import BatchSim, model_hash
+from robo_rlhf.sim.batch import BatchSim, apart
+from robo_rlhf.sim.identity import is_same, machine, model_hash
 from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.sim.tasks.base import Task
 from robo_rlhf.types import Array, Step, VecEnv
+
 
 
 class TaskEnv:
@@ -20,7 +23,8 @@ class TaskEnv:
     def __init__(self, task: Task, num_envs: int, nthread: int = 0) -> None:
         """Compile the task's scene and make `num_envs` copies, stepped on `nthread` threads (0: all cores)."""
         self.task, self.name = task, task.name
-        self.model: mujoco.MjModel = task.scene().compile()
+        self._spec = task.scene()
+        self.model: mujoco.MjModel = self._spec.compile()
         self.control_dt = 1.0 / task.control_hz
         substeps = round(self.control_dt / self.model.opt.timestep)
         self.sim = BatchSim(self.model, num_envs, substeps, nthread)
@@ -28,10 +32,32 @@ class TaskEnv:
         self.obs_dim, self.act_dim = len(task.obs_names), len(task.action_names)
         self._active = np.ones(num_envs, np.bool_)
 
-    @property
+    @cached_property
     def model_hash(self) -> str:
-        """Identity of the compiled model, stored with every episode."""
-        return model_hash(self.model)
+        """Identity of the scene, stored with every episode; the same on every processor."""
+        return model_hash(self._spec)
+
+    def is_scene_of(self, recorded: str) -> bool | None:
+        """Whether the `model_hash` of a recording is of this scene; None where that cannot be told from it."""
+        return recorded == self.model_hash or is_same(recorded, self._spec, self.model)
+
+    def deviation(self, state: Array, action: Array) -> float:
+        """Return how far the same actions lead away from recorded states here: the largest difference of a position.
+
+        Zero means the same states bit for bit, which is promised on the machine that recorded them. Afterwards the
+        copies stand where they stood.
+
+        Args:
+            state: the states (T+1, nstate) that were recorded.
+            action: the actions (T, act_dim) that led from each to the next.
+        """
+        before, largest = self.get_state(), 0.0
+        self.sim.set_state(np.repeat(state[:1], self.num_envs, axis=0))
+        for chosen, then in zip(action, state[1:], strict=True):
+            self.step(np.repeat(chosen[None], self.num_envs, axis=0))
+            largest = float(np.maximum(largest, apart(self.model, self.sim.state[0], then)))
+        self.sim.set_state(before)
+        return largest
 
     def reset(self, seeds: Array) -> Array:
         """Start episodes from `seeds` (N,); return obs (N, obs_dim). Copy i depends on seeds[i] alone."""
@@ -112,5 +138,11 @@ def is_outside(name: str) -> bool:
 
 
 def versions() -> Mapping[str, str]:
-    """Return the versions that every episode records."""
-    return {"robo_rlhf": robo_rlhf.__version__, "mujoco": mujoco.__version__, "python": platform.python_version()}
+    """Return what every episode records of what made it: versions, and the machine."""
+    made_by = {"robo_rlhf": robo_rlhf.__version__, "mujoco": mujoco.__version__, "python": platform.python_version()}
+    return {**made_by, **machine()}
+
+
+def is_made_here(recorded: Mapping[str, str]) -> bool:
+    """Whether the `versions` of an episode are of this MuJoCo and a machine like this one, so that bits are the same."""
+    return all(recorded.get(name) == value for name, value in {"mujoco": mujoco.__version__, **machine()}.items())

@@ -57,7 +57,7 @@ class PartialEnv:
         """Veil `env`; things are shown `delay` steps late."""
         self.env, self.veil = env, Veil(env.task.obs_names, delay)
         self.name, self.num_envs, self.horizon, self.control_dt = env.name, env.num_envs, env.horizon, env.control_dt
-        self.obs_dim, self.act_dim, self.model_hash = env.obs_dim, env.act_dim, env.model_hash
+        self.obs_dim, self.act_dim = env.obs_dim, env.act_dim
         self._seen: deque[Array] = deque(maxlen=delay + 1)  # whole observations, the oldest is what is shown of things
 
     def reset(self, seeds: Array) -> Array:
@@ -69,6 +69,11 @@ class PartialEnv:
         step = self.env.step(action)
         self._seen.append(step.obs)
         return step._replace(obs=self.veil.show(step.obs, self._seen[0]))
+
+    @property
+    def model_hash(self) -> str:
+        """Identity of the scene behind the veil."""
+        return self.env.model_hash
 
     @property
     def task(self) -> Task:

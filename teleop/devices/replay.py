@@ -10,12 +10,13 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import list_datasets
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.files import data_home, find_dataset
+from robo_rlhf.sim.batch import apart
 from robo_rlhf.sim.envs import TaskEnv
 from robo_rlhf.types import Command, Episode, Source
 from teleop.commands import from_action
 from teleop.devices import DEVICES
 
-SAME_START = 1e-6  # how far states may be apart that are still the same start: of another MuJoCo, say
+SAME_START = 1e-6  # [m, rad] how far states may be apart that are still the same start: of another processor, say
 
 
 @DEVICES.register("replay")
@@ -44,7 +45,7 @@ class Replay:
             raise InvalidValueError(f"replaying episode {self.episode.meta.id}", f"task {env.name!r}", f"task {task!r}")
         self._commands: list[Command] = []
         self.step = 0  # of the action that is next
-        self.deviation = 0.0  # largest difference of a state from the stored one so far; 0.0: the same bit for bit
+        self.deviation = 0.0  # largest difference of a position [m, rad] so far; 0.0: the same states bit for bit
 
     def __enter__(self) -> Self:
         """Return the device; there is nothing to open."""
@@ -79,7 +80,7 @@ class Replay:
 
     def measure(self) -> float:
         """Compare the world with the stored state that it should be in; return `deviation`."""
-        self.deviation = max(self.deviation, self._distance())
+        self.deviation = float(np.maximum(self.deviation, self._distance()))
         return self.deviation
 
     def _distance(self) -> float:
@@ -88,7 +89,7 @@ class Replay:
         state = self._env.get_state()[0]
         if stored.shape != state.shape:
             return float("inf")
-        return float(np.abs(stored - state).max(initial=0.0))
+        return apart(self._env.model, stored, state)
 
 
 def find_episode(name: str, home: Path | None = None) -> Episode:

@@ -6,7 +6,7 @@ import pytest
 
 from robo_rlhf.errors import MissingDependencyError, ShapeError
 from robo_rlhf.sim import batch
-from robo_rlhf.sim.batch import FEW, POSES, BatchSim, model_hash, numpy_state
+from robo_rlhf.sim.batch import FEW, POSES, BatchSim, apart, numpy_state
 
 XML = """
 <mujoco>
@@ -210,9 +210,16 @@ def test_says_what_an_old_mujoco_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
         BatchSim(MODEL, 1, 1)
 
 
-def test_hash_follows_the_model() -> None:
-    same = mujoco.MjModel.from_xml_string("<mujoco><worldbody><geom size='1'/></worldbody></mujoco>")
-    again = mujoco.MjModel.from_xml_string("<mujoco><worldbody><geom size='1'/></worldbody></mujoco>")
-    other = mujoco.MjModel.from_xml_string("<mujoco><worldbody><geom size='2'/></worldbody></mujoco>")
-    assert model_hash(same) == model_hash(again) != model_hash(other)
-    assert len(model_hash(same)) == 16
+def test_how_far_states_are_apart_is_said_of_positions(sim: BatchSim) -> None:
+    start = sim.state[0].copy()
+    assert apart(MODEL, start, start.copy()) == 0.0
+    kind = mujoco.mjtState
+    warm = start.copy()
+    sizes = [mujoco.mj_stateSize(MODEL, int(part)) for part in (kind.mjSTATE_TIME, kind.mjSTATE_QPOS)]
+    warm[sum(sizes)] += 3.0  # a speed
+    assert 0.0 < apart(MODEL, start, warm) < 1e-15
+    moved = start.copy()
+    moved[sizes[0]] += 1e-3
+    assert apart(MODEL, start, moved) == pytest.approx(1e-3)
+    moved[sizes[0]] = np.nan
+    assert np.isnan(apart(MODEL, start, moved))

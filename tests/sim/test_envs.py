@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from robo_rlhf.errors import UnknownNameError
-from robo_rlhf.sim.envs import TaskEnv, is_outside, make_env, versions
+from robo_rlhf.sim.envs import TaskEnv, is_made_here, is_outside, make_env, versions
 from robo_rlhf.sim.external import ExternalVecEnv
 from robo_rlhf.sim.tasks import TASKS
 
@@ -69,5 +69,13 @@ def test_steps_results_are_not_overwritten_by_the_next() -> None:
 
 
 def test_names_the_versions_that_made_an_episode() -> None:
-    assert set(versions()) == {"robo_rlhf", "mujoco", "python"}
+    assert set(versions()) == {"robo_rlhf", "mujoco", "python", "platform", "processor"}
     assert all(versions().values())
+
+
+def test_knows_what_was_made_on_a_machine_like_this() -> None:
+    assert is_made_here(versions())
+    assert is_made_here({**versions(), "robo_rlhf": "0.0.1"})
+    assert not is_made_here({**versions(), "processor": "AMD EPYC (sse4_2 avx avx2 fma avx512f)"})
+    assert not is_made_here({**versions(), "mujoco": "3.17.0"})
+    assert not is_made_here({"robo_rlhf": "0.1.0", "mujoco": versions()["mujoco"], "python": "3.11.7"})

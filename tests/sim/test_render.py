@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from robo_rlhf.errors import InvalidValueError, NotFoundError, ShapeError, UnknownNameError
-from robo_rlhf.sim.batch import model_hash
+from robo_rlhf.sim.identity import compiled_hash
 from robo_rlhf.sim.camera import Camera
 from robo_rlhf.sim.render import FrameRenderer, load_model
 from tests.sim.little_scene import MJCF, STATE, states, with_goal_at
@@ -104,10 +104,10 @@ def test_frames_go_where_they_are_told(renderer: FrameRenderer) -> None:
 
 
 def test_the_model_is_left_as_it_was(model: mujoco.MjModel) -> None:
-    before = model_hash(model)
+    before = compiled_hash(model)
     with FrameRenderer(model, 1000, 700):  # larger than the buffer that the model asks for
         pass
-    assert model_hash(model) == before
+    assert compiled_hash(model) == before
 
 
 def test_states_that_are_not_finite_do_no_harm(renderer: FrameRenderer) -> None:
@@ -143,7 +143,7 @@ def test_impossible_sizes_are_refused(model: mujoco.MjModel, size: tuple[int, in
 def test_models_come_from_files_and_text(tmp_path: Path) -> None:
     path = tmp_path / "scene.xml"
     path.write_text(MJCF)
-    assert model_hash(load_model(path)) == model_hash(load_model(MJCF))
+    assert compiled_hash(load_model(path)) == compiled_hash(load_model(MJCF))
     with pytest.raises(NotFoundError, match="No MJCF file"):
         load_model(tmp_path / "none.xml")
     with pytest.raises(InvalidValueError, match="MJCF text: expected a model that MuJoCo compiles, got the error"):

@@ -73,7 +73,7 @@ def test_an_episode_says_where_it_comes_from(dataset: Dataset) -> None:
         ("sample",),
     )
     assert meta.model_hash == session.env.model_hash
-    assert meta.versions.keys() == {"robo_rlhf", "mujoco", "python"}
+    assert meta.versions.keys() == {"robo_rlhf", "mujoco", "python", "platform", "processor"}
     assert meta.started <= meta.finished
     assert (episode.source == Source.SCRIPTED).all()
 
