@@ -16,7 +16,6 @@ from robo_rlhf.sim.tasks.base import Task
 from robo_rlhf.types import Array, Step, VecEnv
 
 
-
 class TaskEnv:
     """N copies of one task in lock step, with a fixed horizon and no autoreset. Implements `VecEnv`."""
 
@@ -144,5 +143,5 @@ def versions() -> Mapping[str, str]:
 
 
 def is_made_here(recorded: Mapping[str, str]) -> bool:
-    """Whether the `versions` of an episode are of this MuJoCo and a machine like this one, so that bits are the same."""
+    """Whether the `versions` of an episode are of this MuJoCo and a machine like this one: bits are then the same."""
     return all(recorded.get(name) == value for name, value in {"mujoco": mujoco.__version__, **machine()}.items())

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from robo_rlhf.errors import InvalidValueError, NotFoundError, ShapeError, UnknownNameError
-from robo_rlhf.sim.identity import compiled_hash
 from robo_rlhf.sim.camera import Camera
+from robo_rlhf.sim.identity import compiled_hash
 from robo_rlhf.sim.render import FrameRenderer, load_model
 from tests.sim.little_scene import MJCF, STATE, states, with_goal_at
 

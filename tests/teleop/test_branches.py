@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.sim.envs import TaskEnv
+from robo_rlhf.sim.envs import TaskEnv, versions
+from robo_rlhf.sim.identity import compiled_hash
 from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.types import Episode, Source
+from teleop.branch import Past
 from tests.data.making import check_equal
 from tests.teleop.making import world
 from tests.teleop.playing import Seat, same_frames
@@ -221,3 +223,36 @@ def test_what_cannot_be_opened_says_why(home: Path, recorded: Episode) -> None:
         meta = seat.dataset.info(seat.dataset.ids()[-1]).meta
         assert meta.model_hash == world().model_hash
         assert meta.versions["mujoco"] != "3.3.0"
+
+
+def past_of(episode: Episode, **meta: object) -> Past:
+    columns = {"state": episode.state, "obs": episode.obs, "action": episode.action}
+    return Past(columns, replace(episode.meta, **meta), "reach")
+
+
+def test_a_processor_makes_no_recording_foreign(recorded: Episode) -> None:
+    env = world()
+    assert past_of(recorded).differences(env) == ""
+    old = compiled_hash(env.model)
+    assert past_of(recorded, model_hash=old).differences(env) == ""
+    elsewhere = {**versions(), "processor": "Some Xeon (avx512f)"}
+    for meta in ({"model_hash": "0" * 16}, {"versions": elsewhere}):  # of bytes that no processor here makes
+        assert past_of(recorded, **meta).differences(env) == ""  # measured: the same states
+        state = recorded.state.copy()
+        state[5, 2] += 1e-9  # as there its last bits grew
+        said = past_of(replace(recorded, state=state), **meta).differences(env)
+        assert said.startswith(" It was recorded on another machine: its first 10 steps lead here to positions that ")
+        assert said.endswith("differ by up to 1e-09 m or rad.")
+    state[5, 2] += 0.1
+    foreign = past_of(replace(recorded, state=state), model_hash="0" * 16)
+    assert "another version of the scene" in foreign.differences(env)
+    narrow = replace(recorded, action=recorded.action[:, :2])
+    assert "another version of the scene" in past_of(narrow, model_hash="0" * 16).differences(env)
+
+
+def test_looking_at_a_recording_leaves_the_world_where_it_stood(recorded: Episode) -> None:
+    env = world()
+    env.reset(np.array([5]))
+    before = env.get_state()
+    assert past_of(recorded, model_hash="0" * 16).differences(env) == ""
+    assert env.get_state().tobytes() == before.tobytes()
