@@ -19,7 +19,7 @@ from robo_rlhf.types import EpisodeMeta
 
 OTHER_SCENE = " It was recorded with another version of the scene: what follows may go another way than it did."
 MEASURED = 10  # steps that are taken again where another machine recorded
-STRAYS = 1e-3  # [m, rad] after so few steps: processors alone make less of a difference than that, other scenes more
+STRAYS = 5e-3  # [m, rad] after so few steps: processors alone make less of a difference than that, other scenes more
 BRANCH, CORRECTION, INTERRUPTED, GOAL = "branch", "correction", "interrupted", "goal"  # tags
 
 

@@ -15,7 +15,7 @@ SAMPLES = Path(__file__).parents[1] / "recordings" / "samples"
 SIZE = 15e6  # [bytes]
 LEAST = {"pick_place": 50}
 AT_LEAST, REPLAYED = 20, 2
-STRAYS = 1e-3  # [m, rad] of ten steps where another machine recorded; where this one did, every bit is the same
+STRAYS = 5e-3  # [m, rad] of ten steps where another machine recorded; where this one did, every bit is the same
 BROWSER = "pick_place_browser"  # recorded through the operate page: make samples-browser
 
 
