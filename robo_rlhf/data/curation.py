@@ -9,7 +9,6 @@ from dataclasses import replace
 from robo_rlhf.data.layout import (
     Trashed,
     episode_path,
-    move,
     next_trash_path,
     not_found,
     trash_versions,
@@ -19,7 +18,7 @@ from robo_rlhf.data.layout import (
 from robo_rlhf.data.reader import Reader
 from robo_rlhf.data.schema import FRAME_COLUMNS, Columns, encode, load_file, read_header
 from robo_rlhf.errors import InvalidValueError, RoboRlhfError
-from robo_rlhf.files import write_atomic
+from robo_rlhf.files import move, remove, sync, write_atomic
 from robo_rlhf.types import Episode, EpisodeMeta, Outcome
 
 
@@ -123,7 +122,9 @@ class Curated(Reader):
             items = self.trashed(ids)
             for item in items:
                 for path in trash_versions(self.path, item.id):
-                    path.unlink()
+                    remove(path, durable=False)
+            if items:
+                sync(self.path / "trash")
             return items
 
     def _trimmed_away(self) -> set[str]:
