@@ -37,6 +37,14 @@ def feedback_database(home: Path, named: str = "") -> str | Path:
     return named or os.environ.get(DATABASE_VARIABLE) or home / "feedback.db"
 
 
+def sqlite_file(database: str | Path) -> Path | None:
+    """Return the file of an SQLite database, None where `database` is the URL of a server."""
+    if isinstance(database, str) and "://" in database:
+        scheme, _, rest = database.partition("://")
+        return Path(rest.removeprefix("/")).absolute() if scheme.partition("+")[0] == "sqlite" else None
+    return Path(database).absolute()
+
+
 def find_dataset(home: Path, name: str) -> Path:
     """Return the folder of a dataset in a data home; samples that are not there are those that ship with a checkout."""
     shipped = SHIPPED / name
@@ -130,7 +138,7 @@ def make_folder(path: Path) -> None:
         DiskError: it cannot be made, or it would be made in a home that is gone (see `hold_home`).
     """
     path = path.absolute()
-    _check_homes(path)
+    require_homes(path)
     if _is_durable(path):
         return
     above: list[Path] = []
@@ -189,7 +197,12 @@ def is_at(descriptor: int, path: Path) -> bool:
     return _identity(path) == (here.st_dev, here.st_ino)
 
 
-def _check_homes(path: Path) -> None:
+def require_homes(path: Path) -> None:
+    """Check that the home held by `hold_home` that `path` lies in, if it lies in one, is still there.
+
+    Raises:
+        DiskError: it is gone.
+    """
     for home, descriptor in tuple(_homes.items()):
         if path.is_relative_to(home) and not is_at(descriptor, home):
             raise DiskError(home, OSError(errno.ENOENT, GONE))

@@ -6,10 +6,10 @@ the lock is free at once. One on another host counts as gone when its heartbeat 
 is that of the disk, so clocks that differ do no harm. Taking a lock replaces the file by an atomic rename.
 """
 
-import _thread
 import fcntl
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from robo_rlhf.errors import BusyError, DiskError
-from robo_rlhf.files import make_folder, move, remove
+from robo_rlhf.files import make_folder, remove
 
 EVERY = 4.0  # [s] between beats
 STALE = 60.0  # [s] without a beat after which a holder on another host is gone
@@ -84,18 +84,32 @@ class Lock:
             else:
                 remove(self.file, missing_ok=True, durable=False)
 
+    def forget(self) -> None:
+        """Remove what it left beside its file, as the folder goes too."""
+        remove(self._guard, missing_ok=True, durable=False)
+
+    @property
+    def _guard(self) -> Path:
+        return self.file.with_name(f".{self.file.name}.guard")
+
     def _beat(self) -> None:
         while not self._ended.wait(EVERY):
             if not self._is_mine():
                 self._lost = _holder(self.file, time.time()) or "it was taken, or its folder removed"
-                _thread.interrupt_main()  # the work of two processes in one place would be worth nothing
+                os.kill(os.getpid(), signal.SIGINT)  # the work of two processes in one place would be worth nothing
                 return
             with suppress(OSError):
                 self._write({"state": HELD, **self.says})
 
     def _is_mine(self) -> bool:
-        found = _read(self.file)
-        return found is not None and {name: found.get(name) for name in self._me} == self._me
+        """Whether this process still holds it, as far as the disk can be read."""
+        try:
+            found = json.loads(self.file.read_text())
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError):
+            return True
+        return isinstance(found, dict) and {name: found.get(name) for name in self._me} == self._me
 
     def _write(self, content: Mapping[str, Any]) -> None:
         self._replace((json.dumps({**content, "time": time.time(), **self._me}) + "\n").encode())
@@ -114,7 +128,7 @@ class Lock:
     @contextmanager
     def _guarded(self) -> Iterator[float]:
         """Keep others from taking it at the same time; give the disk's time [s since 1970]."""
-        guard = os.open(self.file.with_name(f".{self.file.name}.guard"), os.O_RDWR | os.O_CREAT, 0o644)
+        guard = os.open(self._guard, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(guard, fcntl.LOCK_EX)
             os.utime(guard)

@@ -4,7 +4,7 @@
     <run>/metrics.jsonl        one JSON object a logged step: {"step": 12, ...}; bit-identical between equal runs
     <run>/events.jsonl         what happened and when (wall clock); never compared between runs
     <run>/events.out.tfevents.*  the metrics once more, with times, for TensorBoard
-    <run>/alive.json           the heartbeat of whoever works on it, see `heartbeat`
+    <run>/alive.json           the lock and heartbeat of who works on it, see `heartbeat`
     <run>/checkpoints/NAME.safetensors   tensors, with a JSON object in the header under "meta"
     <run>/result.json          written last; the run is finished when it is there
 

@@ -60,16 +60,20 @@ class ArenaCommand:
             raise InvalidValueError("--name", "none", "a name for the arena, or that of one to go on with")
         use_one_thread()
         from robo_rlhf import heartbeat
+        from robo_rlhf.feedback.arena import folder_of
         from robo_rlhf.feedback.store import Store
-        from robo_rlhf.pipeline.arena import ArenaJob, Asked, at_work
+        from robo_rlhf.pipeline.arena import ArenaJob, Asked
         from robo_rlhf.runs import Run
 
         home = data_home(self.home).absolute()
-        asked = Asked(
-            home, self.name, self.policies, task=self.task, seeds=self.seeds, judge=self.judge, overlap=self.judges
-        )
-        arena = asked.open()
-        with at_work(arena), Store(feedback_database(home, self.database)) as store, StageBars() as watch:
+        wanted = {"task": self.task, "seeds": self.seeds, "judge": self.judge, "overlap": self.judges}
+        with (
+            heartbeat.held(folder_of(home, self.name), even_finished=True),
+            Store(feedback_database(home, self.database)) as store,
+            StageBars() as watch,
+        ):
+            asked = Asked(home, self.name, self.policies, **wanted)
+            arena = asked.open()
             asked.enter(arena)
             with heartbeat.at_work(Run(arena.path, arena.config)), closing(ArenaJob(arena, store, watch)) as job:
                 found = job.work()

@@ -14,6 +14,7 @@ from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.files import data_home, feedback_database, find_dataset
 
 if TYPE_CHECKING:
+    from robo_rlhf.runs import Run
     from robo_rlhf.types import Episode
 
 
@@ -50,6 +51,17 @@ class TrainDagger(Imitating):
     def __call__(self) -> int:
         """Train, with a bar, and print what came of it."""
         use_one_thread()
+        from robo_rlhf.heartbeat import held
+
+        with held(data_home(self.home) / "runs" / self.run):
+            run = self.train()
+            said = {"preferences": self.prefer()} if self.preferences else {}
+        row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {}), **said}
+        print_rows([row], as_json=self.json)
+        return 0
+
+    def train(self) -> "Run":
+        """Train, with a bar; the run is held."""
         from robo_rlhf.heartbeat import at_work
         from robo_rlhf.runs import Run
         from robo_rlhf.training import dagger
@@ -65,10 +77,7 @@ class TrainDagger(Imitating):
             dagger.train(
                 self.config, run, shown, corrected, score=score, progress=tell, starts=starts, meta=self.remembered()
             )
-        said = {"preferences": self.prefer()} if self.preferences else {}
-        row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {}), **said}
-        print_rows([row], as_json=self.json)
-        return 0
+        return run
 
     def corrected(self) -> "list[Episode]":
         """Return the episodes in which somebody took over.
