@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -32,6 +32,8 @@ class ArenaCommand:
         robo-rlhf arena --policies before=old.safetensors after=main-run --seeds 40 --name by-people
         robo-rlhf arena --policies third-run --name by-people
     """
+
+    stopped: ClassVar = CONTINUES
 
     policies: tuple[str, ...] = ()
     """Two or more: a checkpoint, a run (its final policy) or a stage of one (RUN/clone); NAME=CHECKPOINT names it."""

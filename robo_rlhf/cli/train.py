@@ -1,11 +1,11 @@
 """`robo-rlhf train bc`: imitate demonstrations, as a run that can be killed and continued."""
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.imitating import Imitating
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
@@ -33,6 +33,8 @@ class TrainBc(Imitating):
     Example:
         robo-rlhf train bc --task pick_place --demos 50 --run clone
     """
+
+    stopped: ClassVar = CONTINUES
 
     run: str = "bc"
     """Name of the run, a folder among the runs of the data home."""

@@ -1,11 +1,11 @@
 """`robo-rlhf train dagger`: learn from takeovers, as a run that can be killed and continued."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.imitating import Imitating
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
@@ -34,6 +34,8 @@ class TrainDagger(Imitating):
     Example:
         robo-rlhf train dagger --task pick_place --corrections takeovers --run better
     """
+
+    stopped: ClassVar = CONTINUES
 
     corrections: str
     """Dataset of corrected episodes in the data home; those that nobody took over are left out."""

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for, world_for
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
@@ -37,6 +37,8 @@ class TrainPpo:
         robo-rlhf train ppo --policy clone --reward recordings/runs/main/round-3/reward --run better
         robo-rlhf train ppo --policy clone --objective success
     """
+
+    stopped: ClassVar = CONTINUES
 
     policy: Path
     """The policy to start from: a checkpoint, a run's folder, or the name of a run in the data home."""

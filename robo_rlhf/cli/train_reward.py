@@ -6,11 +6,11 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import make_way, use_one_thread
@@ -39,6 +39,8 @@ class TrainReward:
     Example:
         robo-rlhf train reward --task pick_place --asked-by main --run reward --follow
     """
+
+    stopped: ClassVar = CONTINUES
 
     task: str
     """Task that the questions are about."""

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for, world_for
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
@@ -39,6 +39,8 @@ class TrainSac:
         robo-rlhf train sac --policy clone --reward recordings/runs/main/round-3/reward --run better
         robo-rlhf train sac --task reach --objective success --demos 20
     """
+
+    stopped: ClassVar = CONTINUES
 
     task: str | None = None
     """Task to learn in; else the one that the policy was trained for."""

@@ -122,7 +122,7 @@ def transaction(engine: sa.Engine, *, write: bool) -> Iterator[sa.Connection]:
     with plain_errors(engine), engine.connect().execution_options(write=write) as connection:
         with connection.begin():
             yield connection
-        if write:
+        if write and engine.dialect.name == "sqlite":
             _require_file(connection)
 
 
