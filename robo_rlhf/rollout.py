@@ -160,7 +160,7 @@ class Recorder:
         over = ~self._open if self.running else np.ones_like(self._open)
         new = np.flatnonzero(over[: len(seeds)] & ~self._told[: len(seeds)])
         self._told |= over
-        return [self._episode(i, int(seeds[i]), meta) for i in new]
+        return [self._episode(int(i), int(seeds[i]), meta) for i in new]
 
     def _episode(self, i: int, seed: int, meta: MetaFields | None) -> Episode:
         n = int(self.length[i])
