@@ -111,8 +111,8 @@ class DiskError(RoboRlhfError, OSError):
 
     def __init__(self, path: Path, error: OSError) -> None:
         """Name the file or folder, and what the system said of it."""
-        reason = error.strerror or str(error)
-        self.what = f"{path} cannot be written ({reason[:1].lower()}{reason[1:]})."
+        self.reason: str = error.reason if isinstance(error, DiskError) else error.strerror or str(error)
+        self.what = f"{path} cannot be written ({self.reason[:1].lower()}{self.reason[1:]})."
         super().__init__(f"{self.what} Only what was said to be kept is; see to the disk and do it again.")
         self.errno = error.errno
 

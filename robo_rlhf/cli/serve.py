@@ -15,7 +15,7 @@ import tyro
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, feedback_database, hold_home, sqlite_file
+from robo_rlhf.files import data_home, feedback_database, hold_home, release_home, sqlite_file
 from robo_rlhf.locks import Lock
 
 if TYPE_CHECKING:
@@ -72,7 +72,6 @@ def run_station(options: Serve, home: Path, path: str = "/") -> int:
 
     where = feedback_database(home, options.database)
     with only_station(home, where):
-        hold_home(home)
         port = PORT if options.port is None else options.port
         listener = listen(options.host, port, exactly=options.port is not None)
         station = Station(
@@ -103,6 +102,8 @@ def run_station(options: Serve, home: Path, path: str = "/") -> int:
 def only_station(home: Path, database: str | Path) -> Iterator[None]:
     """Keep a second station off a home and its SQLite database; several may serve one database of a server.
 
+    A home that is gone meanwhile is not made again.
+
     Raises:
         BusyError: another station serves the home, or the database; the message says which process.
     """
@@ -118,6 +119,8 @@ def only_station(home: Path, database: str | Path) -> Iterator[None]:
         for lock in locks:
             lock.take()
             stack.callback(lock.release, {"state": "stopped"})
+        hold_home(home)
+        stack.callback(release_home, home)
         yield
 
 

@@ -46,7 +46,8 @@ class Reservation:
         self.done: dict[int, Any] = {}  # seed → what came of it, a JSON value
         with dataset.locked():
             others = _read_all(dataset.path)
-            left = next((file for file, found in others.items() if self._is_mine(file, found)), None)
+            mine = [file for file, found in others.items() if self._is_mine(file, found)]
+            left = min(mine, key=lambda file: min(others[file]["seeds"], default=0), default=None)
             self._file = left or self._choose(others)
             if left is not None:
                 self.seeds = [int(seed) for seed in others[left]["seeds"]]
@@ -129,7 +130,7 @@ def _read_all(dataset: Path) -> dict[Path, dict[str, Any]]:
     """Return what is reserved, by file; what cannot be read keeps nobody from anything."""
     found = {}
     for file in sorted((dataset / FOLDER).glob("*.json")):
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, ValueError, AttributeError):
             value = json.loads(file.read_text()) if not file.name.endswith(LOCK) else {}
             if {"task", "asked", "seeds", "done"} <= value.keys():
                 found[file] = value
