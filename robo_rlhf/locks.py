@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -155,6 +154,8 @@ def started(pid: int) -> str:
         except OSError:
             return ""
         return "" if after_name[0] in "ZX" else after_name[19]  # a zombie does nothing more
+    import subprocess  # only here, on systems without /proc
+
     said = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return said.stdout.strip()
 
