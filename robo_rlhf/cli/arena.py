@@ -68,13 +68,14 @@ class ArenaCommand:
         from robo_rlhf.runs import Run
 
         home = data_home(self.home).absolute()
-        wanted = {"task": self.task, "seeds": self.seeds, "judge": self.judge, "overlap": self.judges}
         with (
             heartbeat.held(folder_of(home, self.name), even_finished=True),
             Store(feedback_database(home, self.database)) as store,
             StageBars() as watch,
         ):
-            asked = Asked(home, self.name, self.policies, **wanted)
+            asked = Asked(
+                home, self.name, self.policies, task=self.task, seeds=self.seeds, judge=self.judge, overlap=self.judges
+            )
             arena = asked.open()
             asked.enter(arena)
             with heartbeat.at_work(Run(arena.path, arena.config)), closing(ArenaJob(arena, store, watch)) as job:

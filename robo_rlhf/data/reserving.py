@@ -27,7 +27,7 @@ class Wanted(NamedTuple):
     """What a command wants of a dataset."""
 
     task: str
-    count: int  # seeds
+    number: int  # of seeds
     first: int | None  # seed; None: what follows the highest in the dataset, and the highest that is reserved
     asked: Mapping[str, Any] | None = None  # a JSON object: the same command goes on; None: it begins anew each time
     id_of: Callable[[int], str] | None = None  # seed → episode id; None: ids are new each time
@@ -95,21 +95,21 @@ class Reservation:
         return same and holder_of(_lock_of(file)) is None
 
     def _choose(self, others: Mapping[Path, Mapping[str, Any]]) -> Path:
-        task, count, first, _, id_of = self._wanted
+        task, number, first, _, id_of = self._wanted
         alive = {file: found for file, found in others.items() if holder_of(_lock_of(file)) is not None}
         for file, found in others.items():
             if file not in alive and found["asked"] is None:
                 remove(file, missing_ok=True, durable=False)  # nobody goes on with it
         if first is None:
             first = max([*_seeds(others.values(), task), *self._held_seeds()], default=-1) + 1
-        self.seeds = list(range(first, first + count))
+        self.seeds = list(range(first, first + number))
         busy = set(_seeds(alive.values(), task)).intersection(self.seeds)
         if busy:
             raise ConflictError(
                 f"seed {min(busy)} of {task}", "another process is at work on it; choose another --seed"
             )
-        for seed in self.seeds if id_of is not None else ():
-            if id_of(seed) in self._dataset:
+        for seed in self.seeds:
+            if id_of is not None and id_of(seed) in self._dataset:
                 why = f"{self._dataset.path} holds it already; choose another --seed, or none"
                 raise ConflictError(f"episode {id_of(seed)!r}", why)
         return self._dataset.path / FOLDER / f"{re.sub(r'[^A-Za-z0-9_-]', '-', task)}-{first}.json"
