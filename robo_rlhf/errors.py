@@ -104,6 +104,23 @@ class DiskFullError(RoboRlhfError):
         super().__init__(f"{self.what} Nothing was lost; make room and run the same command again.")
 
 
+class DiskError(RoboRlhfError, OSError):
+    """A disk that takes nothing, or does not say that it keeps what it was given: broken, read-only or gone."""
+
+    exit_code = 15
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        """Name the file or folder, and what the system said of it."""
+        self.reason: str = error.reason if isinstance(error, DiskError) else error.strerror or str(error)
+        self.what = f"{path} cannot be written ({self.reason[:1].lower()}{self.reason[1:]})."
+        super().__init__(f"{self.what} Only what was said to be kept is; see to the disk and do it again.")
+        self.errno = error.errno
+
+    def __str__(self) -> str:
+        """Return the sentence, not the number and the words of the system."""
+        return str(self.args[0])
+
+
 class NonFiniteError(RoboRlhfError):
     """NaN or infinity out of a policy, a reward model or the simulator."""
 

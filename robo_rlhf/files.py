@@ -1,4 +1,9 @@
-"""Files that survive a crash: the data home, atomic writes, room on the disk."""
+"""Files that survive a crash: the data home, folders, atomic writes, renames, removals, room on the disk.
+
+Nothing else in the project makes, renames or removes a file or folder of the data home; a test sees to it. A file that
+is on the disk is lost all the same where the name of a folder above it is not: so a folder is made together with its
+name, and those of the folders above it.
+"""
 
 import contextlib
 import errno
@@ -10,13 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from robo_rlhf.errors import DiskFullError
+from robo_rlhf.errors import DiskError, DiskFullError
 
 HOME_VARIABLE = "ROBO_RLHF_HOME"
 DATABASE_VARIABLE = "ROBO_RLHF_DATABASE"
 RESERVE = 64 * 2**20  # [bytes] always left free, so that what is open can still be closed
 SHIPPED = Path(__file__).resolve().parents[1] / "recordings"  # what comes with a checkout; a wheel has none
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk or a used-up quota
+_durable: dict[Path, tuple[int, ...]] = {}  # folders whose names this process knows to be on the disk
+_homes: dict[Path, int] = {}  # data homes that this process does not make again, held open
+GONE = "it is gone, or another one stands in its place"
 
 
 def data_home(home: Path | None = None) -> Path:
@@ -27,6 +35,14 @@ def data_home(home: Path | None = None) -> Path:
 def feedback_database(home: Path, named: str = "") -> str | Path:
     """Return where feedback is: `named`, a file or a URL, else $ROBO_RLHF_DATABASE, else feedback.db in the home."""
     return named or os.environ.get(DATABASE_VARIABLE) or home / "feedback.db"
+
+
+def sqlite_file(database: str | Path) -> Path | None:
+    """Return the file of an SQLite database, None where `database` is the URL of a server."""
+    if isinstance(database, str) and "://" in database:
+        scheme, _, rest = database.partition("://")
+        return Path(rest.removeprefix("/")).absolute() if scheme.partition("+")[0] == "sqlite" else None
+    return Path(database).absolute()
 
 
 def find_dataset(home: Path, name: str) -> Path:
@@ -71,11 +87,12 @@ def write_atomic_many(files: Sequence[tuple[Path, bytes]], *, reserve: int | Non
 
     Raises:
         DiskFullError: there is no room; every file is whole, some old and some new.
+        DiskError: the disk takes nothing, or says that it could not keep it; every file is whole as above.
     """
     folders = sorted({path.parent for path, _ in files})
     for folder in folders:
         require_room(folder, sum(len(content) for path, content in files if path.parent == folder), reserve=reserve)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     partials = [path.with_name(f".{path.name}.{os.getpid()}.partial") for path, _ in files]
     try:
         for partial, (_, content) in zip(partials, files, strict=True):
@@ -90,7 +107,7 @@ def write_atomic_many(files: Sequence[tuple[Path, bytes]], *, reserve: int | Non
         if error.errno in NO_ROOM:
             needed = sum(len(content) for _, content in files)
             raise DiskFullError(folders[0], needed, shutil.disk_usage(folders[0]).free) from error
-        raise
+        raise DiskError(files[0][0], error) from error
     for folder in folders:
         sync(folder)
 
@@ -102,17 +119,177 @@ def write_json(path: Path, value: Any) -> None:
 
 def _sync_all(paths: Sequence[Path]) -> None:
     """Sync files all at the same time: the disk then does many in one go."""
-    if len(paths) == 1:
-        sync(paths[0])
+    if len(paths) < 2:
+        for path in paths:
+            sync(path)
         return
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(sync, paths))
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing, so that it survives a power cut.
+
+    What another process has made a moment ago may not be on the disk yet. So the first time that a process needs a
+    folder, all names above it are synced, up to the root of its file system; after that it costs one look.
+
+    Raises:
+        DiskFullError: there is no room for it.
+        DiskError: it cannot be made, or it would be made in a home that is gone (see `hold_home`).
+    """
+    path = path.absolute()
+    require_homes(path)
+    if _is_durable(path):
+        return
+    above: list[Path] = []
+    place = Path(os.path.realpath(path))
+    while not _is_durable(place) and not os.path.ismount(place):
+        above.append(place)
+        place = place.parent
+    for folder in reversed(above):
+        _make_one(folder)
+    _durable[path] = _identity(path)
+
+
+def _make_one(folder: Path) -> None:
+    """Make one folder where it is missing, and sync its name."""
+    made = False
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder)
+            made = True
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise DiskFullError(folder, 4096, 0) from error
+        raise DiskError(folder, error) from error
+    try:
+        sync(folder.parent)
+    except OSError as error:
+        if made or error.errno == errno.EIO:
+            raise  # else it is a folder far above, that this process may not read
+    _durable[folder] = _identity(folder)
+
+
+def hold_home(home: Path) -> None:
+    """Have this process make nothing in `home`, which is made now, should it be gone later: its disk may be away.
+
+    Raises:
+        DiskFullError, DiskError: as `make_folder`.
+    """
+    home = home.absolute()
+    release_home(home)
+    make_folder(home)
+    _homes[home] = os.open(home, os.O_RDONLY)  # held open, so that its number is not given to another folder
+
+
+def release_home(home: Path) -> None:
+    """Let this process make the folder again."""
+    descriptor = _homes.pop(home.absolute(), None)
+    if descriptor is not None:
+        os.close(descriptor)
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file or folder is the one that lies at `path`."""
+    here = os.fstat(descriptor)
+    return _identity(path) == (here.st_dev, here.st_ino)
+
+
+def require_homes(path: Path) -> None:
+    """Check that the home held by `hold_home` that `path` lies in, if it lies in one, is still there.
+
+    Raises:
+        DiskError: it is gone.
+    """
+    for home, descriptor in tuple(_homes.items()):
+        if path.is_relative_to(home) and not is_at(descriptor, home):
+            raise DiskError(home, OSError(errno.ENOENT, GONE))
+
+
+def _is_durable(folder: Path) -> bool:
+    found = _identity(folder)
+    return bool(found) and found == _durable.get(folder)
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino
+
+
+def move(path: Path, target: Path) -> None:
+    """Rename a file or folder durably, making the folder it goes to; a file there gives way.
+
+    Raises:
+        DiskFullError, DiskError: it was not moved, or the disk does not say that it keeps the new name.
+    """
+    make_folder(target.parent)
+    try:
+        os.replace(path, target)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise DiskFullError(target.parent, 4096, 0) from error
+        raise DiskError(path, error) from error
+    for folder in dict.fromkeys((target.parent, path.parent)):
+        sync(folder)
+
+
+def remove(path: Path, *, missing_ok: bool = False, durable: bool = True) -> None:
+    """Remove a file; `durable`: so that a power cut does not bring it back.
+
+    Raises:
+        FileNotFoundError: it is not there, and not `missing_ok`.
+        DiskError: it could not be removed, or the disk does not say that it is.
+    """
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        if missing_ok:
+            return
+        raise
+    except OSError as error:
+        raise DiskError(path, error) from error
+    if durable:
+        sync(path.parent)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder that is there to be thrown away, with all that is in it; what cannot be removed stays."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def publish_folder(made: Path, target: Path) -> None:
+    """Give a folder that was filled aside its name, when all in it is on the disk; one of that name gives way, whole.
+
+    Raises:
+        DiskFullError, DiskError: as `move`.
+    """
+    for place, _, names in os.walk(made):
+        _sync_all([Path(place, name) for name in names])
+        sync(Path(place))
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    if target.exists():
+        move(target, old)
+    move(made, target)
+    remove_tree(old)
+
+
 def sync(path: Path) -> None:
-    """Make what a file holds, or the names in a folder, survive a power cut."""
+    """Make what a file holds, or the names in a folder, survive a power cut.
+
+    Raises:
+        DiskError: the disk does not say that it keeps it.
+        PermissionError, FileNotFoundError: it cannot be opened for that.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that cannot sync folders
+            raise DiskError(path, error) from error
     finally:
         os.close(descriptor)

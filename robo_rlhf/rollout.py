@@ -16,6 +16,7 @@ from robo_rlhf.types import Array, Episode, EpisodeMeta, Policy, Source, Step, V
 MetaFields = (
     Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
 )  # fields of EpisodeMeta, the same for all or by seed
+OnEnded = Callable[[list[Episode]], None]
 OnStep = Callable[[int, Step], None]  # the step's number from 0, and what it gave
 
 
@@ -30,6 +31,7 @@ def rollout(
     record_state: bool = True,
     strict: bool = False,
     on_step: OnStep | None = None,
+    on_ended: OnEnded | None = None,
 ) -> list[Episode]:
     """Run one episode for each seed and return them in the order of `seeds`.
 
@@ -43,6 +45,7 @@ def rollout(
         record_state: whether simulator states are kept; without them an episode cannot be rendered or entered again.
         strict: whether a non-finite action stops everything instead of its own episode alone.
         on_step: called after every step, to keep the pace, show progress or write a journal.
+        on_ended: called with the episodes that ended at the same step, as soon as they have, to keep them.
 
     Raises:
         InvalidValueError: no seeds.
@@ -64,6 +67,8 @@ def rollout(
             recorder.add(step, source if isinstance(source, Source) else source())
             if on_step is not None:
                 on_step(recorder.t - 1, step)
+            if on_ended is not None and (ended := recorder.ended(turn, meta)):
+                on_ended(ended)
             obs = step.obs
         episodes += recorder.episodes(turn, meta)
     return episodes
@@ -80,6 +85,7 @@ class Recorder:
         self.length = np.zeros(n, dtype=np.int64)  # (N,) steps that belong to each episode
         self.note = [""] * n  # why an episode was aborted
         self._open = np.ones(n, dtype=bool)
+        self._told = np.zeros(n, dtype=bool)  # ended, and returned by `ended`
         self._obs = np.zeros((n, steps + 1, env.obs_dim), np.float32)
         self._action = np.zeros((n, steps, env.act_dim), np.float32)
         self._state = np.zeros((n, steps + 1, 0), np.float64)
@@ -148,6 +154,13 @@ class Recorder:
     def episodes(self, seeds: Array, meta: MetaFields | None = None) -> list[Episode]:
         """Return the episodes of the first len(seeds) copies, cut to their length; their arrays are views."""
         return [self._episode(i, int(seed), meta) for i, seed in enumerate(seeds)]
+
+    def ended(self, seeds: Array, meta: MetaFields | None = None) -> list[Episode]:
+        """Return those of the first len(seeds) copies whose episodes ended since this was last asked."""
+        over = ~self._open if self.running else np.ones_like(self._open)
+        new = np.flatnonzero(over[: len(seeds)] & ~self._told[: len(seeds)])
+        self._told |= over
+        return [self._episode(int(i), int(seeds[i]), meta) for i in new]
 
     def _episode(self, i: int, seed: int, meta: MetaFields | None) -> Episode:
         n = int(self.length[i])

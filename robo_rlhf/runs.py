@@ -4,7 +4,7 @@
     <run>/metrics.jsonl        one JSON object a logged step: {"step": 12, ...}; bit-identical between equal runs
     <run>/events.jsonl         what happened and when (wall clock); never compared between runs
     <run>/events.out.tfevents.*  the metrics once more, with times, for TensorBoard
-    <run>/alive.json           the heartbeat of whoever works on it, see `heartbeat`
+    <run>/alive.json           the lock and heartbeat of who works on it, see `heartbeat`
     <run>/checkpoints/NAME.safetensors   tensors, with a JSON object in the header under "meta"
     <run>/result.json          written last; the run is finished when it is there
 
@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as save_tensors
 
 from robo_rlhf.errors import CorruptFileError, InvalidValueError
-from robo_rlhf.files import write_atomic, write_json
+from robo_rlhf.files import sync, write_atomic, write_json
 from robo_rlhf.tensorboard import EventFile
 from robo_rlhf.types import Array
 
@@ -44,6 +44,7 @@ class Run:
         self.config = {**_plain(besides or {}), **_plain(config)}
         self._board = EventFile(path)
         self._whole: set[str] = set()  # files whose last line is known to be whole
+        self._dirty: set[str] = set()  # files with lines that the disk may not hold yet
         stored = path / "config.json"
         if stored.exists():
             found = json.loads(stored.read_text())
@@ -97,6 +98,15 @@ class Run:
             self._whole.add(name)
         with path.open("a") as file:
             file.write(json.dumps(row) + "\n")
+        self._dirty.add(name)
+
+    def _sync(self) -> None:
+        """Make the lines survive a power cut, before something does that says they are there."""
+        for name in sorted(self._dirty):
+            sync(self.path / name)
+        if self._dirty:
+            sync(self.path)
+        self._dirty.clear()
 
     def events(self) -> list[dict[str, Any]]:
         """Return all events."""
@@ -108,6 +118,7 @@ class Run:
 
     def save(self, name: str, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> Path:
         """Write a checkpoint atomically and return its path. `meta` is a JSON object."""
+        self._sync()
         path = self.checkpoint_path(name)
         write_checkpoint(path, arrays, meta)
         return path
@@ -119,6 +130,7 @@ class Run:
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write the result; the run is finished from here on."""
+        self._sync()
         write_json(self.path / "result.json", result)
 
     def result(self) -> dict[str, Any] | None:

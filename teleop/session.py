@@ -13,7 +13,7 @@ import numpy as np
 
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.journal import EpisodeWriter
-from robo_rlhf.errors import DiskFullError
+from robo_rlhf.errors import DiskError, DiskFullError
 from robo_rlhf.sim.envs import TaskEnv, versions
 from robo_rlhf.types import Array, Command, EpisodeMeta, Outcome, Source, Step
 from teleop.clock import Clock
@@ -169,7 +169,7 @@ class Session:
             try:
                 writer.close(outcome, note=note)
                 return
-            except DiskFullError as error:
+            except (DiskFullError, DiskError) as error:
                 self._tell(error)
                 time.sleep(ROOM_WAIT)
 

@@ -23,9 +23,17 @@ from typing import Protocol
 
 from robo_rlhf.registry import Registry
 
+CONTINUES = "run the same command to continue"
+STAYS = "what was done until then stays"
+STOPPED = "nothing was changed"
+
 
 class Command(Protocol):
-    """A command with its options filled in."""
+    """A command with its options filled in.
+
+    A class may say in `stopped` what Ctrl-C leaves behind, `CONTINUES` where the same command goes on; else it is
+    `STOPPED`, which is true of what only looks, and of what makes its one change at the end.
+    """
 
     def __call__(self) -> int:
         """Do it and return the exit code: 0 for done, else what `robo_rlhf.errors` says."""

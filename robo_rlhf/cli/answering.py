@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robo_rlhf.files import make_folder
+
 if TYPE_CHECKING:
     from robo_rlhf.feedback.kinds.base import Control
     from robo_rlhf.feedback.store import Question, Store
@@ -70,7 +72,7 @@ class People:
         if not path.exists():
             segment = question.segments[place]
             episode = Dataset(self.home / question.dataset).load(segment.episode_id)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             states = episode.state[segment.start : segment.start + segment.length + 1]
             render_clip(question.task, states, path, fps=1 / episode.meta.control_dt)
         return path

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -32,6 +32,8 @@ class ArenaCommand:
         robo-rlhf arena --policies before=old.safetensors after=main-run --seeds 40 --name by-people
         robo-rlhf arena --policies third-run --name by-people
     """
+
+    stopped: ClassVar = CONTINUES
 
     policies: tuple[str, ...] = ()
     """Two or more: a checkpoint, a run (its final policy) or a stage of one (RUN/clone); NAME=CHECKPOINT names it."""
@@ -60,16 +62,21 @@ class ArenaCommand:
             raise InvalidValueError("--name", "none", "a name for the arena, or that of one to go on with")
         use_one_thread()
         from robo_rlhf import heartbeat
+        from robo_rlhf.feedback.arena import folder_of
         from robo_rlhf.feedback.store import Store
-        from robo_rlhf.pipeline.arena import ArenaJob, Asked, at_work
+        from robo_rlhf.pipeline.arena import ArenaJob, Asked
         from robo_rlhf.runs import Run
 
         home = data_home(self.home).absolute()
-        asked = Asked(
-            home, self.name, self.policies, task=self.task, seeds=self.seeds, judge=self.judge, overlap=self.judges
-        )
-        arena = asked.open()
-        with at_work(arena), Store(feedback_database(home, self.database)) as store, StageBars() as watch:
+        with (
+            heartbeat.held(folder_of(home, self.name), even_finished=True),
+            Store(feedback_database(home, self.database)) as store,
+            StageBars() as watch,
+        ):
+            asked = Asked(
+                home, self.name, self.policies, task=self.task, seeds=self.seeds, judge=self.judge, overlap=self.judges
+            )
+            arena = asked.open()
             asked.enter(arena)
             with heartbeat.at_work(Run(arena.path, arena.config)), closing(ArenaJob(arena, store, watch)) as job:
                 found = job.work()

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from robo_rlhf import __version__
-from robo_rlhf.cli import COMMANDS, Command
+from robo_rlhf.cli import COMMANDS, STOPPED, Command
 from robo_rlhf.errors import DiskFullError, RoboRlhfError, UnknownNameError
 
 PROGRAM = "robo-rlhf"
@@ -18,8 +18,9 @@ USAGE_EXIT, INTERRUPT_EXIT, BROKEN_PIPE_EXIT = 2, 130, 141  # the last two as a 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (without the program's name) and return its exit code."""
+    args = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        code = _dispatch(args)
         sys.stdout.flush()  # here, where a closed pipe can still be handled
         return code
     except SystemExit as stop:  # tyro, after --help or a wrong option
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RoboRlhfError as error:
         return _report(str(error), error.exit_code)
     except KeyboardInterrupt:
-        print("stopped; run the same command to continue", file=sys.stderr)
+        print(f"stopped; {_left_behind(args)}", file=sys.stderr)
         return INTERRUPT_EXIT
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: no complaint at exit
@@ -38,6 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f" ({error.filename})" if error.filename is not None else ""
         full = error.errno == errno.ENOSPC
         return _report(f"{error.strerror}{where}", DiskFullError.exit_code if full else RoboRlhfError.exit_code)
+
+
+def _left_behind(args: Sequence[str]) -> str:
+    """Return what a command that Ctrl-C stopped leaves behind, in words."""
+    name = next((name for words in (2, 1) if (name := " ".join(args[:words])) in COMMANDS), "")
+    return str(getattr(COMMANDS[name], "stopped", STOPPED)) if name else STOPPED
 
 
 def _report(message: str, code: int) -> int:

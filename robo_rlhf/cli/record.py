@@ -2,13 +2,16 @@
 
 import getpass
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, STAYS
 from robo_rlhf.cli.hands import device_options, key_lines
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
@@ -43,6 +46,8 @@ class Record:
         robo-rlhf record --task pick_place --device scripted --episodes 25
         robo-rlhf record --task reach --device replay --set episode=samples/reach/reach-3000001 --dataset again
     """
+
+    stopped: ClassVar = STAYS
 
     task: str
     """Task to record."""
@@ -169,13 +174,14 @@ class Record:
         )
         replayed = getattr(device, "episode", None)
         wanted = self.episodes or (10 if replayed is None else 1)
-        seed = self._next_seed(dataset) if self.seed is None else self.seed
         enough = 0
-        with progress_bar(f"{self.task} by {self.device}", ("successes",)) as tell:
+        with (
+            progress_bar(f"{self.task} by {self.device}", ("successes",)) as tell,
+            self._seeds(dataset, wanted) if replayed is None else nullcontext(repeat(replayed.meta.seed)) as seeds,
+        ):
             while enough < wanted:
-                recorded = session.record(seed if replayed is None else replayed.meta.seed)
+                recorded = session.record(next(seeds))
                 done.append(recorded)
-                seed += 1
                 if self.only_successes and recorded.outcome == "failure":
                     dataset.delete(recorded.id)
                 enough = sum(r.outcome == "success" or not self.only_successes for r in done)
@@ -183,9 +189,17 @@ class Record:
         if replayed is not None:
             _say_deviation(device)
 
-    def _next_seed(self, dataset: "Dataset") -> int:
-        seeds = [info.meta.seed for info in dataset.list(task=self.task)]
-        return max(seeds) + 1 if seeds else 0
+    @contextmanager
+    def _seeds(self, dataset: "Dataset", wanted: int) -> Iterator[Iterator[int]]:
+        """Keep seeds from others that record at the same time, and give them one after the other.
+
+        Raises:
+            ConflictError: another process is at work on one.
+        """
+        from robo_rlhf.data.reserving import Reservation, Wanted
+
+        with Reservation(dataset, Wanted(self.task, wanted, self.seed)) as reserved:
+            yield chain(tuple(reserved.seeds), iter(reserved.more, None))
 
     def _rows(self, dataset: "Dataset", done: "list[Recorded]") -> "list[dict[str, object]]":
         kept = [recorded for recorded in done if recorded.id in dataset]

@@ -1,14 +1,15 @@
 """`robo-rlhf rollout`: episodes of any policy in any environment, kept as a dataset."""
 
+import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.climbing import checkpoint_at
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
@@ -18,6 +19,7 @@ from robo_rlhf.files import data_home
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
+    from robo_rlhf.data.reserving import Reservation
     from robo_rlhf.types import Episode, Policy, VecEnv
 
 
@@ -26,13 +28,16 @@ if TYPE_CHECKING:
 class Rollout:
     """Run a policy, yours or a trained one, and keep its episodes: demonstrations for an outside environment.
 
-    An episode is a success where the environment says so at its end; or by a rule of yours.
+    An episode is a success where the environment says so at its end; or by a rule of yours. Each is kept as it ends,
+    and the same command goes on with the seeds that are missing.
 
     Example:
         robo-rlhf rollout --env Meta-World/MT1:door-open-v3 --policy metaworld.policies:SawyerDoorOpenV3Policy
         PYTHONPATH=. robo-rlhf rollout --env Reacher-v5 --policy my_file:reach --success-return -8 --only-successes
         robo-rlhf rollout --env pick_place --policy main-run --episodes 50 --dataset looks
     """
+
+    stopped: ClassVar = CONTINUES
 
     env: str
     """A native task, or the Gymnasium id of an outside environment."""
@@ -60,38 +65,62 @@ class Rollout:
     """Print JSON."""
 
     def __call__(self) -> int:
-        """Run, keep and print what was kept."""
+        """Run, keep each episode as it ends, and print what was kept."""
         if self.episodes < 1 or self.num_envs < 1 or (self.seed or 0) < 0 or not 0 <= self.noise < float("inf"):
             given = f"{self.episodes} episodes, {self.num_envs} at once, seed {self.seed}, noise {self.noise}"
             raise InvalidValueError("rollout", given, "at least 1 of each, and a seed and noise of at least 0")
         if self.success_ever and self.success_return is not None:
             raise InvalidValueError("--success-ever", "--success-return too", "one rule of success")
         use_one_thread()
-        import numpy as np
-
-        from robo_rlhf.rollout import rollout
         from robo_rlhf.sim.envs import make_env
-        from robo_rlhf.types import Source
 
         env = make_env(self.env, min(self.num_envs, self.episodes))
         try:
-            policy, coded = self.acting(env), ":" in self.policy
-            dataset = self.open_dataset()
-            first = self.next_seed(dataset) if self.seed is None else self.seed
-            total, done = env.horizon * -(-self.episodes // env.num_envs), iter(range(1, 10**9))
-            with progress_bar(f"{self.episodes} episodes of {self.env}") as tell:
-                episodes = rollout(
+            policy, dataset = self.acting(env), self.open_dataset()
+            with self.reserve(dataset, env.name) as reserved:
+                self.run(env, policy, dataset, reserved)
+                self.show(dataset, list(reserved.done.values()))
+        finally:
+            env.close()
+        return 0
+
+    def reserve(self, dataset: "Dataset", task: str) -> "Reservation":
+        """Go on with the seeds that this very command left, or reserve new ones.
+
+        Raises:
+            ConflictError: a seed is taken.
+        """
+        from robo_rlhf.data.reserving import Reservation, Wanted
+
+        asked = {name: value for name, value in asdict(self).items() if name not in ("home", "json", "dataset")}
+        asked["policy"] = policy_asked(self.policy, self.home)
+        return Reservation(dataset, Wanted(task, self.episodes, self.seed, asked, lambda seed: _safe(f"{task}-{seed}")))
+
+    def run(self, env: "VecEnv", policy: "Policy", dataset: "Dataset", reserved: "Reservation") -> None:
+        """Run the seeds that are missing; in the same turns, with the same noise, however often it was stopped."""
+        import numpy as np
+
+        from robo_rlhf.rollout import rollout
+        from robo_rlhf.types import Source
+
+        coded, size = ":" in self.policy, env.num_envs
+        turns = [reserved.seeds[first : first + size] for first in range(0, len(reserved.seeds), size)]
+        turns = [turn for turn in turns if any(seed not in reserved.done for seed in turn)]
+        total, done = env.horizon * len(turns), iter(range(1, 10**9))
+        with progress_bar(f"{len(reserved.missing)} episodes of {self.env}") as tell:
+            for turn in turns:
+                begin = getattr(policy, "seed", None)
+                if callable(begin):
+                    begin(turn[0])
+                rollout(
                     env,
                     policy,
-                    np.arange(first, first + self.episodes),
+                    np.array(turn),
                     source=Source.SCRIPTED if coded else Source.POLICY,
                     meta=self.meta(coded),
                     on_step=lambda t, step: tell(next(done), total, {}),
+                    on_ended=lambda ended: self.keep(dataset, reserved, [self.judged(episode) for episode in ended]),
                 )
-        finally:
-            env.close()
-        self.keep(dataset, [self.judged(episode) for episode in episodes])
-        return 0
 
     def acting(self, env: "VecEnv") -> "Policy":
         """Return the policy: code, or a checkpoint."""
@@ -118,33 +147,46 @@ class Rollout:
         name = self.dataset or f"samples/{self.env}"
         return Dataset(data_home(self.home) / name, create=True, task=MIXED if self.dataset else self.env)
 
-    def next_seed(self, dataset: "Dataset") -> int:
-        """Return the seed after the highest in the dataset."""
-        return max((info.meta.seed for info in dataset.list(task=self.env)), default=-1) + 1
-
     def meta(self, coded: bool) -> Mapping[str, Any]:
         """Return what episodes remember of where they come from."""
         from robo_rlhf.sim.envs import versions
 
         return {"device": "scripted" if coded else "policy", "operator": self.policy, "versions": versions()}
 
-    def keep(self, dataset: "Dataset", episodes: "list[Episode]") -> None:
-        """Add the episodes and print what they are."""
-        good = [e for e in episodes if e.meta.outcome == "success"]
-        kept = [
-            replace(e, meta=replace(e.meta, id=_safe(e.meta.id))) for e in (good if self.only_successes else episodes)
-        ]
-        dataset.add_many(kept)
-        returns = sorted(float(e.reward.sum(dtype="float64")) for e in episodes)
+    def keep(self, dataset: "Dataset", reserved: "Reservation", ended: "list[Episode]") -> None:
+        """Add episodes that have just ended, then write down that they are done."""
+        new = [episode for episode in ended if episode.meta.seed not in reserved.done]
+        kept = [replace(e, meta=replace(e.meta, id=_safe(e.meta.id))) for e in new if self.is_kept(e)]
+        dataset.add_many([e for e in kept if e.meta.id not in dataset])  # there: killed before it was written down
+        seeds = {e.meta.seed for e in kept}
+        reserved.note(
+            {e.meta.seed: [e.meta.outcome, float(e.reward.sum(dtype="float64")), e.meta.seed in seeds] for e in new}
+        )
+
+    def is_kept(self, episode: "Episode") -> bool:
+        """Whether an episode goes into the dataset: one without a step never does."""
+        return len(episode) > 0 and (episode.meta.outcome == "success" or not self.only_successes)
+
+    def show(self, dataset: "Dataset", done: list[Any]) -> None:
+        """Print what the episodes are, those of an earlier start of the command too."""
+        returns = sorted(returned for _, returned, _ in done)
         row = {
             "dataset": self.dataset or f"samples/{self.env}",
-            "run": len(episodes),
-            "successes": len(good),
-            "kept": len(kept),
+            "run": len(done),
+            "successes": sum(outcome == "success" for outcome, _, _ in done),
+            "kept": sum(kept for _, _, kept in done),
             "returns": f"{returns[0]:.4g} to {returns[-1]:.4g}, median {returns[len(returns) // 2]:.4g}",
             "in the dataset": len(dataset),
         }
         print_rows([row], as_json=self.json)
+
+
+def policy_asked(policy: str, home: Path | None) -> str:
+    """Return what tells a policy from others: its name, and of a checkpoint what it holds."""
+    if ":" in policy:
+        return policy
+    content = checkpoint_at(Path(policy), "policy", home).read_bytes()
+    return f"{policy} {hashlib.sha256(content).hexdigest()[:16]}"
 
 
 def _safe(name: str) -> str:

@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.overrides import override
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
@@ -35,6 +35,8 @@ class RunCommand:
         robo-rlhf run --env Pendulum-v1 --demos 0 --labels 200 --rounds 5
         robo-rlhf run --task pick_place --set finetune.iterations=90 --set teacher.mistake=0.1
     """
+
+    stopped: ClassVar = CONTINUES
 
     task: str = "pick_place"
     """A native task; `--env` names an outside environment instead."""

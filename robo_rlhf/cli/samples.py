@@ -1,18 +1,17 @@
 """`robo-rlhf samples`: record the demonstrations that ship with the project anew."""
 
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home
+from robo_rlhf.files import data_home, publish_folder, remove_tree
+from robo_rlhf.locks import Lock
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
@@ -31,11 +30,13 @@ class Samples:
     """Record the sample demonstrations anew: the scripted operator, with a person's faults, at the controls.
 
     They go through the same session and journal as a person's, at the task's control rate. Those that fail are
-    discarded, and the seeds that follow take their place.
+    discarded, and the seeds that follow take their place. A task's old samples stay until the new ones are complete.
 
     Example:
         robo-rlhf samples --tasks pick_place reach
     """
+
+    stopped: ClassVar = CONTINUES
 
     tasks: tuple[str, ...] = ()
     """Tasks to record; all of them where empty."""
@@ -70,20 +71,22 @@ class Samples:
 
         wanted = self.episodes or MOST.get(task, OTHERS)
         home = data_home(self.home)
-        scratch = home / f".samples-{task}-{os.getpid()}"
+        scratch = home / f".samples-{task}"
         target = home / "samples" / task
+        lock = Lock(scratch / "alive.json", f"The recording of {task}", "wait for it")
+        lock.take()
         try:
             raw = Dataset(scratch / "raw", create=True, task=task)
             with progress_bar(f"recording {task}") as tell:
-                done = self._run(task, scratch / "raw", wanted, lambda kept: tell(kept, wanted, {}))
+                done = self._run(task, raw, wanted, lambda kept: tell(kept, wanted, {}))
             kept = sorted(recorded.id for recorded in done if recorded.outcome == "success")
             if len(kept) == wanted:
+                remove_tree(scratch / "new")
                 _compress(raw, Dataset(scratch / "new", create=True, task=task), kept)
-                shutil.rmtree(target, ignore_errors=True)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                (scratch / "new").rename(target)
+                publish_folder(scratch / "new", target)
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            lock.release(None)
+        remove_tree(scratch)  # not where it was stopped: the same command goes on with what is there
         size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file()) if target.exists() else 0
         return {
             "task": task,
@@ -94,12 +97,12 @@ class Samples:
             "MB": round(size / 1e6, 2),
         }
 
-    def _run(self, task: str, folder: Path, wanted: int, tell: Callable[[int], None]) -> "list[Recorded]":
+    def _run(self, task: str, raw: "Dataset", wanted: int, tell: Callable[[int], None]) -> "list[Recorded]":
         """Record seeds in order until `wanted` succeeded; which are recorded does not depend on the processes' pace."""
         from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
         from multiprocessing import get_context
 
-        done: list[Recorded] = []
+        there, done = _recorded_before(raw, task), []
         kept, tried = 0, 0
         workers = min(self.sessions, wanted)
         pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
@@ -107,8 +110,13 @@ class Samples:
             running: set[Future[Recorded]] = set()
             while True:
                 while kept + len(running) < wanted and tried < TRIES * wanted:
-                    running.add(pool.submit(record_one, task, folder, FIRST_SEED + tried, not self.no_pace))
+                    seed = FIRST_SEED + tried
                     tried += 1
+                    if seed in there:
+                        done.append(there[seed])
+                        kept += there[seed].outcome == "success"
+                    else:
+                        running.add(pool.submit(record_one, task, raw.path, seed, not self.no_pace))
                 if not running:
                     return done
                 finished, running = wait(running, return_when=FIRST_COMPLETED)
@@ -117,6 +125,21 @@ class Samples:
                 tell(kept)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _recorded_before(raw: "Dataset", task: str) -> "dict[int, Recorded]":
+    """Return what was recorded, by seed, before the command was stopped; what that cut short is forgotten."""
+    from teleop.session import Recorded
+
+    found = {}
+    model = _world(task).model_hash
+    for info in raw.list():
+        meta = info.meta
+        if meta.outcome == "aborted" or meta.model_hash != model:
+            raw.delete(meta.id)
+        else:
+            found[meta.seed] = Recorded(meta.id, meta.outcome, info.length, "before")
+    return found
 
 
 def record_one(task: str, folder: Path, seed: int, pace: bool) -> "Recorded":

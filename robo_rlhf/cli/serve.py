@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import webbrowser
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,13 +15,15 @@ import tyro
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, feedback_database
+from robo_rlhf.files import data_home, feedback_database, hold_home, release_home, sqlite_file
+from robo_rlhf.locks import Lock
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.people import People
     from teleop.station.services import Station
 
 PORT = 8600
+LOCK = ".station.json"  # in the data home
 HOST = "127.0.0.1"
 
 
@@ -67,31 +70,58 @@ def run_station(options: Serve, home: Path, path: str = "/") -> int:
     from teleop.station.server import listen, names_of, serve
     from teleop.station.services import Station
 
-    listener = listen(options.host, PORT if options.port is None else options.port, exactly=options.port is not None)
-    port = int(listener.getsockname()[1])
     where = feedback_database(home, options.database)
-    station = Station(
-        home,
-        database=where,
-        port=port,
-        hosts=names_of(options.host, options.allow),
-        private_webhooks=options.allow_private_webhooks,
-        lean=options.lean,
-    )
-    try:
-        check_password(station.people, options)
-    except BaseException:
-        station.close()
-        listener.close()
-        raise
-    greet(station, options, path)
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)  # thousands of objects a second come and go with the requests
-    gc.enable()
-    with contextlib.suppress(KeyboardInterrupt):
-        serve(station, listener)
+    with only_station(home, where):
+        port = PORT if options.port is None else options.port
+        listener = listen(options.host, port, exactly=options.port is not None)
+        station = Station(
+            home,
+            database=where,
+            port=int(listener.getsockname()[1]),
+            hosts=names_of(options.host, options.allow),
+            private_webhooks=options.allow_private_webhooks,
+            lean=options.lean,
+        )
+        try:
+            check_password(station.people, options)
+        except BaseException:
+            station.close()
+            listener.close()
+            raise
+        greet(station, options, path)
+        gc.freeze()
+        gc.set_threshold(10_000, 20, 20)  # thousands of objects a second come and go with the requests
+        gc.enable()
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(station, listener)
     print("stopped; everything kept is on the disk")
     return 0
+
+
+@contextlib.contextmanager
+def only_station(home: Path, database: str | Path) -> Iterator[None]:
+    """Keep a second station off a home and its SQLite database; several may serve one database of a server.
+
+    A home that is gone meanwhile is not made again.
+
+    Raises:
+        BusyError: another station serves the home, or the database; the message says which process.
+    """
+    file = sqlite_file(database)
+    locks = []
+    if file is not None:
+        advice = "use that one, or give this one a data home of its own (--home), or a PostgreSQL database (--database)"
+        locks.append(Lock(home / LOCK, f"The data home {home}", f"a station runs there: {advice}"))
+        beside = file.with_name(f".{file.name}{LOCK}")
+        if file.parent != home:
+            locks.append(Lock(beside, f"The database {file}", f"a station uses it: {advice}"))
+    with contextlib.ExitStack() as stack:
+        for lock in locks:
+            lock.take()
+            stack.callback(lock.release, {"state": "stopped"})
+        hold_home(home)
+        stack.callback(release_home, home)
+        yield
 
 
 def check_password(people: "People", options: Serve) -> None:

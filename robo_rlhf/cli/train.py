@@ -1,11 +1,11 @@
 """`robo-rlhf train bc`: imitate demonstrations, as a run that can be killed and continued."""
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.imitating import Imitating
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
@@ -34,6 +34,8 @@ class TrainBc(Imitating):
         robo-rlhf train bc --task pick_place --demos 50 --run clone
     """
 
+    stopped: ClassVar = CONTINUES
+
     run: str = "bc"
     """Name of the run, a folder among the runs of the data home."""
     seeds: int = 1
@@ -48,18 +50,20 @@ class TrainBc(Imitating):
         if self.seeds < 1:
             raise InvalidValueError("--seeds", self.seeds, "at least 1")
         use_one_thread()
-        from robo_rlhf.heartbeat import at_work
+        from robo_rlhf.heartbeat import at_work, held
         from robo_rlhf.runs import Run
 
-        episodes = self.seen(self.episodes())
-        several = {"seeds": self.seeds} if self.seeds > 1 else {}
-        asked = {**self.asked("bc"), **several, "episodes": [e.meta.id for e in episodes]}
-        run = Run(data_home(self.home) / "runs" / self.run, self.config, asked)
-        with at_work(run):
-            if self.seeds > 1:
-                self.train_seeds(run, episodes)
-            else:
-                self.train(run, self.config.seed, episodes)
+        path = data_home(self.home) / "runs" / self.run
+        with held(path):
+            episodes = self.seen(self.episodes())
+            several = {"seeds": self.seeds} if self.seeds > 1 else {}
+            asked = {**self.asked("bc"), **several, "episodes": [e.meta.id for e in episodes]}
+            run = Run(path, self.config, asked)
+            with at_work(run):
+                if self.seeds > 1:
+                    self.train_seeds(run, episodes)
+                else:
+                    self.train(run, self.config.seed, episodes)
         result = run.result() or {}
         rows = [{"run": self.run, "policy": str(run.checkpoint_path("policy")), **result}]
         for row in rows[0].pop("seeds", []):

@@ -1,11 +1,11 @@
 """`robo-rlhf train dagger`: learn from takeovers, as a run that can be killed and continued."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.imitating import Imitating
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
@@ -14,6 +14,7 @@ from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.files import data_home, feedback_database, find_dataset
 
 if TYPE_CHECKING:
+    from robo_rlhf.runs import Run
     from robo_rlhf.types import Episode
 
 
@@ -34,6 +35,8 @@ class TrainDagger(Imitating):
         robo-rlhf train dagger --task pick_place --corrections takeovers --run better
     """
 
+    stopped: ClassVar = CONTINUES
+
     corrections: str
     """Dataset of corrected episodes in the data home; those that nobody took over are left out."""
     run: str = "dagger"
@@ -50,6 +53,17 @@ class TrainDagger(Imitating):
     def __call__(self) -> int:
         """Train, with a bar, and print what came of it."""
         use_one_thread()
+        from robo_rlhf.heartbeat import held
+
+        with held(data_home(self.home) / "runs" / self.run):
+            run = self.train()
+            said = {"preferences": self.prefer()} if self.preferences else {}
+        row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {}), **said}
+        print_rows([row], as_json=self.json)
+        return 0
+
+    def train(self) -> "Run":
+        """Train, with a bar; the run is held."""
         from robo_rlhf.heartbeat import at_work
         from robo_rlhf.runs import Run
         from robo_rlhf.training import dagger
@@ -65,10 +79,7 @@ class TrainDagger(Imitating):
             dagger.train(
                 self.config, run, shown, corrected, score=score, progress=tell, starts=starts, meta=self.remembered()
             )
-        said = {"preferences": self.prefer()} if self.preferences else {}
-        row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {}), **said}
-        print_rows([row], as_json=self.json)
-        return 0
+        return run
 
     def corrected(self) -> "list[Episode]":
         """Return the episodes in which somebody took over.

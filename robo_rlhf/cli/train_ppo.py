@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for, world_for
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
@@ -15,6 +15,7 @@ from robo_rlhf.files import data_home
 
 if TYPE_CHECKING:
     from robo_rlhf.policies.base import GaussianActor
+    from robo_rlhf.runs import Run
     from robo_rlhf.types import VecEnv
 
 
@@ -36,6 +37,8 @@ class TrainPpo:
         robo-rlhf train ppo --policy clone --reward recordings/runs/main/round-3/reward --run better
         robo-rlhf train ppo --policy clone --objective success
     """
+
+    stopped: ClassVar = CONTINUES
 
     policy: Path
     """The policy to start from: a checkpoint, a run's folder, or the name of a run in the data home."""
@@ -61,12 +64,22 @@ class TrainPpo:
     def __call__(self) -> int:
         """Train, with a bar, and print what came of it."""
         use_one_thread()
+        check_objective(self.config.objective, self.reward)
+        from robo_rlhf.heartbeat import held
+
+        with held(data_home(self.home) / "runs" / self.run):
+            run = self.train()
+        row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {})}
+        print_rows([row], as_json=self.json)
+        return 0
+
+    def train(self) -> "Run":
+        """Train, with a bar; the run is held."""
         from robo_rlhf.heartbeat import at_work
         from robo_rlhf.policies.checkpoint import load_meta
         from robo_rlhf.runs import Run
         from robo_rlhf.training import ppo
 
-        check_objective(self.config.objective, self.reward)
         start = checkpoint_at(self.policy, "policy", self.home)
         judge = None if self.reward is None else checkpoint_at(self.reward, "reward", self.home)
         env = world_for(self.task or load_meta(start)["task"], start, self.config.num_envs)
@@ -79,9 +92,7 @@ class TrainPpo:
                 ppo.train(self.config, run, env, actor, reward, progress=tell)
         finally:
             env.close()
-        row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {})}
-        print_rows([row], as_json=self.json)
-        return 0
+        return run
 
     def actor(self, path: Path, env: "VecEnv") -> "GaussianActor":
         """Return the policy, or a correction on top of it where it has no likelihood."""

@@ -6,11 +6,11 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import make_way, use_one_thread
@@ -39,6 +39,8 @@ class TrainReward:
     Example:
         robo-rlhf train reward --task pick_place --asked-by main --run reward --follow
     """
+
+    stopped: ClassVar = CONTINUES
 
     task: str
     """Task that the questions are about."""
@@ -72,12 +74,21 @@ class TrainReward:
     def __call__(self) -> int:
         """Learn, and print how good the reward model is."""
         use_one_thread()
-        from robo_rlhf.feedback.store import Store
-        from robo_rlhf.heartbeat import at_work
+        from robo_rlhf.heartbeat import held
         from robo_rlhf.rewards import REWARDS
-        from robo_rlhf.runs import Run
 
         REWARDS[self.config.reward]  # refused before a run is begun with it
+        with held(data_home(self.home) / "runs" / self.run):
+            run, row = self.learn()
+        print_rows([{"run": self.run, "reward": str(run.checkpoint_path("reward")), **row}], as_json=self.json)
+        return 0
+
+    def learn(self) -> "tuple[Run, dict[str, Any]]":
+        """Learn, and return the run, which is held, and what came of it."""
+        from robo_rlhf.feedback.store import Store
+        from robo_rlhf.heartbeat import at_work
+        from robo_rlhf.runs import Run
+
         home = data_home(self.home)
         where = feedback_database(home, self.database)
         if isinstance(where, Path) and not where.exists():
@@ -94,8 +105,7 @@ class TrainReward:
             run = Run(path, self.config, asked)
             with at_work(run):
                 row = self.follow_answers(store, run, besides) if self.follow else self.learn_once(store, run, besides)
-        print_rows([{"run": self.run, "reward": str(run.checkpoint_path("reward")), **row}], as_json=self.json)
-        return 0
+        return run, row
 
     def learn_once(self, store: "Store", run: "Run", besides: "Besides") -> dict[str, Any]:
         """Learn from the answers that there were when the run began; return what came of it."""

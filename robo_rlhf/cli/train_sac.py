@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for, world_for
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
@@ -16,6 +16,7 @@ from robo_rlhf.files import data_home, find_dataset
 
 if TYPE_CHECKING:
     from robo_rlhf.policies.squashed import SquashedPolicy
+    from robo_rlhf.runs import Run
     from robo_rlhf.types import Episode, VecEnv
 
 
@@ -38,6 +39,8 @@ class TrainSac:
         robo-rlhf train sac --policy clone --reward recordings/runs/main/round-3/reward --run better
         robo-rlhf train sac --task reach --objective success --demos 20
     """
+
+    stopped: ClassVar = CONTINUES
 
     task: str | None = None
     """Task to learn in; else the one that the policy was trained for."""
@@ -68,6 +71,16 @@ class TrainSac:
         """Train, with a bar, and print what came of it."""
         use_one_thread()
         check_objective(self.config.objective, self.reward)
+        from robo_rlhf.heartbeat import held
+
+        with held(data_home(self.home) / "runs" / self.run):
+            run = self.train()
+        row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {})}
+        print_rows([row], as_json=self.json)
+        return 0
+
+    def train(self) -> "Run":
+        """Train, with a bar; the run is held."""
         start = None if self.policy is None else checkpoint_at(self.policy, "policy", self.home)
         judge = None if self.reward is None else checkpoint_at(self.reward, "reward", self.home)
         from robo_rlhf.heartbeat import at_work
@@ -91,9 +104,7 @@ class TrainSac:
                 sac.train(self.config, run, env, actor, reward, demonstrations=shown, progress=tell)
         finally:
             env.close()
-        row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {})}
-        print_rows([row], as_json=self.json)
-        return 0
+        return run
 
     def named_task(self, start: Path | None) -> str:
         """Return the task to learn in.

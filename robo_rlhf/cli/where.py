@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 
+from robo_rlhf.cli import STAYS
 from robo_rlhf.cli.database import InDatabase
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.files import data_home, find_dataset
@@ -26,6 +27,8 @@ BY = "robo-rlhf episodes"  # who does something, as the log says it
 @dataclass(frozen=True, kw_only=True)
 class Where:
     """Which dataset a command works on."""
+
+    stopped: ClassVar = STAYS
 
     dataset: str = ""
     """Name of the dataset in the data home, such as samples/pick_place."""

@@ -9,7 +9,6 @@ from dataclasses import replace
 from robo_rlhf.data.layout import (
     Trashed,
     episode_path,
-    move,
     next_trash_path,
     not_found,
     trash_versions,
@@ -19,7 +18,7 @@ from robo_rlhf.data.layout import (
 from robo_rlhf.data.reader import Reader
 from robo_rlhf.data.schema import FRAME_COLUMNS, Columns, encode, load_file, read_header
 from robo_rlhf.errors import InvalidValueError, RoboRlhfError
-from robo_rlhf.files import write_atomic
+from robo_rlhf.files import move, remove, sync, write_atomic
 from robo_rlhf.types import Episode, EpisodeMeta, Outcome
 
 
@@ -51,7 +50,7 @@ class Curated(Reader):
         Raises:
             InvalidValueError: these are not at least one step of the episode.
         """
-        with self._locked():
+        with self.locked():
             columns, header = self.read(episode_id)
             if not 0 <= start < stop <= header.steps:
                 expected = f"at least one step within 0 to {header.steps}"
@@ -77,7 +76,7 @@ class Curated(Reader):
 
     def delete(self, episode_id: str) -> None:
         """Move an episode to the trash."""
-        with self._locked():
+        with self.locked():
             self.require(episode_id)
             move(episode_path(self.path, episode_id), next_trash_path(self.path, episode_id))
 
@@ -87,7 +86,7 @@ class Curated(Reader):
         Raises:
             NotFoundError: the trash has no such episode; the message suggests the nearest.
         """
-        with self._locked():
+        with self.locked():
             path = episode_path(self.path, episode_id)
             versions = trash_versions(self.path, episode_id)
             if not versions:
@@ -119,11 +118,13 @@ class Curated(Reader):
         Raises:
             NotFoundError: the trash has no such episode; nothing was deleted.
         """
-        with self._locked():
+        with self.locked():
             items = self.trashed(ids)
             for item in items:
                 for path in trash_versions(self.path, item.id):
-                    path.unlink()
+                    remove(path, durable=False)
+            if items:
+                sync(self.path / "trash")
             return items
 
     def _trimmed_away(self) -> set[str]:
@@ -138,7 +139,7 @@ class Curated(Reader):
 
     def _edit(self, episode_id: str, change: Callable[[EpisodeMeta], EpisodeMeta]) -> None:
         """Replace the metadata of an episode; of two edits at once, none is lost."""
-        with self._locked():
+        with self.locked():
             columns, header = self.read(episode_id)
             meta = change(header.meta)
             if meta != header.meta:
@@ -156,7 +157,7 @@ class Curated(Reader):
         return candidate
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Keep other programs from editing at the same time."""
         file = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:

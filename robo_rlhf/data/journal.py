@@ -5,6 +5,7 @@ that surviving the end of the process takes; another makes the disk hold it, whi
 So a disk that stalls never stalls the loop. Closing writes the Parquet file from memory, then removes the journal.
 """
 
+import contextlib
 import math
 import threading
 import time
@@ -16,11 +17,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from robo_rlhf.data.layout import check_id, episode_path, journal_path, new_id, now
+from robo_rlhf.data.layout import MANIFEST, check_id, episode_path, journal_path, new_id, now
 from robo_rlhf.data.remarks import Remark, forget_remark, write_remark
 from robo_rlhf.data.schema import FRAME_COLUMNS, SIGNAL, Columns, encode
-from robo_rlhf.data.stream import Encoder, JournalFile, Row, drop_first_step, stack
-from robo_rlhf.errors import ConflictError, DiskFullError, InvalidValueError, RoboRlhfError, ShapeError
+from robo_rlhf.data.stream import Encoder, JournalFile, Row, drop_first_step, frame_row, stack, step_row
+from robo_rlhf.errors import ConflictError, DiskError, DiskFullError, InvalidValueError, RoboRlhfError, ShapeError
 from robo_rlhf.files import NO_ROOM, require_room, write_atomic
 from robo_rlhf.types import Array, EpisodeMeta, Outcome, Source
 
@@ -55,13 +56,15 @@ class EpisodeWriter:
             self._file = JournalFile(journal_path(folder, self.id))
         except FileExistsError:
             raise ConflictError(f"episode {self.id!r}", f"{folder} holds a journal of it already") from None
-        self._first = _frame(obs, state, success)
+        self._first = frame_row(obs, state, success)
         self._rows: list[Row] = []  # row 0 is the first frame, known in full when the first step is
         self._encoder: Encoder | None = None
         self._encoded = 0  # rows
         self._pending = b""  # encoded, not written yet
         self._dirty = False  # written, not synced yet
+        self._anew = False  # the journal is to be written from its beginning
         self._trouble: OSError | None = None
+        self._unkept: OSError | None = None  # the disk does not say that it keeps what was written
         self._no_room: DiskFullError | None = None
         self._io = threading.Lock()
         self._remarks = threading.Lock()
@@ -85,11 +88,12 @@ class EpisodeWriter:
     @property
     def trouble(self) -> RoboRlhfError | OSError | None:
         """What keeps steps from reaching the disk, or soon will; None while all is well. It clears up by itself."""
-        if self._trouble is None:
+        trouble = self._trouble or self._unkept
+        if trouble is None:
             return self._no_room
-        if self._trouble.errno in NO_ROOM:
+        if trouble.errno in NO_ROOM:
             return DiskFullError(self.folder, len(self._pending), 0)
-        return OSError(self._trouble.errno, self._trouble.strerror, str(self._file.path))
+        return trouble if isinstance(trouble, DiskError) else DiskError(self._file.path, trouble)
 
     def append(
         self,
@@ -123,7 +127,7 @@ class EpisodeWriter:
         """
         if self._stop.is_set():
             raise InvalidValueError(f"episode {self.id}", "a step after it was closed", "an open episode")
-        row = {**_frame(obs, state, success), **_step(action, reward, source, signals)}
+        row = {**frame_row(obs, state, success), **step_row(action, reward, source, signals)}
         row["wall_time"] = np.array(time.time() if wall_time is None else wall_time, dtype=np.float64)
         row["input_age"] = np.array(input_age, dtype=np.float32)
         self._check(row)
@@ -156,6 +160,7 @@ class EpisodeWriter:
 
         Raises:
             DiskFullError: no room for it; make room and close again.
+            DiskError: the disk did not take it, or the dataset is gone; close again when it does, or is back.
             InvalidValueError: it has no step yet (discard it), or is closed already.
         """
         if not len(self) or self._stop.is_set():
@@ -165,13 +170,19 @@ class EpisodeWriter:
             self.meta, outcome=outcome, finished=now(), note=note or self.meta.note, tags=(*self.meta.tags, *tags)
         )
         content = encode(self.columns(), meta)
+        self._require()
         write_atomic(episode_path(self.folder, self.id), content, reserve=0)
         self._end(delete=True)
         return self.id
 
     def discard(self) -> None:
-        """Forget the episode for good. To be able to undo that, close it and delete it from the dataset instead."""
-        self._end(delete=True)
+        """Forget the episode for good. To be able to undo that, close it and delete it from the dataset instead.
+
+        Raises:
+            DiskError: a power cut may bring it back.
+        """
+        with contextlib.suppress(FileNotFoundError):  # the dataset is gone, and the episode with it
+            self._end(delete=True, durable=True)
 
     def columns(self) -> Columns:
         """Return what has been recorded so far, T+1 frames and T steps, by column name (see `schema`)."""
@@ -229,11 +240,17 @@ class EpisodeWriter:
             if not self._pending:
                 return
             try:
-                self._file.append(self._pending)
+                self._require()
+                (self._file.rewrite if self._anew else self._file.append)(self._pending)
             except OSError as error:
                 self._trouble = error
             else:
-                self._pending, self._trouble, self._dirty = b"", None, True
+                self._pending, self._trouble, self._anew, self._dirty = b"", None, False, True
+
+    def _require(self) -> None:
+        """Check that the dataset is there: one on a disk that was taken away is not made anew."""
+        if not (self.folder / MANIFEST).exists():
+            self._file.require()
 
     def _flush_loop(self) -> None:
         looked = time.monotonic()
@@ -258,10 +275,17 @@ class EpisodeWriter:
                 self._dirty = False
                 try:
                     self._file.sync()
+                    self._unkept = None
                 except OSError as error:
-                    self._trouble, self._dirty = error, True
+                    self._write_again(error)
 
-    def _end(self, *, delete: bool) -> None:
+    def _write_again(self, error: OSError) -> None:
+        """Have all of the journal written anew: what could not be synced is forgotten, and the next sync succeeds."""
+        with self._io:
+            self._unkept, self._anew = error, True
+            self._encoder, self._encoded, self._pending = None, 0, b""
+
+    def _end(self, *, delete: bool, durable: bool = False) -> None:
         if self._stop.is_set():
             return
         self._stop.set()
@@ -272,7 +296,7 @@ class EpisodeWriter:
                 forget_remark(self.folder, self.id)
         else:
             self._flush()
-        self._file.close(delete=delete)
+        self._file.close(delete=delete, durable=durable)
 
 
 def begin_branch(
@@ -305,23 +329,3 @@ def begin_branch(
             columns["input_age"][t],
         )
     return writer
-
-
-def _frame(obs: Array, state: Array, success: bool) -> dict[str, Array]:
-    return {
-        "obs": np.array(obs, dtype=np.float32),
-        "state": np.array(state, dtype=np.float64),
-        "success": np.array(success, dtype=np.bool_),
-    }
-
-
-def _step(action: Array, reward: float, source: Source | int, signals: Mapping[str, Array]) -> dict[str, Array]:
-    applied = np.array(action, dtype=np.float32)
-    if not (np.abs(applied) <= 1.0).all():
-        raise InvalidValueError("action", np.array2string(applied, precision=3), "finite values within [-1, 1]")
-    return {
-        "action": applied,
-        "reward": np.array(reward, dtype=np.float32),
-        "source": np.array(int(source), dtype=np.uint8),
-        **{SIGNAL + name: np.array(value, dtype=np.float32).reshape(-1) for name, value in sorted(signals.items())},
-    }

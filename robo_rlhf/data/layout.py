@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from robo_rlhf.errors import InvalidValueError, NotFoundError
-from robo_rlhf.files import sync
+from robo_rlhf.errors import DiskFullError, InvalidValueError, NotFoundError
+from robo_rlhf.files import move, remove, write_atomic
 
 MANIFEST = "dataset.json"
 EPISODE_SUFFIX, JOURNAL_SUFFIX, REASON_SUFFIX = ".parquet", ".arrows", ".reason.txt"
@@ -127,14 +127,6 @@ def next_trash_path(folder: Path, episode_id: str) -> Path:
     return folder / "trash" / f"{episode_id}.{number}{EPISODE_SUFFIX}"
 
 
-def move(path: Path, target: Path) -> None:
-    """Rename a file durably, making the folder it goes to."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(path, target)
-    sync(target.parent)
-    sync(path.parent)
-
-
 def quarantine(folder: Path, path: Path, reason: str) -> str:
     """Move a damaged file aside with the reason beside it; return the sentence that says so.
 
@@ -146,11 +138,11 @@ def quarantine(folder: Path, path: Path, reason: str) -> str:
         number += 1
         target = folder / "quarantine" / f"{path.stem}~{number}{path.suffix}"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.with_name(target.name + REASON_SUFFIX).write_text(f"{now()} {reason}\n")
+        write_atomic(target.with_name(target.name + REASON_SUFFIX), f"{now()} {reason}\n".encode(), reserve=0)
         move(path, target)
-    except OSError as error:
-        return f"{path}: {reason}; it is left out, but cannot be moved aside ({error.strerror})."
+    except (DiskFullError, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        return f"{path}: {reason}; it is left out, but cannot be moved aside ({why})."
     return f"{path}: {reason}; moved to {target}."
 
 
@@ -166,7 +158,7 @@ def sweep_partials(folder: Path) -> None:
         for partial in place.glob(".*.partial"):
             with contextlib.suppress(OSError):
                 if time.time() - partial.stat().st_mtime > PARTIAL_AGE:
-                    partial.unlink()
+                    remove(partial, durable=False)
 
 
 def not_found(what: str, given: str, choices: Iterable[str], advice: str) -> NotFoundError:

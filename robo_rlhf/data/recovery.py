@@ -20,7 +20,7 @@ from robo_rlhf.data.remarks import Remark, forget_remark, read_remark
 from robo_rlhf.data.schema import encode, read_columns
 from robo_rlhf.data.stream import Journal, lock_left_over, read_journal
 from robo_rlhf.errors import CorruptFileError, DiskFullError, InvalidValueError, VersionError
-from robo_rlhf.files import sync, write_atomic
+from robo_rlhf.files import remove, write_atomic
 from robo_rlhf.types import EpisodeMeta
 
 RECOVERED = "recovered"  # the tag of an episode that a crash cut short
@@ -70,7 +70,7 @@ def _close_journal(folder: Path, path: Path, problems: list[str]) -> bool:
     content = b"" if _was_closed(folder, target, problems) else path.read_bytes()
     if not content:  # closed, or killed before its first step was flushed
         forget_remark(folder, episode_id)
-        path.unlink()
+        remove(path)
         return False
     journal = read_journal(path, content)
     meta = _recovered_meta(journal, target, read_remark(folder, episode_id))
@@ -80,8 +80,7 @@ def _close_journal(folder: Path, path: Path, problems: list[str]) -> bool:
         steps = f"{len(journal.columns['action'])} steps were recovered"
         problems.append(quarantine(folder, path, f"{steps}, the last {journal.unread} bytes not ({journal.reason})"))
     else:
-        path.unlink()
-        sync(path.parent)
+        remove(path)
     return True
 
 

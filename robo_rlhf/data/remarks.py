@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, cast, get_args
 
 from robo_rlhf.data.layout import remark_path
-from robo_rlhf.files import write_atomic
+from robo_rlhf.files import remove, write_atomic
 from robo_rlhf.types import Outcome
 
 
@@ -44,4 +44,4 @@ def read_remark(folder: Path, episode_id: str) -> Remark:
 
 def forget_remark(folder: Path, episode_id: str) -> None:
     """Remove the file: the episode holds what was said, or is gone. To be done before its journal is removed."""
-    remark_path(folder, episode_id).unlink(missing_ok=True)
+    remove(remark_path(folder, episode_id), missing_ok=True, durable=False)

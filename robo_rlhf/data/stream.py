@@ -5,6 +5,7 @@ episode's metadata; every batch, the first together with the schema, carries a s
 batches, and nothing else, are read back. A writer holds a lock on its journal for as long as it lives.
 """
 
+import errno
 import fcntl
 import io
 import json
@@ -22,6 +23,7 @@ from robo_rlhf.data.schema import (
     FRAME_COLUMNS,
     HEADER_KEY,
     SEAL_KEY,
+    SIGNAL,
     Columns,
     corrupt,
     from_arrow,
@@ -30,8 +32,9 @@ from robo_rlhf.data.schema import (
     to_arrow,
 )
 from robo_rlhf.data.seal import BLANK, MARK, seal, sealed_length
-from robo_rlhf.errors import VersionError
-from robo_rlhf.types import Array, EpisodeMeta
+from robo_rlhf.errors import DiskError, InvalidValueError, VersionError
+from robo_rlhf.files import GONE, is_at, make_folder, remove, sync
+from robo_rlhf.types import Array, EpisodeMeta, Source
 
 Row = Mapping[str, Array]  # name → () or (k,)
 Spec = Mapping[str, tuple[str, tuple[int, ...]]]  # name → dtype and shape of a row
@@ -77,20 +80,26 @@ class JournalFile:
     """An open, locked journal."""
 
     def __init__(self, path: Path) -> None:
-        """Create the file.
+        """Create the file, so that its name survives a power cut.
 
         Raises:
             FileExistsError: there is one already.
+            DiskFullError, DiskError: it cannot be made; there is none.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self.path = path
         while True:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
             fcntl.flock(self._file, fcntl.LOCK_EX)
-            if _is_at(self._file, path):
+            if is_at(self._file, path):
                 break
             os.close(self._file)  # taken for an empty leftover and removed before it could be locked
         self._size = 0
+        try:
+            sync(path.parent)  # its name
+        except OSError:
+            self.close(delete=True)
+            raise
 
     def append(self, content: bytes) -> None:
         """Write all of `content` at the end, or none of it.
@@ -108,14 +117,35 @@ class JournalFile:
         self._size += done
 
     def sync(self) -> None:
-        """Wait until the disk holds what was written."""
+        """Wait until the disk holds what was written.
+
+        Raises:
+            OSError: it does not say so. What was written may be lost, also when it says so later: write it again.
+        """
         os.fdatasync(self._file)
 
-    def close(self, *, delete: bool) -> None:
-        """Release the lock, and remove the file first where it is not needed any more."""
-        if delete:
-            self.path.unlink(missing_ok=True)
-        os.close(self._file)
+    def require(self) -> None:
+        """Check that the file is where it was made.
+
+        Raises:
+            DiskError: it, or a folder above it, is gone.
+        """
+        if not is_at(self._file, self.path):
+            raise DiskError(self.path, OSError(errno.ENOENT, GONE))
+
+    def rewrite(self, content: bytes) -> None:
+        """Write `content` in the place of all that was written."""
+        os.ftruncate(self._file, 0)
+        self._size = 0
+        self.append(content)
+
+    def close(self, *, delete: bool, durable: bool = False) -> None:
+        """Release the lock, and remove the file first where it is not needed; `durable`: no power cut undoes that."""
+        try:
+            if delete:
+                remove(self.path, missing_ok=True, durable=durable)
+        finally:
+            os.close(self._file)
 
 
 def lock_left_over(path: Path) -> int | None:
@@ -126,12 +156,38 @@ def lock_left_over(path: Path) -> int | None:
         return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is_at(file, path):
+        if is_at(file, path):
             return file
     except BlockingIOError:
         pass
     os.close(file)
     return None
+
+
+def frame_row(obs: Array, state: Array, success: bool) -> dict[str, Array]:
+    """Return a frame as part of a row."""
+    return {
+        "obs": np.array(obs, dtype=np.float32),
+        "state": np.array(state, dtype=np.float64),
+        "success": np.array(success, dtype=np.bool_),
+    }
+
+
+def step_row(action: Array, reward: float, source: Source | int, signals: Mapping[str, Array]) -> dict[str, Array]:
+    """Return a step as part of a row.
+
+    Raises:
+        InvalidValueError: the action is not finite or outside [-1, 1].
+    """
+    applied = np.array(action, dtype=np.float32)
+    if not (np.abs(applied) <= 1.0).all():
+        raise InvalidValueError("action", np.array2string(applied, precision=3), "finite values within [-1, 1]")
+    return {
+        "action": applied,
+        "reward": np.array(reward, dtype=np.float32),
+        "source": np.array(int(source), dtype=np.uint8),
+        **{SIGNAL + name: np.array(value, dtype=np.float32).reshape(-1) for name, value in sorted(signals.items())},
+    }
 
 
 def stack(rows: Sequence[Row]) -> Columns:
@@ -184,13 +240,3 @@ def _batch_columns(batch: pa.RecordBatch, spec: Spec) -> Columns:
         name: np.zeros((rows, *shape), dtype) if 0 in shape else from_arrow(batch[name], dtype, (rows, *shape))
         for name, (dtype, shape) in spec.items()
     }
-
-
-def _is_at(file: int, path: Path) -> bool:
-    """Whether the open `file` is the one that lies at `path`."""
-    try:
-        there = os.stat(path)
-    except FileNotFoundError:
-        return False
-    here = os.fstat(file)
-    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)

@@ -26,9 +26,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
-from robo_rlhf.errors import BusyError, ConflictError, InvalidValueError, NotFoundError
+from robo_rlhf.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.feedback.records import Question, now_text, question_id
 from robo_rlhf.files import write_json
+from robo_rlhf.heartbeat import FILE, worker_on
 from robo_rlhf.types import Segment
 
 FORMAT = 1
@@ -104,7 +105,8 @@ class Arena:
             InvalidValueError: a number or a name that makes no sense.
         """
         path = folder_of(home, name)
-        if path.exists() and any(entry.name != SALT and not entry.name.startswith(".") for entry in path.iterdir()):
+        ours = (SALT, FILE)  # a beginning that was stopped, and the lock
+        if path.exists() and any(entry.name not in ours and not entry.name.startswith(".") for entry in path.iterdir()):
             raise ConflictError(f"arena {name!r}", "a run of that name is there already")
         config = ArenaConfig(task, judge, seeds, overlap, now_text())
         write_json(path / SALT, secrets.token_hex(16))
@@ -203,24 +205,13 @@ class Arena:
 
     def working(self) -> bool:
         """Whether a program is at work on it."""
-        try:
-            with self.locked():
-                return False
-        except BusyError:
-            return True
+        return worker_on(self.path) is not None
 
     @contextmanager
-    def locked(self, name: str = "lock") -> Iterator[None]:
-        """Keep other programs from working on it meanwhile; a program that dies lets go.
-
-        Raises:
-            BusyError: another one does.
-        """
+    def locked(self, name: str) -> Iterator[None]:
+        """Keep other programs from doing what `name` stands for meanwhile; a program that dies lets go."""
         with (self.path / name).open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if name == "lock" else 0))
-            except BlockingIOError:
-                raise BusyError(f"The arena {self.name}", "another program is at work on it") from None
+            fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def _sides(self, first: Entrant, second: Entrant, seed: int) -> tuple[Entrant, Entrant]:

@@ -1,5 +1,7 @@
 """Connections to the feedback database: what SQLite and PostgreSQL need said differently, and nothing else."""
 
+import errno
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -10,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from robo_rlhf.errors import BusyError, DiskFullError, MissingDependencyError
-from robo_rlhf.files import RESERVE, require_room
+from robo_rlhf.errors import BusyError, DiskError, DiskFullError, MissingDependencyError
+from robo_rlhf.files import GONE, RESERVE, make_folder, require_room
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 BUSY_TIMEOUT = 30.0  # [s] to wait for another writer
 TRIES = 8  # of a transaction that PostgreSQL ends in favour of another
+BROKEN = ("disk I/O error", "readonly", "unable to open")  # what SQLite says of a disk that takes nothing
+FILE = "file"  # of a connection: the device and number of the file that it is open to
 UNDONE = ("40P01", "40001")  # a deadlock, and what cannot be put in order
 FEW = 3  # connections of a line of writers, of which one writes, or of those who look
 POOL = {"pool_size": 40, "max_overflow": 0, "pool_timeout": BUSY_TIMEOUT}  # as many as a server has threads
@@ -45,9 +49,10 @@ def open_engine(where: str | Path) -> tuple[sa.Engine, str]:
             raise MissingDependencyError(f"The driver {error.name}", backend, advice) from error
     path = Path(url.database or "")
     require_room(path.parent, 0)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, **POOL)
     sa.event.listen(engine, "connect", _set_up_sqlite)
+    sa.event.listen(engine, "connect", lambda connection, record: _note_file(path, record))
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine, str(path)
 
@@ -74,6 +79,31 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
+def _note_file(path: Path, record: Any) -> None:
+    """Remember which file a connection is open to; SQLite itself goes on with one that was removed."""
+    record.info[FILE] = _number(path)
+
+
+def _require_file(connection: sa.Connection) -> None:
+    """Check that what was written lies in the file that the next program will open.
+
+    Raises:
+        DiskError: the file is gone: nothing that was written now is on the disk.
+    """
+    path = Path(connection.engine.url.database or "")
+    number = _number(path)
+    if connection.info.setdefault(FILE, number) != number or number is None:
+        raise DiskError(path, OSError(errno.ENOENT, GONE))
+
+
+def _number(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _begin_sqlite(connection: sa.Connection) -> None:
     """Take the write lock at once where something will be written, so that it cannot be refused half way."""
     write = connection.get_execution_options().get("write", False)
@@ -87,9 +117,13 @@ def transaction(engine: sa.Engine, *, write: bool) -> Iterator[sa.Connection]:
     Raises:
         BusyError: another writer held the database too long.
         DiskFullError: there is no room; nothing was written.
+        DiskError: the disk does not take it, or the file is gone; nothing was written.
     """
-    with plain_errors(engine), engine.connect().execution_options(write=write) as connection, connection.begin():
-        yield connection
+    with plain_errors(engine), engine.connect().execution_options(write=write) as connection:
+        with connection.begin():
+            yield connection
+        if write and engine.dialect.name == "sqlite":
+            _require_file(connection)
 
 
 @contextmanager
@@ -106,6 +140,8 @@ def plain_errors(engine: sa.Engine) -> Iterator[None]:
         state = getattr(error.orig, "sqlstate", "")  # of PostgreSQL; None where it did not even answer
         if "full" in str(error.orig) or state == "53100":
             raise DiskFullError(Path(engine.url.database or ""), RESERVE, 0) from error
+        if engine.dialect.name == "sqlite" and any(words in str(error.orig) for words in BROKEN):
+            raise DiskError(Path(engine.url.database or ""), OSError(errno.EIO, str(error.orig))) from error
         if state is None or state.startswith(("08", "57P")):
             raise BusyError(f"The database {name}", "it cannot be reached") from error
         raise

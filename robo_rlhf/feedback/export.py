@@ -14,7 +14,7 @@ from robo_rlhf.feedback.accounts import NOBODY, By, log
 from robo_rlhf.feedback.columns import FILES, File, to_file
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import clips, questions, segments
-from robo_rlhf.files import NO_ROOM, sync
+from robo_rlhf.files import NO_ROOM, make_folder, publish_folder, remove_tree
 
 Format = Literal["jsonl", "parquet"]
 BLOCK = 10_000  # rows that are held in memory
@@ -30,8 +30,8 @@ def export(store: Store, folder: Path, format: Format = "jsonl", *, by: By = NOB
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConflictError(f"export to {folder}", "it is there already")
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    remove_tree(partial)
+    make_folder(partial)
     write = _write_jsonl if format == "jsonl" else _write_parquet
     try:
         counts = {}
@@ -39,17 +39,13 @@ def export(store: Store, folder: Path, format: Format = "jsonl", *, by: By = NOB
             for file in FILES:
                 path = partial / f"{file.name}.{format}"
                 counts[file.name] = write(path, file, _rows(connection, file, parquet=format == "parquet"))
-                sync(path)
-        if folder.exists():
-            folder.rmdir()
-        partial.rename(folder)
-        sync(folder.parent)
+        publish_folder(partial, folder)
     except OSError as error:
         if error.errno in NO_ROOM:
             raise DiskFullError(folder, 0, shutil.disk_usage(folder.parent).free) from error
         raise
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove_tree(partial)
     about = f"{sum(counts.values()):,} rows, as {format}"
     store.database.write(lambda connection: log(connection, by.who, "feedback exported", about, by.address))
     return counts

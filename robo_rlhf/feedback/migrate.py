@@ -13,7 +13,7 @@ from robo_rlhf.errors import CorruptFileError, VersionError
 from robo_rlhf.feedback import people_tables, webhook_tables
 from robo_rlhf.feedback.engine import transaction
 from robo_rlhf.feedback.tables import SCHEMA_VERSION, metadata, schema_version
-from robo_rlhf.files import sync
+from robo_rlhf.files import move, remove, sync
 
 LOCK = 0x0B0_F33D  # names the lock under which PostgreSQL's tables are made
 _ALEMBIC = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
@@ -99,7 +99,7 @@ def _copy_file(path: Path, version: int) -> None:
         number += 1
         copy = path.with_name(f"{path.name}.v{version}.{number}")
     partial = copy.with_name(f"{copy.name}.partial")
-    partial.unlink(missing_ok=True)
+    remove(partial, missing_ok=True, durable=False)
     source, target = sqlite3.connect(path), sqlite3.connect(partial)
     try:
         source.backup(target)
@@ -107,5 +107,4 @@ def _copy_file(path: Path, version: int) -> None:
         source.close()
         target.close()
     sync(partial)
-    partial.rename(copy)
-    sync(copy.parent)
+    move(partial, copy)

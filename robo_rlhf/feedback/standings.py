@@ -19,7 +19,7 @@ from robo_rlhf.feedback.ratings import MIDDLE, Compared, Pair, Ratings, more_nee
 from robo_rlhf.feedback.records import Answer
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import questions
-from robo_rlhf.files import write_json
+from robo_rlhf.files import remove, write_json
 from robo_rlhf.stats import wilson
 
 SCORES = {"A": 1.0, "B": 0.0, "tie": 0.5, "both_bad": 0.5}  # what clip A gets; "can't tell" compares nothing
@@ -198,7 +198,7 @@ def _publish(found: Standings) -> None:
     if found.progress.done:
         write_json(path / "result.json", value)
     else:
-        (path / "result.json").unlink(missing_ok=True)
+        remove(path / "result.json", missing_ok=True)
 
 
 def _same(path: Path, value: dict[str, Any]) -> bool:

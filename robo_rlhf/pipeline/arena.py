@@ -8,8 +8,7 @@ added at any time.
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,12 +16,12 @@ import numpy as np
 
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import episode_path
-from robo_rlhf.errors import BusyError, InvalidValueError, NonFiniteError
+from robo_rlhf.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.feedback.arena import Arena, Entrant, Judge, check_apart, is_arena
 from robo_rlhf.feedback.records import now_text
 from robo_rlhf.feedback.standings import Standings, renew
 from robo_rlhf.feedback.store import Question, Store
-from robo_rlhf.files import write_atomic
+from robo_rlhf.files import remove, write_atomic
 from robo_rlhf.pipeline.config import TeacherConfig
 from robo_rlhf.pipeline.finals import label_of, policy_at
 from robo_rlhf.pipeline.teaching import NAME, Teaching
@@ -34,7 +33,6 @@ from robo_rlhf.sim.envs import TaskEnv, make_env, versions
 from robo_rlhf.types import VecEnv
 
 AT_ONCE = 16  # episodes run together
-PATIENCE = 2.0  # [s] for whoever only looks whether somebody is at work
 SEEDS = 20  # of an arena, where nobody says how many
 POLL = 1.0  # [s] between looks at the answers
 
@@ -110,7 +108,7 @@ class Asked:
         arena.add(self.entrants)
         arena.grow(self.seeds or 0)
         if (arena.policies(), arena.config.seeds) != before:
-            (arena.path / "result.json").unlink(missing_ok=True)  # there is more to do
+            remove(arena.path / "result.json", missing_ok=True)  # there is more to do
 
     def _source(self, given: str) -> tuple[str, Path]:
         label, named, place = given.partition("=")
@@ -234,22 +232,6 @@ class ArenaJob:
     def _meta(self, entrant: Entrant, seed: int) -> Mapping[str, object]:
         name = self.arena.episode(entrant, seed)
         return {"id": name, "device": "policy", "operator": self.arena.name, "versions": versions()}
-
-
-@contextmanager
-def at_work(arena: Arena) -> Iterator[None]:
-    """Hold the arena's lock.
-
-    Raises:
-        BusyError: another program is at work on it.
-    """
-    until = time.monotonic() + PATIENCE
-    while arena.working():
-        if time.monotonic() > until:
-            raise BusyError(f"The arena {arena.name}", "another program is at work on it")
-        time.sleep(0.05)
-    with arena.locked():
-        yield
 
 
 def _shown(path: Path, home: Path) -> str:

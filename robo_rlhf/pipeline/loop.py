@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from robo_rlhf.evaluation import Evaluation
-from robo_rlhf.heartbeat import at_work
+from robo_rlhf.heartbeat import at_work, held
 from robo_rlhf.pipeline.config import Config
 from robo_rlhf.pipeline.exploration import steadied
 from robo_rlhf.pipeline.gate import may_replace
@@ -24,15 +24,18 @@ def run_loop(
     """Do the whole loop in the run folder `path`, or go on with it; return the evaluations before and after.
 
     Raises:
+        BusyError: another process works on it.
         RoboRlhfError: what a user can cause, each with its own sentence; what is done stays done.
     """
-    if config.demos and not path.exists():
-        find_demonstrations(config, home)  # a wrong command leaves no folder behind
-    job = Job(config, Run(path, config), home, watch or Silent(), people)
-    if job.run.result() is not None:
-        return stored_evaluation(path, "before"), stored_evaluation(path, "after")
-    with at_work(job.run):
-        return _work(job)
+    new = not path.exists()
+    with held(path):
+        if config.demos and new:
+            find_demonstrations(config, home)  # a wrong command leaves no folder behind
+        job = Job(config, Run(path, config), home, watch or Silent(), people)
+        if job.run.result() is not None:
+            return stored_evaluation(path, "before"), stored_evaluation(path, "after")
+        with at_work(job.run):
+            return _work(job)
 
 
 def tunable(job: Job, clone: TrainedPolicy) -> GaussianActor | SquashedPolicy:

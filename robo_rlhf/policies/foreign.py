@@ -38,7 +38,12 @@ class ForeignPolicy:
         self.name, self.act_dim, self.noise = name, act_dim, noise
         self._found = _import(name)
         self._copies: list[One] = [_acting(name, self._found)]
+        self._seed = seed
         self._rng = np.random.default_rng(seed)
+
+    def seed(self, seed: int) -> None:
+        """Begin the noise anew, by the seed it was made with and `seed`."""
+        self._rng = np.random.default_rng((self._seed, seed))
 
     def reset(self, num_envs: int) -> None:
         """Start episodes in `num_envs` copies, each with an object of its own where a class is named."""

@@ -17,7 +17,7 @@ from robo_rlhf.errors import BusyError, ConflictError, InvalidValueError, NotFou
 from robo_rlhf.feedback.arena import Arena, Judge, arenas, is_arena
 from robo_rlhf.feedback.standings import Standings, standings
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.files import DATABASE_VARIABLE
+from robo_rlhf.files import DATABASE_VARIABLE, make_folder
 from teleop.station import choices
 
 SAID = "cache/arenas"  # in the data home: what processes said last
@@ -33,7 +33,7 @@ class Job:
     def __init__(self, arguments: Sequence[str], database: str | Path, said: Path) -> None:
         """Start it; what it says goes into the file `said`."""
         self._said = said
-        said.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(said.parent)
         command = [sys.executable, "-m", "robo_rlhf.cli.main", "arena", *arguments]
         path = os.pathsep.join(path for path in sys.path if path)
         with said.open("wb") as file:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from robo_rlhf.errors import DiskFullError
-from robo_rlhf.files import RESERVE, write_atomic
+from robo_rlhf.files import RESERVE, remove, write_atomic
 
 LIMIT = 2 * 2**30  # [bytes]
 KEEP_FREE = 4 * RESERVE  # [bytes] of the disk that are left to recordings
@@ -140,7 +140,7 @@ class ClipCache:
                 gone.append(oldest)
         for oldest in gone:
             self._touched.pop(oldest, None)
-            self._path(oldest).unlink(missing_ok=True)
+            remove(self._path(oldest), missing_ok=True, durable=False)
 
     def _forget(self, key: str) -> None:
         with self._lock:
@@ -157,7 +157,7 @@ class ClipCache:
                 path = Path(place, name)
                 with contextlib.suppress(OSError):
                     if name.startswith("."):
-                        path.unlink()
+                        remove(path, durable=False)
                         continue
                     status = path.stat()
                     found.append((status.st_mtime, name, status.st_size))

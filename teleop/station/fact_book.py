@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from robo_rlhf.errors import NotFoundError
-from robo_rlhf.files import write_atomic
+from robo_rlhf.files import make_folder, write_atomic
 from teleop.station.background import Background, EndedError
 from teleop.station.entry import Entry, Key, Signature
 
@@ -81,7 +81,7 @@ class FactBook:
             self._asked.discard((key, signature))
             self._read()[key] = signature, facts
             with suppress(OSError):  # it is worked out again after the next start
-                self.file.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(self.file.parent)
                 with self.file.open("a") as file:
                     file.write(_line(key, signature, facts))
 

@@ -1,6 +1,7 @@
 """What goes wrong, in words: a page for people who look, JSON for scripts."""
 
 import logging
+from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
@@ -14,6 +15,7 @@ from robo_rlhf.errors import (
     CheckpointMismatchError,
     ConflictError,
     CorruptFileError,
+    DiskError,
     DiskFullError,
     InvalidValueError,
     NotFoundError,
@@ -38,6 +40,7 @@ STATUS: tuple[tuple[type[RoboRlhfError], int], ...] = (
     (SignInError, 403),
     (BusyError, 503),
     (DiskFullError, 507),
+    (DiskError, 507),
     (CorruptFileError, 500),
 )
 TITLES = {
@@ -48,7 +51,7 @@ TITLES = {
     422: "Something is not as it should be",
     500: "The station made a mistake",
     503: "The station is busy",
-    507: "The disk is full",
+    507: "The disk takes nothing more",
 }
 CODES = {400: "malformed", 404: "notfound", 405: "method", 413: "too_long", 415: "type"}
 READABLE = f"{PROGRAMS}docs"  # what people read there
@@ -90,6 +93,12 @@ class Faults:
                 raise  # too late for an answer: the connection breaks, and the log says why
             request = Request(scope)
             _log.error("%s %s", request.method, request.url.path, exc_info=error)
+            if isinstance(error, OSError) and error.filename is not None:  # a home that is gone, a disk that is broken
+                text = (
+                    f"{Path(str(error.filename)).name} cannot be read or written ({error.strerror}). Nothing was kept."
+                )
+                await tell(request, 507, text, "disk")(scope, receive, send)
+                return
             text = "What it was stands in the station's log. Go back and try again."
             await tell(request, 500, text, "fault")(scope, receive, send)
 

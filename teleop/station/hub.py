@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from robo_rlhf.errors import BusyError, NotFoundError, RoboRlhfError
+from robo_rlhf.files import make_folder, require_homes
 from robo_rlhf.sim.render_pool import RenderPool
 from teleop.messages import Begin
 from teleop.process import SessionProcess
@@ -95,8 +96,10 @@ class Hub:
 
         Raises:
             BusyError: there are as many sessions as the station takes.
+            DiskError: the data home is gone.
             RoboRlhfError: it cannot begin; the message says why.
         """
+        require_homes(self.home)
         await self._make_room()
         self.warm(begin.task)
         session_id = secrets.token_hex(4)
@@ -167,7 +170,7 @@ class Hub:
         line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "session": session_id, "text": text}
         _log.info("session %s: %s", session_id, text)
         try:
-            self.home.mkdir(parents=True, exist_ok=True)
+            make_folder(self.home)
             with (self.home / LOG).open("a") as file:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
         except OSError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES, STAYS, STOPPED
 from robo_rlhf.cli.main import DEBUG_VARIABLE, main
 from robo_rlhf.errors import DiskFullError, NotFoundError
 
@@ -142,13 +142,26 @@ def test_an_error_is_one_line_and_an_exit_code(
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_ctrl_c_says_how_to_go_on(register: Callable[[str, Answer], None], capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_says_what_it_leaves(
+    register: Callable[[str, Answer], None], capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupted() -> int:
         raise KeyboardInterrupt
 
     register("something", interrupted)
     assert main(["something"]) == 130
-    assert capsys.readouterr().err == "stopped; run the same command to continue\n"
+    assert capsys.readouterr().err == "stopped; nothing was changed\n"
+
+
+def test_only_what_goes_on_is_said_to_go_on() -> None:
+    said = {name: getattr(COMMANDS[name], "stopped", STOPPED) for name in COMMANDS}
+    assert {name for name, text in said.items() if text == CONTINUES} == {
+        "run", "train bc", "train dagger", "train ppo", "train sac", "train reward", "arena", "rollout", "samples"
+    }  # fmt: skip
+    assert {name for name, text in said.items() if text == STAYS} == {
+        "record", *(name for name in COMMANDS if name.startswith("episodes "))
+    }  # fmt: skip
+    assert set(said.values()) == {CONTINUES, STAYS, STOPPED}
 
 
 @pytest.mark.parametrize(

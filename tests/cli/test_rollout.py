@@ -3,15 +3,18 @@
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import robo_rlhf.rollout
 from robo_rlhf.cli.main import main
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.reserving import Reservation
+from robo_rlhf.errors import ConflictError
 from robo_rlhf.policies.foreign import ForeignPolicy
 
 DOCS = Path(__file__).parents[2] / "docs" / "outside-environments.md"
@@ -139,3 +142,58 @@ def test_noise_is_drawn_from_the_seed(code: Path) -> None:
     np.testing.assert_array_equal(acted[0], acted[1])
     assert not np.array_equal(acted[0], acted[2])
     assert np.abs(acted[0]).max() <= 1
+
+
+def test_what_ended_is_kept_and_the_same_command_goes_on(
+    code: Path, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in its second turn, and between keeping and writing that down; the same episodes as without a stop."""
+    command = [*REACHER, "-n", "7", "--num-envs", "3", "--noise", "0.1", "--seed", "5", "--success-return", "-9"]
+    assert main([*command, "--dataset", "whole"]) == 0
+    (whole,) = json.loads(capsys.readouterr().out)
+    note, calls = Reservation.note, list[int]()
+
+    def stop(reserved: Reservation, done: Mapping[int, Any]) -> None:
+        calls.append(len(done))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        note(reserved, done)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Reservation, "note", stop)
+        assert main([*command, "--dataset", "stopped"]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "stopped; run the same command to continue"
+    dataset = Dataset(home / "stopped")
+    assert len(dataset) == 6
+    assert main([*command, "--dataset", "stopped"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row == {**whole, "dataset": "stopped"}
+    assert sorted(info.meta.seed for info in dataset.list()) == list(range(5, 12))
+    for name in dataset.ids():
+        assert dataset.load(name).action.tobytes() == Dataset(home / "whole").load(name).action.tobytes()
+    assert list((home / "stopped" / "reserved").iterdir()) == []
+    assert main([*command, "--dataset", "stopped"]) == ConflictError.exit_code  # before any work
+    assert "holds it already; choose another --seed, or none" in capsys.readouterr().err
+    assert main([*REACHER, "-n", "1", "--dataset", "stopped"]) == 0
+    assert max(info.meta.seed for info in dataset.list()) == 12
+
+
+def test_failures_that_are_not_kept_are_not_run_again(
+    code: Path, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = [*REACHER, "-n", "4", "--num-envs", "2", "--only-successes", "--success-return", "0", "--dataset", "none"]
+    turns, real = list[int](), robo_rlhf.rollout.rollout
+
+    def once(*args: Any, **more: Any) -> Any:
+        turns.append(int(args[2][0]))
+        if len(turns) == 2:
+            raise KeyboardInterrupt
+        return real(*args, **more)
+
+    monkeypatch.setattr(robo_rlhf.rollout, "rollout", once)
+    assert main(command) == 130
+    capsys.readouterr()
+    assert main(command) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["run"], row["kept"], row["in the dataset"]) == (4, 0, 0)
+    assert turns == [0, 2, 2]

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,13 @@ from pathlib import Path
 import pytest
 
 from robo_rlhf.cli.main import main
-from robo_rlhf.cli.serve import path_in
+from robo_rlhf.cli.serve import only_station, path_in
+from robo_rlhf.errors import BusyError, DiskError
 from robo_rlhf.feedback.people import People
+from robo_rlhf.files import write_atomic
+from robo_rlhf.locks import started
 from teleop.station.server import listen
+from tests.locking import elsewhere
 
 
 @contextmanager
@@ -131,3 +136,40 @@ def test_the_first_byte_costs_little_more_than_its_libraries(home: Path) -> None
         took = after.children_user + after.children_system - before.children_user - before.children_system
         libraries = min(libraries, took)
     assert station < 2.5 * libraries, (station, libraries)
+
+
+def test_one_station_serves_a_home_with_sqlite(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    elsewhere(home / ".station.json")
+    assert main(["serve", "--no-open", "--port", "0"]) == BusyError.exit_code
+    error = capsys.readouterr().err
+    assert re.match(
+        rf"error: The data home {home} is busy: process {os.getppid()} on .* holds it; a station runs", error
+    )
+    assert "or a PostgreSQL database (--database)" in error
+    assert main(["record", "--task", "reach"]) == BusyError.exit_code
+    assert not (home / "feedback.db").exists()
+
+
+def test_one_station_uses_an_sqlite_database(tmp_path: Path) -> None:
+    database = tmp_path / "elsewhere.db"
+    with only_station(tmp_path / "one", database):
+        sentence = rf"The database {database} is busy: .* a station uses it"
+        with pytest.raises(BusyError, match=sentence), only_station(tmp_path / "two", f"sqlite:///{database}"):
+            pass
+        with (
+            only_station(tmp_path / "one", "postgresql://host/name"),
+            only_station(tmp_path / "one", "postgresql://h/n"),
+        ):
+            pass
+    with only_station(tmp_path / "two", database):
+        pass
+
+
+def test_a_home_that_is_gone_is_not_made_again_while_a_station_runs(tmp_path: Path) -> None:
+    with only_station(tmp_path / "home", tmp_path / "home" / "feedback.db"):
+        shutil.rmtree(tmp_path / "home")
+        with pytest.raises(DiskError, match="it is gone"):
+            write_atomic(tmp_path / "home" / "cache" / "facts", b"")
+        (tmp_path / "home").mkdir()  # so that the lock can be let go in peace
+        elsewhere(tmp_path / "home" / ".station.json", pid=os.getpid(), started=started(os.getpid()))
+    assert not (tmp_path / "home" / "cache").exists()

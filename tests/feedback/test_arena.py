@@ -14,6 +14,8 @@ from robo_rlhf.feedback.arena import Arena, Entrant, arenas
 from robo_rlhf.feedback.records import now_text
 from robo_rlhf.feedback.standings import renew, standings
 from robo_rlhf.feedback.store import Question, Store
+from robo_rlhf.heartbeat import held
+from tests.locking import elsewhere
 
 NAMES = ("better", "worse", "third")
 
@@ -230,8 +232,12 @@ def test_what_is_no_arena_is_told(home: Path) -> None:
 def test_only_one_program_works_on_an_arena(home: Path) -> None:
     arena = made(home)
     assert not arena.working()
-    with arena.locked():
-        assert Arena(home, "blind").working()
-        with pytest.raises(BusyError, match="another program is at work on it"), Arena(home, "blind").locked():
-            pass
+    elsewhere(arena.path / "alive.json")
+    assert Arena(home, "blind").working()
+    with pytest.raises(BusyError, match=r"The run blind is busy: process \d+ on .* holds it"), held(arena.path):
+        pass
+    (arena.path / "alive.json").unlink()
+    assert not arena.working()
+    with held(arena.path, even_finished=True):
+        assert arena.working()
     assert not arena.working()

@@ -118,3 +118,21 @@ def test_a_database_that_is_away_for_a_while(postgres: Server, tmp_path: Path) -
     assert desk.ask([]).status_code == 200
     desk.close()
     assert desk.stored() == desk.taken[:1]
+
+
+def test_an_answer_into_a_home_that_is_gone_is_not_acknowledged(tmp_path: Path) -> None:
+    """SQLite would go on with the file that was removed, and lose all that it says is kept."""
+    desk = Desk(tmp_path / "home", str(tmp_path / "home" / "feedback.db"))
+    first = desk.ask([]).json()["question"]
+    second = desk.ask([first["lease"]]).json()["question"]
+    assert desk.say(first, "k1").status_code == 200
+    (tmp_path / "home").rename(tmp_path / "away")
+    told = desk.say(second, "k2")
+    assert (told.status_code, told.json()["code"]) == (507, "disk")
+    assert "feedback.db cannot be written (it is gone" in told.json()["error"]
+    assert not (tmp_path / "home").exists()
+    (tmp_path / "away").rename(tmp_path / "home")
+    assert desk.say(second, "k2").status_code == 200
+    desk.close()
+    assert desk.stored() == sorted(desk.taken)
+    assert len(desk.taken) == 2

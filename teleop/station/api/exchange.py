@@ -20,7 +20,7 @@ from robo_rlhf.feedback.columns import FILES
 from robo_rlhf.feedback.export import Format, export
 from robo_rlhf.feedback.importing import Imported, import_all
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.files import require_room
+from robo_rlhf.files import make_folder, remove_tree, require_room
 from teleop.station.rest import BODY, Administrator, Answers, Here, Problem, Shape, Who, answers
 from teleop.station.rest import router as make
 
@@ -80,10 +80,10 @@ def download(
             for path in sorted((place / "feedback").iterdir()):
                 out.write(path, path.name)
     except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
+        remove_tree(place)
         raise
     name = f"feedback-{format}.zip"
-    done = BackgroundTask(shutil.rmtree, place, ignore_errors=True)
+    done = BackgroundTask(remove_tree, place)
     return FileResponse(place / "feedback.zip", media_type=ZIP, filename=name, background=done)
 
 
@@ -108,7 +108,7 @@ async def upload(request: Request, store: Answers, station: Here, _: Administrat
         await _receive(request, place / "sent.zip")
         found = await asyncio.to_thread(_take, store, place, who)
     finally:
-        await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, place)
     if found.problems:
         return _refusal(found)
     return ImportedShape(new=dict(found.new), known=dict(found.known))
@@ -126,7 +126,7 @@ def _take(store: Store, place: Path, who: By) -> Imported:
 
 
 def _place(home: Path) -> Path:
-    (home / PLACE).mkdir(parents=True, exist_ok=True)
+    make_folder(home / PLACE)
     return Path(tempfile.mkdtemp(dir=home / PLACE))
 
 
@@ -149,7 +149,7 @@ def _unpack(path: Path, folder: Path) -> Path:
         DiskFullError: there is no room for what is inside.
     """
     names = {f"{file.name}.{ending}" for file in FILES for ending in ("jsonl", "parquet")}
-    folder.mkdir()
+    make_folder(folder)
     try:
         with zipfile.ZipFile(path) as found:
             inside = [one for one in found.infolist() if one.filename in names]
