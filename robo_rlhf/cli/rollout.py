@@ -129,7 +129,13 @@ class Rollout:
         return {"device": "scripted" if coded else "policy", "operator": self.policy, "versions": versions()}
 
     def keep(self, dataset: "Dataset", episodes: "list[Episode]") -> None:
-        """Add the episodes and print what they are."""
+        """Add the episodes and print what they are.
+
+        Raises:
+            EnvironmentFaultError: a fault of the environment ended every episode.
+        """
+        from robo_rlhf.rollout import check_environment
+
         good = [e for e in episodes if e.meta.outcome == "success"]
         kept = [
             replace(e, meta=replace(e.meta, id=_safe(e.meta.id))) for e in (good if self.only_successes else episodes)
@@ -145,6 +151,7 @@ class Rollout:
             "in the dataset": len(dataset),
         }
         print_rows([row], as_json=self.json)
+        check_environment(episodes, self.env)
 
 
 def _safe(name: str) -> str:

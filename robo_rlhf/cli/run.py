@@ -1,6 +1,7 @@
 """`robo-rlhf run`: the main job, from demonstrations and answers about clips to a policy that people prefer."""
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,9 @@ class RunCommand:
 
     def show(self, before: "Evaluation", after: "Evaluation", report: Path) -> None:
         """Print success and style, before and after, with intervals."""
+        for name, evaluation in (("before", before), ("after", after)):
+            if evaluation.warning:
+                print(f"warning: {name}: {evaluation.warning}", file=sys.stderr)
         if self.json:
             both = {"before": before.summary(), "after": after.summary(), "report": str(report)}
             print(json.dumps(both, indent=2))

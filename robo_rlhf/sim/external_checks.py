@@ -9,7 +9,7 @@ import math
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -141,7 +141,7 @@ def flag(value: Any, what: str) -> bool:
         Violation: it is something else.
     """
     if value is True or value is False:
-        return cast(bool, value)
+        return value
     number = _number(value)
     if number not in (0.0, 1.0):
         raise Violation(what, value, FLAG)
