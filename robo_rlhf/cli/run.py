@@ -50,7 +50,8 @@ class RunCommand:
     seed: int = 0
     """Seed of everything."""
     annotator: Literal["simulated", "human"] = "simulated"
-    """Who answers: the simulated teacher, or people (on the review page of `robo-rlhf serve`, or in this terminal)."""
+    """Who answers: the simulated teacher, or people (on the review page of `robo-rlhf serve`, or in this terminal);
+    people not yet where `--env` names an outside environment."""
     dataset: str = ""
     """Dataset of demonstrations in the data home; samples/TASK where empty."""
     preset: str = "default"
