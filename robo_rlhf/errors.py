@@ -232,3 +232,13 @@ class NotNowError(RoboRlhfError):
     def __init__(self, what: str, advice: str) -> None:
         """Say in a sentence `what` stands in the way, and in another what to do."""
         super().__init__(f"{what.rstrip('.')}. {advice}")
+
+
+class EnvironmentFaultError(RoboRlhfError):
+    """An outside environment that gave what it may not give, or raised, so often or so early that nothing is left."""
+
+    exit_code = 16
+
+    def __init__(self, what: str, advice: str = "Mend the environment and run the same command again.") -> None:
+        """Say in a sentence `what` the environment did, and in another what to do."""
+        super().__init__(f"{what.rstrip('.')}. {advice}")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.rollout import OnStep, rollout
+from robo_rlhf.rollout import OnStep, check_environment, rollout
 from robo_rlhf.sim.style import MEASURES, summarize
 from robo_rlhf.stats import Interval, binomial_tail, bootstrap_mean, spearman, wilson
 from robo_rlhf.types import Array, Episode, Policy, VecEnv
@@ -28,12 +28,20 @@ class Evaluation:
     success_any: tuple[bool, ...]  # (M,) whether it was solved at some time
     returns: tuple[float, ...]  # (M,) sum of task reward
     style: Mapping[str, tuple[float, ...]]  # measure → (M,), in the measure's unit
-    aborted: int = 0  # episodes that a non-finite action ended
+    aborted: int = 0  # episodes that a non-finite action or a fault of the environment ended; none is a success
+    note: str = ""  # why the first of them ended
 
     @property
     def episodes(self) -> int:
         """M."""
         return len(self.seeds)
+
+    @property
+    def warning(self) -> str:
+        """What is to be said of episodes that were aborted; empty where none was."""
+        if not self.aborted:
+            return ""
+        return f"{self.aborted} of {self.episodes} episodes count as failures: the first was {self.note}."
 
     @property
     def success(self) -> Interval:
@@ -60,6 +68,7 @@ class Evaluation:
             "task": self.task,
             "episodes": self.episodes,
             "aborted": self.aborted,
+            "note": self.note,
             "success": self.success._asdict(),
             "success_at_any_time": self.success_at_any_time._asdict(),
             "return": self.mean_return._asdict(),
@@ -91,11 +100,14 @@ def evaluate(
 
     Raises:
         InvalidValueError: no seeds.
+        EnvironmentFaultError: a fault of the environment ended every episode.
     """
     seed = getattr(policy, "seed", None)
     if callable(seed):
         seed(policy_seed)
-    return summarize_episodes(rollout(env, policy, seeds, record_state=False, on_step=on_step))
+    episodes = rollout(env, policy, seeds, record_state=False, on_step=on_step)
+    check_environment([e.meta for e in episodes], env.name)
+    return summarize_episodes(episodes)
 
 
 def summarize_episodes(episodes: Sequence[Episode]) -> Evaluation:
@@ -112,10 +124,11 @@ def summarize_episodes(episodes: Sequence[Episode]) -> Evaluation:
         task=episodes[0].meta.task,
         seeds=tuple(e.meta.seed for e in episodes),
         success_end=tuple(bool(e.success[-1]) and e.meta.outcome != "aborted" for e in episodes),
-        success_any=tuple(bool(e.success.any()) for e in episodes),
+        success_any=tuple(bool(e.success.any()) and e.meta.outcome != "aborted" for e in episodes),
         returns=tuple(float(e.reward.sum(dtype=np.float64)) for e in episodes),
         style={name: tuple(style.get(name, nan) for style in styles) for name in names},
         aborted=sum(e.meta.outcome == "aborted" for e in episodes),
+        note=next((e.meta.note for e in episodes if e.meta.outcome == "aborted"), ""),
     )
 
 

@@ -5,18 +5,19 @@ evaluation, data collection and clip making are all this function. Learners that
 its `Recorder`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from robo_rlhf.errors import InvalidValueError, NonFiniteError, ShapeError
+from robo_rlhf.errors import EnvironmentFaultError, InvalidValueError, NonFiniteError, ShapeError
 from robo_rlhf.types import Array, Episode, EpisodeMeta, Policy, Source, Step, VecEnv
 
 MetaFields = (
     Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
 )  # fields of EpisodeMeta, the same for all or by seed
 OnEnded = Callable[[list[Episode]], None]
+POLICY_FAULT = "the policy gave an action that is not finite"  # every other reason to abort is the environment's
 OnStep = Callable[[int, Step], None]  # the step's number from 0, and what it gave
 
 
@@ -126,12 +127,15 @@ class Recorder:
             raise NonFiniteError(
                 "The action of the policy", where, "Nothing was recorded; go on from the last good checkpoint."
             )
-        self._abort(bad, "the policy gave an action that is not finite")
+        self._abort(bad, POLICY_FAULT)
         return np.where(np.isfinite(action), action, 0.0).astype(np.float32)
 
     def add(self, step: Step, source: Source | Array) -> None:
         """Write one step of every copy."""
         t = self.t
+        for i, why in step.faults.items():
+            if self._open[i]:
+                self._abort(np.arange(len(self._open)) == i, why)
         self._open &= step.active
         if not np.isfinite(step.obs).all():
             self._abort(
@@ -189,3 +193,15 @@ class Recorder:
         for i in np.flatnonzero(which):
             self.note[i] = f"aborted at step {self.t}: {why}"
         self._open &= ~which
+
+
+def check_environment(ended: Sequence[EpisodeMeta], name: str) -> None:
+    """Check that the environment called `name` has not ended all of these episodes by its faults.
+
+    Raises:
+        EnvironmentFaultError: it has; the message tells why the first one ended.
+    """
+    notes = [meta.note for meta in ended if meta.outcome == "aborted" and not meta.note.endswith(POLICY_FAULT)]
+    if ended and len(notes) == len(ended):
+        which = f"All {len(notes)} episodes" if len(notes) > 1 else "The only episode"
+        raise EnvironmentFaultError(f"{which} of {name} ended by a fault of the environment; the first was {notes[0]}")

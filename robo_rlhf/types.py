@@ -3,6 +3,7 @@
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,6 +13,7 @@ from robo_rlhf.errors import InvalidValueError, ShapeError
 
 Array = npt.NDArray[Any]
 Outcome = Literal["success", "failure", "aborted"]
+NO_FAULTS: Mapping[int, str] = MappingProxyType({})
 
 
 class Source(enum.IntEnum):
@@ -136,6 +138,7 @@ class Step(NamedTuple):
     applied: Array  # (N, act_dim) float32, the action as applied
     signals: Mapping[str, Array]  # name → (N, k) float32
     active: Array  # (N,) bool: False where an outside environment had already ended (its values then repeat)
+    faults: Mapping[int, str] = NO_FAULTS  # copy → what its environment did that ended its episode, now or earlier
 
 
 @runtime_checkable

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from robo_rlhf.errors import InvalidValueError, NonFiniteError, ShapeError
-from robo_rlhf.rollout import rollout
+from robo_rlhf.errors import EnvironmentFaultError, InvalidValueError, NonFiniteError, ShapeError
+from robo_rlhf.rollout import check_environment, rollout
 from robo_rlhf.types import Array, Episode, Policy, Source, Step, VecEnv
 from tests.toy import ToyEnv, ToyOperator, demonstrations
 
@@ -115,6 +117,31 @@ def test_non_finite_action_stops_a_strict_rollout() -> None:
     text = r"The action of the policy is not finite \(environment 1 of toy, step 5\)\. Nothing was recorded"
     with pytest.raises(NonFiniteError, match=text):
         rollout(ToyEnv(3), Broken(), np.arange(3), strict=True)
+
+
+@pytest.mark.parametrize("step", [0, 7])
+def test_a_fault_of_the_environment_ends_its_episode_alone(step: int) -> None:
+    faulty = rollout(ToyEnv(3, faults={1: step}), ToyOperator(), np.arange(3))
+    whole = rollout(ToyEnv(3), ToyOperator(), np.arange(3))
+    assert faulty[1].meta.outcome == "aborted"
+    assert faulty[1].meta.note == f"aborted at step {step}: toy went wrong"
+    assert_equal(replace(faulty[1], meta=whole[1].meta), whole[1].slice(0, step))
+    for i in (0, 2):
+        assert_equal(faulty[i], whole[i])
+    check_environment([e.meta for e in faulty], "toy")
+    check_environment([], "toy")
+
+
+def test_nothing_but_faults_is_told() -> None:
+    faulty = rollout(ToyEnv(2, faults={0: 3, 1: 2}), ToyOperator(), np.arange(2))
+    wanted = (
+        r"^All 2 episodes of toy ended by a fault of the environment; the first was aborted at step 3: toy went wrong\."
+    )
+    with pytest.raises(EnvironmentFaultError, match=wanted):
+        check_environment([e.meta for e in faulty], "toy")
+    check_environment(
+        [e.meta for e in rollout(ToyEnv(2, faults={0: 9}), Broken(), np.arange(2))], "toy"
+    )  # the other by its policy
 
 
 def test_wrong_actions_and_no_seeds_are_refused() -> None:

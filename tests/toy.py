@@ -4,6 +4,8 @@
 `demonstrations` records the two together.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from robo_rlhf.rollout import rollout
@@ -11,13 +13,15 @@ from robo_rlhf.types import Array, Episode, Source, Step
 
 GOAL_RADIUS = 0.08  # [m]
 MAX_SPEED = 0.1  # [m/step]
+NO_STEPS: Mapping[int, int] = {}
 
 
 class ToyEnv:
     """A point mass at (x, y), pushed by actions (2,); it succeeds while it is at the goal.
 
     Observation (6,): position, velocity, goal. State (6,): the same in float64.
-    With `ends`, an episode ends one step after success, as outside environments do.
+    With `ends`, an episode ends one step after success, as outside environments do. With `faults`, copy → step,
+    the environment goes wrong in these copies at these steps.
     """
 
     name = "toy"
@@ -26,8 +30,8 @@ class ToyEnv:
     horizon = 40
     control_dt = 0.05
 
-    def __init__(self, num_envs: int = 8, *, ends: bool = False) -> None:
-        self.num_envs, self.ends = num_envs, ends
+    def __init__(self, num_envs: int = 8, *, ends: bool = False, faults: Mapping[int, int] = NO_STEPS) -> None:
+        self.num_envs, self.ends, self.faults_at = num_envs, ends, faults
         self._state = np.zeros((num_envs, 6))
         self._active = np.ones(num_envs, dtype=bool)
 
@@ -38,10 +42,14 @@ class ToyEnv:
             start, goal = rng.uniform(-1, 1, 2), rng.uniform(-1, 1, 2)
             self._state[i] = [*start, 0.0, 0.0, *goal]
         self._active[:] = True
+        self._time = 0
         return self._observe()
 
     def step(self, action: Array) -> Step:
         applied = np.clip(action, -1, 1).astype(np.float32)
+        wrong = [i for i, t in self.faults_at.items() if t <= self._time]
+        self._active[wrong] = False
+        self._time += 1
         active = self._active.copy()
         position, velocity, goal = np.split(self._state, 3, axis=1)
         velocity = 0.5 * velocity + 0.5 * MAX_SPEED * applied
@@ -57,6 +65,7 @@ class ToyEnv:
             applied=applied,
             signals={"ee_pos": np.hstack([self._state[:, :2], np.zeros((self.num_envs, 1))]).astype(np.float32)},
             active=active,
+            faults=dict.fromkeys(wrong, "toy went wrong"),
         )
 
     def get_state(self) -> Array:
@@ -65,6 +74,7 @@ class ToyEnv:
     def set_state(self, state: Array) -> Array:
         self._state = np.array(state, dtype=np.float64)
         self._active[:] = True
+        self._time = 0
         return self._observe()
 
     def close(self) -> None:

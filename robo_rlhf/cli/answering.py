@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robo_rlhf.errors import NotNowError
 from robo_rlhf.files import make_folder
 
 if TYPE_CHECKING:
@@ -30,7 +31,11 @@ class People:
         self.name = getpass.getuser()
 
     def __call__(self, store: "Store", questions: "Sequence[Question]") -> None:
-        """Return when each of `questions` has an answer."""
+        """Return when each of `questions` has an answer, or was withdrawn.
+
+        Raises:
+            NotNowError: all of them were withdrawn before anybody answered.
+        """
         from robo_rlhf.feedback.kinds import KINDS
 
         ids = {question.id for question in questions}
@@ -47,6 +52,21 @@ class People:
                 print(text, file=sys.stderr, flush=True)
                 told = True
             time.sleep(POLL)
+        self.tell_of_withdrawn(store, questions[0].run, ids)
+
+    def tell_of_withdrawn(self, store: "Store", run: str, ids: set[str]) -> None:
+        """Say how many of the questions `ids` nobody can answer any more, and why.
+
+        Raises:
+            NotNowError: that is all of them.
+        """
+        gone = [why for name, why in store.withdrawn(run).items() if name in ids]
+        if gone and len(gone) == len(ids):
+            advice = "Take their clips back in with the API (/clips), or start another run with --run."
+            raise NotNowError(f"All {len(gone)} questions were withdrawn before anybody answered ({gone[0]})", advice)
+        if gone:
+            text = f"{len(gone)} of {len(ids)} questions were withdrawn before anybody answered ({gone[0]})"
+            print(text, file=sys.stderr, flush=True)
 
     def ask(self, store: "Store", question: "Question", number: int, count: int) -> None:
         """Show the clips of one question and write down what is answered."""

@@ -1,6 +1,7 @@
 """`robo-rlhf evaluate`: how well a policy does, and whether it does better than another."""
 
 import json
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,9 @@ class Evaluate:
             found = [self.evaluate(env, path) for path in paths]
         finally:
             env.close()
+        for path, evaluation in zip(paths, found, strict=True):
+            if evaluation.warning:
+                print(f"warning: {path}: {evaluation.warning}", file=sys.stderr)
         comparison = compare(found[1], found[0]) if self.against is not None else None
         if self.json:
             print(json.dumps(_as_json(paths, found, comparison), indent=2))

@@ -20,7 +20,7 @@ from robo_rlhf.files import data_home
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
     from robo_rlhf.data.reserving import Reservation
-    from robo_rlhf.types import Episode, Policy, VecEnv
+    from robo_rlhf.types import Episode, EpisodeMeta, Policy, VecEnv
 
 
 @COMMANDS.register("rollout")
@@ -72,14 +72,16 @@ class Rollout:
         if self.success_ever and self.success_return is not None:
             raise InvalidValueError("--success-ever", "--success-return too", "one rule of success")
         use_one_thread()
+        from robo_rlhf.rollout import check_environment
         from robo_rlhf.sim.envs import make_env
 
         env = make_env(self.env, min(self.num_envs, self.episodes))
         try:
             policy, dataset = self.acting(env), self.open_dataset()
             with self.reserve(dataset, env.name) as reserved:
-                self.run(env, policy, dataset, reserved)
+                ran = self.run(env, policy, dataset, reserved)
                 self.show(dataset, list(reserved.done.values()))
+                check_environment(ran, self.env)
         finally:
             env.close()
         return 0
@@ -96,7 +98,7 @@ class Rollout:
         asked["policy"] = policy_asked(self.policy, self.home)
         return Reservation(dataset, Wanted(task, self.episodes, self.seed, asked, lambda seed: _safe(f"{task}-{seed}")))
 
-    def run(self, env: "VecEnv", policy: "Policy", dataset: "Dataset", reserved: "Reservation") -> None:
+    def run(self, env: "VecEnv", policy: "Policy", dataset: "Dataset", reserved: "Reservation") -> "list[EpisodeMeta]":
         """Run the seeds that are missing; in the same turns, with the same noise, however often it was stopped."""
         import numpy as np
 
@@ -107,12 +109,13 @@ class Rollout:
         turns = [reserved.seeds[first : first + size] for first in range(0, len(reserved.seeds), size)]
         turns = [turn for turn in turns if any(seed not in reserved.done for seed in turn)]
         total, done = env.horizon * len(turns), iter(range(1, 10**9))
+        ran: list[EpisodeMeta] = []
         with progress_bar(f"{len(reserved.missing)} episodes of {self.env}") as tell:
             for turn in turns:
                 begin = getattr(policy, "seed", None)
                 if callable(begin):
                     begin(turn[0])
-                rollout(
+                episodes = rollout(
                     env,
                     policy,
                     np.array(turn),
@@ -121,6 +124,8 @@ class Rollout:
                     on_step=lambda t, step: tell(next(done), total, {}),
                     on_ended=lambda ended: self.keep(dataset, reserved, [self.judged(episode) for episode in ended]),
                 )
+                ran += [episode.meta for episode in episodes]
+        return ran
 
     def acting(self, env: "VecEnv") -> "Policy":
         """Return the policy: code, or a checkpoint."""

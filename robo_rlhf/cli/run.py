@@ -1,6 +1,7 @@
 """`robo-rlhf run`: the main job, from demonstrations and answers about clips to a policy that people prefer."""
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,8 @@ class RunCommand:
     seed: int = 0
     """Seed of everything."""
     annotator: Literal["simulated", "human"] = "simulated"
-    """Who answers: the simulated teacher, or people (on the review page of `robo-rlhf serve`, or in this terminal)."""
+    """Who answers: the simulated teacher, or people (on the review page of `robo-rlhf serve`, or in this terminal);
+    people not yet where `--env` names an outside environment."""
     dataset: str = ""
     """Dataset of demonstrations in the data home; samples/TASK where empty."""
     preset: str = "default"
@@ -115,6 +117,9 @@ class RunCommand:
 
     def show(self, before: "Evaluation", after: "Evaluation", report: Path) -> None:
         """Print success and style, before and after, with intervals."""
+        for name, evaluation in (("before", before), ("after", after)):
+            if evaluation.warning:
+                print(f"warning: {name}: {evaluation.warning}", file=sys.stderr)
         if self.json:
             both = {"before": before.summary(), "after": after.summary(), "report": str(report)}
             print(json.dumps(both, indent=2))

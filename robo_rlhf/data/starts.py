@@ -7,16 +7,24 @@ distance. What episodes start from says how far such a column really varies, and
 
 import numpy as np
 
-from robo_rlhf.errors import ShapeError
-from robo_rlhf.types import Array, VecEnv
+from robo_rlhf.errors import EnvironmentFaultError, ShapeError
+from robo_rlhf.types import NO_FAULTS, Array, VecEnv
 
 START_SEED = 3_000_000  # first of the seeds of the starts that scales are taken from
 SHARE = 0.5  # a column that varied less in demonstrations than this share of the starts' deviation was not shown
 
 
 def starts_of(env: VecEnv) -> Array:
-    """Return (num_envs, obs_dim) what episodes start from; every copy of `env` is reset."""
-    return env.reset(START_SEED + np.arange(env.num_envs))
+    """Return (S, obs_dim) what episodes start from; every copy of `env` is reset, and those that can start are told.
+
+    Raises:
+        EnvironmentFaultError: no copy can start.
+    """
+    obs = env.reset(START_SEED + np.arange(env.num_envs))
+    faults = getattr(env, "faults", NO_FAULTS)
+    if len(faults) == len(obs):
+        raise EnvironmentFaultError(f"No episode can start: {faults[0]}")
+    return np.delete(obs, list(faults), axis=0)
 
 
 def hidden_spread(obs: Array, starts: Array) -> Array:

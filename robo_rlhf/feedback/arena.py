@@ -182,7 +182,8 @@ class Arena:
         for seed in sorted(self.seeds(), key=lambda seed: self._digest("order", seed)):
             pairs = sorted(combinations(policies, 2), key=lambda p: self._digest("pair", seed, *(e.digest for e in p)))
             for pair in pairs:
-                asked.append(self._question(self._sides(*pair, seed), seed, steps))
+                if self._shown(pair, seed, steps):
+                    asked.append(self._question(self._sides(*pair, seed), seed, steps))
         return asked
 
     def cover_names(self) -> list[str]:
@@ -213,6 +214,10 @@ class Arena:
         with (self.path / name).open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    def _shown(self, pair: tuple[Entrant, Entrant], seed: int, steps: Mapping[str, int]) -> bool:
+        """Whether both episodes have a step that can be looked at; one that its environment ended at once has none."""
+        return all(steps[self.episode(entrant, seed)] for entrant in pair)
 
     def _sides(self, first: Entrant, second: Entrant, seed: int) -> tuple[Entrant, Entrant]:
         """Return a pair in the order of a question's clips: of two seeds that follow each other, once each way."""

@@ -95,6 +95,8 @@ class Standings:
         """Return in a sentence which policy is the best, or that nothing tells them apart yet."""
         if len(self.order) < 2:
             return "An arena takes two policies; add another."
+        if not self.progress.answers and self.progress.total and not self.progress.asked:
+            return "Nothing can be judged: every question was withdrawn, because its clips cannot be shown."
         if not self.progress.answers:
             return "Nothing was judged yet."
         best = self.order[0]

@@ -210,6 +210,13 @@ class Store:
             rows = connection.execute(query).all()
         return [(row.question_id, json.loads(row.value) if row.value else None, row.answered) for row in rows]
 
+    def withdrawn(self, run: str) -> dict[str, str]:
+        """Return why questions of a run that nobody answered are asked no more, by id."""
+        query = sa.select(questions.c.id, questions.c.withdrawn).order_by(questions.c.number)
+        query = query.where(questions.c.run == run, questions.c.given == 0, questions.c.withdrawn.is_not(None))
+        with self.database.read() as connection:
+            return {row.id: row.withdrawn for row in connection.execute(query)}
+
     def mark(self) -> int:
         """Return a number that grows with every answer: whether there is anything new costs next to nothing."""
         with self.database.read() as connection:

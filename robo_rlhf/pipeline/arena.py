@@ -16,8 +16,9 @@ import numpy as np
 
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import episode_path
-from robo_rlhf.errors import InvalidValueError, NonFiniteError
+from robo_rlhf.errors import InvalidValueError, NonFiniteError, NotNowError
 from robo_rlhf.feedback.arena import Arena, Entrant, Judge, check_apart, is_arena
+from robo_rlhf.feedback.judgeable import check_task
 from robo_rlhf.feedback.records import now_text
 from robo_rlhf.feedback.standings import Standings, renew
 from robo_rlhf.feedback.store import Question, Store
@@ -28,8 +29,8 @@ from robo_rlhf.pipeline.teaching import NAME, Teaching
 from robo_rlhf.pipeline.watch import Watch
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
 from robo_rlhf.policies.veiled import load_for
-from robo_rlhf.rollout import rollout
-from robo_rlhf.sim.envs import TaskEnv, make_env, versions
+from robo_rlhf.rollout import POLICY_FAULT, check_environment, rollout
+from robo_rlhf.sim.envs import TaskEnv, is_outside, make_env, versions
 from robo_rlhf.types import VecEnv
 
 AT_ONCE = 16  # episodes run together
@@ -67,6 +68,7 @@ class Asked:
             CheckpointMismatchError: a policy of another task, or no policy.
             ConflictError: two policies under one name, or with the same weights.
             InvalidValueError: fewer than two policies, or settings other than those of the arena that is there.
+            NotNowError: people are to judge what they cannot be shown.
         """
         self.home, self.name, self.seeds, self.judge, self.overlap = home, name, seeds, judge, overlap
         self.arena = Arena(home, name) if is_arena(home, name) else None
@@ -88,6 +90,10 @@ class Asked:
             raise InvalidValueError("policies of an arena", number, "at least 2 to compare")
         if self.arena is not None:
             self._check_same(self.arena)
+        if (self.arena.config.judge if self.arena is not None else judge or "human") == "human":
+            check_task(task, "Let simulated teachers judge: --judge simulated.")
+        if self.arena is None and is_outside(task):
+            make_env(task).close()
 
     def open(self) -> Arena:
         """Return the arena, a new one where it is not there."""
@@ -155,6 +161,7 @@ class ArenaJob:
 
         Raises:
             NonFiniteError: it gives an action that is no number at once.
+            EnvironmentFaultError: a fault of the environment ended every episode.
         """
         stage, seeds = f"run {entrant.name}", np.array(self.arena.seeds())
         self.watch.begin(stage)
@@ -173,7 +180,8 @@ class ArenaJob:
                 meta=lambda seed: self._meta(entrant, seed),
                 on_step=lambda t, step: self.watch.progress(next(done), total, {}),
             )
-            if any(len(episode) == 0 for episode in found):
+            check_environment([e.meta for e in found], self.env.name)
+            if any(len(episode) == 0 and episode.meta.note.endswith(POLICY_FAULT) for episode in found):
                 advice = "Its checkpoint is spoiled; start an arena without it."
                 raise NonFiniteError("The action of the policy", f"{entrant.name}, at the first step", advice)
             self.dataset.add_many([episode for episode in found if episode.meta.id not in there])
@@ -215,7 +223,11 @@ class ArenaJob:
         self.watch.end("judge", {})
 
     def wait(self) -> Standings:
-        """Wait until people have answered every question; return how the arena stands then."""
+        """Wait until people have answered every question; return how the arena stands then.
+
+        Raises:
+            NotNowError: every question was withdrawn, so none can be answered.
+        """
         self.watch.begin("judging")
         mark = -1
         while True:
@@ -227,6 +239,11 @@ class ArenaJob:
                 if found.progress.done:
                     self.watch.end("judging", {})
                     return found
+            withdrawn = self.store.withdrawn(self.arena.name)
+            if withdrawn and len(withdrawn) >= found.progress.total:
+                why = next(iter(withdrawn.values()))
+                advice = "Answers cannot come; see the clips' states in the API, or start another arena."
+                raise NotNowError(f"All {len(withdrawn)} questions of the arena were withdrawn ({why})", advice)
             time.sleep(POLL)
 
     def _meta(self, entrant: Entrant, seed: int) -> Mapping[str, object]:

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from robo_rlhf.evaluation import Evaluation
+from robo_rlhf.feedback.judgeable import check_task
 from robo_rlhf.heartbeat import at_work, held
 from robo_rlhf.pipeline.config import Config
 from robo_rlhf.pipeline.exploration import steadied
@@ -16,6 +17,7 @@ from robo_rlhf.pipeline.watch import Silent, Watch
 from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
 from robo_rlhf.policies.squashed import SquashedPolicy
 from robo_rlhf.runs import Run
+from robo_rlhf.sim.envs import is_outside, make_env
 
 
 def run_loop(
@@ -27,10 +29,15 @@ def run_loop(
         BusyError: another process works on it.
         RoboRlhfError: what a user can cause, each with its own sentence; what is done stays done.
     """
+    if config.annotator == "human":
+        check_task(config.task, "Let the simulated teacher answer: --annotator simulated.")
     new = not path.exists()
     with held(path):
-        if config.demos and new:
-            find_demonstrations(config, home)  # a wrong command leaves no folder behind
+        if new:  # a wrong command leaves no folder behind
+            if is_outside(config.task):
+                make_env(config.task).close()
+            if config.demos:
+                find_demonstrations(config, home)
         job = Job(config, Run(path, config), home, watch or Silent(), people)
         if job.run.result() is not None:
             return stored_evaluation(path, "before"), stored_evaluation(path, "after")

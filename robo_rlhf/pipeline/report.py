@@ -114,7 +114,8 @@ def _measures(findings: Findings) -> str:
         label = f"{words(name)} [{measure.unit}], {measure.better} is better"
         rows.append(_row(label, old[name], new[name], change.style[name], measure.better))
     aborted = before.aborted + after.aborted
-    note = f" {aborted} episodes ended in an action that was not a number, and count as failures." if aborted else ""
+    why = f", the first {before.note or after.note}" if before.note or after.note else ""
+    note = escape(f" {aborted} episodes were aborted{why}; they count as failures.") if aborted else ""
     return (
         '<h2>All measures</h2><p class="quiet">Means over episodes with 95 % intervals: Wilson\'s for shares, '
         f"bootstrap for the rest. The change is counted start by start.{note}</p>"

@@ -32,7 +32,7 @@ from robo_rlhf.policies.explore import Exploring
 from robo_rlhf.policies.residual import residual_on
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.source import CautiousReward
-from robo_rlhf.rollout import rollout
+from robo_rlhf.rollout import check_environment, rollout
 from robo_rlhf.runs import Run
 from robo_rlhf.sim.envs import TaskEnv, is_outside, make_env, versions
 from robo_rlhf.training import bc, ppo, reward
@@ -125,14 +125,17 @@ class Job:
 
         Raises:
             NonFiniteError: the policy never gives an action that is a number.
+            EnvironmentFaultError: a fault of the environment ended every episode.
         """
 
         def work(run: Run) -> Mapping[str, Any]:
             seeds = np.arange(FIRST_SEED, FIRST_SEED + self.config.episodes)
             found = evaluate(self.env, policy, seeds, on_step=self._steps(len(seeds)))
-            if found.aborted == found.episodes:
+            if found.aborted == found.episodes:  # by the policy, at least in part
                 where = f"all {found.episodes} evaluation episodes of {name} in {self.run.path}"
                 raise NonFiniteError("The action of the policy", where, "Its checkpoint is spoiled; start another run.")
+            if found.warning:
+                self.run.event("episodes of an evaluation were aborted", evaluation=name, what=found.warning)
             return found.to_json()
 
         return Evaluation.from_json(self.stage(name, work))
@@ -147,6 +150,7 @@ class Job:
             episodes = rollout(
                 self.env, explorer, seeds, meta=lambda seed: self._meta(number, seed), on_step=self._steps(len(seeds))
             )
+            check_environment([e.meta for e in episodes], self.env.name)
             shown = self.demonstrations() if number == 1 else []
             shown = [e.slice(0, len(e), id=f"r0-{i:03d}") for i, e in enumerate(shown)]
             dataset = self.clips
@@ -229,7 +233,7 @@ class Job:
         returns = list[Array]()
         for episode in dataset.load_all(sorted(dataset.ids())):
             made_in = int(episode.meta.id[1:].split("-")[0])
-            if made_in > number:
+            if made_in > number or not len(episode):  # one without a step was aborted at once
                 continue
             length = min(self.config.clip_steps, len(episode))
             for start in _starts(len(episode), length):

@@ -54,6 +54,8 @@ class TrueReward:
             self._reward, self._success = np.zeros(len(step.reward)), np.zeros(len(step.reward), bool)
         self._reward = self._reward + np.where(step.active, step.reward, 0.0)
         self._success = np.where(step.active, step.success, self._success)
+        if step.faults:
+            self._success[list(step.faults)] = False
 
     def note(self, iteration: int, policy: object, metrics: Mapping[str, float]) -> bool:
         """Write a row for the iteration that ended; always go on."""

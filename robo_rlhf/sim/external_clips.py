@@ -5,10 +5,13 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
-from robo_rlhf.errors import InvalidValueError, MissingDependencyError
-from robo_rlhf.sim.external_copies import flatten, scale, seeded_reset
+from robo_rlhf.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError
+from robo_rlhf.sim.external_checks import Observations, Violation, picture_of, raised, step_of
+from robo_rlhf.sim.external_copies import close_env, scale, seeded_reset
 from robo_rlhf.sim.external_ids import find
 from robo_rlhf.types import Array, Episode
+
+NOT_DRAWN = "No clip can be drawn of it; what was recorded stays."
 
 
 class Replay(NamedTuple):
@@ -27,6 +30,7 @@ def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, eve
     Raises:
         InvalidValueError: the environment cannot draw itself, or the frames are not all in the episode.
         MissingDependencyError: it draws with a package that is not installed.
+        EnvironmentFaultError: it raises, or gives something that is no observation or no picture.
     """
     stop = len(episode) + 1 if stop is None else stop
     if not 0 <= start < stop <= len(episode) + 1 or every < 1:
@@ -44,23 +48,29 @@ def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, eve
         what = str(error).split(",")[0].removesuffix(" is not installed")
         advice = "Install it to see clips; everything else works without."
         raise MissingDependencyError(what, f"drawing {recipe.name}", advice) from error
+    except Violation as error:
+        raise EnvironmentFaultError(f"{recipe.name} {error}", NOT_DRAWN) from error
+    except Exception as error:  # an environment of others may raise anything
+        raise EnvironmentFaultError(f"{recipe.name} {raised('a replay', error)}", NOT_DRAWN) from error
     finally:
-        env.close()
+        close_env(env, recipe.name)
     if recipe.plugin and recipe.plugin.upside_down:
         return replay._replace(frames=replay.frames[:, ::-1, ::-1])
     return replay
 
 
 def _replay(env: Any, episode: Episode, wanted: range) -> Replay:
-    obs = flatten(env.observation_space, seeded_reset(env, episode.meta.seed))
+    """Return the frames; raises Violation or whatever the environment raises."""
+    reader = Observations(env.observation_space, f"observation space of {episode.meta.task}")
+    obs = reader.row(seeded_reset(env, episode.meta.seed))
     commands = scale(env.action_space, episode.action)
-    frames, deviation = [], 0.0
+    frames, deviation = list[Array](), 0.0
     for i in range(wanted[-1] + 1):
         deviation = max(deviation, float(np.abs(obs - episode.obs[i]).max(initial=0.0)))
         if i in wanted:
-            frames.append(_picture(env.render(), episode.meta.task))
+            frames.append(picture_of(env.render(), frames[-1].shape if frames else None))
         if i < wanted[-1]:
-            obs = flatten(env.observation_space, env.step(commands[i])[0])
+            obs = reader.row(step_of(env.step(commands[i]))[0])
     return Replay(np.stack(frames), deviation)
 
 
@@ -69,11 +79,3 @@ def _without_shadows(env: Any) -> None:
     quality = getattr(getattr(getattr(env.unwrapped, "model", None), "vis", None), "quality", None)
     if quality is not None:
         quality.shadowsize = 0
-
-
-def _picture(frame: Any, name: str) -> Array:
-    picture = np.asarray(frame)
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-        given = f"{picture.dtype} {picture.shape}"
-        raise InvalidValueError(f"pictures of {name}", given, "uint8 (height, width, 3) from render mode 'rgb_array'")
-    return picture

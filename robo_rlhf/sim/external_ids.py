@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec, parse_env_id
-from gymnasium.spaces import Box, Dict, Space
 
-from robo_rlhf.errors import InvalidValueError, MissingDependencyError, UnknownNameError
+from robo_rlhf.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError, UnknownNameError
+from robo_rlhf.sim.external_checks import raised
 
 
 class Plugin(NamedTuple):
@@ -62,6 +62,7 @@ class Recipe(NamedTuple):
 
         Raises:
             MissingDependencyError: a library that the environment stands on is not installed.
+            EnvironmentFaultError: it raises something else.
             InvalidValueError: it cannot draw itself.
         """
         drawing = dict(self.plugin.drawing) if self.plugin else {}
@@ -78,6 +79,8 @@ class Recipe(NamedTuple):
         except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
             advice = "Install it, or choose another environment."
             raise MissingDependencyError(str(error).rstrip("."), f"environment {self.name}", advice) from error
+        except Exception as error:  # an environment of others may raise anything
+            raise EnvironmentFaultError(f"{self.name} {raised('making', error)}") from error
         modes = env.metadata.get("render_modes") or []
         if render_mode is not None and render_mode not in modes:
             env.close()
@@ -91,6 +94,7 @@ def find(name: str) -> Recipe:
     Raises:
         UnknownNameError: no such id or task is registered; suggests the nearest.
         MissingDependencyError: the package of its namespace or the module it names is not installed.
+        EnvironmentFaultError: that module raises something when it is imported.
         InvalidValueError: no task is named for an environment that has some, or one for an environment that has
             none; or the environment comes only in batches of its own; or the name's length of episodes is none.
     """
@@ -146,19 +150,6 @@ def split_task(name: str) -> tuple[str, str]:
     return (head, tail) if "/" in head else (name, "")
 
 
-def box_dim(space: Space[Any], what: str) -> int:
-    """Return how many numbers an element of `space` holds: a box of any shape, or a dictionary of such spaces.
-
-    Raises:
-        InvalidValueError: any other space.
-    """
-    if isinstance(space, Dict):
-        return sum(box_dim(space[key], f"{what}[{key!r}]") for key in sorted(space))
-    if not isinstance(space, Box):
-        raise InvalidValueError(what, str(space), "a Box, or a Dict of Boxes")
-    return int(space.low.size)
-
-
 @contextlib.contextmanager
 def _mujoco_warns_the_log() -> Iterator[None]:
     """Log what MuJoCo says of a model; by itself it prints it and writes a file into the current folder."""
@@ -202,3 +193,5 @@ def _import(module: str, name: str, advice: str) -> None:
         importlib.import_module(module)
     except ImportError as error:
         raise MissingDependencyError(f"The package {error.name or module!r}", f"environment {name}", advice) from error
+    except Exception as error:  # the module of others may raise anything
+        raise EnvironmentFaultError(f"The module {module!r} of {name} {raised('its import', error)}") from error

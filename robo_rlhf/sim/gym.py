@@ -138,6 +138,7 @@ class GymEnv(gymnasium.Env[Array, Array]):
 
         Raises:
             ShapeError: not an action of this task.
+            InvalidValueError: not real numbers.
             NonFiniteError: NaN in it.
         """
         step = self.batch.step(checked(action, self.action_space.shape)[None])
@@ -174,8 +175,11 @@ def spaces(batch: BatchEnv) -> tuple[Box, Box]:
 
 
 def checked(action: Array, shape: tuple[int, ...] | None) -> Array:
-    """Return `action` as float32; refuse another shape than `shape`."""
-    action = np.asarray(action, np.float32)
+    """Return `action` as float32; refuse another shape than `shape`, and what is no real numbers."""
+    given = np.asarray(action)
+    if given.dtype.kind not in "fiub":
+        raise InvalidValueError("action", f"an array of {given.dtype}", "real numbers")
+    action = given.astype(np.float32)
     if action.shape != shape:
         raise ShapeError("action", shape or (), action.shape)
     return action

@@ -79,7 +79,7 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         Raises:
             ShapeError: not one action a copy.
             NonFiniteError: NaN in an action.
-            InvalidValueError: copies have ended and autoreset is disabled.
+            InvalidValueError: actions that are not real numbers; or copies have ended and autoreset is disabled.
         """
         actions = checked(actions, self.action_space.shape)
         waiting, live = self._ended, ~self._ended

@@ -8,7 +8,7 @@ import torch
 from robo_rlhf.errors import InvalidValueError, NonFiniteError, ShapeError
 from robo_rlhf.policies.squashed import SquashedPolicy
 from robo_rlhf.sim.partial import PartialEnv
-from robo_rlhf.training.experience import KEPT, Whole, drawn
+from robo_rlhf.training.experience import KEPT, Whole, cut_by, drawn
 from robo_rlhf.training.replay import Block
 from robo_rlhf.training.shaping import Shaping
 from robo_rlhf.types import Array, Episode, Step, VecEnv
@@ -29,6 +29,7 @@ def explored_block(
 
     Raises:
         NonFiniteError: NaN or infinity from the policy or the environment.
+        EnvironmentFaultError: a fault of the environment ended every episode.
     """
     steps, n = env.horizon, env.num_envs
     seeds, noise = drawn(env, actor, rng)
@@ -46,10 +47,12 @@ def explored_block(
         whole.note(t + 1)
         if watch is not None:
             watch(t, step)
+        cut = cut_by(step, f"step {t + 1} of {where}")
     features[steps] = actor.features(obs)
     if not np.isfinite(features).all():
         raise NonFiniteError("An observation", where, KEPT)
-    return Block(features, action, active, active[-1] & (not finite), shaping.noted, whole.obs)
+    goes_on = active[-1] & (not finite) | cut  # how a cut episode would have gone on is what values say of its end
+    return Block(features, action, active, goes_on, shaping.noted, whole.obs)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robo_rlhf.errors import NonFiniteError, ShapeError
+from robo_rlhf.errors import EnvironmentFaultError, NonFiniteError, ShapeError
 from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
 from robo_rlhf.runs import Run
 from robo_rlhf.sim.partial import PartialEnv
@@ -26,6 +26,7 @@ class Episodes(NamedTuple):
     applied: Array  # (T, N, act_dim) float32
     active: Array  # (T, N) bool
     whole: Array | None = None  # (T+1, N, obs_dim) float32, where `obs` is behind a veil: what rewards are told
+    cut: Array | None = None  # (N,) bool, whether a fault of the environment ended it: what came next is not known
 
     @property
     def judged(self) -> Array:
@@ -73,6 +74,7 @@ def collect(
 
     Raises:
         NonFiniteError: NaN or infinity from the policy or the environment.
+        EnvironmentFaultError: a fault of the environment ended every episode.
     """
     steps, n = env.horizon, env.num_envs
     seeds, noise = drawn(env, actor, rng)
@@ -93,9 +95,25 @@ def collect(
         whole.note(t + 1)
         if see is not None:
             see(t, step)
+        cut = cut_by(step, f"step {t + 1} of {where}")
     if not np.isfinite(obs).all():
         raise NonFiniteError("An observation", where, KEPT)
-    return Episodes(obs, torch.stack(features), sampled, applied, active, whole.obs)
+    return Episodes(obs, torch.stack(features), sampled, applied, active, whole.obs, cut)
+
+
+def cut_by(step: Step, where: str) -> Array:
+    """Return (N,) bool, which episodes a fault of the environment has ended until now.
+
+    Raises:
+        EnvironmentFaultError: all of them.
+    """
+    cut = np.zeros(len(step.active), np.bool_)
+    if step.faults:
+        cut[list(step.faults)] = True
+        if cut.all():
+            first = next(iter(step.faults.values()))
+            raise EnvironmentFaultError(f"Faults ended all {len(cut)} episodes by {where}; the first was: {first}")
+    return cut
 
 
 class Whole:
@@ -145,7 +163,14 @@ def renewed(reward: Reward, run: Run, iteration: int) -> bool:
 
 
 def advantages(
-    reward: Array, value: Array, active: Array, gamma: float, gae_lambda: float, *, bootstrap: bool = False
+    reward: Array,
+    value: Array,
+    active: Array,
+    gamma: float,
+    gae_lambda: float,
+    *,
+    bootstrap: bool = False,
+    cut: Array | None = None,
 ) -> Array:
     """Return generalised advantage estimates (T, N) float64 (Schulman et al. 2016); 0 where not active.
 
@@ -156,8 +181,12 @@ def advantages(
         gamma: discount a step.
         gae_lambda: 0 trusts `value` after one step, 1 not at all.
         bootstrap: whether the last observation is worth its value, or nothing.
+        cut: (N,) bool, episodes of which nobody knows how they would have gone on: there the observation after the
+            last step is worth its value, so that nothing is learned from having been cut.
     """
     goes_on = np.vstack([active[1:], np.full_like(active[:1], bootstrap) & active[-1:]])
+    if cut is not None:
+        goes_on |= active & cut
     surprise = np.where(active, reward + gamma * value[1:] * goes_on - value[:-1], 0.0)
     decay = gamma * gae_lambda * goes_on
     advantage = np.zeros_like(surprise)

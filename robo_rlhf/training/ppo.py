@@ -210,7 +210,15 @@ class Learner:
         left = torch.linspace(1, 0, len(obs)) if config.finite else torch.ones(len(obs))
         inputs = self.critic.inputs(obs, left[:, None, None].expand(*obs.shape[:2], 1))
         value = self.critic.value(inputs).double().numpy()
-        advantage = advantages(reward, value, active, config.gamma, config.gae_lambda, bootstrap=not config.finite)
+        advantage = advantages(
+            reward,
+            value,
+            active,
+            config.gamma,
+            config.gae_lambda,
+            bootstrap=not config.finite,
+            cut=episodes.cut,
+        )
         return inputs[:-1], advantage, advantage + value[:-1]
 
     def improve(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from robo_rlhf.feedback.judgeable import check_episodes
 from robo_rlhf.feedback.records import Question, question_id
 from robo_rlhf.sim.decor import Arrow, Decor, Point, Trail
 from robo_rlhf.types import Array, Segment
@@ -75,12 +76,13 @@ class Imagining:
         return {"worth": told(found.worth)}
 
     async def compare(self, at: At, policies: tuple[str, str], seconds: float, person: str) -> dict[str, Any]:
-        """Record what two policies would do, and ask people which is better; raises as `look`.
+        """Record what two policies would do, and ask people which is better; raises as `look`, or that they cannot.
 
         Asked again, it is the same question.
         """
         first, second = sorted(policies)  # the same question whoever was looked at
         policies = first, second
+        await asyncio.to_thread(check_episodes, self._station.home, [(at.dataset, at.episode)])
         task = await asyncio.to_thread(self._task_of, at)
         found = await self._ask(Compare(at, policies, seconds, f"comparisons/{task}", person))
         assert isinstance(found, Compared)

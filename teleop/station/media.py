@@ -28,6 +28,7 @@ from robo_rlhf.errors import (
     UnknownNameError,
     VersionError,
 )
+from robo_rlhf.feedback.judgeable import why_not
 from robo_rlhf.sim.camera import Camera
 from robo_rlhf.sim.render_pool import RenderPool
 from robo_rlhf.types import Array
@@ -110,15 +111,16 @@ class Media:
         self._stills: OrderedDict[str, bytes] = OrderedDict()
 
     async def film(self, path: Path) -> Film:
-        """Return what is known of an episode file.
+        """Return what is known of an episode file that people can judge.
 
         Raises:
-            NoPictureError: it is damaged, or holds no states.
+            NoPictureError: it is damaged, or they cannot.
             FileNotFoundError: it is not there.
         """
         film = await self._film(path)
-        if film.outside:
-            raise NoPictureError("outside", "Recorded in an outside environment: there are no states to draw from.")
+        why = why_not(outside=film.outside)
+        if why:
+            raise NoPictureError("outside", why)
         return film
 
     async def _film(self, path: Path) -> Film:

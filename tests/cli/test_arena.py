@@ -18,7 +18,9 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.schema import to_columns
 from robo_rlhf.feedback.arena import Arena
 from robo_rlhf.feedback.store import Store
+from robo_rlhf.learning import seeded
 from robo_rlhf.policies.checkpoint import load_policy, save_policy
+from robo_rlhf.policies.squashed import SquashedPolicy
 from robo_rlhf.sim.partial import Veil
 from robo_rlhf.sim.tasks import TASKS
 from tests.arenas import save_policies
@@ -144,6 +146,31 @@ def test_an_arena_is_not_continued_otherwise_than_it_was_begun(
     assert main([*TWO, "--judge", "simulated"]) == 0
     assert main([*TWO, "--judge", "human"]) == 2
     assert "--judge of the arena duel: expected simulated, as it was started, got human" in capsys.readouterr().err
+
+
+def test_people_are_not_asked_about_what_they_cannot_be_shown(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, name in enumerate(("one", "two")):
+        with seeded(number):
+            policy = SquashedPolicy(10, 2, width=8)
+        save_policy(policy, home / "runs" / name / "checkpoints" / "policy.safetensors", {"task": "Reacher-v5@3"})
+    command = ["arena", "--policies", "one", "two", "--seeds", "2", "--name", "outside"]
+    assert main(command) == 14
+    said = capsys.readouterr().err
+    assert "People cannot judge episodes of Reacher-v5@3 yet. Recorded in an outside environment" in said
+    assert "Let simulated teachers judge: --judge simulated." in said
+    assert not (home / "runs" / "outside").exists()
+    assert result(capsys, [*command, "--judge", "simulated"])["done"] is True
+
+
+def test_who_waits_is_told_that_no_question_is_left(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(TWO) == 0
+    with Store(trained / "feedback.db") as store:
+        for question in store.questions(run="duel"):
+            store.clips.withdraw_question(question.id, "clip quarantined: it is broken")
+    capsys.readouterr()
+    assert main(["arena", "--name", "duel", "--wait"]) == 14
+    assert "All 3 questions of the arena were withdrawn (clip quarantined: it is broken)" in capsys.readouterr().err
+    assert "every question was withdrawn" in str(result(capsys, ["arena", "show", "--name", "duel"])["verdict"])
 
 
 @pytest.mark.parametrize(

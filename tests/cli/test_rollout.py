@@ -32,6 +32,27 @@ class Predicting:
 wide = lambda obs: np.zeros(3)
 number = 3
 """
+SAYING = """
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+
+class Saying(gymnasium.Env):
+    metadata = {"render_fps": 20, "render_modes": []}
+    observation_space, action_space = Box(-1, 1, (1,)), Box(-1, 1, (2,))
+    def reset(self, *, seed=None, options=None): return np.zeros(1), {}
+    def step(self, action): return np.zeros(1), 0.0, False, False, self.info
+
+for name, info in {
+    "AsDict": {"is_success": {"task": False}},
+    "NoneFirst": {"success": None, "is_success": True},
+    "AsTwo": {"success": np.array([True, False])},
+}.items():
+    kind = type(name, (Saying,), {"info": info})
+    gymnasium.register(f"{name}-v0", entry_point=kind, max_episode_steps=3)
+
+still = lambda obs: np.zeros(2)
+"""
 
 
 @pytest.fixture
@@ -73,6 +94,21 @@ def test_seeds_go_on_and_rules_differ(code: Path, home: Path, capsys: pytest.Cap
     assert [outcomes[i] for i in range(6)] == ["success"] * 3 + ["failure"] * 3  # Reacher knows no success
     rows = [json.loads(part)[0] for part in re.findall(r"\[\s*\{.*?\}\s*\]", capsys.readouterr().out, re.DOTALL)]
     assert [row["in the dataset"] for row in rows] == [3, 6]
+
+
+def test_what_an_environment_says_of_success_is_read_as_meant_or_refused(
+    code: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code / "said_by_env.py").write_text(SAYING)
+    found = {}
+    for name in ("AsDict", "NoneFirst", "AsTwo"):
+        command = ["rollout", "--env", f"said_by_env:{name}-v0", "--policy", "said_by_env:still", "-n", "2", "--json"]
+        found[name] = (main(command), json.loads(re.sub("[^\\]]*$", "", (said := capsys.readouterr()).out))[0])
+    assert [(code, row["successes"]) for code, row in found.values()] == [(0, 0), (0, 2), (16, 0)]
+    assert "said_by_env:AsTwo-v0 gave success array([ True, False]), expected a bool, 0 or 1. Mend" in said.err
+    aborted = Dataset(home / "samples" / "said_by_env:AsTwo-v0").list(outcome="aborted")
+    assert len(aborted) == 2
+    assert {info.meta.note.partition(" gave ")[0] for info in aborted} == {"aborted at step 0: said_by_env:AsTwo-v0"}
 
 
 def test_a_name_with_a_length_gives_episodes_that_a_job_finds(code: Path, home: Path) -> None:

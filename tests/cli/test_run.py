@@ -11,15 +11,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import pytest
+from gymnasium.spaces import Box
 
-from robo_rlhf.cli.answering import choose
+from robo_rlhf.cli.answering import People, choose
 from robo_rlhf.cli.main import main
 from robo_rlhf.cli.overrides import override
-from robo_rlhf.errors import InvalidValueError, UnknownNameError
+from robo_rlhf.errors import InvalidValueError, NotNowError, UnknownNameError
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.store import Question, Store
 from robo_rlhf.pipeline.config import Config
+from tests.feedback.making import make_question
 
 SHORT = ["run", "--task", "reach", "--demos", "4", "--rounds", "1", "--preset", "tiny"]
 PATIENCE = 300  # [s]
@@ -30,6 +33,18 @@ def reach(reach_home: Path, tmp_path: Path) -> Path:
     """A data home of its own with demonstrations of reach."""
     shutil.copytree(reach_home, tmp_path / "reach")
     return tmp_path / "reach"
+
+
+class Still(gymnasium.Env[Any, Any]):
+    """An environment whose actions cannot differ."""
+
+    observation_space = Box(-1, 1, (2,))
+    action_space = Box(0, 0, (2,))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _registered() -> None:
+    gymnasium.register("RunStill-v0", entry_point=Still, max_episode_steps=5)
 
 
 def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[int, str]:
@@ -67,6 +82,13 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[i
             "nowhere'. Record some with `robo-rlhf record --task reach",
         ),
         (["--task", "push"], 5, "4 --only-successes --dataset samples/push`."),
+        (
+            ["--env", "Reacher-v5", "--annotator", "human"],
+            14,
+            "People cannot judge episodes of Reacher-v5 yet. Recorded in an outside environment: there are no states "
+            "to draw from. Let the simulated teacher answer: --annotator simulated.",
+        ),
+        (["--env", "RunStill-v0"], 2, "action space of RunStill-v0: expected bounds that leave room to act"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_sentence_and_leaves_nothing(
@@ -111,6 +133,24 @@ def test_an_answer_is_a_key_or_a_word(monkeypatch: pytest.MonkeyPatch, capsys: p
     found = [choose(controls).value["choice"] for _ in range(5)]
     assert found == ["A", "B", "tie", "both_bad", "cant_tell"]
     assert "'x' is none of these; type 0, 1, 2, 3, 4, A, B or tie" in capsys.readouterr().out
+
+
+def test_questions_that_were_put_aside_are_told_and_none_is_left_waiting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [make_question(i) for i in range(3)]
+    with Store(tmp_path / "feedback.db") as store:
+        store.add_questions(asked)
+        store.clips.withdraw_question(asked[0].id, "clip quarantined: it is broken")
+        for question in asked[1:]:
+            store.answer(question.id, "ann", {"choice": "A"}, key=question.id)
+        People(tmp_path, tmp_path / "run")(store, asked)
+        told = "1 of 3 questions were withdrawn before anybody answered (clip quarantined: it is broken)"
+        assert capsys.readouterr().err.splitlines()[-1] == told
+        with pytest.raises(NotNowError, match=r"^All 1 questions were withdrawn .*quarantined.*--run\.$"):
+            People(tmp_path, tmp_path / "run")(store, asked[:1])
+        assert store.withdrawn(asked[0].run) == {asked[0].id: "clip quarantined: it is broken"}
+        assert store.withdrawn("another") == {}
 
 
 def command_line(home: Path, labels: int) -> list[str]:

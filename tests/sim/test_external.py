@@ -1,6 +1,9 @@
 """Outside environments as a `VecEnv`: Gymnasium's own MuJoCo tasks, and small made-up ones for the corners."""
 
+import json
+import sys
 from pathlib import Path
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -9,8 +12,17 @@ from gymnasium.spaces import Box, Dict, Discrete
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robo_rlhf.errors import InvalidValueError, MissingDependencyError, NonFiniteError, ShapeError, UnknownNameError
-from robo_rlhf.rollout import rollout
+from robo_rlhf.data.starts import starts_of
+from robo_rlhf.errors import (
+    EnvironmentFaultError,
+    InvalidValueError,
+    MissingDependencyError,
+    NonFiniteError,
+    ShapeError,
+    UnknownNameError,
+)
+from robo_rlhf.evaluation import Evaluation, evaluate
+from robo_rlhf.rollout import check_environment, rollout
 from robo_rlhf.sim.external import ExternalVecEnv
 from robo_rlhf.sim.external_clips import replay_frames
 from robo_rlhf.sim.external_copies import scale
@@ -65,9 +77,32 @@ class GoalEnv(gymnasium.Env[dict[str, Array], Array]):
         return np.full((4, 6, 3), self.time, np.uint8)
 
 
-class Refusing(GoalEnv):
-    def step(self, action: Array) -> tuple[dict[str, Array], float, bool, bool, dict[str, object]]:
-        raise ZeroDivisionError("the wheel came off")
+class NeverEnv(GoalEnv):
+    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None) -> Any:
+        raise RuntimeError("not today")
+
+
+class OnlyHereEnv(GoalEnv):
+    def __init__(self, render_mode: str | None = None) -> None:
+        if "serve()" in " ".join(sys.orig_argv):
+            raise OSError("no device is left")
+
+
+class MakingEnv(GoalEnv):
+    def __init__(self, render_mode: str | None = None) -> None:
+        raise OSError("no device")
+
+
+class HalfEnv(GoalEnv):
+    action_space = Box(np.array([0.0, 2.0]), np.array([2.0, 2.0]), dtype=np.float64)
+
+
+class StillEnv(GoalEnv):
+    action_space = Box(0.0, 0.0, (2,), np.float64)
+
+
+class TimelessEnv(GoalEnv):
+    dt = -0.05
 
 
 class DiscreteEnv(GoalEnv):
@@ -95,16 +130,11 @@ class RandomPolicy:
 
 @pytest.fixture(autouse=True, scope="module")
 def _registered() -> None:
-    for name, limit in [
-        ("Goal", 20),
-        ("Endless", None),
-        ("Refusing", 20),
-        ("Discrete", 20),
-        ("Unbounded", 20),
-        ("Word", 20),
-    ]:
-        kind = "GoalEnv" if name in ("Goal", "Endless") else name if name == "Refusing" else f"{name}Env"
-        gymnasium.register(f"Tests{name}-v0", entry_point=f"{__name__}:{kind}", max_episode_steps=limit)
+    for name in ("Discrete", "Unbounded", "Word", "Never", "OnlyHere", "Making", "Half", "Still", "Timeless"):
+        gymnasium.register(f"Tests{name}-v0", entry_point=f"{__name__}:{name}Env", max_episode_steps=20)
+    gymnasium.register("TestsGoal-v0", entry_point=f"{__name__}:GoalEnv", max_episode_steps=20)
+    gymnasium.register("TestsEndless-v0", entry_point=f"{__name__}:GoalEnv")
+    gymnasium.register("TestsFaulty-v0", entry_point=f"{__name__}:Faulty", max_episode_steps=20)
 
 
 def play(env: VecEnv, seeds: list[int], actions: Array) -> list[Array]:
@@ -281,6 +311,13 @@ def test_bad_actions_and_seeds_are_named() -> None:
         ),
         ("TestsEndless-v0", InvalidValueError, r"horizon of TestsEndless-v0: expected a number of steps"),
         ("robo_rlhf/Reach-v0:left", InvalidValueError, r"task of environment robo_rlhf/Reach-v0: expected none"),
+        ("TestsStill-v0", InvalidValueError, r"action space of TestsStill-v0: .* actions 0 and 1 can only be 0;"),
+        (
+            "TestsTimeless-v0",
+            InvalidValueError,
+            r"time step of TestsTimeless-v0: expected 0.0001 .* got dt = -0.05",
+        ),
+        ("TestsMaking-v0", EnvironmentFaultError, r"^TestsMaking-v0 raised OSError in making \(.*\): no device\. Mend"),
         ("Pusher-v5@0", InvalidValueError, r"steps of an episode in Pusher-v5@0: expected a number from 1"),
         ("Pusher-v5@half", InvalidValueError, r"expected a number from 1 after the @, got 'half'"),
     ],
@@ -296,20 +333,167 @@ def test_a_missing_package_of_a_known_namespace_is_named() -> None:
         ExternalVecEnv("Meta-World/MT1:button-press-v3", 1)
 
 
-def test_a_failure_in_a_worker_tells_what_happened() -> None:
-    env = ExternalVecEnv("TestsRefusing-v0", 2, workers=1)
-    env.reset(np.arange(2))
-    with pytest.raises(ZeroDivisionError, match="the wheel came off"):
-        env.step(np.zeros((2, 2)))  # in this process, as it is
-    with pytest.raises(RuntimeError, match=r"(?s)TestsRefusing-v0 failed in its worker process:.*the wheel came off"):
-        env._remote[0].receive()
-    with pytest.raises(ZeroDivisionError):
-        env.step(np.zeros((2, 2)))
-    assert env.reset(np.arange(2)).shape == (2, 7)  # the answer that was not read is not taken for this one
+class Faulty(GoalEnv):
+    """Goes wrong in the way that its seed names, at its third step or at its beginning."""
+
+    lengths = (7, 8)
+    WAYS: ClassVar[dict[str, Any]] = {
+        "none": None,
+        "raises": "raised ZeroDivisionError in step (test_external.py:",
+        "nan": "gave an observation with column 0 = nan, expected finite numbers",
+        "shape": "gave an observation['goal'] of float32 (2,), expected real numbers, shape (1,)",
+        "reward": "gave reward nan, expected a finite real number",
+        "success": "gave success 'False', expected a bool, 0 or 1",
+        "end": "gave terminated None, expected a bool, 0 or 1",
+        "four": "raised ValueError in step (",  # Gymnasium's own wrapper takes five
+        "start": "raised KeyError in reset (test_external.py:",
+        "start_shape": "gave an observation with ['goal'], expected an entry 'nested'",
+    }
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[dict[str, Array], dict[str, object]]:
+        assert seed is not None
+        self.way = list(self.WAYS)[seed % 100]
+        obs, info = super().reset(seed=seed)
+        if self.way == "start":
+            raise KeyError("no such scene")
+        return ({"goal": obs["goal"]} if self.way == "start_shape" else obs), info
+
+    def step(self, action: Array) -> Any:
+        obs, reward, terminated, truncated, info = super().step(action)
+        if self.time == 3:
+            match self.way:
+                case "raises":
+                    raise ZeroDivisionError("the wheel came off")
+                case "nan":
+                    obs["goal"] = np.array([np.nan], np.float32)
+                case "shape":
+                    obs["goal"] = np.zeros(2, np.float32)
+                case "reward":
+                    return obs, np.nan, terminated, truncated, info
+                case "success":
+                    return obs, reward, terminated, truncated, {"success": "False"}
+                case "end":
+                    return obs, reward, None, truncated, info
+                case "four":
+                    return obs, reward, terminated, info
+        return obs, reward, terminated, truncated, info
+
+    def close(self) -> None:
+        raise OSError("closed twice")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_fault_ends_its_own_episode_and_says_why(workers: int, caplog: pytest.LogCaptureFixture) -> None:
+    n = len(Faulty.WAYS)
+    env = ExternalVecEnv("TestsFaulty-v0", n, workers=workers)
+    whole = rollout(env, RandomPolicy(2), np.zeros(n, int))
+    for _ in range(2):  # copies that had a fault are as good as new in the next episode
+        found = rollout(env, RandomPolicy(2), np.arange(n))
+        for way, said, episode, other in zip(Faulty.WAYS, Faulty.WAYS.values(), found, whole, strict=True):
+            if way == "none":
+                assert (episode.meta.note, episode.meta.outcome, len(episode)) == ("", "success", 7)
+                continue
+            steps = 0 if way.startswith("start") else 2
+            assert episode.meta.note.startswith(f"aborted at step {steps}: TestsFaulty-v0 {said}")
+            assert (episode.meta.outcome, len(episode), episode.reward.sum()) == ("aborted", steps, steps)
+            assert not episode.success.any()
+            assert np.array_equal(episode.obs[1:], other.obs[1 : steps + 1])
+        assert np.array_equal(rollout(env, RandomPolicy(2), np.zeros(n, int))[3].obs, whole[3].obs)
+    with caplog.at_level("WARNING"):
+        env.close()
+    assert workers or "TestsFaulty-v0 raised OSError in close (test_external.py:" in caplog.text
+
+
+def test_values_repeat_after_a_fault() -> None:
+    env = ExternalVecEnv("TestsFaulty-v0", 2)
+    env.reset(np.array([2, 0]))  # nan
+    before, *after = [env.step(np.ones((2, 2))) for _ in range(4)][1:]
+    assert [step.active.tolist() for step in (before, *after)] == [[True, True], [False, True], [False, True]]
+    assert not before.faults
+    assert env.faults == after[1].faults == {0: "TestsFaulty-v0 " + Faulty.WAYS["nan"] + ", as float32"}
+    for step in after:
+        assert np.array_equal(step.obs[0], before.obs[0])
+        assert (step.reward[0], step.success[0]) == (0, False)
+    env.reset(np.array([0, 0]))
+    assert not env.faults
+
+
+def test_where_every_episode_has_a_fault_one_sentence_says_so() -> None:
+    env = ExternalVecEnv("TestsFaulty-v0", 2)
+    wanted = r"^All 3 episodes of TestsFaulty-v0 ended by a fault .* first was aborted at step 2: .* nan,.*\. Mend the"
+    with pytest.raises(EnvironmentFaultError, match=wanted):
+        evaluate(env, RandomPolicy(2), np.array([2, 102, 8]))
+    found = evaluate(env, RandomPolicy(2), np.array([2, 100, 8]))
+    assert (found.aborted, found.success_end, found.success_any) == (2, (False, True, False), (False, True, False))
+    assert found.warning.startswith("2 of 3 episodes count as failures: the first was aborted at step 2: TestsFaulty")
+    assert Evaluation.from_json(json.loads(json.dumps(found.to_json()))) == found
+    check_environment([], env.name)
+
+
+def test_starts_are_those_of_copies_that_can_start() -> None:
+    env = ExternalVecEnv("TestsFaulty-v0", len(Faulty.WAYS))
+    assert starts_of(env).shape == (len(Faulty.WAYS) - 2, 7)
+    broken = ExternalVecEnv("TestsNever-v0", 2)
+    with pytest.raises(
+        EnvironmentFaultError, match=r"No episode can start: TestsNever-v0 raised RuntimeError in reset"
+    ):
+        starts_of(broken)
+
+
+def test_a_worker_process_that_dies_costs_its_episodes_and_is_started_again() -> None:
+    env = ExternalVecEnv("TestsGoal-v0", 4, workers=1)
+    first = play(env, [1, 2, 3, 4], np.zeros((2, 2)))
+    env._remote[0].send("reset", np.array([8, 9]))  # as if Ctrl-C came before its answer
+    assert np.array_equal(env.reset(np.array([1, 2, 3, 4])), first[0])
+    before = env.step(np.zeros((4, 2)))
     env._remote[0]._process.kill()
-    with pytest.raises(RuntimeError, match=r"The worker process of TestsRefusing-v0 has ended \(exit code -9\)"):
-        env._remote[0].receive()
+    step = env.step(np.zeros((4, 2)))
+    assert step.faults == dict.fromkeys((2, 3), "TestsGoal-v0 ended its worker process (killed by signal 9)")
+    assert step.active.tolist() == [True, True, False, False]
+    assert np.array_equal(step.obs[2:], before.obs[2:])
+    assert env.step(np.zeros((4, 2))).faults == step.faults
+    for one, two in zip(first, play(env, [1, 2, 3, 4], np.zeros((2, 2))), strict=True):
+        assert np.array_equal(one, two)
     env.close()
+
+
+def test_what_cannot_be_made_in_a_worker_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = ExternalVecEnv("TestsOnlyHere-v0", 2, workers=1)
+    with pytest.raises(
+        EnvironmentFaultError, match=r"cannot be made in a worker process\. TestsOnlyHere-v0 raised OSError"
+    ):
+        env.reset(np.arange(2))
+    env.close()
+
+
+def test_actions_that_do_nothing_are_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING"):
+        ExternalVecEnv("TestsHalf-v0", 1).close()
+    assert caplog.messages == ["TestsHalf-v0: the bounds of action columns [1] leave no room; they do nothing"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"render": lambda self: np.zeros((4, 6, 3))}, r"gave a picture of float64 \(4, 6, 3\), expected uint8"),
+        (
+            {"render": lambda self: np.zeros((4 + self.time, 6, 3), np.uint8)},
+            r".* \(5, 6, 3\), expected \(4, 6, 3\) as",
+        ),
+        ({"render": lambda self: 1 / 0}, r"raised ZeroDivisionError in a replay \(test_external.py:"),
+        ({"observe": lambda self: {"goal": 0}}, r"gave an observation\['goal'\] of int64 \(\)"),
+    ],
+)
+def test_clips_of_what_goes_wrong_are_refused(
+    change: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    episode = recorded("TestsGoal-v0", 4)
+    for name, value in change.items():
+        monkeypatch.setattr(GoalEnv, name, value)
+    with pytest.raises(EnvironmentFaultError, match=f"^TestsGoal-v0 {message}.*No clip can be drawn of it"):
+        replay_frames(episode)
 
 
 def test_ids_and_tasks() -> None:

@@ -235,6 +235,8 @@ def test_mistakes_are_named() -> None:
         GymEnv(ToyBatch(1), render_mode="ansi")
     with pytest.raises(InvalidValueError, match=r"autoreset_mode: expected one of: 'NextStep', .* got 'never'"):
         GymVectorEnv(ToyBatch(2), autoreset_mode="never")
+    with pytest.raises(InvalidValueError, match="action: expected real numbers, got an array of <U1"):
+        gymnasium.make("robo_rlhf/Push-v0").unwrapped.step(["1", "0"])
     with pytest.raises(ShapeError, match=r"action: expected shape \(2\), got shape \(3,\)"):
         GymEnv(ToyBatch(1)).step(np.zeros(3))
     with pytest.raises(InvalidValueError, match=r"reset_mask'\]: expected bool \(2,\), got int64 \(2,\)"):

@@ -1,8 +1,21 @@
+from pathlib import Path
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robo_rlhf.training.experience import advantages
+from robo_rlhf.errors import EnvironmentFaultError
+from robo_rlhf.pipeline.watch import TrueReward, truth_rows
+from robo_rlhf.policies.gaussian import GaussianPolicy
+from robo_rlhf.policies.squashed import SquashedPolicy
+from robo_rlhf.rewards.sums import RewardSum
+from robo_rlhf.runs import Run
+from robo_rlhf.training.blocks import explored_block
+from robo_rlhf.training.experience import advantages, collect
+from robo_rlhf.training.shaping import Shaping
+from robo_rlhf.types import Step
+from tests.toy import ToyEnv
 
 steps = st.integers(1, 6)
 seeds = st.integers(0, 1000)
@@ -49,3 +62,43 @@ def test_a_perfect_value_function_leaves_nothing(steps: int, seed: int, gae_lamb
     for t in reversed(range(steps)):
         value[t] = (reward[t] + 0.9 * value[t + 1]) * active[t]
     np.testing.assert_allclose(advantages(reward, value, active, 0.9, gae_lambda), 0, atol=1e-9)
+
+
+@given(steps, seeds)
+def test_after_a_cut_the_last_observation_is_worth_its_value(steps: int, seed: int) -> None:
+    reward, value, active = example(steps, seed)
+    cut = np.array([False, True, False])
+    more = advantages(reward, value, active, 0.9, 1.0, cut=cut) - advantages(reward, value, active, 0.9, 1.0)
+    length = int(active[:, 1].sum())
+    expected = np.zeros((steps, 3))
+    expected[:length, 1] = 0.9 ** np.arange(length, 0, -1) * value[length, 1]
+    np.testing.assert_allclose(more, expected, atol=1e-9)
+
+
+def test_what_a_fault_cut_is_learned_from_until_then_and_values_its_end() -> None:
+    env = ToyEnv(3, faults={1: 5, 2: 0})
+    episodes = collect(env, GaussianPolicy(6, 2, width=8), np.random.default_rng(0), "iteration 1")
+    assert episodes.active.sum(axis=0).tolist() == [40, 5, 0]
+    assert episodes.cut is not None
+    assert episodes.cut.tolist() == [False, True, True]
+    shaping = Shaping(RewardSum("learned"), env, 0.99, ends=True)
+    block = explored_block(env, SquashedPolicy(6, 2, width=8), np.random.default_rng(0), "iteration 1", shaping)
+    assert block.active.sum(axis=0).tolist() == [40, 5, 0]
+    assert block.goes_on.tolist() == [False, True, True]
+
+
+def test_where_faults_end_every_episode_training_says_so() -> None:
+    env = ToyEnv(2, faults={0: 4, 1: 2})
+    wanted = r"Faults ended all 2 episodes by step 5 of iteration 1; the first was: toy went wrong\. Mend"
+    with pytest.raises(EnvironmentFaultError, match=wanted):
+        collect(env, GaussianPolicy(6, 2, width=8), np.random.default_rng(0), "iteration 1")
+
+
+def test_a_cut_episode_is_no_true_success(tmp_path: Path) -> None:
+    true = TrueReward(Run(tmp_path / "run", {}), 2)
+    step = Step(np.zeros((2, 1)), np.ones(2), np.ones(2, bool), np.zeros((2, 1)), {}, np.ones(2, bool))
+    true.see(1, 0, step)
+    true.see(1, 1, step._replace(active=np.array([True, False]), faults={1: "toy went wrong"}))
+    true.note(1, None, {})
+    (row,) = truth_rows(true.run)
+    assert (row["success"], row["return"]) == (0.5, 1.5)

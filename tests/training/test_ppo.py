@@ -169,7 +169,7 @@ def test_poisoned_task_reward_changes_nothing(tmp_path: Path) -> None:
 def test_task_reward_and_success_are_never_even_read(tmp_path: Path) -> None:
     class Blind(tuple[Any, ...]):
         def __getattr__(self, name: str) -> Any:
-            assert name in ("obs", "applied", "active"), name
+            assert name in ("obs", "applied", "active", "faults"), name
             return self[Step._fields.index(name)]
 
     short(tmp_path, env=Wrong(8, lambda step: Blind(step)))  # type: ignore[arg-type, return-value]

@@ -6,6 +6,7 @@ from fastapi import Query
 from pydantic import AfterValidator, Field, field_validator
 
 from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.feedback.judgeable import check_questions
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.listing import QuestionState, question_row, question_rows
 from robo_rlhf.feedback.records import Question, Role, question_id
@@ -15,6 +16,7 @@ from teleop.station.rest import (
     After,
     Answers,
     Body,
+    Here,
     InPath,
     Limit,
     Name,
@@ -166,9 +168,13 @@ def list_questions(
 
 
 @router.post("/questions", status_code=201, responses=answers(*BODY, 409))
-def ask(store: Answers, _: Operator, body: Ask) -> Asked:
-    """Ask questions of any kind. Those that were asked before change nothing."""
+def ask(store: Answers, here: Here, _: Operator, body: Ask) -> Asked:
+    """Ask questions of any kind. Those that were asked before change nothing.
+
+    Questions about episodes that people cannot be shown, such as those of outside environments, are refused.
+    """
     asked = [_question(new, new.overlap or store.tasks.sharing(new.task).overlap) for new in body.questions]
+    check_questions(here.home, asked)
     return Asked(new=store.add_questions(asked), ids=[question.id for question in asked])
 
 

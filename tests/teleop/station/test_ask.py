@@ -2,9 +2,11 @@
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -12,6 +14,7 @@ from robo_rlhf.data.dataset import Dataset
 from teleop.station.app import create_app
 from teleop.station.security import CSRF_HEADER
 from teleop.station.services import Station
+from tests.data.making import episode
 from tests.teleop.asking.making import FLOW, PLAIN, REWARD, ask_home
 from tests.teleop.station.conftest import ORIGIN
 
@@ -43,6 +46,16 @@ def client(asking: Station) -> Iterator[TestClient]:
 def frame(asking: Station) -> dict[str, Any]:
     """A frame to ask about."""
     return {"dataset": "samples/reach", "episode": Dataset(asking.home / "samples/reach").ids()[0], "frame": 6}
+
+
+def test_futures_of_what_people_cannot_be_shown_are_not_recorded(client: TestClient, asking: Station) -> None:
+    stateless = replace(episode("outside", task="Reacher-v5"), state=np.zeros((13, 0)))
+    Dataset(asking.home / "elsewhere", create=True, task="Reacher-v5").add(stateless)
+    body = {"dataset": "elsewhere", "episode": "outside", "frame": 3, "policy": FLOW, "other": PLAIN, "seconds": 0.5}
+    answer = client.post("/api/ask/compare", json=body)
+    assert answer.status_code == 409
+    assert "People cannot judge episode outside of elsewhere yet. Recorded in an outside" in answer.json()["error"]
+    assert not (asking.home / "comparisons" / "Reacher-v5").exists()
 
 
 def test_an_annotator_asks_and_gets_pictures_numbers_and_clips(client: TestClient, frame: dict[str, Any]) -> None:

@@ -1,13 +1,16 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.kinds import KINDS
 from teleop.station.services import Station
+from tests.data.making import episode
 from tests.teleop.station.api.conftest import DATASET, Program, asked
 
 pytestmark = pytest.mark.usefixtures("episodes")
@@ -89,6 +92,21 @@ def test_questions_that_make_no_sense(change: dict[str, Any], says: str, program
     assert set(answer.json()) == {"error", "code"}
     assert says in answer.json()["error"]
     assert station.store.questions() == []
+
+
+def test_what_people_cannot_be_shown_is_not_asked(program: Program, episodes: Dataset, station: Station) -> None:
+    episodes.add(replace(episode("outside", task="reach"), state=np.zeros((13, 0))))
+    clips = [{"episode_id": name, "start": 0, "length": 5} for name in ("e0", "outside")]
+    asked = {"kind": "pairwise", "task": "reach", "dataset": DATASET, "run": "one", "clips": clips}
+    good = {**asked, "kind": "approval", "clips": clips[:1]}
+    answer = program("operator").post("questions", json={"questions": [good, asked]})
+    assert answer.status_code == 409
+    wanted = f"People cannot judge episode outside of {DATASET} yet. Recorded in an outside environment: there are no "
+    assert answer.json()["error"] == f"{wanted}states to draw from. No question was asked."
+    assert station.store.questions() == []
+    gone = {**asked, "clips": [{**clip, "episode_id": f"{clip['episode_id']}x"} for clip in clips]}
+    elsewhere = {**asked, "dataset": "../outside", "run": "two"}
+    assert program("operator").post("questions", json={"questions": [good, gone, elsewhere]}).status_code == 201
 
 
 def test_lists_come_in_pages(program: Program) -> None:
