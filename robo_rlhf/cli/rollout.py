@@ -169,8 +169,8 @@ class Rollout:
         )
 
     def is_kept(self, episode: "Episode") -> bool:
-        """Whether an episode goes into the dataset: one without a step never does."""
-        return len(episode) > 0 and (episode.meta.outcome == "success" or not self.only_successes)
+        """Whether an episode goes into the dataset."""
+        return episode.meta.outcome == "success" or not self.only_successes
 
     def show(self, dataset: "Dataset", done: list[Any]) -> None:
         """Print what the episodes are, those of an earlier start of the command too."""
