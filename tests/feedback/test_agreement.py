@@ -13,7 +13,7 @@ from robo_rlhf.feedback.crowd import Said
 from robo_rlhf.feedback.kinds.base import Label, Scale
 
 # Krippendorff (2011), "Computing Krippendorff's alpha-reliability": the data of its sections A (two observers, two
-# values), B (two observers, five values) and C, D (four observers, missing judgements, with the differences of C and D).
+# values), B (two observers, five values) and C, D (four observers, missing judgements).
 MEG_AND_OWEN = [
     [0, 1, 0, 0, 0, 0, 0, 0, 1, 0],
     [1, 1, 1, 0, 0, 1, 0, 0, 0, 0],
