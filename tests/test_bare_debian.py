@@ -1,0 +1,126 @@
+"""The first command of README.md in a bare Debian that has python3, make and git, and nothing else that this needs."""
+
+import functools
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HAS_WHAT_IT_TAKES = os.geteuid() == 0 and all(map(shutil.which, ("debootstrap", "unshare", "chroot")))
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not HAS_WHAT_IT_TAKES, reason="only root can make a Debian root, with debootstrap"),
+]
+ON_DISK = 1.5 * 2**30  # bytes: of the packages and of what installers keep for the next time
+SETTINGS = ("/etc/pip.conf", "/etc/xdg/pip", "/etc/ssl/certs", "/etc/resolv.conf", "/etc/hosts", "/etc/apt/apt.conf.d")
+CARRIED = re.compile("(pip|uv|ssl)_.*|.*_proxy|requests_ca_bundle|curl_ca_bundle", re.IGNORECASE)
+
+
+class Debian:
+    """A bare root with the checkout in it; commands run in it with namespaces of their own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.checkout = root / "root/checkout"
+        run("debootstrap", "--variant=minbase", "--include=python3,make,git,ca-certificates", codename(), root, mirror())
+        run("git", "clone", "--quiet", "--no-hardlinks", ROOT, self.checkout)
+        self._mounts = []
+        for place in (*map(Path, SETTINGS), *local_sources()):
+            if place.exists() and (root / "usr/bin") not in place.parents:
+                self._mounts.append(place)
+                inside = root / place.relative_to("/")
+                inside.mkdir(parents=True, exist_ok=True) if place.is_dir() else _empty_file(inside)
+        if settings := pip_settings_of_this_user():
+            shutil.copytree(settings, root / "root/.config/pip")
+
+    def run(self, command: str, *, offline: bool = False) -> str:
+        """Run a command in the checkout, as a person who has just opened a terminal; return what it prints."""
+        binds = [f"mount --bind {shlex.quote(str(place))} {shlex.quote(f'{self.root}{place}')}" for place in self._mounts]
+        system = [f"mount --rbind /{name} {self.root}/{name}" for name in ("dev", "sys")]
+        inner = f"cd /root/checkout && {command}"
+        script = " && ".join(
+            [*binds, *system, f"mount -t proc proc {self.root}/proc", f"exec chroot {self.root} sh -c {shlex.quote(inner)}"]
+        )
+        variables = {name: value for name, value in os.environ.items() if CARRIED.fullmatch(name)}
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        namespaces = ["--mount", "--pid", "--fork", "--kill-child", *(["--net"] if offline else [])]
+        return run(
+            "unshare", *namespaces, "sh", "-c", script, env={**variables, "PATH": path, "HOME": "/root", "LANG": "C.UTF-8"}
+        )
+
+
+def run(*command: object, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(
+        list(map(str, command)), env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout[-8000:]}"
+    return done.stdout
+
+
+def _empty_file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch()
+
+
+@functools.cache
+def targets() -> tuple[str, str]:
+    """Return the codename of the Debian that runs here and the mirror that it uses."""
+    told = run("apt-get", "indextargets", "--format", "$(CODENAME) $(SITE)", "Created-By: Packages")
+    return tuple(told.split("\n")[0].split())  # type: ignore[return-value]
+
+
+def codename() -> str:
+    return targets()[0]
+
+
+def mirror() -> str:
+    return targets()[1]
+
+
+def pip_settings_of_this_user() -> Path | None:
+    folder = Path.home() / ".config/pip"
+    return folder if folder.is_dir() else None
+
+
+def local_sources() -> set[Path]:
+    """Return the folders out of which pip is told to take packages on this machine."""
+    told = run(sys.executable, "-m", "pip", "config", "list").splitlines()
+    words = [word for line in told for word in line.partition("=")[2].strip("'\"").replace("\\n", " ").split()]
+    folders = {Path(unquote(urlparse(word).path)) for word in words if word.startswith(("/", "file:///"))}
+    return {folder for folder in folders if folder.is_dir()}
+
+
+def on_disk(*paths: Path) -> int:
+    """Return what all files below take on disk; a file that has several names counts once."""
+    seen = {(found.st_dev, found.st_ino): found.st_blocks for p in paths for f in p.rglob("*") if (found := f.lstat())}
+    return 512 * sum(seen.values())
+
+
+def test_the_demo_of_a_bare_debian_installs_little_and_works(tmp_path: Path) -> None:
+    debian = Debian(tmp_path / "debian")
+    told = debian.run("make setup")
+    caches = [path for path in (debian.root / "root/.cache",) if path.exists()]
+    taken = on_disk(debian.checkout / ".venv", *caches)
+    torch = debian.run(".venv/bin/python -c 'import torch; print(torch.__version__)'")
+    print(f"packages {taken / 2**30:.3f} GiB, torch {torch}")
+    if "+cpu" in torch:
+        assert taken <= ON_DISK
+        announced = re.search(r"fetch and ([\d.]+) GB on disk", told)
+        assert announced
+        assert float(announced[1]) == pytest.approx(taken / 1e9, rel=0.15)
+    packages = {path.name.partition("-")[0] for path in debian.checkout.glob(".venv/lib/*/site-packages/*.dist-info")}
+    assert {"mujoco", "torch"} <= packages
+    assert not packages & {"pytest", "playwright", "ruff", "mypy", "stable_baselines3"}
+    again = debian.run("make setup", offline=True)  # nothing is fetched a second time
+    assert "installing" not in again
+    done = debian.run("make demo-quick")
+    assert "Report: " in done
+    assert (debian.checkout / "recordings/runs/quick/report.html").stat().st_size > 10_000
