@@ -1,6 +1,5 @@
 """The first command of README.md in a bare Debian that has python3, make and git, and nothing else that this needs."""
 
-import functools
 import os
 import re
 import shlex
@@ -29,7 +28,9 @@ class Debian:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.checkout = root / "root/checkout"
-        run("debootstrap", "--variant=minbase", "--include=python3,make,git,ca-certificates", codename(), root, mirror())
+        run(
+            "debootstrap", "--variant=minbase", "--include=python3,make,git,ca-certificates", codename(), root, mirror()
+        )
         run("git", "clone", "--quiet", "--no-hardlinks", ROOT, self.checkout)
         self._mounts = []
         for place in (*map(Path, SETTINGS), *local_sources()):
@@ -42,18 +43,15 @@ class Debian:
 
     def run(self, command: str, *, offline: bool = False) -> str:
         """Run a command in the checkout, as a person who has just opened a terminal; return what it prints."""
-        binds = [f"mount --bind {shlex.quote(str(place))} {shlex.quote(f'{self.root}{place}')}" for place in self._mounts]
-        system = [f"mount --rbind /{name} {self.root}/{name}" for name in ("dev", "sys")]
-        inner = f"cd /root/checkout && {command}"
-        script = " && ".join(
-            [*binds, *system, f"mount -t proc proc {self.root}/proc", f"exec chroot {self.root} sh -c {shlex.quote(inner)}"]
-        )
+        mounts = [f"mount --bind {place} {self.root}{place}" for place in map(str, self._mounts)]
+        mounts += [f"mount --rbind /{name} {self.root}/{name}" for name in ("dev", "sys")]
+        inner = shlex.quote(f"cd /root/checkout && {command}")
+        enter = f"exec chroot {self.root} sh -c {inner}"
+        script = " && ".join([*mounts, f"mount -t proc proc {self.root}/proc", enter])
         variables = {name: value for name, value in os.environ.items() if CARRIED.fullmatch(name)}
-        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        variables |= {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
         namespaces = ["--mount", "--pid", "--fork", "--kill-child", *(["--net"] if offline else [])]
-        return run(
-            "unshare", *namespaces, "sh", "-c", script, env={**variables, "PATH": path, "HOME": "/root", "LANG": "C.UTF-8"}
-        )
+        return run("unshare", *namespaces, "sh", "-c", script, env={**variables, "LANG": "C.UTF-8"})
 
 
 def run(*command: object, env: dict[str, str] | None = None) -> str:
@@ -70,19 +68,11 @@ def _empty_file(path: Path) -> None:
     path.touch()
 
 
-@functools.cache
-def targets() -> tuple[str, str]:
+def suite_and_mirror() -> tuple[str, str]:
     """Return the codename of the Debian that runs here and the mirror that it uses."""
     told = run("apt-get", "indextargets", "--format", "$(CODENAME) $(SITE)", "Created-By: Packages")
-    return tuple(told.split("\n")[0].split())  # type: ignore[return-value]
-
-
-def codename() -> str:
-    return targets()[0]
-
-
-def mirror() -> str:
-    return targets()[1]
+    suite, mirror = told.split("\n")[0].split()
+    return suite, mirror
 
 
 def pip_settings_of_this_user() -> Path | None:
