@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -28,22 +29,24 @@ class Debian:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.checkout = root / "root/checkout"
-        run(
-            "debootstrap", "--variant=minbase", "--include=python3,make,git,ca-certificates", codename(), root, mirror()
-        )
+        packages = "python3,make,git,ca-certificates"
+        run("debootstrap", "--variant=minbase", f"--include={packages}", suite(), root, mirror())
         run("git", "clone", "--quiet", "--no-hardlinks", ROOT, self.checkout)
-        self._mounts = []
-        for place in (*map(Path, SETTINGS), *local_sources()):
-            if place.exists() and (root / "usr/bin") not in place.parents:
-                self._mounts.append(place)
-                inside = root / place.relative_to("/")
-                inside.mkdir(parents=True, exist_ok=True) if place.is_dir() else _empty_file(inside)
-        if settings := pip_settings_of_this_user():
+        for place in filter(Path.exists, map(Path, SETTINGS)):
+            inside = root / place.relative_to("/")
+            if place.is_dir():
+                shutil.copytree(place, inside, symlinks=True, dirs_exist_ok=True)
+            else:
+                shutil.copyfile(place, inside)
+        if (settings := Path.home() / ".config/pip").is_dir():
             shutil.copytree(settings, root / "root/.config/pip")
+        self._sources = local_sources()
+        for place in self._sources:
+            (root / place.relative_to("/")).mkdir(parents=True)
 
     def run(self, command: str, *, offline: bool = False) -> str:
         """Run a command in the checkout, as a person who has just opened a terminal; return what it prints."""
-        mounts = [f"mount --bind {place} {self.root}{place}" for place in map(str, self._mounts)]
+        mounts = [f"mount -o bind,ro {place} {self.root}{place}" for place in self._sources]
         mounts += [f"mount --rbind /{name} {self.root}/{name}" for name in ("dev", "sys")]
         inner = shlex.quote(f"cd /root/checkout && {command}")
         enter = f"exec chroot {self.root} sh -c {inner}"
@@ -62,22 +65,14 @@ def run(*command: object, env: dict[str, str] | None = None) -> str:
     return done.stdout
 
 
-def _empty_file(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.touch()
+def suite() -> str:
+    """Return the codename of the Debian that runs here."""
+    return run("apt-get", "indextargets", "--format", "$(CODENAME)", "Created-By: Packages").split()[0]
 
 
-def suite_and_mirror() -> tuple[str, str]:
-    """Return the codename of the Debian that runs here and the mirror that it uses."""
-    told = run("apt-get", "indextargets", "--format", "$(CODENAME) $(SITE)", "Created-By: Packages")
-    suite, mirror = told.split("\n")[0].split()
-    return suite, mirror
-
-
-def pip_settings_of_this_user() -> Path | None:
-    folder = Path.home() / ".config/pip"
-    return folder if folder.is_dir() else None
+def mirror() -> str:
+    """Return where the packages of the Debian that runs here come from."""
+    return run("apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages").split()[0]
 
 
 def local_sources() -> set[Path]:
@@ -94,8 +89,17 @@ def on_disk(*paths: Path) -> int:
     return 512 * sum(seen.values())
 
 
-def test_the_demo_of_a_bare_debian_installs_little_and_works(tmp_path: Path) -> None:
-    debian = Debian(tmp_path / "debian")
+@pytest.fixture
+def debian(tmp_path: Path) -> Iterator[Debian]:
+    """A bare Debian with this checkout, as it is committed; gone again after the test, because it is large."""
+    root = tmp_path / "debian"
+    try:
+        yield Debian(root)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def test_the_demo_of_a_bare_debian_installs_little_and_works(debian: Debian) -> None:
     told = debian.run("make setup")
     caches = [path for path in (debian.root / "root/.cache",) if path.exists()]
     taken = on_disk(debian.checkout / ".venv", *caches)
