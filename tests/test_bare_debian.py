@@ -80,7 +80,8 @@ def local_sources() -> set[Path]:
     told = run(sys.executable, "-m", "pip", "config", "list").splitlines()
     words = [word for line in told for word in line.partition("=")[2].strip("'\"").replace("\\n", " ").split()]
     folders = {Path(unquote(urlparse(word).path)) for word in words if word.startswith(("/", "file:///"))}
-    return {folder for folder in folders if folder.is_dir()}
+    # the pages of an index name files that lie beside them
+    return {folder.parent if folder.name == "simple" else folder for folder in folders if folder.is_dir()}
 
 
 def on_disk(*paths: Path) -> int:
