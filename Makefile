@@ -20,7 +20,7 @@ setup: ## Create or refresh .venv with what running needs, and check that render
 demo: setup ## The main job: 25 demonstrations, 200 answers, 3 rounds, then report.html
 	$(BIN)/robo-rlhf run --task pick_place --demos 25 --labels 200 --rounds 3 $(ARGS)
 
-demo-quick: setup ## The same loop with small numbers, in about a minute
+demo-quick: setup ## The same loop with small numbers, in about two minutes
 	$(BIN)/robo-rlhf run --task pick_place --demos 10 --labels 24 --rounds 1 --preset quick --run quick $(ARGS)
 
 test: setup-test ## The tests, without the slow ones

@@ -19,7 +19,14 @@ pytestmark = [
     pytest.mark.skipif(not HAS_WHAT_IT_TAKES, reason="only root can make a Debian root, with debootstrap"),
 ]
 ON_DISK = 1.5 * 2**30  # bytes: of the packages and of what installers keep for the next time
-SETTINGS = ("/etc/pip.conf", "/etc/xdg/pip", "/etc/ssl/certs", "/etc/resolv.conf", "/etc/hosts", "/etc/apt/apt.conf.d")
+SETTINGS = (
+    "/etc/pip.conf",
+    "/etc/xdg/pip",
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/apt/apt.conf.d",
+)
 CARRIED = re.compile("(pip|uv|ssl)_.*|.*_proxy|requests_ca_bundle|curl_ca_bundle", re.IGNORECASE)
 
 
