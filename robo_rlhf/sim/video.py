@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterable, Iterator, Sized
 from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
 import av
 import cv2
@@ -15,7 +16,7 @@ from robo_rlhf.files import write_atomic
 from robo_rlhf.types import Array
 
 GOP = 10  # frames between key frames: a browser seeks to any frame by decoding at most this many
-ENCODER = "libx264"
+ENCODER: Final = "libx264"  # GPL: docs/licences.md
 PRESET, CRF = "veryfast", 23  # against ultrafast: 1.6 times the time, 0.63 of the bytes (60 frames of 320x240)
 BT601 = 6  # what OpenCV converts with: SMPTE 170M in the numbering of H.264
 LIMITED = 1  # its range: luma in 16 to 235
