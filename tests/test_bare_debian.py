@@ -115,9 +115,9 @@ def test_the_demo_of_a_bare_debian_installs_little_and_works(debian: Debian) -> 
     print(f"packages {taken / 2**30:.3f} GiB, torch {torch}")
     if "+cpu" in torch:
         assert taken <= ON_DISK
-        announced = re.search(r"fetch and ([\d.]+) GB on disk", told)
+        announced = re.search(r"fetch and ([\d.]+) GiB on disk", told)
         assert announced
-        assert float(announced[1]) == pytest.approx(taken / 1e9, rel=0.15)
+        assert float(announced[1]) == pytest.approx(taken / 2**30, rel=0.05)
     packages = {path.name.partition("-")[0] for path in debian.checkout.glob(".venv/lib/*/site-packages/*.dist-info")}
     assert {"mujoco", "torch"} <= packages
     assert not packages & {"pytest", "playwright", "ruff", "mypy", "stable_baselines3"}
