@@ -14,43 +14,43 @@ help: ## Say what there is
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep -E '^[a-z-]+:.*##' Makefile
 	@echo 'More options for a command: make demo ARGS="--seed 1"'
 
-setup: ## Create or refresh .venv and check that rendering works
+setup: ## Create or refresh .venv with what running needs, and check that rendering works
 	@bash .ci/setup
 
 demo: setup ## The main job: 25 demonstrations, 200 answers, 3 rounds, then report.html
 	$(BIN)/robo-rlhf run --task pick_place --demos 25 --labels 200 --rounds 3 $(ARGS)
 
-demo-quick: setup ## The same loop with small numbers, in about a minute
+demo-quick: setup ## The same loop with small numbers, in about two minutes
 	$(BIN)/robo-rlhf run --task pick_place --demos 10 --labels 24 --rounds 1 --preset quick --run quick $(ARGS)
 
-test: setup-browser ## The tests, without the slow ones
+test: setup-test ## The tests, without the slow ones
 	$(PYTEST) $(PARALLEL) --ignore tests/benchmarks -m "not slow and not bench" $(ARGS)
 
-test-all: setup-browser ## All tests
+test-all: setup-test ## All tests
 	$(PYTEST) $(PARALLEL) -m "not bench" $(ARGS)
 
-bench: setup ## Measure speed and learning against the bars in docs/benchmarks.md
+bench: setup-bench ## Measure speed and learning against the bars in docs/benchmarks.md
 	$(PYTEST) -m bench -s $(ARGS)
 
-lint: setup-typescript ## ruff, mypy --strict, the import contracts, and tsc over the scripts of the pages
+lint: setup-lint ## ruff, mypy --strict, the import contracts, and tsc over the scripts of the pages
 	@failed=0; for tool in "ruff check" "ruff format --check" "mypy" "lint-imports --no-cache --no-logo" "tsc -p jsconfig.json"; do \
 	  echo "$$tool"; $(BIN)/$$tool || failed=1; done; exit $$failed # all of them, so that one run shows everything
 
-format: setup ## Format and sort imports
+format: setup-lint ## Format and sort imports
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 samples: setup ## Record the demonstrations in recordings/samples anew
 	$(BIN)/robo-rlhf samples $(ARGS)
 
-samples-browser: setup-browser ## Record recordings/samples/pick_place_browser anew: keys pressed in Chromium
+samples-browser: setup-test ## Record recordings/samples/pick_place_browser anew: keys pressed in Chromium
 	$(BIN)/python -m tests.browser.person $(ARGS)
 
-picture: setup-browser ## Make docs/robot.gif and docs/operate.png, the pictures in README.md, anew
+picture: setup-test ## Make docs/robot.gif and docs/operate.png, the pictures in README.md, anew
 	$(BIN)/python docs/make_pictures.py
 	$(BIN)/python docs/make_pages_picture.py
 
-pins: setup ## Write the installed versions into .ci/constraints.txt
+pins: setup-bench setup-lint ## Write the installed versions into .ci/constraints.txt
 	{ sed -n '/^#/p' .ci/constraints.txt; $(BIN)/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+cpu//'; } > .venv/pins
 	mv .venv/pins .ci/constraints.txt
 
@@ -58,8 +58,6 @@ clean: ## Remove .venv and what was built; recordings and runs stay
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find robo_rlhf teleop sim_assets tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: setup-browser setup-typescript
-setup-browser:
-	@bash .ci/setup browser
-setup-typescript:
-	@bash .ci/setup typescript
+.PHONY: setup-test setup-lint setup-bench
+setup-test setup-lint setup-bench:
+	@bash .ci/setup $(@:setup-%=%)

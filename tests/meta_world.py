@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -29,11 +28,6 @@ def _install(folder: Path) -> None:
     pins = (ROOT / ".ci" / "constraints.txt").read_text().splitlines()
     (folder / "pins").write_text("\n".join(line for line in pins if not line.startswith("mujoco==")))
     subprocess.run([sys.executable, "-m", "venv", "--clear", folder / "venv"], check=True)
-    options = ["--quiet", "--disable-pip-version-check", "--constraint", str(folder / "pins")]
-    install = [str(folder / "venv/bin/python"), "-m", "pip", "install", *options, str(ROOT), "metaworld==3.1.1"]
-    for attempt in range(3):  # an index may fail for a moment
-        done = subprocess.run(install, capture_output=True, text=True, check=False)
-        if not done.returncode:
-            break
-        time.sleep(5 * attempt)
+    install = [ROOT / ".ci/install", folder / "venv/bin/python", folder / "pins", ROOT, "metaworld==3.1.1"]
+    done = subprocess.run(list(map(str, install)), stderr=subprocess.PIPE, text=True, check=False)
     assert not done.returncode, done.stderr

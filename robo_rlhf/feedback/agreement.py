@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robo_rlhf.feedback.crowd import Said
 from robo_rlhf.feedback.kinds import KINDS
@@ -41,10 +42,13 @@ def raw_agreement(said: Sequence[Said]) -> float | None:
 def krippendorff_alpha(said: Sequence[Said], scale: Scale) -> float | None:
     """Return Krippendorff's alpha: 1 for perfect agreement, 0 for that of chance; None where it is not defined.
 
-    Krippendorff 2011, "Computing Krippendorff's alpha-reliability", by the library of that name.
-    """
-    import krippendorff
+    Krippendorff 2011, "Computing Krippendorff's alpha-reliability", section E: any number of people and of missing
+    judgements. A unit that fewer than two people judged says nothing about agreement and is left out.
 
+    Args:
+        said: judgements; levels are integers where `scale` is "ordinal".
+        scale: how far two labels are apart: "nominal" counts equal or not, "ordinal" the judgements between them.
+    """
     units = [labels for labels in by_unit(said).values() if len(labels) > 1]
     domain = sorted(
         {label for labels in units for label in labels.values()}, key=lambda label: (str(type(label)), label)
@@ -52,12 +56,24 @@ def krippendorff_alpha(said: Sequence[Said], scale: Scale) -> float | None:
     if len(domain) < 2:  # everybody always says the same: nothing shows that they could say anything else
         return None
     place = {label: i for i, label in enumerate(domain)}
-    counts = np.zeros((len(units), len(domain)), int)
+    counts = np.zeros((len(units), len(domain)))
     for row, labels in zip(counts, units, strict=True):
         for label in labels.values():
             row[place[label]] += 1
-    values = np.array(domain if scale == "ordinal" else range(len(domain)))
-    return float(krippendorff.alpha(value_counts=counts, value_domain=values, level_of_measurement=scale))
+    weighted = counts / (counts.sum(1, keepdims=True) - 1)  # a unit's pairs count as many as its judgements
+    coincidences = weighted.T @ counts - np.diag(weighted.sum(0))  # (labels, labels), without pairs with oneself
+    totals = counts.sum(0)
+    distances = _squared_distances(totals, scale)
+    expected = totals @ distances @ totals / (totals.sum() - 1)
+    return float(1 - (coincidences * distances).sum() / expected)
+
+
+def _squared_distances(totals: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
+    """Return the squared difference of any two labels, (labels, labels), from how often each was said, (labels,)."""
+    if scale == "nominal":
+        return 1 - np.eye(len(totals))
+    ranks = totals.cumsum() - totals / 2  # the mean rank of a level's judgements
+    return np.square(ranks[:, None] - ranks)
 
 
 def agreement_with_others(said: Sequence[Said]) -> dict[str, tuple[int, int]]:

@@ -4,17 +4,19 @@ import io
 from collections.abc import Iterable, Iterator, Sized
 from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
 import av
 import cv2
 import numpy as np
 from av.filter import Graph
 
-from robo_rlhf.errors import CorruptFileError, InvalidValueError, ShapeError
+from robo_rlhf.errors import CorruptFileError, InvalidValueError, MissingDependencyError, ShapeError
 from robo_rlhf.files import write_atomic
 from robo_rlhf.types import Array
 
 GOP = 10  # frames between key frames: a browser seeks to any frame by decoding at most this many
+ENCODER: Final = "libx264"  # GPL: docs/licences.md
 PRESET, CRF = "veryfast", 23  # against ultrafast: 1.6 times the time, 0.63 of the bytes (60 frames of 320x240)
 BT601 = 6  # what OpenCV converts with: SMPTE 170M in the numbering of H.264
 LIMITED = 1  # its range: luma in 16 to 235
@@ -106,9 +108,12 @@ def frame_rate(fps: float) -> Fraction:
 
 
 def _add_stream(container: av.container.OutputContainer, rate: Fraction, planes: Array) -> av.VideoStream:
+    if ENCODER not in av.codecs_available:
+        advice = "PyAV's wheels hold it: pip install --force-reinstall --only-binary av av. docs/licences.md says more."
+        raise MissingDependencyError(f"The H.264 encoder {ENCODER}", "every video that is written", advice)
     # mbtree=0: with x264's macroblock tree, 14 of 161 encodings of equal frames differed, by what memory had held
     options = {"preset": PRESET, "crf": str(CRF), "sc_threshold": "0", "x264-params": "mbtree=0"}
-    stream = container.add_stream("libx264", rate=rate, options=options)
+    stream = container.add_stream(ENCODER, rate=rate, options=options)
     stream.height, stream.width = planes.shape[0] * 2 // 3, planes.shape[1]
     stream.pix_fmt, stream.time_base = "yuv420p", 1 / rate
     codec = stream.codec_context

@@ -100,7 +100,7 @@ def _wait_for(url: str) -> None:
 def browser() -> Iterator[Browser]:
     """Chromium; it is a failure, not a skip, where there is none."""
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
-    assert path is not None, "no Chromium: bash .ci/setup browser installs it (Debian: apt-get install chromium)"
+    assert path is not None, "no Chromium: make test installs it (Debian: apt-get install chromium)"
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=OPTIONS)
         yield chromium

@@ -21,7 +21,7 @@ def program(name: str) -> str:
     versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: -float(path.parts[4]))
     found = str(versions[0]) if versions else shutil.which(name)
     assert found, (
-        f"{name} is missing, and the tests run on PostgreSQL too: make setup (Debian: apt-get install postgresql)"
+        f"{name} is missing, and tests run on PostgreSQL too: make test brings it (Debian: apt-get install postgresql)"
     )
     return found
 

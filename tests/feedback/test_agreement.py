@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -8,9 +10,16 @@ from robo_rlhf.feedback.agreement import (
     raw_agreement,
 )
 from robo_rlhf.feedback.crowd import Said
+from robo_rlhf.feedback.kinds.base import Label, Scale
 
-# Krippendorff (2011), "Computing Krippendorff's alpha-reliability", section C: 4 observers, 12 units, missing data.
-ROWS = [
+# Krippendorff (2011), "Computing Krippendorff's alpha-reliability": the data of its sections A (two observers, two
+# values), B (two observers, five values) and C, D (four observers, missing judgements).
+MEG_AND_OWEN = [
+    [0, 1, 0, 0, 0, 0, 0, 0, 1, 0],
+    [1, 1, 1, 0, 0, 1, 0, 0, 0, 0],
+]
+BEN_AND_GERRY = ["aabbdcccedda", "babbbccceddd"]
+FOUR = [
     [1, 2, 3, 3, 2, 1, 4, 1, 2, None, None, None],
     [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, None, 3],
     [None, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, None],
@@ -18,13 +27,53 @@ ROWS = [
 ]
 
 
-def example() -> list[Said]:
-    return [Said(unit, f"p{i}", level) for i, row in enumerate(ROWS) for unit, level in enumerate(row) if level]
+def judged(rows: Sequence[Sequence[Label | None]]) -> list[Said]:
+    return [Said(unit, f"p{i}", x) for i, row in enumerate(rows) for unit, x in enumerate(row) if x is not None]
 
 
-@pytest.mark.parametrize(("scale", "alpha"), [("nominal", 0.743), ("ordinal", 0.815)])
-def test_alpha_of_the_published_example(scale: str, alpha: float) -> None:
-    assert krippendorff_alpha(example(), scale) == pytest.approx(alpha, abs=0.001)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("rows", "scale", "alpha"),
+    [
+        (MEG_AND_OWEN, "nominal", 0.095),
+        (BEN_AND_GERRY, "nominal", 0.692),
+        (FOUR, "nominal", 0.743),
+        (FOUR, "ordinal", 0.815),
+    ],
+)
+def test_alpha_of_the_published_examples(rows: Sequence[Sequence[Label | None]], scale: Scale, alpha: float) -> None:
+    said = judged(rows)
+    assert krippendorff_alpha(said, scale) == pytest.approx(alpha, abs=0.0005)
+    assert krippendorff_alpha(said[::-1], scale) == pytest.approx(krippendorff_alpha(said, scale), abs=1e-12)
+
+
+def test_alpha_by_its_definition_on_judgements_at_random() -> None:
+    """Against the sums over pairs as they are defined, one pair at a time."""
+    rng = np.random.default_rng(0)
+    for scale in ("nominal", "ordinal"):
+        rows = [[int(x) if x else None for x in rng.integers(0, 6, 30)] for _ in range(5)]
+        units = [[row[u] for row in rows if row[u] is not None] for u in range(30)]
+        units = [unit for unit in units if len(unit) > 1]
+        every = [label for unit in units for label in unit]
+
+        def apart(a: int, b: int, every: list[int] = every, scale: str = scale) -> float:
+            low, high = min(a, b), max(a, b)
+            between = sum(low <= label <= high for label in every) - (every.count(a) + every.count(b)) / 2
+            return (a != b) * (1.0 if scale == "nominal" else between**2)
+
+        observed = sum(sum(apart(a, b) for a in unit for b in unit) / (len(unit) - 1) for unit in units) / len(every)
+        expected = sum(apart(a, b) for a in every for b in every) / (len(every) * (len(every) - 1))
+        assert krippendorff_alpha(judged(rows), scale) == pytest.approx(1 - observed / expected, abs=1e-9)
+
+
+def test_alpha_of_perfect_agreement_is_one_and_of_pure_contradiction_below_zero() -> None:
+    assert krippendorff_alpha(judged(["abcab", "abcab"]), "nominal") == 1
+    assert krippendorff_alpha(judged([[1, 2, 5], [1, 2, 5]]), "ordinal") == 1
+    assert krippendorff_alpha(judged(["ab", "ba"]), "nominal") == pytest.approx(-0.5)  # 1 - 3 · 4 / 8
+
+
+def test_alpha_leaves_out_what_one_person_alone_judged() -> None:
+    alone = [Said("x", "p0", 4), Said("y", "p3", 6)]  # also a level that nobody else gave
+    assert krippendorff_alpha([*judged(FOUR), *alone], "ordinal") == krippendorff_alpha(judged(FOUR), "ordinal")
 
 
 def test_alpha_where_it_is_not_defined() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robo_rlhf.errors import CorruptFileError, InvalidValueError, ShapeError
+from robo_rlhf.errors import CorruptFileError, InvalidValueError, MissingDependencyError, ShapeError
 from robo_rlhf.sim.video import GOP, decode_mp4, encode_mp4, frames_to_gif
 from robo_rlhf.types import Array
 
@@ -101,6 +101,12 @@ def test_what_is_not_a_clip_is_refused() -> None:
 def test_impossible_frame_rates_are_refused(fps: float) -> None:
     with pytest.raises(InvalidValueError, match="frames a second: expected a number above 0"):
         encode_mp4(moving_square(2), fps)
+
+
+def test_a_pyav_without_the_encoder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"libx264"})
+    with pytest.raises(MissingDependencyError, match="libx264 is missing"):
+        encode_mp4(np.zeros((1, 16, 16, 3), np.uint8), 10)
 
 
 @pytest.mark.parametrize("content", [b"", b"no video at all"])
