@@ -17,6 +17,10 @@ class RoboRlhfError(Exception):
     exit_code = 1
 
 
+class FileWarning(UserWarning):
+    """Something about a file is not as it should be; the rest of it, or of its folder, is used."""
+
+
 class UnknownNameError(RoboRlhfError):
     """A task, policy, device, ... that is not registered; suggests the nearest."""
 
@@ -111,6 +115,7 @@ class NonFiniteError(RoboRlhfError):
 
     def __init__(self, what: str, where: str, advice: str) -> None:
         """Say `what` was not finite, `where` it was met and what happened to the data."""
+        self.what = what
         super().__init__(f"{what} is not finite ({where}). {advice}")
 
 

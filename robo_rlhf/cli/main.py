@@ -5,11 +5,13 @@ import inspect
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from robo_rlhf import __version__
 from robo_rlhf.cli import COMMANDS, Command
-from robo_rlhf.errors import DiskFullError, RoboRlhfError, UnknownNameError
+from robo_rlhf.errors import DiskFullError, FileWarning, RoboRlhfError, UnknownNameError
 
 PROGRAM = "robo-rlhf"
 DEBUG_VARIABLE = "ROBO_RLHF_DEBUG"
@@ -19,7 +21,10 @@ USAGE_EXIT, INTERRUPT_EXIT, BROKEN_PIPE_EXIT = 2, 130, 141  # the last two as a 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (without the program's name) and return its exit code."""
     try:
-        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        with warnings.catch_warnings():
+            warnings.simplefilter("once", FileWarning)
+            warnings.showwarning = _show_warning
+            code = _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()  # here, where a closed pipe can still be handled
         return code
     except SystemExit as stop:  # tyro, after --help or a wrong option
@@ -38,6 +43,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f" ({error.filename})" if error.filename is not None else ""
         full = error.errno == errno.ENOSPC
         return _report(f"{error.strerror}{where}", DiskFullError.exit_code if full else RoboRlhfError.exit_code)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """Show what is said of a user's files as one line, and everything else as Python does."""
+    if issubclass(category, FileWarning):
+        print(f"warning: {message}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)
 
 
 def _report(message: str, code: int) -> int:

@@ -29,8 +29,9 @@ from robo_rlhf.data.schema import (
     meta_to_json,
     to_arrow,
 )
-from robo_rlhf.data.seal import BLANK, MARK, seal, sealed_length
 from robo_rlhf.errors import VersionError
+from robo_rlhf.files import open_whole
+from robo_rlhf.seal import BLANK, MARK, seal, sealed_length
 from robo_rlhf.types import Array, EpisodeMeta
 
 Row = Mapping[str, Array]  # name → () or (k,)
@@ -119,9 +120,14 @@ class JournalFile:
 
 
 def lock_left_over(path: Path) -> int | None:
-    """Lock a journal that nobody writes and return its descriptor, to be closed; None where somebody does."""
+    """Lock a journal that nobody writes and return its descriptor, to be closed; None where somebody does.
+
+    Raises:
+        CorruptFileError: what lies there is no file.
+    """
     try:
-        file = os.open(path, os.O_RDONLY)
+        with open_whole(path, "It is no journal.") as found:
+            file = os.dup(found.fileno())
     except FileNotFoundError:
         return None
     try:

@@ -37,7 +37,7 @@ from robo_rlhf.rewards.scores import (
     own_opinions,
 )
 from robo_rlhf.rewards.settings import FitSettings
-from robo_rlhf.runs import Run
+from robo_rlhf.runs import Run, fitting
 from robo_rlhf.types import Array
 
 FOLDS = 5  # parts that answers are split into
@@ -183,16 +183,8 @@ class RewardTrainer:
         return arrays, {"step": self.step, "stale": self.stale}
 
     def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
-        """Continue from what `pack` gave.
-
-        Raises:
-            InvalidValueError: it is of a model of another kind or of other shapes.
-        """
-        try:
-            unpack_module("model", self.model, arrays)
-        except RuntimeError as error:
-            expected = f"one of the kind {self.model.kind} with observations ({self.model.obs_dim},)"
-            raise InvalidValueError("checkpoint of reward learning", " ".join(str(error).split()), expected) from error
+        """Continue from what `pack` gave; see `runs.fitting`."""
+        unpack_module("model", self.model, arrays)
         unpack_optimizer("optimizer", self.optimizer, arrays)
         self.best = [torch.from_numpy(value.copy()) for _, value in sorted(take("best", arrays).items())]
         unpack_generator(self.generator, arrays["generator"])
@@ -278,7 +270,9 @@ def fit(
     if run is not None:
         saved = run.load("training")
         if saved is not None:
-            trainer.unpack(*saved)
+            kind, size = trainer.model.kind, trainer.model.obs_dim
+            with fitting(run.checkpoint_path("training"), f"a {kind} reward model for observations ({size},)"):
+                trainer.unpack(*saved)
         run.rewind_metrics(trainer.step)
     while not trainer.done:
         before, metrics = trainer.step, trainer.advance()

@@ -25,7 +25,7 @@ from robo_rlhf.learning import (
 )
 from robo_rlhf.policies.base import Chunks, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy, new_policy, save_policy
-from robo_rlhf.runs import Run
+from robo_rlhf.runs import Run, fitting
 from robo_rlhf.types import Array, Episode
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, of how many, newest metrics
@@ -133,7 +133,8 @@ def train(
     learner = Learner(config, episodes, weighting, starts, start)
     stored = run.load("training")
     if stored is not None:
-        learner.unpack(*stored)
+        with fitting(run.checkpoint_path("training"), f"where learning a {config.policy} policy stopped"):
+            learner.unpack(*stored)
     run.rewind_metrics(learner.done)
     while learner.done < config.updates:
         metrics = learner.advance(score)

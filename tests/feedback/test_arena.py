@@ -110,7 +110,7 @@ def test_who_is_better_is_found_and_said_in_a_sentence(home: Path, store: Store)
     assert (last["ties"], last["share"]["value"], last["decided"]) == (20, 0.5, False)
     assert "So far they look alike" in last["verdict"]
     renew(arena, store)
-    assert json.loads((arena.path / "result.json").read_text()) == json.loads(json.dumps(value))
+    assert read_json(arena.path / "result.json", dict) == json.loads(json.dumps(value))
 
 
 def test_what_is_published_is_under_cover_until_all_is_judged(home: Path, store: Store) -> None:
