@@ -74,7 +74,7 @@ class Run:
         self._board = EventFile(path)
         self._whole: set[str] = set()  # files whose last line is known to be whole
         stored = path / "config.json"
-        if stored.exists():
+        if os.path.lexists(stored):
             found = read_json(stored, dict)
             whole = with_defaults(found, config)
             self._check_config(whole)
@@ -87,10 +87,10 @@ class Run:
         stored, asked = _leaves(found), _leaves(self.config)
         different = [name for name in sorted({*stored, *asked}) if stored.get(name) != asked.get(name)]
         if different:
-            listed = ", ".join(f"{name}={stored.get(name)!r}" for name in different)
+            listed = ", ".join(_short(f"{name}={stored.get(name)!r}") for name in different[:10])
             raise InvalidValueError(
                 f"run folder {self.path}",
-                ", ".join(f"{name}={asked.get(name)!r}" for name in different),
+                ", ".join(_short(f"{name}={asked.get(name)!r}") for name in different[:10]),
                 f"the settings it was started with ({listed}); continue with those, or name another run (--run)",
             )
 
@@ -148,7 +148,7 @@ class Run:
     def load(self, name: str) -> tuple[dict[str, Array], dict[str, Any]] | None:
         """Return arrays and meta of a checkpoint, or None where there is none yet; raises as `read_checkpoint`."""
         path = self.checkpoint_path(name)
-        return read_checkpoint(path) if path.exists() else None
+        return read_checkpoint(path) if os.path.lexists(path) else None
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write the result; the run is finished from here on."""
@@ -161,7 +161,7 @@ class Run:
             CorruptFileError: its result.json is damaged.
         """
         path = self.path / "result.json"
-        return read_json(path, dict) if path.exists() else None
+        return read_json(path, dict) if os.path.lexists(path) else None
 
 
 def write_checkpoint(path: Path, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
@@ -224,6 +224,10 @@ def fitting(path: Path, expected: str) -> Iterator[None]:
         raise NonFiniteError(error.what, str(path), _AGAIN) from error
     except _MISFITS as error:
         raise CheckpointMismatchError(path, expected, _line(error)) from error
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 150 else f"{text[:150]}..."
 
 
 def _line(error: BaseException) -> str:
@@ -290,7 +294,7 @@ def _read_lines(path: Path, fits: Callable[[Any], bool]) -> list[dict[str, Any]]
     Raises:
         CorruptFileError: another line is no such row.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return []
     advice = "Put a copy of it in its place, or take that line out."
     *lines, _ = read_whole(path, advice).split(b"\n")  # what comes after the last end of a line is torn

@@ -171,7 +171,7 @@ def _read_parquet(path: Path, file: File) -> Iterator[tuple[int, dict[str, Any] 
 
     number = 0
     try:
-        with pq.ParquetFile(path) as parquet:
+        with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
             for batch in parquet.iter_batches(BLOCK):
                 for row in batch.to_pylist():
                     number += 1

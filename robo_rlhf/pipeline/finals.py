@@ -1,5 +1,6 @@
 """Which policy a run has come to: its checkpoint "policy", or the last round of a main job that was kept."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -55,4 +56,4 @@ def _json(path: Path) -> dict[str, Any]:
     Raises:
         CorruptFileError: it is damaged.
     """
-    return read_json(path, dict) if path.exists() else {}
+    return read_json(path, dict) if os.path.lexists(path) else {}

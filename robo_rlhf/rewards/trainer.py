@@ -191,7 +191,7 @@ class RewardTrainer:
         self.best_loss = torch.from_numpy(arrays["best_loss"].copy())
         if len(arrays.get("flip", ())) == len(self.flip):  # else people came or went: the next look estimates anew
             self.flip = torch.from_numpy(arrays["flip"].copy())
-        self.step, self.stale = meta["step"], meta["stale"]
+        self.step, self.stale = int(meta["step"]), int(meta["stale"])
 
     def _update(self) -> Tensor:
         """Make one step of the optimiser on each member's own batch; return the mean loss of the members."""

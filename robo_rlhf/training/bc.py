@@ -295,7 +295,12 @@ class Learner:
         unpack_optimizer("optimizer", self.optimizer, arrays)
         unpack_generator(self.generator, arrays["generator"])
         self.best = {f"best/{name}": value for name, value in take("best", arrays).items()}
-        self.done, self.loss, self.best_score = meta["done"], meta["loss"], meta["best_score"]
+        best = meta["best_score"]
+        self.done, self.loss, self.best_score = (
+            int(meta["done"]),
+            float(meta["loss"]),
+            None if best is None else float(best),
+        )
 
 
 def _tensors(

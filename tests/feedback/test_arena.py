@@ -14,6 +14,7 @@ from robo_rlhf.feedback.arena import Arena, Entrant, arenas
 from robo_rlhf.feedback.records import now_text
 from robo_rlhf.feedback.standings import renew, standings
 from robo_rlhf.feedback.store import Question, Store
+from robo_rlhf.files import read_json
 
 NAMES = ("better", "worse", "third")
 
