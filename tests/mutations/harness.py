@@ -56,7 +56,7 @@ class HungError(BaseException):
     """Not to be caught by what is tested."""
 
 
-class Silent(AssertionError):
+class SilentError(AssertionError):
     """A value that is neither the one before nor explained."""
 
 
@@ -118,7 +118,7 @@ def _end(kind: Kind, work: Path, whole: Any, forged: bool) -> str:
         return "told"
     if kind.explained(work, found):
         return "as it says"
-    raise Silent(f"{str(found)[:500]} in place of {str(whole)[:500]}")
+    raise SilentError(f"{str(found)[:500]} in place of {str(whole)[:500]}")
 
 
 @contextmanager
@@ -302,7 +302,7 @@ def forge_json(rng: random.Random, value: Any) -> Any:
 
 def forge_file(rng: random.Random, path: Path) -> None:
     """Forge a file of JSON, or a line of one of JSON lines; what has a seal loses it, as by hand."""
-    lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+    lines = (path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]) or ["{}"]
     at = rng.randrange(len(lines))
     value = json.loads(lines[at])
     if isinstance(value, dict):
