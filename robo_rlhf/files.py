@@ -99,11 +99,11 @@ def write_atomic_many(files: Sequence[tuple[Path, bytes]], *, reserve: int | Non
         sync(folder)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as readable JSON, atomically; keys keep their order. An object is sealed, see `seal`."""
+def write_json(path: Path, value: Any, *, reserve: int | None = None) -> None:
+    """Write `value` as readable JSON as `write_atomic` does; keys keep their order. An object is sealed, see `seal`."""
     shown = blank_object(value) if isinstance(value, dict) else value
     content = (json.dumps(shown, indent=2, ensure_ascii=False) + "\n").encode()
-    write_atomic(path, seal_object(content) if isinstance(value, dict) else content)
+    write_atomic(path, seal_object(content) if isinstance(value, dict) else content, reserve=reserve)
 
 
 def read_json(path: Path, kind: type[T], advice: str = "") -> T:
