@@ -295,12 +295,8 @@ class Learner:
         unpack_optimizer("optimizer", self.optimizer, arrays)
         unpack_generator(self.generator, arrays["generator"])
         self.best = {f"best/{name}": value for name, value in take("best", arrays).items()}
-        best = meta["best_score"]
-        self.done, self.loss, self.best_score = (
-            int(meta["done"]),
-            float(meta["loss"]),
-            None if best is None else float(best),
-        )
+        self.done, self.loss, best = int(meta["done"]), float(meta["loss"]), meta["best_score"]
+        self.best_score = None if best is None else float(best)
 
 
 def _tensors(
