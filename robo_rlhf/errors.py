@@ -15,6 +15,12 @@ class RoboRlhfError(Exception):
     """Base of everything that a user can cause."""
 
     exit_code = 1
+    LONGEST: ClassVar = 1500  # characters: what was given may be of any length, and what to do stands at the end
+
+    def __init__(self, message: str) -> None:
+        """Keep the message, the middle of a long one left out."""
+        half = self.LONGEST // 2
+        super().__init__(message if len(message) <= self.LONGEST else f"{message[:half]} ... {message[-half:]}")
 
 
 class FileWarning(UserWarning):

@@ -87,10 +87,10 @@ class Run:
         stored, asked = _leaves(found), _leaves(self.config)
         different = [name for name in sorted({*stored, *asked}) if stored.get(name) != asked.get(name)]
         if different:
-            listed = ", ".join(_short(f"{name}={stored.get(name)!r}") for name in different[:10])
+            listed = ", ".join(f"{name}={stored.get(name)!r}" for name in different)
             raise InvalidValueError(
                 f"run folder {self.path}",
-                ", ".join(_short(f"{name}={asked.get(name)!r}") for name in different[:10]),
+                ", ".join(f"{name}={asked.get(name)!r}" for name in different),
                 f"the settings it was started with ({listed}); continue with those, or name another run (--run)",
             )
 
@@ -224,10 +224,6 @@ def fitting(path: Path, expected: str) -> Iterator[None]:
         raise NonFiniteError(error.what, str(path), _AGAIN) from error
     except _MISFITS as error:
         raise CheckpointMismatchError(path, expected, _line(error)) from error
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 150 else f"{text[:150]}..."
 
 
 def _line(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.errors import CorruptFileError
+from robo_rlhf.errors import CorruptFileError, InvalidValueError
 from robo_rlhf.files import read_json, write_json
 
 
@@ -27,7 +27,7 @@ def test_a_digit_that_changed_is_told_with_what_to_do(tmp_path: Path) -> None:
     write_json(path, {"rate": 0.1})
     path.write_text(path.read_text().replace("0.1", "0.7"))
     with pytest.raises(
-        CorruptFileError, match=r"its checksum does not fit\)\. .* changed it yourself, remove its seal"
+        CorruptFileError, match=r"its checksum does not fit\)\. .* remove its seal"
     ):
         read_json(path, dict)
     path.write_text(path.read_text().replace('"seal":', '"zeal":'))
@@ -58,3 +58,9 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
         read_json(tmp_path, dict)
     with pytest.raises(CorruptFileError, match="it is a socket or a device and no file"):
         read_json(Path("/dev/zero"), dict)
+
+
+def test_a_sentence_does_not_repeat_all_that_was_given() -> None:
+    text = str(InvalidValueError("name", "x" * 50_000, "a short one"))
+    assert len(text) < 1600
+    assert text.startswith("name: expected a short one, got xxx")
