@@ -26,9 +26,7 @@ def test_a_digit_that_changed_is_told_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_json(path, {"rate": 0.1})
     path.write_text(path.read_text().replace("0.1", "0.7"))
-    with pytest.raises(
-        CorruptFileError, match=r"its checksum does not fit\)\. .* remove its seal"
-    ):
+    with pytest.raises(CorruptFileError, match=r"its checksum does not fit\)\. .* remove its seal"):
         read_json(path, dict)
     path.write_text(path.read_text().replace('"seal":', '"zeal":'))
     with pytest.raises(CorruptFileError, match="checksum"):

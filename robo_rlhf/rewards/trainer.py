@@ -270,8 +270,8 @@ def fit(
     if run is not None:
         saved = run.load("training")
         if saved is not None:
-            kind, size = trainer.model.kind, trainer.model.obs_dim
-            with fitting(run.checkpoint_path("training"), f"a {kind} reward model for observations ({size},)"):
+            model = f"a reward model of kind {trainer.model.kind} with observations ({trainer.model.obs_dim},)"
+            with fitting(run.checkpoint_path("training"), f"where learning {model} stopped"):
                 trainer.unpack(*saved)
         run.rewind_metrics(trainer.step)
     while not trainer.done:
