@@ -14,6 +14,7 @@ from typing import IO, Any, TypeVar
 from robo_rlhf.errors import CorruptFileError, DiskFullError
 from robo_rlhf.seal import blank_object, seal_object, take_seal
 
+_SEALED_END = b"\n\n"  # of JSON that is sealed: damage that takes the seal away leaves the end
 T = TypeVar("T", bound=dict[str, Any] | list[Any] | str)
 
 HOME_VARIABLE = "ROBO_RLHF_HOME"
@@ -103,7 +104,9 @@ def write_json(path: Path, value: Any, *, reserve: int | None = None) -> None:
     """Write `value` as readable JSON as `write_atomic` does; keys keep their order. An object is sealed, see `seal`."""
     shown = blank_object(value) if isinstance(value, dict) else value
     content = (json.dumps(shown, indent=2, ensure_ascii=False) + "\n").encode()
-    write_atomic(path, seal_object(content) if isinstance(value, dict) else content, reserve=reserve)
+    if isinstance(value, dict):
+        content = seal_object(content[:-1] + _SEALED_END)
+    write_atomic(path, content, reserve=reserve)
 
 
 def read_json(path: Path, kind: type[T], advice: str = "") -> T:
@@ -118,14 +121,17 @@ def read_json(path: Path, kind: type[T], advice: str = "") -> T:
         CorruptFileError: it is no file, no JSON, nested too deeply, not of this kind, or not what was sealed.
         OSError: the system cannot read it, or there is none.
     """
-    advice = advice or "Put a copy of it in its place; if you changed it yourself, remove its seal too."
+    advice = (
+        advice
+        or "Put a copy of it in its place; if you changed it yourself, remove its seal, and the empty line at its end."
+    )
     content = read_whole(path, advice)
     try:
         value = json.loads(content)
         if not isinstance(value, kind):
             raise ValueError(f"it holds no {_KINDS[kind]}")
         if isinstance(value, dict):
-            take_seal(content, value)
+            take_seal(content, value, must=content.endswith(_SEALED_END))
     except RecursionError as error:
         raise CorruptFileError(path, "it is nested too deeply", advice) from error
     except ValueError as error:

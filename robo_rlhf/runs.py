@@ -185,9 +185,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     try:
         arrays = {name: np.array(value) for name, value in load_tensors(content).items()}
         meta = checkpoint_meta(content)
-        sealed, version = take_seal(content, meta), meta.pop("format", 1)
-        if not sealed and version != 1:
-            raise ValueError("its seal is missing")
+        version = meta.pop("format", 1)
+        sealed = take_seal(content, meta, must=version != 1)
     except _MISFITS as error:
         raise CorruptFileError(path, _line(error), _AGAIN) from error
     if sealed and version != FORMAT:

@@ -53,13 +53,15 @@ def seal_object(content: bytes) -> bytes:
     return seal(content, content.index(TEXT), TEXT)
 
 
-def take_seal(content: bytes, value: dict[str, Any]) -> bool:
+def take_seal(content: bytes, value: dict[str, Any], *, must: bool) -> bool:
     """Take the seal out of the JSON object `value`, and return whether it vouches for the file that holds `content`.
 
+    `must` says whether something else in the file tells that there was one.
+
     Raises:
-        ValueError: the bytes are not those that were sealed.
+        ValueError: the bytes are not those that were sealed, or there is no seal where there must be one.
     """
-    if value.pop(KEY, None) is None and TEXT not in content[:_HEAD]:
+    if value.pop(KEY, None) is None and TEXT not in content[:_HEAD] and not must:
         return False
     if sealed_length(content, 0, content.find(TEXT), TEXT) != len(content):
         raise ValueError("it goes on after its end")

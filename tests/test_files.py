@@ -31,6 +31,12 @@ def test_a_digit_that_changed_is_told_with_what_to_do(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"seal":', '"zeal":'))
     with pytest.raises(CorruptFileError, match="checksum"):
         read_json(path, dict)
+    start = path.read_text().index('"zeal"')
+    path.write_text(path.read_text()[:start] + path.read_text()[start:].split(", ", 1)[-1].split(",\n", 1)[-1])
+    with pytest.raises(CorruptFileError, match="its seal is missing"):
+        read_json(path, dict)
+    path.write_text(path.read_text().rstrip("\n"))  # changed by hand, as the sentence says
+    assert read_json(path, dict) == {"rate": 0.7}
 
 
 @pytest.mark.parametrize(
