@@ -68,13 +68,22 @@ def unpack_optimizer(prefix: str, optimizer: torch.optim.Optimizer, arrays: Mapp
     for key, value in take(prefix, arrays).items():
         index, name = key.split("/")
         entry = torch.from_numpy(value.copy())
-        if entry.ndim and entry.shape != parameters[int(index)].shape:
-            raise ValueError(f"{prefix}/{key} with shape {tuple(entry.shape)}")
+        check_like(f"{prefix}/{key}", entry, torch.zeros(()) if name == "step" else parameters[int(index)])
         _check_finite(prefix, {key: entry})
         state.setdefault(int(index), {})[name] = entry
     if any(entries.keys() != ADAM for entries in state.values()):
         raise ValueError(f"{prefix} without {', '.join(sorted(ADAM))} of each of its parameters")
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def check_like(name: str, value: Tensor, own: Tensor) -> None:
+    """Check that `value`, which was read, has the shape and the type of number of `own`, in whose place it comes.
+
+    Raises:
+        ValueError: it has others; copying would stretch or round it without a word.
+    """
+    if value.shape != own.shape or value.dtype != own.dtype:
+        raise ValueError(f"{name} as {value.dtype} {tuple(value.shape)} in place of {own.dtype} {tuple(own.shape)}")
 
 
 def _check_finite(prefix: str, values: Mapping[str, Tensor]) -> None:
@@ -128,7 +137,10 @@ class Average:
     def unpack(self, prefix: str, arrays: Mapping[str, Array]) -> None:
         """Set the averages to what `pack` gave."""
         for i, value in enumerate(self.value):
-            value.copy_(torch.from_numpy(arrays[f"{prefix}/{i}"].copy()))
+            found = torch.from_numpy(arrays[f"{prefix}/{i}"].copy())
+            check_like(f"{prefix}/{i}", found, value)
+            _check_finite(prefix, {str(i): found})
+            value.copy_(found)
 
 
 class Flat:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from robo_rlhf.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.learning import (
+    check_like,
     pack_generator,
     pack_module,
     pack_optimizer,
@@ -187,10 +188,16 @@ class RewardTrainer:
         unpack_module("model", self.model, arrays)
         unpack_optimizer("optimizer", self.optimizer, arrays)
         self.best = [torch.from_numpy(value.copy()) for _, value in sorted(take("best", arrays).items())]
+        for best, parameter in zip(self.best, self.model.parameters(), strict=True):
+            check_like("best", best, parameter)
         unpack_generator(self.generator, arrays["generator"])
-        self.best_loss = torch.from_numpy(arrays["best_loss"].copy())
+        best_loss = torch.from_numpy(arrays["best_loss"].copy())
+        check_like("best_loss", best_loss, self.best_loss)
+        self.best_loss = best_loss
         if len(arrays.get("flip", ())) == len(self.flip):  # else people came or went: the next look estimates anew
-            self.flip = torch.from_numpy(arrays["flip"].copy())
+            flip = torch.from_numpy(arrays["flip"].copy())
+            check_like("flip", flip, self.flip)
+            self.flip = flip
         self.step, self.stale = int(meta["step"]), int(meta["stale"])
 
     def _update(self) -> Tensor:

@@ -289,7 +289,9 @@ class Learner:
         return arrays, {"done": self.done, "loss": self.loss, "best_score": self.best_score}
 
     def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
-        """Go on from what `pack` gave."""
+        """Go on from what `pack` gave; see `runs.fitting`."""
+        if take("best", arrays):
+            unpack_module("best", self.policy, arrays)  # to see that it fits; the present weights replace it
         unpack_module("policy", self.policy, arrays)
         self.average.unpack("average", arrays)
         unpack_optimizer("optimizer", self.optimizer, arrays)
