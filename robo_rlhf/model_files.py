@@ -151,8 +151,8 @@ def bounded(numbers: int) -> Iterator[None]:
         nonlocal left
         if value is not None and threading.get_ident() == thread:
             left -= value.numel()
-            if left < 0:
-                raise ValueError(f"{numbers:,} numbers, too few for one of its settings")
+            if left < 0 or (isinstance(value, nn.Parameter) and not value.numel()):
+                raise ValueError(f"{numbers:,} numbers, which do not go with one of its settings")
 
     hooks = register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count)
     try:

@@ -43,6 +43,7 @@ def _make(folder: Path, form: Literal["jsonl", "parquet"]) -> None:
         export(store, folder / "out", form)
     for path in folder.glob("made.db*"):
         path.unlink()
+    Store(folder / "found.db").close()  # so that not every import makes the tables anew
 
 
 def _read(folder: Path) -> Any:
