@@ -15,6 +15,16 @@ class RoboRlhfError(Exception):
     """Base of everything that a user can cause."""
 
     exit_code = 1
+    LONGEST: ClassVar = 1500  # characters: what was given may be of any length, and what to do stands at the end
+
+    def __init__(self, message: str) -> None:
+        """Keep the message, the middle of a long one left out."""
+        half = self.LONGEST // 2
+        super().__init__(message if len(message) <= self.LONGEST else f"{message[:half]} ... {message[-half:]}")
+
+
+class FileWarning(UserWarning):
+    """Something about a file is not as it should be; the rest of it, or of its folder, is used."""
 
 
 class UnknownNameError(RoboRlhfError):
@@ -128,6 +138,7 @@ class NonFiniteError(RoboRlhfError):
 
     def __init__(self, what: str, where: str, advice: str) -> None:
         """Say `what` was not finite, `where` it was met and what happened to the data."""
+        self.what = what
         super().__init__(f"{what} is not finite ({where}). {advice}")
 
 

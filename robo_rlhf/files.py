@@ -10,12 +10,25 @@ import errno
 import json
 import os
 import shutil
+import stat
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeVar
 
-from robo_rlhf.errors import DiskError, DiskFullError
+from robo_rlhf.errors import (
+    CorruptFileError,
+    DiskError,
+    DiskFullError,
+)
+from robo_rlhf.seal import (
+    blank_object,
+    seal_object,
+    take_seal,
+)
+
+_SEALED_END = b"\n\n"  # of JSON that is sealed: damage that takes the seal away leaves the end
+T = TypeVar("T", bound=dict[str, Any] | list[Any] | str)
 
 HOME_VARIABLE = "ROBO_RLHF_HOME"
 DATABASE_VARIABLE = "ROBO_RLHF_DATABASE"
@@ -112,9 +125,66 @@ def write_atomic_many(files: Sequence[tuple[Path, bytes]], *, reserve: int | Non
         sync(folder)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as readable JSON, atomically; keys keep their order."""
-    write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+def write_json(path: Path, value: Any, *, reserve: int | None = None) -> None:
+    """Write `value` as readable JSON as `write_atomic` does; keys keep their order. An object is sealed, see `seal`."""
+    shown = blank_object(value) if isinstance(value, dict) else value
+    content = (json.dumps(shown, indent=2, ensure_ascii=False) + "\n").encode()
+    if isinstance(value, dict):
+        content = seal_object(content[:-1] + _SEALED_END)
+    write_atomic(path, content, reserve=reserve)
+
+
+def read_json(path: Path, kind: type[T], advice: str = "") -> T:
+    """Return what a file of JSON holds; of an object that is sealed, without the seal. One without may be of any make.
+
+    Args:
+        path: the file.
+        kind: what it holds: `dict`, `list` or `str`.
+        advice: what to do where it is damaged; else a copy is asked for.
+
+    Raises:
+        CorruptFileError: it is no file, no JSON, nested too deeply, not of this kind, or not what was sealed.
+        OSError: the system cannot read it, or there is none.
+    """
+    advice = (
+        advice
+        or "Put a copy of it in its place; if you changed it yourself, remove its seal, and the empty line at its end."
+    )
+    content = read_whole(path, advice)
+    try:
+        value = json.loads(content)
+        if not isinstance(value, kind):
+            raise ValueError(f"it holds no {_KINDS[kind]}")
+        if isinstance(value, dict):
+            take_seal(content, value, must=content.endswith(_SEALED_END))
+    except RecursionError as error:
+        raise CorruptFileError(path, "it is nested too deeply", advice) from error
+    except ValueError as error:
+        raise CorruptFileError(path, str(error), advice) from error
+    return value
+
+
+_KINDS: dict[type, str] = {dict: "JSON object", list: "list", str: "text"}
+
+
+def open_whole(path: Path, advice: str) -> IO[bytes]:
+    """Open a file to read. Anything else that lies there is refused: a pipe would be waited for without an end.
+
+    Raises:
+        CorruptFileError: it is a folder, a pipe, a socket or a device.
+        OSError: the system cannot read it, or there is none.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a socket or a device"
+        raise CorruptFileError(path, f"it is {what} and no file", advice)
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+
+
+def read_whole(path: Path, advice: str) -> bytes:
+    """Return all bytes of a file; raises as `open_whole`."""
+    with open_whole(path, advice) as file:
+        return file.read()
 
 
 def _sync_all(paths: Sequence[Path]) -> None:

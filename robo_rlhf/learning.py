@@ -6,7 +6,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from robo_rlhf.errors import NonFiniteError
 from robo_rlhf.types import Array
+
+ADAM = {"step", "exp_avg", "exp_avg_sq"}  # what Adam and AdamW, the only optimisers here, remember of a parameter
 
 
 def use_one_thread() -> None:
@@ -28,8 +31,19 @@ def pack_module(prefix: str, module: nn.Module) -> dict[str, Array]:
 
 
 def unpack_module(prefix: str, module: nn.Module, arrays: Mapping[str, Array]) -> None:
-    """Write what `pack_module` gave into a module of the same build."""
-    module.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in take(prefix, arrays).items()})
+    """Write what `pack_module` gave into a module of the same build.
+
+    Raises:
+        NonFiniteError: a weight is NaN or infinite.
+        TypeError: a weight is of another type of number.
+        RuntimeError: other weights, or other shapes.
+    """
+    found = {name: torch.from_numpy(value.copy()) for name, value in take(prefix, arrays).items()}
+    for name, own in module.state_dict().items():
+        if name in found and found[name].dtype != own.dtype:
+            raise TypeError(f"{prefix}/{name} as {found[name].dtype} in place of {own.dtype}")
+    _check_finite(prefix, found)
+    module.load_state_dict(found)
 
 
 def pack_optimizer(prefix: str, optimizer: torch.optim.Optimizer) -> dict[str, Array]:
@@ -43,12 +57,41 @@ def pack_optimizer(prefix: str, optimizer: torch.optim.Optimizer) -> dict[str, A
 
 
 def unpack_optimizer(prefix: str, optimizer: torch.optim.Optimizer, arrays: Mapping[str, Array]) -> None:
-    """Write what `pack_optimizer` gave into an optimiser over the same parameters; its settings stay its own."""
+    """Write what `pack_optimizer` gave into an optimiser over the same parameters; its settings stay its own.
+
+    Raises:
+        NonFiniteError: an entry is NaN or infinite.
+        ValueError: the entries are of other parameters, or not those that Adam has.
+    """
     state: dict[int, dict[str, Tensor]] = {}
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for key, value in take(prefix, arrays).items():
         index, name = key.split("/")
-        state.setdefault(int(index), {})[name] = torch.from_numpy(value.copy())
+        entry = torch.from_numpy(value.copy())
+        check_like(f"{prefix}/{key}", entry, torch.zeros(()) if name == "step" else parameters[int(index)])
+        _check_finite(prefix, {key: entry})
+        state.setdefault(int(index), {})[name] = entry
+    if any(entries.keys() != ADAM for entries in state.values()):
+        raise ValueError(f"{prefix} without {', '.join(sorted(ADAM))} of each of its parameters")
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def check_like(name: str, value: Tensor, own: Tensor) -> None:
+    """Check that `value`, which was read, has the shape and the type of number of `own`, in whose place it comes.
+
+    Raises:
+        ValueError: it has others; copying would stretch or round it without a word.
+    """
+    if value.shape != own.shape or value.dtype != own.dtype:
+        raise ValueError(f"{name} as {value.dtype} {tuple(value.shape)} in place of {own.dtype} {tuple(own.shape)}")
+
+
+def _check_finite(prefix: str, values: Mapping[str, Tensor]) -> None:
+    for name, value in values.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise NonFiniteError(
+                f"{prefix}/{name}", "weights that are read", "Use an older checkpoint, or train again."
+            )
 
 
 def pack_generator(generator: torch.Generator) -> Array:
@@ -94,7 +137,10 @@ class Average:
     def unpack(self, prefix: str, arrays: Mapping[str, Array]) -> None:
         """Set the averages to what `pack` gave."""
         for i, value in enumerate(self.value):
-            value.copy_(torch.from_numpy(arrays[f"{prefix}/{i}"].copy()))
+            found = torch.from_numpy(arrays[f"{prefix}/{i}"].copy())
+            check_like(f"{prefix}/{i}", found, value)
+            _check_finite(prefix, {str(i): found})
+            value.copy_(found)
 
 
 class Flat:

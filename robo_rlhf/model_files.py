@@ -5,17 +5,27 @@ each.
 """
 
 import inspect
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
+import torch
 from torch import nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from robo_rlhf.errors import CheckpointMismatchError, InvalidValueError, NotFoundError
 from robo_rlhf.learning import pack_module, unpack_module
 from robo_rlhf.registry import Registry
-from robo_rlhf.runs import read_checkpoint, write_checkpoint
+from robo_rlhf.runs import fitting, read_checkpoint, write_checkpoint
 from robo_rlhf.types import Array
+
+LARGEST = 2**20  # of whole numbers among the settings of a model in a file
+SLACK = 2**16  # numbers that a network may have beyond what its file explains
 
 
 class Model(nn.Module):
@@ -30,6 +40,7 @@ class Model(nn.Module):
 
 
 M = TypeVar("M", bound=Model)
+DESCRIBED = {"kind": str, "obs_dim": int, "act_dim": int, "settings": dict}  # what a file says of its model
 
 
 class ModelFiles(Generic[M]):
@@ -52,12 +63,14 @@ class ModelFiles(Generic[M]):
             UnknownNameError: no such kind.
             InvalidValueError: a setting that this kind does not have.
         """
-        build = self.kinds[kind]
-        known = list(inspect.signature(build).parameters)[2:]  # after obs_dim and act_dim
+        self._check_settings(kind, settings)
+        return self.kinds[kind](obs_dim, act_dim, **settings)
+
+    def _check_settings(self, kind: str, settings: Mapping[str, Any]) -> None:
+        known = list(inspect.signature(self.kinds[kind]).parameters)[2:]  # after obs_dim and act_dim
         unknown = ", ".join(sorted(set(settings) - set(known)))
         if unknown:
             raise InvalidValueError(f"settings of {self.kinds.kind} {kind}", unknown, f"some of {', '.join(known)}")
-        return build(obs_dim, act_dim, **settings)
 
     def save(self, model: M, path: Path, meta: Mapping[str, Any]) -> None:
         """Write a model atomically. `meta` is a JSON object: "task", and whatever else should be remembered with it."""
@@ -70,10 +83,11 @@ class ModelFiles(Generic[M]):
 
         Raises:
             NotFoundError: there is no such file.
-            CorruptFileError: the file is truncated or not a checkpoint.
+            CorruptFileError: the file is damaged or not a checkpoint.
             UnknownNameError: its kind is not known here.
             InvalidValueError: it has a setting that this version does not know.
             CheckpointMismatchError: it is of another task or of other shapes, or holds nothing of these kinds.
+            NonFiniteError: a weight is NaN or infinite.
         """
         arrays, meta = self._read(path)
         found = meta[self.key]
@@ -82,12 +96,12 @@ class ModelFiles(Generic[M]):
         wanted = holds | {name: value for name, value in given.items() if value is not None}
         if wanted != holds:
             raise CheckpointMismatchError(path, self._text(wanted), self._text(holds))
-        model = self.new(found["kind"], found["obs_dim"], found["act_dim"], found["settings"])
-        try:
+        self._check_settings(found["kind"], found["settings"])
+        expected = f"the weights of a {found['kind']} {self.kinds.kind} with settings {str(found['settings'])[:300]}"
+        with fitting(path, expected), bounded(sum(value.size for value in arrays.values())):
+            _check_sizes(found)
+            model = self.new(found["kind"], found["obs_dim"], found["act_dim"], found["settings"])
             unpack_module(self.key, model, arrays)
-        except RuntimeError as error:
-            expected = f"the weights of a {found['kind']} {self.kinds.kind} with settings {found['settings']}"
-            raise CheckpointMismatchError(path, expected, " ".join(str(error).split())) from error
         return model.eval()
 
     def meta(self, path: Path) -> dict[str, Any]:
@@ -104,10 +118,45 @@ class ModelFiles(Generic[M]):
         if not path.exists():
             raise NotFoundError("checkpoint", path, f"{self.advice}, or give another path.")
         arrays, meta = read_checkpoint(path)
-        if self.key not in meta:
-            raise CheckpointMismatchError(path, f"a {self.kinds.kind}", ", ".join(sorted(meta)) or "nothing")
+        found, expected = meta.get(self.key), f"a {self.kinds.kind}"
+        if found is None:
+            raise CheckpointMismatchError(path, expected, ", ".join(sorted(meta))[:300] or "nothing")
+        if not isinstance(found, dict) or any(not isinstance(found.get(n), kind) for n, kind in DESCRIBED.items()):
+            raise CheckpointMismatchError(path, f"{expected} with {', '.join(DESCRIBED)}", str(found)[:300])
         return arrays, meta
 
     def _text(self, shapes: Mapping[str, Any]) -> str:
         task, obs_dim, act_dim = shapes["task"], shapes["obs_dim"], shapes["act_dim"]
         return f"a {self.kinds.kind} for {task} with observations ({obs_dim},) and actions ({act_dim},)"
+
+
+def _check_sizes(said: object) -> None:
+    """Refuse whole numbers that no network has for a size, at any depth of what a file says of its model."""
+    if isinstance(said, int) and not -LARGEST <= said <= LARGEST:
+        raise ValueError(f"the number {said:.3g}")
+    for part in said.values() if isinstance(said, dict) else said if isinstance(said, list) else ():
+        _check_sizes(part)
+
+
+@contextmanager
+def bounded(numbers: int) -> Iterator[None]:
+    """Let this thread build no network that is much larger than a file with so many `numbers` explains.
+
+    Raises:
+        ValueError: it would be; nothing of it was written to memory yet.
+    """
+    left, thread = 4 * numbers + SLACK, threading.get_ident()
+
+    def count(_: nn.Module, name: str, value: torch.Tensor | None) -> None:
+        nonlocal left
+        if value is not None and threading.get_ident() == thread:
+            left -= value.numel()
+            if left < 0 or (isinstance(value, nn.Parameter) and not value.numel()):
+                raise ValueError(f"{numbers:,} numbers, which do not go with one of its settings")
+
+    hooks = register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count)
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,12 +1,12 @@
 """The run folder: config, metrics, events and checkpoints of one piece of work that can be killed at any instant.
 
-    <run>/config.json          what was asked for; opening the folder again with another config is refused
+    <run>/config.json          what was asked for, sealed; opening the folder again with another config is refused
     <run>/metrics.jsonl        one JSON object a logged step: {"step": 12, ...}; bit-identical between equal runs
     <run>/events.jsonl         what happened and when (wall clock); never compared between runs
     <run>/events.out.tfevents.*  the metrics once more, with times, for TensorBoard
     <run>/alive.json           the lock and heartbeat of who works on it, see `heartbeat`
-    <run>/checkpoints/NAME.safetensors   tensors, with a JSON object in the header under "meta"
-    <run>/result.json          written last; the run is finished when it is there
+    <run>/checkpoints/NAME.safetensors   tensors, with a JSON object in the header under "meta", sealed
+    <run>/result.json          written last, sealed; the run is finished when it is there
 
 Work goes on from the newest checkpoint; `metrics.jsonl` is cut back to it first, so nothing is logged twice.
 """
@@ -15,18 +15,56 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from robo_rlhf.errors import CorruptFileError, InvalidValueError
-from robo_rlhf.files import sync, write_atomic, write_json
+from robo_rlhf.errors import (
+    CheckpointMismatchError,
+    CorruptFileError,
+    FileWarning,
+    InvalidValueError,
+    NonFiniteError,
+    VersionError,
+)
+from robo_rlhf.files import (
+    read_json,
+    read_whole,
+    sync,
+    write_atomic,
+    write_json,
+)
+from robo_rlhf.seal import (
+    blank_object,
+    seal_object,
+    take_seal,
+)
 from robo_rlhf.tensorboard import EventFile
 from robo_rlhf.types import Array
+
+FORMAT = 2  # of checkpoints: 1 had no number and no seal
+_AGAIN = "Use an older checkpoint, or train again."
+# What reading the bytes of a checkpoint, or building and filling a network by what they say, can raise.
+_MISFITS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    InvalidValueError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+)
 
 
 class Run:
@@ -39,6 +77,7 @@ class Run:
 
         Raises:
             InvalidValueError: the folder holds a run with another config; the message names what differs.
+            CorruptFileError: its config.json is damaged.
         """
         self.path = path
         self.config = {**_plain(besides or {}), **_plain(config)}
@@ -46,8 +85,8 @@ class Run:
         self._whole: set[str] = set()  # files whose last line is known to be whole
         self._dirty: set[str] = set()  # files with lines that the disk may not hold yet
         stored = path / "config.json"
-        if stored.exists():
-            found = json.loads(stored.read_text())
+        if os.path.lexists(stored):
+            found = read_json(stored, dict)
             whole = with_defaults(found, config)
             self._check_config(whole)
             if whole != found:
@@ -76,9 +115,13 @@ class Run:
         self._append("metrics.jsonl", {"step": step, **row})
         self._board.add(step, row)
 
-    def metrics(self) -> list[dict[str, float]]:
-        """Return all logged rows."""
-        return _read_lines(self.path / "metrics.jsonl")
+    def metrics(self, name: str = "metrics.jsonl") -> list[dict[str, float]]:
+        """Return all logged rows; those of another file where it is named.
+
+        Raises:
+            CorruptFileError: the file is damaged other than by a crash, which tears its last line.
+        """
+        return _read_lines(self.path / name, _is_metrics)
 
     def rewind_metrics(self, step: int) -> None:
         """Drop rows logged after `step`: the work after it will be done, and logged, again."""
@@ -109,8 +152,8 @@ class Run:
         self._dirty.clear()
 
     def events(self) -> list[dict[str, Any]]:
-        """Return all events."""
-        return _read_lines(self.path / "events.jsonl")
+        """Return all events; raises as `metrics`."""
+        return _read_lines(self.path / "events.jsonl", _is_event)
 
     def checkpoint_path(self, name: str) -> Path:
         """Return where the checkpoint called `name` is or will be."""
@@ -124,9 +167,9 @@ class Run:
         return path
 
     def load(self, name: str) -> tuple[dict[str, Array], dict[str, Any]] | None:
-        """Return arrays and meta of a checkpoint, or None where there is none yet."""
+        """Return arrays and meta of a checkpoint, or None where there is none yet; raises as `read_checkpoint`."""
         path = self.checkpoint_path(name)
-        return read_checkpoint(path) if path.exists() else None
+        return read_checkpoint(path) if os.path.lexists(path) else None
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write the result; the run is finished from here on."""
@@ -134,30 +177,81 @@ class Run:
         write_json(self.path / "result.json", result)
 
     def result(self) -> dict[str, Any] | None:
-        """Return the result of a finished run, None for one that is not."""
+        """Return the result of a finished run, None for one that is not.
+
+        Raises:
+            CorruptFileError: its result.json is damaged.
+        """
         path = self.path / "result.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        return read_json(path, dict) if os.path.lexists(path) else None
 
 
 def write_checkpoint(path: Path, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
-    """Write named arrays and a JSON object as one safetensors file, atomically."""
+    """Write named arrays and a JSON object as one sealed safetensors file, atomically."""
     packed = {name: np.ascontiguousarray(value).reshape(np.shape(value)) for name, value in arrays.items()}
-    write_atomic(path, save_tensors(packed, metadata={"meta": json.dumps(meta)}))
+    text = json.dumps(blank_object({"format": FORMAT, **meta}))  # one text: safetensors writes several in any order
+    write_atomic(path, seal_object(save_tensors(packed, metadata={"meta": text})))
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Read what `write_checkpoint` wrote.
+    """Read what `write_checkpoint` wrote, every byte of it checked.
+
+    A file of format 1, which had no seal, is read with a `FileWarning`.
 
     Raises:
-        CorruptFileError: the file is truncated or not a checkpoint.
+        CorruptFileError: the file is damaged, lacks the seal of its format, or is not a checkpoint.
+        VersionError: a later format.
+        OSError: the system cannot read it, or there is none.
+    """
+    content = read_whole(path, _AGAIN)
+    try:
+        arrays = {name: np.array(value) for name, value in load_tensors(content).items()}
+        meta = checkpoint_meta(content)
+        version = meta.pop("format", 1)
+        sealed = take_seal(content, meta, must=version != 1)
+    except _MISFITS as error:
+        raise CorruptFileError(path, _line(error), _AGAIN) from error
+    if sealed and version != FORMAT:
+        raise VersionError(path, version, FORMAT, "Use it with the version of robo-rlhf that wrote it.")
+    if not sealed:
+        sentence = f"{path} is of a version that did not seal its checkpoints, so damage to it would not be noticed."
+        warnings.warn(f"{sentence} It is sealed when it is next written.", FileWarning, stacklevel=2)
+    return arrays, meta
+
+
+def checkpoint_meta(content: bytes) -> dict[str, Any]:
+    """Return the JSON object in the header of a checkpoint, from its first bytes and unchecked.
+
+    Raises:
+        ValueError, KeyError, TypeError, RecursionError: the bytes are none of a checkpoint.
+    """
+    meta = json.loads(json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]["meta"])
+    if not isinstance(meta, dict):
+        raise TypeError("its header holds no JSON object")
+    return meta
+
+
+@contextmanager
+def fitting(path: Path, expected: str) -> Iterator[None]:
+    """Make a sentence of what goes wrong while a network is built and filled from the checkpoint at `path`.
+
+    Raises:
+        CheckpointMismatchError: its tensors or settings are of something else than what was `expected`.
+        NonFiniteError: a weight is NaN or infinite.
     """
     try:
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            meta = json.loads(file.metadata()["meta"])
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise CorruptFileError(path, str(error), "Use an older checkpoint, or train again.") from error
-    return arrays, meta
+        yield
+    except NonFiniteError as error:
+        raise NonFiniteError(error.what, str(path), _AGAIN) from error
+    except _MISFITS as error:
+        raise CheckpointMismatchError(path, expected, _line(error)) from error
+
+
+def _line(error: BaseException) -> str:
+    """Return what an error says as one line of moderate length."""
+    said = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
+    text = f"it lacks {said}" if isinstance(error, KeyError) else said
+    return (text or type(error).__name__)[:300].rstrip(".")
 
 
 def with_defaults(found: Mapping[str, Any], config: object) -> dict[str, Any]:
@@ -211,14 +305,33 @@ def _cut_torn_line(path: Path) -> None:
             os.truncate(path, content.rfind(b"\n") + 1)
 
 
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read JSON lines; a torn last line, left by a crash, is passed over."""
-    if not path.exists():
+def _read_lines(path: Path, fits: Callable[[Any], bool]) -> list[dict[str, Any]]:
+    """Read JSON lines that fit; a torn last line, left by a crash, is passed over.
+
+    Raises:
+        CorruptFileError: another line is no such row.
+    """
+    if not os.path.lexists(path):
         return []
+    advice = "Put a copy of it in its place, or take that line out."
+    *lines, _ = read_whole(path, advice).split(b"\n")  # what comes after the last end of a line is torn
     rows = []
-    for line in path.read_text().splitlines():
+    for number, line in enumerate(lines, 1):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not fits(row):
+            raise CorruptFileError(path, f"line {number} is no row of it", advice)
+        rows.append(row)
     return rows
+
+
+def _is_metrics(row: Any) -> bool:
+    if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+        return False
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in row.values())
+
+
+def _is_event(row: Any) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("time"), int | float) and isinstance(row.get("event"), str)

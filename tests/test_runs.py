@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.files import read_json
 from robo_rlhf.pipeline.config import preset
 from robo_rlhf.runs import Run, with_defaults
 
@@ -23,9 +24,7 @@ class Outer:
 
 
 def stored(path: Path) -> dict[str, Any]:
-    found = json.loads((path / "config.json").read_text())
-    assert isinstance(found, dict)
-    return found
+    return read_json(path / "config.json", dict)
 
 
 def test_a_run_opened_again_with_the_same_settings_goes_on(tmp_path: Path) -> None:

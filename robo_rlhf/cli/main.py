@@ -5,11 +5,22 @@ import inspect
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from robo_rlhf import __version__
-from robo_rlhf.cli import COMMANDS, STOPPED, Command
-from robo_rlhf.errors import DiskFullError, RoboRlhfError, UnknownNameError
+from robo_rlhf.cli import (
+    COMMANDS,
+    STOPPED,
+    Command,
+)
+from robo_rlhf.errors import (
+    DiskFullError,
+    FileWarning,
+    RoboRlhfError,
+    UnknownNameError,
+)
 
 PROGRAM = "robo-rlhf"
 DEBUG_VARIABLE = "ROBO_RLHF_DEBUG"
@@ -20,7 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (without the program's name) and return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _dispatch(args)
+        with warnings.catch_warnings():
+            warnings.simplefilter("once", FileWarning)
+            warnings.showwarning = _show_warning
+            code = _dispatch(args)
         sys.stdout.flush()  # here, where a closed pipe can still be handled
         return code
     except SystemExit as stop:  # tyro, after --help or a wrong option
@@ -45,6 +59,21 @@ def _left_behind(args: Sequence[str]) -> str:
     """Return what a command that Ctrl-C stopped leaves behind, in words."""
     name = next((name for words in (2, 1) if (name := " ".join(args[:words])) in COMMANDS), "")
     return str(getattr(COMMANDS[name], "stopped", STOPPED)) if name else STOPPED
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """Show what is said of a user's files as one line, and everything else as Python does."""
+    if issubclass(category, FileWarning):
+        print(f"warning: {message}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)
 
 
 def _report(message: str, code: int) -> int:

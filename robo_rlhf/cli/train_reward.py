@@ -1,6 +1,5 @@
 """`robo-rlhf train reward`: a reward model from the answers in the database, once or as they come."""
 
-import json
 import signal
 import sys
 import time
@@ -15,7 +14,7 @@ from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import make_way, use_one_thread
 from robo_rlhf.errors import InvalidValueError, NotFoundError
-from robo_rlhf.files import data_home, feedback_database, find_dataset
+from robo_rlhf.files import data_home, feedback_database, find_dataset, read_json
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.store import Store
@@ -206,7 +205,7 @@ def begun_with(path: Path, store: "Store") -> dict[str, Any]:
     stored = path / "config.json"
     if not stored.exists():
         return now
-    known = json.loads(stored.read_text())
+    known = read_json(stored, dict)
     return {"mark": 0} | {name: known[name] for name in now if name in known}
 
 

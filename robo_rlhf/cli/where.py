@@ -1,7 +1,6 @@
 """Which dataset a command works on, and what it prints of its trash."""
 
 import sys
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,26 +36,23 @@ class Where:
 
     @contextmanager
     def open(self) -> "Iterator[Dataset]":
-        """Open the dataset, with its warnings as single lines on stderr.
+        """Open the dataset.
 
         Raises:
             InvalidValueError: none is named; the message lists those that there are.
         """
         from robo_rlhf.data.dataset import Dataset
-        from robo_rlhf.data.layout import DataWarning, list_datasets
+        from robo_rlhf.data.layout import list_datasets
 
         home = data_home(self.home)
         if not self.dataset:
             choices = ", ".join(list_datasets(home)) or "(no datasets)"
             raise InvalidValueError("--dataset", "none", f"one of those in {home}: {choices}")
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", DataWarning)
-            warnings.showwarning = _print_warning
-            dataset = Dataset(find_dataset(home, self.dataset))
-            for episode_id in dataset.recovery.recovered:
-                print(f"recovered {episode_id}, which a crash had cut short", file=sys.stderr)
-            yield dataset
+        dataset = Dataset(find_dataset(home, self.dataset))
+        for episode_id in dataset.recovery.recovered:
+            print(f"recovered {episode_id}, which a crash had cut short", file=sys.stderr)
+        yield dataset
 
     @contextmanager
     def logged(self, act: str) -> Iterator[list[str]]:
@@ -82,7 +78,3 @@ def trash_rows(items: "Iterable[Trashed]") -> list[dict[str, object]]:
         {"id": item.id, "versions": item.versions, "kb": round(item.size / 1e3, 1), "since": item.since}
         for item in items
     ]
-
-
-def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"warning: {message}", file=sys.stderr)

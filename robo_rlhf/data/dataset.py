@@ -1,6 +1,5 @@
 """Dataset: a folder of episodes that can be recorded into, curated, merged and split."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -29,7 +28,7 @@ from robo_rlhf.data.schema import (
     to_columns,
 )
 from robo_rlhf.errors import ConflictError, CorruptFileError, InvalidValueError, VersionError
-from robo_rlhf.files import write_atomic, write_atomic_many, write_json
+from robo_rlhf.files import read_json, write_atomic, write_atomic_many, write_json
 from robo_rlhf.types import Array, Episode, EpisodeMeta
 
 MIXED = "mixed"
@@ -178,12 +177,12 @@ def _id_of(path: Path) -> str:
 
 def _read_manifest(path: Path) -> tuple[str, str]:
     """Return the task and the time of making that a dataset.json holds."""
-    try:
-        manifest = json.loads(path.read_bytes())
-        version = manifest["format"]
-        if version == FORMAT:
-            return str(manifest["task"]), str(manifest["created"])
-    except (ValueError, LookupError, TypeError) as error:
-        advice = f'Its episodes are untouched: write {{"format": {FORMAT}, "task": "{MIXED}", "created": ""}} into it.'
-        raise CorruptFileError(path, str(error), advice) from error
+    advice = f'Its episodes are untouched: write {{"format": {FORMAT}, "task": "{MIXED}", "created": ""}} into it.'
+    manifest = read_json(path, dict, advice)
+    version = manifest.get("format")
+    task, created = manifest.get("task"), manifest.get("created")
+    if version == FORMAT and isinstance(task, str) and isinstance(created, str):
+        return task, created
+    if version == FORMAT or not isinstance(version, int):
+        raise CorruptFileError(path, "it does not tell format, task and time of making", advice)
     raise VersionError(path.parent, version, FORMAT, "Read it with the version of robo-rlhf that wrote it.")

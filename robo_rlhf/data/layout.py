@@ -20,8 +20,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from robo_rlhf.errors import DiskFullError, InvalidValueError, NotFoundError
-from robo_rlhf.files import move, remove, write_atomic
+from robo_rlhf.errors import (
+    DiskFullError,
+    FileWarning,
+    InvalidValueError,
+    NotFoundError,
+)
+from robo_rlhf.files import (
+    move,
+    remove,
+    write_atomic,
+)
 
 MANIFEST = "dataset.json"
 EPISODE_SUFFIX, JOURNAL_SUFFIX, REASON_SUFFIX = ".parquet", ".arrows", ".reason.txt"
@@ -29,7 +38,7 @@ PARTIAL_AGE = 300.0  # [s] after which an unfinished file can only have been lef
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,127}")
 
 
-class DataWarning(UserWarning):
+class DataWarning(FileWarning):
     """Something in a dataset was damaged; it was moved aside and the rest is used."""
 
 
@@ -58,13 +67,18 @@ def trimmed_id(episode_id: str, start: int, stop: int) -> str:
     return wanted if _ID.fullmatch(wanted) else new_id()
 
 
+def is_id(name: str) -> bool:
+    """Whether an episode can have this id."""
+    return _ID.fullmatch(name) is not None
+
+
 def check_id(episode_id: str) -> str:
     """Return an episode id that is safe as the name of a file.
 
     Raises:
         InvalidValueError: it is not.
     """
-    if not _ID.fullmatch(episode_id):
+    if not is_id(episode_id):
         expected = "1 to 128 letters, digits and . _ + = -, the first a letter or digit"
         raise InvalidValueError("episode id", repr(episode_id), expected)
     return episode_id

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from robo_rlhf.data.arrays import COLUMNS, TrainingData, collect
-from robo_rlhf.data.layout import EPISODE_SUFFIX, DataWarning, episode_path, names, not_found, quarantine
+from robo_rlhf.data.layout import EPISODE_SUFFIX, DataWarning, episode_path, is_id, names, not_found, quarantine
 from robo_rlhf.data.schema import Columns, Header, Timing, load_file, read_columns, read_header
 from robo_rlhf.errors import CorruptFileError, RoboRlhfError, VersionError
 from robo_rlhf.types import Episode, EpisodeMeta, Outcome, Source
@@ -43,8 +43,8 @@ class Reader:
         self._known: dict[str, tuple[tuple[int, int, int], EpisodeInfo]] = {}  # by id, while the file is the same
 
     def ids(self) -> tuple[str, ...]:
-        """Return the ids of all episodes, sorted."""
-        return tuple(sorted(e.name.removesuffix(EPISODE_SUFFIX) for e in names(self.path / "episodes", EPISODE_SUFFIX)))
+        """Return the ids of all episodes, sorted. A file whose name is no id is no episode; `verify` tells of it."""
+        return tuple(sorted(filter(is_id, self._stems())))
 
     def __len__(self) -> int:
         """Return the number of episodes."""
@@ -133,6 +133,11 @@ class Reader:
         problems: list[str] = []
         wanted = self.ids() if ids is None else tuple(ids)
         good = [episode.meta.id for episode in self._tolerant(wanted, self.load, problems.append)]
+        if ids is None:
+            strange = sorted(name + EPISODE_SUFFIX for name in self._stems() if not is_id(name))
+            problems += [
+                f"{self.path / 'episodes' / name}: its name is no episode id; it is left out." for name in strange
+            ]
         for problem in problems:
             _warn(problem)
         return Verification(tuple(good), tuple(problems))
@@ -160,6 +165,9 @@ class Reader:
         except FileNotFoundError:
             raise self._missing(episode_id) from None
 
+    def _stems(self) -> Iterator[str]:
+        return (entry.name.removesuffix(EPISODE_SUFFIX) for entry in names(self.path / "episodes", EPISODE_SUFFIX))
+
     def _missing(self, episode_id: str) -> RoboRlhfError:
         advice = f"`robo-rlhf episodes list --dataset {self.path.name}` shows what there is."
         return not_found(f"episode in dataset {self.path.name}", episode_id, self.ids(), advice)
@@ -175,6 +183,8 @@ class Reader:
                 (tell or _warn)(quarantine(self.path, episode_path(self.path, episode_id), str(error)))
             except VersionError as error:
                 (tell or _warn)(f"{error} It is left out.")
+            except OSError as error:
+                (tell or _warn)(f"{episode_path(self.path, episode_id)}: {error.strerror}; it is left out.")
 
 
 def _warn(sentence: str) -> None:

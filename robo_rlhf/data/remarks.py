@@ -3,13 +3,22 @@
 A file is written at once and synced; it goes when the episode is closed, which then holds what was said.
 """
 
-import contextlib
-import json
+import warnings
 from pathlib import Path
 from typing import NamedTuple, cast, get_args
 
-from robo_rlhf.data.layout import remark_path
-from robo_rlhf.files import remove, write_atomic
+from robo_rlhf.data.layout import (
+    DataWarning,
+    remark_path,
+)
+from robo_rlhf.errors import (
+    CorruptFileError,
+)
+from robo_rlhf.files import (
+    read_json,
+    remove,
+    write_json,
+)
 from robo_rlhf.types import Outcome
 
 
@@ -29,19 +38,30 @@ def write_remark(folder: Path, episode_id: str, remark: Remark) -> None:
     if remark == Remark():
         forget_remark(folder, episode_id)
         return
-    write_atomic(remark_path(folder, episode_id), json.dumps(remark._asdict()).encode(), reserve=0)
+    write_json(remark_path(folder, episode_id), remark._asdict(), reserve=0)
 
 
 def read_remark(folder: Path, episode_id: str) -> Remark:
-    """Return what was said; nothing, where the file is missing or makes no sense."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        found = json.loads(remark_path(folder, episode_id).read_bytes())
+    """Return what was said; nothing, where the file is missing, or, with a `DataWarning`, where it makes no sense."""
+    path = remark_path(folder, episode_id)
+    try:
+        found = read_json(path, dict)
         outcome, note = found["outcome"], found["note"]
         if isinstance(note, str) and (outcome is None or outcome in get_args(Outcome)):
             return Remark(cast("Outcome | None", outcome), note)
+        reason = "it is no outcome and no note"
+    except FileNotFoundError:
+        return Remark()
+    except (OSError, CorruptFileError, KeyError, TypeError) as error:
+        reason = str(error)
+    warnings.warn(f"{path}: {reason}; what was said of the episode is lost.", DataWarning, stacklevel=2)
     return Remark()
 
 
 def forget_remark(folder: Path, episode_id: str) -> None:
     """Remove the file: the episode holds what was said, or is gone. To be done before its journal is removed."""
-    remove(remark_path(folder, episode_id), missing_ok=True, durable=False)
+    path = remark_path(folder, episode_id)
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
+        remove(path, missing_ok=True, durable=False)

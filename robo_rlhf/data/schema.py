@@ -18,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from robo_rlhf.data.seal import BLANK, MARK, seal, sealed_length
 from robo_rlhf.errors import CorruptFileError, InvalidValueError, VersionError
+from robo_rlhf.files import open_whole, read_whole
+from robo_rlhf.seal import BLANK, MARK, seal, sealed_length
 from robo_rlhf.types import Array, Episode, EpisodeMeta
 
 FORMAT = 1
@@ -28,7 +29,19 @@ HEADER_KEY, CHECK_KEY, SEAL_KEY = b"robo_rlhf", b"robo_rlhf.crc32", b"robo_rlhf.
 SIGNAL = "signals/"
 FRAME_COLUMNS = ("obs", "state", "success")  # T+1 rows; every other column has T
 # What decoding damaged bytes can raise. The bytes are in memory by then, so an OSError is Arrow's, not the disk's.
-DECODE_ERRORS = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, ArithmeticError, MemoryError)
+DECODE_ERRORS = (
+    pa.ArrowException,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+    RecursionError,
+    InvalidValueError,
+)
+_VERIFY = "`robo-rlhf episodes verify` moves damaged files aside; everything else can be used."
 
 Columns = dict[str, Array]
 
@@ -121,7 +134,7 @@ def read_header(path: Path) -> Header:
         VersionError: another version of the format.
         OSError: the system cannot read it.
     """
-    with path.open("rb") as file:
+    with open_whole(path, _VERIFY) as file:
         try:
             return _parse_header(pq.read_metadata(file).metadata, path)
         except DECODE_ERRORS as error:
@@ -136,7 +149,7 @@ def read_columns(path: Path, names: Collection[str] | None = None) -> tuple[Colu
         VersionError: another version of the format.
         OSError: the system cannot read it.
     """
-    content = path.read_bytes()
+    content = read_whole(path, _VERIFY)
     try:
         if sealed_length(content, 0, content.rfind(MARK)) != len(content):
             raise ValueError("it goes on after its end")
@@ -205,5 +218,4 @@ def _parse_header(stored: Mapping[bytes, bytes] | None, path: Path) -> Header:
 def corrupt(path: Path, why: BaseException | str) -> CorruptFileError:
     """Return the error to raise for a damaged file, with Arrow's long explanations cut to their first line."""
     reason = (str(why).strip() or type(why).__name__).splitlines()[0].rstrip(".")
-    advice = "`robo-rlhf episodes verify` moves damaged files aside; everything else can be used."
-    return CorruptFileError(path, reason[:200], advice)
+    return CorruptFileError(path, reason[:200], _VERIFY)

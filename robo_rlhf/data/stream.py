@@ -31,10 +31,30 @@ from robo_rlhf.data.schema import (
     meta_to_json,
     to_arrow,
 )
-from robo_rlhf.data.seal import BLANK, MARK, seal, sealed_length
-from robo_rlhf.errors import DiskError, InvalidValueError, VersionError
-from robo_rlhf.files import GONE, is_at, make_folder, remove, sync
-from robo_rlhf.types import Array, EpisodeMeta, Source
+from robo_rlhf.errors import (
+    DiskError,
+    InvalidValueError,
+    VersionError,
+)
+from robo_rlhf.files import (
+    GONE,
+    is_at,
+    make_folder,
+    open_whole,
+    remove,
+    sync,
+)
+from robo_rlhf.seal import (
+    BLANK,
+    MARK,
+    seal,
+    sealed_length,
+)
+from robo_rlhf.types import (
+    Array,
+    EpisodeMeta,
+    Source,
+)
 
 Row = Mapping[str, Array]  # name → () or (k,)
 Spec = Mapping[str, tuple[str, tuple[int, ...]]]  # name → dtype and shape of a row
@@ -149,9 +169,14 @@ class JournalFile:
 
 
 def lock_left_over(path: Path) -> int | None:
-    """Lock a journal that nobody writes and return its descriptor, to be closed; None where somebody does."""
+    """Lock a journal that nobody writes and return its descriptor, to be closed; None where somebody does.
+
+    Raises:
+        CorruptFileError: what lies there is no file.
+    """
     try:
-        file = os.open(path, os.O_RDONLY)
+        with open_whole(path, "It is no journal.") as found:
+            file = os.dup(found.fileno())
     except FileNotFoundError:
         return None
     try:

@@ -26,10 +26,25 @@ from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
-from robo_rlhf.errors import ConflictError, InvalidValueError, NotFoundError
-from robo_rlhf.feedback.records import Question, now_text, question_id
-from robo_rlhf.files import write_json
-from robo_rlhf.heartbeat import FILE, worker_on
+from robo_rlhf.errors import (
+    ConflictError,
+    CorruptFileError,
+    InvalidValueError,
+    NotFoundError,
+)
+from robo_rlhf.feedback.records import (
+    Question,
+    now_text,
+    question_id,
+)
+from robo_rlhf.files import (
+    read_json,
+    write_json,
+)
+from robo_rlhf.heartbeat import (
+    FILE,
+    worker_on,
+)
 from robo_rlhf.types import Segment
 
 FORMAT = 1
@@ -94,7 +109,7 @@ class Arena:
             there = ", ".join(arenas(home)) or "(none)"
             raise NotFoundError("arena", name, f"There are: {there}. `robo-rlhf arena --name {name} ...` starts one.")
         self.config = found
-        self._salt = str(json.loads((self.path / SALT).read_text()))
+        self._salt = read_json(self.path / SALT, str)
 
     @classmethod
     def create(cls, home: Path, name: str, task: str, judge: Judge, seeds: int, overlap: int) -> "Arena":
@@ -121,7 +136,7 @@ class Arena:
     def policies(self) -> list[Entrant]:
         """Return who takes part, in the order of entering."""
         path = self.path / "policies.json"
-        return [Entrant(**row) for row in json.loads(path.read_text())] if path.exists() else []
+        return [Entrant(**row) for row in read_json(path, list)] if path.exists() else []
 
     def checkpoint(self, entrant: Entrant) -> Path:
         """Return the arena's own copy of a checkpoint."""
@@ -195,7 +210,7 @@ class Arena:
     def lookers(self) -> dict[str, str]:
         """Return who has looked at the names while people judge, and when they first did."""
         path = self.path / "names.json"
-        return dict(json.loads(path.read_text())) if path.exists() else {}
+        return read_json(path, dict) if path.exists() else {}
 
     def show_names_to(self, person: str) -> None:
         """Write down that somebody looks at the names: what they say from now on does not count."""
@@ -286,7 +301,7 @@ def check_apart(new: Entrant, other: Entrant) -> None:
 def _config(path: Path) -> ArenaConfig | None:
     """Return what a run folder was asked for; None where it is no arena."""
     try:
-        found = json.loads((path / "config.json").read_text())
+        found = read_json(path / "config.json", dict)
         return ArenaConfig(**found) if found.get("kind") == KIND and found.get("format") == FORMAT else None
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, CorruptFileError, TypeError, AttributeError):
         return None

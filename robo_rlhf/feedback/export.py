@@ -96,7 +96,7 @@ def _write_parquet(path: Path, file: File, blocks: Iterator[list[dict[str, Any]]
     types["clips"] = pa.list_(clip)
     schema = pa.schema([pa.field(c.name, types[c.kind], nullable=c.nullable) for c in file.columns])
     count = 0
-    with pq.ParquetWriter(path, schema) as out:
+    with pq.ParquetWriter(path, schema, write_page_checksum=True) as out:
         for rows in blocks:
             out.write_table(pa.Table.from_pylist(rows, schema))
             count += len(rows)

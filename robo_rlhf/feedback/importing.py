@@ -5,6 +5,7 @@ imported. Rows that are there already, just so, are passed over: importing twice
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from robo_rlhf.feedback.columns import FILES, File
 from robo_rlhf.feedback.judging import Judging
 from robo_rlhf.feedback.settling import settle
 from robo_rlhf.feedback.store import Store
+from robo_rlhf.files import open_whole
 
 BLOCK = 500  # rows that are inserted at once
 MOST_PROBLEMS = 10_000  # that are told
@@ -137,7 +139,7 @@ def _shape_problem(file: File, row: Mapping[str, Any]) -> str:
 def _find(folder: Path, file: File) -> Path | None:
     for ending in ("jsonl", "parquet"):
         path = folder / f"{file.name}.{ending}"
-        if path.is_file():
+        if os.path.lexists(path):
             return path
     return None
 
@@ -149,7 +151,7 @@ def _read(path: Path, file: File) -> Iterator[tuple[int, dict[str, Any] | str]]:
 
 def _read_jsonl(path: Path, file: File) -> Iterator[tuple[int, dict[str, Any] | str]]:
     nullable = {column.name: None for column in file.columns if column.nullable}
-    with path.open("rb") as lines:
+    with open_whole(path, "Nothing was imported.") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
@@ -171,13 +173,13 @@ def _read_parquet(path: Path, file: File) -> Iterator[tuple[int, dict[str, Any] 
 
     number = 0
     try:
-        with pq.ParquetFile(path) as parquet:
-            for batch in parquet.iter_batches(BLOCK):
+        with open_whole(path, "Nothing was imported.") as content:
+            for batch in pq.ParquetFile(content, page_checksum_verification=True).iter_batches(BLOCK):
                 for row in batch.to_pylist():
                     number += 1
                     yield number, _parsed(file, row)
-    except (pa.ArrowException, OSError) as error:
-        yield number + 1, f"it is no Parquet file, or a broken one: {error}"
+    except (pa.ArrowException, OSError, ValueError, ArithmeticError, MemoryError) as error:
+        yield number + 1, f"it is no Parquet file, or a broken one: {' '.join(str(error).split())[:300]}"
 
 
 def _parsed(file: File, row: dict[str, Any]) -> dict[str, Any] | str:

@@ -13,13 +13,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from robo_rlhf.errors import CorruptFileError
 from robo_rlhf.feedback import quality
 from robo_rlhf.feedback.arena import Arena
 from robo_rlhf.feedback.ratings import MIDDLE, Compared, Pair, Ratings, more_needed, pair_of, rate
 from robo_rlhf.feedback.records import Answer
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import questions
-from robo_rlhf.files import remove, write_json
+from robo_rlhf.files import (
+    read_json,
+    remove,
+    write_json,
+)
 from robo_rlhf.stats import wilson
 
 SCORES = {"A": 1.0, "B": 0.0, "tie": 0.5, "both_bad": 0.5}  # what clip A gets; "can't tell" compares nothing
@@ -205,8 +210,8 @@ def _publish(found: Standings) -> None:
 
 def _same(path: Path, value: dict[str, Any]) -> bool:
     try:
-        return bool(json.loads(path.read_text()) == json.loads(json.dumps(value)))
-    except (OSError, ValueError):
+        return bool(read_json(path, dict) == json.loads(json.dumps(value)))
+    except (OSError, CorruptFileError):
         return False
 
 

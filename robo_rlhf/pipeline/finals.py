@@ -1,10 +1,11 @@
 """Which policy a run has come to: its checkpoint "policy", or the last round of a main job that was kept."""
 
-import json
+import os
 from pathlib import Path
 from typing import Any
 
 from robo_rlhf.errors import NotFoundError
+from robo_rlhf.files import read_json
 
 POLICY = Path("checkpoints") / "policy.safetensors"
 
@@ -50,9 +51,9 @@ def label_of(path: Path, home: Path) -> str:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """Return a JSON object; an empty one where there is none."""
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    """Return a JSON object; an empty one where there is none.
+
+    Raises:
+        CorruptFileError: it is damaged.
+    """
+    return read_json(path, dict) if os.path.lexists(path) else {}

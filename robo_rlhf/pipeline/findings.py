@@ -15,7 +15,7 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.evaluation import Comparison, Evaluation, compare
 from robo_rlhf.feedback.store import Answer, Store
-from robo_rlhf.files import feedback_database
+from robo_rlhf.files import feedback_database, read_json
 from robo_rlhf.pipeline.config import Config, TeacherConfig, preset, presets
 from robo_rlhf.pipeline.stages import learned_reward, stored_evaluation
 from robo_rlhf.pipeline.watch import truth_rows
@@ -59,7 +59,7 @@ class Findings:
     @classmethod
     def of(cls, path: Path, home: Path) -> "Findings":
         """Open the finished run in the folder `path`, in the data home `home`."""
-        return cls(path, home, with_defaults(json.loads((path / "config.json").read_text()), Config))
+        return cls(path, home, with_defaults(read_json(path / "config.json", dict), Config))
 
     @property
     def rounds(self) -> range:
@@ -120,7 +120,7 @@ class Findings:
     def last_round(self) -> LastRound:
         """Return the last round's collected episodes as the learned and the task's own reward see them."""
         last = self.rounds[-1]
-        stored = json.loads((self.path / f"round-{last}" / "collect" / "result.json").read_text())
+        stored = read_json(self.path / f"round-{last}" / "collect" / "result.json", dict)
         reward = learned_reward(
             load_reward(self.path / f"round-{last}" / "reward" / "checkpoints" / "reward.safetensors"),
             self.config["caution"],

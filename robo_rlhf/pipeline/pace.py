@@ -5,13 +5,13 @@ again and again and averaged over, a hesitation can last for ever. Whole chunks 
 Which is better depends on the task: stacking wants the one, inserting a peg the other.
 """
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from robo_rlhf.evaluation import SELECTION_SEED, evaluate
+from robo_rlhf.files import read_json
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_meta, save_policy
 from robo_rlhf.policies.chunked import ChunkedPolicy
@@ -49,7 +49,7 @@ def paced(job: "Job", policy: TrainedPolicy, name: str = "clone") -> TrainedPoli
 def success_at_its_pace(job: "Job", name: str) -> float | None:
     """Return how often the clone of a stage succeeds at the pace that was chosen; None where none was."""
     stored = job.run.path / _stage(name) / "result.json"
-    return max(json.loads(stored.read_text())["success"]) if stored.exists() else None
+    return max(read_json(stored, dict)["success"]) if stored.exists() else None
 
 
 def _stage(name: str) -> str:

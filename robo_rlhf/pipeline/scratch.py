@@ -16,6 +16,7 @@ from robo_rlhf.policies.squashed import SquashedPolicy, squashed_on
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.novelty import novelty
 from robo_rlhf.rewards.source import CautiousReward
+from robo_rlhf.runs import fitting
 from robo_rlhf.training import sac
 
 if TYPE_CHECKING:
@@ -92,9 +93,11 @@ def _stage(number: int) -> str:
 def _kept(job: "Job", number: int) -> SquashedPolicy:
     """Return the policy of round `number` as it was left; the one that everything starts from for 0."""
     actor = beginner(job)
-    stored = job.run.child(_stage(number), {}).load("training") if number or job.config.explore else None
+    run = job.run.child(_stage(number), {})
+    stored = run.load("training") if number or job.config.explore else None
     if stored is not None:
-        unpack_module("actor", actor, stored[0])
+        with fitting(run.checkpoint_path("training"), f"the policy of round {number}"):
+            unpack_module("actor", actor, stored[0])
     return actor
 
 

@@ -4,7 +4,6 @@ A stage that has finished is never repeated: its result stands in its folder. On
 newest checkpoint, or starts over where it is short; either way it ends bit for bit as if it had not been killed.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -15,12 +14,12 @@ import numpy as np
 
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.starts import starts_of
-from robo_rlhf.errors import ConflictError, InvalidValueError, NonFiniteError, NotFoundError
+from robo_rlhf.errors import ConflictError, CorruptFileError, InvalidValueError, NonFiniteError, NotFoundError
 from robo_rlhf.evaluation import FIRST_SEED, Evaluation, evaluate
 from robo_rlhf.feedback.quality import gold_of
 from robo_rlhf.feedback.selection import BY_MODELS, SegmentCandidate, select
 from robo_rlhf.feedback.store import Question, Store, question_id
-from robo_rlhf.files import feedback_database, find_dataset
+from robo_rlhf.files import feedback_database, find_dataset, read_json
 from robo_rlhf.learning import seeded
 from robo_rlhf.pipeline.config import Config
 from robo_rlhf.pipeline.gate import Alarm
@@ -97,7 +96,7 @@ class Job:
             return []
         stored = self.run.path / "clone" / "config.json"
         if stored.exists():  # those that it began with, whatever was recorded since
-            chosen = json.loads(stored.read_text())
+            chosen = read_json(stored, dict)
             dataset = Dataset(find_dataset(self.home, self.config.demonstrations))
             return [trimmed(episode, self.config.trim) for episode in dataset.load_all(chosen["demonstrations"])]
         dataset, found = find_demonstrations(self.config, self.home)
@@ -274,8 +273,18 @@ class Job:
 
 
 def stored_evaluation(path: Path, name: str) -> Evaluation:
-    """Return the evaluation `name` ("before" or "after") of the finished run in the folder `path`."""
-    return Evaluation.from_json(json.loads((path / name / "result.json").read_text()))
+    """Return the evaluation `name` ("before" or "after") of the finished run in the folder `path`.
+
+    Raises:
+        CorruptFileError: its file is damaged, or holds something else.
+    """
+    stored = path / name / "result.json"
+    try:
+        return Evaluation.from_json(read_json(stored, dict))
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise CorruptFileError(
+            stored, "it holds no evaluation", "Remove it, and run the same command again."
+        ) from error
 
 
 def find_demonstrations(config: Config, home: Path) -> tuple[Dataset, list[str]]:

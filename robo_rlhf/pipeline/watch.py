@@ -68,6 +68,5 @@ class TrueReward:
 
 
 def truth_rows(run: Run) -> list[dict[str, float]]:
-    """Return what `TrueReward` wrote into a run."""
-    path = run.path / "truth.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """Return what `TrueReward` wrote into a run; raises as `Run.metrics`."""
+    return run.metrics("truth.jsonl")

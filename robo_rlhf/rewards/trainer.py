@@ -14,6 +14,7 @@ from torch import Tensor
 
 from robo_rlhf.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.learning import (
+    check_like,
     pack_generator,
     pack_module,
     pack_optimizer,
@@ -37,7 +38,7 @@ from robo_rlhf.rewards.scores import (
     own_opinions,
 )
 from robo_rlhf.rewards.settings import FitSettings
-from robo_rlhf.runs import Run
+from robo_rlhf.runs import Run, fitting
 from robo_rlhf.types import Array
 
 FOLDS = 5  # parts that answers are split into
@@ -183,23 +184,21 @@ class RewardTrainer:
         return arrays, {"step": self.step, "stale": self.stale}
 
     def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
-        """Continue from what `pack` gave.
-
-        Raises:
-            InvalidValueError: it is of a model of another kind or of other shapes.
-        """
-        try:
-            unpack_module("model", self.model, arrays)
-        except RuntimeError as error:
-            expected = f"one of the kind {self.model.kind} with observations ({self.model.obs_dim},)"
-            raise InvalidValueError("checkpoint of reward learning", " ".join(str(error).split()), expected) from error
+        """Continue from what `pack` gave; see `runs.fitting`."""
+        unpack_module("model", self.model, arrays)
         unpack_optimizer("optimizer", self.optimizer, arrays)
         self.best = [torch.from_numpy(value.copy()) for _, value in sorted(take("best", arrays).items())]
+        for best, parameter in zip(self.best, self.model.parameters(), strict=True):
+            check_like("best", best, parameter)
         unpack_generator(self.generator, arrays["generator"])
-        self.best_loss = torch.from_numpy(arrays["best_loss"].copy())
+        best_loss = torch.from_numpy(arrays["best_loss"].copy())
+        check_like("best_loss", best_loss, self.best_loss)
+        self.best_loss = best_loss
         if len(arrays.get("flip", ())) == len(self.flip):  # else people came or went: the next look estimates anew
-            self.flip = torch.from_numpy(arrays["flip"].copy())
-        self.step, self.stale = meta["step"], meta["stale"]
+            flip = torch.from_numpy(arrays["flip"].copy())
+            check_like("flip", flip, self.flip)
+            self.flip = flip
+        self.step, self.stale = int(meta["step"]), int(meta["stale"])
 
     def _update(self) -> Tensor:
         """Make one step of the optimiser on each member's own batch; return the mean loss of the members."""
@@ -278,7 +277,9 @@ def fit(
     if run is not None:
         saved = run.load("training")
         if saved is not None:
-            trainer.unpack(*saved)
+            model = f"a reward model of kind {trainer.model.kind} with observations ({trainer.model.obs_dim},)"
+            with fitting(run.checkpoint_path("training"), f"where learning {model} stopped"):
+                trainer.unpack(*saved)
         run.rewind_metrics(trainer.step)
     while not trainer.done:
         before, metrics = trainer.step, trainer.advance()

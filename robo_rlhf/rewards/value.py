@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from robo_rlhf.errors import CheckpointMismatchError, InvalidValueError, NonFiniteError, NotFoundError, ShapeError
 from robo_rlhf.learning import pack_module, seeded, unpack_module
-from robo_rlhf.runs import read_checkpoint, write_checkpoint
+from robo_rlhf.model_files import bounded
+from robo_rlhf.runs import fitting, read_checkpoint, write_checkpoint
 from robo_rlhf.types import Array, Episode
 
 PREFIX = "value"
@@ -97,19 +98,18 @@ def load_value(path: Path) -> ValueFunction:
 
     Raises:
         NotFoundError: there is no such file.
-        CorruptFileError: the file is truncated or not a checkpoint.
+        CorruptFileError: the file is damaged or not a checkpoint.
         CheckpointMismatchError: it holds no value function.
+        NonFiniteError: a weight is NaN or infinite.
     """
     if not path.exists():
         raise NotFoundError("checkpoint", path, "Train one with `robo-rlhf train value`, or give another path.")
     arrays, meta = read_checkpoint(path)
     if PREFIX not in meta:
         raise CheckpointMismatchError(path, "a value function", ", ".join(sorted(meta)) or "nothing")
-    model = ValueFunction(**meta[PREFIX])
-    try:
+    with fitting(path, f"weights for {str(meta[PREFIX])[:300]}"), bounded(sum(value.size for value in arrays.values())):
+        model = ValueFunction(**meta[PREFIX])
         unpack_module(PREFIX, model, arrays)
-    except RuntimeError as error:
-        raise CheckpointMismatchError(path, f"weights for {meta[PREFIX]}", " ".join(str(error).split())) from error
     return model.eval()
 
 

@@ -25,7 +25,7 @@ from robo_rlhf.learning import (
 )
 from robo_rlhf.policies.base import Chunks, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy, new_policy, save_policy
-from robo_rlhf.runs import Run
+from robo_rlhf.runs import Run, fitting
 from robo_rlhf.types import Array, Episode
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, of how many, newest metrics
@@ -133,7 +133,8 @@ def train(
     learner = Learner(config, episodes, weighting, starts, start)
     stored = run.load("training")
     if stored is not None:
-        learner.unpack(*stored)
+        with fitting(run.checkpoint_path("training"), f"where learning a {config.policy} policy stopped"):
+            learner.unpack(*stored)
     run.rewind_metrics(learner.done)
     while learner.done < config.updates:
         metrics = learner.advance(score)
@@ -288,13 +289,16 @@ class Learner:
         return arrays, {"done": self.done, "loss": self.loss, "best_score": self.best_score}
 
     def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
-        """Go on from what `pack` gave."""
+        """Go on from what `pack` gave; see `runs.fitting`."""
+        if take("best", arrays):
+            unpack_module("best", self.policy, arrays)  # to see that it fits; the present weights replace it
         unpack_module("policy", self.policy, arrays)
         self.average.unpack("average", arrays)
         unpack_optimizer("optimizer", self.optimizer, arrays)
         unpack_generator(self.generator, arrays["generator"])
         self.best = {f"best/{name}": value for name, value in take("best", arrays).items()}
-        self.done, self.loss, self.best_score = meta["done"], meta["loss"], meta["best_score"]
+        self.done, self.loss, best = int(meta["done"]), float(meta["loss"]), meta["best_score"]
+        self.best_score = None if best is None else float(best)
 
 
 def _tensors(

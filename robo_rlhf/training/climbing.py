@@ -6,14 +6,13 @@ an iteration, and a run that was killed goes on from its checkpoint as if it had
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from robo_rlhf.errors import CheckpointMismatchError, InvalidValueError, ShapeError
+from robo_rlhf.errors import InvalidValueError, ShapeError
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import save_policy
 from robo_rlhf.rewards.sums import RewardSum
-from robo_rlhf.runs import Run
+from robo_rlhf.runs import Run, fitting
 from robo_rlhf.sim.partial import PartialEnv
 from robo_rlhf.training.experience import Reward, renewed
 from robo_rlhf.types import Array, Step, VecEnv
@@ -95,8 +94,8 @@ class Climber(Protocol[A]):
         """Return all that learning needs to go on, as arrays and a JSON object."""
         ...
 
-    def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any], path: Path) -> None:
-        """Go on from what `pack` gave, which was read from `path`."""
+    def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
+        """Go on from what `pack` gave; see `runs.fitting`."""
         ...
 
 
@@ -106,11 +105,13 @@ def go_on(run: Run, learner: Climber[P], carry: Stored | None) -> bool:
     Raises:
         CheckpointMismatchError: the run's checkpoint, or `carry`, is of another policy.
     """
-    stored, path = run.load("training"), run.checkpoint_path("training")
-    if stored is not None:
-        learner.unpack(*stored, path)
-    elif carry is not None:
-        learner.unpack(carry[0], {**carry[1], "done": 0, "ended": False}, path)
+    stored = run.load("training")
+    found = stored if stored is not None or carry is None else (carry[0], {**carry[1], "done": 0, "ended": False})
+    if found is not None:
+        actor = learner.actor
+        expected = f"where learning stopped of a {actor.kind} policy with settings {dict(actor.settings)}"
+        with fitting(run.checkpoint_path("training"), expected):
+            learner.unpack(*found)
     return stored is None and carry is not None
 
 
@@ -153,12 +154,6 @@ def climb(
         remembered = {"task": env.name, "algorithm": config.ALGORITHM, **veil}
         save_policy(learner.actor, run.checkpoint_path("policy"), remembered)
         run.finish({"iterations": learner.done, **run.metrics()[-1]})
-
-
-def mismatch(path: Path, actor: TrainedPolicy, error: Exception) -> CheckpointMismatchError:
-    """Return what to raise where the checkpoint at `path` is not of `actor`."""
-    wanted = f"a {actor.kind} policy with settings {dict(actor.settings)}"
-    return CheckpointMismatchError(path, wanted, " ".join(str(error).split()))
 
 
 def check_fit(config: Settings, env: VecEnv, actor: TrainedPolicy) -> None:

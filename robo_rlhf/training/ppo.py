@@ -12,7 +12,6 @@ import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +23,7 @@ from robo_rlhf.learning import Flat, pack_module, pack_optimizer, seeded, unpack
 from robo_rlhf.policies.base import GaussianActor
 from robo_rlhf.rewards.sums import RewardSum
 from robo_rlhf.runs import Run
-from robo_rlhf.training.climbing import Diagnostics, Progress, Settings, check_fit, climb, go_on, mismatch
+from robo_rlhf.training.climbing import Diagnostics, Progress, Settings, check_fit, climb, go_on
 from robo_rlhf.training.critics import Critic
 from robo_rlhf.training.experience import KEPT, Batch, Episodes, Reward, advantages, collect, standardised
 from robo_rlhf.training.gaussians import divergence, entropy, log_prob
@@ -288,17 +287,10 @@ class Learner:
         }
         return arrays, {"done": self.done, "ended": self.ended}
 
-    def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any], path: Path) -> None:
-        """Go on from what `pack` gave, which was read from `path`.
-
-        Raises:
-            CheckpointMismatchError: it is of another policy or value function.
-        """
-        try:
-            for name, module in (("actor", self.actor), ("anchor", self.anchor), ("critic", self.critic)):
-                unpack_module(name, module, arrays)
-        except RuntimeError as error:
-            raise mismatch(path, self.actor, error) from error
+    def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
+        """Go on from what `pack` gave; see `runs.fitting`."""
+        for name, module in (("actor", self.actor), ("anchor", self.anchor), ("critic", self.critic)):
+            unpack_module(name, module, arrays)
         unpack_optimizer("actor_step", self.actor_step.optimizer, arrays)
         unpack_optimizer("critic_step", self.critic_step.optimizer, arrays)
         self.anchor_weight = float(arrays["anchor_weight"][0])

@@ -10,20 +10,19 @@ Task reward and success are never read here, unless the configured reward names 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from robo_rlhf.errors import NonFiniteError, ShapeError
-from robo_rlhf.learning import pack_module, pack_optimizer, unpack_module, unpack_optimizer
+from robo_rlhf.errors import NonFiniteError
+from robo_rlhf.learning import pack_module, pack_optimizer, take, unpack_module, unpack_optimizer
 from robo_rlhf.policies.squashed import SquashedPolicy
 from robo_rlhf.rewards.sums import RewardSum
 from robo_rlhf.runs import Run
 from robo_rlhf.training.blocks import explored_block, shown_block
-from robo_rlhf.training.climbing import Diagnostics, Progress, Stored, check_fit, climb, go_on, mismatch
+from robo_rlhf.training.climbing import Diagnostics, Progress, Stored, check_fit, climb, go_on
 from robo_rlhf.training.experience import KEPT, Episodes, Reward
 from robo_rlhf.training.replay import Batch, Block, Replay, units_of
 from robo_rlhf.training.shaping import Live, Shaping
@@ -268,19 +267,11 @@ class Learner(Soft):
             arrays |= pack_optimizer(name, step.optimizer)
         return arrays, {"done": self.done, "ended": self.ended, "replay": meta}
 
-    def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any], path: Path) -> None:
-        """Go on from what `pack` gave, which was read from `path`.
-
-        Raises:
-            CheckpointMismatchError: it is of another policy, value function or environment.
-        """
-        stored = {name.removeprefix("replay/"): value for name, value in arrays.items() if name.startswith("replay/")}
-        try:
-            for name, module in self.modules():
-                unpack_module(name, module, arrays)
-            self.replay.unpack(stored, meta["replay"])
-        except (RuntimeError, ShapeError, KeyError) as error:
-            raise mismatch(path, self.actor, error) from error
+    def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
+        """Go on from what `pack` gave; see `runs.fitting`."""
+        for name, module in self.modules():
+            unpack_module(name, module, arrays)
+        self.replay.unpack(take("replay", arrays), meta["replay"])
         for name, step in self.steps():
             unpack_optimizer(name, step.optimizer, arrays)
         self.done, self.ended = int(meta["done"]), bool(meta["ended"])

@@ -1,11 +1,10 @@
 """The same training from several seeds, of which the one that does best in rollouts is kept."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import write_json
+from robo_rlhf.files import read_json, write_json
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.runs import Run, read_checkpoint
@@ -47,8 +46,7 @@ def _one(run: Run, seed: int, train: Train, score: Score) -> Mapping[str, Any]:
     """Train and judge one seed, unless both is done; return its row."""
     stored = run.path / "judged.json"
     if stored.exists():
-        row: dict[str, Any] = json.loads(stored.read_text())
-        return row
+        return read_json(stored, dict)
     policy = train(run, seed)
     row = {"seed": seed, "rollouts": score(policy), "loss": (run.result() or {}).get("loss")}
     write_json(stored, row)

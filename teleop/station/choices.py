@@ -57,7 +57,7 @@ def rewards(home: Path) -> tuple[PolicyChoice, ...]:
 
 
 def _checkpoints(home: Path, kind: str) -> tuple[PolicyChoice, ...]:
-    files = [(path.stat().st_mtime, path) for path in home.glob("runs/**/checkpoints/*.safetensors")]
+    files = [(path.stat().st_mtime, path) for path in home.glob("runs/**/checkpoints/*.safetensors") if path.is_file()]
     found = []
     for _, path in sorted(files, reverse=True)[:MOST]:
         task = _task_of(path, kind)
@@ -72,5 +72,5 @@ def _task_of(path: Path, kind: str) -> str | None:
         with safe_open(path, framework="numpy") as file:
             meta = json.loads((file.metadata() or {})["meta"])
         return str(meta["task"]) if kind in meta else None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError):
         return None

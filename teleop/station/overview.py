@@ -3,7 +3,6 @@
 A folder that has not changed is not read again, so ten thousand of them cost one look at each folder's time.
 """
 
-import json
 import os
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from robo_rlhf import files
 from robo_rlhf.data.layout import EPISODE_SUFFIX, MANIFEST
+from robo_rlhf.errors import CorruptFileError
 from teleop.station.run_state import State, doing
 
 SETTLED = 2.0  # [s] after which a folder's time tells every change: file systems count it in steps
@@ -195,10 +195,9 @@ def success_of(result: dict[str, Any], when: str) -> float | None:
 def read_json(path: Path) -> dict[str, Any]:
     """Return a JSON object; an empty one where the file is missing or damaged: here it is only looked at."""
     try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
+        return files.read_json(path, dict)
+    except (OSError, CorruptFileError):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def mtime(path: str) -> float:

@@ -95,7 +95,7 @@ class Tail:
         first = not self._starts or start // self._stretch > self._starts[-1] // self._stretch
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if not isinstance(row, dict):
             return

@@ -1,5 +1,6 @@
 import json
 import multiprocessing
+import os
 from pathlib import Path
 from typing import Any
 
@@ -324,3 +325,31 @@ def test_edits_from_several_programs_do_not_get_lost(full: Dataset) -> None:
     for program in programs:
         program.join()
     assert len(full.load("e1").meta.tags) == 20
+
+
+@pytest.mark.parametrize("what", ["pipe", "folder", "device", "circle"])
+def test_what_is_no_file_among_episodes_hides_nothing(what: str, tmp_path: Path) -> None:
+    dataset = Dataset(tmp_path / "set", create=True)
+    dataset.add(episode("e2"))
+    path = tmp_path / "set" / "episodes" / "e1.parquet"
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero" if what == "device" else path.name)
+    with pytest.warns(DataWarning, match=r"e1\.parquet"):
+        assert [info.meta.id for info in dataset.list()] == ["e2"]
+    (tmp_path / "set" / "journal").mkdir(exist_ok=True)
+    os.mkfifo(tmp_path / "set" / "journal" / "j1.arrows")
+    with pytest.warns(DataWarning, match=r"j1\.arrows.*it is a pipe and no file"):
+        assert "e2" in Dataset(tmp_path / "set")
+
+
+def test_a_file_whose_name_is_no_id_hides_nothing_and_is_told(tmp_path: Path) -> None:
+    dataset = Dataset(tmp_path / "set", create=True)
+    dataset.add(episode("e1"))
+    (tmp_path / "set" / "episodes" / "my best.parquet").write_bytes(b"x")
+    assert dataset.ids() == ("e1",)
+    with pytest.warns(DataWarning, match=r"my best\.parquet: its name is no episode id"):
+        assert dataset.verify().good == ("e1",)

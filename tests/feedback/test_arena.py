@@ -14,8 +14,15 @@ from robo_rlhf.feedback.arena import Arena, Entrant, arenas
 from robo_rlhf.feedback.records import now_text
 from robo_rlhf.feedback.standings import renew, standings
 from robo_rlhf.feedback.store import Question, Store
-from robo_rlhf.heartbeat import held
-from tests.locking import elsewhere
+from robo_rlhf.files import (
+    read_json,
+)
+from robo_rlhf.heartbeat import (
+    held,
+)
+from tests.locking import (
+    elsewhere,
+)
 
 NAMES = ("better", "worse", "third")
 
@@ -112,7 +119,7 @@ def test_who_is_better_is_found_and_said_in_a_sentence(home: Path, store: Store)
     assert (last["ties"], last["share"]["value"], last["decided"]) == (20, 0.5, False)
     assert "So far they look alike" in last["verdict"]
     renew(arena, store)
-    assert json.loads((arena.path / "result.json").read_text()) == json.loads(json.dumps(value))
+    assert read_json(arena.path / "result.json", dict) == json.loads(json.dumps(value))
 
 
 def test_what_is_published_is_under_cover_until_all_is_judged(home: Path, store: Store) -> None:

@@ -1,10 +1,10 @@
 """A short main job for the tests."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+from robo_rlhf.files import read_json
 from robo_rlhf.learning import use_one_thread
 from robo_rlhf.pipeline.config import Config, preset
 from robo_rlhf.pipeline.loop import run_loop
@@ -42,4 +42,4 @@ def traces(run: Path) -> dict[str, bytes]:
 
 
 def read(run: Path, name: str) -> Any:
-    return json.loads((run / name).read_text())
+    return read_json(run / name, dict)

@@ -14,6 +14,7 @@ import pytest
 from robo_rlhf.cli.main import parse
 from robo_rlhf.cli.run import RunCommand
 from robo_rlhf.errors import MissingDependencyError
+from robo_rlhf.files import read_json
 from robo_rlhf.pipeline import report
 from robo_rlhf.pipeline.before_after import chosen_seeds
 from robo_rlhf.pipeline.config import preset
@@ -65,7 +66,7 @@ def test_the_command_in_the_report_asks_for_the_same_job(finished: Path) -> None
     command = parse("run", shlex.split(Findings.of(finished, finished.parents[1]).command())[2:])
     assert isinstance(command, RunCommand)
     asked = json.loads(json.dumps(dataclasses.asdict(command.config())))
-    assert asked == json.loads((finished / "config.json").read_text())
+    assert asked == read_json(finished / "config.json", dict)
 
 
 @pytest.mark.parametrize(("name", "demos"), [("precise", 24), ("sparing", 10), ("unaided", 0), ("quick", 10)])

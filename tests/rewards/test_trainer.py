@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from robo_rlhf.errors import InvalidValueError, NonFiniteError
+from robo_rlhf.errors import CheckpointMismatchError, InvalidValueError, NonFiniteError
 from robo_rlhf.learning import pack_module
 from robo_rlhf.rewards.clips import Clips, Examples
 from robo_rlhf.rewards.scores import clip_returns, evaluate, opinions, own_opinions
@@ -242,13 +242,13 @@ def test_looking_at_ones_own_clips_alone_gives_the_same_loss() -> None:
 
 def test_a_checkpoint_of_other_shapes_is_refused_and_one_of_other_people_goes_on(tmp_path: Path) -> None:
     clips, said = answered(40, 0, linear)
-    arrays, meta = RewardTrainer(ensemble(0, width=24), clips, [said], QUICK, 0).pack()
+    run = Run(tmp_path / "run", {})
+    run.save("training", *RewardTrainer(ensemble(0, width=24), clips, [said], QUICK, 0).pack())
     trainer = RewardTrainer(ensemble(0, **SMALL), clips, [said], QUICK, 0)
-    with pytest.raises(InvalidValueError) as error:
-        trainer.unpack(arrays, meta)
-    assert str(error.value).startswith(
-        "checkpoint of reward learning: expected one of the kind ensemble with observations (6,)"
-    )
+    with pytest.raises(CheckpointMismatchError) as error:
+        fit(trainer, run)
+    wanted = "expected where learning a reward model of kind ensemble with observations (6,) stopped"
+    assert wanted in str(error.value)
     assert "size mismatch" in str(error.value)
     two = replace(said, annotator=torch.arange(40) % 2)
     again = RewardTrainer(ensemble(0, **SMALL), clips, [two], QUICK, 0)

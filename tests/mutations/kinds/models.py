@@ -1,0 +1,120 @@
+"""Policies, rewards, values, and where their learning stopped."""
+
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from robo_rlhf.policies.checkpoint import load_policy, new_policy, save_policy
+from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
+from robo_rlhf.rewards.settings import FitSettings
+from robo_rlhf.rewards.trainer import RewardTrainer, fit
+from robo_rlhf.rewards.value import ValueFunction, load_value, save_value
+from robo_rlhf.runs import Run, read_checkpoint, write_checkpoint
+from robo_rlhf.training import bc
+from robo_rlhf.types import Array
+from tests.mutations.harness import Kind, forge_json
+from tests.rewards.making import answered, ensemble, linear
+from tests.toy import demonstrations
+
+SMALL: dict[str, Any] = {"width": 8}
+
+
+def forge(rng: random.Random, path: Path) -> None:
+    """Write a whole and sealed checkpoint of something else."""
+    arrays, meta = read_checkpoint(path)
+    name = rng.choice(sorted(arrays))
+    value = arrays[name]
+    match rng.randrange(8):
+        case 0:
+            del arrays[name]
+        case 1:
+            arrays[f"{name}x"] = arrays.pop(name)
+        case 2:
+            arrays[name] = np.concatenate([value.reshape(-1), value.reshape(-1)])
+        case 3:
+            arrays[name] = value.astype(rng.choice([np.float64, np.int32, np.bool_, np.complex64]))
+        case 4:
+            spoilt = value.astype(np.float32).copy()
+            spoilt.reshape(-1)[rng.randrange(max(spoilt.size, 1)) :] = rng.choice([np.nan, np.inf])
+            arrays[name] = spoilt
+        case 5:
+            arrays[name] = value.reshape(-1)[:0]
+        case _:
+            meta = forge_json(rng, meta)
+            meta = meta if isinstance(meta, dict) else {"meta": meta}
+    write_checkpoint(path, arrays, meta)
+
+
+def _values(model: torch.nn.Module) -> dict[str, bytes]:
+    return {name: value.numpy().tobytes() for name, value in model.state_dict().items()}
+
+
+def _plain(stored: tuple[Mapping[str, Array], Mapping[str, Any]]) -> Any:
+    return {name: (str(value.dtype), value.shape, value.tobytes()) for name, value in stored[0].items()}, stored[1]
+
+
+def _policy(kind: str, **settings: Any) -> Kind:
+    def make(folder: Path) -> None:
+        save_policy(new_policy(kind, 6, 2, SMALL | settings), folder / "p.safetensors", {"task": "toy", "seed": 3})
+
+    def read(folder: Path) -> Any:
+        policy = load_policy(folder / "p.safetensors", task="toy")
+        return policy.kind, dict(policy.settings), _values(policy)
+
+    return Kind(f"policy {kind}", make, "*", read, forge=forge)
+
+
+def _make_reward(folder: Path) -> None:
+    save_reward(new_reward("ensemble", 6, 2, {**SMALL, "members": 2}), folder / "r.safetensors", {"task": "toy"})
+
+
+def _read_reward(folder: Path) -> Any:
+    reward = load_reward(folder / "r.safetensors", obs_dim=6)
+    return dict(reward.settings), _values(reward)
+
+
+def _training(name: str, begin: Callable[[Path], object], go_on: Callable[[Path], Any]) -> Kind:
+    return Kind(name, begin, "run/checkpoints/training.safetensors", go_on, forge=forge)
+
+
+CONFIG = bc.Config(policy="gaussian", settings=SMALL, updates=3, batch=8, save_every=2, warmup=1)
+SHOWN = demonstrations(1)
+FIT = FitSettings(updates=4, updates_blind=4, batch=4, check_every=2)
+
+
+def _imitate(folder: Path) -> Any:
+    run = Run(folder / "run", CONFIG)
+    bc.train(CONFIG, run, SHOWN)
+    return _plain(read_checkpoint(run.checkpoint_path("policy")))
+
+
+def _imitate_half(folder: Path) -> None:
+    _imitate(folder)
+    (folder / "run" / "result.json").unlink()
+
+
+def _learn_reward(folder: Path) -> Any:
+    clips, examples = answered(12, 0, linear)
+    trainer = RewardTrainer(ensemble(width=4), clips, [examples], FIT, seed=0)
+    fit(trainer, Run(folder / "run", {}), save_every=2)
+    return _values(trainer.model)
+
+
+KINDS = [
+    _policy("gaussian"),
+    _policy("flow", history=2, chunk=4),
+    Kind("reward", _make_reward, "*", _read_reward, forge=forge),
+    Kind(
+        "value",
+        lambda folder: save_value(ValueFunction(6, 8), folder / "v.safetensors", "toy"),
+        "*",
+        lambda folder: _values(load_value(folder / "v.safetensors")),
+        forge=forge,
+    ),
+    _training("training of a policy", _imitate_half, _imitate),
+    _training("training of a reward", _learn_reward, _learn_reward),
+]
