@@ -128,7 +128,7 @@ def greet(station: "Station", options: Serve, path: str) -> None:
     print("The link works once, for you. Ctrl-C ends the station.", flush=True)
     if not is_loopback(options.host):
         print(f"Others sign in at http://{own_address() if everywhere else host}:{station.port}/ with a password.")
-        print("Nothing is encrypted on the way: in a network that you do not trust, put it behind a proxy with TLS (--proxy).")
+        print("Nothing is encrypted: in a network that you do not trust, put it behind a proxy with TLS (--proxy).")
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin"
     if display and not options.no_open and sys.stdout.isatty():
         threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()  # some stay until they are closed

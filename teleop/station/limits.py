@@ -1,8 +1,8 @@
 """What one request may cost: its body is counted and timed as it comes, and nothing is parsed before it is all right.
 
 Plain ASGI. Signed in or not, a body is read here, within a size for its address and a pace, and refused as soon as it
-cannot become right. What an address has in memory at a time is bounded, and so is what all have. A body that is streamed
-to a file goes through, counted and timed as well.
+cannot become right. What an address has in memory at a time is bounded, and so is what all have. A body that is
+streamed to a file goes through, counted and timed as well.
 """
 
 import asyncio

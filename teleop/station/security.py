@@ -95,6 +95,8 @@ class Security:
         if scope["type"] == "http" and not cookie and scope["path"].startswith(PROGRAMS):
             return ""  # nobody asks: it is answered that a token is missing
         origin = headers.get("origin")
+        if origin == f"https://{host}" and scope["scheme"] in ("http", "ws"):
+            return "This page came by HTTPS, from a proxy that the station does not know: start it with serve --proxy."
         if origin is None or not _same(origin, scope["scheme"], host):
             return "This came from a page that is not the station's. Nothing was changed."
         if scope["type"] == "http" and cookie:
