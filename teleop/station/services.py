@@ -26,6 +26,7 @@ from teleop.station.run_book import RunBook
 from teleop.station.standings_book import StandingsBook
 from teleop.station.thinking import Thinking
 from teleop.station.throttle import BAD_TOKENS, NOTES, Tries
+from teleop.station.uploads import Uploads
 
 DATABASE = "feedback.db"  # in the data home
 CLIPS = "cache/clips"  # in the data home; can be deleted at any time
@@ -62,6 +63,7 @@ class Station:
         self.database = database if database is not None else home / DATABASE
         self.people = People(self.database)
         self.bad_tokens, self.notes = Tries(BAD_TOKENS), Tries(NOTES)
+        self.uploads = Uploads(home)
         self.overview = Overview(home)
         self.runs = RunBook(home)
         self.live_reward = LiveReward(self.runs)
