@@ -20,7 +20,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 HEAD_BYTES, HEAD_LINES = 32 * 1024, 100  # of a request, without its body
 HEAD_WITHIN = 15.0  # [s] for a whole head
 PIPELINED = 8  # requests that wait for the answers before them
-LINGER = 5.0  # [s] that the rest of a body is read and thrown away after it was refused
+LINGER, LINGER_BYTES = 5.0, 2**20  # [s] and [bytes]: the rest of a body that is thrown away after it was refused
 STALLED = 60.0  # [s] that a peer may take nothing of its answer
 MOST, MOST_EACH = 1024, 256  # connections, and those of one address
 SPARED = 256  # files that the station opens besides
@@ -58,7 +58,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*args, **options)
         self.since = time.monotonic()  # [s] when it was last of use
         self._unread = 0  # bytes since the last part of a request that was complete
-        self._head = self._lines = 0
+        self._head = self._lines = self._thrown = 0
         self._inside = False  # in the middle of a request
         self._refusal: tuple[str, str] | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -91,6 +91,11 @@ class Connection(HttpToolsProtocol):
         """Read what came, unless a head goes on for too long."""
         if self._deadline is None and self.idle:
             self._arm(HEAD_WITHIN)
+        if self._inside and self.idle and self.cycle is not None:
+            self._thrown += len(data)
+            if self._thrown > LINGER_BYTES:
+                self.transport.close()
+                return
         self._unread += len(data)
         super().data_received(data)
         if self._unread > HEAD_BYTES and not self.transport.is_closing() and self.parser is not None:
@@ -107,7 +112,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        self._head = self._lines = 0
+        self._head = self._lines = self._thrown = 0
         self._inside = True
 
     def on_header(self, name: bytes, value: bytes) -> None:

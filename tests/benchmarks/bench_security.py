@@ -76,7 +76,7 @@ class Victim:
                 assert self.ask("GET", path).status == 200
 
 
-def _work(victim: Victim, over: Event, told: "Queue[tuple[list[float], list[float]]]") -> None:
+def _work(victim: Victim, ready: Event, over: Event, told: "Queue[tuple[list[float], list[float]]]") -> None:
     """Ask for a page and write something, over and over: in a process that attackers do not hold up by themselves."""
     pages, writes = [], []
     while not over.wait(0.05):
@@ -86,6 +86,7 @@ def _work(victim: Victim, over: Event, told: "Queue[tuple[list[float], list[floa
         began = time.perf_counter()
         assert victim.ask("POST", "/api/account/groups", {"groups": [f"g{len(pages)}"]}).status == 200
         writes.append(time.perf_counter() - began)
+        ready.set()
     told.put((pages, writes))
 
 
@@ -110,10 +111,10 @@ def attack(victim: Victim, name: str, *attackers: Callable[[], None]) -> None:
     """Let attackers loose, all at once, and print and check what becomes of the station."""
     victim.reset()
     context = multiprocessing.get_context("spawn")
-    over, told = context.Event(), context.Queue()
-    other = context.Process(target=_work, args=(victim, over, told))
+    ready, over, told = context.Event(), context.Event(), context.Queue()
+    other = context.Process(target=_work, args=(victim, ready, over, told))
     other.start()
-    time.sleep(1.5)
+    assert ready.wait(60)
     threads = [threading.Thread(target=one) for one in attackers]
     began = time.perf_counter()
     for thread in threads:
