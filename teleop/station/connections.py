@@ -73,12 +73,12 @@ class Connection(HttpToolsProtocol):
         """Take the connection, in the place of an idle one where too many are open."""
         super().connection_made(transport)
         self._arm(HEAD_WITHIN)
-        by_address = Counter(_address(other) for other in self.connections)
         mine = _address(self)
-        crowded = by_address[mine] > MOST_EACH and not is_among(mine, list(self.config.forwarded_allow_ips or ()))
-        if crowded:
+        crowded = sum(_address(other) == mine for other in self.connections) > MOST_EACH
+        if crowded and not is_among(mine, list(self.config.forwarded_allow_ips or ())):
             _make_room(self.connections, mine, but=self)
         elif len(self.connections) > most_open():
+            by_address = Counter(_address(other) for other in self.connections)
             _make_room(self.connections, by_address.most_common(1)[0][0], but=self)
 
     def connection_lost(self, exc: Exception | None) -> None:

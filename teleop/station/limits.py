@@ -164,13 +164,14 @@ def most_of(scope: Scope) -> int:
     return MOST_PIECE if path.startswith(UPLOADS) else LISTS.get(path, MOST_BODY)
 
 
-def depth_of(text: bytes) -> int:
-    """Return how many objects and lists of a JSON text are inside of each other; of any text it is a number."""
-    deepest = depth = 0
+def is_deep(text: bytes, most: int = DEPTH) -> bool:
+    """Whether more than `most` objects and lists of a JSON text are inside of each other; any text may be given."""
+    depth = 0
     for bracket in _REST.sub(b"", _TEXTS.sub(b"", text)):
         depth += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+        if depth > most:
+            return True
+    return False
 
 
 def _check_length(scope: Scope, most: int) -> None:
@@ -184,7 +185,7 @@ def _check_json(parts: list[bytes]) -> None:
     opened = sum(part.count(b"[") + part.count(b"{") for part in parts)
     if opened + sum(part.count(b",") for part in parts) > MOST_VALUES:
         raise _RefusedError(413, "too_long", f"More than {MOST_VALUES:,} values. Nothing was changed; send less.")
-    if opened > DEPTH and depth_of(b"".join(parts)) > DEPTH:
+    if opened > DEPTH and is_deep(b"".join(parts)):
         text = f"Objects and lists are more than {DEPTH} deep inside of each other. Nothing was changed."
         raise _RefusedError(422, "invalid", text)
 

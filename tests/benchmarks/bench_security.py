@@ -239,8 +239,10 @@ def parquet_bomb() -> bytes:
     import pyarrow.parquet as pq
 
     held = io.BytesIO()
-    names = pa.array(["x" * 2**20]).take(pa.array([0] * 5000))
-    pq.write_table(pa.table({"name": names}), held, compression="zstd")
+    table = pa.table({"name": pa.array(["x" * 2**20] * 1000)})
+    with pq.ParquetWriter(held, table.schema, compression="zstd") as out:
+        for _ in range(5):
+            out.write_table(table)
     return held.getvalue()
 
 

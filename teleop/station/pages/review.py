@@ -60,7 +60,7 @@ class Next(_Body):
 
     run: Name | None = None
     task: Name | None = None
-    have: list[Lease] = Field(default=[], max_length=20)
+    have: list[Lease] = Field(default=[], fail_fast=True, max_length=20)
     practice: bool = False
 
 
