@@ -24,7 +24,7 @@ from teleop.station.rest import router as make
 
 PLACE = "cache/exchange"  # in the data home: what is being exported or imported
 MOST_INSIDE = 2**30  # [bytes] of what is inside of a file that is imported
-MOST_ROWS = 250_000  # in it; what is more is imported at the machine, or in parts
+MOST_ROWS = 100_000  # in it; what is more is imported at the machine, or in parts
 MOST_LISTED = 2**20  # [bytes] of a ZIP file's own list of what is inside
 TOLD = 1000  # problems of an import that are told
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of the others a file itself says how much memory they take
