@@ -138,9 +138,7 @@ class _FileImport:
         line = 0
         if path.exists():
             with path.open("rb") as lines:
-                for line, row in _read(lines, self.file, packed=path is not self.path):
-                    if most is not None and line > most:
-                        raise InvalidValueError("files to import", f"{self.path.name} with more", f"{most:,} rows left")
+                for line, row in _read(lines, self.file, most, packed=path is not self.path):
                     text = row if isinstance(row, str) else self.look_at(line, row)
                     if text:
                         self.tell(line, text)
@@ -196,12 +194,14 @@ def _find(folder: Path, file: File) -> Path | None:
     return None
 
 
-def _read(lines: BinaryIO, file: File, *, packed: bool) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """Return the number of each line and its row, or what is wrong with it; {} for a line with nothing in it."""
+def _read(lines: BinaryIO, file: File, most: int | None, *, packed: bool) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """Return the number of each line and its row, or what is wrong with it; lines with nothing in them are counted."""
     nullable = {column.name: None for column in file.columns if column.nullable}
     number = 0
     while line := lines.readline(MOST_ROW + 1):
         number += 1
+        if most is not None and number > most:
+            raise InvalidValueError("files to import", f"{file.name} with more", f"{most:,} rows left")
         if len(line) > MOST_ROW:
             yield number, f"it is longer than {MOST_ROW:,} bytes; what follows was not looked at"
             return

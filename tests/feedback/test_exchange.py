@@ -256,6 +256,9 @@ def test_what_is_too_much(path: Path, tmp_path: Path, monkeypatch: pytest.Monkey
             import_all(store, tmp_path, most_rows=10)
         assert store.teams() == {}
         assert import_all(store, tmp_path, most_rows=20).new["annotators"] == 20
+        rows.write_text("\n" * 21)
+        with pytest.raises(InvalidValueError, match="20 rows left"):
+            import_all(store, tmp_path, most_rows=20)
         rows.write_text("{" + " " * importing.MOST_ROW + "}\n{}\n")
         (problem,) = import_all(store, tmp_path).problems
         assert (problem.line, problem.text) == (1, "it is longer than 1,048,576 bytes; what follows was not looked at")
