@@ -1,10 +1,11 @@
 """Parquet files of an import as JSON Lines, in a process of its own: a few bytes of Parquet can unpack to any size.
 
-    python -m robo_rlhf.feedback.parquet FOLDER FILE...
+    python -m robo_rlhf.feedback.parquet MEMORY WRITTEN FOLDER FILE...
 
 It may use so much memory and so much disk, and then it is refused. What was wrong with a file is printed, as JSON.
 """
 
+import errno
 import json
 import os
 import resource
@@ -28,7 +29,7 @@ def unpack(paths: Sequence[Path], folder: Path) -> dict[str, str]:
     Raises:
         InvalidValueError: what is inside takes more memory, room or time than it may.
     """
-    command = [sys.executable, "-m", __spec__.name, str(folder), *map(str, paths)]
+    command = [sys.executable, "-m", __spec__.name, str(MEMORY), str(WRITTEN), str(folder), *map(str, paths)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, env={**os.environ, **QUIET})
         told = json.loads(done.stdout)
@@ -39,14 +40,14 @@ def unpack(paths: Sequence[Path], folder: Path) -> dict[str, str]:
     return {str(name): str(text) for name, text in told.items()}
 
 
-def main(folder: Path, paths: Sequence[Path]) -> None:
+def main(memory: int, written: int, folder: Path, paths: Sequence[Path]) -> None:
     """Unpack the files; what takes too much ends the process without a word."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     used = _data_bytes()
-    resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY, used + MEMORY))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (WRITTEN, WRITTEN))
+    resource.setrlimit(resource.RLIMIT_DATA, (used + memory, used + memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
     told = {}
     for path in paths:
         try:
@@ -56,6 +57,8 @@ def main(folder: Path, paths: Sequence[Path]) -> None:
         except (pa.ArrowMemoryError, MemoryError):
             raise
         except (pa.ArrowException, OSError) as error:
+            if getattr(error, "errno", None) == errno.EFBIG:
+                raise
             told[path.name] = f"it is no Parquet file, or a broken one: {str(error)[:300]}"
     print(json.dumps(told))
 
@@ -70,4 +73,4 @@ def _data_bytes() -> int:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), [Path(name) for name in sys.argv[4:]])

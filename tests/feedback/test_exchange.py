@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from robo_rlhf.errors import ConflictError, DiskFullError, InvalidValueError, NotFoundError
-from robo_rlhf.feedback import importing
+from robo_rlhf.feedback import importing, parquet
 from robo_rlhf.feedback.columns import FILES, File
 from robo_rlhf.feedback.export import export
 from robo_rlhf.feedback.importing import import_all
@@ -267,8 +267,12 @@ def test_what_is_too_much(path: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         assert len(import_all(store, tmp_path).problems) == 7
 
 
-def test_parquet_that_unpacks_to_more_than_the_memory_is_refused(path: Path, tmp_path: Path) -> None:
-    names = pa.array(["x" * 2**20] * 1500)
+@pytest.mark.parametrize("limit", ["MEMORY", "WRITTEN"])
+def test_parquet_that_unpacks_to_more_than_it_may_is_refused(
+    limit: str, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, limit, 24 * 2**20)
+    names = pa.array(["x" * 2**20] * 64)
     pq.write_table(pa.table({"name": names}), tmp_path / "annotators.parquet", compression="zstd")
     assert (tmp_path / "annotators.parquet").stat().st_size < 2**20
     with Store(path) as store, pytest.raises(InvalidValueError, match="Parquet files that unpack to more"):
