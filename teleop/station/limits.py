@@ -27,7 +27,8 @@ GRACE, SLOWEST = 20.0, 16 * 1024  # [s] and [bytes/s]: a body of n bytes has to 
 HELD, HELD_EACH = 16 * 2**20, 6 * 2**20  # [bytes] of bodies in memory at a time: of all, and of one address
 LARGE = 64 * 1024  # [bytes]; what is longer is worked on one at a time: parsed it takes some ten times as much
 OPEN_EACH, SOCKETS_EACH = 128, 64  # requests and WebSockets of one address at a time
-MOST_VALUES = 100_000  # in JSON
+MOST_VALUES, MOST_LISTED = 20_000, 100_000  # in JSON, and in that of LISTS
+REST = 2.0  # times as long as a large body took: so much of the event loop stays for the others before the next one
 DEPTH = DEEPEST + 8  # of JSON: that of an answer, and of what it comes in
 _WITH_BODY = (b"content-length", b"transfer-encoding")  # without them there is none
 _TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -91,7 +92,7 @@ class Limits:
                     await self.app(scope, _streamed(receive, most), send)
                     return
                 parts = [part async for part in _parts(receive, most, held)]
-                _check_json(parts)
+                _check_json(parts, MOST_LISTED if scope["path"] in LISTS else MOST_VALUES)
             except _RefusedError as error:
                 await self._refuse(error, scope, receive, send)
                 return
@@ -105,13 +106,13 @@ class Limits:
     async def _in_turn(self, parts: list[bytes], scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a large body on when no other one is worked on; a peer that reads slowly holds up nobody."""
         await self._large.acquire()
-        free = False
+        free, begun, loop = False, time.monotonic(), asyncio.get_running_loop()
 
         def set_free() -> None:
             nonlocal free
             if not free:
                 free = True
-                self._large.release()
+                loop.call_later(min(REST * (time.monotonic() - begun), REST), self._large.release)
 
         async def answered(message: Message) -> None:
             set_free()
@@ -180,11 +181,11 @@ def _check_length(scope: Scope, most: int) -> None:
         raise _too_long(most)
 
 
-def _check_json(parts: list[bytes]) -> None:
+def _check_json(parts: list[bytes], most: int) -> None:
     """Refuse what nobody sends who means well; it may still be no JSON."""
     opened = sum(part.count(b"[") + part.count(b"{") for part in parts)
-    if opened + sum(part.count(b",") for part in parts) > MOST_VALUES:
-        raise _RefusedError(413, "too_long", f"More than {MOST_VALUES:,} values. Nothing was changed; send less.")
+    if opened + sum(part.count(b",") for part in parts) > most:
+        raise _RefusedError(413, "too_long", f"More than {most:,} values. Nothing was changed; send less.")
     if opened > DEPTH and is_deep(b"".join(parts)):
         text = f"Objects and lists are more than {DEPTH} deep inside of each other. Nothing was changed."
         raise _RefusedError(422, "invalid", text)
