@@ -10,6 +10,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
+SHOWN = 200  # characters of what was given that a message repeats
+
+
+def shown(given: object) -> str:
+    """Return what was given as a message repeats it: of a long text the beginning and the end."""
+    text = str(given)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 60]} ... {text[-40:]} ({len(text):,} characters)"
+
 
 class RoboRlhfError(Exception):
     """Base of everything that a user can cause."""
@@ -35,9 +43,11 @@ class UnknownNameError(RoboRlhfError):
     def __init__(self, kind: str, given: str, choices: Iterable[str]) -> None:
         """Name the `kind` of thing, what was `given` and the valid `choices`."""
         self.kind, self.given, self.choices = kind, given, tuple(sorted(choices))
-        near = difflib.get_close_matches(given.lower(), self.choices, n=1, cutoff=0.4)
+        near = difflib.get_close_matches(given[:SHOWN].lower(), self.choices, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        super().__init__(f"Unknown {kind} {given!r}.{hint} Choose one of: {', '.join(self.choices) or '(none)'}.")
+        super().__init__(
+            f"Unknown {kind} {shown(repr(given))}.{hint} Choose one of: {', '.join(self.choices) or '(none)'}."
+        )
 
 
 class InvalidValueError(RoboRlhfError):
@@ -47,7 +57,7 @@ class InvalidValueError(RoboRlhfError):
 
     def __init__(self, what: str, given: object, expected: str) -> None:
         """Say `what` was wrong, what was `given`, and what was `expected`."""
-        super().__init__(f"{what}: expected {expected}, got {given}.")
+        super().__init__(f"{shown(what)}: expected {expected}, got {shown(given)}.")
 
 
 class ShapeError(InvalidValueError):
@@ -86,7 +96,7 @@ class NotFoundError(RoboRlhfError):
 
     def __init__(self, what: str, given: object, advice: str) -> None:
         """Say `what` was looked for, the name `given`, and what to do next."""
-        super().__init__(f"No {what} {str(given)!r}. {advice}")
+        super().__init__(f"No {what} {shown(repr(str(given)))}. {advice}")
 
 
 class CheckpointMismatchError(RoboRlhfError):
@@ -159,7 +169,7 @@ class ConflictError(RoboRlhfError):
 
     def __init__(self, what: str, why: str) -> None:
         """Say `what` was sent and `why` it cannot be taken."""
-        super().__init__(f"Conflict for {what}: {why}. Nothing was changed.")
+        super().__init__(f"Conflict for {shown(what)}: {why}. Nothing was changed.")
 
 
 class BusyError(RoboRlhfError):
@@ -233,6 +243,17 @@ class WorkerStuckError(RoboRlhfError):
             "It was ended, and a new one takes what comes next. "
             "The machine may be overloaded: ask for less at once, or try again."
         )
+
+
+class TooOftenError(RoboRlhfError):
+    """Something that somebody has done too often lately."""
+
+    exit_code = 14
+
+    def __init__(self, what: str, wait: float) -> None:
+        """Say `what` there was too much of, and how many seconds to `wait`."""
+        self.wait = wait
+        super().__init__(f"Too many {what}. Nothing was changed; wait {max(round(wait), 1)} s and try again.")
 
 
 class NotNowError(RoboRlhfError):

@@ -46,6 +46,8 @@ class Serve:
     """Address to listen on; 0.0.0.0 is all of this machine's. Any but 127.0.0.1 needs an administrator's password."""
     allow: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Another name by which it is reached on 127.0.0.1, such as that of a proxy. May be repeated."""
+    proxy: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Address or network of a proxy that says where requests come from (X-Forwarded-For). May be repeated."""
     allow_private_webhooks: bool = False
     """Let webhooks lead to addresses of this machine and its own network."""
     set_password: bool = False
@@ -67,10 +69,11 @@ class Serve:
 def run_station(options: Serve, home: Path, path: str = "/") -> int:
     """Start a station, print the link that leads to the page at `path`, and serve until Ctrl-C."""
     gc.disable()  # what is imported stays: to look through it again and again takes 0.1 s of the start
-    from teleop.station.server import listen, names_of, serve
+    from teleop.station.server import listen, names_of, proxies_of, serve
     from teleop.station.services import Station
 
     where = feedback_database(home, options.database)
+    proxies = proxies_of(options.proxy)
     with only_station(home, where):
         port = PORT if options.port is None else options.port
         listener = listen(options.host, port, exactly=options.port is not None)
@@ -93,7 +96,7 @@ def run_station(options: Serve, home: Path, path: str = "/") -> int:
         gc.set_threshold(10_000, 20, 20)  # thousands of objects a second come and go with the requests
         gc.enable()
         with contextlib.suppress(KeyboardInterrupt):
-            serve(station, listener)
+            serve(station, listener, proxies)
     print("stopped; everything kept is on the disk")
     return 0
 
@@ -155,7 +158,7 @@ def greet(station: "Station", options: Serve, path: str) -> None:
     print("The link works once, for you. Ctrl-C ends the station.", flush=True)
     if not is_loopback(options.host):
         print(f"Others sign in at http://{own_address() if everywhere else host}:{station.port}/ with a password.")
-        print("Nothing is encrypted on the way: in a network that you do not trust, put it behind a proxy with TLS.")
+        print("Nothing is encrypted: in a network that you do not trust, put it behind a proxy with TLS (--proxy).")
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin"
     if display and not options.no_open and sys.stdout.isatty():
         threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()  # some stay until they are closed

@@ -11,7 +11,7 @@ from robo_rlhf.feedback.accounts import NOBODY, By, log
 from robo_rlhf.feedback.database import Database
 from robo_rlhf.feedback.engine import insert_or_update
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import AnswerValue, agreement
+from robo_rlhf.feedback.kinds.base import AnswerValue, agreement, check_keys
 from robo_rlhf.feedback.records import json_text, now_text
 from robo_rlhf.feedback.tables import gold, questions, segments
 
@@ -63,6 +63,7 @@ class Gold:
                 raise ConflictError(f"gold answer to {question}", "people are asked this question as work")
             clips = sa.select(sa.func.count()).where(segments.c.question_id == question)
             kind = KINDS[row.kind]
+            check_keys(kind, expected)
             kind.validate(expected, connection.scalar(clips) or 0, json.loads(row.meta))
             if not kind.labels(expected):
                 raise InvalidValueError("gold answer", json_text(expected), "one that judges the clips")

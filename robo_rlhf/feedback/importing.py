@@ -1,29 +1,35 @@
 """Reading feedback back from a folder that `export` wrote, or that another program wrote in the same form.
 
-Every row is looked at. Where one is broken, all broken ones are told, each with its file and line, and nothing is
-imported. Rows that are there already, just so, are passed over: importing twice is importing once.
+Every row is looked at before anything is written, without keeping anybody from writing, and in bounded memory. Where
+one is broken, all broken ones are told, each with its file and line, and nothing is imported. Then all of it is written
+in one transaction. Rows that are there already, just so, are passed over: importing twice is importing once.
 """
 
 import json
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import sqlalchemy as sa
 
-from robo_rlhf.errors import NotFoundError, RoboRlhfError
+from robo_rlhf.errors import ConflictError, InvalidValueError, NotFoundError, RoboRlhfError
+from robo_rlhf.feedback import parquet
 from robo_rlhf.feedback.accounts import NOBODY, By, log
 from robo_rlhf.feedback.columns import FILES, File
-from robo_rlhf.feedback.judging import Judging
+from robo_rlhf.feedback.judging import Judging, write
+from robo_rlhf.feedback.settling import BLOCK as SETTLED
 from robo_rlhf.feedback.settling import settle
+from robo_rlhf.feedback.staging import Staging
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.files import open_whole
 
-BLOCK = 500  # rows that are inserted at once
+BLOCK = 500  # rows that are looked at, and inserted, at once
+MOST_ROW = 2**20  # [bytes] of a row
 MOST_PROBLEMS = 10_000  # that are told
+TRIES = 3  # where somebody else writes the same rows meanwhile
 
 
 class Problem(NamedTuple):
@@ -43,68 +49,113 @@ class Imported:
     problems: list[Problem] = field(default_factory=list)  # where there are any, nothing was imported
 
 
-class _BrokenError(Exception):
-    """There are problems: what was written is undone."""
+class _EnoughError(Exception):
+    """So many problems were found that the rest is not looked at."""
 
 
-def import_all(store: Store, folder: Path, *, by: By = NOBODY) -> Imported:
+def import_all(
+    store: Store, folder: Path, *, by: By = NOBODY, most_rows: int | None = None, scratch: Path | None = None
+) -> Imported:
     """Import the files of a folder, all of them or nothing; those that are missing are taken to be empty.
+
+    Args:
+        store: where they go.
+        folder: what `export` wrote.
+        by: who imports.
+        most_rows: lines of all files together, at most; any number where None.
+        scratch: an existing folder for what is checked and not yet written; the system's where None.
 
     Raises:
         NotFoundError: there is no such folder, or none of the files is in it.
+        InvalidValueError: there are more rows, or a Parquet file unpacks to more than it may.
+        ConflictError: others kept writing the same rows.
     """
-    paths = {file.name: _find(folder, file) for file in FILES}
-    if not any(paths.values()):
+    paths = {file.name: path for file in FILES if (path := _find(folder, file)) is not None}
+    if not paths:
         advice = f"It should hold {', '.join(file.name for file in FILES)} as .jsonl or .parquet."
         raise NotFoundError("feedback to import in", folder, advice)
-    found = Imported()
+    with tempfile.TemporaryDirectory(prefix="import-", dir=scratch) as place:
+        packed = [path for path in paths.values() if path.suffix == ".parquet"]
+        broken = parquet.unpack(packed, Path(place)) if packed else {}
+        for number in range(TRIES):
+            staging = Staging(Path(place) / f"{number}.db")
+            try:
+                found = _check(store, paths, Path(place), broken, staging, most_rows)
+                if not found.problems:
+                    _write(store, staging, found, by)
+                return found
+            except sa.exc.IntegrityError:
+                continue  # written by somebody else since it was looked at: now it is known, or differs
+            finally:
+                staging.close()
+    raise ConflictError("import", "others write the same rows; try again when they are done")
+
+
+def _check(
+    store: Store, paths: Mapping[str, Path], place: Path, broken: Mapping[str, str], staging: Staging, most: int | None
+) -> Imported:
+    """Look at every row, and let those that are new wait in `staging`."""
+    found, lines = Imported(), 0
+    with store.database.read() as connection:
+        judging = Judging(connection, staging)
+        for file in FILES:
+            if file.name not in paths:
+                continue
+            left = None if most is None else most - lines
+            one = _FileImport(file, paths[file.name], judging, staging, found)
+            try:
+                lines += one.run(place, broken, left)
+            except _EnoughError:
+                break
+    if found.problems:
+        found.new.clear()
+    return found
+
+
+def _write(store: Store, staging: Staging, found: Imported, by: By) -> None:
+    """Write what waits. All of it was checked, so that others wait for no longer than this takes."""
 
     def work(connection: sa.Connection) -> None:
-        found.new.clear()
-        found.known.clear()
-        found.problems.clear()
-        judging = Judging(connection)
-        for file in FILES:
-            path = paths[file.name]
-            if path is not None:
-                _FileImport(file, path, judging, found).run()
-        if found.problems:
-            raise _BrokenError
-        settle(connection, sorted(judging.touched))
+        for what, rows in staging.waiting():
+            write(connection, what, rows)
+        for some in staging.touched(SETTLED):
+            settle(connection, some)
         about = f"{found.new.total():,} new rows, {found.known.total():,} that were there"
         log(connection, by.who, "feedback imported", about, by.address)
 
-    try:
-        store.database.write(work)
-    except _BrokenError:
-        found.new.clear()
-    return found
+    store.database.write(work)
 
 
 class _FileImport:
     """One file on its way into the database."""
 
-    def __init__(self, file: File, path: Path, judging: Judging, found: Imported) -> None:
-        self.file, self.path, self.judging, self.found = file, path, judging, found
-        self.seen: dict[tuple[Any, ...], int] = {}  # key → line
+    def __init__(self, file: File, path: Path, judging: Judging, staging: Staging, found: Imported) -> None:
+        self.file, self.path, self.judging, self.staging, self.found = file, path, judging, staging, found
         self.waiting: list[tuple[int, Mapping[str, Any]]] = []
 
-    def run(self) -> None:
-        for line, row in _read(self.path, self.file):
-            text = row if isinstance(row, str) else self.look_at(line, row)
-            if text:
-                self.tell(line, text)
-            if len(self.waiting) == BLOCK:
-                self.take_waiting()
+    def run(self, place: Path, broken: Mapping[str, str], most: int | None) -> int:
+        """Look at all of it and return how many lines it has; of a Parquet file those lie in `place`."""
+        path = self.path if self.path.suffix == ".jsonl" else place / f"{self.path.stem}.jsonl"
+        line = 0
+        if path.exists():
+            with open_whole(path, "Nothing was imported.") as lines:
+                for line, row in _read(lines, self.file, most, packed=path is not self.path):
+                    text = row if isinstance(row, str) else self.look_at(line, row)
+                    if text:
+                        self.tell(line, text)
+                    if len(self.waiting) == BLOCK:
+                        self.take_waiting()
         self.take_waiting()
+        if self.path.name in broken:
+            self.tell(line + 1, broken[self.path.name])
+        return line
 
     def look_at(self, line: int, row: Mapping[str, Any]) -> str:
         """Let a row wait to be taken, or return what is wrong with it."""
         problem = _shape_problem(self.file, row)
         if problem:
             return problem
-        key = tuple(row[name] for name in self.file.key)
-        before = self.seen.setdefault(key, line)
+        before = self.staging.see(self.file.name, [row[name] for name in self.file.key], line)
         if before != line:
             return f"it has the same {' and '.join(self.file.key)} as line {before}"
         self.waiting.append((line, row))
@@ -118,13 +169,13 @@ class _FileImport:
                 (self.found.new if new else self.found.known)[self.file.name] += 1
             except RoboRlhfError as error:
                 self.tell(line, str(error))
-        if not self.found.problems:  # else all of it will be undone
-            self.judging.write(self.file)
+        self.judging.put(self.file)
         self.waiting.clear()
 
     def tell(self, line: int, text: str) -> None:
-        if len(self.found.problems) < MOST_PROBLEMS:
-            self.found.problems.append(Problem(self.path.name, line, text))
+        self.found.problems.append(Problem(self.path.name, line, text[:500]))
+        if len(self.found.problems) == MOST_PROBLEMS:
+            raise _EnoughError
 
 
 def _shape_problem(file: File, row: Mapping[str, Any]) -> str:
@@ -144,50 +195,35 @@ def _find(folder: Path, file: File) -> Path | None:
     return None
 
 
-def _read(path: Path, file: File) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """Return the number of each line and its row, or what is wrong with it."""
-    return _read_jsonl(path, file) if path.suffix == ".jsonl" else _read_parquet(path, file)
-
-
-def _read_jsonl(path: Path, file: File) -> Iterator[tuple[int, dict[str, Any] | str]]:
+def _read(lines: BinaryIO, file: File, most: int | None, *, packed: bool) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """Return the number of each line and its row, or what is wrong with it; lines with nothing in them are counted."""
     nullable = {column.name: None for column in file.columns if column.nullable}
-    with open_whole(path, "Nothing was imported.") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line.decode(), parse_constant=_refuse)
-            except (ValueError, RecursionError) as error:
-                yield number, f"it is no JSON: {error}"
-                continue
-            yield number, {**nullable, **row} if isinstance(row, dict) else "it is no JSON object"
+    number = 0
+    while line := lines.readline(MOST_ROW + 1):
+        number += 1
+        if most is not None and number > most:
+            raise InvalidValueError("files to import", f"{file.name} with more", f"{most:,} rows left")
+        if len(line) > MOST_ROW:
+            yield number, f"it is longer than {MOST_ROW:,} bytes; what follows was not looked at"
+            return
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line.decode(), parse_constant=_refuse)
+            row = _parsed(file, row) if packed else row
+        except (ValueError, RecursionError) as error:
+            yield number, f"it is no JSON: {error}"
+            continue
+        yield number, {**nullable, **row} if isinstance(row, dict) else "it is no JSON object"
 
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is no number in JSON")
 
 
-def _read_parquet(path: Path, file: File) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    number = 0
-    try:
-        with open_whole(path, "Nothing was imported.") as content:
-            for batch in pq.ParquetFile(content, page_checksum_verification=True).iter_batches(BLOCK):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, _parsed(file, row)
-    except (pa.ArrowException, OSError, ValueError, ArithmeticError, MemoryError) as error:
-        yield number + 1, f"it is no Parquet file, or a broken one: {' '.join(str(error).split())[:300]}"
-
-
-def _parsed(file: File, row: dict[str, Any]) -> dict[str, Any] | str:
-    """Return a row of Parquet with its texts of JSON as values, or what is wrong with it."""
-    try:
-        for column in file.columns:
-            if column.kind == "json" and isinstance(row.get(column.name), str):
-                row[column.name] = json.loads(row[column.name])
-    except (ValueError, RecursionError) as error:
-        return f"it is no JSON: {error}"
+def _parsed(file: File, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of Parquet with its texts of JSON as values."""
+    for column in file.columns:
+        if column.kind == "json" and isinstance(row.get(column.name), str):
+            row[column.name] = json.loads(row[column.name])
     return row

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import sqlalchemy as sa
 
 from robo_rlhf.errors import ConflictError, InvalidValueError, NotFoundError
-from robo_rlhf.feedback.columns import File, to_table
+from robo_rlhf.feedback.columns import FILES, File, to_table
 from robo_rlhf.feedback.engine import insert_new
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.records import (
@@ -19,24 +19,27 @@ from robo_rlhf.feedback.records import (
     question_row,
     segment_rows,
 )
-from robo_rlhf.feedback.tables import annotators, clips, questions, segments
+from robo_rlhf.feedback.staging import Staging
+from robo_rlhf.feedback.tables import annotators, answers, clips, questions, segments
 from robo_rlhf.feedback.tasks import Sharing
 from robo_rlhf.types import Segment
 
 Row = Mapping[str, Any]
 Key = tuple[Any, ...]
+Asked = tuple[str, int, dict[str, Any], str]  # kind, number of clips, meta and role of a question
 
 
 class Judging:
-    """Looks at rows, file by file, and writes those that are new."""
+    """Looks at rows, file by file and some at a time, and lets those that are new wait to be written."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        """Compare with what is in the database of `connection`."""
-        self.connection = connection
+    def __init__(self, connection: sa.Connection, staging: Staging) -> None:
+        """Compare with what is in the database of `connection`, and with what waits in `staging`."""
+        self.connection, self.staging = connection, staging
         self.touched: set[str] = set()  # questions whose counters are to be worked out
-        self.people = set(connection.scalars(sa.select(annotators.c.name)))
-        self.asked: dict[str, tuple[str, int, dict[str, Any], str]] = {}  # kind, clips, meta, role of new questions
+        self.people: set[str] = set()  # annotators that the rows name and the database knows
+        self.asked: dict[str, Asked] = {}  # the questions that the rows name
         self.new: list[dict[str, Any]] = []
+        self.changed: list[dict[str, Any]] = []  # clips
         self.pieces: list[dict[str, Any]] = []
 
     def known(self, file: File, rows: Sequence[Row]) -> dict[Key, Row]:
@@ -53,7 +56,7 @@ class Judging:
         return there
 
     def take(self, file: File, row: Row, there: Row | None) -> bool:
-        """Look at a row and return whether it is new; it is written by `write`.
+        """Look at a row and return whether it is new; it is to be put by `put`.
 
         Raises:
             RoboRlhfError: it makes no sense, or differs from what is there.
@@ -71,31 +74,27 @@ class Judging:
             self._add_pieces(row)
         return True
 
-    def write(self, file: File) -> None:
-        """Write the new rows."""
+    def put(self, file: File) -> None:
+        """Let the new rows wait, to be written by `write`."""
         rows = [{"handed": 0, **row} if file.table is annotators else row for row in self.new]
         if file.table is clips:
-            for row in rows:
-                clip = clip_id(row["dataset"], Segment(row["episode_id"], row["start"], row["length"]))
-                self.connection.execute(insert_new(self.connection, clips), {"id": clip, **row})
-        elif rows:
-            self.connection.execute(sa.insert(file.table), rows)
-        if self.pieces:
-            self.connection.execute(sa.insert(segments), [_without(row, "dataset") for row in self.pieces])
-            shown = [
-                {"id": row["clip_id"], **_without(row, "question_id", "position", "clip_id")} for row in self.pieces
-            ]
-            self.connection.execute(insert_new(self.connection, clips), shown)
-        self.new, self.pieces = [], []
+            rows = [{"id": clip_id(row["dataset"], _piece(row)), **row} for row in rows]
+        self.staging.put(file.name, rows)
+        if file.table is clips:  # those of new questions will be there, as good ones
+            self.changed += [_state_of(row["id"], row) for row in rows]
+        self.staging.put(CHANGED, self.changed)
+        self.staging.put(segments.name, [_without(row, "dataset") for row in self.pieces])
+        shown = [{"id": row["clip_id"], **_without(row, "question_id", "position", "clip_id")} for row in self.pieces]
+        self.staging.put(clips.name, shown)
+        self.staging.touch(self.touched)
+        self.new, self.changed, self.pieces, self.touched = [], [], [], set()
 
     def _compare(self, file: File, values: Row, there: Row) -> bool:
         if file.table is clips:  # the newer state holds
-            mine = clips.c.id == there["id"]
-            state = {name: values[name] for name in ("state", "reason", "changed")}
-            if values["changed"] > there["changed"]:
-                self.connection.execute(sa.update(clips).where(mine).values(state))
-                return True
-            return False
+            newer: bool = values["changed"] > there["changed"]
+            if newer:
+                self.changed.append(_state_of(there["id"], values))
+            return newer
         free = {"since", "created", "overlap", "withdrawn", "changed", "answered", "pressed", "written", "added"}
         free |= {"standing", "shown", "response_time"}  # what became of it where it first came to
         free -= set(file.key)
@@ -109,7 +108,7 @@ class Judging:
         _one_of("kind of an annotator", row["kind"], get_args(AnnotatorKind))
         if not row["name"]:
             raise InvalidValueError("name of an annotator", "none", "a name")
-        self.people.add(row["name"])
+        self.staging.describe(annotators.name, [row["name"]], True)
 
     def _check_tasks(self, row: Row) -> None:
         try:
@@ -122,7 +121,8 @@ class Judging:
         names = ("id", "run", "round", "kind", "task", "dataset", "created", "meta", "overlap", "role")
         question_row(Question(**{name: row[name] for name in names}, segments=clips_of))
         _one_of("role of a question", row["role"], get_args(Role))
-        self.asked[row["id"]] = (row["kind"], len(clips_of), row["meta"], row["role"])
+        about = (row["kind"], len(clips_of), row["meta"], row["role"])
+        self.staging.describe(questions.name, [row["id"]], about)
 
     def _check_clips(self, row: Row) -> None:
         _one_of("state of a clip", row["state"], ("good", "quarantined", "withdrawn"))
@@ -134,7 +134,8 @@ class Judging:
         KINDS[kind].validate(row["expected"], number, meta)
 
     def _check_answers(self, row: Row) -> None:
-        if row["annotator"] not in self.people:
+        name = row["annotator"]
+        if name not in self.people and self.staging.about(annotators.name, [name]) is None:
             advice = "Add a line for it to annotators.jsonl."
             raise NotFoundError("annotator", row["annotator"], advice)
         _one_of("kind of an annotator", row["annotator_kind"], get_args(AnnotatorKind))
@@ -153,10 +154,14 @@ class Judging:
             raise InvalidValueError("sign of a live signal", row["sign"], "1 or -1")
 
     def _look_up(self, file: File, rows: Sequence[Row]) -> None:
-        """Find the questions in the database that the rows name."""
+        """Find the questions and annotators in the database that the rows name."""
+        self.asked, self.people = {}, set()
+        if file.table is answers:
+            names = annotators.c.name.in_({row["annotator"] for row in rows})
+            self.people = set(self.connection.scalars(sa.select(annotators.c.name).where(names)))
         if "question_id" not in file.table.c:
             return
-        ids = {row["question_id"] for row in rows} - set(self.asked)
+        ids = {row["question_id"] for row in rows}
         number = sa.select(sa.func.count()).where(segments.c.question_id == questions.c.id).scalar_subquery()
         columns = (questions.c.id, questions.c.kind, number, questions.c.meta, questions.c.role)
         for name, kind, count, meta, role in self.connection.execute(
@@ -175,9 +180,13 @@ class Judging:
         for key, row in there.items():
             there[key] = {**row, "clips": shown[key[0]]}
 
-    def _question(self, name: str) -> tuple[str, int, dict[str, Any], str]:
+    def _question(self, name: str) -> Asked:
         if name not in self.asked:
-            raise NotFoundError("question", name, "It is neither in questions.jsonl nor in the database.")
+            waiting = self.staging.about(questions.name, [name])
+            if waiting is None:
+                raise NotFoundError("question", name, "It is neither in questions.jsonl nor in the database.")
+            kind, number, meta, role = waiting
+            self.asked[name] = (kind, number, meta, role)
         return self.asked[name]
 
     def _add_pieces(self, row: Row) -> None:
@@ -185,6 +194,33 @@ class Judging:
         question = Question(row["id"], "", 0, row["kind"], "", clips_of, row["dataset"])
         self.pieces += [{"dataset": row["dataset"], **piece} for piece in segment_rows(question)]
         self.touched.add(row["id"])
+
+
+CHANGED = "changed clips"
+_CHANGE = sa.update(clips).where(clips.c.id == sa.bindparam("which"), clips.c.changed < sa.bindparam("new_changed"))
+_CHANGE = _CHANGE.values({name: sa.bindparam(f"new_{name}") for name in ("state", "reason", "changed")})
+_TABLES = {table.name: table for table in (*(file.table for file in FILES), segments)}
+
+
+def write(connection: sa.Connection, what: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows that `Judging.put` let wait.
+
+    Raises:
+        sa.exc.IntegrityError: one of them is there since it was looked at.
+    """
+    if what == CHANGED:
+        connection.execute(_CHANGE, rows)
+    else:
+        table = _TABLES[what]
+        connection.execute(insert_new(connection, clips) if table is clips else sa.insert(table), rows)
+
+
+def _state_of(clip: str, row: Row) -> dict[str, Any]:
+    return {"which": clip, **{f"new_{name}": row[name] for name in ("state", "reason", "changed")}}
+
+
+def _piece(row: Row) -> Segment:
+    return Segment(row["episode_id"], row["start"], row["length"])
 
 
 def _without(row: Row, *names: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from robo_rlhf.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.feedback.engine import add_new
 from robo_rlhf.feedback.events import Event, tell
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import AnswerValue
+from robo_rlhf.feedback.kinds.base import AnswerValue, check_keys
 from robo_rlhf.feedback.records import COUNTED, AnnotatorKind, Standing, json_text, now_text
 from robo_rlhf.feedback.tables import annotators, answers, leases, questions, segments
 from robo_rlhf.feedback.webhook_tables import webhooks
@@ -153,6 +153,7 @@ def _checked(value: AnswerValue | None, question: Any) -> str | None:
     """Return an answer as the table holds it, after a look at whether it is one."""
     if value is None:
         return None
+    check_keys(KINDS[question.kind], value)
     KINDS[question.kind].validate(value, question.clips, json.loads(question.meta))
     note = value.get("note", "")
     if not isinstance(note, str):

@@ -8,6 +8,7 @@ from fastapi import Depends, FastAPI
 from robo_rlhf import __version__
 from teleop.station import api, faults, pages
 from teleop.station.auth import anybody_signed_in
+from teleop.station.limits import Limits
 from teleop.station.rendering import STATIC, VersionedFiles
 from teleop.station.security import Security
 from teleop.station.services import Station
@@ -34,6 +35,7 @@ def create_app(station: Station) -> FastAPI:
     )
     app.state.station = station
     faults.install(app)
+    app.add_middleware(Limits)
     app.add_middleware(Security, station=station)  # outermost: what is added last
     for module in pages.modules():
         app.router.routes.extend(getattr(module, "ROUTES", ()))  # before all others: they are asked for most

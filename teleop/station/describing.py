@@ -35,6 +35,7 @@ TAGS = {
     "quality": "How good the answers are.",
     "runs": "Who asks, and how far their rounds are.",
     "corrections": "What was recorded in place of something worse.",
+    "uploads": "Files that are sent in pieces.",
     "exchange": "All of it as files.",
     "webhooks": "Having other programs told.",
 }
@@ -43,6 +44,7 @@ FOLLOWS = {  # where what one route returns is used: route → (status, name, ro
     ("post", "/webhooks"): [
         ("201", f"/webhooks/{{webhook}}{rest}", "webhook", "$response.body#/webhook/id") for rest in ("", "/messages")
     ],
+    ("post", "/uploads"): [("201", "/uploads/{upload}", "upload", "$response.body#/id")],
     ("post", "/leases"): [("200", "/leases/{lease}/renew", "lease", "$response.body#/question/lease")],
 }
 

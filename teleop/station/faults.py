@@ -23,9 +23,10 @@ from robo_rlhf.errors import (
     RoboRlhfError,
     SignInError,
     TokenError,
+    TooOftenError,
     UnknownNameError,
 )
-from teleop.station.auth import ForbiddenError, NotByTokenError, SignedIn, SignedOutError, look_up
+from teleop.station.auth import ForbiddenError, NotByTokenError, SignedIn, SignedOutError, look_up, station_of
 from teleop.station.describing import methods_at
 from teleop.station.rendering import render
 from teleop.station.security import PROGRAMS, bearer_of
@@ -35,6 +36,7 @@ STATUS: tuple[tuple[type[RoboRlhfError], int], ...] = (
     (UnknownNameError, 404),
     (ConflictError, 409),
     (NotNowError, 409),
+    (TooOftenError, 429),
     (InvalidValueError, 422),
     (CheckpointMismatchError, 422),
     (SignInError, 403),
@@ -53,7 +55,8 @@ TITLES = {
     503: "The station is busy",
     507: "The disk takes nothing more",
 }
-CODES = {400: "malformed", 404: "notfound", 405: "method", 413: "too_long", 415: "type"}
+CODES = {400: "malformed", 404: "notfound", 405: "method", 408: "too_slow", 413: "too_long", 415: "type"}
+LONGEST = 1000  # characters of a message: what was sent is not sent back
 READABLE = f"{PROGRAMS}docs"  # what people read there
 _log = logging.getLogger("robo_rlhf.station")
 
@@ -105,6 +108,7 @@ class Faults:
 
 def tell(request: Request, status: int, text: str, code: str = "") -> Response:
     """Return an error as a page, or as JSON `{"error": ..., "code": ...}` where a script asked."""
+    text = _short(station_of(request).outward(text))
     if not _wants_page(request):
         text = text.encode(errors="backslashreplace").decode()  # half a character pair cannot be sent
         return JSONResponse({"error": text, "code": code}, status)
@@ -112,6 +116,10 @@ def tell(request: Request, status: int, text: str, code: str = "") -> Response:
     if not hasattr(request.state, "me"):
         request.state.me = _who(request)
     return render(request, "error.html", status=status, number=status, title=title, text=text)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 100]} ... {text[-90:]}"
 
 
 def _who(request: Request) -> SignedIn | None:
@@ -181,8 +189,13 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, RoboRlhfError)
     status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
-    response = tell(request, status, str(error), type(error).__name__.removesuffix("Error").lower())
-    if isinstance(error, SignInError) and error.wait > 0:
+    code = "too_many" if status == 429 else type(error).__name__.removesuffix("Error").lower()
+    if status >= 500:
+        _log.warning(
+            "%s %s: %s", request.method, request.url.path, error
+        )  # with where it is, which people are not told
+    response = tell(request, status, str(error), code)
+    if isinstance(error, SignInError | TooOftenError) and error.wait > 0:
         response.status_code = 429
         response.headers["retry-after"] = str(max(round(error.wait), 1))
     return response

@@ -9,7 +9,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from teleop.messages import Begin
 from teleop.process import SessionProcess
 from teleop.station.drive import Drive
 
-MOST = 8  # sessions at once
+MOST, MOST_EACH = 8, 2  # sessions at once, and those that one person began
 LOOK_EVERY = 1.0  # [s] between two looks after the sessions
 ALONE = 900.0  # [s] without anybody who looks, after which a session ends; its open episode is kept
 RESERVE_AFTER = 2.0  # [s] after a session began: its first pictures come first
@@ -100,7 +100,7 @@ class Hub:
             RoboRlhfError: it cannot begin; the message says why.
         """
         require_homes(self.home)
-        await self._make_room()
+        await self._make_room(begin.operator)
         self.warm(begin.task)
         session_id = secrets.token_hex(4)
         while session_id in self._drives:
@@ -117,17 +117,22 @@ class Hub:
             raise
         return drive
 
-    async def _make_room(self) -> None:
+    async def _make_room(self, person: str) -> None:
         """End the session that nobody has looked at for longest, where there are as many as the station takes.
 
         Raises:
-            BusyError: somebody looks at each of them.
+            BusyError: somebody looks at each of them, or `person` at as many of their own as may be.
         """
-        if len(self.sessions()) < MOST:
-            return
-        empty = [drive for drive in self.sessions() if drive.empty_since is not None and drive.begun.done()]
+        mine = [drive for drive in self.sessions() if drive.owner == person]
+        if len(mine) >= MOST_EACH:
+            await self._end_one(mine, f"{MOST_EACH} sessions of yours are open; end one")
+        if len(self.sessions()) >= MOST:
+            await self._end_one(self.sessions(), f"{MOST} sessions are open; end one")
+
+    async def _end_one(self, drives: Sequence[Drive], why: str) -> None:
+        empty = [drive for drive in drives if drive.empty_since is not None and drive.begun.done()]
         if not empty:
-            raise BusyError("the station", f"{MOST} sessions are open; end one")
+            raise BusyError("the station", why)
         oldest = min(empty, key=lambda drive: drive.empty_since or 0.0)
         await self.end(oldest.id, "Nobody looked at it, and another one needed the room.")
 

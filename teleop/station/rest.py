@@ -4,16 +4,11 @@ One form of error everywhere: `Problem`. What a route may answer besides success
 `answers`, so that the description of the API holds every status that can come.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import APIRouter, Depends, Path, Query, Request
-from fastapi.routing import APIRoute
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
-from starlette.types import Message
 
 from robo_rlhf.feedback.accounts import By, Role
 from robo_rlhf.feedback.store import Store
@@ -21,7 +16,6 @@ from teleop.station.auth import SignedIn, by_of, requires, station_of
 from teleop.station.services import Station
 
 PREFIX = "/api/v1"
-MOST_BODY = 8 * 2**20  # [bytes] of JSON that a request may bring
 PLAIN = r"^[^\x00]*$"  # databases store no NUL
 SOME = r"^[^\x00]*[^\x00\s][^\x00]*$"
 
@@ -90,11 +84,12 @@ _WHY = {
     403: "Your role may not do this, or the request came from a foreign page",
     404: "There is no such thing",
     405: "The address knows no such request",
+    408: "The body came too slowly",
     409: "It does not go together with what is there",
     413: "The body is too long",
     415: "The body is of another type",
     422: "A value is not as it should be",
-    429: "Too many tokens were tried from your address; wait",
+    429: "Too much at once, or too often, from you or your address; wait",
     503: "The database is busy or cannot be reached; try again",
     507: "The disk is full",
 }
@@ -111,43 +106,12 @@ def again(shape: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     return {200: {"model": shape, "description": "It had come before; nothing was changed"}}
 
 
-BODY = (400, 413, 507)  # what a request that brings something may be answered with
-
-
-class Route(APIRoute):
-    """A route that reads no longer bodies than it has to."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return a handler that refuses a body as soon as it is too long."""
-        handle = super().get_route_handler()
-        if self.openapi_extra is not None and "requestBody" in self.openapi_extra:
-            return handle  # it reads the body by itself
-
-        async def limited(request: Request) -> Response:
-            return await handle(_Limited(request.scope, request.receive))
-
-        return limited
-
-
-class _Limited(Request):
-    """A request that ends with 413 where its body is too long."""
-
-    def __init__(self, scope: Any, receive: Callable[[], Awaitable[Message]]) -> None:
-        self.taken = 0
-        self.inner = receive
-        super().__init__(scope, self.counted)
-
-    async def counted(self) -> Message:
-        message = await self.inner()
-        self.taken += len(message.get("body", b""))
-        if self.taken > MOST_BODY:
-            raise HTTPException(413, f"The body is longer than {MOST_BODY:,} bytes. Nothing was changed; send less.")
-        return message
+BODY = (400, 408, 413, 507)  # what a request that brings something may be answered with
 
 
 def router(tag: str) -> APIRouter:
     """Return a router for one resource; `tag` groups its routes in the description."""
-    return APIRouter(prefix=PREFIX, tags=[tag], route_class=Route)
+    return APIRouter(prefix=PREFIX, tags=[tag])
 
 
 def store_of(connection: HTTPConnection) -> Store:

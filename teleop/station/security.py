@@ -44,6 +44,9 @@ HEADERS = {
     "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
 OURS = {name.encode(): value.encode() for name, value in HEADERS.items()}  # as they are sent
+ENCRYPTED = (b"strict-transport-security", b"max-age=31536000")  # a browser that came by HTTPS comes by nothing else
+_PLAIN = {"ws": "http", "wss": "https"}
+_PORTS = {"http": 80, "https": 443}
 NOT_KEPT = (b"cache-control", b"no-store")
 
 
@@ -76,7 +79,7 @@ class Security:
         if why:
             looks = "text/html" in Headers(scope=scope).get("accept", "")  # a person, by a name that is not ours
             answer = PlainTextResponse(why, 403) if looks else JSONResponse({"error": why, "code": "refused"}, 403)
-        await answer(scope, receive, _with_headers(send))
+        await answer(scope, receive, _with_headers(send, scope["scheme"]))
 
     def refusal(self, scope: Scope) -> str:
         """Return why a request is refused; empty where it is not."""
@@ -92,7 +95,9 @@ class Security:
         if scope["type"] == "http" and not cookie and scope["path"].startswith(PROGRAMS):
             return ""  # nobody asks: it is answered that a token is missing
         origin = headers.get("origin")
-        if origin is None or urlsplit(origin).netloc != host:
+        if origin == f"https://{host}" and scope["scheme"] in ("http", "ws"):
+            return "This page came by HTTPS, from a proxy that the station does not know: start it with serve --proxy."
+        if origin is None or not _same(origin, scope["scheme"], host):
             return "This came from a page that is not the station's. Nothing was changed."
         if scope["type"] == "http" and cookie:
             given = headers.get(CSRF_HEADER, "").encode()
@@ -121,12 +126,32 @@ def _without_port(host: str) -> str:
     return (name if colon and port.isdecimal() else host).lower()
 
 
-def _with_headers(send: Send) -> Send:
+def _same(origin: str, scheme: str, host: str) -> bool:
+    """Whether a page is ours: by scheme, name and port, as RFC 6454 compares origins."""
+    scheme = _PLAIN.get(scheme, scheme)
+    ours, theirs = _place(f"{scheme}://{host}"), _place(origin)
+    return ours is not None and ours == theirs
+
+
+def _place(address: str) -> tuple[str, str, int] | None:
+    """Return scheme, name and port of an address that is nothing else; None where it is something else."""
+    try:
+        found = urlsplit(address)
+        port = found.port or _PORTS[found.scheme]
+    except (ValueError, KeyError):
+        return None
+    whole = found.hostname and "@" not in found.netloc and not (found.path or found.query or found.fragment)
+    return (found.scheme, found.hostname or "", port) if whole and "#" not in address else None
+
+
+def _with_headers(send: Send, scheme: str) -> Send:
+    ours = [*OURS.items(), ENCRYPTED] if scheme == "https" else list(OURS.items())
+
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             theirs = [pair for pair in message["headers"] if pair[0] not in OURS]
             cached = any(name == b"cache-control" for name, _ in theirs)
-            message["headers"] = [*theirs, *OURS.items(), *(() if cached else [NOT_KEPT])]
+            message["headers"] = [*theirs, *ours, *(() if cached else [NOT_KEPT])]
         await send(message)
 
     return with_headers

@@ -14,6 +14,7 @@ import uvicorn
 from robo_rlhf.errors import BusyError, InvalidValueError
 from teleop.messages import MAX_MESSAGE
 from teleop.station.app import create_app
+from teleop.station.connections import Connection, Socket, networks
 from teleop.station.services import LOOPBACK, Station
 
 TRIES = 20  # ports after the one asked for that are tried where any will do
@@ -79,6 +80,21 @@ def names_of(host: str, also: Collection[str] = ()) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys((*LOOPBACK, shown, *(name.lower() for name in also))))
 
 
+def proxies_of(names: Collection[str]) -> list[str]:
+    """Return the addresses and networks of proxies whose word counts on where a request is from.
+
+    Raises:
+        InvalidValueError: one is neither.
+    """
+    for name in names:
+        try:
+            networks((name,))
+        except ValueError as error:
+            expected = "an address or a network, such as 127.0.0.1 or 10.0.0.0/8"
+            raise InvalidValueError("--proxy", repr(name), expected) from error
+    return list(names)
+
+
 def own_address() -> str:
     """Return the address under which others reach this machine, as well as it can be known without asking anybody."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -87,8 +103,10 @@ def own_address() -> str:
     return socket.gethostname()
 
 
-def serve(station: Station, listener: socket.socket) -> None:
+def serve(station: Station, listener: socket.socket, proxies: Collection[str] = ()) -> None:
     """Answer requests until Ctrl-C, SIGTERM or SIGHUP, then close the station.
+
+    What `X-Forwarded-For` and `X-Forwarded-Proto` say counts from `proxies` alone, as `proxies_of` returns them.
 
     Raises:
         KeyboardInterrupt: that was it; everything is closed.
@@ -98,7 +116,11 @@ def serve(station: Station, listener: socket.socket) -> None:
     sys.setswitchinterval(SWITCH)
     config = uvicorn.Config(
         create_app(station),
-        log_level="warning",
+        http=Connection,
+        ws=Socket,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
+        log_level="error",  # a warning is what somebody sent: a flood of them would fill the disk
         access_log=False,
         timeout_graceful_shutdown=END,
         timeout_keep_alive=KEEP,

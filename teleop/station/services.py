@@ -1,6 +1,8 @@
 """What the pages share: the data home, the people, the answers, the workers that draw, the sessions."""
 
 import asyncio
+import json
+import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +25,8 @@ from teleop.station.quality_book import QualityBook
 from teleop.station.run_book import RunBook
 from teleop.station.standings_book import StandingsBook
 from teleop.station.thinking import Thinking
-from teleop.station.throttle import TokenTries
+from teleop.station.throttle import BAD_TOKENS, NOTES, Tries
+from teleop.station.uploads import Uploads
 
 DATABASE = "feedback.db"  # in the data home
 CLIPS = "cache/clips"  # in the data home; can be deleted at any time
@@ -59,7 +62,8 @@ class Station:
         self.home, self.port, self.hosts, self._workers, self._lean = home, port, hosts, workers, lean
         self.database = database if database is not None else home / DATABASE
         self.people = People(self.database)
-        self.token_tries = TokenTries()
+        self.bad_tokens, self.notes = Tries(BAD_TOKENS), Tries(NOTES)
+        self.uploads = Uploads(home)
         self.overview = Overview(home)
         self.runs = RunBook(home)
         self.live_reward = LiveReward(self.runs)
@@ -109,6 +113,23 @@ class Station:
         """Policies that are compared."""
         with self._lock:
             return Arenas(self.home, lambda: self.store, self.database)
+
+    def outward(self, text: str) -> str:
+        """Return a message as people may read it: without where things are on this machine."""
+        for place, name in self._places:
+            text = text.replace(place, name)
+        return text
+
+    @cached_property
+    def _places(self) -> list[tuple[str, str]]:
+        """What messages may name of this machine, the longest first, and what they say in its place."""
+        program, user, temporary = Path(__file__).parents[2], Path.home(), Path(tempfile.gettempdir())
+        named = {self.home: "data home", program: "program", user: "home", temporary: "temporary folder"}
+        named |= {path.resolve(): name for path, name in named.items()}
+        found = [(str(path), name) for path, name in named.items() if len(path.parts) > 1]
+        written = [(json.dumps(place)[1:-1], name) for place, name in found]  # as it stands in JSON
+        both = [(f"{place}/", "") for place, _ in [*found, *written]] + found + written
+        return sorted(dict(both).items(), key=lambda one: -len(one[0]))
 
     @property
     def cookie(self) -> str:

@@ -128,6 +128,11 @@ class Outbox:
         self._status = text
         self._something.set()
 
+    @property
+    def behind(self) -> bool:
+        """Whether pictures wait that the connection has not taken yet."""
+        return bool(self._pictures)
+
     def put_pictures(self, pictures: Iterable[bytes]) -> None:
         """Send pictures, as `picture` makes them, after those that wait: `Link` says when."""
         self._pictures.extend(pictures)

@@ -1,52 +1,36 @@
-"""How often somebody may bring a token that lets nobody in: kept in memory, so that it costs no write."""
+"""How often somebody may do something: kept in memory, so that it costs no write."""
 
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Any
 
-WINDOW = 60.0  # [s] over which failures are counted
-MOST = 30  # failures of one address within the window
-KEPT = 4096  # addresses, and good tokens, that are remembered
+WINDOW = 60.0  # [s] over which it is counted
+BAD_TOKENS = 30  # of one address within the window; good ones are looked at all the same
+NOTES = 30  # of one person within the window
+KEPT = 4096  # addresses, or people, that are remembered
 
 
-class TokenTries:
-    """Failures of each address, and the tokens that were good lately: these are let through whatever their address."""
+class Tries:
+    """When each of many did something last. Safe to use from several threads at once."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start with none."""
-        self._clock = clock
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Let each do it `most` times within the window."""
+        self._most, self._clock = most, clock
         self._lock = threading.Lock()
-        self._failed: OrderedDict[str, deque[float]] = OrderedDict()
-        self._good: OrderedDict[str, None] = OrderedDict()
+        self._times: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def wait(self, address: str, digest: str) -> float:
-        """Return how long [s] an address has to wait before its token is looked at; 0 where it is looked at now."""
+    def count(self, name: str) -> float:
+        """Count one more of `name`, and return 0; where there were too many, how long [s] it has to wait."""
         with self._lock:
-            times = self._failed.get(address)
-            if digest in self._good or times is None:
-                return 0.0
             now = self._clock()
+            times = self._times.setdefault(name, deque())
+            self._times.move_to_end(name)
+            if len(self._times) > KEPT:
+                self._times.popitem(last=False)
             while times and times[0] <= now - WINDOW:
                 times.popleft()
-            return times[0] + WINDOW - now if len(times) >= MOST else 0.0
-
-    def failed(self, address: str, digest: str) -> None:
-        """Count a token that lets nobody in."""
-        with self._lock:
-            self._good.pop(digest, None)
-            self._failed.setdefault(address, deque(maxlen=MOST)).append(self._clock())
-            _trim(self._failed, address)
-
-    def succeeded(self, digest: str) -> None:
-        """Remember a good token."""
-        with self._lock:
-            self._good[digest] = None
-            _trim(self._good, digest)
-
-
-def _trim(kept: OrderedDict[str, Any], newest: str) -> None:
-    kept.move_to_end(newest)
-    while len(kept) > KEPT:
-        kept.popitem(last=False)
+            if len(times) >= self._most:
+                return times[0] + WINDOW - now
+            times.append(now)
+            return 0.0

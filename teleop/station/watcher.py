@@ -96,7 +96,7 @@ class Watcher:
                 told = now
                 self.tell(self.link.figures(now))
             scene, tick = source.scene, source.tick
-            if scene is None or tick is None or not self.link.may_send(now):
+            if scene is None or tick is None or self.outbox.behind or not self.link.may_send(now):
                 continue
             wanted = _Shown(tick.state, self.link.view, self.link.size if news else self.link.full_size)
             if self._shown is not None and self._shown.serves(wanted):

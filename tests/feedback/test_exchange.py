@@ -1,15 +1,20 @@
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from robo_rlhf.errors import ConflictError, DiskFullError, NotFoundError
-from robo_rlhf.feedback.columns import FILES
+from robo_rlhf.errors import ConflictError, DiskFullError, InvalidValueError, NotFoundError
+from robo_rlhf.feedback import importing, parquet
+from robo_rlhf.feedback.columns import FILES, File
 from robo_rlhf.feedback.export import export
 from robo_rlhf.feedback.importing import import_all
+from robo_rlhf.feedback.judging import Judging, Key, Row
+from robo_rlhf.feedback.notes import Note
 from robo_rlhf.feedback.store import Store
 from tests.feedback.busy import fill
 from tests.feedback.postgres import Server
@@ -202,3 +207,73 @@ def test_folders_that_cannot_be_used(path: Path, tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "out")
         with pytest.raises(NotFoundError, match="It should hold annotators"):
             import_all(store, tmp_path)
+
+
+def test_others_write_while_an_import_is_checked(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store(path) as store:
+        fill(store)
+        export(store, tmp_path / "out")
+    with Store(tmp_path / "other.db") as other:
+        looked = Judging.known
+
+        def known(self: Judging, file: File, rows: Sequence[Row]) -> dict[Key, Row]:
+            other.notes.add(Note("ada", "run", "r", file.name), key=file.name)
+            return looked(self, file, rows)
+
+        monkeypatch.setattr(Judging, "known", known)
+        assert import_all(other, tmp_path / "out").problems == []
+        assert len([note for note in other.notes.list() if note.name == "r"]) >= len(FILES) - 1
+
+
+def test_a_row_that_somebody_else_writes_meanwhile_is_looked_at_anew(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(path) as store:
+        fill(store)
+        counts = export(store, tmp_path / "out")
+    with Store(tmp_path / "other.db") as other:
+        write, tries = importing._write, []
+
+        def late(store: Store, *rest: Any) -> None:
+            tries.append(1)
+            if len(tries) == 1:
+                assert import_all(other, tmp_path / "out").new == counts
+            write(store, *rest)
+
+        monkeypatch.setattr(importing, "_write", late)
+        found = import_all(other, tmp_path / "out")
+        assert len(tries) == 3
+        assert not found.new
+        assert found.known.total() == sum(counts.values())
+
+
+def test_what_is_too_much(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = {"name": "ada", "kind": "human", "team": "", "since": "2026-01-01T00:00:00.000+00:00"}
+    rows = tmp_path / "annotators.jsonl"
+    with Store(path) as store:
+        rows.write_text("".join(json.dumps({**person, "name": f"p{number}"}) + "\n" for number in range(20)))
+        with pytest.raises(InvalidValueError, match="10 rows left"):
+            import_all(store, tmp_path, most_rows=10)
+        assert store.teams() == {}
+        assert import_all(store, tmp_path, most_rows=20).new["annotators"] == 20
+        rows.write_text("\n" * 21)
+        with pytest.raises(InvalidValueError, match="20 rows left"):
+            import_all(store, tmp_path, most_rows=20)
+        rows.write_text("{" + " " * importing.MOST_ROW + "}\n{}\n")
+        (problem,) = import_all(store, tmp_path).problems
+        assert (problem.line, problem.text) == (1, "it is longer than 1,048,576 bytes; what follows was not looked at")
+        rows.write_text("[1]\n" * 50)
+        monkeypatch.setattr(importing, "MOST_PROBLEMS", 7)
+        assert len(import_all(store, tmp_path).problems) == 7
+
+
+@pytest.mark.parametrize("limit", ["MEMORY", "WRITTEN"])
+def test_parquet_that_unpacks_to_more_than_it_may_is_refused(
+    limit: str, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, limit, 24 * 2**20)
+    names = pa.array(["x" * 2**20] * 64)
+    pq.write_table(pa.table({"name": names}), tmp_path / "annotators.parquet", compression="zstd")
+    assert (tmp_path / "annotators.parquet").stat().st_size < 2**20
+    with Store(path) as store, pytest.raises(InvalidValueError, match="Parquet files that unpack to more"):
+        import_all(store, tmp_path)

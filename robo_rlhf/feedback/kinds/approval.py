@@ -37,6 +37,7 @@ class Approval:
     num_clips = range(1, 2)
     needs: Literal["returns", "steps"] = "returns"
     scale: Scale = "nominal"
+    keys: Mapping[str, tuple[str, ...]] = {"choice": ()}
     controls: tuple[Control, ...] = (
         Control("Good", "1", {"choice": "good"}),
         Control("Bad", "2", {"choice": "bad"}),

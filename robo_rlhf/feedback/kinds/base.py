@@ -30,6 +30,7 @@ Scale = Literal["nominal", "ordinal"]  # whether labels are names or levels
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 CANT_TELL = "cant_tell"  # the choice in an answer that says nothing, of any kind
+NOTE = "note"  # the key of what a person adds in words
 CLIP_NAMES = "ABCDEF"  # clips are named in the order of the question
 
 
@@ -83,6 +84,7 @@ class QueryKind(Protocol):
     controls: tuple[Control, ...]
     needs: Literal["returns", "steps"]  # what `log_likelihood` and `forecast` look at
     scale: Scale  # of `labels`
+    keys: Mapping[str, tuple[str, ...]]  # of an answer, each with the keys of the objects in its list; a note besides
 
     def validate(self, answer: AnswerValue, num_clips: int, asked: Mapping[str, Any] = NOTHING) -> None:
         """Check what a person sent; `asked` is the question's meta, which may say more about what is asked.
@@ -146,6 +148,26 @@ def check_clips(kind: QueryKind, num_clips: int) -> None:
         least, most = kind.num_clips.start, kind.num_clips.stop - 1
         expected = f"{least} to {most}" if most > least else str(least)
         raise InvalidValueError(f"clips of a {kind.kind} question", num_clips, expected)
+
+
+def check_keys(kind: QueryKind, answer: AnswerValue) -> None:
+    """Check that an answer says nothing that nobody reads.
+
+    It is for what is sent: what an earlier version took is imported as it was.
+
+    Raises:
+        InvalidValueError: it has other keys than those of its kind and "note".
+    """
+    objects = [part for key in kind.keys for part in _list(answer.get(key)) if isinstance(part, Mapping)]
+    inner = {name for names in kind.keys.values() for name in names}
+    unknown = sorted(set(answer) - {*kind.keys, NOTE}) + sorted({name for part in objects for name in part} - inner)
+    if unknown:
+        named = ", ".join(unknown[:5])
+        raise InvalidValueError(f"answer to a {kind.kind} question", named, f"only {', '.join([*kind.keys, NOTE])}")
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def agreement(kind: QueryKind, first: AnswerValue, second: AnswerValue) -> float | None:

@@ -42,6 +42,7 @@ class Correction:
     num_clips = range(1, 2)
     needs: Literal["returns", "steps"] = "returns"
     scale: Scale = "nominal"
+    keys: Mapping[str, tuple[str, ...]] = dict.fromkeys(("choice", "dataset", "episode", "start", "length", "from"), ())
     controls: tuple[Control, ...] = (
         Control("Show how", "h", {"choice": SHOWN}, part=True),
         Control("Nothing to correct", "1", {"choice": FINE}),

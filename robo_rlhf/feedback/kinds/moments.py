@@ -48,6 +48,7 @@ class Moments:
     num_clips = range(1, 2)
     needs: Literal["returns", "steps"] = "steps"
     scale: Scale = "nominal"
+    keys: Mapping[str, tuple[str, ...]] = {"presses": ("sign", "step", "rate"), "choice": ()}
     controls: tuple[Control, ...] = (
         Control("Good now", "+", {"presses": [{"sign": 1}]}, part=True),
         Control("Bad now", "-", {"presses": [{"sign": -1}]}, part=True),

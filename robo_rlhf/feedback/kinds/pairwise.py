@@ -43,6 +43,7 @@ class Pairwise:
     num_clips = range(2, 3)
     needs: Literal["returns", "steps"] = "returns"
     scale: Scale = "nominal"
+    keys: Mapping[str, tuple[str, ...]] = {"choice": ()}
     controls: tuple[Control, ...] = (
         Control("A is better", "1", {"choice": "A"}),
         Control("B is better", "2", {"choice": "B"}),

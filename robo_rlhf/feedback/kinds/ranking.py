@@ -46,6 +46,7 @@ class Ranking:
     num_clips = range(3, 7)
     needs: Literal["returns", "steps"] = "returns"
     scale: Scale = "nominal"
+    keys: Mapping[str, tuple[str, ...]] = {"ranking": (), "choice": ()}
     controls: tuple[Control, ...] = (Control("Can't tell", "0", {"choice": CANT_TELL}),)
 
     def validate(self, answer: AnswerValue, num_clips: int, asked: Mapping[str, Any] = NOTHING) -> None:

@@ -47,6 +47,7 @@ class Rating:
     num_clips = range(1, 2)
     needs: Literal["returns", "steps"] = "returns"
     scale: Scale = "ordinal"
+    keys: Mapping[str, tuple[str, ...]] = {"ratings": (), "choice": ()}
     controls: tuple[Control, ...] = (
         *(
             Control(f"{level} {name}", str(level), {"ratings": {"overall": level}}, part=True)

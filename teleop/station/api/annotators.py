@@ -57,7 +57,7 @@ Group = Annotated[str, Field(min_length=1, max_length=LONGEST, pattern=r"^[^\x00
 class Groups(Body):
     """Groups that somebody says to belong to."""
 
-    groups: Annotated[list[Group], Field(max_length=MOST, examples=[["left-handed", "roboticist"]])]
+    groups: Annotated[list[Group], Field(fail_fast=True, max_length=MOST, examples=[["left-handed", "roboticist"]])]
 
 
 class AnnotatorShape(Shape):

@@ -1,33 +1,33 @@
 """All feedback as files: export as a download, and import, all of it or nothing."""
 
-import asyncio
 import shutil
+import struct
 import tempfile
+import threading
 import zipfile
 import zlib
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Query, Request
+from fastapi import Query
 from pydantic import Field
 from starlette.background import BackgroundTask
-from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.feedback.accounts import By
+from robo_rlhf.errors import BusyError, InvalidValueError
 from robo_rlhf.feedback.columns import FILES
 from robo_rlhf.feedback.export import Format, export
 from robo_rlhf.feedback.importing import Imported, import_all
-from robo_rlhf.feedback.store import Store
 from robo_rlhf.files import make_folder, remove_tree, require_room
-from teleop.station.rest import BODY, Administrator, Answers, Here, Problem, Shape, Who, answers
+from teleop.station.rest import BODY, Administrator, Answers, Body, Here, Name, Problem, Shape, Who, answers
 from teleop.station.rest import router as make
 
 PLACE = "cache/exchange"  # in the data home: what is being exported or imported
-MOST_SENT = 2 * 2**30  # [bytes] of a file that is imported
-MOST_INSIDE = 8 * 2**30  # [bytes] of what is inside of it
+MOST_INSIDE = 2**30  # [bytes] of what is inside of a file that is imported
+MOST_ROWS = 100_000  # in it; what is more is imported at the machine, or in parts
+MOST_LISTED = 2**20  # [bytes] of a ZIP file's own list of what is inside
 TOLD = 1000  # problems of an import that are told
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of the others a file itself says how much memory they take
 ZIP = "application/zip"
 FILE: dict[int | str, dict[str, Any]] = {
     200: {
@@ -36,6 +36,7 @@ FILE: dict[int | str, dict[str, Any]] = {
     }
 }
 router = make("exchange")
+_importing = threading.Lock()  # one at a time: each reads and writes as fast as it can
 
 
 class ImportedShape(Shape):
@@ -87,30 +88,36 @@ def download(
     return FileResponse(place / "feedback.zip", media_type=ZIP, filename=name, background=done)
 
 
+class Import(Body):
+    """What is to be imported."""
+
+    upload: Name = Field(description="A complete upload: a ZIP file as `export` makes it, with any of its files.")
+
+
 @router.post(
     "/import",
     response_model=ImportedShape,
-    responses=answers(*BODY, 415) | {422: {"model": Refused, "description": "Nothing was imported; the rows say why"}},
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "description": "A ZIP file as `export` makes it: any of its files, as .jsonl or .parquet.",
-            "content": {ZIP: {"schema": {"type": "string", "format": "binary"}}},
-        }
-    },
+    responses=answers(*BODY, 404, 409) | {422: {"model": Refused, "description": "Nothing was imported; it says why"}},
 )
-async def upload(request: Request, store: Answers, station: Here, _: Administrator, who: Who) -> Any:
-    """Import feedback: all rows or none. Rows that are there already, just so, are passed over."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != ZIP:
-        raise HTTPException(415, f"Send a ZIP file, with the header Content-Type: {ZIP}. Nothing was changed.")
-    place = await asyncio.to_thread(_place, station.home)
+def take(store: Answers, station: Here, me: Administrator, who: Who, body: Import) -> Any:
+    """Import feedback: all rows or none. Rows that are there already, just so, are passed over.
+
+    All of it is checked before anything is written. The upload is deleted when it was imported.
+    """
+    upload = station.uploads.get(body.upload, me.person.name)
+    if not _importing.acquire(blocking=False):
+        raise BusyError("The import", "another one is going on")
+    place = _place(station.home)
     try:
-        await _receive(request, place / "sent.zip")
-        found = await asyncio.to_thread(_take, store, place, who)
+        with station.uploads.whole(upload) as path:
+            folder = _unpack(path, place / "feedback")
+            found = import_all(store, folder, by=who, most_rows=MOST_ROWS, scratch=place)
     finally:
-        await asyncio.to_thread(remove_tree, place)
+        _importing.release()
+        remove_tree(place)
     if found.problems:
         return _refusal(found)
+    station.uploads.remove(upload)
     return ImportedShape(new=dict(found.new), known=dict(found.known))
 
 
@@ -121,24 +128,9 @@ def _refusal(found: Imported) -> JSONResponse:
     return JSONResponse(Refused(error=text, code="import", problems=faults).model_dump(), 422)
 
 
-def _take(store: Store, place: Path, who: By) -> Imported:
-    return import_all(store, _unpack(place / "sent.zip", place / "feedback"), by=who)
-
-
 def _place(home: Path) -> Path:
     make_folder(home / PLACE)
     return Path(tempfile.mkdtemp(dir=home / PLACE))
-
-
-async def _receive(request: Request, path: Path) -> None:
-    taken = 0
-    with path.open("wb") as out:
-        async for chunk in request.stream():
-            taken += len(chunk)
-            if taken > MOST_SENT:
-                raise HTTPException(413, f"The file is longer than {MOST_SENT:,} bytes. Nothing was imported.")
-            await asyncio.to_thread(out.write, chunk)
-    require_room(path.parent, taken)
 
 
 def _unpack(path: Path, folder: Path) -> Path:
@@ -151,6 +143,7 @@ def _unpack(path: Path, folder: Path) -> Path:
     names = {f"{file.name}.{ending}" for file in FILES for ending in ("jsonl", "parquet")}
     make_folder(folder)
     try:
+        _check_list(path)
         with zipfile.ZipFile(path) as found:
             inside = [one for one in found.infolist() if one.filename in names]
             size = sum(one.file_size for one in inside)
@@ -158,6 +151,8 @@ def _unpack(path: Path, folder: Path) -> Path:
                 raise InvalidValueError("file to import", f"{size:,} bytes inside", f"at most {MOST_INSIDE:,}")
             require_room(folder, size)
             for one in inside:
+                if one.compress_type not in METHODS:
+                    raise zipfile.BadZipFile(f"{one.filename} is packed in a way that export does not use")
                 with found.open(one) as source, (folder / one.filename).open("wb") as out:
                     shutil.copyfileobj(source, out, 2**20)  # never more than `file_size`: else it is a broken one
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
@@ -168,3 +163,20 @@ def _unpack(path: Path, folder: Path) -> Path:
         expected = f"any of {', '.join(file.name for file in FILES)}, as .jsonl or .parquet"
         raise InvalidValueError("file to import", "none of the files of an export", expected)
     return folder
+
+
+def _check_list(path: Path) -> None:
+    """Check the length of the list of what is inside, which is read into memory as a whole.
+
+    Raises:
+        zipfile.BadZipFile: it is too long, or there is none.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 2**16 - 42))
+        tail = file.read()
+    end = tail.rfind(b"PK\5\6")
+    if end < 0 or len(tail) < end + 22:
+        raise zipfile.BadZipFile("File is not a zip file")
+    (listed,) = struct.unpack_from("<I", tail, end + 12)
+    if listed > MOST_LISTED or tail[max(0, end - 20) : end].startswith(b"PK\6\7"):
+        raise zipfile.BadZipFile("it lists too many files")

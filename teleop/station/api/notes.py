@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
 from robo_rlhf.feedback.listing import note_rows
 from robo_rlhf.feedback.notes import LONGEST_NOTE, Note
+from teleop.station.auth import may_note
 from teleop.station.rest import (
     BODY,
     PLAIN,
@@ -83,8 +84,9 @@ def list_notes(
     status_code=201,
     responses=again(New) | answers(*BODY, 409),
 )
-def write(response: Response, store: Answers, me: Annotator, body: NewNote) -> New:
-    """Write a note. Sent again with the same key it changes nothing."""
+def write(request: Request, response: Response, store: Answers, me: Annotator, body: NewNote) -> New:
+    """Write a note, at most 30 a minute. Sent again with the same key it changes nothing."""
+    may_note(request, me)
     new = store.notes.add(Note(me.person.name, body.about, body.name, body.text), key=body.key)
     response.status_code = 201 if new else 200
     return New(new=new)

@@ -63,7 +63,7 @@ class NewQuestion(Body):
     task: Name = Field(description="What the robot is to do.", examples=["pick_place"])
     dataset: Name = Field(description="Where the episodes are, within the data home.", examples=["runs/one/clips"])
     clips: list[ClipPlace] = Field(
-        min_length=1, max_length=6, description="The clips in the order of their names: the first is A."
+        fail_fast=True, min_length=1, max_length=6, description="The clips in the order of their names: the first is A."
     )
     run: Name = Field(description="Who asks: answers are found by it.", examples=["nightly"])
     round: Annotated[int, Field(ge=0, le=10**6, description="Which round of the run.")] = 0
@@ -74,7 +74,7 @@ class NewQuestion(Body):
         default=None, description="People who shall answer it; what the task says where null."
     )
     prompt: Text | None = Field(default=None, description="What people are asked; what the kind says where null.")
-    criteria: Annotated[list[Name], Field(min_length=1, max_length=10)] | None = Field(
+    criteria: Annotated[list[Name], Field(min_length=1, fail_fast=True, max_length=10)] | None = Field(
         default=None, description="Of a rating: what is rated, each by itself.", examples=[["gently", "quickly"]]
     )
     meta: Object = Field(default={}, description="What the asker wants to find again: a JSON object.")
@@ -90,7 +90,7 @@ class NewQuestion(Body):
 class Ask(Body):
     """Questions to be asked: all of them or none."""
 
-    questions: list[NewQuestion] = Field(min_length=1, max_length=MOST)
+    questions: list[NewQuestion] = Field(min_length=1, fail_fast=True, max_length=MOST)
 
 
 class Asked(Shape):

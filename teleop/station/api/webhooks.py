@@ -37,7 +37,7 @@ Url = Annotated[
         examples=["https://example.org/feedback"],
     ),
 ]
-Events = Annotated[list[Event], Field(min_length=1, max_length=10, examples=[["answer.created"]])]
+Events = Annotated[list[Event], Field(min_length=1, fail_fast=True, max_length=10, examples=[["answer.created"]])]
 
 
 class NewWebhook(Body):

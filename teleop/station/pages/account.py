@@ -34,7 +34,7 @@ class NewPassword(_Body):
 class Groups(_Body):
     """Groups that one says to belong to."""
 
-    groups: Annotated[list[Text], Field(max_length=20)]
+    groups: Annotated[list[Text], Field(fail_fast=True, max_length=20)]
 
 
 class Ending(_Body):

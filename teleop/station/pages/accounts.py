@@ -52,7 +52,7 @@ class WithRole(Whom):
 class WithGroups(Whom):
     """An account, and the groups of its person."""
 
-    groups: Annotated[list[Text], Field(max_length=20)]
+    groups: Annotated[list[Text], Field(fail_fast=True, max_length=20)]
 
 
 class Which(BaseModel):

@@ -35,7 +35,7 @@ KEYS = (
 router = APIRouter()
 Operator = Annotated[SignedIn, Depends(requires("operator"))]
 Seeds = Annotated[int, Field(ge=1, le=MOST_SEEDS)]
-Policies = Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=MOST_POLICIES)]
+Policies = Annotated[list[Annotated[str, Field(max_length=1000)]], Field(fail_fast=True, max_length=MOST_POLICIES)]
 
 
 class Start(BaseModel):

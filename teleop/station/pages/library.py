@@ -56,7 +56,7 @@ class Many(BaseModel):
     """Episodes."""
 
     model_config = ConfigDict(extra="forbid")
-    episodes: list[Which] = Field(min_length=1, max_length=20_000)
+    episodes: list[Which] = Field(min_length=1, fail_fast=True, max_length=20_000)
 
 
 class Change(BaseModel):
@@ -64,8 +64,8 @@ class Change(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     act: Literal["tag", "untag", "note", "outcome", "trim", "delete", "restore", "purge"]
-    episodes: list[Which] = Field(min_length=1, max_length=MOST_AT_ONCE)
-    tags: list[Annotated[str, Field(max_length=400)]] = Field(default=[], max_length=20)
+    episodes: list[Which] = Field(min_length=1, fail_fast=True, max_length=MOST_AT_ONCE)
+    tags: list[Annotated[str, Field(max_length=400)]] = Field(default=[], fail_fast=True, max_length=20)
     note: str = Field(default="", max_length=10 * LONGEST_NOTE)
     was: str | None = Field(default=None, max_length=10 * LONGEST_NOTE)
     outcome: str = Field(default="", max_length=40)

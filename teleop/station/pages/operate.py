@@ -31,6 +31,7 @@ PAGE = Page(
     key="KeyR",
 )
 OVER, SUPERSEDED = 4404, 4409  # close codes: the session has ended; another connection of this page has come
+MOST_PAGES = 8  # of one person that are connected with sessions
 router = APIRouter()
 
 
@@ -141,6 +142,9 @@ async def socket(websocket: WebSocket, session: str, key: str) -> None:
         await websocket.close(OVER, str(error)[:120])
         return
     name = me.person.name
+    if sum(one.person == name for each in station.hub.sessions() for one in each.watchers) >= MOST_PAGES:
+        await websocket.close(OVER, f"{MOST_PAGES} pages of yours are open; close one")
+        return
     watcher = Watcher(seat_id(name, key[:100]), name, may_drive=me.person.may("operator"))
     drive.join(watcher)
     try:
@@ -153,7 +157,10 @@ async def _run(websocket: WebSocket, drive: Drive, watcher: Watcher) -> None:
     """Do the three things that a connection does, until one of them ends."""
 
     async def send(message: str | bytes) -> None:
-        await (websocket.send_text(message) if isinstance(message, str) else websocket.send_bytes(message))
+        if isinstance(message, bytes):
+            await websocket.send_bytes(message)
+        else:
+            await websocket.send_text(station_of(websocket).outward(message) if "/" in message else message)
 
     async def receive() -> None:
         while True:

@@ -14,7 +14,7 @@ from robo_rlhf.feedback.handing import Chosen
 from robo_rlhf.feedback.notes import LONGEST_NOTE, Note
 from robo_rlhf.feedback.pace import MOST_WAITING, pace_of, waiting
 from robo_rlhf.feedback.submission import Sent
-from teleop.station.auth import Me, station_of, who
+from teleop.station.auth import Me, may_note, station_of, who
 from teleop.station.bodies import body_of
 from teleop.station.media import NoPictureError, View
 from teleop.station.outbox import Kept, Key
@@ -60,7 +60,7 @@ class Next(_Body):
 
     run: Name | None = None
     task: Name | None = None
-    have: list[Lease] = Field(default=[], max_length=20)
+    have: list[Lease] = Field(default=[], fail_fast=True, max_length=20)
     practice: bool = False
 
 
@@ -156,6 +156,7 @@ def undo(request: Request, body: TakenBack, me: Me) -> dict[str, Any]:
 @router.post("/api/review/note")
 def note(request: Request, body: NoteBody, me: Me) -> dict[str, Any]:
     """Write down a note about a question."""
+    may_note(request, me)
     written = Note(me.person.name, "question", body.question, body.text)
     return {"new": station_of(request).store.notes.add(written, key=body.key)}
 

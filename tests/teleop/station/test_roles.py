@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from robo_rlhf.feedback.accounts import ROLES, Role
 from teleop.station.auth import FORBIDDEN, SIGNED_OUT
 from teleop.station.services import Station
-from teleop.station.throttle import TokenTries
+from teleop.station.throttle import BAD_TOKENS, Tries
 from tests.teleop.station.conftest import ORIGIN
 
 Visit = Callable[..., TestClient]
@@ -113,6 +113,11 @@ ROUTES: dict[str, Row] = {
     "POST /api/v1/corrections": Row("operator", "4"),
     "GET /api/v1/export": Row("administrator", "2"),
     "POST /api/v1/import": Row("administrator", "4"),
+    "GET /api/v1/uploads": Row("administrator", "2"),
+    "POST /api/v1/uploads": Row("administrator", "4"),
+    "GET /api/v1/uploads/{upload}": Row("administrator", "4"),
+    "PATCH /api/v1/uploads/{upload}": Row("administrator", "4"),
+    "DELETE /api/v1/uploads/{upload}": Row("administrator", "4"),
     "GET /api/v1/gold": Row("operator", "2"),
     "GET /api/v1/gold/{question}": Row("operator", "4"),
     "PUT /api/v1/gold/{question}": Row("operator", "4"),
@@ -272,6 +277,6 @@ def test_with_a_token_that_was_revoked(app: FastAPI, station: Station) -> None:
     headers = {"origin": ORIGIN, "authorization": f"Bearer {secret}"}
     client = TestClient(app, base_url=ORIGIN, headers=headers, follow_redirects=False, raise_server_exceptions=False)
     for name in filter(ROUTES.get, routes_of(app)):
-        station.token_tries = TokenTries()
+        station.bad_tokens = Tries(BAD_TOKENS)
         if ROUTES[name].who != "everybody":
             assert call(client, name) == 401, name

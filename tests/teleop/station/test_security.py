@@ -46,6 +46,38 @@ def test_a_change_from_a_foreign_page_is_refused(visit: Visit) -> None:
     assert client.get("/session").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("scheme", "origin", "status"),
+    [
+        ("https", "https://localhost", 200),
+        ("https", "https://localhost:443", 200),
+        ("https", "http://localhost", 403),
+        ("https", "https://localhost:8443", 403),
+        ("https", "https://localhost/", 403),
+        ("https", "https://a@localhost", 403),
+        ("http", "http://localhost:80", 200),
+        ("http", "https://localhost", 403),
+        ("http", "http://localhost:99999", 403),
+    ],
+)
+def test_a_page_is_ours_by_scheme_name_and_port(scheme: str, origin: str, status: int, visit: Visit) -> None:
+    client = visit("administrator")
+    client.base_url = f"{scheme}://localhost"
+    assert client.post("/sign-out", headers={"origin": origin}).status_code == status
+
+
+def test_behind_https_browsers_stay_with_it(visit: Visit) -> None:
+    client = visit()
+    assert "strict-transport-security" not in client.get("/sign-in").headers
+    client.base_url = "https://localhost"
+    assert client.get("/sign-in").headers["strict-transport-security"] == "max-age=31536000"
+
+
+def test_a_proxy_that_was_not_named_is_told_of(visit: Visit) -> None:
+    answer = visit("administrator").post("/sign-out", headers={"origin": "https://localhost"})
+    assert "start it with serve --proxy" in answer.json()["error"]
+
+
 def test_a_change_without_an_origin_is_refused(app: FastAPI) -> None:
     client = TestClient(app, base_url="http://localhost")
     assert client.post("/enter", json={"token": "x"}).status_code == 403

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from robo_rlhf.errors import BusyError, InvalidValueError
-from teleop.station.server import is_loopback, listen, names_of, own_address
+from teleop.station.server import is_loopback, listen, names_of, own_address, proxies_of
 
 
 def test_a_free_port_is_taken_as_it_is() -> None:
@@ -39,6 +39,12 @@ def test_which_addresses_are_this_machines_alone() -> None:
     assert names_of("0.0.0.0") is None
     assert names_of("127.0.0.1", ["Station.Example"]) == ("127.0.0.1", "localhost", "[::1]", "station.example")
     socket.inet_aton(own_address())
+
+
+def test_proxies_are_addresses_or_networks() -> None:
+    assert proxies_of(["127.0.0.1", "10.0.0.0/8", "::1"]) == ["127.0.0.1", "10.0.0.0/8", "::1"]
+    with pytest.raises(InvalidValueError, match=r"--proxy: expected an address or a network, .* got 'proxy.example'"):
+        proxies_of(["proxy.example"])
 
 
 def test_the_station_imports_neither_torch_nor_mujoco() -> None:

@@ -70,3 +70,12 @@ def asked(client: TestClient, count: int = 1, kind: str = "pairwise", clips: int
     assert answer.status_code == 201, answer.text
     ids: list[str] = answer.json()["ids"]
     return ids
+
+
+def imported(client: TestClient, content: bytes) -> Any:
+    """Send a ZIP file in two pieces, import it, and return the answer."""
+    upload = client.post("uploads", json={"bytes": len(content)}).json()["id"]
+    half = len(content) // 2
+    for offset, piece in ((0, content[:half]), (half, content[half:])):
+        assert client.patch(f"uploads/{upload}", params={"offset": offset}, content=piece).status_code == 200
+    return client.post("import", json={"upload": upload})

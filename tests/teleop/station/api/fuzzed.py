@@ -14,10 +14,10 @@ from robo_rlhf.feedback.accounts import ROLES
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.store import Question, question_id
 from robo_rlhf.types import Segment
-from teleop.station import throttle
 from teleop.station.app import create_app
 from teleop.station.server import listen
 from teleop.station.services import Station
+from teleop.station.throttle import Tries
 from tests.data.making import episode
 
 DATASET = "demos"
@@ -41,8 +41,8 @@ def fill(station: Station) -> None:
 
 def main(home: Path) -> None:
     """Serve until the process is ended."""
-    throttle.MOST = 10**9  # tokens that let nobody in are part of it
     station = Station(home)
+    station.bad_tokens = station.notes = Tries(10**9)  # tokens that let nobody in are part of it
     fill(station)
     tokens = {}
     for role in ROLES:

@@ -9,9 +9,12 @@ import time
 from pathlib import Path
 
 import robo_rlhf
+from teleop.station import uploads
+from teleop.station.api import exchange
 from teleop.station.describing import groups
+from teleop.station.limits import LISTS, MOST_BODY, MOST_PIECE
 from teleop.station.posting import sign
-from teleop.station.rest import MOST_BODY
+from teleop.station.throttle import NOTES
 from tests.teleop.station.api.test_fuzz import served
 
 TEXT = (Path(robo_rlhf.__file__).parents[1] / "docs" / "api.md").read_text()
@@ -58,7 +61,13 @@ def test_the_example_reads_our_signatures() -> None:
 
 
 def test_what_the_text_says_of_limits() -> None:
-    assert f"more than {MOST_BODY // 2**20} MiB" in TEXT
+    assert f"a body of more than {MOST_BODY >> 10} KiB" in TEXT
+    assert {most >> 20 for most in LISTS.values()} == {4}
+    assert "4 MiB for lists" in TEXT
+    assert f"{MOST_PIECE >> 20} MiB" in TEXT
+    assert f"{uploads.MOST >> 20} MiB" in TEXT
+    assert f"{exchange.MOST_ROWS:,} rows" in TEXT
+    assert f"{NOTES} notes a minute" in TEXT
 
 
 def test_every_endpoint_is_shown_with_a_command() -> None:
