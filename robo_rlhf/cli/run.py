@@ -98,7 +98,7 @@ class RunCommand:
             InvalidValueError: a number or a form that makes no sense.
         """
         from robo_rlhf.pipeline.config import preset
-        from robo_rlhf.sim.envs import is_outside
+        from robo_rlhf.sim.external_ids import is_outside
         from robo_rlhf.sim.tasks import TASKS
 
         if self.env is not None and not is_outside(self.env):
@@ -127,7 +127,7 @@ class RunCommand:
 
 def result_rows(before: "Evaluation", after: "Evaluation") -> list[Mapping[str, Any]]:
     """Return one row a measure: the cloned policy, the fine-tuned one, and the change."""
-    from robo_rlhf.sim.envs import is_outside
+    from robo_rlhf.sim.external_ids import is_outside
     from robo_rlhf.sim.style import MEASURES
 
     rows = [_share_row("success [%]", before.success, after.success)]

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def _bc_config() -> type[Any]:
-    from robo_rlhf.training.bc import Config
+    from robo_rlhf.training.settings import Cloning
 
-    return Config
+    return Cloning
 
 
 @COMMANDS.register("train bc")

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def _config() -> type[Any]:
-    from robo_rlhf.training.dagger import Config
+    from robo_rlhf.training.settings import Correcting
 
-    return Config
+    return Correcting
 
 
 @COMMANDS.register("train dagger")

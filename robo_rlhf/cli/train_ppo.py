@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def _ppo_config() -> type[Any]:
-    from robo_rlhf.training.ppo import Config
+    from robo_rlhf.training.settings import Ppo
 
-    return Config
+    return Ppo
 
 
 @COMMANDS.register("train ppo")

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 def _reward_config() -> type[Any]:
-    from robo_rlhf.training.reward import Config
+    from robo_rlhf.training.settings import RewardLearning
 
-    return Config
+    return RewardLearning
 
 
 @COMMANDS.register("train reward")

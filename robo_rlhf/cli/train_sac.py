@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def _sac_config() -> type[Any]:
-    from robo_rlhf.training.sac import Config
+    from robo_rlhf.training.settings import Sac
 
-    return Config
+    return Sac
 
 
 @COMMANDS.register("train sac")

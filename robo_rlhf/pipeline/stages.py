@@ -34,7 +34,8 @@ from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.source import CautiousReward
 from robo_rlhf.rollout import rollout
 from robo_rlhf.runs import Run
-from robo_rlhf.sim.envs import TaskEnv, is_outside, make_env, versions
+from robo_rlhf.sim.envs import TaskEnv, make_env, versions
+from robo_rlhf.sim.external_ids import is_outside
 from robo_rlhf.training import bc, ppo, reward
 from robo_rlhf.training.experience import Reward
 from robo_rlhf.types import Array, Episode, Segment, VecEnv
