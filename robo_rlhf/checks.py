@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.errors import InvalidValueError, UnknownNameError
 
 LARGEST_SEED = 2**31 - 1  # every library that is given one takes so many, and so does every table
 LARGEST_INT = 2**53  # [1] whole numbers that JSON carries exactly
@@ -66,10 +66,20 @@ def check_dataset(what: str, given: object) -> None:
     Raises:
         InvalidValueError: it is empty, leads out of the data home, or would be hard to type.
     """
-    parts = str(given).split("/")
-    if not all(map(_is_plain, parts)) or len(parts) > MOST_PARTS:
+    if not is_well_formed(str(given)):
         expected = f"a name below the data home such as kitchen/monday: at most {MOST_PARTS} parts with slashes between"
         raise InvalidValueError(what, _shown(given), f"{expected}, {_PLAIN}")
+
+
+def is_well_formed(name: str) -> bool:
+    """Whether a text is the name of something in folders below the data home."""
+    parts = name.split("/")
+    return len(parts) <= MOST_PARTS and all(map(_is_plain, parts))
+
+
+def is_dataset_name(name: str) -> bool:
+    """Whether a text is a name under which a dataset is listed: not one of a run."""
+    return is_well_formed(name) and name.partition("/")[0] not in NOT_DATASETS
 
 
 def check_new_dataset(what: str, given: object) -> None:
@@ -79,8 +89,8 @@ def check_new_dataset(what: str, given: object) -> None:
         InvalidValueError: as `check_dataset`; or it would lie among the runs, or within a dataset.
     """
     check_dataset(what, given)
-    first, *inner = str(given).split("/")
-    if first in NOT_DATASETS or any(part in INSIDE_DATASETS for part in inner):
+    inner = str(given).split("/")[1:]
+    if not is_dataset_name(str(given)) or any(part in INSIDE_DATASETS for part in inner):
         beyond = f"a name that does not begin with {' or '.join(f'{name}/' for name in NOT_DATASETS)}"
         raise InvalidValueError(what, _shown(given), f"{beyond}, and no {', '.join(INSIDE_DATASETS)} behind a slash")
 
@@ -113,7 +123,6 @@ def check_url(what: str, given: object) -> None:
 
 def check_known(kind: str, names: Callable[[], "list[str]"]) -> Callable[[str, object], None]:
     """Return the check that something is one of `names`, which are looked up when it is needed."""
-    from robo_rlhf.errors import UnknownNameError
 
     def check(_: str, given: object) -> None:
         known = names()

@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from robo_rlhf.checks import RUNS, SAMPLES, check_dataset, check_new_dataset, check_run
 from robo_rlhf.errors import DiskFullError
 
 HOME_VARIABLE = "ROBO_RLHF_HOME"
 DATABASE_VARIABLE = "ROBO_RLHF_DATABASE"
 RESERVE = 64 * 2**20  # [bytes] always left free, so that what is open can still be closed
 SHIPPED = Path(__file__).resolve().parents[1] / "recordings"  # what comes with a checkout; a wheel has none
+DATASET_FILE = "dataset.json"  # in the folder of every dataset
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk or a used-up quota
 
 
@@ -30,11 +32,40 @@ def feedback_database(home: Path, named: str = "") -> str | Path:
 
 
 def find_dataset(home: Path, name: str) -> Path:
-    """Return the folder of a dataset in a data home; samples that are not there are those that ship with a checkout."""
+    """Return the folder of a dataset in a data home; samples that are not there are those that ship with a checkout.
+
+    Raises:
+        InvalidValueError: the name leads out of the data home, or can be no dataset's.
+    """
+    check_dataset("dataset", name)
     shipped = SHIPPED / name
-    if name.startswith("samples/") and not (home / name).exists() and shipped.exists():
+    if (
+        name.startswith(f"{SAMPLES}/")
+        and not (home / name / DATASET_FILE).exists()
+        and (shipped / DATASET_FILE).exists()
+    ):
         return shipped
     return home / name
+
+
+def new_dataset(home: Path, name: str) -> Path:
+    """Return the folder of a dataset of a data home that is recorded into, and made where it is missing.
+
+    Raises:
+        InvalidValueError: the name leads out of the data home, or no list would show it.
+    """
+    check_new_dataset("dataset to record into", name)
+    return home / name
+
+
+def run_folder(home: Path, name: str) -> Path:
+    """Return the folder of a run in a data home.
+
+    Raises:
+        InvalidValueError: the name leads elsewhere, or can be no run's.
+    """
+    check_run("run", name)
+    return home / RUNS / name
 
 
 def require_room(folder: Path, needed: int, *, reserve: int | None = None) -> None:

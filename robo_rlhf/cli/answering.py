@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robo_rlhf.files import find_dataset
+
 if TYPE_CHECKING:
     from robo_rlhf.feedback.kinds.base import Control
     from robo_rlhf.feedback.store import Question, Store
@@ -69,7 +71,7 @@ class People:
         path = self.folder / question.id / f"{'ABCDEF'[place]}.mp4"
         if not path.exists():
             segment = question.segments[place]
-            episode = Dataset(self.home / question.dataset).load(segment.episode_id)
+            episode = Dataset(find_dataset(self.home, question.dataset)).load(segment.episode_id)
             path.parent.mkdir(parents=True, exist_ok=True)
             states = episode.state[segment.start : segment.start + segment.length + 1]
             render_clip(question.task, states, path, fps=1 / episode.meta.control_dt)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.checking import Tasks
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.errors import InvalidValueError
@@ -37,7 +38,7 @@ class Samples:
         robo-rlhf samples --tasks pick_place reach
     """
 
-    tasks: tuple[str, ...] = ()
+    tasks: Tasks = ()
     """Tasks to record; all of them where empty."""
     episodes: int = 0
     """Successful demonstrations of each task; 0 for what ships: 60 of pick_place, 24 of the others."""

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from robo_rlhf.checks import RunName
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.imitating import Imitating
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home
+from robo_rlhf.files import data_home, run_folder
 
 if TYPE_CHECKING:
     from robo_rlhf.policies.base import TrainedPolicy
@@ -34,7 +35,7 @@ class TrainBc(Imitating):
         robo-rlhf train bc --task pick_place --demos 50 --run clone
     """
 
-    run: str = "bc"
+    run: RunName = "bc"
     """Name of the run, a folder among the runs of the data home."""
     seeds: int = 1
     """Train so many seeds, the first of them --seed, and keep the one that does best in rollouts."""
@@ -47,6 +48,7 @@ class TrainBc(Imitating):
         """Train, with a bar, and print what came of it."""
         if self.seeds < 1:
             raise InvalidValueError("--seeds", self.seeds, "at least 1")
+        self.check()
         use_one_thread()
         from robo_rlhf.heartbeat import at_work
         from robo_rlhf.runs import Run
@@ -54,7 +56,7 @@ class TrainBc(Imitating):
         episodes = self.seen(self.episodes())
         several = {"seeds": self.seeds} if self.seeds > 1 else {}
         asked = {**self.asked("bc"), **several, "episodes": [e.meta.id for e in episodes]}
-        run = Run(data_home(self.home) / "runs" / self.run, self.config, asked)
+        run = Run(run_folder(data_home(self.home), self.run), self.config, asked)
         with at_work(run):
             if self.seeds > 1:
                 self.train_seeds(run, episodes)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from robo_rlhf.checks import DatasetName
 from robo_rlhf.cli.database import InDatabase
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.files import data_home, find_dataset
@@ -27,7 +28,7 @@ BY = "robo-rlhf episodes"  # who does something, as the log says it
 class Where:
     """Which dataset a command works on."""
 
-    dataset: str = ""
+    dataset: DatasetName = ""
     """Name of the dataset in the data home, such as samples/pick_place."""
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
@@ -40,11 +41,11 @@ class Where:
             InvalidValueError: none is named; the message lists those that there are.
         """
         from robo_rlhf.data.dataset import Dataset
-        from robo_rlhf.data.layout import DataWarning, list_datasets
+        from robo_rlhf.data.layout import DataWarning, datasets_of
 
         home = data_home(self.home)
         if not self.dataset:
-            choices = ", ".join(list_datasets(home)) or "(no datasets)"
+            choices = ", ".join(datasets_of(home)) or "(no datasets)"
             raise InvalidValueError("--dataset", "none", f"one of those in {home}: {choices}")
 
         with warnings.catch_warnings():

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from robo_rlhf.checks import check_seed
 from robo_rlhf.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.rewards.settings import FitSettings
 from robo_rlhf.sim.style import MEASURES
@@ -177,6 +178,7 @@ class Config:
         """
         if self.question not in CLIPS:
             raise UnknownNameError("kind of question", self.question, CLIPS)
+        check_seed("--seed", self.seed)
         least = {"demos": 0, "labels": 1, "rounds": 1, "episodes": 1, "collect": 2, "clip_steps": 1, "num_envs": 1}
         least |= {"explore": 0, "trim": 0, "tries": 0, "tries_episodes": 1, "gate_episodes": 1}
         for name, low in least.items():

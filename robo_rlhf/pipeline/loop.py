@@ -6,11 +6,12 @@ from pathlib import Path
 from robo_rlhf.evaluation import Evaluation
 from robo_rlhf.heartbeat import at_work
 from robo_rlhf.pipeline.config import Config
+from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.pipeline.exploration import steadied
 from robo_rlhf.pipeline.gate import may_replace
 from robo_rlhf.pipeline.pace import paced
 from robo_rlhf.pipeline.scratch import beginner, explored, practise, untrained
-from robo_rlhf.pipeline.stages import Answerer, Job, as_actor, find_demonstrations, stored_evaluation
+from robo_rlhf.pipeline.stages import Answerer, Job, as_actor, stored_evaluation
 from robo_rlhf.pipeline.tries import practised
 from robo_rlhf.pipeline.watch import Silent, Watch
 from robo_rlhf.policies.base import GaussianActor, TrainedPolicy

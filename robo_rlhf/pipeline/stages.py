@@ -15,7 +15,7 @@ import numpy as np
 
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.starts import starts_of
-from robo_rlhf.errors import ConflictError, InvalidValueError, NonFiniteError, NotFoundError
+from robo_rlhf.errors import ConflictError, InvalidValueError, NonFiniteError
 from robo_rlhf.evaluation import FIRST_SEED, Evaluation, evaluate
 from robo_rlhf.feedback.quality import gold_of
 from robo_rlhf.feedback.selection import BY_MODELS, SegmentCandidate, select
@@ -23,6 +23,7 @@ from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.files import feedback_database, find_dataset
 from robo_rlhf.learning import seeded
 from robo_rlhf.pipeline.config import Config
+from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.pipeline.gate import Alarm
 from robo_rlhf.pipeline.teaching import Teaching
 from robo_rlhf.pipeline.watch import TrueReward, Watch
@@ -35,7 +36,6 @@ from robo_rlhf.rewards.source import CautiousReward
 from robo_rlhf.rollout import rollout
 from robo_rlhf.runs import Run
 from robo_rlhf.sim.envs import TaskEnv, make_env, versions
-from robo_rlhf.sim.external_ids import is_outside
 from robo_rlhf.training import bc, ppo, reward
 from robo_rlhf.training.experience import Reward
 from robo_rlhf.types import Array, Episode, Segment, VecEnv
@@ -273,29 +273,6 @@ class Job:
 def stored_evaluation(path: Path, name: str) -> Evaluation:
     """Return the evaluation `name` ("before" or "after") of the finished run in the folder `path`."""
     return Evaluation.from_json(json.loads((path / name / "result.json").read_text()))
-
-
-def find_demonstrations(config: Config, home: Path) -> tuple[Dataset, list[str]]:
-    """Return the dataset of demonstrations and the ids of those that succeed, sorted.
-
-    Raises:
-        NotFoundError: there is no such dataset, or no success in it.
-        InvalidValueError: there are too few.
-    """
-    how = f"record --task {config.task} --device scripted --episodes {config.demos}"
-    if is_outside(config.task):
-        how = f"rollout --env {config.task} --policy MODULE:OBJECT --episodes {config.demos}"
-    advice = f"Record some with `robo-rlhf {how} --only-successes --dataset {config.demonstrations}`."
-    path = find_dataset(home, config.demonstrations)
-    if not path.exists():
-        raise NotFoundError("dataset of demonstrations", path, advice)
-    dataset = Dataset(path)
-    found = sorted(info.meta.id for info in dataset.list(task=config.task, outcome="success"))
-    if not found:
-        raise NotFoundError(f"demonstration in {path} of task", config.task, advice)
-    if len(found) < config.demos:
-        raise InvalidValueError("--demos", config.demos, f"at most the {len(found)} that {path} holds")
-    return dataset, found
 
 
 def as_actor(policy: TrainedPolicy, config: Config) -> GaussianActor:

@@ -5,8 +5,8 @@ import pytest
 
 from robo_rlhf.errors import UnknownNameError
 from robo_rlhf.sim.envs import TaskEnv, make_env, versions
-from robo_rlhf.sim.external_ids import is_outside
 from robo_rlhf.sim.external import ExternalVecEnv
+from robo_rlhf.sim.external_ids import is_outside
 from robo_rlhf.sim.tasks import TASKS
 
 
