@@ -38,14 +38,10 @@ def find_dataset(home: Path, name: str) -> Path:
         InvalidValueError: the name leads out of the data home, or can be no dataset's.
     """
     check_dataset("dataset", name)
-    shipped = SHIPPED / name
-    if (
-        name.startswith(f"{SAMPLES}/")
-        and not (home / name / DATASET_FILE).exists()
-        and (shipped / DATASET_FILE).exists()
-    ):
+    here, shipped = home / name, SHIPPED / name
+    if name.startswith(f"{SAMPLES}/") and not (here / DATASET_FILE).exists() and (shipped / DATASET_FILE).exists():
         return shipped
-    return home / name
+    return here
 
 
 def new_dataset(home: Path, name: str) -> Path:

@@ -51,11 +51,11 @@ def check_options(options: object, within: str = "") -> None:
         if is_dataclass(value):
             check_options(value, _prefix(within, field.name, extras))
             continue
-        _check_plain(name, value)
         left_out = value is None or (field.default is not MISSING and value == field.default == "")
         for meant in () if left_out else (extra for extra in extras if isinstance(extra, Meant)):
             for one in value if isinstance(value, tuple) else (value,):
                 meant.check(name, one)
+        _check_plain(name, value)
 
 
 def check_environment() -> None:

@@ -117,7 +117,7 @@ class RunCommand:
             )
         task = self.env or self.task
         if self.env is None:
-            _ = TASKS[task]
+            TASKS.check(task)
         asked = {name: getattr(self, name) for name in ("labels", "rounds", "seed", "annotator", "dataset")}
         asked["demos"] = demos if self.demos is None else self.demos
         return override(preset(self.preset, task=task, **asked), self.set)

@@ -13,7 +13,7 @@ import tyro
 from robo_rlhf.checks import DatasetName
 from robo_rlhf.cli.database import InDatabase
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, find_dataset
+from robo_rlhf.files import data_home
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
@@ -41,7 +41,7 @@ class Where:
             InvalidValueError: none is named; the message lists those that there are.
         """
         from robo_rlhf.data.dataset import Dataset
-        from robo_rlhf.data.layout import DataWarning, datasets_of
+        from robo_rlhf.data.layout import DataWarning, datasets_of, require_dataset
 
         home = data_home(self.home)
         if not self.dataset:
@@ -51,7 +51,7 @@ class Where:
         with warnings.catch_warnings():
             warnings.simplefilter("always", DataWarning)
             warnings.showwarning = _print_warning
-            dataset = Dataset(find_dataset(home, self.dataset))
+            dataset = Dataset(require_dataset(home, self.dataset))
             for episode_id in dataset.recovery.recovered:
                 print(f"recovered {episode_id}, which a crash had cut short", file=sys.stderr)
             yield dataset

@@ -66,7 +66,7 @@ class Cloning:
             UnknownNameError: no such kind of policy.
         """
         POLICIES.check(self.policy)
-        check_seed("bc seed", self.seed)
+        check_seed("--seed", self.seed)
         for name in ("updates", "batch", "candidates", "save_every", "log_every"):
             if getattr(self, name) < 1:
                 raise InvalidValueError(f"bc {name}", getattr(self, name), "at least 1")
@@ -122,7 +122,7 @@ class RewardLearning:
             UnknownNameError: no such kind of reward model.
         """
         REWARDS.check(self.reward)
-        check_seed("reward seed", self.seed)
+        check_seed("--seed", self.seed)
         for name in ("demonstration_weight", "success_weight", "unjudged"):
             if not getattr(self, name) >= 0:
                 raise InvalidValueError(f"reward {name}", getattr(self, name), "a number from 0")
@@ -171,7 +171,7 @@ class Climbing:
         RewardSum(self.objective)
         self.check("num_envs", "iterations", "critic_width", "save_every", fits=lambda x: x >= 1, wanted="at least 1")
         self.check("actor_lr", "critic_lr", "max_grad_norm", fits=lambda x: x > 0, wanted="more than 0")
-        check_seed(f"{self.ALGORITHM} seed", self.seed)
+        check_seed("--seed", self.seed)
         self.check("critic_layers", fits=lambda x: x >= 0, wanted="at least 0")
         self.check("gamma", fits=lambda x: 0 <= x <= 1, wanted="a number from 0 to 1")
 
