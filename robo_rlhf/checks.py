@@ -5,18 +5,20 @@ so that none leads out of the data home, and what one command takes every other 
 """
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from robo_rlhf.errors import InvalidValueError, UnknownNameError
+from robo_rlhf.errors import InvalidValueError
 
 LARGEST_SEED = 2**31 - 1  # every library that is given one takes so many, and so does every table
 LARGEST_INT = 2**53  # [1] whole numbers that JSON carries exactly
 LONGEST_PART, MOST_PARTS = 200, 8  # [bytes] of one folder's name, so that suffixes fit; folders below the data home
 RUNS, SAMPLES = "runs", "samples"  # in the data home
 NOT_DATASETS = (RUNS, "cache")  # folders of the data home that hold other things than datasets
+_ARENA = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,79}")
 INSIDE_DATASETS = ("episodes", "journal", "trash", "quarantine")  # folders of a dataset, see `data.layout`
 
 
@@ -105,6 +107,27 @@ def check_run(what: str, given: object) -> None:
         raise InvalidValueError(what, _shown(given), f"a name without slashes, {_PLAIN}; it becomes a folder")
 
 
+def check_arena(what: str, given: object) -> None:
+    """Refuse what is no name of an arena: it is part of addresses too.
+
+    Raises:
+        InvalidValueError: it has other signs than those, or is too long.
+    """
+    if not _ARENA.fullmatch(str(given)):
+        expected = "1 to 80 letters, digits and . _ + = -, the first a letter or digit"
+        raise InvalidValueError(what, _shown(given), expected)
+
+
+def check_port(what: str, given: object) -> None:
+    """Refuse what is no port.
+
+    Raises:
+        InvalidValueError: it is not from 0 to 65535.
+    """
+    if not (isinstance(given, int) and 0 <= given < 2**16):
+        raise InvalidValueError(what, given, "0 (any that is free) to 65535")
+
+
 def check_url(what: str, given: object) -> None:
     """Refuse what is no address of a web server.
 
@@ -119,17 +142,6 @@ def check_url(what: str, given: object) -> None:
         fits = False
     if not fits or not text.isprintable() or " " in text:
         raise InvalidValueError(what, _shown(text), "an address such as https://station.example:8600")
-
-
-def check_known(kind: str, names: Callable[[], "list[str]"]) -> Callable[[str, object], None]:
-    """Return the check that something is one of `names`, which are looked up when it is needed."""
-
-    def check(_: str, given: object) -> None:
-        known = names()
-        if given not in known:
-            raise UnknownNameError(kind, str(given), known)
-
-    return check
 
 
 _PLAIN = "of letters, digits, signs and spaces within, none beginning with a dot"
@@ -149,4 +161,6 @@ Seed = Annotated[int, Meant(check_seed)]
 DatasetName = Annotated[str, Meant(check_dataset)]
 NewDataset = Annotated[str, Meant(check_new_dataset)]
 RunName = Annotated[str, Meant(check_run)]
+ArenaName = Annotated[str, Meant(check_arena)]
+MaybePort = Annotated[int | None, Meant(check_port)]
 Url = Annotated[str, Meant(check_url)]

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from robo_rlhf.checks import ArenaName
 from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.checking import MaybeWorld
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.files import data_home, feedback_database
+from robo_rlhf.pipeline.finals import source_of
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.standings import Standings
@@ -35,7 +38,7 @@ class ArenaCommand:
 
     policies: tuple[str, ...] = ()
     """Two or more: a checkpoint, a run (its final policy) or a stage of one (RUN/clone); NAME=CHECKPOINT names it."""
-    task: str | None = None
+    task: MaybeWorld = None
     """Task to run; else the one that the policies were trained for."""
     seeds: int | None = None
     """Episodes of each policy: 20 for a new arena; each pair gets a question about each."""
@@ -43,7 +46,7 @@ class ArenaCommand:
     """Who compares: people on the review page, which is where none is named, or simulated teachers."""
     judges: int | None = None
     """How many of them answer each question; 1 for a new arena."""
-    name: str = ""
+    name: ArenaName = ""
     """Name of the arena, a folder among the runs; judges see it."""
     wait: bool = False
     """Stay until people have answered every question."""
@@ -58,13 +61,15 @@ class ArenaCommand:
         """Do what is left to do and print how it stands."""
         if not self.name:
             raise InvalidValueError("--name", "none", "a name for the arena, or that of one to go on with")
+        home = data_home(self.home).absolute()
+        for given in self.policies:
+            source_of(given, home)  # refused before anything heavy is loaded
         use_one_thread()
         from robo_rlhf import heartbeat
         from robo_rlhf.feedback.store import Store
         from robo_rlhf.pipeline.arena import ArenaJob, Asked, at_work
         from robo_rlhf.runs import Run
 
-        home = data_home(self.home).absolute()
         asked = Asked(
             home, self.name, self.policies, task=self.task, seeds=self.seeds, judge=self.judge, overlap=self.judges
         )
@@ -88,7 +93,7 @@ class ArenaShow:
         robo-rlhf arena show --name by-people --weighted
     """
 
-    name: str = ""
+    name: ArenaName = ""
     """Name of the arena; all are listed where empty."""
     weighted: bool = False
     """Count judges as much as they are reliable, by what the others say."""
