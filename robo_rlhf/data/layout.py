@@ -186,12 +186,10 @@ def list_datasets(home: Path) -> tuple[str, ...]:
     waiting = [(home, "")]
     while waiting:
         folder, name = waiting.pop()
+        own = INSIDE_DATASETS if (folder / MANIFEST).exists() else ()
         for entry in _folders(folder):
             inner = f"{name}/{entry.name}" if name else entry.name
-            if not is_dataset_name(inner) or _leads_back(entry, folder):
-                continue
-            is_dataset = (folder / MANIFEST).exists()
-            if is_dataset and entry.name in INSIDE_DATASETS:
+            if entry.name in own or not is_dataset_name(inner) or _leads_back(entry, folder):
                 continue
             if (Path(entry.path) / MANIFEST).exists():
                 found.append(inner)

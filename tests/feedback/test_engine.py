@@ -12,7 +12,7 @@ from robo_rlhf.errors import CorruptFileError, DatabaseError, InvalidValueError
 from robo_rlhf.feedback.engine import url_of
 from robo_rlhf.feedback.people import People
 from robo_rlhf.feedback.store import Store
-from tests.feedback.making import QUESTIONS
+from tests.feedback.making import QUESTIONS, make_question
 
 NONE = (  # neither a file nor a database that is known
     "://",
@@ -78,7 +78,7 @@ def test_what_may_only_be_read_is_read(closed: Path) -> None:
     with Store(closed) as store:
         assert len(store.questions()) == len(QUESTIONS)
         with pytest.raises(DatabaseError, match=r"feedback.db cannot be used: its place may be read and not written"):
-            store.add_questions(QUESTIONS[:1])
+            store.add_questions([make_question(99)])
     with closing(People(closed)) as people:
         assert [member.person.name for member in people.roster()] == ["bert"]
         with pytest.raises(DatabaseError, match="may be read and not written"):
@@ -93,7 +93,7 @@ def test_what_is_not_there_and_cannot_be_made_is_told(tmp_path: Path, monkeypatc
         return real(str(Path(database) / "no" / "such" / "folder"), *args, **more)  # type: ignore[call-overload, no-any-return]
 
     monkeypatch.setattr("sqlite3.dbapi2.connect", connect)
-    with pytest.raises(DatabaseError, match="cannot be used: unable to open database file. Choose another place with"):
+    with pytest.raises(DatabaseError, match=r"cannot be used: unable to open database file. Choose another place with"):
         Store(tmp_path / "feedback.db")
 
 
