@@ -20,8 +20,8 @@ from robo_rlhf.sim.gl import LIBRARIES, VARIABLE, choose_backend
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "firefox")
 PROBE_LIMIT = 60  # [s] after which a rendering backend counts as broken
 ROOM = 2 * 10**9  # [bytes] that a run with clips may take
-NAMES = ("python", "mujoco", "mujoco batch", "torch", "opencv", "rendering", "h264", "cores", "gpu", "browser", "disk")
-NAMES += tuple(f"rendering {backend}" for backend in LIBRARIES)  # but for the one that is chosen
+ALWAYS = ("python", "mujoco", "mujoco batch", "torch", "opencv", "rendering", "h264", "cores", "gpu", "browser", "disk")
+NAMES = (*ALWAYS, *(f"rendering {backend}" for backend in LIBRARIES))  # but for the one that is chosen
 OPENCV_REMEDY = "On Debian or Ubuntu: apt-get install libgl1 libglib2.0-0; else install this project again."
 RENDERING_REMEDY = "On Debian or Ubuntu: apt-get install libegl1 libgl1 libgl1-mesa-dri, or libosmesa6."
 REINSTALL = "Install this project again: pip install robo-rlhf, or make setup in a checkout."

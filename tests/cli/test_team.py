@@ -107,7 +107,7 @@ def test_somebody_is_invited_and_listed(home: Path, capsys: pytest.CaptureFixtur
 
 def test_somebody_who_cannot_be_added(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["team", "add", "bert", "--role", "king"]) == 2
-    assert "annotator,operator,administrator" in capsys.readouterr().err
+    assert "king" in capsys.readouterr().err
     assert main(["team", "add", "bert", *AT]) == 0
     assert main(["team", "add", "Bert", *AT]) == 10
 
@@ -177,8 +177,8 @@ def test_tokens_that_cannot_be(options: list[str], code: int, told: str, capsys:
 
 def test_the_database_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROBO_RLHF_DATABASE", str(tmp_path / "one.db"))
-    assert main(["team", "add", "bert"]) == 0
-    assert main(["team", "add", "bert", "--database", str(tmp_path / "two.db")]) == 0
+    assert main(["team", "add", "bert", *AT]) == 0
+    assert main(["team", "add", "bert", "--database", str(tmp_path / "two.db"), *AT]) == 0
     for name in ("one.db", "two.db"):
         people = People(tmp_path / name)
         assert [person.name for person in people.list()] == ["bert"]
