@@ -7,13 +7,6 @@ from robo_rlhf.data.layout import datasets_of, list_datasets, require_dataset
 from robo_rlhf.errors import InvalidValueError, NotFoundError
 
 HERE = ("a", "a/b", "samples/reach", "samples/Meta-World/MT1:door-open-v3", "samples/cases:Lab/Point-v0", "1/2/3/4/5/6")
-    "a",
-    "a/b",
-    "samples/reach",
-    "samples/Meta-World/MT1:door-open-v3",
-    "samples/cases:Lab/Point-v0",
-    "1/2/3/4/5/6/7/8",
-)
 
 
 def make(home: Path, *names: str) -> None:
@@ -62,9 +55,7 @@ def test_samples_that_ship_belong_to_every_home(home: Path, tmp_path: Path) -> N
     }
     for name, folder in found.items():
         assert require_dataset(home, name) == folder
-    with pytest.raises(
-        NotFoundError, match=r"No dataset 'mino'. Did you mean 'mine'\? There are: mine, samples/"
-    ):
+    with pytest.raises(NotFoundError, match=r"No dataset 'mino'. Did you mean 'mine'\? There are: mine, samples/"):
         require_dataset(home, "mino")
     with pytest.raises(NotFoundError, match="No dataset 'other'"):
         require_dataset(home, "other")
