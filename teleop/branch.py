@@ -67,7 +67,6 @@ def read_past(home: Path, dataset: str, episode_id: str) -> Past:
     """Read an episode of a dataset in the data home, or of the samples that ship.
 
     Raises:
-        InvalidValueError: the name can be no dataset's.
         NotFoundError: there is no such dataset or episode.
         CorruptFileError, VersionError: its file cannot be read.
     """

@@ -12,7 +12,6 @@ import tyro
 
 from robo_rlhf.checks import DatasetName, RunName
 from robo_rlhf.cli import COMMANDS
-from robo_rlhf.cli.checking import World
 from robo_rlhf.cli.climbing import checkpoint_at
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
@@ -44,7 +43,7 @@ class TrainReward:
         robo-rlhf train reward --task pick_place --asked-by main --run reward --follow
     """
 
-    task: World
+    task: str
     """Task that the questions are about."""
     asked_by: str = ""
     """Only answers to questions of this run; all of the task where empty."""

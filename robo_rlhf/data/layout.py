@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robo_rlhf import files
-from robo_rlhf.checks import INSIDE_DATASETS, SAMPLES, is_dataset_name
+from robo_rlhf.checks import INSIDE_DATASETS, SAMPLES, is_dataset_name, is_well_formed
 from robo_rlhf.errors import InvalidValueError, NotFoundError
 from robo_rlhf.files import sync
 
@@ -210,11 +210,10 @@ def require_dataset(home: Path, name: str) -> Path:
     """Return the folder of a dataset that a data home knows.
 
     Raises:
-        InvalidValueError: the name can be no dataset's.
-        NotFoundError: there is none of that name; the message lists those that there are.
+        NotFoundError: there is none of that name, or can be none; the message lists those that there are.
     """
-    folder = files.find_dataset(home, name)
-    if not (folder / MANIFEST).exists():
+    folder = files.find_dataset(home, name) if is_well_formed(name) else None
+    if folder is None or not (folder / MANIFEST).exists():
         known = datasets_of(home)
         raise not_found("dataset", name, known, f"There are: {', '.join(known) or '(no datasets)'}.")
     return folder
