@@ -182,6 +182,14 @@ class BusyError(RoboRlhfError):
         super().__init__(f"{what} is busy: {why}. Nothing was changed; try again.")
 
 
+class DatabaseError(RoboRlhfError):
+    """A database that cannot be opened, or not be written."""
+
+    def __init__(self, name: str, why: str, advice: str) -> None:
+        """Name the database, without its password, say `why` and what to do."""
+        super().__init__(f"The database {name} cannot be used: {why}. {advice}")
+
+
 class WorkerDiedError(RoboRlhfError):
     """A worker process that ended over a piece of work, and ended again when it was asked once more."""
 

@@ -16,6 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from robo_rlhf.checks import (
+    RUNS,
+    SAMPLES,
+    check_dataset,
+    check_new_dataset,
+    check_run,
+)
 from robo_rlhf.errors import (
     CorruptFileError,
     DiskError,
@@ -34,6 +41,7 @@ HOME_VARIABLE = "ROBO_RLHF_HOME"
 DATABASE_VARIABLE = "ROBO_RLHF_DATABASE"
 RESERVE = 64 * 2**20  # [bytes] always left free, so that what is open can still be closed
 SHIPPED = Path(__file__).resolve().parents[1] / "recordings"  # what comes with a checkout; a wheel has none
+DATASET_FILE = "dataset.json"  # in the folder of every dataset
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk or a used-up quota
 _durable: dict[Path, tuple[int, ...]] = {}  # folders whose names this process knows to be on the disk
 _homes: dict[Path, int] = {}  # data homes that this process does not make again, held open
@@ -59,11 +67,36 @@ def sqlite_file(database: str | Path) -> Path | None:
 
 
 def find_dataset(home: Path, name: str) -> Path:
-    """Return the folder of a dataset in a data home; samples that are not there are those that ship with a checkout."""
-    shipped = SHIPPED / name
-    if name.startswith("samples/") and not (home / name).exists() and shipped.exists():
+    """Return the folder of a dataset in a data home; samples that are not there are those that ship with a checkout.
+
+    Raises:
+        InvalidValueError: the name leads out of the data home, or can be no dataset's.
+    """
+    check_dataset("dataset", name)
+    here, shipped = home / name, SHIPPED / name
+    if name.startswith(f"{SAMPLES}/") and not (here / DATASET_FILE).exists() and (shipped / DATASET_FILE).exists():
         return shipped
+    return here
+
+
+def new_dataset(home: Path, name: str) -> Path:
+    """Return the folder of a dataset of a data home that is recorded into, and made where it is missing.
+
+    Raises:
+        InvalidValueError: the name leads out of the data home, or no list would show it.
+    """
+    check_new_dataset("dataset to record into", name)
     return home / name
+
+
+def run_folder(home: Path, name: str) -> Path:
+    """Return the folder of a run in a data home.
+
+    Raises:
+        InvalidValueError: the name leads elsewhere, or can be no run's.
+    """
+    check_run("run", name)
+    return home / RUNS / name
 
 
 def require_room(folder: Path, needed: int, *, reserve: int | None = None) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from robo_rlhf.checks import check_seed
 from robo_rlhf.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.sim.envs import TaskEnv
 from robo_rlhf.types import Policy
@@ -175,7 +176,9 @@ def following(play: Play, asked: Asked) -> None:
 def seed(play: Play, asked: Asked) -> None:
     """Put up a seed of the operator's choice."""
     play.require_no_episode("another seed")
-    play.stand(asked.whole())
+    chosen = asked.whole()
+    check_seed("seed", chosen)
+    play.stand(chosen)
     asked.done(f"Seed {play.seed}.")
 
 

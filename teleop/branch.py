@@ -8,13 +8,15 @@ from typing import Any
 import mujoco
 
 from robo_rlhf.data.journal import EpisodeWriter, begin_branch
-from robo_rlhf.data.layout import list_datasets, not_found
+from robo_rlhf.data.layout import require_dataset
 from robo_rlhf.data.reader import Reader
 from robo_rlhf.data.schema import FRAME_COLUMNS, Columns
 from robo_rlhf.data.stream import Row
 from robo_rlhf.errors import InvalidValueError, NotFoundError
-from robo_rlhf.files import find_dataset
-from robo_rlhf.sim.envs import TaskEnv, is_made_here
+from robo_rlhf.sim.envs import (
+    TaskEnv,
+    is_made_here,
+)
 from robo_rlhf.types import EpisodeMeta
 
 OTHER_SCENE = " It was recorded with another version of the scene: what follows may go another way than it did."
@@ -92,11 +94,7 @@ def read_past(home: Path, dataset: str, episode_id: str) -> Past:
         NotFoundError: there is no such dataset or episode.
         CorruptFileError, VersionError: its file cannot be read.
     """
-    folder = find_dataset(home, dataset) if is_inside(home, dataset) else None
-    if folder is None or not (folder / "dataset.json").exists():
-        here = list_datasets(home)
-        raise not_found("dataset", dataset, here, f"There are: {', '.join(here) or '(no datasets)'}.")
-    columns, header = Reader(folder).read(episode_id)
+    columns, header = Reader(require_dataset(home, dataset)).read(episode_id)
     return Past(columns, replace(header.meta, id=episode_id), dataset)
 
 

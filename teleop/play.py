@@ -12,10 +12,11 @@ from typing import Any, Literal
 from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.data.journal import EpisodeWriter
 from robo_rlhf.errors import ConflictError, NonFiniteError
+from robo_rlhf.files import new_dataset
 from robo_rlhf.sim.envs import TaskEnv, versions
 from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.types import Array, Source
-from teleop.branch import Past, inside
+from teleop.branch import Past
 from teleop.desk import Desk
 from teleop.devices import DEVICES, Device
 from teleop.devices.browser import Browser
@@ -199,8 +200,7 @@ class Play:
 
     def open_dataset(self, name: str, task: str) -> Dataset:
         """Open a dataset of the data home, made for `task` where it is missing and named like it."""
-        folder = inside(self.asked_for.home, name, "dataset")
-        dataset = Dataset(folder, create=True, task=task if name == task else MIXED)
+        dataset = Dataset(new_dataset(self.asked_for.home, name), create=True, task=task if name == task else MIXED)
         for problem in dataset.recovery.problems:
             self._say(Notice(problem, "bad"))
         return dataset

@@ -11,8 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robo_rlhf.errors import NotNowError
-from robo_rlhf.files import make_folder
+from robo_rlhf.errors import (
+    NotNowError,
+)
+from robo_rlhf.files import (
+    find_dataset,
+    make_folder,
+)
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.kinds.base import Control
@@ -91,7 +96,7 @@ class People:
         path = self.folder / question.id / f"{'ABCDEF'[place]}.mp4"
         if not path.exists():
             segment = question.segments[place]
-            episode = Dataset(self.home / question.dataset).load(segment.episode_id)
+            episode = Dataset(find_dataset(self.home, question.dataset)).load(segment.episode_id)
             make_folder(path.parent)
             states = episode.state[segment.start : segment.start + segment.length + 1]
             render_clip(question.task, states, path, fps=1 / episode.meta.control_dt)

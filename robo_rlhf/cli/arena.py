@@ -8,12 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from robo_rlhf.cli import COMMANDS, CONTINUES
+from robo_rlhf.checks import (
+    ArenaName,
+)
+from robo_rlhf.cli import (
+    COMMANDS,
+    CONTINUES,
+)
+from robo_rlhf.cli.checking import (
+    MaybeWorld,
+)
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.files import data_home, feedback_database
+from robo_rlhf.pipeline.finals import source_of
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.standings import Standings
@@ -37,7 +47,7 @@ class ArenaCommand:
 
     policies: tuple[str, ...] = ()
     """Two or more: a checkpoint, a run (its final policy) or a stage of one (RUN/clone); NAME=CHECKPOINT names it."""
-    task: str | None = None
+    task: MaybeWorld = None
     """Task to run; else the one that the policies were trained for."""
     seeds: int | None = None
     """Episodes of each policy: 20 for a new arena; each pair gets a question about each."""
@@ -46,7 +56,7 @@ class ArenaCommand:
     environments these alone."""
     judges: int | None = None
     """How many of them answer each question; 1 for a new arena."""
-    name: str = ""
+    name: ArenaName = ""
     """Name of the arena, a folder among the runs; judges see it."""
     wait: bool = False
     """Stay until people have answered every question."""
@@ -61,6 +71,9 @@ class ArenaCommand:
         """Do what is left to do and print how it stands."""
         if not self.name:
             raise InvalidValueError("--name", "none", "a name for the arena, or that of one to go on with")
+        home = data_home(self.home).absolute()
+        for given in self.policies:
+            source_of(given, home)  # refused before anything heavy is loaded
         use_one_thread()
         from robo_rlhf import heartbeat
         from robo_rlhf.feedback.arena import folder_of
@@ -96,7 +109,7 @@ class ArenaShow:
         robo-rlhf arena show --name by-people --weighted
     """
 
-    name: str = ""
+    name: ArenaName = ""
     """Name of the arena; all are listed where empty."""
     weighted: bool = False
     """Count judges as much as they are reliable, by what the others say."""

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.checks import RUNS
+from robo_rlhf.errors import InvalidValueError, NotFoundError
 from robo_rlhf.files import data_home
 from robo_rlhf.pipeline.finals import policy_at
 
@@ -16,14 +17,15 @@ def checkpoint_at(given: Path, name: str, home: Path | None) -> Path:
     """Return the file that a checkpoint, a run's folder or a run's name stands for.
 
     Raises:
-        NotFoundError: a policy is meant, and there is none.
+        NotFoundError: there is no policy, or no reward model.
     """
     if name == "policy":
         return policy_at(given, data_home(home))
-    for folder in (given, data_home(home) / "runs" / given):
-        if folder.is_dir():
-            return folder / "checkpoints" / f"{name}.safetensors"
-    return given
+    for place in (given, data_home(home) / RUNS / given):
+        found = place / "checkpoints" / f"{name}.safetensors" if place.is_dir() else place
+        if found.is_file():
+            return found
+    raise NotFoundError(name, given, f"Give a checkpoint, or a run in {data_home(home)} that has learned a {name}.")
 
 
 def check_objective(objective: str, reward: Path | None) -> None:

@@ -20,6 +20,8 @@ from robo_rlhf.sim.gl import LIBRARIES, VARIABLE, choose_backend
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "firefox")
 PROBE_LIMIT = 60  # [s] after which a rendering backend counts as broken
 ROOM = 2 * 10**9  # [bytes] that a run with clips may take
+ALWAYS = ("python", "mujoco", "mujoco batch", "torch", "opencv", "rendering", "h264", "cores", "gpu", "browser", "disk")
+NAMES = (*ALWAYS, *(f"rendering {backend}" for backend in LIBRARIES))  # but for the one that is chosen
 OPENCV_REMEDY = "On Debian or Ubuntu: apt-get install libgl1 libglib2.0-0; else install this project again."
 RENDERING_REMEDY = "On Debian or Ubuntu: apt-get install libegl1 libgl1 libgl1-mesa-dri, or libosmesa6."
 REINSTALL = "Install this project again: pip install robo-rlhf, or make setup in a checkout."
@@ -60,6 +62,9 @@ class Doctor:
 
     def __call__(self) -> int:
         """Run all checks and print them."""
+        for name in self.require:
+            if name not in NAMES:
+                raise UnknownNameError("check", name, NAMES)
         checks = list(run_checks(data_home(self.home)))
         for name in self.require:
             if name not in {check.check for check in checks}:

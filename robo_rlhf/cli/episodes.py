@@ -68,10 +68,11 @@ class EpisodesList(Where):
         return 0
 
     def _list_datasets(self) -> int:
-        from robo_rlhf.data.layout import EPISODE_SUFFIX, list_datasets
+        from robo_rlhf.data.layout import EPISODE_SUFFIX, datasets_of
 
         home = data_home(self.home)
-        held = {name: len(list((home / name / "episodes").glob(f"*{EPISODE_SUFFIX}"))) for name in list_datasets(home)}
+        folders = datasets_of(home)
+        held = {name: len(list((path / "episodes").glob(f"*{EPISODE_SUFFIX}"))) for name, path in folders.items()}
         rows = [{"dataset": name, "episodes": count} for name, count in held.items()]
         print_rows(rows, as_json=self.json, title=f"datasets in {home}", empty=f"There is no dataset in {home}.")
         return 0

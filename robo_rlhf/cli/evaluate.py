@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from robo_rlhf.checks import Seed
 from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.checking import MaybeWorld
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -35,11 +37,11 @@ class Evaluate:
     """A policy's checkpoint, a run's folder, or the name of a run in the data home: of a main job, its last policy."""
     against: Path | None = None
     """Another policy, run on the same seeds and compared episode by episode."""
-    task: str | None = None
+    task: MaybeWorld = None
     """Task to run; else the one that the policy was trained for."""
     episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 200
     """Episodes, on the first so many seeds of those kept for evaluation."""
-    policy_seed: int = 0
+    policy_seed: Seed = 0
     """Seed of the policy's own randomness."""
     partial: int | None = None
     """Show the policy not how things move, and where they are so many steps late; else as it was trained."""
@@ -54,12 +56,12 @@ class Evaluate:
         """Evaluate and print."""
         if self.episodes < 1 or self.num_envs < 1:
             raise InvalidValueError("evaluation", f"{self.episodes} episodes, {self.num_envs} at once", "at least 1")
+        paths = [policy_at(path, data_home(self.home)) for path in (self.checkpoint, self.against) if path is not None]
         use_one_thread()
         from robo_rlhf.evaluation import compare
         from robo_rlhf.policies.checkpoint import load_meta
         from robo_rlhf.sim.envs import make_env
 
-        paths = [policy_at(path, data_home(self.home)) for path in (self.checkpoint, self.against) if path is not None]
         env = make_env(self.task or load_meta(paths[0])["task"], min(self.num_envs, self.episodes))
         try:
             found = [self.evaluate(env, path) for path in paths]

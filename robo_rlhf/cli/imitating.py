@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robo_rlhf.checks import DatasetName
+from robo_rlhf.cli.checking import World
+from robo_rlhf.data.layout import require_dataset
 from robo_rlhf.errors import InvalidValueError, MissingDependencyError, NotFoundError, UnknownNameError
 from robo_rlhf.files import data_home, find_dataset
 
@@ -19,9 +22,9 @@ STARTS = 32  # of the task, which say how far observations vary that the demonst
 class Imitating:
     """Demonstrations of a task, and the options that go with them."""
 
-    task: str
+    task: World
     """Task whose demonstrations are imitated."""
-    dataset: str = ""
+    dataset: DatasetName = ""
     """Dataset of demonstrations in the data home; samples/TASK where empty."""
     demos: int = 0
     """How many demonstrations, the first by id; 0 takes all."""
@@ -44,6 +47,19 @@ class Imitating:
     def demonstrations(self) -> str:
         """Name of the dataset of demonstrations."""
         return self.dataset or f"samples/{self.task}"
+
+    def check(self) -> None:
+        """Refuse what cannot be imitated, before anything that takes time is loaded.
+
+        Raises:
+            NotFoundError: there is no such dataset.
+            InvalidValueError: a number outside its range.
+        """
+        require_dataset(data_home(self.home), self.demonstrations)
+        if self.select_episodes < 1:
+            raise InvalidValueError("--select-episodes", self.select_episodes, "at least 1")
+        if self.demos < 0:
+            raise InvalidValueError("--demos", self.demos, "at least 0")
 
     def asked(self, algorithm: str) -> dict[str, Any]:
         """Return what the run remembers of these options, so that it is continued with the same."""
@@ -101,19 +117,13 @@ class Imitating:
         return {} if self.partial is None else {"partial": self.partial}
 
     def score(self) -> "Callable[[TrainedPolicy], float]":
-        """Return what judges a snapshot: its success in rollouts on seeds that no result is reported on.
-
-        Raises:
-            InvalidValueError: no rollouts.
-        """
+        """Return what judges a snapshot: its success in rollouts on seeds that no result is reported on."""
         import numpy as np
 
         from robo_rlhf.evaluation import SELECTION_SEED, evaluate
         from robo_rlhf.sim.envs import make_env
         from robo_rlhf.sim.partial import veiled
 
-        if self.select_episodes < 1:
-            raise InvalidValueError("--select-episodes", self.select_episodes, "at least 1")
         env = veiled(make_env(self.task, min(self.select_episodes, 64)), self.partial)
         seeds = np.arange(SELECTION_SEED, SELECTION_SEED + self.select_episodes)
         return lambda policy: evaluate(env, policy, seeds).success.value

@@ -103,16 +103,18 @@ def _dispatch(args: list[str]) -> int:
 
 
 def parse(name: str, args: Sequence[str]) -> Command:
-    """Return the command `name` with its options filled in from `args`.
+    """Return the command `name` with its options filled in from `args`, and checked for what they are meant to be.
 
     Raises:
         SystemExit: after `--help`, or after saying what is wrong with an option.
+        InvalidValueError, UnknownNameError: an option is not what it is meant to be.
     """
     import tyro  # here, so that the overview needs nothing but the standard library
 
+    from robo_rlhf.cli.checking import check_environment, check_options
     from robo_rlhf.cli.optional import registry
 
-    return tyro.cli(
+    command = tyro.cli(
         COMMANDS[name],
         args=list(args),
         prog=f"{PROGRAM} {name}",
@@ -120,6 +122,9 @@ def parse(name: str, args: Sequence[str]) -> Command:
         config=(tyro.conf.FlagCreatePairsOff,),
         registry=registry,
     )
+    check_environment()
+    check_options(command)
+    return command
 
 
 def _overview(group: str) -> str:

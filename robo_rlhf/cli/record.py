@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS, STAYS
+from robo_rlhf.checks import (
+    NewDataset,
+)
+from robo_rlhf.cli import (
+    COMMANDS,
+    STAYS,
+)
+from robo_rlhf.cli.checking import (
+    MaybeSeed,
+    Task,
+)
 from robo_rlhf.cli.hands import device_options, key_lines
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home
+from robo_rlhf.files import data_home, new_dataset
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
@@ -49,13 +59,13 @@ class Record:
 
     stopped: ClassVar = STAYS
 
-    task: str
+    task: Task
     """Task to record."""
     device: str = "browser"
     """What the robot is driven with: browser, keyboard, gamepad, spacemouse, scripted or replay."""
     episodes: Annotated[int | None, tyro.conf.arg(aliases=["-n"])] = None
     """Episodes to record, with --only-successes successful ones; else 10 where no person drives, and until Ctrl-C."""
-    dataset: str = ""
+    dataset: NewDataset = ""
     """Name of the dataset in the data home, made where it is missing; the task's name where empty."""
     operator: str = ""
     """Name of who drives, stored with each episode; where empty the login name, or the device's without a person."""
@@ -63,7 +73,7 @@ class Record:
     """Checkpoint in the data home that drives; whoever moves the device takes over."""
     set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """An option of the device, as NAME=VALUE: path, heading [deg], speed, deadzone, curve, hold [s], episode."""
-    seed: int | None = None
+    seed: MaybeSeed = None
     """Seed of the first episode, those of the next count up; else what follows the highest in the dataset."""
     only_successes: bool = False
     """Move episodes that fail to the dataset's trash."""
@@ -76,15 +86,17 @@ class Record:
 
     def __call__(self) -> int:
         """Record, with a bar, and print what was kept."""
-        if (self.episodes is not None and self.episodes < 1) or (self.seed is not None and self.seed < 0):
-            given = f"{self.episodes} episodes from seed {self.seed}"
-            raise InvalidValueError("recording", given, "at least 1 episode, and a seed of at least 0")
-        from robo_rlhf.sim.envs import TaskEnv
+        if self.episodes is not None and self.episodes < 1:
+            raise InvalidValueError("--episodes", self.episodes, "at least 1")
         from robo_rlhf.sim.tasks import TASKS
         from robo_rlhf.types import Source
         from teleop.devices import DEVICES
 
-        task, device = TASKS[self.task], DEVICES[self.device]  # an unknown name is refused before anything is made
+        TASKS.check(self.task)  # unknown names are refused before anything is loaded or made
+        DEVICES.check(self.device)
+        from robo_rlhf.sim.envs import TaskEnv
+
+        task, device = TASKS[self.task], DEVICES[self.device]
         options = device_options(device, self.set)
         if self.device == "browser":
             return self._in_browser()
@@ -159,7 +171,7 @@ class Record:
     def _open_dataset(self) -> "Dataset":
         from robo_rlhf.data.dataset import MIXED, Dataset
 
-        folder = data_home(self.home) / (self.dataset or self.task)
+        folder = new_dataset(data_home(self.home), self.dataset or self.task)
         dataset = Dataset(folder, create=True, task=MIXED if self.dataset else self.task)
         for episode_id in dataset.recovery.recovered:
             print(f"recovered {episode_id}, which a crash had cut short", file=sys.stderr)

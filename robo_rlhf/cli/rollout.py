@@ -9,13 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS, CONTINUES
+from robo_rlhf.checks import (
+    NewDataset,
+)
+from robo_rlhf.cli import (
+    COMMANDS,
+    CONTINUES,
+)
+from robo_rlhf.cli.checking import (
+    MaybeSeed,
+    World,
+)
 from robo_rlhf.cli.climbing import checkpoint_at
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home
+from robo_rlhf.files import data_home, new_dataset
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
@@ -39,13 +49,13 @@ class Rollout:
 
     stopped: ClassVar = CONTINUES
 
-    env: str
+    env: World
     """A native task, or the Gymnasium id of an outside environment."""
     policy: str
     """Code as module:object, which maps one observation to one action in [-1, 1]; or a checkpoint or run."""
     episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 25
     """Episodes to run."""
-    dataset: str = ""
+    dataset: NewDataset = ""
     """Name of the dataset in the data home, made where it is missing; samples/ENV where empty, as `run` expects it."""
     success_return: float | None = None
     """Call an episode a success if its return is at least this."""
@@ -55,7 +65,7 @@ class Rollout:
     """Keep only successes."""
     noise: float = 0.0
     """Deviation of what is added to the actions of code, as an unsteady hand would."""
-    seed: int | None = None
+    seed: MaybeSeed = None
     """Seed of the first episode, those of the next count up; else what follows the highest in the dataset."""
     num_envs: int = 16
     """Episodes run together."""
@@ -66,11 +76,13 @@ class Rollout:
 
     def __call__(self) -> int:
         """Run, keep each episode as it ends, and print what was kept."""
-        if self.episodes < 1 or self.num_envs < 1 or (self.seed or 0) < 0 or not 0 <= self.noise < float("inf"):
-            given = f"{self.episodes} episodes, {self.num_envs} at once, seed {self.seed}, noise {self.noise}"
-            raise InvalidValueError("rollout", given, "at least 1 of each, and a seed and noise of at least 0")
+        if self.episodes < 1 or self.num_envs < 1 or not 0 <= self.noise < float("inf"):
+            given = f"{self.episodes} episodes, {self.num_envs} at once, noise {self.noise}"
+            raise InvalidValueError("rollout", given, "at least 1 of each, and a noise of at least 0")
         if self.success_ever and self.success_return is not None:
             raise InvalidValueError("--success-ever", "--success-return too", "one rule of success")
+        if ":" not in self.policy:
+            checkpoint_at(Path(self.policy), "policy", self.home)  # refused before anything heavy is loaded
         use_one_thread()
         from robo_rlhf.rollout import check_environment
         from robo_rlhf.sim.envs import make_env
@@ -150,7 +162,7 @@ class Rollout:
         from robo_rlhf.data.dataset import MIXED, Dataset
 
         name = self.dataset or f"samples/{self.env}"
-        return Dataset(data_home(self.home) / name, create=True, task=MIXED if self.dataset else self.env)
+        return Dataset(new_dataset(data_home(self.home), name), create=True, task=MIXED if self.dataset else self.env)
 
     def meta(self, coded: bool) -> Mapping[str, Any]:
         """Return what episodes remember of where they come from."""

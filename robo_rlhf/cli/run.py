@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS, CONTINUES
+from robo_rlhf.checks import (
+    DatasetName,
+    RunName,
+    Seed,
+)
+from robo_rlhf.cli import (
+    COMMANDS,
+    CONTINUES,
+)
+from robo_rlhf.cli.checking import (
+    Task,
+)
 from robo_rlhf.cli.overrides import override
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home
+from robo_rlhf.files import data_home, run_folder
 
 if TYPE_CHECKING:
     from robo_rlhf.evaluation import Evaluation
@@ -39,22 +50,22 @@ class RunCommand:
 
     stopped: ClassVar = CONTINUES
 
-    task: str = "pick_place"
+    task: Task = "pick_place"
     """A native task; `--env` names an outside environment instead."""
     env: str | None = None
     """Gymnasium id of an outside environment, such as Pusher-v5."""
-    demos: int = 25
-    """Demonstrations to imitate; 0 starts from nothing."""
+    demos: int | None = None
+    """Demonstrations to imitate; 0 starts from nothing. Else what the dataset holds, at most 25."""
     labels: int = 200
     """Questions about clips, over all rounds."""
     rounds: int = 3
     """Rounds of asking, learning the reward and fine-tuning."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of everything."""
     annotator: Literal["simulated", "human"] = "simulated"
     """Who answers: the simulated teacher, or people (on the review page of `robo-rlhf serve`, or in this terminal);
     people not yet where `--env` names an outside environment."""
-    dataset: str = ""
+    dataset: DatasetName = ""
     """Dataset of demonstrations in the data home; samples/TASK where empty."""
     preset: str = "default"
     """How much of everything: default, quick (a minute or two), tiny (seconds, to try the machinery); or precise, for
@@ -62,7 +73,7 @@ class RunCommand:
     pace and how boldly it explores; or sparing, for environments whose steps are dear: SAC corrects the clone, by all
     steps ever taken; or, with --demos 0, unaided: it explores without any reward first and asks where its reward models
     disagree."""
-    run: str = ""
+    run: RunName = ""
     """Name of the run, a folder among the runs of the data home; TASK-SEED where empty."""
     set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Any other setting, as NAME=VALUE with dots for what lies inside: clone.updates=8000. May be repeated."""
@@ -73,16 +84,11 @@ class RunCommand:
 
     def __call__(self) -> int:
         """Do what is left to do and print what came of it."""
+        config, path, home = self.asked()  # what is wrong is told before anything heavy is loaded
         use_one_thread()
-        config = self.config()  # wrong options are told before anything heavy is loaded
         from robo_rlhf.pipeline.loop import run_loop
         from robo_rlhf.pipeline.report import write_report
 
-        home = data_home(self.home).absolute()
-        name = self.run or f"{config.task.replace('/', '-').replace(':', '-')}-{config.seed}"
-        if Path(name).name != name:
-            raise InvalidValueError("--run", repr(name), "a name without slashes; it becomes a folder among the runs")
-        path = home / "runs" / name
         people = None
         if config.annotator == "human":
             from robo_rlhf.cli.answering import People
@@ -91,18 +97,31 @@ class RunCommand:
         with StageBars(quiet=people is not None) as watch:
             before, after = run_loop(config, path, home, watch=watch, people=people)
             report = write_report(path, home, watch)
-        self.show(before, after, report)
+        self.show(before, after, report, demos=config.demos)
         return 0
 
-    def config(self) -> "Config":
-        """Return what is asked for, as one object.
+    def asked(self) -> "tuple[Config, Path, Path]":
+        """Return what is asked for as one object, the folder of the run and the data home, absolute.
 
         Raises:
             UnknownNameError: no such task or setting; the message suggests the nearest.
-            InvalidValueError: a number or a form that makes no sense.
+            InvalidValueError: a number, a name or a form that makes no sense, or more demonstrations than there are.
+            NotFoundError: there are no demonstrations.
         """
+        from robo_rlhf.pipeline.demonstrations import find_demonstrations, usual_demos
+
+        config, home = self.config(), data_home(self.home).absolute()
+        path = run_folder(home, self.run or f"{config.task.replace('/', '-').replace(':', '-')}-{config.seed}")
+        if self.demos is None:
+            config = self.config(usual_demos(config, path, home))
+        if config.demos and not path.exists():
+            find_demonstrations(config, home)
+        return config, path, home
+
+    def config(self, demos: int = 25) -> "Config":
+        """Return what is asked for as one object, with `demos` demonstrations where no number is given; as `asked`."""
         from robo_rlhf.pipeline.config import preset
-        from robo_rlhf.sim.envs import is_outside
+        from robo_rlhf.sim.external_ids import is_outside
         from robo_rlhf.sim.tasks import TASKS
 
         if self.env is not None and not is_outside(self.env):
@@ -111,11 +130,12 @@ class RunCommand:
             )
         task = self.env or self.task
         if self.env is None:
-            _ = TASKS[task]
-        asked = {name: getattr(self, name) for name in ("demos", "labels", "rounds", "seed", "annotator", "dataset")}
+            TASKS.check(task)
+        asked = {name: getattr(self, name) for name in ("labels", "rounds", "seed", "annotator", "dataset")}
+        asked["demos"] = demos if self.demos is None else self.demos
         return override(preset(self.preset, task=task, **asked), self.set)
 
-    def show(self, before: "Evaluation", after: "Evaluation", report: Path) -> None:
+    def show(self, before: "Evaluation", after: "Evaluation", report: Path, *, demos: int) -> None:
         """Print success and style, before and after, with intervals."""
         for name, evaluation in (("before", before), ("after", after)):
             if evaluation.warning:
@@ -126,7 +146,7 @@ class RunCommand:
             return
         from robo_rlhf.pipeline.wording import beginning
 
-        names = {"cloned": beginning(self.demos)}
+        names = {"cloned": beginning(demos)}
         rows = [{names.get(k, k): v for k, v in row.items()} for row in result_rows(before, after)]
         print_rows(rows, as_json=False, title=f"{after.task}: {after.episodes} episodes each")
         print(f"Report: {report}")
@@ -134,7 +154,7 @@ class RunCommand:
 
 def result_rows(before: "Evaluation", after: "Evaluation") -> list[Mapping[str, Any]]:
     """Return one row a measure: the cloned policy, the fine-tuned one, and the change."""
-    from robo_rlhf.sim.envs import is_outside
+    from robo_rlhf.sim.external_ids import is_outside
     from robo_rlhf.sim.style import MEASURES
 
     rows = [_share_row("success [%]", before.success, after.success)]

@@ -6,7 +6,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from robo_rlhf.cli import COMMANDS, CONTINUES
+from robo_rlhf.cli import (
+    COMMANDS,
+    CONTINUES,
+)
+from robo_rlhf.cli.checking import (
+    Tasks,
+)
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.errors import InvalidValueError
@@ -38,7 +44,7 @@ class Samples:
 
     stopped: ClassVar = CONTINUES
 
-    tasks: tuple[str, ...] = ()
+    tasks: Tasks = ()
     """Tasks to record; all of them where empty."""
     episodes: int = 0
     """Successful demonstrations of each task; 0 for what ships: 60 of pick_place, 24 of the others."""

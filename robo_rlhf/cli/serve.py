@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import json
 import os
 import sys
 import threading
@@ -13,10 +14,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from robo_rlhf.checks import MaybePort
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, feedback_database, hold_home, release_home, sqlite_file
-from robo_rlhf.locks import Lock
+from robo_rlhf.files import (
+    data_home,
+    feedback_database,
+    hold_home,
+    release_home,
+    sqlite_file,
+    write_json,
+)
+from robo_rlhf.locks import (
+    Lock,
+)
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.people import People
@@ -25,6 +36,8 @@ if TYPE_CHECKING:
 PORT = 8600
 LOCK = ".station.json"  # in the data home
 HOST = "127.0.0.1"
+EVERYWHERE = ("0.0.0.0", "::")
+ADDRESS = "station.json"  # in the data home
 
 
 @COMMANDS.register("serve")
@@ -40,7 +53,7 @@ class Serve:
         robo-rlhf serve --host 0.0.0.0 --set-password
     """
 
-    port: int | None = None
+    port: MaybePort = None
     """Port to listen on, 0 for any that is free; else 8600, or one of the next where that is taken."""
     host: str = HOST
     """Address to listen on; 0.0.0.0 is all of this machine's. Any but 127.0.0.1 needs an administrator's password."""
@@ -91,6 +104,7 @@ def run_station(options: Serve, home: Path, path: str = "/") -> int:
             station.close()
             listener.close()
             raise
+        note_address(home, reached_at(options.host, station.port))
         greet(station, options, path)
         gc.freeze()
         gc.set_threshold(10_000, 20, 20)  # thousands of objects a second come and go with the requests
@@ -146,23 +160,48 @@ def check_password(people: "People", options: Serve) -> None:
 
 def greet(station: "Station", options: Serve, path: str) -> None:
     """Print the link, and open it where there is a screen."""
-    from teleop.station.server import is_loopback, own_address
+    from teleop.station.server import is_loopback
 
     if options.port is None and station.port != PORT:
         print(f"Port {PORT} is taken; this station listens on {station.port}.", file=sys.stderr)
     token = station.people.sessions.link(station.people.administrator(), by="robo-rlhf serve")
-    everywhere = options.host in ("0.0.0.0", "::")
-    host = HOST if everywhere else f"[{options.host}]" if ":" in options.host else options.host
-    link = f"http://{host}:{station.port}{path_in(path, token)}"
+    here = HOST if options.host in EVERYWHERE else options.host
+    link = f"{reached_at(here, station.port)}{path_in(path, token)}"
     print(f"Station: {link}")
     print("The link works once, for you. Ctrl-C ends the station.", flush=True)
     if not is_loopback(options.host):
-        print(f"Others sign in at http://{own_address() if everywhere else host}:{station.port}/ with a password.")
+        print(f"Others sign in at {reached_at(options.host, station.port)}/ with a password.")
         print("Nothing is encrypted: in a network that you do not trust, put it behind a proxy with TLS (--proxy).")
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin"
     if display and not options.no_open and sys.stdout.isatty():
         threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()  # some stay until they are closed
     sys.stdout.flush()
+
+
+def reached_at(host: str, port: int) -> str:
+    """Return the address under which a station that listens on `host` is reached by those who may."""
+    from teleop.station.server import own_address
+
+    name = own_address() if host in EVERYWHERE else host
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def note_address(home: Path, url: str) -> None:
+    """Write down where the station over a data home is reached, for the links that other commands print."""
+    write_json(home / ADDRESS, {"url": url})
+
+
+def noted_address(home: Path) -> str:
+    """Return where the newest station over a data home is or was reached.
+
+    Raises:
+        InvalidValueError: none was ever started over it.
+    """
+    try:
+        return str(json.loads((home / ADDRESS).read_bytes())["url"])
+    except (OSError, ValueError, LookupError, TypeError):
+        expected = f"the address of the station, because none has run over {home} yet (`robo-rlhf serve` starts one)"
+        raise InvalidValueError("--url", "none", expected) from None
 
 
 def path_in(path: str, token: str) -> str:

@@ -3,14 +3,17 @@
 import getpass
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from robo_rlhf.checks import Url
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.database import InDatabase
+from robo_rlhf.cli.serve import noted_address
 from robo_rlhf.cli.table import Moment, print_rows
 from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.files import data_home
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.accounts import Person
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
 
 Name = Annotated[str, tyro.conf.Positional]
 BY = "robo-rlhf team"
-URL = "http://127.0.0.1:8600"
 
 
 @COMMANDS.register("team add")
@@ -36,10 +38,10 @@ class TeamAdd(InDatabase):
 
     name: Name
     """What the person is called, and signs in as."""
-    role: str = "annotator"
-    """annotator, operator or administrator."""
-    url: str = URL
-    """Where the station is reached."""
+    role: Literal["annotator", "operator", "administrator"] = "annotator"
+    """What the person may do."""
+    url: Url = ""
+    """Where the station is reached; the address at which one last ran over this data home where empty."""
     json: bool = False
     """Print JSON."""
 
@@ -47,10 +49,11 @@ class TeamAdd(InDatabase):
         """Add the account and print the link."""
         from robo_rlhf.feedback.sessions import INVITATION_LIFE, invitation
 
+        url = self.url or noted_address(data_home(self.home))
         with self.accounts() as people:
-            person = people.add(self.name, self.role, by=BY)  # type: ignore[arg-type]  # checked there, in words
+            person = people.add(self.name, self.role, by=BY)
             token = people.sessions.link(person, INVITATION_LIFE, by=BY)
-        link = f"{self.url.rstrip('/')}{invitation(token)}"
+        link = f"{url.rstrip('/')}{invitation(token)}"
         if self.json:
             print_rows([{"name": person.name, "role": person.role, "link": link}], as_json=True)
         else:
@@ -168,20 +171,21 @@ class TeamLink(InDatabase):
     It works for twelve hours, at a station over the same data home.
 
     Example:
-        robo-rlhf team link --url http://127.0.0.1:8600
+        robo-rlhf team link
         robo-rlhf team link anna --url https://station.example
     """
 
     name: Name = ""
     """Who is signed in; the administrator where empty."""
-    url: str = URL
-    """Where the station is reached."""
+    url: Url = ""
+    """Where the station is reached; the address at which one last ran over this data home where empty."""
 
     def __call__(self) -> int:
         """Make it and print it."""
+        url = self.url or noted_address(data_home(self.home))
         with self.accounts() as people:
             token = people.sessions.link(named(people, self.name), by=BY)
-        print(f"{self.url.rstrip('/')}/enter#{token}")
+        print(f"{url.rstrip('/')}/enter#{token}")
         return 0
 
 

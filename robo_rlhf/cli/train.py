@@ -5,13 +5,19 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS, CONTINUES
+from robo_rlhf.checks import (
+    RunName,
+)
+from robo_rlhf.cli import (
+    COMMANDS,
+    CONTINUES,
+)
 from robo_rlhf.cli.imitating import Imitating
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home
+from robo_rlhf.files import data_home, run_folder
 
 if TYPE_CHECKING:
     from robo_rlhf.policies.base import TrainedPolicy
@@ -20,9 +26,9 @@ if TYPE_CHECKING:
 
 
 def _bc_config() -> type[Any]:
-    from robo_rlhf.training.bc import Config
+    from robo_rlhf.training.settings import Cloning
 
-    return Config
+    return Cloning
 
 
 @COMMANDS.register("train bc")
@@ -36,7 +42,7 @@ class TrainBc(Imitating):
 
     stopped: ClassVar = CONTINUES
 
-    run: str = "bc"
+    run: RunName = "bc"
     """Name of the run, a folder among the runs of the data home."""
     seeds: int = 1
     """Train so many seeds, the first of them --seed, and keep the one that does best in rollouts."""
@@ -49,11 +55,12 @@ class TrainBc(Imitating):
         """Train, with a bar, and print what came of it."""
         if self.seeds < 1:
             raise InvalidValueError("--seeds", self.seeds, "at least 1")
+        self.check()
         use_one_thread()
         from robo_rlhf.heartbeat import at_work, held
         from robo_rlhf.runs import Run
 
-        path = data_home(self.home) / "runs" / self.run
+        path = run_folder(data_home(self.home), self.run)
         with held(path):
             episodes = self.seen(self.episodes())
             several = {"seeds": self.seeds} if self.seeds > 1 else {}

@@ -5,13 +5,21 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS, CONTINUES
+from robo_rlhf.checks import (
+    DatasetName,
+    RunName,
+)
+from robo_rlhf.cli import (
+    COMMANDS,
+    CONTINUES,
+)
 from robo_rlhf.cli.imitating import Imitating
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.data.layout import require_dataset
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, feedback_database, find_dataset
+from robo_rlhf.files import data_home, feedback_database, find_dataset, run_folder
 
 if TYPE_CHECKING:
     from robo_rlhf.runs import Run
@@ -19,9 +27,9 @@ if TYPE_CHECKING:
 
 
 def _config() -> type[Any]:
-    from robo_rlhf.training.dagger import Config
+    from robo_rlhf.training.settings import Correcting
 
-    return Config
+    return Correcting
 
 
 @COMMANDS.register("train dagger")
@@ -37,9 +45,9 @@ class TrainDagger(Imitating):
 
     stopped: ClassVar = CONTINUES
 
-    corrections: str
+    corrections: DatasetName
     """Dataset of corrected episodes in the data home; those that nobody took over are left out."""
-    run: str = "dagger"
+    run: RunName = "dagger"
     """Name of the run, a folder among the runs of the data home."""
     preferences: str = ""
     """Also say, in questions of the run of this name, that each correction is better than what it corrects."""
@@ -52,10 +60,14 @@ class TrainDagger(Imitating):
 
     def __call__(self) -> int:
         """Train, with a bar, and print what came of it."""
+        self.check()
+        require_dataset(data_home(self.home), self.corrections)
+        if self.preference_steps < 1:
+            raise InvalidValueError("--preference-steps", self.preference_steps, "at least 1")
         use_one_thread()
         from robo_rlhf.heartbeat import held
 
-        with held(data_home(self.home) / "runs" / self.run):
+        with held(run_folder(data_home(self.home), self.run)):
             run = self.train()
             said = {"preferences": self.prefer()} if self.preferences else {}
         row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {}), **said}
@@ -69,7 +81,7 @@ class TrainDagger(Imitating):
         from robo_rlhf.training import dagger
 
         shown, corrected = self.seen(self.episodes()), self.seen(self.corrected())
-        path = data_home(self.home) / "runs" / self.run
+        path = run_folder(data_home(self.home), self.run)
         ids = {"episodes": [e.meta.id for e in shown], "corrected": [e.meta.id for e in corrected]}
         run = Run(path, self.config, {**self.asked("dagger"), "corrections": self.corrections, **ids})
         score = self.score() if self.config.clone.selects else None
@@ -100,8 +112,6 @@ class TrainDagger(Imitating):
         from robo_rlhf.feedback.corrections import corrected_over_original, datasets_in, write_preferences
         from robo_rlhf.feedback.store import Store
 
-        if self.preference_steps < 1:
-            raise InvalidValueError("--preference-steps", self.preference_steps, "at least 1")
         home = data_home(self.home)
         with Store(feedback_database(home)) as store:
             datasets = datasets_in(home, store, first=[self.corrections, self.demonstrations])

@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS, CONTINUES
+from robo_rlhf.checks import (
+    RunName,
+)
+from robo_rlhf.cli import (
+    COMMANDS,
+    CONTINUES,
+)
+from robo_rlhf.cli.checking import (
+    MaybeWorld,
+)
 from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for, world_for
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
-from robo_rlhf.files import data_home
+from robo_rlhf.files import data_home, run_folder
 
 if TYPE_CHECKING:
     from robo_rlhf.policies.base import GaussianActor
@@ -20,9 +29,9 @@ if TYPE_CHECKING:
 
 
 def _ppo_config() -> type[Any]:
-    from robo_rlhf.training.ppo import Config
+    from robo_rlhf.training.settings import Ppo
 
-    return Config
+    return Ppo
 
 
 @COMMANDS.register("train ppo")
@@ -44,9 +53,9 @@ class TrainPpo:
     """The policy to start from: a checkpoint, a run's folder, or the name of a run in the data home."""
     reward: Path | None = None
     """The learned reward, where the objective has one: a checkpoint, a run's folder, or the name of a run."""
-    task: str | None = None
+    task: MaybeWorld = None
     """Task to learn in; else the one that the policy was trained for."""
-    run: str = "ppo"
+    run: RunName = "ppo"
     """Name of the run, a folder among the runs of the data home."""
     caution: float = 0.5
     """Deviations of the reward's ensemble that it is lowered by."""
@@ -63,11 +72,10 @@ class TrainPpo:
 
     def __call__(self) -> int:
         """Train, with a bar, and print what came of it."""
-        use_one_thread()
         check_objective(self.config.objective, self.reward)
         from robo_rlhf.heartbeat import held
 
-        with held(data_home(self.home) / "runs" / self.run):
+        with held(run_folder(data_home(self.home), self.run)):
             run = self.train()
         row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {})}
         print_rows([row], as_json=self.json)
@@ -75,19 +83,20 @@ class TrainPpo:
 
     def train(self) -> "Run":
         """Train, with a bar; the run is held."""
+        start = checkpoint_at(self.policy, "policy", self.home)
+        judge = None if self.reward is None else checkpoint_at(self.reward, "reward", self.home)
+        use_one_thread()
         from robo_rlhf.heartbeat import at_work
         from robo_rlhf.policies.checkpoint import load_meta
         from robo_rlhf.runs import Run
         from robo_rlhf.training import ppo
 
-        start = checkpoint_at(self.policy, "policy", self.home)
-        judge = None if self.reward is None else checkpoint_at(self.reward, "reward", self.home)
         env = world_for(self.task or load_meta(start)["task"], start, self.config.num_envs)
         try:
             actor = self.actor(start, env)
             reward = reward_for(env, judge, self.caution)
             asked = {"algorithm": "ppo", "task": env.name, "policy": start, "reward": judge, "caution": self.caution}
-            run = Run(data_home(self.home) / "runs" / self.run, self.config, asked)
+            run = Run(run_folder(data_home(self.home), self.run), self.config, asked)
             with at_work(run), progress_bar(f"fine-tuning on {env.name}", ("reward", "anchor_kl")) as tell:
                 ppo.train(self.config, run, env, actor, reward, progress=tell)
         finally:

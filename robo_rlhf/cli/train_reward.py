@@ -9,12 +9,29 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS, CONTINUES
+from robo_rlhf.checks import (
+    DatasetName,
+    RunName,
+)
+from robo_rlhf.cli import (
+    COMMANDS,
+    CONTINUES,
+)
+from robo_rlhf.cli.climbing import (
+    checkpoint_at,
+)
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import make_way, use_one_thread
+from robo_rlhf.data.layout import require_dataset
 from robo_rlhf.errors import InvalidValueError, NotFoundError
-from robo_rlhf.files import data_home, feedback_database, find_dataset, read_json
+from robo_rlhf.files import (
+    data_home,
+    feedback_database,
+    find_dataset,
+    read_json,
+    run_folder,
+)
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.store import Store
@@ -25,9 +42,9 @@ if TYPE_CHECKING:
 
 
 def _reward_config() -> type[Any]:
-    from robo_rlhf.training.reward import Config
+    from robo_rlhf.training.settings import RewardLearning
 
-    return Config
+    return RewardLearning
 
 
 @COMMANDS.register("train reward")
@@ -45,7 +62,7 @@ class TrainReward:
     """Task that the questions are about."""
     asked_by: str = ""
     """Only answers to questions of this run; all of the task where empty."""
-    run: str = "reward"
+    run: RunName = "reward"
     """Name of the run, a folder among the runs of the data home."""
     follow: bool = False
     """Go on learning as answers come; whoever labels or fine-tunes meanwhile never waits."""
@@ -53,11 +70,11 @@ class TrainReward:
     """With --follow: end at so many answers; 0 goes on until Ctrl-C."""
     start: Path | None = None
     """With --follow: a reward model to go on from: a checkpoint, a run's folder, or the name of a run."""
-    demonstrations: str = ""
+    demonstrations: DatasetName = ""
     """Dataset of demonstrations, for --demonstration-weight; samples/TASK where empty."""
-    marked: str = ""
+    marked: DatasetName = ""
     """Dataset of episodes whose outcome was marked, for --success-weight."""
-    unjudged_from: str = ""
+    unjudged_from: DatasetName = ""
     """Dataset that clips which nobody judged are cut from, for --unjudged."""
     database: str = ""
     """A database URL or file; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
@@ -72,38 +89,41 @@ class TrainReward:
 
     def __call__(self) -> int:
         """Learn, and print how good the reward model is."""
-        use_one_thread()
         from robo_rlhf.heartbeat import held
-        from robo_rlhf.rewards import REWARDS
 
-        REWARDS[self.config.reward]  # refused before a run is begun with it
-        with held(data_home(self.home) / "runs" / self.run):
+        with held(run_folder(data_home(self.home), self.run)):
             run, row = self.learn()
         print_rows([{"run": self.run, "reward": str(run.checkpoint_path("reward")), **row}], as_json=self.json)
         return 0
 
     def learn(self) -> "tuple[Run, dict[str, Any]]":
         """Learn, and return the run, which is held, and what came of it."""
-        from robo_rlhf.feedback.store import Store
-        from robo_rlhf.heartbeat import at_work
-        from robo_rlhf.runs import Run
-
         home = data_home(self.home)
         where = feedback_database(home, self.database)
         if isinstance(where, Path) and not where.exists():
             advice = "Ask something with `robo-rlhf run`, or name the data home with --home."
             raise NotFoundError("feedback database", where, advice)
+        start = checkpoint_at(self.start, "reward", self.home) if self.start else None
+        self.check_besides()
+        use_one_thread()
+        from robo_rlhf.feedback.store import Store
+        from robo_rlhf.heartbeat import at_work
+        from robo_rlhf.runs import Run
+
         besides = self.besides()
         with Store(where) as store:
             if self.asked_by and self.asked_by not in store.runs():
                 listed = ", ".join(store.runs()) or "no run"
                 raise NotFoundError("questions of run", self.asked_by, f"There are questions of {listed}.")
-            path = home / "runs" / self.run
+            path = run_folder(home, self.run)
             asked = {"algorithm": "reward", "task": self.task, "asked_by": self.asked_by, "follow": self.follow}
             asked |= {"mark": 0} if self.follow else begun_with(path, store)
             run = Run(path, self.config, asked)
             with at_work(run):
-                row = self.follow_answers(store, run, besides) if self.follow else self.learn_once(store, run, besides)
+                if self.follow:
+                    row = self.follow_answers(store, run, besides, start)
+                else:
+                    row = self.learn_once(store, run, besides)
         return run, row
 
     def learn_once(self, store: "Store", run: "Run", besides: "Besides") -> dict[str, Any]:
@@ -134,13 +154,13 @@ class TrainReward:
         row |= {name: held[name] for name in ("accuracy", "log_loss", "ece")}
         return {**row, "people_agree": ceiling} if not self.json else {**result, "people_agree": ceiling}
 
-    def follow_answers(self, store: "Store", run: "Run", besides: "Besides") -> dict[str, Any]:
+    def follow_answers(self, store: "Store", run: "Run", besides: "Besides", start: Path | None) -> dict[str, Any]:
         """Learn as answers come; return what the last model is worth."""
         from robo_rlhf.pipeline.follow import FollowConfig, Follower, follow
         from robo_rlhf.training.reward import episodes_of
 
         make_way()
-        load, start = episodes_of(data_home(self.home)), self.resolve(self.start) if self.start else None
+        load = episodes_of(data_home(self.home))
         settings = FollowConfig(learn=self.config)
         follower = Follower(
             settings, run, store, load, asked=self.asked_by or None, task=self.task, besides=besides, start=start
@@ -164,20 +184,27 @@ class TrainReward:
             signal.signal(signal.SIGTERM, before)
         return {"updates": count, **(found[0].metrics if found else {})}
 
-    def besides(self) -> "Besides":
-        """Return what is learned from besides answers, as far as the settings give it weight.
+    def check_besides(self) -> None:
+        """Refuse datasets that are not there, as far as the settings give them weight.
 
         Raises:
             InvalidValueError: a weight without the dataset that it needs.
+            NotFoundError: there is no such dataset.
         """
-        from robo_rlhf.training.reward import Besides
-
         for weight, given, option in (
+            (self.config.demonstration_weight, self.demonstrations or f"samples/{self.task}", "--demonstrations"),
             (self.config.success_weight, self.marked, "--marked"),
             (self.config.unjudged, self.unjudged_from, "--unjudged-from"),
         ):
             if weight and not given:
                 raise InvalidValueError(option, "nothing", "the name of a dataset")
+            if weight:
+                require_dataset(data_home(self.home), given)
+
+    def besides(self) -> "Besides":
+        """Return what is learned from besides answers, as far as the settings give it weight."""
+        from robo_rlhf.training.reward import Besides
+
         shown = self.episodes(self.demonstrations or f"samples/{self.task}") if self.config.demonstration_weight else []
         marked = self.episodes(self.marked) if self.config.success_weight else []
         return Besides(shown, marked, self.episodes(self.unjudged_from) if self.config.unjudged else [])
@@ -188,13 +215,6 @@ class TrainReward:
 
         dataset = Dataset(find_dataset(data_home(self.home), name))
         return list(dataset.load_all(sorted(dataset.ids())))
-
-    def resolve(self, given: Path) -> Path:
-        """Return the file that a checkpoint, a run's folder or a run's name stands for."""
-        for folder in (given, data_home(self.home) / "runs" / given):
-            if folder.is_dir():
-                return folder / "checkpoints" / "reward.safetensors"
-        return given
 
 
 def begun_with(path: Path, store: "Store") -> dict[str, Any]:

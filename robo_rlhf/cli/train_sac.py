@@ -6,13 +6,24 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS, CONTINUES
+from robo_rlhf.checks import (
+    DatasetName,
+    RunName,
+)
+from robo_rlhf.cli import (
+    COMMANDS,
+    CONTINUES,
+)
+from robo_rlhf.cli.checking import (
+    MaybeWorld,
+)
 from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for, world_for
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.data.layout import require_dataset
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, find_dataset
+from robo_rlhf.files import data_home, find_dataset, run_folder
 
 if TYPE_CHECKING:
     from robo_rlhf.policies.squashed import SquashedPolicy
@@ -21,9 +32,9 @@ if TYPE_CHECKING:
 
 
 def _sac_config() -> type[Any]:
-    from robo_rlhf.training.sac import Config
+    from robo_rlhf.training.settings import Sac
 
-    return Config
+    return Sac
 
 
 @COMMANDS.register("train sac")
@@ -42,17 +53,17 @@ class TrainSac:
 
     stopped: ClassVar = CONTINUES
 
-    task: str | None = None
+    task: MaybeWorld = None
     """Task to learn in; else the one that the policy was trained for."""
     policy: Path | None = None
     """The policy to start from: a checkpoint, a run's folder, or the name of a run in the data home; else a new one."""
     reward: Path | None = None
     """The learned reward, where the objective has one: a checkpoint, a run's folder, or the name of a run."""
-    dataset: str = ""
+    dataset: DatasetName = ""
     """Dataset of demonstrations in the data home; samples/TASK where empty."""
-    demos: int = 25
-    """How many demonstrations, the first successes by id; 0 goes without."""
-    run: str = "sac"
+    demos: int | None = None
+    """How many demonstrations, the first successes by id; 0 goes without. Else what the dataset holds, at most 25."""
+    run: RunName = "sac"
     """Name of the run, a folder among the runs of the data home."""
     caution: float = 0.5
     """Deviations of the reward's ensemble that it is lowered by."""
@@ -69,11 +80,10 @@ class TrainSac:
 
     def __call__(self) -> int:
         """Train, with a bar, and print what came of it."""
-        use_one_thread()
         check_objective(self.config.objective, self.reward)
         from robo_rlhf.heartbeat import held
 
-        with held(data_home(self.home) / "runs" / self.run):
+        with held(run_folder(data_home(self.home), self.run)):
             run = self.train()
         row = {"run": self.run, "policy": str(run.checkpoint_path("policy")), **(run.result() or {})}
         print_rows([row], as_json=self.json)
@@ -83,6 +93,11 @@ class TrainSac:
         """Train, with a bar; the run is held."""
         start = None if self.policy is None else checkpoint_at(self.policy, "policy", self.home)
         judge = None if self.reward is None else checkpoint_at(self.reward, "reward", self.home)
+        if self.task is None and start is None:
+            raise InvalidValueError("--task", "none", "a task, or --policy with one that was trained for it")
+        if self.demos != 0 and (self.dataset or self.task):
+            require_dataset(data_home(self.home), self.dataset or f"samples/{self.task}")
+        use_one_thread()
         from robo_rlhf.heartbeat import at_work
         from robo_rlhf.runs import Run
         from robo_rlhf.training import sac
@@ -99,7 +114,7 @@ class TrainSac:
                 "caution": self.caution,
             }
             asked |= {"residual_scale": self.residual_scale, "demonstrations": [e.meta.id for e in shown]}
-            run = Run(data_home(self.home) / "runs" / self.run, self.config, asked)
+            run = Run(run_folder(data_home(self.home), self.run), self.config, asked)
             with at_work(run), progress_bar(f"learning on {env.name}", ("reward", "policy_value")) as tell:
                 sac.train(self.config, run, env, actor, reward, demonstrations=shown, progress=tell)
         finally:
@@ -107,15 +122,9 @@ class TrainSac:
         return run
 
     def named_task(self, start: Path | None) -> str:
-        """Return the task to learn in.
-
-        Raises:
-            InvalidValueError: neither a task nor a policy is named.
-        """
+        """Return the task to learn in."""
         from robo_rlhf.policies.checkpoint import load_meta
 
-        if self.task is None and start is None:
-            raise InvalidValueError("--task", "none", "a task, or --policy with one that was trained for it")
         return self.task or str(load_meta(start)["task"]) if start is not None else str(self.task)
 
     def demonstrations(self, task: str) -> "list[Episode]":
@@ -125,16 +134,18 @@ class TrainSac:
             NotFoundError: there is no such dataset.
             InvalidValueError: it holds fewer successes of the task.
         """
-        if not self.demos:
+        if self.demos == 0:
             return []
         from robo_rlhf.data.dataset import Dataset
+        from robo_rlhf.pipeline.demonstrations import USUAL
 
         name = self.dataset or f"samples/{task}"
         dataset = Dataset(find_dataset(data_home(self.home), name))
         found = dataset.list(task=task, outcome="success")
-        if len(found) < self.demos:
-            raise InvalidValueError("--demos", self.demos, f"at most the {len(found)} successes of {task} in {name}")
-        return list(dataset.load_all(info.meta.id for info in found[: self.demos]))
+        wanted = min(USUAL, max(len(found), 1)) if self.demos is None else self.demos
+        if len(found) < wanted:
+            raise InvalidValueError("--demos", wanted, f"at most the {len(found)} successes of {task} in {name}")
+        return list(dataset.load_all(info.meta.id for info in found[:wanted]))
 
     def actor(self, path: Path | None, env: "VecEnv") -> "SquashedPolicy":
         """Return a new policy, the one at `path`, or a correction on top of that where it is of another kind."""

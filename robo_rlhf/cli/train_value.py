@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from robo_rlhf.checks import DatasetName, Seed
 from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.checking import World
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
-from robo_rlhf.errors import NotFoundError
-from robo_rlhf.files import data_home, find_dataset
+from robo_rlhf.data.layout import require_dataset
+from robo_rlhf.errors import InvalidValueError, NotFoundError
+from robo_rlhf.files import data_home
 
 
 @COMMANDS.register("train value")
@@ -19,9 +22,9 @@ class TrainValue:
         robo-rlhf train value --task pick_place --out value.safetensors
     """
 
-    task: str
+    task: World
     """Task of the episodes."""
-    dataset: str = ""
+    dataset: DatasetName = ""
     """Dataset in the data home; samples/TASK where empty."""
     out: Path = Path("value.safetensors")
     """Where the value function is written."""
@@ -29,7 +32,7 @@ class TrainValue:
     """Discount a step; the same as fine-tuning has."""
     updates: int = 1000
     """Gradient steps."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of weights and batches."""
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
@@ -38,12 +41,16 @@ class TrainValue:
 
     def __call__(self) -> int:
         """Learn, and print what came of it."""
+        name = self.dataset or f"samples/{self.task}"
+        folder = require_dataset(data_home(self.home), name)
+        if self.updates < 1 or not 0 <= self.gamma <= 1:
+            given = f"{self.updates} updates, gamma {self.gamma}"
+            raise InvalidValueError("train value", given, "at least 1 update, and a gamma from 0 to 1")
         use_one_thread()
         from robo_rlhf.data.dataset import Dataset
         from robo_rlhf.rewards.value import fit_value, save_value
 
-        name = self.dataset or f"samples/{self.task}"
-        dataset = Dataset(find_dataset(data_home(self.home), name))
+        dataset = Dataset(folder)
         found = [info.meta.id for info in dataset.list(task=self.task)]
         if not found:
             advice = f"Record some with `robo-rlhf record --task {self.task}`, or name another dataset."

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import STAYS
+from robo_rlhf.checks import (
+    DatasetName,
+)
+from robo_rlhf.cli import (
+    STAYS,
+)
 from robo_rlhf.cli.database import InDatabase
 from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, find_dataset
+from robo_rlhf.files import data_home
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
@@ -29,7 +34,7 @@ class Where:
 
     stopped: ClassVar = STAYS
 
-    dataset: str = ""
+    dataset: DatasetName = ""
     """Name of the dataset in the data home, such as samples/pick_place."""
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
@@ -42,14 +47,14 @@ class Where:
             InvalidValueError: none is named; the message lists those that there are.
         """
         from robo_rlhf.data.dataset import Dataset
-        from robo_rlhf.data.layout import list_datasets
+        from robo_rlhf.data.layout import datasets_of, require_dataset
 
         home = data_home(self.home)
         if not self.dataset:
-            choices = ", ".join(list_datasets(home)) or "(no datasets)"
+            choices = ", ".join(datasets_of(home)) or "(no datasets)"
             raise InvalidValueError("--dataset", "none", f"one of those in {home}: {choices}")
 
-        dataset = Dataset(find_dataset(home, self.dataset))
+        dataset = Dataset(require_dataset(home, self.dataset))
         for episode_id in dataset.recovery.recovered:
             print(f"recovered {episode_id}, which a crash had cut short", file=sys.stderr)
         yield dataset

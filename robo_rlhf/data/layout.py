@@ -20,6 +20,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from robo_rlhf import (
+    files,
+)
+from robo_rlhf.checks import (
+    INSIDE_DATASETS,
+    SAMPLES,
+    is_dataset_name,
+    is_well_formed,
+)
 from robo_rlhf.errors import (
     DiskFullError,
     FileWarning,
@@ -32,7 +41,7 @@ from robo_rlhf.files import (
     write_atomic,
 )
 
-MANIFEST = "dataset.json"
+MANIFEST = files.DATASET_FILE
 EPISODE_SUFFIX, JOURNAL_SUFFIX, REASON_SUFFIX = ".parquet", ".arrows", ".reason.txt"
 PARTIAL_AGE = 300.0  # [s] after which an unfinished file can only have been left by a crash
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,127}")
@@ -182,6 +191,57 @@ def not_found(what: str, given: str, choices: Iterable[str], advice: str) -> Not
 
 
 def list_datasets(home: Path) -> tuple[str, ...]:
-    """Return the names of the datasets in a data home, also of those one folder down: samples/reach."""
-    found = [path.parent.relative_to(home) for depth in ("*", "*/*") for path in home.glob(f"{depth}/{MANIFEST}")]
-    return tuple(sorted(name.as_posix() for name in found))
+    """Return the names of the datasets in a data home, at any depth: reach, samples/reach, samples/Meta-World/MT1:x.
+
+    What is hidden is passed over, and so is what cannot be looked into.
+    """
+    found: list[str] = []
+    waiting = [(home, "")]
+    while waiting:
+        folder, name = waiting.pop()
+        own = INSIDE_DATASETS if (folder / MANIFEST).exists() else ()
+        for entry in _folders(folder):
+            inner = f"{name}/{entry.name}" if name else entry.name
+            if entry.name in own or not is_dataset_name(inner) or _leads_back(entry, folder):
+                continue
+            if (Path(entry.path) / MANIFEST).exists():
+                found.append(inner)
+            waiting.append((Path(entry.path), inner))
+    return tuple(sorted(found))
+
+
+def datasets_of(home: Path) -> dict[str, Path]:
+    """Return the folders of all datasets that a data home knows, by name: its own, and samples that ship with us.
+
+    A sample of the same name in the data home stands before the one that ships.
+    """
+    shipped = (name for name in list_datasets(files.SHIPPED) if name.startswith(f"{SAMPLES}/"))
+    return {name: files.find_dataset(home, name) for name in sorted({*list_datasets(home), *shipped})}
+
+
+def require_dataset(home: Path, name: str) -> Path:
+    """Return the folder of a dataset that a data home knows.
+
+    Raises:
+        NotFoundError: there is none of that name, or can be none; the message lists those that there are.
+    """
+    folder = files.find_dataset(home, name) if is_well_formed(name) else None
+    if folder is None or not (folder / MANIFEST).exists():
+        known = datasets_of(home)
+        raise not_found("dataset", name, known, f"There are: {', '.join(known) or '(no datasets)'}.")
+    return folder
+
+
+def _folders(folder: Path) -> list[os.DirEntry[str]]:
+    """Return the folders in a folder, links to folders too; none where it cannot be looked into."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if entry.is_dir()]
+    except OSError:
+        return []
+
+
+def _leads_back(entry: os.DirEntry[str], folder: Path) -> bool:
+    """Whether a folder is a link to one that it lies in."""
+    above = folder.resolve()
+    return entry.is_symlink() and Path(entry.path).resolve() in (above, *above.parents)

@@ -17,7 +17,6 @@ added at any time; each pair of policies then gets its questions about each seed
 import fcntl
 import hashlib
 import json
-import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
+from robo_rlhf.checks import (
+    check_arena,
+)
 from robo_rlhf.errors import (
     ConflictError,
     CorruptFileError,
@@ -39,6 +41,7 @@ from robo_rlhf.feedback.records import (
 )
 from robo_rlhf.files import (
     read_json,
+    run_folder,
     write_json,
 )
 from robo_rlhf.heartbeat import (
@@ -52,7 +55,6 @@ KIND = "arena"  # in config.json: tells an arena from other runs
 SALT = "salt.json"
 FIRST_SEED = 5_000_000  # of the episodes that are judged; people's answers about them may be learned from
 LONGEST_NAME, MOST_POLICIES, MOST_SEEDS, MOST_JUDGES = 80, 12, 2000, 20
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,79}")
 
 Judge = Literal["human", "simulated"]
 
@@ -261,10 +263,8 @@ def folder_of(home: Path, name: str) -> Path:
     Raises:
         InvalidValueError: the name cannot be one of a folder.
     """
-    if not _NAME.fullmatch(name):
-        expected = f"1 to {LONGEST_NAME} letters, digits and . _ + = -, the first a letter or digit"
-        raise InvalidValueError("name of an arena", repr(name[:200]), expected)
-    return home / "runs" / name
+    check_arena("name of an arena", name)
+    return run_folder(home, name)
 
 
 def is_arena(home: Path, name: str) -> bool:

@@ -1,13 +1,14 @@
 """What a recorded correction says: that it is better than what it corrects, from the frame at which it branched."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from robo_rlhf.checks import is_well_formed
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.layout import MANIFEST, list_datasets
+from robo_rlhf.data.layout import MANIFEST, datasets_of
 from robo_rlhf.errors import InvalidValueError, NotFoundError
 from robo_rlhf.feedback.kinds.base import AnswerValue
 from robo_rlhf.feedback.listing import dataset_names
@@ -34,7 +35,7 @@ def datasets_in(home: Path, store: Store, *, first: Sequence[str] = ()) -> dict[
     The last are such as the clips of a run, which are not listed among the datasets of a data home.
     """
     asked = [name for name in dataset_names(store.database) if _lies_in(home, name)]
-    names = dict.fromkeys([*first, *list_datasets(home), *asked])
+    names = dict.fromkeys([*first, *datasets_of(home), *asked])
     return {name: Dataset(find_dataset(home, name)) for name in names}
 
 
@@ -106,8 +107,7 @@ def _preferences(corrections: str, datasets: Mapping[str, Dataset], run: str, le
 
 def _lies_in(home: Path, name: str) -> bool:
     """Whether a dataset that somebody asked about is there, and in the data home."""
-    parts = PurePosixPath(name)
-    return not parts.is_absolute() and ".." not in parts.parts and (home / parts / MANIFEST).is_file()
+    return is_well_formed(name) and (find_dataset(home, name) / MANIFEST).is_file()
 
 
 def _find(episode_id: str, datasets: Mapping[str, Dataset]) -> tuple[str, Episode] | None:

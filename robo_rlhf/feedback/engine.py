@@ -2,18 +2,34 @@
 
 import errno
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from robo_rlhf.errors import BusyError, DiskError, DiskFullError, MissingDependencyError
-from robo_rlhf.files import GONE, RESERVE, make_folder, require_room
+from robo_rlhf.errors import (
+    BusyError,
+    CorruptFileError,
+    DatabaseError,
+    DiskError,
+    DiskFullError,
+    InvalidValueError,
+    MissingDependencyError,
+    RoboRlhfError,
+)
+from robo_rlhf.files import (
+    GONE,
+    RESERVE,
+    make_folder,
+    require_room,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,39 +38,85 @@ BUSY_TIMEOUT = 30.0  # [s] to wait for another writer
 TRIES = 8  # of a transaction that PostgreSQL ends in favour of another
 BROKEN = ("disk I/O error", "readonly", "unable to open")  # what SQLite says of a disk that takes nothing
 FILE = "file"  # of a connection: the device and number of the file that it is open to
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:|://")  # one letter before a colon is a drive
+_PASSWORD = re.compile(r"//[^@]*@")
 UNDONE = ("40P01", "40001")  # a deadlock, and what cannot be put in order
 FEW = 3  # connections of a line of writers, of which one writes, or of those who look
 POOL = {"pool_size": 40, "max_overflow": 0, "pool_timeout": BUSY_TIMEOUT}  # as many as a server has threads
 
 
+def url_of(where: str | Path) -> sa.URL:
+    """Return what a database's name means: a URL, or the path of an SQLite file.
+
+    Raises:
+        InvalidValueError: a URL of another form or server, or something between a URL and a path.
+    """
+    text = str(where)
+    if isinstance(where, Path) or not _SCHEME.match(text):
+        return sa.URL.create("sqlite", database=text)
+    try:
+        url = sa.make_url(re.sub("^postgres://", "postgresql://", text))  # as many hosts of databases write it
+        fits = "://" in text and url.get_backend_name() in ("sqlite", "postgresql")
+        if url.get_backend_name() == "sqlite":
+            fits = fits and url.database not in (None, "", ":memory:")
+    except (sa.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
+        fits = False
+    if not fits:
+        expected = "the path of a file, or a URL such as postgresql://user@host:5432/name"
+        raise InvalidValueError("database", _PASSWORD.sub("//***@", text[:200]), expected)
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+
+
 def open_engine(where: str | Path) -> tuple[sa.Engine, str]:
     """Return an engine for an SQLite file or a database URL, and its name for messages, without the password.
 
+    A file in a place that may not be changed is opened for reading.
+
     Raises:
+        InvalidValueError: it is no name of a database.
         MissingDependencyError: the driver for the URL is not installed.
+        DiskFullError: there is no room beside the file.
     """
-    if isinstance(where, str) and "://" in where:
-        url = sa.make_url(where)
-    else:
-        url = sa.URL.create("sqlite", database=str(where))
+    url = url_of(where)
     if url.get_backend_name() != "sqlite":
-        try:
-            if url.drivername == "postgresql":
-                url = url.set(drivername="postgresql+psycopg")
-            engine = sa.create_engine(url, pool_pre_ping=True, **POOL)
-            return engine, url.render_as_string(hide_password=True)
-        except ModuleNotFoundError as error:
-            advice = f"pip install {error.name}, or use the SQLite default."
-            backend = f"the database {url.get_backend_name()}"
-            raise MissingDependencyError(f"The driver {error.name}", backend, advice) from error
+        return _open_server(url)
     path = Path(url.database or "")
-    require_room(path.parent, 0)
-    make_folder(path.parent)
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, **POOL)
-    sa.event.listen(engine, "connect", _set_up_sqlite)
-    sa.event.listen(engine, "connect", lambda connection, record: _note_file(path, record))
+    if path.is_dir():
+        raise InvalidValueError("database", path, "a file, and this is a folder")
+    if is_read_only(path):
+        engine = sa.create_engine(url, creator=lambda: _connect_for_reading(path), **POOL)
+    else:
+        require_room(path.parent, 0)
+        make_folder(path.parent)
+        engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, **POOL)
+        sa.event.listen(engine, "connect", _set_up_sqlite)
+        sa.event.listen(engine, "connect", lambda connection, record: _note_file(path, record))
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine, str(path)
+
+
+def _open_server(url: sa.URL) -> tuple[sa.Engine, str]:
+    name = url.render_as_string(hide_password=True)
+    try:
+        return sa.create_engine(url, pool_pre_ping=True, **POOL), name
+    except ModuleNotFoundError as error:
+        advice = f"pip install {error.name}, or use the SQLite default."
+        raise MissingDependencyError(f"The driver {error.name}", "the database postgresql", advice) from error
+    except sa.exc.NoSuchModuleError:
+        raise InvalidValueError("database", name, "a URL that begins with postgresql://") from None
+
+
+def is_read_only(path: Path) -> bool:
+    """Whether a database file is there and may be read, but neither it nor what lies beside it may be changed."""
+    return path.is_file() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
+def _connect_for_reading(path: Path) -> sqlite3.Connection:
+    """Open a file that may not be changed; what its last writer left in a journal of its own is read too."""
+    journal = path.with_name(f"{path.name}-wal")
+    how = "mode=ro" if journal.exists() and journal.stat().st_size else "mode=ro&immutable=1"
+    address = f"file:{quote(str(path.absolute()))}?{how}"
+    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT, check_same_thread=False)
 
 
 def open_async(engine: sa.Engine) -> "AsyncEngine":
@@ -128,26 +190,55 @@ def transaction(engine: sa.Engine, *, write: bool) -> Iterator[sa.Connection]:
 
 @contextmanager
 def plain_errors(engine: sa.Engine) -> Iterator[None]:
-    """Say in words of our own that the database is busy, full, or not there: as `transaction`."""
+    """Say in words of our own that the database is busy, full, damaged, not to be written, or not there.
+
+    Raises:
+        BusyError, DiskFullError: as `transaction`.
+        DatabaseError: it cannot be opened, or may not be written.
+        CorruptFileError: it is no database, or damaged.
+    """
     try:
         yield
-    except sa.exc.OperationalError as error:
-        name = engine.url.render_as_string(hide_password=True)
-        if engine.dialect.name == "sqlite" and "locked" in str(error.orig):
-            raise BusyError(
-                f"The database {name}", f"another program has been writing for {BUSY_TIMEOUT:g} s"
-            ) from error
-        state = getattr(error.orig, "sqlstate", "")  # of PostgreSQL; None where it did not even answer
-        if "full" in str(error.orig) or state == "53100":
-            raise DiskFullError(Path(engine.url.database or ""), RESERVE, 0) from error
-        if engine.dialect.name == "sqlite" and any(words in str(error.orig) for words in BROKEN):
-            raise DiskError(Path(engine.url.database or ""), OSError(errno.EIO, str(error.orig))) from error
-        if state is None or state.startswith(("08", "57P")):
-            raise BusyError(f"The database {name}", "it cannot be reached") from error
-        raise
     except sa.exc.TimeoutError as error:  # of the pool of connections
         name = engine.url.render_as_string(hide_password=True)
         raise BusyError(f"The database {name}", f"all connections have been in use for {BUSY_TIMEOUT:g} s") from error
+    except sa.exc.DBAPIError as error:
+        plain = _of_a_file(engine, str(error.orig)) if engine.dialect.name == "sqlite" else _of_a_server(engine, error)
+        if plain is None:
+            raise
+        raise plain from error
+
+
+def _of_a_file(engine: sa.Engine, said: str) -> RoboRlhfError | None:
+    """Return the error for what SQLite said; None for what is no state of the file."""
+    path = Path(engine.url.database or "")
+    if "locked" in said:
+        return BusyError(f"The database {path}", f"another program has been writing for {BUSY_TIMEOUT:g} s")
+    if "full" in said:
+        return DiskFullError(path, RESERVE, 0)
+    if "malformed" in said or "not a database" in said:
+        return CorruptFileError(path, said, "Restore a copy, or move it away.")
+    if any(words in said for words in BROKEN) and os.access(path.parent, os.W_OK) and path.exists():
+        return DiskError(path, OSError(errno.EIO, said))
+    if any(words in said for words in BROKEN):
+        why = "its place may be read and not written" if not os.access(path.parent, os.W_OK) else said
+        return DatabaseError(str(path), why, "Choose another place with --home or --database.")
+    return None
+
+
+def _of_a_server(engine: sa.Engine, error: sa.exc.DBAPIError) -> RoboRlhfError | None:
+    """Return the error for what PostgreSQL said; None for what is no state of the server."""
+    name = engine.url.render_as_string(hide_password=True)
+    state = getattr(error.orig, "sqlstate", "")  # None where it did not even answer
+    if state == "53100":
+        return DiskFullError(Path(engine.url.database or ""), RESERVE, 0)
+    if isinstance(error, sa.exc.OperationalError) and (state is None or state.startswith(("08", "57P"))):
+        return BusyError(f"The database {name}", "it cannot be reached")
+    if state in ("25006", "42501"):  # a read-only transaction, insufficient privilege
+        return DatabaseError(name, "it may not be changed by this user", "Choose another one with --database.")
+    if state in ("XX001", "XX002"):  # data_corrupted, index_corrupted
+        return DatabaseError(name, "its server calls it damaged", "Restore a copy.")
+    return None
 
 
 def undone(error: sa.exc.OperationalError) -> bool:

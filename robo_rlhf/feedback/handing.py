@@ -21,7 +21,7 @@ from robo_rlhf.feedback.memory import Memory
 from robo_rlhf.feedback.records import Question, order_of, question_of
 from robo_rlhf.feedback.submission import LOCKED_QUESTION, count, introduce
 from robo_rlhf.feedback.tables import leases, progress, questions
-from robo_rlhf.feedback.tasks import Sharing
+from robo_rlhf.feedback.tasks import Tasks
 from robo_rlhf.types import Segment
 
 RECENT = 500  # of a person's answers out of which one is asked once more
@@ -80,14 +80,14 @@ class Turn:
         connection: sa.Connection,
         person: str,
         chosen: Chosen,
-        sharing: Sharing,
+        tasks: Tasks,
         chance: Chance,
         memory: Memory,
         now: float,
     ) -> None:
-        """Hand out to `person` something of what they chose; `now` is the time of the leases [s]."""
+        """Hand out to `person` something of what they chose, as `tasks` says; `now` is the time of the leases [s]."""
         self.connection, self.person, self.chosen, self.memory = connection, person, chosen, memory
-        self.sharing, self.chance, self.now = sharing, chance, now
+        self.tasks, self.chance, self.now = tasks, chance, now
         self.flags = (chosen.run is not None, chosen.task is not None)
         self.values = {"person": person, "chosen": chosen.name, **chosen.values}
 
@@ -101,7 +101,7 @@ class Turn:
         again = self.open_already(have, practice)
         handed = self.resume(again) if wait else None
         if handed is None and (wait or not again):
-            new = self.known("practice", before) if practice else self.something_new(before)
+            new = self.known("practice", before, self.chosen.task) if practice else self.something_new(before)
             if new is not None:
                 return new
             handed = self.left_before(have) if wait and not practice else None
@@ -141,18 +141,25 @@ class Turn:
         return self.chosen.task in (None, question.task) and (known or self.chosen.run in (None, question.run))
 
     def something_new(self, before: int) -> Handed | None:
-        """Hand out gold, a repeat, or what is wanted, each at its share."""
-        chance, share = self.chance.number(), self.sharing
+        """Hand out gold, a repeat, or what is wanted, each at its share: that of the task whose turn it is."""
+        task = self.task_in_turn()
+        chance, share = self.chance.number(), self.tasks.sharing(task or "")
         special = None
         if chance < share.gold_share:
-            special = self.known("gold", before)
+            special = self.known("gold", before, task)
         elif chance < share.gold_share + share.repeat_share:
-            special = self.repeat(before)
-        return special or self.work(before)
+            special = self.repeat(before, task)
+        return special or self.work(before, task)
 
-    def known(self, role: Literal["gold", "practice"], before: int) -> Handed | None:
-        """Hand out a question whose answer is known, that this person has not had."""
-        task = self.chosen.task
+    def task_in_turn(self) -> str | None:
+        """Return the task of the next question for this person; None where it makes no difference, or nothing waits."""
+        if self.chosen.task is not None or self.tasks.alike():
+            return self.chosen.task
+        first = self.connection.execute(wanted_by(self.chosen).limit(1), self.values).first()
+        return first.task if first is not None else None
+
+    def known(self, role: Literal["gold", "practice"], before: int, task: str | None) -> Handed | None:
+        """Hand out a question whose answer is known, that this person has not had: of a task, where one is given."""
         if task is None and self.chosen.run is not None:
             task = self.connection.scalar(statements.TASK_OF_RUN, self.values)
         query = statements.known(task is not None)
@@ -160,53 +167,62 @@ class Turn:
         found = rows[0] if role == "practice" and rows else self.chance.pick(rows)
         return self.hand(found, role, before) if found is not None else None
 
-    def repeat(self, before: int) -> Handed | None:
-        """Ask once more what this person answered a while ago."""
-        last = before - self.sharing.repeat_gap
+    def repeat(self, before: int, task: str | None) -> Handed | None:
+        """Ask once more what this person answered a while ago: of a task, where one is given."""
+        last = before - self.tasks.sharing(task or "").repeat_gap
         if last <= 0:
             return None
-        values = {**self.values, "first": max(last - RECENT, 0), "last": last}
-        found = self.chance.pick(self.connection.execute(statements.repeats(*self.flags), values).all())
+        values = {**self.values, "first": max(last - RECENT, 0), "last": last, "the_task": task}
+        query = statements.repeats(self.flags[0], task is not None)
+        found = self.chance.pick(self.connection.execute(query, values).all())
         return self.hand(found, "repeat", before, turn=1) if found is not None else None
 
-    def work(self, before: int) -> Handed | None:
+    def work(self, before: int, task: str | None) -> Handed | None:
         """Hand out a question that is wanted: one that is wanted again, or the first that this person has not had."""
         quiet = self.memory.quiet
-        handed = None if quiet else self.wanted_again(before)
-        handed = handed or self.reserve(statements.rest, before)
+        handed = None if quiet else self.wanted_again(before, task)
+        handed = handed or self.reserve(statements.rest, before, task)
         if handed is None and quiet:
-            handed = self.wanted_again(before)
+            handed = self.wanted_again(before, task)
         return handed
 
-    def wanted_again(self, before: int) -> Handed | None:
+    def wanted_again(self, before: int, task: str | None) -> Handed | None:
         """Hand out a question that was full and is wanted again."""
-        handed = self.reserve(statements.again_wanted, before)
+        handed = self.reserve(statements.again_wanted, before, task)
         self.memory.looked(handed is not None)
         return handed
 
-    def reserve(self, statement: "Callable[[bool, bool, bool], sa.Update]", before: int) -> Handed | None:
-        """Hand out the first question that nobody else is just being given; only where all are, one to wait for."""
+    def reserve(
+        self, statement: "Callable[[bool, bool, bool], sa.Update]", before: int, task: str | None
+    ) -> Handed | None:
+        """Hand out the first question that nobody else is just being given; only where all are, one to wait for.
+
+        It is most likely of `task`; where it is of another one, its lease lasts as long as that one says.
+        """
         if self.connection.dialect.name == "sqlite":
             found = self.connection.execute(statement(*self.flags, True), self.values).first()
             handed = self.hand(found, "work", before) if found is not None else None
         else:
             order = self.chance.shuffled(len(CLIP_NAMES))
-            new = {**self.times(), "nth": before, "turn": 0, "purpose": "work", "counted": 0, "order": order}
+            new = {**self.times(task or ""), "nth": before, "turn": 0, "purpose": "work", "counted": 0, "order": order}
             values = {**self.values, **{f"its_{name}": value for name, value in new.items()}}
             found = self.connection.execute(statements.leased(statement, *self.flags, True), values).first()
             if found is None and self.waits:
                 found = self.connection.execute(statements.leased(statement, *self.flags, False), values).first()
-            handed = self.handed(found) if found is not None else None
+            handed = self.handed(found, new["expires"]) if found is not None else None
         if found is None:
             return None
         if statement is statements.rest and self.memory.is_far(self.person, self.chosen, found.number):
             self.remember_place()
         return handed
 
-    def handed(self, row: Any) -> Handed:
-        """Return what `statements.leased` handed out."""
-        clips = self.memory.clips(self.connection, row)
-        return Handed(row.lease, question_of(row._mapping, clips), order_of(row.shown), self.sharing.lease, "work")
+    def handed(self, row: Any, expires: float) -> Handed:
+        """Return what `statements.leased` handed out with leases that end at `expires` [s]."""
+        clips, times = self.memory.clips(self.connection, row), self.times(row.task)
+        if times["expires"] != expires:
+            self.connection.execute(sa.update(leases).where(leases.c.number == row.lease).values(times))
+        seconds = times["expires"] - self.now
+        return Handed(row.lease, question_of(row._mapping, clips), order_of(row.shown), seconds, "work")
 
     def remember_place(self) -> None:
         """Write down how far this person is: all before it was handed to them, or is not wanted."""
@@ -235,20 +251,20 @@ class Turn:
         """Write down a new lease and return it."""
         clips = self.memory.clips(self.connection, question)
         values = {"question_id": question.id, "annotator": self.person, "turn": turn, "purpose": purpose, "nth": nth}
-        values |= {"shown": self.chance.shuffled(len(clips)), "counted": 0, **self.times()}
+        values |= {"shown": self.chance.shuffled(len(clips)), "counted": 0, **self.times(question.task)}
         lease = self.connection.execute(statements.NEW_LEASE, values).one()
         return handed_of(lease, question, clips, self.now)
 
     def hand_again(self, row: Any, question: Any) -> Handed:
         """Let a lease begin anew and return it."""
         clips = self.memory.clips(self.connection, question)
-        values = {"shown": row.shown or self.chance.shuffled(len(clips)), **self.times()}
+        values = {"shown": row.shown or self.chance.shuffled(len(clips)), **self.times(question.task)}
         change = sa.update(leases).where(leases.c.number == row.number).values(values).returning(leases)
         return handed_of(self.connection.execute(change).one(), question, clips, self.now)
 
-    def times(self) -> dict[str, Any]:
-        """Return what a lease that begins now holds."""
-        return {"issued": self.now, "expires": self.now + self.sharing.lease, "state": "live"}
+    def times(self, task: str) -> dict[str, Any]:
+        """Return what a lease of a question of a task that begins now holds."""
+        return {"issued": self.now, "expires": self.now + self.tasks.sharing(task).lease, "state": "live"}
 
 
 def end(connection: sa.Connection, rows: Sequence[Any]) -> None:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -25,6 +25,7 @@ from robo_rlhf.feedback.settling import BLOCK as SETTLED
 from robo_rlhf.feedback.settling import settle
 from robo_rlhf.feedback.staging import Staging
 from robo_rlhf.feedback.store import Store
+from robo_rlhf.files import open_whole
 
 BLOCK = 500  # rows that are looked at, and inserted, at once
 MOST_ROW = 2**20  # [bytes] of a row
@@ -195,7 +196,9 @@ def _find(folder: Path, file: File) -> Path | None:
     return None
 
 
-def _read(lines: BinaryIO, file: File, most: int | None, *, packed: bool) -> Iterator[tuple[int, dict[str, Any] | str]]:
+def _read(
+    lines: IO[bytes], file: File, most: int | None, *, packed: bool
+) -> Iterator[tuple[int, dict[str, Any] | str]]:
     """Return the number of each line and its row, or what is wrong with it; lines with nothing in them are counted."""
     nullable = {column.name: None for column in file.columns if column.nullable}
     number = 0

@@ -25,7 +25,7 @@ def check_task(task: str, advice: str) -> None:
     Raises:
         NotNowError: they cannot; the message gives the reason and the `advice`.
     """
-    from robo_rlhf.sim.envs import is_outside  # here: the station, which checks episodes, does without MuJoCo
+    from robo_rlhf.sim.external_ids import is_outside
 
     why = why_not(outside=is_outside(task))
     if why:

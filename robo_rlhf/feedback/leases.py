@@ -97,8 +97,7 @@ class Leases:
         self, person: str, chosen: Chosen, have: Sequence[int], practice: bool, *, wait: bool = True
     ) -> Work[Handed | None]:
         def work(connection: sa.Connection) -> Handed | None:
-            sharing = self._tasks.sharing(chosen.task or "")
-            turn = Turn(connection, person, chosen, sharing, self._chance, self._memory, self._clock.now())
+            turn = Turn(connection, person, chosen, self._tasks, self._chance, self._memory, self._clock.now())
             return turn.next(tuple(have), practice, wait)
 
         return work

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from robo_rlhf.errors import CorruptFileError, VersionError
+from robo_rlhf.errors import VersionError
 from robo_rlhf.feedback import people_tables, webhook_tables
 from robo_rlhf.feedback.engine import transaction
 from robo_rlhf.feedback.tables import SCHEMA_VERSION, metadata, schema_version
@@ -28,17 +28,12 @@ def prepare(engine: sa.Engine, name: str) -> None:
         CorruptFileError: the file is not a database.
         VersionError: the database was made by a later version of this program.
     """
-    try:
-        with transaction(engine, write=False) as connection:
-            found = version_of(connection)
-        if found == SCHEMA_VERSION:
-            return
-        with transaction(engine, write=True) as connection:
-            _prepare(connection, name)
-    except sa.exc.DatabaseError as error:
-        if "not a database" in str(error) or "malformed" in str(error):
-            raise CorruptFileError(Path(name), str(error.orig), "Restore a copy, or move it away.") from error
-        raise
+    with transaction(engine, write=False) as connection:
+        found = version_of(connection)
+    if found == SCHEMA_VERSION:
+        return
+    with transaction(engine, write=True) as connection:
+        _prepare(connection, name)
 
 
 def version_of(connection: sa.Connection) -> int | None:

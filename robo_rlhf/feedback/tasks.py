@@ -1,6 +1,7 @@
 """What a team decides for a task: how questions are shared out, and the guidelines that people read."""
 
 import json
+import math
 import time
 from dataclasses import asdict, dataclass, fields, replace
 
@@ -73,20 +74,26 @@ class Tasks:
     def __init__(self, database: Database) -> None:
         """Use the tables of `database`."""
         self._database = database
-        self._known: dict[str, tuple[float, Sharing]] = {}
+        self._known: tuple[float, dict[str, dict[str, float]]] = (-math.inf, {})
 
     def sharing(self, task: str = "") -> Sharing:
         """Return how the questions of a task are shared out; what it does not say, the settings of "" do."""
-        known = self._known.get(task)
-        if known is not None and time.monotonic() < known[0] + REMEMBERED:
-            return known[1]
-        with self._database.read() as connection:
-            rows = {row.name: row.settings for row in connection.execute(sa.select(tasks))}
-        said = json.loads(rows.get("", "{}")) | json.loads(rows.get(task, "{}"))
-        names = {field.name for field in fields(Sharing)}
-        found = replace(Sharing(), **{name: value for name, value in said.items() if name in names})
-        self._known[task] = (time.monotonic(), found)
-        return found
+        rows = self._said()
+        return replace(Sharing(), **(rows.get("", {}) | rows.get(task, {})))  # type: ignore[arg-type]
+
+    def alike(self) -> bool:
+        """Whether the questions of all tasks are shared out alike, because no task says anything itself."""
+        return not any(said for task, said in self._said().items() if task)
+
+    def _said(self) -> dict[str, dict[str, float]]:
+        """Return the settings that each task says itself, as they were a moment ago."""
+        if time.monotonic() > self._known[0] + REMEMBERED:
+            names = {field.name for field in fields(Sharing)}
+            with self._database.read() as connection:
+                rows = {row.name: json.loads(row.settings) for row in connection.execute(sa.select(tasks))}
+            said = {task: {name: of[name] for name in of.keys() & names} for task, of in rows.items()}
+            self._known = (time.monotonic(), said)
+        return self._known[1]
 
     def set_sharing(self, task: str = "", *, by: By = NOBODY, **settings: float | None) -> Sharing:
         """Change some settings of a task, or with "" of all tasks that say nothing else; return what holds then.
@@ -118,7 +125,7 @@ class Tasks:
             log(connection, by.who, "settings changed", f"{task or 'all tasks'}: {told}", by.address)
 
         self._database.write(work)
-        self._known.clear()
+        self._known = (-math.inf, {})
         return self.sharing(task)
 
     def own(self, task: str = "") -> dict[str, float]:

@@ -24,13 +24,14 @@ from robo_rlhf.feedback.standings import Standings, renew
 from robo_rlhf.feedback.store import Question, Store
 from robo_rlhf.files import remove, write_atomic
 from robo_rlhf.pipeline.config import TeacherConfig
-from robo_rlhf.pipeline.finals import label_of, policy_at
+from robo_rlhf.pipeline.finals import source_of
 from robo_rlhf.pipeline.teaching import NAME, Teaching
 from robo_rlhf.pipeline.watch import Watch
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
 from robo_rlhf.policies.veiled import load_for
 from robo_rlhf.rollout import POLICY_FAULT, check_environment, rollout
-from robo_rlhf.sim.envs import TaskEnv, is_outside, make_env, versions
+from robo_rlhf.sim.envs import TaskEnv, make_env, versions
+from robo_rlhf.sim.external_ids import is_outside
 from robo_rlhf.types import VecEnv
 
 AT_ONCE = 16  # episodes run together
@@ -72,7 +73,7 @@ class Asked:
         """
         self.home, self.name, self.seeds, self.judge, self.overlap = home, name, seeds, judge, overlap
         self.arena = Arena(home, name) if is_arena(home, name) else None
-        self.sources = [self._source(given) for given in policies]
+        self.sources = [source_of(given, home) for given in policies]
         known = self.arena.policies() if self.arena is not None else []
         task = task or (self.arena.config.task if self.arena is not None else None)
         self.entrants: list[Entrant] = []
@@ -115,14 +116,6 @@ class Asked:
         arena.grow(self.seeds or 0)
         if (arena.policies(), arena.config.seeds) != before:
             remove(arena.path / "result.json", missing_ok=True)  # there is more to do
-
-    def _source(self, given: str) -> tuple[str, Path]:
-        label, named, place = given.partition("=")
-        if named and not (self.home / given).exists() and not Path(given).exists():
-            return label, policy_at(Path(place), self.home)
-        path = policy_at(Path(given), self.home)
-        plain = (self.home / "runs" / given).is_dir()
-        return (given if plain else label_of(path, self.home)), path
 
     def _check_same(self, arena: Arena) -> None:
         """Check that what was asked for before is not asked for differently."""

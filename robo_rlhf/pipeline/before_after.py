@@ -14,7 +14,8 @@ from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.rollout import rollout
 from robo_rlhf.sim.clips import side_by_side
-from robo_rlhf.sim.envs import is_outside, make_env
+from robo_rlhf.sim.envs import make_env
+from robo_rlhf.sim.external_ids import is_outside
 from robo_rlhf.sim.render_pool import RenderPool
 from robo_rlhf.types import Array, Episode
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from robo_rlhf.checks import check_seed
 from robo_rlhf.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.rewards.settings import FitSettings
 from robo_rlhf.sim.style import MEASURES
-from robo_rlhf.training import bc, ppo, sac
-from robo_rlhf.training import reward as reward_learning
+from robo_rlhf.training.settings import Cloning, Ppo, RewardLearning, Sac
 
 
 @dataclass(frozen=True)
@@ -47,29 +47,29 @@ class TeacherConfig:
         return (named or ((own,) if own else ())) if self.style_weight else ()
 
 
-def _clone() -> bc.Config:
+def _clone() -> Cloning:
     return _flow(4000)
 
 
-def _flow(updates: int) -> bc.Config:
-    return bc.Config(policy="flow", settings={"noise": 0.0}, updates=updates, obs_noise=0.05)
+def _flow(updates: int) -> Cloning:
+    return Cloning(policy="flow", settings={"noise": 0.0}, updates=updates, obs_noise=0.05)
 
 
-def _fine() -> bc.Config:
+def _fine() -> Cloning:
     settings: dict[str, int | float | bool | str] = {"noise": 0.0, "near": 0.02}
     return replace(_clone(), settings=settings, obs_noise_least=0.02)
 
 
-def _reward() -> reward_learning.Config:
-    return reward_learning.Config(settings={"members": 5}, fit=FitSettings(learning_rate=1e-3))
+def _reward() -> RewardLearning:
+    return RewardLearning(settings={"members": 5}, fit=FitSettings(learning_rate=1e-3))
 
 
-def _finetune() -> ppo.Config:
-    return ppo.Config(iterations=100, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1)
+def _finetune() -> Ppo:
+    return Ppo(iterations=100, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1)
 
 
-def _scratch() -> sac.Config:
-    return sac.Config(
+def _scratch() -> Sac:
+    return Sac(
         iterations=32,
         updates=0.2,
         batch=128,
@@ -82,14 +82,14 @@ def _scratch() -> sac.Config:
     )
 
 
-def _sparing() -> sac.Config:
+def _sparing() -> Sac:
     soon: dict[str, Any] = {"n_step": 8, "tau": 0.01, "gamma": 0.98}  # values are known after few updates
     return replace(_scratch(), iterations=90, updates=0.5, temperature=0.005, **soon)  # a clone's skill is not blurred
 
 
-def _quick_reward() -> reward_learning.Config:
+def _quick_reward() -> RewardLearning:
     fit = FitSettings(learning_rate=1e-3, updates=600, batch=32)
-    return reward_learning.Config(settings={"members": 3, "width": 64}, fit=fit)
+    return RewardLearning(settings={"members": 3, "width": 64}, fit=fit)
 
 
 FROM_NOTHING: dict[str, Any] = {  # sizes where there are no demonstrations: steps cost little, and labels come early
@@ -155,13 +155,13 @@ class Config:
     """Episodes of each of the two at a gate."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     """The simulated teacher."""
-    clone: bc.Config = field(default_factory=_clone)
+    clone: Cloning = field(default_factory=_clone)
     """How demonstrations are imitated."""
-    reward: reward_learning.Config = field(default_factory=_reward)
+    reward: RewardLearning = field(default_factory=_reward)
     """How the reward is learned."""
-    finetune: ppo.Config = field(default_factory=_finetune)
+    finetune: Ppo = field(default_factory=_finetune)
     """How the policy is fine-tuned; `iterations` are those of all rounds."""
-    scratch: sac.Config = field(default_factory=_scratch)
+    scratch: Sac = field(default_factory=_scratch)
     """How a policy is learned from nothing; `iterations` are those of all rounds."""
     explore: int = 0
     """Iterations of `scratch` before the first questions in which the policy seeks states unlike each other, without
@@ -178,6 +178,7 @@ class Config:
         """
         if self.question not in CLIPS:
             raise UnknownNameError("kind of question", self.question, CLIPS)
+        check_seed("--seed", self.seed)
         least = {"demos": 0, "labels": 1, "rounds": 1, "episodes": 1, "collect": 2, "clip_steps": 1, "num_envs": 1}
         least |= {"explore": 0, "trim": 0, "tries": 0, "tries_episodes": 1, "gate_episodes": 1}
         for name, low in least.items():
@@ -193,7 +194,7 @@ class Config:
             raise InvalidValueError(f"{name} iterations", self.climbing.iterations, f"at least {self.rounds}")
 
     @property
-    def climbing(self) -> ppo.Config | sac.Config:
+    def climbing(self) -> Ppo | Sac:
         """How the reward is climbed."""
         return self.finetune if self.demos and self.learner == "ppo" else self.scratch
 
@@ -278,18 +279,18 @@ def _sizes() -> dict[str, dict[str, Any]]:
             "episodes": 64,
             "collect": 32,
             "clone": _flow(1500),
-            "reward": reward_learning.Config(fit=FitSettings(updates=400)),
-            "finetune": ppo.Config(iterations=12, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1),
+            "reward": RewardLearning(fit=FitSettings(updates=400)),
+            "finetune": Ppo(iterations=12, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1),
         },
         "tiny": {
             "episodes": 8,
             "collect": 8,
             "num_envs": 8,
             "clip_steps": 20,
-            "clone": bc.Config(policy="gaussian", settings={"width": 32}, updates=60, save_every=20),
-            "reward": reward_learning.Config(settings={"width": 16}, fit=FitSettings(updates=40), save_every=20),
-            "finetune": ppo.Config(num_envs=8, iterations=4, epochs=1, warmup_epochs=1, std=0.1, save_every=1),
-            "scratch": sac.Config(iterations=4, updates=0.1, batch=16, critic_width=16, refresh=2, save_every=1),
+            "clone": Cloning(policy="gaussian", settings={"width": 32}, updates=60, save_every=20),
+            "reward": RewardLearning(settings={"width": 16}, fit=FitSettings(updates=40), save_every=20),
+            "finetune": Ppo(num_envs=8, iterations=4, epochs=1, warmup_epochs=1, std=0.1, save_every=1),
+            "scratch": Sac(iterations=4, updates=0.1, batch=16, critic_width=16, refresh=2, save_every=1),
             "untrained": {"width": 16},
         },
     }

@@ -27,6 +27,20 @@ def policy_at(given: Path, home: Path) -> Path:
     raise NotFoundError("policy", given, advice)
 
 
+def source_of(given: str, home: Path) -> tuple[str, Path]:
+    """Return what a policy is called, and its checkpoint: CHECKPOINT as in `policy_at`, or LABEL=CHECKPOINT.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    label, named, place = given.partition("=")
+    if named and not (home / given).exists() and not Path(given).exists():
+        return label, policy_at(Path(place), home)
+    path = policy_at(Path(given), home)
+    plain = (home / "runs" / given).is_dir()
+    return (given if plain else label_of(path, home)), path
+
+
 def final_policy(run: Path) -> Path | None:
     """Return the newest policy of a run folder; None where it has none."""
     if (run / POLICY).is_file():

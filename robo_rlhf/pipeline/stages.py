@@ -14,7 +14,7 @@ import numpy as np
 
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.starts import starts_of
-from robo_rlhf.errors import ConflictError, CorruptFileError, InvalidValueError, NonFiniteError, NotFoundError
+from robo_rlhf.errors import ConflictError, CorruptFileError, InvalidValueError, NonFiniteError
 from robo_rlhf.evaluation import FIRST_SEED, Evaluation, evaluate
 from robo_rlhf.feedback.quality import gold_of
 from robo_rlhf.feedback.selection import BY_MODELS, SegmentCandidate, select
@@ -22,6 +22,7 @@ from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.files import feedback_database, find_dataset, read_json
 from robo_rlhf.learning import seeded
 from robo_rlhf.pipeline.config import Config
+from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.pipeline.gate import Alarm
 from robo_rlhf.pipeline.teaching import Teaching
 from robo_rlhf.pipeline.watch import TrueReward, Watch
@@ -33,7 +34,7 @@ from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.source import CautiousReward
 from robo_rlhf.rollout import check_environment, rollout
 from robo_rlhf.runs import Run
-from robo_rlhf.sim.envs import TaskEnv, is_outside, make_env, versions
+from robo_rlhf.sim.envs import TaskEnv, make_env, versions
 from robo_rlhf.training import bc, ppo, reward
 from robo_rlhf.training.experience import Reward
 from robo_rlhf.types import Array, Episode, Segment, VecEnv
@@ -285,29 +286,6 @@ def stored_evaluation(path: Path, name: str) -> Evaluation:
         raise CorruptFileError(
             stored, "it holds no evaluation", "Remove it, and run the same command again."
         ) from error
-
-
-def find_demonstrations(config: Config, home: Path) -> tuple[Dataset, list[str]]:
-    """Return the dataset of demonstrations and the ids of those that succeed, sorted.
-
-    Raises:
-        NotFoundError: there is no such dataset, or no success in it.
-        InvalidValueError: there are too few.
-    """
-    how = f"record --task {config.task} --device scripted --episodes {config.demos}"
-    if is_outside(config.task):
-        how = f"rollout --env {config.task} --policy MODULE:OBJECT --episodes {config.demos}"
-    advice = f"Record some with `robo-rlhf {how} --only-successes --dataset {config.demonstrations}`."
-    path = find_dataset(home, config.demonstrations)
-    if not path.exists():
-        raise NotFoundError("dataset of demonstrations", path, advice)
-    dataset = Dataset(path)
-    found = sorted(info.meta.id for info in dataset.list(task=config.task, outcome="success"))
-    if not found:
-        raise NotFoundError(f"demonstration in {path} of task", config.task, advice)
-    if len(found) < config.demos:
-        raise InvalidValueError("--demos", config.demos, f"at most the {len(found)} that {path} holds")
-    return dataset, found
 
 
 def as_actor(policy: TrainedPolicy, config: Config) -> GaussianActor:

@@ -1,6 +1,10 @@
 """Trained policies, one file a kind, found by name in `POLICIES`."""
 
-from robo_rlhf.policies.base import TrainedPolicy
+from typing import TYPE_CHECKING
+
 from robo_rlhf.registry import Registry
 
-POLICIES: Registry[type[TrainedPolicy]] = Registry("policy", "robo_rlhf.policies")
+if TYPE_CHECKING:
+    from robo_rlhf.policies.base import TrainedPolicy
+
+POLICIES: "Registry[type[TrainedPolicy]]" = Registry("policy", "robo_rlhf.policies")

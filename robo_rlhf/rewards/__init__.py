@@ -1,6 +1,10 @@
 """Reward models, one file a kind, found by name in `REWARDS`."""
 
-from robo_rlhf.registry import Registry
-from robo_rlhf.rewards.base import RewardModel
+from typing import TYPE_CHECKING
 
-REWARDS: Registry[type[RewardModel]] = Registry("reward model", "robo_rlhf.rewards")
+from robo_rlhf.registry import Registry
+
+if TYPE_CHECKING:
+    from robo_rlhf.rewards.base import RewardModel
+
+REWARDS: "Registry[type[RewardModel]]" = Registry("reward model", "robo_rlhf.rewards")

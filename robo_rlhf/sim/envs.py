@@ -9,8 +9,18 @@ import numpy as np
 
 import robo_rlhf
 from robo_rlhf.errors import NonFiniteError, ShapeError
-from robo_rlhf.sim.batch import BatchSim, apart
-from robo_rlhf.sim.identity import is_same, machine, model_hash
+from robo_rlhf.sim.batch import (
+    BatchSim,
+    apart,
+)
+from robo_rlhf.sim.external_ids import (
+    is_outside,
+)
+from robo_rlhf.sim.identity import (
+    is_same,
+    machine,
+    model_hash,
+)
 from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.sim.tasks.base import Task
 from robo_rlhf.types import Array, Step, VecEnv
@@ -129,11 +139,6 @@ def make_env(name: str, num_envs: int = 1, nthread: int = 0) -> VecEnv:
     from robo_rlhf.sim.external import ExternalVecEnv
 
     return ExternalVecEnv(name, num_envs)
-
-
-def is_outside(name: str) -> bool:
-    """Whether `name` is written as a Gymnasium id ("Pusher-v5", "Meta-World/MT1:door-open-v3")."""
-    return "/" in name or "-v" in name
 
 
 def versions() -> Mapping[str, str]:

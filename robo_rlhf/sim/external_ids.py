@@ -47,6 +47,11 @@ PLUGINS = {
 }
 
 
+def is_outside(name: str) -> bool:
+    """Whether `name` is written as a Gymnasium id ("Pusher-v5", "Meta-World/MT1:door-open-v3")."""
+    return "/" in name or "-v" in name
+
+
 class Recipe(NamedTuple):
     """What one copy of an environment is made from."""
 

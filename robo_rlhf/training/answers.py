@@ -18,6 +18,7 @@ from robo_rlhf.errors import CorruptFileError, InvalidValueError, NonFiniteError
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import CLIP_NAMES, Label, QueryKind, Target, agreement
 from robo_rlhf.feedback.store import Answer, Question
+from robo_rlhf.files import find_dataset
 from robo_rlhf.rewards.clips import Clips, Examples, check_clip, cut_clips
 from robo_rlhf.types import Array, Episode, Segment
 
@@ -44,7 +45,7 @@ def episodes_of(home: Path) -> Load:
 
     @cache
     def dataset(name: str) -> Dataset:
-        return Dataset(home / name)
+        return Dataset(find_dataset(home, name))
 
     @cache
     def load(name: str, episode_id: str) -> Episode:

@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ import torch
 from robo_rlhf.data.examples import check_alike, chunk_examples
 from robo_rlhf.data.starts import hidden_spread, widened
 from robo_rlhf.data.weights import Weighting
-from robo_rlhf.errors import InvalidValueError, NonFiniteError
+from robo_rlhf.errors import NonFiniteError
 from robo_rlhf.learning import (
     Average,
     pack_generator,
@@ -25,76 +24,20 @@ from robo_rlhf.learning import (
 )
 from robo_rlhf.policies.base import Chunks, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy, new_policy, save_policy
-from robo_rlhf.runs import Run, fitting
+from robo_rlhf.runs import (
+    Run,
+    fitting,
+)
+from robo_rlhf.training.settings import (
+    Cloning,
+)
 from robo_rlhf.types import Array, Episode
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, of how many, newest metrics
 Score = Callable[[TrainedPolicy], float]  # how good a policy is, more is better: success in rollouts
 
 
-@dataclass(frozen=True)
-class Config:
-    """What to imitate with, and how long."""
-
-    policy: str = "flow"
-    """Kind of policy."""
-    settings: dict[str, int | float | bool | str] = field(default_factory=dict)
-    """Settings of the policy, as its constructor names them."""
-    updates: int = 6000
-    """Gradient steps."""
-    batch: int = 256
-    """Examples a gradient step."""
-    learning_rate: float = 1e-3
-    """AdamW's rate after warm-up; falls to zero along a cosine."""
-    warmup: int = 100
-    """Gradient steps in which the rate rises from zero."""
-    weight_decay: float = 1e-4
-    """AdamW's weight decay."""
-    clip: float = 1.0
-    """Largest norm of the gradient."""
-    average: float = 0.999
-    """Decay of the averaged weights, which are the ones that act."""
-    obs_noise: float = 0.02
-    """Noise added to observations, in deviations of each column."""
-    obs_noise_least: float = 1.0
-    """Share of it where a column is zero; it grows with the column, up to all of it. 1 adds as much everywhere."""
-    idle: float = 0.05
-    """Steps in which no action is larger than this are cut out; 0 keeps all."""
-    idle_keep: int = 2
-    """Steps kept of each idle stretch."""
-    correction_weight: float = 1.0
-    """Weight of steps in which a person corrected a policy."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Numbers of the forward pass; auto takes bfloat16 where the processor computes with it (three times as fast)."""
-    candidates: int = 1
-    """Snapshots, evenly over the second half, of which the one that scores best in rollouts is kept."""
-    select_every: int = 0
-    """Gradient steps from one such snapshot to the next, over all of the training; 0 takes `candidates` instead."""
-    save_every: int = 1000
-    """Gradient steps between checkpoints of the training itself."""
-    log_every: int = 100
-    """Gradient steps between rows of metrics."""
-    seed: int = 0
-    """Seed of initial weights, batches and noise."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense.
-
-        Raises:
-            InvalidValueError: one is outside its range.
-        """
-        for name in ("updates", "batch", "candidates", "save_every", "log_every"):
-            if getattr(self, name) < 1:
-                raise InvalidValueError(f"bc {name}", getattr(self, name), "at least 1")
-        if not 0 <= self.obs_noise_least <= 1:
-            raise InvalidValueError("bc obs_noise_least", self.obs_noise_least, "a number from 0 to 1")
-        if self.select_every < 0:
-            raise InvalidValueError("bc select_every", self.select_every, "0 or more")
-
-    @property
-    def selects(self) -> bool:
-        """Whether there are several snapshots to choose from."""
-        return self.candidates > 1 or self.select_every > 0
+Config = Cloning
 
 
 def train(

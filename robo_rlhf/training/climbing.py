@@ -5,16 +5,15 @@ an iteration, and a run that was killed goes on from its checkpoint as if it had
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from robo_rlhf.errors import InvalidValueError, ShapeError
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import save_policy
-from robo_rlhf.rewards.sums import RewardSum
 from robo_rlhf.runs import Run, fitting
 from robo_rlhf.sim.partial import PartialEnv
 from robo_rlhf.training.experience import Reward, renewed
+from robo_rlhf.training.settings import Climbing
 from robo_rlhf.types import Array, Step, VecEnv
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # iterations done, of how many, newest metrics
@@ -22,61 +21,6 @@ Diagnostics = Callable[[int, int, Step], None]  # iteration, step within the epi
 Stored = tuple[Mapping[str, Array], Mapping[str, Any]]  # a checkpoint: arrays and a JSON object
 A = TypeVar("A", bound=TrainedPolicy, covariant=True)
 P = TypeVar("P", bound=TrainedPolicy)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What every such learner is told; each has sizes and rates of its own as defaults."""
-
-    ALGORITHM: ClassVar[str]
-
-    objective: str = "learned"
-    """What is climbed: a sum of terms, such as "learned + 0.2 * success + 0.5 * distance(of=[0, 1])"."""
-    num_envs: int = 16
-    """Copies of the environment; an iteration is one episode of each."""
-    iterations: int = 40
-    """Iterations."""
-    actor_lr: float = 3e-4
-    """Adam's rate for the policy."""
-    critic_lr: float = 3e-4
-    """Adam's rate for what judges states."""
-    gamma: float = 0.99
-    """Discount a step."""
-    critic_width: int = 256
-    """Units a hidden layer of what judges states."""
-    critic_layers: int = 2
-    """Hidden layers of what judges states."""
-    max_grad_norm: float = 10.0
-    """Largest norm of a gradient, of each network."""
-    finite: bool = True
-    """Whether values see the time left and are worth nothing at the horizon; else they go on there."""
-    save_every: int = 5
-    """Iterations between checkpoints."""
-    seed: int = 0
-    """Seed of episodes, exploration and batches."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense.
-
-        Raises:
-            InvalidValueError: one is outside its range, or the reward is not written as a sum.
-            UnknownNameError: the reward has an unknown term.
-        """
-        RewardSum(self.objective)
-        self.check("num_envs", "iterations", "critic_width", "save_every", fits=lambda x: x >= 1, wanted="at least 1")
-        self.check("actor_lr", "critic_lr", "max_grad_norm", fits=lambda x: x > 0, wanted="more than 0")
-        self.check("critic_layers", "seed", fits=lambda x: x >= 0, wanted="at least 0")
-        self.check("gamma", fits=lambda x: 0 <= x <= 1, wanted="a number from 0 to 1")
-
-    def check(self, *names: str, fits: Callable[[float], bool], wanted: str) -> None:
-        """Refuse those of the settings `names` that do not fit.
-
-        Raises:
-            InvalidValueError: the first of them; `wanted` says what would.
-        """
-        for name in names:
-            if not fits(getattr(self, name)):
-                raise InvalidValueError(f"{self.ALGORITHM} {name}", getattr(self, name), wanted)
 
 
 class Climber(Protocol[A]):
@@ -116,7 +60,7 @@ def go_on(run: Run, learner: Climber[P], carry: Stored | None) -> bool:
 
 
 def climb(
-    config: Settings,
+    config: Climbing,
     run: Run,
     env: VecEnv,
     learner: Climber[P],
@@ -156,7 +100,7 @@ def climb(
         run.finish({"iterations": learner.done, **run.metrics()[-1]})
 
 
-def check_fit(config: Settings, env: VecEnv, actor: TrainedPolicy) -> None:
+def check_fit(config: Climbing, env: VecEnv, actor: TrainedPolicy) -> None:
     """Refuse an environment or a policy of other sizes.
 
     Raises:

@@ -5,26 +5,17 @@ weighted up as in Mandlekar et al. 2020 (IWR). See `robo_rlhf.data.weights`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from robo_rlhf.data.weights import Weighting
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.runs import Run
 from robo_rlhf.training import bc
+from robo_rlhf.training.settings import Correcting
 from robo_rlhf.types import Array, Episode, Source
 
-
-@dataclass(frozen=True)
-class Config:
-    """What to imitate with, and how much corrections count."""
-
-    clone: bc.Config = field(default_factory=bc.Config)
-    """How demonstrations and corrections are imitated."""
-    weights: Weighting = field(default_factory=Weighting)
-    """How much corrected steps count."""
+Config = Correcting
 
 
 def train(

@@ -11,82 +11,29 @@ import copy
 import functools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from robo_rlhf.errors import InvalidValueError, NonFiniteError
+from robo_rlhf.errors import NonFiniteError
 from robo_rlhf.learning import Flat, pack_module, pack_optimizer, seeded, unpack_module, unpack_optimizer
 from robo_rlhf.policies.base import GaussianActor
 from robo_rlhf.rewards.sums import RewardSum
 from robo_rlhf.runs import Run
-from robo_rlhf.training.climbing import Diagnostics, Progress, Settings, check_fit, climb, go_on
+from robo_rlhf.training.climbing import Diagnostics, Progress, check_fit, climb, go_on
 from robo_rlhf.training.critics import Critic
 from robo_rlhf.training.experience import KEPT, Batch, Episodes, Reward, advantages, collect, standardised
 from robo_rlhf.training.gaussians import divergence, entropy, log_prob
+from robo_rlhf.training.settings import Ppo
 from robo_rlhf.training.shaping import Live, Shaping
 from robo_rlhf.types import Array, VecEnv
 
 OnIteration = Callable[[int, GaussianActor, Mapping[str, float]], object]  # a true result ends the training
 
 
-@dataclass(frozen=True)
-class Config(Settings):
-    """How to fine-tune."""
-
-    ALGORITHM: ClassVar[str] = "ppo"
-
-    num_envs: int = 64
-    """Copies of the environment; an iteration is one episode of each."""
-    iterations: int = 60
-    """Iterations."""
-    epochs: int = 5
-    """Passes over the data of an iteration."""
-    minibatch: int = 1024
-    """Steps a gradient."""
-    critic_lr: float = 1e-3
-    """Adam's rate for the value function."""
-    gae_lambda: float = 0.95
-    """Weight of long against short advantage estimates, 0 to 1."""
-    clip: float = 0.2
-    """How far the likelihood ratio may move before its gradient stops."""
-    target_kl: float = 0.03
-    """The policy rests for the remainder of an iteration once a minibatch has moved this far; 0 lets it go on."""
-    entropy: float = 0.0
-    """Bonus for the entropy of the policy."""
-    anchor: float = 0.05
-    """Weight of the KL from the policy to the cloned one, summed over actions; 0 lets it go."""
-    anchor_target: float = 0.0
-    """If above 0, the weight of the anchor is adapted to keep that KL near this value."""
-    std: float = 0.0
-    """Deviation of exploration to start from, for every action; 0 keeps the policy's own."""
-    max_grad_norm: float = 0.5
-    """Largest norm of a gradient, for policy and value function each."""
-    critic_width: int = 128
-    """Units a hidden layer of the value function."""
-    warmup: int = 1
-    """First iterations that train only the value function, because it knows nothing yet of this reward."""
-    warmup_epochs: int = 20
-    """Passes over the data of such an iteration."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense.
-
-        Raises:
-            InvalidValueError: one is outside its range, or the reward is not written as a sum.
-            UnknownNameError: the reward has an unknown term.
-        """
-        super().__post_init__()
-        self.check("epochs", "minibatch", "warmup_epochs", fits=lambda x: x >= 1, wanted="at least 1")
-        self.check("clip", fits=lambda x: x > 0, wanted="more than 0")
-        at_least_none = ("target_kl", "entropy", "anchor", "anchor_target", "std", "warmup")
-        self.check(*at_least_none, fits=lambda x: x >= 0, wanted="at least 0")
-        self.check("gae_lambda", fits=lambda x: 0 <= x <= 1, wanted="a number from 0 to 1")
-        if self.anchor_target and not self.anchor:
-            raise InvalidValueError("ppo anchor", self.anchor, "more than 0 where anchor_target is")
+Config = Ppo
 
 
 def train(

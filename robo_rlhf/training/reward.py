@@ -1,19 +1,16 @@
 """Reward learning: from answers about clips to a reward model that explains them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.feedback.crowd import Said
 from robo_rlhf.feedback.quality import weighed, weights_among
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.learning import seeded
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
-from robo_rlhf.rewards.settings import FitSettings
 from robo_rlhf.rewards.trainer import Progress, Report, RewardTrainer, fit
 from robo_rlhf.runs import Run
 from robo_rlhf.training.answers import (
@@ -27,45 +24,13 @@ from robo_rlhf.training.answers import (
     people_agree,
 )
 from robo_rlhf.training.priors import with_demonstrations, with_success_marks, with_unjudged
+from robo_rlhf.training.settings import RewardLearning
 from robo_rlhf.types import Episode
 
 __all__ = ["Besides", "Config", "Judged", "Load", "episodes_of", "fit_in_memory", "gather", "new_trainer", "train"]
 
 
-@dataclass(frozen=True)
-class Config:
-    """What kind of reward to learn, and how."""
-
-    reward: str = "ensemble"
-    """Kind of reward model."""
-    settings: dict[str, Any] = field(default_factory=dict)
-    """Settings of the model, as its constructor names them."""
-    fit: FitSettings = field(default_factory=FitSettings)
-    """How it is fitted."""
-    demonstration_weight: float = 0.0
-    """How much "a demonstration is better than the policy" counts in all, as a share of the answers' weight."""
-    success_weight: float = 0.0
-    """How much "an episode marked as a success ends better than one that failed" counts in all, as such a share."""
-    unjudged: int = 0
-    """Clips that nobody judged, for models that foretell steps and for pseudo-labels."""
-    weigh_people: bool = True
-    """Whether answers count by how reliable their giver is, as far as several people answered the same questions."""
-    save_every: int = 200
-    """Updates between checkpoints of the training itself."""
-    seed: int = 0
-    """Seed of initial weights and batches."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense.
-
-        Raises:
-            InvalidValueError: one is outside its range.
-        """
-        for name in ("demonstration_weight", "success_weight", "unjudged"):
-            if not getattr(self, name) >= 0:
-                raise InvalidValueError(f"reward {name}", getattr(self, name), "a number from 0")
-        if self.save_every < 1:
-            raise InvalidValueError("reward save_every", self.save_every, "at least 1")
+Config = RewardLearning
 
 
 class Besides(NamedTuple):

@@ -9,8 +9,7 @@ Task reward and success are never read here, unless the configured reward names 
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,8 +24,9 @@ from robo_rlhf.training.blocks import explored_block, shown_block
 from robo_rlhf.training.climbing import Diagnostics, Progress, Stored, check_fit, climb, go_on
 from robo_rlhf.training.experience import KEPT, Episodes, Reward
 from robo_rlhf.training.replay import Batch, Block, Replay, units_of
+from robo_rlhf.training.settings import Sac
 from robo_rlhf.training.shaping import Live, Shaping
-from robo_rlhf.training.soft import Soft, SoftSettings
+from robo_rlhf.training.soft import Soft
 from robo_rlhf.types import Array, Episode, VecEnv
 
 OnIteration = Callable[[int, SquashedPolicy, Mapping[str, float]], object]  # a true result ends the training
@@ -35,39 +35,7 @@ OF_THE_POLICY = ("actor/", "actor_step/", "temperature/", "temperature_step/")  
 WIDER = 3.0  # times its first deviation, from which on a column of observations is scaled anew
 
 
-@dataclass(frozen=True)
-class Config(SoftSettings):
-    """How to learn."""
-
-    ALGORITHM: ClassVar[str] = "sac"
-
-    updates: float = 0.5
-    """Updates a step of one copy."""
-    batch: int = 256
-    """Steps an update learns from."""
-    shown: float = 0.5
-    """Share of each batch that comes from demonstrations, where there are some."""
-    n_step: int = 3
-    """Steps of reward before the value function takes over."""
-    capacity: int = 300_000
-    """Steps that are remembered."""
-    warmup: int = 1
-    """First iterations that train only the value functions, where the policy is on top of another or was trained."""
-    refresh: int = 200
-    """Updates of the value functions alone after the reward has changed."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense.
-
-        Raises:
-            InvalidValueError: one is outside its range, or the reward is not written as a sum.
-            UnknownNameError: the reward has an unknown term.
-        """
-        super().__post_init__()
-        self.check("batch", "n_step", "capacity", fits=lambda x: x >= 1, wanted="at least 1")
-        self.check("updates", fits=lambda x: x > 0, wanted="more than 0")
-        self.check("warmup", "refresh", fits=lambda x: x >= 0, wanted="at least 0")
-        self.check("shown", fits=lambda x: 0 <= x < 1, wanted="a number from 0 to less than 1")
+Config = Sac
 
 
 def train(

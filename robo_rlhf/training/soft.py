@@ -5,57 +5,16 @@ layer normalisation, and targets from the least of a few that are drawn of sever
 """
 
 import copy
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.learning import Flat, seeded
 from robo_rlhf.policies.squashed import SquashedPolicy
-from robo_rlhf.training.climbing import Settings
 from robo_rlhf.training.critics import Critics
 from robo_rlhf.training.replay import Batch
+from robo_rlhf.training.settings import SoftClimbing
 from robo_rlhf.types import Array
-
-
-@dataclass(frozen=True)
-class SoftSettings(Settings):
-    """How large the steps are, and what takes them."""
-
-    temperature_lr: float = 3e-4
-    """Adam's rate for the temperature."""
-    tau: float = 0.005
-    """How fast the value functions that targets come from follow."""
-    members: int = 2
-    """Value functions."""
-    subset: int = 2
-    """How many of them, drawn for each update, the least value is taken of."""
-    layer_norm: bool = True
-    """Whether hidden layers of the value functions are normalised, which keeps them from inventing values."""
-    temperature: float = 0.05
-    """Weight of entropy to start from, where returns have deviation 1; it is learned."""
-    target_entropy: float = -0.5
-    """Entropy that the temperature aims at, an action [nat]."""
-    backup_entropy: bool = True
-    """Whether entropy to come is part of values."""
-    restraint: float = 0.0
-    """What the largest correction of one column of an action costs, by its square, where returns have deviation 1; of
-    a policy on top of another. Where values hardly tell actions apart, nothing else keeps it near the other."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense.
-
-        Raises:
-            InvalidValueError: one is outside its range.
-        """
-        super().__post_init__()
-        self.check("members", "subset", fits=lambda x: x >= 1, wanted="at least 1")
-        self.check("temperature_lr", "temperature", "tau", fits=lambda x: x > 0, wanted="more than 0")
-        self.check("restraint", fits=lambda x: x >= 0, wanted="at least 0")
-        self.check("tau", fits=lambda x: x <= 1, wanted="a number from 0 to 1")
-        if self.subset > self.members:
-            raise InvalidValueError(f"{self.ALGORITHM} subset", self.subset, f"no more than all {self.members} members")
 
 
 class Temperature(nn.Module):
@@ -70,7 +29,7 @@ class Temperature(nn.Module):
 class Soft:
     """Policy, value functions, temperature and their optimisers."""
 
-    def __init__(self, config: SoftSettings, actor: SquashedPolicy) -> None:
+    def __init__(self, config: SoftClimbing, actor: SquashedPolicy) -> None:
         """Start from `actor`."""
         self.config, self.actor = config, actor
         with seeded(config.seed):

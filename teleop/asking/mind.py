@@ -8,6 +8,7 @@ import numpy as np
 
 from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.errors import InvalidValueError, NonFiniteError
+from robo_rlhf.files import new_dataset
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.chunked import ChunkedPolicy
 from robo_rlhf.policies.veiled import Acting, VeiledPolicy
@@ -133,7 +134,7 @@ class Mind:
         past, frame = self._frame(asked.at)
         world = self.kept.world(past.meta.task, 1, "compare")
         length = round(asked.seconds / world.control_dt)
-        dataset = Dataset(self.kept.home / asked.into, create=True, task=MIXED)
+        dataset = Dataset(new_dataset(self.kept.home, asked.into), create=True, task=MIXED)
         ids, digests = [], []
         for name in asked.policies:
             policy = self.kept.policy(name, world, "compare")

@@ -1,11 +1,13 @@
 """Devices: what an operator holds in the hand. One file a device, found by name."""
 
 from types import TracebackType
-from typing import ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from robo_rlhf.registry import Registry
-from robo_rlhf.sim.envs import TaskEnv
 from robo_rlhf.types import Command, Source
+
+if TYPE_CHECKING:
+    from robo_rlhf.sim.envs import TaskEnv
 
 
 class Device(Protocol):
@@ -14,7 +16,7 @@ class Device(Protocol):
     name: ClassVar[str]
     source: ClassVar[Source]  # who chooses the actions that come from it
 
-    def __init__(self, env: TaskEnv) -> None:
+    def __init__(self, env: "TaskEnv") -> None:
         """Get ready to control copy 0 of `env`, which the device may look at and must not change.
 
         Raises:

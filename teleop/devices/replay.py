@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.layout import list_datasets
+from robo_rlhf.data.layout import datasets_of
 from robo_rlhf.errors import InvalidValueError
 from robo_rlhf.files import data_home, find_dataset
 from robo_rlhf.sim.batch import apart
@@ -102,6 +102,6 @@ def find_episode(name: str, home: Path | None = None) -> Episode:
     dataset, _, episode_id = name.rpartition("/")
     if not dataset:
         where = data_home(home)
-        choices = ", ".join(list_datasets(where)) or "(no datasets)"
+        choices = ", ".join(datasets_of(where)) or "(no datasets)"
         raise InvalidValueError("episode to replay", repr(name), f"DATASET/ID, with a dataset of {where}: {choices}")
     return Dataset(find_dataset(data_home(home), dataset)).load(episode_id)

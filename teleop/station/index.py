@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from robo_rlhf import files
-from robo_rlhf.data.layout import EPISODE_SUFFIX, episode_path, list_datasets, names, quarantine
+from robo_rlhf.data.layout import EPISODE_SUFFIX, datasets_of, episode_path, names, quarantine
 from robo_rlhf.data.schema import meta_from_json, read_columns, read_header
 from robo_rlhf.errors import CorruptFileError, DiskFullError, InvalidValueError, NotFoundError, VersionError
 from robo_rlhf.files import write_atomic
@@ -164,10 +163,7 @@ class Index:
             self._drop(folder, key.episode)
 
     def _list_folders(self) -> None:
-        found = {name: self.home / name for name in list_datasets(self.home)}
-        for name in list_datasets(files.SHIPPED):
-            if name.startswith("samples/"):
-                found.setdefault(name, files.SHIPPED / name)
+        found = datasets_of(self.home)
         for name in self._folders.keys() - found.keys():
             del self._folders[name]
             self.number += 1

@@ -7,9 +7,10 @@ a clip that cannot is put into quarantine with all questions about it, and the n
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from robo_rlhf.checks import is_well_formed
 from robo_rlhf.data.layout import episode_path
 from robo_rlhf.errors import BusyError, InvalidValueError, NotFoundError
 from robo_rlhf.feedback.clips import Clip
@@ -95,8 +96,7 @@ class Reviewing:
         Raises:
             NoPictureError: no episode of the data home can have such a name.
         """
-        parts = PurePosixPath(dataset)
-        if not dataset or parts.is_absolute() or ".." in parts.parts:
+        if not is_well_formed(dataset):
             raise NoPictureError("gone", "Its dataset does not lie in the data home.")
         try:
             return episode_path(find_dataset(self.home, dataset), episode)

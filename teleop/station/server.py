@@ -1,8 +1,10 @@
 """Running the station: where it listens, by which names it is reached, and how it ends."""
 
+import asyncio
 import contextlib
 import errno
 import ipaddress
+import logging
 import signal
 import socket
 import sys
@@ -10,7 +12,10 @@ from collections.abc import Collection
 from typing import NoReturn
 
 import uvicorn
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from robo_rlhf.checks import check_port
 from robo_rlhf.errors import BusyError, InvalidValueError
 from teleop.messages import MAX_MESSAGE
 from teleop.station.app import create_app
@@ -30,8 +35,7 @@ def listen(host: str, port: int, *, exactly: bool) -> socket.socket:
         BusyError: the port, or all that were tried, are taken; the message names a free one.
         InvalidValueError: this machine cannot listen there.
     """
-    if not 0 <= port < 2**16:
-        raise InvalidValueError("--port", port, "0 (any that is free) to 65535")
+    check_port("--port", port)
     last = port if exactly or port == 0 else min(port + TRIES, 2**16 - 1)
     for candidate in range(port, last + 1):
         with contextlib.suppress(_TakenError):
@@ -115,7 +119,7 @@ def serve(station: Station, listener: socket.socket, proxies: Collection[str] = 
         signal.signal(number, _interrupt)
     sys.setswitchinterval(SWITCH)
     config = uvicorn.Config(
-        create_app(station),
+        Ending(create_app(station)),
         http=Connection,
         ws=Socket,
         proxy_headers=bool(proxies),
@@ -128,11 +132,43 @@ def serve(station: Station, listener: socket.socket, proxies: Collection[str] = 
         ws_max_size=2 * MAX_MESSAGE,  # a longer one ends the connection before it is read
         ws_per_message_deflate=False,  # JPEGs do not get smaller
     )
+    logging.getLogger("uvicorn.error").addFilter(_say_plainly)
     try:
         uvicorn.Server(config).run(sockets=[listener])
     finally:
         station.close()
         listener.close()
+
+
+class Ending:
+    """Answers requests that are still open when the station ends: the server cancels them, and that is no fault."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand before `app`."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; 503 where it is cancelled before its answer has begun."""
+        begun = scope["type"] != "http"
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except asyncio.CancelledError:
+            if not begun:
+                await PlainTextResponse("The station has ended.", 503)(scope, receive, send)
+
+
+def _say_plainly(record: logging.LogRecord) -> bool:
+    """Say of requests that are cut off what that is, in one line; whether a line is shown at all."""
+    if record.msg.startswith("Cancel %s running task"):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg = f"%s requests were still open after {END} s and were cut off"
+    return not record.msg.startswith("ASGI callable returned without completing response")
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -341,12 +341,10 @@ def test_who_is_signed_out_is_told_and_can_come_back(open_page: OpenPage, statio
 def test_what_cannot_begin_says_why(open_page: OpenPage, station: Served) -> None:
     page = sign_in(open_page, station, "ana")
     page.goto(f"{station.url}/operate")
-    page.fill("#dataset", "no/slash")
-    page.evaluate(
-        "document.getElementById('dataset').value = 'no/slash'; document.getElementById('begin').noValidate = true"
-    )
+    page.fill("#dataset", "../up")
+    page.evaluate("document.getElementById('begin').noValidate = true")
     page.click("#go")
-    page.wait_for_selector("#problem:has-text('without a slash')")
+    page.wait_for_selector("#problem:has-text('a name below the data home')")
 
 
 def test_a_session_that_is_over_says_so(open_page: OpenPage, station: Served) -> None:

@@ -53,8 +53,8 @@ def test_failures_are_kept_unless_only_successes_are_wanted(
     [
         (["--task", "reech"], "Unknown task 'reech'. Did you mean 'reach'?"),
         (["--task", "reach", "--device", "scriptet"], "Unknown device 'scriptet'. Did you mean 'scripted'?"),
-        (["--task", "reach", "--episodes", "0"], "at least 1 episode"),
-        (["--task", "reach", "--seed", "-1"], "a seed of at least 0"),
+        (["--task", "reach", "--episodes", "0"], "--episodes: expected at least 1, got 0"),
+        (["--task", "reach", "--seed", "-1"], "--seed: expected a seed from 0 to"),
     ],
 )
 def test_record_refuses_what_is_wrong_before_it_makes_anything(

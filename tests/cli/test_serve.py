@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -56,7 +57,9 @@ def first_answer(url: str, until: float = 60.0) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
-def test_a_station_prints_a_link_answers_and_ends(number: signal.Signals, home: Path) -> None:
+def test_a_station_prints_a_link_answers_and_ends(
+    number: signal.Signals, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with serving(home, "--port", "0") as (process, url, token):
         assert process.stdout is not None
         assert process.stdout.readline() == "The link works once, for you. Ctrl-C ends the station.\n"
@@ -72,6 +75,25 @@ def test_a_station_prints_a_link_answers_and_ends(number: signal.Signals, home: 
         assert rest == "stopped; everything kept is on the disk\n"
         assert errors == ""
     assert (home / "feedback.db").exists()
+    assert main(["team", "link", "--home", str(home)]) == 0
+    assert capsys.readouterr().out.startswith(f"{url}/enter#"), "where it listened, whatever port that was"
+
+
+@pytest.mark.slow
+def test_what_is_open_when_it_ends_is_cut_off_and_told_in_a_line(home: Path) -> None:
+    with serving(home, "--port", "0", "--no-open") as (process, url, _token):
+        first_answer(url)
+        place = url.removeprefix("http://")
+        host, _, port = place.partition(":")
+        with socket.create_connection((host, int(port))) as half:
+            head = f"POST /enter HTTP/1.1\r\nHost: {place}\r\nOrigin: {url}\r\nContent-Length: 99\r\n"
+            half.sendall(f"{head}Content-Type: application/json\r\n\r\n{{".encode())
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
+            assert half.recv(100).startswith(b"HTTP/1.1 503 ")
+        assert process.returncode == 0
+        assert errors.splitlines() == ["WARNING:  1 requests were still open after 3 s and were cut off"]
 
 
 def test_a_taken_port_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,7 +120,9 @@ def test_with_a_password_others_are_told_where_to_come(home: Path) -> None:
         assert url.startswith("http://127.0.0.1:")
         assert process.stdout is not None
         process.stdout.readline()
-        assert re.match(r"Others sign in at http://[\w.-]+:\d+/ with a password.\n", process.stdout.readline())
+        others = re.match(r"Others sign in at (http://[\w.-]+:\d+)/ with a password.\n", process.stdout.readline())
+        assert others
+        assert json.loads((home / "station.json").read_text()) == {"url": others[1]}
         assert "Nothing is encrypted" in process.stdout.readline()
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from robo_rlhf.cli.main import main
+from robo_rlhf.cli.serve import note_address
 from robo_rlhf.errors import TokenError
 from robo_rlhf.feedback.people import People
 
 PASSWORD = "some words to remember"
+AT = ("--url", "https://station.example")
 
 
 @pytest.fixture(autouse=True)
@@ -53,12 +55,35 @@ def test_a_link_signs_in_whom_it_names(home: Path, capsys: pytest.CaptureFixture
     people = People(home / "feedback.db")
     people.add("bert", "annotator")
     assert main(["team", "link", "bert", "--url", "https://station.example/"]) == 0
+    note_address(home, "http://127.0.0.1:8601")
     assert main(["team", "link"]) == 0
     links = capsys.readouterr().out.split()
     assert links[0].startswith("https://station.example/enter#")
-    assert links[1].startswith("http://127.0.0.1:8600/enter#")
+    assert links[1].startswith("http://127.0.0.1:8601/enter#")
     assert [people.sessions.use_link(link.partition("#")[2]).name for link in links] == ["bert", "anna"]
     people.close()
+
+
+@pytest.mark.parametrize("command", [["team", "add", "bert"], ["team", "link"]])
+def test_where_no_station_ever_ran_its_address_is_asked_for(
+    command: list[str], home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for content in (None, b"", b"[]", b'{"url"'):
+        if content is not None:
+            home.mkdir(exist_ok=True)
+            (home / "station.json").write_bytes(content)
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: --url: expected the address of the station, because none has run over "), said
+    assert not (home / "feedback.db").exists(), "nobody was added"
+
+
+@pytest.mark.parametrize("url", ["station", "ftp://x", "http://", "http://a b", "http://x:port", "http://x\n"])
+def test_what_is_no_address_is_refused(url: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["team", "add", "bert", "--url", url]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: --url: expected an address such as https://station.example:8600, got ")
+    assert not (home / "feedback.db").exists()
 
 
 def test_somebody_is_invited_and_listed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,9 +107,9 @@ def test_somebody_is_invited_and_listed(home: Path, capsys: pytest.CaptureFixtur
 
 def test_somebody_who_cannot_be_added(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["team", "add", "bert", "--role", "king"]) == 2
-    assert "expected administrator, operator, annotator, got 'king'" in capsys.readouterr().err
-    assert main(["team", "add", "bert"]) == 0
-    assert main(["team", "add", "Bert"]) == 10
+    assert "king" in capsys.readouterr().err
+    assert main(["team", "add", "bert", *AT]) == 0
+    assert main(["team", "add", "Bert", *AT]) == 10
 
 
 def test_who_is_disabled_has_nothing_left(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,7 +131,7 @@ def test_who_is_disabled_has_nothing_left(home: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_token_is_shown_once(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["team", "add", "bert", "--role", "operator"]) == 0
+    assert main(["team", "add", "bert", "--role", "operator", *AT]) == 0
     capsys.readouterr()
     assert main(["team", "token", "bert", "--create", "nightly export", "--role", "annotator", "--days", "30"]) == 0
     *_, secret = capsys.readouterr().out.split()
@@ -145,15 +170,15 @@ def test_a_token_is_shown_once(home: Path, capsys: pytest.CaptureFixture[str]) -
     ],
 )
 def test_tokens_that_cannot_be(options: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["team", "add", "bert", "--role", "operator"]) == 0
+    assert main(["team", "add", "bert", "--role", "operator", *AT]) == 0
     assert main(["team", "token", *options]) == code
     assert told in capsys.readouterr().err
 
 
 def test_the_database_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROBO_RLHF_DATABASE", str(tmp_path / "one.db"))
-    assert main(["team", "add", "bert"]) == 0
-    assert main(["team", "add", "bert", "--database", str(tmp_path / "two.db")]) == 0
+    assert main(["team", "add", "bert", *AT]) == 0
+    assert main(["team", "add", "bert", "--database", str(tmp_path / "two.db"), *AT]) == 0
     for name in ("one.db", "two.db"):
         people = People(tmp_path / name)
         assert [person.name for person in people.list()] == ["bert"]

@@ -21,4 +21,4 @@ def test_learns_how_near_success_is(reach_home: Path, tmp_path: Path, capsys: py
 
 def test_without_episodes_it_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "value", "--task", "lift", "--home", str(tmp_path)]) == 5
-    assert "No dataset 'lift'" in capsys.readouterr().err
+    assert "No dataset 'samples/lift'" in capsys.readouterr().err

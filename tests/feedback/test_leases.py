@@ -144,7 +144,7 @@ def test_what_ends_while_somebody_asks_for_it_again_is_not_revived(team: Store, 
 
     def work(connection: sa.Connection) -> Handed | None:
         chance = Chance(number=lambda: 0.9, shuffled=lambda clips: "ABCDEF"[:clips], pick=lambda rows: None)
-        turn = Turn(connection, "anna", Chosen(), team.tasks.sharing(""), chance, Memory(), time.now)
+        turn = Turn(connection, "anna", Chosen(), team.tasks, chance, Memory(), time.now)
         rows = turn.open_already((), False)
         assert [row.number for row in rows] == [held.lease]
         end(connection, rows)
@@ -354,6 +354,36 @@ def test_gold_comes_at_its_share_and_each_only_once(team: Store, monkeypatch: py
     others = {h.question.id for h in finish(team, "ben")}
     assert known[0].id not in others
     assert known[1].id in others
+
+
+def test_what_a_task_says_holds_for_its_questions_whatever_was_chosen(
+    team: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the queue are twelve of reach, then eight of lift, which says something itself."""
+    monkeypatch.setattr(team._rng, "random", lambda: 0.19)
+    lift = [replace(make_question(300 + i), task="lift", overlap=2) for i in range(8)]
+    known = [replace(make_question(400 + i), role="gold", task=task) for i, task in enumerate(["reach", "lift"] * 3)]
+    team.add_questions([*lift, *known])
+    for question in known:
+        team.gold.set(question.id, A)
+    team.tasks.set_sharing("lift", gold_share=0.2, lease=90.0)
+    seconds = {"reach": 60, "lift": 90}
+    for person, chosen in (("anna", Chosen()), ("ben", Chosen(run="run"))):
+        done = finish(team, person, chosen)
+        gold = [handed.question.id for handed in done if handed.purpose == "gold"]
+        assert sorted(gold) == sorted(q.id for q in known if q.task == "lift"), "0.19 is below the share of lift alone"
+        assert [handed.question.task for handed in done] == ["reach"] * COUNT + ["lift"] * 11
+        assert all(handed.seconds == pytest.approx(seconds[handed.question.task]) for handed in done)
+
+
+def test_what_a_task_says_of_repeats_holds_for_its_questions(team: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team._rng, "random", lambda: 0.3)
+    team.add_questions([replace(make_question(300 + i), task="lift", overlap=2) for i in range(8)])
+    team.tasks.set_sharing("lift", repeat_share=0.5, repeat_gap=2)
+    done = finish(team, "anna")
+    again = [handed.question.task for handed in done if handed.purpose == "repeat"]
+    assert len(again) >= 3
+    assert set(again) == {"lift"}
 
 
 def test_practice_is_apart_and_comes_in_order(team: Store) -> None:

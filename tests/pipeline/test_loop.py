@@ -12,8 +12,9 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.errors import InvalidValueError, NonFiniteError, NotFoundError, UnknownNameError
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline.config import Config, preset, share
+from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.pipeline.loop import run_loop
-from robo_rlhf.pipeline.stages import Job, find_demonstrations, trimmed
+from robo_rlhf.pipeline.stages import Job, trimmed
 from robo_rlhf.pipeline.watch import Silent
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.runs import Run

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from robo_rlhf.errors import UnknownNameError
-from robo_rlhf.sim.envs import TaskEnv, is_made_here, is_outside, make_env, versions
+from robo_rlhf.sim.envs import TaskEnv, is_made_here, make_env, versions
 from robo_rlhf.sim.external import ExternalVecEnv
+from robo_rlhf.sim.external_ids import is_outside
 from robo_rlhf.sim.tasks import TASKS
 
 

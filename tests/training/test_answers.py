@@ -1,10 +1,14 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from robo_rlhf.feedback.corrections import datasets_in
 from robo_rlhf.feedback.records import Answer, Question, question_id
-from robo_rlhf.training.answers import Shelf, gather, oddities, people_agree
+from robo_rlhf.feedback.store import Store
+from robo_rlhf.training.answers import Shelf, episodes_of, gather, oddities, people_agree
 from robo_rlhf.types import Segment
+from teleop.station.index import Index
 from tests.training.test_reward import ANSWERS, QUESTIONS, ask, load, say, teach
 
 
@@ -85,3 +89,23 @@ def test_a_shelf_that_is_kept_gives_the_same_clips_and_loads_nothing_twice() -> 
     for first, second in zip(vars(kept.clips).values(), vars(anew.clips).values(), strict=True):
         assert first.equal(second)
     assert kept.examples[0].clips.equal(anew.examples[0].clips)
+
+
+def test_answers_about_samples_train_in_any_home(home: Path, reach_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They ship with a checkout, and the station shows them from every home."""
+    monkeypatch.setattr("robo_rlhf.files.SHIPPED", reach_home)
+    index = Index(home)
+    index.refresh()
+    shown = [entry.key for entry in index.entries()]
+    assert {key.dataset for key in shown} == {"samples/reach"}
+    pairs = list(zip(shown[::2], shown[1::2], strict=True))
+    clips = [tuple(Segment(key.episode, 0, 10) for key in pair) for pair in pairs]
+    asked = [
+        Question(question_id("run", 0, "pairwise", pair), "run", 0, "pairwise", "reach", pair, "samples/reach")
+        for pair in clips
+    ]
+    judged = gather(asked, say(asked, ["A"] * len(asked)), episodes_of(home))
+    assert (len(judged.clips), judged.skipped) == (len(shown), {})
+    with Store(home / "feedback.db") as store:
+        store.add_questions(asked)
+        assert set(datasets_in(home, store)) == {"samples/reach"}, "originals of corrections are looked for there"

@@ -1,6 +1,10 @@
 """Tasks, one file each, found by name in `TASKS`."""
 
-from robo_rlhf.registry import Registry
-from robo_rlhf.sim.tasks.base import Task
+from typing import TYPE_CHECKING
 
-TASKS: Registry[type[Task]] = Registry("task", "robo_rlhf.sim.tasks")
+from robo_rlhf.registry import Registry
+
+if TYPE_CHECKING:
+    from robo_rlhf.sim.tasks.base import Task
+
+TASKS: "Registry[type[Task]]" = Registry("task", "robo_rlhf.sim.tasks")

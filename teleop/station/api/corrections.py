@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from robo_rlhf.data.layout import list_datasets
+from robo_rlhf.data.layout import datasets_of
 from robo_rlhf.errors import NotFoundError
 from robo_rlhf.feedback.corrections import corrected_over_original, datasets_in, write_preferences
 from teleop.station.rest import BODY, Answers, Body, Here, Name, Operator, Shape, answers
@@ -31,8 +31,7 @@ class Written(Shape):
 @router.post("/corrections", responses=answers(*BODY, 404, 409))
 def write(store: Answers, station: Here, _: Operator, body: Corrections) -> Written:
     """Write down, for every episode of a dataset that corrects another, that it is better. Twice changes nothing."""
-    names = list_datasets(station.home)
-    if body.dataset not in names:
+    if body.dataset not in datasets_of(station.home):
         raise NotFoundError("dataset", body.dataset[:80], "The library shows what there is.")
     datasets = datasets_in(station.home, store)
     found = corrected_over_original(body.dataset, datasets, run=body.run, length=body.length)

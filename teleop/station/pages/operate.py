@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from robo_rlhf.checks import SAMPLES, check_new_dataset
 from robo_rlhf.data.layout import check_id
 from robo_rlhf.errors import InvalidValueError, NotFoundError, UnknownNameError
 from teleop.keys import KEYS
@@ -210,11 +211,11 @@ def _check_dataset(name: str) -> None:
     """Check the name of a dataset to record into.
 
     Raises:
-        InvalidValueError: it is not safe as a folder, or is that of samples.
+        InvalidValueError: it can be no dataset's, or is that of samples.
     """
-    if name.startswith("samples/") or "/" in name:
-        raise InvalidValueError("dataset to record into", repr(name), "a name of its own, without a slash")
-    check_id(name)
+    check_new_dataset("dataset to record into", name)
+    if name.startswith(f"{SAMPLES}/"):
+        raise InvalidValueError("dataset to record into", repr(name), "one that is not of samples")
 
 
 def _task_of(home: Any, dataset: str, episode: str) -> str:

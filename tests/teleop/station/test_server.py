@@ -1,11 +1,20 @@
+import asyncio
 import socket
 import subprocess
 import sys
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from robo_rlhf.errors import BusyError, InvalidValueError
-from teleop.station.server import is_loopback, listen, names_of, own_address, proxies_of
+from teleop.station.server import (
+    Ending,
+    is_loopback,
+    listen,
+    names_of,
+    own_address,
+    proxies_of,
+)
 
 
 def test_a_free_port_is_taken_as_it_is() -> None:
@@ -55,3 +64,29 @@ def test_the_station_imports_neither_torch_nor_mujoco() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_request_that_is_cut_off_at_the_end_is_answered_and_no_fault(begun: bool) -> None:
+    sent: list[Message] = []
+
+    async def endless(_: Scope, receive: Receive, send: Send) -> None:
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        await receive()
+
+    async def nothing() -> Message:
+        await asyncio.sleep(60)
+        return {}
+
+    async def note(message: Message) -> None:
+        sent.append(message)
+
+    async def cut_off() -> None:
+        task = asyncio.create_task(Ending(endless)({"type": "http"}, nothing, note))
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    asyncio.run(cut_off())
+    assert [message["status"] for message in sent if "status" in message] == [200 if begun else 503]

@@ -1,0 +1,91 @@
+"""The door of every command: each option is checked for what it is meant to be before anything is loaded or made."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import tyro
+
+from robo_rlhf.checks import Meant, check_number, check_seed, check_text
+from robo_rlhf.files import DATABASE_VARIABLE, HOME_VARIABLE
+from robo_rlhf.sim.external_ids import is_outside
+from robo_rlhf.sim.tasks import TASKS
+
+_POSITIONAL = (tyro.conf.Positional, *get_args(tyro.conf.Positional[int])[1:])
+
+
+def _native(_: str, given: object) -> None:
+    TASKS.check(str(given))
+
+
+def _world(_: str, given: object) -> None:
+    if not is_outside(str(given)):
+        TASKS.check(str(given))
+
+
+Task = Annotated[str, Meant(_native)]  # of this project
+Tasks = Annotated[tuple[str, ...], Meant(_native)]
+World = Annotated[str, Meant(_world)]  # such a task, or an outside environment: whether there is one, its package says
+MaybeWorld = Annotated[str | None, Meant(_world)]
+MaybeSeed = Annotated[int | None, Meant(check_seed)]
+
+
+def check_options(options: object, within: str = "") -> None:
+    """Refuse the options of a command that are not what they are meant to be: those of settings inside it too.
+
+    Text has to be text and numbers numbers; what `robo_rlhf.checks` says of the type of an option comes on top. An
+    option that may be left out and was is fine.
+
+    Raises:
+        InvalidValueError: one of them, by its name on the command line.
+        UnknownNameError: a name of something that there is not; the message suggests the nearest.
+    """
+    hints = get_type_hints(type(options), include_extras=True)
+    for field in fields(options):  # type: ignore[arg-type]  # a command is a dataclass
+        value, hint = getattr(options, field.name), hints[field.name]
+        extras = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        name = f"{within}{field.name}".replace("_", "-")
+        name = name if any(extra in _POSITIONAL for extra in extras) else f"--{name}"
+        if is_dataclass(value):
+            check_options(value, _prefix(within, field.name, extras))
+            continue
+        left_out = value is None or (field.default is not MISSING and value == field.default == "")
+        for meant in () if left_out else (extra for extra in extras if isinstance(extra, Meant)):
+            for one in value if isinstance(value, tuple) else (value,):
+                meant.check(name, one)
+        _check_plain(name, value)
+
+
+def check_environment() -> None:
+    """Refuse variables of the environment that are no text.
+
+    Raises:
+        InvalidValueError: one of them.
+    """
+    for name in (HOME_VARIABLE, DATABASE_VARIABLE):
+        check_text(f"${name}", os.environ.get(name, ""))
+
+
+def _prefix(within: str, name: str, extras: tuple[Any, ...]) -> str:
+    """Return what stands before the names of settings inside an option: nothing where the option has no name."""
+    unnamed = any(getattr(extra, "name", None) == "" for extra in extras)
+    return within if unnamed else f"{within}{name}."
+
+
+def _check_plain(name: str, value: object) -> None:
+    match value:
+        case str() | Path():
+            check_text(name, value)
+        case bool():
+            pass
+        case int() | float():
+            check_number(name, value)
+        case Mapping():
+            for key, inner in value.items():
+                _check_plain(name, key)
+                _check_plain(name, inner)
+        case tuple() | list():
+            for inner in value:
+                _check_plain(name, inner)
