@@ -174,10 +174,14 @@ def _read_parquet(path: Path, file: File) -> Iterator[tuple[int, dict[str, Any] 
     number = 0
     try:
         with open_whole(path, "Nothing was imported.") as content:
-            for batch in pq.ParquetFile(content, page_checksum_verification=True).iter_batches(BLOCK):
+            parquet = pq.ParquetFile(content, page_checksum_verification=True)
+            for batch in parquet.iter_batches(BLOCK):
+                batch.validate(full=True)
                 for row in batch.to_pylist():
                     number += 1
                     yield number, _parsed(file, row)
+            if number != parquet.metadata.num_rows:
+                raise ValueError(f"it holds {number:,} rows and tells of {parquet.metadata.num_rows:,}")
     except (pa.ArrowException, OSError, ValueError, ArithmeticError, MemoryError) as error:
         yield number + 1, f"it is no Parquet file, or a broken one: {' '.join(str(error).split())[:300]}"
 
