@@ -46,15 +46,17 @@ def read_remark(folder: Path, episode_id: str) -> Remark:
     path = remark_path(folder, episode_id)
     try:
         found = read_json(path, dict)
-        outcome, note = found["outcome"], found["note"]
+        outcome, note = found.get("outcome", ""), found.get("note")
         if isinstance(note, str) and (outcome is None or outcome in get_args(Outcome)):
             return Remark(cast("Outcome | None", outcome), note)
-        reason = "it is no outcome and no note"
+        reason = f"{path} holds no outcome and no note."
     except FileNotFoundError:
         return Remark()
-    except (OSError, CorruptFileError, KeyError, TypeError) as error:
+    except OSError as error:
+        reason = f"{path}: {error.strerror}."
+    except CorruptFileError as error:
         reason = str(error)
-    warnings.warn(f"{path}: {reason}; what was said of the episode is lost.", DataWarning, stacklevel=2)
+    warnings.warn(f"{reason} What was said of the episode is lost.", DataWarning, stacklevel=2)
     return Remark()
 
 

@@ -57,14 +57,19 @@ def main(memory: int, written: int, folder: Path, paths: Sequence[Path]) -> None
                 pq.ParquetFile(content, page_checksum_verification=True) as parquet,
                 (folder / f"{path.stem}.jsonl").open("w", encoding="utf-8") as out,
             ):
+                rows = 0
                 for batch in parquet.iter_batches(BLOCK, use_threads=False):
+                    batch.validate(full=True)
                     out.writelines(json.dumps(row, default=repr) + "\n" for row in batch.to_pylist())
+                    rows += len(batch)
+                if rows != parquet.metadata.num_rows:
+                    raise ValueError(f"it holds {rows:,} rows and tells of {parquet.metadata.num_rows:,}")
         except (pa.ArrowMemoryError, MemoryError):
             raise
         except (pa.ArrowException, OSError, ValueError, ArithmeticError, CorruptFileError) as error:
             if getattr(error, "errno", None) == errno.EFBIG:
                 raise
-            told[path.name] = f"it is no Parquet file, or a broken one: {str(error)[:300]}"
+            told[path.name] = f"it is no Parquet file, or a broken one: {' '.join(str(error).split())[:300]}"
     print(json.dumps(told))
 
 

@@ -53,7 +53,7 @@ def go_on(run: Run, learner: Climber[P], carry: Stored | None) -> bool:
     found = stored if stored is not None or carry is None else (carry[0], {**carry[1], "done": 0, "ended": False})
     if found is not None:
         actor = learner.actor
-        expected = f"where learning stopped of a {actor.kind} policy with settings {dict(actor.settings)}"
+        expected = f"a {actor.kind} policy with settings {dict(actor.settings)}"
         with fitting(run.checkpoint_path("training"), expected):
             learner.unpack(*found)
     return stored is None and carry is not None

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.layout import remark_path
+from robo_rlhf.data.layout import DataWarning, remark_path
 from robo_rlhf.data.remarks import Remark, read_remark, write_remark
 from tests.data.making import append, begin, episode
 
@@ -28,11 +28,12 @@ def test_what_was_said_is_what_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"3", b'{"note": 3, "outcome": null}', b'{"note": "", "outcome": "great"}', b"\xff"]
 )
-def test_what_makes_no_sense_says_nothing(tmp_path: Path, content: bytes) -> None:
+def test_what_makes_no_sense_says_nothing_and_is_told(tmp_path: Path, content: bytes) -> None:
     path = remark_path(tmp_path, "a")
     path.parent.mkdir()
     path.write_bytes(content)
-    assert read_remark(tmp_path, "a") == Remark()
+    with pytest.warns(DataWarning, match="What was said of the episode is lost"):
+        assert read_remark(tmp_path, "a") == Remark()
 
 
 @pytest.mark.parametrize("close", [True, False])

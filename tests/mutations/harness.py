@@ -73,6 +73,7 @@ def run(kind: Kind, folder: Path, count: int, first: int = 0) -> Counter[str]:
     whole_folder.mkdir()
     kind.make(whole_folder)
     shutil.copytree(whole_folder, work)
+    assert all(path.stat().st_size for path in work.glob(kind.files)), "a file that holds nothing cannot be damaged"
     with warnings.catch_warnings(action="error"):
         whole = kind.read(work)
     ends: Counter[str] = Counter()

@@ -11,9 +11,9 @@ from robo_rlhf.feedback.columns import FILES
 from robo_rlhf.feedback.export import export
 from robo_rlhf.feedback.importing import import_all
 from robo_rlhf.feedback.store import Store
+from tests.feedback.busy import fill
 from tests.mutations.harness import Kind, forge_file
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "feedback_v1"
 Rows = dict[str, list[str]]
 
 
@@ -39,8 +39,8 @@ def _rows(folder: Path) -> Rows:
 
 def _make(folder: Path, form: Literal["jsonl", "parquet"]) -> None:
     with Store(folder / "made.db") as store:
-        assert not import_all(store, GOLDEN).problems
-        export(store, folder / "out", form)
+        fill(store)
+        assert all(export(store, folder / "out", form).values())
     for path in folder.glob("made.db*"):
         path.unlink()
     Store(folder / "found.db").close()  # so that not every import makes the tables anew

@@ -36,7 +36,8 @@ def forge(rng: random.Random, path: Path) -> None:
         case 2:
             arrays[name] = np.concatenate([value.reshape(-1), value.reshape(-1)])
         case 3:
-            arrays[name] = value.astype(rng.choice([np.float64, np.int32, np.bool_, np.complex64]))
+            with np.errstate(invalid="ignore"):  # of what is infinite
+                arrays[name] = value.astype(rng.choice([np.float64, np.int32, np.bool_, np.complex64]))
         case 4:
             spoilt = value.astype(np.float32).copy()
             spoilt.reshape(-1)[rng.randrange(max(spoilt.size, 1)) :] = rng.choice([np.nan, np.inf])
