@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robo_rlhf.sim.gl import choose_backend
+from robo_rlhf.sim.rendering.gl import choose_backend
 
 EPISODE = "pick_place-3000000"
 WIDTH, HEIGHT = 320, 240  # [pixels]
@@ -16,8 +16,8 @@ def main() -> None:
     """Draw every few states of the episode, the last one for a second, and write the GIF."""
     choose_backend()  # before mujoco is imported
     from robo_rlhf.data.dataset import Dataset
-    from robo_rlhf.sim.render import FrameRenderer, load_model
-    from robo_rlhf.sim.video import frames_to_gif
+    from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
+    from robo_rlhf.sim.rendering.video import frames_to_gif
 
     episode = Dataset(ROOT / "recordings" / "samples" / "pick_place").load(EPISODE)
     states = episode.state[:: round(1 / FPS / episode.meta.control_dt)]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from robo_rlhf.learning import seeded
+from robo_rlhf.core.learning import seeded
 from robo_rlhf.policies.checkpoint import new_policy, save_policy
 from robo_rlhf.sim.tasks import TASKS
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from robo_rlhf.files import HOME_VARIABLE
-from robo_rlhf.sim.gl import choose_backend
+from robo_rlhf.core.files import HOME_VARIABLE
+from robo_rlhf.sim.rendering.gl import choose_backend
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"  # before a test imports numpy or torch, which read it once; worker processes inherit it
@@ -32,7 +32,7 @@ _first_seen: dict[int, str] = {}  # child process → the test after which it wa
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data home, so that no test sees or leaves recordings."""
-    monkeypatch.setattr("robo_rlhf.files.SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr("robo_rlhf.core.files.SHIPPED", tmp_path / "shipped")
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     return tmp_path / "home"
 
@@ -43,10 +43,10 @@ def reach_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import numpy as np
 
     from robo_rlhf.data.dataset import Dataset
-    from robo_rlhf.rollout import rollout
-    from robo_rlhf.sim.envs import TaskEnv, make_env
-    from robo_rlhf.sim.operator import ScriptedOperator
-    from robo_rlhf.types import Source
+    from robo_rlhf.rollouts.rollout import rollout
+    from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
+    from robo_rlhf.sim.operators.scripted import ScriptedOperator
+    from robo_rlhf.core.types import Source
 
     home = tmp_path_factory.mktemp("reach") / "home"
     env = make_env("reach", 8, nthread=1)

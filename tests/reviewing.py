@@ -8,7 +8,7 @@ from typing import Any
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.store import Question, Store, question_id
-from robo_rlhf.types import Segment
+from robo_rlhf.core.types import Segment
 
 
 def questions_about(

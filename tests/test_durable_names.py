@@ -1,4 +1,4 @@
-"""Nothing makes, renames or removes files but `robo_rlhf.files`, which makes names survive a power cut."""
+"""Nothing makes, renames or removes files but `robo_rlhf.core.files`, which makes names survive a power cut."""
 
 import ast
 import re
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-HELPER = "robo_rlhf/files.py"
+HELPER = "robo_rlhf/core/files.py"
 ALWAYS = {  # attributes that mean nothing else
     "mkdir", "makedirs", "rename", "renames", "unlink", "rmdir", "removedirs", "rmtree", "touch", "symlink_to",
     "hardlink_to", "symlink", "copyfile", "copytree", "copy2", "mkdtemp", "mkstemp", "NamedTemporaryFile",
@@ -17,27 +17,27 @@ WRITING = re.compile(r"[wxa][bt+]*|r[bt]?\+[bt]?")
 
 ALLOWED = {
     ("robo_rlhf/data/curation.py", "os.open"): "the file that is locked while episodes are edited; never read",
-    ("robo_rlhf/data/stream.py", "os.open"): "journals: made here, their name synced at once; read again after a crash",
+    ("robo_rlhf/data/recording/stream.py", "os.open"): "journals: made here, their name synced at once; read again after a crash",
     ("robo_rlhf/data/schema.py", "ParquetWriter"): "into memory",
-    ("robo_rlhf/locks.py", "os.open"): "the file that is locked while a lock is taken; never read",
-    ("robo_rlhf/locks.py", "write_bytes"): "a lock: nobody holds it after a power cut",
-    ("robo_rlhf/locks.py", "os.replace"): "a lock: nobody holds it after a power cut",
-    ("robo_rlhf/locks.py", "unlink"): "a lock that could not be written",
-    ("robo_rlhf/heartbeat.py", "rmdir"): "a folder in which no run was begun",
-    ("robo_rlhf/runs.py", "open"): "lines of metrics and events; synced before each checkpoint that needs them",
-    ("robo_rlhf/tensorboard.py", "open"): "metrics once more, for TensorBoard",
+    ("robo_rlhf/core/locks.py", "os.open"): "the file that is locked while a lock is taken; never read",
+    ("robo_rlhf/core/locks.py", "write_bytes"): "a lock: nobody holds it after a power cut",
+    ("robo_rlhf/core/locks.py", "os.replace"): "a lock: nobody holds it after a power cut",
+    ("robo_rlhf/core/locks.py", "unlink"): "a lock that could not be written",
+    ("robo_rlhf/core/heartbeat.py", "rmdir"): "a folder in which no run was begun",
+    ("robo_rlhf/core/runs.py", "open"): "lines of metrics and events; synced before each checkpoint that needs them",
+    ("robo_rlhf/core/tensorboard.py", "open"): "metrics once more, for TensorBoard",
     ("robo_rlhf/cli/doctor.py", "open"): "into memory",
-    ("robo_rlhf/sim/video.py", "open"): "into memory",
-    ("robo_rlhf/feedback/arena.py", "open"): "files that are locked; never read",
-    ("robo_rlhf/feedback/export.py", "open"): "in a folder that is synced whole before it gets its name",
-    ("robo_rlhf/feedback/export.py", "ParquetWriter"): "in a folder that is synced whole before it gets its name",
-    ("teleop/station/fact_book.py", "open"): "worked out again where it is lost",
-    ("teleop/station/hub.py", "open"): "the log of sessions, which nothing reads back",
-    ("teleop/station/arenas.py", "open"): "what a process said last; gone with the station",
+    ("robo_rlhf/sim/rendering/video.py", "open"): "into memory",
+    ("robo_rlhf/feedback/arena/arena.py", "open"): "files that are locked; never read",
+    ("robo_rlhf/feedback/transfer/export.py", "open"): "in a folder that is synced whole before it gets its name",
+    ("robo_rlhf/feedback/transfer/export.py", "ParquetWriter"): "in a folder that is synced whole before it gets its name",
+    ("teleop/station/library/facts_cache.py", "open"): "worked out again where it is lost",
+    ("teleop/station/operate/hub.py", "open"): "the log of sessions, which nothing reads back",
+    ("teleop/station/arena/arenas.py", "open"): "what a process said last; gone with the station",
     ("teleop/station/api/exchange.py", "open"): "an upload, gone when it is answered",
     ("teleop/station/api/exchange.py", "ZipFile"): "a download, gone when it is sent; an upload",
-    ("teleop/station/archive.py", "ZipFile"): "into what is sent",
-    ("teleop/station/thinking.py", "replace"): "of a process, not of a file",
+    ("teleop/station/library/zip_download.py", "ZipFile"): "into what is sent",
+    ("teleop/station/probe/client.py", "replace"): "of a process, not of a file",
     ("teleop/station/api/exchange.py", "mkdtemp"): "the folder of an upload or a download",
 }  # fmt: skip
 
@@ -49,7 +49,7 @@ def test_nothing_goes_around_the_one_place_that_makes_and_renames() -> None:
             name = path.relative_to(ROOT).as_posix()
             if name != HELPER:
                 found |= {(name, what) for what in makers(ast.parse(path.read_text()))}
-    assert found - ALLOWED.keys() == set(), "use make_folder, write_atomic, move and remove of robo_rlhf.files"
+    assert found - ALLOWED.keys() == set(), "use make_folder, write_atomic, move and remove of robo_rlhf.core.files"
     assert ALLOWED.keys() - found == set(), "these are allowed, and not there any more"
 
 

@@ -16,9 +16,9 @@ TASK = "Meta-World/MT1:button-press-v3"
 SCRIPT = """
 import mujoco
 import numpy as np
-from robo_rlhf.rollout import rollout
-from robo_rlhf.sim.external import ExternalVecEnv
-from robo_rlhf.sim.external_clips import replay_frames
+from robo_rlhf.rollouts.rollout import rollout
+from robo_rlhf.sim.external.vec_env import ExternalVecEnv
+from robo_rlhf.sim.external.replay import replay_frames
 
 class Policy:
     def reset(self, num_envs): self.rng, self.n = np.random.default_rng(0), num_envs

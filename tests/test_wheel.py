@@ -110,7 +110,7 @@ def test_the_station_opens_away_from_the_checkout(python: Path, home: Path, tmp_
             page = fetch(f"{url}/sign-in")
             assert "<h1>Sign in</h1>" in page
             addresses = re.findall(r'(?:src|href)="(/static/[^"]+)"', page)
-            assert any(address.endswith("css/base.css") for address in addresses)
+            assert any(address.endswith("shared/base.css") for address in addresses)
             for address in addresses:
                 assert fetch(url + address)
         finally:

@@ -21,7 +21,7 @@ A name of two words belongs to a group. All modules are imported to list the com
 
 from typing import Protocol
 
-from robo_rlhf.registry import Registry
+from robo_rlhf.core.registry import Registry
 
 CONTINUES = "run the same command to continue"
 STAYS = "what was done until then stays"
@@ -36,7 +36,7 @@ class Command(Protocol):
     """
 
     def __call__(self) -> int:
-        """Do it and return the exit code: 0 for done, else what `robo_rlhf.errors` says."""
+        """Do it and return the exit code: 0 for done, else what `robo_rlhf.core.errors` says."""
         ...
 
 

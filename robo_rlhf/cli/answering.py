@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robo_rlhf.errors import (
+from robo_rlhf.core.errors import (
     NotNowError,
 )
-from robo_rlhf.files import (
+from robo_rlhf.core.files import (
     find_dataset,
     make_folder,
 )
@@ -91,7 +91,7 @@ class People:
     def clip(self, question: "Question", place: int) -> Path:
         """Render one clip of a question, unless it is there, and return its file."""
         from robo_rlhf.data.dataset import Dataset
-        from robo_rlhf.sim.clips import render_clip
+        from robo_rlhf.sim.rendering.clips import render_clip
 
         path = self.folder / question.id / f"{'ABCDEF'[place]}.mp4"
         if not path.exists():

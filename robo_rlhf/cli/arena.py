@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from robo_rlhf.checks import (
+from robo_rlhf.core.checks import (
     ArenaName,
 )
 from robo_rlhf.cli import (
@@ -21,12 +21,12 @@ from robo_rlhf.cli.checking import (
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
-from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, feedback_database
-from robo_rlhf.pipeline.finals import source_of
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.files import data_home, feedback_database
+from robo_rlhf.pipeline.latest_policy import source_of
 
 if TYPE_CHECKING:
-    from robo_rlhf.feedback.standings import Standings
+    from robo_rlhf.feedback.arena.standings import Standings
 
 
 @COMMANDS.register("arena")
@@ -75,11 +75,11 @@ class ArenaCommand:
         for given in self.policies:
             source_of(given, home)  # refused before anything heavy is loaded
         use_one_thread()
-        from robo_rlhf import heartbeat
-        from robo_rlhf.feedback.arena import folder_of
+        from robo_rlhf.core import heartbeat
+        from robo_rlhf.feedback.arena.arena import folder_of
         from robo_rlhf.feedback.store import Store
         from robo_rlhf.pipeline.arena import ArenaJob, Asked
-        from robo_rlhf.runs import Run
+        from robo_rlhf.core.runs import Run
 
         home = data_home(self.home).absolute()
         with (
@@ -122,8 +122,8 @@ class ArenaShow:
 
     def __call__(self) -> int:
         """Read the answers and print what they say."""
-        from robo_rlhf.feedback.arena import Arena, arenas
-        from robo_rlhf.feedback.standings import renew, standings
+        from robo_rlhf.feedback.arena.arena import Arena, arenas
+        from robo_rlhf.feedback.arena.standings import renew, standings
         from robo_rlhf.feedback.store import Store
 
         home = data_home(self.home).absolute()

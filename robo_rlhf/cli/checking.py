@@ -8,9 +8,9 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import tyro
 
-from robo_rlhf.checks import Meant, check_number, check_seed, check_text
-from robo_rlhf.files import DATABASE_VARIABLE, HOME_VARIABLE
-from robo_rlhf.sim.external_ids import is_outside
+from robo_rlhf.core.checks import Meant, check_number, check_seed, check_text
+from robo_rlhf.core.files import DATABASE_VARIABLE, HOME_VARIABLE
+from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.tasks import TASKS
 
 _POSITIONAL = (tyro.conf.Positional, *get_args(tyro.conf.Positional[int])[1:])
@@ -35,7 +35,7 @@ MaybeSeed = Annotated[int | None, Meant(check_seed)]
 def check_options(options: object, within: str = "") -> None:
     """Refuse the options of a command that are not what they are meant to be: those of settings inside it too.
 
-    Text has to be text and numbers numbers; what `robo_rlhf.checks` says of the type of an option comes on top. An
+    Text has to be text and numbers numbers; what `robo_rlhf.core.checks` says of the type of an option comes on top. An
     option that may be left out and was is fine.
 
     Raises:

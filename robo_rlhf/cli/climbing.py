@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robo_rlhf.checks import RUNS
-from robo_rlhf.errors import InvalidValueError, NotFoundError
-from robo_rlhf.files import data_home
-from robo_rlhf.pipeline.finals import policy_at
+from robo_rlhf.core.checks import RUNS
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError
+from robo_rlhf.core.files import data_home
+from robo_rlhf.pipeline.latest_policy import policy_at
 
 if TYPE_CHECKING:
-    from robo_rlhf.training.experience import Reward
-    from robo_rlhf.types import Array, VecEnv
+    from robo_rlhf.training_tools.experience import Reward
+    from robo_rlhf.core.types import Array, VecEnv
 
 
 def checkpoint_at(given: Path, name: str, home: Path | None) -> Path:
@@ -34,7 +34,7 @@ def check_objective(objective: str, reward: Path | None) -> None:
     Raises:
         InvalidValueError: one or the other.
     """
-    from robo_rlhf.rewards.sums import RewardSum
+    from robo_rlhf.rewards.reward_sum import RewardSum
 
     if ("learned" in RewardSum(objective).needs) == (reward is not None):
         return
@@ -46,7 +46,7 @@ def check_objective(objective: str, reward: Path | None) -> None:
 
 def reward_for(env: "VecEnv", checkpoint: Path | None, caution: float) -> "Reward":
     """Return the learned reward, which is read again when its file changes; without one, what nobody may ask."""
-    from robo_rlhf.rewards.source import NewestReward
+    from robo_rlhf.rewards.latest import NewestReward
 
     if checkpoint is None:
         return nobody_asks
@@ -61,8 +61,8 @@ def world_for(task: str, policy: Path | None, num_envs: int) -> "VecEnv":
         InvalidValueError: a veil before an outside environment.
     """
     from robo_rlhf.policies.checkpoint import load_meta
-    from robo_rlhf.sim.envs import make_env
-    from robo_rlhf.sim.partial import veiled
+    from robo_rlhf.sim.envs.task_env import make_env
+    from robo_rlhf.sim.envs.partial_observation import veiled
 
     return veiled(make_env(task, num_envs), None if policy is None else load_meta(policy).get("partial"))
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robo_rlhf.files import data_home, feedback_database
+from robo_rlhf.core.files import data_home, feedback_database
 
 if TYPE_CHECKING:
-    from robo_rlhf.feedback.people import People
+    from robo_rlhf.accounts.people import People
     from robo_rlhf.feedback.store import Store
 
 
@@ -33,7 +33,7 @@ class InDatabase:
     @contextmanager
     def accounts(self) -> "Iterator[People]":
         """Open the accounts."""
-        from robo_rlhf.feedback.people import People
+        from robo_rlhf.accounts.people import People
 
         with closing(People(self._where())) as people:
             yield people

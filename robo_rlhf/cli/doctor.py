@@ -13,9 +13,9 @@ from pathlib import Path
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.errors import MissingDependencyError, UnknownNameError
-from robo_rlhf.files import data_home
-from robo_rlhf.sim.gl import LIBRARIES, VARIABLE, choose_backend
+from robo_rlhf.core.errors import MissingDependencyError, UnknownNameError
+from robo_rlhf.core.files import data_home
+from robo_rlhf.sim.rendering.gl import LIBRARIES, VARIABLE, choose_backend
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "firefox")
 PROBE_LIMIT = 60  # [s] after which a rendering backend counts as broken
@@ -171,7 +171,7 @@ def probe_rendering(backend: str | None, limit: float = PROBE_LIMIT) -> tuple[st
         What was found, in words, and whether it works. `limit` [s] is how long it may take.
     """
     environment = {**os.environ, **({"MUJOCO_GL": backend} if backend else {})}
-    command = [sys.executable, "-m", "robo_rlhf.sim.gl_probe"]
+    command = [sys.executable, "-m", "robo_rlhf.sim.rendering.gl_probe"]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired:

@@ -10,9 +10,9 @@ import tyro
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.where import Id, Ids, Where, trash_rows
-from robo_rlhf.errors import CorruptFileError, InvalidValueError
-from robo_rlhf.files import data_home
-from robo_rlhf.types import Outcome
+from robo_rlhf.core.errors import CorruptFileError, InvalidValueError
+from robo_rlhf.core.files import data_home
+from robo_rlhf.core.types import Outcome
 
 if TYPE_CHECKING:
     from robo_rlhf.data.reader import EpisodeInfo
@@ -258,7 +258,7 @@ class EpisodesRender(Where):
         if not episode.state.shape[1]:
             what = f"rendering episode {self.episode}"
             raise InvalidValueError(what, "no simulator states", "an episode recorded with its states")
-        from robo_rlhf.sim.clips import render_clip
+        from robo_rlhf.sim.rendering.clips import render_clip
 
         fps = round(self.speed / episode.meta.control_dt)
         render_clip(

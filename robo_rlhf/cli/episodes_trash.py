@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.where import Ids, Where, trash_rows
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError
 
 
 @COMMANDS.register("episodes delete")

@@ -10,7 +10,7 @@ import tyro
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.database import InDatabase
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.errors import CorruptFileError
+from robo_rlhf.core.errors import CorruptFileError
 
 Folder = Annotated[Path, tyro.conf.Positional]
 BY = "robo-rlhf feedback"  # who does something, as the log says it
@@ -35,7 +35,7 @@ class FeedbackStats(InDatabase):
 
     def __call__(self) -> int:
         """Print a row a person, and what holds for all of them."""
-        from robo_rlhf.feedback.quality import as_json, report
+        from robo_rlhf.feedback.quality.report import as_json, report
 
         with self.answers() as store:
             found = report(store, run=self.run, task=self.task)
@@ -136,8 +136,8 @@ class FeedbackExport(InDatabase):
 
     def __call__(self) -> int:
         """Write the folder and say how many rows each file has."""
-        from robo_rlhf.feedback.accounts import By
-        from robo_rlhf.feedback.export import export
+        from robo_rlhf.accounts.roles import By
+        from robo_rlhf.feedback.transfer.export import export
 
         with self.answers() as store:
             counts = export(store, self.folder, self.format, by=By(BY))
@@ -166,8 +166,8 @@ class FeedbackImport(InDatabase):
 
     def __call__(self) -> int:
         """Import it, and say what was new or what is broken."""
-        from robo_rlhf.feedback.accounts import By
-        from robo_rlhf.feedback.importing import import_all
+        from robo_rlhf.accounts.roles import By
+        from robo_rlhf.feedback.transfer.import_folder import import_all
 
         with self.answers() as store:
             found = import_all(store, self.folder, by=By(BY))

@@ -6,7 +6,7 @@ from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.database import InDatabase
 from robo_rlhf.cli.feedback import BY
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError
 
 
 @COMMANDS.register("feedback settings")
@@ -33,7 +33,7 @@ class FeedbackSettings(InDatabase):
 
     def __call__(self) -> int:
         """Change what is to change, and print a row a setting."""
-        from robo_rlhf.feedback.accounts import By
+        from robo_rlhf.accounts.roles import By
 
         changes: dict[str, float | None] = dict.fromkeys(self.unset)
         changes |= dict(_named(text) for text in self.set)

@@ -15,7 +15,7 @@ from robo_rlhf.cli import (
     STOPPED,
     Command,
 )
-from robo_rlhf.errors import (
+from robo_rlhf.core.errors import (
     DiskFullError,
     FileWarning,
     RoboRlhfError,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
-from robo_rlhf.errors import InvalidValueError, UnknownNameError
+from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 
 T = TypeVar("T")
 

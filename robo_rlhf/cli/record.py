@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 import tyro
 
-from robo_rlhf.checks import (
+from robo_rlhf.core.checks import (
     NewDataset,
 )
 from robo_rlhf.cli import (
@@ -25,15 +25,15 @@ from robo_rlhf.cli.checking import (
 from robo_rlhf.cli.hands import device_options, key_lines
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, new_dataset
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.files import data_home, new_dataset
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
-    from robo_rlhf.sim.envs import TaskEnv
-    from teleop.console import Handheld
+    from robo_rlhf.sim.envs.task_env import TaskEnv
+    from teleop.terminal_ui.console import Handheld
     from teleop.devices import Device
-    from teleop.session import Recorded
+    from teleop.session.unattended import Recorded
 
 
 @COMMANDS.register("record")
@@ -89,12 +89,12 @@ class Record:
         if self.episodes is not None and self.episodes < 1:
             raise InvalidValueError("--episodes", self.episodes, "at least 1")
         from robo_rlhf.sim.tasks import TASKS
-        from robo_rlhf.types import Source
+        from robo_rlhf.core.types import Source
         from teleop.devices import DEVICES
 
         TASKS.check(self.task)  # unknown names are refused before anything is loaded or made
         DEVICES.check(self.device)
-        from robo_rlhf.sim.envs import TaskEnv
+        from robo_rlhf.sim.envs.task_env import TaskEnv
 
         task, device = TASKS[self.task], DEVICES[self.device]
         options = device_options(device, self.set)
@@ -118,7 +118,7 @@ class Record:
     def _by_hand(self, env: "TaskEnv", device: "type[Device]", options: dict[str, Any]) -> int:
         """Let a person drive with a device of this machine."""
         from robo_rlhf.cli.record_live import drive
-        from teleop.messages import Begin
+        from teleop.ipc.messages import Begin
 
         self._refuse(f"the {self.device}")
         dataset = self._open_dataset()
@@ -179,7 +179,7 @@ class Record:
 
     def _record(self, env: "TaskEnv", device: "Device", dataset: "Dataset", done: "list[Recorded]") -> None:
         """Record until there are enough, and note in `done` what was."""
-        from teleop.session import Session
+        from teleop.session.unattended import Session
 
         session = Session(
             env, device, dataset, operator=self.operator or self.device, pace=not self.no_pace, on_trouble=_say
@@ -208,7 +208,7 @@ class Record:
         Raises:
             ConflictError: another process is at work on one.
         """
-        from robo_rlhf.data.reserving import Reservation, Wanted
+        from robo_rlhf.data.recording.reserved_seeds import Reservation, Wanted
 
         with Reservation(dataset, Wanted(self.task, wanted, self.seed)) as reserved:
             yield chain(tuple(reserved.seeds), iter(reserved.more, None))

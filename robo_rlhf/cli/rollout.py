@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.checks import (
+from robo_rlhf.core.checks import (
     NewDataset,
 )
 from robo_rlhf.cli import (
@@ -24,13 +24,13 @@ from robo_rlhf.cli.climbing import checkpoint_at
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
-from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, new_dataset
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.files import data_home, new_dataset
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
-    from robo_rlhf.data.reserving import Reservation
-    from robo_rlhf.types import Episode, EpisodeMeta, Policy, VecEnv
+    from robo_rlhf.data.recording.reserved_seeds import Reservation
+    from robo_rlhf.core.types import Episode, EpisodeMeta, Policy, VecEnv
 
 
 @COMMANDS.register("rollout")
@@ -84,8 +84,8 @@ class Rollout:
         if ":" not in self.policy:
             checkpoint_at(Path(self.policy), "policy", self.home)  # refused before anything heavy is loaded
         use_one_thread()
-        from robo_rlhf.rollout import check_environment
-        from robo_rlhf.sim.envs import make_env
+        from robo_rlhf.rollouts.rollout import check_environment
+        from robo_rlhf.sim.envs.task_env import make_env
 
         env = make_env(self.env, min(self.num_envs, self.episodes))
         try:
@@ -104,7 +104,7 @@ class Rollout:
         Raises:
             ConflictError: a seed is taken.
         """
-        from robo_rlhf.data.reserving import Reservation, Wanted
+        from robo_rlhf.data.recording.reserved_seeds import Reservation, Wanted
 
         asked = {name: value for name, value in asdict(self).items() if name not in ("home", "json", "dataset")}
         asked["policy"] = policy_asked(self.policy, self.home)
@@ -114,8 +114,8 @@ class Rollout:
         """Run the seeds that are missing; in the same turns, with the same noise, however often it was stopped."""
         import numpy as np
 
-        from robo_rlhf.rollout import rollout
-        from robo_rlhf.types import Source
+        from robo_rlhf.rollouts.rollout import rollout
+        from robo_rlhf.core.types import Source
 
         coded, size = ":" in self.policy, env.num_envs
         turns = [reserved.seeds[first : first + size] for first in range(0, len(reserved.seeds), size)]
@@ -142,7 +142,7 @@ class Rollout:
     def acting(self, env: "VecEnv") -> "Policy":
         """Return the policy: code, or a checkpoint."""
         from robo_rlhf.policies.foreign import ForeignPolicy
-        from robo_rlhf.policies.veiled import load_for
+        from robo_rlhf.policies.masked import load_for
 
         if ":" in self.policy:
             return ForeignPolicy(self.policy, env.act_dim, self.noise, self.seed or 0)
@@ -166,7 +166,7 @@ class Rollout:
 
     def meta(self, coded: bool) -> Mapping[str, Any]:
         """Return what episodes remember of where they come from."""
-        from robo_rlhf.sim.envs import versions
+        from robo_rlhf.sim.envs.task_env import versions
 
         return {"device": "scripted" if coded else "policy", "operator": self.policy, "versions": versions()}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 
-from robo_rlhf.checks import (
+from robo_rlhf.core.checks import (
     DatasetName,
     RunName,
     Seed,
@@ -25,13 +25,13 @@ from robo_rlhf.cli.overrides import override
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
-from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, run_folder
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.files import data_home, run_folder
 
 if TYPE_CHECKING:
-    from robo_rlhf.evaluation import Evaluation
+    from robo_rlhf.rollouts.evaluation import Evaluation
     from robo_rlhf.pipeline.config import Config
-    from robo_rlhf.stats import Interval
+    from robo_rlhf.core.stats import Interval
 
 
 @COMMANDS.register("run")
@@ -87,7 +87,7 @@ class RunCommand:
         config, path, home = self.asked()  # what is wrong is told before anything heavy is loaded
         use_one_thread()
         from robo_rlhf.pipeline.loop import run_loop
-        from robo_rlhf.pipeline.report import write_report
+        from robo_rlhf.pipeline.report.page import write_report
 
         people = None
         if config.annotator == "human":
@@ -121,7 +121,7 @@ class RunCommand:
     def config(self, demos: int = 25) -> "Config":
         """Return what is asked for as one object, with `demos` demonstrations where no number is given; as `asked`."""
         from robo_rlhf.pipeline.config import preset
-        from robo_rlhf.sim.external_ids import is_outside
+        from robo_rlhf.sim.external.ids import is_outside
         from robo_rlhf.sim.tasks import TASKS
 
         if self.env is not None and not is_outside(self.env):
@@ -144,7 +144,7 @@ class RunCommand:
             both = {"before": before.summary(), "after": after.summary(), "report": str(report)}
             print(json.dumps(both, indent=2))
             return
-        from robo_rlhf.pipeline.wording import beginning
+        from robo_rlhf.pipeline.report.formatting import beginning
 
         names = {"cloned": beginning(demos)}
         rows = [{names.get(k, k): v for k, v in row.items()} for row in result_rows(before, after)]
@@ -154,8 +154,8 @@ class RunCommand:
 
 def result_rows(before: "Evaluation", after: "Evaluation") -> list[Mapping[str, Any]]:
     """Return one row a measure: the cloned policy, the fine-tuned one, and the change."""
-    from robo_rlhf.sim.external_ids import is_outside
-    from robo_rlhf.sim.style import MEASURES
+    from robo_rlhf.sim.external.ids import is_outside
+    from robo_rlhf.sim.task_tools.style_measures import MEASURES
 
     rows = [_share_row("success [%]", before.success, after.success)]
     rows.append(_share_row("success at any time [%]", before.success_at_any_time, after.success_at_any_time))

@@ -15,14 +15,14 @@ from robo_rlhf.cli.checking import (
 )
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, publish_folder, remove_tree
-from robo_rlhf.locks import Lock
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.files import data_home, publish_folder, remove_tree
+from robo_rlhf.core.locks import Lock
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
-    from robo_rlhf.sim.envs import TaskEnv
-    from teleop.session import Recorded
+    from robo_rlhf.sim.envs.task_env import TaskEnv
+    from teleop.session.unattended import Recorded
 
 FIRST_SEED = 3_000_000
 MOST, OTHERS = {"pick_place": 60}, 24  # successful demonstrations by task
@@ -135,7 +135,7 @@ class Samples:
 
 def _recorded_before(raw: "Dataset", task: str) -> "dict[int, Recorded]":
     """Return what was recorded, by seed, before the command was stopped; what that cut short is forgotten."""
-    from teleop.session import Recorded
+    from teleop.session.unattended import Recorded
 
     found = {}
     model = _world(task).model_hash
@@ -152,7 +152,7 @@ def record_one(task: str, folder: Path, seed: int, pace: bool) -> "Recorded":
     """Record the scripted demonstration of one seed into the dataset at `folder`; runs in a process of its own."""
     from robo_rlhf.data.dataset import Dataset
     from teleop.devices import DEVICES
-    from teleop.session import Session
+    from teleop.session.unattended import Session
 
     env = _world(task)
     with DEVICES["scripted"](env) as device:
@@ -163,7 +163,7 @@ def record_one(task: str, folder: Path, seed: int, pace: bool) -> "Recorded":
 @cache
 def _world(task: str) -> "TaskEnv":
     """Return this process's environment, compiled once."""
-    from robo_rlhf.sim.envs import TaskEnv
+    from robo_rlhf.sim.envs.task_env import TaskEnv
     from robo_rlhf.sim.tasks import TASKS
 
     return TaskEnv(TASKS[task](), 1, nthread=1)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from robo_rlhf.checks import MaybePort
+from robo_rlhf.core.checks import MaybePort
 from robo_rlhf.cli import COMMANDS
-from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import (
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.files import (
     data_home,
     feedback_database,
     hold_home,
@@ -25,12 +25,12 @@ from robo_rlhf.files import (
     sqlite_file,
     write_json,
 )
-from robo_rlhf.locks import (
+from robo_rlhf.core.locks import (
     Lock,
 )
 
 if TYPE_CHECKING:
-    from robo_rlhf.feedback.people import People
+    from robo_rlhf.accounts.people import People
     from teleop.station.services import Station
 
 PORT = 8600

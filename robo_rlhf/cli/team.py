@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from robo_rlhf.checks import Url
+from robo_rlhf.core.checks import Url
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.database import InDatabase
 from robo_rlhf.cli.serve import noted_address
 from robo_rlhf.cli.table import Moment, print_rows
-from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.files import data_home
 
 if TYPE_CHECKING:
-    from robo_rlhf.feedback.accounts import Person
-    from robo_rlhf.feedback.people import People
+    from robo_rlhf.accounts.roles import Person
+    from robo_rlhf.accounts.people import People
 
 Name = Annotated[str, tyro.conf.Positional]
 BY = "robo-rlhf team"
@@ -47,7 +47,7 @@ class TeamAdd(InDatabase):
 
     def __call__(self) -> int:
         """Add the account and print the link."""
-        from robo_rlhf.feedback.sessions import INVITATION_LIFE, invitation
+        from robo_rlhf.accounts.web_sessions import INVITATION_LIFE, invitation
 
         url = self.url or noted_address(data_home(self.home))
         with self.accounts() as people:

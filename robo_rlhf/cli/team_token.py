@@ -6,7 +6,7 @@ from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.database import InDatabase
 from robo_rlhf.cli.table import Moment, cell_text, print_rows
 from robo_rlhf.cli.team import BY, Name, named
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError
 
 
 @COMMANDS.register("team token")

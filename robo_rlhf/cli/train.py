@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.checks import (
+from robo_rlhf.core.checks import (
     RunName,
 )
 from robo_rlhf.cli import (
@@ -16,17 +16,17 @@ from robo_rlhf.cli.imitating import Imitating
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
-from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, run_folder
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.files import data_home, run_folder
 
 if TYPE_CHECKING:
     from robo_rlhf.policies.base import TrainedPolicy
-    from robo_rlhf.runs import Run
-    from robo_rlhf.types import Episode
+    from robo_rlhf.core.runs import Run
+    from robo_rlhf.core.types import Episode
 
 
 def _bc_config() -> type[Any]:
-    from robo_rlhf.training.settings import Cloning
+    from robo_rlhf.training_tools.settings import Cloning
 
     return Cloning
 
@@ -57,8 +57,8 @@ class TrainBc(Imitating):
             raise InvalidValueError("--seeds", self.seeds, "at least 1")
         self.check()
         use_one_thread()
-        from robo_rlhf.heartbeat import at_work, held
-        from robo_rlhf.runs import Run
+        from robo_rlhf.core.heartbeat import at_work, held
+        from robo_rlhf.core.runs import Run
 
         path = run_folder(data_home(self.home), self.run)
         with held(path):
@@ -92,7 +92,7 @@ class TrainBc(Imitating):
 
     def train_seeds(self, run: "Run", episodes: "list[Episode]") -> None:
         """Train several seeds and keep the best."""
-        from robo_rlhf.training.seeds import train_seeds
+        from robo_rlhf.training_tools.best_of_seeds import train_seeds
 
         train_seeds(
             run, self.config.seed, self.seeds, lambda child, seed: self.train(child, seed, episodes), self.score()

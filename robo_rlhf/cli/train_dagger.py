@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.checks import (
+from robo_rlhf.core.checks import (
     DatasetName,
     RunName,
 )
@@ -18,16 +18,16 @@ from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.data.layout import require_dataset
-from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, feedback_database, find_dataset, run_folder
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.files import data_home, feedback_database, find_dataset, run_folder
 
 if TYPE_CHECKING:
-    from robo_rlhf.runs import Run
-    from robo_rlhf.types import Episode
+    from robo_rlhf.core.runs import Run
+    from robo_rlhf.core.types import Episode
 
 
 def _config() -> type[Any]:
-    from robo_rlhf.training.settings import Correcting
+    from robo_rlhf.training_tools.settings import Correcting
 
     return Correcting
 
@@ -65,7 +65,7 @@ class TrainDagger(Imitating):
         if self.preference_steps < 1:
             raise InvalidValueError("--preference-steps", self.preference_steps, "at least 1")
         use_one_thread()
-        from robo_rlhf.heartbeat import held
+        from robo_rlhf.core.heartbeat import held
 
         with held(run_folder(data_home(self.home), self.run)):
             run = self.train()
@@ -76,8 +76,8 @@ class TrainDagger(Imitating):
 
     def train(self) -> "Run":
         """Train, with a bar; the run is held."""
-        from robo_rlhf.heartbeat import at_work
-        from robo_rlhf.runs import Run
+        from robo_rlhf.core.heartbeat import at_work
+        from robo_rlhf.core.runs import Run
         from robo_rlhf.training import dagger
 
         shown, corrected = self.seen(self.episodes()), self.seen(self.corrected())

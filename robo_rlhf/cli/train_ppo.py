@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.checks import (
+from robo_rlhf.core.checks import (
     RunName,
 )
 from robo_rlhf.cli import (
@@ -20,16 +20,16 @@ from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for, w
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
-from robo_rlhf.files import data_home, run_folder
+from robo_rlhf.core.files import data_home, run_folder
 
 if TYPE_CHECKING:
     from robo_rlhf.policies.base import GaussianActor
-    from robo_rlhf.runs import Run
-    from robo_rlhf.types import VecEnv
+    from robo_rlhf.core.runs import Run
+    from robo_rlhf.core.types import VecEnv
 
 
 def _ppo_config() -> type[Any]:
-    from robo_rlhf.training.settings import Ppo
+    from robo_rlhf.training_tools.settings import Ppo
 
     return Ppo
 
@@ -73,7 +73,7 @@ class TrainPpo:
     def __call__(self) -> int:
         """Train, with a bar, and print what came of it."""
         check_objective(self.config.objective, self.reward)
-        from robo_rlhf.heartbeat import held
+        from robo_rlhf.core.heartbeat import held
 
         with held(run_folder(data_home(self.home), self.run)):
             run = self.train()
@@ -86,9 +86,9 @@ class TrainPpo:
         start = checkpoint_at(self.policy, "policy", self.home)
         judge = None if self.reward is None else checkpoint_at(self.reward, "reward", self.home)
         use_one_thread()
-        from robo_rlhf.heartbeat import at_work
+        from robo_rlhf.core.heartbeat import at_work
         from robo_rlhf.policies.checkpoint import load_meta
-        from robo_rlhf.runs import Run
+        from robo_rlhf.core.runs import Run
         from robo_rlhf.training import ppo
 
         env = world_for(self.task or load_meta(start)["task"], start, self.config.num_envs)
@@ -105,7 +105,7 @@ class TrainPpo:
 
     def actor(self, path: Path, env: "VecEnv") -> "GaussianActor":
         """Return the policy, or a correction on top of it where it has no likelihood."""
-        from robo_rlhf.learning import seeded
+        from robo_rlhf.core.learning import seeded
         from robo_rlhf.policies.base import GaussianActor
         from robo_rlhf.policies.checkpoint import load_policy
         from robo_rlhf.policies.residual import residual_on

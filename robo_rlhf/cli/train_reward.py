@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.checks import (
+from robo_rlhf.core.checks import (
     DatasetName,
     RunName,
 )
@@ -24,8 +24,8 @@ from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import make_way, use_one_thread
 from robo_rlhf.data.layout import require_dataset
-from robo_rlhf.errors import InvalidValueError, NotFoundError
-from robo_rlhf.files import (
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError
+from robo_rlhf.core.files import (
     data_home,
     feedback_database,
     find_dataset,
@@ -35,14 +35,14 @@ from robo_rlhf.files import (
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.store import Store
-    from robo_rlhf.pipeline.follow import Update
-    from robo_rlhf.runs import Run
+    from robo_rlhf.pipeline.online_reward import Update
+    from robo_rlhf.core.runs import Run
     from robo_rlhf.training.reward import Besides
-    from robo_rlhf.types import Episode
+    from robo_rlhf.core.types import Episode
 
 
 def _reward_config() -> type[Any]:
-    from robo_rlhf.training.settings import RewardLearning
+    from robo_rlhf.training_tools.settings import RewardLearning
 
     return RewardLearning
 
@@ -89,7 +89,7 @@ class TrainReward:
 
     def __call__(self) -> int:
         """Learn, and print how good the reward model is."""
-        from robo_rlhf.heartbeat import held
+        from robo_rlhf.core.heartbeat import held
 
         with held(run_folder(data_home(self.home), self.run)):
             run, row = self.learn()
@@ -107,8 +107,8 @@ class TrainReward:
         self.check_besides()
         use_one_thread()
         from robo_rlhf.feedback.store import Store
-        from robo_rlhf.heartbeat import at_work
-        from robo_rlhf.runs import Run
+        from robo_rlhf.core.heartbeat import at_work
+        from robo_rlhf.core.runs import Run
 
         besides = self.besides()
         with Store(where) as store:
@@ -128,8 +128,8 @@ class TrainReward:
 
     def learn_once(self, store: "Store", run: "Run", besides: "Besides") -> dict[str, Any]:
         """Learn from the answers that there were when the run began; return what came of it."""
-        from robo_rlhf.feedback.pressing import Pressed, Until
-        from robo_rlhf.feedback.quality import gold_of
+        from robo_rlhf.feedback.live_signal.as_answers import Pressed, Until
+        from robo_rlhf.feedback.quality.report import gold_of
         from robo_rlhf.training import reward
 
         questions = [q for q in store.questions(run=self.asked_by or None) if q.task == self.task]
@@ -156,7 +156,7 @@ class TrainReward:
 
     def follow_answers(self, store: "Store", run: "Run", besides: "Besides", start: Path | None) -> dict[str, Any]:
         """Learn as answers come; return what the last model is worth."""
-        from robo_rlhf.pipeline.follow import FollowConfig, Follower, follow
+        from robo_rlhf.pipeline.online_reward import FollowConfig, Follower, follow
         from robo_rlhf.training.reward import episodes_of
 
         make_way()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.checks import (
+from robo_rlhf.core.checks import (
     DatasetName,
     RunName,
 )
@@ -22,17 +22,17 @@ from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.data.layout import require_dataset
-from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home, find_dataset, run_folder
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.files import data_home, find_dataset, run_folder
 
 if TYPE_CHECKING:
-    from robo_rlhf.policies.squashed import SquashedPolicy
-    from robo_rlhf.runs import Run
-    from robo_rlhf.types import Episode, VecEnv
+    from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
+    from robo_rlhf.core.runs import Run
+    from robo_rlhf.core.types import Episode, VecEnv
 
 
 def _sac_config() -> type[Any]:
-    from robo_rlhf.training.settings import Sac
+    from robo_rlhf.training_tools.settings import Sac
 
     return Sac
 
@@ -81,7 +81,7 @@ class TrainSac:
     def __call__(self) -> int:
         """Train, with a bar, and print what came of it."""
         check_objective(self.config.objective, self.reward)
-        from robo_rlhf.heartbeat import held
+        from robo_rlhf.core.heartbeat import held
 
         with held(run_folder(data_home(self.home), self.run)):
             run = self.train()
@@ -98,8 +98,8 @@ class TrainSac:
         if self.demos != 0 and (self.dataset or self.task):
             require_dataset(data_home(self.home), self.dataset or f"samples/{self.task}")
         use_one_thread()
-        from robo_rlhf.heartbeat import at_work
-        from robo_rlhf.runs import Run
+        from robo_rlhf.core.heartbeat import at_work
+        from robo_rlhf.core.runs import Run
         from robo_rlhf.training import sac
 
         env = world_for(self.named_task(start), start, self.config.num_envs)
@@ -149,9 +149,9 @@ class TrainSac:
 
     def actor(self, path: Path | None, env: "VecEnv") -> "SquashedPolicy":
         """Return a new policy, the one at `path`, or a correction on top of that where it is of another kind."""
-        from robo_rlhf.learning import seeded
+        from robo_rlhf.core.learning import seeded
         from robo_rlhf.policies.checkpoint import load_policy
-        from robo_rlhf.policies.squashed import SquashedPolicy, squashed_on
+        from robo_rlhf.policies.tanh_gaussian import SquashedPolicy, squashed_on
 
         with seeded(self.config.seed):
             if path is None:

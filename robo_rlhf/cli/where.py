@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 
-from robo_rlhf.checks import (
+from robo_rlhf.core.checks import (
     DatasetName,
 )
 from robo_rlhf.cli import (
     STAYS,
 )
 from robo_rlhf.cli.database import InDatabase
-from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.files import data_home
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.files import data_home
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
@@ -65,7 +65,7 @@ class Where:
 
         The log is opened first: where it cannot be, nothing is done.
         """
-        from robo_rlhf.feedback.accounts import By
+        from robo_rlhf.accounts.roles import By
 
         done: list[str] = []
         with InDatabase(home=self.home).accounts() as people:

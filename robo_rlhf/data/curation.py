@@ -17,9 +17,9 @@ from robo_rlhf.data.layout import (
 )
 from robo_rlhf.data.reader import Reader
 from robo_rlhf.data.schema import FRAME_COLUMNS, Columns, encode, load_file, read_header
-from robo_rlhf.errors import InvalidValueError, RoboRlhfError
-from robo_rlhf.files import move, remove, sync, write_atomic
-from robo_rlhf.types import Episode, EpisodeMeta, Outcome
+from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
+from robo_rlhf.core.files import move, remove, sync, write_atomic
+from robo_rlhf.core.types import Episode, EpisodeMeta, Outcome
 
 
 class Curated(Reader):

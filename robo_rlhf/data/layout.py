@@ -20,22 +20,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from robo_rlhf import (
-    files,
-)
-from robo_rlhf.checks import (
+from robo_rlhf.core import files
+from robo_rlhf.core.checks import (
     INSIDE_DATASETS,
     SAMPLES,
     is_dataset_name,
     is_well_formed,
 )
-from robo_rlhf.errors import (
+from robo_rlhf.core.errors import (
     DiskFullError,
     FileWarning,
     InvalidValueError,
     NotFoundError,
 )
-from robo_rlhf.files import (
+from robo_rlhf.core.files import (
     move,
     remove,
     write_atomic,

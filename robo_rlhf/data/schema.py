@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from robo_rlhf.errors import CorruptFileError, InvalidValueError, VersionError
-from robo_rlhf.files import open_whole, read_whole
-from robo_rlhf.seal import BLANK, MARK, seal, sealed_length
-from robo_rlhf.types import Array, Episode, EpisodeMeta
+from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, VersionError
+from robo_rlhf.core.files import open_whole, read_whole
+from robo_rlhf.core.seal import BLANK, MARK, seal, sealed_length
+from robo_rlhf.core.types import Array, Episode, EpisodeMeta
 
 FORMAT = 1
 LEVEL = 3  # zstd: 19 saves 2 % of a file and takes a hundred times as long

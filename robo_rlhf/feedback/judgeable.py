@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from robo_rlhf.data.layout import episode_path
 from robo_rlhf.data.schema import read_header
-from robo_rlhf.errors import CorruptFileError, InvalidValueError, NotNowError, VersionError
+from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NotNowError, VersionError
 from robo_rlhf.feedback.records import Question
-from robo_rlhf.files import find_dataset
+from robo_rlhf.core.files import find_dataset
 
 
 def why_not(*, outside: bool) -> str:
@@ -25,7 +25,7 @@ def check_task(task: str, advice: str) -> None:
     Raises:
         NotNowError: they cannot; the message gives the reason and the `advice`.
     """
-    from robo_rlhf.sim.external_ids import is_outside
+    from robo_rlhf.sim.external.ids import is_outside
 
     why = why_not(outside=is_outside(task))
     if why:

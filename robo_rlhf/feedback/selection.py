@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robo_rlhf.errors import InvalidValueError, ShapeError, UnknownNameError
-from robo_rlhf.types import Array, Segment
+from robo_rlhf.core.errors import InvalidValueError, ShapeError, UnknownNameError
+from robo_rlhf.core.types import Array, Segment
 
 STAGE_TOLERANCE = 0.1  # clips whose stages differ by no more are at the same stage
 DISAGREEMENT_SHARE = 0.2  # of the mixed questions

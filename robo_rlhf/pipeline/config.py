@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from robo_rlhf.checks import check_seed
-from robo_rlhf.errors import InvalidValueError, UnknownNameError
-from robo_rlhf.rewards.settings import FitSettings
-from robo_rlhf.sim.style import MEASURES
-from robo_rlhf.training.settings import Cloning, Ppo, RewardLearning, Sac
+from robo_rlhf.core.checks import check_seed
+from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
+from robo_rlhf.rewards.fitting.settings import FitSettings
+from robo_rlhf.sim.task_tools.style_measures import MEASURES
+from robo_rlhf.training_tools.settings import Cloning, Ppo, RewardLearning, Sac
 
 
 @dataclass(frozen=True)

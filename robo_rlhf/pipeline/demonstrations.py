@@ -6,10 +6,10 @@ from pathlib import Path
 
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import MANIFEST
-from robo_rlhf.errors import InvalidValueError, NotFoundError
-from robo_rlhf.files import find_dataset
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError
+from robo_rlhf.core.files import find_dataset
 from robo_rlhf.pipeline.config import Config
-from robo_rlhf.sim.external_ids import is_outside
+from robo_rlhf.sim.external.ids import is_outside
 
 USUAL = 25  # demonstrations where nobody says how many, and there are so many
 

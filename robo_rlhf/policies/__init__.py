@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from robo_rlhf.registry import Registry
+from robo_rlhf.core.registry import Registry
 
 if TYPE_CHECKING:
     from robo_rlhf.policies.base import TrainedPolicy

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from robo_rlhf.model_files import Model
-from robo_rlhf.types import Array
+from robo_rlhf.core.model_files import Model
+from robo_rlhf.core.types import Array
 
 
 class Actor(Protocol):

@@ -1,6 +1,6 @@
 """Policies as files."""
 
-from robo_rlhf.model_files import ModelFiles
+from robo_rlhf.core.model_files import ModelFiles
 from robo_rlhf.policies import POLICIES
 
 _FILES = ModelFiles("policy", POLICIES, "Train a policy with `robo-rlhf train bc`")

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from robo_rlhf.policies.base import Actor
-from robo_rlhf.types import Array
+from robo_rlhf.core.types import Array
 
 
 class Exploring:

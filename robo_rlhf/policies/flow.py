@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks, mlp
 from robo_rlhf.policies.chunked import ChunkedPolicy
-from robo_rlhf.policies.near import Near
+from robo_rlhf.policies.symlog import Near
 
 
 @POLICIES.register("flow")

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from robo_rlhf.errors import InvalidValueError, MissingDependencyError, ShapeError, UnknownNameError
-from robo_rlhf.types import Array
+from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, ShapeError, UnknownNameError
+from robo_rlhf.core.types import Array
 
 One = Callable[[Array], Any]  # one observation (obs_dim,) → one action (act_dim,)
 

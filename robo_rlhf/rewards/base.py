@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robo_rlhf.errors import InvalidValueError, NonFiniteError, ShapeError
-from robo_rlhf.model_files import Model
-from robo_rlhf.types import Array
+from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, ShapeError
+from robo_rlhf.core.model_files import Model
+from robo_rlhf.core.types import Array
 
 OBS_FLOOR = 1e-3  # no column's deviation is taken as less
 OUTPUT_FLOOR = 1e-3  # a model that says about the same everywhere is not blown up

@@ -1,6 +1,6 @@
 """Reward models as files."""
 
-from robo_rlhf.model_files import ModelFiles
+from robo_rlhf.core.model_files import ModelFiles
 from robo_rlhf.rewards import REWARDS
 
 _FILES = ModelFiles("reward", REWARDS, "Train a reward with `robo-rlhf train reward`")

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.rewards import REWARDS
 from robo_rlhf.rewards.base import RewardModel
 

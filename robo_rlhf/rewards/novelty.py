@@ -7,7 +7,7 @@ density. Neighbours are looked for among the episodes that run together, so it d
 
 import numpy as np
 
-from robo_rlhf.types import Array
+from robo_rlhf.core.types import Array
 
 NEIGHBOUR = 5  # k
 LEAST = 1e-3  # distances below are alike, in units of the observation

@@ -8,7 +8,7 @@ Press et al. 2022, "ALiBi"), so that what was learned on short clips holds at ev
 import torch
 from torch import Tensor, nn
 
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.rewards import REWARDS
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.layers import Linear, Norm, rows

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robo_rlhf.errors import CheckpointMismatchError, InvalidValueError, NonFiniteError, NotFoundError, ShapeError
-from robo_rlhf.learning import pack_module, seeded, unpack_module
-from robo_rlhf.model_files import bounded
-from robo_rlhf.runs import fitting, read_checkpoint, write_checkpoint
-from robo_rlhf.types import Array, Episode
+from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError, NonFiniteError, NotFoundError, ShapeError
+from robo_rlhf.core.learning import pack_module, seeded, unpack_module
+from robo_rlhf.core.model_files import bounded
+from robo_rlhf.core.runs import fitting, read_checkpoint, write_checkpoint
+from robo_rlhf.core.types import Array, Episode
 
 PREFIX = "value"
 OBS_FLOOR = 1e-3  # no column's deviation is taken as less

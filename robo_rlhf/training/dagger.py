@@ -1,19 +1,19 @@
 """Learning from corrections: a policy drives, people take over where it goes wrong, and it is cloned again from both.
 
 Dataset aggregation with a person who decides when to take over: Kelly et al. 2019 ("HG-DAgger"), with corrected steps
-weighted up as in Mandlekar et al. 2020 (IWR). See `robo_rlhf.data.weights`.
+weighted up as in Mandlekar et al. 2020 (IWR). See `robo_rlhf.data.training_arrays.correction_weights`.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.policies.base import TrainedPolicy
-from robo_rlhf.runs import Run
+from robo_rlhf.core.runs import Run
 from robo_rlhf.training import bc
-from robo_rlhf.training.settings import Correcting
-from robo_rlhf.types import Array, Episode, Source
+from robo_rlhf.training_tools.settings import Correcting
+from robo_rlhf.core.types import Array, Episode, Source
 
 Config = Correcting
 

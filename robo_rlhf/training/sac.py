@@ -3,7 +3,7 @@
 Haarnoja et al. 2018 (temperature learned) with what Ball et al. 2023 ("RLPD") add: half of each batch from
 demonstrations, value functions with layer normalisation, several of them; and returns over a few steps. One iteration
 is one whole episode of every copy and then its share of updates, so no state of an environment outlives an iteration;
-all randomness of iteration i is drawn from (seed, i). The replay holds no reward: see `robo_rlhf.training.replay`.
+all randomness of iteration i is drawn from (seed, i). The replay holds no reward: see `robo_rlhf.training_tools.replay_buffer`.
 Task reward and success are never read here, unless the configured reward names them.
 """
 
@@ -15,19 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robo_rlhf.errors import NonFiniteError
-from robo_rlhf.learning import pack_module, pack_optimizer, take, unpack_module, unpack_optimizer
-from robo_rlhf.policies.squashed import SquashedPolicy
-from robo_rlhf.rewards.sums import RewardSum
-from robo_rlhf.runs import Run
-from robo_rlhf.training.blocks import explored_block, shown_block
-from robo_rlhf.training.climbing import Diagnostics, Progress, Stored, check_fit, climb, go_on
-from robo_rlhf.training.experience import KEPT, Episodes, Reward
-from robo_rlhf.training.replay import Batch, Block, Replay, units_of
-from robo_rlhf.training.settings import Sac
-from robo_rlhf.training.shaping import Live, Shaping
-from robo_rlhf.training.soft import Soft
-from robo_rlhf.types import Array, Episode, VecEnv
+from robo_rlhf.core.errors import NonFiniteError
+from robo_rlhf.core.learning import pack_module, pack_optimizer, take, unpack_module, unpack_optimizer
+from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
+from robo_rlhf.rewards.reward_sum import RewardSum
+from robo_rlhf.core.runs import Run
+from robo_rlhf.training_tools.exploration import explored_block, shown_block
+from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, Stored, check_fit, climb, go_on
+from robo_rlhf.training_tools.experience import KEPT, Episodes, Reward
+from robo_rlhf.training_tools.replay_buffer import Batch, Block, Replay, units_of
+from robo_rlhf.training_tools.settings import Sac
+from robo_rlhf.training_tools.shaping import Live, Shaping
+from robo_rlhf.training_tools.sac_update import Soft
+from robo_rlhf.core.types import Array, Episode, VecEnv
 
 OnIteration = Callable[[int, SquashedPolicy, Mapping[str, float]], object]  # a true result ends the training
 TOGETHER = 64  # batches that are gathered at a time

@@ -3,11 +3,11 @@
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
-from robo_rlhf.registry import Registry
-from robo_rlhf.types import Command, Source
+from robo_rlhf.core.registry import Registry
+from robo_rlhf.core.types import Command, Source
 
 if TYPE_CHECKING:
-    from robo_rlhf.sim.envs import TaskEnv
+    from robo_rlhf.sim.envs.task_env import TaskEnv
 
 
 class Device(Protocol):

@@ -10,10 +10,10 @@ from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from robo_rlhf.sim.envs import TaskEnv
-from robo_rlhf.types import Command, Source
+from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.core.types import Command, Source
 from teleop.devices import DEVICES
-from teleop.messages import Input
+from teleop.ipc.messages import Input
 
 TAKEOVER = "takeover"  # the button that is down while the operator drives instead of a policy
 

@@ -8,14 +8,14 @@ from typing import ClassVar, Protocol, Self
 
 import numpy as np
 
-from robo_rlhf.errors import MissingDependencyError
-from robo_rlhf.sim.envs import TaskEnv
-from robo_rlhf.types import Array, Command, Source
+from robo_rlhf.core.errors import MissingDependencyError
+from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.core.types import Array, Command, Source
 from teleop.devices import DEVICES
-from teleop.evdev import ABS, FOLDER, KEY, SYN, SYN_DROPPED, Axis, Description, Event, EventDevice, list_devices
-from teleop.feel import CURVE, DEADZONE, LEVEL, check_feel, shape_stick
-from teleop.hand import TAKEOVER, Hand
-from teleop.pads import GAMEPAD
+from teleop.input.evdev import ABS, FOLDER, KEY, SYN, SYN_DROPPED, Axis, Description, Event, EventDevice, list_devices
+from teleop.input.response_curves import CURVE, DEADZONE, LEVEL, check_feel, shape_stick
+from teleop.input.operator_state import TAKEOVER, Hand
+from teleop.input.button_maps import GAMEPAD
 
 RETRY = 1.0  # [s] between looks for a gamepad that was unplugged
 PULLED = 0.5  # of a trigger's way: it counts as pressed
@@ -49,7 +49,7 @@ class Pad(Protocol):
 
 @DEVICES.register("gamepad")
 class Gamepad:
-    """Sticks move and turn, buttons do what `teleop.pads.GAMEPAD` says. Pushing a stick takes over."""
+    """Sticks move and turn, buttons do what `teleop.input.button_maps.GAMEPAD` says. Pushing a stick takes over."""
 
     name: ClassVar[str] = "gamepad"
     source: ClassVar[Source] = Source.HUMAN
@@ -71,7 +71,7 @@ class Gamepad:
             env: the world.
             path: of the input device, /dev/input/event5; the first gamepad where None.
             pad: something opened already, in its place.
-            heading: of the operator's line of sight [deg], see `teleop.feel.turn`.
+            heading: of the operator's line of sight [deg], see `teleop.input.response_curves.turn`.
             speed: level, from 1.
             deadzone: of the sticks, of their way.
             curve: exponent of the sticks; 1 is straight.

@@ -9,19 +9,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
-from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.sim.envs import TaskEnv
-from robo_rlhf.types import Command, Source
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.core.types import Command, Source
 from teleop.devices import DEVICES
-from teleop.feel import CURVE, DEADZONE, LEVEL, check_feel
-from teleop.hand import TAKEOVER, Hand
-from teleop.held import HOLD, HeldKeys
-from teleop.terminal import TERMINAL, Terminal
+from teleop.input.response_curves import CURVE, DEADZONE, LEVEL, check_feel
+from teleop.input.operator_state import TAKEOVER, Hand
+from teleop.input.held_keys import HOLD, HeldKeys
+from teleop.input.terminal import TERMINAL, Terminal
 
 
 @DEVICES.register("keyboard")
 class Keyboard:
-    """Reads the keys of `teleop.keys` from a terminal."""
+    """Reads the keys of `teleop.input.key_bindings` from a terminal."""
 
     name: ClassVar[str] = "keyboard"
     source: ClassVar[Source] = Source.HUMAN
@@ -42,7 +42,7 @@ class Keyboard:
             env: the world.
             path: of the terminal; the one that this program was started in where None.
             terminal: one that is open already, in its place.
-            heading: of the operator's line of sight [deg], see `teleop.feel.turn`.
+            heading: of the operator's line of sight [deg], see `teleop.input.response_curves.turn`.
             speed: level, from 1.
             hold: how long a key counts as held after it was last heard [s], where releases are not told.
         """

@@ -5,10 +5,10 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from robo_rlhf.sim.envs import TaskEnv
-from robo_rlhf.sim.operator import PERSON, Faults, ScriptedOperator
-from robo_rlhf.types import Command, Source
-from teleop.commands import from_action
+from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.sim.operators.scripted import PERSON, Faults, ScriptedOperator
+from robo_rlhf.core.types import Command, Source
+from teleop.input.action_mapping import from_action
 from teleop.devices import DEVICES
 
 

@@ -8,15 +8,15 @@ from typing import ClassVar, Protocol, Self
 
 import numpy as np
 
-from robo_rlhf.errors import MissingDependencyError
-from robo_rlhf.sim.envs import TaskEnv
-from robo_rlhf.types import Command, Source
+from robo_rlhf.core.errors import MissingDependencyError
+from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.core.types import Command, Source
 from teleop.devices import DEVICES
-from teleop.feel import DEADZONE, LEVEL, check_feel, shape
-from teleop.hand import TAKEOVER, Hand
-from teleop.hidraw import CLASS, Found, RawDevice, list_devices
-from teleop.pads import SPACEMOUSE
-from teleop.spacemouse import Puck, is_spacemouse, twist
+from teleop.input.response_curves import DEADZONE, LEVEL, check_feel, shape
+from teleop.input.operator_state import TAKEOVER, Hand
+from teleop.input.hidraw import CLASS, Found, RawDevice, list_devices
+from teleop.input.button_maps import SPACEMOUSE
+from teleop.input.spacemouse_reports import Puck, is_spacemouse, twist
 
 RETRY = 1.0  # [s] between looks for one that was unplugged
 STRAIGHT = 1.3  # exponent of the cap's curve: springs are fine near the middle by themselves
@@ -37,7 +37,7 @@ class Raw(Protocol):
 
 @DEVICES.register("spacemouse")
 class SpaceMouse:
-    """The cap moves and turns, buttons do what `teleop.pads.SPACEMOUSE` says. Moving the cap takes over."""
+    """The cap moves and turns, buttons do what `teleop.input.button_maps.SPACEMOUSE` says. Moving the cap takes over."""
 
     name: ClassVar[str] = "spacemouse"
     source: ClassVar[Source] = Source.HUMAN
@@ -59,7 +59,7 @@ class SpaceMouse:
             env: the world.
             path: of the HID device, /dev/hidraw3; the first SpaceMouse where None.
             raw: something opened already, in its place.
-            heading: of the operator's line of sight [deg], see `teleop.feel.turn`.
+            heading: of the operator's line of sight [deg], see `teleop.input.response_curves.turn`.
             speed: level, from 1.
             deadzone: of each axis, of its way.
             curve: exponent of each axis; 1 is straight.

@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 
 from robo_rlhf import __version__
-from teleop.station import api, faults, pages
-from teleop.station.auth import anybody_signed_in
-from teleop.station.limits import Limits
-from teleop.station.rendering import STATIC, VersionedFiles
-from teleop.station.security import Security
+from teleop.station import api
+from teleop.station.web import error_pages
+from teleop.station.web import pages
+from teleop.station.web.auth import anybody_signed_in
+from teleop.station.web.limits import Limits
+from teleop.station.web.templates import STATIC, VersionedFiles
+from teleop.station.web.security import Security
 from teleop.station.services import Station
 
 
@@ -34,7 +36,7 @@ def create_app(station: Station) -> FastAPI:
         openapi_url=None,
     )
     app.state.station = station
-    faults.install(app)
+    error_pages.install(app)
     app.add_middleware(Limits)
     app.add_middleware(Security, station=station)  # outermost: what is added last
     for module in pages.modules():

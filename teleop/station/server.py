@@ -15,11 +15,11 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from robo_rlhf.checks import check_port
-from robo_rlhf.errors import BusyError, InvalidValueError
-from teleop.messages import MAX_MESSAGE
+from robo_rlhf.core.checks import check_port
+from robo_rlhf.core.errors import BusyError, InvalidValueError
+from teleop.ipc.messages import MAX_MESSAGE
 from teleop.station.app import create_app
-from teleop.station.connections import Connection, Socket, networks
+from teleop.station.web.connections import Connection, Socket, networks
 from teleop.station.services import LOOPBACK, Station
 
 TRIES = 20  # ports after the one asked for that are tried where any will do

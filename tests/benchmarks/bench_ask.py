@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page
 from tests.browser.conftest import Served, serving
 from tests.browser.conftest import browser as browser
 from tests.browser.conftest import sample_home as sample_home
-from tests.teleop.asking.making import FLOW, REWARD, models
+from tests.teleop.policy_probe.making import FLOW, REWARD, models
 
 pytestmark = pytest.mark.bench
 LOOKS, FUTURES = 40, 8

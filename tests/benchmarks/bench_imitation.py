@@ -38,14 +38,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
 ONE = """
 import json, sys, time
 from pathlib import Path
-from robo_rlhf.learning import use_one_thread
+from robo_rlhf.core.learning import use_one_thread
 use_one_thread()
 import numpy as np
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.evaluation import FIRST_SEED, evaluate
-from robo_rlhf.pipeline.stages import trimmed
-from robo_rlhf.sim.envs import make_env
-from robo_rlhf.sim.partial import veiled, veiled_episodes
+from robo_rlhf.rollouts.evaluation import FIRST_SEED, evaluate
+from robo_rlhf.pipeline.steps.job import trimmed
+from robo_rlhf.sim.envs.task_env import make_env
+from robo_rlhf.sim.envs.partial_observation import veiled, veiled_episodes
 from robo_rlhf.training import bc
 asked = json.loads(sys.argv[1])
 dataset, seed, task = Dataset(Path(asked["dataset"])), asked["seed"], asked["task"]
@@ -62,18 +62,18 @@ print(json.dumps({"success": found.success.value, "demos": len(ids), **took}))
 DAGGER = """
 import json, sys
 from pathlib import Path
-from robo_rlhf.learning import use_one_thread
+from robo_rlhf.core.learning import use_one_thread
 use_one_thread()
 import numpy as np
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.evaluation import FIRST_SEED, evaluate
-from robo_rlhf.pipeline.stages import trimmed
-from robo_rlhf.rollout import rollout
-from robo_rlhf.sim.envs import make_env
-from robo_rlhf.sim.intervene import Watcher
-from robo_rlhf.sim.operator import ScriptedOperator
+from robo_rlhf.rollouts.evaluation import FIRST_SEED, evaluate
+from robo_rlhf.pipeline.steps.job import trimmed
+from robo_rlhf.rollouts.rollout import rollout
+from robo_rlhf.sim.envs.task_env import make_env
+from robo_rlhf.sim.operators.takeover import Watcher
+from robo_rlhf.sim.operators.scripted import ScriptedOperator
 from robo_rlhf.training import bc, dagger
-from robo_rlhf.types import Source
+from robo_rlhf.core.types import Source
 asked = json.loads(sys.argv[1])
 dataset, seed, task, count = Dataset(Path(asked["dataset"])), asked["seed"], asked["task"], asked["demos"]
 ids = sorted(i.meta.id for i in dataset.list(outcome="success"))

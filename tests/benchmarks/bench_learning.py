@@ -29,14 +29,14 @@ CLONE = """
 import sys, time, json
 from dataclasses import replace
 from pathlib import Path
-from robo_rlhf.learning import use_one_thread
+from robo_rlhf.core.learning import use_one_thread
 use_one_thread()
 import numpy as np
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.evaluation import FIRST_SEED, evaluate
+from robo_rlhf.rollouts.evaluation import FIRST_SEED, evaluate
 from robo_rlhf.pipeline.config import Config
-from robo_rlhf.pipeline.stages import trimmed
-from robo_rlhf.sim.envs import make_env
+from robo_rlhf.pipeline.steps.job import trimmed
+from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.training import bc
 dataset, seed, count = Dataset(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])
 ids = sorted(i.meta.id for i in dataset.list(outcome="success"))

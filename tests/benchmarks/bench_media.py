@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.types import Array
+from robo_rlhf.core.types import Array
 from tests.browser.conftest import SAMPLES, Served, serving
 from tests.teleop.station.making import many
 

@@ -17,9 +17,9 @@ from starlette.testclient import TestClient
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import annotators, answers, questions
-from robo_rlhf.runs import Run
+from robo_rlhf.core.runs import Run
 from teleop.station.app import create_app
-from teleop.station.quality_book import Chosen
+from teleop.station.quality.cache import Chosen
 from teleop.station.services import Station
 
 pytestmark = pytest.mark.bench

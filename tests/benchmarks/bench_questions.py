@@ -56,7 +56,7 @@ for name in OTHERS:
 KNOWS = """
 import json, sys
 from pathlib import Path
-from robo_rlhf.learning import use_one_thread
+from robo_rlhf.core.learning import use_one_thread
 use_one_thread()
 from tests.benchmarks.asking import known
 print(json.dumps(known(Path(sys.argv[1]), json.loads(sys.argv[2]))))

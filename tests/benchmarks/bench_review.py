@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
-from robo_rlhf.types import Array
+from robo_rlhf.core.types import Array
 from tests.browser.conftest import browser as browser
 from tests.browser.conftest import sample_home as sample_home
 from tests.browser.conftest import serving

@@ -33,7 +33,7 @@ KINDS_OF_RUN: dict[str, dict[str, object]] = {
 JUDGE = """
 import json, sys
 from pathlib import Path
-from robo_rlhf.learning import use_one_thread
+from robo_rlhf.core.learning import use_one_thread
 use_one_thread()
 from tests.benchmarks.held_out import judged
 print(json.dumps(judged(Path(sys.argv[1]))))

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from robo_rlhf.feedback.people import People
+from robo_rlhf.accounts.people import People
 from tests.browser.conftest import serving
 
 pytestmark = pytest.mark.bench

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.sim.render_pool import RenderPool
-from robo_rlhf.types import Array
-from teleop.messages import Tick
+from robo_rlhf.sim.rendering.pool import RenderPool
+from robo_rlhf.core.types import Array
+from teleop.ipc.messages import Tick
 from tests.teleop.remote import Remote
 
 pytestmark = pytest.mark.bench

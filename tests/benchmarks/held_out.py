@@ -14,12 +14,12 @@ from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.explore import Exploring
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.rewards.clips import Clips, Examples, cut_clips
-from robo_rlhf.rewards.scores import evaluate
-from robo_rlhf.rollout import rollout
-from robo_rlhf.sim import style
-from robo_rlhf.sim.envs import TaskEnv, make_env
-from robo_rlhf.types import Array, Segment
+from robo_rlhf.rewards.fitting.clips import Clips, Examples, cut_clips
+from robo_rlhf.rewards.fitting.scores import evaluate
+from robo_rlhf.rollouts.rollout import rollout
+from robo_rlhf.sim.task_tools import style_measures
+from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
+from robo_rlhf.core.types import Array, Segment
 
 EPISODES, QUESTIONS, STEPS = 128, 800, 40
 FIRST = 9_000_000  # seed; neither evaluations nor clips that were asked about count from there
@@ -73,7 +73,7 @@ def asked_of(path: Path) -> dict[str, Asked]:
     policy = load_policy(last_round(path) / "finetune" / "checkpoints" / "policy.safetensors")
     seeds = np.arange(FIRST, FIRST + EPISODES)
     episodes = {e.meta.id: e for e in rollout(env, Exploring(policy, 0), seeds, record_state=False)}
-    worth = TaskUtility(1.0, {env.task.cares_about: 1.0} if env.task.cares_about else {}, style.cost)
+    worth = TaskUtility(1.0, {env.task.cares_about: 1.0} if env.task.cares_about else {}, style_measures.cost)
     utility = {name: worth(episode) for name, episode in episodes.items()}
     room = env.horizon - STEPS
     candidates = [

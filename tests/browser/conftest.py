@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from robo_rlhf.feedback.accounts import Role
-from robo_rlhf.feedback.people import People
-from robo_rlhf.files import HOME_VARIABLE
+from robo_rlhf.accounts.roles import Role
+from robo_rlhf.accounts.people import People
+from robo_rlhf.core.files import HOME_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "recordings" / "samples"
@@ -54,7 +54,7 @@ class Served:
         for thread in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
             with suppress(OSError):  # it has just ended
                 for process in thread.read_text().split():
-                    if "teleop.worker" in Path(f"/proc/{process}/cmdline").read_text():
+                    if "teleop.session.process_main" in Path(f"/proc/{process}/cmdline").read_text():
                         os.kill(int(process), signal.SIGTERM)
 
 

@@ -21,11 +21,11 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.stream import read_journal
-from robo_rlhf.errors import CorruptFileError
-from robo_rlhf.sim.envs import TaskEnv
+from robo_rlhf.data.recording.stream import read_journal
+from robo_rlhf.core.errors import CorruptFileError
+from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.types import Array
+from robo_rlhf.core.types import Array
 from tests.browser.conftest import OPTIONS, Served, serving
 from tests.browser.operating import begin, phase
 
@@ -84,7 +84,7 @@ class Person:
 
     def _azimuth(self) -> float:
         """Return the heading of the front view [deg], which a person learns by driving."""
-        from robo_rlhf.sim.camera_info import task_cameras
+        from robo_rlhf.sim.rendering.scene_cameras import task_cameras
 
         return task_cameras(TASK)["front"].azimuth
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from robo_rlhf.cli.main import main
-from robo_rlhf.feedback.arena import Arena
+from robo_rlhf.feedback.arena.arena import Arena
 from robo_rlhf.feedback.store import Store
 from tests.arenas import save_policies
 from tests.browser.conftest import OpenPage, Served, serving

@@ -4,7 +4,7 @@ from dataclasses import asdict
 import pytest
 from playwright.sync_api import Page, expect
 
-from teleop.keys import KEYS
+from teleop.input.key_bindings import KEYS
 from tests.browser.conftest import Served
 from tests.browser.looks import findings, sticks_out
 

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.types import Source
+from robo_rlhf.core.types import Source
 from tests.browser.conftest import OpenPage, Served
 from tests.browser.operating import (
     begin,
@@ -271,7 +271,7 @@ def test_pictures_come_again_after_the_worker_that_draws_was_killed(open_page: O
     page = sign_in(open_page, station, "ana")
     begin(page, station, dataset="drawn")
     drive(page, "KeyR", 0.3)
-    workers = list(_children_of(station, "robo_rlhf.sim.render_worker"))
+    workers = list(_children_of(station, "robo_rlhf.sim.rendering.worker"))
     assert workers
     for worker in workers:
         os.kill(worker, signal.SIGKILL)

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.recovery import RECOVERED
+from robo_rlhf.data.recording.recovery import RECOVERED
 from tests.browser.conftest import OpenPage, Served, serving
 from tests.browser.operating import begin, drive, holding, number, phase, sign_in, toast, wait_number
 from tests.data.making import SmallDisk

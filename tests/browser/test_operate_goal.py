@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.sim.envs import TaskEnv, make_env
+from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
 from tests.browser.conftest import OpenPage, Served
 from tests.browser.operating import begin, drive, sign_in, toast
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from robo_rlhf.feedback.people import People
+from robo_rlhf.accounts.people import People
 from robo_rlhf.feedback.store import Store
 from tests.browser.conftest import OpenPage, Served, serving
 from tests.browser.test_review import PLAYS, answers, plays, press, shown

@@ -1,7 +1,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from robo_rlhf.feedback.people import People
+from robo_rlhf.accounts.people import People
 from tests.browser.conftest import OpenPage, Served
 from tests.browser.looks import findings, sticks_out
 

@@ -13,7 +13,7 @@ from robo_rlhf.feedback.store import Store
 from tests.browser.conftest import OpenPage, Served, serving
 from tests.browser.looks import findings, sticks_out
 from tests.browser.operating import sign_in
-from tests.teleop.asking.making import PLAIN, models
+from tests.teleop.policy_probe.making import PLAIN, models
 
 SAVED = "() => document.querySelectorAll('#marks [data-saved=true]').length"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from robo_rlhf.cli.main import main
-from robo_rlhf.errors import BusyError
-from robo_rlhf.heartbeat import at_work, held
-from robo_rlhf.runs import Run
+from robo_rlhf.core.errors import BusyError
+from robo_rlhf.core.heartbeat import at_work, held
+from robo_rlhf.core.runs import Run
 from tests.locking import elsewhere
 
 COMMANDS = [

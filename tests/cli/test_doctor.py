@@ -7,7 +7,7 @@ import pytest
 
 from robo_rlhf.cli import doctor
 from robo_rlhf.cli.main import main
-from robo_rlhf.sim.gl import VARIABLE, choose_backend
+from robo_rlhf.sim.rendering.gl import VARIABLE, choose_backend
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have one backend")
 

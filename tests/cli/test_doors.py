@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.checks import LARGEST_SEED
+from robo_rlhf.core.checks import LARGEST_SEED
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.main import main
 

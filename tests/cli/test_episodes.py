@@ -8,7 +8,7 @@ import pytest
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.main import main
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.types import Episode, Source
+from robo_rlhf.core.types import Episode, Source
 from tests.data.making import append, begin, check_equal, episode, flip, meta
 
 GROUP = [name for name in COMMANDS if name.startswith("episodes ")]
@@ -228,7 +228,7 @@ def test_render_needs_states_and_time(dataset: Dataset, capsys: pytest.CaptureFi
 
 
 def test_render(dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from robo_rlhf.sim.envs import make_env
+    from robo_rlhf.sim.envs.task_env import make_env
 
     env = make_env("reach", 1)
     env.reset(np.array([3]))

@@ -15,8 +15,8 @@ from robo_rlhf.cli.main import parse
 from robo_rlhf.cli.run import RunCommand
 from robo_rlhf.cli.train import TrainBc
 from robo_rlhf.cli.train_sac import TrainSac
-from robo_rlhf.errors import RoboRlhfError
-from robo_rlhf.files import HOME_VARIABLE
+from robo_rlhf.core.errors import RoboRlhfError
+from robo_rlhf.core.files import HOME_VARIABLE
 from robo_rlhf.sim.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +67,7 @@ def enter(words: list[str]) -> None:
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty data home beside the samples that ship."""
-    monkeypatch.setattr("robo_rlhf.files.SHIPPED", ROOT / "recordings")
+    monkeypatch.setattr("robo_rlhf.core.files.SHIPPED", ROOT / "recordings")
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from robo_rlhf.cli import COMMANDS, CONTINUES, STAYS, STOPPED
 from robo_rlhf.cli.main import DEBUG_VARIABLE, main
-from robo_rlhf.errors import DiskFullError, NotFoundError
+from robo_rlhf.core.errors import DiskFullError, NotFoundError
 
 ROOT = Path(__file__).parents[2]
 Answer = Callable[[], int]

@@ -14,7 +14,7 @@ import pytest
 
 from robo_rlhf.cli.main import main
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.types import Source
+from robo_rlhf.core.types import Source
 from tests.teleop.terminals import Screen, screen
 
 IN_TERMINAL = (

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import robo_rlhf.rollout
+import robo_rlhf.rollouts.rollout
 from robo_rlhf.cli.main import main
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.reserving import Reservation
-from robo_rlhf.errors import ConflictError
+from robo_rlhf.data.recording.reserved_seeds import Reservation
+from robo_rlhf.core.errors import ConflictError
 from robo_rlhf.policies.foreign import ForeignPolicy
 
 DOCS = Path(__file__).parents[2] / "docs" / "outside-environments.md"
@@ -218,7 +218,7 @@ def test_failures_that_are_not_kept_are_not_run_again(
     code: Path, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = [*REACHER, "-n", "4", "--num-envs", "2", "--only-successes", "--success-return", "0", "--dataset", "none"]
-    turns, real = list[int](), robo_rlhf.rollout.rollout
+    turns, real = list[int](), robo_rlhf.rollouts.rollout.rollout
 
     def once(*args: Any, **more: Any) -> Any:
         turns.append(int(args[2][0]))
@@ -226,7 +226,7 @@ def test_failures_that_are_not_kept_are_not_run_again(
             raise KeyboardInterrupt
         return real(*args, **more)
 
-    monkeypatch.setattr(robo_rlhf.rollout, "rollout", once)
+    monkeypatch.setattr(robo_rlhf.rollouts.rollout, "rollout", once)
     assert main(command) == 130
     capsys.readouterr()
     assert main(command) == 0

@@ -18,7 +18,7 @@ from gymnasium.spaces import Box
 from robo_rlhf.cli.answering import People, choose
 from robo_rlhf.cli.main import main
 from robo_rlhf.cli.overrides import override
-from robo_rlhf.errors import InvalidValueError, NotNowError, UnknownNameError
+from robo_rlhf.core.errors import InvalidValueError, NotNowError, UnknownNameError
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.store import Question, Store
 from robo_rlhf.pipeline.config import Config

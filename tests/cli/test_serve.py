@@ -16,10 +16,10 @@ import pytest
 
 from robo_rlhf.cli.main import main
 from robo_rlhf.cli.serve import only_station, path_in
-from robo_rlhf.errors import BusyError, DiskError
-from robo_rlhf.feedback.people import People
-from robo_rlhf.files import write_atomic
-from robo_rlhf.locks import started
+from robo_rlhf.core.errors import BusyError, DiskError
+from robo_rlhf.accounts.people import People
+from robo_rlhf.core.files import write_atomic
+from robo_rlhf.core.locks import started
 from teleop.station.server import listen
 from tests.locking import elsewhere
 

@@ -10,7 +10,7 @@ from robo_rlhf.cli.main import main
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.rewards.checkpoint import load_reward
-from tests.pipeline.test_follow import give
+from tests.pipeline.test_online_reward import give
 from tests.toy import demonstrations
 from tests.training.test_reward import ANSWERS, EPISODES, QUESTIONS
 

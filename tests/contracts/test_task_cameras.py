@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from robo_rlhf.sim.render import FrameRenderer, load_model
+from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
 from robo_rlhf.sim.tasks import TASKS
 
 STILL = int(mujoco.mjtCamLight.mjCAMLIGHT_FIXED)

@@ -8,13 +8,13 @@ import mujoco
 import numpy as np
 import pytest
 
-from robo_rlhf.errors import NonFiniteError, ShapeError, UnknownNameError
-from robo_rlhf.sim import style
-from robo_rlhf.sim.envs import TaskEnv, make_env
-from robo_rlhf.sim.identity import compiled_hash
-from robo_rlhf.sim.operator import PERFECT, ScriptedOperator
+from robo_rlhf.core.errors import NonFiniteError, ShapeError, UnknownNameError
+from robo_rlhf.sim.task_tools import style_measures
+from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
+from robo_rlhf.sim.physics.model_identity import compiled_hash
+from robo_rlhf.sim.operators.scripted import PERFECT, ScriptedOperator
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.types import Array, Step, VecEnv
+from robo_rlhf.core.types import Array, Step, VecEnv
 
 NUM = 32  # copies of the scripted run
 every_task = pytest.mark.parametrize("name", list(TASKS))
@@ -138,7 +138,7 @@ def test_what_the_teacher_cares_about_is_measured(name: str) -> None:
         assert signal.dtype == np.float32
         assert np.isfinite(signal).all()
     values = [
-        style.summarize({key: value[:, i] for key, value in run.signals.items()}, run.control_dt)[cares_about]
+        style_measures.summarize({key: value[:, i] for key, value in run.signals.items()}, run.control_dt)[cares_about]
         for i in range(NUM)
     ]
     assert np.isfinite(values).all()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robo_rlhf.rewards.sums import RewardSum
+from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.rewards.terms import TERMS
 from robo_rlhf.rewards.terms.base import Potential, Steps, Term
 from robo_rlhf.rewards.value import fit_value, save_value

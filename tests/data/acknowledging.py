@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.files import write_json
-from robo_rlhf.runs import Run
+from robo_rlhf.core.files import write_json
+from robo_rlhf.core.runs import Run
 from tests.data.making import append, begin, episode
 
 

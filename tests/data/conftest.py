@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf import files
+from robo_rlhf.core import files
 from tests.data.making import SmallDisk
 
 

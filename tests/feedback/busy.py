@@ -4,10 +4,10 @@ from dataclasses import replace
 from itertools import count
 
 from robo_rlhf.feedback.notes import Note, Round
-from robo_rlhf.feedback.signals import Signal
+from robo_rlhf.feedback.live_signal.signals import Signal
 from robo_rlhf.feedback.store import Question, Store, question_id
-from robo_rlhf.feedback.submission import Sent
-from robo_rlhf.types import Segment
+from robo_rlhf.feedback.assignment.submission import Sent
+from robo_rlhf.core.types import Segment
 from tests.feedback.making import make_question
 
 PRESS = {"sign": 1, "step": 30.25, "rate": 20.0}

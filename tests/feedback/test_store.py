@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 import robo_rlhf
-from robo_rlhf.errors import (
+from robo_rlhf.core.errors import (
     BusyError,
     ConflictError,
     CorruptFileError,
@@ -23,10 +23,11 @@ from robo_rlhf.errors import (
     UnknownNameError,
     VersionError,
 )
-from robo_rlhf.feedback import database, engine
+from robo_rlhf.database import writers
+from robo_rlhf.database import engine
 from robo_rlhf.feedback.store import Counts, Store, question_id
 from robo_rlhf.feedback.tables import SCHEMA_VERSION, answers
-from robo_rlhf.types import Segment
+from robo_rlhf.core.types import Segment
 from tests.feedback.making import QUESTIONS, make_question
 
 ROOT = Path(robo_rlhf.__file__).parents[1]
@@ -204,7 +205,7 @@ def test_several_programs_answer_at_once(store: Store, where: str) -> None:
 
 
 def test_one_answer_sent_fifty_times_at_once_is_one_row(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "TRIES", 1)  # nobody waits for somebody who waits for them
+    monkeypatch.setattr(writers, "TRIES", 1)  # nobody waits for somebody who waits for them
     results: list[bool] = []
 
     def send() -> None:

@@ -3,7 +3,7 @@
 A kind is one file in `kinds` with a list `KINDS` in it. Each `Kind` makes a whole one in an empty folder, names the
 files to damage, and reads everything back as the program does. Reading a damaged one may end in
 
-    refused    an error of `robo_rlhf.errors`, or one of the system about a named file: the command says each in a line
+    refused    an error of `robo_rlhf.core.errors`, or one of the system about a named file: the command says each in a line
     told       a `FileWarning`, with everything else as it was (`part` says whether it is)
     equal      the same value as before
     as it says another value, where the kind has no seal and `explained` finds that it is what the file now says
@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robo_rlhf.errors import FileWarning, RoboRlhfError
+from robo_rlhf.core.errors import FileWarning, RoboRlhfError
 
 BUSY, WAITING = 5.0, 60.0  # [s] of the processor, and on the clock where other tests take the processor
 DEEP = 100_000  # levels of nested JSON

@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from robo_rlhf.files import read_json
-from robo_rlhf.learning import use_one_thread
+from robo_rlhf.core.files import read_json
+from robo_rlhf.core.learning import use_one_thread
 from robo_rlhf.pipeline.config import Config, preset
 from robo_rlhf.pipeline.loop import run_loop
-from robo_rlhf.pipeline.report import write_report
-from robo_rlhf.pipeline.watch import Silent
+from robo_rlhf.pipeline.report.page import write_report
+from robo_rlhf.pipeline.steps.observers import Silent
 
 COMPARED = ("metrics.jsonl", "truth.jsonl", "result.json", "policy.safetensors", "reward.safetensors")
 

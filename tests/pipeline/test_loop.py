@@ -9,17 +9,17 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.errors import InvalidValueError, NonFiniteError, NotFoundError, UnknownNameError
+from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, NotFoundError, UnknownNameError
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline.config import Config, preset, share
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.pipeline.loop import run_loop
-from robo_rlhf.pipeline.stages import Job, trimmed
-from robo_rlhf.pipeline.watch import Silent
+from robo_rlhf.pipeline.steps.job import Job, trimmed
+from robo_rlhf.pipeline.steps.observers import Silent
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.runs import Run
-from robo_rlhf.sim.envs import make_env
-from robo_rlhf.types import Step, VecEnv
+from robo_rlhf.core.runs import Run
+from robo_rlhf.sim.envs.task_env import make_env
+from robo_rlhf.core.types import Step, VecEnv
 from tests.pipeline.making import do, fresh_home, read, short_config, traces
 
 
@@ -147,7 +147,7 @@ def test_a_job_without_demonstrations_leaves_no_folder(task: str, tmp_path: Path
 def test_samples_of_a_checkout_are_found_from_any_home(
     reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("robo_rlhf.files.SHIPPED", reach_home)
+    monkeypatch.setattr("robo_rlhf.core.files.SHIPPED", reach_home)
     dataset, found = find_demonstrations(preset("tiny", task="reach", demos=4), tmp_path)
     assert (dataset.path, len(found)) == (reach_home / "samples" / "reach", 8)
     Dataset(tmp_path / "samples" / "reach", create=True)

@@ -3,7 +3,7 @@ import torch
 
 from robo_rlhf.policies.flow import FlowPolicy
 from robo_rlhf.policies.residual import residual_on
-from robo_rlhf.rollout import rollout
+from robo_rlhf.rollouts.rollout import rollout
 from tests.toy import ToyEnv
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError
 from tests.rewards.making import ACT_DIM, OBS_DIM, ensemble
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robo_rlhf.errors import (
+from robo_rlhf.core.errors import (
     CheckpointMismatchError,
     CorruptFileError,
     InvalidValueError,
@@ -13,7 +13,7 @@ from robo_rlhf.errors import (
     ShapeError,
 )
 from robo_rlhf.rewards.value import ValueFunction, fit_value, load_value, save_value
-from robo_rlhf.runs import write_checkpoint
+from robo_rlhf.core.runs import write_checkpoint
 from tests.toy import demonstrations
 
 EPISODES = demonstrations(12)

@@ -11,8 +11,8 @@ from robo_rlhf.data.schema import Timing, encode, to_columns
 from robo_rlhf.feedback.records import clip_id
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import annotators, answers, clips, leases, questions, segments
-from robo_rlhf.files import write_json
-from robo_rlhf.types import EpisodeMeta, Segment
+from robo_rlhf.core.files import write_json
+from robo_rlhf.core.types import EpisodeMeta, Segment
 from tests.data.making import episode
 
 BLOCK = 20_000  # rows a statement

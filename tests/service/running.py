@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from robo_rlhf.feedback.people import People
+from robo_rlhf.accounts.people import People
 from robo_rlhf.feedback.records import COUNTED
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import answers, leases, questions

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from robo_rlhf.feedback.store import Store
 from teleop.station.app import create_app
-from teleop.station.security import CSRF_HEADER
+from teleop.station.web.security import CSRF_HEADER
 from teleop.station.services import Station
 from tests.data.conftest import small_disk as small_disk
 from tests.data.making import SmallDisk

@@ -3,7 +3,7 @@
 import mujoco
 import numpy as np
 
-from robo_rlhf.types import Array
+from robo_rlhf.core.types import Array
 
 MJCF = """
 <mujoco>

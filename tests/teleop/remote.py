@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from teleop.messages import Begin, Do, Input, Reply, Status, Tick
-from teleop.process import Ended, Heard, SessionProcess
+from teleop.ipc.messages import Begin, Do, Input, Reply, Status, Tick
+from teleop.ipc.session_process import Ended, Heard, SessionProcess
 
 PATIENCE = 30.0  # [s] for anything that is waited for
 

@@ -13,16 +13,16 @@ import torch
 
 import robo_rlhf
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.errors import InvalidValueError, NotFoundError, UnknownNameError
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError, UnknownNameError
 from robo_rlhf.feedback.store import Answer, Question, question_id
 from robo_rlhf.feedback.teachers import TaskUtility, Teacher
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.rewards.scores import evaluate
-from robo_rlhf.rewards.settings import FitSettings
-from robo_rlhf.rollout import rollout
-from robo_rlhf.runs import Run, read_checkpoint
+from robo_rlhf.rewards.fitting.scores import evaluate
+from robo_rlhf.rewards.fitting.settings import FitSettings
+from robo_rlhf.rollouts.rollout import rollout
+from robo_rlhf.core.runs import Run, read_checkpoint
 from robo_rlhf.training import reward
-from robo_rlhf.types import Episode, Segment, Source
+from robo_rlhf.core.types import Episode, Segment, Source
 from tests.toy import ToyEnv, ToyOperator, demonstrations
 from tests.training.crowds import crowd, foreseen
 
@@ -115,7 +115,7 @@ import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from robo_rlhf.runs import Run
+from robo_rlhf.core.runs import Run
 from robo_rlhf.training import reward
 from tests.training.test_reward import ANSWERS, CONFIG, QUESTIONS, load
 def progress(done, total, metrics):

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from robo_rlhf.errors import CheckpointMismatchError, InvalidValueError, NonFiniteError, ShapeError
-from robo_rlhf.learning import seeded
+from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError, NonFiniteError, ShapeError
+from robo_rlhf.core.learning import seeded
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.gaussian import GaussianPolicy
-from robo_rlhf.policies.squashed import SquashedPolicy, squashed_on
-from robo_rlhf.rollout import rollout
-from robo_rlhf.runs import Run
+from robo_rlhf.policies.tanh_gaussian import SquashedPolicy, squashed_on
+from robo_rlhf.rollouts.rollout import rollout
+from robo_rlhf.core.runs import Run
 from robo_rlhf.training import sac
-from robo_rlhf.training.critics import Critics
-from robo_rlhf.types import Array, Episode, Step
+from robo_rlhf.training_tools.critics import Critics
+from robo_rlhf.core.types import Array, Episode, Step
 from tests.toy import ToyEnv, demonstrations
 
 SHORT = sac.Config(

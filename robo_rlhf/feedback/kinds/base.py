@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.types import Array, Segment
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array, Segment
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,6 +1,6 @@
 """Terms that a reward is summed up from, one file a kind, found by name in `TERMS`."""
 
-from robo_rlhf.registry import Registry
+from robo_rlhf.core.registry import Registry
 from robo_rlhf.rewards.terms.base import Term
 
 TERMS: Registry[type[Term]] = Registry("reward term", "robo_rlhf.rewards.terms")

@@ -9,7 +9,7 @@ import numpy as np
 
 from robo_rlhf.rewards.terms import TERMS
 from robo_rlhf.rewards.terms.base import Steps, Term
-from robo_rlhf.types import Array
+from robo_rlhf.core.types import Array
 
 
 @TERMS.register("alive")

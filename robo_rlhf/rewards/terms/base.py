@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from robo_rlhf.errors import InvalidValueError
-from robo_rlhf.types import Array
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array
 
 Need = Literal["learned", "task", "success", "terms", "live"]
 NO_TERMS: Mapping[str, Array] = {}

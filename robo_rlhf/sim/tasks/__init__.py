@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from robo_rlhf.registry import Registry
+from robo_rlhf.core.registry import Registry
 
 if TYPE_CHECKING:
-    from robo_rlhf.sim.tasks.base import Task
+    from robo_rlhf.sim.task import Task
 
 TASKS: "Registry[type[Task]]" = Registry("task", "robo_rlhf.sim.tasks")

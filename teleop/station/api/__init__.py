@@ -1,6 +1,6 @@
 """The REST API under /api/v1, one file a resource: each module here has `router`, and is found by itself.
 
-What they share is `teleop.station.rest`; the description of all of it is made by `teleop.station.describing`.
+What they share is `teleop.station.web.rest`; the description of all of it is made by `teleop.station.api_docs.openapi`.
 """
 
 import importlib

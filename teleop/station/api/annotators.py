@@ -7,15 +7,15 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import Field
 
-from robo_rlhf.errors import BusyError, NotFoundError
-from robo_rlhf.feedback import handing
-from robo_rlhf.feedback.accounts import Role
-from robo_rlhf.feedback.groups import LONGEST, MOST, groups_of
-from robo_rlhf.feedback.listing import annotator_rows
-from robo_rlhf.feedback.pace import waiting
+from robo_rlhf.core.errors import BusyError, NotFoundError
+from robo_rlhf.feedback.assignment import assign
+from robo_rlhf.accounts.roles import Role
+from robo_rlhf.accounts.groups import LONGEST, MOST, groups_of
+from robo_rlhf.feedback.transfer.pages import annotator_rows
+from robo_rlhf.feedback.assignment.my_progress import waiting
 from robo_rlhf.feedback.records import AnnotatorKind
-from teleop.station.quality_book import Chosen
-from teleop.station.rest import (
+from teleop.station.quality.cache import Chosen
+from teleop.station.web.rest import (
     BODY,
     PLAIN,
     Annotator,
@@ -33,7 +33,7 @@ from teleop.station.rest import (
     Who,
     answers,
 )
-from teleop.station.rest import (
+from teleop.station.web.rest import (
     router as make,
 )
 from teleop.station.services import Station
@@ -140,7 +140,7 @@ def who_am_i(store: Answers, me: Annotator) -> Me:
     """Show who you are to the station."""
     name = me.person.name
     mine = annotator_rows(store.database, limit=1, name=name).items
-    count = waiting(store.database, name, handing.Chosen())
+    count = waiting(store.database, name, assign.Chosen())
     return Me(name=name, role=me.role, groups=list(groups_of(mine[0]["team"])) if mine else [], waiting=count)
 
 

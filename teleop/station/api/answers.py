@@ -6,11 +6,11 @@ from fastapi import Query
 from pydantic import Field
 from starlette.responses import Response
 
-from robo_rlhf.feedback.listing import answer_rows
+from robo_rlhf.feedback.transfer.pages import answer_rows
 from robo_rlhf.feedback.records import AnnotatorKind, Standing
-from robo_rlhf.feedback.submission import Sent, Written
-from teleop.station.auth import ForbiddenError, SignedIn
-from teleop.station.rest import (
+from robo_rlhf.feedback.assignment.submission import Sent, Written
+from teleop.station.web.auth import ForbiddenError, SignedIn
+from teleop.station.web.rest import (
     BODY,
     PLAIN,
     After,
@@ -30,10 +30,10 @@ from teleop.station.rest import (
     again,
     answers,
 )
-from teleop.station.rest import (
+from teleop.station.web.rest import (
     router as make,
 )
-from teleop.station.reviewing import practice_feedback, told
+from teleop.station.review.questions import practice_feedback, told
 
 router = make("answers")
 Lease = Annotated[

@@ -6,9 +6,9 @@ from urllib.parse import quote
 from fastapi import Query
 from pydantic import Field
 
-from robo_rlhf.feedback.clips import Clip, State
-from robo_rlhf.feedback.listing import clip_rows, questions_about
-from teleop.station.rest import (
+from robo_rlhf.feedback.assignment.quarantine import Clip, State
+from robo_rlhf.feedback.transfer.pages import clip_rows, questions_about
+from teleop.station.web.rest import (
     BODY,
     PLAIN,
     Answers,
@@ -22,7 +22,7 @@ from teleop.station.rest import (
     Who,
     answers,
 )
-from teleop.station.rest import (
+from teleop.station.web.rest import (
     router as make,
 )
 

@@ -5,10 +5,10 @@ from typing import Annotated
 from pydantic import Field
 
 from robo_rlhf.data.layout import datasets_of
-from robo_rlhf.errors import NotFoundError
+from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.feedback.corrections import corrected_over_original, datasets_in, write_preferences
-from teleop.station.rest import BODY, Answers, Body, Here, Name, Operator, Shape, answers
-from teleop.station.rest import router as make
+from teleop.station.web.rest import BODY, Answers, Body, Here, Name, Operator, Shape, answers
+from teleop.station.web.rest import router as make
 
 router = make("corrections")
 

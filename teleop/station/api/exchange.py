@@ -14,13 +14,13 @@ from pydantic import Field
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from robo_rlhf.errors import BusyError, InvalidValueError
-from robo_rlhf.feedback.columns import FILES
-from robo_rlhf.feedback.export import Format, export
-from robo_rlhf.feedback.importing import Imported, import_all
-from robo_rlhf.files import make_folder, remove_tree, require_room
-from teleop.station.rest import BODY, Administrator, Answers, Body, Here, Name, Problem, Shape, Who, answers
-from teleop.station.rest import router as make
+from robo_rlhf.core.errors import BusyError, InvalidValueError
+from robo_rlhf.feedback.transfer.columns import FILES
+from robo_rlhf.feedback.transfer.export import Format, export
+from robo_rlhf.feedback.transfer.import_folder import Imported, import_all
+from robo_rlhf.core.files import make_folder, remove_tree, require_room
+from teleop.station.web.rest import BODY, Administrator, Answers, Body, Here, Name, Problem, Shape, Who, answers
+from teleop.station.web.rest import router as make
 
 PLACE = "cache/exchange"  # in the data home: what is being exported or imported
 MOST_INSIDE = 2**30  # [bytes] of what is inside of a file that is imported

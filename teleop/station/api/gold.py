@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from teleop.station.rest import (
+from teleop.station.web.rest import (
     BODY,
     Answers,
     Body,
@@ -18,7 +18,7 @@ from teleop.station.rest import (
     Who,
     answers,
 )
-from teleop.station.rest import (
+from teleop.station.web.rest import (
     router as make,
 )
 

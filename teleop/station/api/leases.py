@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from pydantic import Field
 from starlette.requests import Request
 
-from robo_rlhf.feedback.handing import Chosen
-from teleop.station.auth import SignedIn, station_of
-from teleop.station.rest import (
+from robo_rlhf.feedback.assignment.assign import Chosen
+from teleop.station.web.auth import SignedIn, station_of
+from teleop.station.web.rest import (
     BODY,
     Annotator,
     Answers,
@@ -20,10 +20,10 @@ from teleop.station.rest import (
     Shape,
     answers,
 )
-from teleop.station.rest import (
+from teleop.station.web.rest import (
     router as make,
 )
-from teleop.station.reviewing import Reviewing
+from teleop.station.review.questions import Reviewing
 
 router = make("leases")
 

@@ -6,10 +6,10 @@ from fastapi import Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from robo_rlhf.feedback.listing import note_rows
+from robo_rlhf.feedback.transfer.pages import note_rows
 from robo_rlhf.feedback.notes import LONGEST_NOTE, Note
-from teleop.station.auth import may_note
-from teleop.station.rest import (
+from teleop.station.web.auth import may_note
+from teleop.station.web.rest import (
     BODY,
     PLAIN,
     SOME,
@@ -26,7 +26,7 @@ from teleop.station.rest import (
     again,
     answers,
 )
-from teleop.station.rest import (
+from teleop.station.web.rest import (
     router as make,
 )
 

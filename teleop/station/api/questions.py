@@ -5,13 +5,13 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import AfterValidator, Field, field_validator
 
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.feedback.judgeable import check_questions
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.listing import QuestionState, question_row, question_rows
+from robo_rlhf.feedback.transfer.pages import QuestionState, question_row, question_rows
 from robo_rlhf.feedback.records import Question, Role, question_id
-from robo_rlhf.types import Segment
-from teleop.station.rest import (
+from robo_rlhf.core.types import Segment
+from teleop.station.web.rest import (
     BODY,
     After,
     Answers,
@@ -31,7 +31,7 @@ from teleop.station.rest import (
     Who,
     answers,
 )
-from teleop.station.rest import (
+from teleop.station.web.rest import (
     router as make,
 )
 

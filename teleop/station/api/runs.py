@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from fastapi import Path
 from pydantic import Field
 
-from robo_rlhf.errors import NotFoundError
+from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.feedback.notes import Round
 from robo_rlhf.feedback.store import Store
-from teleop.station.rest import (
+from teleop.station.web.rest import (
     BODY,
     Annotator,
     Answers,
@@ -20,7 +20,7 @@ from teleop.station.rest import (
     Shape,
     answers,
 )
-from teleop.station.rest import (
+from teleop.station.web.rest import (
     router as make,
 )
 

@@ -6,9 +6,9 @@ from fastapi import Query
 from pydantic import Field
 from starlette.responses import Response
 
-from robo_rlhf.feedback.listing import signal_rows
-from robo_rlhf.feedback.signals import LATEST, Signal
-from teleop.station.rest import (
+from robo_rlhf.feedback.transfer.pages import signal_rows
+from robo_rlhf.feedback.live_signal.signals import LATEST, Signal
+from teleop.station.web.rest import (
     BODY,
     PLAIN,
     After,
@@ -25,7 +25,7 @@ from teleop.station.rest import (
     again,
     answers,
 )
-from teleop.station.rest import (
+from teleop.station.web.rest import (
     router as make,
 )
 

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from robo_rlhf.errors import NotFoundError
-from robo_rlhf.feedback.listing import task_names
+from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.feedback.transfer.pages import task_names
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.feedback.tasks import LONGEST_GUIDELINES
-from teleop.station import choices
-from teleop.station.rest import (
+from robo_rlhf.feedback.assignment.task_settings import LONGEST_GUIDELINES
+from teleop.station.operate import launch_options
+from teleop.station.web.rest import (
     BODY,
     PLAIN,
     Annotator,
@@ -22,7 +22,7 @@ from teleop.station.rest import (
     Who,
     answers,
 )
-from teleop.station.rest import (
+from teleop.station.web.rest import (
     router as make,
 )
 
@@ -147,12 +147,12 @@ def write_guidelines(store: Answers, _: Operator, who: Who, task: InPath, body: 
 
 
 def _names(store: Store) -> list[str]:
-    known = {choice.name for choice in choices.tasks()} | set(task_names(store.database)) | set(store.tasks.settings())
+    known = {choice.name for choice in launch_options.tasks()} | set(task_names(store.database)) | set(store.tasks.settings())
     return sorted(known - {""})
 
 
 def _task(store: Store, name: str) -> TaskShape:
-    about = next((choice.about for choice in choices.tasks() if choice.name == name), "")
+    about = next((choice.about for choice in launch_options.tasks() if choice.name == name), "")
     guidelines = store.tasks.guidelines(name)
     settings = Settings.model_validate(store.tasks.sharing(name))
     version, own = guidelines.version if guidelines else 0, sorted(store.tasks.own(name))

@@ -6,10 +6,10 @@ from fastapi import Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from teleop.station import uploads
-from teleop.station.limits import MOST_PIECE
-from teleop.station.rest import BODY, Administrator, Body, Here, InPath, Items, Shape, answers
-from teleop.station.rest import router as make
+from teleop.station.web import uploads
+from teleop.station.web.limits import MOST_PIECE
+from teleop.station.web.rest import BODY, Administrator, Body, Here, InPath, Items, Shape, answers
+from teleop.station.web.rest import router as make
 
 BYTES = "application/octet-stream"
 router = make("uploads")

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import Field
 
-from robo_rlhf.feedback.events import Event
-from robo_rlhf.feedback.webhooks import LEAST_SECRET, LONGEST_SECRET, State, Webhook
-from teleop.station.rest import (
+from robo_rlhf.webhooks.events import Event
+from robo_rlhf.webhooks.queue import LEAST_SECRET, LONGEST_SECRET, State, Webhook
+from teleop.station.web.rest import (
     BODY,
     Administrator,
     Answers,
@@ -22,7 +22,7 @@ from teleop.station.rest import (
     Who,
     answers,
 )
-from teleop.station.rest import (
+from teleop.station.web.rest import (
     router as make,
 )
 

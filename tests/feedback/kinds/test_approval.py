@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.feedback.kinds import KINDS
 
 APPROVAL = KINDS["approval"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import check_keys
 

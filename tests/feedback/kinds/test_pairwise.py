@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.pairwise import BOTH_BAD_WEIGHT
-from robo_rlhf.types import Segment
+from robo_rlhf.core.types import Segment
 
 PAIRWISE = KINDS["pairwise"]
 CLIPS = (Segment("a", 0, 5), Segment("b", 0, 5))

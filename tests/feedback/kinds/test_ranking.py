@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.types import Segment
+from robo_rlhf.core.types import Segment
 
 RANKING, PAIRWISE = KINDS["ranking"], KINDS["pairwise"]
 CLIPS = tuple(Segment(f"e{i}", 0, 5) for i in range(6))

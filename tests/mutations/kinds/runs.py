@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from robo_rlhf.runs import Run
+from robo_rlhf.core.runs import Run
 from tests.mutations.harness import Kind, forge_file
 
 

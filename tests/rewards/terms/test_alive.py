@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from robo_rlhf.rewards.sums import RewardSum
+from robo_rlhf.rewards.reward_sum import RewardSum
 from tests.contracts.test_terms import steps
 
 

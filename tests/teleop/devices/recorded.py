@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from teleop.evdev import ABS, KEY, SYN, Axis, Description, Event, pack_event, read_events
+from teleop.input.evdev import ABS, KEY, SYN, Axis, Description, Event, pack_event, read_events
 
 XBOX = Description(
     "Microsoft X-Box 360 pad",

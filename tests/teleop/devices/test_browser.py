@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from teleop.devices.browser import TAKEOVER, Browser
-from teleop.messages import Input
+from teleop.ipc.messages import Input
 from tests.teleop.making import world
 
 

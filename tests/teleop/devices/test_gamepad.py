@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robo_rlhf.errors import InvalidValueError, MissingDependencyError
+from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError
 from teleop.devices import gamepad
 from teleop.devices.gamepad import Gamepad, open_gamepad
-from teleop.evdev import ABS, SYN, SYN_DROPPED, Description, EventDevice
-from teleop.feel import SLOW
+from teleop.input.evdev import ABS, SYN, SYN_DROPPED, Description, EventDevice
+from teleop.input.response_curves import SLOW
 from tests.teleop.devices.recorded import WIRELESS, XBOX, RecordedPad
 from tests.teleop.making import world
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from robo_rlhf.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError
 from teleop.devices.keyboard import Keyboard
-from teleop.feel import LEVEL, LEVELS, SLOW
-from teleop.held import HOLD
-from teleop.terminal import Terminal
+from teleop.input.response_curves import LEVEL, LEVELS, SLOW
+from teleop.input.held_keys import HOLD
+from teleop.input.terminal import Terminal
 from tests.teleop.making import world
 from tests.teleop.terminals import Screen, screen
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.errors import InvalidValueError, NotFoundError
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError
 from teleop.devices.replay import Replay
 from teleop.devices.scripted import Scripted
-from teleop.session import Session
+from teleop.session.unattended import Session
 from tests.teleop.making import world
 
 

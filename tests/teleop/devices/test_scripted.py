@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from robo_rlhf.rollout import rollout
-from robo_rlhf.sim.operator import ScriptedOperator
+from robo_rlhf.rollouts.rollout import rollout
+from robo_rlhf.sim.operators.scripted import ScriptedOperator
 from robo_rlhf.sim.tasks import TASKS
-from teleop.commands import to_action
+from teleop.input.action_mapping import to_action
 from teleop.devices.scripted import Scripted
 from tests.teleop.making import world
 

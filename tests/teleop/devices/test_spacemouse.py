@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robo_rlhf.errors import MissingDependencyError
+from robo_rlhf.core.errors import MissingDependencyError
 from teleop.devices import spacemouse
 from teleop.devices.spacemouse import SpaceMouse, open_spacemouse
-from teleop.hidraw import Found, RawDevice, list_devices
-from teleop.spacemouse import Puck, is_spacemouse, twist
+from teleop.input.hidraw import Found, RawDevice, list_devices
+from teleop.input.spacemouse_reports import Puck, is_spacemouse, twist
 from tests.teleop.devices.recorded import RecordedReports
 from tests.teleop.making import world
 

@@ -9,10 +9,10 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute
 from starlette.testclient import TestClient
 
-from robo_rlhf.feedback import passwords
-from robo_rlhf.feedback.accounts import Role
+from robo_rlhf.accounts import passwords
+from robo_rlhf.accounts.roles import Role
 from teleop.station.app import create_app
-from teleop.station.security import CSRF_HEADER
+from teleop.station.web.security import CSRF_HEADER
 from teleop.station.services import Station
 
 ORIGIN = "http://localhost"

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from teleop.station.services import Station
 from tests.feedback.making import QUESTIONS
 from tests.teleop.station.conftest import ORIGIN
-from tests.teleop.station.test_roles import ROUTES, call, routes_of
+from tests.teleop.station.web.test_roles import ROUTES, call, routes_of
 
 Visit = Callable[..., TestClient]
 NOTED = {"web_sessions": "seen", "api_tokens": "used"}  # when somebody was last here

@@ -6,7 +6,7 @@ import sys
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from robo_rlhf.errors import BusyError, InvalidValueError
+from robo_rlhf.core.errors import BusyError, InvalidValueError
 from teleop.station.server import (
     Ending,
     is_loopback,
@@ -57,7 +57,7 @@ def test_proxies_are_addresses_or_networks() -> None:
 
 
 def test_the_station_imports_neither_torch_nor_mujoco() -> None:
-    code = "import sys, teleop.station.server, robo_rlhf.feedback.store, robo_rlhf.feedback.people\n"
+    code = "import sys, teleop.station.server, robo_rlhf.feedback.store, robo_rlhf.accounts.people\n"
     code += "from teleop.station import pages; pages.modules()\n"
     code += (
         "print(sorted({name.partition('.')[0] for name in sys.modules} & {'torch', 'mujoco', 'cv2', 'av', 'OpenGL'}))"

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.feedback.accounts import Role
+from robo_rlhf.accounts.roles import Role
 from teleop.station.services import Station
 from tests.data.making import episode
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import robo_rlhf
-from robo_rlhf.feedback.accounts import ROLES
+from robo_rlhf.accounts.roles import ROLES
 
 ROOT = Path(robo_rlhf.__file__).parents[1]
 PHASES = "examples,coverage,fuzzing,stateful"

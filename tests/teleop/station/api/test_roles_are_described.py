@@ -1,6 +1,6 @@
-from teleop.station.describing import description
-from teleop.station.rest import Problem
-from tests.teleop.station.test_roles import ROUTES
+from teleop.station.api_docs.openapi import description
+from teleop.station.web.rest import Problem
+from tests.teleop.station.web.test_roles import ROUTES
 
 
 def test_the_description_says_what_each_route_takes() -> None:

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.types import Source
+from robo_rlhf.core.types import Source
 from teleop.station.app import create_app
 from teleop.station.services import Station
 from tests.data.making import episode

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.errors import InvalidValueError, NotFoundError
-from teleop.station import uploads
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError
+from teleop.station.web import uploads
 from teleop.station.services import Station
-from teleop.station.uploads import KEPT, MOST, MOST_OPEN, QUOTA, Uploads
+from teleop.station.web.uploads import KEPT, MOST, MOST_OPEN, QUOTA, Uploads
 from tests.teleop.station.api.conftest import Program
 
 

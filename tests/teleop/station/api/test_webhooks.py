@@ -17,12 +17,12 @@ import pytest
 import sqlalchemy as sa
 
 import robo_rlhf
-from robo_rlhf.feedback import webhooks
+from robo_rlhf.webhooks import queue
 from robo_rlhf.feedback.notes import Round
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.feedback.webhook_tables import deliveries
-from teleop.station import posting
-from teleop.station.posting import Direct, NotSentError, Posting, may_reach
+from robo_rlhf.webhooks.tables import deliveries
+from teleop.station.webhooks import sender
+from teleop.station.webhooks.sender import Direct, NotSentError, Posting, may_reach
 from teleop.station.services import Station
 from tests.feedback.making import make_question
 from tests.teleop.station.api.conftest import Program
@@ -34,8 +34,8 @@ SECRET = "a secret of the test"
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posting, "LOOK", 0.02)
-    monkeypatch.setattr(webhooks, "FIRST", 0.05)
+    monkeypatch.setattr(sender, "LOOK", 0.02)
+    monkeypatch.setattr(queue, "FIRST", 0.05)
 
 
 @pytest.fixture
@@ -85,8 +85,8 @@ def test_an_answer_is_told_and_signed(station: Station, receiver: Receiver) -> N
 
 def test_only_what_was_asked_for_is_told(station: Station) -> None:
     store = station.store
-    told = {name: store.webhooks.add(f"https://example.org/{name}", [name])[0].id for name in webhooks.EVENTS}
-    resting, _ = store.webhooks.add("https://example.org/resting", list(webhooks.EVENTS))
+    told = {name: store.webhooks.add(f"https://example.org/{name}", [name])[0].id for name in queue.EVENTS}
+    resting, _ = store.webhooks.add("https://example.org/resting", list(queue.EVENTS))
     store.webhooks.change(resting.id, active=False)
     say(store, 1)
     say(store, 1)  # the same once more: nothing happened
@@ -106,7 +106,7 @@ def test_nothing_is_told_of_what_did_not_happen(station: Station) -> None:
     hook, _ = store.webhooks.add("https://example.org", ["answer.created"])
 
     def broken(connection: sa.Connection) -> None:
-        from robo_rlhf.feedback.events import tell
+        from robo_rlhf.webhooks.events import tell
 
         tell(connection, "answer.created", [{"number": 1}])
         raise RuntimeError("the disk is gone")
@@ -172,7 +172,7 @@ def test_a_slow_receiver_holds_up_nobody(station: Station, receiver: Receiver, m
 @pytest.mark.parametrize("how", ["silent", "drip"])
 def test_patience_ends(how: str, receiver: Receiver) -> None:
     receiver.wait, receiver.drip = (30.0, False) if how == "silent" else (0.0, True)
-    message = webhooks.Message(1, 1, receiver.url, SECRET, "test", "{}", 1, 0.0)
+    message = queue.Message(1, 1, receiver.url, SECRET, "test", "{}", 1, 0.0)
     begun = time.monotonic()
     with pytest.raises(NotSentError):
         Direct(message, True, patience=0.4).post()
@@ -185,7 +185,7 @@ def test_after_a_day_it_is_given_up(station: Station, receiver: Receiver) -> Non
     receiver.status = 503
     for number in range(3):
         say(store, number)
-    old = sa.update(deliveries).values(created=time.time() - 2 * webhooks.GIVE_UP)
+    old = sa.update(deliveries).values(created=time.time() - 2 * queue.GIVE_UP)
     store.database.write(lambda connection: connection.execute(old.where(deliveries.c.number < 3)))
     with sending(store):
         until(lambda: sorted(states(store, hook.id)).count("given_up") == 2)
@@ -256,7 +256,7 @@ def test_where_messages_may_go(address: str, public: bool, private: bool) -> Non
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]"])
 def test_this_machine_is_reached_only_where_that_is_allowed(host: str, receiver: Receiver) -> None:
     url = f"http://{host}:{receiver.port}/"
-    message = webhooks.Message(1, 1, url, SECRET, "test", "{}", 1, 0.0)
+    message = queue.Message(1, 1, url, SECRET, "test", "{}", 1, 0.0)
     with pytest.raises(NotSentError, match=r"not a public address|is not known"):
         Direct(message, False).post()
     assert receiver.got == []

@@ -1,0 +1,82 @@
+"""The log of who did what, when and from where: it only grows, and is read by pages of lines, newest first."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from robo_rlhf.accounts.roles import By, log
+from robo_rlhf.database.engine import transaction
+from robo_rlhf.accounts.tables import audit
+
+BLOCK = 1000  # lines that are held in memory
+
+
+class Entry(NamedTuple):
+    """One line of the log."""
+
+    at: str  # ISO 8601, UTC
+    who: str
+    act: str
+    about: str
+    address: str
+    number: int = 0  # order of writing
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which lines; what is empty lets all pass."""
+
+    who: str = ""  # exactly
+    act: str = ""  # exactly
+    about: str = ""  # a person who did it or whom it was done to
+    text: str = ""  # part of what it is about, of who, or of the address, however it is written
+
+    def where(self) -> list[sa.ColumnElement[bool]]:
+        """Return the conditions."""
+        found = [column == wanted for column, wanted in ((audit.c.who, self.who), (audit.c.act, self.act)) if wanted]
+        if self.about:
+            told = (audit.c.about == self.about) | audit.c.about.startswith(f"{self.about},", autoescape=True)
+            told |= audit.c.about.startswith(f"{self.about}:", autoescape=True)
+            told |= audit.c.about.endswith(f", of {self.about}", autoescape=True)
+            found.append((audit.c.who == self.about) | told)
+        if self.text:
+            columns = (audit.c.about, audit.c.who, audit.c.address)
+            found.append(sa.or_(*(column.icontains(self.text, autoescape=True) for column in columns)))
+        return found
+
+
+class Audit:
+    """The log. Safe to use from several threads and processes at once."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        """Use the database of `engine`, in which the tables are."""
+        self._engine = engine
+
+    def write(self, by: By, act: str, about: str) -> None:
+        """Write down what was done elsewhere; what the database itself does is logged in the same transaction."""
+        with transaction(self._engine, write=True) as connection:
+            log(connection, by.who, act, about, by.address)
+
+    def read(self, which: Filter | None = None, *, before: int | None = None, limit: int = 100) -> Sequence[Entry]:
+        """Return the newest lines, newest first; with `before` those that are older than the line of that number."""
+        query = sa.select(audit).where(*(which or Filter()).where()).order_by(audit.c.number.desc()).limit(limit)
+        query = query.where(audit.c.number < before) if before is not None else query
+        with transaction(self._engine, write=False) as connection:
+            return [Entry(*(row[field] for field in Entry._fields)) for row in connection.execute(query).mappings()]
+
+    def all(self, which: Filter) -> Iterator[Entry]:
+        """Return all lines that fit, newest first, read some at a time."""
+        before: int | None = None
+        while lines := self.read(which, before=before, limit=BLOCK):
+            yield from lines
+            before = lines[-1].number
+
+    def names(self) -> tuple[list[str], list[str]]:
+        """Return everybody who ever did something, and everything that was ever done."""
+        with transaction(self._engine, write=False) as connection:
+            who, acts = (
+                sorted(connection.scalars(sa.select(column).distinct()).all()) for column in (audit.c.who, audit.c.act)
+            )
+        return [name for name in who if name], acts

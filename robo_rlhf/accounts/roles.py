@@ -1,0 +1,65 @@
+"""What an account is, and what every part of the accounts shares: roles, times, and the log of who did what."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple, cast
+
+import sqlalchemy as sa
+
+from robo_rlhf.database.migrate import LOCK
+from robo_rlhf.accounts.tables import audit
+
+Role = Literal["administrator", "operator", "annotator"]
+LONGEST = 1000  # characters that the log says about one act
+ROLES: tuple[Role, ...] = ("administrator", "operator", "annotator")  # each may do what those after it may
+
+
+class By(NamedTuple):
+    """Who does something, and from where, as the log says it."""
+
+    who: str = ""  # a person or a command; empty: nobody is known
+    address: str = ""
+
+
+NOBODY = By()
+
+
+@dataclass(frozen=True)
+class Person:
+    """An account."""
+
+    id: int
+    name: str
+    role: Role
+    has_password: bool  # if not: signs in by a link only
+    disabled: bool
+    created: str  # ISO 8601, UTC
+
+    def may(self, role: Role) -> bool:
+        """Whether the account may do what `role` may."""
+        return not self.disabled and ROLES.index(self.role) <= ROLES.index(role)
+
+
+def person_of(row: sa.RowMapping) -> Person:
+    """Return the account in a row of `people`."""
+    return Person(
+        id=row["id"],
+        name=row["name"],
+        role=cast(Role, row["role"]),
+        has_password=row["password"] is not None,
+        disabled=row["disabled"] is not None,
+        created=row["created"],
+    )
+
+
+def time_from_now(seconds: float = 0.0) -> str:
+    """Return a time as the tables hold it: ISO 8601, UTC, so that text sorts as time does."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+
+
+def log(connection: sa.Connection, who: str, act: str, about: str = "", address: str = "") -> None:
+    """Write down who did what, in the transaction that does it."""
+    if connection.dialect.name == "postgresql":  # lines become visible in their order: the newest one tells of all
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK + 2)))
+    row = {"at": time_from_now(), "who": who[:64], "act": act, "about": about[:LONGEST], "address": address[:64]}
+    connection.execute(sa.insert(audit), row)

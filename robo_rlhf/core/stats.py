@@ -1,0 +1,130 @@
+"""Statistics of few episodes: intervals for shares and means, robust means, rank correlation."""
+
+from collections.abc import Sequence
+from math import comb
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+from robo_rlhf.core.errors import InvalidValueError, ShapeError
+from robo_rlhf.core.types import Array
+
+RESAMPLES = 2000  # of a bootstrap
+
+
+class Interval(NamedTuple):
+    """An estimate and the interval that holds the truth with a stated confidence."""
+
+    value: float
+    low: float
+    high: float
+
+
+def wilson(successes: float, count: float, confidence: float = 0.95) -> Interval:
+    """Return a share with Wilson's score interval (Wilson 1927); what counts in part need not be whole numbers."""
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    share = successes / count
+    center = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half: float = z / (1 + z * z / count) * (share * (1 - share) / count + z * z / (4 * count * count)) ** 0.5
+    low = 0.0 if successes == 0 else center - half
+    high = 1.0 if successes == count else center + half
+    return Interval(share, low, high)
+
+
+def paired_share(old: Array, new: Array, confidence: float = 0.95) -> Interval:
+    """Return the difference new - old of two shares on the same M cases, bool (M,) each, with Newcombe's interval.
+
+    Newcombe 1998, "Improved confidence intervals for the difference between binomial proportions based on paired data",
+    method 10: Wilson's intervals of the two shares, joined with the correlation of the pairs.
+
+    Raises:
+        ShapeError: not the same cases.
+    """
+    if old.shape != new.shape or old.ndim != 1:
+        raise ShapeError("paired cases", old.shape, new.shape)
+    m = len(old)
+    both, only_old = int((old & new).sum()), int((old & ~new).sum())
+    only_new, neither = int((~old & new).sum()), int((~old & ~new).sum())
+    before, after = wilson(both + only_old, m, confidence), wilson(both + only_new, m, confidence)
+    spread = float(both + only_old) * (only_new + neither) * (both + only_new) * (only_old + neither)
+    cross = both * neither - only_old * only_new
+    phi = max(cross - m / 2, 0) if cross > 0 else cross
+    correlation = phi / spread**0.5 if spread else 0.0
+    value = after.value - before.value
+    down, up = after.value - after.low, after.high - after.value  # (new)
+    before_down, before_up = before.value - before.low, before.high - before.value
+    below = down**2 - 2 * correlation * down * before_up + before_up**2
+    above = up**2 - 2 * correlation * up * before_down + before_down**2
+    return Interval(value, value - max(below, 0.0) ** 0.5, value + max(above, 0.0) ** 0.5)
+
+
+def bootstrap_mean(values: Array, confidence: float = 0.95) -> Interval:
+    """Return the mean of values (M,) with a percentile bootstrap interval; values that are NaN do not count.
+
+    The resampling has a seed of its own: equal values give equal intervals.
+    """
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return Interval(float("nan"), float("nan"), float("nan"))
+    index = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
+    return _percentiles(float(values.mean()), values[index].mean(axis=1), confidence)
+
+
+def iqm(scores: Sequence[Array], confidence: float = 0.95) -> Interval:
+    """Return the interquartile mean over tasks and seeds, with a bootstrap interval stratified by task.
+
+    As in Agarwal et al. 2021, "Deep reinforcement learning at the edge of the statistical precipice".
+
+    Args:
+        scores: one array (S,) a task: a score for each seed that it was trained with.
+        confidence: of the interval.
+
+    Raises:
+        InvalidValueError: a task without scores.
+    """
+    if not scores or any(not len(task) for task in scores):
+        raise InvalidValueError("an interquartile mean", "a task without scores", "at least one score for every task")
+    rng = np.random.default_rng(0)
+    drawn = [task[rng.integers(len(task), size=(RESAMPLES, len(task)))] for task in scores]
+    value = _interquartile_mean(np.concatenate(scores)[None])[0]
+    return _percentiles(float(value), _interquartile_mean(np.concatenate(drawn, axis=1)), confidence)
+
+
+def spearman(a: Array, b: Array) -> float:
+    """Return the rank correlation of a (M,) and b (M,) in [-1, 1], ties by their mean rank; NaN if one is constant.
+
+    Raises:
+        ShapeError: they are not of equal length.
+    """
+    if a.shape != b.shape or a.ndim != 1:
+        raise ShapeError("scores to correlate", a.shape, b.shape)
+    ranks = [_ranks(x) - (len(x) - 1) / 2 for x in (a, b)]
+    scale = float(np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
+    return float((ranks[0] * ranks[1]).sum()) / scale if scale else float("nan")
+
+
+def _percentiles(value: float, resampled: Array, confidence: float) -> Interval:
+    low, high = np.quantile(resampled, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    return Interval(value, float(low), float(high))
+
+
+def _interquartile_mean(values: Array) -> Array:
+    """Return the mean of the middle half of values (B, M), with shares of the values at the edges."""
+    count = values.shape[1]
+    ordered = np.sort(values, axis=1)
+    edges = np.arange(count + 1)
+    weight = np.clip(np.minimum(edges[1:], 0.75 * count) - np.maximum(edges[:-1], 0.25 * count), 0.0, 1.0)
+    middle: Array = (ordered * weight).sum(axis=1) / weight.sum()
+    return middle
+
+
+def _ranks(values: Array) -> Array:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Array = (np.cumsum(counts) - (counts + 1) / 2)[inverse]
+    return ranks
+
+
+def binomial_tail(k: int, n: int) -> float:
+    """Return the chance of k or more heads in n throws of a fair coin."""
+    return float(sum(comb(n, i) for i in range(k, n + 1)) / 2**n)

@@ -1,0 +1,1 @@
+"""Episodes as the arrays that learners read."""

@@ -1,0 +1,1 @@
+"""The database below accounts, feedback and webhooks: engine, writers, group commit, migrations."""

@@ -1,0 +1,10 @@
+"""What Alembic runs: the revisions, on the connection and in the transaction of `robo_rlhf.database.migrate`."""
+
+from alembic import context
+
+from robo_rlhf.feedback.tables import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,101 @@
+"""One database for many writers: threads, other programs, and an event loop in which many wait at once."""
+
+import asyncio
+import random
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+from zlib import crc32
+
+import sqlalchemy as sa
+
+from robo_rlhf.database.engine import TRIES, open_engine, transaction, undone
+from robo_rlhf.database.async_writers import InTurns, OverConnection, Soon
+from robo_rlhf.database.group_commit import Turns, Work
+
+T = TypeVar("T")
+SIDE_BY_SIDE = 3  # writers of a line: a statement waits for the network and for its turn of the event loop
+READERS = 1  # thread that looks at much for an event loop: each more takes its turns of Python's lock
+
+
+class Database:
+    """The feedback database, for reading and for writing."""
+
+    def __init__(self, where: str | Path) -> None:
+        """Open the database at `where`: the path of an SQLite file, or a URL such as postgresql://host/name."""
+        self.engine, self.name = open_engine(where)
+        self.shared = self.engine.dialect.name != "sqlite"  # several may write at once
+        self._turns = Turns(self.engine, self.name)
+        self._thread = ThreadPoolExecutor(1, "writing")  # threads start with the first one who needs them
+        self._readers = ThreadPoolExecutor(READERS, "reading")
+        self._soon: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Soon]] = weakref.WeakKeyDictionary()
+
+    def close(self) -> None:
+        """Release all connections; those of an event loop are released by `close_soon`."""
+        self._thread.shutdown()
+        self._readers.shutdown()
+        self.engine.dispose()
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Look at one state of the database."""
+        with transaction(self.engine, write=False) as connection:
+            yield connection
+
+    def write(self, work: Work[T]) -> T:
+        """Do `work` in a transaction and return what it returned: then it is on the disk. All of it happens or none.
+
+        `work` may be called again after the database has undone what it did, so it changes nothing else.
+
+        Raises:
+            BusyError: another program held the database too long, or it cannot be reached.
+            DiskFullError: there is no room; nothing was written.
+        """
+        if not self.shared:
+            return self._turns.write(work)
+        for left in reversed(range(TRIES)):
+            try:
+                with transaction(self.engine, write=True) as connection:
+                    return work(connection)
+            except sa.exc.OperationalError as error:
+                if not (left and undone(error)):
+                    raise
+                time.sleep(random.uniform(0.0, 0.02) * 2 ** (TRIES - left))
+        raise AssertionError("unreachable")
+
+    async def write_soon(self, work: Work[T], *, line: str = "", of: str | None = None, alone: bool = False) -> T:
+        """Do `work` as `write` does, in the event loop, which goes on meanwhile: for short work of many at once.
+
+        On a server, what is in different lines waits for nothing but rows; of two lines one at most may wait for them.
+        With `of`, the name of a row that the work keeps others from, a line has several writers: what is of the same
+        row is done by the same one, and so none of them waits for another. What may have to wait for rows that another
+        writer of its line holds is done `alone`: who waits holds up nobody then.
+        """
+        name = line if of is None else f"{line} {crc32(of.encode()) % SIDE_BY_SIDE}"
+        return await self._here(name).write(work, alone=alone)
+
+    async def read_soon(self, look: Work[T]) -> T:
+        """Return what `look` finds, in the event loop: for what takes well below a millisecond."""
+        return await self._here("looks").read(look)
+
+    def _here(self, line: str) -> Soon:
+        lines = self._soon.setdefault(asyncio.get_running_loop(), {})
+        line = line if self.shared else ""  # SQLite has one writer
+        if line not in lines:
+            lines[line] = (
+                OverConnection(self.engine) if self.shared else InTurns(self.engine, self._turns, self._thread)
+            )
+        return lines[line]
+
+    async def beside(self, look: Callable[[], T]) -> T:
+        """Have somebody look at the database beside the event loop, few at a time, so that it keeps its share."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, look)
+
+    async def close_soon(self) -> None:
+        """Finish and release what `write_soon` uses in this event loop."""
+        for soon in self._soon.pop(asyncio.get_running_loop(), {}).values():
+            await soon.close()

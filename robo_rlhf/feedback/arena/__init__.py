@@ -1,0 +1,1 @@
+"""The arena: blind comparisons of policies, and the standings they lead to."""

@@ -1,0 +1,69 @@
+"""What a program remembers from one person's turn to the next, to ask the database less."""
+
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from robo_rlhf.feedback.tables import questions, segments
+from robo_rlhf.core.types import Segment
+
+if TYPE_CHECKING:
+    from robo_rlhf.feedback.assignment.assign import Chosen
+
+MARK_EVERY = 512  # questions passed over until a person's place is written down
+MOST_REMEMBERED = 100_000  # questions whose clips are kept in memory
+AHEAD = 50  # questions whose clips are looked at together
+PLACE_LASTS = 60.0  # [s] that a person's place is not looked at again
+QUIET = 0.2  # [s] that a look for questions that are wanted again is good for
+
+
+class Memory:
+    """What was seen a moment ago, or never changes. Safe to use from threads."""
+
+    def __init__(self) -> None:
+        """Remember nothing."""
+        self._clips: dict[str, tuple[Segment, ...]] = {}
+        self._places: dict[tuple[str, Chosen], tuple[int, float]] = {}  # how far they are, and when that was noted [s]
+        self._none_again = -math.inf  # when there was last no question that had been full and is wanted again
+
+    def clips(self, connection: sa.Connection, question: Any) -> tuple[Segment, ...]:
+        """Return the clips of a question, which never change, and look at those of the next questions with them."""
+        if question.id not in self._clips:
+            if len(self._clips) >= MOST_REMEMBERED:
+                self._clips.clear()
+            ahead: dict[str, list[Segment]] = {question.id: []}
+            for row in connection.execute(_SEGMENTS_AHEAD, {"number": question.number}):
+                ahead.setdefault(row.question_id, []).append(Segment(row.episode_id, row.start, row.length))
+            self._clips |= {name: tuple(clips) for name, clips in ahead.items()}
+        return self._clips[question.id]
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there was no question a moment ago that is wanted again: then new ones are looked for first."""
+        return time.monotonic() < self._none_again + QUIET
+
+    def is_far(self, person: str, chosen: "Chosen", number: int) -> bool:
+        """Whether a question is so far on in what a person chose that their place is worth a look.
+
+        What was noted holds for a while: somebody else may have sent everybody back to the start.
+        """
+        place, noted = self._places.get((person, chosen), (0, -math.inf))
+        return number > MARK_EVERY + (place if time.monotonic() < noted + PLACE_LASTS else 0)
+
+    def note_place(self, person: str, chosen: "Chosen", number: int) -> None:
+        """Note how far a person is."""
+        if len(self._places) >= MOST_REMEMBERED:
+            self._places.clear()
+        self._places[person, chosen] = (number, time.monotonic())
+
+    def looked(self, found: bool) -> None:
+        """Note whether there was a question that is wanted again."""
+        self._none_again = -math.inf if found else time.monotonic()
+
+
+_NEXT = questions.c.number.between(bindparam("number"), bindparam("number") + AHEAD - 1)
+_SEGMENTS_AHEAD = sa.select(segments).join(questions, questions.c.id == segments.c.question_id).where(_NEXT)
+_SEGMENTS_AHEAD = _SEGMENTS_AHEAD.order_by(questions.c.number, segments.c.position)

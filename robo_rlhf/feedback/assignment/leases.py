@@ -1,0 +1,171 @@
+"""Who is asked what next: a question is handed to a person for a time.
+
+- Nobody is asked what they have answered, but for a share of questions that are asked once more on purpose.
+- A question is never handed to more people than its overlap, those who have answered it included.
+- A lease that runs out goes to somebody else. To the same person it comes back only where there is nothing else for
+  them, so that a person who works alone and goes for lunch can finish.
+- A share of what is handed out is gold: questions whose answer is known, mixed in unseen.
+- The order of the clips on the screen is drawn anew for each person and stored.
+"""
+
+import random
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.feedback.assignment.lease_clock import LeaseClock
+from robo_rlhf.database.writers import Database
+from robo_rlhf.feedback.assignment.assign import Chance, Chosen, Handed, Turn, end, handed_of, segments_of
+from robo_rlhf.feedback.assignment.assign_sql import LIVE
+from robo_rlhf.feedback.kinds.base import CLIP_NAMES
+from robo_rlhf.feedback.assignment.assign_cache import Memory
+from robo_rlhf.feedback.assignment.submission import LOCKED_QUESTION
+from robo_rlhf.feedback.tables import leases, questions
+from robo_rlhf.feedback.assignment.task_settings import Tasks
+from robo_rlhf.database.group_commit import Work
+
+SWEEP = 200  # leases that are ended at once
+HANDING = "handing"  # the line that skips what others have locked, and so waits for nobody
+SWEEP_EVERY = 0.5  # [s] between looks for leases that have run out
+
+EVERYTHING = Chosen()
+
+
+class Leases:
+    """Handing out questions. Safe to use from several threads and processes at once."""
+
+    def __init__(self, database: Database, clock: LeaseClock, tasks: Tasks, rng: random.Random | None = None) -> None:
+        """Hand out what is in `database`, for as long and in the shares that `tasks` says."""
+        self._database, self._clock, self._tasks = database, clock, tasks
+        rng = rng or random.Random()
+        self._chance = Chance(
+            number=rng.random,
+            shuffled=lambda clips: "".join(rng.sample(CLIP_NAMES[:clips], clips)),
+            pick=lambda rows: rng.choice(rows) if rows else None,
+        )
+        self._memory = Memory()
+        self._swept = (0.0, 0.0)  # when leases that had run out were last looked for: real time, time of the leases
+        with database.read() as connection:
+            newest = connection.scalar(sa.select(sa.func.max(leases.c.issued)).where(LIVE))
+        clock.catch_up(newest or 0.0)
+
+    def next(
+        self, person: str, chosen: Chosen = EVERYTHING, *, have: Sequence[int] = (), practice: bool = False
+    ) -> Handed | None:
+        """Hand out the next question; None where there is none for this person.
+
+        Args:
+            person: who asks.
+            chosen: what they chose to work on.
+            have: leases that the person's page has already. A live one that is not among them is handed out again: a
+                page that was loaded anew goes on where it was. One among them that ran out is not: it can be answered
+                late.
+            practice: a practice question instead of a real one.
+
+        Raises:
+            BusyError: the person has too many questions open, or the database cannot be reached.
+        """
+        if self._sweeps():
+            self.end_overdue()
+        return self._database.write(self._turn(person, chosen, have, practice))
+
+    async def next_soon(
+        self, person: str, chosen: Chosen = EVERYTHING, *, have: Sequence[int] = (), practice: bool = False
+    ) -> Handed | None:
+        """Hand out the next question as `next` does, in an event loop."""
+        if self._sweeps():
+            await self._database.write_soon(self._end_overdue, line=HANDING)
+        turn = partial(self._turn, person, chosen, have, practice)
+        handed = await self._database.write_soon(turn(wait=not self._database.shared), line=HANDING, of=person)
+        if handed is None and self._database.shared:
+            return await self._database.write_soon(turn(wait=True), line=HANDING, of=person, alone=True)
+        return handed
+
+    def _sweeps(self) -> bool:
+        """Whether it is time to look for leases that have run out."""
+        real, now = time.monotonic(), self._clock.now()
+        if real <= self._swept[0] + SWEEP_EVERY and now <= self._swept[1] + SWEEP_EVERY:
+            return False
+        self._swept = (real, now)
+        return True
+
+    def _turn(
+        self, person: str, chosen: Chosen, have: Sequence[int], practice: bool, *, wait: bool = True
+    ) -> Work[Handed | None]:
+        def work(connection: sa.Connection) -> Handed | None:
+            turn = Turn(connection, person, chosen, self._tasks, self._chance, self._memory, self._clock.now())
+            return turn.next(tuple(have), practice, wait)
+
+        return work
+
+    def release(self, lease: int, person: str) -> None:
+        """Give a question back unanswered; others get it, and the person only where there is nothing else.
+
+        Raises:
+            NotFoundError: the person has no such lease.
+        """
+
+        def work(connection: sa.Connection) -> None:
+            mine = (leases.c.number == lease) & (leases.c.annotator == person)
+            question = connection.scalar(sa.select(leases.c.question_id).where(mine))
+            if question is None:
+                raise NotFoundError("lease", lease, f"It is not one of {person}.")
+            connection.execute(LOCKED_QUESTION, {"question": question})
+            end(connection, connection.execute(sa.select(leases).where(mine, LIVE).with_for_update()).all())
+
+        self._database.write(work)
+
+    def renew(self, lease: int, person: str) -> float:
+        """Let a live lease last its whole time from now, and return it [s]; 0 where it has run out."""
+
+        def work(connection: sa.Connection) -> float:
+            mine = (leases.c.number == lease) & (leases.c.annotator == person)
+            row = connection.execute(sa.select(leases).where(mine, LIVE).with_for_update()).one_or_none()
+            if row is None:
+                return 0.0
+            now, life = self._clock.now(), row.expires - row.issued
+            values = {"issued": now, "expires": now + life}
+            connection.execute(sa.update(leases).where(leases.c.number == lease).values(values))
+            return float(life)
+
+        return self._database.write(work)
+
+    def held_by(self, person: str) -> list[Handed]:
+        """Return the questions that a person has in front of them, oldest first."""
+        query = sa.select(leases).where(leases.c.annotator == person, LIVE).order_by(leases.c.number)
+        now = self._clock.now()
+
+        def handed(connection: sa.Connection, row: Any) -> Handed:
+            question = connection.execute(sa.select(questions).where(questions.c.id == row.question_id)).one()
+            return handed_of(row, question, segments_of(connection, row.question_id), now)
+
+        with self._database.read() as connection:
+            return [handed(connection, row) for row in connection.execute(query).all()]
+
+    def end_overdue(self) -> int:
+        """End leases that have run out, and return how many."""
+        with self._database.read() as connection:
+            if not self._overdue(connection):
+                return 0
+        return self._database.write(self._end_overdue)
+
+    def _overdue(self, connection: sa.Connection) -> bool:
+        late = sa.select(leases.c.number).where(LIVE, leases.c.expires <= self._clock.now())
+        return connection.scalar(late.limit(1)) is not None
+
+    def _end_overdue(self, connection: sa.Connection) -> int:
+        if not self._overdue(connection):
+            return 0
+        late = sa.select(leases).where(LIVE, leases.c.expires <= self._clock.now())
+        some = connection.execute(late.order_by(leases.c.expires).limit(SWEEP)).all()
+        asked = sa.select(questions.c.id).where(questions.c.id.in_({row.question_id for row in some}))
+        asked = asked.order_by(questions.c.id).with_for_update(key_share=True, skip_locked=True)
+        free = connection.scalars(asked).all()  # the others are looked after next time
+        late = late.where(leases.c.number.in_([row.number for row in some]), leases.c.question_id.in_(free))
+        rows = connection.execute(late.with_for_update()).all()
+        end(connection, rows)
+        return len(rows)

@@ -1,0 +1,119 @@
+"""What one person is told about their own work: how much, how fast, and how far they agree with themselves and others.
+
+Cheap enough to be asked after every answer: only the person's newest answers are looked at.
+"""
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from robo_rlhf.database.writers import Database
+from robo_rlhf.feedback.assignment.assign import Chosen, wanted_by
+from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.kinds.base import agreement
+from robo_rlhf.feedback.records import COUNTED
+from robo_rlhf.feedback.tables import answers, questions
+
+NEWEST = 60  # answers of a person that are looked at
+LATELY = 20  # answers that the pace is taken from
+MOST_WAITING = 500  # counted no further
+
+
+@dataclass(frozen=True)
+class Alike:
+    """In how many of how many comparisons two answers agreed; parts count, such as levels that are one apart."""
+
+    hits: float
+    of: int
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a person's work goes."""
+
+    waiting: int  # questions that the person could be asked, counted up to MOST_WAITING
+    today: int  # questions answered since the day began
+    seconds: float | None  # [s] median from seeing the clips to the answer
+    self_agreement: Alike  # with what they said before
+    agreement: Alike  # with what others said
+
+
+def waiting(database: Database, person: str, chosen: Chosen) -> int:
+    """Return how many questions wait that this person has not had, counted up to MOST_WAITING."""
+    query = sa.select(sa.func.count()).select_from(wanted_by(chosen).limit(MOST_WAITING).subquery())
+    with database.read() as connection:
+        return connection.scalar(query, {"person": person, "chosen": chosen.name, **chosen.values}) or 0
+
+
+def pace_of(database: Database, person: str, chosen: Chosen, since: datetime) -> Pace:
+    """Return how the work of a person goes; their day began at `since`, which knows its time zone."""
+    values = {"person": person, "since": since.isoformat(timespec="milliseconds")}
+    with database.read() as connection:
+        mine = connection.execute(_MINE, values).mappings().all()
+        today = connection.scalar(_TODAY, values) or 0
+        ids = sorted({row["question_id"] for row in mine if row["standing"] in COUNTED})
+        theirs = connection.execute(_THEIRS, {"questions": ids}).mappings().all() if ids else []
+    times = [row["response_time"] for row in mine if row["value"] and row["response_time"] is not None]
+    own, others = _newest(theirs, person)
+    repeats = [row for row in mine if row["standing"] == "repeat" and row["value"]]
+    first = [(own[row["question_id"]], row) for row in repeats if row["question_id"] in own]
+    pairs = [(own[row["question_id"]], row) for row in others if row["question_id"] in own]
+    return Pace(
+        waiting(database, person, chosen),
+        today,
+        statistics.median(times[:LATELY]) if times else None,
+        _alike(first),
+        _alike(pairs),
+    )
+
+
+def _newest(rows: Sequence[Any], person: str) -> tuple[dict[str, Any], list[Any]]:
+    """Return the person's newest answer to each question, and the newest ones of other people."""
+    own: dict[str, Any] = {}
+    others: list[Any] = []
+    seen = set()
+    for row in rows:
+        who = (row["question_id"], row["annotator"])
+        if who in seen:
+            continue
+        seen.add(who)
+        if row["value"] is None:
+            continue
+        if row["annotator"] == person:
+            own[row["question_id"]] = row
+        elif row["annotator_kind"] == "human":
+            others.append(row)
+    return own, others
+
+
+def _alike(pairs: Sequence[tuple[Any, Any]]) -> Alike:
+    same = Counter((one["kind"], one["value"], other["value"]) for one, other in pairs)  # few differ
+    found = [(_agreement(*texts), count) for texts, count in same.items()]
+    judged = [(value, count) for value, count in found if value is not None]
+    return Alike(sum(value * count for value, count in judged), sum(count for _, count in judged))
+
+
+def _agreement(kind: str, first: str, second: str) -> float | None:
+    return agreement(KINDS[kind], json.loads(first), json.loads(second))
+
+
+_OWN = answers.c.annotator == sa.bindparam("person")
+_TOLD = (answers.c.question_id, answers.c.annotator, answers.c.annotator_kind, answers.c.value, answers.c.standing)
+_ASKED = sa.select(*_TOLD, answers.c.response_time, questions.c.kind).join(
+    questions, questions.c.id == answers.c.question_id
+)
+_ASKED = _ASKED.order_by(answers.c.number.desc())
+_MINE = _ASKED.where(_OWN).limit(NEWEST)
+_THEIRS = _ASKED.where(answers.c.question_id.in_(sa.bindparam("questions", expanding=True)))
+_THEIRS = _THEIRS.where(answers.c.standing.in_(COUNTED))
+# from the newest answer backwards, and no further than the day: people who have answered for a year wait no longer
+_BEFORE = sa.select(answers.c.number).where(_OWN, answers.c.answered < sa.bindparam("since"))
+_BEFORE = _BEFORE.order_by(answers.c.number.desc()).limit(1)
+_TODAY = sa.select(sa.func.count(answers.c.question_id.distinct())).where(_OWN, answers.c.value.is_not(None))
+_TODAY = _TODAY.where(answers.c.number > sa.func.coalesce(_BEFORE.scalar_subquery(), 0))

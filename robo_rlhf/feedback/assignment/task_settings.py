@@ -1,0 +1,169 @@
+"""What a team decides for a task: how questions are shared out, and the guidelines that people read."""
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, fields, replace
+
+import sqlalchemy as sa
+
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.accounts.roles import NOBODY, By, log
+from robo_rlhf.database.writers import Database
+from robo_rlhf.feedback.records import json_text, now_text
+from robo_rlhf.feedback.tables import guidelines, tasks
+
+REMEMBERED = 2.0  # [s] that settings are not read again
+LONGEST_GUIDELINES = 64 * 1024  # characters
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """How questions are shared out, and whose answers count as good work."""
+
+    overlap: int = 1  # people who shall answer each question, where its maker says nothing else
+    lease: float = 600.0  # [s] that a person has for a question
+    gold_share: float = 0.05  # of what is handed out: questions whose answer is known
+    repeat_share: float = 0.05  # of what is handed out: questions that the person has answered before
+    repeat_gap: int = 20  # questions between the first time and the second
+    too_fast: float = 0.7  # [s] below which nobody can have seen the clips
+    least_gold: float = 0.7  # share of gold questions that a reliable person gets right
+    most_too_fast: float = 0.2  # share of answers that may come too fast before a person is warned about
+    most_ties: float = 0.6  # share of answers that may prefer nothing
+    least_consistent: float = 0.6  # share of questions asked twice that a reliable person answers alike
+    least_skill: float = 0.65  # probability of the true label, by the crowd model
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InvalidValueError: a setting outside its range.
+        """
+        allowed = {
+            "overlap": (self.overlap >= 1, "at least 1 person"),
+            "lease": (1 <= self.lease <= 86400, "1 to 86400 s"),
+            "gold_share": (0 <= self.gold_share <= 0.5, "a share of at most 0.5"),
+            "repeat_share": (0 <= self.repeat_share <= 0.5, "a share of at most 0.5"),
+            "repeat_gap": (self.repeat_gap >= 1, "at least 1 question"),
+            "too_fast": (0 <= self.too_fast <= 60, "0 to 60 s"),
+            "least_gold": (0 <= self.least_gold <= 1, "a share"),
+            "most_too_fast": (0 <= self.most_too_fast <= 1, "a share"),
+            "most_ties": (0 <= self.most_ties <= 1, "a share"),
+            "least_consistent": (0 <= self.least_consistent <= 1, "a share"),
+            "least_skill": (0 <= self.least_skill <= 1, "a share"),
+        }
+        for name, (fits, expected) in allowed.items():
+            if not fits:
+                raise InvalidValueError(f"{name} of a task", getattr(self, name), expected)
+
+
+@dataclass(frozen=True)
+class Guidelines:
+    """What people are told about a task."""
+
+    task: str
+    text: str  # Markdown, as it was written: to be sanitised when it is shown
+    author: str
+    written: str  # ISO 8601, UTC
+    version: int  # 1 for the first
+
+
+class Tasks:
+    """Settings and guidelines. Safe to use from several threads and processes at once."""
+
+    def __init__(self, database: Database) -> None:
+        """Use the tables of `database`."""
+        self._database = database
+        self._known: tuple[float, dict[str, dict[str, float]]] = (-math.inf, {})
+
+    def sharing(self, task: str = "") -> Sharing:
+        """Return how the questions of a task are shared out; what it does not say, the settings of "" do."""
+        rows = self._said()
+        return replace(Sharing(), **(rows.get("", {}) | rows.get(task, {})))  # type: ignore[arg-type]
+
+    def alike(self) -> bool:
+        """Whether the questions of all tasks are shared out alike, because no task says anything itself."""
+        return not any(said for task, said in self._said().items() if task)
+
+    def _said(self) -> dict[str, dict[str, float]]:
+        """Return the settings that each task says itself, as they were a moment ago."""
+        if time.monotonic() > self._known[0] + REMEMBERED:
+            names = {field.name for field in fields(Sharing)}
+            with self._database.read() as connection:
+                rows = {row.name: json.loads(row.settings) for row in connection.execute(sa.select(tasks))}
+            said = {task: {name: of[name] for name in of.keys() & names} for task, of in rows.items()}
+            self._known = (time.monotonic(), said)
+        return self._known[1]
+
+    def set_sharing(self, task: str = "", *, by: By = NOBODY, **settings: float | None) -> Sharing:
+        """Change some settings of a task, or with "" of all tasks that say nothing else; return what holds then.
+
+        With None the task says nothing any more: what all tasks say holds, and for "" what is usual.
+
+        Raises:
+            InvalidValueError: there is no such setting, or a value that cannot be.
+        """
+        unknown = set(settings) - {field.name for field in fields(Sharing)}
+        if unknown:
+            expected = ", ".join(field.name for field in fields(Sharing))
+            raise InvalidValueError("setting of a task", ", ".join(sorted(unknown)), f"one of {expected}")
+        said = {name: value for name, value in settings.items() if value is not None}
+        said |= {name: int(said[name]) for name in ("overlap", "repeat_gap") if name in said}
+        replace(self.sharing(task), **said)  # type: ignore[arg-type]
+
+        usual = "all tasks" if task else "usual"
+
+        def work(connection: sa.Connection) -> None:
+            old = connection.scalar(sa.select(tasks.c.settings).where(tasks.c.name == task).with_for_update())
+            kept = {name: value for name, value in json.loads(old or "{}").items() if name not in settings}
+            row = {"settings": json_text(kept | said), "changed": now_text()}
+            if old is None:
+                connection.execute(sa.insert(tasks), {"name": task, **row})
+            else:
+                connection.execute(sa.update(tasks).where(tasks.c.name == task).values(row))
+            told = ", ".join(f"{name} {said[name]:g}" if name in said else f"{name} as {usual}" for name in settings)
+            log(connection, by.who, "settings changed", f"{task or 'all tasks'}: {told}", by.address)
+
+        self._database.write(work)
+        self._known = (-math.inf, {})
+        return self.sharing(task)
+
+    def own(self, task: str = "") -> dict[str, float]:
+        """Return the settings that a task says itself, or with "" those of all tasks that are not as usual."""
+        with self._database.read() as connection:
+            said = connection.scalar(sa.select(tasks.c.settings).where(tasks.c.name == task))
+        names = {field.name for field in fields(Sharing)}
+        return {name: value for name, value in json.loads(said or "{}").items() if name in names}
+
+    def settings(self) -> dict[str, dict[str, float]]:
+        """Return what holds for each task that says something, and for "" all others."""
+        with self._database.read() as connection:
+            names = connection.scalars(sa.select(tasks.c.name).order_by(tasks.c.name)).all()
+        return {name: asdict(self.sharing(name)) for name in ["", *(name for name in names if name)]}
+
+    def write_guidelines(self, task: str, text: str, author: str, *, address: str = "") -> Guidelines:
+        """Write a new version of a task's guidelines.
+
+        Raises:
+            InvalidValueError: they are too long.
+        """
+        if len(text) > LONGEST_GUIDELINES or "\0" in text:
+            raise InvalidValueError("guidelines", f"{len(text):,} characters", f"at most {LONGEST_GUIDELINES:,}")
+        row = {"task": task, "text": text, "author": author, "written": now_text()}
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(sa.insert(guidelines), row)
+            log(connection, author, "guidelines written", f"{task}, {len(text):,} characters", address)
+
+        self._database.write(work)
+        found = self.guidelines(task)
+        assert found is not None
+        return found
+
+    def guidelines(self, task: str) -> Guidelines | None:
+        """Return the newest guidelines of a task; None where nobody has written any."""
+        query = sa.select(guidelines).where(guidelines.c.task == task)
+        with self._database.read() as connection:
+            row = connection.execute(query.order_by(guidelines.c.number.desc()).limit(1)).one_or_none()
+            version = connection.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
+        return Guidelines(row.task, row.text, row.author, row.written, version) if row is not None else None

@@ -1,0 +1,1 @@
+"""Evaluative feedback that is pressed while a policy acts, as in TAMER."""

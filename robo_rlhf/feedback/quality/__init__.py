@@ -1,0 +1,1 @@
+"""How far answers agree, how reliable annotators are, and how both develop."""

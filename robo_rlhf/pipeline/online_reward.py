@@ -1,0 +1,242 @@
+"""A reward model that follows the answers: each new answer is learned from within seconds, and nobody waits.
+
+The follower only reads the database, and writes its checkpoint in one piece; whoever labels or fine-tunes meanwhile
+goes on as if it were not there. An update goes on from the last model. While nobody answers, it fits anew from scratch,
+and keeps what foresees held-out answers better.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError
+from robo_rlhf.feedback.live_signal.as_answers import Pressed
+from robo_rlhf.feedback.quality.report import gold_of
+from robo_rlhf.feedback.records import Answer, Question
+from robo_rlhf.feedback.store import Store
+from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.checkpoint import load_meta, load_reward, save_reward
+from robo_rlhf.rewards.fitting.trainer import Report, RewardTrainer, fit
+from robo_rlhf.core.runs import Run
+from robo_rlhf.training import reward
+from robo_rlhf.training_tools.answers import Shelf
+
+POLL = 0.2  # [s] between looks at the database
+TOLD = ("agreement", "weights", "skipped", "oddities", "held_out", "disagreement")  # of a new model, in its event
+QUIET = 5.0  # [s] without an answer, after which the model is fitted anew
+
+
+@dataclass(frozen=True)
+class FollowConfig:
+    """How to follow answers."""
+
+    learn: reward.Config = field(default_factory=reward.Config)
+    """What kind of reward to learn, and how."""
+    updates: int = 20
+    """Gradient steps after new answers, on top of the last model."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense.
+
+        Raises:
+            InvalidValueError: no updates.
+        """
+        if self.updates < 1:
+            raise InvalidValueError("follow updates", self.updates, "at least 1")
+
+
+class Update(NamedTuple):
+    """One new model."""
+
+    number: int  # from 1
+    answers: int
+    seconds: float  # from noticing the answers to the checkpoint
+    anew: bool  # fitted from scratch
+    report: Report
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What is logged: numbers of the model, and no times."""
+        found = self.report.held_out.metrics("held_out") | self.report.trained.metrics("trained")
+        known = {"temperature": self.report.temperature, "disagreement": self.report.disagreement}
+        return {"answers": self.answers, "anew": self.anew, **known, **found}
+
+
+class Follower:
+    """Keeps the checkpoint "reward" of a run up to date with the answers in a store."""
+
+    def __init__(
+        self,
+        config: FollowConfig,
+        run: Run,
+        store: Store,
+        load: reward.Load,
+        *,
+        asked: str | None = None,
+        task: str | None = None,
+        besides: reward.Besides | None = None,
+        start: Path | None = None,
+    ) -> None:
+        """Go on from the run's own checkpoint, or from the one at `start`, or from nothing.
+
+        Args:
+            config: how.
+            run: where; its metrics get a row for every update.
+            store: where answers come from.
+            load: finds the episodes, see `training.reward.episodes_of`.
+            asked: only answers to questions of this run.
+            task: only answers to questions about this task.
+            besides: what is learned from besides answers.
+            start: a reward model of the same kind and settings.
+
+        Raises:
+            CheckpointMismatchError: the model to go on from is of another kind, task or settings.
+            CorruptFileError: it cannot be read.
+        """
+        self.config, self.run, self.store = config, run, store
+        self.asked, self.task, self.besides = asked, task, besides or reward.Besides()
+        self.shelf = Shelf(load)
+        self.path = run.checkpoint_path("reward")
+        self.model: RewardModel | None = None
+        self.pressed = Pressed(store.signals, load)
+        self.mark: object = None  # of the store, up to which answers are learned
+        self.fresh = True  # whether the model was fitted from scratch on all answers
+        self.report: Report | None = None
+        rows = run.metrics()
+        self.number = int(rows[-1]["step"]) if rows else 0
+        origin = self.path if self.path.exists() else start
+        if origin is not None:
+            self.model = self._warm(origin)
+
+    def step(self) -> Update | None:
+        """Learn from what is new; None where nothing is, or where it says nothing yet.
+
+        Raises:
+            NonFiniteError: the loss is not finite; the checkpoint before it stands.
+        """
+        mark = self._now()
+        if mark == self.mark:
+            return None
+        began = time.perf_counter()
+        questions, answers = self.read()
+        self.besides = self.besides._replace(checked=gold_of(self.store, task=self.task))
+        self.mark = mark
+        try:
+            judged = self._prepare(questions, answers)
+        except InvalidValueError as error:
+            self.run.event("not learned", why=str(error))
+            return None
+        return self._publish(self._learn(judged), questions, answers, judged, began, anew=self.fresh)
+
+    def renew(self) -> Update | None:
+        """Fit from scratch, unless new answers come meanwhile; None where that was so, or was no better."""
+        if self.fresh or self.report is None:
+            return None
+        began = time.perf_counter()
+        questions, answers = self.read()
+        judged = self._prepare(questions, answers)
+        trainer = reward.new_trainer(self.config.learn, judged)
+        while not trainer.done:
+            trainer.advance()
+            if self._now() != self.mark:
+                return None
+        self.fresh = True
+        report = trainer.finish()
+        before, after = self.report.held_out.log_loss, report.held_out.log_loss
+        if before is not None and after is not None and after >= before:
+            return None
+        return self._publish((trainer, report), questions, answers, judged, began, anew=True)
+
+    def read(self) -> tuple[list[Question], list[Answer]]:
+        """Return the questions and answers that are followed, in an order that does not depend on who was faster.
+
+        Presses of the live signal are among them, as answers about pieces of the episodes that were watched.
+        """
+        questions = [q for q in self.store.questions(run=self.asked) if self.task in (None, q.task)]
+        place = {question.id: i for i, question in enumerate(questions)}
+        answers = [a for a in self.store.answers(run=self.asked) if a.question_id in place]
+        shown, pressed = self.pressed.read(self.asked, self.task)
+        return questions + shown, sorted(answers, key=lambda a: (place[a.question_id], a.annotator)) + pressed
+
+    def _now(self) -> object:
+        """Return what is another one whenever there is anything new to learn from."""
+        return self.store.mark(), self.pressed.mark()
+
+    def _prepare(self, questions: Sequence[Question], answers: Sequence[Answer]) -> reward.Judged:
+        return reward.prepare(self.config.learn, questions, answers, self.shelf.load, self.besides, shelf=self.shelf)
+
+    def _learn(self, judged: reward.Judged) -> tuple[RewardTrainer, Report]:
+        """Go on from the last model, or fit one where there is none that held answers out."""
+        if self.model is None:
+            trainer = reward.new_trainer(self.config.learn, judged)
+            self.fresh = True
+        else:
+            updates = self.config.updates
+            settings = replace(self.config.learn.fit, updates=updates, check_every=updates)
+            seed = self.config.learn.seed + 1000 * (self.number + 1)
+            trainer = RewardTrainer(self.model, judged.clips, judged.examples, settings, seed, warm=True)
+            self.fresh = False
+        return trainer, fit(trainer)
+
+    def _publish(
+        self,
+        learned: tuple[RewardTrainer, Report],
+        questions: Sequence[Question],
+        answers: Sequence[Answer],
+        judged: reward.Judged,
+        began: float,
+        *,
+        anew: bool,
+    ) -> Update:
+        """Write the checkpoint in one piece, then what it is worth."""
+        trainer, report = learned
+        self.number += 1
+        if trainer.holds_out:  # else its members have seen the answers by which later ones would judge them
+            self.model = trainer.model
+        meta = {"task": judged.task, "algorithm": "reward", "answers": told_by(judged)}
+        save_reward(trainer.model, self.path, {**meta, "holds_out": trainer.holds_out})
+        self.report = report
+        update = Update(self.number, told_by(judged), time.perf_counter() - began, anew, report)
+        self.run.log(update.number, update.metrics)
+        found = reward.described(self.config.learn, report, judged, questions, answers, self.besides.checked)
+        told = {"flips": {name: person["flip"] for name, person in found["people"].items()}}
+        told |= {name: found[name] for name in TOLD}
+        self.run.event("updated", answers=update.answers, seconds=round(update.seconds, 3), anew=anew, **told)
+        return update
+
+    def _warm(self, origin: Path) -> RewardModel | None:
+        """Return the model to go on from; None where it did not hold answers out."""
+        model, meta = load_reward(origin, task=self.task), load_meta(origin)
+        wanted = {"members": model.settings["members"], **self.config.learn.settings}
+        if model.kind != self.config.learn.reward or any(model.settings.get(k) != v for k, v in wanted.items()):
+            expected = f"a reward model {self.config.learn.reward} with settings {self.config.learn.settings}"
+            raise CheckpointMismatchError(origin, expected, f"one of kind {model.kind} with settings {model.settings}")
+        return model if meta.get("holds_out", True) else None
+
+
+def told_by(judged: reward.Judged) -> int:
+    """Return how many answers of people there are."""
+    return sum(len(group) for group in judged.examples if group.annotator is not None)
+
+
+def follow(
+    follower: Follower,
+    *,
+    tell: Callable[[Update], object] = lambda update: None,
+    stop: Callable[[], bool] = lambda: False,
+    sleep: Callable[[float], object] = time.sleep,
+) -> int:
+    """Follow until `stop`; return how many models there were. Ctrl-C leaves everything whole."""
+    count, heard = 0, time.monotonic()
+    while not stop():
+        update = follower.step()
+        if update is None and time.monotonic() - heard > QUIET:
+            update = follower.renew()
+        if update is None:
+            sleep(POLL)
+            continue
+        count, heard = count + 1, time.monotonic()
+        tell(update)
+    return count

@@ -1,0 +1,1 @@
+"""The report of a run: findings, charts and the page that shows them."""

@@ -1,0 +1,175 @@
+"""What a finished main job found, read back from its folder: all that a report shows, but for the clips."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.rollouts.evaluation import Comparison, Evaluation, compare
+from robo_rlhf.feedback.store import Answer, Store
+from robo_rlhf.core.files import feedback_database, read_json
+from robo_rlhf.pipeline.config import Config, TeacherConfig, preset, presets
+from robo_rlhf.pipeline.steps.job import learned_reward, stored_evaluation
+from robo_rlhf.pipeline.steps.observers import truth_rows
+from robo_rlhf.rewards.checkpoint import load_reward
+from robo_rlhf.core.runs import Run, with_defaults
+from robo_rlhf.sim.tasks import TASKS
+from robo_rlhf.core.types import Array
+
+PLAIN = ("demos", "labels", "rounds", "seed", "annotator", "dataset")  # settings that have an option of their own
+
+
+class Iteration(NamedTuple):
+    """One iteration of fine-tuning; true figures are those of the learner's own episodes, which explore."""
+
+    number: int  # from 1, over all rounds
+    round: int
+    minutes: float  # [min] of work since the job began, pauses left out
+    learned: float  # mean learned reward a step
+    episodes: int
+    success: float  # share
+    true_return: float  # mean
+    return_error: float  # standard error of that mean
+
+
+class LastRound(NamedTuple):
+    """The episodes that the clips of the last round were cut from, (M,) each."""
+
+    learned: Array  # return by the reward that was learned from all answers
+    true: Array  # return by the task's own reward
+    success: Array  # bool
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A finished run, looked at from all sides."""
+
+    path: Path
+    home: Path
+    config: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, path: Path, home: Path) -> "Findings":
+        """Open the finished run in the folder `path`, in the data home `home`."""
+        return cls(path, home, with_defaults(read_json(path / "config.json", dict), Config))
+
+    @property
+    def rounds(self) -> range:
+        """Numbers of the rounds."""
+        return range(1, self.config["rounds"] + 1)
+
+    @cached_property
+    def before(self) -> Evaluation:
+        """The cloned policy."""
+        return stored_evaluation(self.path, "before")
+
+    @cached_property
+    def after(self) -> Evaluation:
+        """The fine-tuned policy."""
+        return stored_evaluation(self.path, "after")
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """The two, episode by episode."""
+        return compare(self.before, self.after)
+
+    @property
+    def minds(self) -> tuple[str, ...]:
+        """The style measures that the simulated teacher minds, where both policies have them."""
+        own = TASKS[self.config["task"]].cares_about if self.config["task"] in TASKS else None
+        names = TeacherConfig(**self.config["teacher"]).measures(own)
+        return tuple(name for name in names if name in self.before.style and name in self.after.style)
+
+    def iterations(self) -> list[Iteration]:
+        """Return all iterations of fine-tuning, in order."""
+        clock, found = self._clock(), list[Iteration]()
+        for number in self.rounds:
+            run = Run(self.path / f"round-{number}" / "finetune", {})
+            times = {e["step"]: e["time"] for e in run.events() if e["event"] == "iteration"}
+            learned = {row["step"]: row["reward"] for row in run.metrics()}
+            for row in truth_rows(run):
+                step, episodes = int(row["step"]), int(row.get("episodes", self.config["num_envs"]))
+                minutes = clock(times[step]) if step in times else float("nan")
+                error = row.get("return_std", float("nan")) / episodes**0.5
+                figures = (learned[step], episodes, row["success"], row["return"], error)
+                found.append(Iteration(len(found) + 1, number, minutes, *figures))
+        return found
+
+    def _clock(self) -> Any:
+        """Return what maps a time [s since 1970] to minutes of work: time between sessions is left out."""
+        runs = [Run(self.path, self.config), *(Run(self.path / f"round-{k}" / "finetune", {}) for k in self.rounds)]
+        events = sorted((e["time"], e["event"]) for run in runs for e in run.events())
+        times = np.array([time for time, _ in events])
+        idle = np.array([event == "session" for _, event in events])
+        worked = np.cumsum(np.where(idle, 0.0, np.diff(times, prepend=times[:1])))
+        return lambda time: float(np.interp(time, times, worked)) / 60
+
+    def reward_scores(self) -> list[dict[str, Any]]:
+        """Return what came of learning the reward, one JSON object a round."""
+        runs = [Run(self.path / f"round-{number}" / "reward", {}) for number in self.rounds]
+        return [run.result() or {} for run in runs]
+
+    def last_round(self) -> LastRound:
+        """Return the last round's collected episodes as the learned and the task's own reward see them."""
+        last = self.rounds[-1]
+        stored = read_json(self.path / f"round-{last}" / "collect" / "result.json", dict)
+        reward = learned_reward(
+            load_reward(self.path / f"round-{last}" / "reward" / "checkpoints" / "reward.safetensors"),
+            self.config["caution"],
+        )
+        episodes = [e for e in Dataset(self.path / "episodes").load_all(stored["episodes"]) if len(e)]
+        return LastRound(
+            np.array([float(reward(e.obs[:-1], e.action, e.obs[1:]).sum()) for e in episodes]),
+            np.array([float(e.reward.sum(dtype=np.float64)) for e in episodes]),
+            np.array([bool(e.success[-1]) for e in episodes]),
+        )
+
+    def answers(self) -> list[Answer]:
+        """Return every answer of the run."""
+        with Store(feedback_database(self.home)) as store:
+            return store.answers(run=self.path.name)
+
+    def answers_by_round(self) -> list[Counter[str]]:
+        """Return, a round, how often each answer was given."""
+        with Store(feedback_database(self.home)) as store:
+            each = [store.answers(run=self.path.name, round=number) for number in self.rounds]
+        return [Counter(str(a.value.get("choice", "order")) for a in answers) for answers in each]
+
+    def command(self) -> str:
+        """Return a command that does the same job again, up to the demonstrations that the data home holds."""
+        task, config = self.config["task"], dict(self.config)
+        words = ["robo-rlhf run", f"--task {task}" if task in TASKS else f"--env {task}"]
+        words += [f"--{name} {config[name]}" for name in PLAIN if config[name] != ""]
+        asked = {f.name: config[f.name] for f in fields(Config) if f.name in (*PLAIN, "task")}
+        choices = []
+        for size in presets():
+            with suppress(InvalidValueError):  # a size that does not go with so many rounds
+                choices.append((size, _differences(config, asdict(preset(size, **asked)))))
+        size, differences = min(choices, key=lambda choice: len(choice[1]))
+        words += [f"--preset {size}"] * (size != "default")
+        return " ".join(words + [f"--set {name}={_quoted(value)}" for name, value in differences.items()])
+
+
+def _differences(wanted: Mapping[str, Any], given: Mapping[str, Any], inside: str = "") -> dict[str, Any]:
+    """Return what of `wanted` differs from `given`, by dotted names; both come as JSON would store them."""
+    found: dict[str, Any] = {}
+    for name, value in wanted.items():
+        other = given.get(name)
+        if isinstance(value, dict) and isinstance(other, dict) and name != "settings":
+            found |= _differences(value, other, f"{inside}{name}.")
+        elif json.dumps(value) != json.dumps(other):
+            found[f"{inside}{name}"] = value
+    return found
+
+
+def _quoted(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if text.replace(".", "").replace("-", "").replace("_", "").isalnum() else f"'{text}'"

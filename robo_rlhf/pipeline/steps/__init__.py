@@ -1,0 +1,1 @@
+"""The steps that the whole loop is made of."""

@@ -1,0 +1,56 @@
+"""How long a cloned policy acts before it looks again: the one of two paces that succeeds more often in rollouts.
+
+A policy that predicts chunks carries out the first half of each. People hesitate before a fine move; cloned, looked at
+again and again and averaged over, a hesitation can last for ever. Whole chunks go through it, and are blind for longer.
+Which is better depends on the task: stacking wants the one, inserting a peg the other.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
+from robo_rlhf.core.files import read_json
+from robo_rlhf.policies.base import TrainedPolicy
+from robo_rlhf.policies.checkpoint import load_meta, save_policy
+from robo_rlhf.policies.chunked import ChunkedPolicy
+from robo_rlhf.core.runs import Run
+
+if TYPE_CHECKING:
+    from robo_rlhf.pipeline.steps.job import Job
+
+EPISODES = 100  # of each pace, on seeds that no result is reported on
+
+
+def paced(job: "Job", policy: TrainedPolicy, name: str = "clone") -> TrainedPolicy:
+    """Return the clone of a stage at its better pace, as its checkpoint then is; others are returned as they are."""
+    if not isinstance(policy, ChunkedPolicy) or not job.config.choose_pace or policy.chunk == 1:
+        return policy
+    usual = job.config.clone.settings.get("execute", -(-policy.chunk // 2))
+    tried = (min(int(usual), policy.chunk), policy.chunk)
+
+    def work(run: Run) -> Mapping[str, Any]:
+        seeds = np.arange(SELECTION_SEED, SELECTION_SEED + EPISODES)
+        found = {}
+        for execute in tried:
+            policy.execute = execute
+            found[execute] = evaluate(job.env, policy, seeds).success.value
+        best = max(found, key=lambda execute: found[execute])  # the shorter of equals
+        policy.execute = policy.settings["execute"] = best
+        path = job.run.path / name / "checkpoints" / "policy.safetensors"
+        save_policy(policy, path, {k: v for k, v in load_meta(path).items() if k != "policy"})
+        return {"execute": best, "success": list(found.values()), "tried": list(tried)}
+
+    policy.execute = policy.settings["execute"] = int(job.stage(_stage(name), work)["execute"])
+    return policy
+
+
+def success_at_its_pace(job: "Job", name: str) -> float | None:
+    """Return how often the clone of a stage succeeds at the pace that was chosen; None where none was."""
+    stored = job.run.path / _stage(name) / "result.json"
+    return max(read_json(stored, dict)["success"]) if stored.exists() else None
+
+
+def _stage(name: str) -> str:
+    return "pace" if name == "clone" else f"{name}/pace"

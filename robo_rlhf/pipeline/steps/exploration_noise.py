@@ -1,0 +1,50 @@
+"""How boldly fine-tuning explores: as much noise as leaves the clone most of its success.
+
+Noise that a cube forgives keeps a peg out of its hole. Where the policy that explores hardly ever succeeds, nobody is
+shown a success to prefer, and fine-tuning learns to do without.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
+from robo_rlhf.policies.explore import Exploring
+from robo_rlhf.core.runs import Run
+
+if TYPE_CHECKING:
+    from robo_rlhf.pipeline.steps.job import Job
+    from robo_rlhf.policies.base import TrainedPolicy
+
+EPISODES = 100  # of each, on seeds that no result is reported on
+SHARES = (1.0, 0.5, 0.25)  # of the deviation that is asked for
+KEPT = 0.9  # share of the clone's success that must be left
+
+
+def steadied(job: "Job", clone: "TrainedPolicy") -> None:
+    """Have `job` explore with the largest of three deviations that leaves `clone` most of its success."""
+    from robo_rlhf.pipeline.steps.job import as_actor
+
+    asked = job.config.finetune.std
+    if not asked or not job.config.choose_exploration:
+        return
+
+    def work(run: Run) -> Mapping[str, Any]:
+        seeds = np.arange(SELECTION_SEED, SELECTION_SEED + EPISODES)
+        still = evaluate(job.env, clone, seeds).success.value
+        found: list[float] = []
+        for share in SHARES:
+            actor = as_actor(clone, _exploring(job, share * asked))
+            found.append(evaluate(job.env, Exploring(actor, job.config.seed), seeds).success.value)
+            if found[-1] >= KEPT * still:
+                break
+        return {"std": SHARES[len(found) - 1] * asked, "still": still, "exploring": found}
+
+    std = float(job.stage("exploration", work)["std"])
+    job.config = _exploring(job, std)
+
+
+def _exploring(job: "Job", std: float) -> Any:
+    return replace(job.config, finetune=replace(job.config.finetune, std=std))

@@ -1,0 +1,59 @@
+"""The gates of the main job: a fine-tuned policy is kept only if it is not shown to be worse than the one before."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robo_rlhf.rollouts.evaluation import SELECTION_SEED, Evaluation, evaluate
+from robo_rlhf.pipeline.steps.observers import TrueReward, truth_rows
+from robo_rlhf.core.runs import Run
+from robo_rlhf.training_tools.gates import Measured, over_optimised, replacement
+from robo_rlhf.core.types import Array
+
+if TYPE_CHECKING:
+    from robo_rlhf.pipeline.steps.job import Job
+    from robo_rlhf.policies.base import TrainedPolicy
+
+GATE_SEED = SELECTION_SEED + 500_000  # first of the seeds that gates judge on; no result is reported on them
+
+
+def may_replace(job: "Job", number: int, old: "TrainedPolicy", new: "TrainedPolicy") -> bool:
+    """Return whether round `number`'s policy replaces the one before it; a stage, and an event of the run."""
+
+    def work(run: Run) -> Mapping[str, Any]:
+        seeds = np.arange(GATE_SEED, GATE_SEED + job.config.gate_episodes)
+        before, after = evaluate(job.env, old, seeds), evaluate(job.env, new, seeds)
+        marked = any((*before.success_end, *after.success_end))
+        decision = replacement(_scores(before, marked), _scores(after, marked)).to_json()
+        job.run.event("gate", round=number, **decision)
+        return decision
+
+    return bool(job.stage(f"round-{number}/gate", work)["accepted"])
+
+
+class Alarm(TrueReward):
+    """Looks on as `TrueReward` does, and ends the training where the learned reward climbs while success falls."""
+
+    def __init__(self, run: Run, num_envs: int, window: int = 5) -> None:
+        """Watch `run`; `window` iterations are compared with as many before."""
+        super().__init__(run, num_envs)
+        self.window = window
+
+    def note(self, iteration: int, policy: object, metrics: Mapping[str, float]) -> bool:
+        """Write a row for the iteration that ended; return whether to stop."""
+        super().note(iteration, policy, metrics)
+        learned = {int(row["step"]): row["reward"] for row in self.run.metrics()}
+        rows = [row for row in truth_rows(self.run) if int(row["step"]) in learned]
+        history = [
+            Measured(learned[int(r["step"])], round(r["success"] * r["episodes"]), int(r["episodes"])) for r in rows
+        ]
+        why = over_optimised(history, window=self.window)
+        if why:
+            self.run.event("over-optimised: the training of this round ends here", iteration=iteration, why=why)
+        return bool(why)
+
+
+def _scores(evaluation: Evaluation, marked: bool) -> Array:
+    """Return success by seed, or the return where the environment marks no success at all."""
+    return np.array(evaluation.success_end, np.bool_) if marked else np.array(evaluation.returns)

@@ -1,0 +1,72 @@
+"""What looks on while the main job works, and what it truly achieves: nothing here comes back to learning."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from robo_rlhf.core.files import write_atomic
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Step
+
+
+class Watch(Protocol):
+    """Is told what goes on."""
+
+    def begin(self, stage: str) -> None:
+        """A stage begins, or goes on."""
+        ...
+
+    def progress(self, done: int, total: int, metrics: Mapping[str, float]) -> None:
+        """So much of the stage is done."""
+        ...
+
+    def end(self, stage: str, result: Mapping[str, Any]) -> None:
+        """A stage is finished, now or in an earlier session."""
+        ...
+
+
+class Silent:
+    """Looks away."""
+
+    def begin(self, stage: str) -> None:
+        """Do nothing."""
+
+    def progress(self, done: int, total: int, metrics: Mapping[str, float]) -> None:
+        """Do nothing."""
+
+    def end(self, stage: str, result: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+
+class TrueReward:
+    """Writes the task reward and success of the learner's own episodes to truth.jsonl, for the report alone."""
+
+    def __init__(self, run: Run, num_envs: int) -> None:
+        """Write into the folder of `run`."""
+        self.run, self.path = run, run.path / "truth.jsonl"
+        self._reward, self._success = np.zeros(num_envs), np.zeros(num_envs, bool)
+
+    def see(self, iteration: int, t: int, step: Step) -> None:
+        """Add up one step of an iteration."""
+        if t == 0:
+            self._reward, self._success = np.zeros(len(step.reward)), np.zeros(len(step.reward), bool)
+        self._reward = self._reward + np.where(step.active, step.reward, 0.0)
+        self._success = np.where(step.active, step.success, self._success)
+        if step.faults:
+            self._success[list(step.faults)] = False
+
+    def note(self, iteration: int, policy: object, metrics: Mapping[str, float]) -> bool:
+        """Write a row for the iteration that ended; always go on."""
+        row = {"step": iteration, "episodes": len(self._reward), "success": float(self._success.mean())}
+        row |= {"return": float(self._reward.mean()), "return_std": float(self._reward.std())}
+        rows = [r for r in truth_rows(self.run) if r["step"] < iteration]
+        write_atomic(self.path, "".join(json.dumps(r) + "\n" for r in [*rows, row]).encode())
+        self.run.event("iteration", **row)
+        return False
+
+
+def truth_rows(run: Run) -> list[dict[str, float]]:
+    """Return what `TrueReward` wrote into a run; raises as `Run.metrics`."""
+    return run.metrics("truth.jsonl")

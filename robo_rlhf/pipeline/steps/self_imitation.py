@@ -1,0 +1,93 @@
+"""A clone's own tries: what it did itself that ended in success is imitated beside the demonstrations.
+
+Where a clone succeeds now and then, steps of its own cost nothing, and those of its episodes that succeed show what
+the demonstrations do not: quick ways within the horizon, and how it goes on where it used to hesitate. In each turn it
+acts with a little noise, so that tries differ; it goes on to imitate the successes of all turns, and is kept as it was
+where that did not make it better.
+Which tries succeed is what the environment says, and no person.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
+from robo_rlhf.pipeline.steps.chunk_execution import paced, success_at_its_pace
+from robo_rlhf.policies.explore import Exploring
+from robo_rlhf.rollouts.rollout import rollout
+from robo_rlhf.core.runs import Run
+from robo_rlhf.training import bc
+from robo_rlhf.core.types import Episode
+
+if TYPE_CHECKING:
+    from robo_rlhf.pipeline.steps.job import Job
+    from robo_rlhf.policies.base import TrainedPolicy
+
+FIRST_SEED = 6_000_000  # of the tries: nothing else begins there
+EPISODES = 100  # that each clone is judged by, on seeds that no result is reported on
+NOISE = 0.25  # share of the deviation of fine-tuning that tries differ by
+
+
+def practised(job: "Job", clone: "TrainedPolicy") -> "TrainedPolicy":
+    """Return the best of `clone` and those that imitate its own successes too; `job.base` names its stage."""
+    if not job.config.tries:
+        return clone
+    best, found = _judged(job, clone, job.base), list[Episode]()
+    for turn in range(1, job.config.tries + 1):
+        name = f"tries-{turn}"
+        found += _tried(job, clone, turn)
+        if not found:
+            break  # there is nothing that it could learn from
+        tuned = _imitated(job, name, clone, found, turn)
+        success = _judged(job, tuned, name)
+        if success >= best:
+            clone, best, job.base = tuned, success, name
+    return clone
+
+
+def _tried(job: "Job", clone: "TrainedPolicy", turn: int) -> list[Episode]:
+    """Let `clone` try; return what succeeded at the end, cut off as demonstrations are."""
+    from robo_rlhf.pipeline.steps.job import as_actor, trimmed
+
+    dataset = Dataset(job.run.path / "tries", create=True, task=job.config.task)
+    config = job.config
+
+    def work(run: Run) -> Mapping[str, Any]:
+        first = FIRST_SEED + 100_000 * config.seed + 1000 * turn
+        seeds = np.arange(first, first + config.tries_episodes)
+        quiet = replace(config.finetune, std=NOISE * (config.finetune.std or config.residual_scale / 2))
+        actor = Exploring(as_actor(clone, replace(config, finetune=quiet)), config.seed * 1000 + turn)
+        episodes = rollout(
+            job.env, actor, seeds, meta=lambda seed: {"id": f"t{turn}-{seed}", "device": "policy"}, record_state=False
+        )
+        good = [trimmed(episode, config.trim) for episode in episodes if episode.meta.outcome == "success"]
+        dataset.add_many([episode for episode in good if episode.meta.id not in dataset])
+        return {"tries": len(episodes), "successes": [episode.meta.id for episode in good]}
+
+    return list(dataset.load_all(job.stage(f"tries-{turn}/act", work)["successes"]))
+
+
+def _imitated(job: "Job", name: str, clone: "TrainedPolicy", found: list[Episode], turn: int) -> "TrainedPolicy":
+    """Go on from `clone`, imitating the demonstrations and what was found; return it at its better pace."""
+    job.watch.begin(name)
+    run = job.run.child(name, {"found": [episode.meta.id for episode in found]})
+    config = replace(job.config.clone, seed=job.config.seed + 1000 * turn)
+    policy = bc.train(config, run, [*job.demonstrations(), *found], start=clone, progress=job.watch.progress)
+    job.watch.end(name, run.result() or {})
+    return paced(job, policy, name)
+
+
+def _judged(job: "Job", clone: "TrainedPolicy", name: str) -> float:
+    """Return the success of a clone in rollouts: those that chose its pace, where they did."""
+    known = success_at_its_pace(job, name)
+    if known is not None:
+        return known
+
+    def work(run: Run) -> Mapping[str, Any]:
+        seeds = np.arange(SELECTION_SEED, SELECTION_SEED + EPISODES)
+        return {"success": evaluate(job.env, clone, seeds).success.value}
+
+    return float(job.stage(f"{name}/judge", work)["success"])

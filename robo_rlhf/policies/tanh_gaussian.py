@@ -1,0 +1,154 @@
+"""A squashed Gaussian policy: actions are the tanh of a normal variable, on top of a frozen policy where there is one.
+
+As in Haarnoja et al. 2018 ("soft actor-critic"): the deviation is a function of the state, and the likelihood is that
+of the squashed variable, which has no mass outside the range of actions. With a base, the action is that of the base
+plus scale times the squashed variable (residual policy learning), and learning starts from exactly the base.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from robo_rlhf.policies import POLICIES
+from robo_rlhf.policies.base import Chunks, Normalizer, TrainedPolicy, first_step_loss, mlp, put_under
+from robo_rlhf.core.types import Array
+
+LOG_STD_RANGE = (-5.0, 2.0)
+
+
+@POLICIES.register("squashed")
+class SquashedPolicy(TrainedPolicy):
+    """Action = base + scale * tanh(z), z normal; features are the observation, then the base's action."""
+
+    kind = "squashed"
+
+    def __init__(
+        self,
+        obs_dim: int,
+        act_dim: int,
+        *,
+        base_kind: str = "",
+        base_settings: Mapping[str, Any] | None = None,
+        scale: float = 1.0,
+        std: float = 0.6,
+        width: int = 256,
+        layers: int = 2,
+    ) -> None:
+        """Build the network, and the base where `base_kind` names one; `squashed_on` puts a trained base in.
+
+        Args:
+            obs_dim: size of an observation.
+            act_dim: size of an action.
+            base_kind: the kind of the frozen policy; none where empty.
+            base_settings: its settings.
+            scale: largest change of an action, in each column; with 1 and no base, all actions can be reached.
+            std: deviation of z to start from.
+            width: units a hidden layer.
+            layers: hidden layers.
+        """
+        base_settings = dict(base_settings or {})
+        super().__init__(
+            obs_dim,
+            act_dim,
+            base_kind=base_kind,
+            base_settings=base_settings,
+            scale=scale,
+            std=std,
+            width=width,
+            layers=layers,
+        )
+        self.scale = scale
+        self.base: TrainedPolicy | None = None
+        if base_kind:
+            self.base = POLICIES[base_kind](obs_dim, act_dim, **base_settings).requires_grad_(False)
+        self.feature_dim = obs_dim + act_dim if base_kind else obs_dim
+        self.normalizer = Normalizer(obs_dim)
+        self.net = mlp([self.feature_dim, *[width] * layers, 2 * act_dim], nn.ReLU)
+        last = self.net[-1]
+        assert isinstance(last, nn.Linear)
+        if base_kind:
+            nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        with torch.no_grad():
+            last.bias[act_dim:] = math.log(std)
+
+    def fit_normalizer(self, obs: Tensor, action: Tensor) -> None:
+        """Set the z-scores of observations; a base keeps its own."""
+        self.normalizer.fit(obs)
+
+    def seed(self, seed: int) -> None:
+        """Set the base's source of randomness."""
+        if self.base is not None:
+            self.base.seed(seed)
+
+    def reset(self, num_envs: int) -> None:
+        """Let the base forget what it had planned."""
+        if self.base is not None:
+            self.base.reset(num_envs)
+
+    def features(self, obs: Array) -> Tensor:
+        """Advance the base by one step and return (N, feature_dim): obs (N, obs_dim), and the base's action."""
+        seen = torch.as_tensor(obs, dtype=torch.float32)
+        if self.base is None:
+            return seen
+        return torch.cat([seen, torch.tensor(self.base.act(obs), dtype=torch.float32)], dim=-1)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and logarithm of the deviation of z, (B, act_dim) each, for features (B, feature_dim)."""
+        inputs = self.normalizer(features[:, : self.obs_dim])
+        if self.base is not None:
+            inputs = torch.cat([inputs, features[:, self.obs_dim :]], dim=-1)
+        mean, log_std = self.net(inputs).chunk(2, dim=-1)
+        return mean, log_std.clamp(*LOG_STD_RANGE)
+
+    def sample(self, features: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Return actions (B, act_dim) in [-1, 1] and the log density (B,) of tanh(z), for standard normal `noise`."""
+        mean, log_std = self(features)
+        z = mean + log_std.exp() * noise
+        squashing = 2 * (math.log(2) - z - functional.softplus(-2 * z))  # log(1 - tanh(z)^2), without overflow
+        log_prob = -(noise.square() / 2 + log_std + squashing).sum(-1) - noise.shape[-1] * math.log(2 * math.pi) / 2
+        return self._applied(features, z), log_prob
+
+    def explore(self, features: Tensor, noise: Tensor) -> Tensor:
+        """Return actions (B, act_dim) in [-1, 1], drawn by standard normal `noise` (B, act_dim)."""
+        return self.sample(features, noise)[0]
+
+    def act(self, obs: Array) -> Array:
+        """Return the action (N, act_dim) at the mean of z."""
+        with torch.inference_mode():
+            features = self.features(obs)
+            action: Array = self._applied(features, self(features)[0]).numpy()
+        return action
+
+    def correction(self, features: Tensor) -> Tensor:
+        """Return the share (B, act_dim) in [-1, 1] of the largest correction that is made at the mean of z."""
+        return torch.tanh(self(features)[0])
+
+    def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
+        """Return the weighted squared error of the first action, on what the base would do from here anew."""
+        self.seed(int(torch.randint(2**31, (), generator=generator)))
+        self.reset(len(batch.obs))
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            features = self.features(batch.obs.numpy())
+        each = (self._applied(features, self(features)[0]) - batch.action[:, 0]).square().mean(-1)
+        return first_step_loss(each, batch)
+
+    def _applied(self, features: Tensor, z: Tensor) -> Tensor:
+        action = self.scale * torch.tanh(z)
+        if self.base is not None:
+            action = action + features[:, self.obs_dim :]
+        return action.clamp(-1.0, 1.0)
+
+
+def squashed_on(base: TrainedPolicy, **settings: Any) -> SquashedPolicy:
+    """Return a squashed policy over a copy of `base`, with the base's z-scores; at first it acts exactly as `base`."""
+    policy = SquashedPolicy(
+        base.obs_dim, base.act_dim, base_kind=base.kind, base_settings=dict(base.settings), **settings
+    )
+    assert policy.base is not None
+    put_under(base, policy.base, policy.normalizer)
+    return policy

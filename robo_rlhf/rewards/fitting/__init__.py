@@ -1,0 +1,1 @@
+"""Fitting reward models to answers: clips, sampling, calibration, held-out scores."""

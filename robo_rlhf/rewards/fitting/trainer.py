@@ -1,0 +1,298 @@
+"""Fitting a reward model to what people said: one loss over every kind of question.
+
+Each member of the ensemble has its own start, its own order of batches and its own held-out answers: of `FOLDS` parts
+member e never trains on part e. So most answers are held out by some member and none is lost to all; a member keeps the
+weights with which it foresaw its own held-out answers best, and calibration is measured on answers nobody trained on.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
+from robo_rlhf.core.learning import (
+    check_like,
+    pack_generator,
+    pack_module,
+    pack_optimizer,
+    take,
+    unpack_generator,
+    unpack_module,
+    unpack_optimizer,
+)
+from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.fitting.calibration import member_temperature, pooled_temperature
+from robo_rlhf.rewards.fitting.clips import Clips, Examples
+from robo_rlhf.rewards.fitting.held_out import HeldOut, Person
+from robo_rlhf.rewards.fitting.sampling import Sampler
+from robo_rlhf.rewards.fitting.scores import (
+    Opinions,
+    Scores,
+    clip_rewards,
+    foreseen_together,
+    opinions,
+    opinions_of,
+    own_opinions,
+)
+from robo_rlhf.rewards.fitting.settings import FitSettings
+from robo_rlhf.core.runs import Run, fitting
+from robo_rlhf.core.types import Array
+
+FOLDS = 5  # parts that answers are split into
+SAMPLED = 200  # answers, about, by which a model is judged that went on from another
+FEWEST_HELD_OUT = 4  # answers a member, below which none are held out
+
+Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, of at most how many, newest metrics
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of fitting."""
+
+    updates: int
+    temperature: float
+    held_out: Scores  # each answer foreseen by the members that did not train on it
+    trained: Scores  # all answers, foreseen by the whole ensemble; some of them where it went on from another model
+    people: dict[int, Person] = field(default_factory=dict)  # by annotator
+    rounds: dict[int, Scores] = field(default_factory=dict)  # held-out answers by round of asking
+    disagreement: float = 0.0  # mean deviation of the members' calibrated scores of a clip
+
+    def as_json(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        return asdict(self)
+
+
+class RewardTrainer:
+    """Fits one model to one set of answers; can be packed into a checkpoint after any update."""
+
+    def __init__(
+        self,
+        model: RewardModel,
+        clips: Clips,
+        examples: Sequence[Examples],
+        settings: FitSettings,
+        seed: int,
+        *,
+        warm: bool = False,
+    ) -> None:
+        """Set the model's normalisation from the clips and get ready.
+
+        Args:
+            model: what is fitted, in place.
+            clips: what was judged; those that no example is about teach what needs no answers.
+            examples: what was said about it, one entry a kind of question and number of clips.
+            settings: how to fit.
+            seed: the source of all chance.
+            warm: the model was fitted before, and keeps its normalisation.
+
+        Raises:
+            InvalidValueError: there is no answer to learn from.
+            NonFiniteError: a clip holds NaN.
+        """
+        self.groups = [group.stretched(clips.mask.shape[1]) for group in examples if len(group)]
+        self.total_weight = sum(float(group.weight.sum()) for group in self.groups)
+        if self.total_weight <= 0:
+            raise InvalidValueError("answers to learn a reward from", "none", "at least one that prefers or ties clips")
+        self.model, self.clips, self.settings = model, clips, settings
+        if not warm:
+            counts = clips.mask.bool()
+            model.fit_normalizer(clips.obs[counts])
+            model.fit_steps(clips.obs[counts], clips.next_obs[counts])
+        held = [_held_out(group, model.members) for group in self.groups]  # each (E, B)
+        self.holds_out = bool(sum(mask.sum(1) for mask in held).min() >= FEWEST_HELD_OUT)  # type: ignore[union-attr]
+        self.held = HeldOut(self.groups, held if self.holds_out else [torch.zeros_like(mask) for mask in held])
+        self.optimizer = torch.optim.Adam(
+            model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.generator = torch.Generator().manual_seed(seed)
+        self.sampler = Sampler(clips, settings.crop, settings.stride if model.markovian else 1, self.generator)
+        self.step, self.stale = 0, 0
+        self.best_loss = torch.full((model.members,), torch.inf)
+        self.best = [parameter.detach().clone() for parameter in model.parameters()]
+        people = max((int(g.annotator.max()) + 1 for g in self.groups if g.annotator is not None), default=0)
+        self.flip = torch.full((people,), settings.flip)
+        self.learns_flip = settings.learn_flip and people > 1  # of one alone, a slip and a hard question look alike
+        self.own = self.held.places(model.members) if warm and self.holds_out else None
+        if self.own is not None:
+            self._look()  # so that what comes is no worse than what was
+
+    @property
+    def done(self) -> bool:
+        """Whether more updates would not help."""
+        return self.step >= self.limit or self.stale >= self.settings.patience
+
+    @property
+    def limit(self) -> int:
+        """How many updates are made at most."""
+        return self.settings.updates if self.holds_out else self.settings.updates_blind
+
+    def advance(self) -> dict[str, float]:
+        """Make updates until the next look at the held-out answers; return metrics.
+
+        Raises:
+            NonFiniteError: the loss is not finite; the model is of no use then.
+        """
+        losses = []
+        for _ in range(min(self.settings.check_every, self.limit - self.step)):
+            losses.append(self._update())
+            self.step += 1
+        loss = float(torch.stack(losses).mean())
+        if loss != loss:
+            raise NonFiniteError("The loss of the reward model", f"update {self.step}", "Continue from a checkpoint.")
+        metrics = {"loss": loss}
+        if self.holds_out:
+            held_out = self._look()
+            metrics["held_out_loss"] = float(held_out.mean())
+        return metrics
+
+    def finish(self) -> Report:
+        """Give the model its best weights, calibrate it, set its output's scale, and say how good it is."""
+        if self.holds_out:
+            with torch.no_grad():
+                for parameter, best in zip(self.model.parameters(), self.best, strict=True):
+                    parameter.copy_(best)
+        groups, places = self._sampled()
+        rewards = clip_rewards(self.model, self.clips, places)  # (E, S, L)
+        thought = opinions_of(rewards, self.groups) if places is None else self._thought()
+        judged = rewards if places is None else rewards[:, places]
+        held_out, temperature, people, rounds = Scores(0, 0, None, None, None), 1.0, dict[int, Person](), {}
+        if self.holds_out:
+            rates = self._rates() if self.learns_flip else [torch.zeros_like(group.weight) for group in self.groups]
+            alone = member_temperature(self.held, thought, rates)
+            foreseen = self.held.foreseen(thought / alone)
+            held_out, rounds = foreseen.scores(), foreseen.by_round()
+            flips = self.held.flip_rates(thought, len(self.flip), self.settings.flip).tolist()
+            people = {i: Person(flip, foreseen.scores(foreseen.annotator == i)) for i, flip in enumerate(flips)}
+            temperature = pooled_temperature(judged.sum(-1), alone)
+        self.model.temperature.fill_(temperature)
+        counts = self.clips.mask.bool() if places is None else self.clips.mask[places].bool()
+        self.model.fit_output(judged[:, counts])
+        trained = foreseen_together(opinions_of(rewards, groups) / self.model.temperature, groups)
+        scores = judged.sum(-1) / temperature  # (E, clips)
+        disagreement = float(scores.std(0, correction=0).mean())
+        return Report(self.step, temperature, held_out, trained, people, rounds, disagreement)
+
+    def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Return arrays and meta from which `unpack` continues exactly."""
+        arrays = pack_module("model", self.model) | pack_optimizer("optimizer", self.optimizer)
+        arrays |= {f"best/{i:03d}": value.numpy().copy() for i, value in enumerate(self.best)}
+        arrays |= {"generator": pack_generator(self.generator), "best_loss": self.best_loss.numpy().copy()}
+        arrays["flip"] = self.flip.numpy().copy()
+        return arrays, {"step": self.step, "stale": self.stale}
+
+    def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
+        """Continue from what `pack` gave; see `runs.fitting`."""
+        unpack_module("model", self.model, arrays)
+        unpack_optimizer("optimizer", self.optimizer, arrays)
+        self.best = [torch.from_numpy(value.copy()) for _, value in sorted(take("best", arrays).items())]
+        for best, parameter in zip(self.best, self.model.parameters(), strict=True):
+            check_like("best", best, parameter)
+        unpack_generator(self.generator, arrays["generator"])
+        best_loss = torch.from_numpy(arrays["best_loss"].copy())
+        check_like("best_loss", best_loss, self.best_loss)
+        self.best_loss = best_loss
+        if len(arrays.get("flip", ())) == len(self.flip):  # else people came or went: the next look estimates anew
+            flip = torch.from_numpy(arrays["flip"].copy())
+            check_like("flip", flip, self.flip)
+            self.flip = flip
+        self.step, self.stale = int(meta["step"]), int(meta["stale"])
+
+    def _update(self) -> Tensor:
+        """Make one step of the optimiser on each member's own batch; return the mean loss of the members."""
+        answers = sum(len(group) for group in self.groups)
+        loss = torch.zeros(self.model.members)
+        for group, held, rate in zip(self.groups, self.held.masks, self._rates(), strict=True):
+            size = max(1, round(self.settings.batch * len(group) / answers))
+            rows = self.sampler.answers(held, size)  # (E, b)
+            returns, values = self.sampler.look(self.model, group, rows)
+            weight = group.weight[rows]
+            likely = group.likelihood.log_likelihood(returns, values, rate[rows])
+            loss = loss - (weight * likely).mean(1) * (len(group) / self.total_weight)
+            if self.settings.margin and returns.ndim == 3:
+                spread = (returns - returns.mean(-1, keepdim=True)).square().sum(-1)  # (E, b)
+                loss = loss + self.settings.margin * spread.mean(1) * (len(group) / answers)
+        if self.settings.pseudo:
+            loss = loss + self.settings.pseudo * self._own_answers()
+        if self.model.dynamics_aware:
+            loss = loss + self.model.auxiliary_loss(*self.sampler.steps(self.model.members))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.sum().backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return loss.detach().mean()
+
+    def _rates(self) -> list[Tensor]:
+        """Return the flip rate (B,) of every answer of each group."""
+        usual = self.settings.flip
+        return [
+            torch.full_like(group.weight, usual) if group.annotator is None else self.flip[group.annotator]
+            for group in self.groups
+        ]
+
+    def _own_answers(self) -> Tensor:
+        """Return the loss (E,) of pairs that nobody compared, by each member's own answer where it is sure.
+
+        After Park et al. 2022 (SURF): the answer comes from the whole clips, the loss from cropped ones.
+        """
+        pairs = self.sampler.pairs(self.model.members, self.settings.batch)  # (E, b, 2)
+        with torch.no_grad():
+            sure, best = self.sampler.returns(self.model, pairs, whole=True).softmax(-1).max(-1)  # (E, b)
+        likely = self.sampler.returns(self.model, pairs).log_softmax(-1).gather(-1, best[..., None])[..., 0]
+        return -(likely * (sure > self.settings.pseudo_confidence)).mean(1)
+
+    def _thought(self) -> Opinions:
+        """Return what the members think, each at least of what it holds out."""
+        if self.own is None:
+            return opinions(self.model, self.clips, self.groups)
+        return own_opinions(self.model, self.clips, self.groups, self.own)
+
+    def _sampled(self) -> tuple[list[Examples], Tensor | None]:
+        """Return the answers that the finished model is judged by, and their clips; None for all, as without haste."""
+        if self.own is None:
+            return self.groups, None
+        every = -(-sum(len(group) for group in self.groups) // SAMPLED)
+        groups = [group.some(slice(0, None, every)) for group in self.groups]
+        return groups, torch.unique(torch.cat([group.clips.flatten() for group in groups]))
+
+    def _look(self) -> Tensor:
+        """Return the loss (E,) of each member on its held-out answers; keep the weights of members that improved."""
+        thought = self._thought()
+        if self.learns_flip:
+            self.flip = self.held.flip_rates(thought, len(self.flip), self.settings.flip)
+        loss = self.held.loss(thought, self._rates())
+        better = loss < self.best_loss
+        self.best_loss = torch.where(better, loss, self.best_loss)
+        for kept, parameter in zip(self.best, self.model.parameters(), strict=True):
+            kept[better] = parameter.detach()[better]
+        self.stale = 0 if better.any() else self.stale + 1
+        return loss
+
+
+def fit(
+    trainer: RewardTrainer, run: Run | None = None, *, save_every: int = 200, progress: Progress | None = None
+) -> Report:
+    """Fit to the end, continuing from the checkpoint "training" of `run`, which is saved every so many updates."""
+    if run is not None:
+        saved = run.load("training")
+        if saved is not None:
+            model = f"a reward model of kind {trainer.model.kind} with observations ({trainer.model.obs_dim},)"
+            with fitting(run.checkpoint_path("training"), f"where learning {model} stopped"):
+                trainer.unpack(*saved)
+        run.rewind_metrics(trainer.step)
+    while not trainer.done:
+        before, metrics = trainer.step, trainer.advance()
+        if run is not None:
+            run.log(trainer.step, metrics)
+            if trainer.step // save_every > before // save_every:
+                run.save("training", *trainer.pack())
+        if progress is not None:
+            progress(trainer.step, trainer.limit, metrics)
+    return trainer.finish()
+
+
+def _held_out(group: Examples, members: int) -> Tensor:
+    """Return which answers each member holds out, (E, B) bool."""
+    own = torch.arange(members) % FOLDS
+    return (group.fold % FOLDS == own[:, None]) & (group.fold >= 0)

@@ -1,0 +1,68 @@
+"""A learned reward that may change while somebody climbs it: the newest checkpoint of a file that others write."""
+
+from pathlib import Path
+
+from robo_rlhf.core.errors import RoboRlhfError
+from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.checkpoint import load_reward
+from robo_rlhf.core.types import Array
+
+
+class CautiousReward:
+    """The reward that a learner climbs: the ensemble's mean less `caution` times its deviation."""
+
+    def __init__(self, model: RewardModel, caution: float) -> None:
+        """Take the reward from `model`."""
+        self.model, self.caution = model, caution
+
+    def __call__(self, obs: Array, action: Array, next_obs: Array) -> Array:
+        """Return the reward (T, N) of steps, for obs (T, N, obs_dim), action (T, N, act_dim) and next_obs."""
+        if self.model.markovian:
+            mean, std = self.model.predict(obs, action, next_obs)
+        else:  # which must be told what is time: (T, N) → (N, T)
+            mean, std = (x.T for x in self.model.predict(*(x.swapaxes(0, 1) for x in (obs, action, next_obs))))
+        lowered: Array = mean - self.caution * std
+        return lowered
+
+
+class NewestReward(CautiousReward):
+    """The same, from a file: `refresh` reads it again where it was written since.
+
+    A file that has gone, or cannot be read, or does not fit, changes nothing: the reward before it goes on.
+    """
+
+    def __init__(self, path: Path, caution: float, *, task: str, obs_dim: int, act_dim: int) -> None:
+        """Load the reward model at `path`.
+
+        Raises:
+            NotFoundError: there is no such file.
+            CorruptFileError: the file is truncated or not a checkpoint.
+            CheckpointMismatchError: it is of another task or of other shapes, or holds no reward model.
+        """
+        self.path, self._task, self._sizes = path, task, (obs_dim, act_dim)
+        self._written = _written(path)  # before reading: what is written meanwhile is read again
+        super().__init__(self._load(), caution)
+
+    def refresh(self) -> tuple[bool, str]:
+        """Read the file again where it was written since; return whether the reward changed, and what to tell of it."""
+        written = _written(self.path)
+        if written is None or written == self._written:
+            return False, ""
+        self._written = written
+        try:
+            self.model = self._load()
+        except RoboRlhfError as error:
+            return False, f"a new reward cannot be used, the one before it goes on: {error}"
+        return True, "a new reward"
+
+    def _load(self) -> RewardModel:
+        return load_reward(self.path, task=self._task, obs_dim=self._sizes[0], act_dim=self._sizes[1])
+
+
+def _written(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file is written anew, None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -1,0 +1,181 @@
+"""Evaluation: how well policies do, how sure that is after so many episodes, and which of two is better."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import isnan, nan
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.rollouts.rollout import OnStep, check_environment, rollout
+from robo_rlhf.sim.task_tools.style_measures import MEASURES, summarize
+from robo_rlhf.core.stats import Interval, binomial_tail, bootstrap_mean, spearman, wilson
+from robo_rlhf.core.types import Array, Episode, Policy, VecEnv
+
+FIRST_SEED = 1_000_000  # of the episodes that results are reported on; nothing is ever learned from them
+SELECTION_SEED = 2_000_000  # of those that choose among snapshots, so that choosing does not flatter the result
+EpisodeScore = Callable[[Episode], float]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What M episodes of one policy showed. Equal seeds make evaluations comparable episode by episode."""
+
+    task: str
+    seeds: tuple[int, ...]  # (M,)
+    success_end: tuple[bool, ...]  # (M,) whether the task was solved when the episode ended
+    success_any: tuple[bool, ...]  # (M,) whether it was solved at some time
+    returns: tuple[float, ...]  # (M,) sum of task reward
+    style: Mapping[str, tuple[float, ...]]  # measure → (M,), in the measure's unit
+    aborted: int = 0  # episodes that a non-finite action or a fault of the environment ended; none is a success
+    note: str = ""  # why the first of them ended
+
+    @property
+    def episodes(self) -> int:
+        """M."""
+        return len(self.seeds)
+
+    @property
+    def warning(self) -> str:
+        """What is to be said of episodes that were aborted; empty where none was."""
+        if not self.aborted:
+            return ""
+        return f"{self.aborted} of {self.episodes} episodes count as failures: the first was {self.note}."
+
+    @property
+    def success(self) -> Interval:
+        """Share of episodes solved at their end, with Wilson's interval."""
+        return wilson(sum(self.success_end), self.episodes)
+
+    @property
+    def success_at_any_time(self) -> Interval:
+        """Share of episodes solved at some time, with Wilson's interval."""
+        return wilson(sum(self.success_any), self.episodes)
+
+    @property
+    def mean_return(self) -> Interval:
+        """Mean return, with a bootstrap interval."""
+        return bootstrap_mean(np.array(self.returns))
+
+    def measures(self) -> dict[str, Interval]:
+        """Return the mean of each style measure, with a bootstrap interval."""
+        return {name: bootstrap_mean(np.array(values)) for name, values in self.style.items()}
+
+    def summary(self) -> dict[str, Any]:
+        """Return everything that a table or a report shows, as a JSON object."""
+        return {
+            "task": self.task,
+            "episodes": self.episodes,
+            "aborted": self.aborted,
+            "note": self.note,
+            "success": self.success._asdict(),
+            "success_at_any_time": self.success_at_any_time._asdict(),
+            "return": self.mean_return._asdict(),
+            "style": {
+                name: {**interval._asdict(), "unit": MEASURES[name].unit, "better": MEASURES[name].better}
+                for name, interval in self.measures().items()
+            },
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as a JSON object, for `from_json`; a measure that an episode lacks is null."""
+        style = {name: [None if isnan(x) else x for x in values] for name, values in self.style.items()}
+        return {**asdict(self), "style": style}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Evaluation":
+        """Return what `to_json` stored."""
+        lists = {name: tuple(stored[name]) for name in ("seeds", "success_end", "success_any", "returns")}
+        style = {name: tuple(nan if x is None else x for x in values) for name, values in stored["style"].items()}
+        return cls(**{**stored, **lists, "style": style})
+
+
+def evaluate(
+    env: VecEnv, policy: Policy, seeds: Array, *, policy_seed: int = 0, on_step: OnStep | None = None
+) -> Evaluation:
+    """Run `policy` once from each of `seeds` (M,) and return what it showed.
+
+    A policy with randomness of its own is seeded with `policy_seed` first, so that the same call gives the same result.
+
+    Raises:
+        InvalidValueError: no seeds.
+        EnvironmentFaultError: a fault of the environment ended every episode.
+    """
+    seed = getattr(policy, "seed", None)
+    if callable(seed):
+        seed(policy_seed)
+    episodes = rollout(env, policy, seeds, record_state=False, on_step=on_step)
+    check_environment([e.meta for e in episodes], env.name)
+    return summarize_episodes(episodes)
+
+
+def summarize_episodes(episodes: Sequence[Episode]) -> Evaluation:
+    """Return the evaluation that finished episodes of one task and one policy amount to.
+
+    Raises:
+        InvalidValueError: no episodes.
+    """
+    if not episodes:
+        raise InvalidValueError("an evaluation", "no episodes", "at least one")
+    styles = [summarize(e.signals, e.meta.control_dt) if len(e) else {} for e in episodes]
+    names = [name for name in MEASURES if any(name in style for style in styles)]
+    return Evaluation(
+        task=episodes[0].meta.task,
+        seeds=tuple(e.meta.seed for e in episodes),
+        success_end=tuple(bool(e.success[-1]) and e.meta.outcome != "aborted" for e in episodes),
+        success_any=tuple(bool(e.success.any()) and e.meta.outcome != "aborted" for e in episodes),
+        returns=tuple(float(e.reward.sum(dtype=np.float64)) for e in episodes),
+        style={name: tuple(style.get(name, nan) for style in styles) for name in names},
+        aborted=sum(e.meta.outcome == "aborted" for e in episodes),
+        note=next((e.meta.note for e in episodes if e.meta.outcome == "aborted"), ""),
+    )
+
+
+class Comparison(NamedTuple):
+    """Two policies on the same seeds; differences are new minus old."""
+
+    success: Interval  # difference of the share solved at the end, with a bootstrap interval over seeds
+    only_old: int  # episodes that only the old policy solved
+    only_new: int  # episodes that only the new policy solved
+    p_worse: float  # chance of so few wins among the seeds that differ, were the two policies equal; small: worse
+    p_better: float  # the same for so many wins
+    style: Mapping[str, Interval]  # difference of each style measure
+
+    def shown_worse(self, alpha: float = 0.05) -> bool:
+        """Whether the new policy is shown to solve less, at level `alpha`: the gate that refuses to replace the old."""
+        return self.p_worse < alpha
+
+
+def compare(old: Evaluation, new: Evaluation) -> Comparison:
+    """Compare two evaluations pairwise, episode by episode: an exact one-sided McNemar test each way.
+
+    Raises:
+        InvalidValueError: they are not of the same task and seeds.
+    """
+    if (old.task, old.seeds) != (new.task, new.seeds):
+        raise InvalidValueError(
+            "a paired comparison",
+            f"{old.task} on {old.episodes} seeds and {new.task} on {new.episodes} seeds",
+            "two evaluations of one task on the same seeds",
+        )
+    before, after = np.array(old.success_end), np.array(new.success_end)
+    lost, won = int((before & ~after).sum()), int((~before & after).sum())
+    return Comparison(
+        success=bootstrap_mean(after.astype(np.float64) - before),
+        only_old=lost,
+        only_new=won,
+        p_worse=binomial_tail(lost, lost + won),
+        p_better=binomial_tail(won, lost + won),
+        style={
+            name: bootstrap_mean(np.array(new.style[name]) - np.array(old.style[name]))
+            for name in old.style
+            if name in new.style
+        },
+    )
+
+
+def reward_correlation(episodes: Sequence[Episode], learned: EpisodeScore) -> float:
+    """Return Spearman's correlation of the learned and the true return over episodes."""
+    true = np.array([e.reward.sum(dtype=np.float64) for e in episodes])
+    return spearman(np.array([learned(e) for e in episodes]), true)

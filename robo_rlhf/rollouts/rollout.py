@@ -1,0 +1,207 @@
+"""The one loop: a policy acts in a batch of environments, and what happens becomes episodes.
+
+A person at a device, a scripted operator, a trained network and a replay are all policies, so recording,
+evaluation, data collection and clip making are all this function. Learners that choose their actions otherwise share
+its `Recorder`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, NonFiniteError, ShapeError
+from robo_rlhf.core.types import Array, Episode, EpisodeMeta, Policy, Source, Step, VecEnv
+
+MetaFields = (
+    Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
+)  # fields of EpisodeMeta, the same for all or by seed
+OnEnded = Callable[[list[Episode]], None]
+POLICY_FAULT = "the policy gave an action that is not finite"  # every other reason to abort is the environment's
+OnStep = Callable[[int, Step], None]  # the step's number from 0, and what it gave
+
+
+def rollout(
+    env: VecEnv,
+    policy: Policy,
+    seeds: Array,
+    *,
+    source: Source | Callable[[], Array] = Source.POLICY,
+    meta: MetaFields | None = None,
+    steps: int | None = None,
+    record_state: bool = True,
+    strict: bool = False,
+    on_step: OnStep | None = None,
+    on_ended: OnEnded | None = None,
+) -> list[Episode]:
+    """Run one episode for each seed and return them in the order of `seeds`.
+
+    Args:
+        env: N copies of the task; more seeds than N are run in turns, the last of them filled up with repeats.
+        policy: chooses the actions.
+        seeds: (M,) int.
+        source: who acts; or a function that gives (N,) uint8 for the actions just chosen (a person taking over).
+        meta: further fields of `EpisodeMeta`, or a function from seed to such fields.
+        steps: length of an episode; the environment's horizon where None.
+        record_state: whether simulator states are kept; without them an episode cannot be rendered or entered again.
+        strict: whether a non-finite action stops everything instead of its own episode alone.
+        on_step: called after every step, to keep the pace, show progress or write a journal.
+        on_ended: called with the episodes that ended at the same step, as soon as they have, to keep them.
+
+    Raises:
+        InvalidValueError: no seeds.
+        ShapeError: the policy's actions do not fit the environment.
+        NonFiniteError: `strict`, and an action was not finite.
+    """
+    seeds = np.asarray(seeds, dtype=np.int64).reshape(-1)
+    if not len(seeds):
+        raise InvalidValueError("seeds of a rollout", "none", "at least one seed")
+    episodes: list[Episode] = []
+    for first in range(0, len(seeds), env.num_envs):
+        turn = seeds[first : first + env.num_envs]
+        recorder = Recorder(env, steps or env.horizon, record_state=record_state)
+        obs = recorder.start(env.reset(np.pad(turn, (0, env.num_envs - len(turn)), mode="edge")))
+        policy.reset(env.num_envs)
+        while recorder.running:
+            action = recorder.admit(policy.act(obs), strict=strict)
+            step = env.step(action)
+            recorder.add(step, source if isinstance(source, Source) else source())
+            if on_step is not None:
+                on_step(recorder.t - 1, step)
+            if on_ended is not None and (ended := recorder.ended(turn, meta)):
+                on_ended(ended)
+            obs = step.obs
+        episodes += recorder.episodes(turn, meta)
+    return episodes
+
+
+class Recorder:
+    """Arrays (N, T, ...) that a batch of episodes is written into, step by step."""
+
+    def __init__(self, env: VecEnv, steps: int, *, record_state: bool = True) -> None:
+        """Allocate room for `steps` steps of every copy in `env`."""
+        self.env, self.steps, self.record_state = env, steps, record_state
+        n = env.num_envs
+        self.t = 0  # steps recorded so far
+        self.length = np.zeros(n, dtype=np.int64)  # (N,) steps that belong to each episode
+        self.note = [""] * n  # why an episode was aborted
+        self._open = np.ones(n, dtype=bool)
+        self._told = np.zeros(n, dtype=bool)  # ended, and returned by `ended`
+        self._obs = np.zeros((n, steps + 1, env.obs_dim), np.float32)
+        self._action = np.zeros((n, steps, env.act_dim), np.float32)
+        self._state = np.zeros((n, steps + 1, 0), np.float64)
+        self._reward = np.zeros((n, steps), np.float32)
+        self._success = np.zeros((n, steps + 1), np.bool_)
+        self._source = np.zeros((n, steps), np.uint8)
+        self._signals: dict[str, Array] = {}
+
+    @property
+    def running(self) -> bool:
+        """Whether there is room for another step and an episode that still goes on."""
+        return self.t < self.steps and bool(self._open.any())
+
+    def start(self, obs: Array) -> Array:
+        """Take the first observations (N, obs_dim) and return them."""
+        self._obs[:, 0] = obs
+        if self.record_state:
+            state = self.env.get_state()
+            self._state = np.zeros((len(state), self.steps + 1, state.shape[1]), np.float64)
+            self._state[:, 0] = state
+        return obs
+
+    def admit(self, action: Array, *, strict: bool = False) -> Array:
+        """Return actions (N, act_dim) that the environment may be given; episodes with a non-finite one end here.
+
+        Raises:
+            ShapeError: `action` does not fit the environment.
+            NonFiniteError: `strict`, and one is not finite.
+        """
+        expected = (self.env.num_envs, self.env.act_dim)
+        if action.shape != expected:
+            raise ShapeError("actions of the policy", expected, action.shape)
+        if np.isfinite(action).all():
+            return action
+        bad = self._open & ~np.isfinite(action).all(axis=1)
+        if strict and bad.any():
+            where = f"environment {int(np.flatnonzero(bad)[0])} of {self.env.name}, step {self.t}"
+            raise NonFiniteError(
+                "The action of the policy", where, "Nothing was recorded; go on from the last good checkpoint."
+            )
+        self._abort(bad, POLICY_FAULT)
+        return np.where(np.isfinite(action), action, 0.0).astype(np.float32)
+
+    def add(self, step: Step, source: Source | Array) -> None:
+        """Write one step of every copy."""
+        t = self.t
+        for i, why in step.faults.items():
+            if self._open[i]:
+                self._abort(np.arange(len(self._open)) == i, why)
+        self._open &= step.active
+        if not np.isfinite(step.obs).all():
+            self._abort(
+                self._open & ~np.isfinite(step.obs).all(axis=1), "the simulator gave an observation that is not finite"
+            )
+        self._obs[:, t + 1] = step.obs
+        self._action[:, t] = step.applied
+        self._reward[:, t] = step.reward
+        self._success[:, t + 1] = step.success
+        self._source[:, t] = source
+        for name, value in step.signals.items():
+            if name not in self._signals:
+                self._signals[name] = np.zeros((len(value), self.steps, value.shape[1]), np.float32)
+            self._signals[name][:, t] = value
+        if self.record_state:
+            self._state[:, t + 1] = self.env.get_state()
+        self.length += self._open
+        self.t = t + 1
+
+    def episodes(self, seeds: Array, meta: MetaFields | None = None) -> list[Episode]:
+        """Return the episodes of the first len(seeds) copies, cut to their length; their arrays are views."""
+        return [self._episode(i, int(seed), meta) for i, seed in enumerate(seeds)]
+
+    def ended(self, seeds: Array, meta: MetaFields | None = None) -> list[Episode]:
+        """Return those of the first len(seeds) copies whose episodes ended since this was last asked."""
+        over = ~self._open if self.running else np.ones_like(self._open)
+        new = np.flatnonzero(over[: len(seeds)] & ~self._told[: len(seeds)])
+        self._told |= over
+        return [self._episode(int(i), int(seeds[i]), meta) for i in new]
+
+    def _episode(self, i: int, seed: int, meta: MetaFields | None) -> Episode:
+        n = int(self.length[i])
+        fields: dict[str, Any] = {
+            "id": f"{self.env.name}-{seed}",
+            "task": self.env.name,
+            "seed": seed,
+            "control_dt": self.env.control_dt,
+            "outcome": "aborted" if self.note[i] else "success" if self._success[i, n] else "failure",
+            "model_hash": getattr(self.env, "model_hash", ""),
+            "note": self.note[i],
+        }
+        fields.update((meta(seed) if callable(meta) else meta) or {})
+        return Episode(
+            obs=self._obs[i, : n + 1],
+            action=self._action[i, :n],
+            state=self._state[i, : n + 1],
+            reward=self._reward[i, :n],
+            success=self._success[i, : n + 1],
+            source=self._source[i, :n],
+            signals={name: value[i, :n] for name, value in self._signals.items()},
+            meta=EpisodeMeta(**fields),
+        )
+
+    def _abort(self, which: Array, why: str) -> None:
+        for i in np.flatnonzero(which):
+            self.note[i] = f"aborted at step {self.t}: {why}"
+        self._open &= ~which
+
+
+def check_environment(ended: Sequence[EpisodeMeta], name: str) -> None:
+    """Check that the environment called `name` has not ended all of these episodes by its faults.
+
+    Raises:
+        EnvironmentFaultError: it has; the message tells why the first one ended.
+    """
+    notes = [meta.note for meta in ended if meta.outcome == "aborted" and not meta.note.endswith(POLICY_FAULT)]
+    if ended and len(notes) == len(ended):
+        which = f"All {len(notes)} episodes" if len(notes) > 1 else "The only episode"
+        raise EnvironmentFaultError(f"{which} of {name} ended by a fault of the environment; the first was {notes[0]}")

@@ -1,0 +1,1 @@
+"""Environments over tasks: the batch, Gymnasium's interfaces, partial observability."""

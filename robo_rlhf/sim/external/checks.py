@@ -1,0 +1,289 @@
+"""What may cross the border from an outside environment: each value is checked here, and never converted in silence.
+
+A reader takes what is meant without doubt (a NumPy bool is a bool, an array of one number is that number) and refuses
+everything else with a `Violation`, whose text says what was given and what was expected. The checks of one step
+together take 2 to 3 µs.
+"""
+
+import math
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Dict, Space
+
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array
+
+REAL = frozenset("fiub")  # kinds of NumPy types that hold real numbers
+LARGEST = float(np.finfo(np.float32).max)  # rewards and observations are kept as float32
+SHORTEST_STEP, LONGEST_STEP = 1e-4, 10.0  # [s] between two actions
+LONGEST_VALUE = 80  # characters of a value that are shown
+FLAG = "a bool, 0 or 1"
+
+
+class Violation(Exception):  # noqa: N818 - part of a sentence about one episode, never an error that a user is shown
+    """A value that may not cross the border. The text goes on from the environment's name: "gave reward nan, ..."."""
+
+    def __init__(self, what: str, given: object, expected: str) -> None:
+        """Say `what` was `given` and what was `expected`."""
+        super().__init__(f"gave {what} {shown(given)}, expected {expected}")
+
+
+class Observations:
+    """Reads observations of one space as rows of float32; the entries of a dictionary follow each other by name."""
+
+    def __init__(self, space: Space[Any], what: str) -> None:
+        """Get ready for `space`, which `what` names in errors.
+
+        Raises:
+            InvalidValueError: it is not made of boxes, or holds no number.
+        """
+        self._parts: list[tuple[tuple[str, ...], tuple[int, ...], int, int]] = []  # keys, shape, columns from and to
+        self.size = 0  # columns
+        for keys, shape in _leaves(space, what, ()):
+            self._parts.append((keys, shape, self.size, self.size + math.prod(shape)))
+            self.size += math.prod(shape)
+        if not self.size:
+            raise InvalidValueError(what, str(space), "one that holds at least one number")
+
+    def read(self, obs: Any, row: Array) -> None:
+        """Write an observation into `row` (size,) float64. Whether its numbers are finite: see `fits`.
+
+        Raises:
+            Violation: an entry is missing, has another shape, or does not hold real numbers.
+        """
+        for keys, shape, start, stop in self._parts:
+            part = obs
+            for key in keys:
+                if not isinstance(part, Mapping) or key not in part:
+                    raise Violation("an observation with", _entries(part), f"an entry {key!r}")
+                part = part[key]
+            if type(part) is not np.ndarray:
+                part = _array(part)
+            if part.shape != shape or part.dtype.kind not in REAL:
+                where = "".join(f"[{key!r}]" for key in keys)
+                given = Plain(f"{part.dtype} {part.shape}")
+                raise Violation(f"an observation{where} of", given, f"real numbers, shape {shape}")
+            if len(shape) == 1 and stop - start == len(row):
+                row[:] = part
+            else:
+                row[start:stop] = part.reshape(-1)
+
+    def row(self, obs: Any) -> Array:
+        """Return an observation as (size,) float32; raises as `read`, and where a number is not finite."""
+        row = np.zeros(self.size)
+        self.read(obs, row)
+        if not fits(row):
+            raise first_bad(row)
+        return row.astype(np.float32)
+
+
+def fits(values: Array) -> bool:
+    """Return whether all of an array of float64 are finite, also as float32."""
+    flat = values.reshape(-1)
+    return bool(np.vdot(flat, flat) <= LARGEST**2) or bool(np.abs(flat).max() <= LARGEST)  # the first is quicker
+
+
+def first_bad(row: Array) -> Violation:
+    """Return the violation of an observation (size,) for which `fits` says no."""
+    column = int(np.flatnonzero(~(np.abs(row) <= LARGEST))[0])
+    return Violation(f"an observation with column {column} =", float(row[column]), "finite numbers, as float32")
+
+
+def reset_of(given: Any) -> Any:
+    """Return the observation of what `reset` gave.
+
+    Raises:
+        Violation: it gave something else than Gymnasium's pair.
+    """
+    if not isinstance(given, tuple) or len(given) != 2:
+        raise Violation("from reset", given, "a pair (observation, info)")
+    return given[0]
+
+
+def step_of(given: Any) -> tuple[Any, float, bool, bool]:
+    """Return the unread observation, the reward, the success and the end of what `step` gave.
+
+    Raises:
+        Violation: one of them is not what it may be, or it gave something else than Gymnasium's five.
+    """
+    if type(given) is not tuple or len(given) != 5:
+        raise Violation("from step", given, "five: (observation, reward, terminated, truncated, info)")
+    obs, reward, terminated, truncated, info = given
+    over = terminated
+    if terminated is not True:
+        over = flag(truncated, "truncated")
+        if terminated is not False:
+            over |= flag(terminated, "terminated")
+    return obs, reward_of(reward), success_of(info), over
+
+
+def reward_of(value: Any) -> float:
+    """Return a reward.
+
+    Raises:
+        Violation: it is not one finite real number that float32 can hold.
+    """
+    number = value if isinstance(value, float) else _number(value)
+    if number is None or not abs(number) <= LARGEST:
+        raise Violation("reward", value, "a finite real number")
+    return number
+
+
+def flag(value: Any, what: str) -> bool:
+    """Return a yes or no: a bool, 0, 1 or an array of one of these.
+
+    Raises:
+        Violation: it is something else.
+    """
+    if value is True or value is False:
+        return value
+    number = _number(value)
+    if number not in (0.0, 1.0):
+        raise Violation(what, value, FLAG)
+    return bool(number)
+
+
+def success_of(info: Any) -> bool:
+    """Return what `info` says of success: under "success", or else "is_success"; False where it says nothing.
+
+    A dictionary with an entry "task", as robomimic's environments give, or with a single entry is read as that entry.
+
+    Raises:
+        Violation: it says something that is no yes or no.
+    """
+    if type(info) is not dict and not isinstance(info, Mapping):
+        raise Violation("info", info, "a dictionary")
+    value = info.get("success")
+    if value is None:
+        value = info.get("is_success")
+    if value is None:
+        return False
+    if isinstance(value, Mapping):
+        inner = value["task"] if "task" in value else next(iter(value.values())) if len(value) == 1 else value
+        return flag(inner, "success")
+    return flag(value, "success")
+
+
+def picture_of(frame: Any, size: tuple[int, ...] | None) -> Array:
+    """Return a picture (H, W, 3) uint8, of the same `size` as the one before.
+
+    Raises:
+        Violation: it is something else.
+    """
+    picture = np.asarray(frame)
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
+        given = f"{picture.dtype} {picture.shape}"
+        raise Violation("a picture of", Plain(given), "uint8 (height, width, 3) from render mode 'rgb_array'")
+    if size is not None and picture.shape != size:
+        raise Violation("a picture of", picture.shape, f"{size} as before")
+    return picture
+
+
+def action_box(space: Space[Any], name: str) -> tuple[Box, list[int]]:
+    """Return the action space of the environment `name`, and the columns whose two bounds are equal.
+
+    Raises:
+        InvalidValueError: not a box of floating-point numbers with finite bounds, or no action could do anything.
+    """
+    what, wanted = f"action space of {name}", "a Box of floating-point numbers with finite bounds"
+    if not (isinstance(space, Box) and np.issubdtype(space.dtype, np.floating) and space.is_bounded()):
+        raise InvalidValueError(what, str(space), wanted)
+    low, high = space.low.reshape(-1), space.high.reshape(-1)
+    with np.errstate(over="ignore"):
+        width = high - low
+    if not width.size or not np.isfinite(width).all() or (width < 0).any():
+        raise InvalidValueError(what, str(space), f"{wanted}, the lower one first, whose difference is finite too")
+    still = np.flatnonzero(width == 0).tolist()
+    if len(still) == len(low):
+        given = f"{_listed(still)} can only be {', '.join(f'{x:g}' for x in np.unique(low))}"
+        hint = "; a MuJoCo model that names no ctrlrange has such bounds" if not low.any() else ""
+        raise InvalidValueError(what, f"bounds without width: {given}{hint}", "bounds that leave room to act")
+    return space, still
+
+
+def time_step(env: gymnasium.Env[Any, Any], name: str) -> float:
+    """Return the time between two actions [s]: what the environment says, else what its pictures imply.
+
+    Raises:
+        InvalidValueError: no time that could be one.
+    """
+    dt, fps = getattr(env.unwrapped, "dt", None), env.metadata.get("render_fps")
+    said = isinstance(dt, int | float | np.number) and not isinstance(dt, bool)  # else it is something else's name
+    given, what = (dt, "dt") if said else (20 if fps is None else fps, "render_fps")
+    number = _number(given)
+    seconds = number if said else 1.0 / number if number else number
+    if seconds is None or not SHORTEST_STEP <= seconds <= LONGEST_STEP:
+        expected = f"{SHORTEST_STEP:g} to {LONGEST_STEP:g} s from one action to the next"
+        raise InvalidValueError(f"time step of {name}", f"{what} = {shown(given)}", expected)
+    return float(seconds)
+
+
+def raised(doing: str, error: Exception) -> str:
+    """Return in words, after the environment's name, that it raised `error`, and where."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    said = " ".join(str(error).split())
+    return f"raised {type(error).__name__} in {doing}{where}{f': {said[:200]}' if said else ''}"
+
+
+class Plain(str):
+    """Text that is shown as it is."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return it without quotes."""
+        return str(self)
+
+
+def shown(value: object) -> str:
+    """Return a value in one short line."""
+    try:
+        text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
+    except Exception:  # what an environment gives may not even be printed
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
+
+
+def _leaves(space: Space[Any], what: str, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
+    """Give the keys and the shape of every box in a space."""
+    if isinstance(space, Dict):
+        for key in sorted(space):
+            yield from _leaves(space[key], f"{what}[{key!r}]", (*keys, key))
+    elif isinstance(space, Box):
+        yield keys, space.shape
+    else:
+        raise InvalidValueError(what, str(space), "a Box, or a Dict of Boxes")
+
+
+def _entries(value: Any) -> Any:
+    return sorted(map(str, value)) if isinstance(value, Mapping) else value
+
+
+def _number(value: Any) -> float | None:
+    """Return the one real number that a value is, or an array of one is; None where it is none."""
+    if isinstance(value, bool | int | float | np.number | np.bool_) or hasattr(value, "__array__"):
+        try:
+            array = np.asarray(value)
+            return float(array.reshape(-1)[0]) if array.size == 1 and array.dtype.kind in REAL else None
+        except Exception:  # an integer of a thousand digits, an array that is not to be had
+            return None
+    return None
+
+
+def _array(value: Any) -> Array:
+    try:
+        return np.asarray(value)
+    except Exception as error:  # lists of several lengths, an object that refuses
+        raise Violation("an observation", value, "an array of real numbers") from error
+
+
+def _listed(columns: list[int]) -> str:
+    if len(columns) == 1:
+        return f"action {columns[0]}"
+    return f"actions {', '.join(map(str, columns[:-1]))} and {columns[-1]}"

@@ -1,0 +1,264 @@
+"""Copies of one outside environment, in this process (`Copies`) or in another (`RemoteCopies`): the same four calls.
+
+What an environment gives is checked at each step (`external_checks`). A violation, an exception or the end of a worker
+process ends the episodes that it concerns and nothing else: `Outcome.faults` says why. The next reset makes copies anew
+that had a fault.
+"""
+
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import traceback
+import weakref
+from multiprocessing.connection import Connection, Pipe
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+from gymnasium.utils import seeding
+
+from robo_rlhf.core.errors import EnvironmentFaultError, RoboRlhfError
+from robo_rlhf.sim.external.checks import (
+    Observations,
+    Violation,
+    action_box,
+    first_bad,
+    fits,
+    raised,
+    reset_of,
+    step_of,
+)
+from robo_rlhf.sim.external.ids import Recipe, find
+from robo_rlhf.core.types import Array
+
+_log = logging.getLogger(__name__)
+
+
+class Outcome(NamedTuple):
+    """What a reset or a step gave; leading axis n, the copies of this block."""
+
+    obs: Array  # (n, obs_dim) float32
+    reward: Array  # (n,) float32, 0 where the episode was over
+    success: Array  # (n,) bool
+    active: Array  # (n,) bool, whether the step was taken
+    faults: dict[int, str]  # copy → what its environment did that ended its episode, now or earlier
+
+
+class Copies:
+    """n copies, stepped one after the other."""
+
+    def __init__(self, first: gymnasium.Env[Any, Any], recipe: Recipe, num_envs: int, horizon: int | None) -> None:
+        """Make the copies besides the first.
+
+        Raises:
+            InvalidValueError: observations or actions that cannot be used.
+        """
+        self.recipe, self.horizon = recipe, horizon
+        self.reader = Observations(first.observation_space, f"observation space of {recipe.name}")
+        self.box = action_box(first.action_space, recipe.name)[0]
+        self.envs = [first, *(recipe.make(horizon) for _ in range(num_envs - 1))]
+        self._begin()
+
+    def reset(self, seeds: Array) -> Outcome:
+        """Start episodes; copies that had a fault are made anew first."""
+        broken = self.faults
+        self._begin()
+        for i, row in enumerate(self.rows):
+            try:
+                if i in broken:
+                    close_env(self.envs[i], self.recipe.name)
+                    self.envs[i] = self.recipe.make(self.horizon)
+                self.reader.read(seeded_reset(self.envs[i], int(seeds[i])), row)
+            except Exception as error:  # an environment of others may raise anything
+                self._fault(i, "reset", error)
+        return self._outcome(np.zeros(len(self.envs), np.float32), self.active.copy())
+
+    def step(self, action: Array) -> Outcome:
+        """Step the copies whose episode goes on, with actions (n, act_dim) in [-1, 1]; others repeat their values."""
+        active, reward = self.active.copy(), np.zeros(len(self.envs), np.float32)
+        commands = scale(self.box, action)
+        for i in active.nonzero()[0].tolist():
+            try:
+                obs, reward[i], self.success[i], over = step_of(self.envs[i].step(commands[i]))
+                self.reader.read(obs, self.rows[i])
+                self.active[i] = not over
+            except Exception as error:
+                self._fault(i, "step", error)
+        return self._outcome(reward, active)
+
+    def close(self) -> None:
+        """Close the environments."""
+        for env in self.envs:
+            close_env(env, self.recipe.name)
+
+    def _begin(self) -> None:
+        n = len(self.envs)
+        self.wide: Array = np.zeros((n, self.reader.size))  # as the environments gave it, float64
+        self.rows: list[Array] = list(self.wide)
+        self.obs: Array = np.zeros((n, self.reader.size), np.float32)
+        self.success, self.active = np.zeros(n, np.bool_), np.ones(n, np.bool_)
+        self.faults: dict[int, str] = {}
+
+    def _fault(self, i: int, doing: str, error: Exception) -> None:
+        """End the episode of copy `i`, which is no success then, and repeat what was observed last."""
+        said = str(error) if isinstance(error, Violation | RoboRlhfError) else raised(doing, error)
+        self.faults[i] = said if isinstance(error, RoboRlhfError) else f"{self.recipe.name} {said}"
+        self.success[i] = self.active[i] = False
+        self.wide[i] = self.obs[i]
+
+    def _outcome(self, reward: Array, active: Array) -> Outcome:
+        """Check what was observed, all copies at once, and return what came of it."""
+        if not fits(self.wide):
+            for i, row in enumerate(self.rows):
+                if not fits(row):
+                    self._fault(i, "step", first_bad(row))
+        if self.faults:
+            failed = list(self.faults)
+            reward[failed], active[failed] = 0.0, False
+        self.obs = self.wide.astype(np.float32)
+        return Outcome(self.obs, reward, self.success.copy(), active, dict(self.faults))
+
+
+class RemoteCopies:
+    """The same in a process of its own; `send` and `receive` are apart, so that several processes work at once.
+
+    Where the process dies, all its episodes have a fault, and the next reset starts another.
+    """
+
+    def __init__(self, recipe: Recipe, num_envs: int, horizon: int | None, obs_dim: int) -> None:
+        """Start the process; it makes its copies while this one goes on."""
+        assert recipe.portable
+        self.name, self._unanswered, self._died = recipe.name, 0, ""
+        by_value = isinstance(recipe.spec.entry_point, str)
+        self._work = pickle.dumps((recipe if by_value else recipe.name, num_envs, horizon))
+        self._obs: Array = np.zeros((num_envs, obs_dim), np.float32)  # the newest, which is repeated without a process
+        self._start()
+
+    def _start(self) -> None:
+        self._pipe, theirs = Pipe()
+        # Not multiprocessing: that would run the caller's main script again, which need not be guarded against it.
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", "from robo_rlhf.sim.external.copies import serve; serve()", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,  # Ctrl-C is for the caller, who then closes the pipe
+        )
+        theirs.close()
+        self.close = weakref.finalize(self, _end, self._pipe, self._process)  # a second call does nothing
+        self._unanswered, self._died = 0, ""
+        self._pipe.send_bytes(self._work)
+
+    def send(self, method: str, argument: Array) -> None:
+        """Ask for `reset` with seeds or `step` with actions; an answer that nobody waited for is dropped."""
+        if method == "reset":
+            if self._died:
+                self.close()
+                self._start()
+            self._obs = np.zeros_like(self._obs)
+        if self._died:
+            return
+        try:
+            for _ in range(self._unanswered):
+                self._pipe.recv()
+            self._pipe.send((method, argument))
+            self._unanswered = 1
+        except (EOFError, OSError):
+            self._note_death()
+
+    def receive(self) -> Outcome:
+        """Wait for the answer.
+
+        Raises:
+            EnvironmentFaultError: the environment could not be made over there.
+            RuntimeError: a fault of this program over there; the message holds its traceback.
+        """
+        answer: Outcome | RuntimeError | str | None = None
+        if not self._died:
+            try:
+                answer = self._pipe.recv()
+                self._unanswered = 0
+            except (EOFError, OSError):
+                self._note_death()
+        if isinstance(answer, RuntimeError):
+            raise answer
+        if isinstance(answer, str):
+            raise EnvironmentFaultError(f"{self.name} cannot be made in a worker process. {answer}")
+        if answer is None:
+            n = len(self._obs)
+            none = np.zeros(n, np.bool_)
+            return Outcome(self._obs.copy(), np.zeros(n, np.float32), none, none, dict.fromkeys(range(n), self._died))
+        self._obs = answer.obs
+        return answer
+
+    def _note_death(self) -> None:
+        code = self._process.wait()
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        self._died = f"{self.name} ended its worker process ({how})"
+
+
+def _end(pipe: Connection, process: subprocess.Popen[bytes]) -> None:
+    """Close the pipe, at which the process ends by itself."""
+    pipe.close()
+    process.wait()
+
+
+def serve() -> None:
+    """Run a worker process: answer calls until the other side closes the pipe."""
+    pipe = Connection(int(sys.argv[1]))
+    copies: Copies | None = None
+    try:
+        failure = ""
+        name, num_envs, horizon = pickle.loads(pipe.recv_bytes())
+        try:
+            copies = _open(name, num_envs, horizon)
+        except Exception as error:
+            failure = str(error) if isinstance(error, RoboRlhfError) else f"An environment {raised('making', error)}"
+        while True:
+            method, argument = pipe.recv()
+            pipe.send(_answer(copies, method, argument) if copies else failure)
+    except (EOFError, OSError):
+        if copies is not None:
+            copies.close()
+
+
+def _open(recipe: Recipe | str, num_envs: int, horizon: int | None) -> Copies:
+    known = find(recipe) if isinstance(recipe, str) else recipe
+    return Copies(known.make(horizon), known, num_envs, horizon)
+
+
+def _answer(copies: Copies, method: str, argument: Array) -> Outcome | RuntimeError:
+    try:
+        found: Outcome = getattr(copies, method)(argument)
+        return found
+    except Exception:  # not the environment's: those are faults of copies
+        return RuntimeError(f"{copies.recipe.name} failed in its worker process:\n{traceback.format_exc()}")
+
+
+def close_env(env: gymnasium.Env[Any, Any], name: str) -> None:
+    """Close a copy; what goes wrong then costs nobody anything, and is logged."""
+    try:
+        env.close()
+    except Exception as error:
+        _log.warning("%s %s; nothing is lost by that", name, raised("close", error))
+
+
+def seeded_reset(env: gymnasium.Env[Any, Any], seed: int) -> Any:
+    """Start the episode of `seed` and return the first observation, not yet read.
+
+    The generator is set too: some environments draw from it before they look at the seed, or ignore the seed.
+
+    Raises:
+        Violation: `reset` gave no pair.
+    """
+    env.unwrapped.np_random = seeding.np_random(seed)[0]
+    return reset_of(env.reset(seed=seed))
+
+
+def scale(box: Box, action: Array) -> Array:
+    """Map actions (n, act_dim) in [-1, 1] to the bounds of `box`, as (n, *box.shape)."""
+    low, high = box.low.astype(np.float64).reshape(-1), box.high.astype(np.float64).reshape(-1)
+    inside = np.clip(low + (action.astype(np.float64) + 1.0) * (0.5 * (high - low)), low, high)
+    return inside.reshape(-1, *box.shape).astype(box.dtype)

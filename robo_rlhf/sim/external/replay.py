@@ -1,0 +1,81 @@
+"""Clips of outside environments: the actions of an episode are replayed from its seed, and the frames kept."""
+
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+
+from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError
+from robo_rlhf.sim.external.checks import Observations, Violation, picture_of, raised, step_of
+from robo_rlhf.sim.external.copies import close_env, scale, seeded_reset
+from robo_rlhf.sim.external.ids import find
+from robo_rlhf.core.types import Array, Episode
+
+NOT_DRAWN = "No clip can be drawn of it; what was recorded stays."
+
+
+class Replay(NamedTuple):
+    """The frames of a replayed episode, and how far the replay strayed from what was recorded."""
+
+    frames: Array  # (K, height, width, 3) uint8
+    deviation: float  # largest difference from the recorded observations; 0 where the environment is deterministic
+
+
+def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, every: int = 1) -> Replay:
+    """Draw frames `start`, `start` + `every`, ... before `stop` of an episode of an outside environment.
+
+    An episode of T steps has T + 1 frames: frame i comes before action i. The episode must begin where its seed
+    does; one whose beginning was trimmed away strays, which `deviation` tells.
+
+    Raises:
+        InvalidValueError: the environment cannot draw itself, or the frames are not all in the episode.
+        MissingDependencyError: it draws with a package that is not installed.
+        EnvironmentFaultError: it raises, or gives something that is no observation or no picture.
+    """
+    stop = len(episode) + 1 if stop is None else stop
+    if not 0 <= start < stop <= len(episode) + 1 or every < 1:
+        given = f"{start} to {stop} in steps of {every}"
+        raise InvalidValueError(f"frames of episode {episode.meta.id}", given, f"frames within 0 to {len(episode)}")
+    from robo_rlhf.sim.rendering.gl import choose_backend
+
+    choose_backend()
+    recipe = find(episode.meta.task)
+    env = recipe.make(horizon=-1, render_mode="rgb_array")
+    _without_shadows(env)
+    try:
+        replay = _replay(env, episode, range(start, stop, every))
+    except gymnasium.error.DependencyNotInstalled as error:
+        what = str(error).split(",")[0].removesuffix(" is not installed")
+        advice = "Install it to see clips; everything else works without."
+        raise MissingDependencyError(what, f"drawing {recipe.name}", advice) from error
+    except Violation as error:
+        raise EnvironmentFaultError(f"{recipe.name} {error}", NOT_DRAWN) from error
+    except Exception as error:  # an environment of others may raise anything
+        raise EnvironmentFaultError(f"{recipe.name} {raised('a replay', error)}", NOT_DRAWN) from error
+    finally:
+        close_env(env, recipe.name)
+    if recipe.plugin and recipe.plugin.upside_down:
+        return replay._replace(frames=replay.frames[:, ::-1, ::-1])
+    return replay
+
+
+def _replay(env: Any, episode: Episode, wanted: range) -> Replay:
+    """Return the frames; raises Violation or whatever the environment raises."""
+    reader = Observations(env.observation_space, f"observation space of {episode.meta.task}")
+    obs = reader.row(seeded_reset(env, episode.meta.seed))
+    commands = scale(env.action_space, episode.action)
+    frames, deviation = list[Array](), 0.0
+    for i in range(wanted[-1] + 1):
+        deviation = max(deviation, float(np.abs(obs - episode.obs[i]).max(initial=0.0)))
+        if i in wanted:
+            frames.append(picture_of(env.render(), frames[-1].shape if frames else None))
+        if i < wanted[-1]:
+            obs = reader.row(step_of(env.step(commands[i]))[0])
+    return Replay(np.stack(frames), deviation)
+
+
+def _without_shadows(env: Any) -> None:
+    """Have MuJoCo's environments draw no shadows: on a processor they take most of the time of a picture."""
+    quality = getattr(getattr(getattr(env.unwrapped, "model", None), "vis", None), "quality", None)
+    if quality is not None:
+        quality.shadowsize = 0

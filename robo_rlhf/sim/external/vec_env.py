@@ -1,0 +1,152 @@
+"""Any Gymnasium environment with box spaces as a `VecEnv`: `ExternalVecEnv("Pusher-v5", num_envs=16)`.
+
+Observations are flattened, actions are scaled from [-1, 1], episodes have a fixed horizon in which a copy that ends
+early repeats its last values with `Step.active` False. All that an environment gives is checked; where it gives what it
+may not, or raises, the episode of that copy ends, and `Step.faults` says why. An outside environment cannot be entered
+again at a state: `get_state` is empty, and its clips are made by replaying the actions of an episode, see
+`robo_rlhf.sim.external.replay`.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, ShapeError
+from robo_rlhf.sim.external.checks import action_box, time_step
+from robo_rlhf.sim.external.copies import Copies, Outcome, RemoteCopies
+from robo_rlhf.sim.external.ids import Recipe, find
+from robo_rlhf.core.types import NO_FAULTS, Array, Step
+
+_log = logging.getLogger(__name__)
+COPIES_PER_WORKER = 16  # fewer are stepped faster in one process than messages and waiting take
+
+
+class ExternalVecEnv:
+    """N copies of one outside environment. Implements `VecEnv`."""
+
+    def __init__(self, env_id: str, num_envs: int, horizon: int | None = None, workers: int | None = None) -> None:
+        """Make the copies.
+
+        Args:
+            env_id: "Pusher-v5", "my_package:MyEnv-v0", "Meta-World/MT1:button-press-v3@150", ...
+            num_envs: how many.
+            horizon: steps an episode; what the name says after "@", or the environment's own time limit, where None.
+            workers: processes besides this one that share the work; chosen by the cores and copies where None.
+
+        Raises:
+            UnknownNameError: no such environment; suggests the nearest.
+            MissingDependencyError: the package of the environment is not installed.
+            EnvironmentFaultError: it raises something when it is made.
+            InvalidValueError: its spaces are not boxes that can be used, its time step is none, or it has no time limit
+                and no `horizon` is given.
+        """
+        recipe = find(env_id)
+        first = recipe.make(horizon)
+        self.name, self.num_envs = env_id, num_envs
+        box, still = action_box(first.action_space, env_id)
+        self.act_dim = int(box.low.size)
+        self.horizon = horizon or recipe.limit or _time_limit(first, env_id)
+        self.control_dt = time_step(first, env_id)
+        sizes = _shares(recipe, num_envs, workers)
+        self._local = Copies(first, recipe, sizes[0], horizon)
+        self.obs_dim = self._local.reader.size
+        self._remote = [RemoteCopies(recipe, size, horizon, self.obs_dim) for size in sizes[1:]]
+        self._bounds = np.cumsum([0, *sizes])
+        self.faults: Mapping[int, str] = NO_FAULTS  # copy → what ended its episode since the last reset, or in it
+        self._told = False
+        if still:
+            _log.warning("%s: the bounds of action columns %s leave no room; they do nothing", env_id, still)
+
+    def reset(self, seeds: Array) -> Array:
+        """Start episodes from `seeds` (N,); return obs (N, obs_dim). Copy i depends on seeds[i] alone.
+
+        A copy that cannot start is in `faults`, and its observation is 0.
+
+        Raises:
+            ShapeError: not one seed a copy.
+            EnvironmentFaultError: copies cannot be made in a worker process.
+        """
+        seeds = np.asarray(seeds)
+        if seeds.shape != (self.num_envs,):
+            raise ShapeError("seeds", (self.num_envs,), seeds.shape)
+        self.faults = NO_FAULTS
+        return self._whole("reset", seeds).obs
+
+    def step(self, action: Array) -> Step:
+        """Apply `action` (N, act_dim), clipped to [-1, 1], in the copies whose episode goes on.
+
+        Raises:
+            ShapeError: not one action a copy.
+            NonFiniteError: NaN or infinity among the actions; nothing was stepped.
+        """
+        if action.shape != (self.num_envs, self.act_dim):
+            raise ShapeError("action", (self.num_envs, self.act_dim), action.shape)
+        if not np.isfinite(action).all():
+            bad = np.flatnonzero(~np.isfinite(action).all(axis=1))
+            raise NonFiniteError("The action", f"{self.name}, copies {bad.tolist()}", "The step was not taken.")
+        applied = np.clip(action, -1.0, 1.0).astype(np.float32)
+        whole = self._whole("step", applied)
+        return Step(whole.obs, whole.reward, whole.success, applied, {}, whole.active, self.faults)
+
+    def get_state(self) -> Array:
+        """Return (N, 0): an outside environment has no state that could be entered."""
+        return np.zeros((self.num_envs, 0))
+
+    def set_state(self, state: Array) -> Array:
+        """Refuse.
+
+        Raises:
+            InvalidValueError: always.
+        """
+        raise InvalidValueError(f"state of {self.name}", "one to enter", "none: outside environments only start anew")
+
+    def close(self) -> None:
+        """Close all copies and end the worker processes; a second call does nothing."""
+        for remote in self._remote:
+            remote.close()
+        self._local.close()
+
+    def _whole(self, method: str, rows: Array) -> Outcome:
+        """Call `method` on every block with its part of `rows`, the worker processes first; return it of all copies."""
+        parts = [rows[start:stop] for start, stop in zip(self._bounds[:-1], self._bounds[1:], strict=True)]
+        for block, part in zip(self._remote, parts[1:], strict=True):
+            block.send(method, part)
+        local = self._local.reset(parts[0]) if method == "reset" else self._local.step(parts[0])
+        found = [local, *(block.receive() for block in self._remote)]
+        faults = {
+            int(start) + i: said
+            for start, one in zip(self._bounds, found, strict=False)
+            for i, said in one.faults.items()
+        }
+        if faults:
+            self._note(faults)
+        obs, reward, success, active = (np.concatenate([one[k] for one in found]) for k in range(4))
+        return Outcome(obs, reward, success, active, faults)
+
+    def _note(self, faults: dict[int, str]) -> None:
+        """Remember what ended episodes; the first of all is logged, since it costs its episode."""
+        self.faults = faults
+        if not self._told:
+            copy, said = next(iter(faults.items()))
+            _log.warning("%s (copy %d of %d; its episode was ended, others go on)", said, copy, self.num_envs)
+            self._told = True
+
+
+def _shares(recipe: Recipe, num_envs: int, workers: int | None) -> list[int]:
+    """Return how many copies each process has, this one first."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if workers is None:
+        workers = min(cores, num_envs // COPIES_PER_WORKER) - 1
+    blocks = max(0, min(workers, num_envs - 1)) + 1 if recipe.portable else 1
+    return [num_envs // blocks + (i < num_envs % blocks) for i in range(blocks)]
+
+
+def _time_limit(env: gymnasium.Env[Any, Any], name: str) -> int:
+    limit = env.spec.max_episode_steps if env.spec else None
+    if not isinstance(limit, int) or limit < 1:
+        raise InvalidValueError(f"horizon of {name}", "none", "a number of steps: the environment has no time limit")
+    return limit

@@ -1,0 +1,1 @@
+"""Operators without a person: scripted demonstrations, and takeovers from a policy."""

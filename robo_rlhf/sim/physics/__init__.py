@@ -1,0 +1,1 @@
+"""Physics of a batch: simulation, inverse kinematics, rotations."""

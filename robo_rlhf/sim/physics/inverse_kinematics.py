@@ -1,0 +1,123 @@
+"""End-effector commands → joint targets, by batched damped least squares.
+
+A command moves the *target pose* of the hand, a mocap body, so that it is part of the simulator state. Each control
+step solves for the joint step that brings the hand from where it is to the target,
+
+    dq = J⁺ e + (I - J⁺ J) k (q_home - q),   J⁺ = Jᵀ (J Jᵀ + λ² I)⁻¹
+
+with e the pose error (position [m], rotation vector [rad], world frame) and J the geometric Jacobian. (Nakamura and
+Hanafusa 1986; null-space posture after Liégeois 1977.) Where a joint would have to go faster than it can, at a
+singularity or at the edge of its reach, the whole step is shortened. Every operation is per copy, so results do not
+depend on N.
+"""
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from robo_rlhf.sim.physics.batch import BatchSim
+from robo_rlhf.sim.physics.rotation import quat_between, quat_from_rotvec, quat_multiply, quat_to_rotvec, yaw_of_quat
+from robo_rlhf.core.types import Array
+
+JOINTS = tuple(f"joint{i}" for i in range(1, 8))
+FINGERS = ("finger_left", "finger_right")
+STROKE = 0.04  # [m] a finger opens
+MAX_STEP = 0.02  # [m] the target moves at full command in one control step
+MAX_TURN = 0.1  # [rad] the target turns at full command in one control step
+LEASH = 0.05  # [m] and [rad * 4]: how far the target may lead the hand, so that pushing at a wall winds up nothing
+MAX_YAW = 1.6  # [rad] the target may turn away from home about the vertical
+DAMPING = 0.02  # λ
+POSTURE = 0.1  # k
+MAX_JOINT_STEP = 0.2  # [rad] a joint's target may lead the joint: more would outrun the published velocity limits
+DAMPED = DAMPING**2 * np.eye(6)  # λ² I
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The box that the target stays in, world frame [m]."""
+
+    low: tuple[float, float, float] = (-0.30, -0.35, 0.008)
+    high: tuple[float, float, float] = (0.30, 0.35, 0.45)
+
+
+def move_target(sim: BatchSim, delta: Array, turn: Array, space: Workspace) -> None:
+    """Move the target pose by `delta` (N, 3) [m] and rotation vectors `turn` (N, 3) [rad], in the world, as allowed."""
+    hand = sim.site_pos("ee")
+    position = sim.mocap_pos("target")
+    wanted = np.minimum(np.maximum(position + delta, hand - LEASH), hand + LEASH)
+    np.minimum(np.maximum(wanted, space.low), space.high, out=position)
+    if np.any(turn):
+        quat = sim.mocap_quat("target")
+        turned = quat_multiply(quat_from_rotvec(turn), quat)
+        ahead = quat_to_rotvec(quat_between(turned, hand_quat(sim)))
+        allowed = (np.abs(ahead).max(axis=1) <= 4 * LEASH) & (np.abs(yaw_of_quat(turned)) <= MAX_YAW)
+        quat[:] = np.where(allowed[:, None], turned, quat)
+
+
+def hand_quat(sim: BatchSim) -> Array:
+    """Orientation (N, 4) of the hand in the world, and of its site `ee`, which is not turned against it."""
+    return sim.body_quat("hand")
+
+
+def jacobian(sim: BatchSim, point: Array) -> Array:
+    """Geometric Jacobian (N, 6, 7) of the world point (N, 3) on the hand: rows translation [m/rad], then rotation.
+
+    The result is laid out row by row whatever N is: products of other layouts are rounded otherwise.
+    """
+    axis = sim.joint_field("xaxis", JOINTS).transpose(0, 2, 1)  # (N, 3, 7)
+    arm = point[:, :, None] - sim.joint_field("xanchor", JOINTS).transpose(0, 2, 1)
+    jac = np.empty((sim.num_envs, 6, len(JOINTS)))
+    jac[:, 0] = axis[:, 1] * arm[:, 2] - axis[:, 2] * arm[:, 1]
+    jac[:, 1] = axis[:, 2] * arm[:, 0] - axis[:, 0] * arm[:, 2]
+    jac[:, 2] = axis[:, 0] * arm[:, 1] - axis[:, 1] * arm[:, 0]
+    jac[:, 3:] = axis
+    return jac
+
+
+def reach_target(sim: BatchSim, home: Array) -> Array:
+    """Return joint targets (N, 7) [rad] that bring the hand to its target pose, within the joint limits."""
+    q = sim.joint_qpos(JOINTS)
+    hand = sim.site_pos("ee")
+    error = np.empty((sim.num_envs, 6))
+    np.subtract(sim.mocap_pos("target"), hand, out=error[:, :3])
+    error[:, 3:] = quat_to_rotvec(quat_between(sim.mocap_quat("target"), hand_quat(sim)))
+    jac = jacobian(sim, hand)
+    jac_t = jac.transpose(0, 2, 1)
+    gram = jac @ jac_t + DAMPED
+    posture = POSTURE * (home - q)
+    task = np.linalg.solve(gram, (error - (jac @ posture[..., None])[..., 0])[..., None])
+    step = posture + (jac_t @ task)[..., 0]
+    step *= MAX_JOINT_STEP / np.maximum(np.maximum.reduce(np.abs(step), axis=1, keepdims=True), MAX_JOINT_STEP)
+    step += q
+    low, high = sim.joint_limits(JOINTS)
+    joints: Array = np.minimum(np.maximum(step, low), high)
+    return joints
+
+
+def apply_arm(sim: BatchSim, joints: Array, gripper: Array) -> None:
+    """Write actuator targets: `joints` (N, 7) [rad], `gripper` (N,) from -1 (open) to 1 (closed)."""
+    sim.set_ctrl(JOINTS, joints)
+    sim.set_ctrl(FINGERS, (0.5 * STROKE * (1.0 - gripper))[:, None])
+
+
+def pose_joints(sim: BatchSim, start: Array, position: Array, quat: Array) -> Array:
+    """Return joints (7,) [rad] that hold the hand at one pose, found from `start` by Newton's steps; no time passes."""
+    model, data = sim.model, sim.scratch
+    columns, dofs, _ = sim.joint_columns(JOINTS)
+    site, hand = model.site("ee").id, model.body("hand").id
+    q = start.copy()
+    jac = np.empty((6, model.nv))
+    back, turn, error = np.empty(4), np.empty(4), np.empty(6)
+    for _ in range(5):
+        data.qpos[columns] = q
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_comPos(model, data)
+        mujoco.mj_jacSite(model, data, jac[:3], jac[3:], site)
+        mujoco.mju_negQuat(back, data.xquat[hand])
+        mujoco.mju_mulQuat(turn, quat, back)
+        mujoco.mju_quat2Vel(error[3:], turn, 1.0)
+        error[:3] = position - data.site_xpos[site]
+        arm = jac[:, dofs]
+        q = q + arm.T @ np.linalg.solve(arm @ arm.T + 1e-6 * np.eye(6), error)
+    return q

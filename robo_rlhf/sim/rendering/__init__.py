@@ -1,0 +1,1 @@
+"""Pictures and clips out of simulator states, drawn in worker processes."""

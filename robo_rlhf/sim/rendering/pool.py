@@ -1,0 +1,233 @@
+"""Pictures by worker processes, for any thread, with no OpenGL and no MuJoCo in the process that asks.
+
+A worker keeps its models compiled and its contexts open, so that only the first clip of a kind waits for them.
+A thread a worker hands it one request after another; a worker that dies is started again and asked once more, one that
+gives no answer in time is ended. Live requests go before all others, and may have workers of their own.
+Workers are programs of their own (`robo_rlhf.sim.rendering.worker`): nothing of this process is forked or imported again.
+"""
+
+import contextlib
+import pickle
+import threading
+from collections.abc import Hashable, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from robo_rlhf.core.errors import InvalidValueError, ShapeError, WorkerDiedError, WorkerStuckError
+from robo_rlhf.sim.rendering.camera import Camera
+from robo_rlhf.sim.rendering.annotations import Decor
+from robo_rlhf.sim.rendering.draw_queue import Job, Lane, Line
+from robo_rlhf.sim.rendering.worker_handle import Worker
+from robo_rlhf.core.types import Array
+
+if TYPE_CHECKING:
+    from robo_rlhf.sim.rendering.clips import Overlay
+    from robo_rlhf.sim.rendering.renderer import ModelSource, Quality
+
+JPEG_QUALITY = 85
+LIVE_LIMIT = 20.0  # [s] that a live request may take: a worker that starts, imports and compiles needs 1 to 3
+LIMIT, LIMIT_EACH = 60.0, 1.0  # [s] that any other may take, and more for each state
+WATCH = 0.1  # [s] between looks at whether a worker is late
+NICE = 10  # of workers that draw nothing live, where others do: what is watched now goes first
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a worker is asked for; sent to it whole."""
+
+    form: Literal["frames", "mp4", "jpeg", "cameras"]
+    model: "ModelSource"
+    states: Array  # (T, nstate) float64
+    cameras: tuple[Camera | str, ...]
+    width: int  # [pixels]
+    height: int  # [pixels]
+    quality: "Quality"
+    fps: float = 20.0
+    overlay: "Overlay" = None
+    sizes: tuple[tuple[int, int], ...] = ()  # width and height [pixels] a camera, within the above; empty: all alike
+    decor: tuple[Decor, ...] = ()
+    jpeg_quality: int = JPEG_QUALITY
+
+    def __str__(self) -> str:
+        """Return it in words, for errors."""
+        model = str(self.model)
+        name = "an MJCF text" if model.lstrip().startswith("<") else repr(model)
+        return f"{len(self.states)} states of {name} at {self.width}x{self.height}, {self.quality}"
+
+
+class RenderPool:
+    """Worker processes that draw; a context manager, safe to use from several threads."""
+
+    def __init__(
+        self,
+        workers: int = 1,
+        live_workers: int = 0,
+        *,
+        live_limit: float = LIVE_LIMIT,
+        limit: float = LIMIT,
+        eager: bool = True,
+    ) -> None:
+        """Start the processes, without waiting for them; where not `eager`, each with its first request.
+
+        `live_workers` draw live requests and nothing else, and all other workers then draw the rest, at a lower
+        priority of the system. Where there are none, `workers` draw both, live ones first. `live_limit` and `limit`
+        [s] are how long a request may take in a worker.
+
+        Raises:
+            InvalidValueError: fewer than one worker, or fewer than none for live requests.
+        """
+        if workers < 1:
+            raise InvalidValueError("render workers", workers, "1 or more")
+        if live_workers < 0:
+            raise InvalidValueError("live render workers", live_workers, "0 or more")
+        self._line: Line[Request] = Line()
+        self._closed, self._ended, self._eager = threading.Event(), threading.Event(), eager
+        self._limits = {True: live_limit, False: limit}
+        both: tuple[Lane, ...] = ("live", "rest")
+        lanes = [("rest",) if live_workers else both] * workers + [("live",)] * live_workers
+        self._workers = [Worker(NICE if lane == ("rest",) else 0) for lane in lanes]
+        self._threads = [
+            threading.Thread(target=self._serve, args=(worker, lane), name=f"render-{index}", daemon=True)
+            for index, (worker, lane) in enumerate(zip(self._workers, lanes, strict=True))
+        ]
+        for thread in self._threads:
+            thread.start()
+        threading.Thread(target=self._watch, name="render-watch", daemon=True).start()
+
+    def frames(
+        self,
+        model: "ModelSource",
+        states: Array,
+        camera: Camera | str = "front",
+        width: int = 320,
+        height: int = 240,
+        quality: "Quality" = "fast",
+    ) -> Future[Array]:
+        """Return a future of pictures (T, H, W, 3) uint8 RGB of `states` (T, nstate).
+
+        Its `result()` raises what `FrameRenderer` does, and WorkerDiedError where two workers died over it.
+        """
+        return self._submit(Request("frames", model, states, (camera,), width, height, quality))
+
+    def mp4(
+        self,
+        model: "ModelSource",
+        states: Array,
+        camera: Camera | str = "front",
+        width: int = 320,
+        height: int = 240,
+        quality: "Quality" = "fast",
+        fps: float = 20.0,
+        overlay: "Overlay" = None,
+    ) -> Future[bytes]:
+        """Return a future of an MP4 of `states` (T, nstate); see `robo_rlhf.sim.rendering.clips.render_clip`."""
+        return self._submit(Request("mp4", model, states, (camera,), width, height, quality, fps, overlay))
+
+    def jpegs(
+        self,
+        model: "ModelSource",
+        state: Array,
+        cameras: Sequence[Camera | str] = ("front",),
+        width: int = 320,
+        height: int = 240,
+        quality: "Quality" = "fast",
+        *,
+        sizes: Sequence[tuple[int, int]] = (),
+        decor: Sequence[Decor] = (),
+        jpeg_quality: int = JPEG_QUALITY,
+        key: Hashable | None = None,
+    ) -> Future[list[bytes]]:
+        """Return a future of one JPEG a camera, all of one `state` (nstate,): what a live view sends.
+
+        `sizes` are (width, height) [pixels], one a camera, in place of `width` and `height` for all. A request with a
+        `key`, which stands for who looks, is live: it goes before those that are not, and where an older one of the
+        same key still waits, it takes that one's place in the line, and the older future is cancelled.
+
+        Raises:
+            ShapeError: there is not one size a camera.
+            InvalidValueError: `jpeg_quality` is outside 1 to 100.
+        """
+        if sizes and len(sizes) != len(cameras):
+            raise ShapeError("sizes of views", (len(cameras), 2), (len(sizes), 2))
+        if not 1 <= jpeg_quality <= 100:
+            raise InvalidValueError("JPEG quality", jpeg_quality, "a number from 1 to 100")
+        if sizes:
+            width, height = max(wide for wide, _ in sizes), max(high for _, high in sizes)
+        request = Request(
+            *("jpeg", model, np.asarray(state)[None], tuple(cameras), width, height, quality),
+            sizes=tuple(sizes),
+            decor=tuple(decor),
+            jpeg_quality=jpeg_quality,
+        )
+        return self._submit(request, key)
+
+    def cameras(
+        self, task: str, width: int = 640, height: int = 480, *, key: Hashable | None = None
+    ) -> Future[dict[str, Camera]]:
+        """Return a future of the task's cameras by name, each as a free one; see `robo_rlhf.sim.rendering.scene_cameras`.
+
+        With a `key` the worker for live views answers, which is then ready to draw the task at that size.
+        """
+        return self._submit(Request("cameras", task, np.empty((0, 0)), (), width, height, "fast"), key)
+
+    def close(self, *, now: bool = False) -> None:
+        """End the workers: what waits is cancelled, and with `now` also what is being drawn, else finished."""
+        self._closed.set()
+        self._line.close()
+        if now:
+            for worker in self._workers:
+                worker.interrupt()
+        for thread in self._threads:
+            thread.join()
+        self._ended.set()
+
+    def __enter__(self) -> "RenderPool":
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close; at once where an exception, such as Ctrl-C, ends the block."""
+        self.close(now=kind is not None)
+
+    def _submit(self, request: Request, key: Hashable | None = None) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._line.put(Job(request, future, key))
+        return future
+
+    def _serve(self, worker: Worker, lanes: tuple[Lane, ...]) -> None:
+        """Hand one request after another to `worker`, until the pool is closed."""
+        if self._eager:
+            with contextlib.suppress(OSError):
+                worker.start()
+        while (job := self._line.take(lanes)) is not None:
+            if not job.future.set_running_or_notify_cancel():
+                continue
+            limit = self._limits[job.key is not None] + LIMIT_EACH * len(job.request.states)
+            try:
+                job.future.set_result(self._draw(worker, job.request, limit))
+            except BaseException as error:  # the future's owner gets it
+                job.future.set_exception(error)
+        worker.end()
+
+    def _draw(self, worker: Worker, request: Request, limit: float) -> object:
+        for _ in range(2):
+            try:
+                return worker.ask(request, limit)
+            except (EOFError, OSError, pickle.UnpicklingError):
+                code = worker.end()
+                if self._closed.is_set():
+                    raise CancelledError from None
+                if worker.late:
+                    with contextlib.suppress(OSError):
+                        worker.start()  # so that the next request does not wait for it
+                    raise WorkerStuckError("drawing", str(request), limit) from None
+        raise WorkerDiedError("drawing", str(request), code)
+
+    def _watch(self) -> None:
+        """End workers that are late, until the pool has ended."""
+        while not self._ended.wait(WATCH):
+            for worker in self._workers:
+                worker.check()

@@ -1,0 +1,117 @@
+"""What a process of `RenderPool` does: answer requests from its input, on its output, until the input ends.
+
+Each answer is a pickled pair: ("done", content), ("error", class, message and fields of an error of ours) or
+("fault", traceback).
+"""
+
+import contextlib
+import os
+import pickle
+import sys
+import traceback
+from typing import BinaryIO
+
+import cv2
+import mujoco
+
+from robo_rlhf.core.errors import RoboRlhfError
+from robo_rlhf.sim.rendering.scene_cameras import task_cameras
+from robo_rlhf.sim.rendering.clips import clip_bytes
+from robo_rlhf.sim.rendering.renderer import FrameRenderer, ModelSource, Quality, check_states, load_model
+from robo_rlhf.sim.rendering.pool import Request
+
+Context = tuple[ModelSource, int, int, Quality]
+ROOMS = ((640, 480), (1280, 960))  # [pixels] sizes of contexts for live views
+KEPT = 8  # open contexts; the one used longest ago is closed first
+
+
+class Desk:
+    """What a worker keeps: compiled models and open contexts."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._models: dict[ModelSource, mujoco.MjModel] = {}
+        self._renderers: dict[Context, FrameRenderer] = {}
+
+    def draw(self, request: Request) -> object:
+        """Return what is asked for."""
+        renderer = self._renderer(request)
+        if request.form == "cameras":
+            renderer.warm_up()
+            return task_cameras(str(request.model))
+        if request.form == "mp4":
+            return clip_bytes(renderer, request.states, request.cameras[0], request.fps, request.overlay)
+        if request.form == "frames":
+            return renderer.frames(request.states, request.cameras[0], request.decor)
+        check_states(request.states, renderer.state_size)
+        renderer.place(request.states[0])
+        sizes = request.sizes or ((request.width, request.height),) * len(request.cameras)
+        return [
+            renderer.jpeg(camera, request.jpeg_quality, request.decor, size)
+            for camera, size in zip(request.cameras, sizes, strict=True)
+        ]
+
+    def forget(self, request: Request) -> None:
+        """Close the context of a request that failed: the next one begins with a new one."""
+        renderer = self._renderers.pop(_context_of(request), None)
+        if renderer is not None:
+            with contextlib.suppress(Exception):  # of a driver that is broken already
+                renderer.close()
+
+    def close(self) -> None:
+        """Close all contexts."""
+        for renderer in self._renderers.values():
+            renderer.close()
+        self._renderers.clear()
+
+    def _renderer(self, request: Request) -> FrameRenderer:
+        key = _context_of(request)
+        renderer = self._renderers.pop(key, None)
+        if renderer is None:
+            if request.model not in self._models:
+                self._models[request.model] = load_model(request.model)
+            renderer = FrameRenderer(self._models[request.model], *key[1:])
+        while len(self._renderers) >= KEPT:
+            self._renderers.pop(next(iter(self._renderers))).close()
+        self._renderers[key] = renderer  # dictionaries keep their order: the last is the one used last
+        return renderer
+
+
+def _context_of(request: Request) -> Context:
+    """Return which context serves a request; live views of any size share a large one, with equal pixels."""
+    width, height = request.width, request.height
+    if request.form in ("jpeg", "cameras"):
+        width, height = next(
+            (room for room in ROOMS if width <= room[0] and height <= room[1]), (request.width, request.height)
+        )
+    return request.model, width, height, request.quality
+
+
+def main() -> None:
+    """Answer until the input ends, which it does too when the parent dies; the first argument is how nice to be."""
+    os.nice(int(sys.argv[1]))
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a driver prints does not get between the answers
+    cv2.setNumThreads(1)
+    desk = Desk()
+    with contextlib.suppress(BrokenPipeError, EOFError):
+        while True:
+            _answer(answers, desk, pickle.load(sys.stdin.buffer))
+    desk.close()
+
+
+def _answer(answers: BinaryIO, desk: Desk, request: Request) -> None:
+    answer: tuple[str, object]
+    try:
+        answer = "done", desk.draw(request)
+    except RoboRlhfError as error:
+        answer = "error", (type(error), str(error), error.__dict__)
+    except Exception:  # a fault of ours: the text shows where
+        answer = "fault", traceback.format_exc()
+        desk.forget(request)
+    pickle.dump(answer, answers, protocol=5)
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Scenes: robot, table, objects and cameras, put together from sim_assets."""

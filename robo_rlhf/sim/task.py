@@ -1,0 +1,67 @@
+"""The seam for tasks: a task is pure functions of a batch of simulations."""
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import mujoco
+import numpy as np
+
+from robo_rlhf.sim.physics.batch import BatchSim
+from robo_rlhf.core.types import Array
+
+
+class Task(ABC):
+    """One task, written over the leading axis N; keeps no state between calls.
+
+    Nothing may change inside an episode but the simulator state, and no model is ever randomised: goals are mocap
+    bodies moved through the state. So every frame of every episode can be entered again.
+    """
+
+    name: ClassVar[str]
+    instruction: ClassVar[str]  # one sentence for people and for language-conditioned users
+    horizon: ClassVar[int]  # steps an episode
+    control_hz: ClassVar[int] = 20
+    obs_names: ClassVar[tuple[str, ...]]  # one name an observation column
+    action_names: ClassVar[tuple[str, ...]] = ("x", "y", "z", "yaw", "gripper")
+    goals: ClassVar[tuple[str, ...]] = ()  # mocap bodies that a person may move before an episode begins
+    cares_about: ClassVar[str] = "path_length"  # the style measure that the default simulated teacher minds
+
+    @abstractmethod
+    def scene(self) -> mujoco.MjSpec:
+        """Return the scene: robot, furniture, objects, cameras."""
+
+    @abstractmethod
+    def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
+        """Write the start of an episode into simulation `index`, drawn from `rng` alone."""
+
+    @abstractmethod
+    def control(self, sim: BatchSim, action: Array) -> None:
+        """Turn actions (N, act_dim) in [-1, 1] into actuator targets, in `sim.ctrl`."""
+
+    @abstractmethod
+    def observe(self, sim: BatchSim) -> Array:
+        """Return observations (N, obs_dim) float32."""
+
+    @abstractmethod
+    def reward_terms(self, sim: BatchSim) -> dict[str, Array]:
+        """Return named reward terms, each (N,) in [0, 1]."""
+
+    @abstractmethod
+    def success(self, sim: BatchSim) -> Array:
+        """Return (N,) bool."""
+
+    @abstractmethod
+    def demonstrate(self, sim: BatchSim) -> Array:
+        """Return the scripted operator's actions (N, act_dim), a function of the present state alone."""
+
+    def reward(self, sim: BatchSim) -> Array:
+        """Return the task reward (N,) in [0, 1]: the mean of the terms."""
+        terms = list(self.reward_terms(sim).values())
+        total: Array = functools.reduce(np.add, terms)
+        return (total / len(terms)).astype(np.float32)
+
+    @abstractmethod
+    def signals(self, sim: BatchSim) -> Mapping[str, Array]:
+        """Return what style measures are computed from: name → (N, k) float32. See `sim.style`."""

@@ -1,0 +1,1 @@
+"""What tasks share: arm control, tolerances, style measures, a grid planner."""

@@ -1,0 +1,261 @@
+"""Answers as tensors: what people said about which clips, who said it, and what of it looks odd."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NonFiniteError, NotFoundError
+from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.kinds.base import CLIP_NAMES, Label, QueryKind, Target, agreement
+from robo_rlhf.feedback.store import Answer, Question
+from robo_rlhf.core.files import find_dataset
+from robo_rlhf.rewards.fitting.clips import Clips, Examples, check_clip, cut_clips
+from robo_rlhf.core.types import Array, Episode, Segment
+
+Load = Callable[[str, str], Episode]  # (dataset, episode id) → episode
+
+NEITHER = "neither"  # the label of a tie
+NEITHER = "neither"  # the label of a tie
+FEWEST_ODD = 10  # answers of one person, below which nothing about them is odd
+ONE_SIDED = 0.95  # share of a person's answers that name the clip of one side, above which that is odd
+
+
+class Judged(NamedTuple):
+    """Answers as tensors."""
+
+    clips: Clips
+    examples: list[Examples]
+    skipped: dict[str, int]  # why answers train nothing → how many
+    task: str
+    annotators: tuple[str, ...] = ()  # who answered, in the order of `Examples.annotator`
+
+
+def episodes_of(home: Path) -> Load:
+    """Return what finds the episodes of questions in the data home, trimmed ones as they were, and remembers them."""
+
+    @cache
+    def dataset(name: str) -> Dataset:
+        return Dataset(find_dataset(home, name))
+
+    @cache
+    def load(name: str, episode_id: str) -> Episode:
+        return dataset(name).recall(episode_id)
+
+    return load
+
+
+class Shelf:
+    """The clips that were asked about, each loaded and checked once; it may be kept while answers come in."""
+
+    def __init__(self, load: Load) -> None:
+        """Take episodes from `load`."""
+        self.load, self.task = load, ""
+        self.pieces: list[tuple[Episode, Segment]] = []
+        self._known: dict[tuple[str, Segment], int] = {}
+        self._cut: Clips | None = None
+
+    def place(self, dataset: str, clip: Segment) -> int:
+        """Return the place of a clip.
+
+        Raises:
+            NotFoundError: its dataset or episode is gone.
+            CorruptFileError: its episode cannot be read.
+            InvalidValueError: the episode has no such steps, or is of another task or shape than the clips before.
+            NonFiniteError: NaN or infinity in it.
+        """
+        if (dataset, clip) not in self._known:
+            episode = self.load(dataset, clip.episode_id)
+            check_clip(episode, clip)
+            self.task = self.task or episode.meta.task
+            self._known[dataset, clip] = len(self.pieces)
+            self.pieces.append((episode, clip))
+        return self._known[dataset, clip]
+
+    def clips(self) -> Clips:
+        """Return all clips as tensors.
+
+        Raises:
+            InvalidValueError: they are of several tasks or shapes.
+        """
+        done = 0 if self._cut is None else len(self._cut)
+        if done < len(self.pieces):
+            for episode, _ in self.pieces[done:]:
+                self._check_alike(episode)
+            new = cut_clips(self.pieces[done:])
+            self._cut = new if self._cut is None else self._cut.joined(new)
+        assert self._cut is not None
+        return self._cut
+
+    def _check_alike(self, episode: Episode) -> None:
+        first = self.pieces[0][0]
+        same = (episode.meta.task, episode.obs.shape[1], episode.action.shape[1])
+        if same != (first.meta.task, first.obs.shape[1], first.action.shape[1]):
+            given = f"{first.meta.task} and {episode.meta.task}"
+            raise InvalidValueError("clips to learn a reward from", given, "all of one task and of one shape")
+
+
+def gather(
+    questions: Sequence[Question], answers: Sequence[Answer], load: Load, *, shelf: Shelf | None = None
+) -> Judged:
+    """Return answers as tensors; a `shelf` that is kept spares loading what was loaded for earlier answers.
+
+    Raises:
+        InvalidValueError: no answer says anything about a clip that is there, or the clips are of different tasks.
+    """
+    asked = {question.id: question for question in questions}
+    shelf = Shelf(load) if shelf is None else shelf
+    names = sorted({answer.annotator for answer in answers})
+    rows: dict[tuple[str, int], list[_Row]] = {}
+    skipped: Counter[str] = Counter()
+    for answer in answers:
+        question = asked.get(answer.question_id)
+        if question is None:
+            continue
+        target = KINDS[question.kind].target(answer.value, question.segments)
+        if target is None:
+            skipped["says nothing"] += 1
+            continue
+        if answer.weight <= 0:
+            skipped["is by somebody who guesses"] += 1
+            continue
+        target = replace(target, weight=target.weight * answer.weight)
+        try:
+            places = [shelf.place(dataset, clip) for dataset, clip in _meant(target, question)]
+        except (NotFoundError, CorruptFileError):
+            skipped["clips are gone"] += 1
+        except (InvalidValueError, NonFiniteError):
+            skipped["clips are broken"] += 1
+        else:
+            row = _Row(places, target, _fold(question.in_any_run), names.index(answer.annotator), question.round)
+            rows.setdefault((question.kind, len(places)), []).append(row)
+    if not rows:
+        why = ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())) or "none were given"
+        raise InvalidValueError("answers to learn a reward from", f"0 ({why})", "at least one that compares clips")
+    examples = [_examples(KINDS[kind], some) for (kind, _), some in sorted(rows.items(), key=lambda item: item[0])]
+    return Judged(shelf.clips(), examples, dict(skipped), shelf.task, tuple(names))
+
+
+def clips_of(questions: Sequence[Question], load: Load) -> list[tuple[Episode, Segment]]:
+    """Return all clips that people were asked about, each once, without those that are gone or broken."""
+    shelf = Shelf(load)
+    for question in questions:
+        for clip in question.segments:
+            with suppress(NotFoundError, CorruptFileError, InvalidValueError, NonFiniteError):
+                shelf.place(question.dataset, clip)
+    return shelf.pieces
+
+
+def people_agree(questions: Sequence[Question], answers: Sequence[Answer]) -> tuple[float | None, int]:
+    """Return how far different people agree about the same questions, in [0, 1], and over how many pairs of answers.
+
+    No reward model can foresee answers much better than people foresee each other's.
+    """
+    asked = {question.id: question for question in questions}
+    by_question = defaultdict(list)
+    for answer in answers:
+        if answer.question_id in asked:
+            by_question[answer.question_id].append(answer)
+    found = [
+        agreement(KINDS[asked[name].kind], first.value, second.value)
+        for name, given in by_question.items()
+        for first, second in combinations(given, 2)
+    ]
+    known = [value for value in found if value is not None]
+    return (sum(known) / len(known) if known else None), len(known)
+
+
+def oddities(questions: Sequence[Question], answers: Sequence[Answer]) -> list[str]:
+    """Return a sentence for everything about the answers that makes it doubtful what they teach."""
+    said = list(_labels(questions, answers))
+    found = []
+    if len(said) == 1:
+        found.append("There is one answer only; the reward explains that one and may say anything elsewhere.")
+    if len(said) > 1 and all(set(labels.values()) == {NEITHER} for _, labels in said):
+        found.append(f"All {len(said)} answers are ties; the reward is about the same everywhere.")
+    first: dict[str, Mapping[str, Label]] = {}
+    against = set()
+    for answer, labels in said:
+        before = first.setdefault(answer.question_id, labels)
+        if any(_opposed(before.get(name, NEITHER), label) for name, label in labels.items()):
+            against.add(answer.question_id)
+    if against:
+        found.append(f"Answers to {len(against)} of {len(first)} questions contradict each other and cancel out.")
+    return found + _one_sided(said)
+
+
+def _opposed(first: Label, second: Label) -> bool:
+    sided = isinstance(first, str) and isinstance(second, str) and NEITHER not in (first, second)
+    return sided and first != second
+
+
+def _one_sided(said: Sequence[tuple[Answer, Mapping[str, Label]]]) -> list[str]:
+    """Return a sentence for everyone who takes the clip of the same side nearly always."""
+    sides: dict[str, Counter[int]] = defaultdict(Counter)
+    for answer, labels in said:
+        better = labels.get("better", NEITHER)
+        if isinstance(better, str) and better != NEITHER:
+            sides[answer.annotator][(answer.shown or CLIP_NAMES).index(better)] += 1
+    found = []
+    for annotator, count in sorted(sides.items()):
+        (side, most), total = count.most_common(1)[0], count.total()
+        if total >= FEWEST_ODD and most >= ONE_SIDED * total:
+            which = f"the {('first', 'second')[side]} clip in {most} of {total} questions"
+            found.append(f"{annotator} prefers {which}; such answers may say nothing about the clips.")
+    return found
+
+
+def _labels(questions: Sequence[Question], answers: Sequence[Answer]) -> Iterator[tuple[Answer, Mapping[str, Label]]]:
+    """Give all answers that judge something, with what they judge."""
+    kinds = {question.id: KINDS[question.kind] for question in questions}
+    for answer in answers:
+        labels = kinds[answer.question_id].labels(answer.value) if answer.question_id in kinds else {}
+        if labels:
+            yield answer, labels
+
+
+class _Row(NamedTuple):
+    places: list[int]
+    target: Target
+    fold: int
+    annotator: int
+    round: int
+
+
+def _meant(target: Target, question: Question) -> Iterator[tuple[str, Segment]]:
+    """Give the clips that a target is about, each with its dataset."""
+    clips = target.clips or question.segments
+    for dataset, clip in zip(target.datasets or ("",) * len(clips), clips, strict=True):
+        yield dataset or question.dataset, clip
+
+
+def _examples(kind: QueryKind, rows: Sequence[_Row]) -> Examples:
+    return Examples(
+        likelihood=kind,
+        clips=torch.tensor([row.places for row in rows]),
+        values=torch.from_numpy(_stack([row.target.values for row in rows])),
+        weight=torch.tensor([row.target.weight for row in rows]),
+        fold=torch.tensor([row.fold for row in rows]),
+        annotator=torch.tensor([row.annotator for row in rows]),
+        round=torch.tensor([row.round for row in rows]),
+    )
+
+
+def _stack(values: Sequence[Array]) -> Array:
+    """Stack the values of targets; those of single steps, whose last axes differ, are filled up with 0."""
+    longest = max(value.shape[-1] for value in values)
+    return np.stack([np.pad(v, [(0, 0)] * (v.ndim - 1) + [(0, longest - v.shape[-1])]) for v in values])
+
+
+def _fold(question: str) -> int:
+    """Return a number from 0 that a question keeps for ever, in every run, so that what is held out stays so."""
+    return int.from_bytes(hashlib.sha256(b"fold " + question.encode()).digest()[:4])

@@ -1,0 +1,204 @@
+"""What learners on their own episodes need: collecting them, the learned reward of them, and advantages."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robo_rlhf.core.errors import EnvironmentFaultError, NonFiniteError, ShapeError
+from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
+from robo_rlhf.core.runs import Run
+from robo_rlhf.sim.envs.partial_observation import PartialEnv
+from robo_rlhf.core.types import Array, Step, VecEnv
+
+Reward = Callable[[Array, Array, Array], Array]  # obs (T, N, d), action (T, N, a), next_obs (T, N, d) → (T, N)
+KEPT = "The checkpoint before it stands; the same command goes on from there."
+
+
+class Episodes(NamedTuple):
+    """One episode of every copy."""
+
+    obs: Array  # (T+1, N, obs_dim) float32
+    features: Tensor  # (T, N, feature_dim) float32, what the policy saw
+    sampled: Array  # (T, N, act_dim) float32, actions before clipping
+    applied: Array  # (T, N, act_dim) float32
+    active: Array  # (T, N) bool
+    whole: Array | None = None  # (T+1, N, obs_dim) float32, where `obs` is behind a veil: what rewards are told
+    cut: Array | None = None  # (N,) bool, whether a fault of the environment ended it: what came next is not known
+
+    @property
+    def judged(self) -> Array:
+        """The observations (T+1, N, obs_dim) that rewards are told: whole ones."""
+        return self.obs if self.whole is None else self.whole
+
+
+class Batch(NamedTuple):
+    """What the gradients of one iteration are made of: the B steps that count."""
+
+    features: Tensor  # (B, feature_dim)
+    action: Tensor  # (B, act_dim), before clipping
+    log_prob: Tensor  # (B,) under the policy that acted
+    advantage: Tensor  # (B,) mean 0, deviation 1
+    anchor_mean: Tensor  # (B, act_dim)
+    anchor_std: Tensor  # (B, act_dim)
+    inputs: Tensor  # (B, obs_dim + 1), see critics.Critic
+    target: Tensor  # (B,) what the value function should say
+
+    def shuffled(self, rng: np.random.Generator, size: int) -> Iterator["Batch"]:
+        """Give minibatches of about `size` steps, each step once."""
+        order = torch.from_numpy(rng.permutation(len(self.target)))
+        parts = max(1, round(len(order) / size))
+        for columns in zip(*(column[order].tensor_split(parts) for column in self), strict=True):
+            yield Batch(*columns)
+
+
+def drawn(env: VecEnv, actor: TrainedPolicy, rng: np.random.Generator) -> tuple[Array, Tensor]:
+    """Return the seeds (N,) of one episode of every copy and the noise (T, N, act_dim); the actor begins anew."""
+    seeds = rng.integers(10**7, 2**31, size=env.num_envs)  # evaluations count from lower seeds
+    actor.seed(int(rng.integers(2**31)))
+    actor.reset(env.num_envs)
+    return seeds, torch.from_numpy(rng.standard_normal((env.horizon, env.num_envs, env.act_dim), np.float32))
+
+
+@torch.no_grad()
+def collect(
+    env: VecEnv,
+    actor: GaussianActor,
+    rng: np.random.Generator,
+    where: str,
+    see: Callable[[int, Step], None] | None = None,
+) -> Episodes:
+    """Run one episode of every copy with exploration, all of it drawn from `rng`.
+
+    Raises:
+        NonFiniteError: NaN or infinity from the policy or the environment.
+        EnvironmentFaultError: a fault of the environment ended every episode.
+    """
+    steps, n = env.horizon, env.num_envs
+    seeds, noise = drawn(env, actor, rng)
+    obs = np.empty((steps + 1, n, env.obs_dim), np.float32)
+    sampled, applied = np.empty_like(noise.numpy()), np.empty_like(noise.numpy())
+    active = np.empty((steps, n), np.bool_)
+    features = []
+    obs[0] = env.reset(seeds)
+    whole = Whole(env, steps)
+    for t in range(steps):
+        features.append(actor.features(obs[t]))
+        policy = actor.distribution(features[t])
+        sampled[t] = policy.mean + policy.stddev * noise[t]
+        if not np.isfinite(sampled[t]).all():
+            raise NonFiniteError("The action of the policy", f"step {t + 1} of {where}", KEPT)
+        step = env.step(sampled[t])
+        obs[t + 1], applied[t], active[t] = step.obs, step.applied, step.active
+        whole.note(t + 1)
+        if see is not None:
+            see(t, step)
+        cut = cut_by(step, f"step {t + 1} of {where}")
+    if not np.isfinite(obs).all():
+        raise NonFiniteError("An observation", where, KEPT)
+    return Episodes(obs, torch.stack(features), sampled, applied, active, whole.obs, cut)
+
+
+def cut_by(step: Step, where: str) -> Array:
+    """Return (N,) bool, which episodes a fault of the environment has ended until now.
+
+    Raises:
+        EnvironmentFaultError: all of them.
+    """
+    cut = np.zeros(len(step.active), np.bool_)
+    if step.faults:
+        cut[list(step.faults)] = True
+        if cut.all():
+            first = next(iter(step.faults.values()))
+            raise EnvironmentFaultError(f"Faults ended all {len(cut)} episodes by {where}; the first was: {first}")
+    return cut
+
+
+class Whole:
+    """What observations of one episode of every copy would be without the veil; none where there is none."""
+
+    def __init__(self, env: VecEnv, steps: int) -> None:
+        """Begin with what `env` shows after its reset."""
+        self.env = env if isinstance(env, PartialEnv) else None
+        self.obs = np.empty((steps + 1, env.num_envs, env.obs_dim), np.float32) if self.env else None
+        self.note(0)
+
+    def note(self, t: int) -> None:
+        """Remember the present observation as that after step t."""
+        if self.env is not None and self.obs is not None:
+            self.obs[t] = self.env.whole
+
+
+def rewards(episodes: Episodes, reward: Reward, where: str) -> Array:
+    """Return the learned reward (T, N) float32.
+
+    Raises:
+        ShapeError: `reward` gives another shape.
+        NonFiniteError: NaN or infinity among it.
+    """
+    obs = episodes.judged
+    value = np.asarray(reward(obs[:-1], episodes.applied, obs[1:]), np.float32)
+    if value.shape != episodes.active.shape:
+        raise ShapeError("the learned reward", episodes.active.shape, value.shape)
+    if not np.isfinite(value).all():
+        raise NonFiniteError("The learned reward", where, KEPT)
+    return value
+
+
+def renewed(reward: Reward, run: Run, iteration: int) -> bool:
+    """Let a reward that follows a file look for a newer one; what comes of it goes into the run's events.
+
+    Returns:
+        Whether the reward has changed.
+    """
+    refresh = getattr(reward, "refresh", None)
+    if refresh is None:
+        return False
+    changed, told = refresh()
+    if told:
+        run.event(told, iteration=iteration)
+    return bool(changed)
+
+
+def advantages(
+    reward: Array,
+    value: Array,
+    active: Array,
+    gamma: float,
+    gae_lambda: float,
+    *,
+    bootstrap: bool = False,
+    cut: Array | None = None,
+) -> Array:
+    """Return generalised advantage estimates (T, N) float64 (Schulman et al. 2016); 0 where not active.
+
+    Args:
+        reward: (T, N).
+        value: (T+1, N), of the observations.
+        active: (T, N) bool; an episode that has ended is worth nothing more.
+        gamma: discount a step.
+        gae_lambda: 0 trusts `value` after one step, 1 not at all.
+        bootstrap: whether the last observation is worth its value, or nothing.
+        cut: (N,) bool, episodes of which nobody knows how they would have gone on: there the observation after the
+            last step is worth its value, so that nothing is learned from having been cut.
+    """
+    goes_on = np.vstack([active[1:], np.full_like(active[:1], bootstrap) & active[-1:]])
+    if cut is not None:
+        goes_on |= active & cut
+    surprise = np.where(active, reward + gamma * value[1:] * goes_on - value[:-1], 0.0)
+    decay = gamma * gae_lambda * goes_on
+    advantage = np.zeros_like(surprise)
+    later = np.zeros(reward.shape[1])
+    for t in reversed(range(len(reward))):
+        later = advantage[t] = surprise[t] + decay[t] * later
+    return advantage
+
+
+def standardised(advantage: Array, reward: Array) -> Array:
+    """Return advantages (B,) with mean 0 and deviation 1, float32; all 0 where no reward (B,) differs from another."""
+    if not np.ptp(reward):
+        return np.zeros(len(advantage), np.float32)
+    scaled: Array = ((advantage - advantage.mean()) / (advantage.std() + 1e-8)).astype(np.float32)
+    return scaled

@@ -1,0 +1,121 @@
+"""Blocks for a replay: episodes that a policy explores, and demonstrations as that policy sees them."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, ShapeError
+from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
+from robo_rlhf.sim.envs.partial_observation import PartialEnv
+from robo_rlhf.training_tools.experience import KEPT, Whole, cut_by, drawn
+from robo_rlhf.training_tools.replay_buffer import Block
+from robo_rlhf.training_tools.shaping import Shaping
+from robo_rlhf.core.types import Array, Episode, Step, VecEnv
+
+
+@torch.no_grad()
+def explored_block(
+    env: VecEnv,
+    actor: SquashedPolicy,
+    rng: np.random.Generator,
+    where: str,
+    shaping: Shaping,
+    see: Callable[[int, Step], None] | None = None,
+    *,
+    finite: bool = True,
+) -> Block:
+    """Run one episode of every copy with exploration, all of it drawn from `rng`.
+
+    Raises:
+        NonFiniteError: NaN or infinity from the policy or the environment.
+        EnvironmentFaultError: a fault of the environment ended every episode.
+    """
+    steps, n = env.horizon, env.num_envs
+    seeds, noise = drawn(env, actor, rng)
+    features = np.empty((steps + 1, n, actor.feature_dim), np.float32)
+    action, active = np.empty((steps, n, env.act_dim), np.float32), np.empty((steps, n), np.bool_)
+    obs, watch = env.reset(seeds), shaping.watching(see)
+    whole = Whole(env, steps)
+    for t in range(steps):
+        features[t] = actor.features(obs)
+        chosen = actor.sample(torch.from_numpy(features[t]), noise[t])[0].numpy()
+        if not np.isfinite(chosen).all():
+            raise NonFiniteError("The action of the policy", f"step {t + 1} of {where}", KEPT)
+        step = env.step(chosen)
+        obs, action[t], active[t] = step.obs, step.applied, step.active
+        whole.note(t + 1)
+        if watch is not None:
+            watch(t, step)
+        cut = cut_by(step, f"step {t + 1} of {where}")
+    features[steps] = actor.features(obs)
+    if not np.isfinite(features).all():
+        raise NonFiniteError("An observation", where, KEPT)
+    goes_on = active[-1] & (not finite) | cut  # how a cut episode would have gone on is what values say of its end
+    return Block(features, action, active, goes_on, shaping.noted, whole.obs)
+
+
+@torch.no_grad()
+def shown_block(
+    demonstrations: Sequence[Episode],
+    actor: SquashedPolicy,
+    env: VecEnv,
+    shaping: Shaping,
+    *,
+    finite: bool = True,
+    seed: int = 0,
+) -> Block | None:
+    """Return demonstrations as one block, cut at the horizon, with what the policy sees of them; None without any.
+
+    Raises:
+        InvalidValueError: a demonstration without a step or of another task, or one that does not hold what the reward
+            needs.
+        ShapeError: one of another shape.
+    """
+    shown = [episode.slice(0, min(len(episode), env.horizon)) for episode in demonstrations]
+    if not shown:
+        return None
+    for episode in shown:
+        _check_shown(episode, env)
+    if "terms" in shaping.reward.needs:
+        raise InvalidValueError("reward", repr(shaping.reward.text), "no term(...): demonstrations do not hold them")
+    steps, n, length = max(map(len, shown)), len(shown), np.array([len(episode) for episode in shown])
+    obs = _stacked(shown, steps)
+    veil = env.veil if isinstance(env, PartialEnv) else None
+    looks = obs if veil is None else _stacked([veil.over(e) for e in shown], steps)
+    action = np.stack([np.pad(e.action, ((0, steps - len(e)), (0, 0))) for e in shown], axis=1)
+    actor.seed(seed)
+    actor.reset(n)
+    features = np.stack([actor.features(row).numpy() for row in looks])
+    told = {"task": [e.reward for e in shown], "success": [_succeeds(e) for e in shown]}
+    told["live"] = [np.zeros(len(e), np.float32) for e in shown]
+    noted: dict[str, Array] = {
+        need: np.stack([np.pad(value, (0, steps - len(value))) for value in told[need]], axis=1)
+        for need in sorted(shaping.reward.needs - {"learned"})
+    }
+    goes_on = (length < env.horizon) | (not finite)
+    whole = None if veil is None else obs
+    return Block(features, action, np.arange(steps)[:, None] < length, goes_on, noted, whole)
+
+
+def _stacked(episodes: Sequence[Episode], steps: int) -> Array:
+    """Return observations (steps + 1, N, obs_dim) of episodes, the last of each repeated to the end."""
+    return np.stack([np.pad(e.obs, ((0, steps - len(e)), (0, 0)), mode="edge") for e in episodes], axis=1)
+
+
+def _succeeds(episode: Episode) -> Array:
+    """Return (T,) whether each step succeeds; where only the whole was marked a success, the last one does."""
+    marked: Array = episode.success[1:].copy()
+    if episode.meta.outcome == "success" and not marked.any():
+        marked[-1] = True
+    return marked
+
+
+def _check_shown(episode: Episode, env: VecEnv) -> None:
+    what, sizes = f"demonstration {episode.meta.id}", (episode.obs.shape[1], episode.action.shape[1])
+    if not len(episode):
+        raise InvalidValueError(what, "an episode of 0 steps", "at least one step")
+    if episode.meta.task != env.name:
+        raise InvalidValueError(what, f"one of {episode.meta.task}", f"one of {env.name}")
+    if sizes != (env.obs_dim, env.act_dim):
+        raise ShapeError(f"(observation, action) sizes of {what}", (env.obs_dim, env.act_dim), sizes)

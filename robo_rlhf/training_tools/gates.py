@@ -1,0 +1,101 @@
+"""Gates: what may replace what, and when learning has gone too far. Pure functions of what was measured.
+
+`replacement` compares two policies on the same seeds: the new one is refused where it is shown to be worse.
+`over_optimised` looks for the sign that a learned reward is climbed away from what people want (Gao et al. 2023,
+"Scaling laws for reward model overoptimization"): the reward goes on rising while true success, or the agreement of
+held-out answers with the reward, falls.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robo_rlhf.core.errors import InvalidValueError, ShapeError
+from robo_rlhf.core.stats import Interval, bootstrap_mean, paired_share, wilson
+from robo_rlhf.core.types import Array
+
+
+class Decision(NamedTuple):
+    """What a gate says."""
+
+    accepted: bool
+    reason: str
+    difference: Interval  # new minus old
+    episodes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object, for the events of a run."""
+        return {**self._asdict(), "difference": self.difference._asdict()}
+
+
+class Measured(NamedTuple):
+    """How a policy did at one time while it learned."""
+
+    learned: float  # mean learned reward of its own episodes
+    good: int  # how many of `looks` were successes, or answers that the reward agrees with
+    looks: int
+
+
+def replacement(old: Array, new: Array, confidence: float = 0.95) -> Decision:
+    """Decide whether a new policy may replace the old one: only if it is not shown to be worse.
+
+    Args:
+        old: scores (M,) of the old policy by seed: bool for success, else the more the better.
+        new: those of the new one, on the same seeds.
+        confidence: of the interval of the difference; bool by Newcombe's paired interval, else by a bootstrap.
+
+    Raises:
+        ShapeError: not the same seeds.
+        InvalidValueError: no episodes, or scores that are not finite.
+    """
+    if old.shape != new.shape or old.ndim != 1:
+        raise ShapeError("scores of the new policy", old.shape, new.shape)
+    if not len(old) or not (np.isfinite(old).all() and np.isfinite(new).all()):
+        raise InvalidValueError("scores at a gate", f"{len(old)} episodes", "at least one, all scores finite")
+    shares = old.dtype == np.bool_ and new.dtype == np.bool_
+    if shares:
+        difference = paired_share(old, new, confidence)
+    else:
+        difference = bootstrap_mean(new.astype(np.float64) - old.astype(np.float64), confidence)
+    worse = difference.high < 0
+    text = "{:+.1%} ({:+.1%} to {:+.1%})" if shares else "{:+.4g} ({:+.4g} to {:+.4g})"
+    verdict = "refused: shown to be worse" if worse else "accepted: not shown to be worse"
+    return Decision(not worse, f"{verdict}, {text.format(*difference)} over {len(old)} seeds", difference, len(old))
+
+
+def over_optimised(history: Sequence[Measured], *, window: int = 5, confidence: float = 0.95) -> str:
+    """Return why learning should stop, "" where it need not.
+
+    The newest `window` entries are compared with the best `window` in a row before them. The alarm is raised where
+    the learned reward is higher now, and the share of what is good is lower by more than chance explains.
+
+    Raises:
+        InvalidValueError: a window of nothing.
+    """
+    if window < 1:
+        raise InvalidValueError("window of the over-optimisation alarm", window, "at least 1")
+    if len(history) < 2 * window:
+        return ""
+    learned = np.array([look.learned for look in history])
+    good, count = (np.array([getattr(look, name) for look in history]) for name in ("good", "looks"))
+    starts = [i for i in range(len(history) - 2 * window + 1) if count[i : i + window].sum()]
+    now = slice(len(history) - window, len(history))
+    if not starts or not count[now].sum():
+        return ""
+    best = max(starts, key=lambda i: good[i : i + window].sum() / count[i : i + window].sum())
+    then = slice(best, best + window)
+    climbed = float(learned[now].mean() - learned[then].mean())
+    before, after = (wilson(int(good[at].sum()), int(count[at].sum()), confidence) for at in (then, now))
+    high = after.value - before.value + _square_sum(after.high - after.value, before.value - before.low)
+    if climbed <= 0 or high >= 0:
+        return ""
+    return (
+        f"the learned reward rose by {climbed:.3g} while what is truly good fell from {before.value:.0%} to "
+        f"{after.value:.0%} (entries {best + 1} to {best + window} against the newest {window})"
+    )
+
+
+def _square_sum(a: float, b: float) -> float:
+    """Return the half width of a difference of independent shares (Newcombe 1998, method 10 of the first paper)."""
+    return float(np.hypot(a, b))

@@ -1,0 +1,115 @@
+"""What learners share that climb a reward on their own episodes: settings, where they go on, and the way through a run.
+
+One iteration is one whole episode of every copy and then learning from it, so that no state of an environment outlives
+an iteration, and a run that was killed goes on from its checkpoint as if it had not been.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from robo_rlhf.core.errors import InvalidValueError, ShapeError
+from robo_rlhf.policies.base import TrainedPolicy
+from robo_rlhf.policies.checkpoint import save_policy
+from robo_rlhf.core.runs import Run, fitting
+from robo_rlhf.sim.envs.partial_observation import PartialEnv
+from robo_rlhf.training_tools.experience import Reward, renewed
+from robo_rlhf.training_tools.settings import Climbing
+from robo_rlhf.core.types import Array, Step, VecEnv
+
+Progress = Callable[[int, int, Mapping[str, float]], None]  # iterations done, of how many, newest metrics
+Diagnostics = Callable[[int, int, Step], None]  # iteration, step within the episode, all that the step gave
+Stored = tuple[Mapping[str, Array], Mapping[str, Any]]  # a checkpoint: arrays and a JSON object
+A = TypeVar("A", bound=TrainedPolicy, covariant=True)
+P = TypeVar("P", bound=TrainedPolicy)
+
+
+class Climber(Protocol[A]):
+    """A learner between two iterations."""
+
+    done: int  # iterations
+    ended: bool
+
+    @property
+    def actor(self) -> A:
+        """The policy that learns."""
+        ...
+
+    def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Return all that learning needs to go on, as arrays and a JSON object."""
+        ...
+
+    def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
+        """Go on from what `pack` gave; see `runs.fitting`."""
+        ...
+
+
+def go_on(run: Run, learner: Climber[P], carry: Stored | None) -> bool:
+    """Let `learner` go on where the run stopped, else from the round before; return whether it was the latter.
+
+    Raises:
+        CheckpointMismatchError: the run's checkpoint, or `carry`, is of another policy.
+    """
+    stored = run.load("training")
+    found = stored if stored is not None or carry is None else (carry[0], {**carry[1], "done": 0, "ended": False})
+    if found is not None:
+        actor = learner.actor
+        expected = f"a {actor.kind} policy with settings {dict(actor.settings)}"
+        with fitting(run.checkpoint_path("training"), expected):
+            learner.unpack(*found)
+    return stored is None and carry is not None
+
+
+def climb(
+    config: Climbing,
+    run: Run,
+    env: VecEnv,
+    learner: Climber[P],
+    reward: Reward,
+    iterate: Callable[[bool], dict[str, float]],
+    progress: Progress | None = None,
+    on_iteration: Callable[[int, P, Mapping[str, float]], object] | None = None,
+) -> None:
+    """Iterate until the end, with checkpoints on the way; then save the policy as the run's checkpoint "policy".
+
+    Args:
+        config: how often to save, and how far to go.
+        run: where rows, events and checkpoints go.
+        env: what is learned in.
+        learner: what iterates.
+        reward: what is climbed; it is asked before each iteration whether it has changed.
+        iterate: does one iteration of `learner`, is told whether the reward has changed, and returns the metrics.
+        progress: called after every iteration.
+        on_iteration: the same, with the policy; a true result ends the training early.
+    """
+    run.rewind_metrics(learner.done)
+    while not learner.ended:
+        metrics = iterate(renewed(reward, run, learner.done + 1))
+        run.log(learner.done, metrics)
+        if metrics["reward_std"] == 0:
+            run.event("the reward is the same for every step: nothing to climb", iteration=learner.done)
+        if on_iteration is not None and on_iteration(learner.done, learner.actor, metrics):
+            learner.ended = True
+        if learner.done % config.save_every == 0 or learner.ended:
+            run.save("training", *learner.pack())
+        if progress is not None:
+            progress(learner.done, config.iterations, metrics)
+    if run.result() is None:
+        veil = {"partial": env.veil.delay} if isinstance(env, PartialEnv) else {}
+        remembered = {"task": env.name, "algorithm": config.ALGORITHM, **veil}
+        save_policy(learner.actor, run.checkpoint_path("policy"), remembered)
+        run.finish({"iterations": learner.done, **run.metrics()[-1]})
+
+
+def check_fit(config: Climbing, env: VecEnv, actor: TrainedPolicy) -> None:
+    """Refuse an environment or a policy of other sizes.
+
+    Raises:
+        InvalidValueError: the environment has another number of copies.
+        ShapeError: the policy has other observations or actions.
+    """
+    if env.num_envs != config.num_envs:
+        what, wanted = f"copies of the environment for {config.ALGORITHM}", f"num_envs of the config, {config.num_envs}"
+        raise InvalidValueError(what, env.num_envs, wanted)
+    given, expected = (actor.obs_dim, actor.act_dim), (env.obs_dim, env.act_dim)
+    if given != expected:
+        raise ShapeError(f"(observation, action) sizes of the policy for {env.name}", expected, given)

@@ -1,0 +1,118 @@
+"""The reward that a configuration names, for learners on their own episodes: what of it must be watched, and its sum.
+
+A reward that is the learned one alone watches nothing of the environment's own reward or success.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.rewards.reward_sum import RewardSum
+from robo_rlhf.rewards.terms.base import Steps
+from robo_rlhf.training_tools.experience import Episodes, Reward, rewards
+from robo_rlhf.core.types import Array, Step, VecEnv
+
+Live = Callable[[int], Array]  # step within the episode → (N,) presses of who watches since the step before
+See = Callable[[int, Step], None]
+
+
+class Shaping:
+    """One reward over one environment."""
+
+    def __init__(self, reward: RewardSum, env: VecEnv, gamma: float, *, ends: bool, live: Live | None = None) -> None:
+        """Get ready to watch `env`.
+
+        Args:
+            reward: the sum.
+            env: what is learned in.
+            gamma: discount a step, that potentials are discounted by.
+            ends: whether an episode is worth nothing after its last step.
+            live: what people press while episodes run.
+
+        Raises:
+            InvalidValueError: the sum needs what the environment, or the caller, does not give.
+        """
+        self.reward, self.env, self.gamma, self.ends, self.live = reward, env, gamma, ends, live
+        self._seen: dict[str, list[Array]] = {}
+        if "terms" in reward.needs and not hasattr(env, "reward_terms"):
+            raise InvalidValueError(
+                "reward", f"{reward.text!r} in {env.name}", "no term(...): only native tasks have them"
+            )
+        if "live" in reward.needs and live is None:
+            raise InvalidValueError("objective", f"{reward.text!r}", "no live: nobody watches this run")
+
+    def watching(self, see: See | None) -> See | None:
+        """Return what `collect` shall call for every step: `see`, after noting down what the sum needs."""
+        needs = self.reward.needs - {"learned"}
+        if not needs:
+            return see
+
+        def note(t: int, step: Step) -> None:
+            if t == 0:
+                self._seen = {}
+            for name, value in self._of(t, step):
+                self._seen.setdefault(name, []).append(np.array(value))
+            if see is not None:
+                see(t, step)
+
+        return note
+
+    @property
+    def noted(self) -> dict[str, Array]:
+        """What was noted down of the newest episodes, by name, each (T, N)."""
+        return {name: np.stack(values) for name, values in self._seen.items()}
+
+    def value(
+        self, episodes: Episodes, learned: Reward, where: str, noted: Mapping[str, Array] | None = None
+    ) -> tuple[Array, dict[str, float]]:
+        """Return the reward (T, N) float32 of episodes, and the mean of each of its terms as metrics.
+
+        Args:
+            episodes: whole ones.
+            learned: the learned reward.
+            where: for errors.
+            noted: what was noted down of them, where they are not the newest.
+
+        Raises:
+            ShapeError: a term, or the learned reward, gives another shape.
+            NonFiniteError: NaN or infinity among it.
+        """
+        known = rewards(episodes, learned, where) if "learned" in self.reward.needs else None
+        if self.reward.plain and known is not None:
+            return known, {}
+        seen = self.noted if noted is None else noted
+        terms = {name.removeprefix("terms/"): value for name, value in seen.items() if name.startswith("terms/")}
+        steps = Steps(
+            obs=episodes.judged,
+            action=episodes.applied,
+            active=episodes.active,
+            control_dt=self.env.control_dt,
+            gamma=self.gamma,
+            ends=self.ends,
+            obs_names=tuple(getattr(getattr(self.env, "task", None), "obs_names", ())),
+            learned=known,
+            task=seen.get("task"),
+            success=seen.get("success"),
+            live=seen.get("live"),
+            terms=terms,
+        )
+        total, means = self.reward(steps)
+        return total, {f"reward/{label}": mean for label, mean in means.items()}
+
+    def _of(self, t: int, step: Step) -> list[tuple[str, Any]]:
+        """Return what is to be noted down of a step, by name."""
+        found: list[tuple[str, Any]] = []
+        for need in sorted(self.reward.needs):
+            if need == "task":
+                found.append(("task", step.reward))
+            elif need == "success":
+                found.append(("success", step.success))
+            elif need == "live":
+                assert self.live is not None
+                found.append(("live", self.live(t)))
+            elif need == "terms":
+                terms: Mapping[str, Array] = self.env.reward_terms()  # type: ignore[attr-defined]
+                found += [(f"terms/{name}", value) for name, value in terms.items()]
+        return found

@@ -1,0 +1,37 @@
+"""What happens and may be told to others: a message for each webhook, written in the transaction that it is about.
+
+So nothing is told that did not happen, nothing is lost with the program, and who answers waits for nobody: the messages
+are sent later, by `teleop.station.webhooks.sender`. Where nobody is to be told, this is one look into an empty table.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from robo_rlhf.feedback.records import now_text
+from robo_rlhf.webhooks.tables import deliveries, webhooks
+
+Event = Literal["answer.created", "answer.changed", "question.withdrawn", "run.round"]
+EVENTS: tuple[Event, ...] = ("answer.created", "answer.changed", "question.withdrawn", "run.round")
+
+
+def tell(connection: sa.Connection, event: Event, said: Sequence[dict[str, Any]]) -> None:
+    """Write down that something happened, once for each of `said`, for all webhooks that want to know."""
+    wanted = connection.scalars(_WANTED, {"event": f"% {event} %"}).all()
+    if not wanted:
+        return
+    now, at = time.time(), now_text()
+    rows = []
+    for one in said:
+        body = json.dumps({"at": at, "data": one, "event": event}, ensure_ascii=False, allow_nan=False)
+        row = {"event": event, "body": body, "created": now, "due": now, "state": "waiting", "tries": 0}
+        rows += [{"webhook": webhook, **row} for webhook in wanted]
+    if rows:
+        connection.execute(_ADD, rows)
+
+
+_WANTED = sa.select(webhooks.c.id).where(webhooks.c.active == 1, webhooks.c.events.like(sa.bindparam("event")))
+_ADD = sa.insert(deliveries)

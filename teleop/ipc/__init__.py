@@ -1,0 +1,1 @@
+"""Processes of sessions, and the messages between them and their clients."""

@@ -1,0 +1,266 @@
+"""What the page, the station and the process of a session say to one another: one definition for all of them.
+
+page ⇄ station: JSON over a WebSocket, each message an object whose `type` is its class's name in lower case, and
+binary frames (see `FRAME`). station ⇄ session process: the same objects, pickled. What comes from a page is checked by
+`read_page_message` before anything else sees it.
+"""
+
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked
+
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array
+
+MAX_MESSAGE = 64 * 1024  # [bytes] that a page may send at once
+FRAME = struct.Struct("<IBBHIId")  # frame number, slot, slots of this frame, 0, tick, sequence, at; the JPEG follows
+
+Phase = Literal["ready", "running", "paused"]
+Tone = Literal["good", "bad", "plain"]
+Act = Literal[
+    "start",  # begin, or go on after a pause; after `seek` a branch begins at that frame
+    "pause",
+    "keep",  # close the episode and begin the next seed
+    "discard",  # to the trash, and begin the same seed again
+    "undo",  # bring back what was discarded last
+    "success",  # mark the episode by hand, whatever the task says ...
+    "failure",
+    "unmark",  # ... or let the task say it again
+    "again",  # the seed that was just recorded
+    "next",
+    "seed",  # value: int
+    "seek",  # value: frame of the open episode to look at, and to go on from
+    "rewind",  # value: seconds back
+    "note",  # value: text, of the open episode, or of the last one while none is open
+    "task",  # value: a task's name
+    "goal",  # value: [name, x, y, z], before the episode has begun
+    "policy",  # value: path of a checkpoint in the data home, or null to drive alone
+    "open",  # value: [dataset, episode, frame, "continue" or "takeover"]: a branch of a recorded episode
+    "operator",  # value: name of who drives from now on; the station's alone, no page may say it
+]
+
+_STRICT = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False)
+Axis = Annotated[float, Field(ge=-1, le=1)]
+Count = Annotated[int, Field(ge=0, lt=2**32)]
+Scalar = Annotated[str, Field(max_length=4000)] | int | float | None
+
+
+@checked(frozen=True, config=_STRICT)
+class Input:
+    """What the operator wants now; sent when it changes, and every 50 ms while something is held."""
+
+    type: Literal["input"]
+    fence: Count  # number of the lease that it is sent under; an older one is not obeyed
+    sequence: Count  # counts up; what is not newer than the last is dropped
+    twist: Annotated[tuple[Axis, Axis, Axis, Axis, Axis, Axis], "world frame: x y z, and rotation about them"]
+    gripper: Axis  # -1 open, +1 closed
+    at: float  # [ms] on the page's clock when the operator acted; comes back with the picture
+    takeover: bool = False  # while a policy drives: whether the operator does instead
+    idle: bool = False  # nothing is held: the page is there, the operator does not move
+
+
+@checked(frozen=True, config=_STRICT)
+class Do:
+    """Something to be done once; answered by `Reply` with the same `id`."""
+
+    type: Literal["do"]
+    fence: Count
+    id: Count
+    act: Act
+    value: Scalar | list[Scalar] = None
+
+
+@checked(frozen=True, config=_STRICT)
+class View:
+    """What the page wants to see: one camera a slot, and how large."""
+
+    type: Literal["view"]
+    cameras: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=4)]  # as `Camera.parse` reads
+    width: Annotated[int, Field(ge=80, le=1280)]  # [pixels] of slot 0; the others are half as large
+    height: Annotated[int, Field(ge=60, le=960)]
+
+
+@checked(frozen=True, config=_STRICT)
+class Drawn:
+    """The page has drawn all slots of this frame: the link is free for another."""
+
+    type: Literal["drawn"]
+    frame: Count
+    latency: float | None = None  # [ms] from input to picture, where this frame was the first to show an input
+
+
+@checked(frozen=True, config=_STRICT)
+class Lease:
+    """Take the controls when nobody holds them, ask for them, hand them to a spectator who asked, or let them go."""
+
+    type: Literal["lease"]
+    act: Literal["take", "ask", "give", "release"]
+    to: Annotated[str, Field(max_length=40)] = ""  # of `give`: a spectator's id
+
+
+PageMessage = Annotated[Input | Do | View | Drawn | Lease, Field(discriminator="type")]
+_PAGE = TypeAdapter(PageMessage)
+
+
+def read_page_message(text: str | bytes) -> Input | Do | View | Drawn | Lease:
+    """Return the message that a page sent.
+
+    Raises:
+        InvalidValueError: it is too long, no JSON, or of the wrong shape; the message says where.
+    """
+    if len(text) > MAX_MESSAGE:
+        raise InvalidValueError("message", f"{len(text):,} bytes", f"at most {MAX_MESSAGE:,}")
+    try:
+        return _PAGE.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "message"
+        raise InvalidValueError("message", f"{where}: {first['msg'].lower()}", "see teleop/ipc/messages.py") from None
+
+
+@dataclass(frozen=True)
+class Begin:
+    """What a session process is started for; the first message that it gets."""
+
+    home: Path  # the data home, in which datasets and checkpoints are named
+    dataset: str  # to record into; made where it is missing
+    task: str
+    operator: str  # the person's name, stored with each episode
+    seed: int | None = None  # of the first episode; what follows the highest among the newest where None
+    rate: float | None = None  # [Hz] control steps a second of the wall, 10 to 50; the task's own where None
+    policy: str = ""  # a checkpoint that drives, in the data home
+    open: tuple[str, str, int, str] | None = None  # what to begin with, as the act `open` takes it
+    tags: tuple[str, ...] = ()  # of every episode
+    device: str = "browser"  # what the operator holds
+    label: str = ""  # the device that the metadata names, where another program reads it and sends inputs
+
+
+@dataclass(frozen=True)
+class CameraInfo:
+    """A camera of the scene."""
+
+    name: str
+    azimuth: float  # [deg] heading of the line of sight about z, as MuJoCo counts it: "ahead" is away from the viewer
+    elevation: float  # [deg]
+    distance: float  # [m] to what it looks at
+    lookat: tuple[float, float, float]  # [m]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Something that the operator may move before an episode begins."""
+
+    name: str  # of its mocap body
+    position: tuple[float, float, float]  # [m]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a session drives; sent when it starts and when the task changes."""
+
+    task: str
+    instruction: str
+    dataset: str
+    action_names: tuple[str, ...]
+    cameras: tuple[CameraInfo, ...]
+    goals: tuple[Goal, ...]
+    fovy: float  # [deg] angle of view, up and down, of the main view
+    control_dt: float  # [s]
+    horizon: int  # steps that the task is meant to take
+    type: Literal["scene"] = "scene"
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where the session is; sent after every tick."""
+
+    phase: Phase
+    tick: int  # control steps since the session started: never goes back
+    episode: str  # id of the open episode; empty where none is
+    seed: int
+    frame: int  # of the episode, that is shown
+    frames: int  # that the episode has, the first one included
+    success: bool  # what the task says of this frame
+    mark: Literal["", "success", "failure"]  # what the operator says of the episode
+    source: str  # who chose the action that led to this frame: human, policy, scripted, correction
+    gripper: float  # as commanded, -1 open, +1 closed
+    holds: bool  # the robot stands still because nothing is heard from the operator
+    late: float  # [ms] of the last tick after its deadline
+    policy: str  # that drives, or could; empty where none is loaded
+    parent: str  # the episode that this one branched from
+    kept: int  # since the session started
+    successes: int
+    discarded: int
+    minutes: float  # [min] since the session started
+    trouble: str = ""  # why the session waits, in words: a full disk
+    goals: tuple[Goal, ...] = ()  # where they are, while they may be moved: before the episode begins
+    type: Literal["status"] = "status"
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One control step, or one look at another frame, from the session process; its picture is drawn from `state`."""
+
+    status: Status
+    state: Array  # (nstate,) float64
+    sequence: int  # of the newest input that this state shows
+    at: float  # [ms] that came with it
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answer to a `Do`."""
+
+    id: int
+    ok: bool
+    text: str = ""  # what happened, or what is wrong and what to do about it
+    episode: str = ""  # that it was about
+    type: Literal["reply"] = "reply"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that the operator should know."""
+
+    text: str
+    tone: Tone = "plain"
+    sound: Literal["", "success", "kept", "discarded", "lost"] = ""
+    offer: tuple[str, str, int] | None = None  # what the operator may `open`: dataset, episode, frame
+    type: Literal["notice"] = "notice"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Somebody who has the session's page open."""
+
+    id: str
+    name: str
+    asks: bool = False  # for the controls
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Who drives; sent to each page when it changes."""
+
+    you: str  # id of this page
+    fence: int  # to be sent with every input, where `holder` is you
+    holder: Holder | None
+    away: bool  # the holder's connection is lost; others may take over when the lease has run out
+    spectators: tuple[Holder, ...] = field(default_factory=tuple)
+    type: Literal["controls"] = "controls"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How a page's pictures come along, medians of late; sent about once a second."""
+
+    render: float  # [ms] from a tick to its pictures
+    link: float  # [ms] from there until the page said that they are drawn
+    rate: float  # [1/s] frames
+    width: int  # [pixels] of slot 0
+    height: int
+    type: Literal["figures"] = "figures"

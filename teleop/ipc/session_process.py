@@ -1,0 +1,122 @@
+"""SessionProcess: the station's end of a session, which runs in a process of its own (`python -m teleop.session.process_main`).
+
+A process is started without knowing what for, and imports the simulator at once; it waits for `begin`. So one kept in
+reserve shows its first picture soon. Closing it, or the end of this process however it comes, closes the open episode:
+it is kept, tagged "interrupted".
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from teleop.ipc.channel import Channel
+from teleop.ipc.messages import Begin, Do, Input, Notice, Reply, Scene, Tick
+
+PATIENCE = 10.0  # [s] for a process to close its episode and end
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The process has imported what it needs; sent once, before anything else."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The session is over; the last message, sent exactly once."""
+
+    text: str  # why, and what became of the open episode
+    code: int | None = None  # of the process; negative: a signal; None: it had to be killed
+
+
+Heard = Scene | Tick | Reply | Notice | Ended
+Hear = Callable[[Heard], None]
+
+
+class SessionProcess:
+    """A process for one session. All methods return at once but `close`, and may be called from any thread."""
+
+    def __init__(self) -> None:
+        """Start the process, without waiting for it."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "teleop.session.process_main", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                start_new_session=True,  # the terminal's Ctrl-C is for the station, which then closes this
+            )
+        self.ready = threading.Event()  # set when the process waits for `begin`
+        self.ended = threading.Event()  # set when it is over
+        self._hear: Hear = _ignore
+        self._last: Ended | None = None  # what the process said itself
+        self._channel = Channel(ours, self._heard, self._gone, newest_only=Input)
+
+    @property
+    def pid(self) -> int:
+        """Id of the process."""
+        return self._process.pid
+
+    def begin(self, begin: Begin, hear: Hear) -> None:
+        """Start the session; `hear` gets every message from now on, in a thread that reads: it must be quick.
+
+        A `Scene` and a `Tick` follow, or `Ended` where it cannot begin.
+        """
+        self._hear = hear
+        if self.ended.is_set():
+            hear(self._last or Ended("The session's process had ended before it began.", self._process.returncode))
+            return
+        self._channel.send(begin)
+
+    def send(self, message: Input | Do) -> bool:
+        """Send what the operator wants; of inputs that wait, the newest one. False where the session has ended."""
+        return self._channel.send(message)
+
+    def close(self, patience: float = PATIENCE) -> None:
+        """End the session: the open episode is closed as aborted, tagged "interrupted". Waits; kills after a while."""
+        self._channel.finish()
+        if not self.ended.wait(patience):
+            self.kill()
+        self._channel.close()
+
+    def kill(self) -> None:
+        """End the process at once. The journal of its open episode is left to recovery."""
+        self._process.kill()
+
+    def _heard(self, message: object) -> None:
+        if isinstance(message, Ready):
+            self.ready.set()
+        elif isinstance(message, Ended):
+            self._last = message
+        else:
+            self._hear(message)  # type: ignore[arg-type]
+
+    def _gone(self) -> None:
+        """Wait for the process, whose end of the connection has closed, and say how it ended."""
+        try:
+            code: int | None = self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            code = None
+        self._channel.finish()
+        self._last = Ended(self._last.text if self._last else _explain(code), code)
+        self.ready.set()
+        self.ended.set()
+        self._hear(self._last)
+
+
+def _ignore(_: Heard) -> None:
+    pass
+
+
+def _explain(code: int | None) -> str:
+    how = "hung" if code is None else f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+    return (
+        f"The session's process {how}. What was kept is safe; of the open episode at most half a second is lost, "
+        "the rest is recovered."
+    )

@@ -1,0 +1,109 @@
+"""What the process that thinks keeps between requests: worlds, episodes, policies, reward models; the newest few."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from hashlib import sha256
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from robo_rlhf.data.layout import episode_path
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.files import find_dataset
+from robo_rlhf.policies.masked import Acting, load_for
+from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.checkpoint import load_reward
+from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.sim.tasks import TASKS
+from teleop.session.branch import Past, inside, read_past
+
+WORLDS, EPISODES, MODELS = 8, 8, 8
+T = TypeVar("T")
+
+
+class Shelf(Generic[T]):
+    """A few things by key; the one used longest ago goes first."""
+
+    def __init__(self, room: int) -> None:
+        """Have room for so many."""
+        self._room, self._kept = room, OrderedDict[Hashable, T]()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what is kept under `key`, made where it is not."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        self._kept.move_to_end(key)
+        while len(self._kept) > self._room:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+
+class Kept:
+    """Everything of a data home that requests name; read again where its file has changed."""
+
+    def __init__(self, home: Path) -> None:
+        """Look in the data home `home`."""
+        self.home = home
+        self._worlds: Shelf[TaskEnv] = Shelf(WORLDS)
+        self._episodes: Shelf[Past] = Shelf(EPISODES)
+        self._policies: Shelf[Acting] = Shelf(MODELS)
+        self._rewards: Shelf[RewardModel] = Shelf(MODELS)
+
+    def world(self, task: str, num_envs: int, use: str) -> TaskEnv:
+        """Return a world of `num_envs` copies; what is done in one `use` is not disturbed by another.
+
+        Raises:
+            UnknownNameError: there is no such task.
+        """
+        return self._worlds.get((task, num_envs, use), lambda: TaskEnv(TASKS[task](), num_envs, nthread=1))
+
+    def episode(self, dataset: str, episode: str) -> Past:
+        """Return a recorded episode.
+
+        Raises:
+            NotFoundError: there is no such dataset or episode.
+            CorruptFileError, VersionError: its file cannot be read.
+        """
+        written: object = None
+        try:
+            status = episode_path(find_dataset(self.home, dataset), episode).stat()
+            written = status.st_mtime_ns, status.st_ino
+        except (OSError, InvalidValueError):
+            pass  # reading it says what is wrong
+        return self._episodes.get((dataset, episode, written), lambda: read_past(self.home, dataset, episode))
+
+    def policy(self, name: str, world: TaskEnv, use: str) -> Acting:
+        """Return the policy in a checkpoint of the data home, one of its own for each `use`.
+
+        It is given whole observations, whatever was hidden from it while it learned.
+
+        Raises:
+            NotFoundError: there is no such file.
+            CorruptFileError: it cannot be read.
+            CheckpointMismatchError: it is of another task or other shapes, or holds no policy.
+        """
+        path = inside(self.home, name, "policy")
+        return self._policies.get((name, _written(path), world.name, use), lambda: load_for(path, world))
+
+    def reward(self, name: str, world: TaskEnv) -> RewardModel:
+        """Return the reward model in a checkpoint of the data home; raises as `policy`."""
+        path = inside(self.home, name, "reward model")
+        return self._rewards.get(
+            (name, _written(path), world.name),
+            lambda: load_reward(path, task=world.name, obs_dim=world.obs_dim, act_dim=world.act_dim),
+        )
+
+    def digest(self, name: str) -> str:
+        """Return what tells one content of a checkpoint from another.
+
+        Raises:
+            NotFoundError: it does not lie in the data home.
+        """
+        return sha256(inside(self.home, name, "policy").read_bytes()).hexdigest()[:16]
+
+
+def _written(path: Path) -> object:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size

@@ -1,0 +1,210 @@
+"""What the station asks the process that thinks, and what that answers; neither torch nor MuJoCo.
+
+Every request names a frame of a recorded episode, in which the world is entered again from its stored state, and every
+answer has the number of its request.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
+from robo_rlhf.core.types import Array
+
+LONGEST, SHORTEST = 5.0, 0.5  # [s] of an imagined future
+MOST_SAMPLES = 8  # futures that are imagined together
+
+
+@dataclass(frozen=True)
+class At:
+    """A frame of a recorded episode."""
+
+    dataset: str
+    episode: str
+    frame: int
+
+
+@dataclass(frozen=True)
+class Look:
+    """What would the policy do at a frame?"""
+
+    at: At
+    policy: str  # a checkpoint within the data home
+    samples: int = MOST_SAMPLES
+
+
+@dataclass(frozen=True)
+class Foresee:
+    """What would come of it, with the policy in a closed loop from that frame on?"""
+
+    at: At
+    policy: str
+    seconds: float  # of the world, SHORTEST to LONGEST
+    reward: str = ""  # a checkpoint of a reward model within the data home, or none
+    samples: int = 6
+
+    def __post_init__(self) -> None:
+        """Check the length and the number.
+
+        Raises:
+            InvalidValueError: one is outside its range.
+        """
+        check_seconds(self.seconds)
+        if not 1 <= self.samples <= MOST_SAMPLES:
+            raise InvalidValueError("imagined futures", self.samples, f"1 to {MOST_SAMPLES}")
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What does a reward model say of the steps of an episode?"""
+
+    dataset: str
+    episode: str
+    reward: str
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Record what two policies would do from a frame on, for people to compare."""
+
+    at: At
+    policies: tuple[str, str]
+    seconds: float
+    into: str  # dataset that the two continuations are recorded into
+    person: str  # who asked
+
+    def __post_init__(self) -> None:
+        """Check the length, and that there are two policies.
+
+        Raises:
+            InvalidValueError: they are the same, or the length is outside its range.
+        """
+        check_seconds(self.seconds)
+        if self.policies[0] == self.policies[1]:
+            raise InvalidValueError("policies to compare", f"{self.policies[0]} twice", "two different ones")
+
+
+Request = Look | Foresee | Judge | Compare
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the policy would do at a frame."""
+
+    frame: int
+    state: Array  # (nstate,) float64
+    names: tuple[str, ...]  # of the columns of an action
+    actions: Array  # (K, act_dim) float32 in [-1, 1], the same K times where the policy leaves nothing to chance
+    recorded: Array | None  # (act_dim,) what was done; None at the last frame
+    tool: Array  # (3,) [m] where the hand is, in the world
+    reach: Array  # (K, 3) [m] where it would be if each action were held for a moment
+    chance: bool  # whether the actions differ
+    task: str
+    warning: str  # how the world was another one when this was recorded; empty where it was this one
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a reward model says of T steps, standardised: mean and deviation over its members."""
+
+    mean: Array  # (T,) float32
+    spread: Array  # (T,) float32
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What would come of following the policy; the first of the futures is drawn."""
+
+    frame: int
+    task: str
+    fps: float
+    states: Array  # (L + 1, nstate) float64 of the first future
+    paths: Array  # (N, L + 1, 3) [m] where the hand goes
+    success: Array  # (N, L + 1) bool
+    worth: Worth | None  # of the first future's steps
+    broken: str = ""  # why it ends early
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a reward model says of a recorded episode."""
+
+    worth: Worth
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two recorded continuations of one frame."""
+
+    task: str
+    dataset: str
+    episodes: tuple[str, str]  # ids, in the order of the policies
+    start: int  # the frame at which both begin
+    length: int  # steps of each from there
+    digests: tuple[str, str]  # of the policies' files
+
+
+Result = Seen | Foreseen | Judged | Compared
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request on its way."""
+
+    number: int
+    request: Request
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Nobody waits for the answer to this request any more."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The process has imported what it needs; the first message."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The process works on a request from now on."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The answer to a request."""
+
+    number: int
+    result: Result
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A request went wrong; the process goes on."""
+
+    number: int
+    kind: type[RoboRlhfError] | None  # None: a fault of the program
+    text: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    def error(self) -> Exception:
+        """Return the error as it was; the constructors of ours make the message, so it is not made again."""
+        if self.kind is None:
+            return RuntimeError(self.text)
+        error = self.kind.__new__(self.kind, self.text)
+        error.args = (self.text,)
+        error.__dict__.update(self.fields)
+        return error
+
+
+def check_seconds(seconds: float) -> None:
+    """Check how long a future is to be.
+
+    Raises:
+        InvalidValueError: too short or too long.
+    """
+    if not SHORTEST <= seconds <= LONGEST:
+        raise InvalidValueError("seconds of the future", seconds, f"{SHORTEST:g} to {LONGEST:g}")

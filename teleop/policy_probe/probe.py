@@ -1,0 +1,288 @@
+"""Mind: answers to what is asked about a policy. What takes long is a generator that can be left at any step."""
+
+from collections.abc import Generator
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from robo_rlhf.data.dataset import MIXED, Dataset
+from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
+from robo_rlhf.core.files import new_dataset
+from robo_rlhf.policies.base import TrainedPolicy
+from robo_rlhf.policies.chunked import ChunkedPolicy
+from robo_rlhf.policies.masked import Acting, VeiledPolicy
+from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.sim.envs.task_env import TaskEnv, versions
+from robo_rlhf.core.types import Array, Source
+from teleop.policy_probe.cache import Kept
+from teleop.policy_probe.messages import (
+    At,
+    Compare,
+    Compared,
+    Foresee,
+    Foreseen,
+    Judge,
+    Judged,
+    Look,
+    Request,
+    Result,
+    Seen,
+    Worth,
+)
+from teleop.session.branch import Past
+
+SEED = 0  # of the policies' own chance: asked twice, they answer the same
+HOLD = 0.4  # [s] that an action is held to draw where it leads
+SAME = 1e-5  # by which actions differ at least that chance chose
+TAG = "imagined"  # of every recorded continuation
+
+Thinking = Generator[None, None, Result]
+
+
+class Mind:
+    """Answers requests about a data home."""
+
+    def __init__(self, home: Path) -> None:
+        """Know nothing yet of the data home `home`."""
+        self.kept = Kept(home)
+
+    def think(self, request: Request) -> Thinking:
+        """Return a generator that pauses after each step of the work, and returns the answer.
+
+        It raises RoboRlhfError: what the request did wrong, in words.
+        """
+        match request:
+            case Look():
+                return self._look(request)
+            case Foresee():
+                return self._foresee(request)
+            case Judge():
+                return self._judge(request)
+            case Compare():
+                return self._compare(request)
+
+    def _look(self, asked: Look) -> Thinking:
+        past, frame = self._frame(asked.at)
+        world = self.kept.world(past.meta.task, asked.samples, "look")
+        policy = self.kept.policy(asked.policy, world, "look")
+        obs = self._enter(world, past, frame)
+        action = self._begin(policy, past, frame, world.num_envs, SEED).act(obs)
+        _check(action, asked.policy)
+        tool = _tool(world)[0]
+        for _ in range(round(HOLD / world.control_dt)):
+            world.step(action)
+        columns = past.columns["action"]
+        yield
+        return Seen(
+            frame=frame,
+            state=past.columns["state"][frame],
+            names=tuple(world.task.action_names),
+            actions=action.astype(np.float32),
+            recorded=columns[frame] if frame < len(columns) else None,
+            tool=tool,
+            reach=_tool(world),
+            chance=_differ(action),
+            task=world.name,
+            warning=past.differences(world).strip(),
+        )
+
+    def _foresee(self, asked: Foresee) -> Thinking:
+        past, frame = self._frame(asked.at)
+        first = self.kept.world(past.meta.task, asked.samples, "foresee")
+        policy = self.kept.policy(asked.policy, first, "foresee")
+        obs = self._enter(first, past, frame)
+        chance = _differ(self._begin(policy, past, frame, first.num_envs, SEED).act(obs))
+        world = first if chance else self.kept.world(past.meta.task, 1, "foresee")
+        obs = self._enter(world, past, frame)
+        policy = self._begin(policy, past, frame, world.num_envs, SEED)
+        walk = _Walk(world, obs)
+        broken = ""
+        for _ in range(round(asked.seconds / world.control_dt)):
+            try:
+                walk.step(policy, asked.policy)
+            except NonFiniteError as error:
+                broken = str(error)
+                break
+            yield
+        worth = None
+        if asked.reward:
+            worth = _worth_after(self.kept.reward(asked.reward, world), past, frame, walk)
+        return Foreseen(
+            frame=frame,
+            task=world.name,
+            fps=1.0 / world.control_dt,
+            states=np.array(walk.state),
+            paths=np.stack(walk.tool, axis=1),
+            success=np.stack(walk.success, axis=1),
+            worth=worth,
+            broken=broken,
+        )
+
+    def _judge(self, asked: Judge) -> Thinking:
+        past = self.kept.episode(asked.dataset, asked.episode)
+        world = self.kept.world(past.meta.task, 1, "judge")
+        model = self.kept.reward(asked.reward, world)
+        yield
+        obs = past.columns["obs"]
+        if obs.shape[1] != world.obs_dim:
+            given = f"observations of {obs.shape[1]} numbers"
+            raise InvalidValueError(f"episode {past.meta.id}", given, f"{world.obs_dim}, as task {world.name} has now")
+        return Judged(_worth(model, obs, past.columns["action"]))
+
+    def _compare(self, asked: Compare) -> Thinking:
+        past, frame = self._frame(asked.at)
+        world = self.kept.world(past.meta.task, 1, "compare")
+        length = round(asked.seconds / world.control_dt)
+        dataset = Dataset(new_dataset(self.kept.home, asked.into), create=True, task=MIXED)
+        ids, digests = [], []
+        for name in asked.policies:
+            policy = self.kept.policy(name, world, "compare")
+            digest = self.kept.digest(name)
+            about = f"{asked.at.dataset} {asked.at.episode} {frame} {digest} {length} {world.model_hash}"
+            made = "imagined-" + sha256(about.encode()).hexdigest()[:20]
+            digests.append(digest)
+            ids.append(made)
+            if _is_there(dataset, made, frame + length):
+                continue  # the same was asked for before
+            walk = _Walk(world, self._enter(world, past, frame))
+            policy = self._begin(policy, past, frame, 1, SEED)
+            for _ in range(length):
+                walk.step(policy, name)
+                yield
+            note = f"What {name} would do from frame {frame} of {asked.at.dataset}/{asked.at.episode}."
+            _record(dataset, past, frame, walk, world, made, {"operator": name, "note": f"{note} For {asked.person}."})
+        return Compared(world.name, asked.into, (ids[0], ids[1]), frame, length, (digests[0], digests[1]))
+
+    def _frame(self, at: At) -> tuple[Past, int]:
+        past = self.kept.episode(at.dataset, at.episode)
+        if not 0 <= at.frame < len(past):
+            raise InvalidValueError(f"frame of episode {at.episode}", at.frame, f"0 to {len(past) - 1}")
+        return past, at.frame
+
+    def _enter(self, world: TaskEnv, past: Past, frame: int) -> Array:
+        """Put all copies into a recorded state and return what they observe (N, obs_dim)."""
+        past.check(world)
+        return world.set_state(np.repeat(past.columns["state"][frame][None], world.num_envs, axis=0))
+
+    def _begin(self, policy: Acting, past: Past, frame: int, num_envs: int, seed: int) -> Acting:
+        """Let a policy begin at a frame; one that remembers has seen what was observed before."""
+        policy.seed(seed)
+        policy.reset(num_envs)
+        veiled = policy if isinstance(policy, VeiledPolicy) else None
+        trained = policy.policy if isinstance(policy, VeiledPolicy) else policy
+        inner: TrainedPolicy = getattr(trained, "base", trained)
+        if past.columns["obs"].shape[1] != inner.obs_dim:
+            return policy
+        back = (inner.history - 1) + (veiled.veil.delay if veiled is not None else 0)
+        for obs in past.columns["obs"][max(0, frame - back) : frame]:
+            whole = np.repeat(obs[None], num_envs, axis=0)
+            shown = whole if veiled is None else veiled.look(whole)
+            if isinstance(inner, ChunkedPolicy):
+                inner.remember(shown)
+        return policy
+
+
+class _Walk:
+    """What happens while a policy acts; states, observations and actions of the first copy, hands of all."""
+
+    def __init__(self, world: TaskEnv, obs: Array) -> None:
+        self.world, self._obs = world, obs
+        self.state, self.obs = [world.get_state()[0]], [obs[0]]
+        self.tool, self.success = [_tool(world)], [world.task.success(world.sim).copy()]
+        self.action: list[Array] = []
+        self.reward: list[float] = []
+        self.signals: list[dict[str, Array]] = []
+
+    def step(self, policy: Acting, name: str) -> None:
+        """Take a step.
+
+        Raises:
+            NonFiniteError: the policy's action is no number, or the world broke down.
+        """
+        action = policy.act(self._obs)
+        _check(action, name)
+        step = self.world.step(action)
+        state = self.world.get_state()[0]
+        if not (np.isfinite(step.obs).all() and np.isfinite(state).all()):
+            raise NonFiniteError("The simulation", f"step {len(self.action)} of the future", "It ends here.")
+        self._obs = step.obs
+        self.state.append(state)
+        self.obs.append(step.obs[0].copy())
+        self.action.append(step.applied[0].copy())
+        self.tool.append(_tool(self.world))
+        self.success.append(step.success.copy())
+        self.reward.append(float(step.reward[0]))
+        self.signals.append({key: value[0].copy() for key, value in step.signals.items()})
+
+
+def _record(
+    dataset: Dataset, past: Past, frame: int, walk: _Walk, world: TaskEnv, made: str, fields: dict[str, str]
+) -> None:
+    """Record what was before a frame and the steps of a walk as one episode."""
+    known = {
+        "episode_id": made,
+        "device": "policy",
+        "tags": (TAG,),
+        "model_hash": world.model_hash,
+        "control_dt": world.control_dt,
+        "versions": {**versions(), "policy": fields["operator"]},
+    }
+    writer = past.go_on(dataset.path, frame, {**known, **fields})
+    try:
+        for t, action in enumerate(walk.action):
+            writer.append(
+                walk.obs[t + 1],
+                walk.state[t + 1],
+                action,
+                walk.reward[t],
+                bool(walk.success[t + 1][0]),
+                Source.POLICY,
+                walk.signals[t],
+            )
+        writer.close("success" if walk.success[-1][0] else "failure")
+    except BaseException:
+        writer.discard()
+        raise
+
+
+def _is_there(dataset: Dataset, made: str, steps: int) -> bool:
+    """Whether a continuation is recorded, whole; what a crash left of it is deleted."""
+    if made not in dataset:
+        return False
+    if dataset.info(made).length == steps:
+        return True
+    dataset.delete(made)
+    return False
+
+
+def _tool(world: TaskEnv) -> Array:
+    """Return where the hand is, or the rover, (N, 3) [m]."""
+    return np.array(world.task.signals(world.sim)["ee_pos"], np.float64)
+
+
+def _check(action: Array, name: str) -> None:
+    if not np.isfinite(action).all():
+        raise NonFiniteError("The action of the policy", name, "Ask another policy, or an earlier checkpoint of it.")
+
+
+def _differ(action: Array) -> bool:
+    return bool(np.ptp(action, axis=0).max() > SAME)
+
+
+def _worth(model: RewardModel, obs: Array, action: Array) -> Worth:
+    """Return what a model says of T steps, given T + 1 observations."""
+    mean, spread = model.predict(obs[None, :-1], action[None], obs[None, 1:])
+    return Worth(mean[0], spread[0])
+
+
+def _worth_after(model: RewardModel, past: Past, frame: int, walk: _Walk) -> Worth | None:
+    """Return what a model says of the steps of a walk, which sees what was before where it looks at that."""
+    if not walk.action:
+        return None
+    obs, action = np.array(walk.obs), np.array(walk.action)
+    before = 0 if model.markovian or past.columns["obs"].shape[1] != obs.shape[1] else frame
+    obs = np.concatenate([past.columns["obs"][frame - before : frame], obs])
+    action = np.concatenate([past.columns["action"][frame - before : frame], action])
+    worth = _worth(model, obs, action)
+    return Worth(worth.mean[before:], worth.spread[before:])

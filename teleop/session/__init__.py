@@ -1,0 +1,1 @@
+"""A teleoperation session: the paced loop, its state machine, the live world and the recording."""

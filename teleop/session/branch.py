@@ -1,0 +1,115 @@
+"""Frames to go on from: those of a recorded episode, and what the journal of its continuation says of itself."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mujoco
+
+from robo_rlhf.data.recording.journal import EpisodeWriter, begin_branch
+from robo_rlhf.data.layout import require_dataset
+from robo_rlhf.data.reader import Reader
+from robo_rlhf.data.schema import FRAME_COLUMNS, Columns
+from robo_rlhf.data.recording.stream import Row
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError
+from robo_rlhf.sim.envs.task_env import (
+    TaskEnv,
+    is_made_here,
+)
+from robo_rlhf.core.types import EpisodeMeta
+
+OTHER_SCENE = " It was recorded with another version of the scene: what follows may go another way than it did."
+MEASURED = 10  # steps that are taken again where another machine recorded
+STRAYS = 5e-3  # [m, rad] after so few steps: processors alone make less of a difference than that, other scenes more
+BRANCH, CORRECTION, INTERRUPTED, GOAL = "branch", "correction", "interrupted", "goal"  # tags
+
+
+class Past:
+    """A recorded episode whose frames can be looked at, and gone on from."""
+
+    def __init__(self, columns: Columns, meta: EpisodeMeta, dataset: str) -> None:
+        """Take the columns of an episode of the dataset of this name, and what else is known of it."""
+        self.columns, self.meta, self.dataset = columns, meta, dataset
+        self._differences: dict[str, str] = {}  # from the scene of this identity
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.columns["state"])
+
+    def row(self, index: int) -> Row:
+        """Return frame `index`, and from 1 on the step that led to it."""
+        return {
+            name: value[index if name in FRAME_COLUMNS else index - 1]
+            for name, value in self.columns.items()
+            if name in FRAME_COLUMNS or index > 0
+        }
+
+    def check(self, env: TaskEnv) -> None:
+        """Check that `env` can enter its frames.
+
+        Raises:
+            InvalidValueError: it holds no states, or those of another model.
+        """
+        found, wanted = self.columns["state"].shape[1], env.sim.state.shape[1]
+        if found != wanted:
+            given = f"states of {found} numbers" if found else "no simulator states"
+            raise InvalidValueError(f"episode {self.meta.id}", given, f"states of {wanted}, as task {env.name} has now")
+
+    def differences(self, env: TaskEnv) -> str:
+        """Return in words how the world was another one when this was recorded; empty where it was this one.
+
+        `env` must be able to enter its frames; it stands afterwards where it stood.
+        """
+        if env.model_hash not in self._differences:
+            self._differences[env.model_hash] = self._compare(env)
+        return self._differences[env.model_hash]
+
+    def _compare(self, env: TaskEnv) -> str:
+        made_by = self.meta.versions.get("mujoco", "")
+        if made_by and made_by != mujoco.__version__:
+            return f" It was recorded with MuJoCo {made_by}, this is {mujoco.__version__}: forces may differ a little."
+        same = env.is_scene_of(self.meta.model_hash) if self.meta.model_hash else True
+        if same is False or self.columns["action"].shape[1] != env.act_dim:
+            return OTHER_SCENE
+        elsewhere = "processor" in self.meta.versions and not is_made_here(self.meta.versions)
+        if same and not elsewhere:
+            return ""
+        steps = min(MEASURED, len(self) - 1)
+        off = env.deviation(self.columns["state"][: steps + 1], self.columns["action"][:steps])
+        if not same and not off <= STRAYS:
+            return OTHER_SCENE
+        measured = f"its first {steps} steps lead here to positions that differ by up to {off:.2g} m or rad"
+        return f" It was recorded on another machine: {measured}." if off else ""
+
+    def go_on(self, folder: Path, frame: int, fields: Mapping[str, Any]) -> EpisodeWriter:
+        """Begin an episode in the dataset at `folder` with what is before `frame`, and metadata but for `fields`."""
+        return begin_branch(folder, self.columns, self.meta, frame, **fields)
+
+
+def read_past(home: Path, dataset: str, episode_id: str) -> Past:
+    """Read an episode of a dataset in the data home, or of the samples that ship.
+
+    Raises:
+        NotFoundError: there is no such dataset or episode.
+        CorruptFileError, VersionError: its file cannot be read.
+    """
+    columns, header = Reader(require_dataset(home, dataset)).read(episode_id)
+    return Past(columns, replace(header.meta, id=episode_id), dataset)
+
+
+def inside(home: Path, name: str, what: str) -> Path:
+    """Return the path of something in the data home.
+
+    Raises:
+        NotFoundError: the name leads out of it.
+    """
+    if not is_inside(home, name):
+        raise NotFoundError(what, name, f"It must lie in the data home, {home}.")
+    return home / name
+
+
+def is_inside(home: Path, name: str) -> bool:
+    """Whether `name` is of something below the data home."""
+    root, path = home.resolve(), (home / name).resolve()
+    return path != root and path.is_relative_to(root)

@@ -1,0 +1,162 @@
+"""What becomes of episodes: kept, discarded and brought back, marked and noted, closed as an abandoned branch.
+
+All of it waits for the disk and so happens at a desk, in the order in which it was asked for. A full disk holds the
+desk up until there is room; the control loop goes on meanwhile.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.recording.journal import EpisodeWriter
+from robo_rlhf.core.errors import DiskFullError
+from robo_rlhf.core.types import Outcome, Source
+from teleop.session.branch import BRANCH, CORRECTION, INTERRUPTED
+from teleop.session.io_thread import Desk, nothing
+from teleop.session.disk_full import explain_waiting
+from teleop.session.unattended import ROOM_WAIT
+
+Done = Callable[[str], None]  # gets the text that says what happened
+Failed = Callable[[Exception], None]
+
+
+class Closed(NamedTuple):
+    """An episode that is not open any more."""
+
+    dataset: Dataset
+    id: str
+    seed: int
+    task_says: Outcome
+    outcome: Outcome  # the operator's mark, where there is one
+    seconds: float  # of simulated time
+
+
+class Open(NamedTuple):
+    """An episode that is to be closed."""
+
+    dataset: Dataset
+    writer: EpisodeWriter
+    mark: str  # what the operator says: "", "success" or "failure"
+    note: str
+    tags: tuple[str, ...] = ()  # besides those that its metadata has already
+
+    def closed(self) -> Closed:
+        """Return what it will be."""
+        writer = self.writer
+        task_says: Outcome = "success" if bool(writer.row(len(writer))["success"]) else "failure"
+        outcome: Outcome = "success" if self.mark == "success" else "failure" if self.mark else task_says
+        seconds = len(writer) * writer.meta.control_dt
+        return Closed(self.dataset, writer.id, writer.meta.seed, task_says, outcome, seconds)
+
+
+class Ledger:
+    """The episodes of one session, closed ones and those that wait to be."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        """Begin with none; `ring` is called when something was done."""
+        self.desk = Desk("ledger", ring)
+        self.trouble = ""  # why closing waits
+        self.kept: dict[str, Outcome] = {}
+        self.discarded: list[Closed] = []
+        self.last: Closed | None = None  # the one kept last
+        self._stopping = threading.Event()
+
+    def keep(self, episode: Open, done: Done) -> None:
+        """Close an episode; `done` when the disk holds it."""
+        closed = self.last = episode.closed()
+
+        def then(_: str) -> None:
+            self.kept[closed.id] = closed.outcome
+            done(f"Kept: {closed.outcome} after {closed.seconds:.1f} s.")
+
+        self.desk.submit(lambda: self._close(episode, closed.outcome), then, self._left)
+
+    def discard(self, episode: Open, done: Done) -> None:
+        """Move an episode to the trash."""
+        closed = episode.closed()
+
+        def job() -> None:
+            self._close(episode, "aborted")
+            closed.dataset.delete(closed.id)
+
+        def then(_: None) -> None:
+            self.discarded.append(closed)
+            done(f"Discarded {closed.seconds:.1f} s; it can be brought back.")
+
+        self.desk.submit(job, then, self._left)
+
+    def undo(self, done: Done, failed: Failed) -> Closed | None:
+        """Bring back what was discarded last, as kept; None where there is nothing."""
+        if not self.discarded:
+            return None
+        closed = self.last = self.discarded.pop()
+
+        def job() -> None:
+            closed.dataset.undelete(closed.id)
+            closed.dataset.set_outcome(closed.id, closed.outcome)
+
+        def then(_: None) -> None:
+            self.kept[closed.id] = closed.outcome
+            done(f"Brought back and kept: {closed.outcome} after {closed.seconds:.1f} s.")
+
+        def otherwise(error: Exception) -> None:
+            self.discarded.append(closed)
+            failed(error)
+
+        self.desk.submit(job, then, otherwise)
+        return closed
+
+    def mark(self, closed: Closed, mark: str, done: Done, failed: Failed) -> None:
+        """Say how an episode ended that is closed already; the task says it where `mark` is empty."""
+        outcome: Outcome = "success" if mark == "success" else "failure" if mark else closed.task_says
+
+        def then(_: None) -> None:
+            self.kept[closed.id] = outcome
+            done(f"The last episode counts as {outcome}.")
+
+        self.desk.submit(lambda: closed.dataset.set_outcome(closed.id, outcome), then, failed)
+
+    def note(self, closed: Closed, text: str, done: Done, failed: Failed) -> None:
+        """Write a note to an episode that is closed already."""
+        job = lambda: closed.dataset.note(closed.id, text)  # noqa: E731 - the one thing to be done
+        self.desk.submit(job, lambda _: done("Noted with the last episode."), failed)
+
+    def abandon(self, episode: Open) -> None:
+        """Close an episode as a failed branch: the operator went back and goes another way."""
+        tagged = episode._replace(tags=(*episode.tags, BRANCH))
+        self.desk.submit(lambda: self._close(tagged, "failure"), nothing, self._left)
+
+    def interrupt(self, episode: Open) -> None:
+        """Close an episode that the session's end cuts short: as the operator marked it, or as aborted."""
+        tagged = episode._replace(tags=(*episode.tags, INTERRUPTED))
+        outcome: Outcome = episode.closed().outcome if episode.mark else "aborted"
+        self.desk.submit(lambda: self._close(tagged, outcome), nothing, self._left)
+
+    def finish(self) -> None:
+        """Wait for everything; what the disk has no room for is left in its journal, for recovery."""
+        self._stopping.set()
+        self.desk.finish()
+
+    def _close(self, episode: Open, outcome: Outcome) -> str:
+        writer, tags = episode.writer, episode.tags
+        if (writer.columns()["source"] == Source.CORRECTION).any():
+            tags = (*tags, CORRECTION)
+        while True:
+            try:
+                writer.close(outcome, note=episode.note, tags=tags)
+            except (DiskFullError, OSError) as error:
+                self.trouble = explain_waiting(error)
+                if self._stopping.wait(ROOM_WAIT):
+                    with contextlib.suppress(DiskFullError, OSError), writer:
+                        pass
+                    raise
+            else:
+                self.trouble = ""
+                return writer.id
+
+    def _left(self, error: Exception) -> None:
+        """Take note that an episode was left to recovery, which only happens as the session ends."""
+        if not self._stopping.is_set():
+            raise error

@@ -1,0 +1,46 @@
+"""What a dataset holds from earlier sessions: which seed comes next, and which episode was cut short."""
+
+from typing import NamedTuple
+
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.reader import EpisodeInfo
+from robo_rlhf.data.recording.recovery import RECOVERED
+from robo_rlhf.core.errors import CorruptFileError, NotFoundError, VersionError
+from robo_rlhf.rollouts.evaluation import FIRST_SEED
+from teleop.session.branch import INTERRUPTED
+
+NEWEST = 200  # episodes that are looked at: ids sort by time, and a page does not wait for ten thousand files
+APART = 1000  # seeds between operators who record into one dataset at the same time
+
+
+class Earlier(NamedTuple):
+    """What there is to go on from."""
+
+    next_seed: int
+    offer: str = ""  # the operator's last episode, where it was cut short
+    frame: int = 0  # its last one
+    seconds: float = 0.0  # its length in simulated time
+
+
+def look_back(dataset: Dataset, task: str, operator: str) -> Earlier:
+    """Look at the newest episodes of `dataset`."""
+    infos = _newest(dataset)
+    seeds = [info.meta.seed for info in infos if info.meta.task == task and info.meta.seed < FIRST_SEED]
+    next_seed = max(seeds, default=-1) + 1 + APART * len(dataset.recovery.live)
+    mine = [info for info in infos if info.meta.operator == operator]
+    if mine:
+        last = mine[-1]
+        if {RECOVERED, INTERRUPTED} & {*last.meta.tags}:
+            return Earlier(next_seed, last.meta.id, last.length, last.duration)
+    return Earlier(next_seed)
+
+
+def _newest(dataset: Dataset) -> list[EpisodeInfo]:
+    """Return the newest episodes, oldest first; damaged ones are left to whoever lists the dataset."""
+    found = []
+    for episode_id in dataset.ids()[-NEWEST:]:
+        try:
+            found.append(dataset.info(episode_id))
+        except (CorruptFileError, VersionError, NotFoundError):
+            continue
+    return found

@@ -1,0 +1,94 @@
+"""Driver: who chooses the next action, the operator or a policy.
+
+Without a policy the operator drives. With one the policy does, except while the operator takes over; after that the
+policy plans anew. The gripper stays as it was last commanded, by whomever, until the operator says something new about
+it: so nothing drops when the controls change hands or an episode goes on from another frame.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from robo_rlhf.core.errors import NonFiniteError
+from robo_rlhf.core.types import Array, Command, Policy, Source
+from teleop.input.action_mapping import GRIPPER, to_action
+from teleop.devices import Device
+from teleop.devices.browser import TAKEOVER, Browser
+from teleop.session.unattended import SILENCE, Decision, is_finite
+
+
+class Heard(NamedTuple):
+    """What the operator says in one tick."""
+
+    twist: Array  # (6,) in [-1, 1]; zero while nothing is heard
+    age: float  # [s] since it was said
+    silent: bool  # nothing new for a while, or idle
+    moves: bool  # a reason to begin: something is held, or the gripper was switched
+    takes_over: bool  # from a policy
+    buttons: frozenset[str]
+
+
+class Driver:
+    """Asks the device once a tick, and the policy when it is its turn."""
+
+    def __init__(self, device: Device, names: tuple[str, ...]) -> None:
+        """Drive by `device`, for a task whose action has columns of these `names`."""
+        self.device, self.names = device, names
+        self.policy: Policy | None = None
+        self.correcting = False  # the operator shows how it should have gone: also what no policy did is a correction
+        self.gripper = -1.0  # as commanded; to be set where another frame is gone to
+        self._said: float | None = None  # the gripper as the operator had it last
+        self._taken = False
+
+    def begin(self, seed: int) -> None:
+        """Start, or go on from another frame: the policy plans anew."""
+        self._taken = False
+        self.device.begin(seed)
+        reseed = getattr(self.policy, "seed", None)
+        if callable(reseed):
+            reseed(seed)
+        if self.policy is not None:
+            self.policy.reset(1)
+
+    def read(self) -> Heard:
+        """Return what the operator says now; never blocks."""
+        command = self.device.read()
+        sound = is_finite(command)
+        silent = not command.active or command.age > SILENCE or not sound
+        twist = np.zeros(6) if silent else command.twist
+        switched = sound and self._said is not None and command.gripper != self._said
+        if sound:
+            self._said = command.gripper
+        stick = bool(twist.any())
+        takes_over = TAKEOVER in command.buttons if isinstance(self.device, Browser) else stick
+        moves = not silent or (switched and command.gripper != self.gripper)
+        if switched and (self.policy is None or takes_over):
+            self.gripper = command.gripper
+        return Heard(twist, command.age, silent, moves, takes_over, command.buttons)
+
+    def decide(self, heard: Heard, obs: Array) -> Decision:
+        """Return the action for this tick, given what the world shows (obs_dim,).
+
+        Raises:
+            NonFiniteError: the policy's action is no number.
+        """
+        if self.policy is None or heard.takes_over:
+            self._taken = self.policy is not None
+            action = to_action(Command(heard.twist, self.gripper), self.names)
+            corrects = self._taken or self.correcting
+            source = Source.CORRECTION if corrects else self.device.source
+            return Decision(action, source, heard.age, heard.silent, heard.buttons)
+        if self._taken:
+            self._taken = False
+            self.policy.reset(1)
+        action = self.policy.act(obs[None])[0]
+        if not np.isfinite(action).all():
+            raise NonFiniteError(
+                "The action of the policy",
+                f"columns {', '.join(np.array(self.names)[~np.isfinite(action)])}",
+                "The step was not taken and the episode is paused: take over, rewind, or load another policy.",
+            )
+        if GRIPPER in self.names:
+            self.gripper = float(np.clip(action[self.names.index(GRIPPER)], -1.0, 1.0))
+        return Decision(action, Source.POLICY, math.nan, False, heard.buttons)

@@ -1,0 +1,225 @@
+"""Stage: the world of a session, the frame of it that is shown, and the journal of the open episode.
+
+A journal is opened while the world stands at the start, so that no episode's first step waits for the disk.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.recording.journal import EpisodeWriter
+from robo_rlhf.data.layout import now
+from robo_rlhf.data.recording.stream import Row
+from robo_rlhf.core.errors import DiskFullError, InvalidValueError, NonFiniteError, UnknownNameError
+from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.core.types import Array, Step
+from teleop.session.branch import GOAL, Past
+from teleop.input.action_mapping import GRIPPER
+from teleop.session.io_thread import Desk, nothing
+from teleop.session.disk_full import explain_waiting
+from teleop.session.unattended import Decision, describe, note_down
+
+RETRY = 0.5  # [s] between tries to open a journal on a full disk
+FAR = 5.0  # [m] from the middle of the world, farther than which no goal may be moved
+
+
+class Stage:
+    """A world with one copy; what is opened on the disk is opened at a desk."""
+
+    def __init__(self, env: TaskEnv, dataset: Dataset, desk: Desk, fields: Callable[[], Mapping[str, Any]]) -> None:
+        """Record into `dataset`; `fields` gives what the metadata of every episode holds besides its world."""
+        self.env, self.dataset, self._desk, self._fields = env, dataset, desk, fields
+        self.writer: EpisodeWriter | None = None  # of the open episode, or ready for the next one
+        self.past: Past | None = None  # a recorded episode that is looked at
+        self.origin: tuple[Past, int] | None = None  # where the open episode came from, if from a recorded one
+        self.trouble = ""  # why no journal can be opened
+        self.seed, self.frame, self.success = 0, 0, False
+        self.goals: dict[str, Array] = {}  # that were moved, by name: (3,) [m]
+        self.obs, self.state = np.zeros(env.obs_dim, np.float32), np.zeros(0)  # (obs_dim,), (nstate,) as shown
+        self._awaited: object | None = None  # the journal that is being opened
+        self._retry_at: float | None = None
+
+    @property
+    def steps(self) -> int:
+        """Number of steps of what is looked at."""
+        return len(self.past) - 1 if self.past else len(self.writer) if self.writer else 0
+
+    def row(self, index: int) -> Row:
+        """Return a frame of what is looked at, and the step that led to it."""
+        if self.past:
+            return self.past.row(index)
+        assert self.writer is not None
+        return self.writer.row(index)
+
+    def gripper(self) -> float:
+        """Return how the gripper was commanded at the frame shown, -1 open to +1 closed."""
+        names = self.env.task.action_names
+        if self.frame == 0 or GRIPPER not in names:
+            return -1.0
+        return float(self.row(self.frame)["action"][names.index(GRIPPER)])
+
+    def stand(self, seed: int, goals: Mapping[str, Array] | None = None) -> None:
+        """Put the world at the start of the episode of `seed`, with goals moved, and open a journal for it."""
+        self.drop()
+        self.seed, self.frame, self.goals = seed, 0, dict(goals or {})
+        self.past = self.origin = None
+        self.env.reset(np.array([seed]))
+        for name, position in self.goals.items():
+            self.env.sim.mocap_pos(name)[0] = position
+        self.env.sim.forward()
+        self._see(self.env.task.observe(self.env.sim)[0], bool(self.env.task.success(self.env.sim)[0]))
+        self._open()
+
+    def move_goal(self, name: str, position: Array) -> None:
+        """Put a goal at `position` (3,) [m] in the world, before the episode begins.
+
+        Raises:
+            UnknownNameError: the task has no such goal.
+            InvalidValueError: it is too far away, or no place at all.
+        """
+        if name not in self.env.task.goals:
+            raise UnknownNameError("goal", name, self.env.task.goals)
+        if position.shape != (3,) or not (np.abs(position) <= FAR).all():
+            raise InvalidValueError(f"place of {name}", position.tolist(), f"x y z within {FAR:g} m of the middle")
+        self.stand(self.seed, {**self.goals, name: position})
+
+    def enter(self, past: Past, frame: int) -> None:
+        """Look at a frame of a recorded episode, to go on from there.
+
+        Raises:
+            InvalidValueError: it has no such frame, or this world cannot enter it.
+        """
+        past.check(self.env)
+        if not 0 <= frame < len(past):
+            raise InvalidValueError(f"frame of episode {past.meta.id}", frame, f"0 to {len(past) - 1}")
+        self.drop()
+        self.past, self.origin, self.seed, self.goals = past, None, past.meta.seed, {}
+        self.look(frame)
+
+    def look(self, frame: int) -> None:
+        """Show a frame of the open episode, or of the recorded one that is looked at.
+
+        Raises:
+            InvalidValueError: it has no such frame.
+        """
+        if not 0 <= frame <= self.steps:
+            raise InvalidValueError("frame to look at", frame, f"0 to {self.steps}")
+        row = self.row(frame)
+        self.frame = frame
+        self._see(self.env.set_state(row["state"][None])[0], bool(row["success"]))
+
+    def begin(self) -> bool:
+        """Begin the episode at whose start the world stands; False where its journal is not open yet."""
+        if self.writer is None:
+            return False
+        self.describe_anew()
+        self.writer.meta = replace(self.writer.meta, started=now())  # nothing is written before the first step
+        return True
+
+    def describe_anew(self) -> None:
+        """Take over what the fields of the metadata are now: another policy drives."""
+        if self.writer is not None:
+            self.writer.meta = replace(self.writer.meta, **self._all_fields())
+
+    def step(self, decision: Decision) -> Step:
+        """Take a control step and record it; on a full disk it is kept in memory, and `writer.trouble` says so.
+
+        Raises:
+            NonFiniteError: the simulation broke down; the world is as before the step, which is not recorded.
+        """
+        assert self.writer is not None
+        wall_time = time.time()
+        step = self.env.step(decision.action[None])
+        state = self.env.get_state()[0]
+        if not (np.isfinite(step.obs).all() and np.isfinite(state).all()):
+            self.env.set_state(self.state[None])
+            where = f"step {len(self.writer)} of episode {self.writer.id}"
+            raise NonFiniteError("The simulation", where, "The step was not recorded: rewind, or discard the episode.")
+        with suppress(DiskFullError, OSError):
+            note_down(self.writer, decision, step, state, wall_time)
+        self.frame = len(self.writer)
+        self.obs, self.state, self.success = step.obs[0], state, bool(step.success[0])
+        return step
+
+    def branch(
+        self, then: Callable[[EpisodeWriter | None], None], failed: Callable[[Exception], None], note: str = ""
+    ) -> None:
+        """Begin an episode with what is before the frame shown, and the `note` on it.
+
+        `then` gets the open episode that is left, if any.
+        """
+        past, left, frame, fields = self.past, self.writer, self.frame, self._all_fields()
+
+        def job() -> EpisodeWriter:
+            if past:
+                here = {"model_hash": self.env.model_hash, "control_dt": self.env.control_dt}
+                return past.go_on(self.dataset.path, frame, {**fields, **here})
+            assert left is not None
+            writer = left.branch(frame, **fields)
+            if note:
+                writer.remark(None, note)
+            return writer
+
+        def made(writer: EpisodeWriter) -> None:
+            if past:
+                self.origin, self.past = (past, frame), None
+            self.writer = writer
+            self.look(frame)
+            then(None if past else left)
+
+        self._desk.submit(job, made, failed)
+
+    def take(self) -> EpisodeWriter:
+        """Hand over the open episode, to be closed; another world must be put up next."""
+        writer, self.writer = self.writer, None
+        assert writer is not None
+        return writer
+
+    def drop(self) -> None:
+        """Forget the journal of an episode that has not begun."""
+        writer, self.writer, self._awaited, self._retry_at = self.writer, None, None, None
+        if writer is not None:
+            assert not len(writer)
+            self._desk.submit(writer.discard, nothing)
+
+    def change(self, env: TaskEnv, dataset: Dataset) -> None:
+        """Go over to another world and the dataset for it; it must be put up next."""
+        self.drop()
+        self.env, self.dataset = env, dataset
+
+    def turn(self) -> None:
+        """Try again what failed for want of room."""
+        if self._retry_at is not None and time.monotonic() >= self._retry_at:
+            self._open()
+
+    def _see(self, obs: Array, success: bool) -> None:
+        self.obs, self.state, self.success = obs, self.env.get_state()[0], success
+
+    def _open(self) -> None:
+        token = self._awaited = object()
+        self._retry_at = None
+        meta = describe(self.env, self.seed, **self._all_fields())
+        dataset, obs, state, success = self.dataset, self.obs, self.state, self.success
+
+        def opened(writer: EpisodeWriter) -> None:
+            if self._awaited is token:
+                self.writer, self._awaited, self.trouble = writer, None, ""
+            else:
+                writer.discard()
+
+        def failed(error: Exception) -> None:
+            if not isinstance(error, DiskFullError | OSError):
+                raise error
+            if self._awaited is token:
+                self.trouble, self._retry_at = explain_waiting(error), time.monotonic() + RETRY
+
+        self._desk.submit(lambda: dataset.record(meta, obs, state, success=success), opened, failed)
+
+    def _all_fields(self) -> dict[str, Any]:
+        fields = dict(self._fields())
+        return {**fields, "tags": (*fields["tags"], GOAL)} if self.goals else fields

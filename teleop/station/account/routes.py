@@ -1,0 +1,132 @@
+"""One's own account: browsers that are signed in, tokens of programs, password and groups."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.accounts.roles import ROLES, Role
+from robo_rlhf.accounts.passwords import LONGEST, SHORTEST
+from robo_rlhf.accounts.tokens import LIFE
+from robo_rlhf.accounts.tokens import LONGEST as LONGEST_LIFE
+from teleop.station.web.auth import InPerson, Me, address_of, station_of
+from teleop.station.web.pages import Page
+from teleop.station.web.templates import render
+
+PAGE = Page("account", "Your account", "/account")
+router = APIRouter()
+Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewPassword(_Body):
+    """A password, and the one before; that one is empty where there is none."""
+
+    old: Annotated[str, Field(max_length=2 * LONGEST)] = ""
+    new: Annotated[str, Field(max_length=2 * LONGEST)]
+
+
+class Groups(_Body):
+    """Groups that one says to belong to."""
+
+    groups: Annotated[list[Text], Field(fail_fast=True, max_length=20)]
+
+
+class Ending(_Body):
+    """One of one's sessions."""
+
+    id: Text
+
+
+class NewToken(_Body):
+    """A token to be made."""
+
+    name: Text
+    role: Role
+    days: Annotated[float, Field(gt=0, le=LONGEST_LIFE)] = LIFE
+
+
+class Revoked(_Body):
+    """One of one's tokens."""
+
+    number: Annotated[int, Field(ge=1, lt=2**63)]
+
+
+@router.get("/account")
+def page(request: Request, me: Me, chosen: bool = False) -> Response:
+    """Show it; `chosen`: the first password was just set."""
+    people = station_of(request).people
+    member = people.member(me.person.name)
+    return render(
+        request,
+        "account/account.html",
+        page=PAGE,
+        member=member,
+        chosen=chosen,
+        here=me.session.digest if me.session is not None else "",
+        sessions=people.sessions.of(member.person),
+        tokens=people.tokens.list(member.person),
+        roles=[role for role in reversed(ROLES) if member.person.may(role)],
+        shortest=SHORTEST,
+        days=LIFE,
+        data={},
+    )
+
+
+@router.post("/api/account/password")
+def password(request: Request, body: NewPassword, here: InPerson) -> dict[str, bool]:
+    """Change one's password; one's other sessions end."""
+    me, session = here
+    people, address = station_of(request).people, address_of(request)
+    people.change_password(me.person.name, body.old, body.new, address=address, but=session.digest)
+    return {"changed": True}
+
+
+@router.post("/api/account/groups")
+def groups(request: Request, body: Groups, here: InPerson) -> dict[str, list[str]]:
+    """Say to which groups one belongs."""
+    name = here[0].person.name
+    found = station_of(request).people.set_groups(name, body.groups, by=name, address=address_of(request))
+    return {"groups": list(found)}
+
+
+@router.post("/api/account/sessions/end")
+def end(request: Request, body: Ending, here: InPerson) -> dict[str, int]:
+    """End one of one's sessions."""
+    me, _ = here
+    sessions = station_of(request).people.sessions
+    found = next((session for session in sessions.of(me.person) if session.digest == body.id), None)
+    if found is None:
+        raise NotFoundError("session", body.id[:12], "It may have ended already; load the page again.")
+    sessions.end(found, by=me.person.name, address=address_of(request))
+    return {"ended": 1}
+
+
+@router.post("/api/account/sessions/end-others")
+def end_others(request: Request, here: InPerson) -> dict[str, int]:
+    """End all of one's sessions but this one."""
+    me, session = here
+    sessions = station_of(request).people.sessions
+    return {"ended": sessions.end_all(me.person, address=address_of(request), but=session.digest)}
+
+
+@router.post("/api/account/tokens")
+def make_token(request: Request, body: NewToken, here: InPerson) -> dict[str, Any]:
+    """Make a token for a program; it is shown in this answer and never again."""
+    person, address = here[0].person, address_of(request)
+    tokens = station_of(request).people.tokens
+    secret, token = tokens.create(person, body.name.strip(), body.role, days=body.days, by=person.name, address=address)
+    return {"number": token.number, "token": secret, "expires": token.expires}
+
+
+@router.post("/api/account/tokens/revoke")
+def revoke(request: Request, body: Revoked, here: InPerson) -> dict[str, int]:
+    """End one of one's tokens."""
+    person, address = here[0].person, address_of(request)
+    token = station_of(request).people.tokens.revoke(body.number, person=person, by=person.name, address=address)
+    return {"number": token.number}

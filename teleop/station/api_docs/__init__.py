@@ -1,0 +1,1 @@
+"""The page that describes the REST API, and the description itself."""

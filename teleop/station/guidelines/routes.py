@@ -1,0 +1,71 @@
+"""Guidelines: what people are told about a task before they review it, where they practise, and where it is written."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from robo_rlhf.feedback.transfer.pages import practice_counts, tasks_to_read
+from robo_rlhf.feedback.store import Store
+from robo_rlhf.feedback.assignment.task_settings import LONGEST_GUIDELINES
+from teleop.station.operate import launch_options
+from teleop.station.web.auth import Me, SignedIn, by_of, requires, station_of
+from teleop.station.web.markdown import as_html
+from teleop.station.web.pages import Page
+from teleop.station.web.templates import render
+
+PAGE = Page("guidelines", "Guidelines", "/guidelines")
+router = APIRouter()
+Writer = Annotated[SignedIn, Depends(requires("operator"))]
+
+
+class Written(BaseModel):
+    """A new version of a task's guidelines."""
+
+    model_config = ConfigDict(extra="forbid")
+    task: Annotated[str, Field(min_length=1, max_length=200)]
+    text: Annotated[str, Field(max_length=LONGEST_GUIDELINES)]
+
+
+@router.get("/guidelines")
+def page(request: Request, me: Me, task: str = "") -> Response:
+    """Show the guidelines of a task; without one, the tasks that there is something to read or to do about."""
+    task, store = task[:200], station_of(request).store
+    practice = practice_counts(store.database)
+    found = store.tasks.guidelines(task) if task else None
+    return render(
+        request,
+        "guidelines/guidelines.html",
+        task=task,
+        tasks=[] if task else _tasks(store, practice),
+        practice=practice.get(task, 0),
+        guidelines=found,
+        html=as_html(found.text) if found is not None else "",
+        may_write=me.person.may("operator") and bool(task),
+        longest=LONGEST_GUIDELINES,
+        data={"task": task},
+    )
+
+
+@router.post("/api/guidelines")
+def write(request: Request, body: Written, me: Writer) -> dict[str, Any]:
+    """Write a new version; earlier ones are kept."""
+    tasks, by = station_of(request).store.tasks, by_of(request)
+    found = tasks.write_guidelines(body.task, body.text, by.who, address=by.address)
+    return {"version": found.version}
+
+
+def _tasks(store: Store, practice: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Return what there is to read and to practise for each task."""
+    about = {choice.name: choice.about for choice in launch_options.tasks()}
+    return [
+        {
+            "name": name,
+            "about": about.get(name, ""),
+            "written": store.tasks.guidelines(name) is not None,
+            "practice": practice.get(name, 0),
+        }
+        for name in tasks_to_read(store.database)
+    ]

@@ -1,0 +1,1 @@
+"""The library: recorded episodes, found, watched, curated and downloaded."""

@@ -1,0 +1,100 @@
+"""The facts of all episodes: worked out by a process of its own when statistics ask for them, and written down."""
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.core.files import make_folder, write_atomic
+from teleop.station.background.worker_queue import Background, EndedError
+from teleop.station.library.entry import Entry, Key, Signature
+
+WASTE = 2.0  # times more lines than facts at which the file is written anew
+
+Facts = dict[str, Any]  # see `facts.facts_of`
+
+
+class Known(NamedTuple):
+    """What is known of some episodes."""
+
+    facts: dict[Key, Facts]
+    missing: int  # episodes whose facts are being worked out
+
+
+class FactBook:
+    """Facts by episode, for as long as its file is the same; safe to use from several threads."""
+
+    def __init__(self, file: Path, path_of: Callable[[Key], Path]) -> None:
+        """Remember facts in `file`; `path_of` says where the file of an episode is."""
+        self.file, self._path_of = file, path_of
+        self._facts: dict[Key, tuple[Signature, Facts]] | None = None
+        self._asked: set[tuple[Key, Signature]] = set()
+        self._lock = threading.Lock()
+        self._background = Background("facts", "teleop.station.library.facts_worker", self._look)
+
+    def of(self, entries: Iterable[Entry]) -> Known:
+        """Return what is known of the entries, and have the rest worked out."""
+        with self._lock:
+            book = self._read()
+            found, missing = {}, 0
+            for entry in entries:
+                signature, facts = book.get(entry.key, (None, {}))
+                if signature == entry.signature:
+                    found[entry.key] = facts
+                    continue
+                missing += 1
+                if (entry.key, entry.signature) not in self._asked:
+                    self._asked.add((entry.key, entry.signature))
+                    self._background.put((entry.key, entry.signature))
+        return Known(found, missing)
+
+    def close(self) -> None:
+        """End the process."""
+        self._background.close()
+
+    def _read(self) -> dict[Key, tuple[Signature, Facts]]:
+        """Return the book; from the file on first use. What cannot be read of it is worked out again."""
+        if self._facts is not None:
+            return self._facts
+        self._facts, lines = {}, 0
+        with suppress(OSError), self.file.open() as file:
+            for line in file:
+                lines += 1
+                with suppress(ValueError, TypeError):
+                    dataset, episode, signature, facts = json.loads(line)
+                    self._facts[Key(dataset, episode)] = tuple(signature), dict(facts)
+        if lines > WASTE * len(self._facts) + 100:
+            content = "".join(_line(key, *row) for key, row in self._facts.items())
+            with suppress(OSError):
+                write_atomic(self.file, content.encode())
+        return self._facts
+
+    def _look(self, work: tuple[Key, Signature]) -> None:
+        """Work out the facts of an episode, and write them down."""
+        self._note(*work, self._ask(work[0]))
+
+    def _note(self, key: Key, signature: Signature, facts: Facts) -> None:
+        with self._lock:
+            self._asked.discard((key, signature))
+            self._read()[key] = signature, facts
+            with suppress(OSError):  # it is worked out again after the next start
+                make_folder(self.file.parent)
+                with self.file.open("a") as file:
+                    file.write(_line(key, signature, facts))
+
+    def _ask(self, key: Key) -> Facts:
+        """Return the facts of an episode; with an `error`, where there are none."""
+        try:
+            facts: Facts = self._background.ask(str(self._path_of(key)))
+        except NotFoundError as error:
+            return {"error": str(error)}
+        except EndedError as error:
+            return {"error": f"the process that reads episodes ended ({error})"}
+        return facts
+
+
+def _line(key: Key, signature: Signature, facts: Facts) -> str:
+    return json.dumps([key.dataset, key.episode, signature, facts]) + "\n"

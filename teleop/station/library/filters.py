@@ -1,0 +1,160 @@
+"""Which episodes of the library are shown, in which order: the query string of its address, as values."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, Protocol
+
+from robo_rlhf.core.errors import InvalidValueError
+from teleop.station.library.entry import Entry, Facets
+
+FACETS = ("dataset", "task", "outcome", "source", "operator", "device", "tag")  # in the order of `Entry.facets`
+_Order = Callable[[Entry], Any]
+ORDERS: dict[str, tuple[_Order, bool]] = {  # name → key, whether from large to small
+    "newest": (lambda entry: (entry.started, entry.key.episode), True),
+    "oldest": (lambda entry: (entry.started, entry.key.episode), False),
+    "longest": (lambda entry: (entry.seconds, entry.key), True),
+    "shortest": (lambda entry: (entry.seconds, entry.key), False),
+    "name": (lambda entry: entry.key, False),
+}
+MOST_ON_A_PAGE = 500
+
+
+class Params(Protocol):
+    """A query string."""
+
+    def getlist(self, key: str) -> list[str]:
+        """Return every value of a name."""
+        ...
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is asked for; the values of one facet are alternatives, the facets all have to fit."""
+
+    dataset: tuple[str, ...] = ()
+    task: tuple[str, ...] = ()
+    outcome: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
+    operator: tuple[str, ...] = ()
+    device: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    q: str = ""  # words that all have to occur
+    since: str = ""  # date, the first day
+    until: str = ""  # date, the last day
+    zone: int = 0  # [min] from the dates' clock to UTC, as JavaScript's getTimezoneOffset has it
+    shortest: float = 0.0  # [s]
+    longest: float = float("inf")  # [s]
+    sort: str = "newest"
+
+    @classmethod
+    def parse(cls, params: Params) -> "Query":
+        """Return what a query string asks for; what it does not name stays open.
+
+        Raises:
+            InvalidValueError: a date, a number or an order that is none.
+        """
+        values: dict[str, Any] = {}
+        for item in fields(cls):
+            given = [value for value in params.getlist(item.name) if value]
+            if given:
+                values[item.name] = _value(item.name, given)
+        return cls(**values)
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The first and the last instant [s since 1970] of its days."""
+        shift = timedelta(minutes=self.zone)
+        first = (_day(self.since) + shift).timestamp() if self.since else float("-inf")
+        last = (_day(self.until) + shift + timedelta(days=1)).timestamp() if self.until else float("inf")
+        return first, last
+
+
+class Selection(NamedTuple):
+    """What a query found."""
+
+    entries: list[Entry]  # in order
+    facets: dict[str, list[tuple[str, int]]]  # facet → values and how many episodes choosing each would show
+
+
+def select(entries: Sequence[Entry], query: Query) -> Selection:
+    """Return the episodes that fit, and for every facet what else could be chosen there."""
+    plain = _plain_test(query)
+    groups: dict[Facets, list[Entry]] = {}
+    for entry in entries if plain is None else filter(plain, entries):
+        groups.setdefault(entry.facets, []).append(entry)
+    asked = [(place, frozenset(wanted)) for place, name in enumerate(FACETS) if (wanted := getattr(query, name))]
+    counts: list[Counter[str]] = [Counter() for _ in FACETS]
+    found: list[Entry] = []
+    for facets, group in groups.items():
+        failed = [place for place, wanted in asked if wanted.isdisjoint(facets[place])]
+        if not failed:
+            found += group
+        if len(failed) <= 1:
+            for place in failed or range(len(FACETS)):
+                for value in facets[place]:
+                    counts[place][value] += len(group)
+    order, backwards = ORDERS[query.sort]
+    found.sort(key=order, reverse=backwards)
+    return Selection(found, {name: _listed(name, counts[place], query) for place, name in enumerate(FACETS)})
+
+
+def _listed(name: str, counts: Counter[str], query: Query) -> list[tuple[str, int]]:
+    """Return the values of a facet, the most frequent first; what is chosen stays in the list with 0."""
+    for value in getattr(query, name):
+        counts[value] += 0
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _plain_test(query: Query) -> Callable[[Entry], bool] | None:
+    """Return whether an entry fits what is no facet: words, days and length; None where nothing is asked of them."""
+    words, (first, last) = query.q.lower().split(), query.span
+    dated = bool(query.since or query.until)
+    timed = query.shortest > 0 or query.longest < float("inf")
+    if not (words or dated or timed):
+        return None
+
+    def fits(entry: Entry) -> bool:
+        return (
+            (not words or all(word in entry.text for word in words))
+            and (not dated or first <= entry.started < last)
+            and (not timed or query.shortest <= entry.seconds <= query.longest)
+        )
+
+    return fits
+
+
+def _value(name: str, given: list[str]) -> object:
+    if name in FACETS:
+        return tuple(dict.fromkeys(given))
+    text = given[-1]
+    if name in ("shortest", "longest"):
+        return _number(name, text)
+    if name == "zone":
+        return int(max(-900, min(900, _number(name, text))))
+    if name in ("since", "until"):
+        _day(text)
+    if name == "sort" and text not in ORDERS:
+        raise InvalidValueError("sort", repr(text), f"one of {', '.join(ORDERS)}")
+    return text
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value != value:
+        raise InvalidValueError(name, repr(text), "a number")
+    return value
+
+
+def _day(text: str) -> datetime:
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d")
+        if not 1900 <= day.year <= 2200:
+            raise ValueError
+    except ValueError:
+        raise InvalidValueError("date", repr(text), "a day such as 2026-11-21") from None
+    return day.replace(tzinfo=UTC)

@@ -1,0 +1,83 @@
+// @ts-check
+/** From where the player looks: the cameras of the scene, and a free one that a drag of the picture turns. */
+
+import { get, tellRefusals } from "../shared/api.js";
+import { element } from "../shared/made.js";
+import { Orbit } from "./orbit.js";
+import { tell } from "../shared/toast.js";
+
+const FREE = "free";
+
+/** @type {Map<string, Record<string, number[]>>} */
+const knownCameras = new Map();
+
+export class Cameras {
+  /** @param {import("./player.js").Player} player @param {HTMLElement} stage  is dragged */
+  constructor(player, stage) {
+    this.player = player;
+    /** @type {Record<string, number[]>} */
+    this.poses = {};
+    this.menu = element("select", { "aria-label": "Camera", onchange: () => this.choose(this.menu.value) });
+    this.orbit = new Orbit(stage, {
+      begin: () => this.pose(),
+      turn: (camera) => this.look(camera, true),
+      end: (camera) => this.look(camera, false),
+    });
+  }
+
+  /** @param {string} task */
+  async ask(task) {
+    if (!knownCameras.has(task)) {
+      const answer = await tellRefusals(() => get(`/api/library/cameras?${new URLSearchParams({ task })}`));
+      if (!answer) return;
+      knownCameras.set(task, answer.cameras);
+    }
+    this.poses = knownCameras.get(task) || {};
+    if (this.player.item?.task === task) this.draw();
+  }
+
+  draw() {
+    if (this.player.item?.timeline.replayed) return this.menu.replaceChildren(element("option", {}, "its own camera"));
+    const names = Object.keys(this.poses);
+    const camera = this.player.clip.camera;
+    const free = camera.includes(",");
+    if (!free && !names.includes(camera)) names.unshift(camera);
+    const options = names.map((name) => element("option", { value: name, selected: name === camera }, name));
+    options.push(element("option", { value: FREE, selected: free }, "free: drag the picture"));
+    this.menu.replaceChildren(...options);
+  }
+
+  /** @param {string} camera */
+  choose(camera) {
+    if (camera === FREE) {
+      const pose = this.pose();
+      if (pose) this.look(pose.join(","), false);
+      return tell("Drag the picture to turn it; the wheel goes nearer.");
+    }
+    this.look(camera, false);
+  }
+
+  next() {
+    const names = Object.keys(this.poses);
+    if (!names.length) return;
+    this.look(names[(names.indexOf(this.player.clip.camera) + 1) % names.length], false);
+  }
+
+  /**
+   * @param {string} camera
+   * @param {boolean} still only the present frame: it is being turned
+   */
+  look(camera, still) {
+    if (!this.player.item?.timeline.drawable) return;
+    this.player.clip.look(camera, { still });
+    this.draw();
+    if (!still) this.player.note();
+  }
+
+  /** Where the camera stands, as numbers. @returns {number[] | null} */
+  pose() {
+    const camera = this.player.clip.camera;
+    if (camera.includes(",")) return camera.split(",").map(Number);
+    return this.poses[camera] || null;
+  }
+}

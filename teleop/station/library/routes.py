@@ -1,0 +1,302 @@
+"""Library: everything that was recorded, to look through, to play, to cut, to name and to take along."""
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response, StreamingResponse
+
+from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NotFoundError
+from teleop.station.library import zip_download
+from teleop.station.library import statistics
+from teleop.station.web.auth import Me, SignedIn, by_of, requires, station_of
+from teleop.station.media.clip_cache import Body
+from teleop.station.library.entry import Entry, Key
+from teleop.station.library.filters import Query
+from teleop.station.library.index import gone
+from teleop.station.library.edits import LONGEST_NOTE, OUTCOMES, Done, Library
+from teleop.station.library.keys import KEYS
+from teleop.station.media.media import WIDTHS
+from teleop.station.web.pages import Page
+from teleop.station.web.templates import render
+from teleop.station.media.file_responses import Content, respond
+
+PAGE = Page(
+    "library",
+    "Library",
+    "/library",
+    order=3,
+    about="Watch what was recorded from any camera, cut it, tag it, and go on from any frame.",
+    call="Look through",
+    key="KeyL",
+)
+ON_A_PAGE, MOST_ON_A_PAGE = 48, 200
+MOST_AT_ONCE = 500  # episodes of one change; a page sends more in several
+SHORT_NOTE = 160  # [characters] of a note in a list
+router = APIRouter()
+Editor = Annotated[SignedIn, Depends(requires("operator"))]
+LOGGED = {"delete": "episodes deleted", "restore": "episodes restored", "purge": "episodes purged"}
+
+
+class Which(BaseModel):
+    """An episode."""
+
+    model_config = ConfigDict(extra="forbid")
+    dataset: str = Field(max_length=200)
+    episode: str = Field(max_length=128)
+
+    @property
+    def key(self) -> Key:
+        """As the index knows it."""
+        return Key(self.dataset, self.episode)
+
+
+class Many(BaseModel):
+    """Episodes."""
+
+    model_config = ConfigDict(extra="forbid")
+    episodes: list[Which] = Field(min_length=1, fail_fast=True, max_length=20_000)
+
+
+class Change(BaseModel):
+    """What is to become of episodes."""
+
+    model_config = ConfigDict(extra="forbid")
+    act: Literal["tag", "untag", "note", "outcome", "trim", "delete", "restore", "purge"]
+    episodes: list[Which] = Field(min_length=1, fail_fast=True, max_length=MOST_AT_ONCE)
+    tags: list[Annotated[str, Field(max_length=400)]] = Field(default=[], fail_fast=True, max_length=20)
+    note: str = Field(default="", max_length=10 * LONGEST_NOTE)
+    was: str | None = Field(default=None, max_length=10 * LONGEST_NOTE)
+    outcome: str = Field(default="", max_length=40)
+    start: int = 0
+    stop: int = 0
+
+
+@router.get("/library")
+@router.get("/library/episode/{dataset:path}/{episode}")
+async def page(request: Request, me: Me, dataset: str = "", episode: str = "") -> Response:
+    """Show the grid, or an episode above it; the rest of the address is read by the page's script."""
+    data = {
+        "mayEdit": me.person.may("operator"),
+        "keys": [asdict(binding) for binding in KEYS],
+        "outcomes": OUTCOMES,
+        "widths": WIDTHS,
+        "onAPage": ON_A_PAGE,
+        "atOnce": MOST_AT_ONCE,
+    }
+    return render(request, "library/library.html", page=PAGE, data=data)
+
+
+@router.get("/library/trash")
+async def trash_page(request: Request, me: Me) -> Response:
+    """Show what was deleted."""
+    data = {"mayEdit": me.person.may("operator"), "atOnce": MOST_AT_ONCE}
+    return render(request, "library/trash.html", page=PAGE, data=data)
+
+
+@router.get("/library/statistics")
+async def statistics_page(request: Request, me: Me) -> Response:
+    """Show what the episodes that fit the query string have in common."""
+    return render(request, "library/statistics.html", page=PAGE)
+
+
+@router.get("/api/library/statistics")
+def statistics_of(request: Request) -> dict[str, Any]:
+    """Return the charts of the episodes that fit the query string, and how much of them is still being read."""
+    library = station_of(request).library
+    query = Query.parse(request.query_params)
+    progress = library.index.refresh()
+    entries = library.select(query).entries
+    known = library.facts.of(entries)
+    return {
+        "summary": statistics.summary(entries),
+        "charts": statistics.charts(entries, known.facts) if entries else [],
+        "missing": known.missing + progress.total - progress.done,
+        "total": len(entries) + progress.total - progress.done,
+    }
+
+
+@router.get("/api/library/episodes")
+def episodes(request: Request, offset: int = 0, limit: int = ON_A_PAGE) -> dict[str, Any]:
+    """Return a page of the episodes that fit the query string, and what else could be asked for."""
+    library = station_of(request).library
+    query = Query.parse(request.query_params)
+    progress = library.index.refresh()
+    found = library.select(query)
+    offset = max(offset, 0)
+    shown = found.entries[offset : offset + max(1, min(limit, MOST_ON_A_PAGE))]
+    return {
+        "total": len(found.entries),
+        "all": progress.done,
+        "reading": None if progress.done == progress.total else progress._asdict(),
+        "offset": offset,
+        "items": [_item(library, entry) for entry in shown],
+        "facets": found.facets,
+        "aside": library.index.problems[-3:],
+        "trash": library.trash_count(),
+    }
+
+
+@router.get("/api/library/keys")
+def keys(request: Request) -> dict[str, Any]:
+    """Return which episodes fit the query string, all of them, in order: to select them all."""
+    found = station_of(request).library.select(Query.parse(request.query_params))
+    return {"episodes": [list(entry.key) for entry in found.entries]}
+
+
+@router.get("/api/library/episode")
+def episode(request: Request, dataset: str, episode: str) -> dict[str, Any]:
+    """Return all that a player shows of an episode, and those before and after it among what fits the query string."""
+    library = station_of(request).library
+    key = Key(dataset, episode)
+    library.index.refresh()
+    try:
+        entry = library.index.get(key)
+        timeline = library.timeline(key)
+    except (CorruptFileError, FileNotFoundError) as error:
+        raise gone(key) from error
+    asked = {name: request.query_params.getlist(f"in_{name}") for name in Query.__dataclass_fields__}
+    return {
+        **_item(library, entry, whole=True),
+        "timeline": timeline,
+        "place": library.place(key, Query.parse(_Params(asked))),
+    }
+
+
+@router.get("/api/library/cameras")
+async def cameras(request: Request, task: str) -> dict[str, Any]:
+    """Return the cameras of a task, each with where a free one would stand in its place."""
+    if not task.replace("_", "").isalnum() or len(task) > 100:
+        raise InvalidValueError("task", repr(task[:100]), "the name of a task")
+    return {"cameras": await station_of(request).media.cameras(task)}
+
+
+@router.post("/api/library/change")
+def change(request: Request, body: Change, me: Editor) -> dict[str, Any]:
+    """Change episodes; what goes wrong with one does not keep the others back."""
+    library = station_of(request).library
+    wanted = [which.key for which in body.episodes]
+    done = _change(library, body, wanted)
+    library.index.refresh()
+    names = [f"{one.key.dataset}/{one.key.episode}" for one in done if not one.error]
+    if body.act in LOGGED and names:
+        about = f"{len(names):,}: {', '.join(names)}"
+        station_of(request).people.audit.write(by_of(request), LOGGED[body.act], about)
+    return {
+        "done": [{**done_one.key._asdict(), "new": done_one.new} for done_one in done if not done_one.error],
+        "failed": [{**failed.key._asdict(), "error": failed.error} for failed in done if failed.error],
+    }
+
+
+@router.get("/api/library/trash")
+def trash(request: Request, me: Me) -> dict[str, Any]:
+    """Return what is in the trash."""
+    items = [
+        {
+            **item.key._asdict(),
+            "version": item.version,
+            "versions": item.versions,
+            "size": item.size,
+            "since": item.since,
+            "task": item.meta.task if item.meta else "",
+            "outcome": item.meta.outcome if item.meta else "",
+            "operator": item.meta.operator if item.meta else "",
+            "seconds": item.steps * item.meta.control_dt if item.meta else 0.0,
+            "damaged": item.meta is None,
+        }
+        for item in station_of(request).library.trash()
+    ]
+    return {"items": items}
+
+
+@router.get("/library/download")
+async def download(request: Request, dataset: str, episode: str) -> Response:
+    """Send the file of an episode."""
+    key = Key(dataset, episode)
+    index = station_of(request).library.index
+    try:
+        entry = await asyncio.to_thread(index.get, key)
+        body = await asyncio.to_thread(lambda: Body(index.path(key).open("rb")))
+    except (FileNotFoundError, CorruptFileError) as error:
+        raise gone(key) from error
+    kind = "application/vnd.apache.parquet"
+    return respond(request, Content(body, kind, f"{episode}-{entry.version}", f"{episode}.parquet"))
+
+
+@router.post("/api/library/zip")
+def pack(request: Request, body: Many, me: Me) -> dict[str, Any]:
+    """Return the address of a ZIP file of episodes, good for some minutes."""
+    library = station_of(request).library
+    ticket = library.tickets.issue([which.key for which in body.episodes], me.person.id)
+    return {"address": f"/library/zip/{ticket}"}
+
+
+@router.get("/library/zip/{ticket}")
+def unpack(request: Request, ticket: str, me: Me) -> Response:
+    """Send the ZIP file, made while it is sent."""
+    library = station_of(request).library
+    wanted = library.tickets.find(ticket, me.person.id)
+    if wanted is None:
+        raise NotFoundError("download", ticket, "Its address is good for ten minutes; choose the episodes again.")
+    headers = {"content-disposition": f'attachment; filename="{zip_download.file_name(wanted)}"'}
+    return StreamingResponse(zip_download.pack(library.index, wanted), headers=headers, media_type="application/zip")
+
+
+def _change(library: Library, body: Change, wanted: list[Key]) -> list[Done]:
+    match body.act:
+        case "tag":
+            return library.tag(wanted, body.tags)
+        case "untag":
+            return library.untag(wanted, body.tags)
+        case "note":
+            return [library.note(wanted[0], body.note, body.was)]
+        case "outcome":
+            return library.set_outcome(wanted, body.outcome)
+        case "trim":
+            return [library.trim(wanted[0], body.start, body.stop)]
+        case "delete":
+            return library.delete(wanted)
+        case "restore":
+            return library.restore(wanted)
+        case "purge":
+            return library.purge(wanted)
+
+
+class _Params(dict[str, list[str]]):
+    """A query string that was taken apart."""
+
+    def getlist(self, key: str) -> list[str]:
+        return self.get(key, [])
+
+
+def _item(library: Library, entry: Entry, *, whole: bool = False) -> dict[str, Any]:
+    """Return an episode as a page shows it; `whole`: with all of its note and where it came from."""
+    meta = entry.meta
+    item = {
+        **entry.key._asdict(),
+        "v": entry.version,
+        "task": meta.task,
+        "outcome": meta.outcome,
+        "operator": meta.operator,
+        "device": meta.device,
+        "started": entry.started,
+        "seconds": round(entry.seconds, 3),
+        "steps": entry.steps,
+        "sources": entry.sources,
+        "tags": meta.tags,
+        "note": meta.note if whole else meta.note[:SHORT_NOTE],
+        "ships": library.index.ships(entry.key.dataset),
+    }
+    if whole:
+        item |= {
+            "seed": meta.seed,
+            "dt": meta.control_dt,
+            "parent": meta.parent,
+            "parentStep": meta.parent_step,
+            "trimmed": meta.trimmed,
+            "size": entry.signature[2],
+            "versions": dict(meta.versions),
+        }
+    return item

@@ -1,0 +1,98 @@
+"""Several episodes as one ZIP file that is a data home: made while it is sent, so that it needs no room."""
+
+import secrets
+import threading
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from robo_rlhf.data.layout import EPISODE_SUFFIX, MANIFEST
+from robo_rlhf.core.errors import NotFoundError
+from teleop.station.library.entry import Key
+from teleop.station.library.index import Index
+
+GOOD_FOR = 600.0  # [s] that the address of a ZIP file can be used
+MOST_TICKETS = 200
+MISSING = "MISSING.txt"  # in the ZIP: what was deleted before it could be packed
+
+
+class Tickets:
+    """Which episodes the addresses of ZIP files stand for, and whose they are."""
+
+    def __init__(self) -> None:
+        """There are none."""
+        self._lock = threading.Lock()
+        self._tickets: dict[str, tuple[float, int, list[Key]]] = {}
+
+    def issue(self, keys: Sequence[Key], person: int) -> str:
+        """Return a new ticket of a person's."""
+        ticket = secrets.token_urlsafe(16)
+        with self._lock:
+            self._sweep()
+            self._tickets[ticket] = (time.monotonic() + GOOD_FOR, person, list(dict.fromkeys(keys)))
+            while len(self._tickets) > MOST_TICKETS:
+                del self._tickets[next(iter(self._tickets))]
+        return ticket
+
+    def find(self, ticket: str, person: int) -> list[Key] | None:
+        """Return what a ticket of this person stands for; None where it is none, or no longer."""
+        with self._lock:
+            self._sweep()
+            _, owner, keys = self._tickets.get(ticket, (0.0, -1, []))
+            return keys if owner == person else None
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        self._tickets = {ticket: row for ticket, row in self._tickets.items() if row[0] > now}
+
+
+def file_name(keys: Sequence[Key]) -> str:
+    """Return what the file is called: after the dataset, where there is one only."""
+    datasets = {key.dataset for key in keys}
+    stem = datasets.pop().replace("/", "-") if len(datasets) == 1 else "episodes"
+    safe = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "-" for letter in stem)
+    return f"{safe}-{len(keys)}.zip"
+
+
+def pack(index: Index, keys: Sequence[Key]) -> Iterator[bytes]:
+    """Yield the bytes of a ZIP file of episodes, each in the folder of its dataset, which can be opened as it is."""
+    sink = _Sink()
+    missing: list[str] = []
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # Parquet is compressed already
+        for dataset in dict.fromkeys(key.dataset for key in keys):
+            with suppress(NotFoundError, OSError):
+                archive.writestr(f"{dataset}/{MANIFEST}", (index.folder(dataset) / MANIFEST).read_bytes())
+        for key in keys:
+            try:
+                content = index.path(key).read_bytes()
+            except (NotFoundError, OSError):
+                missing.append(f"{key.dataset}/{key.episode}")
+                continue
+            archive.writestr(f"{key.dataset}/episodes/{key.episode}{EPISODE_SUFFIX}", content)
+            yield sink.take()
+        if missing:
+            archive.writestr(MISSING, "Deleted before they could be packed:\n" + "\n".join(missing) + "\n")
+    yield sink.take()
+
+
+class _Sink:
+    """A file that is written from front to end, and handed on piece by piece."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, content: bytes) -> int:
+        self._pieces.append(bytes(content))
+        return len(content)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def close(self) -> None:
+        """It ends with what takes from it."""
+
+    def take(self) -> bytes:
+        content = b"".join(self._pieces)
+        self._pieces.clear()
+        return content

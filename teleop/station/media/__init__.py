@@ -1,0 +1,1 @@
+"""Pictures and clips for the pages: drawn, cached, and sent in ranges."""

@@ -1,0 +1,333 @@
+"""Media: thumbnails, clips and single frames of episodes, drawn from their states when they are first watched.
+
+What was drawn is kept by what it shows: the states themselves, the camera, the size and the frames. So a tag or a note
+changes no picture, and equal episodes share theirs.
+"""
+
+import asyncio
+import hashlib
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from robo_rlhf import __version__
+from robo_rlhf.data.schema import read_columns
+from robo_rlhf.core.errors import (
+    CorruptFileError,
+    InvalidValueError,
+    RoboRlhfError,
+    ShapeError,
+    UnknownNameError,
+    VersionError,
+)
+from robo_rlhf.feedback.judgeable import why_not
+from robo_rlhf.sim.rendering.camera import Camera
+from robo_rlhf.sim.rendering.pool import RenderPool
+from robo_rlhf.core.types import Array
+from teleop.station.media.clip_cache import Body, ClipCache
+from teleop.station.library.entry import Signature, signature_of
+from teleop.station.media.replayed import CannotReplayError, frame_of, may_replay, replay
+from teleop.station.media.file_responses import Content
+from teleop.station.media.priority_semaphore import Turns
+
+WIDTHS = (160, 240, 320, 480, 640, 800, 960)  # [pixels]; pictures are 4 : 3
+MOST_FRAMES = 12_000  # of one clip: 10 min at 20 Hz
+STRETCH = 600  # frames of the clips that a page asks for, one after the other
+HOVER_FRAMES, HOVER_FPS = 48, 16.0  # of the short clip that shows a whole episode
+FILMS, STATES = 50_000, 64 * 2**20  # episodes known by their digests; [bytes] of states kept in memory
+STILLS = 32 * 2**20  # [bytes] of single frames kept in memory
+JPEG, MP4 = "image/jpeg", "video/mp4"
+FRAME_TURN, CLIP_TURN, HOVER_TURN, POSTER_TURN, DOWNLOAD_TURN = range(5)  # who waits for it most, first
+READERS = 2  # threads that read episodes, so that the event loop keeps its share of Python's lock
+AT_A_TIME = 2  # handed to the pool, so that its worker never waits for us and what is urgent soon has its turn
+_TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
+T = TypeVar("T")
+
+
+class NoPictureError(RoboRlhfError):
+    """An episode that cannot be shown, for a reason that the page says in its place."""
+
+    def __init__(self, code: str, text: str) -> None:
+        """Give a short word for scripts (`broken`, `outside`, `scene`) and the reason in a sentence."""
+        self.code = code
+        super().__init__(text)
+
+
+class Film(NamedTuple):
+    """What is known of the states in an episode file."""
+
+    digest: str  # of the states and the task
+    task: str
+    fps: float  # of the recording
+    frames: int  # T + 1
+    outside: bool = False  # of an outside environment: there are no states, its actions are replayed
+
+
+@dataclass(frozen=True)
+class View:
+    """How a picture is taken."""
+
+    camera: str = "front"  # as `Camera.parse` reads it
+    width: int = 320  # [pixels], one of WIDTHS
+
+    def __post_init__(self) -> None:
+        """Check both.
+
+        Raises:
+            InvalidValueError: no such width, or a camera that is neither a name nor numbers.
+        """
+        if self.width not in WIDTHS:
+            raise InvalidValueError("width", self.width, f"one of {', '.join(map(str, WIDTHS))}")
+        object.__setattr__(self, "camera", str(Camera.parse(self.camera)))
+
+    @property
+    def height(self) -> int:
+        """Height [pixels]."""
+        return self.width * 3 // 4
+
+
+class Media:
+    """Pictures of episode files. Its coroutines belong to one event loop."""
+
+    def __init__(self, folder: Path, pool: Callable[[], RenderPool], *, limit: int | None = None) -> None:
+        """Keep clips in `folder`, at most `limit` bytes of them, drawn by the workers of `pool`."""
+        self.cache = ClipCache(folder) if limit is None else ClipCache(folder, limit)
+        self._pool = pool
+        self._readers = ThreadPoolExecutor(READERS, "films")
+        self._turns = Turns(AT_A_TIME)
+        self._replays = Turns(1)
+        self._not_replayed: dict[str, str] = {}  # digest of a film → why; until the station starts anew
+        self._films: OrderedDict[tuple[Path, Signature], Film] = OrderedDict()
+        self._states: OrderedDict[str, Array] = OrderedDict()
+        self._cameras: dict[str, dict[str, Any]] = {}
+        self._stills: OrderedDict[str, bytes] = OrderedDict()
+
+    async def film(self, path: Path) -> Film:
+        """Return what is known of an episode file that people can judge.
+
+        Raises:
+            NoPictureError: it is damaged, or they cannot.
+            FileNotFoundError: it is not there.
+        """
+        film = await self._film(path)
+        why = why_not(outside=film.outside)
+        if why:
+            raise NoPictureError("outside", why)
+        return film
+
+    async def _film(self, path: Path) -> Film:
+        """Return what is known of an episode file, also of an outside environment."""
+        signature = signature_of(path.stat())  # takes microseconds; a thread under load takes milliseconds
+        known = self._films.get((path, signature))
+        if known is not None:
+            film = known
+        else:
+            film, states = await asyncio.get_running_loop().run_in_executor(self._readers, _read, path)
+            self._keep_states(film.digest, states)
+            self._films[path, signature] = film
+            while len(self._films) > FILMS:
+                self._films.popitem(last=False)
+        if film.outside and not may_replay(film.task):
+            raise NoPictureError("outside", "Its environment is of a module that the episode names: none is imported.")
+        if not film.outside and not _TASK.fullmatch(film.task):
+            raise NoPictureError(
+                "scene", "Its task has no name that a scene could have."
+            )  # MJCF is not taken from files
+        return film
+
+    async def poster(self, path: Path, view: View) -> Content:
+        """Return the picture that stands for an episode, from its middle; raises as `film`."""
+        film = await self._film(path)
+        frame = film.frames // 2
+        name = _name(film, view, "poster", frame, frame + 1, 1)
+
+        async def make() -> bytes:
+            return await self._still(path, film, view, frame, POSTER_TURN)
+
+        return Content(await self._kept(f"{name}.jpg", make), JPEG, name)
+
+    async def frame(self, path: Path, view: View, frame: int) -> Content:
+        """Return one frame, the last one where there are fewer; raises as `film`."""
+        film = await self._film(path)
+        frame = min(max(frame, 0), film.frames - 1)
+        name = _name(film, view, "frame", frame, frame + 1, 1)
+        content = self._stills.pop(name, None)
+        if content is None:
+            content = await self._told(self._still(path, film, view, frame, FRAME_TURN))
+        self._stills[name] = content
+        while sum(map(len, self._stills.values())) > STILLS:
+            self._stills.popitem(last=False)
+        return Content(Body.of(content), JPEG, name)
+
+    async def hover(self, path: Path, view: View) -> Content:
+        """Return a short clip of all of an episode, quickly; raises as `film`."""
+        film = await self._film(path)
+        if film.outside:
+            every = -(-film.frames // HOVER_FRAMES)
+            return await self._replayed(path, film, view, range(0, film.frames, every), HOVER_FPS, HOVER_TURN)
+        chosen = np.unique(np.linspace(0, film.frames - 1, min(film.frames, HOVER_FRAMES)).round().astype(int))
+        return await self._clip(path, film, view, chosen, HOVER_FPS, HOVER_TURN)
+
+    async def clip(self, path: Path, view: View, start: int = 0, stop: int | None = None, *, file: str = "") -> Content:
+        """Return frames [start, stop) in real time, all where `stop` is None; raises as `film`.
+
+        Frame i of the clip is shown from i / fps on, so a page can step through it. `file` names a download.
+
+        Raises:
+            InvalidValueError: no frame of the episode, or more than MOST_FRAMES.
+        """
+        film = await self._film(path)
+        stop = film.frames if stop is None else min(stop, film.frames)
+        if not 0 <= start < stop or stop - start > MOST_FRAMES:
+            expected = f"at least one and at most {MOST_FRAMES:,} of frames 0 to {film.frames - 1}"
+            raise InvalidValueError("clip", f"frames {start} to {stop - 1}", expected)
+        turn = DOWNLOAD_TURN if file else CLIP_TURN
+        if film.outside:
+            content = await self._replayed(path, film, view, range(start, stop), film.fps, turn)
+        else:
+            content = await self._clip(path, film, view, np.arange(start, stop), film.fps, turn)
+        return content._replace(file=file)
+
+    async def drawn(self, task: str, states: Array, fps: float, view: View) -> Content:
+        """Return a clip of states (T, nstate) that belong to no episode; raises as `film`."""
+        film = Film(digest_of(task, states), task, fps, len(states))
+        name = _name(film, view, f"clip at {fps:g}", 0, len(states), len(states))
+
+        async def make() -> bytes:
+            async with self._turns.take(FRAME_TURN):
+                done = self._pool().mp4(task, states, view.camera, view.width, view.height, fps=fps)
+                return await asyncio.wrap_future(done)
+
+        return Content(await self._kept(f"{name}.mp4", make), MP4, name)
+
+    async def cameras(self, task: str) -> dict[str, Any]:
+        """Return the cameras of a task by name, each as azimuth, elevation, distance and the point that it looks at.
+
+        Raises:
+            UnknownNameError: there is no such task.
+        """
+        if task not in self._cameras:
+            found = await asyncio.wrap_future(self._pool().cameras(task))
+            self._cameras[task] = {
+                name: [camera.azimuth, camera.elevation, camera.distance, *(camera.lookat or (0.0, 0.0, 0.0))]
+                for name, camera in found.items()
+            }
+        return self._cameras[task]
+
+    async def _clip(self, path: Path, film: Film, view: View, chosen: Array, fps: float, turn: int) -> Content:
+        name = _name(film, view, f"clip at {fps:g}", int(chosen[0]), int(chosen[-1]) + 1, len(chosen))
+
+        async def make() -> bytes:
+            states = (await self._states_of(path, film))[chosen]
+            async with self._turns.take(turn):
+                done = self._pool().mp4(film.task, states, view.camera, view.width, view.height, fps=fps)
+                return await asyncio.wrap_future(done)
+
+        return Content(await self._kept(f"{name}.mp4", make), MP4, name)
+
+    async def _replayed(self, path: Path, film: Film, view: View, frames: range, fps: float, turn: int) -> Content:
+        """Return a clip of an episode without states. There is one camera: that of the environment."""
+        if film.digest in self._not_replayed:
+            raise NoPictureError("outside", self._not_replayed[film.digest])
+        name = _name(film, View(width=view.width), f"replay at {fps:g}", frames.start, frames.stop, frames.step)
+
+        async def make() -> bytes:
+            async with self._replays.take(turn):
+                return await replay(path, frames, fps, (view.width, view.height))
+
+        try:
+            return Content(await self._kept(f"{name}.mp4", make), MP4, name)
+        except CannotReplayError as error:
+            self._not_replayed[film.digest] = f"It cannot be replayed. {error}"
+            raise NoPictureError("outside", self._not_replayed[film.digest]) from error
+
+    async def _replayed_frame(self, path: Path, film: Film, view: View, frame: int, turn: int) -> bytes:
+        """Return one frame of an episode without states; for a page that plays it, out of the clip that it asks for."""
+        start = frame - frame % STRETCH if turn == FRAME_TURN else frame
+        frames = range(start, min(start + STRETCH, film.frames) if turn == FRAME_TURN else frame + 1)
+        content = await self._replayed(path, film, view, frames, film.fps, turn)
+        with closing(content.body) as body:
+            return await asyncio.to_thread(frame_of, body.read(0, body.size), frame - start)
+
+    async def _kept(self, key: str, make: Callable[[], Awaitable[bytes]]) -> Body:
+        return await self._told(self.cache.get(key, make))
+
+    async def _still(self, path: Path, film: Film, view: View, frame: int, turn: int) -> bytes:
+        if film.outside:
+            return await self._replayed_frame(path, film, view, frame, turn)
+        state = (await self._states_of(path, film))[frame]
+        async with self._turns.take(turn):
+            done = self._pool().jpegs(film.task, state, (view.camera,), view.width, view.height)
+            return (await asyncio.wrap_future(done))[0]
+
+    async def _told(self, work: Awaitable[T]) -> T:
+        """Return what drawing gave; what it could not draw is said in words for the page.
+
+        Raises:
+            NoPictureError: the task is not known here, or its scene was another when the episode was recorded.
+        """
+        try:
+            return await work
+        except UnknownNameError as error:
+            if error.kind != "task":
+                raise
+            text = f"Recorded in {error.given!r}, which this program does not know: there is no scene to draw."
+            raise NoPictureError("scene", text) from error
+        except ShapeError as error:
+            text = "Recorded with another version of the scene: its states do not fit the one of today."
+            raise NoPictureError("scene", text) from error
+
+    async def _states_of(self, path: Path, film: Film) -> Array:
+        known = self._states.get(film.digest)
+        if known is not None:
+            self._states.move_to_end(film.digest)
+            return known
+        fresh, states = await asyncio.to_thread(_read, path)
+        if fresh.digest != film.digest:
+            raise NoPictureError("changed", "This episode was changed a moment ago. Look again.")
+        self._keep_states(film.digest, states)
+        return states
+
+    def _keep_states(self, digest: str, states: Array) -> None:
+        self._states[digest] = states
+        self._states.move_to_end(digest)
+        while len(self._states) > 1 and sum(kept.nbytes for kept in self._states.values()) > STATES:
+            self._states.popitem(last=False)
+
+
+def _read(path: Path) -> tuple[Film, Array]:
+    """Return the states of an episode file, every byte of it checked."""
+    try:
+        columns, header = read_columns(path, ("state",))
+        if columns["state"].shape[1] == 0:
+            columns, header = read_columns(path, ("state", "action", "obs"))
+    except (CorruptFileError, VersionError) as error:
+        raise NoPictureError("broken", str(error)) from error
+    states = columns["state"]
+    meta = header.meta
+    about = json.dumps([meta.task, meta.model_hash, meta.control_dt, states.shape]).encode()
+    digest = hashlib.sha256(about + states.tobytes()).hexdigest()[:32]
+    if states.shape[1] == 0:
+        about = json.dumps([meta.task, meta.seed, columns["action"].shape]).encode()
+        digest = hashlib.sha256(about + columns["action"].tobytes() + columns["obs"].tobytes()).hexdigest()[:32]
+        return Film(digest, meta.task, 1.0 / meta.control_dt, len(states), outside=True), states
+    return Film(digest, meta.task, 1.0 / meta.control_dt, len(states)), states
+
+
+def digest_of(task: str, states: Array) -> str:
+    """Return what tells these states (T, nstate) of a task from all others, as letters and digits."""
+    return hashlib.sha256(f"{task} {states.shape}".encode() + states.tobytes()).hexdigest()[:32]
+
+
+def _name(film: Film, view: View, form: str, start: int, stop: int, count: int) -> str:
+    """Return what a picture shows, as letters and digits."""
+    parts = [__version__, film.digest, asdict(view), form, start, stop, count]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]

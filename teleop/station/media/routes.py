@@ -1,0 +1,144 @@
+"""Pictures and clips of episodes, for every page that shows them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from textwrap import wrap
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError, RoboRlhfError, UnknownNameError
+from teleop.station.web.auth import station_of
+from teleop.station.library.entry import Key
+from teleop.station.media.media import Media, NoPictureError, View
+from teleop.station.media.replayed import curves
+from teleop.station.media.file_responses import Content, GoneError, respond, unless_gone
+
+router = APIRouter(prefix="/media")
+LEFT = 499  # status of an answer that nobody waits for any more
+STATUS = {"broken": 410, "gone": 404, "outside": 422, "scene": 422, "changed": 409}  # of a clip that cannot be shown
+_BOTH = ["GET", "HEAD"]
+_log = logging.getLogger("robo_rlhf.station")
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What every address of a picture says."""
+
+    dataset: str
+    episode: str
+    camera: Annotated[str, Query(max_length=200)] = "front"
+    width: int = 320
+    trash: int = 0  # version in the trash; 0: the episode itself
+    v: str = ""  # changes with the file, so that browsers can keep the picture for good
+
+
+Asked = Annotated[Shot, Depends()]
+_Draw = Callable[[Media, Path, View], Awaitable[Content]]
+
+
+@router.api_route("/poster", methods=_BOTH)
+async def poster(request: Request, shot: Asked) -> Response:
+    """Send the picture that stands for an episode."""
+    return await _picture(request, shot, lambda media, path, view: media.poster(path, view))
+
+
+@router.api_route("/frame", methods=_BOTH)
+async def frame(request: Request, shot: Asked, frame: int = 0) -> Response:
+    """Send one frame of an episode."""
+    return await _picture(request, shot, lambda media, path, view: media.frame(path, view, frame))
+
+
+@router.api_route("/hover", methods=_BOTH)
+async def hover(request: Request, shot: Asked) -> Response:
+    """Send a short clip of all of an episode."""
+    return await _clip(request, shot, lambda media, path, view: media.hover(path, view))
+
+
+@router.api_route("/clip", methods=_BOTH)
+async def clip(
+    request: Request, shot: Asked, start: int = 0, stop: int | None = None, download: bool = False
+) -> Response:
+    """Send frames [start, stop) of an episode as a clip, to be watched or to be saved."""
+    file = f"{shot.episode}.mp4" if download else ""
+    return await _clip(request, shot, lambda media, path, view: media.clip(path, view, start, stop, file=file))
+
+
+async def _picture(request: Request, shot: Shot, draw: _Draw) -> Response:
+    """Send a picture; in the place of one that cannot be had, a picture that says why."""
+    try:
+        return await _sent(request, shot, draw)
+    except NoPictureError as error:
+        if error.code == "outside":
+            drawing = await asyncio.to_thread(curves, _file(request, shot))
+            return Response(drawing, 200, {"cache-control": "no-store", "x-picture": "curves"}, "image/svg+xml")
+        return placeholder(str(error))
+
+
+async def _clip(request: Request, shot: Shot, draw: _Draw) -> Response:
+    """Send a clip; where it cannot be had, JSON that says why."""
+    try:
+        return await _sent(request, shot, draw)
+    except NoPictureError as error:
+        return JSONResponse({"error": str(error), "code": error.code}, STATUS.get(error.code, 503))
+
+
+async def _sent(request: Request, shot: Shot, draw: _Draw) -> Response:
+    """Draw and send.
+
+    Raises:
+        NoPictureError: it cannot be shown.
+    """
+    view = View(shot.camera, shot.width)
+    try:
+        path = await asyncio.to_thread(_file, request, shot)
+        content = await unless_gone(request, draw(station_of(request).media, path, view))
+    except GoneError:
+        return Response(status_code=LEFT)
+    except (NotFoundError, FileNotFoundError):
+        raise NoPictureError("gone", "This episode is not here any more.") from None
+    except NoPictureError as error:
+        if error.code == "broken" and not shot.trash:
+            await asyncio.to_thread(_set_aside, request, shot, str(error))
+            raise NoPictureError("broken", "The file of this episode was damaged; it was moved aside.") from error
+        raise
+    except (InvalidValueError, UnknownNameError):
+        raise
+    except (RoboRlhfError, RuntimeError) as error:
+        _log.error("%s cannot be drawn", shot, exc_info=error)
+        raise NoPictureError("drawing", "The drawing failed; the station's log says why. Try again.") from error
+    return respond(request, content, immutable=bool(shot.v))
+
+
+def _file(request: Request, shot: Shot) -> Path:
+    index = station_of(request).library.index
+    path = index.path(Key(shot.dataset, shot.episode))
+    return index.trash_path(Key(shot.dataset, shot.episode), shot.trash) if shot.trash else path
+
+
+def _set_aside(request: Request, shot: Shot, reason: str) -> None:
+    station_of(request).library.index.set_aside(Key(shot.dataset, shot.episode), reason)
+
+
+def placeholder(reason: str) -> Response:
+    """Return a picture of a camera crossed out, with the reason under it; its greys fit light and dark pages."""
+    lines = wrap(reason, 44)[:4]
+    top = 150 - 11 * len(lines)
+    texts = "".join(
+        f'<text x="160" y="{top + 34 + 22 * row}" text-anchor="middle">{escape(line)}</text>'
+        for row, line in enumerate(lines)
+    )
+    drawing = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 320 240" width="320" height="240">'
+        '<rect width="320" height="240" fill="#80848e" fill-opacity=".14"/>'
+        f'<g transform="translate(160 {top - 24})" fill="none" stroke="#7c818b" stroke-width="3">'
+        '<path d="M-26 -16h34v32h-34zM8 -6l18 -9v30l-18 -9"/><path d="M-30 24L28 -26" stroke-linecap="round"/></g>'
+        '<g fill="#7c818b" font-family="system-ui, sans-serif" font-size="13">'
+        f"{texts}</g></svg>"
+    )
+    return Response(drawing, 200, {"cache-control": "no-store", "x-picture": "none"}, "image/svg+xml")

@@ -1,0 +1,1 @@
+"""The monitor: training runs as they go."""

@@ -1,0 +1,219 @@
+// @ts-check
+/** What the monitor knows of chosen runs: curves that grow by what is new, and the charts that they make. */
+
+/** @typedef {import("../shared/curves.js").Curves} Curves */
+/** @typedef {import("../shared/curves.js").Line} Line */
+/** @typedef {import("../shared/curves.js").Point} Point */
+/** @typedef {{stage: string, track: string, round: number, epoch: number, step: number[], values: Record<string, (number | null)[]>, last: Record<string, number>}} Curve */
+/** @typedef {{name: string, style: number, info: any, curves: Map<string, Curve>}} Run */
+
+const OWN = new Set(["reward", "anchor_kl", "disagreement", "held_out_loss", "held_out/accuracy", "held_out/ece", "answers"]);
+
+/**
+ * Put what the station sent into what is known of a run.
+ * @param {Run} run
+ * @param {any} answer
+ */
+export function merge(run, answer) {
+  const { curves, ...info } = answer;
+  run.info = info;
+  const now = new Map();
+  for (const sent of curves) {
+    const known = run.curves.get(sent.stage);
+    const goesOn = known && known.epoch === sent.epoch && known.step.length === sent.from && sent.from > 0;
+    const before = goesOn ? known : { step: [], values: {} };
+    const count = before.step.length;
+    /** @type {Record<string, (number | null)[]>} */
+    const values = {};
+    for (const name of new Set([...Object.keys(before.values), ...Object.keys(sent.values)])) {
+      const old = /** @type {Record<string, (number | null)[]>} */ (before.values)[name] || Array(count).fill(null);
+      values[name] = old.concat(sent.values[name] || Array(sent.step.length).fill(null));
+    }
+    now.set(sent.stage, { ...sent, step: before.step.concat(sent.step), values });
+  }
+  run.curves = now;
+}
+
+/**
+ * Return what is known of a run's curves, for the station to send the rest.
+ * @param {Run} run
+ */
+export function have(run) {
+  return [...run.curves.values()].map((curve) => `${curve.stage}:${curve.epoch}:${curve.step.length}`);
+}
+
+/**
+ * Return the stages of a track, each with where its first step lies on the common axis.
+ * @param {Run} run
+ * @param {string} track
+ */
+function placed(run, track) {
+  let offset = 0;
+  return [...run.curves.values()]
+    .filter((curve) => curve.track === track)
+    .map((curve) => {
+      const at = offset;
+      offset += curve.last.step || curve.step[curve.step.length - 1] || 0;
+      return { curve, offset: at };
+    });
+}
+
+/**
+ * @param {Run} run
+ * @param {string} track
+ * @param {string} metric
+ * @param {string} [across] another metric that is the axis
+ * @returns {Point[]}
+ */
+function pointsOf(run, track, metric, across = "") {
+  const points = [];
+  for (const { curve, offset } of placed(run, track)) {
+    const [ys, xs] = [curve.values[metric], across ? curve.values[across] : curve.step];
+    if (!ys || !xs) continue;
+    ys.forEach((y, i) => y !== null && xs[i] !== null && points.push({ x: Number(xs[i]) + (across ? 0 : offset), y }));
+    const last = curve.last;
+    const x = across ? last[across] : last.step + offset;
+    if (last[metric] !== undefined && points.length && x > points[points.length - 1].x) points.push({ x, y: last[metric] });
+  }
+  return points;
+}
+
+/** @param {Run} run */
+const tracksOf = (run) => [...new Set([...run.curves.values()].map((curve) => curve.track))];
+
+/**
+ * The track in which a policy climbs a reward.
+ * @param {Run} run
+ */
+const climbing = (run) => tracksOf(run).find((track) => [...run.curves.values()].some((curve) => curve.track === track && curve.values.anchor_kl)) || tracksOf(run).find((track) => pointsOf(run, track, "reward").length) || "finetune";
+
+/**
+ * Where the rounds of a track begin, and what the gates said at their ends.
+ * @param {Run[]} runs
+ */
+function marksOf(runs) {
+  if (runs.length !== 1) return [];
+  const [run] = runs;
+  const stages = placed(run, climbing(run));
+  const marks = stages.filter(({ curve }) => curve.round > 1).map(({ curve, offset }) => ({ x: offset, word: `round ${curve.round}`, kind: "" }));
+  for (const gate of run.info.gates) {
+    const stage = stages.find(({ curve }) => curve.round === gate.round);
+    if (stage) marks.push({ x: stage.offset + (stage.curve.last.step || 0), word: gate.accepted ? "kept" : "refused", kind: gate.accepted ? "kept" : "refused" });
+  }
+  return marks;
+}
+
+/**
+ * Return a chart of one metric of the track in which each run learns.
+ * @param {string} id
+ * @param {string} title
+ * @param {string} metric
+ * @param {Run[]} runs
+ * @param {Partial<Curves>} more
+ * @param {(run: Run) => string} track
+ * @returns {Curves}
+ */
+function metricChart(id, title, metric, runs, more, track) {
+  const lines = runs.map((run) => ({ name: run.name, style: run.style, points: pointsOf(run, track(run), metric) }));
+  return { id, title, x: { label: "iteration" }, y: {}, lines, ...more };
+}
+
+/**
+ * @param {Run} run
+ * @param {(row: any) => Point} point
+ * @returns {Point[]}
+ */
+function truthOf(run, point) {
+  const starts = new Map(placed(run, climbing(run)).map(({ curve, offset }) => [curve.stage, offset]));
+  return run.info.truth.flatMap((/** @type {any} */ stage) => stage.rows.map((/** @type {any} */ row) => ({ ...point(row), x: row.step + (starts.get(stage.stage) || 0) })));
+}
+
+/**
+ * Return a figure of each reward model of a run, over the answers that it learned from.
+ * @param {Run} run
+ * @param {string} name
+ * @param {string} [metric] what it is called in the metrics of a run that follows answers
+ * @returns {Point[]}
+ */
+function scoresOf(run, name, metric = name) {
+  if (run.info.follows) return tracksOf(run).flatMap((track) => pointsOf(run, track, metric, "answers"));
+  const known = run.info.reward.filter((/** @type {any} */ one) => typeof one[name] === "number");
+  return known.map((/** @type {any} */ one) => ({ x: one.answers, y: one[name] }));
+}
+
+/** @param {Run} run @returns {Point[]} */
+function accuracyOf(run) {
+  if (!run.info.follows) return run.info.reward.filter((/** @type {any} */ one) => one.accuracy).map((/** @type {any} */ one) => ({ x: one.answers, y: one.accuracy.value, low: one.accuracy.low, high: one.accuracy.high }));
+  return tracksOf(run).flatMap((track) => pointsOf(run, track, "held_out/accuracy", "answers"));
+}
+
+/**
+ * Return the charts of some runs, those that matter first; empty ones are left out.
+ * @param {Run[]} runs
+ * @param {boolean} all whether every metric is shown
+ * @returns {Curves[]}
+ */
+export function chartsOf(runs, all) {
+  const marks = marksOf(runs);
+  const each = (/** @type {(run: Run) => Point[]} */ points, /** @type {boolean} */ dots = false) => runs.map((run) => ({ name: run.name, style: run.style, points: points(run), dots }));
+  const share = { low: 0, high: 1, percent: true };
+  /** @type {Curves[]} */
+  const charts = [
+    { id: "success", title: "True success while it learns", text: "Of the learner's own episodes, which explore; nothing is learned from it.", x: { label: "iteration" }, y: { label: "success", ...share }, lines: each((run) => truthOf(run, (row) => ({ x: 0, y: row.success, low: row.low, high: row.high }))), marks },
+    metricChart("learned", "Learned reward", "reward", runs, { text: "What the policy climbs. If it rises while the true return falls, it climbs the reward's mistakes.", y: { label: "reward a step" }, marks }, climbing),
+    { id: "return", title: "True return", x: { label: "iteration" }, y: { label: "return of an episode" }, lines: each((run) => truthOf(run, (row) => ({ x: 0, y: row.return, low: row.return - row.error, high: row.return + row.error }))), marks },
+    metricChart("kl", "Distance from the cloned policy", "anchor_kl", runs, { y: { label: "KL [nat]", low: 0 }, marks }, climbing),
+    { id: "accuracy", title: "Reward model: held-out accuracy", text: "Share of answers that it foresees and was not trained on.", x: { label: "answers" }, y: { label: "foreseen", ...share, low: 0.4 }, lines: runs.flatMap((run) => [{ name: run.name, style: run.style, points: accuracyOf(run), dots: !run.info.follows }]) },
+    { id: "calibration", title: "Reward model: calibration", text: "On the diagonal it is as often right as it is sure.", x: { label: "how sure it was", low: 0.5, high: 1, percent: true }, y: { label: "how often it was right", ...share }, diagonal: true, lines: runs.map((run) => ({ name: run.name, style: run.style, dots: true, points: (run.info.reward[run.info.reward.length - 1]?.bins || []).map((/** @type {any} */ bin) => ({ x: bin.confidence, y: bin.value, low: bin.low, high: bin.high })) })) },
+    { id: "ece", title: "Reward model: calibration error", x: { label: "answers" }, y: { label: "expected error", low: 0, percent: true }, lines: each((run) => scoresOf(run, "ece", "held_out/ece"), true) },
+    { id: "doubt", title: "Reward model: disagreement", text: "How far the members of its ensemble differ about the score of a clip.", x: { label: "answers" }, y: { label: "deviation", low: 0 }, lines: each((run) => scoresOf(run, "disagreement"), true) },
+    metricChart("held-out", "Reward model: loss on held-out answers", "held_out_loss", runs, { x: { label: "update" }, y: { label: "loss [nat]" } }, () => "reward"),
+  ];
+  charts.push(...losses(runs));
+  if (all) charts.push(...everything(runs));
+  return charts.filter((chart) => chart.lines.some((line) => line.points.length));
+}
+
+/** @param {Run[]} runs @returns {Curves[]} */
+function losses(runs) {
+  const lines = runs.flatMap((run) => tracksOf(run).filter((track) => track !== "reward").map((track) => ({ name: run.name, style: run.style, points: pointsOf(run, track, "loss") })));
+  const scores = runs.flatMap((run) => tracksOf(run).map((track) => ({ name: run.name, style: run.style, points: pointsOf(run, track, "score") })));
+  return [
+    { id: "cloning", title: "Imitation: loss", x: { label: "update" }, y: { label: "loss" }, lines },
+    { id: "score", title: "Imitation: success in rollouts", x: { label: "update" }, y: { label: "success", low: 0, high: 1, percent: true }, lines: scores },
+  ];
+}
+
+/** @param {Run[]} runs @returns {Curves[]} */
+function everything(runs) {
+  const names = new Map();
+  for (const run of runs) for (const curve of run.curves.values()) for (const metric of Object.keys(curve.values)) if (!OWN.has(metric)) names.set(`${curve.track} ${metric}`, [curve.track, metric]);
+  return [...names.entries()].sort().map(([id, [track, metric]]) => ({
+    id: `all-${id.replaceAll(/[^a-zA-Z0-9]+/g, "-")}`,
+    title: [track, metric.replaceAll("_", " ")].filter(Boolean).join(": "),
+    x: { label: "step" },
+    y: {},
+    lines: runs.map((run) => ({ name: run.name, style: run.style, points: pointsOf(run, track, metric) })),
+  }));
+}
+
+/**
+ * Return the chart with every curve drawn as a running mean over its raw values, which stay faint behind it.
+ * @param {Curves} chart
+ * @returns {Curves}
+ */
+export function smoother(chart) {
+  if (chart.diagonal) return chart;
+  return { ...chart, lines: chart.lines.flatMap((line) => (line.dots || line.points.length < 8 ? [line] : [{ ...line, points: line.points.map(({ x, y }) => ({ x, y })), faint: true }, { ...line, points: means(line.points) }])) };
+}
+
+/** @param {Point[]} points */
+function means(points) {
+  const keep = 0.85;
+  let [mean, weight] = [0, 0];
+  return points.map(({ x, y }) => {
+    mean = keep * mean + (1 - keep) * y;
+    weight = keep * weight + (1 - keep);
+    return { x, y: mean / weight };
+  });
+}

@@ -1,0 +1,96 @@
+"""Monitor: every run as a line, and of chosen ones the curves, the reward model, the gates and what happened."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from robo_rlhf.core.errors import NotFoundError
+from teleop.input.key_bindings import Binding
+from teleop.station.web.auth import Me, station_of
+from teleop.station.monitor.view import as_json, seen
+from teleop.station.web.pages import Page
+from teleop.station.web.templates import render
+
+MOST = 6  # runs that are laid over each other
+KEYS = (
+    Binding("next", "Next run", "page", ("ArrowDown", "KeyJ")),
+    Binding("previous", "Previous run", "page", ("ArrowUp", "KeyK")),
+    Binding("choose", "Show or hide the run", "page", ("Space", "Enter")),
+    Binding("only", "Show this run alone", "page", ("KeyO",)),
+    Binding("all", "All metrics", "page", ("KeyM",)),
+    Binding("smooth", "Smoother curves", "page", ("KeyS",)),
+    Binding("help", "All keys", "page", ("Slash", "F1"), act="help"),
+)
+Name = Annotated[str, Query(max_length=200)]
+router = APIRouter()
+
+
+def news(request: Request) -> str:
+    """Return what of the runs needs a person."""
+    lines = station_of(request).runs.runs()
+    waiting = [line.name for line in lines if line.state == "waiting"]
+    failed = [line.name for line in lines if line.state == "failed"]
+    working = sum(line.state == "working" for line in lines)
+    parts = [f"{len(waiting)} {'run waits' if len(waiting) == 1 else 'runs wait'} for answers"] if waiting else []
+    parts += [f"{working} at work"] if working else []
+    parts += [f"{len(failed)} failed"] if failed else []
+    return ", ".join(parts)
+
+
+PAGE = Page(
+    "monitor",
+    "Monitor",
+    "/monitor",
+    order=5,
+    about="Watch what the runs learn: success, learned and true reward, and what answers are worth.",
+    call="Monitor",
+    key="KeyM",
+    news=news,
+)
+
+
+@router.get("/monitor")
+def page(request: Request, me: Me, run: Annotated[list[str], Query()] = []) -> Response:  # noqa: B006
+    """Show the page; the curves come by themselves."""
+    data = {
+        "keys": [asdict(binding) for binding in KEYS],
+        "chosen": [name[:200] for name in run[:MOST]],
+        "most": MOST,
+        "runs": [as_json(line) for line in station_of(request).runs.runs()],
+    }
+    return render(request, "monitor/monitor.html", data=data, page=PAGE)
+
+
+@router.get("/api/monitor/runs")
+def runs(request: Request, me: Me) -> dict[str, Any]:
+    """Return a line for each run."""
+    return {"runs": [as_json(line) for line in station_of(request).runs.runs()]}
+
+
+@router.get("/api/monitor/run")
+def run(request: Request, me: Me, name: str, have: Annotated[list[str], Query()] = []) -> dict[str, Any]:  # noqa: B006
+    """Return all that is shown of a run. Each `have` is STAGE:EPOCH:ROWS of a curve that the page has already."""
+    station = station_of(request)
+    line = next((line for line in station.runs.runs() if line.name == name), None)
+    if line is None:
+        raise NotFoundError("run", name, "It may have been deleted, or never have begun.")
+    return {**seen(station.runs, line, _parsed(have)), "labels": station.labels.of(name)}
+
+
+@router.get("/api/monitor/learning")
+def learning(request: Request, me: Me, run: Name = "", task: Name = "") -> dict[str, Any]:
+    """Return the reward model that learns just now from answers to a run's questions, or about a task; else null."""
+    return {"model": station_of(request).live_reward.newest(run or None, task or None)}
+
+
+def _parsed(have: list[str]) -> dict[str, tuple[int, int]]:
+    """Return what a page says that it has; what makes no sense is passed over."""
+    found = {}
+    for text in have:
+        stage, _, rest = text.partition(":")
+        epoch, _, rows = rest.partition(":")
+        if epoch.isdigit() and rows.isdigit():
+            found[stage] = (int(epoch), int(rows))
+    return found

@@ -1,0 +1,174 @@
+"""The runs of a data home as the monitor shows them: a line for each, and for chosen ones their curves.
+
+Everything is read from the run folders. Files that grow are read from where reading stopped, so looking again costs
+what is new. A run that nobody knew of appears by itself.
+"""
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from teleop.station.home.summary import RUNS, folders_in, mtime, read_json, stage_of, success_of
+from teleop.station.monitor.run_state import State, doing
+from teleop.station.monitor.tail import Tail, numbers
+
+FRESH = 0.5  # [s] that the list is not made again
+SPARK, SPARK_ROWS = ("reward", "held_out/accuracy", "held_out_loss", "score", "loss"), 48
+OPEN_RUNS, CURVE_ROWS, EVENT_ROWS = 16, 400, 600  # runs whose curves are remembered; rows that are kept of each file
+Have = Mapping[str, tuple[int, int]]  # stage → (epoch, rows) that a page has already
+
+
+class RunLine(NamedTuple):
+    """A run in the list."""
+
+    name: str
+    task: str
+    kind: str  # what it does: main, reward, ppo, ...
+    follows: bool  # answers, as they come
+    state: State
+    why: str  # it failed
+    stage: str
+    changed: float  # [s since 1970]
+    before: dict[str, Any] | None  # success of the cloned policy, with its interval
+    after: dict[str, Any] | None
+    newest: dict[str, float]  # newest metrics of the stage at work
+    spark: tuple[str, list[float]]  # name and values of one metric, over time
+    asked_by: str = ""  # a reward run that learns from the answers to this run alone
+
+
+class Stage(NamedTuple):
+    """Where one stage of a run keeps its files."""
+
+    name: str  # path within the run; "" is the run itself
+    track: str  # stages of one track go on from each other, such as the rounds of fine-tuning
+    round: int
+    folder: Path
+
+
+class RunBook:
+    """The runs of a data home; safe to use from several threads."""
+
+    def __init__(self, home: Path) -> None:
+        """Nothing is read yet."""
+        self.home = home / RUNS
+        self._lock = threading.Lock()
+        self._listed: tuple[float, list[RunLine]] = (-FRESH, [])
+        self._json: dict[Path, tuple[tuple[float, int], dict[str, Any]]] = {}
+        self._sparks: dict[Path, Tail] = {}
+        self._last: dict[Path, str] = {}  # run → its last stage with metrics
+        self._open: OrderedDict[str, dict[Path, Tail]] = OrderedDict()
+
+    def runs(self) -> list[RunLine]:
+        """Return a line for each run, those at work first, then the newest."""
+        with self._lock:
+            made, lines = self._listed
+            if time.monotonic() - made < FRESH:
+                return lines
+            lines = [self._line(Path(entry.path)) for entry in folders_in(self.home)]
+            lines.sort(key=lambda line: (line.state not in ("working", "waiting"), -line.changed, line.name))
+            names = {line.name for line in lines}
+            for path in [path for path in self._sparks if path.relative_to(self.home).parts[0] not in names]:
+                del self._sparks[path]
+            self._listed = (time.monotonic(), lines)
+            return lines
+
+    def stages(self, name: str) -> list[Stage]:
+        """Return the stages of a run that log metrics, in the order in which they happen."""
+        found = []
+        top = self.home / name
+        inside = [Path(entry.path) for entry in folders_in(top)]
+        inside += [Path(entry.path) for parent in inside for entry in folders_in(parent)]
+        for path in [top, *inside]:
+            if (path / "metrics.jsonl").exists():
+                found.append(_stage(path.relative_to(top).as_posix(), path))
+        return sorted(found, key=lambda stage: (stage.round, _ORDER.get(stage.track, 9), stage.name))
+
+    def rows(self, name: str, path: Path, most: int = CURVE_ROWS) -> Tail:
+        """Return what is kept of a file of a run, as it is now."""
+        with self._lock:
+            tails = self._open.setdefault(name, {})
+            self._open.move_to_end(name)
+            while len(self._open) > OPEN_RUNS:
+                self._open.popitem(last=False)
+            tail = tails.setdefault(path, Tail(path, most))
+            tail.refresh()
+            return tail
+
+    def json(self, path: Path) -> dict[str, Any]:
+        """Return a JSON object, read again only when its file has changed; an empty one where there is none."""
+        try:
+            status = os.stat(path)
+        except OSError:
+            return {}
+        seen = (status.st_mtime, status.st_size)
+        known = self._json.get(path)
+        if known is None or known[0] != seen:
+            known = self._json[path] = (seen, read_json(path))
+        return known[1]
+
+    def _line(self, folder: Path) -> RunLine:
+        config, result = self.json(folder / "config.json"), self.json(folder / "result.json")
+        stage, changed = stage_of(folder)
+        names = ("", "events.jsonl", "result.json", "metrics.jsonl")
+        changed = max(changed, *(mtime(str(folder / name)) for name in names))
+        if result:
+            changed, stage = mtime(str(folder / "result.json")), ""
+        now = doing(folder, config, finished=bool(result), stage=stage, changed=changed)
+        path = folder / (stage or self._last_stage(folder)) / "metrics.jsonl"
+        tail = self._sparks.setdefault(path, Tail(path, SPARK_ROWS))
+        tail.refresh()
+        newest = numbers(tail.last or {})
+        name = next((name for name in SPARK if name in newest), "")
+        values = [row[name] for row in map(numbers, tail.newest()) if name in row] if name else []
+        return RunLine(
+            folder.name,
+            _text(config.get("task")),
+            _text(config.get("algorithm") or config.get("kind")) or ("main" if "demos" in config else ""),
+            bool(config.get("follow")),
+            now.state,
+            now.why,
+            stage,
+            changed,
+            _success(result, "before"),
+            _success(result, "after"),
+            newest,
+            (name, values),
+            _text(config.get("asked_by")),
+        )
+
+    def _last_stage(self, folder: Path) -> str:
+        """Return the last stage of a finished run that logged metrics."""
+        if (folder / "metrics.jsonl").exists():
+            return ""
+        if folder not in self._last:
+            stages = self.stages(folder.name)
+            self._last[folder] = stages[-1].name if stages else ""
+        return self._last[folder]
+
+
+_ORDER = {"clone": 0, "reward": 1, "finetune": 2}  # of the stages of a round
+
+
+def _stage(name: str, path: Path) -> Stage:
+    name = "" if name == "." else name
+    head, _, rest = name.partition("/")
+    number = head.removeprefix("round-")
+    if rest and number != head and number.isdigit():
+        return Stage(name, rest, int(number), path)
+    return Stage(name, name, 0, path)
+
+
+def _success(result: dict[str, Any], when: str) -> dict[str, Any] | None:
+    value = success_of(result, when)
+    if value is None:
+        return None
+    found = result[when]["success"]
+    return {"value": value, "low": found.get("low", value), "high": found.get("high", value)}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,1 @@
+"""The operate page: live sessions, and who drives and watches them."""

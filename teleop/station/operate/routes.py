@@ -1,0 +1,226 @@
+"""Operate: drive a robot, record what happens, or watch somebody who does."""
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from robo_rlhf.core.checks import SAMPLES, check_new_dataset
+from robo_rlhf.data.layout import check_id
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError, UnknownNameError
+from teleop.input.key_bindings import KEYS
+from teleop.ipc.messages import Begin, Notice, read_page_message
+from teleop.station.operate import launch_options
+from teleop.station.web.auth import Me, SignedIn, open_socket, requires, station_of
+from teleop.station.operate.session import Drive
+from teleop.station.operate.control_lease import seat_id
+from teleop.station.web.pages import Page
+from teleop.station.web.templates import render
+from teleop.station.operate.viewer import Watcher
+
+PAGE = Page(
+    "operate",
+    "Operate",
+    "/operate",
+    order=1,
+    about="Drive the robot. What you do becomes an episode, kept or thrown away with one key.",
+    call="Record",
+    key="KeyR",
+)
+OVER, SUPERSEDED = 4404, 4409  # close codes: the session has ended; another connection of this page has come
+MOST_PAGES = 8  # of one person that are connected with sessions
+router = APIRouter()
+
+
+class Start(BaseModel):
+    """What a session is to be started with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task: Annotated[str, Field(max_length=100)] = ""  # that of the episode, where one is opened
+    dataset: Annotated[str, Field(max_length=100)] = ""  # the task's name where empty
+    seed: Annotated[int | None, Field(ge=0, lt=2**31)] = None
+    policy: Annotated[str, Field(max_length=400)] = ""
+    rate: Annotated[float | None, Field(ge=10, le=50)] = None  # [Hz]
+    source: Annotated[str, Field(max_length=100)] = ""  # dataset of an episode to go on from
+    episode: Annotated[str, Field(max_length=128)] = ""
+    frame: Annotated[int, Field(ge=0)] = 0
+    mode: Annotated[str, Field(pattern="^(continue|takeover)$")] = "continue"
+    fresh: bool = False  # also where one's session of this task and dataset goes on
+
+
+@router.get("/operate")
+async def start(request: Request, me: Me) -> Response:
+    """Show what goes on, and the form that begins a session."""
+    station = station_of(request)
+    home = station.home
+    open_ones = [_summary(drive, me) for drive in station.hub.sessions()]
+    found = await asyncio.to_thread(lambda: (launch_options.datasets(home), launch_options.policies(home)))
+    asked = {name: request.query_params.get(name, "") for name in [*Start.model_fields, "start"]}
+    data = {
+        "tasks": [task._asdict() for task in launch_options.tasks()],
+        "datasets": found[0],
+        "policies": [policy._asdict() for policy in found[1]],
+        "asked": asked,
+        "mayDrive": me.person.may("operator"),
+    }
+    return render(request, "operate/start.html", page=PAGE, data=data, sessions=open_ones)
+
+
+@router.post("/operate")
+async def begin(request: Request, body: Start, me: Annotated[SignedIn, Depends(requires("operator"))]) -> Any:
+    """Begin a session, or say which one of one's own goes on already; answer its address."""
+    station = station_of(request)
+    task, opens = body.task, None
+    if body.episode:
+        opens = (body.source, check_id(body.episode), body.frame, body.mode)
+        task = task or await asyncio.to_thread(_task_of, station.home, *opens[:2])
+    if task not in [choice.name for choice in launch_options.tasks()]:
+        raise UnknownNameError("task", task, [choice.name for choice in launch_options.tasks()])
+    dataset = body.dataset or task
+    _check_dataset(dataset)
+    mine = [drive for drive in station.hub.sessions() if drive.owner == me.person.name]
+    for drive in mine:
+        if opens is None and not body.fresh and (drive.begin.task, drive.begin.dataset) == (task, dataset):
+            return {"address": f"/operate/{drive.id}", "session": drive.id}
+    drive = await station.hub.open(
+        Begin(
+            home=station.home,
+            dataset=dataset,
+            task=task,
+            operator=me.person.name,
+            seed=body.seed,
+            rate=body.rate,
+            policy=body.policy,
+            open=opens,
+        )
+    )
+    return {"address": f"/operate/{drive.id}", "session": drive.id}
+
+
+@router.get("/operate/{session}")
+async def operate(request: Request, session: str, me: Me) -> Response:
+    """Show a session."""
+    station = station_of(request)
+    drive = station.hub.get(session)
+    found = await asyncio.to_thread(launch_options.policies, station.home)
+    data = {
+        "session": session,
+        "keys": [asdict(binding) for binding in KEYS],
+        "tasks": [task.name for task in launch_options.tasks()],
+        "policies": [policy._asdict() for policy in found],
+        "owner": drive.owner,
+        "mayDrive": me.person.may("operator"),
+        "mayEnd": _may_end(drive, me),
+    }
+    return render(request, "operate/operate.html", page=PAGE, data=data, drive=drive)
+
+
+@router.post("/operate/{session}/end")
+async def end(request: Request, session: str, me: Annotated[SignedIn, Depends(requires("operator"))]) -> Any:
+    """End a session; its open episode is kept, tagged "interrupted"."""
+    hub = station_of(request).hub
+    if not _may_end(hub.get(session), me):
+        raise InvalidValueError("ending the session", me.person.name, f"{hub.get(session).owner}, who began it")
+    await hub.end(session, f"{me.person.name} ended it.")
+    return {"address": "/operate"}
+
+
+@router.websocket("/operate/{session}/socket")
+async def socket(websocket: WebSocket, session: str, key: str) -> None:
+    """Connect a page with a session: inputs come in, pictures and what happens go out."""
+    me = await open_socket(websocket)
+    if me is None:
+        return
+    station = station_of(websocket)
+    try:
+        drive = station.hub.get(session)
+    except NotFoundError as error:
+        await websocket.close(OVER, str(error)[:120])
+        return
+    name = me.person.name
+    if sum(one.person == name for each in station.hub.sessions() for one in each.watchers) >= MOST_PAGES:
+        await websocket.close(OVER, f"{MOST_PAGES} pages of yours are open; close one")
+        return
+    watcher = Watcher(seat_id(name, key[:100]), name, may_drive=me.person.may("operator"))
+    drive.join(watcher)
+    try:
+        await _run(websocket, drive, watcher)
+    finally:
+        drive.leave(watcher)
+
+
+async def _run(websocket: WebSocket, drive: Drive, watcher: Watcher) -> None:
+    """Do the three things that a connection does, until one of them ends."""
+
+    async def send(message: str | bytes) -> None:
+        if isinstance(message, bytes):
+            await websocket.send_bytes(message)
+        else:
+            await websocket.send_text(station_of(websocket).outward(message) if "/" in message else message)
+
+    async def receive() -> None:
+        while True:
+            text = await websocket.receive_text()
+            try:
+                drive.obey(watcher, read_page_message(text))
+            except InvalidValueError as error:
+                watcher.tell(Notice(f"Something that this page sent was not understood. {error}", "bad"))
+
+    jobs = [receive(), watcher.send_all(send), watcher.stream(drive, drive.pool)]
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            try:
+                task.result()
+            except (WebSocketDisconnect, KeyError):
+                return  # it is gone, or sent bytes, which no page of ours does
+        code = SUPERSEDED if watcher.dismissed == "superseded" else OVER if watcher.dismissed else 1011
+        await websocket.close(code, watcher.dismissed)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _summary(drive: Drive, me: SignedIn) -> dict[str, Any]:
+    """Return what the list of sessions shows of one."""
+    holder = drive.lease.holder
+    kept = drive.tick.status.kept if drive.tick is not None else 0
+    return {
+        "id": drive.id,
+        "task": drive.begin.task,
+        "dataset": drive.begin.dataset,
+        "owner": drive.owner,
+        "driver": holder.person if holder is not None and drive.lease.present else "",
+        "mine": drive.owner == me.person.name,
+        "kept": kept,
+    }
+
+
+def _may_end(drive: Drive, me: SignedIn) -> bool:
+    return me.person.may("administrator") or drive.owner == me.person.name
+
+
+def _check_dataset(name: str) -> None:
+    """Check the name of a dataset to record into.
+
+    Raises:
+        InvalidValueError: it can be no dataset's, or is that of samples.
+    """
+    check_new_dataset("dataset to record into", name)
+    if name.startswith(f"{SAMPLES}/"):
+        raise InvalidValueError("dataset to record into", repr(name), "one that is not of samples")
+
+
+def _task_of(home: Any, dataset: str, episode: str) -> str:
+    """Return the task of an episode."""
+    from robo_rlhf.data.reader import Reader
+    from robo_rlhf.core.files import find_dataset
+
+    return Reader(find_dataset(home, dataset)).info(episode).meta.task

@@ -1,0 +1,88 @@
+// @ts-check
+/** The form that begins a session; `?start=1` in the address begins it at once. */
+
+import { pageData, Refused, send } from "../shared/api.js";
+import { bindCameras, offerCameras } from "./start-cameras.js";
+
+const { tasks, datasets, policies, asked } = pageData();
+const form = document.getElementById("begin");
+const field = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (document.getElementById(id));
+
+if (form instanceof HTMLFormElement) {
+  fill();
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    begin();
+  });
+  field("task").addEventListener("input", describe);
+  field("dataset").addEventListener("input", describe);
+  const more = /** @type {HTMLDetailsElement} */ (document.getElementById("more"));
+  const cameras = () => more.open && offerCameras(field("task").value);
+  more.addEventListener("toggle", cameras);
+  field("task").addEventListener("input", cameras);
+  bindCameras();
+  if (asked.start) begin();
+  else field("task").focus();
+}
+
+function fill() {
+  field("task").append(...tasks.map((/** @type {any} */ task) => new Option(task.name, task.name)));
+  const usual = tasks.some((/** @type {any} */ task) => task.name === "pick_place") ? "pick_place" : tasks[0]?.name;
+  field("task").value = tasks.some((/** @type {any} */ task) => task.name === asked.task) ? asked.task : usual;
+  field("dataset").value = asked.dataset;
+  field("seed").value = asked.seed;
+  document.getElementById("datasets")?.append(...datasets.map((/** @type {string} */ name) => new Option(name)));
+  describe();
+  field("policy").value = asked.policy;
+}
+
+/** Say what the choices mean. */
+function describe() {
+  const task = field("task").value;
+  const about = tasks.find((/** @type {any} */ one) => one.name === task)?.about || "";
+  /** @type {HTMLElement} */ (document.getElementById("about")).textContent = about;
+  const dataset = field("dataset");
+  dataset.placeholder = task;
+  const there = datasets.includes(dataset.value || task);
+  /** @type {HTMLElement} */ (document.getElementById("dataset-about")).textContent = there
+    ? "There already: new episodes are added."
+    : "New: it is made when you begin.";
+  const policy = field("policy");
+  const chosen = policy.value;
+  const fitting = policies.filter((/** @type {any} */ one) => one.task === task);
+  policy.replaceChildren(
+    new Option(fitting.length ? "none: I drive" : "none trained for this task yet", ""),
+    ...fitting.map((/** @type {any} */ one) => new Option(one.path, one.path)),
+  );
+  policy.value = fitting.some((/** @type {any} */ one) => one.path === chosen) ? chosen : "";
+}
+
+async function begin() {
+  const go = /** @type {HTMLButtonElement} */ (document.getElementById("go"));
+  const problem = /** @type {HTMLElement} */ (document.getElementById("problem"));
+  problem.hidden = true;
+  go.disabled = true;
+  const seed = field("seed").value.trim();
+  const body = {
+    task: asked.episode && !asked.task ? "" : field("task").value,
+    dataset: field("dataset").value.trim(),
+    seed: seed ? Number(seed) : null,
+    policy: field("policy").value,
+    rate: field("rate").value ? Number(field("rate").value) : null,
+    source: asked.source,
+    episode: asked.episode,
+    frame: Number(asked.frame || 0),
+    mode: asked.mode || "continue",
+    fresh: Boolean(asked.fresh),
+  };
+  try {
+    const { address } = await send("/operate", body);
+    if (asked.start) location.replace(address);
+    else location.assign(address);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    problem.textContent = error.message;
+    problem.hidden = false;
+    go.disabled = false;
+  }
+}

@@ -1,0 +1,148 @@
+"""One page that has a session open: what it is sent, and the pictures that are drawn for it."""
+
+import asyncio
+import itertools
+import json
+import math
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, replace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from robo_rlhf.core.errors import RoboRlhfError, WorkerDiedError, WorkerStuckError
+from robo_rlhf.sim.rendering.annotations import DropLine
+from robo_rlhf.sim.rendering.pool import RenderPool
+from robo_rlhf.core.types import Array
+from teleop.ipc.messages import Drawn, Notice, Scene, Tick, View
+from teleop.station.operate.streaming import Link, Outbox, picture
+
+FIGURES_EVERY = 1.0  # [s]
+STILL = 0.5  # [s] without anything new, after which a picture is drawn at its full size
+REST = 1.0  # [s] before pictures are asked for again after the workers that draw have failed
+Send = Callable[[str | bytes], Awaitable[None]]
+
+
+class _Shown(NamedTuple):
+    """What a page shows."""
+
+    state: Array  # (nstate,)
+    view: View
+    size: tuple[int, int]  # [pixels] of slot 0
+
+    def serves(self, wanted: "_Shown") -> bool:
+        """Whether the page need not be sent what is wanted: the same, at no smaller size."""
+        alike = self.view == wanted.view and np.array_equal(self.state, wanted.state)
+        return alike and self.size >= wanted.size
+
+
+class Source(Protocol):
+    """Where the newest state comes from."""
+
+    scene: Scene | None
+    tick: Tick | None
+
+
+class Watcher:
+    """A page's connection; it belongs to the server's event loop."""
+
+    def __init__(self, seat: str, person: str, *, may_drive: bool) -> None:
+        """Be a page of `person`, whose id is `seat`."""
+        self.seat, self.person, self.may_drive = seat, person, may_drive
+        self.outbox = Outbox()
+        self.dismissed = ""  # why the connection is to be closed by us
+        self.input_at = time.monotonic()  # [s] when the page last said what its operator wants
+        self.link = Link(time.monotonic())
+        self._new = asyncio.Event()  # a tick, a view or room on the link
+        self._frame = 0
+        self._shown: _Shown | None = None
+
+    def tell(self, message: Any) -> None:
+        """Send one of the messages that are dataclasses."""
+        self.outbox.put(as_json(message))
+
+    def wake(self) -> None:
+        """Look whether there is something to draw."""
+        self._new.set()
+
+    def dismiss(self, why: str) -> None:
+        """Have the connection closed."""
+        self.dismissed = why
+        self.outbox.close()
+
+    def see(self, view: View) -> None:
+        """Show other cameras, or another size, from now on."""
+        self.link.view = view
+        self.wake()
+
+    def drawn(self, message: Drawn) -> None:
+        """Note that the page has drawn a frame."""
+        self.link.drawn(message.frame, time.monotonic())
+        self.wake()
+
+    async def send_all(self, send: Send) -> None:
+        """Send what waits, until the connection is dismissed."""
+        while (message := await self.outbox.next()) is not None:
+            await send(message)
+
+    async def stream(self, source: Source, pool: RenderPool) -> None:
+        """Draw the newest state whenever the page has room for it; one that stands still also at its full size."""
+        told = 0.0
+        while True:
+            news = await self._news()
+            now = time.monotonic()
+            if now - told > FIGURES_EVERY and self._frame:
+                told = now
+                self.tell(self.link.figures(now))
+            scene, tick = source.scene, source.tick
+            if scene is None or tick is None or self.outbox.behind or not self.link.may_send(now):
+                continue
+            wanted = _Shown(tick.state, self.link.view, self.link.size if news else self.link.full_size)
+            if self._shown is not None and self._shown.serves(wanted):
+                continue
+            try:
+                await self._draw(scene, tick, wanted, pool, still=not news)
+            except (WorkerDiedError, WorkerStuckError) as error:
+                self.tell(Notice(f"The pictures stopped: {error} The session goes on.", "bad", "lost"))
+                await asyncio.sleep(REST)
+            except RoboRlhfError as error:
+                self.tell(Notice(f"There is no such view: {error}", "bad"))
+                self.link.view = replace(self.link.view, cameras=[scene.cameras[0].name])
+
+    async def _news(self) -> bool:
+        """Wait until there may be something to draw; False where nothing came for a while."""
+        try:
+            async with asyncio.timeout(STILL):
+                await self._new.wait()
+        except TimeoutError:
+            return False
+        self._new.clear()
+        return True
+
+    async def _draw(self, scene: Scene, tick: Tick, wanted: _Shown, pool: RenderPool, *, still: bool) -> None:
+        """Draw one frame and send it: the large view as soon as it is there, then the others."""
+        begun = time.monotonic()
+        self._frame += 1
+        cameras = [name for name in wanted.view.cameras if name] or [scene.cameras[0].name]
+        if self.link.strained and self._frame % 2 and not still:
+            cameras = cameras[:1]
+        width, height = wanted.size
+        parts = [(cameras[:1], (width, height)), (cameras[1:], (width // 2, height // 2))]
+        drawing = [
+            pool.jpegs(scene.task, tick.state, names, *size, decor=(DropLine(),), key=(self, size))
+            for names, size in parts
+            if names
+        ]
+        slots = itertools.count()
+        for part in drawing:
+            jpegs = await asyncio.wrap_future(part)
+            self.outbox.put_pictures(picture(self._frame, next(slots), len(cameras), tick, jpeg) for jpeg in jpegs)
+        now = time.monotonic()
+        self._shown = wanted if len(cameras) == len(wanted.view.cameras) else None
+        self.link.sent(self._frame, now, math.nan if still else now - begun)
+
+
+def as_json(message: Any) -> str:
+    """Return a message that is a dataclass as the text that a page gets."""
+    return json.dumps(asdict(message), allow_nan=False, separators=(",", ":"))

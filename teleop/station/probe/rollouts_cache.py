@@ -1,0 +1,48 @@
+"""Imagined futures that are kept for a while, so that their clips can be drawn from any camera."""
+
+import threading
+from collections import OrderedDict
+from typing import NamedTuple
+
+from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.core.types import Array
+from teleop.station.media.media import digest_of
+
+FUTURES = 64  # that are kept for their clips
+
+
+class Future(NamedTuple):
+    """What a clip of a future is drawn from."""
+
+    task: str
+    states: Array  # (L + 1, nstate)
+    fps: float
+
+
+class Futures:
+    """The newest futures by id; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        """Keep none yet."""
+        self._lock, self._kept = threading.Lock(), OrderedDict[str, Future]()
+
+    def put(self, future: Future) -> str:
+        """Keep a future and return its id."""
+        name = digest_of(future.task, future.states)
+        with self._lock:
+            self._kept[name] = future
+            self._kept.move_to_end(name)
+            while len(self._kept) > FUTURES:
+                self._kept.popitem(last=False)
+        return name
+
+    def get(self, name: str) -> Future:
+        """Return a future.
+
+        Raises:
+            NotFoundError: there is none of this id, or not any more.
+        """
+        with self._lock:
+            if name not in self._kept:
+                raise NotFoundError("imagined future", name[:40], "Imagine it again; only the newest are kept.")
+            return self._kept[name]

@@ -1,0 +1,157 @@
+"""Ask the policy: what it would do at any frame, what would come of it, and what the reward model says of both."""
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from teleop.policy_probe.messages import LONGEST, SHORTEST, At
+from teleop.station.operate import launch_options
+from teleop.station.probe.keys import KEYS
+from teleop.station.web.auth import Me, SignedIn, station_of
+from teleop.station.probe.view import Imagining
+from teleop.station.media.media import NoPictureError, View
+from teleop.station.web.pages import Page
+from teleop.station.web.templates import render
+from teleop.station.media.file_responses import GoneError, respond, unless_gone
+
+PAGE = Page(
+    "ask",
+    "Ask",
+    "/ask",
+    order=4,
+    about="Stop any episode at any frame and see what a policy would do there, and what would come of it.",
+    call="Ask a policy",
+    key="KeyA",
+)
+GONE = 499  # status of an answer that nobody waits for any more
+router = APIRouter()
+Text = Annotated[str, Query(max_length=400)]
+Seconds = Annotated[float, Field(ge=SHORTEST, le=LONGEST)]
+
+
+class Frame(BaseModel):
+    """A frame of an episode, and how it is looked at."""
+
+    model_config = ConfigDict(extra="forbid")
+    dataset: Annotated[str, Field(max_length=200)]
+    episode: Annotated[str, Field(max_length=128)]
+    frame: Annotated[int, Field(ge=0, lt=2**31)]
+    policy: Annotated[str, Field(min_length=1, max_length=400)]
+    camera: Annotated[str, Field(max_length=200)] = "front"
+    width: int = 640
+    page: Annotated[str, Field(max_length=64)] = ""  # of one person's pages, which one asks
+
+    @property
+    def at(self) -> At:
+        """The frame."""
+        return At(self.dataset, self.episode, self.frame)
+
+    @property
+    def view(self) -> View:
+        """How it is looked at."""
+        return View(self.camera, self.width)
+
+
+class Ahead(Frame):
+    """How far ahead, and who judges."""
+
+    seconds: Seconds = 3.0
+    reward: Annotated[str, Field(max_length=400)] = ""
+
+
+class Comparison(BaseModel):
+    """Two policies and the frame from which they are compared."""
+
+    model_config = ConfigDict(extra="forbid")
+    dataset: Annotated[str, Field(max_length=200)]
+    episode: Annotated[str, Field(max_length=128)]
+    frame: Annotated[int, Field(ge=0, lt=2**31)]
+    policy: Annotated[str, Field(min_length=1, max_length=400)]
+    other: Annotated[str, Field(min_length=1, max_length=400)]
+    seconds: Seconds = 3.0
+    page: Annotated[str, Field(max_length=64)] = ""
+
+
+@router.get("/ask")
+async def page(request: Request, me: Me) -> Response:
+    """Show the page; what is asked about stands in its address, which the page's script reads."""
+    station = station_of(request)
+    station.thinking.warm()
+    data = {
+        **await _choices(request),
+        "keys": [asdict(binding) for binding in KEYS],
+        "mayDrive": me.person.may("operator"),
+        "seconds": [SHORTEST, LONGEST],
+    }
+    return render(request, "probe/probe.html", data=data, page=PAGE)
+
+
+@router.get("/api/ask/choices")
+async def choose(request: Request) -> dict[str, Any]:
+    """Return which tasks, policies and reward models there are now."""
+    return await _choices(request)
+
+
+@router.get("/api/ask/look")
+async def look(request: Request, asked: Annotated[Frame, Query()], me: Me) -> Any:
+    """Return what the policy would do at a frame, as numbers and as a picture with arrows."""
+    return await _told(request, _imagining(request, me, asked.page).look(asked.at, asked.policy, asked.view))
+
+
+@router.get("/api/ask/foresee")
+async def foresee(request: Request, asked: Annotated[Ahead, Query()], me: Me) -> Any:
+    """Return what would come of following the policy from a frame on, and a picture of the paths."""
+    work = _imagining(request, me, asked.page).foresee(asked.at, asked.policy, asked.view, asked.seconds, asked.reward)
+    return await _told(request, work)
+
+
+@router.get("/api/ask/judge")
+async def judge(request: Request, dataset: Text, episode: Text, reward: Text, me: Me, page: Text = "") -> Any:
+    """Return what a reward model says of each step of an episode."""
+    return await _told(request, _imagining(request, me, page).judge(dataset, episode, reward))
+
+
+@router.post("/api/ask/compare")
+async def compare(request: Request, body: Comparison, me: Me) -> dict[str, Any]:
+    """Record what two policies would do from a frame on, and ask people which is better."""
+    at = At(body.dataset, body.episode, body.frame)
+    policies = (body.policy, body.other)
+    return await _imagining(request, me, body.page).compare(at, policies, body.seconds, me.person.name)
+
+
+@router.api_route("/ask/clip/{name}", methods=["GET", "HEAD"])
+async def clip(request: Request, name: str, me: Me, view: Annotated[View, Depends()]) -> Response:
+    """Send the clip of an imagined future."""
+    try:
+        content = await unless_gone(request, _imagining(request, me, "").clip(name, view))
+    except GoneError:
+        return Response(status_code=GONE)
+    except NoPictureError as error:
+        return JSONResponse({"error": str(error), "code": error.code}, 410)
+    return respond(request, content, immutable=True)
+
+
+async def _told(request: Request, work: Any) -> Any:
+    """Return an answer; what nobody waits for any more is given up."""
+    try:
+        return await unless_gone(request, work)
+    except GoneError:
+        return Response(status_code=GONE)
+
+
+def _imagining(request: Request, me: SignedIn, page: str) -> Imagining:
+    return Imagining(station_of(request), (me.person.id, page))
+
+
+async def _choices(request: Request) -> dict[str, Any]:
+    home = station_of(request).home
+    found = await asyncio.to_thread(lambda: (launch_options.policies(home), launch_options.rewards(home)))
+    return {
+        "tasks": [task._asdict() for task in launch_options.tasks()],
+        "policies": [policy._asdict() for policy in found[0]],
+        "rewards": [reward._asdict() for reward in found[1]],
+    }

@@ -1,0 +1,168 @@
+"""What a policy would do, as the page shows it: pictures with arrows and paths, clips of futures, questions."""
+
+import asyncio
+import base64
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from robo_rlhf.feedback.judgeable import check_episodes
+from robo_rlhf.feedback.records import Question, question_id
+from robo_rlhf.sim.rendering.annotations import Arrow, Decor, Point, Trail
+from robo_rlhf.core.types import Array, Segment
+from teleop.policy_probe.messages import At, Compare, Compared, Foresee, Foreseen, Judge, Judged, Look, Request, Seen, Worth
+from teleop.station.library.entry import Key
+from teleop.station.probe.rollouts_cache import Future
+from teleop.station.media.media import View
+from teleop.station.services import Station
+from teleop.station.media.file_responses import Content
+
+RUN = "ask"  # that questions from the page belong to
+ALONG = 30  # points of a path that is drawn
+LEAST_REACH = 0.004  # [m] below which an arrow would be a dot
+FIRST, OTHERS = "guide", "purple"  # colours of the future that the clip shows, and of what chance could make of it
+
+
+class Imagining:
+    """Answers for one page of one person."""
+
+    def __init__(self, station: Station, who: Hashable) -> None:
+        """Ask with what `station` has; `who` is the page that asks."""
+        self._station, self._who = station, who
+
+    async def look(self, at: At, policy: str, view: View) -> dict[str, Any]:
+        """Return what the policy would do at a frame, and a picture of it; raises what was wrong in words."""
+        seen = await self._ask(Look(at, policy))
+        assert isinstance(seen, Seen)
+        return {
+            "frame": seen.frame,
+            "task": seen.task,
+            "names": seen.names,
+            "actions": _numbers(seen.actions),
+            "recorded": None if seen.recorded is None else _numbers(seen.recorded),
+            "chance": seen.chance,
+            "warning": seen.warning,
+            "picture": await self._picture(seen.task, seen.state, view, arrows(seen)),
+        }
+
+    async def foresee(self, at: At, policy: str, view: View, seconds: float, reward: str) -> dict[str, Any]:
+        """Return what would come of following the policy, and a picture of its paths; raises as `look`."""
+        found = await self._ask(Foresee(at, policy, seconds, reward))
+        assert isinstance(found, Foreseen)
+        name = self._station.futures.put(Future(found.task, found.states, found.fps))
+        return {
+            "id": name,
+            "frame": found.frame,
+            "steps": len(found.states) - 1,
+            "fps": found.fps,
+            "samples": len(found.paths),
+            "succeed": int(found.success.any(axis=1).sum()),
+            "done": _first(found.success[0]),
+            "worth": told(found.worth),
+            "broken": found.broken,
+            "picture": await self._picture(found.task, found.states[0], view, trails(found.paths)),
+        }
+
+    async def clip(self, name: str, view: View) -> Content:
+        """Return the clip of a future; raises NotFoundError where it is not kept any more."""
+        future = self._station.futures.get(name)
+        return await self._station.media.drawn(future.task, future.states, future.fps, view)
+
+    async def judge(self, dataset: str, episode: str, reward: str) -> dict[str, Any]:
+        """Return what a reward model says of the steps of an episode; raises as `look`."""
+        found = await self._ask(Judge(dataset, episode, reward))
+        assert isinstance(found, Judged)
+        return {"worth": told(found.worth)}
+
+    async def compare(self, at: At, policies: tuple[str, str], seconds: float, person: str) -> dict[str, Any]:
+        """Record what two policies would do, and ask people which is better; raises as `look`, or that they cannot.
+
+        Asked again, it is the same question.
+        """
+        first, second = sorted(policies)  # the same question whoever was looked at
+        policies = first, second
+        await asyncio.to_thread(check_episodes, self._station.home, [(at.dataset, at.episode)])
+        task = await asyncio.to_thread(self._task_of, at)
+        found = await self._ask(Compare(at, policies, seconds, f"comparisons/{task}", person))
+        assert isinstance(found, Compared)
+        asked = question_about(found, at, policies, person)
+        new = await asyncio.to_thread(self._add, asked)
+        return {"question": asked.id, "new": new, "dataset": found.dataset, "episodes": found.episodes}
+
+    def _add(self, asked: Question) -> bool:
+        """Ask a question unless it was asked before, perhaps by somebody else; return whether it is new."""
+        store = self._station.store
+        return not store.questions(ids=[asked.id]) and bool(store.add_questions([asked]))
+
+    def _task_of(self, at: At) -> str:
+        library = self._station.library
+        library.index.refresh()
+        return library.index.get(Key(at.dataset, at.episode)).meta.task
+
+    async def _ask(self, request: Request) -> object:
+        return await asyncio.wrap_future(self._station.thinking.ask(request, self._who))
+
+    async def _picture(self, task: str, state: Array, view: View, decor: tuple[Decor, ...]) -> str:
+        """Return a JPEG in base 64, drawn before anything that is not live."""
+        key = ("ask", self._who, bool(decor))
+        done = self._station.pool.jpegs(task, state, (view.camera,), view.width, view.height, decor=decor, key=key)
+        return base64.b64encode((await asyncio.wrap_future(done))[0]).decode()
+
+
+def question_about(found: Compared, at: At, policies: tuple[str, str], person: str) -> Question:
+    """Return the question which of two recorded continuations is better; where they came from stands in its meta."""
+    clips = (
+        Segment(found.episodes[0], found.start, found.length),
+        Segment(found.episodes[1], found.start, found.length),
+    )
+    meta = {
+        "asked_by": person,
+        "from": {"dataset": at.dataset, "episode": at.episode, "frame": at.frame},
+        "policies": list(policies),
+        "digests": list(found.digests),
+    }
+    made = question_id(RUN, 0, "pairwise", clips)
+    return Question(made, RUN, 0, "pairwise", found.task, clips, found.dataset, meta=meta)
+
+
+def arrows(seen: Seen) -> tuple[Decor, ...]:
+    """Return an arrow for each action that chance may choose, the first one in front, from the hand on."""
+    start = _point(seen.tool)
+    reach = seen.reach if seen.chance else seen.reach[:1]
+    long = [point for point in reach if np.linalg.norm(point - seen.tool) >= LEAST_REACH]
+    return tuple(
+        Arrow(start, _point(point), FIRST if i == 0 else OTHERS, 0.006 if i == 0 else 0.0025)
+        for i, point in enumerate(long)
+    )
+
+
+def trails(paths: Array) -> tuple[Decor, ...]:
+    """Return a line for each path of the hand (N, L + 1, 3), the first one in front."""
+    chosen = np.unique(np.linspace(0, paths.shape[1] - 1, ALONG).round().astype(int))
+    if len(chosen) < 2:
+        return ()
+    return tuple(
+        Trail(tuple(map(_point, path[chosen])), FIRST if i == 0 else OTHERS, 0.004 if i == 0 else 0.002, fade=0.35)
+        for i, path in enumerate(paths)
+    )
+
+
+def told(worth: Worth | None) -> dict[str, Any] | None:
+    """Return what a reward model says as the page draws it."""
+    return None if worth is None else {"mean": _numbers(worth.mean), "spread": _numbers(worth.spread)}
+
+
+def _first(success: Array) -> int | None:
+    found = np.flatnonzero(success)
+    return int(found[0]) if len(found) else None
+
+
+def _numbers(values: Array) -> list[Any]:
+    rounded: list[Any] = np.round(values.astype(np.float64), 4).tolist()
+    return rounded
+
+
+def _point(array: Array) -> Point:
+    x, y, z = map(float, array)
+    return x, y, z

@@ -1,0 +1,80 @@
+"""How good the answers are, as it was worked out last; what is newer is worked out by a process of its own."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from teleop.station.background.worker_queue import Background, EndedError
+
+LEAST_AGE, COSTS = 2.0, 5.0  # [s], and times its own cost, that a report is old before it is made anew
+_log = logging.getLogger("robo_rlhf.station")
+
+
+class Chosen(NamedTuple):
+    """Which answers are judged."""
+
+    run: str | None
+    task: str | None
+
+
+class Report(NamedTuple):
+    """What was worked out."""
+
+    content: dict[str, Any]  # {"error"} where it could not be
+    made: float  # [s since 1970]
+    seconds: float  # that it took
+
+
+class QualityBook:
+    """Reports by what they are about; safe to use from several threads. Asking never waits."""
+
+    def __init__(self, database: str | Path, mark: Callable[[], int]) -> None:
+        """Judge the answers in `database`; `mark` grows with every answer."""
+        self._database, self._mark = str(database), mark
+        self._known: dict[Chosen, Report] = {}
+        self._asked: set[Chosen] = set()
+        self._lock = threading.Lock()
+        self._background = Background("quality", "teleop.station.quality.worker", self._judge)
+
+    def of(self, chosen: Chosen, *, anew: bool = False) -> dict[str, Any]:
+        """Return what is known, and have it worked out where there are newer answers, or where `anew` asks for it.
+
+        Returns:
+            "report", None where nothing is known yet; "made" [s since 1970]; "newer", how many answers came since;
+            "working", whether it is being worked out.
+        """
+        mark = self._mark()
+        with self._lock:
+            known = self._known.get(chosen)
+            newer = mark - known.content.get("mark", 0) if known else 0
+            age = time.time() - known.made if known else 0.0
+            stale = known is None or anew or (newer > 0 and age > max(LEAST_AGE, COSTS * known.seconds))
+            if stale and chosen not in self._asked:
+                self._asked.add(chosen)
+                self._background.put(chosen)
+            return {
+                "report": known.content if known else None,
+                "made": known.made if known else 0.0,
+                "newer": newer,
+                "working": chosen in self._asked,
+            }
+
+    def close(self) -> None:
+        """End the process."""
+        self._background.close()
+
+    def _judge(self, chosen: Chosen) -> None:
+        """Work out one report."""
+        begun = time.monotonic()
+        try:
+            content = self._background.ask({"database": self._database, **chosen._asdict()})
+        except EndedError as error:
+            content = {"error": "The process that judges answers ended. It is started again with the next look."}
+            if not self._background.closed:
+                _log.warning("the process that judges answers ended: %s", error)
+        with self._lock:
+            self._asked.discard(chosen)
+            self._known[chosen] = Report(content, time.time(), time.monotonic() - begun)

@@ -1,0 +1,40 @@
+"""Works out how good the answers are, for the station: a process of its own, so that nobody waits for it.
+
+It answers each line of its input, {"database", "run", "task"}, by a line of JSON on its output.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from robo_rlhf.feedback.quality.report import as_json, plain, report
+from robo_rlhf.feedback.quality.trend import over_time
+from robo_rlhf.feedback.store import Store
+from robo_rlhf.feedback.tables import questions
+from teleop.station.background.json_lines import answer_lines
+
+MOST_NAMES = 500  # tasks, and runs, that can be chosen
+
+
+def worked_out(store: Store, run: str | None, task: str | None) -> dict[str, Any]:
+    """Return all that the quality page shows of the answers to a run's questions, or about a task."""
+    mark = store.mark()
+    found = as_json(report(store, run=run, task=task))
+    return {**found, "trend": plain(over_time(store, run=run, task=task)), "mark": mark, **_choices(store)}
+
+
+def _choices(store: Store) -> dict[str, list[str]]:
+    """Return the tasks and runs that were asked about."""
+    with store.database.read() as connection:
+        tasks = connection.scalars(sa.select(questions.c.task).distinct().order_by(questions.c.task).limit(MOST_NAMES))
+        runs = connection.scalars(sa.select(questions.c.run).distinct().order_by(questions.c.run).limit(MOST_NAMES))
+        return {"tasks": list(tasks), "runs": list(runs)}
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    answer_lines(lambda store, asked: worked_out(store, asked["run"], asked["task"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The review page: questions about clips, asked one after another."""

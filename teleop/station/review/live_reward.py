@@ -1,0 +1,58 @@
+"""The reward models that are learning from answers just now, for those who give them.
+
+Asking costs nothing: the run folders are looked at by a thread, at most once a moment and only while somebody asks.
+"""
+
+import threading
+import time
+from typing import Any
+
+from teleop.station.monitor.runs import RunBook, RunLine
+
+FRESH = 0.7  # [s] that the folders are not looked at again
+
+
+class LiveReward:
+    """The newest figures of reward models that follow answers; safe to use from several threads."""
+
+    def __init__(self, book: RunBook) -> None:
+        """Look into the runs of `book`."""
+        self._book = book
+        self._lock = threading.Lock()
+        self._looking, self._looked = False, -FRESH
+        self._known: list[RunLine] = []
+
+    def newest(self, run: str | None, task: str | None) -> dict[str, Any] | None:
+        """Return the model that learns from answers to a run's questions, or about a task; None where none does."""
+        with self._lock:
+            if not self._looking and time.monotonic() - self._looked > FRESH:
+                self._looking = True
+                threading.Thread(target=self._look, name="live reward", daemon=True).start()
+            known = self._known
+        fits = [
+            line
+            for line in known
+            if (task is None or line.task == task) and (run is None or line.asked_by in ("", run))
+        ]
+        fits.sort(key=lambda line: (line.asked_by != (run or ""), -line.changed))
+        return described(fits[0]) if fits else None
+
+    def _look(self) -> None:
+        try:
+            found = [line for line in self._book.runs() if line.follows and line.state == "working"]
+            with self._lock:
+                self._known = found
+        finally:
+            with self._lock:
+                self._looking, self._looked = False, time.monotonic()
+
+
+def described(line: RunLine) -> dict[str, Any]:
+    """Return what a reviewer is told of a model."""
+    newest = line.newest
+    return {
+        "run": line.name,
+        "answers": int(newest.get("answers", 0)),
+        "accuracy": newest.get("held_out/accuracy"),
+        "of": int(newest.get("held_out/sided", 0)),
+    }

@@ -1,0 +1,26 @@
+"""What a browser keeps until the network is back, and then sends: who it is from, and under which key."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from teleop.station.web.auth import SignedIn, SignedOutError
+
+Key = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Kept(BaseModel):
+    """What waited in a browser; `person` is who gave it, as somebody else may have signed in there since."""
+
+    model_config = ConfigDict(extra="forbid")
+    person: Annotated[str, Field(max_length=200)] | None = None
+    key: Key  # sent again with the same one it changes nothing
+
+    def check(self, me: SignedIn) -> None:
+        """Check that it is still the same person.
+
+        Raises:
+            SignedOutError: it is not; the browser keeps it until that person signs in again.
+        """
+        if self.person not in (None, me.person.name):
+            raise SignedOutError(expired=True)

@@ -1,0 +1,244 @@
+"""What the review page gets: the next question as it is drawn, its clips as addresses, and what became of an answer.
+
+On the screen the clips are called A, B, ... from left to right, whatever they are called in the question; the answers
+that a page sends name the clips of the question. A question is handed out only when all of its clips can be shown;
+a clip that cannot is put into quarantine with all questions about it, and the next question is taken.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from robo_rlhf.core.checks import is_well_formed
+from robo_rlhf.data.layout import episode_path
+from robo_rlhf.core.errors import BusyError, InvalidValueError, NotFoundError
+from robo_rlhf.feedback.assignment.quarantine import Clip
+from robo_rlhf.feedback.assignment.assign import Chosen, Handed
+from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.records import Question, clip_id
+from robo_rlhf.feedback.store import Store, Written
+from robo_rlhf.core.files import find_dataset
+from robo_rlhf.core.types import Segment
+from teleop.station.operate import launch_options
+from teleop.station.media.media import Film, Media, NoPictureError
+
+MOST_BROKEN = 200  # questions that are withdrawn before somebody who asks for one is told to wait
+
+
+class Shown(NamedTuple):
+    """A clip that can be shown."""
+
+    film: Film
+    version: str  # changes with the file
+
+
+class Reviewing:
+    """Questions of a data home, as they are drawn."""
+
+    def __init__(self, home: Path, store: Store, media: Media, *, places: bool = False) -> None:
+        """Take the questions out of `store` and the pictures from `media`.
+
+        `places`: whether it is told of which episodes the clips are. Whoever only judges is not told: a dataset may be
+        called after the policy that drove, or hold nothing but questions whose answer is known.
+        """
+        self.home, self.store, self.media, self.places = home, store, media, places
+
+    async def next(self, person: str, chosen: Chosen, have: Sequence[int], practice: bool) -> dict[str, Any] | None:
+        """Hand out the next question that can be shown; None where there is none.
+
+        Raises:
+            BusyError: too many questions are open, or nothing but broken ones came.
+        """
+        for _ in range(MOST_BROKEN):
+            handed = await self.store.leases.next_soon(person, chosen, have=have, practice=practice)
+            if handed is None:
+                return None
+            shown = await self.look(handed.question)
+            if shown is not None:
+                return drawn(handed, shown, places=self.places)
+        raise BusyError("The review", "many clips in a row could not be shown; they were put aside")
+
+    async def look(self, question: Question) -> list[Shown] | None:
+        """Return what is known of the clips; None where one cannot be shown: it is in quarantine then."""
+        shown = []
+        for clip in question.segments:
+            try:
+                shown.append(await self.film(question.dataset, clip))
+            except NoPictureError as error:
+                await asyncio.to_thread(self.put_aside, question.dataset, clip, str(error))
+                return None
+        return shown
+
+    async def film(self, dataset: str, clip: Segment) -> Shown:
+        """Return what is known of a clip.
+
+        Raises:
+            NoPictureError: it cannot be shown.
+        """
+        path = self.path(dataset, clip.episode_id)
+        for attempt in range(2):
+            try:
+                film = await self.media.film(path)
+                break
+            except NoPictureError as error:
+                if error.code != "changed" or attempt:
+                    raise
+            except (FileNotFoundError, NotADirectoryError):
+                raise NoPictureError("gone", "Its episode is not here any more.") from None
+        if clip.start < 0 or clip.length < 1 or clip.start + clip.length + 1 > film.frames:
+            raise NoPictureError("broken", f"Its episode has {film.frames} frames, which do not reach so far.")
+        return Shown(film, f"{path.stat().st_mtime_ns:x}")
+
+    def path(self, dataset: str, episode: str) -> Path:
+        """Return the file of an episode.
+
+        Raises:
+            NoPictureError: no episode of the data home can have such a name.
+        """
+        if not is_well_formed(dataset):
+            raise NoPictureError("gone", "Its dataset does not lie in the data home.")
+        try:
+            return episode_path(find_dataset(self.home, dataset), episode)
+        except InvalidValueError as error:
+            raise NoPictureError("gone", "No episode has such a name.") from error
+
+    def put_aside(self, dataset: str, clip: Segment, reason: str) -> None:
+        """Ask nobody any more about a clip that cannot be shown."""
+        self.store.clips.mark("quarantined", dataset, clip.episode_id, clip, reason=reason)
+
+    async def report(self, person: str, lease: int, name: str) -> bool:
+        """Look into a clip that a page could not show; return whether it was put aside. The question is given back.
+
+        Raises:
+            NotFoundError: the person has no such question, or no such clip.
+        """
+        clip = await asyncio.to_thread(self.store.clips.get, name)
+        broken = clip.state != "good"
+        if not broken:
+            try:
+                await self.film(clip.dataset, clip.segment)
+            except NoPictureError as error:
+                await asyncio.to_thread(self.put_aside, clip.dataset, clip.segment, str(error))
+                broken = True
+        await asyncio.to_thread(self.store.leases.release, lease, person)
+        return broken
+
+    async def corrections(self, dataset: str, clip: Segment, entries: Sequence[Any]) -> dict[str, Any] | None:
+        """Return the answer that says what was recorded in place of a clip; None where nothing was.
+
+        `entries` are the episodes of the library that the person recorded. The newest one counts that branches off the
+        clip's episode inside of the clip.
+        """
+        stop = clip.start + clip.length
+        found = [
+            entry
+            for entry in entries
+            if entry.meta.parent == clip.episode_id
+            and not entry.meta.trimmed
+            and clip.start <= entry.meta.parent_step < stop
+            and entry.steps > entry.meta.parent_step
+        ]
+        if not found:
+            return None
+        newest = max(found, key=lambda entry: (entry.meta.started, entry.key.episode))
+        at = newest.meta.parent_step
+        return {
+            "choice": "corrected",
+            "dataset": newest.key.dataset,
+            "episode": newest.key.episode,
+            "start": at,
+            "length": newest.steps - at,
+            "from": at,
+        }
+
+
+def drawn(handed: Handed, shown: Sequence[Shown], *, places: bool) -> dict[str, Any]:
+    """Return a question as the page draws it; `places`: and where its clips are from."""
+    question, kind = handed.question, KINDS[handed.question.kind]
+    return {
+        "lease": handed.lease,
+        "question": question.id,
+        "kind": kind.kind,
+        "prompt": question.meta.get("prompt") or kind.prompt,
+        "layout": kind.layout,
+        "task": question.task,
+        "about": about(question.task),
+        "criteria": list(question.meta.get("criteria") or ()),
+        "practice": handed.purpose == "practice",
+        "seconds": handed.seconds,
+        "controls": controls(question.kind, handed.order),
+        "clips": [
+            clip_on_screen(question, place, name, label, shown[place], places)
+            for place, name, label in zip(handed.order, handed.shown, sorted(handed.shown), strict=True)
+        ],
+    }
+
+
+def controls(name: str, order: Sequence[int]) -> list[dict[str, Any]]:
+    """Return what can be pressed, as it is called on the screen, each with the answer that names the question's clips.
+
+    A kind's control is about a question whose clips stand as they do on the screen: clip i there is clip `order[i]`.
+    """
+    kind, back = KINDS[name], [list(order).index(place) for place in range(len(order))]
+    return [
+        {
+            "label": control.label,
+            "key": control.key,
+            "value": dict(control.value if control.part else kind.permute(control.value, back)),
+            "part": control.part,
+        }
+        for control in kind.controls
+    ]
+
+
+def clip_on_screen(question: Question, place: int, name: str, label: str, shown: Shown, places: bool) -> dict[str, Any]:
+    """Return one clip: its name in the question, what it is called on the screen, and where its pictures are."""
+    clip = question.segments[place]
+    key = clip_id(question.dataset, clip)
+    return {
+        "name": name,
+        "label": label,
+        "id": key,
+        "address": f"/review/clip/{key}?v={shown.version}",
+        "fps": shown.film.fps,
+        "frames": clip.length + 1,
+        "start": clip.start if places else 0,
+        "source": question.dataset if places else "",
+        "episode": clip.episode_id if places else "",
+    }
+
+
+def about(task: str) -> str:
+    """Return a sentence about a task; empty where it is not known here."""
+    return next((choice.about for choice in launch_options.tasks() if choice.name == task), "")
+
+
+def told(written: Written, known: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what a page is told about an answer; nothing tells whether the question was a known one."""
+    return {
+        "new": written.new,
+        "counts": written.standing not in ("surplus", "withdrawn"),
+        "feedback": known,
+    }
+
+
+async def content_of(reviewing: Reviewing, clip: Clip, view: Any) -> Any:
+    """Return the pictures of a clip; raises NoPictureError where there are none."""
+    path = reviewing.path(clip.dataset, clip.segment.episode_id)
+    start, length = clip.segment.start, clip.segment.length
+    try:
+        return await reviewing.media.clip(path, view, start, start + length + 1)
+    except FileNotFoundError:
+        raise NoPictureError("gone", "Its episode is not here any more.") from None
+    except InvalidValueError as error:
+        raise NoPictureError("broken", str(error)) from error
+
+
+def practice_feedback(store: Store, question: str, value: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what somebody who practises is told about an answer."""
+    try:
+        known = store.gold.get(question)
+    except NotFoundError:
+        return None
+    return {"right": known.right(value), "expected": dict(known.expected), "why": known.explanation}

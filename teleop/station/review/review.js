@@ -1,0 +1,301 @@
+// @ts-check
+/** The review page: the question that is shown, those that are loaded behind it, and what becomes of an answer. */
+
+import { Refused, pageData } from "../shared/api.js";
+import { Clock } from "../shared/player/clock.js";
+import { bindKeys } from "../shared/keys.js";
+import { printKeys } from "../shared/made.js";
+import { Presence } from "./away.js";
+import { drawControls } from "./controls.js";
+import { Learned } from "./learned.js";
+import { earlier, keep } from "./memory.js";
+import { Note } from "./note.js";
+import { Outbox, newKey } from "../shared/outbox.js";
+import { giveBack, nextQuestion, reportBroken } from "../shared/questions.js";
+import { Stage } from "./stage.js";
+import { Transport, byId } from "../shared/player/transport.js";
+import { Words } from "./words.js";
+import { tell } from "../shared/toast.js";
+
+const AHEAD = 2; // questions that are loaded while one is answered
+const BACK = 20; // answers that can be taken back, one after the other
+const LOOK_AGAIN = 4000; // [ms] until the station is asked again where it had nothing, or could not be reached
+const WATCH = 5000; // [ms] between looks at leases
+const PACE_EVERY = 10; // answers
+
+/** @typedef {import("./stage.js").Question} Question */
+/** @typedef {import("./controls.js").Panel} Panel */
+
+export class Review {
+  constructor() {
+    this.page = pageData();
+    this.chosen = { run: this.page.run, task: this.page.task, practice: this.page.practice };
+    this.remembered = `review:back:${JSON.stringify([this.page.person, this.chosen])}`;
+    /** @type {Stage[]} the first one is shown */
+    this.stages = [];
+    /** @type {Question[]} what was answered, newest last */
+    this.answered = earlier(this.remembered);
+    /** @type {Panel | null} */
+    this.panel = null;
+    /** @type {Stage | null} */
+    this.shown = null;
+    /** @type {{stop: () => void, table: any[]} | null} */
+    this.keys = null;
+    this.asking = false;
+    this.later = 0;
+    this.since = 0; // when the question was shown [ms]
+    this.count = 0;
+    this.practised = ""; // key of the practice answer whose reply is waited for
+    this.place = byId("stages", HTMLDivElement);
+    this.desk = byId("desk", HTMLElement);
+    this.words = new Words(this);
+    this.presence = new Presence(this);
+    this.under = byId("controls", HTMLDivElement);
+    this.note = new Note();
+    this.learned = new Learned(byId("learned", HTMLParagraphElement), this.chosen);
+    this.clock = new Clock(() => this.transport?.draw(this.panel?.marks || []));
+    this.transport = new Transport(this.clock, (camera) => this.lookFrom(camera));
+    this.outbox = new Outbox(this.page.person, {
+      sent: (letter, reply) => this.sent(letter, reply),
+      refused: (letter, why) => this.refused(letter, why),
+      changed: (waiting, offline) => this.words.tellWaiting(waiting, offline),
+    });
+    this.listen();
+  }
+
+  listen() {
+    const alive = () => (this.presence.active = performance.now());
+    for (const kind of ["keydown", "pointerdown", "pointermove"]) document.addEventListener(kind, alive, { passive: true });
+    byId("undo", HTMLButtonElement).addEventListener("click", () => this.undo());
+    byId("note", HTMLButtonElement).addEventListener("click", () => this.note.open());
+    byId("show-how", HTMLButtonElement).addEventListener("click", () => this.showHow());
+    document.addEventListener("visibilitychange", () => this.presence.seen());
+    window.addEventListener("focus", () => this.panel?.back?.());
+    setInterval(() => this.presence.watch(), WATCH);
+    window.addEventListener("pagehide", () => giveBack(this.stages.slice(1).map((stage) => stage.question.lease)));
+    window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+  }
+
+  async start() {
+    await this.outbox.opened;
+    this.fill();
+    this.words.tellPace();
+  }
+
+  /** Have the next questions here before they are needed. */
+  async fill() {
+    if (this.asking || this.presence.away || this.stages.length > AHEAD) return;
+    this.asking = true;
+    clearTimeout(this.later);
+    let wait = 0;
+    try {
+      const open = this.stages.map((stage) => stage.question.lease);
+      const sending = this.outbox.letters.map((letter) => Number(letter.body.lease));
+      const question = await nextQuestion(this.chosen, [...new Set([...open, ...sending])].slice(-20));
+      if (!question) wait = LOOK_AGAIN;
+      else if (!this.has(question.lease)) this.add(new Stage(question, (clip) => this.broken(question, clip)));
+      else wait = 200; // it came back a moment ago
+      if (!this.stages.length) this.words.showEmpty();
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      wait = LOOK_AGAIN;
+      if (!this.stages.length) this.words.showTrouble(error);
+    } finally {
+      this.asking = false;
+    }
+    if (!wait) this.fill();
+    else if (this.stages.length <= AHEAD) this.later = setTimeout(() => this.fill(), wait);
+  }
+
+  /** @param {number} lease */
+  has(lease) {
+    return this.stages.some((stage) => stage.question.lease === lease);
+  }
+
+  /**
+   * Load a question's clips; show it where it is the first.
+   * @param {Stage} stage
+   * @param {boolean} [first]
+   */
+  add(stage, first = false) {
+    if (first) this.stages.unshift(stage);
+    else this.stages.push(stage);
+    this.place.append(stage.node);
+    stage.onready = () => stage === this.shown && this.begin();
+    stage.load(Transport.cameraOf(stage.question.task));
+    if (this.stages[0] !== this.shown) this.show();
+  }
+
+  /** Show the first question, or say that there is none. */
+  show() {
+    const stage = this.stages[0];
+    if (this.shown && this.shown !== stage) {
+      this.shown.node.classList.remove("now");
+      this.shown.node.inert = true;
+    }
+    this.shown = stage || null;
+    if (!stage) return this.asking ? undefined : this.words.showEmpty();
+    this.words.state.hidden = true;
+    this.desk.hidden = false;
+    const { question } = stage;
+    stage.node.classList.add("now");
+    stage.node.inert = false;
+    this.desk.dataset.question = question.question;
+    this.desk.dataset.layout = question.layout;
+    this.desk.style.setProperty("--rows", String(question.criteria.length || 1));
+    this.clock.playing = false;
+    if (stage.ready) this.begin();
+    else this.clock.take([]);
+    this.since = performance.now();
+    this.learned.soon(question.task);
+    byId("prompt", HTMLHeadingElement).textContent = question.prompt;
+    const about = byId("about", HTMLParagraphElement);
+    about.textContent = [question.task.replaceAll("_", " "), question.about].filter(Boolean).join(" · ");
+    byId("guidelines", HTMLAnchorElement).href = `/guidelines?task=${encodeURIComponent(question.task)}`;
+    byId("practice", HTMLSpanElement).hidden = !question.practice;
+    this.note.clear();
+    const { mayDrive } = this.page;
+    const answer = (/** @type {Record<string, any>} */ value) => this.answer(value);
+    const changed = () => this.transport.draw(this.panel?.marks || []);
+    this.panel = null;
+    this.panel = drawControls(question, { stage, clock: this.clock, answer, mayDrive, showHow: () => this.showHow(), changed });
+    this.under.replaceChildren(this.panel.node);
+    byId("show-how", HTMLButtonElement).hidden = !mayDrive || question.layout === "show";
+    stage.load(this.transport.of(question.task));
+    this.bind();
+  }
+
+  /** The clips are here: play them. */
+  begin() {
+    if (!this.shown) return;
+    this.clock.take(this.shown.parts);
+    this.clock.play();
+    this.since = performance.now();
+  }
+
+  bind() {
+    this.keys?.stop();
+    if (!this.panel || !this.shown) return;
+    const own = new Set(this.panel.keys.flatMap((row) => row.keys));
+    const rest = this.page.keys.filter((/** @type {any} */ row) => !row.keys.every((/** @type {string} */ key) => own.has(key)));
+    const once = (/** @type {() => void} */ run) => (/** @type {boolean} */ pressed) => void (pressed && run());
+    /** @type {Record<string, (pressed: boolean) => void>} */
+    const handlers = {
+      ...this.transport.handlers,
+      ...this.panel.handlers,
+      undo: once(() => this.undo()),
+      note: once(() => this.note.open()),
+      guidelines: once(() => byId("guidelines", HTMLAnchorElement).click()),
+    };
+    if (this.page.mayDrive) handlers.show = once(() => this.showHow());
+    this.keys = bindKeys([...this.panel.keys, ...rest], handlers, { scope: `review:${this.shown.question.kind}` });
+    printKeys(this.keys.table);
+  }
+
+  /**
+   * Send an answer and go on.
+   * @param {Record<string, any>} value
+   */
+  answer(value) {
+    const stage = this.shown;
+    if (!stage || this.practised) return;
+    if (!stage.ready) return tell("The clips are not here yet; watch them first.", "plain");
+    const { question } = stage;
+    const note = this.note.text;
+    const key = newKey();
+    const body = { question: question.question, lease: question.lease, value: note ? { ...value, note } : value, key, seconds: this.seconds() };
+    this.outbox.put("/api/review/answer", body);
+    this.answered = [...this.answered, question].slice(-BACK);
+    keep(this.remembered, this.answered);
+    this.count += 1;
+    if (this.count % PACE_EVERY === 1) this.words.tellPace();
+    this.learned.soon(question.task);
+    if (question.practice) {
+      this.practised = key;
+      if (this.outbox.offline) tell("The station cannot be reached; it says how you did when it is back.", "plain");
+      return;
+    }
+    this.leave(stage);
+  }
+
+  /**
+   * Show the next question.
+   * @param {Stage} stage that was shown
+   */
+  leave(stage) {
+    this.stages = this.stages.filter((other) => other !== stage);
+    this.show();
+    setTimeout(() => stage.close(), 0); // what is next comes first
+    this.fill();
+  }
+
+  /** Return for how long the clips have been looked at [s]. */
+  seconds() {
+    return Math.round(performance.now() - this.since) / 1000;
+  }
+
+  /** Take a part of this answer back, or else the answer before. */
+  undo() {
+    if (this.panel?.undo?.()) return;
+    const question = this.answered.pop();
+    if (!question) return tell("There is nothing to take back.", "plain");
+    keep(this.remembered, this.answered);
+    this.practised = "";
+    this.outbox.put("/api/review/undo", { question: question.question, lease: question.lease, key: newKey() });
+    const here = this.stages.find((stage) => stage.question.lease === question.lease);
+    if (here) this.stages = this.stages.filter((stage) => stage !== here);
+    this.add(here || new Stage(question, (clip) => this.broken(question, clip)), true);
+  }
+
+  /** Open the operate page at the frame that is shown. */
+  showHow() {
+    if (!this.shown) return;
+    this.clock.pause();
+    const clip = this.shown.question.clips[0];
+    const frame = clip.start + Math.min(this.clock.frame, clip.frames - 1);
+    const query = new URLSearchParams({ source: clip.source, episode: clip.episode, frame: String(frame), mode: "takeover", task: this.shown.question.task, start: "1" });
+    window.open(`/operate?${query}`, "_blank", "noopener");
+  }
+
+  /**
+   * A clip will never come: the station looks into it, and the next question is shown.
+   * @param {Question} question
+   * @param {{id: string}} clip
+   */
+  async broken(question, clip) {
+    await reportBroken(question.lease, clip.id);
+    const stage = this.stages.find((other) => other.question === question);
+    if (!stage) return;
+    const was = stage === this.shown;
+    this.leave(stage);
+    if (was) tell("A clip could not be shown. Its question was withdrawn; here is the next.", "plain");
+  }
+
+  /**
+   * @param {import("../shared/outbox.js").Letter} letter
+   * @param {any} reply
+   */
+  sent(letter, reply) {
+    if (reply.counts === false) tell("That question had gone to others meanwhile. Your answer was kept, and does not count.", "plain");
+    if (letter.body.key !== this.practised) return;
+    this.practised = "";
+    this.words.showFeedback(reply.feedback, letter.body.value);
+  }
+
+  /**
+   * @param {import("../shared/outbox.js").Letter} letter
+   * @param {Refused} why
+   */
+  refused(letter, why) {
+    tell(`The station did not take an answer. ${why.message}`, "bad");
+    if (letter.body.key === this.practised) this.practised = "";
+  }
+
+  /** @param {string} camera */
+  lookFrom(camera) {
+    for (const stage of this.stages) if (stage.question.task === this.transport.task) stage.load(camera);
+  }
+
+}
+
+new Review().start();

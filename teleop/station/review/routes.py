@@ -1,0 +1,237 @@
+"""Review: clips side by side from one clock, and one key to answer."""
+
+import asyncio
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from robo_rlhf.feedback.assignment.assign import Chosen
+from robo_rlhf.feedback.notes import LONGEST_NOTE, Note
+from robo_rlhf.feedback.assignment.my_progress import MOST_WAITING, pace_of, waiting
+from robo_rlhf.feedback.assignment.submission import Sent
+from teleop.station.web.auth import Me, may_note, station_of, who
+from teleop.station.web.bodies import body_of
+from teleop.station.media.media import NoPictureError, View
+from teleop.station.review.offline_answers import Kept, Key
+from teleop.station.web.pages import Page
+from teleop.station.web.templates import render
+from teleop.station.review.keys import KEYS
+from teleop.station.review.questions import Reviewing, content_of, practice_feedback, told
+from teleop.station.media.file_responses import GoneError, respond, unless_gone
+
+Name = Annotated[str, Field(max_length=200)]
+Lease = Annotated[int, Field(ge=0, lt=2**63)]
+DAY = 24 * 60  # [min]
+router = APIRouter()
+
+
+def news(request: Request) -> str:
+    """Return how many questions wait for whoever asks."""
+    count = waiting(station_of(request).store.database, request.state.me.person.name, Chosen())
+    if not count:
+        return ""
+    more = " or more" if count >= MOST_WAITING else ""
+    return f"{count:,}{more} {'questions wait' if count > 1 else 'question waits'}"
+
+
+PAGE = Page(
+    "review",
+    "Review",
+    "/review",
+    order=2,
+    about="Watch clips side by side and say which is better: that is what the reward is learned from.",
+    call="Review",
+    key="KeyV",
+    news=news,
+)
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Next(_Body):
+    """What somebody wants to be asked."""
+
+    run: Name | None = None
+    task: Name | None = None
+    have: list[Lease] = Field(default=[], fail_fast=True, max_length=20)
+    practice: bool = False
+
+
+class Said(Kept):
+    """An answer."""
+
+    question: Name
+    lease: Lease
+    value: dict[str, Any]
+    seconds: Annotated[float | None, Field(ge=0, le=1e6)] = None
+
+
+class TakenBack(Kept):
+    """An answer that is taken back."""
+
+    question: Name
+    lease: Lease
+
+
+class NoteBody(_Body):
+    """A note about a question."""
+
+    question: Name
+    text: Annotated[str, Field(min_length=1, max_length=LONGEST_NOTE)]
+    key: Key
+
+
+class LeaseBody(_Body):
+    """One of the person's questions."""
+
+    lease: Lease
+
+
+class Broken(LeaseBody):
+    """A clip that the page could not show."""
+
+    clip: Name
+
+
+@router.get("/review")
+async def page(request: Request, me: Me, run: str = "", task: str = "", practice: bool = False) -> Response:
+    """Show the page; the questions come by themselves."""
+    data = {
+        "keys": [asdict(binding) for binding in KEYS],
+        "run": run[:200] or None,
+        "task": task[:200] or None,
+        "practice": practice,
+        "person": me.person.name,
+        "mayDrive": me.person.may("operator"),
+        "longestNote": LONGEST_NOTE,
+    }
+    return render(request, "review/review.html", data=data, page=PAGE)
+
+
+async def next_question(request: Request) -> Response:
+    """Hand out the next question; `question` is null where there is none.
+
+    It is a POST because it changes something: the question is kept for this person for a time.
+    """
+    me, body = await who(request), await body_of(request, Next)
+    chosen = Chosen(body.run, body.task)
+    reviewing = _reviewing(request, places=me.person.may("operator"))
+    found = await reviewing.next(me.person.name, chosen, body.have, body.practice)
+    return JSONResponse({"question": found})
+
+
+async def answer(request: Request) -> Response:
+    """Write down an answer; sent again with the same key it changes nothing, with another body it is refused (409)."""
+    me, body = await who(request), await body_of(request, Said)
+    body.check(me)
+    store = station_of(request).store
+    sent = Sent(body.question, me.person.name, "human", body.value, body.key, body.seconds, body.lease, None)
+    written, known = await store.submit_soon(sent), None
+    if written.standing == "practice":
+        known = await asyncio.to_thread(practice_feedback, store, body.question, body.value)
+    return JSONResponse(told(written, known))
+
+
+ROUTES = (  # what hundreds of people ask for every second: past what FastAPI does for each request
+    Route("/api/review/next", next_question, methods=["POST"]),
+    Route("/api/review/answer", answer, methods=["POST"]),
+)
+
+
+@router.post("/api/review/undo")
+def undo(request: Request, body: TakenBack, me: Me) -> dict[str, Any]:
+    """Take an answer back; the question is the person's again, for as long as a new one."""
+    body.check(me)
+    sent = Sent(body.question, me.person.name, "human", None, body.key, None, body.lease, None)
+    return told(station_of(request).store.submit(sent), None)
+
+
+@router.post("/api/review/note")
+def note(request: Request, body: NoteBody, me: Me) -> dict[str, Any]:
+    """Write down a note about a question."""
+    may_note(request, me)
+    written = Note(me.person.name, "question", body.question, body.text)
+    return {"new": station_of(request).store.notes.add(written, key=body.key)}
+
+
+@router.post("/api/review/renew")
+def renew(request: Request, body: LeaseBody, me: Me) -> dict[str, float]:
+    """Keep a question for longer; 0 seconds are left where it has gone to others."""
+    return {"seconds": station_of(request).store.leases.renew(body.lease, me.person.name)}
+
+
+@router.post("/api/review/release")
+def release(request: Request, body: LeaseBody, me: Me) -> dict[str, bool]:
+    """Give a question back unanswered."""
+    station_of(request).store.leases.release(body.lease, me.person.name)
+    return {"released": True}
+
+
+@router.post("/api/review/broken")
+async def broken(request: Request, body: Broken, me: Me) -> dict[str, bool]:
+    """Report a clip that cannot be shown; the station looks itself before it asks nobody any more."""
+    return {"withdrawn": await _reviewing(request).report(me.person.name, body.lease, body.clip)}
+
+
+@router.get("/api/review/pace")
+async def pace(
+    request: Request, me: Me, run: Name | None = None, task: Name | None = None, offset: Annotated[int, Query()] = 0
+) -> dict[str, Any]:
+    """Return how the person's work goes; `offset` is how far their clock is ahead of UTC [min]."""
+    ahead = timedelta(minutes=max(-DAY, min(offset, DAY)))
+    local = datetime.now(UTC) + ahead
+    since = local.replace(hour=0, minute=0, second=0, microsecond=0) - ahead
+    database = station_of(request).store.database
+    found = await database.beside(lambda: pace_of(database, me.person.name, Chosen(run, task), since))
+    return {**asdict(found), "most": MOST_WAITING}
+
+
+@router.get("/api/review/correction")
+async def correction(request: Request, me: Me, lease: int) -> dict[str, Any]:
+    """Return the answer that says what the person has recorded in place of a clip; null where nothing was."""
+    station = station_of(request)
+    held = await asyncio.to_thread(station.store.leases.held_by, me.person.name)
+    question = next((handed.question for handed in held if handed.lease == lease), None)
+    if question is None:
+        return {"value": None}
+
+    def mine() -> list[Any]:
+        from teleop.station.library.filters import Query as Filter
+
+        station.library.index.refresh()
+        found = station.library.select(Filter()).entries
+        return [entry for entry in found if entry.meta.operator == me.person.name and entry.meta.parent]
+
+    value = await _reviewing(request).corrections(question.dataset, question.segments[0], await asyncio.to_thread(mine))
+    return {"value": value}
+
+
+@router.api_route("/review/clip/{name}", methods=["GET", "HEAD"])
+async def clip(
+    request: Request,
+    name: str,
+    camera: Annotated[str, Query(max_length=200)] = "front",
+    width: int = 480,
+    v: str = "",
+) -> Response:
+    """Send a clip that people are asked about; its address tells nothing of where it is from."""
+    found = await asyncio.to_thread(station_of(request).store.clips.get, name)
+    try:
+        content = await unless_gone(request, content_of(_reviewing(request), found, View(camera, width)))
+    except GoneError:
+        return Response(status_code=499)
+    except NoPictureError as error:
+        return JSONResponse({"error": str(error), "code": error.code}, 410)
+    return respond(request, content, immutable=bool(v))
+
+
+def _reviewing(request: Request, *, places: bool = False) -> Reviewing:
+    station = station_of(request)
+    return Reviewing(station.home, station.store, station.media, places=places)

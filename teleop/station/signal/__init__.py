@@ -1,0 +1,1 @@
+"""The signal page: feedback pressed while a policy acts."""

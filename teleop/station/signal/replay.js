@@ -1,0 +1,111 @@
+// @ts-check
+/** A recorded episode, played at a speed: which step the page shows. */
+
+import { Clip } from "../shared/player/clip.js";
+import { camerasOf } from "../shared/questions.js";
+import { byId } from "../shared/player/transport.js";
+
+const RATES = [0.25, 0.5, 1, 2, 4];
+
+export class Replay {
+  /**
+   * @param {any} item as the library tells of it
+   * @param {{changed: () => void}} page
+   */
+  constructor(item, page) {
+    this.item = item;
+    this.page = page;
+    this.status = null;
+    this.drives = false;
+    this.loading = false;
+    this.trouble = "";
+    /** @type {string[]} */
+    this.cameras = ["front"];
+    this.shownFrame = 0;
+    this.clip = new Clip(byId("stage", HTMLElement), (shown) => this.showing(shown));
+    this.rates = byId("rate", HTMLSelectElement);
+    this.rates.append(...RATES.map((rate) => new Option(`${rate}×`, String(rate), rate === 1, rate === 1)));
+    this.rates.addEventListener("change", () => this.clip.setRate(Number(this.rates.value)));
+    this.begin();
+  }
+
+  async begin() {
+    const { item } = this;
+    if (!item.timeline.drawable) {
+      this.trouble = "Recorded in an outside environment: there are no states to draw from.";
+      return this.page.changed();
+    }
+    this.cameras = await camerasOf(item.task);
+    this.clip.camera = this.cameras.includes("front") ? "front" : this.cameras[0];
+    this.clip.open({ ...item, frames: item.timeline.frames, fps: 1 / item.dt }, 0);
+  }
+
+  /** @param {import("../shared/player/clip.js").Shown} shown */
+  showing(shown) {
+    this.shownFrame = shown.frame;
+    this.trouble = shown.trouble;
+    this.page.changed();
+  }
+
+  get task() {
+    return this.item.task;
+  }
+
+  get who() {
+    return `${this.item.episode} · ${this.item.operator || "nobody named"}`;
+  }
+
+  get frames() {
+    return this.item.timeline.frames;
+  }
+
+  get frame() {
+    return this.shownFrame;
+  }
+
+  get episode() {
+    return this.item.episode;
+  }
+
+  get dataset() {
+    return this.item.dataset;
+  }
+
+  get running() {
+    return this.clip.playing;
+  }
+
+  /** What a press is about. @returns {import("./live.js").Now | string} */
+  now() {
+    const policy = this.item.versions.policy || "";
+    return { dataset: this.dataset, episode: this.episode, step: this.frame, rate: this.clip.rate / this.item.dt, delay: 0, source: "replay", session: "", policy };
+  }
+
+  do() {}
+
+  toggle() {
+    this.clip.toggle();
+  }
+
+  again() {
+    this.clip.goTo(0);
+    this.clip.play();
+  }
+
+  /** @param {number} frame */
+  seek(frame) {
+    this.clip.pause();
+    this.clip.goTo(frame);
+  }
+
+  /** @param {number} by */
+  faster(by) {
+    const at = Math.min(Math.max(RATES.indexOf(this.clip.rate) + by, 0), RATES.length - 1);
+    this.rates.value = String(RATES[at]);
+    this.clip.setRate(RATES[at]);
+  }
+
+  nextCamera() {
+    this.clip.look(this.cameras[(this.cameras.indexOf(this.clip.camera) + 1) % this.cameras.length]);
+  }
+}

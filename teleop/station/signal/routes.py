@@ -1,0 +1,137 @@
+"""Live signal: watch a policy run, live or recorded, and press + or - at the instant something good or bad happens."""
+
+import asyncio
+import re
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from robo_rlhf.feedback.live_signal.signals import LATEST, Signal
+from teleop.station.operate import launch_options
+from teleop.station.web.auth import Me, station_of
+from teleop.station.operate.session import Drive
+from teleop.station.review.offline_answers import Kept, Key
+from teleop.station.web.pages import Page
+from teleop.station.web.templates import render
+from teleop.station.signal.keys import KEYS
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+CHECKPOINT = re.compile(r"runs/(.+)/checkpoints/[^/]+")
+FOLDER = re.compile(r"runs/(.+)/[^/]+")
+router = APIRouter()
+
+
+def news(request: Request) -> str:
+    """Return whether a policy drives just now."""
+    count = sum(bool(_policy(drive)) for drive in station_of(request).hub.sessions())
+    return f"{count} {'policy drives' if count == 1 else 'policies drive'} now" if count else ""
+
+
+PAGE = Page(
+    "signal",
+    "Signal",
+    "/signal",
+    order=4,
+    about="Watch a policy run and press + or − when something good or bad happens: it learns from that too.",
+    call="Give a signal",
+    key="KeyG",
+    news=news,
+)
+
+
+class Press(Kept):
+    """A press."""
+
+    dataset: Name
+    episode: Name
+    sign: Literal[1, -1]
+    step: Annotated[float, Field(ge=0, lt=1e9)]
+    rate: Annotated[float, Field(ge=1e-3, le=1e6)]  # [steps/s] that were shown
+    source: Literal["live", "replay"]
+    session: Annotated[str, Field(max_length=64)] = ""
+    policy: Annotated[str, Field(max_length=400)] = ""  # a checkpoint within the data home, where one drives
+    delay: Annotated[float | None, Field(ge=0, le=LATEST)] = None  # [s] from when the step happened to the press
+
+
+class TakenBack(Kept):
+    """A press that is taken back: the one that was sent with the key `press`."""
+
+    press: Key
+
+
+@router.get("/signal")
+async def page(
+    request: Request,
+    me: Me,
+    session: Annotated[str, Query(max_length=64)] = "",
+    dataset: Annotated[str, Query(max_length=200)] = "",
+    episode: Annotated[str, Query(max_length=128)] = "",
+) -> Response:
+    """Show what can be watched, or what was chosen of it."""
+    station = station_of(request)
+    found = await asyncio.to_thread(launch_options.policies, station.home)
+    shown: dict[str, Any] = {"kind": ""}
+    if session:
+        drive = station.hub.get(session)
+        shown = {"kind": "live", "session": session, "policy": drive.begin.policy}
+    elif dataset and episode:
+        shown = {"kind": "replay", "dataset": dataset, "episode": episode}
+    data = {
+        "shown": shown,
+        "person": me.person.name,
+        "mayDrive": me.person.may("operator"),
+        "keys": [asdict(binding) for binding in KEYS],
+        "policies": [policy._asdict() for policy in found],
+    }
+    sessions = [_summary(drive) for drive in station.hub.sessions()]
+    return render(request, "signal/signal.html", page=PAGE, data=data, sessions=sessions, shown=shown)
+
+
+@router.post("/api/signal/press")
+def press(request: Request, body: Press, me: Me) -> dict[str, bool]:
+    """Write down a press; sent again with the same key it changes nothing. When this answers, it is on the disk."""
+    body.check(me)
+    signal = Signal(
+        annotator=me.person.name,
+        run=run_of(body.policy, body.dataset),
+        dataset=body.dataset,
+        episode_id=body.episode,
+        sign=body.sign,
+        step=body.step,
+        rate=body.rate,
+        source=body.source,
+        session=body.session,
+        delay=body.delay,
+    )
+    return {"new": station_of(request).store.signals.add(signal, key=body.key)}
+
+
+@router.post("/api/signal/undo")
+def undo(request: Request, body: TakenBack, me: Me) -> dict[str, bool]:
+    """Take a press back; it stays as a row, and trains no more."""
+    body.check(me)
+    return {"new": station_of(request).store.signals.take_back(me.person.name, body.press)}
+
+
+@router.get("/api/signal/list")
+def mine(request: Request, me: Me, dataset: Name, episode: Name) -> dict[str, Any]:
+    """Return the person's own presses about an episode."""
+    found = station_of(request).store.signals.list(dataset=dataset, episode=episode, annotator=me.person.name)
+    return {"presses": [{"key": signal.key, "sign": signal.sign, "step": signal.step} for signal in found]}
+
+
+def run_of(policy: str, dataset: str) -> str:
+    """Return the run that a policy is of, or else the one whose recordings the dataset is; empty where neither is."""
+    found = CHECKPOINT.fullmatch(policy) or FOLDER.fullmatch(dataset)
+    return found[1] if found else ""
+
+
+def _policy(drive: Drive) -> str:
+    return drive.tick.status.policy if drive.tick is not None else drive.begin.policy
+
+
+def _summary(drive: Drive) -> dict[str, Any]:
+    return {"id": drive.id, "task": drive.begin.task, "owner": drive.owner, "policy": _policy(drive)}

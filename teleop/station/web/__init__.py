@@ -1,0 +1,1 @@
+"""What all pages and the REST API need of HTTP: security, sign-in, templates, errors."""

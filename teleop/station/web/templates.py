@@ -1,0 +1,101 @@
+"""Templates and static files: `render`, and addresses of static files that change with their content."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from fastapi import Request
+from fastapi.templating import Jinja2Templates
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from robo_rlhf import __version__
+from teleop.station.web.auth import SignedIn, session_cookie
+from teleop.station.web.pages import Page, pages
+from teleop.station.web.security import csrf_of
+from teleop.station.web.formatting import FILTERS
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+CHECK_EVERY = 1.0  # [s] between two looks whether static files have changed
+FOREVER = "public, max-age=31536000, immutable"
+
+_environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+)
+_environment.filters.update(FILTERS)
+_templates = Jinja2Templates(env=_environment)
+
+
+class _Version:
+    """What stands in the addresses of static files, and when it was made."""
+
+    text = ""
+    checked = 0.0  # [s] on the monotonic clock
+
+
+def static_version() -> str:
+    """Return what changes whenever a static file does; it is part of their addresses."""
+    if not _Version.text or time.monotonic() - _Version.checked > CHECK_EVERY:
+        digest = hashlib.sha256()
+        for folder, folders, files in os.walk(STATIC):
+            folders.sort()
+            for name in sorted(files):
+                status = os.stat(os.path.join(folder, name))
+                digest.update(f"{folder}/{name} {status.st_mtime_ns} {status.st_size}\n".encode())
+        _Version.text, _Version.checked = digest.hexdigest()[:12], time.monotonic()
+    return _Version.text
+
+
+def static_url(path: str) -> str:
+    """Return the address of a static file, such as shared/api.js."""
+    return f"/static/{static_version()}/{path}"
+
+
+def navigation(me: SignedIn | None) -> list[Page]:
+    """Return the pages that stand in the navigation for somebody."""
+    if me is None:
+        return []
+    return [page for page in pages() if page.order is not None and me.person.may(page.role)]
+
+
+def render(request: Request, template: str, *, status: int = 200, page: Page | None = None, **context: Any) -> Response:
+    """Return a page.
+
+    Args:
+        request: what asked for it.
+        template: its file among the templates.
+        status: of the answer.
+        page: marks the entry in the navigation; found by the path where None.
+        context: what the template gets. `data`, a JSON object, reaches scripts through `pageData()` of shared/api.js.
+    """
+    me = getattr(request.state, "me", None)
+    here = page or next((page for page in pages() if page.path == request.url.path), None)
+    context.setdefault("data", {})
+    shared = {
+        "me": me,
+        "page": here,
+        "navigation": navigation(me),
+        "csrf": csrf_of(session_cookie(request)),
+        "static": static_url,
+        "version": __version__,
+    }
+    return _templates.TemplateResponse(request, template, {**shared, **context}, status_code=status)
+
+
+class VersionedFiles(StaticFiles):
+    """Static files under /static/VERSION/: kept by browsers for ever where the version is today's."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return the file that `path` names after its version."""
+        version, _, name = path.partition("/")
+        if not name:
+            raise HTTPException(404)
+        response = await super().get_response(name, scope)
+        response.headers["cache-control"] = FOREVER if version == static_version() else "no-cache"
+        return response

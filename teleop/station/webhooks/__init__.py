@@ -1,0 +1,1 @@
+"""The webhooks page, and the sender of deliveries."""

@@ -1,0 +1,36 @@
+"""Webhooks: whom the station tells what happens, and whether it arrived."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from robo_rlhf.webhooks.events import EVENTS
+from teleop.station.web.auth import SignedIn, requires, station_of
+from teleop.station.web.pages import Page
+from teleop.station.web.templates import render
+
+PAGE = Page("webhooks", "Webhooks", "/webhooks", role="administrator")
+LAST = 12  # messages of each that are shown
+WORDS = {
+    "answer.created": "somebody answered",
+    "answer.changed": "an answer was changed or taken back",
+    "question.withdrawn": "nobody is asked a question any more",
+    "run.round": "a round of a run went on",
+}
+router = APIRouter()
+
+
+@router.get("/webhooks")
+def page(request: Request, me: Annotated[SignedIn, Depends(requires("administrator"))]) -> Response:
+    """Show the webhooks and their last messages."""
+    station = station_of(request)
+    store = station.store.webhooks
+    waiting = store.waiting()
+    shown: list[dict[str, Any]] = [
+        {"webhook": one, "waiting": waiting.get(one.id, 0), "messages": store.messages(one.id, limit=LAST).items}
+        for one in store.list()
+    ]
+    events = [(name, WORDS[name]) for name in EVENTS]
+    private = station.posting.allow_private
+    return render(request, "webhooks/webhooks.html", page=PAGE, shown=shown, events=events, private=private)

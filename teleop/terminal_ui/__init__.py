@@ -1,0 +1,1 @@
+"""Driving and recording in a terminal."""

@@ -1,0 +1,79 @@
+"""Ask the policy, in real Chromium: the arrow at a frame, a future beside what was recorded, a question for people."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from robo_rlhf.feedback.store import Store
+from tests.browser.conftest import OpenPage, Served, serving
+from tests.browser.looks import findings, sticks_out
+from tests.browser.operating import sign_in
+from tests.teleop.policy_probe.making import FLOW, PLAIN, models
+
+
+@pytest.fixture(scope="module")
+def station(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    home = tmp_path_factory.mktemp("asked") / "home"
+    shutil.copytree(sample_home, home)
+    models(home)
+    with serving(home) as served:
+        yield served
+
+
+def test_ask_imagine_and_answer_back(open_page: OpenPage, station: Served) -> None:
+    page = sign_in(open_page, station, "ann", "annotator", width=1280)
+    page.goto(f"{station.url}/ask?task=reach&policy={FLOW}")
+    page.wait_for_selector("#stage[data-frame]", timeout=60_000)  # the process that thinks starts
+    assert page.locator("#bars .bar").count() == 5
+    page.wait_for_selector("#worth .band")
+    page.focus(".scrub")
+    for _ in range(12):
+        page.keyboard.press("ArrowRight")  # the newest wins; none before it has to be answered
+    page.wait_for_function("() => document.querySelector('#stage').dataset.frame === '12'")
+    assert "frame 12" in page.inner_text("#clock")
+    assert "reward" in page.inner_text("#worth figcaption")
+    assert page.is_hidden("#correct")
+    assert page.is_visible("#correct-not")
+
+    page.select_option("#seconds", "1")
+    page.locator("#stage").click()
+    page.keyboard.press("i")
+    page.wait_for_selector("#duo[data-ms]", timeout=60_000)
+    assert "futures of 1.0 s" in page.inner_text("#future-about")
+    assert page.locator("#worth path.ahead").count() == 1
+    page.wait_for_function("() => document.getElementById('duo-clock').textContent !== '0.00 s'")
+    assert not findings(page)
+    assert sticks_out(page) <= 0
+
+    page.select_option("#other", PLAIN)
+    page.click("#compare")
+    page.locator('.toast:has-text("waits on the review page")').wait_for(timeout=60_000)
+    with Store(station.home / "feedback.db") as store:
+        (question,) = store.questions(run="ask")
+    assert {clip.start for clip in question.segments} == {12}
+    page.click(".toast >> text=Review it")
+    page.wait_for_url("**/review?run=ask")
+    page.wait_for_selector(".clips.now video")
+
+
+def test_the_library_leads_to_it_and_an_operator_may_correct(open_page: OpenPage, station: Served) -> None:
+    page = sign_in(open_page, station, "olga", "operator", width=390, dark=True)
+    page.goto(f"{station.url}/library?task=reach")
+    page.locator("#episodes li a").first.click()
+    page.click("text=Ask a policy here")
+    page.wait_for_url("**/ask?*")
+    page.wait_for_selector("#stage[data-frame]", timeout=60_000)
+    assert "mode=takeover" in (page.get_attribute("#correct", "href") or "")
+    assert not findings(page)
+    assert sticks_out(page) <= 0
+
+
+def test_without_a_policy_it_says_how_to_train_one(open_page: OpenPage, station: Served) -> None:
+    page = sign_in(open_page, station, "ann", "annotator")
+    page.goto(f"{station.url}/ask?task=pick_place")
+    page.wait_for_selector("#bars-about code")
+    assert "train bc --task pick_place" in page.inner_text("#bars-about")
+    assert "train reward --task pick_place" in page.inner_text("#worth")
+    assert page.is_disabled("#imagine")

@@ -1,0 +1,88 @@
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robo_rlhf.core.checks import (
+    LARGEST_SEED,
+    check_dataset,
+    check_new_dataset,
+    check_run,
+    check_seed,
+    check_text,
+    is_well_formed,
+)
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.files import find_dataset, new_dataset, run_folder
+
+GOOD = ("kitchen", "samples/reach", "samples/Meta-World/MT1:door-open-v3", "Pusher-v5@50", "Küche 2", "a.b", "a/b/c/d")
+BAD = (
+    "",
+    ".",
+    "..",
+    "/a",
+    "a/",
+    "a//b",
+    "a/../b",
+    "../a",
+    ".a",
+    "a/.b",
+    " a",
+    "a ",
+    "a\n",
+    "a\\b",
+    "a/b" * 9,
+    "x" * 201,
+)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_names_that_may_be(name: str) -> None:
+    check_dataset("x", name)
+    check_new_dataset("x", name)
+    assert find_dataset(Path("/home"), name) == new_dataset(Path("/home"), name) == Path("/home") / name
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_names_that_may_not_be(name: str) -> None:
+    for use in (find_dataset, new_dataset, run_folder):
+        with pytest.raises(InvalidValueError, match="expected a name"):
+            use(Path("/home"), name)
+
+
+def test_runs_have_no_slash_and_new_datasets_lie_where_lists_look() -> None:
+    with pytest.raises(InvalidValueError, match="without slashes"):
+        check_run("--run", "a/b")
+    check_dataset("x", "runs/main/clips")
+    for name in ("runs/main/clips", "cache/x", "a/episodes", "a/trash/b"):
+        with pytest.raises(InvalidValueError, match="expected a name that does not begin with runs/ or cache/"):
+            check_new_dataset("x", name)
+
+
+@given(st.text(max_size=30) | st.lists(st.sampled_from(["..", ".", "", "a", " ", "\0", "/"])).map("/".join))
+def test_no_name_leads_out_of_the_data_home(name: str) -> None:
+    if is_well_formed(name):
+        home = Path("/some/home")
+        assert find_dataset(home, name).resolve().is_relative_to(home)
+        assert find_dataset(home, name).resolve() != home
+        check_text("x", name)
+
+
+@pytest.mark.parametrize("seed", [0, 1, LARGEST_SEED])
+def test_seeds_that_may_be(seed: int) -> None:
+    check_seed("--seed", seed)
+
+
+@pytest.mark.parametrize("seed", [-1, LARGEST_SEED + 1, 2**63, 1.5, "1", None])
+def test_seeds_that_may_not_be(seed: object) -> None:
+    with pytest.raises(InvalidValueError, match="--seed: expected a seed from 0 to 2147483647, got"):
+        check_seed("--seed", seed)
+
+
+def test_the_commands_make_no_path_of_a_name_themselves() -> None:
+    """Names of runs and datasets become folders in `robo_rlhf.core.files`, where they are checked."""
+    sources = (Path(__file__).parents[2] / "robo_rlhf" / "cli").glob("*.py")
+    loose = re.compile(r"home\S* / (\"runs\" / )?\(?(self|question)\.(run|name|dataset|corrections|marked)\b")
+    assert [path.name for path in sources if loose.search(path.read_text())] == []

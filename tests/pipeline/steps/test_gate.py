@@ -1,0 +1,97 @@
+"""The gates of the main job: a worse policy does not replace a better one, and the job goes on from the better."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from robo_rlhf.pipeline.steps import gate as gates
+from robo_rlhf.pipeline.steps.gate import Alarm, may_replace
+from robo_rlhf.pipeline.steps.observers import Silent
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Array, Step
+from tests.pipeline.making import do, fresh_home, read, short_config, traces
+from tests.toy import ToyEnv, ToyOperator
+
+
+class Idle:
+    """A policy that does nothing."""
+
+    def reset(self, num_envs: int) -> None: ...
+
+    def act(self, obs: Array) -> Array:
+        return np.zeros((len(obs), 2), np.float32)
+
+
+def job(path: Path) -> Any:
+    """As much of a job as a gate needs."""
+    from robo_rlhf.pipeline.steps.job import Job
+
+    config = SimpleNamespace(gate_episodes=30, num_envs=10, task="toy")
+    made = Job(config, Run(path, {}), path, Silent())  # type: ignore[arg-type]
+    made.__dict__["env"] = ToyEnv(10)
+    return made
+
+
+def test_a_worse_policy_does_not_replace_a_better_one(tmp_path: Path) -> None:
+    good, bad = ToyOperator(noise=0.0, pause=0.0), Idle()
+    assert not may_replace(job(tmp_path / "a"), 1, good, bad)  # type: ignore[arg-type]
+    assert may_replace(job(tmp_path / "b"), 1, bad, good)  # type: ignore[arg-type]
+    (event,) = [e for e in Run(tmp_path / "a", {}).events() if e["event"] == "gate"]
+    assert event["round"] == 1
+    assert not event["accepted"]
+    assert event["reason"].startswith("refused: shown to be worse, -")
+    assert not may_replace(job(tmp_path / "a"), 1, good, good)  # type: ignore[arg-type]  # decided already
+
+
+def test_where_no_success_is_known_returns_are_compared(tmp_path: Path) -> None:
+    class Unmarked(ToyEnv):
+        def step(self, action: Array) -> Step:
+            step = super().step(action)
+            return step._replace(success=np.zeros_like(step.success))
+
+    blind = job(tmp_path)
+    blind.__dict__["env"] = Unmarked(10)
+    assert not may_replace(blind, 1, ToyOperator(noise=0.0, pause=0.0), Idle())  # type: ignore[arg-type]
+
+
+def test_the_alarm_ends_a_round_and_says_why(tmp_path: Path) -> None:
+    run = Run(tmp_path, {})
+    alarm, stops = Alarm(run, 20, window=2), []
+    for i, good in enumerate([15, 18, 19, 18, 17, 2], start=1):
+        run.log(i, {"reward": 0.1 * i})
+        step = SimpleNamespace(reward=np.zeros(20), active=np.ones(20, bool), success=np.arange(20) < good)
+        alarm.see(i, 0, step)  # type: ignore[arg-type]
+        stops.append(alarm.note(i, None, {}))
+    assert stops == [False] * 5 + [True]
+    event = run.events()[-1]
+    assert event["event"].startswith("over-optimised")
+    assert event["iteration"] == 6
+    assert "the learned reward rose by" in event["why"]
+
+
+@pytest.mark.slow
+def test_a_job_with_gates_goes_on_from_what_it_kept(
+    reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused in the first round: the second starts from the clone, and a killed job knows what was decided."""
+    real, decided = gates.replacement, []
+
+    def refuse_once(old: Array, new: Array) -> Any:
+        decided.append(1)
+        decision = real(old, new)
+        return decision._replace(accepted=len(decided) > 1)
+
+    monkeypatch.setattr(gates, "replacement", refuse_once)
+    home = fresh_home(reach_home, tmp_path / "home")
+    path = do(short_config(gate=True, gate_episodes=8), home)
+    assert [read(path, f"round-{n}/gate/result.json")["accepted"] for n in (1, 2)] == [False, True]
+    first = traces(path)
+    assert first["round-2/finetune/metrics.jsonl"].startswith(b'{"step": 1')
+    assert b'"anchor_kl": 0.0' in first["round-2/finetune/metrics.jsonl"].splitlines()[0]  # it is the clone
+    for name in ("result.json", "after/result.json", "round-2/finetune/result.json"):
+        (path / name).unlink()
+    decided[:] = [1]
+    assert traces(do(short_config(gate=True, gate_episodes=8), home)) == first

@@ -1,0 +1,106 @@
+"""A clone's own tries, and what is imitated of them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.rollouts.evaluation import Evaluation
+from robo_rlhf.core.files import write_json
+from robo_rlhf.pipeline.steps import self_imitation
+from robo_rlhf.pipeline.steps.chunk_execution import success_at_its_pace
+from robo_rlhf.pipeline.steps.job import Job
+from robo_rlhf.pipeline.steps.observers import Silent
+from robo_rlhf.policies.base import TrainedPolicy
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Array, Episode, VecEnv
+from tests.pipeline.making import do, fresh_home, read, short_config, traces
+
+TURNS = replace(short_config(), tries=2, tries_episodes=8)
+
+
+def begun(home: Path) -> tuple[Job, TrainedPolicy]:
+    job = Job(TURNS, Run(home / "runs" / "short", TURNS), home, Silent())
+    return job, job.clone()
+
+
+def succeeding(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    """Let this share of the tries count as successes, whatever happened in them."""
+    real = self_imitation.rollout
+
+    def rollout(env: VecEnv, policy: object, seeds: Array, **asked: object) -> list[Episode]:
+        episodes = real(env, policy, seeds, **asked)
+        outcome = ["success" if i < share * len(seeds) else "failure" for i in range(len(seeds))]
+        return [replace(e, meta=replace(e.meta, outcome=o)) for e, o in zip(episodes, outcome, strict=True)]
+
+    monkeypatch.setattr(self_imitation, "rollout", rollout)
+
+
+def judging(monkeypatch: pytest.MonkeyPatch, *successes: float) -> None:
+    """Let the clones, in the order in which they come, succeed so often."""
+    left = list(successes)
+
+    def judged(env: object, policy: object, seeds: Array) -> Evaluation:
+        done = tuple(bool(x) for x in np.arange(len(seeds)) < left[0] * len(seeds))
+        del left[0]
+        return Evaluation("reach", tuple(range(len(seeds))), done, done, (0.0,) * len(seeds), {})
+
+    monkeypatch.setattr(self_imitation, "evaluate", judged)
+
+
+@pytest.mark.parametrize(("later", "base"), [((0.6, 0.7), "tries-2"), ((0.6, 0.5), "tries-1"), ((0.2, 0.3), "clone")])
+def test_the_best_clone_is_kept(
+    later: tuple[float, float], base: str, reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = fresh_home(reach_home, tmp_path / "home")
+    succeeding(monkeypatch, 0.5)
+    judging(monkeypatch, 0.4, *later)
+    for _ in range(2):  # the second time from what stands in the folder: nobody is judged again
+        job, clone = begun(home)
+        found = self_imitation.practised(job, clone)
+        assert job.base == base
+        stored = job.base_policy().state_dict()
+        assert all((value == stored[name]).all() for name, value in found.state_dict().items())
+    own = Dataset(job.run.path / "tries")
+    assert len(own.ids()) == 8  # half of eight, in two turns
+    shown = read(job.run.path, "tries-2/config.json")["found"]
+    assert sorted(shown) == sorted(own.ids())
+
+
+def test_without_a_success_nothing_changes(reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = fresh_home(reach_home, tmp_path / "home")
+    succeeding(monkeypatch, 0.0)
+    job, clone = begun(home)
+    self_imitation.practised(job, clone)
+    assert job.base == "clone"
+    assert read(job.run.path, "tries-1/act/result.json") == {"tries": 8, "successes": []}
+    assert not (job.run.path / "tries-2").exists()
+
+
+def test_a_job_goes_on_from_its_tries_and_ends_the_same(
+    reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(self_imitation, "EPISODES", 8)
+    succeeding(monkeypatch, 0.5)
+    done = do(replace(TURNS, rounds=1, tries=1), fresh_home(reach_home, tmp_path / "home"))
+    first = traces(done)
+    for stage in ("tries-1", "before", "round-1/collect", "round-1/finetune", "after"):  # as if killed in the midst
+        (done / stage / "result.json").unlink()
+    (done / "result.json").unlink()
+    assert traces(do(replace(TURNS, rounds=1, tries=1), tmp_path / "home")) == first
+
+
+def test_the_rollouts_that_chose_a_pace_judge_too(reach_home: Path, tmp_path: Path) -> None:
+    job, clone = begun(fresh_home(reach_home, tmp_path / "home"))
+    write_json(job.run.path / "pace" / "result.json", {"success": [0.25, 0.75]})
+    assert success_at_its_pace(job, "clone") == 0.75
+    assert success_at_its_pace(job, "tries-1") is None
+    assert self_imitation._judged(job, clone, "clone") == 0.75
+
+
+def test_a_negative_number_of_turns_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match=r"tries: expected at least 0, got -1"):
+        short_config(tries=-1)

@@ -1,0 +1,92 @@
+"""Pictures of episodes of outside environments: replayed, and curves where that cannot be."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from robo_rlhf.data.dataset import MIXED, Dataset
+from robo_rlhf.data.layout import episode_path
+from robo_rlhf.rollouts.rollout import rollout
+from robo_rlhf.sim.external.vec_env import ExternalVecEnv
+from robo_rlhf.sim.rendering.pool import RenderPool
+from robo_rlhf.sim.rendering.video import decode_mp4
+from robo_rlhf.core.types import Array, Episode
+from teleop.station.media.media import Media, NoPictureError, View
+from teleop.station.media.replayed import curves, may_replay
+
+STEPS = 12
+
+
+class Wave:
+    """A policy that moves."""
+
+    def reset(self, num_envs: int) -> None:
+        pass
+
+    def act(self, obs: Array) -> Array:
+        return np.tile(np.float32([0.6, -0.4]), (len(obs), 1))
+
+
+@pytest.fixture(scope="module")
+def episode() -> Iterator[Episode]:
+    env = ExternalVecEnv("Reacher-v5", 1)
+    yield rollout(env, Wave(), np.array([3]), steps=STEPS)[0]
+    env.close()
+
+
+def add(folder: Path, episode: Episode, **fields: object) -> Path:
+    dataset = Dataset(folder / "ds", create=True, task=MIXED)
+    whole = replace(episode, meta=replace(episode.meta, id="e", **fields))  # type: ignore[arg-type]
+    dataset.add(whole)
+    return episode_path(dataset.path, "e")
+
+
+def test_an_episode_is_replayed_frame_by_frame(tmp_path: Path, episode: Episode) -> None:
+    path = add(tmp_path, episode)
+    media = Media(tmp_path / "clips", lambda: cast(RenderPool, None))
+    clip = asyncio.run(media.clip(path, View()))
+    frames, fps = decode_mp4(clip.body.read(0, clip.body.size))
+    assert frames.shape == (STEPS + 1, 240, 320, 3)
+    assert fps == pytest.approx(1 / episode.meta.control_dt)
+    assert np.abs(frames[0].astype(int) - frames[-1]).max() > 50  # the arm has moved
+    before = time.monotonic()
+    still = asyncio.run(media.frame(path, View(), 5))  # out of the clip that is there
+    assert still.body.read(0, 2) == b"\xff\xd8"
+    assert time.monotonic() - before < 30
+    hover = asyncio.run(media.hover(path, View()))
+    assert len(decode_mp4(hover.body.read(0, hover.body.size))[0]) == STEPS + 1
+
+
+def test_what_goes_another_way_is_not_shown(tmp_path: Path, episode: Episode) -> None:
+    path = add(tmp_path, replace(episode, obs=episode.obs + 0.5))
+    media = Media(tmp_path / "clips", lambda: cast(RenderPool, None))
+    with pytest.raises(NoPictureError, match=r"It cannot be replayed\. .* off by up to 0\.5"):
+        asyncio.run(media.clip(path, View()))
+
+
+def test_no_module_is_imported_because_a_file_names_it(tmp_path: Path, episode: Episode) -> None:
+    path = add(tmp_path, episode, task="antigravity:Reacher-v5")
+    media = Media(tmp_path / "clips", lambda: cast(RenderPool, None))
+    with pytest.raises(NoPictureError, match="none is imported"):
+        asyncio.run(media.poster(path, View()))
+    assert may_replay("Pusher-v5")
+    assert may_replay("Meta-World/MT1:door-open-v3")
+    for name in ("os:A-v0", "os:a/B-v0", "os:a/B:c"):
+        assert not may_replay(name)
+
+
+def test_curves_are_a_drawing_of_what_is_there(tmp_path: Path, episode: Episode) -> None:
+    drawing = ElementTree.fromstring(curves(add(tmp_path, episode)))
+    lines = [element for element in drawing.iter() if element.tag.endswith("polyline")]
+    assert len(lines) == 5  # the reward and four observations
+    texts = [element.text or "" for element in drawing.iter() if element.tag.endswith("text")]
+    assert texts[0].startswith("reward: ")
+    assert "It cannot be replayed." in texts
+    assert all(len(line.attrib["points"].split()) >= STEPS for line in lines)

@@ -1,0 +1,159 @@
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from robo_rlhf.feedback.store import Store
+from robo_rlhf.feedback.assignment.submission import Sent
+from robo_rlhf.core.heartbeat import at_work
+from robo_rlhf.core.runs import Run
+from teleop.station.monitor.label_counts import LabelBook
+from teleop.station.review.live_reward import LiveReward
+from teleop.station.monitor.view import seen
+from teleop.station.monitor.runs import RunBook
+from teleop.station.services import Station
+from tests.feedback.making import make_question
+from tests.teleop.station.conftest import Visit
+
+
+def long_ago(folder: Path) -> None:
+    for path in (*folder.rglob("*"), folder):
+        os.utime(path, (time.time() - 90_000,) * 2)
+
+
+def test_what_a_run_is_doing(home: Path) -> None:
+    book, runs = RunBook(home), home / "runs"
+    assert book.runs() == []
+    Run(runs / "done", {"task": "reach"}).finish({"before": {}, "after": {}})
+    Run(runs / "gone", {"task": "reach"})
+    long_ago(runs / "gone")
+    broken = Run(runs / "broken", {})
+    with pytest.raises(ValueError, match="no luck"), at_work(broken):
+        raise ValueError("no luck")
+    asking = Run(runs / "asking", {"annotator": "human", "demos": 3})
+    asking.child("round-1/answer", {})
+    book = RunBook(home)
+    with at_work(Run(runs / "busy", {"task": "lift", "algorithm": "ppo"})), at_work(asking):
+        lines = {line.name: line for line in RunBook(home).runs()}
+        until = time.monotonic() + 20
+        while lines["busy"].state != "working" and time.monotonic() < until:
+            time.sleep(0.05)
+            lines = {line.name: line for line in RunBook(home).runs()}
+    states = {name: line.state for name, line in lines.items()}
+    assert states == {
+        "done": "finished",
+        "gone": "stopped",
+        "broken": "failed",
+        "busy": "working",
+        "asking": "waiting",
+    }
+    assert lines["broken"].why == "no luck"
+    assert (lines["busy"].kind, lines["asking"].kind) == ("ppo", "main")
+    assert {line.name: line.state for line in RunBook(home).runs()}["busy"] == "stopped"
+
+
+def test_only_what_is_new_of_a_curve_is_sent(home: Path, visit: Visit) -> None:
+    run = Run(home / "runs" / "job", {"task": "reach", "demos": 1})
+    tuning = run.child("round-1/finetune", {})
+    for step in range(1, 6):
+        tuning.log(step, {"reward": step / 10, "odd": float("nan")})
+    client = visit("annotator")
+    (curve,) = client.get("/api/monitor/run", params={"name": "job"}).json()["curves"]
+    assert (curve["track"], curve["round"], curve["from"]) == ("finetune", 1, 0)
+    assert curve["step"] == [1, 2, 3, 4, 5]
+    assert curve["values"] == {"reward": [0.1, 0.2, 0.3, 0.4, 0.5]}
+    tuning.log(6, {"reward": 0.6})
+    have = f"round-1/finetune:{curve['epoch']}:5"
+    (curve,) = client.get("/api/monitor/run", params={"name": "job", "have": have}).json()["curves"]
+    assert (curve["from"], curve["step"], curve["values"]) == (5, [6], {"reward": [0.6]})
+    tuning.rewind_metrics(2)
+    (curve,) = client.get("/api/monitor/run", params={"name": "job", "have": have}).json()["curves"]
+    assert (curve["from"], curve["step"]) == (0, [1, 2])
+    for nonsense in ("", ":", "a:b:c", "round-1/finetune:99999999999999999999:1"):
+        assert client.get("/api/monitor/run", params={"name": "job", "have": nonsense}).status_code == 200
+    for name in ("none", "../runs", "", "."):
+        assert client.get("/api/monitor/run", params={"name": name}).status_code == 404
+
+
+def test_what_is_told_of_a_main_job(home: Path) -> None:
+    run = Run(home / "runs" / "job", {"task": "reach", "demos": 1, "gate": True})
+    (run.path / "before").mkdir()
+    (run.path / "before" / "result.json").write_text(json.dumps({"success_end": [True, True, False, False]}))
+    bins = [{"confidence": 0.8, "accuracy": 0.75, "answers": 8}]
+    held = {"answers": 10, "sided": 8, "accuracy": 0.75, "log_loss": 0.5, "ece": 0.05, "bins": bins}
+    said = {"held_out": held, "trained": {"answers": 40}, "agreement": {"between_people": 0.9, "pairs": 3}}
+    learning = run.child("round-1/reward", {})
+    learning.log(50, {"loss": 1.0})
+    learning.finish(said)
+    tuning = run.child("round-1/finetune", {})
+    rows = []
+    for step in range(1, 21):
+        tuning.log(step, {"reward": float(step)})
+        rows.append({"step": step, "episodes": 64, "success": 1.0 - step / 25, "return": 5.0, "return_std": 1.0})
+    (tuning.path / "truth.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run.event("gate", round=1, accepted=False, reason="refused: shown to be worse", difference={"value": -0.5})
+    book = RunBook(home)
+    (line,) = book.runs()
+    found = seen(book, line, {})
+    assert found["evaluations"][0]["name"] == "cloned"
+    assert found["evaluations"][0]["low"] < 0.5 < found["evaluations"][0]["high"]
+    (model,) = found["reward"]
+    assert (model["answers"], model["held_out"], model["accuracy"]["value"]) == (40, 8, 0.75)
+    assert model["bins"][0]["low"] < 0.75 < model["bins"][0]["high"]
+    assert found["people_agree"] == 0.9
+    assert [gate["accepted"] for gate in found["gates"]] == [False]
+    (alarm,) = found["alarms"]
+    assert alarm["stage"] == "round-1/finetune"
+    assert "the learned reward rose" in alarm["why"]
+    truth = found["truth"][0]["rows"]
+    assert truth[0]["low"] < truth[0]["success"] < truth[0]["high"]
+    assert "refused" in found["events"][0]["text"]
+    json.dumps(found, allow_nan=False)
+
+
+def test_labels_of_people_and_of_teachers_are_counted_apart(home: Path) -> None:
+    with Store(home / "feedback.db") as store:
+        questions = [make_question(i) for i in range(4)]
+        store.add_questions(questions)
+        for i, question in enumerate(questions[:3]):
+            who, kind = (("anna", "human"), ("ben", "human"), ("teacher", "simulated"))[i]
+            sent = Sent(question.id, who, kind, {"choice": "A"}, str(i), 90.0 if i else 5000.0, None, None)  # type: ignore[arg-type]
+            store.submit(sent)
+        book = LabelBook(lambda: store)
+        assert book.of("run") is None
+        until = time.monotonic() + 20
+        while (found := book.of("run")) is None and time.monotonic() < until:
+            time.sleep(0.02)
+        book.close()
+        assert found is not None
+        assert (found["human"], found["simulated"], found["waiting"]) == (2, 1, 1)
+        assert found["minutes"] == pytest.approx((120 + 90) / 60)  # nobody looks at one question for an hour
+
+
+def test_the_model_that_follows_is_found_by_run_or_task(home: Path) -> None:
+    live = LiveReward(RunBook(home))
+    every = Run(home / "runs" / "every", {"algorithm": "reward", "follow": True, "task": "reach", "asked_by": ""})
+    own = Run(home / "runs" / "own", {"algorithm": "reward", "follow": True, "task": "reach", "asked_by": "job"})
+    for number, run in enumerate((every, own)):
+        run.log(1, {"answers": 10 + number, "held_out/accuracy": 0.8, "held_out/sided": 9})
+
+    def newest(run: str | None, task: str | None) -> str | None:
+        until = time.monotonic() + 20
+        while live.newest(None, "reach") is None and time.monotonic() < until:
+            time.sleep(0.02)
+        found = live.newest(run, task)
+        return found["run"] if found else None
+
+    assert newest("job", "reach") == "own"
+    assert newest(None, "reach") == "every"
+    assert newest("other", "reach") == "every"
+    assert newest(None, "lift") is None
+
+
+def test_the_page_waits_for_nothing(station: Station, visit: Visit) -> None:
+    client = visit("annotator")
+    assert client.get("/monitor").status_code == 200
+    assert client.get("/api/monitor/runs").json() == {"runs": []}
+    assert client.get("/api/monitor/learning").json() == {"model": None}
