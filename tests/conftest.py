@@ -42,11 +42,11 @@ def reach_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data home with eight demonstrations of reach by the scripted operator; not to be written into."""
     import numpy as np
 
+    from robo_rlhf.core.types import Source
     from robo_rlhf.data.dataset import Dataset
     from robo_rlhf.rollouts.rollout import rollout
     from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
     from robo_rlhf.sim.operators.scripted import ScriptedOperator
-    from robo_rlhf.core.types import Source
 
     home = tmp_path_factory.mktemp("reach") / "home"
     env = make_env("reach", 8, nthread=1)

@@ -5,10 +5,10 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+from robo_rlhf.core.types import Segment
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.store import Question, Store, question_id
-from robo_rlhf.core.types import Segment
 
 
 def questions_about(

@@ -6,10 +6,10 @@ import mujoco
 import numpy as np
 import pytest
 
+from robo_rlhf.core.types import Source
 from robo_rlhf.data.reader import Reader
 from robo_rlhf.sim.envs.task_env import TaskEnv, is_made_here
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Source
 
 SAMPLES = Path(__file__).parents[1] / "recordings" / "samples"
 SIZE = 15e6  # [bytes]

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.core.types import Array, Episode, Source, Step
+from robo_rlhf.rollouts.rollout import rollout
 
 GOAL_RADIUS = 0.08  # [m]
 MAX_SPEED = 0.1  # [m/step]

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from robo_rlhf.accounts.roles import By, log
-from robo_rlhf.database.engine import transaction
 from robo_rlhf.accounts.tables import audit
+from robo_rlhf.database.engine import transaction
 
 BLOCK = 1000  # lines that are held in memory
 

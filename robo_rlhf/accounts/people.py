@@ -8,17 +8,17 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError, SignInError
 from robo_rlhf.accounts import passwords
-from robo_rlhf.accounts.roles import ROLES, Person, Role, log, person_of, time_from_now
 from robo_rlhf.accounts.audit_log import Audit, Entry
-from robo_rlhf.database.engine import add_new, open_engine, transaction
 from robo_rlhf.accounts.groups import groups_of, text_of
-from robo_rlhf.database.migrate import prepare
+from robo_rlhf.accounts.roles import ROLES, Person, Role, log, person_of, time_from_now
 from robo_rlhf.accounts.tables import people, sign_in_tries, web_sessions
 from robo_rlhf.accounts.team_overview import Member, roster, set_groups
-from robo_rlhf.accounts.web_sessions import Sessions, end_links
 from robo_rlhf.accounts.tokens import Tokens, end_tokens
+from robo_rlhf.accounts.web_sessions import Sessions, end_links
+from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError, SignInError
+from robo_rlhf.database.engine import add_new, open_engine, transaction
+from robo_rlhf.database.migrate import prepare
 
 WINDOW = 900.0  # [s] over which failed sign-ins are counted
 FREE = 5  # failures of one name from one address that cost no wait

@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple, cast
 
 import sqlalchemy as sa
 
-from robo_rlhf.database.migrate import LOCK
 from robo_rlhf.accounts.tables import audit
+from robo_rlhf.database.migrate import LOCK
 
 Role = Literal["administrator", "operator", "annotator"]
 LONGEST = 1000  # characters that the log says about one act

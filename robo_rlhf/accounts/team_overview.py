@@ -6,11 +6,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from robo_rlhf.accounts.roles import Person, person_of, time_from_now
-from robo_rlhf.database.engine import add_new, transaction
 from robo_rlhf.accounts.groups import groups_of
+from robo_rlhf.accounts.roles import Person, person_of, time_from_now
 from robo_rlhf.accounts.tables import api_tokens, people, sign_in_links, web_sessions
 from robo_rlhf.accounts.web_sessions import IDLE
+from robo_rlhf.database.engine import add_new, transaction
 from robo_rlhf.feedback.tables import annotators, leases
 
 

@@ -9,11 +9,11 @@ from typing import cast
 
 import sqlalchemy as sa
 
-from robo_rlhf.core.errors import InvalidValueError, NotFoundError, TokenError
 from robo_rlhf.accounts.roles import ROLES, Person, Role, log, person_of, time_from_now
-from robo_rlhf.database.engine import transaction
 from robo_rlhf.accounts.tables import api_tokens, people
 from robo_rlhf.accounts.web_sessions import digest_of
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError, TokenError
+from robo_rlhf.database.engine import transaction
 
 PREFIX = "rlhf_"  # by which people and scanners recognise a token that lies where it should not
 LIFE, LONGEST = 90.0, 366.0  # [days] that a token lives where nobody says how long, and at most

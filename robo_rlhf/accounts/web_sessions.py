@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from robo_rlhf.core.errors import SignInError
 from robo_rlhf.accounts.roles import Person, log, person_of, time_from_now
-from robo_rlhf.database.engine import transaction
 from robo_rlhf.accounts.tables import audit, people, sign_in_links, web_sessions
+from robo_rlhf.core.errors import SignInError
+from robo_rlhf.database.engine import transaction
 
 LONGEST = 30 * 86400.0  # [s] that a web session lasts at most
 IDLE = 3 * 86400.0  # [s] without use after which it ends

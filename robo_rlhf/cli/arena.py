@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from robo_rlhf.core.checks import (
-    ArenaName,
-)
 from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
@@ -21,6 +18,9 @@ from robo_rlhf.cli.checking import (
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.core.checks import (
+    ArenaName,
+)
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, feedback_database
 from robo_rlhf.pipeline.latest_policy import source_of
@@ -76,10 +76,10 @@ class ArenaCommand:
             source_of(given, home)  # refused before anything heavy is loaded
         use_one_thread()
         from robo_rlhf.core import heartbeat
+        from robo_rlhf.core.runs import Run
         from robo_rlhf.feedback.arena.arena import folder_of
         from robo_rlhf.feedback.store import Store
         from robo_rlhf.pipeline.arena import ArenaJob, Asked
-        from robo_rlhf.core.runs import Run
 
         home = data_home(self.home).absolute()
         with (

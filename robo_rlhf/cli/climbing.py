@@ -9,8 +9,8 @@ from robo_rlhf.core.files import data_home
 from robo_rlhf.pipeline.latest_policy import policy_at
 
 if TYPE_CHECKING:
-    from robo_rlhf.training_tools.experience import Reward
     from robo_rlhf.core.types import Array, VecEnv
+    from robo_rlhf.training_tools.experience import Reward
 
 
 def checkpoint_at(given: Path, name: str, home: Path | None) -> Path:
@@ -61,8 +61,8 @@ def world_for(task: str, policy: Path | None, num_envs: int) -> "VecEnv":
         InvalidValueError: a veil before an outside environment.
     """
     from robo_rlhf.policies.checkpoint import load_meta
-    from robo_rlhf.sim.envs.task_env import make_env
     from robo_rlhf.sim.envs.partial_observation import veiled
+    from robo_rlhf.sim.envs.task_env import make_env
 
     return veiled(make_env(task, num_envs), None if policy is None else load_meta(policy).get("partial"))
 

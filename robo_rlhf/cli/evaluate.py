@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from robo_rlhf.core.checks import Seed
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.checking import MaybeWorld
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.core.checks import Seed
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home
 from robo_rlhf.pipeline.latest_policy import policy_at
 
 if TYPE_CHECKING:
-    from robo_rlhf.rollouts.evaluation import Comparison, Evaluation
     from robo_rlhf.core.types import VecEnv
+    from robo_rlhf.rollouts.evaluation import Comparison, Evaluation
 
 
 @COMMANDS.register("evaluate")
@@ -58,8 +58,8 @@ class Evaluate:
             raise InvalidValueError("evaluation", f"{self.episodes} episodes, {self.num_envs} at once", "at least 1")
         paths = [policy_at(path, data_home(self.home)) for path in (self.checkpoint, self.against) if path is not None]
         use_one_thread()
-        from robo_rlhf.rollouts.evaluation import compare
         from robo_rlhf.policies.checkpoint import load_meta
+        from robo_rlhf.rollouts.evaluation import compare
         from robo_rlhf.sim.envs.task_env import make_env
 
         env = make_env(self.task or load_meta(paths[0])["task"], min(self.num_envs, self.episodes))
@@ -84,8 +84,8 @@ class Evaluate:
         """Load one policy and run it."""
         import numpy as np
 
-        from robo_rlhf.rollouts.evaluation import FIRST_SEED, evaluate
         from robo_rlhf.policies.checkpoint import load_meta, load_policy
+        from robo_rlhf.rollouts.evaluation import FIRST_SEED, evaluate
         from robo_rlhf.sim.envs.partial_observation import veiled
 
         policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)

@@ -8,8 +8,8 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
-from teleop.input.key_bindings import KEYS, PAGE_ONLY, key_name
 from teleop.input.button_maps import GAMEPAD, SPACEMOUSE, STICKS, explain
+from teleop.input.key_bindings import KEYS, PAGE_ONLY, key_name
 
 if TYPE_CHECKING:
     from teleop.devices import Device

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robo_rlhf.core.checks import DatasetName
 from robo_rlhf.cli.checking import World
-from robo_rlhf.data.layout import require_dataset
+from robo_rlhf.core.checks import DatasetName
 from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, NotFoundError, UnknownNameError
 from robo_rlhf.core.files import data_home, find_dataset
+from robo_rlhf.data.layout import require_dataset
 
 if TYPE_CHECKING:
-    from robo_rlhf.policies.base import TrainedPolicy
     from robo_rlhf.core.types import Array, Episode, Outcome
+    from robo_rlhf.policies.base import TrainedPolicy
 
 STARTS = 32  # of the task, which say how far observations vary that the demonstrations do not show
 
@@ -103,8 +103,8 @@ class Imitating:
     def starts(self) -> "Array | None":
         """Return what episodes of the task start from; None for an outside environment that is not installed here."""
         from robo_rlhf.data.training_arrays.observation_spread import starts_of
-        from robo_rlhf.sim.envs.task_env import make_env
         from robo_rlhf.sim.envs.partial_observation import veiled
+        from robo_rlhf.sim.envs.task_env import make_env
 
         try:
             env = make_env(self.task, STARTS)
@@ -121,8 +121,8 @@ class Imitating:
         import numpy as np
 
         from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
-        from robo_rlhf.sim.envs.task_env import make_env
         from robo_rlhf.sim.envs.partial_observation import veiled
+        from robo_rlhf.sim.envs.task_env import make_env
 
         env = veiled(make_env(self.task, min(self.select_episodes, 64)), self.partial)
         seeds = np.arange(SELECTION_SEED, SELECTION_SEED + self.select_episodes)

@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 import tyro
 
-from robo_rlhf.core.checks import (
-    NewDataset,
-)
 from robo_rlhf.cli import (
     COMMANDS,
     STAYS,
@@ -25,15 +22,18 @@ from robo_rlhf.cli.checking import (
 from robo_rlhf.cli.hands import device_options, key_lines
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
+from robo_rlhf.core.checks import (
+    NewDataset,
+)
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, new_dataset
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
     from robo_rlhf.sim.envs.task_env import TaskEnv
-    from teleop.terminal_ui.console import Handheld
     from teleop.devices import Device
     from teleop.session.unattended import Recorded
+    from teleop.terminal_ui.console import Handheld
 
 
 @COMMANDS.register("record")
@@ -88,8 +88,8 @@ class Record:
         """Record, with a bar, and print what was kept."""
         if self.episodes is not None and self.episodes < 1:
             raise InvalidValueError("--episodes", self.episodes, "at least 1")
-        from robo_rlhf.sim.tasks import TASKS
         from robo_rlhf.core.types import Source
+        from robo_rlhf.sim.tasks import TASKS
         from teleop.devices import DEVICES
 
         TASKS.check(self.task)  # unknown names are refused before anything is loaded or made

@@ -12,9 +12,9 @@ from robo_rlhf.core.errors import RoboRlhfError
 
 if TYPE_CHECKING:
     from robo_rlhf.sim.envs.task_env import TaskEnv
-    from teleop.terminal_ui.console import Console, Handheld
-    from teleop.ipc.messages import Begin, Status
     from teleop.input.terminal import Terminal
+    from teleop.ipc.messages import Begin, Status
+    from teleop.terminal_ui.console import Console, Handheld
 
 POLL = 0.01  # [s] between questions to the device
 DRAW = 0.1  # [s] between pictures of the terminal
@@ -36,9 +36,9 @@ def drive(
         MissingDependencyError: the device, or the terminal for it, is not there.
         RoboRlhfError: the session ended by itself; the message says why and what became of the open episode.
     """
-    from teleop.terminal_ui.console import Console
-    from teleop.ipc.session_process import SessionProcess
     from teleop.input.terminal import Terminal
+    from teleop.ipc.session_process import SessionProcess
+    from teleop.terminal_ui.console import Console
 
     with ExitStack() as stack:
         terminal = None
@@ -71,8 +71,8 @@ def pictures(task: str) -> str:
 
 def _run(console: "Console", terminal: "Terminal | None", name: str, task: str, enough: int | None) -> None:
     """Ask the device and show what happens, until the session is over."""
-    from teleop.terminal_ui.view import draw
     from teleop.input.button_maps import GAMEPAD, SPACEMOUSE
+    from teleop.terminal_ui.view import draw
 
     buttons = {"gamepad": GAMEPAD, "spacemouse": SPACEMOUSE}.get(name, ())
     draw_at, told = 0.0, 0

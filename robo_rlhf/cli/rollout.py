@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.core.checks import (
-    NewDataset,
-)
 from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
@@ -24,13 +21,16 @@ from robo_rlhf.cli.climbing import checkpoint_at
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.core.checks import (
+    NewDataset,
+)
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, new_dataset
 
 if TYPE_CHECKING:
+    from robo_rlhf.core.types import Episode, EpisodeMeta, Policy, VecEnv
     from robo_rlhf.data.dataset import Dataset
     from robo_rlhf.data.recording.reserved_seeds import Reservation
-    from robo_rlhf.core.types import Episode, EpisodeMeta, Policy, VecEnv
 
 
 @COMMANDS.register("rollout")
@@ -114,8 +114,8 @@ class Rollout:
         """Run the seeds that are missing; in the same turns, with the same noise, however often it was stopped."""
         import numpy as np
 
-        from robo_rlhf.rollouts.rollout import rollout
         from robo_rlhf.core.types import Source
+        from robo_rlhf.rollouts.rollout import rollout
 
         coded, size = ":" in self.policy, env.num_envs
         turns = [reserved.seeds[first : first + size] for first in range(0, len(reserved.seeds), size)]

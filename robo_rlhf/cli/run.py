@@ -9,11 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 
-from robo_rlhf.core.checks import (
-    DatasetName,
-    RunName,
-    Seed,
-)
 from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
@@ -25,13 +20,18 @@ from robo_rlhf.cli.overrides import override
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.core.checks import (
+    DatasetName,
+    RunName,
+    Seed,
+)
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, run_folder
 
 if TYPE_CHECKING:
-    from robo_rlhf.rollouts.evaluation import Evaluation
-    from robo_rlhf.pipeline.config import Config
     from robo_rlhf.core.stats import Interval
+    from robo_rlhf.pipeline.config import Config
+    from robo_rlhf.rollouts.evaluation import Evaluation
 
 
 @COMMANDS.register("run")

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from robo_rlhf.core.checks import MaybePort
 from robo_rlhf.cli import COMMANDS
+from robo_rlhf.core.checks import MaybePort
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import (
     data_home,

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from robo_rlhf.core.checks import Url
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.database import InDatabase
 from robo_rlhf.cli.serve import noted_address
 from robo_rlhf.cli.table import Moment, print_rows
+from robo_rlhf.core.checks import Url
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home
 
 if TYPE_CHECKING:
-    from robo_rlhf.accounts.roles import Person
     from robo_rlhf.accounts.people import People
+    from robo_rlhf.accounts.roles import Person
 
 Name = Annotated[str, tyro.conf.Positional]
 BY = "robo-rlhf team"

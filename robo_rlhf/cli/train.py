@@ -5,9 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.core.checks import (
-    RunName,
-)
 from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
@@ -16,13 +13,16 @@ from robo_rlhf.cli.imitating import Imitating
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.core.checks import (
+    RunName,
+)
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, run_folder
 
 if TYPE_CHECKING:
-    from robo_rlhf.policies.base import TrainedPolicy
     from robo_rlhf.core.runs import Run
     from robo_rlhf.core.types import Episode
+    from robo_rlhf.policies.base import TrainedPolicy
 
 
 def _bc_config() -> type[Any]:

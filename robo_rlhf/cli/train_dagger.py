@@ -5,10 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.core.checks import (
-    DatasetName,
-    RunName,
-)
 from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
@@ -17,9 +13,13 @@ from robo_rlhf.cli.imitating import Imitating
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
-from robo_rlhf.data.layout import require_dataset
+from robo_rlhf.core.checks import (
+    DatasetName,
+    RunName,
+)
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, feedback_database, find_dataset, run_folder
+from robo_rlhf.data.layout import require_dataset
 
 if TYPE_CHECKING:
     from robo_rlhf.core.runs import Run

@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.core.checks import (
-    RunName,
-)
 from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
@@ -20,12 +17,15 @@ from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for, w
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.core.checks import (
+    RunName,
+)
 from robo_rlhf.core.files import data_home, run_folder
 
 if TYPE_CHECKING:
-    from robo_rlhf.policies.base import GaussianActor
     from robo_rlhf.core.runs import Run
     from robo_rlhf.core.types import VecEnv
+    from robo_rlhf.policies.base import GaussianActor
 
 
 def _ppo_config() -> type[Any]:
@@ -87,8 +87,8 @@ class TrainPpo:
         judge = None if self.reward is None else checkpoint_at(self.reward, "reward", self.home)
         use_one_thread()
         from robo_rlhf.core.heartbeat import at_work
-        from robo_rlhf.policies.checkpoint import load_meta
         from robo_rlhf.core.runs import Run
+        from robo_rlhf.policies.checkpoint import load_meta
         from robo_rlhf.training import ppo
 
         env = world_for(self.task or load_meta(start)["task"], start, self.config.num_envs)

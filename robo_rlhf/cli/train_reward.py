@@ -9,10 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.core.checks import (
-    DatasetName,
-    RunName,
-)
 from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
@@ -23,7 +19,10 @@ from robo_rlhf.cli.climbing import (
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import make_way, use_one_thread
-from robo_rlhf.data.layout import require_dataset
+from robo_rlhf.core.checks import (
+    DatasetName,
+    RunName,
+)
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError
 from robo_rlhf.core.files import (
     data_home,
@@ -32,13 +31,14 @@ from robo_rlhf.core.files import (
     read_json,
     run_folder,
 )
+from robo_rlhf.data.layout import require_dataset
 
 if TYPE_CHECKING:
+    from robo_rlhf.core.runs import Run
+    from robo_rlhf.core.types import Episode
     from robo_rlhf.feedback.store import Store
     from robo_rlhf.pipeline.online_reward import Update
-    from robo_rlhf.core.runs import Run
     from robo_rlhf.training.reward import Besides
-    from robo_rlhf.core.types import Episode
 
 
 def _reward_config() -> type[Any]:
@@ -106,9 +106,9 @@ class TrainReward:
         start = checkpoint_at(self.start, "reward", self.home) if self.start else None
         self.check_besides()
         use_one_thread()
-        from robo_rlhf.feedback.store import Store
         from robo_rlhf.core.heartbeat import at_work
         from robo_rlhf.core.runs import Run
+        from robo_rlhf.feedback.store import Store
 
         besides = self.besides()
         with Store(where) as store:

@@ -6,10 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.core.checks import (
-    DatasetName,
-    RunName,
-)
 from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
@@ -21,14 +17,18 @@ from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for, w
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
-from robo_rlhf.data.layout import require_dataset
+from robo_rlhf.core.checks import (
+    DatasetName,
+    RunName,
+)
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, find_dataset, run_folder
+from robo_rlhf.data.layout import require_dataset
 
 if TYPE_CHECKING:
-    from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
     from robo_rlhf.core.runs import Run
     from robo_rlhf.core.types import Episode, VecEnv
+    from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
 
 
 def _sac_config() -> type[Any]:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from robo_rlhf.core.checks import DatasetName, Seed
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.checking import World
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
-from robo_rlhf.data.layout import require_dataset
+from robo_rlhf.core.checks import DatasetName, Seed
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError
 from robo_rlhf.core.files import data_home
+from robo_rlhf.data.layout import require_dataset
 
 
 @COMMANDS.register("train value")

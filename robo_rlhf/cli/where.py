@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 
-from robo_rlhf.core.checks import (
-    DatasetName,
-)
 from robo_rlhf.cli import (
     STAYS,
 )
 from robo_rlhf.cli.database import InDatabase
+from robo_rlhf.core.checks import (
+    DatasetName,
+)
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home
 

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
+from robo_rlhf.core.files import move, remove, sync, write_atomic
+from robo_rlhf.core.types import Episode, EpisodeMeta, Outcome
 from robo_rlhf.data.layout import (
     Trashed,
     episode_path,
@@ -17,9 +20,6 @@ from robo_rlhf.data.layout import (
 )
 from robo_rlhf.data.reader import Reader
 from robo_rlhf.data.schema import FRAME_COLUMNS, Columns, encode, load_file, read_header
-from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
-from robo_rlhf.core.files import move, remove, sync, write_atomic
-from robo_rlhf.core.types import Episode, EpisodeMeta, Outcome
 
 
 class Curated(Reader):

@@ -5,9 +5,10 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+from robo_rlhf.core.errors import ConflictError, CorruptFileError, InvalidValueError, VersionError
+from robo_rlhf.core.files import read_json, write_atomic, write_atomic_many, write_json
+from robo_rlhf.core.types import Array, Episode, EpisodeMeta
 from robo_rlhf.data.curation import Curated
-from robo_rlhf.data.split import split_families
-from robo_rlhf.data.recording.journal import EpisodeWriter, begin_branch
 from robo_rlhf.data.layout import (
     EPISODE_SUFFIX,
     MANIFEST,
@@ -19,6 +20,7 @@ from robo_rlhf.data.layout import (
     now,
 )
 from robo_rlhf.data.reader import Reader
+from robo_rlhf.data.recording.journal import EpisodeWriter, begin_branch
 from robo_rlhf.data.recording.recovery import Recovery, recover
 from robo_rlhf.data.schema import (
     FORMAT,
@@ -27,9 +29,7 @@ from robo_rlhf.data.schema import (
     encode,
     to_columns,
 )
-from robo_rlhf.core.errors import ConflictError, CorruptFileError, InvalidValueError, VersionError
-from robo_rlhf.core.files import read_json, write_atomic, write_atomic_many, write_json
-from robo_rlhf.core.types import Array, Episode, EpisodeMeta
+from robo_rlhf.data.split import split_families
 
 MIXED = "mixed"
 _GROUP = 64  # episodes that add_many writes before it waits for the disk

@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from robo_rlhf.data.training_arrays.arrays import COLUMNS, TrainingData, collect
-from robo_rlhf.data.layout import EPISODE_SUFFIX, DataWarning, episode_path, is_id, names, not_found, quarantine
-from robo_rlhf.data.schema import Columns, Header, Timing, load_file, read_columns, read_header
 from robo_rlhf.core.errors import CorruptFileError, RoboRlhfError, VersionError
 from robo_rlhf.core.types import Episode, EpisodeMeta, Outcome, Source
+from robo_rlhf.data.layout import EPISODE_SUFFIX, DataWarning, episode_path, is_id, names, not_found, quarantine
+from robo_rlhf.data.schema import Columns, Header, Timing, load_file, read_columns, read_header
+from robo_rlhf.data.training_arrays.arrays import COLUMNS, TrainingData, collect
 
 T = TypeVar("T")
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from robo_rlhf.core.errors import VersionError
 from robo_rlhf.accounts import tables as people_tables
-from robo_rlhf.webhooks import tables as webhook_tables
+from robo_rlhf.core.errors import VersionError
+from robo_rlhf.core.files import move, remove, sync
 from robo_rlhf.database.engine import transaction
 from robo_rlhf.feedback.tables import SCHEMA_VERSION, metadata, schema_version
-from robo_rlhf.core.files import move, remove, sync
+from robo_rlhf.webhooks import tables as webhook_tables
 
 LOCK = 0x0B0_F33D  # names the lock under which PostgreSQL's tables are made
 _ALEMBIC = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))

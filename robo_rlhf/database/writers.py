@@ -13,8 +13,8 @@ from zlib import crc32
 
 import sqlalchemy as sa
 
-from robo_rlhf.database.engine import TRIES, open_engine, transaction, undone
 from robo_rlhf.database.async_writers import InTurns, OverConnection, Soon
+from robo_rlhf.database.engine import TRIES, open_engine, transaction, undone
 from robo_rlhf.database.group_commit import Turns, Work
 
 T = TypeVar("T")

@@ -7,15 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from robo_rlhf.core.checks import is_well_formed
-from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.layout import MANIFEST, datasets_of
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError
-from robo_rlhf.feedback.kinds.base import AnswerValue
-from robo_rlhf.feedback.transfer.pages import dataset_names
-from robo_rlhf.feedback.records import AnnotatorKind, Question, question_id
-from robo_rlhf.feedback.store import Store
 from robo_rlhf.core.files import find_dataset
 from robo_rlhf.core.types import Episode, Segment, Source
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.layout import MANIFEST, datasets_of
+from robo_rlhf.feedback.kinds.base import AnswerValue
+from robo_rlhf.feedback.records import AnnotatorKind, Question, question_id
+from robo_rlhf.feedback.store import Store
+from robo_rlhf.feedback.transfer.pages import dataset_names
 
 KIND = "correction"
 

@@ -7,11 +7,11 @@ environments hold none. Once they are drawn for judging in another way, `why_not
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NotNowError, VersionError
+from robo_rlhf.core.files import find_dataset
 from robo_rlhf.data.layout import episode_path
 from robo_rlhf.data.schema import read_header
-from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NotNowError, VersionError
 from robo_rlhf.feedback.records import Question
-from robo_rlhf.core.files import find_dataset
 
 
 def why_not(*, outside: bool) -> str:

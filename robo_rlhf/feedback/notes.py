@@ -8,11 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from robo_rlhf.core.errors import ConflictError, InvalidValueError
-from robo_rlhf.database.writers import Database
 from robo_rlhf.database.engine import add_new, insert_or_update
-from robo_rlhf.webhooks.events import tell
+from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.records import json_text, now_text
 from robo_rlhf.feedback.tables import notes, rounds
+from robo_rlhf.webhooks.events import tell
 
 LONGEST_NOTE = 4000  # characters
 

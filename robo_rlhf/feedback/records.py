@@ -10,9 +10,9 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Segment
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import CLIP_NAMES, AnswerValue, check_clips
-from robo_rlhf.core.types import Segment
 
 AnnotatorKind = Literal["human", "simulated"]
 Role = Literal["work", "gold", "practice"]  # practice questions are gold that people see before real work

@@ -13,17 +13,21 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.accounts.roles import NOBODY, By, log
-from robo_rlhf.feedback.assignment.add_questions import Asking
-from robo_rlhf.feedback.assignment.quarantine import Clips
-from robo_rlhf.feedback.assignment.lease_clock import LeaseClock
-from robo_rlhf.database.writers import Database
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Segment
 from robo_rlhf.database.engine import insert_or_update
-from robo_rlhf.feedback.assignment.gold import Gold
-from robo_rlhf.feedback.kinds.base import AnswerValue
-from robo_rlhf.feedback.assignment.leases import Leases
 from robo_rlhf.database.migrate import prepare
+from robo_rlhf.database.writers import Database
+from robo_rlhf.feedback.assignment.add_questions import Asking
+from robo_rlhf.feedback.assignment.gold import Gold
+from robo_rlhf.feedback.assignment.lease_clock import LeaseClock
+from robo_rlhf.feedback.assignment.leases import Leases
+from robo_rlhf.feedback.assignment.quarantine import Clips
+from robo_rlhf.feedback.assignment.submission import Sent, Written, write_answer
+from robo_rlhf.feedback.assignment.task_settings import Tasks
+from robo_rlhf.feedback.kinds.base import AnswerValue
+from robo_rlhf.feedback.live_signal.signals import Signals
 from robo_rlhf.feedback.notes import Notes, Rounds
 from robo_rlhf.feedback.records import (
     COUNTED,
@@ -37,12 +41,8 @@ from robo_rlhf.feedback.records import (
     question_id,
     question_of,
 )
-from robo_rlhf.feedback.live_signal.signals import Signals
-from robo_rlhf.feedback.assignment.submission import Sent, Written, write_answer
 from robo_rlhf.feedback.tables import annotators, answers, progress, questions, segments
-from robo_rlhf.feedback.assignment.task_settings import Tasks
 from robo_rlhf.webhooks.queue import Webhooks
-from robo_rlhf.core.types import Segment
 
 __all__ = ["AnnotatorKind", "Answer", "Counts", "Question", "Standing", "Store", "Written", "question_id"]
 

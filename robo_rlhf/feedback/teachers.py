@@ -13,10 +13,10 @@ from statistics import NormalDist
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
+from robo_rlhf.core.types import Array, Episode, Segment
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import AnswerValue
 from robo_rlhf.feedback.store import Question, Store
-from robo_rlhf.core.types import Array, Episode, Segment
 
 Cost = Callable[[Mapping[str, Array], float, str], Array]  # (signals, control_dt [s], measure) → (T,)
 
@@ -27,7 +27,9 @@ class TaskUtility:
 
     success_bonus: float = 1.0  # for a step after which the task is done
     style: Mapping[str, float] = field(default_factory=dict)  # style measure → weight of its cost
-    cost: Cost | None = None  # the cost of a measure a step, about one where it is felt: robo_rlhf.sim.task_tools.style_measures.cost
+    cost: Cost | None = (
+        None  # the cost of a measure a step, about one where it is felt: robo_rlhf.sim.task_tools.style_measures.cost
+    )
 
     def __call__(self, episode: Episode) -> Array:
         """Return the utility (T,) float64 of each step.

@@ -14,25 +14,25 @@ from pathlib import Path
 
 import numpy as np
 
+from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, NotNowError
+from robo_rlhf.core.files import remove, write_atomic
+from robo_rlhf.core.types import VecEnv
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import episode_path
-from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, NotNowError
 from robo_rlhf.feedback.arena.arena import Arena, Entrant, Judge, check_apart, is_arena
+from robo_rlhf.feedback.arena.standings import Standings, renew
 from robo_rlhf.feedback.judgeable import check_task
 from robo_rlhf.feedback.records import now_text
-from robo_rlhf.feedback.arena.standings import Standings, renew
 from robo_rlhf.feedback.store import Question, Store
-from robo_rlhf.core.files import remove, write_atomic
 from robo_rlhf.pipeline.config import TeacherConfig
 from robo_rlhf.pipeline.latest_policy import source_of
-from robo_rlhf.pipeline.steps.simulated_labels import NAME, Teaching
 from robo_rlhf.pipeline.steps.observers import Watch
+from robo_rlhf.pipeline.steps.simulated_labels import NAME, Teaching
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
 from robo_rlhf.policies.masked import load_for
 from robo_rlhf.rollouts.rollout import POLICY_FAULT, check_environment, rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env, versions
 from robo_rlhf.sim.external.ids import is_outside
-from robo_rlhf.core.types import VecEnv
 
 AT_ONCE = 16  # episodes run together
 SEEDS = 20  # of an arena, where nobody says how many

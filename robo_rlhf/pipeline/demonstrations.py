@@ -4,10 +4,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.layout import MANIFEST
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError
 from robo_rlhf.core.files import find_dataset
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.layout import MANIFEST
 from robo_rlhf.pipeline.config import Config
 from robo_rlhf.sim.external.ids import is_outside
 

@@ -3,21 +3,21 @@
 from functools import partial
 from pathlib import Path
 
-from robo_rlhf.rollouts.evaluation import Evaluation
-from robo_rlhf.feedback.judgeable import check_task
 from robo_rlhf.core.heartbeat import at_work, held
+from robo_rlhf.core.runs import Run
+from robo_rlhf.feedback.judgeable import check_task
 from robo_rlhf.pipeline.config import Config
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
+from robo_rlhf.pipeline.steps.chunk_execution import paced
 from robo_rlhf.pipeline.steps.exploration_noise import steadied
 from robo_rlhf.pipeline.steps.gate import may_replace
-from robo_rlhf.pipeline.steps.chunk_execution import paced
-from robo_rlhf.pipeline.steps.sac_round import beginner, explored, practise, untrained
 from robo_rlhf.pipeline.steps.job import Answerer, Job, as_actor, stored_evaluation
-from robo_rlhf.pipeline.steps.self_imitation import practised
 from robo_rlhf.pipeline.steps.observers import Silent, Watch
+from robo_rlhf.pipeline.steps.sac_round import beginner, explored, practise, untrained
+from robo_rlhf.pipeline.steps.self_imitation import practised
 from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
 from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
-from robo_rlhf.core.runs import Run
+from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.sim.external.ids import is_outside
 

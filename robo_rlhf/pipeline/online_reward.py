@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError
+from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.live_signal.as_answers import Pressed
 from robo_rlhf.feedback.quality.report import gold_of
 from robo_rlhf.feedback.records import Answer, Question
@@ -19,7 +20,6 @@ from robo_rlhf.feedback.store import Store
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_meta, load_reward, save_reward
 from robo_rlhf.rewards.fitting.trainer import Report, RewardTrainer, fit
-from robo_rlhf.core.runs import Run
 from robo_rlhf.training import reward
 from robo_rlhf.training_tools.answers import Shelf
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.attention import Layer
 from robo_rlhf.policies.base import Chunks
 from robo_rlhf.policies.chunked import ChunkedPolicy
-from robo_rlhf.core.types import Array
 
 
 @POLICIES.register("act")

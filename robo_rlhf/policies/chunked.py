@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.policies.base import Normalizer, TrainedPolicy
 from robo_rlhf.core.types import Array
+from robo_rlhf.policies.base import Normalizer, TrainedPolicy
 
 HALF_RANGE_FLOOR = 0.05  # an action column that varies less than this is not blown up
 

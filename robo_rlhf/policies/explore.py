@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from robo_rlhf.policies.base import Actor
 from robo_rlhf.core.types import Array
+from robo_rlhf.policies.base import Actor
 
 
 class Exploring:

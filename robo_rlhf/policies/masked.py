@@ -3,11 +3,11 @@
 from collections import deque
 from pathlib import Path
 
+from robo_rlhf.core.types import Array, VecEnv
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
 from robo_rlhf.sim.envs.partial_observation import Veil
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Array, VecEnv
 
 
 class VeiledPolicy:

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from robo_rlhf.core.types import Array
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks, GaussianActor, Normalizer, TrainedPolicy, first_step_loss, mlp, put_under
-from robo_rlhf.core.types import Array
 
 
 @POLICIES.register("residual")

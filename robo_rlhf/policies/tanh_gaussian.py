@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from robo_rlhf.core.types import Array
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks, Normalizer, TrainedPolicy, first_step_loss, mlp, put_under
-from robo_rlhf.core.types import Array
 
 LOG_STD_RANGE = (-5.0, 2.0)
 

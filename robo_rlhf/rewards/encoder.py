@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from robo_rlhf.core.errors import ShapeError
+from robo_rlhf.core.types import Array
 from robo_rlhf.rewards import REWARDS
 from robo_rlhf.rewards.base import OBS_LIMIT, RewardModel
 from robo_rlhf.rewards.layers import Linear, Norm, rows
-from robo_rlhf.core.types import Array
 
 CHANGE_FLOOR = 1e-4  # z-scores; no column's change a step is taken as less
 LOG_STD = (-5.0, 2.0)  # of the predicted change, in deviations of the change

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from robo_rlhf.core.errors import RoboRlhfError
+from robo_rlhf.core.types import Array
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.core.types import Array
 
 
 class CautiousReward:

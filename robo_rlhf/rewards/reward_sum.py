@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, ShapeError
+from robo_rlhf.core.types import Array
 from robo_rlhf.rewards.terms import TERMS
 from robo_rlhf.rewards.terms.base import Need, Steps, Term
-from robo_rlhf.core.types import Array
 
 ADVICE = 'a sum of terms such as "learned + 0.2 * success + 0.5 * distance(of=[0, 1], to=[4, 5])"'
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.rollouts.rollout import OnStep, check_environment, rollout
-from robo_rlhf.sim.task_tools.style_measures import MEASURES, summarize
 from robo_rlhf.core.stats import Interval, binomial_tail, bootstrap_mean, spearman, wilson
 from robo_rlhf.core.types import Array, Episode, Policy, VecEnv
+from robo_rlhf.rollouts.rollout import OnStep, check_environment, rollout
+from robo_rlhf.sim.task_tools.style_measures import MEASURES, summarize
 
 FIRST_SEED = 1_000_000  # of the episodes that results are reported on; nothing is ever learned from them
 SELECTION_SEED = 2_000_000  # of those that choose among snapshots, so that choosing does not flatter the result

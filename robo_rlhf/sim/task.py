@@ -8,8 +8,8 @@ from typing import ClassVar
 import mujoco
 import numpy as np
 
-from robo_rlhf.sim.physics.batch import BatchSim
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.physics.batch import BatchSim
 
 
 class Task(ABC):

@@ -7,9 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from robo_rlhf.data.training_arrays.examples import check_alike, chunk_examples
-from robo_rlhf.data.training_arrays.observation_spread import hidden_spread, widened
-from robo_rlhf.data.training_arrays.correction_weights import Weighting
 from robo_rlhf.core.errors import NonFiniteError
 from robo_rlhf.core.learning import (
     Average,
@@ -22,16 +19,19 @@ from robo_rlhf.core.learning import (
     unpack_module,
     unpack_optimizer,
 )
-from robo_rlhf.policies.base import Chunks, TrainedPolicy
-from robo_rlhf.policies.checkpoint import load_policy, new_policy, save_policy
 from robo_rlhf.core.runs import (
     Run,
     fitting,
 )
+from robo_rlhf.core.types import Array, Episode
+from robo_rlhf.data.training_arrays.correction_weights import Weighting
+from robo_rlhf.data.training_arrays.examples import check_alike, chunk_examples
+from robo_rlhf.data.training_arrays.observation_spread import hidden_spread, widened
+from robo_rlhf.policies.base import Chunks, TrainedPolicy
+from robo_rlhf.policies.checkpoint import load_policy, new_policy, save_policy
 from robo_rlhf.training_tools.settings import (
     Cloning,
 )
-from robo_rlhf.core.types import Array, Episode
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, of how many, newest metrics
 Score = Callable[[TrainedPolicy], float]  # how good a policy is, more is better: success in rollouts

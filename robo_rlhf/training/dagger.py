@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Array, Episode, Source
+from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.training import bc
 from robo_rlhf.training_tools.settings import Correcting
-from robo_rlhf.core.types import Array, Episode, Source
 
 Config = Correcting
 

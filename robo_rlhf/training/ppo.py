@@ -19,16 +19,16 @@ from torch import Tensor
 
 from robo_rlhf.core.errors import NonFiniteError
 from robo_rlhf.core.learning import Flat, pack_module, pack_optimizer, seeded, unpack_module, unpack_optimizer
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Array, VecEnv
 from robo_rlhf.policies.base import GaussianActor
 from robo_rlhf.rewards.reward_sum import RewardSum
-from robo_rlhf.core.runs import Run
-from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, check_fit, climb, go_on
 from robo_rlhf.training_tools.critics import Critic
 from robo_rlhf.training_tools.experience import KEPT, Batch, Episodes, Reward, advantages, collect, standardised
 from robo_rlhf.training_tools.gaussians import divergence, entropy, log_prob
+from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, check_fit, climb, go_on
 from robo_rlhf.training_tools.settings import Ppo
 from robo_rlhf.training_tools.shaping import Live, Shaping
-from robo_rlhf.core.types import Array, VecEnv
 
 OnIteration = Callable[[int, GaussianActor, Mapping[str, float]], object]  # a true result ends the training
 

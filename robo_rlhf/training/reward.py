@@ -5,14 +5,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from robo_rlhf.core.learning import seeded
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Episode
 from robo_rlhf.feedback.quality.annotator_skill import Said
 from robo_rlhf.feedback.quality.report import weighed, weights_among
 from robo_rlhf.feedback.records import Answer, Question
-from robo_rlhf.core.learning import seeded
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
 from robo_rlhf.rewards.fitting.trainer import Progress, Report, RewardTrainer, fit
-from robo_rlhf.core.runs import Run
 from robo_rlhf.training_tools.answers import (
     Judged,
     Load,
@@ -25,7 +26,6 @@ from robo_rlhf.training_tools.answers import (
 )
 from robo_rlhf.training_tools.reward_priors import with_demonstrations, with_success_marks, with_unjudged
 from robo_rlhf.training_tools.settings import RewardLearning
-from robo_rlhf.core.types import Episode
 
 __all__ = ["Besides", "Config", "Judged", "Load", "episodes_of", "fit_in_memory", "gather", "new_trainer", "train"]
 

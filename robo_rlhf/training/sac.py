@@ -17,17 +17,17 @@ from torch import Tensor
 
 from robo_rlhf.core.errors import NonFiniteError
 from robo_rlhf.core.learning import pack_module, pack_optimizer, take, unpack_module, unpack_optimizer
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Array, Episode, VecEnv
 from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
 from robo_rlhf.rewards.reward_sum import RewardSum
-from robo_rlhf.core.runs import Run
-from robo_rlhf.training_tools.exploration import explored_block, shown_block
-from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, Stored, check_fit, climb, go_on
 from robo_rlhf.training_tools.experience import KEPT, Episodes, Reward
+from robo_rlhf.training_tools.exploration import explored_block, shown_block
 from robo_rlhf.training_tools.replay_buffer import Batch, Block, Replay, units_of
+from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, Stored, check_fit, climb, go_on
+from robo_rlhf.training_tools.sac_update import Soft
 from robo_rlhf.training_tools.settings import Sac
 from robo_rlhf.training_tools.shaping import Live, Shaping
-from robo_rlhf.training_tools.sac_update import Soft
-from robo_rlhf.core.types import Array, Episode, VecEnv
 
 OnIteration = Callable[[int, SquashedPolicy, Mapping[str, float]], object]  # a true result ends the training
 TOGETHER = 64  # batches that are gathered at a time

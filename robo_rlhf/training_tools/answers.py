@@ -13,14 +13,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NonFiniteError, NotFoundError
+from robo_rlhf.core.files import find_dataset
+from robo_rlhf.core.types import Array, Episode, Segment
+from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import CLIP_NAMES, Label, QueryKind, Target, agreement
 from robo_rlhf.feedback.store import Answer, Question
-from robo_rlhf.core.files import find_dataset
 from robo_rlhf.rewards.fitting.clips import Clips, Examples, check_clip, cut_clips
-from robo_rlhf.core.types import Array, Episode, Segment
 
 Load = Callable[[str, str], Episode]  # (dataset, episode id) → episode
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import read_json, write_json
+from robo_rlhf.core.runs import Run, read_checkpoint
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
-from robo_rlhf.core.runs import Run, read_checkpoint
 
 Score = Callable[[TrainedPolicy], float]  # how good a policy is, more is better
 Train = Callable[[Run, int], TrainedPolicy]  # one seed, in a run of its own, which it finishes

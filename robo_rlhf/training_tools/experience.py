@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from robo_rlhf.core.errors import EnvironmentFaultError, NonFiniteError, ShapeError
-from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
 from robo_rlhf.core.runs import Run
-from robo_rlhf.sim.envs.partial_observation import PartialEnv
 from robo_rlhf.core.types import Array, Step, VecEnv
+from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
+from robo_rlhf.sim.envs.partial_observation import PartialEnv
 
 Reward = Callable[[Array, Array, Array], Array]  # obs (T, N, d), action (T, N, a), next_obs (T, N, d) → (T, N)
 KEPT = "The checkpoint before it stands; the same command goes on from there."

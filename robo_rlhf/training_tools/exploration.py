@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, ShapeError
+from robo_rlhf.core.types import Array, Episode, Step, VecEnv
 from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
 from robo_rlhf.sim.envs.partial_observation import PartialEnv
 from robo_rlhf.training_tools.experience import KEPT, Whole, cut_by, drawn
 from robo_rlhf.training_tools.replay_buffer import Block
 from robo_rlhf.training_tools.shaping import Shaping
-from robo_rlhf.core.types import Array, Episode, Step, VecEnv
 
 
 @torch.no_grad()

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Episode, Segment, Source
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.rewards.fitting.clips import Examples, cut_clips
 from robo_rlhf.training_tools.answers import Judged
-from robo_rlhf.core.types import Episode, Segment, Source
 
 MARKED_PAIRS = 64  # pairs of a marked success and a marked failure, at most
 Piece = tuple[Episode, Segment]

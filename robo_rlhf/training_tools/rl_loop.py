@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from robo_rlhf.core.errors import InvalidValueError, ShapeError
+from robo_rlhf.core.runs import Run, fitting
+from robo_rlhf.core.types import Array, Step, VecEnv
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import save_policy
-from robo_rlhf.core.runs import Run, fitting
 from robo_rlhf.sim.envs.partial_observation import PartialEnv
 from robo_rlhf.training_tools.experience import Reward, renewed
 from robo_rlhf.training_tools.settings import Climbing
-from robo_rlhf.core.types import Array, Step, VecEnv
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # iterations done, of how many, newest metrics
 Diagnostics = Callable[[int, int, Step], None]  # iteration, step within the episode, all that the step gave

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from robo_rlhf.core.learning import Flat, seeded
+from robo_rlhf.core.types import Array
 from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
 from robo_rlhf.training_tools.critics import Critics
 from robo_rlhf.training_tools.replay_buffer import Batch
 from robo_rlhf.training_tools.settings import SoftClimbing
-from robo_rlhf.core.types import Array
 
 
 class Temperature(nn.Module):

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from robo_rlhf.core.checks import check_seed
-from robo_rlhf.data.training_arrays.correction_weights import Weighting
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.data.training_arrays.correction_weights import Weighting
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.rewards import REWARDS
 from robo_rlhf.rewards.fitting.settings import FitSettings

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array, Step, VecEnv
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.rewards.terms.base import Steps
 from robo_rlhf.training_tools.experience import Episodes, Reward, rewards
-from robo_rlhf.core.types import Array, Step, VecEnv
 
 Live = Callable[[int], Array]  # step within the episode → (N,) presses of who watches since the step before
 See = Callable[[int, Step], None]

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
-from robo_rlhf.core.errors import InvalidValueError, NotFoundError
 from robo_rlhf.accounts.roles import NOBODY, By, log
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError
 from robo_rlhf.database.writers import Database
-from robo_rlhf.webhooks.events import EVENTS
-from robo_rlhf.feedback.transfer.pages import Found
 from robo_rlhf.feedback.records import now_text
+from robo_rlhf.feedback.transfer.pages import Found
+from robo_rlhf.webhooks.events import EVENTS
 from robo_rlhf.webhooks.tables import deliveries, webhooks
 
 State = Literal["waiting", "delivered", "given_up"]

@@ -10,8 +10,8 @@ from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.core.types import Command, Source
+from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.devices import DEVICES
 from teleop.ipc.messages import Input
 

@@ -9,13 +9,13 @@ from typing import ClassVar, Protocol, Self
 import numpy as np
 
 from robo_rlhf.core.errors import MissingDependencyError
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.core.types import Array, Command, Source
+from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.devices import DEVICES
-from teleop.input.evdev import ABS, FOLDER, KEY, SYN, SYN_DROPPED, Axis, Description, Event, EventDevice, list_devices
-from teleop.input.response_curves import CURVE, DEADZONE, LEVEL, check_feel, shape_stick
-from teleop.input.operator_state import TAKEOVER, Hand
 from teleop.input.button_maps import GAMEPAD
+from teleop.input.evdev import ABS, FOLDER, KEY, SYN, SYN_DROPPED, Axis, Description, Event, EventDevice, list_devices
+from teleop.input.operator_state import TAKEOVER, Hand
+from teleop.input.response_curves import CURVE, DEADZONE, LEVEL, check_feel, shape_stick
 
 RETRY = 1.0  # [s] between looks for a gamepad that was unplugged
 PULLED = 0.5  # of a trigger's way: it counts as pressed

@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.core.types import Command, Source
+from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.devices import DEVICES
-from teleop.input.response_curves import CURVE, DEADZONE, LEVEL, check_feel
-from teleop.input.operator_state import TAKEOVER, Hand
 from teleop.input.held_keys import HOLD, HeldKeys
+from teleop.input.operator_state import TAKEOVER, Hand
+from teleop.input.response_curves import CURVE, DEADZONE, LEVEL, check_feel
 from teleop.input.terminal import TERMINAL, Terminal
 
 

@@ -6,15 +6,15 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.layout import datasets_of
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, find_dataset
-from robo_rlhf.sim.physics.batch import apart
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.core.types import Command, Episode, Source
-from teleop.input.action_mapping import from_action
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.layout import datasets_of
+from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.sim.physics.batch import apart
 from teleop.devices import DEVICES
+from teleop.input.action_mapping import from_action
 
 SAME_START = 1e-6  # [m, rad] how far states may be apart that are still the same start: of another processor, say
 

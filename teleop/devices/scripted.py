@@ -5,11 +5,11 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from robo_rlhf.core.types import Command, Source
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.operators.scripted import PERSON, Faults, ScriptedOperator
-from robo_rlhf.core.types import Command, Source
-from teleop.input.action_mapping import from_action
 from teleop.devices import DEVICES
+from teleop.input.action_mapping import from_action
 
 
 @DEVICES.register("scripted")

@@ -9,13 +9,13 @@ from typing import ClassVar, Protocol, Self
 import numpy as np
 
 from robo_rlhf.core.errors import MissingDependencyError
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.core.types import Command, Source
+from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.devices import DEVICES
-from teleop.input.response_curves import DEADZONE, LEVEL, check_feel, shape
-from teleop.input.operator_state import TAKEOVER, Hand
-from teleop.input.hidraw import CLASS, Found, RawDevice, list_devices
 from teleop.input.button_maps import SPACEMOUSE
+from teleop.input.hidraw import CLASS, Found, RawDevice, list_devices
+from teleop.input.operator_state import TAKEOVER, Hand
+from teleop.input.response_curves import DEADZONE, LEVEL, check_feel, shape
 from teleop.input.spacemouse_reports import Puck, is_spacemouse, twist
 
 RETRY = 1.0  # [s] between looks for one that was unplugged

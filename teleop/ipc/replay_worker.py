@@ -13,11 +13,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from robo_rlhf.data.schema import load_file
 from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
+from robo_rlhf.core.types import Array
+from robo_rlhf.data.schema import load_file
 from robo_rlhf.sim.external.replay import replay_frames
 from robo_rlhf.sim.rendering.video import encode_mp4
-from robo_rlhf.core.types import Array
 
 NICE = 10
 STRAYS = 1e-3  # difference of observations, in shares of their largest, above which pictures would show something else

@@ -7,8 +7,8 @@ import json
 import sys
 from typing import Any
 
-from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.sim.task import Task
+from robo_rlhf.sim.tasks import TASKS
 
 
 def describe_task(task: Task) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from robo_rlhf.data.layout import episode_path
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import find_dataset
+from robo_rlhf.data.layout import episode_path
 from robo_rlhf.policies.masked import Acting, load_for
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.core.files import new_dataset
+from robo_rlhf.core.types import Array, Source
+from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.chunked import ChunkedPolicy
 from robo_rlhf.policies.masked import Acting, VeiledPolicy
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
-from robo_rlhf.core.types import Array, Source
 from teleop.policy_probe.cache import Kept
 from teleop.policy_probe.messages import (
     At,

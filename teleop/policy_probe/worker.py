@@ -16,14 +16,14 @@ from pathlib import Path
 
 import torch
 
-from robo_rlhf.data.layout import DataWarning
 from robo_rlhf.core.errors import RoboRlhfError
+from robo_rlhf.data.layout import DataWarning
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.rewards import REWARDS
 from robo_rlhf.sim.tasks import TASKS
+from teleop.ipc.channel import Channel
 from teleop.policy_probe.messages import Answered, Asked, Begun, Cancel, Failed, Look, Ready
 from teleop.policy_probe.probe import Mind
-from teleop.ipc.channel import Channel
 
 NICE = 5  # whoever drives a robot comes first
 

@@ -7,17 +7,17 @@ from typing import Any
 
 import mujoco
 
-from robo_rlhf.data.recording.journal import EpisodeWriter, begin_branch
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError
+from robo_rlhf.core.types import EpisodeMeta
 from robo_rlhf.data.layout import require_dataset
 from robo_rlhf.data.reader import Reader
-from robo_rlhf.data.schema import FRAME_COLUMNS, Columns
+from robo_rlhf.data.recording.journal import EpisodeWriter, begin_branch
 from robo_rlhf.data.recording.stream import Row
-from robo_rlhf.core.errors import InvalidValueError, NotFoundError
+from robo_rlhf.data.schema import FRAME_COLUMNS, Columns
 from robo_rlhf.sim.envs.task_env import (
     TaskEnv,
     is_made_here,
 )
-from robo_rlhf.core.types import EpisodeMeta
 
 OTHER_SCENE = " It was recorded with another version of the scene: what follows may go another way than it did."
 MEASURED = 10  # steps that are taken again where another machine recorded

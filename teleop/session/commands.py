@@ -9,11 +9,11 @@ import numpy as np
 
 from robo_rlhf.core.checks import check_seed
 from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.core.types import Policy
+from robo_rlhf.sim.envs.task_env import TaskEnv
+from teleop.ipc.messages import Act, Do, Reply
 from teleop.session.branch import Past, inside, read_past
 from teleop.session.resume import look_back
-from teleop.ipc.messages import Act, Do, Reply
 from teleop.session.state_machine import Play
 
 Mark = Literal["", "success", "failure"]

@@ -13,11 +13,11 @@ from typing import Any
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
+from teleop.devices.browser import Browser
+from teleop.ipc.messages import Act, Begin, Do, Input, Notice, Reply, Tick
 from teleop.session.commands import Asked, answer
 from teleop.session.pacing import SPIN, Clock
-from teleop.devices.browser import Browser
 from teleop.session.resume import look_back
-from teleop.ipc.messages import Act, Begin, Do, Input, Notice, Reply, Tick
 from teleop.session.state_machine import Play, Say
 from teleop.session.status import describe_status
 

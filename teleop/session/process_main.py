@@ -13,15 +13,15 @@ import traceback
 import warnings
 from types import FrameType
 
-from robo_rlhf.data.layout import DataWarning
 from robo_rlhf.core.errors import RoboRlhfError
+from robo_rlhf.data.layout import DataWarning
 from robo_rlhf.sim.tasks import TASKS
-from teleop.ipc.channel import Channel
 from teleop.devices import DEVICES
-from teleop.session.loop import LiveSession
+from teleop.ipc.channel import Channel
 from teleop.ipc.messages import Begin, Do, Input, Tick
 from teleop.ipc.priority import be_eager
 from teleop.ipc.session_process import Ended, Ready
+from teleop.session.loop import LiveSession
 
 SWITCH = 5e-4  # [s] that another thread of this process may keep the loop waiting
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

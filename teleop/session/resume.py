@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
+from robo_rlhf.core.errors import CorruptFileError, NotFoundError, VersionError
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.reader import EpisodeInfo
 from robo_rlhf.data.recording.recovery import RECOVERED
-from robo_rlhf.core.errors import CorruptFileError, NotFoundError, VersionError
 from robo_rlhf.rollouts.evaluation import FIRST_SEED
 from teleop.session.branch import INTERRUPTED
 

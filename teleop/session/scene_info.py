@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from robo_rlhf.sim.rendering.scene_cameras import free_cameras, free_fovy
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.sim.rendering.scene_cameras import free_cameras, free_fovy
 from teleop.ipc.messages import CameraInfo, Goal, Scene
 
 

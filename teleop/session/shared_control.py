@@ -12,9 +12,9 @@ import numpy as np
 
 from robo_rlhf.core.errors import NonFiniteError
 from robo_rlhf.core.types import Array, Command, Policy, Source
-from teleop.input.action_mapping import GRIPPER, to_action
 from teleop.devices import Device
 from teleop.devices.browser import TAKEOVER, Browser
+from teleop.input.action_mapping import GRIPPER, to_action
 from teleop.session.unattended import SILENCE, Decision, is_finite
 
 

@@ -9,24 +9,24 @@ paused   some frame is looked at; a movement or `start` goes on from it, and whe
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from robo_rlhf.data.dataset import MIXED, Dataset
-from robo_rlhf.data.recording.journal import EpisodeWriter
 from robo_rlhf.core.errors import ConflictError, NonFiniteError
 from robo_rlhf.core.files import new_dataset
+from robo_rlhf.core.types import Array, Source
+from robo_rlhf.data.dataset import MIXED, Dataset
+from robo_rlhf.data.recording.journal import EpisodeWriter
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Array, Source
-from teleop.session.branch import Past
-from teleop.session.io_thread import Desk
 from teleop.devices import DEVICES, Device
 from teleop.devices.browser import Browser
-from teleop.session.episodes import Ledger, Open
 from teleop.ipc.messages import Begin, Notice, Phase, Reply, Scene, Tick, Tone
 from teleop.ipc.priority import be_gentle
-from teleop.session.unattended import HELD, PATIENCE
+from teleop.session.branch import Past
+from teleop.session.episodes import Ledger, Open
+from teleop.session.io_thread import Desk
 from teleop.session.scene_info import describe_scene
-from teleop.session.world import Stage
 from teleop.session.shared_control import Driver, Heard
+from teleop.session.unattended import HELD, PATIENCE
+from teleop.session.world import Stage
 
 REST = 10.0  # [s] of holding after which a running episode pauses by itself
 LONGEST = 20_000  # steps of an episode: what memory holds well

@@ -2,9 +2,9 @@
 
 from robo_rlhf.core.types import Source
 from teleop.ipc.messages import Status
-from teleop.session.state_machine import Play
 from teleop.session.disk_full import explain_waiting
 from teleop.session.scene_info import goals
+from teleop.session.state_machine import Play
 
 
 def describe_status(play: Play, late: float, minutes: float) -> Status:

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from robo_rlhf.core.errors import DiskError, DiskFullError
+from robo_rlhf.core.types import Array, Command, EpisodeMeta, Outcome, Source, Step
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recording.journal import EpisodeWriter
-from robo_rlhf.core.errors import DiskError, DiskFullError
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
-from robo_rlhf.core.types import Array, Command, EpisodeMeta, Outcome, Source, Step
-from teleop.session.pacing import Clock
-from teleop.input.action_mapping import to_action
 from teleop.devices import Device
+from teleop.input.action_mapping import to_action
+from teleop.session.pacing import Clock
 
 SILENCE = 0.2  # [s] without input after which the robot holds
 HELD = 0.5  # [s] that success must last to end an episode

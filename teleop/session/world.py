@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.recording.journal import EpisodeWriter
-from robo_rlhf.data.layout import now
-from robo_rlhf.data.recording.stream import Row
 from robo_rlhf.core.errors import DiskFullError, InvalidValueError, NonFiniteError, UnknownNameError
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.core.types import Array, Step
-from teleop.session.branch import GOAL, Past
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.layout import now
+from robo_rlhf.data.recording.journal import EpisodeWriter
+from robo_rlhf.data.recording.stream import Row
+from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.input.action_mapping import GRIPPER
-from teleop.session.io_thread import Desk, nothing
+from teleop.session.branch import GOAL, Past
 from teleop.session.disk_full import explain_waiting
+from teleop.session.io_thread import Desk, nothing
 from teleop.session.unattended import Decision, describe, note_down
 
 RETRY = 0.5  # [s] between tries to open a journal on a full disk

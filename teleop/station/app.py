@@ -7,13 +7,12 @@ from fastapi import Depends, FastAPI
 
 from robo_rlhf import __version__
 from teleop.station import api
-from teleop.station.web import error_pages
-from teleop.station.web import pages
+from teleop.station.services import Station
+from teleop.station.web import error_pages, pages
 from teleop.station.web.auth import anybody_signed_in
 from teleop.station.web.limits import Limits
-from teleop.station.web.templates import STATIC, VersionedFiles
 from teleop.station.web.security import Security
-from teleop.station.services import Station
+from teleop.station.web.templates import STATIC, VersionedFiles
 
 
 def create_app(station: Station) -> FastAPI:

@@ -19,8 +19,8 @@ from robo_rlhf.core.checks import check_port
 from robo_rlhf.core.errors import BusyError, InvalidValueError
 from teleop.ipc.messages import MAX_MESSAGE
 from teleop.station.app import create_app
-from teleop.station.web.connections import Connection, Socket, networks
 from teleop.station.services import LOOPBACK, Station
+from teleop.station.web.connections import Connection, Socket, networks
 
 TRIES = 20  # ports after the one asked for that are tried where any will do
 KEEP = 75  # [s] that a connection is kept between two requests: somebody looks at clips meanwhile

@@ -13,20 +13,20 @@ from robo_rlhf.accounts.people import People
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.station.arena.arenas import Arenas
-from teleop.station.probe.rollouts_cache import Futures
-from teleop.station.operate.hub import Hub
-from teleop.station.monitor.label_counts import LabelBook
-from teleop.station.library.edits import Library
-from teleop.station.review.live_reward import LiveReward
-from teleop.station.media.media import Media
-from teleop.station.home.summary import Overview
-from teleop.station.webhooks.sender import Posting
-from teleop.station.quality.cache import QualityBook
-from teleop.station.monitor.runs import RunBook
 from teleop.station.arena.standings_cache import StandingsBook
+from teleop.station.home.summary import Overview
+from teleop.station.library.edits import Library
+from teleop.station.media.media import Media
+from teleop.station.monitor.label_counts import LabelBook
+from teleop.station.monitor.runs import RunBook
+from teleop.station.operate.hub import Hub
 from teleop.station.probe.client import Thinking
+from teleop.station.probe.rollouts_cache import Futures
+from teleop.station.quality.cache import QualityBook
+from teleop.station.review.live_reward import LiveReward
 from teleop.station.web.throttle import BAD_TOKENS, NOTES, Tries
 from teleop.station.web.uploads import Uploads
+from teleop.station.webhooks.sender import Posting
 
 DATABASE = "feedback.db"  # in the data home
 CLIPS = "cache/clips"  # in the data home; can be deleted at any time

@@ -14,13 +14,13 @@ from typing import Any, Protocol, get_args
 
 from robo_rlhf.core.types import Command
 from teleop.devices import Device
-from teleop.input.operator_state import TAKEOVER, Hand
 from teleop.input.held_keys import HeldKeys
 from teleop.input.key_bindings import KEYS, Binding
+from teleop.input.operator_state import TAKEOVER, Hand
+from teleop.input.terminal import Line, Terminal
 from teleop.ipc.messages import Act, Do, Input, Notice, Reply, Scene, Status, Tick
 from teleop.ipc.session_process import Ended, Heard
 from teleop.session.unattended import SILENCE
-from teleop.input.terminal import Line, Terminal
 
 AGAIN = 0.05  # [s] after which what is still held is said again
 GRIP_WAIT = 0.3  # [s] that a session has to follow a gripper that was switched, before it is believed instead

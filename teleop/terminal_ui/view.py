@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from teleop.input.action_mapping import GRIPPER, TWIST
-from teleop.terminal_ui.console import OFFER, Shown
-from teleop.input.response_curves import LEVELS
-from teleop.input.key_bindings import KEYS, PAGE_ONLY, Binding, key_name
-from teleop.ipc.messages import Scene, Status
 from teleop.input.button_maps import STICKS, Button, explain
+from teleop.input.key_bindings import KEYS, PAGE_ONLY, Binding, key_name
+from teleop.input.response_curves import LEVELS
+from teleop.ipc.messages import Scene, Status
+from teleop.terminal_ui.console import OFFER, Shown
 
 TITLES = {"move": "Move", "turn": "Turn", "hand": "Hand", "episode": "Episode", "view": "Screen"}
 _PHASES = {"ready": ("○ ready", "bold"), "running": ("● recording", "bold red"), "paused": ("‖ paused", "bold yellow")}

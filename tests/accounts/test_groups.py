@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.accounts.groups import LONGEST, MOST, apart, groups_of, text_of
+from robo_rlhf.core.errors import InvalidValueError
 
 WORDS = st.lists(
     st.from_regex(r"[a-z]+( [a-z]+)?", fullmatch=True).filter(lambda word: len(word) <= LONGEST), max_size=MOST

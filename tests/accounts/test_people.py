@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError, SignInError
 from robo_rlhf.accounts import people as people_module
 from robo_rlhf.accounts.people import People
+from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError, SignInError
 from robo_rlhf.feedback.store import Store
 
 PASSWORD = "some words to remember"

@@ -3,10 +3,10 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from robo_rlhf.core.errors import InvalidValueError, NotFoundError, TokenError
 from robo_rlhf.accounts import tokens as module
 from robo_rlhf.accounts.people import People
 from robo_rlhf.accounts.tables import api_tokens
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError, TokenError
 from robo_rlhf.feedback.store import Store
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.core.errors import SignInError
 from robo_rlhf.accounts import web_sessions as module
-from robo_rlhf.accounts.roles import Person
 from robo_rlhf.accounts.people import People
+from robo_rlhf.accounts.roles import Person
 from robo_rlhf.accounts.web_sessions import Sessions, digest_of
+from robo_rlhf.core.errors import SignInError
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from robo_rlhf.core.files import write_json
+from robo_rlhf.core.runs import Run
 from robo_rlhf.pipeline.config import Config, preset
 from robo_rlhf.pipeline.steps.job import Job
 from robo_rlhf.pipeline.steps.observers import Silent
 from robo_rlhf.rewards.base import RewardModel
-from robo_rlhf.core.runs import Run
 from tests.benchmarks.held_out import asked_of
 
 OWN = ("task", "demos", "rounds", "seed")  # settings of the finished job that stay as they are

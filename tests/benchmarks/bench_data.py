@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.types import Array, Episode
+from robo_rlhf.data.dataset import Dataset
 from tests.data.making import append, begin, meta
 
 pytestmark = pytest.mark.bench

@@ -7,13 +7,13 @@ sessions allow, for one with a person's.
 import numpy as np
 import pytest
 
+from robo_rlhf.core.types import Source
 from robo_rlhf.rollouts.evaluation import summarize_episodes
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.operators.scripted import PERFECT, PERSON, Faults, ScriptedOperator
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Source
 
 pytestmark = pytest.mark.bench
 EPISODES = 200

@@ -12,13 +12,13 @@ import mujoco
 import numpy as np
 import pytest
 
-from robo_rlhf.sim.rendering.annotations import DropLine
-from robo_rlhf.sim.envs.task_env import TaskEnv
-from robo_rlhf.sim.rendering.renderer import FrameRenderer
-from robo_rlhf.sim.rendering.pool import RenderPool
-from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.sim.rendering.video import encode_mp4
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.sim.rendering.annotations import DropLine
+from robo_rlhf.sim.rendering.pool import RenderPool
+from robo_rlhf.sim.rendering.renderer import FrameRenderer
+from robo_rlhf.sim.rendering.video import encode_mp4
+from robo_rlhf.sim.tasks import TASKS
 
 pytestmark = pytest.mark.bench
 TASK = "pick_place"

@@ -15,9 +15,11 @@ import torch
 
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.core.learning import seeded
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Episode, EpisodeMeta, Segment, Source
 from robo_rlhf.feedback.records import Question, question_id
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.core.learning import seeded
 from robo_rlhf.pipeline.online_reward import FollowConfig, Follower
 from robo_rlhf.rewards.checkpoint import new_reward
 from robo_rlhf.rewards.fitting.clips import Clips, Examples
@@ -25,9 +27,7 @@ from robo_rlhf.rewards.fitting.scores import Scores, evaluate
 from robo_rlhf.rewards.fitting.settings import FitSettings
 from robo_rlhf.rewards.fitting.trainer import RewardTrainer, fit
 from robo_rlhf.rollouts.rollout import rollout
-from robo_rlhf.core.runs import Run
 from robo_rlhf.training import reward
-from robo_rlhf.core.types import Episode, EpisodeMeta, Segment, Source
 from tests.rewards.making import clips, pairs
 from tests.toy import ToyEnv, ToyOperator
 

@@ -18,11 +18,11 @@ import pytest
 import robo_rlhf  # noqa: F401 - registers the tasks with Gymnasium
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.core.learning import use_one_thread
-from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
 from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Array, VecEnv
+from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.training import sac
-from robo_rlhf.core.types import Array, VecEnv
 
 pytestmark = pytest.mark.bench
 NUM_ENVS = 4

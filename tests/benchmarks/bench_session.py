@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from robo_rlhf.core.types import Array
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.sim.rendering.pool import RenderPool
-from robo_rlhf.core.types import Array
 from teleop.ipc.messages import Tick
 from tests.teleop.remote import Remote
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import robo_rlhf  # noqa: F401 - registers the tasks with Gymnasium
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Array
 
 pytestmark = pytest.mark.bench
 NUM_ENVS = 64

@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.pipeline.steps.job import stored_evaluation
+from robo_rlhf.rollouts.evaluation import Evaluation
 from tests.benchmarks import careless
 
 pytestmark = pytest.mark.bench

@@ -10,12 +10,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from robo_rlhf.core.types import Episode, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
 from robo_rlhf.sim.operators.scripted import PERSON, ScriptedOperator
 from robo_rlhf.sim.tasks.carry_upright import CarryUpright
-from robo_rlhf.core.types import Episode, Source
 
 NAME = "careless/carry_upright"
 FIRST_SEED = 3_500_000  # neither evaluations nor the demonstrations that ship begin there

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.selection import SegmentCandidate, select
 from robo_rlhf.feedback.teachers import TaskUtility
@@ -17,9 +18,8 @@ from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rewards.fitting.clips import Clips, Examples, cut_clips
 from robo_rlhf.rewards.fitting.scores import evaluate
 from robo_rlhf.rollouts.rollout import rollout
-from robo_rlhf.sim.task_tools import style_measures
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
-from robo_rlhf.core.types import Array, Segment
+from robo_rlhf.sim.task_tools import style_measures
 
 EPISODES, QUESTIONS, STEPS = 128, 800, 40
 FIRST = 9_000_000  # seed; neither evaluations nor clips that were asked about count from there

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from robo_rlhf.accounts.roles import Role
 from robo_rlhf.accounts.people import People
+from robo_rlhf.accounts.roles import Role
 from robo_rlhf.core.files import HOME_VARIABLE
 
 ROOT = Path(__file__).parents[2]

@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
+from robo_rlhf.core.errors import CorruptFileError
+from robo_rlhf.core.types import Array
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recording.stream import read_journal
-from robo_rlhf.core.errors import CorruptFileError
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Array
 from tests.browser.conftest import OPTIONS, Served, serving
 from tests.browser.operating import begin, phase
 

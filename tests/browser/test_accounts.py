@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Dialog, Page, expect
 
+from robo_rlhf.accounts.people import People
 from robo_rlhf.accounts.roles import By
 from robo_rlhf.feedback.notes import Note
-from robo_rlhf.accounts.people import People
 from robo_rlhf.feedback.store import Store
 from tests.browser.conftest import OpenPage, Served
 from tests.browser.looks import findings, sticks_out

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
-from robo_rlhf.sim.rendering.video import encode_mp4
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.rendering.video import encode_mp4
 
 FRAMES, BITS = 60, 6
 SHOW = """

@@ -14,9 +14,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from robo_rlhf.accounts.roles import Role
-from robo_rlhf.feedback.store import Store
 from robo_rlhf.core.files import HOME_VARIABLE
 from robo_rlhf.core.runs import Run
+from robo_rlhf.feedback.store import Store
 from tests.browser.conftest import ROOT, OpenPage, Served, serving
 from tests.browser.looks import findings, sticks_out
 from tests.browser.operating import sign_in

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.assignment.gold import Known
 from robo_rlhf.feedback.records import Answer
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.core.runs import Run
 from tests.browser.conftest import OpenPage, Served, serving
 from tests.browser.looks import findings, sticks_out
 from tests.reviewing import ask, questions_about

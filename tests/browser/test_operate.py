@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.types import Source
+from robo_rlhf.data.dataset import Dataset
 from tests.browser.conftest import OpenPage, Served
 from tests.browser.operating import (
     begin,

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.files import HOME_VARIABLE
 from robo_rlhf.core.types import Source
+from robo_rlhf.data.dataset import Dataset
 from teleop.session.branch import CORRECTION
 from tests.browser.conftest import PATIENCE, ROOT, OpenPage, Served
 from tests.browser.operating import drive, phase, sign_in, toast, wait_for_picture, wait_number

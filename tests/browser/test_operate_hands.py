@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.types import Episode
+from robo_rlhf.data.dataset import Dataset
 from tests.browser.conftest import OpenPage, Served
 from tests.browser.operating import begin, number, phase, sign_in, toast, wait_number
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
+from robo_rlhf.core.types import Segment
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.feedback.transfer.export import Format, export
-from robo_rlhf.feedback.transfer.import_folder import import_all
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import AnswerValue
 from robo_rlhf.feedback.store import Question, Store, question_id
-from robo_rlhf.core.types import Segment
+from robo_rlhf.feedback.transfer.export import Format, export
+from robo_rlhf.feedback.transfer.import_folder import import_all
 from tests.browser.conftest import OpenPage, serving
 from tests.browser.operating import sign_in
 from tests.browser.test_review import answers, plays, press, shown

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.reader import Reader
 from robo_rlhf.rollouts.evaluation import evaluate
-from robo_rlhf.core.runs import Run
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.training.bc import Config, train
-from robo_rlhf.core.types import Source
 from tests.browser.conftest import SAMPLES, OpenPage, Served
 from tests.browser.operating import sign_in
 from tests.browser.person import NAME, record

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from robo_rlhf.cli.main import main
+from robo_rlhf.core.learning import seeded
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.schema import to_columns
 from robo_rlhf.feedback.arena.arena import Arena
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.core.learning import seeded
 from robo_rlhf.policies.checkpoint import load_policy, save_policy
 from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
 from robo_rlhf.sim.envs.partial_observation import Veil

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.core.checks import LARGEST_SEED
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.main import main
+from robo_rlhf.core.checks import LARGEST_SEED
 
 ROOT = Path(__file__).parents[2]
 WRONG_NAMES = ("..", "../x", "a/../b", "/tmp/x", "a//b", ".hidden", "x ", " x", "a\nb", "a\\b", "x" * 300)

@@ -7,8 +7,8 @@ import pytest
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.main import main
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.types import Episode, Source
+from robo_rlhf.data.dataset import Dataset
 from tests.data.making import append, begin, check_equal, episode, flip, meta
 
 GROUP = [name for name in COMMANDS if name.startswith("episodes ")]

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from robo_rlhf.cli.main import main
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.types import Source
+from robo_rlhf.data.dataset import Dataset
 from tests.teleop.terminals import Screen, screen
 
 IN_TERMINAL = (

@@ -12,9 +12,9 @@ import pytest
 
 import robo_rlhf.rollouts.rollout
 from robo_rlhf.cli.main import main
+from robo_rlhf.core.errors import ConflictError
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recording.reserved_seeds import Reservation
-from robo_rlhf.core.errors import ConflictError
 from robo_rlhf.policies.foreign import ForeignPolicy
 
 DOCS = Path(__file__).parents[2] / "docs" / "outside-environments.md"

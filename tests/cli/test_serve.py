@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from robo_rlhf.accounts.people import People
 from robo_rlhf.cli.main import main
 from robo_rlhf.cli.serve import only_station, path_in
 from robo_rlhf.core.errors import BusyError, DiskError
-from robo_rlhf.accounts.people import People
 from robo_rlhf.core.files import write_atomic
 from robo_rlhf.core.locks import started
 from teleop.station.server import listen

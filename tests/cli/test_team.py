@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from robo_rlhf.accounts.people import People
 from robo_rlhf.cli.main import main
 from robo_rlhf.cli.serve import note_address
 from robo_rlhf.core.errors import TokenError
-from robo_rlhf.accounts.people import People
 
 PASSWORD = "some words to remember"
 AT = ("--url", "https://station.example")

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from robo_rlhf.cli.main import main
+from robo_rlhf.core.files import write_json
+from robo_rlhf.core.types import Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.training_arrays.observation_spread import hidden_spread, starts_of
-from robo_rlhf.core.files import write_json
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
 from robo_rlhf.sim.operators.scripted import ScriptedOperator
-from robo_rlhf.core.types import Source
 from tests.arenas import save_policies
 
 TRAIN = ["train", "bc", "--task", "reach", "--demos", "2", "--policy", "gaussian", "--settings", "width", "16"]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from robo_rlhf.cli.main import main
+from robo_rlhf.core.types import Segment, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.records import Question, question_id
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.core.types import Segment, Source
 
 TRAIN = ["train", "dagger", "--task", "reach", "--failures", "--corrections", "takeovers", "--json"]
 SMALL = ["--clone.policy", "gaussian", "--clone.settings", "width", "16", "--clone.updates", "10"]

@@ -8,10 +8,10 @@ import pytest
 
 from robo_rlhf.cli.main import main
 from robo_rlhf.core.learning import seeded
+from robo_rlhf.core.runs import Run
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.checkpoint import load_meta, load_policy, save_policy
 from robo_rlhf.rewards.checkpoint import new_reward, save_reward
-from robo_rlhf.core.runs import Run
 from robo_rlhf.sim.envs.task_env import make_env
 
 SIZES = ["--num-envs", "2", "--iterations", "2", "--updates", "0.05", "--batch", "16", "--critic-width", "16"]

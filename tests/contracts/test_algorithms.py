@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.learning import seeded
+from robo_rlhf.core.runs import Run, read_checkpoint
+from robo_rlhf.core.types import Array, Source
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.gaussian import GaussianPolicy
 from robo_rlhf.policies.tanh_gaussian import squashed_on
-from robo_rlhf.core.runs import Run, read_checkpoint
 from robo_rlhf.training import bc, dagger, ppo, sac
-from robo_rlhf.core.types import Array, Source
 from tests.toy import ToyEnv, demonstrations
 
 Until = Callable[[int], None]

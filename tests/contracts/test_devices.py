@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError
+from robo_rlhf.core.types import Command, Source
+from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Command, Source
-from teleop.input.action_mapping import to_action
 from teleop.devices import DEVICES, Device
 from teleop.devices.scripted import Scripted
+from teleop.input.action_mapping import to_action
 from teleop.session.unattended import Session
 from tests.teleop.devices.recorded import RecordedPad, RecordedReports
 from tests.teleop.making import world

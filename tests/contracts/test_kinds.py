@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import CANT_TELL, CLIP_NAMES, AnswerValue, QueryKind, Target, agreement
 from robo_rlhf.feedback.store import Question
 from robo_rlhf.feedback.teachers import Teacher
-from robo_rlhf.core.types import Array, Segment
 
 SHOWN = {"choice": "corrected", "dataset": "monday", "episode": "better", "start": 3, "length": 9, "from": 4}
 CLIPS = tuple(Segment(f"episode-{i}", 10 * i, 25) for i in range(6))

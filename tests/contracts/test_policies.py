@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from robo_rlhf.data.training_arrays.examples import chunk_examples
 from robo_rlhf.core.learning import seeded
+from robo_rlhf.core.types import Policy
+from robo_rlhf.data.training_arrays.examples import chunk_examples
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks, GaussianActor, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_meta, load_policy, save_policy
 from robo_rlhf.rollouts.rollout import rollout
-from robo_rlhf.core.types import Policy
 from tests.toy import ToyEnv, demonstrations
 
 SMALL: dict[str, dict[str, Any]] = {kind: {"width": 16} for kind in POLICIES}

@@ -16,13 +16,13 @@ from robo_rlhf.core.errors import (
     UnknownNameError,
 )
 from robo_rlhf.core.learning import seeded
+from robo_rlhf.core.runs import read_checkpoint, write_checkpoint
+from robo_rlhf.core.types import Array
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import new_policy, save_policy
 from robo_rlhf.rewards import REWARDS
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
-from robo_rlhf.core.runs import read_checkpoint, write_checkpoint
-from robo_rlhf.core.types import Array
 
 OBS_DIM, ACT_DIM, B, L = 7, 3, 5, 11
 SETTINGS = {"members": 4, "width": 16}

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import NonFiniteError, ShapeError, UnknownNameError
-from robo_rlhf.sim.task_tools import style_measures
-from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
-from robo_rlhf.sim.physics.model_identity import compiled_hash
-from robo_rlhf.sim.operators.scripted import PERFECT, ScriptedOperator
-from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.core.types import Array, Step, VecEnv
+from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
+from robo_rlhf.sim.operators.scripted import PERFECT, ScriptedOperator
+from robo_rlhf.sim.physics.model_identity import compiled_hash
+from robo_rlhf.sim.task_tools import style_measures
+from robo_rlhf.sim.tasks import TASKS
 
 NUM = 32  # copies of the scripted run
 every_task = pytest.mark.parametrize("name", list(TASKS))

@@ -18,10 +18,10 @@ from robo_rlhf.core.errors import (
     VersionError,
 )
 from robo_rlhf.core.model_files import Model, ModelFiles
-from robo_rlhf.policies.checkpoint import load_policy, new_policy, save_policy
 from robo_rlhf.core.registry import Registry
-from robo_rlhf.rewards.checkpoint import load_meta, load_reward, new_reward, save_reward
 from robo_rlhf.core.runs import read_checkpoint, write_checkpoint
+from robo_rlhf.policies.checkpoint import load_policy, new_policy, save_policy
+from robo_rlhf.rewards.checkpoint import load_meta, load_reward, new_reward, save_reward
 
 KINDS: Registry[type[Model]] = Registry("toy", "tests.policies")
 FILES = ModelFiles("toy", KINDS, "Make one")

@@ -7,8 +7,8 @@ import pytest
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import read_json
-from robo_rlhf.pipeline.config import preset
 from robo_rlhf.core.runs import Run, with_defaults
+from robo_rlhf.pipeline.config import preset
 
 
 @dataclass(frozen=True)

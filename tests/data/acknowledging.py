@@ -4,9 +4,9 @@ import os
 import sys
 from pathlib import Path
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.files import write_json
 from robo_rlhf.core.runs import Run
+from robo_rlhf.data.dataset import Dataset
 from tests.data.making import append, begin, episode
 
 

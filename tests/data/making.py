@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from robo_rlhf.core.types import Episode, EpisodeMeta
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recording.journal import EpisodeWriter
-from robo_rlhf.core.types import Episode, EpisodeMeta
 
 
 def meta(episode_id: str = "", **fields: Any) -> EpisodeMeta:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from robo_rlhf.core.errors import DiskError
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import journal_path
 from robo_rlhf.data.recording.stream import read_journal
-from robo_rlhf.core.errors import DiskError
 from tests.data.making import append, begin, check_equal, episode
 
 PATIENCE = 20.0  # [s]

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.layout import DataWarning
 from robo_rlhf.core.errors import ConflictError, CorruptFileError, InvalidValueError, NotFoundError, VersionError
 from robo_rlhf.core.files import write_json
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.layout import DataWarning
 from tests.data.making import append, begin, check_equal, episode, flip
 
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.data.layout import datasets_of, list_datasets, require_dataset
 from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.data.layout import datasets_of, list_datasets, require_dataset
 
 HERE = ("a", "a/b", "samples/reach", "samples/Meta-World/MT1:door-open-v3", "samples/cases:Lab/Point-v0", "1/2/3/4/5/6")
 

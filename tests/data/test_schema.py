@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from robo_rlhf.core.errors import CorruptFileError, VersionError
+from robo_rlhf.core.types import Episode
 from robo_rlhf.data import schema
 from robo_rlhf.data.schema import (
     Timing,
@@ -16,8 +18,6 @@ from robo_rlhf.data.schema import (
     to_columns,
     to_episode,
 )
-from robo_rlhf.core.errors import CorruptFileError, VersionError
-from robo_rlhf.core.types import Episode
 from tests.data.making import check_equal, episode, meta
 
 STRIDE = 3  # of 8, so that over the bytes every bit of one has its turn

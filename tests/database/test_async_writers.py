@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from robo_rlhf.core.errors import BusyError, DiskFullError, InvalidValueError
-from robo_rlhf.database.writers import SIDE_BY_SIDE, Database
 from robo_rlhf.database.group_commit import Work
+from robo_rlhf.database.writers import SIDE_BY_SIDE, Database
 
 T = TypeVar("T")
 ANNAS = crc32(b"anna") % SIDE_BY_SIDE

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from robo_rlhf.accounts.people import People
 from robo_rlhf.core.errors import CorruptFileError, DatabaseError, InvalidValueError
 from robo_rlhf.database.engine import url_of
-from robo_rlhf.accounts.people import People
 from robo_rlhf.feedback.store import Store
 from tests.feedback.making import QUESTIONS, make_question
 

@@ -11,9 +11,9 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 import robo_rlhf
+from robo_rlhf.accounts.people import People
 from robo_rlhf.database import migrate
 from robo_rlhf.database.writers import Database
-from robo_rlhf.accounts.people import People
 from robo_rlhf.feedback.records import COUNTED
 from robo_rlhf.feedback.store import Counts, Store
 from robo_rlhf.feedback.tables import SCHEMA_VERSION, metadata

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 
 import robo_rlhf
 from robo_rlhf.core.errors import BusyError, DiskFullError, InvalidValueError
+from robo_rlhf.database.group_commit import _Job
 from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.database.group_commit import _Job
 from tests.feedback.making import make_question
 from tests.feedback.postgres import server
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from itertools import count
 
-from robo_rlhf.feedback.notes import Note, Round
-from robo_rlhf.feedback.live_signal.signals import Signal
-from robo_rlhf.feedback.store import Question, Store, question_id
-from robo_rlhf.feedback.assignment.submission import Sent
 from robo_rlhf.core.types import Segment
+from robo_rlhf.feedback.assignment.submission import Sent
+from robo_rlhf.feedback.live_signal.signals import Signal
+from robo_rlhf.feedback.notes import Note, Round
+from robo_rlhf.feedback.store import Question, Store, question_id
 from tests.feedback.making import make_question
 
 PRESS = {"sign": 1, "step": 30.25, "rate": 20.0}

@@ -1,7 +1,7 @@
 """Questions for the tests of feedback."""
 
-from robo_rlhf.feedback.store import Question, question_id
 from robo_rlhf.core.types import Segment
+from robo_rlhf.feedback.store import Question, question_id
 
 
 def make_question(number: int, run: str = "run", round: int = 0, kind: str = "pairwise") -> Question:

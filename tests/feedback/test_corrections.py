@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Segment, Source
+from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.corrections import Preference, corrected_over_original, write_preferences
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.core.types import Segment, Source
 from tests.data.making import episode
 
 FIELDS: dict[str, Any] = {"parent": "original", "parent_step": 4, "operator": "Ada", "tags": ("branch", "correction")}

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robo_rlhf.feedback.transfer.export import export
+from robo_rlhf.core.types import Segment
 from robo_rlhf.feedback.assignment.assign import Handed
-from robo_rlhf.feedback.transfer.import_folder import import_all
+from robo_rlhf.feedback.assignment.submission import Sent
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import AnswerValue
 from robo_rlhf.feedback.showing import as_asked, as_shown
 from robo_rlhf.feedback.store import Question, Store, question_id
-from robo_rlhf.feedback.assignment.submission import Sent
-from robo_rlhf.core.types import Segment
+from robo_rlhf.feedback.transfer.export import export
+from robo_rlhf.feedback.transfer.import_folder import import_all
 
 
 def ask(kind: str, clips: int, number: int) -> Question:

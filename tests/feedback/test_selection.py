@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import InvalidValueError, ShapeError, UnknownNameError
-from robo_rlhf.feedback.selection import METHODS, STAGE_TOLERANCE, SegmentCandidate, select
 from robo_rlhf.core.types import Array, Segment
+from robo_rlhf.feedback.selection import METHODS, STAGE_TOLERANCE, SegmentCandidate, select
 
 LENGTH = 25
 

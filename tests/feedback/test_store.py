@@ -23,11 +23,10 @@ from robo_rlhf.core.errors import (
     UnknownNameError,
     VersionError,
 )
-from robo_rlhf.database import writers
-from robo_rlhf.database import engine
+from robo_rlhf.core.types import Segment
+from robo_rlhf.database import engine, writers
 from robo_rlhf.feedback.store import Counts, Store, question_id
 from robo_rlhf.feedback.tables import SCHEMA_VERSION, answers
-from robo_rlhf.core.types import Segment
 from tests.feedback.making import QUESTIONS, make_question
 
 ROOT = Path(robo_rlhf.__file__).parents[1]

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
+from robo_rlhf.core.types import Array, Episode, Segment
 from robo_rlhf.feedback.store import Question, Store
 from robo_rlhf.feedback.teachers import TaskUtility, Teacher, answer_all
 from robo_rlhf.sim.task_tools.style_measures import cost
-from robo_rlhf.core.types import Array, Episode, Segment
 from tests.feedback.making import make_question
 from tests.toy import demonstrations
 

@@ -8,8 +8,10 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, NotFoundError, UnknownNameError
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Step, VecEnv
+from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline.config import Config, preset, share
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
@@ -17,9 +19,7 @@ from robo_rlhf.pipeline.loop import run_loop
 from robo_rlhf.pipeline.steps.job import Job, trimmed
 from robo_rlhf.pipeline.steps.observers import Silent
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.core.runs import Run
 from robo_rlhf.sim.envs.task_env import make_env
-from robo_rlhf.core.types import Step, VecEnv
 from tests.pipeline.making import do, fresh_home, read, short_config, traces
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import CheckpointMismatchError, CorruptFileError
+from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.records import Answer
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline import online_reward as following
@@ -17,7 +18,6 @@ from robo_rlhf.pipeline.online_reward import FollowConfig, Follower, follow
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rewards.fitting.settings import FitSettings
 from robo_rlhf.rewards.latest import NewestReward
-from robo_rlhf.core.runs import Run
 from robo_rlhf.training import reward
 from tests.training.test_reward import ANSWERS, EPISODES, QUESTIONS, load
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from robo_rlhf.core.errors import CheckpointMismatchError, CorruptFileError, NotFoundError, UnknownNameError
+from robo_rlhf.core.runs import read_checkpoint, write_checkpoint
 from robo_rlhf.policies.checkpoint import load_policy, save_policy
 from robo_rlhf.policies.gaussian import GaussianPolicy
-from robo_rlhf.core.runs import read_checkpoint, write_checkpoint
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from robo_rlhf.core.learning import seeded
 from robo_rlhf.policies.checkpoint import new_policy, save_policy
 from robo_rlhf.policies.masked import VeiledPolicy, load_for
-from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.sim.envs.partial_observation import veiled
+from robo_rlhf.sim.envs.task_env import make_env
 
 
 @pytest.mark.parametrize("delay", [0, 1, 4])

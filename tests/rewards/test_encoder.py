@@ -4,9 +4,9 @@ import torch
 
 from robo_rlhf.core.errors import ShapeError
 from robo_rlhf.core.learning import seeded
+from robo_rlhf.core.types import Array
 from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
 from robo_rlhf.rewards.encoder import EncoderReward
-from robo_rlhf.core.types import Array
 
 NOISE = 0.05
 

@@ -12,12 +12,12 @@ import torch
 
 from robo_rlhf.core.errors import CheckpointMismatchError, NotFoundError
 from robo_rlhf.core.learning import seeded
+from robo_rlhf.core.runs import Run
 from robo_rlhf.policies.gaussian import GaussianPolicy
 from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import new_reward, save_reward
 from robo_rlhf.rewards.latest import NewestReward
-from robo_rlhf.core.runs import Run
 from robo_rlhf.training import ppo, sac
 from tests.toy import ToyEnv
 

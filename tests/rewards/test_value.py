@@ -12,8 +12,8 @@ from robo_rlhf.core.errors import (
     NotFoundError,
     ShapeError,
 )
-from robo_rlhf.rewards.value import ValueFunction, fit_value, load_value, save_value
 from robo_rlhf.core.runs import write_checkpoint
+from robo_rlhf.rewards.value import ValueFunction, fit_value, load_value, save_value
 from tests.toy import demonstrations
 
 EPISODES = demonstrations(12)

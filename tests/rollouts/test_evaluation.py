@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.rollouts.evaluation import Evaluation, compare, evaluate, reward_correlation, summarize_episodes
-from robo_rlhf.policies.flow import FlowPolicy
 from robo_rlhf.core.types import Array, Episode
+from robo_rlhf.policies.flow import FlowPolicy
+from robo_rlhf.rollouts.evaluation import Evaluation, compare, evaluate, reward_correlation, summarize_episodes
 from tests.toy import ToyEnv, ToyOperator, demonstrations
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, NonFiniteError, ShapeError
-from robo_rlhf.rollouts.rollout import check_environment, rollout
 from robo_rlhf.core.types import Array, Episode, Policy, Source, Step, VecEnv
+from robo_rlhf.rollouts.rollout import check_environment, rollout
 from tests.toy import ToyEnv, ToyOperator, demonstrations
 
 

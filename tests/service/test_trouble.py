@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 
 from robo_rlhf.feedback.store import Store
 from teleop.station.app import create_app
-from teleop.station.web.security import CSRF_HEADER
 from teleop.station.services import Station
+from teleop.station.web.security import CSRF_HEADER
 from tests.data.conftest import small_disk as small_disk
 from tests.data.making import SmallDisk
 from tests.feedback.postgres import Server, server

@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from robo_rlhf.core.types import Command, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Command, Source
 from teleop.session.unattended import Session
 
 Say = Callable[[int], Command]

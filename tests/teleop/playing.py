@@ -9,10 +9,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.types import Array, Episode
-from teleop.session.loop import LiveSession
+from robo_rlhf.data.dataset import Dataset
 from teleop.ipc.messages import Begin, Do, Input, Notice, Reply, Status, Tick
+from teleop.session.loop import LiveSession
 
 PATIENCE = 20.0  # [s] for anything that is waited for
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, UnknownNameError
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Episode
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
 from robo_rlhf.rollouts.rollout import rollout
-from robo_rlhf.core.runs import Run
 from robo_rlhf.training import bc
-from robo_rlhf.core.types import Episode
 from tests.toy import ToyEnv, demonstrations
 
 SMALL = {"width": 64, "layers": 2}

@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Episode, Policy, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.training_arrays.correction_weights import Weighting
-from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.policies.checkpoint import load_meta
 from robo_rlhf.rollouts.rollout import rollout
-from robo_rlhf.core.runs import Run
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
-from robo_rlhf.sim.operators.takeover import Watcher
 from robo_rlhf.sim.operators.scripted import ScriptedOperator
+from robo_rlhf.sim.operators.takeover import Watcher
 from robo_rlhf.training import bc, dagger
-from robo_rlhf.core.types import Episode, Policy, Source
 from tests.toy import demonstrations
 
 SMALL = bc.Config("gaussian", {"width": 8}, updates=4, batch=32)

@@ -12,15 +12,15 @@ import torch
 
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError, NonFiniteError, ShapeError
 from robo_rlhf.core.learning import seeded
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Array, Step
 from robo_rlhf.policies.base import GaussianActor
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.gaussian import GaussianPolicy
 from robo_rlhf.policies.residual import residual_on
 from robo_rlhf.rollouts.rollout import rollout
-from robo_rlhf.core.runs import Run
 from robo_rlhf.training import ppo
 from robo_rlhf.training_tools import gaussians
-from robo_rlhf.core.types import Array, Step
 from tests.toy import ToyEnv
 
 SHORT = ppo.Config(num_envs=8, iterations=4, epochs=2, minibatch=64, warmup_epochs=2, save_every=1, critic_width=16)

@@ -12,17 +12,17 @@ import pytest
 import torch
 
 import robo_rlhf
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError, UnknownNameError
+from robo_rlhf.core.runs import Run, read_checkpoint
+from robo_rlhf.core.types import Episode, Segment, Source
+from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.store import Answer, Question, question_id
 from robo_rlhf.feedback.teachers import TaskUtility, Teacher
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rewards.fitting.scores import evaluate
 from robo_rlhf.rewards.fitting.settings import FitSettings
 from robo_rlhf.rollouts.rollout import rollout
-from robo_rlhf.core.runs import Run, read_checkpoint
 from robo_rlhf.training import reward
-from robo_rlhf.core.types import Episode, Segment, Source
 from tests.toy import ToyEnv, ToyOperator, demonstrations
 from tests.training.crowds import crowd, foreseen
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from robo_rlhf.core.types import Array, Episode, EpisodeMeta, Segment, Source
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.store import Answer, Question, question_id
 from robo_rlhf.feedback.teachers import Teacher
 from robo_rlhf.rewards.fitting.scores import clip_returns
 from robo_rlhf.rewards.fitting.trainer import FitSettings
 from robo_rlhf.training.reward import Config, Judged, fit_in_memory, gather
-from robo_rlhf.core.types import Array, Episode, EpisodeMeta, Segment, Source
 from tests.rewards.making import linear, walks
 
 QUICK = Config(settings={"width": 32, "members": 3}, fit=FitSettings(updates=300, check_every=50))

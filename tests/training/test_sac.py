@@ -12,14 +12,14 @@ import torch
 
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError, NonFiniteError, ShapeError
 from robo_rlhf.core.learning import seeded
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Array, Episode, Step
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.gaussian import GaussianPolicy
 from robo_rlhf.policies.tanh_gaussian import SquashedPolicy, squashed_on
 from robo_rlhf.rollouts.rollout import rollout
-from robo_rlhf.core.runs import Run
 from robo_rlhf.training import sac
 from robo_rlhf.training_tools.critics import Critics
-from robo_rlhf.core.types import Array, Episode, Step
 from tests.toy import ToyEnv, demonstrations
 
 SHORT = sac.Config(

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.runs import Run
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
-from robo_rlhf.core.runs import Run
 from robo_rlhf.training import bc
 from robo_rlhf.training_tools.best_of_seeds import train_seeds
 from tests.toy import demonstrations

@@ -6,15 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import EnvironmentFaultError
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Step
 from robo_rlhf.pipeline.steps.observers import TrueReward, truth_rows
 from robo_rlhf.policies.gaussian import GaussianPolicy
 from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
 from robo_rlhf.rewards.reward_sum import RewardSum
-from robo_rlhf.core.runs import Run
-from robo_rlhf.training_tools.exploration import explored_block
 from robo_rlhf.training_tools.experience import advantages, collect
+from robo_rlhf.training_tools.exploration import explored_block
 from robo_rlhf.training_tools.shaping import Shaping
-from robo_rlhf.core.types import Step
 from tests.toy import ToyEnv
 
 steps = st.integers(1, 6)

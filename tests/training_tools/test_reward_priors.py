@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Episode
 from robo_rlhf.rewards.fitting.scores import evaluate
 from robo_rlhf.training import reward
-from robo_rlhf.core.types import Episode
 from tests.toy import demonstrations
 from tests.training.test_reward import ANSWERS, CONFIG, EPISODES, QUESTIONS, load
 

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.learning import seeded
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.policies.checkpoint import load_meta
 from robo_rlhf.policies.gaussian import GaussianPolicy
 from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
 from robo_rlhf.rollouts.rollout import rollout
-from robo_rlhf.core.runs import Run
+from robo_rlhf.sim.envs.partial_observation import PartialEnv
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.operators.scripted import ScriptedOperator
-from robo_rlhf.sim.envs.partial_observation import PartialEnv
 from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.training import ppo, sac
-from robo_rlhf.core.types import Array, Episode
 
 DELAY = 4
 SIZES: dict[str, Any] = {"num_envs": 2, "iterations": 2, "critic_width": 8, "save_every": 1}

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
+from robo_rlhf.core.types import Array, Step
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.training import ppo
 from robo_rlhf.training_tools.experience import Episodes
 from robo_rlhf.training_tools.shaping import Shaping
-from robo_rlhf.core.types import Array, Step
 from tests.toy import ToyEnv
 from tests.training.test_ppo import SHORT, Wrong, closeness, short, traces
 

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError
-from robo_rlhf.webhooks import queue
 from robo_rlhf.feedback.store import Store
+from robo_rlhf.webhooks import queue
 from robo_rlhf.webhooks.queue import EVENTS, GIVE_UP, LONGEST_WAIT, wait_after
 from tests.feedback.making import QUESTIONS
 

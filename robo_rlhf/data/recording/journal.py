@@ -17,13 +17,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from robo_rlhf.data.layout import MANIFEST, check_id, episode_path, journal_path, new_id, now
-from robo_rlhf.data.recording.remarks import Remark, forget_remark, write_remark
-from robo_rlhf.data.schema import FRAME_COLUMNS, SIGNAL, Columns, encode
-from robo_rlhf.data.recording.stream import Encoder, JournalFile, Row, drop_first_step, frame_row, stack, step_row
 from robo_rlhf.core.errors import ConflictError, DiskError, DiskFullError, InvalidValueError, RoboRlhfError, ShapeError
 from robo_rlhf.core.files import NO_ROOM, require_room, write_atomic
 from robo_rlhf.core.types import Array, EpisodeMeta, Outcome, Source
+from robo_rlhf.data.layout import MANIFEST, check_id, episode_path, journal_path, new_id, now
+from robo_rlhf.data.recording.remarks import Remark, forget_remark, write_remark
+from robo_rlhf.data.recording.stream import Encoder, JournalFile, Row, drop_first_step, frame_row, stack, step_row
+from robo_rlhf.data.schema import FRAME_COLUMNS, SIGNAL, Columns, encode
 
 FLUSH_INTERVAL = 0.1  # [s]
 SYNC_INTERVAL = 0.25  # [s]

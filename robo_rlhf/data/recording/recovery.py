@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from robo_rlhf.core.errors import CorruptFileError, DiskFullError, InvalidValueError, VersionError
+from robo_rlhf.core.files import remove, write_atomic
+from robo_rlhf.core.types import EpisodeMeta
 from robo_rlhf.data.layout import (
     JOURNAL_SUFFIX,
     episode_path,
@@ -17,11 +20,8 @@ from robo_rlhf.data.layout import (
     warn_all,
 )
 from robo_rlhf.data.recording.remarks import Remark, forget_remark, read_remark
-from robo_rlhf.data.schema import encode, read_columns
 from robo_rlhf.data.recording.stream import Journal, lock_left_over, read_journal
-from robo_rlhf.core.errors import CorruptFileError, DiskFullError, InvalidValueError, VersionError
-from robo_rlhf.core.files import remove, write_atomic
-from robo_rlhf.core.types import EpisodeMeta
+from robo_rlhf.data.schema import encode, read_columns
 
 RECOVERED = "recovered"  # the tag of an episode that a crash cut short
 

@@ -7,10 +7,6 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple, cast, get_args
 
-from robo_rlhf.data.layout import (
-    DataWarning,
-    remark_path,
-)
 from robo_rlhf.core.errors import (
     CorruptFileError,
 )
@@ -20,6 +16,10 @@ from robo_rlhf.core.files import (
     write_json,
 )
 from robo_rlhf.core.types import Outcome
+from robo_rlhf.data.layout import (
+    DataWarning,
+    remark_path,
+)
 
 
 class Remark(NamedTuple):

@@ -14,10 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.errors import ConflictError
 from robo_rlhf.core.files import remove, write_json
 from robo_rlhf.core.locks import Lock, holder_of
+from robo_rlhf.data.dataset import Dataset
 
 FOLDER = "reserved"
 LOCK = ".lock.json"

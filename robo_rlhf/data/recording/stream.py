@@ -17,20 +17,6 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from robo_rlhf.data.schema import (
-    DECODE_ERRORS,
-    FORMAT,
-    FRAME_COLUMNS,
-    HEADER_KEY,
-    SEAL_KEY,
-    SIGNAL,
-    Columns,
-    corrupt,
-    from_arrow,
-    meta_from_json,
-    meta_to_json,
-    to_arrow,
-)
 from robo_rlhf.core.errors import (
     DiskError,
     InvalidValueError,
@@ -54,6 +40,20 @@ from robo_rlhf.core.types import (
     Array,
     EpisodeMeta,
     Source,
+)
+from robo_rlhf.data.schema import (
+    DECODE_ERRORS,
+    FORMAT,
+    FRAME_COLUMNS,
+    HEADER_KEY,
+    SEAL_KEY,
+    SIGNAL,
+    Columns,
+    corrupt,
+    from_arrow,
+    meta_from_json,
+    meta_to_json,
+    to_arrow,
 )
 
 Row = Mapping[str, Array]  # name → () or (k,)

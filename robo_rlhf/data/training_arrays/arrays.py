@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robo_rlhf.data.training_arrays.idle import STILL, kept_steps
-from robo_rlhf.data.schema import Columns, Header
 from robo_rlhf.core.errors import InvalidValueError, ShapeError
 from robo_rlhf.core.types import Array, Source
+from robo_rlhf.data.schema import Columns, Header
+from robo_rlhf.data.training_arrays.idle import STILL, kept_steps
 
 COLUMNS = ("obs", "action", "source")  # what training needs of an episode file
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robo_rlhf.data.training_arrays.idle import kept_steps
-from robo_rlhf.data.training_arrays.correction_weights import Weighting
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.core.types import Array, Episode, Source
+from robo_rlhf.data.training_arrays.correction_weights import Weighting
+from robo_rlhf.data.training_arrays.idle import kept_steps
 
 
 class Examples(NamedTuple):

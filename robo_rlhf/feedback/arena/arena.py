@@ -34,11 +34,6 @@ from robo_rlhf.core.errors import (
     InvalidValueError,
     NotFoundError,
 )
-from robo_rlhf.feedback.records import (
-    Question,
-    now_text,
-    question_id,
-)
 from robo_rlhf.core.files import (
     read_json,
     run_folder,
@@ -49,6 +44,11 @@ from robo_rlhf.core.heartbeat import (
     worker_on,
 )
 from robo_rlhf.core.types import Segment
+from robo_rlhf.feedback.records import (
+    Question,
+    now_text,
+    question_id,
+)
 
 FORMAT = 1
 KIND = "arena"  # in config.json: tells an arena from other runs

@@ -14,18 +14,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from robo_rlhf.core.errors import CorruptFileError
-from robo_rlhf.feedback.quality import report
-from robo_rlhf.feedback.arena.arena import Arena
-from robo_rlhf.feedback.arena.davidson import MIDDLE, Compared, Pair, Ratings, more_needed, pair_of, rate
-from robo_rlhf.feedback.records import Answer
-from robo_rlhf.feedback.store import Store
-from robo_rlhf.feedback.tables import questions
 from robo_rlhf.core.files import (
     read_json,
     remove,
     write_json,
 )
 from robo_rlhf.core.stats import wilson
+from robo_rlhf.feedback.arena.arena import Arena
+from robo_rlhf.feedback.arena.davidson import MIDDLE, Compared, Pair, Ratings, more_needed, pair_of, rate
+from robo_rlhf.feedback.quality import report
+from robo_rlhf.feedback.records import Answer
+from robo_rlhf.feedback.store import Store
+from robo_rlhf.feedback.tables import questions
 
 SCORES = {"A": 1.0, "B": 0.0, "tie": 0.5, "both_bad": 0.5}  # what clip A gets; "can't tell" compares nothing
 LEAST_TO_GUESS = 5  # comparisons from which it is said how many more would tell

@@ -6,12 +6,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from robo_rlhf.core.errors import ConflictError
-from robo_rlhf.feedback.assignment.quarantine import note_clips
+from robo_rlhf.core.types import Segment
 from robo_rlhf.database.engine import insert_new
 from robo_rlhf.database.migrate import LOCK
+from robo_rlhf.feedback.assignment.quarantine import note_clips
 from robo_rlhf.feedback.records import Question, clip_id, question_row, segment_rows
 from robo_rlhf.feedback.tables import clips, questions, segments
-from robo_rlhf.core.types import Segment
 
 AT_ONCE = 500  # rows looked up by one statement: databases limit its parameters
 

@@ -13,16 +13,16 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from robo_rlhf.core.errors import BusyError
-from robo_rlhf.feedback.assignment import assign_sql as statements
-from robo_rlhf.database.engine import add_new
-from robo_rlhf.feedback.assignment.assign_sql import MOST_AT_ONCE
-from robo_rlhf.feedback.kinds.base import CLIP_NAMES
-from robo_rlhf.feedback.assignment.assign_cache import Memory
-from robo_rlhf.feedback.records import Question, order_of, question_of
-from robo_rlhf.feedback.assignment.submission import LOCKED_QUESTION, count, introduce
-from robo_rlhf.feedback.tables import leases, progress, questions
-from robo_rlhf.feedback.assignment.task_settings import Tasks
 from robo_rlhf.core.types import Segment
+from robo_rlhf.database.engine import add_new
+from robo_rlhf.feedback.assignment import assign_sql as statements
+from robo_rlhf.feedback.assignment.assign_cache import Memory
+from robo_rlhf.feedback.assignment.assign_sql import MOST_AT_ONCE
+from robo_rlhf.feedback.assignment.submission import LOCKED_QUESTION, count, introduce
+from robo_rlhf.feedback.assignment.task_settings import Tasks
+from robo_rlhf.feedback.kinds.base import CLIP_NAMES
+from robo_rlhf.feedback.records import Question, order_of, question_of
+from robo_rlhf.feedback.tables import leases, progress, questions
 
 RECENT = 500  # of a person's answers out of which one is asked once more
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from robo_rlhf.feedback.tables import questions, segments
 from robo_rlhf.core.types import Segment
+from robo_rlhf.feedback.tables import questions, segments
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.assignment.assign import Chosen

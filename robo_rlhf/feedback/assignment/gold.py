@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.accounts.roles import NOBODY, By, log
-from robo_rlhf.database.writers import Database
+from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.database.engine import insert_or_update
+from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import AnswerValue, agreement, check_keys
 from robo_rlhf.feedback.records import json_text, now_text

@@ -17,16 +17,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from robo_rlhf.core.errors import NotFoundError
-from robo_rlhf.feedback.assignment.lease_clock import LeaseClock
+from robo_rlhf.database.group_commit import Work
 from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.assignment.assign import Chance, Chosen, Handed, Turn, end, handed_of, segments_of
-from robo_rlhf.feedback.assignment.assign_sql import LIVE
-from robo_rlhf.feedback.kinds.base import CLIP_NAMES
 from robo_rlhf.feedback.assignment.assign_cache import Memory
+from robo_rlhf.feedback.assignment.assign_sql import LIVE
+from robo_rlhf.feedback.assignment.lease_clock import LeaseClock
 from robo_rlhf.feedback.assignment.submission import LOCKED_QUESTION
-from robo_rlhf.feedback.tables import leases, questions
 from robo_rlhf.feedback.assignment.task_settings import Tasks
-from robo_rlhf.database.group_commit import Work
+from robo_rlhf.feedback.kinds.base import CLIP_NAMES
+from robo_rlhf.feedback.tables import leases, questions
 
 SWEEP = 200  # leases that are ended at once
 HANDING = "handing"  # the line that skips what others have locked, and so waits for nobody

@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.accounts.roles import NOBODY, By, log
+from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.core.types import Segment
 from robo_rlhf.database.writers import Database
-from robo_rlhf.webhooks.events import tell
 from robo_rlhf.feedback.records import clip_id, now_text
 from robo_rlhf.feedback.tables import clips, questions, segments
-from robo_rlhf.core.types import Segment
+from robo_rlhf.webhooks.events import tell
 
 State = Literal["good", "quarantined", "withdrawn"]
 BY_CLIP = "clip "  # how the reason of a question begins that is withdrawn because of a clip

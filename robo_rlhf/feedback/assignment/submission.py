@@ -20,11 +20,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.database.engine import add_new
-from robo_rlhf.webhooks.events import Event, tell
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import AnswerValue, check_keys
 from robo_rlhf.feedback.records import COUNTED, AnnotatorKind, Standing, json_text, now_text
 from robo_rlhf.feedback.tables import annotators, answers, leases, questions, segments
+from robo_rlhf.webhooks.events import Event, tell
 from robo_rlhf.webhooks.tables import webhooks
 
 LONGEST_NAME = 200  # characters of a name or an idempotency key

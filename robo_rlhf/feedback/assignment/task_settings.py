@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, fields, replace
 
 import sqlalchemy as sa
 
-from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.accounts.roles import NOBODY, By, log
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.records import json_text, now_text
 from robo_rlhf.feedback.tables import guidelines, tasks

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import (
     NOTHING,
@@ -24,7 +25,6 @@ from robo_rlhf.feedback.kinds.base import (
     renamed,
 )
 from robo_rlhf.feedback.likelihoods import foresee_best, prefer
-from robo_rlhf.core.types import Array, Segment
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from robo_rlhf.core.errors import CorruptFileError, NotFoundError, VersionError
-from robo_rlhf.feedback.kinds.moments import DELAY, MOST_PRESSES
-from robo_rlhf.feedback.records import Answer, Question, question_id
-from robo_rlhf.feedback.live_signal.signals import Signal, Signals
 from robo_rlhf.core.types import Episode, Segment
+from robo_rlhf.feedback.kinds.moments import DELAY, MOST_PRESSES
+from robo_rlhf.feedback.live_signal.signals import Signal, Signals
+from robo_rlhf.feedback.records import Answer, Question, question_id
 
 PIECE = 50  # steps of a piece
 LOOK = 1.0  # [s] between looks for episodes that were not closed yet

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError
-from robo_rlhf.database.writers import Database
 from robo_rlhf.database.engine import add_new
+from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.records import now_text
 from robo_rlhf.feedback.tables import signals
 

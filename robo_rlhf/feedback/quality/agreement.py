@@ -6,11 +6,11 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from robo_rlhf.feedback.quality.annotator_skill import Said
+from robo_rlhf.core.stats import Interval
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import Label, Scale
+from robo_rlhf.feedback.quality.annotator_skill import Said
 from robo_rlhf.feedback.records import Answer
-from robo_rlhf.core.stats import Interval
 
 RESAMPLES = 500  # of a bootstrap over what was judged
 

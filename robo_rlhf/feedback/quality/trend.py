@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from robo_rlhf.feedback.quality.agreement import by_unit, judgements
+from robo_rlhf.core.stats import Interval
 from robo_rlhf.feedback.assignment.gold import Known
 from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.quality.agreement import by_unit, judgements
 from robo_rlhf.feedback.quality.report import MOST, WORK, Share, load_answers
 from robo_rlhf.feedback.records import Answer
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.core.stats import Interval
 
 STRETCHES, LEAST = 12, 20  # stretches at most, answers in each at least
 RESAMPLES = 300

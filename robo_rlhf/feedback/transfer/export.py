@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from robo_rlhf.core.errors import ConflictError, DiskFullError
 from robo_rlhf.accounts.roles import NOBODY, By, log
-from robo_rlhf.feedback.transfer.columns import FILES, File, to_file
+from robo_rlhf.core.errors import ConflictError, DiskFullError
+from robo_rlhf.core.files import NO_ROOM, make_folder, publish_folder, remove_tree
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import clips, questions, segments
-from robo_rlhf.core.files import NO_ROOM, make_folder, publish_folder, remove_tree
+from robo_rlhf.feedback.transfer.columns import FILES, File, to_file
 
 Format = Literal["jsonl", "parquet"]
 BLOCK = 10_000  # rows that are held in memory

@@ -7,8 +7,9 @@ from typing import Any, get_args
 import sqlalchemy as sa
 
 from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError
-from robo_rlhf.feedback.transfer.columns import FILES, File, to_table
+from robo_rlhf.core.types import Segment
 from robo_rlhf.database.engine import insert_new
+from robo_rlhf.feedback.assignment.task_settings import Sharing
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.records import (
     AnnotatorKind,
@@ -19,10 +20,9 @@ from robo_rlhf.feedback.records import (
     question_row,
     segment_rows,
 )
-from robo_rlhf.feedback.transfer.staging import Staging
 from robo_rlhf.feedback.tables import annotators, answers, clips, questions, segments
-from robo_rlhf.feedback.assignment.task_settings import Sharing
-from robo_rlhf.core.types import Segment
+from robo_rlhf.feedback.transfer.columns import FILES, File, to_table
+from robo_rlhf.feedback.transfer.staging import Staging
 
 Row = Mapping[str, Any]
 Key = tuple[Any, ...]

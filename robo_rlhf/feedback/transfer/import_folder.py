@@ -16,16 +16,16 @@ from typing import IO, Any, NamedTuple
 
 import sqlalchemy as sa
 
-from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError, RoboRlhfError
-from robo_rlhf.feedback.transfer import parquet
 from robo_rlhf.accounts.roles import NOBODY, By, log
-from robo_rlhf.feedback.transfer.columns import FILES, File
-from robo_rlhf.feedback.transfer.import_checks import Judging, write
+from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError, RoboRlhfError
+from robo_rlhf.core.files import open_whole
 from robo_rlhf.feedback.assignment.recount import BLOCK as SETTLED
 from robo_rlhf.feedback.assignment.recount import settle
-from robo_rlhf.feedback.transfer.staging import Staging
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.core.files import open_whole
+from robo_rlhf.feedback.transfer import parquet
+from robo_rlhf.feedback.transfer.columns import FILES, File
+from robo_rlhf.feedback.transfer.import_checks import Judging, write
+from robo_rlhf.feedback.transfer.staging import Staging
 
 BLOCK = 500  # rows that are looked at, and inserted, at once
 MOST_ROW = 2**20  # [bytes] of a row

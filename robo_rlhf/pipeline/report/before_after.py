@@ -7,17 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robo_rlhf.rollouts.evaluation import Evaluation
+from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.pipeline.report.findings import Findings
 from robo_rlhf.pipeline.report.formatting import beginning
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
+from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.rollouts.rollout import rollout
-from robo_rlhf.sim.rendering.clips import side_by_side
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.sim.external.ids import is_outside
+from robo_rlhf.sim.rendering.clips import side_by_side
 from robo_rlhf.sim.rendering.pool import RenderPool
-from robo_rlhf.core.types import Array, Episode
 
 SHOWN = 3  # seeds
 MOST_FRAMES = 160  # a clip; longer ones leave frames out

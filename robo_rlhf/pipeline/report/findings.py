@@ -11,18 +11,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.rollouts.evaluation import Comparison, Evaluation, compare
-from robo_rlhf.feedback.store import Answer, Store
 from robo_rlhf.core.files import feedback_database, read_json
+from robo_rlhf.core.runs import Run, with_defaults
+from robo_rlhf.core.types import Array
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.feedback.store import Answer, Store
 from robo_rlhf.pipeline.config import Config, TeacherConfig, preset, presets
 from robo_rlhf.pipeline.steps.job import learned_reward, stored_evaluation
 from robo_rlhf.pipeline.steps.observers import truth_rows
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.core.runs import Run, with_defaults
+from robo_rlhf.rollouts.evaluation import Comparison, Evaluation, compare
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Array
 
 PLAIN = ("demos", "labels", "rounds", "seed", "annotator", "dataset")  # settings that have an option of their own
 

@@ -10,13 +10,13 @@ from statistics import median
 
 from robo_rlhf.core.errors import RoboRlhfError
 from robo_rlhf.core.files import write_atomic
+from robo_rlhf.core.stats import Interval, spearman, wilson
 from robo_rlhf.pipeline.report.before_after import RULE, SHOWN, make_clips
 from robo_rlhf.pipeline.report.charts import Axis, Series, line_chart, reliability_chart, scatter_chart
 from robo_rlhf.pipeline.report.findings import Findings, Iteration
-from robo_rlhf.pipeline.steps.observers import Watch
 from robo_rlhf.pipeline.report.formatting import beginning, change_text, interval_text, value_text, words
+from robo_rlhf.pipeline.steps.observers import Watch
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
-from robo_rlhf.core.stats import Interval, spearman, wilson
 
 STAGE = "report"
 FAULTS = {

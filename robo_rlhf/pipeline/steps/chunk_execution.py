@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
 from robo_rlhf.core.files import read_json
+from robo_rlhf.core.runs import Run
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_meta, save_policy
 from robo_rlhf.policies.chunked import ChunkedPolicy
-from robo_rlhf.core.runs import Run
+from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
 
 if TYPE_CHECKING:
     from robo_rlhf.pipeline.steps.job import Job

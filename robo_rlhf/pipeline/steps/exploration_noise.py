@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
-from robo_rlhf.policies.explore import Exploring
 from robo_rlhf.core.runs import Run
+from robo_rlhf.policies.explore import Exploring
+from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
 
 if TYPE_CHECKING:
     from robo_rlhf.pipeline.steps.job import Job

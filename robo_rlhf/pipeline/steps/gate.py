@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robo_rlhf.rollouts.evaluation import SELECTION_SEED, Evaluation, evaluate
-from robo_rlhf.pipeline.steps.observers import TrueReward, truth_rows
 from robo_rlhf.core.runs import Run
-from robo_rlhf.training_tools.gates import Measured, over_optimised, replacement
 from robo_rlhf.core.types import Array
+from robo_rlhf.pipeline.steps.observers import TrueReward, truth_rows
+from robo_rlhf.rollouts.evaluation import SELECTION_SEED, Evaluation, evaluate
+from robo_rlhf.training_tools.gates import Measured, over_optimised, replacement
 
 if TYPE_CHECKING:
     from robo_rlhf.pipeline.steps.job import Job

@@ -12,32 +12,32 @@ from typing import Any
 
 import numpy as np
 
+from robo_rlhf.core.errors import ConflictError, CorruptFileError, InvalidValueError, NonFiniteError
+from robo_rlhf.core.files import feedback_database, find_dataset, read_json
+from robo_rlhf.core.learning import seeded
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Array, Episode, Segment, VecEnv
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.training_arrays.observation_spread import starts_of
-from robo_rlhf.core.errors import ConflictError, CorruptFileError, InvalidValueError, NonFiniteError
-from robo_rlhf.rollouts.evaluation import FIRST_SEED, Evaluation, evaluate
 from robo_rlhf.feedback.quality.report import gold_of
 from robo_rlhf.feedback.selection import BY_MODELS, SegmentCandidate, select
 from robo_rlhf.feedback.store import Question, Store, question_id
-from robo_rlhf.core.files import feedback_database, find_dataset, read_json
-from robo_rlhf.core.learning import seeded
 from robo_rlhf.pipeline.config import Config
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.pipeline.steps.gate import Alarm
-from robo_rlhf.pipeline.steps.simulated_labels import Teaching
 from robo_rlhf.pipeline.steps.observers import TrueReward, Watch
+from robo_rlhf.pipeline.steps.simulated_labels import Teaching
 from robo_rlhf.policies.base import Actor, GaussianActor, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.explore import Exploring
 from robo_rlhf.policies.residual import residual_on
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.latest import CautiousReward
+from robo_rlhf.rollouts.evaluation import FIRST_SEED, Evaluation, evaluate
 from robo_rlhf.rollouts.rollout import check_environment, rollout
-from robo_rlhf.core.runs import Run
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env, versions
 from robo_rlhf.training import bc, ppo, reward
 from robo_rlhf.training_tools.experience import Reward
-from robo_rlhf.core.types import Array, Episode, Segment, VecEnv
 
 COLLECT_SEED = 4_000_000  # first of the seeds of the episodes that clips are cut from
 Answerer = Callable[[Store, Sequence[Question]], None]  # returns when the questions are answered

@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from robo_rlhf.core.learning import seeded, unpack_module
+from robo_rlhf.core.runs import fitting
 from robo_rlhf.pipeline.steps.gate import Alarm
 from robo_rlhf.pipeline.steps.observers import TrueReward
 from robo_rlhf.policies.checkpoint import save_policy
 from robo_rlhf.policies.tanh_gaussian import SquashedPolicy, squashed_on
 from robo_rlhf.rewards.base import RewardModel
-from robo_rlhf.rewards.novelty import novelty
 from robo_rlhf.rewards.latest import CautiousReward
-from robo_rlhf.core.runs import fitting
+from robo_rlhf.rewards.novelty import novelty
 from robo_rlhf.training import sac
 
 if TYPE_CHECKING:

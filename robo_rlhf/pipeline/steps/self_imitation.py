@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Episode
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
 from robo_rlhf.pipeline.steps.chunk_execution import paced, success_at_its_pace
 from robo_rlhf.policies.explore import Exploring
+from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
 from robo_rlhf.rollouts.rollout import rollout
-from robo_rlhf.core.runs import Run
 from robo_rlhf.training import bc
-from robo_rlhf.core.types import Episode
 
 if TYPE_CHECKING:
     from robo_rlhf.pipeline.steps.job import Job

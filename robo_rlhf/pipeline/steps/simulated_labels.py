@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
+from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.store import Question, Store
 from robo_rlhf.feedback.teachers import TaskUtility, Teacher, answer_all
 from robo_rlhf.pipeline.config import TeacherConfig
 from robo_rlhf.sim.task_tools import style_measures
-from robo_rlhf.core.types import Array, Segment
 
 NAME = "simulated teacher"
 _NOT_FAULTS = ("style_weight", "minds", "success_bonus")

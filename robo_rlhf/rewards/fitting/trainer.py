@@ -23,6 +23,8 @@ from robo_rlhf.core.learning import (
     unpack_module,
     unpack_optimizer,
 )
+from robo_rlhf.core.runs import Run, fitting
+from robo_rlhf.core.types import Array
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.fitting.calibration import member_temperature, pooled_temperature
 from robo_rlhf.rewards.fitting.clips import Clips, Examples
@@ -38,8 +40,6 @@ from robo_rlhf.rewards.fitting.scores import (
     own_opinions,
 )
 from robo_rlhf.rewards.fitting.settings import FitSettings
-from robo_rlhf.core.runs import Run, fitting
-from robo_rlhf.core.types import Array
 
 FOLDS = 5  # parts that answers are split into
 SAMPLED = 200  # answers, about, by which a model is judged that went on from another

@@ -7,9 +7,9 @@ adds the same to all of them.
 
 import numpy as np
 
+from robo_rlhf.core.types import Array
 from robo_rlhf.rewards.terms import TERMS
 from robo_rlhf.rewards.terms.base import Steps, Term
-from robo_rlhf.core.types import Array
 
 
 @TERMS.register("alive")

@@ -3,9 +3,9 @@
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array
 from robo_rlhf.rewards.terms import TERMS
 from robo_rlhf.rewards.terms.base import Potential, Steps, columns
-from robo_rlhf.core.types import Array
 
 
 @TERMS.register("distance")

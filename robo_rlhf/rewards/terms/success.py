@@ -4,9 +4,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from robo_rlhf.core.types import Array
 from robo_rlhf.rewards.terms import TERMS
 from robo_rlhf.rewards.terms.base import Need, Steps, Term
-from robo_rlhf.core.types import Array
 
 
 @TERMS.register("success")

@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 from robo_rlhf.core.errors import UnknownNameError
+from robo_rlhf.core.types import Array
 from robo_rlhf.rewards.terms import TERMS
 from robo_rlhf.rewards.terms.base import Need, Steps, Term
-from robo_rlhf.core.types import Array
 
 
 @TERMS.register("task")

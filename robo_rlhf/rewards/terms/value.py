@@ -3,10 +3,10 @@
 from functools import cached_property
 from pathlib import Path
 
+from robo_rlhf.core.types import Array
 from robo_rlhf.rewards.terms import TERMS
 from robo_rlhf.rewards.terms.base import Potential, Steps
 from robo_rlhf.rewards.value import ValueFunction, load_value
-from robo_rlhf.core.types import Array
 
 
 @TERMS.register("value")

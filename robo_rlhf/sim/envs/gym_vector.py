@@ -10,8 +10,8 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from robo_rlhf.core.errors import InvalidValueError, ShapeError
-from robo_rlhf.sim.envs.gym_env import RENDER_MODES, SEED_BOUND, BatchEnv, Pictures, checked, open_batch, spaces
 from robo_rlhf.core.types import Array, Step
+from robo_rlhf.sim.envs.gym_env import RENDER_MODES, SEED_BOUND, BatchEnv, Pictures, checked, open_batch, spaces
 
 
 class GymVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):

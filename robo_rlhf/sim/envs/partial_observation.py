@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array, Episode, Step, VecEnv
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.task import Task
-from robo_rlhf.core.types import Array, Episode, Step, VecEnv
 
 _MOTION = re.compile(r"lead_\w+|speed|spin|\w+_v[xyz]")  # "lead" is how far the hand lags behind its target: its speed
 _OWN = re.compile(r"hand_\w+|aim_\w+|opening|grip|x|y|cos|sin")  # what the robot feels of itself

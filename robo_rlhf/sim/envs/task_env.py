@@ -9,21 +9,21 @@ import numpy as np
 
 import robo_rlhf
 from robo_rlhf.core.errors import NonFiniteError, ShapeError
+from robo_rlhf.core.types import Array, Step, VecEnv
+from robo_rlhf.sim.external.ids import (
+    is_outside,
+)
 from robo_rlhf.sim.physics.batch import (
     BatchSim,
     apart,
-)
-from robo_rlhf.sim.external.ids import (
-    is_outside,
 )
 from robo_rlhf.sim.physics.model_identity import (
     is_same,
     machine,
     model_hash,
 )
-from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.sim.task import Task
-from robo_rlhf.core.types import Array, Step, VecEnv
+from robo_rlhf.sim.tasks import TASKS
 
 
 class TaskEnv:

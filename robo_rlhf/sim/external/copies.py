@@ -21,6 +21,7 @@ from gymnasium.spaces import Box
 from gymnasium.utils import seeding
 
 from robo_rlhf.core.errors import EnvironmentFaultError, RoboRlhfError
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.external.checks import (
     Observations,
     Violation,
@@ -32,7 +33,6 @@ from robo_rlhf.sim.external.checks import (
     step_of,
 )
 from robo_rlhf.sim.external.ids import Recipe, find
-from robo_rlhf.core.types import Array
 
 _log = logging.getLogger(__name__)
 

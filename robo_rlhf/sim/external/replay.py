@@ -6,10 +6,10 @@ import gymnasium
 import numpy as np
 
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError
+from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.sim.external.checks import Observations, Violation, picture_of, raised, step_of
 from robo_rlhf.sim.external.copies import close_env, scale, seeded_reset
 from robo_rlhf.sim.external.ids import find
-from robo_rlhf.core.types import Array, Episode
 
 NOT_DRAWN = "No clip can be drawn of it; what was recorded stays."
 

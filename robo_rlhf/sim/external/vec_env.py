@@ -16,10 +16,10 @@ import gymnasium
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, ShapeError
+from robo_rlhf.core.types import NO_FAULTS, Array, Step
 from robo_rlhf.sim.external.checks import action_box, time_step
 from robo_rlhf.sim.external.copies import Copies, Outcome, RemoteCopies
 from robo_rlhf.sim.external.ids import Recipe, find
-from robo_rlhf.core.types import NO_FAULTS, Array, Step
 
 _log = logging.getLogger(__name__)
 COPIES_PER_WORKER = 16  # fewer are stepped faster in one process than messages and waiting take

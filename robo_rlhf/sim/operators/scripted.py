@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.envs.task_env import TaskEnv
 
 AT_REST = 0.1  # the effort of a hand that holds still; noise and drift grow with effort
 

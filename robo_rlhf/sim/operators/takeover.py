@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.core.types import Array, Policy, Source
+from robo_rlhf.sim.envs.task_env import TaskEnv
 
 
 class Watcher:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.batch import BatchSim
 from robo_rlhf.sim.physics.rotation import quat_between, quat_from_rotvec, quat_multiply, quat_to_rotvec, yaw_of_quat
-from robo_rlhf.core.types import Array
 
 JOINTS = tuple(f"joint{i}" for i in range(1, 8))
 FINGERS = ("finger_left", "finger_right")

@@ -7,9 +7,9 @@ import mujoco
 import numpy as np
 
 from robo_rlhf.core.errors import UnknownNameError
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.rendering.annotations import Arrow, Decor, DropLine, Point, Trail
 from robo_rlhf.sim.scenes.appearance import PALETTE
-from robo_rlhf.core.types import Array
 
 # The sites that a drop line hangs from, of hand and rover: the radius [m] of its ring, and how full the ring is.
 TOOLS = {"ee": (0.018, 0.3), "base": (0.27, 0.0)}

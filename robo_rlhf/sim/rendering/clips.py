@@ -9,14 +9,14 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, ShapeError
 from robo_rlhf.core.files import write_atomic
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.rendering import captions
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.video import encode_mp4
-from robo_rlhf.core.types import Array
 
 if TYPE_CHECKING:
-    from robo_rlhf.sim.rendering.renderer import FrameRenderer, ModelSource, Quality
     from robo_rlhf.sim.rendering.pool import RenderPool
+    from robo_rlhf.sim.rendering.renderer import FrameRenderer, ModelSource, Quality
 
 GAP = 8  # [pixels] between clips that stand side by side
 Overlay = str | Sequence[str] | None  # one text for a whole clip, or one a frame

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, ShapeError, WorkerDiedError, WorkerStuckError
-from robo_rlhf.sim.rendering.camera import Camera
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.rendering.annotations import Decor
+from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.draw_queue import Job, Lane, Line
 from robo_rlhf.sim.rendering.worker_handle import Worker
-from robo_rlhf.core.types import Array
 
 if TYPE_CHECKING:
     from robo_rlhf.sim.rendering.clips import Overlay

@@ -19,12 +19,12 @@ import mujoco
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, NotFoundError, ShapeError, UnknownNameError
-from robo_rlhf.sim.rendering.camera import Camera
-from robo_rlhf.sim.rendering.scene_cameras import free_fovy
-from robo_rlhf.sim.rendering.annotations import Decor
-from robo_rlhf.sim.rendering.annotation_geoms import Decorator
-from robo_rlhf.sim.rendering.gl import choose_backend
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.rendering.annotation_geoms import Decorator
+from robo_rlhf.sim.rendering.annotations import Decor
+from robo_rlhf.sim.rendering.camera import Camera
+from robo_rlhf.sim.rendering.gl import choose_backend
+from robo_rlhf.sim.rendering.scene_cameras import free_fovy
 
 Quality = Literal["fast", "fine"]
 ModelSource = str | Path  # the name of a task, MJCF as text, or the path of an MJCF file

@@ -3,8 +3,8 @@
 import mujoco
 import numpy as np
 
-from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.rendering.camera import Camera
 
 NEAREST = 0.05  # [m] that a camera is at least away from what it looks at
 

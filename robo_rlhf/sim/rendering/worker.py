@@ -15,10 +15,10 @@ import cv2
 import mujoco
 
 from robo_rlhf.core.errors import RoboRlhfError
-from robo_rlhf.sim.rendering.scene_cameras import task_cameras
 from robo_rlhf.sim.rendering.clips import clip_bytes
-from robo_rlhf.sim.rendering.renderer import FrameRenderer, ModelSource, Quality, check_states, load_model
 from robo_rlhf.sim.rendering.pool import Request
+from robo_rlhf.sim.rendering.renderer import FrameRenderer, ModelSource, Quality, check_states, load_model
+from robo_rlhf.sim.rendering.scene_cameras import task_cameras
 
 Context = tuple[ModelSource, int, int, Quality]
 ROOMS = ((640, 480), (1280, 960))  # [pixels] sizes of contexts for live views

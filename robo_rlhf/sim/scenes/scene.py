@@ -9,8 +9,8 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from robo_rlhf.sim.scenes.furniture import add_walls, furnish
 from robo_rlhf.sim.scenes.appearance import PALETTE, add_backdrop, add_camera, add_checker, add_mat, style
+from robo_rlhf.sim.scenes.furniture import add_walls, furnish
 from sim_assets import ASSETS
 
 TIMESTEP = 0.005  # [s] of physics

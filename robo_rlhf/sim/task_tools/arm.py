@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics import inverse_kinematics
 from robo_rlhf.sim.physics.batch import BatchSim
 from robo_rlhf.sim.physics.rotation import (
@@ -15,9 +16,8 @@ from robo_rlhf.sim.physics.rotation import (
     yaw_of_quat,
 )
 from robo_rlhf.sim.scenes.scene import HOME, HOME_EE, HOME_QUAT
-from robo_rlhf.sim.task_tools.tolerance import distance
 from robo_rlhf.sim.task import Task
-from robo_rlhf.core.types import Array
+from robo_rlhf.sim.task_tools.tolerance import distance
 
 HAND_NAMES = (
     *("hand_x", "hand_y", "hand_z"),  # [m]

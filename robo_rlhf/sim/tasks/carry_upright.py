@@ -6,15 +6,14 @@ from typing import ClassVar
 import mujoco
 import numpy as np
 
-from robo_rlhf.sim.scenes import props
-from robo_rlhf.sim.scenes import scene
-from robo_rlhf.sim.task_tools.arm import HAND_NAMES, SETTLE, ArmTask, columns, funnel
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.batch import BatchSim
 from robo_rlhf.sim.physics.inverse_kinematics import MAX_TURN, Workspace
 from robo_rlhf.sim.physics.rotation import quat_to_rotvec, tilt_of_quat, up_of_quat
+from robo_rlhf.sim.scenes import props, scene
+from robo_rlhf.sim.task_tools.arm import HAND_NAMES, SETTLE, ArmTask, columns, funnel
 from robo_rlhf.sim.task_tools.tolerance import distance, near
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Array
 
 HALF_CUP, HALF_GLASS = props.CUP_HEIGHT / 2, props.GLASS_HEIGHT / 2
 MAT_RADIUS = 0.05  # [m]

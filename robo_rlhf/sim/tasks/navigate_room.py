@@ -6,15 +6,14 @@ from typing import ClassVar
 import mujoco
 import numpy as np
 
-from robo_rlhf.sim.scenes import props
-from robo_rlhf.sim.scenes import scene
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.batch import BatchSim
+from robo_rlhf.sim.scenes import props, scene
 from robo_rlhf.sim.scenes.furniture import FURNITURE
+from robo_rlhf.sim.task import Task
 from robo_rlhf.sim.task_tools.grid_planner import GridPlanner
 from robo_rlhf.sim.task_tools.tolerance import distance, near
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.sim.task import Task
-from robo_rlhf.core.types import Array
 
 SPEED, TURN = 1.0, 2.5  # [m/s], [rad/s] at full command
 GOAL_RADIUS = 0.2  # [m]

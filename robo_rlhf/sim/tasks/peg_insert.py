@@ -5,14 +5,13 @@ from typing import ClassVar
 import mujoco
 import numpy as np
 
-from robo_rlhf.sim.scenes import props
-from robo_rlhf.sim.scenes import scene
-from robo_rlhf.sim.task_tools.arm import CUBE_NAMES, HAND_NAMES, ArmTask, columns, funnel, wrap_quarter
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.batch import BatchSim
 from robo_rlhf.sim.physics.rotation import yaw_of_quat
+from robo_rlhf.sim.scenes import props, scene
+from robo_rlhf.sim.task_tools.arm import CUBE_NAMES, HAND_NAMES, ArmTask, columns, funnel, wrap_quarter
 from robo_rlhf.sim.task_tools.tolerance import distance, near, tolerance
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Array
 
 HALF_PEG = (props.PEG_SHAFT + props.PEG_HEAD) / 2  # [m]
 HALF_HEAD = props.PEG_HALF_WIDTH + 0.006  # [m] half the width of the peg's head

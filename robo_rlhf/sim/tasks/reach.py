@@ -5,13 +5,12 @@ from typing import ClassVar
 import mujoco
 import numpy as np
 
-from robo_rlhf.sim.scenes import props
-from robo_rlhf.sim.scenes import scene
-from robo_rlhf.sim.task_tools.arm import HAND_NAMES, ArmTask, columns
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.batch import BatchSim
+from robo_rlhf.sim.scenes import props, scene
+from robo_rlhf.sim.task_tools.arm import HAND_NAMES, ArmTask, columns
 from robo_rlhf.sim.task_tools.tolerance import distance, near
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Array
 
 RADIUS = 0.02  # [m] of the goal
 

@@ -5,14 +5,13 @@ from typing import ClassVar
 import mujoco
 import numpy as np
 
-from robo_rlhf.sim.scenes import props
-from robo_rlhf.sim.scenes import scene
-from robo_rlhf.sim.task_tools.arm import CUBE_NAMES, HAND_NAMES, ArmTask, columns
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.batch import BatchSim
+from robo_rlhf.sim.scenes import props, scene
 from robo_rlhf.sim.scenes.appearance import PALETTE
+from robo_rlhf.sim.task_tools.arm import CUBE_NAMES, HAND_NAMES, ArmTask, columns
 from robo_rlhf.sim.task_tools.tolerance import distance, near, tolerance
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Array
 
 HALF = 0.02  # [m] half the red cube's edge
 BASE = 0.025  # [m] half the blue cube's edge

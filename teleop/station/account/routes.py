@@ -6,11 +6,11 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from robo_rlhf.core.errors import NotFoundError
-from robo_rlhf.accounts.roles import ROLES, Role
 from robo_rlhf.accounts.passwords import LONGEST, SHORTEST
+from robo_rlhf.accounts.roles import ROLES, Role
 from robo_rlhf.accounts.tokens import LIFE
 from robo_rlhf.accounts.tokens import LONGEST as LONGEST_LIFE
+from robo_rlhf.core.errors import NotFoundError
 from teleop.station.web.auth import InPerson, Me, address_of, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render

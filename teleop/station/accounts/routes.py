@@ -9,14 +9,14 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
-from robo_rlhf.accounts.roles import ROLES, Role
 from robo_rlhf.accounts.audit_log import Filter
+from robo_rlhf.accounts.roles import ROLES, Role
 from robo_rlhf.accounts.web_sessions import INVITATION_LIFE, invitation
 from teleop.input.key_bindings import Binding
 from teleop.station.web.auth import SignedIn, by_of, requires, station_of
+from teleop.station.web.csv_tables import as_csv
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
-from teleop.station.web.csv_tables import as_csv
 
 PAGE = Page("accounts", "Accounts", "/accounts", order=9, role="administrator")
 LINES = 50  # of the log on one page

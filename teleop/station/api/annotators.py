@@ -7,14 +7,15 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import Field
 
+from robo_rlhf.accounts.groups import LONGEST, MOST, groups_of
+from robo_rlhf.accounts.roles import Role
 from robo_rlhf.core.errors import BusyError, NotFoundError
 from robo_rlhf.feedback.assignment import assign
-from robo_rlhf.accounts.roles import Role
-from robo_rlhf.accounts.groups import LONGEST, MOST, groups_of
-from robo_rlhf.feedback.transfer.pages import annotator_rows
 from robo_rlhf.feedback.assignment.my_progress import waiting
 from robo_rlhf.feedback.records import AnnotatorKind
+from robo_rlhf.feedback.transfer.pages import annotator_rows
 from teleop.station.quality.cache import Chosen
+from teleop.station.services import Station
 from teleop.station.web.rest import (
     BODY,
     PLAIN,
@@ -36,7 +37,6 @@ from teleop.station.web.rest import (
 from teleop.station.web.rest import (
     router as make,
 )
-from teleop.station.services import Station
 
 router = make("annotators")
 PATIENCE, LOOK = 30.0, 0.05  # [s] for the first report, and between looks whether it is there

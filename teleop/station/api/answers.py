@@ -6,9 +6,10 @@ from fastapi import Query
 from pydantic import Field
 from starlette.responses import Response
 
-from robo_rlhf.feedback.transfer.pages import answer_rows
-from robo_rlhf.feedback.records import AnnotatorKind, Standing
 from robo_rlhf.feedback.assignment.submission import Sent, Written
+from robo_rlhf.feedback.records import AnnotatorKind, Standing
+from robo_rlhf.feedback.transfer.pages import answer_rows
+from teleop.station.review.questions import practice_feedback, told
 from teleop.station.web.auth import ForbiddenError, SignedIn
 from teleop.station.web.rest import (
     BODY,
@@ -33,7 +34,6 @@ from teleop.station.web.rest import (
 from teleop.station.web.rest import (
     router as make,
 )
-from teleop.station.review.questions import practice_feedback, told
 
 router = make("answers")
 Lease = Annotated[

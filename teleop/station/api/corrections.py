@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from robo_rlhf.data.layout import datasets_of
 from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.data.layout import datasets_of
 from robo_rlhf.feedback.corrections import corrected_over_original, datasets_in, write_preferences
 from teleop.station.web.rest import BODY, Answers, Body, Here, Name, Operator, Shape, answers
 from teleop.station.web.rest import router as make

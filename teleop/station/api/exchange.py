@@ -15,10 +15,10 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from robo_rlhf.core.errors import BusyError, InvalidValueError
+from robo_rlhf.core.files import make_folder, remove_tree, require_room
 from robo_rlhf.feedback.transfer.columns import FILES
 from robo_rlhf.feedback.transfer.export import Format, export
 from robo_rlhf.feedback.transfer.import_folder import Imported, import_all
-from robo_rlhf.core.files import make_folder, remove_tree, require_room
 from teleop.station.web.rest import BODY, Administrator, Answers, Body, Here, Name, Problem, Shape, Who, answers
 from teleop.station.web.rest import router as make
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from starlette.requests import Request
 
 from robo_rlhf.feedback.assignment.assign import Chosen
+from teleop.station.review.questions import Reviewing
 from teleop.station.web.auth import SignedIn, station_of
 from teleop.station.web.rest import (
     BODY,
@@ -23,7 +24,6 @@ from teleop.station.web.rest import (
 from teleop.station.web.rest import (
     router as make,
 )
-from teleop.station.review.questions import Reviewing
 
 router = make("leases")
 

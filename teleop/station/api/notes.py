@@ -6,8 +6,8 @@ from fastapi import Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from robo_rlhf.feedback.transfer.pages import note_rows
 from robo_rlhf.feedback.notes import LONGEST_NOTE, Note
+from robo_rlhf.feedback.transfer.pages import note_rows
 from teleop.station.web.auth import may_note
 from teleop.station.web.rest import (
     BODY,

@@ -6,8 +6,8 @@ from fastapi import Query
 from pydantic import Field
 from starlette.responses import Response
 
-from robo_rlhf.feedback.transfer.pages import signal_rows
 from robo_rlhf.feedback.live_signal.signals import LATEST, Signal
+from robo_rlhf.feedback.transfer.pages import signal_rows
 from teleop.station.web.rest import (
     BODY,
     PLAIN,

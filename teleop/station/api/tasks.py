@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import Field
 
 from robo_rlhf.core.errors import NotFoundError
-from robo_rlhf.feedback.transfer.pages import task_names
-from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.assignment.task_settings import LONGEST_GUIDELINES
+from robo_rlhf.feedback.store import Store
+from robo_rlhf.feedback.transfer.pages import task_names
 from teleop.station.operate import launch_options
 from teleop.station.web.rest import (
     BODY,
@@ -147,7 +147,11 @@ def write_guidelines(store: Answers, _: Operator, who: Who, task: InPath, body: 
 
 
 def _names(store: Store) -> list[str]:
-    known = {choice.name for choice in launch_options.tasks()} | set(task_names(store.database)) | set(store.tasks.settings())
+    known = (
+        {choice.name for choice in launch_options.tasks()}
+        | set(task_names(store.database))
+        | set(store.tasks.settings())
+    )
     return sorted(known - {""})
 
 

@@ -5,12 +5,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from teleop.station.web.auth import Me
 from teleop.station.api_docs.openapi import ABOUT, description, groups
+from teleop.station.web.auth import Me
 from teleop.station.web.markdown import as_html
 from teleop.station.web.pages import Page
-from teleop.station.web.templates import render
 from teleop.station.web.rest import PREFIX
+from teleop.station.web.templates import render
 
 PAGE = Page("api_docs", "API", f"{PREFIX}/docs")
 router = APIRouter(prefix=PREFIX)

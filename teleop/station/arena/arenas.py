@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from robo_rlhf.core.errors import BusyError, ConflictError, InvalidValueError, NotFoundError
+from robo_rlhf.core.files import DATABASE_VARIABLE, make_folder
 from robo_rlhf.feedback.arena.arena import Arena, Judge, arenas, is_arena
 from robo_rlhf.feedback.arena.standings import Standings, standings
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.core.files import DATABASE_VARIABLE, make_folder
 from teleop.station.operate import launch_options
 
 SAID = "cache/arenas"  # in the data home: what processes said last

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.feedback.arena.arena import MOST_JUDGES, MOST_POLICIES, MOST_SEEDS
 from teleop.input.key_bindings import Binding
-from teleop.station.operate import launch_options
 from teleop.station.arena.arenas import Arenas
+from teleop.station.operate import launch_options
 from teleop.station.web.auth import SignedIn, requires, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render

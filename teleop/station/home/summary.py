@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from robo_rlhf.core import files
-from robo_rlhf.data.layout import EPISODE_SUFFIX, MANIFEST
 from robo_rlhf.core.errors import CorruptFileError
+from robo_rlhf.data.layout import EPISODE_SUFFIX, MANIFEST
 from teleop.station.monitor.run_state import State, doing
 
 SETTLED = 2.0  # [s] after which a folder's time tells every change: file systems count it in steps

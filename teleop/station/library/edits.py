@@ -9,16 +9,16 @@ from typing import Any, NamedTuple, cast, get_args
 
 import numpy as np
 
+from robo_rlhf.core.errors import ConflictError, CorruptFileError, InvalidValueError, NotFoundError, RoboRlhfError
+from robo_rlhf.core.types import Array, EpisodeMeta, Outcome, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import trash_versions, trashed
 from robo_rlhf.data.schema import read_columns, read_header
-from robo_rlhf.core.errors import ConflictError, CorruptFileError, InvalidValueError, NotFoundError, RoboRlhfError
-from robo_rlhf.core.types import Array, EpisodeMeta, Outcome, Source
-from teleop.station.library.zip_download import Tickets
 from teleop.station.library.entry import Key
 from teleop.station.library.facts_cache import FactBook
 from teleop.station.library.filters import Query, Selection, select
 from teleop.station.library.index import Index, gone
+from teleop.station.library.zip_download import Tickets
 
 LONGEST_TAG, MOST_TAGS, LONGEST_NOTE = 60, 40, 4000  # [characters], of an episode, [characters]
 FACTS = "cache/facts.jsonl"  # in the data home; can be deleted at any time

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from robo_rlhf.data.schema import meta_to_json
 from robo_rlhf.core.types import EpisodeMeta, Source
+from robo_rlhf.data.schema import meta_to_json
 
 NOBODY = "(none)"  # in a facet: no operator, device, source or tag
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from robo_rlhf.data.training_arrays.idle import idle_steps
-from robo_rlhf.data.schema import SIGNAL, read_columns
 from robo_rlhf.core.errors import RoboRlhfError
 from robo_rlhf.core.types import Array
+from robo_rlhf.data.schema import SIGNAL, read_columns
+from robo_rlhf.data.training_arrays.idle import idle_steps
 
 BINS = 20  # of an action's range from -1 to 1
 LEAST_STEPS = 8  # below, smoothness says nothing

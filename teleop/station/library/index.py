@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from robo_rlhf.data.layout import EPISODE_SUFFIX, datasets_of, episode_path, names, quarantine
-from robo_rlhf.data.schema import meta_from_json, read_columns, read_header
 from robo_rlhf.core.errors import CorruptFileError, DiskFullError, InvalidValueError, NotFoundError, VersionError
 from robo_rlhf.core.files import write_atomic
+from robo_rlhf.data.layout import EPISODE_SUFFIX, datasets_of, episode_path, names, quarantine
+from robo_rlhf.data.schema import meta_from_json, read_columns, read_header
 from teleop.station.library.entry import (
     Entry,
     Key,

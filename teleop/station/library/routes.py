@@ -9,19 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NotFoundError
-from teleop.station.library import zip_download
-from teleop.station.library import statistics
-from teleop.station.web.auth import Me, SignedIn, by_of, requires, station_of
-from teleop.station.media.clip_cache import Body
+from teleop.station.library import statistics, zip_download
+from teleop.station.library.edits import LONGEST_NOTE, OUTCOMES, Done, Library
 from teleop.station.library.entry import Entry, Key
 from teleop.station.library.filters import Query
 from teleop.station.library.index import gone
-from teleop.station.library.edits import LONGEST_NOTE, OUTCOMES, Done, Library
 from teleop.station.library.keys import KEYS
+from teleop.station.media.clip_cache import Body
+from teleop.station.media.file_responses import Content, respond
 from teleop.station.media.media import WIDTHS
+from teleop.station.web.auth import Me, SignedIn, by_of, requires, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
-from teleop.station.media.file_responses import Content, respond
 
 PAGE = Page(
     "library",

@@ -7,8 +7,8 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from robo_rlhf.data.layout import EPISODE_SUFFIX, MANIFEST
 from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.data.layout import EPISODE_SUFFIX, MANIFEST
 from teleop.station.library.entry import Key
 from teleop.station.library.index import Index
 

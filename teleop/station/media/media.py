@@ -19,7 +19,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from robo_rlhf import __version__
-from robo_rlhf.data.schema import read_columns
 from robo_rlhf.core.errors import (
     CorruptFileError,
     InvalidValueError,
@@ -28,15 +27,16 @@ from robo_rlhf.core.errors import (
     UnknownNameError,
     VersionError,
 )
+from robo_rlhf.core.types import Array
+from robo_rlhf.data.schema import read_columns
 from robo_rlhf.feedback.judgeable import why_not
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.pool import RenderPool
-from robo_rlhf.core.types import Array
-from teleop.station.media.clip_cache import Body, ClipCache
 from teleop.station.library.entry import Signature, signature_of
-from teleop.station.media.replayed import CannotReplayError, frame_of, may_replay, replay
+from teleop.station.media.clip_cache import Body, ClipCache
 from teleop.station.media.file_responses import Content
 from teleop.station.media.priority_semaphore import Turns
+from teleop.station.media.replayed import CannotReplayError, frame_of, may_replay, replay
 
 WIDTHS = (160, 240, 320, 480, 640, 800, 960)  # [pixels]; pictures are 4 : 3
 MOST_FRAMES = 12_000  # of one clip: 10 min at 20 Hz

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from robo_rlhf.data.schema import read_columns
 from robo_rlhf.core.types import Array
+from robo_rlhf.data.schema import read_columns
 
 PATIENCE = 180.0  # [s] for an environment to be made and replayed
 CURVES, POINTS = 4, 160  # observations that are drawn, and points of a curve

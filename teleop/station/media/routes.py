@@ -13,11 +13,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError, RoboRlhfError, UnknownNameError
-from teleop.station.web.auth import station_of
 from teleop.station.library.entry import Key
+from teleop.station.media.file_responses import Content, GoneError, respond, unless_gone
 from teleop.station.media.media import Media, NoPictureError, View
 from teleop.station.media.replayed import curves
-from teleop.station.media.file_responses import Content, GoneError, respond, unless_gone
+from teleop.station.web.auth import station_of
 
 router = APIRouter(prefix="/media")
 LEFT = 499  # status of an answer that nobody waits for any more

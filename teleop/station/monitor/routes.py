@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from robo_rlhf.core.errors import NotFoundError
 from teleop.input.key_bindings import Binding
-from teleop.station.web.auth import Me, station_of
 from teleop.station.monitor.view import as_json, seen
+from teleop.station.web.auth import Me, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
 

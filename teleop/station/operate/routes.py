@@ -10,17 +10,17 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from robo_rlhf.core.checks import SAMPLES, check_new_dataset
-from robo_rlhf.data.layout import check_id
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError, UnknownNameError
+from robo_rlhf.data.layout import check_id
 from teleop.input.key_bindings import KEYS
 from teleop.ipc.messages import Begin, Notice, read_page_message
 from teleop.station.operate import launch_options
-from teleop.station.web.auth import Me, SignedIn, open_socket, requires, station_of
-from teleop.station.operate.session import Drive
 from teleop.station.operate.control_lease import seat_id
+from teleop.station.operate.session import Drive
+from teleop.station.operate.viewer import Watcher
+from teleop.station.web.auth import Me, SignedIn, open_socket, requires, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
-from teleop.station.operate.viewer import Watcher
 
 PAGE = Page(
     "operate",
@@ -220,7 +220,7 @@ def _check_dataset(name: str) -> None:
 
 def _task_of(home: Any, dataset: str, episode: str) -> str:
     """Return the task of an episode."""
-    from robo_rlhf.data.reader import Reader
     from robo_rlhf.core.files import find_dataset
+    from robo_rlhf.data.reader import Reader
 
     return Reader(find_dataset(home, dataset)).info(episode).meta.task

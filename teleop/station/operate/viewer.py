@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from robo_rlhf.core.errors import RoboRlhfError, WorkerDiedError, WorkerStuckError
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.rendering.annotations import DropLine
 from robo_rlhf.sim.rendering.pool import RenderPool
-from robo_rlhf.core.types import Array
 from teleop.ipc.messages import Drawn, Notice, Scene, Tick, View
 from teleop.station.operate.streaming import Link, Outbox, picture
 

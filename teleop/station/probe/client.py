@@ -18,8 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from robo_rlhf.core.errors import BusyError, NotNowError
-from teleop.policy_probe.messages import Answered, Asked, Begun, Cancel, Failed, Ready, Request, Result
 from teleop.ipc.channel import Channel
+from teleop.policy_probe.messages import Answered, Asked, Begun, Cancel, Failed, Ready, Request, Result
 
 IDLE = 300.0  # [s] without a question, after which the process ends
 LIMIT = 20.0  # [s] that one question may take, once the process is ready

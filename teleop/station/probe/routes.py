@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from teleop.policy_probe.messages import LONGEST, SHORTEST, At
+from teleop.station.media.file_responses import GoneError, respond, unless_gone
+from teleop.station.media.media import NoPictureError, View
 from teleop.station.operate import launch_options
 from teleop.station.probe.keys import KEYS
-from teleop.station.web.auth import Me, SignedIn, station_of
 from teleop.station.probe.view import Imagining
-from teleop.station.media.media import NoPictureError, View
+from teleop.station.web.auth import Me, SignedIn, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
-from teleop.station.media.file_responses import GoneError, respond, unless_gone
 
 PAGE = Page(
     "ask",

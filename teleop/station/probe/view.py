@@ -7,16 +7,28 @@ from typing import Any
 
 import numpy as np
 
+from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.judgeable import check_episodes
 from robo_rlhf.feedback.records import Question, question_id
 from robo_rlhf.sim.rendering.annotations import Arrow, Decor, Point, Trail
-from robo_rlhf.core.types import Array, Segment
-from teleop.policy_probe.messages import At, Compare, Compared, Foresee, Foreseen, Judge, Judged, Look, Request, Seen, Worth
+from teleop.policy_probe.messages import (
+    At,
+    Compare,
+    Compared,
+    Foresee,
+    Foreseen,
+    Judge,
+    Judged,
+    Look,
+    Request,
+    Seen,
+    Worth,
+)
 from teleop.station.library.entry import Key
-from teleop.station.probe.rollouts_cache import Future
-from teleop.station.media.media import View
-from teleop.station.services import Station
 from teleop.station.media.file_responses import Content
+from teleop.station.media.media import View
+from teleop.station.probe.rollouts_cache import Future
+from teleop.station.services import Station
 
 RUN = "ask"  # that questions from the page belong to
 ALONG = 30  # points of a path that is drawn

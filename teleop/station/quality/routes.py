@@ -10,9 +10,9 @@ from starlette.responses import Response
 from robo_rlhf.feedback.assignment.task_settings import Sharing
 from teleop.input.key_bindings import Binding
 from teleop.station.operate import launch_options
+from teleop.station.quality.cache import Chosen
 from teleop.station.web.auth import SignedIn, by_of, requires, station_of
 from teleop.station.web.pages import Page
-from teleop.station.quality.cache import Chosen
 from teleop.station.web.templates import render
 
 Name = Annotated[str | None, Query(max_length=200)]

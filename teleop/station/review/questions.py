@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from robo_rlhf.core.checks import is_well_formed
-from robo_rlhf.data.layout import episode_path
 from robo_rlhf.core.errors import BusyError, InvalidValueError, NotFoundError
-from robo_rlhf.feedback.assignment.quarantine import Clip
+from robo_rlhf.core.files import find_dataset
+from robo_rlhf.core.types import Segment
+from robo_rlhf.data.layout import episode_path
 from robo_rlhf.feedback.assignment.assign import Chosen, Handed
+from robo_rlhf.feedback.assignment.quarantine import Clip
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.records import Question, clip_id
 from robo_rlhf.feedback.store import Store, Written
-from robo_rlhf.core.files import find_dataset
-from robo_rlhf.core.types import Segment
-from teleop.station.operate import launch_options
 from teleop.station.media.media import Film, Media, NoPictureError
+from teleop.station.operate import launch_options
 
 MOST_BROKEN = 200  # questions that are withdrawn before somebody who asks for one is told to wait
 

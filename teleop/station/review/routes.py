@@ -11,18 +11,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from robo_rlhf.feedback.assignment.assign import Chosen
-from robo_rlhf.feedback.notes import LONGEST_NOTE, Note
 from robo_rlhf.feedback.assignment.my_progress import MOST_WAITING, pace_of, waiting
 from robo_rlhf.feedback.assignment.submission import Sent
+from robo_rlhf.feedback.notes import LONGEST_NOTE, Note
+from teleop.station.media.file_responses import GoneError, respond, unless_gone
+from teleop.station.media.media import NoPictureError, View
+from teleop.station.review.keys import KEYS
+from teleop.station.review.offline_answers import Kept, Key
+from teleop.station.review.questions import Reviewing, content_of, practice_feedback, told
 from teleop.station.web.auth import Me, may_note, station_of, who
 from teleop.station.web.bodies import body_of
-from teleop.station.media.media import NoPictureError, View
-from teleop.station.review.offline_answers import Kept, Key
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
-from teleop.station.review.keys import KEYS
-from teleop.station.review.questions import Reviewing, content_of, practice_feedback, told
-from teleop.station.media.file_responses import GoneError, respond, unless_gone
 
 Name = Annotated[str, Field(max_length=200)]
 Lease = Annotated[int, Field(ge=0, lt=2**63)]

@@ -6,8 +6,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from teleop.station.web.auth import InPerson, address_of, look_up, session_cookie, set_cookie, signed_in, station_of
 from teleop.station.web.pages import Page
-from teleop.station.web.templates import render
 from teleop.station.web.security import csrf_of
+from teleop.station.web.templates import render
 
 PAGE = Page("sign_in", "Sign in", "/sign-in")
 PUBLIC = True

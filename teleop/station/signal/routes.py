@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from robo_rlhf.feedback.live_signal.signals import LATEST, Signal
 from teleop.station.operate import launch_options
-from teleop.station.web.auth import Me, station_of
 from teleop.station.operate.session import Drive
 from teleop.station.review.offline_answers import Kept, Key
+from teleop.station.signal.keys import KEYS
+from teleop.station.web.auth import Me, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
-from teleop.station.signal.keys import KEYS
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 CHECKPOINT = re.compile(r"runs/(.+)/checkpoints/[^/]+")

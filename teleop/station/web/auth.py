@@ -11,12 +11,12 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
-from robo_rlhf.core.errors import TokenError, TooOftenError
 from robo_rlhf.accounts.roles import By, Person, Role
-from robo_rlhf.accounts.web_sessions import LONGEST, WebSession
 from robo_rlhf.accounts.tokens import PREFIX, Token
-from teleop.station.web.security import bearer_of, cookie_of
+from robo_rlhf.accounts.web_sessions import LONGEST, WebSession
+from robo_rlhf.core.errors import TokenError, TooOftenError
 from teleop.station.services import Station
+from teleop.station.web.security import bearer_of, cookie_of
 
 SIGNED_OUT = 4401  # close code of a WebSocket whose session has ended, or that had none
 FORBIDDEN = 4403  # ... of one whose person may not do this

@@ -26,10 +26,10 @@ from robo_rlhf.core.errors import (
     TooOftenError,
     UnknownNameError,
 )
-from teleop.station.web.auth import ForbiddenError, NotByTokenError, SignedIn, SignedOutError, look_up, station_of
 from teleop.station.api_docs.openapi import methods_at
-from teleop.station.web.templates import render
+from teleop.station.web.auth import ForbiddenError, NotByTokenError, SignedIn, SignedOutError, look_up, station_of
 from teleop.station.web.security import PROGRAMS, bearer_of
+from teleop.station.web.templates import render
 
 STATUS: tuple[tuple[type[RoboRlhfError], int], ...] = (
     (NotFoundError, 404),

@@ -12,8 +12,8 @@ from starlette.requests import HTTPConnection
 
 from robo_rlhf.accounts.roles import By, Role
 from robo_rlhf.feedback.store import Store
-from teleop.station.web.auth import SignedIn, by_of, requires, station_of
 from teleop.station.services import Station
+from teleop.station.web.auth import SignedIn, by_of, requires, station_of
 
 PREFIX = "/api/v1"
 PLAIN = r"^[^\x00]*$"  # databases store no NUL

@@ -16,9 +16,9 @@ from starlette.types import Scope
 
 from robo_rlhf import __version__
 from teleop.station.web.auth import SignedIn, session_cookie
+from teleop.station.web.formatting import FILTERS
 from teleop.station.web.pages import Page, pages
 from teleop.station.web.security import csrf_of
-from teleop.station.web.formatting import FILTERS
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"

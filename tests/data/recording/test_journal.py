@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core import files
-from robo_rlhf.data.recording import journal
-from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.recording.stream import JournalFile, read_journal
 from robo_rlhf.core.errors import ConflictError, DiskFullError, InvalidValueError, ShapeError
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.recording import journal
+from robo_rlhf.data.recording.stream import JournalFile, read_journal
 from tests.data.making import SmallDisk, append, begin, check_equal, episode, meta
 
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robo_rlhf.core import files
+from robo_rlhf.core.errors import CorruptFileError
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import PARTIAL_AGE, DataWarning
 from robo_rlhf.data.recording.stream import Encoder, read_journal
-from robo_rlhf.core.errors import CorruptFileError
 from tests.data.making import append, begin, check_equal, episode, flip
 
 LIKE = episode("r1", steps=20, tags=("x",))

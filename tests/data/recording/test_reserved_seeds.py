@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from robo_rlhf.core.errors import ConflictError
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recording.reserved_seeds import Reservation, Wanted
-from robo_rlhf.core.errors import ConflictError
 from tests.data.making import episode
 from tests.locking import elsewhere
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robo_rlhf.data.training_arrays.arrays import chunk_indices
-from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.layout import DataWarning
 from robo_rlhf.core.errors import InvalidValueError, ShapeError
 from robo_rlhf.core.types import Source
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.layout import DataWarning
+from robo_rlhf.data.training_arrays.arrays import chunk_indices
 from tests.data.making import episode
 
 

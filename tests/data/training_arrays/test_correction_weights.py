@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robo_rlhf.data.training_arrays.examples import chunk_examples
-from robo_rlhf.data.training_arrays.correction_weights import Weighting
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Episode, Source
+from robo_rlhf.data.training_arrays.correction_weights import Weighting
+from robo_rlhf.data.training_arrays.examples import chunk_examples
 from tests.toy import demonstrations
 
 POLICY, CORRECTION = int(Source.POLICY), int(Source.CORRECTION)

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from robo_rlhf.data.training_arrays.examples import chunk_examples
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Episode, Source
+from robo_rlhf.data.training_arrays.examples import chunk_examples
 from tests.toy import demonstrations
 
 

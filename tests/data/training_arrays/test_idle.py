@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robo_rlhf.data.training_arrays.idle import STILL, idle_steps, kept_steps
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.data.training_arrays.idle import STILL, idle_steps, kept_steps
 
 
 @given(

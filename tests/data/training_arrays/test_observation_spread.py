@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from robo_rlhf.data.training_arrays.observation_spread import hidden_spread, widened
 from robo_rlhf.core.errors import ShapeError
+from robo_rlhf.data.training_arrays.observation_spread import hidden_spread, widened
 
 RNG = np.random.default_rng(0)
 STARTS = RNG.normal([0.0, 5.0, 1.0], [1.0, 0.2, 0.0], (400, 3)).astype(np.float32)

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from robo_rlhf.core.errors import BusyError, ConflictError, InvalidValueError, NotFoundError
-from robo_rlhf.feedback.arena.arena import Arena, Entrant, arenas
-from robo_rlhf.feedback.records import now_text
-from robo_rlhf.feedback.arena.standings import renew, standings
-from robo_rlhf.feedback.store import Question, Store
 from robo_rlhf.core.files import (
     read_json,
 )
 from robo_rlhf.core.heartbeat import (
     held,
 )
+from robo_rlhf.feedback.arena.arena import Arena, Entrant, arenas
+from robo_rlhf.feedback.arena.standings import renew, standings
+from robo_rlhf.feedback.records import now_text
+from robo_rlhf.feedback.store import Question, Store
 from tests.locking import (
     elsewhere,
 )

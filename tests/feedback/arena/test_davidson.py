@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robo_rlhf.feedback.arena.davidson import MIDDLE, POINTS, Compared, Pair, more_needed, pair_of, rate
 from robo_rlhf.core.stats import Interval, wilson
+from robo_rlhf.feedback.arena.davidson import MIDDLE, POINTS, Compared, Pair, more_needed, pair_of, rate
 
 COMPARED = st.builds(
     Compared,

@@ -10,15 +10,15 @@ import pytest
 import sqlalchemy as sa
 
 from robo_rlhf.core.errors import BusyError, NotFoundError
-from robo_rlhf.database import writers
-from robo_rlhf.feedback.assignment.lease_clock import LeaseClock
-from robo_rlhf.feedback.assignment.assign import Chance, Chosen, Handed, Turn, end
-from robo_rlhf.feedback.assignment.assign_sql import MOST_AT_ONCE
-from robo_rlhf.feedback.assignment.assign_cache import Memory
-from robo_rlhf.feedback.store import Store
-from robo_rlhf.feedback.assignment.submission import Sent, Written
-from robo_rlhf.feedback.tables import questions
 from robo_rlhf.core.types import Segment
+from robo_rlhf.database import writers
+from robo_rlhf.feedback.assignment.assign import Chance, Chosen, Handed, Turn, end
+from robo_rlhf.feedback.assignment.assign_cache import Memory
+from robo_rlhf.feedback.assignment.assign_sql import MOST_AT_ONCE
+from robo_rlhf.feedback.assignment.lease_clock import LeaseClock
+from robo_rlhf.feedback.assignment.submission import Sent, Written
+from robo_rlhf.feedback.store import Store
+from robo_rlhf.feedback.tables import questions
 from tests.feedback.making import make_question
 
 A, B = {"choice": "A"}, {"choice": "B"}

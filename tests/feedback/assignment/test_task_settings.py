@@ -1,8 +1,8 @@
 import pytest
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.assignment.task_settings import Sharing
+from robo_rlhf.feedback.store import Store
 
 
 def test_a_task_says_what_differs_from_all_others(store: Store) -> None:

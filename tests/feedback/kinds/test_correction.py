@@ -1,8 +1,8 @@
 import pytest
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.core.types import Segment
+from robo_rlhf.feedback.kinds import KINDS
 
 CORRECTION = KINDS["correction"]
 CLIP = (Segment("old", 10, 40),)

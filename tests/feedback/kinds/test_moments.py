@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Segment
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.moments import DELAY, credit
 from robo_rlhf.feedback.store import Question
 from robo_rlhf.feedback.teachers import Teacher
-from robo_rlhf.core.types import Segment
 
 MOMENTS = KINDS["moments"]
 CLIP = (Segment("a", 7, 60),)

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Segment
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.pairwise import BOTH_BAD_WEIGHT
-from robo_rlhf.core.types import Segment
 
 PAIRWISE = KINDS["pairwise"]
 CLIPS = (Segment("a", 0, 5), Segment("b", 0, 5))

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.core.types import Segment
+from robo_rlhf.feedback.kinds import KINDS
 
 RANKING, PAIRWISE = KINDS["ranking"], KINDS["pairwise"]
 CLIPS = tuple(Segment(f"e{i}", 0, 5) for i in range(6))

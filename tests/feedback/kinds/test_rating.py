@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Segment
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.rating import CUTPOINTS
-from robo_rlhf.core.types import Segment
 
 RATING = KINDS["rating"]
 CLIP = (Segment("a", 0, 5),)

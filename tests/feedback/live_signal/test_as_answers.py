@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.moments import credit
 from robo_rlhf.feedback.live_signal.as_answers import PIECE, Pressed, Until, pieces
-from robo_rlhf.feedback.records import now_text
 from robo_rlhf.feedback.live_signal.signals import Signal
+from robo_rlhf.feedback.records import now_text
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.core.types import Array, Episode
 from tests.data.making import episode as make_episode
 
 PRESS = Signal("anna", "run", "live", "e1", 1, 30.0, 20.0)

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError
-from robo_rlhf.feedback.notes import Note, Round
 from robo_rlhf.feedback.live_signal.signals import Signal
+from robo_rlhf.feedback.notes import Note, Round
 from robo_rlhf.feedback.store import Store
 
 PRESS = Signal("anna", "run", "live", "episode-1", 1, 30.0, 20.0, source="live", session="abc", delay=0.1)

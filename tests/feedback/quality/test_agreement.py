@@ -3,6 +3,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from robo_rlhf.feedback.kinds.base import Label, Scale
 from robo_rlhf.feedback.quality.agreement import (
     agreement_with_others,
     between_and_within,
@@ -10,7 +11,6 @@ from robo_rlhf.feedback.quality.agreement import (
     raw_agreement,
 )
 from robo_rlhf.feedback.quality.annotator_skill import Said
-from robo_rlhf.feedback.kinds.base import Label, Scale
 
 # Krippendorff (2011), "Computing Krippendorff's alpha-reliability": the data of its sections A (two observers, two
 # values), B (two observers, five values) and C, D (four observers, missing judgements).

@@ -4,9 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from robo_rlhf.feedback.assignment.submission import Sent
 from robo_rlhf.feedback.quality.report import PersonQuality, as_json, gold_of, report, weights, weights_among
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.feedback.assignment.submission import Sent
 from tests.feedback.making import make_question
 
 COUNT = 24

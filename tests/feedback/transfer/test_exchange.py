@@ -9,17 +9,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from robo_rlhf.core.errors import ConflictError, DiskFullError, InvalidValueError, NotFoundError
-from robo_rlhf.feedback.transfer import import_folder
-from robo_rlhf.feedback.transfer import parquet
-from robo_rlhf.feedback.transfer.columns import FILES, File
-from robo_rlhf.feedback.transfer.export import export
-from robo_rlhf.feedback.transfer.import_folder import import_all
-from robo_rlhf.feedback.transfer.import_checks import Judging, Key, Row
 from robo_rlhf.feedback.notes import Note
 from robo_rlhf.feedback.store import Store
+from robo_rlhf.feedback.transfer import import_folder, parquet
+from robo_rlhf.feedback.transfer.columns import FILES, File
+from robo_rlhf.feedback.transfer.export import export
+from robo_rlhf.feedback.transfer.import_checks import Judging, Key, Row
+from robo_rlhf.feedback.transfer.import_folder import import_all
+from tests.database.test_migrate import make_old
 from tests.feedback.busy import fill
 from tests.feedback.postgres import Server
-from tests.database.test_migrate import make_old
 
 Empty = Callable[[], str]
 

@@ -7,10 +7,10 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.transfer.columns import FILES
 from robo_rlhf.feedback.transfer.export import export
 from robo_rlhf.feedback.transfer.import_folder import import_all
-from robo_rlhf.feedback.store import Store
 from tests.feedback.busy import fill
 from tests.mutations.harness import Kind, forge_file
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from robo_rlhf.core.types import Episode
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import journal_path
 from robo_rlhf.data.recording.remarks import Remark, write_remark
-from robo_rlhf.core.types import Episode
 from tests.data.making import append, begin, episode
 from tests.mutations.harness import Kind, forge_file, is_part
 

@@ -15,12 +15,12 @@ from robo_rlhf.cli.main import parse
 from robo_rlhf.cli.run import RunCommand
 from robo_rlhf.core.errors import MissingDependencyError
 from robo_rlhf.core.files import read_json
+from robo_rlhf.core.runs import Run
+from robo_rlhf.pipeline.config import preset
 from robo_rlhf.pipeline.report import page as report
 from robo_rlhf.pipeline.report.before_after import chosen_seeds
-from robo_rlhf.pipeline.config import preset
 from robo_rlhf.pipeline.report.findings import Findings
 from robo_rlhf.pipeline.steps.observers import Silent
-from robo_rlhf.core.runs import Run
 from robo_rlhf.sim.rendering.video import decode_mp4
 from tests.browser.conftest import NAMES
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.rollouts.evaluation import Evaluation
+from robo_rlhf.core.runs import Run
 from robo_rlhf.pipeline.steps import chunk_execution
 from robo_rlhf.pipeline.steps.job import Job
 from robo_rlhf.pipeline.steps.observers import Silent
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
 from robo_rlhf.policies.flow import FlowPolicy
-from robo_rlhf.core.runs import Run
+from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.training import bc
 from tests.pipeline.making import fresh_home, read, short_config
 

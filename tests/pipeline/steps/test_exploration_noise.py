@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.rollouts.evaluation import Evaluation
+from robo_rlhf.core.runs import Run
 from robo_rlhf.pipeline.steps import exploration_noise
 from robo_rlhf.pipeline.steps.job import Job, as_actor
 from robo_rlhf.pipeline.steps.observers import Silent
 from robo_rlhf.policies.explore import Exploring
-from robo_rlhf.core.runs import Run
+from robo_rlhf.rollouts.evaluation import Evaluation
 from tests.pipeline.making import fresh_home, read, short_config
 
 

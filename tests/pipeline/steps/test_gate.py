@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Array, Step
 from robo_rlhf.pipeline.steps import gate as gates
 from robo_rlhf.pipeline.steps.gate import Alarm, may_replace
 from robo_rlhf.pipeline.steps.observers import Silent
-from robo_rlhf.core.runs import Run
-from robo_rlhf.core.types import Array, Step
 from tests.pipeline.making import do, fresh_home, read, short_config, traces
 from tests.toy import ToyEnv, ToyOperator
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.runs import Run
 from robo_rlhf.pipeline import loop
 from robo_rlhf.pipeline.config import Config, preset
 from robo_rlhf.pipeline.loop import run_loop
 from robo_rlhf.pipeline.steps.observers import Silent
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
-from robo_rlhf.core.runs import Run
 from robo_rlhf.training import sac
 from tests.pipeline.making import do, fresh_home, read, short_config, traces
 

@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.core.files import write_json
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Array, Episode, VecEnv
+from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.pipeline.steps import self_imitation
 from robo_rlhf.pipeline.steps.chunk_execution import success_at_its_pace
 from robo_rlhf.pipeline.steps.job import Job
 from robo_rlhf.pipeline.steps.observers import Silent
 from robo_rlhf.policies.base import TrainedPolicy
-from robo_rlhf.core.runs import Run
-from robo_rlhf.core.types import Array, Episode, VecEnv
+from robo_rlhf.rollouts.evaluation import Evaluation
 from tests.pipeline.making import do, fresh_home, read, short_config, traces
 
 TURNS = replace(short_config(), tries=2, tries_episodes=8)

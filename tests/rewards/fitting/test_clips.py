@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
-from robo_rlhf.rewards.fitting.clips import cut_clips
 from robo_rlhf.core.types import Segment
+from robo_rlhf.rewards.fitting.clips import cut_clips
 from tests.toy import demonstrations
 
 EPISODE = demonstrations(1)[0]

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from robo_rlhf.core.learning import pack_module
+from robo_rlhf.core.runs import Run
 from robo_rlhf.rewards.fitting.clips import Clips, Examples
 from robo_rlhf.rewards.fitting.scores import evaluate
 from robo_rlhf.rewards.fitting.settings import FitSettings
 from robo_rlhf.rewards.fitting.trainer import Report, RewardTrainer, fit
-from robo_rlhf.core.runs import Run
 from tests.rewards.making import answered, ensemble, linear
 
 SETTINGS = FitSettings(updates=150, learning_rate=2e-3)

@@ -7,11 +7,11 @@ import torch
 
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError, NonFiniteError
 from robo_rlhf.core.learning import pack_module
+from robo_rlhf.core.runs import Run
 from robo_rlhf.rewards.fitting.clips import Clips, Examples
 from robo_rlhf.rewards.fitting.scores import clip_returns, evaluate, opinions, own_opinions
 from robo_rlhf.rewards.fitting.settings import FitSettings
 from robo_rlhf.rewards.fitting.trainer import FOLDS, Report, RewardTrainer, fit
-from robo_rlhf.core.runs import Run
 from tests.rewards.making import Hidden, answered, ensemble, linear, nonlinear, pairs
 
 QUICK = FitSettings(updates=150, check_every=50)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array
 from robo_rlhf.rewards.terms.base import Steps
 from robo_rlhf.rewards.terms.live import Live
-from robo_rlhf.core.types import Array
 
 
 def credit(presses: dict[int, float], dt: float = 0.1, count: int = 20, **delay: float) -> Array:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array
 from robo_rlhf.rewards.terms.base import Potential, Steps
 from robo_rlhf.rewards.terms.distance import Distance
-from robo_rlhf.core.types import Array
 
 GAMMA = 0.9
 

@@ -13,10 +13,10 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from robo_rlhf.core.errors import InvalidValueError, ShapeError, UnknownNameError
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.envs.gym_env import GymEnv, gym_id, register_tasks, task_names
 from robo_rlhf.sim.envs.gym_vector import GymVectorEnv
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Array
 from tests.toy import MAX_SPEED, ToyEnv
 
 MODES = list(AutoresetMode)

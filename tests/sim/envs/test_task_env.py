@@ -5,8 +5,8 @@ import pytest
 
 from robo_rlhf.core.errors import UnknownNameError
 from robo_rlhf.sim.envs.task_env import TaskEnv, is_made_here, make_env, versions
-from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from robo_rlhf.sim.external.ids import is_outside
+from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from robo_rlhf.sim.tasks import TASKS
 
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.external import checks as checks
 from robo_rlhf.sim.external.checks import Observations, Violation
-from robo_rlhf.core.types import Array
 
 HUGE = 10**400
 

@@ -12,7 +12,6 @@ from gymnasium.spaces import Box, Dict, Discrete
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robo_rlhf.data.training_arrays.observation_spread import starts_of
 from robo_rlhf.core.errors import (
     EnvironmentFaultError,
     InvalidValueError,
@@ -21,13 +20,14 @@ from robo_rlhf.core.errors import (
     ShapeError,
     UnknownNameError,
 )
+from robo_rlhf.core.types import Array, Episode, Policy, VecEnv
+from robo_rlhf.data.training_arrays.observation_spread import starts_of
 from robo_rlhf.rollouts.evaluation import Evaluation, evaluate
 from robo_rlhf.rollouts.rollout import check_environment, rollout
-from robo_rlhf.sim.external.vec_env import ExternalVecEnv
-from robo_rlhf.sim.external.replay import replay_frames
 from robo_rlhf.sim.external.copies import scale
 from robo_rlhf.sim.external.ids import split_limit, split_task
-from robo_rlhf.core.types import Array, Episode, Policy, VecEnv
+from robo_rlhf.sim.external.replay import replay_frames
+from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 
 MUJOCO = {
     "Pusher-v5": (23, 7, 100),

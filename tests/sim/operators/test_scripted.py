@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from robo_rlhf.core.types import Array, Policy
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.operators.scripted import PERFECT, PERSON, Faults, ScriptedOperator
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Array, Policy
 
 
 def actions(task: str, seeds: list[int], faults: Faults, steps: int = 25) -> Array:

@@ -1,10 +1,10 @@
 import numpy as np
 
+from robo_rlhf.core.types import Array, Episode, Policy, Source
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
-from robo_rlhf.sim.operators.takeover import Watcher
 from robo_rlhf.sim.operators.scripted import PERFECT, ScriptedOperator
-from robo_rlhf.core.types import Array, Episode, Policy, Source
+from robo_rlhf.sim.operators.takeover import Watcher
 
 
 class Still:

@@ -6,11 +6,11 @@ import mujoco
 import numpy as np
 import pytest
 
-from robo_rlhf.sim.physics import inverse_kinematics
-from robo_rlhf.sim.task_tools.arm import ArmTask
 from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.sim.physics import inverse_kinematics
 from robo_rlhf.sim.physics.rotation import quat_conjugate, quat_multiply, quat_to_rotvec
 from robo_rlhf.sim.scenes.scene import VELOCITY_LIMIT
+from robo_rlhf.sim.task_tools.arm import ArmTask
 from robo_rlhf.sim.tasks import TASKS
 
 
@@ -58,14 +58,18 @@ def test_targets_do_not_depend_on_the_number_of_copies(env: TaskEnv, others: tup
     home = np.zeros(7)
     point, part = env.sim.site_pos("ee"), few.sim.site_pos("ee")
     assert np.array_equal(inverse_kinematics.jacobian(env.sim, point)[ids], inverse_kinematics.jacobian(few.sim, part))
-    assert np.array_equal(inverse_kinematics.reach_target(env.sim, home)[ids], inverse_kinematics.reach_target(few.sim, home))
+    assert np.array_equal(
+        inverse_kinematics.reach_target(env.sim, home)[ids], inverse_kinematics.reach_target(few.sim, home)
+    )
 
 
 def test_joints_are_found_for_a_pose(env: TaskEnv) -> None:
     columns, _, _ = env.sim.joint_columns(inverse_kinematics.JOINTS)
     for i, data in datas(env):
         start = data.qpos[columns] + 0.05
-        found = inverse_kinematics.pose_joints(env.sim, start, data.site("ee").xpos, inverse_kinematics.hand_quat(env.sim)[i])
+        found = inverse_kinematics.pose_joints(
+            env.sim, start, data.site("ee").xpos, inverse_kinematics.hand_quat(env.sim)[i]
+        )
         data.qpos[columns] = found
         wanted = data.site("ee").xpos.copy()
         mujoco.mj_kinematics(env.model, data)
@@ -92,7 +96,9 @@ def test_target_does_not_run_away_from_the_hand(env: TaskEnv) -> None:
     space = inverse_kinematics.Workspace((-9, -9, -9), (9, 9, 9))
     for _ in range(20):
         inverse_kinematics.move_target(env.sim, np.full((6, 3), 0.02), np.full((6, 3), [0.0, 0.0, 0.1]), space)
-    assert env.sim.mocap_pos("target") - env.sim.site_pos("ee") == pytest.approx(np.full((6, 3), inverse_kinematics.LEASH))
+    assert env.sim.mocap_pos("target") - env.sim.site_pos("ee") == pytest.approx(
+        np.full((6, 3), inverse_kinematics.LEASH)
+    )
     turn = quat_multiply(env.sim.mocap_quat("target"), quat_conjugate(inverse_kinematics.hand_quat(env.sim)))
     assert np.abs(quat_to_rotvec(turn)).max() <= 4 * inverse_kinematics.LEASH
 
@@ -150,5 +156,7 @@ def test_gripper_follows_its_command() -> None:
         env.step(action)
     task = env.task
     assert isinstance(task, ArmTask)
-    assert task.opening(env.sim) == pytest.approx([2 * inverse_kinematics.STROKE, inverse_kinematics.STROKE, 0.0], abs=0.003)
+    assert task.opening(env.sim) == pytest.approx(
+        [2 * inverse_kinematics.STROKE, inverse_kinematics.STROKE, 0.0], abs=0.003
+    )
     assert task.grip_command(env.sim) == pytest.approx([-1.0, 0.0, 1.0])

@@ -8,11 +8,11 @@ import mujoco
 import numpy as np
 import pytest
 
-from robo_rlhf.sim.physics.batch import BatchSim
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.sim.physics.batch import BatchSim
 from robo_rlhf.sim.physics.model_identity import DIGITS, compiled_hash, is_same, machine, model_hash
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Array
 
 SCENE = """
 <mujoco><worldbody>

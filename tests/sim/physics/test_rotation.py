@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.rotation import (
     quat_between,
     quat_conjugate,
@@ -16,7 +17,6 @@ from robo_rlhf.sim.physics.rotation import (
     up_of_quat,
     yaw_of_quat,
 )
-from robo_rlhf.core.types import Array
 
 numbers = st.floats(-1.0, 1.0, width=64)
 vectors = st.tuples(numbers, numbers, numbers).map(np.array)  # rotation vectors of length at most √3

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import UnknownNameError
-from robo_rlhf.sim.rendering.annotations import Arrow, DropLine, Trail
-from robo_rlhf.sim.rendering.annotation_geoms import ABOVE, CORNERS, Decorator
-from robo_rlhf.sim.envs.task_env import TaskEnv
-from robo_rlhf.sim.scenes.appearance import PALETTE
-from robo_rlhf.sim.rendering.renderer import STATE, FrameRenderer, load_model
-from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.sim.rendering.annotation_geoms import ABOVE, CORNERS, Decorator
+from robo_rlhf.sim.rendering.annotations import Arrow, DropLine, Trail
+from robo_rlhf.sim.rendering.renderer import STATE, FrameRenderer, load_model
+from robo_rlhf.sim.scenes.appearance import PALETTE
+from robo_rlhf.sim.tasks import TASKS
 from tests.sim.little_scene import MJCF, states
 
 CYLINDER = mujoco.mjtGeom.mjGEOM_CYLINDER

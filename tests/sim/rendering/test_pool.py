@@ -23,10 +23,10 @@ from robo_rlhf.core.errors import (
     WorkerStuckError,
 )
 from robo_rlhf.sim.rendering import pool as render_pool
-from robo_rlhf.sim.rendering.clips import render_clip
 from robo_rlhf.sim.rendering.annotations import DropLine
-from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
+from robo_rlhf.sim.rendering.clips import render_clip
 from robo_rlhf.sim.rendering.pool import RenderPool, Request
+from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
 from robo_rlhf.sim.rendering.video import decode_mp4
 from tests.sim.little_scene import MJCF, states
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError, ShapeError, UnknownNameError
-from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.physics.model_identity import compiled_hash
+from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
 from tests.sim.little_scene import MJCF, STATE, states, with_goal_at
 

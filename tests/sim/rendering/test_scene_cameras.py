@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import UnknownNameError
-from robo_rlhf.sim.rendering.camera import Camera
-from robo_rlhf.sim.rendering.scene_cameras import free_cameras, free_fovy, task_cameras
-from robo_rlhf.sim.envs.task_env import TaskEnv
-from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
-from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.sim.rendering.camera import Camera
+from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
+from robo_rlhf.sim.rendering.scene_cameras import free_cameras, free_fovy, task_cameras
+from robo_rlhf.sim.tasks import TASKS
 from tests.sim.little_scene import MJCF, states
 
 

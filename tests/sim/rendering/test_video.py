@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, MissingDependencyError, ShapeError
-from robo_rlhf.sim.rendering.video import GOP, decode_mp4, encode_mp4, frames_to_gif
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.rendering.video import GOP, decode_mp4, encode_mp4, frames_to_gif
 
 
 def moving_square(count: int, height: int = 48, width: int = 64) -> Array:

@@ -4,10 +4,9 @@ import mujoco
 import numpy as np
 import pytest
 
-from robo_rlhf.sim.scenes import props
-from robo_rlhf.sim.scenes import scene
-from robo_rlhf.sim.scenes.furniture import FURNITURE
+from robo_rlhf.sim.scenes import props, scene
 from robo_rlhf.sim.scenes.appearance import PALETTE, look_at
+from robo_rlhf.sim.scenes.furniture import FURNITURE
 
 DH = (  # a [m], alpha [rad], d [m] of each joint, modified (Craig) convention
     (0.0, 0.0, 0.333),

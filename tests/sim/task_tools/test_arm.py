@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robo_rlhf.core.types import Array
+from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.scenes import scene
 from robo_rlhf.sim.task_tools.arm import HAND_NAMES, ArmTask, funnel, wrap_half, wrap_quarter
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Array
 
 angles = st.floats(-20.0, 20.0)
 

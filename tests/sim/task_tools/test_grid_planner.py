@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robo_rlhf.sim.task_tools.grid_planner import Box, GridPlanner, box_distance
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.task_tools.grid_planner import Box, GridPlanner, box_distance
 
 WALL: Box = (0.0, -0.3, 0.1, 0.7)  # a passage is left above it
 RADIUS = 0.15

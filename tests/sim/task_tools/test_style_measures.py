@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robo_rlhf.sim.task_tools import style_measures
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.task_tools import style_measures
 
 DT = 0.05  # [s]
 
@@ -32,7 +32,9 @@ def test_path_counts_ways_back() -> None:
 @given(st.integers(4, 60), st.floats(0.01, 5.0), st.sampled_from([0.02, 0.05, 0.1]))
 def test_jerk_of_polynomials(steps: int, a: float, dt: float) -> None:
     t = dt * np.arange(steps)
-    assert style_measures.summarize(motion(t, 1.0, a), dt)["peak_jerk"] == pytest.approx(0.0, abs=1e-7)  # constant acceleration
+    assert style_measures.summarize(motion(t, 1.0, a), dt)["peak_jerk"] == pytest.approx(
+        0.0, abs=1e-7
+    )  # constant acceleration
     assert style_measures.summarize(motion(t, 0.0, 1.0, a), dt)["peak_jerk"] == pytest.approx(6 * a, rel=1e-6)
 
 

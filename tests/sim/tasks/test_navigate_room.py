@@ -4,12 +4,12 @@ import mujoco
 import numpy as np
 import pytest
 
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.scenes.furniture import FURNITURE
-from robo_rlhf.sim.task_tools.grid_planner import box_distance
 from robo_rlhf.sim.scenes.scene import ROOM_HALF, ROVER_RADIUS
+from robo_rlhf.sim.task_tools.grid_planner import box_distance
 from robo_rlhf.sim.tasks.navigate_room import RANGE, RAYS, NavigateRoom
-from robo_rlhf.core.types import Array
 
 ROUND = ("pillar", "barrel")  # felt as the boxes around them
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from robo_rlhf.rollouts.rollout import rollout
-from robo_rlhf.sim.physics import inverse_kinematics
-from robo_rlhf.sim.scenes import props
-from robo_rlhf.sim.physics.batch import BatchSim
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.operators.scripted import PERFECT, ScriptedOperator
+from robo_rlhf.sim.physics import inverse_kinematics
+from robo_rlhf.sim.physics.batch import BatchSim
+from robo_rlhf.sim.scenes import props
 from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.sim.tasks.carry_upright import CarryUpright
 from tests.benchmarks.careless import Careless

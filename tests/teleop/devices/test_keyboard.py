@@ -6,8 +6,8 @@ import pytest
 
 from robo_rlhf.core.errors import InvalidValueError
 from teleop.devices.keyboard import Keyboard
-from teleop.input.response_curves import LEVEL, LEVELS, SLOW
 from teleop.input.held_keys import HOLD
+from teleop.input.response_curves import LEVEL, LEVELS, SLOW
 from teleop.input.terminal import Terminal
 from tests.teleop.making import world
 from tests.teleop.terminals import Screen, screen

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError
+from robo_rlhf.data.dataset import Dataset
 from teleop.devices.replay import Replay
 from teleop.devices.scripted import Scripted
 from teleop.session.unattended import Session

@@ -4,8 +4,8 @@ import pytest
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.operators.scripted import ScriptedOperator
 from robo_rlhf.sim.tasks import TASKS
-from teleop.input.action_mapping import to_action
 from teleop.devices.scripted import Scripted
+from teleop.input.action_mapping import to_action
 from tests.teleop.making import world
 
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.core.types import Command
+from robo_rlhf.sim.tasks import TASKS
 from teleop.input.action_mapping import from_action, to_action
 
 

@@ -2,8 +2,8 @@ from typing import get_args
 
 import pytest
 
-from teleop.ipc.messages import Act
 from teleop.input.button_maps import GAMEPAD, SPACEMOUSE, Button, explain
+from teleop.ipc.messages import Act
 
 OWN = {"gripper", "faster", "slower", "slow", "takeover", "tilt"}  # what a device does by itself
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from teleop.input.response_curves import LEVELS, SLOW
 from teleop.input.operator_state import Hand
+from teleop.input.response_curves import LEVELS, SLOW
 
 ARM = ("x", "y", "z", "yaw", "gripper")
 AHEAD = np.array([1.0, 0, 0, 0, 0, 0])

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError, NotFoundError
+from robo_rlhf.core.types import Source
+from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.policies.checkpoint import load_policy, save_policy
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.envs.partial_observation import Veil
+from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Source
 from teleop.policy_probe.messages import At, Compare, Foresee, Judge, Look, Request, Result, Seen
 from teleop.policy_probe.probe import Mind
 from tests.teleop.policy_probe.making import FLOW, PLAIN, REWARD, ask_home

@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from robo_rlhf.core.types import Episode, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
 from robo_rlhf.sim.physics.model_identity import compiled_hash
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.core.types import Episode, Source
 from teleop.session.branch import Past
 from tests.data.making import check_equal
 from tests.teleop.making import world

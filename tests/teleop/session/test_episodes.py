@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robo_rlhf.core import files
+from robo_rlhf.core.errors import DiskFullError
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recording.journal import EpisodeWriter
-from robo_rlhf.core.errors import DiskFullError
 from tests.data.making import SmallDisk
 from tests.teleop.playing import Seat
 

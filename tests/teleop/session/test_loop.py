@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.core.types import Source
-from teleop.session.loop import LiveSession
+from robo_rlhf.data.dataset import Dataset
 from teleop.ipc.messages import Begin, Scene, Tick
+from teleop.session.loop import LiveSession
 from tests.teleop.making import world
 from tests.teleop.playing import Seat
 

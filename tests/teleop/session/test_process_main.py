@@ -230,7 +230,9 @@ def test_a_branch_keeps_the_note_also_after_kill_9(home: Path) -> None:
 
 
 def test_the_catalogue_needs_no_simulator_to_be_read() -> None:
-    done = subprocess.run([sys.executable, "-m", "teleop.ipc.task_catalogue"], capture_output=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-m", "teleop.ipc.task_catalogue"], capture_output=True, check=True, cwd=ROOT
+    )
     tasks = {task["name"]: task for task in json.loads(done.stdout)}
     assert tasks.keys() == TASKS.keys()
     place = tasks["pick_place"]

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from robo_rlhf.core.types import Array, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.policies.checkpoint import new_policy, save_policy
-from robo_rlhf.core.types import Array, Source
 from teleop.devices import DEVICES
 from teleop.devices.browser import Browser
 from teleop.ipc.messages import Input

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.recording.journal import EpisodeWriter
 from robo_rlhf.core.errors import DiskFullError
 from robo_rlhf.core.types import Source
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.recording.journal import EpisodeWriter
 from teleop.devices import DEVICES
 from teleop.session.unattended import Session, Tick
 from tests.data.making import check_equal

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 from robo_rlhf.accounts import passwords
 from robo_rlhf.accounts.roles import Role
 from teleop.station.app import create_app
-from teleop.station.web.security import CSRF_HEADER
 from teleop.station.services import Station
+from teleop.station.web.security import CSRF_HEADER
 
 ORIGIN = "http://localhost"
 _routes: list[BaseRoute] = []

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from robo_rlhf.data.layout import MANIFEST, episode_path
-from robo_rlhf.data.schema import Timing, encode, to_columns
 from robo_rlhf.core.files import write_json
 from robo_rlhf.core.types import EpisodeMeta
+from robo_rlhf.data.layout import MANIFEST, episode_path
+from robo_rlhf.data.schema import Timing, encode, to_columns
 from tests.data.making import episode
 
 OPERATORS = ("ada", "grace", "")

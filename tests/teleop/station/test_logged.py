@@ -9,9 +9,9 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from robo_rlhf.accounts.audit_log import Entry
 from robo_rlhf.cli.main import main
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.accounts.audit_log import Entry
 from robo_rlhf.feedback.records import clip_id
 from teleop.station.services import Station
 from tests.data.making import episode

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from teleop.terminal_ui.console import GRIP_WAIT, REWIND, Console
 from teleop.devices.gamepad import Gamepad
 from teleop.devices.keyboard import Keyboard
 from teleop.input.held_keys import ONCE
+from teleop.input.terminal import Terminal
 from teleop.ipc.messages import CameraInfo, Do, Input, Notice, Reply, Scene, Status, Tick
 from teleop.ipc.session_process import Ended
-from teleop.input.terminal import Terminal
+from teleop.terminal_ui.console import GRIP_WAIT, REWIND, Console
 from tests.teleop.devices.recorded import RecordedPad
 from tests.teleop.making import world
 from tests.teleop.terminals import Screen, screen

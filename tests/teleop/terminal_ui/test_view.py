@@ -2,11 +2,11 @@ import re
 
 import pytest
 
-from teleop.terminal_ui.console import Shown
-from teleop.terminal_ui.view import draw
+from teleop.input.button_maps import GAMEPAD, SPACEMOUSE, Button
 from teleop.input.key_bindings import KEYS, PAGE_ONLY, key_name
 from teleop.ipc.messages import Notice
-from teleop.input.button_maps import GAMEPAD, SPACEMOUSE, Button
+from teleop.terminal_ui.console import Shown
+from teleop.terminal_ui.view import draw
 from tests.teleop.terminal_ui.test_console import SCENE, status
 
 

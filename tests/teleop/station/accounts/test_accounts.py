@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from robo_rlhf.core.errors import TokenError
-from teleop.station.web.auth import FORBIDDEN, SIGNED_OUT, open_socket
 from teleop.station.services import Station
+from teleop.station.web.auth import FORBIDDEN, SIGNED_OUT, open_socket
 from teleop.station.web.csv_tables import as_csv, cell
 
 Visit = Callable[..., TestClient]

@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.accounts.roles import Role
+from robo_rlhf.data.dataset import Dataset
 from teleop.station.services import Station
 from tests.data.making import episode
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import uvicorn
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.accounts.roles import ROLES
+from robo_rlhf.core.types import Segment
+from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.store import Question, question_id
-from robo_rlhf.core.types import Segment
 from teleop.station.app import create_app
 from teleop.station.server import listen
 from teleop.station.services import Station

@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 
 import robo_rlhf
-from teleop.station.web import uploads
 from teleop.station.api import exchange
 from teleop.station.api_docs.openapi import groups
+from teleop.station.web import uploads
 from teleop.station.web.limits import LISTS, MOST_BODY, MOST_PIECE
-from teleop.station.webhooks.sender import sign
 from teleop.station.web.throttle import NOTES
+from teleop.station.webhooks.sender import sign
 from tests.teleop.station.api.test_fuzz import served
 
 TEXT = (Path(robo_rlhf.__file__).parents[1] / "docs" / "api.md").read_text()

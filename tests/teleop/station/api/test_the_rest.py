@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.types import Source
+from robo_rlhf.data.dataset import Dataset
 from teleop.station.app import create_app
 from teleop.station.services import Station
 from tests.data.making import episode

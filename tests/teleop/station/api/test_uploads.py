@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError
-from teleop.station.web import uploads
 from teleop.station.services import Station
+from teleop.station.web import uploads
 from teleop.station.web.uploads import KEPT, MOST, MOST_OPEN, QUOTA, Uploads
 from tests.teleop.station.api.conftest import Program
 

@@ -17,13 +17,13 @@ import pytest
 import sqlalchemy as sa
 
 import robo_rlhf
-from robo_rlhf.webhooks import queue
 from robo_rlhf.feedback.notes import Round
 from robo_rlhf.feedback.store import Store
+from robo_rlhf.webhooks import queue
 from robo_rlhf.webhooks.tables import deliveries
+from teleop.station.services import Station
 from teleop.station.webhooks import sender
 from teleop.station.webhooks.sender import Direct, NotSentError, Posting, may_reach
-from teleop.station.services import Station
 from tests.feedback.making import make_question
 from tests.teleop.station.api.conftest import Program
 from tests.teleop.station.api.receiving import Receiver, receiving, until

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from teleop.station.web.markdown import as_html
 from teleop.station.services import Station
+from teleop.station.web.markdown import as_html
 from tests.feedback.making import QUESTIONS
 from tests.teleop.station.conftest import Visit
 

@@ -10,13 +10,13 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.accounts.roles import Role
-from teleop.station.web import error_pages
-from teleop.station.library.zip_download import GOOD_FOR, Tickets
-from teleop.station.library.entry import Key
-from teleop.station.library.edits import MOST_TAGS, Library
+from robo_rlhf.data.dataset import Dataset
 from teleop.station.library import routes as page
+from teleop.station.library.edits import MOST_TAGS, Library
+from teleop.station.library.entry import Key
+from teleop.station.library.zip_download import GOOD_FOR, Tickets
+from teleop.station.web import error_pages
 from tests.data.making import episode, flip
 from tests.teleop.station.making import many
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.errors import CorruptFileError, NotFoundError
+from robo_rlhf.data.dataset import Dataset
 from teleop.station.library import index as index_module
 from teleop.station.library.entry import Key
 from teleop.station.library.index import Index, Progress

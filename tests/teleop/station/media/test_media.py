@@ -17,17 +17,17 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.errors import RoboRlhfError, ShapeError, UnknownNameError, WorkerDiedError
+from robo_rlhf.core.types import Array
+from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.sim.rendering.pool import RenderPool
 from robo_rlhf.sim.rendering.video import decode_mp4
-from robo_rlhf.core.types import Array
-from teleop.station.web import error_pages
 from teleop.station.app import create_app
 from teleop.station.library.edits import Library
-from teleop.station.media.media import MOST_FRAMES, Media, View
 from teleop.station.media import routes as media_page
+from teleop.station.media.media import MOST_FRAMES, Media, View
 from teleop.station.services import Station
+from teleop.station.web import error_pages
 from tests.data.making import episode, flip
 
 CLIP = "/media/clip?dataset=demos&episode=e1"

@@ -11,13 +11,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.data.layout import episode_path
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from robo_rlhf.sim.rendering.pool import RenderPool
 from robo_rlhf.sim.rendering.video import decode_mp4
-from robo_rlhf.core.types import Array, Episode
 from teleop.station.media.media import Media, NoPictureError, View
 from teleop.station.media.replayed import curves, may_replay
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.feedback.store import Store
-from robo_rlhf.feedback.assignment.submission import Sent
 from robo_rlhf.core.heartbeat import at_work
 from robo_rlhf.core.runs import Run
+from robo_rlhf.feedback.assignment.submission import Sent
+from robo_rlhf.feedback.store import Store
 from teleop.station.monitor.label_counts import LabelBook
-from teleop.station.review.live_reward import LiveReward
-from teleop.station.monitor.view import seen
 from teleop.station.monitor.runs import RunBook
+from teleop.station.monitor.view import seen
+from teleop.station.review.live_reward import LiveReward
 from teleop.station.services import Station
 from tests.feedback.making import make_question
 from tests.teleop.station.conftest import Visit

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.core.errors import NotFoundError, NotNowError
+from robo_rlhf.data.dataset import Dataset
 from teleop.policy_probe.messages import At, Foresee, Foreseen, Look, Seen
 from teleop.station.probe.client import Thinking
 from tests.teleop.policy_probe.making import FLOW, PLAIN, ask_home

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 from robo_rlhf.data.dataset import Dataset
 from teleop.station.app import create_app
-from teleop.station.web.security import CSRF_HEADER
 from teleop.station.services import Station
+from teleop.station.web.security import CSRF_HEADER
 from tests.data.making import episode
 from tests.teleop.policy_probe.making import FLOW, PLAIN, REWARD, ask_home
 from tests.teleop.station.conftest import ORIGIN

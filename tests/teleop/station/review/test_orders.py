@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from robo_rlhf.core.types import Segment
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.feedback.transfer.export import export
-from robo_rlhf.feedback.transfer.import_folder import import_all
 from robo_rlhf.feedback.kinds.base import CLIP_NAMES
 from robo_rlhf.feedback.store import Question, Store, question_id
+from robo_rlhf.feedback.transfer.export import export
+from robo_rlhf.feedback.transfer.import_folder import import_all
 from robo_rlhf.training_tools.answers import Shelf, episodes_of, gather
-from robo_rlhf.core.types import Segment
 from teleop.station.services import Station
 from tests.data.making import episode
 from tests.teleop.station.conftest import Visit

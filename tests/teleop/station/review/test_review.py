@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from robo_rlhf.core.types import Segment
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.base import CLIP_NAMES
 from robo_rlhf.feedback.records import order_of
 from robo_rlhf.feedback.store import Question, question_id
 from robo_rlhf.feedback.tables import leases
-from robo_rlhf.core.types import Segment
 from teleop.station.services import Station
 from tests.data.making import episode, flip
 from tests.teleop.station.conftest import Visit

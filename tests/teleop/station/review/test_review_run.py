@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from robo_rlhf.cli.answering import PAGE, People
-from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.pipeline.config import preset
 from robo_rlhf.pipeline.loop import run_loop
+from robo_rlhf.rollouts.evaluation import Evaluation
 from teleop.station.services import Station
 from tests.teleop.station.conftest import Visit
 

@@ -10,9 +10,9 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
 from robo_rlhf.feedback.records import LONGEST_ANSWER
+from teleop.station.services import Station
 from teleop.station.web import limits
 from teleop.station.web.limits import DEPTH, LISTS, MOST_BODY, MOST_VALUES, Limits, is_deep
-from teleop.station.services import Station
 from teleop.station.web.throttle import NOTES
 
 Visit = Callable[..., TestClient]

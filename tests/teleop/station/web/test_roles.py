@@ -16,8 +16,8 @@ from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from robo_rlhf.accounts.roles import ROLES, Role
-from teleop.station.web.auth import FORBIDDEN, SIGNED_OUT
 from teleop.station.services import Station
+from teleop.station.web.auth import FORBIDDEN, SIGNED_OUT
 from teleop.station.web.throttle import BAD_TOKENS, Tries
 from tests.teleop.station.conftest import ORIGIN
 

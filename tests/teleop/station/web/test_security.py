@@ -7,9 +7,9 @@ from fastapi import FastAPI, WebSocket
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from teleop.station.services import Station
 from teleop.station.web.auth import SIGNED_OUT, open_socket
 from teleop.station.web.security import CSRF_HEADER, HEADERS, csrf_of
-from teleop.station.services import Station
 
 Visit = Callable[..., TestClient]
 
