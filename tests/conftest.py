@@ -14,6 +14,8 @@ import pytest
 from robo_rlhf.core.files import HOME_VARIABLE
 from robo_rlhf.sim.rendering.gl import choose_backend
 
+pytest_plugins = ["tests.databases"]
+
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"  # before a test imports numpy or torch, which read it once; worker processes inherit it
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # set in many containers; every process would compile the program anew

@@ -17,7 +17,7 @@ WRITING = re.compile(r"[wxa][bt+]*|r[bt]?\+[bt]?")
 
 ALLOWED = {
     ("robo_rlhf/data/curation.py", "os.open"): "the file that is locked while episodes are edited; never read",
-    ("robo_rlhf/data/recording/stream.py", "os.open"): "journals: made here, their name synced at once; read again after a crash",
+    ("robo_rlhf/data/recording/stream.py", "os.open"): "journals: their name synced at once; read again after a crash",
     ("robo_rlhf/data/schema.py", "ParquetWriter"): "into memory",
     ("robo_rlhf/core/locks.py", "os.open"): "the file that is locked while a lock is taken; never read",
     ("robo_rlhf/core/locks.py", "write_bytes"): "a lock: nobody holds it after a power cut",
@@ -30,7 +30,7 @@ ALLOWED = {
     ("robo_rlhf/sim/rendering/video.py", "open"): "into memory",
     ("robo_rlhf/feedback/arena/arena.py", "open"): "files that are locked; never read",
     ("robo_rlhf/feedback/transfer/export.py", "open"): "in a folder that is synced whole before it gets its name",
-    ("robo_rlhf/feedback/transfer/export.py", "ParquetWriter"): "in a folder that is synced whole before it gets its name",
+    ("robo_rlhf/feedback/transfer/export.py", "ParquetWriter"): "in a folder that is synced before it is named",
     ("teleop/station/library/facts_cache.py", "open"): "worked out again where it is lost",
     ("teleop/station/operate/hub.py", "open"): "the log of sessions, which nothing reads back",
     ("teleop/station/arena/arenas.py", "open"): "what a process said last; gone with the station",

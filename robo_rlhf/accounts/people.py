@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from robo_rlhf.accounts import passwords
 from robo_rlhf.accounts.audit_log import Audit, Entry
 from robo_rlhf.accounts.groups import groups_of, text_of
-from robo_rlhf.accounts.roles import ROLES, Person, Role, log, person_of, time_from_now
-from robo_rlhf.accounts.tables import people, sign_in_tries, web_sessions
-from robo_rlhf.accounts.team_overview import Member, roster, set_groups
+from robo_rlhf.accounts.roles import ROLES, Person, Role, log, person_of
+from robo_rlhf.accounts.tables import annotators, people, sign_in_tries, web_sessions
 from robo_rlhf.accounts.tokens import Tokens, end_tokens
 from robo_rlhf.accounts.web_sessions import Sessions, end_links
 from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError, SignInError
 from robo_rlhf.database.engine import add_new, open_engine, transaction
 from robo_rlhf.database.migrate import prepare
+from robo_rlhf.database.timestamps import timestamp
 
 WINDOW = 900.0  # [s] over which failed sign-ins are counted
 FREE = 5  # failures of one name from one address that cost no wait
@@ -31,15 +31,15 @@ class People:
 
     def __init__(self, where: str | Path) -> None:
         """Open or create the accounts in the feedback database at `where`; see `robo_rlhf.feedback.store.Store`."""
-        self._engine, self.name = open_engine(where)
-        prepare(self._engine, self.name)
-        self.sessions = Sessions(self._engine)
-        self.tokens = Tokens(self._engine)
-        self.audit = Audit(self._engine)
+        self.engine, self.name = open_engine(where)
+        prepare(self.engine, self.name)
+        self.sessions = Sessions(self.engine)
+        self.tokens = Tokens(self.engine)
+        self.audit = Audit(self.engine)
 
     def close(self) -> None:
         """Release all connections."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     def add(self, name: str, role: Role, *, by: str = "", address: str = "") -> Person:
         """Add an account; it has no password yet.
@@ -55,7 +55,7 @@ class People:
             raise InvalidValueError("role", repr(role), ", ".join(ROLES))
         with self.sessions.changing() as connection:
             clash = connection.scalar(sa.select(people.c.name).where(sa.func.lower(people.c.name) == name.lower()))
-            row = {"name": name, "role": role, "created": time_from_now()}
+            row = {"name": name, "role": role, "created": timestamp()}
             if clash is not None or not add_new(connection, people, row):
                 raise ConflictError(f"person {name!r}", f"there is {clash or name!r} already")
             log(connection, by, "person added", f"{name}, {role}", address)
@@ -67,25 +67,13 @@ class People:
         Raises:
             NotFoundError: there is none with this name.
         """
-        with transaction(self._engine, write=False) as connection:
+        with transaction(self.engine, write=False) as connection:
             return _find(connection, name)
 
     def list(self) -> "list[Person]":
         """Return all accounts, by name."""
-        with transaction(self._engine, write=False) as connection:
+        with transaction(self.engine, write=False) as connection:
             return [person_of(row) for row in connection.execute(sa.select(people).order_by(people.c.name)).mappings()]
-
-    def roster(self) -> Sequence[Member]:
-        """Return all accounts with what they have done and what is open, by name."""
-        return roster(self._engine)
-
-    def member(self, name: str) -> Member:
-        """Return an account with what it has done and what is open.
-
-        Raises:
-            NotFoundError: there is none with this name.
-        """
-        return next(iter(roster(self._engine, self.get(name).name)))
 
     def set_groups(self, name: str, groups: Iterable[str], *, by: str = "", address: str = "") -> tuple[str, ...]:
         """Write down the groups that a person says to belong to, and return them.
@@ -95,9 +83,9 @@ class People:
             InvalidValueError: too many, or one that cannot be.
         """
         text = text_of(groups)
-        with transaction(self._engine, write=True) as connection:
+        with transaction(self.engine, write=True) as connection:
             person = _find(connection, name)
-            set_groups(connection, person.name, text)
+            _set_groups(connection, person.name, text)
             log(connection, by or name, "groups changed", f"{name}: {text or 'none'}", address)
         return groups_of(text)
 
@@ -172,7 +160,7 @@ class People:
                 _end_sessions(connection, person)
                 end_links(connection, person)
                 end_tokens(connection, person)
-            since = time_from_now() if disabled else None
+            since = timestamp() if disabled else None
             connection.execute(sa.update(people).where(people.c.id == person.id).values(disabled=since))
             log(connection, by, "disabled" if disabled else "enabled", name, address)
 
@@ -190,10 +178,10 @@ class People:
 
     def _check_password(self, name: str, password: str, address: str, refused: str, why: str) -> Person:
         self._count_try(name, address)  # before the check, so that many tries at once are counted too
-        with transaction(self._engine, write=False) as connection:
+        with transaction(self.engine, write=False) as connection:
             row = connection.execute(sa.select(people).where(people.c.name == name)).mappings().one_or_none()
         right = passwords.is_right(row["password"] if row else None, password)
-        with transaction(self._engine, write=True) as connection:
+        with transaction(self.engine, write=True) as connection:
             if row is None or not right or row["disabled"] is not None:
                 log(connection, "", refused, name, address)
             else:
@@ -207,8 +195,8 @@ class People:
         return self.audit.read(limit=limit)
 
     def _count_try(self, name: str, address: str) -> None:
-        with transaction(self._engine, write=True) as connection:
-            connection.execute(sa.delete(sign_in_tries).where(sign_in_tries.c.at < time_from_now(-WINDOW)))
+        with transaction(self.engine, write=True) as connection:
+            connection.execute(sa.delete(sign_in_tries).where(sign_in_tries.c.at < timestamp(-WINDOW)))
             by_name, by_address = sign_in_tries.c.name == name, sign_in_tries.c.address == address
             wait = max(
                 _wait(connection, by_name & by_address, FREE),
@@ -216,7 +204,7 @@ class People:
                 _wait(connection, by_name, MOST_BY_NAME),
             )
             if wait <= 0:
-                row = {"name": name, "address": address, "at": time_from_now()}
+                row = {"name": name, "address": address, "at": timestamp()}
                 connection.execute(sa.insert(sign_in_tries), row)
         if wait > 0:
             raise SignInError("there were too many failed tries", wait=wait)
@@ -228,7 +216,7 @@ def _wait(connection: sa.Connection, which: sa.ColumnElement[bool], free: int) -
     count, last = connection.execute(tally).one()
     if count < free:
         return 0.0
-    since = (datetime.fromisoformat(time_from_now()) - datetime.fromisoformat(last)).total_seconds()
+    since = (datetime.fromisoformat(timestamp()) - datetime.fromisoformat(last)).total_seconds()
     return float(min(2.0 ** min(count - free + 1, 30), WINDOW)) - since
 
 
@@ -254,7 +242,7 @@ def _find(connection: sa.Connection, name: str) -> Person:
 def _end_sessions(connection: sa.Connection, person: Person, but: str = "") -> None:
     open_ones = (web_sessions.c.person_id == person.id) & web_sessions.c.ended.is_(None)
     open_ones &= web_sessions.c.digest != but
-    connection.execute(sa.update(web_sessions).where(open_ones).values(ended=time_from_now()))
+    connection.execute(sa.update(web_sessions).where(open_ones).values(ended=timestamp()))
 
 
 def _login_name() -> str:
@@ -263,3 +251,10 @@ def _login_name() -> str:
     except (KeyError, OSError):  # a container without an entry for its user
         name = ""
     return name if _NAME.fullmatch(name) else "administrator"
+
+
+def _set_groups(connection: sa.Connection, name: str, text: str) -> None:
+    """Write down the groups of a person, who may never have been asked anything."""
+    row = {"name": name, "kind": "human", "team": text, "handed": 0, "since": timestamp()}
+    if not add_new(connection, annotators, row):
+        connection.execute(sa.update(annotators).where(annotators.c.name == name).values(team=text))

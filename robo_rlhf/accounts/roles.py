@@ -1,13 +1,13 @@
 """What an account is, and what every part of the accounts shares: roles, times, and the log of who did what."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple, cast
 
 import sqlalchemy as sa
 
 from robo_rlhf.accounts.tables import audit
 from robo_rlhf.database.migrate import LOCK
+from robo_rlhf.database.timestamps import timestamp
 
 Role = Literal["administrator", "operator", "annotator"]
 LONGEST = 1000  # characters that the log says about one act
@@ -52,14 +52,9 @@ def person_of(row: sa.RowMapping) -> Person:
     )
 
 
-def time_from_now(seconds: float = 0.0) -> str:
-    """Return a time as the tables hold it: ISO 8601, UTC, so that text sorts as time does."""
-    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
-
-
 def log(connection: sa.Connection, who: str, act: str, about: str = "", address: str = "") -> None:
     """Write down who did what, in the transaction that does it."""
     if connection.dialect.name == "postgresql":  # lines become visible in their order: the newest one tells of all
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK + 2)))
-    row = {"at": time_from_now(), "who": who[:64], "act": act, "about": about[:LONGEST], "address": address[:64]}
+    row = {"at": timestamp(), "who": who[:64], "act": act, "about": about[:LONGEST], "address": address[:64]}
     connection.execute(sa.insert(audit), row)

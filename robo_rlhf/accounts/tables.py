@@ -6,14 +6,12 @@ database cannot sign in with what stands there.
 
 import sqlalchemy as sa
 
-from robo_rlhf.feedback.tables import metadata
-
-_serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite counts up in INTEGER columns only
+from robo_rlhf.database.metadata import metadata, serial
 
 people = sa.Table(
     "people",
     metadata,
-    sa.Column("id", _serial, primary_key=True, autoincrement=True),
+    sa.Column("id", serial, primary_key=True, autoincrement=True),
     sa.Column("name", sa.String(64), nullable=False, unique=True),
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("password", sa.Text),  # argon2id, with its parameters and salt; NULL: signs in by a link only
@@ -49,7 +47,7 @@ sign_in_links = sa.Table(
 sign_in_tries = sa.Table(
     "sign_in_tries",
     metadata,
-    sa.Column("number", _serial, primary_key=True, autoincrement=True),
+    sa.Column("number", serial, primary_key=True, autoincrement=True),
     sa.Column("name", sa.String(64), nullable=False),
     sa.Column("address", sa.String(64), nullable=False),
     sa.Column("at", sa.String(32), nullable=False),
@@ -59,7 +57,7 @@ sign_in_tries = sa.Table(
 api_tokens = sa.Table(
     "api_tokens",
     metadata,
-    sa.Column("number", _serial, primary_key=True, autoincrement=True),  # names the token, and tells nothing of it
+    sa.Column("number", serial, primary_key=True, autoincrement=True),  # names the token, and tells nothing of it
     sa.Column("digest", sa.String(64), nullable=False, unique=True),  # SHA-256 of what the program holds
     sa.Column("person_id", sa.BigInteger, sa.ForeignKey("people.id"), nullable=False),
     sa.Column("name", sa.String(64), nullable=False),  # what it is for, in the person's words
@@ -76,7 +74,7 @@ api_tokens = sa.Table(
 audit = sa.Table(
     "audit",
     metadata,
-    sa.Column("number", _serial, primary_key=True, autoincrement=True),
+    sa.Column("number", serial, primary_key=True, autoincrement=True),
     sa.Column("at", sa.String(32), nullable=False),
     sa.Column("who", sa.String(64), nullable=False),  # a person's name; empty: nobody is known
     sa.Column("act", sa.String(32), nullable=False),
@@ -106,4 +104,12 @@ def _only_grows(_: sa.Table, connection: sa.Connection, **__: object) -> None:
         connection.exec_driver_sql(statement)
 
 
-PEOPLE_TABLES = (people, web_sessions, sign_in_links, sign_in_tries, api_tokens, audit)
+annotators = sa.Table(
+    "annotators",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),  # human or simulated
+    sa.Column("team", sa.Text, nullable=False, server_default=""),  # groups that the person names: see `groups`
+    sa.Column("handed", sa.Integer, nullable=False, server_default="0"),  # questions handed out so far
+    sa.Column("since", sa.String(32), nullable=False),
+)

@@ -9,11 +9,12 @@ from typing import cast
 
 import sqlalchemy as sa
 
-from robo_rlhf.accounts.roles import ROLES, Person, Role, log, person_of, time_from_now
+from robo_rlhf.accounts.roles import ROLES, Person, Role, log, person_of
 from robo_rlhf.accounts.tables import api_tokens, people
 from robo_rlhf.accounts.web_sessions import digest_of
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError, TokenError
 from robo_rlhf.database.engine import transaction
+from robo_rlhf.database.timestamps import timestamp
 
 PREFIX = "rlhf_"  # by which people and scanners recognise a token that lies where it should not
 LIFE, LONGEST = 90.0, 366.0  # [days] that a token lives where nobody says how long, and at most
@@ -41,7 +42,7 @@ class Token:
         """One of live, revoked and expired."""
         if self.revoked is not None:
             return "revoked"
-        return "live" if self.expires > time_from_now() else "expired"
+        return "live" if self.expires > timestamp() else "expired"
 
     @property
     def acting(self) -> Person:
@@ -67,7 +68,7 @@ class Tokens:
         _check(person, name, role, days)
         secret = PREFIX + secrets.token_urlsafe(32)
         row = {"digest": digest_of(secret), "person_id": person.id, "name": name, "role": role}
-        row |= {"created": time_from_now(), "expires": time_from_now(days * DAY)}
+        row |= {"created": timestamp(), "expires": timestamp(days * DAY)}
         live = (api_tokens.c.person_id == person.id) & _live()
         with transaction(self._engine, write=True) as connection:
             if (connection.scalar(sa.select(sa.func.count()).where(live)) or 0) >= MOST:
@@ -93,10 +94,10 @@ class Tokens:
             raise TokenError("disabled")
         if token.state != "live":
             raise TokenError(token.state)
-        before = time_from_now(-USED_EVERY)
+        before = timestamp(-USED_EVERY)
         if token.used is None or token.used < before:
             stale = (api_tokens.c.digest == digest) & (api_tokens.c.used.is_(None) | (api_tokens.c.used < before))
-            noted = sa.update(api_tokens).where(stale).values(used=time_from_now(), address=address[:64])
+            noted = sa.update(api_tokens).where(stale).values(used=timestamp(), address=address[:64])
             with transaction(self._engine, write=True) as connection:
                 connection.execute(noted)
         return token
@@ -129,7 +130,7 @@ class Tokens:
                 raise NotFoundError("token", number, "robo-rlhf team token shows which there are.")
             token = _token(row)
             if token.revoked is None:
-                now = time_from_now()
+                now = timestamp()
                 connection.execute(sa.update(api_tokens).where(which).values(revoked=now))
                 about = f"{token.name}, of {token.person.name}"
                 log(connection, by or token.person.name, "token revoked", about, address)
@@ -140,7 +141,7 @@ class Tokens:
 def end_tokens(connection: sa.Connection, person: Person) -> int:
     """Revoke all tokens of a person, in the transaction of `connection`; return how many there were."""
     which = (api_tokens.c.person_id == person.id) & api_tokens.c.revoked.is_(None)
-    return connection.execute(sa.update(api_tokens).where(which).values(revoked=time_from_now())).rowcount
+    return connection.execute(sa.update(api_tokens).where(which).values(revoked=timestamp())).rowcount
 
 
 def _check(person: Person, name: str, role: Role, days: float) -> None:
@@ -156,7 +157,7 @@ def _check(person: Person, name: str, role: Role, days: float) -> None:
 
 
 def _live() -> sa.ColumnElement[bool]:
-    return api_tokens.c.revoked.is_(None) & (api_tokens.c.expires > time_from_now())
+    return api_tokens.c.revoked.is_(None) & (api_tokens.c.expires > timestamp())
 
 
 _OWN = [column.label(f"token_{column.name}") for column in api_tokens.c if column.name not in ("digest", "person_id")]

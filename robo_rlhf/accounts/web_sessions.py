@@ -18,10 +18,11 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from robo_rlhf.accounts.roles import Person, log, person_of, time_from_now
+from robo_rlhf.accounts.roles import Person, log, person_of
 from robo_rlhf.accounts.tables import audit, people, sign_in_links, web_sessions
 from robo_rlhf.core.errors import SignInError
 from robo_rlhf.database.engine import transaction
+from robo_rlhf.database.timestamps import timestamp
 
 LONGEST = 30 * 86400.0  # [s] that a web session lasts at most
 IDLE = 3 * 86400.0  # [s] without use after which it ends
@@ -72,9 +73,9 @@ class Sessions:
     def link(self, person: Person, life: float = LINK_LIFE, *, by: str = "", address: str = "") -> str:
         """Return the token of a new link that signs `person` in, once, within `life` seconds."""
         token = secrets.token_urlsafe(32)
-        row = {"digest": digest_of(token), "person_id": person.id, "created": time_from_now()}
+        row = {"digest": digest_of(token), "person_id": person.id, "created": timestamp()}
         with transaction(self._engine, write=True) as connection:
-            connection.execute(sa.insert(sign_in_links), {**row, "expires": time_from_now(life)})
+            connection.execute(sa.insert(sign_in_links), {**row, "expires": timestamp(life)})
             log(connection, by, "link made", person.name, address)
         return token
 
@@ -84,7 +85,7 @@ class Sessions:
         Raises:
             SignInError: it was used, is too old, or never was.
         """
-        now, digest = time_from_now(), digest_of(token)
+        now, digest = timestamp(), digest_of(token)
         mine = sign_in_links.c.digest == digest
         with self.changing() as connection:
             fresh = mine & sign_in_links.c.used.is_(None) & (sign_in_links.c.expires > now)
@@ -101,9 +102,9 @@ class Sessions:
     def begin(self, person: Person, *, agent: str = "", address: str = "", instead_of: str = "") -> str:
         """Begin a web session and return its token; the session of the token `instead_of` ends."""
         token = secrets.token_urlsafe(32)
-        now = time_from_now()
+        now = timestamp()
         row = {"digest": digest_of(token), "person_id": person.id, "created": now, "seen": now}
-        row |= {"expires": time_from_now(LONGEST), "address": address[:64], "agent": agent[:200]}
+        row |= {"expires": timestamp(LONGEST), "address": address[:64], "agent": agent[:200]}
         with self.changing() as connection:
             if instead_of:
                 _end(connection, web_sessions.c.digest == digest_of(instead_of))
@@ -121,7 +122,7 @@ class Sessions:
             return known
         began, changes = time.monotonic(), self._changes
         where = (web_sessions.c.digest == digest) & web_sessions.c.ended.is_(None) & people.c.disabled.is_(None)
-        where &= (web_sessions.c.expires > time_from_now()) & (web_sessions.c.seen > time_from_now(-IDLE))
+        where &= (web_sessions.c.expires > timestamp()) & (web_sessions.c.seen > timestamp(-IDLE))
         with transaction(self._engine, write=False) as connection:
             mark = connection.scalar(_NEWEST) or 0
             row = connection.execute(_sessions().where(where)).mappings().one_or_none()
@@ -129,7 +130,7 @@ class Sessions:
         if row is None:
             return None
         if _age(row["seen"]) > SEEN_EVERY:
-            seen = sa.update(web_sessions).where(web_sessions.c.digest == digest).values(seen=time_from_now())
+            seen = sa.update(web_sessions).where(web_sessions.c.digest == digest).values(seen=timestamp())
             with transaction(self._engine, write=True) as connection:
                 connection.execute(seen)
         return self._remember(_session(row), min(REMEMBERED, -_age(row["expires"])), changes)
@@ -178,7 +179,7 @@ class Sessions:
     def of(self, person: Person) -> list[WebSession]:
         """Return the open sessions of a person, newest first."""
         where = (web_sessions.c.person_id == person.id) & web_sessions.c.ended.is_(None)
-        where &= (web_sessions.c.expires > time_from_now()) & (web_sessions.c.seen > time_from_now(-IDLE))
+        where &= (web_sessions.c.expires > timestamp()) & (web_sessions.c.seen > timestamp(-IDLE))
         with transaction(self._engine, write=False) as connection:
             rows = connection.execute(_sessions().where(where).order_by(web_sessions.c.created.desc())).mappings()
             return [_session(row) for row in rows]
@@ -215,7 +216,7 @@ def _session(row: sa.RowMapping) -> WebSession:
 
 def _end(connection: sa.Connection, which: sa.ColumnElement[bool]) -> int:
     open_ones = which & web_sessions.c.ended.is_(None)
-    return connection.execute(sa.update(web_sessions).where(open_ones).values(ended=time_from_now())).rowcount
+    return connection.execute(sa.update(web_sessions).where(open_ones).values(ended=timestamp())).rowcount
 
 
 def invitation(token: str) -> str:
@@ -226,7 +227,7 @@ def invitation(token: str) -> str:
 def end_links(connection: sa.Connection, person: Person) -> int:
     """Let no open link of a person sign in any more; return how many there were."""
     which = (sign_in_links.c.person_id == person.id) & sign_in_links.c.used.is_(None)
-    return connection.execute(sa.update(sign_in_links).where(which).values(used=time_from_now())).rowcount
+    return connection.execute(sa.update(sign_in_links).where(which).values(used=timestamp())).rowcount
 
 
 def _why_not(row: sa.RowMapping | None, now: str) -> str:

@@ -20,7 +20,7 @@ from robo_rlhf.core.files import (
 )
 
 if TYPE_CHECKING:
-    from robo_rlhf.feedback.kinds.base import Control
+    from robo_rlhf.feedback.question_kind import Control
     from robo_rlhf.feedback.store import Question, Store
 
 POLL = 1.0  # [s] between looks at the store

@@ -14,6 +14,7 @@ from robo_rlhf.cli.table import Moment, print_rows
 from robo_rlhf.core.checks import Url
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home
+from robo_rlhf.feedback.quality.team_overview import member_of, team_overview
 
 if TYPE_CHECKING:
     from robo_rlhf.accounts.people import People
@@ -78,7 +79,7 @@ class TeamList(InDatabase):
     def __call__(self) -> int:
         """Print a row a person."""
         with self.accounts() as people:
-            members = people.roster()
+            members = team_overview(people)
         rows = [
             {
                 "name": member.person.name,
@@ -111,7 +112,7 @@ class TeamDisable(InDatabase):
     def __call__(self) -> int:
         """Disable the account."""
         with self.accounts() as people:
-            before = people.member(self.name)
+            before = member_of(people, self.name)
             people.set_disabled(self.name, True, by=BY)
         print(f"{self.name} is let in no more; ended: {before.sessions} sessions, {before.tokens} tokens")
         return 0

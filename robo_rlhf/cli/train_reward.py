@@ -31,7 +31,12 @@ from robo_rlhf.core.files import (
     read_json,
     run_folder,
 )
-from robo_rlhf.data.layout import require_dataset
+from robo_rlhf.data.layout import (
+    require_dataset,
+)
+from robo_rlhf.database.timestamps import (
+    timestamp,
+)
 
 if TYPE_CHECKING:
     from robo_rlhf.core.runs import Run
@@ -219,9 +224,7 @@ class TrainReward:
 
 def begun_with(path: Path, store: "Store") -> dict[str, Any]:
     """Return up to where the run at `path` learns, what the store held at its start, as part of its configuration."""
-    from robo_rlhf.feedback.records import now_text
-
-    now = {"mark": store.mark(), "presses": store.signals.mark().number, "begun": now_text()}
+    now = {"mark": store.mark(), "presses": store.signals.mark().number, "begun": timestamp()}
     stored = path / "config.json"
     if not stored.exists():
         return now

@@ -1,25 +1,24 @@
 """Making the feedback database ready: its tables where there are none, and the newest version of them where there are.
 
-A new database is made from `tables`; a test sees to it that the migrations lead to the same. Before an old one is
-migrated, a copy is kept: a file beside an SQLite file, a schema of its own in PostgreSQL. All of it is one transaction.
+A new database is made by running every migration, so that nothing here knows the tables of the rooms above; a test
+compares the result with those. Before an old database is migrated, a copy is kept: a file beside an SQLite file, a
+schema of its own in PostgreSQL. All of it is one transaction.
 """
 
 import sqlite3
+import threading
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from robo_rlhf.accounts import tables as people_tables
 from robo_rlhf.core.errors import VersionError
 from robo_rlhf.core.files import move, remove, sync
 from robo_rlhf.database.engine import transaction
-from robo_rlhf.feedback.tables import SCHEMA_VERSION, metadata, schema_version
-from robo_rlhf.webhooks import tables as webhook_tables
+from robo_rlhf.database.metadata import SCHEMA_VERSION, schema_version
 
 LOCK = 0x0B0_F33D  # names the lock under which PostgreSQL's tables are made
-_ALEMBIC = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
 
-assert people_tables.people.metadata is webhook_tables.webhooks.metadata is metadata  # all lie in one database
+_ALEMBIC = threading.Lock()  # its context is one for the whole process
 
 
 def prepare(engine: sa.Engine, name: str) -> None:
@@ -52,9 +51,10 @@ def upgrade(connection: sa.Connection, revision: str = "head") -> None:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     found = version_of(connection)
-    if found is not None and not sa.inspect(connection).has_table(_ALEMBIC.name):
-        command.stamp(config, f"{found:04d}")  # version 1 did not know of Alembic
-    command.upgrade(config, revision)
+    with _ALEMBIC:
+        if found is not None and not sa.inspect(connection).has_table("alembic_version"):
+            command.stamp(config, f"{found:04d}")  # version 1 did not know of Alembic
+        command.upgrade(config, revision)
 
 
 def _prepare(connection: sa.Connection, name: str) -> None:
@@ -62,10 +62,7 @@ def _prepare(connection: sa.Connection, name: str) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
     found = version_of(connection)
     if found is None:
-        metadata.create_all(connection)
-        connection.execute(sa.insert(schema_version), {"one": 1, "version": SCHEMA_VERSION})
-        _ALEMBIC.create(connection)
-        connection.execute(sa.insert(_ALEMBIC), {"version_num": f"{SCHEMA_VERSION:04d}"})
+        upgrade(connection)
     elif not 1 <= found <= SCHEMA_VERSION:
         advice = "Open it with the version of robo-rlhf that made it, or choose another database."
         raise VersionError(Path(name), found, SCHEMA_VERSION, advice)

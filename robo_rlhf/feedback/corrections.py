@@ -12,10 +12,10 @@ from robo_rlhf.core.files import find_dataset
 from robo_rlhf.core.types import Episode, Segment, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import MANIFEST, datasets_of
-from robo_rlhf.feedback.kinds.base import AnswerValue
+from robo_rlhf.feedback.queries import dataset_names
+from robo_rlhf.feedback.question_kind import AnswerValue
 from robo_rlhf.feedback.records import AnnotatorKind, Question, question_id
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.feedback.transfer.pages import dataset_names
 
 KIND = "correction"
 

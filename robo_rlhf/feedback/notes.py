@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from robo_rlhf.core.errors import ConflictError, InvalidValueError
 from robo_rlhf.database.engine import add_new, insert_or_update
+from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.database.writers import Database
-from robo_rlhf.feedback.records import json_text, now_text
+from robo_rlhf.feedback.records import json_text
 from robo_rlhf.feedback.tables import notes, rounds
 from robo_rlhf.webhooks.events import tell
 
@@ -60,7 +61,7 @@ class Notes:
         row = {"annotator": note.annotator, "about": note.about, "name": note.name, "text": note.text}
 
         def work(connection: sa.Connection) -> bool:
-            full = {**row, "idempotency_key": key, "written": note.written or now_text()}
+            full = {**row, "idempotency_key": key, "written": note.written or timestamp()}
             if add_new(connection, notes, full):
                 return True
             same = (notes.c.annotator == note.annotator) & (notes.c.idempotency_key == key)
@@ -90,7 +91,7 @@ class Rounds:
 
     def set(self, round: Round) -> None:
         """Write down how far a round is; what was written before is replaced."""
-        values = {"state": round.state, "changed": round.changed or now_text(), "meta": json_text(round.meta)}
+        values = {"state": round.state, "changed": round.changed or timestamp(), "meta": json_text(round.meta)}
         row = {"run": round.run, "round": round.round, **values}
 
         def work(connection: sa.Connection) -> None:

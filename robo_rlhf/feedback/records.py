@@ -4,15 +4,15 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Segment
+from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import CLIP_NAMES, AnswerValue, check_clips
+from robo_rlhf.feedback.question_kind import CLIP_NAMES, AnswerValue, check_clips
 
 AnnotatorKind = Literal["human", "simulated"]
 Role = Literal["work", "gold", "practice"]  # practice questions are gold that people see before real work
@@ -104,7 +104,7 @@ def question_row(question: Question) -> dict[str, Any]:
         raise InvalidValueError("role of a question", repr(question.role), "work, gold or practice")
     names = ("id", "run", "round", "kind", "task", "dataset", "overlap", "role")
     row = {name: getattr(question, name) for name in names}
-    return {**row, "created": question.created or now_text(), "meta": json_text(question.meta)}
+    return {**row, "created": question.created or timestamp(), "meta": json_text(question.meta)}
 
 
 def segment_rows(question: Question) -> list[dict[str, Any]]:
@@ -166,8 +166,3 @@ def _too_deep(value: Any) -> bool:
 
 def _is_nested(value: Any) -> bool:
     return isinstance(value, Mapping | list | tuple)
-
-
-def now_text() -> str:
-    """Return the present time as the tables hold it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

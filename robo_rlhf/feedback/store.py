@@ -14,9 +14,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from robo_rlhf.accounts.roles import NOBODY, By, log
+from robo_rlhf.accounts.tables import annotators
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Segment
-from robo_rlhf.database.engine import insert_or_update
 from robo_rlhf.database.migrate import prepare
 from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.assignment.add_questions import Asking
@@ -26,9 +26,9 @@ from robo_rlhf.feedback.assignment.leases import Leases
 from robo_rlhf.feedback.assignment.quarantine import Clips
 from robo_rlhf.feedback.assignment.submission import Sent, Written, write_answer
 from robo_rlhf.feedback.assignment.task_settings import Tasks
-from robo_rlhf.feedback.kinds.base import AnswerValue
 from robo_rlhf.feedback.live_signal.signals import Signals
 from robo_rlhf.feedback.notes import Notes, Rounds
+from robo_rlhf.feedback.question_kind import AnswerValue
 from robo_rlhf.feedback.records import (
     COUNTED,
     AnnotatorKind,
@@ -37,11 +37,10 @@ from robo_rlhf.feedback.records import (
     Question,
     Standing,
     answer_of,
-    now_text,
     question_id,
     question_of,
 )
-from robo_rlhf.feedback.tables import annotators, answers, progress, questions, segments
+from robo_rlhf.feedback.tables import answers, progress, questions, segments
 from robo_rlhf.webhooks.queue import Webhooks
 
 __all__ = ["AnnotatorKind", "Answer", "Counts", "Question", "Standing", "Store", "Written", "question_id"]
@@ -262,12 +261,6 @@ class Store:
             return changed
 
         return self.database.write(work)
-
-    def join_team(self, annotator: str, team: str) -> None:
-        """Write down the group that an annotator says to belong to; empty for none."""
-        row = {"name": annotator, "kind": "human", "team": team, "handed": 0, "since": now_text()}
-        change = {"team": team}
-        self.database.write(lambda c: c.execute(insert_or_update(c, annotators, row, change)))
 
     def teams(self) -> dict[str, str]:
         """Return the group of each annotator who has ever been asked, by name; empty where they named none."""

@@ -1,35 +1,17 @@
-"""The tables of the feedback database. A change here is a new SCHEMA_VERSION and a file in `migrations/versions`.
+"""The tables of feedback: questions, answers, leases and what lies around them. See `robo_rlhf.database.metadata`.
 
 Texts that name a time are ISO 8601, UTC; texts that hold a value are JSON. What is counted again and again is kept in
 rows: how many answers a question has (`given`), how many people hold it just now (`held`), and whether more are wanted.
 """
 
-from typing import Any
-
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 5
-
-metadata = sa.MetaData()
-_serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite counts up in INTEGER columns only
-
-schema_version = sa.Table(
-    "schema_version",
-    metadata,
-    sa.Column("one", sa.Integer, primary_key=True),  # always 1: there is one row
-    sa.Column("version", sa.Integer, nullable=False),
-)
-
-
-def _where(condition: str) -> dict[str, Any]:
-    """Make an index over some of the rows."""
-    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
-
+from robo_rlhf.database.metadata import metadata, rows_where, serial
 
 questions = sa.Table(
     "questions",
     metadata,
-    sa.Column("number", _serial, primary_key=True, autoincrement=True),  # order of adding
+    sa.Column("number", serial, primary_key=True, autoincrement=True),  # order of adding
     sa.Column("id", sa.String(64), nullable=False, unique=True),
     sa.Column("run", sa.Text, nullable=False),
     sa.Column("round", sa.Integer, nullable=False),
@@ -47,10 +29,10 @@ questions = sa.Table(
     sa.Column("again", sa.SmallInteger, nullable=False, server_default="0"),  # 1: was full, and is wanted once more
     sa.Column("withdrawn", sa.Text),  # why nobody shall be asked any more
     sa.Index("questions_of_run", "run", "round", "number"),
-    sa.Index("questions_wanted", "number", **_where("wanted = 1")),
-    sa.Index("questions_wanted_of_run", "run", "number", **_where("wanted = 1")),
-    sa.Index("questions_wanted_of_task", "task", "number", **_where("wanted = 1")),
-    sa.Index("questions_wanted_again", "again", "number", **_where("wanted = 1")),
+    sa.Index("questions_wanted", "number", **rows_where("wanted = 1")),
+    sa.Index("questions_wanted_of_run", "run", "number", **rows_where("wanted = 1")),
+    sa.Index("questions_wanted_of_task", "task", "number", **rows_where("wanted = 1")),
+    sa.Index("questions_wanted_again", "again", "number", **rows_where("wanted = 1")),
 )
 
 clips = sa.Table(
@@ -82,7 +64,7 @@ segments = sa.Table(
 answers = sa.Table(
     "answers",
     metadata,
-    sa.Column("number", _serial, primary_key=True, autoincrement=True),  # order of arrival
+    sa.Column("number", serial, primary_key=True, autoincrement=True),  # order of arrival
     sa.Column("question_id", sa.String(64), sa.ForeignKey("questions.id"), nullable=False),
     sa.Column("annotator", sa.Text, nullable=False),
     sa.Column("annotator_kind", sa.String(16), nullable=False),  # human or simulated
@@ -98,20 +80,10 @@ answers = sa.Table(
     sa.Index("answers_of_annotator", "annotator", "number"),
 )
 
-annotators = sa.Table(
-    "annotators",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("kind", sa.String(16), nullable=False),  # human or simulated
-    sa.Column("team", sa.Text, nullable=False, server_default=""),  # groups that the person names: see `groups`
-    sa.Column("handed", sa.Integer, nullable=False, server_default="0"),  # questions handed out so far
-    sa.Column("since", sa.String(32), nullable=False),
-)
-
 leases = sa.Table(
     "leases",
     metadata,
-    sa.Column("number", _serial, primary_key=True, autoincrement=True),
+    sa.Column("number", serial, primary_key=True, autoincrement=True),
     sa.Column("question_id", sa.String(64), sa.ForeignKey("questions.id"), nullable=False),
     sa.Column("annotator", sa.Text, nullable=False),
     sa.Column("turn", sa.Integer, nullable=False, server_default="0"),  # 1: asked once more, to measure consistency
@@ -124,10 +96,10 @@ leases = sa.Table(
     sa.Column("shown", sa.String(6)),
     sa.UniqueConstraint("annotator", "question_id", "turn"),
     sa.Index("leases_of_annotator", "annotator", "nth"),
-    sa.Index("leases_live", "expires", **_where("state = 'live'")),
-    sa.Index("leases_live_of_annotator", "annotator", "number", **_where("state = 'live'")),
-    sa.Index("leases_live_of_question", "question_id", **_where("state = 'live'")),
-    sa.Index("leases_left", "annotator", "number", **_where("state = 'expired'")),
+    sa.Index("leases_live", "expires", **rows_where("state = 'live'")),
+    sa.Index("leases_live_of_annotator", "annotator", "number", **rows_where("state = 'live'")),
+    sa.Index("leases_live_of_question", "question_id", **rows_where("state = 'live'")),
+    sa.Index("leases_left", "annotator", "number", **rows_where("state = 'expired'")),
 )
 
 progress = sa.Table(
@@ -160,7 +132,7 @@ tasks = sa.Table(
 guidelines = sa.Table(
     "guidelines",
     metadata,
-    sa.Column("number", _serial, primary_key=True, autoincrement=True),
+    sa.Column("number", serial, primary_key=True, autoincrement=True),
     sa.Column("task", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),  # Markdown; the newest holds
     sa.Column("author", sa.Text, nullable=False),
@@ -171,7 +143,7 @@ guidelines = sa.Table(
 signals = sa.Table(
     "signals",
     metadata,
-    sa.Column("number", _serial, primary_key=True, autoincrement=True),
+    sa.Column("number", serial, primary_key=True, autoincrement=True),
     sa.Column("annotator", sa.Text, nullable=False),
     sa.Column("idempotency_key", sa.Text, nullable=False),
     sa.Column("run", sa.Text, nullable=False),
@@ -192,7 +164,7 @@ signals = sa.Table(
 notes = sa.Table(
     "notes",
     metadata,
-    sa.Column("number", _serial, primary_key=True, autoincrement=True),
+    sa.Column("number", serial, primary_key=True, autoincrement=True),
     sa.Column("annotator", sa.Text, nullable=False),
     sa.Column("idempotency_key", sa.Text, nullable=False),
     sa.Column("about", sa.String(16), nullable=False),  # question, clip, episode, run, ...

@@ -15,7 +15,7 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.core.types import Array, Episode, Segment
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import AnswerValue
+from robo_rlhf.feedback.question_kind import AnswerValue
 from robo_rlhf.feedback.store import Question, Store
 
 Cost = Callable[[Mapping[str, Array], float, str], Array]  # (signals, control_dt [s], measure) → (T,)

@@ -19,10 +19,10 @@ from robo_rlhf.core.files import remove, write_atomic
 from robo_rlhf.core.types import VecEnv
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import episode_path
+from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.arena.arena import Arena, Entrant, Judge, check_apart, is_arena
 from robo_rlhf.feedback.arena.standings import Standings, renew
 from robo_rlhf.feedback.judgeable import check_task
-from robo_rlhf.feedback.records import now_text
 from robo_rlhf.feedback.store import Question, Store
 from robo_rlhf.pipeline.config import TeacherConfig
 from robo_rlhf.pipeline.latest_policy import source_of
@@ -81,7 +81,7 @@ class Asked:
             task = task or str(load_meta(path)["task"])
             load_policy(path, task=task)
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            entrant = Entrant(label, _shown(path, home), digest, now_text())
+            entrant = Entrant(label, _shown(path, home), digest, timestamp())
             for other in [*known, *self.entrants]:
                 check_apart(entrant, other)
             self.entrants.append(entrant)

@@ -6,7 +6,6 @@ The same trunk also predicts the next observation as a Gaussian, which keeps the
 model an ensemble of learned dynamics with a predictive distribution (Chua et al. 2018, PETS).
 """
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -109,14 +108,6 @@ class EncoderReward(RewardModel):
         _, change, log_std = self._next(before, acted)
         unit = self.change_std * self.obs_std
         return (seen + change * unit).numpy(), (log_std.exp() * unit).numpy()
-
-    def sample_next(self, obs: Array, action: Array, rng: np.random.Generator) -> Array:
-        """Draw next observations (B, obs_dim) float32, each from one member drawn at random."""
-        mean, std = self.predict_next(obs, action)
-        row = np.arange(len(obs))
-        member = rng.integers(self.members, size=len(obs))
-        drawn: Array = mean[member, row] + std[member, row] * rng.standard_normal(obs.shape, np.float32)
-        return drawn
 
     def _hidden(self, obs: Tensor, action: Tensor) -> Tensor:
         """Map z-scores (E, R, obs_dim) and actions (E, R, act_dim) to (E, R, width)."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.core.stats import Interval, binomial_tail, bootstrap_mean, spearman, wilson
+from robo_rlhf.core.stats import Interval, binomial_tail, bootstrap_mean, wilson
 from robo_rlhf.core.types import Array, Episode, Policy, VecEnv
 from robo_rlhf.rollouts.rollout import OnStep, check_environment, rollout
 from robo_rlhf.sim.task_tools.style_measures import MEASURES, summarize
@@ -173,9 +173,3 @@ def compare(old: Evaluation, new: Evaluation) -> Comparison:
             if name in new.style
         },
     )
-
-
-def reward_correlation(episodes: Sequence[Episode], learned: EpisodeScore) -> float:
-    """Return Spearman's correlation of the learned and the true return over episodes."""
-    true = np.array([e.reward.sum(dtype=np.float64) for e in episodes])
-    return spearman(np.array([learned(e) for e in episodes]), true)

@@ -3,8 +3,9 @@
 Haarnoja et al. 2018 (temperature learned) with what Ball et al. 2023 ("RLPD") add: half of each batch from
 demonstrations, value functions with layer normalisation, several of them; and returns over a few steps. One iteration
 is one whole episode of every copy and then its share of updates, so no state of an environment outlives an iteration;
-all randomness of iteration i is drawn from (seed, i). The replay holds no reward: see `robo_rlhf.training_tools.replay_buffer`.
-Task reward and success are never read here, unless the configured reward names them.
+all randomness of iteration i is drawn from (seed, i). The replay holds no reward: see
+`robo_rlhf.training_tools.replay_buffer`. Task reward and success are never read here, unless the configured reward
+names them.
 """
 
 import functools

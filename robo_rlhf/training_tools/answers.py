@@ -18,7 +18,7 @@ from robo_rlhf.core.files import find_dataset
 from robo_rlhf.core.types import Array, Episode, Segment
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import CLIP_NAMES, Label, QueryKind, Target, agreement
+from robo_rlhf.feedback.question_kind import CLIP_NAMES, Label, QueryKind, Target, agreement
 from robo_rlhf.feedback.store import Answer, Question
 from robo_rlhf.rewards.fitting.clips import Clips, Examples, check_clip, cut_clips
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from robo_rlhf.feedback.records import now_text
+from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.webhooks.tables import deliveries, webhooks
 
 Event = Literal["answer.created", "answer.changed", "question.withdrawn", "run.round"]
@@ -23,7 +23,7 @@ def tell(connection: sa.Connection, event: Event, said: Sequence[dict[str, Any]]
     wanted = connection.scalars(_WANTED, {"event": f"% {event} %"}).all()
     if not wanted:
         return
-    now, at = time.time(), now_text()
+    now, at = time.time(), timestamp()
     rows = []
     for one in said:
         body = json.dumps({"at": at, "data": one, "event": event}, ensure_ascii=False, allow_nan=False)

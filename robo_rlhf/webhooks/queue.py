@@ -13,9 +13,9 @@ import sqlalchemy as sa
 
 from robo_rlhf.accounts.roles import NOBODY, By, log
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError
+from robo_rlhf.database.paging import RowPage
+from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.database.writers import Database
-from robo_rlhf.feedback.records import now_text
-from robo_rlhf.feedback.transfer.pages import Found
 from robo_rlhf.webhooks.events import EVENTS
 from robo_rlhf.webhooks.tables import deliveries, webhooks
 
@@ -76,7 +76,7 @@ class Webhooks:
         if not LEAST_SECRET <= len(secret) <= LONGEST_SECRET or not (secret.isascii() and secret.isprintable()):
             expected = f"{LEAST_SECRET} to {LONGEST_SECRET} printable ASCII characters"
             raise InvalidValueError("secret of a webhook", f"{len(secret)} characters", expected)
-        row = {"url": url, "secret": secret, "events": _as_text(events), "created": now_text(), "author": by.who}
+        row = {"url": url, "secret": secret, "events": _as_text(events), "created": timestamp(), "author": by.who}
 
         def work(connection: sa.Connection) -> int:
             if (connection.scalar(sa.select(sa.func.count()).select_from(webhooks)) or 0) >= MOST:
@@ -156,12 +156,12 @@ class Webhooks:
         """
         self.get(number)
         now = time.time()
-        body = json.dumps({"at": now_text(), "data": {"webhook": number}, "event": TEST})
+        body = json.dumps({"at": timestamp(), "data": {"webhook": number}, "event": TEST})
         row = {"webhook": number, "event": TEST, "body": body, "created": now, "due": now, "state": "waiting"}
         add = sa.insert(deliveries).returning(deliveries.c.number)
         return int(self._database.write(lambda connection: connection.execute(add, row).scalar_one()))
 
-    def messages(self, number: int, *, before: int = 0, limit: int = 100, state: State | None = None) -> Found:
+    def messages(self, number: int, *, before: int = 0, limit: int = 100, state: State | None = None) -> RowPage:
         """Return messages of a webhook, newest first, before a number."""
         query = sa.select(deliveries).where(deliveries.c.webhook == number)
         query = query.where(deliveries.c.number < before) if before else query
@@ -169,7 +169,7 @@ class Webhooks:
         with self._database.read() as connection:
             found = connection.execute(query.order_by(deliveries.c.number.desc()).limit(limit + 1)).mappings()
             rows = [dict(row) for row in found]
-        return Found(rows[:limit], rows[limit - 1]["number"] if len(rows) > limit else None)
+        return RowPage(rows[:limit], rows[limit - 1]["number"] if len(rows) > limit else None)
 
     def waiting(self) -> dict[int, int]:
         """Return how many messages wait, by webhook."""

@@ -5,14 +5,12 @@ A secret stands here as it is, because every message is signed with it; it is ne
 
 import sqlalchemy as sa
 
-from robo_rlhf.feedback.tables import metadata
-
-_serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite counts up in INTEGER columns only
+from robo_rlhf.database.metadata import metadata, rows_where, serial
 
 webhooks = sa.Table(
     "webhooks",
     metadata,
-    sa.Column("id", _serial, primary_key=True, autoincrement=True),
+    sa.Column("id", serial, primary_key=True, autoincrement=True),
     sa.Column("url", sa.Text, nullable=False),
     sa.Column("secret", sa.Text, nullable=False),
     sa.Column("events", sa.Text, nullable=False),  # names with a space before and after each
@@ -24,7 +22,7 @@ webhooks = sa.Table(
 deliveries = sa.Table(
     "deliveries",
     metadata,
-    sa.Column("number", _serial, primary_key=True, autoincrement=True),  # order of what happened
+    sa.Column("number", serial, primary_key=True, autoincrement=True),  # order of what happened
     sa.Column("webhook", sa.BigInteger, nullable=False),
     sa.Column("event", sa.String(32), nullable=False),
     sa.Column("body", sa.Text, nullable=False),  # JSON, as it is sent
@@ -39,7 +37,6 @@ deliveries = sa.Table(
     sa.Index(
         "deliveries_waiting",
         "due",
-        sqlite_where=sa.text("state = 'waiting'"),
-        postgresql_where=sa.text("state = 'waiting'"),
+        **rows_where("state = 'waiting'"),
     ),
 )

@@ -37,7 +37,7 @@ class Raw(Protocol):
 
 @DEVICES.register("spacemouse")
 class SpaceMouse:
-    """The cap moves and turns, buttons do what `teleop.input.button_maps.SPACEMOUSE` says. Moving the cap takes over."""
+    """The cap moves and turns, buttons do what `input.button_maps.SPACEMOUSE` says. Moving the cap takes over."""
 
     name: ClassVar[str] = "spacemouse"
     source: ClassVar[Source] = Source.HUMAN

@@ -1,4 +1,4 @@
-"""The button tables of gamepad and SpaceMouse: one for devices and help. Acts are those of `teleop.input.key_bindings`."""
+"""The button tables of gamepad and SpaceMouse: one for devices and help. Acts are those of `key_bindings`."""
 
 from dataclasses import dataclass
 

@@ -136,11 +136,6 @@ def read_events(file: int) -> list[Event]:
     ]
 
 
-def pack_event(event: Event) -> bytes:
-    """Return the bytes in which the kernel says an event."""
-    return _EVENT.pack(int(event.at), round(event.at % 1 * 1e6), event.kind, event.code, event.value)
-
-
 def list_devices(folder: Path = FOLDER) -> list[Path]:
     """Return the input devices of this machine, by number; none where there is no such folder."""
     return sorted(folder.glob("event*"), key=lambda path: int(path.name.removeprefix("event") or 0))

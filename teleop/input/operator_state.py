@@ -28,7 +28,7 @@ class Hand:
         self._acted = False
 
     def look(self, heading: float) -> None:
-        """Say where the operator looks, see `teleop.input.response_curves.turn`; a robot with an ahead of its own ignores it."""
+        """Say where the operator looks, see `response_curves.turn`; a robot with an ahead of its own ignores it."""
         self.heading = 0.0 if self._own_ahead else heading
 
     def begin(self) -> None:

@@ -1,4 +1,4 @@
-"""The process that draws an episode of an outside environment: `python -m teleop.ipc.replay_worker '{"path": ..., ...}'`.
+"""The process that draws an outside environment's episode: `python -m teleop.ipc.replay_worker '{"path": ..., ...}'`.
 
 Such an episode holds no states, so its actions are replayed from its seed. The frames asked for are written to the
 standard output as MP4; where that cannot be, the reason is the last line on stderr and the exit code is not 0.

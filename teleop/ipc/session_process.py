@@ -1,4 +1,4 @@
-"""SessionProcess: the station's end of a session, which runs in a process of its own (`python -m teleop.session.process_main`).
+"""SessionProcess: the station's end of a session, which runs as `python -m teleop.session.process_main`.
 
 A process is started without knowing what for, and imports the simulator at once; it waits for `begin`. So one kept in
 reserve shows its first picture soon. Closing it, or the end of this process however it comes, closes the open episode:

@@ -1,4 +1,4 @@
-"""What tasks there are, for a program that must not import the simulator: `python -m teleop.ipc.task_catalogue` prints JSON.
+"""All tasks as JSON, for a program that must not import the simulator: `python -m teleop.ipc.task_catalogue`.
 
 A list of objects, one a task, sorted by name, each with what `describe_task` says.
 """

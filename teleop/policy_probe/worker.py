@@ -1,4 +1,4 @@
-"""What thinks, in a process of its own: `python -m teleop.policy_probe.worker DESCRIPTOR HOME`, an end of a socket pair.
+"""The process of the policy probe: `python -m teleop.policy_probe.worker DESCRIPTOR HOME`, an end of a socket pair.
 
 It answers one request after another, and looks in between the steps of longer ones, so that an arrow never waits for a
 future. It ends when the other end of the connection closes.

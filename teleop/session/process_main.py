@@ -1,4 +1,4 @@
-"""The process of a session: `python -m teleop.session.process_main DESCRIPTOR`, where the descriptor is one end of a socket pair.
+"""The process of a session: `python -m teleop.session.process_main DESCRIPTOR`, which is one end of a socket pair.
 
 It imports the simulator, says that it is ready, and waits for a `Begin`. The session ends, its open episode closed as
 interrupted, when the other end of the connection closes or a signal asks for it. See `teleop.ipc.session_process`.

@@ -12,7 +12,7 @@ from teleop.station.web import error_pages, pages
 from teleop.station.web.auth import anybody_signed_in
 from teleop.station.web.limits import Limits
 from teleop.station.web.security import Security
-from teleop.station.web.templates import STATIC, VersionedFiles
+from teleop.station.web.templates import VersionedFiles
 
 
 def create_app(station: Station) -> FastAPI:
@@ -45,5 +45,5 @@ def create_app(station: Station) -> FastAPI:
         app.include_router(module.router, dependencies=guards)
     for module in api.modules():
         app.include_router(module.router, dependencies=[Depends(anybody_signed_in)])
-    app.mount("/static", VersionedFiles(directory=STATIC), name="static")
+    app.mount("/static", VersionedFiles(), name="static")
     return app

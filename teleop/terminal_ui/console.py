@@ -1,7 +1,7 @@
 """Console: drive a session with a device of this machine, as a page does with its own.
 
-The session runs in a process of its own (`teleop.ipc.session_process`); here the device is asked many times a second, what it says
-is sent as inputs and requests, and what the session tells is kept for whoever shows it.
+The session runs in a process of its own (`teleop.ipc.session_process`); here the device is asked many times a second,
+what it says is sent as inputs and requests, and what the session tells is kept for whoever shows it.
 """
 
 import itertools

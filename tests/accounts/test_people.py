@@ -209,7 +209,7 @@ def test_accounts_and_answers_share_a_database(store_first: bool, tmp_path: Path
         for kind in (Store, People) if store_first else (People, Store):
             kind(where).close()
     people = People(where)
-    tables = sa.inspect(people._engine).get_table_names()
+    tables = sa.inspect(people.engine).get_table_names()
     people.close()
     assert {"questions", "answers", "people", "web_sessions"} <= set(tables)
 

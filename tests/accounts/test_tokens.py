@@ -7,6 +7,7 @@ from robo_rlhf.accounts import tokens as module
 from robo_rlhf.accounts.people import People
 from robo_rlhf.accounts.tables import api_tokens
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError, TokenError
+from robo_rlhf.feedback.quality.team_overview import member_of, team_overview
 from robo_rlhf.feedback.store import Store
 
 
@@ -72,15 +73,15 @@ def test_nobody_has_too_many(people: People, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_roster_tells_what_is_open(people: People, where: str) -> None:
     anna = people.add("anna", "operator")
     people.sessions.link(anna)
-    assert people.member("anna").state == "invited"
+    assert member_of(people, "anna").state == "invited"
     people.sessions.begin(anna)
     people.tokens.create(anna, "x", "annotator")
     people.set_groups("anna", ["left-handed"])
-    (member,) = people.roster()
+    (member,) = team_overview(people)
     assert (member.state, member.sessions, member.tokens, member.groups) == ("active", 1, 1, ("left-handed",))
     assert member.invited is not None
     with Store(where) as store:
         assert store.teams() == {"anna": "left-handed"}
     people.set_disabled("anna", True)
-    gone = people.member("anna")
+    gone = member_of(people, "anna")
     assert (gone.state, gone.sessions, gone.tokens, gone.invited) == ("disabled", 0, 0, None)

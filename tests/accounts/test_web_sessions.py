@@ -85,7 +85,7 @@ def test_use_is_noted_now_and_then(sessions: Sessions, anna: Person, monkeypatch
     assert first
     assert sessions.find(token) == first
     monkeypatch.setattr(module, "SEEN_EVERY", -1.0)
-    monkeypatch.setattr(module, "time_from_now", lambda seconds=0.0: "2999-01-01T00:00:00.000+00:00")
+    monkeypatch.setattr(module, "timestamp", lambda seconds=0.0: "2999-01-01T00:00:00.000+00:00")
     monkeypatch.setattr(module, "IDLE", 0.0)
     sessions.end_all(anna, but=first.digest)  # with the clock of the far future nothing is found ...
     assert sessions.find(token) is None

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from robo_rlhf.accounts.tables import annotators
 from robo_rlhf.core.types import Segment
 from robo_rlhf.feedback.assignment.assign import Chosen
 from robo_rlhf.feedback.assignment.submission import Sent
 from robo_rlhf.feedback.records import clip_id
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.feedback.tables import annotators, answers, clips, leases, questions, segments
+from robo_rlhf.feedback.tables import answers, clips, leases, questions, segments
 from tests.feedback.postgres import server
 
 CLIPS, ANSWERS, OVERLAP = 100_000, 1_000_000, 3

@@ -14,10 +14,11 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
+from robo_rlhf.accounts.tables import annotators
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.feedback.tables import annotators, answers, questions
+from robo_rlhf.feedback.tables import answers, questions
 from teleop.station.app import create_app
 from teleop.station.quality.cache import Chosen
 from teleop.station.services import Station

@@ -11,9 +11,9 @@ from robo_rlhf.feedback.notes import Note
 from robo_rlhf.feedback.store import Store
 from tests.browser.conftest import OpenPage, Served
 from tests.browser.looks import findings, sticks_out
-from tests.feedback.making import QUESTIONS
+from tests.feedback.making import QUESTIONS, join_team
 
-HOSTILE = (Path(__file__).parents[1] / "teleop/station/hostile.txt").read_text().splitlines()
+HOSTILE = (Path(__file__).parents[1] / "teleop/station/accounts/hostile.txt").read_text().splitlines()
 MADE = """() => [...document.querySelectorAll(
     ".xss, iframe, object, embed, base, marquee, [onerror], [onload], [onclick], [onfocus], [onmouseover], "
     + "[href^='javascript:' i], [href^='data:' i], [src^='javascript:' i], [action*='evil'], [src*='evil']"
@@ -91,7 +91,7 @@ def test_whatever_people_write_is_shown_as_they_wrote_it(station: Served, open_p
             people.tokens.create(mallory, text[:64].strip(), "annotator")
         people.audit.write(By(text[:64]), text[:32], text)
         store.notes.add(Note(text, "question", QUESTIONS[0].id, text), key=f"k{number}")
-        store.join_team(text, text[:40])
+        join_team(store, text, text[:40])
     store.tasks.write_guidelines(task, "\n\n".join(HOSTILE), HOSTILE[0])
     people.set_groups("mallory", [text.replace(",", "")[:40] for text in HOSTILE[:8]])
     page = open_page("about:blank", link=station.new_link("mallory"))

@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 from robo_rlhf.core.types import Segment
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import AnswerValue
+from robo_rlhf.feedback.question_kind import AnswerValue
 from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.feedback.transfer.export import Format, export
 from robo_rlhf.feedback.transfer.import_folder import import_all

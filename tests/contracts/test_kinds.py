@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import CANT_TELL, CLIP_NAMES, AnswerValue, QueryKind, Target, agreement
+from robo_rlhf.feedback.question_kind import CANT_TELL, CLIP_NAMES, AnswerValue, QueryKind, Target, agreement
 from robo_rlhf.feedback.store import Question
 from robo_rlhf.feedback.teachers import Teacher
 

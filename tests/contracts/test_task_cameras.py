@@ -25,7 +25,7 @@ def test_a_task_has_cameras_that_show_it(task: str) -> None:
         assert "front" in still
         assert len(still) >= 2
         assert task in HANDLESS or "wrist" in names
-        pictures = dict(zip(names, renderer.views(state, names), strict=True))
+        pictures = {name: renderer.frame(state, name) for name in names}
     for name, picture in pictures.items():
         assert picture.std() > 8, f"camera {name} shows next to nothing"
     for (first, one), (second, other) in itertools.combinations(pictures.items(), 2):

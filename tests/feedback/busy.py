@@ -8,7 +8,7 @@ from robo_rlhf.feedback.assignment.submission import Sent
 from robo_rlhf.feedback.live_signal.signals import Signal
 from robo_rlhf.feedback.notes import Note, Round
 from robo_rlhf.feedback.store import Question, Store, question_id
-from tests.feedback.making import make_question
+from tests.feedback.making import join_team, make_question
 
 PRESS = {"sign": 1, "step": 30.25, "rate": 20.0}
 SHOWN = {"choice": "corrected", "dataset": "monday", "episode": "better", "start": 3, "length": 9, "from": 6}
@@ -54,7 +54,7 @@ def fill(store: Store) -> None:
     store.add_questions([gold, replace(make_question(51), role="practice")])
     store.gold.set(gold.id, {"choice": "B"}, explanation="it drops")
     store.answer(gold.id, "ben", {"choice": "A"}, key=next(key))
-    store.join_team("anna", "lab")
+    join_team(store, "anna", "lab")
     store.clips.mark("quarantined", "runs/run/clips", "episode-5", reason="gone")
     store.signals.add(Signal("ben", "run", "runs/run/clips", "episode-1", -1, 12.5, 20.0), key="s1")
     shown = Signal("ben", "run", "runs/run/clips", "episode-1", 1, 3.0, 40.0, source="replay", session="a1", delay=0.25)

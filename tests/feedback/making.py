@@ -1,7 +1,10 @@
 """Questions for the tests of feedback."""
 
+from robo_rlhf.accounts.tables import annotators
 from robo_rlhf.core.types import Segment
-from robo_rlhf.feedback.store import Question, question_id
+from robo_rlhf.database.engine import insert_or_update
+from robo_rlhf.database.timestamps import timestamp
+from robo_rlhf.feedback.store import Question, Store, question_id
 
 
 def make_question(number: int, run: str = "run", round: int = 0, kind: str = "pairwise") -> Question:
@@ -11,3 +14,9 @@ def make_question(number: int, run: str = "run", round: int = 0, kind: str = "pa
 
 
 QUESTIONS = [make_question(i) for i in range(10)]
+
+
+def join_team(store: Store, annotator: str, team: str) -> None:
+    """Write down the group of an annotator without an account."""
+    row = {"name": annotator, "kind": "human", "team": team, "handed": 0, "since": timestamp()}
+    store.database.write(lambda c: c.execute(insert_or_update(c, annotators, row, {"team": team})))

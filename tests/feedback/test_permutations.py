@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,15 @@ from robo_rlhf.core.types import Segment
 from robo_rlhf.feedback.assignment.assign import Handed
 from robo_rlhf.feedback.assignment.submission import Sent
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import AnswerValue
-from robo_rlhf.feedback.showing import as_asked, as_shown
+from robo_rlhf.feedback.question_kind import AnswerValue
 from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.feedback.transfer.export import export
 from robo_rlhf.feedback.transfer.import_folder import import_all
+
+
+def as_asked(kind: str, answer: AnswerValue, order: Sequence[int]) -> AnswerValue:
+    """Return an answer that names clips as they are shown ("A" is the first on the screen), as it is stored."""
+    return KINDS[kind].permute(answer, [list(order).index(place) for place in range(len(order))])
 
 
 def ask(kind: str, clips: int, number: int) -> Question:
@@ -44,7 +49,7 @@ def test_every_order_teaches_the_same_through_store_and_export(kind: str, clips:
             said = as_asked(kind, seen(kind, [worth[place] for place in order]), order)
             shown = "".join("ABCDEF"[place] for place in order)
             store.submit(Sent(question.id, "anna", "human", said, f"k{number}", 1.0, None, shown))
-            assert as_shown(kind, said, order) == seen(kind, [worth[place] for place in order])
+            assert KINDS[kind].permute(said, order) == seen(kind, [worth[place] for place in order])
         export(store, tmp_path / "out")
         assert import_all(other, tmp_path / "out").problems == []
         found = [(answer.question_id, answer.value, answer.shown) for answer in other.answers()]

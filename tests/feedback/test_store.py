@@ -25,8 +25,9 @@ from robo_rlhf.core.errors import (
 )
 from robo_rlhf.core.types import Segment
 from robo_rlhf.database import engine, writers
+from robo_rlhf.database.metadata import SCHEMA_VERSION
 from robo_rlhf.feedback.store import Counts, Store, question_id
-from robo_rlhf.feedback.tables import SCHEMA_VERSION, answers
+from robo_rlhf.feedback.tables import answers
 from tests.feedback.making import QUESTIONS, make_question
 
 ROOT = Path(robo_rlhf.__file__).parents[1]

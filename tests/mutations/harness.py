@@ -3,7 +3,7 @@
 A kind is one file in `kinds` with a list `KINDS` in it. Each `Kind` makes a whole one in an empty folder, names the
 files to damage, and reads everything back as the program does. Reading a damaged one may end in
 
-    refused    an error of `robo_rlhf.core.errors`, or one of the system about a named file: the command says each in a line
+    refused    an error of `core.errors`, or one of the system about a named file: the command says each in a line
     told       a `FileWarning`, with everything else as it was (`part` says whether it is)
     equal      the same value as before
     as it says another value, where the kind has no seal and `explained` finds that it is what the file now says

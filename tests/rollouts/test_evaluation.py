@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.core.types import Array, Episode
+from robo_rlhf.core.types import Array
 from robo_rlhf.policies.flow import FlowPolicy
-from robo_rlhf.rollouts.evaluation import Evaluation, compare, evaluate, reward_correlation, summarize_episodes
+from robo_rlhf.rollouts.evaluation import Evaluation, compare, evaluate, summarize_episodes
 from tests.toy import ToyEnv, ToyOperator, demonstrations
 
 
@@ -101,13 +101,3 @@ def test_comparison_wants_the_same_seeds() -> None:
     one = evaluation([True, False])
     with pytest.raises(InvalidValueError, match="expected two evaluations of one task on the same seeds"):
         compare(one, replace(one, seeds=(0, 2)))
-
-
-def test_learned_against_true_reward() -> None:
-    episodes = demonstrations(12)
-
-    def true(episode: Episode) -> float:
-        return 3.0 * float(episode.reward.sum()) - 1.0
-
-    assert reward_correlation(episodes, true) == pytest.approx(1.0)
-    assert reward_correlation(episodes, lambda e: -true(e)) == pytest.approx(-1.0)

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from robo_rlhf.accounts.tables import annotators
 from robo_rlhf.core.files import write_json
 from robo_rlhf.core.types import EpisodeMeta, Segment
 from robo_rlhf.data.layout import MANIFEST, episode_path
 from robo_rlhf.data.schema import Timing, encode, to_columns
 from robo_rlhf.feedback.records import clip_id
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.feedback.tables import annotators, answers, clips, leases, questions, segments
+from robo_rlhf.feedback.tables import answers, clips, leases, questions, segments
 from tests.data.making import episode
 
 BLOCK = 20_000  # rows a statement

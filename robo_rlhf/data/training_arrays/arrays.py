@@ -29,10 +29,6 @@ class TrainingData:
         """Return the number of steps M."""
         return len(self.obs)
 
-    def chunks(self, horizon: int) -> tuple[Array, Array]:
-        """Return `chunk_indices` of these steps."""
-        return chunk_indices(self.starts, horizon)
-
 
 def chunk_indices(starts: Array, horizon: int) -> tuple[Array, Array]:
     """Return which steps follow each step inside its own episode.

@@ -44,11 +44,8 @@ from robo_rlhf.core.heartbeat import (
     worker_on,
 )
 from robo_rlhf.core.types import Segment
-from robo_rlhf.feedback.records import (
-    Question,
-    now_text,
-    question_id,
-)
+from robo_rlhf.database.timestamps import timestamp
+from robo_rlhf.feedback.records import Question, question_id
 
 FORMAT = 1
 KIND = "arena"  # in config.json: tells an arena from other runs
@@ -125,7 +122,7 @@ class Arena:
         ours = (SALT, FILE)  # a beginning that was stopped, and the lock
         if path.exists() and any(entry.name not in ours and not entry.name.startswith(".") for entry in path.iterdir()):
             raise ConflictError(f"arena {name!r}", "a run of that name is there already")
-        config = ArenaConfig(task, judge, seeds, overlap, now_text())
+        config = ArenaConfig(task, judge, seeds, overlap, timestamp())
         write_json(path / SALT, secrets.token_hex(16))
         write_json(path / "config.json", asdict(config))
         return cls(home, name)
@@ -219,7 +216,7 @@ class Arena:
         with self.locked("lookers.lock"):
             seen = self.lookers()
             if person not in seen:
-                write_json(self.path / "names.json", {**seen, person: now_text()})
+                write_json(self.path / "names.json", {**seen, person: timestamp()})
 
     def working(self) -> bool:
         """Whether a program is at work on it."""

@@ -20,7 +20,7 @@ from robo_rlhf.feedback.assignment.assign_cache import Memory
 from robo_rlhf.feedback.assignment.assign_sql import MOST_AT_ONCE
 from robo_rlhf.feedback.assignment.submission import LOCKED_QUESTION, count, introduce
 from robo_rlhf.feedback.assignment.task_settings import Tasks
-from robo_rlhf.feedback.kinds.base import CLIP_NAMES
+from robo_rlhf.feedback.question_kind import CLIP_NAMES
 from robo_rlhf.feedback.records import Question, order_of, question_of
 from robo_rlhf.feedback.tables import leases, progress, questions
 

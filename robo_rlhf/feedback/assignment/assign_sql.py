@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from robo_rlhf.feedback.kinds.base import CLIP_NAMES
+from robo_rlhf.feedback.question_kind import CLIP_NAMES
 from robo_rlhf.feedback.tables import gold, leases, progress, questions, segments
 
 MOST_AT_ONCE = 10  # questions that one person has in front of them

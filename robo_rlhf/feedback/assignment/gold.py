@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from robo_rlhf.accounts.roles import NOBODY, By, log
 from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.database.engine import insert_or_update
+from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import AnswerValue, agreement, check_keys
-from robo_rlhf.feedback.records import json_text, now_text
+from robo_rlhf.feedback.question_kind import AnswerValue, agreement, check_keys
+from robo_rlhf.feedback.records import json_text
 from robo_rlhf.feedback.tables import gold, questions, segments
 
 LEAST = 0.75  # agreement from which an answer is right: one level of a rating, one pair of a ranking of four
@@ -68,7 +69,7 @@ class Gold:
             if not kind.labels(expected):
                 raise InvalidValueError("gold answer", json_text(expected), "one that judges the clips")
             values = {"expected": json_text(expected), "explanation": explanation, "least": least, "retired": 0}
-            added = {"question_id": question, "added": now_text(), **values}
+            added = {"question_id": question, "added": timestamp(), **values}
             connection.execute(insert_or_update(connection, gold, added, values))
             log(connection, by.who, "gold answer set", f"{question}: {values['expected']}", by.address)
 

@@ -25,7 +25,7 @@ from robo_rlhf.feedback.assignment.assign_sql import LIVE
 from robo_rlhf.feedback.assignment.lease_clock import LeaseClock
 from robo_rlhf.feedback.assignment.submission import LOCKED_QUESTION
 from robo_rlhf.feedback.assignment.task_settings import Tasks
-from robo_rlhf.feedback.kinds.base import CLIP_NAMES
+from robo_rlhf.feedback.question_kind import CLIP_NAMES
 from robo_rlhf.feedback.tables import leases, questions
 
 SWEEP = 200  # leases that are ended at once

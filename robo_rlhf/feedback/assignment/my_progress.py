@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.assignment.assign import Chosen, wanted_by
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import agreement
+from robo_rlhf.feedback.question_kind import agreement
 from robo_rlhf.feedback.records import COUNTED
 from robo_rlhf.feedback.tables import answers, questions
 

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from robo_rlhf.accounts.roles import NOBODY, By, log
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.types import Segment
+from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.database.writers import Database
-from robo_rlhf.feedback.records import clip_id, now_text
+from robo_rlhf.feedback.records import clip_id
 from robo_rlhf.feedback.tables import clips, questions, segments
 from robo_rlhf.webhooks.events import tell
 
@@ -63,7 +64,7 @@ class Clips:
             found = connection.execute(sa.select(clips.c.id, clips.c.state, clips.c.reason).where(*where)).all()
             if not found:
                 raise NotFoundError("clip of episode", episode, f"No question is about it in dataset {dataset!r}.")
-            values = {"state": state, "reason": reason, "changed": now_text()}
+            values = {"state": state, "reason": reason, "changed": timestamp()}
             connection.execute(sa.update(clips).where(*where).values(values))
             changed = [row.id for row in found if (row.state, row.reason) != (state, reason)]
             if changed:  # of a broken clip, everybody to whom it was handed tells

@@ -5,9 +5,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from robo_rlhf.accounts.tables import annotators
 from robo_rlhf.database.engine import insert_new
 from robo_rlhf.feedback.records import COUNTED
-from robo_rlhf.feedback.tables import annotators, answers, leases, questions
+from robo_rlhf.feedback.tables import answers, leases, questions
 
 BLOCK = 500  # questions at once
 

@@ -18,12 +18,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from robo_rlhf.accounts.tables import annotators
 from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.database.engine import add_new
+from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import AnswerValue, check_keys
-from robo_rlhf.feedback.records import COUNTED, AnnotatorKind, Standing, json_text, now_text
-from robo_rlhf.feedback.tables import annotators, answers, leases, questions, segments
+from robo_rlhf.feedback.question_kind import AnswerValue, check_keys
+from robo_rlhf.feedback.records import COUNTED, AnnotatorKind, Standing, json_text
+from robo_rlhf.feedback.tables import answers, leases, questions, segments
 from robo_rlhf.webhooks.events import Event, tell
 from robo_rlhf.webhooks.tables import webhooks
 
@@ -81,7 +83,7 @@ def write_answer(connection: sa.Connection, sent: Sent, now: float) -> Written:
     value = _checked(sent.value, question)
     lease = lease or _new_lease(connection, sent, question, before)
     after = _decide(sent, lease, question)
-    row: dict[str, Any] = {"question_id": sent.question, "value": value, "answered": now_text()}
+    row: dict[str, Any] = {"question_id": sent.question, "value": value, "answered": timestamp()}
     row |= {name: getattr(sent, name) for name in ("annotator", "annotator_kind", "response_time")}
     row |= {"idempotency_key": sent.key, "standing": after.standing, "shown": sent.shown or lease.shown}
     settled = _settled(sent, question, lease, after, now)
@@ -128,7 +130,7 @@ def introduce(connection: sa.Connection, annotator: str, kind: AnnotatorKind, *,
 
     Returns how many they had been handed before.
     """
-    row = {"name": annotator, "kind": kind, "team": "", "handed": handed, "since": now_text(), "more": handed}
+    row = {"name": annotator, "kind": kind, "team": "", "handed": handed, "since": timestamp(), "more": handed}
     return int(connection.execute(_introduce(connection.dialect.name), row).scalar_one()) - handed
 
 

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from robo_rlhf.accounts.roles import NOBODY, By, log
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.database.writers import Database
-from robo_rlhf.feedback.records import json_text, now_text
+from robo_rlhf.feedback.records import json_text
 from robo_rlhf.feedback.tables import guidelines, tasks
 
 REMEMBERED = 2.0  # [s] that settings are not read again
@@ -116,7 +117,7 @@ class Tasks:
         def work(connection: sa.Connection) -> None:
             old = connection.scalar(sa.select(tasks.c.settings).where(tasks.c.name == task).with_for_update())
             kept = {name: value for name, value in json.loads(old or "{}").items() if name not in settings}
-            row = {"settings": json_text(kept | said), "changed": now_text()}
+            row = {"settings": json_text(kept | said), "changed": timestamp()}
             if old is None:
                 connection.execute(sa.insert(tasks), {"name": task, **row})
             else:
@@ -149,7 +150,7 @@ class Tasks:
         """
         if len(text) > LONGEST_GUIDELINES or "\0" in text:
             raise InvalidValueError("guidelines", f"{len(text):,} characters", f"at most {LONGEST_GUIDELINES:,}")
-        row = {"task": task, "text": text, "author": author, "written": now_text()}
+        row = {"task": task, "text": text, "author": author, "written": timestamp()}
 
         def work(connection: sa.Connection) -> None:
             connection.execute(sa.insert(guidelines), row)

@@ -1,6 +1,6 @@
 """Kinds of question, one file each, found by name in `KINDS`."""
 
 from robo_rlhf.core.registry import Registry
-from robo_rlhf.feedback.kinds.base import QueryKind
+from robo_rlhf.feedback.question_kind import QueryKind
 
 KINDS: Registry[QueryKind] = Registry("kind of question", "robo_rlhf.feedback.kinds")

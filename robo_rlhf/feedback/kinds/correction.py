@@ -12,7 +12,8 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import (
+from robo_rlhf.feedback.likelihoods import foresee_best, prefer
+from robo_rlhf.feedback.question_kind import (
     CANT_TELL,
     NOTHING,
     AnswerValue,
@@ -24,7 +25,6 @@ from robo_rlhf.feedback.kinds.base import (
     Target,
     check_clips,
 )
-from robo_rlhf.feedback.likelihoods import foresee_best, prefer
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,7 +13,8 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import (
+from robo_rlhf.feedback.likelihoods import log_mixed
+from robo_rlhf.feedback.question_kind import (
     CANT_TELL,
     NOTHING,
     AnswerValue,
@@ -25,7 +26,6 @@ from robo_rlhf.feedback.kinds.base import (
     Target,
     check_clips,
 )
-from robo_rlhf.feedback.likelihoods import log_mixed
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.database.engine import add_new
+from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.database.writers import Database
-from robo_rlhf.feedback.records import now_text
 from robo_rlhf.feedback.tables import signals
 
 FIELDS = ("annotator", "run", "dataset", "episode_id", "sign", "step", "rate", "source", "session", "delay")
@@ -61,7 +61,7 @@ class Signals:
         row |= {"source": signal.source or None, "session": signal.session or None}
 
         def work(connection: sa.Connection) -> bool:
-            full = {**row, "idempotency_key": key, "pressed": signal.pressed or now_text()}
+            full = {**row, "idempotency_key": key, "pressed": signal.pressed or timestamp()}
             if add_new(connection, signals, full):
                 return True
             found = connection.execute(sa.select(signals).where(_of(signal.annotator, key))).mappings().one()
@@ -82,7 +82,7 @@ class Signals:
             mine = _of(annotator, key)
             if connection.scalar(sa.select(signals.c.number).where(mine)) is None:
                 raise NotFoundError("live signal", key[:40], "It was never sent, or by somebody else.")
-            change = sa.update(signals).where(mine, signals.c.withdrawn.is_(None)).values(withdrawn=now_text())
+            change = sa.update(signals).where(mine, signals.c.withdrawn.is_(None)).values(withdrawn=timestamp())
             return connection.execute(change.returning(signals.c.number)).first() is not None
 
         return self._database.write(work)

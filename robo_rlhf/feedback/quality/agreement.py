@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from robo_rlhf.core.stats import Interval
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import Label, Scale
 from robo_rlhf.feedback.quality.annotator_skill import Said
+from robo_rlhf.feedback.question_kind import Label, Scale
 from robo_rlhf.feedback.records import Answer
 
 RESAMPLES = 500  # of a bootstrap over what was judged

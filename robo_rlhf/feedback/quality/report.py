@@ -17,7 +17,6 @@ from robo_rlhf.core.stats import Interval, wilson
 from robo_rlhf.feedback.assignment.gold import Known
 from robo_rlhf.feedback.assignment.task_settings import Sharing
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import agreement
 from robo_rlhf.feedback.quality import annotator_skill
 from robo_rlhf.feedback.quality.agreement import (
     agreement_with_others,
@@ -28,6 +27,7 @@ from robo_rlhf.feedback.quality.agreement import (
     raw_agreement,
 )
 from robo_rlhf.feedback.quality.annotator_skill import Said
+from robo_rlhf.feedback.question_kind import agreement
 from robo_rlhf.feedback.records import Answer, Question, answer_of
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import answers, gold, questions

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from robo_rlhf.accounts.tables import annotators
 from robo_rlhf.feedback import tables
 from robo_rlhf.feedback.records import json_text
 
@@ -85,7 +86,7 @@ _NOTED = ("annotator", "idempotency_key")
 
 # In an order in which every row comes after those that it names.
 FILES: tuple[File, ...] = (
-    File(tables.annotators, _texts("name", "kind", "team", "since"), ("name",)),
+    File(annotators, _texts("name", "kind", "team", "since"), ("name",)),
     File(tables.tasks, (Column("name"), Column("settings", "json"), Column("changed")), ("name",)),
     File(tables.guidelines, _texts("task", "text", "author", "written"), ("task", "text", "author", "written")),
     File(

@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import sqlalchemy as sa
 
+from robo_rlhf.accounts.tables import annotators
 from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.core.types import Segment
 from robo_rlhf.database.engine import insert_new
@@ -20,7 +21,7 @@ from robo_rlhf.feedback.records import (
     question_row,
     segment_rows,
 )
-from robo_rlhf.feedback.tables import annotators, answers, clips, questions, segments
+from robo_rlhf.feedback.tables import answers, clips, questions, segments
 from robo_rlhf.feedback.transfer.columns import FILES, File, to_table
 from robo_rlhf.feedback.transfer.staging import Staging
 

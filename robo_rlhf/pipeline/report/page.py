@@ -45,7 +45,7 @@ def write_report(path: Path, home: Path, watch: Watch) -> Path:
 def page(findings: Findings, clips: str) -> str:
     """Return the whole page; `clips` is the part with the clips."""
     task, name = escape(findings.config["task"]), escape(findings.path.name)
-    style = (files("robo_rlhf.pipeline") / "report.css").read_text()
+    style = (files("robo_rlhf.pipeline.report") / "report.css").read_text()
     parts = [_headline(findings), clips, _measures(findings), _learning(findings), _reward(findings), _labels(findings)]
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{task} · {name}</title>'

@@ -13,7 +13,7 @@ from robo_rlhf.core.types import Array, Episode, Segment
 
 
 class Likelihood(Protocol):
-    """How a kind of question turns returns into the probability of an answer: see `feedback.kinds.base.QueryKind`."""
+    """How a kind of question turns returns into the probability of an answer; `feedback.question_kind`."""
 
     needs: Literal["returns", "steps"]
 
@@ -59,7 +59,7 @@ class Examples:
 
     likelihood: Likelihood
     clips: Tensor  # (B, K) int64, places in `Clips`
-    values: Tensor  # (B, ...) float32, see `feedback.kinds.base.Target`
+    values: Tensor  # (B, ...) float32, see `feedback.question_kind.Target`
     weight: Tensor  # (B,) float32, how much each answer counts
     fold: Tensor  # (B,) int64 from 0, the same for answers to one question; -1 for what is never held out
     annotator: Tensor | None = None  # (B,) int64 from 0, who answered; None: nobody, such as for a prior

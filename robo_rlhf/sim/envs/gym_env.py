@@ -8,8 +8,6 @@ The first episode after `reset(seed=s)` starts from seed s, as with `VecEnv.rese
 environment's own generator draws.
 """
 
-import pkgutil
-from pathlib import Path
 from typing import Any, Protocol
 
 import gymnasium
@@ -19,7 +17,6 @@ from gymnasium.spaces import Box
 from robo_rlhf.core.errors import InvalidValueError, ShapeError
 from robo_rlhf.core.types import Array, VecEnv
 
-NAMESPACE = "robo_rlhf"
 RENDER_MODES = ("rgb_array",)
 SEED_BOUND = 2**31  # episode seeds are drawn from [0, SEED_BOUND)
 
@@ -32,33 +29,6 @@ class BatchEnv(VecEnv, Protocol):
     def reset_at(self, ids: Array, seeds: Array) -> Array:
         """Start episodes in the copies `ids` (K,) from `seeds` (K,); return their obs (K, obs_dim)."""
         ...
-
-
-def gym_id(task: str) -> str:
-    """Return the Gymnasium id of a task.
-
-    >>> gym_id("pick_place")
-    'robo_rlhf/PickPlace-v0'
-    """
-    return f"{NAMESPACE}/{''.join(word.capitalize() for word in task.split('_'))}-v0"
-
-
-def task_names() -> list[str]:
-    """Return the names of all tasks without importing them: each is one file of that name."""
-    modules = pkgutil.iter_modules([str(Path(__file__).parent / "tasks")])
-    return sorted(module.name for module in modules if module.name != "base")
-
-
-def register_tasks() -> None:
-    """Give every task its Gymnasium id; does nothing where that has been done."""
-    for task in task_names():
-        if gym_id(task) not in gymnasium.registry:
-            gymnasium.register(
-                gym_id(task),
-                entry_point="robo_rlhf.sim.envs.gym_env:GymEnv",
-                vector_entry_point="robo_rlhf.sim.envs.gym_vector:GymVectorEnv",
-                kwargs={"task": task},
-            )
 
 
 class Pictures:

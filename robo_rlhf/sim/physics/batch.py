@@ -1,7 +1,6 @@
 """N simulations of one model, stepped together by MuJoCo's native thread pool, with named views."""
 
 import copy
-from typing import Any
 
 import mujoco
 import numpy as np
@@ -239,11 +238,3 @@ def _positions(model: mujoco.MjModel, state: Array) -> Array:
     found = np.empty(mujoco.mj_stateSize(model, wanted))
     mujoco.mj_extractState(model, state, int(kind.mjSTATE_INTEGRATION), found, wanted)
     return found
-
-
-def numpy_state(data: Any, model: mujoco.MjModel) -> Array:
-    """Return the integration state (nstate,) of one `MjData`."""
-    kind = int(mujoco.mjtState.mjSTATE_INTEGRATION)
-    state = np.empty(mujoco.mj_stateSize(model, kind))
-    mujoco.mj_getState(model, data, state, kind)
-    return state

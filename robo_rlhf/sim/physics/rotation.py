@@ -33,12 +33,6 @@ def _product(a: Array, b: Array, signs: Array) -> Array:
     return product
 
 
-def quat_conjugate(q: Array) -> Array:
-    """Return the inverse rotations (N, 4)."""
-    inverse: Array = q * _CONJUGATE
-    return inverse
-
-
 def quat_from_rotvec(v: Array) -> Array:
     """Return the rotations (N, 4) by rotation vectors (N, 3) [rad]."""
     angle = np.sqrt(np.add.reduce(v * v, axis=-1, keepdims=True))

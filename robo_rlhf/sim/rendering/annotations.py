@@ -1,7 +1,7 @@
 """What is drawn into a picture for people only: a drop line under the gripper, arrows, trails. Knows nothing of MuJoCo.
 
-A request for pictures carries a tuple of these; `robo_rlhf.sim.rendering.annotation_geoms` turns them into shapes. They change no
-state, and no other picture. Colours are names of `robo_rlhf.sim.scenes.appearance.PALETTE`.
+A request for pictures carries a tuple of these; `robo_rlhf.sim.rendering.annotation_geoms` turns them into shapes.
+They change no state, and no other picture. Colours are names of `robo_rlhf.sim.scenes.appearance.PALETTE`.
 """
 
 import math

@@ -3,7 +3,7 @@
 A worker keeps its models compiled and its contexts open, so that only the first clip of a kind waits for them.
 A thread a worker hands it one request after another; a worker that dies is started again and asked once more, one that
 gives no answer in time is ended. Live requests go before all others, and may have workers of their own.
-Workers are programs of their own (`robo_rlhf.sim.rendering.worker`): nothing of this process is forked or imported again.
+Workers are programs of their own (`robo_rlhf.sim.rendering.worker`): nothing of this process is forked.
 """
 
 import contextlib
@@ -167,7 +167,7 @@ class RenderPool:
     def cameras(
         self, task: str, width: int = 640, height: int = 480, *, key: Hashable | None = None
     ) -> Future[dict[str, Camera]]:
-        """Return a future of the task's cameras by name, each as a free one; see `robo_rlhf.sim.rendering.scene_cameras`.
+        """Return a future of the task's cameras by name, each as a free one; see `scene_cameras`.
 
         With a `key` the worker for live views answers, which is then ready to draw the task at that size.
         """

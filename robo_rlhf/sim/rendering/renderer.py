@@ -135,11 +135,6 @@ class FrameRenderer:
         for state in states:
             yield self.frame(state, camera, buffer, decor)
 
-    def views(self, state: Array, cameras: Sequence[Camera | str], decor: Sequence[Decor] = ()) -> list[Array]:
-        """Return one picture (H, W, 3) a camera, all of one state (nstate,), which is computed once."""
-        self.place(state)
-        return [self.draw(camera, None, decor) for camera in cameras]
-
     def place(self, state: Array) -> None:
         """Enter `state` (nstate,) and compute what is drawn: poses, cameras, lights, soft bodies and tendons.
 

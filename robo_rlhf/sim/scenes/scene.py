@@ -14,19 +14,15 @@ from robo_rlhf.sim.scenes.furniture import add_walls, furnish
 from sim_assets import ASSETS
 
 TIMESTEP = 0.005  # [s] of physics
-SUBSTEPS = 10  # physics steps a control step of 1/20 s
 ARM_BASE = (-0.5, 0.0, 0.0)  # [m] where the arm stands
 # Joint angles [rad] at which the hand points straight down with `ee` at HOME_EE.
 HOME = (0.0, -0.0417587094, 0.0, -2.33427222, 0.0, 2.29251351, np.pi / 4)
 HOME_EE = (0.0, 0.0, 0.25)  # [m]
 HOME_QUAT = (0.0, 1.0, 0.0, 0.0)  # wxyz, orientation of `ee` at home: x along the world's x, z down
-FINGER_OPEN = 0.04  # [m] stroke of each finger
-VELOCITY_LIMIT = (2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61)  # [rad/s] as published
 TABLE_LOW, TABLE_HIGH = (-0.65, -0.55), (0.42, 0.55)  # [m] corners of the table top
 FLOOR_Z = -0.72  # [m] height of the floor under the table
 ROOM_HALF = 2.0  # [m] half the side of the room
 ROVER_RADIUS = 0.2  # [m] of the circle that the rover fills
-ROVER_START = (-1.5, -1.5, np.pi / 4)  # x, y [m] and yaw [rad] of the rover in the empty state
 
 
 def tabletop() -> mujoco.MjSpec:

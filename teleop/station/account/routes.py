@@ -11,6 +11,7 @@ from robo_rlhf.accounts.roles import ROLES, Role
 from robo_rlhf.accounts.tokens import LIFE
 from robo_rlhf.accounts.tokens import LONGEST as LONGEST_LIFE
 from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.feedback.quality.team_overview import member_of
 from teleop.station.web.auth import InPerson, Me, address_of, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
@@ -61,7 +62,7 @@ class Revoked(_Body):
 def page(request: Request, me: Me, chosen: bool = False) -> Response:
     """Show it; `chosen`: the first password was just set."""
     people = station_of(request).people
-    member = people.member(me.person.name)
+    member = member_of(people, me.person.name)
     return render(
         request,
         "account/account.html",

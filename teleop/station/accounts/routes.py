@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from robo_rlhf.accounts.audit_log import Filter
 from robo_rlhf.accounts.roles import ROLES, Role
 from robo_rlhf.accounts.web_sessions import INVITATION_LIFE, invitation
+from robo_rlhf.feedback.quality.team_overview import member_of, team_overview
 from teleop.input.key_bindings import Binding
 from teleop.station.web.auth import SignedIn, by_of, requires, station_of
 from teleop.station.web.csv_tables import as_csv
@@ -65,7 +66,7 @@ class Which(BaseModel):
 @router.get("/accounts")
 def page(request: Request, me: Administrator) -> Response:
     """Show everybody."""
-    members = station_of(request).people.roster()
+    members = team_overview(station_of(request).people)
     data = {"keys": [asdict(binding) for binding in KEYS], "roles": [[role, ABOUT[role]] for role in reversed(ROLES)]}
     return render(request, "accounts/accounts.html", page=PAGE, data=data, members=members)
 
@@ -74,7 +75,7 @@ def page(request: Request, me: Administrator) -> Response:
 def one(request: Request, name: str, me: Administrator) -> Response:
     """Show one person."""
     people = station_of(request).people
-    member = people.member(name)
+    member = member_of(people, name)
     data = {"name": name, "next": "/accounts"}
     return render(
         request,
@@ -132,7 +133,7 @@ def people_csv(request: Request, me: Administrator) -> Response:
             member.tokens,
             member.person.created,
         )
-        for member in station_of(request).people.roster()
+        for member in team_overview(station_of(request).people)
     ]
     return _csv("people.csv", as_csv(head, rows))
 

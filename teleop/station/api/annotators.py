@@ -12,8 +12,8 @@ from robo_rlhf.accounts.roles import Role
 from robo_rlhf.core.errors import BusyError, NotFoundError
 from robo_rlhf.feedback.assignment import assign
 from robo_rlhf.feedback.assignment.my_progress import waiting
+from robo_rlhf.feedback.queries import annotator_rows
 from robo_rlhf.feedback.records import AnnotatorKind
-from robo_rlhf.feedback.transfer.pages import annotator_rows
 from teleop.station.quality.cache import Chosen
 from teleop.station.services import Station
 from teleop.station.web.rest import (

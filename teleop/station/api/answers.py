@@ -7,8 +7,8 @@ from pydantic import Field
 from starlette.responses import Response
 
 from robo_rlhf.feedback.assignment.submission import Sent, Written
+from robo_rlhf.feedback.queries import answer_rows
 from robo_rlhf.feedback.records import AnnotatorKind, Standing
-from robo_rlhf.feedback.transfer.pages import answer_rows
 from teleop.station.review.questions import practice_feedback, told
 from teleop.station.web.auth import ForbiddenError, SignedIn
 from teleop.station.web.rest import (

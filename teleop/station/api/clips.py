@@ -7,7 +7,7 @@ from fastapi import Query
 from pydantic import Field
 
 from robo_rlhf.feedback.assignment.quarantine import Clip, State
-from robo_rlhf.feedback.transfer.pages import clip_rows, questions_about
+from robo_rlhf.feedback.queries import clip_rows, questions_about
 from teleop.station.web.rest import (
     BODY,
     PLAIN,

@@ -7,7 +7,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from robo_rlhf.feedback.notes import LONGEST_NOTE, Note
-from robo_rlhf.feedback.transfer.pages import note_rows
+from robo_rlhf.feedback.queries import note_rows
 from teleop.station.web.auth import may_note
 from teleop.station.web.rest import (
     BODY,

@@ -9,8 +9,8 @@ from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Segment
 from robo_rlhf.feedback.judgeable import check_questions
 from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.queries import QuestionState, question_row, question_rows
 from robo_rlhf.feedback.records import Question, Role, question_id
-from robo_rlhf.feedback.transfer.pages import QuestionState, question_row, question_rows
 from teleop.station.web.rest import (
     BODY,
     After,

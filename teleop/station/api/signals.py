@@ -7,7 +7,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from robo_rlhf.feedback.live_signal.signals import LATEST, Signal
-from robo_rlhf.feedback.transfer.pages import signal_rows
+from robo_rlhf.feedback.queries import signal_rows
 from teleop.station.web.rest import (
     BODY,
     PLAIN,

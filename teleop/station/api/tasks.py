@@ -6,8 +6,8 @@ from pydantic import Field
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.feedback.assignment.task_settings import LONGEST_GUIDELINES
+from robo_rlhf.feedback.queries import task_names
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.feedback.transfer.pages import task_names
 from teleop.station.operate import launch_options
 from teleop.station.web.rest import (
     BODY,

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from robo_rlhf.feedback.assignment.task_settings import LONGEST_GUIDELINES
+from robo_rlhf.feedback.queries import practice_counts, tasks_to_read
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.feedback.transfer.pages import practice_counts, tasks_to_read
 from teleop.station.operate import launch_options
 from teleop.station.web.auth import Me, SignedIn, by_of, requires, station_of
 from teleop.station.web.markdown import as_html

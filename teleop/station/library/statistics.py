@@ -1,4 +1,4 @@
-"""Statistics of what was recorded, as charts that a page draws: `static/js/charts.js` knows the kinds.
+"""Statistics of what was recorded, as charts that a page draws: `shared/charts.js` knows the kinds.
 
 A chart is {"kind", "id", "title", "text", ...}: `text` says in a sentence what it shows, for those who do not see it.
 Shares and means come with the interval that holds the truth in 95 of 100 cases.

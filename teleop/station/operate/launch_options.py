@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
-import robo_rlhf
 from robo_rlhf.data.layout import list_datasets
+from robo_rlhf.sim.envs.registration import task_files
 
 MOST = 100  # policies that are listed, the newest first
 
@@ -32,12 +32,10 @@ class PolicyChoice(NamedTuple):
 def tasks() -> tuple[TaskChoice, ...]:
     """Return all tasks by name: the files of the tasks' package, none of which is run."""
     found = []
-    for path in sorted((Path(robo_rlhf.__file__).parent / "sim" / "tasks").glob("*.py")):
-        if path.stem in ("__init__", "base"):
-            continue
+    for name, path in task_files().items():
         text = ast.get_docstring(ast.parse(path.read_text())) or ""
-        about = text.partition("\n")[0].removeprefix(f"{path.stem}: ")
-        found.append(TaskChoice(path.stem, about[:1].upper() + about[1:]))
+        about = text.partition("\n")[0].removeprefix(f"{name}: ")
+        found.append(TaskChoice(name, about[:1].upper() + about[1:]))
     return tuple(found)
 
 

@@ -1,20 +1,22 @@
-"""The pages of the station, one file each.
+"""The pages of the station, one folder each: its routes, what is behind them, its template, scripts and styles.
 
-A module here has `router`, a FastAPI `APIRouter`, and, where people go to it, `PAGE`. Whoever asks for any of its
-routes has to be signed in, unless the module says `PUBLIC = True`; `requires(role)` of `auth` asks for more. `ROUTES`
-are Starlette's own, for what is asked for hundreds of times a second: they ask `who` themselves.
+A folder is a page where it holds `routes.py`. That module has `router`, a FastAPI `APIRouter`, and, where people go to
+it, `PAGE`. Its routes require a signed-in user, unless the module says `PUBLIC = True`; `requires(role)` of `auth`
+requires more. `ROUTES` are Starlette's own, for what is requested hundreds of times a second: they call `who`.
 """
 
 import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 from starlette.requests import Request
 
 from robo_rlhf.accounts.roles import Role
+
+STATION = Path(__file__).parents[1]  # the folder that holds a folder a page
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,9 @@ class Page:
 
 @cache
 def modules() -> tuple[ModuleType, ...]:
-    """Return every module of pages, sorted by name."""
-    found = pkgutil.iter_modules(__path__, prefix=f"{__name__}.")
-    return tuple(importlib.import_module(module.name) for module in sorted(found, key=lambda module: module.name))
+    """Return the routes of every page, sorted by the name of its folder."""
+    folders = sorted(path.parent.name for path in STATION.glob("*/routes.py"))
+    return tuple(importlib.import_module(f"teleop.station.{folder}.routes") for folder in folders)
 
 
 @cache

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -17,16 +16,14 @@ from starlette.types import Scope
 from robo_rlhf import __version__
 from teleop.station.web.auth import SignedIn, session_cookie
 from teleop.station.web.formatting import FILTERS
-from teleop.station.web.pages import Page, pages
+from teleop.station.web.pages import STATION, Page, pages
 from teleop.station.web.security import csrf_of
 
-HERE = Path(__file__).parent
-STATIC = HERE / "static"
 CHECK_EVERY = 1.0  # [s] between two looks whether static files have changed
 FOREVER = "public, max-age=31536000, immutable"
 
 _environment = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+    loader=jinja2.FileSystemLoader(STATION), autoescape=True, undefined=jinja2.StrictUndefined
 )
 _environment.filters.update(FILTERS)
 _templates = Jinja2Templates(env=_environment)
@@ -39,13 +36,18 @@ class _Version:
     checked = 0.0  # [s] on the monotonic clock
 
 
+def is_static(path: str) -> bool:
+    """Whether browsers may have a file of the station's folder: a script, a style or an icon."""
+    return path.endswith((".js", ".css", ".svg"))
+
+
 def static_version() -> str:
     """Return what changes whenever a static file does; it is part of their addresses."""
     if not _Version.text or time.monotonic() - _Version.checked > CHECK_EVERY:
         digest = hashlib.sha256()
-        for folder, folders, files in os.walk(STATIC):
+        for folder, folders, files in os.walk(STATION):
             folders.sort()
-            for name in sorted(files):
+            for name in sorted(filter(is_static, files)):
                 status = os.stat(os.path.join(folder, name))
                 digest.update(f"{folder}/{name} {status.st_mtime_ns} {status.st_size}\n".encode())
         _Version.text, _Version.checked = digest.hexdigest()[:12], time.monotonic()
@@ -69,7 +71,7 @@ def render(request: Request, template: str, *, status: int = 200, page: Page | N
 
     Args:
         request: what asked for it.
-        template: its file among the templates.
+        template: its file below the folder of the station, such as operate/operate.html.
         status: of the answer.
         page: marks the entry in the navigation; found by the path where None.
         context: what the template gets. `data`, a JSON object, reaches scripts through `pageData()` of shared/api.js.
@@ -89,12 +91,16 @@ def render(request: Request, template: str, *, status: int = 200, page: Page | N
 
 
 class VersionedFiles(StaticFiles):
-    """Static files under /static/VERSION/: kept by browsers for ever where the version is today's."""
+    """Scripts, styles and icons of the pages, under /static/VERSION/; browsers keep those of today's version."""
+
+    def __init__(self) -> None:
+        """Serve what `is_static` allows of the folders of the station."""
+        super().__init__(directory=STATION)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return the file that `path` names after its version."""
         version, _, name = path.partition("/")
-        if not name:
+        if not is_static(name):
             raise HTTPException(404)
         response = await super().get_response(name, scope)
         response.headers["cache-control"] = FOREVER if version == static_version() else "no-cache"

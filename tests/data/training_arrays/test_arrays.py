@@ -48,7 +48,7 @@ def test_arrays_are_the_episodes_one_after_another(dataset: Dataset) -> None:
     np.testing.assert_array_equal(data.action, np.concatenate([e.action for e in episodes]))
     np.testing.assert_array_equal(data.source, np.concatenate([e.source for e in episodes]))
     assert data.frame.tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 0, 1, 2, 3]
-    assert data.chunks(2)[0].shape == (12, 2)
+    assert chunk_indices(data.starts, 2)[0].shape == (12, 2)
 
 
 def test_arrays_of_chosen_episodes_and_sources(dataset: Dataset) -> None:

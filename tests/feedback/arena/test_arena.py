@@ -16,9 +16,9 @@ from robo_rlhf.core.files import (
 from robo_rlhf.core.heartbeat import (
     held,
 )
+from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.arena.arena import Arena, Entrant, arenas
 from robo_rlhf.feedback.arena.standings import renew, standings
-from robo_rlhf.feedback.records import now_text
 from robo_rlhf.feedback.store import Question, Store
 from tests.locking import (
     elsewhere,
@@ -29,7 +29,7 @@ NAMES = ("better", "worse", "third")
 
 def entrant(name: str, weights: str = "") -> Entrant:
     digest = (weights or name).encode().hex().ljust(64, "0")
-    return Entrant(name, f"runs/{name}/policy.safetensors", digest, now_text())
+    return Entrant(name, f"runs/{name}/policy.safetensors", digest, timestamp())
 
 
 def made(home: Path, *, seeds: int = 10, policies: int = 3, overlap: int = 1) -> Arena:

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.types import Array, Episode
+from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.moments import credit
 from robo_rlhf.feedback.live_signal.as_answers import PIECE, Pressed, Until, pieces
 from robo_rlhf.feedback.live_signal.signals import Signal
-from robo_rlhf.feedback.records import now_text
 from robo_rlhf.feedback.store import Store
 from tests.data.making import episode as make_episode
 
@@ -81,7 +81,7 @@ def test_presses_train_once_their_episode_is_closed_and_not_when_taken_back(stor
     assert [answer.annotator for answer in answers] == ["anna"]
     assert questions[0].task == closed["e1"].meta.task
     assert pressed.read(task="another") == pressed.read("another") == ([], [])
-    until = Until(store.signals.mark().number, now_text())
+    until = Until(store.signals.mark().number, timestamp())
     store.signals.take_back("anna", "k1")
     store.signals.add(replace(PRESS, sign=-1), key="k2")
     assert pressed.read(until=until) == (questions, answers), "a run that is continued learns from the same"

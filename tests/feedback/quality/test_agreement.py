@@ -2,8 +2,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-
 from robo_rlhf.feedback.kinds.base import Label, Scale
+
 from robo_rlhf.feedback.quality.agreement import (
     agreement_with_others,
     between_and_within,

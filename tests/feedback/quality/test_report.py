@@ -7,7 +7,7 @@ import pytest
 from robo_rlhf.feedback.assignment.submission import Sent
 from robo_rlhf.feedback.quality.report import PersonQuality, as_json, gold_of, report, weights, weights_among
 from robo_rlhf.feedback.store import Store
-from tests.feedback.making import make_question
+from tests.feedback.making import join_team, make_question
 
 COUNT = 24
 
@@ -121,7 +121,7 @@ def test_gold_tells_whom_to_trust_where_nobody_is_asked_the_same(team: Store) ->
 
 def test_teams_are_compared(team: Store) -> None:
     for person, name in (("anna", "lab"), ("ada", "lab"), ("ben", "shop"), ("bob", "shop")):
-        team.join_team(person, name)
+        join_team(team, person, name)
         work(team, person, 0.95 if name == "lab" else 0.05)
     found = report(team)
     assert set(found.teams) == {"lab", "shop"}

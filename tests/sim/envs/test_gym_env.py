@@ -14,8 +14,9 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from robo_rlhf.core.errors import InvalidValueError, ShapeError, UnknownNameError
 from robo_rlhf.core.types import Array
-from robo_rlhf.sim.envs.gym_env import GymEnv, gym_id, register_tasks, task_names
+from robo_rlhf.sim.envs.gym_env import GymEnv
 from robo_rlhf.sim.envs.gym_vector import GymVectorEnv
+from robo_rlhf.sim.envs.registration import gym_id, register_tasks, task_files
 from robo_rlhf.sim.tasks import TASKS
 from tests.toy import MAX_SPEED, ToyEnv
 
@@ -61,11 +62,11 @@ def assert_same(left: object, right: object) -> None:
         assert np.array_equal(left, right)
 
 
-def test_ids_come_from_task_names() -> None:
+def test_ids_come_from_task_files() -> None:
     assert gym_id("pick_place") == "robo_rlhf/PickPlace-v0"
-    assert "base" not in task_names()
+    assert "__init__" not in task_files()
     register_tasks()
-    assert all(gym_id(name) in gymnasium.registry for name in task_names())
+    assert all(gym_id(name) in gymnasium.registry for name in task_files())
 
 
 def test_importing_the_package_registers_tasks_without_torch_or_mujoco() -> None:
@@ -83,7 +84,7 @@ def test_an_id_may_name_the_module_to_import() -> None:
     subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
 
-@pytest.mark.parametrize("task", task_names())
+@pytest.mark.parametrize("task", task_files())
 @pytest.mark.usefixtures("unbounded")
 def test_every_task_passes_gymnasiums_checker(task: str) -> None:
     env = gymnasium.make(gym_id(task), render_mode="rgb_array", width=64, height=48)
@@ -95,7 +96,7 @@ def test_every_task_passes_gymnasiums_checker(task: str) -> None:
 
 
 def test_task_names_are_those_that_register() -> None:
-    assert task_names() == list(TASKS)
+    assert list(task_files()) == list(TASKS)
 
 
 @pytest.mark.parametrize("task", ["reach", "pick_place"])

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.rotation import (
     quat_between,
-    quat_conjugate,
     quat_from_rotvec,
     quat_multiply,
     quat_to_rotvec,
@@ -21,6 +20,10 @@ from robo_rlhf.sim.physics.rotation import (
 numbers = st.floats(-1.0, 1.0, width=64)
 vectors = st.tuples(numbers, numbers, numbers).map(np.array)  # rotation vectors of length at most √3
 angles = st.floats(-3.1, 3.1)
+
+
+def inverse(quat: Array) -> Array:
+    return quat * np.array([1.0, -1.0, -1.0, -1.0])
 
 
 def turned(quat: Array, vector: Array) -> Array:
@@ -69,13 +72,13 @@ def test_product_is_one_rotation_after_another(a: Array, b: Array, v: Array) -> 
 @given(vectors, vectors)
 def test_the_turn_between_two_is_one_after_the_others_inverse(a: Array, b: Array) -> None:
     left, right = quat_from_rotvec(a), quat_from_rotvec(b)
-    np.testing.assert_array_equal(quat_between(left, right), quat_multiply(left, quat_conjugate(right)))
+    np.testing.assert_array_equal(quat_between(left, right), quat_multiply(left, inverse(right)))
 
 
 @given(vectors)
 def test_inverse_undoes(v: Array) -> None:
     quat = quat_from_rotvec(v)
-    np.testing.assert_allclose(quat_multiply(quat, quat_conjugate(quat)), [1, 0, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(quat_multiply(quat, inverse(quat)), [1, 0, 0, 0], atol=1e-12)
 
 
 @given(vectors)

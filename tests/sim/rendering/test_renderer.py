@@ -12,7 +12,6 @@ import pytest
 
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError, ShapeError, UnknownNameError
 from robo_rlhf.sim.physics.model_identity import compiled_hash
-from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
 from tests.sim.little_scene import MJCF, STATE, states, with_goal_at
 
@@ -62,15 +61,6 @@ def test_what_is_computed_is_enough(renderer: FrameRenderer) -> None:
     mujoco.mj_setState(renderer.model, renderer.data, state, STATE)
     mujoco.mj_forward(renderer.model, renderer.data)
     np.testing.assert_array_equal(renderer.draw("wrist"), quick)
-
-
-def test_several_cameras_see_one_state(renderer: FrameRenderer) -> None:
-    state = states(2)[1]
-    views = renderer.views(state, ["front", Camera("side"), "45,-40,2"])
-    for view, camera in zip(views, ["front", "side", "45,-40,2"], strict=True):
-        np.testing.assert_array_equal(view, renderer.frame(state, camera))
-    assert (views[0] != views[1]).any()
-    assert (views[0] != views[2]).any()
 
 
 def test_a_free_camera_looks_where_it_is_told(renderer: FrameRenderer) -> None:

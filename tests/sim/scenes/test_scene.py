@@ -8,6 +8,9 @@ from robo_rlhf.sim.scenes import props, scene
 from robo_rlhf.sim.scenes.appearance import PALETTE, look_at
 from robo_rlhf.sim.scenes.furniture import FURNITURE
 
+ROVER_START = (-1.5, -1.5, np.pi / 4)  # x, y [m] and yaw [rad] of the rover in the empty state
+FINGER_OPEN = 0.04  # [m] stroke of each finger
+
 DH = (  # a [m], alpha [rad], d [m] of each joint, modified (Craig) convention
     (0.0, 0.0, 0.333),
     (0.0, -np.pi / 2, 0.0),
@@ -46,7 +49,7 @@ def start(spec):
     """Compile and put the arm home with an open hand."""
     model = spec.compile()
     data = mujoco.MjData(model)
-    data.qpos[:9] = data.ctrl[:9] = (*scene.HOME, scene.FINGER_OPEN, scene.FINGER_OPEN)
+    data.qpos[:9] = data.ctrl[:9] = (*scene.HOME, FINGER_OPEN, FINGER_OPEN)
     mujoco.mj_forward(model, data)
     return model, data
 
@@ -99,7 +102,7 @@ def test_limits_and_masses_are_the_published_ones():
     assert [model.body(f"link{i}").mass[0] for i in range(1, 8)] == pytest.approx(MASSES, abs=1e-9)
     assert model.body("hand").mass[0] == pytest.approx(0.73)
     assert model.body("finger_left").mass[0] == model.body("finger_right").mass[0] == pytest.approx(0.015)
-    assert np.array_equal(model.joint("finger_left").range, [0, scene.FINGER_OPEN])
+    assert np.array_equal(model.joint("finger_left").range, [0, FINGER_OPEN])
 
 
 def test_home_is_where_it_says():
@@ -251,12 +254,12 @@ def test_objects_rest_where_they_are_put():
 def test_rover_drives_where_it_points_and_obstacles_stop_it():
     model = scene.room().compile()
     data = mujoco.MjData(model)
-    data.qpos[:3] = scene.ROVER_START
+    data.qpos[:3] = ROVER_START
     data.actuator("forward").ctrl[0], data.actuator("turn").ctrl[0] = 0.5, 0.6
     for _ in range(round(1 / model.opt.timestep)):
         mujoco.mj_step(model, data)
     yaw = data.qpos[2]
-    assert yaw == pytest.approx(scene.ROVER_START[2] + 0.6, abs=0.05)
+    assert yaw == pytest.approx(ROVER_START[2] + 0.6, abs=0.05)
     assert data.qvel[:2] == pytest.approx(0.5 * np.array([np.cos(yaw), np.sin(yaw)]), abs=0.04)  # no sideways slip
     mujoco.mj_resetData(model, data)
     data.qpos[:3] = (-1.5, -0.75, 0.0)
@@ -312,7 +315,7 @@ def test_cameras_see_the_whole_room(camera):
 def test_furniture_stands_where_it_says_and_off_the_start():
     model = scene.room().compile()
     data = mujoco.MjData(model)
-    data.qpos[:3] = scene.ROVER_START
+    data.qpos[:3] = ROVER_START
     mujoco.mj_forward(model, data)
     assert data.ncon == 0
     for name, (x, y, half_x, half_y) in FURNITURE.items():
@@ -321,6 +324,6 @@ def test_furniture_stands_where_it_says_and_off_the_start():
         size = (solid.size[0], solid.size[0]) if cylinder else solid.size[:2]
         assert data.body(name).xpos[:2] == pytest.approx((x, y))
         assert size == pytest.approx((half_x, half_y))
-        apart = np.maximum(np.abs(np.array(scene.ROVER_START[:2]) - (x, y)) - (half_x, half_y), 0.0)
+        apart = np.maximum(np.abs(np.array(ROVER_START[:2]) - (x, y)) - (half_x, half_y), 0.0)
         assert np.hypot(*apart) > scene.ROVER_RADIUS
     assert scene.room(obstacles=False).compile().nmocap == 0

@@ -1,9 +1,18 @@
 """Input devices that play what a test recorded."""
 
 import os
+import struct
 from collections.abc import Sequence
 
-from teleop.input.evdev import ABS, KEY, SYN, Axis, Description, Event, pack_event, read_events
+from teleop.input.evdev import ABS, KEY, SYN, Axis, Description, Event, read_events
+
+_EVENT = struct.Struct("@llHHi")  # seconds, microseconds, kind, code, value
+
+
+def pack_event(event: Event) -> bytes:
+    """Return the bytes in which the kernel writes an event."""
+    return _EVENT.pack(int(event.at), round(event.at % 1 * 1e6), event.kind, event.code, event.value)
+
 
 XBOX = Description(
     "Microsoft X-Box 360 pad",

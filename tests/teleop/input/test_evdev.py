@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from teleop.input.evdev import ABS, GAMEPAD, KEY, Axis, Event, EventDevice, list_devices, pack_event, read_events
+from teleop.input.evdev import ABS, GAMEPAD, KEY, Axis, Event, EventDevice, list_devices, read_events
+from tests.teleop.devices.recorded import pack_event
 
 
 def test_a_device_describes_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ def test_proxies_are_addresses_or_networks() -> None:
 
 def test_the_station_imports_neither_torch_nor_mujoco() -> None:
     code = "import sys, teleop.station.server, robo_rlhf.feedback.store, robo_rlhf.accounts.people\n"
-    code += "from teleop.station import pages; pages.modules()\n"
+    code += "from teleop.station.web import pages; pages.modules()\n"
     code += (
         "print(sorted({name.partition('.')[0] for name in sys.modules} & {'torch', 'mujoco', 'cv2', 'av', 'OpenGL'}))"
     )

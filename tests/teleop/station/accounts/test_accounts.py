@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from robo_rlhf.core.errors import TokenError
+from robo_rlhf.feedback.quality.team_overview import member_of
 from teleop.station.services import Station
 from teleop.station.web.auth import FORBIDDEN, SIGNED_OUT, open_socket
 from teleop.station.web.csv_tables import as_csv, cell
@@ -48,7 +49,7 @@ def test_what_an_administrator_changes_holds_at_once(visit: Visit, station: Stat
     assert do(root, "/api/accounts/role", name=name, role="annotator")["role"] == "annotator"
     assert other.post("/api/guidelines", json={"task": "x", "text": "y"}).status_code == 403
     assert do(root, "/api/accounts/groups", name=name, groups=["b", "a", "A"])["groups"] == ["a", "b"]
-    assert station.people.member(name).groups == ("a", "b")
+    assert member_of(station.people, name).groups == ("a", "b")
     page = root.get(f"/accounts/people/{name}", headers=HTML).text
     assert 'value="a, b"' in page
     assert do(root, "/api/accounts/sign-out", name=name) == {"ended": 1}

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from robo_rlhf.core.types import Segment
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.feedback.kinds.base import CLIP_NAMES
+from robo_rlhf.feedback.question_kind import CLIP_NAMES
 from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.feedback.transfer.export import export
 from robo_rlhf.feedback.transfer.import_folder import import_all

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from robo_rlhf.core.types import Segment
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.base import CLIP_NAMES
+from robo_rlhf.feedback.question_kind import CLIP_NAMES
 from robo_rlhf.feedback.records import order_of
 from robo_rlhf.feedback.store import Question, question_id
 from robo_rlhf.feedback.tables import leases

@@ -67,7 +67,7 @@ def test_a_token_that_lets_nobody_in_is_told_why(station: Station, program: Prog
     revoked, expired, disabled = program("anna"), program("anna"), program("anna")
     station.people.tokens.revoke(1, person=anna)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokens, "time_from_now", lambda seconds=0.0: "9999-01-01T00:00:00.000+00:00")
+        patch.setattr(tokens, "timestamp", lambda seconds=0.0: "9999-01-01T00:00:00.000+00:00")
         answers = {"revoked": revoked.get("/session"), "expired": expired.get("/session")}
     station.people.set_disabled("anna", True)
     answers["disabled"] = disabled.get("/session", headers={"accept": "text/html"})

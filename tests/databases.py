@@ -1,4 +1,4 @@
-"""Databases for the tests of feedback: each test that takes `where` or `store` runs on SQLite and on PostgreSQL."""
+"""Databases for tests: each test that takes `where` or `store` runs on SQLite and on PostgreSQL."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,10 +42,10 @@ def store(where: str) -> Iterator[Store]:
 
 
 SLOW_THERE = (
-    "test_exchange.py",
-    "test_quality.py",
+    "transfer/test_exchange.py",
+    "quality/test_report.py",
     "test_signals.py",
-    "test_tasks.py",
+    "test_task_settings.py",
     "test_gold.py",
     "killed_people",
 )

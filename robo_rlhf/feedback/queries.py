@@ -1,29 +1,19 @@
-"""Looking through the tables a page at a time: rows that follow a number, as far as a limit.
-
-A page is found by the number of the last row of the page before, so that the thousandth page costs what the first does,
-and rows that come meanwhile neither hide others nor show them twice.
-"""
+"""Looking through the tables of feedback a page at a time; see `robo_rlhf.database.paging`."""
 
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from robo_rlhf.accounts.tables import annotators
 from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.database.paging import Row, RowPage, page_of
 from robo_rlhf.database.writers import Database
-from robo_rlhf.feedback.tables import annotators, answers, clips, gold, guidelines, notes, questions, segments, signals
+from robo_rlhf.feedback.tables import answers, clips, gold, guidelines, notes, questions, segments, signals
 
 QuestionState = Literal["open", "answered", "withdrawn"]
-Row = dict[str, Any]
-
-
-class Found(NamedTuple):
-    """One page."""
-
-    items: list[Row]
-    next: Any | None  # what the last row is found by, where more follow
 
 
 def question_rows(
@@ -37,7 +27,7 @@ def question_rows(
     kind: str | None = None,
     role: str | None = None,
     state: QuestionState | None = None,
-) -> Found:
+) -> RowPage:
     """Return questions with their clips and counters, in the order in which they were added."""
     columns = {"run": run, "round": round, "task": task, "kind": kind, "role": role}
     query = _where(sa.select(questions), questions, columns)
@@ -49,7 +39,7 @@ def question_rows(
         case "answered":
             query = query.where(questions.c.withdrawn.is_(None), questions.c.given >= questions.c.overlap)
     with database.read() as connection:
-        found = _page(connection, query, questions.c.number, after, limit)
+        found = page_of(connection, query, questions.c.number, after, limit)
         _add_clips(connection, found.items)
     return found
 
@@ -79,42 +69,42 @@ def answer_rows(
     standing: str | None = None,
     run: str | None = None,
     task: str | None = None,
-) -> Found:
+) -> RowPage:
     """Return answers in the order in which they came, those that were changed later included."""
     query = _where(sa.select(answers), answers, {"question_id": question, "annotator": annotator, "standing": standing})
     if run is not None or task is not None:
         query = query.join(questions, questions.c.id == answers.c.question_id)
         query = _where(query, questions, {"run": run, "task": task})
     with database.read() as connection:
-        found = _page(connection, query, answers.c.number, after, limit)
+        found = page_of(connection, query, answers.c.number, after, limit)
     for row in found.items:
         row["value"] = json.loads(row["value"]) if row["value"] is not None else None
     return found
 
 
-def signal_rows(database: Database, *, after: int = 0, limit: int = 100, **columns: str | None) -> Found:
+def signal_rows(database: Database, *, after: int = 0, limit: int = 100, **columns: str | None) -> RowPage:
     """Return presses in the order in which they came; `columns` are compared."""
     with database.read() as connection:
-        return _page(connection, _where(sa.select(signals), signals, columns), signals.c.number, after, limit)
+        return page_of(connection, _where(sa.select(signals), signals, columns), signals.c.number, after, limit)
 
 
-def note_rows(database: Database, *, after: int = 0, limit: int = 100, **columns: str | None) -> Found:
+def note_rows(database: Database, *, after: int = 0, limit: int = 100, **columns: str | None) -> RowPage:
     """Return notes in the order in which they came; `columns` are compared."""
     with database.read() as connection:
-        return _page(connection, _where(sa.select(notes), notes, columns), notes.c.number, after, limit)
+        return page_of(connection, _where(sa.select(notes), notes, columns), notes.c.number, after, limit)
 
 
-def clip_rows(database: Database, *, after: str = "", limit: int = 100, **columns: str | None) -> Found:
+def clip_rows(database: Database, *, after: str = "", limit: int = 100, **columns: str | None) -> RowPage:
     """Return clips by their id; `columns` are compared."""
     with database.read() as connection:
-        return _page(connection, _where(sa.select(clips), clips, columns), clips.c.id, after, limit)
+        return page_of(connection, _where(sa.select(clips), clips, columns), clips.c.id, after, limit)
 
 
-def annotator_rows(database: Database, *, after: str = "", limit: int = 100, **columns: str | None) -> Found:
+def annotator_rows(database: Database, *, after: str = "", limit: int = 100, **columns: str | None) -> RowPage:
     """Return those who were ever asked, by name; `columns` are compared."""
     query = _where(sa.select(annotators), annotators, columns)
     with database.read() as connection:
-        return _page(connection, query, annotators.c.name, after, limit)
+        return page_of(connection, query, annotators.c.name, after, limit)
 
 
 def task_names(database: Database) -> list[str]:
@@ -155,14 +145,6 @@ def _where(query: "sa.Select[Any]", table: sa.Table, columns: dict[str, Any]) ->
     for name, wanted in columns.items():
         query = query.where(table.c[name] == wanted) if wanted is not None else query
     return query
-
-
-def _page(
-    connection: sa.Connection, query: "sa.Select[Any]", key: "sa.Column[Any]", after: int | str, limit: int
-) -> Found:
-    query = query.where(key > after).order_by(key).limit(limit + 1)
-    rows = [dict(row) for row in connection.execute(query).mappings()]
-    return Found(rows[:limit], rows[limit - 1][key.name] if len(rows) > limit else None)
 
 
 def _add_clips(connection: sa.Connection, rows: Sequence[Row]) -> None:

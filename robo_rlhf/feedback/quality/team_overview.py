@@ -7,11 +7,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from robo_rlhf.accounts.groups import groups_of
-from robo_rlhf.accounts.roles import Person, person_of, time_from_now
-from robo_rlhf.accounts.tables import api_tokens, people, sign_in_links, web_sessions
+from robo_rlhf.accounts.people import People
+from robo_rlhf.accounts.roles import Person, person_of
+from robo_rlhf.accounts.tables import annotators, api_tokens, sign_in_links, web_sessions
+from robo_rlhf.accounts.tables import people as accounts
 from robo_rlhf.accounts.web_sessions import IDLE
-from robo_rlhf.database.engine import add_new, transaction
-from robo_rlhf.feedback.tables import annotators, leases
+from robo_rlhf.database.engine import transaction
+from robo_rlhf.database.timestamps import timestamp
+from robo_rlhf.feedback.tables import leases
 
 
 @dataclass(frozen=True)
@@ -34,16 +37,25 @@ class Member:
         return "active" if self.seen is not None or self.person.has_password else "invited"
 
 
-def roster(engine: sa.Engine, name: str | None = None) -> list[Member]:
-    """Return all members by name, or the one with a name."""
-    now = time_from_now()
+def member_of(people: People, name: str) -> Member:
+    """Return an account with what it has done and what is open.
+
+    Raises:
+        NotFoundError: there is none with this name.
+    """
+    return team_overview(people, people.get(name).name)[0]
+
+
+def team_overview(people: People, name: str | None = None) -> list[Member]:
+    """Return all accounts with what they have done and what is open, by name; only the one called `name` if given."""
+    now = timestamp()
     sessions, tokens, links = web_sessions.c, api_tokens.c, sign_in_links.c
-    query = sa.select(people).order_by(sa.func.lower(people.c.name))
-    with transaction(engine, write=False) as connection:
-        rows = connection.execute(query.where(people.c.name == name) if name is not None else query).mappings().all()
+    query = sa.select(accounts).order_by(sa.func.lower(accounts.c.name))
+    with transaction(people.engine, write=False) as connection:
+        rows = connection.execute(query.where(accounts.c.name == name) if name is not None else query).mappings().all()
         seen = _by(connection, sa.select(sessions.person_id, sa.func.max(sessions.seen)))
         used = _by(connection, sa.select(tokens.person_id, sa.func.max(tokens.used)))
-        here = sessions.ended.is_(None) & (sessions.expires > now) & (sessions.seen > time_from_now(-IDLE))
+        here = sessions.ended.is_(None) & (sessions.expires > now) & (sessions.seen > timestamp(-IDLE))
         open_ones = _by(connection, sa.select(sessions.person_id, sa.func.count()).where(here))
         live = tokens.revoked.is_(None) & (tokens.expires > now)
         live_ones = _by(connection, sa.select(tokens.person_id, sa.func.count()).where(live))
@@ -63,13 +75,6 @@ def roster(engine: sa.Engine, name: str | None = None) -> list[Member]:
         )
         for row in rows
     ]
-
-
-def set_groups(connection: sa.Connection, name: str, text: str) -> None:
-    """Write down the groups of a person, who may never have been asked anything."""
-    row = {"name": name, "kind": "human", "team": text, "handed": 0, "since": time_from_now()}
-    if not add_new(connection, annotators, row):
-        connection.execute(sa.update(annotators).where(annotators.c.name == name).values(team=text))
 
 
 def _by(connection: sa.Connection, query: Any) -> Mapping[Any, Any]:
