@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import json
 import os
 import sys
 import threading
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli.station_address import note_address
 from robo_rlhf.core.checks import MaybePort
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import (
@@ -23,7 +23,6 @@ from robo_rlhf.core.files import (
     hold_home,
     release_home,
     sqlite_file,
-    write_json,
 )
 from robo_rlhf.core.locks import (
     Lock,
@@ -37,7 +36,6 @@ PORT = 8600
 LOCK = ".station.json"  # in the data home
 HOST = "127.0.0.1"
 EVERYWHERE = ("0.0.0.0", "::")
-ADDRESS = "station.json"  # in the data home
 
 
 @COMMANDS.register("serve")
@@ -184,24 +182,6 @@ def reached_at(host: str, port: int) -> str:
 
     name = own_address() if host in EVERYWHERE else host
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
-
-
-def note_address(home: Path, url: str) -> None:
-    """Write down where the station over a data home is reached, for the links that other commands print."""
-    write_json(home / ADDRESS, {"url": url})
-
-
-def noted_address(home: Path) -> str:
-    """Return where the newest station over a data home is or was reached.
-
-    Raises:
-        InvalidValueError: none was ever started over it.
-    """
-    try:
-        return str(json.loads((home / ADDRESS).read_bytes())["url"])
-    except (OSError, ValueError, LookupError, TypeError):
-        expected = f"the address of the station, because none has run over {home} yet (`robo-rlhf serve` starts one)"
-        raise InvalidValueError("--url", "none", expected) from None
 
 
 def path_in(path: str, token: str) -> str:

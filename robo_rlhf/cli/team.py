@@ -9,7 +9,7 @@ import tyro
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.database import InDatabase
-from robo_rlhf.cli.serve import noted_address
+from robo_rlhf.cli.station_address import noted_address
 from robo_rlhf.cli.table import Moment, print_rows
 from robo_rlhf.core.checks import Url
 from robo_rlhf.core.errors import InvalidValueError

@@ -14,8 +14,7 @@ from robo_rlhf.core.types import Outcome, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recording.journal import EpisodeWriter
 from teleop.session.branch import BRANCH, CORRECTION, INTERRUPTED
-from teleop.session.disk_full import explain_waiting
-from teleop.session.io_thread import Desk, nothing
+from teleop.session.io_thread import Desk, explain_waiting, nothing
 from teleop.session.unattended import ROOM_WAIT
 
 Done = Callable[[str], None]  # gets the text that says what happened

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from robo_rlhf.core.errors import DiskError, DiskFullError
+
 T = TypeVar("T")
 
 
@@ -78,3 +80,9 @@ def _handle(error: BaseException, otherwise: Callable[[Exception], None] | None)
 
 def nothing(_: Any) -> None:
     """Take up the end of a job of which nothing follows."""
+
+
+def explain_waiting(error: Exception) -> str:
+    """Return why the session waits, what is lost (nothing), and what to do."""
+    what = error.what if isinstance(error, DiskError | DiskFullError) else f"The disk refuses: {error}."
+    return f"{what} Nothing is lost. Make room, and it goes on by itself."

@@ -2,7 +2,7 @@
 
 from robo_rlhf.core.types import Source
 from teleop.ipc.messages import Status
-from teleop.session.disk_full import explain_waiting
+from teleop.session.io_thread import explain_waiting
 from teleop.session.scene_info import goals
 from teleop.session.state_machine import Play
 

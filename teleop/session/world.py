@@ -20,8 +20,7 @@ from robo_rlhf.data.recording.stream import Row
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.input.action_mapping import GRIPPER
 from teleop.session.branch import GOAL, Past
-from teleop.session.disk_full import explain_waiting
-from teleop.session.io_thread import Desk, nothing
+from teleop.session.io_thread import Desk, explain_waiting, nothing
 from teleop.session.unattended import Decision, describe, note_down
 
 RETRY = 0.5  # [s] between tries to open a journal on a full disk

@@ -7,7 +7,7 @@ import pytest
 
 from robo_rlhf.accounts.people import People
 from robo_rlhf.cli.main import main
-from robo_rlhf.cli.serve import note_address
+from robo_rlhf.cli.station_address import note_address
 from robo_rlhf.core.errors import TokenError
 
 PASSWORD = "some words to remember"

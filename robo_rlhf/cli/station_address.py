@@ -1,0 +1,27 @@
+"""Where the station over a data home is reached, written down by `serve` for the links that `team` prints."""
+
+import json
+from pathlib import Path
+
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.files import write_json
+
+ADDRESS = "station.json"  # in the data home
+
+
+def note_address(home: Path, url: str) -> None:
+    """Write down where the station over a data home is reached, for the links that other commands print."""
+    write_json(home / ADDRESS, {"url": url})
+
+
+def noted_address(home: Path) -> str:
+    """Return where the newest station over a data home is or was reached.
+
+    Raises:
+        InvalidValueError: none was ever started over it.
+    """
+    try:
+        return str(json.loads((home / ADDRESS).read_bytes())["url"])
+    except (OSError, ValueError, LookupError, TypeError):
+        expected = f"the address of the station, because none has run over {home} yet (`robo-rlhf serve` starts one)"
+        raise InvalidValueError("--url", "none", expected) from None
