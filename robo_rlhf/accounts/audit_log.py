@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from robo_rlhf.accounts.roles import By, log
+from robo_rlhf.accounts.roles import Principal, log
 from robo_rlhf.accounts.tables import audit
 from robo_rlhf.database.engine import transaction
 
 BLOCK = 1000  # lines that are held in memory
 
 
-class Entry(NamedTuple):
+class AuditEntry(NamedTuple):
     """One line of the log."""
 
     at: str  # ISO 8601, UTC
@@ -25,7 +25,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Filter:
+class AuditFilter:
     """Which lines; what is empty lets all pass."""
 
     who: str = ""  # exactly
@@ -47,26 +47,26 @@ class Filter:
         return found
 
 
-class Audit:
+class AuditLog:
     """The log. Safe to use from several threads and processes at once."""
 
     def __init__(self, engine: sa.Engine) -> None:
         """Use the database of `engine`, in which the tables are."""
         self._engine = engine
 
-    def write(self, by: By, act: str, about: str) -> None:
+    def write(self, by: Principal, act: str, about: str) -> None:
         """Write down what was done elsewhere; what the database itself does is logged in the same transaction."""
         with transaction(self._engine, write=True) as connection:
-            log(connection, by.who, act, about, by.address)
+            log(connection, by.name, act, about, by.address)
 
-    def read(self, which: Filter | None = None, *, before: int | None = None, limit: int = 100) -> Sequence[Entry]:
+    def read(self, which: AuditFilter | None = None, *, before: int | None = None, limit: int = 100) -> Sequence[AuditEntry]:
         """Return the newest lines, newest first; with `before` those that are older than the line of that number."""
-        query = sa.select(audit).where(*(which or Filter()).where()).order_by(audit.c.number.desc()).limit(limit)
+        query = sa.select(audit).where(*(which or AuditFilter()).where()).order_by(audit.c.number.desc()).limit(limit)
         query = query.where(audit.c.number < before) if before is not None else query
         with transaction(self._engine, write=False) as connection:
-            return [Entry(*(row[field] for field in Entry._fields)) for row in connection.execute(query).mappings()]
+            return [AuditEntry(*(row[field] for field in AuditEntry._fields)) for row in connection.execute(query).mappings()]
 
-    def all(self, which: Filter) -> Iterator[Entry]:
+    def all(self, which: AuditFilter) -> Iterator[AuditEntry]:
         """Return all lines that fit, newest first, read some at a time."""
         before: int | None = None
         while lines := self.read(which, before=before, limit=BLOCK):

@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from robo_rlhf.accounts import passwords
-from robo_rlhf.accounts.audit_log import Audit, Entry
+from robo_rlhf.accounts.audit_log import AuditLog, AuditEntry
 from robo_rlhf.accounts.groups import groups_of, text_of
 from robo_rlhf.accounts.roles import ROLES, Person, Role, log, person_of
 from robo_rlhf.accounts.tables import annotators, people, sign_in_tries, web_sessions
@@ -35,7 +35,7 @@ class People:
         prepare(self.engine, self.name)
         self.sessions = Sessions(self.engine)
         self.tokens = Tokens(self.engine)
-        self.audit = Audit(self.engine)
+        self.audit = AuditLog(self.engine)
 
     def close(self) -> None:
         """Release all connections."""
@@ -190,7 +190,7 @@ class People:
                 return person_of(row)
         raise SignInError(why)
 
-    def log(self, limit: int = 100) -> Sequence[Entry]:
+    def log(self, limit: int = 100) -> Sequence[AuditEntry]:
         """Return the newest entries of the log, newest first."""
         return self.audit.read(limit=limit)
 

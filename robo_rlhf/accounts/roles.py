@@ -14,14 +14,14 @@ LONGEST = 1000  # characters that the log says about one act
 ROLES: tuple[Role, ...] = ("administrator", "operator", "annotator")  # each may do what those after it may
 
 
-class By(NamedTuple):
+class Principal(NamedTuple):
     """Who does something, and from where, as the log says it."""
 
-    who: str = ""  # a person or a command; empty: nobody is known
+    name: str = ""  # a person or a command; empty: nobody is known
     address: str = ""
 
 
-NOBODY = By()
+NO_PRINCIPAL = Principal()
 
 
 @dataclass(frozen=True)

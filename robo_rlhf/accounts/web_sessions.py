@@ -140,7 +140,7 @@ class Sessions:
         """Whether what is remembered does not count before the next `look`."""
         return time.monotonic() > self._looked + SEEN_WITHIN
 
-    def look(self, connection: sa.Connection) -> None:
+    def refresh_cache(self, connection: sa.Connection) -> None:
         """See whether anything was changed about accounts, and forget what is remembered if so."""
         began = time.monotonic()
         self._note(connection.scalar(_NEWEST) or 0, began)
@@ -152,7 +152,7 @@ class Sessions:
     def _remembered(self, digest: str, *, look: bool = True) -> WebSession | None:
         if look and digest in self._found and self.stale:
             with transaction(self._engine, write=False) as connection:
-                self.look(connection)
+                self.refresh_cache(connection)
         until, session = self._found.get(digest, (0.0, None))
         return session if time.monotonic() < until else None
 

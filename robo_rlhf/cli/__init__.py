@@ -28,7 +28,7 @@ STAYS = "what was done until then stays"
 STOPPED = "nothing was changed"
 
 
-class Command(Protocol):
+class CliCommand(Protocol):
     """A command with its options filled in.
 
     A class may say in `stopped` what Ctrl-C leaves behind, `CONTINUES` where the same command goes on; else it is
@@ -40,4 +40,4 @@ class Command(Protocol):
         ...
 
 
-COMMANDS: Registry[type[Command]] = Registry("command", "robo_rlhf.cli")
+COMMANDS: Registry[type[CliCommand]] = Registry("command", "robo_rlhf.cli")

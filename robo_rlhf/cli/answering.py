@@ -27,7 +27,7 @@ POLL = 1.0  # [s] between looks at the store
 PAGE = "Answer them side by side in a browser: `robo-rlhf serve` in another terminal, then Review."
 
 
-class People:
+class HumanAnnotators:
     """Asks whoever sits at the terminal; without one, waits until the store holds all answers."""
 
     def __init__(self, home: Path, run: Path) -> None:

@@ -79,7 +79,7 @@ class ArenaCommand:
         from robo_rlhf.core.runs import Run
         from robo_rlhf.feedback.arena.arena import folder_of
         from robo_rlhf.feedback.store import Store
-        from robo_rlhf.pipeline.arena import ArenaJob, Asked
+        from robo_rlhf.pipeline.arena import ArenaJob, ArenaRequest
 
         home = data_home(self.home).absolute()
         with (
@@ -87,12 +87,12 @@ class ArenaCommand:
             Store(feedback_database(home, self.database)) as store,
             StageBars() as watch,
         ):
-            asked = Asked(
+            asked = ArenaRequest(
                 home, self.name, self.policies, task=self.task, seeds=self.seeds, judge=self.judge, overlap=self.judges
             )
             arena = asked.open()
             asked.enter(arena)
-            with heartbeat.at_work(Run(arena.path, arena.config)), closing(ArenaJob(arena, store, watch)) as job:
+            with heartbeat.keep_heartbeat(Run(arena.path, arena.config)), closing(ArenaJob(arena, store, watch)) as job:
                 found = job.work()
                 if self.wait and not found.progress.done:
                     found = job.wait()
@@ -123,14 +123,14 @@ class ArenaShow:
     def __call__(self) -> int:
         """Read the answers and print what they say."""
         from robo_rlhf.feedback.arena.arena import Arena, arenas
-        from robo_rlhf.feedback.arena.standings import renew, standings
+        from robo_rlhf.feedback.arena.standings import update_standings, standings
         from robo_rlhf.feedback.store import Store
 
         home = data_home(self.home).absolute()
         names = [self.name] if self.name else arenas(home)
         opened = [Arena(home, name) for name in names]
         with Store(feedback_database(home, self.database)) as store:
-            found = [renew(arena, store) for arena in opened]
+            found = [update_standings(arena, store) for arena in opened]
             if self.weighted:
                 found = [standings(arena, store, weighted=True) for arena in opened]
         if self.name:

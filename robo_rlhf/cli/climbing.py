@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from robo_rlhf.training_tools.experience import Reward
 
 
-def checkpoint_at(given: Path, name: str, home: Path | None) -> Path:
+def find_checkpoint(given: Path, name: str, home: Path | None) -> Path:
     """Return the file that a checkpoint, a run's folder or a run's name stands for.
 
     Raises:
@@ -44,16 +44,16 @@ def check_objective(objective: str, reward: Path | None) -> None:
     raise InvalidValueError("--reward", reward, f"none: the objective {objective!r} has no learned reward in it")
 
 
-def reward_for(env: "VecEnv", checkpoint: Path | None, caution: float) -> "Reward":
+def load_reward_function(env: "VecEnv", checkpoint: Path | None, uncertainty_penalty: float) -> "Reward":
     """Return the learned reward, which is read again when its file changes; without one, what nobody may ask."""
     from robo_rlhf.rewards.latest import NewestReward
 
     if checkpoint is None:
-        return nobody_asks
-    return NewestReward(checkpoint, caution, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+        return no_reward
+    return NewestReward(checkpoint, uncertainty_penalty, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
 
 
-def world_for(task: str, policy: Path | None, num_envs: int) -> "VecEnv":
+def make_env_for(task: str, policy: Path | None, num_envs: int) -> "VecEnv":
     """Return copies of a task, behind the veil that the policy at `policy` learned behind, where it did.
 
     Raises:
@@ -61,12 +61,12 @@ def world_for(task: str, policy: Path | None, num_envs: int) -> "VecEnv":
         InvalidValueError: a veil before an outside environment.
     """
     from robo_rlhf.policies.checkpoint import load_meta
-    from robo_rlhf.sim.envs.partial_observation import veiled
+    from robo_rlhf.sim.envs.partial_observation import mask_observations
     from robo_rlhf.sim.envs.task_env import make_env
 
-    return veiled(make_env(task, num_envs), None if policy is None else load_meta(policy).get("partial"))
+    return mask_observations(make_env(task, num_envs), None if policy is None else load_meta(policy).get("mask_delay"))
 
 
-def nobody_asks(obs: "Array", action: "Array", next_obs: "Array") -> "Array":
+def no_reward(obs: "Array", action: "Array", next_obs: "Array") -> "Array":
     """Stand in for a learned reward where none is climbed."""
     raise AssertionError("the objective names no learned reward")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InDatabase:
+class DatabaseOptions:
     """Where the database is."""
 
     home: Path | None = None

@@ -19,7 +19,7 @@ from robo_rlhf.sim.rendering.gl import LIBRARIES, VARIABLE, choose_backend
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "firefox")
 PROBE_LIMIT = 60  # [s] after which a rendering backend counts as broken
-ROOM = 2 * 10**9  # [bytes] that a run with clips may take
+DISK_NEEDED = 2 * 10**9  # [bytes] that a run with clips may take
 ALWAYS = ("python", "mujoco", "mujoco batch", "torch", "opencv", "rendering", "h264", "cores", "gpu", "browser", "disk")
 NAMES = (*ALWAYS, *(f"rendering {backend}" for backend in LIBRARIES))  # but for the one that is chosen
 OPENCV_REMEDY = "On Debian or Ubuntu: apt-get install libgl1 libglib2.0-0; else install this project again."
@@ -242,6 +242,6 @@ def _disk(home: Path) -> Check:
     free = shutil.disk_usage(existing).free
     writable = os.access(existing, os.W_OK)
     found = f"{free / 1e9:.1f} GB free for {home}" if writable else f"{existing} is not writable"
-    cost = f"A run with clips may take {ROOM / 1e9:.0f} GB; it stops before the disk is full, and can be continued."
+    cost = f"A run with clips may take {DISK_NEEDED / 1e9:.0f} GB; it stops before the disk is full and can resume."
     remedy = "Make room, or name another place with --home or $ROBO_RLHF_HOME."
-    return Check("disk", writable and free >= ROOM, found, cost, remedy, essential=not writable)
+    return Check("disk", writable and free >= DISK_NEEDED, found, cost, remedy, essential=not writable)

@@ -9,7 +9,7 @@ import tyro
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.cli.where import Id, Ids, Where, trash_rows
+from robo_rlhf.cli.where import Id, Ids, DatasetOptions, trash_rows
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError
 from robo_rlhf.core.files import data_home
 from robo_rlhf.core.types import Outcome
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("episodes list")
 @dataclass(frozen=True)
-class EpisodesList(Where):
+class EpisodesList(DatasetOptions):
     """List the episodes of a dataset, all of them or those that fit every filter; without --dataset, the datasets.
 
     Example:
@@ -80,7 +80,7 @@ class EpisodesList(Where):
 
 @COMMANDS.register("episodes show")
 @dataclass(frozen=True)
-class EpisodesShow(Where):
+class EpisodesShow(DatasetOptions):
     """Show everything that is known of one episode, after checking every byte of it.
 
     Example:
@@ -115,7 +115,7 @@ class EpisodesShow(Where):
 
 @COMMANDS.register("episodes verify")
 @dataclass(frozen=True)
-class EpisodesVerify(Where):
+class EpisodesVerify(DatasetOptions):
     """Read every byte of every episode; move damaged files to the quarantine of the dataset.
 
     The exit code is 0 where all are whole, 4 where one was not.
@@ -139,7 +139,7 @@ class EpisodesVerify(Where):
 
 @COMMANDS.register("episodes trim")
 @dataclass(frozen=True)
-class EpisodesTrim(Where):
+class EpisodesTrim(DatasetOptions):
     """Keep only steps START to STOP (not included) of an episode, as a new one; the old one goes to the trash.
 
     Answers about steps of the old one still count, as long as the trash holds it; undelete brings it back.
@@ -168,7 +168,7 @@ class EpisodesTrim(Where):
 
 @COMMANDS.register("episodes tag")
 @dataclass(frozen=True)
-class EpisodesTag(Where):
+class EpisodesTag(DatasetOptions):
     """Add or remove tags of episodes, write a note, or correct how they ended.
 
     Example:
@@ -204,7 +204,7 @@ class EpisodesTag(Where):
 
 @COMMANDS.register("episodes recover")
 @dataclass(frozen=True)
-class EpisodesRecover(Where):
+class EpisodesRecover(DatasetOptions):
     """Close what crashes left in a dataset, as opening it for anything does, and say what it was.
 
     Example:
@@ -227,7 +227,7 @@ class EpisodesRecover(Where):
 
 @COMMANDS.register("episodes render")
 @dataclass(frozen=True)
-class EpisodesRender(Where):
+class EpisodesRender(DatasetOptions):
     """Render an episode again as a clip, from any camera of its scene.
 
     Example:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.cli.where import Ids, Where, trash_rows
+from robo_rlhf.cli.where import Ids, DatasetOptions, trash_rows
 from robo_rlhf.core.errors import InvalidValueError
 
 
 @COMMANDS.register("episodes delete")
 @dataclass(frozen=True)
-class EpisodesDelete(Where):
+class EpisodesDelete(DatasetOptions):
     """Move episodes to the trash of their dataset, from where undelete brings them back.
 
     Example:
@@ -36,7 +36,7 @@ class EpisodesDelete(Where):
 
 @COMMANDS.register("episodes undelete")
 @dataclass(frozen=True)
-class EpisodesUndelete(Where):
+class EpisodesUndelete(DatasetOptions):
     """Bring back the newest version of episodes from the trash: deleted ones, and what trimmed ones were.
 
     Example:
@@ -58,7 +58,7 @@ class EpisodesUndelete(Where):
 
 @COMMANDS.register("episodes purge")
 @dataclass(frozen=True)
-class EpisodesPurge(Where):
+class EpisodesPurge(DatasetOptions):
     """Empty the trash of a dataset for good, or delete only some episodes from it.
 
     Shows first what would go and how much room that makes, and asks. What trimmed episodes were lies in the trash too:

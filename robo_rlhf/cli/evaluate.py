@@ -43,7 +43,7 @@ class Evaluate:
     """Episodes, on the first so many seeds of those kept for evaluation."""
     policy_seed: Seed = 0
     """Seed of the policy's own randomness."""
-    partial: int | None = None
+    mask_delay: int | None = None
     """Show the policy not how things move, and where they are so many steps late; else as it was trained."""
     num_envs: int = 64
     """Episodes run together."""
@@ -86,10 +86,10 @@ class Evaluate:
 
         from robo_rlhf.policies.checkpoint import load_meta, load_policy
         from robo_rlhf.rollouts.evaluation import FIRST_SEED, evaluate
-        from robo_rlhf.sim.envs.partial_observation import veiled
+        from robo_rlhf.sim.envs.partial_observation import mask_observations
 
         policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
-        env = veiled(env, load_meta(path).get("partial") if self.partial is None else self.partial)
+        env = mask_observations(env, load_meta(path).get("mask_delay") if self.mask_delay is None else self.mask_delay)
         seeds = np.arange(FIRST_SEED, FIRST_SEED + self.episodes)
         total = env.horizon * -(-self.episodes // env.num_envs)
         with nullcontext() if self.json else progress_bar(f"{self.episodes} episodes of {env.name}") as tell:

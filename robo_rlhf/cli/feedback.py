@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from robo_rlhf.cli import COMMANDS
-from robo_rlhf.cli.database import InDatabase
+from robo_rlhf.cli.database import DatabaseOptions
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.core.errors import CorruptFileError
 
@@ -18,7 +18,7 @@ BY = "robo-rlhf feedback"  # who does something, as the log says it
 
 @COMMANDS.register("feedback stats")
 @dataclass(frozen=True)
-class FeedbackStats(InDatabase):
+class FeedbackStats(DatabaseOptions):
     """Say how good the answers are: of everybody, and of each person.
 
     Example:
@@ -74,7 +74,7 @@ class FeedbackStats(InDatabase):
 
 @COMMANDS.register("feedback questions")
 @dataclass(frozen=True)
-class FeedbackQuestions(InDatabase):
+class FeedbackQuestions(DatabaseOptions):
     """List questions, all of them or those that fit every filter; without --run, the runs that asked some.
 
     Example:
@@ -119,7 +119,7 @@ class FeedbackQuestions(InDatabase):
 
 @COMMANDS.register("feedback export")
 @dataclass(frozen=True)
-class FeedbackExport(InDatabase):
+class FeedbackExport(DatabaseOptions):
     """Write all feedback into a new folder, one file a table.
 
     Example:
@@ -136,11 +136,11 @@ class FeedbackExport(InDatabase):
 
     def __call__(self) -> int:
         """Write the folder and say how many rows each file has."""
-        from robo_rlhf.accounts.roles import By
+        from robo_rlhf.accounts.roles import Principal
         from robo_rlhf.feedback.transfer.export import export
 
         with self.answers() as store:
-            counts = export(store, self.folder, self.format, by=By(BY))
+            counts = export(store, self.folder, self.format, by=Principal(BY))
         print_rows(
             [{"file": f"{name}.{self.format}", "rows": rows} for name, rows in counts.items()], as_json=self.json
         )
@@ -149,7 +149,7 @@ class FeedbackExport(InDatabase):
 
 @COMMANDS.register("feedback import")
 @dataclass(frozen=True)
-class FeedbackImport(InDatabase):
+class FeedbackImport(DatabaseOptions):
     """Add the feedback of a folder that was exported, or written in the same form; all of it, or nothing.
 
     Rows that are there already are passed over. Where rows are broken, each is told with its line, and nothing is
@@ -166,11 +166,11 @@ class FeedbackImport(InDatabase):
 
     def __call__(self) -> int:
         """Import it, and say what was new or what is broken."""
-        from robo_rlhf.accounts.roles import By
+        from robo_rlhf.accounts.roles import Principal
         from robo_rlhf.feedback.transfer.import_folder import import_all
 
         with self.answers() as store:
-            found = import_all(store, self.folder, by=By(BY))
+            found = import_all(store, self.folder, by=Principal(BY))
         if found.problems:
             rows = [{"file": p.file, "line": p.line, "problem": p.text} for p in found.problems]
             print_rows(rows, as_json=self.json)

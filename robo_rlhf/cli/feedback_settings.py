@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from robo_rlhf.cli import COMMANDS
-from robo_rlhf.cli.database import InDatabase
+from robo_rlhf.cli.database import DatabaseOptions
 from robo_rlhf.cli.feedback import BY
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.core.errors import InvalidValueError
@@ -11,7 +11,7 @@ from robo_rlhf.core.errors import InvalidValueError
 
 @COMMANDS.register("feedback settings")
 @dataclass(frozen=True)
-class FeedbackSettings(InDatabase):
+class FeedbackSettings(DatabaseOptions):
     """Show how the questions of a task are shared out, and whose answers count as good work; or change it.
 
     What a task does not say itself, all tasks say; what they do not say is as usual. Changes are logged.
@@ -33,7 +33,7 @@ class FeedbackSettings(InDatabase):
 
     def __call__(self) -> int:
         """Change what is to change, and print a row a setting."""
-        from robo_rlhf.accounts.roles import By
+        from robo_rlhf.accounts.roles import Principal
 
         changes: dict[str, float | None] = dict.fromkeys(self.unset)
         changes |= dict(_named(text) for text in self.set)
@@ -41,7 +41,7 @@ class FeedbackSettings(InDatabase):
             raise InvalidValueError("settings to change", " ".join((*self.set, *self.unset)), "each of them once")
         with self.answers() as store:
             if changes:
-                store.tasks.set_sharing(self.task, by=By(BY), **changes)
+                store.tasks.set_sharing(self.task, by=Principal(BY), **changes)
             own, found = store.tasks.own(self.task), asdict(store.tasks.sharing(self.task))
             general = store.tasks.own()
         rows = [

@@ -19,7 +19,7 @@ STARTS = 32  # of the task, which say how far observations vary that the demonst
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imitating:
+class DemonstrationOptions:
     """Demonstrations of a task, and the options that go with them."""
 
     task: World
@@ -34,7 +34,7 @@ class Imitating:
     """Only demonstrations by this person, or run."""
     tag: str | None = None
     """Only demonstrations with this tag."""
-    partial: int | None = None
+    mask_delay: int | None = None
     """Learn without seeing how things move, and seeing where they are only so many steps late."""
     select_episodes: int = 50
     """Rollouts that judge each snapshot, or each of several seeds."""
@@ -61,15 +61,15 @@ class Imitating:
         if self.demos < 0:
             raise InvalidValueError("--demos", self.demos, "at least 0")
 
-    def asked(self, algorithm: str) -> dict[str, Any]:
+    def run_config(self, algorithm: str) -> dict[str, Any]:
         """Return what the run remembers of these options, so that it is continued with the same."""
-        partial = {} if self.partial is None else {"partial": self.partial}
+        mask_delay = {} if self.mask_delay is None else {"mask_delay": self.mask_delay}
         return {
             "algorithm": algorithm,
             "task": self.task,
             "dataset": self.demonstrations,
             "select": self.select_episodes,
-            **partial,
+            **mask_delay,
         }
 
     def episodes(self) -> "list[Episode]":
@@ -94,36 +94,36 @@ class Imitating:
             raise InvalidValueError("demonstrations", str(len(found)), f"at least {self.demos} of {self.task}")
         return list(dataset.load_all(info.meta.id for info in found[: self.demos or None]))
 
-    def seen(self, episodes: "list[Episode]") -> "list[Episode]":
+    def observed(self, episodes: "list[Episode]") -> "list[Episode]":
         """Return episodes as the policy is to see them."""
-        from robo_rlhf.sim.envs.partial_observation import veiled_episodes
+        from robo_rlhf.sim.envs.partial_observation import mask_episodes
 
-        return veiled_episodes(self.task, episodes, self.partial)
+        return mask_episodes(self.task, episodes, self.mask_delay)
 
     def starts(self) -> "Array | None":
         """Return what episodes of the task start from; None for an outside environment that is not installed here."""
         from robo_rlhf.data.training_arrays.observation_spread import starts_of
-        from robo_rlhf.sim.envs.partial_observation import veiled
+        from robo_rlhf.sim.envs.partial_observation import mask_observations
         from robo_rlhf.sim.envs.task_env import make_env
 
         try:
             env = make_env(self.task, STARTS)
         except (UnknownNameError, MissingDependencyError):
             return None
-        return starts_of(veiled(env, self.partial))
+        return starts_of(mask_observations(env, self.mask_delay))
 
-    def remembered(self) -> dict[str, Any]:
+    def checkpoint_meta(self) -> dict[str, Any]:
         """Return what a checkpoint remembers of how its policy saw the task."""
-        return {} if self.partial is None else {"partial": self.partial}
+        return {} if self.mask_delay is None else {"mask_delay": self.mask_delay}
 
     def score(self) -> "Callable[[TrainedPolicy], float]":
         """Return what judges a snapshot: its success in rollouts on seeds that no result is reported on."""
         import numpy as np
 
         from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
-        from robo_rlhf.sim.envs.partial_observation import veiled
+        from robo_rlhf.sim.envs.partial_observation import mask_observations
         from robo_rlhf.sim.envs.task_env import make_env
 
-        env = veiled(make_env(self.task, min(self.select_episodes, 64)), self.partial)
+        env = mask_observations(make_env(self.task, min(self.select_episodes, 64)), self.mask_delay)
         seeds = np.arange(SELECTION_SEED, SELECTION_SEED + self.select_episodes)
         return lambda policy: evaluate(env, policy, seeds).success.value

@@ -13,7 +13,7 @@ from robo_rlhf import __version__
 from robo_rlhf.cli import (
     COMMANDS,
     STOPPED,
-    Command,
+    CliCommand,
 )
 from robo_rlhf.core.errors import (
     DiskFullError,
@@ -102,7 +102,7 @@ def _dispatch(args: list[str]) -> int:
     raise UnknownNameError("command", args[0], COMMANDS)
 
 
-def parse(name: str, args: Sequence[str]) -> Command:
+def parse(name: str, args: Sequence[str]) -> CliCommand:
     """Return the command `name` with its options filled in from `args`, and checked for what they are meant to be.
 
     Raises:
@@ -146,7 +146,7 @@ def _overview(group: str) -> str:
     )
 
 
-def _first_line(command: type[Command]) -> str:
+def _first_line(command: type[CliCommand]) -> str:
     return (inspect.getdoc(command) or "").partition("\n")[0]
 
 

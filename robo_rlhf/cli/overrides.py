@@ -21,6 +21,8 @@ def override(config: T, settings: Sequence[str]) -> T:
         name, sign, text = setting.partition("=")
         if not sign:
             raise InvalidValueError("--set", repr(setting), "NAME=VALUE, such as finetune.iterations=90")
+        if now := setting_now(name):
+            raise InvalidValueError("--set", name, f"{now}, as it is called now")
         config = _replaced(config, name.split("."), text, name)
     return config
 

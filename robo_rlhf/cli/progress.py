@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-Tell = Callable[[int, int, Mapping[str, float]], None]  # done, of how many, newest metrics
+ReportProgress = Callable[[int, int, Mapping[str, float]], None]  # done, of how many, newest metrics
 
 
 @contextmanager
-def progress_bar(label: str, shown: tuple[str, ...] = ("loss",)) -> Iterator[Tell]:
+def progress_bar(label: str, shown: tuple[str, ...] = ("loss",)) -> Iterator[ReportProgress]:
     """Show a bar while inside; call what is given with the work done, all work, and metrics (those `shown` appear)."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
     from robo_rlhf.sim.envs.task_env import TaskEnv
     from teleop.devices import Device
-    from teleop.session.unattended import Recorded
+    from teleop.session.unattended import RecordedSummary
     from teleop.terminal_ui.console import Handheld
 
 
@@ -147,7 +147,7 @@ class Record:
         if self.policy:
             raise InvalidValueError("--policy", f"device {self.device}", "a device that a person holds")
         dataset = self._open_dataset()
-        done: list[Recorded] = []
+        done: list[RecordedSummary] = []
         if self.device == "replay":
             options["home"] = self.home
         try:
@@ -177,12 +177,12 @@ class Record:
             print(f"recovered {episode_id}, which a crash had cut short", file=sys.stderr)
         return dataset
 
-    def _record(self, env: "TaskEnv", device: "Device", dataset: "Dataset", done: "list[Recorded]") -> None:
+    def _record(self, env: "TaskEnv", device: "Device", dataset: "Dataset", done: "list[RecordedSummary]") -> None:
         """Record until there are enough, and note in `done` what was."""
         from teleop.session.unattended import Session
 
         session = Session(
-            env, device, dataset, operator=self.operator or self.device, pace=not self.no_pace, on_trouble=_say
+            env, device, dataset, operator=self.operator or self.device, pace=not self.no_pace, on_trouble=_print_step
         )
         replayed = getattr(device, "episode", None)
         wanted = self.episodes or (10 if replayed is None else 1)
@@ -199,7 +199,7 @@ class Record:
                 enough = sum(r.outcome == "success" or not self.only_successes for r in done)
                 tell(enough, wanted, {"successes": sum(r.outcome == "success" for r in done)})
         if replayed is not None:
-            _say_deviation(device)
+            _print_deviation(device)
 
     @contextmanager
     def _seeds(self, dataset: "Dataset", wanted: int) -> Iterator[Iterator[int]]:
@@ -213,7 +213,7 @@ class Record:
         with Reservation(dataset, Wanted(self.task, wanted, self.seed)) as reserved:
             yield chain(tuple(reserved.seeds), iter(reserved.more, None))
 
-    def _rows(self, dataset: "Dataset", done: "list[Recorded]") -> "list[dict[str, object]]":
+    def _rows(self, dataset: "Dataset", done: "list[RecordedSummary]") -> "list[dict[str, object]]":
         kept = [recorded for recorded in done if recorded.id in dataset]
         steps = sum(recorded.steps for recorded in kept)
         return [
@@ -236,7 +236,7 @@ def _login_name() -> str:
         return "operator"
 
 
-def _say_deviation(device: "Device") -> None:
+def _print_deviation(device: "Device") -> None:
     """Say how far a replay was from what it replayed."""
     deviation: float = device.measure()  # type: ignore[attr-defined]
     off = f"positions that differ by at most {deviation:.3g} m or rad"
@@ -244,7 +244,7 @@ def _say_deviation(device: "Device") -> None:
     print(f"the replay has {same}", file=sys.stderr)
 
 
-def _say(trouble: Exception) -> None:
+def _print_step(trouble: Exception) -> None:
     print(f"waiting: {trouble}", file=sys.stderr)
 
 

@@ -49,12 +49,12 @@ def drive(
         process = SessionProcess()
         stack.callback(process.close)
         console = Console(process.send, opened, terminal=terminal, follow_camera="heading" not in options)
-        process.begin(begin, console.hear)
+        process.begin(begin, console.receive)
         with _stopped_by_signals():
             _run(console, terminal, opened.name, begin.task, enough)
-        status = console.shown.status
-        if console.shown.ended is not None:
-            raise SessionEndedError(console.shown.ended)
+        status = console.state.status
+        if console.state.ended is not None:
+            raise SessionEndedError(console.state.ended)
     return status
 
 
@@ -77,28 +77,28 @@ def _run(console: "Console", terminal: "Terminal | None", name: str, task: str, 
     buttons = {"gamepad": GAMEPAD, "spacemouse": SPACEMOUSE}.get(name, ())
     draw_at, told = 0.0, 0
     try:
-        while console.shown.ended is None and (enough is None or _kept(console) < enough):
-            console.turn()
+        while console.state.ended is None and (enough is None or _episodes_kept(console) < enough):
+            console.tick()
             if terminal is not None and time.monotonic() >= draw_at:
-                terminal.show(draw(console.shown, terminal.size, buttons, pictures(task)))
+                terminal.show(draw(console.state, terminal.size, buttons, pictures(task)))
                 draw_at = time.monotonic() + DRAW
             elif terminal is None:
-                told = _tell(console, told)
+                told = _print_notices(console, told)
             time.sleep(POLL)
     except KeyboardInterrupt:
         pass
 
 
-def _kept(console: "Console") -> int:
-    return console.shown.status.kept if console.shown.status is not None else 0
+def _episodes_kept(console: "Console") -> int:
+    return console.state.status.kept if console.state.status is not None else 0
 
 
-def _tell(console: "Console", told: int) -> int:
+def _print_notices(console: "Console", told: int) -> int:
     """Print what was said since, where there is no terminal to draw on; return how much there was in all."""
-    new = console.heard - told
-    for notice in list(console.shown.said)[-new:] if new else ():
+    new = console.notice_count - told
+    for notice in list(console.state.notices)[-new:] if new else ():
         print(notice.text, file=sys.stderr)
-    return console.heard
+    return console.notice_count
 
 
 @contextmanager

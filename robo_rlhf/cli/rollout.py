@@ -17,7 +17,7 @@ from robo_rlhf.cli.checking import (
     MaybeSeed,
     World,
 )
-from robo_rlhf.cli.climbing import checkpoint_at
+from robo_rlhf.cli.climbing import find_checkpoint
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -82,7 +82,7 @@ class Rollout:
         if self.success_ever and self.success_return is not None:
             raise InvalidValueError("--success-ever", "--success-return too", "one rule of success")
         if ":" not in self.policy:
-            checkpoint_at(Path(self.policy), "policy", self.home)  # refused before anything heavy is loaded
+            find_checkpoint(Path(self.policy), "policy", self.home)  # refused before anything heavy is loaded
         use_one_thread()
         from robo_rlhf.rollouts.rollout import check_environment
         from robo_rlhf.sim.envs.task_env import make_env
@@ -146,7 +146,7 @@ class Rollout:
 
         if ":" in self.policy:
             return ForeignPolicy(self.policy, env.act_dim, self.noise, self.seed or 0)
-        return load_for(checkpoint_at(Path(self.policy), "policy", self.home), env)
+        return load_for(find_checkpoint(Path(self.policy), "policy", self.home), env)
 
     def judged(self, episode: "Episode") -> "Episode":
         """Return the episode with the outcome that the rule says; one that was aborted stays so."""
@@ -202,7 +202,7 @@ def policy_asked(policy: str, home: Path | None) -> str:
     """Return what tells a policy from others: its name, and of a checkpoint what it holds."""
     if ":" in policy:
         return policy
-    content = checkpoint_at(Path(policy), "policy", home).read_bytes()
+    content = find_checkpoint(Path(policy), "policy", home).read_bytes()
     return f"{policy} {hashlib.sha256(content).hexdigest()[:16]}"
 
 

@@ -30,7 +30,7 @@ from robo_rlhf.core.files import data_home, run_folder
 
 if TYPE_CHECKING:
     from robo_rlhf.core.stats import Interval
-    from robo_rlhf.pipeline.config import Config
+    from robo_rlhf.pipeline.config import PipelineConfig
     from robo_rlhf.rollouts.evaluation import Evaluation
 
 
@@ -68,10 +68,11 @@ class RunCommand:
     dataset: DatasetName = ""
     """Dataset of demonstrations in the data home; samples/TASK where empty."""
     preset: str = "default"
-    """How much of everything: default, quick (a minute or two), tiny (seconds, to try the machinery); or precise, for
-    tasks that forgive little: the clone imitates its own tries that succeed, and the environment's success chooses its
-    pace and how boldly it explores; or sparing, for environments whose steps are dear: SAC corrects the clone, by all
-    steps ever taken; or, with --demos 0, unaided: it explores without any reward first and asks where its reward models
+    """How much of everything: default, quick (a minute or two), tiny (seconds, to try the machinery); or
+    self_imitation, for tasks that forgive little: the cloned policy imitates its own successful rollouts, and the
+    environment's success chooses its execution horizon and its exploration noise; or sample_efficient, for environments
+    with expensive steps: SAC learns a correction of the cloned policy from all steps ever taken; or, with --demos 0,
+    no_demonstrations: it explores without any reward first and asks where its reward models
     disagree."""
     run: RunName = ""
     """Name of the run, a folder among the runs of the data home; TASK-SEED where empty."""
@@ -91,16 +92,16 @@ class RunCommand:
 
         people = None
         if config.annotator == "human":
-            from robo_rlhf.cli.answering import People
+            from robo_rlhf.cli.answering import HumanAnnotators
 
-            people = People(home, path)
+            people = HumanAnnotators(home, path)
         with StageBars(quiet=people is not None) as watch:
-            before, after = run_loop(config, path, home, watch=watch, people=people)
+            before, after = run_loop(config, path, home, observer=watch, annotators=people)
             report = write_report(path, home, watch)
         self.show(before, after, report, demos=config.demos)
         return 0
 
-    def asked(self) -> "tuple[Config, Path, Path]":
+    def asked(self) -> "tuple[PipelineConfig, Path, Path]":
         """Return what is asked for as one object, the folder of the run and the data home, absolute.
 
         Raises:
@@ -118,7 +119,7 @@ class RunCommand:
             find_demonstrations(config, home)
         return config, path, home
 
-    def config(self, demos: int = 25) -> "Config":
+    def config(self, demos: int = 25) -> "PipelineConfig":
         """Return what is asked for as one object, with `demos` demonstrations where no number is given; as `asked`."""
         from robo_rlhf.pipeline.config import preset
         from robo_rlhf.sim.external.ids import is_outside
@@ -144,9 +145,9 @@ class RunCommand:
             both = {"before": before.summary(), "after": after.summary(), "report": str(report)}
             print(json.dumps(both, indent=2))
             return
-        from robo_rlhf.pipeline.report.formatting import beginning
+        from robo_rlhf.pipeline.report.formatting import initial_policy_name
 
-        names = {"cloned": beginning(demos)}
+        names = {"cloned": initial_policy_name(demos)}
         rows = [{names.get(k, k): v for k, v in row.items()} for row in result_rows(before, after)]
         print_rows(rows, as_json=False, title=f"{after.task}: {after.episodes} episodes each")
         print(f"Report: {report}")

@@ -22,12 +22,12 @@ from robo_rlhf.core.locks import Lock
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
     from robo_rlhf.sim.envs.task_env import TaskEnv
-    from teleop.session.unattended import Recorded
+    from teleop.session.unattended import RecordedSummary
 
 FIRST_SEED = 3_000_000
 MOST, OTHERS = {"pick_place": 60}, 24  # successful demonstrations by task
 LEVEL = 19  # of zstd: these files are written once and cloned often
-TRIES = 4  # seeds that are tried for a demonstration before a task is given up
+MAX_ATTEMPTS = 4  # seeds that are tried for a demonstration before a task is given up
 
 
 @COMMANDS.register("samples")
@@ -103,7 +103,7 @@ class Samples:
             "MB": round(size / 1e6, 2),
         }
 
-    def _run(self, task: str, raw: "Dataset", wanted: int, tell: Callable[[int], None]) -> "list[Recorded]":
+    def _run(self, task: str, raw: "Dataset", wanted: int, tell: Callable[[int], None]) -> "list[RecordedSummary]":
         """Record seeds in order until `wanted` succeeded; which are recorded does not depend on the processes' pace."""
         from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
         from multiprocessing import get_context
@@ -113,9 +113,9 @@ class Samples:
         workers = min(self.sessions, wanted)
         pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
         try:
-            running: set[Future[Recorded]] = set()
+            running: set[Future[RecordedSummary]] = set()
             while True:
-                while kept + len(running) < wanted and tried < TRIES * wanted:
+                while kept + len(running) < wanted and tried < MAX_ATTEMPTS * wanted:
                     seed = FIRST_SEED + tried
                     tried += 1
                     if seed in there:
@@ -133,9 +133,9 @@ class Samples:
             pool.shutdown(cancel_futures=True)
 
 
-def _recorded_before(raw: "Dataset", task: str) -> "dict[int, Recorded]":
+def _recorded_before(raw: "Dataset", task: str) -> "dict[int, RecordedSummary]":
     """Return what was recorded, by seed, before the command was stopped; what that cut short is forgotten."""
-    from teleop.session.unattended import Recorded
+    from teleop.session.unattended import RecordedSummary
 
     found = {}
     model = _world(task).model_hash
@@ -144,11 +144,11 @@ def _recorded_before(raw: "Dataset", task: str) -> "dict[int, Recorded]":
         if meta.outcome == "aborted" or meta.model_hash != model:
             raw.delete(meta.id)
         else:
-            found[meta.seed] = Recorded(meta.id, meta.outcome, info.length, "before")
+            found[meta.seed] = RecordedSummary(meta.id, meta.outcome, info.length, "before")
     return found
 
 
-def record_one(task: str, folder: Path, seed: int, pace: bool) -> "Recorded":
+def record_one(task: str, folder: Path, seed: int, pace: bool) -> "RecordedSummary":
     """Record the scripted demonstration of one seed into the dataset at `folder`; runs in a process of its own."""
     from robo_rlhf.data.dataset import Dataset
     from teleop.devices import DEVICES

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-SHOWN = ("loss", "reward", "anchor_kl", "success")
+SHOWN_METRICS = ("loss", "reward", "anchor_kl", "success")
 
 
 class StageBars:
@@ -56,7 +56,7 @@ class StageBars:
 
     def progress(self, done: int, total: int, metrics: Mapping[str, float]) -> None:
         """Move the bar of the stage at work."""
-        text = "  ".join(f"{name} {metrics[name]:.3g}" for name in SHOWN if name in metrics)
+        text = "  ".join(f"{name} {metrics[name]:.3g}" for name in SHOWN_METRICS if name in metrics)
         self._progress.update(self._tasks[self._now[0]], completed=done, total=total, metrics=text)
 
     def end(self, stage: str, result: Mapping[str, Any]) -> None:

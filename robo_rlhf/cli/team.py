@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from robo_rlhf.cli import COMMANDS
-from robo_rlhf.cli.database import InDatabase
+from robo_rlhf.cli.database import DatabaseOptions
 from robo_rlhf.cli.station_address import noted_address
 from robo_rlhf.cli.table import Moment, print_rows
 from robo_rlhf.core.checks import Url
@@ -26,7 +26,7 @@ BY = "robo-rlhf team"
 
 @COMMANDS.register("team add")
 @dataclass(frozen=True)
-class TeamAdd(InDatabase):
+class TeamAdd(DatabaseOptions):
     """Add a person and print the link that invites them: it signs them in once, within seven days.
 
     An annotator answers questions; an operator also drives the robot, asks questions and writes guidelines; an
@@ -65,7 +65,7 @@ class TeamAdd(InDatabase):
 
 @COMMANDS.register("team list")
 @dataclass(frozen=True)
-class TeamList(InDatabase):
+class TeamList(DatabaseOptions):
     """List the people: what they may do, the groups they name, when they were here, and what is open.
 
     Example:
@@ -99,7 +99,7 @@ class TeamList(InDatabase):
 
 @COMMANDS.register("team disable")
 @dataclass(frozen=True)
-class TeamDisable(InDatabase):
+class TeamDisable(DatabaseOptions):
     """Let a person in no more: their browsers are signed out and their tokens end, at once. Their answers stay.
 
     Example:
@@ -120,7 +120,7 @@ class TeamDisable(InDatabase):
 
 @COMMANDS.register("team enable")
 @dataclass(frozen=True)
-class TeamEnable(InDatabase):
+class TeamEnable(DatabaseOptions):
     """Let a person in again who was disabled; what was ended stays ended.
 
     Example:
@@ -142,7 +142,7 @@ class TeamEnable(InDatabase):
 
 @COMMANDS.register("team password")
 @dataclass(frozen=True)
-class TeamPassword(InDatabase):
+class TeamPassword(DatabaseOptions):
     """Set the password of a person, the administrator where none is named; their browsers are signed out.
 
     The password is asked for, or read from the first line of the standard input.
@@ -166,7 +166,7 @@ class TeamPassword(InDatabase):
 
 @COMMANDS.register("team link")
 @dataclass(frozen=True)
-class TeamLink(InDatabase):
+class TeamLink(DatabaseOptions):
     """Print a link that signs in a person once, the administrator where none is named.
 
     It works for twelve hours, at a station over the same data home.

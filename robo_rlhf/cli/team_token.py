@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from robo_rlhf.cli import COMMANDS
-from robo_rlhf.cli.database import InDatabase
+from robo_rlhf.cli.database import DatabaseOptions
 from robo_rlhf.cli.table import Moment, cell_text, print_rows
 from robo_rlhf.cli.team import BY, Name, named
 from robo_rlhf.core.errors import InvalidValueError
@@ -11,7 +11,7 @@ from robo_rlhf.core.errors import InvalidValueError
 
 @COMMANDS.register("team token")
 @dataclass(frozen=True)
-class TeamToken(InDatabase):
+class TeamToken(DatabaseOptions):
     """List the tokens of a person's programs, the administrator's where nobody is named; or make one, or revoke one.
 
     A program sends its token with each request: `Authorization: Bearer rlhf_...`. It may do what its role may, and

@@ -17,7 +17,7 @@ def use_one_thread() -> None:
     learning.use_one_thread()
 
 
-def make_way() -> None:
+def lower_priority() -> None:
     """Let whoever drives or answers on this machine go first: what follows them has the time that they leave."""
     if hasattr(os, "setpriority"):
         os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))

@@ -9,7 +9,7 @@ from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
 )
-from robo_rlhf.cli.imitating import Imitating
+from robo_rlhf.cli.imitating import DemonstrationOptions
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -33,7 +33,7 @@ def _bc_config() -> type[Any]:
 
 @COMMANDS.register("train bc")
 @dataclass(frozen=True, kw_only=True)
-class TrainBc(Imitating):
+class TrainBc(DemonstrationOptions):
     """Clone demonstrations into a policy. The same command goes on where a killed one stopped.
 
     Example:
@@ -57,16 +57,16 @@ class TrainBc(Imitating):
             raise InvalidValueError("--seeds", self.seeds, "at least 1")
         self.check()
         use_one_thread()
-        from robo_rlhf.core.heartbeat import at_work, held
+        from robo_rlhf.core.heartbeat import keep_heartbeat, held
         from robo_rlhf.core.runs import Run
 
         path = run_folder(data_home(self.home), self.run)
         with held(path):
-            episodes = self.seen(self.episodes())
+            episodes = self.observed(self.episodes())
             several = {"seeds": self.seeds} if self.seeds > 1 else {}
-            asked = {**self.asked("bc"), **several, "episodes": [e.meta.id for e in episodes]}
+            asked = {**self.run_config("bc"), **several, "episodes": [e.meta.id for e in episodes]}
             run = Run(path, self.config, asked)
-            with at_work(run):
+            with keep_heartbeat(run):
                 if self.seeds > 1:
                     self.train_seeds(run, episodes)
                 else:
@@ -88,7 +88,7 @@ class TrainBc(Imitating):
         with progress_bar(what, ("loss", "score")) as tell:
             config = replace(self.config, seed=seed)
             starts = None if run.result() else self.starts()
-            return bc.train(config, run, episodes, score=score, progress=tell, starts=starts, meta=self.remembered())
+            return bc.train(config, run, episodes, score=score, progress=tell, starts=starts, meta=self.checkpoint_meta())
 
     def train_seeds(self, run: "Run", episodes: "list[Episode]") -> None:
         """Train several seeds and keep the best."""

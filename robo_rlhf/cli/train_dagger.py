@@ -9,7 +9,7 @@ from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
 )
-from robo_rlhf.cli.imitating import Imitating
+from robo_rlhf.cli.imitating import DemonstrationOptions
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -34,7 +34,7 @@ def _config() -> type[Any]:
 
 @COMMANDS.register("train dagger")
 @dataclass(frozen=True, kw_only=True)
-class TrainDagger(Imitating):
+class TrainDagger(DemonstrationOptions):
     """Clone demonstrations and corrections: episodes in which somebody took over from a policy.
 
     Take over on the operate page. The same command goes on where a killed one stopped.
@@ -76,20 +76,20 @@ class TrainDagger(Imitating):
 
     def train(self) -> "Run":
         """Train, with a bar; the run is held."""
-        from robo_rlhf.core.heartbeat import at_work
+        from robo_rlhf.core.heartbeat import keep_heartbeat
         from robo_rlhf.core.runs import Run
         from robo_rlhf.training import dagger
 
-        shown, corrected = self.seen(self.episodes()), self.seen(self.corrected())
+        shown, corrected = self.observed(self.episodes()), self.observed(self.corrected())
         path = run_folder(data_home(self.home), self.run)
         ids = {"episodes": [e.meta.id for e in shown], "corrected": [e.meta.id for e in corrected]}
-        run = Run(path, self.config, {**self.asked("dagger"), "corrections": self.corrections, **ids})
+        run = Run(path, self.config, {**self.run_config("dagger"), "corrections": self.corrections, **ids})
         score = self.score() if self.config.clone.selects else None
         what = f"cloning {len(shown)} demonstrations and {len(corrected)} corrections"
-        with at_work(run), progress_bar(what, ("loss", "score")) as tell:
+        with keep_heartbeat(run), progress_bar(what, ("loss", "score")) as tell:
             starts = None if run.result() else self.starts()
             dagger.train(
-                self.config, run, shown, corrected, score=score, progress=tell, starts=starts, meta=self.remembered()
+                self.config, run, shown, corrected, score=score, progress=tell, starts=starts, meta=self.checkpoint_meta()
             )
         return run
 

@@ -13,7 +13,7 @@ from robo_rlhf.cli import (
 from robo_rlhf.cli.checking import (
     MaybeWorld,
 )
-from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for, world_for
+from robo_rlhf.cli.climbing import check_objective, find_checkpoint, load_reward_function, make_env_for
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -57,7 +57,7 @@ class TrainPpo:
     """Task to learn in; else the one that the policy was trained for."""
     run: RunName = "ppo"
     """Name of the run, a folder among the runs of the data home."""
-    caution: float = 0.5
+    uncertainty_penalty: float = 0.5
     """Deviations of the reward's ensemble that it is lowered by."""
     residual_scale: float = 0.2
     """Largest correction of an action, where the policy has no likelihood and is corrected rather than changed."""
@@ -83,21 +83,21 @@ class TrainPpo:
 
     def train(self) -> "Run":
         """Train, with a bar; the run is held."""
-        start = checkpoint_at(self.policy, "policy", self.home)
-        judge = None if self.reward is None else checkpoint_at(self.reward, "reward", self.home)
+        start = find_checkpoint(self.policy, "policy", self.home)
+        judge = None if self.reward is None else find_checkpoint(self.reward, "reward", self.home)
         use_one_thread()
-        from robo_rlhf.core.heartbeat import at_work
+        from robo_rlhf.core.heartbeat import keep_heartbeat
         from robo_rlhf.core.runs import Run
         from robo_rlhf.policies.checkpoint import load_meta
         from robo_rlhf.training import ppo
 
-        env = world_for(self.task or load_meta(start)["task"], start, self.config.num_envs)
+        env = make_env_for(self.task or load_meta(start)["task"], start, self.config.num_envs)
         try:
             actor = self.actor(start, env)
-            reward = reward_for(env, judge, self.caution)
-            asked = {"algorithm": "ppo", "task": env.name, "policy": start, "reward": judge, "caution": self.caution}
+            reward = load_reward_function(env, judge, self.uncertainty_penalty)
+            asked = {"algorithm": "ppo", "task": env.name, "policy": start, "reward": judge, "uncertainty_penalty": self.uncertainty_penalty}
             run = Run(run_folder(data_home(self.home), self.run), self.config, asked)
-            with at_work(run), progress_bar(f"fine-tuning on {env.name}", ("reward", "anchor_kl")) as tell:
+            with keep_heartbeat(run), progress_bar(f"fine-tuning on {env.name}", ("reward", "anchor_kl")) as tell:
                 ppo.train(self.config, run, env, actor, reward, progress=tell)
         finally:
             env.close()
@@ -108,10 +108,10 @@ class TrainPpo:
         from robo_rlhf.core.learning import seeded
         from robo_rlhf.policies.base import GaussianActor
         from robo_rlhf.policies.checkpoint import load_policy
-        from robo_rlhf.policies.residual import residual_on
+        from robo_rlhf.policies.residual import residual_on_top_of
 
         policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
         if isinstance(policy, GaussianActor):
             return policy
         with seeded(self.config.seed):
-            return residual_on(policy, scale=self.residual_scale, std=self.config.std or self.residual_scale / 2)
+            return residual_on_top_of(policy, scale=self.residual_scale, std=self.config.std or self.residual_scale / 2)

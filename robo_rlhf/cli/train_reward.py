@@ -14,11 +14,11 @@ from robo_rlhf.cli import (
     CONTINUES,
 )
 from robo_rlhf.cli.climbing import (
-    checkpoint_at,
+    find_checkpoint,
 )
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.cli.threads import make_way, use_one_thread
+from robo_rlhf.cli.threads import lower_priority, use_one_thread
 from robo_rlhf.core.checks import (
     DatasetName,
     RunName,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from robo_rlhf.core.types import Episode
     from robo_rlhf.feedback.store import Store
     from robo_rlhf.pipeline.online_reward import Update
-    from robo_rlhf.training.reward import Besides
+    from robo_rlhf.training.reward import ExtraData
 
 
 def _reward_config() -> type[Any]:
@@ -58,14 +58,14 @@ class TrainReward:
     """Learn a reward from answers about clips. With --follow it goes on learning as answers come, until Ctrl-C.
 
     Example:
-        robo-rlhf train reward --task pick_place --asked-by main --run reward --follow
+        robo-rlhf train reward --task pick_place --questions-of main --run reward --follow
     """
 
     stopped: ClassVar = CONTINUES
 
     task: str
     """Task that the questions are about."""
-    asked_by: str = ""
+    questions_of: str = ""
     """Only answers to questions of this run; all of the task where empty."""
     run: RunName = "reward"
     """Name of the run, a folder among the runs of the data home."""
@@ -79,8 +79,8 @@ class TrainReward:
     """Dataset of demonstrations, for --demonstration-weight; samples/TASK where empty."""
     marked: DatasetName = ""
     """Dataset of episodes whose outcome was marked, for --success-weight."""
-    unjudged_from: DatasetName = ""
-    """Dataset that clips which nobody judged are cut from, for --unjudged."""
+    unlabeled_from: DatasetName = ""
+    """Dataset that clips which nobody judged are cut from, for --unlabeled."""
     database: str = ""
     """A database URL or file; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
     home: Path | None = None
@@ -108,40 +108,40 @@ class TrainReward:
         if isinstance(where, Path) and not where.exists():
             advice = "Ask something with `robo-rlhf run`, or name the data home with --home."
             raise NotFoundError("feedback database", where, advice)
-        start = checkpoint_at(self.start, "reward", self.home) if self.start else None
+        start = find_checkpoint(self.start, "reward", self.home) if self.start else None
         self.check_besides()
         use_one_thread()
-        from robo_rlhf.core.heartbeat import at_work
+        from robo_rlhf.core.heartbeat import keep_heartbeat
         from robo_rlhf.core.runs import Run
         from robo_rlhf.feedback.store import Store
 
-        besides = self.besides()
+        besides = self.extra_data()
         with Store(where) as store:
-            if self.asked_by and self.asked_by not in store.runs():
+            if self.questions_of and self.questions_of not in store.runs():
                 listed = ", ".join(store.runs()) or "no run"
-                raise NotFoundError("questions of run", self.asked_by, f"There are questions of {listed}.")
+                raise NotFoundError("questions of run", self.questions_of, f"There are questions of {listed}.")
             path = run_folder(home, self.run)
-            asked = {"algorithm": "reward", "task": self.task, "asked_by": self.asked_by, "follow": self.follow}
-            asked |= {"mark": 0} if self.follow else begun_with(path, store)
+            asked = {"algorithm": "reward", "task": self.task, "asked_by": self.questions_of, "follow": self.follow}
+            asked |= {"mark": 0} if self.follow else starting_point(path, store)
             run = Run(path, self.config, asked)
-            with at_work(run):
+            with keep_heartbeat(run):
                 if self.follow:
                     row = self.follow_answers(store, run, besides, start)
                 else:
                     row = self.learn_once(store, run, besides)
         return run, row
 
-    def learn_once(self, store: "Store", run: "Run", besides: "Besides") -> dict[str, Any]:
+    def learn_once(self, store: "Store", run: "Run", besides: "ExtraData") -> dict[str, Any]:
         """Learn from the answers that there were when the run began; return what came of it."""
-        from robo_rlhf.feedback.live_signal.as_answers import Pressed, Until
+        from robo_rlhf.feedback.live_signal.as_answers import SignalReader, SignalCutoff
         from robo_rlhf.feedback.quality.report import gold_of
         from robo_rlhf.training import reward
 
-        questions = [q for q in store.questions(run=self.asked_by or None) if q.task == self.task]
+        questions = [q for q in store.questions(run=self.questions_of or None) if q.task == self.task]
         load = reward.episodes_of(data_home(self.home))
-        until = Until(run.config.get("presses", 0), run.config.get("begun", ""))
-        shown, pressed = Pressed(store.signals, load).read(self.asked_by or None, self.task, until)
-        found = store.answers(run=self.asked_by or None)
+        until = SignalCutoff(run.config.get("presses", 0), run.config.get("begun", ""))
+        shown, pressed = SignalReader(store.signals, load).read(self.questions_of or None, self.task, until)
+        found = store.answers(run=self.questions_of or None)
         answers = [answer for answer in found if answer.number <= run.config["mark"]]
         if len(answers) < len(found):
             newer = f"{len(found) - len(answers)} newer answers are not in it"
@@ -159,16 +159,16 @@ class TrainReward:
         row |= {name: held[name] for name in ("accuracy", "log_loss", "ece")}
         return {**row, "people_agree": ceiling} if not self.json else {**result, "people_agree": ceiling}
 
-    def follow_answers(self, store: "Store", run: "Run", besides: "Besides", start: Path | None) -> dict[str, Any]:
+    def follow_answers(self, store: "Store", run: "Run", besides: "ExtraData", start: Path | None) -> dict[str, Any]:
         """Learn as answers come; return what the last model is worth."""
         from robo_rlhf.pipeline.online_reward import FollowConfig, Follower, follow
         from robo_rlhf.training.reward import episodes_of
 
-        make_way()
+        lower_priority()
         load = episodes_of(data_home(self.home))
         settings = FollowConfig(learn=self.config)
         follower = Follower(
-            settings, run, store, load, asked=self.asked_by or None, task=self.task, besides=besides, start=start
+            settings, run, store, load, asked=self.questions_of or None, task=self.task, besides=besides, start=start
         )
         ended: list[int] = []
         before = signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
@@ -176,7 +176,7 @@ class TrainReward:
 
         def tell(update: "Update") -> None:
             found[:] = [update]
-            print(described(update), file=sys.stderr, flush=True)
+            print(describe_update(update), file=sys.stderr, flush=True)
 
         def enough() -> bool:
             return bool(ended) or 0 < self.until <= (found[0].answers if found else 0)
@@ -199,20 +199,20 @@ class TrainReward:
         for weight, given, option in (
             (self.config.demonstration_weight, self.demonstrations or f"samples/{self.task}", "--demonstrations"),
             (self.config.success_weight, self.marked, "--marked"),
-            (self.config.unjudged, self.unjudged_from, "--unjudged-from"),
+            (self.config.unjudged, self.unlabeled_from, "--unlabeled-from"),
         ):
             if weight and not given:
                 raise InvalidValueError(option, "nothing", "the name of a dataset")
             if weight:
                 require_dataset(data_home(self.home), given)
 
-    def besides(self) -> "Besides":
+    def extra_data(self) -> "ExtraData":
         """Return what is learned from besides answers, as far as the settings give it weight."""
-        from robo_rlhf.training.reward import Besides
+        from robo_rlhf.training.reward import ExtraData
 
         shown = self.episodes(self.demonstrations or f"samples/{self.task}") if self.config.demonstration_weight else []
         marked = self.episodes(self.marked) if self.config.success_weight else []
-        return Besides(shown, marked, self.episodes(self.unjudged_from) if self.config.unjudged else [])
+        return ExtraData(shown, marked, self.episodes(self.unlabeled_from) if self.config.unjudged else [])
 
     def episodes(self, name: str) -> "list[Episode]":
         """Return all episodes of a dataset."""
@@ -222,9 +222,9 @@ class TrainReward:
         return list(dataset.load_all(sorted(dataset.ids())))
 
 
-def begun_with(path: Path, store: "Store") -> dict[str, Any]:
+def starting_point(path: Path, store: "Store") -> dict[str, Any]:
     """Return up to where the run at `path` learns, what the store held at its start, as part of its configuration."""
-    now = {"mark": store.mark(), "presses": store.signals.mark().number, "begun": timestamp()}
+    now = {"mark": store.mark(), "presses": store.signals.version().number, "begun": timestamp()}
     stored = path / "config.json"
     if not stored.exists():
         return now
@@ -232,7 +232,7 @@ def begun_with(path: Path, store: "Store") -> dict[str, Any]:
     return {"mark": 0} | {name: known[name] for name in now if name in known}
 
 
-def described(update: "Update") -> str:
+def describe_update(update: "Update") -> str:
     """Return one line about a new model."""
     held = update.report.held_out
     known = "too few answers to hold any out" if held.accuracy is None else f"foresees {held.accuracy:.0%} of held-out"

@@ -13,7 +13,7 @@ from robo_rlhf.cli import (
 from robo_rlhf.cli.checking import (
     MaybeWorld,
 )
-from robo_rlhf.cli.climbing import check_objective, checkpoint_at, reward_for, world_for
+from robo_rlhf.cli.climbing import check_objective, find_checkpoint, load_reward_function, make_env_for
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -28,7 +28,7 @@ from robo_rlhf.data.layout import require_dataset
 if TYPE_CHECKING:
     from robo_rlhf.core.runs import Run
     from robo_rlhf.core.types import Episode, VecEnv
-    from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
+    from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 
 
 def _sac_config() -> type[Any]:
@@ -65,7 +65,7 @@ class TrainSac:
     """How many demonstrations, the first successes by id; 0 goes without. Else what the dataset holds, at most 25."""
     run: RunName = "sac"
     """Name of the run, a folder among the runs of the data home."""
-    caution: float = 0.5
+    uncertainty_penalty: float = 0.5
     """Deviations of the reward's ensemble that it is lowered by."""
     residual_scale: float = 0.3
     """Largest correction of an action, where learning starts from a policy of another kind."""
@@ -91,31 +91,31 @@ class TrainSac:
 
     def train(self) -> "Run":
         """Train, with a bar; the run is held."""
-        start = None if self.policy is None else checkpoint_at(self.policy, "policy", self.home)
-        judge = None if self.reward is None else checkpoint_at(self.reward, "reward", self.home)
+        start = None if self.policy is None else find_checkpoint(self.policy, "policy", self.home)
+        judge = None if self.reward is None else find_checkpoint(self.reward, "reward", self.home)
         if self.task is None and start is None:
             raise InvalidValueError("--task", "none", "a task, or --policy with one that was trained for it")
         if self.demos != 0 and (self.dataset or self.task):
             require_dataset(data_home(self.home), self.dataset or f"samples/{self.task}")
         use_one_thread()
-        from robo_rlhf.core.heartbeat import at_work
+        from robo_rlhf.core.heartbeat import keep_heartbeat
         from robo_rlhf.core.runs import Run
         from robo_rlhf.training import sac
 
-        env = world_for(self.named_task(start), start, self.config.num_envs)
+        env = make_env_for(self.named_task(start), start, self.config.num_envs)
         try:
             shown, actor = self.demonstrations(env.name), self.actor(start, env)
-            reward = reward_for(env, judge, self.caution)
+            reward = load_reward_function(env, judge, self.uncertainty_penalty)
             asked: dict[str, Any] = {
                 "algorithm": "sac",
                 "task": env.name,
                 "policy": start,
                 "reward": judge,
-                "caution": self.caution,
+                "uncertainty_penalty": self.uncertainty_penalty,
             }
             asked |= {"residual_scale": self.residual_scale, "demonstrations": [e.meta.id for e in shown]}
             run = Run(run_folder(data_home(self.home), self.run), self.config, asked)
-            with at_work(run), progress_bar(f"learning on {env.name}", ("reward", "policy_value")) as tell:
+            with keep_heartbeat(run), progress_bar(f"learning on {env.name}", ("reward", "policy_value")) as tell:
                 sac.train(self.config, run, env, actor, reward, demonstrations=shown, progress=tell)
         finally:
             env.close()
@@ -147,16 +147,16 @@ class TrainSac:
             raise InvalidValueError("--demos", wanted, f"at most the {len(found)} successes of {task} in {name}")
         return list(dataset.load_all(info.meta.id for info in found[:wanted]))
 
-    def actor(self, path: Path | None, env: "VecEnv") -> "SquashedPolicy":
+    def actor(self, path: Path | None, env: "VecEnv") -> "TanhGaussianPolicy":
         """Return a new policy, the one at `path`, or a correction on top of that where it is of another kind."""
         from robo_rlhf.core.learning import seeded
         from robo_rlhf.policies.checkpoint import load_policy
-        from robo_rlhf.policies.tanh_gaussian import SquashedPolicy, squashed_on
+        from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy, tanh_gaussian_on_top_of
 
         with seeded(self.config.seed):
             if path is None:
-                return SquashedPolicy(env.obs_dim, env.act_dim)
+                return TanhGaussianPolicy(env.obs_dim, env.act_dim)
             policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
-            if isinstance(policy, SquashedPolicy):
+            if isinstance(policy, TanhGaussianPolicy):
                 return policy
-            return squashed_on(policy, scale=self.residual_scale, std=0.3)
+            return tanh_gaussian_on_top_of(policy, scale=self.residual_scale, std=0.3)

@@ -12,7 +12,7 @@ import tyro
 from robo_rlhf.cli import (
     STAYS,
 )
-from robo_rlhf.cli.database import InDatabase
+from robo_rlhf.cli.database import DatabaseOptions
 from robo_rlhf.core.checks import (
     DatasetName,
 )
@@ -21,7 +21,7 @@ from robo_rlhf.core.files import data_home
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
-    from robo_rlhf.data.layout import Trashed
+    from robo_rlhf.data.layout import TrashedEpisode
 
 Id = Annotated[str, tyro.conf.Positional]
 Ids = Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -29,7 +29,7 @@ BY = "robo-rlhf episodes"  # who does something, as the log says it
 
 
 @dataclass(frozen=True, kw_only=True)
-class Where:
+class DatasetOptions:
     """Which dataset a command works on."""
 
     stopped: ClassVar = STAYS
@@ -65,19 +65,19 @@ class Where:
 
         The log is opened first: where it cannot be, nothing is done.
         """
-        from robo_rlhf.accounts.roles import By
+        from robo_rlhf.accounts.roles import Principal
 
         done: list[str] = []
-        with InDatabase(home=self.home).accounts() as people:
+        with DatabaseOptions(home=self.home).accounts() as people:
             try:
                 yield done
             finally:
                 if done:
                     about = f"{len(done):,}: {', '.join(f'{self.dataset}/{episode}' for episode in done)}"
-                    people.audit.write(By(BY), act, about)
+                    people.audit.write(Principal(BY), act, about)
 
 
-def trash_rows(items: "Iterable[Trashed]") -> list[dict[str, object]]:
+def trash_rows(items: "Iterable[TrashedEpisode]") -> list[dict[str, object]]:
     """Return a row for each episode in a trash."""
     return [
         {"id": item.id, "versions": item.versions, "kb": round(item.size / 1e3, 1), "since": item.since}

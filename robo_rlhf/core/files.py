@@ -42,7 +42,7 @@ DATABASE_VARIABLE = "ROBO_RLHF_DATABASE"
 RESERVE = 64 * 2**20  # [bytes] always left free, so that what is open can still be closed
 SHIPPED = Path(__file__).resolve().parents[2] / "recordings"  # what comes with a checkout; a wheel has none
 DATASET_FILE = "dataset.json"  # in the folder of every dataset
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk or a used-up quota
+DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk or a used-up quota
 _durable: dict[Path, tuple[int, ...]] = {}  # folders whose names this process knows to be on the disk
 _homes: dict[Path, int] = {}  # data homes that this process does not make again, held open
 GONE = "it is gone, or another one stands in its place"
@@ -99,7 +99,7 @@ def run_folder(home: Path, name: str) -> Path:
     return home / RUNS / name
 
 
-def require_room(folder: Path, needed: int, *, reserve: int | None = None) -> None:
+def require_disk_space(folder: Path, needed: int, *, reserve: int | None = None) -> None:
     """Check that `needed` bytes fit on the disk of `folder`, which need not exist yet, with `reserve` (RESERVE) left.
 
     Raises:
@@ -137,7 +137,7 @@ def write_atomic_many(files: Sequence[tuple[Path, bytes]], *, reserve: int | Non
     """
     folders = sorted({path.parent for path, _ in files})
     for folder in folders:
-        require_room(folder, sum(len(content) for path, content in files if path.parent == folder), reserve=reserve)
+        require_disk_space(folder, sum(len(content) for path, content in files if path.parent == folder), reserve=reserve)
         make_folder(folder)
     partials = [path.with_name(f".{path.name}.{os.getpid()}.partial") for path, _ in files]
     try:
@@ -150,7 +150,7 @@ def write_atomic_many(files: Sequence[tuple[Path, bytes]], *, reserve: int | Non
         for partial in partials:
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
-        if error.errno in NO_ROOM:
+        if error.errno in DISK_FULL_ERRNOS:
             needed = sum(len(content) for _, content in files)
             raise DiskFullError(folders[0], needed, shutil.disk_usage(folders[0]).free) from error
         raise DiskError(files[0][0], error) from error
@@ -264,7 +264,7 @@ def _make_one(folder: Path) -> None:
         if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     except OSError as error:
-        if error.errno in NO_ROOM:
+        if error.errno in DISK_FULL_ERRNOS:
             raise DiskFullError(folder, 4096, 0) from error
         raise DiskError(folder, error) from error
     try:
@@ -334,7 +334,7 @@ def move(path: Path, target: Path) -> None:
     try:
         os.replace(path, target)
     except OSError as error:
-        if error.errno in NO_ROOM:
+        if error.errno in DISK_FULL_ERRNOS:
             raise DiskFullError(target.parent, 4096, 0) from error
         raise DiskError(path, error) from error
     for folder in dict.fromkeys((target.parent, path.parent)):

@@ -79,7 +79,7 @@ def held(path: Path, *, even_finished: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def at_work(run: Run) -> Iterator[None]:
+def keep_heartbeat(run: Run) -> Iterator[None]:
     """Hold `run` and keep its heartbeat going; a run that is finished is left as it is.
 
     What ends the work is written down and passed on: Ctrl-C stops a run, any other error is why it failed.

@@ -259,8 +259,9 @@ def with_defaults(found: Mapping[str, Any], config: object) -> dict[str, Any]:
 
     Only what a dataclass names is added, at any depth; a free mapping within it stays as it was stored.
     """
+    found = legacy_names.settings(found)
     known = config if isinstance(config, type) else type(config)
-    return _filled(found, _defaults(known)) if dataclasses.is_dataclass(known) else dict(found)
+    return _filled(found, _defaults(known)) if dataclasses.is_dataclass(known) else found
 
 
 def _defaults(known: Any) -> dict[str, Any]:

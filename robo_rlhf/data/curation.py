@@ -10,7 +10,7 @@ from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.files import move, remove, sync, write_atomic
 from robo_rlhf.core.types import Episode, EpisodeMeta, Outcome
 from robo_rlhf.data.layout import (
-    Trashed,
+    TrashedEpisode,
     episode_path,
     next_trash_path,
     not_found,
@@ -99,7 +99,7 @@ class Curated(Reader):
         """Return the ids of what is in the trash, sorted."""
         return tuple(item.id for item in trashed(self.path))
 
-    def trashed(self, ids: Iterable[str] | None = None) -> tuple[Trashed, ...]:
+    def trashed(self, ids: Iterable[str] | None = None) -> tuple[TrashedEpisode, ...]:
         """Return what is in the trash (of these ids; all where None), sorted by id.
 
         Raises:
@@ -112,7 +112,7 @@ class Curated(Reader):
                 raise self._not_in_trash(episode_id)
         return tuple(items[episode_id] for episode_id in wanted)
 
-    def purge(self, ids: Iterable[str] | None = None) -> tuple[Trashed, ...]:
+    def purge(self, ids: Iterable[str] | None = None) -> tuple[TrashedEpisode, ...]:
         """Delete episodes (all where None) from the trash, every version of them, for good; return what they were.
 
         Raises:

@@ -49,7 +49,7 @@ class DataWarning(FileWarning):
     """Something in a dataset was damaged; it was moved aside and the rest is used."""
 
 
-class Trashed(NamedTuple):
+class TrashedEpisode(NamedTuple):
     """An episode in the trash."""
 
     id: str
@@ -123,7 +123,7 @@ def trash_versions(folder: Path, episode_id: str) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
-def trashed(folder: Path) -> tuple[Trashed, ...]:
+def trashed(folder: Path) -> tuple[TrashedEpisode, ...]:
     """Return what is in the trash of a dataset, sorted by id."""
     found: dict[str, list[os.stat_result]] = {}
     for entry in names(folder / "trash", EPISODE_SUFFIX):
@@ -131,7 +131,7 @@ def trashed(folder: Path) -> tuple[Trashed, ...]:
         with contextlib.suppress(FileNotFoundError):  # undeleted meanwhile
             found.setdefault(episode_id, []).append(entry.stat())
     return tuple(
-        Trashed(
+        TrashedEpisode(
             episode_id,
             len(files),
             sum(file.st_size for file in files),

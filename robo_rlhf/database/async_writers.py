@@ -18,17 +18,17 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 
 from robo_rlhf.core.errors import BusyError
-from robo_rlhf.database.engine import TRIES, open_async, plain_errors, transaction, undone
-from robo_rlhf.database.group_commit import TOGETHER, Turns, Work
+from robo_rlhf.database.engine import ATTEMPTS, open_async, translate_errors, transaction, was_rolled_back
+from robo_rlhf.database.group_commit import BATCH, GroupCommit, Work
 
 T = TypeVar("T")
-AT_ONCE = 16  # pieces of work in a transaction of a server, where others may wait for the rows that it holds
+SERVER_BATCH = 16  # pieces of work in a transaction of a server, where others may wait for the rows that it holds
 _Begun = tuple[AbstractContextManager[sa.Connection], sa.Connection]
-_Do = Callable[[Work[Any]], Awaitable[Any]]
+_RunInTransaction = Callable[[Work[Any]], Awaitable[Any]]
 
 
 @dataclass(eq=False)
-class _Asked(Generic[T]):
+class _Request(Generic[T]):
     work: Work[T]
     alone: bool
     future: "asyncio.Future[T]"
@@ -48,7 +48,7 @@ class _Asked(Generic[T]):
 
 
 def _undone(error: Exception) -> bool:
-    return isinstance(error, sa.exc.OperationalError) and undone(error)
+    return isinstance(error, sa.exc.OperationalError) and was_rolled_back(error)
 
 
 def _lost(error: Exception) -> bool:
@@ -61,17 +61,17 @@ class _RefusedError(Exception):
     """One piece of work raised its cause: the transaction was undone for all."""
 
 
-class Soon(ABC):
+class AsyncWriter(ABC):
     """How one event loop writes: one transaction after the other, each for all who wait and who come meanwhile."""
 
     def __init__(self, most: int) -> None:
         """Do at most so many pieces of work in a transaction."""
         self._most = most
-        self._waiting: deque[_Asked[Any]] = deque()
+        self._waiting: deque[_Request[Any]] = deque()
         self._task: asyncio.Task[None] | None = None  # what works them off, while anybody waits
 
     @abstractmethod
-    def transaction(self) -> AbstractAsyncContextManager[_Do]:
+    def transaction(self) -> AbstractAsyncContextManager[_RunInTransaction]:
         """Return a new transaction, as what does a piece of work in it."""
 
     @abstractmethod
@@ -85,10 +85,10 @@ class Soon(ABC):
         Nobody shares it with what is to be done `alone`.
         """
         loop = asyncio.get_running_loop()
-        asked: _Asked[T] = _Asked(work, alone, loop.create_future())
+        asked: _Request[T] = _Request(work, alone, loop.create_future())
         self._waiting.append(asked)
         if self._task is None:
-            self._task = loop.create_task(self._work_off())
+            self._task = loop.create_task(self._run_queue())
         return await asked.future
 
     async def close(self) -> None:
@@ -96,46 +96,46 @@ class Soon(ABC):
         if self._task is not None:
             await asyncio.wait({self._task})
 
-    async def _work_off(self) -> None:
+    async def _run_queue(self) -> None:
         try:
             while self._waiting:
                 asked = [self._waiting.popleft()]
                 try:
-                    await self._see_to(asked, alone=asked[0].alone)
+                    await self._process(asked, alone=asked[0].alone)
                 finally:
                     for one in asked:
                         one.settle()
         finally:
             self._task = None  # at once: whoever asks from now on starts another one
 
-    async def _see_to(self, asked: list[_Asked[Any]], *, alone: bool = False) -> None:
+    async def _process(self, asked: list[_Request[Any]], *, alone: bool = False) -> None:
         """Do what was asked for, and what comes meanwhile unless `alone`; note in each what became of it."""
-        for left in reversed(range(TRIES)):
+        for left in reversed(range(ATTEMPTS)):
             try:
-                return await self._together(asked, alone)
+                return await self._run_batch(asked, alone)
             except _RefusedError as refused:
                 if len(asked) > 1:
                     for one in asked:  # the others are not to suffer for it
-                        await self._see_to([one], alone=True)
+                        await self._process([one], alone=True)
                 else:
                     asked[0].error = refused.__cause__
                 return None
             except Exception as error:
-                if not left or not ((_lost(error) and left == TRIES - 1) or _undone(error)):
+                if not left or not ((_lost(error) and left == ATTEMPTS - 1) or _undone(error)):
                     return self._fail(asked, error, alone)
-                await asyncio.sleep(random.uniform(0.0, 0.02) * 2 ** (TRIES - left))
+                await asyncio.sleep(random.uniform(0.0, 0.02) * 2 ** (ATTEMPTS - left))
             except BaseException as error:
                 self._fail(asked, error, alone)
                 raise
 
-    def _fail(self, asked: list[_Asked[Any]], error: BaseException, alone: bool) -> None:
+    def _fail(self, asked: list[_Request[Any]], error: BaseException, alone: bool) -> None:
         if isinstance(error, BusyError) and not alone:
             asked.extend(self._waiting)  # they have waited as long
             self._waiting.clear()
         for one in asked:
             one.error = error
 
-    async def _together(self, asked: list[_Asked[Any]], alone: bool) -> None:
+    async def _run_batch(self, asked: list[_Request[Any]], alone: bool) -> None:
         async with self.transaction() as do:
             for one in asked:  # it grows
                 try:
@@ -149,20 +149,20 @@ class Soon(ABC):
                     asked.append(self._waiting.popleft())
 
 
-class InTurns(Soon):
+class SqliteAsyncWriter(AsyncWriter):
     """For SQLite, which has one writer at a time.
 
     The work is done in the event loop, piece by piece. Only what may have to wait is done in a thread: getting the
     lock, and the disk.
     """
 
-    def __init__(self, engine: sa.Engine, turns: Turns, thread: Executor) -> None:
-        """Write to `engine` when `turns` says so, and wait in a thread of `thread`."""
-        super().__init__(TOGETHER)
-        self._engine, self._turns, self._thread = engine, turns, thread
+    def __init__(self, engine: sa.Engine, group_commit: GroupCommit, thread: Executor) -> None:
+        """Write to `engine` when `group_commit` says so, and wait in a thread of `thread`."""
+        super().__init__(BATCH)
+        self._engine, self._group_commit, self._thread = engine, group_commit, thread
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[_Do]:
+    async def transaction(self) -> AsyncIterator[_RunInTransaction]:
         """Begin when nobody else writes."""
         context, connection = await self._begun()
 
@@ -194,33 +194,33 @@ class InTurns(Soon):
             self._end(begun.result()[0], None)
 
     def _begin(self) -> _Begun:
-        self._turns.take()
+        self._group_commit.acquire()
         try:
             context = transaction(self._engine, write=True)
             return context, context.__enter__()
         except BaseException:
-            self._turns.pass_on()
+            self._group_commit.release()
             raise
 
     def _end(self, context: AbstractContextManager[sa.Connection], error: BaseException | None) -> None:
         try:
             context.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
         finally:
-            self._turns.pass_on()
+            self._group_commit.release()
 
 
-class OverConnection(Soon):
+class ServerAsyncWriter(AsyncWriter):
     """For a database server: the event loop waits for its answers."""
 
     def __init__(self, engine: sa.Engine) -> None:
         """Write where `engine` does, over connections of our own."""
-        super().__init__(AT_ONCE)
+        super().__init__(SERVER_BATCH)
         self._named, self._engine = engine, open_async(engine)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[_Do]:
+    async def transaction(self) -> AsyncIterator[_RunInTransaction]:
         """Begin over a connection that is free."""
-        with plain_errors(self._named):
+        with translate_errors(self._named):
             async with self._engine.connect() as connection, connection.begin():
                 yield connection.run_sync
 

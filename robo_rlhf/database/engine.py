@@ -28,19 +28,19 @@ from robo_rlhf.core.files import (
     GONE,
     RESERVE,
     make_folder,
-    require_room,
+    require_disk_space,
 )
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 BUSY_TIMEOUT = 30.0  # [s] to wait for another writer
-TRIES = 8  # of a transaction that PostgreSQL ends in favour of another
+ATTEMPTS = 8  # of a transaction that PostgreSQL ends in favour of another
 BROKEN = ("disk I/O error", "readonly", "unable to open")  # what SQLite says of a disk that takes nothing
 FILE = "file"  # of a connection: the device and number of the file that it is open to
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:|://")  # one letter before a colon is a drive
 _PASSWORD = re.compile(r"//[^@]*@")
-UNDONE = ("40P01", "40001")  # a deadlock, and what cannot be put in order
+ROLLED_BACK = ("40P01", "40001")  # a deadlock, and what cannot be put in order
 FEW = 3  # connections of a line of writers, of which one writes, or of those who look
 POOL = {"pool_size": 40, "max_overflow": 0, "pool_timeout": BUSY_TIMEOUT}  # as many as a server has threads
 
@@ -86,7 +86,7 @@ def open_engine(where: str | Path) -> tuple[sa.Engine, str]:
     if is_read_only(path):
         engine = sa.create_engine(url, creator=lambda: _connect_for_reading(path), **POOL)
     else:
-        require_room(path.parent, 0)
+        require_disk_space(path.parent, 0)
         make_folder(path.parent)
         engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, **POOL)
         sa.event.listen(engine, "connect", _set_up_sqlite)
@@ -181,7 +181,7 @@ def transaction(engine: sa.Engine, *, write: bool) -> Iterator[sa.Connection]:
         DiskFullError: there is no room; nothing was written.
         DiskError: the disk does not take it, or the file is gone; nothing was written.
     """
-    with plain_errors(engine), engine.connect().execution_options(write=write) as connection:
+    with translate_errors(engine), engine.connect().execution_options(write=write) as connection:
         with connection.begin():
             yield connection
         if write and engine.dialect.name == "sqlite":
@@ -189,7 +189,7 @@ def transaction(engine: sa.Engine, *, write: bool) -> Iterator[sa.Connection]:
 
 
 @contextmanager
-def plain_errors(engine: sa.Engine) -> Iterator[None]:
+def translate_errors(engine: sa.Engine) -> Iterator[None]:
     """Say in words of our own that the database is busy, full, damaged, not to be written, or not there.
 
     Raises:
@@ -241,9 +241,9 @@ def _of_a_server(engine: sa.Engine, error: sa.exc.DBAPIError) -> RoboRlhfError |
     return None
 
 
-def undone(error: sa.exc.OperationalError) -> bool:
+def was_rolled_back(error: sa.exc.OperationalError) -> bool:
     """Whether a database server ended a transaction in favour of another one, so that it can be tried again."""
-    return getattr(error.orig, "sqlstate", "") in UNDONE
+    return getattr(error.orig, "sqlstate", "") in ROLLED_BACK
 
 
 def insert_or_update(connection: sa.Connection, table: sa.Table, row: dict[str, Any], change: dict[str, Any]) -> Any:

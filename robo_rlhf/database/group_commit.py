@@ -18,7 +18,7 @@ from robo_rlhf.database.engine import transaction
 
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
-TOGETHER = 64  # pieces of work in one transaction
+BATCH = 64  # pieces of work in one transaction
 
 
 @dataclass(eq=False)
@@ -31,7 +31,7 @@ class _Job(Generic[T]):
     error: BaseException | None = None
 
 
-class Turns:
+class GroupCommit:
     """Those who write to one SQLite database."""
 
     def __init__(self, engine: sa.Engine, name: str) -> None:
@@ -46,19 +46,19 @@ class Turns:
         job: _Job[T] = _Job(work)
         self._wait(job)
         if not job.done:
-            self._work_off()
+            self._run_batch()
         if job.error is not None:
             raise job.error
         return cast(T, job.result)
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Wait until nobody else writes; nobody will until `pass_on`."""
         job: _Job[None] = _Job(None)
         self._wait(job)
         with self._lock:
             self._waiting.remove(job)
 
-    def pass_on(self) -> None:
+    def release(self) -> None:
         """Let the next one write."""
         with self._lock:
             self._led = bool(self._waiting)
@@ -76,14 +76,14 @@ class Turns:
             try:
                 job.woken.wait()
             except BaseException:
-                self._leave(job)
+                self._withdraw(job)
                 raise
 
-    def _work_off(self) -> None:
+    def _run_batch(self) -> None:
         """Do the work of those who wait longest, oneself first; then it is another's turn."""
         jobs: list[_Job[Any]] = []
         with self._lock:
-            while self._waiting and len(jobs) < TOGETHER and self._waiting[0].work is not None:
+            while self._waiting and len(jobs) < BATCH and self._waiting[0].work is not None:
                 jobs.append(self._waiting.popleft())
         try:
             self._do(jobs)
@@ -97,16 +97,16 @@ class Turns:
             for job in jobs:
                 job.done = True
                 job.woken.set()
-            self.pass_on()
+            self.release()
 
-    def _leave(self, job: _Job[Any]) -> None:
+    def _withdraw(self, job: _Job[Any]) -> None:
         """Somebody who waited was interrupted."""
         with self._lock:
             waits = job in self._waiting
             if waits:
                 self._waiting.remove(job)
         if waits and job.leads:
-            self.pass_on()
+            self.release()
 
     def _do(self, jobs: list[_Job[Any]]) -> None:
         with transaction(self._engine, write=True) as connection:

@@ -13,12 +13,12 @@ from zlib import crc32
 
 import sqlalchemy as sa
 
-from robo_rlhf.database.async_writers import InTurns, OverConnection, Soon
-from robo_rlhf.database.engine import TRIES, open_engine, transaction, undone
-from robo_rlhf.database.group_commit import Turns, Work
+from robo_rlhf.database.async_writers import SqliteAsyncWriter, ServerAsyncWriter, AsyncWriter
+from robo_rlhf.database.engine import ATTEMPTS, open_engine, transaction, was_rolled_back
+from robo_rlhf.database.group_commit import GroupCommit, Work
 
 T = TypeVar("T")
-SIDE_BY_SIDE = 3  # writers of a line: a statement waits for the network and for its turn of the event loop
+WRITERS_PER_QUEUE = 3  # writers of a line: a statement waits for the network and for its turn of the event loop
 READERS = 1  # thread that looks at much for an event loop: each more takes its turns of Python's lock
 
 
@@ -29,10 +29,10 @@ class Database:
         """Open the database at `where`: the path of an SQLite file, or a URL such as postgresql://host/name."""
         self.engine, self.name = open_engine(where)
         self.shared = self.engine.dialect.name != "sqlite"  # several may write at once
-        self._turns = Turns(self.engine, self.name)
+        self._group_commit = GroupCommit(self.engine, self.name)
         self._thread = ThreadPoolExecutor(1, "writing")  # threads start with the first one who needs them
         self._readers = ThreadPoolExecutor(READERS, "reading")
-        self._soon: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Soon]] = weakref.WeakKeyDictionary()
+        self._async_writers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, AsyncWriter]] = weakref.WeakKeyDictionary()
 
     def close(self) -> None:
         """Release all connections; those of an event loop are released by `close_soon`."""
@@ -56,18 +56,18 @@ class Database:
             DiskFullError: there is no room; nothing was written.
         """
         if not self.shared:
-            return self._turns.write(work)
-        for left in reversed(range(TRIES)):
+            return self._group_commit.write(work)
+        for left in reversed(range(ATTEMPTS)):
             try:
                 with transaction(self.engine, write=True) as connection:
                     return work(connection)
             except sa.exc.OperationalError as error:
-                if not (left and undone(error)):
+                if not (left and was_rolled_back(error)):
                     raise
-                time.sleep(random.uniform(0.0, 0.02) * 2 ** (TRIES - left))
+                time.sleep(random.uniform(0.0, 0.02) * 2 ** (ATTEMPTS - left))
         raise AssertionError("unreachable")
 
-    async def write_soon(self, work: Work[T], *, line: str = "", of: str | None = None, alone: bool = False) -> T:
+    async def write_async(self, work: Work[T], *, line: str = "", of: str | None = None, alone: bool = False) -> T:
         """Do `work` as `write` does, in the event loop, which goes on meanwhile: for short work of many at once.
 
         On a server, what is in different lines waits for nothing but rows; of two lines one at most may wait for them.
@@ -75,27 +75,27 @@ class Database:
         row is done by the same one, and so none of them waits for another. What may have to wait for rows that another
         writer of its line holds is done `alone`: who waits holds up nobody then.
         """
-        name = line if of is None else f"{line} {crc32(of.encode()) % SIDE_BY_SIDE}"
+        name = line if of is None else f"{line} {crc32(of.encode()) % WRITERS_PER_QUEUE}"
         return await self._here(name).write(work, alone=alone)
 
-    async def read_soon(self, look: Work[T]) -> T:
+    async def read_async(self, look: Work[T]) -> T:
         """Return what `look` finds, in the event loop: for what takes well below a millisecond."""
         return await self._here("looks").read(look)
 
-    def _here(self, line: str) -> Soon:
-        lines = self._soon.setdefault(asyncio.get_running_loop(), {})
+    def _here(self, line: str) -> AsyncWriter:
+        lines = self._async_writers.setdefault(asyncio.get_running_loop(), {})
         line = line if self.shared else ""  # SQLite has one writer
         if line not in lines:
             lines[line] = (
-                OverConnection(self.engine) if self.shared else InTurns(self.engine, self._turns, self._thread)
+                ServerAsyncWriter(self.engine) if self.shared else SqliteAsyncWriter(self.engine, self._group_commit, self._thread)
             )
         return lines[line]
 
-    async def beside(self, look: Callable[[], T]) -> T:
+    async def read_in_thread(self, look: Callable[[], T]) -> T:
         """Have somebody look at the database beside the event loop, few at a time, so that it keeps its share."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, look)
 
-    async def close_soon(self) -> None:
+    async def close_async(self) -> None:
         """Finish and release what `write_soon` uses in this event loop."""
-        for soon in self._soon.pop(asyncio.get_running_loop(), {}).values():
-            await soon.close()
+        for writer in self._async_writers.pop(asyncio.get_running_loop(), {}).values():
+            await writer.close()

@@ -34,7 +34,7 @@ def datasets_in(home: Path, store: Store, *, first: Sequence[str] = ()) -> dict[
 
     The last are such as the clips of a run, which are not listed among the datasets of a data home.
     """
-    asked = [name for name in dataset_names(store.database) if _lies_in(home, name)]
+    asked = [name for name in dataset_names(store.database) if _in_data_home(home, name)]
     names = dict.fromkeys([*first, *datasets_of(home), *asked])
     return {name: Dataset(find_dataset(home, name)) for name in names}
 
@@ -105,7 +105,7 @@ def _preferences(corrections: str, datasets: Mapping[str, Dataset], run: str, le
         yield Preference(question, meta.operator or "operator", kind, answer)
 
 
-def _lies_in(home: Path, name: str) -> bool:
+def _in_data_home(home: Path, name: str) -> bool:
     """Whether a dataset that somebody asked about is there, and in the data home."""
     return is_well_formed(name) and (find_dataset(home, name) / MANIFEST).is_file()
 

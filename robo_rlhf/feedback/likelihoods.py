@@ -37,7 +37,7 @@ def prefer(returns: "Tensor", values: "Tensor", flip: "Tensor") -> "Tensor":
     return (values * log_mixed(returns.log_softmax(-1), returns.shape[-1], flip[..., None])).sum(-1)
 
 
-def foresee_best(returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
+def predict_best(returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
     """Return the ensemble's probability of the clip that it prefers, (B,), and whether people put none above it.
 
     Both are NaN where people say that all clips are alike. `values` (B, K) are highest for what people like best.

@@ -13,7 +13,7 @@ from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.records import json_text
 from robo_rlhf.feedback.tables import notes, rounds
-from robo_rlhf.webhooks.events import tell
+from robo_rlhf.webhooks.events import queue_event
 
 LONGEST_NOTE = 4000  # characters
 
@@ -97,7 +97,7 @@ class Rounds:
         def work(connection: sa.Connection) -> None:
             connection.execute(insert_or_update(connection, rounds, row, values))
             told = {**row, "meta": dict(round.meta)}
-            tell(connection, "run.round", [told])
+            queue_event(connection, "run.round", [told])
 
         self._database.write(work)
 

@@ -54,7 +54,7 @@ class Target:
     datasets: tuple[str, ...] = ()  # where each of `clips` is, "" for the dataset of the question; empty: all are there
 
 
-class Judge(Protocol):
+class SimulatedJudge(Protocol):
     """A simulated person who judges clips by their true returns; returns are (K,) float64, one a clip."""
 
     def choose(self, returns: Array) -> int:
@@ -82,7 +82,7 @@ class QueryKind(Protocol):
     layout: Layout
     num_clips: range  # how many clips a question may have
     controls: tuple[Control, ...]
-    needs: Literal["returns", "steps"]  # what `log_likelihood` and `forecast` look at
+    needs: Literal["returns", "steps"]  # what `log_likelihood` and `predict` look at
     scale: Scale  # of `labels`
     keys: Mapping[str, tuple[str, ...]]  # of an answer, each with the keys of the objects in its list; a note besides
 
@@ -121,14 +121,14 @@ class QueryKind(Protocol):
         """
         ...
 
-    def forecast(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
+    def predict(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
         """Return the confidence (B,) of the ensemble's own answer and whether people gave it, (B,) in {0, 1}.
 
         Both are NaN where an answer is neither right nor wrong, such as a tie. `returns` and `values` as above.
         """
         ...
 
-    def simulate(self, judge: Judge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
+    def simulate(self, judge: SimulatedJudge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
         """Return what `judge` answers about clips whose true returns are (K,); `steps` has those of each step, (L,)."""
         ...
 

@@ -13,18 +13,18 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from robo_rlhf.accounts.roles import NOBODY, By, log
+from robo_rlhf.accounts.roles import NO_PRINCIPAL, Principal, log
 from robo_rlhf.accounts.tables import annotators
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Segment
 from robo_rlhf.database.migrate import prepare
 from robo_rlhf.database.writers import Database
-from robo_rlhf.feedback.assignment.add_questions import Asking
+from robo_rlhf.feedback.assignment.add_questions import QuestionWriter
 from robo_rlhf.feedback.assignment.gold import Gold
 from robo_rlhf.feedback.assignment.lease_clock import LeaseClock
 from robo_rlhf.feedback.assignment.leases import Leases
-from robo_rlhf.feedback.assignment.quarantine import Clips
-from robo_rlhf.feedback.assignment.submission import Sent, Written, write_answer
+from robo_rlhf.feedback.assignment.quarantine import ClipStates
+from robo_rlhf.feedback.assignment.submission import SubmittedAnswer, SubmissionResult, write_answer
 from robo_rlhf.feedback.assignment.task_settings import Tasks
 from robo_rlhf.feedback.live_signal.signals import Signals
 from robo_rlhf.feedback.notes import Notes, Rounds
@@ -43,7 +43,7 @@ from robo_rlhf.feedback.records import (
 from robo_rlhf.feedback.tables import answers, progress, questions, segments
 from robo_rlhf.webhooks.queue import Webhooks
 
-__all__ = ["AnnotatorKind", "Answer", "Counts", "Question", "Standing", "Store", "Written", "question_id"]
+__all__ = ["AnnotatorKind", "Answer", "Counts", "Question", "Standing", "Store", "SubmissionResult", "question_id"]
 
 
 class Store:
@@ -74,7 +74,7 @@ class Store:
             self.close()
             raise
         self._clock, self._rng = clock or LeaseClock(), rng
-        self.clips, self.gold, self.tasks = Clips(self.database), Gold(self.database), Tasks(self.database)
+        self.clips, self.gold, self.tasks = ClipStates(self.database), Gold(self.database), Tasks(self.database)
         self.signals, self.notes, self.rounds = Signals(self.database), Notes(self.database), Rounds(self.database)
         self.webhooks = Webhooks(self.database)
 
@@ -103,7 +103,7 @@ class Store:
             InvalidValueError: the kind does not go with that many clips.
             ConflictError: another question has the same id; nothing was added.
         """
-        return self.database.write(Asking(new).write)
+        return self.database.write(QuestionWriter(new).write)
 
     def answer(
         self,
@@ -117,10 +117,10 @@ class Store:
         lease: int | None = None,
     ) -> bool:
         """Write down what `annotator` says about `question`; return whether it is a new row: see `submit`."""
-        sent = Sent(question, annotator, annotator_kind, value, key, response_time, lease, None)
+        sent = SubmittedAnswer(question, annotator, annotator_kind, value, key, response_time, lease, None)
         return self.submit(sent).new
 
-    def submit(self, sent: Sent) -> Written:
+    def submit(self, sent: SubmittedAnswer) -> SubmissionResult:
         """Write down an answer and return what became of it.
 
         When this returns, the answer is on the disk. Sending it again with the same idempotency key changes nothing.
@@ -134,15 +134,15 @@ class Store:
         sent.check()
         return self.database.write(partial(self._write_answer, sent))
 
-    async def submit_soon(self, sent: Sent) -> Written:
+    async def submit_async(self, sent: SubmittedAnswer) -> SubmissionResult:
         """Write down an answer as `submit` does, in an event loop."""
         sent.check()
         work = partial(self._write_answer, sent)
         if sent.lease is None:  # then the row of the person is locked as well, and others may be locked after it
-            return await self.database.write_soon(work)
-        return await self.database.write_soon(work, line="answers", of=sent.question)
+            return await self.database.write_async(work)
+        return await self.database.write_async(work, line="answers", of=sent.question)
 
-    def _write_answer(self, sent: Sent, connection: sa.Connection) -> Written:
+    def _write_answer(self, sent: SubmittedAnswer, connection: sa.Connection) -> SubmissionResult:
         return write_answer(connection, sent, self._clock.now())
 
     def questions(
@@ -239,7 +239,7 @@ class Store:
         with self.database.read() as connection:
             return list(connection.scalars(sa.select(questions.c.run).distinct().order_by(questions.c.run)))
 
-    def set_overlap(self, overlap: int, *, run: str | None = None, task: str | None = None, by: By = NOBODY) -> int:
+    def set_overlap(self, overlap: int, *, run: str | None = None, task: str | None = None, by: Principal = NO_PRINCIPAL) -> int:
         """Let so many people answer each question of a run, or of a task, and return how many questions that changes.
 
         Raises:
@@ -257,7 +257,7 @@ class Store:
             changed = connection.execute(sa.update(questions).where(*where).values(values)).rowcount
             connection.execute(sa.delete(progress))  # everybody looks through the questions from the start
             of = task or (f"run {run}" if run else "all tasks")
-            log(connection, by.who, "overlap changed", f"{of}: {overlap} for {changed:,} questions", by.address)
+            log(connection, by.name, "overlap changed", f"{of}: {overlap} for {changed:,} questions", by.address)
             return changed
 
         return self.database.write(work)

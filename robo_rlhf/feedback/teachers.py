@@ -109,7 +109,7 @@ class Teacher:
         """Return the answer about clips whose utility a step is (L,) each."""
         rng = np.random.default_rng([self.seed, int(question.in_any_run[:16], 16)])
         steps = [(np.asarray(utility) - self.centre) / self.spread for utility in utilities]
-        return KINDS[question.kind].simulate(_Sitting(self, rng), self.scores(utilities), steps)
+        return KINDS[question.kind].simulate(_TeacherJudge(self, rng), self.scores(utilities), steps)
 
     def _value(self, utility: Array) -> float:
         if self.myopia == 1.0:
@@ -119,7 +119,7 @@ class Teacher:
 
 
 @dataclass(frozen=True)
-class _Sitting:
+class _TeacherJudge:
     """A teacher answering one question: a `Judge`."""
 
     teacher: Teacher

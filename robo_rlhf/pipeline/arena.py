@@ -21,13 +21,13 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import episode_path
 from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.arena.arena import Arena, Entrant, Judge, check_apart, is_arena
-from robo_rlhf.feedback.arena.standings import Standings, renew
+from robo_rlhf.feedback.arena.standings import Standings, update_standings
 from robo_rlhf.feedback.judgeable import check_task
 from robo_rlhf.feedback.store import Question, Store
 from robo_rlhf.pipeline.config import TeacherConfig
 from robo_rlhf.pipeline.latest_policy import source_of
-from robo_rlhf.pipeline.steps.observers import Watch
-from robo_rlhf.pipeline.steps.simulated_labels import NAME, Teaching
+from robo_rlhf.pipeline.steps.observers import Observer
+from robo_rlhf.pipeline.steps.simulated_labels import NAME, SimulatedLabeler
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
 from robo_rlhf.policies.masked import load_for
 from robo_rlhf.rollouts.rollout import POLICY_FAULT, check_environment, rollout
@@ -39,7 +39,7 @@ SEEDS = 20  # of an arena, where nobody says how many
 POLL = 1.0  # [s] between looks at the answers
 
 
-class Asked:
+class ArenaRequest:
     """What somebody wants of an arena: a new one, or more of one that is there."""
 
     def __init__(
@@ -81,7 +81,7 @@ class Asked:
             task = task or str(load_meta(path)["task"])
             load_policy(path, task=task)
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            entrant = Entrant(label, _shown(path, home), digest, timestamp())
+            entrant = Entrant(label, _relative_path(path, home), digest, timestamp())
             for other in [*known, *self.entrants]:
                 check_apart(entrant, other)
             self.entrants.append(entrant)
@@ -130,7 +130,7 @@ class Asked:
 class ArenaJob:
     """Does what is left to do in an arena."""
 
-    def __init__(self, arena: Arena, store: Store, watch: Watch) -> None:
+    def __init__(self, arena: Arena, store: Store, watch: Observer) -> None:
         """Work on `arena`, whose lock is held."""
         self.arena, self.store, self.watch = arena, store, watch
         self.env: VecEnv = make_env(arena.config.task, min(AT_ONCE, arena.config.seeds))
@@ -147,7 +147,7 @@ class ArenaJob:
         questions = self.ask()
         if self.arena.config.judge == "simulated":
             self.judge(questions)
-        return renew(self.arena, self.store)
+        return update_standings(self.arena, self.store)
 
     def run(self, entrant: Entrant) -> None:
         """Run a policy from every seed that it has not been run from.
@@ -194,15 +194,15 @@ class ArenaJob:
         questions = self.arena.questions(steps)
         new = self.store.add_questions(questions)
         if new:
-            renew(self.arena, self.store)
+            update_standings(self.arena, self.store)
         self.watch.end("ask", {"questions": len(questions), "new": new})
         return questions
 
     def judge(self, questions: Sequence[Question]) -> None:
         """Let simulated teachers answer what they have not answered."""
         self.watch.begin("judge")
-        cares_about = self.env.task.cares_about if isinstance(self.env, TaskEnv) else None
-        teaching = Teaching(self.dataset, questions, TeacherConfig(), cares_about)
+        style_cost = self.env.task.style_cost if isinstance(self.env, TaskEnv) else None
+        teaching = SimulatedLabeler(self.dataset, questions, TeacherConfig(), style_cost)
         judges = self.arena.config.overlap
         for number in range(judges):
             name = NAME if judges == 1 else f"{NAME} {number + 1}"
@@ -227,7 +227,7 @@ class ArenaJob:
             newest = self.store.mark()
             if newest != mark:
                 mark = newest
-                found = renew(self.arena, self.store)
+                found = update_standings(self.arena, self.store)
                 self.watch.progress(found.progress.answered, found.progress.asked, {})
                 if found.progress.done:
                     self.watch.end("judging", {})
@@ -244,7 +244,7 @@ class ArenaJob:
         return {"id": name, "device": "policy", "operator": self.arena.name, "versions": versions()}
 
 
-def _shown(path: Path, home: Path) -> str:
+def _relative_path(path: Path, home: Path) -> str:
     """Return a path within the data home as it is called there."""
     whole, root = path.absolute(), home.absolute()
     return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else str(whole)

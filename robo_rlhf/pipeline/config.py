@@ -16,7 +16,7 @@ class TeacherConfig:
 
     style_weight: float = 1.0
     """How much each style measure that it minds counts, next to a task reward of at most 1 a step."""
-    minds: str = ""
+    style_costs: str = ""
     """Style measures that it minds, with commas between: tilt,clearance. The task's own where empty."""
     success_bonus: float = 1.0
     """What a step after success counts more."""
@@ -43,20 +43,20 @@ class TeacherConfig:
 
     def measures(self, own: str | None) -> tuple[str, ...]:
         """Return the style measures that count, for a task whose own is `own`; none where they have no weight."""
-        named = tuple(dict.fromkeys(filter(None, (name.strip() for name in self.minds.split(",")))))
+        named = tuple(dict.fromkeys(filter(None, (name.strip() for name in self.style_costs.split(",")))))
         return (named or ((own,) if own else ())) if self.style_weight else ()
 
 
 def _clone() -> Cloning:
-    return _flow(4000)
+    return _flow_clone(4000)
 
 
-def _flow(updates: int) -> Cloning:
+def _flow_clone(updates: int) -> Cloning:
     return Cloning(policy="flow", settings={"noise": 0.0}, updates=updates, obs_noise=0.05)
 
 
-def _fine() -> Cloning:
-    settings: dict[str, int | float | bool | str] = {"noise": 0.0, "near": 0.02}
+def _symlog_clone() -> Cloning:
+    settings: dict[str, int | float | bool | str] = {"noise": 0.0, "symlog": 0.02}
     return replace(_clone(), settings=settings, obs_noise_least=0.02)
 
 
@@ -68,7 +68,7 @@ def _finetune() -> Ppo:
     return Ppo(iterations=100, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1)
 
 
-def _scratch() -> Sac:
+def _sac() -> Sac:
     return Sac(
         iterations=32,
         updates=0.2,
@@ -82,9 +82,9 @@ def _scratch() -> Sac:
     )
 
 
-def _sparing() -> Sac:
+def _sample_efficient_sac() -> Sac:
     soon: dict[str, Any] = {"n_step": 8, "tau": 0.01, "gamma": 0.98}  # values are known after few updates
-    return replace(_scratch(), iterations=90, updates=0.5, temperature=0.005, **soon)  # a clone's skill is not blurred
+    return replace(_sac(), iterations=90, updates=0.5, temperature=0.005, **soon)  # a clone's skill is not blurred
 
 
 def _quick_reward() -> RewardLearning:
@@ -92,7 +92,7 @@ def _quick_reward() -> RewardLearning:
     return RewardLearning(settings={"members": 3, "width": 64}, fit=fit)
 
 
-FROM_NOTHING: dict[str, Any] = {  # sizes where there are no demonstrations: steps cost little, and labels come early
+WITHOUT_DEMONSTRATIONS: dict[str, Any] = {  # sizes where there are no demonstrations: steps cost little, and labels come early
     "num_envs": 5,
     "collect": 10,
     "reward": _quick_reward(),
@@ -102,13 +102,13 @@ CLIPS = {"pairwise": 2, "ranking": 4}  # clips a question of each kind that a jo
 
 
 @dataclass(frozen=True)
-class Config:
+class PipelineConfig:
     """The main job: from demonstrations and answers about clips to a policy that people prefer."""
 
     task: str = "pick_place"
     """A native task, or the Gymnasium id of an outside environment."""
     demos: int = 25
-    """Demonstrations to imitate; with 0 a policy is learned from nothing, by SAC as `scratch` says."""
+    """Demonstrations to imitate; with 0 a policy is learned from nothing, by SAC as `sac` says."""
     labels: int = 200
     """Questions about clips, over all rounds."""
     rounds: int = 3
@@ -132,22 +132,22 @@ class Config:
     selection: str = "mixed"
     """Which clips are asked about: uniform, recent, stage, endings, disagreement, information, demonstrations
     or mixed."""
-    caution: float = 0.5
+    uncertainty_penalty: float = 0.5
     """Deviations of the ensemble that the learned reward is lowered by."""
     residual_scale: float = 0.2
     """Largest correction of an action where the clone is a flow, which is kept and corrected rather than changed."""
     learner: Literal["ppo", "sac"] = "ppo"
-    """What fine-tunes a clone: ppo, from many new steps; or sac, as `scratch` says: a bounded correction, learned from
+    """What fine-tunes a clone: ppo, from many new steps; or sac, as `sac` says: a bounded correction, learned from
     all steps ever taken, with demonstrations in each batch, for where steps are dear."""
     num_envs: int = 64
     """Copies of the environment that run together."""
-    choose_pace: bool = False
+    choose_execution_horizon: bool = False
     """Whether a cloned policy that predicts chunks may carry out whole ones, where rollouts succeed more often so."""
-    choose_exploration: bool = False
+    choose_exploration_noise: bool = False
     """Whether fine-tuning explores less than `finetune.std` where that leaves the clone too little of its success."""
-    tries: int = 0
+    self_imitation_rounds: int = 0
     """Turns in which a clone tries by itself, and what the environment calls a success is imitated too."""
-    tries_episodes: int = 256
+    self_imitation_episodes: int = 256
     """Episodes of each such turn."""
     gate: bool = False
     """Whether a round's policy is kept only if it is not shown to be worse than the one before, on the same seeds."""
@@ -161,12 +161,12 @@ class Config:
     """How the reward is learned."""
     finetune: Ppo = field(default_factory=_finetune)
     """How the policy is fine-tuned; `iterations` are those of all rounds."""
-    scratch: Sac = field(default_factory=_scratch)
+    sac: Sac = field(default_factory=_sac)
     """How a policy is learned from nothing; `iterations` are those of all rounds."""
     explore: int = 0
-    """Iterations of `scratch` before the first questions in which the policy seeks states unlike each other, without
+    """Iterations of `sac` before the first questions in which the policy seeks states unlike each other, without
     any answer (Lee et al. 2021, "PEBBLE"); where there are no demonstrations."""
-    untrained: dict[str, Any] = field(default_factory=lambda: {"width": 128})
+    sac_policy: dict[str, Any] = field(default_factory=lambda: {"width": 128})
     """Settings of the policy that starts from nothing."""
 
     def __post_init__(self) -> None:
@@ -180,7 +180,7 @@ class Config:
             raise UnknownNameError("kind of question", self.question, CLIPS)
         check_seed("--seed", self.seed)
         least = {"demos": 0, "labels": 1, "rounds": 1, "episodes": 1, "collect": 2, "clip_steps": 1, "num_envs": 1}
-        least |= {"explore": 0, "trim": 0, "tries": 0, "tries_episodes": 1, "gate_episodes": 1}
+        least |= {"explore": 0, "trim": 0, "self_imitation_rounds": 0, "self_imitation_episodes": 1, "gate_episodes": 1}
         for name, low in least.items():
             if getattr(self, name) < low:
                 shown = f"--{name}" if name in ("demos", "labels", "rounds") else name
@@ -189,14 +189,14 @@ class Config:
             raise InvalidValueError("explore", self.explore, "0 where there are demonstrations (--demos)")
         if self.labels < self.rounds:
             raise InvalidValueError("--labels", self.labels, f"at least one a round, {self.rounds}")
-        if self.climbing.iterations < self.rounds:
-            name = "finetune" if self.climbing is self.finetune else "scratch"
-            raise InvalidValueError(f"{name} iterations", self.climbing.iterations, f"at least {self.rounds}")
+        if self.rl.iterations < self.rounds:
+            name = "finetune" if self.rl is self.finetune else "sac"
+            raise InvalidValueError(f"{name} iterations", self.rl.iterations, f"at least {self.rounds}")
 
     @property
-    def climbing(self) -> Ppo | Sac:
+    def rl(self) -> Ppo | Sac:
         """How the reward is climbed."""
-        return self.finetune if self.demos and self.learner == "ppo" else self.scratch
+        return self.finetune if self.demos and self.learner == "ppo" else self.sac
 
     @property
     def demonstrations(self) -> str:
@@ -214,7 +214,7 @@ class Config:
 
     def iterations_of(self, number: int) -> int:
         """Return the iterations of round `number`, from 1: later ones, which know more, take more."""
-        return share(self.climbing.iterations, [float(n) for n in range(1, self.rounds + 1)])[number - 1]
+        return share(self.rl.iterations, [float(n) for n in range(1, self.rounds + 1)])[number - 1]
 
 
 def share(total: int, weights: list[float]) -> list[int]:
@@ -223,25 +223,27 @@ def share(total: int, weights: list[float]) -> list[int]:
     return [end - start for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def preset(name: str, **asked: Any) -> Config:
+def preset(name: str, **asked: Any) -> PipelineConfig:
     """Return a configuration of a size: "default", "quick" (a minute or two) or "tiny" (seconds, to try the machinery).
 
-    "sparing" is for environments whose steps are dear: a correction as large as an action, learned by SAC from all
-    steps ever taken, on a clone of demonstrations that go on after they succeeded.
+    "sample_efficient" is for environments with expensive steps: a correction as large as an action, learned by SAC from
+    all steps ever taken, on top of a policy cloned from demonstrations that continue after their success.
 
-    "precise" is for tasks that forgive little: the clone sees what is nearly zero larger, imitates what succeeded of
-    its own tries too, its pace and how boldly it explores are chosen by rollouts, and success is marked in the reward.
-    What succeeds is what the environment says, and no person. "unaided" is for `demos` 0, what the default is measured
-    against: after PEBBLE (Lee et al. 2021), with as many environment steps.
+    "self_imitation" is for tasks that forgive little: the cloned policy has symmetric-log features and imitates its own
+    successful rollouts too, rollouts choose its execution horizon and its exploration noise, and success is part of the
+    reward. The environment decides what a success is, no annotator. "no_demonstrations" is for `demos` 0, the baseline
+    of the default: after PEBBLE (Lee et al. 2021), with as many environment steps.
 
     Raises:
         InvalidValueError: no such preset.
     """
     sizes = _sizes()
+    if name in PRESETS:
+        raise InvalidValueError("--preset", repr(name), f"{PRESETS[name]}, as it is called now")
     if name not in sizes:
         raise InvalidValueError("--preset", repr(name), f"one of {', '.join(sizes)}")
-    fewer = FROM_NOTHING if asked.get("demos") == 0 else {}
-    return Config(**{**fewer, **sizes[name], **asked})
+    fewer = WITHOUT_DEMONSTRATIONS if asked.get("demos") == 0 else {}
+    return PipelineConfig(**{**fewer, **sizes[name], **asked})
 
 
 def presets() -> tuple[str, ...]:
@@ -252,33 +254,33 @@ def presets() -> tuple[str, ...]:
 def _sizes() -> dict[str, dict[str, Any]]:
     return {
         "default": {},
-        "precise": {
-            "clone": _fine(),
-            "choose_pace": True,
-            "choose_exploration": True,
-            "tries": 4,
+        "self_imitation": {
+            "clone": _symlog_clone(),
+            "choose_execution_horizon": True,
+            "choose_exploration_noise": True,
+            "self_imitation_rounds": 4,
             "finetune": replace(_finetune(), objective="learned + success"),
         },
-        "sparing": {
+        "sample_efficient": {
             "learner": "sac",
             "num_envs": 10,
             "collect": 40,
             "trim": 1000,
             "residual_scale": 1.0,
-            "scratch": _sparing(),
+            "sac": _sample_efficient_sac(),
         },
-        "unaided": {
+        "no_demonstrations": {
             "num_envs": 16,
             "collect": 19,
             "explore": 20,
             "selection": "disagreement",
             "reward": _reward(),
-            "scratch": replace(_scratch(), iterations=380),
+            "sac": replace(_sac(), iterations=380),
         },
         "quick": {
             "episodes": 64,
             "collect": 32,
-            "clone": _flow(1500),
+            "clone": _flow_clone(1500),
             "reward": RewardLearning(fit=FitSettings(updates=400)),
             "finetune": Ppo(iterations=12, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1),
         },
@@ -290,7 +292,7 @@ def _sizes() -> dict[str, dict[str, Any]]:
             "clone": Cloning(policy="gaussian", settings={"width": 32}, updates=60, save_every=20),
             "reward": RewardLearning(settings={"width": 16}, fit=FitSettings(updates=40), save_every=20),
             "finetune": Ppo(num_envs=8, iterations=4, epochs=1, warmup_epochs=1, std=0.1, save_every=1),
-            "scratch": Sac(iterations=4, updates=0.1, batch=16, critic_width=16, refresh=2, save_every=1),
-            "untrained": {"width": 16},
+            "sac": Sac(iterations=4, updates=0.1, batch=16, critic_width=16, refresh=2, save_every=1),
+            "sac_policy": {"width": 16},
         },
     }

@@ -8,13 +8,13 @@ from robo_rlhf.core.errors import InvalidValueError, NotFoundError
 from robo_rlhf.core.files import find_dataset
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import MANIFEST
-from robo_rlhf.pipeline.config import Config
+from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.sim.external.ids import is_outside
 
 USUAL = 25  # demonstrations where nobody says how many, and there are so many
 
 
-def usual_demos(config: Config, run: Path, home: Path) -> int:
+def usual_demos(config: PipelineConfig, run: Path, home: Path) -> int:
     """Return how many demonstrations a job takes that nobody gave a number: those that there are, at most 25.
 
     A job that began in the folder `run` goes on with as many as it began with.
@@ -28,7 +28,7 @@ def usual_demos(config: Config, run: Path, home: Path) -> int:
         return min(USUAL, len(find_demonstrations(replace(config, demos=1), home)[1]))
 
 
-def find_demonstrations(config: Config, home: Path) -> tuple[Dataset, list[str]]:
+def find_demonstrations(config: PipelineConfig, home: Path) -> tuple[Dataset, list[str]]:
     """Return the dataset of demonstrations and the ids of those that succeed, sorted.
 
     Raises:

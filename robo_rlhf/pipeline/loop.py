@@ -3,27 +3,27 @@
 from functools import partial
 from pathlib import Path
 
-from robo_rlhf.core.heartbeat import at_work, held
+from robo_rlhf.core.heartbeat import keep_heartbeat, held
 from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.judgeable import check_task
-from robo_rlhf.pipeline.config import Config
+from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
-from robo_rlhf.pipeline.steps.chunk_execution import paced
-from robo_rlhf.pipeline.steps.exploration_noise import steadied
+from robo_rlhf.pipeline.steps.chunk_execution import choose_execution_horizon
+from robo_rlhf.pipeline.steps.exploration_noise import choose_exploration_noise
 from robo_rlhf.pipeline.steps.gate import may_replace
-from robo_rlhf.pipeline.steps.job import Answerer, Job, as_actor, stored_evaluation
-from robo_rlhf.pipeline.steps.observers import Silent, Watch
-from robo_rlhf.pipeline.steps.sac_round import beginner, explored, practise, untrained
-from robo_rlhf.pipeline.steps.self_imitation import practised
+from robo_rlhf.pipeline.steps.job import Answerer, PipelineJob, as_actor, stored_evaluation
+from robo_rlhf.pipeline.steps.observers import NullObserver, Observer
+from robo_rlhf.pipeline.steps.sac_round import initial_policy, explore, train_sac_round, untrained_policy
+from robo_rlhf.pipeline.steps.self_imitation import self_imitate
 from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
-from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.sim.external.ids import is_outside
 
 
 def run_loop(
-    config: Config, path: Path, home: Path, *, watch: Watch | None = None, people: Answerer | None = None
+    config: PipelineConfig, path: Path, home: Path, *, observer: Observer | None = None, annotators: Answerer | None = None
 ) -> tuple[Evaluation, Evaluation]:
     """Do the whole loop in the run folder `path`, or go on with it; return the evaluations before and after.
 
@@ -40,41 +40,41 @@ def run_loop(
                 make_env(config.task).close()
             if config.demos:
                 find_demonstrations(config, home)
-        job = Job(config, Run(path, config), home, watch or Silent(), people)
+        job = PipelineJob(config, Run(path, config), home, observer or NullObserver(), annotators)
         if job.run.result() is not None:
             return stored_evaluation(path, "before"), stored_evaluation(path, "after")
-        with at_work(job.run):
+        with keep_heartbeat(job.run):
             return _work(job)
 
 
-def tunable(job: Job, clone: TrainedPolicy) -> GaussianActor | SquashedPolicy:
+def as_fine_tunable(job: PipelineJob, clone: TrainedPolicy) -> GaussianActor | TanhGaussianPolicy:
     """Return a clone as what is fine-tuned; until then it acts as before."""
-    return beginner(job) if job.config.learner == "sac" else as_actor(clone, job.config)
+    return initial_policy(job) if job.config.learner == "sac" else as_actor(clone, job.config)
 
 
-def cloned(job: Job) -> tuple[GaussianActor | SquashedPolicy, Evaluation]:
+def imitate(job: PipelineJob) -> tuple[GaussianActor | TanhGaussianPolicy, Evaluation]:
     """Imitate; return what is fine-tuned, and how the plain clone does.
 
     Between the two the clone may learn from its own tries; then how boldly to explore is chosen.
     """
-    clone = paced(job, job.clone())
-    before = job.evaluate("before", tunable(job, clone))
-    clone = practised(job, clone)
+    clone = choose_execution_horizon(job, job.clone())
+    before = job.evaluate("before", as_fine_tunable(job, clone))
+    clone = self_imitate(job, clone)
     if job.config.learner == "ppo":
-        steadied(job, clone)
-    return tunable(job, clone), before
+        choose_exploration_noise(job, clone)
+    return as_fine_tunable(job, clone), before
 
 
-def _work(job: Job) -> tuple[Evaluation, Evaluation]:
+def _work(job: PipelineJob) -> tuple[Evaluation, Evaluation]:
     """Do what is left of the job; return the evaluations before and after."""
     job.run.event("session")
     config = job.config
     if config.demos:
-        actor, before = cloned(job)
+        actor, before = imitate(job)
     else:
-        before = job.evaluate("before", untrained(job))
-        actor = explored(job)
-    climb = job.finetune if config.climbing is config.finetune else partial(practise, job)
+        before = job.evaluate("before", untrained_policy(job))
+        actor = explore(job)
+    climb = job.finetune if config.rl is config.finetune else partial(train_sac_round, job)
     model, kept = None, 0
     for number in range(1, config.rounds + 1):
         job.collect(number, actor)

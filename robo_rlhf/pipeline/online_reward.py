@@ -13,18 +13,18 @@ from typing import NamedTuple
 
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError
 from robo_rlhf.core.runs import Run
-from robo_rlhf.feedback.live_signal.as_answers import Pressed
+from robo_rlhf.feedback.live_signal.as_answers import SignalReader
 from robo_rlhf.feedback.quality.report import gold_of
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_meta, load_reward, save_reward
-from robo_rlhf.rewards.fitting.trainer import Report, RewardTrainer, fit
+from robo_rlhf.rewards.fitting.trainer import FitReport, RewardTrainer, fit
 from robo_rlhf.training import reward
-from robo_rlhf.training_tools.answers import Shelf
+from robo_rlhf.training_tools.answers import ClipLoader
 
 POLL = 0.2  # [s] between looks at the database
-TOLD = ("agreement", "weights", "skipped", "oddities", "held_out", "disagreement")  # of a new model, in its event
+PROGRESS_INTERVAL = ("agreement", "weights", "skipped", "oddities", "held_out", "disagreement")  # of a new model, in its event
 QUIET = 5.0  # [s] without an answer, after which the model is fitted anew
 
 
@@ -54,7 +54,7 @@ class Update(NamedTuple):
     answers: int
     seconds: float  # from noticing the answers to the checkpoint
     anew: bool  # fitted from scratch
-    report: Report
+    report: FitReport
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -76,7 +76,7 @@ class Follower:
         *,
         asked: str | None = None,
         task: str | None = None,
-        besides: reward.Besides | None = None,
+        besides: reward.ExtraData | None = None,
         start: Path | None = None,
     ) -> None:
         """Go on from the run's own checkpoint, or from the one at `start`, or from nothing.
@@ -96,14 +96,14 @@ class Follower:
             CorruptFileError: it cannot be read.
         """
         self.config, self.run, self.store = config, run, store
-        self.asked, self.task, self.besides = asked, task, besides or reward.Besides()
-        self.shelf = Shelf(load)
+        self.asked, self.task, self.besides = asked, task, besides or reward.ExtraData()
+        self.shelf = ClipLoader(load)
         self.path = run.checkpoint_path("reward")
         self.model: RewardModel | None = None
-        self.pressed = Pressed(store.signals, load)
+        self.pressed = SignalReader(store.signals, load)
         self.mark: object = None  # of the store, up to which answers are learned
         self.fresh = True  # whether the model was fitted from scratch on all answers
-        self.report: Report | None = None
+        self.report: FitReport | None = None
         rows = run.metrics()
         self.number = int(rows[-1]["step"]) if rows else 0
         origin = self.path if self.path.exists() else start
@@ -162,12 +162,12 @@ class Follower:
 
     def _now(self) -> object:
         """Return what is another one whenever there is anything new to learn from."""
-        return self.store.mark(), self.pressed.mark()
+        return self.store.mark(), self.pressed.version()
 
-    def _prepare(self, questions: Sequence[Question], answers: Sequence[Answer]) -> reward.Judged:
+    def _prepare(self, questions: Sequence[Question], answers: Sequence[Answer]) -> reward.AnswerData:
         return reward.prepare(self.config.learn, questions, answers, self.shelf.load, self.besides, shelf=self.shelf)
 
-    def _learn(self, judged: reward.Judged) -> tuple[RewardTrainer, Report]:
+    def _learn(self, judged: reward.AnswerData) -> tuple[RewardTrainer, FitReport]:
         """Go on from the last model, or fit one where there is none that held answers out."""
         if self.model is None:
             trainer = reward.new_trainer(self.config.learn, judged)
@@ -182,10 +182,10 @@ class Follower:
 
     def _publish(
         self,
-        learned: tuple[RewardTrainer, Report],
+        learned: tuple[RewardTrainer, FitReport],
         questions: Sequence[Question],
         answers: Sequence[Answer],
-        judged: reward.Judged,
+        judged: reward.AnswerData,
         began: float,
         *,
         anew: bool,
@@ -195,14 +195,14 @@ class Follower:
         self.number += 1
         if trainer.holds_out:  # else its members have seen the answers by which later ones would judge them
             self.model = trainer.model
-        meta = {"task": judged.task, "algorithm": "reward", "answers": told_by(judged)}
+        meta = {"task": judged.task, "algorithm": "reward", "answers": human_answers(judged)}
         save_reward(trainer.model, self.path, {**meta, "holds_out": trainer.holds_out})
         self.report = report
-        update = Update(self.number, told_by(judged), time.perf_counter() - began, anew, report)
+        update = Update(self.number, human_answers(judged), time.perf_counter() - began, anew, report)
         self.run.log(update.number, update.metrics)
-        found = reward.described(self.config.learn, report, judged, questions, answers, self.besides.checked)
+        found = reward.describe(self.config.learn, report, judged, questions, answers, self.besides.checked)
         told = {"flips": {name: person["flip"] for name, person in found["people"].items()}}
-        told |= {name: found[name] for name in TOLD}
+        told |= {name: found[name] for name in PROGRESS_INTERVAL}
         self.run.event("updated", answers=update.answers, seconds=round(update.seconds, 3), anew=anew, **told)
         return update
 
@@ -216,7 +216,7 @@ class Follower:
         return model if meta.get("holds_out", True) else None
 
 
-def told_by(judged: reward.Judged) -> int:
+def human_answers(judged: reward.AnswerData) -> int:
     """Return how many answers of people there are."""
     return sum(len(group) for group in judged.examples if group.annotator is not None)
 

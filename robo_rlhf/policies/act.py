@@ -33,7 +33,7 @@ class ActPolicy(ChunkedPolicy):
         heads: int = 4,
         latent: int = 8,
         chunk: int = 20,
-        execute: int = 1,
+        execution_horizon: int = 1,
         history: int = 1,
         kl: float = 10.0,
         ensemble: bool = True,
@@ -49,7 +49,7 @@ class ActPolicy(ChunkedPolicy):
             heads: attention heads; `width` is a multiple of them.
             latent: numbers that tell how a chunk was done.
             chunk: actions predicted at once.
-            execute: steps from one prediction to the next.
+            execution_horizon: steps from one prediction to the next.
             history: observations that a prediction is made from.
             kl: weight of the latent's divergence from its prior.
             ensemble: whether all predictions for a step are averaged; else the newest counts alone.
@@ -59,7 +59,7 @@ class ActPolicy(ChunkedPolicy):
             InvalidValueError: `width` is no multiple of `heads`.
         """
         sizes = {"width": width, "layers": layers, "heads": heads, "latent": latent, "chunk": chunk}
-        acting = {"execute": execute, "history": history, "kl": kl, "ensemble": ensemble, "decay": decay}
+        acting = {"execution_horizon": execution_horizon, "history": history, "kl": kl, "ensemble": ensemble, "decay": decay}
         super().__init__(obs_dim, act_dim, **sizes, **acting)
         self.kl, self.ensemble, self.decay, self.latent = kl, ensemble, decay, latent
         self._build(width, layers, heads)
@@ -128,7 +128,7 @@ class ActPolicy(ChunkedPolicy):
         """Return the next action (N, act_dim): what the predictions that reach this step say together."""
         with torch.inference_mode():
             seen = self.remember(obs)
-            if self._time % self.execute == 0:
+            if self._time % self.execution_horizon == 0:
                 self._plans.append((self._time, self.predict(seen)))
             reach = [(start, plan) for start, plan in self._plans if self._time - start < self.chunk]
             self._plans = reach if self.ensemble else reach[-1:]

@@ -148,7 +148,7 @@ def mlp(sizes: list[int], activation: type[nn.Module]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def put_under(base: TrainedPolicy, onto: TrainedPolicy, normalizer: Normalizer) -> None:
+def load_base(base: TrainedPolicy, onto: TrainedPolicy, normalizer: Normalizer) -> None:
     """Copy a trained `base` into `onto`, the base of another policy, and its z-scores, where it has such, likewise."""
     onto.load_state_dict(base.state_dict())
     known = getattr(base, "normalizer", None)

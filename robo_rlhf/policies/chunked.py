@@ -14,23 +14,23 @@ HALF_RANGE_FLOOR = 0.05  # an action column that varies less than this is not bl
 
 
 class ChunkedPolicy(TrainedPolicy):
-    """Predicts `chunk` actions from the newest `history` observations, and carries `execute` of them out."""
+    """Predicts `chunk` actions from the newest `history` observations, and carries `execution_horizon` of them out."""
 
     action_center: Tensor
     action_scale: Tensor
 
     def __init__(self, obs_dim: int, act_dim: int, **settings: Any) -> None:
-        """Take the settings, with `chunk`, `execute` and `history` among them.
+        """Take the settings, with `chunk`, `execution_horizon` and `history` among them.
 
         Raises:
             InvalidValueError: one of these three is less than 1.
         """
         super().__init__(obs_dim, act_dim, **settings)
-        for name in ("chunk", "execute", "history"):
+        for name in ("chunk", "execution_horizon", "history"):
             if settings[name] < 1:
                 raise InvalidValueError(f"{name} of policy {self.kind}", settings[name], "at least 1")
         self.chunk, self.history = settings["chunk"], settings["history"]
-        self.execute = min(settings["execute"], self.chunk)
+        self.execution_horizon = min(settings["execution_horizon"], self.chunk)
         self.normalizer = Normalizer(obs_dim)
         self.register_buffer("action_center", torch.zeros(act_dim))
         self.register_buffer("action_scale", torch.ones(act_dim))
@@ -53,12 +53,12 @@ class ChunkedPolicy(TrainedPolicy):
         self._queue, self._seen = [], []
 
     def act(self, obs: Array) -> Array:
-        """Return the next action (N, act_dim); every `execute` steps a new chunk is predicted."""
+        """Return the next action (N, act_dim); every `execution_horizon` steps a new chunk is predicted."""
         with torch.inference_mode():
             seen = self.remember(obs)
             if not self._queue:
                 chunk = self.predict(seen)
-                self._queue = list(chunk[:, : self.execute].transpose(0, 1).numpy())
+                self._queue = list(chunk[:, : self.execution_horizon].transpose(0, 1).numpy())
         return self._queue.pop(0)
 
     def remember(self, obs: Array) -> Tensor:

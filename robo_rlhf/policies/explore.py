@@ -7,7 +7,7 @@ from robo_rlhf.core.types import Array
 from robo_rlhf.policies.base import Actor
 
 
-class Exploring:
+class ExploringPolicy:
     """A `Policy` that acts as `actor` does while it learns. Copy i of episode turn k draws from (seed, k)."""
 
     def __init__(self, actor: Actor, seed: int) -> None:

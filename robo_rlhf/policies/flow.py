@@ -3,7 +3,7 @@
 Conditional flow matching with straight paths (Lipman et al. 2023, "Flow Matching for Generative Modeling"): for noise
 x0, actions x1 and a time t in [0, 1] the network learns the velocity x1 - x0 at x_t = (1 - t) x0 + t x1; acting follows
 that velocity from noise by Euler steps. Chunks of actions as in Zhao et al. 2023 (ACT) and Chi et al. 2023 (Diffusion
-Policy): `chunk` actions are predicted, `execute` of them are carried out before the next prediction.
+Policy): `chunk` actions are predicted, `execution_horizon` of them are carried out before the next prediction.
 
 The noise of a prediction is one draw (N, chunk * act_dim) from the policy's generator, which `seed` sets: a rollout is
 repeatable for the same seed, order of episodes and number of environments.
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks, mlp
 from robo_rlhf.policies.chunked import ChunkedPolicy
-from robo_rlhf.policies.symlog import Near
+from robo_rlhf.policies.symlog import SymlogFeatures
 
 
 @POLICIES.register("flow")
@@ -35,11 +35,11 @@ class FlowPolicy(ChunkedPolicy):
         width: int = 512,
         layers: int = 3,
         chunk: int = 12,
-        execute: int = 6,
+        execution_horizon: int = 6,
         history: int = 1,
         flow_steps: int = 6,
         noise: float = 1.0,
-        near: float = 0.0,
+        symlog: float = 0.0,
     ) -> None:
         """Build the network.
 
@@ -49,11 +49,11 @@ class FlowPolicy(ChunkedPolicy):
             width: units a hidden layer.
             layers: hidden layers.
             chunk: actions predicted at once.
-            execute: actions carried out of each prediction.
+            execution_horizon: actions carried out of each prediction.
             history: observations that a prediction is made from.
             flow_steps: Euler steps from noise to actions.
             noise: deviation of the noise when acting; 0 follows the middle of the field, the same every time.
-            near: if above 0, columns are also seen by their symmetric logarithm, from this share of a deviation on.
+            symlog: if above 0, columns are also seen by their symmetric logarithm, from this share of a deviation on.
         """
         super().__init__(
             obs_dim,
@@ -61,30 +61,30 @@ class FlowPolicy(ChunkedPolicy):
             width=width,
             layers=layers,
             chunk=chunk,
-            execute=execute,
+            execution_horizon=execution_horizon,
             history=history,
             flow_steps=flow_steps,
             noise=noise,
-            near=near,
+            symlog=symlog,
         )
         self.flow_steps, self.noise = flow_steps, noise
         self.register_buffer("frequencies", math.pi * torch.arange(1, 5, dtype=torch.float32), persistent=False)
-        self.near = Near(obs_dim, near) if near else None
-        inputs = chunk * act_dim + history * obs_dim * (2 if near else 1) + 9
+        self.symlog = SymlogFeatures(obs_dim, symlog) if symlog else None
+        inputs = chunk * act_dim + history * obs_dim * (2 if symlog else 1) + 9
         self.net = mlp([inputs, *[width] * layers, chunk * act_dim], nn.GELU)
 
     def fit_normalizer(self, obs: Tensor, action: Tensor) -> None:
         """Set the scales of observations and actions."""
         super().fit_normalizer(obs, action)
-        if self.near is not None:
-            self.near.fit(obs)
+        if self.symlog is not None:
+            self.symlog.fit(obs)
 
     def normalize(self, obs: Tensor) -> Tensor:
         """Return what the network sees (B, history, k) of observations (B, history * obs_dim)."""
         seen = super().normalize(obs)
-        if self.near is None:
+        if self.symlog is None:
             return seen
-        return torch.cat([seen, self.near(obs.view(len(obs), self.history, self.obs_dim))], dim=-1)
+        return torch.cat([seen, self.symlog(obs.view(len(obs), self.history, self.obs_dim))], dim=-1)
 
     def velocity(self, x: Tensor, obs: Tensor, time: Tensor) -> Tensor:
         """Return the field (B, chunk * act_dim) at x, for seen obs (B, k) and time (B, 1)."""

@@ -15,7 +15,7 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, ShapeError, UnknownNameError
 from robo_rlhf.core.types import Array
 
-One = Callable[[Array], Any]  # one observation (obs_dim,) → one action (act_dim,)
+ActOnObservation = Callable[[Array], Any]  # one observation (obs_dim,) → one action (act_dim,)
 
 
 class ForeignPolicy:
@@ -37,7 +37,7 @@ class ForeignPolicy:
         """
         self.name, self.act_dim, self.noise = name, act_dim, noise
         self._found = _import(name)
-        self._copies: list[One] = [_acting(name, self._found)]
+        self._copies: list[ActOnObservation] = [_acting(name, self._found)]
         self._seed = seed
         self._rng = np.random.default_rng(seed)
 
@@ -80,18 +80,18 @@ def _import(name: str) -> Any:
     return getattr(found, what)
 
 
-def _acting(name: str, found: Any) -> One:
+def _acting(name: str, found: Any) -> ActOnObservation:
     """Return what maps one observation to one action."""
     thing: Any = found() if inspect.isclass(found) else found
     for method in ("get_action", "act"):
         if callable(getattr(thing, method, None)):
-            act: One = getattr(thing, method)
+            act: ActOnObservation = getattr(thing, method)
             return act
     predict: Any = getattr(thing, "predict", None)
     if callable(predict):
         return lambda obs: predict(obs)[0]  # action and hidden state
     if callable(thing):
-        whole: One = thing
+        whole: ActOnObservation = thing
         return whole
     expected = "a function of an observation, or something with get_action, act or predict"
     raise InvalidValueError(f"policy {name}", type(thing).__name__, expected)

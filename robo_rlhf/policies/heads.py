@@ -17,7 +17,7 @@ class Mixture(NamedTuple):
     mean: Tensor  # (B, K, H, act_dim)
     log_std: Tensor  # (B, K, H, act_dim)
 
-    def misfit(self, action: Tensor, mask: Tensor) -> Tensor:
+    def nll(self, action: Tensor, mask: Tensor) -> Tensor:
         """Return the negative log-likelihood (B,) of chunks (B, H, act_dim), but for a constant; mask (B, H)."""
         z = (action[:, None] - self.mean) * torch.exp(-self.log_std)
         each = (z.square() / 2 + self.log_std).sum(-1) * mask[:, None]  # (B, K, H)
@@ -46,7 +46,7 @@ class MixtureHead(nn.Module):
         return Mixture(out[:, :modes].log_softmax(-1), mean, log_std.clamp_max(LOG_STD_MAX))
 
 
-def weighted_misfit(mixture: Mixture, action: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
+def weighted_nll(mixture: Mixture, action: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
     """Return the mean misfit an action that counts, a scalar; weight (B,) of each example."""
     count = (weight * mask.sum(-1)).sum() * action.shape[-1]
-    return (weight * mixture.misfit(action, mask)).sum() / count.clamp_min(1e-8)
+    return (weight * mixture.nll(action, mask)).sum() / count.clamp_min(1e-8)

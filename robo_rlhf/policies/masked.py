@@ -6,17 +6,17 @@ from pathlib import Path
 from robo_rlhf.core.types import Array, VecEnv
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
-from robo_rlhf.sim.envs.partial_observation import Veil
+from robo_rlhf.sim.envs.partial_observation import ObservationMask
 from robo_rlhf.sim.tasks import TASKS
 
 
-class VeiledPolicy:
+class MaskedPolicy:
     """A `Policy` that is given whole observations, and shows the one behind it what it saw while it learned."""
 
-    def __init__(self, policy: TrainedPolicy, veil: Veil) -> None:
-        """Put `veil` before `policy`."""
-        self.policy, self.veil = policy, veil
-        self._seen: deque[Array] = deque(maxlen=veil.delay + 1)
+    def __init__(self, policy: TrainedPolicy, observation_mask: ObservationMask) -> None:
+        """Put `observation_mask` before `policy`."""
+        self.policy, self.observation_mask = policy, observation_mask
+        self._seen: deque[Array] = deque(maxlen=observation_mask.delay + 1)
 
     def reset(self, num_envs: int) -> None:
         """Forget what was seen; episodes start in `num_envs` copies."""
@@ -25,24 +25,24 @@ class VeiledPolicy:
 
     def act(self, obs: Array) -> Array:
         """Map whole observations (N, obs_dim) to actions (N, act_dim)."""
-        return self.policy.act(self.look(obs))
+        return self.policy.act(self.mask(obs))
 
-    def look(self, obs: Array) -> Array:
+    def mask(self, obs: Array) -> Array:
         """Take in whole observations (N, obs_dim); return what is shown of them."""
-        while len(self._seen) < self.veil.delay:
+        while len(self._seen) < self.observation_mask.delay:
             self._seen.append(obs)  # at the start the first one stands for those before
         self._seen.append(obs)
-        return self.veil.show(obs, self._seen[0])
+        return self.observation_mask.apply(obs, self._seen[0])
 
     def seed(self, seed: int) -> None:
         """Set the source of the policy's own randomness."""
         self.policy.seed(seed)
 
 
-Acting = TrainedPolicy | VeiledPolicy
+ActingPolicy = TrainedPolicy | MaskedPolicy
 
 
-def load_for(path: Path, env: VecEnv) -> Acting:
+def load_for(path: Path, env: VecEnv) -> ActingPolicy:
     """Load a policy to act on the whole observations of `env`, with a veil before it where it learned behind one.
 
     Raises:
@@ -51,5 +51,5 @@ def load_for(path: Path, env: VecEnv) -> Acting:
         CheckpointMismatchError: it is of another task or of other shapes, or holds no policy.
     """
     policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
-    delay = load_meta(path).get("partial")
-    return policy if delay is None else VeiledPolicy(policy, Veil(TASKS[env.name].obs_names, delay))
+    delay = load_meta(path).get("mask_delay")
+    return policy if delay is None else MaskedPolicy(policy, ObservationMask(TASKS[env.name].obs_names, delay))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks, mlp
 from robo_rlhf.policies.chunked import ChunkedPolicy
-from robo_rlhf.policies.heads import Mixture, MixtureHead, weighted_misfit
+from robo_rlhf.policies.heads import Mixture, MixtureHead, weighted_nll
 
 
 @POLICIES.register("mixture")
@@ -28,7 +28,7 @@ class MixturePolicy(ChunkedPolicy):
         width: int = 512,
         layers: int = 3,
         chunk: int = 8,
-        execute: int = 4,
+        execution_horizon: int = 4,
         history: int = 1,
         modes: int = 5,
         min_std: float = 0.05,
@@ -42,7 +42,7 @@ class MixturePolicy(ChunkedPolicy):
             width: units a hidden layer.
             layers: hidden layers.
             chunk: actions predicted at once.
-            execute: actions carried out of each prediction.
+            execution_horizon: actions carried out of each prediction.
             history: observations that a prediction is made from.
             modes: components of the mixture.
             min_std: smallest deviation of a component, in half the range of an action.
@@ -54,7 +54,7 @@ class MixturePolicy(ChunkedPolicy):
             width=width,
             layers=layers,
             chunk=chunk,
-            execute=execute,
+            execution_horizon=execution_horizon,
             history=history,
             modes=modes,
             min_std=min_std,
@@ -71,7 +71,7 @@ class MixturePolicy(ChunkedPolicy):
 
     def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
         """Return the weighted negative log-likelihood an action."""
-        return weighted_misfit(self.mixture(batch.obs), self.to_unit(batch.action), batch.mask, batch.weight)
+        return weighted_nll(self.mixture(batch.obs), self.to_unit(batch.action), batch.mask, batch.weight)
 
     def predict(self, obs: Tensor) -> Tensor:
         """Return the middle (N, chunk, act_dim) of one component, for observations (N, history * obs_dim)."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks, mlp
 from robo_rlhf.policies.chunked import ChunkedPolicy
-from robo_rlhf.policies.heads import Mixture, MixtureHead, weighted_misfit
+from robo_rlhf.policies.heads import Mixture, MixtureHead, weighted_nll
 
 
 @POLICIES.register("recurrent")
@@ -27,7 +27,7 @@ class RecurrentPolicy(ChunkedPolicy):
         width: int = 128,
         layers: int = 1,
         chunk: int = 8,
-        execute: int = 4,
+        execution_horizon: int = 4,
         history: int = 12,
         modes: int = 5,
         min_std: float = 0.05,
@@ -40,7 +40,7 @@ class RecurrentPolicy(ChunkedPolicy):
             width: units of the recurrent layers; those of the layers after them are four times as many.
             layers: recurrent layers.
             chunk: actions predicted at once.
-            execute: actions carried out of each prediction.
+            execution_horizon: actions carried out of each prediction.
             history: observations that a prediction is made from.
             modes: components of the mixture.
             min_std: smallest deviation of a component, in half the range of an action.
@@ -51,7 +51,7 @@ class RecurrentPolicy(ChunkedPolicy):
             width=width,
             layers=layers,
             chunk=chunk,
-            execute=execute,
+            execution_horizon=execution_horizon,
             history=history,
             modes=modes,
             min_std=min_std,
@@ -69,7 +69,7 @@ class RecurrentPolicy(ChunkedPolicy):
 
     def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
         """Return the weighted negative log-likelihood an action."""
-        return weighted_misfit(self.mixture(batch.obs), self.to_unit(batch.action), batch.mask, batch.weight)
+        return weighted_nll(self.mixture(batch.obs), self.to_unit(batch.action), batch.mask, batch.weight)
 
     def predict(self, obs: Tensor) -> Tensor:
         """Return the middle (N, chunk, act_dim) of the likeliest component."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.policies import POLICIES
-from robo_rlhf.policies.base import Chunks, GaussianActor, Normalizer, TrainedPolicy, first_step_loss, mlp, put_under
+from robo_rlhf.policies.base import Chunks, GaussianActor, Normalizer, TrainedPolicy, first_step_loss, mlp, load_base
 
 
 @POLICIES.register("residual")
@@ -35,7 +35,7 @@ class ResidualPolicy(GaussianActor):
         width: int = 128,
         layers: int = 2,
     ) -> None:
-        """Build base and correction; `residual_on` puts a trained base in.
+        """Build base and correction; `residual_on_top_of` puts a trained base in.
 
         Args:
             obs_dim: size of an observation.
@@ -101,10 +101,10 @@ class ResidualPolicy(GaussianActor):
         return first_step_loss(each, batch)
 
 
-def residual_on(base: TrainedPolicy, **settings: Any) -> ResidualPolicy:
+def residual_on_top_of(base: TrainedPolicy, **settings: Any) -> ResidualPolicy:
     """Return a residual policy over a copy of `base`, with the base's z-scores; at first it acts exactly as `base`."""
     policy = ResidualPolicy(
         base.obs_dim, base.act_dim, base_kind=base.kind, base_settings=dict(base.settings), **settings
     )
-    put_under(base, policy.base, policy.normalizer)
+    load_base(base, policy.base, policy.normalizer)
     return policy

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from robo_rlhf.policies.base import Normalizer
 
 
-class Near(nn.Module):
+class SymlogFeatures(nn.Module):
     """Maps columns to the z-scores of their symmetric logarithms."""
 
     scale: Tensor

@@ -15,16 +15,16 @@ from torch.nn import functional
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.policies import POLICIES
-from robo_rlhf.policies.base import Chunks, Normalizer, TrainedPolicy, first_step_loss, mlp, put_under
+from robo_rlhf.policies.base import Chunks, Normalizer, TrainedPolicy, first_step_loss, mlp, load_base
 
 LOG_STD_RANGE = (-5.0, 2.0)
 
 
-@POLICIES.register("squashed")
-class SquashedPolicy(TrainedPolicy):
+@POLICIES.register("tanh_gaussian")
+class TanhGaussianPolicy(TrainedPolicy):
     """Action = base + scale * tanh(z), z normal; features are the observation, then the base's action."""
 
-    kind = "squashed"
+    kind = "tanh_gaussian"
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class SquashedPolicy(TrainedPolicy):
         width: int = 256,
         layers: int = 2,
     ) -> None:
-        """Build the network, and the base where `base_kind` names one; `squashed_on` puts a trained base in.
+        """Build the network, and a base if `base_kind` names one; `tanh_gaussian_on_top_of` loads its weights.
 
         Args:
             obs_dim: size of an observation.
@@ -144,11 +144,11 @@ class SquashedPolicy(TrainedPolicy):
         return action.clamp(-1.0, 1.0)
 
 
-def squashed_on(base: TrainedPolicy, **settings: Any) -> SquashedPolicy:
+def tanh_gaussian_on_top_of(base: TrainedPolicy, **settings: Any) -> TanhGaussianPolicy:
     """Return a squashed policy over a copy of `base`, with the base's z-scores; at first it acts exactly as `base`."""
-    policy = SquashedPolicy(
+    policy = TanhGaussianPolicy(
         base.obs_dim, base.act_dim, base_kind=base.kind, base_settings=dict(base.settings), **settings
     )
     assert policy.base is not None
-    put_under(base, policy.base, policy.normalizer)
+    load_base(base, policy.base, policy.normalizer)
     return policy

@@ -8,12 +8,12 @@ from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward
 
 
-class CautiousReward:
-    """The reward that a learner climbs: the ensemble's mean less `caution` times its deviation."""
+class PenalizedReward:
+    """The reward that a learner climbs: the ensemble's mean less `uncertainty_penalty` times its deviation."""
 
-    def __init__(self, model: RewardModel, caution: float) -> None:
+    def __init__(self, model: RewardModel, uncertainty_penalty: float) -> None:
         """Take the reward from `model`."""
-        self.model, self.caution = model, caution
+        self.model, self.uncertainty_penalty = model, uncertainty_penalty
 
     def __call__(self, obs: Array, action: Array, next_obs: Array) -> Array:
         """Return the reward (T, N) of steps, for obs (T, N, obs_dim), action (T, N, act_dim) and next_obs."""
@@ -21,17 +21,17 @@ class CautiousReward:
             mean, std = self.model.predict(obs, action, next_obs)
         else:  # which must be told what is time: (T, N) → (N, T)
             mean, std = (x.T for x in self.model.predict(*(x.swapaxes(0, 1) for x in (obs, action, next_obs))))
-        lowered: Array = mean - self.caution * std
+        lowered: Array = mean - self.uncertainty_penalty * std
         return lowered
 
 
-class NewestReward(CautiousReward):
+class NewestReward(PenalizedReward):
     """The same, from a file: `refresh` reads it again where it was written since.
 
     A file that has gone, or cannot be read, or does not fit, changes nothing: the reward before it goes on.
     """
 
-    def __init__(self, path: Path, caution: float, *, task: str, obs_dim: int, act_dim: int) -> None:
+    def __init__(self, path: Path, uncertainty_penalty: float, *, task: str, obs_dim: int, act_dim: int) -> None:
         """Load the reward model at `path`.
 
         Raises:
@@ -41,7 +41,7 @@ class NewestReward(CautiousReward):
         """
         self.path, self._task, self._sizes = path, task, (obs_dim, act_dim)
         self._written = _written(path)  # before reading: what is written meanwhile is read again
-        super().__init__(self._load(), caution)
+        super().__init__(self._load(), uncertainty_penalty)
 
     def refresh(self) -> tuple[bool, str]:
         """Read the file again where it was written since; return whether the reward changed, and what to tell of it."""

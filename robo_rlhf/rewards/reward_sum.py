@@ -15,7 +15,7 @@ from robo_rlhf.rewards.terms.base import Need, Steps, Term
 ADVICE = 'a sum of terms such as "learned + 0.2 * success + 0.5 * distance(of=[0, 1], to=[4, 5])"'
 
 
-class Part(NamedTuple):
+class SumTerm(NamedTuple):
     """One term of a sum."""
 
     label: str  # as it is written, without the weight
@@ -85,7 +85,7 @@ def _summands(node: ast.expr, sign: float) -> list[tuple[float, ast.expr]]:
     return [(sign, node)]
 
 
-def _part(text: str, sign: float, node: ast.expr) -> Part:
+def _part(text: str, sign: float, node: ast.expr) -> SumTerm:
     weight = sign
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         number, node = (node.left, node.right) if isinstance(node.left, ast.Constant) else (node.right, node.left)
@@ -105,7 +105,7 @@ def _part(text: str, sign: float, node: ast.expr) -> Part:
         raise InvalidValueError(
             f"settings of reward term {name.id}", given, f"those of {name.id}{signature}"
         ) from error
-    return Part(ast.unparse(node), weight, kind(**settings))
+    return SumTerm(ast.unparse(node), weight, kind(**settings))
 
 
 def _weight(text: str, node: ast.expr) -> float:

@@ -26,7 +26,7 @@ class Task(ABC):
     obs_names: ClassVar[tuple[str, ...]]  # one name an observation column
     action_names: ClassVar[tuple[str, ...]] = ("x", "y", "z", "yaw", "gripper")
     goals: ClassVar[tuple[str, ...]] = ()  # mocap bodies that a person may move before an episode begins
-    cares_about: ClassVar[str] = "path_length"  # the style measure that the default simulated teacher minds
+    style_cost: ClassVar[str] = "path_length"  # the style measure that the default simulated teacher minds
 
     @abstractmethod
     def scene(self) -> mujoco.MjSpec:

@@ -73,7 +73,7 @@ def train(
     path = run.checkpoint_path("policy")
     if run.result() is not None:
         return load_policy(path)
-    learner = Learner(config, episodes, weighting, starts, start)
+    learner = BCLearner(config, episodes, weighting, starts, start)
     stored = run.load("training")
     if stored is not None:
         with fitting(run.checkpoint_path("training"), f"where learning a {config.policy} policy stopped"):
@@ -104,7 +104,7 @@ def fit(
     starts: Array | None = None,
 ) -> TrainedPolicy:
     """Clone `episodes` as `train` does, in memory alone."""
-    learner = Learner(config, episodes, weighting, starts)
+    learner = BCLearner(config, episodes, weighting, starts)
     while learner.done < config.updates:
         metrics = learner.advance(score)
         if progress is not None:
@@ -112,7 +112,7 @@ def fit(
     return learner.finish()
 
 
-class Learner:
+class BCLearner:
     """A policy in training: its optimiser, averaged weights, source of randomness, and the best snapshot so far."""
 
     def __init__(

@@ -23,12 +23,12 @@ from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, VecEnv
 from robo_rlhf.policies.base import GaussianActor
 from robo_rlhf.rewards.reward_sum import RewardSum
-from robo_rlhf.training_tools.critics import Critic
-from robo_rlhf.training_tools.experience import KEPT, Batch, Episodes, Reward, advantages, collect, standardised
+from robo_rlhf.training_tools.critics import StateCritic
+from robo_rlhf.training_tools.experience import KEPT, PPOBatch, EpisodeBatch, Reward, advantages, collect, standardised
 from robo_rlhf.training_tools.gaussians import divergence, entropy, log_prob
-from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, check_fit, climb, go_on
+from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, check_fit, rl_loop, resume
 from robo_rlhf.training_tools.settings import Ppo
-from robo_rlhf.training_tools.shaping import Live, Shaping
+from robo_rlhf.training_tools.shaping import Live, RewardObjective
 
 OnIteration = Callable[[int, GaussianActor, Mapping[str, float]], object]  # a true result ends the training
 
@@ -72,18 +72,18 @@ def train(
         NonFiniteError: NaN or infinity from policy, environment, reward or loss; the checkpoint before it stands.
     """
     check_fit(config, env, actor)
-    learner = Learner(config, actor)
-    shaping = Shaping(RewardSum(config.objective), env, config.gamma, ends=config.finite, live=live)
-    go_on(run, learner, None if carry is None else (carry, {}))
+    learner = PPOLearner(config, actor)
+    shaping = RewardObjective(RewardSum(config.objective), env, config.gamma, ends=config.finite, live=live)
+    resume(run, learner, None if carry is None else (carry, {}))
 
     def iterate(changed: bool) -> dict[str, float]:
         return learner.iterate(env, reward, diagnostics, shaping)
 
-    climb(config, run, env, learner, reward, iterate, progress, on_iteration)
+    rl_loop(config, run, env, learner, reward, iterate, progress, on_iteration)
     return actor
 
 
-class Learner:
+class PPOLearner:
     """Policy, anchor, value function and their optimisers."""
 
     def __init__(self, config: Config, actor: GaussianActor) -> None:
@@ -95,20 +95,20 @@ class Learner:
         self.anchor = copy.deepcopy(actor).requires_grad_(False)
         self.anchor_weight = config.anchor
         with seeded(config.seed):
-            self.critic = Critic(actor.obs_dim, config.critic_width, config.critic_layers)
+            self.critic = StateCritic(actor.obs_dim, config.critic_width, config.critic_layers)
         self.actor_step = Flat(actor, config.actor_lr)
         self.critic_step = Flat(self.critic, config.critic_lr)
         self.done = 0  # iterations
         self.ended = False
 
     def iterate(
-        self, env: VecEnv, reward: Reward, diagnostics: Diagnostics | None, shaping: Shaping
+        self, env: VecEnv, reward: Reward, diagnostics: Diagnostics | None, shaping: RewardObjective
     ) -> dict[str, float]:
         """Run one episode of every copy, learn from it, and return the metrics."""
         where = f"iteration {self.done + 1} of ppo on {env.name}"
         rng = np.random.default_rng([self.config.seed, self.done])
         see = None if diagnostics is None else functools.partial(diagnostics, self.done + 1)
-        episodes = collect(env, self.actor, rng, where, shaping.watching(see))
+        episodes = collect(env, self.actor, rng, where, shaping.recording(see))
         value, terms = shaping.value(episodes, reward, where)
         batch, metrics = self.prepare(episodes, value)
         metrics |= terms | self.improve(batch, rng)
@@ -120,14 +120,14 @@ class Learner:
         return metrics
 
     @torch.no_grad()
-    def prepare(self, episodes: Episodes, reward: Array) -> tuple[Batch, dict[str, float]]:
+    def prepare(self, episodes: EpisodeBatch, reward: Array) -> tuple[PPOBatch, dict[str, float]]:
         """Return what to learn from, for rewards (T, N), and the metrics of the policy that acted."""
         active = episodes.active
         inputs, advantage, target = self.estimate(episodes, reward)
         counts = torch.from_numpy(active)
         features, action = episodes.features[counts], torch.from_numpy(episodes.sampled)[counts]
         acting, anchor = self.actor.distribution(features), self.anchor.distribution(features)
-        batch = Batch(
+        batch = PPOBatch(
             features=features,
             action=action,
             log_prob=log_prob(acting, action),
@@ -147,7 +147,7 @@ class Learner:
             "explained_variance": 1 - float(np.var(advantage[active])) / max(float(np.var(target[active])), 1e-12),
         }
 
-    def estimate(self, episodes: Episodes, reward: Array) -> tuple[Tensor, Array, Array]:
+    def estimate(self, episodes: EpisodeBatch, reward: Array) -> tuple[Tensor, Array, Array]:
         """Return the inputs of the value function (T, N, obs_dim + 1), advantages (T, N) and returns (T, N)."""
         config, obs, active = self.config, torch.from_numpy(episodes.obs), episodes.active
         if self.done == 0:
@@ -167,7 +167,7 @@ class Learner:
         )
         return inputs[:-1], advantage, advantage + value[:-1]
 
-    def improve(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
+    def improve(self, batch: PPOBatch, rng: np.random.Generator) -> dict[str, float]:
         """Take the gradient steps of one iteration and return the means of their metrics."""
         config = self.config
         warming = self.done < config.warmup
@@ -184,14 +184,14 @@ class Learner:
         means = {name: float(np.mean([metrics[name] for metrics in seen])) for name in seen[0]}
         return {"value_loss": float(np.mean(losses)), **means, "actor_steps": float(steps)}
 
-    def update_critic(self, part: Batch) -> float:
+    def update_critic(self, part: PPOBatch) -> float:
         """Take one step of the value function and return its loss, in units of the first returns' variance."""
         loss: Tensor = (self.critic(part.inputs) - part.target).square().mean()
         loss.backward()  # type: ignore[no-untyped-call]
         self.critic_step.step(self.config.max_grad_norm)
         return float(loss.detach())
 
-    def update_actor(self, part: Batch) -> dict[str, float]:
+    def update_actor(self, part: PPOBatch) -> dict[str, float]:
         """Take one step of the policy, unless it has moved further than the target KL already."""
         config = self.config
         policy = self.actor.distribution(part.features)

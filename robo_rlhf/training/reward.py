@@ -8,38 +8,38 @@ import numpy as np
 from robo_rlhf.core.learning import seeded
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Episode
-from robo_rlhf.feedback.quality.annotator_skill import Said
-from robo_rlhf.feedback.quality.report import weighed, weights_among
+from robo_rlhf.feedback.quality.annotator_skill import Judgement
+from robo_rlhf.feedback.quality.report import weighted, weights_among
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
-from robo_rlhf.rewards.fitting.trainer import Progress, Report, RewardTrainer, fit
+from robo_rlhf.rewards.fitting.trainer import Progress, FitReport, RewardTrainer, fit
 from robo_rlhf.training_tools.answers import (
-    Judged,
+    AnswerData,
     Load,
-    Shelf,
+    ClipLoader,
     clips_of,
     episodes_of,
     gather,
     oddities,
     people_agree,
 )
-from robo_rlhf.training_tools.reward_priors import with_demonstrations, with_success_marks, with_unjudged
+from robo_rlhf.training_tools.reward_priors import with_demonstrations, with_success_marks, with_unlabeled
 from robo_rlhf.training_tools.settings import RewardLearning
 
-__all__ = ["Besides", "Config", "Judged", "Load", "episodes_of", "fit_in_memory", "gather", "new_trainer", "train"]
+__all__ = ["ExtraData", "Config", "AnswerData", "Load", "episodes_of", "fit_in_memory", "gather", "new_trainer", "train"]
 
 
 Config = RewardLearning
 
 
-class Besides(NamedTuple):
+class ExtraData(NamedTuple):
     """What a reward can learn from besides answers; what the configuration gives no weight is not used."""
 
     demonstrations: Sequence[Episode] = ()
     marked: Sequence[Episode] = ()  # episodes whose outcome somebody marked
-    unjudged: Sequence[Episode] = ()  # any that clips may be cut from
-    checked: Sequence[Said] = ()  # answers to gold questions, see `quality.gold_of`: how far to trust whom
+    unlabeled: Sequence[Episode] = ()  # any that clips may be cut from
+    checked: Sequence[Judgement] = ()  # answers to gold questions, see `quality.gold_of`: how far to trust whom
 
 
 def train(
@@ -51,13 +51,13 @@ def train(
     *,
     demonstrations: Sequence[Episode] = (),
     marked: Sequence[Episode] = (),
-    unjudged: Sequence[Episode] = (),
-    checked: Sequence[Said] = (),
+    unlabeled: Sequence[Episode] = (),
+    checked: Sequence[Judgement] = (),
     progress: Progress | None = None,
 ) -> RewardModel:
     """Learn from `answers` to `questions`, saved as the run's checkpoint "reward"; go on where a killed run stopped.
 
-    `load` finds the episodes (see `episodes_of`), the others are as in `Besides`. Answers about clips that are gone are
+    `load` finds the episodes (see `episodes_of`), the others are as in `ExtraData`. Answers about deleted clips are
     passed over and counted; what looks odd about answers is among the run's events.
 
     Raises:
@@ -68,12 +68,12 @@ def train(
     path = run.checkpoint_path("reward")
     if run.result() is not None:
         return load_reward(path)
-    judged = prepare(config, questions, answers, load, Besides(demonstrations, marked, unjudged, checked))
+    judged = prepare(config, questions, answers, load, ExtraData(demonstrations, marked, unlabeled, checked))
     trainer = new_trainer(config, judged)
     report = fit(trainer, run, save_every=config.save_every, progress=progress)
     meta = {"task": judged.task, "algorithm": "reward", "answers": report.trained.answers}
     save_reward(trainer.model, path, meta)
-    result = described(config, report, judged, questions, answers, checked)
+    result = describe(config, report, judged, questions, answers, checked)
     for sentence in result["oddities"]:
         run.event("odd answers", what=sentence)
     run.finish(result)
@@ -85,13 +85,13 @@ def prepare(
     questions: Sequence[Question],
     answers: Sequence[Answer],
     load: Load,
-    besides: Besides,
+    besides: ExtraData,
     *,
-    shelf: Shelf | None = None,
-) -> Judged:
+    shelf: ClipLoader | None = None,
+) -> AnswerData:
     """Return all that is learned from, as tensors; raises as `train`."""
     if config.weigh_people:
-        answers = weighed(answers, weights_among(questions, answers, besides.checked))
+        answers = weighted(answers, weights_among(questions, answers, besides.checked))
     judged = gather(questions, answers, load, shelf=shelf)
     if config.demonstration_weight and besides.demonstrations:
         rng = np.random.default_rng(config.seed)
@@ -100,19 +100,19 @@ def prepare(
     if config.success_weight and besides.marked:
         rng = np.random.default_rng((config.seed, 1))
         judged = with_success_marks(judged, besides.marked, config.success_weight, rng)
-    if config.unjudged and besides.unjudged:
+    if config.unjudged and besides.unlabeled:
         rng = np.random.default_rng((config.seed, 2))
-        judged = with_unjudged(judged, besides.unjudged, config.unjudged, rng)
+        judged = with_unlabeled(judged, besides.unlabeled, config.unjudged, rng)
     return judged
 
 
-def described(
+def describe(
     config: Config,
-    report: Report,
-    judged: Judged,
+    report: FitReport,
+    judged: AnswerData,
     questions: Sequence[Question],
     answers: Sequence[Answer],
-    checked: Sequence[Said] = (),
+    checked: Sequence[Judgement] = (),
 ) -> dict[str, Any]:
     """Return a JSON object: how good the model is, also by annotator and round, beside how far people agree."""
     agreed, pairs = people_agree(questions, answers)
@@ -128,14 +128,14 @@ def described(
     }
 
 
-def fit_in_memory(config: Config, judged: Judged) -> tuple[RewardModel, Report]:
+def fit_in_memory(config: Config, judged: AnswerData) -> tuple[RewardModel, FitReport]:
     """Learn as `train` does, in memory alone."""
     trainer = new_trainer(config, judged)
     report = fit(trainer)
     return trainer.model, report
 
 
-def new_trainer(config: Config, judged: Judged) -> RewardTrainer:
+def new_trainer(config: Config, judged: AnswerData) -> RewardTrainer:
     """Return a trainer with a new model, its weights drawn from the seed."""
     obs_dim, act_dim = judged.clips.obs.shape[-1], judged.clips.action.shape[-1]
     with seeded(config.seed):

@@ -20,17 +20,17 @@ from robo_rlhf.core.errors import NonFiniteError
 from robo_rlhf.core.learning import pack_module, pack_optimizer, take, unpack_module, unpack_optimizer
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Episode, VecEnv
-from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.rewards.reward_sum import RewardSum
-from robo_rlhf.training_tools.experience import KEPT, Episodes, Reward
-from robo_rlhf.training_tools.exploration import explored_block, shown_block
-from robo_rlhf.training_tools.replay_buffer import Batch, Block, Replay, units_of
-from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, Stored, check_fit, climb, go_on
-from robo_rlhf.training_tools.sac_update import Soft
+from robo_rlhf.training_tools.experience import KEPT, EpisodeBatch, Reward
+from robo_rlhf.training_tools.exploration import explored_block, demonstration_block
+from robo_rlhf.training_tools.replay_buffer import ReplayBatch, Block, ReplayBuffer, units_of
+from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, Stored, check_fit, rl_loop, resume
+from robo_rlhf.training_tools.sac_update import SACUpdate
 from robo_rlhf.training_tools.settings import Sac
-from robo_rlhf.training_tools.shaping import Live, Shaping
+from robo_rlhf.training_tools.shaping import Live, RewardObjective
 
-OnIteration = Callable[[int, SquashedPolicy, Mapping[str, float]], object]  # a true result ends the training
+OnIteration = Callable[[int, TanhGaussianPolicy, Mapping[str, float]], object]  # a true result ends the training
 TOGETHER = 64  # batches that are gathered at a time
 OF_THE_POLICY = ("actor/", "actor_step/", "temperature/", "temperature_step/")  # what a refusal takes back
 WIDER = 3.0  # times its first deviation, from which on a column of observations is scaled anew
@@ -43,7 +43,7 @@ def train(
     config: Config,
     run: Run,
     env: VecEnv,
-    actor: SquashedPolicy,
+    actor: TanhGaussianPolicy,
     reward: Reward,
     *,
     demonstrations: Sequence[Episode] = (),
@@ -53,7 +53,7 @@ def train(
     on_iteration: OnIteration | None = None,
     diagnostics: Diagnostics | None = None,
     live: Live | None = None,
-) -> SquashedPolicy:
+) -> TanhGaussianPolicy:
     """Train `actor` in place, save it as the run's checkpoint "policy"; go on where a killed run stopped.
 
     Args:
@@ -79,48 +79,48 @@ def train(
         NonFiniteError: NaN or infinity from policy, environment, reward or loss; the checkpoint before it stands.
     """
     check_fit(config, env, actor)
-    shaping = Shaping(RewardSum(config.objective), env, config.gamma, ends=config.finite, live=live)
+    shaping = RewardObjective(RewardSum(config.objective), env, config.gamma, ends=config.finite, live=live)
     shown = demonstrations if config.shown else ()
-    block = shown_block(shown, actor, env, shaping, finite=config.finite, seed=config.seed)
-    learner = Learner(config, actor, env, block)
-    learner.carried = go_on(run, learner, learner.instead(carry) if carry and refused else carry)
+    block = demonstration_block(shown, actor, env, shaping, finite=config.finite, seed=config.seed)
+    learner = SACLearner(config, actor, env, block)
+    learner.carried = resume(run, learner, learner.exploring_reward(carry) if carry and refused else carry)
 
     def iterate(changed: bool) -> dict[str, float]:
         return learner.iterate(env, reward, diagnostics, shaping, changed=changed)
 
-    climb(config, run, env, learner, reward, iterate, progress, on_iteration)
+    rl_loop(config, run, env, learner, reward, iterate, progress, on_iteration)
     return actor
 
 
-class Learner(Soft):
+class SACLearner(SACUpdate):
     """What takes the updates, and the replay that it learns from."""
 
-    def __init__(self, config: Config, actor: SquashedPolicy, env: VecEnv, shown: Block | None) -> None:
+    def __init__(self, config: Config, actor: TanhGaussianPolicy, env: VecEnv, shown: Block | None) -> None:
         """Start from `actor`, with the demonstrations `shown`."""
         super().__init__(config, actor)
         self.config: Config = config
         self.fresh = unscaled(actor)
-        self.replay = Replay(
+        self.replay = ReplayBuffer(
             (env.horizon, env.num_envs),
             (actor.feature_dim, actor.act_dim),
             config.capacity,
             n_step=config.n_step,
             gamma=config.gamma,
             finite=config.finite,
-            shown=shown,
+            demonstrations=shown,
         )
         self.done = 0  # iterations
         self.ended = False
         self.carried = False  # from a round before, whose units of observations stay
 
-    def instead(self, carry: Stored) -> Stored:
+    def exploring_reward(self, carry: Stored) -> Stored:
         """Return `carry` with the policy and the temperature that are here, in place of its own."""
         mine = self.pack()[0]
         taken = {name: value for name, value in carry[0].items() if not name.startswith(OF_THE_POLICY)}
         return {**taken, **{name: mine[name] for name in mine if name.startswith(OF_THE_POLICY)}}, carry[1]
 
     def iterate(
-        self, env: VecEnv, reward: Reward, diagnostics: Diagnostics | None, shaping: Shaping, *, changed: bool
+        self, env: VecEnv, reward: Reward, diagnostics: Diagnostics | None, shaping: RewardObjective, *, changed: bool
     ) -> dict[str, float]:
         """Run one episode of every copy, learn from all that is remembered, and return the metrics."""
         where = f"iteration {self.done + 1} of sac on {env.name}"
@@ -138,14 +138,14 @@ class Learner(Soft):
         self.ended = self.done >= self.config.iterations
         return metrics
 
-    def relabel(self, reward: Reward, shaping: Shaping, where: str, newest: int, *, changed: bool) -> dict[str, float]:
+    def relabel(self, reward: Reward, shaping: RewardObjective, where: str, newest: int, *, changed: bool) -> dict[str, float]:
         """Bring the rewards of all that is remembered up to date; return the metrics of the newest episodes."""
         means: dict[str, float] = {}
 
         def value(block: Block) -> Array:
             obs = block.features[..., : self.actor.obs_dim]
-            episodes = Episodes(obs, torch.empty(0), block.action, block.action, block.active, block.whole)
-            found, terms = shaping.value(episodes, reward, where, block.seen)
+            episodes = EpisodeBatch(obs, torch.empty(0), block.action, block.action, block.active, block.full_obs)
+            found, terms = shaping.value(episodes, reward, where, block.noted)
             means.update(terms)  # the newest episodes are the last to come here
             return found
 
@@ -159,7 +159,7 @@ class Learner(Soft):
 
     def begin(self, value: Callable[[Block], Array]) -> None:
         """Set the units of observations and values by the first episodes and the demonstrations."""
-        blocks = [b for b in (self.replay.shown, *self.replay.blocks) if b is not None]
+        blocks = [b for b in (self.replay.demonstrations, *self.replay.blocks) if b is not None]
         self.replay.units = units_of([(value(b), b.active) for b in blocks], self.config.gamma)
         if not self.carried:
             self.critics.normalizer.fit(self.seen())
@@ -169,7 +169,7 @@ class Learner(Soft):
 
     def seen(self) -> Tensor:
         """Return all observations (M, obs_dim) that are remembered, those of demonstrations too."""
-        blocks = [b for b in (self.replay.shown, *self.replay.blocks) if b is not None]
+        blocks = [b for b in (self.replay.demonstrations, *self.replay.blocks) if b is not None]
         return torch.from_numpy(np.concatenate([b.features[:-1][b.active][:, : self.actor.obs_dim] for b in blocks]))
 
     def widen(self) -> None:
@@ -212,7 +212,7 @@ class Learner(Soft):
             "actor_updates": 0.0 if warming else float(count),
         }
 
-    def prepared(self, drawn: Tensor) -> Iterator[tuple[Batch, Tensor, Tensor]]:
+    def prepared(self, drawn: Tensor) -> Iterator[tuple[ReplayBatch, Tensor, Tensor]]:
         """Give the batches of draws (count, B), with what the value functions see of them, here and there.
 
         Some at a time: gathering and z-scores cost as much for many batches as for one.
@@ -224,7 +224,7 @@ class Learner(Soft):
             there = inputs(whole.next_features[:, :seen], whole.next_left)
             size = some.shape[1]
             for parts in zip(*(torch.split(column, size) for column in (*whole, here, there)), strict=True):
-                yield Batch(*parts[:-2]), parts[-2], parts[-1]
+                yield ReplayBatch(*parts[:-2]), parts[-2], parts[-1]
 
     def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Return all that learning needs to go on, as arrays and a JSON object."""
@@ -246,6 +246,6 @@ class Learner(Soft):
         self.done, self.ended = int(meta["done"]), bool(meta["ended"])
 
 
-def unscaled(actor: SquashedPolicy) -> bool:
+def unscaled(actor: TanhGaussianPolicy) -> bool:
     """Return whether a policy that starts from nothing has not been told yet how far observations vary."""
     return actor.base is None and bool((actor.normalizer.std == 1).all())

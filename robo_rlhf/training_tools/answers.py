@@ -20,7 +20,7 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import CLIP_NAMES, Label, QueryKind, Target, agreement
 from robo_rlhf.feedback.store import Answer, Question
-from robo_rlhf.rewards.fitting.clips import Clips, Examples, check_clip, cut_clips
+from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples, check_clip, cut_clips
 
 Load = Callable[[str, str], Episode]  # (dataset, episode id) → episode
 
@@ -30,14 +30,14 @@ FEWEST_ODD = 10  # answers of one person, below which nothing about them is odd
 ONE_SIDED = 0.95  # share of a person's answers that name the clip of one side, above which that is odd
 
 
-class Judged(NamedTuple):
+class AnswerData(NamedTuple):
     """Answers as tensors."""
 
-    clips: Clips
-    examples: list[Examples]
+    clips: ClipTensors
+    examples: list[AnswerExamples]
     skipped: dict[str, int]  # why answers train nothing → how many
     task: str
-    annotators: tuple[str, ...] = ()  # who answered, in the order of `Examples.annotator`
+    annotators: tuple[str, ...] = ()  # who answered, in the order of `AnswerExamples.annotator`
 
 
 def episodes_of(home: Path) -> Load:
@@ -54,7 +54,7 @@ def episodes_of(home: Path) -> Load:
     return load
 
 
-class Shelf:
+class ClipLoader:
     """The clips that were asked about, each loaded and checked once; it may be kept while answers come in."""
 
     def __init__(self, load: Load) -> None:
@@ -62,7 +62,7 @@ class Shelf:
         self.load, self.task = load, ""
         self.pieces: list[tuple[Episode, Segment]] = []
         self._known: dict[tuple[str, Segment], int] = {}
-        self._cut: Clips | None = None
+        self._cut: ClipTensors | None = None
 
     def place(self, dataset: str, clip: Segment) -> int:
         """Return the place of a clip.
@@ -81,7 +81,7 @@ class Shelf:
             self.pieces.append((episode, clip))
         return self._known[dataset, clip]
 
-    def clips(self) -> Clips:
+    def clips(self) -> ClipTensors:
         """Return all clips as tensors.
 
         Raises:
@@ -105,15 +105,15 @@ class Shelf:
 
 
 def gather(
-    questions: Sequence[Question], answers: Sequence[Answer], load: Load, *, shelf: Shelf | None = None
-) -> Judged:
+    questions: Sequence[Question], answers: Sequence[Answer], load: Load, *, shelf: ClipLoader | None = None
+) -> AnswerData:
     """Return answers as tensors; a `shelf` that is kept spares loading what was loaded for earlier answers.
 
     Raises:
         InvalidValueError: no answer says anything about a clip that is there, or the clips are of different tasks.
     """
     asked = {question.id: question for question in questions}
-    shelf = Shelf(load) if shelf is None else shelf
+    shelf = ClipLoader(load) if shelf is None else shelf
     names = sorted({answer.annotator for answer in answers})
     rows: dict[tuple[str, int], list[_Row]] = {}
     skipped: Counter[str] = Counter()
@@ -142,12 +142,12 @@ def gather(
         why = ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())) or "none were given"
         raise InvalidValueError("answers to learn a reward from", f"0 ({why})", "at least one that compares clips")
     examples = [_examples(KINDS[kind], some) for (kind, _), some in sorted(rows.items(), key=lambda item: item[0])]
-    return Judged(shelf.clips(), examples, dict(skipped), shelf.task, tuple(names))
+    return AnswerData(shelf.clips(), examples, dict(skipped), shelf.task, tuple(names))
 
 
 def clips_of(questions: Sequence[Question], load: Load) -> list[tuple[Episode, Segment]]:
     """Return all clips that people were asked about, each once, without those that are gone or broken."""
-    shelf = Shelf(load)
+    shelf = ClipLoader(load)
     for question in questions:
         for clip in question.segments:
             with suppress(NotFoundError, CorruptFileError, InvalidValueError, NonFiniteError):
@@ -238,8 +238,8 @@ def _meant(target: Target, question: Question) -> Iterator[tuple[str, Segment]]:
         yield dataset or question.dataset, clip
 
 
-def _examples(kind: QueryKind, rows: Sequence[_Row]) -> Examples:
-    return Examples(
+def _examples(kind: QueryKind, rows: Sequence[_Row]) -> AnswerExamples:
+    return AnswerExamples(
         likelihood=kind,
         clips=torch.tensor([row.places for row in rows]),
         values=torch.from_numpy(_stack([row.target.values for row in rows])),

@@ -9,7 +9,7 @@ from torch.nn import functional
 from robo_rlhf.policies.base import Normalizer, mlp
 
 
-class Critic(nn.Module):
+class StateCritic(nn.Module):
     """The value function of observation and time left, in units set by the first batch of each reward."""
 
     scale: Tensor  # (2,)
@@ -45,7 +45,7 @@ class Critic(nn.Module):
         return value
 
 
-class Critics(nn.Module):
+class QEnsemble(nn.Module):
     """E value functions of observation, time left and action, side by side: weights (E, out, in)."""
 
     def __init__(self, obs_dim: int, act_dim: int, *, members: int, width: int, layers: int, layer_norm: bool) -> None:

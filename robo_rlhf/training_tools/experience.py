@@ -11,13 +11,13 @@ from robo_rlhf.core.errors import EnvironmentFaultError, NonFiniteError, ShapeEr
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Step, VecEnv
 from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
-from robo_rlhf.sim.envs.partial_observation import PartialEnv
+from robo_rlhf.sim.envs.partial_observation import MaskedEnv
 
 Reward = Callable[[Array, Array, Array], Array]  # obs (T, N, d), action (T, N, a), next_obs (T, N, d) → (T, N)
 KEPT = "The checkpoint before it stands; the same command goes on from there."
 
 
-class Episodes(NamedTuple):
+class EpisodeBatch(NamedTuple):
     """One episode of every copy."""
 
     obs: Array  # (T+1, N, obs_dim) float32
@@ -25,16 +25,16 @@ class Episodes(NamedTuple):
     sampled: Array  # (T, N, act_dim) float32, actions before clipping
     applied: Array  # (T, N, act_dim) float32
     active: Array  # (T, N) bool
-    whole: Array | None = None  # (T+1, N, obs_dim) float32, where `obs` is behind a veil: what rewards are told
+    full_obs: Array | None = None  # (T+1, N, obs_dim) float32, where `obs` is behind a veil: what rewards are told
     cut: Array | None = None  # (N,) bool, whether a fault of the environment ended it: what came next is not known
 
     @property
     def judged(self) -> Array:
         """The observations (T+1, N, obs_dim) that rewards are told: whole ones."""
-        return self.obs if self.whole is None else self.whole
+        return self.obs if self.full_obs is None else self.full_obs
 
 
-class Batch(NamedTuple):
+class PPOBatch(NamedTuple):
     """What the gradients of one iteration are made of: the B steps that count."""
 
     features: Tensor  # (B, feature_dim)
@@ -46,15 +46,15 @@ class Batch(NamedTuple):
     inputs: Tensor  # (B, obs_dim + 1), see critics.Critic
     target: Tensor  # (B,) what the value function should say
 
-    def shuffled(self, rng: np.random.Generator, size: int) -> Iterator["Batch"]:
+    def shuffled(self, rng: np.random.Generator, size: int) -> Iterator["PPOBatch"]:
         """Give minibatches of about `size` steps, each step once."""
         order = torch.from_numpy(rng.permutation(len(self.target)))
         parts = max(1, round(len(order) / size))
         for columns in zip(*(column[order].tensor_split(parts) for column in self), strict=True):
-            yield Batch(*columns)
+            yield PPOBatch(*columns)
 
 
-def drawn(env: VecEnv, actor: TrainedPolicy, rng: np.random.Generator) -> tuple[Array, Tensor]:
+def draw_noise(env: VecEnv, actor: TrainedPolicy, rng: np.random.Generator) -> tuple[Array, Tensor]:
     """Return the seeds (N,) of one episode of every copy and the noise (T, N, act_dim); the actor begins anew."""
     seeds = rng.integers(10**7, 2**31, size=env.num_envs)  # evaluations count from lower seeds
     actor.seed(int(rng.integers(2**31)))
@@ -69,7 +69,7 @@ def collect(
     rng: np.random.Generator,
     where: str,
     see: Callable[[int, Step], None] | None = None,
-) -> Episodes:
+) -> EpisodeBatch:
     """Run one episode of every copy with exploration, all of it drawn from `rng`.
 
     Raises:
@@ -77,13 +77,13 @@ def collect(
         EnvironmentFaultError: a fault of the environment ended every episode.
     """
     steps, n = env.horizon, env.num_envs
-    seeds, noise = drawn(env, actor, rng)
+    seeds, noise = draw_noise(env, actor, rng)
     obs = np.empty((steps + 1, n, env.obs_dim), np.float32)
     sampled, applied = np.empty_like(noise.numpy()), np.empty_like(noise.numpy())
     active = np.empty((steps, n), np.bool_)
     features = []
     obs[0] = env.reset(seeds)
-    whole = Whole(env, steps)
+    whole = FullObservations(env, steps)
     for t in range(steps):
         features.append(actor.features(obs[t]))
         policy = actor.distribution(features[t])
@@ -98,7 +98,7 @@ def collect(
         cut = cut_by(step, f"step {t + 1} of {where}")
     if not np.isfinite(obs).all():
         raise NonFiniteError("An observation", where, KEPT)
-    return Episodes(obs, torch.stack(features), sampled, applied, active, whole.obs, cut)
+    return EpisodeBatch(obs, torch.stack(features), sampled, applied, active, whole.obs, cut)
 
 
 def cut_by(step: Step, where: str) -> Array:
@@ -116,22 +116,22 @@ def cut_by(step: Step, where: str) -> Array:
     return cut
 
 
-class Whole:
+class FullObservations:
     """What observations of one episode of every copy would be without the veil; none where there is none."""
 
     def __init__(self, env: VecEnv, steps: int) -> None:
         """Begin with what `env` shows after its reset."""
-        self.env = env if isinstance(env, PartialEnv) else None
+        self.env = env if isinstance(env, MaskedEnv) else None
         self.obs = np.empty((steps + 1, env.num_envs, env.obs_dim), np.float32) if self.env else None
         self.note(0)
 
     def note(self, t: int) -> None:
         """Remember the present observation as that after step t."""
         if self.env is not None and self.obs is not None:
-            self.obs[t] = self.env.whole
+            self.obs[t] = self.env.full_obs
 
 
-def rewards(episodes: Episodes, reward: Reward, where: str) -> Array:
+def rewards(episodes: EpisodeBatch, reward: Reward, where: str) -> Array:
     """Return the learned reward (T, N) float32.
 
     Raises:
@@ -147,7 +147,7 @@ def rewards(episodes: Episodes, reward: Reward, where: str) -> Array:
     return value
 
 
-def renewed(reward: Reward, run: Run, iteration: int) -> bool:
+def refresh_reward(reward: Reward, run: Run, iteration: int) -> bool:
     """Let a reward that follows a file look for a newer one; what comes of it goes into the run's events.
 
     Returns:

@@ -7,20 +7,20 @@ import torch
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, ShapeError
 from robo_rlhf.core.types import Array, Episode, Step, VecEnv
-from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
-from robo_rlhf.sim.envs.partial_observation import PartialEnv
-from robo_rlhf.training_tools.experience import KEPT, Whole, cut_by, drawn
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
+from robo_rlhf.sim.envs.partial_observation import MaskedEnv
+from robo_rlhf.training_tools.experience import KEPT, FullObservations, cut_by, draw_noise
 from robo_rlhf.training_tools.replay_buffer import Block
-from robo_rlhf.training_tools.shaping import Shaping
+from robo_rlhf.training_tools.shaping import RewardObjective
 
 
 @torch.no_grad()
 def explored_block(
     env: VecEnv,
-    actor: SquashedPolicy,
+    actor: TanhGaussianPolicy,
     rng: np.random.Generator,
     where: str,
-    shaping: Shaping,
+    shaping: RewardObjective,
     see: Callable[[int, Step], None] | None = None,
     *,
     finite: bool = True,
@@ -32,11 +32,11 @@ def explored_block(
         EnvironmentFaultError: a fault of the environment ended every episode.
     """
     steps, n = env.horizon, env.num_envs
-    seeds, noise = drawn(env, actor, rng)
+    seeds, noise = draw_noise(env, actor, rng)
     features = np.empty((steps + 1, n, actor.feature_dim), np.float32)
     action, active = np.empty((steps, n, env.act_dim), np.float32), np.empty((steps, n), np.bool_)
-    obs, watch = env.reset(seeds), shaping.watching(see)
-    whole = Whole(env, steps)
+    obs, watch = env.reset(seeds), shaping.recording(see)
+    whole = FullObservations(env, steps)
     for t in range(steps):
         features[t] = actor.features(obs)
         chosen = actor.sample(torch.from_numpy(features[t]), noise[t])[0].numpy()
@@ -52,15 +52,15 @@ def explored_block(
     if not np.isfinite(features).all():
         raise NonFiniteError("An observation", where, KEPT)
     goes_on = active[-1] & (not finite) | cut  # how a cut episode would have gone on is what values say of its end
-    return Block(features, action, active, goes_on, shaping.noted, whole.obs)
+    return Block(features, action, active, goes_on, shaping.recorded, whole.obs)
 
 
 @torch.no_grad()
-def shown_block(
+def demonstration_block(
     demonstrations: Sequence[Episode],
-    actor: SquashedPolicy,
+    actor: TanhGaussianPolicy,
     env: VecEnv,
-    shaping: Shaping,
+    shaping: RewardObjective,
     *,
     finite: bool = True,
     seed: int = 0,
@@ -76,13 +76,13 @@ def shown_block(
     if not shown:
         return None
     for episode in shown:
-        _check_shown(episode, env)
+        _check_demonstration(episode, env)
     if "terms" in shaping.reward.needs:
         raise InvalidValueError("reward", repr(shaping.reward.text), "no term(...): demonstrations do not hold them")
     steps, n, length = max(map(len, shown)), len(shown), np.array([len(episode) for episode in shown])
     obs = _stacked(shown, steps)
-    veil = env.veil if isinstance(env, PartialEnv) else None
-    looks = obs if veil is None else _stacked([veil.over(e) for e in shown], steps)
+    observation_mask = env.observation_mask if isinstance(env, MaskedEnv) else None
+    looks = obs if observation_mask is None else _stacked([observation_mask.apply_to_episode(e) for e in shown], steps)
     action = np.stack([np.pad(e.action, ((0, steps - len(e)), (0, 0))) for e in shown], axis=1)
     actor.seed(seed)
     actor.reset(n)
@@ -94,7 +94,7 @@ def shown_block(
         for need in sorted(shaping.reward.needs - {"learned"})
     }
     goes_on = (length < env.horizon) | (not finite)
-    whole = None if veil is None else obs
+    whole = None if observation_mask is None else obs
     return Block(features, action, np.arange(steps)[:, None] < length, goes_on, noted, whole)
 
 
@@ -111,7 +111,7 @@ def _succeeds(episode: Episode) -> Array:
     return marked
 
 
-def _check_shown(episode: Episode, env: VecEnv) -> None:
+def _check_demonstration(episode: Episode, env: VecEnv) -> None:
     what, sizes = f"demonstration {episode.meta.id}", (episode.obs.shape[1], episode.action.shape[1])
     if not len(episode):
         raise InvalidValueError(what, "an episode of 0 steps", "at least one step")

@@ -16,7 +16,7 @@ from robo_rlhf.core.stats import Interval, bootstrap_mean, paired_share, wilson
 from robo_rlhf.core.types import Array
 
 
-class Decision(NamedTuple):
+class GateDecision(NamedTuple):
     """What a gate says."""
 
     accepted: bool
@@ -29,15 +29,15 @@ class Decision(NamedTuple):
         return {**self._asdict(), "difference": self.difference._asdict()}
 
 
-class Measured(NamedTuple):
+class Measurement(NamedTuple):
     """How a policy did at one time while it learned."""
 
     learned: float  # mean learned reward of its own episodes
     good: int  # how many of `looks` were successes, or answers that the reward agrees with
-    looks: int
+    total: int
 
 
-def replacement(old: Array, new: Array, confidence: float = 0.95) -> Decision:
+def replacement(old: Array, new: Array, confidence: float = 0.95) -> GateDecision:
     """Decide whether a new policy may replace the old one: only if it is not shown to be worse.
 
     Args:
@@ -61,10 +61,10 @@ def replacement(old: Array, new: Array, confidence: float = 0.95) -> Decision:
     worse = difference.high < 0
     text = "{:+.1%} ({:+.1%} to {:+.1%})" if shares else "{:+.4g} ({:+.4g} to {:+.4g})"
     verdict = "refused: shown to be worse" if worse else "accepted: not shown to be worse"
-    return Decision(not worse, f"{verdict}, {text.format(*difference)} over {len(old)} seeds", difference, len(old))
+    return GateDecision(not worse, f"{verdict}, {text.format(*difference)} over {len(old)} seeds", difference, len(old))
 
 
-def over_optimised(history: Sequence[Measured], *, window: int = 5, confidence: float = 0.95) -> str:
+def over_optimised(history: Sequence[Measurement], *, window: int = 5, confidence: float = 0.95) -> str:
     """Return why learning should stop, "" where it need not.
 
     The newest `window` entries are compared with the best `window` in a row before them. The alarm is raised where
@@ -78,7 +78,7 @@ def over_optimised(history: Sequence[Measured], *, window: int = 5, confidence: 
     if len(history) < 2 * window:
         return ""
     learned = np.array([look.learned for look in history])
-    good, count = (np.array([getattr(look, name) for look in history]) for name in ("good", "looks"))
+    good, count = (np.array([getattr(look, name) for look in history]) for name in ("good", "total"))
     starts = [i for i in range(len(history) - 2 * window + 1) if count[i : i + window].sum()]
     now = slice(len(history) - window, len(history))
     if not starts or not count[now].sum():

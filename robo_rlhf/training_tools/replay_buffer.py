@@ -24,11 +24,11 @@ class Block(NamedTuple):
     action: Array  # (T, N, act_dim) float32, as applied
     active: Array  # (T, N) bool, False after the end of an episode
     goes_on: Array  # (N,) bool, whether what comes after the last step is worth something
-    seen: Mapping[str, Array]  # name → (T, N), what a configured reward needs besides; mostly nothing
-    whole: Array | None = None  # (T+1, N, obs_dim) float32, where the policy is behind a veil: what rewards are told
+    noted: Mapping[str, Array]  # name → (T, N), what a configured reward needs besides; mostly nothing
+    full_obs: Array | None = None  # (T+1, N, obs_dim) float32, where the policy is behind a veil: what rewards are told
 
 
-class Batch(NamedTuple):
+class ReplayBatch(NamedTuple):
     """B steps to learn from; `next` is up to n steps later."""
 
     features: Tensor  # (B, feature_dim)
@@ -47,7 +47,7 @@ class Units(NamedTuple):
     deviation: float = 1.0
 
 
-class Replay:
+class ReplayBuffer:
     """A ring of blocks, after the demonstrations, which stay."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Replay:
         n_step: int,
         gamma: float,
         finite: bool,
-        shown: Block | None = None,
+        demonstrations: Block | None = None,
     ) -> None:
         """Make room.
 
@@ -70,15 +70,15 @@ class Replay:
             n_step: steps until `next`.
             gamma: discount a step.
             finite: whether the learner sees the time left; else it is always 1.
-            shown: the demonstrations, at most T steps long.
+            demonstrations: the demonstrations, at most T steps long.
 
         Raises:
             InvalidValueError: demonstrations longer than the horizon.
         """
         self.horizon, self.num_envs = env_shape
-        if shown is not None and len(shown.action) > self.horizon:
+        if demonstrations is not None and len(demonstrations.action) > self.horizon:
             raise InvalidValueError(
-                "demonstrations in a replay", f"{len(shown.action)} steps", f"{self.horizon} or less"
+                "demonstrations in a replay", f"{len(demonstrations.action)} steps", f"{self.horizon} or less"
             )
         self.n_step, self.gamma, self.finite = n_step, gamma, finite
         per_block = self.horizon * self.num_envs
@@ -86,16 +86,16 @@ class Replay:
         self.units = Units()
         self.blocks: list[Block] = []
         self.cursor = 0  # the slot that the next block goes to
-        self.shown = shown
-        rows, steps = _rows(shown) + self.slots * (per_block + self.num_envs), _steps(shown) + self.slots * per_block
+        self.demonstrations = demonstrations
+        rows, steps = _rows(demonstrations) + self.slots * (per_block + self.num_envs), _steps(demonstrations) + self.slots * per_block
         self._features, self._left = torch.zeros(rows, sizes[0]), torch.ones(rows, 1)
         self._action, self._gain, self._discount = torch.zeros(steps, sizes[1]), torch.zeros(steps), torch.zeros(steps)
         self._reward = torch.zeros(steps)
         self._row, self._next = torch.zeros(steps, dtype=torch.long), torch.zeros(steps, dtype=torch.long)
         self._counts = np.zeros(steps, np.bool_)
         self._stale: set[int] = set()  # slots whose reward is not of the newest model; -1: the demonstrations
-        if shown is not None:
-            self._write(-1, shown)
+        if demonstrations is not None:
+            self._write(-1, demonstrations)
 
     def __len__(self) -> int:
         """Return how many steps of its own it holds."""
@@ -118,7 +118,7 @@ class Replay:
 
     def forget_rewards(self) -> None:
         """Have every reward computed again when it is next needed: the model has changed."""
-        self._stale = set(range(len(self.blocks))) | ({-1} if self.shown is not None else set())
+        self._stale = set(range(len(self.blocks))) | ({-1} if self.demonstrations is not None else set())
 
     def label(self, reward: Callable[[Block], Array], newest: int) -> Array:
         """Compute what rewards are not of the newest model; return that of the slot `newest` (T, N), computed last."""
@@ -133,10 +133,10 @@ class Replay:
         reward = self._reward.numpy()[self._counts]
         return float(np.ptp(reward) and reward.std())
 
-    def draw(self, rng: np.random.Generator, count: int, batch: int, shown: float) -> Tensor:
-        """Return the steps of `count` batches, (count, batch): a share `shown` of each from the demonstrations."""
-        demos = round(batch * shown) if self.shown is not None else 0
-        border = _steps(self.shown)
+    def draw(self, rng: np.random.Generator, count: int, batch: int, demonstration_share: float) -> Tensor:
+        """Return the steps of `count` batches, (count, batch): `demonstration_share` of each from demonstrations."""
+        demos = round(batch * demonstration_share) if self.demonstrations is not None else 0
+        border = _steps(self.demonstrations)
         valid = np.flatnonzero(self._counts)
         split = int(np.searchsorted(valid, border))
         parts = [valid[:split][rng.integers(split, size=(count, demos))]] if demos else []
@@ -144,10 +144,10 @@ class Replay:
         parts.append(own[rng.integers(len(own), size=(count, batch - demos))])
         return torch.from_numpy(np.concatenate(parts, axis=1))
 
-    def batch(self, steps: Tensor) -> Batch:
+    def batch(self, steps: Tensor) -> ReplayBatch:
         """Return steps (B,) as `draw` gave them."""
         here, there = self._row[steps], self._next[steps]
-        return Batch(
+        return ReplayBatch(
             self._features[here],
             self._left[here],
             self._action[steps],
@@ -163,9 +163,9 @@ class Replay:
         for name in ("features", "action", "active", "goes_on"):
             if self.blocks:
                 arrays[name] = np.stack([getattr(block, name) for block in self.blocks])
-        for name in self.blocks[0].seen if self.blocks else ():
-            arrays[f"seen/{name}"] = np.stack([block.seen[name] for block in self.blocks])
-        whole = [block.whole for block in self.blocks if block.whole is not None]
+        for name in self.blocks[0].noted if self.blocks else ():
+            arrays[f"seen/{name}"] = np.stack([block.noted[name] for block in self.blocks])
+        whole = [block.full_obs for block in self.blocks if block.full_obs is not None]
         if whole:
             arrays["whole"] = np.stack(whole)
         return arrays, {"cursor": self.cursor, "units": list(self.units)}
@@ -184,13 +184,13 @@ class Replay:
         self.forget_rewards()
 
     def _block(self, slot: int) -> Block:
-        block = self.shown if slot < 0 else self.blocks[slot]
+        block = self.demonstrations if slot < 0 else self.blocks[slot]
         assert block is not None
         return block
 
     def _places(self, slot: int, block: Block) -> tuple[slice, slice]:
         """Return where a slot's rows of features and its steps are."""
-        row, step = _rows(self.shown), _steps(self.shown)
+        row, step = _rows(self.demonstrations), _steps(self.demonstrations)
         if slot < 0:
             return slice(0, row), slice(0, step)
         rows, steps = _rows(block), _steps(block)

@@ -8,16 +8,16 @@ import torch
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Episode, Segment, Source
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.rewards.fitting.clips import Examples, cut_clips
-from robo_rlhf.training_tools.answers import Judged
+from robo_rlhf.rewards.fitting.clips import AnswerExamples, cut_clips
+from robo_rlhf.training_tools.answers import AnswerData
 
 MARKED_PAIRS = 64  # pairs of a marked success and a marked failure, at most
 Piece = tuple[Episode, Segment]
 
 
 def with_demonstrations(
-    judged: Judged, asked: Sequence[Piece], demonstrations: Sequence[Episode], weight: float, rng: np.random.Generator
-) -> Judged:
+    judged: AnswerData, asked: Sequence[Piece], demonstrations: Sequence[Episode], weight: float, rng: np.random.Generator
+) -> AnswerData:
     """Add, as a weak prior, that a demonstration is better than what the policy did at the same stage.
 
     Every clip of a policy's that people were asked about meets one demonstration; these pairs are never held out.
@@ -44,7 +44,7 @@ def with_demonstrations(
     return _with_pairs(judged, pieces, weight)
 
 
-def with_success_marks(judged: Judged, marked: Sequence[Episode], weight: float, rng: np.random.Generator) -> Judged:
+def with_success_marks(judged: AnswerData, marked: Sequence[Episode], weight: float, rng: np.random.Generator) -> AnswerData:
     """Add, as a weak prior, that the end of an episode marked as a success is better than that of one that failed.
 
     Args:
@@ -71,7 +71,7 @@ def with_success_marks(judged: Judged, marked: Sequence[Episode], weight: float,
     return _with_pairs(judged, pieces, weight)
 
 
-def with_unjudged(judged: Judged, episodes: Sequence[Episode], count: int, rng: np.random.Generator) -> Judged:
+def with_unlabeled(judged: AnswerData, episodes: Sequence[Episode], count: int, rng: np.random.Generator) -> AnswerData:
     """Add `count` clips that nobody judged, for what a model learns without answers.
 
     Raises:
@@ -89,7 +89,7 @@ def with_unjudged(judged: Judged, episodes: Sequence[Episode], count: int, rng: 
     return judged._replace(clips=judged.clips.joined(cut_clips(pieces)))
 
 
-def _with_pairs(judged: Judged, pieces: Sequence[Piece], weight: float) -> Judged:
+def _with_pairs(judged: AnswerData, pieces: Sequence[Piece], weight: float) -> AnswerData:
     """Add that in every two `pieces` the first is better; all of it together has a share `weight` of the answers'."""
     if not pieces:
         return judged
@@ -97,11 +97,11 @@ def _with_pairs(judged: Judged, pieces: Sequence[Piece], weight: float) -> Judge
     total = sum(float(group.weight.sum()) for group in judged.examples)
     each = torch.full((len(pairs),), weight * total / len(pairs))
     values = torch.tensor([[1.0, 0.0]]).expand(len(pairs), 2)
-    prior = Examples(KINDS["pairwise"], pairs, values, each, torch.full((len(pairs),), -1))
+    prior = AnswerExamples(KINDS["pairwise"], pairs, values, each, torch.full((len(pairs),), -1))
     return judged._replace(clips=judged.clips.joined(cut_clips(pieces)), examples=[*judged.examples, prior])
 
 
-def _check_alike(what: str, judged: Judged, episodes: Sequence[Episode]) -> None:
+def _check_alike(what: str, judged: AnswerData, episodes: Sequence[Episode]) -> None:
     wanted = (judged.clips.obs.shape[-1], judged.clips.action.shape[-1])
     for episode in episodes:
         if not len(episode):

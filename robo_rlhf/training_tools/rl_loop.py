@@ -12,8 +12,8 @@ from robo_rlhf.core.runs import Run, fitting
 from robo_rlhf.core.types import Array, Step, VecEnv
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import save_policy
-from robo_rlhf.sim.envs.partial_observation import PartialEnv
-from robo_rlhf.training_tools.experience import Reward, renewed
+from robo_rlhf.sim.envs.partial_observation import MaskedEnv
+from robo_rlhf.training_tools.experience import Reward, refresh_reward
 from robo_rlhf.training_tools.settings import Climbing
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # iterations done, of how many, newest metrics
@@ -23,7 +23,7 @@ A = TypeVar("A", bound=TrainedPolicy, covariant=True)
 P = TypeVar("P", bound=TrainedPolicy)
 
 
-class Climber(Protocol[A]):
+class RLLearner(Protocol[A]):
     """A learner between two iterations."""
 
     done: int  # iterations
@@ -43,7 +43,7 @@ class Climber(Protocol[A]):
         ...
 
 
-def go_on(run: Run, learner: Climber[P], carry: Stored | None) -> bool:
+def resume(run: Run, learner: RLLearner[P], carry: Stored | None) -> bool:
     """Let `learner` go on where the run stopped, else from the round before; return whether it was the latter.
 
     Raises:
@@ -59,11 +59,11 @@ def go_on(run: Run, learner: Climber[P], carry: Stored | None) -> bool:
     return stored is None and carry is not None
 
 
-def climb(
+def rl_loop(
     config: Climbing,
     run: Run,
     env: VecEnv,
-    learner: Climber[P],
+    learner: RLLearner[P],
     reward: Reward,
     iterate: Callable[[bool], dict[str, float]],
     progress: Progress | None = None,
@@ -83,7 +83,7 @@ def climb(
     """
     run.rewind_metrics(learner.done)
     while not learner.ended:
-        metrics = iterate(renewed(reward, run, learner.done + 1))
+        metrics = iterate(refresh_reward(reward, run, learner.done + 1))
         run.log(learner.done, metrics)
         if metrics["reward_std"] == 0:
             run.event("the reward is the same for every step: nothing to climb", iteration=learner.done)
@@ -94,8 +94,8 @@ def climb(
         if progress is not None:
             progress(learner.done, config.iterations, metrics)
     if run.result() is None:
-        veil = {"partial": env.veil.delay} if isinstance(env, PartialEnv) else {}
-        remembered = {"task": env.name, "algorithm": config.ALGORITHM, **veil}
+        observation_mask = {"mask_delay": env.observation_mask.delay} if isinstance(env, MaskedEnv) else {}
+        remembered = {"task": env.name, "algorithm": config.ALGORITHM, **observation_mask}
         save_policy(learner.actor, run.checkpoint_path("policy"), remembered)
         run.finish({"iterations": learner.done, **run.metrics()[-1]})
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from robo_rlhf.core.learning import Flat, seeded
 from robo_rlhf.core.types import Array
-from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
-from robo_rlhf.training_tools.critics import Critics
-from robo_rlhf.training_tools.replay_buffer import Batch
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
+from robo_rlhf.training_tools.critics import QEnsemble
+from robo_rlhf.training_tools.replay_buffer import ReplayBatch
 from robo_rlhf.training_tools.settings import SoftClimbing
 
 
@@ -26,14 +26,14 @@ class Temperature(nn.Module):
         self.log = nn.Parameter(torch.tensor([value]).log())
 
 
-class Soft:
+class SACUpdate:
     """Policy, value functions, temperature and their optimisers."""
 
-    def __init__(self, config: SoftClimbing, actor: SquashedPolicy) -> None:
+    def __init__(self, config: SoftClimbing, actor: TanhGaussianPolicy) -> None:
         """Start from `actor`."""
         self.config, self.actor = config, actor
         with seeded(config.seed):
-            self.critics = Critics(
+            self.critics = QEnsemble(
                 actor.obs_dim,
                 actor.act_dim,
                 members=config.members,
@@ -50,7 +50,7 @@ class Soft:
         self.generator = torch.Generator()  # of exploration while learning; set anew by who learns
         self.learning = [p for p in actor.parameters() if p.requires_grad]
 
-    def update_critics(self, batch: Batch, inputs: Tensor, later: Tensor, members: Array) -> Tensor:
+    def update_critics(self, batch: ReplayBatch, inputs: Tensor, later: Tensor, members: Array) -> Tensor:
         """Take one step of the value functions and their targets; return loss and mean value (2,)."""
         config = self.config
         with torch.no_grad():

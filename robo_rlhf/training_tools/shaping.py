@@ -12,13 +12,13 @@ from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Step, VecEnv
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.rewards.terms.base import Steps
-from robo_rlhf.training_tools.experience import Episodes, Reward, rewards
+from robo_rlhf.training_tools.experience import EpisodeBatch, Reward, rewards
 
 Live = Callable[[int], Array]  # step within the episode → (N,) presses of who watches since the step before
-See = Callable[[int, Step], None]
+StepCallback = Callable[[int, Step], None]
 
 
-class Shaping:
+class RewardObjective:
     """One reward over one environment."""
 
     def __init__(self, reward: RewardSum, env: VecEnv, gamma: float, *, ends: bool, live: Live | None = None) -> None:
@@ -35,7 +35,7 @@ class Shaping:
             InvalidValueError: the sum needs what the environment, or the caller, does not give.
         """
         self.reward, self.env, self.gamma, self.ends, self.live = reward, env, gamma, ends, live
-        self._seen: dict[str, list[Array]] = {}
+        self._recorded: dict[str, list[Array]] = {}
         if "terms" in reward.needs and not hasattr(env, "reward_terms"):
             raise InvalidValueError(
                 "reward", f"{reward.text!r} in {env.name}", "no term(...): only native tasks have them"
@@ -43,7 +43,7 @@ class Shaping:
         if "live" in reward.needs and live is None:
             raise InvalidValueError("objective", f"{reward.text!r}", "no live: nobody watches this run")
 
-    def watching(self, see: See | None) -> See | None:
+    def recording(self, see: StepCallback | None) -> StepCallback | None:
         """Return what `collect` shall call for every step: `see`, after noting down what the sum needs."""
         needs = self.reward.needs - {"learned"}
         if not needs:
@@ -51,21 +51,21 @@ class Shaping:
 
         def note(t: int, step: Step) -> None:
             if t == 0:
-                self._seen = {}
+                self._recorded = {}
             for name, value in self._of(t, step):
-                self._seen.setdefault(name, []).append(np.array(value))
+                self._recorded.setdefault(name, []).append(np.array(value))
             if see is not None:
                 see(t, step)
 
         return note
 
     @property
-    def noted(self) -> dict[str, Array]:
+    def recorded(self) -> dict[str, Array]:
         """What was noted down of the newest episodes, by name, each (T, N)."""
-        return {name: np.stack(values) for name, values in self._seen.items()}
+        return {name: np.stack(values) for name, values in self._recorded.items()}
 
     def value(
-        self, episodes: Episodes, learned: Reward, where: str, noted: Mapping[str, Array] | None = None
+        self, episodes: EpisodeBatch, learned: Reward, where: str, noted: Mapping[str, Array] | None = None
     ) -> tuple[Array, dict[str, float]]:
         """Return the reward (T, N) float32 of episodes, and the mean of each of its terms as metrics.
 
@@ -82,7 +82,7 @@ class Shaping:
         known = rewards(episodes, learned, where) if "learned" in self.reward.needs else None
         if self.reward.plain and known is not None:
             return known, {}
-        seen = self.noted if noted is None else noted
+        seen = self.recorded if noted is None else noted
         terms = {name.removeprefix("terms/"): value for name, value in seen.items() if name.startswith("terms/")}
         steps = Steps(
             obs=episodes.judged,

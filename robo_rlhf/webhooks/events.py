@@ -18,9 +18,9 @@ Event = Literal["answer.created", "answer.changed", "question.withdrawn", "run.r
 EVENTS: tuple[Event, ...] = ("answer.created", "answer.changed", "question.withdrawn", "run.round")
 
 
-def tell(connection: sa.Connection, event: Event, said: Sequence[dict[str, Any]]) -> None:
+def queue_event(connection: sa.Connection, event: Event, said: Sequence[dict[str, Any]]) -> None:
     """Write down that something happened, once for each of `said`, for all webhooks that want to know."""
-    wanted = connection.scalars(_WANTED, {"event": f"% {event} %"}).all()
+    wanted = connection.scalars(_SUBSCRIBED, {"event": f"% {event} %"}).all()
     if not wanted:
         return
     now, at = time.time(), timestamp()
@@ -33,5 +33,5 @@ def tell(connection: sa.Connection, event: Event, said: Sequence[dict[str, Any]]
         connection.execute(_ADD, rows)
 
 
-_WANTED = sa.select(webhooks.c.id).where(webhooks.c.active == 1, webhooks.c.events.like(sa.bindparam("event")))
+_SUBSCRIBED = sa.select(webhooks.c.id).where(webhooks.c.active == 1, webhooks.c.events.like(sa.bindparam("event")))
 _ADD = sa.insert(deliveries)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
-from robo_rlhf.accounts.roles import NOBODY, By, log
+from robo_rlhf.accounts.roles import NO_PRINCIPAL, Principal, log
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError
 from robo_rlhf.database.paging import RowPage
 from robo_rlhf.database.timestamps import timestamp
@@ -63,7 +63,7 @@ class Webhooks:
         """Use the tables of `database`."""
         self._database = database
 
-    def add(self, url: str, events: Sequence[str], *, secret: str = "", by: By = NOBODY) -> tuple[Webhook, str]:
+    def add(self, url: str, events: Sequence[str], *, secret: str = "", by: Principal = NO_PRINCIPAL) -> tuple[Webhook, str]:
         """Add a webhook and return it with its secret, which is made where none is given.
 
         The log tells the host only: what else is in an address may be a secret.
@@ -76,13 +76,13 @@ class Webhooks:
         if not LEAST_SECRET <= len(secret) <= LONGEST_SECRET or not (secret.isascii() and secret.isprintable()):
             expected = f"{LEAST_SECRET} to {LONGEST_SECRET} printable ASCII characters"
             raise InvalidValueError("secret of a webhook", f"{len(secret)} characters", expected)
-        row = {"url": url, "secret": secret, "events": _as_text(events), "created": timestamp(), "author": by.who}
+        row = {"url": url, "secret": secret, "events": _as_text(events), "created": timestamp(), "author": by.name}
 
         def work(connection: sa.Connection) -> int:
             if (connection.scalar(sa.select(sa.func.count()).select_from(webhooks)) or 0) >= MOST:
                 raise InvalidValueError("webhook", "one more", f"at most {MOST}: remove one first")
             number = int(connection.execute(sa.insert(webhooks).returning(webhooks.c.id), row).scalar_one())
-            log(connection, by.who, "webhook added", _about(number, url=url, events=row["events"]), by.address)
+            log(connection, by.name, "webhook added", _about(number, url=url, events=row["events"]), by.address)
             return number
 
         return self.get(self._database.write(work)), secret
@@ -111,7 +111,7 @@ class Webhooks:
         url: str | None = None,
         events: Sequence[str] | None = None,
         active: bool | None = None,
-        by: By = NOBODY,
+        by: Principal = NO_PRINCIPAL,
     ) -> Webhook:
         """Change a webhook; messages that wait for one that rests wait on.
 
@@ -127,13 +127,13 @@ class Webhooks:
 
         def work(connection: sa.Connection) -> None:
             connection.execute(sa.update(webhooks).where(webhooks.c.id == number).values(values))
-            log(connection, by.who, "webhook changed", _about(number, **values), by.address)
+            log(connection, by.name, "webhook changed", _about(number, **values), by.address)
 
         if values:
             self._database.write(work)
         return self.get(number)
 
-    def remove(self, number: int, *, by: By = NOBODY) -> None:
+    def remove(self, number: int, *, by: Principal = NO_PRINCIPAL) -> None:
         """Remove a webhook with all of its messages.
 
         Raises:
@@ -144,7 +144,7 @@ class Webhooks:
             if not connection.execute(sa.delete(webhooks).where(webhooks.c.id == number)).rowcount:
                 raise NotFoundError("webhook", number, "List the webhooks to see what there is.")
             connection.execute(sa.delete(deliveries).where(deliveries.c.webhook == number))
-            log(connection, by.who, "webhook removed", _about(number), by.address)
+            log(connection, by.name, "webhook removed", _about(number), by.address)
 
         self._database.write(work)
 

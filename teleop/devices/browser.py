@@ -18,7 +18,7 @@ from teleop.ipc.messages import Input
 TAKEOVER = "takeover"  # the button that is down while the operator drives instead of a policy
 
 
-class _Letter(NamedTuple):
+class _ReceivedInput(NamedTuple):
     message: Input
     arrived: float  # [s] monotonic
 
@@ -32,7 +32,7 @@ class Browser:
 
     def __init__(self, env: TaskEnv) -> None:
         """Wait for messages; the world is not looked at."""
-        self._newest: _Letter | None = None
+        self._newest: _ReceivedInput | None = None
         self.fence = 0  # the newest lease that was heard of
 
     def __enter__(self) -> Self:
@@ -62,7 +62,7 @@ class Browser:
         if newest and message.fence == newest.message.fence and message.sequence <= newest.message.sequence:
             return False
         self.fence = message.fence
-        self._newest = _Letter(message, time.monotonic())
+        self._newest = _ReceivedInput(message, time.monotonic())
         return True
 
     def begin(self, seed: int) -> None:

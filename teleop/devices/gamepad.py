@@ -13,9 +13,9 @@ from robo_rlhf.core.types import Array, Command, Source
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.devices import DEVICES
 from teleop.input.button_maps import GAMEPAD
-from teleop.input.evdev import ABS, FOLDER, KEY, SYN, SYN_DROPPED, Axis, Description, Event, EventDevice, list_devices
-from teleop.input.operator_state import TAKEOVER, Hand
-from teleop.input.response_curves import CURVE, DEADZONE, LEVEL, check_feel, shape_stick
+from teleop.input.evdev import ABS, FOLDER, KEY, SYN, SYN_DROPPED, AbsInfo, Description, Event, EventDevice, list_devices
+from teleop.input.operator_state import TAKEOVER, OperatorState
+from teleop.input.response_curves import CURVE, DEADZONE, LEVEL, check_response, apply_stick_curve
 
 RETRY = 1.0  # [s] between looks for a gamepad that was unplugged
 PULLED = 0.5  # of a trigger's way: it counts as pressed
@@ -34,7 +34,7 @@ class Pad(Protocol):
         """Return the events since the last call; raises ConnectionError when it was unplugged."""
         ...
 
-    def axis(self, code: int) -> Axis:
+    def axis(self, code: int) -> AbsInfo:
         """Return an axis as it is now."""
         ...
 
@@ -71,13 +71,13 @@ class Gamepad:
             env: the world.
             path: of the input device, /dev/input/event5; the first gamepad where None.
             pad: something opened already, in its place.
-            heading: of the operator's line of sight [deg], see `teleop.input.response_curves.turn`.
+            heading: of the operator's line of sight [deg], see `teleop.input.response_curves.rotate_twist`.
             speed: level, from 1.
             deadzone: of the sticks, of their way.
             curve: exponent of the sticks; 1 is straight.
         """
-        check_feel(deadzone, curve, speed)
-        self.hand = Hand(env.task.action_names, heading=heading, speed=speed)
+        check_response(deadzone, curve, speed)
+        self.operator_state = OperatorState(env.task.action_names, heading=heading, speed=speed)
         self._path, self._pad, self._feel = path, pad, (deadzone, curve)
         self._axes: dict[int, float] = {}  # code → position in [-1, 1]; triggers in [0, 1]
         self._down: set[int] = set()  # codes of buttons
@@ -90,7 +90,7 @@ class Gamepad:
             MissingDependencyError: there is none, or reading it is not permitted.
         """
         self._pad = self._pad or open_gamepad(self._path)
-        self._look()
+        self._find_pad()
         return self
 
     def __exit__(
@@ -103,7 +103,7 @@ class Gamepad:
 
     def begin(self, seed: int) -> None:
         """Forget what was pressed; the gripper stays as it is."""
-        self.hand.begin()
+        self.operator_state.begin()
 
     def read(self) -> Command:
         """Return what sticks and buttons mean; nothing while the gamepad is unplugged, which it may be at any time.
@@ -113,11 +113,11 @@ class Gamepad:
         now = time.time()
         events = self._events()
         if self._pad is None:
-            return self.hand.command(np.zeros(6), lost=True)
+            return self.operator_state.command(np.zeros(6), lost=True)
         for event in events:
-            self._hear(event)
+            self._handle(event)
         age = min(max(now - events[-1].at, 0.0), 0.1) if events else 0.0  # clocks may be set meanwhile
-        return self.hand.command(self._twist(), slow=self._holds("slow"), takeover=self._holds(TAKEOVER), age=age)
+        return self.operator_state.command(self._twist(), slow=self._holds("slow"), takeover=self._holds(TAKEOVER), age=age)
 
     def _events(self) -> list[Event]:
         """Return what is new; open the gamepad again where it was unplugged."""
@@ -140,11 +140,11 @@ class Gamepad:
         self._retry_at = time.monotonic() + RETRY
         try:
             self._pad = open_gamepad(self._path)
-            self._look()
+            self._find_pad()
         except (MissingDependencyError, OSError):
             self._pad = None
 
-    def _look(self) -> None:
+    def _find_pad(self) -> None:
         """Take sticks and buttons as they are."""
         assert self._pad is not None
         self._axes.clear()
@@ -152,13 +152,13 @@ class Gamepad:
         for code in self._pad.description.axes:
             self._place(code, self._pad.axis(code).value, acts=False)
 
-    def _hear(self, event: Event) -> None:
+    def _handle(self, event: Event) -> None:
         if event.kind == KEY:
             self._press(event.code, event.value > 0)
         elif event.kind == ABS:
             self._place(event.code, event.value)
         elif (event.kind, event.code) == (SYN, SYN_DROPPED):
-            self._look()
+            self._find_pad()
 
     def _place(self, code: int, value: int, *, acts: bool = True) -> None:
         """Take note of where an axis is; the pad of arrows and the triggers press buttons."""
@@ -181,7 +181,7 @@ class Gamepad:
             self._down.add(code)
             button = _BUTTONS.get(code)
             if acts and button is not None and not button.held:
-                self.hand.press(button.act)
+                self.operator_state.press(button.act)
         elif not down:
             self._down.discard(code)
 
@@ -211,7 +211,7 @@ class Gamepad:
         return twist
 
     def _stick(self, codes: Sequence[int]) -> Array:
-        return shape_stick(np.array([self._axes.get(code, 0.0) for code in codes]), *self._feel)
+        return apply_stick_curve(np.array([self._axes.get(code, 0.0) for code in codes]), *self._feel)
 
 
 def open_gamepad(path: Path | None = None, folder: Path = FOLDER) -> EventDevice:

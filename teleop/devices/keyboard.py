@@ -14,8 +14,8 @@ from robo_rlhf.core.types import Command, Source
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.devices import DEVICES
 from teleop.input.held_keys import HOLD, HeldKeys
-from teleop.input.operator_state import TAKEOVER, Hand
-from teleop.input.response_curves import CURVE, DEADZONE, LEVEL, check_feel
+from teleop.input.operator_state import TAKEOVER, OperatorState
+from teleop.input.response_curves import CURVE, DEADZONE, LEVEL, check_response
 from teleop.input.terminal import TERMINAL, Terminal
 
 
@@ -42,14 +42,14 @@ class Keyboard:
             env: the world.
             path: of the terminal; the one that this program was started in where None.
             terminal: one that is open already, in its place.
-            heading: of the operator's line of sight [deg], see `teleop.input.response_curves.turn`.
+            heading: of the operator's line of sight [deg], see `teleop.input.response_curves.rotate_twist`.
             speed: level, from 1.
             hold: how long a key counts as held after it was last heard [s], where releases are not told.
         """
-        check_feel(DEADZONE, CURVE, speed)
+        check_response(DEADZONE, CURVE, speed)
         if not 0.05 <= hold <= 1.0:
             raise InvalidValueError("hold", f"{hold:g}", "0.05 to 1 second")
-        self.hand = Hand(env.task.action_names, heading=heading, speed=speed)
+        self.operator_state = OperatorState(env.task.action_names, heading=heading, speed=speed)
         self.keys = HeldKeys(hold=hold)
         self.terminal = terminal or Terminal(path or TERMINAL)
         self._own = terminal is None
@@ -73,7 +73,7 @@ class Keyboard:
 
     def begin(self, seed: int) -> None:
         """Forget what was pressed; keys that are held go on being held."""
-        self.hand.begin()
+        self.operator_state.begin()
 
     def read(self) -> Command:
         """Return what the held keys mean.
@@ -82,11 +82,11 @@ class Keyboard:
         """
         heard = self.terminal.read()
         now = time.monotonic()
-        for act in self.keys.hear(heard, now):
-            self.hand.press(act)
+        for act in self.keys.feed(heard, now):
+            self.operator_state.press(act)
         asks = self.keys.releases and bool(self.keys.held(now))
         self.terminal.ask(asks)
-        return self.hand.command(
+        return self.operator_state.command(
             self.keys.twist(now),
             slow=self.keys.holds("slow", now),
             takeover=self.keys.holds(TAKEOVER, now),

@@ -7,7 +7,7 @@ import numpy as np
 
 from robo_rlhf.core.types import Command, Source
 from robo_rlhf.sim.envs.task_env import TaskEnv
-from robo_rlhf.sim.operators.scripted import PERSON, Faults, ScriptedOperator
+from robo_rlhf.sim.operators.scripted import PERSON, OperatorFaults, ScriptedOperator
 from teleop.devices import DEVICES
 from teleop.input.action_mapping import from_action
 
@@ -19,7 +19,7 @@ class Scripted:
     name: ClassVar[str] = "scripted"
     source: ClassVar[Source] = Source.SCRIPTED
 
-    def __init__(self, env: TaskEnv, faults: Faults = PERSON) -> None:
+    def __init__(self, env: TaskEnv, faults: OperatorFaults = PERSON) -> None:
         """Demonstrate the task of `env` with `faults`."""
         self._names = env.task.action_names
         self._operator = ScriptedOperator(env, faults)

@@ -13,9 +13,9 @@ from robo_rlhf.core.types import Command, Source
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.devices import DEVICES
 from teleop.input.button_maps import SPACEMOUSE
-from teleop.input.hidraw import CLASS, Found, RawDevice, list_devices
-from teleop.input.operator_state import TAKEOVER, Hand
-from teleop.input.response_curves import DEADZONE, LEVEL, check_feel, shape
+from teleop.input.hidraw import CLASS, HidDevice, RawDevice, list_devices
+from teleop.input.operator_state import TAKEOVER, OperatorState
+from teleop.input.response_curves import DEADZONE, LEVEL, check_response, apply_curve
 from teleop.input.spacemouse_reports import Puck, is_spacemouse, twist
 
 RETRY = 1.0  # [s] between looks for one that was unplugged
@@ -59,13 +59,13 @@ class SpaceMouse:
             env: the world.
             path: of the HID device, /dev/hidraw3; the first SpaceMouse where None.
             raw: something opened already, in its place.
-            heading: of the operator's line of sight [deg], see `teleop.input.response_curves.turn`.
+            heading: of the operator's line of sight [deg], see `teleop.input.response_curves.rotate_twist`.
             speed: level, from 1.
             deadzone: of each axis, of its way.
             curve: exponent of each axis; 1 is straight.
         """
-        check_feel(deadzone, curve, speed)
-        self.hand = Hand(env.task.action_names, heading=heading, speed=speed)
+        check_response(deadzone, curve, speed)
+        self.operator_state = OperatorState(env.task.action_names, heading=heading, speed=speed)
         self._path, self._raw, self._feel = path, raw, (deadzone, curve)
         self._puck = Puck()
         self._heard_at = time.monotonic()
@@ -90,7 +90,7 @@ class SpaceMouse:
 
     def begin(self, seed: int) -> None:
         """Forget what was pressed; the gripper stays as it is."""
-        self.hand.begin()
+        self.operator_state.begin()
 
     def read(self) -> Command:
         """Return what cap and buttons mean; nothing while it is unplugged, which it may be at any time.
@@ -100,24 +100,24 @@ class SpaceMouse:
         now = time.monotonic()
         reports = self._reports()
         if self._raw is None:
-            return self.hand.command(np.zeros(6), lost=True)
+            return self.operator_state.command(np.zeros(6), lost=True)
         if reports:
             self._heard_at = now
         for report in reports:
-            self._hear(report)
-        return self.hand.command(
-            twist(shape(self._puck.axes, *self._feel)),
+            self._handle(report)
+        return self.operator_state.command(
+            twist(apply_curve(self._puck.axes, *self._feel)),
             slow=self._holds("slow"),
             takeover=self._holds(TAKEOVER),
             age=0.0 if self._puck.at_rest else now - self._heard_at,
         )
 
-    def _hear(self, report: bytes) -> None:
+    def _handle(self, report: bytes) -> None:
         before = self._puck.buttons
-        self._puck.hear(report)
+        self._puck.update(report)
         for button in SPACEMOUSE:
             if button.code in self._puck.buttons - before and not button.held:
-                self.hand.press(button.act)
+                self.operator_state.press(button.act)
 
     def _holds(self, act: str) -> bool:
         return any(button.act == act and button.code in self._puck.buttons for button in SPACEMOUSE)
@@ -145,7 +145,7 @@ def open_spacemouse(path: Path | None = None, listing: Path = CLASS) -> RawDevic
     Raises:
         MissingDependencyError: there is none, or reading it is not permitted; the message says what to do.
     """
-    known: Sequence[Found] = list_devices(listing)
+    known: Sequence[HidDevice] = list_devices(listing)
     paths = [path] if path is not None else [device.path for device in known if is_spacemouse(device)]
     refused: list[Path] = []
     for candidate in paths:

@@ -31,7 +31,7 @@ class Event(NamedTuple):
     at: float  # [s] since 1970
 
 
-class Axis(NamedTuple):
+class AbsInfo(NamedTuple):
     """An axis as the device describes it."""
 
     value: int  # now
@@ -44,7 +44,7 @@ class Description:
     """What a device is and has."""
 
     name: str
-    axes: dict[int, Axis]  # by code
+    axes: dict[int, AbsInfo]  # by code
     keys: frozenset[int]  # codes
 
     @property
@@ -78,10 +78,10 @@ class EventDevice:
         """
         return read_events(self._file)
 
-    def axis(self, code: int) -> Axis:
+    def axis(self, code: int) -> AbsInfo:
         """Return an axis as it is now."""
         value, least, most, *_ = _AXIS.unpack(self._ask(0x40 + code, _AXIS.size))
-        return Axis(value, least, most)
+        return AbsInfo(value, least, most)
 
     def keys_down(self) -> frozenset[int]:
         """Return the codes of what is pressed now."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from robo_rlhf.core.types import Array
 from teleop.input.key_bindings import KEYS, Binding
-from teleop.input.terminal_keys import Flags, Focus, Heard, KeyEvent
+from teleop.input.terminal_keys import Flags, Focus, TerminalEvent, KeyEvent
 
 HOLD = 0.2  # [s] that a key counts as held after it was last heard, where releases are not told
 ONCE = 0.7  # [s] within which an old terminal's second press of the same key is its repeating: more than it waits first
@@ -29,7 +29,7 @@ class HeldKeys:
         """Listen for one more."""
         self._by_code |= dict.fromkeys(binding.keys, binding)
 
-    def hear(self, events: Sequence[Heard], now: float) -> list[str]:
+    def feed(self, events: Sequence[TerminalEvent], now: float) -> list[str]:
         """Take note of what was heard at `now` [s]; return the acts that were pressed."""
         acts = []
         for event in events:
@@ -39,7 +39,7 @@ class HeldKeys:
             elif isinstance(event, Focus):
                 self.let_go()
             elif isinstance(event, KeyEvent):
-                act = self._hear_key(event, now)
+                act = self._feed_key(event, now)
                 if act:
                     acts.append(act)
         return acts
@@ -68,7 +68,7 @@ class HeldKeys:
         shifted = act == "slow" and not self.releases and now <= self._shift_until
         return shifted or any(binding.act == act for binding in self.held(now))
 
-    def _hear_key(self, event: KeyEvent, now: float) -> str:
+    def _feed_key(self, event: KeyEvent, now: float) -> str:
         """Take note of a key; return the act that it does once, or ""."""
         binding = self._by_code.get(event.code)
         if binding is None or event.control:

@@ -15,7 +15,7 @@ _GONE = (errno.ENODEV, errno.EIO)
 
 
 @dataclass(frozen=True)
-class Found:
+class HidDevice:
     """A HID device of this machine."""
 
     path: Path  # /dev/hidraw3
@@ -64,7 +64,7 @@ class RawDevice:
             self._file = -1
 
 
-def list_devices(listing: Path = CLASS, devices: Path = DEVICES) -> list[Found]:
+def list_devices(listing: Path = CLASS, devices: Path = DEVICES) -> list[HidDevice]:
     """Return the HID devices of this machine, by name of their file; none where there is no such listing."""
     found = []
     for folder in sorted(listing.glob("hidraw*")):
@@ -76,5 +76,5 @@ def list_devices(listing: Path = CLASS, devices: Path = DEVICES) -> list[Found]:
         ids, name = _ID.search(about), _NAME.search(about)
         if ids:
             vendor, product = int(ids[1], 16), int(ids[2], 16)
-            found.append(Found(devices / folder.name, vendor, product, name[1] if name else "", descriptor))
+            found.append(HidDevice(devices / folder.name, vendor, product, name[1] if name else "", descriptor))
     return found

@@ -3,13 +3,13 @@
 import numpy as np
 
 from robo_rlhf.core.types import Array, Command
-from teleop.input.response_curves import LEVEL, LEVELS, SLOW, has_own_ahead, turn
+from teleop.input.response_curves import LEVEL, LEVELS, SLOW, has_own_ahead, rotate_twist
 
 TAKEOVER = "takeover"  # a button that is said for as long as it is held, or the robot is moved
 _MOVED = 0.05  # of full speed: more than that is the wish to drive
 
 
-class Hand:
+class OperatorState:
     """Turns presses and positions into commands. Acts are named as in `teleop.input.key_bindings`."""
 
     def __init__(self, action_names: tuple[str, ...], *, heading: float = 0.0, speed: int = LEVEL) -> None:
@@ -21,14 +21,14 @@ class Hand:
             speed: level, from 1.
         """
         self._own_ahead = has_own_ahead(action_names)
-        self.look(heading)
+        self.set_heading(heading)
         self.level = speed
         self.gripper = -1.0
         self._pressed: set[str] = set()
         self._acted = False
 
-    def look(self, heading: float) -> None:
-        """Say where the operator looks, see `response_curves.turn`; a robot with an ahead of its own ignores it."""
+    def set_heading(self, heading: float) -> None:
+        """Say where the operator looks, see `response_curves.rotate_twist`; a robot with an ahead of its own ignores it."""
         self.heading = 0.0 if self._own_ahead else heading
 
     def begin(self) -> None:
@@ -56,7 +56,7 @@ class Hand:
         Active while the operator drives: moves the robot, switches its gripper, or holds `takeover`. The button
         `takeover` is then among those that are said. `lost` is a device that does not speak any more.
         """
-        wanted = turn(twist, self.heading)
+        wanted = rotate_twist(twist, self.heading)
         for part in (wanted[:3], wanted[3:]):
             part /= max(1.0, np.abs(part).max())  # as a whole, so that its direction stays
         wanted *= LEVELS[self.level - 1] * (SLOW if slow else 1.0)

@@ -14,21 +14,21 @@ LEVEL = 4  # counted from 1
 SLOW = 0.3  # of the speed, while "slow" is held
 
 
-def shape(value: Array, deadzone: float = DEADZONE, curve: float = CURVE) -> Array:
+def apply_curve(value: Array, deadzone: float = DEADZONE, curve: float = CURVE) -> Array:
     """Return axis positions (k,) in [-1, 1] with a dead zone and a curve, each axis by itself: 0 is 0 and 1 is 1."""
     size = np.clip((np.abs(value) - deadzone) / (1 - deadzone), 0.0, 1.0)
     return np.asarray(np.sign(value) * size**curve)
 
 
-def shape_stick(value: Array, deadzone: float = DEADZONE, curve: float = CURVE) -> Array:
+def apply_stick_curve(value: Array, deadzone: float = DEADZONE, curve: float = CURVE) -> Array:
     """Return a stick's position (2,) with a dead zone and a curve by how far it is pushed: its direction stays."""
     size = float(np.hypot(*value))
     if size <= deadzone:
         return np.zeros(2)
-    return np.asarray(value / size * shape(np.array([min(size, 1.0)]), deadzone, curve))
+    return np.asarray(value / size * apply_curve(np.array([min(size, 1.0)]), deadzone, curve))
 
 
-def turn(twist: Array, heading: float) -> Array:
+def rotate_twist(twist: Array, heading: float) -> Array:
     """Return a twist (6,) about axes ahead, left and up of somebody who looks along `heading`, in the world.
 
     Args:
@@ -45,7 +45,7 @@ def has_own_ahead(action_names: Sequence[str]) -> bool:
     return "forward" in action_names
 
 
-def check_feel(deadzone: float, curve: float, speed: int) -> None:
+def check_response(deadzone: float, curve: float, speed: int) -> None:
     """Check what a person chose.
 
     Raises:

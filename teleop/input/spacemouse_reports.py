@@ -5,7 +5,7 @@ import struct
 import numpy as np
 
 from robo_rlhf.core.types import Array
-from teleop.input.hidraw import Found
+from teleop.input.hidraw import HidDevice
 
 FULL = 350.0  # what an axis reports at the end of its way
 _MOVE, _TURN, _PRESS = 1, 2, 3  # numbers of reports
@@ -13,7 +13,7 @@ _VENDORS = (0x256F, 0x046D)  # 3Dconnexion; and Logitech, which sold the older o
 _MULTI_AXIS = bytes((0x05, 0x01, 0x09, 0x08))  # usage page Generic Desktop, usage Multi-axis Controller
 
 
-def is_spacemouse(device: Found) -> bool:
+def is_spacemouse(device: HidDevice) -> bool:
     """Whether a HID device is a SpaceMouse, or the part of a receiver that speaks for one."""
     return device.vendor in _VENDORS and device.descriptor.startswith(_MULTI_AXIS)
 
@@ -28,7 +28,7 @@ class Puck:
         )  # x right, y towards the operator, z down, and right-handed turns about them, in [-1, 1]
         self.buttons: frozenset[int] = frozenset()  # bits that are set
 
-    def hear(self, report: bytes) -> None:
+    def update(self, report: bytes) -> None:
         """Take note of a report; what is about something else (its battery), or too short, is passed over."""
         if not report:
             return

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from robo_rlhf.core.errors import MissingDependencyError
-from teleop.input.terminal_keys import ASK, Alive, Heard, KeyEvent, KeyParser
+from teleop.input.terminal_keys import ASK, TerminalReply, TerminalEvent, KeyEvent, KeyParser
 
 TERMINAL = Path("/dev/tty")  # the one that this program was started in
 ASK_EVERY = 0.05  # [s] between questions whether the terminal is still there, while keys are held
@@ -29,7 +29,7 @@ _SCREEN_ON, _SCREEN_OFF = b"\x1b[?1049h\x1b[?25l\x1b[?7l", b"\x1b[?7h\x1b[?25h\x
 _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
-class Line:
+class LineEditor:
     """A line of text that somebody writes."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Line:
         self.text = ""
         self.over: Literal["", "done", "dropped"] = ""
 
-    def hear(self, event: KeyEvent) -> None:
+    def feed(self, event: KeyEvent) -> None:
         """Take a key: Enter ends the line, Escape drops it."""
         if event.kind == "release" or self.over:
             return
@@ -60,7 +60,7 @@ class Terminal:
         self.answers = False  # whether it has ever answered that
         self.heard_at = 0.0  # [s] monotonic, when something last came from it
         self.gone = False  # whether it was closed
-        self.line: Line | None = None  # where what is typed goes, while something is written
+        self.line: LineEditor | None = None  # where what is typed goes, while something is written
         self._parser = KeyParser()
         self._file = -1
         self._before: list[Any] = []  # its settings
@@ -106,7 +106,7 @@ class Terminal:
             termios.tcsetattr(self._file, termios.TCSANOW, self._before)  # not TCSAFLUSH, which waits for the output
         self._close_file()
 
-    def read(self) -> list[Heard]:
+    def read(self) -> list[TerminalEvent]:
         """Return what was heard since the last call, at once; Ctrl-C interrupts the program as it does everywhere.
 
         While there is a `line`, keys go there instead.
@@ -119,12 +119,12 @@ class Terminal:
         for event in heard:
             if isinstance(event, KeyEvent) and event.control and event.code == "KeyC" and event.kind == "press":
                 signal.raise_signal(signal.SIGINT)  # where the terminal itself no longer does it
-        self.answers = self.answers or any(isinstance(event, Alive) for event in heard)
+        self.answers = self.answers or any(isinstance(event, TerminalReply) for event in heard)
         if self.line is None:
             return heard
         for event in heard:
             if isinstance(event, KeyEvent):
-                self.line.hear(event)
+                self.line.feed(event)
         return [event for event in heard if not isinstance(event, KeyEvent)]
 
     def ring(self) -> None:

@@ -72,12 +72,12 @@ class Flags:
 
 
 @dataclass(frozen=True)
-class Alive:
+class TerminalReply:
     """The answer to `ASK`: the terminal is still there."""
 
 
 ASK = b"\x1b[5n"
-Heard = KeyEvent | Focus | Flags | Alive
+TerminalEvent = KeyEvent | Focus | Flags | TerminalReply
 
 
 class KeyParser:
@@ -88,11 +88,11 @@ class KeyParser:
         self._left = b""
         self._since = 0.0  # [s] when `_left` came
 
-    def feed(self, content: bytes, now: float) -> list[Heard]:
+    def feed(self, content: bytes, now: float) -> list[TerminalEvent]:
         """Return the events in `content`, which came at `now` [s]; call it also when nothing came."""
         if content:
             self._left, self._since = self._left + content, now
-        heard: list[Heard] = []
+        heard: list[TerminalEvent] = []
         while self._left:
             event, used = self._next(now)
             if not used:
@@ -102,7 +102,7 @@ class KeyParser:
                 heard.append(event)
         return heard
 
-    def _next(self, now: float) -> tuple[Heard | None, int]:
+    def _next(self, now: float) -> tuple[TerminalEvent | None, int]:
         """Return the first event of what is left, and how many bytes it took: 0 where more must come first."""
         data = self._left
         if data[:1] != b"\x1b":
@@ -146,14 +146,14 @@ def _code(character: str) -> str:
     return f"Digit{character}" if character.isascii() and character.isdigit() else ""
 
 
-def _sequence(fields: str, final: str) -> Heard | None:
+def _sequence(fields: str, final: str) -> TerminalEvent | None:
     """Return what a control sequence says; None where it is about something else."""
     if final == "u" and fields.startswith("?"):
         return Flags(fields[1:].isdecimal() and bool(int(fields[1:]) & RELEASES))
     if final in "IO" and not fields:
         return Focus(final == "I")
     if final == "n":
-        return Alive()
+        return TerminalReply()
     parts = [part.split(":") for part in fields.split(";")]
     modifiers, kind = _modifiers(parts[1] if len(parts) > 1 else [])
     numbers = [int(number) if number.isdecimal() else 0 for number in parts[0]]

@@ -21,7 +21,7 @@ FRAME = struct.Struct("<IBBHIId")  # frame number, slot, slots of this frame, 0,
 
 Phase = Literal["ready", "running", "paused"]
 Tone = Literal["good", "bad", "plain"]
-Act = Literal[
+CommandName = Literal[
     "start",  # begin, or go on after a pause; after `seek` a branch begins at that frame
     "pause",
     "keep",  # close the episode and begin the next seed
@@ -70,7 +70,7 @@ class Do:
     type: Literal["do"]
     fence: Count
     id: Count
-    act: Act
+    act: CommandName
     value: Scalar | list[Scalar] = None
 
 

@@ -20,7 +20,7 @@ PATIENCE = 10.0  # [s] for a process to close its episode and end
 
 
 @dataclass(frozen=True)
-class Ready:
+class SessionReady:
     """The process has imported what it needs; sent once, before anything else."""
 
 
@@ -32,8 +32,8 @@ class Ended:
     code: int | None = None  # of the process; negative: a signal; None: it had to be killed
 
 
-Heard = Scene | Tick | Reply | Notice | Ended
-Hear = Callable[[Heard], None]
+SessionMessage = Scene | Tick | Reply | Notice | Ended
+OnMessage = Callable[[SessionMessage], None]
 
 
 class SessionProcess:
@@ -52,16 +52,16 @@ class SessionProcess:
             )
         self.ready = threading.Event()  # set when the process waits for `begin`
         self.ended = threading.Event()  # set when it is over
-        self._hear: Hear = _ignore
+        self._hear: OnMessage = _ignore
         self._last: Ended | None = None  # what the process said itself
-        self._channel = Channel(ours, self._heard, self._gone, newest_only=Input)
+        self._channel = Channel(ours, self._on_message, self._gone, newest_only=Input)
 
     @property
     def pid(self) -> int:
         """Id of the process."""
         return self._process.pid
 
-    def begin(self, begin: Begin, hear: Hear) -> None:
+    def begin(self, begin: Begin, hear: OnMessage) -> None:
         """Start the session; `hear` gets every message from now on, in a thread that reads: it must be quick.
 
         A `Scene` and a `Tick` follow, or `Ended` where it cannot begin.
@@ -87,8 +87,8 @@ class SessionProcess:
         """End the process at once. The journal of its open episode is left to recovery."""
         self._process.kill()
 
-    def _heard(self, message: object) -> None:
-        if isinstance(message, Ready):
+    def _on_message(self, message: object) -> None:
+        if isinstance(message, SessionReady):
             self.ready.set()
         elif isinstance(message, Ended):
             self._last = message
@@ -110,7 +110,7 @@ class SessionProcess:
         self._hear(self._last)
 
 
-def _ignore(_: Heard) -> None:
+def _ignore(_: SessionMessage) -> None:
     pass
 
 

@@ -23,7 +23,7 @@ def describe_task(task: Task) -> dict[str, Any]:
         "action_names": list(task.action_names),
         "obs_names": list(task.obs_names),
         "goals": list(task.goals),
-        "cares_about": task.cares_about,
+        "style_cost": task.style_cost,
     }
 
 

@@ -9,18 +9,18 @@ from typing import Generic, TypeVar
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import find_dataset
 from robo_rlhf.data.layout import episode_path
-from robo_rlhf.policies.masked import Acting, load_for
+from robo_rlhf.policies.masked import ActingPolicy, load_for
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
-from teleop.session.branch import Past, inside, read_past
+from teleop.session.branch import RecordedEpisode, inside, read_episode
 
 WORLDS, EPISODES, MODELS = 8, 8, 8
 T = TypeVar("T")
 
 
-class Shelf(Generic[T]):
+class LRUCache(Generic[T]):
     """A few things by key; the one used longest ago goes first."""
 
     def __init__(self, room: int) -> None:
@@ -37,16 +37,16 @@ class Shelf(Generic[T]):
         return self._kept[key]
 
 
-class Kept:
+class LoadedObjects:
     """Everything of a data home that requests name; read again where its file has changed."""
 
     def __init__(self, home: Path) -> None:
         """Look in the data home `home`."""
         self.home = home
-        self._worlds: Shelf[TaskEnv] = Shelf(WORLDS)
-        self._episodes: Shelf[Past] = Shelf(EPISODES)
-        self._policies: Shelf[Acting] = Shelf(MODELS)
-        self._rewards: Shelf[RewardModel] = Shelf(MODELS)
+        self._worlds: LRUCache[TaskEnv] = LRUCache(WORLDS)
+        self._episodes: LRUCache[RecordedEpisode] = LRUCache(EPISODES)
+        self._policies: LRUCache[ActingPolicy] = LRUCache(MODELS)
+        self._rewards: LRUCache[RewardModel] = LRUCache(MODELS)
 
     def world(self, task: str, num_envs: int, use: str) -> TaskEnv:
         """Return a world of `num_envs` copies; what is done in one `use` is not disturbed by another.
@@ -56,7 +56,7 @@ class Kept:
         """
         return self._worlds.get((task, num_envs, use), lambda: TaskEnv(TASKS[task](), num_envs, nthread=1))
 
-    def episode(self, dataset: str, episode: str) -> Past:
+    def episode(self, dataset: str, episode: str) -> RecordedEpisode:
         """Return a recorded episode.
 
         Raises:
@@ -69,9 +69,9 @@ class Kept:
             written = status.st_mtime_ns, status.st_ino
         except (OSError, InvalidValueError):
             pass  # reading it says what is wrong
-        return self._episodes.get((dataset, episode, written), lambda: read_past(self.home, dataset, episode))
+        return self._episodes.get((dataset, episode, written), lambda: read_episode(self.home, dataset, episode))
 
-    def policy(self, name: str, world: TaskEnv, use: str) -> Acting:
+    def policy(self, name: str, world: TaskEnv, use: str) -> ActingPolicy:
         """Return the policy in a checkpoint of the data home, one of its own for each `use`.
 
         It is given whole observations, whatever was hidden from it while it learned.

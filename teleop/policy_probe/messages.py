@@ -15,7 +15,7 @@ MOST_SAMPLES = 8  # futures that are imagined together
 
 
 @dataclass(frozen=True)
-class At:
+class FrameRef:
     """A frame of a recorded episode."""
 
     dataset: str
@@ -24,19 +24,19 @@ class At:
 
 
 @dataclass(frozen=True)
-class Look:
+class ActionQuery:
     """What would the policy do at a frame?"""
 
-    at: At
+    at: FrameRef
     policy: str  # a checkpoint within the data home
     samples: int = MOST_SAMPLES
 
 
 @dataclass(frozen=True)
-class Foresee:
+class RolloutQuery:
     """What would come of it, with the policy in a closed loop from that frame on?"""
 
-    at: At
+    at: FrameRef
     policy: str
     seconds: float  # of the world, SHORTEST to LONGEST
     reward: str = ""  # a checkpoint of a reward model within the data home, or none
@@ -54,7 +54,7 @@ class Foresee:
 
 
 @dataclass(frozen=True)
-class Judge:
+class RewardQuery:
     """What does a reward model say of the steps of an episode?"""
 
     dataset: str
@@ -63,10 +63,10 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class Compare:
+class CompareQuery:
     """Record what two policies would do from a frame on, for people to compare."""
 
-    at: At
+    at: FrameRef
     policies: tuple[str, str]
     seconds: float
     into: str  # dataset that the two continuations are recorded into
@@ -83,11 +83,11 @@ class Compare:
             raise InvalidValueError("policies to compare", f"{self.policies[0]} twice", "two different ones")
 
 
-Request = Look | Foresee | Judge | Compare
+Request = ActionQuery | RolloutQuery | RewardQuery | CompareQuery
 
 
 @dataclass(frozen=True)
-class Seen:
+class ActionResult:
     """What the policy would do at a frame."""
 
     frame: int
@@ -103,7 +103,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Worth:
+class RewardCurve:
     """What a reward model says of T steps, standardised: mean and deviation over its members."""
 
     mean: Array  # (T,) float32
@@ -111,7 +111,7 @@ class Worth:
 
 
 @dataclass(frozen=True)
-class Foreseen:
+class RolloutResult:
     """What would come of following the policy; the first of the futures is drawn."""
 
     frame: int
@@ -120,19 +120,19 @@ class Foreseen:
     states: Array  # (L + 1, nstate) float64 of the first future
     paths: Array  # (N, L + 1, 3) [m] where the hand goes
     success: Array  # (N, L + 1) bool
-    worth: Worth | None  # of the first future's steps
+    worth: RewardCurve | None  # of the first future's steps
     broken: str = ""  # why it ends early
 
 
 @dataclass(frozen=True)
-class Judged:
+class RewardResult:
     """What a reward model says of a recorded episode."""
 
-    worth: Worth
+    worth: RewardCurve
 
 
 @dataclass(frozen=True)
-class Compared:
+class CompareResult:
     """Two recorded continuations of one frame."""
 
     task: str
@@ -143,11 +143,11 @@ class Compared:
     digests: tuple[str, str]  # of the policies' files
 
 
-Result = Seen | Foreseen | Judged | Compared
+Result = ActionResult | RolloutResult | RewardResult | CompareResult
 
 
 @dataclass(frozen=True)
-class Asked:
+class QueuedQuery:
     """A request on its way."""
 
     number: int
@@ -162,19 +162,19 @@ class Cancel:
 
 
 @dataclass(frozen=True)
-class Ready:
+class ProbeReady:
     """The process has imported what it needs; the first message."""
 
 
 @dataclass(frozen=True)
-class Begun:
+class QueryStarted:
     """The process works on a request from now on."""
 
     number: int
 
 
 @dataclass(frozen=True)
-class Answered:
+class QueryDone:
     """The answer to a request."""
 
     number: int
@@ -182,7 +182,7 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Failed:
+class QueryFailed:
     """A request went wrong; the process goes on."""
 
     number: int

@@ -12,57 +12,57 @@ from robo_rlhf.core.types import Array, Source
 from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.chunked import ChunkedPolicy
-from robo_rlhf.policies.masked import Acting, VeiledPolicy
+from robo_rlhf.policies.masked import ActingPolicy, MaskedPolicy
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
-from teleop.policy_probe.cache import Kept
+from teleop.policy_probe.cache import LoadedObjects
 from teleop.policy_probe.messages import (
-    At,
-    Compare,
-    Compared,
-    Foresee,
-    Foreseen,
-    Judge,
-    Judged,
-    Look,
+    FrameRef,
+    CompareQuery,
+    CompareResult,
+    RolloutQuery,
+    RolloutResult,
+    RewardQuery,
+    RewardResult,
+    ActionQuery,
     Request,
     Result,
-    Seen,
-    Worth,
+    ActionResult,
+    RewardCurve,
 )
-from teleop.session.branch import Past
+from teleop.session.branch import RecordedEpisode
 
 SEED = 0  # of the policies' own chance: asked twice, they answer the same
 HOLD = 0.4  # [s] that an action is held to draw where it leads
 SAME = 1e-5  # by which actions differ at least that chance chose
 TAG = "imagined"  # of every recorded continuation
 
-Thinking = Generator[None, None, Result]
+QuerySteps = Generator[None, None, Result]
 
 
-class Mind:
+class PolicyProbe:
     """Answers requests about a data home."""
 
     def __init__(self, home: Path) -> None:
         """Know nothing yet of the data home `home`."""
-        self.kept = Kept(home)
+        self.kept = LoadedObjects(home)
 
-    def think(self, request: Request) -> Thinking:
+    def answer(self, request: Request) -> QuerySteps:
         """Return a generator that pauses after each step of the work, and returns the answer.
 
         It raises RoboRlhfError: what the request did wrong, in words.
         """
         match request:
-            case Look():
-                return self._look(request)
-            case Foresee():
-                return self._foresee(request)
-            case Judge():
-                return self._judge(request)
-            case Compare():
+            case ActionQuery():
+                return self._predict_actions(request)
+            case RolloutQuery():
+                return self._roll_out(request)
+            case RewardQuery():
+                return self._predict_reward(request)
+            case CompareQuery():
                 return self._compare(request)
 
-    def _look(self, asked: Look) -> Thinking:
+    def _predict_actions(self, asked: ActionQuery) -> QuerySteps:
         past, frame = self._frame(asked.at)
         world = self.kept.world(past.meta.task, asked.samples, "look")
         policy = self.kept.policy(asked.policy, world, "look")
@@ -74,7 +74,7 @@ class Mind:
             world.step(action)
         columns = past.columns["action"]
         yield
-        return Seen(
+        return ActionResult(
             frame=frame,
             state=past.columns["state"][frame],
             names=tuple(world.task.action_names),
@@ -87,7 +87,7 @@ class Mind:
             warning=past.differences(world).strip(),
         )
 
-    def _foresee(self, asked: Foresee) -> Thinking:
+    def _roll_out(self, asked: RolloutQuery) -> QuerySteps:
         past, frame = self._frame(asked.at)
         first = self.kept.world(past.meta.task, asked.samples, "foresee")
         policy = self.kept.policy(asked.policy, first, "foresee")
@@ -96,7 +96,7 @@ class Mind:
         world = first if chance else self.kept.world(past.meta.task, 1, "foresee")
         obs = self._enter(world, past, frame)
         policy = self._begin(policy, past, frame, world.num_envs, SEED)
-        walk = _Walk(world, obs)
+        walk = _RolloutTrace(world, obs)
         broken = ""
         for _ in range(round(asked.seconds / world.control_dt)):
             try:
@@ -107,8 +107,8 @@ class Mind:
             yield
         worth = None
         if asked.reward:
-            worth = _worth_after(self.kept.reward(asked.reward, world), past, frame, walk)
-        return Foreseen(
+            worth = _reward_curve_after(self.kept.reward(asked.reward, world), past, frame, walk)
+        return RolloutResult(
             frame=frame,
             task=world.name,
             fps=1.0 / world.control_dt,
@@ -119,7 +119,7 @@ class Mind:
             broken=broken,
         )
 
-    def _judge(self, asked: Judge) -> Thinking:
+    def _predict_reward(self, asked: RewardQuery) -> QuerySteps:
         past = self.kept.episode(asked.dataset, asked.episode)
         world = self.kept.world(past.meta.task, 1, "judge")
         model = self.kept.reward(asked.reward, world)
@@ -128,9 +128,9 @@ class Mind:
         if obs.shape[1] != world.obs_dim:
             given = f"observations of {obs.shape[1]} numbers"
             raise InvalidValueError(f"episode {past.meta.id}", given, f"{world.obs_dim}, as task {world.name} has now")
-        return Judged(_worth(model, obs, past.columns["action"]))
+        return RewardResult(_reward_curve(model, obs, past.columns["action"]))
 
-    def _compare(self, asked: Compare) -> Thinking:
+    def _compare(self, asked: CompareQuery) -> QuerySteps:
         past, frame = self._frame(asked.at)
         world = self.kept.world(past.meta.task, 1, "compare")
         length = round(asked.seconds / world.control_dt)
@@ -145,45 +145,45 @@ class Mind:
             ids.append(made)
             if _is_there(dataset, made, frame + length):
                 continue  # the same was asked for before
-            walk = _Walk(world, self._enter(world, past, frame))
+            walk = _RolloutTrace(world, self._enter(world, past, frame))
             policy = self._begin(policy, past, frame, 1, SEED)
             for _ in range(length):
                 walk.step(policy, name)
                 yield
             note = f"What {name} would do from frame {frame} of {asked.at.dataset}/{asked.at.episode}."
             _record(dataset, past, frame, walk, world, made, {"operator": name, "note": f"{note} For {asked.person}."})
-        return Compared(world.name, asked.into, (ids[0], ids[1]), frame, length, (digests[0], digests[1]))
+        return CompareResult(world.name, asked.into, (ids[0], ids[1]), frame, length, (digests[0], digests[1]))
 
-    def _frame(self, at: At) -> tuple[Past, int]:
+    def _frame(self, at: FrameRef) -> tuple[RecordedEpisode, int]:
         past = self.kept.episode(at.dataset, at.episode)
         if not 0 <= at.frame < len(past):
             raise InvalidValueError(f"frame of episode {at.episode}", at.frame, f"0 to {len(past) - 1}")
         return past, at.frame
 
-    def _enter(self, world: TaskEnv, past: Past, frame: int) -> Array:
+    def _enter(self, world: TaskEnv, past: RecordedEpisode, frame: int) -> Array:
         """Put all copies into a recorded state and return what they observe (N, obs_dim)."""
         past.check(world)
         return world.set_state(np.repeat(past.columns["state"][frame][None], world.num_envs, axis=0))
 
-    def _begin(self, policy: Acting, past: Past, frame: int, num_envs: int, seed: int) -> Acting:
+    def _begin(self, policy: ActingPolicy, past: RecordedEpisode, frame: int, num_envs: int, seed: int) -> ActingPolicy:
         """Let a policy begin at a frame; one that remembers has seen what was observed before."""
         policy.seed(seed)
         policy.reset(num_envs)
-        veiled = policy if isinstance(policy, VeiledPolicy) else None
-        trained = policy.policy if isinstance(policy, VeiledPolicy) else policy
+        veiled = policy if isinstance(policy, MaskedPolicy) else None
+        trained = policy.policy if isinstance(policy, MaskedPolicy) else policy
         inner: TrainedPolicy = getattr(trained, "base", trained)
         if past.columns["obs"].shape[1] != inner.obs_dim:
             return policy
-        back = (inner.history - 1) + (veiled.veil.delay if veiled is not None else 0)
+        back = (inner.history - 1) + (veiled.observation_mask.delay if veiled is not None else 0)
         for obs in past.columns["obs"][max(0, frame - back) : frame]:
             whole = np.repeat(obs[None], num_envs, axis=0)
-            shown = whole if veiled is None else veiled.look(whole)
+            shown = whole if veiled is None else veiled.mask(whole)
             if isinstance(inner, ChunkedPolicy):
                 inner.remember(shown)
         return policy
 
 
-class _Walk:
+class _RolloutTrace:
     """What happens while a policy acts; states, observations and actions of the first copy, hands of all."""
 
     def __init__(self, world: TaskEnv, obs: Array) -> None:
@@ -194,7 +194,7 @@ class _Walk:
         self.reward: list[float] = []
         self.signals: list[dict[str, Array]] = []
 
-    def step(self, policy: Acting, name: str) -> None:
+    def step(self, policy: ActingPolicy, name: str) -> None:
         """Take a step.
 
         Raises:
@@ -217,7 +217,7 @@ class _Walk:
 
 
 def _record(
-    dataset: Dataset, past: Past, frame: int, walk: _Walk, world: TaskEnv, made: str, fields: dict[str, str]
+    dataset: Dataset, past: RecordedEpisode, frame: int, walk: _RolloutTrace, world: TaskEnv, made: str, fields: dict[str, str]
 ) -> None:
     """Record what was before a frame and the steps of a walk as one episode."""
     known = {
@@ -270,13 +270,13 @@ def _differ(action: Array) -> bool:
     return bool(np.ptp(action, axis=0).max() > SAME)
 
 
-def _worth(model: RewardModel, obs: Array, action: Array) -> Worth:
+def _reward_curve(model: RewardModel, obs: Array, action: Array) -> RewardCurve:
     """Return what a model says of T steps, given T + 1 observations."""
     mean, spread = model.predict(obs[None, :-1], action[None], obs[None, 1:])
-    return Worth(mean[0], spread[0])
+    return RewardCurve(mean[0], spread[0])
 
 
-def _worth_after(model: RewardModel, past: Past, frame: int, walk: _Walk) -> Worth | None:
+def _reward_curve_after(model: RewardModel, past: RecordedEpisode, frame: int, walk: _RolloutTrace) -> RewardCurve | None:
     """Return what a model says of the steps of a walk, which sees what was before where it looks at that."""
     if not walk.action:
         return None
@@ -284,5 +284,5 @@ def _worth_after(model: RewardModel, past: Past, frame: int, walk: _Walk) -> Wor
     before = 0 if model.markovian or past.columns["obs"].shape[1] != obs.shape[1] else frame
     obs = np.concatenate([past.columns["obs"][frame - before : frame], obs])
     action = np.concatenate([past.columns["action"][frame - before : frame], action])
-    worth = _worth(model, obs, action)
-    return Worth(worth.mean[before:], worth.spread[before:])
+    worth = _reward_curve(model, obs, action)
+    return RewardCurve(worth.mean[before:], worth.spread[before:])

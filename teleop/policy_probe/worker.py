@@ -22,8 +22,8 @@ from robo_rlhf.policies import POLICIES
 from robo_rlhf.rewards import REWARDS
 from robo_rlhf.sim.tasks import TASKS
 from teleop.ipc.channel import Channel
-from teleop.policy_probe.messages import Answered, Asked, Begun, Cancel, Failed, Look, Ready
-from teleop.policy_probe.probe import Mind
+from teleop.policy_probe.messages import QueryDone, QueuedQuery, QueryStarted, Cancel, QueryFailed, ActionQuery, ProbeReady
+from teleop.policy_probe.probe import PolicyProbe
 
 NICE = 5  # whoever drives a robot comes first
 
@@ -34,16 +34,16 @@ class Inbox:
     def __init__(self) -> None:
         """Nothing waits."""
         self._work = threading.Condition()
-        self._looks: deque[Asked] = deque()
-        self._rest: deque[Asked] = deque()
+        self._action_queries: deque[QueuedQuery] = deque()
+        self._rest: deque[QueuedQuery] = deque()
         self._left: set[int] = set()
         self._closed = False
 
-    def hear(self, message: object) -> None:
+    def receive(self, message: object) -> None:
         """Take a message from the station, in the thread that reads."""
         with self._work:
-            if isinstance(message, Asked):
-                (self._looks if isinstance(message.request, Look) else self._rest).append(message)
+            if isinstance(message, QueuedQuery):
+                (self._action_queries if isinstance(message.request, ActionQuery) else self._rest).append(message)
             elif isinstance(message, Cancel):
                 self._left.add(message.number)
             self._work.notify()
@@ -54,34 +54,34 @@ class Inbox:
             self._closed = True
             self._work.notify()
 
-    def take(self) -> Asked | None:
+    def take(self) -> QueuedQuery | None:
         """Wait for the next request; None when there will be none."""
         with self._work:
             while True:
-                self._work.wait_for(lambda: self._looks or self._rest or self._closed)
+                self._work.wait_for(lambda: self._action_queries or self._rest or self._closed)
                 if self._closed:
                     return None
-                asked = self._looks.popleft() if self._looks else self._rest.popleft()
+                asked = self._action_queries.popleft() if self._action_queries else self._rest.popleft()
                 if asked.number not in self._left:
                     return asked
                 self._left.discard(asked.number)
 
-    def take_look(self) -> Asked | None:
+    def take_action_query(self) -> QueuedQuery | None:
         """Return a look that waits; None where there is none."""
         with self._work:
-            while self._looks:
-                asked = self._looks.popleft()
+            while self._action_queries:
+                asked = self._action_queries.popleft()
                 if asked.number not in self._left:
                     return asked
                 self._left.discard(asked.number)
             return None
 
-    def left(self, asked: Asked) -> bool:
+    def left(self, asked: QueuedQuery) -> bool:
         """Whether nobody waits for a request any more."""
         with self._work:
             return self._closed or asked.number in self._left
 
-    def done(self, asked: Asked) -> None:
+    def done(self, asked: QueuedQuery) -> None:
         """Forget that a request was left."""
         with self._work:
             self._left.discard(asked.number)
@@ -96,40 +96,40 @@ def main(descriptor: int, home: Path) -> int:
     for registry in (TASKS, POLICIES, REWARDS):
         registry.discover()
     inbox = Inbox()
-    channel = Channel(socket.socket(fileno=descriptor), inbox.hear, inbox.close)
-    mind = Mind(home)
-    channel.send(Ready())
+    channel = Channel(socket.socket(fileno=descriptor), inbox.receive, inbox.close)
+    probe = PolicyProbe(home)
+    channel.send(ProbeReady())
     try:
         while (asked := inbox.take()) is not None:
-            answer(asked, mind, inbox, channel)
+            answer(asked, probe, inbox, channel)
     finally:
         channel.close()
     return 0
 
 
-def answer(asked: Asked, mind: Mind, inbox: Inbox, channel: Channel) -> None:
+def answer(asked: QueuedQuery, probe: PolicyProbe, inbox: Inbox, channel: Channel) -> None:
     """Answer a request, and in between those that look."""
-    channel.send(Begun(asked.number))
+    channel.send(QueryStarted(asked.number))
     try:
-        thinking = mind.think(asked.request)
+        thinking = probe.answer(asked.request)
         while True:
             try:
                 next(thinking)
             except StopIteration as end:
-                channel.send(Answered(asked.number, end.value))
+                channel.send(QueryDone(asked.number, end.value))
                 return
-            while not isinstance(asked.request, Look) and (look := inbox.take_look()) is not None:
-                answer(look, mind, inbox, channel)
-                channel.send(Begun(asked.number))
+            while not isinstance(asked.request, ActionQuery) and (look := inbox.take_action_query()) is not None:
+                answer(look, probe, inbox, channel)
+                channel.send(QueryStarted(asked.number))
             if inbox.left(asked):
                 thinking.close()
                 return
     except RoboRlhfError as error:
-        channel.send(Failed(asked.number, type(error), str(error), dict(error.__dict__)))
+        channel.send(QueryFailed(asked.number, type(error), str(error), dict(error.__dict__)))
     except Exception:
         traceback.print_exc()
         text = f"The program made a mistake over this question: {traceback.format_exc(limit=-1)}"
-        channel.send(Failed(asked.number, None, text))
+        channel.send(QueryFailed(asked.number, None, text))
     finally:
         inbox.done(asked)
 

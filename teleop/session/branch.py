@@ -25,7 +25,7 @@ STRAYS = 5e-3  # [m, rad] after so few steps: processors alone make less of a di
 BRANCH, CORRECTION, INTERRUPTED, GOAL = "branch", "correction", "interrupted", "goal"  # tags
 
 
-class Past:
+class RecordedEpisode:
     """A recorded episode whose frames can be looked at, and gone on from."""
 
     def __init__(self, columns: Columns, meta: EpisodeMeta, dataset: str) -> None:
@@ -87,7 +87,7 @@ class Past:
         return begin_branch(folder, self.columns, self.meta, frame, **fields)
 
 
-def read_past(home: Path, dataset: str, episode_id: str) -> Past:
+def read_episode(home: Path, dataset: str, episode_id: str) -> RecordedEpisode:
     """Read an episode of a dataset in the data home, or of the samples that ship.
 
     Raises:
@@ -95,7 +95,7 @@ def read_past(home: Path, dataset: str, episode_id: str) -> Past:
         CorruptFileError, VersionError: its file cannot be read.
     """
     columns, header = Reader(require_dataset(home, dataset)).read(episode_id)
-    return Past(columns, replace(header.meta, id=episode_id), dataset)
+    return RecordedEpisode(columns, replace(header.meta, id=episode_id), dataset)
 
 
 def inside(home: Path, name: str, what: str) -> Path:

@@ -1,4 +1,4 @@
-"""What each `Act` does to a session, and what is answered: one function an act."""
+"""What each `CommandName` does to a session, and what is answered: one function an act."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,10 +11,10 @@ from robo_rlhf.core.checks import check_seed
 from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.types import Policy
 from robo_rlhf.sim.envs.task_env import TaskEnv
-from teleop.ipc.messages import Act, Do, Reply
-from teleop.session.branch import Past, inside, read_past
-from teleop.session.resume import look_back
-from teleop.session.state_machine import Play
+from teleop.ipc.messages import CommandName, Do, Reply
+from teleop.session.branch import RecordedEpisode, inside, read_episode
+from teleop.session.resume import find_resume_point
+from teleop.session.state_machine import SessionMachine
 
 Mark = Literal["", "success", "failure"]
 
@@ -22,19 +22,19 @@ NOTHING_OPEN = "No episode is open."
 
 
 @dataclass(frozen=True)
-class Asked:
+class SessionRequest:
     """A request that is answered exactly once, now or when the disk holds what came of it."""
 
     do: Do
-    say: Callable[[Reply], object]
+    send: Callable[[Reply], object]
 
     def done(self, text: str = "", episode: str = "") -> None:
         """Answer that it is done."""
-        self.say(Reply(self.do.id, True, text, episode))
+        self.send(Reply(self.do.id, True, text, episode))
 
     def refuse(self, why: str) -> None:
         """Answer that it is not done."""
-        self.say(Reply(self.do.id, False, why))
+        self.send(Reply(self.do.id, False, why))
 
     def failed(self, error: Exception) -> None:
         """Answer with an error."""
@@ -76,194 +76,194 @@ class Asked:
         return list(value)
 
 
-def answer(play: Play, asked: Asked) -> None:
+def handle(machine: SessionMachine, request: SessionRequest) -> None:
     """Do what was asked; what is wrong with it is the answer."""
     try:
-        ACTS[asked.do.act](play, asked)
+        COMMANDS[request.do.act](machine, request)
     except RoboRlhfError as error:
-        asked.failed(error)
+        request.failed(error)
 
 
-def start(play: Play, asked: Asked) -> None:
+def start(machine: SessionMachine, request: SessionRequest) -> None:
     """Begin, or go on."""
-    play.go_on()
-    asked.done()
+    machine.resume()
+    request.done()
 
 
-def pause(play: Play, asked: Asked) -> None:
+def pause(machine: SessionMachine, request: SessionRequest) -> None:
     """Stop at the newest frame."""
-    play.pause()
-    asked.done()
+    machine.pause()
+    request.done()
 
 
-def keep(play: Play, asked: Asked) -> None:
+def keep(machine: SessionMachine, request: SessionRequest) -> None:
     """Close the episode and put up the next seed; a correction of a recorded episode comes back to where it was."""
-    if not play.has_steps():
-        return asked.refuse(f"{NOTHING_OPEN} There is nothing to keep.")
-    follows = play.seed if play.stage.origin else play.stage.seed + 1
-    episode = play.take_episode()
-    play.ledger.keep(episode, lambda text: asked.done(text, episode.writer.id))
-    play.stand(follows)
+    if not machine.has_steps():
+        return request.refuse(f"{NOTHING_OPEN} There is nothing to keep.")
+    follows = machine.seed if machine.world.origin else machine.world.seed + 1
+    episode = machine.take_episode()
+    machine.episode_log.keep(episode, lambda text: request.done(text, episode.writer.id))
+    machine.reset_to(follows)
 
 
-def discard(play: Play, asked: Asked) -> None:
+def discard(machine: SessionMachine, request: SessionRequest) -> None:
     """Move the episode to the trash and put up the same start again."""
-    stage = play.stage
-    if not play.has_steps():
-        if play.phase != "running" and not play.starting:
-            return asked.refuse(f"{NOTHING_OPEN} There is nothing to discard.")
-        play.stand(stage.seed, stage.goals)
-        return asked.done("Nothing had been recorded yet.")
-    origin, correcting, goals = stage.origin, play.driver.correcting, stage.goals
-    episode = play.take_episode()
-    play.ledger.discard(episode, lambda text: asked.done(text, episode.writer.id))
+    world = machine.world
+    if not machine.has_steps():
+        if machine.phase != "running" and not machine.starting:
+            return request.refuse(f"{NOTHING_OPEN} There is nothing to discard.")
+        machine.reset_to(world.seed, world.goals)
+        return request.done("Nothing had been recorded yet.")
+    origin, correcting, goals = world.origin, machine.driver.correcting, world.goals
+    episode = machine.take_episode()
+    machine.episode_log.discard(episode, lambda text: request.done(text, episode.writer.id))
     if origin:
-        play.enter(*origin, correcting=correcting)
+        machine.enter(*origin, correcting=correcting)
     else:
-        play.stand(stage.seed, goals)
+        machine.reset_to(world.seed, goals)
 
 
-def undo(play: Play, asked: Asked) -> None:
+def undo(machine: SessionMachine, request: SessionRequest) -> None:
     """Bring back what was discarded last, and go on to the next seed where its own was up again."""
-    waiting = play.ledger.undo(lambda text: asked.done(text, closed_id), asked.failed)
+    waiting = machine.episode_log.undo(lambda text: request.done(text, closed_id), request.failed)
     if waiting is None:
-        return asked.refuse("Nothing was discarded that could be brought back.")
+        return request.refuse("Nothing was discarded that could be brought back.")
     closed_id = waiting.id
-    if play.phase == "ready" and play.stage.seed == waiting.seed:
-        play.stand(waiting.seed + 1)
+    if machine.phase == "ready" and machine.world.seed == waiting.seed:
+        machine.reset_to(waiting.seed + 1)
 
 
-def mark(play: Play, asked: Asked) -> None:
+def mark(machine: SessionMachine, request: SessionRequest) -> None:
     """Say how the open episode ends, or how the last one ended."""
-    said: Mark = "success" if asked.do.act == "success" else "failure" if asked.do.act == "failure" else ""
-    last = play.ledger.last
-    if play.has_steps():
-        play.mark = said
-        play.remark(lambda: asked.done(f"Marked as {said}." if said else "The task judges."), asked.failed)
+    said: Mark = "success" if request.do.act == "success" else "failure" if request.do.act == "failure" else ""
+    last = machine.episode_log.last
+    if machine.has_steps():
+        machine.mark = said
+        machine.remark(lambda: request.done(f"Marked as {said}." if said else "The task judges."), request.failed)
     elif last:
-        play.ledger.mark(last, said, lambda text: asked.done(text, last.id), asked.failed)
+        machine.episode_log.mark(last, said, lambda text: request.done(text, last.id), request.failed)
     else:
-        asked.refuse(f"{NOTHING_OPEN} There is nothing to mark.")
+        request.refuse(f"{NOTHING_OPEN} There is nothing to mark.")
 
 
-def note(play: Play, asked: Asked) -> None:
+def note(machine: SessionMachine, request: SessionRequest) -> None:
     """Write a note to the open episode, or to the last one."""
-    text, last = asked.text(empty=True), play.ledger.last
-    if play.has_steps():
-        play.note = text
-        play.remark(lambda: asked.done("Noted with this episode."), asked.failed)
+    text, last = request.text(empty=True), machine.episode_log.last
+    if machine.has_steps():
+        machine.note = text
+        machine.remark(lambda: request.done("Noted with this episode."), request.failed)
     elif last:
-        play.ledger.note(last, text, lambda said: asked.done(said, last.id), asked.failed)
+        machine.episode_log.note(last, text, lambda said: request.done(said, last.id), request.failed)
     else:
-        asked.refuse(f"{NOTHING_OPEN} There is nothing to note this with.")
+        request.refuse(f"{NOTHING_OPEN} There is nothing to note this with.")
 
 
-def again(play: Play, asked: Asked) -> None:
+def again(machine: SessionMachine, request: SessionRequest) -> None:
     """Put up the seed that was recorded last."""
-    play.require_no_episode("the same seed again")
-    last = play.ledger.last
-    play.stand(last.seed if last else play.seed)
-    asked.done(f"Seed {play.seed} again.")
+    machine.require_no_episode("the same seed again")
+    last = machine.episode_log.last
+    machine.reset_to(last.seed if last else machine.seed)
+    request.done(f"Seed {machine.seed} again.")
 
 
-def following(play: Play, asked: Asked) -> None:
+def following(machine: SessionMachine, request: SessionRequest) -> None:
     """Put up the next seed."""
-    play.require_no_episode("the next seed")
-    play.stand(play.seed + 1)
-    asked.done(f"Seed {play.seed}.")
+    machine.require_no_episode("the next seed")
+    machine.reset_to(machine.seed + 1)
+    request.done(f"Seed {machine.seed}.")
 
 
-def seed(play: Play, asked: Asked) -> None:
+def seed(machine: SessionMachine, request: SessionRequest) -> None:
     """Put up a seed of the operator's choice."""
-    play.require_no_episode("another seed")
-    chosen = asked.whole()
+    machine.require_no_episode("another seed")
+    chosen = request.whole()
     check_seed("seed", chosen)
-    play.stand(chosen)
-    asked.done(f"Seed {play.seed}.")
+    machine.reset_to(chosen)
+    request.done(f"Seed {machine.seed}.")
 
 
-def seek(play: Play, asked: Asked) -> None:
+def seek(machine: SessionMachine, request: SessionRequest) -> None:
     """Look at a frame."""
-    play.look(asked.whole())
-    asked.done()
+    machine.show_frame(request.whole())
+    request.done()
 
 
-def rewind(play: Play, asked: Asked) -> None:
+def rewind(machine: SessionMachine, request: SessionRequest) -> None:
     """Look at what was some seconds before."""
-    seconds = asked.number()
+    seconds = request.number()
     if not seconds > 0:
         raise InvalidValueError("seconds to rewind", f"{seconds:g}", "more than 0")
-    frames = max(round(min(seconds, 1e6) / play.stage.env.control_dt), 1)
-    play.look(max(play.stage.frame - frames, 0))
-    asked.done()
+    frames = max(round(min(seconds, 1e6) / machine.world.env.control_dt), 1)
+    machine.show_frame(max(machine.world.frame - frames, 0))
+    request.done()
 
 
-def task(play: Play, asked: Asked) -> None:
+def task(machine: SessionMachine, request: SessionRequest) -> None:
     """Go over to another task."""
-    play.require_no_episode("another task")
-    name = asked.text()
-    play.change_task(name)
-    play.stand(look_back(play.stage.dataset, name, play.asked_for.operator).next_seed)
-    play.tell_scene()
-    asked.done(f"{play.stage.env.task.instruction} Recorded into {play.stage.dataset.path.name}.")
+    machine.require_no_episode("another task")
+    name = request.text()
+    machine.change_task(name)
+    machine.reset_to(find_resume_point(machine.world.dataset, name, machine.options.operator).next_seed)
+    machine.send_scene()
+    request.done(f"{machine.world.env.task.instruction} Recorded into {machine.world.dataset.path.name}.")
 
 
-def goal(play: Play, asked: Asked) -> None:
+def goal(machine: SessionMachine, request: SessionRequest) -> None:
     """Move a goal, before the episode begins."""
-    name, *place = asked.items(4, "[name, x, y, z]")
-    if play.phase != "ready":
-        return asked.refuse("A goal can be moved only before the episode begins: keep or discard this one first.")
-    play.stage.move_goal(_text(name, "goal"), np.array([_number(value, "goal") for value in place]))
-    asked.done()
+    name, *place = request.items(4, "[name, x, y, z]")
+    if machine.phase != "ready":
+        return request.refuse("A goal can be moved only before the episode begins: keep or discard this one first.")
+    machine.world.move_goal(_text(name, "goal"), np.array([_number(value, "goal") for value in place]))
+    request.done()
 
 
-def policy(play: Play, asked: Asked) -> None:
+def policy(machine: SessionMachine, request: SessionRequest) -> None:
     """Load a policy, which drives from then on; or drive alone again."""
-    play.pause()
-    if asked.do.value is None:
-        play.driver.policy, play.policy_name = None, ""
-        return asked.done("You drive.")
-    name, env = asked.text(), play.stage.env
-    path = inside(play.asked_for.home, name, "checkpoint")
+    machine.pause()
+    if request.do.value is None:
+        machine.driver.policy, machine.policy_name = None, ""
+        return request.done("You drive.")
+    name, env = request.text(), machine.world.env
+    path = inside(machine.options.home, name, "checkpoint")
 
     def loaded(policy: Policy) -> None:
-        if play.stage.env is not env:
-            return asked.refuse("The task was changed meanwhile: load a policy for the new one.")
-        play.pause()
-        play.driver.policy, play.policy_name = policy, name
-        play.stage.describe_anew()
-        asked.done("The policy drives when the episode goes on; take over at any time.")
+        if machine.world.env is not env:
+            return request.refuse("The task was changed meanwhile: load a policy for the new one.")
+        machine.pause()
+        machine.driver.policy, machine.policy_name = policy, name
+        machine.world.describe_anew()
+        request.done("The policy drives when the episode goes on; take over at any time.")
 
-    play.fetcher.submit(lambda: _load_policy(path, env), loaded, asked.failed)
+    machine.fetcher.submit(lambda: _load_policy(path, env), loaded, request.failed)
 
 
-def open_(play: Play, asked: Asked) -> None:
+def open_(machine: SessionMachine, request: SessionRequest) -> None:
     """Look at a frame of a recorded episode, to continue from there or to show how it should have gone on."""
-    dataset, episode, frame, mode = asked.items(4, '[dataset, episode, frame, "continue" or "takeover"]')
+    dataset, episode, frame, mode = request.items(4, '[dataset, episode, frame, "continue" or "takeover"]')
     if mode not in ("continue", "takeover"):
         raise InvalidValueError("opening an episode", repr(mode), '"continue" or "takeover"')
     name, episode_id, index = _text(dataset, "open"), _text(episode, "open"), _whole(frame, "open")
-    play.require_no_episode(f"episode {episode_id!r}")
+    machine.require_no_episode(f"episode {episode_id!r}")
 
-    def read(past: Past) -> None:
+    def read(past: RecordedEpisode) -> None:
         try:
-            play.require_no_episode(f"episode {episode_id!r}")
-            play.open(past, index, correcting=mode == "takeover")
+            machine.require_no_episode(f"episode {episode_id!r}")
+            machine.open(past, index, correcting=mode == "takeover")
         except RoboRlhfError as error:
-            return asked.failed(error)
-        asked.done(f"Frame {index} of {past.meta.id}.{past.differences(play.stage.env)}", past.meta.id)
+            return request.failed(error)
+        request.done(f"Frame {index} of {past.meta.id}.{past.differences(machine.world.env)}", past.meta.id)
 
-    play.fetcher.submit(lambda: read_past(play.asked_for.home, name, episode_id), read, asked.failed)
+    machine.fetcher.submit(lambda: read_episode(machine.options.home, name, episode_id), read, request.failed)
 
 
-def operator(play: Play, asked: Asked) -> None:
+def operator(machine: SessionMachine, request: SessionRequest) -> None:
     """Take note of who drives now: an episode is of whoever drove when it ended."""
-    play.asked_for = replace(play.asked_for, operator=asked.text())
-    play.stage.describe_anew()
-    asked.done()
+    machine.options = replace(machine.options, operator=request.text())
+    machine.world.describe_anew()
+    request.done()
 
 
-ACTS: dict[Act, Callable[[Play, Asked], None]] = {
+COMMANDS: dict[CommandName, Callable[[SessionMachine, SessionRequest], None]] = {
     "start": start,
     "pause": pause,
     "keep": keep,

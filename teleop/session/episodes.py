@@ -14,25 +14,25 @@ from robo_rlhf.core.types import Outcome, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recording.journal import EpisodeWriter
 from teleop.session.branch import BRANCH, CORRECTION, INTERRUPTED
-from teleop.session.io_thread import Desk, explain_waiting, nothing
-from teleop.session.unattended import ROOM_WAIT
+from teleop.session.io_thread import IOThread, explain_disk_full, ignore
+from teleop.session.unattended import DISK_FULL_RETRY
 
 Done = Callable[[str], None]  # gets the text that says what happened
 Failed = Callable[[Exception], None]
 
 
-class Closed(NamedTuple):
+class ClosedEpisode(NamedTuple):
     """An episode that is not open any more."""
 
     dataset: Dataset
     id: str
     seed: int
-    task_says: Outcome
+    task_outcome: Outcome
     outcome: Outcome  # the operator's mark, where there is one
     seconds: float  # of simulated time
 
 
-class Open(NamedTuple):
+class OpenEpisode(NamedTuple):
     """An episode that is to be closed."""
 
     dataset: Dataset
@@ -41,28 +41,28 @@ class Open(NamedTuple):
     note: str
     tags: tuple[str, ...] = ()  # besides those that its metadata has already
 
-    def closed(self) -> Closed:
+    def closed(self) -> ClosedEpisode:
         """Return what it will be."""
         writer = self.writer
         task_says: Outcome = "success" if bool(writer.row(len(writer))["success"]) else "failure"
         outcome: Outcome = "success" if self.mark == "success" else "failure" if self.mark else task_says
         seconds = len(writer) * writer.meta.control_dt
-        return Closed(self.dataset, writer.id, writer.meta.seed, task_says, outcome, seconds)
+        return ClosedEpisode(self.dataset, writer.id, writer.meta.seed, task_says, outcome, seconds)
 
 
-class Ledger:
+class EpisodeLog:
     """The episodes of one session, closed ones and those that wait to be."""
 
     def __init__(self, ring: Callable[[], None]) -> None:
         """Begin with none; `ring` is called when something was done."""
-        self.desk = Desk("ledger", ring)
+        self.io = IOThread("ledger", ring)
         self.trouble = ""  # why closing waits
         self.kept: dict[str, Outcome] = {}
-        self.discarded: list[Closed] = []
-        self.last: Closed | None = None  # the one kept last
+        self.discarded: list[ClosedEpisode] = []
+        self.last: ClosedEpisode | None = None  # the one kept last
         self._stopping = threading.Event()
 
-    def keep(self, episode: Open, done: Done) -> None:
+    def keep(self, episode: OpenEpisode, done: Done) -> None:
         """Close an episode; `done` when the disk holds it."""
         closed = self.last = episode.closed()
 
@@ -70,9 +70,9 @@ class Ledger:
             self.kept[closed.id] = closed.outcome
             done(f"Kept: {closed.outcome} after {closed.seconds:.1f} s.")
 
-        self.desk.submit(lambda: self._close(episode, closed.outcome), then, self._left)
+        self.io.submit(lambda: self._close(episode, closed.outcome), then, self._left)
 
-    def discard(self, episode: Open, done: Done) -> None:
+    def discard(self, episode: OpenEpisode, done: Done) -> None:
         """Move an episode to the trash."""
         closed = episode.closed()
 
@@ -84,9 +84,9 @@ class Ledger:
             self.discarded.append(closed)
             done(f"Discarded {closed.seconds:.1f} s; it can be brought back.")
 
-        self.desk.submit(job, then, self._left)
+        self.io.submit(job, then, self._left)
 
-    def undo(self, done: Done, failed: Failed) -> Closed | None:
+    def undo(self, done: Done, failed: Failed) -> ClosedEpisode | None:
         """Bring back what was discarded last, as kept; None where there is nothing."""
         if not self.discarded:
             return None
@@ -104,41 +104,41 @@ class Ledger:
             self.discarded.append(closed)
             failed(error)
 
-        self.desk.submit(job, then, otherwise)
+        self.io.submit(job, then, otherwise)
         return closed
 
-    def mark(self, closed: Closed, mark: str, done: Done, failed: Failed) -> None:
+    def mark(self, closed: ClosedEpisode, mark: str, done: Done, failed: Failed) -> None:
         """Say how an episode ended that is closed already; the task says it where `mark` is empty."""
-        outcome: Outcome = "success" if mark == "success" else "failure" if mark else closed.task_says
+        outcome: Outcome = "success" if mark == "success" else "failure" if mark else closed.task_outcome
 
         def then(_: None) -> None:
             self.kept[closed.id] = outcome
             done(f"The last episode counts as {outcome}.")
 
-        self.desk.submit(lambda: closed.dataset.set_outcome(closed.id, outcome), then, failed)
+        self.io.submit(lambda: closed.dataset.set_outcome(closed.id, outcome), then, failed)
 
-    def note(self, closed: Closed, text: str, done: Done, failed: Failed) -> None:
+    def note(self, closed: ClosedEpisode, text: str, done: Done, failed: Failed) -> None:
         """Write a note to an episode that is closed already."""
         job = lambda: closed.dataset.note(closed.id, text)  # noqa: E731 - the one thing to be done
-        self.desk.submit(job, lambda _: done("Noted with the last episode."), failed)
+        self.io.submit(job, lambda _: done("Noted with the last episode."), failed)
 
-    def abandon(self, episode: Open) -> None:
+    def abandon(self, episode: OpenEpisode) -> None:
         """Close an episode as a failed branch: the operator went back and goes another way."""
         tagged = episode._replace(tags=(*episode.tags, BRANCH))
-        self.desk.submit(lambda: self._close(tagged, "failure"), nothing, self._left)
+        self.io.submit(lambda: self._close(tagged, "failure"), ignore, self._left)
 
-    def interrupt(self, episode: Open) -> None:
+    def interrupt(self, episode: OpenEpisode) -> None:
         """Close an episode that the session's end cuts short: as the operator marked it, or as aborted."""
         tagged = episode._replace(tags=(*episode.tags, INTERRUPTED))
         outcome: Outcome = episode.closed().outcome if episode.mark else "aborted"
-        self.desk.submit(lambda: self._close(tagged, outcome), nothing, self._left)
+        self.io.submit(lambda: self._close(tagged, outcome), ignore, self._left)
 
     def finish(self) -> None:
         """Wait for everything; what the disk has no room for is left in its journal, for recovery."""
         self._stopping.set()
-        self.desk.finish()
+        self.io.finish()
 
-    def _close(self, episode: Open, outcome: Outcome) -> str:
+    def _close(self, episode: OpenEpisode, outcome: Outcome) -> str:
         writer, tags = episode.writer, episode.tags
         if (writer.columns()["source"] == Source.CORRECTION).any():
             tags = (*tags, CORRECTION)
@@ -146,8 +146,8 @@ class Ledger:
             try:
                 writer.close(outcome, note=episode.note, tags=tags)
             except (DiskFullError, OSError) as error:
-                self.trouble = explain_waiting(error)
-                if self._stopping.wait(ROOM_WAIT):
+                self.trouble = explain_disk_full(error)
+                if self._stopping.wait(DISK_FULL_RETRY):
                     with contextlib.suppress(DiskFullError, OSError), writer:
                         pass
                     raise

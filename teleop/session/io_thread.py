@@ -13,7 +13,7 @@ from robo_rlhf.core.errors import DiskError, DiskFullError
 T = TypeVar("T")
 
 
-class Desk:
+class IOThread:
     """Jobs in the order in which they were given."""
 
     def __init__(self, name: str, ring: Callable[[], None], setup: Callable[[], None] = lambda: None) -> None:
@@ -56,7 +56,7 @@ class Desk:
 
         self._pool.submit(job).add_done_callback(tell)
 
-    def turn(self) -> None:
+    def deliver(self) -> None:
         """Take up what was finished; called by the loop, never blocks."""
         while True:
             try:
@@ -69,7 +69,7 @@ class Desk:
     def finish(self) -> None:
         """Wait for all jobs and take up what came of them; no more can be given."""
         self._pool.shutdown(wait=True)
-        self.turn()
+        self.deliver()
 
 
 def _handle(error: BaseException, otherwise: Callable[[Exception], None] | None) -> None:
@@ -78,11 +78,11 @@ def _handle(error: BaseException, otherwise: Callable[[Exception], None] | None)
     otherwise(error)
 
 
-def nothing(_: Any) -> None:
+def ignore(_: Any) -> None:
     """Take up the end of a job of which nothing follows."""
 
 
-def explain_waiting(error: Exception) -> str:
+def explain_disk_full(error: Exception) -> str:
     """Return why the session waits, what is lost (nothing), and what to do."""
     what = error.what if isinstance(error, DiskError | DiskFullError) else f"The disk refuses: {error}."
     return f"{what} Nothing is lost. Make room, and it goes on by itself."

@@ -14,22 +14,22 @@ from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
 from teleop.devices.browser import Browser
-from teleop.ipc.messages import Act, Begin, Do, Input, Notice, Reply, Tick
-from teleop.session.commands import Asked, answer
-from teleop.session.pacing import SPIN, Clock
-from teleop.session.resume import look_back
-from teleop.session.state_machine import Play, Say
+from teleop.ipc.messages import CommandName, Begin, Do, Input, Notice, Reply, Tick
+from teleop.session.commands import SessionRequest, handle
+from teleop.session.pacing import SPIN, Pacer
+from teleop.session.resume import find_resume_point
+from teleop.session.state_machine import SessionMachine, Send
 from teleop.session.status import describe_status
 
 RATES = (10.0, 50.0)  # [Hz] that a session may be paced at
 HEARTBEAT = 1.0  # [s] after which the state is told again although nothing changed
-BUTTONS: tuple[Act, ...] = ("start", "pause", "keep", "discard", "undo")  # that devices other than the page may have
+BUTTONS: tuple[CommandName, ...] = ("start", "pause", "keep", "discard", "undo")  # that devices other than the page may have
 
 
 class LiveSession:
     """An operator's session; `do`, `hear` and `stop` may be called from any thread, the rest from one."""
 
-    def __init__(self, begin: Begin, say: Say, *, pace: bool = True) -> None:
+    def __init__(self, begin: Begin, say: Send, *, pace: bool = True) -> None:
         """Put the world at the start of the first seed, and tell `say`, which any thread may call, what there is.
 
         Raises:
@@ -40,24 +40,24 @@ class LiveSession:
         rate = begin.rate or 1.0 / env.control_dt
         if not RATES[0] <= rate <= RATES[1]:
             raise InvalidValueError("control rate", f"{rate:g} Hz", f"{RATES[0]:g} to {RATES[1]:g} Hz")
-        self.clock = Clock(1.0 / rate, pace=pace)
+        self.clock = Pacer(1.0 / rate, pace=pace)
         self._bell = threading.Event()  # something is to be done before the next tick
-        self.play = Play(begin, env, self.clock.period, say, self._bell.set)
+        self.machine = SessionMachine(begin, env, self.clock.period, say, self._bell.set)
         self._stopping = threading.Event()
-        self._mail: queue.SimpleQueue[Asked] = queue.SimpleQueue()
+        self._mail: queue.SimpleQueue[SessionRequest] = queue.SimpleQueue()
         self._late = 0.0  # [s] of the last tick
         self._began = time.monotonic()
         self._shown: tuple[object, ...] = ()
         self._shown_at = 0.0
         self._open_with(begin)
 
-    def hear(self, message: Input) -> bool:
+    def receive_input(self, message: Input) -> bool:
         """Take an input, from any thread; False where it is late, of an older lease, or not listened to."""
-        return isinstance(self.play.device, Browser) and self.play.device.put(message)
+        return isinstance(self.machine.device, Browser) and self.machine.device.put(message)
 
-    def do(self, do: Do) -> None:
+    def request(self, do: Do) -> None:
         """Take a request, from any thread; a `Reply` follows."""
-        self._mail.put(Asked(do, self.say))
+        self._mail.put(SessionRequest(do, self.say))
         self._bell.set()
 
     def stop(self) -> None:
@@ -71,7 +71,7 @@ class LiveSession:
             while not self._stopping.is_set():
                 if self._bell.wait(max(self.clock.left() - SPIN, 0.0)):
                     self._bell.clear()
-                    self.take_up()
+                    self.deliver()
                     self.show()
                 else:
                     self.tick()
@@ -81,62 +81,62 @@ class LiveSession:
     def tick(self) -> None:
         """Wait for the next deadline, do what was asked, and take a step where the episode runs."""
         self._late = self.clock.wait()
-        self.take_up()
-        heard = self.play.driver.read()
+        self.deliver()
+        heard = self.machine.driver.read()
         for act in BUTTONS:
             if act in heard.buttons:
-                self._ask(act)
-        self.play.turn(heard)
+                self._request(act)
+        self.machine.tick(heard)
         self.show()
 
-    def take_up(self) -> None:
+    def deliver(self) -> None:
         """Do what was asked, and take up what was finished at the desks."""
-        self.play.take_up()
-        while not self.play.busy and not self._mail.empty():
+        self.machine.deliver()
+        while not self.machine.busy and not self._mail.empty():
             asked = self._mail.get()
             if asked.do.fence < self._fence():
                 asked.refuse("You do not hold the controls any more; nothing was done.")
             else:
-                answer(self.play, asked)
+                handle(self.machine, asked)
 
     def close(self) -> None:
         """Close the open episode, which was interrupted, and wait until the disk holds everything."""
         self._stopping.set()
-        self.play.close()
+        self.machine.close()
 
     def show(self) -> None:
         """Tell the state, where it changed or was not told for a while."""
-        status = describe_status(self.play, 1e3 * self._late, (time.monotonic() - self._began) / 60)
-        changing = (replace(status, late=0.0, minutes=0.0), self.play.stage.state.tobytes())
+        status = describe_status(self.machine, 1e3 * self._late, (time.monotonic() - self._began) / 60)
+        changing = (replace(status, late=0.0, minutes=0.0), self.machine.world.state.tobytes())
         due = time.monotonic() - self._shown_at >= HEARTBEAT
         if changing != self._shown or due:
             self._shown, self._shown_at = changing, time.monotonic()
-            browser = self.play.device if isinstance(self.play.device, Browser) else None
+            browser = self.machine.device if isinstance(self.machine.device, Browser) else None
             sequence, at = (browser.sequence, browser.at) if browser else (0, 0.0)
-            self.say(Tick(status, self.play.stage.state, sequence, at))
+            self.say(Tick(status, self.machine.world.state, sequence, at))
 
     def _open_with(self, begin: Begin) -> None:
         """Put up the first world, say what there is, and do what the session is started with."""
-        earlier = look_back(self.play.stage.dataset, begin.task, begin.operator)
-        self.play.stand(earlier.next_seed if begin.seed is None else begin.seed)
-        self.play.tell_scene()
+        earlier = find_resume_point(self.machine.world.dataset, begin.task, begin.operator)
+        self.machine.reset_to(earlier.next_seed if begin.seed is None else begin.seed)
+        self.machine.send_scene()
         self.show()
         if begin.open is not None:
-            self._ask("open", list(begin.open))
+            self._request("open", list(begin.open))
         if begin.policy:
-            self._ask("policy", begin.policy)
+            self._request("policy", begin.policy)
         if earlier.offer and begin.open is None:
-            name = self.play.stage.dataset.path.relative_to(begin.home).as_posix()
+            name = self.machine.world.dataset.path.relative_to(begin.home).as_posix()
             text = f"Your last episode was cut short after {earlier.seconds:.1f} s. You can go on from there."
             self.say(Notice(text, offer=(name, earlier.offer, earlier.frame)))
 
-    def _ask(self, act: Act, value: Any = None) -> None:
+    def _request(self, act: CommandName, value: Any = None) -> None:
         """Do something that no page asked for; what comes of it is told as a notice."""
-        answer(self.play, Asked(Do("do", self._fence(), 0, act, value), self._tell_reply))
+        handle(self.machine, SessionRequest(Do("do", self._fence(), 0, act, value), self._send_reply))
 
-    def _tell_reply(self, reply: Reply) -> None:
+    def _send_reply(self, reply: Reply) -> None:
         if reply.text:
             self.say(Notice(reply.text, "plain" if reply.ok else "bad"))
 
     def _fence(self) -> int:
-        return self.play.device.fence if isinstance(self.play.device, Browser) else 0
+        return self.machine.device.fence if isinstance(self.machine.device, Browser) else 0

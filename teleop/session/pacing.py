@@ -5,7 +5,7 @@ import time
 SPIN = 0.001  # [s] before a deadline that is waited for awake, since sleeping is not more exact
 
 
-class Clock:
+class Pacer:
     """Ticks every `period` seconds of the wall, or at once where `pace` is False."""
 
     def __init__(self, period: float, *, pace: bool = True) -> None:

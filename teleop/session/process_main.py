@@ -20,14 +20,14 @@ from teleop.devices import DEVICES
 from teleop.ipc.channel import Channel
 from teleop.ipc.messages import Begin, Do, Input, Tick
 from teleop.ipc.priority import be_eager
-from teleop.ipc.session_process import Ended, Ready
+from teleop.ipc.session_process import Ended, SessionReady
 from teleop.session.loop import LiveSession
 
 SWITCH = 5e-4  # [s] that another thread of this process may keep the loop waiting
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class Post:
+class Mailbox:
     """Where messages go: to the session, once there is one."""
 
     def __init__(self) -> None:
@@ -36,22 +36,22 @@ class Post:
         self.session: LiveSession | None = None
         self._early: list[object] = []  # what came before there was a session
 
-    def hear(self, message: object) -> None:
+    def receive(self, message: object) -> None:
         """Take a message from the station."""
         if isinstance(message, Begin):
             self.begin.put(message)
         elif self.session is None:
             self._early.append(message)
         elif isinstance(message, Input):
-            self.session.hear(message)
+            self.session.receive_input(message)
         elif isinstance(message, Do):
-            self.session.do(message)
+            self.session.request(message)
 
     def serve(self, session: LiveSession) -> None:
         """Give messages to `session` from now on."""
         self.session = session
         while self._early:
-            self.hear(self._early.pop(0))
+            self.receive(self._early.pop(0))
 
     def end(self, *_: int | FrameType | None) -> None:
         """End the session, or the wait for one: the station is gone, or a signal came."""
@@ -67,11 +67,11 @@ def main(descriptor: int) -> int:
     warnings.simplefilter("ignore", DataWarning)  # the session tells of them itself
     TASKS.discover()
     DEVICES.discover()
-    post = Post()
+    post = Mailbox()
     for number in SIGNALS:
         signal.signal(number, post.end)
-    channel = Channel(socket.socket(fileno=descriptor), post.hear, post.end, newest_only=Tick)
-    channel.send(Ready())
+    channel = Channel(socket.socket(fileno=descriptor), post.receive, post.end, newest_only=Tick)
+    channel.send(SessionReady())
     begin = post.begin.get()
     try:
         return 0 if begin is None else run(begin, channel, post)
@@ -79,7 +79,7 @@ def main(descriptor: int) -> int:
         channel.close()
 
 
-def run(begin: Begin, channel: Channel, post: Post) -> int:
+def run(begin: Begin, channel: Channel, post: Mailbox) -> int:
     """Run the session until it is told to end; tell the station why, where it ends by itself."""
     try:
         session = LiveSession(begin, channel.send)

@@ -13,7 +13,7 @@ NEWEST = 200  # episodes that are looked at: ids sort by time, and a page does n
 APART = 1000  # seeds between operators who record into one dataset at the same time
 
 
-class Earlier(NamedTuple):
+class ResumePoint(NamedTuple):
     """What there is to go on from."""
 
     next_seed: int
@@ -22,7 +22,7 @@ class Earlier(NamedTuple):
     seconds: float = 0.0  # its length in simulated time
 
 
-def look_back(dataset: Dataset, task: str, operator: str) -> Earlier:
+def find_resume_point(dataset: Dataset, task: str, operator: str) -> ResumePoint:
     """Look at the newest episodes of `dataset`."""
     infos = _newest(dataset)
     seeds = [info.meta.seed for info in infos if info.meta.task == task and info.meta.seed < FIRST_SEED]
@@ -31,8 +31,8 @@ def look_back(dataset: Dataset, task: str, operator: str) -> Earlier:
     if mine:
         last = mine[-1]
         if {RECOVERED, INTERRUPTED} & {*last.meta.tags}:
-            return Earlier(next_seed, last.meta.id, last.length, last.duration)
-    return Earlier(next_seed)
+            return ResumePoint(next_seed, last.meta.id, last.length, last.duration)
+    return ResumePoint(next_seed)
 
 
 def _newest(dataset: Dataset) -> list[EpisodeInfo]:

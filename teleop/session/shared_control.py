@@ -18,7 +18,7 @@ from teleop.input.action_mapping import GRIPPER, to_action
 from teleop.session.unattended import SILENCE, Decision, is_finite
 
 
-class Heard(NamedTuple):
+class OperatorInput(NamedTuple):
     """What the operator says in one tick."""
 
     twist: Array  # (6,) in [-1, 1]; zero while nothing is heard
@@ -51,7 +51,7 @@ class Driver:
         if self.policy is not None:
             self.policy.reset(1)
 
-    def read(self) -> Heard:
+    def read(self) -> OperatorInput:
         """Return what the operator says now; never blocks."""
         command = self.device.read()
         sound = is_finite(command)
@@ -65,9 +65,9 @@ class Driver:
         moves = not silent or (switched and command.gripper != self.gripper)
         if switched and (self.policy is None or takes_over):
             self.gripper = command.gripper
-        return Heard(twist, command.age, silent, moves, takes_over, command.buttons)
+        return OperatorInput(twist, command.age, silent, moves, takes_over, command.buttons)
 
-    def decide(self, heard: Heard, obs: Array) -> Decision:
+    def decide(self, heard: OperatorInput, obs: Array) -> Decision:
         """Return the action for this tick, given what the world shows (obs_dim,).
 
         Raises:

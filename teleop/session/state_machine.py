@@ -20,43 +20,43 @@ from teleop.devices import DEVICES, Device
 from teleop.devices.browser import Browser
 from teleop.ipc.messages import Begin, Notice, Phase, Reply, Scene, Tick, Tone
 from teleop.ipc.priority import be_gentle
-from teleop.session.branch import Past
-from teleop.session.episodes import Ledger, Open
-from teleop.session.io_thread import Desk
+from teleop.session.branch import RecordedEpisode
+from teleop.session.episodes import EpisodeLog, OpenEpisode
+from teleop.session.io_thread import IOThread
 from teleop.session.scene_info import describe_scene
-from teleop.session.shared_control import Driver, Heard
+from teleop.session.shared_control import Driver, OperatorInput
 from teleop.session.unattended import HELD, PATIENCE
-from teleop.session.world import Stage
+from teleop.session.world import LiveWorld
 
 REST = 10.0  # [s] of holding after which a running episode pauses by itself
 LONGEST = 20_000  # steps of an episode: what memory holds well
 
-Say = Callable[[Scene | Tick | Reply | Notice], object]
+Send = Callable[[Scene | Tick | Reply | Notice], object]
 
 
-class Play:
+class SessionMachine:
     """One operator, one world, one dataset to record into; used by one thread."""
 
-    def __init__(self, begin: Begin, env: TaskEnv, period: float, say: Say, ring: Callable[[], None]) -> None:
+    def __init__(self, begin: Begin, env: TaskEnv, period: float, send: Send, ring: Callable[[], None]) -> None:
         """Open the dataset and the device; a world must be put up next.
 
         Args:
             begin: what the session is started for.
             env: the world, with one copy.
             period: of the ticks [s].
-            say: gets what there is to tell.
+            send: gets what there is to tell.
             ring: called, from any thread, when something is there to be taken up.
 
         Raises:
             RoboRlhfError: an unknown device, or a dataset that cannot be opened.
         """
-        self.asked_for, self._period, self._say = begin, period, say
+        self.options, self._period, self._send = begin, period, send
         dataset = self.open_dataset(begin.dataset, begin.task)
         self.device: Device = DEVICES[begin.device](env).__enter__()
         self.driver = Driver(self.device, env.task.action_names)
-        self.ledger, self.journals = Ledger(ring), Desk("journals", ring)
-        self.fetcher = Desk("fetcher", ring, be_gentle)  # reads what takes a while: policies, recorded episodes
-        self.stage = Stage(env, dataset, self.journals, self._fields)
+        self.episode_log, self.journals = EpisodeLog(ring), IOThread("journals", ring)
+        self.fetcher = IOThread("fetcher", ring, be_gentle)  # reads what takes a while: policies, recorded episodes
+        self.world = LiveWorld(env, dataset, self.journals, self._fields)
         self.phase: Phase = "ready"
         self.seed = 0  # that is recorded; while a recorded episode is looked at, the one to come back to
         self.mark: Literal["", "success", "failure"] = ""
@@ -69,51 +69,51 @@ class Play:
         self._released = True  # nothing was held at some moment since the world was put up, or paused
         self._still = self._well = 0  # ticks that the robot has held; that the task has been done
 
-    def turn(self, heard: Heard) -> None:
+    def tick(self, heard: OperatorInput) -> None:
         """Do what a tick does: begin or go on where the operator moves, and take a step where the episode runs."""
         self._moving = not heard.silent
         self._released |= heard.silent
         moves = self._released and heard.moves
         if self.phase == "paused" and moves:
-            self.go_on()
-        elif self.phase == "ready" and (moves or self.starting) and self.stage.begin():
+            self.resume()
+        elif self.phase == "ready" and (moves or self.starting) and self.world.begin():
             self.starting = False
-            self.run_on()
+            self.run()
         if self.phase == "running":
             self._step(heard)
 
-    def take_up(self) -> None:
+    def deliver(self) -> None:
         """Take up what was finished at the desks."""
-        for desk in (self.ledger.desk, self.journals, self.fetcher):
-            desk.turn()
-        self.stage.turn()
+        for desk in (self.episode_log.io, self.journals, self.fetcher):
+            desk.deliver()
+        self.world.retry_journal()
 
     def close(self) -> None:
         """Close the open episode, tagged as interrupted, and wait until the disk holds everything."""
         self.fetcher.finish()
         self.journals.finish()
         if self.has_steps():
-            self.ledger.interrupt(self.take_episode())
-        elif self.stage.writer is not None:
-            self.stage.take().discard()
-        self.ledger.finish()
+            self.episode_log.interrupt(self.take_episode())
+        elif self.world.writer is not None:
+            self.world.take().discard()
+        self.episode_log.finish()
         self.device.__exit__(None, None, None)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Begin the episode, or go on from the frame that is looked at; soon, where the disk must be waited for."""
         if self.phase == "ready":
             self.starting = True
         elif self.phase == "paused" and not self.busy:
-            if self.stage.past is None and self.stage.frame == self.stage.steps:
-                self.stage.look(self.stage.frame)
-                self.run_on()
+            if self.world.recorded is None and self.world.frame == self.world.steps:
+                self.world.show_frame(self.world.frame)
+                self.run()
             else:
                 self.busy = True
-                self.stage.branch(self._branched, self._not_branched, self.note)
+                self.world.branch(self._branched, self._not_branched, self.note)
 
-    def run_on(self) -> None:
+    def run(self) -> None:
         """Run from the frame that is shown."""
-        self.driver.begin(self.stage.seed)
+        self.driver.begin(self.world.seed)
         self.phase, self._still, self._well = "running", 0, 0
 
     def pause(self) -> None:
@@ -122,7 +122,7 @@ class Play:
         if self.phase == "running":
             self.phase, self._released, self.holds = "paused", not self._moving, False
 
-    def look(self, frame: int) -> None:
+    def show_frame(self, frame: int) -> None:
         """Pause, and show a frame.
 
         Raises:
@@ -131,39 +131,39 @@ class Play:
         self.pause()
         if self.phase == "ready" and frame == 0:
             return
-        self.stage.look(frame)
-        self.driver.gripper = self.stage.gripper()
+        self.world.show_frame(frame)
+        self.driver.gripper = self.world.gripper()
         self._released = not self._moving
 
-    def stand(self, seed: int, moved: Mapping[str, Array] | None = None) -> None:
+    def reset_to(self, seed: int, moved: Mapping[str, Array] | None = None) -> None:
         """Put the world at the start of `seed`, with goals moved: name → (3,) [m]."""
-        self.stage.stand(seed, moved)
+        self.world.reset_to(seed, moved)
         self.seed = seed
         self.phase = "ready"
-        self._put_up()
+        self._announce_start()
 
-    def enter(self, past: Past, frame: int, *, correcting: bool) -> None:
+    def enter(self, past: RecordedEpisode, frame: int, *, correcting: bool) -> None:
         """Look at a frame of a recorded episode, to go on from there."""
-        self.stage.enter(past, frame)
+        self.world.enter(past, frame)
         self.phase = "paused"
-        self._put_up()
+        self._announce_start()
         self.driver.correcting = correcting
 
-    def open(self, past: Past, frame: int, *, correcting: bool) -> None:
-        """Look at a frame of a recorded episode, whatever its task; raises as `change_task` and `Stage.enter` do."""
-        before = self.stage.env
+    def open(self, past: RecordedEpisode, frame: int, *, correcting: bool) -> None:
+        """Look at a frame of a recorded episode, whatever its task; raises as `change_task` and `LiveWorld.enter`."""
+        before = self.world.env
         self.change_task(past.meta.task)
         try:
             self.enter(past, frame, correcting=correcting)
         finally:
-            if self.stage.env is not before:
-                if self.stage.past is not past:
-                    self.stand(self.seed)
-                self.tell_scene()
+            if self.world.env is not before:
+                if self.world.recorded is not past:
+                    self.reset_to(self.seed)
+                self.send_scene()
 
     def has_steps(self) -> bool:
         """Whether there is an open episode with anything in it."""
-        return self.stage.writer is not None and len(self.stage.writer) > 0
+        return self.world.writer is not None and len(self.world.writer) > 0
 
     def require_no_episode(self, what: str) -> None:
         """Check that nothing would be lost.
@@ -174,85 +174,85 @@ class Play:
         if self.has_steps():
             raise ConflictError(what, "an episode is open; keep or discard it first")
 
-    def take_episode(self) -> Open:
+    def take_episode(self) -> OpenEpisode:
         """Hand over the open episode, to be closed; the world must be put up anew."""
-        return Open(self.stage.dataset, self.stage.take(), self.mark, self.note)
+        return OpenEpisode(self.world.dataset, self.world.take(), self.mark, self.note)
 
     def remark(self, done: Callable[[], None], failed: Callable[[Exception], None]) -> None:
         """Have the disk hold what the operator says of the open episode, as a crash keeps nothing else of it."""
-        writer, mark, note = self.stage.writer, self.mark, self.note
+        writer, mark, note = self.world.writer, self.mark, self.note
         assert writer is not None
         self.journals.submit(lambda: writer.remark(mark or None, note), lambda _: done(), failed)
 
     def change_task(self, name: str) -> None:
         """Go over to another task; where the dataset is for one task only, also to the dataset named as the task."""
-        if name == self.stage.env.name:
+        if name == self.world.env.name:
             return
-        dataset = self.stage.dataset
+        dataset = self.world.dataset
         env = TaskEnv(TASKS[name](), 1, nthread=1)
         if not isinstance(self.device, Browser):
             raise ConflictError(f"task {name!r}", f"the device {self.device.name} was opened for another one")
         if dataset.task not in (MIXED, name):
             dataset = self.open_dataset(name, name)
-        self.stage.change(env, dataset)
+        self.world.change(env, dataset)
         self.driver.names = env.task.action_names
         self.driver.policy, self.policy_name = None, ""
 
     def open_dataset(self, name: str, task: str) -> Dataset:
         """Open a dataset of the data home, made for `task` where it is missing and named like it."""
-        dataset = Dataset(new_dataset(self.asked_for.home, name), create=True, task=task if name == task else MIXED)
+        dataset = Dataset(new_dataset(self.options.home, name), create=True, task=task if name == task else MIXED)
         for problem in dataset.recovery.problems:
-            self._say(Notice(problem, "bad"))
+            self._send(Notice(problem, "bad"))
         return dataset
 
-    def tell_scene(self) -> None:
+    def send_scene(self) -> None:
         """Tell what is driven."""
-        self._say(describe_scene(self.stage.env, self.stage.dataset.path.relative_to(self.asked_for.home).as_posix()))
+        self._send(describe_scene(self.world.env, self.world.dataset.path.relative_to(self.options.home).as_posix()))
 
     def notice(self, text: str, tone: Tone = "plain", **more: Any) -> None:
         """Tell something that nobody asked for."""
-        self._say(Notice(text, tone, **more))
+        self._send(Notice(text, tone, **more))
 
     def _fields(self) -> dict[str, Any]:
         """Return what the metadata of an episode says besides its world."""
         by = {"policy": self.policy_name} if self.policy_name else {}
         return {
-            "operator": self.asked_for.operator,
-            "device": self.asked_for.label or self.device.name,
+            "operator": self.options.operator,
+            "device": self.options.label or self.device.name,
             "versions": {**versions(), **by},
-            "tags": self.asked_for.tags,
+            "tags": self.options.tags,
         }
 
-    def _put_up(self) -> None:
+    def _announce_start(self) -> None:
         """Forget what was said about the world that was up before."""
         self.mark = self.note = ""
         self.starting = self.holds = False
         self._released = not self._moving
         self.source = self.device.source
         self.driver.correcting = False
-        self.driver.gripper = self.stage.gripper()
+        self.driver.gripper = self.world.gripper()
 
     def _branched(self, left: EpisodeWriter | None) -> None:
         if left is not None:
-            self.ledger.abandon(Open(self.stage.dataset, left, "", ""))
+            self.episode_log.abandon(OpenEpisode(self.world.dataset, left, "", ""))
         self.mark = ""
         self.busy = False
-        self.run_on()
+        self.run()
 
     def _not_branched(self, error: Exception) -> None:
         self.busy = False
         self.notice(str(error), "bad")
 
-    def _step(self, heard: Heard) -> None:
+    def _step(self, heard: OperatorInput) -> None:
         """Take a control step, or hold where the disk must be waited for."""
-        writer = self.stage.writer
+        writer = self.world.writer
         assert writer is not None
         if writer.trouble is not None:
             self.holds = True
             return
         try:
-            decision = self.driver.decide(heard, self.stage.obs)
-            self.stage.step(decision)
+            decision = self.driver.decide(heard, self.world.obs)
+            self.world.step(decision)
         except NonFiniteError as error:
             self.pause()
             self.notice(str(error), "bad")
@@ -260,12 +260,12 @@ class Play:
         self.ticks += 1
         self.source, self.holds = decision.source, decision.holds
         self._still = self._still + 1 if decision.holds else 0
-        self._well = self._well + 1 if self.stage.success else 0
-        self._look_after(len(writer))
+        self._well = self._well + 1 if self.world.success else 0
+        self._check_progress(len(writer))
 
-    def _look_after(self, steps: int) -> None:
+    def _check_progress(self, steps: int) -> None:
         """Tell when the task is done; pause where nothing happens any more, or for too long."""
-        if self._well == round(HELD / self.stage.env.control_dt):
+        if self._well == round(HELD / self.world.env.control_dt):
             self.notice("The task is done.", "good", sound="success")
         if self._still * self._period >= REST:
             self.pause()
@@ -273,6 +273,6 @@ class Play:
         elif steps >= LONGEST:
             self.pause()
             self.notice(f"Paused: the episode has {steps:,} steps. Keep or discard it.", "bad")
-        elif self.source is Source.POLICY and steps == round(PATIENCE * self.stage.env.horizon):
+        elif self.source is Source.POLICY and steps == round(PATIENCE * self.world.env.horizon):
             self.pause()
             self.notice(f"Paused: the policy had {PATIENCE} times the time that the task is meant to take.")

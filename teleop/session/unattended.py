@@ -18,12 +18,12 @@ from robo_rlhf.data.recording.journal import EpisodeWriter
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
 from teleop.devices import Device
 from teleop.input.action_mapping import to_action
-from teleop.session.pacing import Clock
+from teleop.session.pacing import Pacer
 
 SILENCE = 0.2  # [s] without input after which the robot holds
 HELD = 0.5  # [s] that success must last to end an episode
 PATIENCE = 1.6  # times the task's horizon that an episode may take
-ROOM_WAIT = 0.2  # [s] between looks at a full disk
+DISK_FULL_RETRY = 0.2  # [s] between looks at a full disk
 KEEP, DISCARD = "keep", "discard"  # buttons that end an episode
 
 
@@ -61,7 +61,7 @@ class Operator:
         return Decision(action, self.device.source, command.age, holds, command.buttons)
 
 
-class Tick(NamedTuple):
+class SessionTick(NamedTuple):
     """One control step as it happened, for whoever watches."""
 
     number: int  # from 0, within the episode
@@ -70,7 +70,7 @@ class Tick(NamedTuple):
     late: float  # [s] after its deadline
 
 
-class Recorded(NamedTuple):
+class RecordedSummary(NamedTuple):
     """An episode that is over."""
 
     id: str
@@ -91,7 +91,7 @@ class Session:
         operator: str = "",
         tags: tuple[str, ...] = (),
         pace: bool = True,
-        on_tick: Callable[[Tick], None] | None = None,
+        on_tick: Callable[[SessionTick], None] | None = None,
         on_trouble: Callable[[Exception], None] | None = None,
     ) -> None:
         """Drive copy 0 of `env`, which has one, by `device`, opened already.
@@ -108,14 +108,14 @@ class Session:
         """
         assert env.num_envs == 1
         self.env, self.dataset = env, dataset
-        self.clock = Clock(env.control_dt, pace=pace)
+        self.clock = Pacer(env.control_dt, pace=pace)
         self.limit = round(PATIENCE * env.horizon)  # steps
         self._operator = Operator(device, env.task.action_names)
         self._name, self._tags = operator, tags
         self._held = round(HELD / env.control_dt)  # steps
         self._on_tick, self._on_trouble = on_tick, on_trouble
 
-    def record(self, seed: int, episode_id: str = "") -> Recorded:
+    def record(self, seed: int, episode_id: str = "") -> RecordedSummary:
         """Record one episode from `seed` and close it; a discarded one is in the dataset's trash.
 
         Stopped by Ctrl-C, the episode is closed as aborted.
@@ -137,7 +137,7 @@ class Session:
             self.close(writer, outcome)
         if ending == DISCARD:
             self.dataset.delete(writer.id)
-        return Recorded(writer.id, outcome, steps, ending)
+        return RecordedSummary(writer.id, outcome, steps, ending)
 
     def begin(self, seed: int, episode_id: str = "") -> EpisodeWriter:
         """Put the world at the start of the episode of `seed` and open its journal."""
@@ -148,17 +148,17 @@ class Session:
         self.clock.restart()
         return self.dataset.record(meta, obs[0], self.env.get_state()[0])
 
-    def tick(self, writer: EpisodeWriter) -> Tick:
+    def tick(self, writer: EpisodeWriter) -> SessionTick:
         """Wait for the next deadline, then take one control step and record it."""
         late = self.clock.wait()
         decision = self._operator.decide()
         wall_time = time.time()
         step = self.env.step(decision.action[None])
-        tick = Tick(len(writer), decision, step, late)
+        tick = SessionTick(len(writer), decision, step, late)
         try:
             note_down(writer, decision, step, self.env.get_state()[0], wall_time)
         except (DiskFullError, OSError) as error:
-            self._wait_for_room(writer, error)
+            self._wait_for_disk(writer, error)
         if self._on_tick is not None:
             self._on_tick(tick)
         return tick
@@ -170,8 +170,8 @@ class Session:
                 writer.close(outcome, note=note)
                 return
             except (DiskFullError, DiskError) as error:
-                self._tell(error)
-                time.sleep(ROOM_WAIT)
+                self._report(error)
+                time.sleep(DISK_FULL_RETRY)
 
     def _drive(self, writer: EpisodeWriter) -> str:
         """Take steps until the episode is over; return why it is."""
@@ -186,14 +186,14 @@ class Session:
                 return "success"
         return "limit"
 
-    def _wait_for_room(self, writer: EpisodeWriter, error: Exception) -> None:
+    def _wait_for_disk(self, writer: EpisodeWriter, error: Exception) -> None:
         """Stand still until the disk takes what was recorded; the world does not go on meanwhile."""
-        self._tell(error)
+        self._report(error)
         while writer.trouble is not None:
-            time.sleep(ROOM_WAIT)
+            time.sleep(DISK_FULL_RETRY)
         self.clock.restart()
 
-    def _tell(self, error: Exception) -> None:
+    def _report(self, error: Exception) -> None:
         if self._on_trouble is not None:
             self._on_trouble(error)
 

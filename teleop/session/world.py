@@ -19,23 +19,23 @@ from robo_rlhf.data.recording.journal import EpisodeWriter
 from robo_rlhf.data.recording.stream import Row
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.input.action_mapping import GRIPPER
-from teleop.session.branch import GOAL, Past
-from teleop.session.io_thread import Desk, explain_waiting, nothing
+from teleop.session.branch import GOAL, RecordedEpisode
+from teleop.session.io_thread import IOThread, explain_disk_full, ignore
 from teleop.session.unattended import Decision, describe, note_down
 
 RETRY = 0.5  # [s] between tries to open a journal on a full disk
 FAR = 5.0  # [m] from the middle of the world, farther than which no goal may be moved
 
 
-class Stage:
+class LiveWorld:
     """A world with one copy; what is opened on the disk is opened at a desk."""
 
-    def __init__(self, env: TaskEnv, dataset: Dataset, desk: Desk, fields: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, env: TaskEnv, dataset: Dataset, io: IOThread, fields: Callable[[], Mapping[str, Any]]) -> None:
         """Record into `dataset`; `fields` gives what the metadata of every episode holds besides its world."""
-        self.env, self.dataset, self._desk, self._fields = env, dataset, desk, fields
+        self.env, self.dataset, self._io, self._fields = env, dataset, io, fields
         self.writer: EpisodeWriter | None = None  # of the open episode, or ready for the next one
-        self.past: Past | None = None  # a recorded episode that is looked at
-        self.origin: tuple[Past, int] | None = None  # where the open episode came from, if from a recorded one
+        self.recorded: RecordedEpisode | None = None  # a recorded episode that is looked at
+        self.origin: tuple[RecordedEpisode, int] | None = None  # where the open episode came from, if from a recorded one
         self.trouble = ""  # why no journal can be opened
         self.seed, self.frame, self.success = 0, 0, False
         self.goals: dict[str, Array] = {}  # that were moved, by name: (3,) [m]
@@ -46,12 +46,12 @@ class Stage:
     @property
     def steps(self) -> int:
         """Number of steps of what is looked at."""
-        return len(self.past) - 1 if self.past else len(self.writer) if self.writer else 0
+        return len(self.recorded) - 1 if self.recorded else len(self.writer) if self.writer else 0
 
     def row(self, index: int) -> Row:
         """Return a frame of what is looked at, and the step that led to it."""
-        if self.past:
-            return self.past.row(index)
+        if self.recorded:
+            return self.recorded.row(index)
         assert self.writer is not None
         return self.writer.row(index)
 
@@ -62,16 +62,16 @@ class Stage:
             return -1.0
         return float(self.row(self.frame)["action"][names.index(GRIPPER)])
 
-    def stand(self, seed: int, goals: Mapping[str, Array] | None = None) -> None:
+    def reset_to(self, seed: int, goals: Mapping[str, Array] | None = None) -> None:
         """Put the world at the start of the episode of `seed`, with goals moved, and open a journal for it."""
         self.drop()
         self.seed, self.frame, self.goals = seed, 0, dict(goals or {})
-        self.past = self.origin = None
+        self.recorded = self.origin = None
         self.env.reset(np.array([seed]))
         for name, position in self.goals.items():
             self.env.sim.mocap_pos(name)[0] = position
         self.env.sim.forward()
-        self._see(self.env.task.observe(self.env.sim)[0], bool(self.env.task.success(self.env.sim)[0]))
+        self._observe(self.env.task.observe(self.env.sim)[0], bool(self.env.task.success(self.env.sim)[0]))
         self._open()
 
     def move_goal(self, name: str, position: Array) -> None:
@@ -85,22 +85,22 @@ class Stage:
             raise UnknownNameError("goal", name, self.env.task.goals)
         if position.shape != (3,) or not (np.abs(position) <= FAR).all():
             raise InvalidValueError(f"place of {name}", position.tolist(), f"x y z within {FAR:g} m of the middle")
-        self.stand(self.seed, {**self.goals, name: position})
+        self.reset_to(self.seed, {**self.goals, name: position})
 
-    def enter(self, past: Past, frame: int) -> None:
+    def enter(self, recorded: RecordedEpisode, frame: int) -> None:
         """Look at a frame of a recorded episode, to go on from there.
 
         Raises:
             InvalidValueError: it has no such frame, or this world cannot enter it.
         """
-        past.check(self.env)
-        if not 0 <= frame < len(past):
-            raise InvalidValueError(f"frame of episode {past.meta.id}", frame, f"0 to {len(past) - 1}")
+        recorded.check(self.env)
+        if not 0 <= frame < len(recorded):
+            raise InvalidValueError(f"frame of episode {recorded.meta.id}", frame, f"0 to {len(recorded) - 1}")
         self.drop()
-        self.past, self.origin, self.seed, self.goals = past, None, past.meta.seed, {}
-        self.look(frame)
+        self.recorded, self.origin, self.seed, self.goals = recorded, None, recorded.meta.seed, {}
+        self.show_frame(frame)
 
-    def look(self, frame: int) -> None:
+    def show_frame(self, frame: int) -> None:
         """Show a frame of the open episode, or of the recorded one that is looked at.
 
         Raises:
@@ -110,7 +110,7 @@ class Stage:
             raise InvalidValueError("frame to look at", frame, f"0 to {self.steps}")
         row = self.row(frame)
         self.frame = frame
-        self._see(self.env.set_state(row["state"][None])[0], bool(row["success"]))
+        self._observe(self.env.set_state(row["state"][None])[0], bool(row["success"]))
 
     def begin(self) -> bool:
         """Begin the episode at whose start the world stands; False where its journal is not open yet."""
@@ -152,7 +152,7 @@ class Stage:
 
         `then` gets the open episode that is left, if any.
         """
-        past, left, frame, fields = self.past, self.writer, self.frame, self._all_fields()
+        past, left, frame, fields = self.recorded, self.writer, self.frame, self._all_fields()
 
         def job() -> EpisodeWriter:
             if past:
@@ -166,12 +166,12 @@ class Stage:
 
         def made(writer: EpisodeWriter) -> None:
             if past:
-                self.origin, self.past = (past, frame), None
+                self.origin, self.recorded = (past, frame), None
             self.writer = writer
-            self.look(frame)
+            self.show_frame(frame)
             then(None if past else left)
 
-        self._desk.submit(job, made, failed)
+        self._io.submit(job, made, failed)
 
     def take(self) -> EpisodeWriter:
         """Hand over the open episode, to be closed; another world must be put up next."""
@@ -184,19 +184,19 @@ class Stage:
         writer, self.writer, self._awaited, self._retry_at = self.writer, None, None, None
         if writer is not None:
             assert not len(writer)
-            self._desk.submit(writer.discard, nothing)
+            self._io.submit(writer.discard, ignore)
 
     def change(self, env: TaskEnv, dataset: Dataset) -> None:
         """Go over to another world and the dataset for it; it must be put up next."""
         self.drop()
         self.env, self.dataset = env, dataset
 
-    def turn(self) -> None:
+    def retry_journal(self) -> None:
         """Try again what failed for want of room."""
         if self._retry_at is not None and time.monotonic() >= self._retry_at:
             self._open()
 
-    def _see(self, obs: Array, success: bool) -> None:
+    def _observe(self, obs: Array, success: bool) -> None:
         self.obs, self.state, self.success = obs, self.env.get_state()[0], success
 
     def _open(self) -> None:
@@ -215,9 +215,9 @@ class Stage:
             if not isinstance(error, DiskFullError | OSError):
                 raise error
             if self._awaited is token:
-                self.trouble, self._retry_at = explain_waiting(error), time.monotonic() + RETRY
+                self.trouble, self._retry_at = explain_disk_full(error), time.monotonic() + RETRY
 
-        self._desk.submit(lambda: dataset.record(meta, obs, state, success=success), opened, failed)
+        self._io.submit(lambda: dataset.record(meta, obs, state, success=success), opened, failed)
 
     def _all_fields(self) -> dict[str, Any]:
         fields = dict(self._fields())

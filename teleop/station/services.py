@@ -13,20 +13,20 @@ from robo_rlhf.accounts.people import People
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.station.arena.arenas import Arenas
-from teleop.station.arena.standings_cache import StandingsBook
-from teleop.station.home.summary import Overview
+from teleop.station.arena.standings_cache import ArenaStandings
+from teleop.station.home.summary import HomeSummary
 from teleop.station.library.edits import Library
 from teleop.station.media.media import Media
-from teleop.station.monitor.label_counts import LabelBook
-from teleop.station.monitor.runs import RunBook
+from teleop.station.monitor.label_counts import LabelCounts
+from teleop.station.monitor.runs import RunIndex
 from teleop.station.operate.hub import Hub
-from teleop.station.probe.client import Thinking
-from teleop.station.probe.rollouts_cache import Futures
-from teleop.station.quality.cache import QualityBook
+from teleop.station.probe.client import ProbeClient
+from teleop.station.probe.rollouts_cache import RolloutCache
+from teleop.station.quality.cache import QualityCache
 from teleop.station.review.live_reward import LiveReward
 from teleop.station.web.throttle import BAD_TOKENS, NOTES, Tries
 from teleop.station.web.uploads import Uploads
-from teleop.station.webhooks.sender import Posting
+from teleop.station.webhooks.sender import WebhookSender
 
 DATABASE = "feedback.db"  # in the data home
 CLIPS = "cache/clips"  # in the data home; can be deleted at any time
@@ -64,12 +64,12 @@ class Station:
         self.people = People(self.database)
         self.bad_tokens, self.notes = Tries(BAD_TOKENS), Tries(NOTES)
         self.uploads = Uploads(home)
-        self.overview = Overview(home)
-        self.runs = RunBook(home)
+        self.overview = HomeSummary(home)
+        self.runs = RunIndex(home)
         self.live_reward = LiveReward(self.runs)
-        self.labels = LabelBook(lambda: self.store)
-        self.quality = QualityBook(self.database, lambda: self.store.mark())
-        self.thinking, self.futures = Thinking(home), Futures()
+        self.labels = LabelCounts(lambda: self.store)
+        self.quality = QualityCache(self.database, lambda: self.store.mark())
+        self.thinking, self.futures = ProbeClient(home), RolloutCache()
         self._lock = threading.RLock()
         self.looking = asyncio.Lock()  # by whoever looks for changes of accounts
         self._at_start: list[Callable[[], Awaitable[None]]] = []
@@ -77,10 +77,10 @@ class Station:
         self.hub = Hub(home, lambda: self.pool, lean=lean)
         self.when_started(self.hub.start)
         self.when_stopped(self.hub.stop)
-        self.posting = Posting(lambda: self.store.webhooks, allow_private=private_webhooks)
+        self.posting = WebhookSender(lambda: self.store.webhooks, allow_private=private_webhooks)
         self.when_started(self.posting.start)
         self.when_stopped(self.posting.stop)
-        self.standings = StandingsBook(home, lambda: self.store, self.database)
+        self.standings = ArenaStandings(home, lambda: self.store, self.database)
         self.when_started(self.standings.start)
         self.when_stopped(self.standings.stop)
 
@@ -155,7 +155,7 @@ class Station:
         for do in self._at_stop:
             await do()
         if "store" in self.__dict__:
-            await self.store.database.close_soon()
+            await self.store.database.close_async()
 
     def close(self) -> None:
         """Release everything that was opened."""

@@ -16,34 +16,34 @@ from robo_rlhf.core.types import Command
 from teleop.devices import Device
 from teleop.input.held_keys import HeldKeys
 from teleop.input.key_bindings import KEYS, Binding
-from teleop.input.operator_state import TAKEOVER, Hand
-from teleop.input.terminal import Line, Terminal
-from teleop.ipc.messages import Act, Do, Input, Notice, Reply, Scene, Status, Tick
-from teleop.ipc.session_process import Ended, Heard
+from teleop.input.operator_state import TAKEOVER, OperatorState
+from teleop.input.terminal import LineEditor, Terminal
+from teleop.ipc.messages import CommandName, Do, Input, Notice, Reply, Scene, Status, Tick
+from teleop.ipc.session_process import Ended, SessionMessage
 from teleop.session.unattended import SILENCE
 
-AGAIN = 0.05  # [s] after which what is still held is said again
+RESEND_INTERVAL = 0.05  # [s] after which what is still held is said again
 GRIP_WAIT = 0.3  # [s] that a session has to follow a gripper that was switched, before it is believed instead
 REWIND = 1.0  # [s] that one press goes back
 FRONT = "front"  # the camera from whose side the robot is looked at, where there is one of that name
 FENCE = 1  # nobody else holds these controls
 OFFER = Binding("offer", "Go on from there", "episode", ("Tab",), act="offer")
-_ACTS = frozenset(get_args(Act))
+_COMMANDS = frozenset(get_args(CommandName))
 
 
 class Handheld(Device, Protocol):
     """A device that a person holds."""
 
-    hand: Hand
+    operator_state: OperatorState
 
 
 @dataclass
-class Shown:
+class ConsoleState:
     """What there is to be seen of a session."""
 
     scene: Scene | None = None
     status: Status | None = None
-    said: deque[Notice] = field(default_factory=lambda: deque(maxlen=3))  # the newest last
+    notices: deque[Notice] = field(default_factory=lambda: deque(maxlen=3))  # the newest last
     offer: tuple[str, str, int] | None = None  # an episode that was cut short: dataset, episode, frame
     reaction: float | None = None  # [ms] from the last input until the world showed it
     lost: bool = False  # the device does not speak
@@ -74,7 +74,7 @@ class Console:
             terminal: whose keys do what is done once, also beside a device that is no keyboard.
             follow_camera: whether ahead is away from who looks through the scene's front camera.
         """
-        self.shown = Shown(level=device.hand.level)
+        self.state = ConsoleState(level=device.operator_state.level)
         self._send, self._device, self._terminal, self._follow = send, device, terminal, follow_camera
         own = getattr(device, "keys", None)
         self._drives = own is not None  # the keyboard's own reading does what is done once
@@ -84,55 +84,55 @@ class Console:
         self._sent: tuple[object, ...] = ()
         self._sent_at = self._switched_at = float("-inf")  # [s]
         self._shown_sequence = 0
-        self.heard = 0  # notices
+        self.notice_count = 0  # notices
         self._lock = threading.Lock()
 
-    def hear(self, message: Heard) -> None:
+    def receive(self, message: SessionMessage) -> None:
         """Take what the session tells."""
         with self._lock:
             if isinstance(message, Tick):
-                self.shown.status = message.status
+                self.state.status = message.status
                 if message.sequence > self._shown_sequence:
                     self._shown_sequence = message.sequence
-                    self.shown.reaction = 1e3 * time.monotonic() - message.at
+                    self.state.reaction = 1e3 * time.monotonic() - message.at
             elif isinstance(message, Scene):
-                self.shown.scene = message
+                self.state.scene = message
                 if self._follow and message.cameras:
                     front = next((c for c in message.cameras if c.name == FRONT), message.cameras[0])
-                    self._device.hand.look(front.azimuth)
+                    self._device.operator_state.set_heading(front.azimuth)
             elif isinstance(message, Notice):
-                self._note_down(message)
+                self._add_notice(message)
             elif isinstance(message, Reply):
                 if message.text:
-                    self._note_down(Notice(message.text, "plain" if message.ok else "bad"))
+                    self._add_notice(Notice(message.text, "plain" if message.ok else "bad"))
             elif isinstance(message, Ended):
-                self.shown.ended = message.text
+                self.state.ended = message.text
 
-    def turn(self) -> None:
+    def tick(self) -> None:
         """Ask the device and send what it says; call it some hundred times a second."""
         now = time.monotonic()
         self._follow_gripper(now)
-        before = self._device.hand.gripper
+        before = self._device.operator_state.gripper
         command = self._device.read()
         if command.gripper != before:
             self._switched_at = now
         for act in sorted(command.buttons - {TAKEOVER}):
-            self.act(act)
+            self.command(act)
         if self._terminal is not None and not self._drives:
-            for act in self._keys.hear(self._terminal.read(), now):
-                self.act(act) if act in _OWN or act in _ACTS else self._device.hand.press(act)
+            for act in self._keys.feed(self._terminal.read(), now):
+                self.command(act) if act in _OWN or act in _COMMANDS else self._device.operator_state.press(act)
         self._write_note()
-        self._say(command, now)
-        self.shown.level = self._device.hand.level
-        self.shown.lost = command.age > SILENCE or (self._terminal is not None and self._terminal.gone)
+        self._send_input(command, now)
+        self.state.level = self._device.operator_state.level
+        self.state.lost = command.age > SILENCE or (self._terminal is not None and self._terminal.gone)
         if self._terminal is not None:
-            self.shown.releases = self._keys.releases
+            self.state.releases = self._keys.releases
 
-    def act(self, act: str) -> None:
+    def command(self, act: str) -> None:
         """Do what a button or key says, here or in the session."""
         if act in _OWN:
             _OWN[act](self)
-        elif act in _ACTS:
+        elif act in _COMMANDS:
             self.do(act, REWIND if act == "rewind" else None)
 
     def do(self, act: Any, value: Any = None) -> None:
@@ -141,21 +141,21 @@ class Console:
 
     def take_offer(self) -> None:
         """Go on with an episode that was cut short."""
-        if self.shown.offer is not None:
-            self.do("open", [*self.shown.offer, "continue"])
-            self.shown.offer = None
+        if self.state.offer is not None:
+            self.do("open", [*self.state.offer, "continue"])
+            self.state.offer = None
 
     def begin_note(self) -> None:
         """Let a note be written; the robot rests meanwhile."""
         if self._terminal is not None:
             self._keys.let_go()
-            self._terminal.line = Line()
+            self._terminal.line = LineEditor()
 
     def _write_note(self) -> None:
         line = self._terminal.line if self._terminal is not None else None
-        self.shown.note = line.text if line is not None else None
+        self.state.note = line.text if line is not None else None
         if line is not None and line.over and self._terminal is not None:
-            self._terminal.line = self.shown.note = None
+            self._terminal.line = self.state.note = None
             if line.over == "done":
                 self.do("note", line.text)
 
@@ -165,13 +165,13 @@ class Console:
         While it runs only what is clearly other is taken over: a policy moves it a little all the time, and what is
         said of it late must not look like a wish.
         """
-        status, hand = self.shown.status, self._device.hand
+        status, hand = self.state.status, self._device.operator_state
         if status is None or now - self._switched_at < GRIP_WAIT:
             return
         if status.phase != "running" or abs(status.gripper - hand.gripper) > 0.5:
             hand.gripper = status.gripper
 
-    def _say(self, command: Command, now: float) -> None:
+    def _send_input(self, command: Command, now: float) -> None:
         """Send an input where there is something new, and again while something is held.
 
         An old command is not sent: the session hears nothing then, and the robot holds.
@@ -181,24 +181,24 @@ class Console:
         idle = not command.active
         twist = tuple(float(part) for part in command.twist)
         wanted = (twist, command.gripper, TAKEOVER in command.buttons, idle)
-        if wanted == self._sent and (idle or now - self._sent_at < AGAIN):
+        if wanted == self._sent and (idle or now - self._sent_at < RESEND_INTERVAL):
             return
         self._sent, self._sent_at = wanted, now
         at = 1e3 * (now - command.age)
         self._send(Input("input", FENCE, next(self._sequence), twist, wanted[1], at, wanted[2], idle))  # type: ignore[arg-type]
 
-    def _note_down(self, notice: Notice) -> None:
-        self.shown.said.append(notice)
-        self.heard += 1
-        self.shown.offer = notice.offer or self.shown.offer
-        if notice.sound and not self.shown.muted and self._terminal is not None:
+    def _add_notice(self, notice: Notice) -> None:
+        self.state.notices.append(notice)
+        self.notice_count += 1
+        self.state.offer = notice.offer or self.state.offer
+        if notice.sound and not self.state.muted and self._terminal is not None:
             self._terminal.ring()
 
     def _toggle_keys(self) -> None:
-        self.shown.keys = not self.shown.keys
+        self.state.keys = not self.state.keys
 
     def _toggle_sound(self) -> None:
-        self.shown.muted = not self.shown.muted
+        self.state.muted = not self.state.muted
 
 
 _OWN: dict[str, Callable[[Console], None]] = {

@@ -15,7 +15,7 @@ from teleop.input.button_maps import STICKS, Button, explain
 from teleop.input.key_bindings import KEYS, PAGE_ONLY, Binding, key_name
 from teleop.input.response_curves import LEVELS
 from teleop.ipc.messages import Scene, Status
-from teleop.terminal_ui.console import OFFER, Shown
+from teleop.terminal_ui.console import OFFER, ConsoleState
 
 TITLES = {"move": "Move", "turn": "Turn", "hand": "Hand", "episode": "Episode", "view": "Screen"}
 _PHASES = {"ready": ("○ ready", "bold"), "running": ("● recording", "bold red"), "paused": ("‖ paused", "bold yellow")}
@@ -26,7 +26,7 @@ def terminal_keys() -> tuple[Binding, ...]:
     return tuple(binding for binding in KEYS if binding.act not in PAGE_ONLY)
 
 
-def draw(shown: Shown, size: tuple[int, int], buttons: Sequence[Button] = (), pictures: str = "") -> str:
+def draw(shown: ConsoleState, size: tuple[int, int], buttons: Sequence[Button] = (), pictures: str = "") -> str:
     """Return the screen of a session as text with colours, for a terminal of (columns, lines).
 
     Args:
@@ -46,18 +46,18 @@ def draw(shown: Shown, size: tuple[int, int], buttons: Sequence[Button] = (), pi
     return out.getvalue()
 
 
-def _parts(shown: Shown, columns: int, buttons: Sequence[Button], pictures: str) -> Iterable[RenderableType]:
+def _parts(shown: ConsoleState, columns: int, buttons: Sequence[Button], pictures: str) -> Iterable[RenderableType]:
     if shown.scene is None or shown.status is None:
         yield Text(" Starting the session ...", style="dim")
         return
     yield _title(shown.scene, shown.status)
     yield _line("─" * columns, "dim")
     yield _state(shown.status, shown.scene)
-    yield _hand(shown, shown.status)
+    yield _operator(shown, shown.status)
     yield _counts(shown.status)
     if shown.releases is False and shown.keys and not buttons:
         yield _line(" This terminal tells of one key at a time: a key counts as held for a moment.", "dim")
-    yield from _said(shown, shown.status)
+    yield from _notices(shown, shown.status)
     yield _line(f" {key_name('Slash')} {'hides' if shown.keys else 'shows'} the keys · Ctrl-C ends", "dim")
     if pictures:
         yield _line(f" {pictures}", "dim")
@@ -92,7 +92,7 @@ def _state(status: Status, scene: Scene) -> RenderableType:
     return line
 
 
-def _hand(shown: Shown, status: Status) -> RenderableType:
+def _operator(shown: ConsoleState, status: Status) -> RenderableType:
     parts = [
         f"gripper {'closed' if status.gripper > 0 else 'open'}",
         f"source {'you' if status.source == 'human' else status.source}",
@@ -115,13 +115,13 @@ def _counts(status: Status) -> RenderableType:
     return _line(" " + " · ".join(parts))
 
 
-def _said(shown: Shown, status: Status) -> Iterable[RenderableType]:
+def _notices(shown: ConsoleState, status: Status) -> Iterable[RenderableType]:
     if status.trouble:
         yield Text(f" {status.trouble}", style="bold red")
     if shown.lost:
         yield Text(" Nothing is heard from the device; the robot holds. Nothing is lost.", style="bold yellow")
     tones = {"good": "green", "bad": "red", "plain": ""}
-    for notice in shown.said:
+    for notice in shown.notices:
         yield Text(f" {notice.text}", style=tones[notice.tone])
     if shown.offer is not None and status.phase == "ready":
         yield Text(f" {key_name(OFFER.keys[0])}: {OFFER.label.lower()}", style="bold")

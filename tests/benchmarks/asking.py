@@ -9,9 +9,9 @@ from typing import Any
 
 from robo_rlhf.core.files import write_json
 from robo_rlhf.core.runs import Run
-from robo_rlhf.pipeline.config import Config, preset
-from robo_rlhf.pipeline.steps.job import Job
-from robo_rlhf.pipeline.steps.observers import Silent
+from robo_rlhf.pipeline.config import PipelineConfig, preset
+from robo_rlhf.pipeline.steps.job import PipelineJob
+from robo_rlhf.pipeline.steps.observers import NullObserver
 from robo_rlhf.rewards.base import RewardModel
 from tests.benchmarks.held_out import asked_of
 
@@ -32,16 +32,16 @@ def known(path: Path, ways: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[s
         config = replace(preset("default", **{name: stored[name] for name in OWN}), **settings)
         name = f"{path.name}-{way.replace(',', '').replace(' ', '-')}-{config.labels}"
         model = relearned(config, path, path.with_name(name))
-        scores = {name: asked.foreseen(model) for name, asked in exams.items()}
+        scores = {name: asked.predictions(model) for name, asked in exams.items()}
         found[way] = {f"{name} [%]": 100 * score["accuracy"] for name, score in scores.items()}
         found[way] |= {f"{name}, ECE": score["ECE"] for name, score in scores.items()}
     return found
 
 
-def relearned(config: Config, base: Path, path: Path) -> RewardModel:
+def relearned(config: PipelineConfig, base: Path, path: Path) -> RewardModel:
     """Ask as `config` says about the episodes of the run `base`, round by round, in a run folder of its own."""
     shutil.rmtree(path, ignore_errors=True)
-    job = Job(config, Run(path, config), base.parents[1], Silent())
+    job = PipelineJob(config, Run(path, config), base.parents[1], NullObserver())
     shutil.copytree(base / "episodes", path / "episodes")
     model = None
     for number in range(1, config.rounds + 1):

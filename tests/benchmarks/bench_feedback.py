@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from robo_rlhf.accounts.tables import annotators
 from robo_rlhf.core.types import Segment
-from robo_rlhf.feedback.assignment.assign import Chosen
-from robo_rlhf.feedback.assignment.submission import Sent
+from robo_rlhf.feedback.assignment.assign import QuestionFilter
+from robo_rlhf.feedback.assignment.submission import SubmittedAnswer
 from robo_rlhf.feedback.records import clip_id
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import answers, clips, leases, questions, segments
@@ -108,12 +108,12 @@ def work(store: Store, person: int, until: float, taken: dict[str, list[float]],
             time.sleep(max(due - now, 0.0))
             due += EVERY
             started = time.perf_counter()
-            handed = store.leases.next(name, Chosen(task="reach"))
+            handed = store.leases.next(name, QuestionFilter(task="reach"))
             asked = time.perf_counter()
             assert handed is not None
             choice = {"choice": "AB"[rng.integers(2)]}
             key = f"{handed.lease}-{started}"
-            store.submit(Sent(handed.question.id, name, "human", choice, key, 1.9, handed.lease, None))
+            store.submit(SubmittedAnswer(handed.question.id, name, "human", choice, key, 1.9, handed.lease, None))
             if started > until - SECONDS:
                 taken["next"].append(asked - started)
                 taken["answer"].append(time.perf_counter() - asked)

@@ -45,18 +45,18 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.rollouts.evaluation import FIRST_SEED, evaluate
 from robo_rlhf.pipeline.steps.job import trimmed
 from robo_rlhf.sim.envs.task_env import make_env
-from robo_rlhf.sim.envs.partial_observation import veiled, veiled_episodes
+from robo_rlhf.sim.envs.partial_observation import mask_observations, mask_episodes
 from robo_rlhf.training import bc
 asked = json.loads(sys.argv[1])
 dataset, seed, task = Dataset(Path(asked["dataset"])), asked["seed"], asked["task"]
 ids = sorted(i.meta.id for i in dataset.list(outcome="success"))
 ids = [ids[i] for i in sorted(np.random.default_rng((seed, 1)).permutation(len(ids))[:asked["demos"]])]
-shown = veiled_episodes(task, [trimmed(e) for e in dataset.load_all(ids)], asked["partial"])
+shown = mask_episodes(task, [trimmed(e) for e in dataset.load_all(ids)], asked["mask_delay"])
 wall, cpu = time.perf_counter(), time.process_time()
 policy = bc.fit(bc.Config(asked["policy"], obs_noise=0.05, seed=seed, **asked["config"]), shown)
 took = {"seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
 seeds = np.arange(FIRST_SEED, FIRST_SEED + asked["episodes"])
-found = evaluate(veiled(make_env(task, 50, 1), asked["partial"]), policy, seeds)
+found = evaluate(mask_observations(make_env(task, 50, 1), asked["mask_delay"]), policy, seeds)
 print(json.dumps({"success": found.success.value, "demos": len(ids), **took}))
 """
 DAGGER = """
@@ -70,7 +70,7 @@ from robo_rlhf.rollouts.evaluation import FIRST_SEED, evaluate
 from robo_rlhf.pipeline.steps.job import trimmed
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import make_env
-from robo_rlhf.sim.operators.takeover import Watcher
+from robo_rlhf.sim.operators.takeover import TakeoverOperator
 from robo_rlhf.sim.operators.scripted import ScriptedOperator
 from robo_rlhf.training import bc, dagger
 from robo_rlhf.core.types import Source
@@ -85,7 +85,7 @@ env = make_env(task, 50, 1)
 judge = lambda policy: evaluate(env, policy, seeds).success.value
 clone = bc.fit(config, shown)
 watched = make_env(task, 24, 1)
-watcher = Watcher(watched, clone, ScriptedOperator(watched, seed=seed))
+watcher = TakeoverOperator(watched, clone, ScriptedOperator(watched, seed=seed))
 first = 5_000_000 + 100 * seed
 episodes = rollout(watched, watcher, np.arange(first, first + 24), source=watcher.source, record_state=False)
 corrected = [trimmed(e) for e in dagger.with_corrections(episodes)]
@@ -131,7 +131,7 @@ def in_processes(code: str, asked: Sequence[dict[str, Any]]) -> list[dict[str, A
 def asked_for(policy: str, demos: int, seed: int, dataset: Path, task: str, partial: int | None) -> dict[str, Any]:
     """Return one training as a JSON object."""
     config = SETTINGS.get(policy, {})
-    where = {"dataset": str(dataset), "task": task, "partial": partial, "episodes": EPISODES}
+    where = {"dataset": str(dataset), "task": task, "mask_delay": partial, "episodes": EPISODES}
     return {"policy": policy, "demos": demos, "seed": seed, "config": config, **where}
 
 

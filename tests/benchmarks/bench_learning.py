@@ -1,7 +1,7 @@
 """Learning against the bars: `pytest -m bench -s tests/benchmarks/bench_learning.py`.
 
 ROBO_RLHF_BENCH_SEEDS sets the number of seeds (5), ROBO_RLHF_BENCH_TASKS the tasks of the main job beside pick_place
-(stack,drawer_open,peg_insert; empty for none; peg_insert with the preset "precise"). Two jobs run at a time, one torch
+(stack,drawer_open,peg_insert; empty for none; peg_insert by `--preset self_imitation`). Two jobs run at a time, one torch
 thread each.
 """
 
@@ -21,7 +21,7 @@ from robo_rlhf.cli.table import print_rows
 pytestmark = pytest.mark.bench
 SEEDS = int(os.environ.get("ROBO_RLHF_BENCH_SEEDS", "5"))
 TASKS = [name for name in os.environ.get("ROBO_RLHF_BENCH_TASKS", "stack,drawer_open,peg_insert").split(",") if name]
-PRESETS = {"peg_insert": "precise"}  # the others have the default
+PRESETS = {"peg_insert": "self_imitation"}  # the others have the default
 SHOWN = 24  # demonstrations of each of them that ship
 SAMPLES = Path(__file__).parents[2] / "recordings" / "samples"
 CARES_ABOUT = "peak_contact_force"
@@ -34,7 +34,7 @@ use_one_thread()
 import numpy as np
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.rollouts.evaluation import FIRST_SEED, evaluate
-from robo_rlhf.pipeline.config import Config
+from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.steps.job import trimmed
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.training import bc
@@ -42,8 +42,8 @@ dataset, seed, count = Dataset(Path(sys.argv[1])), int(sys.argv[2]), int(sys.arg
 ids = sorted(i.meta.id for i in dataset.list(outcome="success"))
 ids = [ids[i] for i in sorted(np.random.default_rng((seed, 1)).permutation(len(ids))[:count])]
 start = time.perf_counter()
-config = replace(Config().clone, seed=seed)
-policy = bc.fit(config, [trimmed(e, Config().trim) for e in dataset.load_all(ids)])
+config = replace(PipelineConfig().clone, seed=seed)
+policy = bc.fit(config, [trimmed(e, PipelineConfig().trim) for e in dataset.load_all(ids)])
 took = time.perf_counter() - start
 found = evaluate(make_env("pick_place", 64), policy, np.arange(FIRST_SEED, FIRST_SEED + 200))
 print(json.dumps({"success": found.success.value, "seconds": took}))

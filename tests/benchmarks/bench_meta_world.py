@@ -58,13 +58,13 @@ class Bar:
 
 
 EVER = "success_at_any_time"
-ALONE = ("--preset", "sparing", "--set", f"scratch.iterations={ITERATIONS}")
-MARKS = (*ALONE, "--set", f"scratch.objective={MARKED}")
+ALONE = ("--preset", "sample_efficient", "--set", f"sac.iterations={ITERATIONS}")
+MARKS = (*ALONE, "--set", f"sac.objective={MARKED}")
 SPARING = ("--rounds", "5", *MARKS)
-FROM_NOTHING = ("--rounds", "10", *ALONE, "--set", "scratch.temperature=0.05")  # there is no skill yet to blur
+FROM_NOTHING = ("--rounds", "10", *ALONE, "--set", "sac.temperature=0.05")  # there is no skill yet to blur
 HALF = ("--set", "residual_scale=0.5")  # clones of ten demonstrations need less of a correction
 FINE = (*SPARING, *HALF)
-SLOW = ("--set", "scratch.warmup=6", "--set", "scratch.actor_lr=0.0003", "--set", "scratch.restraint=0.1")
+SLOW = ("--set", "sac.warmup=6", "--set", "sac.actor_lr=0.0003", "--set", "sac.correction_penalty=0.1")
 HELD = ("--rounds", "3", *MARKS, *HALF, *SLOW, "--set", "gate=true")  # where corrections wander off
 BARS = {
     "peg-insert-side": Bar("peg-insert-side", "SawyerPegInsertionSideV3Policy", 10, 200, 95, 85, asked=FINE),

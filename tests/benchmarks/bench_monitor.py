@@ -20,7 +20,7 @@ from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import answers, questions
 from teleop.station.app import create_app
-from teleop.station.quality.cache import Chosen
+from teleop.station.quality.cache import ReportKey
 from teleop.station.services import Station
 
 pytestmark = pytest.mark.bench
@@ -135,7 +135,7 @@ def test_quality_of_a_million_answers_blocks_nobody(station: Station, client: Te
         time.sleep(0.1)
         counted = station.labels.of("r0")
     labels = time.perf_counter() - began
-    assert station.quality.of(Chosen(None, None))["report"] is not None
+    assert station.quality.of(ReportKey(None, None))["report"] is not None
     assert "error" not in found["report"], found["report"]
     row = {"report after [s]": took, "labels counted after [s]": labels, "longest wait of a page [s]": max(waits)}
     row["95 % of waits [s]"] = statistics.quantiles(waits, n=20)[-1]

@@ -47,7 +47,7 @@ def test_pendulum_from_nothing(tmp_path: Path) -> None:
     asked = ["--env", "Pendulum-v1", "--demos", "0", "--labels", str(LABELS), "--rounds", str(ROUNDS)]
     base = [sys.executable, "-m", "robo_rlhf.cli.main", "run", *asked, "--json", "--home", str(tmp_path)]
     config = preset("default", task="Pendulum-v1", demos=0, labels=LABELS, rounds=ROUNDS)
-    steps = 200 * (config.scratch.iterations * config.num_envs + ROUNDS * config.collect)
+    steps = 200 * (config.sac.iterations * config.num_envs + ROUNDS * config.collect)
     assert steps <= STEPS
     rows = []
     for seed in range(SEEDS):
@@ -66,7 +66,7 @@ def test_pendulum_from_nothing(tmp_path: Path) -> None:
 def test_a_learned_reward_is_worth_the_true_one(name: str, tmp_path: Path) -> None:
     """From scratch, 700 labels: 80 % of the return of the same learner on the environment's reward, as many steps."""
     base = [sys.executable, "-m", "robo_rlhf.cli.main", "run", "--env", name, "--demos", "0", "--json"]
-    base += ["--set", f"scratch.iterations={WALKER_ITERATIONS}", "--set", f"episodes={WALKER_EPISODES}"]
+    base += ["--set", f"sac.iterations={WALKER_ITERATIONS}", "--set", f"episodes={WALKER_EPISODES}"]
     ways = {"learned": (WALKER_LABELS, WALKER_ROUNDS, WALKERS[name]), "true": (1, 1, "task")}
     rows = []
     for seed in range(SEEDS):
@@ -74,7 +74,7 @@ def test_a_learned_reward_is_worth_the_true_one(name: str, tmp_path: Path) -> No
         for way, (labels, rounds, objective) in ways.items():
             asked = ["--labels", str(labels), "--rounds", str(rounds), "--seed", str(seed)]
             place = ["--home", str(tmp_path), "--run", f"{way}-{seed}"]
-            found = timed([*base, *asked, *place, "--set", f"scratch.objective={objective}"])
+            found = timed([*base, *asked, *place, "--set", f"sac.objective={objective}"])
             row |= {"untrained": found["before"]["return"]["value"], way: found["after"]["return"]["value"]}
             row[f"{way} [s of the processor]"] = found["processor"]
         row["share [%]"] = 100 * row["learned"] / row["true"]

@@ -133,7 +133,7 @@ def test_live_pictures(sizes: tuple[tuple[int, int], ...]) -> None:
         for turn in range(TURNS + 1):
             for state in states:
                 start = time.perf_counter()
-                codes = live.jpegs(TASK, state, cameras, sizes=sizes, decor=[DropLine()], jpeg_quality=80, key=1)
+                codes = live.jpegs(TASK, state, cameras, sizes=sizes, annotations=[DropLine()], jpeg_quality=80, key=1)
                 counted = sum(map(len, codes.result(60)))
                 times.extend([1e3 * (time.perf_counter() - start)] * bool(turn))
     print(

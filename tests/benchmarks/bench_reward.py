@@ -22,7 +22,7 @@ from robo_rlhf.feedback.records import Question, question_id
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline.online_reward import FollowConfig, Follower
 from robo_rlhf.rewards.checkpoint import new_reward
-from robo_rlhf.rewards.fitting.clips import Clips, Examples
+from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples
 from robo_rlhf.rewards.fitting.scores import Scores, evaluate
 from robo_rlhf.rewards.fitting.settings import FitSettings
 from robo_rlhf.rewards.fitting.trainer import RewardTrainer, fit
@@ -87,7 +87,7 @@ def test_an_answer_is_in_the_model_within_two_seconds(tmp_path: Path) -> None:
     assert max(times) <= 2.0
 
 
-def toy(count: int, seed: int, mistake: float) -> tuple[Clips, Examples]:
+def toy(count: int, seed: int, mistake: float) -> tuple[ClipTensors, AnswerExamples]:
     """Return pairs of clips of the toy world by operators of any skill, and which shows more reward and success."""
     rng = np.random.default_rng(seed)
     seeds = 10_000 * seed + np.arange(count // 2)
@@ -108,7 +108,7 @@ def toy(count: int, seed: int, mistake: float) -> tuple[Clips, Examples]:
     return clips(np.array(obs), np.array(action)), pairs(np.stack([first, ~first], 1).astype(np.float32))
 
 
-def person_of_three(said: Examples, seed: int, wrong: float) -> Examples:
+def person_of_three(said: AnswerExamples, seed: int, wrong: float) -> AnswerExamples:
     """Return the answers as those of three people, the last of whom turns around a share of them."""
     who = torch.arange(len(said)) % 3
     slips = torch.from_numpy(np.random.default_rng(seed).random(len(said)) < wrong) & (who == 2)
@@ -129,7 +129,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any], FitSettings]] = {
 }
 
 
-def scored(name: str, data: tuple[Clips, Examples], fresh: tuple[Clips, Examples], seed: int) -> Scores:
+def scored(name: str, data: tuple[ClipTensors, AnswerExamples], fresh: tuple[ClipTensors, AnswerExamples], seed: int) -> Scores:
     kind, settings, how = OPTIONS[name]
     with seeded(seed):
         model = new_reward(kind, ToyEnv.obs_dim, ToyEnv.act_dim, settings)

@@ -20,7 +20,7 @@ from robo_rlhf.cli.table import print_rows
 from robo_rlhf.core.learning import use_one_thread
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, VecEnv
-from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.training import sac
 
@@ -48,7 +48,7 @@ def our_rate(folder: Path, env: VecEnv, width: int, batch: int, layer_norm: bool
         layer_norm=layer_norm,
         warmup=0,
     )
-    actor = SquashedPolicy(env.obs_dim, env.act_dim, width=width)
+    actor = TanhGaussianPolicy(env.obs_dim, env.act_dim, width=width)
     start = time.process_time()
     sac.train(config, Run(folder, config), env, actor, tracking)
     return NUM_ENVS * env.horizon / (time.process_time() - start)

@@ -12,10 +12,10 @@ from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.selection import SegmentCandidate, select
 from robo_rlhf.feedback.teachers import TaskUtility
 from robo_rlhf.policies.checkpoint import load_policy
-from robo_rlhf.policies.explore import Exploring
+from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.rewards.fitting.clips import Clips, Examples, cut_clips
+from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples, cut_clips
 from robo_rlhf.rewards.fitting.scores import evaluate
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
@@ -31,7 +31,7 @@ METHODS = {"any": "recent", "same stage": "stage"}
 class Asked:
     """Questions that nothing was learned from."""
 
-    clips: Clips  # two a question, one after the other
+    clips: ClipTensors  # two a question, one after the other
     apart: Array  # (Q,) how much better the second is, in deviations of a clip's worth
 
     def foreseen(self, model: RewardModel) -> dict[str, float]:
@@ -63,7 +63,7 @@ def last_reward(path: Path) -> RewardModel:
 def judged(path: Path) -> dict[str, dict[str, float]]:
     """Return for each way of drawing pairs how well the run in the folder `path` foresees them."""
     model = last_reward(path)
-    return {name: asked.foreseen(model) for name, asked in asked_of(path).items()}
+    return {name: asked.predictions(model) for name, asked in asked_of(path).items()}
 
 
 def asked_of(path: Path) -> dict[str, Asked]:
@@ -72,8 +72,8 @@ def asked_of(path: Path) -> dict[str, Asked]:
     assert isinstance(env, TaskEnv)
     policy = load_policy(last_round(path) / "finetune" / "checkpoints" / "policy.safetensors")
     seeds = np.arange(FIRST, FIRST + EPISODES)
-    episodes = {e.meta.id: e for e in rollout(env, Exploring(policy, 0), seeds, record_state=False)}
-    worth = TaskUtility(1.0, {env.task.cares_about: 1.0} if env.task.cares_about else {}, style_measures.cost)
+    episodes = {e.meta.id: e for e in rollout(env, ExploringPolicy(policy, 0), seeds, record_state=False)}
+    worth = TaskUtility(1.0, {env.task.style_cost: 1.0} if env.task.style_cost else {}, style_measures.cost)
     utility = {name: worth(episode) for name, episode in episodes.items()}
     room = env.horizon - STEPS
     candidates = [
@@ -91,10 +91,10 @@ def asked_of(path: Path) -> dict[str, Asked]:
     return found
 
 
-def _answers(apart: Array, rows: Array) -> Examples:
+def _answers(apart: Array, rows: Array) -> AnswerExamples:
     """Return the right answers to some questions; those about equal clips are ties."""
     values = np.stack([apart < 0, apart > 0], 1).astype(np.float32)[rows]
     values[values.sum(1) == 0] = 0.5
     places = torch.arange(2 * len(apart)).view(-1, 2)[torch.from_numpy(rows)]
     count = len(values)
-    return Examples(KINDS["pairwise"], places, torch.from_numpy(values), torch.ones(count), torch.full((count,), -1))
+    return AnswerExamples(KINDS["pairwise"], places, torch.from_numpy(values), torch.ones(count), torch.full((count,), -1))

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Dialog, Page, expect
 
 from robo_rlhf.accounts.people import People
-from robo_rlhf.accounts.roles import By
+from robo_rlhf.accounts.roles import Principal
 from robo_rlhf.feedback.notes import Note
 from robo_rlhf.feedback.store import Store
 from tests.browser.conftest import OpenPage, Served
@@ -89,7 +89,7 @@ def test_whatever_people_write_is_shown_as_they_wrote_it(station: Served, open_p
         people.sessions.begin(mallory, agent=text, address=text)
         if number < 40:
             people.tokens.create(mallory, text[:64].strip(), "annotator")
-        people.audit.write(By(text[:64]), text[:32], text)
+        people.audit.write(Principal(text[:64]), text[:32], text)
         store.notes.add(Note(text, "question", QUESTIONS[0].id, text), key=f"k{number}")
         join_team(store, text, text[:40])
     store.tasks.write_guidelines(task, "\n\n".join(HOSTILE), HOSTILE[0])

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from robo_rlhf.core.runs import Run
-from robo_rlhf.feedback.assignment.gold import Known
+from robo_rlhf.feedback.assignment.gold import GoldQuestion
 from robo_rlhf.feedback.records import Answer
 from robo_rlhf.feedback.store import Store
 from tests.browser.conftest import OpenPage, Served, serving
@@ -93,7 +93,7 @@ def read_and_go_to_practise(page: Page) -> None:
     page.get_by_role("link", name="Practise").click()
 
 
-def practise(page: Page, known: dict[str, Known]) -> None:
+def practise(page: Page, known: dict[str, GoldQuestion]) -> None:
     """Answer one question right and one wrong; each time the page says so, and why."""
     for right in (True, False):
         page.wait_for_function(PLAYS)

@@ -20,14 +20,14 @@ from robo_rlhf.data.schema import to_columns
 from robo_rlhf.feedback.arena.arena import Arena
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.policies.checkpoint import load_policy, save_policy
-from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
-from robo_rlhf.sim.envs.partial_observation import Veil
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
+from robo_rlhf.sim.envs.partial_observation import ObservationMask
 from robo_rlhf.sim.tasks import TASKS
 from tests.arenas import save_policies
 
 PATIENCE = 120.0  # [s]
 TWO = ["arena", "--policies", "old", "new", "--seeds", "3", "--name", "duel"]
-META: Any = {"task": "reach", "partial": 3}
+META: Any = {"task": "reach", "mask_delay": 3}
 
 
 @pytest.fixture
@@ -92,10 +92,10 @@ def test_a_policy_that_learned_behind_a_veil_is_shown_what_it_then_saw_and_recor
     dataset = Dataset(arena.path / "episodes")
     entrant = next(one for one in arena.policies() if one.name == "new")
     whole = dataset.load(arena.episode(entrant, arena.seeds()[0]))
-    veil = Veil(TASKS["reach"].obs_names, META["partial"])
-    assert np.abs(whole.obs[:, veil.hidden]).max() > 0
+    observation_mask = ObservationMask(TASKS["reach"].obs_names, META["mask_delay"])
+    assert np.abs(whole.obs[:, observation_mask.hidden]).max() > 0
     policy = load_policy(trained / "runs" / "new" / path)
-    np.testing.assert_allclose(whole.action, policy.act(veil.over(whole).obs[:-1]), atol=1e-5)
+    np.testing.assert_allclose(whole.action, policy.act(observation_mask.apply_to_episode(whole).obs[:-1]), atol=1e-5)
 
 
 def test_the_arena_keeps_the_checkpoints_that_it_compared(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,7 +151,7 @@ def test_an_arena_is_not_continued_otherwise_than_it_was_begun(
 def test_people_are_not_asked_about_what_they_cannot_be_shown(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number, name in enumerate(("one", "two")):
         with seeded(number):
-            policy = SquashedPolicy(10, 2, width=8)
+            policy = TanhGaussianPolicy(10, 2, width=8)
         save_policy(policy, home / "runs" / name / "checkpoints" / "policy.safetensors", {"task": "Reacher-v5@3"})
     command = ["arena", "--policies", "one", "two", "--seeds", "2", "--name", "outside"]
     assert main(command) == 14

@@ -9,7 +9,7 @@ import pytest
 
 from robo_rlhf.cli.main import main
 from robo_rlhf.core.errors import BusyError
-from robo_rlhf.core.heartbeat import at_work, held
+from robo_rlhf.core.heartbeat import keep_heartbeat, held
 from robo_rlhf.core.runs import Run
 from tests.locking import elsewhere
 
@@ -56,7 +56,7 @@ def test_what_never_began_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_other_settings_leave_the_heartbeat_as_it_was(tmp_path: Path) -> None:
     run = Run(tmp_path / "run", {"updates": 1})
-    with pytest.raises(ValueError, match="why"), at_work(run):
+    with pytest.raises(ValueError, match="why"), keep_heartbeat(run):
         raise ValueError("why")
     with pytest.raises(ValueError, match="settings"), held(run.path):
         raise ValueError("settings")

@@ -46,7 +46,7 @@ DATASETS = (  # every option that names a dataset
     "train sac --task reach --objective success --dataset",
     "train reward --task reach --demonstrations",
     "train reward --task reach --marked",
-    "train reward --task reach --unjudged-from",
+    "train reward --task reach --unlabeled-from",
     "train value --task reach --dataset",
     "episodes list --dataset",
     "episodes delete x --dataset",

@@ -15,13 +15,13 @@ import gymnasium
 import pytest
 from gymnasium.spaces import Box
 
-from robo_rlhf.cli.answering import People, choose
+from robo_rlhf.cli.answering import HumanAnnotators, choose
 from robo_rlhf.cli.main import main
 from robo_rlhf.cli.overrides import override
 from robo_rlhf.core.errors import InvalidValueError, NotNowError, UnknownNameError
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.store import Question, Store
-from robo_rlhf.pipeline.config import Config
+from robo_rlhf.pipeline.config import PipelineConfig
 from tests.feedback.making import make_question
 
 SHORT = ["run", "--task", "reach", "--demos", "4", "--rounds", "1", "--preset", "tiny"]
@@ -65,7 +65,7 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[i
         (
             ["--preset", "huge"],
             2,
-            "--preset: expected one of default, precise, sparing, unaided, quick, tiny, got 'huge'",
+            "--preset: expected one of default, self_imitation, sample_efficient, no_demonstrations, quick, tiny, got",
         ),
         (["--set", "finetune.iteratoins=3"], 2, "Unknown setting 'finetune.iteratoins'. Did you mean 'iterations'?"),
         (["--set", "finetune"], 2, "expected NAME=VALUE, such as finetune.iterations=90, got 'finetune'"),
@@ -115,15 +115,15 @@ def test_a_run_is_not_continued_with_other_settings(reach: Path, capsys: pytest.
 
 def test_settings_reach_any_depth_and_keep_their_type() -> None:
     changed = override(
-        Config(), ["finetune.iterations=90", "reward.fit.flip=0", 'clone.settings={"width": 8}', "task=lift"]
+        PipelineConfig(), ["finetune.iterations=90", "reward.fit.flip=0", 'clone.settings={"width": 8}', "task=lift"]
     )
     assert (changed.finetune.iterations, changed.reward.fit.flip, changed.task) == (90, 0.0, "lift")
     assert isinstance(changed.reward.fit.flip, float)
     assert changed.clone.settings == {"width": 8}
     with pytest.raises(InvalidValueError):
-        override(Config(), ["demos=true"])
+        override(PipelineConfig(), ["demos=true"])
     with pytest.raises(UnknownNameError):
-        override(Config(), ["task.name=lift"])
+        override(PipelineConfig(), ["task.name=lift"])
 
 
 def test_an_answer_is_a_key_or_a_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,11 +144,11 @@ def test_questions_that_were_put_aside_are_told_and_none_is_left_waiting(
         store.clips.withdraw_question(asked[0].id, "clip quarantined: it is broken")
         for question in asked[1:]:
             store.answer(question.id, "ann", {"choice": "A"}, key=question.id)
-        People(tmp_path, tmp_path / "run")(store, asked)
+        HumanAnnotators(tmp_path, tmp_path / "run")(store, asked)
         told = "1 of 3 questions were withdrawn before anybody answered (clip quarantined: it is broken)"
         assert capsys.readouterr().err.splitlines()[-1] == told
         with pytest.raises(NotNowError, match=r"^All 1 questions were withdrawn .*quarantined.*--run\.$"):
-            People(tmp_path, tmp_path / "run")(store, asked[:1])
+            HumanAnnotators(tmp_path, tmp_path / "run")(store, asked[:1])
         assert store.withdrawn(asked[0].run) == {asked[0].id: "clip quarantined: it is broken"}
         assert store.withdrawn("another") == {}
 

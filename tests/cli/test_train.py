@@ -109,15 +109,15 @@ def test_the_best_of_several_seeds_is_kept(samples: Path, capsys: pytest.Capture
 
 
 def test_a_policy_is_evaluated_as_it_saw_the_task(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*TRAIN, "--failures", "--updates", "2", "--partial", "3", "--json"]) == 0
+    assert main([*TRAIN, "--failures", "--updates", "2", "--mask-delay", "3", "--json"]) == 0
     policy = Path(json.loads(capsys.readouterr().out)[0]["policy"])
-    assert load_meta(policy)["partial"] == 3
+    assert load_meta(policy)["mask_delay"] == 3
     found = []
-    for options in ([], ["--partial", "3"], ["--partial", "0"]):
+    for options in ([], ["--mask-delay", "3"], ["--mask-delay", "0"]):
         assert main(["evaluate", "bc", "--episodes", "2", "--json", *options]) == 0
         found.append(json.loads(capsys.readouterr().out)["return"])
     assert found[0] == found[1] != found[2]
-    assert main(["evaluate", "bc", "--partial", "-1"]) == 2
+    assert main(["evaluate", "bc", "--mask-delay", "-1"]) == 2
     assert "delay of what is partly observed: expected 0 steps or more, got -1" in capsys.readouterr().err
 
 

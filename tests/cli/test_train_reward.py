@@ -92,7 +92,7 @@ def test_follows_from_another_model(asked: Path, capsys: pytest.CaptureFixture[s
 def test_demonstrations_and_marks_weigh_in(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Dataset(asked / "shown", create=True, task="toy").add_many(demonstrations(3))
     weights = ["--demonstration-weight", "0.2", "--demonstrations", "shown"]
-    weights += ["--success-weight", "0.2", "--marked", "data", "--unjudged", "5", "--unjudged-from", "shown"]
+    weights += ["--success-weight", "0.2", "--marked", "data", "--unlabeled", "5", "--unlabeled-from", "shown"]
     assert main([*TRAIN, *weights, "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert row["trained"]["answers"] > SOME
@@ -105,7 +105,7 @@ def test_mistakes_are_one_line_and_an_exit_code(
 ) -> None:
     assert main([*TRAIN, "--home", str(tmp_path / "empty")]) == 5
     assert "No feedback database" in capsys.readouterr().err
-    assert main([*TRAIN, "--asked-by", "nobody"]) == 5
+    assert main([*TRAIN, "--questions-of", "nobody"]) == 5
     assert "No questions of run 'nobody'. There are questions of run." in capsys.readouterr().err
     assert main(["train", "reward", "--task", "lift"]) == 2
     assert "answers to learn a reward from: expected at least one that compares clips" in capsys.readouterr().err

@@ -38,7 +38,7 @@ def test_corrects_a_policy_on_a_learned_reward(made: Path, capsys: pytest.Captur
     (row,) = json.loads(first)
     assert row["iterations"] == 2
     policy = load_policy(Path(row["policy"]), task="reach")
-    assert policy.kind == "squashed"
+    assert policy.kind == "tanh_gaussian"
     assert policy.settings["base_kind"] == "flow"
     assert load_meta(Path(row["policy"]))["algorithm"] == "sac"
     assert main(command) == 0
@@ -53,13 +53,13 @@ def test_a_policy_that_saw_only_a_part_goes_on_so(
 ) -> None:
     shutil.copytree(reach_home / "samples", made / "samples")
     path = made / "runs" / "clone" / "checkpoints" / "policy.safetensors"
-    save_policy(load_policy(path), path, {"task": "reach", "partial": 3})
+    save_policy(load_policy(path), path, {"task": "reach", "mask_delay": 3})
     sizes = PPO_SIZES if algorithm == "ppo" else ["--demos", "2", *SIZES]
     assert main(["train", algorithm, "--policy", "clone", "--reward", "taught", *sizes, "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
-    assert load_meta(Path(row["policy"]))["partial"] == 3
+    assert load_meta(Path(row["policy"]))["mask_delay"] == 3
     found = []
-    for options in ([], ["--partial", "3"], ["--partial", "0"]):
+    for options in ([], ["--mask-delay", "3"], ["--mask-delay", "0"]):
         assert main(["evaluate", algorithm, "--episodes", "2", "--json", *options]) == 0
         found.append(json.loads(capsys.readouterr().out)["return"])
     assert found[0] == found[1] != found[2]

@@ -17,7 +17,7 @@ from robo_rlhf.core.runs import Run, read_checkpoint
 from robo_rlhf.core.types import Array, Source
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.gaussian import GaussianPolicy
-from robo_rlhf.policies.tanh_gaussian import squashed_on
+from robo_rlhf.policies.tanh_gaussian import tanh_gaussian_on_top_of
 from robo_rlhf.training import bc, dagger, ppo, sac
 from tests.toy import ToyEnv, demonstrations
 
@@ -68,7 +68,7 @@ def fine_tune(config: ppo.Config) -> Callable[[Run, Until], None]:
 def learn_off_policy(config: sac.Config) -> Callable[[Run, Until], None]:
     def train(run: Run, until: Until) -> None:
         with seeded(0):
-            actor = squashed_on(GaussianPolicy(ToyEnv.obs_dim, ToyEnv.act_dim, width=16), width=16)
+            actor = tanh_gaussian_on_top_of(GaussianPolicy(ToyEnv.obs_dim, ToyEnv.act_dim, width=16), width=16)
         env = ToyEnv(config.num_envs)
         sac.train(
             config,

@@ -112,7 +112,7 @@ def test_without_hardware_it_says_what_is_missing_and_what_to_do(name: str, env:
 def test_it_drives_every_task(name: str, task: str) -> None:
     env = world(task)
     device = DEVICES[name](env, speed=5)  # type: ignore[call-arg]
-    pushed = device.hand.command(np.ones(6))  # type: ignore[attr-defined]
+    pushed = device.operator_state.command(np.ones(6))  # type: ignore[attr-defined]
     assert np.abs(to_action(pushed, env.task.action_names)).max() == 1
 
 

@@ -165,7 +165,7 @@ def test_forecast_says_how_sure_the_ensemble_is_and_whether_it_is_right(kind: Qu
     values = torch.from_numpy(learn(kind, answer, kind.num_clips.start).values)[None]
     for returns, right in ((3 * true, 1.0), (-3 * true, 0.0)):
         judged = seen(kind, torch.from_numpy(returns).float().expand(2, 1, -1), values)
-        confidence, correct = kind.forecast(judged, values)
+        confidence, correct = kind.predict(judged, values)
         assert confidence.shape == correct.shape == (1,)
         assert 0.5 < float(confidence) <= 1.0
         assert float(correct) == right

@@ -133,12 +133,12 @@ def test_rewards_are_in_range_and_rise_with_success(name: str) -> None:
 
 @every_task
 def test_what_the_teacher_cares_about_is_measured(name: str) -> None:
-    run, cares_about = scripted(name), TASKS[name].cares_about
+    run, style_cost = scripted(name), TASKS[name].style_cost
     for signal in run.signals.values():
         assert signal.dtype == np.float32
         assert np.isfinite(signal).all()
     values = [
-        style_measures.summarize({key: value[:, i] for key, value in run.signals.items()}, run.control_dt)[cares_about]
+        style_measures.summarize({key: value[:, i] for key, value in run.signals.items()}, run.control_dt)[style_cost]
         for i in range(NUM)
     ]
     assert np.isfinite(values).all()

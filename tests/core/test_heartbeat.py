@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from robo_rlhf.core import heartbeat
-from robo_rlhf.core.heartbeat import at_work, beat_of
+from robo_rlhf.core.heartbeat import keep_heartbeat, beat_of
 from robo_rlhf.core.runs import Run
 
 
@@ -14,7 +14,7 @@ def test_a_run_at_work_is_alive_and_one_that_ended_is_not(tmp_path: Path, monkey
     monkeypatch.setattr(heartbeat, "EVERY", 0.01)
     run = Run(tmp_path / "run", {})
     assert beat_of(run.path) is None
-    with at_work(run):
+    with keep_heartbeat(run):
         until = threading.Event()
         for _ in range(500):
             beat = beat_of(run.path)
@@ -37,13 +37,13 @@ def test_a_heartbeat_that_has_grown_old_has_stopped(tmp_path: Path) -> None:
 
 def test_why_a_run_failed_is_written_down(tmp_path: Path) -> None:
     run = Run(tmp_path / "run", {})
-    with pytest.raises(ValueError, match="no such thing"), at_work(run):
+    with pytest.raises(ValueError, match="no such thing"), keep_heartbeat(run):
         raise ValueError("no such thing")
     beat = beat_of(run.path)
     assert beat is not None
     assert (beat.state, beat.why) == ("failed", "no such thing")
     assert run.events()[-1]["event"] == "failed"
-    with pytest.raises(KeyboardInterrupt), at_work(run):
+    with pytest.raises(KeyboardInterrupt), keep_heartbeat(run):
         raise KeyboardInterrupt
     beat = beat_of(run.path)
     assert beat is not None
@@ -54,6 +54,6 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
     run = Run(tmp_path / "run", {})
     run.finish({})
     before = sorted((path, path.stat().st_mtime_ns) for path in run.path.rglob("*"))
-    with at_work(run):
+    with keep_heartbeat(run):
         pass
     assert before == sorted((path, path.stat().st_mtime_ns) for path in run.path.rglob("*"))

@@ -91,9 +91,9 @@ def test_what_has_no_default_is_not_made_up(tmp_path: Path) -> None:
     assert Run(path, Named("a")).config["count"] == 3
 
 
-@pytest.mark.parametrize("size", ["default", "precise", "unaided", "quick", "tiny"])
+@pytest.mark.parametrize("size", ["default", "self_imitation", "no_demonstrations", "quick", "tiny"])
 def test_a_main_job_of_an_earlier_version_can_be_continued(size: str, tmp_path: Path) -> None:
-    asked = preset(size, **({"demos": 0} if size == "unaided" else {}))
+    asked = preset(size, **({"demos": 0} if size == "no_demonstrations" else {}))
     path = tmp_path / "run"
     whole = Run(path, asked).config
     for name in [n for n, value in whole.items() if value == Run(tmp_path / "default", type(asked)()).config[n]]:

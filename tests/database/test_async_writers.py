@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from robo_rlhf.core.errors import BusyError, DiskFullError, InvalidValueError
 from robo_rlhf.database.group_commit import Work
-from robo_rlhf.database.writers import SIDE_BY_SIDE, Database
+from robo_rlhf.database.writers import WRITERS_PER_QUEUE, Database
 
 T = TypeVar("T")
-ANNAS = crc32(b"anna") % SIDE_BY_SIDE
+ANNAS = crc32(b"anna") % WRITERS_PER_QUEUE
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def run(database: Database, main: Callable[[], Awaitable[T]]) -> T:
         try:
             return await main()
         finally:
-            await database.close_soon()
+            await database.close_async()
 
     return asyncio.run(all_of_it())
 
@@ -68,7 +68,7 @@ def test_many_write_at_once_and_each_is_told_what_became_of_theirs(database: Dat
         return refuse if number % 3 == 0 else insert(number)
 
     async def main() -> list[object]:
-        asked = (database.write_soon(work(number)) for number in range(200))
+        asked = (database.write_async(work(number)) for number in range(200))
         return list(await asyncio.gather(*asked, return_exceptions=True))
 
     found = run(database, main)
@@ -79,7 +79,7 @@ def test_many_write_at_once_and_each_is_told_what_became_of_theirs(database: Dat
 @pytest.mark.parametrize("where", ["sqlite"], indirect=True)
 def test_who_asks_meanwhile_shares_the_transaction(database: Database, commits: list[int]) -> None:
     async def main() -> None:
-        await asyncio.gather(*(database.write_soon(insert(number)) for number in range(200)))
+        await asyncio.gather(*(database.write_async(insert(number)) for number in range(200)))
 
     run(database, main)
     assert len(commits) == 4, "64 at a time"
@@ -88,7 +88,7 @@ def test_who_asks_meanwhile_shares_the_transaction(database: Database, commits: 
 @pytest.mark.parametrize("where", ["sqlite"], indirect=True)
 def test_what_is_done_alone_shares_no_transaction(database: Database, commits: list[int]) -> None:
     async def main() -> None:
-        await asyncio.gather(*(database.write_soon(insert(number), alone=number in (3, 4)) for number in range(8)))
+        await asyncio.gather(*(database.write_async(insert(number), alone=number in (3, 4)) for number in range(8)))
 
     run(database, main)
     assert len(commits) == 4, "0 to 2, then 3, then 4, then the others"
@@ -108,9 +108,9 @@ def test_what_is_of_the_same_row_is_done_in_order_and_other_rows_do_not_wait(dat
         return do
 
     async def main() -> None:
-        names = ["anna", "anna", next(n for n in map(str, range(99)) if crc32(n.encode()) % SIDE_BY_SIDE != ANNAS)]
+        names = ["anna", "anna", next(n for n in map(str, range(99)) if crc32(n.encode()) % WRITERS_PER_QUEUE != ANNAS)]
         asked = zip(names, (work("first", 0.5), work("second", 0.0), work("other", 0.0)), strict=True)
-        await asyncio.gather(*(database.write_soon(do, line="a line", of=name) for name, do in asked))
+        await asyncio.gather(*(database.write_async(do, line="a line", of=name) for name, do in asked))
 
     run(database, main)
     assert order.index("other ends") < order.index("first ends") < order.index("second begins")
@@ -119,7 +119,7 @@ def test_what_is_of_the_same_row_is_done_in_order_and_other_rows_do_not_wait(dat
 def test_threads_and_the_event_loop_take_turns(database: Database) -> None:
     async def main() -> None:
         threads = (asyncio.to_thread(database.write, insert(number)) for number in range(0, 60, 2))
-        here = (database.write_soon(insert(number)) for number in range(1, 60, 2))
+        here = (database.write_async(insert(number)) for number in range(1, 60, 2))
         await asyncio.gather(*threads, *here)
 
     run(database, main)
@@ -128,7 +128,7 @@ def test_threads_and_the_event_loop_take_turns(database: Database) -> None:
 
 def test_what_was_asked_for_is_done_though_whoever_asked_has_left(database: Database) -> None:
     async def main() -> None:
-        tasks = [asyncio.ensure_future(database.write_soon(insert(number))) for number in range(10)]
+        tasks = [asyncio.ensure_future(database.write_async(insert(number))) for number in range(10)]
         await asyncio.sleep(0)
         tasks[3].cancel()
         found = await asyncio.gather(*tasks, return_exceptions=True)
@@ -148,7 +148,7 @@ def test_a_full_disk_is_told_to_everybody_and_nothing_is_kept(path: Path) -> Non
 
     async def main() -> list[object]:
         works = [insert(number) for number in range(5)] + [full]
-        return list(await asyncio.gather(*map(database.write_soon, works), return_exceptions=True))
+        return list(await asyncio.gather(*map(database.write_async, works), return_exceptions=True))
 
     assert all(isinstance(value, DiskFullError) for value in run(database, main))
     assert rows(database) == []
@@ -165,7 +165,7 @@ def test_the_event_loop_goes_on_while_another_program_writes(path: Path, monkeyp
     other.execute("BEGIN IMMEDIATE")
 
     async def main() -> tuple[list[object], int]:
-        asked = [asyncio.ensure_future(database.write_soon(insert(number))) for number in range(3)]
+        asked = [asyncio.ensure_future(database.write_async(insert(number))) for number in range(3)]
         turns = 0
         while not all(task.done() for task in asked):
             await asyncio.sleep(0.01)
@@ -177,7 +177,7 @@ def test_the_event_loop_goes_on_while_another_program_writes(path: Path, monkeyp
     assert turns > 10
     other.execute("ROLLBACK")
     other.close()
-    assert run(database, lambda: database.write_soon(insert(1))) == 1
+    assert run(database, lambda: database.write_async(insert(1))) == 1
     database.close()
 
 
@@ -195,7 +195,7 @@ def test_an_event_loop_that_ends_early_holds_nobody_up(path: Path) -> None:
     assert held.wait(10)
 
     async def main() -> None:
-        task = asyncio.ensure_future(database.write_soon(insert(1)))
+        task = asyncio.ensure_future(database.write_async(insert(1)))
         await asyncio.sleep(0.05)
         task.cancel()
 
@@ -213,8 +213,8 @@ def test_an_event_loop_that_ends_early_holds_nobody_up(path: Path) -> None:
 
 def test_looking_shares_the_event_loop(database: Database) -> None:
     async def main() -> tuple[int, int]:
-        await database.write_soon(insert(4))
-        here = await database.read_soon(lambda c: int(c.exec_driver_sql("SELECT x FROM t").scalar_one()))
-        return here, await database.beside(lambda: len(rows(database)))
+        await database.write_async(insert(4))
+        here = await database.read_async(lambda c: int(c.exec_driver_sql("SELECT x FROM t").scalar_one()))
+        return here, await database.read_in_thread(lambda: len(rows(database)))
 
     assert run(database, main) == (4, 1)

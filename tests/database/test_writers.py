@@ -170,11 +170,11 @@ WORKER = """
 import sys
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.database.group_commit import _Job
-from robo_rlhf.feedback.assignment.submission import Sent
+from robo_rlhf.feedback.assignment.submission import SubmittedAnswer
 store, person = Store(sys.argv[1]), sys.argv[2]
 while (handed := store.leases.next(person)) is not None:
     key = f"{person}/{handed.lease}"
-    store.submit(Sent(handed.question.id, person, "human", {"choice": "A"}, key, 1.0, handed.lease, None))
+    store.submit(SubmittedAnswer(handed.question.id, person, "human", {"choice": "A"}, key, 1.0, handed.lease, None))
     print(handed.question.id, flush=True)
 """
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import count
 
 from robo_rlhf.core.types import Segment
-from robo_rlhf.feedback.assignment.submission import Sent
+from robo_rlhf.feedback.assignment.submission import SubmittedAnswer
 from robo_rlhf.feedback.live_signal.signals import Signal
 from robo_rlhf.feedback.notes import Note, Round
 from robo_rlhf.feedback.store import Question, Store, question_id
@@ -41,7 +41,7 @@ def fill(store: Store) -> None:
         for choice in choices:
             handed = store.leases.next(person)
             assert handed is not None
-            sent = Sent(handed.question.id, person, "human", {"choice": choice}, next(key), 2.5, handed.lease, None)
+            sent = SubmittedAnswer(handed.question.id, person, "human", {"choice": choice}, next(key), 2.5, handed.lease, None)
             store.submit(sent)
     store.submit(replace(sent, value=None, key=next(key)))
     for kind, (clips, said) in SAID.items():

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.types import Segment
-from robo_rlhf.feedback.assignment.assign import Handed
-from robo_rlhf.feedback.assignment.submission import Sent
+from robo_rlhf.feedback.assignment.assign import AssignedQuestion
+from robo_rlhf.feedback.assignment.submission import SubmittedAnswer
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import AnswerValue
 from robo_rlhf.feedback.store import Question, Store, question_id
@@ -48,7 +48,7 @@ def test_every_order_teaches_the_same_through_store_and_export(kind: str, clips:
         for number, (question, order) in enumerate(zip(questions, orders, strict=True)):
             said = as_asked(kind, seen(kind, [worth[place] for place in order]), order)
             shown = "".join("ABCDEF"[place] for place in order)
-            store.submit(Sent(question.id, "anna", "human", said, f"k{number}", 1.0, None, shown))
+            store.submit(SubmittedAnswer(question.id, "anna", "human", said, f"k{number}", 1.0, None, shown))
             assert KINDS[kind].permute(said, order) == seen(kind, [worth[place] for place in order])
         export(store, tmp_path / "out")
         assert import_all(other, tmp_path / "out").problems == []
@@ -75,10 +75,10 @@ def test_what_is_handed_out_is_shown_in_the_stored_order(tmp_path: Path) -> None
         orders = set()
         for number in range(8):
             handed = store.leases.next("anna")
-            assert isinstance(handed, Handed)
+            assert isinstance(handed, AssignedQuestion)
             orders.add(handed.shown)
             said = as_asked("ranking", {"ranking": [["A"], ["B"], ["C"], ["D"]]}, handed.order)
-            store.submit(Sent(handed.question.id, "anna", "human", said, f"k{number}", 1.0, handed.lease, None))
+            store.submit(SubmittedAnswer(handed.question.id, "anna", "human", said, f"k{number}", 1.0, handed.lease, None))
         for answer in store.answers():
             assert [group[0] for group in answer.value["ranking"]] == list(answer.shown or "")
         assert len(orders) > 3

@@ -6,15 +6,15 @@ from typing import Any
 
 from robo_rlhf.core.files import read_json
 from robo_rlhf.core.learning import use_one_thread
-from robo_rlhf.pipeline.config import Config, preset
+from robo_rlhf.pipeline.config import PipelineConfig, preset
 from robo_rlhf.pipeline.loop import run_loop
 from robo_rlhf.pipeline.report.page import write_report
-from robo_rlhf.pipeline.steps.observers import Silent
+from robo_rlhf.pipeline.steps.observers import NullObserver
 
 COMPARED = ("metrics.jsonl", "truth.jsonl", "result.json", "policy.safetensors", "reward.safetensors")
 
 
-def short_config(**asked: Any) -> Config:
+def short_config(**asked: Any) -> PipelineConfig:
     return preset("tiny", **{"task": "reach", "demos": 4, "labels": 12, "rounds": 2, "episodes": 8, **asked})
 
 
@@ -24,13 +24,13 @@ def fresh_home(reach_home: Path, folder: Path) -> Path:
     return folder
 
 
-def do(config: Config, home: Path, name: str = "short", *, report: bool = False) -> Path:
+def do(config: PipelineConfig, home: Path, name: str = "short", *, report: bool = False) -> Path:
     """Do the job and return its folder."""
     use_one_thread()
     path = home / "runs" / name
     run_loop(config, path, home)
     if report:
-        write_report(path, home, Silent())
+        write_report(path, home, NullObserver())
     return path
 
 

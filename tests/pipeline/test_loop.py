@@ -13,11 +13,11 @@ from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Step, VecEnv
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.pipeline.config import Config, preset, share
+from robo_rlhf.pipeline.config import PipelineConfig, preset, share
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.pipeline.loop import run_loop
-from robo_rlhf.pipeline.steps.job import Job, trimmed
-from robo_rlhf.pipeline.steps.observers import Silent
+from robo_rlhf.pipeline.steps.job import PipelineJob, trimmed
+from robo_rlhf.pipeline.steps.observers import NullObserver
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.sim.envs.task_env import make_env
 from tests.pipeline.making import do, fresh_home, read, short_config, traces
@@ -91,7 +91,7 @@ def test_fine_tuning_never_sees_task_reward_or_success(finished: Path, reach_hom
     for file in sorted(stage.rglob("*"), reverse=True):
         file.rmdir() if file.is_dir() else file.unlink()
     config = short_config(labels=40)
-    job = Job(config, Run(path, config), home, Silent())
+    job = PipelineJob(config, Run(path, config), home, NullObserver())
     job.__dict__["env"] = Poisoned(make_env("reach", config.num_envs))
     job.finetune(1, load_reward(path / "round-1" / "reward" / "checkpoints" / "reward.safetensors"))
     assert {name: (stage / name).read_bytes() for name in before} == before
@@ -101,7 +101,7 @@ def test_fine_tuning_never_sees_task_reward_or_success(finished: Path, reach_hom
 def test_demonstrations_recorded_later_do_not_disturb_a_job(reach_home: Path, tmp_path: Path) -> None:
     home = fresh_home(reach_home, tmp_path / "home")
     config = short_config(rounds=1)
-    job = Job(config, Run(home / "runs" / "later", config), home, Silent())
+    job = PipelineJob(config, Run(home / "runs" / "later", config), home, NullObserver())
     job.clone()
     dataset = Dataset(home / "samples" / "reach")
     first = next(iter(dataset.load_all()))
@@ -123,7 +123,7 @@ def test_a_policy_of_nan_stops_the_job(reach_home: Path, tmp_path: Path) -> None
     home = fresh_home(reach_home, tmp_path / "home")
     config = short_config()
     path = home / "runs" / "spoiled"
-    Job(config, Run(path, config), home, Silent()).clone()
+    PipelineJob(config, Run(path, config), home, NullObserver()).clone()
     spoil(path / "clone" / "checkpoints" / "policy.safetensors")
     with pytest.raises(NonFiniteError, match="The action of the policy is not finite"):
         run_loop(config, path, home)
@@ -181,12 +181,12 @@ def test_too_few_demonstrations_are_told_with_their_number(reach_home: Path) -> 
 )
 def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, int], sentence: str) -> None:
     with pytest.raises(InvalidValueError, match=sentence):
-        Config(**wrong)  # type: ignore[arg-type]
+        PipelineConfig(**wrong)  # type: ignore[arg-type]
 
 
 def test_a_kind_of_question_that_no_job_asks_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="Unknown kind of question 'rankings'"):
-        Config(question="rankings")
+        PipelineConfig(question="rankings")
 
 
 @pytest.mark.parametrize(("total", "weights"), [(200, [1.0, 1.0, 1.0]), (60, [1.0, 1.0, 2.0]), (3, [1.0, 1.0, 1.0])])

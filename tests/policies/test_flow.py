@@ -6,7 +6,7 @@ from robo_rlhf.policies.flow import FlowPolicy
 
 
 def test_predicts_only_every_execute_steps_and_queues_the_rest() -> None:
-    policy = FlowPolicy(6, 2, width=16, chunk=8, execute=4)
+    policy = FlowPolicy(6, 2, width=16, chunk=8, execution_horizon=4)
     policy.reset(3)
     obs = np.zeros((3, 6), np.float32)
     before = policy.generator.get_state()
@@ -30,7 +30,7 @@ def test_reset_drops_the_queue() -> None:
 
 def test_finds_both_modes_where_a_mean_would_lie_between() -> None:
     torch.manual_seed(0)
-    policy = FlowPolicy(1, 1, width=64, layers=2, chunk=1, execute=1)
+    policy = FlowPolicy(1, 1, width=64, layers=2, chunk=1, execution_horizon=1)
     target = torch.where(torch.arange(256) % 2 == 0, -0.8, 0.8).view(256, 1, 1)
     policy.fit_normalizer(torch.zeros(256, 1), target.view(256, 1))
     batch = Chunks(torch.zeros(256, 1), target, torch.ones(256, 1), torch.ones(256))

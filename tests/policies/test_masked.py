@@ -5,8 +5,8 @@ import pytest
 
 from robo_rlhf.core.learning import seeded
 from robo_rlhf.policies.checkpoint import new_policy, save_policy
-from robo_rlhf.policies.masked import VeiledPolicy, load_for
-from robo_rlhf.sim.envs.partial_observation import veiled
+from robo_rlhf.policies.masked import MaskedPolicy, load_for
+from robo_rlhf.sim.envs.partial_observation import mask_observations
 from robo_rlhf.sim.envs.task_env import make_env
 
 
@@ -15,10 +15,10 @@ def test_it_acts_as_behind_the_veil_of_its_training(tmp_path: Path, delay: int) 
     env = make_env("push", 3, nthread=1)
     with seeded(0):
         policy = new_policy("gaussian", env.obs_dim, env.act_dim, {})
-    save_policy(policy, tmp_path / "p.safetensors", {"task": "push", "partial": delay})
+    save_policy(policy, tmp_path / "p.safetensors", {"task": "push", "mask_delay": delay})
     loaded = load_for(tmp_path / "p.safetensors", env)
-    assert isinstance(loaded, VeiledPolicy)
-    behind = veiled(make_env("push", 3, nthread=1), delay)
+    assert isinstance(loaded, MaskedPolicy)
+    behind = mask_observations(make_env("push", 3, nthread=1), delay)
     for seeds in (np.arange(3), np.arange(3, 6)):  # what was seen in an episode is forgotten in the next
         loaded.reset(3)
         whole, seen = env.reset(seeds), behind.reset(seeds)

@@ -2,14 +2,14 @@
 
 import torch
 
-from robo_rlhf.policies.symlog import Near
+from robo_rlhf.policies.symlog import SymlogFeatures
 
 
-def seen(share: float = 0.02) -> tuple[Near, torch.Tensor]:
+def seen(share: float = 0.02) -> tuple[SymlogFeatures, torch.Tensor]:
     """Columns of the deviations 0.1, 10 and 0."""
     generator = torch.Generator().manual_seed(0)
     data = torch.randn(4000, 3, generator=generator) * torch.tensor([0.1, 10.0, 0.0])
-    near = Near(3, share)
+    near = SymlogFeatures(3, share)
     near.fit(data)
     return near, data
 

@@ -10,7 +10,7 @@ from robo_rlhf.core.types import Array
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import new_reward
-from robo_rlhf.rewards.fitting.clips import Clips, Examples
+from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples
 
 OBS_DIM, ACT_DIM, LENGTH = 6, 2, 50
 Hidden = Callable[[Array, Array], Array]  # obs after the step (..., OBS_DIM), action (..., ACT_DIM) → reward (...)
@@ -39,7 +39,7 @@ def walks(count: int, seed: int, length: int = LENGTH) -> tuple[Array, Array]:
     return np.concatenate([start, start + drift.cumsum(1)], 1).astype(np.float32), action
 
 
-def answered(count: int, seed: int, hidden: Hidden, mistake: float = 0.0) -> tuple[Clips, Examples]:
+def answered(count: int, seed: int, hidden: Hidden, mistake: float = 0.0) -> tuple[ClipTensors, AnswerExamples]:
     """Return `count` pairs of clips and which of the two has more of the hidden reward, with mistakes."""
     obs, action = walks(2 * count, seed)
     returns = hidden(obs[:, 1:], action).mean(1)
@@ -48,16 +48,16 @@ def answered(count: int, seed: int, hidden: Hidden, mistake: float = 0.0) -> tup
     return clips(obs, action), pairs(np.stack([first, ~first], 1).astype(np.float32))
 
 
-def clips(obs: Array, action: Array) -> Clips:
+def clips(obs: Array, action: Array) -> ClipTensors:
     tensors = (torch.from_numpy(x.copy()) for x in (obs[:, :-1], action, obs[:, 1:]))
-    return Clips(*tensors, torch.ones(action.shape[:2]))
+    return ClipTensors(*tensors, torch.ones(action.shape[:2]))
 
 
-def pairs(values: Array) -> Examples:
+def pairs(values: Array) -> AnswerExamples:
     """Return answers with targets (B, 2) about clips 2 i and 2 i + 1."""
     count = len(values)
     places, fold = torch.arange(2 * count).view(count, 2), torch.arange(count)
-    return Examples(KINDS["pairwise"], places, torch.from_numpy(values), torch.ones(count), fold)
+    return AnswerExamples(KINDS["pairwise"], places, torch.from_numpy(values), torch.ones(count), fold)
 
 
 def ensemble(seed: int = 0, **settings: object) -> RewardModel:

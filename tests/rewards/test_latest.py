@@ -14,7 +14,7 @@ from robo_rlhf.core.errors import CheckpointMismatchError, NotFoundError
 from robo_rlhf.core.learning import seeded
 from robo_rlhf.core.runs import Run
 from robo_rlhf.policies.gaussian import GaussianPolicy
-from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import new_reward, save_reward
 from robo_rlhf.rewards.latest import NewestReward
@@ -109,7 +109,7 @@ def test_another_process_teaches_while_a_policy_learns(tmp_path: Path, algorithm
             ppo.train(config, run, ToyEnv(2), GaussianPolicy(6, 2, width=8), source, progress=progress)
         else:
             settings = sac.Config(num_envs=2, iterations=4, updates=0.05, batch=16, critic_width=8, refresh=2)
-            sac.train(settings, run, ToyEnv(2), SquashedPolicy(6, 2, width=8), source, progress=progress)
+            sac.train(settings, run, ToyEnv(2), TanhGaussianPolicy(6, 2, width=8), source, progress=progress)
     assert writer.returncode == 0
     assert [(e["event"], e["iteration"]) for e in run.events()] == [("a new reward", 3)]
     assert (run.result() or {})["iterations"] == 4

@@ -7,7 +7,7 @@ from robo_rlhf.core.learning import seeded
 from robo_rlhf.core.types import Array
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import new_reward
-from robo_rlhf.rewards.fitting.clips import Clips, Examples
+from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples
 from robo_rlhf.rewards.fitting.scores import evaluate
 from robo_rlhf.rewards.fitting.settings import FitSettings
 from robo_rlhf.rewards.fitting.trainer import RewardTrainer, fit
@@ -47,7 +47,7 @@ def dithering(count: int, seed: int) -> tuple[Array, Array, Array]:
     return obs.astype(np.float32), action.astype(np.float32), turned[:, 1:].sum(1)
 
 
-def compared(count: int, seed: int) -> tuple[Clips, Examples]:
+def compared(count: int, seed: int) -> tuple[ClipTensors, AnswerExamples]:
     """Return pairs of clips, and that the one that dithers less is better."""
     obs, action, turns = dithering(2 * count, seed)
     first = 0.5 + 0.5 * np.sign(turns[1::2] - turns[0::2])

@@ -51,7 +51,7 @@ class Seat:
 
     @property
     def dataset(self) -> Dataset:
-        return self.session.play.stage.dataset
+        return self.session.machine.world.dataset
 
     def of(self, kind: type) -> list[Any]:
         return [message for message in self.heard if isinstance(message, kind)]
@@ -64,14 +64,14 @@ class Seat:
         number = next(self._numbers)
         twist = (x, 0.0, 0.0, 0.0, 0.0, 0.0)
         known = {"fence": self.fence, "sequence": number, "at": float(number), **fields}
-        return self.session.hear(Input(type="input", twist=twist, gripper=gripper, **known))
+        return self.session.receive_input(Input(type="input", twist=twist, gripper=gripper, **known))
 
     def move(self, ticks: int = 1, x: float = 0.5, **fields: Any) -> None:
         """Hold a key for some ticks."""
         for _ in range(ticks):
             self.say(x, **fields)
             self.session.tick()
-            if self.session.play.busy:  # at the robot's pace a branch is made before the next tick
+            if self.session.machine.busy:  # at the robot's pace a branch is made before the next tick
                 self.settle()
 
     def let_go(self, ticks: int = 1, **fields: Any) -> None:
@@ -81,7 +81,7 @@ class Seat:
     def ask(self, act: Any, value: Any = None) -> Reply:
         """Do something and return the answer, without a control step meanwhile."""
         number = next(self._numbers)
-        self.session.do(Do(type="do", fence=self.fence, id=number, act=act, value=value))
+        self.session.request(Do(type="do", fence=self.fence, id=number, act=act, value=value))
         self.until(lambda: any(reply.id == number for reply in self.of(Reply)))
         (reply,) = (reply for reply in self.of(Reply) if reply.id == number)
         assert isinstance(reply, Reply)
@@ -100,13 +100,13 @@ class Seat:
 
     def settle(self) -> None:
         """Wait until nothing is under way at the desks."""
-        play = self.session.play
-        self.until(lambda: not (play.ledger.desk.busy or play.journals.busy or play.fetcher.busy))
+        play = self.session.machine
+        self.until(lambda: not (play.episode_log.io.busy or play.journals.busy or play.fetcher.busy))
 
     def until(self, met: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
         while True:
-            self.session.take_up()
+            self.session.deliver()
             self.session.show()
             if met():
                 return

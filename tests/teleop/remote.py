@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from teleop.ipc.messages import Begin, Do, Input, Reply, Status, Tick
-from teleop.ipc.session_process import Ended, Heard, SessionProcess
+from teleop.ipc.session_process import Ended, SessionMessage, SessionProcess
 
 PATIENCE = 30.0  # [s] for anything that is waited for
 
@@ -18,7 +18,7 @@ class Remote:
     """Says things to a session's process and remembers what was heard, and when [s] monotonic."""
 
     def __init__(self, home: Path, task: str = "reach", **begin: Any) -> None:
-        self.heard: list[tuple[float, Heard]] = []
+        self.heard: list[tuple[float, SessionMessage]] = []
         self._numbers = itertools.count(1)
         self._more = threading.Condition()
         self.process = SessionProcess()
@@ -33,7 +33,7 @@ class Remote:
     ) -> None:
         self.process.close()
 
-    def _hear(self, message: Heard) -> None:
+    def _hear(self, message: SessionMessage) -> None:
         with self._more:
             self.heard.append((time.monotonic(), message))
             self._more.notify_all()

@@ -23,11 +23,11 @@ def episodes() -> list[Episode]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "settings", "bar"), [("gaussian", SMALL, 0.7), ("flow", {**SMALL, "chunk": 4, "execute": 2}, 0.35)]
+    ("kind", "settings", "bar"), [("gaussian", SMALL, 0.7), ("flow", {**SMALL, "chunk": 4, "execution_horizon": 2}, 0.35)]
 )
 def test_clones_the_toy_task(episodes: list[Episode], kind: str, settings: dict[str, int], bar: float) -> None:
     config = bc.Config(kind, settings, updates=800, precision="float32")
-    policies = {"trained": bc.fit(config, episodes), "untrained": bc.Learner(config, episodes).finish()}
+    policies = {"trained": bc.fit(config, episodes), "untrained": bc.BCLearner(config, episodes).finish()}
     success = {
         name: np.mean([e.success[-1] for e in rollout(ToyEnv(32), policy, np.arange(1000, 1032))])
         for name, policy in policies.items()
@@ -168,7 +168,7 @@ def test_noise_can_be_less_where_a_column_is_near_zero() -> None:
     episodes = demonstrations(4)
     spread = []
     for least in (1.0, 0.1):
-        learner = bc.Learner(bc.Config(settings={"width": 8}, obs_noise=0.5, obs_noise_least=least, batch=4), episodes)
+        learner = bc.BCLearner(bc.Config(settings={"width": 8}, obs_noise=0.5, obs_noise_least=least, batch=4), episodes)
         learner.data.obs.zero_()
         spread.append(torch.cat([learner.sample().obs for _ in range(200)]).std(0))
     torch.testing.assert_close(spread[1], 0.1 * spread[0])
@@ -179,7 +179,7 @@ def test_a_column_that_was_not_shown_gets_the_scale_of_the_starts() -> None:
     obs, starts = one.obs.copy(), np.zeros((2, one.obs.shape[1]), np.float32)
     obs[:, 0], starts[:, 0] = 1.0, (-0.3, 0.3)
     config = bc.Config(settings={"width": 8}, obs_noise=0.5, batch=4)
-    plain, told = (bc.Learner(config, [replace(one, obs=obs)], starts=given) for given in (None, starts))
+    plain, told = (bc.BCLearner(config, [replace(one, obs=obs)], starts=given) for given in (None, starts))
     assert plain.policy.normalizer.std[0] == pytest.approx(1e-3)
     assert told.policy.normalizer.std[0] == pytest.approx(0.3, rel=1e-3)
     assert plain.noise[0] == 0
@@ -193,6 +193,6 @@ def test_going_on_from_a_policy_begins_with_its_weights_and_scales(episodes: lis
     later = replace(config, seed=7, learning_rate=0.0)
     kept = bc.train(later, Run(tmp_path / "kept", later), episodes, start=start).state_dict()
     assert all((value == kept[name]).all() for name, value in start.state_dict().items())
-    moved = bc.Learner(replace(config, seed=7), episodes, start=start)
+    moved = bc.BCLearner(replace(config, seed=7), episodes, start=start)
     moved.advance()
     assert any((value != moved.policy.state_dict()[name]).any() for name, value in start.state_dict().items())

@@ -15,7 +15,7 @@ from robo_rlhf.policies.checkpoint import load_meta
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
 from robo_rlhf.sim.operators.scripted import ScriptedOperator
-from robo_rlhf.sim.operators.takeover import Watcher
+from robo_rlhf.sim.operators.takeover import TakeoverOperator
 from robo_rlhf.training import bc, dagger
 from tests.toy import demonstrations
 
@@ -40,7 +40,7 @@ def test_takeovers_help_where_the_clone_fails(reach_home: Path, tmp_path: Path) 
     assert isinstance(judged, TaskEnv)
     config = bc.Config(settings={"width": 128, "layers": 2, "noise": 0.0}, updates=250, batch=128)
     clone = bc.fit(config, shown)
-    watcher = Watcher(env, clone, ScriptedOperator(env), patience=8)
+    watcher = TakeoverOperator(env, clone, ScriptedOperator(env), patience=8)
     taken = rollout(env, watcher, np.arange(500, 516), source=watcher.source)
     learned = dagger.train(dagger.Config(config), Run(tmp_path, {}), shown, taken)
     before, after = reached(judged, clone), reached(judged, learned)
@@ -51,9 +51,9 @@ def test_takeovers_help_where_the_clone_fails(reach_home: Path, tmp_path: Path) 
 def test_only_episodes_with_a_correction_are_added(tmp_path: Path) -> None:
     shown = demonstrations(2)
     run = Run(tmp_path, {})
-    dagger.train(dagger.Config(SMALL), run, shown, [corrected(shown[0]), shown[1]], meta={"partial": 3})
+    dagger.train(dagger.Config(SMALL), run, shown, [corrected(shown[0]), shown[1]], meta={"mask_delay": 3})
     meta = load_meta(run.checkpoint_path("policy"))
-    assert (meta["algorithm"], meta["demonstrations"], meta["corrections"], meta["partial"]) == ("dagger", 2, 1, 3)
+    assert (meta["algorithm"], meta["demonstrations"], meta["corrections"], meta["mask_delay"]) == ("dagger", 2, 1, 3)
     result = run.result()
     assert result is not None
     assert result["examples"] < 2 * 40 + 10 + 1

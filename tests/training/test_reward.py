@@ -207,7 +207,7 @@ def test_demonstrations_are_a_weak_prior() -> None:
     shown = demonstrations(6)
     config = replace(CONFIG, demonstration_weight=0.5)
     judged = reward.gather(QUESTIONS, ANSWERS, load)
-    more = reward.prepare(config, QUESTIONS, ANSWERS, load, reward.Besides(shown))
+    more = reward.prepare(config, QUESTIONS, ANSWERS, load, reward.ExtraData(shown))
     answers, prior = more.examples
     assert torch.equal(answers.values, judged.examples[0].values)
     assert float(prior.weight.sum()) == pytest.approx(0.5 * 60)
@@ -225,7 +225,7 @@ def test_demonstrations_are_a_weak_prior() -> None:
 def test_demonstrations_shorter_than_a_clip_meet_clips_as_short() -> None:
     shown = [demonstrations(1)[0].slice(0, 4)]
     config = replace(CONFIG, demonstration_weight=0.5)
-    prior = reward.prepare(config, QUESTIONS, ANSWERS, load, reward.Besides(shown))
+    prior = reward.prepare(config, QUESTIONS, ANSWERS, load, reward.ExtraData(shown))
     assert (prior.clips.mask[prior.examples[1].clips].sum(-1) == 4).all()
 
 
@@ -260,7 +260,7 @@ WRONG = {"anna": 0.0, "ben": 0.05, "carl": 0.05, "dora": 0.5, "emil": 0.5}
 def test_who_guesses_moves_the_model_less() -> None:
     said = crowd(WRONG, questions=60, overlap=3, seed=0, fresh=150)
     config = reward.Config(settings={"members": 3, "width": 32}, fit=FitSettings(updates=150, learning_rate=1e-3))
-    judged = reward.prepare(config, said.questions, said.answers, said.load, reward.Besides())
+    judged = reward.prepare(config, said.questions, said.answers, said.load, reward.ExtraData())
     (examples,) = judged.examples
     assert examples.annotator is not None
     names = np.array(judged.annotators)[examples.annotator.numpy()]
@@ -275,5 +275,5 @@ def test_who_guesses_moves_the_model_less() -> None:
 def test_answers_of_one_alone_or_without_overlap_count_in_full() -> None:
     for overlap, people in ((1, WRONG), (1, {"anna": 0.5})):
         said = crowd(people, questions=30, overlap=overlap, seed=1, fresh=5)
-        judged = reward.prepare(CONFIG, said.questions, said.answers, said.load, reward.Besides())
+        judged = reward.prepare(CONFIG, said.questions, said.answers, said.load, reward.ExtraData())
         assert [float(weight) for examples in judged.examples for weight in examples.weight] == [1.0] * 30

@@ -12,7 +12,7 @@ from robo_rlhf.feedback.store import Answer, Question, question_id
 from robo_rlhf.feedback.teachers import Teacher
 from robo_rlhf.rewards.fitting.scores import clip_returns
 from robo_rlhf.rewards.fitting.trainer import FitSettings
-from robo_rlhf.training.reward import Config, Judged, fit_in_memory, gather
+from robo_rlhf.training.reward import Config, AnswerData, fit_in_memory, gather
 from tests.rewards.making import linear, walks
 
 QUICK = Config(settings={"width": 32, "members": 3}, fit=FitSettings(updates=300, check_every=50))
@@ -61,7 +61,7 @@ def show_how(question: Question, shelf: dict[str, Episode]) -> dict[str, object]
     return {"choice": "corrected", **link}
 
 
-def judged(kinds: list[str], shelf: dict[str, Episode], count: int) -> Judged:
+def judged(kinds: list[str], shelf: dict[str, Episode], count: int) -> AnswerData:
     teacher = Teacher().calibrated([episode.reward for episode in shelf.values()])
     questions, answers = [], []
     for kind in kinds:

@@ -16,10 +16,10 @@ from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Episode, Step
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.gaussian import GaussianPolicy
-from robo_rlhf.policies.tanh_gaussian import SquashedPolicy, squashed_on
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy, tanh_gaussian_on_top_of
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.training import sac
-from robo_rlhf.training_tools.critics import Critics
+from robo_rlhf.training_tools.critics import QEnsemble
 from tests.toy import ToyEnv, demonstrations
 
 SHORT = sac.Config(
@@ -43,9 +43,9 @@ def closeness(obs: Array, action: Array, next_obs: Array) -> Array:
     return reward
 
 
-def new_actor(width: int = 16) -> SquashedPolicy:
+def new_actor(width: int = 16) -> TanhGaussianPolicy:
     with seeded(0):
-        return SquashedPolicy(ToyEnv.obs_dim, ToyEnv.act_dim, width=width)
+        return TanhGaussianPolicy(ToyEnv.obs_dim, ToyEnv.act_dim, width=width)
 
 
 def short(folder: Path, config: sac.Config = SHORT, **arguments: Any) -> Run:
@@ -131,7 +131,7 @@ def test_learns_from_marks_of_success_and_demonstrations_alone(tmp_path: Path) -
 
 def test_a_correction_starts_as_its_base_and_the_base_stays(tmp_path: Path) -> None:
     with seeded(0):
-        actor = squashed_on(GaussianPolicy(6, 2, width=16), scale=0.3, width=16)
+        actor = tanh_gaussian_on_top_of(GaussianPolicy(6, 2, width=16), scale=0.3, width=16)
     assert actor.base is not None
     obs, base, before = ToyEnv(4).reset(np.arange(4)), weights(actor.base), weights(actor)
     np.testing.assert_allclose(actor.act(obs), actor.base.act(obs), atol=1e-6)
@@ -147,7 +147,7 @@ def test_restraint_keeps_a_correction_small(tmp_path: Path) -> None:
     corrections = []
     for restraint in (0.0, 100.0):
         with seeded(0):
-            actor = squashed_on(GaussianPolicy(6, 2, width=16), scale=0.3, width=16)
+            actor = tanh_gaussian_on_top_of(GaussianPolicy(6, 2, width=16), scale=0.3, width=16)
         config = dataclasses.replace(SHORT, actor_lr=1e-2, restraint=restraint)
         short(tmp_path / str(restraint), config, actor=actor)
         features = actor.features(ToyEnv(20).reset(np.arange(20)))
@@ -158,8 +158,8 @@ def test_restraint_keeps_a_correction_small(tmp_path: Path) -> None:
 def test_a_refused_policy_leaves_what_it_saw_and_its_values(tmp_path: Path) -> None:
     with seeded(0):
         base = GaussianPolicy(6, 2, width=16)
-    kept, config = squashed_on(base, scale=0.3, width=16), dataclasses.replace(SHORT, iterations=2, capacity=4000)
-    first = short(tmp_path / "1", config, actor=squashed_on(base, scale=0.3, width=16)).load("training")
+    kept, config = tanh_gaussian_on_top_of(base, scale=0.3, width=16), dataclasses.replace(SHORT, iterations=2, capacity=4000)
+    first = short(tmp_path / "1", config, actor=tanh_gaussian_on_top_of(base, scale=0.3, width=16)).load("training")
     assert first is not None
     before, one = weights(kept), dataclasses.replace(config, iterations=1)  # whose only updates are of the values
     run = short(tmp_path / "2", one, actor=kept, carry=first, refused=True)
@@ -379,7 +379,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidValueError, match="copies of the environment for sac: expected num_envs of the config"):
         short(tmp_path, env=ToyEnv(5))
     with pytest.raises(ShapeError, match=r"policy for toy: expected shape \(6, 2\), got shape \(5, 2\)"):
-        short(tmp_path, actor=SquashedPolicy(5, 2))
+        short(tmp_path, actor=TanhGaussianPolicy(5, 2))
     empty = SHOWN[0].slice(0, 0)
     with pytest.raises(InvalidValueError, match="expected at least one step, got an episode of 0 steps"):
         short(tmp_path, demonstrations=[empty])
@@ -420,7 +420,7 @@ def test_the_density_is_that_of_the_squashed_variable() -> None:
 
 def test_value_functions_are_alone_among_themselves() -> None:
     """Each member is the network that its slice of the weights makes."""
-    critics = Critics(6, 2, members=3, width=16, layers=2, layer_norm=False)
+    critics = QEnsemble(6, 2, members=3, width=16, layers=2, layer_norm=False)
     inputs, action = torch.randn(5, 7), torch.randn(5, 2)
     found = critics(inputs, action)
     for e in range(3):

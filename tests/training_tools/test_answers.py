@@ -7,7 +7,7 @@ from robo_rlhf.core.types import Segment
 from robo_rlhf.feedback.corrections import datasets_in
 from robo_rlhf.feedback.records import Answer, Question, question_id
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.training_tools.answers import Shelf, episodes_of, gather, oddities, people_agree
+from robo_rlhf.training_tools.answers import ClipLoader, episodes_of, gather, oddities, people_agree
 from teleop.station.library.index import Index
 from tests.training.test_reward import ANSWERS, QUESTIONS, ask, load, say, teach
 
@@ -80,7 +80,7 @@ def test_a_shelf_that_is_kept_gives_the_same_clips_and_loads_nothing_twice() -> 
         loaded.append(name)
         return load(dataset, name)
 
-    shelf = Shelf(count)  # type: ignore[arg-type]
+    shelf = ClipLoader(count)  # type: ignore[arg-type]
     gather(QUESTIONS, ANSWERS[:20], load, shelf=shelf)
     before = len(loaded)
     assert gather(QUESTIONS, ANSWERS[:20], load, shelf=shelf).clips is shelf.clips()

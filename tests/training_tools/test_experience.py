@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from robo_rlhf.core.errors import EnvironmentFaultError
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Step
-from robo_rlhf.pipeline.steps.observers import TrueReward, truth_rows
+from robo_rlhf.pipeline.steps.observers import TrueRewardLog, truth_rows
 from robo_rlhf.policies.gaussian import GaussianPolicy
-from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.training_tools.experience import advantages, collect
 from robo_rlhf.training_tools.exploration import explored_block
-from robo_rlhf.training_tools.shaping import Shaping
+from robo_rlhf.training_tools.shaping import RewardObjective
 from tests.toy import ToyEnv
 
 steps = st.integers(1, 6)
@@ -81,8 +81,8 @@ def test_what_a_fault_cut_is_learned_from_until_then_and_values_its_end() -> Non
     assert episodes.active.sum(axis=0).tolist() == [40, 5, 0]
     assert episodes.cut is not None
     assert episodes.cut.tolist() == [False, True, True]
-    shaping = Shaping(RewardSum("learned"), env, 0.99, ends=True)
-    block = explored_block(env, SquashedPolicy(6, 2, width=8), np.random.default_rng(0), "iteration 1", shaping)
+    shaping = RewardObjective(RewardSum("learned"), env, 0.99, ends=True)
+    block = explored_block(env, TanhGaussianPolicy(6, 2, width=8), np.random.default_rng(0), "iteration 1", shaping)
     assert block.active.sum(axis=0).tolist() == [40, 5, 0]
     assert block.goes_on.tolist() == [False, True, True]
 
@@ -95,10 +95,10 @@ def test_where_faults_end_every_episode_training_says_so() -> None:
 
 
 def test_a_cut_episode_is_no_true_success(tmp_path: Path) -> None:
-    true = TrueReward(Run(tmp_path / "run", {}), 2)
+    true = TrueRewardLog(Run(tmp_path / "run", {}), 2)
     step = Step(np.zeros((2, 1)), np.ones(2), np.ones(2, bool), np.zeros((2, 1)), {}, np.ones(2, bool))
-    true.see(1, 0, step)
-    true.see(1, 1, step._replace(active=np.array([True, False]), faults={1: "toy went wrong"}))
-    true.note(1, None, {})
+    true.observe(1, 0, step)
+    true.observe(1, 1, step._replace(active=np.array([True, False]), faults={1: "toy went wrong"}))
+    true.log(1, None, {})
     (row,) = truth_rows(true.run)
     assert (row["success"], row["return"]) == (0.5, 1.5)

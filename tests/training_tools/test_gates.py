@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import InvalidValueError, ShapeError
 from robo_rlhf.core.stats import paired_share
-from robo_rlhf.training_tools.gates import Measured, over_optimised, replacement
+from robo_rlhf.training_tools.gates import Measurement, over_optimised, replacement
 
 PAIRS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 
@@ -74,8 +74,8 @@ def test_the_interval_covers_as_often_as_it_says() -> None:
     assert 0.93 <= covered / turns <= 0.985
 
 
-def course(learned: list[float], good: list[int], looks: int = 64) -> list[Measured]:
-    return [Measured(a, b, looks) for a, b in zip(learned, good, strict=True)]
+def course(learned: list[float], good: list[int], looks: int = 64) -> list[Measurement]:
+    return [Measurement(a, b, looks) for a, b in zip(learned, good, strict=True)]
 
 
 RISING = list(np.linspace(0, 2, 12))

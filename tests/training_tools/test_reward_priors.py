@@ -12,8 +12,8 @@ from tests.toy import demonstrations
 from tests.training.test_reward import ANSWERS, CONFIG, EPISODES, QUESTIONS, load
 
 
-def learned_from(config: reward.Config, **besides: list[Episode]) -> reward.Judged:
-    return reward.prepare(config, QUESTIONS, ANSWERS, load, reward.Besides(**besides))
+def learned_from(config: reward.Config, **besides: list[Episode]) -> reward.AnswerData:
+    return reward.prepare(config, QUESTIONS, ANSWERS, load, reward.ExtraData(**besides))
 
 
 def marked(outcome: str, episodes: list[Episode]) -> list[Episode]:
@@ -45,14 +45,14 @@ def test_marks_of_one_kind_say_nothing(outcomes: tuple[str, str]) -> None:
 
 
 def test_clips_that_nobody_judged_are_added_as_they_are() -> None:
-    plain, judged = learned_from(CONFIG), learned_from(replace(CONFIG, unjudged=30), unjudged=EPISODES)
+    plain, judged = learned_from(CONFIG), learned_from(replace(CONFIG, unlabeled=30), unlabeled=EPISODES)
     assert len(judged.clips) == len(plain.clips) + 30
     assert len(judged.examples) == 1
     assert judged.clips.mask[-30:].all()
 
 
 def test_without_a_weight_nothing_is_added() -> None:
-    judged = learned_from(CONFIG, demonstrations=demonstrations(2), marked=EPISODES, unjudged=EPISODES)
+    judged = learned_from(CONFIG, demonstrations=demonstrations(2), marked=EPISODES, unlabeled=EPISODES)
     assert len(judged.examples) == 1
     assert len(judged.clips) == len(learned_from(CONFIG).clips)
 
@@ -81,4 +81,4 @@ def test_marks_and_clips_that_do_not_go_with_the_clips() -> None:
     with pytest.raises(InvalidValueError, match="marked episode x: expected one of toy"):
         learned_from(replace(CONFIG, success_weight=0.1), marked=[OTHER])
     with pytest.raises(InvalidValueError, match="episode x: expected one of toy"):
-        learned_from(replace(CONFIG, unjudged=3), unjudged=[OTHER])
+        learned_from(replace(CONFIG, unlabeled=3), unlabeled=[OTHER])

@@ -11,9 +11,9 @@ from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.policies.checkpoint import load_meta
 from robo_rlhf.policies.gaussian import GaussianPolicy
-from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.rollouts.rollout import rollout
-from robo_rlhf.sim.envs.partial_observation import PartialEnv
+from robo_rlhf.sim.envs.partial_observation import MaskedEnv
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.operators.scripted import ScriptedOperator
 from robo_rlhf.sim.tasks import TASKS
@@ -44,15 +44,15 @@ def shown() -> list[Episode]:
 
 def learn(
     config: ppo.Config | sac.Config, folder: Path, shown: list[Episode], **arguments: Any
-) -> tuple[Run, Judge, PartialEnv]:
-    env, judge, run = PartialEnv(TaskEnv(TASKS["push"](), 2, 1), DELAY), Judge(), Run(folder, {})
+) -> tuple[Run, Judge, MaskedEnv]:
+    env, judge, run = MaskedEnv(TaskEnv(TASKS["push"](), 2, 1), DELAY), Judge(), Run(folder, {})
     with seeded(0):
-        plain, squashed = (kind(env.obs_dim, env.act_dim, width=8) for kind in (GaussianPolicy, SquashedPolicy))
+        plain, squashed = (kind(env.obs_dim, env.act_dim, width=8) for kind in (GaussianPolicy, TanhGaussianPolicy))
     if isinstance(config, ppo.Config):
         assert isinstance(plain, GaussianPolicy)
         ppo.train(config, run, env, plain, judge, **arguments)
     else:
-        assert isinstance(squashed, SquashedPolicy)
+        assert isinstance(squashed, TanhGaussianPolicy)
         sac.train(config, run, env, squashed, judge, demonstrations=shown, **arguments)
     return run, judge, env
 
@@ -62,8 +62,8 @@ def test_rewards_are_told_everything(config: ppo.Config | sac.Config, tmp_path: 
     run, judge, env = learn(config, tmp_path, shown)
     assert judge.told
     for obs in judge.told:
-        assert np.abs(obs[..., env.veil.hidden]).max() > 0  # how things move
-    assert load_meta(run.checkpoint_path("policy"))["partial"] == DELAY
+        assert np.abs(obs[..., env.observation_mask.hidden]).max() > 0  # how things move
+    assert load_meta(run.checkpoint_path("policy"))["mask_delay"] == DELAY
 
 
 def test_the_policy_is_told_what_it_was_told_before(tmp_path: Path, shown: list[Episode]) -> None:
@@ -72,9 +72,9 @@ def test_the_policy_is_told_what_it_was_told_before(tmp_path: Path, shown: list[
     assert stored is not None
     seen, whole = stored[0]["replay/features"][-1], stored[0]["replay/whole"][-1]
     np.testing.assert_array_equal(whole, judge.told[-1])
-    late = env.veil.late
+    late = env.observation_mask.late
     np.testing.assert_array_equal(seen[DELAY:][..., late], whole[:-DELAY][..., late])
-    assert not seen[..., env.veil.hidden].any()
+    assert not seen[..., env.observation_mask.hidden].any()
 
 
 @pytest.mark.parametrize("config", [PPO, SAC])

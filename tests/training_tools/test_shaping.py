@@ -11,8 +11,8 @@ from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.core.types import Array, Step
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.training import ppo
-from robo_rlhf.training_tools.experience import Episodes
-from robo_rlhf.training_tools.shaping import Shaping
+from robo_rlhf.training_tools.experience import EpisodeBatch
+from robo_rlhf.training_tools.shaping import RewardObjective
 from tests.toy import ToyEnv
 from tests.training.test_ppo import SHORT, Wrong, closeness, short, traces
 
@@ -121,10 +121,10 @@ def test_potentials_know_whether_the_horizon_is_the_end() -> None:
     rng = np.random.default_rng(0)
     obs = rng.normal(size=(6, 2, 6)).astype(np.float32)
     nothing = np.zeros((5, 2, 2), np.float32)
-    episodes = Episodes(obs, None, nothing, nothing, np.ones((5, 2), bool))  # type: ignore[arg-type]
+    episodes = EpisodeBatch(obs, None, nothing, nothing, np.ones((5, 2), bool))  # type: ignore[arg-type]
     text = RewardSum("distance(of=[0, 1])")
     ended, going = (
-        Shaping(text, ToyEnv(2), 0.9, ends=ends).value(episodes, closeness, "")[0] for ends in (True, False)
+        RewardObjective(text, ToyEnv(2), 0.9, ends=ends).value(episodes, closeness, "")[0] for ends in (True, False)
     )
     np.testing.assert_array_equal(ended[:-1], going[:-1])
     assert (ended[-1] > going[-1]).all(), "the potential is below 0, and is given back at the end"

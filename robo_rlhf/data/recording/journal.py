@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 
 from robo_rlhf.core.errors import ConflictError, DiskError, DiskFullError, InvalidValueError, RoboRlhfError, ShapeError
-from robo_rlhf.core.files import NO_ROOM, require_room, write_atomic
+from robo_rlhf.core.files import DISK_FULL_ERRNOS, require_disk_space, write_atomic
 from robo_rlhf.core.types import Array, EpisodeMeta, Outcome, Source
 from robo_rlhf.data.layout import MANIFEST, check_id, episode_path, journal_path, new_id, now
 from robo_rlhf.data.recording.remarks import Remark, forget_remark, write_remark
@@ -27,7 +27,7 @@ from robo_rlhf.data.schema import FRAME_COLUMNS, SIGNAL, Columns, encode
 
 FLUSH_INTERVAL = 0.1  # [s]
 SYNC_INTERVAL = 0.25  # [s]
-ROOM_INTERVAL = 1.0  # [s] between looks at the room left on the disk
+DISK_CHECK_INTERVAL = 1.0  # [s] between looks at the room left on the disk
 
 
 class EpisodeWriter:
@@ -49,7 +49,7 @@ class EpisodeWriter:
         """
         self.meta = replace(meta, id=check_id(meta.id or new_id()), started=meta.started or now())
         self.folder = folder
-        require_room(folder, 0)
+        require_disk_space(folder, 0)
         if episode_path(folder, self.id).exists():
             raise ConflictError(f"episode {self.id!r}", f"{folder} holds it already")
         try:
@@ -65,7 +65,7 @@ class EpisodeWriter:
         self._anew = False  # the journal is to be written from its beginning
         self._trouble: OSError | None = None
         self._unkept: OSError | None = None  # the disk does not say that it keeps what was written
-        self._no_room: DiskFullError | None = None
+        self._disk_full: DiskFullError | None = None
         self._io = threading.Lock()
         self._remarks = threading.Lock()
         self._stop = threading.Event()
@@ -90,8 +90,8 @@ class EpisodeWriter:
         """What keeps steps from reaching the disk, or soon will; None while all is well. It clears up by itself."""
         trouble = self._trouble or self._unkept
         if trouble is None:
-            return self._no_room
-        if trouble.errno in NO_ROOM:
+            return self._disk_full
+        if trouble.errno in DISK_FULL_ERRNOS:
             return DiskFullError(self.folder, len(self._pending), 0)
         return trouble if isinstance(trouble, DiskError) else DiskError(self._file.path, trouble)
 
@@ -256,16 +256,16 @@ class EpisodeWriter:
         looked = time.monotonic()
         while not self._stop.wait(FLUSH_INTERVAL):
             self._flush()
-            if time.monotonic() - looked >= ROOM_INTERVAL:
+            if time.monotonic() - looked >= DISK_CHECK_INTERVAL:
                 looked = time.monotonic()
-                self._look_for_room()
+                self._check_disk()
 
-    def _look_for_room(self) -> None:
+    def _check_disk(self) -> None:
         try:
-            require_room(self.folder, 0)
-            self._no_room = None
+            require_disk_space(self.folder, 0)
+            self._disk_full = None
         except DiskFullError as error:
-            self._no_room = error
+            self._disk_full = error
         except OSError as error:
             self._trouble = error
 

@@ -11,7 +11,7 @@ from robo_rlhf.data.training_arrays.correction_weights import Weighting
 from robo_rlhf.data.training_arrays.idle import kept_steps
 
 
-class Examples(NamedTuple):
+class ImitationExamples(NamedTuple):
     """M training examples, one a step that was kept, in the order of episodes and steps."""
 
     obs: Array  # (M, history * obs_dim) float32, oldest first; before the start the first one repeats
@@ -29,7 +29,7 @@ def chunk_examples(
     idle_keep: int = 2,
     correction_weight: float = 1.0,
     weighting: Weighting | None = None,
-) -> Examples:
+) -> ImitationExamples:
     """Return an example for every step of the episodes that is not idle and counts.
 
     Args:
@@ -50,13 +50,13 @@ def chunk_examples(
     episodes = [e for e in episodes if len(e)]
     steps = [kept_steps(e.action, idle, idle_keep, chunk) for e in episodes]
     parts = [_episode(*pair, chunk, history, correction_weight) for pair in zip(episodes, steps, strict=True)]
-    examples = Examples(*(np.concatenate(field) for field in zip(*parts, strict=True)))
+    examples = ImitationExamples(*(np.concatenate(field) for field in zip(*parts, strict=True)))
     return examples if weighting is None else _weighted(examples, episodes, steps, weighting)
 
 
 def _weighted(
-    examples: Examples, episodes: Sequence[Episode], steps: Sequence[Array], weighting: Weighting
-) -> Examples:
+    examples: ImitationExamples, episodes: Sequence[Episode], steps: Sequence[Array], weighting: Weighting
+) -> ImitationExamples:
     """Return the examples that count, by `weighting`; a chunk goes no further than steps that may be imitated."""
     weight, chunk = weighting.weigh(episodes, steps), examples.mask.shape[1]
     imitated = []
@@ -65,7 +65,7 @@ def _weighted(
         imitated.append(np.logical_and.accumulate(weighting.imitated(episode)[kept][ahead], axis=1))
     mask = examples.mask * np.concatenate(imitated)
     counts = weight > 0
-    return Examples(*(field[counts] for field in examples._replace(weight=weight, mask=mask.astype(np.float32))))
+    return ImitationExamples(*(field[counts] for field in examples._replace(weight=weight, mask=mask.astype(np.float32))))
 
 
 def windows(frames: Array, steps: Array, history: int) -> Array:
@@ -77,11 +77,11 @@ def windows(frames: Array, steps: Array, history: int) -> Array:
     return seen
 
 
-def _episode(episode: Episode, steps: Array, chunk: int, history: int, correction_weight: float) -> Examples:
+def _episode(episode: Episode, steps: Array, chunk: int, history: int, correction_weight: float) -> ImitationExamples:
     action, count = episode.action[steps], len(steps)
     ahead = np.arange(count)[:, None] + np.arange(chunk)  # (K, H)
     corrected = episode.source[steps] == Source.CORRECTION
-    return Examples(
+    return ImitationExamples(
         obs=windows(episode.obs, steps, history).reshape(count, -1),
         action=action[np.minimum(ahead, count - 1)],
         mask=(ahead < count).astype(np.float32),

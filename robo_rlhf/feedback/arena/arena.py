@@ -206,7 +206,7 @@ class Arena:
         order = sorted(range(len(policies)), key=lambda place: self._digest("cover", policies[place].digest))
         return [f"Policy {order.index(place) + 1}" for place in range(len(policies))]
 
-    def lookers(self) -> dict[str, str]:
+    def spectators(self) -> dict[str, str]:
         """Return who has looked at the names while people judge, and when they first did."""
         path = self.path / "names.json"
         return read_json(path, dict) if path.exists() else {}
@@ -214,7 +214,7 @@ class Arena:
     def show_names_to(self, person: str) -> None:
         """Write down that somebody looks at the names: what they say from now on does not count."""
         with self.locked("lookers.lock"):
-            seen = self.lookers()
+            seen = self.spectators()
             if person not in seen:
                 write_json(self.path / "names.json", {**seen, person: timestamp()})
 

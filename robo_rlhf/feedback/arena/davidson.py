@@ -26,7 +26,7 @@ POWER = 0.8  # chance with which as many comparisons as are said to be needed wi
 MOST_NEEDED = 10_000  # beyond, two are said to be alike
 
 
-class Compared(NamedTuple):
+class PairOutcome(NamedTuple):
     """One comparison, or one person's share in it."""
 
     first: int  # place of one in the list of what is compared
@@ -44,7 +44,7 @@ class Ratings(NamedTuple):
     tie: float  # probability of a tie between equals
 
 
-class Pair(NamedTuple):
+class HeadToHead(NamedTuple):
     """How one fares against another."""
 
     wins: float
@@ -63,7 +63,7 @@ class Pair(NamedTuple):
         return self.share is not None and not self.share.low <= 0.5 <= self.share.high
 
 
-def rate(compared: Sequence[Compared], number: int, *, resamples: int = RESAMPLES, seed: int = 0) -> Ratings:
+def rate(compared: Sequence[PairOutcome], number: int, *, resamples: int = RESAMPLES, seed: int = 0) -> Ratings:
     """Return the ratings of `number` things, with bootstrap intervals over clusters of comparisons.
 
     Equal comparisons give equal ratings, in whatever order they come and whichever of two is called the first. Where
@@ -126,7 +126,7 @@ def fit(counts: Array, number: int) -> tuple[Array, Array, Array]:
     return theta @ centre.T, theta[:, number], np.sqrt(variance)
 
 
-def pair_of(compared: Sequence[Compared], first: int, second: int) -> Pair:
+def pair_of(compared: Sequence[PairOutcome], first: int, second: int) -> HeadToHead:
     """Return how `first` fares against `second`.
 
     Several people's answers to one question are not so many comparisons: they share a cluster, and count as one in the
@@ -143,13 +143,13 @@ def pair_of(compared: Sequence[Compared], first: int, second: int) -> Pair:
     relied = [(np.array(some)[:, 0], np.array(some)[:, 1]) for some in scores.values()]
     known = [(float(score @ weight / weight.sum()), float(weight.mean())) for score, weight in relied if weight.sum()]
     if not known:
-        return Pair(wins, losses, ties, None)
+        return HeadToHead(wins, losses, ties, None)
     score, weight = np.array(known).T
     effective = float(weight.sum() ** 2 / (weight**2).sum())
-    return Pair(wins, losses, ties, wilson(effective * float(score @ weight / weight.sum()), effective))
+    return HeadToHead(wins, losses, ties, wilson(effective * float(score @ weight / weight.sum()), effective))
 
 
-def more_needed(pair: Pair, have: int) -> int | None:
+def more_needed(pair: HeadToHead, have: int) -> int | None:
     """Return how many more comparisons would tell the two apart, were the share what it seems; 0 where they are.
 
     So many that a test at 5 % finds it with probability `POWER`. None: more than anybody would make.
@@ -164,7 +164,7 @@ def more_needed(pair: Pair, have: int) -> int | None:
     return max(ceil((spread / gap) ** 2) - have, 1)
 
 
-def _counts(compared: Sequence[Compared], number: int) -> Array:
+def _counts(compared: Sequence[PairOutcome], number: int) -> Array:
     """Return wins and ties (C, K, K, 2) by cluster; by comparison where there are few clusters."""
     clusters = sorted({one.cluster for one in compared})
     places = {cluster: place for place, cluster in enumerate(clusters)}
@@ -181,11 +181,11 @@ def _counts(compared: Sequence[Compared], number: int) -> Array:
     return counts
 
 
-def _one_way(one: Compared) -> Compared:
+def _one_way(one: PairOutcome) -> PairOutcome:
     """Return a comparison so that the lower place comes first."""
     if one.first <= one.second:
         return one
-    return Compared(one.second, one.first, 1.0 - one.score, one.cluster, one.weight)
+    return PairOutcome(one.second, one.first, 1.0 - one.score, one.cluster, one.weight)
 
 
 def _information(total: Array, win: Array, loss: Array, tie: Array, design: Array) -> Array:

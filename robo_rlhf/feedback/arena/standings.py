@@ -1,7 +1,7 @@
 """How an arena stands: ratings of its policies, every pair's share, and what that means in a sentence.
 
-Worked out from the answers in the database whenever it is asked for; `renew` also writes it into the arena's folder,
-for whoever shows it elsewhere.
+Worked out from the answers in the database whenever it is asked for; `update_standings` also writes it into the arena's
+folder, for other pages.
 """
 
 import json
@@ -21,7 +21,7 @@ from robo_rlhf.core.files import (
 )
 from robo_rlhf.core.stats import wilson
 from robo_rlhf.feedback.arena.arena import Arena
-from robo_rlhf.feedback.arena.davidson import MIDDLE, Compared, Pair, Ratings, more_needed, pair_of, rate
+from robo_rlhf.feedback.arena.davidson import MIDDLE, PairOutcome, HeadToHead, Ratings, more_needed, pair_of, rate
 from robo_rlhf.feedback.quality import report
 from robo_rlhf.feedback.records import Answer
 from robo_rlhf.feedback.store import Store
@@ -32,7 +32,7 @@ LEAST_TO_GUESS = 5  # comparisons from which it is said how many more would tell
 
 
 @dataclass(frozen=True)
-class Progress:
+class JudgingProgress:
     """How far the judging of an arena is."""
 
     total: int  # questions
@@ -52,9 +52,9 @@ class Standings:
     """How an arena stands."""
 
     arena: Arena
-    progress: Progress
+    progress: JudgingProgress
     ratings: Ratings
-    pairs: dict[tuple[int, int], Pair]  # by the places of two policies, the first the lower one
+    pairs: dict[tuple[int, int], HeadToHead]  # by the places of two policies, the first the lower one
     cant_tell: int
     weighted: bool
 
@@ -64,7 +64,7 @@ class Standings:
         covers, values = self.arena.cover_names(), self.ratings.values
         return sorted(range(len(values)), key=lambda place: (-round(values[place].value, 6), covers[place]))
 
-    def pair(self, first: int, second: int) -> Pair:
+    def pair(self, first: int, second: int) -> HeadToHead:
         """Return how one policy fares against another."""
         return self.pairs[first, second] if first < second else _turned(self.pairs[second, first])
 
@@ -163,7 +163,7 @@ def standings(arena: Arena, store: Store, *, weighted: bool = False) -> Standing
     places, number = arena.places(), len(arena.policies())
     asked = {question.id: question.segments for question in store.questions(run=arena.name)}
     mine = [answer for answer in store.answers(run=arena.name) if answer.annotator_kind == arena.config.judge]
-    lookers = arena.lookers()
+    lookers = arena.spectators()
     counted = [answer for answer in mine if not answer.answered > lookers.get(answer.annotator, "9")]
     weights = report.weights(store, run=arena.name) if weighted else {}
     compared = []
@@ -173,7 +173,7 @@ def standings(arena: Arena, store: Store, *, weighted: bool = False) -> Standing
         if score is None or len(clips) != 2 or not all(clip in places for clip in clips):
             continue
         (first, seed), (second, _) = (places[clip] for clip in clips)
-        compared.append(Compared(first, second, score, seed, weights.get(answer.annotator, 1.0)))
+        compared.append(PairOutcome(first, second, score, seed, weights.get(answer.annotator, 1.0)))
     return Standings(
         arena,
         _progress(arena, store, len(counted), len(mine) - len(counted)),
@@ -184,7 +184,7 @@ def standings(arena: Arena, store: Store, *, weighted: bool = False) -> Standing
     )
 
 
-def renew(arena: Arena, store: Store) -> Standings:
+def update_standings(arena: Arena, store: Store) -> Standings:
     """Work out how an arena stands and write it into its folder; return it.
 
     One program after another does: what is written last is what was worked out last.
@@ -215,7 +215,7 @@ def _same(path: Path, value: dict[str, Any]) -> bool:
         return False
 
 
-def _progress(arena: Arena, store: Store, answers: int, surplus: int) -> Progress:
+def _progress(arena: Arena, store: Store, answers: int, surplus: int) -> JudgingProgress:
     """Count questions; those whose clips cannot be shown are left out."""
     shown = questions.c.withdrawn.is_(None)
     full = shown & (questions.c.given >= questions.c.overlap)
@@ -223,21 +223,21 @@ def _progress(arena: Arena, store: Store, answers: int, surplus: int) -> Progres
     with store.database.read() as connection:
         total, *found = connection.execute(sa.select(sa.func.count(), *sums).where(questions.c.run == arena.name)).one()
     asked, answered = (int(number or 0) for number in found)
-    return Progress(total, asked, answered, answers, surplus)
+    return JudgingProgress(total, asked, answered, answers, surplus)
 
 
 def _choice(answer: Answer) -> str:
     return str(answer.value.get("choice"))
 
 
-def _turned(pair: Pair) -> Pair:
+def _turned(pair: HeadToHead) -> HeadToHead:
     share = pair.share
     if share is not None:
         share = share._replace(value=1 - share.value, low=1 - share.high, high=1 - share.low)
-    return Pair(pair.losses, pair.wins, pair.ties, share)
+    return HeadToHead(pair.losses, pair.wins, pair.ties, share)
 
 
-def _needed(pair: Pair) -> str:
+def _needed(pair: HeadToHead) -> str:
     if pair.judged < LEAST_TO_GUESS:
         return "It takes more to guess how many would."
     more = more_needed(pair, round(pair.judged))

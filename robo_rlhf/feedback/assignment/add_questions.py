@@ -13,10 +13,10 @@ from robo_rlhf.feedback.assignment.quarantine import note_clips
 from robo_rlhf.feedback.records import Question, clip_id, question_row, segment_rows
 from robo_rlhf.feedback.tables import clips, questions, segments
 
-AT_ONCE = 500  # rows looked up by one statement: databases limit its parameters
+BATCH = 500  # rows looked up by one statement: databases limit its parameters
 
 
-class Asking:
+class QuestionWriter:
     """Questions that somebody wants to ask."""
 
     def __init__(self, new: Iterable[Question]) -> None:
@@ -43,8 +43,8 @@ class Asking:
 def _known_questions(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[Any, list[Segment]]]:
     """Return the rows of those questions that are there, and their clips, by id."""
     known: dict[str, tuple[Any, list[Segment]]] = {}
-    for start in range(0, len(ids), AT_ONCE):
-        some = ids[start : start + AT_ONCE]
+    for start in range(0, len(ids), BATCH):
+        some = ids[start : start + BATCH]
         for row in connection.execute(sa.select(questions).where(questions.c.id.in_(some))):
             known[row.id] = (row, [])
         clips_of = sa.select(segments).where(segments.c.question_id.in_(some)).order_by(segments.c.position)
@@ -67,6 +67,6 @@ def _insert(connection: sa.Connection, fresh: Sequence[tuple[Question, dict[str,
     new_clips = [{"id": key, "dataset": dataset, **clip._asdict()} for key, (dataset, clip) in shown.items()]
     for table, values in ((questions, rows), (segments, pieces), (clips, new_clips)):
         connection.execute(insert_new(connection, table), values)
-    for start in range(0, len(rows), AT_ONCE):
-        some = [row["id"] for row in rows[start : start + AT_ONCE]]
+    for start in range(0, len(rows), BATCH):
+        some = [row["id"] for row in rows[start : start + BATCH]]
         note_clips(connection, sa.select(questions.c.id).where(questions.c.id.in_(some)))

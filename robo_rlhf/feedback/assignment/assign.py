@@ -16,9 +16,9 @@ from robo_rlhf.core.errors import BusyError
 from robo_rlhf.core.types import Segment
 from robo_rlhf.database.engine import add_new
 from robo_rlhf.feedback.assignment import assign_sql as statements
-from robo_rlhf.feedback.assignment.assign_cache import Memory
+from robo_rlhf.feedback.assignment.assign_cache import AssignmentCache
 from robo_rlhf.feedback.assignment.assign_sql import MOST_AT_ONCE
-from robo_rlhf.feedback.assignment.submission import LOCKED_QUESTION, count, introduce
+from robo_rlhf.feedback.assignment.submission import LOCKED_QUESTION, count, ensure_annotator
 from robo_rlhf.feedback.assignment.task_settings import Tasks
 from robo_rlhf.feedback.question_kind import CLIP_NAMES
 from robo_rlhf.feedback.records import Question, order_of, question_of
@@ -30,7 +30,7 @@ Purpose = Literal["work", "gold", "practice", "repeat"]
 
 
 @dataclass(frozen=True)
-class Chosen:
+class QuestionFilter:
     """What a person chose to work on; None for everything."""
 
     run: str | None = None
@@ -48,7 +48,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Handed:
+class AssignedQuestion:
     """A question in somebody's hands."""
 
     lease: int
@@ -64,7 +64,7 @@ class Handed:
 
 
 @dataclass(frozen=True)
-class Chance:
+class Randomness:
     """What is left to chance."""
 
     number: Callable[[], float]  # in [0, 1)
@@ -72,40 +72,40 @@ class Chance:
     pick: Callable[[Sequence[Any]], Any]  # one of the rows; None where there is none
 
 
-class Turn:
+class Assigner:
     """One person's turn."""
 
     def __init__(
         self,
         connection: sa.Connection,
         person: str,
-        chosen: Chosen,
+        chosen: QuestionFilter,
         tasks: Tasks,
-        chance: Chance,
-        memory: Memory,
+        chance: Randomness,
+        memory: AssignmentCache,
         now: float,
     ) -> None:
         """Hand out to `person` something of what they chose, as `tasks` says; `now` is the time of the leases [s]."""
-        self.connection, self.person, self.chosen, self.memory = connection, person, chosen, memory
+        self.connection, self.person, self.filter, self.memory = connection, person, chosen, memory
         self.tasks, self.chance, self.now = tasks, chance, now
         self.flags = (chosen.run is not None, chosen.task is not None)
         self.values = {"person": person, "chosen": chosen.name, **chosen.values}
 
-    def next(self, have: tuple[int, ...], practice: bool, wait: bool) -> Handed | None:
+    def next(self, have: tuple[int, ...], practice: bool, wait: bool) -> AssignedQuestion | None:
         """Return a question that the person has open already, or else a new one.
 
         Without `wait` only what nobody else is just being given, or answering: then None may mean that there is more.
         """
         self.waits = wait
-        before = introduce(self.connection, self.person, "human", handed=1)
+        before = ensure_annotator(self.connection, self.person, "human", handed=1)
         again = self.open_already(have, practice)
         handed = self.resume(again) if wait else None
         if handed is None and (wait or not again):
-            new = self.known("practice", before, self.chosen.task) if practice else self.something_new(before)
+            new = self.known("practice", before, self.filter.task) if practice else self.something_new(before)
             if new is not None:
                 return new
             handed = self.left_before(have) if wait and not practice else None
-        introduce(self.connection, self.person, "human", handed=-1)  # nothing new was handed out after all
+        ensure_annotator(self.connection, self.person, "human", handed=-1)  # nothing new was handed out after all
         return handed
 
     def open_already(self, have: tuple[int, ...], practice: bool) -> list[Any]:
@@ -116,13 +116,13 @@ class Turn:
         missing = [row for row in rows if row.number not in have and (row.purpose == "practice") == practice]
         return [row for row in missing if self.fits(row, self.question(statements.QUESTION, row))]
 
-    def resume(self, rows: list[Any]) -> Handed | None:
+    def resume(self, rows: list[Any]) -> AssignedQuestion | None:
         """Hand out again what the person has in front of them."""
         for row in rows:
             question = self.question(LOCKED_QUESTION, row)
             if self.unchanged(row):
                 if question.withdrawn is None:
-                    return self.hand_again(row, question)
+                    return self.reassign(row, question)
                 end(self.connection, [row])
         return None
 
@@ -138,9 +138,9 @@ class Turn:
     def fits(self, row: Any, question: Any) -> bool:
         """Whether a question is of what the person chose; a known one may be of any run."""
         known = row.purpose in ("gold", "practice")
-        return self.chosen.task in (None, question.task) and (known or self.chosen.run in (None, question.run))
+        return self.filter.task in (None, question.task) and (known or self.filter.run in (None, question.run))
 
-    def something_new(self, before: int) -> Handed | None:
+    def something_new(self, before: int) -> AssignedQuestion | None:
         """Hand out gold, a repeat, or what is wanted, each at its share: that of the task whose turn it is."""
         task = self.task_in_turn()
         chance, share = self.chance.number(), self.tasks.sharing(task or "")
@@ -153,21 +153,21 @@ class Turn:
 
     def task_in_turn(self) -> str | None:
         """Return the task of the next question for this person; None where it makes no difference, or nothing waits."""
-        if self.chosen.task is not None or self.tasks.alike():
-            return self.chosen.task
-        first = self.connection.execute(wanted_by(self.chosen).limit(1), self.values).first()
+        if self.filter.task is not None or self.tasks.alike():
+            return self.filter.task
+        first = self.connection.execute(waiting_for(self.filter).limit(1), self.values).first()
         return first.task if first is not None else None
 
-    def known(self, role: Literal["gold", "practice"], before: int, task: str | None) -> Handed | None:
+    def known(self, role: Literal["gold", "practice"], before: int, task: str | None) -> AssignedQuestion | None:
         """Hand out a question whose answer is known, that this person has not had: of a task, where one is given."""
-        if task is None and self.chosen.run is not None:
+        if task is None and self.filter.run is not None:
             task = self.connection.scalar(statements.TASK_OF_RUN, self.values)
         query = statements.known(task is not None)
         rows = self.connection.execute(query, {"person": self.person, "role": role, "the_task": task}).all()
         found = rows[0] if role == "practice" and rows else self.chance.pick(rows)
-        return self.hand(found, role, before) if found is not None else None
+        return self.assign(found, role, before) if found is not None else None
 
-    def repeat(self, before: int, task: str | None) -> Handed | None:
+    def repeat(self, before: int, task: str | None) -> AssignedQuestion | None:
         """Ask once more what this person answered a while ago: of a task, where one is given."""
         last = before - self.tasks.sharing(task or "").repeat_gap
         if last <= 0:
@@ -175,33 +175,33 @@ class Turn:
         values = {**self.values, "first": max(last - RECENT, 0), "last": last, "the_task": task}
         query = statements.repeats(self.flags[0], task is not None)
         found = self.chance.pick(self.connection.execute(query, values).all())
-        return self.hand(found, "repeat", before, turn=1) if found is not None else None
+        return self.assign(found, "repeat", before, turn=1) if found is not None else None
 
-    def work(self, before: int, task: str | None) -> Handed | None:
+    def work(self, before: int, task: str | None) -> AssignedQuestion | None:
         """Hand out a question that is wanted: one that is wanted again, or the first that this person has not had."""
-        quiet = self.memory.quiet
+        quiet = self.memory.nothing_reopened
         handed = None if quiet else self.wanted_again(before, task)
         handed = handed or self.reserve(statements.rest, before, task)
         if handed is None and quiet:
             handed = self.wanted_again(before, task)
         return handed
 
-    def wanted_again(self, before: int, task: str | None) -> Handed | None:
+    def wanted_again(self, before: int, task: str | None) -> AssignedQuestion | None:
         """Hand out a question that was full and is wanted again."""
         handed = self.reserve(statements.again_wanted, before, task)
-        self.memory.looked(handed is not None)
+        self.memory.note_reopened(handed is not None)
         return handed
 
     def reserve(
         self, statement: "Callable[[bool, bool, bool], sa.Update]", before: int, task: str | None
-    ) -> Handed | None:
+    ) -> AssignedQuestion | None:
         """Hand out the first question that nobody else is just being given; only where all are, one to wait for.
 
         It is most likely of `task`; where it is of another one, its lease lasts as long as that one says.
         """
         if self.connection.dialect.name == "sqlite":
             found = self.connection.execute(statement(*self.flags, True), self.values).first()
-            handed = self.hand(found, "work", before) if found is not None else None
+            handed = self.assign(found, "work", before) if found is not None else None
         else:
             order = self.chance.shuffled(len(CLIP_NAMES))
             new = {**self.times(task or ""), "nth": before, "turn": 0, "purpose": "work", "counted": 0, "order": order}
@@ -209,33 +209,33 @@ class Turn:
             found = self.connection.execute(statements.leased(statement, *self.flags, True), values).first()
             if found is None and self.waits:
                 found = self.connection.execute(statements.leased(statement, *self.flags, False), values).first()
-            handed = self.handed(found, new["expires"]) if found is not None else None
+            handed = self.record_assigned(found, new["expires"]) if found is not None else None
         if found is None:
             return None
-        if statement is statements.rest and self.memory.is_far(self.person, self.chosen, found.number):
+        if statement is statements.rest and self.memory.needs_new_place(self.person, self.filter, found.number):
             self.remember_place()
         return handed
 
-    def handed(self, row: Any, expires: float) -> Handed:
+    def record_assigned(self, row: Any, expires: float) -> AssignedQuestion:
         """Return what `statements.leased` handed out with leases that end at `expires` [s]."""
         clips, times = self.memory.clips(self.connection, row), self.times(row.task)
         if times["expires"] != expires:
             self.connection.execute(sa.update(leases).where(leases.c.number == row.lease).values(times))
         seconds = times["expires"] - self.now
-        return Handed(row.lease, question_of(row._mapping, clips), order_of(row.shown), seconds, "work")
+        return AssignedQuestion(row.lease, question_of(row._mapping, clips), order_of(row.shown), seconds, "work")
 
     def remember_place(self) -> None:
         """Write down how far this person is: all before it was handed to them, or is not wanted."""
-        first = self.connection.execute(wanted_by(self.chosen).limit(1), self.values).first()
+        first = self.connection.execute(waiting_for(self.filter).limit(1), self.values).first()
         if first is None:
             return
-        self.memory.note_place(self.person, self.chosen, first.number - 1)
-        mine = (progress.c.annotator == self.person) & (progress.c.chosen == self.chosen.name)
-        row = {"annotator": self.person, "chosen": self.chosen.name, "number": first.number - 1}
+        self.memory.note_place(self.person, self.filter, first.number - 1)
+        mine = (progress.c.annotator == self.person) & (progress.c.chosen == self.filter.name)
+        row = {"annotator": self.person, "chosen": self.filter.name, "number": first.number - 1}
         if not add_new(self.connection, progress, row):
             self.connection.execute(sa.update(progress).where(mine).values(number=row["number"]))
 
-    def left_before(self, have: tuple[int, ...]) -> Handed | None:
+    def left_before(self, have: tuple[int, ...]) -> AssignedQuestion | None:
         """Hand out once more a question that this person had, did not answer in time and does not have any more."""
         rows = self.connection.execute(statements.left(*self.flags), self.values)
         found = next((row for row in rows if row.number not in have), None)
@@ -245,22 +245,22 @@ class Turn:
         if not (question.wanted and self.unchanged(found)):  # somebody else was quicker
             return None
         count(self.connection, question, held=1)
-        return self.hand_again(found, question)
+        return self.reassign(found, question)
 
-    def hand(self, question: Any, purpose: Purpose, nth: int, *, turn: int = 0) -> Handed:
+    def assign(self, question: Any, purpose: Purpose, nth: int, *, turn: int = 0) -> AssignedQuestion:
         """Write down a new lease and return it."""
         clips = self.memory.clips(self.connection, question)
         values = {"question_id": question.id, "annotator": self.person, "turn": turn, "purpose": purpose, "nth": nth}
         values |= {"shown": self.chance.shuffled(len(clips)), "counted": 0, **self.times(question.task)}
         lease = self.connection.execute(statements.NEW_LEASE, values).one()
-        return handed_of(lease, question, clips, self.now)
+        return assigned_of(lease, question, clips, self.now)
 
-    def hand_again(self, row: Any, question: Any) -> Handed:
+    def reassign(self, row: Any, question: Any) -> AssignedQuestion:
         """Let a lease begin anew and return it."""
         clips = self.memory.clips(self.connection, question)
         values = {"shown": row.shown or self.chance.shuffled(len(clips)), **self.times(question.task)}
         change = sa.update(leases).where(leases.c.number == row.number).values(values).returning(leases)
-        return handed_of(self.connection.execute(change).one(), question, clips, self.now)
+        return assigned_of(self.connection.execute(change).one(), question, clips, self.now)
 
     def times(self, task: str) -> dict[str, Any]:
         """Return what a lease of a question of a task that begins now holds."""
@@ -284,12 +284,12 @@ def segments_of(connection: sa.Connection, question: str) -> tuple[Segment, ...]
     return tuple(Segment(*row) for row in connection.execute(statements.SEGMENTS, {"question": question}))
 
 
-def handed_of(lease: Any, question: Any, clips: tuple[Segment, ...], now: float) -> Handed:
+def assigned_of(lease: Any, question: Any, clips: tuple[Segment, ...], now: float) -> AssignedQuestion:
     """Return a lease, with its question and clips, as it is handed out."""
     found = question_of(question._mapping, clips)
-    return Handed(lease.number, found, order_of(lease.shown), max(lease.expires - now, 0.0), lease.purpose)
+    return AssignedQuestion(lease.number, found, order_of(lease.shown), max(lease.expires - now, 0.0), lease.purpose)
 
 
-def wanted_by(chosen: Chosen) -> "sa.Select[Any]":
+def waiting_for(chosen: QuestionFilter) -> "sa.Select[Any]":
     """Return the statement that finds what waits for a person, who is bound as `person`, in what they chose."""
     return statements.waits(chosen.run is not None, chosen.task is not None)

@@ -11,22 +11,22 @@ from robo_rlhf.core.types import Segment
 from robo_rlhf.feedback.tables import questions, segments
 
 if TYPE_CHECKING:
-    from robo_rlhf.feedback.assignment.assign import Chosen
+    from robo_rlhf.feedback.assignment.assign import QuestionFilter
 
 MARK_EVERY = 512  # questions passed over until a person's place is written down
 MOST_REMEMBERED = 100_000  # questions whose clips are kept in memory
 AHEAD = 50  # questions whose clips are looked at together
 PLACE_LASTS = 60.0  # [s] that a person's place is not looked at again
-QUIET = 0.2  # [s] that a look for questions that are wanted again is good for
+RECHECK_AFTER = 0.2  # [s] that a look for questions that are wanted again is good for
 
 
-class Memory:
+class AssignmentCache:
     """What was seen a moment ago, or never changes. Safe to use from threads."""
 
     def __init__(self) -> None:
         """Remember nothing."""
         self._clips: dict[str, tuple[Segment, ...]] = {}
-        self._places: dict[tuple[str, Chosen], tuple[int, float]] = {}  # how far they are, and when that was noted [s]
+        self._places: dict[tuple[str, QuestionFilter], tuple[int, float]] = {}  # how far they are, and when that was noted [s]
         self._none_again = -math.inf  # when there was last no question that had been full and is wanted again
 
     def clips(self, connection: sa.Connection, question: Any) -> tuple[Segment, ...]:
@@ -41,11 +41,11 @@ class Memory:
         return self._clips[question.id]
 
     @property
-    def quiet(self) -> bool:
+    def nothing_reopened(self) -> bool:
         """Whether there was no question a moment ago that is wanted again: then new ones are looked for first."""
-        return time.monotonic() < self._none_again + QUIET
+        return time.monotonic() < self._none_again + RECHECK_AFTER
 
-    def is_far(self, person: str, chosen: "Chosen", number: int) -> bool:
+    def needs_new_place(self, person: str, chosen: "QuestionFilter", number: int) -> bool:
         """Whether a question is so far on in what a person chose that their place is worth a look.
 
         What was noted holds for a while: somebody else may have sent everybody back to the start.
@@ -53,13 +53,13 @@ class Memory:
         place, noted = self._places.get((person, chosen), (0, -math.inf))
         return number > MARK_EVERY + (place if time.monotonic() < noted + PLACE_LASTS else 0)
 
-    def note_place(self, person: str, chosen: "Chosen", number: int) -> None:
+    def note_place(self, person: str, chosen: "QuestionFilter", number: int) -> None:
         """Note how far a person is."""
         if len(self._places) >= MOST_REMEMBERED:
             self._places.clear()
         self._places[person, chosen] = (number, time.monotonic())
 
-    def looked(self, found: bool) -> None:
+    def note_reopened(self, found: bool) -> None:
         """Note whether there was a question that is wanted again."""
         self._none_again = -math.inf if found else time.monotonic()
 

@@ -28,14 +28,14 @@ SEGMENTS = SEGMENTS.where(segments.c.question_id == bindparam("question")).order
 NOT_HAD = ~sa.exists().where(leases.c.annotator == PERSON, leases.c.question_id == questions.c.id, leases.c.turn == 0)
 
 
-def of_chosen(run: bool, task: bool, *, by_index: bool = True) -> list[sa.ColumnElement[bool]]:
+def matching(run: bool, task: bool, *, by_index: bool = True) -> list[sa.ColumnElement[bool]]:
     """Return the conditions of what was chosen; SQLite uses no index for them where another one serves better."""
     both = ((questions.c.run, run, "the_run"), (questions.c.task, task, "the_task"))
     plain = [(column if by_index else column + "", name) for column, wanted, name in both if wanted]
     return [column == bindparam(name, type_=sa.Text) for column, name in plain]
 
 
-def _held(query: "sa.Select[Any]", skip: bool) -> sa.Update:
+def _hold(query: "sa.Select[Any]", skip: bool) -> sa.Update:
     """Hold the first question that a query finds, locked, as `count` would, and return its row: one trip for three."""
     first = query.with_only_columns(questions.c.number).order_by(questions.c.number).limit(1)
     first = first.with_for_update(key_share=True, skip_locked=skip, of=questions).correlate(None)
@@ -66,13 +66,13 @@ def leased(statement: "Callable[[bool, bool, bool], sa.Update]", run: bool, task
 @cache
 def again_wanted(run: bool, task: bool, skip: bool) -> sa.Update:
     """Hold the first question that was full, is wanted again, and that the person has not had."""
-    return _held(sa.select(questions).where(AGAIN, *of_chosen(run, task, by_index=False), NOT_HAD), skip)
+    return _hold(sa.select(questions).where(AGAIN, *matching(run, task, by_index=False), NOT_HAD), skip)
 
 
 @cache
 def rest(run: bool, task: bool, skip: bool) -> sa.Update:
     """Hold the first wanted question after the person's place that they have not had."""
-    return _held(waits(run, task), skip)
+    return _hold(waits(run, task), skip)
 
 
 @cache
@@ -81,14 +81,14 @@ def waits(run: bool, task: bool) -> "sa.Select[Any]":
     mine = (progress.c.annotator == PERSON) & (progress.c.chosen == bindparam("chosen", type_=sa.Text))
     place = sa.func.coalesce(sa.select(progress.c.number).where(mine).scalar_subquery(), 0)
     query = sa.select(questions).where(WANTED, questions.c.number > place)
-    return query.where(*of_chosen(run, task), NOT_HAD).order_by(questions.c.number)
+    return query.where(*matching(run, task), NOT_HAD).order_by(questions.c.number)
 
 
 @cache
 def left(run: bool, task: bool) -> "sa.Select[Any]":
     """Return the first leases of the person that ran out, and whose questions are wanted."""
     query = sa.select(leases).join(questions, leases.c.question_id == questions.c.id)
-    query = query.where(leases.c.annotator == PERSON, LEFT, leases.c.turn == 0, WANTED, *of_chosen(run, task))
+    query = query.where(leases.c.annotator == PERSON, LEFT, leases.c.turn == 0, WANTED, *matching(run, task))
     return query.order_by(leases.c.number).limit(2 * MOST_AT_ONCE)
 
 
@@ -98,7 +98,7 @@ def known(task: bool) -> "sa.Select[Any]":
     query = sa.select(questions).join(gold, gold.c.question_id == questions.c.id)
     query = query.where(gold.c.retired == 0, questions.c.role == bindparam("role"), questions.c.withdrawn.is_(None))
     in_order = questions.c.number + 0  # else SQLite looks through all questions in their order to find the few
-    return query.where(*of_chosen(False, task), NOT_HAD).order_by(in_order).limit(KNOWN)
+    return query.where(*matching(False, task), NOT_HAD).order_by(in_order).limit(KNOWN)
 
 
 @cache
@@ -111,7 +111,7 @@ def repeats(run: bool, task: bool) -> "sa.Select[Any]":
     query = sa.select(questions).join(leases, leases.c.question_id == questions.c.id)
     query = query.where(leases.c.annotator == PERSON, leases.c.nth.between(bindparam("first"), bindparam("last")))
     query = query.where(leases.c.turn == 0, leases.c.counted == 1, ~twice, questions.c.withdrawn.is_(None))
-    return query.where(*of_chosen(run, task))
+    return query.where(*matching(run, task))
 
 
 def fewer(less: int) -> sa.Update:

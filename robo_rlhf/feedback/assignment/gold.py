@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from robo_rlhf.accounts.roles import NOBODY, By, log
+from robo_rlhf.accounts.roles import NO_PRINCIPAL, Principal, log
 from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.database.engine import insert_or_update
 from robo_rlhf.database.timestamps import timestamp
@@ -20,7 +20,7 @@ LEAST = 0.75  # agreement from which an answer is right: one level of a rating, 
 
 
 @dataclass(frozen=True)
-class Known:
+class GoldQuestion:
     """What is known about a gold or practice question."""
 
     question: str
@@ -44,8 +44,8 @@ class Gold:
         self._database = database
 
     def set(
-        self, question: str, expected: AnswerValue, *, explanation: str = "", least: float = LEAST, by: By = NOBODY
-    ) -> Known:
+        self, question: str, expected: AnswerValue, *, explanation: str = "", least: float = LEAST, by: Principal = NO_PRINCIPAL
+    ) -> GoldQuestion:
         """Say what the right answer is to a question that was added with the role "gold" or "practice".
 
         Raises:
@@ -71,12 +71,12 @@ class Gold:
             values = {"expected": json_text(expected), "explanation": explanation, "least": least, "retired": 0}
             added = {"question_id": question, "added": timestamp(), **values}
             connection.execute(insert_or_update(connection, gold, added, values))
-            log(connection, by.who, "gold answer set", f"{question}: {values['expected']}", by.address)
+            log(connection, by.name, "gold answer set", f"{question}: {values['expected']}", by.address)
 
         self._database.write(work)
         return self.get(question)
 
-    def retire(self, question: str, retired: bool = True, *, by: By = NOBODY) -> None:
+    def retire(self, question: str, retired: bool = True, *, by: Principal = NO_PRINCIPAL) -> None:
         """Hand a gold question out no more, or again.
 
         Raises:
@@ -87,11 +87,11 @@ class Gold:
         def work(connection: sa.Connection) -> None:
             if connection.execute(change).rowcount != 1:
                 raise NotFoundError("gold question", question, "See what there is with Gold.list.")
-            log(connection, by.who, f"gold question {'retired' if retired else 'taken back in'}", question, by.address)
+            log(connection, by.name, f"gold question {'retired' if retired else 'taken back in'}", question, by.address)
 
         self._database.write(work)
 
-    def get(self, question: str) -> Known:
+    def get(self, question: str) -> GoldQuestion:
         """Return what is known about a question.
 
         Raises:
@@ -102,14 +102,14 @@ class Gold:
             raise NotFoundError("gold question", question, "See what there is with Gold.list.")
         return found[0]
 
-    def list(self, task: str | None = None) -> Sequence[Known]:
+    def list(self, task: str | None = None) -> Sequence[GoldQuestion]:
         """Return all that is known, or about one task, in the order of the questions."""
         return self._find(questions.c.task == task if task is not None else sa.true())
 
-    def _find(self, condition: sa.ColumnElement[bool]) -> Sequence[Known]:
+    def _find(self, condition: sa.ColumnElement[bool]) -> Sequence[GoldQuestion]:
         query = sa.select(gold, questions.c.kind).join(questions, questions.c.id == gold.c.question_id)
         with self._database.read() as connection:
             rows = connection.execute(query.where(condition).order_by(questions.c.number)).all()
         return [
-            Known(r.question_id, r.kind, json.loads(r.expected), r.explanation, r.least, bool(r.retired)) for r in rows
+            GoldQuestion(r.question_id, r.kind, json.loads(r.expected), r.explanation, r.least, bool(r.retired)) for r in rows
         ]

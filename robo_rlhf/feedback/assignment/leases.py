@@ -19,8 +19,8 @@ import sqlalchemy as sa
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.database.group_commit import Work
 from robo_rlhf.database.writers import Database
-from robo_rlhf.feedback.assignment.assign import Chance, Chosen, Handed, Turn, end, handed_of, segments_of
-from robo_rlhf.feedback.assignment.assign_cache import Memory
+from robo_rlhf.feedback.assignment.assign import Randomness, QuestionFilter, AssignedQuestion, Assigner, end, assigned_of, segments_of
+from robo_rlhf.feedback.assignment.assign_cache import AssignmentCache
 from robo_rlhf.feedback.assignment.assign_sql import LIVE
 from robo_rlhf.feedback.assignment.lease_clock import LeaseClock
 from robo_rlhf.feedback.assignment.submission import LOCKED_QUESTION
@@ -29,10 +29,10 @@ from robo_rlhf.feedback.question_kind import CLIP_NAMES
 from robo_rlhf.feedback.tables import leases, questions
 
 SWEEP = 200  # leases that are ended at once
-HANDING = "handing"  # the line that skips what others have locked, and so waits for nobody
+ASSIGNMENT_QUEUE = "handing"  # the line that skips what others have locked, and so waits for nobody
 SWEEP_EVERY = 0.5  # [s] between looks for leases that have run out
 
-EVERYTHING = Chosen()
+EVERYTHING = QuestionFilter()
 
 
 class Leases:
@@ -42,20 +42,20 @@ class Leases:
         """Hand out what is in `database`, for as long and in the shares that `tasks` says."""
         self._database, self._clock, self._tasks = database, clock, tasks
         rng = rng or random.Random()
-        self._chance = Chance(
+        self._chance = Randomness(
             number=rng.random,
             shuffled=lambda clips: "".join(rng.sample(CLIP_NAMES[:clips], clips)),
             pick=lambda rows: rng.choice(rows) if rows else None,
         )
-        self._memory = Memory()
+        self._memory = AssignmentCache()
         self._swept = (0.0, 0.0)  # when leases that had run out were last looked for: real time, time of the leases
         with database.read() as connection:
             newest = connection.scalar(sa.select(sa.func.max(leases.c.issued)).where(LIVE))
         clock.catch_up(newest or 0.0)
 
     def next(
-        self, person: str, chosen: Chosen = EVERYTHING, *, have: Sequence[int] = (), practice: bool = False
-    ) -> Handed | None:
+        self, person: str, chosen: QuestionFilter = EVERYTHING, *, have: Sequence[int] = (), practice: bool = False
+    ) -> AssignedQuestion | None:
         """Hand out the next question; None where there is none for this person.
 
         Args:
@@ -71,18 +71,18 @@ class Leases:
         """
         if self._sweeps():
             self.end_overdue()
-        return self._database.write(self._turn(person, chosen, have, practice))
+        return self._database.write(self._assigner(person, chosen, have, practice))
 
-    async def next_soon(
-        self, person: str, chosen: Chosen = EVERYTHING, *, have: Sequence[int] = (), practice: bool = False
-    ) -> Handed | None:
+    async def next_async(
+        self, person: str, chosen: QuestionFilter = EVERYTHING, *, have: Sequence[int] = (), practice: bool = False
+    ) -> AssignedQuestion | None:
         """Hand out the next question as `next` does, in an event loop."""
         if self._sweeps():
-            await self._database.write_soon(self._end_overdue, line=HANDING)
-        turn = partial(self._turn, person, chosen, have, practice)
-        handed = await self._database.write_soon(turn(wait=not self._database.shared), line=HANDING, of=person)
+            await self._database.write_async(self._end_overdue, line=ASSIGNMENT_QUEUE)
+        turn = partial(self._assigner, person, chosen, have, practice)
+        handed = await self._database.write_async(turn(wait=not self._database.shared), line=ASSIGNMENT_QUEUE, of=person)
         if handed is None and self._database.shared:
-            return await self._database.write_soon(turn(wait=True), line=HANDING, of=person, alone=True)
+            return await self._database.write_async(turn(wait=True), line=ASSIGNMENT_QUEUE, of=person, alone=True)
         return handed
 
     def _sweeps(self) -> bool:
@@ -93,11 +93,11 @@ class Leases:
         self._swept = (real, now)
         return True
 
-    def _turn(
-        self, person: str, chosen: Chosen, have: Sequence[int], practice: bool, *, wait: bool = True
-    ) -> Work[Handed | None]:
-        def work(connection: sa.Connection) -> Handed | None:
-            turn = Turn(connection, person, chosen, self._tasks, self._chance, self._memory, self._clock.now())
+    def _assigner(
+        self, person: str, chosen: QuestionFilter, have: Sequence[int], practice: bool, *, wait: bool = True
+    ) -> Work[AssignedQuestion | None]:
+        def work(connection: sa.Connection) -> AssignedQuestion | None:
+            turn = Assigner(connection, person, chosen, self._tasks, self._chance, self._memory, self._clock.now())
             return turn.next(tuple(have), practice, wait)
 
         return work
@@ -134,14 +134,14 @@ class Leases:
 
         return self._database.write(work)
 
-    def held_by(self, person: str) -> list[Handed]:
+    def held_by(self, person: str) -> list[AssignedQuestion]:
         """Return the questions that a person has in front of them, oldest first."""
         query = sa.select(leases).where(leases.c.annotator == person, LIVE).order_by(leases.c.number)
         now = self._clock.now()
 
-        def handed(connection: sa.Connection, row: Any) -> Handed:
+        def handed(connection: sa.Connection, row: Any) -> AssignedQuestion:
             question = connection.execute(sa.select(questions).where(questions.c.id == row.question_id)).one()
-            return handed_of(row, question, segments_of(connection, row.question_id), now)
+            return assigned_of(row, question, segments_of(connection, row.question_id), now)
 
         with self._database.read() as connection:
             return [handed(connection, row) for row in connection.execute(query).all()]

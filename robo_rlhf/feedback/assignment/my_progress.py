@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from robo_rlhf.database.writers import Database
-from robo_rlhf.feedback.assignment.assign import Chosen, wanted_by
+from robo_rlhf.feedback.assignment.assign import QuestionFilter, waiting_for
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import agreement
 from robo_rlhf.feedback.records import COUNTED
@@ -26,7 +26,7 @@ MOST_WAITING = 500  # counted no further
 
 
 @dataclass(frozen=True)
-class Alike:
+class AgreementCount:
     """In how many of how many comparisons two answers agreed; parts count, such as levels that are one apart."""
 
     hits: float
@@ -34,24 +34,24 @@ class Alike:
 
 
 @dataclass(frozen=True)
-class Pace:
+class Workload:
     """How a person's work goes."""
 
     waiting: int  # questions that the person could be asked, counted up to MOST_WAITING
     today: int  # questions answered since the day began
     seconds: float | None  # [s] median from seeing the clips to the answer
-    self_agreement: Alike  # with what they said before
-    agreement: Alike  # with what others said
+    self_agreement: AgreementCount  # with what they said before
+    agreement: AgreementCount  # with what others said
 
 
-def waiting(database: Database, person: str, chosen: Chosen) -> int:
+def waiting(database: Database, person: str, chosen: QuestionFilter) -> int:
     """Return how many questions wait that this person has not had, counted up to MOST_WAITING."""
-    query = sa.select(sa.func.count()).select_from(wanted_by(chosen).limit(MOST_WAITING).subquery())
+    query = sa.select(sa.func.count()).select_from(waiting_for(chosen).limit(MOST_WAITING).subquery())
     with database.read() as connection:
         return connection.scalar(query, {"person": person, "chosen": chosen.name, **chosen.values}) or 0
 
 
-def pace_of(database: Database, person: str, chosen: Chosen, since: datetime) -> Pace:
+def workload_of(database: Database, person: str, chosen: QuestionFilter, since: datetime) -> Workload:
     """Return how the work of a person goes; their day began at `since`, which knows its time zone."""
     values = {"person": person, "since": since.isoformat(timespec="milliseconds")}
     with database.read() as connection:
@@ -64,12 +64,12 @@ def pace_of(database: Database, person: str, chosen: Chosen, since: datetime) ->
     repeats = [row for row in mine if row["standing"] == "repeat" and row["value"]]
     first = [(own[row["question_id"]], row) for row in repeats if row["question_id"] in own]
     pairs = [(own[row["question_id"]], row) for row in others if row["question_id"] in own]
-    return Pace(
+    return Workload(
         waiting(database, person, chosen),
         today,
         statistics.median(times[:LATELY]) if times else None,
-        _alike(first),
-        _alike(pairs),
+        _count_agreement(first),
+        _count_agreement(pairs),
     )
 
 
@@ -92,11 +92,11 @@ def _newest(rows: Sequence[Any], person: str) -> tuple[dict[str, Any], list[Any]
     return own, others
 
 
-def _alike(pairs: Sequence[tuple[Any, Any]]) -> Alike:
+def _count_agreement(pairs: Sequence[tuple[Any, Any]]) -> AgreementCount:
     same = Counter((one["kind"], one["value"], other["value"]) for one, other in pairs)  # few differ
     found = [(_agreement(*texts), count) for texts, count in same.items()]
     judged = [(value, count) for value, count in found if value is not None]
-    return Alike(sum(value * count for value, count in judged), sum(count for _, count in judged))
+    return AgreementCount(sum(value * count for value, count in judged), sum(count for _, count in judged))
 
 
 def _agreement(kind: str, first: str, second: str) -> float | None:

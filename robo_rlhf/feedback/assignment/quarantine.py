@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from robo_rlhf.accounts.roles import NOBODY, By, log
+from robo_rlhf.accounts.roles import NO_PRINCIPAL, Principal, log
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.types import Segment
 from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.records import clip_id
 from robo_rlhf.feedback.tables import clips, questions, segments
-from robo_rlhf.webhooks.events import tell
+from robo_rlhf.webhooks.events import queue_event
 
 State = Literal["good", "quarantined", "withdrawn"]
 BY_CLIP = "clip "  # how the reason of a question begins that is withdrawn because of a clip
@@ -34,7 +34,7 @@ class Clip:
     changed: str  # ISO 8601, UTC; empty where it always was as it is
 
 
-class Clips:
+class ClipStates:
     """The states of clips. Safe to use from several threads and processes at once."""
 
     def __init__(self, database: Database) -> None:
@@ -49,7 +49,7 @@ class Clips:
         clip: Segment | None = None,
         *,
         reason: str = "",
-        by: By = NOBODY,
+        by: Principal = NO_PRINCIPAL,
     ) -> list[str]:
         """Change the state of one clip, or of all clips of an episode; return the questions that this changes.
 
@@ -69,16 +69,16 @@ class Clips:
             changed = [row.id for row in found if (row.state, row.reason) != (state, reason)]
             if changed:  # of a broken clip, everybody to whom it was handed tells
                 about = f"{', '.join(changed)}: {state}{f', {reason}' if reason else ''}"
-                log(connection, by.who, "clip marked", about, by.address)
+                log(connection, by.name, "clip marked", about, by.address)
             mine = sa.select(clips.c.id).where(*where)
             asked = sa.select(segments.c.question_id).where(segments.c.clip_id.in_(mine)).distinct()
             if state == "good":
-                return _ask_again(connection, asked)
+                return _restore(connection, asked)
             return _withdraw(connection, asked, f"{BY_CLIP}{state}: {reason}")
 
         return self._database.write(work)
 
-    def withdraw_question(self, question: str, reason: str, *, by: By = NOBODY) -> None:
+    def withdraw_question(self, question: str, reason: str, *, by: Principal = NO_PRINCIPAL) -> None:
         """Ask nobody any more.
 
         Raises:
@@ -89,7 +89,7 @@ class Clips:
             if connection.scalar(sa.select(questions.c.id).where(questions.c.id == question)) is None:
                 raise NotFoundError("question", question, "It may belong to another database.")
             _withdraw(connection, sa.select(questions.c.id).where(questions.c.id == question), reason or "withdrawn")
-            log(connection, by.who, "question withdrawn", f"{question}: {reason}", by.address)
+            log(connection, by.name, "question withdrawn", f"{question}: {reason}", by.address)
 
         self._database.write(work)
 
@@ -130,11 +130,11 @@ def _withdraw(connection: sa.Connection, ids: "sa.Select[tuple[str]]", reason: s
     chosen = questions.c.id.in_(ids) & questions.c.withdrawn.is_(None)
     change = sa.update(questions).where(chosen).values(withdrawn=reason, wanted=0, again=0)
     changed = list(connection.scalars(change.returning(questions.c.id)).all())
-    tell(connection, "question.withdrawn", [{"question": question, "reason": reason} for question in changed])
+    queue_event(connection, "question.withdrawn", [{"question": question, "reason": reason} for question in changed])
     return changed
 
 
-def _ask_again(connection: sa.Connection, ids: "sa.Select[tuple[str]]") -> "list[str]":
+def _restore(connection: sa.Connection, ids: "sa.Select[tuple[str]]") -> "list[str]":
     """Ask questions again that were withdrawn because of clips that are all good now."""
     good = ~sa.exists().where(
         segments.c.question_id == questions.c.id, segments.c.clip_id == clips.c.id, clips.c.state != "good"

@@ -13,7 +13,7 @@ from robo_rlhf.feedback.tables import answers, leases, questions
 BLOCK = 500  # questions at once
 
 
-def settle(connection: sa.Connection, ids: Sequence[str]) -> None:
+def recount(connection: sa.Connection, ids: Sequence[str]) -> None:
     """Make leases and counters of these questions agree with their answers; live leases stay as they are."""
     for start in range(0, len(ids), BLOCK):
         some = ids[start : start + BLOCK]

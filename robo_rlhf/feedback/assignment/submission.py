@@ -26,14 +26,14 @@ from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import AnswerValue, check_keys
 from robo_rlhf.feedback.records import COUNTED, AnnotatorKind, Standing, json_text
 from robo_rlhf.feedback.tables import answers, leases, questions, segments
-from robo_rlhf.webhooks.events import Event, tell
+from robo_rlhf.webhooks.events import Event, queue_event
 from robo_rlhf.webhooks.tables import webhooks
 
 LONGEST_NAME = 200  # characters of a name or an idempotency key
 
 
 @dataclass(frozen=True)
-class Sent:
+class SubmittedAnswer:
     """An answer as it came."""
 
     question: str
@@ -63,14 +63,14 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Written:
+class SubmissionResult:
     """What became of an answer."""
 
     new: bool  # False: it was there already
     standing: Standing
 
 
-def write_answer(connection: sa.Connection, sent: Sent, now: float) -> Written:
+def write_answer(connection: sa.Connection, sent: SubmittedAnswer, now: float) -> SubmissionResult:
     """Write an answer and what follows from it; `now` is the time of the leases [s].
 
     Raises:
@@ -78,7 +78,7 @@ def write_answer(connection: sa.Connection, sent: Sent, now: float) -> Written:
         InvalidValueError: it is no answer to a question of this kind.
         ConflictError: the key was used by this annotator for something else.
     """
-    before = _introduce_program(connection, sent)
+    before = _ensure_program(connection, sent)
     question, lease = _read(connection, sent)
     value = _checked(sent.value, question)
     lease = lease or _new_lease(connection, sent, question, before)
@@ -86,7 +86,7 @@ def write_answer(connection: sa.Connection, sent: Sent, now: float) -> Written:
     row: dict[str, Any] = {"question_id": sent.question, "value": value, "answered": timestamp()}
     row |= {name: getattr(sent, name) for name in ("annotator", "annotator_kind", "response_time")}
     row |= {"idempotency_key": sent.key, "standing": after.standing, "shown": sent.shown or lease.shown}
-    settled = _settled(sent, question, lease, after, now)
+    settled = _next_state(sent, question, lease, after, now)
     if connection.dialect.name == "postgresql":
         new = {f"its_{name}": value for name, value in row.items()}
         number = connection.execute(_at_once(after.state == "live"), {**new, **settled}).scalar()
@@ -96,15 +96,15 @@ def write_answer(connection: sa.Connection, sent: Sent, now: float) -> Written:
             connection.execute(_BACK_TO_LIFE if after.state == "live" else _SETTLE, settled)
             connection.execute(_COUNT, settled)
     if number is None:
-        return Written(False, _with_same_key(connection, sent, value))
+        return SubmissionResult(False, _with_same_key(connection, sent, value))
     if question.told:
         event: Event = "answer.changed" if value is None or lease.state == "answered" else "answer.created"
         said = {"number": number, **row, "value": dict(sent.value) if sent.value is not None else None}
-        tell(connection, event, [{**said, **_about(question)}])
-    return Written(True, after.standing)
+        queue_event(connection, event, [{**said, **_event_about(question)}])
+    return SubmissionResult(True, after.standing)
 
 
-def _about(question: Any) -> dict[str, Any]:
+def _event_about(question: Any) -> dict[str, Any]:
     """Return what those who are told of an answer want to know of its question."""
     return {name: getattr(question, name) for name in ("run", "round", "kind", "task")}
 
@@ -125,13 +125,13 @@ def _counters(question: Any, *, given: int, held: int, simulated: int) -> dict[s
     return {"question_number": question.number, **{f"new_{name}": values[name] for name in _COUNTERS}}
 
 
-def introduce(connection: sa.Connection, annotator: str, kind: AnnotatorKind, *, handed: int = 0) -> int:
+def ensure_annotator(connection: sa.Connection, annotator: str, kind: AnnotatorKind, *, handed: int = 0) -> int:
     """Add an annotator who is new, hold back whoever else acts for them, and note that they are handed questions.
 
     Returns how many they had been handed before.
     """
     row = {"name": annotator, "kind": kind, "team": "", "handed": handed, "since": timestamp(), "more": handed}
-    return int(connection.execute(_introduce(connection.dialect.name), row).scalar_one()) - handed
+    return int(connection.execute(_insert_annotator(connection.dialect.name), row).scalar_one()) - handed
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _checked(value: AnswerValue | None, question: Any) -> str | None:
     return json_text(value)
 
 
-def _with_same_key(connection: sa.Connection, sent: Sent, value: str | None) -> Standing:
+def _with_same_key(connection: sa.Connection, sent: SubmittedAnswer, value: str | None) -> Standing:
     """Return the standing of the answer that came with the same key before."""
     same_key = (answers.c.annotator == sent.annotator) & (answers.c.idempotency_key == sent.key)
     found = connection.execute(sa.select(answers).where(same_key)).one()
@@ -174,7 +174,7 @@ def _with_same_key(connection: sa.Connection, sent: Sent, value: str | None) -> 
     return standing
 
 
-def _read(connection: sa.Connection, sent: Sent) -> tuple[Any, _Lease | None]:
+def _read(connection: sa.Connection, sent: SubmittedAnswer) -> tuple[Any, _Lease | None]:
     """Lock and return the question, and the lease that the answer is under.
 
     Without one it is what this person has had to do with the question: a statement of its own, after the question is
@@ -195,17 +195,17 @@ def _read(connection: sa.Connection, sent: Sent) -> tuple[Any, _Lease | None]:
     return question, _lease_of(mine) if mine is not None else None
 
 
-def _introduce_program(connection: sa.Connection, sent: Sent) -> int:
+def _ensure_program(connection: sa.Connection, sent: SubmittedAnswer) -> int:
     """Introduce who answers without a lease, unless they had to do with the question; return how many they had."""
     mine = {"person": sent.annotator, "question": sent.question}
     if sent.lease is not None or connection.execute(_MINE, mine).first() is not None:
         return 0
-    return introduce(connection, sent.annotator, sent.annotator_kind)
+    return ensure_annotator(connection, sent.annotator, sent.annotator_kind)
 
 
-def _new_lease(connection: sa.Connection, sent: Sent, question: Any, number: int) -> _Lease:
+def _new_lease(connection: sa.Connection, sent: SubmittedAnswer, question: Any, number: int) -> _Lease:
     """Note that somebody answers who was not handed the question; `number` is how many they were handed before."""
-    introduce(connection, sent.annotator, sent.annotator_kind, handed=1)
+    ensure_annotator(connection, sent.annotator, sent.annotator_kind, handed=1)
     new = {"question_id": sent.question, "annotator": sent.annotator, "turn": 0, "purpose": question.role}
     add_new(connection, leases, {**new, "state": "expired", "issued": 0.0, "expires": 0.0, "nth": number, "counted": 0})
     return _lease_of(connection.execute(_LOCKED_MINE, {"person": sent.annotator, "question": sent.question}).one())
@@ -216,7 +216,7 @@ def _lease_of(row: Any, prefix: str = "") -> _Lease:
     return _Lease(**found, life=row._mapping[prefix + "expires"] - row._mapping[prefix + "issued"])
 
 
-def _decide(sent: Sent, lease: _Lease, question: Any) -> _After:
+def _decide(sent: SubmittedAnswer, lease: _Lease, question: Any) -> _After:
     """Return what the answer is worth, by the rule at the top of this file."""
     left = "live" if sent.lease is not None and lease.life > 0 else "expired"  # taken back: to be answered anew
     state = "answered" if sent.value is not None else left
@@ -238,7 +238,7 @@ def _decide(sent: Sent, lease: _Lease, question: Any) -> _After:
     return _After(standing, state, int(standing in COUNTED))
 
 
-def _settled(sent: Sent, question: Any, lease: _Lease, after: _After, now: float) -> dict[str, Any]:
+def _next_state(sent: SubmittedAnswer, question: Any, lease: _Lease, after: _After, now: float) -> dict[str, Any]:
     """Return what the lease and the counters of the question are to be, for the statements that write an answer."""
     values: dict[str, Any] = {"lease_number": lease.number, "new_state": after.state, "new_counted": after.counted}
     if after.state == "live":
@@ -250,7 +250,7 @@ def _settled(sent: Sent, question: Any, lease: _Lease, after: _After, now: float
 
 
 @cache
-def _introduce(dialect: str) -> Any:
+def _insert_annotator(dialect: str) -> Any:
     names = ("name", "kind", "team", "handed", "since")
     insert = (sqlite if dialect == "sqlite" else postgresql).insert(annotators)
     insert = insert.values({name: sa.bindparam(name) for name in names})

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 import sqlalchemy as sa
 
-from robo_rlhf.accounts.roles import NOBODY, By, log
+from robo_rlhf.accounts.roles import NO_PRINCIPAL, Principal, log
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.database.writers import Database
@@ -96,7 +96,7 @@ class Tasks:
             self._known = (time.monotonic(), said)
         return self._known[1]
 
-    def set_sharing(self, task: str = "", *, by: By = NOBODY, **settings: float | None) -> Sharing:
+    def set_sharing(self, task: str = "", *, by: Principal = NO_PRINCIPAL, **settings: float | None) -> Sharing:
         """Change some settings of a task, or with "" of all tasks that say nothing else; return what holds then.
 
         With None the task says nothing any more: what all tasks say holds, and for "" what is usual.
@@ -123,7 +123,7 @@ class Tasks:
             else:
                 connection.execute(sa.update(tasks).where(tasks.c.name == task).values(row))
             told = ", ".join(f"{name} {said[name]:g}" if name in said else f"{name} as {usual}" for name in settings)
-            log(connection, by.who, "settings changed", f"{task or 'all tasks'}: {told}", by.address)
+            log(connection, by.name, "settings changed", f"{task or 'all tasks'}: {told}", by.address)
 
         self._database.write(work)
         self._known = (-math.inf, {})

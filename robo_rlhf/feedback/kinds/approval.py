@@ -14,7 +14,7 @@ from robo_rlhf.feedback.question_kind import (
     NOTHING,
     AnswerValue,
     Control,
-    Judge,
+    SimulatedJudge,
     Label,
     Layout,
     Scale,
@@ -72,13 +72,13 @@ class Approval:
         good, signed = values[..., 0] > 0.5, returns[..., 0]
         return log_mixed(logsigmoid(signed.where(good, -signed)), 2, flip)
 
-    def forecast(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
+    def predict(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
         """Return how sure the ensemble is that the clip is good, or bad, and whether people say so too."""
         probability = returns[..., 0].sigmoid().mean(0)  # (B,)
         right = (probability > 0.5) == (values[:, 0] > 0.5)
         return probability.maximum(1 - probability), right.to(probability.dtype)
 
-    def simulate(self, judge: Judge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
+    def simulate(self, judge: SimulatedJudge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
         """Say what `judge` thinks of the clip; one who is unsure can't tell."""
         if judge.unsure(returns):
             return {"choice": CANT_TELL}

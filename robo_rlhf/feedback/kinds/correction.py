@@ -12,13 +12,13 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.likelihoods import foresee_best, prefer
+from robo_rlhf.feedback.likelihoods import predict_best, prefer
 from robo_rlhf.feedback.question_kind import (
     CANT_TELL,
     NOTHING,
     AnswerValue,
     Control,
-    Judge,
+    SimulatedJudge,
     Label,
     Layout,
     Scale,
@@ -94,11 +94,11 @@ class Correction:
         """Return how likely it is that the correction is preferred, (E, B)."""
         return prefer(returns, values, flip)
 
-    def forecast(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
+    def predict(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
         """Return the ensemble's probability of the clip that it prefers, and whether that is the correction."""
-        return foresee_best(returns, values)
+        return predict_best(returns, values)
 
-    def simulate(self, judge: Judge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
+    def simulate(self, judge: SimulatedJudge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
         """Say whether there is something to correct: none of the clips is good, to a judge who cannot show how."""
         if judge.unsure(returns) or int(judge.grade(returns, 2)[0]) == 0:
             return {"choice": CANT_TELL}

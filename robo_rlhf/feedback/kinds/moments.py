@@ -19,7 +19,7 @@ from robo_rlhf.feedback.question_kind import (
     NOTHING,
     AnswerValue,
     Control,
-    Judge,
+    SimulatedJudge,
     Label,
     Layout,
     Scale,
@@ -95,7 +95,7 @@ class Moments:
         good, bad = (log_mixed(logsigmoid(signed), 2, rate) for signed in (step, -step))
         return (values[..., 0, :] * good + values[..., 1, :] * bad).sum(-1)
 
-    def forecast(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
+    def predict(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
         """Return how sure the ensemble is of the steps that were pressed about, and whether most are as it thinks."""
         import torch
 
@@ -108,7 +108,7 @@ class Moments:
         sided = (agreed - 0.5).abs() > 1e-6
         return torch.where(sided, sure, nothing), torch.where(sided, (agreed > 0.5).to(sure.dtype), nothing)
 
-    def simulate(self, judge: Judge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
+    def simulate(self, judge: SimulatedJudge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
         """Judge half a second after another, and press about those that are clearly good or clearly bad."""
         if judge.unsure(returns):
             return {"choice": CANT_TELL}

@@ -12,12 +12,12 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.likelihoods import foresee_best, prefer
+from robo_rlhf.feedback.likelihoods import predict_best, prefer
 from robo_rlhf.feedback.question_kind import (
     NOTHING,
     AnswerValue,
     Control,
-    Judge,
+    SimulatedJudge,
     Label,
     Layout,
     Scale,
@@ -82,11 +82,11 @@ class Pairwise:
         """Return sum_k values_k log((1 - flip) softmax(returns)_k + flip / 2), (E, B)."""
         return prefer(returns, values, flip)
 
-    def forecast(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
+    def predict(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
         """Return the ensemble's probability of the clip that it prefers, and whether people prefer it too."""
-        return foresee_best(returns, values)
+        return predict_best(returns, values)
 
-    def simulate(self, judge: Judge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
+    def simulate(self, judge: SimulatedJudge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
         """Answer as `judge` would; one who is unsure can't tell."""
         if judge.unsure(returns):
             return {"choice": "cant_tell"}

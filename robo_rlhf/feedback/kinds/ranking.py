@@ -13,14 +13,14 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.likelihoods import foresee_best, log_mixed
+from robo_rlhf.feedback.likelihoods import predict_best, log_mixed
 from robo_rlhf.feedback.question_kind import (
     CANT_TELL,
     CLIP_NAMES,
     NOTHING,
     AnswerValue,
     Control,
-    Judge,
+    SimulatedJudge,
     Label,
     Layout,
     Scale,
@@ -96,11 +96,11 @@ class Ranking:
         size = inside.sum(-1, keepdim=True).to(returns.dtype)
         return (often * log_mixed(meant, size, flip[..., None, None])).sum((-2, -1))
 
-    def forecast(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
+    def predict(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
         """Return the ensemble's probability of the clip that it likes best, and whether people put none above it."""
-        return foresee_best(returns, -values)
+        return predict_best(returns, -values)
 
-    def simulate(self, judge: Judge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
+    def simulate(self, judge: SimulatedJudge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
         """Take the best clip, and those that are like it, then the best of the rest; one who is unsure can't tell."""
         if judge.unsure(returns):
             return {"choice": CANT_TELL}

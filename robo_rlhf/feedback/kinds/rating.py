@@ -18,7 +18,7 @@ from robo_rlhf.feedback.question_kind import (
     NOTHING,
     AnswerValue,
     Control,
-    Judge,
+    SimulatedJudge,
     Label,
     Layout,
     Scale,
@@ -89,7 +89,7 @@ class Rating:
         """Return sum_k values_k log((1 - flip) P(level k) + flip / 5), (E, B)."""
         return (values * log_mixed(_log_levels(returns[..., 0]), LEVELS, flip[..., None])).sum(-1)
 
-    def forecast(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
+    def predict(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
         """Return how sure the ensemble is that the clip is above or below the middle, and whether people say so too.
 
         Ratings whose mean is the middle are neither right nor wrong.
@@ -104,7 +104,7 @@ class Rating:
         sided = mean.abs() > 1e-6
         return torch.where(sided, probability.maximum(1 - probability), nothing), torch.where(sided, right, nothing)
 
-    def simulate(self, judge: Judge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
+    def simulate(self, judge: SimulatedJudge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
         """Rate the clip overall as `judge` would; one who is unsure can't tell."""
         if judge.unsure(returns):
             return {"choice": CANT_TELL}

@@ -17,18 +17,18 @@ from robo_rlhf.feedback.live_signal.signals import Signal, Signals
 from robo_rlhf.feedback.records import Answer, Question, question_id
 
 PIECE = 50  # steps of a piece
-LOOK = 1.0  # [s] between looks for episodes that were not closed yet
+RECHECK_INTERVAL = 1.0  # [s] between looks for episodes that were not closed yet
 KIND = "moments"
 
 
-class Until(NamedTuple):
+class SignalCutoff(NamedTuple):
     """Presses up to a moment, as a run that is continued needs them."""
 
     number: int  # of the last press
     at: str  # ISO 8601, UTC: what was taken back from then on still counts
 
 
-class Pressed:
+class SignalReader:
     """The presses in a store, for one who learns from them; used by one thread."""
 
     def __init__(self, signals: Signals, load: Callable[[str, str], Episode]) -> None:
@@ -39,16 +39,16 @@ class Pressed:
         self._news = 0  # episodes that came after presses about them
         self._looked = 0.0
 
-    def mark(self) -> tuple[int, ...]:
+    def version(self) -> tuple[int, ...]:
         """Return what is another one whenever there is anything new to learn; costs next to nothing."""
-        if self._waiting and time.monotonic() - self._looked > LOOK:
+        if self._waiting and time.monotonic() - self._looked > RECHECK_INTERVAL:
             self._looked = time.monotonic()
             for key in tuple(self._waiting):
                 self._find(key)
-        return (*self._signals.mark(), self._news)
+        return (*self._signals.version(), self._news)
 
     def read(
-        self, run: str | None = None, task: str | None = None, until: Until | None = None
+        self, run: str | None = None, task: str | None = None, until: SignalCutoff | None = None
     ) -> tuple[list[Question], list[Answer]]:
         """Return the presses about episodes that are closed as questions and answers, in an order of their own.
 
@@ -107,10 +107,10 @@ def pieces(
 
 def _answer(question: str, clip: Segment, person: str, pressed: Sequence[Signal]) -> Answer:
     last = pressed[-1]
-    value: dict[str, Any] = {"presses": [_press(signal, clip) for signal in pressed[-MOST_PRESSES:]]}
+    value: dict[str, Any] = {"presses": [_as_answer_press(signal, clip) for signal in pressed[-MOST_PRESSES:]]}
     return Answer(question, person, "human", value, last.pressed, None, number=last.number)
 
 
-def _press(signal: Signal, clip: Segment) -> dict[str, Any]:
+def _as_answer_press(signal: Signal, clip: Segment) -> dict[str, Any]:
     """Return a press as it is about a clip: credit that belongs to what is before the clip falls outside of it."""
     return {"sign": signal.sign, "step": max(signal.step - clip.start, 0.0), "rate": signal.rate}

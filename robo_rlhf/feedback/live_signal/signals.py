@@ -15,7 +15,7 @@ FIELDS = ("annotator", "run", "dataset", "episode_id", "sign", "step", "rate", "
 LATEST = 3600.0  # [s] of delay that is believed
 
 
-class Mark(NamedTuple):
+class SignalVersion(NamedTuple):
     """What grows with every press and every one that is taken back."""
 
     number: int  # of the newest press
@@ -87,12 +87,12 @@ class Signals:
 
         return self._database.write(work)
 
-    def mark(self) -> Mark:
+    def version(self) -> SignalVersion:
         """Return what is another one whenever a press came, or was taken back."""
         query = sa.select(sa.func.max(signals.c.number), sa.func.count(signals.c.withdrawn))
         with self._database.read() as connection:
             newest, withdrawn = connection.execute(query).one()
-        return Mark(newest or 0, withdrawn)
+        return SignalVersion(newest or 0, withdrawn)
 
     def list(
         self,

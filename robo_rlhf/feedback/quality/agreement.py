@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from robo_rlhf.core.stats import Interval
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.quality.annotator_skill import Said
+from robo_rlhf.feedback.quality.annotator_skill import Judgement
 from robo_rlhf.feedback.question_kind import Label, Scale
 from robo_rlhf.feedback.records import Answer
 
 RESAMPLES = 500  # of a bootstrap over what was judged
 
 
-def judgements(answers: Sequence[Answer], kinds: Mapping[str, str]) -> list[Said]:
+def judgements(answers: Sequence[Answer], kinds: Mapping[str, str]) -> list[Judgement]:
     """Return every judgement that the answers hold; a unit is (question, what the judgement is about).
 
     Args:
@@ -23,13 +23,13 @@ def judgements(answers: Sequence[Answer], kinds: Mapping[str, str]) -> list[Said
         kinds: the kind of each question, by id.
     """
     return [
-        Said((answer.question_id, about), answer.annotator, label)
+        Judgement((answer.question_id, about), answer.annotator, label)
         for answer in answers
         for about, label in KINDS[kinds[answer.question_id]].labels(answer.value).items()
     ]
 
 
-def raw_agreement(said: Sequence[Said]) -> float | None:
+def raw_agreement(said: Sequence[Judgement]) -> float | None:
     """Return the share of pairs of people, over all units, who say the same; None where nobody was asked the same."""
     agreed = pairs = 0
     for labels in by_unit(said).values():
@@ -39,7 +39,7 @@ def raw_agreement(said: Sequence[Said]) -> float | None:
     return agreed / pairs if pairs else None
 
 
-def krippendorff_alpha(said: Sequence[Said], scale: Scale) -> float | None:
+def krippendorff_alpha(said: Sequence[Judgement], scale: Scale) -> float | None:
     """Return Krippendorff's alpha: 1 for perfect agreement, 0 for that of chance; None where it is not defined.
 
     Krippendorff 2011, "Computing Krippendorff's alpha-reliability", section E: any number of people and of missing
@@ -76,7 +76,7 @@ def _squared_distances(totals: NDArray[np.float64], scale: Scale) -> NDArray[np.
     return np.square(ranks[:, None] - ranks)
 
 
-def agreement_with_others(said: Sequence[Said]) -> dict[str, tuple[int, int]]:
+def agreement_with_others(said: Sequence[Judgement]) -> dict[str, tuple[int, int]]:
     """Return of each person in how many pairs with another they say the same, and how many pairs there are."""
     found: dict[str, tuple[int, int]] = {}
     for labels in by_unit(said).values():
@@ -87,7 +87,7 @@ def agreement_with_others(said: Sequence[Said]) -> dict[str, tuple[int, int]]:
     return found
 
 
-def between_and_within(said: Sequence[Said], teams: Mapping[str, str], first: str, second: str) -> Interval | None:
+def between_and_within(said: Sequence[Judgement], teams: Mapping[str, str], first: str, second: str) -> Interval | None:
     """Return how much more two people of one team agree than two of different teams, with a bootstrap interval.
 
     Above 0 the two teams judge differently. The bootstrap is over units. None where there are no such pairs.
@@ -114,7 +114,7 @@ def between_and_within(said: Sequence[Said], teams: Mapping[str, str], first: st
     return Interval(float(total[0] / total[1] - total[2] / total[3]), float(low), float(high))
 
 
-def by_unit(said: Sequence[Said]) -> dict[Hashable, dict[str, Label]]:
+def by_unit(said: Sequence[Judgement]) -> dict[Hashable, dict[str, Label]]:
     """Return what each person says about each unit."""
     units: dict[Hashable, dict[str, Label]] = defaultdict(dict)
     for one in said:

@@ -15,11 +15,11 @@ from robo_rlhf.core.types import Array
 
 PRIOR = (4.0, 1.0)  # right and wrong answers that everybody starts with
 ROUNDS, TOLERANCE = 200, 1e-6
-SURE = 1e-6  # no skill is taken to be nearer to 0 or 1
+MIN_CERTAINTY = 1e-6  # no skill is taken to be nearer to 0 or 1
 
 
 @dataclass(frozen=True)
-class Said:
+class Judgement:
     """One judgement: what a person says about a unit."""
 
     unit: Hashable  # what is judged: a question, or a part of one
@@ -28,7 +28,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Crowd:
+class CrowdModel:
     """What the crowd model found."""
 
     skill: Mapping[str, float]  # probability that a person gives the true label
@@ -36,12 +36,12 @@ class Crowd:
 
 
 def fit(
-    said: Sequence[Said],
+    said: Sequence[Judgement],
     *,
     known: Mapping[Hashable, Hashable] | None = None,
     least_labels: int = 2,
     prior: tuple[float, float] = PRIOR,
-) -> Crowd:
+) -> CrowdModel:
     """Find skills and truth.
 
     Args:
@@ -51,7 +51,7 @@ def fit(
         prior: right and wrong answers that everybody starts with.
     """
     if not said:
-        return Crowd({}, {})
+        return CrowdModel({}, {})
     people, person = _numbered([s.person for s in said])
     pairs, pair = _numbered([(s.unit, s.label) for s in said])
     units, unit_of_pair = _numbered([unit for unit, _ in pairs])
@@ -75,7 +75,7 @@ def fit(
         found[unit][label] = float(probability)
     for unit in found.keys() & given.keys():
         found[unit].setdefault(given[unit], 1.0)  # which nobody gave
-    return Crowd(dict(zip(people, skill.tolist(), strict=True)), found)
+    return CrowdModel(dict(zip(people, skill.tolist(), strict=True)), found)
 
 
 def weight_of(skill: float) -> float:
@@ -86,7 +86,7 @@ def weight_of(skill: float) -> float:
 def _skills(person: Array, right: Array, judged: Array, prior: tuple[float, float]) -> Array:
     """Return the skill (people,) by how right (judgements,) each judgement is, as far as it is judged in [0, 1]."""
     skills: Array = (np.bincount(person, right) + prior[0]) / (np.bincount(person, judged) + sum(prior))
-    return np.clip(skills, SURE, 1 - SURE)
+    return np.clip(skills, MIN_CERTAINTY, 1 - MIN_CERTAINTY)
 
 
 def _expect(skill: Array, person: Array, pair: Array, unit_of_pair: Array, labels: Array) -> Array:

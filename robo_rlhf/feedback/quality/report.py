@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from robo_rlhf.accounts.groups import apart, groups_of
 from robo_rlhf.core.stats import Interval, wilson
-from robo_rlhf.feedback.assignment.gold import Known
+from robo_rlhf.feedback.assignment.gold import GoldQuestion
 from robo_rlhf.feedback.assignment.task_settings import Sharing
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.quality import annotator_skill
@@ -26,7 +26,7 @@ from robo_rlhf.feedback.quality.agreement import (
     krippendorff_alpha,
     raw_agreement,
 )
-from robo_rlhf.feedback.quality.annotator_skill import Said
+from robo_rlhf.feedback.quality.annotator_skill import Judgement
 from robo_rlhf.feedback.question_kind import agreement
 from robo_rlhf.feedback.records import Answer, Question, answer_of
 from robo_rlhf.feedback.store import Store
@@ -108,7 +108,7 @@ class Quality:
         return {person.name: person.weight for person in self.people}
 
 
-class _Asked(NamedTuple):
+class _QuestionInfo(NamedTuple):
     kind: str
     task: str
     answers: list[Answer]
@@ -157,7 +157,7 @@ def weights(store: Store, *, run: str | None = None) -> dict[str, float]:
     return report(store, run=run).weights
 
 
-def weights_among(asked: Sequence[Question], found: Sequence[Answer], checked: Sequence[Said] = ()) -> dict[str, float]:
+def weights_among(asked: Sequence[Question], found: Sequence[Answer], checked: Sequence[Judgement] = ()) -> dict[str, float]:
     """Return how much the answers of each person teach, in [0, 1], as far as these answers and `checked` tell.
 
     People who share no question with anybody and were asked nothing that is known are left out: nothing is known of
@@ -168,7 +168,7 @@ def weights_among(asked: Sequence[Question], found: Sequence[Answer], checked: S
     return {name: annotator_skill.weight_of(skill) for name, skill in skills_of(said, checked).items()}
 
 
-def skills_of(said: Sequence[Said], checked: Sequence[Said] = ()) -> dict[str, float]:
+def skills_of(said: Sequence[Judgement], checked: Sequence[Judgement] = ()) -> dict[str, float]:
     """Return the probability of the true label, by the crowd model, for each person of whom something is known.
 
     That is who shares a unit with another, and who was asked what is known: `checked`, as `by_gold` returns it.
@@ -178,16 +178,16 @@ def skills_of(said: Sequence[Said], checked: Sequence[Said] = ()) -> dict[str, f
     return dict(annotator_skill.fit([*judged, *checked], known={one.unit: RIGHT for one in checked}).skill)
 
 
-def by_gold(found: Sequence[Answer], known: Mapping[str, Known]) -> list[Said]:
+def by_gold(found: Sequence[Answer], known: Mapping[str, GoldQuestion]) -> list[Judgement]:
     """Return a judgement for each answer to a gold question: whether it is right, by what is right there."""
     return [
-        Said(("gold", one.question_id), one.annotator, RIGHT if known[one.question_id].right(one.value) else WRONG)
+        Judgement(("gold", one.question_id), one.annotator, RIGHT if known[one.question_id].right(one.value) else WRONG)
         for one in found
         if one.question_id in known and KINDS[known[one.question_id].kind].labels(one.value)
     ]
 
 
-def gold_of(store: Store, *, task: str | None = None, until: int | None = None) -> list[Said]:
+def gold_of(store: Store, *, task: str | None = None, until: int | None = None) -> list[Judgement]:
     """Return the judgements of gold questions, all or those about a task, by answers up to the number `until`."""
     known = {one.question: one for one in store.gold.list(task)}
     if not known:
@@ -201,7 +201,7 @@ def gold_of(store: Store, *, task: str | None = None, until: int | None = None) 
     return by_gold([answer for answer in newest.values() if answer is not None], known)
 
 
-def weighed(found: Sequence[Answer], by_person: Mapping[str, float]) -> list[Answer]:
+def weighted(found: Sequence[Answer], by_person: Mapping[str, float]) -> list[Answer]:
     """Return answers that count as much as each person's do; somebody who is not known counts in full."""
     return [replace(answer, weight=by_person.get(answer.annotator, 1.0)) for answer in found]
 
@@ -228,7 +228,7 @@ def _person(
     own: Sequence[Answer],
     mine: Mapping[str, Sequence[Answer]],
     kinds: Mapping[str, str],
-    known: Mapping[str, Known],
+    known: Mapping[str, GoldQuestion],
     sharing: Sharing,
 ) -> PersonQuality:
     """Return what the answers of one person show by themselves."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from robo_rlhf.core.stats import Interval
-from robo_rlhf.feedback.assignment.gold import Known
+from robo_rlhf.feedback.assignment.gold import GoldQuestion
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.quality.agreement import by_unit, judgements
 from robo_rlhf.feedback.quality.report import MOST, WORK, Share, load_answers
@@ -19,7 +19,7 @@ RESAMPLES = 300
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Window:
     """Answers that were given one after the other."""
 
     first: str  # when the first was given; ISO 8601, UTC
@@ -34,7 +34,7 @@ class Stretch:
 
 def over_time(
     store: Store, *, run: str | None = None, task: str | None = None, most: int = MOST, stretches: int = STRETCHES
-) -> tuple[Stretch, ...]:
+) -> tuple[Window, ...]:
     """Return the quality of the newest `most` answers, oldest first; nothing where there are too few to compare."""
     kinds, found = load_answers(store, run, task, most)
     found.sort(key=lambda answer: answer.number)
@@ -47,7 +47,7 @@ def over_time(
     parts = [found[a:b] for a, b in pairwise(edges.tolist())]
     units = _units(parts, kinds)
     return tuple(
-        _stretch(part, pairs, kinds, known, sharing.too_fast) for part, pairs in zip(parts, units, strict=True)
+        _window(part, pairs, kinds, known, sharing.too_fast) for part, pairs in zip(parts, units, strict=True)
     )
 
 
@@ -83,17 +83,17 @@ def _units(parts: Sequence[Sequence[Answer]], kinds: Mapping[str, str]) -> list[
     return units
 
 
-def _stretch(
+def _window(
     part: Sequence[Answer],
     pairs: Sequence[tuple[int, int]],
     kinds: Mapping[str, str],
-    known: Mapping[str, Known],
+    known: Mapping[str, GoldQuestion],
     too_fast: float,
-) -> Stretch:
+) -> Window:
     times = sorted(answer.response_time for answer in part if answer.response_time is not None)
     gold = [a for a in part if a.standing == "gold" and a.question_id in known]
     judged = [said for a in part if (said := KINDS[kinds[a.question_id]].labels(a.value))]
-    return Stretch(
+    return Window(
         first=part[0].answered,
         last=part[-1].answered,
         answers=len(part),

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from robo_rlhf.accounts.roles import NOBODY, By, log
+from robo_rlhf.accounts.roles import NO_PRINCIPAL, Principal, log
 from robo_rlhf.core.errors import ConflictError, DiskFullError
-from robo_rlhf.core.files import NO_ROOM, make_folder, publish_folder, remove_tree
+from robo_rlhf.core.files import DISK_FULL_ERRNOS, make_folder, publish_folder, remove_tree
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import clips, questions, segments
 from robo_rlhf.feedback.transfer.columns import FILES, File, to_file
@@ -20,7 +20,7 @@ Format = Literal["jsonl", "parquet"]
 BLOCK = 10_000  # rows that are held in memory
 
 
-def export(store: Store, folder: Path, format: Format = "jsonl", *, by: By = NOBODY) -> dict[str, int]:
+def export(store: Store, folder: Path, format: Format = "jsonl", *, by: Principal = NO_PRINCIPAL) -> dict[str, int]:
     """Write everything into a new folder, all of one instant, and return how many rows each file has.
 
     Raises:
@@ -41,13 +41,13 @@ def export(store: Store, folder: Path, format: Format = "jsonl", *, by: By = NOB
                 counts[file.name] = write(path, file, _rows(connection, file, parquet=format == "parquet"))
         publish_folder(partial, folder)
     except OSError as error:
-        if error.errno in NO_ROOM:
+        if error.errno in DISK_FULL_ERRNOS:
             raise DiskFullError(folder, 0, shutil.disk_usage(folder.parent).free) from error
         raise
     finally:
         remove_tree(partial)
     about = f"{sum(counts.values()):,} rows, as {format}"
-    store.database.write(lambda connection: log(connection, by.who, "feedback exported", about, by.address))
+    store.database.write(lambda connection: log(connection, by.name, "feedback exported", about, by.address))
     return counts
 
 

@@ -30,7 +30,7 @@ Key = tuple[Any, ...]
 Asked = tuple[str, int, dict[str, Any], str]  # kind, number of clips, meta and role of a question
 
 
-class Judging:
+class ImportChecker:
     """Looks at rows, file by file and some at a time, and lets those that are new wait to be written."""
 
     def __init__(self, connection: sa.Connection, staging: Staging) -> None:
@@ -204,7 +204,7 @@ _TABLES = {table.name: table for table in (*(file.table for file in FILES), segm
 
 
 def write(connection: sa.Connection, what: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows that `Judging.put` let wait.
+    """Write rows that `ImportChecker.put` let wait.
 
     Raises:
         sa.exc.IntegrityError: one of them is there since it was looked at.

@@ -16,15 +16,15 @@ from typing import IO, Any, NamedTuple
 
 import sqlalchemy as sa
 
-from robo_rlhf.accounts.roles import NOBODY, By, log
+from robo_rlhf.accounts.roles import NO_PRINCIPAL, Principal, log
 from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError, RoboRlhfError
 from robo_rlhf.core.files import open_whole
 from robo_rlhf.feedback.assignment.recount import BLOCK as SETTLED
-from robo_rlhf.feedback.assignment.recount import settle
+from robo_rlhf.feedback.assignment.recount import recount
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.transfer import parquet
 from robo_rlhf.feedback.transfer.columns import FILES, File
-from robo_rlhf.feedback.transfer.import_checks import Judging, write
+from robo_rlhf.feedback.transfer.import_checks import ImportChecker, write
 from robo_rlhf.feedback.transfer.staging import Staging
 
 BLOCK = 500  # rows that are looked at, and inserted, at once
@@ -33,7 +33,7 @@ MOST_PROBLEMS = 10_000  # that are told
 TRIES = 3  # where somebody else writes the same rows meanwhile
 
 
-class Problem(NamedTuple):
+class ImportProblem(NamedTuple):
     """A row that cannot be imported."""
 
     file: str
@@ -42,12 +42,12 @@ class Problem(NamedTuple):
 
 
 @dataclass
-class Imported:
+class ImportResult:
     """What became of an import."""
 
     new: Counter[str] = field(default_factory=Counter)  # file → rows that were imported
     known: Counter[str] = field(default_factory=Counter)  # file → rows that were there already
-    problems: list[Problem] = field(default_factory=list)  # where there are any, nothing was imported
+    problems: list[ImportProblem] = field(default_factory=list)  # where there are any, nothing was imported
 
 
 class _EnoughError(Exception):
@@ -55,8 +55,8 @@ class _EnoughError(Exception):
 
 
 def import_all(
-    store: Store, folder: Path, *, by: By = NOBODY, most_rows: int | None = None, scratch: Path | None = None
-) -> Imported:
+    store: Store, folder: Path, *, by: Principal = NO_PRINCIPAL, most_rows: int | None = None, scratch: Path | None = None
+) -> ImportResult:
     """Import the files of a folder, all of them or nothing; those that are missing are taken to be empty.
 
     Args:
@@ -94,11 +94,11 @@ def import_all(
 
 def _check(
     store: Store, paths: Mapping[str, Path], place: Path, broken: Mapping[str, str], staging: Staging, most: int | None
-) -> Imported:
+) -> ImportResult:
     """Look at every row, and let those that are new wait in `staging`."""
-    found, lines = Imported(), 0
+    found, lines = ImportResult(), 0
     with store.database.read() as connection:
-        judging = Judging(connection, staging)
+        judging = ImportChecker(connection, staging)
         for file in FILES:
             if file.name not in paths:
                 continue
@@ -113,16 +113,16 @@ def _check(
     return found
 
 
-def _write(store: Store, staging: Staging, found: Imported, by: By) -> None:
+def _write(store: Store, staging: Staging, found: ImportResult, by: Principal) -> None:
     """Write what waits. All of it was checked, so that others wait for no longer than this takes."""
 
     def work(connection: sa.Connection) -> None:
         for what, rows in staging.waiting():
             write(connection, what, rows)
         for some in staging.touched(SETTLED):
-            settle(connection, some)
+            recount(connection, some)
         about = f"{found.new.total():,} new rows, {found.known.total():,} that were there"
-        log(connection, by.who, "feedback imported", about, by.address)
+        log(connection, by.name, "feedback imported", about, by.address)
 
     store.database.write(work)
 
@@ -130,7 +130,7 @@ def _write(store: Store, staging: Staging, found: Imported, by: By) -> None:
 class _FileImport:
     """One file on its way into the database."""
 
-    def __init__(self, file: File, path: Path, judging: Judging, staging: Staging, found: Imported) -> None:
+    def __init__(self, file: File, path: Path, judging: ImportChecker, staging: Staging, found: ImportResult) -> None:
         self.file, self.path, self.judging, self.staging, self.found = file, path, judging, staging, found
         self.waiting: list[tuple[int, Mapping[str, Any]]] = []
 
@@ -141,17 +141,17 @@ class _FileImport:
         if path.exists():
             with open_whole(path, "Nothing was imported.") as lines:
                 for line, row in _read(lines, self.file, most, packed=path is not self.path):
-                    text = row if isinstance(row, str) else self.look_at(line, row)
+                    text = row if isinstance(row, str) else self.check_row(line, row)
                     if text:
-                        self.tell(line, text)
+                        self.add_problem(line, text)
                     if len(self.waiting) == BLOCK:
-                        self.take_waiting()
-        self.take_waiting()
+                        self.write_waiting()
+        self.write_waiting()
         if self.path.name in broken:
-            self.tell(line + 1, broken[self.path.name])
+            self.add_problem(line + 1, broken[self.path.name])
         return line
 
-    def look_at(self, line: int, row: Mapping[str, Any]) -> str:
+    def check_row(self, line: int, row: Mapping[str, Any]) -> str:
         """Let a row wait to be taken, or return what is wrong with it."""
         problem = _shape_problem(self.file, row)
         if problem:
@@ -162,19 +162,19 @@ class _FileImport:
         self.waiting.append((line, row))
         return ""
 
-    def take_waiting(self) -> None:
+    def write_waiting(self) -> None:
         there = self.judging.known(self.file, [row for _, row in self.waiting])
         for line, row in self.waiting:
             try:
                 new = self.judging.take(self.file, row, there.get(tuple(row[name] for name in self.file.key)))
                 (self.found.new if new else self.found.known)[self.file.name] += 1
             except RoboRlhfError as error:
-                self.tell(line, str(error))
+                self.add_problem(line, str(error))
         self.judging.put(self.file)
         self.waiting.clear()
 
-    def tell(self, line: int, text: str) -> None:
-        self.found.problems.append(Problem(self.path.name, line, text[:500]))
+    def add_problem(self, line: int, text: str) -> None:
+        self.found.problems.append(ImportProblem(self.path.name, line, text[:500]))
         if len(self.found.problems) == MOST_PROBLEMS:
             raise _EnoughError
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.pipeline.report.findings import Findings
-from robo_rlhf.pipeline.report.formatting import beginning
+from robo_rlhf.pipeline.report.formatting import initial_policy_name
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.rollouts.evaluation import Evaluation
@@ -28,7 +28,7 @@ RULE = (
 )
 
 
-class Pair(NamedTuple):
+class ClipPair(NamedTuple):
     """One start, by both policies."""
 
     seed: int
@@ -46,13 +46,13 @@ def chosen_seeds(before: Evaluation, after: Evaluation) -> list[int]:
     return list(dict.fromkeys(order))[:SHOWN]
 
 
-def make_clips(findings: Findings, folder: Path) -> Iterator[Pair]:
+def make_clips(findings: Findings, folder: Path) -> Iterator[ClipPair]:
     """Run both policies again from the chosen starts and write the clips into `folder`, one by one.
 
     Raises:
         RoboRlhfError: there is no way to draw here.
     """
-    seeds, begun = chosen_seeds(findings.before, findings.after), beginning(findings.config["demos"])
+    seeds, begun = chosen_seeds(findings.before, findings.after), initial_policy_name(findings.config["demos"])
     last = f"round-{findings.rounds[-1]}/finetune"
     both = [_episodes(findings, name, seeds) for name in ("clone", last)]
     with RenderPool() as pool:
@@ -62,7 +62,7 @@ def make_clips(findings: Findings, folder: Path) -> Iterator[Pair]:
             titles = [f"{name}: {e.meta.outcome}" for name, e in ((begun, old), ("fine-tuned", new))]
             out = folder / f"seed-{seed}.mp4"
             side_by_side(frames, titles, out, fps=1 / old.meta.control_dt / every, columns=1)
-            yield Pair(seed, old.meta.outcome == "success", new.meta.outcome == "success", out)
+            yield ClipPair(seed, old.meta.outcome == "success", new.meta.outcome == "success", out)
 
 
 def _episodes(findings: Findings, stage: str, seeds: list[int]) -> list[Episode]:

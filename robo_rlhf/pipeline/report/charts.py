@@ -31,7 +31,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Frame:
+class PlotArea:
     """The plot's area and what it maps."""
 
     x: tuple[float, float]
@@ -54,7 +54,7 @@ def line_chart(series: Series, x: Axis, y: Axis, marks: Sequence[tuple[float, st
     if not points:
         return _nothing(f"{series.name}: nothing was measured")
     edges = [value for value in (*series.low, *series.high) if math.isfinite(value)]
-    frame = Frame(_span([a for a, _ in points], x), _span([b for _, b in points] + edges, y), height=height)
+    frame = PlotArea(_span([a for a, _ in points], x), _span([b for _, b in points] + edges, y), height=height)
     parts = _axes(frame, x, y)
     for at, word in marks:
         place = frame.across(at)
@@ -73,7 +73,7 @@ def scatter_chart(name: str, points: Sequence[tuple[float, float, bool]], x: Axi
     points = [point for point in points if math.isfinite(point[0]) and math.isfinite(point[1])]
     if not points:
         return _nothing(f"{name}: nothing was measured")
-    frame = Frame(_span([p[0] for p in points], x, 0.04), _span([p[1] for p in points], y, 0.04))
+    frame = PlotArea(_span([p[0] for p in points], x, 0.04), _span([p[1] for p in points], y, 0.04))
     parts = _axes(frame, x, y)
     for a, b, success in points:
         kind = "success" if success else "failure"
@@ -89,7 +89,7 @@ def reliability_chart(name: str, bins: Sequence[tuple[float, float, float, float
         Axis("how sure the model was", 0.5, 1.0, percent=True),
         Axis("how often it was right", 0.0, 1.0, percent=True),
     )
-    frame = Frame((0.5, 1.0), (0.0, 1.0), 320, 280)
+    frame = PlotArea((0.5, 1.0), (0.0, 1.0), 320, 280)
     parts = _axes(frame, *axes)
     corner = [f"{frame.across(v):.1f},{frame.up(v):.1f}" for v in (0.5, 1.0)]
     parts.append(f'<polyline class="ideal" points="{" ".join(corner)}"/>')
@@ -123,7 +123,7 @@ def _span(values: Sequence[float], axis: Axis, margin: float = 0.0) -> tuple[flo
     return low - wide * (axis.low is None), high + wide * (axis.high is None)
 
 
-def _axes(frame: Frame, x: Axis, y: Axis) -> list[str]:
+def _axes(frame: PlotArea, x: Axis, y: Axis) -> list[str]:
     """Return grid, numbers and labels."""
     parts, base = [], frame.height - BOTTOM
     for value in ticks(*frame.y):
@@ -147,7 +147,7 @@ def _axes(frame: Frame, x: Axis, y: Axis) -> list[str]:
     return parts
 
 
-def _band(frame: Frame, series: Series) -> str:
+def _band(frame: PlotArea, series: Series) -> str:
     rows = zip(series.x, series.low, series.high, strict=True) if series.low else ()
     edges = [row for row in rows if all(map(math.isfinite, row))]
     around = [(a, high) for a, _, high in edges] + [(a, low) for a, low, _ in reversed(edges)]
@@ -160,7 +160,7 @@ def _number(value: float, axis: Axis) -> str:
     return text.replace("-", "−")
 
 
-def _svg(parts: Sequence[str], name: str, frame: Frame) -> str:
+def _svg(parts: Sequence[str], name: str, frame: PlotArea) -> str:
     box = f'viewBox="0 0 {frame.width} {frame.height}" role="img" aria-label="{escape(name)}"'
     return f'<svg {box} style="max-width:{frame.width * 1.35:.0f}px">{"".join(part for part in parts if part)}</svg>'
 

@@ -17,7 +17,7 @@ from robo_rlhf.core.runs import Run, with_defaults
 from robo_rlhf.core.types import Array
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.store import Answer, Store
-from robo_rlhf.pipeline.config import Config, TeacherConfig, preset, presets
+from robo_rlhf.pipeline.config import PipelineConfig, TeacherConfig, preset, presets
 from robo_rlhf.pipeline.steps.job import learned_reward, stored_evaluation
 from robo_rlhf.pipeline.steps.observers import truth_rows
 from robo_rlhf.rewards.checkpoint import load_reward
@@ -59,7 +59,7 @@ class Findings:
     @classmethod
     def of(cls, path: Path, home: Path) -> "Findings":
         """Open the finished run in the folder `path`, in the data home `home`."""
-        return cls(path, home, with_defaults(read_json(path / "config.json", dict), Config))
+        return cls(path, home, with_defaults(read_json(path / "config.json", dict), PipelineConfig))
 
     @property
     def rounds(self) -> range:
@@ -82,9 +82,9 @@ class Findings:
         return compare(self.before, self.after)
 
     @property
-    def minds(self) -> tuple[str, ...]:
+    def style_costs(self) -> tuple[str, ...]:
         """The style measures that the simulated teacher minds, where both policies have them."""
-        own = TASKS[self.config["task"]].cares_about if self.config["task"] in TASKS else None
+        own = TASKS[self.config["task"]].style_cost if self.config["task"] in TASKS else None
         names = TeacherConfig(**self.config["teacher"]).measures(own)
         return tuple(name for name in names if name in self.before.style and name in self.after.style)
 
@@ -123,7 +123,7 @@ class Findings:
         stored = read_json(self.path / f"round-{last}" / "collect" / "result.json", dict)
         reward = learned_reward(
             load_reward(self.path / f"round-{last}" / "reward" / "checkpoints" / "reward.safetensors"),
-            self.config["caution"],
+            self.config["uncertainty_penalty"],
         )
         episodes = [e for e in Dataset(self.path / "episodes").load_all(stored["episodes"]) if len(e)]
         return LastRound(
@@ -148,7 +148,7 @@ class Findings:
         task, config = self.config["task"], dict(self.config)
         words = ["robo-rlhf run", f"--task {task}" if task in TASKS else f"--env {task}"]
         words += [f"--{name} {config[name]}" for name in PLAIN if config[name] != ""]
-        asked = {f.name: config[f.name] for f in fields(Config) if f.name in (*PLAIN, "task")}
+        asked = {f.name: config[f.name] for f in fields(PipelineConfig) if f.name in (*PLAIN, "task")}
         choices = []
         for size in presets():
             with suppress(InvalidValueError):  # a size that does not go with so many rounds

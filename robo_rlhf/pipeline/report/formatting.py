@@ -7,12 +7,12 @@ from robo_rlhf.core.stats import Interval
 PERCENT = "\u00a0%"  # never on a line of its own
 
 
-def beginning(demos: int) -> str:
+def initial_policy_name(demos: int) -> str:
     """Return what the policy that fine-tuning starts from is called."""
     return "cloned" if demos else "untrained"
 
 
-def words(name: str) -> str:
+def humanize(name: str) -> str:
     """Return a name without its underscores."""
     return name.replace("_", " ")
 

@@ -14,8 +14,8 @@ from robo_rlhf.core.stats import Interval, spearman, wilson
 from robo_rlhf.pipeline.report.before_after import RULE, SHOWN, make_clips
 from robo_rlhf.pipeline.report.charts import Axis, Series, line_chart, reliability_chart, scatter_chart
 from robo_rlhf.pipeline.report.findings import Findings, Iteration
-from robo_rlhf.pipeline.report.formatting import beginning, change_text, interval_text, value_text, words
-from robo_rlhf.pipeline.steps.observers import Watch
+from robo_rlhf.pipeline.report.formatting import initial_policy_name, change_text, interval_text, value_text, humanize
+from robo_rlhf.pipeline.steps.observers import Observer
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
 
 STAGE = "report"
@@ -31,14 +31,14 @@ CHOICES = {"A": "A", "B": "B", "tie": "tie", "both_bad": "both bad", "cant_tell"
 ORDERS = {"order": "an order", "cant_tell": "can't tell"}
 
 
-def write_report(path: Path, home: Path, watch: Watch) -> Path:
+def write_report(path: Path, home: Path, observer: Observer) -> Path:
     """Write report.html into the finished run folder `path`, unless it stands there, and return its path."""
     out = path / "report.html"
     if not out.exists():
-        watch.begin(STAGE)
+        observer.begin(STAGE)
         findings = Findings.of(path, home)
-        write_atomic(out, page(findings, _clips(findings, watch)).encode())
-    watch.end(STAGE, {"report": str(out)})
+        write_atomic(out, page(findings, _clips(findings, observer)).encode())
+    observer.end(STAGE, {"report": str(out)})
     return out
 
 
@@ -50,7 +50,7 @@ def page(findings: Findings, clips: str) -> str:
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{task} · {name}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"<style>{style}</style></head><body><main>{''.join(parts)}{_again(findings)}</main></body></html>\n"
+        f"<style>{style}</style></head><body><main>{''.join(parts)}{_command(findings)}</main></body></html>\n"
     )
 
 
@@ -58,9 +58,9 @@ def _headline(findings: Findings) -> str:
     before, after, config = findings.before, findings.after, findings.config
     who = "a simulated teacher" if config["annotator"] == "simulated" else "people"
     tiles = [_tile("Success at the end", before.success, after.success, percent=True)]
-    for cares in findings.minds:
+    for cares in findings.style_costs:
         old, new = before.measures()[cares], after.measures()[cares]
-        label = f"{words(cares)} [{MEASURES[cares].unit}], what the teacher cares about"
+        label = f"{humanize(cares)} [{MEASURES[cares].unit}], what the teacher cares about"
         tiles.append(_tile(label, old, new))
     minutes = max((i.minutes for i in findings.iterations() if math.isfinite(i.minutes)), default=0.0)
     spent = f"{minutes:.3g} minutes of work" if minutes >= 1 else f"{60 * minutes:.0f} seconds of work"
@@ -87,7 +87,7 @@ def _tile(label: str, before: Interval, after: Interval, *, percent: bool = Fals
 
 def _verdict(findings: Findings) -> str:
     found = findings.comparison
-    won, lost, begun = found.only_new, found.only_old, beginning(findings.config["demos"])
+    won, lost, begun = found.only_new, found.only_old, initial_policy_name(findings.config["demos"])
     counted = (
         f"Of {findings.after.episodes} starts the fine-tuned policy solved {won} that the {begun} one did not, "
         f"and failed {lost} that the {begun} one solved"
@@ -111,7 +111,7 @@ def _measures(findings: Findings) -> str:
     old, new = before.measures(), after.measures()
     for name in [name for name in old if name in new]:
         measure = MEASURES[name]
-        label = f"{words(name)} [{measure.unit}], {measure.better} is better"
+        label = f"{humanize(name)} [{measure.unit}], {measure.better} is better"
         rows.append(_row(label, old[name], new[name], change.style[name], measure.better))
     aborted = before.aborted + after.aborted
     why = f", the first {before.note or after.note}" if before.note or after.note else ""
@@ -120,7 +120,7 @@ def _measures(findings: Findings) -> str:
         '<h2>All measures</h2><p class="quiet">Means over episodes with 95 % intervals: Wilson\'s for shares, '
         f"bootstrap for the rest. The change is counted start by start.{note}</p>"
         '<div class="scroll"><table><thead><tr><th>measure</th>'
-        f"<th>{beginning(findings.config['demos'])}</th><th>fine-tuned</th><th>change</th></tr>"
+        f"<th>{initial_policy_name(findings.config['demos'])}</th><th>fine-tuned</th><th>change</th></tr>"
         f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -148,10 +148,10 @@ def _learning(findings: Findings) -> str:
     x, clock = Axis("iteration of fine-tuning"), Axis("minutes of work", low=0.0)
     share, score = Axis("success", 0.0, 1.0, percent=True), Axis("task return")
     charts = [
-        ("Success over iterations", line_chart(_success(rows, number), x, share, _begins(rows, number))),
-        ("Success over minutes", line_chart(_success(rows, minutes), clock, share, _begins(rows, minutes))),
-        ("Task return over iterations", line_chart(_return(rows, number), x, score, _begins(rows, number))),
-        ("Task return over minutes", line_chart(_return(rows, minutes), clock, score, _begins(rows, minutes))),
+        ("Success over iterations", line_chart(_success(rows, number), x, share, _round_starts(rows, number))),
+        ("Success over minutes", line_chart(_success(rows, minutes), clock, share, _round_starts(rows, minutes))),
+        ("Task return over iterations", line_chart(_return(rows, number), x, score, _round_starts(rows, number))),
+        ("Task return over minutes", line_chart(_return(rows, minutes), clock, score, _round_starts(rows, minutes))),
     ]
     return (
         '<h2>Learning</h2><p class="quiet">The learner\'s own episodes, which explore and so do worse than the policy '
@@ -173,7 +173,7 @@ def _return(rows: Sequence[Iteration], x: Sequence[float]) -> Series:
     return Series("task return", x, [i.true_return for i in rows], low, high)
 
 
-def _begins(rows: Sequence[Iteration], x: Sequence[float]) -> list[tuple[float, str]]:
+def _round_starts(rows: Sequence[Iteration], x: Sequence[float]) -> list[tuple[float, str]]:
     """Return where each round begins."""
     firsts = {row.round: at for row, at in reversed(list(zip(rows, x, strict=True))) if math.isfinite(at)}
     return [(at, f"round {number}") for number, at in sorted(firsts.items())] if len(firsts) > 1 else []
@@ -181,7 +181,7 @@ def _begins(rows: Sequence[Iteration], x: Sequence[float]) -> list[tuple[float, 
 
 def _reward(findings: Findings) -> str:
     rows = findings.iterations()
-    x, begins = [float(i.number) for i in rows], _begins(rows, [float(i.number) for i in rows])
+    x, begins = [float(i.number) for i in rows], _round_starts(rows, [float(i.number) for i in rows])
     axis, height = Axis("iteration of fine-tuning"), 200
     learned = Series("learned reward", x, [i.learned for i in rows])
     last = findings.last_round()
@@ -200,11 +200,11 @@ def _reward(findings: Findings) -> str:
         "learns the reward anew from all answers so far, so its scale is its own. Where the first rises while the "
         "second falls, the reward is being exploited.</p>"
         f'<div class="grid">{_figure("Learned and true, by iteration", panels)}'
-        f"{_figure('Learned against true, by episode', scatter, caption)}</div>{_foresight(findings)}"
+        f"{_figure('Learned against true, by episode', scatter, caption)}</div>{_prediction_quality(findings)}"
     )
 
 
-def _foresight(findings: Findings) -> str:
+def _prediction_quality(findings: Findings) -> str:
     """Return how well the reward model foresees answers that it was not trained on, round by round."""
     rows, charts = [], []
     for number, result in zip(findings.rounds, findings.reward_scores(), strict=True):
@@ -246,10 +246,10 @@ def _labels(findings: Findings) -> str:
     if any(a.annotator_kind == "simulated" for a in answers):
         teacher = config["teacher"]
         facts.append(("who answered", "a simulated teacher: a program that sees the true task reward, not a person"))
-        named = " and ".join(words(name) for name in findings.minds)
+        named = " and ".join(humanize(name) for name in findings.style_costs)
         minds = f", and a cost of {teacher['style_weight']:g} on {named}" if named else ""
         facts.append(("what it wants", f"task reward, {teacher['success_bonus']:g} more a step after success{minds}"))
-        facts += [(words(name), f"{teacher[name]:g}: {what}") for name, what in FAULTS.items() if name in teacher]
+        facts += [(humanize(name), f"{teacher[name]:g}: {what}") for name, what in FAULTS.items() if name in teacher]
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)
     return (
         f"<h2>Labels</h2><p>{len(answers)} answers to {config['labels']} questions, clips chosen by "
@@ -259,17 +259,17 @@ def _labels(findings: Findings) -> str:
     )
 
 
-def _again(findings: Findings) -> str:
+def _command(findings: Findings) -> str:
     return (
         "<h2>Make it again</h2><p>The same demonstrations and the same seed give the same policy, bit for bit on the "
         f"same machine and versions.</p><pre>{escape(findings.command().replace(' --set', CONTINUED))}</pre>"
     )
 
 
-def _clips(findings: Findings, watch: Watch) -> str:
+def _clips(findings: Findings, watch: Observer) -> str:
     """Return the part with the clips, or the reason why there are none."""
     shown, most = [], min(SHOWN, findings.before.episodes)
-    begun = beginning(findings.config["demos"])
+    begun = initial_policy_name(findings.config["demos"])
     try:
         for pair in make_clips(findings, findings.path / "clips" / "before-after"):
             video = base64.b64encode(pair.file.read_bytes()).decode()

@@ -18,35 +18,35 @@ from robo_rlhf.policies.chunked import ChunkedPolicy
 from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
 
 if TYPE_CHECKING:
-    from robo_rlhf.pipeline.steps.job import Job
+    from robo_rlhf.pipeline.steps.job import PipelineJob
 
 EPISODES = 100  # of each pace, on seeds that no result is reported on
 
 
-def paced(job: "Job", policy: TrainedPolicy, name: str = "clone") -> TrainedPolicy:
+def choose_execution_horizon(job: "PipelineJob", policy: TrainedPolicy, name: str = "clone") -> TrainedPolicy:
     """Return the clone of a stage at its better pace, as its checkpoint then is; others are returned as they are."""
-    if not isinstance(policy, ChunkedPolicy) or not job.config.choose_pace or policy.chunk == 1:
+    if not isinstance(policy, ChunkedPolicy) or not job.config.choose_execution_horizon or policy.chunk == 1:
         return policy
-    usual = job.config.clone.settings.get("execute", -(-policy.chunk // 2))
+    usual = job.config.clone.settings.get("execution_horizon", -(-policy.chunk // 2))
     tried = (min(int(usual), policy.chunk), policy.chunk)
 
     def work(run: Run) -> Mapping[str, Any]:
         seeds = np.arange(SELECTION_SEED, SELECTION_SEED + EPISODES)
         found = {}
         for execute in tried:
-            policy.execute = execute
+            policy.execution_horizon = execute
             found[execute] = evaluate(job.env, policy, seeds).success.value
         best = max(found, key=lambda execute: found[execute])  # the shorter of equals
-        policy.execute = policy.settings["execute"] = best
+        policy.execution_horizon = policy.settings["execution_horizon"] = best
         path = job.run.path / name / "checkpoints" / "policy.safetensors"
         save_policy(policy, path, {k: v for k, v in load_meta(path).items() if k != "policy"})
         return {"execute": best, "success": list(found.values()), "tried": list(tried)}
 
-    policy.execute = policy.settings["execute"] = int(job.stage(_stage(name), work)["execute"])
+    policy.execution_horizon = policy.settings["execution_horizon"] = int(job.stage(_stage(name), work)["execute"])
     return policy
 
 
-def success_at_its_pace(job: "Job", name: str) -> float | None:
+def success_at_chosen_horizon(job: "PipelineJob", name: str) -> float | None:
     """Return how often the clone of a stage succeeds at the pace that was chosen; None where none was."""
     stored = job.run.path / _stage(name) / "result.json"
     return max(read_json(stored, dict)["success"]) if stored.exists() else None

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robo_rlhf.core.runs import Run
-from robo_rlhf.policies.explore import Exploring
+from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
 
 if TYPE_CHECKING:
-    from robo_rlhf.pipeline.steps.job import Job
+    from robo_rlhf.pipeline.steps.job import PipelineJob
     from robo_rlhf.policies.base import TrainedPolicy
 
 EPISODES = 100  # of each, on seeds that no result is reported on
 SHARES = (1.0, 0.5, 0.25)  # of the deviation that is asked for
-KEPT = 0.9  # share of the clone's success that must be left
+MIN_SUCCESS_SHARE = 0.9  # share of the clone's success that must be left
 
 
-def steadied(job: "Job", clone: "TrainedPolicy") -> None:
+def choose_exploration_noise(job: "PipelineJob", clone: "TrainedPolicy") -> None:
     """Have `job` explore with the largest of three deviations that leaves `clone` most of its success."""
     from robo_rlhf.pipeline.steps.job import as_actor
 
     asked = job.config.finetune.std
-    if not asked or not job.config.choose_exploration:
+    if not asked or not job.config.choose_exploration_noise:
         return
 
     def work(run: Run) -> Mapping[str, Any]:
@@ -37,8 +37,8 @@ def steadied(job: "Job", clone: "TrainedPolicy") -> None:
         found: list[float] = []
         for share in SHARES:
             actor = as_actor(clone, _exploring(job, share * asked))
-            found.append(evaluate(job.env, Exploring(actor, job.config.seed), seeds).success.value)
-            if found[-1] >= KEPT * still:
+            found.append(evaluate(job.env, ExploringPolicy(actor, job.config.seed), seeds).success.value)
+            if found[-1] >= MIN_SUCCESS_SHARE * still:
                 break
         return {"std": SHARES[len(found) - 1] * asked, "still": still, "exploring": found}
 
@@ -46,5 +46,5 @@ def steadied(job: "Job", clone: "TrainedPolicy") -> None:
     job.config = _exploring(job, std)
 
 
-def _exploring(job: "Job", std: float) -> Any:
+def _exploring(job: "PipelineJob", std: float) -> Any:
     return replace(job.config, finetune=replace(job.config.finetune, std=std))

@@ -7,18 +7,18 @@ import numpy as np
 
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array
-from robo_rlhf.pipeline.steps.observers import TrueReward, truth_rows
+from robo_rlhf.pipeline.steps.observers import TrueRewardLog, truth_rows
 from robo_rlhf.rollouts.evaluation import SELECTION_SEED, Evaluation, evaluate
-from robo_rlhf.training_tools.gates import Measured, over_optimised, replacement
+from robo_rlhf.training_tools.gates import Measurement, over_optimised, replacement
 
 if TYPE_CHECKING:
-    from robo_rlhf.pipeline.steps.job import Job
+    from robo_rlhf.pipeline.steps.job import PipelineJob
     from robo_rlhf.policies.base import TrainedPolicy
 
 GATE_SEED = SELECTION_SEED + 500_000  # first of the seeds that gates judge on; no result is reported on them
 
 
-def may_replace(job: "Job", number: int, old: "TrainedPolicy", new: "TrainedPolicy") -> bool:
+def may_replace(job: "PipelineJob", number: int, old: "TrainedPolicy", new: "TrainedPolicy") -> bool:
     """Return whether round `number`'s policy replaces the one before it; a stage, and an event of the run."""
 
     def work(run: Run) -> Mapping[str, Any]:
@@ -32,21 +32,21 @@ def may_replace(job: "Job", number: int, old: "TrainedPolicy", new: "TrainedPoli
     return bool(job.stage(f"round-{number}/gate", work)["accepted"])
 
 
-class Alarm(TrueReward):
-    """Looks on as `TrueReward` does, and ends the training where the learned reward climbs while success falls."""
+class OveroptimizationAlarm(TrueRewardLog):
+    """Looks on as `TrueRewardLog` does, and ends the training where the learned reward climbs while success falls."""
 
     def __init__(self, run: Run, num_envs: int, window: int = 5) -> None:
         """Watch `run`; `window` iterations are compared with as many before."""
         super().__init__(run, num_envs)
         self.window = window
 
-    def note(self, iteration: int, policy: object, metrics: Mapping[str, float]) -> bool:
+    def log(self, iteration: int, policy: object, metrics: Mapping[str, float]) -> bool:
         """Write a row for the iteration that ended; return whether to stop."""
-        super().note(iteration, policy, metrics)
+        super().log(iteration, policy, metrics)
         learned = {int(row["step"]): row["reward"] for row in self.run.metrics()}
         rows = [row for row in truth_rows(self.run) if int(row["step"]) in learned]
         history = [
-            Measured(learned[int(r["step"])], round(r["success"] * r["episodes"]), int(r["episodes"])) for r in rows
+            Measurement(learned[int(r["step"])], round(r["success"] * r["episodes"]), int(r["episodes"])) for r in rows
         ]
         why = over_optimised(history, window=self.window)
         if why:

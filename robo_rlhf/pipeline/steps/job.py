@@ -22,17 +22,17 @@ from robo_rlhf.data.training_arrays.observation_spread import starts_of
 from robo_rlhf.feedback.quality.report import gold_of
 from robo_rlhf.feedback.selection import BY_MODELS, SegmentCandidate, select
 from robo_rlhf.feedback.store import Question, Store, question_id
-from robo_rlhf.pipeline.config import Config
+from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
-from robo_rlhf.pipeline.steps.gate import Alarm
-from robo_rlhf.pipeline.steps.observers import TrueReward, Watch
-from robo_rlhf.pipeline.steps.simulated_labels import Teaching
+from robo_rlhf.pipeline.steps.gate import OveroptimizationAlarm
+from robo_rlhf.pipeline.steps.observers import TrueRewardLog, Observer
+from robo_rlhf.pipeline.steps.simulated_labels import SimulatedLabeler
 from robo_rlhf.policies.base import Actor, GaussianActor, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
-from robo_rlhf.policies.explore import Exploring
-from robo_rlhf.policies.residual import residual_on
+from robo_rlhf.policies.explore import ExploringPolicy
+from robo_rlhf.policies.residual import residual_on_top_of
 from robo_rlhf.rewards.base import RewardModel
-from robo_rlhf.rewards.latest import CautiousReward
+from robo_rlhf.rewards.latest import PenalizedReward
 from robo_rlhf.rollouts.evaluation import FIRST_SEED, Evaluation, evaluate
 from robo_rlhf.rollouts.rollout import check_environment, rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env, versions
@@ -43,12 +43,12 @@ COLLECT_SEED = 4_000_000  # first of the seeds of the episodes that clips are cu
 Answerer = Callable[[Store, Sequence[Question]], None]  # returns when the questions are answered
 
 
-class Job:
+class PipelineJob:
     """One main job: where it lives, what it works with, and its stages."""
 
-    def __init__(self, config: Config, run: Run, home: Path, watch: Watch, people: Answerer | None = None) -> None:
-        """Get ready to work on `run`; `people` asks them where the annotator is human."""
-        self.config, self.run, self.home, self.watch, self.people = config, run, home, watch, people
+    def __init__(self, config: PipelineConfig, run: Run, home: Path, observer: Observer, annotators: Answerer | None = None) -> None:
+        """Get ready to work on `run`; `annotators` asks them where the annotator is human."""
+        self.config, self.run, self.home, self.observer, self.annotators = config, run, home, observer, annotators
         self.base = "clone"  # stage of the policy that fine-tuning starts from
 
     @cached_property
@@ -68,9 +68,9 @@ class Job:
         return Dataset(path, create=True, task=self.config.task)
 
     @cached_property
-    def cares_about(self) -> str | None:
+    def style_cost(self) -> str | None:
         """The style measure that the simulated teacher minds."""
-        return self.env.task.cares_about if isinstance(self.env, TaskEnv) else None
+        return self.env.task.style_cost if isinstance(self.env, TaskEnv) else None
 
     def stage(self, name: str, work: Callable[[Run], Mapping[str, Any]]) -> dict[str, Any]:
         """Do a stage unless it is done, and return its result, a JSON object."""
@@ -78,12 +78,12 @@ class Job:
         result = child.result()
         if result is None:
             self.run.event("begin", stage=name)
-            self.watch.begin(name)
+            self.observer.begin(name)
             child.finish(work(child))
             self.run.event("end", stage=name)
             result = child.result()
             assert result is not None
-        self.watch.end(name, result)
+        self.observer.end(name, result)
         return result
 
     def demonstrations(self) -> list[Episode]:
@@ -108,12 +108,12 @@ class Job:
     def clone(self) -> TrainedPolicy:
         """Imitate the demonstrations."""
         demonstrations = self.demonstrations()
-        self.watch.begin("clone")
+        self.observer.begin("clone")
         run = self.run.child("clone", {"demonstrations": [e.meta.id for e in demonstrations]})
         config = replace(self.config.clone, seed=self.config.seed)
         starts = None if run.result() else starts_of(self.env)
-        policy = bc.train(config, run, demonstrations, starts=starts, progress=self.watch.progress)
-        self.watch.end("clone", run.result() or {})
+        policy = bc.train(config, run, demonstrations, starts=starts, progress=self.observer.progress)
+        self.observer.end("clone", run.result() or {})
         return policy
 
     def base_policy(self) -> TrainedPolicy:
@@ -146,7 +146,7 @@ class Job:
         def work(run: Run) -> Mapping[str, Any]:
             first = COLLECT_SEED + 100_000 * self.config.seed + 1000 * number
             seeds = np.arange(first, first + self.config.collect)
-            explorer = Exploring(actor, self.config.seed * 1000 + number)
+            explorer = ExploringPolicy(actor, self.config.seed * 1000 + number)
             episodes = rollout(
                 self.env, explorer, seeds, meta=lambda seed: self._meta(number, seed), on_step=self._steps(len(seeds))
             )
@@ -175,8 +175,8 @@ class Job:
         """Have the questions answered, by the simulated teacher or by people."""
 
         def work(run: Run) -> Mapping[str, Any]:
-            if self.people is not None:
-                self.people(self.store, questions)
+            if self.annotators is not None:
+                self.annotators(self.store, questions)
             else:
                 self._teach(questions)
             counts = self.store.counts(run=self.run.path.name, round=number)
@@ -186,7 +186,7 @@ class Job:
 
     def learn_reward(self, number: int) -> RewardModel:
         """Learn the reward from all answers so far."""
-        self.watch.begin(f"round-{number}/reward")
+        self.observer.begin(f"round-{number}/reward")
         run = self.run.child(f"round-{number}/reward", {})
         load = reward.episodes_of(self.home)
         name = self.run.path.name
@@ -196,15 +196,15 @@ class Job:
         answers.sort(key=lambda a: (asked[a.question_id], a.annotator))
         config = replace(self.config.reward, seed=self.config.seed * 1000 + number)
         demonstrations = self.demonstrations() if config.demonstration_weight else ()
-        checked, tell = gold_of(self.store, task=self.config.task), self.watch.progress
-        besides = reward.Besides(demonstrations, checked=checked)
+        checked, tell = gold_of(self.store, task=self.config.task), self.observer.progress
+        besides = reward.ExtraData(demonstrations, checked=checked)
         model = reward.train(config, run, questions, answers, load, **besides._asdict(), progress=tell)
-        self.watch.end(f"round-{number}/reward", run.result() or {})
+        self.observer.end(f"round-{number}/reward", run.result() or {})
         return model
 
     def finetune(self, number: int, model: RewardModel, after: int = 0) -> GaussianActor:
         """Fine-tune the policy of round `after`, 0 for the clone; what it is truly worth is only looked at."""
-        self.watch.begin(f"round-{number}/finetune")
+        self.observer.begin(f"round-{number}/finetune")
         run = self.run.child(f"round-{number}/finetune", {})
         seed, iterations = self.config.seed * 1000 + number, self.config.iterations_of(number)
         config = replace(self.config.finetune, iterations=iterations, seed=seed, num_envs=self.config.num_envs)
@@ -213,19 +213,19 @@ class Job:
             before = self.run.child(f"round-{after}/finetune", {}).load("training")
             assert before is not None
             carry = before[0]
-        truth = (Alarm if self.config.gate else TrueReward)(run, self.env.num_envs)
+        truth = (OveroptimizationAlarm if self.config.gate else TrueRewardLog)(run, self.env.num_envs)
         actor = ppo.train(
             config,
             run,
             self.env,
             as_actor(self.base_policy(), self.config),
-            learned_reward(model, self.config.caution),
+            learned_reward(model, self.config.uncertainty_penalty),
             carry=carry,
-            progress=self.watch.progress,
-            on_iteration=truth.note,
-            diagnostics=truth.see,
+            progress=self.observer.progress,
+            on_iteration=truth.log,
+            diagnostics=truth.observe,
         )
-        self.watch.end(f"round-{number}/finetune", run.result() or {})
+        self.observer.end(f"round-{number}/finetune", run.result() or {})
         return actor
 
     def _choose(self, number: int, model: RewardModel | None) -> list[tuple[Segment, ...]]:
@@ -257,7 +257,7 @@ class Job:
         return Question(question_id(name, number, kind, clips), name, number, kind, self.config.task, clips, dataset)
 
     def _teach(self, questions: Sequence[Question]) -> None:
-        teaching = Teaching(self.clips, questions, self.config.teacher, self.cares_about)
+        teaching = SimulatedLabeler(self.clips, questions, self.config.teacher, self.style_cost)
         try:
             teaching.answer(self.store, questions, self.config.seed)
         except ConflictError as error:  # its folder was deleted, and what it asked is still in the database
@@ -270,7 +270,7 @@ class Job:
     def _steps(self, episodes: int) -> Callable[[int, Any], None]:
         total = -(-episodes // self.env.num_envs) * self.env.horizon
         done = iter(range(1, total + 1))
-        return lambda t, step: self.watch.progress(next(done), total, {})
+        return lambda t, step: self.observer.progress(next(done), total, {})
 
 
 def stored_evaluation(path: Path, name: str) -> Evaluation:
@@ -288,7 +288,7 @@ def stored_evaluation(path: Path, name: str) -> Evaluation:
         ) from error
 
 
-def as_actor(policy: TrainedPolicy, config: Config) -> GaussianActor:
+def as_actor(policy: TrainedPolicy, config: PipelineConfig) -> GaussianActor:
     """Return the policy as one that reinforcement learning can fine-tune.
 
     A policy without a likelihood, such as a flow, is kept as it is; a bounded correction on top of it is what learns.
@@ -296,12 +296,12 @@ def as_actor(policy: TrainedPolicy, config: Config) -> GaussianActor:
     if isinstance(policy, GaussianActor):
         return policy
     with seeded(config.seed):  # its hidden weights are drawn, and must be the same in every session of a run
-        return residual_on(policy, scale=config.residual_scale, std=config.finetune.std or config.residual_scale / 2)
+        return residual_on_top_of(policy, scale=config.residual_scale, std=config.finetune.std or config.residual_scale / 2)
 
 
-def learned_reward(model: RewardModel, caution: float) -> Reward:
-    """Return the reward that a learner climbs: the ensemble's mean less `caution` times its deviation."""
-    return CautiousReward(model, caution)
+def learned_reward(model: RewardModel, uncertainty_penalty: float) -> Reward:
+    """Return the reward that a learner climbs: the ensemble's mean less `uncertainty_penalty` times its deviation."""
+    return PenalizedReward(model, uncertainty_penalty)
 
 
 def _member_returns(model: RewardModel, clip: Episode) -> Array:

@@ -11,7 +11,7 @@ from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Step
 
 
-class Watch(Protocol):
+class Observer(Protocol):
     """Is told what goes on."""
 
     def begin(self, stage: str) -> None:
@@ -27,7 +27,7 @@ class Watch(Protocol):
         ...
 
 
-class Silent:
+class NullObserver:
     """Looks away."""
 
     def begin(self, stage: str) -> None:
@@ -40,7 +40,7 @@ class Silent:
         """Do nothing."""
 
 
-class TrueReward:
+class TrueRewardLog:
     """Writes the task reward and success of the learner's own episodes to truth.jsonl, for the report alone."""
 
     def __init__(self, run: Run, num_envs: int) -> None:
@@ -48,7 +48,7 @@ class TrueReward:
         self.run, self.path = run, run.path / "truth.jsonl"
         self._reward, self._success = np.zeros(num_envs), np.zeros(num_envs, bool)
 
-    def see(self, iteration: int, t: int, step: Step) -> None:
+    def observe(self, iteration: int, t: int, step: Step) -> None:
         """Add up one step of an iteration."""
         if t == 0:
             self._reward, self._success = np.zeros(len(step.reward)), np.zeros(len(step.reward), bool)
@@ -57,7 +57,7 @@ class TrueReward:
         if step.faults:
             self._success[list(step.faults)] = False
 
-    def note(self, iteration: int, policy: object, metrics: Mapping[str, float]) -> bool:
+    def log(self, iteration: int, policy: object, metrics: Mapping[str, float]) -> bool:
         """Write a row for the iteration that ended; always go on."""
         row = {"step": iteration, "episodes": len(self._reward), "success": float(self._success.mean())}
         row |= {"return": float(self._reward.mean()), "return_std": float(self._reward.std())}
@@ -68,5 +68,5 @@ class TrueReward:
 
 
 def truth_rows(run: Run) -> list[dict[str, float]]:
-    """Return what `TrueReward` wrote into a run; raises as `Run.metrics`."""
+    """Return what `TrueRewardLog` wrote into a run; raises as `Run.metrics`."""
     return run.metrics("truth.jsonl")

@@ -16,14 +16,14 @@ import numpy as np
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Episode
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.pipeline.steps.chunk_execution import paced, success_at_its_pace
-from robo_rlhf.policies.explore import Exploring
+from robo_rlhf.pipeline.steps.chunk_execution import choose_execution_horizon, success_at_chosen_horizon
+from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.training import bc
 
 if TYPE_CHECKING:
-    from robo_rlhf.pipeline.steps.job import Job
+    from robo_rlhf.pipeline.steps.job import PipelineJob
     from robo_rlhf.policies.base import TrainedPolicy
 
 FIRST_SEED = 6_000_000  # of the tries: nothing else begins there
@@ -31,24 +31,24 @@ EPISODES = 100  # that each clone is judged by, on seeds that no result is repor
 NOISE = 0.25  # share of the deviation of fine-tuning that tries differ by
 
 
-def practised(job: "Job", clone: "TrainedPolicy") -> "TrainedPolicy":
+def self_imitate(job: "PipelineJob", clone: "TrainedPolicy") -> "TrainedPolicy":
     """Return the best of `clone` and those that imitate its own successes too; `job.base` names its stage."""
-    if not job.config.tries:
+    if not job.config.self_imitation_rounds:
         return clone
-    best, found = _judged(job, clone, job.base), list[Episode]()
-    for turn in range(1, job.config.tries + 1):
+    best, found = _success_in_rollouts(job, clone, job.base), list[Episode]()
+    for turn in range(1, job.config.self_imitation_rounds + 1):
         name = f"tries-{turn}"
-        found += _tried(job, clone, turn)
+        found += _collect_successes(job, clone, turn)
         if not found:
             break  # there is nothing that it could learn from
-        tuned = _imitated(job, name, clone, found, turn)
-        success = _judged(job, tuned, name)
+        tuned = _imitate(job, name, clone, found, turn)
+        success = _success_in_rollouts(job, tuned, name)
         if success >= best:
             clone, best, job.base = tuned, success, name
     return clone
 
 
-def _tried(job: "Job", clone: "TrainedPolicy", turn: int) -> list[Episode]:
+def _collect_successes(job: "PipelineJob", clone: "TrainedPolicy", turn: int) -> list[Episode]:
     """Let `clone` try; return what succeeded at the end, cut off as demonstrations are."""
     from robo_rlhf.pipeline.steps.job import as_actor, trimmed
 
@@ -57,9 +57,9 @@ def _tried(job: "Job", clone: "TrainedPolicy", turn: int) -> list[Episode]:
 
     def work(run: Run) -> Mapping[str, Any]:
         first = FIRST_SEED + 100_000 * config.seed + 1000 * turn
-        seeds = np.arange(first, first + config.tries_episodes)
+        seeds = np.arange(first, first + config.self_imitation_episodes)
         quiet = replace(config.finetune, std=NOISE * (config.finetune.std or config.residual_scale / 2))
-        actor = Exploring(as_actor(clone, replace(config, finetune=quiet)), config.seed * 1000 + turn)
+        actor = ExploringPolicy(as_actor(clone, replace(config, finetune=quiet)), config.seed * 1000 + turn)
         episodes = rollout(
             job.env, actor, seeds, meta=lambda seed: {"id": f"t{turn}-{seed}", "device": "policy"}, record_state=False
         )
@@ -70,19 +70,19 @@ def _tried(job: "Job", clone: "TrainedPolicy", turn: int) -> list[Episode]:
     return list(dataset.load_all(job.stage(f"tries-{turn}/act", work)["successes"]))
 
 
-def _imitated(job: "Job", name: str, clone: "TrainedPolicy", found: list[Episode], turn: int) -> "TrainedPolicy":
+def _imitate(job: "PipelineJob", name: str, clone: "TrainedPolicy", found: list[Episode], turn: int) -> "TrainedPolicy":
     """Go on from `clone`, imitating the demonstrations and what was found; return it at its better pace."""
-    job.watch.begin(name)
+    job.observer.begin(name)
     run = job.run.child(name, {"found": [episode.meta.id for episode in found]})
     config = replace(job.config.clone, seed=job.config.seed + 1000 * turn)
-    policy = bc.train(config, run, [*job.demonstrations(), *found], start=clone, progress=job.watch.progress)
-    job.watch.end(name, run.result() or {})
-    return paced(job, policy, name)
+    policy = bc.train(config, run, [*job.demonstrations(), *found], start=clone, progress=job.observer.progress)
+    job.observer.end(name, run.result() or {})
+    return choose_execution_horizon(job, policy, name)
 
 
-def _judged(job: "Job", clone: "TrainedPolicy", name: str) -> float:
+def _success_in_rollouts(job: "PipelineJob", clone: "TrainedPolicy", name: str) -> float:
     """Return the success of a clone in rollouts: those that chose its pace, where they did."""
-    known = success_at_its_pace(job, name)
+    known = success_at_chosen_horizon(job, name)
     if known is not None:
         return known
 

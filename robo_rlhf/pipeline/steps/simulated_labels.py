@@ -11,11 +11,11 @@ from robo_rlhf.pipeline.config import TeacherConfig
 from robo_rlhf.sim.task_tools import style_measures
 
 NAME = "simulated teacher"
-_NOT_FAULTS = ("style_weight", "minds", "success_bonus")
+_NOT_FAULTS = ("style_weight", "style_costs", "success_bonus")
 _AT_ONCE = 20  # questions between two looks at the clock
 
 
-class Teaching:
+class SimulatedLabeler:
     """What teachers think of the clips of some questions."""
 
     def __init__(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from robo_rlhf.rewards.fitting.held_out import HeldOut
-from robo_rlhf.rewards.fitting.scores import Opinions
+from robo_rlhf.rewards.fitting.scores import EnsembleScores
 
 TEMPERATURES = torch.logspace(-1.5, 1.5, 121)  # tried when calibrating
 PRIOR_DEVIATION = 1.0  # of the logarithm of the temperature: keeps it near one where answers are few
@@ -26,7 +26,7 @@ def best_temperature(log_loss: Callable[[float], float], answers: int) -> float:
     return float(TEMPERATURES[min(range(len(cost)), key=cost.__getitem__)])
 
 
-def member_temperature(held: HeldOut, thought: Opinions, rates: Sequence[Tensor]) -> float:
+def member_temperature(held: HeldOut, thought: EnsembleScores, rates: Sequence[Tensor]) -> float:
     """Return the temperature at which members foresee best what they hold out, for flip rates (B,) of each group.
 
     Ties do not count: they are neither right nor wrong, and would make the model as unsure about all other answers.

@@ -21,13 +21,13 @@ class Likelihood(Protocol):
         """Return (E, B) for returns (E, B, K) or (E, B, K, L), values (B, ...) or (E, B, ...), flip (B,) or (E, B)."""
         ...
 
-    def forecast(self, returns: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def predict(self, returns: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Return confidence (B,) and whether the answer was foreseen (B,), NaN where neither."""
         ...
 
 
 @dataclass(frozen=True)
-class Clips:
+class ClipTensors:
     """S clips; those shorter than L are padded with their last step, which then does not count."""
 
     obs: Tensor  # (S, L, obs_dim) float32
@@ -39,11 +39,11 @@ class Clips:
         """Return the number of clips S."""
         return len(self.mask)
 
-    def joined(self, other: "Clips") -> "Clips":
+    def joined(self, other: "ClipTensors") -> "ClipTensors":
         """Return these clips and then the others, padded to the longer of both lengths."""
         longest = max(self.mask.shape[1], other.mask.shape[1])
         mine, theirs = self._padded(longest), other._padded(longest)
-        return Clips(*(torch.cat(pair) for pair in zip(mine, theirs, strict=True)))
+        return ClipTensors(*(torch.cat(pair) for pair in zip(mine, theirs, strict=True)))
 
     def _padded(self, length: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         missing = length - self.mask.shape[1]
@@ -54,11 +54,11 @@ class Clips:
 
 
 @dataclass(frozen=True)
-class Examples:
+class AnswerExamples:
     """B answers of one kind about K clips each."""
 
     likelihood: Likelihood
-    clips: Tensor  # (B, K) int64, places in `Clips`
+    clips: Tensor  # (B, K) int64, places in `ClipTensors`
     values: Tensor  # (B, ...) float32, see `feedback.question_kind.Target`
     weight: Tensor  # (B,) float32, how much each answer counts
     fold: Tensor  # (B,) int64 from 0, the same for answers to one question; -1 for what is never held out
@@ -69,13 +69,13 @@ class Examples:
         """Return the number of answers B."""
         return len(self.weight)
 
-    def some(self, rows: slice) -> "Examples":
+    def some(self, rows: slice) -> "AnswerExamples":
         """Return some of the answers."""
         who, when = (None if column is None else column[rows] for column in (self.annotator, self.round))
         columns = (self.clips[rows], self.values[rows], self.weight[rows], self.fold[rows])
-        return Examples(self.likelihood, *columns, annotator=who, round=when)
+        return AnswerExamples(self.likelihood, *columns, annotator=who, round=when)
 
-    def stretched(self, steps: int) -> "Examples":
+    def stretched(self, steps: int) -> "AnswerExamples":
         """Return the same answers for clips padded to `steps`: values of single steps are 0 after a clip's end."""
         missing = steps - self.values.shape[-1]
         if self.likelihood.needs == "returns" or not missing:
@@ -83,7 +83,7 @@ class Examples:
         return replace(self, values=torch.nn.functional.pad(self.values, (0, missing)))
 
 
-def cut_clips(pieces: Sequence[tuple[Episode, Segment]]) -> Clips:
+def cut_clips(pieces: Sequence[tuple[Episode, Segment]]) -> ClipTensors:
     """Return segments of episodes as tensors.
 
     Raises:
@@ -95,7 +95,7 @@ def cut_clips(pieces: Sequence[tuple[Episode, Segment]]) -> Clips:
         check_clip(episode, segment)
     rows = [_cut(episode, segment, longest) for episode, segment in pieces]
     obs, action, next_obs, mask = (torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True))
-    return Clips(obs, action, next_obs, mask)
+    return ClipTensors(obs, action, next_obs, mask)
 
 
 def check_clip(episode: Episode, segment: Segment) -> None:

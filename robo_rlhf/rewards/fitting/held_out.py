@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robo_rlhf.rewards.fitting.clips import Examples
-from robo_rlhf.rewards.fitting.scores import Opinions, Scores, summarize
+from robo_rlhf.rewards.fitting.clips import AnswerExamples
+from robo_rlhf.rewards.fitting.scores import EnsembleScores, Scores, summarize
 
 FLIPS = (0.01, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 0.95)  # tried
 SHARPNESS = (0.5, 1.0, 2.0, 4.0, 8.0)  # temperatures tried beside them
@@ -16,7 +16,7 @@ PRIOR_ANSWERS = 10.0  # as many answers as the prior on a flip rate counts for
 
 
 @dataclass(frozen=True)
-class Person:
+class AnnotatorFit:
     """How one annotator's answers look to the reward model."""
 
     flip: float  # estimated chance of answering at random; of two choices half of these answers are still right
@@ -26,10 +26,10 @@ class Person:
 class HeldOut(NamedTuple):
     """Answers, and which of them each member of the ensemble was not trained on."""
 
-    groups: Sequence[Examples]
+    groups: Sequence[AnswerExamples]
     masks: Sequence[Tensor]  # (E, B) bool for each group
 
-    def loss(self, thought: Opinions, flips: Sequence[Tensor]) -> Tensor:
+    def loss(self, thought: EnsembleScores, flips: Sequence[Tensor]) -> Tensor:
         """Return the mean loss (E,) of each member over what it holds out, for flip rates (B,) of each group."""
         loss, weights = torch.zeros(len(thought.returns)), torch.zeros(len(thought.returns))
         for group, mask, rate in zip(self.groups, self.masks, flips, strict=True):
@@ -38,11 +38,11 @@ class HeldOut(NamedTuple):
             loss, weights = loss - (likely * weight).sum(1), weights + weight.sum(1)
         return loss / weights
 
-    def sided(self, thought: Opinions) -> "HeldOut":
+    def sided(self, thought: EnsembleScores) -> "HeldOut":
         """Return only the answers that are right or wrong; all of them where a member would be left with none."""
         masks = []
         for group, mask in zip(self.groups, self.masks, strict=True):
-            _, right = group.likelihood.forecast(thought.about(group)[:1], group.values)
+            _, right = group.likelihood.predict(thought.about(group)[:1], group.values)
             masks.append(mask & ~torch.isnan(right))
         left = torch.stack([mask.sum(1) for mask in masks]).sum(0)  # (E,)
         return self._replace(masks=masks) if left.min() > 0 else self
@@ -57,7 +57,7 @@ class HeldOut(NamedTuple):
         longest = max(len(some) for some in unique)
         return torch.stack([torch.cat([some, some[-1:].expand(longest - len(some))]) for some in unique])
 
-    def foreseen(self, thought: Opinions) -> "Foreseen":
+    def predictions(self, thought: EnsembleScores) -> "HeldOutPredictions":
         """Return how well each member foresees what it holds out, all members one after another."""
         columns: list[tuple[Tensor, ...]] = []
         for group, mask in zip(self.groups, self.masks, strict=True):
@@ -66,10 +66,10 @@ class HeldOut(NamedTuple):
             for member, out in enumerate(mask):
                 view, values = judged[member : member + 1, out], group.values[out]
                 likely = group.likelihood.log_likelihood(view, values, torch.zeros(len(values)))
-                columns.append((*group.likelihood.forecast(view, values), -likely[0], who[out], when[out]))
-        return Foreseen(*(torch.cat(column) for column in zip(*columns, strict=True)))
+                columns.append((*group.likelihood.predict(view, values), -likely[0], who[out], when[out]))
+        return HeldOutPredictions(*(torch.cat(column) for column in zip(*columns, strict=True)))
 
-    def flip_rates(self, thought: Opinions, people: int, usual: float) -> Tensor:
+    def flip_rates(self, thought: EnsembleScores, people: int, usual: float) -> Tensor:
         """Return the chance (people,) that each annotator answers at random, as held-out answers show it.
 
         Rates and one temperature for all are the likeliest together, so that questions that are hard for the model are
@@ -86,7 +86,7 @@ class HeldOut(NamedTuple):
                 best, found = total, tried[fits.argmax(1)]
         return found
 
-    def _by_person(self, thought: Opinions, tried: Tensor, people: int) -> Tensor:
+    def _by_person(self, thought: EnsembleScores, tried: Tensor, people: int) -> Tensor:
         """Return the log likelihood (people, F) of everyone's held-out answers under each flip rate."""
         fits = torch.zeros(people, len(tried))
         for group, mask in zip(self.groups, self.masks, strict=True):
@@ -99,7 +99,7 @@ class HeldOut(NamedTuple):
         return fits
 
 
-class Foreseen(NamedTuple):
+class HeldOutPredictions(NamedTuple):
     """Held-out answers as they were foreseen, N of them."""
 
     confidence: Tensor  # (N,), NaN where an answer is neither right nor wrong

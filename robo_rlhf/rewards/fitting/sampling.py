@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from robo_rlhf.rewards.base import RewardModel
-from robo_rlhf.rewards.fitting.clips import Clips, Examples
+from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples
 
 STEPS = 128  # drawn at a time for what is learned without answers
 
@@ -12,7 +12,7 @@ STEPS = 128  # drawn at a time for what is learned without answers
 class Sampler:
     """Draws from clips; all chance comes from one generator."""
 
-    def __init__(self, clips: Clips, crop: float, stride: int, generator: torch.Generator) -> None:
+    def __init__(self, clips: ClipTensors, crop: float, stride: int, generator: torch.Generator) -> None:
         """Look at parts of at least the share `crop` of a clip, and there at every `stride`-th step."""
         self.clips, self.crop, self.stride, self.generator = clips, crop, stride, generator
 
@@ -22,7 +22,7 @@ class Sampler:
         lots = torch.rand(held.shape, generator=self.generator).masked_fill_(held, -1.0)
         return lots.topk(size, dim=1).indices
 
-    def look(self, model: RewardModel, group: Examples, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def regularizers(self, model: RewardModel, group: AnswerExamples, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return what each member thinks of its own answers `rows` (E, b), from some steps of their clips, and values.
 
         What it thinks is the return of each clip, (E, b, K), or what a clip like each of the m steps would return,

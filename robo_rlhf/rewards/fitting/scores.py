@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robo_rlhf.rewards.base import RewardModel
-from robo_rlhf.rewards.fitting.clips import Clips, Examples
+from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples
 
 BINS = 10  # of the reliability diagram, over confidence
 CLIPS_AT_ONCE = 256  # bounds the memory
@@ -45,26 +45,26 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Opinions:
+class EnsembleScores:
     """What E models think of S clips."""
 
     returns: Tensor  # (E, S)
     steps: Tensor | None  # (E, S, L) the return of a clip of L steps like this one; None where nobody needs it
 
-    def about(self, group: Examples) -> Tensor:
+    def about(self, group: AnswerExamples) -> Tensor:
         """Return what the kind of these answers looks at: (E, B, K) returns or (E, B, K, L) steps."""
         if group.likelihood.needs == "returns":
             return self.returns[:, group.clips]
         assert self.steps is not None
         return self.steps[:, group.clips]
 
-    def __truediv__(self, temperature: float | Tensor) -> "Opinions":
+    def __truediv__(self, temperature: float | Tensor) -> "EnsembleScores":
         """Return the opinions of models whose rewards are so much smaller."""
-        return Opinions(self.returns / temperature, None if self.steps is None else self.steps / temperature)
+        return EnsembleScores(self.returns / temperature, None if self.steps is None else self.steps / temperature)
 
 
 @torch.no_grad()
-def clip_rewards(model: RewardModel, clips: Clips, places: Tensor | None = None) -> Tensor:
+def clip_rewards(model: RewardModel, clips: ClipTensors, places: Tensor | None = None) -> Tensor:
     """Return each member's raw reward of each step, (E, S, L), 0 where a clip has ended.
 
     Where `places` (H,) are given, only of these clips; the others get 0.
@@ -78,48 +78,48 @@ def clip_rewards(model: RewardModel, clips: Clips, places: Tensor | None = None)
 
 
 @torch.no_grad()
-def clip_returns(model: RewardModel, clips: Clips) -> Tensor:
+def clip_returns(model: RewardModel, clips: ClipTensors) -> Tensor:
     """Return the sum of each member's raw reward over each clip, (E, S)."""
     parts = [_some_rewards(model, clips, slice(i, i + CLIPS_AT_ONCE)).sum(-1) for i in _starts(len(clips))]
     return torch.cat(parts, dim=1)
 
 
-def opinions_of(rewards: Tensor, groups: Sequence[Examples]) -> Opinions:
+def scores_from_rewards(rewards: Tensor, groups: Sequence[AnswerExamples]) -> EnsembleScores:
     """Return what members think whose rewards of the steps of all clips are (E, S, L)."""
     if all(group.likelihood.needs == "returns" for group in groups):
-        return Opinions(rewards.sum(-1), None)
-    return Opinions(rewards.sum(-1), rewards * rewards.shape[-1])
+        return EnsembleScores(rewards.sum(-1), None)
+    return EnsembleScores(rewards.sum(-1), rewards * rewards.shape[-1])
 
 
-def opinions(model: RewardModel, clips: Clips, groups: Sequence[Examples]) -> Opinions:
+def ensemble_scores(model: RewardModel, clips: ClipTensors, groups: Sequence[AnswerExamples]) -> EnsembleScores:
     """Return what the members think of the clips, step by step only where some of the answers need it."""
     if all(group.likelihood.needs == "returns" for group in groups):
-        return Opinions(clip_returns(model, clips), None)
-    return opinions_of(clip_rewards(model, clips), groups)
+        return EnsembleScores(clip_returns(model, clips), None)
+    return scores_from_rewards(clip_rewards(model, clips), groups)
 
 
 @torch.no_grad()
-def own_opinions(model: RewardModel, clips: Clips, groups: Sequence[Examples], places: Tensor) -> Opinions:
+def held_out_scores(model: RewardModel, clips: ClipTensors, groups: Sequence[AnswerExamples], places: Tensor) -> EnsembleScores:
     """Return what each member thinks of its own clips at `places` (E, H); of the others it seems to think 0."""
     rewards = torch.zeros(model.members, *clips.mask.shape)
     member = torch.arange(model.members)[:, None]
     for some in places.split(CLIPS_AT_ONCE, dim=1):  # type: ignore[no-untyped-call]
         rewards[member, some] = _some_rewards(model, clips, some)
-    return opinions_of(rewards, groups)
+    return scores_from_rewards(rewards, groups)
 
 
-def evaluate(model: RewardModel, clips: Clips, examples: Sequence[Examples]) -> Scores:
+def evaluate(model: RewardModel, clips: ClipTensors, examples: Sequence[AnswerExamples]) -> Scores:
     """Return how well the whole ensemble foresees answers that it was not trained on."""
     groups = [group.stretched(clips.mask.shape[1]) for group in examples]
-    return foreseen_together(opinions(model, clips, groups) / model.temperature, groups)
+    return score_ensemble(ensemble_scores(model, clips, groups) / model.temperature, groups)
 
 
-def foreseen_together(thought: Opinions, groups: Sequence[Examples]) -> Scores:
+def score_ensemble(thought: EnsembleScores, groups: Sequence[AnswerExamples]) -> Scores:
     """Return how well members who think so, together, foresee answers."""
     foreseen = []
     for group in groups:
         judged = thought.about(group)
-        foreseen.append((*group.likelihood.forecast(judged, group.values), _mixture_loss(group, judged)))
+        foreseen.append((*group.likelihood.predict(judged, group.values), _mixture_loss(group, judged)))
     return summarize(foreseen)
 
 
@@ -147,13 +147,13 @@ def _starts(clips: int) -> range:
     return range(0, clips, CLIPS_AT_ONCE)
 
 
-def _some_rewards(model: RewardModel, clips: Clips, some: slice | Tensor) -> Tensor:
+def _some_rewards(model: RewardModel, clips: ClipTensors, some: slice | Tensor) -> Tensor:
     """Return the raw reward of each step, (E, S', L), of clips that are the same for all members, or each its own."""
     reward: Tensor = model(clips.obs[some], clips.action[some], clips.next_obs[some])
     return reward * clips.mask[some]
 
 
-def _mixture_loss(group: Examples, returns: Tensor) -> Tensor:
+def _mixture_loss(group: AnswerExamples, returns: Tensor) -> Tensor:
     """Return the log loss (B,) of the probability that the members give on average."""
     each = group.likelihood.log_likelihood(returns, group.values, torch.zeros_like(group.weight))  # (E, B)
     return -(each.logsumexp(0) - torch.log(torch.tensor(float(len(each)))))

@@ -27,17 +27,17 @@ from robo_rlhf.core.runs import Run, fitting
 from robo_rlhf.core.types import Array
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.fitting.calibration import member_temperature, pooled_temperature
-from robo_rlhf.rewards.fitting.clips import Clips, Examples
-from robo_rlhf.rewards.fitting.held_out import HeldOut, Person
+from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples
+from robo_rlhf.rewards.fitting.held_out import HeldOut, AnnotatorFit
 from robo_rlhf.rewards.fitting.sampling import Sampler
 from robo_rlhf.rewards.fitting.scores import (
-    Opinions,
+    EnsembleScores,
     Scores,
     clip_rewards,
-    foreseen_together,
-    opinions,
-    opinions_of,
-    own_opinions,
+    score_ensemble,
+    ensemble_scores,
+    scores_from_rewards,
+    held_out_scores,
 )
 from robo_rlhf.rewards.fitting.settings import FitSettings
 
@@ -49,14 +49,14 @@ Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, of a
 
 
 @dataclass(frozen=True)
-class Report:
+class FitReport:
     """What came of fitting."""
 
     updates: int
     temperature: float
     held_out: Scores  # each answer foreseen by the members that did not train on it
     trained: Scores  # all answers, foreseen by the whole ensemble; some of them where it went on from another model
-    people: dict[int, Person] = field(default_factory=dict)  # by annotator
+    people: dict[int, AnnotatorFit] = field(default_factory=dict)  # by annotator
     rounds: dict[int, Scores] = field(default_factory=dict)  # held-out answers by round of asking
     disagreement: float = 0.0  # mean deviation of the members' calibrated scores of a clip
 
@@ -71,8 +71,8 @@ class RewardTrainer:
     def __init__(
         self,
         model: RewardModel,
-        clips: Clips,
-        examples: Sequence[Examples],
+        clips: ClipTensors,
+        examples: Sequence[AnswerExamples],
         settings: FitSettings,
         seed: int,
         *,
@@ -117,7 +117,7 @@ class RewardTrainer:
         self.learns_flip = settings.learn_flip and people > 1  # of one alone, a slip and a hard question look alike
         self.own = self.held.places(model.members) if warm and self.holds_out else None
         if self.own is not None:
-            self._look()  # so that what comes is no worse than what was
+            self._examine()  # so that what comes is no worse than what was
 
     @property
     def done(self) -> bool:
@@ -144,11 +144,11 @@ class RewardTrainer:
             raise NonFiniteError("The loss of the reward model", f"update {self.step}", "Continue from a checkpoint.")
         metrics = {"loss": loss}
         if self.holds_out:
-            held_out = self._look()
+            held_out = self._examine()
             metrics["held_out_loss"] = float(held_out.mean())
         return metrics
 
-    def finish(self) -> Report:
+    def finish(self) -> FitReport:
         """Give the model its best weights, calibrate it, set its output's scale, and say how good it is."""
         if self.holds_out:
             with torch.no_grad():
@@ -156,24 +156,24 @@ class RewardTrainer:
                     parameter.copy_(best)
         groups, places = self._sampled()
         rewards = clip_rewards(self.model, self.clips, places)  # (E, S, L)
-        thought = opinions_of(rewards, self.groups) if places is None else self._thought()
+        thought = scores_from_rewards(rewards, self.groups) if places is None else self._ensemble_scores()
         judged = rewards if places is None else rewards[:, places]
-        held_out, temperature, people, rounds = Scores(0, 0, None, None, None), 1.0, dict[int, Person](), {}
+        held_out, temperature, people, rounds = Scores(0, 0, None, None, None), 1.0, dict[int, AnnotatorFit](), {}
         if self.holds_out:
             rates = self._rates() if self.learns_flip else [torch.zeros_like(group.weight) for group in self.groups]
             alone = member_temperature(self.held, thought, rates)
-            foreseen = self.held.foreseen(thought / alone)
+            foreseen = self.held.predictions(thought / alone)
             held_out, rounds = foreseen.scores(), foreseen.by_round()
             flips = self.held.flip_rates(thought, len(self.flip), self.settings.flip).tolist()
-            people = {i: Person(flip, foreseen.scores(foreseen.annotator == i)) for i, flip in enumerate(flips)}
+            people = {i: AnnotatorFit(flip, foreseen.scores(foreseen.annotator == i)) for i, flip in enumerate(flips)}
             temperature = pooled_temperature(judged.sum(-1), alone)
         self.model.temperature.fill_(temperature)
         counts = self.clips.mask.bool() if places is None else self.clips.mask[places].bool()
         self.model.fit_output(judged[:, counts])
-        trained = foreseen_together(opinions_of(rewards, groups) / self.model.temperature, groups)
+        trained = score_ensemble(scores_from_rewards(rewards, groups) / self.model.temperature, groups)
         scores = judged.sum(-1) / temperature  # (E, clips)
         disagreement = float(scores.std(0, correction=0).mean())
-        return Report(self.step, temperature, held_out, trained, people, rounds, disagreement)
+        return FitReport(self.step, temperature, held_out, trained, people, rounds, disagreement)
 
     def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Return arrays and meta from which `unpack` continues exactly."""
@@ -207,7 +207,7 @@ class RewardTrainer:
         for group, held, rate in zip(self.groups, self.held.masks, self._rates(), strict=True):
             size = max(1, round(self.settings.batch * len(group) / answers))
             rows = self.sampler.answers(held, size)  # (E, b)
-            returns, values = self.sampler.look(self.model, group, rows)
+            returns, values = self.sampler.regularizers(self.model, group, rows)
             weight = group.weight[rows]
             likely = group.likelihood.log_likelihood(returns, values, rate[rows])
             loss = loss - (weight * likely).mean(1) * (len(group) / self.total_weight)
@@ -242,13 +242,13 @@ class RewardTrainer:
         likely = self.sampler.returns(self.model, pairs).log_softmax(-1).gather(-1, best[..., None])[..., 0]
         return -(likely * (sure > self.settings.pseudo_confidence)).mean(1)
 
-    def _thought(self) -> Opinions:
+    def _ensemble_scores(self) -> EnsembleScores:
         """Return what the members think, each at least of what it holds out."""
         if self.own is None:
-            return opinions(self.model, self.clips, self.groups)
-        return own_opinions(self.model, self.clips, self.groups, self.own)
+            return ensemble_scores(self.model, self.clips, self.groups)
+        return held_out_scores(self.model, self.clips, self.groups, self.own)
 
-    def _sampled(self) -> tuple[list[Examples], Tensor | None]:
+    def _sampled(self) -> tuple[list[AnswerExamples], Tensor | None]:
         """Return the answers that the finished model is judged by, and their clips; None for all, as without haste."""
         if self.own is None:
             return self.groups, None
@@ -256,9 +256,9 @@ class RewardTrainer:
         groups = [group.some(slice(0, None, every)) for group in self.groups]
         return groups, torch.unique(torch.cat([group.clips.flatten() for group in groups]))
 
-    def _look(self) -> Tensor:
+    def _examine(self) -> Tensor:
         """Return the loss (E,) of each member on its held-out answers; keep the weights of members that improved."""
-        thought = self._thought()
+        thought = self._ensemble_scores()
         if self.learns_flip:
             self.flip = self.held.flip_rates(thought, len(self.flip), self.settings.flip)
         loss = self.held.loss(thought, self._rates())
@@ -272,7 +272,7 @@ class RewardTrainer:
 
 def fit(
     trainer: RewardTrainer, run: Run | None = None, *, save_every: int = 200, progress: Progress | None = None
-) -> Report:
+) -> FitReport:
     """Fit to the end, continuing from the checkpoint "training" of `run`, which is saved every so many updates."""
     if run is not None:
         saved = run.load("training")
@@ -292,7 +292,7 @@ def fit(
     return trainer.finish()
 
 
-def _held_out(group: Examples, members: int) -> Tensor:
+def _held_out(group: AnswerExamples, members: int) -> Tensor:
     """Return which answers each member holds out, (E, B) bool."""
     own = torch.arange(members) % FOLDS
     return (group.fold % FOLDS == own[:, None]) & (group.fold >= 0)

@@ -21,7 +21,7 @@ _MOTION = re.compile(r"lead_\w+|speed|spin|\w+_v[xyz]")  # "lead" is how far the
 _OWN = re.compile(r"hand_\w+|aim_\w+|opening|grip|x|y|cos|sin")  # what the robot feels of itself
 
 
-class Veil:
+class ObservationMask:
     """What of a task's observation is shown, and when."""
 
     def __init__(self, names: Sequence[str], delay: int) -> None:
@@ -36,18 +36,18 @@ class Veil:
         self.hidden = np.array([bool(_MOTION.fullmatch(name)) for name in names])  # (obs_dim,)
         self.late = np.array([not _MOTION.fullmatch(name) and not _OWN.fullmatch(name) for name in names])
 
-    def show(self, now: Array, before: Array) -> Array:
+    def apply(self, now: Array, before: Array) -> Array:
         """Return what is seen: `now` (..., obs_dim), with things as they were in `before`, `delay` steps earlier."""
         shown: Array = np.where(self.hidden, np.float32(0), np.where(self.late, before, now))
         return shown
 
-    def over(self, episode: Episode) -> Episode:
+    def apply_to_episode(self, episode: Episode) -> Episode:
         """Return an episode as somebody saw it who saw it so; at the start the first observation stands for earlier."""
         earlier = np.maximum(np.arange(len(episode.obs)) - self.delay, 0)
-        return replace(episode, obs=self.show(episode.obs, episode.obs[earlier]))
+        return replace(episode, obs=self.apply(episode.obs, episode.obs[earlier]))
 
 
-class PartialEnv:
+class MaskedEnv:
     """A task's environment behind a veil. Implements `VecEnv`.
 
     Entering a state forgets what was seen before it: things are then shown as they are in it until they move on.
@@ -55,7 +55,7 @@ class PartialEnv:
 
     def __init__(self, env: TaskEnv, delay: int) -> None:
         """Veil `env`; things are shown `delay` steps late."""
-        self.env, self.veil = env, Veil(env.task.obs_names, delay)
+        self.env, self.observation_mask = env, ObservationMask(env.task.obs_names, delay)
         self.name, self.num_envs, self.horizon, self.control_dt = env.name, env.num_envs, env.horizon, env.control_dt
         self.obs_dim, self.act_dim = env.obs_dim, env.act_dim
         self._seen: deque[Array] = deque(maxlen=delay + 1)  # whole observations, the oldest is what is shown of things
@@ -68,7 +68,7 @@ class PartialEnv:
         """Apply `action` (N, act_dim), as the environment behind does."""
         step = self.env.step(action)
         self._seen.append(step.obs)
-        return step._replace(obs=self.veil.show(step.obs, self._seen[0]))
+        return step._replace(obs=self.observation_mask.apply(step.obs, self._seen[0]))
 
     @property
     def model_hash(self) -> str:
@@ -81,7 +81,7 @@ class PartialEnv:
         return self.env.task
 
     @property
-    def whole(self) -> Array:
+    def full_obs(self) -> Array:
         """The newest observations (N, obs_dim) without the veil, for whoever judges and does not act."""
         return self._seen[-1]
 
@@ -103,11 +103,11 @@ class PartialEnv:
 
     def _begin(self, obs: Array) -> Array:
         self._seen.clear()
-        self._seen.extend([obs] * (self.veil.delay + 1))
-        return self.veil.show(obs, obs)
+        self._seen.extend([obs] * (self.observation_mask.delay + 1))
+        return self.observation_mask.apply(obs, obs)
 
 
-def veiled(env: VecEnv, delay: int | None) -> VecEnv:
+def mask_observations(env: VecEnv, delay: int | None) -> VecEnv:
     """Return `env` behind a veil that shows things `delay` steps late, or as it is where that is None.
 
     Raises:
@@ -117,11 +117,11 @@ def veiled(env: VecEnv, delay: int | None) -> VecEnv:
         return env
     if not isinstance(env, TaskEnv):
         raise InvalidValueError("a partly observed task", env.name, "a native task, whose observations have names")
-    return PartialEnv(env, delay)
+    return MaskedEnv(env, delay)
 
 
-def veiled_episodes(task: str, episodes: Sequence[Episode], delay: int | None) -> list[Episode]:
-    """Return episodes of `task` as they look behind the veil that `veiled` puts before its environment.
+def mask_episodes(task: str, episodes: Sequence[Episode], delay: int | None) -> list[Episode]:
+    """Return episodes of `task` as they look behind the veil that `mask_observations` puts before its environment.
 
     Raises:
         InvalidValueError: the task is no native one, or the episodes have observations of another size.
@@ -137,5 +137,5 @@ def veiled_episodes(task: str, episodes: Sequence[Episode], delay: int | None) -
         if episode.obs.shape[1] != len(names):
             given = f"observations of {episode.obs.shape[1]} columns"
             raise InvalidValueError(f"episode {episode.meta.id}", given, f"the {len(names)} of {task}")
-    veil = Veil(names, delay)
-    return [veil.over(episode) for episode in episodes]
+    observation_mask = ObservationMask(names, delay)
+    return [observation_mask.apply_to_episode(episode) for episode in episodes]

@@ -1,7 +1,7 @@
 """Copies of one outside environment, in this process (`Copies`) or in another (`RemoteCopies`): the same four calls.
 
 What an environment gives is checked at each step (`external_checks`). A violation, an exception or the end of a worker
-process ends the episodes that it concerns and nothing else: `Outcome.faults` says why. The next reset makes copies anew
+process ends the episodes that it concerns and nothing else: `CopiesStep.faults` says why. The next reset makes copies anew
 that had a fault.
 """
 
@@ -37,7 +37,7 @@ from robo_rlhf.sim.external.ids import Recipe, find
 _log = logging.getLogger(__name__)
 
 
-class Outcome(NamedTuple):
+class CopiesStep(NamedTuple):
     """What a reset or a step gave; leading axis n, the copies of this block."""
 
     obs: Array  # (n, obs_dim) float32
@@ -62,7 +62,7 @@ class Copies:
         self.envs = [first, *(recipe.make(horizon) for _ in range(num_envs - 1))]
         self._begin()
 
-    def reset(self, seeds: Array) -> Outcome:
+    def reset(self, seeds: Array) -> CopiesStep:
         """Start episodes; copies that had a fault are made anew first."""
         broken = self.faults
         self._begin()
@@ -76,7 +76,7 @@ class Copies:
                 self._fault(i, "reset", error)
         return self._outcome(np.zeros(len(self.envs), np.float32), self.active.copy())
 
-    def step(self, action: Array) -> Outcome:
+    def step(self, action: Array) -> CopiesStep:
         """Step the copies whose episode goes on, with actions (n, act_dim) in [-1, 1]; others repeat their values."""
         active, reward = self.active.copy(), np.zeros(len(self.envs), np.float32)
         commands = scale(self.box, action)
@@ -109,7 +109,7 @@ class Copies:
         self.success[i] = self.active[i] = False
         self.wide[i] = self.obs[i]
 
-    def _outcome(self, reward: Array, active: Array) -> Outcome:
+    def _outcome(self, reward: Array, active: Array) -> CopiesStep:
         """Check what was observed, all copies at once, and return what came of it."""
         if not fits(self.wide):
             for i, row in enumerate(self.rows):
@@ -119,7 +119,7 @@ class Copies:
             failed = list(self.faults)
             reward[failed], active[failed] = 0.0, False
         self.obs = self.wide.astype(np.float32)
-        return Outcome(self.obs, reward, self.success.copy(), active, dict(self.faults))
+        return CopiesStep(self.obs, reward, self.success.copy(), active, dict(self.faults))
 
 
 class RemoteCopies:
@@ -168,14 +168,14 @@ class RemoteCopies:
         except (EOFError, OSError):
             self._note_death()
 
-    def receive(self) -> Outcome:
+    def receive(self) -> CopiesStep:
         """Wait for the answer.
 
         Raises:
             EnvironmentFaultError: the environment could not be made over there.
             RuntimeError: a fault of this program over there; the message holds its traceback.
         """
-        answer: Outcome | RuntimeError | str | None = None
+        answer: CopiesStep | RuntimeError | str | None = None
         if not self._died:
             try:
                 answer = self._pipe.recv()
@@ -189,7 +189,7 @@ class RemoteCopies:
         if answer is None:
             n = len(self._obs)
             none = np.zeros(n, np.bool_)
-            return Outcome(self._obs.copy(), np.zeros(n, np.float32), none, none, dict.fromkeys(range(n), self._died))
+            return CopiesStep(self._obs.copy(), np.zeros(n, np.float32), none, none, dict.fromkeys(range(n), self._died))
         self._obs = answer.obs
         return answer
 
@@ -229,9 +229,9 @@ def _open(recipe: Recipe | str, num_envs: int, horizon: int | None) -> Copies:
     return Copies(known.make(horizon), known, num_envs, horizon)
 
 
-def _answer(copies: Copies, method: str, argument: Array) -> Outcome | RuntimeError:
+def _answer(copies: Copies, method: str, argument: Array) -> CopiesStep | RuntimeError:
     try:
-        found: Outcome = getattr(copies, method)(argument)
+        found: CopiesStep = getattr(copies, method)(argument)
         return found
     except Exception:  # not the environment's: those are faults of copies
         return RuntimeError(f"{copies.recipe.name} failed in its worker process:\n{traceback.format_exc()}")

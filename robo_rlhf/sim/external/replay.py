@@ -14,14 +14,14 @@ from robo_rlhf.sim.external.ids import find
 NOT_DRAWN = "No clip can be drawn of it; what was recorded stays."
 
 
-class Replay(NamedTuple):
+class ReplayedFrames(NamedTuple):
     """The frames of a replayed episode, and how far the replay strayed from what was recorded."""
 
     frames: Array  # (K, height, width, 3) uint8
     deviation: float  # largest difference from the recorded observations; 0 where the environment is deterministic
 
 
-def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, every: int = 1) -> Replay:
+def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, every: int = 1) -> ReplayedFrames:
     """Draw frames `start`, `start` + `every`, ... before `stop` of an episode of an outside environment.
 
     An episode of T steps has T + 1 frames: frame i comes before action i. The episode must begin where its seed
@@ -59,7 +59,7 @@ def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, eve
     return replay
 
 
-def _replay(env: Any, episode: Episode, wanted: range) -> Replay:
+def _replay(env: Any, episode: Episode, wanted: range) -> ReplayedFrames:
     """Return the frames; raises Violation or whatever the environment raises."""
     reader = Observations(env.observation_space, f"observation space of {episode.meta.task}")
     obs = reader.row(seeded_reset(env, episode.meta.seed))
@@ -71,7 +71,7 @@ def _replay(env: Any, episode: Episode, wanted: range) -> Replay:
             frames.append(picture_of(env.render(), frames[-1].shape if frames else None))
         if i < wanted[-1]:
             obs = reader.row(step_of(env.step(commands[i]))[0])
-    return Replay(np.stack(frames), deviation)
+    return ReplayedFrames(np.stack(frames), deviation)
 
 
 def _without_shadows(env: Any) -> None:

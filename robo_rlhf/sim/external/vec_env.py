@@ -18,7 +18,7 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, ShapeError
 from robo_rlhf.core.types import NO_FAULTS, Array, Step
 from robo_rlhf.sim.external.checks import action_box, time_step
-from robo_rlhf.sim.external.copies import Copies, Outcome, RemoteCopies
+from robo_rlhf.sim.external.copies import Copies, CopiesStep, RemoteCopies
 from robo_rlhf.sim.external.ids import Recipe, find
 
 _log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class ExternalVecEnv:
             remote.close()
         self._local.close()
 
-    def _whole(self, method: str, rows: Array) -> Outcome:
+    def _whole(self, method: str, rows: Array) -> CopiesStep:
         """Call `method` on every block with its part of `rows`, the worker processes first; return it of all copies."""
         parts = [rows[start:stop] for start, stop in zip(self._bounds[:-1], self._bounds[1:], strict=True)]
         for block, part in zip(self._remote, parts[1:], strict=True):
@@ -125,7 +125,7 @@ class ExternalVecEnv:
         if faults:
             self._note(faults)
         obs, reward, success, active = (np.concatenate([one[k] for one in found]) for k in range(4))
-        return Outcome(obs, reward, success, active, faults)
+        return CopiesStep(obs, reward, success, active, faults)
 
     def _note(self, faults: dict[int, str]) -> None:
         """Remember what ended episodes; the first of all is logged, since it costs its episode."""

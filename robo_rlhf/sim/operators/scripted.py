@@ -12,7 +12,7 @@ AT_REST = 0.1  # the effort of a hand that holds still; noise and drift grow wit
 
 
 @dataclass(frozen=True)
-class Faults:
+class OperatorFaults:
     """What a person at the controls does wrong. Commands are in [-1, 1], times in control steps."""
 
     delay: int = 2  # steps from seeing to acting: 100 ms at 20 Hz, for a person looks ahead
@@ -25,8 +25,8 @@ class Faults:
     slip_size: float = 0.6  # command of a drift, in a random direction
 
 
-PERSON = Faults()
-PERFECT = Faults(delay=0, tremor=0.0, pause_rate=0.0, slip_rate=0.0)
+PERSON = OperatorFaults()
+PERFECT = OperatorFaults(delay=0, tremor=0.0, pause_rate=0.0, slip_rate=0.0)
 
 
 class ScriptedOperator:
@@ -35,7 +35,7 @@ class ScriptedOperator:
     Copy i's faults come from its own generator, so an episode does not depend on how many are run together.
     """
 
-    def __init__(self, env: TaskEnv, faults: Faults = PERSON, seed: int = 0) -> None:
+    def __init__(self, env: TaskEnv, faults: OperatorFaults = PERSON, seed: int = 0) -> None:
         """Watch `env`; copy i of the k-th reset draws its faults from (seed, k, i) unless `reseed` says otherwise."""
         self.env, self.faults = env, faults
         self._seed, self._resets = seed, 0

@@ -6,7 +6,7 @@ from robo_rlhf.core.types import Array, Policy, Source
 from robo_rlhf.sim.envs.task_env import TaskEnv
 
 
-class Watcher:
+class TakeoverOperator:
     """A `Policy`: a trained one drives, and an operator takes over in those copies where it gets nowhere.
 
     Gets nowhere: for `patience` steps the task's reward has been no more than `least` above what it was before, and

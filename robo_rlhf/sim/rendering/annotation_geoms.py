@@ -8,7 +8,7 @@ import numpy as np
 
 from robo_rlhf.core.errors import UnknownNameError
 from robo_rlhf.core.types import Array
-from robo_rlhf.sim.rendering.annotations import Arrow, Decor, DropLine, Point, Trail
+from robo_rlhf.sim.rendering.annotations import Arrow, Annotation, DropLine, Point, Trail
 from robo_rlhf.sim.scenes.appearance import PALETTE
 
 # The sites that a drop line hangs from, of hand and rover: the radius [m] of its ring, and how full the ring is.
@@ -25,7 +25,7 @@ STEP = 1e-5  # [m] by which a ray goes on behind what it hit
 MOST_HITS = 24  # things that a drop line looks through
 
 
-class Decorator:
+class AnnotationDrawer:
     """Adds decorations to the scenes of one model."""
 
     def __init__(self, model: mujoco.MjModel, scene: mujoco.MjvScene, option: mujoco.MjvOption) -> None:
@@ -37,13 +37,13 @@ class Decorator:
         self._circle = np.stack([np.cos(corners), np.sin(corners), 0 * corners], axis=1)
         self._sites = {model.site(i).name: i for i in range(model.nsite)}
 
-    def add(self, decor: Sequence[Decor], data: mujoco.MjData) -> None:
+    def add(self, annotations: Sequence[Annotation], data: mujoco.MjData) -> None:
         """Add shapes to the scene as `data` stands; what no longer fits into it is left out.
 
         Raises:
             UnknownNameError: a colour or site that does not exist.
         """
-        for item in decor:
+        for item in annotations:
             if item.colour not in PALETTE:
                 raise UnknownNameError("colour", item.colour, PALETTE)
             colour = np.array(PALETTE[item.colour], np.float32)

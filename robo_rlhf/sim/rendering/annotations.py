@@ -66,7 +66,7 @@ class Trail:
             raise InvalidValueError("fade of a trail", self.fade, "a number from 0 to 1")
 
 
-Decor = DropLine | Arrow | Trail
+Annotation = DropLine | Arrow | Trail
 
 
 def _check(what: str, points: tuple[Point, ...], width: float) -> None:

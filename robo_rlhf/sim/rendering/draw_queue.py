@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class Job(Generic[T]):
+class RenderJob(Generic[T]):
     """Something asked for, and where its answer goes."""
 
     request: T
@@ -23,21 +23,21 @@ class Job(Generic[T]):
     key: Hashable | None = None  # the viewer that waits for it, live; None: nobody watches it being made
 
 
-class Line(Generic[T]):
+class RenderQueue(Generic[T]):
     """Jobs in order; safe to use from several threads."""
 
     def __init__(self) -> None:
         """Start empty and open."""
         self._changed = threading.Condition()
-        self._live: dict[Hashable, Job[T]] = {}  # dictionaries keep their order, also where a value is replaced
-        self._rest: deque[Job[T]] = deque()
+        self._live: dict[Hashable, RenderJob[T]] = {}  # dictionaries keep their order, also where a value is replaced
+        self._rest: deque[RenderJob[T]] = deque()
         self._closed = False
 
     def __len__(self) -> int:
         """Return how many jobs wait."""
         return len(self._live) + len(self._rest)
 
-    def put(self, job: Job[T]) -> None:
+    def put(self, job: RenderJob[T]) -> None:
         """Add a job; one of the same key that still waits is cancelled, and this one takes its place.
 
         Raises:
@@ -56,7 +56,7 @@ class Line(Generic[T]):
         if older is not None:
             older.future.cancel()  # outside the lock: it calls back
 
-    def take(self, lanes: tuple[Lane, ...]) -> Job[T] | None:
+    def take(self, lanes: tuple[Lane, ...]) -> RenderJob[T] | None:
         """Wait for the next job of the `lanes`, live ones first, and return it; None once the line is closed."""
         with self._changed:
             while not self._closed:

@@ -18,10 +18,10 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, ShapeError, WorkerDiedError, WorkerStuckError
 from robo_rlhf.core.types import Array
-from robo_rlhf.sim.rendering.annotations import Decor
+from robo_rlhf.sim.rendering.annotations import Annotation
 from robo_rlhf.sim.rendering.camera import Camera
-from robo_rlhf.sim.rendering.draw_queue import Job, Lane, Line
-from robo_rlhf.sim.rendering.worker_handle import Worker
+from robo_rlhf.sim.rendering.draw_queue import RenderJob, Lane, RenderQueue
+from robo_rlhf.sim.rendering.worker_handle import RenderWorker
 
 if TYPE_CHECKING:
     from robo_rlhf.sim.rendering.clips import Overlay
@@ -35,7 +35,7 @@ NICE = 10  # of workers that draw nothing live, where others do: what is watched
 
 
 @dataclass(frozen=True)
-class Request:
+class RenderRequest:
     """What a worker is asked for; sent to it whole."""
 
     form: Literal["frames", "mp4", "jpeg", "cameras"]
@@ -48,7 +48,7 @@ class Request:
     fps: float = 20.0
     overlay: "Overlay" = None
     sizes: tuple[tuple[int, int], ...] = ()  # width and height [pixels] a camera, within the above; empty: all alike
-    decor: tuple[Decor, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
     jpeg_quality: int = JPEG_QUALITY
 
     def __str__(self) -> str:
@@ -83,12 +83,12 @@ class RenderPool:
             raise InvalidValueError("render workers", workers, "1 or more")
         if live_workers < 0:
             raise InvalidValueError("live render workers", live_workers, "0 or more")
-        self._line: Line[Request] = Line()
+        self._queue: RenderQueue[RenderRequest] = RenderQueue()
         self._closed, self._ended, self._eager = threading.Event(), threading.Event(), eager
         self._limits = {True: live_limit, False: limit}
         both: tuple[Lane, ...] = ("live", "rest")
         lanes = [("rest",) if live_workers else both] * workers + [("live",)] * live_workers
-        self._workers = [Worker(NICE if lane == ("rest",) else 0) for lane in lanes]
+        self._workers = [RenderWorker(NICE if lane == ("rest",) else 0) for lane in lanes]
         self._threads = [
             threading.Thread(target=self._serve, args=(worker, lane), name=f"render-{index}", daemon=True)
             for index, (worker, lane) in enumerate(zip(self._workers, lanes, strict=True))
@@ -110,7 +110,7 @@ class RenderPool:
 
         Its `result()` raises what `FrameRenderer` does, and WorkerDiedError where two workers died over it.
         """
-        return self._submit(Request("frames", model, states, (camera,), width, height, quality))
+        return self._submit(RenderRequest("frames", model, states, (camera,), width, height, quality))
 
     def mp4(
         self,
@@ -124,7 +124,7 @@ class RenderPool:
         overlay: "Overlay" = None,
     ) -> Future[bytes]:
         """Return a future of an MP4 of `states` (T, nstate); see `robo_rlhf.sim.rendering.clips.render_clip`."""
-        return self._submit(Request("mp4", model, states, (camera,), width, height, quality, fps, overlay))
+        return self._submit(RenderRequest("mp4", model, states, (camera,), width, height, quality, fps, overlay))
 
     def jpegs(
         self,
@@ -136,7 +136,7 @@ class RenderPool:
         quality: "Quality" = "fast",
         *,
         sizes: Sequence[tuple[int, int]] = (),
-        decor: Sequence[Decor] = (),
+        annotations: Sequence[Annotation] = (),
         jpeg_quality: int = JPEG_QUALITY,
         key: Hashable | None = None,
     ) -> Future[list[bytes]]:
@@ -156,10 +156,10 @@ class RenderPool:
             raise InvalidValueError("JPEG quality", jpeg_quality, "a number from 1 to 100")
         if sizes:
             width, height = max(wide for wide, _ in sizes), max(high for _, high in sizes)
-        request = Request(
+        request = RenderRequest(
             *("jpeg", model, np.asarray(state)[None], tuple(cameras), width, height, quality),
             sizes=tuple(sizes),
-            decor=tuple(decor),
+            annotations=tuple(annotations),
             jpeg_quality=jpeg_quality,
         )
         return self._submit(request, key)
@@ -171,12 +171,12 @@ class RenderPool:
 
         With a `key` the worker for live views answers, which is then ready to draw the task at that size.
         """
-        return self._submit(Request("cameras", task, np.empty((0, 0)), (), width, height, "fast"), key)
+        return self._submit(RenderRequest("cameras", task, np.empty((0, 0)), (), width, height, "fast"), key)
 
     def close(self, *, now: bool = False) -> None:
         """End the workers: what waits is cancelled, and with `now` also what is being drawn, else finished."""
         self._closed.set()
-        self._line.close()
+        self._queue.close()
         if now:
             for worker in self._workers:
                 worker.interrupt()
@@ -192,17 +192,17 @@ class RenderPool:
         """Close; at once where an exception, such as Ctrl-C, ends the block."""
         self.close(now=kind is not None)
 
-    def _submit(self, request: Request, key: Hashable | None = None) -> Future[Any]:
+    def _submit(self, request: RenderRequest, key: Hashable | None = None) -> Future[Any]:
         future: Future[Any] = Future()
-        self._line.put(Job(request, future, key))
+        self._queue.put(RenderJob(request, future, key))
         return future
 
-    def _serve(self, worker: Worker, lanes: tuple[Lane, ...]) -> None:
+    def _serve(self, worker: RenderWorker, lanes: tuple[Lane, ...]) -> None:
         """Hand one request after another to `worker`, until the pool is closed."""
         if self._eager:
             with contextlib.suppress(OSError):
                 worker.start()
-        while (job := self._line.take(lanes)) is not None:
+        while (job := self._queue.take(lanes)) is not None:
             if not job.future.set_running_or_notify_cancel():
                 continue
             limit = self._limits[job.key is not None] + LIMIT_EACH * len(job.request.states)
@@ -212,7 +212,7 @@ class RenderPool:
                 job.future.set_exception(error)
         worker.end()
 
-    def _draw(self, worker: Worker, request: Request, limit: float) -> object:
+    def _draw(self, worker: RenderWorker, request: RenderRequest, limit: float) -> object:
         for _ in range(2):
             try:
                 return worker.ask(request, limit)

@@ -20,8 +20,8 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, NotFoundError, ShapeError, UnknownNameError
 from robo_rlhf.core.types import Array
-from robo_rlhf.sim.rendering.annotation_geoms import Decorator
-from robo_rlhf.sim.rendering.annotations import Decor
+from robo_rlhf.sim.rendering.annotation_geoms import AnnotationDrawer
+from robo_rlhf.sim.rendering.annotations import Annotation
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.gl import choose_backend
 from robo_rlhf.sim.rendering.scene_cameras import free_fovy
@@ -103,14 +103,14 @@ class FrameRenderer:
         self._pixels = np.empty(3 * high * wide, np.uint8)
         self._option = mujoco.MjvOption()
         self._scene = mujoco.MjvScene(self.model, maxgeom=2000 + 2 * (self.model.ngeom + self.model.nsite))
-        self._decorator = Decorator(self.model, self._scene, self._option)
+        self._annotation_drawer = AnnotationDrawer(self.model, self._scene, self._option)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = effort.shadows
         self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         self._gl, self._context = _open_context(self.model, wide, high)
         self._free = weakref.finalize(self, _free_context, self._gl, self._context)
 
     def frame(
-        self, state: Array, camera: Camera | str = "front", out: Array | None = None, decor: Sequence[Decor] = ()
+        self, state: Array, camera: Camera | str = "front", out: Array | None = None, annotations: Sequence[Annotation] = ()
     ) -> Array:
         """Return a picture (H, W, 3) uint8 RGB of `state` (nstate,); written into `out` where one is given.
 
@@ -119,21 +119,21 @@ class FrameRenderer:
             UnknownNameError: the model has no such camera, or what decorates it names what does not exist.
         """
         self.place(state)
-        return self.draw(camera, out, decor)
+        return self.draw(camera, out, annotations)
 
-    def frames(self, states: Array, camera: Camera | str = "front", decor: Sequence[Decor] = ()) -> Array:
+    def frames(self, states: Array, camera: Camera | str = "front", annotations: Sequence[Annotation] = ()) -> Array:
         """Return pictures (T, H, W, 3) uint8 of `states` (T, nstate)."""
         pictures = np.empty((len(states), self.height, self.width, 3), np.uint8)
-        for index, picture in enumerate(self.each(states, camera, decor)):
+        for index, picture in enumerate(self.each(states, camera, annotations)):
             pictures[index] = picture
         return pictures
 
-    def each(self, states: Array, camera: Camera | str = "front", decor: Sequence[Decor] = ()) -> Iterator[Array]:
+    def each(self, states: Array, camera: Camera | str = "front", annotations: Sequence[Annotation] = ()) -> Iterator[Array]:
         """Yield a picture (H, W, 3) for each of `states` (T, nstate), in one buffer: copy what you keep."""
         check_states(states, self.state_size)
         buffer = np.empty((self.height, self.width, 3), np.uint8)
         for state in states:
-            yield self.frame(state, camera, buffer, decor)
+            yield self.frame(state, camera, buffer, annotations)
 
     def place(self, state: Array) -> None:
         """Enter `state` (nstate,) and compute what is drawn: poses, cameras, lights, soft bodies and tendons.
@@ -157,12 +157,12 @@ class FrameRenderer:
         self,
         camera: Camera | str = "front",
         out: Array | None = None,
-        decor: Sequence[Decor] = (),
+        annotations: Sequence[Annotation] = (),
         size: tuple[int, int] | None = None,
     ) -> Array:
         """Return a picture uint8 RGB of the state placed last: (H, W, 3), or of a smaller `size` (width, height)."""
         width, height = size or (self.width, self.height)
-        upright = self._rendered(camera, decor, width, height)[::-1]
+        upright = self._rendered(camera, annotations, width, height)[::-1]
         picture = np.empty((height, width, 3), np.uint8) if out is None else out
         if self._oversample > 1:
             cv2.resize(upright, (width, height), dst=picture, interpolation=cv2.INTER_AREA)
@@ -171,18 +171,18 @@ class FrameRenderer:
         return picture
 
     def jpeg(
-        self, camera: Camera | str, jpeg_quality: int, decor: Sequence[Decor] = (), size: tuple[int, int] | None = None
+        self, camera: Camera | str, jpeg_quality: int, annotations: Sequence[Annotation] = (), size: tuple[int, int] | None = None
     ) -> bytes:
         """Return a picture of the state placed last as a JPEG of `jpeg_quality` 1 to 100; see `draw`."""
         width, height = size or (self.width, self.height)
-        picture = self._rendered(camera, decor, width, height)
+        picture = self._rendered(camera, annotations, width, height)
         if self._oversample > 1:
             picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
         upright = cv2.flip(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), 0)
         _, code = cv2.imencode(".jpg", upright, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
         return code.tobytes()
 
-    def _rendered(self, camera: Camera | str, decor: Sequence[Decor], width: int, height: int) -> Array:
+    def _rendered(self, camera: Camera | str, annotations: Sequence[Annotation], width: int, height: int) -> Array:
         """Draw the state placed last; return pixels as OpenGL has them: the lowest row first, larger where oversampled.
 
         They are good until the next call.
@@ -202,7 +202,7 @@ class FrameRenderer:
         mujoco.mjv_updateScene(
             self.model, self.data, self._option, None, view, int(mujoco.mjtCatBit.mjCAT_ALL), self._scene
         )
-        self._decorator.add(decor, self.data)
+        self._annotation_drawer.add(annotations, self.data)
         mujoco.mjr_render(part, self._scene, self._context)
         mujoco.mjr_readPixels(pixels, None, part, self._context)
         return pixels

@@ -16,16 +16,16 @@ import mujoco
 
 from robo_rlhf.core.errors import RoboRlhfError
 from robo_rlhf.sim.rendering.clips import clip_bytes
-from robo_rlhf.sim.rendering.pool import Request
+from robo_rlhf.sim.rendering.pool import RenderRequest
 from robo_rlhf.sim.rendering.renderer import FrameRenderer, ModelSource, Quality, check_states, load_model
 from robo_rlhf.sim.rendering.scene_cameras import task_cameras
 
 Context = tuple[ModelSource, int, int, Quality]
-ROOMS = ((640, 480), (1280, 960))  # [pixels] sizes of contexts for live views
-KEPT = 8  # open contexts; the one used longest ago is closed first
+MAX_CONTEXTS = ((640, 480), (1280, 960))  # [pixels] sizes of contexts for live views
+MAX_MODELS = 8  # open contexts; the one used longest ago is closed first
 
 
-class Desk:
+class RenderContexts:
     """What a worker keeps: compiled models and open contexts."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Desk:
         self._models: dict[ModelSource, mujoco.MjModel] = {}
         self._renderers: dict[Context, FrameRenderer] = {}
 
-    def draw(self, request: Request) -> object:
+    def draw(self, request: RenderRequest) -> object:
         """Return what is asked for."""
         renderer = self._renderer(request)
         if request.form == "cameras":
@@ -42,16 +42,16 @@ class Desk:
         if request.form == "mp4":
             return clip_bytes(renderer, request.states, request.cameras[0], request.fps, request.overlay)
         if request.form == "frames":
-            return renderer.frames(request.states, request.cameras[0], request.decor)
+            return renderer.frames(request.states, request.cameras[0], request.annotations)
         check_states(request.states, renderer.state_size)
         renderer.place(request.states[0])
         sizes = request.sizes or ((request.width, request.height),) * len(request.cameras)
         return [
-            renderer.jpeg(camera, request.jpeg_quality, request.decor, size)
+            renderer.jpeg(camera, request.jpeg_quality, request.annotations, size)
             for camera, size in zip(request.cameras, sizes, strict=True)
         ]
 
-    def forget(self, request: Request) -> None:
+    def forget(self, request: RenderRequest) -> None:
         """Close the context of a request that failed: the next one begins with a new one."""
         renderer = self._renderers.pop(_context_of(request), None)
         if renderer is not None:
@@ -64,25 +64,25 @@ class Desk:
             renderer.close()
         self._renderers.clear()
 
-    def _renderer(self, request: Request) -> FrameRenderer:
+    def _renderer(self, request: RenderRequest) -> FrameRenderer:
         key = _context_of(request)
         renderer = self._renderers.pop(key, None)
         if renderer is None:
             if request.model not in self._models:
                 self._models[request.model] = load_model(request.model)
             renderer = FrameRenderer(self._models[request.model], *key[1:])
-        while len(self._renderers) >= KEPT:
+        while len(self._renderers) >= MAX_MODELS:
             self._renderers.pop(next(iter(self._renderers))).close()
         self._renderers[key] = renderer  # dictionaries keep their order: the last is the one used last
         return renderer
 
 
-def _context_of(request: Request) -> Context:
+def _context_of(request: RenderRequest) -> Context:
     """Return which context serves a request; live views of any size share a large one, with equal pixels."""
     width, height = request.width, request.height
     if request.form in ("jpeg", "cameras"):
         width, height = next(
-            (room for room in ROOMS if width <= room[0] and height <= room[1]), (request.width, request.height)
+            (room for room in MAX_CONTEXTS if width <= room[0] and height <= room[1]), (request.width, request.height)
         )
     return request.model, width, height, request.quality
 
@@ -93,14 +93,14 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a driver prints does not get between the answers
     cv2.setNumThreads(1)
-    desk = Desk()
+    desk = RenderContexts()
     with contextlib.suppress(BrokenPipeError, EOFError):
         while True:
             _answer(answers, desk, pickle.load(sys.stdin.buffer))
     desk.close()
 
 
-def _answer(answers: BinaryIO, desk: Desk, request: Request) -> None:
+def _answer(answers: BinaryIO, desk: RenderContexts, request: RenderRequest) -> None:
     answer: tuple[str, object]
     try:
         answer = "done", desk.draw(request)

@@ -14,7 +14,7 @@ from robo_rlhf.core.errors import RoboRlhfError
 PATIENCE = 5.0  # [s] for a worker to end by itself
 
 
-class Worker:
+class RenderWorker:
     """The parent's end of one worker process; used by one thread, but for `interrupt` and `check`."""
 
     def __init__(self, nice: int) -> None:

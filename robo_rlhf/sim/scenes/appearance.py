@@ -40,7 +40,7 @@ PALETTE: dict[str, Rgba] = {
 }
 
 
-def style(spec: mujoco.MjSpec, center: Sequence[float], extent: float) -> None:
+def set_lighting(spec: mujoco.MjSpec, center: Sequence[float], extent: float) -> None:
     """Set lights and drawing quality for a scene around `center` [m] of size `extent` [m]."""
     spec.stat.center, spec.stat.extent = list(center), extent
     visual = spec.visual

@@ -9,7 +9,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from robo_rlhf.sim.scenes.appearance import PALETTE, add_backdrop, add_camera, add_checker, add_mat, style
+from robo_rlhf.sim.scenes.appearance import PALETTE, add_backdrop, add_camera, add_checker, add_mat, set_lighting
 from robo_rlhf.sim.scenes.furniture import add_walls, furnish
 from sim_assets import ASSETS
 
@@ -29,7 +29,7 @@ def tabletop() -> mujoco.MjSpec:
     """Return the table with the arm: bodies `hand`, `target` (mocap), cameras front, side, top, wrist."""
     spec = _robot_spec("arm.xml")
     spec.body("link0").pos = ARM_BASE
-    style(spec, center=(-0.05, 0.0, 0.1), extent=0.8)
+    set_lighting(spec, center=(-0.05, 0.0, 0.1), extent=0.8)
     _add_table(spec)
     add_backdrop(spec, half=2.2, low=FLOOR_Z)
     target = spec.worldbody.add_body(name="target", mocap=True, pos=list(HOME_EE), quat=list(HOME_QUAT))
@@ -49,7 +49,7 @@ def room(*, obstacles: bool = True) -> mujoco.MjSpec:
     in its own frame; the servo `slip` holds its sideways speed at its target of 0, as tyres do.
     """
     spec = _robot_spec("rover.xml")
-    style(spec, center=(0.0, 0.0, 0.2), extent=2.6)
+    set_lighting(spec, center=(0.0, 0.0, 0.2), extent=2.6)
     add_checker(spec, "floor", PALETTE["floor"], PALETTE["floor_check"], cell=0.5)
     _add_floor(spec, ROOM_HALF + 0.1, 0.0, name="floor", material="floor")
     _add_floor(spec, 14.0, -0.02, rgba=PALETTE["ground"])

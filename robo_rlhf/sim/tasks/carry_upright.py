@@ -32,7 +32,7 @@ class CarryUpright(ArmTask):
     instruction: ClassVar[str] = "Carry the cup past the glass to the green mat, upright, and set it down."
     horizon: ClassVar[int] = 140
     goals: ClassVar[tuple[str, ...]] = ("mat",)
-    cares_about: ClassVar[str] = "tilt"
+    style_cost: ClassVar[str] = "tilt"
     around: ClassVar[float] = AROUND  # of the scripted operator; a careless one passes nearer
     lean: ClassVar[float] = 0.0  # [rad] that the scripted operator lets the cup lean while it carries it
     workspace: ClassVar[Workspace] = Workspace(low=(-0.3, -0.35, 0.02))

@@ -33,7 +33,7 @@ class NavigateRoom(Task):
     instruction: ClassVar[str] = "Drive through the room to the green disc without touching anything."
     horizon: ClassVar[int] = 160
     goals: ClassVar[tuple[str, ...]] = ("goal",)
-    cares_about: ClassVar[str] = "clearance"
+    style_cost: ClassVar[str] = "clearance"
     action_names: ClassVar[tuple[str, ...]] = ("forward", "turn")
     obs_names: ClassVar[tuple[str, ...]] = (
         *("x", "y", "cos", "sin", "speed", "spin"),

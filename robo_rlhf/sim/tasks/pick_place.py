@@ -28,7 +28,7 @@ class PickPlace(ArmTask):
     instruction: ClassVar[str] = "Put the red cube into the bin."
     horizon: ClassVar[int] = 120
     goals: ClassVar[tuple[str, ...]] = ("bin",)
-    cares_about: ClassVar[str] = "peak_contact_force"
+    style_cost: ClassVar[str] = "peak_contact_force"
     obs_names: ClassVar[tuple[str, ...]] = (
         *HAND_NAMES,
         *CUBE_NAMES,

@@ -21,30 +21,30 @@ router = APIRouter()
 Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 
 
-class _Body(BaseModel):
+class _AccountBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class NewPassword(_Body):
+class NewPassword(_AccountBody):
     """A password, and the one before; that one is empty where there is none."""
 
     old: Annotated[str, Field(max_length=2 * LONGEST)] = ""
     new: Annotated[str, Field(max_length=2 * LONGEST)]
 
 
-class Groups(_Body):
+class MyGroups(_AccountBody):
     """Groups that one says to belong to."""
 
     groups: Annotated[list[Text], Field(fail_fast=True, max_length=20)]
 
 
-class Ending(_Body):
+class SessionBody(_AccountBody):
     """One of one's sessions."""
 
     id: Text
 
 
-class NewToken(_Body):
+class NewToken(_AccountBody):
     """A token to be made."""
 
     name: Text
@@ -52,7 +52,7 @@ class NewToken(_Body):
     days: Annotated[float, Field(gt=0, le=LONGEST_LIFE)] = LIFE
 
 
-class Revoked(_Body):
+class RevokedToken(_AccountBody):
     """One of one's tokens."""
 
     number: Annotated[int, Field(ge=1, lt=2**63)]
@@ -89,7 +89,7 @@ def password(request: Request, body: NewPassword, here: InPerson) -> dict[str, b
 
 
 @router.post("/api/account/groups")
-def groups(request: Request, body: Groups, here: InPerson) -> dict[str, list[str]]:
+def groups(request: Request, body: MyGroups, here: InPerson) -> dict[str, list[str]]:
     """Say to which groups one belongs."""
     name = here[0].person.name
     found = station_of(request).people.set_groups(name, body.groups, by=name, address=address_of(request))
@@ -97,7 +97,7 @@ def groups(request: Request, body: Groups, here: InPerson) -> dict[str, list[str
 
 
 @router.post("/api/account/sessions/end")
-def end(request: Request, body: Ending, here: InPerson) -> dict[str, int]:
+def end(request: Request, body: SessionBody, here: InPerson) -> dict[str, int]:
     """End one of one's sessions."""
     me, _ = here
     sessions = station_of(request).people.sessions
@@ -126,7 +126,7 @@ def make_token(request: Request, body: NewToken, here: InPerson) -> dict[str, An
 
 
 @router.post("/api/account/tokens/revoke")
-def revoke(request: Request, body: Revoked, here: InPerson) -> dict[str, int]:
+def revoke(request: Request, body: RevokedToken, here: InPerson) -> dict[str, int]:
     """End one of one's tokens."""
     person, address = here[0].person, address_of(request)
     token = station_of(request).people.tokens.revoke(body.number, person=person, by=person.name, address=address)

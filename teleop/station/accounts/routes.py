@@ -9,12 +9,12 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
-from robo_rlhf.accounts.audit_log import Filter
+from robo_rlhf.accounts.audit_log import AuditFilter
 from robo_rlhf.accounts.roles import ROLES, Role
 from robo_rlhf.accounts.web_sessions import INVITATION_LIFE, invitation
 from robo_rlhf.feedback.quality.team_overview import member_of, team_overview
 from teleop.input.key_bindings import Binding
-from teleop.station.web.auth import SignedIn, by_of, requires, station_of
+from teleop.station.web.auth import SignedIn, principal_of, requires, station_of
 from teleop.station.web.csv_tables import as_csv
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
@@ -37,26 +37,26 @@ Administrator = Annotated[SignedIn, Depends(requires("administrator"))]
 Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 
 
-class Whom(BaseModel):
+class AccountBody(BaseModel):
     """An account."""
 
     model_config = ConfigDict(extra="forbid")
     name: Text
 
 
-class WithRole(Whom):
+class AccountRole(AccountBody):
     """An account, and what it may do."""
 
     role: Role
 
 
-class WithGroups(Whom):
+class AccountGroups(AccountBody):
     """An account, and the groups of its person."""
 
     groups: Annotated[list[Text], Field(fail_fast=True, max_length=20)]
 
 
-class Which(BaseModel):
+class TokenBody(BaseModel):
     """A token."""
 
     model_config = ConfigDict(extra="forbid")
@@ -85,7 +85,7 @@ def one(request: Request, name: str, me: Administrator) -> Response:
         member=member,
         sessions=people.sessions.of(member.person),
         tokens=people.tokens.list(member.person),
-        lines=people.audit.read(Filter(about=name), limit=10),
+        lines=people.audit.read(AuditFilter(about=name), limit=10),
         roles=[(role, ABOUT[role]) for role in reversed(ROLES)],
     )
 
@@ -147,75 +147,75 @@ def log_csv(request: Request, me: Administrator, who: str = "", act: str = "", t
 
 
 @router.post("/api/accounts/invite")
-def invite(request: Request, body: WithRole, me: Administrator) -> dict[str, Any]:
+def invite(request: Request, body: AccountRole, me: Administrator) -> dict[str, Any]:
     """Add a person, and return the path of the link that signs them in once."""
-    people, by = station_of(request).people, by_of(request)
-    person = people.add(body.name.strip(), body.role, by=by.who, address=by.address)
-    token = people.sessions.link(person, INVITATION_LIFE, by=by.who, address=by.address)
+    people, by = station_of(request).people, principal_of(request)
+    person = people.add(body.name.strip(), body.role, by=by.name, address=by.address)
+    token = people.sessions.link(person, INVITATION_LIFE, by=by.name, address=by.address)
     return {"name": person.name, "path": invitation(token), "days": INVITATION_LIFE / 86400}
 
 
 @router.post("/api/accounts/link")
-def link(request: Request, body: Whom, me: Administrator) -> dict[str, Any]:
+def link(request: Request, body: AccountBody, me: Administrator) -> dict[str, Any]:
     """Return the path of a new link that signs a person in once."""
-    people, by = station_of(request).people, by_of(request)
-    token = people.sessions.link(people.get(body.name), INVITATION_LIFE, by=by.who, address=by.address)
+    people, by = station_of(request).people, principal_of(request)
+    token = people.sessions.link(people.get(body.name), INVITATION_LIFE, by=by.name, address=by.address)
     return {"name": body.name, "path": invitation(token), "days": INVITATION_LIFE / 86400}
 
 
 @router.post("/api/accounts/role")
-def role(request: Request, body: WithRole, me: Administrator) -> dict[str, str]:
+def role(request: Request, body: AccountRole, me: Administrator) -> dict[str, str]:
     """Let a person do what another role may."""
-    by = by_of(request)
-    person = station_of(request).people.set_role(body.name, body.role, by=by.who, address=by.address)
+    by = principal_of(request)
+    person = station_of(request).people.set_role(body.name, body.role, by=by.name, address=by.address)
     return {"name": person.name, "role": person.role}
 
 
 @router.post("/api/accounts/disable")
-def disable(request: Request, body: Whom, me: Administrator) -> dict[str, str]:
+def disable(request: Request, body: AccountBody, me: Administrator) -> dict[str, str]:
     """Let a person in no more: their sessions, links and tokens end at once."""
-    by = by_of(request)
-    station_of(request).people.set_disabled(body.name, True, by=by.who, address=by.address)
+    by = principal_of(request)
+    station_of(request).people.set_disabled(body.name, True, by=by.name, address=by.address)
     return {"name": body.name}
 
 
 @router.post("/api/accounts/enable")
-def enable(request: Request, body: Whom, me: Administrator) -> dict[str, str]:
+def enable(request: Request, body: AccountBody, me: Administrator) -> dict[str, str]:
     """Let a person in again."""
-    by = by_of(request)
-    station_of(request).people.set_disabled(body.name, False, by=by.who, address=by.address)
+    by = principal_of(request)
+    station_of(request).people.set_disabled(body.name, False, by=by.name, address=by.address)
     return {"name": body.name}
 
 
 @router.post("/api/accounts/sign-out")
-def sign_out(request: Request, body: Whom, me: Administrator) -> dict[str, int]:
+def sign_out(request: Request, body: AccountBody, me: Administrator) -> dict[str, int]:
     """Sign a person out everywhere; one's own session stays."""
-    people, by = station_of(request).people, by_of(request)
+    people, by = station_of(request).people, principal_of(request)
     person = people.get(body.name)
     but = me.session.digest if me.session is not None else ""
-    return {"ended": people.sessions.end_all(person, by=by.who, address=by.address, but=but)}
+    return {"ended": people.sessions.end_all(person, by=by.name, address=by.address, but=but)}
 
 
 @router.post("/api/accounts/groups")
-def groups(request: Request, body: WithGroups, me: Administrator) -> dict[str, list[str]]:
+def groups(request: Request, body: AccountGroups, me: Administrator) -> dict[str, list[str]]:
     """Write down the groups of a person."""
-    by = by_of(request)
-    found = station_of(request).people.set_groups(body.name, body.groups, by=by.who, address=by.address)
+    by = principal_of(request)
+    found = station_of(request).people.set_groups(body.name, body.groups, by=by.name, address=by.address)
     return {"groups": list(found)}
 
 
 @router.post("/api/accounts/revoke")
-def revoke(request: Request, body: Which, me: Administrator) -> dict[str, int]:
+def revoke(request: Request, body: TokenBody, me: Administrator) -> dict[str, int]:
     """End a token."""
-    by = by_of(request)
-    token = station_of(request).people.tokens.revoke(body.number, by=by.who, address=by.address)
+    by = principal_of(request)
+    token = station_of(request).people.tokens.revoke(body.number, by=by.name, address=by.address)
     return {"number": token.number}
 
 
-def _filter(who: str, act: str, text: str) -> Filter:
+def _filter(who: str, act: str, text: str) -> AuditFilter:
     """Return which lines somebody asks for; no database stores NUL."""
     given = (value.replace("\0", "")[:200] for value in (who, act, text))
-    return Filter(**dict(zip(("who", "act", "text"), given, strict=True)))
+    return AuditFilter(**dict(zip(("who", "act", "text"), given, strict=True)))
 
 
 def _csv(name: str, content: Iterator[bytes]) -> Response:

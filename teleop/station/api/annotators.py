@@ -14,7 +14,7 @@ from robo_rlhf.feedback.assignment import assign
 from robo_rlhf.feedback.assignment.my_progress import waiting
 from robo_rlhf.feedback.queries import annotator_rows
 from robo_rlhf.feedback.records import AnnotatorKind
-from teleop.station.quality.cache import Chosen
+from teleop.station.quality.cache import ReportKey
 from teleop.station.services import Station
 from teleop.station.web.rest import (
     BODY,
@@ -54,7 +54,7 @@ class Me(Shape):
 Group = Annotated[str, Field(min_length=1, max_length=LONGEST, pattern=r"^[^\x00,]*$")]
 
 
-class Groups(Body):
+class GroupsBody(Body):
     """Groups that somebody says to belong to."""
 
     groups: Annotated[list[Group], Field(fail_fast=True, max_length=MOST, examples=[["left-handed", "roboticist"]])]
@@ -90,7 +90,7 @@ class ShareShape(Shape):
     interval: IntervalShape | None = Field(description="Null of nothing.")
 
 
-class PersonQuality(Shape):
+class PersonQualityShape(Shape):
     """How good the answers of one person are."""
 
     name: str
@@ -129,7 +129,7 @@ class Agreement(Shape):
     differences: list[Difference]
 
 
-class QualityRows(Items[PersonQuality]):
+class QualityRows(Items[PersonQualityShape]):
     """How good the answers of each person are."""
 
     newer: int = Field(description="Answers that came since this was worked out; it is worked out anew with the next.")
@@ -140,15 +140,15 @@ def who_am_i(store: Answers, me: Annotator) -> Me:
     """Show who you are to the station."""
     name = me.person.name
     mine = annotator_rows(store.database, limit=1, name=name).items
-    count = waiting(store.database, name, assign.Chosen())
+    count = waiting(store.database, name, assign.QuestionFilter())
     return Me(name=name, role=me.role, groups=list(groups_of(mine[0]["team"])) if mine else [], waiting=count)
 
 
 @router.put("/me/groups", responses=answers(*BODY))
-def set_groups(station: Here, me: Annotator, who: Who, body: Groups) -> Groups:
+def set_groups(station: Here, me: Annotator, who: Who, body: GroupsBody) -> GroupsBody:
     """Say which groups you belong to."""
     name = me.person.name
-    return Groups(groups=list(station.people.set_groups(name, body.groups, by=who.who, address=who.address)))
+    return GroupsBody(groups=list(station.people.set_groups(name, body.groups, by=who.name, address=who.address)))
 
 
 @router.get("/annotators", responses=answers())
@@ -166,11 +166,11 @@ def list_annotators(
 
 
 @router.get("/annotators/{name}/quality", responses=answers(404), tags=["quality"])
-async def quality_of_one(station: Here, _: Operator, name: InPath, run: Run = None, task: Task = None) -> PersonQuality:
+async def quality_of_one(station: Here, _: Operator, name: InPath, run: Run = None, task: Task = None) -> PersonQualityShape:
     """Show how good the answers of one person are, as it was worked out last."""
     for person in (await _report(station, run, task))["people"]:
         if person["name"] == name:
-            return PersonQuality.model_validate(person)
+            return PersonQualityShape.model_validate(person)
     raise NotFoundError("answers of annotator", name[:80], "List the annotators to see who has answered.")
 
 
@@ -194,7 +194,7 @@ async def _report(station: Station, run: str | None, task: str | None) -> dict[s
         BusyError: it takes long, or could not be done.
     """
     until = time.monotonic() + PATIENCE
-    while (found := await asyncio.to_thread(station.quality.of, Chosen(run, task)))["report"] is None:
+    while (found := await asyncio.to_thread(station.quality.of, ReportKey(run, task)))["report"] is None:
         if time.monotonic() > until:
             raise BusyError("The report", "it is still being worked out")
         await asyncio.sleep(LOOK)

@@ -6,10 +6,10 @@ from fastapi import Query
 from pydantic import Field
 from starlette.responses import Response
 
-from robo_rlhf.feedback.assignment.submission import Sent, Written
+from robo_rlhf.feedback.assignment.submission import SubmittedAnswer, SubmissionResult
 from robo_rlhf.feedback.queries import answer_rows
 from robo_rlhf.feedback.records import AnnotatorKind, Standing
-from teleop.station.review.questions import practice_feedback, told
+from teleop.station.review.questions import practice_feedback, answer_view
 from teleop.station.web.auth import ForbiddenError, SignedIn
 from teleop.station.web.rest import (
     BODY,
@@ -42,7 +42,7 @@ Lease = Annotated[
 ]
 
 
-class Answer(Body):
+class AnswerBody(Body):
     """What you say about a question."""
 
     question: Name = Field(description="Its id.")
@@ -52,7 +52,7 @@ class Answer(Body):
     seconds: Annotated[float | None, Field(ge=0, le=1e6, description="From seeing the clips to the answer [s].")] = None
 
 
-class TakeBack(Body):
+class RetractionBody(Body):
     """An answer of yours that is to be taken back."""
 
     question: Name = Field(description="Its id.")
@@ -68,7 +68,7 @@ class Feedback(Shape):
     why: str
 
 
-class Told(Shape):
+class AnswerResult(Shape):
     """What became of an answer."""
 
     new: bool = Field(description="False: it had come before.")
@@ -76,7 +76,7 @@ class Told(Shape):
     feedback: Feedback | None = Field(description="To a practice question.")
 
 
-class Said(Shape):
+class AnswerShape(Shape):
     """An answer as it is kept."""
 
     number: int = Field(description="Order of arrival.")
@@ -90,11 +90,11 @@ class Said(Shape):
     shown: str | None = Field(description="The clips in the order in which they were shown.", examples=["BA"])
 
 
-class AnswerRows(Rows[Said, int]):
+class AnswerRows(Rows[AnswerShape, int]):
     """Answers in the order in which they came. Of one person to one question the newest holds."""
 
 
-class Mine(Shape):
+class MyAnswer(Shape):
     """An answer of yours."""
 
     number: int
@@ -104,7 +104,7 @@ class Mine(Shape):
     response_time: float | None = Field(description="[s]")
 
 
-class MineRows(Rows[Mine, int]):
+class MyAnswerRows(Rows[MyAnswer, int]):
     """Your answers in the order in which they came."""
 
 
@@ -135,27 +135,27 @@ def list_answers(
 
 
 @router.get("/answers/mine", responses=answers())
-def my_answers(store: Answers, me: Annotator, after: After = 0, limit: Limit = 100) -> MineRows:
+def my_answers(store: Answers, me: Annotator, after: After = 0, limit: Limit = 100) -> MyAnswerRows:
     """List your own answers."""
-    return MineRows.model_validate(answer_rows(store.database, after=after, limit=limit, annotator=me.person.name))
+    return MyAnswerRows.model_validate(answer_rows(store.database, after=after, limit=limit, annotator=me.person.name))
 
 
-@router.post("/answers", status_code=201, responses=again(Told) | answers(*BODY, 404, 409))
-def answer(response: Response, store: Answers, me: Annotator, body: Answer) -> Told:
+@router.post("/answers", status_code=201, responses=again(AnswerResult) | answers(*BODY, 404, 409))
+def answer(response: Response, store: Answers, me: Annotator, body: AnswerBody) -> AnswerResult:
     """Hand an answer in. When this returns it is on the disk. Sent again with the same key it changes nothing."""
     _check_lease(me, body.lease)
-    sent = Sent(body.question, me.person.name, "human", body.value, body.key, body.seconds, body.lease, None)
+    sent = SubmittedAnswer(body.question, me.person.name, "human", body.value, body.key, body.seconds, body.lease, None)
     written = store.submit(sent)
     known = practice_feedback(store, body.question, body.value) if written.standing == "practice" else None
-    return _told(response, written, known)
+    return _result(response, written, known)
 
 
-@router.post("/answers/take-back", status_code=201, responses=again(Told) | answers(*BODY, 404, 409))
-def take_back(response: Response, store: Answers, me: Annotator, body: TakeBack) -> Told:
+@router.post("/answers/take-back", status_code=201, responses=again(AnswerResult) | answers(*BODY, 404, 409))
+def take_back(response: Response, store: Answers, me: Annotator, body: RetractionBody) -> AnswerResult:
     """Take your answer to a question back; under a live lease the question is yours again."""
     _check_lease(me, body.lease)
-    sent = Sent(body.question, me.person.name, "human", None, body.key, None, body.lease, None)
-    return _told(response, store.submit(sent), None)
+    sent = SubmittedAnswer(body.question, me.person.name, "human", None, body.key, None, body.lease, None)
+    return _result(response, store.submit(sent), None)
 
 
 def _check_lease(me: SignedIn, lease: int | None) -> None:
@@ -164,6 +164,6 @@ def _check_lease(me: SignedIn, lease: int | None) -> None:
         raise ForbiddenError("operator")
 
 
-def _told(response: Response, written: Written, known: dict[str, Any] | None) -> Told:
+def _result(response: Response, written: SubmissionResult, known: dict[str, Any] | None) -> AnswerResult:
     response.status_code = 201 if written.new else 200
-    return Told.model_validate(told(written, known))
+    return AnswerResult.model_validate(answer_view(written, known))

@@ -47,14 +47,14 @@ class ClipRows(Rows[ClipShape, str]):
     """Clips by their id."""
 
 
-class Mark(Body):
+class ClipStateBody(Body):
     """A state that a clip is to have."""
 
     state: State
     reason: Text = Field(default="", description="Why, for those who look later.", examples=["the camera was blocked"])
 
 
-class Marked(Shape):
+class ClipStateResult(Shape):
     """A clip whose state was changed, and the questions that this withdrew or asks again."""
 
     clip: ClipShape
@@ -90,12 +90,12 @@ def questions_of_clip(store: Answers, _: Operator, clip: InPath) -> list[str]:
 
 
 @router.put("/clips/{clip}/state", responses=answers(*BODY, 404))
-def mark(store: Answers, _: Operator, who: Who, clip: InPath, body: Mark) -> Marked:
+def mark(store: Answers, _: Operator, who: Who, clip: InPath, body: ClipStateBody) -> ClipStateResult:
     """Put a clip aside, with all questions about it, or take it back in."""
     found = store.clips.get(clip)
     place = (found.dataset, found.segment.episode_id, found.segment)
     changed = store.clips.mark(body.state, *place, reason=body.reason, by=who)
-    return Marked(clip=_shape_of(store.clips.get(clip)), questions=changed)
+    return ClipStateResult(clip=_shape_of(store.clips.get(clip)), questions=changed)
 
 
 def _shape_of(clip: Clip) -> ClipShape:

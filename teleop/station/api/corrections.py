@@ -21,7 +21,7 @@ class Corrections(Body):
     length: Annotated[int, Field(ge=1, le=10_000, description="Steps a clip, at most.")] = 50
 
 
-class Written(Shape):
+class CorrectionsResult(Shape):
     """What became of corrections."""
 
     found: int = Field(description="Corrections of episodes that are still there.")
@@ -29,10 +29,10 @@ class Written(Shape):
 
 
 @router.post("/corrections", responses=answers(*BODY, 404, 409))
-def write(store: Answers, station: Here, _: Operator, body: Corrections) -> Written:
+def write(store: Answers, station: Here, _: Operator, body: Corrections) -> CorrectionsResult:
     """Write down, for every episode of a dataset that corrects another, that it is better. Twice changes nothing."""
     if body.dataset not in datasets_of(station.home):
         raise NotFoundError("dataset", body.dataset[:80], "The library shows what there is.")
     datasets = datasets_in(station.home, store)
     found = corrected_over_original(body.dataset, datasets, run=body.run, length=body.length)
-    return Written(found=len(found), new=write_preferences(store, found))
+    return CorrectionsResult(found=len(found), new=write_preferences(store, found))

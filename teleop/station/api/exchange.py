@@ -15,10 +15,10 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from robo_rlhf.core.errors import BusyError, InvalidValueError
-from robo_rlhf.core.files import make_folder, remove_tree, require_room
+from robo_rlhf.core.files import make_folder, remove_tree, require_disk_space
 from robo_rlhf.feedback.transfer.columns import FILES
 from robo_rlhf.feedback.transfer.export import Format, export
-from robo_rlhf.feedback.transfer.import_folder import Imported, import_all
+from robo_rlhf.feedback.transfer.import_folder import ImportResult, import_all
 from teleop.station.web.rest import BODY, Administrator, Answers, Body, Here, Name, Problem, Shape, Who, answers
 from teleop.station.web.rest import router as make
 
@@ -26,7 +26,7 @@ PLACE = "cache/exchange"  # in the data home: what is being exported or imported
 MOST_INSIDE = 2**30  # [bytes] of what is inside of a file that is imported
 MOST_ROWS = 100_000  # in it; what is more is imported at the machine, or in parts
 MOST_LISTED = 2**20  # [bytes] of a ZIP file's own list of what is inside
-TOLD = 1000  # problems of an import that are told
+MAX_PROBLEMS = 1000  # problems of an import that are told
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of the others a file itself says how much memory they take
 ZIP = "application/zip"
 FILE: dict[int | str, dict[str, Any]] = {
@@ -46,7 +46,7 @@ class ImportedShape(Shape):
     known: dict[str, int] = Field(description="File → rows that were there already, just so.")
 
 
-class Fault(Shape):
+class ImportProblemShape(Shape):
     """A row that cannot be imported."""
 
     file: str = Field(examples=["answers.jsonl"])
@@ -54,10 +54,10 @@ class Fault(Shape):
     text: str = Field(description="What is wrong with it.")
 
 
-class Refused(Problem):
+class ImportRefused(Problem):
     """Why nothing was imported."""
 
-    problems: list[Fault] = Field(default=[], description=f"The rows that are broken, at most {TOLD:,}.")
+    problems: list[ImportProblemShape] = Field(default=[], description=f"The rows that are broken, at most {MAX_PROBLEMS:,}.")
 
 
 @router.get(
@@ -97,7 +97,7 @@ class Import(Body):
 @router.post(
     "/import",
     response_model=ImportedShape,
-    responses=answers(*BODY, 404, 409) | {422: {"model": Refused, "description": "Nothing was imported; it says why"}},
+    responses=answers(*BODY, 404, 409) | {422: {"model": ImportRefused, "description": "Nothing was imported; it says why"}},
 )
 def take(store: Answers, station: Here, me: Administrator, who: Who, body: Import) -> Any:
     """Import feedback: all rows or none. Rows that are there already, just so, are passed over.
@@ -121,11 +121,11 @@ def take(store: Answers, station: Here, me: Administrator, who: Who, body: Impor
     return ImportedShape(new=dict(found.new), known=dict(found.known))
 
 
-def _refusal(found: Imported) -> JSONResponse:
-    faults = [Fault(file=one.file, line=one.line, text=one.text) for one in found.problems[:TOLD]]
+def _refusal(found: ImportResult) -> JSONResponse:
+    faults = [ImportProblemShape(file=one.file, line=one.line, text=one.text) for one in found.problems[:MAX_PROBLEMS]]
     count = len(found.problems)
     text = f"{count:,} {'row is' if count == 1 else 'rows are'} broken. Nothing was imported."
-    return JSONResponse(Refused(error=text, code="import", problems=faults).model_dump(), 422)
+    return JSONResponse(ImportRefused(error=text, code="import", problems=faults).model_dump(), 422)
 
 
 def _place(home: Path) -> Path:
@@ -149,7 +149,7 @@ def _unpack(path: Path, folder: Path) -> Path:
             size = sum(one.file_size for one in inside)
             if size > MOST_INSIDE or len({one.filename for one in inside}) < len(inside):
                 raise InvalidValueError("file to import", f"{size:,} bytes inside", f"at most {MOST_INSIDE:,}")
-            require_room(folder, size)
+            require_disk_space(folder, size)
             for one in inside:
                 if one.compress_type not in METHODS:
                     raise zipfile.BadZipFile(f"{one.filename} is packed in a way that export does not use")

@@ -25,7 +25,7 @@ from teleop.station.web.rest import (
 router = make("gold")
 
 
-class Right(Body):
+class GoldBody(Body):
     """The right answer to a question that was asked with the role gold or practice."""
 
     expected: Object = Field(examples=[{"choice": "A"}])
@@ -39,7 +39,7 @@ class Retire(Body):
     retired: bool = Field(default=True, description="It is handed out no more.")
 
 
-class Known(Shape):
+class GoldShape(Shape):
     """What is known about a question."""
 
     question: str = Field(description="Its id.")
@@ -50,31 +50,31 @@ class Known(Shape):
     retired: bool = Field(description="It is handed out no more.")
 
 
-class KnownRows(Items[Known]):
+class GoldRows(Items[GoldShape]):
     """All gold and practice questions, in the order in which they were added."""
 
 
 @router.get("/gold", responses=answers())
-def list_gold(store: Answers, _: Operator, task: Task = None) -> KnownRows:
+def list_gold(store: Answers, _: Operator, task: Task = None) -> GoldRows:
     """List gold and practice questions."""
-    return KnownRows.model_validate({"items": store.gold.list(task)})
+    return GoldRows.model_validate({"items": store.gold.list(task)})
 
 
 @router.get("/gold/{question}", responses=answers(404))
-def one_gold(store: Answers, _: Operator, question: InPath) -> Known:
+def one_gold(store: Answers, _: Operator, question: InPath) -> GoldShape:
     """Show what is known about a question."""
-    return Known.model_validate(store.gold.get(question))
+    return GoldShape.model_validate(store.gold.get(question))
 
 
 @router.put("/gold/{question}", responses=answers(*BODY, 404, 409))
-def set_gold(store: Answers, _: Operator, who: Who, question: InPath, body: Right) -> Known:
+def set_gold(store: Answers, _: Operator, who: Who, question: InPath, body: GoldBody) -> GoldShape:
     """Say what the right answer is."""
     known = store.gold.set(question, body.expected, explanation=body.explanation, least=body.least, by=who)
-    return Known.model_validate(known)
+    return GoldShape.model_validate(known)
 
 
 @router.post("/gold/{question}/retire", responses=answers(*BODY, 404))
-def retire(store: Answers, _: Operator, who: Who, question: InPath, body: Retire) -> Known:
+def retire(store: Answers, _: Operator, who: Who, question: InPath, body: Retire) -> GoldShape:
     """Hand a gold question out no more, or again."""
     store.gold.retire(question, body.retired, by=who)
-    return Known.model_validate(store.gold.get(question))
+    return GoldShape.model_validate(store.gold.get(question))

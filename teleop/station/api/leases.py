@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from pydantic import Field
 from starlette.requests import Request
 
-from robo_rlhf.feedback.assignment.assign import Chosen
-from teleop.station.review.questions import Reviewing
+from robo_rlhf.feedback.assignment.assign import QuestionFilter
+from teleop.station.review.questions import ReviewQuestions
 from teleop.station.web.auth import SignedIn, station_of
 from teleop.station.web.rest import (
     BODY,
@@ -28,7 +28,7 @@ from teleop.station.web.rest import (
 router = make("leases")
 
 
-class Next(Body):
+class NextBody(Body):
     """What somebody wants to be asked."""
 
     run: Name | None = Field(default=None, description="Only of this run.")
@@ -40,7 +40,7 @@ class Next(Body):
     )
 
 
-class Shown(Shape):
+class ShownClip(Shape):
     """A clip as it is shown."""
 
     name: str = Field(description="What answers call it.", examples=["B"])
@@ -54,7 +54,7 @@ class Shown(Shape):
     episode: str = Field(description="Empty for those who may not drive: who judges is not told whose it is.")
 
 
-class Press(Shape):
+class ControlShape(Shape):
     """One thing that can be pressed to answer."""
 
     label: str = Field(examples=["A is better"])
@@ -63,7 +63,7 @@ class Press(Shape):
     part: bool = Field(description="The value is a part of an answer.")
 
 
-class Question(Shape):
+class LeasedQuestion(Shape):
     """A question that is yours for a time."""
 
     lease: int = Field(description="Comes with the answer.")
@@ -76,17 +76,17 @@ class Question(Shape):
     criteria: list[str] = Field(description="Of a rating: what is rated, each by itself.")
     practice: bool = Field(description="You are told what would have been right.")
     seconds: float = Field(description="What is left of your time [s].")
-    controls: list[Press]
-    clips: list[Shown] = Field(description="In the order in which to show them.")
+    controls: list[ControlShape]
+    clips: list[ShownClip] = Field(description="In the order in which to show them.")
 
 
-class Handed(Shape):
+class NextQuestion(Shape):
     """The next question."""
 
-    question: Question | None = Field(description="Null where there is none for you.")
+    question: LeasedQuestion | None = Field(description="Null where there is none for you.")
 
 
-class Held(Shape):
+class LeaseShape(Shape):
     """A question in your hands."""
 
     lease: int
@@ -95,39 +95,39 @@ class Held(Shape):
     seconds: float = Field(description="What is left of your time [s].")
 
 
-class HeldRows(Items[Held]):
+class LeaseRows(Items[LeaseShape]):
     """Questions in your hands, oldest first."""
 
 
-class Left(Shape):
+class LeaseTime(Shape):
     """What is left of a lease."""
 
     seconds: Annotated[float, Field(description="[s]; 0 where it has run out and the question is others'.")]
 
 
 @router.get("/leases", responses=answers())
-def list_leases(store: Answers, me: Annotator) -> HeldRows:
+def list_leases(store: Answers, me: Annotator) -> LeaseRows:
     """List the questions in your hands."""
     held = store.leases.held_by(me.person.name)
-    return HeldRows(items=[Held(lease=h.lease, question=h.question.id, shown=h.shown, seconds=h.seconds) for h in held])
+    return LeaseRows(items=[LeaseShape(lease=h.lease, question=h.question.id, shown=h.shown, seconds=h.seconds) for h in held])
 
 
 @router.post("/leases", responses=answers(*BODY))
-async def next_question(request: Request, me: Annotator, body: Next) -> Handed:
+async def next_question(request: Request, me: Annotator, body: NextBody) -> NextQuestion:
     """Get the next question; it is yours for a time, and then others'."""
     return await _hand(request, me, body, practice=False)
 
 
 @router.post("/practice", responses=answers(*BODY), tags=["practice"])
-async def next_practice(request: Request, me: Annotator, body: Next) -> Handed:
+async def next_practice(request: Request, me: Annotator, body: NextBody) -> NextQuestion:
     """Get the next question to practise with: what would have been right comes back with the answer."""
     return await _hand(request, me, body, practice=True)
 
 
 @router.post("/leases/{lease}/renew", responses=answers())
-def renew(store: Answers, me: Annotator, lease: SerialInPath) -> Left:
+def renew(store: Answers, me: Annotator, lease: SerialInPath) -> LeaseTime:
     """Keep a question for its whole time from now."""
-    return Left(seconds=store.leases.renew(lease, me.person.name))
+    return LeaseTime(seconds=store.leases.renew(lease, me.person.name))
 
 
 @router.delete("/leases/{lease}", status_code=204, responses=answers(404, 507))
@@ -136,9 +136,9 @@ def release(store: Answers, me: Annotator, lease: SerialInPath) -> None:
     store.leases.release(lease, me.person.name)
 
 
-async def _hand(request: Request, me: SignedIn, body: Next, *, practice: bool) -> Handed:
+async def _hand(request: Request, me: SignedIn, body: NextBody, *, practice: bool) -> NextQuestion:
     station, places = station_of(request), me.person.may("operator")
     store = await asyncio.to_thread(lambda: station.store)
-    reviewing = Reviewing(station.home, store, station.media, places=places)
-    found = await reviewing.next(me.person.name, Chosen(body.run, body.task), body.have, practice)
-    return Handed.model_validate({"question": found})
+    reviewing = ReviewQuestions(station.home, store, station.media, places=places)
+    found = await reviewing.next(me.person.name, QuestionFilter(body.run, body.task), body.have, practice)
+    return NextQuestion.model_validate({"question": found})

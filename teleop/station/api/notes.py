@@ -43,7 +43,7 @@ class NewNote(Body):
     key: Key
 
 
-class New(Shape):
+class NoteResult(Shape):
     """Whether it had not come before."""
 
     new: bool
@@ -82,11 +82,11 @@ def list_notes(
 @router.post(
     "/notes",
     status_code=201,
-    responses=again(New) | answers(*BODY, 409),
+    responses=again(NoteResult) | answers(*BODY, 409),
 )
-def write(request: Request, response: Response, store: Answers, me: Annotator, body: NewNote) -> New:
+def write(request: Request, response: Response, store: Answers, me: Annotator, body: NewNote) -> NoteResult:
     """Write a note, at most 30 a minute. Sent again with the same key it changes nothing."""
     may_note(request, me)
     new = store.notes.add(Note(me.person.name, body.about, body.name, body.text), key=body.key)
     response.status_code = 201 if new else 200
-    return New(new=new)
+    return NoteResult(new=new)

@@ -87,20 +87,20 @@ class NewQuestion(Body):
         return meta
 
 
-class Ask(Body):
+class QuestionsBody(Body):
     """Questions to be asked: all of them or none."""
 
     questions: list[NewQuestion] = Field(min_length=1, fail_fast=True, max_length=MOST)
 
 
-class Asked(Shape):
+class QuestionsResult(Shape):
     """What became of questions."""
 
     new: int = Field(description="How many were not there already.")
     ids: list[str] = Field(description="Their ids, in the order of the request; the same question has the same id.")
 
 
-class ClipOf(Shape):
+class QuestionClip(Shape):
     """A clip of a question."""
 
     id: str = Field(description="Of the clip.")
@@ -109,7 +109,7 @@ class ClipOf(Shape):
     length: int = Field(description="Steps.")
 
 
-class Whole(Shape):
+class QuestionShape(Shape):
     """A question."""
 
     number: int = Field(description="Order of adding.")
@@ -119,7 +119,7 @@ class Whole(Shape):
     kind: str
     task: str
     dataset: str
-    clips: list[ClipOf]
+    clips: list[QuestionClip]
     created: str = Field(description="ISO 8601, UTC.")
     meta: dict[str, Any]
     role: Role
@@ -129,7 +129,7 @@ class Whole(Shape):
     withdrawn: str | None = Field(description="Why nobody shall be asked any more.")
 
 
-class Questions(Rows[Whole, int]):
+class QuestionRows(Rows[QuestionShape, int]):
     """Questions in the order in which they were added."""
 
 
@@ -151,7 +151,7 @@ def list_questions(
     state: Annotated[QuestionState | None, Query(description="open: more answers are wanted.")] = None,
     after: After = 0,
     limit: Limit = 100,
-) -> Questions:
+) -> QuestionRows:
     """List questions."""
     found = question_rows(
         store.database,
@@ -164,31 +164,31 @@ def list_questions(
         role=role,
         state=state,
     )
-    return Questions.model_validate(found)
+    return QuestionRows.model_validate(found)
 
 
 @router.post("/questions", status_code=201, responses=answers(*BODY, 409))
-def ask(store: Answers, here: Here, _: Operator, body: Ask) -> Asked:
+def ask(store: Answers, here: Here, _: Operator, body: QuestionsBody) -> QuestionsResult:
     """Ask questions of any kind. Those that were asked before change nothing.
 
     Questions about episodes that people cannot be shown, such as those of outside environments, are refused.
     """
     asked = [_question(new, new.overlap or store.tasks.sharing(new.task).overlap) for new in body.questions]
     check_questions(here.home, asked)
-    return Asked(new=store.add_questions(asked), ids=[question.id for question in asked])
+    return QuestionsResult(new=store.add_questions(asked), ids=[question.id for question in asked])
 
 
 @router.get("/questions/{question}", responses=answers(404))
-def one_question(store: Answers, _: Operator, question: InPath) -> Whole:
+def one_question(store: Answers, _: Operator, question: InPath) -> QuestionShape:
     """Show one question."""
-    return Whole.model_validate(question_row(store.database, question))
+    return QuestionShape.model_validate(question_row(store.database, question))
 
 
 @router.post("/questions/{question}/withdraw", responses=answers(*BODY, 404))
-def withdraw(store: Answers, _: Operator, who: Who, question: InPath, body: Withdraw) -> Whole:
+def withdraw(store: Answers, _: Operator, who: Who, question: InPath, body: Withdraw) -> QuestionShape:
     """Ask nobody any more; answers that were given stay."""
     store.clips.withdraw_question(question, body.reason, by=who)
-    return Whole.model_validate(question_row(store.database, question))
+    return QuestionShape.model_validate(question_row(store.database, question))
 
 
 def _question(new: NewQuestion, overlap: int) -> Question:

@@ -27,7 +27,7 @@ from teleop.station.web.rest import (
 router = make("runs")
 
 
-class Counts(Shape):
+class CountsShape(Shape):
     """How far the labelling is."""
 
     questions: int
@@ -41,7 +41,7 @@ class RunShape(Shape):
     """A run."""
 
     name: str
-    counts: Counts
+    counts: CountsShape
 
 
 class RunRows(Items[str]):
@@ -79,7 +79,7 @@ def list_runs(store: Answers, _: Annotator) -> RunRows:
 def one_run(store: Answers, _: Annotator, run: InPath) -> RunShape:
     """Show how far the labelling of a run is."""
     _check(store, run)
-    return RunShape(name=run, counts=Counts.model_validate(store.counts(run)))
+    return RunShape(name=run, counts=CountsShape.model_validate(store.counts(run)))
 
 
 @router.get("/runs/{run}/rounds", responses=answers(404))

@@ -32,7 +32,7 @@ from teleop.station.web.rest import (
 router = make("signals")
 
 
-class Press(Body):
+class SignalBody(Body):
     """One press."""
 
     run: Annotated[str, Field(max_length=200, pattern=PLAIN, description="Of the policy; empty for none.")] = ""
@@ -48,25 +48,25 @@ class Press(Body):
     key: Key
 
 
-class Back(Body):
+class SignalRetraction(Body):
     """Which press to take back."""
 
     key: Key
 
 
-class Stood(Shape):
+class RetractionResult(Shape):
     """Whether it stood until now."""
 
     stood: bool
 
 
-class New(Shape):
+class SignalResult(Shape):
     """Whether it had not come before."""
 
     new: bool
 
 
-class PressShape(Shape):
+class SignalShape(Shape):
     """A press as it is kept."""
 
     number: int = Field(description="Order of arrival.")
@@ -84,7 +84,7 @@ class PressShape(Shape):
     withdrawn: str | None = Field(description="When it was taken back: ISO 8601, UTC; null where it stands.")
 
 
-class PressRows(Rows[PressShape, int]):
+class SignalRows(Rows[SignalShape, int]):
     """Presses in the order in which they came."""
 
 
@@ -97,26 +97,26 @@ def list_signals(
     episode: Annotated[str | None, Query(max_length=200, pattern=PLAIN, description="Only of this episode.")] = None,
     after: After = 0,
     limit: Limit = 100,
-) -> PressRows:
+) -> SignalRows:
     """List presses, those that were taken back too."""
     found = signal_rows(store.database, after=after, limit=limit, run=run, dataset=dataset, episode_id=episode)
-    return PressRows.model_validate(found)
+    return SignalRows.model_validate(found)
 
 
 @router.post(
     "/signals",
     status_code=201,
-    responses=again(New) | answers(*BODY, 409),
+    responses=again(SignalResult) | answers(*BODY, 409),
 )
-def press(response: Response, store: Answers, me: Annotator, body: Press) -> New:
+def press(response: Response, store: Answers, me: Annotator, body: SignalBody) -> SignalResult:
     """Hand a press in. Sent again with the same key it changes nothing."""
     fields = body.model_dump(exclude={"key"})
     new = store.signals.add(Signal(me.person.name, **fields), key=body.key)
     response.status_code = 201 if new else 200
-    return New(new=new)
+    return SignalResult(new=new)
 
 
 @router.post("/signals/take-back", responses=answers(*BODY, 404))
-def take_back(store: Answers, me: Annotator, body: Back) -> Stood:
+def take_back(store: Answers, me: Annotator, body: SignalRetraction) -> RetractionResult:
     """Take a press of one's own back: it stays as a row, and trains no more."""
-    return Stood(stood=store.signals.take_back(me.person.name, body.key))
+    return RetractionResult(stood=store.signals.take_back(me.person.name, body.key))

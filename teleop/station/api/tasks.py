@@ -31,7 +31,7 @@ Share = Annotated[float, Field(ge=0, le=0.5)]
 Part = Annotated[float, Field(ge=0, le=1)]
 
 
-class Settings(Shape):
+class SharingShape(Shape):
     """How questions are shared out."""
 
     overlap: int = Field(description="People who shall answer each question, where its maker says nothing else.")
@@ -47,7 +47,7 @@ class Settings(Shape):
     least_skill: float = Field(description="Probability of the true label, by the crowd model, of a reliable person.")
 
 
-class Change(Body):
+class SharingBody(Body):
     """Settings that are to change; the others stay. null: the task says nothing any more, so all tasks' holds."""
 
     overlap: Annotated[int, Field(ge=1, le=1000)] | None = None
@@ -63,7 +63,7 @@ class Change(Body):
     least_skill: Part | None = None
 
     @property
-    def said(self) -> dict[str, float | None]:
+    def changes(self) -> dict[str, float | None]:
         """What is to change."""
         return self.model_dump(exclude_unset=True)
 
@@ -73,7 +73,7 @@ class TaskShape(Shape):
 
     name: str
     about: str = Field(description="One sentence; empty where the station does not know the task.")
-    settings: Settings
+    settings: SharingShape
     own: list[str] = Field(description="Settings that the task says itself; of the others all tasks' hold.")
     guidelines: int = Field(description="Version of the guidelines; 0 where there are none.")
 
@@ -82,7 +82,7 @@ class TaskRows(Items[TaskShape]):
     """The tasks that this station knows, or that somebody asked about."""
 
 
-class Written(Body):
+class GuidelinesBody(Body):
     """A new version of a task's guidelines."""
 
     text: Annotated[str, Field(max_length=LONGEST_GUIDELINES, pattern=PLAIN, description="Markdown.")]
@@ -113,21 +113,21 @@ def one_task(store: Answers, _: Annotator, task: InPath) -> TaskShape:
 
 
 @router.patch("/tasks/{task}/settings", responses=answers(*BODY))
-def change_settings(store: Answers, _: Operator, who: Who, task: InPath, body: Change) -> Settings:
+def change_settings(store: Answers, _: Operator, who: Who, task: InPath, body: SharingBody) -> SharingShape:
     """Change how the questions of a task are shared out."""
-    return Settings.model_validate(store.tasks.set_sharing(task, by=who, **body.said))
+    return SharingShape.model_validate(store.tasks.set_sharing(task, by=who, **body.changes))
 
 
 @router.get("/settings", responses=answers())
-def default_settings(store: Answers, _: Annotator) -> Settings:
+def default_settings(store: Answers, _: Annotator) -> SharingShape:
     """Show how questions are shared out where a task says nothing else."""
-    return Settings.model_validate(store.tasks.sharing())
+    return SharingShape.model_validate(store.tasks.sharing())
 
 
 @router.patch("/settings", responses=answers(*BODY))
-def change_defaults(store: Answers, _: Operator, who: Who, body: Change) -> Settings:
+def change_defaults(store: Answers, _: Operator, who: Who, body: SharingBody) -> SharingShape:
     """Change how questions are shared out where a task says nothing else."""
-    return Settings.model_validate(store.tasks.set_sharing("", by=who, **body.said))
+    return SharingShape.model_validate(store.tasks.set_sharing("", by=who, **body.changes))
 
 
 @router.get("/tasks/{task}/guidelines", responses=answers(404), tags=["guidelines"])
@@ -140,9 +140,9 @@ def read_guidelines(store: Answers, _: Annotator, task: InPath) -> GuidelinesSha
 
 
 @router.put("/tasks/{task}/guidelines", responses=answers(*BODY), tags=["guidelines"])
-def write_guidelines(store: Answers, _: Operator, who: Who, task: InPath, body: Written) -> GuidelinesShape:
+def write_guidelines(store: Answers, _: Operator, who: Who, task: InPath, body: GuidelinesBody) -> GuidelinesShape:
     """Write a new version of the guidelines of a task; earlier ones are kept."""
-    written = store.tasks.write_guidelines(task, body.text, who.who, address=who.address)
+    written = store.tasks.write_guidelines(task, body.text, who.name, address=who.address)
     return GuidelinesShape.model_validate(written)
 
 
@@ -158,6 +158,6 @@ def _names(store: Store) -> list[str]:
 def _task(store: Store, name: str) -> TaskShape:
     about = next((choice.about for choice in launch_options.tasks() if choice.name == name), "")
     guidelines = store.tasks.guidelines(name)
-    settings = Settings.model_validate(store.tasks.sharing(name))
+    settings = SharingShape.model_validate(store.tasks.sharing(name))
     version, own = guidelines.version if guidelines else 0, sorted(store.tasks.own(name))
     return TaskShape(name=name, about=about, settings=settings, own=own, guidelines=version)

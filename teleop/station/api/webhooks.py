@@ -71,7 +71,7 @@ class WebhookShape(Shape):
     waiting: int = Field(description="Messages that have not arrived yet.")
 
 
-class Made(Shape):
+class CreatedWebhook(Shape):
     """A new webhook."""
 
     webhook: WebhookShape
@@ -103,7 +103,7 @@ class MessageRows(Rows[MessageShape, int]):
     next: int | None = Field(description="Ask with `before` set to this for older ones; null where there are none.")
 
 
-class Test(Shape):
+class TestResult(Shape):
     """A message that tries the way."""
 
     number: int = Field(description="Of the message; see whether it arrives.")
@@ -117,10 +117,10 @@ def list_webhooks(store: Answers, _: Administrator) -> WebhookRows:
 
 
 @router.post("/webhooks", status_code=201, responses=answers(*BODY))
-def add_webhook(store: Answers, _: Administrator, who: Who, body: NewWebhook) -> Made:
+def add_webhook(store: Answers, _: Administrator, who: Who, body: NewWebhook) -> CreatedWebhook:
     """Have something told to an address."""
     made, secret = store.webhooks.add(body.url, body.events, secret=body.secret or "", by=who)
-    return Made(webhook=_shape(made, {}), secret=secret)
+    return CreatedWebhook(webhook=_shape(made, {}), secret=secret)
 
 
 @router.get("/webhooks/{webhook}", responses=answers(404))
@@ -145,9 +145,9 @@ def remove_webhook(store: Answers, _: Administrator, who: Who, webhook: SerialIn
 
 
 @router.post("/webhooks/{webhook}/test", status_code=202, responses=answers(404, 507))
-def try_webhook(store: Answers, _: Administrator, webhook: SerialInPath) -> Test:
+def try_webhook(store: Answers, _: Administrator, webhook: SerialInPath) -> TestResult:
     """Send a message that only tries the way; to a webhook that rests it goes when it rests no more."""
-    return Test(number=store.webhooks.test(webhook))
+    return TestResult(number=store.webhooks.test(webhook))
 
 
 @router.get("/webhooks/{webhook}/messages", responses=answers(404))

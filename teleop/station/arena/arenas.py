@@ -20,14 +20,14 @@ from robo_rlhf.feedback.arena.standings import Standings, standings
 from robo_rlhf.feedback.store import Store
 from teleop.station.operate import launch_options
 
-SAID = "cache/arenas"  # in the data home: what processes said last
+LAST_LINES = "cache/arenas"  # in the data home: what processes said last
 PATIENCE = 10.0  # [s] for a process to end when it is told to
 MOST_AT_ONCE = 2  # processes that the station starts
 LAST_WORDS = 600  # characters that are told of a process that failed
 _HOLDING = ("nice", "-n", "10")  # whoever drives or watches comes first
 
 
-class Job:
+class ArenaProcess:
     """One process of `robo-rlhf arena`."""
 
     def __init__(self, arguments: Sequence[str], database: str | Path, said: Path) -> None:
@@ -78,7 +78,7 @@ class Arenas:
     def __init__(self, home: Path, store: Callable[[], Store], database: str | Path) -> None:
         """Nothing is read yet."""
         self.home, self._store, self._database = home, store, database
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, ArenaProcess] = {}
         self._known: dict[str, tuple[object, Standings]] = {}
         self._lock = threading.Lock()
 
@@ -134,12 +134,12 @@ class Arenas:
             return self._coming(name)
         arena = Arena(self.home, name)
         found = self._standings(arena, weighted)
-        covered = arena.config.judge == "human" and not found.progress.done and person not in arena.lookers()
+        covered = arena.config.judge == "human" and not found.progress.done and person not in arena.spectators()
         return {
             **found.to_json(covered=covered),
             **self._state(arena, found),
             "entrants": sorted(entrant.name for entrant in arena.policies()),
-            "looked": person in arena.lookers(),
+            "looked": person in arena.spectators(),
         }
 
     def show_names(self, name: str, person: str) -> None:
@@ -152,7 +152,7 @@ class Arenas:
 
     def _standings(self, arena: Arena, weighted: bool) -> Standings:
         """Work out how an arena stands, unless nothing has changed."""
-        mark = (self._store().mark(), arena.config, tuple(arena.policies()), tuple(arena.lookers().items()))
+        mark = (self._store().mark(), arena.config, tuple(arena.policies()), tuple(arena.spectators().items()))
         key = f"{arena.name}/{weighted}"
         known = self._known.get(key)
         if known is not None and known[0] == mark and known[1].progress.asked:
@@ -197,4 +197,4 @@ class Arenas:
             if name in running or len(running) >= MOST_AT_ONCE:
                 raise BusyError("The station", f"{' and '.join(running)} still run their policies")
             arguments = ["--name", name, "--home", str(self.home), *options]
-            self._jobs[name] = Job(arguments, self._database, self.home / SAID / f"{name}.log")
+            self._jobs[name] = ArenaProcess(arguments, self._database, self.home / LAST_LINES / f"{name}.log")

@@ -38,7 +38,7 @@ Seeds = Annotated[int, Field(ge=1, le=MOST_SEEDS)]
 Policies = Annotated[list[Annotated[str, Field(max_length=1000)]], Field(fail_fast=True, max_length=MOST_POLICIES)]
 
 
-class Start(BaseModel):
+class NewArena(BaseModel):
     """A new arena."""
 
     model_config = ConfigDict(extra="forbid")
@@ -50,7 +50,7 @@ class Start(BaseModel):
     judges: Annotated[int, Field(ge=1, le=MOST_JUDGES)] = 1
 
 
-class More(BaseModel):
+class ArenaExtension(BaseModel):
     """What an arena gets besides; nothing: it only goes on."""
 
     model_config = ConfigDict(extra="forbid")
@@ -85,7 +85,7 @@ def stands(request: Request, name: str, me: Operator, weighted: bool = False) ->
 
 
 @router.post("/api/arenas")
-def start(request: Request, body: Start, me: Operator) -> dict[str, Any]:
+def start(request: Request, body: NewArena, me: Operator) -> dict[str, Any]:
     """Start an arena in a process of its own."""
     if body.task not in {choice.name for choice in launch_options.tasks()}:
         raise NotFoundError("task", body.task, "Choose one of those in the list.")
@@ -94,7 +94,7 @@ def start(request: Request, body: Start, me: Operator) -> dict[str, Any]:
 
 
 @router.post("/api/arenas/{name}/more")
-def more(request: Request, name: str, body: More, me: Operator) -> dict[str, Any]:
+def more(request: Request, name: str, body: ArenaExtension, me: Operator) -> dict[str, Any]:
     """Go on with an arena, with more policies or seeds."""
     _arenas(request).go_on(name, body.policies, body.seeds)
     return {"address": f"/arena/{name}"}

@@ -13,19 +13,19 @@ from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.feedback.arena.arena import arenas, folder_of, is_arena
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import answers, questions
-from teleop.station.background.worker_queue import Background, EndedError
+from teleop.station.background.worker_queue import WorkerQueue, EndedError
 
 EVERY = 5.0  # [s] between looks at the answers
 _log = logging.getLogger("robo_rlhf.station")
 
 
-class StandingsBook:
+class ArenaStandings:
     """Has the ratings of an arena renewed after each answer to a question of it; safe to use from several threads."""
 
     def __init__(self, home: Path, store: Callable[[], Store], database: str | Path) -> None:
         """Nothing is read yet."""
         self._home, self._store, self._database = home, store, str(database)
-        self._background = Background("standings", "teleop.station.arena.standings_worker", self._renew)
+        self._background = WorkerQueue("standings", "teleop.station.arena.standings_worker", self._renew)
         self._lock = threading.Lock()
         self._waiting: set[str] = set()
         self._marks: tuple[int | None, int | None] = (None, None)  # of the last two looks
@@ -47,7 +47,7 @@ class StandingsBook:
         """End the process."""
         self._background.close()
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Have those arenas renewed to which answers have come since the last look but one; at first all unfinished.
 
         PostgreSQL may show an answer later than one with a higher number, but not as late as the second look after it.
@@ -93,7 +93,7 @@ class StandingsBook:
     async def _watch(self) -> None:
         while True:
             try:
-                await asyncio.to_thread(self.look)
+                await asyncio.to_thread(self.check)
             except (RoboRlhfError, OSError, sa.exc.SQLAlchemyError) as error:
                 _log.warning("how arenas stand could not be looked at: %s", error)
             await asyncio.sleep(EVERY)

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from robo_rlhf.feedback.arena.arena import Arena
-from robo_rlhf.feedback.arena.standings import renew
+from robo_rlhf.feedback.arena.standings import update_standings
 from robo_rlhf.feedback.store import Store
 from teleop.station.background.json_lines import answer_lines
 
 
 def main() -> None:
     """Answer until the input ends."""
-    answer_lines(_renewed)
+    answer_lines(_update)
 
 
-def _renewed(store: Store, asked: dict[str, Any]) -> dict[str, Any]:
-    renew(Arena(Path(asked["home"]), asked["arena"]), store)
+def _update(store: Store, asked: dict[str, Any]) -> dict[str, Any]:
+    update_standings(Arena(Path(asked["home"]), asked["arena"]), store)
     return {}
 
 

@@ -19,7 +19,7 @@ class EndedError(Exception):
     """The process ended, or cannot be started."""
 
 
-class Background(Generic[Work]):
+class WorkerQueue(Generic[Work]):
     """A queue of work, the thread that does it, and the process that helps; safe to use from several threads.
 
     The process is `python -m MODULE`: it answers each line of JSON on its input by one on its output. Both are started

@@ -11,7 +11,7 @@ from robo_rlhf.feedback.assignment.task_settings import LONGEST_GUIDELINES
 from robo_rlhf.feedback.queries import practice_counts, tasks_to_read
 from robo_rlhf.feedback.store import Store
 from teleop.station.operate import launch_options
-from teleop.station.web.auth import Me, SignedIn, by_of, requires, station_of
+from teleop.station.web.auth import Me, SignedIn, principal_of, requires, station_of
 from teleop.station.web.markdown import as_html
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
@@ -21,7 +21,7 @@ router = APIRouter()
 Writer = Annotated[SignedIn, Depends(requires("operator"))]
 
 
-class Written(BaseModel):
+class NewGuidelines(BaseModel):
     """A new version of a task's guidelines."""
 
     model_config = ConfigDict(extra="forbid")
@@ -50,10 +50,10 @@ def page(request: Request, me: Me, task: str = "") -> Response:
 
 
 @router.post("/api/guidelines")
-def write(request: Request, body: Written, me: Writer) -> dict[str, Any]:
+def write(request: Request, body: NewGuidelines, me: Writer) -> dict[str, Any]:
     """Write a new version; earlier ones are kept."""
-    tasks, by = station_of(request).store.tasks, by_of(request)
-    found = tasks.write_guidelines(body.task, body.text, by.who, address=by.address)
+    tasks, by = station_of(request).store.tasks, principal_of(request)
+    found = tasks.write_guidelines(body.task, body.text, by.name, address=by.address)
     return {"version": found.version}
 
 

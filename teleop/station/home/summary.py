@@ -13,14 +13,14 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from robo_rlhf.core import files
 from robo_rlhf.core.errors import CorruptFileError
 from robo_rlhf.data.layout import EPISODE_SUFFIX, MANIFEST
-from teleop.station.monitor.run_state import State, doing
+from teleop.station.monitor.run_state import State, run_state
 
 SETTLED = 2.0  # [s] after which a folder's time tells every change: file systems count it in steps
 RUNS, CACHE = "runs", "cache"  # folders of a data home that hold no datasets
 T = TypeVar("T")
 
 
-class DatasetSeen(NamedTuple):
+class DatasetSummary(NamedTuple):
     """A dataset."""
 
     name: str  # in the data home
@@ -31,7 +31,7 @@ class DatasetSeen(NamedTuple):
     ships: bool  # with the program, not in the data home
 
 
-class RunSeen(NamedTuple):
+class RunSummary(NamedTuple):
     """A run."""
 
     name: str
@@ -43,30 +43,30 @@ class RunSeen(NamedTuple):
     after: float | None  # of the fine-tuned one
 
 
-class Overview:
+class HomeSummary:
     """The datasets and runs of a data home; safe to use from several threads."""
 
     def __init__(self, home: Path) -> None:
         """Nothing is read yet."""
         self.home = home
-        self._folders = _Remembered(_look_into)
-        self._episodes = _Remembered(_count)
+        self._folders = _FolderCache(_inspect)
+        self._episodes = _FolderCache(_count)
         self._lock = threading.Lock()
 
-    def datasets(self, limit: int) -> tuple[list[DatasetSeen], int]:
+    def datasets(self, limit: int) -> tuple[list[DatasetSummary], int]:
         """Return the datasets that changed last, newest first and samples that ship last, and how many there are."""
         with self._lock:
             found = [(*self._episode_folder(folder), name, folder) for name, folder in self._dataset_folders()]
         found.sort(key=lambda item: (not self._ours(item[3]), -item[0] if self._ours(item[3]) else 0.0, item[2]))
         seen = [
-            DatasetSeen(
+            DatasetSummary(
                 name, read_json(folder / MANIFEST).get("task", ""), count, newest, changed, not self._ours(folder)
             )
             for changed, (count, newest), name, folder in found[:limit]
         ]
         return seen, len(found)
 
-    def runs(self, limit: int) -> tuple[list[RunSeen], int]:
+    def runs(self, limit: int) -> tuple[list[RunSummary], int]:
         """Return the runs that changed last, newest first, and how many there are."""
         found = []
         for entry in folders_in(self.home / RUNS):
@@ -104,7 +104,7 @@ class Overview:
         return folder.is_relative_to(self.home)
 
 
-class _Remembered(Generic[T]):
+class _FolderCache(Generic[T]):
     """What a function says of a folder, asked again only when the folder has changed."""
 
     def __init__(self, look: Callable[[str], T]) -> None:
@@ -125,7 +125,7 @@ class _Remembered(Generic[T]):
         return value
 
 
-def _look_into(path: str) -> tuple[bool, tuple[str, ...]]:
+def _inspect(path: str) -> tuple[bool, tuple[str, ...]]:
     """Return whether a folder is a dataset, and, where it is none, the folders in it."""
     if os.path.exists(os.path.join(path, MANIFEST)):
         return True, ()
@@ -154,14 +154,14 @@ def folders_in(path: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _run(folder: Path) -> RunSeen:
+def _run(folder: Path) -> RunSummary:
     config, result = read_json(folder / "config.json"), read_json(folder / "result.json")
     stage, stage_changed = stage_of(folder)
     changed = max(stage_changed, *(mtime(str(folder / name)) for name in ("", "events.jsonl", "result.json")))
-    state = doing(folder, config, finished=bool(result), stage=stage, changed=changed).state
+    state = run_state(folder, config, finished=bool(result), stage=stage, changed=changed).state
     stage = "" if result else stage
     task = config.get("task")
-    return RunSeen(
+    return RunSummary(
         folder.name,
         task if isinstance(task, str) else "",
         state,

@@ -14,8 +14,8 @@ from robo_rlhf.core.types import Array, EpisodeMeta, Outcome, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import trash_versions, trashed
 from robo_rlhf.data.schema import read_columns, read_header
-from teleop.station.library.entry import Key
-from teleop.station.library.facts_cache import FactBook
+from teleop.station.library.entry import EpisodeKey
+from teleop.station.library.facts_cache import FactsCache
 from teleop.station.library.filters import Query, Selection, select
 from teleop.station.library.index import Index, gone
 from teleop.station.library.zip_download import Tickets
@@ -26,18 +26,18 @@ SELECTIONS = 16  # queries whose results are kept until something changes
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
 
 
-class Done(NamedTuple):
+class EditResult(NamedTuple):
     """What became of one episode."""
 
-    key: Key
+    key: EpisodeKey
     error: str = ""  # why nothing was changed, in words
     new: str = ""  # id of the episode that it became, where that is another
 
 
-class InTrash(NamedTuple):
+class TrashEntry(NamedTuple):
     """An episode in the trash, as a list shows it."""
 
-    key: Key
+    key: EpisodeKey
     version: int  # the newest, which is what comes back
     versions: int
     size: int  # [bytes] of all versions
@@ -52,7 +52,7 @@ class Library:
     def __init__(self, home: Path) -> None:
         """Nothing is read yet."""
         self.index = Index(home)
-        self.facts = FactBook(home / FACTS, self.index.path)
+        self.facts = FactsCache(home / FACTS, self.index.path)
         self.tickets = Tickets()
         self._lock = threading.Lock()
         self._open: dict[Path, Dataset] = {}
@@ -89,7 +89,7 @@ class Library:
                 self._selections.popitem(last=False)
         return found
 
-    def place(self, key: Key, query: Query) -> dict[str, Any]:
+    def place(self, key: EpisodeKey, query: Query) -> dict[str, Any]:
         """Return where an episode stands among those that fit: its number, how many there are, and its neighbours."""
         keys = [entry.key for entry in self.select(query).entries]
         if key not in keys:
@@ -98,7 +98,7 @@ class Library:
         around = {"before": keys[at - 1] if at else None, "after": keys[at + 1] if at + 1 < len(keys) else None}
         return {"number": at + 1, "total": len(keys), **around}
 
-    def timeline(self, key: Key) -> dict[str, Any]:
+    def timeline(self, key: EpisodeKey) -> dict[str, Any]:
         """Return who chose which steps, and in which frames the task was done, as spans [first, last + 1).
 
         Raises:
@@ -122,7 +122,7 @@ class Library:
             "replayed": not drawable,  # by the environment that it is of, whose own camera is the only one
         }
 
-    def tag(self, keys: Iterable[Key], tags: Sequence[str]) -> list[Done]:
+    def tag(self, keys: Iterable[EpisodeKey], tags: Sequence[str]) -> list[EditResult]:
         """Add tags to episodes.
 
         Raises:
@@ -138,11 +138,11 @@ class Library:
 
         return self._each(keys, add)
 
-    def untag(self, keys: Iterable[Key], tags: Sequence[str]) -> list[Done]:
+    def untag(self, keys: Iterable[EpisodeKey], tags: Sequence[str]) -> list[EditResult]:
         """Remove tags from episodes."""
         return self._each(keys, lambda dataset, episode: dataset.untag(episode, *tags))
 
-    def note(self, key: Key, text: str, was: str | None = None) -> Done:
+    def note(self, key: EpisodeKey, text: str, was: str | None = None) -> EditResult:
         """Replace the note of an episode; where somebody else changed it from what it `was`, nothing is changed.
 
         Raises:
@@ -158,7 +158,7 @@ class Library:
 
         return self._each([key], write)[0]
 
-    def set_outcome(self, keys: Iterable[Key], outcome: str) -> list[Done]:
+    def set_outcome(self, keys: Iterable[EpisodeKey], outcome: str) -> list[EditResult]:
         """Say how episodes ended.
 
         Raises:
@@ -169,19 +169,19 @@ class Library:
         ending = cast(Outcome, outcome)
         return self._each(keys, lambda dataset, episode: dataset.set_outcome(episode, ending))
 
-    def trim(self, key: Key, start: int, stop: int) -> Done:
+    def trim(self, key: EpisodeKey, start: int, stop: int) -> EditResult:
         """Keep only steps [start, stop) of an episode, as an episode of its own; the whole one goes to the trash."""
         return self._each([key], lambda dataset, episode: dataset.trim(episode, start, stop))[0]
 
-    def delete(self, keys: Iterable[Key]) -> list[Done]:
+    def delete(self, keys: Iterable[EpisodeKey]) -> list[EditResult]:
         """Move episodes to the trash."""
         return self._each(keys, lambda dataset, episode: dataset.delete(episode))
 
-    def restore(self, keys: Iterable[Key]) -> list[Done]:
+    def restore(self, keys: Iterable[EpisodeKey]) -> list[EditResult]:
         """Bring episodes back from the trash, the newest version of each."""
         return self._each(keys, lambda dataset, episode: dataset.undelete(episode))
 
-    def purge(self, keys: Iterable[Key]) -> list[Done]:
+    def purge(self, keys: Iterable[EpisodeKey]) -> list[EditResult]:
         """Delete episodes from the trash for good."""
 
         def remove(dataset: Dataset, episode: str) -> None:
@@ -193,7 +193,7 @@ class Library:
         """Return how many episodes are in the trash."""
         return sum(len(trashed(self.index.folder(name))) for name in self.index.datasets())
 
-    def trash(self) -> list[InTrash]:
+    def trash(self) -> list[TrashEntry]:
         """Return what is in the trash of every dataset, the newest first."""
         self.index.refresh(0)
         found = []
@@ -207,22 +207,22 @@ class Library:
                     continue  # restored a moment ago
                 version = int(versions[-1].name.split(".")[-2])
                 meta, steps = _header(versions[-1])
-                found.append(InTrash(Key(name, item.id), version, item.versions, item.size, item.since, meta, steps))
+                found.append(TrashEntry(EpisodeKey(name, item.id), version, item.versions, item.size, item.since, meta, steps))
         return sorted(found, key=lambda item: (item.since, item.key), reverse=True)
 
-    def _each(self, keys: Iterable[Key], change: Callable[[Dataset, str], str | None]) -> list[Done]:
+    def _each(self, keys: Iterable[EpisodeKey], change: Callable[[Dataset, str], str | None]) -> list[EditResult]:
         """Change episodes one after another; what goes wrong with one does not keep the others back."""
         results = []
         for key in dict.fromkeys(keys):
             try:
-                results.append(Done(key, new=change(self.dataset(key.dataset), key.episode) or ""))
+                results.append(EditResult(key, new=change(self.dataset(key.dataset), key.episode) or ""))
             except NotFoundError:
-                results.append(Done(key, str(gone(key))))
+                results.append(EditResult(key, str(gone(key))))
             except CorruptFileError as error:
                 self.index.set_aside(key, str(error))
-                results.append(Done(key, "The file of this episode was damaged; it was moved aside."))
+                results.append(EditResult(key, "The file of this episode was damaged; it was moved aside."))
             except RoboRlhfError as error:
-                results.append(Done(key, str(error)))
+                results.append(EditResult(key, str(error)))
         return results
 
 

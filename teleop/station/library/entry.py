@@ -17,7 +17,7 @@ Signature = tuple[int, int, int]  # inode, time of change [ns], bytes
 Facets = tuple[tuple[str, ...], ...]  # the values of dataset, task, outcome, source, operator, device and tag
 
 
-class Key(NamedTuple):
+class EpisodeKey(NamedTuple):
     """Which episode."""
 
     dataset: str
@@ -25,10 +25,10 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class EpisodeEntry:
     """What a list shows of an episode."""
 
-    key: Key
+    key: EpisodeKey
     signature: Signature
     meta: EpisodeMeta
     steps: int
@@ -58,7 +58,7 @@ def source_names(sources: Mapping[int, int] | None) -> tuple[str, ...]:
     return tuple(source.name.lower() for source in Source if (sources or {}).get(int(source)))
 
 
-def facets_of(key: Key, meta: EpisodeMeta, sources: tuple[str, ...]) -> Facets:
+def facets_of(key: EpisodeKey, meta: EpisodeMeta, sources: tuple[str, ...]) -> Facets:
     """Return by what an episode can be filtered."""
     plain = (key.dataset, meta.task, meta.outcome, *(name or NOBODY for name in (meta.operator, meta.device)))
     dataset, task, outcome, operator, device = ((sys.intern(value),) for value in plain)
@@ -73,13 +73,13 @@ def instant_of(meta: EpisodeMeta) -> float:
         return 0.0
 
 
-def text_of(key: Key, meta: EpisodeMeta) -> str:
+def text_of(key: EpisodeKey, meta: EpisodeMeta) -> str:
     """Return what a search looks through."""
     parts = (key.episode, key.dataset, meta.task, meta.operator, meta.device, str(meta.seed), *meta.tags, meta.note)
     return "\n".join(parts).lower()
 
 
-def row_of(entry: Entry) -> dict[str, Any]:
+def row_of(entry: EpisodeEntry) -> dict[str, Any]:
     """Return what the index writes down of an episode."""
     meta, steps = meta_to_json(entry.meta), entry.steps
     return {"signature": entry.signature, "steps": steps, "sources": entry.sources, "meta": meta}

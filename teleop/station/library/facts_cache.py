@@ -9,33 +9,33 @@ from typing import Any, NamedTuple
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.files import make_folder, write_atomic
-from teleop.station.background.worker_queue import Background, EndedError
-from teleop.station.library.entry import Entry, Key, Signature
+from teleop.station.background.worker_queue import WorkerQueue, EndedError
+from teleop.station.library.entry import EpisodeEntry, EpisodeKey, Signature
 
 WASTE = 2.0  # times more lines than facts at which the file is written anew
 
 Facts = dict[str, Any]  # see `facts.facts_of`
 
 
-class Known(NamedTuple):
+class CachedFacts(NamedTuple):
     """What is known of some episodes."""
 
-    facts: dict[Key, Facts]
+    facts: dict[EpisodeKey, Facts]
     missing: int  # episodes whose facts are being worked out
 
 
-class FactBook:
+class FactsCache:
     """Facts by episode, for as long as its file is the same; safe to use from several threads."""
 
-    def __init__(self, file: Path, path_of: Callable[[Key], Path]) -> None:
+    def __init__(self, file: Path, path_of: Callable[[EpisodeKey], Path]) -> None:
         """Remember facts in `file`; `path_of` says where the file of an episode is."""
         self.file, self._path_of = file, path_of
-        self._facts: dict[Key, tuple[Signature, Facts]] | None = None
-        self._asked: set[tuple[Key, Signature]] = set()
+        self._facts: dict[EpisodeKey, tuple[Signature, Facts]] | None = None
+        self._asked: set[tuple[EpisodeKey, Signature]] = set()
         self._lock = threading.Lock()
-        self._background = Background("facts", "teleop.station.library.facts_worker", self._look)
+        self._background = WorkerQueue("facts", "teleop.station.library.facts_worker", self._lookup)
 
-    def of(self, entries: Iterable[Entry]) -> Known:
+    def of(self, entries: Iterable[EpisodeEntry]) -> CachedFacts:
         """Return what is known of the entries, and have the rest worked out."""
         with self._lock:
             book = self._read()
@@ -49,13 +49,13 @@ class FactBook:
                 if (entry.key, entry.signature) not in self._asked:
                     self._asked.add((entry.key, entry.signature))
                     self._background.put((entry.key, entry.signature))
-        return Known(found, missing)
+        return CachedFacts(found, missing)
 
     def close(self) -> None:
         """End the process."""
         self._background.close()
 
-    def _read(self) -> dict[Key, tuple[Signature, Facts]]:
+    def _read(self) -> dict[EpisodeKey, tuple[Signature, Facts]]:
         """Return the book; from the file on first use. What cannot be read of it is worked out again."""
         if self._facts is not None:
             return self._facts
@@ -65,18 +65,18 @@ class FactBook:
                 lines += 1
                 with suppress(ValueError, TypeError):
                     dataset, episode, signature, facts = json.loads(line)
-                    self._facts[Key(dataset, episode)] = tuple(signature), dict(facts)
+                    self._facts[EpisodeKey(dataset, episode)] = tuple(signature), dict(facts)
         if lines > WASTE * len(self._facts) + 100:
             content = "".join(_line(key, *row) for key, row in self._facts.items())
             with suppress(OSError):
                 write_atomic(self.file, content.encode())
         return self._facts
 
-    def _look(self, work: tuple[Key, Signature]) -> None:
+    def _lookup(self, work: tuple[EpisodeKey, Signature]) -> None:
         """Work out the facts of an episode, and write them down."""
         self._note(*work, self._ask(work[0]))
 
-    def _note(self, key: Key, signature: Signature, facts: Facts) -> None:
+    def _note(self, key: EpisodeKey, signature: Signature, facts: Facts) -> None:
         with self._lock:
             self._asked.discard((key, signature))
             self._read()[key] = signature, facts
@@ -85,7 +85,7 @@ class FactBook:
                 with self.file.open("a") as file:
                     file.write(_line(key, signature, facts))
 
-    def _ask(self, key: Key) -> Facts:
+    def _ask(self, key: EpisodeKey) -> Facts:
         """Return the facts of an episode; with an `error`, where there are none."""
         try:
             facts: Facts = self._background.ask(str(self._path_of(key)))
@@ -96,5 +96,5 @@ class FactBook:
         return facts
 
 
-def _line(key: Key, signature: Signature, facts: Facts) -> str:
+def _line(key: EpisodeKey, signature: Signature, facts: Facts) -> str:
     return json.dumps([key.dataset, key.episode, signature, facts]) + "\n"

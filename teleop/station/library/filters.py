@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from robo_rlhf.core.errors import InvalidValueError
-from teleop.station.library.entry import Entry, Facets
+from teleop.station.library.entry import EpisodeEntry, Facets
 
-FACETS = ("dataset", "task", "outcome", "source", "operator", "device", "tag")  # in the order of `Entry.facets`
-_Order = Callable[[Entry], Any]
+FACETS = ("dataset", "task", "outcome", "source", "operator", "device", "tag")  # in the order of `EpisodeEntry.facets`
+_Order = Callable[[EpisodeEntry], Any]
 ORDERS: dict[str, tuple[_Order, bool]] = {  # name → key, whether from large to small
     "newest": (lambda entry: (entry.started, entry.key.episode), True),
     "oldest": (lambda entry: (entry.started, entry.key.episode), False),
@@ -74,19 +74,19 @@ class Query:
 class Selection(NamedTuple):
     """What a query found."""
 
-    entries: list[Entry]  # in order
+    entries: list[EpisodeEntry]  # in order
     facets: dict[str, list[tuple[str, int]]]  # facet → values and how many episodes choosing each would show
 
 
-def select(entries: Sequence[Entry], query: Query) -> Selection:
+def select(entries: Sequence[EpisodeEntry], query: Query) -> Selection:
     """Return the episodes that fit, and for every facet what else could be chosen there."""
     plain = _plain_test(query)
-    groups: dict[Facets, list[Entry]] = {}
+    groups: dict[Facets, list[EpisodeEntry]] = {}
     for entry in entries if plain is None else filter(plain, entries):
         groups.setdefault(entry.facets, []).append(entry)
     asked = [(place, frozenset(wanted)) for place, name in enumerate(FACETS) if (wanted := getattr(query, name))]
     counts: list[Counter[str]] = [Counter() for _ in FACETS]
-    found: list[Entry] = []
+    found: list[EpisodeEntry] = []
     for facets, group in groups.items():
         failed = [place for place, wanted in asked if wanted.isdisjoint(facets[place])]
         if not failed:
@@ -107,7 +107,7 @@ def _listed(name: str, counts: Counter[str], query: Query) -> list[tuple[str, in
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _plain_test(query: Query) -> Callable[[Entry], bool] | None:
+def _plain_test(query: Query) -> Callable[[EpisodeEntry], bool] | None:
     """Return whether an entry fits what is no facet: words, days and length; None where nothing is asked of them."""
     words, (first, last) = query.q.lower().split(), query.span
     dated = bool(query.since or query.until)
@@ -115,7 +115,7 @@ def _plain_test(query: Query) -> Callable[[Entry], bool] | None:
     if not (words or dated or timed):
         return None
 
-    def fits(entry: Entry) -> bool:
+    def fits(entry: EpisodeEntry) -> bool:
         return (
             (not words or all(word in entry.text for word in words))
             and (not dated or first <= entry.started < last)

@@ -19,8 +19,8 @@ from robo_rlhf.core.files import write_atomic
 from robo_rlhf.data.layout import EPISODE_SUFFIX, datasets_of, episode_path, names, quarantine
 from robo_rlhf.data.schema import meta_from_json, read_columns, read_header
 from teleop.station.library.entry import (
-    Entry,
-    Key,
+    EpisodeEntry,
+    EpisodeKey,
     Signature,
     facets_of,
     instant_of,
@@ -37,7 +37,7 @@ SAVE_AFTER = 200  # footers read since the last save that make another worth it
 SNAPSHOT, VERSION = "cache/library.json", 1
 
 
-class Progress(NamedTuple):
+class IndexProgress(NamedTuple):
     """How far the index has come."""
 
     done: int
@@ -49,7 +49,7 @@ class _Folder:
 
     def __init__(self, name: str, path: Path) -> None:
         self.name, self.path = name, path
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, EpisodeEntry] = {}
         self.waiting: list[tuple[str, Signature]] = []  # files whose footers are not read yet
         self.untold: list[str] = []  # episodes whose footers do not say who chose the steps
         self.changed = -1  # time of change of the folder of episodes [ns] when it was listed
@@ -67,9 +67,9 @@ class Index:
         self._lock = threading.RLock()
         self._remembered: dict[str, dict[str, Any]] | None = None  # of the last server, until it is used
         self._unsaved = 0
-        self._all: tuple[int, list[Entry]] = (-1, [])
+        self._all: tuple[int, list[EpisodeEntry]] = (-1, [])
 
-    def refresh(self, budget: float = BUDGET) -> Progress:
+    def refresh(self, budget: float = BUDGET) -> IndexProgress:
         """Look at what changed, for at most `budget` seconds, and return how much of it is known now."""
         deadline = time.monotonic() + budget
         with self._lock:
@@ -84,9 +84,9 @@ class Index:
                 self._read_sources(min(deadline, time.monotonic() + SPARE))
             if not waiting and self._unsaved >= SAVE_AFTER:
                 self._save()
-            return Progress(done, done + waiting)
+            return IndexProgress(done, done + waiting)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[EpisodeEntry]:
         """Return what is known, sorted by dataset and id; the list is not to be changed."""
         with self._lock:
             if self._all[0] != self.number:
@@ -116,7 +116,7 @@ class Index:
         """Whether a dataset is a sample that ships with the program, and so stays as it is."""
         return self.folder(dataset) != self.home / dataset
 
-    def path(self, key: Key) -> Path:
+    def path(self, key: EpisodeKey) -> Path:
         """Return the file of an episode, which need not be there.
 
         Raises:
@@ -128,11 +128,11 @@ class Index:
         except InvalidValueError:
             raise gone(key) from None
 
-    def trash_path(self, key: Key, version: int) -> Path:
+    def trash_path(self, key: EpisodeKey, version: int) -> Path:
         """Return the file of a version of an episode in the trash, which need not be there; raises as `path`."""
         return self.path(key).parent.with_name("trash") / f"{key.episode}.{version}{EPISODE_SUFFIX}"
 
-    def get(self, key: Key) -> Entry:
+    def get(self, key: EpisodeKey) -> EpisodeEntry:
         """Return an episode as it is now.
 
         Raises:
@@ -155,7 +155,7 @@ class Index:
                 raise
             return known
 
-    def set_aside(self, key: Key, reason: str) -> None:
+    def set_aside(self, key: EpisodeKey, reason: str) -> None:
         """Move the damaged file of an episode to the quarantine."""
         with self._lock:
             folder = self._folders[key.dataset]
@@ -200,7 +200,7 @@ class Index:
                 path = episode_path(folder.path, episode)
                 self._put(folder, episode, signature, path)
             except CorruptFileError as error:
-                self.set_aside(Key(folder.name, episode), str(error))
+                self.set_aside(EpisodeKey(folder.name, episode), str(error))
             except (InvalidValueError, VersionError, OSError):
                 continue  # no episode of ours: `robo-rlhf episodes verify` says what it is
 
@@ -223,7 +223,7 @@ class Index:
                 self.number += 1
                 self._unsaved += 1
 
-    def _put(self, folder: _Folder, episode: str, signature: Signature, path: Path) -> Entry:
+    def _put(self, folder: _Folder, episode: str, signature: Signature, path: Path) -> EpisodeEntry:
         """Learn what a footer says, from it or from what the last server wrote down."""
         row = self._memory().get(f"{folder.name}/{episode}")
         if row is not None and tuple(row["signature"]) == signature:
@@ -232,9 +232,9 @@ class Index:
             header = read_header(path)
             meta, steps, sources = header.meta, header.steps, source_names(header.sources)
             self._unsaved += 1
-        key = Key(folder.name, episode)
+        key = EpisodeKey(folder.name, episode)
         facets = facets_of(key, meta, sources)
-        entry = Entry(key, signature, meta, steps, sources, facets, instant_of(meta), text_of(key, meta))
+        entry = EpisodeEntry(key, signature, meta, steps, sources, facets, instant_of(meta), text_of(key, meta))
         folder.entries[episode] = entry
         self.number += 1
         if steps and not sources:
@@ -261,7 +261,7 @@ class Index:
         self._unsaved, self._remembered = 0, {}
 
 
-def gone(key: Key) -> NotFoundError:
+def gone(key: EpisodeKey) -> NotFoundError:
     """Return the error for an episode that is not there."""
     return NotFoundError(
         f"episode in {key.dataset}", key.episode, "Somebody may have deleted it meanwhile; the trash shows what was."

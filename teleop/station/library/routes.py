@@ -10,15 +10,15 @@ from starlette.responses import Response, StreamingResponse
 
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NotFoundError
 from teleop.station.library import statistics, zip_download
-from teleop.station.library.edits import LONGEST_NOTE, OUTCOMES, Done, Library
-from teleop.station.library.entry import Entry, Key
+from teleop.station.library.edits import LONGEST_NOTE, OUTCOMES, EditResult, Library
+from teleop.station.library.entry import EpisodeEntry, EpisodeKey
 from teleop.station.library.filters import Query
 from teleop.station.library.index import gone
 from teleop.station.library.keys import KEYS
-from teleop.station.media.clip_cache import Body
+from teleop.station.media.clip_cache import CachedBytes
 from teleop.station.media.file_responses import Content, respond
 from teleop.station.media.media import WIDTHS
-from teleop.station.web.auth import Me, SignedIn, by_of, requires, station_of
+from teleop.station.web.auth import Me, SignedIn, principal_of, requires, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
 
@@ -39,7 +39,7 @@ Editor = Annotated[SignedIn, Depends(requires("operator"))]
 LOGGED = {"delete": "episodes deleted", "restore": "episodes restored", "purge": "episodes purged"}
 
 
-class Which(BaseModel):
+class EpisodeBody(BaseModel):
     """An episode."""
 
     model_config = ConfigDict(extra="forbid")
@@ -47,24 +47,24 @@ class Which(BaseModel):
     episode: str = Field(max_length=128)
 
     @property
-    def key(self) -> Key:
+    def key(self) -> EpisodeKey:
         """As the index knows it."""
-        return Key(self.dataset, self.episode)
+        return EpisodeKey(self.dataset, self.episode)
 
 
-class Many(BaseModel):
+class EpisodesBody(BaseModel):
     """Episodes."""
 
     model_config = ConfigDict(extra="forbid")
-    episodes: list[Which] = Field(min_length=1, fail_fast=True, max_length=20_000)
+    episodes: list[EpisodeBody] = Field(min_length=1, fail_fast=True, max_length=20_000)
 
 
-class Change(BaseModel):
+class EpisodesChange(BaseModel):
     """What is to become of episodes."""
 
     model_config = ConfigDict(extra="forbid")
     act: Literal["tag", "untag", "note", "outcome", "trim", "delete", "restore", "purge"]
-    episodes: list[Which] = Field(min_length=1, fail_fast=True, max_length=MOST_AT_ONCE)
+    episodes: list[EpisodeBody] = Field(min_length=1, fail_fast=True, max_length=MOST_AT_ONCE)
     tags: list[Annotated[str, Field(max_length=400)]] = Field(default=[], fail_fast=True, max_length=20)
     note: str = Field(default="", max_length=10 * LONGEST_NOTE)
     was: str | None = Field(default=None, max_length=10 * LONGEST_NOTE)
@@ -149,7 +149,7 @@ def keys(request: Request) -> dict[str, Any]:
 def episode(request: Request, dataset: str, episode: str) -> dict[str, Any]:
     """Return all that a player shows of an episode, and those before and after it among what fits the query string."""
     library = station_of(request).library
-    key = Key(dataset, episode)
+    key = EpisodeKey(dataset, episode)
     library.index.refresh()
     try:
         entry = library.index.get(key)
@@ -173,7 +173,7 @@ async def cameras(request: Request, task: str) -> dict[str, Any]:
 
 
 @router.post("/api/library/change")
-def change(request: Request, body: Change, me: Editor) -> dict[str, Any]:
+def change(request: Request, body: EpisodesChange, me: Editor) -> dict[str, Any]:
     """Change episodes; what goes wrong with one does not keep the others back."""
     library = station_of(request).library
     wanted = [which.key for which in body.episodes]
@@ -182,7 +182,7 @@ def change(request: Request, body: Change, me: Editor) -> dict[str, Any]:
     names = [f"{one.key.dataset}/{one.key.episode}" for one in done if not one.error]
     if body.act in LOGGED and names:
         about = f"{len(names):,}: {', '.join(names)}"
-        station_of(request).people.audit.write(by_of(request), LOGGED[body.act], about)
+        station_of(request).people.audit.write(principal_of(request), LOGGED[body.act], about)
     return {
         "done": [{**done_one.key._asdict(), "new": done_one.new} for done_one in done if not done_one.error],
         "failed": [{**failed.key._asdict(), "error": failed.error} for failed in done if failed.error],
@@ -213,11 +213,11 @@ def trash(request: Request, me: Me) -> dict[str, Any]:
 @router.get("/library/download")
 async def download(request: Request, dataset: str, episode: str) -> Response:
     """Send the file of an episode."""
-    key = Key(dataset, episode)
+    key = EpisodeKey(dataset, episode)
     index = station_of(request).library.index
     try:
         entry = await asyncio.to_thread(index.get, key)
-        body = await asyncio.to_thread(lambda: Body(index.path(key).open("rb")))
+        body = await asyncio.to_thread(lambda: CachedBytes(index.path(key).open("rb")))
     except (FileNotFoundError, CorruptFileError) as error:
         raise gone(key) from error
     kind = "application/vnd.apache.parquet"
@@ -225,7 +225,7 @@ async def download(request: Request, dataset: str, episode: str) -> Response:
 
 
 @router.post("/api/library/zip")
-def pack(request: Request, body: Many, me: Me) -> dict[str, Any]:
+def pack(request: Request, body: EpisodesBody, me: Me) -> dict[str, Any]:
     """Return the address of a ZIP file of episodes, good for some minutes."""
     library = station_of(request).library
     ticket = library.tickets.issue([which.key for which in body.episodes], me.person.id)
@@ -243,7 +243,7 @@ def unpack(request: Request, ticket: str, me: Me) -> Response:
     return StreamingResponse(zip_download.pack(library.index, wanted), headers=headers, media_type="application/zip")
 
 
-def _change(library: Library, body: Change, wanted: list[Key]) -> list[Done]:
+def _change(library: Library, body: EpisodesChange, wanted: list[EpisodeKey]) -> list[EditResult]:
     match body.act:
         case "tag":
             return library.tag(wanted, body.tags)
@@ -270,7 +270,7 @@ class _Params(dict[str, list[str]]):
         return self.get(key, [])
 
 
-def _item(library: Library, entry: Entry, *, whole: bool = False) -> dict[str, Any]:
+def _item(library: Library, entry: EpisodeEntry, *, whole: bool = False) -> dict[str, Any]:
     """Return an episode as a page shows it; `whole`: with all of its note and where it came from."""
     meta = entry.meta
     item = {

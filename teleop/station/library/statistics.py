@@ -13,7 +13,7 @@ import numpy as np
 
 from robo_rlhf.core.stats import Interval, bootstrap_mean, wilson
 from robo_rlhf.core.types import Array
-from teleop.station.library.entry import NOBODY, Entry, Key
+from teleop.station.library.entry import NOBODY, EpisodeEntry, EpisodeKey
 from teleop.station.library.facts_cache import Facts
 
 GROUPS = 12  # tasks or operators that a chart shows; the rest is counted together
@@ -25,17 +25,17 @@ MANY = 300  # values of which a mean is as good as normal
 OTHERS = "all others"
 
 Chart = dict[str, Any]
-Group = Callable[[Entry], str]
+Group = Callable[[EpisodeEntry], str]
 
 
-def charts(entries: Sequence[Entry], facts: Mapping[Key, Facts]) -> list[Chart]:
+def charts(entries: Sequence[EpisodeEntry], facts: Mapping[EpisodeKey, Facts]) -> list[Chart]:
     """Return the charts of these episodes; what needs facts counts those whose facts are known."""
     known = {key: one for key, one in facts.items() if "error" not in one}
     made = [outcomes(entries), over_time(entries), lengths(entries), *by_operator(entries, known)]
     return [chart for chart in [*made, *starts(entries, known), *actions(entries, known)] if chart]
 
 
-def outcomes(entries: Sequence[Entry]) -> Chart:
+def outcomes(entries: Sequence[EpisodeEntry]) -> Chart:
     """How episodes ended, by task."""
     rows = []
     for task, group in _groups(entries, lambda entry: entry.meta.task):
@@ -47,7 +47,7 @@ def outcomes(entries: Sequence[Entry]) -> Chart:
     return {"kind": "shares", "id": "outcomes", "title": "Outcomes by task", "text": text, "rows": rows}
 
 
-def over_time(entries: Sequence[Entry]) -> Chart:
+def over_time(entries: Sequence[EpisodeEntry]) -> Chart:
     """The share of successes, in the order of recording, in stretches of equally many episodes."""
     dated = sorted((entry for entry in entries if entry.started), key=lambda entry: (entry.started, entry.key))
     count = min(STRETCHES, len(dated) // LEAST_A_STRETCH)
@@ -71,7 +71,7 @@ def over_time(entries: Sequence[Entry]) -> Chart:
     }
 
 
-def lengths(entries: Sequence[Entry]) -> Chart:
+def lengths(entries: Sequence[EpisodeEntry]) -> Chart:
     """How long episodes are."""
     seconds = np.array([entry.seconds for entry in entries])
     if not len(seconds):
@@ -94,7 +94,7 @@ def lengths(entries: Sequence[Entry]) -> Chart:
     }
 
 
-def starts(entries: Sequence[Entry], facts: Mapping[Key, Facts]) -> list[Chart]:
+def starts(entries: Sequence[EpisodeEntry], facts: Mapping[EpisodeKey, Facts]) -> list[Chart]:
     """Where the first object stood when the episodes began, or the hand where a task has no object."""
     made = []
     for task, group in _tasks(entries, facts):
@@ -120,7 +120,7 @@ def starts(entries: Sequence[Entry], facts: Mapping[Key, Facts]) -> list[Chart]:
     return made
 
 
-def actions(entries: Sequence[Entry], facts: Mapping[Key, Facts]) -> list[Chart]:
+def actions(entries: Sequence[EpisodeEntry], facts: Mapping[EpisodeKey, Facts]) -> list[Chart]:
     """How often which action was taken, one row a column."""
     made = []
     for task, group in _tasks(entries, facts):
@@ -136,7 +136,7 @@ def actions(entries: Sequence[Entry], facts: Mapping[Key, Facts]) -> list[Chart]
     return made
 
 
-def by_operator(entries: Sequence[Entry], facts: Mapping[Key, Facts]) -> list[Chart]:
+def by_operator(entries: Sequence[EpisodeEntry], facts: Mapping[EpisodeKey, Facts]) -> list[Chart]:
     """What share of their steps operators let pass, and how smoothly they move."""
     idle, smooth = [], []
     for operator, group in _groups(entries, lambda entry: entry.meta.operator or NOBODY):
@@ -162,7 +162,7 @@ def by_operator(entries: Sequence[Entry], facts: Mapping[Key, Facts]) -> list[Ch
     return charts
 
 
-def summary(entries: Sequence[Entry]) -> dict[str, Any]:
+def summary(entries: Sequence[EpisodeEntry]) -> dict[str, Any]:
     """Return the figures at the head of the page."""
     good = sum(entry.meta.outcome == "success" for entry in entries)
     return {
@@ -174,9 +174,9 @@ def summary(entries: Sequence[Entry]) -> dict[str, Any]:
     }
 
 
-def _groups(entries: Sequence[Entry], name: Group) -> list[tuple[str, list[Entry]]]:
+def _groups(entries: Sequence[EpisodeEntry], name: Group) -> list[tuple[str, list[EpisodeEntry]]]:
     """Return entries by name, the largest groups first; what is more than GROUPS comes together at the end."""
-    groups: defaultdict[str, list[Entry]] = defaultdict(list)
+    groups: defaultdict[str, list[EpisodeEntry]] = defaultdict(list)
     for entry in entries:
         groups[name(entry)].append(entry)
     ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
@@ -186,7 +186,7 @@ def _groups(entries: Sequence[Entry], name: Group) -> list[tuple[str, list[Entry
     return [*ordered[: GROUPS - 1], (OTHERS, rest)]
 
 
-def _tasks(entries: Sequence[Entry], facts: Mapping[Key, Facts]) -> list[tuple[str, list[Entry]]]:
+def _tasks(entries: Sequence[EpisodeEntry], facts: Mapping[EpisodeKey, Facts]) -> list[tuple[str, list[EpisodeEntry]]]:
     known = [entry for entry in entries if entry.key in facts]
     groups = _groups(known, lambda entry: entry.meta.task)
     return [(task, group) for task, group in groups if task != OTHERS][:TASKS]

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.data.layout import EPISODE_SUFFIX, MANIFEST
-from teleop.station.library.entry import Key
+from teleop.station.library.entry import EpisodeKey
 from teleop.station.library.index import Index
 
 GOOD_FOR = 600.0  # [s] that the address of a ZIP file can be used
@@ -23,9 +23,9 @@ class Tickets:
     def __init__(self) -> None:
         """There are none."""
         self._lock = threading.Lock()
-        self._tickets: dict[str, tuple[float, int, list[Key]]] = {}
+        self._tickets: dict[str, tuple[float, int, list[EpisodeKey]]] = {}
 
-    def issue(self, keys: Sequence[Key], person: int) -> str:
+    def issue(self, keys: Sequence[EpisodeKey], person: int) -> str:
         """Return a new ticket of a person's."""
         ticket = secrets.token_urlsafe(16)
         with self._lock:
@@ -35,7 +35,7 @@ class Tickets:
                 del self._tickets[next(iter(self._tickets))]
         return ticket
 
-    def find(self, ticket: str, person: int) -> list[Key] | None:
+    def find(self, ticket: str, person: int) -> list[EpisodeKey] | None:
         """Return what a ticket of this person stands for; None where it is none, or no longer."""
         with self._lock:
             self._sweep()
@@ -47,7 +47,7 @@ class Tickets:
         self._tickets = {ticket: row for ticket, row in self._tickets.items() if row[0] > now}
 
 
-def file_name(keys: Sequence[Key]) -> str:
+def file_name(keys: Sequence[EpisodeKey]) -> str:
     """Return what the file is called: after the dataset, where there is one only."""
     datasets = {key.dataset for key in keys}
     stem = datasets.pop().replace("/", "-") if len(datasets) == 1 else "episodes"
@@ -55,7 +55,7 @@ def file_name(keys: Sequence[Key]) -> str:
     return f"{safe}-{len(keys)}.zip"
 
 
-def pack(index: Index, keys: Sequence[Key]) -> Iterator[bytes]:
+def pack(index: Index, keys: Sequence[EpisodeKey]) -> Iterator[bytes]:
     """Yield the bytes of a ZIP file of episodes, each in the folder of its dataset, which can be opened as it is."""
     sink = _Sink()
     missing: list[str] = []

@@ -21,7 +21,7 @@ KEEP_FREE = 4 * RESERVE  # [bytes] of the disk that are left to recordings
 TOUCH = 60.0  # [s] between notes that a file was used, which is what its time of change says
 
 
-class Body:
+class CachedBytes:
     """Bytes that can be read from any place: a file that stays readable when it is thrown away, or plain memory."""
 
     def __init__(self, file: io.BufferedReader | io.BytesIO) -> None:
@@ -30,7 +30,7 @@ class Body:
         self.size = file.seek(0, os.SEEK_END)
 
     @classmethod
-    def of(cls, content: bytes) -> "Body":
+    def of(cls, content: bytes) -> "CachedBytes":
         """Return bytes in memory."""
         return cls(io.BytesIO(content))
 
@@ -70,7 +70,7 @@ class ClipCache:
             self._scan()
             return self._total
 
-    async def get(self, key: str, make: Callable[[], Awaitable[bytes]]) -> Body:
+    async def get(self, key: str, make: Callable[[], Awaitable[bytes]]) -> CachedBytes:
         """Return the content for `key`, by `make` where it is not there.
 
         Those who ask while it is made wait for the same making, which is given up when the last of them has gone.
@@ -89,7 +89,7 @@ class ClipCache:
             making = self._making[key] = _Making(asyncio.create_task(self._make(key, make)))
             making.task.add_done_callback(lambda _: self._over(key, making))
         try:
-            return Body.of(await making.wait())
+            return CachedBytes.of(await making.wait())
         finally:
             if making.given_up:
                 self._over(key, making)  # at once, so that nobody joins it any more
@@ -107,7 +107,7 @@ class ClipCache:
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key
 
-    def _open(self, key: str) -> Body | None:
+    def _open(self, key: str) -> CachedBytes | None:
         with self._lock:
             self._scan()
             if key not in self._sizes:
@@ -115,7 +115,7 @@ class ClipCache:
             self._sizes.move_to_end(key)
         try:
             path = self._path(key)
-            body = Body(path.open("rb"))
+            body = CachedBytes(path.open("rb"))
             if time.monotonic() - self._touched.get(key, -TOUCH) >= TOUCH:
                 self._touched[key] = time.monotonic()
                 os.utime(path)

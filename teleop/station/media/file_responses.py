@@ -9,21 +9,21 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from teleop.station.media.clip_cache import Body
-from teleop.station.media.ranges import Part, UnsatisfiableRangeError, is_fresh, matches, parse_range
+from teleop.station.media.clip_cache import CachedBytes
+from teleop.station.media.ranges import ByteRange, UnsatisfiableRangeError, is_fresh, matches, parse_range
 
 BLOCK = 2**18  # [bytes] read at a time
 AT_ONCE = 2**20  # [bytes] up to which an answer is sent in one piece
-LOOK = 0.25  # [s] between looks whether whoever asked is still there
+CHECK_INTERVAL = 0.25  # [s] between looks whether whoever asked is still there
 KEPT = "private, max-age=31536000, immutable"  # at an address that changes with the content
-ASKED = "private, no-cache"  # kept, and asked for every time whether it is still the same
+REQUESTED = "private, no-cache"  # kept, and asked for every time whether it is still the same
 T = TypeVar("T")
 
 
 class Content(NamedTuple):
     """What is sent."""
 
-    body: Body
+    body: CachedBytes
     kind: str  # media type
     name: str  # equal names mean equal bytes
     file: str = ""  # under which a browser saves it; empty: it shows it
@@ -46,7 +46,7 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
     """
     task = asyncio.ensure_future(work)
     try:
-        while not (await asyncio.wait({task}, timeout=LOOK))[0]:
+        while not (await asyncio.wait({task}, timeout=CHECK_INTERVAL))[0]:
             if await request.is_disconnected():
                 raise GoneError
         return task.result()
@@ -62,7 +62,7 @@ def respond(request: Request, content: Content, *, immutable: bool = False) -> R
     headers = {
         "etag": content.etag,
         "accept-ranges": "bytes",
-        "cache-control": KEPT if immutable else ASKED,
+        "cache-control": KEPT if immutable else REQUESTED,
         "content-type": content.kind,
     }
     if content.file:
@@ -80,25 +80,25 @@ def respond(request: Request, content: Content, *, immutable: bool = False) -> R
     if request.method == "HEAD":
         return _without_body(content, 200, {**headers, "content-length": str(content.body.size)})
     if parts is None:
-        return _send(content, 200, headers, [(b"", Part(0, content.body.size))])
+        return _send(content, 200, headers, [(b"", ByteRange(0, content.body.size))])
     if len(parts) == 1:
         headers["content-range"] = f"bytes {parts[0]}/{content.body.size}"
         return _send(content, 206, headers, [(b"", parts[0])])
     return _send_many(content, headers, parts)
 
 
-def _send_many(content: Content, headers: dict[str, str], parts: Sequence[Part]) -> Response:
+def _send_many(content: Content, headers: dict[str, str], parts: Sequence[ByteRange]) -> Response:
     boundary = secrets.token_hex(12)
     kind, size = headers.pop("content-type"), content.body.size
-    pieces: list[tuple[bytes, Part]] = []
+    pieces: list[tuple[bytes, ByteRange]] = []
     for part in parts:
         head = f"--{boundary}\r\ncontent-type: {kind}\r\ncontent-range: bytes {part}/{size}\r\n\r\n"
         pieces.append(((b"\r\n" if pieces else b"") + head.encode(), part))
-    pieces.append((f"\r\n--{boundary}--\r\n".encode(), Part(0, 0)))
+    pieces.append((f"\r\n--{boundary}--\r\n".encode(), ByteRange(0, 0)))
     return _send(content, 206, {**headers, "content-type": f"multipart/byteranges; boundary={boundary}"}, pieces)
 
 
-def _send(content: Content, status: int, headers: dict[str, str], pieces: Sequence[tuple[bytes, Part]]) -> Response:
+def _send(content: Content, status: int, headers: dict[str, str], pieces: Sequence[tuple[bytes, ByteRange]]) -> Response:
     """Send texts, each followed by a part of the body."""
     length = sum(len(text) + part.stop - part.start for text, part in pieces)
     headers = {**headers, "content-length": str(length)}

@@ -33,9 +33,9 @@ from robo_rlhf.feedback.judgeable import why_not
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.station.library.entry import Signature, signature_of
-from teleop.station.media.clip_cache import Body, ClipCache
+from teleop.station.media.clip_cache import CachedBytes, ClipCache
 from teleop.station.media.file_responses import Content
-from teleop.station.media.priority_semaphore import Turns
+from teleop.station.media.priority_semaphore import PrioritySemaphore
 from teleop.station.media.replayed import CannotReplayError, frame_of, may_replay, replay
 
 WIDTHS = (160, 240, 320, 480, 640, 800, 960)  # [pixels]; pictures are 4 : 3
@@ -45,7 +45,7 @@ HOVER_FRAMES, HOVER_FPS = 48, 16.0  # of the short clip that shows a whole episo
 FILMS, STATES = 50_000, 64 * 2**20  # episodes known by their digests; [bytes] of states kept in memory
 STILLS = 32 * 2**20  # [bytes] of single frames kept in memory
 JPEG, MP4 = "image/jpeg", "video/mp4"
-FRAME_TURN, CLIP_TURN, HOVER_TURN, POSTER_TURN, DOWNLOAD_TURN = range(5)  # who waits for it most, first
+FRAME_PRIORITY, CLIP_PRIORITY, HOVER_PRIORITY, POSTER_PRIORITY, DOWNLOAD_PRIORITY = range(5)  # who waits for it most, first
 READERS = 2  # threads that read episodes, so that the event loop keeps its share of Python's lock
 AT_A_TIME = 2  # handed to the pool, so that its worker never waits for us and what is urgent soon has its turn
 _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
@@ -61,7 +61,7 @@ class NoPictureError(RoboRlhfError):
         super().__init__(text)
 
 
-class Film(NamedTuple):
+class EpisodeFilm(NamedTuple):
     """What is known of the states in an episode file."""
 
     digest: str  # of the states and the task
@@ -72,7 +72,7 @@ class Film(NamedTuple):
 
 
 @dataclass(frozen=True)
-class View:
+class CameraView:
     """How a picture is taken."""
 
     camera: str = "front"  # as `Camera.parse` reads it
@@ -102,15 +102,15 @@ class Media:
         self.cache = ClipCache(folder) if limit is None else ClipCache(folder, limit)
         self._pool = pool
         self._readers = ThreadPoolExecutor(READERS, "films")
-        self._turns = Turns(AT_A_TIME)
-        self._replays = Turns(1)
+        self._turns = PrioritySemaphore(AT_A_TIME)
+        self._replays = PrioritySemaphore(1)
         self._not_replayed: dict[str, str] = {}  # digest of a film → why; until the station starts anew
-        self._films: OrderedDict[tuple[Path, Signature], Film] = OrderedDict()
+        self._films: OrderedDict[tuple[Path, Signature], EpisodeFilm] = OrderedDict()
         self._states: OrderedDict[str, Array] = OrderedDict()
         self._cameras: dict[str, dict[str, Any]] = {}
         self._stills: OrderedDict[str, bytes] = OrderedDict()
 
-    async def film(self, path: Path) -> Film:
+    async def film(self, path: Path) -> EpisodeFilm:
         """Return what is known of an episode file that people can judge.
 
         Raises:
@@ -123,7 +123,7 @@ class Media:
             raise NoPictureError("outside", why)
         return film
 
-    async def _film(self, path: Path) -> Film:
+    async def _film(self, path: Path) -> EpisodeFilm:
         """Return what is known of an episode file, also of an outside environment."""
         signature = signature_of(path.stat())  # takes microseconds; a thread under load takes milliseconds
         known = self._films.get((path, signature))
@@ -143,40 +143,40 @@ class Media:
             )  # MJCF is not taken from files
         return film
 
-    async def poster(self, path: Path, view: View) -> Content:
+    async def poster(self, path: Path, view: CameraView) -> Content:
         """Return the picture that stands for an episode, from its middle; raises as `film`."""
         film = await self._film(path)
         frame = film.frames // 2
         name = _name(film, view, "poster", frame, frame + 1, 1)
 
         async def make() -> bytes:
-            return await self._still(path, film, view, frame, POSTER_TURN)
+            return await self._still(path, film, view, frame, POSTER_PRIORITY)
 
         return Content(await self._kept(f"{name}.jpg", make), JPEG, name)
 
-    async def frame(self, path: Path, view: View, frame: int) -> Content:
+    async def frame(self, path: Path, view: CameraView, frame: int) -> Content:
         """Return one frame, the last one where there are fewer; raises as `film`."""
         film = await self._film(path)
         frame = min(max(frame, 0), film.frames - 1)
         name = _name(film, view, "frame", frame, frame + 1, 1)
         content = self._stills.pop(name, None)
         if content is None:
-            content = await self._told(self._still(path, film, view, frame, FRAME_TURN))
+            content = await self._error_of(self._still(path, film, view, frame, FRAME_PRIORITY))
         self._stills[name] = content
         while sum(map(len, self._stills.values())) > STILLS:
             self._stills.popitem(last=False)
-        return Content(Body.of(content), JPEG, name)
+        return Content(CachedBytes.of(content), JPEG, name)
 
-    async def hover(self, path: Path, view: View) -> Content:
+    async def hover(self, path: Path, view: CameraView) -> Content:
         """Return a short clip of all of an episode, quickly; raises as `film`."""
         film = await self._film(path)
         if film.outside:
             every = -(-film.frames // HOVER_FRAMES)
-            return await self._replayed(path, film, view, range(0, film.frames, every), HOVER_FPS, HOVER_TURN)
+            return await self._replayed(path, film, view, range(0, film.frames, every), HOVER_FPS, HOVER_PRIORITY)
         chosen = np.unique(np.linspace(0, film.frames - 1, min(film.frames, HOVER_FRAMES)).round().astype(int))
-        return await self._clip(path, film, view, chosen, HOVER_FPS, HOVER_TURN)
+        return await self._clip(path, film, view, chosen, HOVER_FPS, HOVER_PRIORITY)
 
-    async def clip(self, path: Path, view: View, start: int = 0, stop: int | None = None, *, file: str = "") -> Content:
+    async def clip(self, path: Path, view: CameraView, start: int = 0, stop: int | None = None, *, file: str = "") -> Content:
         """Return frames [start, stop) in real time, all where `stop` is None; raises as `film`.
 
         Frame i of the clip is shown from i / fps on, so a page can step through it. `file` names a download.
@@ -189,20 +189,20 @@ class Media:
         if not 0 <= start < stop or stop - start > MOST_FRAMES:
             expected = f"at least one and at most {MOST_FRAMES:,} of frames 0 to {film.frames - 1}"
             raise InvalidValueError("clip", f"frames {start} to {stop - 1}", expected)
-        turn = DOWNLOAD_TURN if file else CLIP_TURN
+        turn = DOWNLOAD_PRIORITY if file else CLIP_PRIORITY
         if film.outside:
             content = await self._replayed(path, film, view, range(start, stop), film.fps, turn)
         else:
             content = await self._clip(path, film, view, np.arange(start, stop), film.fps, turn)
         return content._replace(file=file)
 
-    async def drawn(self, task: str, states: Array, fps: float, view: View) -> Content:
+    async def drawn(self, task: str, states: Array, fps: float, view: CameraView) -> Content:
         """Return a clip of states (T, nstate) that belong to no episode; raises as `film`."""
-        film = Film(digest_of(task, states), task, fps, len(states))
+        film = EpisodeFilm(digest_of(task, states), task, fps, len(states))
         name = _name(film, view, f"clip at {fps:g}", 0, len(states), len(states))
 
         async def make() -> bytes:
-            async with self._turns.take(FRAME_TURN):
+            async with self._turns.take(FRAME_PRIORITY):
                 done = self._pool().mp4(task, states, view.camera, view.width, view.height, fps=fps)
                 return await asyncio.wrap_future(done)
 
@@ -222,7 +222,7 @@ class Media:
             }
         return self._cameras[task]
 
-    async def _clip(self, path: Path, film: Film, view: View, chosen: Array, fps: float, turn: int) -> Content:
+    async def _clip(self, path: Path, film: EpisodeFilm, view: CameraView, chosen: Array, fps: float, turn: int) -> Content:
         name = _name(film, view, f"clip at {fps:g}", int(chosen[0]), int(chosen[-1]) + 1, len(chosen))
 
         async def make() -> bytes:
@@ -233,11 +233,11 @@ class Media:
 
         return Content(await self._kept(f"{name}.mp4", make), MP4, name)
 
-    async def _replayed(self, path: Path, film: Film, view: View, frames: range, fps: float, turn: int) -> Content:
+    async def _replayed(self, path: Path, film: EpisodeFilm, view: CameraView, frames: range, fps: float, turn: int) -> Content:
         """Return a clip of an episode without states. There is one camera: that of the environment."""
         if film.digest in self._not_replayed:
             raise NoPictureError("outside", self._not_replayed[film.digest])
-        name = _name(film, View(width=view.width), f"replay at {fps:g}", frames.start, frames.stop, frames.step)
+        name = _name(film, CameraView(width=view.width), f"replay at {fps:g}", frames.start, frames.stop, frames.step)
 
         async def make() -> bytes:
             async with self._replays.take(turn):
@@ -249,18 +249,18 @@ class Media:
             self._not_replayed[film.digest] = f"It cannot be replayed. {error}"
             raise NoPictureError("outside", self._not_replayed[film.digest]) from error
 
-    async def _replayed_frame(self, path: Path, film: Film, view: View, frame: int, turn: int) -> bytes:
+    async def _replayed_frame(self, path: Path, film: EpisodeFilm, view: CameraView, frame: int, turn: int) -> bytes:
         """Return one frame of an episode without states; for a page that plays it, out of the clip that it asks for."""
-        start = frame - frame % STRETCH if turn == FRAME_TURN else frame
-        frames = range(start, min(start + STRETCH, film.frames) if turn == FRAME_TURN else frame + 1)
+        start = frame - frame % STRETCH if turn == FRAME_PRIORITY else frame
+        frames = range(start, min(start + STRETCH, film.frames) if turn == FRAME_PRIORITY else frame + 1)
         content = await self._replayed(path, film, view, frames, film.fps, turn)
         with closing(content.body) as body:
             return await asyncio.to_thread(frame_of, body.read(0, body.size), frame - start)
 
-    async def _kept(self, key: str, make: Callable[[], Awaitable[bytes]]) -> Body:
-        return await self._told(self.cache.get(key, make))
+    async def _kept(self, key: str, make: Callable[[], Awaitable[bytes]]) -> CachedBytes:
+        return await self._error_of(self.cache.get(key, make))
 
-    async def _still(self, path: Path, film: Film, view: View, frame: int, turn: int) -> bytes:
+    async def _still(self, path: Path, film: EpisodeFilm, view: CameraView, frame: int, turn: int) -> bytes:
         if film.outside:
             return await self._replayed_frame(path, film, view, frame, turn)
         state = (await self._states_of(path, film))[frame]
@@ -268,7 +268,7 @@ class Media:
             done = self._pool().jpegs(film.task, state, (view.camera,), view.width, view.height)
             return (await asyncio.wrap_future(done))[0]
 
-    async def _told(self, work: Awaitable[T]) -> T:
+    async def _error_of(self, work: Awaitable[T]) -> T:
         """Return what drawing gave; what it could not draw is said in words for the page.
 
         Raises:
@@ -285,7 +285,7 @@ class Media:
             text = "Recorded with another version of the scene: its states do not fit the one of today."
             raise NoPictureError("scene", text) from error
 
-    async def _states_of(self, path: Path, film: Film) -> Array:
+    async def _states_of(self, path: Path, film: EpisodeFilm) -> Array:
         known = self._states.get(film.digest)
         if known is not None:
             self._states.move_to_end(film.digest)
@@ -303,7 +303,7 @@ class Media:
             self._states.popitem(last=False)
 
 
-def _read(path: Path) -> tuple[Film, Array]:
+def _read(path: Path) -> tuple[EpisodeFilm, Array]:
     """Return the states of an episode file, every byte of it checked."""
     try:
         columns, header = read_columns(path, ("state",))
@@ -318,8 +318,8 @@ def _read(path: Path) -> tuple[Film, Array]:
     if states.shape[1] == 0:
         about = json.dumps([meta.task, meta.seed, columns["action"].shape]).encode()
         digest = hashlib.sha256(about + columns["action"].tobytes() + columns["obs"].tobytes()).hexdigest()[:32]
-        return Film(digest, meta.task, 1.0 / meta.control_dt, len(states), outside=True), states
-    return Film(digest, meta.task, 1.0 / meta.control_dt, len(states)), states
+        return EpisodeFilm(digest, meta.task, 1.0 / meta.control_dt, len(states), outside=True), states
+    return EpisodeFilm(digest, meta.task, 1.0 / meta.control_dt, len(states)), states
 
 
 def digest_of(task: str, states: Array) -> str:
@@ -327,7 +327,7 @@ def digest_of(task: str, states: Array) -> str:
     return hashlib.sha256(f"{task} {states.shape}".encode() + states.tobytes()).hexdigest()[:32]
 
 
-def _name(film: Film, view: View, form: str, start: int, stop: int, count: int) -> str:
+def _name(film: EpisodeFilm, view: CameraView, form: str, start: int, stop: int, count: int) -> str:
     """Return what a picture shows, as letters and digits."""
     parts = [__version__, film.digest, asdict(view), form, start, stop, count]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Turns:
+class PrioritySemaphore:
     """Lets `count` pieces of work be done at a time; the lowest number goes first, then who waits longest."""
 
     def __init__(self, count: int) -> None:
@@ -28,14 +28,14 @@ class Turns:
                 await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
-                    self._pass_on()  # it came at the very moment of leaving
+                    self._release()  # it came at the very moment of leaving
                 raise
         try:
             yield
         finally:
-            self._pass_on()
+            self._release()
 
-    def _pass_on(self) -> None:
+    def _release(self) -> None:
         while self._waiting:
             turn = heapq.heappop(self._waiting)[2]
             if not turn.done():

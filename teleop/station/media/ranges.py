@@ -9,7 +9,7 @@ _TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 _DIGITS = 18  # of a position; more cannot be meant
 
 
-class Part(NamedTuple):
+class ByteRange(NamedTuple):
     """Bytes [start, stop) of a file."""
 
     start: int
@@ -24,7 +24,7 @@ class UnsatisfiableRangeError(Exception):
     """No byte of what is asked for is there, or the header makes no sense: 416."""
 
 
-def parse_range(header: str | None, size: int) -> tuple[Part, ...] | None:
+def parse_range(header: str | None, size: int) -> tuple[ByteRange, ...] | None:
     """Return the parts of a file of `size` bytes that a `Range` header asks for; None means all of it.
 
     Parts that overlap or touch are joined; the others keep the order they were asked in. Units other than bytes are
@@ -63,7 +63,7 @@ def is_fresh(if_range: str | None, etag: str) -> bool:
     return if_range is None or (if_range.strip() != "*" and matches(if_range, etag, weakly=False))
 
 
-def _part(text: str, size: int) -> list[Part]:
+def _part(text: str, size: int) -> list[ByteRange]:
     """Return what one range specifier asks for: one part, or none where no byte of it is there."""
     match = _RANGE.fullmatch(text)
     first, last = match.groups() if match else ("", "")
@@ -75,17 +75,17 @@ def _part(text: str, size: int) -> list[Part]:
         start, stop = int(first), size if not last else min(int(last) + 1, size)
         if last and int(last) < start:
             raise UnsatisfiableRangeError
-    return [Part(start, stop)] if start < stop else []
+    return [ByteRange(start, stop)] if start < stop else []
 
 
-def _joined(parts: list[Part]) -> tuple[Part, ...]:
+def _joined(parts: list[ByteRange]) -> tuple[ByteRange, ...]:
     """Return the parts with those that overlap or touch made one, in the place of the first of them."""
     order = sorted(range(len(parts)), key=lambda i: parts[i])
-    groups: list[tuple[int, Part]] = []  # place in the request, part
+    groups: list[tuple[int, ByteRange]] = []  # place in the request, part
     for i in order:
         if groups and parts[i].start <= groups[-1][1].stop:
             place, before = groups[-1]
-            groups[-1] = min(place, i), Part(before.start, max(before.stop, parts[i].stop))
+            groups[-1] = min(place, i), ByteRange(before.start, max(before.stop, parts[i].stop))
         else:
             groups.append((i, parts[i]))
     return tuple(part for _, part in sorted(groups))

@@ -13,9 +13,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError, RoboRlhfError, UnknownNameError
-from teleop.station.library.entry import Key
+from teleop.station.library.entry import EpisodeKey
 from teleop.station.media.file_responses import Content, GoneError, respond, unless_gone
-from teleop.station.media.media import Media, NoPictureError, View
+from teleop.station.media.media import Media, NoPictureError, CameraView
 from teleop.station.media.replayed import curves
 from teleop.station.web.auth import station_of
 
@@ -38,31 +38,31 @@ class Shot:
     v: str = ""  # changes with the file, so that browsers can keep the picture for good
 
 
-Asked = Annotated[Shot, Depends()]
-_Draw = Callable[[Media, Path, View], Awaitable[Content]]
+ShotQuery = Annotated[Shot, Depends()]
+_Draw = Callable[[Media, Path, CameraView], Awaitable[Content]]
 
 
 @router.api_route("/poster", methods=_BOTH)
-async def poster(request: Request, shot: Asked) -> Response:
+async def poster(request: Request, shot: ShotQuery) -> Response:
     """Send the picture that stands for an episode."""
     return await _picture(request, shot, lambda media, path, view: media.poster(path, view))
 
 
 @router.api_route("/frame", methods=_BOTH)
-async def frame(request: Request, shot: Asked, frame: int = 0) -> Response:
+async def frame(request: Request, shot: ShotQuery, frame: int = 0) -> Response:
     """Send one frame of an episode."""
     return await _picture(request, shot, lambda media, path, view: media.frame(path, view, frame))
 
 
 @router.api_route("/hover", methods=_BOTH)
-async def hover(request: Request, shot: Asked) -> Response:
+async def hover(request: Request, shot: ShotQuery) -> Response:
     """Send a short clip of all of an episode."""
     return await _clip(request, shot, lambda media, path, view: media.hover(path, view))
 
 
 @router.api_route("/clip", methods=_BOTH)
 async def clip(
-    request: Request, shot: Asked, start: int = 0, stop: int | None = None, download: bool = False
+    request: Request, shot: ShotQuery, start: int = 0, stop: int | None = None, download: bool = False
 ) -> Response:
     """Send frames [start, stop) of an episode as a clip, to be watched or to be saved."""
     file = f"{shot.episode}.mp4" if download else ""
@@ -94,7 +94,7 @@ async def _sent(request: Request, shot: Shot, draw: _Draw) -> Response:
     Raises:
         NoPictureError: it cannot be shown.
     """
-    view = View(shot.camera, shot.width)
+    view = CameraView(shot.camera, shot.width)
     try:
         path = await asyncio.to_thread(_file, request, shot)
         content = await unless_gone(request, draw(station_of(request).media, path, view))
@@ -117,12 +117,12 @@ async def _sent(request: Request, shot: Shot, draw: _Draw) -> Response:
 
 def _file(request: Request, shot: Shot) -> Path:
     index = station_of(request).library.index
-    path = index.path(Key(shot.dataset, shot.episode))
-    return index.trash_path(Key(shot.dataset, shot.episode), shot.trash) if shot.trash else path
+    path = index.path(EpisodeKey(shot.dataset, shot.episode))
+    return index.trash_path(EpisodeKey(shot.dataset, shot.episode), shot.trash) if shot.trash else path
 
 
 def _set_aside(request: Request, shot: Shot, reason: str) -> None:
-    station_of(request).library.index.set_aside(Key(shot.dataset, shot.episode), reason)
+    station_of(request).library.index.set_aside(EpisodeKey(shot.dataset, shot.episode), reason)
 
 
 def placeholder(reason: str) -> Response:

@@ -22,7 +22,7 @@ LONGEST = 120.0  # [s] that one answer counts for at most: somebody went to lunc
 _log = logging.getLogger("robo_rlhf.station")
 
 
-class LabelBook:
+class LabelCounts:
     """Labels by run; safe to use from several threads."""
 
     def __init__(self, store: Callable[[], Store]) -> None:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from robo_rlhf.core.errors import NotFoundError
 from teleop.input.key_bindings import Binding
-from teleop.station.monitor.view import as_json, seen
+from teleop.station.monitor.view import as_json, run_view
 from teleop.station.web.auth import Me, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
@@ -76,7 +76,7 @@ def run(request: Request, me: Me, name: str, have: Annotated[list[str], Query()]
     line = next((line for line in station.runs.runs() if line.name == name), None)
     if line is None:
         raise NotFoundError("run", name, "It may have been deleted, or never have begun.")
-    return {**seen(station.runs, line, _parsed(have)), "labels": station.labels.of(name)}
+    return {**run_view(station.runs, line, _parsed(have)), "labels": station.labels.of(name)}
 
 
 @router.get("/api/monitor/learning")

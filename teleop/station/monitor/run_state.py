@@ -12,14 +12,14 @@ ALIVE = 150.0  # [s] since it last wrote, for a run without a heartbeat to count
 State = Literal["working", "waiting", "finished", "stopped", "failed"]
 
 
-class Doing(NamedTuple):
+class RunState(NamedTuple):
     """What a run is doing."""
 
     state: State
     why: str = ""  # it failed
 
 
-def doing(folder: Path, config: Mapping[str, Any], *, finished: bool, stage: str, changed: float) -> Doing:
+def run_state(folder: Path, config: Mapping[str, Any], *, finished: bool, stage: str, changed: float) -> RunState:
     """Return what the run in a folder is doing.
 
     Args:
@@ -30,14 +30,14 @@ def doing(folder: Path, config: Mapping[str, Any], *, finished: bool, stage: str
         changed: when anything of the run changed [s since 1970].
     """
     if finished:
-        return Doing("finished")
+        return RunState("finished")
     beat = beat_of(folder)
     if beat is not None and beat.state == "failed":
-        return Doing("failed", beat.why)
+        return RunState("failed", beat.why)
     if config.get("kind") == "arena" and config.get("judge") == "human" and (folder / "ratings.json").exists():
-        return Doing("waiting")  # the judges need no process
+        return RunState("waiting")  # the judges need no process
     alive = beat.alive if beat is not None else time.time() - changed < ALIVE
     if not alive:
-        return Doing("stopped")
+        return RunState("stopped")
     asks = config.get("annotator") == "human" and os.path.basename(stage) == "answer"
-    return Doing("waiting" if asks else "working")
+    return RunState("waiting" if asks else "working")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from teleop.station.home.summary import RUNS, folders_in, mtime, read_json, stage_of, success_of
-from teleop.station.monitor.run_state import State, doing
+from teleop.station.monitor.run_state import State, run_state
 from teleop.station.monitor.tail import Tail, numbers
 
 FRESH = 0.5  # [s] that the list is not made again
@@ -40,7 +40,7 @@ class RunLine(NamedTuple):
     asked_by: str = ""  # a reward run that learns from the answers to this run alone
 
 
-class Stage(NamedTuple):
+class RunStage(NamedTuple):
     """Where one stage of a run keeps its files."""
 
     name: str  # path within the run; "" is the run itself
@@ -49,7 +49,7 @@ class Stage(NamedTuple):
     folder: Path
 
 
-class RunBook:
+class RunIndex:
     """The runs of a data home; safe to use from several threads."""
 
     def __init__(self, home: Path) -> None:
@@ -76,7 +76,7 @@ class RunBook:
             self._listed = (time.monotonic(), lines)
             return lines
 
-    def stages(self, name: str) -> list[Stage]:
+    def stages(self, name: str) -> list[RunStage]:
         """Return the stages of a run that log metrics, in the order in which they happen."""
         found = []
         top = self.home / name
@@ -117,7 +117,7 @@ class RunBook:
         changed = max(changed, *(mtime(str(folder / name)) for name in names))
         if result:
             changed, stage = mtime(str(folder / "result.json")), ""
-        now = doing(folder, config, finished=bool(result), stage=stage, changed=changed)
+        now = run_state(folder, config, finished=bool(result), stage=stage, changed=changed)
         path = folder / (stage or self._last_stage(folder)) / "metrics.jsonl"
         tail = self._sparks.setdefault(path, Tail(path, SPARK_ROWS))
         tail.refresh()
@@ -153,13 +153,13 @@ class RunBook:
 _ORDER = {"clone": 0, "reward": 1, "finetune": 2}  # of the stages of a round
 
 
-def _stage(name: str, path: Path) -> Stage:
+def _stage(name: str, path: Path) -> RunStage:
     name = "" if name == "." else name
     head, _, rest = name.partition("/")
     number = head.removeprefix("round-")
     if rest and number != head and number.isdigit():
-        return Stage(name, rest, int(number), path)
-    return Stage(name, name, 0, path)
+        return RunStage(name, rest, int(number), path)
+    return RunStage(name, name, 0, path)
 
 
 def _success(result: dict[str, Any], when: str) -> dict[str, Any] | None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from robo_rlhf.core.stats import wilson
-from robo_rlhf.training_tools.gates import Measured, over_optimised
-from teleop.station.monitor.runs import EVENT_ROWS, Have, RunBook, RunLine, Stage
+from robo_rlhf.training_tools.gates import Measurement, over_optimised
+from teleop.station.monitor.runs import EVENT_ROWS, Have, RunIndex, RunLine, RunStage
 from teleop.station.monitor.tail import Row, numbers
 
 EVENTS = 120  # shown, the newest
@@ -19,7 +19,7 @@ QUIET = ("iteration",)  # events that the curves show
 Json = dict[str, Any]
 
 
-def seen(book: RunBook, line: RunLine, have: Have) -> Json:
+def run_view(book: RunIndex, line: RunLine, have: Have) -> Json:
     """Return all that is shown of a run; of the curves what the page does not have yet."""
     folder = book.home / line.name
     stages = book.stages(line.name)
@@ -36,7 +36,7 @@ def seen(book: RunBook, line: RunLine, have: Have) -> Json:
         "gates": [_gate(event) for event in events if event.get("event") == "gate"],
         "alarms": alarms(book, line.name, stages, truths, events),
         "ratings": ratings(book, folder),
-        "events": [_told(event) for event in events if event.get("event") not in QUIET][:EVENTS],
+        "events": [_event_line(event) for event in events if event.get("event") not in QUIET][:EVENTS],
     }
 
 
@@ -46,7 +46,7 @@ def as_json(line: RunLine) -> Json:
     return _finite({**line._asdict(), "spark": {"name": name, "values": values}})
 
 
-def curve(book: RunBook, name: str, stage: Stage, have: Have) -> Json:
+def curve(book: RunIndex, name: str, stage: RunStage, have: Have) -> Json:
     """Return the metrics of a stage, column by column, from the first row that the page does not have."""
     tail = book.rows(name, stage.folder / "metrics.jsonl")
     epoch, known = have.get(stage.name, (-1, 0))
@@ -66,7 +66,7 @@ def curve(book: RunBook, name: str, stage: Stage, have: Have) -> Json:
     }
 
 
-def truth(book: RunBook, name: str, stage: Stage) -> list[Json]:
+def truth(book: RunIndex, name: str, stage: RunStage) -> list[Json]:
     """Return what the learner's own episodes are truly worth, for those who look on alone."""
     tail = book.rows(name, stage.folder / "truth.jsonl")
     found = []
@@ -90,7 +90,7 @@ def truth(book: RunBook, name: str, stage: Stage) -> list[Json]:
     return found
 
 
-def evaluations(book: RunBook, folder: Path) -> list[Json]:
+def evaluations(book: RunIndex, folder: Path) -> list[Json]:
     """Return the success of the policies that were measured on seeds of their own, with intervals."""
     found = []
     for name, word in (("before", "cloned"), ("after", "fine-tuned")):
@@ -102,7 +102,7 @@ def evaluations(book: RunBook, folder: Path) -> list[Json]:
     return found
 
 
-def reward_scores(book: RunBook, line: RunLine, stages: Sequence[Stage], events: Sequence[Row]) -> list[Json]:
+def reward_scores(book: RunIndex, line: RunLine, stages: Sequence[RunStage], events: Sequence[Row]) -> list[Json]:
     """Return how well each reward model foresees answers that it was not trained on, oldest first."""
     found = []
     for stage in stages:
@@ -119,14 +119,14 @@ def reward_scores(book: RunBook, line: RunLine, stages: Sequence[Stage], events:
     return found
 
 
-def ratings(book: RunBook, folder: Path) -> Json | None:
+def ratings(book: RunIndex, folder: Path) -> Json | None:
     """Return the ratings of an arena, where the run is one; None else."""
     stored = book.json(folder / "ratings.json")
     return _finite(stored) if stored else None
 
 
 def alarms(
-    book: RunBook, name: str, stages: Sequence[Stage], truths: Mapping[str, Sequence[Json]], events: Iterable[Row]
+    book: RunIndex, name: str, stages: Sequence[RunStage], truths: Mapping[str, Sequence[Json]], events: Iterable[Row]
 ) -> list[Json]:
     """Return where the learned reward is climbed away from what is truly good."""
     found = [
@@ -140,7 +140,7 @@ def alarms(
             continue
         learned = {row.get("step"): row for row in book.rows(name, stage.folder / "metrics.jsonl").newest()}
         history = [
-            Measured(float(learned[row["step"]]["reward"]), round(row["success"] * row["episodes"]), row["episodes"])
+            Measurement(float(learned[row["step"]]["reward"]), round(row["success"] * row["episodes"]), row["episodes"])
             for row in truths[stage.name]
             if "reward" in learned.get(row["step"], {})
         ]
@@ -150,7 +150,7 @@ def alarms(
     return found
 
 
-def newest_events(book: RunBook, name: str, stages: Sequence[Stage]) -> list[Row]:
+def newest_events(book: RunIndex, name: str, stages: Sequence[RunStage]) -> list[Row]:
     """Return the events of a run and of its stages, newest first, each with its stage."""
     folder = book.home / name
     places = {"": folder} | {stage.name: stage.folder for stage in stages}
@@ -185,7 +185,7 @@ def _scores(name: str, held: Mapping[str, Any], trained: Mapping[str, Any], disa
     )
 
 
-def _agreement(book: RunBook, stages: Sequence[Stage], events: Sequence[Row]) -> float | None:
+def _agreement(book: RunIndex, stages: Sequence[RunStage], events: Sequence[Row]) -> float | None:
     """Return how far people agree who answered the same, as the newest reward model was told."""
     newest = next((event for event in events if event.get("event") == "updated"), {})
     told = [book.json(stage.folder / "result.json").get("agreement") for stage in reversed(stages)]
@@ -199,7 +199,7 @@ def _gate(event: Row) -> Json:
     return _finite({key: event.get(key) for key in ("round", "accepted", "reason", "difference", "episodes", "time")})
 
 
-def _told(event: Row) -> Json:
+def _event_line(event: Row) -> Json:
     """Return an event as one line of the log."""
     rest = {key: value for key, value in event.items() if key not in ("time", "event", "stage", "held_out")}
     parts = [

@@ -31,7 +31,7 @@ def seat_id(person: str, key: str) -> str:
     return hashlib.sha256(f"{person}\0{key}".encode()).hexdigest()[:16]
 
 
-class Lease:
+class ControlLease:
     """The controls of one session; no locks: it belongs to the thread that made it."""
 
     def __init__(

@@ -19,10 +19,10 @@ from robo_rlhf.core.files import make_folder, require_homes
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.ipc.messages import Begin
 from teleop.ipc.session_process import SessionProcess
-from teleop.station.operate.session import Drive
+from teleop.station.operate.session import StationSession
 
 MOST, MOST_EACH = 8, 2  # sessions at once, and those that one person began
-LOOK_EVERY = 1.0  # [s] between two looks after the sessions
+CHECK_INTERVAL = 1.0  # [s] between two looks after the sessions
 ALONE = 900.0  # [s] without anybody who looks, after which a session ends; its open episode is kept
 RESERVE_AFTER = 2.0  # [s] after a session began: its first pictures come first
 BEGIN_WITHIN = 30.0  # [s]
@@ -45,7 +45,7 @@ class Hub:
         """
         self.home, self._lean = home, lean
         self._pool = pool
-        self._drives: dict[str, Drive] = {}
+        self._drives: dict[str, StationSession] = {}
         self._reserve: SessionProcess | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -55,7 +55,7 @@ class Hub:
         if not self._lean:
             self._reserve = SessionProcess()
             self.warm(USUAL_TASK)
-        self._spawn(self._look_after())
+        self._spawn(self._supervise())
 
     def warm(self, task: str) -> None:
         """Have the workers that draw compile the scene of a task, before somebody waits for it."""
@@ -76,11 +76,11 @@ class Hub:
             drive.dismiss()
         self._drives.clear()
 
-    def sessions(self) -> tuple[Drive, ...]:
+    def sessions(self) -> tuple[StationSession, ...]:
         """Return the sessions that go on, oldest first."""
         return tuple(drive for drive in self._drives.values() if not drive.over)
 
-    def get(self, session_id: str) -> Drive:
+    def get(self, session_id: str) -> StationSession:
         """Return a session.
 
         Raises:
@@ -91,7 +91,7 @@ class Hub:
             raise NotFoundError("session", session_id, "It has ended; what was recorded is in the library.")
         return drive
 
-    async def open(self, begin: Begin) -> Drive:
+    async def open(self, begin: Begin) -> StationSession:
         """Begin a session and wait until it shows something.
 
         Raises:
@@ -105,7 +105,7 @@ class Hub:
         session_id = secrets.token_hex(4)
         while session_id in self._drives:
             session_id = secrets.token_hex(4)
-        drive = Drive(session_id, begin, self._new_process, self._pool(), lambda text: self._note(session_id, text))
+        drive = StationSession(session_id, begin, self._new_process, self._pool(), lambda text: self._note(session_id, text))
         self._drives[session_id] = drive
         self._note(session_id, f"{begin.operator} began to record {begin.task} into {begin.dataset}.")
         try:
@@ -129,7 +129,7 @@ class Hub:
         if len(self.sessions()) >= MOST:
             await self._end_one(self.sessions(), f"{MOST} sessions are open; end one")
 
-    async def _end_one(self, drives: Sequence[Drive], why: str) -> None:
+    async def _end_one(self, drives: Sequence[StationSession], why: str) -> None:
         empty = [drive for drive in drives if drive.empty_since is not None and drive.begun.done()]
         if not empty:
             raise BusyError("the station", why)
@@ -158,12 +158,12 @@ class Hub:
         if self._reserve is None and not self._closing:
             self._reserve = SessionProcess()
 
-    async def _look_after(self) -> None:
+    async def _supervise(self) -> None:
         """Once a second, see to leases that ran out, and to sessions that are over or that nobody looks at."""
         while True:
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(CHECK_INTERVAL)
             for drive in tuple(self._drives.values()):
-                drive.look_after()
+                drive.supervise()
                 alone = drive.empty_since is not None and time.monotonic() - drive.empty_since > ALONE
                 if drive.over or alone:
                     why = drive.over or f"Nobody looked at it for {ALONE / 60:.0f} minutes."

@@ -16,8 +16,8 @@ from teleop.input.key_bindings import KEYS
 from teleop.ipc.messages import Begin, Notice, read_page_message
 from teleop.station.operate import launch_options
 from teleop.station.operate.control_lease import seat_id
-from teleop.station.operate.session import Drive
-from teleop.station.operate.viewer import Watcher
+from teleop.station.operate.session import StationSession
+from teleop.station.operate.viewer import Viewer
 from teleop.station.web.auth import Me, SignedIn, open_socket, requires, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
@@ -36,7 +36,7 @@ MOST_PAGES = 8  # of one person that are connected with sessions
 router = APIRouter()
 
 
-class Start(BaseModel):
+class NewSession(BaseModel):
     """What a session is to be started with."""
 
     model_config = ConfigDict(extra="forbid")
@@ -60,7 +60,7 @@ async def start(request: Request, me: Me) -> Response:
     home = station.home
     open_ones = [_summary(drive, me) for drive in station.hub.sessions()]
     found = await asyncio.to_thread(lambda: (launch_options.datasets(home), launch_options.policies(home)))
-    asked = {name: request.query_params.get(name, "") for name in [*Start.model_fields, "start"]}
+    asked = {name: request.query_params.get(name, "") for name in [*NewSession.model_fields, "start"]}
     data = {
         "tasks": [task._asdict() for task in launch_options.tasks()],
         "datasets": found[0],
@@ -72,7 +72,7 @@ async def start(request: Request, me: Me) -> Response:
 
 
 @router.post("/operate")
-async def begin(request: Request, body: Start, me: Annotated[SignedIn, Depends(requires("operator"))]) -> Any:
+async def begin(request: Request, body: NewSession, me: Annotated[SignedIn, Depends(requires("operator"))]) -> Any:
     """Begin a session, or say which one of one's own goes on already; answer its address."""
     station = station_of(request)
     task, opens = body.task, None
@@ -143,10 +143,10 @@ async def socket(websocket: WebSocket, session: str, key: str) -> None:
         await websocket.close(OVER, str(error)[:120])
         return
     name = me.person.name
-    if sum(one.person == name for each in station.hub.sessions() for one in each.watchers) >= MOST_PAGES:
+    if sum(one.person == name for each in station.hub.sessions() for one in each.viewers) >= MOST_PAGES:
         await websocket.close(OVER, f"{MOST_PAGES} pages of yours are open; close one")
         return
-    watcher = Watcher(seat_id(name, key[:100]), name, may_drive=me.person.may("operator"))
+    watcher = Viewer(seat_id(name, key[:100]), name, may_drive=me.person.may("operator"))
     drive.join(watcher)
     try:
         await _run(websocket, drive, watcher)
@@ -154,7 +154,7 @@ async def socket(websocket: WebSocket, session: str, key: str) -> None:
         drive.leave(watcher)
 
 
-async def _run(websocket: WebSocket, drive: Drive, watcher: Watcher) -> None:
+async def _run(websocket: WebSocket, drive: StationSession, watcher: Viewer) -> None:
     """Do the three things that a connection does, until one of them ends."""
 
     async def send(message: str | bytes) -> None:
@@ -167,9 +167,9 @@ async def _run(websocket: WebSocket, drive: Drive, watcher: Watcher) -> None:
         while True:
             text = await websocket.receive_text()
             try:
-                drive.obey(watcher, read_page_message(text))
+                drive.handle(watcher, read_page_message(text))
             except InvalidValueError as error:
-                watcher.tell(Notice(f"Something that this page sent was not understood. {error}", "bad"))
+                watcher.send(Notice(f"Something that this page sent was not understood. {error}", "bad"))
 
     jobs = [receive(), watcher.send_all(send), watcher.stream(drive, drive.pool)]
     tasks = [asyncio.create_task(job) for job in jobs]
@@ -188,7 +188,7 @@ async def _run(websocket: WebSocket, drive: Drive, watcher: Watcher) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _summary(drive: Drive, me: SignedIn) -> dict[str, Any]:
+def _summary(drive: StationSession, me: SignedIn) -> dict[str, Any]:
     """Return what the list of sessions shows of one."""
     holder = drive.lease.holder
     kept = drive.tick.status.kept if drive.tick is not None else 0
@@ -203,7 +203,7 @@ def _summary(drive: Drive, me: SignedIn) -> dict[str, Any]:
     }
 
 
-def _may_end(drive: Drive, me: SignedIn) -> bool:
+def _may_end(drive: StationSession, me: SignedIn) -> bool:
     return me.person.may("administrator") or drive.owner == me.person.name
 
 

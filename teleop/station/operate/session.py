@@ -10,9 +10,9 @@ from robo_rlhf.core.errors import NotNowError
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.ipc import messages
 from teleop.ipc.messages import Begin, Do, Drawn, Input, Notice, PageMessage, Reply, Scene, Tick, View
-from teleop.ipc.session_process import Ended, Heard, SessionProcess
-from teleop.station.operate.control_lease import Lease
-from teleop.station.operate.viewer import Watcher, as_json
+from teleop.ipc.session_process import Ended, SessionMessage, SessionProcess
+from teleop.station.operate.control_lease import ControlLease
+from teleop.station.operate.viewer import Viewer, as_json
 
 PAUSE_AFTER = 2.0  # [s] that the robot holds for an operator whose connection is lost, before the session pauses
 SILENT = 3.0  # [s] without a word from the page that drives, though it is connected, before the session pauses
@@ -20,7 +20,7 @@ TRIES, TRIES_WITHIN = 3, 60.0  # processes that may die within so many seconds b
 TO_US = 2**31  # ids of what the station itself asks of the session begin here
 
 
-class Drive:
+class StationSession:
     """A session with those who look at it; it belongs to the server's event loop."""
 
     def __init__(
@@ -48,10 +48,10 @@ class Drive:
             asyncio.get_running_loop().create_future()
         )  # done with the first picture's state
         self.empty_since: float | None = time.monotonic()  # [s] since when nobody looks
-        self.lease = Lease(begin.operator, log=lambda text: self._changed(text, log))
+        self.lease = ControlLease(begin.operator, log=lambda text: self._changed(text, log))
         self._loop = asyncio.get_running_loop()
         self._new_process, self._deaths = new_process, list[float]()
-        self._watchers: dict[str, Watcher] = {}
+        self._watchers: dict[str, Viewer] = {}
         self._asked: dict[int, tuple[str, int]] = {}  # id as the session knows it → seat, and id as its page knows it
         self._ids = itertools.count(1)
         self._pausing: asyncio.TimerHandle | None = None
@@ -64,11 +64,11 @@ class Drive:
         return self.lease.owner
 
     @property
-    def watchers(self) -> tuple[Watcher, ...]:
+    def viewers(self) -> tuple[Viewer, ...]:
         """Those who look, who drives among them."""
         return tuple(self._watchers.values())
 
-    def join(self, watcher: Watcher) -> None:
+    def join(self, watcher: Viewer) -> None:
         """Let a page in, for the first time or again; another connection of the same page gives way."""
         old = self._watchers.pop(watcher.seat, None)
         if old is not None:
@@ -79,12 +79,12 @@ class Drive:
         self._stop_pausing()
         if self._scene_text:
             watcher.outbox.put(self._scene_text)
-        self._tell_controls()
+        self._send_controls()
         if self.tick is not None:
             watcher.outbox.put_status(as_json(self.tick.status))
         watcher.wake()
 
-    def leave(self, watcher: Watcher) -> None:
+    def leave(self, watcher: Viewer) -> None:
         """Note that a page's connection is gone."""
         if self._watchers.get(watcher.seat) is not watcher:
             return  # another connection has taken its place
@@ -95,9 +95,9 @@ class Drive:
         if self.lease.holder is not None and not self.lease.present:
             self._stop_pausing()
             self._pausing = self._loop.call_later(PAUSE_AFTER, self._pause)
-        self._tell_controls()
+        self._send_controls()
 
-    def obey(self, watcher: Watcher, message: PageMessage) -> None:
+    def handle(self, watcher: Viewer, message: PageMessage) -> None:
         """Do what a page says, where it may."""
         match message:
             case Input():
@@ -107,13 +107,13 @@ class Drive:
             case Drawn():
                 watcher.drawn(message)
             case View():
-                watcher.see(message)
+                watcher.set_view(message)
             case Do():
                 self._do(watcher, message)
             case messages.Lease():
                 self._lease(watcher, message)
 
-    def look_after(self) -> None:
+    def supervise(self) -> None:
         """Do what is due; to be called about once a second.
 
         The controls of a holder who stayed away are free. A page that is connected and says nothing, asleep or in the
@@ -124,9 +124,9 @@ class Drive:
         page = self._watchers.get(holder.id) if holder is not None else None
         if page is not None and time.monotonic() - page.input_at > SILENT and self._pause():
             text = f"Paused: nothing was heard from the page of {page.person} for {SILENT:.0f} s."
-            for watcher in self.watchers:
+            for watcher in self.viewers:
                 if watcher is not page:
-                    watcher.tell(Notice(text))
+                    watcher.send(Notice(text))
 
     def close(self, why: str) -> None:
         """End the session, as `SessionProcess.close` does: waits, so not in the event loop's thread."""
@@ -136,19 +136,19 @@ class Drive:
     def dismiss(self) -> None:
         """Send everybody away, after the session has ended."""
         self._stop_pausing()
-        for watcher in self.watchers:
+        for watcher in self.viewers:
             watcher.dismiss("over")
 
     def _start(self) -> SessionProcess:
         process = self._new_process()
 
-        def hear(message: Heard) -> None:
-            self._loop.call_soon_threadsafe(self._heard, process, message)
+        def hear(message: SessionMessage) -> None:
+            self._loop.call_soon_threadsafe(self._on_message, process, message)
 
         process.begin(self.begin, hear)
         return process
 
-    def _heard(self, process: SessionProcess, message: Heard) -> None:
+    def _on_message(self, process: SessionProcess, message: SessionMessage) -> None:
         """Pass on what the session says."""
         if process is not self._process:
             return
@@ -156,7 +156,7 @@ class Drive:
             case Tick():
                 self.tick = message
                 text = as_json(message.status)
-                for watcher in self.watchers:
+                for watcher in self.viewers:
                     watcher.outbox.put_status(text)
                     watcher.wake()
                 if not self.begun.done():
@@ -172,45 +172,45 @@ class Drive:
             case Ended():
                 self._ended(message)
 
-    def _do(self, watcher: Watcher, message: Do) -> None:
+    def _do(self, watcher: Viewer, message: Do) -> None:
         if message.act == "operator":
-            watcher.tell(Reply(message.id, False, "Who drives is said by handing the controls over."))
+            watcher.send(Reply(message.id, False, "Who drives is said by handing the controls over."))
             return
         if not self.lease.allows(watcher.seat, message.fence):
             holder = self.lease.holder
             text = "Nobody drives: take the controls first." if holder is None else f"{holder.person} drives."
-            watcher.tell(Reply(message.id, False, text))
+            watcher.send(Reply(message.id, False, text))
             return
         number = next(self._ids) % TO_US
         self._asked[number] = watcher.seat, message.id
         if not self._process.send(replace(message, id=number)):
-            watcher.tell(Reply(message.id, False, "The session has just ended; it starts again. Nothing was done."))
+            watcher.send(Reply(message.id, False, "The session has just ended; it starts again. Nothing was done."))
 
     def _reply(self, reply: Reply) -> None:
         seat, number = self._asked.pop(reply.id, ("", 0))
         if seat in self._watchers:
-            self._watchers[seat].tell(replace(reply, id=number))
+            self._watchers[seat].send(replace(reply, id=number))
 
-    def _lease(self, watcher: Watcher, message: messages.Lease) -> None:
+    def _lease(self, watcher: Viewer, message: messages.Lease) -> None:
         """Change who drives, or say why not."""
         lease, seat = self.lease, watcher.seat
         try:
             if message.act in ("take", "ask") and not watcher.may_drive:
-                watcher.tell(Notice("Driving takes the role operator; you can watch.", "bad"))
+                watcher.send(Notice("Driving takes the role operator; you can watch.", "bad"))
             elif message.act == "take":
                 lease.take(seat)
             elif message.act == "ask":
                 lease.ask(seat)
                 holder = self._watchers.get(lease.holder.id) if lease.holder else None
                 if holder is not None and holder is not watcher:
-                    holder.tell(Notice(f"{watcher.person} asks for the controls."))
+                    holder.send(Notice(f"{watcher.person} asks for the controls."))
             elif message.act == "give":
                 lease.give(seat, message.to)
             else:
                 lease.release(seat)
         except NotNowError as error:
-            watcher.tell(Notice(str(error), "bad"))
-        self._tell_controls()
+            watcher.send(Notice(str(error), "bad"))
+        self._send_controls()
 
     def _changed(self, sentence: str, log: Callable[[str], None]) -> None:
         """Write down who drives now, and tell everybody, and the session: its episodes bear the name."""
@@ -219,16 +219,16 @@ class Drive:
         if holder is not None and holder.person != self.begin.operator:
             self.begin = replace(self.begin, operator=holder.person)
             self._process.send(Do("do", self.lease.fence, TO_US + next(self._ids), "operator", holder.person))
-        for watcher in self.watchers if len(self._watchers) > 1 else ():
-            watcher.tell(Notice(sentence))
-        self._tell_controls()
+        for watcher in self.viewers if len(self._watchers) > 1 else ():
+            watcher.send(Notice(sentence))
+        self._send_controls()
 
-    def _tell_controls(self) -> None:
-        for watcher in self.watchers:
-            watcher.tell(self.lease.controls(watcher.seat))
+    def _send_controls(self) -> None:
+        for watcher in self.viewers:
+            watcher.send(self.lease.controls(watcher.seat))
 
     def _send_all(self, text: str) -> None:
-        for watcher in self.watchers:
+        for watcher in self.viewers:
             watcher.outbox.put(text)
 
     def _pause(self) -> bool:
@@ -260,10 +260,10 @@ class Drive:
             return
         for seat, number in self._asked.values():
             if seat in self._watchers:
-                self._watchers[seat].tell(Reply(number, False, "The session ended before this was done."))
+                self._watchers[seat].send(Reply(number, False, "The session ended before this was done."))
         self._asked.clear()
         self._send_all(as_json(Notice(f"{ended.text} A new one starts.", "bad", "lost")))
         self.begin = replace(self.begin, seed=self.tick.status.seed if self.tick else self.begin.seed, open=None)
         self.lease.fence += 1
         self._process = self._start()
-        self._tell_controls()
+        self._send_controls()

@@ -24,27 +24,27 @@ REST = 1.0  # [s] before pictures are asked for again after the workers that dra
 Send = Callable[[str | bytes], Awaitable[None]]
 
 
-class _Shown(NamedTuple):
+class _ShownView(NamedTuple):
     """What a page shows."""
 
     state: Array  # (nstate,)
     view: View
     size: tuple[int, int]  # [pixels] of slot 0
 
-    def serves(self, wanted: "_Shown") -> bool:
+    def serves(self, wanted: "_ShownView") -> bool:
         """Whether the page need not be sent what is wanted: the same, at no smaller size."""
         alike = self.view == wanted.view and np.array_equal(self.state, wanted.state)
         return alike and self.size >= wanted.size
 
 
-class Source(Protocol):
+class StateSource(Protocol):
     """Where the newest state comes from."""
 
     scene: Scene | None
     tick: Tick | None
 
 
-class Watcher:
+class Viewer:
     """A page's connection; it belongs to the server's event loop."""
 
     def __init__(self, seat: str, person: str, *, may_drive: bool) -> None:
@@ -56,9 +56,9 @@ class Watcher:
         self.link = Link(time.monotonic())
         self._new = asyncio.Event()  # a tick, a view or room on the link
         self._frame = 0
-        self._shown: _Shown | None = None
+        self._shown: _ShownView | None = None
 
-    def tell(self, message: Any) -> None:
+    def send(self, message: Any) -> None:
         """Send one of the messages that are dataclasses."""
         self.outbox.put(as_json(message))
 
@@ -71,7 +71,7 @@ class Watcher:
         self.dismissed = why
         self.outbox.close()
 
-    def see(self, view: View) -> None:
+    def set_view(self, view: View) -> None:
         """Show other cameras, or another size, from now on."""
         self.link.view = view
         self.wake()
@@ -86,7 +86,7 @@ class Watcher:
         while (message := await self.outbox.next()) is not None:
             await send(message)
 
-    async def stream(self, source: Source, pool: RenderPool) -> None:
+    async def stream(self, source: StateSource, pool: RenderPool) -> None:
         """Draw the newest state whenever the page has room for it; one that stands still also at its full size."""
         told = 0.0
         while True:
@@ -94,20 +94,20 @@ class Watcher:
             now = time.monotonic()
             if now - told > FIGURES_EVERY and self._frame:
                 told = now
-                self.tell(self.link.figures(now))
+                self.send(self.link.figures(now))
             scene, tick = source.scene, source.tick
             if scene is None or tick is None or self.outbox.behind or not self.link.may_send(now):
                 continue
-            wanted = _Shown(tick.state, self.link.view, self.link.size if news else self.link.full_size)
+            wanted = _ShownView(tick.state, self.link.view, self.link.size if news else self.link.full_size)
             if self._shown is not None and self._shown.serves(wanted):
                 continue
             try:
                 await self._draw(scene, tick, wanted, pool, still=not news)
             except (WorkerDiedError, WorkerStuckError) as error:
-                self.tell(Notice(f"The pictures stopped: {error} The session goes on.", "bad", "lost"))
+                self.send(Notice(f"The pictures stopped: {error} The session goes on.", "bad", "lost"))
                 await asyncio.sleep(REST)
             except RoboRlhfError as error:
-                self.tell(Notice(f"There is no such view: {error}", "bad"))
+                self.send(Notice(f"There is no such view: {error}", "bad"))
                 self.link.view = replace(self.link.view, cameras=[scene.cameras[0].name])
 
     async def _news(self) -> bool:
@@ -120,7 +120,7 @@ class Watcher:
         self._new.clear()
         return True
 
-    async def _draw(self, scene: Scene, tick: Tick, wanted: _Shown, pool: RenderPool, *, still: bool) -> None:
+    async def _draw(self, scene: Scene, tick: Tick, wanted: _ShownView, pool: RenderPool, *, still: bool) -> None:
         """Draw one frame and send it: the large view as soon as it is there, then the others."""
         begun = time.monotonic()
         self._frame += 1
@@ -130,7 +130,7 @@ class Watcher:
         width, height = wanted.size
         parts = [(cameras[:1], (width, height)), (cameras[1:], (width // 2, height // 2))]
         drawing = [
-            pool.jpegs(scene.task, tick.state, names, *size, decor=(DropLine(),), key=(self, size))
+            pool.jpegs(scene.task, tick.state, names, *size, annotations=(DropLine(),), key=(self, size))
             for names, size in parts
             if names
         ]

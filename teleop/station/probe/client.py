@@ -19,19 +19,19 @@ from pathlib import Path
 
 from robo_rlhf.core.errors import BusyError, NotNowError
 from teleop.ipc.channel import Channel
-from teleop.policy_probe.messages import Answered, Asked, Begun, Cancel, Failed, Ready, Request, Result
+from teleop.policy_probe.messages import QueryDone, QueuedQuery, QueryStarted, Cancel, QueryFailed, ProbeReady, Request, Result
 
 IDLE = 300.0  # [s] without a question, after which the process ends
 LIMIT = 20.0  # [s] that one question may take, once the process is ready
 START = 60.0  # [s] that it may take to be ready
-LOOK = 0.25  # [s] between looks after it
+CHECK_INTERVAL = 0.25  # [s] between looks after it
 MOST = 32  # questions that wait at once
 PATIENCE = 2.0  # [s] for it to end by itself
 AGAIN = "Nothing was changed. A new process starts; ask again."
 Key = tuple[Hashable, type]
 
 
-class Thinking:
+class ProbeClient:
     """Asks the process; safe to use from several threads."""
 
     def __init__(self, home: Path, *, idle: float = IDLE, limit: float = LIMIT) -> None:
@@ -75,7 +75,7 @@ class Thinking:
             if process.waiting >= MOST:
                 raise BusyError("The process that asks policies", f"{MOST} questions wait")
             number = next(self._numbers)
-            process.put(Asked(number, request), key, future)
+            process.put(QueuedQuery(number, request), key, future)
         future.add_done_callback(lambda done: process.leave(number) if done.cancelled() else None)
         return future
 
@@ -116,7 +116,7 @@ class _Process:
         self._busy: int | None = None  # the question that it works on
         self._heard = self._asked = time.monotonic()  # [s] when it said something; when somebody asked
         self._ended = threading.Event()
-        self._channel = Channel(ours, self._hear, self._gone)
+        self._channel = Channel(ours, self._on_message, self._gone)
         threading.Thread(target=self._watch, name="thinking", daemon=True).start()
 
     @property
@@ -131,7 +131,7 @@ class _Process:
         with self._lock:
             return self.alive and self._busy is not None
 
-    def put(self, asked: Asked, key: Key, future: "Future[Result]") -> None:
+    def put(self, asked: QueuedQuery, key: Key, future: "Future[Result]") -> None:
         """Ask something."""
         with self._lock:
             self._waiting[asked.number] = key, future
@@ -170,18 +170,18 @@ class _Process:
         self._ended.set()
         self._channel.close()
 
-    def _hear(self, message: object) -> None:
+    def _on_message(self, message: object) -> None:
         with self._lock:
             self._heard = time.monotonic()
-            if isinstance(message, Ready):
+            if isinstance(message, ProbeReady):
                 self._ready = True
-            elif isinstance(message, Begun):
+            elif isinstance(message, QueryStarted):
                 self._busy = message.number
-            elif isinstance(message, Answered | Failed):
+            elif isinstance(message, QueryDone | QueryFailed):
                 self._busy = None
-        if isinstance(message, Answered):
+        if isinstance(message, QueryDone):
             self._settle(message.number, message.result)
-        elif isinstance(message, Failed):
+        elif isinstance(message, QueryFailed):
             self._fail(message.number, message.error())
 
     def _gone(self) -> None:
@@ -211,7 +211,7 @@ class _Process:
 
     def _watch(self) -> None:
         """End the process where it hangs, or where nobody has asked for a while."""
-        while self.alive and not self._ended.wait(LOOK):
+        while self.alive and not self._ended.wait(CHECK_INTERVAL):
             now = time.monotonic()
             with self._lock:
                 quiet = now - self._heard

@@ -8,10 +8,10 @@ from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.types import Array
 from teleop.station.media.media import digest_of
 
-FUTURES = 64  # that are kept for their clips
+CAPACITY = 64  # that are kept for their clips
 
 
-class Future(NamedTuple):
+class PredictedRollout(NamedTuple):
     """What a clip of a future is drawn from."""
 
     task: str
@@ -19,24 +19,24 @@ class Future(NamedTuple):
     fps: float
 
 
-class Futures:
+class RolloutCache:
     """The newest futures by id; safe to use from several threads."""
 
     def __init__(self) -> None:
         """Keep none yet."""
-        self._lock, self._kept = threading.Lock(), OrderedDict[str, Future]()
+        self._lock, self._kept = threading.Lock(), OrderedDict[str, PredictedRollout]()
 
-    def put(self, future: Future) -> str:
+    def put(self, future: PredictedRollout) -> str:
         """Keep a future and return its id."""
         name = digest_of(future.task, future.states)
         with self._lock:
             self._kept[name] = future
             self._kept.move_to_end(name)
-            while len(self._kept) > FUTURES:
+            while len(self._kept) > CAPACITY:
                 self._kept.popitem(last=False)
         return name
 
-    def get(self, name: str) -> Future:
+    def get(self, name: str) -> PredictedRollout:
         """Return a future.
 
         Raises:

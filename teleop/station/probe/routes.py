@@ -8,12 +8,12 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from teleop.policy_probe.messages import LONGEST, SHORTEST, At
+from teleop.policy_probe.messages import LONGEST, SHORTEST, FrameRef
 from teleop.station.media.file_responses import GoneError, respond, unless_gone
-from teleop.station.media.media import NoPictureError, View
+from teleop.station.media.media import NoPictureError, CameraView
 from teleop.station.operate import launch_options
 from teleop.station.probe.keys import KEYS
-from teleop.station.probe.view import Imagining
+from teleop.station.probe.view import ProbeView
 from teleop.station.web.auth import Me, SignedIn, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
@@ -33,7 +33,7 @@ Text = Annotated[str, Query(max_length=400)]
 Seconds = Annotated[float, Field(ge=SHORTEST, le=LONGEST)]
 
 
-class Frame(BaseModel):
+class FrameBody(BaseModel):
     """A frame of an episode, and how it is looked at."""
 
     model_config = ConfigDict(extra="forbid")
@@ -46,24 +46,24 @@ class Frame(BaseModel):
     page: Annotated[str, Field(max_length=64)] = ""  # of one person's pages, which one asks
 
     @property
-    def at(self) -> At:
+    def at(self) -> FrameRef:
         """The frame."""
-        return At(self.dataset, self.episode, self.frame)
+        return FrameRef(self.dataset, self.episode, self.frame)
 
     @property
-    def view(self) -> View:
+    def view(self) -> CameraView:
         """How it is looked at."""
-        return View(self.camera, self.width)
+        return CameraView(self.camera, self.width)
 
 
-class Ahead(Frame):
+class RolloutBody(FrameBody):
     """How far ahead, and who judges."""
 
     seconds: Seconds = 3.0
     reward: Annotated[str, Field(max_length=400)] = ""
 
 
-class Comparison(BaseModel):
+class ComparisonBody(BaseModel):
     """Two policies and the frame from which they are compared."""
 
     model_config = ConfigDict(extra="forbid")
@@ -97,37 +97,37 @@ async def choose(request: Request) -> dict[str, Any]:
 
 
 @router.get("/api/ask/look")
-async def look(request: Request, asked: Annotated[Frame, Query()], me: Me) -> Any:
+async def predict_actions(request: Request, asked: Annotated[FrameBody, Query()], me: Me) -> Any:
     """Return what the policy would do at a frame, as numbers and as a picture with arrows."""
-    return await _told(request, _imagining(request, me, asked.page).look(asked.at, asked.policy, asked.view))
+    return await _response(request, _probe_view(request, me, asked.page).predict_actions(asked.at, asked.policy, asked.view))
 
 
 @router.get("/api/ask/foresee")
-async def foresee(request: Request, asked: Annotated[Ahead, Query()], me: Me) -> Any:
+async def roll_out(request: Request, asked: Annotated[RolloutBody, Query()], me: Me) -> Any:
     """Return what would come of following the policy from a frame on, and a picture of the paths."""
-    work = _imagining(request, me, asked.page).foresee(asked.at, asked.policy, asked.view, asked.seconds, asked.reward)
-    return await _told(request, work)
+    work = _probe_view(request, me, asked.page).roll_out(asked.at, asked.policy, asked.view, asked.seconds, asked.reward)
+    return await _response(request, work)
 
 
 @router.get("/api/ask/judge")
-async def judge(request: Request, dataset: Text, episode: Text, reward: Text, me: Me, page: Text = "") -> Any:
+async def predict_reward(request: Request, dataset: Text, episode: Text, reward: Text, me: Me, page: Text = "") -> Any:
     """Return what a reward model says of each step of an episode."""
-    return await _told(request, _imagining(request, me, page).judge(dataset, episode, reward))
+    return await _response(request, _probe_view(request, me, page).predict_reward(dataset, episode, reward))
 
 
 @router.post("/api/ask/compare")
-async def compare(request: Request, body: Comparison, me: Me) -> dict[str, Any]:
+async def compare(request: Request, body: ComparisonBody, me: Me) -> dict[str, Any]:
     """Record what two policies would do from a frame on, and ask people which is better."""
-    at = At(body.dataset, body.episode, body.frame)
+    at = FrameRef(body.dataset, body.episode, body.frame)
     policies = (body.policy, body.other)
-    return await _imagining(request, me, body.page).compare(at, policies, body.seconds, me.person.name)
+    return await _probe_view(request, me, body.page).compare(at, policies, body.seconds, me.person.name)
 
 
 @router.api_route("/ask/clip/{name}", methods=["GET", "HEAD"])
-async def clip(request: Request, name: str, me: Me, view: Annotated[View, Depends()]) -> Response:
+async def clip(request: Request, name: str, me: Me, view: Annotated[CameraView, Depends()]) -> Response:
     """Send the clip of an imagined future."""
     try:
-        content = await unless_gone(request, _imagining(request, me, "").clip(name, view))
+        content = await unless_gone(request, _probe_view(request, me, "").clip(name, view))
     except GoneError:
         return Response(status_code=GONE)
     except NoPictureError as error:
@@ -135,7 +135,7 @@ async def clip(request: Request, name: str, me: Me, view: Annotated[View, Depend
     return respond(request, content, immutable=True)
 
 
-async def _told(request: Request, work: Any) -> Any:
+async def _response(request: Request, work: Any) -> Any:
     """Return an answer; what nobody waits for any more is given up."""
     try:
         return await unless_gone(request, work)
@@ -143,8 +143,8 @@ async def _told(request: Request, work: Any) -> Any:
         return Response(status_code=GONE)
 
 
-def _imagining(request: Request, me: SignedIn, page: str) -> Imagining:
-    return Imagining(station_of(request), (me.person.id, page))
+def _probe_view(request: Request, me: SignedIn, page: str) -> ProbeView:
+    return ProbeView(station_of(request), (me.person.id, page))
 
 
 async def _choices(request: Request) -> dict[str, Any]:

@@ -10,24 +10,24 @@ import numpy as np
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.judgeable import check_episodes
 from robo_rlhf.feedback.records import Question, question_id
-from robo_rlhf.sim.rendering.annotations import Arrow, Decor, Point, Trail
+from robo_rlhf.sim.rendering.annotations import Arrow, Annotation, Point, Trail
 from teleop.policy_probe.messages import (
-    At,
-    Compare,
-    Compared,
-    Foresee,
-    Foreseen,
-    Judge,
-    Judged,
-    Look,
+    FrameRef,
+    CompareQuery,
+    CompareResult,
+    RolloutQuery,
+    RolloutResult,
+    RewardQuery,
+    RewardResult,
+    ActionQuery,
     Request,
-    Seen,
-    Worth,
+    ActionResult,
+    RewardCurve,
 )
-from teleop.station.library.entry import Key
+from teleop.station.library.entry import EpisodeKey
 from teleop.station.media.file_responses import Content
-from teleop.station.media.media import View
-from teleop.station.probe.rollouts_cache import Future
+from teleop.station.media.media import CameraView
+from teleop.station.probe.rollouts_cache import PredictedRollout
 from teleop.station.services import Station
 
 RUN = "ask"  # that questions from the page belong to
@@ -36,17 +36,17 @@ LEAST_REACH = 0.004  # [m] below which an arrow would be a dot
 FIRST, OTHERS = "guide", "purple"  # colours of the future that the clip shows, and of what chance could make of it
 
 
-class Imagining:
+class ProbeView:
     """Answers for one page of one person."""
 
     def __init__(self, station: Station, who: Hashable) -> None:
         """Ask with what `station` has; `who` is the page that asks."""
         self._station, self._who = station, who
 
-    async def look(self, at: At, policy: str, view: View) -> dict[str, Any]:
+    async def predict_actions(self, at: FrameRef, policy: str, view: CameraView) -> dict[str, Any]:
         """Return what the policy would do at a frame, and a picture of it; raises what was wrong in words."""
-        seen = await self._ask(Look(at, policy))
-        assert isinstance(seen, Seen)
+        seen = await self._ask(ActionQuery(at, policy))
+        assert isinstance(seen, ActionResult)
         return {
             "frame": seen.frame,
             "task": seen.task,
@@ -58,11 +58,11 @@ class Imagining:
             "picture": await self._picture(seen.task, seen.state, view, arrows(seen)),
         }
 
-    async def foresee(self, at: At, policy: str, view: View, seconds: float, reward: str) -> dict[str, Any]:
+    async def roll_out(self, at: FrameRef, policy: str, view: CameraView, seconds: float, reward: str) -> dict[str, Any]:
         """Return what would come of following the policy, and a picture of its paths; raises as `look`."""
-        found = await self._ask(Foresee(at, policy, seconds, reward))
-        assert isinstance(found, Foreseen)
-        name = self._station.futures.put(Future(found.task, found.states, found.fps))
+        found = await self._ask(RolloutQuery(at, policy, seconds, reward))
+        assert isinstance(found, RolloutResult)
+        name = self._station.futures.put(PredictedRollout(found.task, found.states, found.fps))
         return {
             "id": name,
             "frame": found.frame,
@@ -71,23 +71,23 @@ class Imagining:
             "samples": len(found.paths),
             "succeed": int(found.success.any(axis=1).sum()),
             "done": _first(found.success[0]),
-            "worth": told(found.worth),
+            "worth": reward_as_json(found.worth),
             "broken": found.broken,
             "picture": await self._picture(found.task, found.states[0], view, trails(found.paths)),
         }
 
-    async def clip(self, name: str, view: View) -> Content:
+    async def clip(self, name: str, view: CameraView) -> Content:
         """Return the clip of a future; raises NotFoundError where it is not kept any more."""
         future = self._station.futures.get(name)
         return await self._station.media.drawn(future.task, future.states, future.fps, view)
 
-    async def judge(self, dataset: str, episode: str, reward: str) -> dict[str, Any]:
+    async def predict_reward(self, dataset: str, episode: str, reward: str) -> dict[str, Any]:
         """Return what a reward model says of the steps of an episode; raises as `look`."""
-        found = await self._ask(Judge(dataset, episode, reward))
-        assert isinstance(found, Judged)
-        return {"worth": told(found.worth)}
+        found = await self._ask(RewardQuery(dataset, episode, reward))
+        assert isinstance(found, RewardResult)
+        return {"worth": reward_as_json(found.worth)}
 
-    async def compare(self, at: At, policies: tuple[str, str], seconds: float, person: str) -> dict[str, Any]:
+    async def compare(self, at: FrameRef, policies: tuple[str, str], seconds: float, person: str) -> dict[str, Any]:
         """Record what two policies would do, and ask people which is better; raises as `look`, or that they cannot.
 
         Asked again, it is the same question.
@@ -96,8 +96,8 @@ class Imagining:
         policies = first, second
         await asyncio.to_thread(check_episodes, self._station.home, [(at.dataset, at.episode)])
         task = await asyncio.to_thread(self._task_of, at)
-        found = await self._ask(Compare(at, policies, seconds, f"comparisons/{task}", person))
-        assert isinstance(found, Compared)
+        found = await self._ask(CompareQuery(at, policies, seconds, f"comparisons/{task}", person))
+        assert isinstance(found, CompareResult)
         asked = question_about(found, at, policies, person)
         new = await asyncio.to_thread(self._add, asked)
         return {"question": asked.id, "new": new, "dataset": found.dataset, "episodes": found.episodes}
@@ -107,22 +107,22 @@ class Imagining:
         store = self._station.store
         return not store.questions(ids=[asked.id]) and bool(store.add_questions([asked]))
 
-    def _task_of(self, at: At) -> str:
+    def _task_of(self, at: FrameRef) -> str:
         library = self._station.library
         library.index.refresh()
-        return library.index.get(Key(at.dataset, at.episode)).meta.task
+        return library.index.get(EpisodeKey(at.dataset, at.episode)).meta.task
 
     async def _ask(self, request: Request) -> object:
         return await asyncio.wrap_future(self._station.thinking.ask(request, self._who))
 
-    async def _picture(self, task: str, state: Array, view: View, decor: tuple[Decor, ...]) -> str:
+    async def _picture(self, task: str, state: Array, view: CameraView, annotations: tuple[Annotation, ...]) -> str:
         """Return a JPEG in base 64, drawn before anything that is not live."""
-        key = ("ask", self._who, bool(decor))
-        done = self._station.pool.jpegs(task, state, (view.camera,), view.width, view.height, decor=decor, key=key)
+        key = ("ask", self._who, bool(annotations))
+        done = self._station.pool.jpegs(task, state, (view.camera,), view.width, view.height, annotations=annotations, key=key)
         return base64.b64encode((await asyncio.wrap_future(done))[0]).decode()
 
 
-def question_about(found: Compared, at: At, policies: tuple[str, str], person: str) -> Question:
+def question_about(found: CompareResult, at: FrameRef, policies: tuple[str, str], person: str) -> Question:
     """Return the question which of two recorded continuations is better; where they came from stands in its meta."""
     clips = (
         Segment(found.episodes[0], found.start, found.length),
@@ -138,7 +138,7 @@ def question_about(found: Compared, at: At, policies: tuple[str, str], person: s
     return Question(made, RUN, 0, "pairwise", found.task, clips, found.dataset, meta=meta)
 
 
-def arrows(seen: Seen) -> tuple[Decor, ...]:
+def arrows(seen: ActionResult) -> tuple[Annotation, ...]:
     """Return an arrow for each action that chance may choose, the first one in front, from the hand on."""
     start = _point(seen.tool)
     reach = seen.reach if seen.chance else seen.reach[:1]
@@ -149,7 +149,7 @@ def arrows(seen: Seen) -> tuple[Decor, ...]:
     )
 
 
-def trails(paths: Array) -> tuple[Decor, ...]:
+def trails(paths: Array) -> tuple[Annotation, ...]:
     """Return a line for each path of the hand (N, L + 1, 3), the first one in front."""
     chosen = np.unique(np.linspace(0, paths.shape[1] - 1, ALONG).round().astype(int))
     if len(chosen) < 2:
@@ -160,7 +160,7 @@ def trails(paths: Array) -> tuple[Decor, ...]:
     )
 
 
-def told(worth: Worth | None) -> dict[str, Any] | None:
+def reward_as_json(worth: RewardCurve | None) -> dict[str, Any] | None:
     """Return what a reward model says as the page draws it."""
     return None if worth is None else {"mean": _numbers(worth.mean), "spread": _numbers(worth.spread)}
 

@@ -7,20 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from teleop.station.background.worker_queue import Background, EndedError
+from teleop.station.background.worker_queue import WorkerQueue, EndedError
 
 LEAST_AGE, COSTS = 2.0, 5.0  # [s], and times its own cost, that a report is old before it is made anew
 _log = logging.getLogger("robo_rlhf.station")
 
 
-class Chosen(NamedTuple):
+class ReportKey(NamedTuple):
     """Which answers are judged."""
 
     run: str | None
     task: str | None
 
 
-class Report(NamedTuple):
+class QualityReport(NamedTuple):
     """What was worked out."""
 
     content: dict[str, Any]  # {"error"} where it could not be
@@ -28,18 +28,18 @@ class Report(NamedTuple):
     seconds: float  # that it took
 
 
-class QualityBook:
+class QualityCache:
     """Reports by what they are about; safe to use from several threads. Asking never waits."""
 
     def __init__(self, database: str | Path, mark: Callable[[], int]) -> None:
         """Judge the answers in `database`; `mark` grows with every answer."""
         self._database, self._mark = str(database), mark
-        self._known: dict[Chosen, Report] = {}
-        self._asked: set[Chosen] = set()
+        self._known: dict[ReportKey, QualityReport] = {}
+        self._asked: set[ReportKey] = set()
         self._lock = threading.Lock()
-        self._background = Background("quality", "teleop.station.quality.worker", self._judge)
+        self._background = WorkerQueue("quality", "teleop.station.quality.worker", self._judge)
 
-    def of(self, chosen: Chosen, *, anew: bool = False) -> dict[str, Any]:
+    def of(self, chosen: ReportKey, *, anew: bool = False) -> dict[str, Any]:
         """Return what is known, and have it worked out where there are newer answers, or where `anew` asks for it.
 
         Returns:
@@ -66,7 +66,7 @@ class QualityBook:
         """End the process."""
         self._background.close()
 
-    def _judge(self, chosen: Chosen) -> None:
+    def _judge(self, chosen: ReportKey) -> None:
         """Work out one report."""
         begun = time.monotonic()
         try:
@@ -77,4 +77,4 @@ class QualityBook:
                 _log.warning("the process that judges answers ended: %s", error)
         with self._lock:
             self._asked.discard(chosen)
-            self._known[chosen] = Report(content, time.time(), time.monotonic() - begun)
+            self._known[chosen] = QualityReport(content, time.time(), time.monotonic() - begun)

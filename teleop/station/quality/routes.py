@@ -10,8 +10,8 @@ from starlette.responses import Response
 from robo_rlhf.feedback.assignment.task_settings import Sharing
 from teleop.input.key_bindings import Binding
 from teleop.station.operate import launch_options
-from teleop.station.quality.cache import Chosen
-from teleop.station.web.auth import SignedIn, by_of, requires, station_of
+from teleop.station.quality.cache import ReportKey
+from teleop.station.web.auth import SignedIn, principal_of, requires, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
 
@@ -31,7 +31,7 @@ def news(request: Request) -> str:
     station = station_of(request)
     if not station.store.mark():
         return ""
-    report = station.quality.of(Chosen(None, None))["report"] or {}
+    report = station.quality.of(ReportKey(None, None))["report"] or {}
     warned = [person["name"] for person in report.get("people", ()) if person["warnings"]]
     if not warned:
         return ""
@@ -51,7 +51,7 @@ PAGE = Page(
 )
 
 
-class Settings(BaseModel):
+class SharingChanges(BaseModel):
     """Settings that are to change; the others stay. null: the task says nothing any more, so all tasks' holds."""
 
     model_config = ConfigDict(extra="forbid")
@@ -68,12 +68,12 @@ class Settings(BaseModel):
     least_skill: Part | None = None
 
 
-class Change(BaseModel):
+class SharingChangeBody(BaseModel):
     """What a team decides about a task, or with "" about all that say nothing else."""
 
     model_config = ConfigDict(extra="forbid")
     task: Annotated[str, Field(max_length=200)]
-    settings: Settings
+    settings: SharingChanges
     asked: bool = False  # whether the overlap holds for questions, too, that were asked before
 
 
@@ -90,7 +90,7 @@ def quality(
 ) -> dict[str, Any]:
     """Return how good the answers are, as it was worked out last; what is newer is worked out meanwhile."""
     station = station_of(request)
-    found = station.quality.of(Chosen(run or None, task or None), anew=anew)
+    found = station.quality.of(ReportKey(run or None, task or None), anew=anew)
     named = {*station.store.tasks.settings(), *(choice.name for choice in launch_options.tasks()), task or ""} - {""}
     return {
         **found,
@@ -102,10 +102,10 @@ def quality(
 
 
 @router.post("/api/quality/settings")
-def change(request: Request, me: Operator, body: Change) -> dict[str, Any]:
+def change(request: Request, me: Operator, body: SharingChangeBody) -> dict[str, Any]:
     """Change how the questions of a task are shared out, and whose answers count as good work; it is logged by whom."""
     station = station_of(request)
-    wanted, by = body.settings.model_dump(exclude_unset=True), by_of(request)
+    wanted, by = body.settings.model_dump(exclude_unset=True), principal_of(request)
     if wanted:
         station.store.tasks.set_sharing(body.task, by=by, **wanted)
     settings, changed = station.store.tasks.sharing(body.task), 0

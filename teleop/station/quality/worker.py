@@ -16,7 +16,7 @@ from teleop.station.background.json_lines import answer_lines
 MOST_NAMES = 500  # tasks, and runs, that can be chosen
 
 
-def worked_out(store: Store, run: str | None, task: str | None) -> dict[str, Any]:
+def quality_view(store: Store, run: str | None, task: str | None) -> dict[str, Any]:
     """Return all that the quality page shows of the answers to a run's questions, or about a task."""
     mark = store.mark()
     found = as_json(report(store, run=run, task=task))
@@ -33,7 +33,7 @@ def _choices(store: Store) -> dict[str, list[str]]:
 
 def main() -> None:
     """Answer until the input ends."""
-    answer_lines(lambda store, asked: worked_out(store, asked["run"], asked["task"]))
+    answer_lines(lambda store, asked: quality_view(store, asked["run"], asked["task"]))
 
 
 if __name__ == "__main__":

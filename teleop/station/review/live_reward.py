@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any
 
-from teleop.station.monitor.runs import RunBook, RunLine
+from teleop.station.monitor.runs import RunIndex, RunLine
 
 FRESH = 0.7  # [s] that the folders are not looked at again
 
@@ -15,7 +15,7 @@ FRESH = 0.7  # [s] that the folders are not looked at again
 class LiveReward:
     """The newest figures of reward models that follow answers; safe to use from several threads."""
 
-    def __init__(self, book: RunBook) -> None:
+    def __init__(self, book: RunIndex) -> None:
         """Look into the runs of `book`."""
         self._book = book
         self._lock = threading.Lock()
@@ -27,7 +27,7 @@ class LiveReward:
         with self._lock:
             if not self._looking and time.monotonic() - self._looked > FRESH:
                 self._looking = True
-                threading.Thread(target=self._look, name="live reward", daemon=True).start()
+                threading.Thread(target=self._refresh, name="live reward", daemon=True).start()
             known = self._known
         fits = [
             line
@@ -35,9 +35,9 @@ class LiveReward:
             if (task is None or line.task == task) and (run is None or line.asked_by in ("", run))
         ]
         fits.sort(key=lambda line: (line.asked_by != (run or ""), -line.changed))
-        return described(fits[0]) if fits else None
+        return describe_model(fits[0]) if fits else None
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         try:
             found = [line for line in self._book.runs() if line.follows and line.state == "working"]
             with self._lock:
@@ -47,7 +47,7 @@ class LiveReward:
                 self._looking, self._looked = False, time.monotonic()
 
 
-def described(line: RunLine) -> dict[str, Any]:
+def describe_model(line: RunLine) -> dict[str, Any]:
     """Return what a reviewer is told of a model."""
     newest = line.newest
     return {

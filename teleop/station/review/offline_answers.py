@@ -9,7 +9,7 @@ from teleop.station.web.auth import SignedIn, SignedOutError
 Key = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Kept(BaseModel):
+class OfflineChange(BaseModel):
     """What waited in a browser; `person` is who gave it, as somebody else may have signed in there since."""
 
     model_config = ConfigDict(extra="forbid")

@@ -15,25 +15,25 @@ from robo_rlhf.core.errors import BusyError, InvalidValueError, NotFoundError
 from robo_rlhf.core.files import find_dataset
 from robo_rlhf.core.types import Segment
 from robo_rlhf.data.layout import episode_path
-from robo_rlhf.feedback.assignment.assign import Chosen, Handed
+from robo_rlhf.feedback.assignment.assign import QuestionFilter, AssignedQuestion
 from robo_rlhf.feedback.assignment.quarantine import Clip
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.records import Question, clip_id
-from robo_rlhf.feedback.store import Store, Written
-from teleop.station.media.media import Film, Media, NoPictureError
+from robo_rlhf.feedback.store import Store, SubmissionResult
+from teleop.station.media.media import EpisodeFilm, Media, NoPictureError
 from teleop.station.operate import launch_options
 
 MOST_BROKEN = 200  # questions that are withdrawn before somebody who asks for one is told to wait
 
 
-class Shown(NamedTuple):
+class ShownFilm(NamedTuple):
     """A clip that can be shown."""
 
-    film: Film
+    film: EpisodeFilm
     version: str  # changes with the file
 
 
-class Reviewing:
+class ReviewQuestions:
     """Questions of a data home, as they are drawn."""
 
     def __init__(self, home: Path, store: Store, media: Media, *, places: bool = False) -> None:
@@ -44,22 +44,22 @@ class Reviewing:
         """
         self.home, self.store, self.media, self.places = home, store, media, places
 
-    async def next(self, person: str, chosen: Chosen, have: Sequence[int], practice: bool) -> dict[str, Any] | None:
+    async def next(self, person: str, chosen: QuestionFilter, have: Sequence[int], practice: bool) -> dict[str, Any] | None:
         """Hand out the next question that can be shown; None where there is none.
 
         Raises:
             BusyError: too many questions are open, or nothing but broken ones came.
         """
         for _ in range(MOST_BROKEN):
-            handed = await self.store.leases.next_soon(person, chosen, have=have, practice=practice)
+            handed = await self.store.leases.next_async(person, chosen, have=have, practice=practice)
             if handed is None:
                 return None
-            shown = await self.look(handed.question)
+            shown = await self.check_clip(handed.question)
             if shown is not None:
                 return drawn(handed, shown, places=self.places)
         raise BusyError("The review", "many clips in a row could not be shown; they were put aside")
 
-    async def look(self, question: Question) -> list[Shown] | None:
+    async def check_clip(self, question: Question) -> list[ShownFilm] | None:
         """Return what is known of the clips; None where one cannot be shown: it is in quarantine then."""
         shown = []
         for clip in question.segments:
@@ -70,7 +70,7 @@ class Reviewing:
                 return None
         return shown
 
-    async def film(self, dataset: str, clip: Segment) -> Shown:
+    async def film(self, dataset: str, clip: Segment) -> ShownFilm:
         """Return what is known of a clip.
 
         Raises:
@@ -88,7 +88,7 @@ class Reviewing:
                 raise NoPictureError("gone", "Its episode is not here any more.") from None
         if clip.start < 0 or clip.length < 1 or clip.start + clip.length + 1 > film.frames:
             raise NoPictureError("broken", f"Its episode has {film.frames} frames, which do not reach so far.")
-        return Shown(film, f"{path.stat().st_mtime_ns:x}")
+        return ShownFilm(film, f"{path.stat().st_mtime_ns:x}")
 
     def path(self, dataset: str, episode: str) -> Path:
         """Return the file of an episode.
@@ -153,7 +153,7 @@ class Reviewing:
         }
 
 
-def drawn(handed: Handed, shown: Sequence[Shown], *, places: bool) -> dict[str, Any]:
+def drawn(handed: AssignedQuestion, shown: Sequence[ShownFilm], *, places: bool) -> dict[str, Any]:
     """Return a question as the page draws it; `places`: and where its clips are from."""
     question, kind = handed.question, KINDS[handed.question.kind]
     return {
@@ -192,7 +192,7 @@ def controls(name: str, order: Sequence[int]) -> list[dict[str, Any]]:
     ]
 
 
-def clip_on_screen(question: Question, place: int, name: str, label: str, shown: Shown, places: bool) -> dict[str, Any]:
+def clip_on_screen(question: Question, place: int, name: str, label: str, shown: ShownFilm, places: bool) -> dict[str, Any]:
     """Return one clip: its name in the question, what it is called on the screen, and where its pictures are."""
     clip = question.segments[place]
     key = clip_id(question.dataset, clip)
@@ -214,7 +214,7 @@ def about(task: str) -> str:
     return next((choice.about for choice in launch_options.tasks() if choice.name == task), "")
 
 
-def told(written: Written, known: Mapping[str, Any] | None) -> dict[str, Any]:
+def answer_view(written: SubmissionResult, known: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what a page is told about an answer; nothing tells whether the question was a known one."""
     return {
         "new": written.new,
@@ -223,7 +223,7 @@ def told(written: Written, known: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-async def content_of(reviewing: Reviewing, clip: Clip, view: Any) -> Any:
+async def content_of(reviewing: ReviewQuestions, clip: Clip, view: Any) -> Any:
     """Return the pictures of a clip; raises NoPictureError where there are none."""
     path = reviewing.path(clip.dataset, clip.segment.episode_id)
     start, length = clip.segment.start, clip.segment.length

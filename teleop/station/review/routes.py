@@ -10,15 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from robo_rlhf.feedback.assignment.assign import Chosen
-from robo_rlhf.feedback.assignment.my_progress import MOST_WAITING, pace_of, waiting
-from robo_rlhf.feedback.assignment.submission import Sent
+from robo_rlhf.feedback.assignment.assign import QuestionFilter
+from robo_rlhf.feedback.assignment.my_progress import MOST_WAITING, workload_of, waiting
+from robo_rlhf.feedback.assignment.submission import SubmittedAnswer
 from robo_rlhf.feedback.notes import LONGEST_NOTE, Note
 from teleop.station.media.file_responses import GoneError, respond, unless_gone
-from teleop.station.media.media import NoPictureError, View
+from teleop.station.media.media import NoPictureError, CameraView
 from teleop.station.review.keys import KEYS
-from teleop.station.review.offline_answers import Kept, Key
-from teleop.station.review.questions import Reviewing, content_of, practice_feedback, told
+from teleop.station.review.offline_answers import OfflineChange, Key
+from teleop.station.review.questions import ReviewQuestions, content_of, practice_feedback, answer_view
 from teleop.station.web.auth import Me, may_note, station_of, who
 from teleop.station.web.bodies import body_of
 from teleop.station.web.pages import Page
@@ -32,7 +32,7 @@ router = APIRouter()
 
 def news(request: Request) -> str:
     """Return how many questions wait for whoever asks."""
-    count = waiting(station_of(request).store.database, request.state.me.person.name, Chosen())
+    count = waiting(station_of(request).store.database, request.state.me.person.name, QuestionFilter())
     if not count:
         return ""
     more = " or more" if count >= MOST_WAITING else ""
@@ -51,11 +51,11 @@ PAGE = Page(
 )
 
 
-class _Body(BaseModel):
+class _ReviewBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Next(_Body):
+class NextQuestionBody(_ReviewBody):
     """What somebody wants to be asked."""
 
     run: Name | None = None
@@ -64,7 +64,7 @@ class Next(_Body):
     practice: bool = False
 
 
-class Said(Kept):
+class GivenAnswer(OfflineChange):
     """An answer."""
 
     question: Name
@@ -73,14 +73,14 @@ class Said(Kept):
     seconds: Annotated[float | None, Field(ge=0, le=1e6)] = None
 
 
-class TakenBack(Kept):
+class RetractedAnswer(OfflineChange):
     """An answer that is taken back."""
 
     question: Name
     lease: Lease
 
 
-class NoteBody(_Body):
+class NoteBody(_ReviewBody):
     """A note about a question."""
 
     question: Name
@@ -88,13 +88,13 @@ class NoteBody(_Body):
     key: Key
 
 
-class LeaseBody(_Body):
+class LeaseBody(_ReviewBody):
     """One of the person's questions."""
 
     lease: Lease
 
 
-class Broken(LeaseBody):
+class BrokenClip(LeaseBody):
     """A clip that the page could not show."""
 
     clip: Name
@@ -120,8 +120,8 @@ async def next_question(request: Request) -> Response:
 
     It is a POST because it changes something: the question is kept for this person for a time.
     """
-    me, body = await who(request), await body_of(request, Next)
-    chosen = Chosen(body.run, body.task)
+    me, body = await who(request), await body_of(request, NextQuestionBody)
+    chosen = QuestionFilter(body.run, body.task)
     reviewing = _reviewing(request, places=me.person.may("operator"))
     found = await reviewing.next(me.person.name, chosen, body.have, body.practice)
     return JSONResponse({"question": found})
@@ -129,14 +129,14 @@ async def next_question(request: Request) -> Response:
 
 async def answer(request: Request) -> Response:
     """Write down an answer; sent again with the same key it changes nothing, with another body it is refused (409)."""
-    me, body = await who(request), await body_of(request, Said)
+    me, body = await who(request), await body_of(request, GivenAnswer)
     body.check(me)
     store = station_of(request).store
-    sent = Sent(body.question, me.person.name, "human", body.value, body.key, body.seconds, body.lease, None)
-    written, known = await store.submit_soon(sent), None
+    sent = SubmittedAnswer(body.question, me.person.name, "human", body.value, body.key, body.seconds, body.lease, None)
+    written, known = await store.submit_async(sent), None
     if written.standing == "practice":
         known = await asyncio.to_thread(practice_feedback, store, body.question, body.value)
-    return JSONResponse(told(written, known))
+    return JSONResponse(answer_view(written, known))
 
 
 ROUTES = (  # what hundreds of people ask for every second: past what FastAPI does for each request
@@ -146,11 +146,11 @@ ROUTES = (  # what hundreds of people ask for every second: past what FastAPI do
 
 
 @router.post("/api/review/undo")
-def undo(request: Request, body: TakenBack, me: Me) -> dict[str, Any]:
+def undo(request: Request, body: RetractedAnswer, me: Me) -> dict[str, Any]:
     """Take an answer back; the question is the person's again, for as long as a new one."""
     body.check(me)
-    sent = Sent(body.question, me.person.name, "human", None, body.key, None, body.lease, None)
-    return told(station_of(request).store.submit(sent), None)
+    sent = SubmittedAnswer(body.question, me.person.name, "human", None, body.key, None, body.lease, None)
+    return answer_view(station_of(request).store.submit(sent), None)
 
 
 @router.post("/api/review/note")
@@ -175,7 +175,7 @@ def release(request: Request, body: LeaseBody, me: Me) -> dict[str, bool]:
 
 
 @router.post("/api/review/broken")
-async def broken(request: Request, body: Broken, me: Me) -> dict[str, bool]:
+async def broken(request: Request, body: BrokenClip, me: Me) -> dict[str, bool]:
     """Report a clip that cannot be shown; the station looks itself before it asks nobody any more."""
     return {"withdrawn": await _reviewing(request).report(me.person.name, body.lease, body.clip)}
 
@@ -189,7 +189,7 @@ async def pace(
     local = datetime.now(UTC) + ahead
     since = local.replace(hour=0, minute=0, second=0, microsecond=0) - ahead
     database = station_of(request).store.database
-    found = await database.beside(lambda: pace_of(database, me.person.name, Chosen(run, task), since))
+    found = await database.read_in_thread(lambda: workload_of(database, me.person.name, QuestionFilter(run, task), since))
     return {**asdict(found), "most": MOST_WAITING}
 
 
@@ -224,7 +224,7 @@ async def clip(
     """Send a clip that people are asked about; its address tells nothing of where it is from."""
     found = await asyncio.to_thread(station_of(request).store.clips.get, name)
     try:
-        content = await unless_gone(request, content_of(_reviewing(request), found, View(camera, width)))
+        content = await unless_gone(request, content_of(_reviewing(request), found, CameraView(camera, width)))
     except GoneError:
         return Response(status_code=499)
     except NoPictureError as error:
@@ -232,6 +232,6 @@ async def clip(
     return respond(request, content, immutable=bool(v))
 
 
-def _reviewing(request: Request, *, places: bool = False) -> Reviewing:
+def _reviewing(request: Request, *, places: bool = False) -> ReviewQuestions:
     station = station_of(request)
-    return Reviewing(station.home, station.store, station.media, places=places)
+    return ReviewQuestions(station.home, station.store, station.media, places=places)

@@ -14,7 +14,7 @@ PUBLIC = True
 router = APIRouter()
 
 
-class Password(BaseModel):
+class SignInPassword(BaseModel):
     """Who signs in with what."""
 
     model_config = ConfigDict(extra="forbid")
@@ -22,7 +22,7 @@ class Password(BaseModel):
     password: str = Field(max_length=2000)
 
 
-class Link(BaseModel):
+class SignInLink(BaseModel):
     """The token of a link; it stands behind the # of the address, which browsers do not send by themselves."""
 
     model_config = ConfigDict(extra="forbid")
@@ -46,7 +46,7 @@ def enter_page(request: Request, next: str = "/") -> Response:
 
 
 @router.post("/sign-in")
-def sign_in(request: Request, form: Password) -> Response:
+def sign_in(request: Request, form: SignInPassword) -> Response:
     """Sign in by name and password."""
     people = station_of(request).people
     person = people.sign_in(form.name, form.password, address=address_of(request))
@@ -54,7 +54,7 @@ def sign_in(request: Request, form: Password) -> Response:
 
 
 @router.post("/enter")
-def enter(request: Request, link: Link) -> Response:
+def enter(request: Request, link: SignInLink) -> Response:
     """Sign in by a link."""
     person = station_of(request).people.sessions.use_link(link.token, address=address_of(request))
     return _begin(request, person.name)

@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from robo_rlhf.feedback.live_signal.signals import LATEST, Signal
 from teleop.station.operate import launch_options
-from teleop.station.operate.session import Drive
-from teleop.station.review.offline_answers import Kept, Key
+from teleop.station.operate.session import StationSession
+from teleop.station.review.offline_answers import OfflineChange, Key
 from teleop.station.signal.keys import KEYS
 from teleop.station.web.auth import Me, station_of
 from teleop.station.web.pages import Page
@@ -42,7 +42,7 @@ PAGE = Page(
 )
 
 
-class Press(Kept):
+class SentSignal(OfflineChange):
     """A press."""
 
     dataset: Name
@@ -56,7 +56,7 @@ class Press(Kept):
     delay: Annotated[float | None, Field(ge=0, le=LATEST)] = None  # [s] from when the step happened to the press
 
 
-class TakenBack(Kept):
+class RetractedSignal(OfflineChange):
     """A press that is taken back: the one that was sent with the key `press`."""
 
     press: Key
@@ -91,7 +91,7 @@ async def page(
 
 
 @router.post("/api/signal/press")
-def press(request: Request, body: Press, me: Me) -> dict[str, bool]:
+def press(request: Request, body: SentSignal, me: Me) -> dict[str, bool]:
     """Write down a press; sent again with the same key it changes nothing. When this answers, it is on the disk."""
     body.check(me)
     signal = Signal(
@@ -110,7 +110,7 @@ def press(request: Request, body: Press, me: Me) -> dict[str, bool]:
 
 
 @router.post("/api/signal/undo")
-def undo(request: Request, body: TakenBack, me: Me) -> dict[str, bool]:
+def undo(request: Request, body: RetractedSignal, me: Me) -> dict[str, bool]:
     """Take a press back; it stays as a row, and trains no more."""
     body.check(me)
     return {"new": station_of(request).store.signals.take_back(me.person.name, body.press)}
@@ -129,9 +129,9 @@ def run_of(policy: str, dataset: str) -> str:
     return found[1] if found else ""
 
 
-def _policy(drive: Drive) -> str:
+def _policy(drive: StationSession) -> str:
     return drive.tick.status.policy if drive.tick is not None else drive.begin.policy
 
 
-def _summary(drive: Drive) -> dict[str, Any]:
+def _summary(drive: StationSession) -> dict[str, Any]:
     return {"id": drive.id, "task": drive.begin.task, "owner": drive.owner, "policy": _policy(drive)}

@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
-from robo_rlhf.accounts.roles import By, Person, Role
+from robo_rlhf.accounts.roles import Principal, Person, Role
 from robo_rlhf.accounts.tokens import PREFIX, Token
 from robo_rlhf.accounts.web_sessions import LONGEST, WebSession
 from robo_rlhf.core.errors import TokenError, TooOftenError
@@ -20,7 +20,7 @@ from teleop.station.web.security import bearer_of, cookie_of
 
 SIGNED_OUT = 4401  # close code of a WebSocket whose session has ended, or that had none
 FORBIDDEN = 4403  # ... of one whose person may not do this
-LOOK_AGAIN = 2.0  # [s] between two looks whether the session of an open WebSocket has ended
+RECHECK_INTERVAL = 2.0  # [s] between two looks whether the session of an open WebSocket has ended
 _watching: set[asyncio.Task[None]] = set()
 
 
@@ -118,7 +118,7 @@ async def who(connection: HTTPConnection) -> SignedIn:
         if cookie and sessions.stale:
             async with station.looking:  # one looks for all who come meanwhile
                 if sessions.stale:
-                    await station.store.database.read_soon(sessions.look)
+                    await station.store.database.read_async(sessions.refresh_cache)
         session = sessions.known(cookie)
         if session is None:
             return await run_in_threadpool(signed_in, connection)
@@ -189,7 +189,7 @@ async def open_socket(websocket: WebSocket, role: Role = "annotator") -> SignedI
 
 async def _close_when_signed_out(websocket: WebSocket, me: SignedIn, role: Role) -> None:
     while True:
-        await asyncio.sleep(LOOK_AGAIN)
+        await asyncio.sleep(RECHECK_INTERVAL)
         states = (websocket.client_state, websocket.application_state)
         if WebSocketState.DISCONNECTED in states:
             return
@@ -234,10 +234,10 @@ def set_cookie(connection: HTTPConnection, response: Response, token: str) -> No
     )
 
 
-def by_of(connection: HTTPConnection) -> By:
+def principal_of(connection: HTTPConnection) -> Principal:
     """Return who asks, as the log says it; of a program also by which of the person's tokens."""
     me, address = signed_in(connection), address_of(connection)
-    return By(me.person.name, f"{address}, token {me.token.number}" if me.token is not None else address)
+    return Principal(me.person.name, f"{address}, token {me.token.number}" if me.token is not None else address)
 
 
 def address_of(connection: HTTPConnection) -> str:

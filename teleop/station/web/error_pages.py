@@ -70,10 +70,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(RoboRlhfError, _ours)
-    app.add_middleware(Faults)
+    app.add_middleware(ErrorMiddleware)
 
 
-class Faults:
+class ErrorMiddleware:
     """Answers what is a fault of the program in words; stands inside what adds the headers of every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -100,13 +100,13 @@ class Faults:
                 text = (
                     f"{Path(str(error.filename)).name} cannot be read or written ({error.strerror}). Nothing was kept."
                 )
-                await tell(request, 507, text, "disk")(scope, receive, send)
+                await error_response(request, 507, text, "disk")(scope, receive, send)
                 return
             text = "What it was stands in the station's log. Go back and try again."
-            await tell(request, 500, text, "fault")(scope, receive, send)
+            await error_response(request, 500, text, "fault")(scope, receive, send)
 
 
-def tell(request: Request, status: int, text: str, code: str = "") -> Response:
+def error_response(request: Request, status: int, text: str, code: str = "") -> Response:
     """Return an error as a page, or as JSON `{"error": ..., "code": ...}` where a script asked."""
     text = _short(station_of(request).outward(text))
     if not _wants_page(request):
@@ -149,12 +149,12 @@ async def _signed_out(request: Request, error: Exception) -> Response:
 async def _forbidden(request: Request, error: Exception) -> Response:
     assert isinstance(error, ForbiddenError)
     text = f"It takes the role {error.role}. Ask an administrator for it. Nothing was changed."
-    return tell(request, 403, text, "forbidden")
+    return error_response(request, 403, text, "forbidden")
 
 
 async def _not_by_token(request: Request, error: Exception) -> Response:
     text = "This takes a person at a browser; a token may not do it. Nothing was changed."
-    return tell(request, 403, text, "not_by_token")
+    return error_response(request, 403, text, "not_by_token")
 
 
 async def _token(request: Request, error: Exception) -> Response:
@@ -172,7 +172,7 @@ async def _http(request: Request, error: Exception) -> Response:
     text = plain.get(error.status_code, str(error.detail))
     if error.status_code in plain and error.detail not in ("Not Found", "Method Not Allowed"):
         text = str(error.detail)
-    response = tell(request, error.status_code, text, CODES.get(error.status_code, ""))
+    response = error_response(request, error.status_code, text, CODES.get(error.status_code, ""))
     response.headers.update(error.headers or {})
     if error.status_code == 405 and request.url.path.startswith(PROGRAMS):
         response.headers["allow"] = ", ".join(methods_at(request.url.path))
@@ -183,7 +183,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    return tell(request, 422, f"{where}: {first['msg'].lower()}. Nothing was changed.", "invalid")
+    return error_response(request, 422, f"{where}: {first['msg'].lower()}. Nothing was changed.", "invalid")
 
 
 async def _ours(request: Request, error: Exception) -> Response:
@@ -194,7 +194,7 @@ async def _ours(request: Request, error: Exception) -> Response:
         _log.warning(
             "%s %s: %s", request.method, request.url.path, error
         )  # with where it is, which people are not told
-    response = tell(request, status, str(error), code)
+    response = error_response(request, status, str(error), code)
     if isinstance(error, SignInError | TooOftenError) and error.wait > 0:
         response.status_code = 429
         response.headers["retry-after"] = str(max(round(error.wait), 1))

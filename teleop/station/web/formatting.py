@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 _STEPS = ((60.0, 60.0, "min"), (3600.0, 24.0, "h"), (86400.0, 14.0, "days"))  # [s], so many of them, unit
 
 
-def ago(then: float, now: float | None = None) -> str:
+def time_ago(then: float, now: float | None = None) -> str:
     """Return how long ago a time [s since 1970] was: "just now", "5 min ago", "3 days ago", or the date."""
     passed = (time.time() if now is None else now) - then
     if passed < 60:
@@ -44,7 +44,7 @@ def browser(agent: str) -> str:
     return f"{name} on {system}" if name and system else name or system or agent[:40] or "a browser"
 
 
-def counted(count: int, one: str, many: str = "") -> str:
+def count_with_noun(count: int, one: str, many: str = "") -> str:
     """Return a count with its noun: "1 episode", "1,204 episodes"."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
@@ -55,10 +55,10 @@ def percent(share: float | None) -> str:
 
 
 FILTERS = {
-    "ago": ago,
+    "ago": time_ago,
     "iso": iso,
     "seconds": seconds,
     "browser": browser,
-    "counted": counted,
+    "counted": count_with_noun,
     "percent": percent,
 }

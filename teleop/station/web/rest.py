@@ -10,10 +10,10 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection
 
-from robo_rlhf.accounts.roles import By, Role
+from robo_rlhf.accounts.roles import Principal, Role
 from robo_rlhf.feedback.store import Store
 from teleop.station.services import Station
-from teleop.station.web.auth import SignedIn, by_of, requires, station_of
+from teleop.station.web.auth import SignedIn, principal_of, requires, station_of
 
 PREFIX = "/api/v1"
 PLAIN = r"^[^\x00]*$"  # databases store no NUL
@@ -132,6 +132,6 @@ def _asker(role: Role) -> Any:
 Annotator = Annotated[SignedIn, Depends(_asker("annotator"))]
 Operator = Annotated[SignedIn, Depends(_asker("operator"))]
 Administrator = Annotated[SignedIn, Depends(_asker("administrator"))]
-Who = Annotated[By, Depends(by_of)]
+Who = Annotated[Principal, Depends(principal_of)]
 Answers = Annotated[Store, Depends(store_of)]
 Here = Annotated[Station, Depends(station_of)]

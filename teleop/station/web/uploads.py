@@ -14,7 +14,7 @@ from pathlib import Path
 from starlette.concurrency import run_in_threadpool
 
 from robo_rlhf.core.errors import BusyError, ConflictError, InvalidValueError, NotFoundError
-from robo_rlhf.core.files import make_folder, remove, require_room, write_json
+from robo_rlhf.core.files import make_folder, remove, require_disk_space, write_json
 
 PLACE = "cache/uploads"  # in the data home
 MOST = 512 * 2**20  # [bytes] of a file
@@ -59,7 +59,7 @@ class Uploads:
                 expected = f"at most {MOST_OPEN} with {QUOTA:,} bytes together; delete one"
                 raise InvalidValueError("uploads that are not used yet", open_ones, expected)
             make_folder(self._folder)
-            require_room(self._folder, size)
+            require_disk_space(self._folder, size)
             upload = Upload(secrets.token_hex(8), person, size)
             self._data(upload.id).touch()
             write_json(self._about(upload.id), {key: asdict(upload)[key] for key in ("id", "person", "bytes")})

@@ -25,7 +25,7 @@ from robo_rlhf import __version__
 from robo_rlhf.core.errors import BusyError, DiskFullError
 from robo_rlhf.webhooks.queue import Message, Webhooks
 
-LOOK = 0.5  # [s] between two looks for messages
+POLL_INTERVAL = 0.5  # [s] between two looks for messages
 PATIENCE = 10.0  # [s] from the look-up of the name to the answer
 AT_ONCE, EACH = 8, 50  # webhooks that are sent to at once, and messages of each that are taken at once
 TAKEN = 200  # messages that are taken at once
@@ -143,7 +143,7 @@ class Direct(http.client.HTTPConnection):
                 held.shutdown(socket.SHUT_RDWR)
 
 
-class Posting:
+class WebhookSender:
     """What sends the messages of one station."""
 
     def __init__(self, webhooks: Callable[[], Webhooks], *, allow_private: bool = False) -> None:
@@ -175,9 +175,9 @@ class Posting:
     def _run(self) -> None:
         tidied = time.monotonic()
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhook") as threads:
-            while not self._over.wait(LOOK):
+            while not self._over.wait(POLL_INTERVAL):
                 try:
-                    self.look(threads)
+                    self.poll(threads)
                     if time.monotonic() > tidied + TIDY:
                         tidied = time.monotonic()
                         self._webhooks().tidy()
@@ -186,7 +186,7 @@ class Posting:
                 except Exception:
                     _log.exception("webhooks")
 
-    def look(self, threads: ThreadPoolExecutor) -> None:
+    def poll(self, threads: ThreadPoolExecutor) -> None:
         """Have what is due sent; messages of one webhook one after the other, and no webhook waits for another."""
         with self._lock:
             busy = set(self._busy)

@@ -232,7 +232,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(dataset: Dataset, monkeypatch: 
 
 
 def test_recording_stops_before_the_disk_is_full(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "ROOM_INTERVAL", 0.0)
+    monkeypatch.setattr(journal, "DISK_CHECK_INTERVAL", 0.0)
     like = episode("r1", steps=10)
     writer = begin(dataset, like)
     append(writer, like, 0, 5)

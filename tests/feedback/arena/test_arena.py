@@ -18,7 +18,7 @@ from robo_rlhf.core.heartbeat import (
 )
 from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.arena.arena import Arena, Entrant, arenas
-from robo_rlhf.feedback.arena.standings import renew, standings
+from robo_rlhf.feedback.arena.standings import update_standings, standings
 from robo_rlhf.feedback.store import Question, Store
 from tests.locking import (
     elsewhere,
@@ -118,7 +118,7 @@ def test_who_is_better_is_found_and_said_in_a_sentence(home: Path, store: Store)
     last = next(pair for pair in value["pairs"] if "better" not in (pair["first"], pair["second"]))
     assert (last["ties"], last["share"]["value"], last["decided"]) == (20, 0.5, False)
     assert "So far they look alike" in last["verdict"]
-    renew(arena, store)
+    update_standings(arena, store)
     assert read_json(arena.path / "result.json", dict) == json.loads(json.dumps(value))
 
 
@@ -127,18 +127,18 @@ def test_what_is_published_is_under_cover_until_all_is_judged(home: Path, store:
     store.add_questions(asked(arena))
     first, second = store.questions(run="blind")
     answer(arena, store, first, "ada")
-    renew(arena, store)
+    update_standings(arena, store)
     text = (arena.path / "ratings.json").read_text()
     assert "Policy 1" in text
     assert not any(word in text for one in arena.policies() for word in (one.name, one.digest, one.checkpoint))
     assert not (arena.path / "result.json").exists()
     answer(arena, store, second, "ada")
-    renew(arena, store)
+    update_standings(arena, store)
     assert "worse" in (arena.path / "ratings.json").read_text()
     assert (arena.path / "result.json").exists()
     arena.grow(3)
     store.add_questions(asked(arena))
-    renew(arena, store)
+    update_standings(arena, store)
     assert not (arena.path / "result.json").exists()
 
 
@@ -163,14 +163,14 @@ def test_answers_of_who_has_seen_the_names_do_not_count_but_earlier_ones_do(home
     answer(arena, store, first, "ada")
     arena.show_names_to("ada")
     seen = {"ada": "2000-01-01T00:00:00.000+00:00"}
-    before = arena.lookers()
+    before = arena.spectators()
     (arena.path / "names.json").write_text(json.dumps({**before, "bob": seen["ada"]}))
     answer(arena, store, second, "bob")
     answer(arena, store, third, "cem")
     found = standings(arena, store).to_json()
     assert (found["answers"], found["not_blind"]) == (2, 1)
     arena.show_names_to("ada")
-    assert arena.lookers()["ada"] == before["ada"]
+    assert arena.spectators()["ada"] == before["ada"]
 
 
 def test_only_the_judges_that_were_asked_for_count(home: Path, store: Store) -> None:

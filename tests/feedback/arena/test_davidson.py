@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robo_rlhf.core.stats import Interval, wilson
-from robo_rlhf.feedback.arena.davidson import MIDDLE, POINTS, Compared, Pair, more_needed, pair_of, rate
+from robo_rlhf.feedback.arena.davidson import MIDDLE, POINTS, PairOutcome, HeadToHead, more_needed, pair_of, rate
 
 COMPARED = st.builds(
-    Compared,
+    PairOutcome,
     st.integers(0, 2),
     st.integers(0, 2),
     st.sampled_from([0.0, 0.5, 1.0]),
@@ -21,11 +21,11 @@ COMPARED = st.builds(
 MANY = st.lists(COMPARED, max_size=40)
 
 
-def turned(one: Compared) -> Compared:
-    return Compared(one.second, one.first, 1 - one.score, one.cluster, one.weight)
+def turned(one: PairOutcome) -> PairOutcome:
+    return PairOutcome(one.second, one.first, 1 - one.score, one.cluster, one.weight)
 
 
-def drawn(strengths: list[float], seeds: int, rng: np.random.Generator, tie: float = -0.7) -> list[Compared]:
+def drawn(strengths: list[float], seeds: int, rng: np.random.Generator, tie: float = -0.7) -> list[PairOutcome]:
     """Compare everybody with everybody on each seed, as the model says."""
     found = []
     for seed in range(seeds):
@@ -33,13 +33,13 @@ def drawn(strengths: list[float], seeds: int, rng: np.random.Generator, tie: flo
             for j in range(i + 1, len(strengths)):
                 half = (strengths[i] - strengths[j]) / 2
                 chance = np.exp([half, -half, tie])
-                found.append(Compared(i, j, (1.0, 0.0, 0.5)[rng.choice(3, p=chance / chance.sum())], seed))
+                found.append(PairOutcome(i, j, (1.0, 0.0, 0.5)[rng.choice(3, p=chance / chance.sum())], seed))
     return found
 
 
 @settings(max_examples=25)
 @given(MANY, st.data())
-def test_neither_the_order_nor_the_sides_matter(compared: list[Compared], data: st.DataObject) -> None:
+def test_neither_the_order_nor_the_sides_matter(compared: list[PairOutcome], data: st.DataObject) -> None:
     other = [turned(one) if data.draw(st.booleans()) else one for one in data.draw(st.permutations(compared))]
     first, second = rate(compared, 3, resamples=50), rate(other, 3, resamples=50)
     np.testing.assert_allclose(np.array(first.values), np.array(second.values), atol=1e-6)
@@ -53,7 +53,7 @@ def test_neither_the_order_nor_the_sides_matter(compared: list[Compared], data: 
 
 @settings(max_examples=25)
 @given(MANY)
-def test_a_pair_seen_from_the_other_side_is_the_mirror_image(compared: list[Compared]) -> None:
+def test_a_pair_seen_from_the_other_side_is_the_mirror_image(compared: list[PairOutcome]) -> None:
     one, other = pair_of(compared, 0, 1), pair_of(compared, 1, 0)
     assert (one.wins, one.losses, one.ties) == (other.losses, other.wins, other.ties)
     if one.share is not None and other.share is not None:
@@ -63,7 +63,7 @@ def test_a_pair_seen_from_the_other_side_is_the_mirror_image(compared: list[Comp
 
 @settings(max_examples=25)
 @given(MANY)
-def test_ratings_are_finite_average_to_the_middle_and_lie_in_their_intervals(compared: list[Compared]) -> None:
+def test_ratings_are_finite_average_to_the_middle_and_lie_in_their_intervals(compared: list[PairOutcome]) -> None:
     found = rate(compared, 3, resamples=50)
     assert np.isfinite(np.array(found.values)).all()
     assert np.mean([one.value for one in found.values]) == pytest.approx(MIDDLE)
@@ -75,7 +75,7 @@ def test_two_are_as_far_apart_as_their_wins_say() -> None:
     """With two there is a closed form: the difference of strengths is the log of the ratio of wins (Davidson 1970)."""
     wins, losses, ties = 3000, 1000, 2000
     scores = [1.0] * wins + [0.0] * losses + [0.5] * ties
-    found = rate([Compared(0, 1, score, seed) for seed, score in enumerate(scores)], 2, resamples=20)
+    found = rate([PairOutcome(0, 1, score, seed) for seed, score in enumerate(scores)], 2, resamples=20)
     assert found.values[0].value - found.values[1].value == pytest.approx(POINTS * log(3), rel=0.01)
     ratio = ties / (wins * losses) ** 0.5
     assert found.tie == pytest.approx(ratio / (2 + ratio), rel=0.01)
@@ -109,13 +109,13 @@ def test_answers_about_one_seed_are_not_taken_for_so_many_seeds() -> None:
 
 
 def test_who_always_wins_is_not_taken_to_be_infinitely_good() -> None:
-    found = rate([Compared(0, 1, 1.0, seed) for seed in range(20)], 2)
+    found = rate([PairOutcome(0, 1, 1.0, seed) for seed in range(20)], 2)
     assert found.values[0].low > MIDDLE
     assert found.values[0].high - found.values[0].low > 300
 
 
 def test_a_pair_without_ties_has_wilsons_interval_and_less_reliable_judges_a_wider_one() -> None:
-    sure = [Compared(0, 1, float(seed < 15), seed) for seed in range(20)]
+    sure = [PairOutcome(0, 1, float(seed < 15), seed) for seed in range(20)]
     assert pair_of(sure, 0, 1).share == pytest.approx(wilson(15, 20))
     mixed = [one._replace(weight=1.0 if one.cluster % 2 else 0.1) for one in sure]
     found, plain = pair_of(mixed, 0, 1).share, pair_of(sure, 0, 1).share
@@ -126,14 +126,14 @@ def test_a_pair_without_ties_has_wilsons_interval_and_less_reliable_judges_a_wid
 
 
 def test_as_many_more_as_are_said_to_be_needed_mostly_tell() -> None:
-    have = pair_of([Compared(0, 1, float(seed % 3 > 0), seed) for seed in range(12)], 0, 1)
+    have = pair_of([PairOutcome(0, 1, float(seed % 3 > 0), seed) for seed in range(12)], 0, 1)
     assert not have.decided
     more = more_needed(have, 12)
     assert more is not None
     assert have.share is not None
     rng = np.random.default_rng(0)
     told = [
-        pair_of([Compared(0, 1, float(rng.random() < have.share.value), s) for s in range(12 + more)], 0, 1).decided
+        pair_of([PairOutcome(0, 1, float(rng.random() < have.share.value), s) for s in range(12 + more)], 0, 1).decided
         for _ in range(200)
     ]
     assert 0.7 < np.mean(told) < 0.92
@@ -142,10 +142,10 @@ def test_as_many_more_as_are_said_to_be_needed_mostly_tell() -> None:
 @pytest.mark.parametrize(
     ("pair", "more"),
     [
-        (Pair(0, 0, 0, None), None),
-        (Pair(50, 10, 0, wilson(50, 60)), 0),
-        (Pair(30, 30, 0, Interval(0.5, 0.38, 0.62)), None),
+        (HeadToHead(0, 0, 0, None), None),
+        (HeadToHead(50, 10, 0, wilson(50, 60)), 0),
+        (HeadToHead(30, 30, 0, Interval(0.5, 0.38, 0.62)), None),
     ],
 )
-def test_nothing_is_guessed_where_nothing_can_be(pair: Pair, more: int | None) -> None:
+def test_nothing_is_guessed_where_nothing_can_be(pair: HeadToHead, more: int | None) -> None:
     assert more_needed(pair, round(pair.judged)) == more

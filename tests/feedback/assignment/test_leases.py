@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from robo_rlhf.core.errors import BusyError, NotFoundError
 from robo_rlhf.core.types import Segment
 from robo_rlhf.database import writers
-from robo_rlhf.feedback.assignment.assign import Chance, Chosen, Handed, Turn, end
-from robo_rlhf.feedback.assignment.assign_cache import Memory
+from robo_rlhf.feedback.assignment.assign import Randomness, QuestionFilter, AssignedQuestion, Assigner, end
+from robo_rlhf.feedback.assignment.assign_cache import AssignmentCache
 from robo_rlhf.feedback.assignment.assign_sql import MOST_AT_ONCE
 from robo_rlhf.feedback.assignment.lease_clock import LeaseClock
-from robo_rlhf.feedback.assignment.submission import Sent, Written
+from robo_rlhf.feedback.assignment.submission import SubmittedAnswer, SubmissionResult
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import questions
 from tests.feedback.making import make_question
@@ -50,18 +50,18 @@ def team(where: str, time: Time) -> Store:  # type: ignore[misc]
         yield store
 
 
-def take(store: Store, person: str, **options: object) -> Handed:
+def take(store: Store, person: str, **options: object) -> AssignedQuestion:
     handed = store.leases.next(person, **options)  # type: ignore[arg-type]
     assert handed is not None
     return handed
 
 
-def say(store: Store, handed: Handed, person: str, value: object = A, key: str | None = None) -> Written:
+def say(store: Store, handed: AssignedQuestion, person: str, value: object = A, key: str | None = None) -> SubmissionResult:
     name = key or f"{handed.lease}"
-    return store.submit(Sent(handed.question.id, person, "human", value, name, 2.0, handed.lease, None))  # type: ignore[arg-type]
+    return store.submit(SubmittedAnswer(handed.question.id, person, "human", value, name, 2.0, handed.lease, None))  # type: ignore[arg-type]
 
 
-def finish(store: Store, person: str, chosen: Chosen = Chosen()) -> list[Handed]:  # noqa: B008
+def finish(store: Store, person: str, chosen: QuestionFilter = QuestionFilter()) -> list[AssignedQuestion]:  # noqa: B008
     done = []
     while (handed := store.leases.next(person, chosen)) is not None:
         say(store, handed, person)
@@ -142,9 +142,9 @@ def test_what_ends_while_somebody_asks_for_it_again_is_not_revived(team: Store, 
     held = take(team, "anna")
     time.now += 61
 
-    def work(connection: sa.Connection) -> Handed | None:
-        chance = Chance(number=lambda: 0.9, shuffled=lambda clips: "ABCDEF"[:clips], pick=lambda rows: None)
-        turn = Turn(connection, "anna", Chosen(), team.tasks, chance, Memory(), time.now)
+    def work(connection: sa.Connection) -> AssignedQuestion | None:
+        chance = Randomness(number=lambda: 0.9, shuffled=lambda clips: "ABCDEF"[:clips], pick=lambda rows: None)
+        turn = Assigner(connection, "anna", QuestionFilter(), team.tasks, chance, AssignmentCache(), time.now)
         rows = turn.open_already((), False)
         assert [row.number for row in rows] == [held.lease]
         end(connection, rows)
@@ -158,17 +158,17 @@ def test_what_ends_while_somebody_asks_for_it_again_is_not_revived(team: Store, 
 def test_in_an_event_loop_many_at_once_get_every_question_as_often_as_asked(team: Store) -> None:
     """Several write side by side there, and who finds all that is left in others' hands waits for them."""
     people = [f"p{number}" for number in range(8)]
-    found: dict[str, list[Handed]] = {person: [] for person in people}
+    found: dict[str, list[AssignedQuestion]] = {person: [] for person in people}
 
     async def work(person: str) -> None:
-        while (handed := await team.leases.next_soon(person)) is not None:
+        while (handed := await team.leases.next_async(person)) is not None:
             found[person].append(handed)
-            value = Sent(handed.question.id, person, "human", A, f"{handed.lease}", 2.0, handed.lease, None)
-            assert (await team.submit_soon(value)).standing == "counted"
+            value = SubmittedAnswer(handed.question.id, person, "human", A, f"{handed.lease}", 2.0, handed.lease, None)
+            assert (await team.submit_async(value)).standing == "counted"
 
     async def main() -> None:
         await asyncio.gather(*(work(person) for person in people))
-        await team.database.close_soon()
+        await team.database.close_async()
 
     asyncio.run(main())
     times = Counter(handed.question.id for those in found.values() for handed in those)
@@ -280,7 +280,7 @@ def test_questions_about_a_broken_clip_are_withdrawn_when_they_are_added(team: S
     clips = (question.segments[0], Segment("fresh", 0, 9))
     more = replace(make_question(0, run="other"), segments=clips, id="more", dataset=question.dataset)
     team.add_questions([more])
-    assert team.leases.next("anna", Chosen(run="other")) is None
+    assert team.leases.next("anna", QuestionFilter(run="other")) is None
     team.clips.withdraw_question(team.questions()[5].id, "a duplicate")
     assert len(finish(team, "anna")) == COUNT - 2
     team.clips.mark("good", question.dataset, question.segments[0].episode_id)
@@ -289,9 +289,9 @@ def test_questions_about_a_broken_clip_are_withdrawn_when_they_are_added(team: S
 
 def test_people_choose_what_they_work_on(team: Store) -> None:
     team.add_questions([replace(make_question(i, run="other"), task="lift") for i in range(3)])
-    assert {h.question.run for h in finish(team, "anna", Chosen(run="other"))} == {"other"}
-    assert {h.question.task for h in finish(team, "ben", Chosen(task="reach"))} == {"reach"}
-    assert team.leases.next("carl", Chosen(run="nothing")) is None
+    assert {h.question.run for h in finish(team, "anna", QuestionFilter(run="other"))} == {"other"}
+    assert {h.question.task for h in finish(team, "ben", QuestionFilter(task="reach"))} == {"reach"}
+    assert team.leases.next("carl", QuestionFilter(run="nothing")) is None
     assert len(finish(team, "anna")) == COUNT, "another choice has a place of its own"
 
 
@@ -300,7 +300,7 @@ def test_a_place_in_the_queue_is_kept_over_many_questions(
 ) -> None:
     monkeypatch.setattr("robo_rlhf.feedback.assignment.assign_cache.MARK_EVERY", 4)
     team.add_questions([replace(make_question(i, run="long"), overlap=2) for i in range(12)])
-    chosen = Chosen(run="long")
+    chosen = QuestionFilter(run="long")
     assert len(finish(team, "anna", chosen)) == 12
     held = [take(team, person, chosen=chosen) for person in ("ben", "carl")]
     assert held[0].question.id != held[1].question.id, "anna has answered all: there is room for one more each"
@@ -344,7 +344,7 @@ def test_gold_comes_at_its_share_and_each_only_once(team: Store, monkeypatch: py
     team.add_questions(known)
     for question in known:
         team.gold.set(question.id, A, explanation="it reaches the goal")
-    assert team.leases.next("zoe", Chosen(run="nothing")) is None
+    assert team.leases.next("zoe", QuestionFilter(run="nothing")) is None
     team.tasks.set_sharing(gold_share=0.5)
     done = finish(team, "anna")
     assert Counter(handed.purpose for handed in done) == {"work": COUNT, "gold": 6}
@@ -368,7 +368,7 @@ def test_what_a_task_says_holds_for_its_questions_whatever_was_chosen(
         team.gold.set(question.id, A)
     team.tasks.set_sharing("lift", gold_share=0.2, lease=90.0)
     seconds = {"reach": 60, "lift": 90}
-    for person, chosen in (("anna", Chosen()), ("ben", Chosen(run="run"))):
+    for person, chosen in (("anna", QuestionFilter()), ("ben", QuestionFilter(run="run"))):
         done = finish(team, person, chosen)
         gold = [handed.question.id for handed in done if handed.purpose == "gold"]
         assert sorted(gold) == sorted(q.id for q in known if q.task == "lift"), "0.19 is below the share of lift alone"
@@ -468,14 +468,14 @@ def crowd(store: Store, people: int, work: Callable[[str], None]) -> None:
 
 def test_many_at_once_never_exceed_the_overlap(team: Store, time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of the people leave every third question lying; time passes; late answers come."""
-    monkeypatch.setattr(writers, "TRIES", 1)  # nobody waits for somebody who waits for them
+    monkeypatch.setattr(writers, "ATTEMPTS", 1)  # nobody waits for somebody who waits for them
     team.set_overlap(3)
     lock = threading.Lock()
     seen: list[tuple[str, str]] = []
 
     def work(person: str) -> None:
         rng = random.Random(person)
-        late: list[Handed] = []
+        late: list[AssignedQuestion] = []
         while (handed := team.leases.next(person, have=[h.lease for h in late])) is not None:
             with lock:
                 seen.append((person, handed.question.id))
@@ -500,7 +500,7 @@ def test_many_at_once_never_exceed_the_overlap(team: Store, time: Time, monkeypa
 
 def test_one_answer_sent_fifty_times_at_once_under_a_lease(team: Store) -> None:
     handed = take(team, "anna")
-    found: list[Written] = []
+    found: list[SubmissionResult] = []
 
     def send(_: str) -> None:
         found.append(say(team, handed, "anna", key="k"))
@@ -513,11 +513,11 @@ def test_one_answer_sent_fifty_times_at_once_under_a_lease(team: Store) -> None:
 
 def test_where_somebody_is_counts_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another program may send everybody back to the start, and the place is to be noted anew then."""
-    memory, now = Memory(), 1000.0
+    memory, now = AssignmentCache(), 1000.0
     monkeypatch.setattr("robo_rlhf.feedback.assignment.assign_cache.time.monotonic", lambda: now)
-    assert memory.is_far("anna", Chosen(), 5100)
-    memory.note_place("anna", Chosen(), 5000)
-    assert not memory.is_far("anna", Chosen(), 5100)
-    assert memory.is_far("anna", Chosen(), 5600)
+    assert memory.needs_new_place("anna", QuestionFilter(), 5100)
+    memory.note_place("anna", QuestionFilter(), 5000)
+    assert not memory.needs_new_place("anna", QuestionFilter(), 5100)
+    assert memory.needs_new_place("anna", QuestionFilter(), 5600)
     now += 61
-    assert memory.is_far("anna", Chosen(), 5100)
+    assert memory.needs_new_place("anna", QuestionFilter(), 5100)

@@ -53,7 +53,7 @@ def test_tie_pulls_the_returns_together() -> None:
 
 
 def test_tie_is_neither_right_nor_wrong() -> None:
-    confidence, right = PAIRWISE.forecast(torch.tensor([[[3.0, 0.0]]]), torch.tensor([[0.5, 0.5]]))
+    confidence, right = PAIRWISE.predict(torch.tensor([[[3.0, 0.0]]]), torch.tensor([[0.5, 0.5]]))
     assert confidence.isnan().all()
     assert right.isnan().all()
 

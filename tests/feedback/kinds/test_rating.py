@@ -53,7 +53,7 @@ def test_levels_outside_the_scale(level: object) -> None:
 
 
 def test_a_middling_rating_is_neither_right_nor_wrong() -> None:
-    confidence, right = RATING.forecast(torch.tensor([[[2.0], [2.0]]]), LEVELS[[2, 4]])
+    confidence, right = RATING.predict(torch.tensor([[[2.0], [2.0]]]), LEVELS[[2, 4]])
     assert confidence.isnan().tolist() == [True, False]
     assert right[1] == 1
 

@@ -13,7 +13,7 @@ from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.kinds.moments import credit
-from robo_rlhf.feedback.live_signal.as_answers import PIECE, Pressed, Until, pieces
+from robo_rlhf.feedback.live_signal.as_answers import PIECE, SignalReader, SignalCutoff, pieces
 from robo_rlhf.feedback.live_signal.signals import Signal
 from robo_rlhf.feedback.store import Store
 from tests.data.making import episode as make_episode
@@ -66,22 +66,22 @@ def test_presses_train_once_their_episode_is_closed_and_not_when_taken_back(stor
             raise NotFoundError("episode", name, "Not yet.")
         return closed[name]
 
-    pressed = Pressed(store.signals, load)
+    pressed = SignalReader(store.signals, load)
     assert pressed.read() == ([], [])
-    nothing = pressed.mark()
+    nothing = pressed.version()
     store.signals.add(PRESS, key="k1")
-    assert pressed.mark() != nothing
+    assert pressed.version() != nothing
     assert pressed.read() == ([], []), "the episode goes on"
-    mark = pressed.mark()
+    mark = pressed.version()
     closed["e1"] = make_episode(steps=60)
     pressed._looked = 0.0
-    assert pressed.mark() != mark
+    assert pressed.version() != mark
     questions, answers = pressed.read()
     assert [question.kind for question in questions] == ["moments"]
     assert [answer.annotator for answer in answers] == ["anna"]
     assert questions[0].task == closed["e1"].meta.task
     assert pressed.read(task="another") == pressed.read("another") == ([], [])
-    until = Until(store.signals.mark().number, timestamp())
+    until = SignalCutoff(store.signals.version().number, timestamp())
     store.signals.take_back("anna", "k1")
     store.signals.add(replace(PRESS, sign=-1), key="k2")
     assert pressed.read(until=until) == (questions, answers), "a run that is continued learns from the same"

@@ -20,10 +20,10 @@ def test_presses_are_rows_that_can_be_taken_back(store: Store) -> None:
     found = store.signals.list(dataset="live", episode="episode-1")
     assert [replace(signal, pressed="", number=0, key="") for signal in found] == pressed
     assert store.signals.list(run="other") == []
-    mark = store.signals.mark()
+    mark = store.signals.version()
     assert store.signals.take_back("anna", "k2")
     assert not store.signals.take_back("anna", "k2")
-    assert store.signals.mark() != mark
+    assert store.signals.version() != mark
     with pytest.raises(NotFoundError, match="never sent"):
         store.signals.take_back("anna", "k1")
     assert [s.key for s in store.signals.list()] == ["k0", "k1"]

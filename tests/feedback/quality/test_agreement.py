@@ -10,7 +10,7 @@ from robo_rlhf.feedback.quality.agreement import (
     krippendorff_alpha,
     raw_agreement,
 )
-from robo_rlhf.feedback.quality.annotator_skill import Said
+from robo_rlhf.feedback.quality.annotator_skill import Judgement
 
 # Krippendorff (2011), "Computing Krippendorff's alpha-reliability": the data of its sections A (two observers, two
 # values), B (two observers, five values) and C, D (four observers, missing judgements).
@@ -27,8 +27,8 @@ FOUR = [
 ]
 
 
-def judged(rows: Sequence[Sequence[Label | None]]) -> list[Said]:
-    return [Said(unit, f"p{i}", x) for i, row in enumerate(rows) for unit, x in enumerate(row) if x is not None]
+def judged(rows: Sequence[Sequence[Label | None]]) -> list[Judgement]:
+    return [Judgement(unit, f"p{i}", x) for i, row in enumerate(rows) for unit, x in enumerate(row) if x is not None]
 
 
 @pytest.mark.parametrize(
@@ -72,24 +72,24 @@ def test_alpha_of_perfect_agreement_is_one_and_of_pure_contradiction_below_zero(
 
 
 def test_alpha_leaves_out_what_one_person_alone_judged() -> None:
-    alone = [Said("x", "p0", 4), Said("y", "p3", 6)]  # also a level that nobody else gave
+    alone = [Judgement("x", "p0", 4), Judgement("y", "p3", 6)]  # also a level that nobody else gave
     assert krippendorff_alpha([*judged(FOUR), *alone], "ordinal") == krippendorff_alpha(judged(FOUR), "ordinal")
 
 
 def test_alpha_where_it_is_not_defined() -> None:
     assert krippendorff_alpha([], "nominal") is None
-    assert krippendorff_alpha([Said("q", "anna", "A"), Said("q", "ben", "A")], "nominal") is None
-    assert krippendorff_alpha([Said("q", "anna", "A"), Said("r", "ben", "B")], "nominal") is None
+    assert krippendorff_alpha([Judgement("q", "anna", "A"), Judgement("q", "ben", "A")], "nominal") is None
+    assert krippendorff_alpha([Judgement("q", "anna", "A"), Judgement("r", "ben", "B")], "nominal") is None
 
 
 def test_alpha_of_guessing_is_about_zero() -> None:
     rng = np.random.default_rng(0)
-    said = [Said(unit, person, str(rng.choice(["A", "B"]))) for unit in range(500) for person in ("anna", "ben")]
+    said = [Judgement(unit, person, str(rng.choice(["A", "B"]))) for unit in range(500) for person in ("anna", "ben")]
     assert krippendorff_alpha(said, "nominal") == pytest.approx(0.0, abs=0.1)
 
 
 def test_raw_agreement_counts_pairs() -> None:
-    said = [Said(0, "anna", "A"), Said(0, "ben", "A"), Said(0, "carl", "B"), Said(1, "anna", "A")]
+    said = [Judgement(0, "anna", "A"), Judgement(0, "ben", "A"), Judgement(0, "carl", "B"), Judgement(1, "anna", "A")]
     assert raw_agreement(said) == pytest.approx(1 / 3)
     assert raw_agreement(said[-1:]) is None
     assert agreement_with_others(said) == {"anna": (1, 2), "ben": (1, 2), "carl": (0, 2)}
@@ -105,7 +105,7 @@ def test_teams_that_judge_alike_do_not_differ_and_others_do() -> None:
             for person, team in teams.items():
                 meant = true if not (contrary and team == "shop") else "AB"["BA".index(true)]
                 label = meant if rng.random() < 0.9 else "AB"["BA".index(meant)]
-                said.append(Said(unit, person, label))
+                said.append(Judgement(unit, person, label))
         found = between_and_within(said, teams, "lab", "shop")
         assert found is not None
         assert found.low <= expected <= found.high

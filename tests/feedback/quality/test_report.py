@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from robo_rlhf.feedback.assignment.submission import Sent
+from robo_rlhf.feedback.assignment.submission import SubmittedAnswer
 from robo_rlhf.feedback.quality.report import PersonQuality, as_json, gold_of, report, weights, weights_among
 from robo_rlhf.feedback.store import Store
 from tests.feedback.making import join_team, make_question
@@ -40,7 +40,7 @@ def work(
         most -= 1
         choice = "A" if rng.random() < skill else "B"
         choice = handed.shown[0] if left else "tie" if rng.random() < ties else choice
-        sent = Sent(
+        sent = SubmittedAnswer(
             handed.question.id, person, "human", {"choice": choice}, str(handed.lease), seconds, handed.lease, None
         )
         store.submit(sent)

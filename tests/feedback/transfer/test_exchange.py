@@ -14,7 +14,7 @@ from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.transfer import import_folder, parquet
 from robo_rlhf.feedback.transfer.columns import FILES, File
 from robo_rlhf.feedback.transfer.export import export
-from robo_rlhf.feedback.transfer.import_checks import Judging, Key, Row
+from robo_rlhf.feedback.transfer.import_checks import ImportChecker, Key, Row
 from robo_rlhf.feedback.transfer.import_folder import import_all
 from tests.database.test_migrate import make_old
 from tests.feedback.busy import fill
@@ -214,13 +214,13 @@ def test_others_write_while_an_import_is_checked(path: Path, tmp_path: Path, mon
         fill(store)
         export(store, tmp_path / "out")
     with Store(tmp_path / "other.db") as other:
-        looked = Judging.known
+        looked = ImportChecker.known
 
-        def known(self: Judging, file: File, rows: Sequence[Row]) -> dict[Key, Row]:
+        def known(self: ImportChecker, file: File, rows: Sequence[Row]) -> dict[Key, Row]:
             other.notes.add(Note("ada", "run", "r", file.name), key=file.name)
             return looked(self, file, rows)
 
-        monkeypatch.setattr(Judging, "known", known)
+        monkeypatch.setattr(ImportChecker, "known", known)
         assert import_all(other, tmp_path / "out").problems == []
         assert len([note for note in other.notes.list() if note.name == "r"]) >= len(FILES) - 1
 

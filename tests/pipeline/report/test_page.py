@@ -20,7 +20,7 @@ from robo_rlhf.pipeline.config import preset
 from robo_rlhf.pipeline.report import page as report
 from robo_rlhf.pipeline.report.before_after import chosen_seeds
 from robo_rlhf.pipeline.report.findings import Findings
-from robo_rlhf.pipeline.steps.observers import Silent
+from robo_rlhf.pipeline.steps.observers import NullObserver
 from robo_rlhf.sim.rendering.video import decode_mp4
 from tests.browser.conftest import NAMES
 
@@ -69,7 +69,7 @@ def test_the_command_in_the_report_asks_for_the_same_job(finished: Path) -> None
     assert asked == read_json(finished / "config.json", dict)
 
 
-@pytest.mark.parametrize(("name", "demos"), [("precise", 24), ("sparing", 10), ("unaided", 0), ("quick", 10)])
+@pytest.mark.parametrize(("name", "demos"), [("self_imitation", 24), ("sample_efficient", 10), ("no_demonstrations", 0), ("quick", 10)])
 def test_the_command_names_the_preset_that_comes_nearest(name: str, demos: int, tmp_path: Path) -> None:
     config = preset(name, task="reach", demos=demos, labels=60, rounds=2)
     Run(tmp_path / "runs" / "job", config)
@@ -80,7 +80,7 @@ def test_the_command_names_the_preset_that_comes_nearest(name: str, demos: int, 
 
 def test_a_report_that_stands_is_left_alone(finished: Path) -> None:
     stamp = (finished / "report.html").stat().st_mtime_ns
-    assert report.write_report(finished, finished.parents[1], Silent()) == finished / "report.html"
+    assert report.write_report(finished, finished.parents[1], NullObserver()) == finished / "report.html"
     assert (finished / "report.html").stat().st_mtime_ns == stamp
 
 
@@ -107,7 +107,7 @@ def test_a_machine_that_cannot_draw_still_gets_its_report(finished: Path, monkey
 
     monkeypatch.setattr(report, "make_clips", no_clips)
     findings = Findings.of(finished, finished.parents[1])
-    page = report.page(findings, report._clips(findings, Silent()))
+    page = report.page(findings, report._clips(findings, NullObserver()))
     assert "No clips could be drawn: OpenGL is missing" in page
     assert "<h2>Labels</h2>" in page
 

@@ -7,8 +7,8 @@ import pytest
 
 from robo_rlhf.core.runs import Run
 from robo_rlhf.pipeline.steps import chunk_execution
-from robo_rlhf.pipeline.steps.job import Job
-from robo_rlhf.pipeline.steps.observers import Silent
+from robo_rlhf.pipeline.steps.job import PipelineJob
+from robo_rlhf.pipeline.steps.observers import NullObserver
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
 from robo_rlhf.policies.flow import FlowPolicy
 from robo_rlhf.rollouts.evaluation import Evaluation
@@ -23,29 +23,29 @@ def test_the_pace_that_succeeds_more_often_is_kept(
     better: int, kept: int, reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def judged(env: object, policy: FlowPolicy, seeds: object) -> Evaluation:
-        done = policy.execute == better
+        done = policy.execution_horizon == better
         return Evaluation("reach", (0, 1), (done, False), (done, False), (0.0, 0.0), {})
 
     monkeypatch.setattr(chunk_execution, "evaluate", judged)
     home = fresh_home(reach_home, tmp_path / "home")
-    config = replace(short_config(), clone=FLOW, choose_pace=True)
-    job = Job(config, Run(home / "runs" / "short", config), home, Silent())
-    policy = chunk_execution.paced(job, job.clone())
+    config = replace(short_config(), clone=FLOW, choose_execution_horizon=True)
+    job = PipelineJob(config, Run(home / "runs" / "short", config), home, NullObserver())
+    policy = chunk_execution.choose_execution_horizon(job, job.clone())
     assert isinstance(policy, FlowPolicy)
     path = job.run.path / "clone" / "checkpoints" / "policy.safetensors"
     stored = load_policy(path, task="reach")
     assert isinstance(stored, FlowPolicy)
-    assert policy.execute == stored.execute == stored.settings["execute"] == kept
+    assert policy.execution_horizon == stored.execution_horizon == stored.settings["execution_horizon"] == kept
     assert read(job.run.path, "pace/result.json")["tried"] == [2, 4]
     assert load_meta(path)["algorithm"] == "bc"
-    again = Job(config, Run(job.run.path, config), home, Silent())
-    assert chunk_execution.paced(again, again.clone()).settings["execute"] == kept
+    again = PipelineJob(config, Run(job.run.path, config), home, NullObserver())
+    assert chunk_execution.choose_execution_horizon(again, again.clone()).settings["execution_horizon"] == kept
 
 
 def test_other_policies_and_a_pace_that_was_chosen_stay(reach_home: Path, tmp_path: Path) -> None:
     home = fresh_home(reach_home, tmp_path / "home")
-    for number, config in enumerate((replace(short_config(), choose_pace=True), replace(short_config(), clone=FLOW))):
-        job = Job(config, Run(home / "runs" / str(number), config), home, Silent())
-        settings = dict(chunk_execution.paced(job, job.clone()).settings)
-        assert settings.get("execute") in (None, 6)
+    for number, config in enumerate((replace(short_config(), choose_execution_horizon=True), replace(short_config(), clone=FLOW))):
+        job = PipelineJob(config, Run(home / "runs" / str(number), config), home, NullObserver())
+        settings = dict(chunk_execution.choose_execution_horizon(job, job.clone()).settings)
+        assert settings.get("execution_horizon") in (None, 6)
         assert not (job.run.path / "pace").exists()

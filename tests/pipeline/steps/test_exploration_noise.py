@@ -7,9 +7,9 @@ import pytest
 
 from robo_rlhf.core.runs import Run
 from robo_rlhf.pipeline.steps import exploration_noise
-from robo_rlhf.pipeline.steps.job import Job, as_actor
-from robo_rlhf.pipeline.steps.observers import Silent
-from robo_rlhf.policies.explore import Exploring
+from robo_rlhf.pipeline.steps.job import PipelineJob, as_actor
+from robo_rlhf.pipeline.steps.observers import NullObserver
+from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rollouts.evaluation import Evaluation
 from tests.pipeline.making import fresh_home, read, short_config
 
@@ -22,18 +22,18 @@ def test_the_boldest_that_leaves_most_of_the_success(
     forgives: float, chosen: float, tried: int, reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def judged(env: object, policy: object, seeds: object) -> Evaluation:
-        std = float(policy.actor.log_std.detach()[0].exp()) if isinstance(policy, Exploring) else 0.0
+        std = float(policy.actor.log_std.detach()[0].exp()) if isinstance(policy, ExploringPolicy) else 0.0
         done = std <= forgives
         return Evaluation("reach", (0, 1), (done, done), (done, done), (0.0, 0.0), {})
 
     monkeypatch.setattr(exploration_noise, "evaluate", judged)
     home = fresh_home(reach_home, tmp_path / "home")
-    config = replace(short_config(), choose_exploration=True)
+    config = replace(short_config(), choose_exploration_noise=True)
     flow = replace(config, clone=replace(config.clone, policy="flow", settings={"width": 16}, updates=20))
     for _ in range(2):  # the second time from what stands in the folder
-        job = Job(flow, Run(home / "runs" / "short", flow), home, Silent())
+        job = PipelineJob(flow, Run(home / "runs" / "short", flow), home, NullObserver())
         clone = job.clone()
-        exploration_noise.steadied(job, clone)
+        exploration_noise.choose_exploration_noise(job, clone)
         assert job.config.finetune.std == pytest.approx(chosen)
         assert float(as_actor(clone, job.config).log_std.detach()[0].exp()) == pytest.approx(chosen)
     assert len(read(job.run.path, "exploration/result.json")["exploring"]) == tried

@@ -10,8 +10,8 @@ import pytest
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Step
 from robo_rlhf.pipeline.steps import gate as gates
-from robo_rlhf.pipeline.steps.gate import Alarm, may_replace
-from robo_rlhf.pipeline.steps.observers import Silent
+from robo_rlhf.pipeline.steps.gate import OveroptimizationAlarm, may_replace
+from robo_rlhf.pipeline.steps.observers import NullObserver
 from tests.pipeline.making import do, fresh_home, read, short_config, traces
 from tests.toy import ToyEnv, ToyOperator
 
@@ -27,10 +27,10 @@ class Idle:
 
 def job(path: Path) -> Any:
     """As much of a job as a gate needs."""
-    from robo_rlhf.pipeline.steps.job import Job
+    from robo_rlhf.pipeline.steps.job import PipelineJob
 
     config = SimpleNamespace(gate_episodes=30, num_envs=10, task="toy")
-    made = Job(config, Run(path, {}), path, Silent())  # type: ignore[arg-type]
+    made = PipelineJob(config, Run(path, {}), path, NullObserver())  # type: ignore[arg-type]
     made.__dict__["env"] = ToyEnv(10)
     return made
 
@@ -59,12 +59,12 @@ def test_where_no_success_is_known_returns_are_compared(tmp_path: Path) -> None:
 
 def test_the_alarm_ends_a_round_and_says_why(tmp_path: Path) -> None:
     run = Run(tmp_path, {})
-    alarm, stops = Alarm(run, 20, window=2), []
+    alarm, stops = OveroptimizationAlarm(run, 20, window=2), []
     for i, good in enumerate([15, 18, 19, 18, 17, 2], start=1):
         run.log(i, {"reward": 0.1 * i})
         step = SimpleNamespace(reward=np.zeros(20), active=np.ones(20, bool), success=np.arange(20) < good)
-        alarm.see(i, 0, step)  # type: ignore[arg-type]
-        stops.append(alarm.note(i, None, {}))
+        alarm.observe(i, 0, step)  # type: ignore[arg-type]
+        stops.append(alarm.log(i, None, {}))
     assert stops == [False] * 5 + [True]
     event = run.events()[-1]
     assert event["event"].startswith("over-optimised")

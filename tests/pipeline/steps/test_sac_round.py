@@ -8,11 +8,11 @@ import pytest
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.runs import Run
 from robo_rlhf.pipeline import loop
-from robo_rlhf.pipeline.config import Config, preset
+from robo_rlhf.pipeline.config import PipelineConfig, preset
 from robo_rlhf.pipeline.loop import run_loop
-from robo_rlhf.pipeline.steps.observers import Silent
+from robo_rlhf.pipeline.steps.observers import NullObserver
 from robo_rlhf.policies.checkpoint import load_policy
-from robo_rlhf.policies.tanh_gaussian import SquashedPolicy
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.training import sac
 from tests.pipeline.making import do, fresh_home, read, short_config, traces
 
@@ -21,7 +21,7 @@ class KilledError(Exception):
     """Stands for the end of the process."""
 
 
-class Killing(Silent):
+class Killing(NullObserver):
     """Ends the process at a stage, after some of its iterations."""
 
     def __init__(self, stage: str) -> None:
@@ -35,11 +35,11 @@ class Killing(Silent):
             raise KilledError
 
 
-def from_nothing(**asked: object) -> Config:
+def from_nothing(**asked: object) -> PipelineConfig:
     return short_config(demos=0, labels=24, **asked)
 
 
-def whole_and_killed(config: Config, reach_home: Path, tmp_path: Path) -> Path:
+def whole_and_killed(config: PipelineConfig, reach_home: Path, tmp_path: Path) -> Path:
     """Do a job as a whole, and killed in its second round: both end alike. Return the folder of the second."""
     found = []
     for name in ("whole", "killed"):
@@ -47,7 +47,7 @@ def whole_and_killed(config: Config, reach_home: Path, tmp_path: Path) -> Path:
         path = home / "runs" / "short"
         if name == "killed":
             with pytest.raises(KilledError):
-                run_loop(config, path, home, watch=Killing("round-2/finetune"))
+                run_loop(config, path, home, observer=Killing("round-2/finetune"))
         run_loop(config, path, home)
         found.append(traces(path))
     assert found[0] == found[1]
@@ -62,7 +62,7 @@ def test_it_may_explore_before_the_first_questions(tmp_path: Path, stage: str) -
         path = home / "runs" / "short"
         if name == "killed":
             with pytest.raises(KilledError):
-                run_loop(config, path, home, watch=Killing(stage))
+                run_loop(config, path, home, observer=Killing(stage))
         run_loop(config, path, home)
         found.append(traces(path))
     assert found[0] == found[1]
@@ -77,19 +77,19 @@ def test_exploring_first_is_for_those_without_demonstrations() -> None:
 
 
 def test_the_unaided_take_as_many_steps_as_the_default() -> None:
-    default, unaided = preset("default"), preset("unaided", demos=0, rounds=10)
+    default, unaided = preset("default"), preset("no_demonstrations", demos=0, rounds=10)
     aided = default.num_envs * default.finetune.iterations + default.rounds * default.collect
-    alone = unaided.num_envs * (unaided.scratch.iterations + unaided.explore) + unaided.rounds * unaided.collect
+    alone = unaided.num_envs * (unaided.sac.iterations + unaided.explore) + unaided.rounds * unaided.collect
     assert alone == pytest.approx(aided, rel=0.001)
     assert unaided.reward == default.reward
 
 
 def test_the_sparing_learn_by_sac_with_and_without_demonstrations() -> None:
-    corrected, alone = preset("sparing", demos=1), preset("sparing", demos=0)
-    assert corrected.climbing is corrected.scratch
-    assert alone.climbing is alone.scratch
-    assert corrected.scratch == alone.scratch
-    assert corrected.num_envs * corrected.scratch.iterations < 0.2 * preset("default").num_envs * 100
+    corrected, alone = preset("sample_efficient", demos=1), preset("sample_efficient", demos=0)
+    assert corrected.rl is corrected.sac
+    assert alone.rl is alone.sac
+    assert corrected.sac == alone.sac
+    assert corrected.num_envs * corrected.sac.iterations < 0.2 * preset("default").num_envs * 100
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_job_needs_no_demonstrations_and_can_be_killed(alone: Path, tmp_path: Path) -> None:
     path = tmp_path / "runs" / "short"
     with pytest.raises(KilledError):
-        run_loop(from_nothing(), path, tmp_path, watch=Killing("round-2/finetune"))
+        run_loop(from_nothing(), path, tmp_path, observer=Killing("round-2/finetune"))
     run_loop(from_nothing(), path, tmp_path)
     assert traces(path) == traces(alone)
     assert read(path, "clone/result.json") == {"updates": 0}
@@ -115,19 +115,19 @@ def test_a_round_goes_on_with_what_the_round_before_remembers(alone: Path) -> No
     first, second = (_stored(alone, f"round-{number}/finetune") for number in (1, 2))
     np.testing.assert_array_equal(first["actor/normalizer.mean"], second["actor/normalizer.mean"])
     rows = Run(alone / "round-2" / "finetune", {}).metrics()
-    assert rows[0]["critic_updates"] == rows[-1]["critic_updates"] + config.scratch.refresh  # the reward is new
+    assert rows[0]["critic_updates"] == rows[-1]["critic_updates"] + config.sac.refresh  # the reward is new
 
 
 def test_a_clone_may_be_corrected_by_the_same_learner(reach_home: Path, tmp_path: Path) -> None:
     config = short_config(learner="sac", labels=24, residual_scale=0.4)
     path = whole_and_killed(config, reach_home, tmp_path)
     tuned = load_policy(path / "round-2" / "finetune" / "checkpoints" / "policy.safetensors", task="reach")
-    assert isinstance(tuned, SquashedPolicy)
+    assert isinstance(tuned, TanhGaussianPolicy)
     assert tuned.base is not None
     clone, obs = load_policy(path / "clone" / "checkpoints" / "policy.safetensors"), np.ones((3, tuned.obs_dim), "f4")
     moved = np.abs(tuned.act(obs) - clone.act(obs))
     assert 0 < moved.max() <= 0.4 + 1e-6
-    assert len(_stored(path, "round-2/finetune")["replay/action"]) == config.scratch.iterations
+    assert len(_stored(path, "round-2/finetune")["replay/action"]) == config.sac.iterations
 
 
 @pytest.mark.parametrize("demos", [pytest.param(0, marks=pytest.mark.slow), 4])
@@ -139,7 +139,7 @@ def test_what_a_refused_round_saw_is_not_lost(
     monkeypatch.setattr(loop, "may_replace", lambda job, number, old, new: number > 1)
     path = whole_and_killed(config, reach_home, tmp_path)
     first, second = (_stored(path, f"round-{number}/finetune") for number in (1, 2))
-    assert len(second["replay/action"]) == config.scratch.iterations
+    assert len(second["replay/action"]) == config.sac.iterations
     np.testing.assert_array_equal(second["replay/action"][: len(first["replay/action"])], first["replay/action"])
     updates = sum(row["actor_updates"] for row in Run(path / "round-2" / "finetune", {}).metrics())
     assert float(second["actor_step/0/step"]) == updates > 0  # none of those of the refused round
@@ -154,6 +154,6 @@ def _stored(path: Path, stage: str) -> dict[str, np.ndarray]:
 def test_without_demonstrations_the_sizes_are_those_of_learning_from_nothing() -> None:
     few, many = preset("default", demos=0), preset("default", demos=25)
     assert few.num_envs < many.num_envs
-    assert sum(few.iterations_of(n) for n in range(1, few.rounds + 1)) == few.scratch.iterations
+    assert sum(few.iterations_of(n) for n in range(1, few.rounds + 1)) == few.sac.iterations
     assert sum(many.iterations_of(n) for n in range(1, many.rounds + 1)) == many.finetune.iterations
-    assert isinstance(few.scratch, sac.Config)
+    assert isinstance(few.sac, sac.Config)

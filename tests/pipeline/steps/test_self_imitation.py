@@ -12,18 +12,18 @@ from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Episode, VecEnv
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.pipeline.steps import self_imitation
-from robo_rlhf.pipeline.steps.chunk_execution import success_at_its_pace
-from robo_rlhf.pipeline.steps.job import Job
-from robo_rlhf.pipeline.steps.observers import Silent
+from robo_rlhf.pipeline.steps.chunk_execution import success_at_chosen_horizon
+from robo_rlhf.pipeline.steps.job import PipelineJob
+from robo_rlhf.pipeline.steps.observers import NullObserver
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.rollouts.evaluation import Evaluation
 from tests.pipeline.making import do, fresh_home, read, short_config, traces
 
-TURNS = replace(short_config(), tries=2, tries_episodes=8)
+TURNS = replace(short_config(), self_imitation_rounds=2, self_imitation_episodes=8)
 
 
-def begun(home: Path) -> tuple[Job, TrainedPolicy]:
-    job = Job(TURNS, Run(home / "runs" / "short", TURNS), home, Silent())
+def begun(home: Path) -> tuple[PipelineJob, TrainedPolicy]:
+    job = PipelineJob(TURNS, Run(home / "runs" / "short", TURNS), home, NullObserver())
     return job, job.clone()
 
 
@@ -60,7 +60,7 @@ def test_the_best_clone_is_kept(
     judging(monkeypatch, 0.4, *later)
     for _ in range(2):  # the second time from what stands in the folder: nobody is judged again
         job, clone = begun(home)
-        found = self_imitation.practised(job, clone)
+        found = self_imitation.self_imitate(job, clone)
         assert job.base == base
         stored = job.base_policy().state_dict()
         assert all((value == stored[name]).all() for name, value in found.state_dict().items())
@@ -74,7 +74,7 @@ def test_without_a_success_nothing_changes(reach_home: Path, tmp_path: Path, mon
     home = fresh_home(reach_home, tmp_path / "home")
     succeeding(monkeypatch, 0.0)
     job, clone = begun(home)
-    self_imitation.practised(job, clone)
+    self_imitation.self_imitate(job, clone)
     assert job.base == "clone"
     assert read(job.run.path, "tries-1/act/result.json") == {"tries": 8, "successes": []}
     assert not (job.run.path / "tries-2").exists()
@@ -85,20 +85,20 @@ def test_a_job_goes_on_from_its_tries_and_ends_the_same(
 ) -> None:
     monkeypatch.setattr(self_imitation, "EPISODES", 8)
     succeeding(monkeypatch, 0.5)
-    done = do(replace(TURNS, rounds=1, tries=1), fresh_home(reach_home, tmp_path / "home"))
+    done = do(replace(TURNS, rounds=1, self_imitation_rounds=1), fresh_home(reach_home, tmp_path / "home"))
     first = traces(done)
     for stage in ("tries-1", "before", "round-1/collect", "round-1/finetune", "after"):  # as if killed in the midst
         (done / stage / "result.json").unlink()
     (done / "result.json").unlink()
-    assert traces(do(replace(TURNS, rounds=1, tries=1), tmp_path / "home")) == first
+    assert traces(do(replace(TURNS, rounds=1, self_imitation_rounds=1), tmp_path / "home")) == first
 
 
 def test_the_rollouts_that_chose_a_pace_judge_too(reach_home: Path, tmp_path: Path) -> None:
     job, clone = begun(fresh_home(reach_home, tmp_path / "home"))
     write_json(job.run.path / "pace" / "result.json", {"success": [0.25, 0.75]})
-    assert success_at_its_pace(job, "clone") == 0.75
-    assert success_at_its_pace(job, "tries-1") is None
-    assert self_imitation._judged(job, clone, "clone") == 0.75
+    assert success_at_chosen_horizon(job, "clone") == 0.75
+    assert success_at_chosen_horizon(job, "tries-1") is None
+    assert self_imitation._success_in_rollouts(job, clone, "clone") == 0.75
 
 
 def test_a_negative_number_of_turns_is_refused() -> None:

@@ -11,8 +11,8 @@ from robo_rlhf.pipeline.config import TeacherConfig
     [
         ({}, "tilt", ("tilt",)),
         ({}, None, ()),
-        ({"minds": "tilt, clearance,tilt"}, "path_length", ("tilt", "clearance")),
-        ({"minds": "tilt", "style_weight": 0.0}, "tilt", ()),
+        ({"style_costs": "tilt, clearance,tilt"}, "path_length", ("tilt", "clearance")),
+        ({"style_costs": "tilt", "style_weight": 0.0}, "tilt", ()),
     ],
 )
 def test_what_is_named_takes_the_place_of_the_tasks_own(
@@ -23,4 +23,4 @@ def test_what_is_named_takes_the_place_of_the_tasks_own(
 
 def test_a_measure_that_there_is_not_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="Unknown style measure 'tild'"):
-        TeacherConfig(minds="clearance,tild")
+        TeacherConfig(style_costs="clearance,tild")

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from robo_rlhf.rewards.fitting.calibration import best_temperature, member_temperature, pooled_temperature
-from robo_rlhf.rewards.fitting.clips import Examples
+from robo_rlhf.rewards.fitting.clips import AnswerExamples
 from robo_rlhf.rewards.fitting.held_out import HeldOut
-from robo_rlhf.rewards.fitting.scores import Opinions
+from robo_rlhf.rewards.fitting.scores import EnsembleScores
 from tests.rewards.making import pairs
 
 
@@ -24,14 +24,14 @@ def test_temperature_undoes_too_much_confidence() -> None:
     assert best_temperature(lambda t: 0.0, 10) == pytest.approx(1.0)
 
 
-def opinions_and_answers(members: int, count: int, noise: float) -> tuple[Opinions, Examples]:
+def opinions_and_answers(members: int, count: int, noise: float) -> tuple[EnsembleScores, AnswerExamples]:
     """Return members that think the truth and noise of their own, and answers as likely as the truth says."""
     rng = np.random.default_rng(0)
     true = rng.normal(size=(count, 2))
     first = rng.random(count) < 1 / (1 + np.exp(true[:, 1] - true[:, 0]))
     thought = true + noise * rng.normal(size=(members, count, 2))
     returns = torch.from_numpy(thought.reshape(members, -1)).float()
-    return Opinions(returns, None), pairs(np.stack([first, ~first], 1).astype(np.float32))
+    return EnsembleScores(returns, None), pairs(np.stack([first, ~first], 1).astype(np.float32))
 
 
 def test_ties_do_not_make_a_model_unsure_of_other_answers() -> None:

@@ -7,16 +7,16 @@ import torch
 
 from robo_rlhf.core.learning import pack_module
 from robo_rlhf.core.runs import Run
-from robo_rlhf.rewards.fitting.clips import Clips, Examples
+from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples
 from robo_rlhf.rewards.fitting.scores import evaluate
 from robo_rlhf.rewards.fitting.settings import FitSettings
-from robo_rlhf.rewards.fitting.trainer import Report, RewardTrainer, fit
+from robo_rlhf.rewards.fitting.trainer import FitReport, RewardTrainer, fit
 from tests.rewards.making import answered, ensemble, linear
 
 SETTINGS = FitSettings(updates=150, learning_rate=2e-3)
 
 
-def three_people(count: int, seed: int, wrong: float) -> tuple[Clips, Examples]:
+def three_people(count: int, seed: int, wrong: float) -> tuple[ClipTensors, AnswerExamples]:
     """Return answers of three people in turn; the last one says the opposite of what is meant with chance `wrong`."""
     clips, said = answered(count, seed, linear)
     who = torch.arange(count) % 3
@@ -25,7 +25,7 @@ def three_people(count: int, seed: int, wrong: float) -> tuple[Clips, Examples]:
     return clips, replace(said, values=values, annotator=who, round=torch.arange(count) // 100)
 
 
-def learned(clips: Clips, said: Examples, **settings: object) -> tuple[RewardTrainer, Report]:
+def learned(clips: ClipTensors, said: AnswerExamples, **settings: object) -> tuple[RewardTrainer, FitReport]:
     trainer = RewardTrainer(ensemble(0, members=5, width=32), clips, [said], replace(SETTINGS, **settings), 0)
     return trainer, fit(trainer)
 

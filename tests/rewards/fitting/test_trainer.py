@@ -8,10 +8,10 @@ import torch
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError, NonFiniteError
 from robo_rlhf.core.learning import pack_module
 from robo_rlhf.core.runs import Run
-from robo_rlhf.rewards.fitting.clips import Clips, Examples
-from robo_rlhf.rewards.fitting.scores import clip_returns, evaluate, opinions, own_opinions
+from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples
+from robo_rlhf.rewards.fitting.scores import clip_returns, evaluate, ensemble_scores, held_out_scores
 from robo_rlhf.rewards.fitting.settings import FitSettings
-from robo_rlhf.rewards.fitting.trainer import FOLDS, Report, RewardTrainer, fit
+from robo_rlhf.rewards.fitting.trainer import FOLDS, FitReport, RewardTrainer, fit
 from tests.rewards.making import Hidden, answered, ensemble, linear, nonlinear, pairs
 
 QUICK = FitSettings(updates=150, check_every=50)
@@ -19,15 +19,15 @@ SMALL = {"width": 16}
 
 
 def learn(
-    clips: Clips, *groups: Examples, seed: int = 0, settings: FitSettings = QUICK, **model: object
+    clips: ClipTensors, *groups: AnswerExamples, seed: int = 0, settings: FitSettings = QUICK, **model: object
 ) -> RewardTrainer:
     trainer = RewardTrainer(ensemble(seed, **(model or SMALL)), clips, groups, settings, seed)
     trainer.report = fit(trainer)  # type: ignore[attr-defined]
     return trainer
 
 
-def report_of(trainer: RewardTrainer) -> Report:
-    report: Report = trainer.report  # type: ignore[attr-defined]
+def report_of(trainer: RewardTrainer) -> FitReport:
+    report: FitReport = trainer.report  # type: ignore[attr-defined]
     return report
 
 
@@ -45,7 +45,7 @@ def test_two_hundred_answers_are_enough(hidden: Hidden, bar: float, seed: int) -
     assert report.trained.answers == 200
 
 
-def _one(made: tuple[Clips, Examples]) -> tuple[Clips, list[Examples]]:
+def _one(made: tuple[ClipTensors, AnswerExamples]) -> tuple[ClipTensors, list[AnswerExamples]]:
     return made[0], [made[1]]
 
 
@@ -107,7 +107,7 @@ def test_swapping_clips_and_answers_leaves_the_loss_unchanged() -> None:
 
 def test_contradictory_answers_end_undecided() -> None:
     clips, said = answered(40, 0, linear)
-    both = Examples(
+    both = AnswerExamples(
         said.likelihood,
         torch.cat([said.clips, said.clips]),
         torch.cat([said.values, said.values.flip(1)]),
@@ -141,7 +141,7 @@ def test_ties_alone_make_clips_equal() -> None:
 
 def test_clips_that_are_all_the_same_give_a_constant_reward() -> None:
     clips, said = answered(40, 0, linear)
-    same = Clips(
+    same = ClipTensors(
         *(x[:1, :1].expand(x.shape).contiguous() for x in (clips.obs, clips.action, clips.next_obs)), clips.mask
     )
     trainer = learn(same, said)
@@ -177,7 +177,7 @@ def test_clips_of_several_lengths_and_crops() -> None:
 
 def test_nothing_to_learn_from() -> None:
     clips, said = answered(4, 0, linear)
-    none = Examples(said.likelihood, said.clips[:0], said.values[:0], said.weight[:0], said.fold[:0])
+    none = AnswerExamples(said.likelihood, said.clips[:0], said.values[:0], said.weight[:0], said.fold[:0])
     for groups in ([], [none]):
         with pytest.raises(InvalidValueError, match="answers to learn a reward from: expected at least one"):
             RewardTrainer(ensemble(), clips, groups, QUICK, 0)
@@ -235,8 +235,8 @@ def test_looking_at_ones_own_clips_alone_gives_the_same_loss() -> None:
         trainer = RewardTrainer(ensemble(0, members=5, **SMALL), clips, groups, QUICK, 0)
         places = trainer.held.places(5)
         usual = trainer._rates()
-        everything = trainer.held.loss(opinions(trainer.model, clips, groups), usual)
-        own = trainer.held.loss(own_opinions(trainer.model, clips, groups, places), usual)
+        everything = trainer.held.loss(ensemble_scores(trainer.model, clips, groups), usual)
+        own = trainer.held.loss(held_out_scores(trainer.model, clips, groups, places), usual)
         torch.testing.assert_close(own, everything, rtol=1e-5, atol=1e-5)
 
 

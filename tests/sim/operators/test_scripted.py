@@ -7,11 +7,11 @@ import pytest
 
 from robo_rlhf.core.types import Array, Policy
 from robo_rlhf.sim.envs.task_env import TaskEnv
-from robo_rlhf.sim.operators.scripted import PERFECT, PERSON, Faults, ScriptedOperator
+from robo_rlhf.sim.operators.scripted import PERFECT, PERSON, OperatorFaults, ScriptedOperator
 from robo_rlhf.sim.tasks import TASKS
 
 
-def actions(task: str, seeds: list[int], faults: Faults, steps: int = 25) -> Array:
+def actions(task: str, seeds: list[int], faults: OperatorFaults, steps: int = 25) -> Array:
     """What the operator does in episodes from `seeds`, its faults drawn from them too: (T, N, act_dim)."""
     env = TaskEnv(TASKS[task](), len(seeds))
     operator = ScriptedOperator(env, faults)
@@ -116,5 +116,5 @@ def test_slips_lead_away() -> None:
 
 
 def test_actions_stay_in_range() -> None:
-    wild = Faults(tremor=2.0, slip_rate=0.5, slip_size=2.0)
+    wild = OperatorFaults(tremor=2.0, slip_rate=0.5, slip_size=2.0)
     assert np.abs(actions("reach", [1, 2, 3], wild)).max() == 1.0

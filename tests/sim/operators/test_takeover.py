@@ -4,7 +4,7 @@ from robo_rlhf.core.types import Array, Episode, Policy, Source
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
 from robo_rlhf.sim.operators.scripted import PERFECT, ScriptedOperator
-from robo_rlhf.sim.operators.takeover import Watcher
+from robo_rlhf.sim.operators.takeover import TakeoverOperator
 
 
 class Still:
@@ -20,7 +20,7 @@ class Still:
 def drive(policy: Policy | None, patience: int = 5) -> list[Episode]:
     env = make_env("reach", 3, 1)
     assert isinstance(env, TaskEnv)
-    watcher = Watcher(env, policy or ScriptedOperator(env, PERFECT), ScriptedOperator(env, PERFECT), patience=patience)
+    watcher = TakeoverOperator(env, policy or ScriptedOperator(env, PERFECT), ScriptedOperator(env, PERFECT), patience=patience)
     return rollout(env, watcher, np.arange(3), source=watcher.source)
 
 

@@ -7,7 +7,7 @@ import pytest
 from robo_rlhf.core.errors import UnknownNameError
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.envs.task_env import TaskEnv
-from robo_rlhf.sim.rendering.annotation_geoms import ABOVE, CORNERS, Decorator
+from robo_rlhf.sim.rendering.annotation_geoms import ABOVE, CORNERS, AnnotationDrawer
 from robo_rlhf.sim.rendering.annotations import Arrow, DropLine, Trail
 from robo_rlhf.sim.rendering.renderer import STATE, FrameRenderer, load_model
 from robo_rlhf.sim.scenes.appearance import PALETTE
@@ -42,7 +42,7 @@ def landing(hand: float, cube: tuple[float, float, float]) -> Array:
     mujoco.mj_kinematics(model, data)
     before = data.qpos.copy()
     scene = mujoco.MjvScene(model, maxgeom=200)
-    Decorator(model, scene, mujoco.MjvOption()).add([DropLine()], data)
+    AnnotationDrawer(model, scene, mujoco.MjvOption()).add([DropLine()], data)
     np.testing.assert_array_equal(data.qpos, before)
     lines = [scene.geoms[i] for i in range(scene.ngeom) if scene.geoms[i].type == mujoco.mjtGeom.mjGEOM_LINE]
     assert len(lines) == CORNERS + 1
@@ -72,7 +72,7 @@ def test_a_cup_that_is_held_is_looked_through() -> None:
     for _ in range(70):
         env.step(env.task.demonstrate(env.sim))
     data, scene = mujoco.MjData(env.model), mujoco.MjvScene(env.model, maxgeom=200)
-    decorator = Decorator(env.model, scene, mujoco.MjvOption())
+    decorator = AnnotationDrawer(env.model, scene, mujoco.MjvOption())
 
     def ring() -> Array:
         mujoco.mj_setState(env.model, data, env.get_state()[0], STATE)
@@ -94,22 +94,22 @@ def renderer() -> Iterator[FrameRenderer]:
 
 
 @pytest.mark.parametrize(
-    "decor",
+    "annotations",
     [
         Arrow((0.0, -0.3, 0.3), (0.3, -0.3, 0.5), "purple", width=0.03),
         Trail(((0.0, -0.3, 0.3), (0.3, -0.3, 0.5), (0.5, 0.0, 0.5)), "purple", width=0.02),
         Trail(((0.3, -0.3, 0.5),), "purple", width=0.03, balls=True),
     ],
 )
-def test_arrows_and_trails_are_seen_and_leave_no_trace(renderer: FrameRenderer, decor: Arrow | Trail) -> None:
+def test_arrows_and_trails_are_seen_and_leave_no_trace(renderer: FrameRenderer, annotations: Arrow | Trail) -> None:
     state = states(1)[0]
     kept = state.copy()
     bare = renderer.frame(state)
-    decorated = renderer.frame(state, decor=(decor,))
+    decorated = renderer.frame(state, annotations=(annotations,))
     changed = np.abs(decorated.astype(int) - bare).max(axis=2) > 20
     assert 5 < changed.sum() < changed.size / 4
     assert (decorated[changed][:, 1] < decorated[changed][:, 2]).all()  # purple
-    np.testing.assert_array_equal(renderer.frame(state, decor=(decor,)), decorated)
+    np.testing.assert_array_equal(renderer.frame(state, annotations=(annotations,)), decorated)
     np.testing.assert_array_equal(renderer.frame(state), bare)
     np.testing.assert_array_equal(state, kept)
 
@@ -117,7 +117,7 @@ def test_arrows_and_trails_are_seen_and_leave_no_trace(renderer: FrameRenderer, 
 def test_a_trail_fades(renderer: FrameRenderer) -> None:
     points = tuple((0.1 * i, -0.3, 0.4) for i in range(6))
     scene = renderer._scene
-    renderer.frame(states(1)[0], decor=(Trail(points, "teal", fade=0.2),))
+    renderer.frame(states(1)[0], annotations=(Trail(points, "teal", fade=0.2),))
     alphas = [float(scene.geoms[i].rgba[3]) for i in range(scene.ngeom - 5, scene.ngeom)]
     np.testing.assert_allclose(alphas, np.linspace(1, 0.2, 5), atol=1e-6)
 
@@ -128,7 +128,7 @@ def test_both_robots_have_a_drop_line(task: str) -> None:
     env.reset(np.arange(1))
     state = env.get_state()[0]
     with FrameRenderer(env.model, 320, 240) as renderer:
-        bare, decorated = (renderer.frame(state, "front", decor=decor).astype(int) for decor in ((), (DropLine(),)))
+        bare, decorated = (renderer.frame(state, "front", annotations=annotations).astype(int) for annotations in ((), (DropLine(),)))
         placed = np.empty_like(state)
         mujoco.mj_getState(renderer.model, renderer.data, placed, STATE)
     np.testing.assert_array_equal(placed, state)  # drawing changed nothing
@@ -140,17 +140,17 @@ def test_both_robots_have_a_drop_line(task: str) -> None:
 
 def test_without_a_robot_there_is_no_drop_line(renderer: FrameRenderer) -> None:
     state = states(1)[0]
-    np.testing.assert_array_equal(renderer.frame(state, decor=(DropLine(),)), renderer.frame(state))
+    np.testing.assert_array_equal(renderer.frame(state, annotations=(DropLine(),)), renderer.frame(state))
 
 
 def test_unknown_names_are_refused(renderer: FrameRenderer) -> None:
     with pytest.raises(UnknownNameError, match=r"Unknown colour 'purpel'\. Did you mean 'purple'\?"):
-        renderer.frame(states(1)[0], decor=(Arrow((0, 0, 0), (0, 0, 1), "purpel"),))
+        renderer.frame(states(1)[0], annotations=(Arrow((0, 0, 0), (0, 0, 1), "purpel"),))
     with pytest.raises(UnknownNameError, match="Unknown site 'tip'"):
-        renderer.frame(states(1)[0], decor=(DropLine("tip"),))
+        renderer.frame(states(1)[0], annotations=(DropLine("tip"),))
 
 
 def test_more_than_fits_is_left_out(renderer: FrameRenderer) -> None:
     points = tuple((0.001 * i, -0.3, 0.4) for i in range(400))
-    renderer.frame(states(1)[0], decor=(Trail(points),) * 12)
+    renderer.frame(states(1)[0], annotations=(Trail(points),) * 12)
     assert renderer._scene.ngeom == renderer._scene.maxgeom

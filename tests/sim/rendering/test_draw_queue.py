@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from robo_rlhf.sim.rendering.draw_queue import Job, Line
+from robo_rlhf.sim.rendering.draw_queue import RenderJob, RenderQueue
 
 
-def job(name: str, key: str | None = None) -> Job[str]:
-    return Job(name, Future(), key)
+def job(name: str, key: str | None = None) -> RenderJob[str]:
+    return RenderJob(name, Future(), key)
 
 
-def drain(line: Line[str], *lanes: Any) -> list[str]:
+def drain(line: RenderQueue[str], *lanes: Any) -> list[str]:
     taken = []
     while len(line):
         one = line.take(lanes)
@@ -21,14 +21,14 @@ def drain(line: Line[str], *lanes: Any) -> list[str]:
 
 
 def test_live_jobs_go_first_and_each_lane_keeps_its_order() -> None:
-    line: Line[str] = Line()
+    line: RenderQueue[str] = RenderQueue()
     for one in (job("clip 1"), job("live a", "a"), job("clip 2"), job("live b", "b")):
         line.put(one)
     assert drain(line, "live", "rest") == ["live a", "live b", "clip 1", "clip 2"]
 
 
 def test_the_newest_of_a_viewer_takes_the_place_of_its_older() -> None:
-    line: Line[str] = Line()
+    line: RenderQueue[str] = RenderQueue()
     first, other, newest = job("a1", "a"), job("b1", "b"), job("a2", "a")
     for one in (first, other, newest):
         line.put(one)
@@ -39,7 +39,7 @@ def test_the_newest_of_a_viewer_takes_the_place_of_its_older() -> None:
 
 
 def test_what_is_being_made_is_not_superseded() -> None:
-    line: Line[str] = Line()
+    line: RenderQueue[str] = RenderQueue()
     line.put(job("a1", "a"))
     taken = line.take(("live",))
     line.put(job("a2", "a"))
@@ -49,7 +49,7 @@ def test_what_is_being_made_is_not_superseded() -> None:
 
 
 def test_a_lane_leaves_the_other_alone() -> None:
-    line: Line[str] = Line()
+    line: RenderQueue[str] = RenderQueue()
     line.put(job("clip"))
     line.put(job("live", "a"))
     first = line.take(("rest",))
@@ -66,7 +66,7 @@ def test_a_lane_leaves_the_other_alone() -> None:
 
 
 def test_closing_cancels_what_waits() -> None:
-    line: Line[str] = Line()
+    line: RenderQueue[str] = RenderQueue()
     waiting = [job("clip"), job("live", "a")]
     for one in waiting:
         line.put(one)
@@ -78,7 +78,7 @@ def test_closing_cancels_what_waits() -> None:
 
 
 def test_callbacks_of_a_superseded_job_may_use_the_line() -> None:
-    line: Line[str] = Line()
+    line: RenderQueue[str] = RenderQueue()
     first = job("a1", "a")
     first.future.add_done_callback(lambda _: line.put(job("called back")))
     line.put(first)

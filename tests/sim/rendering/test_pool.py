@@ -25,7 +25,7 @@ from robo_rlhf.core.errors import (
 from robo_rlhf.sim.rendering import pool as render_pool
 from robo_rlhf.sim.rendering.annotations import DropLine
 from robo_rlhf.sim.rendering.clips import render_clip
-from robo_rlhf.sim.rendering.pool import RenderPool, Request
+from robo_rlhf.sim.rendering.pool import RenderPool, RenderRequest
 from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
 from robo_rlhf.sim.rendering.video import decode_mp4
 from tests.sim.little_scene import MJCF, states
@@ -104,7 +104,7 @@ def test_the_same_request_gives_the_same_bytes(pool: RenderPool) -> None:
     kept = rows.copy()
 
     def ask(width: int = 96, quality: Any = "fast") -> tuple[list[bytes], bytes]:
-        live = pool.jpegs(MJCF, rows[2], ["front", "wrist"], width, 64, quality, decor=[DropLine()], key="me")
+        live = pool.jpegs(MJCF, rows[2], ["front", "wrist"], width, 64, quality, annotations=[DropLine()], key="me")
         return live.result(WAIT), pool.mp4(MJCF, rows, "side", width, 64, quality).result(WAIT)
 
     first = [ask(quality=quality) for quality in ("fast", "fine")]
@@ -112,7 +112,7 @@ def test_the_same_request_gives_the_same_bytes(pool: RenderPool) -> None:
     pool.jpegs(MJCF, rows[5], ["side"], 640, 480).result(WAIT)
     assert [ask(quality=quality) for quality in ("fast", "fine")] == first
     with RenderPool() as other:
-        again = other.jpegs(MJCF, rows[2], ["front", "wrist"], 96, 64, decor=[DropLine()])
+        again = other.jpegs(MJCF, rows[2], ["front", "wrist"], 96, 64, annotations=[DropLine()])
         assert again.result(WAIT) == first[0][0]
     np.testing.assert_array_equal(rows, kept)
 
@@ -251,7 +251,7 @@ class SlowFake:
     def interrupt(self) -> None: ...
     def end(self) -> None: ...
 
-    def ask(self, request: Request, limit: float) -> object:
+    def ask(self, request: RenderRequest, limit: float) -> object:
         self.asked.append((request.form, request.width))
         assert self.go.acquire(timeout=WAIT)
         return request.width
@@ -259,7 +259,7 @@ class SlowFake:
 
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> list[SlowFake]:
-    monkeypatch.setattr(render_pool, "Worker", SlowFake)
+    monkeypatch.setattr(render_pool, "RenderWorker", SlowFake)
     SlowFake.made = []
     return SlowFake.made
 

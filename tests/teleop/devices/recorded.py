@@ -4,7 +4,7 @@ import os
 import struct
 from collections.abc import Sequence
 
-from teleop.input.evdev import ABS, KEY, SYN, Axis, Description, Event, read_events
+from teleop.input.evdev import ABS, KEY, SYN, AbsInfo, Description, Event, read_events
 
 _EVENT = struct.Struct("@llHHi")  # seconds, microseconds, kind, code, value
 
@@ -17,18 +17,18 @@ def pack_event(event: Event) -> bytes:
 XBOX = Description(
     "Microsoft X-Box 360 pad",
     {
-        **dict.fromkeys((0, 1, 3, 4), Axis(0, -32768, 32767)),
-        **dict.fromkeys((2, 5), Axis(0, 0, 255)),
-        **dict.fromkeys((16, 17), Axis(0, -1, 1)),
+        **dict.fromkeys((0, 1, 3, 4), AbsInfo(0, -32768, 32767)),
+        **dict.fromkeys((2, 5), AbsInfo(0, 0, 255)),
+        **dict.fromkeys((16, 17), AbsInfo(0, -1, 1)),
     },
     frozenset({0x130, 0x131, 0x133, 0x134, 0x136, 0x137, 0x13A, 0x13B, 0x13C, 0x13D, 0x13E}),
 )
 WIRELESS = Description(
     "Xbox Wireless Controller",
     {
-        **dict.fromkeys((0, 1, 2, 5), Axis(32768, 0, 65535)),
-        **dict.fromkeys((9, 10), Axis(0, 0, 1023)),
-        **dict.fromkeys((16, 17), Axis(0, -1, 1)),
+        **dict.fromkeys((0, 1, 2, 5), AbsInfo(32768, 0, 65535)),
+        **dict.fromkeys((9, 10), AbsInfo(0, 0, 1023)),
+        **dict.fromkeys((16, 17), AbsInfo(0, -1, 1)),
     },
     XBOX.keys,
 )
@@ -65,7 +65,7 @@ class RecordedPad:
     def read(self) -> list[Event]:
         return read_events(self._out)
 
-    def axis(self, code: int) -> Axis:
+    def axis(self, code: int) -> AbsInfo:
         return self.description.axes[code]._replace(value=self.values[code])
 
     def keys_down(self) -> frozenset[int]:

@@ -75,10 +75,10 @@ def test_gripper_speed_and_buttons() -> None:
         assert (said.gripper, said.active, keyboard.read().active) == (1.0, True, False)
         person.type("-", "x", "\x7f", "\r")
         said = keyboard.read()
-        assert (said.buttons, keyboard.hand.level) == ({"discard", "rewind", "start"}, LEVEL - 1)
+        assert (said.buttons, keyboard.operator_state.level) == ({"discard", "rewind", "start"}, LEVEL - 1)
         person.type("p")
-        keyboard.keys.hear(terminal.read(), 0.0)
-        keyboard.hand.press("pause")
+        keyboard.keys.feed(terminal.read(), 0.0)
+        keyboard.operator_state.press("pause")
         keyboard.begin(1)
         assert keyboard.read().buttons == frozenset()
 

@@ -8,7 +8,7 @@ import pytest
 from robo_rlhf.core.errors import MissingDependencyError
 from teleop.devices import spacemouse
 from teleop.devices.spacemouse import SpaceMouse, open_spacemouse
-from teleop.input.hidraw import Found, RawDevice, list_devices
+from teleop.input.hidraw import HidDevice, RawDevice, list_devices
 from teleop.input.spacemouse_reports import Puck, is_spacemouse, twist
 from tests.teleop.devices.recorded import RecordedReports
 from tests.teleop.making import world
@@ -50,19 +50,19 @@ def test_turning_and_moving_agree_on_handedness() -> None:
     puck = Puck()
     axes = np.zeros((3, 6))
     for i, report in enumerate((move(x=350), move(y=350), move(z=350))):
-        puck.hear(report)
+        puck.update(report)
         axes[i] = twist(puck.axes)
-        puck.hear(move())
+        puck.update(move())
     np.testing.assert_allclose(np.cross(axes[0, :3], axes[1, :3]), axes[2, :3])  # right-handed there ...
     assert np.linalg.det(axes[:, :3]) == pytest.approx(1.0)  # ... and here: a turn, no mirror
 
 
 def test_newer_ones_say_all_axes_at_once_and_other_reports_are_passed_over() -> None:
     puck = Puck()
-    puck.hear(struct.pack("<B6h", 1, 35, 70, 105, 140, 175, 700))
+    puck.update(struct.pack("<B6h", 1, 35, 70, 105, 140, 175, 700))
     np.testing.assert_allclose(puck.axes, [0.1, 0.2, 0.3, 0.4, 0.5, 1.0])
     for other in (b"", b"\x17\x64\x01", b"\x01\x02", b"\x02", b"\x03"):
-        puck.hear(other)
+        puck.update(other)
     assert puck.axes[5] == 1.0
 
 
@@ -119,7 +119,7 @@ def listing(tmp_path: Path) -> Path:
 def test_it_is_found_by_what_it_reports(tmp_path: Path) -> None:
     found = list_devices(listing(tmp_path), tmp_path / "dev")
     assert [device.name for device in found if is_spacemouse(device)] == ["3Dconnexion SpaceMouse Compact"]
-    assert found[1] == Found(tmp_path / "dev" / "hidraw1", 0x256F, 0xC635, "3Dconnexion SpaceMouse Compact", DESCRIPTOR)
+    assert found[1] == HidDevice(tmp_path / "dev" / "hidraw1", 0x256F, 0xC635, "3Dconnexion SpaceMouse Compact", DESCRIPTOR)
 
 
 def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

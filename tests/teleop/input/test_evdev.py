@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from teleop.input.evdev import ABS, GAMEPAD, KEY, Axis, Event, EventDevice, list_devices, read_events
+from teleop.input.evdev import ABS, GAMEPAD, KEY, AbsInfo, Event, EventDevice, list_devices, read_events
 from tests.teleop.devices.recorded import pack_event
 
 
@@ -30,7 +30,7 @@ def test_a_device_describes_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "event4").touch()
     with EventDevice(tmp_path / "event4") as device:
         assert device.description.name == "Tiny pad"
-        assert device.description.axes == {0: Axis(128, 0, 255), 1: Axis(127, 0, 255)}
+        assert device.description.axes == {0: AbsInfo(128, 0, 255), 1: AbsInfo(127, 0, 255)}
         assert device.description.is_gamepad
         assert device.keys_down() == {GAMEPAD}
 

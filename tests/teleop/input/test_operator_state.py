@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from teleop.input.operator_state import Hand
+from teleop.input.operator_state import OperatorState
 from teleop.input.response_curves import LEVELS, SLOW
 
 ARM = ("x", "y", "z", "yaw", "gripper")
@@ -9,7 +9,7 @@ AHEAD = np.array([1.0, 0, 0, 0, 0, 0])
 
 
 def test_speed_levels_and_slow() -> None:
-    hand = Hand(ARM, speed=4)
+    hand = OperatorState(ARM, speed=4)
     assert hand.command(AHEAD).twist[0] == LEVELS[3]
     for _ in range(9):
         hand.press("faster")
@@ -21,17 +21,17 @@ def test_speed_levels_and_slow() -> None:
 
 
 def test_no_direction_is_faster_than_full_or_bent_at_the_limit() -> None:
-    out = Hand(ARM, heading=30, speed=5).command(np.array([1.0, 1.0, 0, 0, 0, 0])).twist
+    out = OperatorState(ARM, heading=30, speed=5).command(np.array([1.0, 1.0, 0, 0, 0, 0])).twist
     assert np.abs(out).max() == 1.0
     assert np.degrees(np.arctan2(out[1], out[0])) == pytest.approx(75)
 
 
 def test_a_rover_ignores_where_its_operator_looks() -> None:
-    np.testing.assert_array_equal(Hand(("forward", "turn"), heading=90, speed=5).command(AHEAD).twist, AHEAD)
+    np.testing.assert_array_equal(OperatorState(("forward", "turn"), heading=90, speed=5).command(AHEAD).twist, AHEAD)
 
 
 def test_what_was_pressed_is_said_once() -> None:
-    hand = Hand(ARM)
+    hand = OperatorState(ARM)
     hand.press("keep")
     hand.press("gripper")
     first, second = hand.command(np.zeros(6)), hand.command(np.zeros(6))
@@ -44,7 +44,7 @@ def test_what_was_pressed_is_said_once() -> None:
 
 
 def test_moving_takes_over_and_so_does_the_key() -> None:
-    hand = Hand(ARM, speed=1)
+    hand = OperatorState(ARM, speed=1)
     for said, drives in (
         (hand.command(AHEAD * 0.04), False),
         (hand.command(AHEAD * 0.2), True),

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import InvalidValueError
-from teleop.input.response_curves import check_feel, has_own_ahead, shape, shape_stick, turn
+from teleop.input.response_curves import check_response, has_own_ahead, apply_curve, apply_stick_curve, rotate_twist
 
 ways = st.floats(-1, 1)
 
@@ -13,7 +13,7 @@ ways = st.floats(-1, 1)
 def test_a_stick_keeps_its_direction_and_reaches_from_nothing_to_all(
     x: float, y: float, deadzone: float, curve: float
 ) -> None:
-    out = shape_stick(np.array([x, y]), deadzone, curve)
+    out = apply_stick_curve(np.array([x, y]), deadzone, curve)
     size, wanted = np.hypot(*out), np.hypot(x, y)
     assert 0 <= size <= 1 + 1e-9
     assert (size == 0) == (wanted <= deadzone) or size < 1e-6
@@ -22,19 +22,19 @@ def test_a_stick_keeps_its_direction_and_reaches_from_nothing_to_all(
 
 
 def test_an_axis_by_itself() -> None:
-    np.testing.assert_allclose(shape(np.array([-1.0, -0.1, 0.0, 0.55, 1.0]), 0.1, 2.0), [-1, 0, 0, 0.25, 1])
+    np.testing.assert_allclose(apply_curve(np.array([-1.0, -0.1, 0.0, 0.55, 1.0]), 0.1, 2.0), [-1, 0, 0, 0.25, 1])
 
 
 @given(st.lists(ways, min_size=6, max_size=6), st.floats(-360, 360))
 def test_turning_keeps_height_and_lengths(twist: list[float], heading: float) -> None:
-    out = turn(np.array(twist), heading)
+    out = rotate_twist(np.array(twist), heading)
     np.testing.assert_allclose(out[[2, 5]], np.array(twist)[[2, 5]], atol=1e-9)
     np.testing.assert_allclose(np.hypot(*out[:2]), np.hypot(*twist[:2]), atol=1e-9)
-    np.testing.assert_allclose(turn(out, -heading), twist, atol=1e-9)
+    np.testing.assert_allclose(rotate_twist(out, -heading), twist, atol=1e-9)
 
 
 def test_ahead_of_who_looks_along_y_is_y() -> None:
-    np.testing.assert_allclose(turn(np.array([1.0, 0, 0, 0, 1.0, 0]), 90), [0, 1, 0, -1, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(rotate_twist(np.array([1.0, 0, 0, 0, 1.0, 0]), 90), [0, 1, 0, -1, 0, 0], atol=1e-12)
 
 
 def test_a_rover_has_an_ahead_of_its_own() -> None:
@@ -53,4 +53,4 @@ def test_a_rover_has_an_ahead_of_its_own() -> None:
 )
 def test_a_feel_that_cannot_be(given_: tuple[float, float, int], message: str) -> None:
     with pytest.raises(InvalidValueError, match=message):
-        check_feel(*given_)
+        check_response(*given_)

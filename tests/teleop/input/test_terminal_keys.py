@@ -3,10 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleop.input.key_bindings import KEYS
-from teleop.input.terminal_keys import ESCAPE_WAIT, Alive, Flags, Focus, Heard, KeyEvent, KeyParser
+from teleop.input.terminal_keys import ESCAPE_WAIT, TerminalReply, Flags, Focus, TerminalEvent, KeyEvent, KeyParser
 
 
-def feed(*parts: bytes, then: float = 1.0) -> list[Heard]:
+def feed(*parts: bytes, then: float = 1.0) -> list[TerminalEvent]:
     """Return what is heard when parts come one after another, and nothing for a while after that."""
     parser = KeyParser()
     heard = [event for part in parts for event in parser.feed(part, 0.0)]
@@ -54,7 +54,7 @@ def test_modifiers_and_text() -> None:
 
 def test_what_the_terminal_says_of_itself() -> None:
     assert feed(b"\x1b[?15u\x1b[?1u\x1b[0n\x1b[I\x1b[O\x1b[?62;c") == [
-        Flags(True), Flags(False), Alive(), Focus(True), Focus(False),
+        Flags(True), Flags(False), TerminalReply(), Focus(True), Focus(False),
     ]  # fmt: skip
 
 

@@ -11,11 +11,11 @@ from robo_rlhf.core.types import Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.policies.checkpoint import load_policy, save_policy
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.sim.envs.partial_observation import Veil
+from robo_rlhf.sim.envs.partial_observation import ObservationMask
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
-from teleop.policy_probe.messages import At, Compare, Foresee, Judge, Look, Request, Result, Seen
-from teleop.policy_probe.probe import Mind
+from teleop.policy_probe.messages import FrameRef, CompareQuery, RolloutQuery, RewardQuery, ActionQuery, Request, Result, ActionResult
+from teleop.policy_probe.probe import PolicyProbe
 from tests.teleop.policy_probe.making import FLOW, PLAIN, REWARD, ask_home
 
 DATASET = "samples/reach"
@@ -27,17 +27,17 @@ def asked_home(reach_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="module")
-def mind(asked_home: Path) -> Mind:
-    return Mind(asked_home)
+def mind(asked_home: Path) -> PolicyProbe:
+    return PolicyProbe(asked_home)
 
 
 @pytest.fixture
-def at(asked_home: Path) -> At:
-    return At(DATASET, Dataset(asked_home / DATASET).ids()[0], 12)
+def at(asked_home: Path) -> FrameRef:
+    return FrameRef(DATASET, Dataset(asked_home / DATASET).ids()[0], 12)
 
 
-def answer(mind: Mind, request: Request) -> Result:
-    thinking = mind.think(request)
+def answer(mind: PolicyProbe, request: Request) -> Result:
+    thinking = mind.answer(request)
     while True:
         try:
             next(thinking)
@@ -46,9 +46,9 @@ def answer(mind: Mind, request: Request) -> Result:
             return found
 
 
-def test_a_look_is_what_the_policy_does_in_that_state(mind: Mind, asked_home: Path, at: At) -> None:
-    seen = answer(mind, Look(at, PLAIN))
-    assert isinstance(seen, Seen)
+def test_a_look_is_what_the_policy_does_in_that_state(mind: PolicyProbe, asked_home: Path, at: FrameRef) -> None:
+    seen = answer(mind, ActionQuery(at, PLAIN))
+    assert isinstance(seen, ActionResult)
     episode = Dataset(asked_home / DATASET).load(at.episode)
     policy = load_policy(asked_home / PLAIN)
     policy.reset(1)
@@ -62,24 +62,24 @@ def test_a_look_is_what_the_policy_does_in_that_state(mind: Mind, asked_home: Pa
     assert seen.names == ("x", "y", "z", "yaw", "gripper")
 
 
-def test_a_policy_of_chance_gives_several_actions_and_the_same_ones_again(mind: Mind, at: At) -> None:
-    first, again = (answer(mind, Look(at, FLOW)) for _ in range(2))
-    assert isinstance(first, Seen)
-    assert isinstance(again, Seen)
+def test_a_policy_of_chance_gives_several_actions_and_the_same_ones_again(mind: PolicyProbe, at: FrameRef) -> None:
+    first, again = (answer(mind, ActionQuery(at, FLOW)) for _ in range(2))
+    assert isinstance(first, ActionResult)
+    assert isinstance(again, ActionResult)
     assert first.chance
     assert np.ptp(first.reach, axis=0).max() > 1e-3
     np.testing.assert_array_equal(first.actions, again.actions)
 
 
-def test_the_last_frame_has_no_recorded_action(mind: Mind, asked_home: Path, at: At) -> None:
+def test_the_last_frame_has_no_recorded_action(mind: PolicyProbe, asked_home: Path, at: FrameRef) -> None:
     last = len(Dataset(asked_home / DATASET).load(at.episode))
-    seen = answer(mind, Look(replace(at, frame=last), PLAIN))
-    assert isinstance(seen, Seen)
+    seen = answer(mind, ActionQuery(replace(at, frame=last), PLAIN))
+    assert isinstance(seen, ActionResult)
     assert seen.recorded is None
 
 
-def test_a_future_is_the_world_stepped_by_the_policy(mind: Mind, asked_home: Path, at: At) -> None:
-    future = answer(mind, Foresee(at, PLAIN, 1.0, REWARD))
+def test_a_future_is_the_world_stepped_by_the_policy(mind: PolicyProbe, asked_home: Path, at: FrameRef) -> None:
+    future = answer(mind, RolloutQuery(at, PLAIN, 1.0, REWARD))
     episode = Dataset(asked_home / DATASET).load(at.episode)
     env = TaskEnv(TASKS["reach"](), 1, nthread=1)
     obs, policy = env.set_state(episode.state[at.frame][None]), load_policy(asked_home / PLAIN)
@@ -101,24 +101,24 @@ def test_a_future_is_the_world_stepped_by_the_policy(mind: Mind, asked_home: Pat
     np.testing.assert_allclose(future.worth.spread, spread[0], atol=1e-5)
 
 
-def test_chance_makes_several_futures_that_begin_alike(mind: Mind, at: At) -> None:
-    future = answer(mind, Foresee(at, FLOW, 1.0, samples=4))
+def test_chance_makes_several_futures_that_begin_alike(mind: PolicyProbe, at: FrameRef) -> None:
+    future = answer(mind, RolloutQuery(at, FLOW, 1.0, samples=4))
     assert future.paths.shape == (4, 21, 3)
     np.testing.assert_allclose(future.paths[:, 0], future.paths[:1, 0].repeat(4, axis=0))
     assert np.ptp(future.paths[:, -1], axis=0).max() > 1e-3
     assert future.worth is None
 
 
-def test_a_reward_along_an_episode(mind: Mind, asked_home: Path, at: At) -> None:
-    judged = answer(mind, Judge(at.dataset, at.episode, REWARD))
+def test_a_reward_along_an_episode(mind: PolicyProbe, asked_home: Path, at: FrameRef) -> None:
+    judged = answer(mind, RewardQuery(at.dataset, at.episode, REWARD))
     episode = Dataset(asked_home / DATASET).load(at.episode)
     mean, spread = load_reward(asked_home / REWARD).predict(episode.obs[:-1], episode.action, episode.obs[1:])
     np.testing.assert_allclose(judged.worth.mean, mean, atol=1e-5)
     np.testing.assert_allclose(judged.worth.spread, spread, atol=1e-5)
 
 
-def test_continuations_are_recorded_once_and_whole(mind: Mind, asked_home: Path, at: At) -> None:
-    asked = Compare(at, (PLAIN, FLOW), 1.0, "comparisons/reach", "ada")
+def test_continuations_are_recorded_once_and_whole(mind: PolicyProbe, asked_home: Path, at: FrameRef) -> None:
+    asked = CompareQuery(at, (PLAIN, FLOW), 1.0, "comparisons/reach", "ada")
     first, again = answer(mind, asked), answer(mind, replace(asked, person="ben"))
     assert first == again
     dataset = Dataset(asked_home / "comparisons/reach")
@@ -137,8 +137,8 @@ def test_continuations_are_recorded_once_and_whole(mind: Mind, asked_home: Path,
     assert not np.array_equal(dataset.load(first.episodes[0]).state, dataset.load(first.episodes[1]).state)
 
 
-def test_a_broken_continuation_is_made_anew(mind: Mind, asked_home: Path, at: At) -> None:
-    asked = Compare(replace(at, frame=3), (PLAIN, FLOW), 0.5, "comparisons/broken", "ada")
+def test_a_broken_continuation_is_made_anew(mind: PolicyProbe, asked_home: Path, at: FrameRef) -> None:
+    asked = CompareQuery(replace(at, frame=3), (PLAIN, FLOW), 0.5, "comparisons/broken", "ada")
     made = answer(mind, asked).episodes[0]
     dataset = Dataset(asked_home / "comparisons/broken")
     cut = dataset.load(made).slice(0, 5)
@@ -148,47 +148,47 @@ def test_a_broken_continuation_is_made_anew(mind: Mind, asked_home: Path, at: At
     assert len(dataset.load(made)) == 13
 
 
-def test_what_cannot_be_asked_is_said_in_words(mind: Mind, asked_home: Path, at: At) -> None:
+def test_what_cannot_be_asked_is_said_in_words(mind: PolicyProbe, asked_home: Path, at: FrameRef) -> None:
     with pytest.raises(InvalidValueError, match="frame of episode"):
-        answer(mind, Look(replace(at, frame=999), PLAIN))
+        answer(mind, ActionQuery(replace(at, frame=999), PLAIN))
     with pytest.raises(NotFoundError, match="must lie in the data home"):
-        answer(mind, Look(at, "../elsewhere.safetensors"))
+        answer(mind, ActionQuery(at, "../elsewhere.safetensors"))
     with pytest.raises(NotFoundError, match="checkpoint"):
-        answer(mind, Look(at, "runs/none/checkpoints/policy.safetensors"))
+        answer(mind, ActionQuery(at, "runs/none/checkpoints/policy.safetensors"))
     with pytest.raises(NotFoundError):
-        answer(mind, Look(replace(at, episode="none"), PLAIN))
+        answer(mind, ActionQuery(replace(at, episode="none"), PLAIN))
     with pytest.raises(CheckpointMismatchError, match="a policy"):
-        answer(mind, Look(at, REWARD))
+        answer(mind, ActionQuery(at, REWARD))
     save_policy(load_policy(asked_home / PLAIN), asked_home / "runs/other.safetensors", {"task": "push"})
     with pytest.raises(CheckpointMismatchError, match="push"):
-        answer(mind, Look(at, "runs/other.safetensors"))
+        answer(mind, ActionQuery(at, "runs/other.safetensors"))
     with pytest.raises(InvalidValueError, match="two different ones"):
-        Compare(at, (PLAIN, PLAIN), 1.0, "comparisons/reach", "ada")
+        CompareQuery(at, (PLAIN, PLAIN), 1.0, "comparisons/reach", "ada")
     with pytest.raises(InvalidValueError, match="seconds of the future"):
-        Foresee(at, PLAIN, 60.0)
+        RolloutQuery(at, PLAIN, 60.0)
 
 
-def test_a_policy_that_was_trained_on_is_read_again(mind: Mind, asked_home: Path, at: At) -> None:
+def test_a_policy_that_was_trained_on_is_read_again(mind: PolicyProbe, asked_home: Path, at: FrameRef) -> None:
     name = "runs/grows/checkpoints/policy.safetensors"
     policy = load_policy(asked_home / FLOW)
     save_policy(policy, asked_home / name, {"task": "reach"})
-    before = answer(mind, Look(at, name))
+    before = answer(mind, ActionQuery(at, name))
     policy.net[-1].bias.data.add_(0.5)
     save_policy(policy, asked_home / name, {"task": "reach"})
-    after = answer(mind, Look(at, name))
+    after = answer(mind, ActionQuery(at, name))
     assert not np.allclose(before.actions, after.actions)
 
 
 @pytest.mark.parametrize("frame", [0, 2, 12])
 def test_a_policy_that_learned_behind_a_veil_is_shown_what_it_then_saw(
-    mind: Mind, asked_home: Path, at: At, frame: int
+    mind: PolicyProbe, asked_home: Path, at: FrameRef, frame: int
 ) -> None:
     name = "runs/veiled/checkpoints/policy.safetensors"
     policy = load_policy(asked_home / FLOW)
-    save_policy(policy, asked_home / name, {"task": "reach", "partial": 3})
-    seen, bare = (answer(mind, Look(replace(at, frame=frame), one)) for one in (name, FLOW))
+    save_policy(policy, asked_home / name, {"task": "reach", "mask_delay": 3})
+    seen, bare = (answer(mind, ActionQuery(replace(at, frame=frame), one)) for one in (name, FLOW))
     whole = Dataset(asked_home / DATASET).load(at.episode)
-    shown = Veil(TASKS["reach"].obs_names, 3).over(whole).obs[: frame + 1].repeat(len(seen.actions), axis=0)
+    shown = ObservationMask(TASKS["reach"].obs_names, 3).apply_to_episode(whole).obs[: frame + 1].repeat(len(seen.actions), axis=0)
     shown = shown.reshape(frame + 1, len(seen.actions), -1)
     policy.seed(0)
     policy.reset(len(seen.actions))
@@ -196,4 +196,4 @@ def test_a_policy_that_learned_behind_a_veil_is_shown_what_it_then_saw(
         policy.remember(obs)  # type: ignore[operator]
     np.testing.assert_allclose(seen.actions, policy.act(shown[frame]), atol=1e-5)
     assert np.allclose(seen.actions, bare.actions, atol=1e-3) == (frame == 0)  # nothing has moved there
-    assert not answer(mind, Foresee(replace(at, frame=frame), name, 0.5)).broken
+    assert not answer(mind, RolloutQuery(replace(at, frame=frame), name, 0.5)).broken

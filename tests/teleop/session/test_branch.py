@@ -9,7 +9,7 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
 from robo_rlhf.sim.physics.model_identity import compiled_hash
 from robo_rlhf.sim.tasks import TASKS
-from teleop.session.branch import Past
+from teleop.session.branch import RecordedEpisode
 from tests.data.making import check_equal
 from tests.teleop.making import world
 from tests.teleop.playing import Seat, same_frames
@@ -225,9 +225,9 @@ def test_what_cannot_be_opened_says_why(home: Path, recorded: Episode) -> None:
         assert meta.versions["mujoco"] != "3.3.0"
 
 
-def past_of(episode: Episode, **meta: object) -> Past:
+def past_of(episode: Episode, **meta: object) -> RecordedEpisode:
     columns = {"state": episode.state, "obs": episode.obs, "action": episode.action}
-    return Past(columns, replace(episode.meta, **meta), "reach")
+    return RecordedEpisode(columns, replace(episode.meta, **meta), "reach")
 
 
 def test_a_processor_makes_no_recording_foreign(recorded: Episode) -> None:

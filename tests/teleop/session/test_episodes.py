@@ -37,7 +37,7 @@ def test_whatever_is_done_in_whatever_order_nothing_kept_is_lost(acts: list[tupl
         discarded: list[tuple[str, int]] = []
         with Seat(Path(folder), dataset="all") as seat:
             for act, *values in acts:
-                was_open, steps, phase = seat.session.play.has_steps(), seat.status.frames - 1, seat.status.phase
+                was_open, steps, phase = seat.session.machine.has_steps(), seat.status.frames - 1, seat.status.phase
                 if act in ("move", "idle"):
                     (seat.move if act == "move" else seat.let_go)(values[0])
                     assert seat.status.frames >= steps + 1 or phase == "paused"  # it never shrinks by itself
@@ -99,13 +99,13 @@ def test_an_episode_is_closed_when_there_is_room_again(home: Path, monkeypatch: 
     monkeypatch.setattr(EpisodeWriter, "close", close_late)
     with Seat(home) as seat:
         seat.record(3)
-        play = seat.session.play
+        play = seat.session.machine
         told = []
-        monkeypatch.setattr("teleop.session.episodes.ROOM_WAIT", 0.05)
+        monkeypatch.setattr("teleop.session.episodes.DISK_FULL_RETRY", 0.05)
         assert seat.must("keep").episode in seat.dataset
         told = [tick.status.trouble for tick in seat.heard if hasattr(tick, "state")]
         assert any(text.startswith("The disk of") for text in told)
-        assert (seat.status.trouble, play.ledger.trouble) == ("", "")
+        assert (seat.status.trouble, play.episode_log.trouble) == ("", "")
 
 
 def test_without_room_to_begin_the_world_waits(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +118,7 @@ def test_without_room_to_begin_the_world_waits(home: Path, monkeypatch: pytest.M
         assert seat.status.phase == "ready"
         assert seat.status.trouble.startswith("The disk of")
         monkeypatch.undo()
-        seat.until(lambda: seat.session.play.stage.writer is not None)
+        seat.until(lambda: seat.session.machine.world.writer is not None)
         seat.let_go(3)
         assert seat.status.phase == "ready"  # a movement of long ago begins nothing
         seat.move(3)
@@ -131,7 +131,7 @@ def test_a_disk_that_fills_while_recording_loses_nothing(small_disk: SmallDisk) 
     with Seat(small_disk.folder) as seat:
         seat.record(10)
         small_disk.fill()
-        writer = seat.session.play.stage.writer
+        writer = seat.session.machine.world.writer
         assert writer is not None
         seat.move(3)
         seat.until(lambda: writer.trouble is not None)
@@ -150,7 +150,7 @@ def test_a_disk_that_fills_while_recording_loses_nothing(small_disk: SmallDisk) 
 def test_a_session_that_ends_on_a_full_disk_leaves_its_episode_to_recovery(small_disk: SmallDisk) -> None:
     with Seat(small_disk.folder) as seat:
         seat.record(10)
-        writer = seat.session.play.stage.writer
+        writer = seat.session.machine.world.writer
         assert writer is not None
         seat.until(lambda: not writer._rows[writer._encoded :])  # written
         small_disk.fill()

@@ -5,12 +5,12 @@ import threading
 
 import pytest
 
-from teleop.session.io_thread import Desk, nothing
+from teleop.session.io_thread import IOThread, ignore
 
 
 def test_jobs_are_done_in_order_and_taken_up_by_the_loop() -> None:
     rung, seen = threading.Event(), list[tuple[str, object]]()
-    desk = Desk("desk", rung.set)
+    desk = IOThread("desk", rung.set)
     for number in range(20):
         desk.submit(lambda number=number: (number, threading.current_thread().name), lambda r: seen.append(("done", r)))
     assert rung.wait(10)
@@ -22,9 +22,9 @@ def test_jobs_are_done_in_order_and_taken_up_by_the_loop() -> None:
 
 
 def test_errors_go_where_they_are_waited_for_or_end_the_loop() -> None:
-    desk, seen = Desk("desk", lambda: None), list[Exception]()
-    desk.submit(lambda: 1 / 0, nothing, seen.append)
-    desk.submit(lambda: 1 / 0, nothing)
+    desk, seen = IOThread("desk", lambda: None), list[Exception]()
+    desk.submit(lambda: 1 / 0, ignore, seen.append)
+    desk.submit(lambda: 1 / 0, ignore)
     with pytest.raises(ZeroDivisionError):
         desk.finish()
     assert [type(error) for error in seen] == [ZeroDivisionError]

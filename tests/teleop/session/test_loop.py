@@ -231,7 +231,7 @@ def test_an_episode_cannot_outgrow_the_memory(home: Path, monkeypatch: pytest.Mo
 
 def test_success_is_told_once_it_has_lasted(home: Path) -> None:
     with Seat(home) as seat:
-        env = seat.session.play.stage.env
+        env = seat.session.machine.world.env
         hand = env.sim.site_pos("ee")[0]
         seat.must("goal", ["goal", *map(float, hand)])
         seat.must("start")
@@ -288,7 +288,7 @@ def test_a_picture_names_the_newest_input_that_it_shows(home: Path) -> None:
         for _ in range(3):
             seat.move()
             newest = seat.of(Tick)[-1]
-            assert newest.at == newest.sequence == seat.session.play.device.sequence  # type: ignore[attr-defined]
+            assert newest.at == newest.sequence == seat.session.machine.device.sequence  # type: ignore[attr-defined]
 
 
 def test_an_ended_session_keeps_the_open_episode_and_the_next_one_offers_it(home: Path) -> None:

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from teleop.session.pacing import Clock
+from teleop.session.pacing import Pacer
 
 
 class FakeTime:
@@ -30,7 +30,7 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
 
 
 def test_work_between_ticks_does_not_shift_them(wall: FakeTime) -> None:
-    clock = Clock(0.05)
+    clock = Pacer(0.05)
     ticks = []
     for work in [0.0, 0.03, 0.049, 0.001] * 5:
         assert clock.wait() < 1e-3
@@ -41,14 +41,14 @@ def test_work_between_ticks_does_not_shift_them(wall: FakeTime) -> None:
 
 
 def test_the_last_millisecond_is_spent_awake(wall: FakeTime) -> None:
-    clock = Clock(0.05)
+    clock = Pacer(0.05)
     clock.wait()
     clock.wait()
     assert wall.slept == pytest.approx(0.049, abs=1e-3)
 
 
 def test_ticks_that_were_missed_are_not_made_up_for(wall: FakeTime) -> None:
-    clock = Clock(0.05)
+    clock = Pacer(0.05)
     clock.wait()
     first = wall.now
     wall.now += 0.23  # the next was due at 0.05: 0.18 late, three more periods passed
@@ -59,7 +59,7 @@ def test_ticks_that_were_missed_are_not_made_up_for(wall: FakeTime) -> None:
 
 
 def test_after_a_restart_it_ticks_at_once(wall: FakeTime) -> None:
-    clock = Clock(0.05)
+    clock = Pacer(0.05)
     clock.wait()
     wall.now += 60
     clock.restart()
@@ -68,6 +68,6 @@ def test_after_a_restart_it_ticks_at_once(wall: FakeTime) -> None:
 
 
 def test_without_pace_it_never_waits(wall: FakeTime) -> None:
-    clock = Clock(0.05, pace=False)
+    clock = Pacer(0.05, pace=False)
     assert [clock.wait() for _ in range(100)] == [0.0] * 100
     assert wall.slept == 0.0

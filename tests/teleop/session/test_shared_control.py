@@ -35,7 +35,7 @@ class Planner:
 
 def seat_with_planner(home: Path) -> tuple[Seat, Planner]:
     seat, planner = Seat(home), Planner()
-    seat.session.play.driver.policy, seat.session.play.policy_name = planner, "planner"
+    seat.session.machine.driver.policy, seat.session.machine.policy_name = planner, "planner"
     seat.let_go()
     seat.must("start")
     return seat, planner
@@ -137,7 +137,7 @@ def test_a_branch_off_a_policys_episode_is_a_correction_with_the_original_as_its
 @pytest.fixture
 def checkpoint(home: Path) -> str:
     """A policy for reach in the data home."""
-    policy = new_policy("flow", 13, 5, {"width": 16, "layers": 1, "chunk": 4, "execute": 4})
+    policy = new_policy("flow", 13, 5, {"width": 16, "layers": 1, "chunk": 4, "execution_horizon": 4})
     save_policy(policy, home / "runs" / "a" / "policy.safetensors", {"task": "reach"})
     return "runs/a/policy.safetensors"
 

@@ -11,7 +11,7 @@ from robo_rlhf.core.types import Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recording.journal import EpisodeWriter
 from teleop.devices import DEVICES
-from teleop.session.unattended import Session, Tick
+from teleop.session.unattended import Session, SessionTick
 from tests.data.making import check_equal
 from tests.teleop.making import command, puppet_session, world
 
@@ -27,7 +27,7 @@ def scripted(dataset: Dataset, task: str, **options: Any) -> Session:
 
 
 def test_at_pace_and_without_an_episode_is_the_same_bit_for_bit(dataset: Dataset) -> None:
-    ticks: list[Tick] = []
+    ticks: list[SessionTick] = []
     paced = scripted(dataset, "reach", pace=True, on_tick=ticks.append)
     began = time.monotonic()
     first = paced.record(11, "paced")
@@ -108,7 +108,7 @@ def test_what_was_discarded_can_be_brought_back(dataset: Dataset) -> None:
     ],
 )
 def test_the_robot_holds_while_nothing_is_heard(dataset: Dataset, silent: dict[str, Any]) -> None:
-    ticks: list[Tick] = []
+    ticks: list[SessionTick] = []
 
     def say(t: int) -> Any:
         return command(

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from robo_rlhf.accounts.audit_log import Entry
+from robo_rlhf.accounts.audit_log import AuditEntry
 from robo_rlhf.cli.main import main
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.records import clip_id
@@ -142,7 +142,7 @@ def test_changes_by_commands(station: Station) -> None:
 
 
 def test_what_changes_nothing_is_not_logged(station: Station, program: TestClient) -> None:
-    def lines() -> list[Entry]:
+    def lines() -> list[AuditEntry]:
         return list(station.people.audit.read())
 
     broken = (WORK.dataset, WORK.segments[0].episode_id, WORK.segments[0])

@@ -44,7 +44,7 @@ class Desk:
 
     def turn(self) -> list[Input | Do]:
         self.sent.clear()
-        self.console.turn()
+        self.console.tick()
         return list(self.sent)
 
 
@@ -88,7 +88,7 @@ def test_buttons_are_asked_for_once_with_their_value(desk: Desk) -> None:
 
 
 def test_ahead_is_away_from_who_looks_through_the_front_camera(desk: Desk) -> None:
-    desk.console.hear(SCENE)
+    desk.console.receive(SCENE)
     desk.pad.push(1, -1.0)
     (moved,) = desk.turn()
     assert isinstance(moved, Input)
@@ -104,15 +104,15 @@ def grip(desk: Desk) -> float:
 
 
 def test_a_press_switches_the_gripper_that_there_is(desk: Desk) -> None:
-    desk.console.hear(tick(phase="paused", gripper=0.97))  # of a frame that was gone back to
+    desk.console.receive(tick(phase="paused", gripper=0.97))  # of a frame that was gone back to
     desk.turn()
     assert grip(desk) == -1.0
-    desk.console.hear(tick(gripper=0.97))  # not followed yet: what was pressed stands
+    desk.console.receive(tick(gripper=0.97))  # not followed yet: what was pressed stands
     assert {m.gripper for m in desk.turn() if isinstance(m, Input)} == {-1.0}
     time.sleep(GRIP_WAIT)
-    desk.console.hear(tick(gripper=-0.93))  # a policy's: about the same is left alone
+    desk.console.receive(tick(gripper=-0.93))  # a policy's: about the same is left alone
     assert [m for m in desk.turn() if isinstance(m, Input) and m.gripper != -1.0] == []
-    desk.console.hear(tick(gripper=0.2))
+    desk.console.receive(tick(gripper=0.2))
     desk.turn()
     assert grip(desk) == -1.0
 
@@ -123,28 +123,28 @@ def test_a_device_that_is_silent_sends_nothing(desk: Desk, monkeypatch: pytest.M
     read = desk.device.read
     monkeypatch.setattr(desk.device, "read", lambda: read()._replace(age=0.3))
     assert desk.turn() == []
-    assert desk.console.shown.lost
+    assert desk.console.state.lost
 
 
 def test_what_the_session_says_is_noted_down(desk: Desk) -> None:
-    shown = desk.console.shown
-    desk.console.hear(Notice("Cut short.", offer=("reach", "e7", 31)))
-    desk.console.hear(Reply(1, False, "No episode is open."))
-    desk.console.hear(Reply(2, True))
-    assert [(n.text, n.tone) for n in shown.said] == [("Cut short.", "plain"), ("No episode is open.", "bad")]
+    shown = desk.console.state
+    desk.console.receive(Notice("Cut short.", offer=("reach", "e7", 31)))
+    desk.console.receive(Reply(1, False, "No episode is open."))
+    desk.console.receive(Reply(2, True))
+    assert [(n.text, n.tone) for n in shown.notices] == [("Cut short.", "plain"), ("No episode is open.", "bad")]
     desk.console.take_offer()
     (do,) = desk.sent
     assert isinstance(do, Do)
     assert (do.act, do.value, shown.offer) == ("open", ["reach", "e7", 31, "continue"], None)
     desk.console.take_offer()
     assert len(desk.sent) == 1
-    desk.console.hear(tick(sequence=1, at=1e3 * time.monotonic() - 30))
+    desk.console.receive(tick(sequence=1, at=1e3 * time.monotonic() - 30))
     assert shown.reaction is not None
     assert 30 <= shown.reaction < 1000
     before = shown.reaction
-    desk.console.hear(tick(sequence=1, at=0.0))  # the same input again
+    desk.console.receive(tick(sequence=1, at=0.0))  # the same input again
     assert shown.reaction == before
-    desk.console.hear(Ended("The disk is gone."))
+    desk.console.receive(Ended("The disk is gone."))
     assert shown.ended == "The disk is gone."
 
 
@@ -160,15 +160,15 @@ def test_beside_a_gamepad_the_terminals_keys_do_what_is_done_once(person: Screen
         person.type("k", "?", "m", "=", "w")
         acts = [do.act for do in desk.turn() if isinstance(do, Do)]
         assert acts == ["keep"]
-        assert (desk.console.shown.keys, desk.console.shown.muted) == (False, True)
+        assert (desk.console.state.keys, desk.console.state.muted) == (False, True)
         assert not desk.device.read().active  # W moves nothing here
-        desk.console.hear(Notice("Kept.", "good", sound="kept"))
+        desk.console.receive(Notice("Kept.", "good", sound="kept"))
         person.serve(0.05)
         assert b"\a" not in person.written
         time.sleep(ONCE)  # else it would be the key's repeating
         person.type("m")
         desk.turn()
-        desk.console.hear(Notice("Kept.", "good", sound="kept"))
+        desk.console.receive(Notice("Kept.", "good", sound="kept"))
         person.until(lambda: b"\a" in person.written)
         desk.device.__exit__(None, None, None)
         desk.pad.unplug()
@@ -179,25 +179,25 @@ def test_a_note_is_written_while_the_robot_rests(person: Screen) -> None:
     with Terminal(person.path) as terminal, Keyboard(world(), terminal=terminal) as device:
         console = Console(sent.append, device, terminal=terminal)
         person.type("w", "n")
-        console.turn()
+        console.tick()
         sent.clear()
         person.type("wex", "\x7f")
-        console.turn()
-        assert (console.shown.note, [m for m in sent if isinstance(m, Do) or not m.idle]) == ("we", [])
-        console.turn()
+        console.tick()
+        assert (console.state.note, [m for m in sent if isinstance(m, Do) or not m.idle]) == ("we", [])
+        console.tick()
         person.type("!\r")
-        console.turn()
-        console.turn()
+        console.tick()
+        console.tick()
         assert [(m.act, m.value) for m in sent if isinstance(m, Do)] == [("note", "we!")]
-        assert console.shown.note is None
+        assert console.state.note is None
         sent.clear()
         person.type("n")
-        console.turn()
+        console.tick()
         person.type("no")
-        console.turn()
+        console.tick()
         person.type("\x1b")
         time.sleep(0.06)
-        console.turn()
-        console.turn()
+        console.tick()
+        console.tick()
         assert [m for m in sent if isinstance(m, Do)] == []
-        assert console.shown.note is None
+        assert console.state.note is None

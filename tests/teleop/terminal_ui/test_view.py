@@ -5,19 +5,19 @@ import pytest
 from teleop.input.button_maps import GAMEPAD, SPACEMOUSE, Button
 from teleop.input.key_bindings import KEYS, PAGE_ONLY, key_name
 from teleop.ipc.messages import Notice
-from teleop.terminal_ui.console import Shown
+from teleop.terminal_ui.console import ConsoleState
 from teleop.terminal_ui.view import draw
 from tests.teleop.terminal_ui.test_console import SCENE, status
 
 
-def lines(shown: Shown, columns: int = 80, rows: int = 24, buttons: tuple[Button, ...] = ()) -> list[str]:
+def lines(shown: ConsoleState, columns: int = 80, rows: int = 24, buttons: tuple[Button, ...] = ()) -> list[str]:
     """Return the screen without its colours."""
     return re.sub(r"\x1b\[[0-9;]*m", "", draw(shown, (columns, rows), buttons, "Pictures: there.")).splitlines()
 
 
-def full() -> Shown:
-    shown = Shown(SCENE, status(kept=16, successes=12, discarded=3, minutes=20.0, frame=248, frames=249), level=4)
-    shown.said.extend(Notice(text) for text in ("One.", "Two.", "Three."))
+def full() -> ConsoleState:
+    shown = ConsoleState(SCENE, status(kept=16, successes=12, discarded=3, minutes=20.0, frame=248, frames=249), level=4)
+    shown.notices.extend(Notice(text) for text in ("One.", "Two.", "Three."))
     shown.reaction, shown.releases = 21.0, False
     return shown
 
@@ -70,11 +70,11 @@ def test_phases_marks_and_troubles_are_said_in_words() -> None:
 def test_hidden_keys_long_names_and_a_session_that_starts() -> None:
     shown = full()
     shown.keys = False
-    shown.said.append(Notice("x" * 300))
+    shown.notices.append(Notice("x" * 300))
     seen = lines(shown)
     assert "shows the keys" in "\n".join(seen)
     assert max(map(len, seen)) <= 80
-    assert lines(Shown()) == [" Starting the session ..."]
+    assert lines(ConsoleState()) == [" Starting the session ..."]
 
 
 def test_colours_rest_where_they_are_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:

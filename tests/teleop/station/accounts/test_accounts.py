@@ -156,7 +156,7 @@ def test_cells_that_would_be_formulas() -> None:
 def test_an_open_socket_closes_when_its_person_may_not_any_more(
     ending: str, app: FastAPI, visit: Visit, station: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("teleop.station.web.auth.LOOK_AGAIN", 0.02)
+    monkeypatch.setattr("teleop.station.web.auth.RECHECK_INTERVAL", 0.02)
 
     @app.websocket("/listen")
     async def listen(websocket: WebSocket) -> None:

@@ -49,7 +49,7 @@ def test_an_upload_that_is_none(name: str, station: Station) -> None:
 
 
 def test_the_quota_of_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "require_room", lambda *_: None)
+    monkeypatch.setattr(uploads, "require_disk_space", lambda *_: None)
     found = Uploads(tmp_path)
     with pytest.raises(InvalidValueError, match="bytes of an upload"):
         found.begin("anna", MOST + 1)

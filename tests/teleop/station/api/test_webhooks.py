@@ -23,7 +23,7 @@ from robo_rlhf.webhooks import queue
 from robo_rlhf.webhooks.tables import deliveries
 from teleop.station.services import Station
 from teleop.station.webhooks import sender
-from teleop.station.webhooks.sender import Direct, NotSentError, Posting, may_reach
+from teleop.station.webhooks.sender import Direct, NotSentError, WebhookSender, may_reach
 from tests.feedback.making import make_question
 from tests.teleop.station.api.conftest import Program
 from tests.teleop.station.api.receiving import Receiver, receiving, until
@@ -34,7 +34,7 @@ SECRET = "a secret of the test"
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender, "LOOK", 0.02)
+    monkeypatch.setattr(sender, "POLL_INTERVAL", 0.02)
     monkeypatch.setattr(queue, "FIRST", 0.05)
 
 
@@ -45,9 +45,9 @@ def receiver() -> Iterator[Receiver]:
 
 
 @contextmanager
-def sending(store: Store, *, private: bool = True) -> Iterator[Posting]:
+def sending(store: Store, *, private: bool = True) -> Iterator[WebhookSender]:
     """Send messages, as a station does while it runs."""
-    found = Posting(lambda: store.webhooks, allow_private=private)
+    found = WebhookSender(lambda: store.webhooks, allow_private=private)
     asyncio.run(found.start())
     try:
         yield found
@@ -106,9 +106,9 @@ def test_nothing_is_told_of_what_did_not_happen(station: Station) -> None:
     hook, _ = store.webhooks.add("https://example.org", ["answer.created"])
 
     def broken(connection: sa.Connection) -> None:
-        from robo_rlhf.webhooks.events import tell
+        from robo_rlhf.webhooks.events import queue_event
 
-        tell(connection, "answer.created", [{"number": 1}])
+        queue_event(connection, "answer.created", [{"number": 1}])
         raise RuntimeError("the disk is gone")
 
     with pytest.raises(RuntimeError):

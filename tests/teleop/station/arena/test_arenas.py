@@ -86,10 +86,10 @@ def test_ratings_are_renewed_as_answers_come_and_the_arena_waits_until_then(
     client, run = visit("operator"), judged / "runs" / "blind"
     assert "waits for answers" in client.get("/").text
     assert state_of(client) == "waiting"
-    station.standings.look()
+    station.standings.check()
     for number, question in enumerate(station.store.questions(run="blind")):
         station.store.answer(question.id, "ada", {"choice": "A"}, key=str(number))
-        station.standings.look()
+        station.standings.check()
         _wait(lambda wanted=number + 1: json.loads((run / "ratings.json").read_text())["answers"] == wanted)  # type: ignore[misc]
     _wait((run / "result.json").exists)
     assert json.loads((run / "result.json").read_text())["done"]
@@ -98,9 +98,9 @@ def test_ratings_are_renewed_as_answers_come_and_the_arena_waits_until_then(
 
 def test_a_station_that_starts_renews_what_was_answered_before(judged: Path, station: Station) -> None:
     (run := judged / "runs" / "blind" / "ratings.json").unlink()
-    station.standings.look()
+    station.standings.check()
     _wait(run.exists)
-    assert station.standings.look() is None  # nothing new
+    assert station.standings.check() is None  # nothing new
 
 
 def test_what_cannot_be_started_is_refused_in_words(judged: Path, visit: Visit) -> None:

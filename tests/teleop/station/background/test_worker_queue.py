@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from teleop.station.background import worker_queue
-from teleop.station.background.worker_queue import Background, EndedError
+from teleop.station.background.worker_queue import WorkerQueue, EndedError
 
 PATIENCE = 60.0  # [s]
 
@@ -15,7 +15,7 @@ class Echo:
 
     def __init__(self) -> None:
         self.heard: queue.Queue[Any] = queue.Queue()
-        self.background: Background[str] = Background("echo", "tests.teleop.station.echoing", self.work)
+        self.background: WorkerQueue[str] = WorkerQueue("echo", "tests.teleop.station.echoing", self.work)
 
     def work(self, said: str) -> None:
         try:

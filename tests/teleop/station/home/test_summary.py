@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from teleop.station.home.summary import Overview
+from teleop.station.home.summary import HomeSummary
 
 OLD = 1_700_000_000.0
 
@@ -35,8 +35,8 @@ def make_run(home: Path, name: str, changed: float, result: dict[str, object] | 
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    assert Overview(tmp_path / "home").datasets(6) == ([], 0)
-    assert Overview(tmp_path / "home").runs(6) == ([], 0)
+    assert HomeSummary(tmp_path / "home").datasets(6) == ([], 0)
+    assert HomeSummary(tmp_path / "home").runs(6) == ([], 0)
 
 
 def test_datasets_are_those_that_changed_last(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_datasets_are_those_that_changed_last(tmp_path: Path) -> None:
     (tmp_path / "not-a-dataset").mkdir()
     make_dataset(tmp_path, "runs/pick_place-0", 5)
     make_dataset(tmp_path, ".hidden", 5)
-    seen, count = Overview(tmp_path).datasets(3)
+    seen, count = HomeSummary(tmp_path).datasets(3)
     assert count == 4
     assert [(item.name, item.episodes, item.newest) for item in seen] == [
         ("samples/set3", 3, "reach-0002"),
@@ -65,7 +65,7 @@ def test_samples_that_ship_come_last_and_once(tmp_path: Path, monkeypatch: pytes
     make_dataset(shipped, "samples/reach", 24, OLD + 9)
     make_dataset(shipped, "samples/stack", 24, OLD + 9)
     make_dataset(shipped, "feedback", 24, OLD + 9)
-    seen, count = Overview(home).datasets(9)
+    seen, count = HomeSummary(home).datasets(9)
     assert [(item.name, item.ships) for item in seen] == [
         ("mine", False),
         ("samples/reach", False),
@@ -75,7 +75,7 @@ def test_samples_that_ship_come_last_and_once(tmp_path: Path, monkeypatch: pytes
 
 
 def test_what_changes_is_seen_at_once(tmp_path: Path) -> None:
-    overview = Overview(tmp_path)
+    overview = HomeSummary(tmp_path)
     make_dataset(tmp_path, "first", 1)
     assert overview.datasets(9)[0][0].episodes == 1
     for number in (7, 8):  # within one step of the clock of the file system
@@ -93,7 +93,7 @@ def test_runs_tell_how_far_they_are(tmp_path: Path) -> None:
     make_run(tmp_path, "stopped", OLD + 1)
     make_run(tmp_path, "at-work", time.time() - 5)
     (tmp_path / "runs" / "a-file").touch()
-    seen, count = Overview(tmp_path).runs(9)
+    seen, count = HomeSummary(tmp_path).runs(9)
     assert count == 3
     assert [(run.name, run.task, run.state, run.stage, run.before, run.after) for run in seen] == [
         ("at-work", "stack", "working", "round-1/finetune", None, None),
@@ -108,7 +108,7 @@ def test_damaged_files_are_looked_over(text: str, tmp_path: Path) -> None:
     make_dataset(tmp_path, "odd", 1)
     for path in (folder / "config.json", folder / "result.json", tmp_path / "odd" / "dataset.json"):
         path.write_bytes(text.encode("latin-1"))
-    overview = Overview(tmp_path)
+    overview = HomeSummary(tmp_path)
     assert overview.runs(9)[0][0].name == "odd"
     assert overview.datasets(9)[0][0].name == "odd"
 
@@ -123,7 +123,7 @@ def test_ten_thousand_datasets_runs_and_episodes_are_read_once(tmp_path: Path) -
     for number in range(2_000):
         make_dataset(tmp_path, f"set{number}", 0)
     make_dataset(tmp_path, "large", 10_000, OLD + 1)
-    overview = Overview(tmp_path)
+    overview = HomeSummary(tmp_path)
     assert overview.datasets(6)[1] == 2_001
     assert overview.datasets(6)[0][0].episodes == 10_000
     again = min(seconds(lambda: overview.datasets(6)) for _ in range(3))

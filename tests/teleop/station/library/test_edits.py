@@ -14,7 +14,7 @@ from robo_rlhf.accounts.roles import Role
 from robo_rlhf.data.dataset import Dataset
 from teleop.station.library import routes as page
 from teleop.station.library.edits import MOST_TAGS, Library
-from teleop.station.library.entry import Key
+from teleop.station.library.entry import EpisodeKey
 from teleop.station.library.zip_download import GOOD_FOR, Tickets
 from teleop.station.web import error_pages
 from tests.data.making import episode, flip
@@ -202,7 +202,7 @@ def test_samples_that_ship_stay_as_they_are(client: TestClient, library: Library
     many(tmp_path / "shipped", 2, "samples/reach")
     found = client.get("/api/library/episodes?dataset=samples/reach").json()
     assert [item["ships"] for item in found["items"]] == [True, True]
-    (failed,) = library.delete([Key("samples/reach", "e00000")])
+    (failed,) = library.delete([EpisodeKey("samples/reach", "e00000")])
     assert "it ships with the program" in failed.error
     assert not (tmp_path / "shipped" / "samples" / "reach" / "trash").exists()
 
@@ -245,8 +245,8 @@ def test_several_are_downloaded_as_a_dataset_that_opens(
 def test_tickets_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
     tickets, now = Tickets(), [1000.0]
     monkeypatch.setattr("teleop.station.library.zip_download.time.monotonic", lambda: now[0])
-    ticket = tickets.issue([Key("a", "b"), Key("a", "b")], 1)
-    assert tickets.find(ticket, 1) == [Key("a", "b")]
+    ticket = tickets.issue([EpisodeKey("a", "b"), EpisodeKey("a", "b")], 1)
+    assert tickets.find(ticket, 1) == [EpisodeKey("a", "b")]
     assert tickets.find(ticket, 2) is None
     now[0] += GOOD_FOR + 1
     assert tickets.find(ticket, 1) is None

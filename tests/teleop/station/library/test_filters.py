@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import InvalidValueError
-from teleop.station.library.entry import Entry
+from teleop.station.library.entry import EpisodeEntry
 from teleop.station.library.filters import FACETS, ORDERS, Query, select
 from teleop.station.library.index import Index
 from tests.teleop.station.making import many
@@ -23,7 +23,7 @@ def query(text: str) -> Query:
 
 
 @pytest.fixture(scope="module")
-def entries(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
+def entries(tmp_path_factory: pytest.TempPathFactory) -> list[EpisodeEntry]:
     home = tmp_path_factory.mktemp("filters")
     many(home, 60)
     index = Index(home)
@@ -31,11 +31,11 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
     return [entry for entry in index.entries() if entry.key.dataset == "demos"]  # not the samples of the checkout
 
 
-def found(entries: list[Entry], text: str) -> set[str]:
+def found(entries: list[EpisodeEntry], text: str) -> set[str]:
     return {entry.key.episode for entry in select(entries, query(text)).entries}
 
 
-def test_nothing_asked_for_shows_everything_newest_first(entries: list[Entry]) -> None:
+def test_nothing_asked_for_shows_everything_newest_first(entries: list[EpisodeEntry]) -> None:
     selection = select(entries, query(""))
     starts = [entry.meta.started for entry in selection.entries]
     assert len(starts) == 60
@@ -45,7 +45,7 @@ def test_nothing_asked_for_shows_everything_newest_first(entries: list[Entry]) -
     assert ("(none)", 20) in selection.facets["operator"]
 
 
-def test_values_of_a_facet_are_alternatives_and_facets_all_have_to_fit(entries: list[Entry]) -> None:
+def test_values_of_a_facet_are_alternatives_and_facets_all_have_to_fit(entries: list[EpisodeEntry]) -> None:
     selection = select(entries, query("outcome=failure&outcome=aborted&operator=ada&tag=good"))
     assert selection.entries == []
     selection = select(entries, query("outcome=failure&outcome=aborted&operator=grace&tag=good"))
@@ -58,13 +58,13 @@ def test_values_of_a_facet_are_alternatives_and_facets_all_have_to_fit(entries: 
     assert all(count <= 60 for values in selection.facets.values() for _, count in values)
 
 
-def test_a_chosen_value_that_fits_nothing_stays_in_the_list(entries: list[Entry]) -> None:
+def test_a_chosen_value_that_fits_nothing_stays_in_the_list(entries: list[EpisodeEntry]) -> None:
     selection = select(entries, query("tag=gone"))
     assert selection.entries == []
     assert ("gone", 0) in selection.facets["tag"]
 
 
-def test_words_days_and_lengths(entries: list[Entry]) -> None:
+def test_words_days_and_lengths(entries: list[EpisodeEntry]) -> None:
     assert found(entries, "q=DROPPED+e00005") == {"e00005"}
     assert found(entries, "q=nowhere") == set()
     day = found(entries, "since=2026-11-03&until=2026-11-03")
@@ -75,7 +75,7 @@ def test_words_days_and_lengths(entries: list[Entry]) -> None:
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_every_order_shows_all(entries: list[Entry], order: str) -> None:
+def test_every_order_shows_all(entries: list[EpisodeEntry], order: str) -> None:
     shown = select(entries, query(f"sort={order}")).entries
     assert len(shown) == 60
     if order in ("longest", "shortest"):
@@ -117,7 +117,7 @@ FACET = st.fixed_dictionaries(
 
 @given(FACET)
 def test_the_count_beside_a_value_is_what_choosing_it_alone_shows(
-    entries: list[Entry], asked: dict[str, list[str]]
+    entries: list[EpisodeEntry], asked: dict[str, list[str]]
 ) -> None:
     selection = select(entries, Query.parse(Params(asked)))
     for place, name in enumerate(FACETS):

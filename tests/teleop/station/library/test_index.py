@@ -7,8 +7,8 @@ import pytest
 from robo_rlhf.core.errors import CorruptFileError, NotFoundError
 from robo_rlhf.data.dataset import Dataset
 from teleop.station.library import index as index_module
-from teleop.station.library.entry import Key
-from teleop.station.library.index import Index, Progress
+from teleop.station.library.entry import EpisodeKey
+from teleop.station.library.index import Index, IndexProgress
 from tests.data.making import episode, flip
 from tests.teleop.station.making import many
 
@@ -17,7 +17,7 @@ from tests.teleop.station.making import many
 def index(home: Path) -> Index:
     many(home, 6)
     found = Index(home)
-    assert found.refresh(10) == Progress(6, 6)
+    assert found.refresh(10) == IndexProgress(6, 6)
     return found
 
 
@@ -28,7 +28,7 @@ def ids(index: Index) -> list[str]:
 
 def test_everything_known_of_an_episode_comes_from_its_footer(index: Index) -> None:
     entry = index.entries()[5]
-    assert entry.key == Key("demos", "e00005")
+    assert entry.key == EpisodeKey("demos", "e00005")
     assert (entry.meta.task, entry.meta.operator, entry.steps) == ("reach", "", 12)
     assert entry.seconds == pytest.approx(0.6)
     assert entry.sources == ("scripted",)
@@ -60,13 +60,13 @@ def test_edits_additions_and_deletions_are_seen(index: Index, home: Path) -> Non
 
 
 def test_one_episode_is_looked_at_without_a_refresh(index: Index, home: Path) -> None:
-    key = Key("demos", "e00003")
+    key = EpisodeKey("demos", "e00003")
     Dataset(home / "demos").note("e00003", "look")
     assert index.get(key).meta.note == "look"
     Dataset(home / "demos").delete("e00003")
     with pytest.raises(NotFoundError, match=r"No episode in demos 'e00003'. Somebody may have deleted it meanwhile"):
         index.get(key)
-    for key in (Key("demos", "../dataset"), Key("demos", ""), Key("nowhere", "e00001")):
+    for key in (EpisodeKey("demos", "../dataset"), EpisodeKey("demos", ""), EpisodeKey("nowhere", "e00001")):
         with pytest.raises(NotFoundError):
             index.get(key)
 
@@ -75,7 +75,7 @@ def test_damaged_files_are_moved_aside_and_the_rest_is_listed(index: Index, home
     broken = home / "demos" / "episodes" / "e00002.parquet"
     broken.write_bytes(broken.read_bytes()[:200])
     with pytest.raises(CorruptFileError):
-        index.get(Key("demos", "e00002"))
+        index.get(EpisodeKey("demos", "e00002"))
     (home / "demos" / "episodes" / "e00004.parquet").write_bytes(b"")
     (home / "demos" / "episodes" / "e00009.parquet").write_bytes(b"nothing")
     assert ids(index) == ["e00000", "e00001", "e00003", "e00005"]
@@ -96,7 +96,7 @@ def test_a_foreign_file_is_passed_over(index: Index, home: Path) -> None:
 def test_a_first_look_goes_on_where_it_stopped(home: Path) -> None:
     many(home, 30)
     index, looks = Index(home), 1
-    assert index.refresh(0) == Progress(0, 30)
+    assert index.refresh(0) == IndexProgress(0, 30)
     while (progress := index.refresh(0.002)).done < progress.total:
         looks += 1
     assert looks > 1
@@ -171,7 +171,7 @@ def test_samples_that_ship_are_listed_and_marked(index: Index, tmp_path: Path) -
 
 
 def test_an_empty_home_holds_nothing(home: Path) -> None:
-    assert Index(home).refresh() == Progress(0, 0)
+    assert Index(home).refresh() == IndexProgress(0, 0)
     assert Index(home).datasets() == {}
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from robo_rlhf.data.dataset import Dataset
 from teleop.station.library import statistics
-from teleop.station.library.entry import Key
-from teleop.station.library.facts_cache import FactBook, Known
+from teleop.station.library.entry import EpisodeKey
+from teleop.station.library.facts_cache import FactsCache, CachedFacts
 from teleop.station.library.facts_worker import facts_of, smoothness, start_of
 from teleop.station.library.index import Index
 from tests.teleop.station.making import many
@@ -70,13 +70,13 @@ def index(home: Path) -> Index:
 
 
 @pytest.fixture
-def book(home: Path, index: Index) -> Iterator[FactBook]:
-    book = FactBook(home / "cache" / "facts.jsonl", index.path)
+def book(home: Path, index: Index) -> Iterator[FactsCache]:
+    book = FactsCache(home / "cache" / "facts.jsonl", index.path)
     yield book
     book.close()
 
 
-def all_of(book: FactBook, index: Index) -> Known:
+def all_of(book: FactsCache, index: Index) -> CachedFacts:
     until = time.monotonic() + 60
     while (known := book.of(index.entries())).missing:
         assert time.monotonic() < until
@@ -84,31 +84,31 @@ def all_of(book: FactBook, index: Index) -> Known:
     return known
 
 
-def test_facts_are_worked_out_once_and_written_down(book: FactBook, index: Index, home: Path) -> None:
+def test_facts_are_worked_out_once_and_written_down(book: FactsCache, index: Index, home: Path) -> None:
     assert book.of(index.entries()).missing == 24
     known = all_of(book, index)
-    assert known.facts[Key("demos", "e00003")] == facts_of(index.path(Key("demos", "e00003")))
+    assert known.facts[EpisodeKey("demos", "e00003")] == facts_of(index.path(EpisodeKey("demos", "e00003")))
     lines = book.file.read_text().splitlines()
     assert len(lines) == 24
     with book.file.open("a") as file:
         file.write('["demos", "e000')  # torn by a crash
-    later = FactBook(book.file, index.path)
+    later = FactsCache(book.file, index.path)
     assert later.of(index.entries()).missing == 0
     Dataset(home / "demos").tag("e00001", "x")
-    assert later.of([index.get(Key("demos", "e00001"))]).missing == 1
+    assert later.of([index.get(EpisodeKey("demos", "e00001"))]).missing == 1
     later.close()
 
 
-def test_what_cannot_be_read_has_no_facts_and_stops_nothing(home: Path, index: Index, book: FactBook) -> None:
+def test_what_cannot_be_read_has_no_facts_and_stops_nothing(home: Path, index: Index, book: FactsCache) -> None:
     (home / "demos" / "episodes" / "e00002.parquet").write_bytes(b"nothing")
     (home / "demos" / "episodes" / "e00003.parquet").unlink()
     known = all_of(book, index)
-    assert "cannot be read" in known.facts[Key("demos", "e00002")]["error"]
-    assert "error" in known.facts[Key("demos", "e00003")]
+    assert "cannot be read" in known.facts[EpisodeKey("demos", "e00002")]["error"]
+    assert "error" in known.facts[EpisodeKey("demos", "e00003")]
     assert statistics.charts(index.entries(), known.facts)
 
 
-def test_a_reader_that_dies_is_started_again(book: FactBook, index: Index, home: Path) -> None:
+def test_a_reader_that_dies_is_started_again(book: FactsCache, index: Index, home: Path) -> None:
     all_of(book, index)
     process = book._background._process
     assert process is not None

@@ -25,7 +25,7 @@ from robo_rlhf.sim.rendering.video import decode_mp4
 from teleop.station.app import create_app
 from teleop.station.library.edits import Library
 from teleop.station.media import routes as media_page
-from teleop.station.media.media import MOST_FRAMES, Media, View
+from teleop.station.media.media import MOST_FRAMES, Media, CameraView
 from teleop.station.services import Station
 from teleop.station.web import error_pages
 from tests.data.making import episode, flip
@@ -325,14 +325,14 @@ def test_nobody_draws_for_somebody_who_left(home: Path, pool: FakePool, dataset:
     async def leave() -> int:
         media = Media(home / "cache", lambda: pool)  # type: ignore[arg-type]
         path = home / "demos" / "episodes" / "e1.parquet"
-        asks = [asyncio.create_task(media.clip(path, View(width=width))) for width in (160, 240, 320, 480)]
+        asks = [asyncio.create_task(media.clip(path, CameraView(width=width))) for width in (160, 240, 320, 480)]
         await asyncio.sleep(0.3)
         drawn = len(pool.drawn)
         for ask in asks:
             ask.cancel()
         await asyncio.gather(*asks, return_exceptions=True)
         pool.waits = False
-        body = (await media.clip(path, View(width=640))).body
+        body = (await media.clip(path, CameraView(width=640))).body
         body.close()
         return drawn
 

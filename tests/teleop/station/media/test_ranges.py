@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from teleop.station.media.ranges import MAX_PARTS, Part, UnsatisfiableRangeError, is_fresh, matches, parse_range
+from teleop.station.media.ranges import MAX_PARTS, ByteRange, UnsatisfiableRangeError, is_fresh, matches, parse_range
 
 SIZE = 1000
 TAG = '"abc"'
@@ -31,7 +31,7 @@ TAG = '"abc"'
 )
 def test_what_is_asked_for(header: str | None, parts: list[tuple[int, int]] | None) -> None:
     found = parse_range(header, SIZE)
-    assert found == (None if parts is None else tuple(Part(*part) for part in parts))
+    assert found == (None if parts is None else tuple(ByteRange(*part) for part in parts))
 
 
 @pytest.mark.parametrize(

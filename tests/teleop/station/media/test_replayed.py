@@ -18,7 +18,7 @@ from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from robo_rlhf.sim.rendering.pool import RenderPool
 from robo_rlhf.sim.rendering.video import decode_mp4
-from teleop.station.media.media import Media, NoPictureError, View
+from teleop.station.media.media import Media, NoPictureError, CameraView
 from teleop.station.media.replayed import curves, may_replay
 
 STEPS = 12
@@ -51,16 +51,16 @@ def add(folder: Path, episode: Episode, **fields: object) -> Path:
 def test_an_episode_is_replayed_frame_by_frame(tmp_path: Path, episode: Episode) -> None:
     path = add(tmp_path, episode)
     media = Media(tmp_path / "clips", lambda: cast(RenderPool, None))
-    clip = asyncio.run(media.clip(path, View()))
+    clip = asyncio.run(media.clip(path, CameraView()))
     frames, fps = decode_mp4(clip.body.read(0, clip.body.size))
     assert frames.shape == (STEPS + 1, 240, 320, 3)
     assert fps == pytest.approx(1 / episode.meta.control_dt)
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 50  # the arm has moved
     before = time.monotonic()
-    still = asyncio.run(media.frame(path, View(), 5))  # out of the clip that is there
+    still = asyncio.run(media.frame(path, CameraView(), 5))  # out of the clip that is there
     assert still.body.read(0, 2) == b"\xff\xd8"
     assert time.monotonic() - before < 30
-    hover = asyncio.run(media.hover(path, View()))
+    hover = asyncio.run(media.hover(path, CameraView()))
     assert len(decode_mp4(hover.body.read(0, hover.body.size))[0]) == STEPS + 1
 
 
@@ -68,14 +68,14 @@ def test_what_goes_another_way_is_not_shown(tmp_path: Path, episode: Episode) ->
     path = add(tmp_path, replace(episode, obs=episode.obs + 0.5))
     media = Media(tmp_path / "clips", lambda: cast(RenderPool, None))
     with pytest.raises(NoPictureError, match=r"It cannot be replayed\. .* off by up to 0\.5"):
-        asyncio.run(media.clip(path, View()))
+        asyncio.run(media.clip(path, CameraView()))
 
 
 def test_no_module_is_imported_because_a_file_names_it(tmp_path: Path, episode: Episode) -> None:
     path = add(tmp_path, episode, task="antigravity:Reacher-v5")
     media = Media(tmp_path / "clips", lambda: cast(RenderPool, None))
     with pytest.raises(NoPictureError, match="none is imported"):
-        asyncio.run(media.poster(path, View()))
+        asyncio.run(media.poster(path, CameraView()))
     assert may_replay("Pusher-v5")
     assert may_replay("Meta-World/MT1:door-open-v3")
     for name in ("os:A-v0", "os:a/B-v0", "os:a/B:c"):

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.core.heartbeat import at_work
+from robo_rlhf.core.heartbeat import keep_heartbeat
 from robo_rlhf.core.runs import Run
-from robo_rlhf.feedback.assignment.submission import Sent
+from robo_rlhf.feedback.assignment.submission import SubmittedAnswer
 from robo_rlhf.feedback.store import Store
-from teleop.station.monitor.label_counts import LabelBook
-from teleop.station.monitor.runs import RunBook
-from teleop.station.monitor.view import seen
+from teleop.station.monitor.label_counts import LabelCounts
+from teleop.station.monitor.runs import RunIndex
+from teleop.station.monitor.view import run_view
 from teleop.station.review.live_reward import LiveReward
 from teleop.station.services import Station
 from tests.feedback.making import make_question
@@ -24,23 +24,23 @@ def long_ago(folder: Path) -> None:
 
 
 def test_what_a_run_is_doing(home: Path) -> None:
-    book, runs = RunBook(home), home / "runs"
+    book, runs = RunIndex(home), home / "runs"
     assert book.runs() == []
     Run(runs / "done", {"task": "reach"}).finish({"before": {}, "after": {}})
     Run(runs / "gone", {"task": "reach"})
     long_ago(runs / "gone")
     broken = Run(runs / "broken", {})
-    with pytest.raises(ValueError, match="no luck"), at_work(broken):
+    with pytest.raises(ValueError, match="no luck"), keep_heartbeat(broken):
         raise ValueError("no luck")
     asking = Run(runs / "asking", {"annotator": "human", "demos": 3})
     asking.child("round-1/answer", {})
-    book = RunBook(home)
-    with at_work(Run(runs / "busy", {"task": "lift", "algorithm": "ppo"})), at_work(asking):
-        lines = {line.name: line for line in RunBook(home).runs()}
+    book = RunIndex(home)
+    with keep_heartbeat(Run(runs / "busy", {"task": "lift", "algorithm": "ppo"})), keep_heartbeat(asking):
+        lines = {line.name: line for line in RunIndex(home).runs()}
         until = time.monotonic() + 20
         while lines["busy"].state != "working" and time.monotonic() < until:
             time.sleep(0.05)
-            lines = {line.name: line for line in RunBook(home).runs()}
+            lines = {line.name: line for line in RunIndex(home).runs()}
     states = {name: line.state for name, line in lines.items()}
     assert states == {
         "done": "finished",
@@ -51,7 +51,7 @@ def test_what_a_run_is_doing(home: Path) -> None:
     }
     assert lines["broken"].why == "no luck"
     assert (lines["busy"].kind, lines["asking"].kind) == ("ppo", "main")
-    assert {line.name: line.state for line in RunBook(home).runs()}["busy"] == "stopped"
+    assert {line.name: line.state for line in RunIndex(home).runs()}["busy"] == "stopped"
 
 
 def test_only_what_is_new_of_a_curve_is_sent(home: Path, visit: Visit) -> None:
@@ -94,9 +94,9 @@ def test_what_is_told_of_a_main_job(home: Path) -> None:
         rows.append({"step": step, "episodes": 64, "success": 1.0 - step / 25, "return": 5.0, "return_std": 1.0})
     (tuning.path / "truth.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     run.event("gate", round=1, accepted=False, reason="refused: shown to be worse", difference={"value": -0.5})
-    book = RunBook(home)
+    book = RunIndex(home)
     (line,) = book.runs()
-    found = seen(book, line, {})
+    found = run_view(book, line, {})
     assert found["evaluations"][0]["name"] == "cloned"
     assert found["evaluations"][0]["low"] < 0.5 < found["evaluations"][0]["high"]
     (model,) = found["reward"]
@@ -119,9 +119,9 @@ def test_labels_of_people_and_of_teachers_are_counted_apart(home: Path) -> None:
         store.add_questions(questions)
         for i, question in enumerate(questions[:3]):
             who, kind = (("anna", "human"), ("ben", "human"), ("teacher", "simulated"))[i]
-            sent = Sent(question.id, who, kind, {"choice": "A"}, str(i), 90.0 if i else 5000.0, None, None)  # type: ignore[arg-type]
+            sent = SubmittedAnswer(question.id, who, kind, {"choice": "A"}, str(i), 90.0 if i else 5000.0, None, None)  # type: ignore[arg-type]
             store.submit(sent)
-        book = LabelBook(lambda: store)
+        book = LabelCounts(lambda: store)
         assert book.of("run") is None
         until = time.monotonic() + 20
         while (found := book.of("run")) is None and time.monotonic() < until:
@@ -133,7 +133,7 @@ def test_labels_of_people_and_of_teachers_are_counted_apart(home: Path) -> None:
 
 
 def test_the_model_that_follows_is_found_by_run_or_task(home: Path) -> None:
-    live = LiveReward(RunBook(home))
+    live = LiveReward(RunIndex(home))
     every = Run(home / "runs" / "every", {"algorithm": "reward", "follow": True, "task": "reach", "asked_by": ""})
     own = Run(home / "runs" / "own", {"algorithm": "reward", "follow": True, "task": "reach", "asked_by": "job"})
     for number, run in enumerate((every, own)):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import NotNowError
-from teleop.station.operate.control_lease import PATIENCE, Lease, seat_id
+from teleop.station.operate.control_lease import PATIENCE, ControlLease, seat_id
 
 
 class _Clock:
@@ -18,9 +18,9 @@ class _Clock:
         return self.now
 
 
-def _made() -> tuple[Lease, _Clock, list[str]]:
+def _made() -> tuple[ControlLease, _Clock, list[str]]:
     clock, log = _Clock(), list[str]()
-    return Lease("ana", clock=clock, log=log.append), clock, log
+    return ControlLease("ana", clock=clock, log=log.append), clock, log
 
 
 def test_the_owner_drives_and_others_watch() -> None:
@@ -153,7 +153,7 @@ def test_there_is_never_more_than_one_who_drives_and_numbers_never_come_again(
         assert holders.setdefault(lease.fence, holder) == holder
 
 
-def _do(lease: Lease, step: str, page: str, here: set[str]) -> None:
+def _do(lease: ControlLease, step: str, page: str, here: set[str]) -> None:
     if step == "l":
         lease.leave(page)
         here.discard(page)

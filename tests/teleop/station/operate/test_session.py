@@ -14,10 +14,10 @@ from robo_rlhf.core.errors import NotNowError
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.ipc import messages
 from teleop.ipc.messages import Begin, CameraInfo, Do, Input, Notice, Reply, Scene, Status, Tick
-from teleop.ipc.session_process import Ended, Hear, SessionProcess
+from teleop.ipc.session_process import Ended, OnMessage, SessionProcess
 from teleop.station.operate import session as drive_module
-from teleop.station.operate.session import TRIES, Drive
-from teleop.station.operate.viewer import Watcher
+from teleop.station.operate.session import TRIES, StationSession
+from teleop.station.operate.viewer import Viewer
 
 SCENE = Scene(
     "reach", "Touch the ball.", "mine", ("x",), (CameraInfo("front", 90, -30, 1, (0, 0, 0)),), (), 45, 0.05, 60
@@ -31,9 +31,9 @@ class _Process:
     def __init__(self) -> None:
         self.sent: list[Any] = []
         self.begun: Begin | None = None
-        self.say: Hear = lambda _: None
+        self.say: OnMessage = lambda _: None
 
-    def begin(self, begin: Begin, hear: Hear) -> None:
+    def begin(self, begin: Begin, hear: OnMessage) -> None:
         self.begun, self.say = begin, hear
         hear(SCENE)
         hear(Tick(STATUS, np.zeros(3), 0, 0.0))
@@ -53,7 +53,7 @@ class _Room:
         self.processes: list[_Process] = []
         self.log: list[str] = []
         begin = Begin(Path("home"), "mine", "reach", "ana", seed=3)
-        self.drive = Drive("d", begin, self._new, cast(RenderPool, None), self.log.append)
+        self.drive = StationSession("d", begin, self._new, cast(RenderPool, None), self.log.append)
 
     @property
     def process(self) -> _Process:
@@ -63,12 +63,12 @@ class _Room:
         self.processes.append(_Process())
         return cast(SessionProcess, self.processes[-1])
 
-    def join(self, seat: str, person: str, *, may_drive: bool = True) -> Watcher:
-        watcher = Watcher(seat, person, may_drive=may_drive)
+    def join(self, seat: str, person: str, *, may_drive: bool = True) -> Viewer:
+        watcher = Viewer(seat, person, may_drive=may_drive)
         self.drive.join(watcher)
         return watcher
 
-    async def heard(self, watcher: Watcher) -> list[dict[str, Any]]:
+    async def heard(self, watcher: Viewer) -> list[dict[str, Any]]:
         """Return what a page was sent since it was last asked."""
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -100,12 +100,12 @@ def _input(fence: int, sequence: int = 1) -> Input:
 async def test_only_who_drives_is_obeyed(room: _Room) -> None:
     ana, ben = room.join("a", "ana"), room.join("b", "ben")
     fence = room.drive.lease.fence
-    room.drive.obey(ben, _input(fence))
-    room.drive.obey(ana, _input(fence - 1))
+    room.drive.handle(ben, _input(fence))
+    room.drive.handle(ana, _input(fence - 1))
     assert room.process.sent == []
-    room.drive.obey(ana, _input(fence))
+    room.drive.handle(ana, _input(fence))
     assert room.process.sent == [_input(fence)]
-    room.drive.obey(ben, Do("do", fence, 4, "keep"))
+    room.drive.handle(ben, Do("do", fence, 4, "keep"))
     reply = (await room.heard(ben))[-1]
     assert (reply["type"], reply["id"], reply["ok"], reply["text"]) == ("reply", 4, False, "ana drives.")
 
@@ -115,7 +115,7 @@ async def test_an_answer_reaches_who_asked_under_their_own_number(room: _Room) -
     ana, ben = room.join("a", "ana"), room.join("b", "ben")
     await room.heard(ana)
     await room.heard(ben)
-    room.drive.obey(ana, Do("do", room.drive.lease.fence, 4, "keep"))
+    room.drive.handle(ana, Do("do", room.drive.lease.fence, 4, "keep"))
     asked = room.process.sent[-1]
     room.process.say(Reply(asked.id, True, "Kept."))
     room.process.say(Notice("To all."))
@@ -128,18 +128,18 @@ async def test_an_answer_reaches_who_asked_under_their_own_number(room: _Room) -
 @played
 async def test_controls_change_hands_in_the_open(room: _Room) -> None:
     ana, ben = room.join("a", "ana"), room.join("b", "ben")
-    room.drive.obey(ben, messages.Lease("lease", "ask"))
+    room.drive.handle(ben, messages.Lease("lease", "ask"))
     assert any(m.get("text") == "ben asks for the controls." for m in await room.heard(ana))
-    room.drive.obey(ben, messages.Lease("lease", "take"))
+    room.drive.handle(ben, messages.Lease("lease", "take"))
     assert any("ana drives." in m.get("text", "") for m in await room.heard(ben))
-    room.drive.obey(ana, messages.Lease("lease", "give", "b"))
+    room.drive.handle(ana, messages.Lease("lease", "give", "b"))
     for watcher in (ana, ben):
         heard = await room.heard(watcher)
         assert any(m.get("text") == "ana handed the controls to ben." for m in heard)
         assert [m["holder"]["name"] for m in heard if m["type"] == "controls"][-1] == "ben"
     assert room.log == ["ana drives.", "ana handed the controls to ben."]
     assert [(message.act, message.value) for message in room.process.sent] == [("operator", "ben")]
-    room.drive.obey(ben, Do("do", room.drive.lease.fence, 1, "operator", "cem"))
+    room.drive.handle(ben, Do("do", room.drive.lease.fence, 1, "operator", "cem"))
     assert (await room.heard(ben))[-1]["ok"] is False
     assert len(room.process.sent) == 1
 
@@ -147,7 +147,7 @@ async def test_controls_change_hands_in_the_open(room: _Room) -> None:
 @played
 async def test_an_annotator_watches(room: _Room) -> None:
     cem = room.join("c", "cem", may_drive=False)
-    room.drive.obey(cem, messages.Lease("lease", "take"))
+    room.drive.handle(cem, messages.Lease("lease", "take"))
     assert room.drive.lease.holder is None
     assert any("takes the role operator" in m.get("text", "") for m in await room.heard(cem))
 
@@ -160,7 +160,7 @@ async def test_the_same_page_again_takes_the_place_of_its_old_connection(room: _
     room.drive.leave(old)
     assert room.drive.lease.allows("a", room.drive.lease.fence)
     room.drive.leave(new)
-    assert room.drive.watchers == ()
+    assert room.drive.viewers == ()
     assert room.drive.empty_since is not None
 
 
@@ -184,7 +184,7 @@ async def test_a_short_break_of_the_connection_is_not_noticed(room: _Room) -> No
 @played
 async def test_a_process_that_dies_is_replaced_and_everybody_told(room: _Room) -> None:
     ana = room.join("a", "ana")
-    room.drive.obey(ana, Do("do", room.drive.lease.fence, 9, "keep"))
+    room.drive.handle(ana, Do("do", room.drive.lease.fence, 9, "keep"))
     await room.heard(ana)
     fence = room.drive.lease.fence
     room.process.say(Ended("The session's process was killed by signal 9.", -9))
@@ -195,7 +195,7 @@ async def test_a_process_that_dies_is_replaced_and_everybody_told(room: _Room) -
     assert room.process.begun is not None
     assert room.process.begun.seed == 7  # that of the episode that was open
     assert not room.drive.lease.allows("a", fence)
-    room.drive.obey(ana, _input(room.drive.lease.fence))
+    room.drive.handle(ana, _input(room.drive.lease.fence))
     assert room.process.sent == [_input(room.drive.lease.fence)]
     room.processes[0].say(Notice("from the dead"))
     assert not any(m.get("text") == "from the dead" for m in await room.heard(ana))
@@ -213,12 +213,12 @@ async def test_a_process_that_dies_again_and_again_is_given_up(room: _Room) -> N
 
 def test_a_session_that_cannot_begin_says_why() -> None:
     class Refusing(_Process):
-        def begin(self, begin: Begin, hear: Hear) -> None:
+        def begin(self, begin: Begin, hear: OnMessage) -> None:
             hear(Ended("Unknown task 'x'.", 2))
 
     async def play() -> None:
         begin = Begin(Path("home"), "mine", "x", "ana")
-        drive = Drive("d", begin, lambda: cast(SessionProcess, Refusing()), cast(RenderPool, None), lambda _: None)
+        drive = StationSession("d", begin, lambda: cast(SessionProcess, Refusing()), cast(RenderPool, None), lambda _: None)
         with pytest.raises(NotNowError, match=r"The session cannot begin\. Unknown task 'x'\. Nothing was recorded\."):
             await asyncio.wait_for(drive.begun, 5)
         assert drive.over
@@ -235,15 +235,15 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_page_that_goes_silent_pauses_the_session(room: _Room) -> None:
     ana, ben = room.join("a", "ana"), room.join("b", "ben")
     await room.heard(ben)
-    room.drive.obey(ana, _input(room.drive.lease.fence))
-    room.drive.look_after()
+    room.drive.handle(ana, _input(room.drive.lease.fence))
+    room.drive.supervise()
     assert not [one for one in room.process.sent if isinstance(one, Do)]
     ana.input_at -= drive_module.SILENT + 1
-    room.drive.look_after()
+    room.drive.supervise()
     (pause,) = [one for one in room.process.sent if isinstance(one, Do)]
     assert pause.act == "pause"
     assert any("nothing was heard from the page of ana" in said.get("text", "") for said in await room.heard(ben))
     room.process.say(Tick(replace(STATUS, phase="paused"), np.zeros(3), 0, 0.0))
     await asyncio.sleep(0)
-    room.drive.look_after()
+    room.drive.supervise()
     assert len([one for one in room.process.sent if isinstance(one, Do)]) == 1  # once is enough

@@ -10,8 +10,8 @@ import pytest
 
 from robo_rlhf.core.errors import NotFoundError, NotNowError
 from robo_rlhf.data.dataset import Dataset
-from teleop.policy_probe.messages import At, Foresee, Foreseen, Look, Seen
-from teleop.station.probe.client import Thinking
+from teleop.policy_probe.messages import FrameRef, RolloutQuery, RolloutResult, ActionQuery, ActionResult
+from teleop.station.probe.client import ProbeClient
 from tests.teleop.policy_probe.making import FLOW, PLAIN, ask_home
 
 WAIT = 60.0  # [s] on a busy machine
@@ -23,15 +23,15 @@ def asked_home(reach_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="module")
-def thinking(asked_home: Path) -> Iterator[Thinking]:
-    thinking = Thinking(asked_home, limit=5.0)
+def thinking(asked_home: Path) -> Iterator[ProbeClient]:
+    thinking = ProbeClient(asked_home, limit=5.0)
     yield thinking
     thinking.close()
 
 
 @pytest.fixture
-def at(asked_home: Path) -> At:
-    return At("samples/reach", Dataset(asked_home / "samples/reach").ids()[0], 5)
+def at(asked_home: Path) -> FrameRef:
+    return FrameRef("samples/reach", Dataset(asked_home / "samples/reach").ids()[0], 5)
 
 
 def until(true: Callable[[], object]) -> None:
@@ -41,61 +41,61 @@ def until(true: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def test_started_when_asked_kept_warm_and_replaced_when_it_dies(thinking: Thinking, at: At) -> None:
-    seen = thinking.ask(Look(at, PLAIN), "page").result(WAIT)
-    assert isinstance(seen, Seen)
+def test_started_when_asked_kept_warm_and_replaced_when_it_dies(thinking: ProbeClient, at: FrameRef) -> None:
+    seen = thinking.ask(ActionQuery(at, PLAIN), "page").result(WAIT)
+    assert isinstance(seen, ActionResult)
     first = thinking.pid
     assert first is not None
     with pytest.raises(NotFoundError, match="No episode in dataset reach 'none'"):
-        thinking.ask(Look(At(at.dataset, "none", 0), PLAIN), "page").result(WAIT)
+        thinking.ask(ActionQuery(FrameRef(at.dataset, "none", 0), PLAIN), "page").result(WAIT)
     assert thinking.pid == first  # what a question does wrong does not end it
 
     os.kill(first, signal.SIGSTOP)
-    waits = thinking.ask(Look(at, PLAIN), "page")
+    waits = thinking.ask(ActionQuery(at, PLAIN), "page")
     os.kill(first, signal.SIGKILL)
     with pytest.raises(NotNowError, match=r"ended before it had an answer.*ask again"):
         waits.result(WAIT)
-    again = thinking.ask(Look(at, PLAIN), "page").result(WAIT)
-    assert isinstance(again, Seen)
+    again = thinking.ask(ActionQuery(at, PLAIN), "page").result(WAIT)
+    assert isinstance(again, ActionResult)
     assert thinking.pid not in (None, first)
 
 
-def test_the_newest_question_of_a_page_wins(thinking: Thinking, at: At) -> None:
-    thinking.ask(Look(at, PLAIN), "page").result(WAIT)
+def test_the_newest_question_of_a_page_wins(thinking: ProbeClient, at: FrameRef) -> None:
+    thinking.ask(ActionQuery(at, PLAIN), "page").result(WAIT)
     pid = thinking.pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
-    older = [thinking.ask(Look(At(at.dataset, at.episode, frame), PLAIN), "page") for frame in range(5)]
-    others = thinking.ask(Look(at, PLAIN), "another page")
-    newest = thinking.ask(Look(At(at.dataset, at.episode, 9), PLAIN), "page")
+    older = [thinking.ask(ActionQuery(FrameRef(at.dataset, at.episode, frame), PLAIN), "page") for frame in range(5)]
+    others = thinking.ask(ActionQuery(at, PLAIN), "another page")
+    newest = thinking.ask(ActionQuery(FrameRef(at.dataset, at.episode, 9), PLAIN), "page")
     os.kill(pid, signal.SIGCONT)
     for future in older:
         with pytest.raises(NotNowError, match="newer question"):
             future.result(WAIT)
     found = newest.result(WAIT)
-    assert isinstance(found, Seen)
+    assert isinstance(found, ActionResult)
     assert found.frame == 9
-    assert isinstance(others.result(WAIT), Seen)
+    assert isinstance(others.result(WAIT), ActionResult)
 
 
-def test_a_look_does_not_wait_for_a_future(thinking: Thinking, at: At) -> None:
-    thinking.ask(Foresee(at, FLOW, 0.5, samples=8), "page").result(WAIT)
-    future = thinking.ask(Foresee(at, FLOW, 5.0, samples=8), "page")
-    look = thinking.ask(Look(at, FLOW), "page")
-    assert isinstance(look.result(WAIT), Seen)
+def test_a_look_does_not_wait_for_a_future(thinking: ProbeClient, at: FrameRef) -> None:
+    thinking.ask(RolloutQuery(at, FLOW, 0.5, samples=8), "page").result(WAIT)
+    future = thinking.ask(RolloutQuery(at, FLOW, 5.0, samples=8), "page")
+    look = thinking.ask(ActionQuery(at, FLOW), "page")
+    assert isinstance(look.result(WAIT), ActionResult)
     looked = time.monotonic()
-    assert isinstance(future.result(WAIT), Foreseen)
+    assert isinstance(future.result(WAIT), RolloutResult)
     assert time.monotonic() > looked  # both came; which first is the worker's test
 
 
-def test_one_that_hangs_is_ended_and_said_so(thinking: Thinking, at: At) -> None:
-    thinking.ask(Look(at, PLAIN), "page").result(WAIT)
-    future = thinking.ask(Foresee(at, FLOW, 5.0, samples=8), "page")
+def test_one_that_hangs_is_ended_and_said_so(thinking: ProbeClient, at: FrameRef) -> None:
+    thinking.ask(ActionQuery(at, PLAIN), "page").result(WAIT)
+    future = thinking.ask(RolloutQuery(at, FLOW, 5.0, samples=8), "page")
     until(lambda: thinking.busy or future.done())
     pid = thinking.pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
-    late = thinking.ask(Foresee(at, FLOW, 5.0, samples=8), "another page")
+    late = thinking.ask(RolloutQuery(at, FLOW, 5.0, samples=8), "another page")
     os.kill(pid, signal.SIGCONT)
     os.kill(pid, signal.SIGSTOP)
     until(lambda: thinking.pid is None)
@@ -105,15 +105,15 @@ def test_one_that_hangs_is_ended_and_said_so(thinking: Thinking, at: At) -> None
 
 
 @pytest.mark.slow
-def test_it_ends_when_nobody_asks(asked_home: Path, at: At) -> None:
-    thinking = Thinking(asked_home, idle=0.5)
+def test_it_ends_when_nobody_asks(asked_home: Path, at: FrameRef) -> None:
+    thinking = ProbeClient(asked_home, idle=0.5)
     try:
-        thinking.ask(Look(at, PLAIN), "page").result(WAIT)
+        thinking.ask(ActionQuery(at, PLAIN), "page").result(WAIT)
         pid = thinking.pid
         until(lambda: thinking.pid is None)
         until(lambda: not Path(f"/proc/{pid}").exists())
-        assert isinstance(thinking.ask(Look(at, PLAIN), "page").result(WAIT), Seen)
+        assert isinstance(thinking.ask(ActionQuery(at, PLAIN), "page").result(WAIT), ActionResult)
     finally:
         thinking.close()
     with pytest.raises(NotNowError, match="being stopped"):
-        thinking.ask(Look(at, PLAIN), "page")
+        thinking.ask(ActionQuery(at, PLAIN), "page")

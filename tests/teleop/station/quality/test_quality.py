@@ -2,13 +2,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from teleop.station.quality.cache import Chosen, QualityBook
+from teleop.station.quality.cache import ReportKey, QualityCache
 from teleop.station.services import Station
 from tests.feedback.making import make_question
 from tests.teleop.station.conftest import Visit
 
 
-def known(book: QualityBook, chosen: Chosen, answers: int) -> dict[str, Any]:
+def known(book: QualityCache, chosen: ReportKey, answers: int) -> dict[str, Any]:
     """Wait until so many answers are in the report."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
@@ -26,23 +26,23 @@ def test_reports_are_worked_out_elsewhere_and_nobody_waits(station: Station) -> 
     for question in questions[:45]:
         store.answer(question.id, "anna", {"choice": "A"}, key=question.id, response_time=2.0)
     began = time.process_time()
-    assert station.quality.of(Chosen(None, None))["report"] is None
-    found = known(station.quality, Chosen(None, None), 45)
+    assert station.quality.of(ReportKey(None, None))["report"] is None
+    found = known(station.quality, ReportKey(None, None), 45)
     assert time.process_time() - began < 5
     assert [person["name"] for person in found["report"]["people"]] == ["anna"]
     assert len(found["report"]["trend"]) == 2
     assert found["report"]["runs"] == ["run"]
     store.answer(questions[45].id, "anna", {"choice": "A"}, key="new")
-    assert station.quality.of(Chosen(None, None))["newer"] == 1
-    known(station.quality, Chosen(None, None), 46)
-    assert known(station.quality, Chosen("none", None), 0)["report"]["people"] == []
+    assert station.quality.of(ReportKey(None, None))["newer"] == 1
+    known(station.quality, ReportKey(None, None), 46)
+    assert known(station.quality, ReportKey("none", None), 0)["report"]["people"] == []
 
 
 def test_a_process_that_cannot_work_says_so(tmp_path: Path) -> None:
     (tmp_path / "broken.db").write_bytes(b"no database" * 500)
-    book = QualityBook(tmp_path / "broken.db", lambda: 0)
+    book = QualityCache(tmp_path / "broken.db", lambda: 0)
     until = time.monotonic() + 60
-    while (found := book.of(Chosen(None, None)))["report"] is None and time.monotonic() < until:
+    while (found := book.of(ReportKey(None, None)))["report"] is None and time.monotonic() < until:
         time.sleep(0.1)
     book.close()
     assert "not a database" in found["report"]["error"]

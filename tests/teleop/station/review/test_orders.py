@@ -16,7 +16,7 @@ from robo_rlhf.feedback.question_kind import CLIP_NAMES
 from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.feedback.transfer.export import export
 from robo_rlhf.feedback.transfer.import_folder import import_all
-from robo_rlhf.training_tools.answers import Shelf, episodes_of, gather
+from robo_rlhf.training_tools.answers import ClipLoader, episodes_of, gather
 from teleop.station.services import Station
 from tests.data.making import episode
 from tests.teleop.station.conftest import Visit
@@ -94,7 +94,7 @@ def test_every_order_on_the_screen_is_the_same_preference_in_training(
         assert import_all(other, tmp_path / "out").problems == []
         questions, answers = other.questions(), other.answers()
     assert len(answers) == count
-    shelf = Shelf(episodes_of(home))
+    shelf = ClipLoader(episodes_of(home))
     (examples,) = gather(questions, answers, shelf.load, shelf=shelf).examples
     values = examples.values.numpy()
     assert len(values) == count

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from robo_rlhf.cli.answering import PAGE, People
+from robo_rlhf.cli.answering import PAGE, HumanAnnotators
 from robo_rlhf.pipeline.config import preset
 from robo_rlhf.pipeline.loop import run_loop
 from robo_rlhf.rollouts.evaluation import Evaluation
@@ -31,7 +31,7 @@ def test_a_run_goes_on_when_people_have_answered(
     config = preset("tiny", task="reach", demos=4, labels=LABELS, rounds=1, annotator="human")
     path = home / "runs" / "asked"
     found: list[tuple[Evaluation, Evaluation]] = []
-    job = threading.Thread(target=lambda: found.append(run_loop(config, path, home, people=People(home, path))))
+    job = threading.Thread(target=lambda: found.append(run_loop(config, path, home, annotators=HumanAnnotators(home, path))))
     job.start()
     client = visit("annotator")
     answered: list[Any] = []

@@ -1,6 +1,6 @@
 import pytest
 
-from teleop.station.web.formatting import ago, counted, iso, percent
+from teleop.station.web.formatting import time_ago, count_with_noun, iso, percent
 
 NOW = 1_790_000_000.0
 
@@ -20,11 +20,11 @@ NOW = 1_790_000_000.0
     ],
 )
 def test_times(passed: float, words: str) -> None:
-    assert ago(NOW - passed, NOW) == words
+    assert time_ago(NOW - passed, NOW) == words
 
 
 def test_numbers() -> None:
-    assert [counted(0, "run"), counted(1, "run"), counted(12345, "run")] == ["0 runs", "1 run", "12,345 runs"]
-    assert counted(2, "copy", "copies") == "2 copies"
+    assert [count_with_noun(0, "run"), count_with_noun(1, "run"), count_with_noun(12345, "run")] == ["0 runs", "1 run", "12,345 runs"]
+    assert count_with_noun(2, "copy", "copies") == "2 copies"
     assert [percent(None), percent(0.456), percent(1.0)] == ["–", "46 %", "100 %"]
     assert iso(0) == "1970-01-01T00:00:00+00:00"

@@ -170,7 +170,7 @@ def test_a_socket_of_somebody_who_may_not_is_closed(with_socket: FastAPI, visit:
 def test_an_open_socket_is_closed_when_its_session_ends(
     with_socket: FastAPI, visit: Visit, station: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("teleop.station.web.auth.LOOK_AGAIN", 0.02)
+    monkeypatch.setattr("teleop.station.web.auth.RECHECK_INTERVAL", 0.02)
     with contextlib.suppress(WebSocketDisconnect), visit("operator").websocket_connect("ws://localhost/echo") as socket:
         station.people.sessions.end_all(station.people.get("operator1"))
         assert socket.receive()["code"] == SIGNED_OUT
