@@ -59,12 +59,17 @@ class AuditLog:
         with transaction(self._engine, write=True) as connection:
             log(connection, by.name, act, about, by.address)
 
-    def read(self, which: AuditFilter | None = None, *, before: int | None = None, limit: int = 100) -> Sequence[AuditEntry]:
+    def read(
+        self, which: AuditFilter | None = None, *, before: int | None = None, limit: int = 100
+    ) -> Sequence[AuditEntry]:
         """Return the newest lines, newest first; with `before` those that are older than the line of that number."""
         query = sa.select(audit).where(*(which or AuditFilter()).where()).order_by(audit.c.number.desc()).limit(limit)
         query = query.where(audit.c.number < before) if before is not None else query
         with transaction(self._engine, write=False) as connection:
-            return [AuditEntry(*(row[field] for field in AuditEntry._fields)) for row in connection.execute(query).mappings()]
+            return [
+                AuditEntry(*(row[field] for field in AuditEntry._fields))
+                for row in connection.execute(query).mappings()
+            ]
 
     def all(self, which: AuditFilter) -> Iterator[AuditEntry]:
         """Return all lines that fit, newest first, read some at a time."""

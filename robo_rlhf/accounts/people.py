@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from robo_rlhf.accounts import passwords
-from robo_rlhf.accounts.audit_log import AuditLog, AuditEntry
+from robo_rlhf.accounts.audit_log import AuditEntry, AuditLog
 from robo_rlhf.accounts.groups import groups_of, text_of
 from robo_rlhf.accounts.roles import ROLES, Person, Role, log, person_of
 from robo_rlhf.accounts.tables import annotators, people, sign_in_tries, web_sessions

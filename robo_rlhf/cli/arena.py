@@ -123,7 +123,7 @@ class ArenaShow:
     def __call__(self) -> int:
         """Read the answers and print what they say."""
         from robo_rlhf.feedback.arena.arena import Arena, arenas
-        from robo_rlhf.feedback.arena.standings import update_standings, standings
+        from robo_rlhf.feedback.arena.standings import standings, update_standings
         from robo_rlhf.feedback.store import Store
 
         home = data_home(self.home).absolute()

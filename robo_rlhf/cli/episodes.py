@@ -9,7 +9,7 @@ import tyro
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.cli.where import Id, Ids, DatasetOptions, trash_rows
+from robo_rlhf.cli.where import DatasetOptions, Id, Ids, trash_rows
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError
 from robo_rlhf.core.files import data_home
 from robo_rlhf.core.types import Outcome

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.cli.where import Ids, DatasetOptions, trash_rows
+from robo_rlhf.cli.where import DatasetOptions, Ids, trash_rows
 from robo_rlhf.core.errors import InvalidValueError
 
 

@@ -18,9 +18,11 @@ from robo_rlhf.cli import (
 from robo_rlhf.core.errors import (
     DiskFullError,
     FileWarning,
+    InvalidValueError,
     RoboRlhfError,
     UnknownNameError,
 )
+from robo_rlhf.core.legacy_names import option_now
 
 PROGRAM = "robo-rlhf"
 DEBUG_VARIABLE = "ROBO_RLHF_DEBUG"
@@ -114,6 +116,9 @@ def parse(name: str, args: Sequence[str]) -> CliCommand:
     from robo_rlhf.cli.checking import check_environment, check_options
     from robo_rlhf.cli.optional import registry
 
+    for argument in args:
+        if now := option_now(argument):
+            raise InvalidValueError("option", argument, f"{now}, as it is called now")
     command = tyro.cli(
         COMMANDS[name],
         args=list(args),

@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
+from robo_rlhf.core.legacy_names import setting_now
 
 T = TypeVar("T")
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 def _bc_config() -> type[Any]:
-    from robo_rlhf.training_tools.settings import Cloning
+    from robo_rlhf.training_tools.settings import BCSettings
 
-    return Cloning
+    return BCSettings
 
 
 @COMMANDS.register("train bc")
@@ -57,7 +57,7 @@ class TrainBc(DemonstrationOptions):
             raise InvalidValueError("--seeds", self.seeds, "at least 1")
         self.check()
         use_one_thread()
-        from robo_rlhf.core.heartbeat import keep_heartbeat, held
+        from robo_rlhf.core.heartbeat import held, keep_heartbeat
         from robo_rlhf.core.runs import Run
 
         path = run_folder(data_home(self.home), self.run)
@@ -88,7 +88,9 @@ class TrainBc(DemonstrationOptions):
         with progress_bar(what, ("loss", "score")) as tell:
             config = replace(self.config, seed=seed)
             starts = None if run.result() else self.starts()
-            return bc.train(config, run, episodes, score=score, progress=tell, starts=starts, meta=self.checkpoint_meta())
+            return bc.train(
+                config, run, episodes, score=score, progress=tell, starts=starts, meta=self.checkpoint_meta()
+            )
 
     def train_seeds(self, run: "Run", episodes: "list[Episode]") -> None:
         """Train several seeds and keep the best."""

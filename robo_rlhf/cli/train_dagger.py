@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 def _config() -> type[Any]:
-    from robo_rlhf.training_tools.settings import Correcting
+    from robo_rlhf.training_tools.settings import DAggerSettings
 
-    return Correcting
+    return DAggerSettings
 
 
 @COMMANDS.register("train dagger")
@@ -89,7 +89,14 @@ class TrainDagger(DemonstrationOptions):
         with keep_heartbeat(run), progress_bar(what, ("loss", "score")) as tell:
             starts = None if run.result() else self.starts()
             dagger.train(
-                self.config, run, shown, corrected, score=score, progress=tell, starts=starts, meta=self.checkpoint_meta()
+                self.config,
+                run,
+                shown,
+                corrected,
+                score=score,
+                progress=tell,
+                starts=starts,
+                meta=self.checkpoint_meta(),
             )
         return run
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 def _ppo_config() -> type[Any]:
-    from robo_rlhf.training_tools.settings import Ppo
+    from robo_rlhf.training_tools.settings import PPOSettings
 
-    return Ppo
+    return PPOSettings
 
 
 @COMMANDS.register("train ppo")
@@ -95,7 +95,13 @@ class TrainPpo:
         try:
             actor = self.actor(start, env)
             reward = load_reward_function(env, judge, self.uncertainty_penalty)
-            asked = {"algorithm": "ppo", "task": env.name, "policy": start, "reward": judge, "uncertainty_penalty": self.uncertainty_penalty}
+            asked = {
+                "algorithm": "ppo",
+                "task": env.name,
+                "policy": start,
+                "reward": judge,
+                "uncertainty_penalty": self.uncertainty_penalty,
+            }
             run = Run(run_folder(data_home(self.home), self.run), self.config, asked)
             with keep_heartbeat(run), progress_bar(f"fine-tuning on {env.name}", ("reward", "anchor_kl")) as tell:
                 ppo.train(self.config, run, env, actor, reward, progress=tell)

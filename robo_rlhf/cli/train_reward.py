@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
 
 def _reward_config() -> type[Any]:
-    from robo_rlhf.training_tools.settings import RewardLearning
+    from robo_rlhf.training_tools.settings import RewardSettings
 
-    return RewardLearning
+    return RewardSettings
 
 
 @COMMANDS.register("train reward")
@@ -133,7 +133,7 @@ class TrainReward:
 
     def learn_once(self, store: "Store", run: "Run", besides: "ExtraData") -> dict[str, Any]:
         """Learn from the answers that there were when the run began; return what came of it."""
-        from robo_rlhf.feedback.live_signal.as_answers import SignalReader, SignalCutoff
+        from robo_rlhf.feedback.live_signal.as_answers import SignalCutoff, SignalReader
         from robo_rlhf.feedback.quality.report import gold_of
         from robo_rlhf.training import reward
 
@@ -199,7 +199,7 @@ class TrainReward:
         for weight, given, option in (
             (self.config.demonstration_weight, self.demonstrations or f"samples/{self.task}", "--demonstrations"),
             (self.config.success_weight, self.marked, "--marked"),
-            (self.config.unjudged, self.unlabeled_from, "--unlabeled-from"),
+            (self.config.unlabeled, self.unlabeled_from, "--unlabeled-from"),
         ):
             if weight and not given:
                 raise InvalidValueError(option, "nothing", "the name of a dataset")
@@ -212,7 +212,7 @@ class TrainReward:
 
         shown = self.episodes(self.demonstrations or f"samples/{self.task}") if self.config.demonstration_weight else []
         marked = self.episodes(self.marked) if self.config.success_weight else []
-        return ExtraData(shown, marked, self.episodes(self.unlabeled_from) if self.config.unjudged else [])
+        return ExtraData(shown, marked, self.episodes(self.unlabeled_from) if self.config.unlabeled else [])
 
     def episodes(self, name: str) -> "list[Episode]":
         """Return all episodes of a dataset."""

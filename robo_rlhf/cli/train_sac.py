@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 
 def _sac_config() -> type[Any]:
-    from robo_rlhf.training_tools.settings import Sac
+    from robo_rlhf.training_tools.settings import SACSettings
 
-    return Sac
+    return SACSettings
 
 
 @COMMANDS.register("train sac")

@@ -137,7 +137,9 @@ def write_atomic_many(files: Sequence[tuple[Path, bytes]], *, reserve: int | Non
     """
     folders = sorted({path.parent for path, _ in files})
     for folder in folders:
-        require_disk_space(folder, sum(len(content) for path, content in files if path.parent == folder), reserve=reserve)
+        require_disk_space(
+            folder, sum(len(content) for path, content in files if path.parent == folder), reserve=reserve
+        )
         make_folder(folder)
     partials = [path.with_name(f".{path.name}.{os.getpid()}.partial") for path, _ in files]
     try:

@@ -26,6 +26,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from robo_rlhf.core import legacy_names
 from robo_rlhf.core.errors import (
     CheckpointMismatchError,
     CorruptFileError,
@@ -216,7 +217,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     if not sealed:
         sentence = f"{path} is of a version that did not seal its checkpoints, so damage to it would not be noticed."
         warnings.warn(f"{sentence} It is sealed when it is next written.", FileWarning, stacklevel=2)
-    return arrays, meta
+    named = {legacy_names.array_name(name): value for name, value in arrays.items()}
+    return named, legacy_names.checkpoint_meta(meta)
 
 
 def checkpoint_meta(content: bytes) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 
 from robo_rlhf.core.errors import BusyError
-from robo_rlhf.database.engine import ATTEMPTS, open_async, translate_errors, transaction, was_rolled_back
+from robo_rlhf.database.engine import ATTEMPTS, open_async, transaction, translate_errors, was_rolled_back
 from robo_rlhf.database.group_commit import BATCH, GroupCommit, Work
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from zlib import crc32
 
 import sqlalchemy as sa
 
-from robo_rlhf.database.async_writers import SqliteAsyncWriter, ServerAsyncWriter, AsyncWriter
+from robo_rlhf.database.async_writers import AsyncWriter, ServerAsyncWriter, SqliteAsyncWriter
 from robo_rlhf.database.engine import ATTEMPTS, open_engine, transaction, was_rolled_back
 from robo_rlhf.database.group_commit import GroupCommit, Work
 
@@ -32,7 +32,9 @@ class Database:
         self._group_commit = GroupCommit(self.engine, self.name)
         self._thread = ThreadPoolExecutor(1, "writing")  # threads start with the first one who needs them
         self._readers = ThreadPoolExecutor(READERS, "reading")
-        self._async_writers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, AsyncWriter]] = weakref.WeakKeyDictionary()
+        self._async_writers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, AsyncWriter]] = (
+            weakref.WeakKeyDictionary()
+        )
 
     def close(self) -> None:
         """Release all connections; those of an event loop are released by `close_soon`."""
@@ -87,7 +89,9 @@ class Database:
         line = line if self.shared else ""  # SQLite has one writer
         if line not in lines:
             lines[line] = (
-                ServerAsyncWriter(self.engine) if self.shared else SqliteAsyncWriter(self.engine, self._group_commit, self._thread)
+                ServerAsyncWriter(self.engine)
+                if self.shared
+                else SqliteAsyncWriter(self.engine, self._group_commit, self._thread)
             )
         return lines[line]
 

@@ -24,7 +24,7 @@ from robo_rlhf.feedback.assignment.gold import Gold
 from robo_rlhf.feedback.assignment.lease_clock import LeaseClock
 from robo_rlhf.feedback.assignment.leases import Leases
 from robo_rlhf.feedback.assignment.quarantine import ClipStates
-from robo_rlhf.feedback.assignment.submission import SubmittedAnswer, SubmissionResult, write_answer
+from robo_rlhf.feedback.assignment.submission import SubmissionResult, SubmittedAnswer, write_answer
 from robo_rlhf.feedback.assignment.task_settings import Tasks
 from robo_rlhf.feedback.live_signal.signals import Signals
 from robo_rlhf.feedback.notes import Notes, Rounds
@@ -239,7 +239,9 @@ class Store:
         with self.database.read() as connection:
             return list(connection.scalars(sa.select(questions.c.run).distinct().order_by(questions.c.run)))
 
-    def set_overlap(self, overlap: int, *, run: str | None = None, task: str | None = None, by: Principal = NO_PRINCIPAL) -> int:
+    def set_overlap(
+        self, overlap: int, *, run: str | None = None, task: str | None = None, by: Principal = NO_PRINCIPAL
+    ) -> int:
         """Let so many people answer each question of a run, or of a task, and return how many questions that changes.
 
         Raises:

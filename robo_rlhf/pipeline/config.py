@@ -5,9 +5,10 @@ from typing import Any, Literal
 
 from robo_rlhf.core.checks import check_seed
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
+from robo_rlhf.core.legacy_names import PRESETS
 from robo_rlhf.rewards.fitting.settings import FitSettings
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
-from robo_rlhf.training_tools.settings import Cloning, Ppo, RewardLearning, Sac
+from robo_rlhf.training_tools.settings import BCSettings, PPOSettings, RewardSettings, SACSettings
 
 
 @dataclass(frozen=True)
@@ -47,29 +48,29 @@ class TeacherConfig:
         return (named or ((own,) if own else ())) if self.style_weight else ()
 
 
-def _clone() -> Cloning:
+def _clone() -> BCSettings:
     return _flow_clone(4000)
 
 
-def _flow_clone(updates: int) -> Cloning:
-    return Cloning(policy="flow", settings={"noise": 0.0}, updates=updates, obs_noise=0.05)
+def _flow_clone(updates: int) -> BCSettings:
+    return BCSettings(policy="flow", settings={"noise": 0.0}, updates=updates, obs_noise=0.05)
 
 
-def _symlog_clone() -> Cloning:
+def _symlog_clone() -> BCSettings:
     settings: dict[str, int | float | bool | str] = {"noise": 0.0, "symlog": 0.02}
     return replace(_clone(), settings=settings, obs_noise_least=0.02)
 
 
-def _reward() -> RewardLearning:
-    return RewardLearning(settings={"members": 5}, fit=FitSettings(learning_rate=1e-3))
+def _reward() -> RewardSettings:
+    return RewardSettings(settings={"members": 5}, fit=FitSettings(learning_rate=1e-3))
 
 
-def _finetune() -> Ppo:
-    return Ppo(iterations=100, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1)
+def _finetune() -> PPOSettings:
+    return PPOSettings(iterations=100, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1)
 
 
-def _sac() -> Sac:
-    return Sac(
+def _sac() -> SACSettings:
+    return SACSettings(
         iterations=32,
         updates=0.2,
         batch=128,
@@ -82,17 +83,19 @@ def _sac() -> Sac:
     )
 
 
-def _sample_efficient_sac() -> Sac:
+def _sample_efficient_sac() -> SACSettings:
     soon: dict[str, Any] = {"n_step": 8, "tau": 0.01, "gamma": 0.98}  # values are known after few updates
     return replace(_sac(), iterations=90, updates=0.5, temperature=0.005, **soon)  # a clone's skill is not blurred
 
 
-def _quick_reward() -> RewardLearning:
+def _quick_reward() -> RewardSettings:
     fit = FitSettings(learning_rate=1e-3, updates=600, batch=32)
-    return RewardLearning(settings={"members": 3, "width": 64}, fit=fit)
+    return RewardSettings(settings={"members": 3, "width": 64}, fit=fit)
 
 
-WITHOUT_DEMONSTRATIONS: dict[str, Any] = {  # sizes where there are no demonstrations: steps cost little, and labels come early
+WITHOUT_DEMONSTRATIONS: dict[
+    str, Any
+] = {  # sizes where there are no demonstrations: steps cost little, and labels come early
     "num_envs": 5,
     "collect": 10,
     "reward": _quick_reward(),
@@ -155,13 +158,13 @@ class PipelineConfig:
     """Episodes of each of the two at a gate."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     """The simulated teacher."""
-    clone: Cloning = field(default_factory=_clone)
+    clone: BCSettings = field(default_factory=_clone)
     """How demonstrations are imitated."""
-    reward: RewardLearning = field(default_factory=_reward)
+    reward: RewardSettings = field(default_factory=_reward)
     """How the reward is learned."""
-    finetune: Ppo = field(default_factory=_finetune)
+    finetune: PPOSettings = field(default_factory=_finetune)
     """How the policy is fine-tuned; `iterations` are those of all rounds."""
-    sac: Sac = field(default_factory=_sac)
+    sac: SACSettings = field(default_factory=_sac)
     """How a policy is learned from nothing; `iterations` are those of all rounds."""
     explore: int = 0
     """Iterations of `sac` before the first questions in which the policy seeks states unlike each other, without
@@ -194,7 +197,7 @@ class PipelineConfig:
             raise InvalidValueError(f"{name} iterations", self.rl.iterations, f"at least {self.rounds}")
 
     @property
-    def rl(self) -> Ppo | Sac:
+    def rl(self) -> PPOSettings | SACSettings:
         """How the reward is climbed."""
         return self.finetune if self.demos and self.learner == "ppo" else self.sac
 
@@ -281,18 +284,18 @@ def _sizes() -> dict[str, dict[str, Any]]:
             "episodes": 64,
             "collect": 32,
             "clone": _flow_clone(1500),
-            "reward": RewardLearning(fit=FitSettings(updates=400)),
-            "finetune": Ppo(iterations=12, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1),
+            "reward": RewardSettings(fit=FitSettings(updates=400)),
+            "finetune": PPOSettings(iterations=12, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1),
         },
         "tiny": {
             "episodes": 8,
             "collect": 8,
             "num_envs": 8,
             "clip_steps": 20,
-            "clone": Cloning(policy="gaussian", settings={"width": 32}, updates=60, save_every=20),
-            "reward": RewardLearning(settings={"width": 16}, fit=FitSettings(updates=40), save_every=20),
-            "finetune": Ppo(num_envs=8, iterations=4, epochs=1, warmup_epochs=1, std=0.1, save_every=1),
-            "sac": Sac(iterations=4, updates=0.1, batch=16, critic_width=16, refresh=2, save_every=1),
+            "clone": BCSettings(policy="gaussian", settings={"width": 32}, updates=60, save_every=20),
+            "reward": RewardSettings(settings={"width": 16}, fit=FitSettings(updates=40), save_every=20),
+            "finetune": PPOSettings(num_envs=8, iterations=4, epochs=1, warmup_epochs=1, std=0.1, save_every=1),
+            "sac": SACSettings(iterations=4, updates=0.1, batch=16, critic_width=16, refresh=2, save_every=1),
             "sac_policy": {"width": 16},
         },
     }

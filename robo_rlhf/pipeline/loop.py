@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from robo_rlhf.core.heartbeat import keep_heartbeat, held
+from robo_rlhf.core.heartbeat import held, keep_heartbeat
 from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.judgeable import check_task
 from robo_rlhf.pipeline.config import PipelineConfig
@@ -13,7 +13,7 @@ from robo_rlhf.pipeline.steps.exploration_noise import choose_exploration_noise
 from robo_rlhf.pipeline.steps.gate import may_replace
 from robo_rlhf.pipeline.steps.job import Answerer, PipelineJob, as_actor, stored_evaluation
 from robo_rlhf.pipeline.steps.observers import NullObserver, Observer
-from robo_rlhf.pipeline.steps.sac_round import initial_policy, explore, train_sac_round, untrained_policy
+from robo_rlhf.pipeline.steps.sac_round import explore, initial_policy, train_sac_round, untrained_policy
 from robo_rlhf.pipeline.steps.self_imitation import self_imitate
 from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
 from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
@@ -23,7 +23,12 @@ from robo_rlhf.sim.external.ids import is_outside
 
 
 def run_loop(
-    config: PipelineConfig, path: Path, home: Path, *, observer: Observer | None = None, annotators: Answerer | None = None
+    config: PipelineConfig,
+    path: Path,
+    home: Path,
+    *,
+    observer: Observer | None = None,
+    annotators: Answerer | None = None,
 ) -> tuple[Evaluation, Evaluation]:
     """Do the whole loop in the run folder `path`, or go on with it; return the evaluations before and after.
 

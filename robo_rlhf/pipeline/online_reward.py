@@ -24,7 +24,14 @@ from robo_rlhf.training import reward
 from robo_rlhf.training_tools.answers import ClipLoader
 
 POLL = 0.2  # [s] between looks at the database
-PROGRESS_INTERVAL = ("agreement", "weights", "skipped", "oddities", "held_out", "disagreement")  # of a new model, in its event
+PROGRESS_INTERVAL = (
+    "agreement",
+    "weights",
+    "skipped",
+    "oddities",
+    "held_out",
+    "disagreement",
+)  # of a new model, in its event
 QUIET = 5.0  # [s] without an answer, after which the model is fitted anew
 
 

@@ -59,7 +59,13 @@ class ActPolicy(ChunkedPolicy):
             InvalidValueError: `width` is no multiple of `heads`.
         """
         sizes = {"width": width, "layers": layers, "heads": heads, "latent": latent, "chunk": chunk}
-        acting = {"execution_horizon": execution_horizon, "history": history, "kl": kl, "ensemble": ensemble, "decay": decay}
+        acting = {
+            "execution_horizon": execution_horizon,
+            "history": history,
+            "kl": kl,
+            "ensemble": ensemble,
+            "decay": decay,
+        }
         super().__init__(obs_dim, act_dim, **sizes, **acting)
         self.kl, self.ensemble, self.decay, self.latent = kl, ensemble, decay, latent
         self._build(width, layers, heads)

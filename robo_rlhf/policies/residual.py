@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.policies import POLICIES
-from robo_rlhf.policies.base import Chunks, GaussianActor, Normalizer, TrainedPolicy, first_step_loss, mlp, load_base
+from robo_rlhf.policies.base import Chunks, GaussianActor, Normalizer, TrainedPolicy, first_step_loss, load_base, mlp
 
 
 @POLICIES.register("residual")

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.policies import POLICIES
-from robo_rlhf.policies.base import Chunks, Normalizer, TrainedPolicy, first_step_loss, mlp, load_base
+from robo_rlhf.policies.base import Chunks, Normalizer, TrainedPolicy, first_step_loss, load_base, mlp
 
 LOG_STD_RANGE = (-5.0, 2.0)
 

@@ -30,14 +30,14 @@ from robo_rlhf.data.training_arrays.observation_spread import hidden_spread, wid
 from robo_rlhf.policies.base import Chunks, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy, new_policy, save_policy
 from robo_rlhf.training_tools.settings import (
-    Cloning,
+    BCSettings,
 )
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, of how many, newest metrics
 Score = Callable[[TrainedPolicy], float]  # how good a policy is, more is better: success in rollouts
 
 
-Config = Cloning
+Config = BCSettings
 
 
 def train(

@@ -13,9 +13,9 @@ from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Episode, Source
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.training import bc
-from robo_rlhf.training_tools.settings import Correcting
+from robo_rlhf.training_tools.settings import DAggerSettings
 
-Config = Correcting
+Config = DAggerSettings
 
 
 def train(

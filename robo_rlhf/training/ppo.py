@@ -24,16 +24,16 @@ from robo_rlhf.core.types import Array, VecEnv
 from robo_rlhf.policies.base import GaussianActor
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.training_tools.critics import StateCritic
-from robo_rlhf.training_tools.experience import KEPT, PPOBatch, EpisodeBatch, Reward, advantages, collect, standardised
+from robo_rlhf.training_tools.experience import KEPT, EpisodeBatch, PPOBatch, Reward, advantages, collect, standardised
 from robo_rlhf.training_tools.gaussians import divergence, entropy, log_prob
-from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, check_fit, rl_loop, resume
-from robo_rlhf.training_tools.settings import Ppo
+from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, check_fit, resume, rl_loop
+from robo_rlhf.training_tools.settings import PPOSettings
 from robo_rlhf.training_tools.shaping import Live, RewardObjective
 
 OnIteration = Callable[[int, GaussianActor, Mapping[str, float]], object]  # a true result ends the training
 
 
-Config = Ppo
+Config = PPOSettings
 
 
 def train(

@@ -13,11 +13,11 @@ from robo_rlhf.feedback.quality.report import weighted, weights_among
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
-from robo_rlhf.rewards.fitting.trainer import Progress, FitReport, RewardTrainer, fit
+from robo_rlhf.rewards.fitting.trainer import FitReport, Progress, RewardTrainer, fit
 from robo_rlhf.training_tools.answers import (
     AnswerData,
-    Load,
     ClipLoader,
+    Load,
     clips_of,
     episodes_of,
     gather,
@@ -25,12 +25,22 @@ from robo_rlhf.training_tools.answers import (
     people_agree,
 )
 from robo_rlhf.training_tools.reward_priors import with_demonstrations, with_success_marks, with_unlabeled
-from robo_rlhf.training_tools.settings import RewardLearning
+from robo_rlhf.training_tools.settings import RewardSettings
 
-__all__ = ["ExtraData", "Config", "AnswerData", "Load", "episodes_of", "fit_in_memory", "gather", "new_trainer", "train"]
+__all__ = [
+    "AnswerData",
+    "Config",
+    "ExtraData",
+    "Load",
+    "episodes_of",
+    "fit_in_memory",
+    "gather",
+    "new_trainer",
+    "train",
+]
 
 
-Config = RewardLearning
+Config = RewardSettings
 
 
 class ExtraData(NamedTuple):
@@ -100,9 +110,9 @@ def prepare(
     if config.success_weight and besides.marked:
         rng = np.random.default_rng((config.seed, 1))
         judged = with_success_marks(judged, besides.marked, config.success_weight, rng)
-    if config.unjudged and besides.unlabeled:
+    if config.unlabeled and besides.unlabeled:
         rng = np.random.default_rng((config.seed, 2))
-        judged = with_unlabeled(judged, besides.unlabeled, config.unjudged, rng)
+        judged = with_unlabeled(judged, besides.unlabeled, config.unlabeled, rng)
     return judged
 
 

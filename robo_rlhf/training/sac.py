@@ -23,11 +23,11 @@ from robo_rlhf.core.types import Array, Episode, VecEnv
 from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.training_tools.experience import KEPT, EpisodeBatch, Reward
-from robo_rlhf.training_tools.exploration import explored_block, demonstration_block
-from robo_rlhf.training_tools.replay_buffer import ReplayBatch, Block, ReplayBuffer, units_of
-from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, Stored, check_fit, rl_loop, resume
+from robo_rlhf.training_tools.exploration import demonstration_block, explored_block
+from robo_rlhf.training_tools.replay_buffer import Block, ReplayBatch, ReplayBuffer, units_of
+from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, Stored, check_fit, resume, rl_loop
 from robo_rlhf.training_tools.sac_update import SACUpdate
-from robo_rlhf.training_tools.settings import Sac
+from robo_rlhf.training_tools.settings import SACSettings
 from robo_rlhf.training_tools.shaping import Live, RewardObjective
 
 OnIteration = Callable[[int, TanhGaussianPolicy, Mapping[str, float]], object]  # a true result ends the training
@@ -36,7 +36,7 @@ OF_THE_POLICY = ("actor/", "actor_step/", "temperature/", "temperature_step/")  
 WIDER = 3.0  # times its first deviation, from which on a column of observations is scaled anew
 
 
-Config = Sac
+Config = SACSettings
 
 
 def train(
@@ -80,7 +80,7 @@ def train(
     """
     check_fit(config, env, actor)
     shaping = RewardObjective(RewardSum(config.objective), env, config.gamma, ends=config.finite, live=live)
-    shown = demonstrations if config.shown else ()
+    shown = demonstrations if config.demonstration_share else ()
     block = demonstration_block(shown, actor, env, shaping, finite=config.finite, seed=config.seed)
     learner = SACLearner(config, actor, env, block)
     learner.carried = resume(run, learner, learner.exploring_reward(carry) if carry and refused else carry)
@@ -138,7 +138,9 @@ class SACLearner(SACUpdate):
         self.ended = self.done >= self.config.iterations
         return metrics
 
-    def relabel(self, reward: Reward, shaping: RewardObjective, where: str, newest: int, *, changed: bool) -> dict[str, float]:
+    def relabel(
+        self, reward: Reward, shaping: RewardObjective, where: str, newest: int, *, changed: bool
+    ) -> dict[str, float]:
         """Bring the rewards of all that is remembered up to date; return the metrics of the newest episodes."""
         means: dict[str, float] = {}
 
@@ -192,7 +194,7 @@ class SACLearner(SACUpdate):
         count = max(1, round(config.updates * replay.horizon * replay.num_envs))
         alone = config.refresh if changed else 0
         warming = self.done < config.warmup and not self.fresh
-        drawn = replay.draw(rng, alone + count, config.batch, config.shown)
+        drawn = replay.draw(rng, alone + count, config.batch, config.demonstration_share)
         members = rng.permuted(np.tile(np.arange(config.members), (alone + count, 1)), axis=1)[:, : config.subset]
         critic, policy = torch.zeros(2), torch.zeros(2)
         for i, (batch, inputs, later) in enumerate(self.prepared(drawn)):

@@ -87,7 +87,10 @@ class ReplayBuffer:
         self.blocks: list[Block] = []
         self.cursor = 0  # the slot that the next block goes to
         self.demonstrations = demonstrations
-        rows, steps = _rows(demonstrations) + self.slots * (per_block + self.num_envs), _steps(demonstrations) + self.slots * per_block
+        rows, steps = (
+            _rows(demonstrations) + self.slots * (per_block + self.num_envs),
+            _steps(demonstrations) + self.slots * per_block,
+        )
         self._features, self._left = torch.zeros(rows, sizes[0]), torch.ones(rows, 1)
         self._action, self._gain, self._discount = torch.zeros(steps, sizes[1]), torch.zeros(steps), torch.zeros(steps)
         self._reward = torch.zeros(steps)

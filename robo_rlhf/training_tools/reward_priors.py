@@ -16,7 +16,11 @@ Piece = tuple[Episode, Segment]
 
 
 def with_demonstrations(
-    judged: AnswerData, asked: Sequence[Piece], demonstrations: Sequence[Episode], weight: float, rng: np.random.Generator
+    judged: AnswerData,
+    asked: Sequence[Piece],
+    demonstrations: Sequence[Episode],
+    weight: float,
+    rng: np.random.Generator,
 ) -> AnswerData:
     """Add, as a weak prior, that a demonstration is better than what the policy did at the same stage.
 
@@ -44,7 +48,9 @@ def with_demonstrations(
     return _with_pairs(judged, pieces, weight)
 
 
-def with_success_marks(judged: AnswerData, marked: Sequence[Episode], weight: float, rng: np.random.Generator) -> AnswerData:
+def with_success_marks(
+    judged: AnswerData, marked: Sequence[Episode], weight: float, rng: np.random.Generator
+) -> AnswerData:
     """Add, as a weak prior, that the end of an episode marked as a success is better than that of one that failed.
 
     Args:

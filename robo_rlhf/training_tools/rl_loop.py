@@ -14,7 +14,7 @@ from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import save_policy
 from robo_rlhf.sim.envs.partial_observation import MaskedEnv
 from robo_rlhf.training_tools.experience import Reward, refresh_reward
-from robo_rlhf.training_tools.settings import Climbing
+from robo_rlhf.training_tools.settings import RLSettings
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # iterations done, of how many, newest metrics
 Diagnostics = Callable[[int, int, Step], None]  # iteration, step within the episode, all that the step gave
@@ -60,7 +60,7 @@ def resume(run: Run, learner: RLLearner[P], carry: Stored | None) -> bool:
 
 
 def rl_loop(
-    config: Climbing,
+    config: RLSettings,
     run: Run,
     env: VecEnv,
     learner: RLLearner[P],
@@ -100,7 +100,7 @@ def rl_loop(
         run.finish({"iterations": learner.done, **run.metrics()[-1]})
 
 
-def check_fit(config: Climbing, env: VecEnv, actor: TrainedPolicy) -> None:
+def check_fit(config: RLSettings, env: VecEnv, actor: TrainedPolicy) -> None:
     """Refuse an environment or a policy of other sizes.
 
     Raises:

@@ -14,7 +14,7 @@ from robo_rlhf.core.types import Array
 from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.training_tools.critics import QEnsemble
 from robo_rlhf.training_tools.replay_buffer import ReplayBatch
-from robo_rlhf.training_tools.settings import SoftClimbing
+from robo_rlhf.training_tools.settings import SACUpdateSettings
 
 
 class Temperature(nn.Module):
@@ -29,7 +29,7 @@ class Temperature(nn.Module):
 class SACUpdate:
     """Policy, value functions, temperature and their optimisers."""
 
-    def __init__(self, config: SoftClimbing, actor: TanhGaussianPolicy) -> None:
+    def __init__(self, config: SACUpdateSettings, actor: TanhGaussianPolicy) -> None:
         """Start from `actor`."""
         self.config, self.actor = config, actor
         with seeded(config.seed):
@@ -72,8 +72,8 @@ class SACUpdate:
         action, log_prob = self.actor.sample(features, self.noise(len(features)))
         value = self.critics(inputs, action).amin(0)
         loss = (self.temperature.log.detach().exp() * log_prob - value).mean()
-        if self.config.restraint and self.actor.base is not None:
-            loss = loss + self.config.restraint * self.actor.correction(features).square().sum(-1).mean()
+        if self.config.correction_penalty and self.actor.base is not None:
+            loss = loss + self.config.correction_penalty * self.actor.correction(features).square().sum(-1).mean()
         loss.backward(inputs=self.learning)  # nothing for the weights of the value functions
         self.actor_step.step(self.config.max_grad_norm)
         return -log_prob.detach().mean(), value.detach().mean()

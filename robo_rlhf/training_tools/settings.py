@@ -14,7 +14,7 @@ from robo_rlhf.rewards.reward_sum import RewardSum
 
 
 @dataclass(frozen=True)
-class Cloning:
+class BCSettings:
     """What to imitate with, and how long."""
 
     policy: str = "flow"
@@ -82,17 +82,17 @@ class Cloning:
 
 
 @dataclass(frozen=True)
-class Correcting:
+class DAggerSettings:
     """What to imitate with, and how much corrections count."""
 
-    clone: Cloning = field(default_factory=Cloning)
+    clone: BCSettings = field(default_factory=BCSettings)
     """How demonstrations and corrections are imitated."""
     weights: Weighting = field(default_factory=Weighting)
     """How much corrected steps count."""
 
 
 @dataclass(frozen=True)
-class RewardLearning:
+class RewardSettings:
     """What kind of reward to learn, and how."""
 
     reward: str = "ensemble"
@@ -105,7 +105,7 @@ class RewardLearning:
     """How much "a demonstration is better than the policy" counts in all, as a share of the answers' weight."""
     success_weight: float = 0.0
     """How much "an episode marked as a success ends better than one that failed" counts in all, as such a share."""
-    unjudged: int = 0
+    unlabeled: int = 0
     """Clips that nobody judged, for models that foretell steps and for pseudo-labels."""
     weigh_people: bool = True
     """Whether answers count by how reliable their giver is, as far as several people answered the same questions."""
@@ -123,7 +123,7 @@ class RewardLearning:
         """
         REWARDS.check(self.reward)
         check_seed("--seed", self.seed)
-        for name in ("demonstration_weight", "success_weight", "unjudged"):
+        for name in ("demonstration_weight", "success_weight", "unlabeled"):
             if not getattr(self, name) >= 0:
                 raise InvalidValueError(f"reward {name}", getattr(self, name), "a number from 0")
         if self.save_every < 1:
@@ -131,7 +131,7 @@ class RewardLearning:
 
 
 @dataclass(frozen=True)
-class Climbing:
+class RLSettings:
     """What every such learner is told; each has sizes and rates of its own as defaults."""
 
     ALGORITHM: ClassVar[str]
@@ -187,7 +187,7 @@ class Climbing:
 
 
 @dataclass(frozen=True)
-class Ppo(Climbing):
+class PPOSettings(RLSettings):
     """How to fine-tune."""
 
     ALGORITHM: ClassVar[str] = "ppo"
@@ -243,7 +243,7 @@ class Ppo(Climbing):
 
 
 @dataclass(frozen=True)
-class SoftClimbing(Climbing):
+class SACUpdateSettings(RLSettings):
     """How large the steps are, and what takes them."""
 
     temperature_lr: float = 3e-4
@@ -262,7 +262,7 @@ class SoftClimbing(Climbing):
     """Entropy that the temperature aims at, an action [nat]."""
     backup_entropy: bool = True
     """Whether entropy to come is part of values."""
-    restraint: float = 0.0
+    correction_penalty: float = 0.0
     """What the largest correction of one column of an action costs, by its square, where returns have deviation 1; of
     a policy on top of another. Where values hardly tell actions apart, nothing else keeps it near the other."""
 
@@ -275,14 +275,14 @@ class SoftClimbing(Climbing):
         super().__post_init__()
         self.check("members", "subset", fits=lambda x: x >= 1, wanted="at least 1")
         self.check("temperature_lr", "temperature", "tau", fits=lambda x: x > 0, wanted="more than 0")
-        self.check("restraint", fits=lambda x: x >= 0, wanted="at least 0")
+        self.check("correction_penalty", fits=lambda x: x >= 0, wanted="at least 0")
         self.check("tau", fits=lambda x: x <= 1, wanted="a number from 0 to 1")
         if self.subset > self.members:
             raise InvalidValueError(f"{self.ALGORITHM} subset", self.subset, f"no more than all {self.members} members")
 
 
 @dataclass(frozen=True)
-class Sac(SoftClimbing):
+class SACSettings(SACUpdateSettings):
     """How to learn."""
 
     ALGORITHM: ClassVar[str] = "sac"
@@ -291,7 +291,7 @@ class Sac(SoftClimbing):
     """Updates a step of one copy."""
     batch: int = 256
     """Steps an update learns from."""
-    shown: float = 0.5
+    demonstration_share: float = 0.5
     """Share of each batch that comes from demonstrations, where there are some."""
     n_step: int = 3
     """Steps of reward before the value function takes over."""
@@ -313,4 +313,4 @@ class Sac(SoftClimbing):
         self.check("batch", "n_step", "capacity", fits=lambda x: x >= 1, wanted="at least 1")
         self.check("updates", fits=lambda x: x > 0, wanted="more than 0")
         self.check("warmup", "refresh", fits=lambda x: x >= 0, wanted="at least 0")
-        self.check("shown", fits=lambda x: 0 <= x < 1, wanted="a number from 0 to less than 1")
+        self.check("demonstration_share", fits=lambda x: 0 <= x < 1, wanted="a number from 0 to less than 1")

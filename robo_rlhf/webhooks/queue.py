@@ -63,7 +63,9 @@ class Webhooks:
         """Use the tables of `database`."""
         self._database = database
 
-    def add(self, url: str, events: Sequence[str], *, secret: str = "", by: Principal = NO_PRINCIPAL) -> tuple[Webhook, str]:
+    def add(
+        self, url: str, events: Sequence[str], *, secret: str = "", by: Principal = NO_PRINCIPAL
+    ) -> tuple[Webhook, str]:
         """Add a webhook and return it with its secret, which is made where none is given.
 
         The log tells the host only: what else is in an address may be a secret.

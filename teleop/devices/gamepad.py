@@ -13,9 +13,20 @@ from robo_rlhf.core.types import Array, Command, Source
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.devices import DEVICES
 from teleop.input.button_maps import GAMEPAD
-from teleop.input.evdev import ABS, FOLDER, KEY, SYN, SYN_DROPPED, AbsInfo, Description, Event, EventDevice, list_devices
+from teleop.input.evdev import (
+    ABS,
+    FOLDER,
+    KEY,
+    SYN,
+    SYN_DROPPED,
+    AbsInfo,
+    Description,
+    Event,
+    EventDevice,
+    list_devices,
+)
 from teleop.input.operator_state import TAKEOVER, OperatorState
-from teleop.input.response_curves import CURVE, DEADZONE, LEVEL, check_response, apply_stick_curve
+from teleop.input.response_curves import CURVE, DEADZONE, LEVEL, apply_stick_curve, check_response
 
 RETRY = 1.0  # [s] between looks for a gamepad that was unplugged
 PULLED = 0.5  # of a trigger's way: it counts as pressed
@@ -117,7 +128,9 @@ class Gamepad:
         for event in events:
             self._handle(event)
         age = min(max(now - events[-1].at, 0.0), 0.1) if events else 0.0  # clocks may be set meanwhile
-        return self.operator_state.command(self._twist(), slow=self._holds("slow"), takeover=self._holds(TAKEOVER), age=age)
+        return self.operator_state.command(
+            self._twist(), slow=self._holds("slow"), takeover=self._holds(TAKEOVER), age=age
+        )
 
     def _events(self) -> list[Event]:
         """Return what is new; open the gamepad again where it was unplugged."""

@@ -15,7 +15,7 @@ from teleop.devices import DEVICES
 from teleop.input.button_maps import SPACEMOUSE
 from teleop.input.hidraw import CLASS, HidDevice, RawDevice, list_devices
 from teleop.input.operator_state import TAKEOVER, OperatorState
-from teleop.input.response_curves import DEADZONE, LEVEL, check_response, apply_curve
+from teleop.input.response_curves import DEADZONE, LEVEL, apply_curve, check_response
 from teleop.input.spacemouse_reports import Puck, is_spacemouse, twist
 
 RETRY = 1.0  # [s] between looks for one that was unplugged

@@ -6,7 +6,7 @@ import numpy as np
 
 from robo_rlhf.core.types import Array
 from teleop.input.key_bindings import KEYS, Binding
-from teleop.input.terminal_keys import Flags, Focus, TerminalEvent, KeyEvent
+from teleop.input.terminal_keys import Flags, Focus, KeyEvent, TerminalEvent
 
 HOLD = 0.2  # [s] that a key counts as held after it was last heard, where releases are not told
 ONCE = 0.7  # [s] within which an old terminal's second press of the same key is its repeating: more than it waits first

@@ -28,7 +28,7 @@ class OperatorState:
         self._acted = False
 
     def set_heading(self, heading: float) -> None:
-        """Say where the operator looks, see `response_curves.rotate_twist`; a robot with an ahead of its own ignores it."""
+        """Say where the operator looks, see `rotate_twist`; a robot with an ahead of its own ignores it."""
         self.heading = 0.0 if self._own_ahead else heading
 
     def begin(self) -> None:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from robo_rlhf.core.errors import MissingDependencyError
-from teleop.input.terminal_keys import ASK, TerminalReply, TerminalEvent, KeyEvent, KeyParser
+from teleop.input.terminal_keys import ASK, KeyEvent, KeyParser, TerminalEvent, TerminalReply
 
 TERMINAL = Path("/dev/tty")  # the one that this program was started in
 ASK_EVERY = 0.05  # [s] between questions whether the terminal is still there, while keys are held

@@ -17,18 +17,18 @@ from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
 from teleop.policy_probe.cache import LoadedObjects
 from teleop.policy_probe.messages import (
-    FrameRef,
+    ActionQuery,
+    ActionResult,
     CompareQuery,
     CompareResult,
-    RolloutQuery,
-    RolloutResult,
-    RewardQuery,
-    RewardResult,
-    ActionQuery,
+    FrameRef,
     Request,
     Result,
-    ActionResult,
     RewardCurve,
+    RewardQuery,
+    RewardResult,
+    RolloutQuery,
+    RolloutResult,
 )
 from teleop.session.branch import RecordedEpisode
 
@@ -217,7 +217,13 @@ class _RolloutTrace:
 
 
 def _record(
-    dataset: Dataset, past: RecordedEpisode, frame: int, walk: _RolloutTrace, world: TaskEnv, made: str, fields: dict[str, str]
+    dataset: Dataset,
+    past: RecordedEpisode,
+    frame: int,
+    walk: _RolloutTrace,
+    world: TaskEnv,
+    made: str,
+    fields: dict[str, str],
 ) -> None:
     """Record what was before a frame and the steps of a walk as one episode."""
     known = {
@@ -276,7 +282,9 @@ def _reward_curve(model: RewardModel, obs: Array, action: Array) -> RewardCurve:
     return RewardCurve(mean[0], spread[0])
 
 
-def _reward_curve_after(model: RewardModel, past: RecordedEpisode, frame: int, walk: _RolloutTrace) -> RewardCurve | None:
+def _reward_curve_after(
+    model: RewardModel, past: RecordedEpisode, frame: int, walk: _RolloutTrace
+) -> RewardCurve | None:
     """Return what a model says of the steps of a walk, which sees what was before where it looks at that."""
     if not walk.action:
         return None

@@ -22,7 +22,15 @@ from robo_rlhf.policies import POLICIES
 from robo_rlhf.rewards import REWARDS
 from robo_rlhf.sim.tasks import TASKS
 from teleop.ipc.channel import Channel
-from teleop.policy_probe.messages import QueryDone, QueuedQuery, QueryStarted, Cancel, QueryFailed, ActionQuery, ProbeReady
+from teleop.policy_probe.messages import (
+    ActionQuery,
+    Cancel,
+    ProbeReady,
+    QueryDone,
+    QueryFailed,
+    QueryStarted,
+    QueuedQuery,
+)
 from teleop.policy_probe.probe import PolicyProbe
 
 NICE = 5  # whoever drives a robot comes first

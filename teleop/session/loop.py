@@ -14,16 +14,22 @@ from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
 from teleop.devices.browser import Browser
-from teleop.ipc.messages import CommandName, Begin, Do, Input, Notice, Reply, Tick
+from teleop.ipc.messages import Begin, CommandName, Do, Input, Notice, Reply, Tick
 from teleop.session.commands import SessionRequest, handle
 from teleop.session.pacing import SPIN, Pacer
 from teleop.session.resume import find_resume_point
-from teleop.session.state_machine import SessionMachine, Send
+from teleop.session.state_machine import Send, SessionMachine
 from teleop.session.status import describe_status
 
 RATES = (10.0, 50.0)  # [Hz] that a session may be paced at
 HEARTBEAT = 1.0  # [s] after which the state is told again although nothing changed
-BUTTONS: tuple[CommandName, ...] = ("start", "pause", "keep", "discard", "undo")  # that devices other than the page may have
+BUTTONS: tuple[CommandName, ...] = (
+    "start",
+    "pause",
+    "keep",
+    "discard",
+    "undo",
+)  # that devices other than the page may have
 
 
 class LiveSession:

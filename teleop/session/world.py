@@ -35,7 +35,9 @@ class LiveWorld:
         self.env, self.dataset, self._io, self._fields = env, dataset, io, fields
         self.writer: EpisodeWriter | None = None  # of the open episode, or ready for the next one
         self.recorded: RecordedEpisode | None = None  # a recorded episode that is looked at
-        self.origin: tuple[RecordedEpisode, int] | None = None  # where the open episode came from, if from a recorded one
+        self.origin: tuple[RecordedEpisode, int] | None = (
+            None  # where the open episode came from, if from a recorded one
+        )
         self.trouble = ""  # why no journal can be opened
         self.seed, self.frame, self.success = 0, 0, False
         self.goals: dict[str, Array] = {}  # that were moved, by name: (3,) [m]

@@ -34,7 +34,9 @@ COPIES = {"recipe": 64, "baseline": 16}
 COLLECTED = {"recipe": 64, "baseline": 19}  # episodes a round that clips are cut from
 ASKED = {"recipe": ["--demos", "24"], "baseline": ["--demos", "0", "--preset", "no_demonstrations"]}
 ITERATIONS = {"recipe": {"finetune.iterations": 100}, "baseline": {"explore": 20, "sac.iterations": 380}}
-PRESETS = {"peg_insert": ["--preset", "self_imitation", "--set", "self_imitation_rounds=0"]}  # tries of its own would be further steps
+PRESETS = {
+    "peg_insert": ["--preset", "self_imitation", "--set", "self_imitation_rounds=0"]
+}  # tries of its own would be further steps
 TIMED = """
 import json, resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], capture_output=True, text=True, check=False)

@@ -1,8 +1,8 @@
 """Learning against the bars: `pytest -m bench -s tests/benchmarks/bench_learning.py`.
 
 ROBO_RLHF_BENCH_SEEDS sets the number of seeds (5), ROBO_RLHF_BENCH_TASKS the tasks of the main job beside pick_place
-(stack,drawer_open,peg_insert; empty for none; peg_insert by `--preset self_imitation`). Two jobs run at a time, one torch
-thread each.
+(stack,drawer_open,peg_insert; empty for none; peg_insert by `--preset self_imitation`). Two jobs run at a time, one
+torch thread each.
 """
 
 import json

@@ -22,7 +22,7 @@ from robo_rlhf.feedback.records import Question, question_id
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline.online_reward import FollowConfig, Follower
 from robo_rlhf.rewards.checkpoint import new_reward
-from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples
+from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors
 from robo_rlhf.rewards.fitting.scores import Scores, evaluate
 from robo_rlhf.rewards.fitting.settings import FitSettings
 from robo_rlhf.rewards.fitting.trainer import RewardTrainer, fit
@@ -129,7 +129,9 @@ OPTIONS: dict[str, tuple[str, dict[str, Any], FitSettings]] = {
 }
 
 
-def scored(name: str, data: tuple[ClipTensors, AnswerExamples], fresh: tuple[ClipTensors, AnswerExamples], seed: int) -> Scores:
+def scored(
+    name: str, data: tuple[ClipTensors, AnswerExamples], fresh: tuple[ClipTensors, AnswerExamples], seed: int
+) -> Scores:
     kind, settings, how = OPTIONS[name]
     with seeded(seed):
         model = new_reward(kind, ToyEnv.obs_dim, ToyEnv.act_dim, settings)

@@ -74,7 +74,17 @@ def database(kind: str, home: Path) -> Iterator[tuple[str, Server | None]]:
 @contextmanager
 def training(place: Place) -> Iterator["subprocess.Popen[str]"]:
     """Learn a reward from the answers as they come."""
-    command = [sys.executable, "-m", "robo_rlhf.cli.main", "train", "reward", "--task", TASK, "--questions-of", MUCH.run]
+    command = [
+        sys.executable,
+        "-m",
+        "robo_rlhf.cli.main",
+        "train",
+        "reward",
+        "--task",
+        TASK,
+        "--questions-of",
+        MUCH.run,
+    ]
     command += ["--run", f"beside-{time.time_ns()}", "--follow", "--home", str(place.home)]
     with (place.home / "training.log").open("w") as log:
         process = subprocess.Popen(

@@ -33,8 +33,18 @@ AT_ONCE = int(os.environ.get("ROBO_RLHF_BENCH_AT_ONCE", "2"))
 JOB = ["run", "--task", "carry_upright", "--demos", "24", "--labels", "200", "--rounds", "3", "--json"]
 JOB += ["--dataset", careless.NAME, "--preset", "self_imitation"]  # which marks success in the reward
 MINDED = ["--set", "teacher.style_costs=tilt,clearance"]
-MINDED += ["--set", "residual_scale=0.4", "--set", "self_imitation_rounds=0"]  # room to level the hand; its own tries lean as well
-MINDED += ["--set", "choose_exploration_noise=false", "--set", "finetune.std=0.05"]  # bolder than the success would choose
+MINDED += [
+    "--set",
+    "residual_scale=0.4",
+    "--set",
+    "self_imitation_rounds=0",
+]  # room to level the hand; its own tries lean as well
+MINDED += [
+    "--set",
+    "choose_exploration_noise=false",
+    "--set",
+    "finetune.std=0.05",
+]  # bolder than the success would choose
 MINDED += ["--set", "finetune.anchor=0.002", "--set", "finetune.actor_lr=0.0005"]  # a style is far from the clone
 
 

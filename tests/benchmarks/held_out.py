@@ -15,7 +15,7 @@ from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples, cut_clips
+from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors, cut_clips
 from robo_rlhf.rewards.fitting.scores import evaluate
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
@@ -97,4 +97,6 @@ def _answers(apart: Array, rows: Array) -> AnswerExamples:
     values[values.sum(1) == 0] = 0.5
     places = torch.arange(2 * len(apart)).view(-1, 2)[torch.from_numpy(rows)]
     count = len(values)
-    return AnswerExamples(KINDS["pairwise"], places, torch.from_numpy(values), torch.ones(count), torch.full((count,), -1))
+    return AnswerExamples(
+        KINDS["pairwise"], places, torch.from_numpy(values), torch.ones(count), torch.full((count,), -1)
+    )

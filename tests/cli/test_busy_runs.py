@@ -9,7 +9,7 @@ import pytest
 
 from robo_rlhf.cli.main import main
 from robo_rlhf.core.errors import BusyError
-from robo_rlhf.core.heartbeat import keep_heartbeat, held
+from robo_rlhf.core.heartbeat import held, keep_heartbeat
 from robo_rlhf.core.runs import Run
 from tests.locking import elsewhere
 

@@ -27,7 +27,10 @@ VARIANTS = [
     ("flow", {"width": 16, "history": 2, "symlog": 0.02}),
     ("residual", {"width": 16, "base_kind": "flow", "base_settings": {"width": 16, "history": 2}}),
     ("mixture", {"width": 16, "history": 2, "chunk": 5, "execution_horizon": 3, "modes": 2, "sample": True}),
-    ("act", {"width": 16, "heads": 2, "layers": 1, "history": 2, "chunk": 5, "execution_horizon": 3, "ensemble": False}),
+    (
+        "act",
+        {"width": 16, "heads": 2, "layers": 1, "history": 2, "chunk": 5, "execution_horizon": 3, "ensemble": False},
+    ),
     ("act", {"width": 16, "chunk": 4, "execution_horizon": 7}),
     ("tanh_gaussian", {"width": 16, "base_kind": "flow", "base_settings": {"width": 16, "history": 2}, "scale": 0.2}),
     ("recurrent", {"width": 16, "layers": 2, "history": 3, "chunk": 1}),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from robo_rlhf.core import heartbeat
-from robo_rlhf.core.heartbeat import keep_heartbeat, beat_of
+from robo_rlhf.core.heartbeat import beat_of, keep_heartbeat
 from robo_rlhf.core.runs import Run
 
 

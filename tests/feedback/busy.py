@@ -41,7 +41,9 @@ def fill(store: Store) -> None:
         for choice in choices:
             handed = store.leases.next(person)
             assert handed is not None
-            sent = SubmittedAnswer(handed.question.id, person, "human", {"choice": choice}, next(key), 2.5, handed.lease, None)
+            sent = SubmittedAnswer(
+                handed.question.id, person, "human", {"choice": choice}, next(key), 2.5, handed.lease, None
+            )
             store.submit(sent)
     store.submit(replace(sent, value=None, key=next(key)))
     for kind, (clips, said) in SAID.items():

@@ -78,7 +78,9 @@ def test_what_is_handed_out_is_shown_in_the_stored_order(tmp_path: Path) -> None
             assert isinstance(handed, AssignedQuestion)
             orders.add(handed.shown)
             said = as_asked("ranking", {"ranking": [["A"], ["B"], ["C"], ["D"]]}, handed.order)
-            store.submit(SubmittedAnswer(handed.question.id, "anna", "human", said, f"k{number}", 1.0, handed.lease, None))
+            store.submit(
+                SubmittedAnswer(handed.question.id, "anna", "human", said, f"k{number}", 1.0, handed.lease, None)
+            )
         for answer in store.answers():
             assert [group[0] for group in answer.value["ranking"]] == list(answer.shown or "")
         assert len(orders) > 3

@@ -23,7 +23,8 @@ def episodes() -> list[Episode]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "settings", "bar"), [("gaussian", SMALL, 0.7), ("flow", {**SMALL, "chunk": 4, "execution_horizon": 2}, 0.35)]
+    ("kind", "settings", "bar"),
+    [("gaussian", SMALL, 0.7), ("flow", {**SMALL, "chunk": 4, "execution_horizon": 2}, 0.35)],
 )
 def test_clones_the_toy_task(episodes: list[Episode], kind: str, settings: dict[str, int], bar: float) -> None:
     config = bc.Config(kind, settings, updates=800, precision="float32")
@@ -168,7 +169,9 @@ def test_noise_can_be_less_where_a_column_is_near_zero() -> None:
     episodes = demonstrations(4)
     spread = []
     for least in (1.0, 0.1):
-        learner = bc.BCLearner(bc.Config(settings={"width": 8}, obs_noise=0.5, obs_noise_least=least, batch=4), episodes)
+        learner = bc.BCLearner(
+            bc.Config(settings={"width": 8}, obs_noise=0.5, obs_noise_least=least, batch=4), episodes
+        )
         learner.data.obs.zero_()
         spread.append(torch.cat([learner.sample().obs for _ in range(200)]).std(0))
     torch.testing.assert_close(spread[1], 0.1 * spread[0])

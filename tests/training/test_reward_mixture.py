@@ -12,7 +12,7 @@ from robo_rlhf.feedback.store import Answer, Question, question_id
 from robo_rlhf.feedback.teachers import Teacher
 from robo_rlhf.rewards.fitting.scores import clip_returns
 from robo_rlhf.rewards.fitting.trainer import FitSettings
-from robo_rlhf.training.reward import Config, AnswerData, fit_in_memory, gather
+from robo_rlhf.training.reward import AnswerData, Config, fit_in_memory, gather
 from tests.rewards.making import linear, walks
 
 QUICK = Config(settings={"width": 32, "members": 3}, fit=FitSettings(updates=300, check_every=50))

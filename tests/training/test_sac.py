@@ -158,7 +158,10 @@ def test_restraint_keeps_a_correction_small(tmp_path: Path) -> None:
 def test_a_refused_policy_leaves_what_it_saw_and_its_values(tmp_path: Path) -> None:
     with seeded(0):
         base = GaussianPolicy(6, 2, width=16)
-    kept, config = tanh_gaussian_on_top_of(base, scale=0.3, width=16), dataclasses.replace(SHORT, iterations=2, capacity=4000)
+    kept, config = (
+        tanh_gaussian_on_top_of(base, scale=0.3, width=16),
+        dataclasses.replace(SHORT, iterations=2, capacity=4000),
+    )
     first = short(tmp_path / "1", config, actor=tanh_gaussian_on_top_of(base, scale=0.3, width=16)).load("training")
     assert first is not None
     before, one = weights(kept), dataclasses.replace(config, iterations=1)  # whose only updates are of the values

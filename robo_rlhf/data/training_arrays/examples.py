@@ -65,7 +65,9 @@ def _weighted(
         imitated.append(np.logical_and.accumulate(weighting.imitated(episode)[kept][ahead], axis=1))
     mask = examples.mask * np.concatenate(imitated)
     counts = weight > 0
-    return ImitationExamples(*(field[counts] for field in examples._replace(weight=weight, mask=mask.astype(np.float32))))
+    return ImitationExamples(
+        *(field[counts] for field in examples._replace(weight=weight, mask=mask.astype(np.float32)))
+    )
 
 
 def windows(frames: Array, steps: Array, history: int) -> Array:

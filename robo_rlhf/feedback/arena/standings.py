@@ -21,7 +21,7 @@ from robo_rlhf.core.files import (
 )
 from robo_rlhf.core.stats import wilson
 from robo_rlhf.feedback.arena.arena import Arena
-from robo_rlhf.feedback.arena.davidson import MIDDLE, PairOutcome, HeadToHead, Ratings, more_needed, pair_of, rate
+from robo_rlhf.feedback.arena.davidson import MIDDLE, HeadToHead, PairOutcome, Ratings, more_needed, pair_of, rate
 from robo_rlhf.feedback.quality import report
 from robo_rlhf.feedback.records import Answer
 from robo_rlhf.feedback.store import Store

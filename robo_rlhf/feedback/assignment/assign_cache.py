@@ -26,7 +26,9 @@ class AssignmentCache:
     def __init__(self) -> None:
         """Remember nothing."""
         self._clips: dict[str, tuple[Segment, ...]] = {}
-        self._places: dict[tuple[str, QuestionFilter], tuple[int, float]] = {}  # how far they are, and when that was noted [s]
+        self._places: dict[
+            tuple[str, QuestionFilter], tuple[int, float]
+        ] = {}  # how far they are, and when that was noted [s]
         self._none_again = -math.inf  # when there was last no question that had been full and is wanted again
 
     def clips(self, connection: sa.Connection, question: Any) -> tuple[Segment, ...]:

@@ -44,7 +44,13 @@ class Gold:
         self._database = database
 
     def set(
-        self, question: str, expected: AnswerValue, *, explanation: str = "", least: float = LEAST, by: Principal = NO_PRINCIPAL
+        self,
+        question: str,
+        expected: AnswerValue,
+        *,
+        explanation: str = "",
+        least: float = LEAST,
+        by: Principal = NO_PRINCIPAL,
     ) -> GoldQuestion:
         """Say what the right answer is to a question that was added with the role "gold" or "practice".
 
@@ -111,5 +117,6 @@ class Gold:
         with self._database.read() as connection:
             rows = connection.execute(query.where(condition).order_by(questions.c.number)).all()
         return [
-            GoldQuestion(r.question_id, r.kind, json.loads(r.expected), r.explanation, r.least, bool(r.retired)) for r in rows
+            GoldQuestion(r.question_id, r.kind, json.loads(r.expected), r.explanation, r.least, bool(r.retired))
+            for r in rows
         ]

@@ -19,7 +19,15 @@ import sqlalchemy as sa
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.database.group_commit import Work
 from robo_rlhf.database.writers import Database
-from robo_rlhf.feedback.assignment.assign import Randomness, QuestionFilter, AssignedQuestion, Assigner, end, assigned_of, segments_of
+from robo_rlhf.feedback.assignment.assign import (
+    AssignedQuestion,
+    Assigner,
+    QuestionFilter,
+    Randomness,
+    assigned_of,
+    end,
+    segments_of,
+)
 from robo_rlhf.feedback.assignment.assign_cache import AssignmentCache
 from robo_rlhf.feedback.assignment.assign_sql import LIVE
 from robo_rlhf.feedback.assignment.lease_clock import LeaseClock
@@ -80,7 +88,9 @@ class Leases:
         if self._sweeps():
             await self._database.write_async(self._end_overdue, line=ASSIGNMENT_QUEUE)
         turn = partial(self._assigner, person, chosen, have, practice)
-        handed = await self._database.write_async(turn(wait=not self._database.shared), line=ASSIGNMENT_QUEUE, of=person)
+        handed = await self._database.write_async(
+            turn(wait=not self._database.shared), line=ASSIGNMENT_QUEUE, of=person
+        )
         if handed is None and self._database.shared:
             return await self._database.write_async(turn(wait=True), line=ASSIGNMENT_QUEUE, of=person, alone=True)
         return handed

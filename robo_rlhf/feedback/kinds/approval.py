@@ -14,10 +14,10 @@ from robo_rlhf.feedback.question_kind import (
     NOTHING,
     AnswerValue,
     Control,
-    SimulatedJudge,
     Label,
     Layout,
     Scale,
+    SimulatedJudge,
     Target,
     check_clips,
 )

@@ -13,17 +13,17 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.likelihoods import predict_best, log_mixed
+from robo_rlhf.feedback.likelihoods import log_mixed, predict_best
 from robo_rlhf.feedback.question_kind import (
     CANT_TELL,
     CLIP_NAMES,
     NOTHING,
     AnswerValue,
     Control,
-    SimulatedJudge,
     Label,
     Layout,
     Scale,
+    SimulatedJudge,
     Target,
     check_clips,
     renamed,

@@ -157,7 +157,9 @@ def weights(store: Store, *, run: str | None = None) -> dict[str, float]:
     return report(store, run=run).weights
 
 
-def weights_among(asked: Sequence[Question], found: Sequence[Answer], checked: Sequence[Judgement] = ()) -> dict[str, float]:
+def weights_among(
+    asked: Sequence[Question], found: Sequence[Answer], checked: Sequence[Judgement] = ()
+) -> dict[str, float]:
     """Return how much the answers of each person teach, in [0, 1], as far as these answers and `checked` tell.
 
     People who share no question with anybody and were asked nothing that is known are left out: nothing is known of

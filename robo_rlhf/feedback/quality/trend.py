@@ -46,9 +46,7 @@ def over_time(
     edges = np.linspace(0, len(found), count + 1).round().astype(int)
     parts = [found[a:b] for a, b in pairwise(edges.tolist())]
     units = _units(parts, kinds)
-    return tuple(
-        _window(part, pairs, kinds, known, sharing.too_fast) for part, pairs in zip(parts, units, strict=True)
-    )
+    return tuple(_window(part, pairs, kinds, known, sharing.too_fast) for part, pairs in zip(parts, units, strict=True))
 
 
 def agreement_interval(pairs: Sequence[tuple[int, int]]) -> Interval | None:

@@ -55,7 +55,12 @@ class _EnoughError(Exception):
 
 
 def import_all(
-    store: Store, folder: Path, *, by: Principal = NO_PRINCIPAL, most_rows: int | None = None, scratch: Path | None = None
+    store: Store,
+    folder: Path,
+    *,
+    by: Principal = NO_PRINCIPAL,
+    most_rows: int | None = None,
+    scratch: Path | None = None,
 ) -> ImportResult:
     """Import the files of a folder, all of them or nothing; those that are missing are taken to be empty.
 

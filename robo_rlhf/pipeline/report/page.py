@@ -14,7 +14,7 @@ from robo_rlhf.core.stats import Interval, spearman, wilson
 from robo_rlhf.pipeline.report.before_after import RULE, SHOWN, make_clips
 from robo_rlhf.pipeline.report.charts import Axis, Series, line_chart, reliability_chart, scatter_chart
 from robo_rlhf.pipeline.report.findings import Findings, Iteration
-from robo_rlhf.pipeline.report.formatting import initial_policy_name, change_text, interval_text, value_text, humanize
+from robo_rlhf.pipeline.report.formatting import change_text, humanize, initial_policy_name, interval_text, value_text
 from robo_rlhf.pipeline.steps.observers import Observer
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
 

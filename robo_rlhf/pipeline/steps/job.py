@@ -25,7 +25,7 @@ from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.pipeline.steps.gate import OveroptimizationAlarm
-from robo_rlhf.pipeline.steps.observers import TrueRewardLog, Observer
+from robo_rlhf.pipeline.steps.observers import Observer, TrueRewardLog
 from robo_rlhf.pipeline.steps.simulated_labels import SimulatedLabeler
 from robo_rlhf.policies.base import Actor, GaussianActor, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
@@ -46,7 +46,9 @@ Answerer = Callable[[Store, Sequence[Question]], None]  # returns when the quest
 class PipelineJob:
     """One main job: where it lives, what it works with, and its stages."""
 
-    def __init__(self, config: PipelineConfig, run: Run, home: Path, observer: Observer, annotators: Answerer | None = None) -> None:
+    def __init__(
+        self, config: PipelineConfig, run: Run, home: Path, observer: Observer, annotators: Answerer | None = None
+    ) -> None:
         """Get ready to work on `run`; `annotators` asks them where the annotator is human."""
         self.config, self.run, self.home, self.observer, self.annotators = config, run, home, observer, annotators
         self.base = "clone"  # stage of the policy that fine-tuning starts from
@@ -296,7 +298,9 @@ def as_actor(policy: TrainedPolicy, config: PipelineConfig) -> GaussianActor:
     if isinstance(policy, GaussianActor):
         return policy
     with seeded(config.seed):  # its hidden weights are drawn, and must be the same in every session of a run
-        return residual_on_top_of(policy, scale=config.residual_scale, std=config.finetune.std or config.residual_scale / 2)
+        return residual_on_top_of(
+            policy, scale=config.residual_scale, std=config.finetune.std or config.residual_scale / 2
+        )
 
 
 def learned_reward(model: RewardModel, uncertainty_penalty: float) -> Reward:

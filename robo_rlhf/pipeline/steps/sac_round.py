@@ -107,4 +107,6 @@ def initial_policy(job: "PipelineJob") -> TanhGaussianPolicy:
     if isinstance(policy, TanhGaussianPolicy):
         return policy
     with seeded(job.config.seed):  # hidden weights of the correction are drawn, the same in every session of a run
-        return tanh_gaussian_on_top_of(policy, scale=job.config.residual_scale, std=RESIDUAL_STD, **job.config.sac_policy)
+        return tanh_gaussian_on_top_of(
+            policy, scale=job.config.residual_scale, std=RESIDUAL_STD, **job.config.sac_policy
+        )

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from robo_rlhf.rewards.base import RewardModel
-from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples
+from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors
 
 STEPS = 128  # drawn at a time for what is learned without answers
 

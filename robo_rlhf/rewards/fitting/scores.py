@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robo_rlhf.rewards.base import RewardModel
-from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples
+from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors
 
 BINS = 10  # of the reliability diagram, over confidence
 CLIPS_AT_ONCE = 256  # bounds the memory
@@ -99,7 +99,9 @@ def ensemble_scores(model: RewardModel, clips: ClipTensors, groups: Sequence[Ans
 
 
 @torch.no_grad()
-def held_out_scores(model: RewardModel, clips: ClipTensors, groups: Sequence[AnswerExamples], places: Tensor) -> EnsembleScores:
+def held_out_scores(
+    model: RewardModel, clips: ClipTensors, groups: Sequence[AnswerExamples], places: Tensor
+) -> EnsembleScores:
     """Return what each member thinks of its own clips at `places` (E, H); of the others it seems to think 0."""
     rewards = torch.zeros(model.members, *clips.mask.shape)
     member = torch.arange(model.members)[:, None]

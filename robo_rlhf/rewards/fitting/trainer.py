@@ -27,17 +27,17 @@ from robo_rlhf.core.runs import Run, fitting
 from robo_rlhf.core.types import Array
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.fitting.calibration import member_temperature, pooled_temperature
-from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples
-from robo_rlhf.rewards.fitting.held_out import HeldOut, AnnotatorFit
+from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors
+from robo_rlhf.rewards.fitting.held_out import AnnotatorFit, HeldOut
 from robo_rlhf.rewards.fitting.sampling import Sampler
 from robo_rlhf.rewards.fitting.scores import (
     EnsembleScores,
     Scores,
     clip_rewards,
-    score_ensemble,
     ensemble_scores,
-    scores_from_rewards,
     held_out_scores,
+    score_ensemble,
+    scores_from_rewards,
 )
 from robo_rlhf.rewards.fitting.settings import FitSettings
 

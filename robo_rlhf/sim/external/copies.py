@@ -1,8 +1,8 @@
 """Copies of one outside environment, in this process (`Copies`) or in another (`RemoteCopies`): the same four calls.
 
-What an environment gives is checked at each step (`external_checks`). A violation, an exception or the end of a worker
-process ends the episodes that it concerns and nothing else: `CopiesStep.faults` says why. The next reset makes copies anew
-that had a fault.
+What an environment gives is checked at each step (`external.checks`). A violation, an exception or the end of a worker
+process ends the episodes that it concerns and nothing else: `CopiesStep.faults` says why. The next reset makes copies
+anew that had a fault.
 """
 
 import logging
@@ -189,7 +189,9 @@ class RemoteCopies:
         if answer is None:
             n = len(self._obs)
             none = np.zeros(n, np.bool_)
-            return CopiesStep(self._obs.copy(), np.zeros(n, np.float32), none, none, dict.fromkeys(range(n), self._died))
+            return CopiesStep(
+                self._obs.copy(), np.zeros(n, np.float32), none, none, dict.fromkeys(range(n), self._died)
+            )
         self._obs = answer.obs
         return answer
 

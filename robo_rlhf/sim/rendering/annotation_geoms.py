@@ -8,7 +8,7 @@ import numpy as np
 
 from robo_rlhf.core.errors import UnknownNameError
 from robo_rlhf.core.types import Array
-from robo_rlhf.sim.rendering.annotations import Arrow, Annotation, DropLine, Point, Trail
+from robo_rlhf.sim.rendering.annotations import Annotation, Arrow, DropLine, Point, Trail
 from robo_rlhf.sim.scenes.appearance import PALETTE
 
 # The sites that a drop line hangs from, of hand and rover: the radius [m] of its ring, and how full the ring is.

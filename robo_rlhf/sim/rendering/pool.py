@@ -20,7 +20,7 @@ from robo_rlhf.core.errors import InvalidValueError, ShapeError, WorkerDiedError
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.rendering.annotations import Annotation
 from robo_rlhf.sim.rendering.camera import Camera
-from robo_rlhf.sim.rendering.draw_queue import RenderJob, Lane, RenderQueue
+from robo_rlhf.sim.rendering.draw_queue import Lane, RenderJob, RenderQueue
 from robo_rlhf.sim.rendering.worker_handle import RenderWorker
 
 if TYPE_CHECKING:

@@ -110,7 +110,11 @@ class FrameRenderer:
         self._free = weakref.finalize(self, _free_context, self._gl, self._context)
 
     def frame(
-        self, state: Array, camera: Camera | str = "front", out: Array | None = None, annotations: Sequence[Annotation] = ()
+        self,
+        state: Array,
+        camera: Camera | str = "front",
+        out: Array | None = None,
+        annotations: Sequence[Annotation] = (),
     ) -> Array:
         """Return a picture (H, W, 3) uint8 RGB of `state` (nstate,); written into `out` where one is given.
 
@@ -128,7 +132,9 @@ class FrameRenderer:
             pictures[index] = picture
         return pictures
 
-    def each(self, states: Array, camera: Camera | str = "front", annotations: Sequence[Annotation] = ()) -> Iterator[Array]:
+    def each(
+        self, states: Array, camera: Camera | str = "front", annotations: Sequence[Annotation] = ()
+    ) -> Iterator[Array]:
         """Yield a picture (H, W, 3) for each of `states` (T, nstate), in one buffer: copy what you keep."""
         check_states(states, self.state_size)
         buffer = np.empty((self.height, self.width, 3), np.uint8)
@@ -171,7 +177,11 @@ class FrameRenderer:
         return picture
 
     def jpeg(
-        self, camera: Camera | str, jpeg_quality: int, annotations: Sequence[Annotation] = (), size: tuple[int, int] | None = None
+        self,
+        camera: Camera | str,
+        jpeg_quality: int,
+        annotations: Sequence[Annotation] = (),
+        size: tuple[int, int] | None = None,
     ) -> bytes:
         """Return a picture of the state placed last as a JPEG of `jpeg_quality` 1 to 100; see `draw`."""
         width, height = size or (self.width, self.height)

@@ -166,7 +166,9 @@ def list_annotators(
 
 
 @router.get("/annotators/{name}/quality", responses=answers(404), tags=["quality"])
-async def quality_of_one(station: Here, _: Operator, name: InPath, run: Run = None, task: Task = None) -> PersonQualityShape:
+async def quality_of_one(
+    station: Here, _: Operator, name: InPath, run: Run = None, task: Task = None
+) -> PersonQualityShape:
     """Show how good the answers of one person are, as it was worked out last."""
     for person in (await _report(station, run, task))["people"]:
         if person["name"] == name:

@@ -6,10 +6,10 @@ from fastapi import Query
 from pydantic import Field
 from starlette.responses import Response
 
-from robo_rlhf.feedback.assignment.submission import SubmittedAnswer, SubmissionResult
+from robo_rlhf.feedback.assignment.submission import SubmissionResult, SubmittedAnswer
 from robo_rlhf.feedback.queries import answer_rows
 from robo_rlhf.feedback.records import AnnotatorKind, Standing
-from teleop.station.review.questions import practice_feedback, answer_view
+from teleop.station.review.questions import answer_view, practice_feedback
 from teleop.station.web.auth import ForbiddenError, SignedIn
 from teleop.station.web.rest import (
     BODY,

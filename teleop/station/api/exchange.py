@@ -57,7 +57,9 @@ class ImportProblemShape(Shape):
 class ImportRefused(Problem):
     """Why nothing was imported."""
 
-    problems: list[ImportProblemShape] = Field(default=[], description=f"The rows that are broken, at most {MAX_PROBLEMS:,}.")
+    problems: list[ImportProblemShape] = Field(
+        default=[], description=f"The rows that are broken, at most {MAX_PROBLEMS:,}."
+    )
 
 
 @router.get(
@@ -97,7 +99,8 @@ class Import(Body):
 @router.post(
     "/import",
     response_model=ImportedShape,
-    responses=answers(*BODY, 404, 409) | {422: {"model": ImportRefused, "description": "Nothing was imported; it says why"}},
+    responses=answers(*BODY, 404, 409)
+    | {422: {"model": ImportRefused, "description": "Nothing was imported; it says why"}},
 )
 def take(store: Answers, station: Here, me: Administrator, who: Who, body: Import) -> Any:
     """Import feedback: all rows or none. Rows that are there already, just so, are passed over.

@@ -109,7 +109,9 @@ class LeaseTime(Shape):
 def list_leases(store: Answers, me: Annotator) -> LeaseRows:
     """List the questions in your hands."""
     held = store.leases.held_by(me.person.name)
-    return LeaseRows(items=[LeaseShape(lease=h.lease, question=h.question.id, shown=h.shown, seconds=h.seconds) for h in held])
+    return LeaseRows(
+        items=[LeaseShape(lease=h.lease, question=h.question.id, shown=h.shown, seconds=h.seconds) for h in held]
+    )
 
 
 @router.post("/leases", responses=answers(*BODY))

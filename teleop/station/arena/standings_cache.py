@@ -13,7 +13,7 @@ from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.feedback.arena.arena import arenas, folder_of, is_arena
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import answers, questions
-from teleop.station.background.worker_queue import WorkerQueue, EndedError
+from teleop.station.background.worker_queue import EndedError, WorkerQueue
 
 EVERY = 5.0  # [s] between looks at the answers
 _log = logging.getLogger("robo_rlhf.station")

@@ -207,7 +207,9 @@ class Library:
                     continue  # restored a moment ago
                 version = int(versions[-1].name.split(".")[-2])
                 meta, steps = _header(versions[-1])
-                found.append(TrashEntry(EpisodeKey(name, item.id), version, item.versions, item.size, item.since, meta, steps))
+                found.append(
+                    TrashEntry(EpisodeKey(name, item.id), version, item.versions, item.size, item.since, meta, steps)
+                )
         return sorted(found, key=lambda item: (item.since, item.key), reverse=True)
 
     def _each(self, keys: Iterable[EpisodeKey], change: Callable[[Dataset, str], str | None]) -> list[EditResult]:

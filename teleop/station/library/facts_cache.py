@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.files import make_folder, write_atomic
-from teleop.station.background.worker_queue import WorkerQueue, EndedError
+from teleop.station.background.worker_queue import EndedError, WorkerQueue
 from teleop.station.library.entry import EpisodeEntry, EpisodeKey, Signature
 
 WASTE = 2.0  # times more lines than facts at which the file is written anew

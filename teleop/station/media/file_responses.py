@@ -98,7 +98,9 @@ def _send_many(content: Content, headers: dict[str, str], parts: Sequence[ByteRa
     return _send(content, 206, {**headers, "content-type": f"multipart/byteranges; boundary={boundary}"}, pieces)
 
 
-def _send(content: Content, status: int, headers: dict[str, str], pieces: Sequence[tuple[bytes, ByteRange]]) -> Response:
+def _send(
+    content: Content, status: int, headers: dict[str, str], pieces: Sequence[tuple[bytes, ByteRange]]
+) -> Response:
     """Send texts, each followed by a part of the body."""
     length = sum(len(text) + part.stop - part.start for text, part in pieces)
     headers = {**headers, "content-length": str(length)}

@@ -45,7 +45,9 @@ HOVER_FRAMES, HOVER_FPS = 48, 16.0  # of the short clip that shows a whole episo
 FILMS, STATES = 50_000, 64 * 2**20  # episodes known by their digests; [bytes] of states kept in memory
 STILLS = 32 * 2**20  # [bytes] of single frames kept in memory
 JPEG, MP4 = "image/jpeg", "video/mp4"
-FRAME_PRIORITY, CLIP_PRIORITY, HOVER_PRIORITY, POSTER_PRIORITY, DOWNLOAD_PRIORITY = range(5)  # who waits for it most, first
+FRAME_PRIORITY, CLIP_PRIORITY, HOVER_PRIORITY, POSTER_PRIORITY, DOWNLOAD_PRIORITY = range(
+    5
+)  # who waits for it most, first
 READERS = 2  # threads that read episodes, so that the event loop keeps its share of Python's lock
 AT_A_TIME = 2  # handed to the pool, so that its worker never waits for us and what is urgent soon has its turn
 _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
@@ -176,7 +178,9 @@ class Media:
         chosen = np.unique(np.linspace(0, film.frames - 1, min(film.frames, HOVER_FRAMES)).round().astype(int))
         return await self._clip(path, film, view, chosen, HOVER_FPS, HOVER_PRIORITY)
 
-    async def clip(self, path: Path, view: CameraView, start: int = 0, stop: int | None = None, *, file: str = "") -> Content:
+    async def clip(
+        self, path: Path, view: CameraView, start: int = 0, stop: int | None = None, *, file: str = ""
+    ) -> Content:
         """Return frames [start, stop) in real time, all where `stop` is None; raises as `film`.
 
         Frame i of the clip is shown from i / fps on, so a page can step through it. `file` names a download.
@@ -222,7 +226,9 @@ class Media:
             }
         return self._cameras[task]
 
-    async def _clip(self, path: Path, film: EpisodeFilm, view: CameraView, chosen: Array, fps: float, turn: int) -> Content:
+    async def _clip(
+        self, path: Path, film: EpisodeFilm, view: CameraView, chosen: Array, fps: float, turn: int
+    ) -> Content:
         name = _name(film, view, f"clip at {fps:g}", int(chosen[0]), int(chosen[-1]) + 1, len(chosen))
 
         async def make() -> bytes:
@@ -233,7 +239,9 @@ class Media:
 
         return Content(await self._kept(f"{name}.mp4", make), MP4, name)
 
-    async def _replayed(self, path: Path, film: EpisodeFilm, view: CameraView, frames: range, fps: float, turn: int) -> Content:
+    async def _replayed(
+        self, path: Path, film: EpisodeFilm, view: CameraView, frames: range, fps: float, turn: int
+    ) -> Content:
         """Return a clip of an episode without states. There is one camera: that of the environment."""
         if film.digest in self._not_replayed:
             raise NoPictureError("outside", self._not_replayed[film.digest])

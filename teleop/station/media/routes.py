@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError, RoboRlhfError, UnknownNameError
 from teleop.station.library.entry import EpisodeKey
 from teleop.station.media.file_responses import Content, GoneError, respond, unless_gone
-from teleop.station.media.media import Media, NoPictureError, CameraView
+from teleop.station.media.media import CameraView, Media, NoPictureError
 from teleop.station.media.replayed import curves
 from teleop.station.web.auth import station_of
 

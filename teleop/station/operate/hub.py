@@ -105,7 +105,9 @@ class Hub:
         session_id = secrets.token_hex(4)
         while session_id in self._drives:
             session_id = secrets.token_hex(4)
-        drive = StationSession(session_id, begin, self._new_process, self._pool(), lambda text: self._note(session_id, text))
+        drive = StationSession(
+            session_id, begin, self._new_process, self._pool(), lambda text: self._note(session_id, text)
+        )
         self._drives[session_id] = drive
         self._note(session_id, f"{begin.operator} began to record {begin.task} into {begin.dataset}.")
         try:

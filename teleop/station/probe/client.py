@@ -19,7 +19,16 @@ from pathlib import Path
 
 from robo_rlhf.core.errors import BusyError, NotNowError
 from teleop.ipc.channel import Channel
-from teleop.policy_probe.messages import QueryDone, QueuedQuery, QueryStarted, Cancel, QueryFailed, ProbeReady, Request, Result
+from teleop.policy_probe.messages import (
+    Cancel,
+    ProbeReady,
+    QueryDone,
+    QueryFailed,
+    QueryStarted,
+    QueuedQuery,
+    Request,
+    Result,
+)
 
 IDLE = 300.0  # [s] without a question, after which the process ends
 LIMIT = 20.0  # [s] that one question may take, once the process is ready

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from teleop.policy_probe.messages import LONGEST, SHORTEST, FrameRef
 from teleop.station.media.file_responses import GoneError, respond, unless_gone
-from teleop.station.media.media import NoPictureError, CameraView
+from teleop.station.media.media import CameraView, NoPictureError
 from teleop.station.operate import launch_options
 from teleop.station.probe.keys import KEYS
 from teleop.station.probe.view import ProbeView
@@ -99,13 +99,17 @@ async def choose(request: Request) -> dict[str, Any]:
 @router.get("/api/ask/look")
 async def predict_actions(request: Request, asked: Annotated[FrameBody, Query()], me: Me) -> Any:
     """Return what the policy would do at a frame, as numbers and as a picture with arrows."""
-    return await _response(request, _probe_view(request, me, asked.page).predict_actions(asked.at, asked.policy, asked.view))
+    return await _response(
+        request, _probe_view(request, me, asked.page).predict_actions(asked.at, asked.policy, asked.view)
+    )
 
 
 @router.get("/api/ask/foresee")
 async def roll_out(request: Request, asked: Annotated[RolloutBody, Query()], me: Me) -> Any:
     """Return what would come of following the policy from a frame on, and a picture of the paths."""
-    work = _probe_view(request, me, asked.page).roll_out(asked.at, asked.policy, asked.view, asked.seconds, asked.reward)
+    work = _probe_view(request, me, asked.page).roll_out(
+        asked.at, asked.policy, asked.view, asked.seconds, asked.reward
+    )
     return await _response(request, work)
 
 

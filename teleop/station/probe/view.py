@@ -10,19 +10,19 @@ import numpy as np
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.judgeable import check_episodes
 from robo_rlhf.feedback.records import Question, question_id
-from robo_rlhf.sim.rendering.annotations import Arrow, Annotation, Point, Trail
+from robo_rlhf.sim.rendering.annotations import Annotation, Arrow, Point, Trail
 from teleop.policy_probe.messages import (
-    FrameRef,
+    ActionQuery,
+    ActionResult,
     CompareQuery,
     CompareResult,
-    RolloutQuery,
-    RolloutResult,
+    FrameRef,
+    Request,
+    RewardCurve,
     RewardQuery,
     RewardResult,
-    ActionQuery,
-    Request,
-    ActionResult,
-    RewardCurve,
+    RolloutQuery,
+    RolloutResult,
 )
 from teleop.station.library.entry import EpisodeKey
 from teleop.station.media.file_responses import Content
@@ -58,7 +58,9 @@ class ProbeView:
             "picture": await self._picture(seen.task, seen.state, view, arrows(seen)),
         }
 
-    async def roll_out(self, at: FrameRef, policy: str, view: CameraView, seconds: float, reward: str) -> dict[str, Any]:
+    async def roll_out(
+        self, at: FrameRef, policy: str, view: CameraView, seconds: float, reward: str
+    ) -> dict[str, Any]:
         """Return what would come of following the policy, and a picture of its paths; raises as `look`."""
         found = await self._ask(RolloutQuery(at, policy, seconds, reward))
         assert isinstance(found, RolloutResult)
@@ -118,7 +120,9 @@ class ProbeView:
     async def _picture(self, task: str, state: Array, view: CameraView, annotations: tuple[Annotation, ...]) -> str:
         """Return a JPEG in base 64, drawn before anything that is not live."""
         key = ("ask", self._who, bool(annotations))
-        done = self._station.pool.jpegs(task, state, (view.camera,), view.width, view.height, annotations=annotations, key=key)
+        done = self._station.pool.jpegs(
+            task, state, (view.camera,), view.width, view.height, annotations=annotations, key=key
+        )
         return base64.b64encode((await asyncio.wrap_future(done))[0]).decode()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from teleop.station.background.worker_queue import WorkerQueue, EndedError
+from teleop.station.background.worker_queue import EndedError, WorkerQueue
 
 LEAST_AGE, COSTS = 2.0, 5.0  # [s], and times its own cost, that a report is old before it is made anew
 _log = logging.getLogger("robo_rlhf.station")

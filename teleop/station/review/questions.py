@@ -15,7 +15,7 @@ from robo_rlhf.core.errors import BusyError, InvalidValueError, NotFoundError
 from robo_rlhf.core.files import find_dataset
 from robo_rlhf.core.types import Segment
 from robo_rlhf.data.layout import episode_path
-from robo_rlhf.feedback.assignment.assign import QuestionFilter, AssignedQuestion
+from robo_rlhf.feedback.assignment.assign import AssignedQuestion, QuestionFilter
 from robo_rlhf.feedback.assignment.quarantine import Clip
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.records import Question, clip_id
@@ -44,7 +44,9 @@ class ReviewQuestions:
         """
         self.home, self.store, self.media, self.places = home, store, media, places
 
-    async def next(self, person: str, chosen: QuestionFilter, have: Sequence[int], practice: bool) -> dict[str, Any] | None:
+    async def next(
+        self, person: str, chosen: QuestionFilter, have: Sequence[int], practice: bool
+    ) -> dict[str, Any] | None:
         """Hand out the next question that can be shown; None where there is none.
 
         Raises:
@@ -192,7 +194,9 @@ def controls(name: str, order: Sequence[int]) -> list[dict[str, Any]]:
     ]
 
 
-def clip_on_screen(question: Question, place: int, name: str, label: str, shown: ShownFilm, places: bool) -> dict[str, Any]:
+def clip_on_screen(
+    question: Question, place: int, name: str, label: str, shown: ShownFilm, places: bool
+) -> dict[str, Any]:
     """Return one clip: its name in the question, what it is called on the screen, and where its pictures are."""
     clip = question.segments[place]
     key = clip_id(question.dataset, clip)

@@ -11,14 +11,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from robo_rlhf.feedback.assignment.assign import QuestionFilter
-from robo_rlhf.feedback.assignment.my_progress import MOST_WAITING, workload_of, waiting
+from robo_rlhf.feedback.assignment.my_progress import MOST_WAITING, waiting, workload_of
 from robo_rlhf.feedback.assignment.submission import SubmittedAnswer
 from robo_rlhf.feedback.notes import LONGEST_NOTE, Note
 from teleop.station.media.file_responses import GoneError, respond, unless_gone
-from teleop.station.media.media import NoPictureError, CameraView
+from teleop.station.media.media import CameraView, NoPictureError
 from teleop.station.review.keys import KEYS
-from teleop.station.review.offline_answers import OfflineChange, Key
-from teleop.station.review.questions import ReviewQuestions, content_of, practice_feedback, answer_view
+from teleop.station.review.offline_answers import Key, OfflineChange
+from teleop.station.review.questions import ReviewQuestions, answer_view, content_of, practice_feedback
 from teleop.station.web.auth import Me, may_note, station_of, who
 from teleop.station.web.bodies import body_of
 from teleop.station.web.pages import Page
@@ -189,7 +189,9 @@ async def pace(
     local = datetime.now(UTC) + ahead
     since = local.replace(hour=0, minute=0, second=0, microsecond=0) - ahead
     database = station_of(request).store.database
-    found = await database.read_in_thread(lambda: workload_of(database, me.person.name, QuestionFilter(run, task), since))
+    found = await database.read_in_thread(
+        lambda: workload_of(database, me.person.name, QuestionFilter(run, task), since)
+    )
     return {**asdict(found), "most": MOST_WAITING}
 
 

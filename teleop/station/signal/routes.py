@@ -12,7 +12,7 @@ from starlette.responses import Response
 from robo_rlhf.feedback.live_signal.signals import LATEST, Signal
 from teleop.station.operate import launch_options
 from teleop.station.operate.session import StationSession
-from teleop.station.review.offline_answers import OfflineChange, Key
+from teleop.station.review.offline_answers import Key, OfflineChange
 from teleop.station.signal.keys import KEYS
 from teleop.station.web.auth import Me, station_of
 from teleop.station.web.pages import Page

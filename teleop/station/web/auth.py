@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
-from robo_rlhf.accounts.roles import Principal, Person, Role
+from robo_rlhf.accounts.roles import Person, Principal, Role
 from robo_rlhf.accounts.tokens import PREFIX, Token
 from robo_rlhf.accounts.web_sessions import LONGEST, WebSession
 from robo_rlhf.core.errors import TokenError, TooOftenError

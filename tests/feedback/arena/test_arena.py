@@ -18,7 +18,7 @@ from robo_rlhf.core.heartbeat import (
 )
 from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.arena.arena import Arena, Entrant, arenas
-from robo_rlhf.feedback.arena.standings import update_standings, standings
+from robo_rlhf.feedback.arena.standings import standings, update_standings
 from robo_rlhf.feedback.store import Question, Store
 from tests.locking import (
     elsewhere,

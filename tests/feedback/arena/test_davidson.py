@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robo_rlhf.core.stats import Interval, wilson
-from robo_rlhf.feedback.arena.davidson import MIDDLE, POINTS, PairOutcome, HeadToHead, more_needed, pair_of, rate
+from robo_rlhf.feedback.arena.davidson import MIDDLE, POINTS, HeadToHead, PairOutcome, more_needed, pair_of, rate
 
 COMPARED = st.builds(
     PairOutcome,

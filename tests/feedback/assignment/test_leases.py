@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from robo_rlhf.core.errors import BusyError, NotFoundError
 from robo_rlhf.core.types import Segment
 from robo_rlhf.database import writers
-from robo_rlhf.feedback.assignment.assign import Randomness, QuestionFilter, AssignedQuestion, Assigner, end
+from robo_rlhf.feedback.assignment.assign import AssignedQuestion, Assigner, QuestionFilter, Randomness, end
 from robo_rlhf.feedback.assignment.assign_cache import AssignmentCache
 from robo_rlhf.feedback.assignment.assign_sql import MOST_AT_ONCE
 from robo_rlhf.feedback.assignment.lease_clock import LeaseClock
-from robo_rlhf.feedback.assignment.submission import SubmittedAnswer, SubmissionResult
+from robo_rlhf.feedback.assignment.submission import SubmissionResult, SubmittedAnswer
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import questions
 from tests.feedback.making import make_question
@@ -56,7 +56,9 @@ def take(store: Store, person: str, **options: object) -> AssignedQuestion:
     return handed
 
 
-def say(store: Store, handed: AssignedQuestion, person: str, value: object = A, key: str | None = None) -> SubmissionResult:
+def say(
+    store: Store, handed: AssignedQuestion, person: str, value: object = A, key: str | None = None
+) -> SubmissionResult:
     name = key or f"{handed.lease}"
     return store.submit(SubmittedAnswer(handed.question.id, person, "human", value, name, 2.0, handed.lease, None))  # type: ignore[arg-type]
 

@@ -10,7 +10,9 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "crowd_kit.json"
 LABELS = ["A", "B", "neither"]
 
 
-def crowd(skills: dict[str, float], units: int, seed: int = 0, share: float = 0.8) -> tuple[list[Judgement], dict[str, str]]:
+def crowd(
+    skills: dict[str, float], units: int, seed: int = 0, share: float = 0.8
+) -> tuple[list[Judgement], dict[str, str]]:
     rng = np.random.default_rng(seed)
     said, truth = [], {}
     for number in range(units):

@@ -69,7 +69,9 @@ def test_the_command_in_the_report_asks_for_the_same_job(finished: Path) -> None
     assert asked == read_json(finished / "config.json", dict)
 
 
-@pytest.mark.parametrize(("name", "demos"), [("self_imitation", 24), ("sample_efficient", 10), ("no_demonstrations", 0), ("quick", 10)])
+@pytest.mark.parametrize(
+    ("name", "demos"), [("self_imitation", 24), ("sample_efficient", 10), ("no_demonstrations", 0), ("quick", 10)]
+)
 def test_the_command_names_the_preset_that_comes_nearest(name: str, demos: int, tmp_path: Path) -> None:
     config = preset(name, task="reach", demos=demos, labels=60, rounds=2)
     Run(tmp_path / "runs" / "job", config)

@@ -44,7 +44,9 @@ def test_the_pace_that_succeeds_more_often_is_kept(
 
 def test_other_policies_and_a_pace_that_was_chosen_stay(reach_home: Path, tmp_path: Path) -> None:
     home = fresh_home(reach_home, tmp_path / "home")
-    for number, config in enumerate((replace(short_config(), choose_execution_horizon=True), replace(short_config(), clone=FLOW))):
+    for number, config in enumerate(
+        (replace(short_config(), choose_execution_horizon=True), replace(short_config(), clone=FLOW))
+    ):
         job = PipelineJob(config, Run(home / "runs" / str(number), config), home, NullObserver())
         settings = dict(chunk_execution.choose_execution_horizon(job, job.clone()).settings)
         assert settings.get("execution_horizon") in (None, 6)

@@ -7,7 +7,7 @@ import torch
 
 from robo_rlhf.core.learning import pack_module
 from robo_rlhf.core.runs import Run
-from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples
+from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors
 from robo_rlhf.rewards.fitting.scores import evaluate
 from robo_rlhf.rewards.fitting.settings import FitSettings
 from robo_rlhf.rewards.fitting.trainer import FitReport, RewardTrainer, fit

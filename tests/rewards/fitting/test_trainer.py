@@ -8,8 +8,8 @@ import torch
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError, NonFiniteError
 from robo_rlhf.core.learning import pack_module
 from robo_rlhf.core.runs import Run
-from robo_rlhf.rewards.fitting.clips import ClipTensors, AnswerExamples
-from robo_rlhf.rewards.fitting.scores import clip_returns, evaluate, ensemble_scores, held_out_scores
+from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors
+from robo_rlhf.rewards.fitting.scores import clip_returns, ensemble_scores, evaluate, held_out_scores
 from robo_rlhf.rewards.fitting.settings import FitSettings
 from robo_rlhf.rewards.fitting.trainer import FOLDS, FitReport, RewardTrainer, fit
 from tests.rewards.making import Hidden, answered, ensemble, linear, nonlinear, pairs

@@ -4,7 +4,7 @@ import pytest
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import VecEnv
 from robo_rlhf.rollouts.rollout import rollout
-from robo_rlhf.sim.envs.partial_observation import MaskedEnv, ObservationMask, mask_observations, mask_episodes
+from robo_rlhf.sim.envs.partial_observation import MaskedEnv, ObservationMask, mask_episodes, mask_observations
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
 from robo_rlhf.sim.operators.scripted import PERFECT, ScriptedOperator
 from robo_rlhf.sim.tasks import TASKS

@@ -20,7 +20,9 @@ class Still:
 def drive(policy: Policy | None, patience: int = 5) -> list[Episode]:
     env = make_env("reach", 3, 1)
     assert isinstance(env, TaskEnv)
-    watcher = TakeoverOperator(env, policy or ScriptedOperator(env, PERFECT), ScriptedOperator(env, PERFECT), patience=patience)
+    watcher = TakeoverOperator(
+        env, policy or ScriptedOperator(env, PERFECT), ScriptedOperator(env, PERFECT), patience=patience
+    )
     return rollout(env, watcher, np.arange(3), source=watcher.source)
 
 

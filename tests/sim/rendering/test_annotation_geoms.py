@@ -128,7 +128,9 @@ def test_both_robots_have_a_drop_line(task: str) -> None:
     env.reset(np.arange(1))
     state = env.get_state()[0]
     with FrameRenderer(env.model, 320, 240) as renderer:
-        bare, decorated = (renderer.frame(state, "front", annotations=annotations).astype(int) for annotations in ((), (DropLine(),)))
+        bare, decorated = (
+            renderer.frame(state, "front", annotations=annotations).astype(int) for annotations in ((), (DropLine(),))
+        )
         placed = np.empty_like(state)
         mujoco.mj_getState(renderer.model, renderer.data, placed, STATE)
     np.testing.assert_array_equal(placed, state)  # drawing changed nothing

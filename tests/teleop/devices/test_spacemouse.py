@@ -119,7 +119,9 @@ def listing(tmp_path: Path) -> Path:
 def test_it_is_found_by_what_it_reports(tmp_path: Path) -> None:
     found = list_devices(listing(tmp_path), tmp_path / "dev")
     assert [device.name for device in found if is_spacemouse(device)] == ["3Dconnexion SpaceMouse Compact"]
-    assert found[1] == HidDevice(tmp_path / "dev" / "hidraw1", 0x256F, 0xC635, "3Dconnexion SpaceMouse Compact", DESCRIPTOR)
+    assert found[1] == HidDevice(
+        tmp_path / "dev" / "hidraw1", 0x256F, 0xC635, "3Dconnexion SpaceMouse Compact", DESCRIPTOR
+    )
 
 
 def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import InvalidValueError
-from teleop.input.response_curves import check_response, has_own_ahead, apply_curve, apply_stick_curve, rotate_twist
+from teleop.input.response_curves import apply_curve, apply_stick_curve, check_response, has_own_ahead, rotate_twist
 
 ways = st.floats(-1, 1)
 

@@ -7,7 +7,7 @@ import pytest
 
 from robo_rlhf.core.errors import MissingDependencyError
 from teleop.input.terminal import Terminal
-from teleop.input.terminal_keys import TerminalReply, Flags, KeyEvent
+from teleop.input.terminal_keys import Flags, KeyEvent, TerminalReply
 from tests.teleop.terminals import screen
 
 
@@ -19,7 +19,12 @@ def test_keys_are_felt_and_the_terminal_is_left_as_it_was() -> None:
             assert terminal.read() == []
             person.serve(0.05)
             person.type("w", b"\x1b[A")
-            assert terminal.read() == [Flags(releases=True), TerminalReply(), KeyEvent("KeyW", text="w"), KeyEvent("ArrowUp")]
+            assert terminal.read() == [
+                Flags(releases=True),
+                TerminalReply(),
+                KeyEvent("KeyW", text="w"),
+                KeyEvent("ArrowUp"),
+            ]
             assert terminal.answers
             person.type("typed ahead")
         person.serve(0.05)

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleop.input.key_bindings import KEYS
-from teleop.input.terminal_keys import ESCAPE_WAIT, TerminalReply, Flags, Focus, TerminalEvent, KeyEvent, KeyParser
+from teleop.input.terminal_keys import ESCAPE_WAIT, Flags, Focus, KeyEvent, KeyParser, TerminalEvent, TerminalReply
 
 
 def feed(*parts: bytes, then: float = 1.0) -> list[TerminalEvent]:

@@ -14,7 +14,16 @@ from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.sim.envs.partial_observation import ObservationMask
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
-from teleop.policy_probe.messages import FrameRef, CompareQuery, RolloutQuery, RewardQuery, ActionQuery, Request, Result, ActionResult
+from teleop.policy_probe.messages import (
+    ActionQuery,
+    ActionResult,
+    CompareQuery,
+    FrameRef,
+    Request,
+    Result,
+    RewardQuery,
+    RolloutQuery,
+)
 from teleop.policy_probe.probe import PolicyProbe
 from tests.teleop.policy_probe.making import FLOW, PLAIN, REWARD, ask_home
 
@@ -188,7 +197,12 @@ def test_a_policy_that_learned_behind_a_veil_is_shown_what_it_then_saw(
     save_policy(policy, asked_home / name, {"task": "reach", "mask_delay": 3})
     seen, bare = (answer(mind, ActionQuery(replace(at, frame=frame), one)) for one in (name, FLOW))
     whole = Dataset(asked_home / DATASET).load(at.episode)
-    shown = ObservationMask(TASKS["reach"].obs_names, 3).apply_to_episode(whole).obs[: frame + 1].repeat(len(seen.actions), axis=0)
+    shown = (
+        ObservationMask(TASKS["reach"].obs_names, 3)
+        .apply_to_episode(whole)
+        .obs[: frame + 1]
+        .repeat(len(seen.actions), axis=0)
+    )
     shown = shown.reshape(frame + 1, len(seen.actions), -1)
     policy.seed(0)
     policy.reset(len(seen.actions))

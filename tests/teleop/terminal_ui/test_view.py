@@ -16,7 +16,9 @@ def lines(shown: ConsoleState, columns: int = 80, rows: int = 24, buttons: tuple
 
 
 def full() -> ConsoleState:
-    shown = ConsoleState(SCENE, status(kept=16, successes=12, discarded=3, minutes=20.0, frame=248, frames=249), level=4)
+    shown = ConsoleState(
+        SCENE, status(kept=16, successes=12, discarded=3, minutes=20.0, frame=248, frames=249), level=4
+    )
     shown.notices.extend(Notice(text) for text in ("One.", "Two.", "Three."))
     shown.reaction, shown.releases = 21.0, False
     return shown

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from teleop.station.background import worker_queue
-from teleop.station.background.worker_queue import WorkerQueue, EndedError
+from teleop.station.background.worker_queue import EndedError, WorkerQueue
 
 PATIENCE = 60.0  # [s]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from robo_rlhf.data.dataset import Dataset
 from teleop.station.library import statistics
 from teleop.station.library.entry import EpisodeKey
-from teleop.station.library.facts_cache import FactsCache, CachedFacts
+from teleop.station.library.facts_cache import CachedFacts, FactsCache
 from teleop.station.library.facts_worker import facts_of, smoothness, start_of
 from teleop.station.library.index import Index
 from tests.teleop.station.making import many

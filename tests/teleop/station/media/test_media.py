@@ -25,7 +25,7 @@ from robo_rlhf.sim.rendering.video import decode_mp4
 from teleop.station.app import create_app
 from teleop.station.library.edits import Library
 from teleop.station.media import routes as media_page
-from teleop.station.media.media import MOST_FRAMES, Media, CameraView
+from teleop.station.media.media import MOST_FRAMES, CameraView, Media
 from teleop.station.services import Station
 from teleop.station.web import error_pages
 from tests.data.making import episode, flip

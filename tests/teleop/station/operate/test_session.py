@@ -218,7 +218,9 @@ def test_a_session_that_cannot_begin_says_why() -> None:
 
     async def play() -> None:
         begin = Begin(Path("home"), "mine", "x", "ana")
-        drive = StationSession("d", begin, lambda: cast(SessionProcess, Refusing()), cast(RenderPool, None), lambda _: None)
+        drive = StationSession(
+            "d", begin, lambda: cast(SessionProcess, Refusing()), cast(RenderPool, None), lambda _: None
+        )
         with pytest.raises(NotNowError, match=r"The session cannot begin\. Unknown task 'x'\. Nothing was recorded\."):
             await asyncio.wait_for(drive.begun, 5)
         assert drive.over

@@ -10,7 +10,7 @@ import pytest
 
 from robo_rlhf.core.errors import NotFoundError, NotNowError
 from robo_rlhf.data.dataset import Dataset
-from teleop.policy_probe.messages import FrameRef, RolloutQuery, RolloutResult, ActionQuery, ActionResult
+from teleop.policy_probe.messages import ActionQuery, ActionResult, FrameRef, RolloutQuery, RolloutResult
 from teleop.station.probe.client import ProbeClient
 from tests.teleop.policy_probe.making import FLOW, PLAIN, ask_home
 

@@ -2,7 +2,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from teleop.station.quality.cache import ReportKey, QualityCache
+from teleop.station.quality.cache import QualityCache, ReportKey
 from teleop.station.services import Station
 from tests.feedback.making import make_question
 from tests.teleop.station.conftest import Visit

@@ -31,7 +31,9 @@ def test_a_run_goes_on_when_people_have_answered(
     config = preset("tiny", task="reach", demos=4, labels=LABELS, rounds=1, annotator="human")
     path = home / "runs" / "asked"
     found: list[tuple[Evaluation, Evaluation]] = []
-    job = threading.Thread(target=lambda: found.append(run_loop(config, path, home, annotators=HumanAnnotators(home, path))))
+    job = threading.Thread(
+        target=lambda: found.append(run_loop(config, path, home, annotators=HumanAnnotators(home, path)))
+    )
     job.start()
     client = visit("annotator")
     answered: list[Any] = []

@@ -1,6 +1,6 @@
 import pytest
 
-from teleop.station.web.formatting import time_ago, count_with_noun, iso, percent
+from teleop.station.web.formatting import count_with_noun, iso, percent, time_ago
 
 NOW = 1_790_000_000.0
 
@@ -24,7 +24,11 @@ def test_times(passed: float, words: str) -> None:
 
 
 def test_numbers() -> None:
-    assert [count_with_noun(0, "run"), count_with_noun(1, "run"), count_with_noun(12345, "run")] == ["0 runs", "1 run", "12,345 runs"]
+    assert [count_with_noun(0, "run"), count_with_noun(1, "run"), count_with_noun(12345, "run")] == [
+        "0 runs",
+        "1 run",
+        "12,345 runs",
+    ]
     assert count_with_noun(2, "copy", "copies") == "2 copies"
     assert [percent(None), percent(0.456), percent(1.0)] == ["–", "46 %", "100 %"]
     assert iso(0) == "1970-01-01T00:00:00+00:00"
