@@ -109,13 +109,19 @@ class RunCommand:
             InvalidValueError: a number, a name or a form that makes no sense, or more demonstrations than there are.
             NotFoundError: there are no demonstrations.
         """
+        from robo_rlhf.feedback.judgeable import check_task
         from robo_rlhf.pipeline.demonstrations import find_demonstrations, usual_demos
+        from robo_rlhf.sim.external.ids import is_outside
 
         config, home = self.config(), data_home(self.home).absolute()
         path = run_folder(home, self.run or f"{config.task.replace('/', '-').replace(':', '-')}-{config.seed}")
         if self.demos is None:
             config = self.config(usual_demos(config, path, home))
-        if config.demos and not path.exists():
+        if config.annotator == "human":
+            check_task(config.task, "Let the simulated teacher answer: --annotator simulated.")
+        if (
+            config.demos and not path.exists() and not is_outside(config.task)
+        ):  # such a one is opened first, by the loop
             find_demonstrations(config, home)
         return config, path, home
 

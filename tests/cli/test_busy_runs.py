@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,24 +12,32 @@ from robo_rlhf.cli.main import main
 from robo_rlhf.core.errors import BusyError
 from robo_rlhf.core.heartbeat import held, keep_heartbeat
 from robo_rlhf.core.runs import Run
+from robo_rlhf.data.dataset import Dataset
 from tests.locking import elsewhere
 
+POLICY = str(Path(__file__).parents[1] / "golden/eee734f/policies/01-flow.safetensors")
 COMMANDS = [
-    ["run", "--run", "busy"],
+    ["run", "--task", "reach", "--run", "busy"],
     ["train", "bc", "--task", "reach", "--run", "busy"],
-    ["train", "dagger", "--task", "reach", "--corrections", "none", "--run", "busy"],
+    ["train", "dagger", "--task", "reach", "--corrections", "samples/reach", "--run", "busy"],
     ["train", "ppo", "--policy", "none", "--objective", "task", "--run", "busy"],
     ["train", "sac", "--task", "reach", "--objective", "task", "--run", "busy"],
     ["train", "reward", "--task", "reach", "--run", "busy"],
-    ["arena", "--policies", "one", "two", "--name", "busy"],
+    ["arena", "--policies", POLICY, POLICY, "--name", "busy"],
 ]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:2]))
 def test_the_second_is_refused_before_it_reads(
-    command: list[str], home: Path, capsys: pytest.CaptureFixture[str]
+    command: list[str],
+    home: Path,
+    reach_home: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """None of what it would read is there; yet what it says is who works on the run."""
+    """Which inputs there are is checked before; none of them is read."""
+    shutil.copytree(reach_home, home)
+    monkeypatch.setattr(Dataset, "load", lambda *_: pytest.fail("an episode was read"))
     elsewhere(home / "runs" / "busy" / "alive.json")
     assert main(command) == BusyError.exit_code
     error = capsys.readouterr().err

@@ -18,7 +18,7 @@ from robo_rlhf.accounts.people import People
 from robo_rlhf.cli.main import main
 from robo_rlhf.cli.serve import only_station, path_in
 from robo_rlhf.core.errors import BusyError, DiskError
-from robo_rlhf.core.files import write_atomic
+from robo_rlhf.core.files import read_json, write_atomic
 from robo_rlhf.core.locks import started
 from teleop.station.server import listen
 from tests.locking import elsewhere
@@ -122,7 +122,7 @@ def test_with_a_password_others_are_told_where_to_come(home: Path) -> None:
         process.stdout.readline()
         others = re.match(r"Others sign in at (http://[\w.-]+:\d+)/ with a password.\n", process.stdout.readline())
         assert others
-        assert json.loads((home / "station.json").read_text()) == {"url": others[1]}
+        assert read_json(home / "station.json", dict) == {"url": others[1]}
         assert "Nothing is encrypted" in process.stdout.readline()
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from robo_rlhf.accounts.people import People
 from robo_rlhf.core.errors import CorruptFileError, DatabaseError, InvalidValueError
 from robo_rlhf.database.engine import url_of
+from robo_rlhf.feedback.quality.team_overview import team_overview
 from robo_rlhf.feedback.store import Store
 from tests.feedback.making import QUESTIONS, make_question
 
@@ -80,7 +81,7 @@ def test_what_may_only_be_read_is_read(closed: Path) -> None:
         with pytest.raises(DatabaseError, match=r"feedback.db cannot be used: its place may be read and not written"):
             store.add_questions([make_question(99)])
     with closing(People(closed)) as people:
-        assert [member.person.name for member in people.roster()] == ["bert"]
+        assert [member.person.name for member in team_overview(people)] == ["bert"]
         with pytest.raises(DatabaseError, match="may be read and not written"):
             people.add("anna", "annotator")
     assert sorted(os.listdir(closed.parent)) == before

@@ -166,8 +166,10 @@ def test_bad_answers_are_refused(store: Store) -> None:
     for seconds in (-1.0, math.nan, math.inf):
         with pytest.raises(InvalidValueError, match="response time"):
             store.answer(FIRST.id, "anna", {"choice": "A"}, key="1", response_time=seconds)
+    with pytest.raises(InvalidValueError, match="expected only choice, note, got pressure"):
+        store.answer(FIRST.id, "anna", {"choice": "A", "pressure": 1.0}, key="1")
     with pytest.raises(InvalidValueError, match="a JSON object"):
-        store.answer(FIRST.id, "anna", {"choice": "A", "pressure": math.nan}, key="1")
+        store.answer(FIRST.id, "anna", {"choice": "A", "note": math.nan}, key="1")
     assert store.counts() == Counts(10, 0, 0, 0, 0)
 
 

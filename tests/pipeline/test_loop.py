@@ -5,11 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, NotFoundError, UnknownNameError
-from robo_rlhf.core.runs import Run
+from robo_rlhf.core.runs import Run, read_checkpoint, write_checkpoint
 from robo_rlhf.core.types import Step, VecEnv
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.store import Store
@@ -125,16 +123,15 @@ def test_a_policy_of_nan_stops_the_job(reach_home: Path, tmp_path: Path) -> None
     path = home / "runs" / "spoiled"
     PipelineJob(config, Run(path, config), home, NullObserver()).clone()
     spoil(path / "clone" / "checkpoints" / "policy.safetensors")
-    with pytest.raises(NonFiniteError, match="The action of the policy is not finite"):
+    with pytest.raises(NonFiniteError, match="is not finite"):
         run_loop(config, path, home)
 
 
 def spoil(checkpoint: Path) -> None:
     """Make every weight of a checkpoint NaN."""
-    with safe_open(checkpoint, framework="numpy") as file:
-        meta = file.metadata()
-    arrays = {name: np.full_like(a, np.nan) if a.dtype.kind == "f" else a for name, a in load_file(checkpoint).items()}
-    save_file(arrays, checkpoint, metadata=meta)
+    arrays, meta = read_checkpoint(checkpoint)
+    spoiled = {name: np.full_like(a, np.nan) if a.dtype.kind == "f" else a for name, a in arrays.items()}
+    write_checkpoint(checkpoint, spoiled, meta)
 
 
 @pytest.mark.parametrize("task", ["reach", "push"])

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from robo_rlhf.core.errors import CorruptFileError, DiskFullError, InvalidValueError, VersionError
+from robo_rlhf.core.errors import CorruptFileError, DiskError, DiskFullError, InvalidValueError, VersionError
 from robo_rlhf.core.files import remove, write_atomic
 from robo_rlhf.core.types import EpisodeMeta
 from robo_rlhf.data.layout import (
@@ -57,7 +57,9 @@ def recover(folder: Path) -> Recovery:
         except (DiskFullError, VersionError) as error:
             problems.append(f"{path} stays as it is: {error}")
         except OSError as error:
-            problems.append(f"{path} stays as it is: {error.strerror}.")
+            problems.append(
+                f"{path} stays as it is: {error.reason if isinstance(error, DiskError) else error.strerror}."
+            )
     sweep_partials(folder)
     warn_all(problems)
     return Recovery(tuple(recovered), tuple(live), tuple(problems))

@@ -256,9 +256,9 @@ def test_other_trouble_of_the_disk_is_told_as_it_is(dataset: Dataset, monkeypatc
     writer = begin(dataset, like)
     append(writer, like, 0, 1)
     wait_for_trouble(writer)
-    with pytest.raises(OSError, match=r"Input/output error: .*r1\.arrows"):
+    with pytest.raises(OSError, match=r"r1\.arrows cannot be written \(input/output error\)"):
         append(writer, like, 1, 2)
-    with pytest.raises(OSError, match="Input/output error"), writer:
+    with pytest.raises(OSError, match="input/output error"), writer:
         pass  # left open, with steps that are on no disk
 
 

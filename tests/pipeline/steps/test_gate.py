@@ -62,7 +62,7 @@ def test_the_alarm_ends_a_round_and_says_why(tmp_path: Path) -> None:
     alarm, stops = OveroptimizationAlarm(run, 20, window=2), []
     for i, good in enumerate([15, 18, 19, 18, 17, 2], start=1):
         run.log(i, {"reward": 0.1 * i})
-        step = SimpleNamespace(reward=np.zeros(20), active=np.ones(20, bool), success=np.arange(20) < good)
+        step = SimpleNamespace(reward=np.zeros(20), active=np.ones(20, bool), success=np.arange(20) < good, faults={})
         alarm.observe(i, 0, step)  # type: ignore[arg-type]
         stops.append(alarm.log(i, None, {}))
     assert stops == [False] * 5 + [True]
