@@ -1,4 +1,4 @@
-"""Devices: what an operator holds in the hand. One file a device, found by name."""
+"""Input devices: one file per device, found by name."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Device(Protocol):
-    """A context manager that is asked, once a control step, what the operator wants now."""
+    """A context manager that is polled once per control step for the operator's command."""
 
     name: ClassVar[str]
     source: ClassVar[Source]  # who chooses the actions that come from it

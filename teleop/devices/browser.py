@@ -1,7 +1,7 @@
-"""The page as a device: a mailbox that holds the newest thing that the operator said.
+"""The browser page as a device: a mailbox that holds the operator's newest input message.
 
 Any thread may put a message in; the control loop reads. What arrives late or out of order does not count, nor does what
-was sent under an older lease than one that was already heard of.
+was sent under an older lease than one that was already received.
 """
 
 import time
@@ -25,7 +25,7 @@ class _ReceivedInput(NamedTuple):
 
 @DEVICES.register("browser")
 class Browser:
-    """Says what the newest `Input` says: idle ones move nothing, but their gripper counts."""
+    """Returns the command of the newest `Input`: idle ones move nothing, but their gripper counts."""
 
     name: ClassVar[str] = "browser"
     source: ClassVar[Source] = Source.HUMAN
@@ -33,7 +33,7 @@ class Browser:
     def __init__(self, env: TaskEnv) -> None:
         """Wait for messages; the world is not looked at."""
         self._newest: _ReceivedInput | None = None
-        self.fence = 0  # the newest lease that was heard of
+        self.fence = 0  # the newest lease that was received
 
     def __enter__(self) -> Self:
         """Return the device; there is nothing to open."""
@@ -66,7 +66,7 @@ class Browser:
         return True
 
     def begin(self, seed: int) -> None:
-        """Do nothing: what is held down goes on to be held."""
+        """Do nothing: held keys stay held."""
 
     def read(self) -> Command:
         """Return what the operator wants now; inactive before the first message, and while the operator is idle."""

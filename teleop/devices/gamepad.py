@@ -1,4 +1,4 @@
-"""A gamepad on the robot's machine as a device, through Linux' input events."""
+"""A gamepad on the robot's machine as a device, read through Linux input events."""
 
 import time
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ _BUTTONS = {button.code: button for button in GAMEPAD}
 
 
 class Pad(Protocol):
-    """What is read: an `EventDevice`, or one that plays recorded events."""
+    """The source of events: an `EventDevice`, or one that plays recorded events."""
 
     description: Description
 
@@ -60,7 +60,7 @@ class Pad(Protocol):
 
 @DEVICES.register("gamepad")
 class Gamepad:
-    """Sticks move and turn, buttons do what `teleop.input.button_maps.GAMEPAD` says. Pushing a stick takes over."""
+    """Sticks move and turn, buttons follow `teleop.input.button_maps.GAMEPAD`. Pushing a stick takes over."""
 
     name: ClassVar[str] = "gamepad"
     source: ClassVar[Source] = Source.HUMAN

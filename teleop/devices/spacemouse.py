@@ -1,4 +1,4 @@
-"""A SpaceMouse on the robot's machine as a device: its raw HID reports, without a driver or library."""
+"""A SpaceMouse on the robot's machine as a device: raw HID reports, without a driver or library."""
 
 import time
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ RULE = 'KERNEL=="hidraw*", ATTRS{idVendor}=="256f", TAG+="uaccess"'
 
 
 class Raw(Protocol):
-    """What is read: a `RawDevice`, or one that plays recorded reports."""
+    """The source of reports: a `RawDevice`, or one that plays recorded reports."""
 
     def read(self) -> list[bytes]:
         """Return the reports since the last call; raises ConnectionError when it was unplugged."""
@@ -37,7 +37,7 @@ class Raw(Protocol):
 
 @DEVICES.register("spacemouse")
 class SpaceMouse:
-    """The cap moves and turns, buttons do what `input.button_maps.SPACEMOUSE` says. Moving the cap takes over."""
+    """The cap moves and turns, buttons follow `input.button_maps.SPACEMOUSE`. Moving the cap takes over."""
 
     name: ClassVar[str] = "spacemouse"
     source: ClassVar[Source] = Source.HUMAN

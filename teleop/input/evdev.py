@@ -1,4 +1,4 @@
-"""Linux input events, read straight from /dev/input: what gamepads say. Needs no library.
+"""Linux input events, read straight from /dev/input, as gamepads send them. Needs no library.
 
 Numbers are those of the kernel's input.h and input-event-codes.h.
 """
@@ -23,7 +23,7 @@ _GONE = (errno.ENODEV, errno.EIO)
 
 
 class Event(NamedTuple):
-    """Something changed on a device."""
+    """A change of one axis or button of a device."""
 
     kind: int
     code: int
@@ -41,7 +41,7 @@ class AbsInfo(NamedTuple):
 
 @dataclass(frozen=True)
 class Description:
-    """What a device is and has."""
+    """A device's identity, axes and buttons."""
 
     name: str
     axes: dict[int, AbsInfo]  # by code

@@ -1,4 +1,4 @@
-"""Raw HID reports, read straight from /dev/hidraw: what a SpaceMouse says. Needs no library."""
+"""Raw HID reports, read straight from /dev/hidraw, as a SpaceMouse sends them. Needs no library."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""The key table: one for the page, its help overlay, its on-screen pads, and the terminal.
+"""The key table, shared by the page, its help overlay, its on-screen pads, and the terminal.
 
 Keys are named as `KeyboardEvent.code` names them, so that they lie where the hand expects them on any layout. The left
 hand moves and turns (W A S D, R F, Q E), the thumb grips; what ends an episode lies under the right hand, away from it.

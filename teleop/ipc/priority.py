@@ -1,4 +1,4 @@
-"""Who comes first when processors are short: the control loop before whoever draws, encodes or learns.
+"""Process priorities when processors are short: the control loop before rendering, encoding and training.
 
 Measured at 30 Hz while sixteen other processes wanted two processors: p99 of ticks was late by 20 to 70 ms with a nice
 value of -10, and by 0.02 ms with the scheduler's round robin for real-time work. Both need a permission that not every

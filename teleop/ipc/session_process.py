@@ -53,7 +53,7 @@ class SessionProcess:
         self.ready = threading.Event()  # set when the process waits for `begin`
         self.ended = threading.Event()  # set when it is over
         self._hear: OnMessage = _ignore
-        self._last: Ended | None = None  # what the process said itself
+        self._last: Ended | None = None  # the reason that the process gave itself
         self._channel = Channel(ours, self._on_message, self._gone, newest_only=Input)
 
     @property
@@ -62,7 +62,7 @@ class SessionProcess:
         return self._process.pid
 
     def begin(self, begin: Begin, hear: OnMessage) -> None:
-        """Start the session; `hear` gets every message from now on, in a thread that reads: it must be quick.
+        """Start the session; `hear` gets every message from now on, in the reader thread: it must be quick.
 
         A `Scene` and a `Tick` follow, or `Ended` where it cannot begin.
         """

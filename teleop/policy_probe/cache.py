@@ -1,4 +1,4 @@
-"""What the process that thinks keeps between requests: worlds, episodes, policies, reward models; the newest few."""
+"""What the policy probe's process keeps between requests: the newest worlds, episodes, policies, reward models."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -72,7 +72,7 @@ class LoadedObjects:
         return self._episodes.get((dataset, episode, written), lambda: read_episode(self.home, dataset, episode))
 
     def policy(self, name: str, world: TaskEnv, use: str) -> ActingPolicy:
-        """Return the policy in a checkpoint of the data home, one of its own for each `use`.
+        """Return the policy in a checkpoint of the data home, a separate one for each `use`.
 
         It is given whole observations, whatever was hidden from it while it learned.
 

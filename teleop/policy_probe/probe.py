@@ -1,4 +1,4 @@
-"""Mind: answers to what is asked about a policy. What takes long is a generator that can be left at any step."""
+"""The policy probe: answers requests about a policy. Long work is a generator that can be stopped at any step."""
 
 from collections.abc import Generator
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""Frames to go on from: those of a recorded episode, and what the journal of its continuation says of itself."""
+"""Frames to resume from: those of a recorded episode, and the journal of its continuation.
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,7 +26,7 @@ BRANCH, CORRECTION, INTERRUPTED, GOAL = "branch", "correction", "interrupted", "
 
 
 class RecordedEpisode:
-    """A recorded episode whose frames can be looked at, and gone on from."""
+    """A recorded episode whose frames can be shown, and resumed from."""
 
     def __init__(self, columns: Columns, meta: EpisodeMeta, dataset: str) -> None:
         """Take the columns of an episode of the dataset of this name, and what else is known of it."""

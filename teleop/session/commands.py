@@ -1,4 +1,4 @@
-"""What each `CommandName` does to a session, and what is answered: one function an act."""
+"""The effect of each `CommandName` on a session, and its reply: one function per command."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ NOTHING_OPEN = "No episode is open."
 
 @dataclass(frozen=True)
 class SessionRequest:
-    """A request that is answered exactly once, now or when the disk holds what came of it."""
+    """A request that is answered exactly once, now or when its result is on the disk."""
 
     do: Do
     send: Callable[[Reply], object]
@@ -85,7 +85,7 @@ def handle(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def start(machine: SessionMachine, request: SessionRequest) -> None:
-    """Begin, or go on."""
+    """Begin, or resume."""
     machine.resume()
     request.done()
 
@@ -97,7 +97,7 @@ def pause(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def keep(machine: SessionMachine, request: SessionRequest) -> None:
-    """Close the episode and put up the next seed; a correction of a recorded episode comes back to where it was."""
+    """Close the episode and load the next seed; a correction of a recorded episode returns to its frame."""
     if not machine.has_steps():
         return request.refuse(f"{NOTHING_OPEN} There is nothing to keep.")
     follows = machine.seed if machine.world.origin else machine.world.seed + 1
@@ -107,7 +107,7 @@ def keep(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def discard(machine: SessionMachine, request: SessionRequest) -> None:
-    """Move the episode to the trash and put up the same start again."""
+    """Move the episode to the trash and reset to the same start."""
     world = machine.world
     if not machine.has_steps():
         if machine.phase != "running" and not machine.starting:
@@ -124,7 +124,7 @@ def discard(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def undo(machine: SessionMachine, request: SessionRequest) -> None:
-    """Bring back what was discarded last, and go on to the next seed where its own was up again."""
+    """Restore the last discarded episode, and continue with the next seed where its seed was loaded again."""
     waiting = machine.episode_log.undo(lambda text: request.done(text, closed_id), request.failed)
     if waiting is None:
         return request.refuse("Nothing was discarded that could be brought back.")
@@ -159,7 +159,7 @@ def note(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def again(machine: SessionMachine, request: SessionRequest) -> None:
-    """Put up the seed that was recorded last."""
+    """Load the seed that was recorded last."""
     machine.require_no_episode("the same seed again")
     last = machine.episode_log.last
     machine.reset_to(last.seed if last else machine.seed)
@@ -167,14 +167,14 @@ def again(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def following(machine: SessionMachine, request: SessionRequest) -> None:
-    """Put up the next seed."""
+    """Load the next seed."""
     machine.require_no_episode("the next seed")
     machine.reset_to(machine.seed + 1)
     request.done(f"Seed {machine.seed}.")
 
 
 def seed(machine: SessionMachine, request: SessionRequest) -> None:
-    """Put up a seed of the operator's choice."""
+    """Load a seed of the operator's choice."""
     machine.require_no_episode("another seed")
     chosen = request.whole()
     check_seed("seed", chosen)
@@ -257,7 +257,7 @@ def open_(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def operator(machine: SessionMachine, request: SessionRequest) -> None:
-    """Take note of who drives now: an episode is of whoever drove when it ended."""
+    """Take note of the new operator: an episode belongs to the operator at its end."""
     machine.options = replace(machine.options, operator=request.text())
     machine.world.describe_anew()
     request.done()

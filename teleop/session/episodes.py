@@ -1,7 +1,7 @@
-"""What becomes of episodes: kept, discarded and brought back, marked and noted, closed as an abandoned branch.
+"""The fate of episodes: kept, discarded and restored, marked and noted, closed as an abandoned branch.
 
-All of it waits for the disk and so happens at a desk, in the order in which it was asked for. A full disk holds the
-desk up until there is room; the control loop goes on meanwhile.
+All of it waits for the disk and so runs in the I/O thread, in the order of the requests. A full disk holds that
+thread up until there is room; the control loop continues meanwhile.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ class OpenEpisode(NamedTuple):
     writer: EpisodeWriter
     mark: str  # what the operator says: "", "success" or "failure"
     note: str
-    tags: tuple[str, ...] = ()  # besides those that its metadata has already
+    tags: tuple[str, ...] = ()  # in addition to those that its metadata has already
 
     def closed(self) -> ClosedEpisode:
         """Return what it will be."""

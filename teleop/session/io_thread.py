@@ -1,6 +1,6 @@
-"""A desk beside the control loop: one thread does what must wait for the disk, one thing after another.
+"""The I/O thread beside the control loop: it runs the jobs that wait for the disk, one after another.
 
-What comes of it is taken up by the loop, in `turn`; so whatever a session knows is changed by one thread only.
+The loop applies the results in `turn`, so a session's state is changed by one thread only.
 """
 
 import queue
@@ -40,7 +40,7 @@ class IOThread:
         then: Callable[[T], None],
         otherwise: Callable[[Exception], None] | None = None,
     ) -> None:
-        """Do `job` in the desk's thread; then `turn` calls `then` with what it returned.
+        """Run `job` in the I/O thread; then `turn` calls `then` with its result.
 
         Where the job raises, `turn` calls `otherwise` with the error, or raises it.
         """

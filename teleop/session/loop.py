@@ -1,7 +1,7 @@
 """LiveSession: the interactive session, a loop of ticks around one world.
 
 A tick waits for its deadline, answers what was asked, takes a step where the episode runs, and tells what there is to
-see. What waits for the disk is done at desks.
+see. Work that waits for the disk runs in I/O threads.
 """
 
 import queue
@@ -22,7 +22,7 @@ from teleop.session.state_machine import Send, SessionMachine
 from teleop.session.status import describe_status
 
 RATES = (10.0, 50.0)  # [Hz] that a session may be paced at
-HEARTBEAT = 1.0  # [s] after which the state is told again although nothing changed
+HEARTBEAT = 1.0  # [s] after which the state is sent again although nothing changed
 BUTTONS: tuple[CommandName, ...] = (
     "start",
     "pause",
@@ -96,7 +96,7 @@ class LiveSession:
         self.show()
 
     def deliver(self) -> None:
-        """Do what was asked, and take up what was finished at the desks."""
+        """Carry out the requests, and apply the finished jobs of the I/O threads."""
         self.machine.deliver()
         while not self.machine.busy and not self._mail.empty():
             asked = self._mail.get()
@@ -111,7 +111,7 @@ class LiveSession:
         self.machine.close()
 
     def show(self) -> None:
-        """Tell the state, where it changed or was not told for a while."""
+        """Send the state, where it changed or was not sent for a while."""
         status = describe_status(self.machine, 1e3 * self._late, (time.monotonic() - self._began) / 60)
         changing = (replace(status, late=0.0, minutes=0.0), self.machine.world.state.tobytes())
         due = time.monotonic() - self._shown_at >= HEARTBEAT
@@ -122,7 +122,7 @@ class LiveSession:
             self.say(Tick(status, self.machine.world.state, sequence, at))
 
     def _open_with(self, begin: Begin) -> None:
-        """Put up the first world, say what there is, and do what the session is started with."""
+        """Load the first world, send the scene, and do what the session is started with."""
         earlier = find_resume_point(self.machine.world.dataset, begin.task, begin.operator)
         self.machine.reset_to(earlier.next_seed if begin.seed is None else begin.seed)
         self.machine.send_scene()
@@ -137,7 +137,7 @@ class LiveSession:
             self.say(Notice(text, offer=(name, earlier.offer, earlier.frame)))
 
     def _request(self, act: CommandName, value: Any = None) -> None:
-        """Do something that no page asked for; what comes of it is told as a notice."""
+        """Run a command that no page requested; its result is sent as a notice."""
         handle(self.machine, SessionRequest(Do("do", self._fence(), 0, act, value), self._send_reply))
 
     def _send_reply(self, reply: Reply) -> None:

@@ -80,7 +80,7 @@ def main(descriptor: int) -> int:
 
 
 def run(begin: Begin, channel: Channel, post: Mailbox) -> int:
-    """Run the session until it is told to end; tell the station why, where it ends by itself."""
+    """Run the session until it receives the end; send the station the reason, where it ends by itself."""
     try:
         session = LiveSession(begin, channel.send)
         gc.collect()

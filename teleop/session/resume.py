@@ -1,4 +1,4 @@
-"""What a dataset holds from earlier sessions: which seed comes next, and which episode was cut short."""
+"""The earlier sessions of a dataset: the next seed, and an episode that was cut short.
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ APART = 1000  # seeds between operators who record into one dataset at the same 
 
 
 class ResumePoint(NamedTuple):
-    """What there is to go on from."""
+    """The seed and the episode to resume from."""
 
     next_seed: int
     offer: str = ""  # the operator's last episode, where it was cut short
@@ -36,7 +36,7 @@ def find_resume_point(dataset: Dataset, task: str, operator: str) -> ResumePoint
 
 
 def _newest(dataset: Dataset) -> list[EpisodeInfo]:
-    """Return the newest episodes, oldest first; damaged ones are left to whoever lists the dataset."""
+    """Return the newest episodes, oldest first; damaged ones are left to the listing of the dataset."""
     found = []
     for episode_id in dataset.ids()[-NEWEST:]:
         try:

@@ -1,8 +1,8 @@
-"""Driver: who chooses the next action, the operator or a policy.
+"""Shared control: the operator or a policy chooses the next action.
 
 Without a policy the operator drives. With one the policy does, except while the operator takes over; after that the
 policy plans anew. The gripper stays as it was last commanded, by whomever, until the operator says something new about
-it: so nothing drops when the controls change hands or an episode goes on from another frame.
+it: so nothing drops when the controls change hands or an episode resumes from another frame.
 """
 
 import math
@@ -19,10 +19,10 @@ from teleop.session.unattended import SILENCE, Decision, is_finite
 
 
 class OperatorInput(NamedTuple):
-    """What the operator says in one tick."""
+    """The operator's input in one tick."""
 
-    twist: Array  # (6,) in [-1, 1]; zero while nothing is heard
-    age: float  # [s] since it was said
+    twist: Array  # (6,) in [-1, 1]; zero while no input arrives
+    age: float  # [s] since it was sent
     silent: bool  # nothing new for a while, or idle
     moves: bool  # a reason to begin: something is held, or the gripper was switched
     takes_over: bool  # from a policy
@@ -42,7 +42,7 @@ class Driver:
         self._taken = False
 
     def begin(self, seed: int) -> None:
-        """Start, or go on from another frame: the policy plans anew."""
+        """Start, or resume from another frame: the policy plans anew."""
         self._taken = False
         self.device.begin(seed)
         reseed = getattr(self.policy, "seed", None)
