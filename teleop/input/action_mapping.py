@@ -1,7 +1,7 @@
 """The mapping between a device's command and the action vector of a task.
 
 A `Command` is the same for every robot: a twist of six parts and a gripper. A task names the columns of its action, and
-each name means one part of the command. An arm is commanded in the world frame; a rover in its own frame, where x is
+each name is one part of the command. An arm is commanded in the world frame; a rover in its own frame, where x is
 ahead and z is up.
 """
 
