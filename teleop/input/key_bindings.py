@@ -43,7 +43,7 @@ KEYS: tuple[Binding, ...] = (
     Binding("slower", "Slower", "hand", ("Minus",), act="slower"),
     Binding("clutch", "Clutch: pointer moves without the robot", "hand", ("KeyC",), act="clutch", held=True),
     Binding("takeover", "Take over while held", "hand", ("KeyT",), act="takeover", held=True),
-    Binding("start", "Start, or go on", "episode", ("Enter", "NumpadEnter"), act="start"),
+    Binding("start", "Start, or resume", "episode", ("Enter", "NumpadEnter"), act="start"),
     Binding("pause", "Pause", "episode", ("KeyP",), act="pause"),
     Binding("keep", "Keep", "episode", ("KeyK",), act="keep"),
     Binding("discard", "Discard", "episode", ("KeyX", "Delete"), act="discard"),

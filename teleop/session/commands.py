@@ -232,7 +232,7 @@ def policy(machine: SessionMachine, request: SessionRequest) -> None:
         machine.pause()
         machine.driver.policy, machine.policy_name = policy, name
         machine.world.describe_anew()
-        request.done("The policy drives when the episode goes on; take over at any time.")
+        request.done("The policy drives when the episode resumes; take over at any time.")
 
     machine.fetcher.submit(lambda: _load_policy(path, env), loaded, request.failed)
 

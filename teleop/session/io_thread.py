@@ -85,4 +85,4 @@ def ignore(_: Any) -> None:
 def explain_disk_full(error: Exception) -> str:
     """Return why the session waits, what is lost (nothing), and what to do."""
     what = error.what if isinstance(error, DiskError | DiskFullError) else f"The disk refuses: {error}."
-    return f"{what} Nothing is lost. Make room, and it goes on by itself."
+    return f"{what} Nothing is lost. Make room, and it continues by itself."

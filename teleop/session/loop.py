@@ -133,7 +133,7 @@ class LiveSession:
             self._request("policy", begin.policy)
         if earlier.offer and begin.open is None:
             name = self.machine.world.dataset.path.relative_to(begin.home).as_posix()
-            text = f"Your last episode was cut short after {earlier.seconds:.1f} s. You can go on from there."
+            text = f"Your last episode was cut short after {earlier.seconds:.1f} s. You can resume from there."
             self.say(Notice(text, offer=(name, earlier.offer, earlier.frame)))
 
     def _request(self, act: CommandName, value: Any = None) -> None:

@@ -109,7 +109,7 @@ def take(store: Answers, station: Here, me: Administrator, who: Who, body: Impor
     """
     upload = station.uploads.get(body.upload, me.person.name)
     if not _importing.acquire(blocking=False):
-        raise BusyError("The import", "another one is going on")
+        raise BusyError("The import", "another one is running")
     place = _place(station.home)
     try:
         with station.uploads.whole(upload) as path:

@@ -105,7 +105,7 @@ class WorkerQueue(Generic[Work]):
                 raise OSError("the station stops")
             if self._process is None:
                 pipe = subprocess.PIPE
-                paths = os.pathsep.join(path for path in sys.path if path)  # it finds modules wherever we do
+                paths = os.pathsep.join(path for path in sys.path if path)  # it finds the same modules
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", self._module],
                     stdin=pipe,

@@ -90,7 +90,7 @@ class Library:
         return found
 
     def place(self, key: EpisodeKey, query: Query) -> dict[str, Any]:
-        """Return where an episode stands among those that fit: its number, how many there are, and its neighbours."""
+        """Return an episode's position among those that fit: its number, how many there are, and its neighbours."""
         keys = [entry.key for entry in self.select(query).entries]
         if key not in keys:
             return {"number": None, "total": len(keys), "before": None, "after": keys[0] if keys else None}
@@ -153,7 +153,7 @@ class Library:
 
         def write(dataset: Dataset, episode: str) -> None:
             if was is not None and dataset.info(episode).meta.note not in (was, text):
-                raise ConflictError(f"the note of {episode}", "somebody changed it meanwhile; look at theirs first")
+                raise ConflictError(f"the note of {episode}", "another user changed it meanwhile; read theirs first")
             dataset.note(episode, text)
 
         return self._each([key], write)[0]
