@@ -1,4 +1,4 @@
-"""Frames to resume from: those of a recorded episode, and the journal of its continuation.
+"""Frames to resume from: those of a recorded episode, and the journal of its continuation."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The earlier sessions of a dataset: the next seed, and an episode that was cut short.
+"""The earlier sessions of a dataset: the next seed, and an episode that was cut short."""
 
 from typing import NamedTuple
 
