@@ -191,9 +191,7 @@ async def _ours(request: Request, error: Exception) -> Response:
     status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
     code = "too_many" if status == 429 else type(error).__name__.removesuffix("Error").lower()
     if status >= 500:
-        _log.warning(
-            "%s %s: %s", request.method, request.url.path, error
-        )  # with its path, which people are not shown
+        _log.warning("%s %s: %s", request.method, request.url.path, error)  # with its path, which people are not shown
     response = error_response(request, status, str(error), code)
     if isinstance(error, SignInError | TooOftenError) and error.wait > 0:
         response.status_code = 429
