@@ -14,7 +14,7 @@ class Device(Protocol):
     """A context manager that is polled once per control step for the operator's command."""
 
     name: ClassVar[str]
-    source: ClassVar[Source]  # who chooses the actions that come from it
+    source: ClassVar[Source]  # the source that is recorded for its actions
 
     def __init__(self, env: "TaskEnv") -> None:
         """Get ready to control copy 0 of `env`, which the device may look at and must not change.
@@ -35,11 +35,11 @@ class Device(Protocol):
         ...
 
     def begin(self, seed: int) -> None:
-        """Take note that an episode has begun from `seed`: what was pressed before does not count any more."""
+        """Take note that an episode has begun from `seed`: earlier presses do not count any more."""
         ...
 
     def read(self) -> Command:
-        """Return what the operator wants now; never blocks."""
+        """Return the operator's current command; never blocks."""
         ...
 
 

@@ -31,7 +31,7 @@ class Browser:
     source: ClassVar[Source] = Source.HUMAN
 
     def __init__(self, env: TaskEnv) -> None:
-        """Wait for messages; the world is not looked at."""
+        """Wait for messages; the world is not used."""
         self._newest: _ReceivedInput | None = None
         self.fence = 0  # the newest lease that was received
 
@@ -51,7 +51,7 @@ class Browser:
 
     @property
     def at(self) -> float:
-        """When the operator acted, on the page's clock [ms]; 0 before the first input."""
+        """Time of the operator's action, on the page's clock [ms]; 0 before the first input."""
         return self._newest.message.at if self._newest else 0.0
 
     def put(self, message: Input) -> bool:
@@ -69,7 +69,7 @@ class Browser:
         """Do nothing: held keys stay held."""
 
     def read(self) -> Command:
-        """Return what the operator wants now; inactive before the first message, and while the operator is idle."""
+        """Return the operator's current command; inactive before the first message, and while the operator is idle."""
         if self._newest is None:
             return Command(np.zeros(6), -1.0, active=False)
         message, arrived = self._newest

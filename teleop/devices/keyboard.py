@@ -1,6 +1,6 @@
 """The keyboard of a terminal as a device: no X, Wayland or root needed, and it works over ssh.
 
-Terminals that know the kitty keyboard protocol say when a key is released; then keys are held as they are on a page.
+Terminals that know the kitty keyboard protocol report when a key is released; then keys are held as they are on a page.
 With others a key counts as held for a moment after the terminal last repeated it.
 """
 
@@ -76,7 +76,7 @@ class Keyboard:
         self.operator_state.begin()
 
     def read(self) -> Command:
-        """Return what the held keys mean.
+        """Return the command of the held keys.
 
         Its age is the time without any event from the terminal while keys are held: a lost terminal reports no release.
         """

@@ -59,7 +59,7 @@ _LABELS = {binding.act: binding.label for binding in KEYS if binding.act} | {"ti
 
 
 def label(act: str) -> str:
-    """Return what an act does, in words."""
+    """Return the description of an act."""
     return _LABELS[act]
 
 

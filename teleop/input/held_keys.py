@@ -50,7 +50,7 @@ class HeldKeys:
         self._shift_until = -np.inf
 
     def held(self, now: float) -> tuple[Binding, ...]:
-        """Return what is held down at `now` [s]."""
+        """Return the held keys at `now` [s]."""
         if not self.releases:
             self._since = {code: since for code, since in self._since.items() if now - since <= self._hold}
         return tuple(dict.fromkeys(self._by_code[code] for code in self._since))
@@ -69,7 +69,7 @@ class HeldKeys:
         return shifted or any(binding.act == act for binding in self.held(now))
 
     def _feed_key(self, event: KeyEvent, now: float) -> str:
-        """Take note of a key; return the act that it does once, or ""."""
+        """Process a key event; return the act that it does once, or ""."""
         binding = self._by_code.get(event.code)
         if binding is None or event.control:
             return ""

@@ -94,7 +94,7 @@ class Terminal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Put the terminal back as it was; what was typed and not read is dropped."""
+        """Put the terminal back as it was; unread input is dropped."""
         with self._work:
             self._stop = True
             self._work.notify()
@@ -134,14 +134,14 @@ class Terminal:
             self._work.notify()
 
     def ask(self, again_and_again: bool) -> None:
-        """Ask it from now on whether it is still there, or stop asking; `heard_at` says when it last answered."""
+        """Start or stop to probe whether it is still connected; `heard_at` is the time of its last answer."""
         if again_and_again != self._asking:
             with self._work:
                 self._asking = again_and_again
                 self._work.notify()
 
     def show(self, text: str) -> None:
-        """Draw lines of text over the whole screen, soon; what was not drawn yet is never drawn."""
+        """Draw lines of text over the whole screen, asynchronously; an undrawn older picture is dropped."""
         with self._work:
             self._text = text
             self._work.notify()

@@ -147,7 +147,7 @@ def _code(character: str) -> str:
 
 
 def _sequence(fields: str, final: str) -> TerminalEvent | None:
-    """Return what a control sequence says; None where it is about something else."""
+    """Return the event of a control sequence; None where it has no meaning here."""
     if final == "u" and fields.startswith("?"):
         return Flags(fields[1:].isdecimal() and bool(int(fields[1:]) & RELEASES))
     if final in "IO" and not fields:

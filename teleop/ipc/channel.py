@@ -46,7 +46,7 @@ class Channel:
             thread.start()
 
     def send(self, message: object) -> bool:
-        """Send `message` soon, without waiting; return False where the connection is closed."""
+        """Queue `message`, without waiting; return False where the connection is closed."""
         with self._work:
             if self._closed:
                 return False
@@ -64,7 +64,7 @@ class Channel:
             self._work.notify()
 
     def close(self, patience: float = 1.0) -> None:
-        """Write what is still to be written, for at most `patience` [s], then close the connection."""
+        """Write the queued messages, for at most `patience` [s], then close the connection."""
         self.finish()
         self._threads[1].join(patience)
         with contextlib.suppress(OSError):

@@ -26,10 +26,10 @@ CommandName = Literal[
     "pause",
     "keep",  # close the episode and begin the next seed
     "discard",  # to the trash, and begin the same seed again
-    "undo",  # bring back what was discarded last
-    "success",  # mark the episode by hand, whatever the task says ...
+    "undo",  # restore the last discarded episode
+    "success",  # mark the episode by hand, overriding the task ...
     "failure",
-    "unmark",  # ... or let the task say it again
+    "unmark",  # ... or let the task decide it again
     "again",  # the seed that was just recorded
     "next",
     "seed",  # value: int
@@ -133,9 +133,9 @@ class Begin:
     seed: int | None = None  # of the first episode; what follows the highest among the newest where None
     rate: float | None = None  # [Hz] control steps a second of the wall, 10 to 50; the task's own where None
     policy: str = ""  # a checkpoint that drives, in the data home
-    open: tuple[str, str, int, str] | None = None  # what to begin with, as the act `open` takes it
+    open: tuple[str, str, int, str] | None = None  # the episode to begin with, as the command `open` takes it
     tags: tuple[str, ...] = ()  # of every episode
-    device: str = "browser"  # what the operator holds
+    device: str = "browser"  # the operator's device
     label: str = ""  # the device that the metadata names, where another program reads it and sends inputs
 
 
@@ -146,7 +146,7 @@ class CameraInfo:
     name: str
     azimuth: float  # [deg] heading of the line of sight about z, as MuJoCo counts it: "ahead" is away from the viewer
     elevation: float  # [deg]
-    distance: float  # [m] to what it looks at
+    distance: float  # [m] to the point that it looks at
     lookat: tuple[float, float, float]  # [m]
 
 
@@ -184,9 +184,9 @@ class Status:
     seed: int
     frame: int  # of the episode, that is shown
     frames: int  # that the episode has, the first one included
-    success: bool  # what the task says of this frame
-    mark: Literal["", "success", "failure"]  # what the operator says of the episode
-    source: str  # who chose the action that led to this frame: human, policy, scripted, correction
+    success: bool  # the task's outcome of this frame
+    mark: Literal["", "success", "failure"]  # the operator's mark of the episode
+    source: str  # source of the action that led to this frame: human, policy, scripted, correction
     gripper: float  # as commanded, -1 open, +1 closed
     holds: bool  # the robot stands still because no input arrives from the operator
     late: float  # [ms] of the last tick after its deadline
@@ -196,7 +196,7 @@ class Status:
     successes: int
     discarded: int
     minutes: float  # [min] since the session started
-    trouble: str = ""  # why the session waits, in words: a full disk
+    trouble: str = ""  # why the session waits, as text: a full disk
     goals: tuple[Goal, ...] = ()  # where they are, while they may be moved: before the episode begins
     type: Literal["status"] = "status"
 

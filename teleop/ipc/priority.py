@@ -23,7 +23,7 @@ def be_eager() -> None:
 
 
 def be_gentle() -> None:
-    """Let this thread be one among others again: for what may take seconds, while no episode runs."""
+    """Reset this thread's priority: for work that may take seconds, while no episode runs."""
     with contextlib.suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     with contextlib.suppress(OSError):

@@ -21,7 +21,7 @@ PATIENCE = 10.0  # [s] for a process to close its episode and end
 
 @dataclass(frozen=True)
 class SessionReady:
-    """The process has imported what it needs; sent once, before anything else."""
+    """The process has finished its imports; sent once, before anything else."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class SessionProcess:
         self._channel.send(begin)
 
     def send(self, message: Input | Do) -> bool:
-        """Send what the operator wants; of inputs that wait, the newest one. False where the session has ended."""
+        """Send an input; of waiting inputs only the newest is sent. False where the session has ended."""
         return self._channel.send(message)
 
     def close(self, patience: float = PATIENCE) -> None:
@@ -96,7 +96,7 @@ class SessionProcess:
             self._hear(message)  # type: ignore[arg-type]
 
     def _gone(self) -> None:
-        """Wait for the process, whose end of the connection has closed, and say how it ended."""
+        """Wait for the process, whose end of the connection has closed, and describe how it ended."""
         try:
             code: int | None = self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

@@ -94,8 +94,8 @@ class ActionResult:
     state: Array  # (nstate,) float64
     names: tuple[str, ...]  # of the columns of an action
     actions: Array  # (K, act_dim) float32 in [-1, 1], the same K times where the policy leaves nothing to chance
-    recorded: Array | None  # (act_dim,) what was done; None at the last frame
-    tool: Array  # (3,) [m] where the hand is, in the world
+    recorded: Array | None  # (act_dim,) the recorded action; None at the last frame
+    tool: Array  # (3,) [m] position of the hand, in the world
     reach: Array  # (K, 3) [m] where it would be if each action were held for a moment
     chance: bool  # whether the actions differ
     task: str
@@ -118,7 +118,7 @@ class RolloutResult:
     task: str
     fps: float
     states: Array  # (L + 1, nstate) float64 of the first future
-    paths: Array  # (N, L + 1, 3) [m] where the hand goes
+    paths: Array  # (N, L + 1, 3) [m] positions of the hand
     success: Array  # (N, L + 1) bool
     worth: RewardCurve | None  # of the first future's steps
     broken: str = ""  # why it ends early
@@ -163,7 +163,7 @@ class Cancel:
 
 @dataclass(frozen=True)
 class ProbeReady:
-    """The process has imported what it needs; the first message."""
+    """The process has finished its imports; the first message."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ NICE = 5  # sessions that drive a robot come first
 
 
 class Inbox:
-    """What is still to be answered: looks first, then in the order in which it came."""
+    """The queue of requests: views first, then in order of arrival."""
 
     def __init__(self) -> None:
         """Nothing waits."""

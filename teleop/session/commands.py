@@ -77,7 +77,7 @@ class SessionRequest:
 
 
 def handle(machine: SessionMachine, request: SessionRequest) -> None:
-    """Do what was asked; what is wrong with it is the answer."""
+    """Carry out the request; an error becomes the reply."""
     try:
         COMMANDS[request.do.act](machine, request)
     except RoboRlhfError as error:
@@ -134,7 +134,7 @@ def undo(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def mark(machine: SessionMachine, request: SessionRequest) -> None:
-    """Say how the open episode ends, or how the last one ended."""
+    """Set the outcome of the open episode, or of the last one."""
     said: Mark = "success" if request.do.act == "success" else "failure" if request.do.act == "failure" else ""
     last = machine.episode_log.last
     if machine.has_steps():
@@ -189,7 +189,7 @@ def seek(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def rewind(machine: SessionMachine, request: SessionRequest) -> None:
-    """Look at what was some seconds before."""
+    """Show the frame of some seconds before."""
     seconds = request.number()
     if not seconds > 0:
         raise InvalidValueError("seconds to rewind", f"{seconds:g}", "more than 0")
@@ -238,7 +238,7 @@ def policy(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def open_(machine: SessionMachine, request: SessionRequest) -> None:
-    """Look at a frame of a recorded episode, to continue from there or to show how it should have gone on."""
+    """Show a frame of a recorded episode, to continue from there or to record a correction."""
     dataset, episode, frame, mode = request.items(4, '[dataset, episode, frame, "continue" or "takeover"]')
     if mode not in ("continue", "takeover"):
         raise InvalidValueError("opening an episode", repr(mode), '"continue" or "takeover"')

@@ -1,7 +1,7 @@
 """LiveSession: the interactive session, a loop of ticks around one world.
 
-A tick waits for its deadline, answers what was asked, takes a step where the episode runs, and tells what there is to
-see. Work that waits for the disk runs in I/O threads.
+A tick waits for its deadline, answers requests, takes a step where the episode runs, and sends the state.
+Work that waits for the disk runs in I/O threads.
 """
 
 import queue
@@ -36,7 +36,7 @@ class LiveSession:
     """An operator's session; `do`, `hear` and `stop` may be called from any thread, the rest from one."""
 
     def __init__(self, begin: Begin, say: Send, *, pace: bool = True) -> None:
-        """Put the world at the start of the first seed, and tell `say`, which any thread may call, what there is.
+        """Reset the world to the first seed, and send the scene through `say`, which any thread may call.
 
         Raises:
             RoboRlhfError: an unknown task or device, a dataset that cannot be opened, a rate out of range.
@@ -58,7 +58,7 @@ class LiveSession:
         self._open_with(begin)
 
     def receive_input(self, message: Input) -> bool:
-        """Take an input, from any thread; False where it is late, of an older lease, or not listened to."""
+        """Take an input, from any thread; False where it is late, of an older lease, or ignored."""
         return isinstance(self.machine.device, Browser) and self.machine.device.put(message)
 
     def request(self, do: Do) -> None:
@@ -85,7 +85,7 @@ class LiveSession:
             self.close()
 
     def tick(self) -> None:
-        """Wait for the next deadline, do what was asked, and take a step where the episode runs."""
+        """Wait for the next deadline, carry out the requests, and take a step where the episode runs."""
         self._late = self.clock.wait()
         self.deliver()
         heard = self.machine.driver.read()

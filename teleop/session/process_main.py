@@ -28,7 +28,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Mailbox:
-    """Where messages go: to the session, once there is one."""
+    """The receiver of messages: the session, once there is one."""
 
     def __init__(self) -> None:
         """Wait for a `Begin`."""
@@ -48,7 +48,7 @@ class Mailbox:
             self.session.request(message)
 
     def serve(self, session: LiveSession) -> None:
-        """Give messages to `session` from now on."""
+        """Pass messages to `session` from now on."""
         self.session = session
         while self._early:
             self.receive(self._early.pop(0))

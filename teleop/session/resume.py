@@ -9,7 +9,7 @@ from robo_rlhf.data.recording.recovery import RECOVERED
 from robo_rlhf.rollouts.evaluation import FIRST_SEED
 from teleop.session.branch import INTERRUPTED
 
-NEWEST = 200  # episodes that are looked at: ids sort by time, and a page does not wait for ten thousand files
+NEWEST = 200  # episodes that are read: ids sort by time, and a page does not wait for ten thousand files
 APART = 1000  # seeds between operators who record into one dataset at the same time
 
 
@@ -23,7 +23,7 @@ class ResumePoint(NamedTuple):
 
 
 def find_resume_point(dataset: Dataset, task: str, operator: str) -> ResumePoint:
-    """Look at the newest episodes of `dataset`."""
+    """Find it in the newest episodes of `dataset`."""
     infos = _newest(dataset)
     seeds = [info.meta.seed for info in infos if info.meta.task == task and info.meta.seed < FIRST_SEED]
     next_seed = max(seeds, default=-1) + 1 + APART * len(dataset.recovery.live)

@@ -1,8 +1,8 @@
 """The state of a session, as a state machine over its live world, its driver and its episode log.
 
-ready    the world stands at the start of the seed; the first movement, or `start`, begins an episode
+ready    the world is at the start of the seed; the first movement, or `start`, begins an episode
 running  a control step a tick, each recorded
-paused   some frame is looked at; a movement or `start` resumes from it, and where frames follow it, that is a
+paused   some frame is shown; a movement or `start` resumes from it, and where frames follow it, that is a
          branch: the episode so far is closed as a failed one, and a new one begins with what they share
 """
 
@@ -38,14 +38,14 @@ class SessionMachine:
     """One operator, one world, one dataset to record into; used by one thread."""
 
     def __init__(self, begin: Begin, env: TaskEnv, period: float, send: Send, ring: Callable[[], None]) -> None:
-        """Open the dataset and the device; a world must be put up next.
+        """Open the dataset and the device; a world must be loaded next.
 
         Args:
-            begin: what the session is started for.
+            begin: the settings of the session.
             env: the world, with one copy.
             period: of the ticks [s].
-            send: gets what there is to tell.
-            ring: called, from any thread, when something is there to be taken up.
+            send: gets the outgoing messages.
+            ring: called, from any thread, when a result is ready.
 
         Raises:
             RoboRlhfError: an unknown device, or a dataset that cannot be opened.
@@ -62,11 +62,11 @@ class SessionMachine:
         self.mark: Literal["", "success", "failure"] = ""
         self.note = self.policy_name = ""
         self.ticks = 0  # control steps since the session started
-        self.busy = False  # a branch is being made: what is asked has to wait
+        self.busy = False  # a branch is being made: requests have to wait
         self.source, self.holds = Source.HUMAN, False  # of the last step
         self.starting = False  # the episode begins as soon as its journal is open
         self._moving = False  # something was held in the last tick
-        self._released = True  # nothing was held at some moment since the world was put up, or paused
+        self._released = True  # nothing was held at some moment since the world was loaded, or paused
         self._still = self._well = 0  # ticks that the robot has held; that the task has been done
 
     def tick(self, heard: OperatorInput) -> None:

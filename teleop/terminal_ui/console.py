@@ -160,9 +160,9 @@ class Console:
                 self.do("note", line.text)
 
     def _follow_gripper(self, now: float) -> None:
-        """Let the hand's gripper be what the session's is, so that a press switches what is there.
+        """Set the operator state's gripper to the session's, so that a press switches the actual one.
 
-        While it runs only what is clearly other is taken over: a policy moves it a little all the time, and what is
+        While it runs only a clear difference is adopted: a policy moves it a little all the time, and what is
         sent late about it must not look like a command.
         """
         status, hand = self.state.status, self._device.operator_state

@@ -18,7 +18,7 @@ Facets = tuple[tuple[str, ...], ...]  # the values of dataset, task, outcome, so
 
 
 class EpisodeKey(NamedTuple):
-    """Which episode."""
+    """The key of an episode."""
 
     dataset: str
     episode: str

@@ -93,7 +93,7 @@ class ControlLease:
         return self._holder is not None and self._holder.id == page and fence == self.fence
 
     def take(self, page: str) -> None:
-        """Drive from this page: where nobody does, where the holder's lease has run out, or instead of one's other tab.
+        """Drive from this page: the controls are free, the holder's lease has run out, or it is the user's other tab.
 
         Raises:
             NotNowError: another user drives; the message names them and what to do.

@@ -21,7 +21,7 @@ class ReportKey(NamedTuple):
 
 
 class QualityReport(NamedTuple):
-    """What was worked out."""
+    """A computed report."""
 
     content: dict[str, Any]  # {"error"} where it could not be
     made: float  # [s since 1970]
