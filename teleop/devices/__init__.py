@@ -1,4 +1,4 @@
-"""Devices: what an operator holds in the hand. One file a device, found by name."""
+"""Input devices: one file per device, found by name."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Device(Protocol):
-    """A context manager that is asked, once a control step, what the operator wants now."""
+    """A context manager that is polled once per control step for the operator's command."""
 
     name: ClassVar[str]
-    source: ClassVar[Source]  # who chooses the actions that come from it
+    source: ClassVar[Source]  # the source that is recorded for its actions
 
     def __init__(self, env: "TaskEnv") -> None:
         """Get ready to control copy 0 of `env`, which the device may look at and must not change.
@@ -35,11 +35,11 @@ class Device(Protocol):
         ...
 
     def begin(self, seed: int) -> None:
-        """Take note that an episode has begun from `seed`: what was pressed before does not count any more."""
+        """Take note that an episode has begun from `seed`: earlier presses do not count any more."""
         ...
 
     def read(self) -> Command:
-        """Return what the operator wants now; never blocks."""
+        """Return the operator's current command; never blocks."""
         ...
 
 

@@ -1,7 +1,7 @@
-"""The page as a device: a mailbox that holds the newest thing that the operator said.
+"""The browser page as a device: a mailbox that holds the operator's newest input message.
 
 Any thread may put a message in; the control loop reads. What arrives late or out of order does not count, nor does what
-was sent under an older lease than one that was already heard of.
+was sent under an older lease than one that was already received.
 """
 
 import time
@@ -25,15 +25,15 @@ class _ReceivedInput(NamedTuple):
 
 @DEVICES.register("browser")
 class Browser:
-    """Says what the newest `Input` says: idle ones move nothing, but their gripper counts."""
+    """Returns the command of the newest `Input`: idle ones move nothing, but their gripper counts."""
 
     name: ClassVar[str] = "browser"
     source: ClassVar[Source] = Source.HUMAN
 
     def __init__(self, env: TaskEnv) -> None:
-        """Wait for messages; the world is not looked at."""
+        """Wait for messages; the world is not used."""
         self._newest: _ReceivedInput | None = None
-        self.fence = 0  # the newest lease that was heard of
+        self.fence = 0  # the newest lease that was received
 
     def __enter__(self) -> Self:
         """Return the device; there is nothing to open."""
@@ -51,7 +51,7 @@ class Browser:
 
     @property
     def at(self) -> float:
-        """When the operator acted, on the page's clock [ms]; 0 before the first input."""
+        """Time of the operator's action, on the page's clock [ms]; 0 before the first input."""
         return self._newest.message.at if self._newest else 0.0
 
     def put(self, message: Input) -> bool:
@@ -66,10 +66,10 @@ class Browser:
         return True
 
     def begin(self, seed: int) -> None:
-        """Do nothing: what is held down goes on to be held."""
+        """Do nothing: held keys stay held."""
 
     def read(self) -> Command:
-        """Return what the operator wants now; inactive before the first message, and while the operator is idle."""
+        """Return the operator's current command; inactive before the first message, and while the operator is idle."""
         if self._newest is None:
             return Command(np.zeros(6), -1.0, active=False)
         message, arrived = self._newest

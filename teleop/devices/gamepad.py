@@ -1,4 +1,4 @@
-"""A gamepad on the robot's machine as a device, through Linux' input events."""
+"""A gamepad on the robot's machine as a device, read through Linux input events."""
 
 import time
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from teleop.input.evdev import (
 from teleop.input.operator_state import TAKEOVER, OperatorState
 from teleop.input.response_curves import CURVE, DEADZONE, LEVEL, apply_stick_curve, check_response
 
-RETRY = 1.0  # [s] between looks for a gamepad that was unplugged
+RETRY = 1.0  # [s] between checks for a gamepad that was unplugged
 PULLED = 0.5  # of a trigger's way: it counts as pressed
 _X, _Y, _Z, _RX, _RY, _RZ, _GAS, _BRAKE = 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x09, 0x0A
 _HAT_X, _HAT_Y = 0x10, 0x11
@@ -37,7 +37,7 @@ _BUTTONS = {button.code: button for button in GAMEPAD}
 
 
 class Pad(Protocol):
-    """What is read: an `EventDevice`, or one that plays recorded events."""
+    """The source of events: an `EventDevice`, or one that plays recorded events."""
 
     description: Description
 
@@ -46,21 +46,21 @@ class Pad(Protocol):
         ...
 
     def axis(self, code: int) -> AbsInfo:
-        """Return an axis as it is now."""
+        """Return the current state of an axis."""
         ...
 
     def keys_down(self) -> frozenset[int]:
-        """Return the codes of what is pressed now."""
+        """Return the codes of the pressed buttons."""
         ...
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         ...
 
 
 @DEVICES.register("gamepad")
 class Gamepad:
-    """Sticks move and turn, buttons do what `teleop.input.button_maps.GAMEPAD` says. Pushing a stick takes over."""
+    """Sticks move and turn, buttons follow `teleop.input.button_maps.GAMEPAD`. Pushing a stick takes over."""
 
     name: ClassVar[str] = "gamepad"
     source: ClassVar[Source] = Source.HUMAN
@@ -107,7 +107,7 @@ class Gamepad:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of it."""
+        """Close it."""
         if self._pad is not None:
             self._pad.close()
             self._pad = None
@@ -117,9 +117,9 @@ class Gamepad:
         self.operator_state.begin()
 
     def read(self) -> Command:
-        """Return what sticks and buttons mean; nothing while the gamepad is unplugged, which it may be at any time.
+        """Return the command of sticks and buttons; inactive while unplugged, which it may be at any time.
 
-        Its age is that of the newest event; what did not change is as the device says now.
+        Its age is that of the newest event; what did not change is the device's current state.
         """
         now = time.time()
         events = self._events()
@@ -133,7 +133,7 @@ class Gamepad:
         )
 
     def _events(self) -> list[Event]:
-        """Return what is new; open the gamepad again where it was unplugged."""
+        """Return the new events; open the gamepad again where it was unplugged."""
         if self._pad is None:
             self._reopen()
         if self._pad is None:
@@ -158,7 +158,7 @@ class Gamepad:
             self._pad = None
 
     def _find_pad(self) -> None:
-        """Take sticks and buttons as they are."""
+        """Read the current state of sticks and buttons."""
         assert self._pad is not None
         self._axes.clear()
         self._down = set(self._pad.keys_down())
@@ -174,7 +174,7 @@ class Gamepad:
             self._find_pad()
 
     def _place(self, code: int, value: int, *, acts: bool = True) -> None:
-        """Take note of where an axis is; the pad of arrows and the triggers press buttons."""
+        """Store the position of an axis; the pad of arrows and the triggers press buttons."""
         assert self._pad is not None
         axis = self._pad.description.axes.get(code)
         if axis is None or axis.most <= axis.least:
@@ -202,7 +202,7 @@ class Gamepad:
         return any(code in self._down for code, button in _BUTTONS.items() if button.act == act)
 
     def _left_trigger(self) -> int | None:
-        """Return the axis of the left trigger: pads say it in two ways, and some as a button only."""
+        """Return the axis of the left trigger: gamepads report it in two ways, and some as a button only."""
         assert self._pad is not None
         axes = self._pad.description.axes
         return _BRAKE if {_GAS, _BRAKE} <= axes.keys() else _Z if {_RX, _RY} <= axes.keys() else None

@@ -1,6 +1,6 @@
 """The keyboard of a terminal as a device: no X, Wayland or root needed, and it works over ssh.
 
-Terminals that know the kitty keyboard protocol say when a key is released; then keys are held as they are on a page.
+Terminals that know the kitty keyboard protocol report when a key is released; then keys are held as they are on a page.
 With others a key counts as held for a moment after the terminal last repeated it.
 """
 
@@ -44,7 +44,7 @@ class Keyboard:
             terminal: one that is open already, in its place.
             heading: of the operator's line of sight [deg], see `teleop.input.response_curves.rotate_twist`.
             speed: level, from 1.
-            hold: how long a key counts as held after it was last heard [s], where releases are not told.
+            hold: how long a key counts as held after its last event [s], where the terminal does not report releases.
         """
         check_response(DEADZONE, CURVE, speed)
         if not 0.05 <= hold <= 1.0:
@@ -72,13 +72,13 @@ class Keyboard:
             self.terminal.__exit__(kind, error, trace)
 
     def begin(self, seed: int) -> None:
-        """Forget what was pressed; keys that are held go on being held."""
+        """Forget what was pressed; held keys stay held."""
         self.operator_state.begin()
 
     def read(self) -> Command:
-        """Return what the held keys mean.
+        """Return the command of the held keys.
 
-        Its age is how long nothing was heard from the terminal while keys are held: one that is lost tells no release.
+        Its age is the time without any event from the terminal while keys are held: a lost terminal reports no release.
         """
         heard = self.terminal.read()
         now = time.monotonic()

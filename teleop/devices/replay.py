@@ -1,4 +1,4 @@
-"""A stored episode as a device: its actions again, and how far the robot is from where it was then."""
+"""A stored episode as a device: replays its actions and measures the deviation from its stored states."""
 
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ SAME_START = 1e-6  # [m, rad] how far states may be apart that are still the sam
 
 @DEVICES.register("replay")
 class Replay:
-    """Says the actions of an episode one after another, then `keep`; the robot holds after that."""
+    """Returns the actions of an episode one after another, then `keep`; the robot holds after that."""
 
     name: ClassVar[str] = "replay"
     source: ClassVar[Source] = Source.SCRIPTED
@@ -60,7 +60,7 @@ class Replay:
         """Begin with the first action.
 
         Raises:
-            InvalidValueError: the world does not stand where the episode began.
+            InvalidValueError: the world is not in the state in which the episode began.
         """
         self.step, self.deviation = 0, 0.0
         if self._distance() > SAME_START:

@@ -1,4 +1,4 @@
-"""The scripted operator as a device: it demonstrates the task as a person would, faults included."""
+"""The scripted operator as a device: it demonstrates the task as a person would, including errors."""
 
 from types import TracebackType
 from typing import ClassVar, Self

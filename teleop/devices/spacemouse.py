@@ -1,4 +1,4 @@
-"""A SpaceMouse on the robot's machine as a device: its raw HID reports, without a driver or library."""
+"""A SpaceMouse on the robot's machine as a device: raw HID reports, without a driver or library."""
 
 import time
 from collections.abc import Sequence
@@ -18,26 +18,26 @@ from teleop.input.operator_state import TAKEOVER, OperatorState
 from teleop.input.response_curves import DEADZONE, LEVEL, apply_curve, check_response
 from teleop.input.spacemouse_reports import Puck, is_spacemouse, twist
 
-RETRY = 1.0  # [s] between looks for one that was unplugged
+RETRY = 1.0  # [s] between checks for one that was unplugged
 STRAIGHT = 1.3  # exponent of the cap's curve: springs are fine near the middle by themselves
 RULE = 'KERNEL=="hidraw*", ATTRS{idVendor}=="256f", TAG+="uaccess"'
 
 
 class Raw(Protocol):
-    """What is read: a `RawDevice`, or one that plays recorded reports."""
+    """The source of reports: a `RawDevice`, or one that plays recorded reports."""
 
     def read(self) -> list[bytes]:
         """Return the reports since the last call; raises ConnectionError when it was unplugged."""
         ...
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         ...
 
 
 @DEVICES.register("spacemouse")
 class SpaceMouse:
-    """The cap moves and turns, buttons do what `input.button_maps.SPACEMOUSE` says. Moving the cap takes over."""
+    """The cap moves and turns, buttons follow `input.button_maps.SPACEMOUSE`. Moving the cap takes over."""
 
     name: ClassVar[str] = "spacemouse"
     source: ClassVar[Source] = Source.HUMAN
@@ -83,7 +83,7 @@ class SpaceMouse:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of it."""
+        """Close it."""
         if self._raw is not None:
             self._raw.close()
             self._raw = None
@@ -93,7 +93,7 @@ class SpaceMouse:
         self.operator_state.begin()
 
     def read(self) -> Command:
-        """Return what cap and buttons mean; nothing while it is unplugged, which it may be at any time.
+        """Return the command of cap and buttons; inactive while it is unplugged, which it may be at any time.
 
         While the cap is moved, its age is that of the last report, of which there are then some sixty a second.
         """
@@ -123,7 +123,7 @@ class SpaceMouse:
         return any(button.act == act and button.code in self._puck.buttons for button in SPACEMOUSE)
 
     def _reports(self) -> list[bytes]:
-        """Return what is new; open the device again where it was unplugged."""
+        """Return the new reports; open the device again where it was unplugged."""
         if self._raw is None and time.monotonic() >= self._retry_at:
             self._retry_at = time.monotonic() + RETRY
             try:

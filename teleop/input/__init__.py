@@ -1,1 +1,1 @@
-"""What input devices share: key bindings, raw reports of hardware, and the way from input to action."""
+"""What input devices share: key bindings, raw hardware reports, and the mapping from input to action."""

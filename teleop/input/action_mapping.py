@@ -1,8 +1,8 @@
-"""Between what a device says and the action vector of a task.
+"""The mapping between a device's command and the action vector of a task.
 
 A `Command` is the same for every robot: a twist of six parts and a gripper. A task names the columns of its action, and
-each name stands for one part of the command. An arm is commanded in the world frame; a rover in its own, where x points
-ahead and z up.
+each name is one part of the command. An arm is commanded in the world frame; a rover in its own frame, where x is
+ahead and z is up.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The button tables of gamepad and SpaceMouse: one for devices and help. Acts are those of `key_bindings`."""
+"""The button tables of gamepad and SpaceMouse, shared by devices and help. Acts are those of `key_bindings`."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from teleop.input.key_bindings import KEYS
 class Button:
     """What one button does."""
 
-    code: int  # as the device says it
+    code: int  # as the device reports it
     name: str  # as it is printed on the device
     act: str
     held: bool = False  # whether it acts while it is held rather than once
@@ -59,7 +59,7 @@ _LABELS = {binding.act: binding.label for binding in KEYS if binding.act} | {"ti
 
 
 def label(act: str) -> str:
-    """Return what an act does, in words."""
+    """Return the description of an act."""
     return _LABELS[act]
 
 

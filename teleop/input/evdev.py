@@ -1,4 +1,4 @@
-"""Linux input events, read straight from /dev/input: what gamepads say. Needs no library.
+"""Linux input events, read straight from /dev/input, as gamepads send them. Needs no library.
 
 Numbers are those of the kernel's input.h and input-event-codes.h.
 """
@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 
 FOLDER = Path("/dev/input")
 SYN, KEY, ABS = 0x00, 0x01, 0x03  # kinds of events
-SYN_DROPPED = 3  # the kernel's buffer ran over: what is pressed must be asked anew
+SYN_DROPPED = 3  # the kernel's buffer ran over: the pressed buttons must be read again
 GAMEPAD = 0x130  # the button that every gamepad has, and no joystick, mouse or keyboard
 _EVENT = struct.Struct("@llHHi")  # seconds, microseconds, kind, code, value
 _AXIS = struct.Struct("@6i")  # value, least, most, fuzz, flat, resolution
@@ -23,7 +23,7 @@ _GONE = (errno.ENODEV, errno.EIO)
 
 
 class Event(NamedTuple):
-    """Something changed on a device."""
+    """A change of one axis or button of a device."""
 
     kind: int
     code: int
@@ -41,7 +41,7 @@ class AbsInfo(NamedTuple):
 
 @dataclass(frozen=True)
 class Description:
-    """What a device is and has."""
+    """A device's identity, axes and buttons."""
 
     name: str
     axes: dict[int, AbsInfo]  # by code
@@ -79,16 +79,16 @@ class EventDevice:
         return read_events(self._file)
 
     def axis(self, code: int) -> AbsInfo:
-        """Return an axis as it is now."""
+        """Return the current state of an axis."""
         value, least, most, *_ = _AXIS.unpack(self._ask(0x40 + code, _AXIS.size))
         return AbsInfo(value, least, most)
 
     def keys_down(self) -> frozenset[int]:
-        """Return the codes of what is pressed now."""
+        """Return the codes of the pressed buttons."""
         return _bits(self._ask(0x18, _KEYS // 8))
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -98,7 +98,7 @@ class EventDevice:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of it."""
+        """Close it."""
         self.close()
 
     def _describe(self) -> Description:
@@ -107,7 +107,7 @@ class EventDevice:
         return Description(name, axes, _bits(self._ask(0x20 + KEY, _KEYS // 8)))
 
     def _ask(self, number: int, size: int) -> bytes:
-        """Return the answer to a question of the kernel's event interface (`_IOC(_IOC_READ, 'E', number, size)`)."""
+        """Return the result of an ioctl of the kernel's event interface (`_IOC(_IOC_READ, 'E', number, size)`)."""
         answer = bytearray(size)
         fcntl.ioctl(self._file, 2 << 30 | size << 16 | ord("E") << 8 | number, answer)
         return bytes(answer)

@@ -1,4 +1,4 @@
-"""Which keys are held, and what that means: keys of the key table → a twist, and what is pressed once."""
+"""Which keys are held and which were pressed: keys of the key table → a twist and acts."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from robo_rlhf.core.types import Array
 from teleop.input.key_bindings import KEYS, Binding
 from teleop.input.terminal_keys import Flags, Focus, KeyEvent, TerminalEvent
 
-HOLD = 0.2  # [s] that a key counts as held after it was last heard, where releases are not told
+HOLD = 0.2  # [s] that a key counts as held after its last event, where releases are not reported
 ONCE = 0.7  # [s] within which an old terminal's second press of the same key is its repeating: more than it waits first
 AGAIN = frozenset({"rewind", "faster", "slower"})  # acts that may follow one another sooner than that
 
@@ -17,20 +17,20 @@ class HeldKeys:
     """Remembers which keys of a key table are held down. Time is the caller's."""
 
     def __init__(self, table: Sequence[Binding] = KEYS, hold: float = HOLD) -> None:
-        """Listen for the keys of `table`; without releases a key is let go `hold` [s] after it was last heard."""
+        """Listen for the keys of `table`; without releases a key is released `hold` [s] after its last event."""
         self._by_code = {code: binding for binding in table for code in binding.keys}
         self._hold = hold
-        self._since: dict[str, float] = {}  # code → when it was last heard, while it is held
+        self._since: dict[str, float] = {}  # code → time of its last event, while it is held
         self._pressed: dict[str, float] = {}  # code → when it was last pressed
         self._shift_until = -np.inf
-        self.releases = False  # whether the terminal tells when a key is released
+        self.releases = False  # whether the terminal reports releases
 
     def add(self, binding: Binding) -> None:
         """Listen for one more."""
         self._by_code |= dict.fromkeys(binding.keys, binding)
 
     def feed(self, events: Sequence[TerminalEvent], now: float) -> list[str]:
-        """Take note of what was heard at `now` [s]; return the acts that were pressed."""
+        """Process the events received at `now` [s]; return the acts that were pressed."""
         acts = []
         for event in events:
             if isinstance(event, Flags):
@@ -45,12 +45,12 @@ class HeldKeys:
         return acts
 
     def let_go(self) -> None:
-        """Forget what is held: nobody would tell when it is released."""
+        """Forget the held keys: their release would not be reported."""
         self._since.clear()
         self._shift_until = -np.inf
 
     def held(self, now: float) -> tuple[Binding, ...]:
-        """Return what is held down at `now` [s]."""
+        """Return the held keys at `now` [s]."""
         if not self.releases:
             self._since = {code: since for code, since in self._since.items() if now - since <= self._hold}
         return tuple(dict.fromkeys(self._by_code[code] for code in self._since))
@@ -69,7 +69,7 @@ class HeldKeys:
         return shifted or any(binding.act == act for binding in self.held(now))
 
     def _feed_key(self, event: KeyEvent, now: float) -> str:
-        """Take note of a key; return the act that it does once, or ""."""
+        """Process a key event; return the act that it does once, or ""."""
         binding = self._by_code.get(event.code)
         if binding is None or event.control:
             return ""

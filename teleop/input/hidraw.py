@@ -1,4 +1,4 @@
-"""Raw HID reports, read straight from /dev/hidraw: what a SpaceMouse says. Needs no library."""
+"""Raw HID reports, read straight from /dev/hidraw, as a SpaceMouse sends them. Needs no library."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ class HidDevice:
     vendor: int
     product: int
     name: str
-    descriptor: bytes  # in which it says what it reports
+    descriptor: bytes  # report descriptor
 
 
 class RawDevice:
@@ -58,7 +58,7 @@ class RawDevice:
         return reports
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1

@@ -1,4 +1,4 @@
-"""The key table: one for the page, its help overlay, its on-screen pads, and the terminal.
+"""The key table, shared by the page, its help overlay, its on-screen pads, and the terminal.
 
 Keys are named as `KeyboardEvent.code` names them, so that they lie where the hand expects them on any layout. The left
 hand moves and turns (W A S D, R F, Q E), the thumb grips; what ends an episode lies under the right hand, away from it.
@@ -43,7 +43,7 @@ KEYS: tuple[Binding, ...] = (
     Binding("slower", "Slower", "hand", ("Minus",), act="slower"),
     Binding("clutch", "Clutch: pointer moves without the robot", "hand", ("KeyC",), act="clutch", held=True),
     Binding("takeover", "Take over while held", "hand", ("KeyT",), act="takeover", held=True),
-    Binding("start", "Start, or go on", "episode", ("Enter", "NumpadEnter"), act="start"),
+    Binding("start", "Start, or resume", "episode", ("Enter", "NumpadEnter"), act="start"),
     Binding("pause", "Pause", "episode", ("KeyP",), act="pause"),
     Binding("keep", "Keep", "episode", ("KeyK",), act="keep"),
     Binding("discard", "Discard", "episode", ("KeyX", "Delete"), act="discard"),

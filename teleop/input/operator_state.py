@@ -1,12 +1,12 @@
-"""Hand: what every device that a person holds keeps between reads: the gripper, the speed, and what was pressed."""
+"""Operator state that every hand-held device keeps between reads: the gripper, the speed, and the presses."""
 
 import numpy as np
 
 from robo_rlhf.core.types import Array, Command
 from teleop.input.response_curves import LEVEL, LEVELS, SLOW, has_own_ahead, rotate_twist
 
-TAKEOVER = "takeover"  # a button that is said for as long as it is held, or the robot is moved
-_MOVED = 0.05  # of full speed: more than that is the wish to drive
+TAKEOVER = "takeover"  # a button that is sent for as long as it is held, or the robot is moved
+_MOVED = 0.05  # of full speed: more than that counts as driving
 
 
 class OperatorState:
@@ -28,16 +28,16 @@ class OperatorState:
         self._acted = False
 
     def set_heading(self, heading: float) -> None:
-        """Say where the operator looks, see `rotate_twist`; a robot with an ahead of its own ignores it."""
+        """Set the operator's line of sight, see `rotate_twist`; ignored for a robot with a body frame."""
         self.heading = 0.0 if self._own_ahead else heading
 
     def begin(self) -> None:
-        """Forget what was pressed. Speed and gripper stay, since an episode may go on from any frame."""
+        """Forget what was pressed. Speed and gripper stay, since an episode may resume from any frame."""
         self._pressed.clear()
         self._acted = False
 
     def press(self, act: str) -> None:
-        """Do what is done once: here what is the hand's own, else as a button of the next command."""
+        """Do an act once: here if it concerns this state, else as a button of the next command."""
         if act == "gripper":
             self.gripper = -1.0 if self.gripper > 0 else 1.0
             self._acted = True
@@ -54,7 +54,7 @@ class OperatorState:
         """Return what the operator wants: `twist` (6,) ahead, left and up of them, and what was pressed since.
 
         Active while the operator drives: moves the robot, switches its gripper, or holds `takeover`. The button
-        `takeover` is then among those that are said. `lost` is a device that does not speak any more.
+        `takeover` is then among the buttons. `lost` is a device that no longer sends.
         """
         wanted = rotate_twist(twist, self.heading)
         for part in (wanted[:3], wanted[3:]):

@@ -1,4 +1,4 @@
-"""How a hand feels to the robot: dead zones and curves, speed levels, and the directions of the one who drives."""
+"""Response curves: dead zones and exponents of axes, speed levels, and the operator's line of sight."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ def apply_stick_curve(value: Array, deadzone: float = DEADZONE, curve: float = C
 
 
 def rotate_twist(twist: Array, heading: float) -> Array:
-    """Return a twist (6,) about axes ahead, left and up of somebody who looks along `heading`, in the world.
+    """Return a twist (6,) about axes ahead, left and up of an operator who faces along `heading`, in the world.
 
     Args:
         twist: translation and rotation, each in [-1, 1].
@@ -41,7 +41,7 @@ def rotate_twist(twist: Array, heading: float) -> Array:
 
 
 def has_own_ahead(action_names: Sequence[str]) -> bool:
-    """Whether a robot with these action columns is commanded in its own frame, so that no heading applies."""
+    """Whether a robot with these action columns is commanded in its body frame, so that no heading applies."""
     return "forward" in action_names
 
 

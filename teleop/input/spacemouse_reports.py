@@ -29,11 +29,11 @@ class Puck:
         self.buttons: frozenset[int] = frozenset()  # bits that are set
 
     def update(self, report: bytes) -> None:
-        """Take note of a report; what is about something else (its battery), or too short, is passed over."""
+        """Process a report; reports about something else (its battery), or too short ones, are ignored."""
         if not report:
             return
         number, body = report[0], report[1:]
-        if number == _MOVE and len(body) >= 12:  # newer ones say all six at once
+        if number == _MOVE and len(body) >= 12:  # newer ones report all six at once
             self.axes[:] = _axes(body[:12])
         elif number == _MOVE and len(body) >= 6:
             self.axes[:3] = _axes(body[:6])
@@ -44,7 +44,7 @@ class Puck:
 
     @property
     def at_rest(self) -> bool:
-        """Whether the cap is where it is let go."""
+        """Whether the cap is at rest."""
         return not self.axes.any()
 
 

@@ -1,4 +1,4 @@
-"""Terminal: keys out of a terminal without waiting, and a picture of text into it, on any machine and over ssh.
+"""The terminal: non-blocking keyboard input and text output, on any machine and over ssh.
 
 Reading never blocks. Writing is done by a thread, of which only the newest picture counts: a slow link delays what is
 seen, never the robot. Leaving the `with` block puts the terminal back as it was.
@@ -30,7 +30,7 @@ _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
 class LineEditor:
-    """A line of text that somebody writes."""
+    """A line of text that the user types."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
@@ -52,7 +52,7 @@ class LineEditor:
 
 
 class Terminal:
-    """A terminal in which keys are felt instead of typed; a context manager."""
+    """A terminal in raw mode, which reports keys instead of lines; a context manager."""
 
     def __init__(self, path: Path = TERMINAL, *, screen: bool = False) -> None:
         """Use the terminal at `path`; with `screen`, `show` draws on all of it until the end."""
@@ -94,7 +94,7 @@ class Terminal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Put the terminal back as it was; what was typed and not read is dropped."""
+        """Put the terminal back as it was; unread input is dropped."""
         with self._work:
             self._stop = True
             self._work.notify()
@@ -107,7 +107,7 @@ class Terminal:
         self._close_file()
 
     def read(self) -> list[TerminalEvent]:
-        """Return what was heard since the last call, at once; Ctrl-C interrupts the program as it does everywhere.
+        """Return the events since the last call, at once; Ctrl-C interrupts the program as it does everywhere.
 
         While there is a `line`, keys go there instead.
         """
@@ -134,14 +134,14 @@ class Terminal:
             self._work.notify()
 
     def ask(self, again_and_again: bool) -> None:
-        """Ask it from now on whether it is still there, or stop asking; `heard_at` says when it last answered."""
+        """Start or stop to probe whether it is still connected; `heard_at` is the time of its last answer."""
         if again_and_again != self._asking:
             with self._work:
                 self._asking = again_and_again
                 self._work.notify()
 
     def show(self, text: str) -> None:
-        """Draw lines of text over the whole screen, soon; what was not drawn yet is never drawn."""
+        """Draw lines of text over the whole screen, asynchronously; an undrawn older picture is dropped."""
         with self._work:
             self._text = text
             self._work.notify()

@@ -1,4 +1,4 @@
-"""What a terminal sends, as key events named as in `teleop.input.key_bindings`.
+"""A terminal's byte stream as key events, named as in `teleop.input.key_bindings`.
 
 Two ways of saying the same are read: the old one, in which a terminal only repeats the character of a key that is held
 (positions are then those of a US keyboard), and the kitty keyboard protocol, in which it also says when a key is
@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 ESCAPE_WAIT = 0.05  # [s] after which an escape that nothing followed was the key itself
 SHIFT, CONTROL = 1, 4  # bits of a modifier field, less one
-RELEASES = 2  # bit of the protocol's flags: releases are told
+RELEASES = 2  # bit of the protocol's flags: releases are reported
 
 _CSI = re.compile(rb"\x1b\[([0-?]*)[ -/]*([@-~])")
 _LONGEST = 64  # [bytes] of a sequence; more is no sequence
@@ -59,14 +59,14 @@ class KeyEvent(NamedTuple):
 
 @dataclass(frozen=True)
 class Focus:
-    """The terminal came to the front, or went away from it: then releases are not told any more."""
+    """The terminal gained or lost the focus: without it, releases are no longer reported."""
 
     gained: bool
 
 
 @dataclass(frozen=True)
 class Flags:
-    """What of the kitty keyboard protocol is switched on; only a terminal that knows it answers so."""
+    """The active flags of the kitty keyboard protocol; only a terminal that knows the protocol answers."""
 
     releases: bool
 
@@ -84,7 +84,7 @@ class KeyParser:
     """Turns bytes into events, also where a sequence comes in pieces."""
 
     def __init__(self) -> None:
-        """Begin with nothing heard."""
+        """Begin with no input."""
         self._left = b""
         self._since = 0.0  # [s] when `_left` came
 
@@ -147,7 +147,7 @@ def _code(character: str) -> str:
 
 
 def _sequence(fields: str, final: str) -> TerminalEvent | None:
-    """Return what a control sequence says; None where it is about something else."""
+    """Return the event of a control sequence; None where it has no meaning here."""
     if final == "u" and fields.startswith("?"):
         return Flags(fields[1:].isdecimal() and bool(int(fields[1:]) & RELEASES))
     if final in "IO" and not fields:
@@ -164,7 +164,7 @@ def _sequence(fields: str, final: str) -> TerminalEvent | None:
 
 
 def _kitty_key(numbers: list[int], modifiers: int, kind: Literal["press", "repeat", "release"]) -> KeyEvent | None:
-    """Return the key of `CSI key:shifted:base ; ... u`: where it lies is what it says on a US keyboard (base)."""
+    """Return the key of `CSI key:shifted:base ; ... u`: its position is its character's on a US keyboard (base)."""
     key, shifted, base = [*numbers, 0, 0][:3]
     shift, control = bool(modifiers & SHIFT), bool(modifiers & CONTROL)
     if key in _PRIVATE:

@@ -1,6 +1,6 @@
-"""A connection of two processes: length-prefixed pickles over a socket pair, by threads of its own.
+"""A connection of two processes: length-prefixed pickles over a socket pair, with separate threads.
 
-`send` only puts a message down, so whoever sends never waits for the other end. Of the kind of message that is only
+`send` only queues a message, so the sender never waits for the other end. Of the kind of message that is only
 worth its newest (a tick, an input) one that was not written yet gives way to the next; all others arrive, in order.
 """
 
@@ -29,8 +29,8 @@ class Channel:
 
         Args:
             end: of a socket pair.
-            hear: gets every message, in the thread that reads; what it does must be quick.
-            gone: called once, in that thread, when the other end has closed or this one has.
+            hear: gets every message, in the reader thread; it must be quick.
+            gone: called once, in that thread, when either end has closed.
             newest_only: the kind of message to send of which only the newest counts.
         """
         self._end, self._hear, self._gone, self._newest_only = end, hear, gone, newest_only
@@ -46,7 +46,7 @@ class Channel:
             thread.start()
 
     def send(self, message: object) -> bool:
-        """Send `message` soon, without waiting; return False where the connection is closed."""
+        """Queue `message`, without waiting; return False where the connection is closed."""
         with self._work:
             if self._closed:
                 return False
@@ -58,13 +58,13 @@ class Channel:
         return True
 
     def finish(self) -> None:
-        """Send nothing more: the other end is told when it has everything, and what it says still is heard."""
+        """Send nothing more: the other end is notified after the last message; its messages are still received."""
         with self._work:
             self._closed = True
             self._work.notify()
 
     def close(self, patience: float = 1.0) -> None:
-        """Write what is still to be written, for at most `patience` [s], then close the connection."""
+        """Write the queued messages, for at most `patience` [s], then close the connection."""
         self.finish()
         self._threads[1].join(patience)
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What the page, the station and the process of a session say to one another: one definition for all of them.
+"""The messages between the page, the station and the process of a session: one definition for all of them.
 
 page ⇄ station: JSON over a WebSocket, each message an object whose `type` is its class's name in lower case, and
 binary frames (see `FRAME`). station ⇄ session process: the same objects, pickled. What comes from a page is checked by
@@ -22,25 +22,25 @@ FRAME = struct.Struct("<IBBHIId")  # frame number, slot, slots of this frame, 0,
 Phase = Literal["ready", "running", "paused"]
 Tone = Literal["good", "bad", "plain"]
 CommandName = Literal[
-    "start",  # begin, or go on after a pause; after `seek` a branch begins at that frame
+    "start",  # begin, or resume after a pause; after `seek` a branch begins at that frame
     "pause",
     "keep",  # close the episode and begin the next seed
     "discard",  # to the trash, and begin the same seed again
-    "undo",  # bring back what was discarded last
-    "success",  # mark the episode by hand, whatever the task says ...
+    "undo",  # restore the last discarded episode
+    "success",  # mark the episode by hand, overriding the task ...
     "failure",
-    "unmark",  # ... or let the task say it again
+    "unmark",  # ... or let the task decide it again
     "again",  # the seed that was just recorded
     "next",
     "seed",  # value: int
-    "seek",  # value: frame of the open episode to look at, and to go on from
+    "seek",  # value: frame of the open episode to show, and to resume from
     "rewind",  # value: seconds back
     "note",  # value: text, of the open episode, or of the last one while none is open
     "task",  # value: a task's name
     "goal",  # value: [name, x, y, z], before the episode has begun
     "policy",  # value: path of a checkpoint in the data home, or null to drive alone
     "open",  # value: [dataset, episode, frame, "continue" or "takeover"]: a branch of a recorded episode
-    "operator",  # value: name of who drives from now on; the station's alone, no page may say it
+    "operator",  # value: name of the operator from now on; sent by the station alone, never by a page
 ]
 
 _STRICT = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False)
@@ -51,7 +51,7 @@ Scalar = Annotated[str, Field(max_length=4000)] | int | float | None
 
 @checked(frozen=True, config=_STRICT)
 class Input:
-    """What the operator wants now; sent when it changes, and every 50 ms while something is held."""
+    """The operator's current input; sent when it changes, and every 50 ms while something is held."""
 
     type: Literal["input"]
     fence: Count  # number of the lease that it is sent under; an older one is not obeyed
@@ -65,7 +65,7 @@ class Input:
 
 @checked(frozen=True, config=_STRICT)
 class Do:
-    """Something to be done once; answered by `Reply` with the same `id`."""
+    """A request to be done once; answered by `Reply` with the same `id`."""
 
     type: Literal["do"]
     fence: Count
@@ -76,7 +76,7 @@ class Do:
 
 @checked(frozen=True, config=_STRICT)
 class View:
-    """What the page wants to see: one camera a slot, and how large."""
+    """The views that the page requests: one camera per slot, and their size."""
 
     type: Literal["view"]
     cameras: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=4)]  # as `Camera.parse` reads
@@ -95,7 +95,7 @@ class Drawn:
 
 @checked(frozen=True, config=_STRICT)
 class Lease:
-    """Take the controls when nobody holds them, ask for them, hand them to a spectator who asked, or let them go."""
+    """Take the controls when they are free, ask for them, give them to a requesting spectator, or release them."""
 
     type: Literal["lease"]
     act: Literal["take", "ask", "give", "release"]
@@ -124,7 +124,7 @@ def read_page_message(text: str | bytes) -> Input | Do | View | Drawn | Lease:
 
 @dataclass(frozen=True)
 class Begin:
-    """What a session process is started for; the first message that it gets."""
+    """The settings of a session process; the first message that it receives."""
 
     home: Path  # the data home, in which datasets and checkpoints are named
     dataset: str  # to record into; made where it is missing
@@ -133,9 +133,9 @@ class Begin:
     seed: int | None = None  # of the first episode; what follows the highest among the newest where None
     rate: float | None = None  # [Hz] control steps a second of the wall, 10 to 50; the task's own where None
     policy: str = ""  # a checkpoint that drives, in the data home
-    open: tuple[str, str, int, str] | None = None  # what to begin with, as the act `open` takes it
+    open: tuple[str, str, int, str] | None = None  # the episode to begin with, as the command `open` takes it
     tags: tuple[str, ...] = ()  # of every episode
-    device: str = "browser"  # what the operator holds
+    device: str = "browser"  # the operator's device
     label: str = ""  # the device that the metadata names, where another program reads it and sends inputs
 
 
@@ -146,13 +146,13 @@ class CameraInfo:
     name: str
     azimuth: float  # [deg] heading of the line of sight about z, as MuJoCo counts it: "ahead" is away from the viewer
     elevation: float  # [deg]
-    distance: float  # [m] to what it looks at
+    distance: float  # [m] to the point that it looks at
     lookat: tuple[float, float, float]  # [m]
 
 
 @dataclass(frozen=True)
 class Goal:
-    """Something that the operator may move before an episode begins."""
+    """A goal or object that the operator may move before an episode begins."""
 
     name: str  # of its mocap body
     position: tuple[float, float, float]  # [m]
@@ -160,7 +160,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Scene:
-    """What a session drives; sent when it starts and when the task changes."""
+    """The scene of a session; sent when it starts and when the task changes."""
 
     task: str
     instruction: str
@@ -176,7 +176,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Status:
-    """Where the session is; sent after every tick."""
+    """The state of the session; sent after every tick."""
 
     phase: Phase
     tick: int  # control steps since the session started: never goes back
@@ -184,11 +184,11 @@ class Status:
     seed: int
     frame: int  # of the episode, that is shown
     frames: int  # that the episode has, the first one included
-    success: bool  # what the task says of this frame
-    mark: Literal["", "success", "failure"]  # what the operator says of the episode
-    source: str  # who chose the action that led to this frame: human, policy, scripted, correction
+    success: bool  # the task's outcome of this frame
+    mark: Literal["", "success", "failure"]  # the operator's mark of the episode
+    source: str  # source of the action that led to this frame: human, policy, scripted, correction
     gripper: float  # as commanded, -1 open, +1 closed
-    holds: bool  # the robot stands still because nothing is heard from the operator
+    holds: bool  # the robot stands still because no input arrives from the operator
     late: float  # [ms] of the last tick after its deadline
     policy: str  # that drives, or could; empty where none is loaded
     parent: str  # the episode that this one branched from
@@ -196,14 +196,14 @@ class Status:
     successes: int
     discarded: int
     minutes: float  # [min] since the session started
-    trouble: str = ""  # why the session waits, in words: a full disk
+    trouble: str = ""  # why the session waits, as text: a full disk
     goals: tuple[Goal, ...] = ()  # where they are, while they may be moved: before the episode begins
     type: Literal["status"] = "status"
 
 
 @dataclass(frozen=True)
 class Tick:
-    """One control step, or one look at another frame, from the session process; its picture is drawn from `state`."""
+    """One control step, or one view of another frame, from the session process; its picture is drawn from `state`."""
 
     status: Status
     state: Array  # (nstate,) float64
@@ -224,7 +224,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that the operator should know."""
+    """A message for the operator."""
 
     text: str
     tone: Tone = "plain"
@@ -235,7 +235,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Holder:
-    """Somebody who has the session's page open."""
+    """A user who has the session's page open."""
 
     id: str
     name: str
@@ -244,7 +244,7 @@ class Holder:
 
 @dataclass(frozen=True)
 class Controls:
-    """Who drives; sent to each page when it changes."""
+    """The holder of the controls; sent to each page when it changes."""
 
     you: str  # id of this page
     fence: int  # to be sent with every input, where `holder` is you
@@ -256,10 +256,10 @@ class Controls:
 
 @dataclass(frozen=True)
 class Figures:
-    """How a page's pictures come along, medians of late; sent about once a second."""
+    """The latencies of a page's pictures, recent medians; sent about once a second."""
 
     render: float  # [ms] from a tick to its pictures
-    link: float  # [ms] from there until the page said that they are drawn
+    link: float  # [ms] from there until the page acknowledged that they are drawn
     rate: float  # [1/s] frames
     width: int  # [pixels] of slot 0
     height: int

@@ -1,4 +1,4 @@
-"""Who comes first when processors are short: the control loop before whoever draws, encodes or learns.
+"""Process priorities when processors are short: the control loop before rendering, encoding and training.
 
 Measured at 30 Hz while sixteen other processes wanted two processors: p99 of ticks was late by 20 to 70 ms with a nice
 value of -10, and by 0.02 ms with the scheduler's round robin for real-time work. Both need a permission that not every
@@ -23,7 +23,7 @@ def be_eager() -> None:
 
 
 def be_gentle() -> None:
-    """Let this thread be one among others again: for what may take seconds, while no episode runs."""
+    """Reset this thread's priority: for work that may take seconds, while no episode runs."""
     with contextlib.suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     with contextlib.suppress(OSError):

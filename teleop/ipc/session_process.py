@@ -21,7 +21,7 @@ PATIENCE = 10.0  # [s] for a process to close its episode and end
 
 @dataclass(frozen=True)
 class SessionReady:
-    """The process has imported what it needs; sent once, before anything else."""
+    """The process has finished its imports; sent once, before anything else."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class SessionProcess:
         self.ready = threading.Event()  # set when the process waits for `begin`
         self.ended = threading.Event()  # set when it is over
         self._hear: OnMessage = _ignore
-        self._last: Ended | None = None  # what the process said itself
+        self._last: Ended | None = None  # the reason that the process gave itself
         self._channel = Channel(ours, self._on_message, self._gone, newest_only=Input)
 
     @property
@@ -62,7 +62,7 @@ class SessionProcess:
         return self._process.pid
 
     def begin(self, begin: Begin, hear: OnMessage) -> None:
-        """Start the session; `hear` gets every message from now on, in a thread that reads: it must be quick.
+        """Start the session; `hear` gets every message from now on, in the reader thread: it must be quick.
 
         A `Scene` and a `Tick` follow, or `Ended` where it cannot begin.
         """
@@ -73,7 +73,7 @@ class SessionProcess:
         self._channel.send(begin)
 
     def send(self, message: Input | Do) -> bool:
-        """Send what the operator wants; of inputs that wait, the newest one. False where the session has ended."""
+        """Send an input; of waiting inputs only the newest is sent. False where the session has ended."""
         return self._channel.send(message)
 
     def close(self, patience: float = PATIENCE) -> None:
@@ -96,7 +96,7 @@ class SessionProcess:
             self._hear(message)  # type: ignore[arg-type]
 
     def _gone(self) -> None:
-        """Wait for the process, whose end of the connection has closed, and say how it ended."""
+        """Wait for the process, whose end of the connection has closed, and describe how it ended."""
         try:
             code: int | None = self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

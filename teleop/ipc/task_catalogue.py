@@ -12,7 +12,7 @@ from robo_rlhf.sim.tasks import TASKS
 
 
 def describe_task(task: Task) -> dict[str, Any]:
-    """Return what a page shows of a task."""
+    """Return the description of a task for a page."""
     model = task.scene().compile()
     return {
         "name": task.name,

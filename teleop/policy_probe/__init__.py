@@ -1,1 +1,1 @@
-"""Asking a policy: what it would do at a frame, what would come of it, and what a reward model says of both."""
+"""The policy probe: a policy's action at a frame, its predicted rollouts, and a reward model's values of both."""

@@ -1,4 +1,4 @@
-"""What the process that thinks keeps between requests: worlds, episodes, policies, reward models; the newest few."""
+"""What the policy probe's process keeps between requests: the newest worlds, episodes, policies, reward models."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -28,7 +28,7 @@ class LRUCache(Generic[T]):
         self._room, self._kept = room, OrderedDict[Hashable, T]()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what is kept under `key`, made where it is not."""
+        """Return the value of `key`, made where it is missing."""
         if key not in self._kept:
             self._kept[key] = make()
         self._kept.move_to_end(key)
@@ -49,7 +49,7 @@ class LoadedObjects:
         self._rewards: LRUCache[RewardModel] = LRUCache(MODELS)
 
     def world(self, task: str, num_envs: int, use: str) -> TaskEnv:
-        """Return a world of `num_envs` copies; what is done in one `use` is not disturbed by another.
+        """Return a world of `num_envs` copies; each `use` has separate copies.
 
         Raises:
             UnknownNameError: there is no such task.
@@ -72,7 +72,7 @@ class LoadedObjects:
         return self._episodes.get((dataset, episode, written), lambda: read_episode(self.home, dataset, episode))
 
     def policy(self, name: str, world: TaskEnv, use: str) -> ActingPolicy:
-        """Return the policy in a checkpoint of the data home, one of its own for each `use`.
+        """Return the policy in a checkpoint of the data home, a separate one for each `use`.
 
         It is given whole observations, whatever was hidden from it while it learned.
 
@@ -93,7 +93,7 @@ class LoadedObjects:
         )
 
     def digest(self, name: str) -> str:
-        """Return what tells one content of a checkpoint from another.
+        """Return a digest of a checkpoint's content.
 
         Raises:
             NotFoundError: it does not lie in the data home.

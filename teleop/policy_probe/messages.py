@@ -1,4 +1,4 @@
-"""What the station asks the process that thinks, and what that answers; neither torch nor MuJoCo.
+"""The messages between the station and the policy probe's process; imports neither torch nor MuJoCo.
 
 Every request names a frame of a recorded episode, in which the world is entered again from its stored state, and every
 answer has the number of its request.
@@ -10,8 +10,8 @@ from typing import Any
 from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.types import Array
 
-LONGEST, SHORTEST = 5.0, 0.5  # [s] of an imagined future
-MOST_SAMPLES = 8  # futures that are imagined together
+LONGEST, SHORTEST = 5.0, 0.5  # [s] of a what-if rollout
+MOST_SAMPLES = 8  # what-if rollouts of one request
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class FrameRef:
 
 @dataclass(frozen=True)
 class ActionQuery:
-    """What would the policy do at a frame?"""
+    """Request for the policy's action at a frame."""
 
     at: FrameRef
     policy: str  # a checkpoint within the data home
@@ -34,7 +34,7 @@ class ActionQuery:
 
 @dataclass(frozen=True)
 class RolloutQuery:
-    """What would come of it, with the policy in a closed loop from that frame on?"""
+    """Request for what-if rollouts: the policy in a closed loop from that frame on."""
 
     at: FrameRef
     policy: str
@@ -50,12 +50,12 @@ class RolloutQuery:
         """
         check_seconds(self.seconds)
         if not 1 <= self.samples <= MOST_SAMPLES:
-            raise InvalidValueError("imagined futures", self.samples, f"1 to {MOST_SAMPLES}")
+            raise InvalidValueError("what-if rollouts", self.samples, f"1 to {MOST_SAMPLES}")
 
 
 @dataclass(frozen=True)
 class RewardQuery:
-    """What does a reward model say of the steps of an episode?"""
+    """Request for a reward model's values of the steps of an episode."""
 
     dataset: str
     episode: str
@@ -64,13 +64,13 @@ class RewardQuery:
 
 @dataclass(frozen=True)
 class CompareQuery:
-    """Record what two policies would do from a frame on, for people to compare."""
+    """Request to record two policies from a frame on, for annotators to compare."""
 
     at: FrameRef
     policies: tuple[str, str]
     seconds: float
     into: str  # dataset that the two continuations are recorded into
-    person: str  # who asked
+    person: str  # the user
 
     def __post_init__(self) -> None:
         """Check the length, and that there are two policies.
@@ -88,14 +88,14 @@ Request = ActionQuery | RolloutQuery | RewardQuery | CompareQuery
 
 @dataclass(frozen=True)
 class ActionResult:
-    """What the policy would do at a frame."""
+    """The policy's action at a frame."""
 
     frame: int
     state: Array  # (nstate,) float64
     names: tuple[str, ...]  # of the columns of an action
     actions: Array  # (K, act_dim) float32 in [-1, 1], the same K times where the policy leaves nothing to chance
-    recorded: Array | None  # (act_dim,) what was done; None at the last frame
-    tool: Array  # (3,) [m] where the hand is, in the world
+    recorded: Array | None  # (act_dim,) the recorded action; None at the last frame
+    tool: Array  # (3,) [m] position of the hand, in the world
     reach: Array  # (K, 3) [m] where it would be if each action were held for a moment
     chance: bool  # whether the actions differ
     task: str
@@ -104,7 +104,7 @@ class ActionResult:
 
 @dataclass(frozen=True)
 class RewardCurve:
-    """What a reward model says of T steps, standardised: mean and deviation over its members."""
+    """A reward model's values of T steps, standardised: mean and deviation over its members."""
 
     mean: Array  # (T,) float32
     spread: Array  # (T,) float32
@@ -112,13 +112,13 @@ class RewardCurve:
 
 @dataclass(frozen=True)
 class RolloutResult:
-    """What would come of following the policy; the first of the futures is drawn."""
+    """The what-if rollouts of a policy; the first of them is drawn."""
 
     frame: int
     task: str
     fps: float
     states: Array  # (L + 1, nstate) float64 of the first future
-    paths: Array  # (N, L + 1, 3) [m] where the hand goes
+    paths: Array  # (N, L + 1, 3) [m] positions of the hand
     success: Array  # (N, L + 1) bool
     worth: RewardCurve | None  # of the first future's steps
     broken: str = ""  # why it ends early
@@ -126,7 +126,7 @@ class RolloutResult:
 
 @dataclass(frozen=True)
 class RewardResult:
-    """What a reward model says of a recorded episode."""
+    """A reward model's values of a recorded episode."""
 
     worth: RewardCurve
 
@@ -148,7 +148,7 @@ Result = ActionResult | RolloutResult | RewardResult | CompareResult
 
 @dataclass(frozen=True)
 class QueuedQuery:
-    """A request on its way."""
+    """A request in flight."""
 
     number: int
     request: Request
@@ -156,14 +156,14 @@ class QueuedQuery:
 
 @dataclass(frozen=True)
 class Cancel:
-    """Nobody waits for the answer to this request any more."""
+    """The request is cancelled: no caller waits for its answer any more."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class ProbeReady:
-    """The process has imported what it needs; the first message."""
+    """The process has finished its imports; the first message."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class QueryDone:
 
 @dataclass(frozen=True)
 class QueryFailed:
-    """A request went wrong; the process goes on."""
+    """A request failed; the process continues."""
 
     number: int
     kind: type[RoboRlhfError] | None  # None: a fault of the program

@@ -1,4 +1,4 @@
-"""Mind: answers to what is asked about a policy. What takes long is a generator that can be left at any step."""
+"""The policy probe: answers requests about a policy. Long work is a generator that can be stopped at any step."""
 
 from collections.abc import Generator
 from hashlib import sha256
@@ -32,7 +32,7 @@ from teleop.policy_probe.messages import (
 )
 from teleop.session.branch import RecordedEpisode
 
-SEED = 0  # of the policies' own chance: asked twice, they answer the same
+SEED = 0  # seed of the policies' sampling: the same request gets the same answer
 HOLD = 0.4  # [s] that an action is held to draw where it leads
 SAME = 1e-5  # by which actions differ at least that chance chose
 TAG = "imagined"  # of every recorded continuation
@@ -50,7 +50,7 @@ class PolicyProbe:
     def answer(self, request: Request) -> QuerySteps:
         """Return a generator that pauses after each step of the work, and returns the answer.
 
-        It raises RoboRlhfError: what the request did wrong, in words.
+        It raises RoboRlhfError: the message describes the request's error.
         """
         match request:
             case ActionQuery():
@@ -144,7 +144,7 @@ class PolicyProbe:
             digests.append(digest)
             ids.append(made)
             if _is_there(dataset, made, frame + length):
-                continue  # the same was asked for before
+                continue  # the same request came before
             walk = _RolloutTrace(world, self._enter(world, past, frame))
             policy = self._begin(policy, past, frame, 1, SEED)
             for _ in range(length):
@@ -161,12 +161,12 @@ class PolicyProbe:
         return past, at.frame
 
     def _enter(self, world: TaskEnv, past: RecordedEpisode, frame: int) -> Array:
-        """Put all copies into a recorded state and return what they observe (N, obs_dim)."""
+        """Set all copies to a recorded state and return their observations (N, obs_dim)."""
         past.check(world)
         return world.set_state(np.repeat(past.columns["state"][frame][None], world.num_envs, axis=0))
 
     def _begin(self, policy: ActingPolicy, past: RecordedEpisode, frame: int, num_envs: int, seed: int) -> ActingPolicy:
-        """Let a policy begin at a frame; one that remembers has seen what was observed before."""
+        """Let a policy begin at a frame; a policy with memory gets the earlier observations."""
         policy.seed(seed)
         policy.reset(num_envs)
         veiled = policy if isinstance(policy, MaskedPolicy) else None
@@ -184,7 +184,7 @@ class PolicyProbe:
 
 
 class _RolloutTrace:
-    """What happens while a policy acts; states, observations and actions of the first copy, hands of all."""
+    """A rollout of a policy; states, observations and actions of the first copy, hands of all."""
 
     def __init__(self, world: TaskEnv, obs: Array) -> None:
         self.world, self._obs = world, obs
@@ -225,7 +225,7 @@ def _record(
     made: str,
     fields: dict[str, str],
 ) -> None:
-    """Record what was before a frame and the steps of a walk as one episode."""
+    """Record the steps before a frame and those of a rollout as one episode."""
     known = {
         "episode_id": made,
         "device": "policy",
@@ -253,7 +253,7 @@ def _record(
 
 
 def _is_there(dataset: Dataset, made: str, steps: int) -> bool:
-    """Whether a continuation is recorded, whole; what a crash left of it is deleted."""
+    """Whether a continuation is recorded, whole; the rest of a crashed one is deleted."""
     if made not in dataset:
         return False
     if dataset.info(made).length == steps:
@@ -263,7 +263,7 @@ def _is_there(dataset: Dataset, made: str, steps: int) -> bool:
 
 
 def _tool(world: TaskEnv) -> Array:
-    """Return where the hand is, or the rover, (N, 3) [m]."""
+    """Return the position of the hand, or of the rover, (N, 3) [m]."""
     return np.array(world.task.signals(world.sim)["ee_pos"], np.float64)
 
 
@@ -277,7 +277,7 @@ def _differ(action: Array) -> bool:
 
 
 def _reward_curve(model: RewardModel, obs: Array, action: Array) -> RewardCurve:
-    """Return what a model says of T steps, given T + 1 observations."""
+    """Return a model's values of T steps, given T + 1 observations."""
     mean, spread = model.predict(obs[None, :-1], action[None], obs[None, 1:])
     return RewardCurve(mean[0], spread[0])
 
@@ -285,7 +285,7 @@ def _reward_curve(model: RewardModel, obs: Array, action: Array) -> RewardCurve:
 def _reward_curve_after(
     model: RewardModel, past: RecordedEpisode, frame: int, walk: _RolloutTrace
 ) -> RewardCurve | None:
-    """Return what a model says of the steps of a walk, which sees what was before where it looks at that."""
+    """Return a model's values of the steps of a rollout; a model with history sees the earlier steps."""
     if not walk.action:
         return None
     obs, action = np.array(walk.obs), np.array(walk.action)

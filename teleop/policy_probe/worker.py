@@ -33,11 +33,11 @@ from teleop.policy_probe.messages import (
 )
 from teleop.policy_probe.probe import PolicyProbe
 
-NICE = 5  # whoever drives a robot comes first
+NICE = 5  # sessions that drive a robot come first
 
 
 class Inbox:
-    """What is still to be answered: looks first, then in the order in which it came."""
+    """The queue of requests: views first, then in order of arrival."""
 
     def __init__(self) -> None:
         """Nothing waits."""
@@ -85,7 +85,7 @@ class Inbox:
             return None
 
     def left(self, asked: QueuedQuery) -> bool:
-        """Whether nobody waits for a request any more."""
+        """Whether no caller waits for a request any more."""
         with self._work:
             return self._closed or asked.number in self._left
 

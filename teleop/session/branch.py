@@ -1,4 +1,4 @@
-"""Frames to go on from: those of a recorded episode, and what the journal of its continuation says of itself."""
+"""Frames to resume from: those of a recorded episode, and the journal of its continuation."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,10 +26,10 @@ BRANCH, CORRECTION, INTERRUPTED, GOAL = "branch", "correction", "interrupted", "
 
 
 class RecordedEpisode:
-    """A recorded episode whose frames can be looked at, and gone on from."""
+    """A recorded episode whose frames can be shown, and resumed from."""
 
     def __init__(self, columns: Columns, meta: EpisodeMeta, dataset: str) -> None:
-        """Take the columns of an episode of the dataset of this name, and what else is known of it."""
+        """Take the columns of an episode of the dataset of this name, and its metadata."""
         self.columns, self.meta, self.dataset = columns, meta, dataset
         self._differences: dict[str, str] = {}  # from the scene of this identity
 
@@ -57,9 +57,9 @@ class RecordedEpisode:
             raise InvalidValueError(f"episode {self.meta.id}", given, f"states of {wanted}, as task {env.name} has now")
 
     def differences(self, env: TaskEnv) -> str:
-        """Return in words how the world was another one when this was recorded; empty where it was this one.
+        """Return a description of how the recorded world differs from this one; empty where it does not.
 
-        `env` must be able to enter its frames; it stands afterwards where it stood.
+        `env` must be able to enter its frames; its state is restored afterwards.
         """
         if env.model_hash not in self._differences:
             self._differences[env.model_hash] = self._compare(env)

@@ -1,4 +1,4 @@
-"""What each `CommandName` does to a session, and what is answered: one function an act."""
+"""The effect of each `CommandName` on a session, and its reply: one function per command."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ NOTHING_OPEN = "No episode is open."
 
 @dataclass(frozen=True)
 class SessionRequest:
-    """A request that is answered exactly once, now or when the disk holds what came of it."""
+    """A request that is answered exactly once, now or when its result is on the disk."""
 
     do: Do
     send: Callable[[Reply], object]
@@ -77,7 +77,7 @@ class SessionRequest:
 
 
 def handle(machine: SessionMachine, request: SessionRequest) -> None:
-    """Do what was asked; what is wrong with it is the answer."""
+    """Carry out the request; an error becomes the reply."""
     try:
         COMMANDS[request.do.act](machine, request)
     except RoboRlhfError as error:
@@ -85,7 +85,7 @@ def handle(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def start(machine: SessionMachine, request: SessionRequest) -> None:
-    """Begin, or go on."""
+    """Begin, or resume."""
     machine.resume()
     request.done()
 
@@ -97,7 +97,7 @@ def pause(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def keep(machine: SessionMachine, request: SessionRequest) -> None:
-    """Close the episode and put up the next seed; a correction of a recorded episode comes back to where it was."""
+    """Close the episode and load the next seed; a correction of a recorded episode returns to its frame."""
     if not machine.has_steps():
         return request.refuse(f"{NOTHING_OPEN} There is nothing to keep.")
     follows = machine.seed if machine.world.origin else machine.world.seed + 1
@@ -107,7 +107,7 @@ def keep(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def discard(machine: SessionMachine, request: SessionRequest) -> None:
-    """Move the episode to the trash and put up the same start again."""
+    """Move the episode to the trash and reset to the same start."""
     world = machine.world
     if not machine.has_steps():
         if machine.phase != "running" and not machine.starting:
@@ -124,7 +124,7 @@ def discard(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def undo(machine: SessionMachine, request: SessionRequest) -> None:
-    """Bring back what was discarded last, and go on to the next seed where its own was up again."""
+    """Restore the last discarded episode, and continue with the next seed where its seed was loaded again."""
     waiting = machine.episode_log.undo(lambda text: request.done(text, closed_id), request.failed)
     if waiting is None:
         return request.refuse("Nothing was discarded that could be brought back.")
@@ -134,7 +134,7 @@ def undo(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def mark(machine: SessionMachine, request: SessionRequest) -> None:
-    """Say how the open episode ends, or how the last one ended."""
+    """Set the outcome of the open episode, or of the last one."""
     said: Mark = "success" if request.do.act == "success" else "failure" if request.do.act == "failure" else ""
     last = machine.episode_log.last
     if machine.has_steps():
@@ -159,7 +159,7 @@ def note(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def again(machine: SessionMachine, request: SessionRequest) -> None:
-    """Put up the seed that was recorded last."""
+    """Load the seed that was recorded last."""
     machine.require_no_episode("the same seed again")
     last = machine.episode_log.last
     machine.reset_to(last.seed if last else machine.seed)
@@ -167,14 +167,14 @@ def again(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def following(machine: SessionMachine, request: SessionRequest) -> None:
-    """Put up the next seed."""
+    """Load the next seed."""
     machine.require_no_episode("the next seed")
     machine.reset_to(machine.seed + 1)
     request.done(f"Seed {machine.seed}.")
 
 
 def seed(machine: SessionMachine, request: SessionRequest) -> None:
-    """Put up a seed of the operator's choice."""
+    """Load a seed of the operator's choice."""
     machine.require_no_episode("another seed")
     chosen = request.whole()
     check_seed("seed", chosen)
@@ -189,7 +189,7 @@ def seek(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def rewind(machine: SessionMachine, request: SessionRequest) -> None:
-    """Look at what was some seconds before."""
+    """Show the frame of some seconds before."""
     seconds = request.number()
     if not seconds > 0:
         raise InvalidValueError("seconds to rewind", f"{seconds:g}", "more than 0")
@@ -232,13 +232,13 @@ def policy(machine: SessionMachine, request: SessionRequest) -> None:
         machine.pause()
         machine.driver.policy, machine.policy_name = policy, name
         machine.world.describe_anew()
-        request.done("The policy drives when the episode goes on; take over at any time.")
+        request.done("The policy drives when the episode resumes; take over at any time.")
 
     machine.fetcher.submit(lambda: _load_policy(path, env), loaded, request.failed)
 
 
 def open_(machine: SessionMachine, request: SessionRequest) -> None:
-    """Look at a frame of a recorded episode, to continue from there or to show how it should have gone on."""
+    """Show a frame of a recorded episode, to continue from there or to record a correction."""
     dataset, episode, frame, mode = request.items(4, '[dataset, episode, frame, "continue" or "takeover"]')
     if mode not in ("continue", "takeover"):
         raise InvalidValueError("opening an episode", repr(mode), '"continue" or "takeover"')
@@ -257,7 +257,7 @@ def open_(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def operator(machine: SessionMachine, request: SessionRequest) -> None:
-    """Take note of who drives now: an episode is of whoever drove when it ended."""
+    """Take note of the new operator: an episode belongs to the operator at its end."""
     machine.options = replace(machine.options, operator=request.text())
     machine.world.describe_anew()
     request.done()

@@ -1,7 +1,7 @@
-"""What becomes of episodes: kept, discarded and brought back, marked and noted, closed as an abandoned branch.
+"""The fate of episodes: kept, discarded and restored, marked and noted, closed as an abandoned branch.
 
-All of it waits for the disk and so happens at a desk, in the order in which it was asked for. A full disk holds the
-desk up until there is room; the control loop goes on meanwhile.
+All of it waits for the disk and so runs in the I/O thread, in the order of the requests. A full disk holds that
+thread up until there is room; the control loop continues meanwhile.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from teleop.session.branch import BRANCH, CORRECTION, INTERRUPTED
 from teleop.session.io_thread import IOThread, explain_disk_full, ignore
 from teleop.session.unattended import DISK_FULL_RETRY
 
-Done = Callable[[str], None]  # gets the text that says what happened
+Done = Callable[[str], None]  # gets the text of the notice
 Failed = Callable[[Exception], None]
 
 
@@ -37,9 +37,9 @@ class OpenEpisode(NamedTuple):
 
     dataset: Dataset
     writer: EpisodeWriter
-    mark: str  # what the operator says: "", "success" or "failure"
+    mark: str  # the operator's mark: "", "success" or "failure"
     note: str
-    tags: tuple[str, ...] = ()  # besides those that its metadata has already
+    tags: tuple[str, ...] = ()  # in addition to those that its metadata has already
 
     def closed(self) -> ClosedEpisode:
         """Return what it will be."""
@@ -87,7 +87,7 @@ class EpisodeLog:
         self.io.submit(job, then, self._left)
 
     def undo(self, done: Done, failed: Failed) -> ClosedEpisode | None:
-        """Bring back what was discarded last, as kept; None where there is nothing."""
+        """Restore the last discarded episode, as kept; None where there is none."""
         if not self.discarded:
             return None
         closed = self.last = self.discarded.pop()
@@ -108,7 +108,7 @@ class EpisodeLog:
         return closed
 
     def mark(self, closed: ClosedEpisode, mark: str, done: Done, failed: Failed) -> None:
-        """Say how an episode ended that is closed already; the task says it where `mark` is empty."""
+        """Set the outcome of a closed episode; the task decides it where `mark` is empty."""
         outcome: Outcome = "success" if mark == "success" else "failure" if mark else closed.task_outcome
 
         def then(_: None) -> None:
@@ -123,7 +123,7 @@ class EpisodeLog:
         self.io.submit(job, lambda _: done("Noted with the last episode."), failed)
 
     def abandon(self, episode: OpenEpisode) -> None:
-        """Close an episode as a failed branch: the operator went back and goes another way."""
+        """Close an episode as a failed branch: the operator rewound and continues differently."""
         tagged = episode._replace(tags=(*episode.tags, BRANCH))
         self.io.submit(lambda: self._close(tagged, "failure"), ignore, self._left)
 
@@ -156,6 +156,6 @@ class EpisodeLog:
                 return writer.id
 
     def _left(self, error: Exception) -> None:
-        """Take note that an episode was left to recovery, which only happens as the session ends."""
+        """Record that an episode was left to recovery, which only happens as the session ends."""
         if not self._stopping.is_set():
             raise error

@@ -1,6 +1,6 @@
-"""A desk beside the control loop: one thread does what must wait for the disk, one thing after another.
+"""The I/O thread beside the control loop: it runs the jobs that wait for the disk, one after another.
 
-What comes of it is taken up by the loop, in `turn`; so whatever a session knows is changed by one thread only.
+The loop applies the results in `turn`, so a session's state is changed by one thread only.
 """
 
 import queue
@@ -27,11 +27,11 @@ class IOThread:
         self._ring = ring
         self._pool = ThreadPoolExecutor(1, name, setup)
         self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._open = 0  # jobs whose end was not taken up yet
+        self._open = 0  # jobs whose result was not applied yet
 
     @property
     def busy(self) -> bool:
-        """Whether something is under way, or its end was not taken up yet."""
+        """Whether a job is running, or its result was not applied yet."""
         return self._open > 0
 
     def submit(
@@ -40,7 +40,7 @@ class IOThread:
         then: Callable[[T], None],
         otherwise: Callable[[Exception], None] | None = None,
     ) -> None:
-        """Do `job` in the desk's thread; then `turn` calls `then` with what it returned.
+        """Run `job` in the I/O thread; then `turn` calls `then` with its result.
 
         Where the job raises, `turn` calls `otherwise` with the error, or raises it.
         """
@@ -57,7 +57,7 @@ class IOThread:
         self._pool.submit(job).add_done_callback(tell)
 
     def deliver(self) -> None:
-        """Take up what was finished; called by the loop, never blocks."""
+        """Apply the results of finished jobs; called by the loop, never blocks."""
         while True:
             try:
                 take_up = self._done.get_nowait()
@@ -67,7 +67,7 @@ class IOThread:
             take_up()
 
     def finish(self) -> None:
-        """Wait for all jobs and take up what came of them; no more can be given."""
+        """Wait for all jobs and apply their results; no more can be given."""
         self._pool.shutdown(wait=True)
         self.deliver()
 
@@ -79,10 +79,10 @@ def _handle(error: BaseException, otherwise: Callable[[Exception], None] | None)
 
 
 def ignore(_: Any) -> None:
-    """Take up the end of a job of which nothing follows."""
+    """Ignore the result of a job."""
 
 
 def explain_disk_full(error: Exception) -> str:
     """Return why the session waits, what is lost (nothing), and what to do."""
     what = error.what if isinstance(error, DiskError | DiskFullError) else f"The disk refuses: {error}."
-    return f"{what} Nothing is lost. Make room, and it goes on by itself."
+    return f"{what} Nothing is lost. Make room, and it continues by itself."

@@ -1,7 +1,7 @@
 """LiveSession: the interactive session, a loop of ticks around one world.
 
-A tick waits for its deadline, answers what was asked, takes a step where the episode runs, and tells what there is to
-see. What waits for the disk is done at desks.
+A tick waits for its deadline, answers requests, takes a step where the episode runs, and sends the state.
+Work that waits for the disk runs in I/O threads.
 """
 
 import queue
@@ -22,7 +22,7 @@ from teleop.session.state_machine import Send, SessionMachine
 from teleop.session.status import describe_status
 
 RATES = (10.0, 50.0)  # [Hz] that a session may be paced at
-HEARTBEAT = 1.0  # [s] after which the state is told again although nothing changed
+HEARTBEAT = 1.0  # [s] after which the state is sent again although nothing changed
 BUTTONS: tuple[CommandName, ...] = (
     "start",
     "pause",
@@ -36,7 +36,7 @@ class LiveSession:
     """An operator's session; `do`, `hear` and `stop` may be called from any thread, the rest from one."""
 
     def __init__(self, begin: Begin, say: Send, *, pace: bool = True) -> None:
-        """Put the world at the start of the first seed, and tell `say`, which any thread may call, what there is.
+        """Reset the world to the first seed, and send the scene through `say`, which any thread may call.
 
         Raises:
             RoboRlhfError: an unknown task or device, a dataset that cannot be opened, a rate out of range.
@@ -58,7 +58,7 @@ class LiveSession:
         self._open_with(begin)
 
     def receive_input(self, message: Input) -> bool:
-        """Take an input, from any thread; False where it is late, of an older lease, or not listened to."""
+        """Take an input, from any thread; False where it is late, of an older lease, or ignored."""
         return isinstance(self.machine.device, Browser) and self.machine.device.put(message)
 
     def request(self, do: Do) -> None:
@@ -85,7 +85,7 @@ class LiveSession:
             self.close()
 
     def tick(self) -> None:
-        """Wait for the next deadline, do what was asked, and take a step where the episode runs."""
+        """Wait for the next deadline, carry out the requests, and take a step where the episode runs."""
         self._late = self.clock.wait()
         self.deliver()
         heard = self.machine.driver.read()
@@ -96,7 +96,7 @@ class LiveSession:
         self.show()
 
     def deliver(self) -> None:
-        """Do what was asked, and take up what was finished at the desks."""
+        """Carry out the requests, and apply the finished jobs of the I/O threads."""
         self.machine.deliver()
         while not self.machine.busy and not self._mail.empty():
             asked = self._mail.get()
@@ -111,7 +111,7 @@ class LiveSession:
         self.machine.close()
 
     def show(self) -> None:
-        """Tell the state, where it changed or was not told for a while."""
+        """Send the state, where it changed or was not sent for a while."""
         status = describe_status(self.machine, 1e3 * self._late, (time.monotonic() - self._began) / 60)
         changing = (replace(status, late=0.0, minutes=0.0), self.machine.world.state.tobytes())
         due = time.monotonic() - self._shown_at >= HEARTBEAT
@@ -122,7 +122,7 @@ class LiveSession:
             self.say(Tick(status, self.machine.world.state, sequence, at))
 
     def _open_with(self, begin: Begin) -> None:
-        """Put up the first world, say what there is, and do what the session is started with."""
+        """Load the first world, send the scene, and do what the session is started with."""
         earlier = find_resume_point(self.machine.world.dataset, begin.task, begin.operator)
         self.machine.reset_to(earlier.next_seed if begin.seed is None else begin.seed)
         self.machine.send_scene()
@@ -133,11 +133,11 @@ class LiveSession:
             self._request("policy", begin.policy)
         if earlier.offer and begin.open is None:
             name = self.machine.world.dataset.path.relative_to(begin.home).as_posix()
-            text = f"Your last episode was cut short after {earlier.seconds:.1f} s. You can go on from there."
+            text = f"Your last episode was cut short after {earlier.seconds:.1f} s. You can resume from there."
             self.say(Notice(text, offer=(name, earlier.offer, earlier.frame)))
 
     def _request(self, act: CommandName, value: Any = None) -> None:
-        """Do something that no page asked for; what comes of it is told as a notice."""
+        """Run a command that no page requested; its result is sent as a notice."""
         handle(self.machine, SessionRequest(Do("do", self._fence(), 0, act, value), self._send_reply))
 
     def _send_reply(self, reply: Reply) -> None:

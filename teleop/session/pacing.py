@@ -1,4 +1,4 @@
-"""Pace: ticks at absolute deadlines, so that no lateness adds up."""
+"""Pacing: ticks at absolute deadlines, so that delays do not accumulate."""
 
 import time
 
@@ -27,7 +27,7 @@ class Pacer:
     def wait(self) -> float:
         """Wait for the next tick; return how late it is [s].
 
-        After a stall of periods the ticks go on in the old rhythm: those that were missed are not made up for.
+        After a stall of periods the ticks continue in the old rhythm: the missed ones are not made up for.
         """
         if not self.pace:
             return 0.0

@@ -28,7 +28,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Mailbox:
-    """Where messages go: to the session, once there is one."""
+    """The receiver of messages: the session, once there is one."""
 
     def __init__(self) -> None:
         """Wait for a `Begin`."""
@@ -48,7 +48,7 @@ class Mailbox:
             self.session.request(message)
 
     def serve(self, session: LiveSession) -> None:
-        """Give messages to `session` from now on."""
+        """Pass messages to `session` from now on."""
         self.session = session
         while self._early:
             self.receive(self._early.pop(0))
@@ -80,7 +80,7 @@ def main(descriptor: int) -> int:
 
 
 def run(begin: Begin, channel: Channel, post: Mailbox) -> int:
-    """Run the session until it is told to end; tell the station why, where it ends by itself."""
+    """Run the session until it receives the end; send the station the reason, where it ends by itself."""
     try:
         session = LiveSession(begin, channel.send)
         gc.collect()

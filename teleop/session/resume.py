@@ -1,4 +1,4 @@
-"""What a dataset holds from earlier sessions: which seed comes next, and which episode was cut short."""
+"""The earlier sessions of a dataset: the next seed, and an episode that was cut short."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,12 @@ from robo_rlhf.data.recording.recovery import RECOVERED
 from robo_rlhf.rollouts.evaluation import FIRST_SEED
 from teleop.session.branch import INTERRUPTED
 
-NEWEST = 200  # episodes that are looked at: ids sort by time, and a page does not wait for ten thousand files
+NEWEST = 200  # episodes that are read: ids sort by time, and a page does not wait for ten thousand files
 APART = 1000  # seeds between operators who record into one dataset at the same time
 
 
 class ResumePoint(NamedTuple):
-    """What there is to go on from."""
+    """The seed and the episode to resume from."""
 
     next_seed: int
     offer: str = ""  # the operator's last episode, where it was cut short
@@ -23,7 +23,7 @@ class ResumePoint(NamedTuple):
 
 
 def find_resume_point(dataset: Dataset, task: str, operator: str) -> ResumePoint:
-    """Look at the newest episodes of `dataset`."""
+    """Find it in the newest episodes of `dataset`."""
     infos = _newest(dataset)
     seeds = [info.meta.seed for info in infos if info.meta.task == task and info.meta.seed < FIRST_SEED]
     next_seed = max(seeds, default=-1) + 1 + APART * len(dataset.recovery.live)
@@ -36,7 +36,7 @@ def find_resume_point(dataset: Dataset, task: str, operator: str) -> ResumePoint
 
 
 def _newest(dataset: Dataset) -> list[EpisodeInfo]:
-    """Return the newest episodes, oldest first; damaged ones are left to whoever lists the dataset."""
+    """Return the newest episodes, oldest first; damaged ones are left to the listing of the dataset."""
     found = []
     for episode_id in dataset.ids()[-NEWEST:]:
         try:

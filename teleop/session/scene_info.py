@@ -1,4 +1,4 @@
-"""What a session drives, as the page is told: cameras, goals, actions."""
+"""The scene of a session, as sent to the page: cameras, goals, actions."""
 
 from collections.abc import Iterator
 
@@ -30,7 +30,7 @@ def goals(env: TaskEnv) -> tuple[Goal, ...]:
 
 
 def _cameras(env: TaskEnv) -> Iterator[CameraInfo]:
-    """Iterate over the scene's cameras, as the world stands in copy 0."""
+    """Iterate over the scene's cameras, from the state of copy 0."""
     for name, camera in free_cameras(env.model, env.get_state()[0]).items():
         assert camera.lookat is not None
         yield CameraInfo(name, camera.azimuth, camera.elevation, camera.distance, camera.lookat)

@@ -1,8 +1,8 @@
-"""Driver: who chooses the next action, the operator or a policy.
+"""Shared control: the operator or a policy chooses the next action.
 
 Without a policy the operator drives. With one the policy does, except while the operator takes over; after that the
-policy plans anew. The gripper stays as it was last commanded, by whomever, until the operator says something new about
-it: so nothing drops when the controls change hands or an episode goes on from another frame.
+policy plans anew. The gripper stays as it was last commanded, by either, until the operator commands a new value for
+it: so nothing drops when the controls change hands or an episode resumes from another frame.
 """
 
 import math
@@ -19,10 +19,10 @@ from teleop.session.unattended import SILENCE, Decision, is_finite
 
 
 class OperatorInput(NamedTuple):
-    """What the operator says in one tick."""
+    """The operator's input in one tick."""
 
-    twist: Array  # (6,) in [-1, 1]; zero while nothing is heard
-    age: float  # [s] since it was said
+    twist: Array  # (6,) in [-1, 1]; zero while no input arrives
+    age: float  # [s] since it was sent
     silent: bool  # nothing new for a while, or idle
     moves: bool  # a reason to begin: something is held, or the gripper was switched
     takes_over: bool  # from a policy
@@ -30,19 +30,19 @@ class OperatorInput(NamedTuple):
 
 
 class Driver:
-    """Asks the device once a tick, and the policy when it is its turn."""
+    """Polls the device once a tick, and the policy when it is its turn."""
 
     def __init__(self, device: Device, names: tuple[str, ...]) -> None:
         """Drive by `device`, for a task whose action has columns of these `names`."""
         self.device, self.names = device, names
         self.policy: Policy | None = None
         self.correcting = False  # the operator shows how it should have gone: also what no policy did is a correction
-        self.gripper = -1.0  # as commanded; to be set where another frame is gone to
-        self._said: float | None = None  # the gripper as the operator had it last
+        self.gripper = -1.0  # as commanded; to be set on a jump to another frame
+        self._said: float | None = None  # the gripper as the operator last set it
         self._taken = False
 
     def begin(self, seed: int) -> None:
-        """Start, or go on from another frame: the policy plans anew."""
+        """Start, or resume from another frame: the policy plans anew."""
         self._taken = False
         self.device.begin(seed)
         reseed = getattr(self.policy, "seed", None)
@@ -52,7 +52,7 @@ class Driver:
             self.policy.reset(1)
 
     def read(self) -> OperatorInput:
-        """Return what the operator says now; never blocks."""
+        """Return the operator's current input; never blocks."""
         command = self.device.read()
         sound = is_finite(command)
         silent = not command.active or command.age > SILENCE or not sound
@@ -68,7 +68,7 @@ class Driver:
         return OperatorInput(twist, command.age, silent, moves, takes_over, command.buttons)
 
     def decide(self, heard: OperatorInput, obs: Array) -> Decision:
-        """Return the action for this tick, given what the world shows (obs_dim,).
+        """Return the action for this tick, given the observation (obs_dim,).
 
         Raises:
             NonFiniteError: the policy's action is no number.

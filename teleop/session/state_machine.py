@@ -1,8 +1,8 @@
-"""Play: what a session is doing, as a state machine over its stage, its driver and its ledger.
+"""The state of a session, as a state machine over its live world, its driver and its episode log.
 
-ready    the world stands at the start of the seed; the first movement, or `start`, begins an episode
+ready    the world is at the start of the seed; the first movement, or `start`, begins an episode
 running  a control step a tick, each recorded
-paused   some frame is looked at; a movement or `start` goes on from it, and where frames follow it, that is a
+paused   some frame is shown; a movement or `start` resumes from it, and where frames follow it, that is a
          branch: the episode so far is closed as a failed one, and a new one begins with what they share
 """
 
@@ -38,14 +38,14 @@ class SessionMachine:
     """One operator, one world, one dataset to record into; used by one thread."""
 
     def __init__(self, begin: Begin, env: TaskEnv, period: float, send: Send, ring: Callable[[], None]) -> None:
-        """Open the dataset and the device; a world must be put up next.
+        """Open the dataset and the device; a world must be loaded next.
 
         Args:
-            begin: what the session is started for.
+            begin: the settings of the session.
             env: the world, with one copy.
             period: of the ticks [s].
-            send: gets what there is to tell.
-            ring: called, from any thread, when something is there to be taken up.
+            send: gets the outgoing messages.
+            ring: called, from any thread, when a result is ready.
 
         Raises:
             RoboRlhfError: an unknown device, or a dataset that cannot be opened.
@@ -62,15 +62,15 @@ class SessionMachine:
         self.mark: Literal["", "success", "failure"] = ""
         self.note = self.policy_name = ""
         self.ticks = 0  # control steps since the session started
-        self.busy = False  # a branch is being made: what is asked has to wait
+        self.busy = False  # a branch is being made: requests have to wait
         self.source, self.holds = Source.HUMAN, False  # of the last step
         self.starting = False  # the episode begins as soon as its journal is open
         self._moving = False  # something was held in the last tick
-        self._released = True  # nothing was held at some moment since the world was put up, or paused
+        self._released = True  # nothing was held at some moment since the world was loaded, or paused
         self._still = self._well = 0  # ticks that the robot has held; that the task has been done
 
     def tick(self, heard: OperatorInput) -> None:
-        """Do what a tick does: begin or go on where the operator moves, and take a step where the episode runs."""
+        """Run one tick: begin or resume where the operator moves, and take a step where the episode runs."""
         self._moving = not heard.silent
         self._released |= heard.silent
         moves = self._released and heard.moves
@@ -83,7 +83,7 @@ class SessionMachine:
             self._step(heard)
 
     def deliver(self) -> None:
-        """Take up what was finished at the desks."""
+        """Apply the finished jobs of the I/O threads."""
         for desk in (self.episode_log.io, self.journals, self.fetcher):
             desk.deliver()
         self.world.retry_journal()
@@ -100,7 +100,7 @@ class SessionMachine:
         self.device.__exit__(None, None, None)
 
     def resume(self) -> None:
-        """Begin the episode, or go on from the frame that is looked at; soon, where the disk must be waited for."""
+        """Begin the episode, or resume from the shown frame; later, where the disk must be waited for."""
         if self.phase == "ready":
             self.starting = True
         elif self.phase == "paused" and not self.busy:
@@ -117,7 +117,7 @@ class SessionMachine:
         self.phase, self._still, self._well = "running", 0, 0
 
     def pause(self) -> None:
-        """Stop at the newest frame; a movement goes on, after everything was let go."""
+        """Stop at the newest frame; a movement resumes, after all keys were released."""
         self.starting = False
         if self.phase == "running":
             self.phase, self._released, self.holds = "paused", not self._moving, False
@@ -143,7 +143,7 @@ class SessionMachine:
         self._announce_start()
 
     def enter(self, past: RecordedEpisode, frame: int, *, correcting: bool) -> None:
-        """Look at a frame of a recorded episode, to go on from there."""
+        """Show a frame of a recorded episode, to resume from there."""
         self.world.enter(past, frame)
         self.phase = "paused"
         self._announce_start()
@@ -175,7 +175,7 @@ class SessionMachine:
             raise ConflictError(what, "an episode is open; keep or discard it first")
 
     def take_episode(self) -> OpenEpisode:
-        """Hand over the open episode, to be closed; the world must be put up anew."""
+        """Hand over the open episode, to be closed; the world must be reset."""
         return OpenEpisode(self.world.dataset, self.world.take(), self.mark, self.note)
 
     def remark(self, done: Callable[[], None], failed: Callable[[Exception], None]) -> None:
@@ -210,11 +210,11 @@ class SessionMachine:
         self._send(describe_scene(self.world.env, self.world.dataset.path.relative_to(self.options.home).as_posix()))
 
     def notice(self, text: str, tone: Tone = "plain", **more: Any) -> None:
-        """Tell something that nobody asked for."""
+        """Send a notice that no request asked for."""
         self._send(Notice(text, tone, **more))
 
     def _fields(self) -> dict[str, Any]:
-        """Return what the metadata of an episode says besides its world."""
+        """Return the metadata of an episode in addition to its world."""
         by = {"policy": self.policy_name} if self.policy_name else {}
         return {
             "operator": self.options.operator,
@@ -224,7 +224,7 @@ class SessionMachine:
         }
 
     def _announce_start(self) -> None:
-        """Forget what was said about the world that was up before."""
+        """Forget the marks and notes about the previous world."""
         self.mark = self.note = ""
         self.starting = self.holds = False
         self._released = not self._moving

@@ -1,4 +1,4 @@
-"""Where a session is, as the page is told after every tick."""
+"""The status of a session, as sent to the page after every tick."""
 
 from robo_rlhf.core.types import Source
 from teleop.ipc.messages import Status

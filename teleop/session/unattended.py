@@ -1,4 +1,4 @@
-"""Session: the paced control loop from a device to a dataset, one episode at a time.
+"""The paced control loop from a device to a dataset, one episode at a time.
 
 A tick waits for its deadline, asks the device, steps the environment and appends to the journal, which takes memory
 only: disk, pictures and network are the work of other threads and processes. Without pace the very same code runs as
@@ -28,17 +28,17 @@ KEEP, DISCARD = "keep", "discard"  # buttons that end an episode
 
 
 class Decision(NamedTuple):
-    """What was decided in one tick, and by whom."""
+    """The action of one tick, and its source."""
 
     action: Array  # (act_dim,) float32 in [-1, 1]
     source: Source
     age: float  # [s] since the input was made
-    holds: bool  # whether the robot stands still because nothing is heard from the operator
+    holds: bool  # whether the robot stands still because no input arrives from the operator
     buttons: frozenset[str]
 
 
 class Operator:
-    """Turns what a device says into actions; holds the robot still while the device is silent."""
+    """Turns a device's commands into actions; holds the robot still while the device is silent."""
 
     def __init__(self, device: Device, action_names: tuple[str, ...]) -> None:
         """Listen to `device`, for a task whose action has these columns."""
@@ -62,7 +62,7 @@ class Operator:
 
 
 class SessionTick(NamedTuple):
-    """One control step as it happened, for whoever watches."""
+    """One control step as it happened, for viewers."""
 
     number: int  # from 0, within the episode
     decision: Decision
@@ -104,7 +104,7 @@ class Session:
             tags: given to every episode.
             pace: whether to keep the task's control rate; else as fast as possible.
             on_tick: called after every step; what it does must be quick.
-            on_trouble: told once why the disk cannot take more; the session waits until it can.
+            on_trouble: called once with the reason why the disk cannot take more; the session waits until it can.
         """
         assert env.num_envs == 1
         self.env, self.dataset = env, dataset
@@ -187,7 +187,7 @@ class Session:
         return "limit"
 
     def _wait_for_disk(self, writer: EpisodeWriter, error: Exception) -> None:
-        """Stand still until the disk takes what was recorded; the world does not go on meanwhile."""
+        """Stand still until the disk takes what was recorded; the world does not advance meanwhile."""
         self._report(error)
         while writer.trouble is not None:
             time.sleep(DISK_FULL_RETRY)

@@ -1,4 +1,4 @@
-"""Stage: the world of a session, the frame of it that is shown, and the journal of the open episode.
+"""The live world of a session, the frame of it that is shown, and the journal of the open episode.
 
 A journal is opened while the world stands at the start, so that no episode's first step waits for the disk.
 """
@@ -23,15 +23,15 @@ from teleop.session.branch import GOAL, RecordedEpisode
 from teleop.session.io_thread import IOThread, explain_disk_full, ignore
 from teleop.session.unattended import Decision, describe, note_down
 
-RETRY = 0.5  # [s] between tries to open a journal on a full disk
+RETRY = 0.5  # [s] between attempts to open a journal on a full disk
 FAR = 5.0  # [m] from the middle of the world, farther than which no goal may be moved
 
 
 class LiveWorld:
-    """A world with one copy; what is opened on the disk is opened at a desk."""
+    """A world with one copy; files are opened in an I/O thread."""
 
     def __init__(self, env: TaskEnv, dataset: Dataset, io: IOThread, fields: Callable[[], Mapping[str, Any]]) -> None:
-        """Record into `dataset`; `fields` gives what the metadata of every episode holds besides its world."""
+        """Record into `dataset`; `fields` gives the metadata of every episode in addition to its world."""
         self.env, self.dataset, self._io, self._fields = env, dataset, io, fields
         self.writer: EpisodeWriter | None = None  # of the open episode, or ready for the next one
         self.recorded: RecordedEpisode | None = None  # a recorded episode that is looked at
@@ -90,7 +90,7 @@ class LiveWorld:
         self.reset_to(self.seed, {**self.goals, name: position})
 
     def enter(self, recorded: RecordedEpisode, frame: int) -> None:
-        """Look at a frame of a recorded episode, to go on from there.
+        """Show a frame of a recorded episode, to resume from there.
 
         Raises:
             InvalidValueError: it has no such frame, or this world cannot enter it.

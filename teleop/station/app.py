@@ -1,4 +1,4 @@
-"""The application: the pages that are found, what guards them, and what answers when something goes wrong."""
+"""The web application: the pages that are found, their middleware, and the error handlers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ from teleop.station.web.templates import VersionedFiles
 
 
 def create_app(station: Station) -> FastAPI:
-    """Return the application of a station; whoever runs it closes the station afterwards."""
+    """Return the application of a station; the caller closes the station afterwards."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""Running the station: where it listens, by which names it is reached, and how it ends."""
+"""The station's server: its address, its host names, and its shutdown."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ from teleop.station.services import LOOPBACK, Station
 from teleop.station.web.connections import Connection, Socket, networks
 
 TRIES = 20  # ports after the one asked for that are tried where any will do
-KEEP = 75  # [s] that a connection is kept between two requests: somebody looks at clips meanwhile
+KEEP = 75  # [s] that a connection is kept between two requests: the user looks at clips meanwhile
 SWITCH = 0.001  # [s] that a thread may keep the event loop waiting for Python's lock
 END = 3  # [s] that open connections are given when the station stops
 
@@ -46,7 +46,7 @@ def listen(host: str, port: int, *, exactly: bool) -> socket.socket:
 
 
 class _TakenError(Exception):
-    """Somebody else listens there."""
+    """Another program listens there."""
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -76,7 +76,7 @@ def is_loopback(host: str) -> bool:
 def names_of(host: str, also: Collection[str] = ()) -> tuple[str, ...] | None:
     """Return by which names a station is reached that listens on `host`; None where any will do.
 
-    On loopback other names are refused: a page elsewhere could point a name of its own at this machine.
+    On loopback other names are refused: a page elsewhere could point its own name at this machine.
     """
     if not is_loopback(host):
         return None
@@ -85,7 +85,7 @@ def names_of(host: str, also: Collection[str] = ()) -> tuple[str, ...] | None:
 
 
 def proxies_of(names: Collection[str]) -> list[str]:
-    """Return the addresses and networks of proxies whose word counts on where a request is from.
+    """Return the addresses and networks of proxies that are trusted about the origin of a request.
 
     Raises:
         InvalidValueError: one is neither.
@@ -100,7 +100,7 @@ def proxies_of(names: Collection[str]) -> list[str]:
 
 
 def own_address() -> str:
-    """Return the address under which others reach this machine, as well as it can be known without asking anybody."""
+    """Return the address under which others reach this machine, as well as it can be known without network traffic."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))  # sends nothing: it only chooses the network card
         return str(probe.getsockname()[0])
@@ -113,7 +113,7 @@ def serve(station: Station, listener: socket.socket, proxies: Collection[str] = 
     What `X-Forwarded-For` and `X-Forwarded-Proto` say counts from `proxies` alone, as `proxies_of` returns them.
 
     Raises:
-        KeyboardInterrupt: that was it; everything is closed.
+        KeyboardInterrupt: the station was interrupted; everything is closed.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -124,7 +124,7 @@ def serve(station: Station, listener: socket.socket, proxies: Collection[str] = 
         ws=Socket,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=list(proxies),
-        log_level="error",  # a warning is what somebody sent: a flood of them would fill the disk
+        log_level="error",  # a warning is caused by a client: a flood of them would fill the disk
         access_log=False,
         timeout_graceful_shutdown=END,
         timeout_keep_alive=KEEP,
@@ -141,10 +141,10 @@ def serve(station: Station, listener: socket.socket, proxies: Collection[str] = 
 
 
 class Ending:
-    """Answers requests that are still open when the station ends: the server cancels them, and that is no fault."""
+    """Answers requests that are still open when the station ends: the server cancels them, which is no error."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Stand before `app`."""
+        """Wrap `app`."""
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -164,7 +164,7 @@ class Ending:
 
 
 def _say_plainly(record: logging.LogRecord) -> bool:
-    """Say of requests that are cut off what that is, in one line; whether a line is shown at all."""
+    """Describe requests that are cut off in one line; return whether a line is shown at all."""
     if record.msg.startswith("Cancel %s running task"):
         record.levelno, record.levelname = logging.WARNING, "WARNING"
         record.msg = f"%s requests were still open after {END} s and were cut off"

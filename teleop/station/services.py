@@ -1,4 +1,4 @@
-"""What the pages share: the data home, the people, the answers, the workers that draw, the sessions."""
+"""The services that the pages share: data home, accounts, answers, render workers, sessions."""
 
 import asyncio
 import json
@@ -53,7 +53,7 @@ class Station:
         Args:
             home: the data home.
             database: where the feedback database is; `feedback.db` in the data home where None.
-            port: where the station listens; stations on other ports of a machine keep cookies of their own.
+            port: where the station listens; stations on other ports of a machine have separate cookies.
             hosts: the names under which it is reached, without the port; None: any.
             workers: processes that draw pictures.
             private_webhooks: whether messages may be sent to addresses of this machine's own network.
@@ -71,7 +71,7 @@ class Station:
         self.quality = QualityCache(self.database, lambda: self.store.mark())
         self.thinking, self.futures = ProbeClient(home), RolloutCache()
         self._lock = threading.RLock()
-        self.looking = asyncio.Lock()  # by whoever looks for changes of accounts
+        self.looking = asyncio.Lock()  # by subscribers to changes of accounts
         self._at_start: list[Callable[[], Awaitable[None]]] = []
         self._at_stop: list[Callable[[], Awaitable[None]]] = []
         self.hub = Hub(home, lambda: self.pool, lean=lean)
@@ -92,7 +92,7 @@ class Station:
 
     @cached_property
     def pool(self) -> RenderPool:
-        """The processes that draw."""
+        """The render processes."""
         with self._lock:
             return RenderPool(self._workers, live_workers=1, eager=not self._lean)
 
@@ -104,7 +104,7 @@ class Station:
 
     @cached_property
     def media(self) -> Media:
-        """Pictures and clips of what was recorded."""
+        """Pictures and clips of recordings."""
         with self._lock:
             return Media(self.home / CLIPS, lambda: self.pool)
 
@@ -115,19 +115,19 @@ class Station:
             return Arenas(self.home, lambda: self.store, self.database)
 
     def outward(self, text: str) -> str:
-        """Return a message as people may read it: without where things are on this machine."""
+        """Return a message as people may read it: without paths of this machine."""
         for place, name in self._places:
             text = text.replace(place, name)
         return text
 
     @cached_property
     def _places(self) -> list[tuple[str, str]]:
-        """What messages may name of this machine, the longest first, and what they say in its place."""
+        """Paths of this machine that messages may name, the longest first, and their replacements."""
         program, user, temporary = Path(__file__).parents[2], Path.home(), Path(tempfile.gettempdir())
         named = {self.home: "data home", program: "program", user: "home", temporary: "temporary folder"}
         named |= {path.resolve(): name for path, name in named.items()}
         found = [(str(path), name) for path, name in named.items() if len(path.parts) > 1]
-        written = [(json.dumps(place)[1:-1], name) for place, name in found]  # as it stands in JSON
+        written = [(json.dumps(place)[1:-1], name) for place, name in found]  # as it is written in JSON
         both = [(f"{place}/", "") for place, _ in [*found, *written]] + found + written
         return sorted(dict(both).items(), key=lambda one: -len(one[0]))
 
@@ -137,21 +137,21 @@ class Station:
         return f"robo_rlhf_{self.port}"
 
     def when_started(self, do: Callable[[], Awaitable[None]]) -> None:
-        """Have something done in the server's event loop before the first request."""
+        """Register a callback of the server's event loop before the first request."""
         self._at_start.append(do)
 
     def when_stopped(self, do: Callable[[], Awaitable[None]]) -> None:
-        """Have something done in the server's event loop after the last request; the newest is done first."""
+        """Register a callback of the server's event loop after the last request; the newest runs first."""
         self._at_stop.insert(0, do)
 
     async def start(self) -> None:
-        """Do what was asked for before the first request."""
+        """Run the callbacks before the first request."""
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "station"))
         for do in self._at_start:
             await do()
 
     async def stop(self) -> None:
-        """Do what was asked for after the last request."""
+        """Run the callbacks after the last request."""
         for do in self._at_stop:
             await do()
         if "store" in self.__dict__:

@@ -1,7 +1,7 @@
-"""Console: drive a session with a device of this machine, as a page does with its own.
+"""The console: drive a session with a device of this machine, as a page does in the browser.
 
-The session runs in a process of its own (`teleop.ipc.session_process`); here the device is asked many times a second,
-what it says is sent as inputs and requests, and what the session tells is kept for whoever shows it.
+The session runs in a separate process (`teleop.ipc.session_process`); here the device is polled many times a second,
+its commands are sent as inputs and requests, and the session's messages are kept for the view.
 """
 
 import itertools
@@ -22,11 +22,11 @@ from teleop.ipc.messages import CommandName, Do, Input, Notice, Reply, Scene, St
 from teleop.ipc.session_process import Ended, SessionMessage
 from teleop.session.unattended import SILENCE
 
-RESEND_INTERVAL = 0.05  # [s] after which what is still held is said again
+RESEND_INTERVAL = 0.05  # [s] after which held keys are sent again
 GRIP_WAIT = 0.3  # [s] that a session has to follow a gripper that was switched, before it is believed instead
 REWIND = 1.0  # [s] that one press goes back
 FRONT = "front"  # the camera from whose side the robot is looked at, where there is one of that name
-FENCE = 1  # nobody else holds these controls
+FENCE = 1  # these controls have no other holder
 OFFER = Binding("offer", "Go on from there", "episode", ("Tab",), act="offer")
 _COMMANDS = frozenset(get_args(CommandName))
 
@@ -39,7 +39,7 @@ class Handheld(Device, Protocol):
 
 @dataclass
 class ConsoleState:
-    """What there is to be seen of a session."""
+    """The visible state of a session."""
 
     scene: Scene | None = None
     status: Status | None = None
@@ -56,7 +56,7 @@ class ConsoleState:
 
 
 class Console:
-    """One operator at one session. `hear` may be called by any thread, the rest by one."""
+    """A connection of one device and one session. `hear` may be called by any thread, the rest by one."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Console:
             send: takes what the operator wants.
             device: opened already.
             terminal: whose keys do what is done once, also beside a device that is no keyboard.
-            follow_camera: whether ahead is away from who looks through the scene's front camera.
+            follow_camera: whether ahead is the viewing direction of the scene's front camera.
         """
         self.state = ConsoleState(level=device.operator_state.level)
         self._send, self._device, self._terminal, self._follow = send, device, terminal, follow_camera
@@ -88,7 +88,7 @@ class Console:
         self._lock = threading.Lock()
 
     def receive(self, message: SessionMessage) -> None:
-        """Take what the session tells."""
+        """Receive a message of the session."""
         with self._lock:
             if isinstance(message, Tick):
                 self.state.status = message.status
@@ -109,7 +109,7 @@ class Console:
                 self.state.ended = message.text
 
     def tick(self) -> None:
-        """Ask the device and send what it says; call it some hundred times a second."""
+        """Poll the device and send its command; call it some hundred times a second."""
         now = time.monotonic()
         self._follow_gripper(now)
         before = self._device.operator_state.gripper
@@ -129,7 +129,7 @@ class Console:
             self.state.releases = self._keys.releases
 
     def command(self, act: str) -> None:
-        """Do what a button or key says, here or in the session."""
+        """Carry out the act of a button or key, here or in the session."""
         if act in _OWN:
             _OWN[act](self)
         elif act in _COMMANDS:
@@ -140,7 +140,7 @@ class Console:
         self._send(Do("do", FENCE, next(self._ids), act, value))
 
     def take_offer(self) -> None:
-        """Go on with an episode that was cut short."""
+        """Resume an episode that was cut short."""
         if self.state.offer is not None:
             self.do("open", [*self.state.offer, "continue"])
             self.state.offer = None
@@ -160,10 +160,10 @@ class Console:
                 self.do("note", line.text)
 
     def _follow_gripper(self, now: float) -> None:
-        """Let the hand's gripper be what the session's is, so that a press switches what is there.
+        """Set the operator state's gripper to the session's, so that a press switches the actual one.
 
-        While it runs only what is clearly other is taken over: a policy moves it a little all the time, and what is
-        said of it late must not look like a wish.
+        While it runs only a clear difference is adopted: a policy moves it a little all the time, and what is
+        sent late about it must not look like a command.
         """
         status, hand = self.state.status, self._device.operator_state
         if status is None or now - self._switched_at < GRIP_WAIT:

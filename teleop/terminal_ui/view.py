@@ -1,4 +1,4 @@
-"""What a terminal shows of a session: where it is, what was said, and the keys."""
+"""The terminal view of a session: its state, notices, and the keys."""
 
 import io
 import os
@@ -119,7 +119,7 @@ def _notices(shown: ConsoleState, status: Status) -> Iterable[RenderableType]:
     if status.trouble:
         yield Text(f" {status.trouble}", style="bold red")
     if shown.lost:
-        yield Text(" Nothing is heard from the device; the robot holds. Nothing is lost.", style="bold yellow")
+        yield Text(" Nothing is received from the device; the robot holds. Nothing is lost.", style="bold yellow")
     tones = {"good": "green", "bad": "red", "plain": ""}
     for notice in shown.notices:
         yield Text(f" {notice.text}", style=tones[notice.tone])

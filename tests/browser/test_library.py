@@ -292,7 +292,7 @@ def test_what_another_person_deleted_meanwhile_is_told(open_page: OpenPage, stat
     expect(page.locator(".clock")).to_contain_text("frame 0")
     demos.delete("shared")
     page.keyboard.press("2")
-    expect(page.get_by_role("alert")).to_contain_text("Somebody may have deleted it meanwhile")
+    expect(page.get_by_role("alert")).to_contain_text("Another user may have deleted it meanwhile")
     expect(page.get_by_role("heading", name="This episode is not here")).to_be_visible()
     check_axe(page)
     page.get_by_role("link", name="Look in the trash").click()

@@ -49,7 +49,7 @@ def test_a_disk_that_fills_is_told_and_nothing_is_lost(open_page: OpenPage, stat
     drive(page, "KeyR", 0.7)
     disk.fill()
     with holding(page, "KeyF"):
-        expect(page.locator("#veil-text")).to_contain_text("Nothing is lost. Make room, and it goes on by itself.")
+        expect(page.locator("#veil-text")).to_contain_text("Nothing is lost. Make room, and it continues by itself.")
         expect(page.locator("#source")).to_contain_text("holding")
         steps = number(page, "steps")
         page.wait_for_timeout(300)

@@ -1,1 +1,1 @@
-"""The page of one's own account."""
+"""The page of the user's account."""

@@ -1,4 +1,4 @@
-"""One's own account: browsers that are signed in, tokens of programs, password and groups."""
+"""The user's account: signed-in browsers, tokens of programs, password and groups."""
 
 from typing import Annotated, Any
 
@@ -33,13 +33,13 @@ class NewPassword(_AccountBody):
 
 
 class MyGroups(_AccountBody):
-    """Groups that one says to belong to."""
+    """Groups that the user states to belong to."""
 
     groups: Annotated[list[Text], Field(fail_fast=True, max_length=20)]
 
 
 class SessionBody(_AccountBody):
-    """One of one's sessions."""
+    """A session of the user."""
 
     id: Text
 
@@ -53,7 +53,7 @@ class NewToken(_AccountBody):
 
 
 class RevokedToken(_AccountBody):
-    """One of one's tokens."""
+    """A token of the user."""
 
     number: Annotated[int, Field(ge=1, lt=2**63)]
 
@@ -81,7 +81,7 @@ def page(request: Request, me: Me, chosen: bool = False) -> Response:
 
 @router.post("/api/account/password")
 def password(request: Request, body: NewPassword, here: InPerson) -> dict[str, bool]:
-    """Change one's password; one's other sessions end."""
+    """Change the user's password; the user's other sessions end."""
     me, session = here
     people, address = station_of(request).people, address_of(request)
     people.change_password(me.person.name, body.old, body.new, address=address, but=session.digest)
@@ -90,7 +90,7 @@ def password(request: Request, body: NewPassword, here: InPerson) -> dict[str, b
 
 @router.post("/api/account/groups")
 def groups(request: Request, body: MyGroups, here: InPerson) -> dict[str, list[str]]:
-    """Say to which groups one belongs."""
+    """Set the groups of the user."""
     name = here[0].person.name
     found = station_of(request).people.set_groups(name, body.groups, by=name, address=address_of(request))
     return {"groups": list(found)}
@@ -98,7 +98,7 @@ def groups(request: Request, body: MyGroups, here: InPerson) -> dict[str, list[s
 
 @router.post("/api/account/sessions/end")
 def end(request: Request, body: SessionBody, here: InPerson) -> dict[str, int]:
-    """End one of one's sessions."""
+    """End a session of the user."""
     me, _ = here
     sessions = station_of(request).people.sessions
     found = next((session for session in sessions.of(me.person) if session.digest == body.id), None)
@@ -110,7 +110,7 @@ def end(request: Request, body: SessionBody, here: InPerson) -> dict[str, int]:
 
 @router.post("/api/account/sessions/end-others")
 def end_others(request: Request, here: InPerson) -> dict[str, int]:
-    """End all of one's sessions but this one."""
+    """End all sessions of the user but this one."""
     me, session = here
     sessions = station_of(request).people.sessions
     return {"ended": sessions.end_all(me.person, address=address_of(request), but=session.digest)}
@@ -127,7 +127,7 @@ def make_token(request: Request, body: NewToken, here: InPerson) -> dict[str, An
 
 @router.post("/api/account/tokens/revoke")
 def revoke(request: Request, body: RevokedToken, here: InPerson) -> dict[str, int]:
-    """End one of one's tokens."""
+    """Revoke a token of the user."""
     person, address = here[0].person, address_of(request)
     token = station_of(request).people.tokens.revoke(body.number, person=person, by=person.name, address=address)
     return {"number": token.number}

@@ -1,4 +1,4 @@
-"""Accounts: who is in the team, what they may do, who gets in, and the log of who did what. For administrators."""
+"""Accounts: the team's members, their roles and access, and the audit log. For administrators."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -27,7 +27,7 @@ ABOUT = {
     "administrator": "also looks after accounts and data",
 }
 KEYS = (
-    Binding("invite", "Invite somebody", "page", ("KeyI",), act="invite"),
+    Binding("invite", "Invite a user", "page", ("KeyI",), act="invite"),
     Binding("find", "Find a person", "page", ("KeyF",), act="find"),
     Binding("log", "Who did what", "page", ("KeyL",), act="log"),
     Binding("help", "All keys", "page", ("Slash", "F1"), act="help"),
@@ -94,7 +94,7 @@ def one(request: Request, name: str, me: Administrator) -> Response:
 def log(
     request: Request, me: Administrator, who: str = "", act: str = "", text: str = "", before: int | None = None
 ) -> Response:
-    """Show who did what, newest first."""
+    """Show the audit log, newest first."""
     audit = station_of(request).people.audit
     which = _filter(who, act, text)
     lines = audit.read(which, before=before, limit=LINES + 1)
@@ -165,7 +165,7 @@ def link(request: Request, body: AccountBody, me: Administrator) -> dict[str, An
 
 @router.post("/api/accounts/role")
 def role(request: Request, body: AccountRole, me: Administrator) -> dict[str, str]:
-    """Let a person do what another role may."""
+    """Give a person another role."""
     by = principal_of(request)
     person = station_of(request).people.set_role(body.name, body.role, by=by.name, address=by.address)
     return {"name": person.name, "role": person.role}
@@ -173,7 +173,7 @@ def role(request: Request, body: AccountRole, me: Administrator) -> dict[str, st
 
 @router.post("/api/accounts/disable")
 def disable(request: Request, body: AccountBody, me: Administrator) -> dict[str, str]:
-    """Let a person in no more: their sessions, links and tokens end at once."""
+    """Block a person: their sessions, links and tokens end at once."""
     by = principal_of(request)
     station_of(request).people.set_disabled(body.name, True, by=by.name, address=by.address)
     return {"name": body.name}
@@ -181,7 +181,7 @@ def disable(request: Request, body: AccountBody, me: Administrator) -> dict[str,
 
 @router.post("/api/accounts/enable")
 def enable(request: Request, body: AccountBody, me: Administrator) -> dict[str, str]:
-    """Let a person in again."""
+    """Unblock a person."""
     by = principal_of(request)
     station_of(request).people.set_disabled(body.name, False, by=by.name, address=by.address)
     return {"name": body.name}
@@ -189,7 +189,7 @@ def enable(request: Request, body: AccountBody, me: Administrator) -> dict[str, 
 
 @router.post("/api/accounts/sign-out")
 def sign_out(request: Request, body: AccountBody, me: Administrator) -> dict[str, int]:
-    """Sign a person out everywhere; one's own session stays."""
+    """Sign a person out everywhere; the caller's session stays."""
     people, by = station_of(request).people, principal_of(request)
     person = people.get(body.name)
     but = me.session.digest if me.session is not None else ""
@@ -198,7 +198,7 @@ def sign_out(request: Request, body: AccountBody, me: Administrator) -> dict[str
 
 @router.post("/api/accounts/groups")
 def groups(request: Request, body: AccountGroups, me: Administrator) -> dict[str, list[str]]:
-    """Write down the groups of a person."""
+    """Set the groups of a person."""
     by = principal_of(request)
     found = station_of(request).people.set_groups(body.name, body.groups, by=by.name, address=by.address)
     return {"groups": list(found)}
@@ -213,7 +213,7 @@ def revoke(request: Request, body: TokenBody, me: Administrator) -> dict[str, in
 
 
 def _filter(who: str, act: str, text: str) -> AuditFilter:
-    """Return which lines somebody asks for; no database stores NUL."""
+    """Return the filter of the requested lines; no database stores NUL."""
     given = (value.replace("\0", "")[:200] for value in (who, act, text))
     return AuditFilter(**dict(zip(("who", "act", "text"), given, strict=True)))
 

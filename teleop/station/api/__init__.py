@@ -1,6 +1,6 @@
-"""The REST API under /api/v1, one file a resource: each module here has `router`, and is found by itself.
+"""The REST API under /api/v1, one file per resource: each module here has `router`, and is found automatically.
 
-What they share is `teleop.station.web.rest`; the description of all of it is made by `teleop.station.api_docs.openapi`.
+Shared code is in `teleop.station.web.rest`; `teleop.station.api_docs.openapi` makes the description of the API.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Annotators: who you are, who was ever asked, and how good the answers are."""
+"""Annotators: the caller's own account, all annotators, and the quality of their answers."""
 
 import asyncio
 import time
@@ -43,11 +43,11 @@ PATIENCE, LOOK = 30.0, 0.05  # [s] for the first report, and between looks wheth
 
 
 class Me(Shape):
-    """Who asks."""
+    """The caller."""
 
     name: str
     role: Role = Field(description="What this token, or this session, may do.")
-    groups: list[str] = Field(description="That you said to belong to.")
+    groups: list[str] = Field(description="Your groups, as you stated them.")
     waiting: int = Field(description="Questions that wait for you, counted up to 1,000.")
 
 
@@ -55,27 +55,27 @@ Group = Annotated[str, Field(min_length=1, max_length=LONGEST, pattern=r"^[^\x00
 
 
 class GroupsBody(Body):
-    """Groups that somebody says to belong to."""
+    """The groups that a user states to belong to."""
 
     groups: Annotated[list[Group], Field(fail_fast=True, max_length=MOST, examples=[["left-handed", "roboticist"]])]
 
 
 class AnnotatorShape(Shape):
-    """Somebody who was asked, or a simulated teacher."""
+    """A person who was asked, or a simulated annotator."""
 
     name: str
     kind: AnnotatorKind
-    groups: list[str] = Field(description="That they say to belong to.")
-    handed: int = Field(description="Questions handed out so far.")
+    groups: list[str] = Field(description="Groups that they state to belong to.")
+    handed: int = Field(description="Questions assigned so far.")
     since: str = Field(description="ISO 8601, UTC.")
 
 
 class AnnotatorRows(Rows[AnnotatorShape, str]):
-    """Those who were ever asked, by name."""
+    """All annotators who were ever asked, by name."""
 
 
 class IntervalShape(Shape):
-    """A value and where the true one lies with 95 % confidence."""
+    """A value and its 95 % confidence interval."""
 
     value: float
     low: float
@@ -83,35 +83,35 @@ class IntervalShape(Shape):
 
 
 class ShareShape(Shape):
-    """How many of how many."""
+    """A count and its total."""
 
     hits: int
     of: int
-    interval: IntervalShape | None = Field(description="Null of nothing.")
+    interval: IntervalShape | None = Field(description="Null where the total is 0.")
 
 
 class PersonQualityShape(Shape):
-    """How good the answers of one person are."""
+    """The quality of one person's answers."""
 
     name: str
     kind: AnnotatorKind
     team: str = Field(description="The groups that they say to belong to, with commas between them.")
     answers: int = Field(description="That count.")
     seconds: float | None = Field(description="Median from seeing the clips to the answer [s].")
-    agreement: float | None = Field(description="Share of the others, asked the same, who said the same.")
+    agreement: float | None = Field(description="Share of other annotators who gave the same answer.")
     consistency: ShareShape = Field(description="Questions asked twice that were answered alike.")
     gold: ShareShape = Field(description="Gold questions that were answered right.")
     left: ShareShape = Field(description="Clips chosen that stood on the left.")
-    too_fast: ShareShape = Field(description="Answers that came before anybody could have seen the clips.")
+    too_fast: ShareShape = Field(description="Answers given faster than the clips can be watched.")
     ties: ShareShape = Field(description="Answers that prefer nothing.")
     skipped: ShareShape = Field(description="Answers that judge nothing.")
     skill: float | None = Field(description="Probability of the true label, by the crowd model.")
-    weight: float = Field(description="How much the answers teach, in [0, 1].")
-    warnings: list[str] = Field(description="What is wrong, in words.")
+    weight: float = Field(description="Information in the answers, in [0, 1].")
+    warnings: list[str] = Field(description="The warning, as text.")
 
 
 class Difference(Shape):
-    """How differently two groups judge: agreement within them less agreement between them."""
+    """The disagreement between two groups: agreement within them less agreement between them."""
 
     first: str
     second: str
@@ -119,25 +119,25 @@ class Difference(Shape):
 
 
 class Agreement(Shape):
-    """How far people agree who were asked the same."""
+    """Agreement between annotators of the same questions."""
 
-    newer: int = Field(description="Answers that came since this was worked out; it is worked out anew with the next.")
-    answers: int = Field(description="That were looked at.")
-    agreement: float | None = Field(description="Share of pairs of people who say the same.")
+    newer: int = Field(description="Answers that came since this was computed; the next request recomputes it.")
+    answers: int = Field(description="Answers that were evaluated.")
+    agreement: float | None = Field(description="Share of pairs of annotators who gave the same answer.")
     alpha: dict[str, float | None] = Field(description="Kind of question → Krippendorff's alpha.")
     teams: dict[str, float | None] = Field(description="Group → mean agreement of its people with all others.")
     differences: list[Difference]
 
 
 class QualityRows(Items[PersonQualityShape]):
-    """How good the answers of each person are."""
+    """The quality of each person's answers."""
 
-    newer: int = Field(description="Answers that came since this was worked out; it is worked out anew with the next.")
+    newer: int = Field(description="Answers that came since this was computed; the next request recomputes it.")
 
 
 @router.get("/me", responses=answers())
 def who_am_i(store: Answers, me: Annotator) -> Me:
-    """Show who you are to the station."""
+    """Show the caller's account."""
     name = me.person.name
     mine = annotator_rows(store.database, limit=1, name=name).items
     count = waiting(store.database, name, assign.QuestionFilter())
@@ -146,7 +146,7 @@ def who_am_i(store: Answers, me: Annotator) -> Me:
 
 @router.put("/me/groups", responses=answers(*BODY))
 def set_groups(station: Here, me: Annotator, who: Who, body: GroupsBody) -> GroupsBody:
-    """Say which groups you belong to."""
+    """State the groups that you belong to."""
     name = me.person.name
     return GroupsBody(groups=list(station.people.set_groups(name, body.groups, by=who.name, address=who.address)))
 
@@ -159,7 +159,7 @@ def list_annotators(
     after: Annotated[str, Query(max_length=200, pattern=PLAIN, description="`next` of the page before.")] = "",
     limit: Limit = 100,
 ) -> AnnotatorRows:
-    """List those who were ever asked."""
+    """List all annotators who were ever asked."""
     found = annotator_rows(store.database, after=after, limit=limit, kind=kind)
     items = [AnnotatorShape.model_validate({**row, "groups": groups_of(row["team"])}) for row in found.items]
     return AnnotatorRows(items=items, next=found.next)
@@ -169,7 +169,7 @@ def list_annotators(
 async def quality_of_one(
     station: Here, _: Operator, name: InPath, run: Run = None, task: Task = None
 ) -> PersonQualityShape:
-    """Show how good the answers of one person are, as it was worked out last."""
+    """Show the quality of one person's answers, as it was last computed."""
     for person in (await _report(station, run, task))["people"]:
         if person["name"] == name:
             return PersonQualityShape.model_validate(person)
@@ -178,19 +178,19 @@ async def quality_of_one(
 
 @router.get("/quality", responses=answers(), tags=["quality"])
 async def quality_of_all(station: Here, _: Operator, run: Run = None, task: Task = None) -> QualityRows:
-    """Show how good the answers of each person are, as it was worked out last from the newest 50,000."""
+    """Show the quality of each person's answers, as it was last computed from the newest 50,000."""
     found = await _report(station, run, task)
     return QualityRows.model_validate({"items": found["people"], "newer": found["newer"]})
 
 
 @router.get("/agreement", responses=answers(), tags=["quality"])
 async def agreement(station: Here, _: Operator, run: Run = None, task: Task = None) -> Agreement:
-    """Show how far people agree who were asked the same, as it was worked out last from the newest 50,000 answers."""
+    """Show the agreement between annotators, as it was last computed from the newest 50,000 answers."""
     return Agreement.model_validate(await _report(station, run, task))
 
 
 async def _report(station: Station, run: str | None, task: str | None) -> dict[str, Any]:
-    """Return what was worked out last, by the process that also does it for the page; the first time it is awaited.
+    """Return the last report of the process that also computes it for the page; the first time it is awaited.
 
     Raises:
         BusyError: it takes long, or could not be done.

@@ -1,4 +1,4 @@
-"""Answers: handing them in, each once; taking them back; and reading what was said."""
+"""Answers: submit each of them once, retract them, and read them."""
 
 from typing import Annotated, Any
 
@@ -38,12 +38,12 @@ from teleop.station.web.rest import (
 router = make("answers")
 Lease = Annotated[
     Serial | None,
-    Field(description="Under which the question was handed out. Without one it takes an operator."),
+    Field(description="Lease under which the question was assigned. Without a lease the caller must be an operator."),
 ]
 
 
 class AnswerBody(Body):
-    """What you say about a question."""
+    """Your answer to a question."""
 
     question: Name = Field(description="Its id.")
     value: Object = Field(description="As the question's controls say.", examples=[{"choice": "A"}])
@@ -53,7 +53,7 @@ class AnswerBody(Body):
 
 
 class RetractionBody(Body):
-    """An answer of yours that is to be taken back."""
+    """An answer of yours that is to be retracted."""
 
     question: Name = Field(description="Its id.")
     key: Key
@@ -61,29 +61,29 @@ class RetractionBody(Body):
 
 
 class Feedback(Shape):
-    """What somebody who practises is told."""
+    """Feedback on the answer to a practice question."""
 
     right: bool
-    expected: dict[str, Any] = Field(description="What would have been right.")
+    expected: dict[str, Any] = Field(description="The right answer.")
     why: str
 
 
 class AnswerResult(Shape):
-    """What became of an answer."""
+    """The outcome of a submitted answer."""
 
-    new: bool = Field(description="False: it had come before.")
-    counts: bool = Field(description="False: enough others had answered, or nobody should have been asked any more.")
+    new: bool = Field(description="False: it had been submitted before.")
+    counts: bool = Field(description="False: enough others had answered, or the question was withdrawn.")
     feedback: Feedback | None = Field(description="To a practice question.")
 
 
 class AnswerShape(Shape):
-    """An answer as it is kept."""
+    """A stored answer."""
 
     number: int = Field(description="Order of arrival.")
     question_id: str
     annotator: str
     annotator_kind: AnnotatorKind
-    value: dict[str, Any] | None = Field(description="Null: the earlier one was taken back.")
+    value: dict[str, Any] | None = Field(description="Null: the earlier one was retracted.")
     answered: str = Field(description="ISO 8601, UTC.")
     response_time: float | None = Field(description="From seeing the clips to the answer [s].")
     standing: Standing = Field(description="Whether it counts; counted and late do.")
@@ -99,7 +99,7 @@ class MyAnswer(Shape):
 
     number: int
     question_id: str
-    value: dict[str, Any] | None = Field(description="Null: the earlier one was taken back.")
+    value: dict[str, Any] | None = Field(description="Null: the earlier one was retracted.")
     answered: str = Field(description="ISO 8601, UTC.")
     response_time: float | None = Field(description="[s]")
 
@@ -116,7 +116,7 @@ def list_answers(
     task: Task = None,
     question: Annotated[str | None, Query(max_length=200, pattern=PLAIN, description="Only to this question.")] = None,
     annotator: Annotated[str | None, Query(max_length=200, pattern=PLAIN, description="Only this person's.")] = None,
-    standing: Annotated[Standing | None, Query(description="Only those that stand so.")] = None,
+    standing: Annotated[Standing | None, Query(description="Only answers in this state.")] = None,
     after: After = 0,
     limit: Limit = 100,
 ) -> AnswerRows:
@@ -142,7 +142,7 @@ def my_answers(store: Answers, me: Annotator, after: After = 0, limit: Limit = 1
 
 @router.post("/answers", status_code=201, responses=again(AnswerResult) | answers(*BODY, 404, 409))
 def answer(response: Response, store: Answers, me: Annotator, body: AnswerBody) -> AnswerResult:
-    """Hand an answer in. When this returns it is on the disk. Sent again with the same key it changes nothing."""
+    """Submit an answer. When this returns it is on the disk. Sent again with the same key it changes nothing."""
     _check_lease(me, body.lease)
     sent = SubmittedAnswer(body.question, me.person.name, "human", body.value, body.key, body.seconds, body.lease, None)
     written = store.submit(sent)
@@ -152,14 +152,14 @@ def answer(response: Response, store: Answers, me: Annotator, body: AnswerBody) 
 
 @router.post("/answers/take-back", status_code=201, responses=again(AnswerResult) | answers(*BODY, 404, 409))
 def take_back(response: Response, store: Answers, me: Annotator, body: RetractionBody) -> AnswerResult:
-    """Take your answer to a question back; under a live lease the question is yours again."""
+    """Retract your answer to a question; under a live lease the question is yours again."""
     _check_lease(me, body.lease)
     sent = SubmittedAnswer(body.question, me.person.name, "human", None, body.key, None, body.lease, None)
     return _result(response, store.submit(sent), None)
 
 
 def _check_lease(me: SignedIn, lease: int | None) -> None:
-    """Check that whoever answers was asked: else more people would answer than was wanted."""
+    """Check that the caller was asked: else more people would answer than was wanted."""
     if lease is None and not me.person.may("operator"):
         raise ForbiddenError("operator")
 

@@ -1,4 +1,4 @@
-"""Clips: what was asked about, where its video is, and whether it may be shown."""
+"""Clips of questions: the address of their video, and whether they may be shown."""
 
 from typing import Annotated
 from urllib.parse import quote
@@ -37,7 +37,7 @@ class ClipShape(Shape):
     episode_id: str
     start: int = Field(description="First step.")
     length: int = Field(description="Steps.")
-    state: State = Field(description="Of those that are not good nobody is asked.")
+    state: State = Field(description="Questions about clips that are not good are not asked.")
     reason: str = Field(description="Why it is not good.")
     changed: str = Field(description="ISO 8601, UTC; empty where it always was as it is.")
     address: str = Field(description="Where its video is; `camera` and `width` [pixels] can be added.")
@@ -48,10 +48,10 @@ class ClipRows(Rows[ClipShape, str]):
 
 
 class ClipStateBody(Body):
-    """A state that a clip is to have."""
+    """The new state of a clip."""
 
     state: State
-    reason: Text = Field(default="", description="Why, for those who look later.", examples=["the camera was blocked"])
+    reason: Text = Field(default="", description="The reason, for later readers.", examples=["the camera was blocked"])
 
 
 class ClipStateResult(Shape):
@@ -71,7 +71,7 @@ def list_clips(
     after: Annotated[str, Query(max_length=24, pattern=r"^[0-9a-f]*$", description="`next` of the page before.")] = "",
     limit: Limit = 100,
 ) -> ClipRows:
-    """List clips that were asked about."""
+    """List the clips of questions."""
     found = clip_rows(store.database, after=after, limit=limit, state=state, dataset=dataset, episode_id=episode)
     return ClipRows(items=[_shape(**row) for row in found.items], next=found.next)
 

@@ -1,4 +1,4 @@
-"""Corrections: what was recorded in place of something worse says that it is better."""
+"""Corrections: an episode recorded in place of a worse one counts as a preference for it."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ router = make("corrections")
 
 
 class Corrections(Body):
-    """Whose episodes are looked at."""
+    """The dataset whose corrections are read."""
 
     dataset: Name = Field(description="With the corrections, within the data home.", examples=["pick_place"])
     run: Name = Field(description="The run that the questions belong to.", examples=["corrections"])
@@ -22,7 +22,7 @@ class Corrections(Body):
 
 
 class CorrectionsResult(Shape):
-    """What became of corrections."""
+    """The answers made from corrections."""
 
     found: int = Field(description="Corrections of episodes that are still there.")
     new: int = Field(description="Answers that were not there already.")
@@ -30,7 +30,7 @@ class CorrectionsResult(Shape):
 
 @router.post("/corrections", responses=answers(*BODY, 404, 409))
 def write(store: Answers, station: Here, _: Operator, body: Corrections) -> CorrectionsResult:
-    """Write down, for every episode of a dataset that corrects another, that it is better. Twice changes nothing."""
+    """Store an answer for every episode of a dataset that corrects another: it is better. Idempotent."""
     if body.dataset not in datasets_of(station.home):
         raise NotFoundError("dataset", body.dataset[:80], "The library shows what there is.")
     datasets = datasets_in(station.home, store)

@@ -26,7 +26,7 @@ PLACE = "cache/exchange"  # in the data home: what is being exported or imported
 MOST_INSIDE = 2**30  # [bytes] of what is inside of a file that is imported
 MOST_ROWS = 100_000  # in it; what is more is imported at the machine, or in parts
 MOST_LISTED = 2**20  # [bytes] of a ZIP file's own list of what is inside
-MAX_PROBLEMS = 1000  # problems of an import that are told
+MAX_PROBLEMS = 1000  # problems of an import that are reported
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of the others a file itself says how much memory they take
 ZIP = "application/zip"
 FILE: dict[int | str, dict[str, Any]] = {
@@ -40,7 +40,7 @@ _importing = threading.Lock()  # one at a time: each reads and writes as fast as
 
 
 class ImportedShape(Shape):
-    """What became of an import."""
+    """The result of an import."""
 
     new: dict[str, int] = Field(description="File → rows that were imported.", examples=[{"answers": 120}])
     known: dict[str, int] = Field(description="File → rows that were there already, just so.")
@@ -55,7 +55,7 @@ class ImportProblemShape(Shape):
 
 
 class ImportRefused(Problem):
-    """Why nothing was imported."""
+    """The reasons why nothing was imported."""
 
     problems: list[ImportProblemShape] = Field(
         default=[], description=f"The rows that are broken, at most {MAX_PROBLEMS:,}."
@@ -91,7 +91,7 @@ def download(
 
 
 class Import(Body):
-    """What is to be imported."""
+    """The upload that is to be imported."""
 
     upload: Name = Field(description="A complete upload: a ZIP file as `export` makes it, with any of its files.")
 
@@ -109,7 +109,7 @@ def take(store: Answers, station: Here, me: Administrator, who: Who, body: Impor
     """
     upload = station.uploads.get(body.upload, me.person.name)
     if not _importing.acquire(blocking=False):
-        raise BusyError("The import", "another one is going on")
+        raise BusyError("The import", "another one is running")
     place = _place(station.home)
     try:
         with station.uploads.whole(upload) as path:

@@ -1,4 +1,4 @@
-"""Questions for whoever asks: each is theirs for a time, a lease."""
+"""Leases: each question is assigned to one annotator for a limited time."""
 
 import asyncio
 from typing import Annotated, Any
@@ -29,33 +29,33 @@ router = make("leases")
 
 
 class NextBody(Body):
-    """What somebody wants to be asked."""
+    """The questions that the annotator accepts."""
 
     run: Name | None = Field(default=None, description="Only of this run.")
     task: Name | None = Field(default=None, description="Only of this task.")
     have: list[Serial] = Field(
         default=[],
         max_length=20,
-        description="Leases that the program has in hand. A live one that is not among them is handed out again.",
+        description="Leases that the program holds. A live one that is not among them is assigned again.",
     )
 
 
 class ShownClip(Shape):
     """A clip as it is shown."""
 
-    name: str = Field(description="What answers call it.", examples=["B"])
-    label: str = Field(description="What it is called on the screen, from left to right.", examples=["A"])
+    name: str = Field(description="Its name in answers.", examples=["B"])
+    label: str = Field(description="Its name on the screen, from left to right.", examples=["A"])
     id: str
-    address: str = Field(description="Where its video is, at this station.")
+    address: str = Field(description="Address of its video, at this station.")
     fps: float = Field(description="Frames a second.")
     frames: int
     start: int = Field(description="First step in its episode; 0 for those who may not drive.")
     source: str = Field(description="Its dataset, within the data home; empty for those who may not drive.")
-    episode: str = Field(description="Empty for those who may not drive: who judges is not told whose it is.")
+    episode: str = Field(description="Empty for those who may not drive: hidden from other annotators.")
 
 
 class ControlShape(Shape):
-    """One thing that can be pressed to answer."""
+    """One control of the answer."""
 
     label: str = Field(examples=["A is better"])
     key: str = Field(description="As KeyboardEvent.key.", examples=["1"])
@@ -64,9 +64,9 @@ class ControlShape(Shape):
 
 
 class LeasedQuestion(Shape):
-    """A question that is yours for a time."""
+    """A question that is assigned to you for a limited time."""
 
-    lease: int = Field(description="Comes with the answer.")
+    lease: int = Field(description="To be sent with the answer.")
     question: str
     kind: str
     prompt: str
@@ -74,8 +74,8 @@ class LeasedQuestion(Shape):
     task: str
     about: str
     criteria: list[str] = Field(description="Of a rating: what is rated, each by itself.")
-    practice: bool = Field(description="You are told what would have been right.")
-    seconds: float = Field(description="What is left of your time [s].")
+    practice: bool = Field(description="The response to your answer contains the right answer.")
+    seconds: float = Field(description="Remaining time [s].")
     controls: list[ControlShape]
     clips: list[ShownClip] = Field(description="In the order in which to show them.")
 
@@ -87,27 +87,27 @@ class NextQuestion(Shape):
 
 
 class LeaseShape(Shape):
-    """A question in your hands."""
+    """A question that is assigned to you."""
 
     lease: int
     question: str
     shown: str = Field(description="The names of its clips, in the order in which to show them.", examples=["BA"])
-    seconds: float = Field(description="What is left of your time [s].")
+    seconds: float = Field(description="Remaining time [s].")
 
 
 class LeaseRows(Items[LeaseShape]):
-    """Questions in your hands, oldest first."""
+    """Questions that are assigned to you, oldest first."""
 
 
 class LeaseTime(Shape):
-    """What is left of a lease."""
+    """The remaining time of a lease."""
 
     seconds: Annotated[float, Field(description="[s]; 0 where it has run out and the question is others'.")]
 
 
 @router.get("/leases", responses=answers())
 def list_leases(store: Answers, me: Annotator) -> LeaseRows:
-    """List the questions in your hands."""
+    """List the questions that are assigned to you."""
     held = store.leases.held_by(me.person.name)
     return LeaseRows(
         items=[LeaseShape(lease=h.lease, question=h.question.id, shown=h.shown, seconds=h.seconds) for h in held]
@@ -116,19 +116,19 @@ def list_leases(store: Answers, me: Annotator) -> LeaseRows:
 
 @router.post("/leases", responses=answers(*BODY))
 async def next_question(request: Request, me: Annotator, body: NextBody) -> NextQuestion:
-    """Get the next question; it is yours for a time, and then others'."""
+    """Get the next question; it is assigned to you for a limited time, and then to others."""
     return await _hand(request, me, body, practice=False)
 
 
 @router.post("/practice", responses=answers(*BODY), tags=["practice"])
 async def next_practice(request: Request, me: Annotator, body: NextBody) -> NextQuestion:
-    """Get the next question to practise with: what would have been right comes back with the answer."""
+    """Get the next question to practise with: the response to the answer contains the right one."""
     return await _hand(request, me, body, practice=True)
 
 
 @router.post("/leases/{lease}/renew", responses=answers())
 def renew(store: Answers, me: Annotator, lease: SerialInPath) -> LeaseTime:
-    """Keep a question for its whole time from now."""
+    """Renew a lease: its whole time starts now."""
     return LeaseTime(seconds=store.leases.renew(lease, me.person.name))
 
 

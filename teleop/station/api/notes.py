@@ -1,4 +1,4 @@
-"""Notes: what people write about questions, clips, episodes and runs."""
+"""Notes: what annotators write about questions, clips, episodes and runs."""
 
 from typing import Annotated
 
@@ -44,13 +44,13 @@ class NewNote(Body):
 
 
 class NoteResult(Shape):
-    """Whether it had not come before."""
+    """Whether the note is new."""
 
     new: bool
 
 
 class NoteShape(Shape):
-    """A note as it is kept."""
+    """A stored note."""
 
     number: int = Field(description="Order of arrival.")
     annotator: str

@@ -1,4 +1,4 @@
-"""Questions: what people are asked, what was asked, and asking nobody any more."""
+"""Questions: ask, list and withdraw them."""
 
 from typing import Annotated, Any
 
@@ -59,25 +59,25 @@ class ClipPlace(Body):
 class NewQuestion(Body):
     """A question to be asked."""
 
-    kind: Kind = Field(description="What people say about the clips.")
-    task: Name = Field(description="What the robot is to do.", examples=["pick_place"])
-    dataset: Name = Field(description="Where the episodes are, within the data home.", examples=["runs/one/clips"])
+    kind: Kind = Field(description="The kind of answer.")
+    task: Name = Field(description="The robot's task.", examples=["pick_place"])
+    dataset: Name = Field(description="Dataset of the episodes, within the data home.", examples=["runs/one/clips"])
     clips: list[ClipPlace] = Field(
         fail_fast=True, min_length=1, max_length=6, description="The clips in the order of their names: the first is A."
     )
-    run: Name = Field(description="Who asks: answers are found by it.", examples=["nightly"])
+    run: Name = Field(description="The run that asks: answers are found by it.", examples=["nightly"])
     round: Annotated[int, Field(ge=0, le=10**6, description="Which round of the run.")] = 0
     role: Role = Field(
         default="work", description="gold: the right answer is known, and mixed in unseen; practice: shown before work."
     )
     overlap: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        default=None, description="People who shall answer it; what the task says where null."
+        default=None, description="Number of people who shall answer it; the task's setting where null."
     )
-    prompt: Text | None = Field(default=None, description="What people are asked; what the kind says where null.")
+    prompt: Text | None = Field(default=None, description="The text of the question; the kind's default where null.")
     criteria: Annotated[list[Name], Field(min_length=1, fail_fast=True, max_length=10)] | None = Field(
         default=None, description="Of a rating: what is rated, each by itself.", examples=[["gently", "quickly"]]
     )
-    meta: Object = Field(default={}, description="What the asker wants to find again: a JSON object.")
+    meta: Object = Field(default={}, description="The caller's metadata: a JSON object.")
 
     @field_validator("meta")
     @classmethod
@@ -94,7 +94,7 @@ class QuestionsBody(Body):
 
 
 class QuestionsResult(Shape):
-    """What became of questions."""
+    """The questions that were added."""
 
     new: int = Field(description="How many were not there already.")
     ids: list[str] = Field(description="Their ids, in the order of the request; the same question has the same id.")
@@ -125,8 +125,8 @@ class QuestionShape(Shape):
     role: Role
     overlap: int = Field(description="People who shall answer it.")
     given: int = Field(description="People whose answer counts.")
-    held: int = Field(description="People who have it in front of them.")
-    withdrawn: str | None = Field(description="Why nobody shall be asked any more.")
+    held: int = Field(description="People to whom it is assigned.")
+    withdrawn: str | None = Field(description="Why the question was withdrawn.")
 
 
 class QuestionRows(Rows[QuestionShape, int]):
@@ -134,7 +134,7 @@ class QuestionRows(Rows[QuestionShape, int]):
 
 
 class Withdraw(Body):
-    """Why nobody shall be asked any more."""
+    """The reason for withdrawing a question."""
 
     reason: Text = Field(default="withdrawn", min_length=1, examples=["the camera was blocked"])
 
@@ -186,7 +186,7 @@ def one_question(store: Answers, _: Operator, question: InPath) -> QuestionShape
 
 @router.post("/questions/{question}/withdraw", responses=answers(*BODY, 404))
 def withdraw(store: Answers, _: Operator, who: Who, question: InPath, body: Withdraw) -> QuestionShape:
-    """Ask nobody any more; answers that were given stay."""
+    """Withdraw a question; answers that were given stay."""
     store.clips.withdraw_question(question, body.reason, by=who)
     return QuestionShape.model_validate(question_row(store.database, question))
 

@@ -1,4 +1,4 @@
-"""Runs: which asked something, how far their rounds are, and how much was answered."""
+"""Runs: those that asked questions, the progress of their rounds, and their numbers of answers."""
 
 from typing import Annotated, Any
 
@@ -28,7 +28,7 @@ router = make("runs")
 
 
 class CountsShape(Shape):
-    """How far the labelling is."""
+    """The progress of the labelling."""
 
     questions: int
     answered: int = Field(description="Questions with at least one answer.")
@@ -45,11 +45,11 @@ class RunShape(Shape):
 
 
 class RunRows(Items[str]):
-    """The runs that asked something or whose rounds were written down, by name."""
+    """The runs that asked questions or whose rounds were recorded, by name."""
 
 
 class RoundShape(Shape):
-    """How far one round of a run is."""
+    """The progress of one round of a run."""
 
     run: str
     round: int
@@ -63,7 +63,7 @@ class RoundRows(Items[RoundShape]):
 
 
 class SetRound(Body):
-    """How far a round is."""
+    """The progress of a round."""
 
     state: Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[a-z_]+$", examples=["learning"])]
     meta: Object = Field(default={}, description="Figures of the round: a JSON object.")
@@ -77,14 +77,14 @@ def list_runs(store: Answers, _: Annotator) -> RunRows:
 
 @router.get("/runs/{run}", responses=answers(404))
 def one_run(store: Answers, _: Annotator, run: InPath) -> RunShape:
-    """Show how far the labelling of a run is."""
+    """Show the progress of a run's labelling."""
     _check(store, run)
     return RunShape(name=run, counts=CountsShape.model_validate(store.counts(run)))
 
 
 @router.get("/runs/{run}/rounds", responses=answers(404))
 def list_rounds(store: Answers, _: Annotator, run: InPath) -> RoundRows:
-    """List how far the rounds of a run are."""
+    """List the progress of a run's rounds."""
     _check(store, run)
     return RoundRows.model_validate({"items": store.rounds.list(run)})
 
@@ -93,7 +93,7 @@ def list_rounds(store: Answers, _: Annotator, run: InPath) -> RoundRows:
 def set_round(
     store: Answers, _: Operator, run: InPath, round: Annotated[int, Path(ge=0, le=10**6)], body: SetRound
 ) -> RoundShape:
-    """Write down how far a round is; what was written before is replaced."""
+    """Record the progress of a round; the earlier record is replaced."""
     store.rounds.set(Round(run, round, body.state, body.meta))
     return RoundShape.model_validate(next(one for one in store.rounds.list(run) if one.round == round))
 

@@ -1,4 +1,4 @@
-"""The live signal: presses of + and − while a policy runs."""
+"""The live signal: presses of + and − while a policy runs (evaluative feedback)."""
 
 from typing import Annotated, Literal
 
@@ -41,7 +41,7 @@ class SignalBody(Body):
     sign: Literal[1, -1] = Field(description="1: good, -1: bad.")
     step: Annotated[float, Field(ge=0, lt=1e9, description="Step of the episode that was shown at the press.")]
     rate: Annotated[float, Field(ge=1e-3, le=1e6, description="[steps/s] that were shown.", examples=[20.0])]
-    source: Annotated[Literal["", "live", "replay"], Field(description="What was watched; empty where unknown.")] = ""
+    source: Annotated[Literal["", "live", "replay"], Field(description="What the user watched; empty if unknown.")] = ""
     delay: Annotated[
         float | None, Field(ge=0, le=LATEST, description="[s] from when the step happened, or was shown, to the press.")
     ] = None
@@ -49,25 +49,25 @@ class SignalBody(Body):
 
 
 class SignalRetraction(Body):
-    """Which press to take back."""
+    """The press to retract."""
 
     key: Key
 
 
 class RetractionResult(Shape):
-    """Whether it stood until now."""
+    """Whether the press counted until now."""
 
     stood: bool
 
 
 class SignalResult(Shape):
-    """Whether it had not come before."""
+    """Whether the press is new."""
 
     new: bool
 
 
 class SignalShape(Shape):
-    """A press as it is kept."""
+    """A stored press."""
 
     number: int = Field(description="Order of arrival.")
     annotator: str
@@ -78,10 +78,10 @@ class SignalShape(Shape):
     step: float
     rate: float = Field(description="[steps/s]")
     pressed: str = Field(description="ISO 8601, UTC.")
-    source: str | None = Field(description="live or replay: what was watched; null where unknown.")
+    source: str | None = Field(description="Source of the pictures, live or replay; null where unknown.")
     session: str | None = Field(description="The session that was watched live.")
     delay: float | None = Field(description="[s] from when the step happened, or was shown, to the press.")
-    withdrawn: str | None = Field(description="When it was taken back: ISO 8601, UTC; null where it stands.")
+    withdrawn: str | None = Field(description="When it was retracted: ISO 8601, UTC; null where it counts.")
 
 
 class SignalRows(Rows[SignalShape, int]):
@@ -98,7 +98,7 @@ def list_signals(
     after: After = 0,
     limit: Limit = 100,
 ) -> SignalRows:
-    """List presses, those that were taken back too."""
+    """List presses, including those that were retracted."""
     found = signal_rows(store.database, after=after, limit=limit, run=run, dataset=dataset, episode_id=episode)
     return SignalRows.model_validate(found)
 
@@ -109,7 +109,7 @@ def list_signals(
     responses=again(SignalResult) | answers(*BODY, 409),
 )
 def press(response: Response, store: Answers, me: Annotator, body: SignalBody) -> SignalResult:
-    """Hand a press in. Sent again with the same key it changes nothing."""
+    """Submit a press. Sent again with the same key it changes nothing."""
     fields = body.model_dump(exclude={"key"})
     new = store.signals.add(Signal(me.person.name, **fields), key=body.key)
     response.status_code = 201 if new else 200
@@ -118,5 +118,5 @@ def press(response: Response, store: Answers, me: Annotator, body: SignalBody) -
 
 @router.post("/signals/take-back", responses=answers(*BODY, 404))
 def take_back(store: Answers, me: Annotator, body: SignalRetraction) -> RetractionResult:
-    """Take a press of one's own back: it stays as a row, and trains no more."""
+    """Retract a press of yours: it stays as a row, and is not trained on any more."""
     return RetractionResult(stood=store.signals.take_back(me.person.name, body.key))

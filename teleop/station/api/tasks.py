@@ -1,4 +1,4 @@
-"""Tasks: how their questions are shared out, and the guidelines that people read."""
+"""Tasks: the settings by which their questions are assigned, and their guidelines."""
 
 from typing import Annotated
 
@@ -32,14 +32,14 @@ Part = Annotated[float, Field(ge=0, le=1)]
 
 
 class SharingShape(Shape):
-    """How questions are shared out."""
+    """The settings by which questions are assigned."""
 
-    overlap: int = Field(description="People who shall answer each question, where its maker says nothing else.")
-    lease: float = Field(description="What a person has for a question [s].")
+    overlap: int = Field(description="Number of people who shall answer each question, where the question sets none.")
+    lease: float = Field(description="Time limit of a question [s].")
     gold_share: float = Field(description="Share of questions whose answer is known.")
     repeat_share: float = Field(description="Share of questions that the person has answered before.")
     repeat_gap: int = Field(description="Questions between the first time and the second.")
-    too_fast: float = Field(description="Below this nobody can have seen the clips [s].")
+    too_fast: float = Field(description="Shortest time in which the clips can be watched [s].")
     least_gold: float = Field(description="Share of gold questions that a reliable person gets right.")
     most_too_fast: float = Field(description="Share of answers that may come too fast before a person is warned about.")
     most_ties: float = Field(description="Share of answers that may prefer nothing.")
@@ -48,7 +48,7 @@ class SharingShape(Shape):
 
 
 class SharingBody(Body):
-    """Settings that are to change; the others stay. null: the task says nothing any more, so all tasks' holds."""
+    """Settings that are to change; the others stay. null removes the task's setting: the default applies."""
 
     overlap: Annotated[int, Field(ge=1, le=1000)] | None = None
     lease: Annotated[float, Field(ge=1, le=86400, description="[s]")] | None = None
@@ -64,7 +64,7 @@ class SharingBody(Body):
 
     @property
     def changes(self) -> dict[str, float | None]:
-        """What is to change."""
+        """The settings that are to change."""
         return self.model_dump(exclude_unset=True)
 
 
@@ -74,12 +74,12 @@ class TaskShape(Shape):
     name: str
     about: str = Field(description="One sentence; empty where the station does not know the task.")
     settings: SharingShape
-    own: list[str] = Field(description="Settings that the task says itself; of the others all tasks' hold.")
+    own: list[str] = Field(description="Settings of the task itself; the others have the default of all tasks.")
     guidelines: int = Field(description="Version of the guidelines; 0 where there are none.")
 
 
 class TaskRows(Items[TaskShape]):
-    """The tasks that this station knows, or that somebody asked about."""
+    """The tasks that this station knows, or that questions were asked about."""
 
 
 class GuidelinesBody(Body):
@@ -89,7 +89,7 @@ class GuidelinesBody(Body):
 
 
 class GuidelinesShape(Shape):
-    """What people are told about a task."""
+    """The guidelines of a task."""
 
     task: str
     text: str = Field(description="Markdown as it was written: sanitise it where you show it.")
@@ -114,19 +114,19 @@ def one_task(store: Answers, _: Annotator, task: InPath) -> TaskShape:
 
 @router.patch("/tasks/{task}/settings", responses=answers(*BODY))
 def change_settings(store: Answers, _: Operator, who: Who, task: InPath, body: SharingBody) -> SharingShape:
-    """Change how the questions of a task are shared out."""
+    """Change the settings by which the questions of a task are assigned."""
     return SharingShape.model_validate(store.tasks.set_sharing(task, by=who, **body.changes))
 
 
 @router.get("/settings", responses=answers())
 def default_settings(store: Answers, _: Annotator) -> SharingShape:
-    """Show how questions are shared out where a task says nothing else."""
+    """Show the default settings of all tasks."""
     return SharingShape.model_validate(store.tasks.sharing())
 
 
 @router.patch("/settings", responses=answers(*BODY))
 def change_defaults(store: Answers, _: Operator, who: Who, body: SharingBody) -> SharingShape:
-    """Change how questions are shared out where a task says nothing else."""
+    """Change the default settings of all tasks."""
     return SharingShape.model_validate(store.tasks.set_sharing("", by=who, **body.changes))
 
 

@@ -25,7 +25,7 @@ class UploadShape(Shape):
     """A file that is being sent."""
 
     id: str
-    bytes: int = Field(description="When it is complete.")
+    bytes: int = Field(description="Size of the complete file [bytes].")
     received: int = Field(description="Bytes that are here: send what follows, with this as the offset.")
 
 
@@ -47,7 +47,7 @@ def begin(station: Here, me: Administrator, body: NewUpload) -> UploadShape:
 
 @router.get("/uploads/{upload}", responses=answers(404))
 def show(upload: InPath, station: Here, me: Administrator) -> UploadShape:
-    """Return how far a file is: after a connection was lost, go on there."""
+    """Return how many bytes have arrived: after a lost connection, resume there."""
     return UploadShape.model_validate(station.uploads.get(upload, me.person.name))
 
 
@@ -57,7 +57,7 @@ def show(upload: InPath, station: Here, me: Administrator) -> UploadShape:
     openapi_extra={
         "requestBody": {
             "required": True,
-            "description": f"What follows, as it is: at most {MOST_PIECE:,} bytes.",
+            "description": f"The next bytes, unencoded: at most {MOST_PIECE:,} bytes.",
             "content": {BYTES: {"schema": {"type": "string", "format": "binary"}}},
         }
     },

@@ -1,4 +1,4 @@
-"""Webhooks: telling other programs what happens, by a signed message to an address of theirs."""
+"""Webhooks: events sent to other programs, as signed messages to their addresses."""
 
 import json
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ Events = Annotated[list[Event], Field(min_length=1, fail_fast=True, max_length=1
 
 
 class NewWebhook(Body):
-    """Whom to tell what."""
+    """A webhook to be added: its address and events."""
 
     url: Url
     events: Events
@@ -52,15 +52,15 @@ class NewWebhook(Body):
 
 
 class ChangeWebhook(Body):
-    """What is to change; the rest stays."""
+    """The settings that are to change; the others stay."""
 
     url: Url | None = None
     events: Events | None = None
-    active: bool | None = Field(default=None, description="False: it rests; what happens meanwhile is not told.")
+    active: bool | None = Field(default=None, description="False: it is paused; events of that time are not sent.")
 
 
 class WebhookShape(Shape):
-    """Whom to tell what."""
+    """A webhook: its address and events."""
 
     id: int
     url: str
@@ -87,14 +87,14 @@ class MessageShape(Shape):
 
     number: int
     event: str
-    data: dict[str, Any] = Field(description="What it says.")
+    data: dict[str, Any] = Field(description="Its content.")
     created: str = Field(description="ISO 8601, UTC.")
     state: State
     tries: int
     tried: str | None = Field(description="When it was last sent, ISO 8601, UTC.")
     due: str | None = Field(description="When it is sent next, ISO 8601, UTC; null where it is not.")
-    status: int | None = Field(description="What the receiver last answered.")
-    problem: str = Field(description="Why it did not arrive.")
+    status: int | None = Field(description="The receiver's last response.")
+    problem: str = Field(description="The reason why it did not arrive.")
 
 
 class MessageRows(Rows[MessageShape, int]):
@@ -104,9 +104,9 @@ class MessageRows(Rows[MessageShape, int]):
 
 
 class TestResult(Shape):
-    """A message that tries the way."""
+    """A test message."""
 
-    number: int = Field(description="Of the message; see whether it arrives.")
+    number: int = Field(description="Of the message; look it up to see whether it arrives.")
 
 
 @router.get("/webhooks", responses=answers())
@@ -118,7 +118,7 @@ def list_webhooks(store: Answers, _: Administrator) -> WebhookRows:
 
 @router.post("/webhooks", status_code=201, responses=answers(*BODY))
 def add_webhook(store: Answers, _: Administrator, who: Who, body: NewWebhook) -> CreatedWebhook:
-    """Have something told to an address."""
+    """Add a webhook."""
     made, secret = store.webhooks.add(body.url, body.events, secret=body.secret or "", by=who)
     return CreatedWebhook(webhook=_shape(made, {}), secret=secret)
 
@@ -146,7 +146,7 @@ def remove_webhook(store: Answers, _: Administrator, who: Who, webhook: SerialIn
 
 @router.post("/webhooks/{webhook}/test", status_code=202, responses=answers(404, 507))
 def try_webhook(store: Answers, _: Administrator, webhook: SerialInPath) -> TestResult:
-    """Send a message that only tries the way; to a webhook that rests it goes when it rests no more."""
+    """Send a test message; a paused webhook gets it when it is resumed."""
     return TestResult(number=store.webhooks.test(webhook))
 
 

@@ -14,32 +14,32 @@ from teleop.station import api
 from teleop.station.web.rest import PREFIX
 
 ABOUT = """\
-Everything of the feedback service that a program may want: asking, answering, reading, exchanging.
+The feedback service for programs: asking and answering questions, reading, import and export.
 
 Send a token with every request: `Authorization: Bearer rlhf_...`. Everything is JSON, times are ISO 8601 in UTC,
-lengths are in steps or seconds as said. Every error has one form: `{"error": words, "code": word}`. Lists come in
-pages: ask again with what `next` says. What is handed in has a `key`: sent again, it changes nothing.
+lengths are in steps or seconds as stated. Every error has one form: `{"error": words, "code": word}`. Lists come in
+pages: ask again with what `next` says. What is submitted has a `key`: sent again, it changes nothing.
 """
 TAGS = {
-    "questions": "What people are asked.",
-    "leases": "The next question for you, yours for a time.",
-    "answers": "What people say.",
-    "clips": "What was asked about.",
+    "questions": "Questions to annotators.",
+    "leases": "The assignment of questions, for a limited time.",
+    "answers": "Answers of annotators.",
+    "clips": "The clips of questions.",
     "gold": "Questions whose right answer is known.",
     "practice": "Questions to practise with.",
     "signals": "Presses of + and − while a policy runs.",
-    "notes": "What people write.",
-    "tasks": "How questions are shared out.",
-    "guidelines": "What people read before they answer.",
-    "annotators": "Who answers.",
-    "quality": "How good the answers are.",
-    "runs": "Who asks, and how far their rounds are.",
-    "corrections": "What was recorded in place of something worse.",
+    "notes": "Notes of annotators.",
+    "tasks": "The settings by which questions are assigned.",
+    "guidelines": "Instructions that annotators read before they answer.",
+    "annotators": "The annotators.",
+    "quality": "The quality of the answers.",
+    "runs": "The runs that ask, and the progress of their rounds.",
+    "corrections": "Episodes recorded in place of worse ones.",
     "uploads": "Files that are sent in pieces.",
-    "exchange": "All of it as files.",
-    "webhooks": "Having other programs told.",
+    "exchange": "All feedback as files.",
+    "webhooks": "Events sent to other programs.",
 }
-FOLLOWS = {  # where what one route returns is used: route → (status, name, route, parameter, where it stands)
+FOLLOWS = {  # where what one route returns is used: route → (status, name, route, parameter, its place)
     ("post", "/questions"): [("201", "/questions/{question}", "question", "$response.body#/ids/0")],
     ("post", "/webhooks"): [
         ("201", f"/webhooks/{{webhook}}{rest}", "webhook", "$response.body#/webhook/id") for rest in ("", "/messages")
@@ -111,7 +111,7 @@ def role_of(route: APIRoute) -> Role:
 
 
 def example_of(schema: dict[str, Any], whole: dict[str, Any], depth: int = 0) -> Any:
-    """Return a value that a schema describes: its own examples where it has any, else something plain."""
+    """Return a value that a schema describes: its examples where it has any, else something plain."""
     if "$ref" in schema:
         return example_of(whole["components"]["schemas"][schema["$ref"].rpartition("/")[2]], whole, depth + 1)
     for name in ("examples", "default", "const", "enum"):

@@ -1,4 +1,4 @@
-"""The description of the REST API: OpenAPI for programs, and a page of our own for people."""
+"""The description of the REST API: OpenAPI for programs, and a page for people."""
 
 from typing import Any
 

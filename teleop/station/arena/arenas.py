@@ -1,7 +1,7 @@
-"""The arenas of a data home: how each stands, for whom under cover names, and the processes that the station starts.
+"""The arenas of a data home: their standings, for judges under cover names, and the processes of the station.
 
-Starting an arena, or going on with one, runs `robo-rlhf arena` in a process of its own: the station imports neither
-torch nor MuJoCo. Such a process ends with the station; what it has done stays, and the same command goes on.
+Starting an arena, or continuing one, runs `robo-rlhf arena` in a separate process: the station imports neither
+torch nor MuJoCo. Such a process ends with the station; its results stay, and the same command continues.
 """
 
 import os
@@ -20,18 +20,18 @@ from robo_rlhf.feedback.arena.standings import Standings, standings
 from robo_rlhf.feedback.store import Store
 from teleop.station.operate import launch_options
 
-LAST_LINES = "cache/arenas"  # in the data home: what processes said last
-PATIENCE = 10.0  # [s] for a process to end when it is told to
+LAST_LINES = "cache/arenas"  # in the data home: the last output of processes
+PATIENCE = 10.0  # [s] for a process to end when it is asked to
 MOST_AT_ONCE = 2  # processes that the station starts
-LAST_WORDS = 600  # characters that are told of a process that failed
-_HOLDING = ("nice", "-n", "10")  # whoever drives or watches comes first
+LAST_WORDS = 600  # characters of a failed process's output that are reported
+_HOLDING = ("nice", "-n", "10")  # live sessions and viewers come first
 
 
 class ArenaProcess:
     """One process of `robo-rlhf arena`."""
 
     def __init__(self, arguments: Sequence[str], database: str | Path, said: Path) -> None:
-        """Start it; what it says goes into the file `said`."""
+        """Start it; its output goes into the file `said`."""
         self._said = said
         make_folder(said.parent)
         command = [sys.executable, "-m", "robo_rlhf.cli.main", "arena", *arguments]
@@ -48,7 +48,7 @@ class ArenaProcess:
 
     @property
     def running(self) -> bool:
-        """Whether it goes on."""
+        """Whether it is running."""
         return self._process.poll() is None
 
     @property
@@ -83,7 +83,7 @@ class Arenas:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """End what was started."""
+        """End the processes that were started."""
         with self._lock:
             for job in self._jobs.values():
                 if job.running:
@@ -106,7 +106,7 @@ class Arenas:
         self._run(name, [*options, *self._checked(task, policies)])
 
     def go_on(self, name: str, policies: Sequence[str], seeds: int | None) -> None:
-        """Go on with an arena, with more policies or seeds where some are named.
+        """Continue an arena, with more policies or seeds where some are named.
 
         Raises:
             NotFoundError: no such arena, or no such policy of its task.
@@ -125,7 +125,7 @@ class Arenas:
         return [self._coming(name) for name in reversed(coming)] + [self.view(name, person) for name in there]
 
     def view(self, name: str, person: str, *, weighted: bool = False) -> dict[str, Any]:
-        """Return all that a person is shown of an arena; what is being made has only a name and a state.
+        """Return the view of an arena for a person; what is being made has only a name and a state.
 
         Raises:
             NotFoundError: there is none.
@@ -143,7 +143,7 @@ class Arenas:
         }
 
     def show_names(self, name: str, person: str) -> None:
-        """Let somebody see the names while others judge.
+        """Let a person see the names while others judge.
 
         Raises:
             NotFoundError: there is no such arena.
@@ -151,7 +151,7 @@ class Arenas:
         Arena(self.home, name).show_names_to(person)
 
     def _standings(self, arena: Arena, weighted: bool) -> Standings:
-        """Work out how an arena stands, unless nothing has changed."""
+        """Compute the standings of an arena, unless nothing has changed."""
         mark = (self._store().mark(), arena.config, tuple(arena.policies()), tuple(arena.spectators().items()))
         key = f"{arena.name}/{weighted}"
         known = self._known.get(key)

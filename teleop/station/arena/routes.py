@@ -1,4 +1,4 @@
-"""Arena: policies compared blindly, on the same seeds, and how they stand."""
+"""The arena: policies compared blindly, on the same seeds, and their standings."""
 
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -51,7 +51,7 @@ class NewArena(BaseModel):
 
 
 class ArenaExtension(BaseModel):
-    """What an arena gets besides; nothing: it only goes on."""
+    """Additional policies and seeds of an arena; empty: it only continues."""
 
     model_config = ConfigDict(extra="forbid")
     policies: Policies = []
@@ -80,13 +80,13 @@ def listed(request: Request, me: Operator) -> dict[str, Any]:
 
 @router.get("/api/arenas/{name}")
 def stands(request: Request, name: str, me: Operator, weighted: bool = False) -> dict[str, Any]:
-    """Return how an arena stands, under cover names for whoever may judge in it."""
+    """Return the standings of an arena, under cover names for annotators who may judge in it."""
     return _arenas(request).view(name, me.person.name, weighted=weighted)
 
 
 @router.post("/api/arenas")
 def start(request: Request, body: NewArena, me: Operator) -> dict[str, Any]:
-    """Start an arena in a process of its own."""
+    """Start an arena in a separate process."""
     if body.task not in {choice.name for choice in launch_options.tasks()}:
         raise NotFoundError("task", body.task, "Choose one of those in the list.")
     _arenas(request).start(body.name, body.task, body.policies, body.seeds, body.judge, body.judges)
@@ -95,14 +95,14 @@ def start(request: Request, body: NewArena, me: Operator) -> dict[str, Any]:
 
 @router.post("/api/arenas/{name}/more")
 def more(request: Request, name: str, body: ArenaExtension, me: Operator) -> dict[str, Any]:
-    """Go on with an arena, with more policies or seeds."""
+    """Continue an arena, with more policies or seeds."""
     _arenas(request).go_on(name, body.policies, body.seeds)
     return {"address": f"/arena/{name}"}
 
 
 @router.post("/api/arenas/{name}/names")
 def names(request: Request, name: str, me: Operator) -> dict[str, bool]:
-    """Show somebody the names before the judging is over; what they say from now on does not count."""
+    """Show a person the names before the judging is over; their answers from now on do not count."""
     _arenas(request).show_names(name, me.person.name)
     return {"shown": True}
 

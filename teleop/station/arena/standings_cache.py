@@ -1,4 +1,4 @@
-"""How arenas stand is written into their folders as answers come: looked after here, worked out by another process."""
+"""The standings of arenas, updated in their folders as answers arrive; another process computes them."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ _log = logging.getLogger("robo_rlhf.station")
 
 
 class ArenaStandings:
-    """Has the ratings of an arena renewed after each answer to a question of it; safe to use from several threads."""
+    """Updates the ratings of an arena after each answer to a question of it; safe to use from several threads."""
 
     def __init__(self, home: Path, store: Callable[[], Store], database: str | Path) -> None:
         """Nothing is read yet."""
@@ -32,11 +32,11 @@ class ArenaStandings:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Look at the answers from now on."""
+        """Start to watch the answers."""
         self._task = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
-        """Look no more, and end the process."""
+        """Stop watching, and end the process."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -48,7 +48,7 @@ class ArenaStandings:
         self._background.close()
 
     def check(self) -> None:
-        """Have those arenas renewed to which answers have come since the last look but one; at first all unfinished.
+        """Update the arenas with answers since the last check but one; at first all unfinished arenas.
 
         PostgreSQL may show an answer later than one with a higher number, but not as late as the second look after it.
         """
@@ -82,7 +82,7 @@ class ArenaStandings:
 
     def _renew(self, name: str) -> None:
         with self._lock:
-            self._waiting.discard(name)  # what is said from now on is seen by the next time only
+            self._waiting.discard(name)  # answers from now on are seen by the next check only
         try:
             told = self._background.ask({"home": str(self._home), "database": self._database, "arena": name})
         except EndedError as error:

@@ -1,4 +1,4 @@
-"""Writes down how arenas stand, for the station: a process of its own, so that nobody waits for it.
+"""Computes the standings of arenas for the station, in a separate process, so that no request waits for it.
 
 It answers each line of its input, {"home", "database", "arena"}, by a line of JSON on its output: {} or {"error"}.
 """

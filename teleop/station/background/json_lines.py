@@ -1,4 +1,4 @@
-"""What a process does that works things out for the station: it answers line by line until its input ends."""
+"""The main loop of the station's worker processes: one answer per line of input, until the input ends."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from robo_rlhf.core.errors import RoboRlhfError
 from robo_rlhf.feedback.store import Store
 
-NICE = 10  # how much such a process gives way to others
+NICE = 10  # niceness of such a process
 
 
 def answer_lines(work_out: Callable[[Store, dict[str, Any]], dict[str, Any]]) -> None:

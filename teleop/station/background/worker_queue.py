@@ -1,4 +1,4 @@
-"""A process of its own for what takes long: asked one thing after another by a thread, and ended when nobody asks."""
+"""A separate process for long work: a thread sends it one job after another, and ends it when idle."""
 
 import json
 import os
@@ -20,7 +20,7 @@ class EndedError(Exception):
 
 
 class WorkerQueue(Generic[Work]):
-    """A queue of work, the thread that does it, and the process that helps; safe to use from several threads.
+    """A queue of jobs, its thread, and the worker process; safe to use from several threads.
 
     The process is `python -m MODULE`: it answers each line of JSON on its input by one on its output. Both are started
     with the first piece of work.
@@ -36,7 +36,7 @@ class WorkerQueue(Generic[Work]):
         self.closed = False
 
     def put(self, work: Work) -> None:
-        """Have something done; nothing is done any more after `close`."""
+        """Queue a job; after `close` none is run any more."""
         with self._lock:
             self._work.put(work)
             if self._thread is None and not self.closed:
@@ -44,7 +44,7 @@ class WorkerQueue(Generic[Work]):
                 self._thread.start()
 
     def ask(self, question: Any) -> Any:
-        """Return what the process answers; for the thread that works.
+        """Return the process's answer; called by the worker thread.
 
         Raises:
             EndedError: it ended; the next question starts it again.
@@ -74,7 +74,7 @@ class WorkerQueue(Generic[Work]):
             thread.join()
 
     def _run(self) -> None:
-        """Do what is to be done, one after another, until there was nothing for a while."""
+        """Run the jobs, one after another, until there was none for a while."""
         ended = None
         try:
             while not self.closed:
@@ -95,7 +95,7 @@ class WorkerQueue(Generic[Work]):
             _end(ended)
 
     def _let_go(self) -> "subprocess.Popen[str] | None":
-        """Let the next piece of work start a thread and a process of its own; return the process that there was."""
+        """Let the next job start a new thread and process; return the process that there was."""
         process, self._process, self._thread = self._process, None, None
         return process
 
@@ -105,7 +105,7 @@ class WorkerQueue(Generic[Work]):
                 raise OSError("the station stops")
             if self._process is None:
                 pipe = subprocess.PIPE
-                paths = os.pathsep.join(path for path in sys.path if path)  # it finds modules wherever we do
+                paths = os.pathsep.join(path for path in sys.path if path)  # it finds the same modules
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", self._module],
                     stdin=pipe,

@@ -1,4 +1,4 @@
-"""Guidelines: what people are told about a task before they review it, where they practise, and where it is written."""
+"""Guidelines: an annotator's instructions for a task, the way to practice questions, and the editor."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -31,7 +31,7 @@ class NewGuidelines(BaseModel):
 
 @router.get("/guidelines")
 def page(request: Request, me: Me, task: str = "") -> Response:
-    """Show the guidelines of a task; without one, the tasks that there is something to read or to do about."""
+    """Show the guidelines of a task; without one, the tasks with guidelines or practice questions."""
     task, store = task[:200], station_of(request).store
     practice = practice_counts(store.database)
     found = store.tasks.guidelines(task) if task else None
@@ -58,7 +58,7 @@ def write(request: Request, body: NewGuidelines, me: Writer) -> dict[str, Any]:
 
 
 def _tasks(store: Store, practice: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Return what there is to read and to practise for each task."""
+    """Return the guidelines and practice questions of each task."""
     about = {choice.name: choice.about for choice in launch_options.tasks()}
     return [
         {

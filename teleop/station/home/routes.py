@@ -1,4 +1,4 @@
-"""Home: what to do next, and what was recorded and trained last."""
+"""The home page: the next things to do, and the latest recordings and runs."""
 
 from dataclasses import asdict
 
@@ -23,7 +23,7 @@ def home(request: Request, me: Me) -> Response:
     entries = navigation(me)
     invitations = [(page, page.news(request) if page.news else "") for page in entries if page.about]
     if not me.person.may("operator"):
-        invitations.sort(key=lambda invitation: not invitation[1])  # what waits for who judges comes first
+        invitations.sort(key=lambda invitation: not invitation[1])  # the questions that wait for annotators come first
     datasets, dataset_count = station.overview.datasets(DATASETS)
     runs, run_count = station.overview.runs(RUNS)
     keys = [Binding(page.name, page.call or page.title, "page", (page.key,), act="go") for page in entries if page.key]

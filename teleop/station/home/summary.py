@@ -1,6 +1,6 @@
-"""What was recorded and trained last, read from folders alone: names, counts and times, never an episode.
+"""The latest datasets and runs, read from folders alone: names, counts and times, never an episode.
 
-A folder that has not changed is not read again, so ten thousand of them cost one look at each folder's time.
+A folder that has not changed is not read again, so ten thousand of them cost one `stat` each.
 """
 
 import os
@@ -105,14 +105,14 @@ class HomeSummary:
 
 
 class _FolderCache(Generic[T]):
-    """What a function says of a folder, asked again only when the folder has changed."""
+    """A function's cached value for a folder, computed again only when the folder has changed."""
 
     def __init__(self, look: Callable[[str], T]) -> None:
         self._look = look
         self._known: dict[str, tuple[float, T]] = {}
 
     def of(self, path: str) -> T:
-        """Return what the function says of the folder."""
+        """Return the function's value for the folder."""
         changed = mtime(path)
         known = self._known.get(path)
         if known is not None and known[0] == changed:
@@ -193,7 +193,7 @@ def success_of(result: dict[str, Any], when: str) -> float | None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object; an empty one where the file is missing or damaged: here it is only looked at."""
+    """Return a JSON object; an empty one where the file is missing or damaged: here it is only displayed."""
     try:
         return files.read_json(path, dict)
     except (OSError, CorruptFileError):

@@ -1,4 +1,4 @@
-"""Library: what people change in what was recorded, one episode or many at a time, and the trash."""
+"""Edits of recordings, one episode or many at a time, and the trash."""
 
 import threading
 from collections import OrderedDict
@@ -27,7 +27,7 @@ OUTCOMES: tuple[str, ...] = get_args(Outcome)
 
 
 class EditResult(NamedTuple):
-    """What became of one episode."""
+    """The outcome of an edit of one episode."""
 
     key: EpisodeKey
     error: str = ""  # why nothing was changed, in words
@@ -38,7 +38,7 @@ class TrashEntry(NamedTuple):
     """An episode in the trash, as a list shows it."""
 
     key: EpisodeKey
-    version: int  # the newest, which is what comes back
+    version: int  # the newest version, which is the one that is restored
     versions: int
     size: int  # [bytes] of all versions
     since: str  # ISO 8601, UTC
@@ -59,7 +59,7 @@ class Library:
         self._selections: OrderedDict[tuple[int, Query], Selection] = OrderedDict()
 
     def close(self) -> None:
-        """End what works for it."""
+        """End its worker threads and processes."""
         self.facts.close()
 
     def dataset(self, name: str) -> Dataset:
@@ -90,7 +90,7 @@ class Library:
         return found
 
     def place(self, key: EpisodeKey, query: Query) -> dict[str, Any]:
-        """Return where an episode stands among those that fit: its number, how many there are, and its neighbours."""
+        """Return an episode's position among those that fit: its number, how many there are, and its neighbours."""
         keys = [entry.key for entry in self.select(query).entries]
         if key not in keys:
             return {"number": None, "total": len(keys), "before": None, "after": keys[0] if keys else None}
@@ -99,7 +99,7 @@ class Library:
         return {"number": at + 1, "total": len(keys), **around}
 
     def timeline(self, key: EpisodeKey) -> dict[str, Any]:
-        """Return who chose which steps, and in which frames the task was done, as spans [first, last + 1).
+        """Return the source of each step, and the frames in which the task was done, as spans [first, last + 1).
 
         Raises:
             NotFoundError, FileNotFoundError: it is not there any more.
@@ -118,7 +118,7 @@ class Library:
             "sources": sources,
             "success": success,
             "frames": header.steps + 1,
-            "drawable": drawable,  # from any camera, and can be gone on from
+            "drawable": drawable,  # from any camera, and can be resumed from
             "replayed": not drawable,  # by the environment that it is of, whose own camera is the only one
         }
 
@@ -143,7 +143,7 @@ class Library:
         return self._each(keys, lambda dataset, episode: dataset.untag(episode, *tags))
 
     def note(self, key: EpisodeKey, text: str, was: str | None = None) -> EditResult:
-        """Replace the note of an episode; where somebody else changed it from what it `was`, nothing is changed.
+        """Replace the note of an episode; where another user changed it from what it `was`, nothing is changed.
 
         Raises:
             InvalidValueError: it is too long.
@@ -153,13 +153,13 @@ class Library:
 
         def write(dataset: Dataset, episode: str) -> None:
             if was is not None and dataset.info(episode).meta.note not in (was, text):
-                raise ConflictError(f"the note of {episode}", "somebody changed it meanwhile; look at theirs first")
+                raise ConflictError(f"the note of {episode}", "another user changed it meanwhile; read theirs first")
             dataset.note(episode, text)
 
         return self._each([key], write)[0]
 
     def set_outcome(self, keys: Iterable[EpisodeKey], outcome: str) -> list[EditResult]:
-        """Say how episodes ended.
+        """Set the outcome of episodes.
 
         Raises:
             InvalidValueError: no episode ends so.
@@ -170,7 +170,7 @@ class Library:
         return self._each(keys, lambda dataset, episode: dataset.set_outcome(episode, ending))
 
     def trim(self, key: EpisodeKey, start: int, stop: int) -> EditResult:
-        """Keep only steps [start, stop) of an episode, as an episode of its own; the whole one goes to the trash."""
+        """Keep only steps [start, stop) of an episode, as a separate episode; the whole one goes to the trash."""
         return self._each([key], lambda dataset, episode: dataset.trim(episode, start, stop))[0]
 
     def delete(self, keys: Iterable[EpisodeKey]) -> list[EditResult]:
@@ -178,7 +178,7 @@ class Library:
         return self._each(keys, lambda dataset, episode: dataset.delete(episode))
 
     def restore(self, keys: Iterable[EpisodeKey]) -> list[EditResult]:
-        """Bring episodes back from the trash, the newest version of each."""
+        """Restore episodes from the trash, the newest version of each."""
         return self._each(keys, lambda dataset, episode: dataset.undelete(episode))
 
     def purge(self, keys: Iterable[EpisodeKey]) -> list[EditResult]:
@@ -213,7 +213,7 @@ class Library:
         return sorted(found, key=lambda item: (item.since, item.key), reverse=True)
 
     def _each(self, keys: Iterable[EpisodeKey], change: Callable[[Dataset, str], str | None]) -> list[EditResult]:
-        """Change episodes one after another; what goes wrong with one does not keep the others back."""
+        """Change episodes one after another; an error with one does not stop the others."""
         results = []
         for key in dict.fromkeys(keys):
             try:

@@ -1,4 +1,4 @@
-"""Entry: what a list of episodes shows of one, and by what it is found."""
+"""An entry of the episode list: its summary, facets and search text."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ Facets = tuple[tuple[str, ...], ...]  # the values of dataset, task, outcome, so
 
 
 class EpisodeKey(NamedTuple):
-    """Which episode."""
+    """The key of an episode."""
 
     dataset: str
     episode: str
@@ -26,16 +26,16 @@ class EpisodeKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EpisodeEntry:
-    """What a list shows of an episode."""
+    """An episode's entry in a list."""
 
     key: EpisodeKey
     signature: Signature
     meta: EpisodeMeta
     steps: int
-    sources: tuple[str, ...]  # names of who chose its steps; empty where the file does not say
+    sources: tuple[str, ...]  # names of the sources of its steps; empty where the file does not say
     facets: Facets = field(compare=False)
     started: float  # [s since 1970]; 0 where it is not known
-    text: str = field(compare=False)  # what a search looks through, in lower case
+    text: str = field(compare=False)  # the searched text, in lower case
 
     @property
     def seconds(self) -> float:
@@ -54,12 +54,12 @@ def signature_of(status: os.stat_result) -> Signature:
 
 
 def source_names(sources: Mapping[int, int] | None) -> tuple[str, ...]:
-    """Return the names of those who chose any steps."""
+    """Return the names of the sources that chose any steps."""
     return tuple(source.name.lower() for source in Source if (sources or {}).get(int(source)))
 
 
 def facets_of(key: EpisodeKey, meta: EpisodeMeta, sources: tuple[str, ...]) -> Facets:
-    """Return by what an episode can be filtered."""
+    """Return the facets by which an episode can be filtered."""
     plain = (key.dataset, meta.task, meta.outcome, *(name or NOBODY for name in (meta.operator, meta.device)))
     dataset, task, outcome, operator, device = ((sys.intern(value),) for value in plain)
     return dataset, task, outcome, sources or (NOBODY,), operator, device, tuple(dict.fromkeys(meta.tags)) or (NOBODY,)
@@ -74,12 +74,12 @@ def instant_of(meta: EpisodeMeta) -> float:
 
 
 def text_of(key: EpisodeKey, meta: EpisodeMeta) -> str:
-    """Return what a search looks through."""
+    """Return the text that a search matches."""
     parts = (key.episode, key.dataset, meta.task, meta.operator, meta.device, str(meta.seed), *meta.tags, meta.note)
     return "\n".join(parts).lower()
 
 
 def row_of(entry: EpisodeEntry) -> dict[str, Any]:
-    """Return what the index writes down of an episode."""
+    """Return the index's stored row of an episode."""
     meta, steps = meta_to_json(entry.meta), entry.steps
     return {"signature": entry.signature, "steps": steps, "sources": entry.sources, "meta": meta}

@@ -1,4 +1,4 @@
-"""The facts of all episodes: worked out by a process of its own when statistics ask for them, and written down."""
+"""The facts of all episodes: computed in a separate process when statistics need them, and cached."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ Facts = dict[str, Any]  # see `facts.facts_of`
 
 
 class CachedFacts(NamedTuple):
-    """What is known of some episodes."""
+    """The known facts of some episodes."""
 
     facts: dict[EpisodeKey, Facts]
     missing: int  # episodes whose facts are being worked out
@@ -36,7 +36,7 @@ class FactsCache:
         self._background = WorkerQueue("facts", "teleop.station.library.facts_worker", self._lookup)
 
     def of(self, entries: Iterable[EpisodeEntry]) -> CachedFacts:
-        """Return what is known of the entries, and have the rest worked out."""
+        """Return the known facts of the entries, and queue the rest."""
         with self._lock:
             book = self._read()
             found, missing = {}, 0
@@ -56,7 +56,7 @@ class FactsCache:
         self._background.close()
 
     def _read(self) -> dict[EpisodeKey, tuple[Signature, Facts]]:
-        """Return the book; from the file on first use. What cannot be read of it is worked out again."""
+        """Return the cache; from the file on first use. Unreadable lines of it are computed again."""
         if self._facts is not None:
             return self._facts
         self._facts, lines = {}, 0
@@ -73,7 +73,7 @@ class FactsCache:
         return self._facts
 
     def _lookup(self, work: tuple[EpisodeKey, Signature]) -> None:
-        """Work out the facts of an episode, and write them down."""
+        """Compute the facts of an episode, and store them."""
         self._note(*work, self._ask(work[0]))
 
     def _note(self, key: EpisodeKey, signature: Signature, facts: Facts) -> None:

@@ -1,7 +1,7 @@
-"""Facts: what statistics need of an episode besides its footer. Also a program that works them out for the station.
+"""Facts: the figures of an episode that its footer lacks. Also a program that computes them for the station.
 
-The program answers each line of its input, a path, by a line of JSON on its output. It is a process of its own so that
-reading ten thousand episodes takes no time from those who drive, and so that the station needs no MuJoCo.
+The program answers each line of its input, a path, by a line of JSON on its output. It is a separate process so that
+reading ten thousand episodes takes no time from live sessions, and so that the station needs no MuJoCo.
 """
 
 import json
@@ -22,7 +22,7 @@ from robo_rlhf.data.training_arrays.idle import idle_steps
 BINS = 20  # of an action's range from -1 to 1
 LEAST_STEPS = 8  # below, smoothness says nothing
 LEAST_SPEED = 1e-3  # [m/s] of the hand at its fastest; below, it did not move
-NICE = 10  # how much the process gives way to others
+NICE = 10  # niceness of the process
 
 
 def facts_of(path: Path) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def smoothness(position: Array, dt: float) -> float | None:
     """Return the log dimensionless jerk of a path (T, 3) [m] with a step of `dt` [s]; higher is smoother.
 
     -ln(D³ / v² ∫ |d³x/dt³|² dt) with the duration D and the peak speed v, as in Balasubramanian et al. 2015, "On the
-    analysis of movement smoothness". None where the path is too short, or stands still.
+    analysis of movement smoothness". None where the path is too short, or does not move.
     """
     if len(position) < LEAST_STEPS:
         return None

@@ -1,4 +1,4 @@
-"""Which episodes of the library are shown, in which order: the query string of its address, as values."""
+"""The filters and order of the library: the query string of its address, as values."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ class Params(Protocol):
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked for; the values of one facet are alternatives, the facets all have to fit."""
+    """The filters of a request; the values of one facet are alternatives, the facets all have to fit."""
 
     dataset: tuple[str, ...] = ()
     task: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Query:
 
     @classmethod
     def parse(cls, params: Params) -> "Query":
-        """Return what a query string asks for; what it does not name stays open.
+        """Return the filters of a query string; those that it does not name stay open.
 
         Raises:
             InvalidValueError: a date, a number or an order that is none.
@@ -72,7 +72,7 @@ class Query:
 
 
 class Selection(NamedTuple):
-    """What a query found."""
+    """The result of a query."""
 
     entries: list[EpisodeEntry]  # in order
     facets: dict[str, list[tuple[str, int]]]  # facet → values and how many episodes choosing each would show

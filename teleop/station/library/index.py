@@ -1,7 +1,7 @@
-"""Index: what is known of every episode in the data home, kept in memory and looked at anew only where files changed.
+"""The index: a summary of every episode in the data home, in memory, re-read only where files changed.
 
 Only footers are read. The first look at many episodes takes a while, so `refresh` does a part of it at a time, and what
-was learned is written into the data home for the next start.
+was read is written into the data home for the next start.
 """
 
 import json
@@ -70,7 +70,7 @@ class Index:
         self._all: tuple[int, list[EpisodeEntry]] = (-1, [])
 
     def refresh(self, budget: float = BUDGET) -> IndexProgress:
-        """Look at what changed, for at most `budget` seconds, and return how much of it is known now."""
+        """Read what changed, for at most `budget` seconds, and return the progress."""
         deadline = time.monotonic() + budget
         with self._lock:
             self._list_folders()
@@ -87,7 +87,7 @@ class Index:
             return IndexProgress(done, done + waiting)
 
     def entries(self) -> list[EpisodeEntry]:
-        """Return what is known, sorted by dataset and id; the list is not to be changed."""
+        """Return the known episodes, sorted by dataset and id; the list is not to be changed."""
         with self._lock:
             if self._all[0] != self.number:
                 found = (e for folder in self._folders.values() for e in folder.entries.values())
@@ -100,7 +100,7 @@ class Index:
             return {name: len(folder.entries) for name, folder in sorted(self._folders.items())}
 
     def folder(self, dataset: str) -> Path:
-        """Return where a dataset lies.
+        """Return the folder of a dataset.
 
         Raises:
             NotFoundError: there is none.
@@ -205,7 +205,7 @@ class Index:
                 continue  # no episode of ours: `robo-rlhf episodes verify` says what it is
 
     def _read_sources(self, deadline: float) -> None:
-        """Find out who chose the steps where footers of older files do not say it."""
+        """Find the source of the steps where footers of older files lack it."""
         for folder in self._folders.values():
             while folder.untold and time.monotonic() < deadline:
                 episode = folder.untold.pop()
@@ -215,7 +215,7 @@ class Index:
                 try:
                     columns, _ = read_columns(episode_path(folder.path, episode), ("source",))
                 except (CorruptFileError, VersionError, OSError):
-                    continue  # told when somebody opens it
+                    continue  # reported when a user opens it
                 values, counts = np.unique(columns["source"], return_counts=True)
                 sources = source_names(dict(zip(values.tolist(), counts.tolist(), strict=True)))
                 facets = facets_of(entry.key, entry.meta, sources)
@@ -224,7 +224,7 @@ class Index:
                 self._unsaved += 1
 
     def _put(self, folder: _Folder, episode: str, signature: Signature, path: Path) -> EpisodeEntry:
-        """Learn what a footer says, from it or from what the last server wrote down."""
+        """Add a footer's summary, from the file or from the index that the last server stored."""
         row = self._memory().get(f"{folder.name}/{episode}")
         if row is not None and tuple(row["signature"]) == signature:
             meta, steps, sources = meta_from_json(row["meta"]), int(row["steps"]), tuple(row["sources"])
@@ -264,5 +264,5 @@ class Index:
 def gone(key: EpisodeKey) -> NotFoundError:
     """Return the error for an episode that is not there."""
     return NotFoundError(
-        f"episode in {key.dataset}", key.episode, "Somebody may have deleted it meanwhile; the trash shows what was."
+        f"episode in {key.dataset}", key.episode, "Another user may have deleted it meanwhile; see the trash."
     )

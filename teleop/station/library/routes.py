@@ -1,4 +1,4 @@
-"""Library: everything that was recorded, to look through, to play, to cut, to name and to take along."""
+"""The library: all recordings, to browse, play, cut, tag and download."""
 
 import asyncio
 from dataclasses import asdict
@@ -27,7 +27,7 @@ PAGE = Page(
     "Library",
     "/library",
     order=3,
-    about="Watch what was recorded from any camera, cut it, tag it, and go on from any frame.",
+    about="Watch what was recorded from any camera, cut it, tag it, and resume from any frame.",
     call="Look through",
     key="KeyL",
 )
@@ -48,7 +48,7 @@ class EpisodeBody(BaseModel):
 
     @property
     def key(self) -> EpisodeKey:
-        """As the index knows it."""
+        """An episode's row of the index."""
         return EpisodeKey(self.dataset, self.episode)
 
 
@@ -60,7 +60,7 @@ class EpisodesBody(BaseModel):
 
 
 class EpisodesChange(BaseModel):
-    """What is to become of episodes."""
+    """The edit of episodes."""
 
     model_config = ConfigDict(extra="forbid")
     act: Literal["tag", "untag", "note", "outcome", "trim", "delete", "restore", "purge"]
@@ -97,7 +97,7 @@ async def trash_page(request: Request, me: Me) -> Response:
 
 @router.get("/library/statistics")
 async def statistics_page(request: Request, me: Me) -> Response:
-    """Show what the episodes that fit the query string have in common."""
+    """Show the statistics of the episodes that fit the query string."""
     return render(request, "library/statistics.html", page=PAGE)
 
 
@@ -119,7 +119,7 @@ def statistics_of(request: Request) -> dict[str, Any]:
 
 @router.get("/api/library/episodes")
 def episodes(request: Request, offset: int = 0, limit: int = ON_A_PAGE) -> dict[str, Any]:
-    """Return a page of the episodes that fit the query string, and what else could be asked for."""
+    """Return a page of the episodes that fit the query string, and the values of the facets."""
     library = station_of(request).library
     query = Query.parse(request.query_params)
     progress = library.index.refresh()
@@ -166,7 +166,7 @@ def episode(request: Request, dataset: str, episode: str) -> dict[str, Any]:
 
 @router.get("/api/library/cameras")
 async def cameras(request: Request, task: str) -> dict[str, Any]:
-    """Return the cameras of a task, each with where a free one would stand in its place."""
+    """Return the cameras of a task, each with the position of a free camera in its place."""
     if not task.replace("_", "").isalnum() or len(task) > 100:
         raise InvalidValueError("task", repr(task[:100]), "the name of a task")
     return {"cameras": await station_of(request).media.cameras(task)}
@@ -174,7 +174,7 @@ async def cameras(request: Request, task: str) -> dict[str, Any]:
 
 @router.post("/api/library/change")
 def change(request: Request, body: EpisodesChange, me: Editor) -> dict[str, Any]:
-    """Change episodes; what goes wrong with one does not keep the others back."""
+    """Change episodes; an error with one does not stop the others."""
     library = station_of(request).library
     wanted = [which.key for which in body.episodes]
     done = _change(library, body, wanted)
@@ -191,7 +191,7 @@ def change(request: Request, body: EpisodesChange, me: Editor) -> dict[str, Any]
 
 @router.get("/api/library/trash")
 def trash(request: Request, me: Me) -> dict[str, Any]:
-    """Return what is in the trash."""
+    """Return the episodes in the trash."""
     items = [
         {
             **item.key._asdict(),
@@ -264,7 +264,7 @@ def _change(library: Library, body: EpisodesChange, wanted: list[EpisodeKey]) ->
 
 
 class _Params(dict[str, list[str]]):
-    """A query string that was taken apart."""
+    """A parsed query string."""
 
     def getlist(self, key: str) -> list[str]:
         return self.get(key, [])

@@ -1,7 +1,7 @@
-"""Statistics of what was recorded, as charts that a page draws: `shared/charts.js` knows the kinds.
+"""Statistics of recordings, as charts that a page draws: `shared/charts.js` knows the kinds.
 
-A chart is {"kind", "id", "title", "text", ...}: `text` says in a sentence what it shows, for those who do not see it.
-Shares and means come with the interval that holds the truth in 95 of 100 cases.
+A chart is {"kind", "id", "title", "text", ...}: `text` describes it in a sentence, for users who cannot see it.
+Shares and means come with their 95 % confidence interval.
 """
 
 from collections import Counter, defaultdict
@@ -95,7 +95,7 @@ def lengths(entries: Sequence[EpisodeEntry]) -> Chart:
 
 
 def starts(entries: Sequence[EpisodeEntry], facts: Mapping[EpisodeKey, Facts]) -> list[Chart]:
-    """Where the first object stood when the episodes began, or the hand where a task has no object."""
+    """The positions of the first object when the episodes began, or the hand where a task has no object."""
     made = []
     for task, group in _tasks(entries, facts):
         rows = [(facts[entry.key], entry.meta.outcome == "success") for entry in group]
@@ -121,7 +121,7 @@ def starts(entries: Sequence[EpisodeEntry], facts: Mapping[EpisodeKey, Facts]) -
 
 
 def actions(entries: Sequence[EpisodeEntry], facts: Mapping[EpisodeKey, Facts]) -> list[Chart]:
-    """How often which action was taken, one row a column."""
+    """The histogram of the actions, one row per action column."""
     made = []
     for task, group in _tasks(entries, facts):
         tables = [facts[entry.key] for entry in group if facts[entry.key]["actions"]]
@@ -137,7 +137,7 @@ def actions(entries: Sequence[EpisodeEntry], facts: Mapping[EpisodeKey, Facts]) 
 
 
 def by_operator(entries: Sequence[EpisodeEntry], facts: Mapping[EpisodeKey, Facts]) -> list[Chart]:
-    """What share of their steps operators let pass, and how smoothly they move."""
+    """Each operator's share of idle steps, and the smoothness of their movements."""
     idle, smooth = [], []
     for operator, group in _groups(entries, lambda entry: entry.meta.operator or NOBODY):
         known = [(entry, facts[entry.key]) for entry in group if entry.key in facts]

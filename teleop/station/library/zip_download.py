@@ -1,4 +1,4 @@
-"""Several episodes as one ZIP file that is a data home: made while it is sent, so that it needs no room."""
+"""Several episodes as one ZIP file that is a data home: made while it is sent, so that it needs no disk space."""
 
 import secrets
 import threading
@@ -18,7 +18,7 @@ MISSING = "MISSING.txt"  # in the ZIP: what was deleted before it could be packe
 
 
 class Tickets:
-    """Which episodes the addresses of ZIP files stand for, and whose they are."""
+    """The episodes and the user behind each address of a ZIP file."""
 
     def __init__(self) -> None:
         """There are none."""
@@ -26,7 +26,7 @@ class Tickets:
         self._tickets: dict[str, tuple[float, int, list[EpisodeKey]]] = {}
 
     def issue(self, keys: Sequence[EpisodeKey], person: int) -> str:
-        """Return a new ticket of a person's."""
+        """Return a new ticket of a person."""
         ticket = secrets.token_urlsafe(16)
         with self._lock:
             self._sweep()
@@ -36,7 +36,7 @@ class Tickets:
         return ticket
 
     def find(self, ticket: str, person: int) -> list[EpisodeKey] | None:
-        """Return what a ticket of this person stands for; None where it is none, or no longer."""
+        """Return the episodes of this person's ticket; None where it is unknown or has expired."""
         with self._lock:
             self._sweep()
             _, owner, keys = self._tickets.get(ticket, (0.0, -1, []))
@@ -48,7 +48,7 @@ class Tickets:
 
 
 def file_name(keys: Sequence[EpisodeKey]) -> str:
-    """Return what the file is called: after the dataset, where there is one only."""
+    """Return the file's name: that of the dataset, where there is one only."""
     datasets = {key.dataset for key in keys}
     stem = datasets.pop().replace("/", "-") if len(datasets) == 1 else "episodes"
     safe = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "-" for letter in stem)
@@ -90,7 +90,7 @@ class _Sink:
         """Nothing waits."""
 
     def close(self) -> None:
-        """It ends with what takes from it."""
+        """It ends with its reader."""
 
     def take(self) -> bytes:
         content = b"".join(self._pieces)

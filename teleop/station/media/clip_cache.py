@@ -1,4 +1,4 @@
-"""Rendered pictures on disk, by what they show: made once however many ask, the least recently used thrown away first.
+"""Rendered pictures on disk, by content: made once for all requests; the least recently used are deleted first.
 
 All of it can be deleted at any time: it is made again when it is asked for.
 """
@@ -17,7 +17,7 @@ from robo_rlhf.core.errors import DiskFullError
 from robo_rlhf.core.files import RESERVE, remove, write_atomic
 
 LIMIT = 2 * 2**30  # [bytes]
-KEEP_FREE = 4 * RESERVE  # [bytes] of the disk that are left to recordings
+KEEP_FREE = 4 * RESERVE  # [bytes] of the disk that are reserved for recordings
 TOUCH = 60.0  # [s] between notes that a file was used, which is what its time of change says
 
 
@@ -73,11 +73,11 @@ class ClipCache:
     async def get(self, key: str, make: Callable[[], Awaitable[bytes]]) -> CachedBytes:
         """Return the content for `key`, by `make` where it is not there.
 
-        Those who ask while it is made wait for the same making, which is given up when the last of them has gone.
+        Concurrent callers wait for the same `make`, which is cancelled when the last of them has gone.
 
         Args:
             key: letters, digits and a suffix; equal keys mean equal content.
-            make: returns the content; what it raises is raised to all who wait, and nothing is kept.
+            make: returns the content; its exception is raised to all waiting callers, and nothing is stored.
         """
         body = await asyncio.to_thread(self._open, key)
         if body is not None:
@@ -92,7 +92,7 @@ class ClipCache:
             return CachedBytes.of(await making.wait())
         finally:
             if making.given_up:
-                self._over(key, making)  # at once, so that nobody joins it any more
+                self._over(key, making)  # at once, so that no other caller joins it any more
 
     async def _make(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
         content = await make()

@@ -1,4 +1,4 @@
-"""Files over HTTP as players want them: parts, tags, and nothing drawn for somebody who has left."""
+"""Files over HTTP for video players: ranges, entity tags, and no rendering for a client that has disconnected."""
 
 import asyncio
 import secrets
@@ -14,14 +14,14 @@ from teleop.station.media.ranges import ByteRange, UnsatisfiableRangeError, is_f
 
 BLOCK = 2**18  # [bytes] read at a time
 AT_ONCE = 2**20  # [bytes] up to which an answer is sent in one piece
-CHECK_INTERVAL = 0.25  # [s] between looks whether whoever asked is still there
+CHECK_INTERVAL = 0.25  # [s] between checks whether the client is still connected
 KEPT = "private, max-age=31536000, immutable"  # at an address that changes with the content
 REQUESTED = "private, no-cache"  # kept, and asked for every time whether it is still the same
 T = TypeVar("T")
 
 
 class Content(NamedTuple):
-    """What is sent."""
+    """The content that is sent."""
 
     body: CachedBytes
     kind: str  # media type
@@ -35,11 +35,11 @@ class Content(NamedTuple):
 
 
 class GoneError(Exception):
-    """Whoever asked has left."""
+    """The client has disconnected."""
 
 
 async def unless_gone(request: Request, work: Awaitable[T]) -> T:
-    """Return the result of `work`, which is cancelled when whoever asked has left.
+    """Return the result of `work`, which is cancelled when the client has disconnected.
 
     Raises:
         GoneError: they have.

@@ -47,9 +47,9 @@ STILLS = 32 * 2**20  # [bytes] of single frames kept in memory
 JPEG, MP4 = "image/jpeg", "video/mp4"
 FRAME_PRIORITY, CLIP_PRIORITY, HOVER_PRIORITY, POSTER_PRIORITY, DOWNLOAD_PRIORITY = range(
     5
-)  # who waits for it most, first
+)  # by urgency, the most urgent first
 READERS = 2  # threads that read episodes, so that the event loop keeps its share of Python's lock
-AT_A_TIME = 2  # handed to the pool, so that its worker never waits for us and what is urgent soon has its turn
+AT_A_TIME = 2  # handed to the pool, so that its worker never idles and urgent work starts soon
 _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class NoPictureError(RoboRlhfError):
 
 
 class EpisodeFilm(NamedTuple):
-    """What is known of the states in an episode file."""
+    """The properties of the states in an episode file."""
 
     digest: str  # of the states and the task
     task: str
@@ -75,7 +75,7 @@ class EpisodeFilm(NamedTuple):
 
 @dataclass(frozen=True)
 class CameraView:
-    """How a picture is taken."""
+    """The camera and size of a picture."""
 
     camera: str = "front"  # as `Camera.parse` reads it
     width: int = 320  # [pixels], one of WIDTHS
@@ -113,7 +113,7 @@ class Media:
         self._stills: OrderedDict[str, bytes] = OrderedDict()
 
     async def film(self, path: Path) -> EpisodeFilm:
-        """Return what is known of an episode file that people can judge.
+        """Return the properties of an episode file that annotators can judge.
 
         Raises:
             NoPictureError: it is damaged, or they cannot.
@@ -126,7 +126,7 @@ class Media:
         return film
 
     async def _film(self, path: Path) -> EpisodeFilm:
-        """Return what is known of an episode file, also of an outside environment."""
+        """Return the properties of an episode file, also of an outside environment."""
         signature = signature_of(path.stat())  # takes microseconds; a thread under load takes milliseconds
         known = self._films.get((path, signature))
         if known is not None:
@@ -146,7 +146,7 @@ class Media:
         return film
 
     async def poster(self, path: Path, view: CameraView) -> Content:
-        """Return the picture that stands for an episode, from its middle; raises as `film`."""
+        """Return the thumbnail of an episode, from its middle; raises as `film`."""
         film = await self._film(path)
         frame = film.frames // 2
         name = _name(film, view, "poster", frame, frame + 1, 1)
@@ -277,7 +277,7 @@ class Media:
             return (await asyncio.wrap_future(done))[0]
 
     async def _error_of(self, work: Awaitable[T]) -> T:
-        """Return what drawing gave; what it could not draw is said in words for the page.
+        """Return the rendered bytes; a failure is described as text for the page.
 
         Raises:
             NoPictureError: the task is not known here, or its scene was another when the episode was recorded.

@@ -1,4 +1,4 @@
-"""Whose work goes first where only some can be done at a time."""
+"""A semaphore with priorities."""
 
 import asyncio
 import heapq
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 
 class PrioritySemaphore:
-    """Lets `count` pieces of work be done at a time; the lowest number goes first, then who waits longest."""
+    """Lets `count` tasks run at a time; the lowest number goes first, then the one that has waited longest."""
 
     def __init__(self, count: int) -> None:
         """Nothing is done yet."""
@@ -18,7 +18,7 @@ class PrioritySemaphore:
 
     @asynccontextmanager
     async def take(self, number: int) -> AsyncIterator[None]:
-        """Wait for a turn, and have it inside the block."""
+        """Wait for a slot, and hold it inside the block."""
         if self._free:
             self._free -= 1
         else:

@@ -1,4 +1,4 @@
-"""HTTP ranges and entity tags (RFC 9110, chapters 13 and 14), as functions of header texts: no server in sight."""
+"""HTTP ranges and entity tags (RFC 9110, chapters 13 and 14), as functions of header texts: no server needed."""
 
 import re
 from typing import NamedTuple

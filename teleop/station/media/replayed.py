@@ -1,6 +1,6 @@
 """Pictures of episodes of outside environments, which hold no states: replayed in a process, or drawn as curves.
 
-What is imported for that are packages that the program knows by name, never a module that a file names.
+Only packages that the program knows by name are imported, never a module that a file names.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ class CannotReplayError(Exception):
 
 
 def may_replay(task: str) -> bool:
-    """Whether a task's name leads to a package that is known, and not to a module of somebody's choice."""
+    """Whether a task's name leads to a package that is known, and not to an arbitrary module."""
     return ":" not in task.partition("/")[0] and ":" not in task.rpartition(":")[0]
 
 
 async def replay(path: Path, frames: range, fps: float, size: tuple[int, int]) -> bytes:
-    """Return a clip of some frames of an episode file, drawn by a process of its own.
+    """Return a clip of some frames of an episode file, drawn by a separate process.
 
     Raises:
         CannotReplayError: it cannot be.

@@ -20,7 +20,7 @@ from teleop.station.media.replayed import curves
 from teleop.station.web.auth import station_of
 
 router = APIRouter(prefix="/media")
-LEFT = 499  # status of an answer that nobody waits for any more
+LEFT = 499  # status of an answer that no client waits for any more
 STATUS = {"broken": 410, "gone": 404, "outside": 422, "scene": 422, "changed": 409}  # of a clip that cannot be shown
 _BOTH = ["GET", "HEAD"]
 _log = logging.getLogger("robo_rlhf.station")
@@ -28,7 +28,7 @@ _log = logging.getLogger("robo_rlhf.station")
 
 @dataclass(frozen=True)
 class Shot:
-    """What every address of a picture says."""
+    """The parameters of every picture's address."""
 
     dataset: str
     episode: str
@@ -44,7 +44,7 @@ _Draw = Callable[[Media, Path, CameraView], Awaitable[Content]]
 
 @router.api_route("/poster", methods=_BOTH)
 async def poster(request: Request, shot: ShotQuery) -> Response:
-    """Send the picture that stands for an episode."""
+    """Send the thumbnail of an episode."""
     return await _picture(request, shot, lambda media, path, view: media.poster(path, view))
 
 

@@ -1,7 +1,7 @@
-"""How many labels a run has and what they cost: of people and of simulated teachers, counted apart.
+"""The number of a run's labels and their cost in time: of people and of simulated annotators, separately.
 
-Counting goes on from where it stopped, in a thread of its own and a stretch of the table at a time, so that nobody
-waits for it: who asks gets what was counted last.
+Counting continues from where it stopped, in a separate thread and a stretch of the table at a time, so no caller
+waits for it: a caller gets the last count.
 """
 
 import logging
@@ -18,7 +18,7 @@ from robo_rlhf.feedback.tables import answers, questions
 
 AT_ONCE = 50_000  # answers in a stretch
 FRESH = 1.0  # [s] that a count is not made again
-LONGEST = 120.0  # [s] that one answer counts for at most: somebody went to lunch
+LONGEST = 120.0  # [s] that one answer counts for at most: longer ones are breaks
 _log = logging.getLogger("robo_rlhf.station")
 
 
@@ -38,7 +38,7 @@ class LabelCounts:
         self._known: dict[str, dict[str, Any]] = {}
 
     def of(self, run: str) -> dict[str, Any] | None:
-        """Return the labels of a run as they were counted last; None while they are counted for the first time."""
+        """Return the last count of a run's labels; None while they are counted for the first time."""
         with self._lock:
             stale = run not in self._known or time.monotonic() - self._made > FRESH
             if stale and not self._counting and not self._closed:

@@ -1,4 +1,4 @@
-"""Monitor: every run as a line, and of chosen ones the curves, the reward model, the gates and what happened."""
+"""The monitor: a list of runs, and of chosen ones the curves, the reward model, the gates and the events."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -28,7 +28,7 @@ router = APIRouter()
 
 
 def news(request: Request) -> str:
-    """Return what of the runs needs a person."""
+    """Return the runs that need a person."""
     lines = station_of(request).runs.runs()
     waiting = [line.name for line in lines if line.state == "waiting"]
     failed = [line.name for line in lines if line.state == "failed"]
@@ -86,7 +86,7 @@ def learning(request: Request, me: Me, run: Name = "", task: Name = "") -> dict[
 
 
 def _parsed(have: list[str]) -> dict[str, tuple[int, int]]:
-    """Return what a page says that it has; what makes no sense is passed over."""
+    """Return the parsed `have` of a page; malformed ones are ignored."""
     found = {}
     for text in have:
         stage, _, rest = text.partition(":")

@@ -1,4 +1,4 @@
-"""What a run is doing: at work, waiting for answers, finished, stopped or failed; told by its files alone."""
+"""The state of a run: at work, waiting for answers, finished, stopped or failed; derived from its files alone."""
 
 import os
 import time
@@ -20,7 +20,7 @@ class RunState(NamedTuple):
 
 
 def run_state(folder: Path, config: Mapping[str, Any], *, finished: bool, stage: str, changed: float) -> RunState:
-    """Return what the run in a folder is doing.
+    """Return the state of the run in a folder.
 
     Args:
         folder: of the run.

@@ -1,7 +1,7 @@
 """The runs of a data home as the monitor shows them: a line for each, and for chosen ones their curves.
 
 Everything is read from the run folders. Files that grow are read from where reading stopped, so looking again costs
-what is new. A run that nobody knew of appears by itself.
+only the new part. New runs appear automatically.
 """
 
 import os
@@ -44,7 +44,7 @@ class RunStage(NamedTuple):
     """Where one stage of a run keeps its files."""
 
     name: str  # path within the run; "" is the run itself
-    track: str  # stages of one track go on from each other, such as the rounds of fine-tuning
+    track: str  # stages of one track continue each other, such as the rounds of fine-tuning
     round: int
     folder: Path
 
@@ -88,7 +88,7 @@ class RunIndex:
         return sorted(found, key=lambda stage: (stage.round, _ORDER.get(stage.track, 9), stage.name))
 
     def rows(self, name: str, path: Path, most: int = CURVE_ROWS) -> Tail:
-        """Return what is kept of a file of a run, as it is now."""
+        """Return the kept rows of a run's file, up to date."""
         with self._lock:
             tails = self._open.setdefault(name, {})
             self._open.move_to_end(name)

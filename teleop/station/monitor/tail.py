@@ -1,4 +1,4 @@
-"""The rows of a file of JSON lines that somebody goes on writing: a few hundred of them, spread evenly, and the newest.
+"""A sample of a growing file of JSON lines: a few hundred rows, spread evenly, and the newest.
 
 A file of ten thousand rows or of ten million costs the same: of each stretch of the file (a power of two bytes) the
 first row is kept. When there are too many, stretches become twice as long, and every second row or so goes. Which rows
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 class Tail:
-    """What is kept of one file; not safe to use from several threads at once."""
+    """The kept rows of one file; not safe to use from several threads at once."""
 
     def __init__(self, path: Path, most: int) -> None:
         """Keep at most `most` rows, and about half as many at least where there are as many."""
@@ -91,7 +91,7 @@ class Tail:
         self._keep(end - len(lines[-1]) - 1, lines[-1])
 
     def _keep(self, start: int, line: bytes) -> None:
-        """Keep a line where it is the first of its stretch; what is no row is passed over."""
+        """Keep a line where it is the first of its stretch; invalid rows are ignored."""
         first = not self._starts or start // self._stretch > self._starts[-1] // self._stretch
         try:
             row = json.loads(line)
@@ -136,7 +136,7 @@ def _end_of_lines(file: IO[bytes], start: int, size: int) -> int:
 
 
 def numbers(row: Mapping[str, Any]) -> dict[str, float]:
-    """Return what of a row is a finite number."""
+    """Return the entries of a row that are finite numbers."""
     return {
         name: float(value)
         for name, value in row.items()

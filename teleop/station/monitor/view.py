@@ -1,4 +1,4 @@
-"""What the monitor shows of one run: curves, evaluations, the reward model, gates, alarms, labels and events, as JSON.
+"""The monitor's view of one run: curves, evaluations, the reward model, gates, alarms, labels and events, as JSON.
 
 A page names what it has of each curve and gets the rest. Numbers that are not finite are null.
 """
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 def run_view(book: RunIndex, line: RunLine, have: Have) -> Json:
-    """Return all that is shown of a run; of the curves what the page does not have yet."""
+    """Return the view of a run; of the curves only the rows that the page does not have yet."""
     folder = book.home / line.name
     stages = book.stages(line.name)
     events = newest_events(book, line.name, stages)
@@ -67,7 +67,7 @@ def curve(book: RunIndex, name: str, stage: RunStage, have: Have) -> Json:
 
 
 def truth(book: RunIndex, name: str, stage: RunStage) -> list[Json]:
-    """Return what the learner's own episodes are truly worth, for those who look on alone."""
+    """Return the true return of the learner's own episodes, which is only displayed."""
     tail = book.rows(name, stage.folder / "truth.jsonl")
     found = []
     for row in map(numbers, tail.newest()):
@@ -91,7 +91,7 @@ def truth(book: RunIndex, name: str, stage: RunStage) -> list[Json]:
 
 
 def evaluations(book: RunIndex, folder: Path) -> list[Json]:
-    """Return the success of the policies that were measured on seeds of their own, with intervals."""
+    """Return the success of the policies that were evaluated on separate seeds, with intervals."""
     found = []
     for name, word in (("before", "cloned"), ("after", "fine-tuned")):
         stored = book.json(folder / name / "result.json")
@@ -103,7 +103,7 @@ def evaluations(book: RunIndex, folder: Path) -> list[Json]:
 
 
 def reward_scores(book: RunIndex, line: RunLine, stages: Sequence[RunStage], events: Sequence[Row]) -> list[Json]:
-    """Return how well each reward model foresees answers that it was not trained on, oldest first."""
+    """Return how well each reward model predicts answers that it was not trained on, oldest first."""
     found = []
     for stage in stages:
         stored = book.json(stage.folder / "result.json")
@@ -128,7 +128,7 @@ def ratings(book: RunIndex, folder: Path) -> Json | None:
 def alarms(
     book: RunIndex, name: str, stages: Sequence[RunStage], truths: Mapping[str, Sequence[Json]], events: Iterable[Row]
 ) -> list[Json]:
-    """Return where the learned reward is climbed away from what is truly good."""
+    """Return the iterations in which the learned reward is over-optimised against the true one."""
     found = [
         {"stage": event["stage"], "why": str(event.get("why", ""))}
         for event in events
@@ -186,7 +186,7 @@ def _scores(name: str, held: Mapping[str, Any], trained: Mapping[str, Any], disa
 
 
 def _agreement(book: RunIndex, stages: Sequence[RunStage], events: Sequence[Row]) -> float | None:
-    """Return how far people agree who answered the same, as the newest reward model was told."""
+    """Return the agreement between annotators, from the data of the newest reward model."""
     newest = next((event for event in events if event.get("event") == "updated"), {})
     told = [book.json(stage.folder / "result.json").get("agreement") for stage in reversed(stages)]
     for found in (newest.get("agreement"), *told):

@@ -1,1 +1,1 @@
-"""The operate page: live sessions, and who drives and watches them."""
+"""The operate page: live sessions, their operators and their viewers."""

@@ -1,8 +1,8 @@
-"""Who drives a session: one page at a time, by a lease with a fencing number.
+"""The control lease of a session: one page drives at a time, under a fencing number.
 
-A page keeps its seat by an id of its own that outlives a reload. The holder whose connection is lost stays the holder:
+A page keeps its seat by an id that outlives a reload. The holder whose connection is lost stays the holder:
 coming back is enough. Only when `PATIENCE` has run out may another person take over. Each change of holder, and each
-return, has a new number; what is sent under an older one is not obeyed.
+return, has a new number; messages under an older one are ignored.
 """
 
 import hashlib
@@ -42,13 +42,13 @@ class ControlLease:
         clock: Callable[[], float] = time.monotonic,
         log: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Nobody drives yet.
+        """Start without an operator.
 
         Args:
             owner: the person who started the session: their first page drives without asking.
             patience: how long the controls wait for a holder who is away [s].
             clock: what time it is [s].
-            log: told each change of holder, as a sentence.
+            log: called with a sentence at each change of holder.
         """
         self.owner, self.fence = owner, 1
         self._patience, self._clock, self._log = patience, clock, log
@@ -89,14 +89,14 @@ class ControlLease:
             del self._seats[page]
 
     def allows(self, page: str, fence: int) -> bool:
-        """Whether what this page sends under this number is to be obeyed."""
+        """Whether the inputs of this page under this number are accepted."""
         return self._holder is not None and self._holder.id == page and fence == self.fence
 
     def take(self, page: str) -> None:
-        """Drive from this page: where nobody does, where the holder's lease has run out, or instead of one's other tab.
+        """Drive from this page: the controls are free, the holder's lease has run out, or it is the user's other tab.
 
         Raises:
-            NotNowError: somebody else drives; the message says who and what to do.
+            NotNowError: another user drives; the message names them and what to do.
         """
         seat, holder = self._seats[page], self._holder
         if holder is seat:
@@ -128,14 +128,14 @@ class ControlLease:
         """
         seat, other = self._seats[page], self._seats.get(to)
         if seat is not self._holder:
-            raise NotNowError("Only who drives can hand the controls over", "Ask for them.")
+            raise NotNowError("Only the page that drives can hand the controls over", "Ask for them.")
         if other is None or other.away_since is not None:
-            raise NotNowError("Who asked has left", "You still drive.")
+            raise NotNowError("The person who asked has left", "You still drive.")
         if other is not seat:
             self._change(other, f"{seat.person} handed the controls to {other.person}")
 
     def release(self, page: str) -> None:
-        """Let the controls go; whoever asked first has them now."""
+        """Release the controls; the first page that asked has them now."""
         seat = self._seats[page]
         if seat is not self._holder:
             return
@@ -146,7 +146,7 @@ class ControlLease:
             self._change(None, f"{seat.person} let the controls go")
 
     def expire(self) -> bool:
-        """Give the controls of a holder whose lease has run out to whoever asked first; return whether they changed."""
+        """Give the controls of a holder whose lease has run out to the first asker; return whether they changed."""
         holder, askers = self._holder, self.askers
         if holder is None or not askers or not self._ran_out():
             return False
@@ -154,7 +154,7 @@ class ControlLease:
         return True
 
     def controls(self, page: str) -> Controls:
-        """Return what a page is to know of who drives."""
+        """Return the control state for a page."""
         holder = None if self._holder is None else Holder(self._holder.id, self._holder.person)
         others = [seat for seat in self._seats.values() if seat is not self._holder]
         spectators = tuple(Holder(seat.id, seat.person, seat.asks) for seat in others)

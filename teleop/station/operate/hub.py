@@ -22,13 +22,13 @@ from teleop.ipc.session_process import SessionProcess
 from teleop.station.operate.session import StationSession
 
 MOST, MOST_EACH = 8, 2  # sessions at once, and those that one person began
-CHECK_INTERVAL = 1.0  # [s] between two looks after the sessions
-ALONE = 900.0  # [s] without anybody who looks, after which a session ends; its open episode is kept
+CHECK_INTERVAL = 1.0  # [s] between two checks of the sessions
+ALONE = 900.0  # [s] without viewers, after which a session ends; its open episode is kept
 RESERVE_AFTER = 2.0  # [s] after a session began: its first pictures come first
 BEGIN_WITHIN = 30.0  # [s]
 USUAL_TASK = "pick_place"  # what a station is ready for from the start
 USUAL_SIZE = (640, 480)  # [pixels] of the main view
-LOG = "sessions.jsonl"  # in the data home: who drove what, and when the controls changed hands
+LOG = "sessions.jsonl"  # in the data home: log of operators and of changes of the controls
 _log = logging.getLogger("robo_rlhf.station")
 
 
@@ -40,7 +40,7 @@ class Hub:
 
         Args:
             home: the data home.
-            pool: gives the workers that draw.
+            pool: gives the render workers.
             lean: whether to keep nothing ready.
         """
         self.home, self._lean = home, lean
@@ -51,14 +51,14 @@ class Hub:
         self._closing = False
 
     async def start(self) -> None:
-        """Start what is kept ready: a process for the next session, and the workers that draw."""
+        """Start what is kept ready: a process for the next session, and the render workers."""
         if not self._lean:
             self._reserve = SessionProcess()
             self.warm(USUAL_TASK)
         self._spawn(self._supervise())
 
     def warm(self, task: str) -> None:
-        """Have the workers that draw compile the scene of a task, before somebody waits for it."""
+        """Have the render workers compile the scene of a task, before a user waits for it."""
         self._pool().cameras(task, *USUAL_SIZE, key=("warm", task))
 
     async def stop(self) -> None:
@@ -77,7 +77,7 @@ class Hub:
         self._drives.clear()
 
     def sessions(self) -> tuple[StationSession, ...]:
-        """Return the sessions that go on, oldest first."""
+        """Return the running sessions, oldest first."""
         return tuple(drive for drive in self._drives.values() if not drive.over)
 
     def get(self, session_id: str) -> StationSession:
@@ -120,10 +120,10 @@ class Hub:
         return drive
 
     async def _make_room(self, person: str) -> None:
-        """End the session that nobody has looked at for longest, where there are as many as the station takes.
+        """End the session that has been without viewers for longest, where the station's limit is reached.
 
         Raises:
-            BusyError: somebody looks at each of them, or `person` at as many of their own as may be.
+            BusyError: each of them has viewers, or `person` has as many sessions with viewers as allowed.
         """
         mine = [drive for drive in self.sessions() if drive.owner == person]
         if len(mine) >= MOST_EACH:
@@ -136,7 +136,7 @@ class Hub:
         if not empty:
             raise BusyError("the station", why)
         oldest = min(empty, key=lambda drive: drive.empty_since or 0.0)
-        await self.end(oldest.id, "Nobody looked at it, and another one needed the room.")
+        await self.end(oldest.id, "It had no viewers, and another one needed its place.")
 
     async def end(self, session_id: str, why: str) -> None:
         """End a session; its open episode is kept, tagged "interrupted"."""
@@ -161,19 +161,19 @@ class Hub:
             self._reserve = SessionProcess()
 
     async def _supervise(self) -> None:
-        """Once a second, see to leases that ran out, and to sessions that are over or that nobody looks at."""
+        """Once a second, handle expired leases, and sessions that are over or without viewers."""
         while True:
             await asyncio.sleep(CHECK_INTERVAL)
             for drive in tuple(self._drives.values()):
                 drive.supervise()
                 alone = drive.empty_since is not None and time.monotonic() - drive.empty_since > ALONE
                 if drive.over or alone:
-                    why = drive.over or f"Nobody looked at it for {ALONE / 60:.0f} minutes."
+                    why = drive.over or f"It had no viewers for {ALONE / 60:.0f} minutes."
                     with contextlib.suppress(NotFoundError):
                         await self.end(drive.id, why)
 
     def _note(self, session_id: str, text: str) -> None:
-        """Write down what happened to a session; a disk that is full does not stop anybody from driving."""
+        """Log what happened to a session; a full disk does not stop the sessions."""
         line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "session": session_id, "text": text}
         _log.info("session %s: %s", session_id, text)
         try:

@@ -1,4 +1,4 @@
-"""What a session can be started with: tasks, datasets, policies; read from files, without torch and MuJoCo."""
+"""The launch options of a session: tasks, datasets, policies; read from files, without torch and MuJoCo."""
 
 import ast
 import json
@@ -15,7 +15,7 @@ MOST = 100  # policies that are listed, the newest first
 
 
 class TaskChoice(NamedTuple):
-    """A task, and the first line of what its file says of it."""
+    """A task, and the first line of its docstring."""
 
     name: str
     about: str

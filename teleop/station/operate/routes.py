@@ -1,4 +1,4 @@
-"""Operate: drive a robot, record what happens, or watch somebody who does."""
+"""The operate page: drive a robot, record episodes, or watch another operator."""
 
 import asyncio
 from dataclasses import asdict
@@ -37,7 +37,7 @@ router = APIRouter()
 
 
 class NewSession(BaseModel):
-    """What a session is to be started with."""
+    """The launch options of a session."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,16 +46,16 @@ class NewSession(BaseModel):
     seed: Annotated[int | None, Field(ge=0, lt=2**31)] = None
     policy: Annotated[str, Field(max_length=400)] = ""
     rate: Annotated[float | None, Field(ge=10, le=50)] = None  # [Hz]
-    source: Annotated[str, Field(max_length=100)] = ""  # dataset of an episode to go on from
+    source: Annotated[str, Field(max_length=100)] = ""  # dataset of an episode to resume from
     episode: Annotated[str, Field(max_length=128)] = ""
     frame: Annotated[int, Field(ge=0)] = 0
     mode: Annotated[str, Field(pattern="^(continue|takeover)$")] = "continue"
-    fresh: bool = False  # also where one's session of this task and dataset goes on
+    fresh: bool = False  # also where the user's session of this task and dataset is running
 
 
 @router.get("/operate")
 async def start(request: Request, me: Me) -> Response:
-    """Show what goes on, and the form that begins a session."""
+    """Show the running sessions, and the form that begins one."""
     station = station_of(request)
     home = station.home
     open_ones = [_summary(drive, me) for drive in station.hub.sessions()]
@@ -73,7 +73,7 @@ async def start(request: Request, me: Me) -> Response:
 
 @router.post("/operate")
 async def begin(request: Request, body: NewSession, me: Annotated[SignedIn, Depends(requires("operator"))]) -> Any:
-    """Begin a session, or say which one of one's own goes on already; answer its address."""
+    """Begin a session, or find the user's running one; answer its address."""
     station = station_of(request)
     task, opens = body.task, None
     if body.episode:
@@ -132,7 +132,7 @@ async def end(request: Request, session: str, me: Annotated[SignedIn, Depends(re
 
 @router.websocket("/operate/{session}/socket")
 async def socket(websocket: WebSocket, session: str, key: str) -> None:
-    """Connect a page with a session: inputs come in, pictures and what happens go out."""
+    """Connect a page with a session: inputs come in, pictures and events go out."""
     me = await open_socket(websocket)
     if me is None:
         return
@@ -155,7 +155,7 @@ async def socket(websocket: WebSocket, session: str, key: str) -> None:
 
 
 async def _run(websocket: WebSocket, drive: StationSession, watcher: Viewer) -> None:
-    """Do the three things that a connection does, until one of them ends."""
+    """Run the three tasks of a connection, until one of them ends."""
 
     async def send(message: str | bytes) -> None:
         if isinstance(message, bytes):
@@ -189,7 +189,7 @@ async def _run(websocket: WebSocket, drive: StationSession, watcher: Viewer) -> 
 
 
 def _summary(drive: StationSession, me: SignedIn) -> dict[str, Any]:
-    """Return what the list of sessions shows of one."""
+    """Return a session's entry in the list."""
     holder = drive.lease.holder
     kept = drive.tick.status.kept if drive.tick is not None else 0
     return {

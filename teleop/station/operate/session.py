@@ -1,4 +1,4 @@
-"""One session at the station: its process, who drives it, who watches it, and what happens when the process ends."""
+"""One session at the station: its process, operator and viewers, and the recovery when the process ends."""
 
 import asyncio
 import itertools
@@ -15,13 +15,13 @@ from teleop.station.operate.control_lease import ControlLease
 from teleop.station.operate.viewer import Viewer, as_json
 
 PAUSE_AFTER = 2.0  # [s] that the robot holds for an operator whose connection is lost, before the session pauses
-SILENT = 3.0  # [s] without a word from the page that drives, though it is connected, before the session pauses
+SILENT = 3.0  # [s] without a message from the page that drives, though it is connected, before the session pauses
 TRIES, TRIES_WITHIN = 3, 60.0  # processes that may die within so many seconds before the session is given up
-TO_US = 2**31  # ids of what the station itself asks of the session begin here
+TO_US = 2**31  # ids of the station's own requests to the session begin here
 
 
 class StationSession:
-    """A session with those who look at it; it belongs to the server's event loop."""
+    """A session with its viewers; it belongs to the server's event loop."""
 
     def __init__(
         self,
@@ -35,19 +35,19 @@ class StationSession:
 
         Args:
             session_id: in its address.
-            begin: what it is started for; `begin.operator` owns it, and drives first.
+            begin: its settings; `begin.operator` owns it, and drives first.
             new_process: gives a process that waits to begin.
             pool: draws.
-            log: told who drives, a sentence each time.
+            log: called with a sentence at each change of operator.
         """
         self.id, self.begin, self.pool = session_id, begin, pool
         self.scene: Scene | None = None
         self.tick: Tick | None = None
-        self.over = ""  # why the session has ended; empty while it goes on
+        self.over = ""  # why the session has ended; empty while it runs
         self.begun: asyncio.Future[None] = (
             asyncio.get_running_loop().create_future()
         )  # done with the first picture's state
-        self.empty_since: float | None = time.monotonic()  # [s] since when nobody looks
+        self.empty_since: float | None = time.monotonic()  # [s] since when it has no viewers
         self.lease = ControlLease(begin.operator, log=lambda text: self._changed(text, log))
         self._loop = asyncio.get_running_loop()
         self._new_process, self._deaths = new_process, list[float]()
@@ -65,7 +65,7 @@ class StationSession:
 
     @property
     def viewers(self) -> tuple[Viewer, ...]:
-        """Those who look, who drives among them."""
+        """The viewers, including the operator."""
         return tuple(self._watchers.values())
 
     def join(self, watcher: Viewer) -> None:
@@ -98,7 +98,7 @@ class StationSession:
         self._send_controls()
 
     def handle(self, watcher: Viewer, message: PageMessage) -> None:
-        """Do what a page says, where it may."""
+        """Carry out a page's message, where it is permitted."""
         match message:
             case Input():
                 watcher.input_at = time.monotonic()
@@ -117,13 +117,13 @@ class StationSession:
         """Do what is due; to be called about once a second.
 
         The controls of a holder who stayed away are free. A page that is connected and says nothing, asleep or in the
-        background, does not let a policy go on unseen, nor fill the episode with a robot that holds still.
+        background, does not let a policy continue unseen, nor fill the episode with a robot that holds still.
         """
         self.lease.expire()
         holder = self.lease.holder
         page = self._watchers.get(holder.id) if holder is not None else None
         if page is not None and time.monotonic() - page.input_at > SILENT and self._pause():
-            text = f"Paused: nothing was heard from the page of {page.person} for {SILENT:.0f} s."
+            text = f"Paused: nothing was received from the page of {page.person} for {SILENT:.0f} s."
             for watcher in self.viewers:
                 if watcher is not page:
                     watcher.send(Notice(text))
@@ -134,7 +134,7 @@ class StationSession:
         self._process.close()
 
     def dismiss(self) -> None:
-        """Send everybody away, after the session has ended."""
+        """Disconnect all viewers, after the session has ended."""
         self._stop_pausing()
         for watcher in self.viewers:
             watcher.dismiss("over")
@@ -149,7 +149,7 @@ class StationSession:
         return process
 
     def _on_message(self, process: SessionProcess, message: SessionMessage) -> None:
-        """Pass on what the session says."""
+        """Pass on the session's messages."""
         if process is not self._process:
             return
         match message:
@@ -174,7 +174,7 @@ class StationSession:
 
     def _do(self, watcher: Viewer, message: Do) -> None:
         if message.act == "operator":
-            watcher.send(Reply(message.id, False, "Who drives is said by handing the controls over."))
+            watcher.send(Reply(message.id, False, "Change the operator by handing the controls over."))
             return
         if not self.lease.allows(watcher.seat, message.fence):
             holder = self.lease.holder
@@ -192,7 +192,7 @@ class StationSession:
             self._watchers[seat].send(replace(reply, id=number))
 
     def _lease(self, watcher: Viewer, message: messages.Lease) -> None:
-        """Change who drives, or say why not."""
+        """Change the operator, or answer why not."""
         lease, seat = self.lease, watcher.seat
         try:
             if message.act in ("take", "ask") and not watcher.may_drive:
@@ -213,7 +213,7 @@ class StationSession:
         self._send_controls()
 
     def _changed(self, sentence: str, log: Callable[[str], None]) -> None:
-        """Write down who drives now, and tell everybody, and the session: its episodes bear the name."""
+        """Log the new operator, and notify all viewers and the session, whose episodes bear the name."""
         log(sentence)
         holder = self.lease.holder
         if holder is not None and holder.person != self.begin.operator:
@@ -232,7 +232,7 @@ class StationSession:
             watcher.outbox.put(text)
 
     def _pause(self) -> bool:
-        """Pause for an operator who is away; whoever comes back goes on. Return whether anything was running."""
+        """Pause for an operator who is away; on return the session resumes. Return whether anything was running."""
         running = self.tick is not None and self.tick.status.phase == "running"
         if running:
             self._process.send(Do("do", self.lease.fence, TO_US + next(self._ids), "pause"))
@@ -244,10 +244,10 @@ class StationSession:
             self._pausing = None
 
     def _ended(self, ended: Ended) -> None:
-        """Start another process where this one died, and go on with what was recorded."""
+        """Start another process where this one died, and resume what was recorded."""
         if not self.begun.done():
             self.begun.set_exception(NotNowError(f"The session cannot begin. {ended.text}", "Nothing was recorded."))
-            self.begun.exception()  # whoever began it may be gone
+            self.begun.exception()  # the user who began it may be gone
             self.over = self.over or ended.text
         now = time.monotonic()
         self._deaths = [*(moment for moment in self._deaths if now - moment < TRIES_WITHIN), now]

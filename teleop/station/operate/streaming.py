@@ -67,7 +67,7 @@ class Link:
         self._sent[frame] = (now, render)
 
     def drawn(self, frame: int, now: float) -> None:
-        """Note that the page has drawn a frame; older ones it has passed over. Unknown ones are not minded."""
+        """Note that the page has drawn a frame; older ones it has passed over. Unknown ones are ignored."""
         sent = self._sent.get(frame)
         if sent is None:
             return
@@ -80,7 +80,7 @@ class Link:
         self._adapt(now)
 
     def figures(self, now: float) -> Figures:
-        """Return how the pictures come along."""
+        """Return the latencies of the pictures."""
         recent = [moment for moment in self._drawn if now - moment < LOST]
         span = now - recent[0] if recent else 0.0
         rate = (len(recent) - 1) / span if span > 0 else 0.0
@@ -106,7 +106,7 @@ class Link:
 
 
 class Outbox:
-    """What waits to be sent to one page: what must arrive in order, and of status and pictures the newest."""
+    """The outgoing queue of one page: messages in order, and the newest of status and pictures."""
 
     def __init__(self) -> None:
         """Nothing waits."""
@@ -124,7 +124,7 @@ class Outbox:
         self._something.set()
 
     def put_status(self, text: str) -> None:
-        """Send where the session is, in the place of a status that still waits."""
+        """Send the session's status, in the place of one that still waits."""
         self._status = text
         self._something.set()
 

@@ -1,4 +1,4 @@
-"""One page that has a session open: what it is sent, and the pictures that are drawn for it."""
+"""A viewer: one page that has a session open, its outgoing messages, and the pictures drawn for it."""
 
 import asyncio
 import itertools
@@ -25,14 +25,14 @@ Send = Callable[[str | bytes], Awaitable[None]]
 
 
 class _ShownView(NamedTuple):
-    """What a page shows."""
+    """The view of a page."""
 
     state: Array  # (nstate,)
     view: View
     size: tuple[int, int]  # [pixels] of slot 0
 
     def serves(self, wanted: "_ShownView") -> bool:
-        """Whether the page need not be sent what is wanted: the same, at no smaller size."""
+        """Whether the page already has the requested view: the same, at no smaller size."""
         alike = self.view == wanted.view and np.array_equal(self.state, wanted.state)
         return alike and self.size >= wanted.size
 
@@ -52,7 +52,7 @@ class Viewer:
         self.seat, self.person, self.may_drive = seat, person, may_drive
         self.outbox = Outbox()
         self.dismissed = ""  # why the connection is to be closed by us
-        self.input_at = time.monotonic()  # [s] when the page last said what its operator wants
+        self.input_at = time.monotonic()  # [s] of the page's last input
         self.link = Link(time.monotonic())
         self._new = asyncio.Event()  # a tick, a view or room on the link
         self._frame = 0
@@ -63,7 +63,7 @@ class Viewer:
         self.outbox.put(as_json(message))
 
     def wake(self) -> None:
-        """Look whether there is something to draw."""
+        """Wake the renderer."""
         self._new.set()
 
     def dismiss(self, why: str) -> None:
@@ -104,7 +104,7 @@ class Viewer:
             try:
                 await self._draw(scene, tick, wanted, pool, still=not news)
             except (WorkerDiedError, WorkerStuckError) as error:
-                self.send(Notice(f"The pictures stopped: {error} The session goes on.", "bad", "lost"))
+                self.send(Notice(f"The pictures stopped: {error} The session continues.", "bad", "lost"))
                 await asyncio.sleep(REST)
             except RoboRlhfError as error:
                 self.send(Notice(f"There is no such view: {error}", "bad"))

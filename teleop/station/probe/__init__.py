@@ -1,1 +1,1 @@
-"""The probe page: what a policy would do from a frame, and what the reward says of it."""
+"""The probe page: a policy's action from a frame, its predicted rollouts, and the reward of both."""

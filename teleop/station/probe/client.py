@@ -1,8 +1,8 @@
-"""Thinking: the station's end of the process that answers what is asked about policies (`teleop.policy_probe.worker`).
+"""The station's client of the policy probe's process (`teleop.policy_probe.worker`).
 
-It is started when somebody asks, kept while they do, and ended when nobody has asked for a while. Of the questions of
+The process starts with the first question, and ends when none has come for a while. Of the questions of
 one page only the newest of each kind is answered. A process that dies, or that works on one question for too long, is
-replaced; whoever waited is told so in words.
+replaced; the waiting callers receive an error.
 """
 
 import itertools
@@ -64,14 +64,14 @@ class ProbeClient:
             return self._mind is not None and self._mind.busy
 
     def warm(self) -> None:
-        """Start the process where it does not run, before somebody waits for it."""
+        """Start the process where it does not run, before a user waits for it."""
         with self._lock:
             self._process()
 
     def ask(self, request: Request, who: Hashable) -> "Future[Result]":
         """Return a future of the answer; an older question of the same kind by `who` is not answered any more.
 
-        Its `result()` raises what the request did wrong, and NotNowError where a newer question took its place, or
+        Its `result()` raises the request's error, and NotNowError where a newer question took its place, or
         the process was lost.
 
         Raises:
@@ -123,7 +123,7 @@ class _Process:
         self._waiting: dict[int, tuple[Key, Future[Result]]] = {}
         self._ready = False
         self._busy: int | None = None  # the question that it works on
-        self._heard = self._asked = time.monotonic()  # [s] when it said something; when somebody asked
+        self._heard = self._asked = time.monotonic()  # [s] of its last message; of the last question
         self._ended = threading.Event()
         self._channel = Channel(ours, self._on_message, self._gone)
         threading.Thread(target=self._watch, name="thinking", daemon=True).start()
@@ -157,14 +157,14 @@ class _Process:
             self._channel.send(Cancel(number))
 
     def leave(self, number: int) -> None:
-        """Whoever asked has left."""
+        """The caller has left."""
         with self._lock:
             known = self._waiting.pop(number, None)
         if known is not None:
             self._channel.send(Cancel(number))
 
     def end(self, what: str, advice: str) -> None:
-        """End the process, and tell who waits why."""
+        """End the process, and raise the reason to the waiting callers."""
         with self._lock:
             self.alive = False
             left = list(self._waiting)
@@ -197,7 +197,7 @@ class _Process:
         self._lose("ended")
 
     def _lose(self, how: str) -> None:
-        """Tell everybody who waits that the process was lost."""
+        """Raise an error to all waiting callers: the process was lost."""
         with self._lock:
             self.alive = False
             left = list(self._waiting)
@@ -208,7 +208,7 @@ class _Process:
         with self._lock:
             known = self._waiting.pop(number, None)
         if known is not None:
-            with suppress(InvalidStateError):  # whoever asked has just left
+            with suppress(InvalidStateError):  # the caller has just left
                 known[1].set_result(result)
 
     def _fail(self, number: int, error: Exception) -> None:
@@ -219,7 +219,7 @@ class _Process:
                 known[1].set_exception(error)
 
     def _watch(self) -> None:
-        """End the process where it hangs, or where nobody has asked for a while."""
+        """End the process where it hangs, or where no question has come for a while."""
         while self.alive and not self._ended.wait(CHECK_INTERVAL):
             now = time.monotonic()
             with self._lock:
@@ -231,6 +231,6 @@ class _Process:
                 self._process.kill()
                 self._lose(f"gave no answer for {quiet:.0f} s and was ended")
             elif alone:
-                self.end("Nobody asked for a while", "Ask again.")
+                self.end("It was idle for a while", "Ask again.")
         if not self._ended.is_set():
             self.end("The process that asks policies ended", AGAIN)

@@ -1,4 +1,4 @@
-"""Imagined futures that are kept for a while, so that their clips can be drawn from any camera."""
+"""What-if rollouts that are kept for a while, so that their clips can be drawn from any camera."""
 
 import threading
 from collections import OrderedDict
@@ -12,7 +12,7 @@ CAPACITY = 64  # that are kept for their clips
 
 
 class PredictedRollout(NamedTuple):
-    """What a clip of a future is drawn from."""
+    """The states from which a clip of a rollout is drawn."""
 
     task: str
     states: Array  # (L + 1, nstate)
@@ -44,5 +44,5 @@ class RolloutCache:
         """
         with self._lock:
             if name not in self._kept:
-                raise NotFoundError("imagined future", name[:40], "Imagine it again; only the newest are kept.")
+                raise NotFoundError("what-if rollout", name[:40], "Ask for it again; only the newest are kept.")
             return self._kept[name]

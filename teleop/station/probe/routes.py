@@ -1,4 +1,4 @@
-"""Ask the policy: what it would do at any frame, what would come of it, and what the reward model says of both."""
+"""The probe page: a policy's action at any frame, its what-if rollouts, and the reward model's values."""
 
 import asyncio
 from dataclasses import asdict
@@ -23,18 +23,18 @@ PAGE = Page(
     "Ask",
     "/ask",
     order=4,
-    about="Stop any episode at any frame and see what a policy would do there, and what would come of it.",
+    about="Stop any episode at any frame and see what a policy would do there, and the outcome of its rollouts.",
     call="Ask a policy",
     key="KeyA",
 )
-GONE = 499  # status of an answer that nobody waits for any more
+GONE = 499  # status of an answer that no client waits for any more
 router = APIRouter()
 Text = Annotated[str, Query(max_length=400)]
 Seconds = Annotated[float, Field(ge=SHORTEST, le=LONGEST)]
 
 
 class FrameBody(BaseModel):
-    """A frame of an episode, and how it is looked at."""
+    """A frame of an episode, and its view."""
 
     model_config = ConfigDict(extra="forbid")
     dataset: Annotated[str, Field(max_length=200)]
@@ -43,7 +43,7 @@ class FrameBody(BaseModel):
     policy: Annotated[str, Field(min_length=1, max_length=400)]
     camera: Annotated[str, Field(max_length=200)] = "front"
     width: int = 640
-    page: Annotated[str, Field(max_length=64)] = ""  # of one person's pages, which one asks
+    page: Annotated[str, Field(max_length=64)] = ""  # id of the page that asks, among one person's
 
     @property
     def at(self) -> FrameRef:
@@ -57,7 +57,7 @@ class FrameBody(BaseModel):
 
 
 class RolloutBody(FrameBody):
-    """How far ahead, and who judges."""
+    """The horizon, and the reward model."""
 
     seconds: Seconds = 3.0
     reward: Annotated[str, Field(max_length=400)] = ""
@@ -78,7 +78,7 @@ class ComparisonBody(BaseModel):
 
 @router.get("/ask")
 async def page(request: Request, me: Me) -> Response:
-    """Show the page; what is asked about stands in its address, which the page's script reads."""
+    """Show the page; its parameters are in the address, which the page's script reads."""
     station = station_of(request)
     station.thinking.warm()
     data = {
@@ -92,13 +92,13 @@ async def page(request: Request, me: Me) -> Response:
 
 @router.get("/api/ask/choices")
 async def choose(request: Request) -> dict[str, Any]:
-    """Return which tasks, policies and reward models there are now."""
+    """Return the current tasks, policies and reward models."""
     return await _choices(request)
 
 
 @router.get("/api/ask/look")
 async def predict_actions(request: Request, asked: Annotated[FrameBody, Query()], me: Me) -> Any:
-    """Return what the policy would do at a frame, as numbers and as a picture with arrows."""
+    """Return the policy's action at a frame, as numbers and as a picture with arrows."""
     return await _response(
         request, _probe_view(request, me, asked.page).predict_actions(asked.at, asked.policy, asked.view)
     )
@@ -106,7 +106,7 @@ async def predict_actions(request: Request, asked: Annotated[FrameBody, Query()]
 
 @router.get("/api/ask/foresee")
 async def roll_out(request: Request, asked: Annotated[RolloutBody, Query()], me: Me) -> Any:
-    """Return what would come of following the policy from a frame on, and a picture of the paths."""
+    """Return the what-if rollouts of the policy from a frame on, and a picture of the paths."""
     work = _probe_view(request, me, asked.page).roll_out(
         asked.at, asked.policy, asked.view, asked.seconds, asked.reward
     )
@@ -115,13 +115,13 @@ async def roll_out(request: Request, asked: Annotated[RolloutBody, Query()], me:
 
 @router.get("/api/ask/judge")
 async def predict_reward(request: Request, dataset: Text, episode: Text, reward: Text, me: Me, page: Text = "") -> Any:
-    """Return what a reward model says of each step of an episode."""
+    """Return a reward model's value of each step of an episode."""
     return await _response(request, _probe_view(request, me, page).predict_reward(dataset, episode, reward))
 
 
 @router.post("/api/ask/compare")
 async def compare(request: Request, body: ComparisonBody, me: Me) -> dict[str, Any]:
-    """Record what two policies would do from a frame on, and ask people which is better."""
+    """Record what two policies would do from a frame on, and ask annotators which is better."""
     at = FrameRef(body.dataset, body.episode, body.frame)
     policies = (body.policy, body.other)
     return await _probe_view(request, me, body.page).compare(at, policies, body.seconds, me.person.name)
@@ -129,7 +129,7 @@ async def compare(request: Request, body: ComparisonBody, me: Me) -> dict[str, A
 
 @router.api_route("/ask/clip/{name}", methods=["GET", "HEAD"])
 async def clip(request: Request, name: str, me: Me, view: Annotated[CameraView, Depends()]) -> Response:
-    """Send the clip of an imagined future."""
+    """Send the clip of a what-if rollout."""
     try:
         content = await unless_gone(request, _probe_view(request, me, "").clip(name, view))
     except GoneError:
@@ -140,7 +140,7 @@ async def clip(request: Request, name: str, me: Me, view: Annotated[CameraView, 
 
 
 async def _response(request: Request, work: Any) -> Any:
-    """Return an answer; what nobody waits for any more is given up."""
+    """Return an answer; it is cancelled when the client has disconnected."""
     try:
         return await unless_gone(request, work)
     except GoneError:

@@ -1,4 +1,4 @@
-"""What a policy would do, as the page shows it: pictures with arrows and paths, clips of futures, questions."""
+"""The probe page's view of a policy: pictures with arrows and paths, clips of rollouts, questions."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ from teleop.station.services import Station
 RUN = "ask"  # that questions from the page belong to
 ALONG = 30  # points of a path that is drawn
 LEAST_REACH = 0.004  # [m] below which an arrow would be a dot
-FIRST, OTHERS = "guide", "purple"  # colours of the future that the clip shows, and of what chance could make of it
+FIRST, OTHERS = "guide", "purple"  # colours of the rollout that the clip shows, and of the other samples
 
 
 class ProbeView:
@@ -44,7 +44,7 @@ class ProbeView:
         self._station, self._who = station, who
 
     async def predict_actions(self, at: FrameRef, policy: str, view: CameraView) -> dict[str, Any]:
-        """Return what the policy would do at a frame, and a picture of it; raises what was wrong in words."""
+        """Return the policy's action at a frame, and a picture of it; errors are raised with a message for the page."""
         seen = await self._ask(ActionQuery(at, policy))
         assert isinstance(seen, ActionResult)
         return {
@@ -61,7 +61,7 @@ class ProbeView:
     async def roll_out(
         self, at: FrameRef, policy: str, view: CameraView, seconds: float, reward: str
     ) -> dict[str, Any]:
-        """Return what would come of following the policy, and a picture of its paths; raises as `look`."""
+        """Return the what-if rollouts of the policy, and a picture of its paths; raises as `look`."""
         found = await self._ask(RolloutQuery(at, policy, seconds, reward))
         assert isinstance(found, RolloutResult)
         name = self._station.futures.put(PredictedRollout(found.task, found.states, found.fps))
@@ -79,22 +79,22 @@ class ProbeView:
         }
 
     async def clip(self, name: str, view: CameraView) -> Content:
-        """Return the clip of a future; raises NotFoundError where it is not kept any more."""
+        """Return the clip of a rollout; raises NotFoundError where it is not kept any more."""
         future = self._station.futures.get(name)
         return await self._station.media.drawn(future.task, future.states, future.fps, view)
 
     async def predict_reward(self, dataset: str, episode: str, reward: str) -> dict[str, Any]:
-        """Return what a reward model says of the steps of an episode; raises as `look`."""
+        """Return a reward model's values of the steps of an episode; raises as `look`."""
         found = await self._ask(RewardQuery(dataset, episode, reward))
         assert isinstance(found, RewardResult)
         return {"worth": reward_as_json(found.worth)}
 
     async def compare(self, at: FrameRef, policies: tuple[str, str], seconds: float, person: str) -> dict[str, Any]:
-        """Record what two policies would do, and ask people which is better; raises as `look`, or that they cannot.
+        """Record two policies' continuations, and ask annotators to compare; raises as `look`, or that they cannot.
 
         Asked again, it is the same question.
         """
-        first, second = sorted(policies)  # the same question whoever was looked at
+        first, second = sorted(policies)  # the same question whichever policy the page shows
         policies = first, second
         await asyncio.to_thread(check_episodes, self._station.home, [(at.dataset, at.episode)])
         task = await asyncio.to_thread(self._task_of, at)
@@ -105,7 +105,7 @@ class ProbeView:
         return {"question": asked.id, "new": new, "dataset": found.dataset, "episodes": found.episodes}
 
     def _add(self, asked: Question) -> bool:
-        """Ask a question unless it was asked before, perhaps by somebody else; return whether it is new."""
+        """Ask a question unless it was asked before, perhaps by another user; return whether it is new."""
         store = self._station.store
         return not store.questions(ids=[asked.id]) and bool(store.add_questions([asked]))
 
@@ -127,7 +127,7 @@ class ProbeView:
 
 
 def question_about(found: CompareResult, at: FrameRef, policies: tuple[str, str], person: str) -> Question:
-    """Return the question which of two recorded continuations is better; where they came from stands in its meta."""
+    """Return the question which of two recorded continuations is better; their origin is in its meta."""
     clips = (
         Segment(found.episodes[0], found.start, found.length),
         Segment(found.episodes[1], found.start, found.length),
@@ -165,7 +165,7 @@ def trails(paths: Array) -> tuple[Annotation, ...]:
 
 
 def reward_as_json(worth: RewardCurve | None) -> dict[str, Any] | None:
-    """Return what a reward model says as the page draws it."""
+    """Return a reward model's values as the page draws them."""
     return None if worth is None else {"mean": _numbers(worth.mean), "spread": _numbers(worth.spread)}
 
 

@@ -1,4 +1,4 @@
-"""How good the answers are, as it was worked out last; what is newer is worked out by a process of its own."""
+"""The cached quality reports of answers; a separate process computes newer ones."""
 
 import logging
 import threading
@@ -14,14 +14,14 @@ _log = logging.getLogger("robo_rlhf.station")
 
 
 class ReportKey(NamedTuple):
-    """Which answers are judged."""
+    """The answers that a report covers."""
 
     run: str | None
     task: str | None
 
 
 class QualityReport(NamedTuple):
-    """What was worked out."""
+    """A computed report."""
 
     content: dict[str, Any]  # {"error"} where it could not be
     made: float  # [s since 1970]
@@ -40,11 +40,11 @@ class QualityCache:
         self._background = WorkerQueue("quality", "teleop.station.quality.worker", self._judge)
 
     def of(self, chosen: ReportKey, *, anew: bool = False) -> dict[str, Any]:
-        """Return what is known, and have it worked out where there are newer answers, or where `anew` asks for it.
+        """Return the cached report, and queue a new one where there are newer answers, or where `anew` asks for it.
 
         Returns:
             "report", None where nothing is known yet; "made" [s since 1970]; "newer", how many answers came since;
-            "working", whether it is being worked out.
+            "working", whether it is being computed.
         """
         mark = self._mark()
         with self._lock:

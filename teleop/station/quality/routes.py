@@ -1,4 +1,4 @@
-"""Quality: how good the answers are, of all people and of each, and what a team decides about sharing them out."""
+"""The quality page: the quality of all and of each person's answers, and the settings of assignment."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -27,7 +27,7 @@ router = APIRouter()
 
 
 def news(request: Request) -> str:
-    """Return whose answers need a look, as far as it is known already."""
+    """Return the people whose answers need a review, as far as known."""
     station = station_of(request)
     if not station.store.mark():
         return ""
@@ -52,7 +52,7 @@ PAGE = Page(
 
 
 class SharingChanges(BaseModel):
-    """Settings that are to change; the others stay. null: the task says nothing any more, so all tasks' holds."""
+    """Settings that are to change; the others stay. null removes the task's setting."""
 
     model_config = ConfigDict(extra="forbid")
     overlap: Annotated[int, Field(ge=1, le=1000)] | None = None
@@ -69,7 +69,7 @@ class SharingChanges(BaseModel):
 
 
 class SharingChangeBody(BaseModel):
-    """What a team decides about a task, or with "" about all that say nothing else."""
+    """The settings of a task, or with "" the default of all tasks."""
 
     model_config = ConfigDict(extra="forbid")
     task: Annotated[str, Field(max_length=200)]
@@ -88,7 +88,7 @@ def page(request: Request, me: Operator, run: Name = None, task: Name = None) ->
 def quality(
     request: Request, me: Operator, run: Name = None, task: Name = None, anew: Annotated[bool, Query()] = False
 ) -> dict[str, Any]:
-    """Return how good the answers are, as it was worked out last; what is newer is worked out meanwhile."""
+    """Return the cached quality report of the answers; a newer one is computed meanwhile."""
     station = station_of(request)
     found = station.quality.of(ReportKey(run or None, task or None), anew=anew)
     named = {*station.store.tasks.settings(), *(choice.name for choice in launch_options.tasks()), task or ""} - {""}
@@ -103,7 +103,7 @@ def quality(
 
 @router.post("/api/quality/settings")
 def change(request: Request, me: Operator, body: SharingChangeBody) -> dict[str, Any]:
-    """Change how the questions of a task are shared out, and whose answers count as good work; it is logged by whom."""
+    """Change how a task's questions are assigned, and which answers count as good; logged with the user's name."""
     station = station_of(request)
     wanted, by = body.settings.model_dump(exclude_unset=True), principal_of(request)
     if wanted:

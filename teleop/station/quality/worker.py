@@ -1,4 +1,4 @@
-"""Works out how good the answers are, for the station: a process of its own, so that nobody waits for it.
+"""Computes quality reports of answers for the station, in a separate process, so that no request waits for it.
 
 It answers each line of its input, {"database", "run", "task"}, by a line of JSON on its output.
 """
@@ -17,7 +17,7 @@ MOST_NAMES = 500  # tasks, and runs, that can be chosen
 
 
 def quality_view(store: Store, run: str | None, task: str | None) -> dict[str, Any]:
-    """Return all that the quality page shows of the answers to a run's questions, or about a task."""
+    """Return the quality page's report of the answers to a run's questions, or about a task."""
     mark = store.mark()
     found = as_json(report(store, run=run, task=task))
     return {**found, "trend": plain(over_time(store, run=run, task=task)), "mark": mark, **_choices(store)}

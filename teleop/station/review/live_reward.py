@@ -1,6 +1,6 @@
-"""The reward models that are learning from answers just now, for those who give them.
+"""The reward models that are learning from answers just now, for the annotators.
 
-Asking costs nothing: the run folders are looked at by a thread, at most once a moment and only while somebody asks.
+A call does not block: a thread reads the run folders, at limited intervals and only while there are callers.
 """
 
 import threading
@@ -48,7 +48,7 @@ class LiveReward:
 
 
 def describe_model(line: RunLine) -> dict[str, Any]:
-    """Return what a reviewer is told of a model."""
+    """Return a model's figures for an annotator."""
     newest = line.newest
     return {
         "run": line.name,

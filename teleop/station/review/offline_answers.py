@@ -1,4 +1,4 @@
-"""What a browser keeps until the network is back, and then sends: who it is from, and under which key."""
+"""Offline answers: a browser stores them until the network is back; each has its user and key."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ Key = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class OfflineChange(BaseModel):
-    """What waited in a browser; `person` is who gave it, as somebody else may have signed in there since."""
+    """An answer that waited in a browser; `person` gave it, as another user may have signed in there since."""
 
     model_config = ConfigDict(extra="forbid")
     person: Annotated[str, Field(max_length=200)] | None = None

@@ -1,7 +1,7 @@
-"""What the review page gets: the next question as it is drawn, its clips as addresses, and what became of an answer.
+"""The review page's data: the next question as it is drawn, its clips as addresses, and an answer's outcome.
 
-On the screen the clips are called A, B, ... from left to right, whatever they are called in the question; the answers
-that a page sends name the clips of the question. A question is handed out only when all of its clips can be shown;
+On the screen the clips are called A, B, ... from left to right, whatever their names in the question; the answers
+that a page sends name the clips of the question. A question is assigned only when all of its clips can be shown;
 a clip that cannot is put into quarantine with all questions about it, and the next question is taken.
 """
 
@@ -23,7 +23,7 @@ from robo_rlhf.feedback.store import Store, SubmissionResult
 from teleop.station.media.media import EpisodeFilm, Media, NoPictureError
 from teleop.station.operate import launch_options
 
-MOST_BROKEN = 200  # questions that are withdrawn before somebody who asks for one is told to wait
+MOST_BROKEN = 200  # questions that are withdrawn in one request before the annotator has to wait
 
 
 class ShownFilm(NamedTuple):
@@ -39,7 +39,7 @@ class ReviewQuestions:
     def __init__(self, home: Path, store: Store, media: Media, *, places: bool = False) -> None:
         """Take the questions out of `store` and the pictures from `media`.
 
-        `places`: whether it is told of which episodes the clips are. Whoever only judges is not told: a dataset may be
+        `places`: whether to send the episodes of the clips. They are hidden from plain annotators: a dataset may be
         called after the policy that drove, or hold nothing but questions whose answer is known.
         """
         self.home, self.store, self.media, self.places = home, store, media, places
@@ -47,7 +47,7 @@ class ReviewQuestions:
     async def next(
         self, person: str, chosen: QuestionFilter, have: Sequence[int], practice: bool
     ) -> dict[str, Any] | None:
-        """Hand out the next question that can be shown; None where there is none.
+        """Assign the next question that can be shown; None where there is none.
 
         Raises:
             BusyError: too many questions are open, or nothing but broken ones came.
@@ -62,7 +62,7 @@ class ReviewQuestions:
         raise BusyError("The review", "many clips in a row could not be shown; they were put aside")
 
     async def check_clip(self, question: Question) -> list[ShownFilm] | None:
-        """Return what is known of the clips; None where one cannot be shown: it is in quarantine then."""
+        """Return the properties of the clips; None where one cannot be shown: it is in quarantine then."""
         shown = []
         for clip in question.segments:
             try:
@@ -73,7 +73,7 @@ class ReviewQuestions:
         return shown
 
     async def film(self, dataset: str, clip: Segment) -> ShownFilm:
-        """Return what is known of a clip.
+        """Return the properties of a clip.
 
         Raises:
             NoPictureError: it cannot be shown.
@@ -106,7 +106,7 @@ class ReviewQuestions:
             raise NoPictureError("gone", "No episode has such a name.") from error
 
     def put_aside(self, dataset: str, clip: Segment, reason: str) -> None:
-        """Ask nobody any more about a clip that cannot be shown."""
+        """Withdraw the questions about a clip that cannot be shown."""
         self.store.clips.mark("quarantined", dataset, clip.episode_id, clip, reason=reason)
 
     async def report(self, person: str, lease: int, name: str) -> bool:
@@ -127,7 +127,7 @@ class ReviewQuestions:
         return broken
 
     async def corrections(self, dataset: str, clip: Segment, entries: Sequence[Any]) -> dict[str, Any] | None:
-        """Return the answer that says what was recorded in place of a clip; None where nothing was.
+        """Return the correction of a clip as an answer; None where there is none.
 
         `entries` are the episodes of the library that the person recorded. The newest one counts that branches off the
         clip's episode inside of the clip.
@@ -178,7 +178,7 @@ def drawn(handed: AssignedQuestion, shown: Sequence[ShownFilm], *, places: bool)
 
 
 def controls(name: str, order: Sequence[int]) -> list[dict[str, Any]]:
-    """Return what can be pressed, as it is called on the screen, each with the answer that names the question's clips.
+    """Return the controls, as named on the screen, each with the answer in the question's names of the clips.
 
     A kind's control is about a question whose clips stand as they do on the screen: clip i there is clip `order[i]`.
     """
@@ -219,7 +219,7 @@ def about(task: str) -> str:
 
 
 def answer_view(written: SubmissionResult, known: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what a page is told about an answer; nothing tells whether the question was a known one."""
+    """Return an answer's outcome for the page; it does not reveal whether it was a gold question."""
     return {
         "new": written.new,
         "counts": written.standing not in ("surplus", "withdrawn"),
@@ -240,7 +240,7 @@ async def content_of(reviewing: ReviewQuestions, clip: Clip, view: Any) -> Any:
 
 
 def practice_feedback(store: Store, question: str, value: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what somebody who practises is told about an answer."""
+    """Return the feedback on an answer to a practice question."""
     try:
         known = store.gold.get(question)
     except NotFoundError:

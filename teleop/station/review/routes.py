@@ -1,4 +1,4 @@
-"""Review: clips side by side from one clock, and one key to answer."""
+"""The review page: clips side by side from one clock, and one key to answer."""
 
 import asyncio
 from dataclasses import asdict
@@ -31,7 +31,7 @@ router = APIRouter()
 
 
 def news(request: Request) -> str:
-    """Return how many questions wait for whoever asks."""
+    """Return how many questions wait for the user."""
     count = waiting(station_of(request).store.database, request.state.me.person.name, QuestionFilter())
     if not count:
         return ""
@@ -56,7 +56,7 @@ class _ReviewBody(BaseModel):
 
 
 class NextQuestionBody(_ReviewBody):
-    """What somebody wants to be asked."""
+    """The questions that the annotator accepts."""
 
     run: Name | None = None
     task: Name | None = None
@@ -74,7 +74,7 @@ class GivenAnswer(OfflineChange):
 
 
 class RetractedAnswer(OfflineChange):
-    """An answer that is taken back."""
+    """An answer that is retracted."""
 
     question: Name
     lease: Lease
@@ -116,7 +116,7 @@ async def page(request: Request, me: Me, run: str = "", task: str = "", practice
 
 
 async def next_question(request: Request) -> Response:
-    """Hand out the next question; `question` is null where there is none.
+    """Assign the next question; `question` is null where there is none.
 
     It is a POST because it changes something: the question is kept for this person for a time.
     """
@@ -128,7 +128,7 @@ async def next_question(request: Request) -> Response:
 
 
 async def answer(request: Request) -> Response:
-    """Write down an answer; sent again with the same key it changes nothing, with another body it is refused (409)."""
+    """Store an answer; sent again with the same key it changes nothing, with another body it is refused (409)."""
     me, body = await who(request), await body_of(request, GivenAnswer)
     body.check(me)
     store = station_of(request).store
@@ -147,7 +147,7 @@ ROUTES = (  # what hundreds of people ask for every second: past what FastAPI do
 
 @router.post("/api/review/undo")
 def undo(request: Request, body: RetractedAnswer, me: Me) -> dict[str, Any]:
-    """Take an answer back; the question is the person's again, for as long as a new one."""
+    """Retract an answer; the question is the person's again, for as long as a new one."""
     body.check(me)
     sent = SubmittedAnswer(body.question, me.person.name, "human", None, body.key, None, body.lease, None)
     return answer_view(station_of(request).store.submit(sent), None)
@@ -155,7 +155,7 @@ def undo(request: Request, body: RetractedAnswer, me: Me) -> dict[str, Any]:
 
 @router.post("/api/review/note")
 def note(request: Request, body: NoteBody, me: Me) -> dict[str, Any]:
-    """Write down a note about a question."""
+    """Store a note about a question."""
     may_note(request, me)
     written = Note(me.person.name, "question", body.question, body.text)
     return {"new": station_of(request).store.notes.add(written, key=body.key)}
@@ -176,7 +176,7 @@ def release(request: Request, body: LeaseBody, me: Me) -> dict[str, bool]:
 
 @router.post("/api/review/broken")
 async def broken(request: Request, body: BrokenClip, me: Me) -> dict[str, bool]:
-    """Report a clip that cannot be shown; the station looks itself before it asks nobody any more."""
+    """Report a clip that cannot be shown; the station checks it before it withdraws the questions."""
     return {"withdrawn": await _reviewing(request).report(me.person.name, body.lease, body.clip)}
 
 
@@ -184,7 +184,7 @@ async def broken(request: Request, body: BrokenClip, me: Me) -> dict[str, bool]:
 async def pace(
     request: Request, me: Me, run: Name | None = None, task: Name | None = None, offset: Annotated[int, Query()] = 0
 ) -> dict[str, Any]:
-    """Return how the person's work goes; `offset` is how far their clock is ahead of UTC [min]."""
+    """Return the person's progress; `offset` is how far their clock is ahead of UTC [min]."""
     ahead = timedelta(minutes=max(-DAY, min(offset, DAY)))
     local = datetime.now(UTC) + ahead
     since = local.replace(hour=0, minute=0, second=0, microsecond=0) - ahead
@@ -197,7 +197,7 @@ async def pace(
 
 @router.get("/api/review/correction")
 async def correction(request: Request, me: Me, lease: int) -> dict[str, Any]:
-    """Return the answer that says what the person has recorded in place of a clip; null where nothing was."""
+    """Return the person's correction of a clip as an answer; null where there is none."""
     station = station_of(request)
     held = await asyncio.to_thread(station.store.leases.held_by, me.person.name)
     question = next((handed.question for handed in held if handed.lease == lease), None)
@@ -223,7 +223,7 @@ async def clip(
     width: int = 480,
     v: str = "",
 ) -> Response:
-    """Send a clip that people are asked about; its address tells nothing of where it is from."""
+    """Send a clip that people are asked about; its address does not reveal its origin."""
     found = await asyncio.to_thread(station_of(request).store.clips.get, name)
     try:
         content = await unless_gone(request, content_of(_reviewing(request), found, CameraView(camera, width)))

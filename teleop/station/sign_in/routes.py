@@ -23,7 +23,7 @@ class SignInPassword(BaseModel):
 
 
 class SignInLink(BaseModel):
-    """The token of a link; it stands behind the # of the address, which browsers do not send by themselves."""
+    """The token of a link; it follows the # of the address, which browsers do not send by themselves."""
 
     model_config = ConfigDict(extra="forbid")
     token: str = Field(max_length=200)
@@ -31,7 +31,7 @@ class SignInLink(BaseModel):
 
 @router.get("/sign-in")
 def sign_in_page(request: Request, next: str = "/", expired: bool = False) -> Response:
-    """Show the form, or go on where somebody is signed in."""
+    """Show the form, or redirect where the user is signed in."""
     where = _inside(next)
     if look_up(request) is not None:
         return RedirectResponse(where, 303)
@@ -92,6 +92,6 @@ def _begin(request: Request, name: str) -> Response:
 
 
 def _inside(where: str) -> str:
-    """Return an address inside the station: nobody is sent elsewhere by a made-up link."""
+    """Return an address inside the station: a forged link cannot redirect to another site."""
     safe = where.startswith("/") and not where.startswith(("//", "/\\")) and where.isprintable()
     return where if safe else "/"

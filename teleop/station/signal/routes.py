@@ -1,4 +1,4 @@
-"""Live signal: watch a policy run, live or recorded, and press + or - at the instant something good or bad happens."""
+"""The live signal: watch a policy, live or recorded, and press + or - when something good or bad happens."""
 
 import asyncio
 import re
@@ -57,7 +57,7 @@ class SentSignal(OfflineChange):
 
 
 class RetractedSignal(OfflineChange):
-    """A press that is taken back: the one that was sent with the key `press`."""
+    """A press that is retracted: the one that was sent with the key `press`."""
 
     press: Key
 
@@ -70,7 +70,7 @@ async def page(
     dataset: Annotated[str, Query(max_length=200)] = "",
     episode: Annotated[str, Query(max_length=128)] = "",
 ) -> Response:
-    """Show what can be watched, or what was chosen of it."""
+    """Show the list of sessions and episodes, or the chosen one."""
     station = station_of(request)
     found = await asyncio.to_thread(launch_options.policies, station.home)
     shown: dict[str, Any] = {"kind": ""}
@@ -92,7 +92,7 @@ async def page(
 
 @router.post("/api/signal/press")
 def press(request: Request, body: SentSignal, me: Me) -> dict[str, bool]:
-    """Write down a press; sent again with the same key it changes nothing. When this answers, it is on the disk."""
+    """Store a press; sent again with the same key it changes nothing. When this answers, it is on the disk."""
     body.check(me)
     signal = Signal(
         annotator=me.person.name,
@@ -111,7 +111,7 @@ def press(request: Request, body: SentSignal, me: Me) -> dict[str, bool]:
 
 @router.post("/api/signal/undo")
 def undo(request: Request, body: RetractedSignal, me: Me) -> dict[str, bool]:
-    """Take a press back; it stays as a row, and trains no more."""
+    """Retract a press; it stays as a row, and is not trained on any more."""
     body.check(me)
     return {"new": station_of(request).store.signals.take_back(me.person.name, body.press)}
 

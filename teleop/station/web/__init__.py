@@ -1,1 +1,1 @@
-"""What all pages and the REST API need of HTTP: security, sign-in, templates, errors."""
+"""HTTP code shared by all pages and the REST API: security, sign-in, templates, errors."""

@@ -1,4 +1,4 @@
-"""Who asks: dependencies for routes, and the way into a WebSocket."""
+"""Authentication: dependencies for routes, and the check of a WebSocket."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,12 +20,12 @@ from teleop.station.web.security import bearer_of, cookie_of
 
 SIGNED_OUT = 4401  # close code of a WebSocket whose session has ended, or that had none
 FORBIDDEN = 4403  # ... of one whose person may not do this
-RECHECK_INTERVAL = 2.0  # [s] between two looks whether the session of an open WebSocket has ended
+RECHECK_INTERVAL = 2.0  # [s] between two checks whether the session of an open WebSocket has ended
 _watching: set[asyncio.Task[None]] = set()
 
 
 class SignedOutError(Exception):
-    """Nobody is signed in; `expired` where somebody was."""
+    """The caller is not signed in; `expired` where a session has ended."""
 
     def __init__(self, *, expired: bool) -> None:
         """Say whether a session was there before."""
@@ -34,10 +34,10 @@ class SignedOutError(Exception):
 
 
 class ForbiddenError(Exception):
-    """Somebody is signed in and may not do this; `role` is what it takes."""
+    """The caller is signed in and lacks permission; `role` is the required one."""
 
     def __init__(self, role: Role) -> None:
-        """Name the role that it takes."""
+        """Name the required role."""
         self.role = role
         super().__init__(role)
 
@@ -48,7 +48,7 @@ class NotByTokenError(Exception):
 
 @dataclass(frozen=True)
 class SignedIn:
-    """Who asks, with a browser or by a program: one of `session` and `token` is there."""
+    """The caller, with a browser or by a program: one of `session` and `token` is set."""
 
     person: Person  # of a token: with the token's role, where that is the lower one
     role: Role
@@ -69,10 +69,10 @@ def session_cookie(connection: HTTPConnection) -> str:
 
 
 def look_up(connection: HTTPConnection) -> SignedIn | None:
-    """Return who asks, None where nobody is signed in.
+    """Return the caller, None where the request is not signed in.
 
     Raises:
-        TokenError: it is a program, and its token lets nobody in.
+        TokenError: it is a program, and its token is not valid.
     """
     secret = bearer_of(connection.headers)
     if secret is not None:
@@ -83,7 +83,7 @@ def look_up(connection: HTTPConnection) -> SignedIn | None:
 
 
 def _check_token(connection: HTTPConnection, secret: str) -> Token:
-    """Return a token; its address may have brought many that let nobody in, which is no fault of a good one."""
+    """Return a token; a valid one is accepted even when its address has sent many invalid ones."""
     station, address = station_of(connection), address_of(connection)
     try:
         if not secret.startswith(PREFIX) or len(secret) > 200:
@@ -97,10 +97,10 @@ def _check_token(connection: HTTPConnection, secret: str) -> Token:
 
 
 def signed_in(connection: HTTPConnection) -> SignedIn:
-    """Return who asks: a dependency.
+    """Return the caller: a dependency.
 
     Raises:
-        SignedOutError: nobody is signed in.
+        SignedOutError: the caller is not signed in.
     """
     if not hasattr(connection.state, "me"):
         connection.state.me = look_up(connection)
@@ -111,7 +111,7 @@ def signed_in(connection: HTTPConnection) -> SignedIn:
 
 
 async def who(connection: HTTPConnection) -> SignedIn:
-    """Return who asks, as `signed_in`; it takes a thread only where the database has to be asked."""
+    """Return the caller, as `signed_in`; it takes a thread only where the database has to be asked."""
     if not hasattr(connection.state, "me"):
         station, cookie = station_of(connection), session_cookie(connection)
         sessions = station.people.sessions
@@ -127,7 +127,7 @@ async def who(connection: HTTPConnection) -> SignedIn:
 
 
 async def anybody_signed_in(connection: HTTPConnection) -> None:
-    """Ask that somebody is signed in: what every route of a page that is not public depends on."""
+    """Require a signed-in caller: every route of a page that is not public depends on it."""
     if connection.scope["type"] == "http":
         await who(connection)  # a WebSocket is asked by `open_socket`
 
@@ -135,7 +135,7 @@ async def anybody_signed_in(connection: HTTPConnection) -> None:
 def requires(role: Role) -> Callable[[HTTPConnection], SignedIn]:
     """Return a dependency that also asks for a role.
 
-    It raises SignedOutError where nobody is signed in, and ForbiddenError where the role may do more than the person.
+    It raises SignedOutError where there is no caller, and ForbiddenError where the role may do more than the person.
     """
 
     def check(connection: HTTPConnection) -> SignedIn:
@@ -148,10 +148,10 @@ def requires(role: Role) -> Callable[[HTTPConnection], SignedIn]:
 
 
 def in_person(connection: HTTPConnection) -> tuple[SignedIn, WebSession]:
-    """Return who asks and their session: a dependency of what concerns the person, and no program may do.
+    """Return the caller and their session: a dependency of personal routes, which no program may use.
 
     Raises:
-        SignedOutError: nobody is signed in.
+        SignedOutError: the caller is not signed in.
         NotByTokenError: it is a program.
     """
     me = signed_in(connection)
@@ -165,7 +165,7 @@ InPerson = Annotated[tuple[SignedIn, WebSession], Depends(in_person)]
 
 
 async def open_socket(websocket: WebSocket, role: Role = "annotator") -> SignedIn | None:
-    """Accept a WebSocket of somebody who is signed in and may do what `role` may, and return who it is.
+    """Accept a WebSocket of a signed-in caller with the permissions of `role`, and return the caller.
 
     Where not, it is closed with SIGNED_OUT or FORBIDDEN and None comes back: the handler returns. The `Origin` was
     checked before (`security`). It is closed within seconds after the session ends, or the person may not any more.
@@ -203,7 +203,7 @@ async def _close_when_signed_out(websocket: WebSocket, me: SignedIn, role: Role)
 
 
 def _still(station: Station, me: SignedIn) -> Person | None:
-    """Return who somebody is now who asked a while ago; None where they are not signed in any more."""
+    """Return an earlier caller as they are now; None where they are not signed in any more."""
     if me.token is not None:
         token = station.people.tokens.live(me.token.number)
         return token.acting if token is not None else None
@@ -235,7 +235,7 @@ def set_cookie(connection: HTTPConnection, response: Response, token: str) -> No
 
 
 def principal_of(connection: HTTPConnection) -> Principal:
-    """Return who asks, as the log says it; of a program also by which of the person's tokens."""
+    """Return the caller as written in the log; of a program also the number of the person's token."""
     me, address = signed_in(connection), address_of(connection)
     return Principal(me.person.name, f"{address}, token {me.token.number}" if me.token is not None else address)
 

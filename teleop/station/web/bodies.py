@@ -13,7 +13,7 @@ async def body_of(request: Request, kind: type[Model]) -> Model:
     """Return the JSON body of a request.
 
     Raises:
-        RequestValidationError: it is not JSON, or not what `kind` says.
+        RequestValidationError: it is not JSON, or not of the form `kind`.
     """
     try:
         return kind.model_validate_json(await request.body())

@@ -1,4 +1,4 @@
-"""What one connection may cost, before there is a request: heads, pauses, pipelines, and how many are open.
+"""Limits of connections, before there is a request: heads, pauses, pipelines, and the number of open ones.
 
 uvicorn reads a head of any length, waits for it for ever, and counts no connections of one address. Here a head is
 bounded in bytes, lines and time, what follows an answer is read for some seconds only, and a peer that takes nothing of
@@ -23,7 +23,7 @@ PIPELINED = 8  # requests that wait for the answers before them
 LINGER, LINGER_BYTES = 5.0, 2**20  # [s] and [bytes]: the rest of a body that is thrown away after it was refused
 STALLED = 60.0  # [s] that a peer may take nothing of its answer
 MOST, MOST_EACH = 1024, 256  # connections, and those of one address
-SPARED = 256  # files that the station opens besides
+SPARED = 256  # files that the station opens in addition
 FRAGMENTS = 256  # pieces of one message over a WebSocket
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -88,7 +88,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read what came, unless a head goes on for too long."""
+        """Read the received bytes, unless a head is too long."""
         if self._deadline is None and self.idle:
             self._arm(HEAD_WITHIN)
         if self._inside and self.idle and self.cycle is not None:
@@ -103,7 +103,7 @@ class Connection(HttpToolsProtocol):
             self.send_400_response("")
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what cannot be read, and end the connection."""
+        """Refuse malformed input, and end the connection."""
         status, text = self._refusal or ("400 Bad Request", msg)
         head = f"HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
         self.transport.write(f"{head}content-length: {len(text)}\r\n\r\n{text}".encode("ascii"))
@@ -147,7 +147,7 @@ class Connection(HttpToolsProtocol):
             self._arm(self.timeout_keep_alive)
 
     def on_response_complete(self) -> None:
-        """Go on to the next request; the rest of a body that nobody wanted is read for a short while."""
+        """Continue with the next request; the rest of an unread body is read for a short while."""
         self.since = time.monotonic()
         super().on_response_complete()
         if self._inside and self.idle and not self.transport.is_closing():
@@ -161,7 +161,7 @@ class Connection(HttpToolsProtocol):
         self._stall = self.loop.call_later(STALLED, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on: it has taken most of what waited."""
+        """Resume: the peer has taken most of what waited."""
         self._stop_stall()
         super().resume_writing()
 

@@ -1,4 +1,4 @@
-"""Tables as CSV files that spreadsheets open: a cell is never a formula, whoever wrote what stands in it."""
+"""Tables as CSV files for spreadsheets: a cell is never a formula, even if its text comes from a user."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ BLOCK = 500  # rows that are sent at once
 
 
 def cell(value: object) -> object:
-    """Return what stands in a cell: text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    """Return the text of a cell: text that a spreadsheet would take for a formula gets an apostrophe before it."""
     if not isinstance(value, str):
         return value
     text = value.replace("\0", "")

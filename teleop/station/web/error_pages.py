@@ -1,4 +1,4 @@
-"""What goes wrong, in words: a page for people who look, JSON for scripts."""
+"""Error responses: a page for people, JSON for scripts."""
 
 import logging
 from pathlib import Path
@@ -62,7 +62,7 @@ _log = logging.getLogger("robo_rlhf.station")
 
 
 def install(app: FastAPI) -> None:
-    """Have the application answer every error in words."""
+    """Register the application's error handlers."""
     app.add_exception_handler(SignedOutError, _signed_out)
     app.add_exception_handler(ForbiddenError, _forbidden)
     app.add_exception_handler(NotByTokenError, _not_by_token)
@@ -74,7 +74,7 @@ def install(app: FastAPI) -> None:
 
 
 class ErrorMiddleware:
-    """Answers what is a fault of the program in words; stands inside what adds the headers of every answer."""
+    """Answers an unexpected exception with an error page; wrapped by the middleware that adds headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Stand around `app`."""
@@ -102,7 +102,7 @@ class ErrorMiddleware:
                 )
                 await error_response(request, 507, text, "disk")(scope, receive, send)
                 return
-            text = "What it was stands in the station's log. Go back and try again."
+            text = "The station's log has the details. Go back and try again."
             await error_response(request, 500, text, "fault")(scope, receive, send)
 
 
@@ -191,9 +191,7 @@ async def _ours(request: Request, error: Exception) -> Response:
     status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
     code = "too_many" if status == 429 else type(error).__name__.removesuffix("Error").lower()
     if status >= 500:
-        _log.warning(
-            "%s %s: %s", request.method, request.url.path, error
-        )  # with where it is, which people are not told
+        _log.warning("%s %s: %s", request.method, request.url.path, error)  # with its path, which people are not shown
     response = error_response(request, status, str(error), code)
     if isinstance(error, SignInError | TooOftenError) and error.wait > 0:
         response.status_code = 429

@@ -1,4 +1,4 @@
-"""Numbers and times in words, as the pages show them; filters of the templates."""
+"""Formatting of numbers and times for the pages; filters of the templates."""
 
 import time
 from datetime import UTC, datetime

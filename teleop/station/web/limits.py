@@ -1,6 +1,6 @@
-"""What one request may cost: its body is counted and timed as it comes, and nothing is parsed before it is all right.
+"""Limits of requests: a body is counted and timed as it arrives, and parsed only when it is within them.
 
-Plain ASGI. Signed in or not, a body is read here, within a size for its address and a pace, and refused as soon as it
+Plain ASGI. Signed in or not, a body is read here, within a size for its address and a rate, and refused as soon as it
 cannot become right. What an address has in memory at a time is bounded, and so is what all have. A body that is
 streamed to a file goes through, counted and timed as well.
 """
@@ -36,7 +36,7 @@ _REST = re.compile(rb"[^\[\]{}]+")
 
 
 class _RefusedError(Exception):
-    """A request is refused before anybody looks at it."""
+    """A request is refused before it reaches a route."""
 
     def __init__(self, status: int, code: str, text: str) -> None:
         self.status, self.code = status, code
@@ -44,7 +44,7 @@ class _RefusedError(Exception):
 
 
 class _GoneError(Exception):
-    """The peer is gone before its body was all there: nobody is left to be answered."""
+    """The peer disconnected before its body was complete: no response can be sent."""
 
 
 class Limits:
@@ -104,7 +104,7 @@ class Limits:
                 await self.app(scope, _again(parts, receive), send)
 
     async def _in_turn(self, parts: list[bytes], scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a large body on when no other one is worked on; a peer that reads slowly holds up nobody."""
+        """Pass a large body on when no other one is worked on; a slow reader delays no other request."""
         await self._large.acquire()
         free, begun, loop = False, time.monotonic(), asyncio.get_running_loop()
 
@@ -182,7 +182,7 @@ def _check_length(scope: Scope, most: int) -> None:
 
 
 def _check_json(parts: list[bytes], most: int) -> None:
-    """Refuse what nobody sends who means well; it may still be no JSON."""
+    """Refuse JSON that no honest client sends; it may still be malformed."""
     opened = sum(part.count(b"[") + part.count(b"{") for part in parts)
     if opened + sum(part.count(b",") for part in parts) > most:
         raise _RefusedError(413, "too_long", f"More than {most:,} values. Nothing was changed; send less.")
@@ -213,7 +213,7 @@ async def _parts(receive: Receive, most: int, held: _Held) -> AsyncIterator[byte
 
 
 def _streamed(receive: Receive, most: int) -> Receive:
-    """Return what receives a body that nobody keeps in memory."""
+    """Return the `receive` of a body that is not kept in memory."""
     begun, taken = time.monotonic(), 0
 
     async def counted() -> Message:
@@ -232,7 +232,7 @@ def _streamed(receive: Receive, most: int) -> Receive:
 
 
 def _again(parts: list[bytes], receive: Receive) -> Receive:
-    """Return what receives a body that is there already, and then what becomes of the connection."""
+    """Return the `receive` of a body that is already there, and then of the connection's end."""
     messages: list[Message] = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
     messages.append({"type": "http.request", "body": b"", "more_body": False})
     parts.clear()

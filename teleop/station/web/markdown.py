@@ -1,4 +1,4 @@
-"""Guidelines as they are shown: Markdown in, harmless HTML out."""
+"""Rendering of guidelines: Markdown in, sanitised HTML out."""
 
 from functools import cache
 

@@ -1,6 +1,6 @@
 """The pages of the station, one folder each: its routes, what is behind them, its template, scripts and styles.
 
-A folder is a page where it holds `routes.py`. That module has `router`, a FastAPI `APIRouter`, and, where people go to
+A folder is a page where it holds `routes.py`. That module has `router`, a FastAPI `APIRouter`, and, where users go to
 it, `PAGE`. Its routes require a signed-in user, unless the module says `PUBLIC = True`; `requires(role)` of `auth`
 requires more. `ROUTES` are Starlette's own, for what is requested hundreds of times a second: they call `who`.
 """
@@ -21,7 +21,7 @@ STATION = Path(__file__).parents[1]  # the folder that holds a folder a page
 
 @dataclass(frozen=True)
 class Page:
-    """A page that people go to."""
+    """A page that users go to."""
 
     name: str  # of its template and script, and what marks it in the navigation
     title: str

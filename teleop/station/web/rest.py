@@ -1,6 +1,6 @@
-"""What all of the REST API shares: texts and numbers as they may come, pages of rows, errors, and the router.
+"""Shared code of the REST API: field types, pages of rows, errors, and the router.
 
-One form of error everywhere: `Problem`. What a route may answer besides success is declared where it is made, by
+One form of error everywhere: `Problem`. The errors of a route are declared where it is made, by
 `answers`, so that the description of the API holds every status that can come.
 """
 
@@ -48,7 +48,7 @@ Place = TypeVar("Place", int, str)
 
 
 class Body(BaseModel):
-    """What a request brings: unknown fields are refused."""
+    """The body of a request: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
@@ -60,9 +60,9 @@ class Shape(BaseModel):
 
 
 class Problem(Shape):
-    """What went wrong. This form is the same for every error."""
+    """An error. This form is the same for every error."""
 
-    error: str = Field(description="What is wrong, and what to do, in words.", examples=["No question 'x'."])
+    error: str = Field(description="What is wrong, and what to do, as text.", examples=["No question 'x'."])
     code: str = Field(description="The same for programs.", examples=["notfound"])
 
 
@@ -73,14 +73,14 @@ class Items(Shape, Generic[Item]):
 
 
 class Rows(Items[Item], Generic[Item, Place]):
-    """One page of a list; `Place` is what the last row is found by."""
+    """One page of a list; `Place` identifies the last row."""
 
     next: Place | None = Field(description="Ask with `after` set to this for what follows; null where nothing does.")
 
 
 _WHY = {
     400: "The body cannot be read",
-    401: "Nobody is signed in: the token is missing, revoked or expired",
+    401: "Not signed in: the token is missing, revoked or expired",
     403: "Your role may not do this, or the request came from a foreign page",
     404: "There is no such thing",
     405: "The address knows no such request",
@@ -102,7 +102,7 @@ def answers(*more: int) -> dict[int | str, dict[str, Any]]:
 
 
 def again(shape: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
-    """Return what a route answers to what had come before."""
+    """Return the response to a repeated request."""
     return {200: {"model": shape, "description": "It had come before; nothing was changed"}}
 
 

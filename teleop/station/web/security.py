@@ -1,8 +1,8 @@
-"""What holds for every request: the headers of every answer, who may send changes, and by which names we are reached.
+"""Security of every request: response headers, CSRF and origin checks, and the allowed host names.
 
 Plain ASGI, around everything else. A request that changes something must come from a page of ours (`Origin`), and with
 the CSRF token of the session whose cookie it brings. A WebSocket of a foreign page is refused before it is accepted.
-A program brings a token of its own, which no browser sends by itself: it needs neither, and no cookie counts beside it.
+A program brings a token, which no browser sends by itself: it needs neither, and no cookie counts beside it.
 """
 
 import hashlib
@@ -77,7 +77,7 @@ class Security:
             return
         answer: ASGIApp = self.app
         if why:
-            looks = "text/html" in Headers(scope=scope).get("accept", "")  # a person, by a name that is not ours
+            looks = "text/html" in Headers(scope=scope).get("accept", "")  # a person, by a foreign host name
             answer = PlainTextResponse(why, 403) if looks else JSONResponse({"error": why, "code": "refused"}, 403)
         await answer(scope, receive, _with_headers(send, scope["scheme"]))
 
@@ -93,7 +93,7 @@ class Security:
             return ""  # `auth.look_up` judges it by its token alone
         cookie = cookie_of(headers, self.station.cookie)
         if scope["type"] == "http" and not cookie and scope["path"].startswith(PROGRAMS):
-            return ""  # nobody asks: it is answered that a token is missing
+            return ""  # there is no caller: the response says that a token is missing
         origin = headers.get("origin")
         if origin == f"https://{host}" and scope["scheme"] in ("http", "ws"):
             return "This page came by HTTPS, from a proxy that the station does not know: start it with serve --proxy."
@@ -127,7 +127,7 @@ def _without_port(host: str) -> str:
 
 
 def _same(origin: str, scheme: str, host: str) -> bool:
-    """Whether a page is ours: by scheme, name and port, as RFC 6454 compares origins."""
+    """Whether a page is the station's: by scheme, name and port, as RFC 6454 compares origins."""
     scheme = _PLAIN.get(scheme, scheme)
     ours, theirs = _place(f"{scheme}://{host}"), _place(origin)
     return ours is not None and ours == theirs

@@ -30,7 +30,7 @@ _templates = Jinja2Templates(env=_environment)
 
 
 class _Version:
-    """What stands in the addresses of static files, and when it was made."""
+    """The version in the addresses of static files, and when it was made."""
 
     text = ""
     checked = 0.0  # [s] on the monotonic clock
@@ -60,7 +60,7 @@ def static_url(path: str) -> str:
 
 
 def navigation(me: SignedIn | None) -> list[Page]:
-    """Return the pages that stand in the navigation for somebody."""
+    """Return the pages of a user's navigation."""
     if me is None:
         return []
     return [page for page in pages() if page.order is not None and me.person.may(page.role)]

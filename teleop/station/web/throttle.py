@@ -1,4 +1,4 @@
-"""How often somebody may do something: kept in memory, so that it costs no write."""
+"""Rate limits: kept in memory, so that they cost no write."""
 
 import threading
 import time
@@ -12,10 +12,10 @@ KEPT = 4096  # addresses, or people, that are remembered
 
 
 class Tries:
-    """When each of many did something last. Safe to use from several threads at once."""
+    """The recent attempts of each name. Safe to use from several threads at once."""
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Let each do it `most` times within the window."""
+        """Allow each name `most` attempts within the window."""
         self._most, self._clock = most, clock
         self._lock = threading.Lock()
         self._times: OrderedDict[str, deque[float]] = OrderedDict()

@@ -1,4 +1,4 @@
-"""Webhooks: whom the station tells what happens, and whether it arrived."""
+"""The webhooks page: the receivers of the station's events, and their deliveries."""
 
 from typing import Annotated, Any
 
@@ -13,9 +13,9 @@ from teleop.station.web.templates import render
 PAGE = Page("webhooks", "Webhooks", "/webhooks", role="administrator")
 LAST = 12  # messages of each that are shown
 WORDS = {
-    "answer.created": "somebody answered",
+    "answer.created": "an answer was given",
     "answer.changed": "an answer was changed or taken back",
-    "question.withdrawn": "nobody is asked a question any more",
+    "question.withdrawn": "a question was withdrawn",
     "run.round": "a round of a run went on",
 }
 router = APIRouter()

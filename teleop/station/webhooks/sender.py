@@ -96,7 +96,7 @@ class Direct(http.client.HTTPConnection):
             self.close()
 
     def headers(self) -> dict[str, str]:
-        """Return what says what the message is, and proves who sent it."""
+        """Return the headers that describe the message and prove its sender."""
         return {
             "Content-Type": "application/json",
             "User-Agent": f"robo-rlhf/{__version__}",
@@ -136,7 +136,7 @@ class Direct(http.client.HTTPConnection):
         raise failure
 
     def cut(self) -> None:
-        """End it, whatever is going on: each word of a slow receiver would begin the time-out anew."""
+        """Close it at any time: each byte of a slow receiver would restart the time-out."""
         held = self.sock
         if held is not None:
             with contextlib.suppress(OSError):
@@ -144,7 +144,7 @@ class Direct(http.client.HTTPConnection):
 
 
 class WebhookSender:
-    """What sends the messages of one station."""
+    """The sender of one station's messages."""
 
     def __init__(self, webhooks: Callable[[], Webhooks], *, allow_private: bool = False) -> None:
         """Send what `webhooks()` has, to addresses of this network only where that is allowed."""
@@ -237,7 +237,7 @@ class WebhookSender:
 
 
 def _words(error: Exception) -> str:
-    """Return what went wrong, as people read it."""
+    """Return the error as text for people."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not good: {error.verify_message}"
     if isinstance(error, OSError) and error.strerror:

@@ -302,7 +302,7 @@ def test_an_ended_session_keeps_the_open_episode_and_the_next_one_offers_it(home
         assert seat.notices() == []  # it was not theirs
     with Seat(home, seed=None) as seat:
         (notice,) = [message for message in seat.heard if getattr(message, "offer", None)]
-        assert notice.text == "Your last episode was cut short after 0.3 s. You can go on from there."
+        assert notice.text == "Your last episode was cut short after 0.3 s. You can resume from there."
         assert notice.offer == ("reach", cut_short, 6)
         seat.must("open", [*notice.offer, "continue"])
         seat.let_go()

@@ -64,7 +64,7 @@ def test_phases_marks_and_troubles_are_said_in_words() -> None:
     shown.note = "touches"
     shown.offer, shown.status = ("reach", "e", 3), status("ready")
     text = "\n".join(lines(shown))
-    assert "Nothing is heard from the device; the robot holds. Nothing is lost." in text
+    assert "Nothing is received from the device; the robot holds. Nothing is lost." in text
     assert "Note: touches" in text
     assert "Tab: go on from there" in text
 

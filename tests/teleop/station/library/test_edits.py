@@ -97,7 +97,7 @@ def test_edits_are_seen_at_once_and_told_one_by_one(client: TestClient) -> None:
     done = change(client, "tag", "e00000", "e00001", "gone", tags=[" two  words ", "b"])
     assert [row["episode"] for row in done["done"]] == ["e00000", "e00001"]
     assert [row["episode"] for row in done["failed"]] == ["gone"]
-    assert "Somebody may have deleted it meanwhile" in done["failed"][0]["error"]
+    assert "Another user may have deleted it meanwhile" in done["failed"][0]["error"]
     assert {item["episode"] for item in client.get("/api/library/episodes?tag=two+words").json()["items"]} == {
         "e00000",
         "e00001",
@@ -113,7 +113,7 @@ def test_edits_are_seen_at_once_and_told_one_by_one(client: TestClient) -> None:
 def test_two_people_who_write_a_note_do_not_overwrite_each_other(client: TestClient) -> None:
     assert not change(client, "note", "e00001", note="mine", was="")["failed"]
     (failed,) = change(client, "note", "e00001", note="theirs", was="")["failed"]
-    assert "somebody changed it meanwhile" in failed["error"]
+    assert "another user changed it meanwhile" in failed["error"]
     assert client.get("/api/library/episode?dataset=demos&episode=e00001").json()["note"] == "mine"
     assert not change(client, "note", "e00001", note="mine", was="")["failed"]  # sent twice
 

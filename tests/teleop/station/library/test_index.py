@@ -64,7 +64,7 @@ def test_one_episode_is_looked_at_without_a_refresh(index: Index, home: Path) ->
     Dataset(home / "demos").note("e00003", "look")
     assert index.get(key).meta.note == "look"
     Dataset(home / "demos").delete("e00003")
-    with pytest.raises(NotFoundError, match=r"No episode in demos 'e00003'. Somebody may have deleted it meanwhile"):
+    with pytest.raises(NotFoundError, match=r"in demos 'e00003'. Another user may have deleted it meanwhile"):
         index.get(key)
     for key in (EpisodeKey("demos", "../dataset"), EpisodeKey("demos", ""), EpisodeKey("nowhere", "e00001")):
         with pytest.raises(NotFoundError):

@@ -110,10 +110,10 @@ def test_only_who_drives_hands_over_and_only_to_who_is_there() -> None:
     lease, _, _ = _made()
     lease.join("a", "ana")
     lease.join("b", "ben")
-    with pytest.raises(NotNowError, match="Only who drives"):
+    with pytest.raises(NotNowError, match="Only the page that drives"):
         lease.give("b", "a")
     lease.leave("b")
-    with pytest.raises(NotNowError, match="Who asked has left"):
+    with pytest.raises(NotNowError, match="The person who asked has left"):
         lease.give("a", "b")
 
 

@@ -244,7 +244,7 @@ async def test_a_page_that_goes_silent_pauses_the_session(room: _Room) -> None:
     room.drive.supervise()
     (pause,) = [one for one in room.process.sent if isinstance(one, Do)]
     assert pause.act == "pause"
-    assert any("nothing was heard from the page of ana" in said.get("text", "") for said in await room.heard(ben))
+    assert any("nothing was received from the page of ana" in said.get("text", "") for said in await room.heard(ben))
     room.process.say(Tick(replace(STATUS, phase="paused"), np.zeros(3), 0, 0.0))
     await asyncio.sleep(0)
     room.drive.supervise()
