@@ -14,7 +14,6 @@ from robo_rlhf.cli.table import Moment, print_rows
 from robo_rlhf.core.checks import Url
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home
-from robo_rlhf.feedback.quality.team_overview import member_of, team_overview
 
 if TYPE_CHECKING:
     from robo_rlhf.accounts.people import People
@@ -78,6 +77,8 @@ class TeamList(DatabaseOptions):
 
     def __call__(self) -> int:
         """Print a row a person."""
+        from robo_rlhf.feedback.quality.team_overview import team_overview
+
         with self.accounts() as people:
             members = team_overview(people)
         rows = [
@@ -111,6 +112,8 @@ class TeamDisable(DatabaseOptions):
 
     def __call__(self) -> int:
         """Disable the account."""
+        from robo_rlhf.feedback.quality.team_overview import member_of
+
         with self.accounts() as people:
             before = member_of(people, self.name)
             people.set_disabled(self.name, True, by=BY)

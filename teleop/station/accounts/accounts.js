@@ -33,7 +33,7 @@ if (rows.length) find.addEventListener("input", filter);
 
 /** Ask for a name and a role, and show the link. */
 function invite() {
-  const dialog = openDialog("Invite somebody", "invite");
+  const dialog = openDialog("Invite a user", "invite");
   const content = /** @type {HTMLElement} */ (dialog.querySelector(".stack"));
   const name = element("input", { id: "invite-name", required: true, maxlength: 64, autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
   const problem = element("p", { class: "notice bad", role: "alert", hidden: true });

@@ -192,7 +192,7 @@ def test_a_full_disk_leaves_no_folder(path: Path, tmp_path: Path, monkeypatch: p
 
     with Store(path) as store:
         fill(store)
-        monkeypatch.setattr("robo_rlhf.feedback.transfer.export.sync", full)
+        monkeypatch.setattr("robo_rlhf.core.files.sync", full)
         with pytest.raises(DiskFullError):
             export(store, tmp_path / "out")
     assert not [entry for entry in tmp_path.iterdir() if "out" in entry.name]

@@ -277,7 +277,7 @@ def test_what_was_raised_is_told_in_one_line_with_its_place() -> None:
         raise ZeroDivisionError("the wheel\ncame off")
 
     told = raised_by(wheel)
-    assert told.startswith("raised ZeroDivisionError in step (test_external_checks.py:")
+    assert told.startswith("raised ZeroDivisionError in step (test_checks.py:")
     assert told.endswith("): the wheel came off")
 
 

@@ -339,14 +339,14 @@ class Faulty(GoalEnv):
     lengths = (7, 8)
     WAYS: ClassVar[dict[str, Any]] = {
         "none": None,
-        "raises": "raised ZeroDivisionError in step (test_external.py:",
+        "raises": "raised ZeroDivisionError in step (test_vec_env.py:",
         "nan": "gave an observation with column 0 = nan, expected finite numbers",
         "shape": "gave an observation['goal'] of float32 (2,), expected real numbers, shape (1,)",
         "reward": "gave reward nan, expected a finite real number",
         "success": "gave success 'False', expected a bool, 0 or 1",
         "end": "gave terminated None, expected a bool, 0 or 1",
         "four": "raised ValueError in step (",  # Gymnasium's own wrapper takes five
-        "start": "raised KeyError in reset (test_external.py:",
+        "start": "raised KeyError in reset (test_vec_env.py:",
         "start_shape": "gave an observation with ['goal'], expected an entry 'nested'",
     }
 
@@ -403,7 +403,7 @@ def test_a_fault_ends_its_own_episode_and_says_why(workers: int, caplog: pytest.
         assert np.array_equal(rollout(env, RandomPolicy(2), np.zeros(n, int))[3].obs, whole[3].obs)
     with caplog.at_level("WARNING"):
         env.close()
-    assert workers or "TestsFaulty-v0 raised OSError in close (test_external.py:" in caplog.text
+    assert workers or "TestsFaulty-v0 raised OSError in close (test_vec_env.py:" in caplog.text
 
 
 def test_values_repeat_after_a_fault() -> None:
@@ -482,7 +482,7 @@ def test_actions_that_do_nothing_are_a_warning(caplog: pytest.LogCaptureFixture)
             {"render": lambda self: np.zeros((4 + self.time, 6, 3), np.uint8)},
             r".* \(5, 6, 3\), expected \(4, 6, 3\) as",
         ),
-        ({"render": lambda self: 1 / 0}, r"raised ZeroDivisionError in a replay \(test_external.py:"),
+        ({"render": lambda self: 1 / 0}, r"raised ZeroDivisionError in a replay \(test_vec_env.py:"),
         ({"observe": lambda self: {"goal": 0}}, r"gave an observation\['goal'\] of int64 \(\)"),
     ],
 )

@@ -35,7 +35,7 @@ def client_of(library: Library, role: Role = "operator", person: int = 1) -> Tes
     """A browser of somebody who is signed in."""
     app = FastAPI()
     audit = SimpleNamespace(write=lambda by, act, about: LOG.append((by.who, act, about)))
-    app.state.station = SimpleNamespace(library=library, people=SimpleNamespace(audit=audit))
+    app.state.station = SimpleNamespace(library=library, people=SimpleNamespace(audit=audit), outward=lambda text: text)
     error_pages.install(app)
     app.include_router(page.router)
     someone = SimpleNamespace(id=person, name="ada", may=lambda asked: role == "operator" or asked == "annotator")
