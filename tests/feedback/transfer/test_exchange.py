@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -187,12 +189,16 @@ def test_a_torn_parquet_file_is_told(busy: Store, empty: Empty, tmp_path: Path) 
 
 
 def test_a_full_disk_leaves_no_folder(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: Path) -> None:
-        raise OSError(28, "No space left on device")
+    real = os.fsync
+
+    def full(descriptor: int) -> None:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(28, "No space left on device")
+        real(descriptor)
 
     with Store(path) as store:
         fill(store)
-        monkeypatch.setattr("robo_rlhf.core.files.sync", full)
+        monkeypatch.setattr("os.fsync", full)
         with pytest.raises(DiskFullError):
             export(store, tmp_path / "out")
     assert not [entry for entry in tmp_path.iterdir() if "out" in entry.name]
