@@ -14,7 +14,7 @@ from robo_rlhf.rollouts.rollout import OnStep, check_environment, rollout
 from robo_rlhf.sim.task_tools.style_measures import MEASURES, summarize
 
 FIRST_SEED = 1_000_000  # first seed of the episodes that results are reported on; nothing is learned from them
-SELECTION_SEED = 2_000_000  # first seed of the episodes that choose among snapshots, so that the choice does not bias the result
+SELECTION_SEED = 2_000_000  # first seed of the episodes that choose snapshots, kept apart to avoid selection bias
 EpisodeScore = Callable[[Episode], float]
 
 

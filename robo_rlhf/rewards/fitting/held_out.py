@@ -73,8 +73,8 @@ class HeldOut(NamedTuple):
         """Return the probability (people,) that each annotator answers at random, estimated from held-out answers.
 
         Rates and one common temperature are estimated jointly, at the largest likelihood, so that an annotator is not
-        penalised for questions that are hard for the model; a prior pulls each rate to `usual`, the more the fewer answers
-        there are.
+        penalised for questions that are hard for the model; a prior pulls each rate to `usual`, the more the fewer the
+        answers.
         """
         tried = torch.tensor(FLIPS)
         middle = min(max(usual, 0.01), 0.99)

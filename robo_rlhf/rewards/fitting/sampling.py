@@ -25,8 +25,8 @@ class Sampler:
     def regularizers(self, model: RewardModel, group: AnswerExamples, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return each member's predictions for its batch `rows` (E, b), from some steps of the clips, and the values.
 
-        The prediction is the return of each clip, (E, b, K), or the return of a clip whose steps are all like each of the
-        m steps, (E, b, K, m); values of single steps are those of the same steps.
+        The prediction is the return of each clip, (E, b, K), or the return of a clip whose steps are all like each of m
+        steps, (E, b, K, m); values of single steps are those of the same steps.
         """
         places, values = group.clips[rows], group.values[rows]
         reward, steps = self._rewards(model, places)

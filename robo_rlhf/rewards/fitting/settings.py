@@ -26,7 +26,7 @@ class FitSettings:
     flip: float = 0.1
     """Probability that an annotator answers at random."""
     learn_flip: bool = True
-    """Where several annotators answered, estimate that probability for each from held-out answers; `flip`: the prior."""
+    """Where several annotators answered, estimate that probability for each from held-out answers, prior `flip`."""
     margin: float = 0.0
     """Cost of the squared spread of the returns of a question's clips, which keeps margins small."""
     pseudo: float = 0.0

@@ -114,7 +114,7 @@ class RewardTrainer:
         self.best = [parameter.detach().clone() for parameter in model.parameters()]
         people = max((int(g.annotator.max()) + 1 for g in self.groups if g.annotator is not None), default=0)
         self.flip = torch.full((people,), settings.flip)
-        self.learns_flip = settings.learn_flip and people > 1  # with a single annotator, an error and a hard question cannot be told apart
+        self.learns_flip = settings.learn_flip and people > 1  # of one alone, errors and hard questions look alike
         self.own = self.held.places(model.members) if warm and self.holds_out else None
         if self.own is not None:
             self._examine()  # so that the result is no worse than the initial weights
@@ -194,7 +194,7 @@ class RewardTrainer:
         best_loss = torch.from_numpy(arrays["best_loss"].copy())
         check_like("best_loss", best_loss, self.best_loss)
         self.best_loss = best_loss
-        if len(arrays.get("flip", ())) == len(self.flip):  # else the annotators changed: the next validation estimates anew
+        if len(arrays.get("flip", ())) == len(self.flip):  # else annotators changed: it is estimated anew
             flip = torch.from_numpy(arrays["flip"].copy())
             check_like("flip", flip, self.flip)
             self.flip = flip
