@@ -93,9 +93,7 @@ def _quick_reward() -> RewardSettings:
     return RewardSettings(settings={"members": 3, "width": 64}, fit=fit)
 
 
-WITHOUT_DEMONSTRATIONS: dict[
-    str, Any
-] = {  # sizes without demonstrations: steps are cheap, and labels come early
+WITHOUT_DEMONSTRATIONS: dict[str, Any] = {  # sizes without demonstrations: steps are cheap, and labels come early
     "num_envs": 5,
     "collect": 10,
     "reward": _quick_reward(),

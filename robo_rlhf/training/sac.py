@@ -177,7 +177,7 @@ class SACLearner(SACUpdate):
     def widen(self) -> None:
         """Rescale columns that vary far more than in the first episodes, such as a door's angle.
 
-        A policy that has not reached the door yet sees it closed; at that scale, any opening is outside the clipping range.
+        A policy that has not reached the door yet sees it closed; at that scale, any opening would be clipped.
         """
         seen = self.seen()
         mean, std = seen.mean(0), seen.std(0, correction=0)

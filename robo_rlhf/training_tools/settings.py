@@ -1,4 +1,4 @@
-"""Settings of the algorithms, in a separate module, so that reading and checking them needs neither torch nor MuJoCo."""
+"""Settings of the algorithms, in a separate module: reading and checking them needs neither torch nor MuJoCo."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
