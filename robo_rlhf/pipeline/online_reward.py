@@ -32,7 +32,7 @@ PROGRESS_INTERVAL = (
     "held_out",
     "disagreement",
 )  # of a new model, in its event
-QUIET = 5.0  # [s] without an answer, after which the model is fitted anew
+QUIET = 5.0  # [s] without an answer, after which the model is refitted from scratch
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Follower:
             load: finds the episodes, see `training.reward.episodes_of`.
             asked: only answers to questions of this run.
             task: only answers to questions about this task.
-            besides: additional training data next to the answers.
+            besides: training data in addition to the answers.
             start: a reward model of the same kind and settings.
 
         Raises:
@@ -108,7 +108,7 @@ class Follower:
         self.path = run.checkpoint_path("reward")
         self.model: RewardModel | None = None
         self.pressed = SignalReader(store.signals, load)
-        self.mark: object = None  # of the store, up to which answers are learned
+        self.mark: object = None  # of the store, up to which answers are included
         self.fresh = True  # whether the model was fitted from scratch on all answers
         self.report: FitReport | None = None
         rows = run.metrics()
@@ -118,7 +118,7 @@ class Follower:
             self.model = self._warm(origin)
 
     def step(self) -> Update | None:
-        """Learn from what is new; None where nothing is, or where it says nothing yet.
+        """Learn from new answers; None where there are none, or none that can be learned from yet.
 
         Raises:
             NonFiniteError: the loss is not finite; the previous checkpoint is kept.

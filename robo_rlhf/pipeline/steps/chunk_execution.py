@@ -36,7 +36,7 @@ def choose_execution_horizon(job: "PipelineJob", policy: TrainedPolicy, name: st
         for execute in tried:
             policy.execution_horizon = execute
             found[execute] = evaluate(job.env, policy, seeds).success.value
-        best = max(found, key=lambda execute: found[execute])  # the shorter of equals
+        best = max(found, key=lambda execute: found[execute])  # the shorter one on a tie
         policy.execution_horizon = policy.settings["execution_horizon"] = best
         path = job.run.path / name / "checkpoints" / "policy.safetensors"
         save_policy(policy, path, {k: v for k, v in load_meta(path).items() if k != "policy"})
@@ -47,7 +47,7 @@ def choose_execution_horizon(job: "PipelineJob", policy: TrainedPolicy, name: st
 
 
 def success_at_chosen_horizon(job: "PipelineJob", name: str) -> float | None:
-    """Return how often the clone of a stage succeeds at the pace that was chosen; None where none was."""
+    """Return the success rate of a stage's cloned policy at the chosen execution horizon; None if none was chosen."""
     stored = job.run.path / _stage(name) / "result.json"
     return max(read_json(stored, dict)["success"]) if stored.exists() else None
 

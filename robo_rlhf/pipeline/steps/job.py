@@ -304,7 +304,7 @@ def as_actor(policy: TrainedPolicy, config: PipelineConfig) -> GaussianActor:
 
 
 def learned_reward(model: RewardModel, uncertainty_penalty: float) -> Reward:
-    """Return the reward that a learner climbs: the ensemble's mean less `uncertainty_penalty` times its deviation."""
+    """Return the reward to maximise: the ensemble's mean minus `uncertainty_penalty` times its deviation."""
     return PenalizedReward(model, uncertainty_penalty)
 
 
