@@ -230,10 +230,10 @@ def preset(name: str, **asked: Any) -> PipelineConfig:
     "sample_efficient" is for environments with expensive steps: a correction as large as an action, learned by SAC from
     all steps ever taken, on top of a policy cloned from demonstrations that continue after their success.
 
-    "self_imitation" is for tasks that forgive little: the cloned policy has symmetric-log features and also
-    imitates its successful rollouts, rollouts choose its execution horizon and its exploration noise, and success is part of the
-    reward. The environment decides what a success is, no annotator. "no_demonstrations" is for `demos` 0, the baseline
-    of the default: after PEBBLE (Lee et al. 2021), with as many environment steps.
+    "self_imitation" is for tasks with tight tolerances: the cloned policy has symmetric-log features and also imitates
+    its successful rollouts, rollouts choose its execution horizon and its exploration noise, and success is part of
+    the reward. The environment decides what a success is, no annotator. "no_demonstrations" is for `demos` 0, the
+    baseline of the default: after PEBBLE (Lee et al. 2021), with as many environment steps.
 
     Raises:
         InvalidValueError: no such preset.

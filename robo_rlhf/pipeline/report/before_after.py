@@ -20,7 +20,7 @@ from robo_rlhf.sim.rendering.clips import side_by_side
 from robo_rlhf.sim.rendering.pool import RenderPool
 
 SHOWN = 3  # seeds
-MOST_FRAMES = 160  # a clip; longer ones leave frames out
+MOST_FRAMES = 160  # frames per clip; longer ones skip frames
 WIDTH, HEIGHT = 320, 240  # [pixels]
 RULE = (
     "the first two starts on which the two policies fare differently and the first on which both succeed; "

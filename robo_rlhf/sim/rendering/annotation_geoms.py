@@ -114,7 +114,7 @@ class AnnotationDrawer:
         return held - own
 
     def _ray(self, data: mujoco.MjData, start: Array, way: Array) -> tuple[float, int, Array]:
-        """Return how far [m] the first visible thing is (negative: there is none), its geom, and its normal (3,)."""
+        """Return the distance [m] of the first visible surface (negative: none), its geom, and its normal (3,)."""
         geom, normal = np.zeros(1, np.int32), np.zeros(3)
         length = mujoco.mj_ray(self._model, data, start, way, self._groups, 1, -1, geom, normal)
         return float(length), int(geom[0]), normal

@@ -111,7 +111,7 @@ def add_backdrop(spec: mujoco.MjSpec, half: float, low: float) -> None:
 
 
 def look_at(pos: Sequence[float], target: Sequence[float], up: Sequence[float] = (0.0, 0.0, 1.0)) -> Array:
-    """Return the x and y axes (6,) of a camera at `pos` that looks at `target` with `up` upwards in the picture."""
+    """Return the x and y axes (6,) of a camera at `pos` that looks at `target` with `up` upwards in the image."""
     back = np.subtract(pos, target)
     back = back / np.linalg.norm(back)
     right = np.cross(up, back)

@@ -56,7 +56,7 @@ class CarryUpright(ArmTask):
         return spec
 
     def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
-        """Draw the places of cup and mat, and of the glass between them."""
+        """Draw the positions of cup and mat, and of the glass between them."""
         self.place_arm(sim, index, rng)
         sim.qpos("cup")[index] = *rng.uniform((-0.08, 0.17), (0.08, 0.23)), HALF_CUP, 1.0, 0.0, 0.0, 0.0
         sim.qpos("glass")[index] = *rng.uniform((0.0, -0.015), (0.10, 0.015)), HALF_GLASS, 1.0, 0.0, 0.0, 0.0

@@ -54,7 +54,7 @@ class PegInsert(ArmTask):
         sim.mocap_quat("board")[index] = np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)
 
     def observe(self, sim: BatchSim) -> Array:
-        """Return hand, peg, and the way from its tip to the hole, (N, 23)."""
+        """Return hand, peg, and the vector from its tip to the hole, (N, 23)."""
         way = sim.site_pos("hole") - sim.site_pos("peg_tip")
         turn = 4 * (yaw_of_quat(sim.mocap_quat("board")) - yaw_of_quat(sim.body_quat("peg")))
         parts = [*self.observe_hand(sim), *self.observe_cube(sim, "peg"), way]
