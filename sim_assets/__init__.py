@@ -1,4 +1,4 @@
-"""MJCF of the robots, out of primitive geoms with published dimensions; origin and licence: README.md here."""
+"""MJCF models of the robots, made of primitive geoms with published dimensions; origin and licence: README.md here."""
 
 from pathlib import Path
 

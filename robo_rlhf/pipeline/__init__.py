@@ -1,1 +1,1 @@
-"""The whole loop as resumable stages: imitate, ask, learn the reward, fine-tune, measure."""
+"""The RLHF pipeline as resumable stages: behaviour cloning, questions, reward learning, fine-tuning, evaluation."""

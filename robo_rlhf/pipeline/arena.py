@@ -1,7 +1,7 @@
-"""An arena at work: let policies in, run each on every seed, ask about every pair, and have it judged.
+"""Policy arena: enter policies, run each on every seed, ask about every pair, and collect the judgements.
 
-Whatever is done is not done again: episodes have ids of their own and are written one by one, questions are always the
-same, and so are the answers of simulated judges. So it can be killed at any instant, and policies and seeds can be
+Finished work is not repeated: episodes have deterministic ids and are written one by one, and the questions and the
+answers of simulated judges are reproducible. So an arena can be killed at any instant, and policies and seeds can be
 added at any time.
 """
 
@@ -35,12 +35,12 @@ from robo_rlhf.sim.envs.task_env import TaskEnv, make_env, versions
 from robo_rlhf.sim.external.ids import is_outside
 
 AT_ONCE = 16  # episodes run together
-SEEDS = 20  # of an arena, where nobody says how many
-POLL = 1.0  # [s] between looks at the answers
+SEEDS = 20  # of an arena, where no number is given
+POLL = 1.0  # [s] between polls of the answers
 
 
 class ArenaRequest:
-    """What somebody wants of an arena: a new one, or more of one that is there."""
+    """A request for an arena: a new one, or an extension of an existing one."""
 
     def __init__(
         self,
@@ -53,23 +53,23 @@ class ArenaRequest:
         judge: Judge | None = None,
         overlap: int | None = None,
     ) -> None:
-        """Look at everything before anything is written.
+        """Check the whole request before anything is written.
 
         Args:
             home: the data home.
             name: of the arena.
             policies: CHECKPOINT or LABEL=CHECKPOINT each, where a checkpoint is a file, a run or a stage of one.
-            task: that of the policies where None.
-            seeds: `SEEDS` where None; more than there are let an arena grow.
+            task: the policies' task where None.
+            seeds: `SEEDS` where None; a larger number than before extends the arena.
             judge: "human" where None.
-            overlap: judges a question; 1 where None.
+            overlap: judges per question; 1 where None.
 
         Raises:
             NotFoundError: no such policy.
             CheckpointMismatchError: a policy of another task, or no policy.
             ConflictError: two policies under one name, or with the same weights.
             InvalidValueError: fewer than two policies, or settings other than those of the arena that is there.
-            NotNowError: people are to judge what they cannot be shown.
+            NotNowError: human judges are requested, but clips cannot be rendered for them.
         """
         self.home, self.name, self.seeds, self.judge, self.overlap = home, name, seeds, judge, overlap
         self.arena = Arena(home, name) if is_arena(home, name) else None
@@ -97,7 +97,7 @@ class ArenaRequest:
             make_env(task).close()
 
     def open(self) -> Arena:
-        """Return the arena, a new one where it is not there."""
+        """Return the arena; create it if it does not exist."""
         if self.arena is None:
             assert self.task is not None
             seeds = SEEDS if self.seeds is None else self.seeds
@@ -106,7 +106,7 @@ class ArenaRequest:
         return self.arena
 
     def enter(self, arena: Arena) -> None:
-        """Let what is new into `arena`, whose lock is held."""
+        """Add new policies and seeds to `arena`, whose lock is held."""
         for (_, path), entrant in zip(self.sources, self.entrants, strict=True):
             copy = arena.checkpoint(entrant)
             if not copy.exists():
@@ -115,10 +115,10 @@ class ArenaRequest:
         arena.add(self.entrants)
         arena.grow(self.seeds or 0)
         if (arena.policies(), arena.config.seeds) != before:
-            remove(arena.path / "result.json", missing_ok=True)  # there is more to do
+            remove(arena.path / "result.json", missing_ok=True)  # work remains
 
     def _check_same(self, arena: Arena) -> None:
-        """Check that what was asked for before is not asked for differently."""
+        """Check that a setting of an existing arena is not changed."""
         config = arena.config
         asked = {"task": self.task, "judge": self.judge, "overlap": self.overlap}
         for name, value in asked.items():
@@ -128,7 +128,7 @@ class ArenaRequest:
 
 
 class ArenaJob:
-    """Does what is left to do in an arena."""
+    """Runs the remaining work of an arena."""
 
     def __init__(self, arena: Arena, store: Store, watch: Observer) -> None:
         """Work on `arena`, whose lock is held."""
@@ -141,7 +141,7 @@ class ArenaJob:
         self.env.close()
 
     def work(self) -> Standings:
-        """Run, ask and, where judges are simulated, judge; return how the arena stands."""
+        """Run rollouts, ask, and answer where judges are simulated; return the arena's standings."""
         for entrant in self.arena.policies():
             self.run(entrant)
         questions = self.ask()
@@ -150,10 +150,10 @@ class ArenaJob:
         return update_standings(self.arena, self.store)
 
     def run(self, entrant: Entrant) -> None:
-        """Run a policy from every seed that it has not been run from.
+        """Run a policy on every seed that it has not been run on.
 
         Raises:
-            NonFiniteError: it gives an action that is no number at once.
+            NonFiniteError: its first action is not finite.
             EnvironmentFaultError: a fault of the environment ended every episode.
         """
         stage, seeds = f"run {entrant.name}", np.array(self.arena.seeds())
@@ -199,7 +199,7 @@ class ArenaJob:
         return questions
 
     def judge(self, questions: Sequence[Question]) -> None:
-        """Let simulated teachers answer what they have not answered."""
+        """Let the simulated teachers answer the questions that they have not answered."""
         self.watch.begin("judge")
         style_cost = self.env.task.style_cost if isinstance(self.env, TaskEnv) else None
         teaching = SimulatedLabeler(self.dataset, questions, TeacherConfig(), style_cost)
@@ -216,7 +216,7 @@ class ArenaJob:
         self.watch.end("judge", {})
 
     def wait(self) -> Standings:
-        """Wait until people have answered every question; return how the arena stands then.
+        """Wait until annotators have answered every question; return the arena's standings then.
 
         Raises:
             NotNowError: every question was withdrawn, so none can be answered.
@@ -245,6 +245,6 @@ class ArenaJob:
 
 
 def _relative_path(path: Path, home: Path) -> str:
-    """Return a path within the data home as it is called there."""
+    """Return a path within the data home, relative to it."""
     whole, root = path.absolute(), home.absolute()
     return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else str(whole)

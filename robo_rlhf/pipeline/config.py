@@ -1,4 +1,4 @@
-"""What the main job is asked to do."""
+"""Configuration of the RLHF pipeline."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -13,27 +13,27 @@ from robo_rlhf.training_tools.settings import BCSettings, PPOSettings, RewardSet
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """The simulated teacher: what it cares about, and its faults (Lee et al. 2021, "B-Pref")."""
+    """The simulated teacher: its style cost, and its errors (Lee et al. 2021, "B-Pref")."""
 
     style_weight: float = 1.0
-    """How much each style measure that it minds counts, next to a task reward of at most 1 a step."""
+    """Weight of each style measure in the teacher's style cost, relative to a task reward of at most 1 per step."""
     style_costs: str = ""
-    """Style measures that it minds, with commas between: tilt,clearance. The task's own where empty."""
+    """Style measures that cost reward, separated by commas: tilt,clearance. The task's default where empty."""
     success_bonus: float = 1.0
-    """What a step after success counts more."""
+    """Bonus per step after success."""
     rationality: float = 10.0
-    """How surely the better clip is preferred, by clips' scores of deviation one; a person is never quite sure."""
+    """Rationality: inverse temperature of the softmax over clip scores, which are scaled to deviation one."""
     myopia: float = 1.0
-    """How much less each earlier step of a clip counts, 0 to 1; 1 counts all alike."""
+    """Discount of each earlier step of a clip, 0 to 1; 1 weights all steps equally."""
     equal_threshold: float = 0.05
-    """Scores so close are a tie."""
+    """Largest difference of scores that counts as a tie."""
     skip_threshold: float = -3.0
-    """Where no clip scores more, the teacher cannot tell."""
+    """Where no clip scores more than this, the teacher answers "cannot tell"."""
     mistake: float = 0.05
-    """Probability of a slip of the finger."""
+    """Probability of an erroneous answer."""
 
     def __post_init__(self) -> None:
-        """Refuse style measures that there are not.
+        """Refuse unknown style measures.
 
         Raises:
             UnknownNameError: one of them; the message suggests the nearest.
@@ -43,7 +43,7 @@ class TeacherConfig:
                 raise UnknownNameError("style measure", name, MEASURES)
 
     def measures(self, own: str | None) -> tuple[str, ...]:
-        """Return the style measures that count, for a task whose own is `own`; none where they have no weight."""
+        """Return the style measures in the cost, for a task whose default is `own`; none where they have no weight."""
         named = tuple(dict.fromkeys(filter(None, (name.strip() for name in self.style_costs.split(",")))))
         return (named or ((own,) if own else ())) if self.style_weight else ()
 
@@ -84,8 +84,8 @@ def _sac() -> SACSettings:
 
 
 def _sample_efficient_sac() -> SACSettings:
-    soon: dict[str, Any] = {"n_step": 8, "tau": 0.01, "gamma": 0.98}  # values are known after few updates
-    return replace(_sac(), iterations=90, updates=0.5, temperature=0.005, **soon)  # a clone's skill is not blurred
+    soon: dict[str, Any] = {"n_step": 8, "tau": 0.01, "gamma": 0.98}  # values propagate within few updates
+    return replace(_sac(), iterations=90, updates=0.5, temperature=0.005, **soon)  # little noise
 
 
 def _quick_reward() -> RewardSettings:
@@ -93,84 +93,82 @@ def _quick_reward() -> RewardSettings:
     return RewardSettings(settings={"members": 3, "width": 64}, fit=fit)
 
 
-WITHOUT_DEMONSTRATIONS: dict[
-    str, Any
-] = {  # sizes where there are no demonstrations: steps cost little, and labels come early
+WITHOUT_DEMONSTRATIONS: dict[str, Any] = {  # sizes without demonstrations: steps are cheap, and labels come early
     "num_envs": 5,
     "collect": 10,
     "reward": _quick_reward(),
 }
 
-CLIPS = {"pairwise": 2, "ranking": 4}  # clips a question of each kind that a job can ask
+CLIPS = {"pairwise": 2, "ranking": 4}  # clips per question, by kind of question
 
 
 @dataclass(frozen=True)
 class PipelineConfig:
-    """The main job: from demonstrations and answers about clips to a policy that people prefer."""
+    """Settings of the pipeline: from demonstrations and answers about clips to a policy that annotators prefer."""
 
     task: str = "pick_place"
     """A native task, or the Gymnasium id of an outside environment."""
     demos: int = 25
-    """Demonstrations to imitate; with 0 a policy is learned from nothing, by SAC as `sac` says."""
+    """Demonstrations to imitate; with 0 a policy is trained from scratch, by SAC with the settings `sac`."""
     labels: int = 200
     """Questions about clips, over all rounds."""
     rounds: int = 3
     """Rounds of asking, learning the reward and fine-tuning."""
     seed: int = 0
-    """Seed of everything."""
+    """Seed of all randomness."""
     annotator: Literal["simulated", "human"] = "simulated"
-    """Who answers: the simulated teacher, or people."""
+    """Source of the answers: the simulated teacher, or human annotators."""
     dataset: str = ""
     """Dataset of demonstrations in the data home; samples/TASK where empty."""
     episodes: int = 200
     """Evaluation episodes before and after."""
     collect: int = 64
-    """Episodes of the present policy, in each round, that clips are cut from."""
+    """Episodes of the current policy, per round, that clips are cut from."""
     clip_steps: int = 40
-    """Steps a clip."""
+    """Steps per clip."""
     question: str = "pairwise"
-    """What is asked: pairwise, which of two clips is better; or ranking, the order of four."""
+    """Kind of question: pairwise, which of two clips is better; or ranking, the order of four."""
     trim: int = 10
-    """Steps of a demonstration that are kept after it succeeded for good."""
+    """Steps of a demonstration that are kept after its final success."""
     selection: str = "mixed"
     """Which clips are asked about: uniform, recent, stage, endings, disagreement, information, demonstrations
     or mixed."""
     uncertainty_penalty: float = 0.5
-    """Deviations of the ensemble that the learned reward is lowered by."""
+    """Uncertainty penalty: deviations of the ensemble that are subtracted from the learned reward."""
     residual_scale: float = 0.2
-    """Largest correction of an action where the clone is a flow, which is kept and corrected rather than changed."""
+    """Largest correction of an action where the cloned policy is a flow, which stays frozen under a correction."""
     learner: Literal["ppo", "sac"] = "ppo"
-    """What fine-tunes a clone: ppo, from many new steps; or sac, as `sac` says: a bounded correction, learned from
-    all steps ever taken, with demonstrations in each batch, for where steps are dear."""
+    """What fine-tunes the cloned policy: ppo, from many new steps; or sac, with the settings `sac`: a bounded
+    correction, learned off-policy from all steps so far, with demonstrations in each batch, for expensive steps."""
     num_envs: int = 64
-    """Copies of the environment that run together."""
+    """Parallel copies of the environment."""
     choose_execution_horizon: bool = False
-    """Whether a cloned policy that predicts chunks may carry out whole ones, where rollouts succeed more often so."""
+    """Whether a cloned policy that predicts chunks may execute whole chunks where rollouts then succeed more often."""
     choose_exploration_noise: bool = False
-    """Whether fine-tuning explores less than `finetune.std` where that leaves the clone too little of its success."""
+    """Whether to explore with less noise than `finetune.std` where that costs the cloned policy too much success."""
     self_imitation_rounds: int = 0
-    """Turns in which a clone tries by itself, and what the environment calls a success is imitated too."""
+    """Rounds of self-imitation: the cloned policy also imitates its rollouts that the environment marks a success."""
     self_imitation_episodes: int = 256
-    """Episodes of each such turn."""
+    """Episodes per round of self-imitation."""
     gate: bool = False
     """Whether a round's policy is kept only if it is not shown to be worse than the one before, on the same seeds."""
     gate_episodes: int = 100
-    """Episodes of each of the two at a gate."""
+    """Episodes of each of the two policies at a gate."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     """The simulated teacher."""
     clone: BCSettings = field(default_factory=_clone)
-    """How demonstrations are imitated."""
+    """Settings of behaviour cloning."""
     reward: RewardSettings = field(default_factory=_reward)
-    """How the reward is learned."""
+    """Settings of reward learning."""
     finetune: PPOSettings = field(default_factory=_finetune)
-    """How the policy is fine-tuned; `iterations` are those of all rounds."""
+    """Settings of fine-tuning; `iterations` is the total over all rounds."""
     sac: SACSettings = field(default_factory=_sac)
-    """How a policy is learned from nothing; `iterations` are those of all rounds."""
+    """Settings of SAC; `iterations` is the total over all rounds."""
     explore: int = 0
-    """Iterations of `sac` before the first questions in which the policy seeks states unlike each other, without
-    any answer (Lee et al. 2021, "PEBBLE"); where there are no demonstrations."""
+    """Iterations of unsupervised exploration by `sac` before the first questions, which reward novel states (Lee et al.
+    2021, "PEBBLE"); where there are no demonstrations."""
     sac_policy: dict[str, Any] = field(default_factory=lambda: {"width": 128})
-    """Settings of the policy that starts from nothing."""
+    """Settings of the policy that is trained from scratch."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense.
@@ -198,7 +196,7 @@ class PipelineConfig:
 
     @property
     def rl(self) -> PPOSettings | SACSettings:
-        """How the reward is climbed."""
+        """Settings of the algorithm that maximises the reward."""
         return self.finetune if self.demos and self.learner == "ppo" else self.sac
 
     @property
@@ -208,15 +206,15 @@ class PipelineConfig:
 
     @property
     def clips_a_question(self) -> int:
-        """How many clips a question is about."""
+        """Number of clips per question."""
         return CLIPS[self.question]
 
     def labels_of(self, number: int) -> int:
-        """Return how many questions round `number`, from 1, asks: equal shares."""
+        """Return the number of questions of round `number`, from 1: equal shares."""
         return share(self.labels, [1.0] * self.rounds)[number - 1]
 
     def iterations_of(self, number: int) -> int:
-        """Return the iterations of round `number`, from 1: later ones, which know more, take more."""
+        """Return the iterations of round `number`, from 1: later rounds, whose reward is better, take more."""
         return share(self.rl.iterations, [float(n) for n in range(1, self.rounds + 1)])[number - 1]
 
 
@@ -227,15 +225,15 @@ def share(total: int, weights: list[float]) -> list[int]:
 
 
 def preset(name: str, **asked: Any) -> PipelineConfig:
-    """Return a configuration of a size: "default", "quick" (a minute or two) or "tiny" (seconds, to try the machinery).
+    """Return a preset configuration: "default", "quick" (a minute or two) or "tiny" (seconds, a smoke test).
 
     "sample_efficient" is for environments with expensive steps: a correction as large as an action, learned by SAC from
     all steps ever taken, on top of a policy cloned from demonstrations that continue after their success.
 
-    "self_imitation" is for tasks that forgive little: the cloned policy has symmetric-log features and imitates its own
-    successful rollouts too, rollouts choose its execution horizon and its exploration noise, and success is part of the
-    reward. The environment decides what a success is, no annotator. "no_demonstrations" is for `demos` 0, the baseline
-    of the default: after PEBBLE (Lee et al. 2021), with as many environment steps.
+    "self_imitation" is for tasks with tight tolerances: the cloned policy has symmetric-log features and also imitates
+    its successful rollouts, rollouts choose its execution horizon and its exploration noise, and success is part of
+    the reward. The environment decides what a success is, no annotator. "no_demonstrations" is for `demos` 0, the
+    baseline of the default: after PEBBLE (Lee et al. 2021), with as many environment steps.
 
     Raises:
         InvalidValueError: no such preset.
@@ -250,7 +248,7 @@ def preset(name: str, **asked: Any) -> PipelineConfig:
 
 
 def presets() -> tuple[str, ...]:
-    """Return the names that `preset` takes."""
+    """Return the valid names of presets."""
     return tuple(_sizes())
 
 

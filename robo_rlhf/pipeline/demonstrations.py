@@ -1,4 +1,4 @@
-"""Which demonstrations there are for a job, and how many it takes: known before anything heavy is loaded."""
+"""Finding the demonstrations for a pipeline run, and their number, before any heavy import."""
 
 import json
 from dataclasses import replace
@@ -11,13 +11,13 @@ from robo_rlhf.data.layout import MANIFEST
 from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.sim.external.ids import is_outside
 
-USUAL = 25  # demonstrations where nobody says how many, and there are so many
+USUAL = 25  # demonstrations where no number is given and enough exist
 
 
 def usual_demos(config: PipelineConfig, run: Path, home: Path) -> int:
-    """Return how many demonstrations a job takes that nobody gave a number: those that there are, at most 25.
+    """Return the default number of demonstrations of a run: all available ones, at most 25.
 
-    A job that began in the folder `run` goes on with as many as it began with.
+    A run that was started in the folder `run` keeps the number it started with.
 
     Raises:
         NotFoundError: there is no such dataset, or no success in it.

@@ -1,4 +1,4 @@
-"""Which policy a run has come to: its checkpoint "policy", or the last round of a main job that was kept."""
+"""Finding the newest policy of a run: its checkpoint "policy", or the last accepted round of a pipeline run."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ POLICY = Path("checkpoints") / "policy.safetensors"
 
 
 def policy_at(given: Path, home: Path) -> Path:
-    """Return the checkpoint that a file, a run's folder, a run's name or one of its stages (RUN/clone) stands for.
+    """Return the checkpoint that a file, a run's folder, a run's name or one of its stages (RUN/clone) refers to.
 
     Raises:
         NotFoundError: there is none.
@@ -28,7 +28,7 @@ def policy_at(given: Path, home: Path) -> Path:
 
 
 def source_of(given: str, home: Path) -> tuple[str, Path]:
-    """Return what a policy is called, and its checkpoint: CHECKPOINT as in `policy_at`, or LABEL=CHECKPOINT.
+    """Return the name and the checkpoint of a policy: CHECKPOINT as in `policy_at`, or LABEL=CHECKPOINT.
 
     Raises:
         NotFoundError: there is none.
@@ -55,7 +55,7 @@ def final_policy(run: Path) -> Path | None:
 
 
 def label_of(path: Path, home: Path) -> str:
-    """Return what a checkpoint is called where nobody gives it a name: its place among the runs."""
+    """Return the default name of a checkpoint: its place among the runs."""
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.with_suffix("")
     for root in (home / "runs", home):
         if folder.absolute().is_relative_to(root.absolute()):

@@ -1,4 +1,4 @@
-"""The main job, top to bottom."""
+"""The RLHF pipeline, top to bottom."""
 
 from functools import partial
 from pathlib import Path
@@ -30,11 +30,11 @@ def run_loop(
     observer: Observer | None = None,
     annotators: Answerer | None = None,
 ) -> tuple[Evaluation, Evaluation]:
-    """Do the whole loop in the run folder `path`, or go on with it; return the evaluations before and after.
+    """Run or resume the whole pipeline in the run folder `path`; return the evaluations before and after.
 
     Raises:
         BusyError: another process works on it.
-        RoboRlhfError: what a user can cause, each with its own sentence; what is done stays done.
+        RoboRlhfError: anything that a user can cause, each with its message; finished stages are kept.
     """
     if config.annotator == "human":
         check_task(config.task, "Let the simulated teacher answer: --annotator simulated.")
@@ -53,14 +53,14 @@ def run_loop(
 
 
 def as_fine_tunable(job: PipelineJob, clone: TrainedPolicy) -> GaussianActor | TanhGaussianPolicy:
-    """Return a clone as what is fine-tuned; until then it acts as before."""
+    """Return the cloned policy in the form that is fine-tuned; it acts as before until then."""
     return initial_policy(job) if job.config.learner == "sac" else as_actor(clone, job.config)
 
 
 def imitate(job: PipelineJob) -> tuple[GaussianActor | TanhGaussianPolicy, Evaluation]:
-    """Imitate; return what is fine-tuned, and how the plain clone does.
+    """Clone the demonstrations; return the policy to fine-tune, and the evaluation of the plain cloned policy.
 
-    Between the two the clone may learn from its own tries; then how boldly to explore is chosen.
+    In between, self-imitation may improve the cloned policy, and then the exploration noise is chosen.
     """
     clone = choose_execution_horizon(job, job.clone())
     before = job.evaluate("before", as_fine_tunable(job, clone))
@@ -71,7 +71,7 @@ def imitate(job: PipelineJob) -> tuple[GaussianActor | TanhGaussianPolicy, Evalu
 
 
 def _work(job: PipelineJob) -> tuple[Evaluation, Evaluation]:
-    """Do what is left of the job; return the evaluations before and after."""
+    """Run the remaining stages; return the evaluations before and after."""
     job.run.event("session")
     config = job.config
     if config.demos:

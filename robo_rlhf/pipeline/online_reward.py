@@ -1,8 +1,8 @@
-"""A reward model that follows the answers: each new answer is learned from within seconds, and nobody waits.
+"""Online reward learning: a process that updates the reward model within seconds of each new answer.
 
-The follower only reads the database, and writes its checkpoint in one piece; whoever labels or fine-tunes meanwhile
-goes on as if it were not there. An update goes on from the last model. While nobody answers, it fits anew from scratch,
-and keeps what foresees held-out answers better.
+The process only reads the database and writes its checkpoint atomically, so annotators and learners that run meanwhile
+are never blocked. An update continues from the last model. While no answers arrive, the process refits from scratch and
+keeps the model that predicts held-out answers better.
 """
 
 import time
@@ -23,7 +23,7 @@ from robo_rlhf.rewards.fitting.trainer import FitReport, RewardTrainer, fit
 from robo_rlhf.training import reward
 from robo_rlhf.training_tools.answers import ClipLoader
 
-POLL = 0.2  # [s] between looks at the database
+POLL = 0.2  # [s] between polls of the database
 PROGRESS_INTERVAL = (
     "agreement",
     "weights",
@@ -32,15 +32,15 @@ PROGRESS_INTERVAL = (
     "held_out",
     "disagreement",
 )  # of a new model, in its event
-QUIET = 5.0  # [s] without an answer, after which the model is fitted anew
+QUIET = 5.0  # [s] without an answer, after which the model is refitted from scratch
 
 
 @dataclass(frozen=True)
 class FollowConfig:
-    """How to follow answers."""
+    """Settings of online reward learning."""
 
     learn: reward.Config = field(default_factory=reward.Config)
-    """What kind of reward to learn, and how."""
+    """Kind and settings of the reward model, and how it is fitted."""
     updates: int = 20
     """Gradient steps after new answers, on top of the last model."""
 
@@ -65,7 +65,7 @@ class Update(NamedTuple):
 
     @property
     def metrics(self) -> dict[str, float]:
-        """What is logged: numbers of the model, and no times."""
+        """Return the logged values: metrics of the model, without times."""
         found = self.report.held_out.metrics("held_out") | self.report.trained.metrics("trained")
         known = {"temperature": self.report.temperature, "disagreement": self.report.disagreement}
         return {"answers": self.answers, "anew": self.anew, **known, **found}
@@ -86,20 +86,20 @@ class Follower:
         besides: reward.ExtraData | None = None,
         start: Path | None = None,
     ) -> None:
-        """Go on from the run's own checkpoint, or from the one at `start`, or from nothing.
+        """Continue from the run's checkpoint, else from the one at `start`, else start from scratch.
 
         Args:
-            config: how.
-            run: where; its metrics get a row for every update.
-            store: where answers come from.
+            config: the settings.
+            run: the run folder; its metrics get a row for every update.
+            store: the source of the answers.
             load: finds the episodes, see `training.reward.episodes_of`.
             asked: only answers to questions of this run.
             task: only answers to questions about this task.
-            besides: what is learned from besides answers.
+            besides: training data in addition to the answers.
             start: a reward model of the same kind and settings.
 
         Raises:
-            CheckpointMismatchError: the model to go on from is of another kind, task or settings.
+            CheckpointMismatchError: the model to continue from is of another kind, task or settings.
             CorruptFileError: it cannot be read.
         """
         self.config, self.run, self.store = config, run, store
@@ -108,7 +108,7 @@ class Follower:
         self.path = run.checkpoint_path("reward")
         self.model: RewardModel | None = None
         self.pressed = SignalReader(store.signals, load)
-        self.mark: object = None  # of the store, up to which answers are learned
+        self.mark: object = None  # of the store, up to which answers are included
         self.fresh = True  # whether the model was fitted from scratch on all answers
         self.report: FitReport | None = None
         rows = run.metrics()
@@ -118,10 +118,10 @@ class Follower:
             self.model = self._warm(origin)
 
     def step(self) -> Update | None:
-        """Learn from what is new; None where nothing is, or where it says nothing yet.
+        """Learn from new answers; None where there are none, or none that can be learned from yet.
 
         Raises:
-            NonFiniteError: the loss is not finite; the checkpoint before it stands.
+            NonFiniteError: the loss is not finite; the previous checkpoint is kept.
         """
         mark = self._now()
         if mark == self.mark:
@@ -138,7 +138,7 @@ class Follower:
         return self._publish(self._learn(judged), questions, answers, judged, began, anew=self.fresh)
 
     def renew(self) -> Update | None:
-        """Fit from scratch, unless new answers come meanwhile; None where that was so, or was no better."""
+        """Fit from scratch; None where new answers interrupted the fit, or the result is no better."""
         if self.fresh or self.report is None:
             return None
         began = time.perf_counter()
@@ -157,9 +157,9 @@ class Follower:
         return self._publish((trainer, report), questions, answers, judged, began, anew=True)
 
     def read(self) -> tuple[list[Question], list[Answer]]:
-        """Return the questions and answers that are followed, in an order that does not depend on who was faster.
+        """Return the questions and answers to learn from, in an order that does not depend on timing.
 
-        Presses of the live signal are among them, as answers about pieces of the episodes that were watched.
+        Presses of the live signal are included, as answers about segments of the watched episodes.
         """
         questions = [q for q in self.store.questions(run=self.asked) if self.task in (None, q.task)]
         place = {question.id: i for i, question in enumerate(questions)}
@@ -168,14 +168,14 @@ class Follower:
         return questions + shown, sorted(answers, key=lambda a: (place[a.question_id], a.annotator)) + pressed
 
     def _now(self) -> object:
-        """Return what is another one whenever there is anything new to learn from."""
+        """Return a marker that changes whenever there is something new to learn from."""
         return self.store.mark(), self.pressed.version()
 
     def _prepare(self, questions: Sequence[Question], answers: Sequence[Answer]) -> reward.AnswerData:
         return reward.prepare(self.config.learn, questions, answers, self.shelf.load, self.besides, shelf=self.shelf)
 
     def _learn(self, judged: reward.AnswerData) -> tuple[RewardTrainer, FitReport]:
-        """Go on from the last model, or fit one where there is none that held answers out."""
+        """Continue from the last model, or fit one where none has held-out answers."""
         if self.model is None:
             trainer = reward.new_trainer(self.config.learn, judged)
             self.fresh = True
@@ -197,10 +197,10 @@ class Follower:
         *,
         anew: bool,
     ) -> Update:
-        """Write the checkpoint in one piece, then what it is worth."""
+        """Write the checkpoint atomically, then its metrics."""
         trainer, report = learned
         self.number += 1
-        if trainer.holds_out:  # else its members have seen the answers by which later ones would judge them
+        if trainer.holds_out:  # else its members were trained on the answers that later updates would validate them on
             self.model = trainer.model
         meta = {"task": judged.task, "algorithm": "reward", "answers": human_answers(judged)}
         save_reward(trainer.model, self.path, {**meta, "holds_out": trainer.holds_out})
@@ -214,7 +214,7 @@ class Follower:
         return update
 
     def _warm(self, origin: Path) -> RewardModel | None:
-        """Return the model to go on from; None where it did not hold answers out."""
+        """Return the model to continue from; None where it has no held-out answers."""
         model, meta = load_reward(origin, task=self.task), load_meta(origin)
         wanted = {"members": model.settings["members"], **self.config.learn.settings}
         if model.kind != self.config.learn.reward or any(model.settings.get(k) != v for k, v in wanted.items()):
@@ -224,7 +224,7 @@ class Follower:
 
 
 def human_answers(judged: reward.AnswerData) -> int:
-    """Return how many answers of people there are."""
+    """Return the number of human answers."""
     return sum(len(group) for group in judged.examples if group.annotator is not None)
 
 
@@ -235,7 +235,7 @@ def follow(
     stop: Callable[[], bool] = lambda: False,
     sleep: Callable[[float], object] = time.sleep,
 ) -> int:
-    """Follow until `stop`; return how many models there were. Ctrl-C leaves everything whole."""
+    """Run until `stop`; return the number of models. Ctrl-C leaves all files consistent."""
     count, heard = 0, time.monotonic()
     while not stop():
         update = follower.step()

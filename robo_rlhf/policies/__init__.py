@@ -1,4 +1,4 @@
-"""Trained policies, one file a kind, found by name in `POLICIES`."""
+"""Trained policies, one file per kind, registered by name in `POLICIES`."""
 
 from typing import TYPE_CHECKING
 

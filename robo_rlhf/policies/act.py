@@ -1,9 +1,9 @@
 """ACT, action chunking with a transformer, for state observations.
 
 Zhao et al. 2023, "Learning Fine-Grained Bimanual Manipulation with Low-Cost Hardware": a conditional variational
-autoencoder. While learning, an encoder reads the demonstrated chunk and says in a small latent how it was done; a
-decoder makes the chunk out of that and the observation. When acting, the latent is 0, the middle of its prior.
-Predictions overlap, and what several of them say about the present step is averaged (temporal ensembling).
+autoencoder. In training, an encoder maps the demonstrated chunk to a small latent that describes its style; a decoder
+predicts the chunk from the latent and the observation. When acting, the latent is 0, the mean of its prior.
+Predictions overlap, and several predictions of the current step are averaged (temporal ensembling).
 """
 
 import torch
@@ -44,16 +44,16 @@ class ActPolicy(ChunkedPolicy):
         Args:
             obs_dim: size of an observation.
             act_dim: size of an action.
-            width: units a token.
+            width: units per token.
             layers: transformer layers, of the encoder and of the decoder.
             heads: attention heads; `width` is a multiple of them.
-            latent: numbers that tell how a chunk was done.
+            latent: size of the latent that describes the style of a chunk.
             chunk: actions predicted at once.
             execution_horizon: steps from one prediction to the next.
             history: observations that a prediction is made from.
             kl: weight of the latent's divergence from its prior.
-            ensemble: whether all predictions for a step are averaged; else the newest counts alone.
-            decay: how much less the later of these predictions count: the k-th by exp(-decay * k).
+            ensemble: whether all predictions for a step are averaged; else only the newest is used.
+            decay: decay of the weights of these predictions: the k-th has weight exp(-decay * k).
 
         Raises:
             InvalidValueError: `width` is no multiple of `heads`.
@@ -82,11 +82,11 @@ class ActPolicy(ChunkedPolicy):
         self.decoder = nn.ModuleList(Layer(width, heads, context=True) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.to_action = nn.Linear(width, self.act_dim)
-        self._plans: list[tuple[int, Tensor]] = []  # when each prediction was made, and what it is, oldest first
+        self._plans: list[tuple[int, Tensor]] = []  # step and value of each prediction, oldest first
         self._time = 0  # steps since the start
 
     def encode(self, obs: Tensor, action: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and log-variance (B, latent) of how the chunk (B, chunk, act_dim) was done; mask (B, chunk)."""
+        """Return mean and log-variance (B, latent) of the latent of a chunk (B, chunk, act_dim); mask (B, chunk)."""
         count = len(obs)
         tokens = [self.summary.expand(count, 1, -1), self.obs_token(obs), self.action_token(action)]
         present = torch.cat([torch.ones(count, 1 + self.history), mask], dim=1) > 0.5
@@ -126,12 +126,12 @@ class ActPolicy(ChunkedPolicy):
         return self.from_unit(self.decode(self.normalize(obs), torch.zeros(len(obs), self.latent)))
 
     def reset(self, num_envs: int) -> None:
-        """Forget predictions and seen observations."""
+        """Clear the predictions and the observation history."""
         super().reset(num_envs)
         self._plans, self._time = [], 0
 
     def act(self, obs: Array) -> Array:
-        """Return the next action (N, act_dim): what the predictions that reach this step say together."""
+        """Return the next action (N, act_dim): the weighted mean of the predictions that cover this step."""
         with torch.inference_mode():
             seen = self.remember(obs)
             if self._time % self.execution_horizon == 0:

@@ -1,4 +1,4 @@
-"""A transformer layer, that computes the same whether it learns or acts."""
+"""A transformer layer that computes the same in training and in inference."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""The seam for trained policies: networks that imitate, and those that reinforcement learning can fine-tune."""
+"""Base classes of trained policies: networks trained by imitation, and those that RL can fine-tune."""
 
 from abc import abstractmethod
 from itertools import pairwise
@@ -12,7 +12,7 @@ from robo_rlhf.core.types import Array
 
 
 class Actor(Protocol):
-    """A policy that reinforcement learning can fine-tune, as whoever collects episodes sees it."""
+    """A policy that reinforcement learning can fine-tune: the interface for collecting episodes."""
 
     act_dim: int
 
@@ -25,11 +25,11 @@ class Actor(Protocol):
         ...
 
     def features(self, obs: Array) -> Tensor:
-        """Return what it acts on for obs (N, obs_dim), as (N, feature_dim) float32; once a step, in order."""
+        """Return the features (N, feature_dim) float32 of obs (N, obs_dim); called once per step, in order."""
         ...
 
     def explore(self, features: Tensor, noise: Tensor) -> Tensor:
-        """Return actions (B, act_dim) in [-1, 1] as it explores, drawn by standard normal `noise` (B, act_dim)."""
+        """Return exploring actions (B, act_dim) in [-1, 1], sampled with standard normal `noise` (B, act_dim)."""
         ...
 
 
@@ -39,7 +39,7 @@ class Chunks(NamedTuple):
     obs: Tensor  # (B, history * obs_dim) float32, oldest first; history is 1 for most policies
     action: Tensor  # (B, H, act_dim) float32, the H actions from that observation on
     mask: Tensor  # (B, H) float32, 0 past the end of the episode
-    weight: Tensor  # (B,) float32, how much each example counts
+    weight: Tensor  # (B,) float32, weight of each example
 
 
 class TrainedPolicy(Model):
@@ -53,7 +53,7 @@ class TrainedPolicy(Model):
     history: int = 1  # observations that one prediction is made from
 
     def __init__(self, obs_dim: int, act_dim: int, **settings: Any) -> None:
-        """Remember how to build the policy again."""
+        """Store the settings, so that the policy can be rebuilt."""
         super().__init__(obs_dim, act_dim, **settings)
         self.generator = torch.Generator().manual_seed(0)
 
@@ -71,7 +71,7 @@ class TrainedPolicy(Model):
 
     @abstractmethod
     def act(self, obs: Array) -> Array:
-        """Map obs (N, obs_dim) to actions (N, act_dim) in [-1, 1], the best the policy knows, without exploration."""
+        """Map obs (N, obs_dim) to actions (N, act_dim) in [-1, 1], without exploration."""
 
     def seed(self, seed: int) -> None:
         """Set the source of the policy's own randomness (what a flow samples its noise from)."""
@@ -79,7 +79,7 @@ class TrainedPolicy(Model):
 
 
 def first_step_loss(each: Tensor, batch: Chunks) -> Tensor:
-    """Return the mean, a scalar, of the losses (B,) of the first actions, as much as each example counts."""
+    """Return the weighted mean, a scalar, of the losses (B,) of the first actions."""
     weight = batch.weight * batch.mask[:, 0]
     return (each * weight).sum() / weight.sum().clamp_min(1e-8)
 
@@ -91,10 +91,10 @@ class GaussianActor(TrainedPolicy):
     a residual policy advances its frozen base in `features`; for a plain network they are the observation.
     """
 
-    log_std: nn.Parameter  # (act_dim,), what the deviation of exploration starts from
+    log_std: nn.Parameter  # (act_dim,), initial deviation of exploration
 
     def features(self, obs: Array) -> Tensor:
-        """Return what `distribution` sees for obs (N, obs_dim), as (N, feature_dim) float32."""
+        """Return the input (N, feature_dim) float32 of `distribution` for obs (N, obs_dim)."""
         return torch.as_tensor(obs, dtype=torch.float32)
 
     @abstractmethod
@@ -107,7 +107,7 @@ class GaussianActor(TrainedPolicy):
         return (found.mean + found.stddev * noise).clamp(-1.0, 1.0)
 
     def reset(self, num_envs: int) -> None:
-        """Do nothing: a plain network remembers nothing between steps."""
+        """Do nothing: a plain network has no state between steps."""
 
     def act(self, obs: Array) -> Array:
         """Return the mean action (N, act_dim), clipped to [-1, 1]."""
@@ -117,7 +117,7 @@ class GaussianActor(TrainedPolicy):
 
 
 class Normalizer(nn.Module):
-    """z-scores, with a floor under the deviation so that columns which hardly vary are not blown up."""
+    """z-scores, with a lower bound of the deviation, so that nearly constant columns are not amplified."""
 
     FLOOR = 1e-3
 
@@ -136,7 +136,7 @@ class Normalizer(nn.Module):
         self.std.copy_(data.std(0, correction=0).clamp_min(self.FLOOR))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map x (..., dim) to z-scores, held within ±10 so that what was never seen cannot explode."""
+        """Map x (..., dim) to z-scores, clipped to ±10 so that unseen values cannot explode."""
         return ((x - self.mean) / self.std).clamp(-10.0, 10.0)
 
 

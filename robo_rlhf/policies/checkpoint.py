@@ -1,4 +1,4 @@
-"""Policies as files."""
+"""Saving and loading policies."""
 
 from robo_rlhf.core.model_files import ModelFiles
 from robo_rlhf.policies import POLICIES

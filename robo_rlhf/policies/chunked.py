@@ -1,4 +1,4 @@
-"""What policies that predict several actions at once share: scales, remembered observations, and a queue of actions."""
+"""Base class of policies that predict action chunks: normalisation, observation history and action queue."""
 
 from abc import abstractmethod
 from typing import Any
@@ -10,11 +10,11 @@ from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
 from robo_rlhf.policies.base import Normalizer, TrainedPolicy
 
-HALF_RANGE_FLOOR = 0.05  # an action column that varies less than this is not blown up
+HALF_RANGE_FLOOR = 0.05  # an action column that varies less than this is not amplified
 
 
 class ChunkedPolicy(TrainedPolicy):
-    """Predicts `chunk` actions from the newest `history` observations, and carries `execution_horizon` of them out."""
+    """Predicts `chunk` actions from the newest `history` observations, and executes `execution_horizon` of them."""
 
     action_center: Tensor
     action_scale: Tensor
@@ -34,7 +34,7 @@ class ChunkedPolicy(TrainedPolicy):
         self.normalizer = Normalizer(obs_dim)
         self.register_buffer("action_center", torch.zeros(act_dim))
         self.register_buffer("action_scale", torch.ones(act_dim))
-        self._queue: list[Array] = []  # actions (N, act_dim) still to be carried out
+        self._queue: list[Array] = []  # actions (N, act_dim) still to be executed
         self._seen: list[Tensor] = []  # the newest `history` observations
 
     @abstractmethod
@@ -49,7 +49,7 @@ class ChunkedPolicy(TrainedPolicy):
         self.action_scale.copy_(((high - low) / 2).clamp_min(HALF_RANGE_FLOOR))
 
     def reset(self, num_envs: int) -> None:
-        """Forget queued actions and seen observations."""
+        """Clear the action queue and the observation history."""
         self._queue, self._seen = [], []
 
     def act(self, obs: Array) -> Array:
@@ -62,7 +62,7 @@ class ChunkedPolicy(TrainedPolicy):
         return self._queue.pop(0)
 
     def remember(self, obs: Array) -> Tensor:
-        """Take in obs (N, obs_dim); return the newest (N, history * obs_dim), the first repeated at the start."""
+        """Append obs (N, obs_dim); return the newest (N, history * obs_dim), the first repeated at the start."""
         newest = torch.as_tensor(obs, dtype=torch.float32)
         self._seen = [*(self._seen or [newest] * self.history), newest][-self.history :]
         return torch.cat(self._seen, dim=-1)

@@ -8,7 +8,7 @@ from robo_rlhf.policies.base import Actor
 
 
 class ExploringPolicy:
-    """A `Policy` that acts as `actor` does while it learns. Copy i of episode turn k draws from (seed, k)."""
+    """A `Policy` that acts as `actor` does in training. Copy i of batch k of episodes draws from (seed, k)."""
 
     def __init__(self, actor: Actor, seed: int) -> None:
         """Draw from `actor`'s distribution, all chance from `seed`."""

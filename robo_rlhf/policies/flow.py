@@ -3,7 +3,7 @@
 Conditional flow matching with straight paths (Lipman et al. 2023, "Flow Matching for Generative Modeling"): for noise
 x0, actions x1 and a time t in [0, 1] the network learns the velocity x1 - x0 at x_t = (1 - t) x0 + t x1; acting follows
 that velocity from noise by Euler steps. Chunks of actions as in Zhao et al. 2023 (ACT) and Chi et al. 2023 (Diffusion
-Policy): `chunk` actions are predicted, `execution_horizon` of them are carried out before the next prediction.
+Policy): `chunk` actions are predicted, `execution_horizon` of them are executed before the next prediction.
 
 The noise of a prediction is one draw (N, chunk * act_dim) from the policy's generator, which `seed` sets: a rollout is
 repeatable for the same seed, order of episodes and number of environments.
@@ -52,8 +52,8 @@ class FlowPolicy(ChunkedPolicy):
             execution_horizon: actions carried out of each prediction.
             history: observations that a prediction is made from.
             flow_steps: Euler steps from noise to actions.
-            noise: deviation of the noise when acting; 0 follows the middle of the field, the same every time.
-            symlog: if above 0, columns are also seen by their symmetric logarithm, from this share of a deviation on.
+            noise: deviation of the noise when acting; 0 starts from the mean, which is deterministic.
+            symlog: if above 0, the inputs include symmetric-log features, logarithmic above this share of a deviation.
         """
         super().__init__(
             obs_dim,
@@ -80,7 +80,7 @@ class FlowPolicy(ChunkedPolicy):
             self.symlog.fit(obs)
 
     def normalize(self, obs: Tensor) -> Tensor:
-        """Return what the network sees (B, history, k) of observations (B, history * obs_dim)."""
+        """Return the network's input (B, history, k) for observations (B, history * obs_dim)."""
         seen = super().normalize(obs)
         if self.symlog is None:
             return seen

@@ -1,8 +1,8 @@
-"""Policies that others wrote, by the name of the code: "metaworld.policies:SawyerDoorOpenV3Policy".
+"""Policies from other packages, by import path: "metaworld.policies:SawyerDoorOpenV3Policy".
 
-What the name stands for may be a class (built without arguments, one for each copy), a function of one observation, or
-an object with `get_action(obs)`, as Meta-World's scripted policies have it, or `predict(obs)`, as those of
-Stable-Baselines3. Each gets one observation (obs_dim,) and returns one action (act_dim,) in [-1, 1], which is clipped.
+The name may refer to a class (built without arguments, one instance per copy), a function of one observation, or an
+object with `get_action(obs)`, as in Meta-World's scripted policies, or `predict(obs)`, as in Stable-Baselines3. Each
+gets one observation (obs_dim,) and returns one action (act_dim,) in [-1, 1], which is clipped.
 """
 
 import importlib
@@ -19,15 +19,15 @@ ActOnObservation = Callable[[Array], Any]  # one observation (obs_dim,) → one 
 
 
 class ForeignPolicy:
-    """A `Policy` out of code for one observation at a time."""
+    """A `Policy` that wraps code for one observation at a time."""
 
     def __init__(self, name: str, act_dim: int, noise: float = 0.0, seed: int = 0) -> None:
-        """Import what `name`, as module:object, stands for.
+        """Import the object `name`, written as module:object.
 
         Args:
             name: of the code.
             act_dim: size of an action.
-            noise: deviation of what is added to actions, as an unsteady hand would.
+            noise: deviation of the Gaussian noise that is added to actions.
             seed: of the noise.
 
         Raises:
@@ -42,11 +42,11 @@ class ForeignPolicy:
         self._rng = np.random.default_rng(seed)
 
     def seed(self, seed: int) -> None:
-        """Begin the noise anew, by the seed it was made with and `seed`."""
+        """Reset the noise, from the seed it was made with and `seed`."""
         self._rng = np.random.default_rng((self._seed, seed))
 
     def reset(self, num_envs: int) -> None:
-        """Start episodes in `num_envs` copies, each with an object of its own where a class is named."""
+        """Start episodes in `num_envs` copies, each with a separate instance where a class is named."""
         self._copies = [_acting(self.name, self._found) for _ in range(num_envs)]
 
     def act(self, obs: Array) -> Array:

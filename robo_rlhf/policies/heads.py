@@ -1,4 +1,4 @@
-"""Outputs that policies of several kinds share."""
+"""Output layers shared by several kinds of policies."""
 
 import math
 from typing import NamedTuple
@@ -42,11 +42,11 @@ class MixtureHead(nn.Module):
         modes = self.shape[0]
         out = self.net(features).float()
         mean, log_std = out[:, modes:].view(len(out), 2, *self.shape).unbind(1)
-        log_std = self.floor + functional.softplus(log_std - self.floor - 1.0)  # about 1/e to begin with
+        log_std = self.floor + functional.softplus(log_std - self.floor - 1.0)  # about 1/e initially
         return Mixture(out[:, :modes].log_softmax(-1), mean, log_std.clamp_max(LOG_STD_MAX))
 
 
 def weighted_nll(mixture: Mixture, action: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
-    """Return the mean misfit an action that counts, a scalar; weight (B,) of each example."""
+    """Return the mean negative log-likelihood per unmasked action, a scalar; weight (B,) of each example."""
     count = (weight * mask.sum(-1)).sum() * action.shape[-1]
     return (weight * mixture.nll(action, mask)).sum() / count.clamp_min(1e-8)

@@ -1,4 +1,4 @@
-"""Policies that learned with part of the task hidden, in a world that shows all of it."""
+"""Policies trained on masked observations, run in an environment that gives whole ones."""
 
 from collections import deque
 from pathlib import Path
@@ -11,15 +11,15 @@ from robo_rlhf.sim.tasks import TASKS
 
 
 class MaskedPolicy:
-    """A `Policy` that is given whole observations, and shows the one behind it what it saw while it learned."""
+    """A `Policy` that gets whole observations and passes masked ones to the wrapped policy, as in its training."""
 
     def __init__(self, policy: TrainedPolicy, observation_mask: ObservationMask) -> None:
-        """Put `observation_mask` before `policy`."""
+        """Apply `observation_mask` to the observations of `policy`."""
         self.policy, self.observation_mask = policy, observation_mask
         self._seen: deque[Array] = deque(maxlen=observation_mask.delay + 1)
 
     def reset(self, num_envs: int) -> None:
-        """Forget what was seen; episodes start in `num_envs` copies."""
+        """Clear the history; episodes start in `num_envs` copies."""
         self._seen.clear()
         self.policy.reset(num_envs)
 
@@ -28,9 +28,9 @@ class MaskedPolicy:
         return self.policy.act(self.mask(obs))
 
     def mask(self, obs: Array) -> Array:
-        """Take in whole observations (N, obs_dim); return what is shown of them."""
+        """Take whole observations (N, obs_dim); return the masked ones."""
         while len(self._seen) < self.observation_mask.delay:
-            self._seen.append(obs)  # at the start the first one stands for those before
+            self._seen.append(obs)  # at the start the first one is used in place of earlier ones
         self._seen.append(obs)
         return self.observation_mask.apply(obs, self._seen[0])
 
@@ -43,7 +43,7 @@ ActingPolicy = TrainedPolicy | MaskedPolicy
 
 
 def load_for(path: Path, env: VecEnv) -> ActingPolicy:
-    """Load a policy to act on the whole observations of `env`, with a veil before it where it learned behind one.
+    """Load a policy to act on the whole observations of `env`, with the observation mask that it was trained with.
 
     Raises:
         NotFoundError: there is no such file.

@@ -1,8 +1,8 @@
-"""A mixture of Gaussians over chunks of actions: several ways to go on, each with its likelihood.
+"""A mixture-of-Gaussians policy over action chunks: several continuations, each with its likelihood.
 
 A mixture density network (Bishop 1994) as in the baselines of Mandlekar et al. 2021 ("What Matters in Learning from
-Offline Human Demonstrations"). When acting, it follows the middle of one component: an average of two ways to go
-around a thing may run into it.
+Offline Human Demonstrations"). When acting, it follows the mean of one component: the average of two ways around an
+obstacle may run into it.
 """
 
 import torch
@@ -70,11 +70,11 @@ class MixturePolicy(ChunkedPolicy):
         return found
 
     def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
-        """Return the weighted negative log-likelihood an action."""
+        """Return the weighted negative log-likelihood per action."""
         return weighted_nll(self.mixture(batch.obs), self.to_unit(batch.action), batch.mask, batch.weight)
 
     def predict(self, obs: Tensor) -> Tensor:
-        """Return the middle (N, chunk, act_dim) of one component, for observations (N, history * obs_dim)."""
+        """Return the mean (N, chunk, act_dim) of one component, for observations (N, history * obs_dim)."""
         found = self.mixture(obs)
         if self.sample:
             chosen = torch.multinomial(found.log_weight.exp(), 1, generator=self.generator)[:, 0]

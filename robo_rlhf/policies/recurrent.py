@@ -1,4 +1,4 @@
-"""A recurrent policy: a gated recurrent unit reads the newest observations, for tasks of which a part is not seen.
+"""A recurrent policy: a gated recurrent unit over the newest observations, for partially observed tasks.
 
 As the recurrent baseline with a mixture head of Mandlekar et al. 2021. It reads the same window of `history` steps when
 it acts as when it learns, so its memory never meets a state that training did not.
@@ -37,7 +37,7 @@ class RecurrentPolicy(ChunkedPolicy):
         Args:
             obs_dim: size of an observation.
             act_dim: size of an action.
-            width: units of the recurrent layers; those of the layers after them are four times as many.
+            width: units of the recurrent layers; the layers after them have four times as many.
             layers: recurrent layers.
             chunk: actions predicted at once.
             execution_horizon: actions carried out of each prediction.
@@ -68,10 +68,10 @@ class RecurrentPolicy(ChunkedPolicy):
         return found
 
     def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
-        """Return the weighted negative log-likelihood an action."""
+        """Return the weighted negative log-likelihood per action."""
         return weighted_nll(self.mixture(batch.obs), self.to_unit(batch.action), batch.mask, batch.weight)
 
     def predict(self, obs: Tensor) -> Tensor:
-        """Return the middle (N, chunk, act_dim) of the likeliest component."""
+        """Return the mean (N, chunk, act_dim) of the likeliest component."""
         found = self.mixture(obs)
         return self.from_unit(found.pick(found.log_weight.argmax(-1)))

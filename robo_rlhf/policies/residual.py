@@ -35,7 +35,7 @@ class ResidualPolicy(GaussianActor):
         width: int = 128,
         layers: int = 2,
     ) -> None:
-        """Build base and correction; `residual_on_top_of` puts a trained base in.
+        """Build base and correction; `residual_on_top_of` loads a trained base.
 
         Args:
             obs_dim: size of an observation.
@@ -43,7 +43,7 @@ class ResidualPolicy(GaussianActor):
             base_kind: the kind of the frozen policy.
             base_settings: its settings.
             scale: largest correction of an action, in each column.
-            std: deviation of exploration to start from; it is learned.
+            std: initial deviation of exploration; it is learned.
             width: units a hidden layer of the correction.
             layers: hidden layers of the correction.
         """
@@ -69,7 +69,7 @@ class ResidualPolicy(GaussianActor):
         self.log_std = nn.Parameter(torch.full((act_dim,), math.log(std)))
 
     def fit_normalizer(self, obs: Tensor, action: Tensor) -> None:
-        """Set the z-scores that the correction sees; the base keeps its own."""
+        """Set the z-scores that the correction sees; those of the base are unchanged."""
         self.normalizer.fit(obs)
 
     def seed(self, seed: int) -> None:
@@ -77,7 +77,7 @@ class ResidualPolicy(GaussianActor):
         self.base.seed(seed)
 
     def reset(self, num_envs: int) -> None:
-        """Let the base forget what it had planned."""
+        """Reset the base, clearing its queued actions."""
         self.base.reset(num_envs)
 
     def features(self, obs: Array) -> Tensor:
@@ -92,7 +92,7 @@ class ResidualPolicy(GaussianActor):
         return torch.distributions.Normal(mean, self.log_std.exp().expand_as(mean), validate_args=False)
 
     def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
-        """Return the weighted squared error of the first action, on what the base would do from here anew."""
+        """Return the weighted squared error of the first action, on top of a new prediction of the base."""
         self.base.seed(int(torch.randint(2**31, (), generator=generator)))
         self.base.reset(len(batch.obs))
         with torch.no_grad(), torch.autocast("cpu", enabled=False):

@@ -1,9 +1,8 @@
-"""Near zero seen large: what lets a network tell one millimetre from three where the column ranges over a foot.
+"""Symmetric-log features: they let a network tell one millimetre from three where the column ranges over a foot.
 
-Observations of this project are mostly ways that something still has to go, so what matters is where they are nearly
-zero. A z-score gives the last millimetre a hundredth of a unit, which networks smooth over. Beside it stands the
-symmetric logarithm sign(x) log(1 + |x| / s), as a z-score of its own (Webber 2013, "A bi-symmetric log
-transformation").
+Observations in this project are mostly remaining distances, so values near zero matter most. A z-score maps the last
+millimetre to a hundredth of a unit, which networks smooth over. These features add the symmetric logarithm
+sign(x) log(1 + |x| / s), standardised separately (Webber 2013, "A bi-symmetric log transformation").
 """
 
 import torch
@@ -18,7 +17,7 @@ class SymlogFeatures(nn.Module):
     scale: Tensor
 
     def __init__(self, dim: int, share: float) -> None:
-        """Turn from straight to logarithmic at `share` of a column's deviation."""
+        """Change from linear to logarithmic at `share` of a column's deviation."""
         super().__init__()
         self.share = share
         self.register_buffer("scale", torch.ones(dim))

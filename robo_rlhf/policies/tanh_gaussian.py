@@ -1,8 +1,8 @@
-"""A squashed Gaussian policy: actions are the tanh of a normal variable, on top of a frozen policy where there is one.
+"""A tanh-Gaussian policy: actions are the tanh of a normal variable, on top of a frozen policy if there is one.
 
 As in Haarnoja et al. 2018 ("soft actor-critic"): the deviation is a function of the state, and the likelihood is that
-of the squashed variable, which has no mass outside the range of actions. With a base, the action is that of the base
-plus scale times the squashed variable (residual policy learning), and learning starts from exactly the base.
+of the tanh of that variable, which has no mass outside the range of actions. With a base, the action is that of the
+base plus scale times the tanh (residual policy learning), and learning starts from exactly the base.
 """
 
 import math
@@ -46,7 +46,7 @@ class TanhGaussianPolicy(TrainedPolicy):
             base_kind: the kind of the frozen policy; none where empty.
             base_settings: its settings.
             scale: largest change of an action, in each column; with 1 and no base, all actions can be reached.
-            std: deviation of z to start from.
+            std: initial deviation of z.
             width: units a hidden layer.
             layers: hidden layers.
         """
@@ -77,7 +77,7 @@ class TanhGaussianPolicy(TrainedPolicy):
             last.bias[act_dim:] = math.log(std)
 
     def fit_normalizer(self, obs: Tensor, action: Tensor) -> None:
-        """Set the z-scores of observations; a base keeps its own."""
+        """Set the z-scores of observations; those of a base are unchanged."""
         self.normalizer.fit(obs)
 
     def seed(self, seed: int) -> None:
@@ -86,7 +86,7 @@ class TanhGaussianPolicy(TrainedPolicy):
             self.base.seed(seed)
 
     def reset(self, num_envs: int) -> None:
-        """Let the base forget what it had planned."""
+        """Reset the base, clearing its queued actions."""
         if self.base is not None:
             self.base.reset(num_envs)
 
@@ -129,7 +129,7 @@ class TanhGaussianPolicy(TrainedPolicy):
         return torch.tanh(self(features)[0])
 
     def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
-        """Return the weighted squared error of the first action, on what the base would do from here anew."""
+        """Return the weighted squared error of the first action, on top of a new prediction of the base."""
         self.seed(int(torch.randint(2**31, (), generator=generator)))
         self.reset(len(batch.obs))
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
@@ -145,7 +145,7 @@ class TanhGaussianPolicy(TrainedPolicy):
 
 
 def tanh_gaussian_on_top_of(base: TrainedPolicy, **settings: Any) -> TanhGaussianPolicy:
-    """Return a squashed policy over a copy of `base`, with the base's z-scores; at first it acts exactly as `base`."""
+    """Return a tanh-Gaussian policy over a copy of `base`, with its z-scores; initially it acts exactly as `base`."""
     policy = TanhGaussianPolicy(
         base.obs_dim, base.act_dim, base_kind=base.kind, base_settings=dict(base.settings), **settings
     )

@@ -1,4 +1,4 @@
-"""Reward models, one file a kind, found by name in `REWARDS`."""
+"""Reward models, one file per kind, registered by name in `REWARDS`."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The seam for reward models: what a person would like, step by step. The ensemble axis is always there."""
+"""Base class of reward models, which map steps to rewards. The ensemble axis is always present."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -11,13 +11,13 @@ from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, ShapeError
 from robo_rlhf.core.model_files import Model
 from robo_rlhf.core.types import Array
 
-OBS_FLOOR = 1e-3  # no column's deviation is taken as less
-OUTPUT_FLOOR = 1e-3  # a model that says about the same everywhere is not blown up
-OBS_LIMIT = 10.0  # z-scores beyond were never seen
+OBS_FLOOR = 1e-3  # lower bound of a column's deviation
+OUTPUT_FLOOR = 1e-3  # lower bound of a deviation: a nearly constant model is not amplified
+OBS_LIMIT = 10.0  # z-scores beyond it were never seen
 
 
 class RewardModel(Model):
-    """E reward models side by side. Normalisation lives inside, as buffers, and so inside the checkpoint.
+    """E reward models in parallel. Normalisation is stored as buffers, and so in the checkpoint.
 
     Constructed by `obs_dim`, `act_dim` and keyword arguments that are JSON values (kept as `settings`, so that a
     checkpoint can build it again); one of them is `members`, E.
@@ -29,7 +29,7 @@ class RewardModel(Model):
     """
 
     markovian: ClassVar[bool] = True  # else the reward of a step depends on the steps before it, never on later ones
-    dynamics_aware: ClassVar[bool] = False  # whether `auxiliary_loss` teaches something
+    dynamics_aware: ClassVar[bool] = False  # whether `auxiliary_loss` is used
     obs_mean: Tensor
     obs_std: Tensor
     output_mean: Tensor
@@ -37,7 +37,7 @@ class RewardModel(Model):
     temperature: Tensor
 
     def __init__(self, obs_dim: int, act_dim: int, *, members: int, **settings: float | int | str | bool) -> None:
-        """Remember how to build the model again.
+        """Store the settings, so that the model can be rebuilt.
 
         Raises:
             InvalidValueError: no members.
@@ -74,10 +74,10 @@ class RewardModel(Model):
         self.obs_std.copy_(obs.std(0, correction=0).clamp_min(OBS_FLOOR))
 
     def fit_steps(self, obs: Tensor, next_obs: Tensor) -> None:
-        """Set what else is scaled from steps (M, obs_dim), after `fit_normalizer`; nothing in most models."""
+        """Set further scales from steps (M, obs_dim), after `fit_normalizer`; nothing in most models."""
 
     def auxiliary_loss(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
-        """Return the loss (E,) of what each member learns from steps without answers; asked of dynamics-aware models.
+        """Return each member's self-supervised loss (E,) on steps without answers; only of dynamics-aware models.
 
         Args:
             obs: (E, R, obs_dim).
@@ -91,7 +91,7 @@ class RewardModel(Model):
         return ((obs - self.obs_mean) / self.obs_std).clamp(-OBS_LIMIT, OBS_LIMIT)
 
     def fit_output(self, reward: Tensor) -> None:
-        """Set what `predict` standardises by, from raw rewards of each member, (E, M)."""
+        """Set the standardisation of `predict` from raw rewards of each member, (E, M)."""
         self.output_mean.copy_(reward.mean(1))
         self.output_std.copy_(reward.std(1, correction=0).clamp_min(OUTPUT_FLOOR))
 

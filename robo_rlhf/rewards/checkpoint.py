@@ -1,4 +1,4 @@
-"""Reward models as files."""
+"""Saving and loading reward models."""
 
 from robo_rlhf.core.model_files import ModelFiles
 from robo_rlhf.rewards import REWARDS

@@ -1,4 +1,4 @@
-"""A reward on top of an encoding that must also tell what happens next, so that steps without answers teach too.
+"""A reward model on a dynamics-aware encoder, which also predicts the next step and so learns from unlabelled steps.
 
 After REED (Metcalf et al. 2023, "Sample-efficient preference-based reinforcement learning with dynamics aware
 rewards"): the latent of the next observation is predicted from latent and action, with the target's gradient stopped.
@@ -15,9 +15,9 @@ from robo_rlhf.rewards import REWARDS
 from robo_rlhf.rewards.base import OBS_LIMIT, RewardModel
 from robo_rlhf.rewards.layers import Linear, Norm, rows
 
-CHANGE_FLOOR = 1e-4  # z-scores; no column's change a step is taken as less
+CHANGE_FLOOR = 1e-4  # in z-scores, lower bound of a column's change per step
 LOG_STD = (-5.0, 2.0)  # of the predicted change, in deviations of the change
-ROWS = 512  # steps at a time when only predicting: hidden layers then stay in the processor's cache
+ROWS = 512  # steps per block in inference: hidden layers then stay in the processor's cache
 
 
 @REWARDS.register("encoder")
@@ -48,7 +48,7 @@ class EncoderReward(RewardModel):
             width: units a hidden layer.
             latent: size of the encoding of an observation.
             gain: largest reward of a step.
-            dynamics: weight of predicting what happens next, beside explaining answers.
+            dynamics: weight of the dynamics loss, relative to the loss on answers.
         """
         super().__init__(obs_dim, act_dim, members=members, width=width, latent=latent, gain=gain, dynamics=dynamics)
         self.gain, self.dynamics = gain, dynamics
@@ -78,7 +78,7 @@ class EncoderReward(RewardModel):
         self.change_std.copy_(change.square().mean(0).sqrt().clamp_min(CHANGE_FLOOR))
 
     def auxiliary_loss(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
-        """Return `dynamics` times how badly each member foretells steps (E, R, ...), (E,)."""
+        """Return `dynamics` times the prediction loss (E,) of each member on steps (E, R, ...)."""
         before, after = self.normalized(obs), self.normalized(next_obs)
         latent, mean, log_std = self._next(before, action)
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Multilayer perceptrons side by side, one batched matrix product a layer."""
+"""An ensemble of multilayer perceptrons in parallel, one batched matrix product per layer."""
 
 import math
 from itertools import pairwise
@@ -12,7 +12,7 @@ from robo_rlhf.rewards import REWARDS
 from robo_rlhf.rewards.base import RewardModel
 
 SLOPE = 0.01  # of LeakyReLU below zero
-ROWS = 512  # steps at a time when only predicting: hidden layers then stay in the processor's cache
+ROWS = 512  # steps per block in inference: hidden layers then stay in the processor's cache
 INPUTS = ("obs_action", "obs", "obs_next")
 
 
@@ -41,8 +41,8 @@ class EnsembleReward(RewardModel):
             members: networks in the ensemble.
             width: units a hidden layer.
             layers: hidden layers.
-            inputs: what of a step is seen: observation and action, observation alone, or both observations.
-            gain: largest reward of a step; small, so that a clip's return starts near zero and fitting is gentle.
+            inputs: the network's input: observation and action, observation alone, or both observations.
+            gain: largest reward of a step; small, so that a clip's return starts near zero and fitting is stable.
 
         Raises:
             InvalidValueError: inputs of another name.

@@ -1,4 +1,4 @@
-"""A learned reward that may change while somebody climbs it: the newest checkpoint of a file that others write."""
+"""A learned reward that may change during training: reloaded when another process writes its checkpoint file."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from robo_rlhf.rewards.checkpoint import load_reward
 
 
 class PenalizedReward:
-    """The reward that a learner climbs: the ensemble's mean less `uncertainty_penalty` times its deviation."""
+    """The reward to maximise: the ensemble's mean minus `uncertainty_penalty` times its deviation."""
 
     def __init__(self, model: RewardModel, uncertainty_penalty: float) -> None:
         """Take the reward from `model`."""
@@ -19,16 +19,16 @@ class PenalizedReward:
         """Return the reward (T, N) of steps, for obs (T, N, obs_dim), action (T, N, act_dim) and next_obs."""
         if self.model.markovian:
             mean, std = self.model.predict(obs, action, next_obs)
-        else:  # which must be told what is time: (T, N) → (N, T)
+        else:  # the model expects the time axis second: (T, N) → (N, T)
             mean, std = (x.T for x in self.model.predict(*(x.swapaxes(0, 1) for x in (obs, action, next_obs))))
         lowered: Array = mean - self.uncertainty_penalty * std
         return lowered
 
 
 class NewestReward(PenalizedReward):
-    """The same, from a file: `refresh` reads it again where it was written since.
+    """The same, from a file: `refresh` reloads it where it was written since.
 
-    A file that has gone, or cannot be read, or does not fit, changes nothing: the reward before it goes on.
+    A file that is missing, unreadable or does not fit changes nothing: the previous reward stays in use.
     """
 
     def __init__(self, path: Path, uncertainty_penalty: float, *, task: str, obs_dim: int, act_dim: int) -> None:
@@ -40,11 +40,11 @@ class NewestReward(PenalizedReward):
             CheckpointMismatchError: it is of another task or of other shapes, or holds no reward model.
         """
         self.path, self._task, self._sizes = path, task, (obs_dim, act_dim)
-        self._written = _written(path)  # before reading: what is written meanwhile is read again
+        self._written = _written(path)  # before reading: a later write is then noticed
         super().__init__(self._load(), uncertainty_penalty)
 
     def refresh(self) -> tuple[bool, str]:
-        """Read the file again where it was written since; return whether the reward changed, and what to tell of it."""
+        """Reload the file where it was written since; return whether the reward changed, and a message for the log."""
         written = _written(self.path)
         if written is None or written == self._written:
             return False, ""
@@ -52,7 +52,7 @@ class NewestReward(PenalizedReward):
         try:
             self.model = self._load()
         except RoboRlhfError as error:
-            return False, f"a new reward cannot be used, the one before it goes on: {error}"
+            return False, f"a new reward cannot be used, the previous one stays in use: {error}"
         return True, "a new reward"
 
     def _load(self) -> RewardModel:
@@ -60,7 +60,7 @@ class NewestReward(PenalizedReward):
 
 
 def _written(path: Path) -> tuple[int, int, int] | None:
-    """Return what changes when a file is written anew, None where there is none."""
+    """Return a stamp that changes when the file is written, None where there is no file."""
     try:
         found = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Layers of E networks side by side: every parameter has the ensemble axis first."""
+"""Layers of E networks in parallel: every parameter has the ensemble axis first."""
 
 import math
 
@@ -25,7 +25,7 @@ class Norm(nn.Module):
     """E layer normalisations."""
 
     def __init__(self, members: int, width: int) -> None:
-        """Start as the plain normalisation."""
+        """Start as the plain normalisation, without scale or shift."""
         super().__init__()
         self.weight = nn.Parameter(torch.ones(members, 1, width))
         self.bias = nn.Parameter(torch.zeros(members, 1, width))

@@ -1,8 +1,8 @@
-"""A reward without any label: states that are unlike all others of the same episodes.
+"""A novelty reward, which needs no labels: the distance of a state from all others of the same batch of episodes.
 
 As the unsupervised exploration of PEBBLE (Lee et al. 2021, equation 4) and of APT (Liu and Abbeel 2021): the distance
-to the k-th nearest state estimates how little is known around a state, up to a constant the logarithm of one over the
-density. Neighbours are looked for among the episodes that run together, so it depends on nothing that came before.
+to the k-th nearest state estimates, up to a constant, the negative log density of states. Neighbours come from the
+episodes that run together, so the reward does not depend on earlier episodes.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from robo_rlhf.core.types import Array
 
 NEIGHBOUR = 5  # k
-LEAST = 1e-3  # distances below are alike, in units of the observation
+LEAST = 1e-3  # lower bound of distances, in units of the observation
 AT_ONCE = 512  # states whose distances are computed together
 
 

@@ -1,4 +1,4 @@
-"""A reward as a sum that is written in the configuration: "learned + 0.2 * success + 0.5 * distance(of=[0, 1])"."""
+"""A reward as a sum of terms from the configuration: "learned + 0.2 * success + 0.5 * distance(of=[0, 1])"."""
 
 import ast
 import inspect
@@ -27,7 +27,7 @@ class RewardSum:
     """A weighted sum of terms."""
 
     def __init__(self, text: str) -> None:
-        """Read the sum from `text`.
+        """Parse the sum from `text`.
 
         Raises:
             InvalidValueError: it is not written as a sum, a weight is no finite number, or a term has no such settings.
@@ -47,7 +47,7 @@ class RewardSum:
 
     @property
     def needs(self) -> frozenset[Need]:
-        """What must be known of the steps besides observations and actions."""
+        """The fields of `Steps` that the terms need in addition to observations and actions."""
         return frozenset(need for part in self.parts for need in part.term.needs)
 
     @property
@@ -56,7 +56,7 @@ class RewardSum:
         return [(part.label, part.weight) for part in self.parts] == [("learned", 1.0)]
 
     def __call__(self, steps: Steps) -> tuple[Array, dict[str, float]]:
-        """Return the reward (T, N) float32, and what each term contributes to it in the mean over steps that count.
+        """Return the reward (T, N) float32, and the mean contribution of each term over active steps.
 
         Raises:
             ShapeError: a term gives another shape.

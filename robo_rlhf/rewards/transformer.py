@@ -1,4 +1,4 @@
-"""A transformer over the steps of a segment: what a step is worth may depend on the steps before it.
+"""A transformer reward model: the reward of a step may depend on the steps before it.
 
 After Kim et al. 2023 ("Preference transformer"), but causal, so that the reward of a step never changes afterwards and
 a learner can be given it. Each step sees at most `context` steps back, and only how far back they are (linear biases,
@@ -65,7 +65,7 @@ class TransformerReward(RewardModel):
         batch, steps = obs.shape[-3:-1]
         x = self.enter(rows(torch.cat([self.normalized(obs), action], -1), self.members))  # (E, B * L, width)
         if batch and steps:
-            back = torch.arange(steps)[:, None] - torch.arange(steps)  # (L, L) steps from the one that looks
+            back = torch.arange(steps)[:, None] - torch.arange(steps)  # (L, L) steps back from each step
             for block in self.blocks:
                 x = block(x, back, self.context)
         reward: Tensor = torch.tanh(self.reward(self.norm(x))) * self.gain

@@ -1,4 +1,4 @@
-"""How near an observation is to success, learned from episodes whose success is known: a potential for shaping."""
+"""A value function of the distance to success, learned from episodes with known success: a potential for shaping."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from robo_rlhf.core.runs import fitting, read_checkpoint, write_checkpoint
 from robo_rlhf.core.types import Array, Episode
 
 PREFIX = "value"
-OBS_FLOOR = 1e-3  # no column's deviation is taken as less
+OBS_FLOOR = 1e-3  # lower bound of a column's deviation
 BATCH = 256
 LEARNING_RATE = 1e-3
 
@@ -57,7 +57,7 @@ def fit_value(
 ) -> ValueFunction:
     """Learn the value by Monte Carlo: (1 - gamma) times the discounted steps of success to come, (Sutton and Barto, 5).
 
-    After its last step an episode is taken to stay as it is.
+    After its last step an episode is assumed to stay in its final state.
 
     Raises:
         InvalidValueError: no episode has a step, or they are of several tasks or shapes.
@@ -94,7 +94,7 @@ def save_value(model: ValueFunction, path: Path, task: str) -> None:
 
 
 def load_value(path: Path) -> ValueFunction:
-    """Build the value function that `save_value` wrote.
+    """Load the value function that `save_value` wrote.
 
     Raises:
         NotFoundError: there is no such file.

@@ -1,1 +1,1 @@
-"""Policies act in environments: the one loop that makes episodes of it, and how well they did."""
+"""Rollouts of policies in environments, and their evaluation."""

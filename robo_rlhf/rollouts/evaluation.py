@@ -1,4 +1,4 @@
-"""Evaluation: how well policies do, how sure that is after so many episodes, and which of two is better."""
+"""Evaluation of policies: metrics with confidence intervals, and paired comparison of two policies."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,14 +13,14 @@ from robo_rlhf.core.types import Array, Episode, Policy, VecEnv
 from robo_rlhf.rollouts.rollout import OnStep, check_environment, rollout
 from robo_rlhf.sim.task_tools.style_measures import MEASURES, summarize
 
-FIRST_SEED = 1_000_000  # of the episodes that results are reported on; nothing is ever learned from them
-SELECTION_SEED = 2_000_000  # of those that choose among snapshots, so that choosing does not flatter the result
+FIRST_SEED = 1_000_000  # first seed of the episodes that results are reported on; nothing is learned from them
+SELECTION_SEED = 2_000_000  # first seed of the episodes that choose snapshots, kept apart to avoid selection bias
 EpisodeScore = Callable[[Episode], float]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What M episodes of one policy showed. Equal seeds make evaluations comparable episode by episode."""
+    """The results of M episodes of one policy. Equal seeds make evaluations comparable episode by episode."""
 
     task: str
     seeds: tuple[int, ...]  # (M,)
@@ -29,7 +29,7 @@ class Evaluation:
     returns: tuple[float, ...]  # (M,) sum of task reward
     style: Mapping[str, tuple[float, ...]]  # measure → (M,), in the measure's unit
     aborted: int = 0  # episodes that a non-finite action or a fault of the environment ended; none is a success
-    note: str = ""  # why the first of them ended
+    note: str = ""  # reason why the first of them ended
 
     @property
     def episodes(self) -> int:
@@ -38,7 +38,7 @@ class Evaluation:
 
     @property
     def warning(self) -> str:
-        """What is to be said of episodes that were aborted; empty where none was."""
+        """A note on aborted episodes; empty where none was."""
         if not self.aborted:
             return ""
         return f"{self.aborted} of {self.episodes} episodes count as failures: the first was {self.note}."
@@ -63,7 +63,7 @@ class Evaluation:
         return {name: bootstrap_mean(np.array(values)) for name, values in self.style.items()}
 
     def summary(self) -> dict[str, Any]:
-        """Return everything that a table or a report shows, as a JSON object."""
+        """Return the summary for tables and reports, as a JSON object."""
         return {
             "task": self.task,
             "episodes": self.episodes,
@@ -85,7 +85,7 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Evaluation":
-        """Return what `to_json` stored."""
+        """Return the evaluation that `to_json` stored."""
         lists = {name: tuple(stored[name]) for name in ("seeds", "success_end", "success_any", "returns")}
         style = {name: tuple(nan if x is None else x for x in values) for name, values in stored["style"].items()}
         return cls(**{**stored, **lists, "style": style})
@@ -94,9 +94,9 @@ class Evaluation:
 def evaluate(
     env: VecEnv, policy: Policy, seeds: Array, *, policy_seed: int = 0, on_step: OnStep | None = None
 ) -> Evaluation:
-    """Run `policy` once from each of `seeds` (M,) and return what it showed.
+    """Run `policy` once from each of `seeds` (M,) and return the results.
 
-    A policy with randomness of its own is seeded with `policy_seed` first, so that the same call gives the same result.
+    A policy with internal randomness is seeded with `policy_seed` first, so that the same call gives the same result.
 
     Raises:
         InvalidValueError: no seeds.
@@ -111,7 +111,7 @@ def evaluate(
 
 
 def summarize_episodes(episodes: Sequence[Episode]) -> Evaluation:
-    """Return the evaluation that finished episodes of one task and one policy amount to.
+    """Return the evaluation of finished episodes of one task and one policy.
 
     Raises:
         InvalidValueError: no episodes.
@@ -138,8 +138,8 @@ class Comparison(NamedTuple):
     success: Interval  # difference of the share solved at the end, with a bootstrap interval over seeds
     only_old: int  # episodes that only the old policy solved
     only_new: int  # episodes that only the new policy solved
-    p_worse: float  # chance of so few wins among the seeds that differ, were the two policies equal; small: worse
-    p_better: float  # the same for so many wins
+    p_worse: float  # p-value of so few wins among the seeds that differ, for equal policies; small: worse
+    p_better: float  # p-value of so many wins
     style: Mapping[str, Interval]  # difference of each style measure
 
     def shown_worse(self, alpha: float = 0.05) -> bool:

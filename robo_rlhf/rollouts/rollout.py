@@ -1,4 +1,4 @@
-"""The one loop: a policy acts in a batch of environments, and what happens becomes episodes.
+"""The rollout loop: a policy acts in a batch of environments, and the steps are recorded as episodes.
 
 A person at a device, a scripted operator, a trained network and a replay are all policies, so recording,
 evaluation, data collection and clip making are all this function. Learners that choose their actions otherwise share
@@ -17,8 +17,8 @@ MetaFields = (
     Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
 )  # fields of EpisodeMeta, the same for all or by seed
 OnEnded = Callable[[list[Episode]], None]
-POLICY_FAULT = "the policy gave an action that is not finite"  # every other reason to abort is the environment's
-OnStep = Callable[[int, Step], None]  # the step's number from 0, and what it gave
+POLICY_FAULT = "the policy gave an action that is not finite"  # every other reason to abort comes from the environment
+OnStep = Callable[[int, Step], None]  # the step's number from 0, and its result
 
 
 def rollout(
@@ -37,16 +37,16 @@ def rollout(
     """Run one episode for each seed and return them in the order of `seeds`.
 
     Args:
-        env: N copies of the task; more seeds than N are run in turns, the last of them filled up with repeats.
+        env: N copies of the task; more seeds than N are run in batches, the last of them padded with repeats.
         policy: chooses the actions.
         seeds: (M,) int.
-        source: who acts; or a function that gives (N,) uint8 for the actions just chosen (a person taking over).
+        source: source of the actions; or a function that gives (N,) uint8 for the current actions (takeovers).
         meta: further fields of `EpisodeMeta`, or a function from seed to such fields.
         steps: length of an episode; the environment's horizon where None.
-        record_state: whether simulator states are kept; without them an episode cannot be rendered or entered again.
-        strict: whether a non-finite action stops everything instead of its own episode alone.
-        on_step: called after every step, to keep the pace, show progress or write a journal.
-        on_ended: called with the episodes that ended at the same step, as soon as they have, to keep them.
+        record_state: whether simulator states are kept; without them an episode cannot be rendered or restored.
+        strict: whether a non-finite action raises instead of ending only its episode.
+        on_step: called after every step, to keep the control rate, show progress or write a journal.
+        on_ended: called with the episodes that ended at the same step, as soon as they have, to store them.
 
     Raises:
         InvalidValueError: no seeds.
@@ -79,12 +79,12 @@ class Recorder:
     """Arrays (N, T, ...) that a batch of episodes is written into, step by step."""
 
     def __init__(self, env: VecEnv, steps: int, *, record_state: bool = True) -> None:
-        """Allocate room for `steps` steps of every copy in `env`."""
+        """Allocate arrays for `steps` steps of every copy in `env`."""
         self.env, self.steps, self.record_state = env, steps, record_state
         n = env.num_envs
         self.t = 0  # steps recorded so far
         self.length = np.zeros(n, dtype=np.int64)  # (N,) steps that belong to each episode
-        self.note = [""] * n  # why an episode was aborted
+        self.note = [""] * n  # reason why an episode was aborted
         self._open = np.ones(n, dtype=bool)
         self._told = np.zeros(n, dtype=bool)  # ended, and returned by `ended`
         self._obs = np.zeros((n, steps + 1, env.obs_dim), np.float32)
@@ -97,11 +97,11 @@ class Recorder:
 
     @property
     def running(self) -> bool:
-        """Whether there is room for another step and an episode that still goes on."""
+        """Whether the arrays have room for another step and an episode is still running."""
         return self.t < self.steps and bool(self._open.any())
 
     def start(self, obs: Array) -> Array:
-        """Take the first observations (N, obs_dim) and return them."""
+        """Record the first observations (N, obs_dim) and return them."""
         self._obs[:, 0] = obs
         if self.record_state:
             state = self.env.get_state()
@@ -110,7 +110,7 @@ class Recorder:
         return obs
 
     def admit(self, action: Array, *, strict: bool = False) -> Array:
-        """Return actions (N, act_dim) that the environment may be given; episodes with a non-finite one end here.
+        """Return actions (N, act_dim) that are safe to apply; episodes with a non-finite one end here.
 
         Raises:
             ShapeError: `action` does not fit the environment.
@@ -125,7 +125,7 @@ class Recorder:
         if strict and bad.any():
             where = f"environment {int(np.flatnonzero(bad)[0])} of {self.env.name}, step {self.t}"
             raise NonFiniteError(
-                "The action of the policy", where, "Nothing was recorded; go on from the last good checkpoint."
+                "The action of the policy", where, "Nothing was recorded; continue from the last good checkpoint."
             )
         self._abort(bad, POLICY_FAULT)
         return np.where(np.isfinite(action), action, 0.0).astype(np.float32)
@@ -160,7 +160,7 @@ class Recorder:
         return [self._episode(i, int(seed), meta) for i, seed in enumerate(seeds)]
 
     def ended(self, seeds: Array, meta: MetaFields | None = None) -> list[Episode]:
-        """Return those of the first len(seeds) copies whose episodes ended since this was last asked."""
+        """Return those of the first len(seeds) copies whose episodes ended since the last call."""
         over = ~self._open if self.running else np.ones_like(self._open)
         new = np.flatnonzero(over[: len(seeds)] & ~self._told[: len(seeds)])
         self._told |= over

@@ -1,1 +1,1 @@
-"""The world: batches of MuJoCo simulations, tasks, environments, rendering."""
+"""Simulation: batches of MuJoCo simulations, tasks, environments, rendering."""

@@ -1,4 +1,4 @@
-"""The seam for tasks: a task is pure functions of a batch of simulations."""
+"""Base class of tasks: a task is a set of pure functions of a batch of simulations."""
 
 import functools
 from abc import ABC, abstractmethod
@@ -15,18 +15,18 @@ from robo_rlhf.sim.physics.batch import BatchSim
 class Task(ABC):
     """One task, written over the leading axis N; keeps no state between calls.
 
-    Nothing may change inside an episode but the simulator state, and no model is ever randomised: goals are mocap
-    bodies moved through the state. So every frame of every episode can be entered again.
+    Only the simulator state may change during an episode, and models are never randomised: goals are mocap bodies
+    moved through the state. So every frame of every episode can be restored.
     """
 
     name: ClassVar[str]
-    instruction: ClassVar[str]  # one sentence for people and for language-conditioned users
-    horizon: ClassVar[int]  # steps an episode
+    instruction: ClassVar[str]  # one sentence for users and language-conditioned policies
+    horizon: ClassVar[int]  # steps per episode
     control_hz: ClassVar[int] = 20
-    obs_names: ClassVar[tuple[str, ...]]  # one name an observation column
+    obs_names: ClassVar[tuple[str, ...]]  # one name per observation column
     action_names: ClassVar[tuple[str, ...]] = ("x", "y", "z", "yaw", "gripper")
-    goals: ClassVar[tuple[str, ...]] = ()  # mocap bodies that a person may move before an episode begins
-    style_cost: ClassVar[str] = "path_length"  # the style measure that the default simulated teacher minds
+    goals: ClassVar[tuple[str, ...]] = ()  # mocap bodies that a user may move before an episode begins
+    style_cost: ClassVar[str] = "path_length"  # the measure in the default simulated teacher's style cost
 
     @abstractmethod
     def scene(self) -> mujoco.MjSpec:
@@ -54,7 +54,7 @@ class Task(ABC):
 
     @abstractmethod
     def demonstrate(self, sim: BatchSim) -> Array:
-        """Return the scripted operator's actions (N, act_dim), a function of the present state alone."""
+        """Return the scripted operator's actions (N, act_dim), a function of the current state alone."""
 
     def reward(self, sim: BatchSim) -> Array:
         """Return the task reward (N,) in [0, 1]: the mean of the terms."""
@@ -64,4 +64,4 @@ class Task(ABC):
 
     @abstractmethod
     def signals(self, sim: BatchSim) -> Mapping[str, Array]:
-        """Return what style measures are computed from: name → (N, k) float32. See `sim.style`."""
+        """Return the signals that style measures are computed from: name → (N, k) float32. See `sim.style`."""

@@ -33,8 +33,8 @@ from robo_rlhf.training_tools.settings import (
     BCSettings,
 )
 
-Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, of how many, newest metrics
-Score = Callable[[TrainedPolicy], float]  # how good a policy is, more is better: success in rollouts
+Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, total, newest metrics
+Score = Callable[[TrainedPolicy], float]  # score of a policy, larger is better: success in rollouts
 
 
 Config = BCSettings
@@ -52,23 +52,23 @@ def train(
     meta: Mapping[str, Any] | None = None,
     start: TrainedPolicy | None = None,
 ) -> TrainedPolicy:
-    """Clone `episodes` into a policy, saved as the run's checkpoint "policy"; go on where a killed run stopped.
+    """Clone `episodes` into a policy, saved as the run's checkpoint "policy"; resume where a killed run stopped.
 
     Args:
-        config: what to imitate with.
+        config: the settings.
         run: the folder of the run.
-        episodes: what to imitate.
-        score: judges snapshots, where `config` asks for several; the one that scores best is kept.
+        episodes: the demonstrations.
+        score: scores snapshots, where `config` asks for several; the best one is kept.
         progress: called after every gradient step.
-        weighting: how much steps count where people corrected a policy.
-        starts: (S, obs_dim), what episodes start from: scales of columns that hardly vary in `episodes`.
-        meta: what else the checkpoint shall remember, a JSON object.
-        start: a policy of the same kind and settings to go on from, its scales too, instead of drawn weights.
+        weighting: weights of steps in which an operator corrected a policy.
+        starts: (S, obs_dim), initial observations: scales of columns that hardly vary in `episodes`.
+        meta: further content of the checkpoint, a JSON object.
+        start: a policy of the same kind and settings to continue from, with its scales, instead of random weights.
 
     Raises:
         InvalidValueError: the episodes hold nothing to learn from, or are of different tasks.
         UnknownNameError: no such kind of policy.
-        NonFiniteError: the loss is not finite; the checkpoint before it stands.
+        NonFiniteError: the loss is not finite; the previous checkpoint is kept.
     """
     path = run.checkpoint_path("policy")
     if run.result() is not None:
@@ -149,7 +149,7 @@ class BCLearner:
         self.best_score: float | None = None
 
     def advance(self, score: Score | None = None) -> dict[str, float]:
-        """Take one gradient step, let `score` judge where a snapshot is due, and return metrics."""
+        """Take one gradient step, score a snapshot where one is due, and return metrics."""
         metrics = {"learning_rate": self.rate(), "loss": self.update()}
         if score is not None and self.done in _snapshots(self.config):
             metrics["score"] = self.consider(score)
@@ -176,7 +176,7 @@ class BCLearner:
             raise NonFiniteError(
                 "The imitation loss",
                 f"update {self.done + 1}",
-                "The last checkpoint stands; check the demonstrations for extreme values, or lower the learning rate.",
+                "The last checkpoint is kept; check the demonstrations for extreme values, or lower the learning rate.",
             )
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -202,7 +202,7 @@ class BCLearner:
         return Chunks(obs, *rest)
 
     def consider(self, score: Score) -> float:
-        """Let `score` judge the averaged weights, keep them if none before was better, and return the score."""
+        """Score the averaged weights, keep them if none before was better, and return the score."""
         self.average.swap()
         value = score(self.policy.eval())
         if self.best_score is None or value >= self.best_score:
@@ -212,7 +212,7 @@ class BCLearner:
         return value
 
     def finish(self) -> TrainedPolicy:
-        """Return the policy with the best snapshot's weights, or the averaged ones where none was judged."""
+        """Return the policy with the best snapshot's weights, or the averaged ones where none was scored."""
         if self.best:
             unpack_module("best", self.policy, self.best)
         else:
@@ -232,9 +232,9 @@ class BCLearner:
         return arrays, {"done": self.done, "loss": self.loss, "best_score": self.best_score}
 
     def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
-        """Go on from what `pack` gave; see `runs.fitting`."""
+        """Continue from what `pack` gave; see `runs.fitting`."""
         if take("best", arrays):
-            unpack_module("best", self.policy, arrays)  # to see that it fits; the present weights replace it
+            unpack_module("best", self.policy, arrays)  # checks that it fits; the current weights replace it
         unpack_module("policy", self.policy, arrays)
         self.average.unpack("average", arrays)
         unpack_optimizer("optimizer", self.optimizer, arrays)
@@ -262,7 +262,7 @@ def _tensors(
 
 
 def _snapshots(config: Config) -> set[int]:
-    """Return after which updates a snapshot is judged: none where there is nothing to choose from."""
+    """Return the updates after which a snapshot is scored: none where there is nothing to choose from."""
     if config.select_every:
         return {*range(config.select_every, config.updates, config.select_every), config.updates}
     if config.candidates < 2:

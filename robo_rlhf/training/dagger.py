@@ -1,6 +1,6 @@
-"""Learning from corrections: a policy drives, people take over where it goes wrong, and it is cloned again from both.
+"""HG-DAgger: a policy acts, an operator takes over where it fails, and it is cloned again from both.
 
-Dataset aggregation with a person who decides when to take over: Kelly et al. 2019 ("HG-DAgger"), with corrected steps
+Dataset aggregation where the operator decides when to take over: Kelly et al. 2019 ("HG-DAgger"), with corrected steps
 weighted up as in Mandlekar et al. 2020 (IWR). See `robo_rlhf.data.training_arrays.correction_weights`.
 """
 
@@ -32,17 +32,17 @@ def train(
     """Clone demonstrations and corrected episodes together, into the run's checkpoint "policy"; resumes as `bc.train`.
 
     Args:
-        config: what to imitate with, and the weights.
+        config: the settings of cloning, and the weights.
         run: the folder of the run.
-        demonstrations: whole episodes of somebody who knows the task; none are needed.
-        corrections: episodes in which somebody took over; others are left out.
-        score: judges snapshots, where `config.clone` asks for several.
+        demonstrations: whole episodes of an expert; optional.
+        corrections: episodes in which an operator took over; others are left out.
+        score: scores snapshots, where `config.clone` asks for several.
         progress: called after every gradient step.
-        starts: (S, obs_dim), what episodes start from, as in `bc.train`.
-        meta: what else the checkpoint shall remember, a JSON object.
+        starts: (S, obs_dim), initial observations, as in `bc.train`.
+        meta: further content of the checkpoint, a JSON object.
 
     Raises:
-        InvalidValueError: nothing was corrected, or the episodes do not go together.
+        InvalidValueError: nothing was corrected, or the episodes do not fit together.
         NonFiniteError: an observation or the loss is not finite.
     """
     corrected = with_corrections(corrections)
@@ -61,7 +61,7 @@ def train(
 
 
 def with_corrections(episodes: Sequence[Episode]) -> list[Episode]:
-    """Return the episodes in which somebody corrected at least one step.
+    """Return the episodes in which an operator corrected at least one step.
 
     Raises:
         InvalidValueError: there are none.
@@ -69,5 +69,5 @@ def with_corrections(episodes: Sequence[Episode]) -> list[Episode]:
     found = [episode for episode in episodes if np.any(episode.source == Source.CORRECTION)]
     if not found:
         given = f"{len(episodes)} episodes without a corrected step"
-        raise InvalidValueError("corrections", given, "an episode in which somebody took over from a policy")
+        raise InvalidValueError("corrections", given, "an episode in which an operator took over from a policy")
     return found

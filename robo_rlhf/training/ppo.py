@@ -4,7 +4,7 @@ Schulman et al. 2017 with the clipped objective and generalised advantages, over
 horizon, and with an analytic KL term to the cloned policy. One iteration is one whole episode of every copy, so no
 state of an environment outlives an iteration; all randomness of iteration i is drawn from (seed, i), so no state of a
 generator does either. Task reward and success are never read here, unless the configured reward names them: `Step` is
-handed on whole to the diagnostics of the caller, and nothing comes back from there.
+passed whole to the caller's diagnostics, and nothing is returned from there.
 """
 
 import copy
@@ -30,7 +30,7 @@ from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, check_fit, r
 from robo_rlhf.training_tools.settings import PPOSettings
 from robo_rlhf.training_tools.shaping import Live, RewardObjective
 
-OnIteration = Callable[[int, GaussianActor, Mapping[str, float]], object]  # a true result ends the training
+OnIteration = Callable[[int, GaussianActor, Mapping[str, float]], object]  # a true return value ends the training
 
 
 Config = PPOSettings
@@ -49,27 +49,27 @@ def train(
     diagnostics: Diagnostics | None = None,
     live: Live | None = None,
 ) -> GaussianActor:
-    """Fine-tune `actor` in place, save it as the run's checkpoint "policy"; go on where a killed run stopped.
+    """Fine-tune `actor` in place, save it as the run's checkpoint "policy"; resume where a killed run stopped.
 
     Args:
-        config: how.
-        run: where; its checkpoint "training" holds all that learning needs to go on.
+        config: the settings.
+        run: the run folder; its checkpoint "training" holds the whole state of training.
         env: `config.num_envs` copies of the task.
-        actor: the policy to start from, which is also what it is held to.
-        reward: what to climb, called once an iteration with the actions as applied; where it has `refresh`, it is
-            asked before each iteration whether it has changed.
+        actor: the initial policy, which is also the anchor.
+        reward: the reward to maximise, called once per iteration with the actions as applied; where it has `refresh`,
+            that is called before each iteration, to see whether it has changed.
         carry: arrays of the checkpoint "training" of the round before, which had another reward: policy, anchor, value
-            function and optimisers go on from it.
+            function and optimisers continue from it.
         progress: called after every iteration.
-        on_iteration: the same, with the policy; a true result ends the training early.
-        diagnostics: sees every step whole, task reward and success too.
-        live: what people press while the episodes run, for a reward with the term `live`.
+        on_iteration: the same, with the policy; a true return value ends the training early.
+        diagnostics: called with every whole step, including task reward and success.
+        live: presses of viewers while the episodes run, for a reward with the term `live`.
 
     Raises:
         ShapeError: policy or reward do not fit the environment.
         InvalidValueError: the environment has another number of copies, or cannot give what the reward needs.
         CheckpointMismatchError: the run's checkpoint, or `carry`, is of another policy.
-        NonFiniteError: NaN or infinity from policy, environment, reward or loss; the checkpoint before it stands.
+        NonFiniteError: NaN or infinity from policy, environment, reward or loss; the previous checkpoint is kept.
     """
     check_fit(config, env, actor)
     learner = PPOLearner(config, actor)
@@ -121,7 +121,7 @@ class PPOLearner:
 
     @torch.no_grad()
     def prepare(self, episodes: EpisodeBatch, reward: Array) -> tuple[PPOBatch, dict[str, float]]:
-        """Return what to learn from, for rewards (T, N), and the metrics of the policy that acted."""
+        """Return the training batch for rewards (T, N), and the metrics of the policy that acted."""
         active = episodes.active
         inputs, advantage, target = self.estimate(episodes, reward)
         counts = torch.from_numpy(active)
@@ -215,7 +215,7 @@ class PPOLearner:
         return metrics
 
     def adapt_anchor(self, kl: float) -> None:
-        """Bring the KL to the anchor nearer to its target by the factor of Schulman et al. 2017, section 4."""
+        """Adapt the weight of the anchor towards its target KL by the factor of Schulman et al. 2017, section 4."""
         target = self.config.anchor_target
         if target and kl > 1.5 * target:
             self.anchor_weight = min(self.anchor_weight * 1.5, 100.0)
@@ -223,7 +223,7 @@ class PPOLearner:
             self.anchor_weight = max(self.anchor_weight / 1.5, 1e-4)
 
     def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Return all that learning needs to go on, as arrays and a JSON object."""
+        """Return the whole state of training, as arrays and a JSON object."""
         arrays = {
             **pack_module("actor", self.actor),
             **pack_module("anchor", self.anchor),
@@ -235,7 +235,7 @@ class PPOLearner:
         return arrays, {"done": self.done, "ended": self.ended}
 
     def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
-        """Go on from what `pack` gave; see `runs.fitting`."""
+        """Continue from what `pack` gave; see `runs.fitting`."""
         for name, module in (("actor", self.actor), ("anchor", self.anchor), ("critic", self.critic)):
             unpack_module(name, module, arrays)
         unpack_optimizer("actor_step", self.actor_step.optimizer, arrays)

@@ -1,4 +1,4 @@
-"""Reward learning: from answers about clips to a reward model that explains them."""
+"""Reward learning: fits a reward model to answers about clips."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -44,12 +44,12 @@ Config = RewardSettings
 
 
 class ExtraData(NamedTuple):
-    """What a reward can learn from besides answers; what the configuration gives no weight is not used."""
+    """Training data of a reward model in addition to answers; parts without weight in the configuration are unused."""
 
     demonstrations: Sequence[Episode] = ()
-    marked: Sequence[Episode] = ()  # episodes whose outcome somebody marked
+    marked: Sequence[Episode] = ()  # episodes with an outcome marked by a user
     unlabeled: Sequence[Episode] = ()  # any that clips may be cut from
-    checked: Sequence[Judgement] = ()  # answers to gold questions, see `quality.gold_of`: how far to trust whom
+    checked: Sequence[Judgement] = ()  # answers to gold questions, see `quality.gold_of`: reliability of each annotator
 
 
 def train(
@@ -65,15 +65,15 @@ def train(
     checked: Sequence[Judgement] = (),
     progress: Progress | None = None,
 ) -> RewardModel:
-    """Learn from `answers` to `questions`, saved as the run's checkpoint "reward"; go on where a killed run stopped.
+    """Learn from `answers` to `questions`, saved as the run's checkpoint "reward"; resume where a killed run stopped.
 
     `load` finds the episodes (see `episodes_of`), the others are as in `ExtraData`. Answers about deleted clips are
-    passed over and counted; what looks odd about answers is among the run's events.
+    skipped and counted; anomalies of the answers are logged among the run's events.
 
     Raises:
-        InvalidValueError: no answer says anything; or a demonstration, or another episode, does not go with the clips.
+        InvalidValueError: no informative answer; or a demonstration, or another episode, does not fit the clips.
         UnknownNameError: no such kind of reward model.
-        NonFiniteError: the loss is not finite; the checkpoint before it stands.
+        NonFiniteError: the loss is not finite; the previous checkpoint is kept.
     """
     path = run.checkpoint_path("reward")
     if run.result() is not None:
@@ -99,7 +99,7 @@ def prepare(
     *,
     shelf: ClipLoader | None = None,
 ) -> AnswerData:
-    """Return all that is learned from, as tensors; raises as `train`."""
+    """Return all training data, as tensors; raises as `train`."""
     if config.weigh_people:
         answers = weighted(answers, weights_among(questions, answers, besides.checked))
     judged = gather(questions, answers, load, shelf=shelf)
@@ -124,7 +124,7 @@ def describe(
     answers: Sequence[Answer],
     checked: Sequence[Judgement] = (),
 ) -> dict[str, Any]:
-    """Return a JSON object: how good the model is, also by annotator and round, beside how far people agree."""
+    """Return the model's scores as a JSON object, also by annotator and round, with the annotators' agreement."""
     agreed, pairs = people_agree(questions, answers)
     weights = weights_among(questions, answers, checked) if config.weigh_people else {}
     found = report.as_json()

@@ -1,4 +1,4 @@
-"""SAC with demonstrations in every batch: fine-tune a policy, or learn one, on a reward that may change meanwhile.
+"""SAC with demonstrations in every batch: fine-tune a policy, or train one, on a reward that may change meanwhile.
 
 Haarnoja et al. 2018 (temperature learned) with what Ball et al. 2023 ("RLPD") add: half of each batch from
 demonstrations, value functions with layer normalisation, several of them; and returns over a few steps. One iteration
@@ -30,10 +30,10 @@ from robo_rlhf.training_tools.sac_update import SACUpdate
 from robo_rlhf.training_tools.settings import SACSettings
 from robo_rlhf.training_tools.shaping import Live, RewardObjective
 
-OnIteration = Callable[[int, TanhGaussianPolicy, Mapping[str, float]], object]  # a true result ends the training
-TOGETHER = 64  # batches that are gathered at a time
-OF_THE_POLICY = ("actor/", "actor_step/", "temperature/", "temperature_step/")  # what a refusal takes back
-WIDER = 3.0  # times its first deviation, from which on a column of observations is scaled anew
+OnIteration = Callable[[int, TanhGaussianPolicy, Mapping[str, float]], object]  # a true return value ends the training
+TOGETHER = 64  # batches that are gathered together
+OF_THE_POLICY = ("actor/", "actor_step/", "temperature/", "temperature_step/")  # reset where a gate refused the policy
+WIDER = 3.0  # times its first deviation, above which a column of observations is rescaled
 
 
 Config = SACSettings
@@ -54,29 +54,29 @@ def train(
     diagnostics: Diagnostics | None = None,
     live: Live | None = None,
 ) -> TanhGaussianPolicy:
-    """Train `actor` in place, save it as the run's checkpoint "policy"; go on where a killed run stopped.
+    """Train `actor` in place, save it as the run's checkpoint "policy"; resume where a killed run stopped.
 
     Args:
-        config: how.
-        run: where; its checkpoint "training" holds all that learning needs to go on, the replay too.
+        config: the settings.
+        run: the run folder; its checkpoint "training" holds the whole state of training, including the replay.
         env: `config.num_envs` copies of the task.
-        actor: the policy to start from: new, cloned, or a correction on top of a frozen one.
-        reward: what to climb; where it has `refresh`, it is asked before each iteration whether it has changed.
+        actor: the initial policy: new, cloned, or a correction on top of a frozen one.
+        reward: the reward to maximise; where it has `refresh`, that is called before each iteration.
         demonstrations: episodes that a share of each batch comes from.
         carry: the checkpoint "training" of the round before, which had another reward: policy, value functions,
-            optimisers and all that is remembered go on from it, and values get the units of the new reward.
-        refused: whether the policy of `carry` was: then `actor` as it is given goes on, with the first temperature.
+            optimisers and replay continue from it, and values get the units of the new reward.
+        refused: whether the policy of `carry` was refused: then `actor` continues as given, with the first temperature.
         progress: called after every iteration.
-        on_iteration: the same, with the policy; a true result ends the training early.
-        diagnostics: sees every step whole, task reward and success too.
-        live: what people press while the episodes run, for a reward with the term `live`.
+        on_iteration: the same, with the policy; a true return value ends the training early.
+        diagnostics: called with every whole step, including task reward and success.
+        live: presses of viewers while the episodes run, for a reward with the term `live`.
 
     Raises:
         ShapeError: policy, reward or demonstrations do not fit the environment.
         InvalidValueError: the environment has another number of copies, or something does not give what the reward
             needs.
         CheckpointMismatchError: the run's checkpoint, or `carry`, is of another policy.
-        NonFiniteError: NaN or infinity from policy, environment, reward or loss; the checkpoint before it stands.
+        NonFiniteError: NaN or infinity from policy, environment, reward or loss; the previous checkpoint is kept.
     """
     check_fit(config, env, actor)
     shaping = RewardObjective(RewardSum(config.objective), env, config.gamma, ends=config.finite, live=live)
@@ -93,7 +93,7 @@ def train(
 
 
 class SACLearner(SACUpdate):
-    """What takes the updates, and the replay that it learns from."""
+    """The SAC update and its replay buffer."""
 
     def __init__(self, config: Config, actor: TanhGaussianPolicy, env: VecEnv, shown: Block | None) -> None:
         """Start from `actor`, with the demonstrations `shown`."""
@@ -111,10 +111,10 @@ class SACLearner(SACUpdate):
         )
         self.done = 0  # iterations
         self.ended = False
-        self.carried = False  # from a round before, whose units of observations stay
+        self.carried = False  # from an earlier round, whose units of observations are kept
 
     def exploring_reward(self, carry: Stored) -> Stored:
-        """Return `carry` with the policy and the temperature that are here, in place of its own."""
+        """Return `carry` with its policy and temperature replaced by the current ones."""
         mine = self.pack()[0]
         taken = {name: value for name, value in carry[0].items() if not name.startswith(OF_THE_POLICY)}
         return {**taken, **{name: mine[name] for name in mine if name.startswith(OF_THE_POLICY)}}, carry[1]
@@ -122,7 +122,7 @@ class SACLearner(SACUpdate):
     def iterate(
         self, env: VecEnv, reward: Reward, diagnostics: Diagnostics | None, shaping: RewardObjective, *, changed: bool
     ) -> dict[str, float]:
-        """Run one episode of every copy, learn from all that is remembered, and return the metrics."""
+        """Run one episode of every copy, learn from the replay, and return the metrics."""
         where = f"iteration {self.done + 1} of sac on {env.name}"
         rng = np.random.default_rng([self.config.seed, self.done])
         see = None if diagnostics is None else functools.partial(diagnostics, self.done + 1)
@@ -141,14 +141,14 @@ class SACLearner(SACUpdate):
     def relabel(
         self, reward: Reward, shaping: RewardObjective, where: str, newest: int, *, changed: bool
     ) -> dict[str, float]:
-        """Bring the rewards of all that is remembered up to date; return the metrics of the newest episodes."""
+        """Update the rewards of the whole replay; return the metrics of the newest episodes."""
         means: dict[str, float] = {}
 
         def value(block: Block) -> Array:
             obs = block.features[..., : self.actor.obs_dim]
             episodes = EpisodeBatch(obs, torch.empty(0), block.action, block.action, block.active, block.full_obs)
             found, terms = shaping.value(episodes, reward, where, block.noted)
-            means.update(terms)  # the newest episodes are the last to come here
+            means.update(terms)  # the newest episodes come last
             return found
 
         if changed:
@@ -170,14 +170,14 @@ class SACLearner(SACUpdate):
             self.actor.normalizer.load_state_dict(self.critics.normalizer.state_dict())
 
     def seen(self) -> Tensor:
-        """Return all observations (M, obs_dim) that are remembered, those of demonstrations too."""
+        """Return all observations (M, obs_dim) in the replay, including demonstrations."""
         blocks = [b for b in (self.replay.demonstrations, *self.replay.blocks) if b is not None]
         return torch.from_numpy(np.concatenate([b.features[:-1][b.active][:, : self.actor.obs_dim] for b in blocks]))
 
     def widen(self) -> None:
-        """Scale columns anew that turned out to vary far more than in the first episodes, such as a door's angle.
+        """Rescale columns that vary far more than in the first episodes, such as a door's angle.
 
-        Who has not reached a door yet sees it stand still; scaled by that, any opening is beyond where scales end.
+        A policy that has not reached the door yet sees it closed; at that scale, any opening would be clipped.
         """
         seen = self.seen()
         mean, std = seen.mean(0), seen.std(0, correction=0)
@@ -215,7 +215,7 @@ class SACLearner(SACUpdate):
         }
 
     def prepared(self, drawn: Tensor) -> Iterator[tuple[ReplayBatch, Tensor, Tensor]]:
-        """Give the batches of draws (count, B), with what the value functions see of them, here and there.
+        """Yield the batches of draws (count, B), with the inputs of the value functions at both ends of the steps.
 
         Some at a time: gathering and z-scores cost as much for many batches as for one.
         """
@@ -229,7 +229,7 @@ class SACLearner(SACUpdate):
                 yield ReplayBatch(*parts[:-2]), parts[-2], parts[-1]
 
     def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Return all that learning needs to go on, as arrays and a JSON object."""
+        """Return the whole state of training, as arrays and a JSON object."""
         replay, meta = self.replay.pack()
         arrays = {f"replay/{name}": value for name, value in replay.items()}
         for name, module in self.modules():
@@ -239,7 +239,7 @@ class SACLearner(SACUpdate):
         return arrays, {"done": self.done, "ended": self.ended, "replay": meta}
 
     def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
-        """Go on from what `pack` gave; see `runs.fitting`."""
+        """Continue from what `pack` gave; see `runs.fitting`."""
         for name, module in self.modules():
             unpack_module(name, module, arrays)
         self.replay.unpack(take("replay", arrays), meta["replay"])
@@ -249,5 +249,5 @@ class SACLearner(SACUpdate):
 
 
 def unscaled(actor: TanhGaussianPolicy) -> bool:
-    """Return whether a policy that starts from nothing has not been told yet how far observations vary."""
+    """Return whether the policy is untrained and its observation scales are not set yet."""
     return actor.base is None and bool((actor.normalizer.std == 1).all())

@@ -1,1 +1,1 @@
-"""What algorithms share."""
+"""Components shared by the training algorithms."""

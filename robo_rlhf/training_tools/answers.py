@@ -1,4 +1,4 @@
-"""Answers as tensors: what people said about which clips, who said it, and what of it looks odd."""
+"""Answers as tensors, with their clips and annotators, and warnings about anomalies."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -26,8 +26,8 @@ Load = Callable[[str, str], Episode]  # (dataset, episode id) → episode
 
 NEITHER = "neither"  # the label of a tie
 NEITHER = "neither"  # the label of a tie
-FEWEST_ODD = 10  # answers of one person, below which nothing about them is odd
-ONE_SIDED = 0.95  # share of a person's answers that name the clip of one side, above which that is odd
+FEWEST_ODD = 10  # answers of one annotator, below which no anomaly is reported
+ONE_SIDED = 0.95  # share of an annotator's answers for one side, above which a bias is reported
 
 
 class AnswerData(NamedTuple):
@@ -35,13 +35,13 @@ class AnswerData(NamedTuple):
 
     clips: ClipTensors
     examples: list[AnswerExamples]
-    skipped: dict[str, int]  # why answers train nothing → how many
+    skipped: dict[str, int]  # reason why answers are skipped → number of answers
     task: str
-    annotators: tuple[str, ...] = ()  # who answered, in the order of `AnswerExamples.annotator`
+    annotators: tuple[str, ...] = ()  # the annotators, in the order of `AnswerExamples.annotator`
 
 
 def episodes_of(home: Path) -> Load:
-    """Return what finds the episodes of questions in the data home, trimmed ones as they were, and remembers them."""
+    """Return a cached loader of the questions' episodes from the data home, trimmed ones in their untrimmed form."""
 
     @cache
     def dataset(name: str) -> Dataset:
@@ -55,10 +55,10 @@ def episodes_of(home: Path) -> Load:
 
 
 class ClipLoader:
-    """The clips that were asked about, each loaded and checked once; it may be kept while answers come in."""
+    """A cache of the questions' clips, each loaded and checked once; it may be kept while answers come in."""
 
     def __init__(self, load: Load) -> None:
-        """Take episodes from `load`."""
+        """Load episodes with `load`."""
         self.load, self.task = load, ""
         self.pieces: list[tuple[Episode, Segment]] = []
         self._known: dict[tuple[str, Segment], int] = {}
@@ -107,10 +107,10 @@ class ClipLoader:
 def gather(
     questions: Sequence[Question], answers: Sequence[Answer], load: Load, *, shelf: ClipLoader | None = None
 ) -> AnswerData:
-    """Return answers as tensors; a `shelf` that is kept spares loading what was loaded for earlier answers.
+    """Return answers as tensors; a `shelf` that is kept avoids loading the clips of earlier answers again.
 
     Raises:
-        InvalidValueError: no answer says anything about a clip that is there, or the clips are of different tasks.
+        InvalidValueError: no informative answer about an existing clip, or the clips are of different tasks.
     """
     asked = {question.id: question for question in questions}
     shelf = ClipLoader(load) if shelf is None else shelf
@@ -126,7 +126,7 @@ def gather(
             skipped["says nothing"] += 1
             continue
         if answer.weight <= 0:
-            skipped["is by somebody who guesses"] += 1
+            skipped["is by a guessing annotator"] += 1
             continue
         target = replace(target, weight=target.weight * answer.weight)
         try:
@@ -146,7 +146,7 @@ def gather(
 
 
 def clips_of(questions: Sequence[Question], load: Load) -> list[tuple[Episode, Segment]]:
-    """Return all clips that people were asked about, each once, without those that are gone or broken."""
+    """Return all clips of the questions, each once, without those that are gone or broken."""
     shelf = ClipLoader(load)
     for question in questions:
         for clip in question.segments:
@@ -156,9 +156,9 @@ def clips_of(questions: Sequence[Question], load: Load) -> list[tuple[Episode, S
 
 
 def people_agree(questions: Sequence[Question], answers: Sequence[Answer]) -> tuple[float | None, int]:
-    """Return how far different people agree about the same questions, in [0, 1], and over how many pairs of answers.
+    """Return the annotators' agreement on the same questions, in [0, 1], and the number of pairs of answers.
 
-    No reward model can foresee answers much better than people foresee each other's.
+    No reward model can predict answers much better than annotators predict each other's.
     """
     asked = {question.id: question for question in questions}
     by_question = defaultdict(list)
@@ -175,7 +175,7 @@ def people_agree(questions: Sequence[Question], answers: Sequence[Answer]) -> tu
 
 
 def oddities(questions: Sequence[Question], answers: Sequence[Answer]) -> list[str]:
-    """Return a sentence for everything about the answers that makes it doubtful what they teach."""
+    """Return a warning for each anomaly that makes the answers doubtful as training data."""
     said = list(_labels(questions, answers))
     found = []
     if len(said) == 1:
@@ -199,7 +199,7 @@ def _opposed(first: Label, second: Label) -> bool:
 
 
 def _one_sided(said: Sequence[tuple[Answer, Mapping[str, Label]]]) -> list[str]:
-    """Return a sentence for everyone who takes the clip of the same side nearly always."""
+    """Return a warning for each annotator who nearly always chooses the clip of the same side."""
     sides: dict[str, Counter[int]] = defaultdict(Counter)
     for answer, labels in said:
         better = labels.get("better", NEITHER)
@@ -215,7 +215,7 @@ def _one_sided(said: Sequence[tuple[Answer, Mapping[str, Label]]]) -> list[str]:
 
 
 def _labels(questions: Sequence[Question], answers: Sequence[Answer]) -> Iterator[tuple[Answer, Mapping[str, Label]]]:
-    """Give all answers that judge something, with what they judge."""
+    """Yield all informative answers, with their labels."""
     kinds = {question.id: KINDS[question.kind] for question in questions}
     for answer in answers:
         labels = kinds[answer.question_id].labels(answer.value) if answer.question_id in kinds else {}
@@ -232,7 +232,7 @@ class _Row(NamedTuple):
 
 
 def _meant(target: Target, question: Question) -> Iterator[tuple[str, Segment]]:
-    """Give the clips that a target is about, each with its dataset."""
+    """Yield the clips of a target, each with its dataset."""
     clips = target.clips or question.segments
     for dataset, clip in zip(target.datasets or ("",) * len(clips), clips, strict=True):
         yield dataset or question.dataset, clip
@@ -251,11 +251,11 @@ def _examples(kind: QueryKind, rows: Sequence[_Row]) -> AnswerExamples:
 
 
 def _stack(values: Sequence[Array]) -> Array:
-    """Stack the values of targets; those of single steps, whose last axes differ, are filled up with 0."""
+    """Stack the values of targets; those of single steps, whose last axes differ, are padded with 0."""
     longest = max(value.shape[-1] for value in values)
     return np.stack([np.pad(v, [(0, 0)] * (v.ndim - 1) + [(0, longest - v.shape[-1])]) for v in values])
 
 
 def _fold(question: str) -> int:
-    """Return a number from 0 that a question keeps for ever, in every run, so that what is held out stays so."""
+    """Return a fixed number from 0 of a question, the same in every run, so that held-out answers stay held out."""
     return int.from_bytes(hashlib.sha256(b"fold " + question.encode()).digest()[:4])

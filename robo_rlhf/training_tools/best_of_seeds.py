@@ -1,4 +1,4 @@
-"""The same training from several seeds, of which the one that does best in rollouts is kept."""
+"""Training from several seeds, of which the policy that scores best in rollouts is kept."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,21 +9,21 @@ from robo_rlhf.core.runs import Run, read_checkpoint
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
 
-Score = Callable[[TrainedPolicy], float]  # how good a policy is, more is better
-Train = Callable[[Run, int], TrainedPolicy]  # one seed, in a run of its own, which it finishes
+Score = Callable[[TrainedPolicy], float]  # score of a policy, larger is better
+Train = Callable[[Run, int], TrainedPolicy]  # trains one seed, in a separate run, to the end
 
 
 def train_seeds(run: Run, first: int, count: int, train: Train, score: Score) -> TrainedPolicy:
     """Train seeds `first` to `first + count - 1`, each in a folder inside `run`, and keep the best as its "policy".
 
-    Seeds that are finished are not trained again. Of equals the first is kept.
+    Finished seeds are not trained again. Of equal scores the first is kept.
 
     Args:
         run: the folder of the whole; its result lists every seed's score.
         first: the first seed.
-        count: how many.
+        count: the number of seeds.
         train: trains one of them.
-        score: judges each when it is done, on episodes that no result is reported on; more is better.
+        score: scores each finished policy, on episodes that no result is reported on; larger is better.
 
     Raises:
         InvalidValueError: fewer than one seed.
@@ -43,7 +43,7 @@ def train_seeds(run: Run, first: int, count: int, train: Train, score: Score) ->
 
 
 def _one(run: Run, seed: int, train: Train, score: Score) -> Mapping[str, Any]:
-    """Train and judge one seed, unless both is done; return its row."""
+    """Train and score one seed, unless both are done; return its row."""
     stored = run.path / "judged.json"
     if stored.exists():
         return read_json(stored, dict)

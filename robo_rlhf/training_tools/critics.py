@@ -1,4 +1,4 @@
-"""Value functions: one of states for PPO, and several of states and actions side by side for SAC."""
+"""Value functions: a state value for PPO, and an ensemble of state-action values for SAC."""
 
 import itertools
 
@@ -27,11 +27,11 @@ class StateCritic(nn.Module):
         self.scale.copy_(torch.stack([returns.mean(), returns.std(correction=0).clamp_min(1e-6)]))
 
     def inputs(self, obs: Tensor, left: Tensor) -> Tensor:
-        """Return what `forward` takes, for obs (..., obs_dim) and the fraction of time left (..., 1) in [0, 1]."""
+        """Return the input of `forward`, for obs (..., obs_dim) and the fraction of time left (..., 1) in [0, 1]."""
         return torch.cat([self.normalizer(obs), 2 * left - 1], dim=-1)
 
     def units(self, returns: Tensor) -> Tensor:
-        """Return what `forward` should say for returns (M,)."""
+        """Return the targets of `forward` for returns (M,)."""
         return ((returns - self.scale[0]) / self.scale[1]).float()
 
     def value(self, inputs: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class StateCritic(nn.Module):
 
 
 class QEnsemble(nn.Module):
-    """E value functions of observation, time left and action, side by side: weights (E, out, in)."""
+    """E value functions of observation, time left and action, in parallel: weights (E, out, in)."""
 
     def __init__(self, obs_dim: int, act_dim: int, *, members: int, width: int, layers: int, layer_norm: bool) -> None:
         """Build `members` of them, with `layers` hidden layers of `width` units, which may be normalised."""
@@ -64,7 +64,7 @@ class QEnsemble(nn.Module):
         self.shifts = nn.ParameterList(torch.zeros(members, width) for _ in normed)
 
     def inputs(self, obs: Tensor, left: Tensor) -> Tensor:
-        """Return what `forward` takes besides actions, for obs (B, obs_dim) and the fraction of time left (B, 1)."""
+        """Return the input of `forward` except actions, for obs (B, obs_dim) and the fraction of time left (B, 1)."""
         return torch.cat([self.normalizer(obs), 2 * left - 1], dim=-1)
 
     def forward(self, inputs: Tensor, action: Tensor) -> Tensor:

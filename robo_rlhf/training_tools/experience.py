@@ -1,4 +1,4 @@
-"""What learners on their own episodes need: collecting them, the learned reward of them, and advantages."""
+"""On-policy experience: collecting episodes, their learned reward, and advantages."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
 from robo_rlhf.sim.envs.partial_observation import MaskedEnv
 
 Reward = Callable[[Array, Array, Array], Array]  # obs (T, N, d), action (T, N, a), next_obs (T, N, d) → (T, N)
-KEPT = "The checkpoint before it stands; the same command goes on from there."
+KEPT = "The previous checkpoint is kept; the same command resumes from it."
 
 
 class EpisodeBatch(NamedTuple):
@@ -25,17 +25,17 @@ class EpisodeBatch(NamedTuple):
     sampled: Array  # (T, N, act_dim) float32, actions before clipping
     applied: Array  # (T, N, act_dim) float32
     active: Array  # (T, N) bool
-    full_obs: Array | None = None  # (T+1, N, obs_dim) float32, where `obs` is behind a veil: what rewards are told
-    cut: Array | None = None  # (N,) bool, whether a fault of the environment ended it: what came next is not known
+    full_obs: Array | None = None  # (T+1, N, obs_dim) float32, where `obs` is masked: the unmasked input of rewards
+    cut: Array | None = None  # (N,) bool, whether a fault of the environment ended it: the continuation is unknown
 
     @property
     def judged(self) -> Array:
-        """The observations (T+1, N, obs_dim) that rewards are told: whole ones."""
+        """The unmasked observations (T+1, N, obs_dim), which rewards are computed from."""
         return self.obs if self.full_obs is None else self.full_obs
 
 
 class PPOBatch(NamedTuple):
-    """What the gradients of one iteration are made of: the B steps that count."""
+    """The training batch of one iteration: the B active steps."""
 
     features: Tensor  # (B, feature_dim)
     action: Tensor  # (B, act_dim), before clipping
@@ -44,10 +44,10 @@ class PPOBatch(NamedTuple):
     anchor_mean: Tensor  # (B, act_dim)
     anchor_std: Tensor  # (B, act_dim)
     inputs: Tensor  # (B, obs_dim + 1), see critics.Critic
-    target: Tensor  # (B,) what the value function should say
+    target: Tensor  # (B,) targets of the value function
 
     def shuffled(self, rng: np.random.Generator, size: int) -> Iterator["PPOBatch"]:
-        """Give minibatches of about `size` steps, each step once."""
+        """Yield minibatches of about `size` steps, each step once."""
         order = torch.from_numpy(rng.permutation(len(self.target)))
         parts = max(1, round(len(order) / size))
         for columns in zip(*(column[order].tensor_split(parts) for column in self), strict=True):
@@ -55,8 +55,8 @@ class PPOBatch(NamedTuple):
 
 
 def draw_noise(env: VecEnv, actor: TrainedPolicy, rng: np.random.Generator) -> tuple[Array, Tensor]:
-    """Return the seeds (N,) of one episode of every copy and the noise (T, N, act_dim); the actor begins anew."""
-    seeds = rng.integers(10**7, 2**31, size=env.num_envs)  # evaluations count from lower seeds
+    """Return the seeds (N,) of one episode of every copy and the noise (T, N, act_dim); resets the actor."""
+    seeds = rng.integers(10**7, 2**31, size=env.num_envs)  # evaluations use lower seeds
     actor.seed(int(rng.integers(2**31)))
     actor.reset(env.num_envs)
     return seeds, torch.from_numpy(rng.standard_normal((env.horizon, env.num_envs, env.act_dim), np.float32))
@@ -117,16 +117,16 @@ def cut_by(step: Step, where: str) -> Array:
 
 
 class FullObservations:
-    """What observations of one episode of every copy would be without the veil; none where there is none."""
+    """The unmasked observations of one episode of every copy; none where observations are not masked."""
 
     def __init__(self, env: VecEnv, steps: int) -> None:
-        """Begin with what `env` shows after its reset."""
+        """Start with the observation of `env` after its reset."""
         self.env = env if isinstance(env, MaskedEnv) else None
         self.obs = np.empty((steps + 1, env.num_envs, env.obs_dim), np.float32) if self.env else None
         self.note(0)
 
     def note(self, t: int) -> None:
-        """Remember the present observation as that after step t."""
+        """Record the current observation as that after step t."""
         if self.env is not None and self.obs is not None:
             self.obs[t] = self.env.full_obs
 
@@ -148,7 +148,7 @@ def rewards(episodes: EpisodeBatch, reward: Reward, where: str) -> Array:
 
 
 def refresh_reward(reward: Reward, run: Run, iteration: int) -> bool:
-    """Let a reward that follows a file look for a newer one; what comes of it goes into the run's events.
+    """Let a reward that follows a file reload it if it is newer; the result is logged in the run's events.
 
     Returns:
         Whether the reward has changed.
@@ -177,12 +177,12 @@ def advantages(
     Args:
         reward: (T, N).
         value: (T+1, N), of the observations.
-        active: (T, N) bool; an episode that has ended is worth nothing more.
-        gamma: discount a step.
+        active: (T, N) bool; an episode that has ended has no further value.
+        gamma: discount per step.
         gae_lambda: 0 trusts `value` after one step, 1 not at all.
-        bootstrap: whether the last observation is worth its value, or nothing.
-        cut: (N,) bool, episodes of which nobody knows how they would have gone on: there the observation after the
-            last step is worth its value, so that nothing is learned from having been cut.
+        bootstrap: whether the last observation counts with its value, or with zero.
+        cut: (N,) bool, episodes whose continuation is unknown: there the observation after the last step counts with
+            its value, so that nothing is learned from the cut.
     """
     goes_on = np.vstack([active[1:], np.full_like(active[:1], bootstrap) & active[-1:]])
     if cut is not None:

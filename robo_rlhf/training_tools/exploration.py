@@ -1,4 +1,4 @@
-"""Blocks for a replay: episodes that a policy explores, and demonstrations as that policy sees them."""
+"""Blocks for a replay buffer: a policy's exploring episodes, and demonstrations with that policy's features."""
 
 from collections.abc import Callable, Sequence
 
@@ -51,7 +51,7 @@ def explored_block(
     features[steps] = actor.features(obs)
     if not np.isfinite(features).all():
         raise NonFiniteError("An observation", where, KEPT)
-    goes_on = active[-1] & (not finite) | cut  # how a cut episode would have gone on is what values say of its end
+    goes_on = active[-1] & (not finite) | cut  # the continuation of a cut episode is the value of its last observation
     return Block(features, action, active, goes_on, shaping.recorded, whole.obs)
 
 
@@ -65,11 +65,10 @@ def demonstration_block(
     finite: bool = True,
     seed: int = 0,
 ) -> Block | None:
-    """Return demonstrations as one block, cut at the horizon, with what the policy sees of them; None without any.
+    """Return demonstrations as one block, cut at the horizon, with the policy's features; None without any.
 
     Raises:
-        InvalidValueError: a demonstration without a step or of another task, or one that does not hold what the reward
-            needs.
+        InvalidValueError: a demonstration without a step or of another task, or one that lacks what the reward needs.
         ShapeError: one of another shape.
     """
     shown = [episode.slice(0, min(len(episode), env.horizon)) for episode in demonstrations]

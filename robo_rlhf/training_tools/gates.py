@@ -1,9 +1,9 @@
-"""Gates: what may replace what, and when learning has gone too far. Pure functions of what was measured.
+"""Gates: whether a new policy may replace the old one, and when to stop training. Pure functions of measurements.
 
 `replacement` compares two policies on the same seeds: the new one is refused where it is shown to be worse.
-`over_optimised` looks for the sign that a learned reward is climbed away from what people want (Gao et al. 2023,
-"Scaling laws for reward model overoptimization"): the reward goes on rising while true success, or the agreement of
-held-out answers with the reward, falls.
+`over_optimised` detects that a learned reward is maximised at the expense of the annotators' preferences (Gao et al.
+2023, "Scaling laws for reward model overoptimization"): the reward keeps rising while true success, or the agreement
+of held-out answers with the reward, falls.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from robo_rlhf.core.types import Array
 
 
 class GateDecision(NamedTuple):
-    """What a gate says."""
+    """The decision of a gate."""
 
     accepted: bool
     reason: str
@@ -30,9 +30,9 @@ class GateDecision(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """How a policy did at one time while it learned."""
+    """The performance of a policy at one time during training."""
 
-    learned: float  # mean learned reward of its own episodes
+    learned: float  # mean learned reward of its episodes
     good: int  # how many of `looks` were successes, or answers that the reward agrees with
     total: int
 
@@ -65,13 +65,13 @@ def replacement(old: Array, new: Array, confidence: float = 0.95) -> GateDecisio
 
 
 def over_optimised(history: Sequence[Measurement], *, window: int = 5, confidence: float = 0.95) -> str:
-    """Return why learning should stop, "" where it need not.
+    """Return the reason to stop training, "" where there is none.
 
     The newest `window` entries are compared with the best `window` in a row before them. The alarm is raised where
-    the learned reward is higher now, and the share of what is good is lower by more than chance explains.
+    the learned reward is higher now, and the share of good outcomes is significantly lower.
 
     Raises:
-        InvalidValueError: a window of nothing.
+        InvalidValueError: an empty window.
     """
     if window < 1:
         raise InvalidValueError("window of the over-optimisation alarm", window, "at least 1")
@@ -85,13 +85,13 @@ def over_optimised(history: Sequence[Measurement], *, window: int = 5, confidenc
         return ""
     best = max(starts, key=lambda i: good[i : i + window].sum() / count[i : i + window].sum())
     then = slice(best, best + window)
-    climbed = float(learned[now].mean() - learned[then].mean())
+    gain = float(learned[now].mean() - learned[then].mean())
     before, after = (wilson(int(good[at].sum()), int(count[at].sum()), confidence) for at in (then, now))
     high = after.value - before.value + _square_sum(after.high - after.value, before.value - before.low)
-    if climbed <= 0 or high >= 0:
+    if gain <= 0 or high >= 0:
         return ""
     return (
-        f"the learned reward rose by {climbed:.3g} while what is truly good fell from {before.value:.0%} to "
+        f"the learned reward rose by {gain:.3g} while the true measure fell from {before.value:.0%} to "
         f"{after.value:.0%} (entries {best + 1} to {best + window} against the newest {window})"
     )
 

@@ -1,4 +1,4 @@
-"""What PPO asks of normal distributions over actions, each action on its own: density, entropy, divergence."""
+"""Diagonal normal distributions over actions, for PPO: log density, entropy, KL divergence."""
 
 import math
 

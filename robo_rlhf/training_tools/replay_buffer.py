@@ -1,9 +1,9 @@
-"""What off-policy learners remember: blocks of episodes in lock step, in a ring, without any reward.
+"""The replay buffer of off-policy learners: a ring of blocks of episodes in lock step, without rewards.
 
 A block is one episode of every copy, or the demonstrations. Its reward is computed when it is first drawn from after
-the reward model changed, always over the whole block, so it is never stale, knows what came before each step, and is
-the same to the last bit after a run is continued. From it come returns over a few steps, kept beside until the next
-change and never stored.
+the reward model changed, always over the whole block, so it is never stale, sees the steps before each step, and is
+bit for bit the same after a run is resumed. N-step returns are computed from it, cached until the next change and
+never stored.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,16 +20,16 @@ from robo_rlhf.core.types import Array
 class Block(NamedTuple):
     """N episodes of up to T steps."""
 
-    features: Array  # (T+1, N, feature_dim) float32, what the policy saw; the observation comes first
+    features: Array  # (T+1, N, feature_dim) float32, the policy's features; the observation comes first
     action: Array  # (T, N, act_dim) float32, as applied
     active: Array  # (T, N) bool, False after the end of an episode
-    goes_on: Array  # (N,) bool, whether what comes after the last step is worth something
-    noted: Mapping[str, Array]  # name → (T, N), what a configured reward needs besides; mostly nothing
-    full_obs: Array | None = None  # (T+1, N, obs_dim) float32, where the policy is behind a veil: what rewards are told
+    goes_on: Array  # (N,) bool, whether the state after the last step has a value
+    noted: Mapping[str, Array]  # name → (T, N), further inputs of the configured reward; mostly none
+    full_obs: Array | None = None  # (T+1, N, obs_dim) float32, where the policy's are masked: input of rewards
 
 
 class ReplayBatch(NamedTuple):
-    """B steps to learn from; `next` is up to n steps later."""
+    """A batch of B transitions; `next` is up to n steps later."""
 
     features: Tensor  # (B, feature_dim)
     left: Tensor  # (B, 1) fraction of time left
@@ -37,7 +37,7 @@ class ReplayBatch(NamedTuple):
     gain: Tensor  # (B,) discounted reward until `next`, in units of the value function
     next_features: Tensor  # (B, feature_dim)
     next_left: Tensor  # (B, 1)
-    discount: Tensor  # (B,) what the value of `next` counts: 0 where nothing comes after
+    discount: Tensor  # (B,) weight of the value of `next`: 0 where the episode ends
 
 
 class Units(NamedTuple):
@@ -48,7 +48,7 @@ class Units(NamedTuple):
 
 
 class ReplayBuffer:
-    """A ring of blocks, after the demonstrations, which stay."""
+    """A ring of blocks, after the demonstrations, which are never overwritten."""
 
     def __init__(
         self,
@@ -61,14 +61,14 @@ class ReplayBuffer:
         finite: bool,
         demonstrations: Block | None = None,
     ) -> None:
-        """Make room.
+        """Allocate the arrays.
 
         Args:
-            env_shape: (T, N) of the blocks that will come.
+            env_shape: (T, N) of the blocks.
             sizes: (feature_dim, act_dim).
-            capacity: steps to remember, rounded down to whole blocks but at least one.
+            capacity: capacity in steps, rounded down to whole blocks but at least one.
             n_step: steps until `next`.
-            gamma: discount a step.
+            gamma: discount per step.
             finite: whether the learner sees the time left; else it is always 1.
             demonstrations: the demonstrations, at most T steps long.
 
@@ -96,16 +96,16 @@ class ReplayBuffer:
         self._reward = torch.zeros(steps)
         self._row, self._next = torch.zeros(steps, dtype=torch.long), torch.zeros(steps, dtype=torch.long)
         self._counts = np.zeros(steps, np.bool_)
-        self._stale: set[int] = set()  # slots whose reward is not of the newest model; -1: the demonstrations
+        self._stale: set[int] = set()  # slots whose reward is stale; -1: the demonstrations
         if demonstrations is not None:
             self._write(-1, demonstrations)
 
     def __len__(self) -> int:
-        """Return how many steps of its own it holds."""
+        """Return the number of stored steps, without demonstrations."""
         return int(sum(block.active.sum() for block in self.blocks))
 
     def add(self, block: Block) -> None:
-        """Remember a block, in place of the oldest where the ring is full.
+        """Add a block, in place of the oldest where the ring is full.
 
         Raises:
             ShapeError: not an episode of every copy.
@@ -120,11 +120,11 @@ class ReplayBuffer:
         self.cursor = (self.cursor + 1) % self.slots
 
     def forget_rewards(self) -> None:
-        """Have every reward computed again when it is next needed: the model has changed."""
+        """Mark every reward as stale, because the model has changed: it is recomputed when it is next needed."""
         self._stale = set(range(len(self.blocks))) | ({-1} if self.demonstrations is not None else set())
 
     def label(self, reward: Callable[[Block], Array], newest: int) -> Array:
-        """Compute what rewards are not of the newest model; return that of the slot `newest` (T, N), computed last."""
+        """Compute all stale rewards; return that of the slot `newest` (T, N), computed last."""
         for slot in [*sorted(self._stale - {newest}), newest]:
             found = reward(self._block(slot))
             self._label(slot, found)
@@ -132,7 +132,7 @@ class ReplayBuffer:
         return found
 
     def spread(self) -> float:
-        """Return the deviation of the reward over all steps that are remembered, 0 only where all are equal."""
+        """Return the deviation of the reward over all stored steps, 0 only where all are equal."""
         reward = self._reward.numpy()[self._counts]
         return float(np.ptp(reward) and reward.std())
 
@@ -161,7 +161,7 @@ class ReplayBuffer:
         )
 
     def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Return all that it holds but the demonstrations, as arrays and a JSON object."""
+        """Return the content except the demonstrations, as arrays and a JSON object."""
         arrays: dict[str, Array] = {}
         for name in ("features", "action", "active", "goes_on"):
             if self.blocks:
@@ -174,7 +174,7 @@ class ReplayBuffer:
         return arrays, {"cursor": self.cursor, "units": list(self.units)}
 
     def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
-        """Hold what `pack` gave; the rewards are computed when they are needed."""
+        """Restore what `pack` gave; the rewards are computed when they are needed."""
         names = [name.removeprefix("seen/") for name in arrays if name.startswith("seen/")]
         self.units = Units(*meta["units"])
         self.blocks, self.cursor = [], 0
@@ -192,7 +192,7 @@ class ReplayBuffer:
         return block
 
     def _places(self, slot: int, block: Block) -> tuple[slice, slice]:
-        """Return where a slot's rows of features and its steps are."""
+        """Return the offsets of a slot's rows of features and of its steps."""
         row, step = _rows(self.demonstrations), _steps(self.demonstrations)
         if slot < 0:
             return slice(0, row), slice(0, step)
@@ -220,7 +220,7 @@ class ReplayBuffer:
         self._stale.add(slot)
 
     def _label(self, slot: int, reward: Array) -> None:
-        """Turn the reward (T, N) of a block into what its steps gain."""
+        """Compute the n-step returns of a block from its reward (T, N)."""
         block = self._block(slot)
         _, steps = self._places(slot, block)
         self._reward[steps] = torch.from_numpy(np.ascontiguousarray(reward)).reshape(-1)

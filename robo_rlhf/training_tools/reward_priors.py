@@ -1,4 +1,4 @@
-"""What a reward can learn from besides answers: demonstrations, marks of success, and clips that nobody judged."""
+"""Priors of reward learning in addition to answers: demonstrations, success marks and unlabelled clips."""
 
 from collections.abc import Sequence
 
@@ -22,16 +22,16 @@ def with_demonstrations(
     weight: float,
     rng: np.random.Generator,
 ) -> AnswerData:
-    """Add, as a weak prior, that a demonstration is better than what the policy did at the same stage.
+    """Add, as a weak prior, that a demonstration is better than the policy's clip at the same stage.
 
-    Every clip of a policy's that people were asked about meets one demonstration; these pairs are never held out.
+    Every clip of a policy in the questions is paired with one demonstration; these pairs are never held out.
 
     Args:
         judged: the answers.
-        asked: the clips that people were asked about.
+        asked: the clips of the questions.
         demonstrations: whole episodes.
         weight: what all pairs together count, as a share of the weight of all answers.
-        rng: draws which demonstration a clip meets.
+        rng: draws the demonstration for each clip.
 
     Raises:
         InvalidValueError: a demonstration without a step, of another task, or of another shape.
@@ -55,7 +55,7 @@ def with_success_marks(
 
     Args:
         judged: the answers.
-        marked: episodes whose outcome somebody marked; aborted ones teach nothing.
+        marked: episodes with a marked outcome; aborted ones are not used.
         weight: what all pairs together count, as a share of the weight of all answers.
         rng: draws the pairs.
 
@@ -78,7 +78,7 @@ def with_success_marks(
 
 
 def with_unlabeled(judged: AnswerData, episodes: Sequence[Episode], count: int, rng: np.random.Generator) -> AnswerData:
-    """Add `count` clips that nobody judged, for what a model learns without answers.
+    """Add `count` unlabelled clips, for the model's self-supervised losses.
 
     Raises:
         InvalidValueError: an episode without a step, of another task, or of another shape.
@@ -96,7 +96,7 @@ def with_unlabeled(judged: AnswerData, episodes: Sequence[Episode], count: int, 
 
 
 def _with_pairs(judged: AnswerData, pieces: Sequence[Piece], weight: float) -> AnswerData:
-    """Add that in every two `pieces` the first is better; all of it together has a share `weight` of the answers'."""
+    """Add that in each pair of `pieces` the first is better; all pairs have a share `weight` of the answers' weight."""
     if not pieces:
         return judged
     pairs = torch.arange(len(pieces)).view(-1, 2) + len(judged.clips)

@@ -1,7 +1,7 @@
-"""What learners share that climb a reward on their own episodes: settings, where they go on, and the way through a run.
+"""The training loop shared by RL algorithms: checks, resuming, iterations and checkpoints.
 
 One iteration is one whole episode of every copy and then learning from it, so that no state of an environment outlives
-an iteration, and a run that was killed goes on from its checkpoint as if it had not been.
+an iteration, and a killed run that resumes from its checkpoint gives the same result as an uninterrupted run.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,8 +16,8 @@ from robo_rlhf.sim.envs.partial_observation import MaskedEnv
 from robo_rlhf.training_tools.experience import Reward, refresh_reward
 from robo_rlhf.training_tools.settings import RLSettings
 
-Progress = Callable[[int, int, Mapping[str, float]], None]  # iterations done, of how many, newest metrics
-Diagnostics = Callable[[int, int, Step], None]  # iteration, step within the episode, all that the step gave
+Progress = Callable[[int, int, Mapping[str, float]], None]  # iterations done, total, newest metrics
+Diagnostics = Callable[[int, int, Step], None]  # iteration, step within the episode, result of the step
 Stored = tuple[Mapping[str, Array], Mapping[str, Any]]  # a checkpoint: arrays and a JSON object
 A = TypeVar("A", bound=TrainedPolicy, covariant=True)
 P = TypeVar("P", bound=TrainedPolicy)
@@ -35,16 +35,16 @@ class RLLearner(Protocol[A]):
         ...
 
     def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Return all that learning needs to go on, as arrays and a JSON object."""
+        """Return the whole state of training, as arrays and a JSON object."""
         ...
 
     def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
-        """Go on from what `pack` gave; see `runs.fitting`."""
+        """Continue from what `pack` gave; see `runs.fitting`."""
         ...
 
 
 def resume(run: Run, learner: RLLearner[P], carry: Stored | None) -> bool:
-    """Let `learner` go on where the run stopped, else from the round before; return whether it was the latter.
+    """Resume `learner` where the run stopped, else from the round before; return whether it was the latter.
 
     Raises:
         CheckpointMismatchError: the run's checkpoint, or `carry`, is of another policy.
@@ -69,24 +69,24 @@ def rl_loop(
     progress: Progress | None = None,
     on_iteration: Callable[[int, P, Mapping[str, float]], object] | None = None,
 ) -> None:
-    """Iterate until the end, with checkpoints on the way; then save the policy as the run's checkpoint "policy".
+    """Iterate to the end, saving checkpoints; then save the policy as the run's checkpoint "policy".
 
     Args:
-        config: how often to save, and how far to go.
-        run: where rows, events and checkpoints go.
-        env: what is learned in.
-        learner: what iterates.
-        reward: what is climbed; it is asked before each iteration whether it has changed.
-        iterate: does one iteration of `learner`, is told whether the reward has changed, and returns the metrics.
+        config: the settings: interval of checkpoints, number of iterations.
+        run: the run folder, for metrics, events and checkpoints.
+        env: the environment.
+        learner: the algorithm.
+        reward: the reward to maximise; checked before each iteration for changes.
+        iterate: runs one iteration of `learner`, given whether the reward has changed, and returns the metrics.
         progress: called after every iteration.
-        on_iteration: the same, with the policy; a true result ends the training early.
+        on_iteration: the same, with the policy; a true return value ends the training early.
     """
     run.rewind_metrics(learner.done)
     while not learner.ended:
         metrics = iterate(refresh_reward(reward, run, learner.done + 1))
         run.log(learner.done, metrics)
         if metrics["reward_std"] == 0:
-            run.event("the reward is the same for every step: nothing to climb", iteration=learner.done)
+            run.event("the reward is the same for every step: nothing to maximise", iteration=learner.done)
         if on_iteration is not None and on_iteration(learner.done, learner.actor, metrics):
             learner.ended = True
         if learner.done % config.save_every == 0 or learner.ended:

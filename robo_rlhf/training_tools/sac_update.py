@@ -1,7 +1,7 @@
-"""One update of soft actor-critic: value functions, policy and temperature, each a step.
+"""One update of soft actor-critic: one step each of value functions, policy and temperature.
 
 Haarnoja et al. 2018, with the temperature learned, and what Ball et al. 2023 ("RLPD") add to the value functions:
-layer normalisation, and targets from the least of a few that are drawn of several.
+layer normalisation, and targets from the minimum over a random subset of the ensemble.
 """
 
 import copy
@@ -47,7 +47,7 @@ class SACUpdate:
         self.temperature_step = Flat(self.temperature, config.temperature_lr)
         self.target_weights = Flat(self.targets, config.critic_lr).value
         self.targets.requires_grad_(False)
-        self.generator = torch.Generator()  # of exploration while learning; set anew by who learns
+        self.generator = torch.Generator()  # of exploration in training; reset by the learner
         self.learning = [p for p in actor.parameters() if p.requires_grad]
 
     def update_critics(self, batch: ReplayBatch, inputs: Tensor, later: Tensor, members: Array) -> Tensor:
@@ -74,12 +74,12 @@ class SACUpdate:
         loss = (self.temperature.log.detach().exp() * log_prob - value).mean()
         if self.config.correction_penalty and self.actor.base is not None:
             loss = loss + self.config.correction_penalty * self.actor.correction(features).square().sum(-1).mean()
-        loss.backward(inputs=self.learning)  # nothing for the weights of the value functions
+        loss.backward(inputs=self.learning)  # no gradient for the weights of the value functions
         self.actor_step.step(self.config.max_grad_norm)
         return -log_prob.detach().mean(), value.detach().mean()
 
     def update_temperature(self, entropy: Tensor) -> None:
-        """Raise the temperature where there is less entropy than aimed at, else lower it."""
+        """Raise the temperature where the entropy is below its target, else lower it."""
         target = self.config.target_entropy * self.actor.act_dim
         self.temperature_step.grad[0] = entropy - target  # of log temperature * (entropy - target)
         self.temperature_step.step(self.config.max_grad_norm)
@@ -89,12 +89,12 @@ class SACUpdate:
         return torch.randn(count, self.actor.act_dim, generator=self.generator)
 
     def modules(self) -> list[tuple[str, nn.Module]]:
-        """Return what has weights, by the name that it has in checkpoints."""
+        """Return the modules with weights, by their names in checkpoints."""
         named = [("actor", self.actor), ("critics", self.critics), ("targets", self.targets)]
         return [*named, ("temperature", self.temperature)]
 
     def steps(self) -> list[tuple[str, Flat]]:
-        """Return the optimisers, by the name that they have in checkpoints."""
+        """Return the optimisers, by their names in checkpoints."""
         return [
             ("actor_step", self.actor_step),
             ("critic_step", self.critic_step),

@@ -1,4 +1,4 @@
-"""Settings of the algorithms, apart from what uses them: to read or refuse them takes neither torch nor MuJoCo."""
+"""Settings of the algorithms, in a separate module: reading and checking them needs neither torch nor MuJoCo."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from robo_rlhf.rewards.reward_sum import RewardSum
 
 @dataclass(frozen=True)
 class BCSettings:
-    """What to imitate with, and how long."""
+    """Settings of behaviour cloning."""
 
     policy: str = "flow"
     """Kind of policy."""
@@ -24,7 +24,7 @@ class BCSettings:
     updates: int = 6000
     """Gradient steps."""
     batch: int = 256
-    """Examples a gradient step."""
+    """Examples per gradient step."""
     learning_rate: float = 1e-3
     """AdamW's rate after warm-up; falls to zero along a cosine."""
     warmup: int = 100
@@ -34,19 +34,19 @@ class BCSettings:
     clip: float = 1.0
     """Largest norm of the gradient."""
     average: float = 0.999
-    """Decay of the averaged weights, which are the ones that act."""
+    """Decay of the averaged weights, which the policy acts with."""
     obs_noise: float = 0.02
     """Noise added to observations, in deviations of each column."""
     obs_noise_least: float = 1.0
-    """Share of it where a column is zero; it grows with the column, up to all of it. 1 adds as much everywhere."""
+    """Share of that noise where a column is zero; it grows with the column, up to all of it. 1: the same everywhere."""
     idle: float = 0.05
-    """Steps in which no action is larger than this are cut out; 0 keeps all."""
+    """Idle steps, in which no action is larger than this, are removed; 0 keeps all."""
     idle_keep: int = 2
     """Steps kept of each idle stretch."""
     correction_weight: float = 1.0
-    """Weight of steps in which a person corrected a policy."""
+    """Weight of steps in which an operator corrected a policy."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Numbers of the forward pass; auto takes bfloat16 where the processor computes with it (three times as fast)."""
+    """Number format of the forward pass; auto: bfloat16 where the processor supports it (three times as fast)."""
     candidates: int = 1
     """Snapshots, evenly over the second half, of which the one that scores best in rollouts is kept."""
     select_every: int = 0
@@ -83,32 +83,32 @@ class BCSettings:
 
 @dataclass(frozen=True)
 class DAggerSettings:
-    """What to imitate with, and how much corrections count."""
+    """Settings of learning from corrections."""
 
     clone: BCSettings = field(default_factory=BCSettings)
-    """How demonstrations and corrections are imitated."""
+    """Settings of behaviour cloning, from demonstrations and corrections."""
     weights: Weighting = field(default_factory=Weighting)
-    """How much corrected steps count."""
+    """Weights of corrected steps."""
 
 
 @dataclass(frozen=True)
 class RewardSettings:
-    """What kind of reward to learn, and how."""
+    """Settings of reward learning."""
 
     reward: str = "ensemble"
     """Kind of reward model."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings of the model, as its constructor names them."""
     fit: FitSettings = field(default_factory=FitSettings)
-    """How it is fitted."""
+    """Settings of the fit."""
     demonstration_weight: float = 0.0
-    """How much "a demonstration is better than the policy" counts in all, as a share of the answers' weight."""
+    """Total weight of the prior "a demonstration is better than the policy", as a share of the answers' weight."""
     success_weight: float = 0.0
-    """How much "an episode marked as a success ends better than one that failed" counts in all, as such a share."""
+    """Total weight of the prior "an episode marked as a success ends better than one that failed", as such a share."""
     unlabeled: int = 0
-    """Clips that nobody judged, for models that foretell steps and for pseudo-labels."""
+    """Unlabelled clips, for models that predict steps and for pseudo-labels."""
     weigh_people: bool = True
-    """Whether answers count by how reliable their giver is, as far as several people answered the same questions."""
+    """Whether answers are weighted by their annotator's reliability, where several answered the same questions."""
     save_every: int = 200
     """Updates between checkpoints of the training itself."""
     seed: int = 0
@@ -132,12 +132,12 @@ class RewardSettings:
 
 @dataclass(frozen=True)
 class RLSettings:
-    """What every such learner is told; each has sizes and rates of its own as defaults."""
+    """Settings shared by the RL algorithms; each has separate defaults for sizes and rates."""
 
     ALGORITHM: ClassVar[str]
 
     objective: str = "learned"
-    """What is climbed: a sum of terms, such as "learned + 0.2 * success + 0.5 * distance(of=[0, 1])"."""
+    """The reward to maximise: a sum of terms, such as "learned + 0.2 * success + 0.5 * distance(of=[0, 1])"."""
     num_envs: int = 16
     """Copies of the environment; an iteration is one episode of each."""
     iterations: int = 40
@@ -145,17 +145,17 @@ class RLSettings:
     actor_lr: float = 3e-4
     """Adam's rate for the policy."""
     critic_lr: float = 3e-4
-    """Adam's rate for what judges states."""
+    """Adam's rate for the value functions."""
     gamma: float = 0.99
-    """Discount a step."""
+    """Discount per step."""
     critic_width: int = 256
-    """Units a hidden layer of what judges states."""
+    """Units per hidden layer of the value functions."""
     critic_layers: int = 2
-    """Hidden layers of what judges states."""
+    """Hidden layers of the value functions."""
     max_grad_norm: float = 10.0
     """Largest norm of a gradient, of each network."""
     finite: bool = True
-    """Whether values see the time left and are worth nothing at the horizon; else they go on there."""
+    """Whether values see the time left and are zero at the horizon; else they bootstrap there."""
     save_every: int = 5
     """Iterations between checkpoints."""
     seed: int = 0
@@ -179,7 +179,7 @@ class RLSettings:
         """Refuse those of the settings `names` that do not fit.
 
         Raises:
-            InvalidValueError: the first of them; `wanted` says what would.
+            InvalidValueError: the first of them; `wanted` is the valid range.
         """
         for name in names:
             if not fits(getattr(self, name)):
@@ -188,7 +188,7 @@ class RLSettings:
 
 @dataclass(frozen=True)
 class PPOSettings(RLSettings):
-    """How to fine-tune."""
+    """Settings of PPO."""
 
     ALGORITHM: ClassVar[str] = "ppo"
 
@@ -199,29 +199,29 @@ class PPOSettings(RLSettings):
     epochs: int = 5
     """Passes over the data of an iteration."""
     minibatch: int = 1024
-    """Steps a gradient."""
+    """Steps per minibatch."""
     critic_lr: float = 1e-3
     """Adam's rate for the value function."""
     gae_lambda: float = 0.95
-    """Weight of long against short advantage estimates, 0 to 1."""
+    """Lambda of the generalised advantage estimates, 0 (one step) to 1 (whole returns)."""
     clip: float = 0.2
-    """How far the likelihood ratio may move before its gradient stops."""
+    """Clipping range of the likelihood ratio."""
     target_kl: float = 0.03
-    """The policy rests for the remainder of an iteration once a minibatch has moved this far; 0 lets it go on."""
+    """Target KL: no more policy steps in an iteration once a minibatch exceeds it; 0: no limit."""
     entropy: float = 0.0
     """Bonus for the entropy of the policy."""
     anchor: float = 0.05
-    """Weight of the KL from the policy to the cloned one, summed over actions; 0 lets it go."""
+    """Weight of the KL from the policy to the cloned one, summed over actions; 0: no penalty."""
     anchor_target: float = 0.0
     """If above 0, the weight of the anchor is adapted to keep that KL near this value."""
     std: float = 0.0
-    """Deviation of exploration to start from, for every action; 0 keeps the policy's own."""
+    """Initial deviation of exploration, for every action; 0 keeps that of the policy."""
     max_grad_norm: float = 0.5
     """Largest norm of a gradient, for policy and value function each."""
     critic_width: int = 128
-    """Units a hidden layer of the value function."""
+    """Units per hidden layer of the value function."""
     warmup: int = 1
-    """First iterations that train only the value function, because it knows nothing yet of this reward."""
+    """First iterations that train only the value function, which is not fitted to this reward yet."""
     warmup_epochs: int = 20
     """Passes over the data of such an iteration."""
 
@@ -244,27 +244,27 @@ class PPOSettings(RLSettings):
 
 @dataclass(frozen=True)
 class SACUpdateSettings(RLSettings):
-    """How large the steps are, and what takes them."""
+    """Settings of the SAC update."""
 
     temperature_lr: float = 3e-4
     """Adam's rate for the temperature."""
     tau: float = 0.005
-    """How fast the value functions that targets come from follow."""
+    """Rate at which the target value functions follow."""
     members: int = 2
     """Value functions."""
     subset: int = 2
-    """How many of them, drawn for each update, the least value is taken of."""
+    """Size of the random subset of them, drawn for each update, over which the minimum is taken."""
     layer_norm: bool = True
-    """Whether hidden layers of the value functions are normalised, which keeps them from inventing values."""
+    """Whether hidden layers of the value functions are normalised, which limits extrapolation errors."""
     temperature: float = 0.05
-    """Weight of entropy to start from, where returns have deviation 1; it is learned."""
+    """Initial weight of entropy, where returns have deviation 1; it is learned."""
     target_entropy: float = -0.5
-    """Entropy that the temperature aims at, an action [nat]."""
+    """Target entropy of the temperature, per action [nat]."""
     backup_entropy: bool = True
-    """Whether entropy to come is part of values."""
+    """Whether values include future entropy."""
     correction_penalty: float = 0.0
-    """What the largest correction of one column of an action costs, by its square, where returns have deviation 1; of
-    a policy on top of another. Where values hardly tell actions apart, nothing else keeps it near the other."""
+    """Correction penalty of a policy on top of another: quadratic cost of the largest correction of one column of an
+    action, where returns have deviation 1. It keeps the policy near the other where values of actions hardly differ."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense.
@@ -283,20 +283,20 @@ class SACUpdateSettings(RLSettings):
 
 @dataclass(frozen=True)
 class SACSettings(SACUpdateSettings):
-    """How to learn."""
+    """Settings of SAC."""
 
     ALGORITHM: ClassVar[str] = "sac"
 
     updates: float = 0.5
-    """Updates a step of one copy."""
+    """Updates per environment step of one copy."""
     batch: int = 256
-    """Steps an update learns from."""
+    """Steps per update."""
     demonstration_share: float = 0.5
     """Share of each batch that comes from demonstrations, where there are some."""
     n_step: int = 3
-    """Steps of reward before the value function takes over."""
+    """Steps of the n-step returns."""
     capacity: int = 300_000
-    """Steps that are remembered."""
+    """Capacity of the replay buffer, in steps."""
     warmup: int = 1
     """First iterations that train only the value functions, where the policy is on top of another or was trained."""
     refresh: int = 200

@@ -1,6 +1,6 @@
-"""The reward that a configuration names, for learners on their own episodes: what of it must be watched, and its sum.
+"""The configured reward sum over one environment: recording of the terms' inputs, and the sum.
 
-A reward that is the learned one alone watches nothing of the environment's own reward or success.
+A reward that is only the learned one records nothing of the environment's reward or success.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.rewards.terms.base import Steps
 from robo_rlhf.training_tools.experience import EpisodeBatch, Reward, rewards
 
-Live = Callable[[int], Array]  # step within the episode → (N,) presses of who watches since the step before
+Live = Callable[[int], Array]  # step within the episode → (N,) presses of viewers since the step before
 StepCallback = Callable[[int, Step], None]
 
 
@@ -22,17 +22,17 @@ class RewardObjective:
     """One reward over one environment."""
 
     def __init__(self, reward: RewardSum, env: VecEnv, gamma: float, *, ends: bool, live: Live | None = None) -> None:
-        """Get ready to watch `env`.
+        """Prepare to record the inputs of the terms in `env`.
 
         Args:
             reward: the sum.
-            env: what is learned in.
-            gamma: discount a step, that potentials are discounted by.
-            ends: whether an episode is worth nothing after its last step.
-            live: what people press while episodes run.
+            env: the environment.
+            gamma: discount per step, also of potentials.
+            ends: whether the value after the last step of an episode is zero.
+            live: presses of viewers while episodes run.
 
         Raises:
-            InvalidValueError: the sum needs what the environment, or the caller, does not give.
+            InvalidValueError: the sum needs inputs that the environment, or the caller, does not give.
         """
         self.reward, self.env, self.gamma, self.ends, self.live = reward, env, gamma, ends, live
         self._recorded: dict[str, list[Array]] = {}
@@ -41,10 +41,10 @@ class RewardObjective:
                 "reward", f"{reward.text!r} in {env.name}", "no term(...): only native tasks have them"
             )
         if "live" in reward.needs and live is None:
-            raise InvalidValueError("objective", f"{reward.text!r}", "no live: nobody watches this run")
+            raise InvalidValueError("objective", f"{reward.text!r}", "no live: this run has no viewers")
 
     def recording(self, see: StepCallback | None) -> StepCallback | None:
-        """Return what `collect` shall call for every step: `see`, after noting down what the sum needs."""
+        """Return the step callback for `collect`: records the inputs of the sum, then calls `see`."""
         needs = self.reward.needs - {"learned"}
         if not needs:
             return see
@@ -61,7 +61,7 @@ class RewardObjective:
 
     @property
     def recorded(self) -> dict[str, Array]:
-        """What was noted down of the newest episodes, by name, each (T, N)."""
+        """The recorded inputs of the newest episodes, by name, each (T, N)."""
         return {name: np.stack(values) for name, values in self._recorded.items()}
 
     def value(
@@ -73,7 +73,7 @@ class RewardObjective:
             episodes: whole ones.
             learned: the learned reward.
             where: for errors.
-            noted: what was noted down of them, where they are not the newest.
+            noted: their recorded inputs, where they are not the newest.
 
         Raises:
             ShapeError: a term, or the learned reward, gives another shape.
@@ -102,7 +102,7 @@ class RewardObjective:
         return total, {f"reward/{label}": mean for label, mean in means.items()}
 
     def _of(self, t: int, step: Step) -> list[tuple[str, Any]]:
-        """Return what is to be noted down of a step, by name."""
+        """Return the inputs to record of a step, by name."""
         found: list[tuple[str, Any]] = []
         for need in sorted(self.reward.needs):
             if need == "task":

@@ -56,7 +56,7 @@ def test_what_cannot_be_used_is_passed_over_and_told(tmp_path: Path) -> None:
     path.write_bytes(b"half of a file")
     changed, told = source.refresh()
     assert not changed
-    assert told.startswith("a new reward cannot be used, the one before it goes on: ")
+    assert told.startswith("a new reward cannot be used, the previous one stays in use: ")
     written(path, 1, obs_dim=7)
     assert "does not fit" in source.refresh()[1]
     path.unlink()

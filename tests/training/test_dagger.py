@@ -82,7 +82,7 @@ def test_a_larger_share_pulls_the_policy_to_the_corrections() -> None:
 def test_bad_input_is_named(tmp_path: Path) -> None:
     one, other = demonstrations(2)
     with pytest.raises(
-        InvalidValueError, match=r"somebody took over from a policy, got 1 episodes without a corrected"
+        InvalidValueError, match=r"an operator took over from a policy, got 1 episodes without a corrected"
     ):
         dagger.train(dagger.Config(SMALL), Run(tmp_path, {}), [one], [other])
     foreign = corrected(replace(other, meta=replace(other.meta, task="lift")))

@@ -338,7 +338,7 @@ def test_a_reward_that_is_not_finite_stops_at_the_last_good_checkpoint(tmp_path:
         short(tmp_path / "bad", reward=turns_bad)
     assert str(caught.value) == (
         "The learned reward is not finite (iteration 3 of ppo on toy). "
-        "The checkpoint before it stands; the same command goes on from there."
+        "The previous checkpoint is kept; the same command resumes from it."
     )
     _, meta = Run(tmp_path / "bad", SHORT).load("training") or ({}, {})
     assert meta["done"] == 2
@@ -371,7 +371,7 @@ def test_a_constant_reward_moves_nothing(tmp_path: Path) -> None:
     run = short(tmp_path, actor=actor, reward=lambda obs, *_: np.full(obs.shape[:2], 0.3, np.float32))
     np.testing.assert_allclose(weights(actor), start, atol=1e-6)
     assert [event["iteration"] for event in run.events()] == [1, 2, 3, 4]
-    assert "nothing to climb" in run.events()[0]["event"]
+    assert "nothing to maximise" in run.events()[0]["event"]
 
 
 def test_a_reward_of_another_shape_is_refused(tmp_path: Path) -> None:

@@ -272,7 +272,7 @@ def test_a_demonstration_marked_as_a_whole_succeeds_at_its_end(tmp_path: Path) -
     marked = [dataclasses.replace(e, meta=dataclasses.replace(e.meta, outcome="failure")) for e in marked]
     run = short(tmp_path / "unmarked", config, demonstrations=marked)
     assert run.metrics()[0]["reward_std"] == 0
-    assert "nothing to climb" in run.events()[0]["event"]
+    assert "nothing to maximise" in run.events()[0]["event"]
 
 
 # Going on
@@ -342,7 +342,7 @@ def test_a_reward_that_is_not_finite_stops_at_the_last_good_checkpoint(tmp_path:
         short(tmp_path / "bad", reward=turns_bad)
     assert str(caught.value) == (
         "The learned reward is not finite (iteration 3 of sac on toy). "
-        "The checkpoint before it stands; the same command goes on from there."
+        "The previous checkpoint is kept; the same command resumes from it."
     )
     assert (Run(tmp_path / "bad", SHORT).load("training") or ({}, {}))[1]["done"] == 2
     assert traces(short(tmp_path / "bad")) == traces(short(tmp_path / "good"))
@@ -369,7 +369,7 @@ def test_an_update_that_diverges_is_not_saved(tmp_path: Path) -> None:
 def test_a_constant_reward_is_told(tmp_path: Path) -> None:
     run = short(tmp_path, reward=lambda obs, *_: np.full(obs.shape[:2], 0.3, np.float32))
     assert [event["iteration"] for event in run.events()] == [1, 2, 3, 4]
-    assert "nothing to climb" in run.events()[0]["event"]
+    assert "nothing to maximise" in run.events()[0]["event"]
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_people_who_watch_are_heard_step_by_step(tmp_path: Path) -> None:
 
 
 def test_what_nobody_gives_is_refused_before_anything_runs(tmp_path: Path) -> None:
-    with pytest.raises(InvalidValueError, match=r"expected no live: nobody watches this run, got 'learned \+ live'"):
+    with pytest.raises(InvalidValueError, match=r"expected no live: this run has no viewers, got 'learned \+ live'"):
         short(tmp_path / "live", weighted("learned + live"))
     with pytest.raises(InvalidValueError, match=r"expected no term\(...\): only native tasks have them"):
         short(tmp_path / "terms", weighted("term(which='near')"))

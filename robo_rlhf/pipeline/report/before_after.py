@@ -20,7 +20,7 @@ from robo_rlhf.sim.rendering.clips import side_by_side
 from robo_rlhf.sim.rendering.pool import RenderPool
 
 SHOWN = 3  # seeds
-MOST_FRAMES = 160  # a clip; longer ones leave frames out
+MOST_FRAMES = 160  # frames per clip; longer ones skip frames
 WIDTH, HEIGHT = 320, 240  # [pixels]
 RULE = (
     "the first two starts on which the two policies fare differently and the first on which both succeed; "
@@ -47,10 +47,10 @@ def chosen_seeds(before: Evaluation, after: Evaluation) -> list[int]:
 
 
 def make_clips(findings: Findings, folder: Path) -> Iterator[ClipPair]:
-    """Run both policies again from the chosen starts and write the clips into `folder`, one by one.
+    """Run both policies again from the chosen seeds and write the clips into `folder`, one by one.
 
     Raises:
-        RoboRlhfError: there is no way to draw here.
+        RoboRlhfError: rendering is not available here.
     """
     seeds, begun = chosen_seeds(findings.before, findings.after), initial_policy_name(findings.config["demos"])
     last = f"round-{findings.rounds[-1]}/finetune"
@@ -77,7 +77,7 @@ def _episodes(findings: Findings, stage: str, seeds: list[int]) -> list[Episode]
 
 
 def _frames(episode: Episode, every: int, pool: RenderPool) -> Array:
-    """Return pictures (K, H, W, 3) uint8 of an episode."""
+    """Return frames (K, H, W, 3) uint8 of an episode."""
     if is_outside(episode.meta.task):
         from robo_rlhf.sim.external.replay import replay_frames
 

@@ -1,4 +1,4 @@
-"""Charts as plain SVG, for a page whose style sheet colours them: `report.css` names the classes."""
+"""Charts as plain SVG, coloured by the page's style sheet: `report.css` defines the classes."""
 
 import math
 from collections.abc import Sequence
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 560, 260  # [units of the view box], which is scaled to the page
-LEFT, RIGHT, TOP, BOTTOM = 72, 22, 26, 44  # room around the plot; words of marks stand above it
+LEFT, RIGHT, TOP, BOTTOM = 72, 22, 26, 44  # margins of the plot; labels of marks are above it
 
 
 @dataclass(frozen=True)
 class Series:
-    """One line, with the interval around each point; what is not finite is a gap."""
+    """One line, with the interval around each point; non-finite values are gaps."""
 
     name: str
     x: Sequence[float]
@@ -32,7 +32,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class PlotArea:
-    """The plot's area and what it maps."""
+    """The plot's area, and its mapping from data to coordinates."""
 
     x: tuple[float, float]
     y: tuple[float, float]
@@ -40,16 +40,16 @@ class PlotArea:
     height: int = HEIGHT
 
     def across(self, value: float) -> float:
-        """Return where x = `value` is drawn."""
+        """Return the coordinate of x = `value`."""
         return LEFT + (value - self.x[0]) / (self.x[1] - self.x[0]) * (self.width - LEFT - RIGHT)
 
     def up(self, value: float) -> float:
-        """Return where y = `value` is drawn."""
+        """Return the coordinate of y = `value`."""
         return self.height - BOTTOM - (value - self.y[0]) / (self.y[1] - self.y[0]) * (self.height - TOP - BOTTOM)
 
 
 def line_chart(series: Series, x: Axis, y: Axis, marks: Sequence[tuple[float, str]] = (), height: int = HEIGHT) -> str:
-    """Return a line with its interval; `marks` are vertical lines with a word, such as where a round begins."""
+    """Return a line with its interval; `marks` are vertical lines with a label, such as the start of a round."""
     points = [(a, b) for a, b in zip(series.x, series.y, strict=True) if math.isfinite(a) and math.isfinite(b)]
     if not points:
         return _nothing(f"{series.name}: nothing was measured")
@@ -106,7 +106,7 @@ def reliability_chart(name: str, bins: Sequence[tuple[float, float, float, float
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Return round numbers from `low` to `high`, some `about` of them."""
+    """Return tick values from `low` to `high`, approximately `about` of them."""
     raw = (high - low) / about
     power = 10.0 ** math.floor(math.log10(raw))
     step = power * min((1, 2, 5, 10), key=lambda factor: abs(factor * power - raw))

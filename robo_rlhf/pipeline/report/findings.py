@@ -1,4 +1,4 @@
-"""What a finished main job found, read back from its folder: all that a report shows, but for the clips."""
+"""Results of a finished pipeline run, read from its folder: the whole content of a report, except the clips."""
 
 import json
 from collections import Counter
@@ -24,11 +24,11 @@ from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rollouts.evaluation import Comparison, Evaluation, compare
 from robo_rlhf.sim.tasks import TASKS
 
-PLAIN = ("demos", "labels", "rounds", "seed", "annotator", "dataset")  # settings that have an option of their own
+PLAIN = ("demos", "labels", "rounds", "seed", "annotator", "dataset")  # settings that have a separate option
 
 
 class Iteration(NamedTuple):
-    """One iteration of fine-tuning; true figures are those of the learner's own episodes, which explore."""
+    """One iteration of fine-tuning; true figures are from the learner's training episodes, which explore."""
 
     number: int  # from 1, over all rounds
     round: int
@@ -50,7 +50,7 @@ class LastRound(NamedTuple):
 
 @dataclass(frozen=True)
 class Findings:
-    """A finished run, looked at from all sides."""
+    """The results of a finished run."""
 
     path: Path
     home: Path
@@ -63,7 +63,7 @@ class Findings:
 
     @property
     def rounds(self) -> range:
-        """Numbers of the rounds."""
+        """The numbers of the rounds."""
         return range(1, self.config["rounds"] + 1)
 
     @cached_property
@@ -78,12 +78,12 @@ class Findings:
 
     @cached_property
     def comparison(self) -> Comparison:
-        """The two, episode by episode."""
+        """The paired comparison of the two, episode by episode."""
         return compare(self.before, self.after)
 
     @property
     def style_costs(self) -> tuple[str, ...]:
-        """The style measures that the simulated teacher minds, where both policies have them."""
+        """The measures in the simulated teacher's style cost, where both policies have them."""
         own = TASKS[self.config["task"]].style_cost if self.config["task"] in TASKS else None
         names = TeacherConfig(**self.config["teacher"]).measures(own)
         return tuple(name for name in names if name in self.before.style and name in self.after.style)
@@ -104,7 +104,7 @@ class Findings:
         return found
 
     def _clock(self) -> Any:
-        """Return what maps a time [s since 1970] to minutes of work: time between sessions is left out."""
+        """Return a function from a time [s since 1970] to minutes of work, without the time between sessions."""
         runs = [Run(self.path, self.config), *(Run(self.path / f"round-{k}" / "finetune", {}) for k in self.rounds)]
         events = sorted((e["time"], e["event"]) for run in runs for e in run.events())
         times = np.array([time for time, _ in events])
@@ -113,7 +113,7 @@ class Findings:
         return lambda time: float(np.interp(time, times, worked)) / 60
 
     def reward_scores(self) -> list[dict[str, Any]]:
-        """Return what came of learning the reward, one JSON object a round."""
+        """Return the results of reward learning, one JSON object per round."""
         runs = [Run(self.path / f"round-{number}" / "reward", {}) for number in self.rounds]
         return [run.result() or {} for run in runs]
 
@@ -138,20 +138,20 @@ class Findings:
             return store.answers(run=self.path.name)
 
     def answers_by_round(self) -> list[Counter[str]]:
-        """Return, a round, how often each answer was given."""
+        """Return the number of times that each answer was given, per round."""
         with Store(feedback_database(self.home)) as store:
             each = [store.answers(run=self.path.name, round=number) for number in self.rounds]
         return [Counter(str(a.value.get("choice", "order")) for a in answers) for answers in each]
 
     def command(self) -> str:
-        """Return a command that does the same job again, up to the demonstrations that the data home holds."""
+        """Return a command that repeats the run, given the same demonstrations in the data home."""
         task, config = self.config["task"], dict(self.config)
         words = ["robo-rlhf run", f"--task {task}" if task in TASKS else f"--env {task}"]
         words += [f"--{name} {config[name]}" for name in PLAIN if config[name] != ""]
         asked = {f.name: config[f.name] for f in fields(PipelineConfig) if f.name in (*PLAIN, "task")}
         choices = []
         for size in presets():
-            with suppress(InvalidValueError):  # a size that does not go with so many rounds
+            with suppress(InvalidValueError):  # a preset that does not fit the number of rounds
                 choices.append((size, _differences(config, asdict(preset(size, **asked)))))
         size, differences = min(choices, key=lambda choice: len(choice[1]))
         words += [f"--preset {size}"] * (size != "default")
@@ -159,7 +159,7 @@ class Findings:
 
 
 def _differences(wanted: Mapping[str, Any], given: Mapping[str, Any], inside: str = "") -> dict[str, Any]:
-    """Return what of `wanted` differs from `given`, by dotted names; both come as JSON would store them."""
+    """Return the entries of `wanted` that differ from `given`, by dotted names; both as stored in JSON."""
     found: dict[str, Any] = {}
     for name, value in wanted.items():
         other = given.get(name)

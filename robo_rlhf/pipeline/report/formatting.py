@@ -1,14 +1,14 @@
-"""Numbers as people read them."""
+"""Formatting of numbers and names for display."""
 
 import math
 
 from robo_rlhf.core.stats import Interval
 
-PERCENT = "\u00a0%"  # never on a line of its own
+PERCENT = "\u00a0%"  # non-breaking: never alone on a line
 
 
 def initial_policy_name(demos: int) -> str:
-    """Return what the policy that fine-tuning starts from is called."""
+    """Return the name of the policy that fine-tuning starts from."""
     return "cloned" if demos else "untrained"
 
 
@@ -18,7 +18,7 @@ def humanize(name: str) -> str:
 
 
 def value_text(value: float | None, percent: bool = False, *, sign: bool = False) -> str:
-    """Return a number in three digits, a share as per cent where `percent`; a dash where it is not known."""
+    """Return a number with three digits, a share as per cent where `percent`; a dash where it is not known."""
     if value is None or not math.isfinite(value):
         return "–"
     form = "+" if sign else ""
@@ -33,7 +33,7 @@ def interval_text(interval: Interval, percent: bool = False) -> str:
 
 
 def change_text(change: Interval, percent: bool) -> str:
-    """Return a difference with its interval, where it has one; of shares in percentage points."""
+    """Return a difference with its interval, if any; differences of shares in percentage points."""
     value, low, high = (value_text(100 * v if percent else v, sign=True) for v in change)
     interval = f" <small>{low} to {high}</small>" if math.isfinite(change.low) else ""
     return f"{value}{' points' if percent else ''}{interval}"

@@ -1,4 +1,4 @@
-"""The report of a finished main job: one HTML file that holds all it shows, pictures and clips included."""
+"""The report of a finished pipeline run: one self-contained HTML file, with images and clips."""
 
 import base64
 import math
@@ -26,13 +26,13 @@ FAULTS = {
     "skip_threshold": "it cannot tell where no clip scores more",
     "mistake": "chance of another answer than the one meant",
 }
-CONTINUED = " \\\n    --set"  # on a line of its own
+CONTINUED = " \\\n    --set"  # on a separate line
 CHOICES = {"A": "A", "B": "B", "tie": "tie", "both_bad": "both bad", "cant_tell": "can't tell"}
 ORDERS = {"order": "an order", "cant_tell": "can't tell"}
 
 
 def write_report(path: Path, home: Path, observer: Observer) -> Path:
-    """Write report.html into the finished run folder `path`, unless it stands there, and return its path."""
+    """Write report.html into the finished run folder `path`, unless it exists, and return its path."""
     out = path / "report.html"
     if not out.exists():
         observer.begin(STAGE)
@@ -155,7 +155,7 @@ def _learning(findings: Findings) -> str:
     ]
     return (
         '<h2>Learning</h2><p class="quiet">The learner\'s own episodes, which explore and so do worse than the policy '
-        "does when it is measured. Learning never sees these figures: it climbs the learned reward alone. Bands are 95 "
+        "does in an evaluation. Training never sees these figures: it maximises the learned reward only. Bands are 95 "
         f"% intervals over the {rows[0].episodes} episodes of an iteration; a dashed line is where a round begins.</p>"
         f'<div class="grid">{_figures(charts)}</div>'
     )
@@ -174,7 +174,7 @@ def _return(rows: Sequence[Iteration], x: Sequence[float]) -> Series:
 
 
 def _round_starts(rows: Sequence[Iteration], x: Sequence[float]) -> list[tuple[float, str]]:
-    """Return where each round begins."""
+    """Return the start of each round."""
     firsts = {row.round: at for row, at in reversed(list(zip(rows, x, strict=True))) if math.isfinite(at)}
     return [(at, f"round {number}") for number, at in sorted(firsts.items())] if len(firsts) > 1 else []
 
@@ -196,8 +196,8 @@ def _reward(findings: Findings) -> str:
     scatter = scatter_chart("learned against true", points, Axis("learned return"), Axis("task return"))
     caption = f"{agree} that the last round collected. Green discs succeeded, red rings failed."
     return (
-        '<h2>The learned reward</h2><p class="quiet">What the policy climbs, next to what it never sees. Each round '
-        "learns the reward anew from all answers so far, so its scale is its own. Where the first rises while the "
+        '<h2>The learned reward</h2><p class="quiet">What the policy maximises, next to what it never sees. Each round '
+        "fits a new reward to all answers so far, so scales differ between rounds. Where the first rises while the "
         "second falls, the reward is being exploited.</p>"
         f'<div class="grid">{_figure("Learned and true, by iteration", panels)}'
         f"{_figure('Learned against true, by episode', scatter, caption)}</div>{_prediction_quality(findings)}"
@@ -205,7 +205,7 @@ def _reward(findings: Findings) -> str:
 
 
 def _prediction_quality(findings: Findings) -> str:
-    """Return how well the reward model foresees answers that it was not trained on, round by round."""
+    """Return how well the reward model predicts answers that it was not trained on, round by round."""
     rows, charts = [], []
     for number, result in zip(findings.rounds, findings.reward_scores(), strict=True):
         held = result["held_out"]
@@ -221,11 +221,11 @@ def _prediction_quality(findings: Findings) -> str:
         ]
         charts.append((f"Round {number}", reliability_chart(f"reliability in round {number}", bins)))
     return (
-        '<div class="scroll"><table><thead><tr><th>answers not trained on</th><th>number</th><th>foreseen</th>'
+        '<div class="scroll"><table><thead><tr><th>answers not trained on</th><th>number</th><th>predicted</th>'
         "<th>log loss [nat]</th><th>calibration error</th></tr></thead>"
         f'<tbody>{"".join(rows)}</tbody></table></div><div class="grid small">{_figures(charts[-4:])}</div>'
         '<p class="quiet"><small>A dot on the dashed line is a model exactly as sure as it is right; a large dot '
-        "stands for many answers. Ties are neither right nor wrong. A guess scores 50 % and 0.69 nat.</small></p>"
+        "represents many answers. Ties are neither right nor wrong. A guess scores 50 % and 0.69 nat.</small></p>"
     )
 
 
@@ -247,8 +247,8 @@ def _labels(findings: Findings) -> str:
         teacher = config["teacher"]
         facts.append(("who answered", "a simulated teacher: a program that sees the true task reward, not a person"))
         named = " and ".join(humanize(name) for name in findings.style_costs)
-        minds = f", and a cost of {teacher['style_weight']:g} on {named}" if named else ""
-        facts.append(("what it wants", f"task reward, {teacher['success_bonus']:g} more a step after success{minds}"))
+        costs = f", and a cost of {teacher['style_weight']:g} on {named}" if named else ""
+        facts.append(("what it wants", f"task reward, {teacher['success_bonus']:g} more a step after success{costs}"))
         facts += [(humanize(name), f"{teacher[name]:g}: {what}") for name, what in FAULTS.items() if name in teacher]
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)
     return (

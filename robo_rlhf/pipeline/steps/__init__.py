@@ -1,1 +1,1 @@
-"""The steps that the whole loop is made of."""
+"""The stages of the RLHF pipeline."""

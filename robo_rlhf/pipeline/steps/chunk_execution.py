@@ -1,8 +1,8 @@
-"""How long a cloned policy acts before it looks again: the one of two paces that succeeds more often in rollouts.
+"""Choosing the execution horizon of a cloned policy: the one of two that succeeds more often in rollouts.
 
-A policy that predicts chunks carries out the first half of each. People hesitate before a fine move; cloned, looked at
-again and again and averaged over, a hesitation can last for ever. Whole chunks go through it, and are blind for longer.
-Which is better depends on the task: stacking wants the one, inserting a peg the other.
+By default a policy that predicts chunks executes the first half of each. Operators hesitate before a fine motion; in a
+cloned policy that predicts anew and averages, a hesitation can last for ever. Executing whole chunks gets past it, but
+runs open loop for longer. Which is better depends on the task: stacking wants the one, inserting a peg the other.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
 if TYPE_CHECKING:
     from robo_rlhf.pipeline.steps.job import PipelineJob
 
-EPISODES = 100  # of each pace, on seeds that no result is reported on
+EPISODES = 100  # rollouts per execution horizon, on seeds that no result is reported on
 
 
 def choose_execution_horizon(job: "PipelineJob", policy: TrainedPolicy, name: str = "clone") -> TrainedPolicy:
-    """Return the clone of a stage at its better pace, as its checkpoint then is; others are returned as they are."""
+    """Return a stage's cloned policy with its better execution horizon, also saved; others are returned unchanged."""
     if not isinstance(policy, ChunkedPolicy) or not job.config.choose_execution_horizon or policy.chunk == 1:
         return policy
     usual = job.config.clone.settings.get("execution_horizon", -(-policy.chunk // 2))
@@ -36,7 +36,7 @@ def choose_execution_horizon(job: "PipelineJob", policy: TrainedPolicy, name: st
         for execute in tried:
             policy.execution_horizon = execute
             found[execute] = evaluate(job.env, policy, seeds).success.value
-        best = max(found, key=lambda execute: found[execute])  # the shorter of equals
+        best = max(found, key=lambda execute: found[execute])  # the shorter one on a tie
         policy.execution_horizon = policy.settings["execution_horizon"] = best
         path = job.run.path / name / "checkpoints" / "policy.safetensors"
         save_policy(policy, path, {k: v for k, v in load_meta(path).items() if k != "policy"})
@@ -47,7 +47,7 @@ def choose_execution_horizon(job: "PipelineJob", policy: TrainedPolicy, name: st
 
 
 def success_at_chosen_horizon(job: "PipelineJob", name: str) -> float | None:
-    """Return how often the clone of a stage succeeds at the pace that was chosen; None where none was."""
+    """Return the success rate of a stage's cloned policy at the chosen execution horizon; None if none was chosen."""
     stored = job.run.path / _stage(name) / "result.json"
     return max(read_json(stored, dict)["success"]) if stored.exists() else None
 

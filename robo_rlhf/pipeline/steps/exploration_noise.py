@@ -1,7 +1,7 @@
-"""How boldly fine-tuning explores: as much noise as leaves the clone most of its success.
+"""Choosing the exploration noise of fine-tuning: the most that leaves the cloned policy most of its success.
 
-Noise that a cube forgives keeps a peg out of its hole. Where the policy that explores hardly ever succeeds, nobody is
-shown a success to prefer, and fine-tuning learns to do without.
+Noise that is harmless when lifting a cube keeps a peg out of its hole. If the exploring policy hardly ever succeeds,
+annotators see no success to prefer, and fine-tuning unlearns it.
 """
 
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from robo_rlhf.pipeline.steps.job import PipelineJob
     from robo_rlhf.policies.base import TrainedPolicy
 
-EPISODES = 100  # of each, on seeds that no result is reported on
-SHARES = (1.0, 0.5, 0.25)  # of the deviation that is asked for
-MIN_SUCCESS_SHARE = 0.9  # share of the clone's success that must be left
+EPISODES = 100  # rollouts per deviation, on seeds that no result is reported on
+SHARES = (1.0, 0.5, 0.25)  # shares of the configured deviation that are tried
+MIN_SUCCESS_SHARE = 0.9  # share of the cloned policy's success that must be left
 
 
 def choose_exploration_noise(job: "PipelineJob", clone: "TrainedPolicy") -> None:
-    """Have `job` explore with the largest of three deviations that leaves `clone` most of its success."""
+    """Set the exploration noise of `job` to the largest of three deviations that leaves `clone` most of its success."""
     from robo_rlhf.pipeline.steps.job import as_actor
 
     asked = job.config.finetune.std

@@ -1,4 +1,4 @@
-"""The gates of the main job: a fine-tuned policy is kept only if it is not shown to be worse than the one before."""
+"""Gates of the pipeline: a fine-tuned policy is kept only if it is not shown to be worse than the one before."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -33,10 +33,10 @@ def may_replace(job: "PipelineJob", number: int, old: "TrainedPolicy", new: "Tra
 
 
 class OveroptimizationAlarm(TrueRewardLog):
-    """Looks on as `TrueRewardLog` does, and ends the training where the learned reward climbs while success falls."""
+    """A `TrueRewardLog` that also stops the training where the learned reward rises while success falls."""
 
     def __init__(self, run: Run, num_envs: int, window: int = 5) -> None:
-        """Watch `run`; `window` iterations are compared with as many before."""
+        """Observe `run`; `window` iterations are compared with as many before."""
         super().__init__(run, num_envs)
         self.window = window
 

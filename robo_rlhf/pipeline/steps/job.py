@@ -1,7 +1,7 @@
-"""The stages of the main job. Each is one short walk through the rooms below, in a run folder of its own.
+"""The stages of the RLHF pipeline, each in a separate run folder.
 
-A stage that has finished is never repeated: its result stands in its folder. One that was killed goes on from its
-newest checkpoint, or starts over where it is short; either way it ends bit for bit as if it had not been killed.
+A finished stage is never repeated: its result is in its folder. A killed stage resumes from its newest checkpoint, or
+starts over where it is short; either way the result is bit for bit that of an uninterrupted run.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -44,18 +44,18 @@ Answerer = Callable[[Store, Sequence[Question]], None]  # returns when the quest
 
 
 class PipelineJob:
-    """One main job: where it lives, what it works with, and its stages."""
+    """One pipeline run: its folder, its resources and its stages."""
 
     def __init__(
         self, config: PipelineConfig, run: Run, home: Path, observer: Observer, annotators: Answerer | None = None
     ) -> None:
-        """Get ready to work on `run`; `annotators` asks them where the annotator is human."""
+        """Prepare to work on `run`; `annotators` collects the answers where the annotator is human."""
         self.config, self.run, self.home, self.observer, self.annotators = config, run, home, observer, annotators
         self.base = "clone"  # stage of the policy that fine-tuning starts from
 
     @cached_property
     def env(self) -> VecEnv:
-        """The copies of the environment that everything runs in."""
+        """The copies of the environment that all stages share."""
         return make_env(self.config.task, self.config.num_envs)
 
     @cached_property
@@ -71,11 +71,11 @@ class PipelineJob:
 
     @cached_property
     def style_cost(self) -> str | None:
-        """The style measure that the simulated teacher minds."""
+        """The measure in the simulated teacher's style cost."""
         return self.env.task.style_cost if isinstance(self.env, TaskEnv) else None
 
     def stage(self, name: str, work: Callable[[Run], Mapping[str, Any]]) -> dict[str, Any]:
-        """Do a stage unless it is done, and return its result, a JSON object."""
+        """Run a stage unless it is finished, and return its result, a JSON object."""
         child = self.run.child(name, {})
         result = child.result()
         if result is None:
@@ -98,7 +98,7 @@ class PipelineJob:
         if not self.config.demos:
             return []
         stored = self.run.path / "clone" / "config.json"
-        if stored.exists():  # those that it began with, whatever was recorded since
+        if stored.exists():  # those that the run started with, whatever was recorded since
             chosen = read_json(stored, dict)
             dataset = Dataset(find_dataset(self.home, self.config.demonstrations))
             return [trimmed(episode, self.config.trim) for episode in dataset.load_all(chosen["demonstrations"])]
@@ -119,14 +119,14 @@ class PipelineJob:
         return policy
 
     def base_policy(self) -> TrainedPolicy:
-        """Return the policy that fine-tuning starts from, as its stage left it."""
+        """Return the policy that fine-tuning starts from, as saved by its stage."""
         return load_policy(self.run.path / self.base / "checkpoints" / "policy.safetensors")
 
     def evaluate(self, name: str, policy: TrainedPolicy) -> Evaluation:
-        """Measure a policy on the seeds that nothing is learned from.
+        """Evaluate a policy on the seeds that nothing is learned from.
 
         Raises:
-            NonFiniteError: the policy never gives an action that is a number.
+            NonFiniteError: the policy never gives a finite action.
             EnvironmentFaultError: a fault of the environment ended every episode.
         """
 
@@ -143,7 +143,7 @@ class PipelineJob:
         return Evaluation.from_json(self.stage(name, work))
 
     def collect(self, number: int, actor: Actor) -> list[str]:
-        """Run the present policy as it explores, and keep the episodes; return their ids."""
+        """Run the current policy with exploration, and store the episodes; return their ids."""
 
         def work(run: Run) -> Mapping[str, Any]:
             first = COLLECT_SEED + 100_000 * self.config.seed + 1000 * number
@@ -174,7 +174,7 @@ class PipelineJob:
         return questions
 
     def answer(self, number: int, questions: Sequence[Question]) -> None:
-        """Have the questions answered, by the simulated teacher or by people."""
+        """Collect answers to the questions, from the simulated teacher or from human annotators."""
 
         def work(run: Run) -> Mapping[str, Any]:
             if self.annotators is not None:
@@ -205,7 +205,7 @@ class PipelineJob:
         return model
 
     def finetune(self, number: int, model: RewardModel, after: int = 0) -> GaussianActor:
-        """Fine-tune the policy of round `after`, 0 for the clone; what it is truly worth is only looked at."""
+        """Fine-tune the policy of round `after`, 0 for the cloned policy; its true return is logged, never used."""
         self.observer.begin(f"round-{number}/finetune")
         run = self.run.child(f"round-{number}/finetune", {})
         seed, iterations = self.config.seed * 1000 + number, self.config.iterations_of(number)
@@ -248,7 +248,7 @@ class PipelineJob:
         predicted = np.stack(returns, axis=1) if returns else None
         method = self.config.selection
         if model is None and method in BY_MODELS:
-            method = "uniform"  # nothing foresees anything yet
+            method = "uniform"  # no reward model yet
         return select(
             candidates, self.config.labels_of(number), method, rng, predicted, clips=self.config.clips_a_question
         )
@@ -262,8 +262,8 @@ class PipelineJob:
         teaching = SimulatedLabeler(self.clips, questions, self.config.teacher, self.style_cost)
         try:
             teaching.answer(self.store, questions, self.config.seed)
-        except ConflictError as error:  # its folder was deleted, and what it asked is still in the database
-            wanted = "a name that no earlier run had: another run of this name was asked the same and told otherwise"
+        except ConflictError as error:  # its folder was deleted, and its questions are still in the database
+            wanted = "a name that no earlier run had: another run of this name asked the same and got other answers"
             raise InvalidValueError("--run", self.run.path.name, wanted) from error
 
     def _meta(self, number: int, seed: int) -> Mapping[str, Any]:
@@ -304,7 +304,7 @@ def as_actor(policy: TrainedPolicy, config: PipelineConfig) -> GaussianActor:
 
 
 def learned_reward(model: RewardModel, uncertainty_penalty: float) -> Reward:
-    """Return the reward that a learner climbs: the ensemble's mean less `uncertainty_penalty` times its deviation."""
+    """Return the reward to maximise: the ensemble's mean minus `uncertainty_penalty` times its deviation."""
     return PenalizedReward(model, uncertainty_penalty)
 
 
@@ -319,7 +319,7 @@ def _member_returns(model: RewardModel, clip: Episode) -> Array:
 
 
 def _starts(steps: int, length: int) -> list[int]:
-    """Return where clips of `length` begin: half a clip apart or less, the last one reaching the very end."""
+    """Return the starts of clips of `length`: half a clip apart or less, the last one reaching the very end."""
     room = steps - length
     return (
         [round(room * k / count) for count in [max(-(-2 * room // length), 1)] for k in range(count + 1)]
@@ -329,7 +329,7 @@ def _starts(steps: int, length: int) -> list[int]:
 
 
 def trimmed(episode: Episode, after: int) -> Episode:
-    """Return a successful demonstration up to `after` steps after it succeeded for good."""
+    """Return a successful demonstration up to `after` steps after its final success."""
     lasting = len(episode) - int(np.argmin(episode.success[::-1])) if not episode.success.all() else 0
     end = min(lasting + after, len(episode))
     return episode.slice(0, end) if episode.success[-1] else episode

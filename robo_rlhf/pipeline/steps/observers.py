@@ -1,4 +1,4 @@
-"""What looks on while the main job works, and what it truly achieves: nothing here comes back to learning."""
+"""Progress callbacks of the pipeline, and a log of the true reward: nothing here influences training."""
 
 import json
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from robo_rlhf.core.types import Step
 
 
 class Observer(Protocol):
-    """Is told what goes on."""
+    """Callbacks for the progress of the pipeline."""
 
     def begin(self, stage: str) -> None:
-        """A stage begins, or goes on."""
+        """A stage starts, or resumes."""
         ...
 
     def progress(self, done: int, total: int, metrics: Mapping[str, float]) -> None:
-        """So much of the stage is done."""
+        """`done` of `total` units of the stage are finished."""
         ...
 
     def end(self, stage: str, result: Mapping[str, Any]) -> None:
@@ -28,7 +28,7 @@ class Observer(Protocol):
 
 
 class NullObserver:
-    """Looks away."""
+    """Ignores all callbacks."""
 
     def begin(self, stage: str) -> None:
         """Do nothing."""
@@ -44,7 +44,7 @@ class TrueRewardLog:
     """Writes the task reward and success of the learner's own episodes to truth.jsonl, for the report alone."""
 
     def __init__(self, run: Run, num_envs: int) -> None:
-        """Write into the folder of `run`."""
+        """Log into the folder of `run`."""
         self.run, self.path = run, run.path / "truth.jsonl"
         self._reward, self._success = np.zeros(num_envs), np.zeros(num_envs, bool)
 
@@ -58,7 +58,7 @@ class TrueRewardLog:
             self._success[list(step.faults)] = False
 
     def log(self, iteration: int, policy: object, metrics: Mapping[str, float]) -> bool:
-        """Write a row for the iteration that ended; always go on."""
+        """Write a row for the finished iteration; never stop the training."""
         row = {"step": iteration, "episodes": len(self._reward), "success": float(self._success.mean())}
         row |= {"return": float(self._reward.mean()), "return_std": float(self._reward.std())}
         rows = [r for r in truth_rows(self.run) if r["step"] < iteration]

@@ -1,8 +1,8 @@
-"""The main job by SAC: a policy that begins with nothing, or a correction of a clone, climbs the reward.
+"""The pipeline's rounds with SAC, which trains a policy from scratch, or a correction of the cloned policy.
 
 With demonstrations a share of each batch comes from them. Without any it may explore before the first questions,
-without any reward, so that there is something to ask about ("PEBBLE", Lee et al. 2021); what it saw then is remembered
-and gets the learned reward later.
+without any reward, so that there is something to ask about ("PEBBLE", Lee et al. 2021); those steps stay in the
+replay buffer and get the learned reward later.
 """
 
 from dataclasses import replace
@@ -22,11 +22,11 @@ from robo_rlhf.training import sac
 if TYPE_CHECKING:
     from robo_rlhf.pipeline.steps.job import PipelineJob
 
-RESIDUAL_STD = 0.3  # deviation of a correction before it is squashed, to start from
+RESIDUAL_STD = 0.3  # initial deviation of a correction, before the tanh
 
 
 def untrained_policy(job: "PipelineJob") -> TanhGaussianPolicy:
-    """Draw the policy that everything starts from; it stands where a clone would, so that all else finds it there."""
+    """Draw the initial policy, saved in the place of a cloned policy, so that later stages find it there."""
     run = job.run.child("clone", {"demonstrations": []})
     path = run.checkpoint_path("policy")
     if run.result() is None:
@@ -38,7 +38,7 @@ def untrained_policy(job: "PipelineJob") -> TanhGaussianPolicy:
 
 
 def explore(job: "PipelineJob") -> TanhGaussianPolicy:
-    """Return the policy that clips of the first round are made by: an untrained one, or one that has explored."""
+    """Return the policy that makes the clips of the first round: an untrained one, or one that has explored."""
     actor = untrained_policy(job)
     if not job.config.explore:
         return actor
@@ -53,10 +53,10 @@ def explore(job: "PipelineJob") -> TanhGaussianPolicy:
 
 
 def train_sac_round(job: "PipelineJob", number: int, model: RewardModel, after: int = 0) -> TanhGaussianPolicy:
-    """Go on learning from the policy of round `after`, 0 for the beginning, on the new reward.
+    """Continue training the policy of round `after`, 0 for the initial policy, on the new reward.
 
-    All that was seen so far is remembered, and what it taught the value functions: also in rounds that a gate refused,
-    whose policies alone are given up.
+    The replay buffer and the value functions are kept: also from rounds that a gate refused, of which only the policy
+    is discarded.
     """
     before, refused = _stage(number - 1), after < number - 1
     job.observer.begin(f"round-{number}/finetune")
@@ -86,12 +86,12 @@ def train_sac_round(job: "PipelineJob", number: int, model: RewardModel, after: 
 
 
 def _stage(number: int) -> str:
-    """Return the stage that round `number` practised in, 0 for what came before the first."""
+    """Return the training stage of round `number`; 0: the exploration before the first."""
     return f"round-{number}/finetune" if number else "explore"
 
 
 def _policy_of_round(job: "PipelineJob", number: int) -> TanhGaussianPolicy:
-    """Return the policy of round `number` as it was left; the one that everything starts from for 0."""
+    """Return the policy that round `number` saved; the initial one for 0."""
     actor = initial_policy(job)
     run = job.run.child(_stage(number), {})
     stored = run.load("training") if number or job.config.explore else None
@@ -102,7 +102,7 @@ def _policy_of_round(job: "PipelineJob", number: int) -> TanhGaussianPolicy:
 
 
 def initial_policy(job: "PipelineJob") -> TanhGaussianPolicy:
-    """Return the policy that everything starts from: the untrained one, or the clone with a correction that is none."""
+    """Return the initial policy: the untrained one, or the cloned policy with a zero correction."""
     policy = job.base_policy()
     if isinstance(policy, TanhGaussianPolicy):
         return policy

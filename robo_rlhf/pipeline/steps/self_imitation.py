@@ -1,10 +1,10 @@
-"""A clone's own tries: what it did itself that ended in success is imitated beside the demonstrations.
+"""Self-imitation (filtered behaviour cloning): successful rollouts are imitated along with the demonstrations.
 
-Where a clone succeeds now and then, steps of its own cost nothing, and those of its episodes that succeed show what
-the demonstrations do not: quick ways within the horizon, and how it goes on where it used to hesitate. In each turn it
-acts with a little noise, so that tries differ; it goes on to imitate the successes of all turns, and is kept as it was
-where that did not make it better.
-Which tries succeed is what the environment says, and no person.
+Where the cloned policy succeeds now and then, its rollouts need no operator, and the successful ones show what the
+demonstrations do not: quick solutions within the horizon, and how to continue where the policy used to hesitate. In
+each round it acts with a little noise, so that rollouts differ, and continues training on the successes of all rounds;
+where that does not improve it, the previous policy is kept.
+The environment decides which rollouts succeed, no annotator.
 """
 
 from collections.abc import Mapping
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from robo_rlhf.pipeline.steps.job import PipelineJob
     from robo_rlhf.policies.base import TrainedPolicy
 
-FIRST_SEED = 6_000_000  # of the tries: nothing else begins there
-EPISODES = 100  # that each clone is judged by, on seeds that no result is reported on
-NOISE = 0.25  # share of the deviation of fine-tuning that tries differ by
+FIRST_SEED = 6_000_000  # first seed of these rollouts: nothing else starts there
+EPISODES = 100  # rollouts that evaluate each cloned policy, on seeds that no result is reported on
+NOISE = 0.25  # noise of these rollouts, as a share of the deviation of fine-tuning
 
 
 def self_imitate(job: "PipelineJob", clone: "TrainedPolicy") -> "TrainedPolicy":
-    """Return the best of `clone` and those that imitate its own successes too; `job.base` names its stage."""
+    """Return the best of `clone` and the policies that also imitate its successes; `job.base` names its stage."""
     if not job.config.self_imitation_rounds:
         return clone
     best, found = _success_in_rollouts(job, clone, job.base), list[Episode]()
@@ -40,7 +40,7 @@ def self_imitate(job: "PipelineJob", clone: "TrainedPolicy") -> "TrainedPolicy":
         name = f"tries-{turn}"
         found += _collect_successes(job, clone, turn)
         if not found:
-            break  # there is nothing that it could learn from
+            break  # no success to imitate
         tuned = _imitate(job, name, clone, found, turn)
         success = _success_in_rollouts(job, tuned, name)
         if success >= best:
@@ -49,7 +49,7 @@ def self_imitate(job: "PipelineJob", clone: "TrainedPolicy") -> "TrainedPolicy":
 
 
 def _collect_successes(job: "PipelineJob", clone: "TrainedPolicy", turn: int) -> list[Episode]:
-    """Let `clone` try; return what succeeded at the end, cut off as demonstrations are."""
+    """Roll out `clone`; return the episodes that end in success, trimmed as demonstrations are."""
     from robo_rlhf.pipeline.steps.job import as_actor, trimmed
 
     dataset = Dataset(job.run.path / "tries", create=True, task=job.config.task)
@@ -71,7 +71,7 @@ def _collect_successes(job: "PipelineJob", clone: "TrainedPolicy", turn: int) ->
 
 
 def _imitate(job: "PipelineJob", name: str, clone: "TrainedPolicy", found: list[Episode], turn: int) -> "TrainedPolicy":
-    """Go on from `clone`, imitating the demonstrations and what was found; return it at its better pace."""
+    """Train `clone` further on the demonstrations and its successes; return it with its better execution horizon."""
     job.observer.begin(name)
     run = job.run.child(name, {"found": [episode.meta.id for episode in found]})
     config = replace(job.config.clone, seed=job.config.seed + 1000 * turn)
@@ -81,7 +81,7 @@ def _imitate(job: "PipelineJob", name: str, clone: "TrainedPolicy", found: list[
 
 
 def _success_in_rollouts(job: "PipelineJob", clone: "TrainedPolicy", name: str) -> float:
-    """Return the success of a clone in rollouts: those that chose its pace, where they did."""
+    """Return the success rate of a cloned policy: from the rollouts that chose its execution horizon, if any."""
     known = success_at_chosen_horizon(job, name)
     if known is not None:
         return known

@@ -1,4 +1,4 @@
-"""A simulated teacher answers questions about episodes of a dataset, as a person would."""
+"""Answers of the simulated teacher to questions about episodes of a dataset."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -12,11 +12,11 @@ from robo_rlhf.sim.task_tools import style_measures
 
 NAME = "simulated teacher"
 _NOT_FAULTS = ("style_weight", "style_costs", "success_bonus")
-_AT_ONCE = 20  # questions between two looks at the clock
+_AT_ONCE = 20  # questions between two checks of the clock
 
 
 class SimulatedLabeler:
-    """What teachers think of the clips of some questions."""
+    """The simulated teachers' scores of the clips of some questions."""
 
     def __init__(
         self, dataset: Dataset, questions: Sequence[Question], settings: TeacherConfig, own: str | None
@@ -31,7 +31,7 @@ class SimulatedLabeler:
         self._faults |= {"centre": scale.centre, "spread": scale.spread}
 
     def utility(self, question: Question, clip: Segment) -> Array:
-        """Return what each step (L,) of a clip is worth."""
+        """Return the score of each step (L,) of a clip."""
         if clip.episode_id not in self._known:
             self._known[clip.episode_id] = self._worth(self._dataset.load(clip.episode_id))
         return self._known[clip.episode_id][clip.start : clip.start + clip.length]
@@ -45,7 +45,7 @@ class SimulatedLabeler:
         name: str = NAME,
         tell: Callable[[int], object] = lambda done: None,
     ) -> None:
-        """Let the teacher of a seed answer `questions`; `tell` hears how many are answered."""
+        """Let the teacher of a seed answer `questions`; `tell` is called with the number answered."""
         teacher = Teacher(name=name, seed=seed, **self._faults)
         for start in range(0, len(questions), _AT_ONCE):
             answer_all(store, questions[start : start + _AT_ONCE], teacher, self.utility)

@@ -1,9 +1,8 @@
-"""How sure a reward model is: the temperature by which its returns are divided.
+"""Calibration of a reward model: the temperature by which its returns are divided.
 
-Members are calibrated one by one, on answers that they were not trained on. What people are shown is what all members
-say together, and the mean of forecasts that are each as sure as they are right is less sure than it is right (Ranjan
-and Gneiting 2010, "Combining probability forecasts"). So the ensemble is then made as sure, about pairs of clips
-that nobody compared, as one of its members is.
+Members are calibrated one by one, on answers that they were not trained on. The reported probability is that of the
+whole ensemble, and the mean of calibrated forecasts is underconfident (Ranjan and Gneiting 2010, "Combining probability
+forecasts"). So the ensemble's confidence about unlabelled pairs of clips is then matched to that of a single member.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,10 +13,10 @@ from torch import Tensor
 from robo_rlhf.rewards.fitting.held_out import HeldOut
 from robo_rlhf.rewards.fitting.scores import EnsembleScores
 
-TEMPERATURES = torch.logspace(-1.5, 1.5, 121)  # tried when calibrating
-PRIOR_DEVIATION = 1.0  # of the logarithm of the temperature: keeps it near one where answers are few
-PAIRS = 2000  # of clips, by which members and ensemble are compared
-SHRINKING = torch.logspace(-1, 0, 61)  # factors tried for the ensemble
+TEMPERATURES = torch.logspace(-1.5, 1.5, 121)  # candidates for calibration
+PRIOR_DEVIATION = 1.0  # prior deviation of the log temperature: keeps it near one where answers are few
+PAIRS = 2000  # of clips, on which members and ensemble are compared
+SHRINKING = torch.logspace(-1, 0, 61)  # candidate factors for the ensemble
 
 
 def best_temperature(log_loss: Callable[[float], float], answers: int) -> float:
@@ -27,9 +26,9 @@ def best_temperature(log_loss: Callable[[float], float], answers: int) -> float:
 
 
 def member_temperature(held: HeldOut, thought: EnsembleScores, rates: Sequence[Tensor]) -> float:
-    """Return the temperature at which members foresee best what they hold out, for flip rates (B,) of each group.
+    """Return the temperature at which members predict their held-out answers best, for flip rates (B,) of each group.
 
-    Ties do not count: they are neither right nor wrong, and would make the model as unsure about all other answers.
+    Ties do not count: they are neither right nor wrong, and would make the model underconfident about other answers.
     """
     judged = held.sided(thought)
     answers = sum(int(mask.any(0).sum()) for mask in judged.masks)
@@ -37,7 +36,7 @@ def member_temperature(held: HeldOut, thought: EnsembleScores, rates: Sequence[T
 
 
 def pooled_temperature(returns: Tensor, temperature: float) -> float:
-    """Return the temperature at which the ensemble is as sure as its members are at theirs, at most `temperature`.
+    """Return the temperature at which the ensemble is as confident as its members are, at most `temperature`.
 
     Args:
         returns: (E, S) of each clip by each member.

@@ -1,4 +1,4 @@
-"""What a reward model learns from, as tensors: clips of equal length, and what people said about them."""
+"""Training data of a reward model as tensors: clips of equal length, and the answers about them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from robo_rlhf.core.types import Array, Episode, Segment
 
 
 class Likelihood(Protocol):
-    """How a kind of question turns returns into the probability of an answer; `feedback.question_kind`."""
+    """The loss of a kind of question: from returns to the probability of an answer; `feedback.question_kind`."""
 
     needs: Literal["returns", "steps"]
 
@@ -22,7 +22,7 @@ class Likelihood(Protocol):
         ...
 
     def predict(self, returns: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Return confidence (B,) and whether the answer was foreseen (B,), NaN where neither."""
+        """Return confidence (B,) and whether the answer was predicted (B,), NaN where neither."""
         ...
 
 
@@ -60,10 +60,10 @@ class AnswerExamples:
     likelihood: Likelihood
     clips: Tensor  # (B, K) int64, places in `ClipTensors`
     values: Tensor  # (B, ...) float32, see `feedback.question_kind.Target`
-    weight: Tensor  # (B,) float32, how much each answer counts
-    fold: Tensor  # (B,) int64 from 0, the same for answers to one question; -1 for what is never held out
-    annotator: Tensor | None = None  # (B,) int64 from 0, who answered; None: nobody, such as for a prior
-    round: Tensor | None = None  # (B,) int64, the round of asking that the question was of
+    weight: Tensor  # (B,) float32, weight of each answer
+    fold: Tensor  # (B,) int64 from 0, the same for answers to one question; -1: never held out
+    annotator: Tensor | None = None  # (B,) int64 from 0, the annotator; None: no annotator, such as for a prior
+    round: Tensor | None = None  # (B,) int64, the round that the question is from
 
     def __len__(self) -> int:
         """Return the number of answers B."""

@@ -1,4 +1,4 @@
-"""Judging a reward model by answers that it was not trained on, and by them also those who answered."""
+"""Validation of a reward model on held-out answers, and from them the error rate of each annotator."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from torch import Tensor
 from robo_rlhf.rewards.fitting.clips import AnswerExamples
 from robo_rlhf.rewards.fitting.scores import EnsembleScores, Scores, summarize
 
-FLIPS = (0.01, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 0.95)  # tried
-SHARPNESS = (0.5, 1.0, 2.0, 4.0, 8.0)  # temperatures tried beside them
-PRIOR_ANSWERS = 10.0  # as many answers as the prior on a flip rate counts for
+FLIPS = (0.01, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 0.95)  # candidate flip rates
+SHARPNESS = (0.5, 1.0, 2.0, 4.0, 8.0)  # candidate temperatures
+PRIOR_ANSWERS = 10.0  # weight of the prior on a flip rate, in answers
 
 
 @dataclass(frozen=True)
 class AnnotatorFit:
-    """How one annotator's answers look to the reward model."""
+    """Statistics of one annotator's answers under the reward model."""
 
     flip: float  # estimated chance of answering at random; of two choices half of these answers are still right
     held_out: Scores
 
 
 class HeldOut(NamedTuple):
-    """Answers, and which of them each member of the ensemble was not trained on."""
+    """Answers, and which of them each member of the ensemble holds out."""
 
     groups: Sequence[AnswerExamples]
     masks: Sequence[Tensor]  # (E, B) bool for each group
@@ -48,7 +48,7 @@ class HeldOut(NamedTuple):
         return self._replace(masks=masks) if left.min() > 0 else self
 
     def places(self, members: int) -> Tensor:
-        """Return the clips (E, H) that each member needs to judge what it holds out; shorter lists repeat one."""
+        """Return the clips (E, H) of each member's held-out answers; shorter lists repeat one."""
         lists = [
             torch.cat([group.clips[mask[e]].flatten() for group, mask in zip(self.groups, self.masks, strict=True)])
             for e in range(members)
@@ -58,7 +58,7 @@ class HeldOut(NamedTuple):
         return torch.stack([torch.cat([some, some[-1:].expand(longest - len(some))]) for some in unique])
 
     def predictions(self, thought: EnsembleScores) -> "HeldOutPredictions":
-        """Return how well each member foresees what it holds out, all members one after another."""
+        """Return how well each member predicts its held-out answers, all members one after another."""
         columns: list[tuple[Tensor, ...]] = []
         for group, mask in zip(self.groups, self.masks, strict=True):
             judged = thought.about(group)
@@ -70,10 +70,11 @@ class HeldOut(NamedTuple):
         return HeldOutPredictions(*(torch.cat(column) for column in zip(*columns, strict=True)))
 
     def flip_rates(self, thought: EnsembleScores, people: int, usual: float) -> Tensor:
-        """Return the chance (people,) that each annotator answers at random, as held-out answers show it.
+        """Return the probability (people,) that each annotator answers at random, estimated from held-out answers.
 
-        Rates and one temperature for all are the likeliest together, so that questions that are hard for the model are
-        not held against those who answered them; each rate is drawn to `usual`, the more the fewer answers there are.
+        Rates and one common temperature are estimated jointly, at the largest likelihood, so that an annotator is not
+        penalised for questions that are hard for the model; a prior pulls each rate to `usual`, the more the fewer the
+        answers.
         """
         tried = torch.tensor(FLIPS)
         middle = min(max(usual, 0.01), 0.99)
@@ -100,12 +101,12 @@ class HeldOut(NamedTuple):
 
 
 class HeldOutPredictions(NamedTuple):
-    """Held-out answers as they were foreseen, N of them."""
+    """Predictions of N held-out answers."""
 
     confidence: Tensor  # (N,), NaN where an answer is neither right nor wrong
     right: Tensor  # (N,)
     loss: Tensor  # (N,) [nat]
-    annotator: Tensor  # (N,), -1 for nobody
+    annotator: Tensor  # (N,), -1 for no annotator
     round: Tensor  # (N,), -1 for none
 
     def scores(self, rows: Tensor | None = None) -> Scores:
@@ -114,7 +115,7 @@ class HeldOutPredictions(NamedTuple):
         return summarize([(self.confidence[everything], self.right[everything], self.loss[everything])])
 
     def by_round(self) -> dict[int, Scores]:
-        """Return the scores of each round of asking."""
+        """Return the scores of each round."""
         return {number: self.scores(self.round == number) for number in sorted(set(self.round.tolist())) if number >= 0}
 
 

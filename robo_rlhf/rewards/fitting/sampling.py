@@ -1,4 +1,4 @@
-"""What one gradient step looks at: which answers, and which steps of their clips."""
+"""Sampling of minibatches: answers, and steps of their clips."""
 
 import torch
 from torch import Tensor
@@ -6,14 +6,14 @@ from torch import Tensor
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors
 
-STEPS = 128  # drawn at a time for what is learned without answers
+STEPS = 128  # batch size of self-supervised losses
 
 
 class Sampler:
-    """Draws from clips; all chance comes from one generator."""
+    """Samples from clips; all randomness comes from one generator."""
 
     def __init__(self, clips: ClipTensors, crop: float, stride: int, generator: torch.Generator) -> None:
-        """Look at parts of at least the share `crop` of a clip, and there at every `stride`-th step."""
+        """Sample crops of at least the share `crop` of a clip, with every `stride`-th step of them."""
         self.clips, self.crop, self.stride, self.generator = clips, crop, stride, generator
 
     def answers(self, held: Tensor, size: int) -> Tensor:
@@ -23,10 +23,10 @@ class Sampler:
         return lots.topk(size, dim=1).indices
 
     def regularizers(self, model: RewardModel, group: AnswerExamples, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what each member thinks of its own answers `rows` (E, b), from some steps of their clips, and values.
+        """Return each member's predictions for its batch `rows` (E, b), from some steps of the clips, and the values.
 
-        What it thinks is the return of each clip, (E, b, K), or what a clip like each of the m steps would return,
-        (E, b, K, m); values of single steps are those of the same steps.
+        The prediction is the return of each clip, (E, b, K), or the return of a clip whose steps are all like each of m
+        steps, (E, b, K, m); values of single steps are those of the same steps.
         """
         places, values = group.clips[rows], group.values[rows]
         reward, steps = self._rewards(model, places)

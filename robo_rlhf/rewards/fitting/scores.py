@@ -1,4 +1,4 @@
-"""How well a reward model foresees answers: accuracy, log loss, calibration."""
+"""Scores of a reward model's predictions of answers: accuracy, log loss, calibration."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -25,7 +25,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Scores:
-    """How well answers were foreseen. None where there was nothing to judge by."""
+    """How well answers were predicted. None where there are no such answers."""
 
     answers: int
     sided: int  # answers that are right or wrong: ties are neither
@@ -35,7 +35,7 @@ class Scores:
     bins: tuple[Bin, ...] = ()
 
     def metrics(self, prefix: str) -> dict[str, float]:
-        """Return what is known as `prefix/name` → number."""
+        """Return the known metrics as `prefix/name` → number."""
         known = {k: v for k, v in asdict(self).items() if k != "bins" and v is not None}
         return {f"{prefix}/{name}": float(value) for name, value in known.items()}
 
@@ -46,20 +46,20 @@ class Scores:
 
 @dataclass(frozen=True)
 class EnsembleScores:
-    """What E models think of S clips."""
+    """Predictions of E models for S clips."""
 
     returns: Tensor  # (E, S)
-    steps: Tensor | None  # (E, S, L) the return of a clip of L steps like this one; None where nobody needs it
+    steps: Tensor | None  # (E, S, L) the return of a clip of L steps like this one; None where it is not needed
 
     def about(self, group: AnswerExamples) -> Tensor:
-        """Return what the kind of these answers looks at: (E, B, K) returns or (E, B, K, L) steps."""
+        """Return the input of this kind of answers: (E, B, K) returns or (E, B, K, L) steps."""
         if group.likelihood.needs == "returns":
             return self.returns[:, group.clips]
         assert self.steps is not None
         return self.steps[:, group.clips]
 
     def __truediv__(self, temperature: float | Tensor) -> "EnsembleScores":
-        """Return the opinions of models whose rewards are so much smaller."""
+        """Return the predictions scaled down, as of models with rewards smaller by this factor."""
         return EnsembleScores(self.returns / temperature, None if self.steps is None else self.steps / temperature)
 
 
@@ -85,14 +85,14 @@ def clip_returns(model: RewardModel, clips: ClipTensors) -> Tensor:
 
 
 def scores_from_rewards(rewards: Tensor, groups: Sequence[AnswerExamples]) -> EnsembleScores:
-    """Return what members think whose rewards of the steps of all clips are (E, S, L)."""
+    """Return the predictions of members whose rewards of the steps of all clips are (E, S, L)."""
     if all(group.likelihood.needs == "returns" for group in groups):
         return EnsembleScores(rewards.sum(-1), None)
     return EnsembleScores(rewards.sum(-1), rewards * rewards.shape[-1])
 
 
 def ensemble_scores(model: RewardModel, clips: ClipTensors, groups: Sequence[AnswerExamples]) -> EnsembleScores:
-    """Return what the members think of the clips, step by step only where some of the answers need it."""
+    """Return the members' predictions for the clips, step by step only where some of the answers need it."""
     if all(group.likelihood.needs == "returns" for group in groups):
         return EnsembleScores(clip_returns(model, clips), None)
     return scores_from_rewards(clip_rewards(model, clips), groups)
@@ -102,7 +102,7 @@ def ensemble_scores(model: RewardModel, clips: ClipTensors, groups: Sequence[Ans
 def held_out_scores(
     model: RewardModel, clips: ClipTensors, groups: Sequence[AnswerExamples], places: Tensor
 ) -> EnsembleScores:
-    """Return what each member thinks of its own clips at `places` (E, H); of the others it seems to think 0."""
+    """Return each member's predictions for its clips at `places` (E, H); 0 for the others."""
     rewards = torch.zeros(model.members, *clips.mask.shape)
     member = torch.arange(model.members)[:, None]
     for some in places.split(CLIPS_AT_ONCE, dim=1):  # type: ignore[no-untyped-call]
@@ -111,13 +111,13 @@ def held_out_scores(
 
 
 def evaluate(model: RewardModel, clips: ClipTensors, examples: Sequence[AnswerExamples]) -> Scores:
-    """Return how well the whole ensemble foresees answers that it was not trained on."""
+    """Return how well the whole ensemble predicts answers that it was not trained on."""
     groups = [group.stretched(clips.mask.shape[1]) for group in examples]
     return score_ensemble(ensemble_scores(model, clips, groups) / model.temperature, groups)
 
 
 def score_ensemble(thought: EnsembleScores, groups: Sequence[AnswerExamples]) -> Scores:
-    """Return how well members who think so, together, foresee answers."""
+    """Return how well the mean of these members' predictions predicts answers."""
     foreseen = []
     for group in groups:
         judged = thought.about(group)
@@ -150,12 +150,12 @@ def _starts(clips: int) -> range:
 
 
 def _some_rewards(model: RewardModel, clips: ClipTensors, some: slice | Tensor) -> Tensor:
-    """Return the raw reward of each step, (E, S', L), of clips that are the same for all members, or each its own."""
+    """Return the raw reward of each step, (E, S', L), of clips that are shared by all members, or separate for each."""
     reward: Tensor = model(clips.obs[some], clips.action[some], clips.next_obs[some])
     return reward * clips.mask[some]
 
 
 def _mixture_loss(group: AnswerExamples, returns: Tensor) -> Tensor:
-    """Return the log loss (B,) of the probability that the members give on average."""
+    """Return the log loss (B,) of the members' mean probability."""
     each = group.likelihood.log_likelihood(returns, group.values, torch.zeros_like(group.weight))  # (E, B)
     return -(each.logsumexp(0) - torch.log(torch.tensor(float(len(each)))))

@@ -12,31 +12,31 @@ class FitSettings:
     updates: int = 1000
     """Gradient steps at most."""
     updates_blind: int = 200
-    """Gradient steps where answers are too few to hold any out, and so to know when to stop."""
+    """Gradient steps where there are too few answers to hold any out for early stopping."""
     batch: int = 64
-    """Answers a gradient step."""
+    """Answers per gradient step."""
     learning_rate: float = 3e-4
     """Adam's rate."""
     weight_decay: float = 0.0
     """Adam's weight decay."""
     stride: int = 4
-    """A gradient step looks at every so many steps of a clip, from a random first one."""
+    """Stride between the steps of a clip that a gradient step uses, from a random first one."""
     crop: float = 1.0
-    """Shortest part of a clip that a gradient step looks at; 1 never crops."""
+    """Smallest share of a clip that a gradient step uses; 1 never crops."""
     flip: float = 0.1
-    """Chance that a person answers at random."""
+    """Probability that an annotator answers at random."""
     learn_flip: bool = True
-    """Where several people answered, estimate that chance for each from held-out answers; `flip` is what to expect."""
+    """Where several annotators answered, estimate that probability for each from held-out answers, prior `flip`."""
     margin: float = 0.0
-    """Cost of the squared spread of the returns of a question's clips: a model of smaller margins."""
+    """Cost of the squared spread of the returns of a question's clips, which keeps margins small."""
     pseudo: float = 0.0
-    """Weight of pairs of clips that nobody compared, as the model itself would answer where it is sure."""
+    """Weight of pseudo-labels: unlabelled pairs of clips that the model itself answers where it is confident."""
     pseudo_confidence: float = 0.99
-    """How sure it must be."""
+    """Smallest confidence of a pseudo-label."""
     check_every: int = 50
-    """Gradient steps between looks at the held-out answers."""
+    """Gradient steps between validations on the held-out answers."""
     patience: int = 6
-    """Looks without any member improving, until fitting ends."""
+    """Validations without any member improving, after which fitting stops."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense.

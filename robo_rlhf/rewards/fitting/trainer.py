@@ -1,8 +1,8 @@
-"""Fitting a reward model to what people said: one loss over every kind of question.
+"""Fitting a reward model to answers: one loss over every kind of question.
 
-Each member of the ensemble has its own start, its own order of batches and its own held-out answers: of `FOLDS` parts
-member e never trains on part e. So most answers are held out by some member and none is lost to all; a member keeps the
-weights with which it foresaw its own held-out answers best, and calibration is measured on answers nobody trained on.
+Each member of the ensemble has separate initial weights, batches and held-out answers: of `FOLDS` parts member e never
+trains on part e. So most answers are held out by some member and none is lost to all; a member keeps the weights that
+predict its held-out answers best, and calibration is measured on held-out answers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,22 +42,22 @@ from robo_rlhf.rewards.fitting.scores import (
 from robo_rlhf.rewards.fitting.settings import FitSettings
 
 FOLDS = 5  # parts that answers are split into
-SAMPLED = 200  # answers, about, by which a model is judged that went on from another
-FEWEST_HELD_OUT = 4  # answers a member, below which none are held out
+SAMPLED = 200  # approximate number of answers that validate a model which continues from another
+FEWEST_HELD_OUT = 4  # answers per member, below which none are held out
 
-Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, of at most how many, newest metrics
+Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, maximum number of updates, newest metrics
 
 
 @dataclass(frozen=True)
 class FitReport:
-    """What came of fitting."""
+    """The result of fitting."""
 
     updates: int
     temperature: float
-    held_out: Scores  # each answer foreseen by the members that did not train on it
-    trained: Scores  # all answers, foreseen by the whole ensemble; some of them where it went on from another model
+    held_out: Scores  # each answer predicted by the members that did not train on it
+    trained: Scores  # all answers, predicted by the whole ensemble; some of them where it continues from another model
     people: dict[int, AnnotatorFit] = field(default_factory=dict)  # by annotator
-    rounds: dict[int, Scores] = field(default_factory=dict)  # held-out answers by round of asking
+    rounds: dict[int, Scores] = field(default_factory=dict)  # held-out answers by round
     disagreement: float = 0.0  # mean deviation of the members' calibrated scores of a clip
 
     def as_json(self) -> dict[str, Any]:
@@ -78,15 +78,15 @@ class RewardTrainer:
         *,
         warm: bool = False,
     ) -> None:
-        """Set the model's normalisation from the clips and get ready.
+        """Set the model's normalisation from the clips and prepare the fit.
 
         Args:
-            model: what is fitted, in place.
-            clips: what was judged; those that no example is about teach what needs no answers.
-            examples: what was said about it, one entry a kind of question and number of clips.
-            settings: how to fit.
-            seed: the source of all chance.
-            warm: the model was fitted before, and keeps its normalisation.
+            model: the model, fitted in place.
+            clips: the clips; those without an answer are used by self-supervised losses.
+            examples: the answers, one entry per kind of question and number of clips.
+            settings: settings of the fit.
+            seed: the source of all randomness.
+            warm: whether the model was fitted before, and keeps its normalisation.
 
         Raises:
             InvalidValueError: there is no answer to learn from.
@@ -114,10 +114,10 @@ class RewardTrainer:
         self.best = [parameter.detach().clone() for parameter in model.parameters()]
         people = max((int(g.annotator.max()) + 1 for g in self.groups if g.annotator is not None), default=0)
         self.flip = torch.full((people,), settings.flip)
-        self.learns_flip = settings.learn_flip and people > 1  # of one alone, a slip and a hard question look alike
+        self.learns_flip = settings.learn_flip and people > 1  # of one alone, errors and hard questions look alike
         self.own = self.held.places(model.members) if warm and self.holds_out else None
         if self.own is not None:
-            self._examine()  # so that what comes is no worse than what was
+            self._examine()  # so that the result is no worse than the initial weights
 
     @property
     def done(self) -> bool:
@@ -126,14 +126,14 @@ class RewardTrainer:
 
     @property
     def limit(self) -> int:
-        """How many updates are made at most."""
+        """The maximum number of updates."""
         return self.settings.updates if self.holds_out else self.settings.updates_blind
 
     def advance(self) -> dict[str, float]:
-        """Make updates until the next look at the held-out answers; return metrics.
+        """Make updates until the next validation on the held-out answers; return metrics.
 
         Raises:
-            NonFiniteError: the loss is not finite; the model is of no use then.
+            NonFiniteError: the loss is not finite; the model is then unusable.
         """
         losses = []
         for _ in range(min(self.settings.check_every, self.limit - self.step)):
@@ -149,7 +149,7 @@ class RewardTrainer:
         return metrics
 
     def finish(self) -> FitReport:
-        """Give the model its best weights, calibrate it, set its output's scale, and say how good it is."""
+        """Load the best weights, calibrate the model, set its output's scale, and return its scores."""
         if self.holds_out:
             with torch.no_grad():
                 for parameter, best in zip(self.model.parameters(), self.best, strict=True):
@@ -194,14 +194,14 @@ class RewardTrainer:
         best_loss = torch.from_numpy(arrays["best_loss"].copy())
         check_like("best_loss", best_loss, self.best_loss)
         self.best_loss = best_loss
-        if len(arrays.get("flip", ())) == len(self.flip):  # else people came or went: the next look estimates anew
+        if len(arrays.get("flip", ())) == len(self.flip):  # else annotators changed: it is estimated anew
             flip = torch.from_numpy(arrays["flip"].copy())
             check_like("flip", flip, self.flip)
             self.flip = flip
         self.step, self.stale = int(meta["step"]), int(meta["stale"])
 
     def _update(self) -> Tensor:
-        """Make one step of the optimiser on each member's own batch; return the mean loss of the members."""
+        """Take one optimiser step, with a separate batch per member; return the mean loss of the members."""
         answers = sum(len(group) for group in self.groups)
         loss = torch.zeros(self.model.members)
         for group, held, rate in zip(self.groups, self.held.masks, self._rates(), strict=True):
@@ -232,9 +232,9 @@ class RewardTrainer:
         ]
 
     def _own_answers(self) -> Tensor:
-        """Return the loss (E,) of pairs that nobody compared, by each member's own answer where it is sure.
+        """Return the loss (E,) of unlabelled pairs, on each member's pseudo-labels where it is confident.
 
-        After Park et al. 2022 (SURF): the answer comes from the whole clips, the loss from cropped ones.
+        After Park et al. 2022 (SURF): the pseudo-label comes from the whole clips, the loss from cropped ones.
         """
         pairs = self.sampler.pairs(self.model.members, self.settings.batch)  # (E, b, 2)
         with torch.no_grad():
@@ -243,13 +243,13 @@ class RewardTrainer:
         return -(likely * (sure > self.settings.pseudo_confidence)).mean(1)
 
     def _ensemble_scores(self) -> EnsembleScores:
-        """Return what the members think, each at least of what it holds out."""
+        """Return the members' predictions, of each at least for its held-out answers."""
         if self.own is None:
             return ensemble_scores(self.model, self.clips, self.groups)
         return held_out_scores(self.model, self.clips, self.groups, self.own)
 
     def _sampled(self) -> tuple[list[AnswerExamples], Tensor | None]:
-        """Return the answers that the finished model is judged by, and their clips; None for all, as without haste."""
+        """Return the answers that validate the finished model, and their clips; None: all of them."""
         if self.own is None:
             return self.groups, None
         every = -(-sum(len(group) for group in self.groups) // SAMPLED)

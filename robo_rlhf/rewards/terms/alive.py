@@ -1,8 +1,7 @@
-"""One for every step that is taken: for environments that end an episode when something goes wrong.
+"""An alive bonus: one for every step, for environments that end an episode on failure.
 
-A reward learned from comparisons of clips says which steps are better, and not how much living on is worth: where all
-that it knows so far is below zero, to fall over soon is the best that can be done. Where no episode ends early this
-adds the same to all of them.
+A reward learned from comparisons of clips ranks steps, but leaves the value of survival open: where it is negative
+everywhere, an early failure is optimal. Where no episode ends early, this adds the same to all of them.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The seam for reward terms: functions of whole episodes that give each step a number."""
+"""Base classes of reward terms: functions of whole episodes that give each step a number."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,20 +16,20 @@ NO_TERMS: Mapping[str, Array] = {}
 
 @dataclass(frozen=True)
 class Steps:
-    """One episode of every copy. What no term needs is not there, so that nobody can look at it by accident."""
+    """One episode of every copy. Fields that no term needs are absent, so that no term can read them by accident."""
 
     obs: Array  # (T+1, N, obs_dim) float32
     action: Array  # (T, N, act_dim) float32, as applied
     active: Array  # (T, N) bool, False after an outside environment has ended
     control_dt: float  # [s]
-    gamma: float = 1.0  # discount a step
-    ends: bool = True  # whether nothing is worth anything after the last step; else the episode goes on unseen
-    obs_names: tuple[str, ...] = ()  # one a column, where the environment names them
+    gamma: float = 1.0  # discount per step
+    ends: bool = True  # whether the value after the last step is zero; else the episode continues unseen
+    obs_names: tuple[str, ...] = ()  # one per column, where the environment names them
     learned: Array | None = None  # (T, N) the learned reward
     task: Array | None = None  # (T, N) the environment's own reward
     success: Array | None = None  # (T, N) bool, after the step
     terms: Mapping[str, Array] = field(default_factory=lambda: NO_TERMS)  # name → (T, N) in [0, 1], of a native task
-    live: Array | None = None  # (T, N) presses of people who watch, +1 and -1, at the step at which they came
+    live: Array | None = None  # (T, N) presses of the viewers, +1 and -1, at the step at which they arrived
 
 
 class Term(ABC):
@@ -40,11 +40,11 @@ class Term(ABC):
 
     @abstractmethod
     def __call__(self, steps: Steps) -> Array:
-        """Return what each step is worth, (T, N)."""
+        """Return the reward of each step, (T, N)."""
 
 
 class Potential(Term):
-    """A term that leaves the best policy as it is: what a potential gains in a step.
+    """Potential-based shaping: the gain of a potential per step, which leaves the optimal policy unchanged.
 
     F = gamma * potential(next) - potential(now), Ng, Harada and Russell 1999, "Policy invariance under reward
     transformations". Where an episode ends for good, the potential after it is 0.
@@ -55,7 +55,7 @@ class Potential(Term):
         """Return the potential of every observation, (T+1, N)."""
 
     def __call__(self, steps: Steps) -> Array:
-        """Return what the potential gains in each step, (T, N); 0 in steps after the end."""
+        """Return the gain of the potential in each step, (T, N); 0 in steps after the end."""
         phi = self.potential(steps)
         goes_on = np.vstack([steps.active[1:], np.full_like(steps.active[:1], not steps.ends) & steps.active[-1:]])
         gained: Array = np.where(steps.active, steps.gamma * phi[1:] * goes_on - phi[:-1], 0.0)
@@ -63,7 +63,7 @@ class Potential(Term):
 
 
 def columns(which: object, steps: Steps, what: str) -> list[int]:
-    """Return the columns of observations that numbers or names stand for.
+    """Return the columns of observations for numbers or names.
 
     Raises:
         InvalidValueError: no such column.

@@ -1,4 +1,4 @@
-"""A potential that rises as two places in the observation come together."""
+"""A potential that rises as the distance between two positions in the observation falls."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What people would say, as the learned reward tells it."""
+"""The learned reward, as a term."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from robo_rlhf.rewards.terms.base import Need, Steps, Term
 
 @TERMS.register("learned")
 class Learned(Term):
-    """The learned reward: the ensemble's mean less what caution takes off."""
+    """The learned reward: the ensemble's mean minus the uncertainty penalty."""
 
     name = "learned"
     needs: ClassVar[tuple[Need, ...]] = ("learned",)

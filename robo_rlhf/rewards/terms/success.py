@@ -1,4 +1,4 @@
-"""One for every step after which the task is done: a sparse reward, as somebody would mark it."""
+"""A sparse success reward: one for every step after which the task is done."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""The environment's own reward, or one of the terms that a native task is made of."""
+"""The environment's reward, or one term of a native task's reward."""
 
 from typing import ClassVar
 

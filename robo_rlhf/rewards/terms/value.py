@@ -1,4 +1,4 @@
-"""A potential out of a value function that was trained before, such as on demonstrations."""
+"""A potential from a pretrained value function, for example one trained on demonstrations."""
 
 from functools import cached_property
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""Environments over tasks: the batch, Gymnasium's interfaces, partial observability."""
+"""Environments of tasks: the vectorised environment, Gymnasium's interfaces, partial observability."""

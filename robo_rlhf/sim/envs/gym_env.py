@@ -1,4 +1,4 @@
-"""Tasks in Gymnasium: their ids, and one copy as an `Env`, which is the batch with N = 1.
+"""Gymnasium environments of the tasks: their ids, and one copy as an `Env`, which is the batch with N = 1.
 
 `import robo_rlhf` gives every task its id, so that `gymnasium.make("robo_rlhf/PickPlace-v0")` and
 `gymnasium.make_vec("robo_rlhf/PickPlace-v0", num_envs=64)` work. Ids come from the names of the files in `sim/tasks`;
@@ -22,7 +22,7 @@ SEED_BOUND = 2**31  # episode seeds are drawn from [0, SEED_BOUND)
 
 
 class BatchEnv(VecEnv, Protocol):
-    """A `VecEnv` of which some copies can be started anew while the others go on, and which can be drawn."""
+    """A `VecEnv` with partial resets (some copies restart while the others continue) that can be rendered."""
 
     model: Any  # mujoco.MjModel
 
@@ -32,10 +32,10 @@ class BatchEnv(VecEnv, Protocol):
 
 
 class Pictures:
-    """Draws the copies of a batch, in this process, with a renderer made at the first picture."""
+    """Renders the copies of a batch, in this process, with a renderer created for the first image."""
 
     def __init__(self, mode: str | None, camera: str, width: int, height: int) -> None:
-        """Take Gymnasium's render mode, a camera as `sim.camera` parses it, and the size of a picture [pixels].
+        """Take Gymnasium's render mode, a camera as `sim.camera` parses it, and the size of an image [pixels].
 
         Raises:
             InvalidValueError: an unknown render mode.
@@ -46,7 +46,7 @@ class Pictures:
         self._renderer: Any = None
 
     def frames(self, batch: BatchEnv) -> tuple[Array, ...] | None:
-        """Return one picture (height, width, 3) uint8 a copy; None without a render mode."""
+        """Return one image (height, width, 3) uint8 per copy; None without a render mode."""
         if self.mode is None:
             return None
         if self._renderer is None:
@@ -83,7 +83,7 @@ class GymEnv(gymnasium.Env[Array, Array]):
     ) -> None:
         """Open the task called `task`, or take a batch of one copy.
 
-        Pictures show what `camera` sees ("front", or azimuth,elevation,distance) in `width` x `height` pixels.
+        Images are rendered from `camera` ("front", or azimuth,elevation,distance) in `width` x `height` pixels.
 
         Raises:
             UnknownNameError: there is no such task.
@@ -97,7 +97,7 @@ class GymEnv(gymnasium.Env[Array, Array]):
         self._elapsed = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Start an episode: from `seed`, or from the next one drawn. There are no options."""
+        """Reset: start an episode from `seed`, or from the next one drawn. There are no options."""
         super().reset(seed=seed)
         first = int(self.np_random.integers(SEED_BOUND)) if seed is None else seed
         self._elapsed = 0
@@ -119,7 +119,7 @@ class GymEnv(gymnasium.Env[Array, Array]):
         return step.obs[0].copy(), float(step.reward[0]), success and self.terminate_on_success, truncated, info
 
     def render(self) -> Array | None:
-        """Return a picture (height, width, 3) uint8 of the present state; None without a render mode."""
+        """Return an image (height, width, 3) uint8 of the current state; None without a render mode."""
         frames = self._pictures.frames(self.batch)
         return frames[0] if frames else None
 
@@ -145,7 +145,7 @@ def spaces(batch: BatchEnv) -> tuple[Box, Box]:
 
 
 def checked(action: Array, shape: tuple[int, ...] | None) -> Array:
-    """Return `action` as float32; refuse another shape than `shape`, and what is no real numbers."""
+    """Return `action` as float32; refuse another shape than `shape`, and values that are not real numbers."""
     given = np.asarray(action)
     if given.dtype.kind not in "fiub":
         raise InvalidValueError("action", f"an array of {given.dtype}", "real numbers")

@@ -1,4 +1,4 @@
-"""Tasks in Gymnasium: N copies as a `VectorEnv`, which is the batch itself, stepped natively."""
+"""Gymnasium vector environments of the tasks: N copies as a `VectorEnv`, stepped natively as one batch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from robo_rlhf.sim.envs.gym_env import RENDER_MODES, SEED_BOUND, BatchEnv, Pictu
 
 
 class GymVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
-    """N copies of a task, stepped together natively. All three of Gymnasium's autoreset modes, partial resets too.
+    """N copies of a task, stepped together natively, with all three of Gymnasium's autoreset modes and partial resets.
 
     Values and infos are those of `SyncVectorEnv` over N `GymEnv`, bit for bit.
     """
@@ -55,7 +55,7 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self._streams = [seeding.np_random(None)[0] for _ in range(self.num_envs)]
         self._obs: Array = np.zeros((self.num_envs, self.batch.obs_dim), np.float32)
         self._elapsed = np.zeros(self.num_envs, np.int64)
-        self._ended = np.zeros(self.num_envs, np.bool_)  # copies whose episode is over and not yet started anew
+        self._ended = np.zeros(self.num_envs, np.bool_)  # copies whose episode is over and not yet reset
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -74,7 +74,7 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         return self._obs.copy(), {}
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
-        """Apply `actions` (N, act_dim) for one control step; ended copies start anew as the autoreset mode says.
+        """Apply `actions` (N, act_dim) for one control step; ended copies are reset according to the autoreset mode.
 
         Raises:
             ShapeError: not one action a copy.
@@ -95,7 +95,7 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         return self._advance(self.batch.step(actions), waiting, live)
 
     def render(self) -> tuple[Array, ...] | None:
-        """Return a picture (height, width, 3) uint8 of each copy; None without a render mode."""
+        """Return an image (height, width, 3) uint8 of each copy; None without a render mode."""
         return self._pictures.frames(self.batch)
 
     def close_extras(self, **kwargs: Any) -> None:
@@ -104,7 +104,7 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self.batch.close()
 
     def _advance(self, step: Step, waiting: Array, live: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
-        """Turn one step of the batch into Gymnasium's five values; `waiting` copies start anew instead."""
+        """Convert one step of the batch to Gymnasium's five values; `waiting` copies are reset instead."""
         self._elapsed += 1
         self._obs = step.obs.copy()
         terminated = step.success & live & self.terminate_on_success
@@ -122,7 +122,7 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         return self._obs.copy(), reward, terminated, truncated, info
 
     def _final_info(self, step: Step, ended: Array) -> dict[str, Any]:
-        """Return the infos of a step in which copies `ended`: theirs in "final_info"."""
+        """Return the infos of a step in which copies `ended`, with their last ones in "final_info"."""
         values = {"success": step.success, **step.signals}
         over = np.zeros(self.num_envs, np.bool_)
         over[ended] = True
@@ -154,7 +154,7 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         return given
 
     def _mask(self, options: dict[str, Any] | None) -> Array:
-        """Return which copies a reset is for."""
+        """Return the mask of the copies to reset."""
         mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_)))
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
             raise InvalidValueError("options['reset_mask']", f"{mask.dtype} {mask.shape}", f"bool ({self.num_envs},)")

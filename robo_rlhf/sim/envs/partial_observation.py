@@ -1,8 +1,8 @@
-"""Partly observed tasks: how things move is not shown, and where they are is shown late.
+"""Partially observed tasks: velocities of objects are masked, and their poses are delayed.
 
-As with cameras in place of a simulator: an image shows no speeds, and finding a thing in it takes time. What the robot
-feels of itself stays: where its hand or base is, how far the gripper is open, and what it was told. Observations keep
-their size and order: a column that is not shown is 0.
+This mimics camera observations: an image shows no velocities, and detecting an object takes time. Proprioception is
+kept: the pose of the hand or base, the opening of the gripper, and its last command. Observations keep their size and
+order: a masked column is 0.
 """
 
 import re
@@ -17,15 +17,15 @@ from robo_rlhf.core.types import Array, Episode, Step, VecEnv
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.task import Task
 
-_MOTION = re.compile(r"lead_\w+|speed|spin|\w+_v[xyz]")  # "lead" is how far the hand lags behind its target: its speed
-_OWN = re.compile(r"hand_\w+|aim_\w+|opening|grip|x|y|cos|sin")  # what the robot feels of itself
+_MOTION = re.compile(r"lead_\w+|speed|spin|\w+_v[xyz]")  # "lead", the hand's lag behind its target, reveals its speed
+_OWN = re.compile(r"hand_\w+|aim_\w+|opening|grip|x|y|cos|sin")  # proprioception
 
 
 class ObservationMask:
-    """What of a task's observation is shown, and when."""
+    """The mask and the delay of a task's observation."""
 
     def __init__(self, names: Sequence[str], delay: int) -> None:
-        """Hide motion, and show things `delay` steps late, in observations with columns of these `names`.
+        """Mask velocities, and delay objects by `delay` steps, in observations with columns of these `names`.
 
         Raises:
             InvalidValueError: a negative delay.
@@ -37,56 +37,56 @@ class ObservationMask:
         self.late = np.array([not _MOTION.fullmatch(name) and not _OWN.fullmatch(name) for name in names])
 
     def apply(self, now: Array, before: Array) -> Array:
-        """Return what is seen: `now` (..., obs_dim), with things as they were in `before`, `delay` steps earlier."""
+        """Return the masked observation: `now` (..., obs_dim), with objects as in `before`, `delay` steps earlier."""
         shown: Array = np.where(self.hidden, np.float32(0), np.where(self.late, before, now))
         return shown
 
     def apply_to_episode(self, episode: Episode) -> Episode:
-        """Return an episode as somebody saw it who saw it so; at the start the first observation stands for earlier."""
+        """Return an episode with masked observations; at the start the first observation replaces earlier ones."""
         earlier = np.maximum(np.arange(len(episode.obs)) - self.delay, 0)
         return replace(episode, obs=self.apply(episode.obs, episode.obs[earlier]))
 
 
 class MaskedEnv:
-    """A task's environment behind a veil. Implements `VecEnv`.
+    """A task's environment with masked observations. Implements `VecEnv`.
 
-    Entering a state forgets what was seen before it: things are then shown as they are in it until they move on.
+    Entering a state clears the observation history: objects are then shown as in that state until the delay has passed.
     """
 
     def __init__(self, env: TaskEnv, delay: int) -> None:
-        """Veil `env`; things are shown `delay` steps late."""
+        """Mask the observations of `env`; objects are delayed by `delay` steps."""
         self.env, self.observation_mask = env, ObservationMask(env.task.obs_names, delay)
         self.name, self.num_envs, self.horizon, self.control_dt = env.name, env.num_envs, env.horizon, env.control_dt
         self.obs_dim, self.act_dim = env.obs_dim, env.act_dim
-        self._seen: deque[Array] = deque(maxlen=delay + 1)  # whole observations, the oldest is what is shown of things
+        self._seen: deque[Array] = deque(maxlen=delay + 1)  # whole observations, the oldest of which shows the objects
 
     def reset(self, seeds: Array) -> Array:
-        """Start episodes from `seeds` (N,); return what is seen (N, obs_dim)."""
+        """Start episodes from `seeds` (N,); return masked observations (N, obs_dim)."""
         return self._begin(self.env.reset(seeds))
 
     def step(self, action: Array) -> Step:
-        """Apply `action` (N, act_dim), as the environment behind does."""
+        """Apply `action` (N, act_dim) in the wrapped environment."""
         step = self.env.step(action)
         self._seen.append(step.obs)
         return step._replace(obs=self.observation_mask.apply(step.obs, self._seen[0]))
 
     @property
     def model_hash(self) -> str:
-        """Identity of the scene behind the veil."""
+        """Identity of the wrapped environment's scene."""
         return self.env.model_hash
 
     @property
     def task(self) -> Task:
-        """The task behind the veil."""
+        """The wrapped environment's task."""
         return self.env.task
 
     @property
     def full_obs(self) -> Array:
-        """The newest observations (N, obs_dim) without the veil, for whoever judges and does not act."""
+        """The newest unmasked observations (N, obs_dim), for rewards and evaluation, not for the policy."""
         return self._seen[-1]
 
     def reward_terms(self) -> Mapping[str, Array]:
-        """Return the named terms of the task's reward in the present state, each (N,) in [0, 1]."""
+        """Return the named terms of the task's reward in the current state, each (N,) in [0, 1]."""
         return self.env.reward_terms()
 
     def get_state(self) -> Array:
@@ -94,11 +94,11 @@ class MaskedEnv:
         return self.env.get_state()
 
     def set_state(self, state: Array) -> Array:
-        """Enter the states (N, nstate); return what is seen (N, obs_dim)."""
+        """Enter the states (N, nstate); return masked observations (N, obs_dim)."""
         return self._begin(self.env.set_state(state))
 
     def close(self) -> None:
-        """Release what the environment holds."""
+        """Close the wrapped environment."""
         self.env.close()
 
     def _begin(self, obs: Array) -> Array:
@@ -108,7 +108,7 @@ class MaskedEnv:
 
 
 def mask_observations(env: VecEnv, delay: int | None) -> VecEnv:
-    """Return `env` behind a veil that shows things `delay` steps late, or as it is where that is None.
+    """Return `env` with masked observations and objects delayed by `delay` steps; unchanged where `delay` is None.
 
     Raises:
         InvalidValueError: an outside environment, whose columns have no names, or a negative delay.
@@ -121,10 +121,10 @@ def mask_observations(env: VecEnv, delay: int | None) -> VecEnv:
 
 
 def mask_episodes(task: str, episodes: Sequence[Episode], delay: int | None) -> list[Episode]:
-    """Return episodes of `task` as they look behind the veil that `mask_observations` puts before its environment.
+    """Return episodes of `task` with their observations masked as `mask_observations` does.
 
     Raises:
-        InvalidValueError: the task is no native one, or the episodes have observations of another size.
+        InvalidValueError: the task is not a native one, or the episodes have observations of another size.
     """
     from robo_rlhf.sim.tasks import TASKS
 

@@ -23,7 +23,7 @@ def task_files() -> dict[str, Path]:
 
 
 def register_tasks() -> None:
-    """Give every task its Gymnasium id; does nothing where that has been done."""
+    """Register the Gymnasium id of every task; does nothing where that is done already."""
     for task in task_files():
         if gym_id(task) not in gymnasium.registry:
             gymnasium.register(

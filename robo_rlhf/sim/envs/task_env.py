@@ -1,4 +1,4 @@
-"""Environments: a task over a batch of simulations, and how to make one by name."""
+"""Vectorised environments: a task over a batch of simulations, and creation by name."""
 
 import platform
 from collections.abc import Mapping
@@ -47,17 +47,17 @@ class TaskEnv:
         return model_hash(self._spec)
 
     def is_scene_of(self, recorded: str) -> bool | None:
-        """Whether the `model_hash` of a recording is of this scene; None where that cannot be told from it."""
+        """Whether the `model_hash` of a recording is of this scene; None where it cannot be determined."""
         return recorded == self.model_hash or is_same(recorded, self._spec, self.model)
 
     def deviation(self, state: Array, action: Array) -> float:
-        """Return how far the same actions lead away from recorded states here: the largest difference of a position.
+        """Replay recorded actions and return the deviation from recorded states: the largest difference of a position.
 
-        Zero means the same states bit for bit, which is promised on the machine that recorded them. Afterwards the
-        copies stand where they stood.
+        Zero means the same states bit for bit, which is guaranteed on the machine that recorded them. Afterwards the
+        states of the copies are restored.
 
         Args:
-            state: the states (T+1, nstate) that were recorded.
+            state: the recorded states (T+1, nstate).
             action: the actions (T, act_dim) that led from each to the next.
         """
         before, largest = self.get_state(), 0.0
@@ -112,7 +112,7 @@ class TaskEnv:
         )
 
     def reward_terms(self) -> Mapping[str, Array]:
-        """Return the named terms of the task's reward in the present state, each (N,) in [0, 1]."""
+        """Return the named terms of the task's reward in the current state, each (N,) in [0, 1]."""
         return self.task.reward_terms(self.sim)
 
     def get_state(self) -> Array:
@@ -125,7 +125,7 @@ class TaskEnv:
         return self.task.observe(self.sim)
 
     def close(self) -> None:
-        """Nothing to release: the batch goes with the object."""
+        """Do nothing: the batch is freed with the object."""
 
 
 def make_env(name: str, num_envs: int = 1, nthread: int = 0) -> VecEnv:
@@ -142,7 +142,7 @@ def make_env(name: str, num_envs: int = 1, nthread: int = 0) -> VecEnv:
 
 
 def versions() -> Mapping[str, str]:
-    """Return what every episode records of what made it: versions, and the machine."""
+    """Return the provenance that every episode records: versions, and the machine."""
     made_by = {"robo_rlhf": robo_rlhf.__version__, "mujoco": mujoco.__version__, "python": platform.python_version()}
     return {**made_by, **machine()}
 

@@ -1,1 +1,1 @@
-"""Environments of others: their ids, copies side by side, and replay from their seeds."""
+"""External Gymnasium environments: ids, parallel copies, and replay from seeds."""

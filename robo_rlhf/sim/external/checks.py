@@ -1,7 +1,7 @@
-"""What may cross the border from an outside environment: each value is checked here, and never converted in silence.
+"""Checks of the values that an outside environment returns; no value is converted silently.
 
-A reader takes what is meant without doubt (a NumPy bool is a bool, an array of one number is that number) and refuses
-everything else with a `Violation`, whose text says what was given and what was expected. The checks of one step
+A reader accepts unambiguous values (a NumPy bool is a bool, an array of one number is that number) and refuses
+everything else with a `Violation`, whose text holds what was given and what was expected. The checks of one step
 together take 2 to 3 µs.
 """
 
@@ -25,8 +25,8 @@ LONGEST_VALUE = 80  # characters of a value that are shown
 FLAG = "a bool, 0 or 1"
 
 
-class Violation(Exception):  # noqa: N818 - part of a sentence about one episode, never an error that a user is shown
-    """A value that may not cross the border. The text goes on from the environment's name: "gave reward nan, ..."."""
+class Violation(Exception):  # noqa: N818 - part of a sentence about one episode, never shown to a user as an error
+    """An invalid value from an environment. The text follows the environment's name: "gave reward nan, ..."."""
 
     def __init__(self, what: str, given: object, expected: str) -> None:
         """Say `what` was `given` and what was `expected`."""
@@ -37,7 +37,7 @@ class Observations:
     """Reads observations of one space as rows of float32; the entries of a dictionary follow each other by name."""
 
     def __init__(self, space: Space[Any], what: str) -> None:
-        """Get ready for `space`, which `what` names in errors.
+        """Prepare for `space`, which `what` names in errors.
 
         Raises:
             InvalidValueError: it is not made of boxes, or holds no number.
@@ -85,17 +85,17 @@ class Observations:
 def fits(values: Array) -> bool:
     """Return whether all of an array of float64 are finite, also as float32."""
     flat = values.reshape(-1)
-    return bool(np.vdot(flat, flat) <= LARGEST**2) or bool(np.abs(flat).max() <= LARGEST)  # the first is quicker
+    return bool(np.vdot(flat, flat) <= LARGEST**2) or bool(np.abs(flat).max() <= LARGEST)  # the first check is faster
 
 
 def first_bad(row: Array) -> Violation:
-    """Return the violation of an observation (size,) for which `fits` says no."""
+    """Return the violation of an observation (size,) for which `fits` is False."""
     column = int(np.flatnonzero(~(np.abs(row) <= LARGEST))[0])
     return Violation(f"an observation with column {column} =", float(row[column]), "finite numbers, as float32")
 
 
 def reset_of(given: Any) -> Any:
-    """Return the observation of what `reset` gave.
+    """Return the observation from the result of `reset`.
 
     Raises:
         Violation: it gave something else than Gymnasium's pair.
@@ -106,7 +106,7 @@ def reset_of(given: Any) -> Any:
 
 
 def step_of(given: Any) -> tuple[Any, float, bool, bool]:
-    """Return the unread observation, the reward, the success and the end of what `step` gave.
+    """Return the unread observation, the reward, the success and the end from the result of `step`.
 
     Raises:
         Violation: one of them is not what it may be, or it gave something else than Gymnasium's five.
@@ -135,7 +135,7 @@ def reward_of(value: Any) -> float:
 
 
 def flag(value: Any, what: str) -> bool:
-    """Return a yes or no: a bool, 0, 1 or an array of one of these.
+    """Return a Boolean: a bool, 0, 1 or an array of one of these.
 
     Raises:
         Violation: it is something else.
@@ -149,12 +149,12 @@ def flag(value: Any, what: str) -> bool:
 
 
 def success_of(info: Any) -> bool:
-    """Return what `info` says of success: under "success", or else "is_success"; False where it says nothing.
+    """Return the success that `info` reports: under "success", or else "is_success"; False where neither is present.
 
     A dictionary with an entry "task", as robomimic's environments give, or with a single entry is read as that entry.
 
     Raises:
-        Violation: it says something that is no yes or no.
+        Violation: the value is not a Boolean.
     """
     if type(info) is not dict and not isinstance(info, Mapping):
         raise Violation("info", info, "a dictionary")
@@ -170,7 +170,7 @@ def success_of(info: Any) -> bool:
 
 
 def picture_of(frame: Any, size: tuple[int, ...] | None) -> Array:
-    """Return a picture (H, W, 3) uint8, of the same `size` as the one before.
+    """Return an image (H, W, 3) uint8, of the same `size` as the one before.
 
     Raises:
         Violation: it is something else.
@@ -207,13 +207,13 @@ def action_box(space: Space[Any], name: str) -> tuple[Box, list[int]]:
 
 
 def time_step(env: gymnasium.Env[Any, Any], name: str) -> float:
-    """Return the time between two actions [s]: what the environment says, else what its pictures imply.
+    """Return the time between two actions [s]: from the environment, else from its render rate.
 
     Raises:
-        InvalidValueError: no time that could be one.
+        InvalidValueError: the time is outside its range.
     """
     dt, fps = getattr(env.unwrapped, "dt", None), env.metadata.get("render_fps")
-    said = isinstance(dt, int | float | np.number) and not isinstance(dt, bool)  # else it is something else's name
+    said = isinstance(dt, int | float | np.number) and not isinstance(dt, bool)  # else it means something else
     given, what = (dt, "dt") if said else (20 if fps is None else fps, "render_fps")
     number = _number(given)
     seconds = number if said else 1.0 / number if number else number
@@ -224,7 +224,7 @@ def time_step(env: gymnasium.Env[Any, Any], name: str) -> float:
 
 
 def raised(doing: str, error: Exception) -> str:
-    """Return in words, after the environment's name, that it raised `error`, and where."""
+    """Return a text, to follow the environment's name, that it raised `error`, and where."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     said = " ".join(str(error).split())
@@ -245,13 +245,13 @@ def shown(value: object) -> str:
     """Return a value in one short line."""
     try:
         text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
-    except Exception:  # what an environment gives may not even be printed
+    except Exception:  # a value from an environment may fail to print
         text = f"a {type(value).__name__}"
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 
 def _leaves(space: Space[Any], what: str, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
-    """Give the keys and the shape of every box in a space."""
+    """Yield the keys and the shape of every box in a space."""
     if isinstance(space, Dict):
         for key in sorted(space):
             yield from _leaves(space[key], f"{what}[{key!r}]", (*keys, key))
@@ -271,7 +271,7 @@ def _number(value: Any) -> float | None:
         try:
             array = np.asarray(value)
             return float(array.reshape(-1)[0]) if array.size == 1 and array.dtype.kind in REAL else None
-        except Exception:  # an integer of a thousand digits, an array that is not to be had
+        except Exception:  # an integer of a thousand digits, an unconvertible array
             return None
     return None
 

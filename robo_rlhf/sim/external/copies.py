@@ -1,8 +1,8 @@
 """Copies of one outside environment, in this process (`Copies`) or in another (`RemoteCopies`): the same four calls.
 
-What an environment gives is checked at each step (`external.checks`). A violation, an exception or the end of a worker
-process ends the episodes that it concerns and nothing else: `CopiesStep.faults` says why. The next reset makes copies
-anew that had a fault.
+The values from an environment are checked at each step (`external.checks`). A violation, an exception or the end of a
+worker process ends only the affected episodes: `CopiesStep.faults` holds the reason. The next reset creates copies
+that had a fault anew.
 """
 
 import logging
@@ -38,20 +38,20 @@ _log = logging.getLogger(__name__)
 
 
 class CopiesStep(NamedTuple):
-    """What a reset or a step gave; leading axis n, the copies of this block."""
+    """The result of a reset or a step; leading axis n, the copies of this block."""
 
     obs: Array  # (n, obs_dim) float32
     reward: Array  # (n,) float32, 0 where the episode was over
     success: Array  # (n,) bool
     active: Array  # (n,) bool, whether the step was taken
-    faults: dict[int, str]  # copy → what its environment did that ended its episode, now or earlier
+    faults: dict[int, str]  # copy → the fault that ended its episode, now or earlier
 
 
 class Copies:
     """n copies, stepped one after the other."""
 
     def __init__(self, first: gymnasium.Env[Any, Any], recipe: Recipe, num_envs: int, horizon: int | None) -> None:
-        """Make the copies besides the first.
+        """Make the copies after the first.
 
         Raises:
             InvalidValueError: observations or actions that cannot be used.
@@ -72,12 +72,12 @@ class Copies:
                     close_env(self.envs[i], self.recipe.name)
                     self.envs[i] = self.recipe.make(self.horizon)
                 self.reader.read(seeded_reset(self.envs[i], int(seeds[i])), row)
-            except Exception as error:  # an environment of others may raise anything
+            except Exception as error:  # an external environment may raise anything
                 self._fault(i, "reset", error)
         return self._outcome(np.zeros(len(self.envs), np.float32), self.active.copy())
 
     def step(self, action: Array) -> CopiesStep:
-        """Step the copies whose episode goes on, with actions (n, act_dim) in [-1, 1]; others repeat their values."""
+        """Step the copies with a running episode, with actions (n, act_dim) in [-1, 1]; others repeat their values."""
         active, reward = self.active.copy(), np.zeros(len(self.envs), np.float32)
         commands = scale(self.box, action)
         for i in active.nonzero()[0].tolist():
@@ -103,14 +103,14 @@ class Copies:
         self.faults: dict[int, str] = {}
 
     def _fault(self, i: int, doing: str, error: Exception) -> None:
-        """End the episode of copy `i`, which is no success then, and repeat what was observed last."""
+        """End the episode of copy `i` as a failure, and repeat its last observation."""
         said = str(error) if isinstance(error, Violation | RoboRlhfError) else raised(doing, error)
         self.faults[i] = said if isinstance(error, RoboRlhfError) else f"{self.recipe.name} {said}"
         self.success[i] = self.active[i] = False
         self.wide[i] = self.obs[i]
 
     def _outcome(self, reward: Array, active: Array) -> CopiesStep:
-        """Check what was observed, all copies at once, and return what came of it."""
+        """Check the observations of all copies at once, and return the result of the step."""
         if not fits(self.wide):
             for i, row in enumerate(self.rows):
                 if not fits(row):
@@ -123,18 +123,18 @@ class Copies:
 
 
 class RemoteCopies:
-    """The same in a process of its own; `send` and `receive` are apart, so that several processes work at once.
+    """The same in a separate process; `send` and `receive` are separate, so that several processes work in parallel.
 
-    Where the process dies, all its episodes have a fault, and the next reset starts another.
+    If the process dies, all its episodes have a fault, and the next reset starts another process.
     """
 
     def __init__(self, recipe: Recipe, num_envs: int, horizon: int | None, obs_dim: int) -> None:
-        """Start the process; it makes its copies while this one goes on."""
+        """Start the process; it makes its copies while this one continues."""
         assert recipe.portable
         self.name, self._unanswered, self._died = recipe.name, 0, ""
         by_value = isinstance(recipe.spec.entry_point, str)
         self._work = pickle.dumps((recipe if by_value else recipe.name, num_envs, horizon))
-        self._obs: Array = np.zeros((num_envs, obs_dim), np.float32)  # the newest, which is repeated without a process
+        self._obs: Array = np.zeros((num_envs, obs_dim), np.float32)  # the newest, repeated when the process is dead
         self._start()
 
     def _start(self) -> None:
@@ -152,7 +152,7 @@ class RemoteCopies:
         self._pipe.send_bytes(self._work)
 
     def send(self, method: str, argument: Array) -> None:
-        """Ask for `reset` with seeds or `step` with actions; an answer that nobody waited for is dropped."""
+        """Request `reset` with seeds or `step` with actions; an answer that was never received is dropped."""
         if method == "reset":
             if self._died:
                 self.close()
@@ -172,8 +172,8 @@ class RemoteCopies:
         """Wait for the answer.
 
         Raises:
-            EnvironmentFaultError: the environment could not be made over there.
-            RuntimeError: a fault of this program over there; the message holds its traceback.
+            EnvironmentFaultError: the environment could not be made in the worker.
+            RuntimeError: a bug of this program in the worker; the message holds its traceback.
         """
         answer: CopiesStep | RuntimeError | str | None = None
         if not self._died:
@@ -202,7 +202,7 @@ class RemoteCopies:
 
 
 def _end(pipe: Connection, process: subprocess.Popen[bytes]) -> None:
-    """Close the pipe, at which the process ends by itself."""
+    """Close the pipe, upon which the process exits."""
     pipe.close()
     process.wait()
 
@@ -235,12 +235,12 @@ def _answer(copies: Copies, method: str, argument: Array) -> CopiesStep | Runtim
     try:
         found: CopiesStep = getattr(copies, method)(argument)
         return found
-    except Exception:  # not the environment's: those are faults of copies
+    except Exception:  # not an error of the environment: those are faults of copies
         return RuntimeError(f"{copies.recipe.name} failed in its worker process:\n{traceback.format_exc()}")
 
 
 def close_env(env: gymnasium.Env[Any, Any], name: str) -> None:
-    """Close a copy; what goes wrong then costs nobody anything, and is logged."""
+    """Close a copy; an error while closing is harmless, and is logged."""
     try:
         env.close()
     except Exception as error:

@@ -1,9 +1,9 @@
 """Outside environments by name: "Pusher-v5", "my_package:MyEnv-v0", "Meta-World/MT1:button-press-v3".
 
-A name is a Gymnasium id. What follows an id with a namespace after a colon is a task of that environment. The package
-that registers a known namespace is imported; for others, the name says which module to import, as Gymnasium has it.
-"Pusher-v5@50" is the same environment with episodes of 50 steps: the length is part of the name, so demonstrations,
-policies and pictures of it all know it.
+A name is a Gymnasium id. After an id with a namespace, a colon and the name of a task of that environment may follow.
+The package that registers a known namespace is imported; for others, the name holds the module to import, as in
+Gymnasium. "Pusher-v5@50" is the same environment with episodes of 50 steps: the length is part of the name, so that
+demonstrations, policies and clips of it all use it.
 """
 
 import contextlib
@@ -20,14 +20,14 @@ from robo_rlhf.sim.external.checks import raised
 
 
 class Plugin(NamedTuple):
-    """A package that registers environments, and how one of its tasks is asked for."""
+    """A package that registers environments, and how one of its tasks is selected."""
 
     module: str
-    install: str  # what to give to pip
+    install: str  # requirement for pip
     task_argument: str = ""  # the keyword of `gymnasium.make` that takes the task; empty where there are none
-    tasks: str = ""  # what in the module lists the tasks
+    tasks: str = ""  # attribute of the module that lists the tasks
     arguments: tuple[tuple[str, Any], ...] = ()  # further keywords
-    drawing: tuple[tuple[str, Any], ...] = ()  # further keywords where pictures are wanted
+    drawing: tuple[tuple[str, Any], ...] = ()  # further keywords for rendering
     upside_down: bool = False  # whether the camera of `drawing` is
 
 
@@ -36,8 +36,8 @@ META_WORLD = Plugin(
     "metaworld 'gymnasium[mujoco]'",
     task_argument="env_name",
     tasks="ALL_V3_ENVIRONMENTS",
-    arguments=(("seed", 0),),  # it draws a list of 50 goals when it is made: the same list for every copy
-    drawing=(("camera_name", "corner4"),),  # its own choice looks from behind the robot
+    arguments=(("seed", 0),),  # it samples a list of 50 goals on creation: the same list for every copy
+    drawing=(("camera_name", "corner4"),),  # its default camera is behind the robot
     upside_down=True,
 )
 PLUGINS = {
@@ -53,22 +53,22 @@ def is_outside(name: str) -> bool:
 
 
 class Recipe(NamedTuple):
-    """What one copy of an environment is made from."""
+    """How to make one copy of an environment."""
 
     name: str
     spec: EnvSpec
     arguments: dict[str, Any]
     plugin: Plugin | None
-    portable: bool  # whether another process can find it too
-    limit: int | None = None  # steps an episode, where the name says so
+    portable: bool  # whether another process can import it too
+    limit: int | None = None  # steps per episode, where the name holds them
 
     def make(self, horizon: int | None = None, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
-        """Make one copy, with another time limit than its name's or its own where `horizon` is given (-1: none).
+        """Make one copy; `horizon`, where given, replaces the time limit of its name or its default (-1: no limit).
 
         Raises:
-            MissingDependencyError: a library that the environment stands on is not installed.
-            EnvironmentFaultError: it raises something else.
-            InvalidValueError: it cannot draw itself.
+            MissingDependencyError: a library that the environment needs is not installed.
+            EnvironmentFaultError: it raises another exception.
+            InvalidValueError: it cannot render images.
         """
         drawing = dict(self.plugin.drawing) if self.plugin else {}
         extra = {} if render_mode is None else {"render_mode": render_mode, **drawing}
@@ -84,7 +84,7 @@ class Recipe(NamedTuple):
         except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
             advice = "Install it, or choose another environment."
             raise MissingDependencyError(str(error).rstrip("."), f"environment {self.name}", advice) from error
-        except Exception as error:  # an environment of others may raise anything
+        except Exception as error:  # an external environment may raise anything
             raise EnvironmentFaultError(f"{self.name} {raised('making', error)}") from error
         modes = env.metadata.get("render_modes") or []
         if render_mode is not None and render_mode not in modes:
@@ -99,9 +99,9 @@ def find(name: str) -> Recipe:
     Raises:
         UnknownNameError: no such id or task is registered; suggests the nearest.
         MissingDependencyError: the package of its namespace or the module it names is not installed.
-        EnvironmentFaultError: that module raises something when it is imported.
+        EnvironmentFaultError: that module raises an exception on import.
         InvalidValueError: no task is named for an environment that has some, or one for an environment that has
-            none; or the environment comes only in batches of its own; or the name's length of episodes is none.
+            none; or the environment exists only as a vector environment; or the name's length of episodes is invalid.
     """
     whole, limit = split_limit(name)
     env_id, task = split_task(whole)
@@ -125,7 +125,7 @@ def find(name: str) -> Recipe:
 
 
 def split_limit(name: str) -> tuple[str, int | None]:
-    """Split "ID@50" into the id and the steps of an episode; None where the name does not say.
+    """Split "ID@50" into the id and the steps of an episode; None where the name has no length.
 
     >>> split_limit("Pusher-v5@50")
     ('Pusher-v5', 50)
@@ -157,7 +157,7 @@ def split_task(name: str) -> tuple[str, str]:
 
 @contextlib.contextmanager
 def _mujoco_warns_the_log() -> Iterator[None]:
-    """Log what MuJoCo says of a model; by itself it prints it and writes a file into the current folder."""
+    """Log MuJoCo's warnings about a model, which by default are printed and written to a file in the current folder."""
     import mujoco
 
     before = mujoco.get_mju_user_warning()

@@ -1,4 +1,4 @@
-"""Clips of outside environments: the actions of an episode are replayed from its seed, and the frames kept."""
+"""Clips of outside environments: the actions of an episode are replayed from its seed, and the frames recorded."""
 
 from typing import Any, NamedTuple
 
@@ -15,22 +15,22 @@ NOT_DRAWN = "No clip can be drawn of it; what was recorded stays."
 
 
 class ReplayedFrames(NamedTuple):
-    """The frames of a replayed episode, and how far the replay strayed from what was recorded."""
+    """The frames of a replayed episode, and the deviation of the replay from the recording."""
 
     frames: Array  # (K, height, width, 3) uint8
     deviation: float  # largest difference from the recorded observations; 0 where the environment is deterministic
 
 
 def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, every: int = 1) -> ReplayedFrames:
-    """Draw frames `start`, `start` + `every`, ... before `stop` of an episode of an outside environment.
+    """Render frames `start`, `start` + `every`, ... before `stop` of an episode of an outside environment.
 
-    An episode of T steps has T + 1 frames: frame i comes before action i. The episode must begin where its seed
-    does; one whose beginning was trimmed away strays, which `deviation` tells.
+    An episode of T steps has T + 1 frames: frame i comes before action i. The episode must begin at its seed's initial
+    state; the replay of one whose beginning was trimmed deviates, as `deviation` shows.
 
     Raises:
-        InvalidValueError: the environment cannot draw itself, or the frames are not all in the episode.
-        MissingDependencyError: it draws with a package that is not installed.
-        EnvironmentFaultError: it raises, or gives something that is no observation or no picture.
+        InvalidValueError: the environment cannot render images, or the frames are not all in the episode.
+        MissingDependencyError: it renders with a package that is not installed.
+        EnvironmentFaultError: it raises, or gives an invalid observation or image.
     """
     stop = len(episode) + 1 if stop is None else stop
     if not 0 <= start < stop <= len(episode) + 1 or every < 1:
@@ -50,7 +50,7 @@ def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, eve
         raise MissingDependencyError(what, f"drawing {recipe.name}", advice) from error
     except Violation as error:
         raise EnvironmentFaultError(f"{recipe.name} {error}", NOT_DRAWN) from error
-    except Exception as error:  # an environment of others may raise anything
+    except Exception as error:  # an external environment may raise anything
         raise EnvironmentFaultError(f"{recipe.name} {raised('a replay', error)}", NOT_DRAWN) from error
     finally:
         close_env(env, recipe.name)
@@ -60,7 +60,7 @@ def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, eve
 
 
 def _replay(env: Any, episode: Episode, wanted: range) -> ReplayedFrames:
-    """Return the frames; raises Violation or whatever the environment raises."""
+    """Return the frames; raises Violation, or any exception of the environment."""
     reader = Observations(env.observation_space, f"observation space of {episode.meta.task}")
     obs = reader.row(seeded_reset(env, episode.meta.seed))
     commands = scale(env.action_space, episode.action)
@@ -75,7 +75,7 @@ def _replay(env: Any, episode: Episode, wanted: range) -> ReplayedFrames:
 
 
 def _without_shadows(env: Any) -> None:
-    """Have MuJoCo's environments draw no shadows: on a processor they take most of the time of a picture."""
+    """Disable shadows in MuJoCo's environments: on a CPU they take most of the rendering time."""
     quality = getattr(getattr(getattr(env.unwrapped, "model", None), "vis", None), "quality", None)
     if quality is not None:
         quality.shadowsize = 0

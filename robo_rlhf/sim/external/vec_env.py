@@ -1,10 +1,10 @@
 """Any Gymnasium environment with box spaces as a `VecEnv`: `ExternalVecEnv("Pusher-v5", num_envs=16)`.
 
 Observations are flattened, actions are scaled from [-1, 1], episodes have a fixed horizon in which a copy that ends
-early repeats its last values with `Step.active` False. All that an environment gives is checked; where it gives what it
-may not, or raises, the episode of that copy ends, and `Step.faults` says why. An outside environment cannot be entered
-again at a state: `get_state` is empty, and its clips are made by replaying the actions of an episode, see
-`robo_rlhf.sim.external.replay`.
+early repeats its last values with `Step.active` False. All values from an environment are checked; after an invalid
+value or an exception, the episode of that copy ends, and `Step.faults` holds the reason. The state of an outside
+environment cannot be restored: `get_state` is empty, and its clips are made by replaying the actions of an episode,
+see `robo_rlhf.sim.external.replay`.
 """
 
 import logging
@@ -22,7 +22,7 @@ from robo_rlhf.sim.external.copies import Copies, CopiesStep, RemoteCopies
 from robo_rlhf.sim.external.ids import Recipe, find
 
 _log = logging.getLogger(__name__)
-COPIES_PER_WORKER = 16  # fewer are stepped faster in one process than messages and waiting take
+COPIES_PER_WORKER = 16  # fewer are stepped faster in one process, without the overhead of messages
 
 
 class ExternalVecEnv:
@@ -33,14 +33,14 @@ class ExternalVecEnv:
 
         Args:
             env_id: "Pusher-v5", "my_package:MyEnv-v0", "Meta-World/MT1:button-press-v3@150", ...
-            num_envs: how many.
-            horizon: steps an episode; what the name says after "@", or the environment's own time limit, where None.
-            workers: processes besides this one that share the work; chosen by the cores and copies where None.
+            num_envs: the number of copies.
+            horizon: steps per episode; the number after "@" in the name, or the environment's time limit, where None.
+            workers: additional processes that share the work; chosen by the cores and copies where None.
 
         Raises:
             UnknownNameError: no such environment; suggests the nearest.
             MissingDependencyError: the package of the environment is not installed.
-            EnvironmentFaultError: it raises something when it is made.
+            EnvironmentFaultError: it raises an exception on creation.
             InvalidValueError: its spaces are not boxes that can be used, its time step is none, or it has no time limit
                 and no `horizon` is given.
         """
@@ -56,7 +56,7 @@ class ExternalVecEnv:
         self.obs_dim = self._local.reader.size
         self._remote = [RemoteCopies(recipe, size, horizon, self.obs_dim) for size in sizes[1:]]
         self._bounds = np.cumsum([0, *sizes])
-        self.faults: Mapping[int, str] = NO_FAULTS  # copy → what ended its episode since the last reset, or in it
+        self.faults: Mapping[int, str] = NO_FAULTS  # copy → its fault in the last reset or since
         self._told = False
         if still:
             _log.warning("%s: the bounds of action columns %s leave no room; they do nothing", env_id, still)
@@ -77,7 +77,7 @@ class ExternalVecEnv:
         return self._whole("reset", seeds).obs
 
     def step(self, action: Array) -> Step:
-        """Apply `action` (N, act_dim), clipped to [-1, 1], in the copies whose episode goes on.
+        """Apply `action` (N, act_dim), clipped to [-1, 1], in the copies with a running episode.
 
         Raises:
             ShapeError: not one action a copy.
@@ -93,7 +93,7 @@ class ExternalVecEnv:
         return Step(whole.obs, whole.reward, whole.success, applied, {}, whole.active, self.faults)
 
     def get_state(self) -> Array:
-        """Return (N, 0): an outside environment has no state that could be entered."""
+        """Return (N, 0): the state of an outside environment is not accessible."""
         return np.zeros((self.num_envs, 0))
 
     def set_state(self, state: Array) -> Array:
@@ -111,7 +111,7 @@ class ExternalVecEnv:
         self._local.close()
 
     def _whole(self, method: str, rows: Array) -> CopiesStep:
-        """Call `method` on every block with its part of `rows`, the worker processes first; return it of all copies."""
+        """Call `method` on every block with its part of `rows`, the worker processes first; join the results."""
         parts = [rows[start:stop] for start, stop in zip(self._bounds[:-1], self._bounds[1:], strict=True)]
         for block, part in zip(self._remote, parts[1:], strict=True):
             block.send(method, part)
@@ -128,11 +128,11 @@ class ExternalVecEnv:
         return CopiesStep(obs, reward, success, active, faults)
 
     def _note(self, faults: dict[int, str]) -> None:
-        """Remember what ended episodes; the first of all is logged, since it costs its episode."""
+        """Store the faults that ended episodes; the first one is logged."""
         self.faults = faults
         if not self._told:
             copy, said = next(iter(faults.items()))
-            _log.warning("%s (copy %d of %d; its episode was ended, others go on)", said, copy, self.num_envs)
+            _log.warning("%s (copy %d of %d; its episode was ended, others continue)", said, copy, self.num_envs)
             self._told = True
 
 

@@ -1,1 +1,1 @@
-"""Operators without a person: scripted demonstrations, and takeovers from a policy."""
+"""Simulated operators: scripted demonstrations, and takeovers from a policy."""

@@ -1,4 +1,4 @@
-"""The scripted operator as a person: a task's own demonstration, with a person's faults."""
+"""The scripted operator: a task's scripted demonstration, with simulated human errors."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ import numpy as np
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.envs.task_env import TaskEnv
 
-AT_REST = 0.1  # the effort of a hand that holds still; noise and drift grow with effort
+AT_REST = 0.1  # effort of an operator who holds still; noise and drift grow with effort
 
 
 @dataclass(frozen=True)
 class OperatorFaults:
-    """What a person at the controls does wrong. Commands are in [-1, 1], times in control steps."""
+    """Simulated errors of a human operator. Commands are in [-1, 1], times in control steps."""
 
-    delay: int = 2  # steps from seeing to acting: 100 ms at 20 Hz, for a person looks ahead
-    tremor: float = 0.15  # deviation of the hand's noise, a share of the command (Harris and Wolpert 1998)
-    tremor_time: float = 4.0  # steps over which the noise stays alike
-    pause_rate: float = 0.012  # chance a step that a pause begins
+    delay: int = 2  # reaction time in steps: 100 ms at 20 Hz, since operators look ahead
+    tremor: float = 0.15  # deviation of the motor noise, as a share of the command (Harris and Wolpert 1998)
+    tremor_time: float = 4.0  # correlation time of the noise, in steps
+    pause_rate: float = 0.012  # probability per step that a pause begins
     pause_length: tuple[int, int] = (4, 14)  # steps
-    slip_rate: float = 0.012  # chance a step that the hand drifts off: near misses come of it
+    slip_rate: float = 0.012  # probability per step that a drift begins, which causes near misses
     slip_length: tuple[int, int] = (4, 9)  # steps
     slip_size: float = 0.6  # command of a drift, in a random direction
 
@@ -30,13 +30,13 @@ PERFECT = OperatorFaults(delay=0, tremor=0.0, pause_rate=0.0, slip_rate=0.0)
 
 
 class ScriptedOperator:
-    """A `Policy` that demonstrates the task of `env`, which it watches directly, with faults.
+    """A `Policy` that demonstrates the task of `env`, whose simulation it reads directly, with errors.
 
-    Copy i's faults come from its own generator, so an episode does not depend on how many are run together.
+    Copy i's errors come from a separate generator, so an episode does not depend on how many are run together.
     """
 
     def __init__(self, env: TaskEnv, faults: OperatorFaults = PERSON, seed: int = 0) -> None:
-        """Watch `env`; copy i of the k-th reset draws its faults from (seed, k, i) unless `reseed` says otherwise."""
+        """Act in `env`; copy i of the k-th reset draws its errors from (seed, k, i) unless `reseed` sets a seed."""
         self.env, self.faults = env, faults
         self._seed, self._resets = seed, 0
         self._seeds: Array | None = None
@@ -44,11 +44,11 @@ class ScriptedOperator:
         self.reset(env.num_envs)
 
     def reseed(self, seeds: Array) -> None:
-        """Draw the next episode's faults of copy i from seeds[i]."""
+        """Draw the next episode's errors of copy i from seeds[i]."""
         self._seeds = np.asarray(seeds)
 
     def reset(self, num_envs: int) -> None:
-        """Start episodes: calm hands, nothing seen yet."""
+        """Start episodes: clears noise, pauses and the observation delay."""
         keys = (
             [(self._seed, self._resets, i) for i in range(num_envs)]
             if self._seeds is None
@@ -63,7 +63,7 @@ class ScriptedOperator:
         self._seen: deque[Array] = deque(maxlen=self.faults.delay + 1)
 
     def act(self, obs: Array) -> Array:
-        """Return actions (N, act_dim) in [-1, 1]; `obs` is not looked at, the simulation is."""
+        """Return actions (N, act_dim) in [-1, 1]; `obs` is ignored, the simulation is read instead."""
         self._seen.append(self.env.task.demonstrate(self.env.sim).astype(np.float64))
         action = self._seen[0].copy()
         self._shake()
@@ -78,7 +78,7 @@ class ScriptedOperator:
         return np.clip(action, -1.0, 1.0).astype(np.float32)
 
     def _shake(self) -> None:
-        """Advance each copy's noise, and perhaps begin a pause or a drift, from its own generator."""
+        """Advance each copy's noise, and possibly begin a pause or a drift, from its generator."""
         faults, dim = self.faults, self.env.act_dim
         keep = np.exp(-1.0 / faults.tremor_time)
         for i, rng in enumerate(self._rngs):

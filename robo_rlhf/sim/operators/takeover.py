@@ -1,4 +1,4 @@
-"""Somebody who watches a policy drive and takes over where it fails, simulated: for trying out learning from that."""
+"""A simulated operator who supervises a policy and takes over where it fails, for testing learning from corrections."""
 
 import numpy as np
 
@@ -7,44 +7,44 @@ from robo_rlhf.sim.envs.task_env import TaskEnv
 
 
 class TakeoverOperator:
-    """A `Policy`: a trained one drives, and an operator takes over in those copies where it gets nowhere.
+    """A `Policy`: a trained one acts, and an operator takes over in those copies where it makes no progress.
 
-    Gets nowhere: for `patience` steps the task's reward has been no more than `least` above what it was before, and
-    there is no success. The operator then drives until the task is solved, or for at least `hold` steps and until the
-    reward has risen by twice `least`; then the policy, which has planned on from what it saw, drives again.
+    No progress: for `patience` steps the task's reward has been no more than `least` above its previous level, and
+    there is no success. The operator then acts until the task is solved, or for at least `hold` steps and until the
+    reward has risen by twice `least`; then the policy, which kept observing and planning, acts again.
     """
 
     def __init__(
         self, env: TaskEnv, policy: Policy, operator: Policy, *, patience: int = 12, hold: int = 40, least: float = 0.02
     ) -> None:
-        """Watch `policy` in `env`, with `operator` at hand."""
+        """Supervise `policy` in `env`; `operator` takes over."""
         self.env, self.policy, self.operator = env, policy, operator
         self.patience, self.hold, self.least = patience, hold, least
         self.reset(env.num_envs)
 
     def reset(self, num_envs: int) -> None:
-        """Start episodes: the policy drives."""
+        """Start episodes: the policy acts."""
         self.policy.reset(num_envs)
         self.operator.reset(num_envs)
-        self.driving = np.zeros(num_envs, np.bool_)  # the operator is, (N,)
-        self._best = np.full(num_envs, -np.inf)  # reward that counts as reached
+        self.driving = np.zeros(num_envs, np.bool_)  # whether the operator acts, (N,)
+        self._best = np.full(num_envs, -np.inf)  # reference level of the reward
         self._idle = np.zeros(num_envs, np.int64)  # steps since it rose
         self._held = np.zeros(num_envs, np.int64)  # steps since the operator took over
         self._goal = np.zeros(num_envs)  # reward at which the operator lets go
 
     def source(self) -> Array:
-        """Return who chose the newest actions, (N,) uint8, as `rollout` wants it."""
+        """Return the source of the newest actions, (N,) uint8, for `rollout`."""
         return np.where(self.driving, Source.CORRECTION, Source.POLICY).astype(np.uint8)
 
     def act(self, obs: Array) -> Array:
-        """Return the actions (N, act_dim) of whoever drives."""
+        """Return the actions (N, act_dim) of the policy or the operator."""
         self._watch()
         own, shown = self.policy.act(obs), self.operator.act(obs)
         action: Array = np.where(self.driving[:, None], shown, own)
         return action
 
     def _watch(self) -> None:
-        """Let the operator take over, or let go."""
+        """Update in which copies the operator has taken over."""
         reward, solved = self.env.task.reward(self.env.sim), self.env.task.success(self.env.sim)
         rose = reward > self._best + self.least
         self._best = np.where(rose, reward, self._best)

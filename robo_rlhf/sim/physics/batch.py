@@ -10,10 +10,10 @@ from robo_rlhf.core.types import Array
 
 try:
     from mujoco.batch import Batch
-except ImportError:  # before 3.17: outside environments still run, native tasks say what they need
+except ImportError:  # before 3.17: outside environments still run, native tasks raise
     Batch = None
 
-# What is computed of a state, and bound to from outside: poses, which follow from the positions alone.
+# The fields computed from a state and exposed as views: poses, which depend on the positions alone.
 POSES = ("xpos", "xquat", "xanchor", "xaxis", "site_xpos", "site_xmat")
 _SAME = ("qpos", "qvel", "ctrl", "mocap_pos", "mocap_quat", "sensordata")  # whichever stages a step ends with
 FEW = 8  # copies: with fewer, a second call costs more than it saves
@@ -22,15 +22,15 @@ _STAGE = mujoco.mjtStage
 
 
 class BatchSim:
-    """N copies of one `MjModel`; each is its row of `state`, the integration state of MuJoCo.
+    """N copies of one `MjModel`; copy i is row i of `state`, MuJoCo's integration state.
 
-    The named views (`site_pos`, `qpos`, ...) are live arrays with leading axis N: looked up once, current for ever.
-    Positions and velocities describe the present state after `step` and `forward`; acceleration-level sensors (contact
+    The named views (`site_pos`, `qpos`, ...) are live arrays with leading axis N: looked up once, always current.
+    Positions and velocities describe the current state after `step` and `forward`; acceleration-level sensors (contact
     forces) describe the last physics substep.
     """
 
     def __init__(self, model: mujoco.MjModel, num_envs: int, substeps: int, nthread: int = 0) -> None:
-        """Make `num_envs` copies that advance `substeps` physics steps a call, on `nthread` threads (0: all cores).
+        """Make `num_envs` copies that advance `substeps` physics steps per call, on `nthread` threads (0: all cores).
 
         Raises:
             MissingDependencyError: this MuJoCo has no batch simulation.
@@ -61,7 +61,7 @@ class BatchSim:
             self.bind(name)
 
     def step(self) -> None:
-        """Advance every simulation by `substeps` physics steps and bring positions and velocities up to date."""
+        """Advance every simulation by `substeps` physics steps and update positions and velocities."""
         self._batch.step(nstep=self.substeps, stage=self._stage)
         self._pose(None)
 
@@ -71,7 +71,7 @@ class BatchSim:
         self._pose(ids)
 
     def reset(self, ids: Array | None = None) -> None:
-        """Put simulations back to the model's defaults, without computing anything."""
+        """Reset simulations to the model's defaults, without computing anything."""
         self._batch.reset(ids, stage=int(_STAGE.mjSTAGE_NONE))
 
     def set_state(self, state: Array) -> None:
@@ -135,7 +135,7 @@ class BatchSim:
         return self._views[key]
 
     def joint_columns(self, names: tuple[str, ...]) -> tuple[Array, Array, Array]:
-        """Return qpos, qvel and actuator columns (k,) of single-axis joints whose actuators bear their names."""
+        """Return qpos, qvel and actuator columns (k,) of single-axis joints with actuators of the same names."""
         if names not in self._columns:
             ids = self.joint_ids(names)
             actuators = np.array([self.model.actuator(name).id for name in names])
@@ -143,7 +143,7 @@ class BatchSim:
         return self._columns[names]
 
     def joint_field(self, field: str, names: tuple[str, ...]) -> Array:
-        """Return the columns (N, k, ...) of joints in a field of one entry a joint; do not write into them."""
+        """Return the columns (N, k, ...) of joints in a field of one entry per joint; do not write into them."""
         return self._side_by_side(field, names, self.joint_ids(names))
 
     def joint_qpos(self, names: tuple[str, ...]) -> Array:
@@ -151,7 +151,7 @@ class BatchSim:
         return self._side_by_side("qpos", names, self.joint_columns(names)[0])
 
     def set_ctrl(self, names: tuple[str, ...], value: Array) -> None:
-        """Write what the actuators that bear the joints' names are told, (N, k) or (N, 1)."""
+        """Write the controls of the actuators with the joints' names, (N, k) or (N, 1)."""
         self.ctrl[:, self._span(("ctrl", names), self.joint_columns(names)[2])] = value
 
     def joint_limits(self, names: tuple[str, ...]) -> tuple[Array, Array]:
@@ -168,7 +168,7 @@ class BatchSim:
         return self._joint_ids[names]
 
     def _span(self, key: tuple[str, tuple[str, ...]], columns: Array) -> slice | Array:
-        """Return the columns as a slice where they stand side by side: that is faster, and no copy."""
+        """Return the columns as a slice where they are contiguous: faster, and without a copy."""
         if key not in self._spans:
             first = int(columns[0])
             together = np.array_equal(columns, np.arange(first, first + len(columns)))
@@ -185,7 +185,7 @@ class BatchSim:
         return self._views[key]
 
     def _pose(self, ids: Array | None) -> None:
-        """Compute the poses of the present states."""
+        """Compute the poses of the current states."""
         if self._poses is not self._batch:
             self._poses.state[:] = self.state
             self._poses.forward(ids, stage=int(_STAGE.mjSTAGE_POS))
@@ -223,8 +223,8 @@ def _bare(model: mujoco.MjModel) -> mujoco.MjModel:
 def apart(model: mujoco.MjModel, one: Array, other: Array) -> float:
     """Return the largest difference of a position [m, rad] between two integration states (nstate,), NaN included.
 
-    Zero only where all bits are equal; where nothing but speeds or accelerations differ it is `EPS`. Those jump at a
-    touch, so they say little of how far apart two states are.
+    Zero only where all bits are equal; where only velocities or accelerations differ it is `EPS`. Those jump at
+    contacts, so they are a poor measure of the distance of two states.
     """
     if one.tobytes() == other.tobytes():
         return 0.0
@@ -232,7 +232,7 @@ def apart(model: mujoco.MjModel, one: Array, other: Array) -> float:
 
 
 def _positions(model: mujoco.MjModel, state: Array) -> Array:
-    """Return where a state has joints [m, rad] and mocap bodies."""
+    """Return the indices of joints [m, rad] and mocap bodies in a state."""
     kind = mujoco.mjtState
     wanted = int(kind.mjSTATE_QPOS) | int(kind.mjSTATE_MOCAP_POS) | int(kind.mjSTATE_MOCAP_QUAT)
     found = np.empty(mujoco.mj_stateSize(model, wanted))

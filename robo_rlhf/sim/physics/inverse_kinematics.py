@@ -1,7 +1,7 @@
 """End-effector commands → joint targets, by batched damped least squares.
 
 A command moves the *target pose* of the hand, a mocap body, so that it is part of the simulator state. Each control
-step solves for the joint step that brings the hand from where it is to the target,
+step solves for the joint step that moves the hand from its current pose to the target,
 
     dq = J⁺ e + (I - J⁺ J) k (q_home - q),   J⁺ = Jᵀ (J Jᵀ + λ² I)⁻¹
 
@@ -23,26 +23,26 @@ from robo_rlhf.sim.physics.rotation import quat_between, quat_from_rotvec, quat_
 JOINTS = tuple(f"joint{i}" for i in range(1, 8))
 FINGERS = ("finger_left", "finger_right")
 STROKE = 0.04  # [m] a finger opens
-MAX_STEP = 0.02  # [m] the target moves at full command in one control step
-MAX_TURN = 0.1  # [rad] the target turns at full command in one control step
-LEASH = 0.05  # [m] and [rad * 4]: how far the target may lead the hand, so that pushing at a wall winds up nothing
-MAX_YAW = 1.6  # [rad] the target may turn away from home about the vertical
+MAX_STEP = 0.02  # [m] translation of the target at full command in one control step
+MAX_TURN = 0.1  # [rad] rotation of the target at full command in one control step
+LEASH = 0.05  # [m] and [rad * 4]: largest lead of the target over the hand, which prevents windup against a wall
+MAX_YAW = 1.6  # [rad] largest rotation of the target from home about the vertical
 DAMPING = 0.02  # λ
 POSTURE = 0.1  # k
-MAX_JOINT_STEP = 0.2  # [rad] a joint's target may lead the joint: more would outrun the published velocity limits
+MAX_JOINT_STEP = 0.2  # [rad] largest lead of a joint's target: more would exceed the published velocity limits
 DAMPED = DAMPING**2 * np.eye(6)  # λ² I
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The box that the target stays in, world frame [m]."""
+    """The workspace of the target, a box in the world frame [m]."""
 
     low: tuple[float, float, float] = (-0.30, -0.35, 0.008)
     high: tuple[float, float, float] = (0.30, 0.35, 0.45)
 
 
 def move_target(sim: BatchSim, delta: Array, turn: Array, space: Workspace) -> None:
-    """Move the target pose by `delta` (N, 3) [m] and rotation vectors `turn` (N, 3) [rad], in the world, as allowed."""
+    """Move the target pose by `delta` (N, 3) [m] and rotation vectors `turn` (N, 3) [rad], in the world, clipped."""
     hand = sim.site_pos("ee")
     position = sim.mocap_pos("target")
     wanted = np.minimum(np.maximum(position + delta, hand - LEASH), hand + LEASH)
@@ -56,7 +56,7 @@ def move_target(sim: BatchSim, delta: Array, turn: Array, space: Workspace) -> N
 
 
 def hand_quat(sim: BatchSim) -> Array:
-    """Orientation (N, 4) of the hand in the world, and of its site `ee`, which is not turned against it."""
+    """Orientation (N, 4) of the body `hand` in the world, and of its site `ee`, which has the same orientation."""
     return sim.body_quat("hand")
 
 
@@ -102,7 +102,7 @@ def apply_arm(sim: BatchSim, joints: Array, gripper: Array) -> None:
 
 
 def pose_joints(sim: BatchSim, start: Array, position: Array, quat: Array) -> Array:
-    """Return joints (7,) [rad] that hold the hand at one pose, found from `start` by Newton's steps; no time passes."""
+    """Return joints (7,) [rad] for one pose of the hand, by Newton iterations from `start`; time does not advance."""
     model, data = sim.model, sim.scratch
     columns, dofs, _ = sim.joint_columns(JOINTS)
     site, hand = model.site("ee").id, model.body("hand").id

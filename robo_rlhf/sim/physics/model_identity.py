@@ -1,4 +1,4 @@
-"""Which scene a recording is of, by the same name on every processor; and what machine it was made on.
+"""Identity of the scene of a recording, the same on every processor; and of the machine it was made on.
 
 A compiled model's floats differ in their last bits between processors, so the identity of a scene is that of its
 source: MuJoCo's version, the MJCF that the spec is written as, and the bytes of the files that it uses, wherever they
@@ -25,10 +25,10 @@ MARGIN, FLOOR = 1e-13, 1e-15  # relative and absolute: how much a number may dif
 _IDENTITY = re.compile(r"source(\d{1,2})-[0-9a-f]{16}")
 _COMPILED = re.compile(r"[0-9a-f]{16}")
 _NUMBER = re.compile(r'(?<=["\s])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?=["\s])')
-_NOTHING = re.compile(r' (?:pos="0 0 0"|quat="1 0 0 0")')  # written where computing left a trace, and else left out
+_NOTHING = re.compile(r' (?:pos="0 0 0"|quat="1 0 0 0")')  # written where a rounding error remained, else omitted
 _FILE = re.compile(r'\sfile\w*="')
 _FOLDERS = ("meshdir", "texturedir", "assetdir")
-# What the instructions that a processor has may change in a result; others do not concern floating point.
+# Processor instructions that may change a result; others do not concern floating point.
 _FEATURES = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512dq", "asimd", "sve")
 
 
@@ -45,7 +45,7 @@ def model_hash(spec: mujoco.MjSpec) -> str:
 
 
 def compiled_hash(model: mujoco.MjModel) -> str:
-    """Return 16 hexadecimal digits of the compiled bytes: what recordings before 0.1.0 say, and for one processor."""
+    """Return 16 hexadecimal digits of the compiled bytes: the identity in recordings before 0.1.0, per processor."""
     buffer = np.empty(mujoco.mj_sizeModel(model), np.uint8)
     mujoco.mj_saveModel(model, None, buffer)
     return hashlib.sha256(buffer.tobytes()).hexdigest()[:16]
@@ -54,8 +54,8 @@ def compiled_hash(model: mujoco.MjModel) -> str:
 def is_same(recorded: str, spec: mujoco.MjSpec, model: mujoco.MjModel) -> bool | None:
     """Whether a recording is of the scene of `spec`, compiled as `model`; None where its identity cannot tell.
 
-    It cannot where there is none, or where it is of compiled bytes that are not those of here: the processor alone may
-    have made them differ.
+    It cannot where there is no identity, or where it is of compiled bytes that differ from the local ones: the
+    processor alone may be the cause.
     """
     if not recorded or _COMPILED.fullmatch(recorded):
         return True if recorded and recorded == compiled_hash(model) else None
@@ -70,7 +70,7 @@ def is_same(recorded: str, spec: mujoco.MjSpec, model: mujoco.MjModel) -> bool |
 
 @functools.cache
 def machine() -> Mapping[str, str]:
-    """Return what, besides versions, last bits depend on: the system with its C library, and the processor."""
+    """Return what last bits depend on in addition to versions: the system with its C library, and the processor."""
     libc = " ".join(platform.libc_ver()).strip()
     system = f"{platform.system()} {platform.machine()}" + (f", {libc}" if libc else "")
     name, flags = platform.processor(), ""
@@ -88,7 +88,7 @@ def machine() -> Mapping[str, str]:
 
 
 class _Source:
-    """What a scene is made from: its MJCF, without where its files lie, and digests of those."""
+    """The source of a scene: its MJCF, without the paths of its files, and digests of those."""
 
     def __init__(self, spec: mujoco.MjSpec) -> None:
         """Write `spec`, which is not changed.
@@ -104,7 +104,7 @@ class _Source:
         self._numbers = {word: float(word) for word in set(_NUMBER.findall(self._text))}
 
     def digits(self) -> int:
-        """Return to how many digits its numbers can be rounded with none of them near an edge."""
+        """Return the number of digits to which its numbers can be rounded with none of them near an edge."""
         return next((digits for digits in DIGITS if not self._is_near_an_edge(digits)), DIGITS[0])
 
     def identity(self, digits: int) -> str:
@@ -123,7 +123,7 @@ class _Source:
 
 
 def _round(value: float, digits: int) -> str:
-    """Return a number to so many significant digits; what computing leaves of a zero is zero."""
+    """Return a number to so many significant digits; rounding errors of zero become zero."""
     return f"{round(value, digits + 3) + 0.0:.{digits}g}"
 
 
@@ -132,7 +132,7 @@ def _write(spec: mujoco.MjSpec) -> str:
     try:
         spec.compiler.savecompiled = False
         return str(spec.to_xml())
-    except mujoco.FatalError:  # it has attached parts with compiler settings of their own
+    except mujoco.FatalError:  # it has attached parts with separate compiler settings
         spec.compiler.savecompiled = True
         return str(spec.to_xml())
 
@@ -149,7 +149,7 @@ def _pack(spec: mujoco.MjSpec) -> tuple[str, dict[str, str]]:
 
 
 def _name_by_content(text: str, files: Mapping[str, str]) -> str:
-    """Return MJCF that names files by what is in them, and not by the folders that they lie in."""
+    """Return MJCF that names files by their content, and not by their folders."""
     root = ElementTree.fromstring(text)
     folders = ["", *(setting.attrib.pop(name, "") for setting in root.findall("compiler") for name in _FOLDERS)]
     for element in root.iter():
@@ -157,12 +157,12 @@ def _name_by_content(text: str, files: Mapping[str, str]) -> str:
             if key.startswith("file"):
                 places = (f"{folder.rstrip('/')}/{value}".lstrip("/") for folder in folders)
                 element.set(key, next((files[place] for place in places if place in files), value))
-    ElementTree.indent(root)  # MuJoCo writes it anew where it had to rename folders
+    ElementTree.indent(root)  # MuJoCo rewrites it where it had to rename folders
     return ElementTree.tostring(root, encoding="unicode")
 
 
 def _take_picture(texture: mujoco.MjsTexture) -> str:
-    """Take out of a texture the pixels that it holds, which MJCF cannot say; return their digest."""
+    """Remove the pixels that a texture holds, which MJCF cannot express; return their digest."""
     pixels = bytes(texture.data)
     texture.data = b""
     texture.builtin = mujoco.mjtBuiltin.mjBUILTIN_FLAT

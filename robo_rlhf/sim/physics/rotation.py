@@ -46,7 +46,7 @@ def quat_to_rotvec(q: Array) -> Array:
     vector = q[..., 1:]
     sine = np.sqrt(np.add.reduce(vector * vector, axis=-1, keepdims=True))
     angle = 2 * np.arctan2(sine, q[..., :1])
-    scale = np.full_like(sine, 2.0)  # its limit where there is no turn
+    scale = np.full_like(sine, 2.0)  # its limit at zero rotation
     np.divide(angle, sine, out=scale, where=sine > 1e-9)
     rotvec: Array = vector * scale
     return rotvec

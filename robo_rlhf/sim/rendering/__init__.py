@@ -1,1 +1,1 @@
-"""Pictures and clips out of simulator states, drawn in worker processes."""
+"""Rendering of images and clips from simulator states, in worker processes."""

@@ -1,4 +1,4 @@
-"""Decorations as shapes in a scene that is about to be drawn: `mjvGeom`s, which physics never sees."""
+"""Annotations as visual geoms (`mjvGeom`s) in a scene to be rendered; they are not part of the physics."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,22 +14,22 @@ from robo_rlhf.sim.scenes.appearance import PALETTE
 # The sites that a drop line hangs from, of hand and rover: the radius [m] of its ring, and how full the ring is.
 TOOLS = {"ee": (0.018, 0.3), "base": (0.27, 0.0)}
 DOWN = np.array([0.0, 0.0, -1.0])
-TOUCHING = 0.008  # [m] below the site: a loose thing as near as this is held by its top
+TOUCHING = 0.008  # [m] below the site: a free object as near as this is held by its top
 REACH = 0.05  # [m] from the site to a finger at most
 ABOVE = 0.002  # [m] that a ring lies above the surface, so that both are not drawn at one depth
 LINE_WIDTH = 2.0  # [pixels]
 CORNERS = 20  # of a ring
 IDENTITY = np.eye(3).ravel()
 NOWHERE = np.zeros(3)
-STEP = 1e-5  # [m] by which a ray goes on behind what it hit
-MOST_HITS = 24  # things that a drop line looks through
+STEP = 1e-5  # [m] by which a ray continues behind its hit
+MOST_HITS = 24  # free objects that a drop line passes through
 
 
 class AnnotationDrawer:
-    """Adds decorations to the scenes of one model."""
+    """Adds annotations to the scenes of one model."""
 
     def __init__(self, model: mujoco.MjModel, scene: mujoco.MjvScene, option: mujoco.MjvOption) -> None:
-        """Use the drawing `scene` of `model`, in which `option` says what is visible."""
+        """Use the visual `scene` of `model`; `option` holds the visibility flags."""
         self._model, self._scene = model, scene
         self._groups = np.array(option.geomgroup, np.uint8)
         self._ghosts = _ghosts(model)
@@ -38,7 +38,7 @@ class AnnotationDrawer:
         self._sites = {model.site(i).name: i for i in range(model.nsite)}
 
     def add(self, annotations: Sequence[Annotation], data: mujoco.MjData) -> None:
-        """Add shapes to the scene as `data` stands; what no longer fits into it is left out.
+        """Add geoms to the scene for the state in `data`; geoms beyond its capacity are left out.
 
         Raises:
             UnknownNameError: a colour or site that does not exist.
@@ -88,16 +88,16 @@ class AnnotationDrawer:
             point[2] -= length
             body = model.geom_bodyid[geom]
             near = model.body_dofnum[body] > 0 and start[2] - point[2] < TOUCHING
-            within = normal[2] < 0  # the ray leaves what it began in
+            within = normal[2] < 0  # the ray leaves the body it began in
             if not (int(model.body_rootid[body]) in passed or near or within or self._ghosts[geom]):
                 return point
             point[2] -= STEP
         return None
 
     def _held(self, data: mujoco.MjData, start: Array, across: Array, own: set[int]) -> set[int]:
-        """Return the root bodies of loose things between the fingers, which close along `across` (3,).
+        """Return the root bodies of free objects between the fingers, which close along `across` (3,).
 
-        A thing is between them where it is met before a finger, or where the ray began in it: fingers press into it.
+        An object is between them where a ray hits it before a finger, or began in it, since fingers press into it.
         """
         model, held = self._model, set()
         for way in (across, -across):
@@ -114,7 +114,7 @@ class AnnotationDrawer:
         return held - own
 
     def _ray(self, data: mujoco.MjData, start: Array, way: Array) -> tuple[float, int, Array]:
-        """Return how far [m] the first visible thing is (negative: there is none), its geom, and its normal (3,)."""
+        """Return the distance [m] of the first visible surface (negative: none), its geom, and its normal (3,)."""
         geom, normal = np.zeros(1, np.int32), np.zeros(3)
         length = mujoco.mj_ray(self._model, data, start, way, self._groups, 1, -1, geom, normal)
         return float(length), int(geom[0]), normal
@@ -145,7 +145,7 @@ class AnnotationDrawer:
 
 
 def _ghosts(model: mujoco.MjModel) -> Array:
-    """Whether each geom (ngeom,) is both see-through and touched by nothing, as the mark of a goal is."""
+    """Whether each geom (ngeom,) is both transparent and without collisions, like the marker of a goal."""
     materials = model.geom_matid
     alpha = model.geom_rgba[:, 3].copy()
     alpha[materials >= 0] *= model.mat_rgba[materials[materials >= 0], 3]

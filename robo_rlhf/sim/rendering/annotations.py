@@ -1,7 +1,7 @@
-"""What is drawn into a picture for people only: a drop line under the gripper, arrows, trails. Knows nothing of MuJoCo.
+"""Annotations (overlay geometry) for viewers: a drop line under the gripper, arrows, trails. Independent of MuJoCo.
 
-A request for pictures carries a tuple of these; `robo_rlhf.sim.rendering.annotation_geoms` turns them into shapes.
-They change no state, and no other picture. Colours are names of `robo_rlhf.sim.scenes.appearance.PALETTE`.
+A render request carries a tuple of these; `robo_rlhf.sim.rendering.annotation_geoms` converts them to geoms.
+They change no state, and no other image. Colours are names of `robo_rlhf.sim.scenes.appearance.PALETTE`.
 """
 
 import math
@@ -16,18 +16,18 @@ MAX_POINTS = 400  # of one trail
 
 @dataclass(frozen=True)
 class DropLine:
-    """A line from a site straight down to what is beneath it, with a ring where it lands: how high, and over what.
+    """A line from a site straight down to the first surface, with a ring there: shows height and landing point.
 
-    The robot itself is looked through, and so is what it holds.
+    The line passes through the robot itself and the object that it holds.
     """
 
-    site: str = ""  # empty: the tool of the robot, whichever it is
+    site: str = ""  # empty: the robot's end effector
     colour: str = "guide"
 
 
 @dataclass(frozen=True)
 class Arrow:
-    """An arrow, as of an action or of a force."""
+    """An arrow, for example of an action or of a force."""
 
     start: Point
     end: Point
@@ -45,12 +45,12 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Trail:
-    """A line through points: where something was, or where it may go."""
+    """A line through points: a past or a predicted path."""
 
     points: tuple[Point, ...]
     colour: str = "guide"
     width: float = 0.003  # [m] its radius
-    fade: float = 0.15  # how much of the colour is left at the last point, in [0, 1]: it fades from the first on
+    fade: float = 0.15  # opacity at the last point, in [0, 1]: it fades from the first on
     balls: bool = False  # a ball at every point, so that they can be counted
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Where a picture is taken from: a camera of the scene by its name, or a free one. Knows nothing of MuJoCo."""
+"""Cameras: a camera of the scene by its name, or a free one. Independent of MuJoCo."""
 
 import math
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class Camera:
     name: str = ""
     azimuth: float = 90.0  # [deg]
     elevation: float = -30.0  # [deg] in [-90, 90]
-    distance: float = 1.6  # [m] from the camera to what it looks at
+    distance: float = 1.6  # [m] from the camera to the point it looks at
     lookat: tuple[float, float, float] | None = None  # [m] in the world; None: the centre of the scene
 
     def __post_init__(self) -> None:
@@ -39,7 +39,7 @@ class Camera:
 
     @classmethod
     def parse(cls, text: str) -> "Camera":
-        """Return the camera that a person typed: "front", "135,-30,1.6" or "135,-30,1.6,0.5,0,0.1".
+        """Parse a camera from text: "front", "135,-30,1.6" or "135,-30,1.6,0.5,0,0.1".
 
         Raises:
             InvalidValueError: neither a name nor three or six numbers.
@@ -59,7 +59,7 @@ class Camera:
         return cls.parse(camera) if isinstance(camera, str) else camera
 
     def index_in(self, names: Iterable[str]) -> int:
-        """Return the place of a named camera among the scene's `names`.
+        """Return the index of a named camera among the scene's `names`.
 
         Raises:
             UnknownNameError: the scene has no such camera; the message suggests the nearest.

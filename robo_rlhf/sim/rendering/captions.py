@@ -1,4 +1,4 @@
-"""Words on pictures: a line over a frame, and a bar above it. The text shrinks until it fits."""
+"""Captions on images: a line over a frame, and a bar above it. The text shrinks until it fits."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ from robo_rlhf.core.types import Array
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX  # OpenCV 5 draws it, and any Unicode, with a smooth font; OpenCV 4 ASCII alone
 INK, PAPER = (32, 36, 44), (246, 247, 249)  # RGB
-SHADE = 0.45  # how much of the picture shows through under a line
+SHADE = 0.45  # transparency of the background of a line
 
 
 def bar_height(height: int) -> int:

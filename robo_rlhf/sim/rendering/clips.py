@@ -1,4 +1,4 @@
-"""Clips as files: the states of an episode from any camera, and several clips side by side for a report."""
+"""Writing clips: the states of an episode from any camera, and several clips side by side for a report."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from robo_rlhf.sim.rendering.pool import RenderPool
     from robo_rlhf.sim.rendering.renderer import FrameRenderer, ModelSource, Quality
 
-GAP = 8  # [pixels] between clips that stand side by side
-Overlay = str | Sequence[str] | None  # one text for a whole clip, or one a frame
+GAP = 8  # [pixels] between clips that are side by side
+Overlay = str | Sequence[str] | None  # one text for a whole clip, or one per frame
 
 
 def render_clip(
@@ -43,7 +43,7 @@ def render_clip(
         UnknownNameError: there is no such task, camera or quality.
         ShapeError: the states are of another model.
         InvalidValueError: no states, or a size or frame rate outside its range.
-        MissingDependencyError: OpenGL does not work here.
+        MissingDependencyError: OpenGL is not available.
     """
     if pool is not None:
         write_atomic(out, pool.mp4(model, states, camera, width, height, quality, fps, overlay).result())
@@ -58,7 +58,7 @@ def clip_bytes(renderer: "FrameRenderer", states: Array, camera: Camera | str, f
     """Return an MP4 of `states` (T, nstate), frame after frame, so that long clips need no more memory than short ones.
 
     Raises:
-        ShapeError: the states are of another model, or there is not one text a frame.
+        ShapeError: the states are of another model, or there is not one text per frame.
     """
     texts = _texts(overlay, len(states))
 
@@ -79,12 +79,12 @@ def side_by_side(
 ) -> None:
     """Write several clips, each (T, H, W, 3) uint8 with a title above it, as one MP4, atomically.
 
-    Pictures take the size of the first clip's; a clip that ends earlier stays at its last frame. `columns` clips stand
-    in a row (all of them where None).
+    All clips are scaled to the size of the first; a clip that ends earlier stays at its last frame. `columns` is the
+    number of clips per row (all of them where None).
 
     Raises:
         InvalidValueError: no clips, an empty one, or columns below 1.
-        ShapeError: there is not one title a clip, or a clip is not (T, H, W, 3).
+        ShapeError: there is not one title per clip, or a clip is not (T, H, W, 3).
     """
     if not clips or not all(len(clip) for clip in clips):
         raise InvalidValueError("clips side by side", "none or an empty one", "at least one, each with frames")

@@ -1,6 +1,6 @@
-"""The line in front of the render workers: live requests go first, and the newest of a viewer replaces its older.
+"""The queue of the render workers: live requests go first, and a viewer's newest request replaces its older one.
 
-Knows nothing of what is drawn or how.
+It is independent of the content of the requests.
 """
 
 import threading
@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class RenderJob(Generic[T]):
-    """Something asked for, and where its answer goes."""
+    """A request, and the future for its answer."""
 
     request: T
     future: Future[Any]
-    key: Hashable | None = None  # the viewer that waits for it, live; None: nobody watches it being made
+    key: Hashable | None = None  # the viewer of a live request; None: not live
 
 
 class RenderQueue(Generic[T]):
@@ -34,14 +34,14 @@ class RenderQueue(Generic[T]):
         self._closed = False
 
     def __len__(self) -> int:
-        """Return how many jobs wait."""
+        """Return the number of waiting jobs."""
         return len(self._live) + len(self._rest)
 
     def put(self, job: RenderJob[T]) -> None:
         """Add a job; one of the same key that still waits is cancelled, and this one takes its place.
 
         Raises:
-            RuntimeError: the line is closed.
+            RuntimeError: the queue is closed.
         """
         older = None
         with self._changed:
@@ -57,7 +57,7 @@ class RenderQueue(Generic[T]):
             older.future.cancel()  # outside the lock: it calls back
 
     def take(self, lanes: tuple[Lane, ...]) -> RenderJob[T] | None:
-        """Wait for the next job of the `lanes`, live ones first, and return it; None once the line is closed."""
+        """Wait for the next job of the `lanes`, live ones first, and return it; None once the queue is closed."""
         with self._changed:
             while not self._closed:
                 if "live" in lanes and self._live:
@@ -68,7 +68,7 @@ class RenderQueue(Generic[T]):
         return None
 
     def close(self) -> None:
-        """Let every `take` return None, and cancel what waits."""
+        """Let every `take` return None, and cancel the waiting jobs."""
         with self._changed:
             self._closed = True
             waiting = [*self._live.values(), *self._rest]

@@ -1,4 +1,4 @@
-"""Which OpenGL MuJoCo renders with. Decide before `import mujoco`, which reads the choice once."""
+"""Choice of MuJoCo's OpenGL backend, to be made before `import mujoco`, which reads it once."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ LIBRARIES = {"egl": ("libEGL.so.1",), "osmesa": ("libOSMesa.so.8", "libOSMesa.so
 
 
 def choose_backend() -> str | None:
-    """Set $MUJOCO_GL where nobody has, and return what it is then; None leaves the choice to MuJoCo.
+    """Set $MUJOCO_GL if it is not set, and return its value; None leaves the choice to MuJoCo.
 
     On Linux EGL renders without a display, on the GPU where there is one and by Mesa where there is none;
     OSMesa is the same on the CPU alone. Other systems have one way only, which MuJoCo takes by itself.

@@ -1,6 +1,6 @@
-"""Does rendering work here, and how fast? `python -m robo_rlhf.sim.rendering.gl_probe` prints one JSON object.
+"""Probe of rendering: does it work, and how fast? `python -m robo_rlhf.sim.rendering.gl_probe` prints a JSON object.
 
-To be run in a process of its own: a broken driver may end it without an exception.
+To be run in a separate process: a broken driver may end it without an exception.
 """
 
 import json

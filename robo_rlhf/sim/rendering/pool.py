@@ -1,9 +1,9 @@
-"""Pictures by worker processes, for any thread, with no OpenGL and no MuJoCo in the process that asks.
+"""A pool of render worker processes, usable from any thread, without OpenGL or MuJoCo in the calling process.
 
 A worker keeps its models compiled and its contexts open, so that only the first clip of a kind waits for them.
-A thread a worker hands it one request after another; a worker that dies is started again and asked once more, one that
-gives no answer in time is ended. Live requests go before all others, and may have workers of their own.
-Workers are programs of their own (`robo_rlhf.sim.rendering.worker`): nothing of this process is forked.
+One thread per worker passes it one request after another; a worker that dies is restarted and the request repeated
+once, one that exceeds its time limit is ended. Live requests go before all others, and may have dedicated workers.
+Workers are separate programs (`robo_rlhf.sim.rendering.worker`): nothing of this process is forked.
 """
 
 import contextlib
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 JPEG_QUALITY = 85
 LIVE_LIMIT = 20.0  # [s] that a live request may take: a worker that starts, imports and compiles needs 1 to 3
 LIMIT, LIMIT_EACH = 60.0, 1.0  # [s] that any other may take, and more for each state
-WATCH = 0.1  # [s] between looks at whether a worker is late
-NICE = 10  # of workers that draw nothing live, where others do: what is watched now goes first
+WATCH = 0.1  # [s] between checks for late workers
+NICE = 10  # niceness of workers without live requests, where others serve those: live views go first
 
 
 @dataclass(frozen=True)
 class RenderRequest:
-    """What a worker is asked for; sent to it whole."""
+    """A request to a worker; sent to it whole."""
 
     form: Literal["frames", "mp4", "jpeg", "cameras"]
     model: "ModelSource"
@@ -47,19 +47,19 @@ class RenderRequest:
     quality: "Quality"
     fps: float = 20.0
     overlay: "Overlay" = None
-    sizes: tuple[tuple[int, int], ...] = ()  # width and height [pixels] a camera, within the above; empty: all alike
+    sizes: tuple[tuple[int, int], ...] = ()  # width and height [pixels] per camera, within the above; empty: all alike
     annotations: tuple[Annotation, ...] = ()
     jpeg_quality: int = JPEG_QUALITY
 
     def __str__(self) -> str:
-        """Return it in words, for errors."""
+        """Return a description, for errors."""
         model = str(self.model)
         name = "an MJCF text" if model.lstrip().startswith("<") else repr(model)
         return f"{len(self.states)} states of {name} at {self.width}x{self.height}, {self.quality}"
 
 
 class RenderPool:
-    """Worker processes that draw; a context manager, safe to use from several threads."""
+    """A pool of render workers; a context manager, safe to use from several threads."""
 
     def __init__(
         self,
@@ -106,9 +106,9 @@ class RenderPool:
         height: int = 240,
         quality: "Quality" = "fast",
     ) -> Future[Array]:
-        """Return a future of pictures (T, H, W, 3) uint8 RGB of `states` (T, nstate).
+        """Return a future of images (T, H, W, 3) uint8 RGB of `states` (T, nstate).
 
-        Its `result()` raises what `FrameRenderer` does, and WorkerDiedError where two workers died over it.
+        Its `result()` raises as `FrameRenderer`, and WorkerDiedError where two workers died over it.
         """
         return self._submit(RenderRequest("frames", model, states, (camera,), width, height, quality))
 
@@ -140,14 +140,14 @@ class RenderPool:
         jpeg_quality: int = JPEG_QUALITY,
         key: Hashable | None = None,
     ) -> Future[list[bytes]]:
-        """Return a future of one JPEG a camera, all of one `state` (nstate,): what a live view sends.
+        """Return a future of one JPEG per camera, all of one `state` (nstate,): for live views.
 
-        `sizes` are (width, height) [pixels], one a camera, in place of `width` and `height` for all. A request with a
-        `key`, which stands for who looks, is live: it goes before those that are not, and where an older one of the
-        same key still waits, it takes that one's place in the line, and the older future is cancelled.
+        `sizes` are (width, height) [pixels], one per camera, in place of `width` and `height` for all. A request with a
+        `key`, which identifies the viewer, is live: it goes before those that are not, and where an older one of the
+        same key still waits, it takes that one's place in the queue, and the older future is cancelled.
 
         Raises:
-            ShapeError: there is not one size a camera.
+            ShapeError: there is not one size per camera.
             InvalidValueError: `jpeg_quality` is outside 1 to 100.
         """
         if sizes and len(sizes) != len(cameras):
@@ -174,7 +174,7 @@ class RenderPool:
         return self._submit(RenderRequest("cameras", task, np.empty((0, 0)), (), width, height, "fast"), key)
 
     def close(self, *, now: bool = False) -> None:
-        """End the workers: what waits is cancelled, and with `now` also what is being drawn, else finished."""
+        """End the workers: waiting requests are cancelled, and with `now` also running ones, which else finish."""
         self._closed.set()
         self._queue.close()
         if now:
@@ -198,7 +198,7 @@ class RenderPool:
         return future
 
     def _serve(self, worker: RenderWorker, lanes: tuple[Lane, ...]) -> None:
-        """Hand one request after another to `worker`, until the pool is closed."""
+        """Pass one request after another to `worker`, until the pool is closed."""
         if self._eager:
             with contextlib.suppress(OSError):
                 worker.start()
@@ -208,7 +208,7 @@ class RenderPool:
             limit = self._limits[job.key is not None] + LIMIT_EACH * len(job.request.states)
             try:
                 job.future.set_result(self._draw(worker, job.request, limit))
-            except BaseException as error:  # the future's owner gets it
+            except BaseException as error:  # raised to the future's owner
                 job.future.set_exception(error)
         worker.end()
 

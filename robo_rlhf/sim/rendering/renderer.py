@@ -1,7 +1,7 @@
-"""States to pictures: one model, one size, one OpenGL context, in the thread that made it.
+"""Rendering of states: one model, one size, one OpenGL context, in the thread that made it.
 
-Of the simulator state only what is drawn is computed, and buffers are used again. What costs on a CPU is the
-shadow map and multisampling, then corners and texture lookups; see `QUALITIES` and `tests/benchmarks/bench_render.py`.
+Only the visible part of the simulator state is computed, and buffers are reused. On a CPU the shadow map and
+multisampling cost most, then vertices and texture lookups; see `QUALITIES` and `tests/benchmarks/bench_render.py`.
 """
 
 import contextlib
@@ -34,10 +34,10 @@ STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 
 @dataclass(frozen=True)
 class Effort:
-    """What a quality spends."""
+    """Rendering settings of a quality."""
 
     shadows: bool
-    oversample: int  # pictures are drawn this many times larger along both axes, then averaged
+    oversample: int  # images are rendered this many times larger along both axes, then averaged
     slices: int  # corners around a cylinder; half as many from pole to pole of a sphere
 
 
@@ -46,7 +46,7 @@ QUALITIES: dict[str, Effort] = {
     "fine": Effort(shadows=True, oversample=2, slices=20),
 }
 SHADOW_MAP = 1024  # [texels] a side
-SHADOW_REACH = 1.8  # [extents of the scene] that the shadow map covers: with more, flat things shade themselves
+SHADOW_REACH = 1.8  # [extents of the scene] that the shadow map covers: with more, flat objects shade themselves
 
 
 def load_model(source: ModelSource) -> mujoco.MjModel:
@@ -73,19 +73,19 @@ def load_model(source: ModelSource) -> mujoco.MjModel:
 
 
 class FrameRenderer:
-    """Draws states of one model at one size; a context manager.
+    """Renders states of one model at one size; a context manager.
 
-    The same state gives the same pixels, whatever was drawn before. It belongs to the thread that made it, as its
+    The same state gives the same pixels, whatever was rendered before. It belongs to the thread that made it, as its
     OpenGL context does; `robo_rlhf.sim.rendering.pool.RenderPool` serves any thread.
     """
 
     def __init__(self, model: mujoco.MjModel, width: int, height: int, quality: Quality = "fast") -> None:
-        """Make a context for pictures of `width` x `height` [pixels]. `model` is copied, not changed.
+        """Make a context for images of `width` x `height` [pixels]. `model` is copied, not changed.
 
         Raises:
             InvalidValueError: a size outside 1 to MAX_SIZE.
             UnknownNameError: an unknown quality.
-            MissingDependencyError: OpenGL does not work here.
+            MissingDependencyError: OpenGL is not available.
         """
         check_size(width, height)
         if quality not in QUALITIES:
@@ -116,17 +116,17 @@ class FrameRenderer:
         out: Array | None = None,
         annotations: Sequence[Annotation] = (),
     ) -> Array:
-        """Return a picture (H, W, 3) uint8 RGB of `state` (nstate,); written into `out` where one is given.
+        """Return an image (H, W, 3) uint8 RGB of `state` (nstate,); written into `out` where one is given.
 
         Raises:
             ShapeError: the state is of another model.
-            UnknownNameError: the model has no such camera, or what decorates it names what does not exist.
+            UnknownNameError: the model has no such camera, or an annotation names something that does not exist.
         """
         self.place(state)
         return self.draw(camera, out, annotations)
 
     def frames(self, states: Array, camera: Camera | str = "front", annotations: Sequence[Annotation] = ()) -> Array:
-        """Return pictures (T, H, W, 3) uint8 of `states` (T, nstate)."""
+        """Return images (T, H, W, 3) uint8 of `states` (T, nstate)."""
         pictures = np.empty((len(states), self.height, self.width, 3), np.uint8)
         for index, picture in enumerate(self.each(states, camera, annotations)):
             pictures[index] = picture
@@ -135,14 +135,14 @@ class FrameRenderer:
     def each(
         self, states: Array, camera: Camera | str = "front", annotations: Sequence[Annotation] = ()
     ) -> Iterator[Array]:
-        """Yield a picture (H, W, 3) for each of `states` (T, nstate), in one buffer: copy what you keep."""
+        """Yield an image (H, W, 3) for each of `states` (T, nstate), in one reused buffer: copy it to keep it."""
         check_states(states, self.state_size)
         buffer = np.empty((self.height, self.width, 3), np.uint8)
         for state in states:
             yield self.frame(state, camera, buffer, annotations)
 
     def place(self, state: Array) -> None:
-        """Enter `state` (nstate,) and compute what is drawn: poses, cameras, lights, soft bodies and tendons.
+        """Enter `state` (nstate,) and compute the visible parts: poses, cameras, lights, soft bodies and tendons.
 
         Raises:
             ShapeError: the state is of another model.
@@ -166,7 +166,7 @@ class FrameRenderer:
         annotations: Sequence[Annotation] = (),
         size: tuple[int, int] | None = None,
     ) -> Array:
-        """Return a picture uint8 RGB of the state placed last: (H, W, 3), or of a smaller `size` (width, height)."""
+        """Return an image uint8 RGB of the state placed last: (H, W, 3), or of a smaller `size` (width, height)."""
         width, height = size or (self.width, self.height)
         upright = self._rendered(camera, annotations, width, height)[::-1]
         picture = np.empty((height, width, 3), np.uint8) if out is None else out
@@ -183,7 +183,7 @@ class FrameRenderer:
         annotations: Sequence[Annotation] = (),
         size: tuple[int, int] | None = None,
     ) -> bytes:
-        """Return a picture of the state placed last as a JPEG of `jpeg_quality` 1 to 100; see `draw`."""
+        """Return an image of the state placed last as a JPEG of `jpeg_quality` 1 to 100; see `draw`."""
         width, height = size or (self.width, self.height)
         picture = self._rendered(camera, annotations, width, height)
         if self._oversample > 1:
@@ -193,9 +193,9 @@ class FrameRenderer:
         return code.tobytes()
 
     def _rendered(self, camera: Camera | str, annotations: Sequence[Annotation], width: int, height: int) -> Array:
-        """Draw the state placed last; return pixels as OpenGL has them: the lowest row first, larger where oversampled.
+        """Render the state placed last; return OpenGL's pixels: the lowest row first, larger where oversampled.
 
-        They are good until the next call.
+        They are valid until the next call.
         """
         if threading.get_ident() != self._thread:
             raise RuntimeError("a FrameRenderer draws only in the thread that made it; use a RenderPool from several")
@@ -218,14 +218,14 @@ class FrameRenderer:
         return pixels
 
     def warm_up(self) -> None:
-        """Draw once, of the state that the model begins with: a driver compiles what it needs when it first draws."""
+        """Render the initial state once: a driver compiles its shaders at the first draw."""
         state = np.empty(self.state_size)
         mujoco.mj_getState(self.model, mujoco.MjData(self.model), state, STATE)
         self.place(state)
         self.jpeg(Camera(), jpeg_quality=80)
 
     def close(self) -> None:
-        """Give the context back; a second call does nothing."""
+        """Release the context; a second call does nothing."""
         self._free()
 
     def __enter__(self) -> "FrameRenderer":
@@ -251,7 +251,7 @@ class FrameRenderer:
 
 
 def check_size(width: int, height: int) -> None:
-    """Check the size of a picture [pixels].
+    """Check the size of an image [pixels].
 
     Raises:
         InvalidValueError: it is outside 1 to MAX_SIZE.
@@ -271,7 +271,7 @@ def check_states(states: Array, state_size: int) -> None:
 
 
 def _tuned(model: mujoco.MjModel, effort: Effort, width: int, height: int) -> mujoco.MjModel:
-    """Return a copy of the model whose drawing settings are those of the quality; physics is the same."""
+    """Return a copy of the model with the rendering settings of the quality; physics is the same."""
     tuned = copy.copy(model)
     quality, screen = tuned.vis.quality, tuned.vis.global_
     quality.offsamples = 0
@@ -294,7 +294,7 @@ def _open_context(model: mujoco.MjModel, width: int, height: int) -> tuple[Any, 
         gl = source.GLContext(width, height)
         gl.make_current()
         context = mujoco.MjrContext(model, int(mujoco.mjtFontScale.mjFONTSCALE_100))
-    except Exception as error:  # whatever a driver raises: ImportError, RuntimeError, GLError, FatalError, ...
+    except Exception as error:  # any exception of a driver: ImportError, RuntimeError, GLError, FatalError, ...
         raise MissingDependencyError(
             f"A working OpenGL (MUJOCO_GL={backend or 'unset'}: {error})",
             "drawing",
@@ -305,7 +305,7 @@ def _open_context(model: mujoco.MjModel, width: int, height: int) -> tuple[Any, 
 
 
 def _free_context(gl: Any, context: mujoco.MjrContext) -> None:
-    with contextlib.suppress(RuntimeError):  # the driver is gone already, at the end of the process
+    with contextlib.suppress(RuntimeError):  # the driver is unloaded already, at the end of the process
         gl.make_current()
         context.free()
     gl.free()

@@ -1,4 +1,4 @@
-"""The cameras of a scene as free ones, so that a viewer who begins to turn one sees no jump. Imports MuJoCo."""
+"""The cameras of a scene as free ones, so that the view does not jump when a viewer begins to rotate it."""
 
 import mujoco
 import numpy as np
@@ -6,15 +6,14 @@ import numpy as np
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.rendering.camera import Camera
 
-NEAREST = 0.05  # [m] that a camera is at least away from what it looks at
+NEAREST = 0.05  # [m] smallest distance of a camera from the point it looks at
 
 
 def free_cameras(model: mujoco.MjModel, state: Array) -> dict[str, Camera]:
     """Return for each camera of the scene, by its name, a free one that shows nearly the same of `state` (nstate,).
 
-    Cameras on a robot stand where they are in that state. Free cameras never lean and have one angle of view, that of
-    `free_fovy`: where a camera has another, the free one stands nearer or farther, which keeps the size of what it
-    looks at.
+    Cameras on a robot have their pose in that state. Free cameras never roll and have one field of view, that of
+    `free_fovy`: where a camera has another, the free one is nearer or farther, which keeps the size of its subject.
     """
     data = mujoco.MjData(model)
     mujoco.mj_setState(model, data, np.asarray(state, np.float64), int(mujoco.mjtState.mjSTATE_INTEGRATION))
@@ -23,7 +22,7 @@ def free_cameras(model: mujoco.MjModel, state: Array) -> dict[str, Camera]:
 
 
 def task_cameras(task: str) -> dict[str, Camera]:
-    """Return `free_cameras` of a task, by its name, at the beginning of an episode.
+    """Return `free_cameras` of a task, by its name, at the start of an episode.
 
     Raises:
         UnknownNameError: there is no such task.
@@ -37,7 +36,7 @@ def task_cameras(task: str) -> dict[str, Camera]:
 
 
 def free_fovy(model: mujoco.MjModel) -> float:
-    """Return the angle of view [deg] of free cameras: that of the scene's first camera that stands still."""
+    """Return the field of view [deg] of free cameras: that of the scene's first fixed camera."""
     still = np.flatnonzero(model.cam_bodyid == 0)
     return float(model.cam_fovy[still[0]] if len(still) else model.vis.global_.fovy)
 
@@ -56,7 +55,7 @@ def _free(model: mujoco.MjModel, data: mujoco.MjData, camera: int) -> Camera:
 
 
 def _depth(model: mujoco.MjModel, data: mujoco.MjData, place: Array, ahead: Array) -> float:
-    """Return how far [m] along its line of sight a camera's subject is: at the scene's centre, or at what is hit."""
+    """Return the distance [m] of a camera's subject along its line of sight: the scene's centre, or the first hit."""
     to_centre = model.stat.center - place
     depth = float(to_centre @ ahead)
     if depth > NEAREST and np.linalg.norm(to_centre - depth * ahead) < model.stat.extent / 2:
@@ -66,6 +65,6 @@ def _depth(model: mujoco.MjModel, data: mujoco.MjData, place: Array, ahead: Arra
 
 
 def _up(data: mujoco.MjData, camera: int) -> float:
-    """Return the azimuth [deg] of a camera that looks straight down or up: where the top of its picture points."""
+    """Return the azimuth [deg] of a camera that looks straight down or up: the direction of its image's top."""
     up = data.cam_xmat[camera].reshape(3, 3)[:, 1]
     return float(np.degrees(np.arctan2(up[1], up[0])))

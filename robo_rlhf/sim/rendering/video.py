@@ -1,4 +1,4 @@
-"""Pictures to files that every browser plays: H.264 in MP4 with a constant frame rate, and GIF. Through PyAV."""
+"""Video encoding for browsers: H.264 in MP4 with a constant frame rate, and GIF, with PyAV."""
 
 import io
 from collections.abc import Iterable, Iterator, Sized
@@ -18,7 +18,7 @@ from robo_rlhf.core.types import Array
 GOP = 10  # frames between key frames: a browser seeks to any frame by decoding at most this many
 ENCODER: Final = "libx264"  # GPL: docs/licences.md
 PRESET, CRF = "veryfast", 23  # against ultrafast: 1.6 times the time, 0.63 of the bytes (60 frames of 320x240)
-BT601 = 6  # what OpenCV converts with: SMPTE 170M in the numbering of H.264
+BT601 = 6  # colour matrix of OpenCV: SMPTE 170M in the numbering of H.264
 LIMITED = 1  # its range: luma in 16 to 235
 INDEX_BYTES = 4096, 32  # room for the index at the head of the file: at least, and for each frame
 
@@ -54,7 +54,7 @@ def encode_mp4(frames: Iterable[Array], fps: float, count: int | None = None) ->
 
 
 def decode_mp4(video: bytes | Path) -> tuple[Array, float]:
-    """Return all frames (T, H, W, 3) uint8 RGB of a video, and its frames a second.
+    """Return all frames (T, H, W, 3) uint8 RGB of a video, and its frames per second.
 
     Raises:
         CorruptFileError: it is not a video, or broken.
@@ -73,7 +73,7 @@ def decode_mp4(video: bytes | Path) -> tuple[Array, float]:
 
 
 def frames_to_gif(frames: Iterable[Array], path: Path, fps: float = 10.0, width: int | None = None) -> None:
-    """Write `frames` (T, H, W, 3) uint8 RGB as a GIF that loops, with a palette of its own, scaled to `width` [pixels].
+    """Write `frames` (T, H, W, 3) uint8 RGB as a looping GIF, with an adapted palette, scaled to `width` [pixels].
 
     Raises:
         InvalidValueError: no frames, or a frame rate that is not above 0.
@@ -97,7 +97,7 @@ def frames_to_gif(frames: Iterable[Array], path: Path, fps: float = 10.0, width:
 
 
 def frame_rate(fps: float) -> Fraction:
-    """Return frames a second as the fraction that a video file holds.
+    """Return frames per second as the fraction that a video file holds.
 
     Raises:
         InvalidValueError: it is not a finite number above 0 and up to 1000.
@@ -146,7 +146,7 @@ def _checked(frame: Array) -> Array:
 
 
 def _with_palette(pictures: list[Array], rate: Fraction) -> Iterator[av.VideoFrame]:
-    """Yield the pictures in the 256 colours that suit all of them best."""
+    """Yield the images in a common palette of 256 colours."""
     graph = Graph()
     height, width = pictures[0].shape[:2]
     source = graph.add_buffer(width=width, height=height, format=av.VideoFormat("rgb24"), time_base=1 / rate)

@@ -1,4 +1,4 @@
-"""What a process of `RenderPool` does: answer requests from its input, on its output, until the input ends.
+"""Main program of a `RenderPool` worker: answers requests from its input, on its output, until the input ends.
 
 Each answer is a pickled pair: ("done", content), ("error", class, message and fields of an error of ours) or
 ("fault", traceback).
@@ -26,15 +26,15 @@ MAX_MODELS = 8  # open contexts; the one used longest ago is closed first
 
 
 class RenderContexts:
-    """What a worker keeps: compiled models and open contexts."""
+    """The cache of a worker: compiled models and open contexts."""
 
     def __init__(self) -> None:
-        """Start with nothing."""
+        """Start empty."""
         self._models: dict[ModelSource, mujoco.MjModel] = {}
         self._renderers: dict[Context, FrameRenderer] = {}
 
     def draw(self, request: RenderRequest) -> object:
-        """Return what is asked for."""
+        """Return the result of the request."""
         renderer = self._renderer(request)
         if request.form == "cameras":
             renderer.warm_up()
@@ -78,7 +78,7 @@ class RenderContexts:
 
 
 def _context_of(request: RenderRequest) -> Context:
-    """Return which context serves a request; live views of any size share a large one, with equal pixels."""
+    """Return the context for a request; live views of any size share a large one, with equal pixels."""
     width, height = request.width, request.height
     if request.form in ("jpeg", "cameras"):
         width, height = next(
@@ -88,10 +88,10 @@ def _context_of(request: RenderRequest) -> Context:
 
 
 def main() -> None:
-    """Answer until the input ends, which it does too when the parent dies; the first argument is how nice to be."""
+    """Answer until the input ends, also when the parent dies; the first argument is the niceness."""
     os.nice(int(sys.argv[1]))
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a driver prints does not get between the answers
+    os.dup2(2, 1)  # keeps output that a driver prints out of the answers
     cv2.setNumThreads(1)
     desk = RenderContexts()
     with contextlib.suppress(BrokenPipeError, EOFError):
@@ -106,7 +106,7 @@ def _answer(answers: BinaryIO, desk: RenderContexts, request: RenderRequest) -> 
         answer = "done", desk.draw(request)
     except RoboRlhfError as error:
         answer = "error", (type(error), str(error), error.__dict__)
-    except Exception:  # a fault of ours: the text shows where
+    except Exception:  # a bug of this program: the text holds the traceback
         answer = "fault", traceback.format_exc()
         desk.forget(request)
     pickle.dump(answer, answers, protocol=5)

@@ -1,4 +1,4 @@
-"""The parent's end of one render worker: a program of its own, asked over its input, answering on its output."""
+"""The parent's handle of one render worker, a separate program that gets requests on stdin and answers on stdout."""
 
 import contextlib
 import os
@@ -15,10 +15,10 @@ PATIENCE = 5.0  # [s] for a worker to end by itself
 
 
 class RenderWorker:
-    """The parent's end of one worker process; used by one thread, but for `interrupt` and `check`."""
+    """The parent's handle of one worker process; used by one thread, except `interrupt` and `check`."""
 
     def __init__(self, nice: int) -> None:
-        """Set how `nice` the process is to others, as the system counts it; `start` starts it."""
+        """Set the niceness `nice` of the process; `start` starts it."""
         self.late = False  # whether the last request ran out of time
         self._nice = nice
         self._process: subprocess.Popen[bytes] | None = None
@@ -26,7 +26,7 @@ class RenderWorker:
         self._lock = threading.Lock()  # so that `check` never ends a process over the request after the late one
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start the process where it does not run, apart from the terminal's Ctrl-C: that is the parent's alone."""
+        """Start the process if it does not run, shielded from the terminal's Ctrl-C, which only the parent handles."""
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "robo_rlhf.sim.rendering.worker", str(self._nice)],
@@ -42,8 +42,8 @@ class RenderWorker:
 
         Raises:
             EOFError, OSError, pickle.UnpicklingError: the worker died; with `late`, because it took too long.
-            RoboRlhfError: what the request did wrong.
-            RuntimeError: a fault of the program, with the worker's traceback.
+            RoboRlhfError: an error of the request.
+            RuntimeError: a bug of the program, with the worker's traceback.
         """
         message = pickle.dumps(request, protocol=5)
         process = self.start()
@@ -96,12 +96,12 @@ class RenderWorker:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of a worker: it finds modules wherever this process does."""
+    """Return the environment variables of a worker, with the module search path of this process."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def _rebuilt(kind: type[RoboRlhfError], message: str, fields: dict[str, Any]) -> RoboRlhfError:
-    """Return an error of ours as it was in the worker; their constructors make the message, so it is not made again."""
+    """Rebuild a project error from the worker, without calling its constructor, which would format it again."""
     error = kind.__new__(kind, message)
     error.args = (message,)
     error.__dict__.update(fields)

@@ -1,4 +1,4 @@
-"""How scenes look: the palette, lights, materials and cameras that all of them share."""
+"""Appearance shared by all scenes: palette, lights, materials and cameras."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -36,7 +36,7 @@ PALETTE: dict[str, Rgba] = {
     "wall": (0.70, 0.77, 0.81, 1.0),
     "wall_side": (0.66, 0.73, 0.78, 1.0),
     "ground": (0.80, 0.83, 0.85, 1.0),
-    "guide": (0.85, 0.05, 0.55, 1.0),  # decorations: neither a thing of the scene nor success or failure
+    "guide": (0.85, 0.05, 0.55, 1.0),  # annotations: neither an object of the scene nor success or failure
 }
 
 
@@ -70,7 +70,7 @@ def add_light(
 def add_mat(spec: mujoco.MjSpec, half: tuple[int, int], cell: float) -> None:
     """Lay a mat with thin lines every `cell` [m] on the table, `half` cells to each side: a cue for depth.
 
-    Lines are geoms: a texture costs more to draw than all of them.
+    Lines are geoms: a texture costs more to render than all of them.
     """
     x, y = half[0] * cell, half[1] * cell
     flat = {"type": mujoco.mjtGeom.mjGEOM_BOX, "contype": 0, "conaffinity": 0}
@@ -82,7 +82,7 @@ def add_mat(spec: mujoco.MjSpec, half: tuple[int, int], cell: float) -> None:
 
 
 def add_checker(spec: mujoco.MjSpec, name: str, first: Rgba, second: Rgba, cell: float) -> None:
-    """Add material `name`: a chess board with squares of `cell` [m]."""
+    """Add material `name`: a checkerboard with squares of `cell` [m]."""
     texture = spec.add_texture(name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=32, height=32)
     texture.builtin = mujoco.mjtBuiltin.mjBUILTIN_CHECKER
     texture.rgb1, texture.rgb2 = first[:3], second[:3]
@@ -92,8 +92,8 @@ def add_checker(spec: mujoco.MjSpec, name: str, first: Rgba, second: Rgba, cell:
 def add_backdrop(spec: mujoco.MjSpec, half: float, low: float) -> None:
     """Add four plain walls around the square of half side `half` [m], upwards from height `low` [m].
 
-    They are planes, which are drawn from inside only, so that a camera outside looks through; and they cost a third of
-    what a sky does.
+    They are planes, which are visible from inside only, so that a camera outside sees through them; and they cost a
+    third of a skybox.
     """
     for name in ("wall", "wall_side"):
         spec.add_material(name=name, rgba=PALETTE[name], emission=0.45)
@@ -111,7 +111,7 @@ def add_backdrop(spec: mujoco.MjSpec, half: float, low: float) -> None:
 
 
 def look_at(pos: Sequence[float], target: Sequence[float], up: Sequence[float] = (0.0, 0.0, 1.0)) -> Array:
-    """Return the x and y axes (6,) of a camera at `pos` that looks at `target` with `up` upwards in the picture."""
+    """Return the x and y axes (6,) of a camera at `pos` that looks at `target` with `up` upwards in the image."""
     back = np.subtract(pos, target)
     back = back / np.linalg.norm(back)
     right = np.cross(up, back)

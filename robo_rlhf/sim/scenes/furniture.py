@@ -1,4 +1,4 @@
-"""What stands in the room of the rover: walls, and solid furniture as mocap bodies, moved only through the state."""
+"""The furnished room of the rover: walls, and solid furniture as mocap bodies, moved only through the state."""
 
 from collections.abc import Sequence
 from typing import Any

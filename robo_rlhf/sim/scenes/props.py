@@ -1,4 +1,4 @@
-"""Things to put into a scene: objects that move freely, furniture, markers. All out of primitive geoms.
+"""Props of scenes: free objects, furniture, markers, all made of primitive geoms.
 
 Positions are in the world frame [m]; sizes are half sizes [m] where the name says so; masses [kg].
 A free body `name` has the free joint `name`; its frame is the middle of the body.
@@ -38,7 +38,7 @@ def add_box(
 def add_cylinder(
     spec: mujoco.MjSpec, name: str, radius: float, half_height: float, rgba: Rgba, mass: float, pos: Sequence[float]
 ) -> Any:
-    """Add a free cylinder that stands on its end; return its body."""
+    """Add a free upright cylinder; return its body."""
     body = _free_body(spec, name, pos)
     body.add_geom(name=name, type=CYLINDER, size=[radius, half_height, 0], rgba=rgba, mass=mass)
     return body
@@ -205,7 +205,7 @@ def add_peg(spec: mujoco.MjSpec, name: str, pos: Sequence[float], mass: float = 
 
 
 def add_peg_stand(spec: mujoco.MjSpec, pos: Sequence[float], name: str = "stand") -> Any:
-    """Add a fixed stand on `pos` that keeps the shaft of a peg upright until it is lifted out, with some play."""
+    """Add a fixed holder at `pos` that keeps the shaft of a peg upright until it is lifted out, with some play."""
     body = spec.worldbody.add_body(name=name, pos=list(pos))
     wall, high = 0.005, 0.015
     inner = PEG_HALF_WIDTH + 0.0015

@@ -14,7 +14,7 @@ from robo_rlhf.sim.scenes.furniture import add_walls, furnish
 from sim_assets import ASSETS
 
 TIMESTEP = 0.005  # [s] of physics
-ARM_BASE = (-0.5, 0.0, 0.0)  # [m] where the arm stands
+ARM_BASE = (-0.5, 0.0, 0.0)  # [m] position of the arm's base
 # Joint angles [rad] at which the hand points straight down with `ee` at HOME_EE.
 HOME = (0.0, -0.0417587094, 0.0, -2.33427222, 0.0, 2.29251351, np.pi / 4)
 HOME_EE = (0.0, 0.0, 0.25)  # [m]
@@ -46,7 +46,7 @@ def room(*, obstacles: bool = True) -> mujoco.MjSpec:
     """Return a walled room with the rover: body `rover`, cameras top, front, chase; furniture is mocap bodies.
 
     The rover has joints base_x, base_y [m] and base_yaw [rad], and velocity servos `forward` [m/s] and `turn` [rad/s]
-    in its own frame; the servo `slip` holds its sideways speed at its target of 0, as tyres do.
+    in its body frame; the servo `slip` holds its sideways speed at its target of 0, as tyres do.
     """
     spec = _robot_spec("rover.xml")
     set_lighting(spec, center=(0.0, 0.0, 0.2), extent=2.6)
@@ -64,7 +64,7 @@ def room(*, obstacles: bool = True) -> mujoco.MjSpec:
 def add_contact_sensor(spec: mujoco.MjSpec, subtree: str = "hand", name: str = "contact_force") -> None:
     """Add sensor `name`: the net contact force (3,) [N], world frame, of body `subtree` on everything else.
 
-    On the hand its reaction is what a wrist force sensor feels, without the hand's own weight: the squeeze of the
+    On the hand its reaction is the reading of a wrist force sensor, without the weight of the hand: the squeeze of the
     fingers cancels, the weight of a held object counts, and so does whatever the hand or that object is pressed
     against. The norm of it is the signal `contact_force`.
     """

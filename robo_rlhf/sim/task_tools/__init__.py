@@ -1,1 +1,1 @@
-"""What tasks share: arm control, tolerances, style measures, a grid planner."""
+"""Components shared by tasks: arm control, tolerances, style measures, a grid planner."""

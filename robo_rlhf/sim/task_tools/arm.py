@@ -1,4 +1,4 @@
-"""What every task of the arm shares: control, the hand's part of the observation, signals, and scripted motion."""
+"""Base class of arm tasks: control, the hand's part of the observation, signals, and scripted motion."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -30,10 +30,10 @@ CUBE_NAMES = (
     *("cube_cos", "cube_sin"),  # four times the cube's yaw ahead of the hand's
     "cube_up",  # cosine of the cube's tilt
 )
-HOVER = 0.10  # [m] height of the fingertips above a thing before they go down to it
+HOVER = 0.10  # [m] height of the fingertips above an object before they descend to it
 DOWN = np.array(HOME_QUAT)
 AT_HOME = np.array(HOME)
-SETTLE = 0.25  # gain from a pose error to a command, in steps: one over how many steps the error takes to close
+SETTLE = 0.25  # gain from a pose error to a command: one over the number of steps in which the error closes
 
 
 class ArmTask(Task):
@@ -59,7 +59,7 @@ class ArmTask(Task):
         }
 
     def place_arm(self, sim: BatchSim, index: int, rng: np.random.Generator, spread: float = 0.03) -> None:
-        """Put the arm of copy `index` at home, the hand displaced by up to `spread` [m], gripper open."""
+        """Reset the arm of copy `index` to home, the hand displaced by up to `spread` [m], gripper open."""
         position = HOME_EE + rng.uniform(-spread, spread, 3)
         joints = inverse_kinematics.pose_joints(sim, np.array(HOME), position, DOWN)
         qpos, _, arm = sim.joint_columns(inverse_kinematics.JOINTS)
@@ -86,14 +86,14 @@ class ArmTask(Task):
         return (sim.qpos("finger_left") + sim.qpos("finger_right"))[:, 0]
 
     def grip_command(self, sim: BatchSim) -> Array:
-        """What the gripper was last told (N,), from -1 (open) to 1 (closed)."""
+        """The last gripper command (N,), from -1 (open) to 1 (closed)."""
         _, _, fingers = sim.joint_columns(inverse_kinematics.FINGERS)
         return 1.0 - sim.ctrl[:, fingers[0]] / (0.5 * inverse_kinematics.STROKE)
 
     def place_cube(
         self, sim: BatchSim, index: int, name: str, at: Array, height: float, rng: np.random.Generator
     ) -> None:
-        """Put a free block of copy `index` at (x, y) and `height` [m] of its middle, turned at random."""
+        """Place a free block of copy `index` at (x, y) and `height` [m] of its centre, with a random yaw."""
         yaw = rng.uniform(-np.pi / 4, np.pi / 4)
         sim.qpos(name)[index] = *at, height, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)
 
@@ -105,7 +105,7 @@ class ArmTask(Task):
         return [cube - sim.site_pos("ee"), cube[:, 2:], np.stack([np.cos(ahead), np.sin(ahead), up], axis=1)]
 
     def cube_yaw(self, sim: BatchSim, name: str) -> Array:
-        """Return the smallest turn (N,) [rad] from home at which the gripper's pads meet a block's faces."""
+        """Return the smallest rotation (N,) [rad] from home at which the gripper's pads align with a block's faces."""
         return wrap_quarter(yaw_of_quat(sim.body_quat(name)))
 
     def holds(self, sim: BatchSim, name: str, half: float) -> Array:

@@ -1,17 +1,17 @@
-"""Ways through a room for the scripted operator: shortest paths on a grid, found once for each goal cell."""
+"""Path planning for the scripted operator: shortest paths on a grid, computed once for each goal cell."""
 
 import numpy as np
 
 from robo_rlhf.core.types import Array
 
 Box = tuple[float, float, float, float]  # middle x, y and half sizes [m]; obstacles seen from above
-BLOCKED_COST = 100.0  # steps in the free that a step in a blocked cell counts as: who stands there is led out
+BLOCKED_COST = 100.0  # cost of a step in a blocked cell, in free steps: paths that start there lead out
 _STEPS = np.array([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)])  # (8, 2)
 _LENGTHS = np.sqrt((_STEPS * _STEPS).sum(1))  # (8,) in cells
 
 
 class GridPlanner:
-    """Shortest ways on a square grid around boxes, all grown by the body's radius."""
+    """Shortest paths on a square grid around boxes, all inflated by the body's radius."""
 
     def __init__(self, half: float, boxes: tuple[Box, ...], radius: float, cell: float = 0.1) -> None:
         """Cover the square [-half, half]² [m] with cells of size `cell` [m]; keep `radius` [m] off everything."""
@@ -30,13 +30,13 @@ class GridPlanner:
         return np.clip(((points + self.half) / self.cell).astype(np.int64), 0, self.count - 1)
 
     def length(self, start: Array, goal: Array) -> Array:
-        """Return the lengths (N,) [m] of the shortest ways from `start` to `goal` (N, 2), to a cell's size."""
+        """Return the lengths (N,) [m] of the shortest paths from `start` to `goal` (N, 2), to a cell's size."""
         cell = self.cells(start)
         found: Array = self._fields_to(goal)[np.arange(len(start)), cell[:, 0], cell[:, 1]] * self.cell
         return found
 
     def waypoint(self, start: Array, goal: Array, ahead: int = 4) -> Array:
-        """Return the points (N, 2) [m] `ahead` cells down the shortest ways from `start` to `goal` (N, 2) [m]."""
+        """Return the points (N, 2) [m] `ahead` cells along the shortest paths from `start` to `goal` (N, 2) [m]."""
         fields, cell = self._fields_to(goal), self.cells(start)
         each = np.arange(len(start))
         for _ in range(ahead):
@@ -47,7 +47,7 @@ class GridPlanner:
         return np.where(there[:, None], goal, (cell + 0.5) * self.cell - self.half)
 
     def _fields_to(self, goal: Array) -> Array:
-        """Return the fields (N, count, count) of the cells of `goal` (N, 2), found where they are new."""
+        """Return the distance fields (N, count, count) of the cells of `goal` (N, 2), computed where they are new."""
         cells = self.cells(goal)
         new = np.unique(cells[self._row[cells[:, 0], cells[:, 1]] < 0], axis=0)
         if len(new):
@@ -57,7 +57,7 @@ class GridPlanner:
         return fields
 
     def _solve(self, goals: Array) -> Array:
-        """Return the lengths (G, count, count) [cells] of the shortest ways to each of `goals` (G, 2).
+        """Return the lengths (G, count, count) [cells] of the shortest paths to each of `goals` (G, 2).
 
         A step's cost is that of the cell it starts from. All goals relax together until none changes. (Bellman 1958.)
         """

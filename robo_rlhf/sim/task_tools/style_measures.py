@@ -11,15 +11,15 @@ from robo_rlhf.core.types import Array
 
 @dataclass(frozen=True)
 class Measure:
-    """One style measure: a cost a step, and how an episode's costs become one number."""
+    """One style measure: a cost per step, and its aggregation over an episode."""
 
     unit: str
     signal: str  # the signal it is computed from; episodes without it lack the measure
     series: Callable[[Array, float], Array]  # (T, k) signal, control_dt [s] → (T,)
     reduce: Literal["max", "sum", "min"]
     better: Literal["lower", "higher"]
-    scale: float  # a step of this size counts as one in a simulated teacher's mind
-    free: float = 0.0  # what of a step it does not mind at all, such as the weight of what the hand carries
+    scale: float  # value of a step that costs one in the simulated teacher's style cost
+    free: float = 0.0  # part of a value that costs nothing, such as the weight of the held object
 
 
 def _path_increment(position: Array, dt: float) -> Array:
@@ -46,25 +46,25 @@ MEASURES: dict[str, Measure] = {
     "tilt": Measure("rad", "tilt", _column, "max", "lower", 0.2),
     "clearance": Measure("m", "clearance", _column, "min", "higher", 0.05),
 }
-WORST = 10.0  # what is worse than this many scales is simply bad: one knock does not outweigh the whole episode
+WORST = 10.0  # costs are capped at this many scales: one knock does not outweigh the whole episode
 _REDUCE: dict[str, Callable[[Array], float]] = {"max": np.max, "sum": np.sum, "min": np.min}
 
 
 def series(signals: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return each measure's value a step, (T,), for every measure whose signal is there. `dt` is control_dt [s]."""
+    """Return each measure's value per step, (T,), for every measure whose signal exists. `dt` is control_dt [s]."""
     present = {name: m for name, m in MEASURES.items() if m.signal in signals}
     return {name: m.series(np.asarray(signals[m.signal], np.float64), dt) for name, m in present.items()}
 
 
 def summarize(signals: Mapping[str, Array], dt: float) -> dict[str, float]:
-    """Return one number a measure for an episode (T ≥ 1), in the measure's unit."""
+    """Return one number per measure for an episode (T ≥ 1), in the measure's unit."""
     return {name: float(_REDUCE[MEASURES[name].reduce](values)) for name, values in series(signals, dt).items()}
 
 
 def cost(signals: Mapping[str, Array], dt: float, name: str) -> Array:
-    """Return measure `name` as a cost a step (T,) in [0, WORST], about one where it is felt; lower is always better.
+    """Return measure `name` as a cost per step (T,) in [0, WORST], about one at its scale; lower is always better.
 
-    A measure of which more is better becomes exp(-value / scale).
+    A measure for which larger is better becomes exp(-value / scale).
     """
     measure = MEASURES[name]
     values = series(signals, dt)[name]

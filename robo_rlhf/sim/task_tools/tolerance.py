@@ -1,4 +1,4 @@
-"""tolerance(): the one vocabulary for reward terms in [0, 1]."""
+"""tolerance(): the common building block of reward terms in [0, 1]."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ _DECAY = np.log(AT_MARGIN)
 def tolerance(x: Array, low: float = 0.0, high: float = 0.0, margin: float = 0.0) -> Array:
     """Return 1 where low <= x <= high, falling smoothly to `AT_MARGIN` one `margin` outside, then towards 0.
 
-    A Gaussian fall-off, as `dm_control.utils.rewards.tolerance` made the field's habit. Same unit for all arguments.
+    A Gaussian fall-off, as in `dm_control.utils.rewards.tolerance`. Same unit for all arguments.
     """
     outside = np.maximum(np.maximum(low - x, x - high), 0.0)
     value: Array = np.exp(_DECAY * np.square(outside / margin)) if margin else (outside == 0.0).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Tasks, one file each, found by name in `TASKS`."""
+"""Tasks, one file each, registered by name in `TASKS`."""
 
 from typing import TYPE_CHECKING
 

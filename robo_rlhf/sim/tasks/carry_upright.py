@@ -56,7 +56,7 @@ class CarryUpright(ArmTask):
         return spec
 
     def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
-        """Draw the places of cup and mat, and of the glass between them."""
+        """Draw the positions of cup and mat, and of the glass between them."""
         self.place_arm(sim, index, rng)
         sim.qpos("cup")[index] = *rng.uniform((-0.08, 0.17), (0.08, 0.23)), HALF_CUP, 1.0, 0.0, 0.0, 0.0
         sim.qpos("glass")[index] = *rng.uniform((0.0, -0.015), (0.10, 0.015)), HALF_GLASS, 1.0, 0.0, 0.0, 0.0
@@ -82,7 +82,7 @@ class CarryUpright(ArmTask):
         )
 
     def signals(self, sim: BatchSim) -> Mapping[str, Array]:
-        """Return those of every arm task, the cup's tilt [rad] and the room between cup and glass [m]."""
+        """Return those of every arm task, the cup's tilt [rad] and the clearance between cup and glass [m]."""
         tilt = tilt_of_quat(sim.body_quat("cup"))
         apart = distance(sim.body_pos("cup")[:, :2], sim.body_pos("glass")[:, :2])
         room = apart - props.CUP_RADIUS - props.GLASS_RADIUS
@@ -90,7 +90,7 @@ class CarryUpright(ArmTask):
         return {**super().signals(sim), **more}
 
     def reward_terms(self, sim: BatchSim) -> dict[str, Array]:
-        """Return how near the fingertips are, how near the cup is to the mat, and whether it stands there."""
+        """Return how near the fingertips are, how near the cup is to the mat, and whether it is placed there."""
         cup, mat = sim.body_pos("cup"), sim.mocap_pos("mat")
         there = self.success(sim)
         standing = (tilt_of_quat(sim.body_quat("cup")) < SPILL).astype(np.float64)
@@ -101,7 +101,7 @@ class CarryUpright(ArmTask):
         }
 
     def success(self, sim: BatchSim) -> Array:
-        """Whether the cup stands on the mat, let go, and the glass still stands."""
+        """Whether the cup is on the mat, released, and the glass is still upright."""
         cup, glass = sim.body_pos("cup"), sim.body_pos("glass")
         on_mat = distance(cup[:, :2], sim.mocap_pos("mat")[:, :2]) < CLOSE
         upright = (tilt_of_quat(sim.body_quat("cup")) < 0.1) & (np.abs(cup[:, 2] - HALF_CUP) < 0.01)
@@ -133,7 +133,7 @@ class CarryUpright(ArmTask):
         return np.concatenate([action[:, :3], self._turn(sim, lean), action[:, 3:]], axis=1)
 
     def _carry(self, cup: Array, glass: Array, mat: Array) -> Array:
-        """Return where the held cup goes next (N, 3): up, around the glass on the robot's side, and down on the mat."""
+        """Return the held cup's next waypoint (N, 3): up, around the glass on the robot's side, down on the mat."""
         to_mat, to_glass = (mat - cup)[:, :2], (glass - cup)[:, :2]
         left = np.sqrt((to_mat * to_mat).sum(1))
         apart = np.sqrt((to_glass * to_glass).sum(1))
@@ -142,7 +142,7 @@ class CarryUpright(ArmTask):
         tangent = np.stack([np.cos(bearing), np.sin(bearing)], axis=1)
         outward = -to_glass / apart[:, None] * np.maximum(self.around - apart, 0.0)[:, None]
         along = np.clip((to_glass * to_mat).sum(1) / np.maximum(left * left, 1e-9), 0.0, 1.0)
-        miss = distance(along[:, None] * to_mat, to_glass)  # how near the straight way comes to the glass
+        miss = distance(along[:, None] * to_mat, to_glass)  # distance of the straight path from the glass
         free = (miss >= self.around - 0.01) | (along == 0.0)
         way = np.where(free[:, None], to_mat, 0.1 * tangent + 2.0 * outward)
         raised = cup[:, 2] > HALF_CUP + 0.8 * RISE
@@ -151,7 +151,7 @@ class CarryUpright(ArmTask):
         return np.concatenate([cup[:, :2] + way, height[:, None]], axis=1)
 
     def _turn(self, sim: BatchSim, lean: Array) -> Array:
-        """Return the turns (N, 2) about x and y that bring the target to `lean` (N,) [rad] from straight down."""
+        """Return the rotations (N, 2) about x and y that bring the target to `lean` (N,) [rad] from straight down."""
         axis = up_of_quat(sim.mocap_quat("target"))
         turn = SETTLE * np.stack([-axis[:, 1], axis[:, 0] - np.sin(lean)], axis=1)  # axis × where it should point
         return np.clip(turn / MAX_TURN, -0.5, 0.5).astype(np.float32)

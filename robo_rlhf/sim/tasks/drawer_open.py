@@ -33,18 +33,18 @@ class DrawerOpen(ArmTask):
         return spec
 
     def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
-        """Draw the cabinet's place and how far the drawer already is open."""
+        """Draw the cabinet's position and the initial opening of the drawer."""
         self.place_arm(sim, index, rng)
         sim.mocap_pos("cabinet")[index] = *rng.uniform((0.27, -0.14), (0.33, 0.14)), 0.0
         sim.qpos("drawer")[index] = rng.uniform(0.0, 0.015)
 
     def observe(self, sim: BatchSim) -> Array:
-        """Return hand, way to the handle, and how far the drawer is open, (N, 15)."""
+        """Return hand, vector to the handle, and opening of the drawer, (N, 15)."""
         way = sim.site_pos("handle") - sim.site_pos("ee")
         return columns([*self.observe_hand(sim), way, sim.qpos("drawer"), self.grip_command(sim)[:, None]])
 
     def reward_terms(self, sim: BatchSim) -> dict[str, Array]:
-        """Return how near the fingertips are to the handle, and how far the drawer is open."""
+        """Return the closeness of the fingertips to the handle, and the opening of the drawer."""
         opened = self.success(sim)
         return {
             "reach": np.maximum(near(sim.site_pos("ee"), sim.site_pos("handle"), 0.2, 0.01), opened),

@@ -34,7 +34,7 @@ class Lift(ArmTask):
         return spec
 
     def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
-        """Draw the cube's place."""
+        """Draw the cube's position."""
         self.place_arm(sim, index, rng)
         self.place_cube(sim, index, "cube", rng.uniform((-0.12, -0.18), (0.12, 0.18)), HALF, rng)
 

@@ -17,9 +17,9 @@ from robo_rlhf.sim.tasks import TASKS
 
 SPEED, TURN = 1.0, 2.5  # [m/s], [rad/s] at full command
 GOAL_RADIUS = 0.2  # [m]
-MARGIN = 0.08  # [m] that the scripted operator keeps off things
-RAYS = 8  # directions in which the way is felt
-RANGE = 1.5  # [m] how far it is felt
+MARGIN = 0.08  # [m] clearance of the scripted operator from obstacles
+RAYS = 8  # directions of the range readings
+RANGE = 1.5  # [m] range of the readings
 _BOXES = np.array(list(FURNITURE.values()))  # (B, 4) middles and half sizes [m]
 _ANGLES = np.arange(RAYS) * 2 * np.pi / RAYS
 _PLANNER = GridPlanner(scene.ROOM_HALF, tuple(FURNITURE.values()), scene.ROVER_RADIUS + MARGIN)
@@ -49,7 +49,7 @@ class NavigateRoom(Task):
         return spec
 
     def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
-        """Draw start and goal where there is room, at least 1.5 m apart."""
+        """Draw start and goal in free space, at least 1.5 m apart."""
         start = _free_point(rng)
         goal = start
         while distance(start, goal) < 1.5:
@@ -64,7 +64,7 @@ class NavigateRoom(Task):
         sim.ctrl[:, 1] = action[:, 1] * TURN
 
     def observe(self, sim: BatchSim) -> Array:
-        """Return pose, speeds, goal in the rover's frame, and the room in eight directions, (N, 17)."""
+        """Return pose, speeds, goal in the rover's frame, and the free distance in eight directions, (N, 17)."""
         here, yaw = self.position(sim), sim.qpos("base_yaw")
         heading = np.concatenate([np.cos(yaw), np.sin(yaw)], axis=1)
         left = np.stack([-heading[:, 1], heading[:, 0]], axis=1)
@@ -78,7 +78,7 @@ class NavigateRoom(Task):
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def signals(self, sim: BatchSim) -> Mapping[str, Array]:
-        """Return the rover's position [m], the contact force [N] and the room around it [m]."""
+        """Return the rover's position [m], the contact force [N] and its clearance [m]."""
         force = sim.sensor("contact_force")
         return {
             "ee_pos": sim.body_pos("rover").astype(np.float32),
@@ -87,11 +87,11 @@ class NavigateRoom(Task):
         }
 
     def position(self, sim: BatchSim) -> Array:
-        """Where the rover is (N, 2) [m]."""
+        """Position of the rover (N, 2) [m]."""
         return np.concatenate([sim.qpos("base_x"), sim.qpos("base_y")], axis=1)
 
     def clearance(self, sim: BatchSim) -> Array:
-        """Room (N,) [m] between the rover and the nearest wall or obstacle, at least 0."""
+        """Clearance (N,) [m] between the rover and the nearest wall or obstacle, at least 0."""
         here = self.position(sim)
         walls = scene.ROOM_HALF - np.abs(here).max(axis=1)
         outside = np.maximum(np.abs(here[:, None] - _BOXES[:, :2]) - _BOXES[:, 2:], 0.0)  # (N, B, 2)
@@ -100,7 +100,7 @@ class NavigateRoom(Task):
         return room
 
     def reward_terms(self, sim: BatchSim) -> dict[str, Array]:
-        """Return how near the goal is along the shortest way, and whether it is reached."""
+        """Return how near the goal is along the shortest path, and whether it is reached."""
         here, goal = self.position(sim), sim.mocap_pos("goal")[:, :2]
         arrived = self.success(sim).astype(np.float64)
         return {
@@ -114,7 +114,7 @@ class NavigateRoom(Task):
         return distance(self.position(sim), sim.mocap_pos("goal")[:, :2]) < GOAL_RADIUS
 
     def demonstrate(self, sim: BatchSim) -> Array:
-        """Follow the shortest way: turn towards the next point, drive when it is ahead, stop at the goal."""
+        """Follow the shortest path: turn towards the next point, drive when it is ahead, stop at the goal."""
         here, goal = self.position(sim), sim.mocap_pos("goal")[:, :2]
         way = _PLANNER.waypoint(here, goal) - here
         off = np.arctan2(way[:, 1], way[:, 0]) - sim.qpos("base_yaw")[:, 0]
@@ -134,7 +134,7 @@ def _free_point(rng: np.random.Generator) -> Array:
 
 
 def _feel(here: Array, angles: Array) -> Array:
-    """Return how far (N, RAYS) [m] it is to the nearest box or wall from `here` (N, 2) in directions `angles`."""
+    """Return the distances (N, RAYS) [m] to the nearest box or wall from `here` (N, 2) in directions `angles`."""
     direction = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     direction = np.where(np.abs(direction) < 1e-9, 1e-9, direction)
     origin = here[:, None, :]

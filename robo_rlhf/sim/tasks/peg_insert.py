@@ -44,7 +44,7 @@ class PegInsert(ArmTask):
         return spec
 
     def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
-        """Draw the places of peg and board, and how they are turned."""
+        """Draw the positions and orientations of peg and board."""
         self.place_arm(sim, index, rng)
         self.place_cube(sim, index, "peg", rng.uniform((-0.08, 0.06), (0.08, 0.18)), HALF_PEG, rng)
         sim.mocap_pos("stand")[index] = *sim.qpos("peg")[index, :2], 0.0
@@ -54,7 +54,7 @@ class PegInsert(ArmTask):
         sim.mocap_quat("board")[index] = np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)
 
     def observe(self, sim: BatchSim) -> Array:
-        """Return hand, peg, and the way from its tip to the hole, (N, 23)."""
+        """Return hand, peg, and the vector from its tip to the hole, (N, 23)."""
         way = sim.site_pos("hole") - sim.site_pos("peg_tip")
         turn = 4 * (yaw_of_quat(sim.mocap_quat("board")) - yaw_of_quat(sim.body_quat("peg")))
         parts = [*self.observe_hand(sim), *self.observe_cube(sim, "peg"), way]
@@ -99,7 +99,7 @@ class PegInsert(ArmTask):
         reach = np.stack([hole[:, 0], hole[:, 1], low], axis=1) - (tip - hand)
         up = np.stack([hand[:, 0], hand[:, 1], hand[:, 2] + CARRY - tip[:, 2]], axis=1)
         goal = np.where(held[:, None], np.where(lifted[:, None], reach, up), goal)
-        # turn the hand by what the peg still lacks to the hole's faces
+        # rotate the hand by the remaining misalignment of peg and hole
         lacking = wrap_quarter(yaw_of_quat(sim.mocap_quat("board")) - peg_yaw)
         hand_yaw = np.arctan2(sim.site_mat("ee")[:, 1, 0], sim.site_mat("ee")[:, 0, 0])
         yaw = np.where(held & lifted, hand_yaw + lacking, np.where(held, hand_yaw, yaw))

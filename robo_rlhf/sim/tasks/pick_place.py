@@ -44,7 +44,7 @@ class PickPlace(ArmTask):
         return spec
 
     def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
-        """Draw the places of cube and bin, on two sides of the table."""
+        """Draw the positions of cube and bin, on two sides of the table."""
         self.place_arm(sim, index, rng)
         self.place_cube(sim, index, "cube", rng.uniform((-0.12, 0.02), (0.12, 0.22)), HALF, rng)
         sim.mocap_pos("bin")[index] = *rng.uniform((-0.06, -0.24), (0.06, -0.16)), 0.0

@@ -43,7 +43,7 @@ class Push(ArmTask):
         return spec
 
     def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
-        """Draw the places of puck and goal, at least 12 cm apart."""
+        """Draw the positions of puck and goal, at least 12 cm apart."""
         self.place_arm(sim, index, rng)
         puck = rng.uniform((-0.10, -0.15), (0.10, 0.15))
         goal = puck
@@ -53,7 +53,7 @@ class Push(ArmTask):
         sim.mocap_pos("goal")[index] = *goal, 0.001
 
     def observe(self, sim: BatchSim) -> Array:
-        """Return hand, puck, its velocity and the way to the goal, (N, 17)."""
+        """Return hand, puck, its velocity and the vector to the goal, (N, 17)."""
         puck = sim.body_pos("puck")
         way = (sim.mocap_pos("goal") - puck)[:, :2]
         return columns([*self.observe_hand(sim), puck - sim.site_pos("ee"), sim.qvel("puck")[:, :2], way])

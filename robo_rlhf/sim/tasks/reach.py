@@ -33,12 +33,12 @@ class Reach(ArmTask):
         return spec
 
     def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
-        """Draw the marker's place."""
+        """Draw the marker's position."""
         self.place_arm(sim, index, rng)
         sim.mocap_pos("goal")[index] = rng.uniform((-0.15, -0.25, 0.05), (0.2, 0.25, 0.35))
 
     def observe(self, sim: BatchSim) -> Array:
-        """Return hand and way to the goal, (N, 13)."""
+        """Return hand and vector to the goal, (N, 13)."""
         return columns([*self.observe_hand(sim), sim.mocap_pos("goal") - sim.site_pos("ee")])
 
     def reward_terms(self, sim: BatchSim) -> dict[str, Array]:

@@ -37,13 +37,13 @@ class Stack(ArmTask):
         return spec
 
     def reset(self, sim: BatchSim, index: int, rng: np.random.Generator) -> None:
-        """Draw the places of the cubes, on two sides of the table."""
+        """Draw the positions of the cubes, on two sides of the table."""
         self.place_arm(sim, index, rng)
         self.place_cube(sim, index, "cube", rng.uniform((-0.10, 0.05), (0.10, 0.20)), HALF, rng)
         self.place_cube(sim, index, "base", rng.uniform((-0.08, -0.20), (0.08, -0.08)), BASE, rng)
 
     def observe(self, sim: BatchSim) -> Array:
-        """Return hand, cube and the way to the other cube, (N, 21)."""
+        """Return hand, cube and the vector to the other cube, (N, 21)."""
         way = sim.body_pos("base") - sim.body_pos("cube")
         return columns([*self.observe_hand(sim), *self.observe_cube(sim, "cube"), way, self.grip_command(sim)[:, None]])
 
