@@ -1,4 +1,4 @@
-"""The core types that every room of the project speaks in. Frozen, validated, numpy only."""
+"""The core data types of the project: episodes, clips, environments, actors. Frozen, validated, numpy only."""
 
 import enum
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class Source(enum.IntEnum):
 
 @dataclass(frozen=True)
 class EpisodeMeta:
-    """What is known of an episode besides its arrays. JSON-serialisable."""
+    """Metadata of an episode: everything but its arrays. JSON-serialisable."""
 
     id: str
     task: str
@@ -187,12 +187,12 @@ class Policy(Protocol):
 
 
 class Command(NamedTuple):
-    """What a device says at one instant."""
+    """The input of a device at one instant."""
 
     twist: Array  # (6,) in [-1, 1]: translation x y z, rotation about x y z, in the world frame
     gripper: float  # in [-1, 1]: -1 open, +1 closed
     buttons: frozenset[str] = frozenset()  # events since the last read: "keep", "discard", "pause", ...
-    active: bool = True  # False while nothing has been heard from the operator
+    active: bool = True  # False while no input has arrived from the operator
     age: float = 0.0  # [s] since the input was made
 
 
