@@ -1,4 +1,4 @@
-"""What a recorded correction says: that it is better than what it corrects, from the frame at which it branched."""
+"""Preferences from corrections: each is better than what it corrects, from the frame at which it branched."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ KIND = "correction"
 
 
 class Preference(NamedTuple):
-    """A question about the original, and the answer that its correction is."""
+    """A question about the original, with the correction as its answer."""
 
     question: Question
     annotator: str
@@ -44,8 +44,8 @@ def corrected_over_original(
 ) -> list[Preference]:
     """Return a preference for every episode that corrects another which is still there.
 
-    Both clips begin at the frame that the two have in common, and are equally long. What became of the episode by
-    trimming is no correction of what it was cut out of.
+    Both clips begin at the frame that the two have in common, and are equally long. A trimmed episode is not a
+    correction of the one that it was cut out of.
 
     Args:
         corrections: the name of the dataset whose episodes are looked at.
@@ -106,7 +106,7 @@ def _preferences(corrections: str, datasets: Mapping[str, Dataset], run: str, le
 
 
 def _in_data_home(home: Path, name: str) -> bool:
-    """Whether a dataset that somebody asked about is there, and in the data home."""
+    """Whether a dataset that questions are about is there, and in the data home."""
     return is_well_formed(name) and (find_dataset(home, name) / MANIFEST).is_file()
 
 

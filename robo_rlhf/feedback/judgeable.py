@@ -1,7 +1,7 @@
-"""Whether people can judge an episode: the one place that says so. It is asked before any work is done.
+"""Whether people can judge an episode: the single place that decides it, before any work is done.
 
-Who judges looks at pictures, and those are drawn from the states that an episode holds. Episodes of outside
-environments hold none. Once they are drawn for judging in another way, `why_not` alone changes.
+Annotators judge rendered clips, which are drawn from the states that an episode holds. Episodes of outside
+environments hold none. Should they be rendered in another way, only `why_not` changes.
 """
 
 from collections.abc import Iterable

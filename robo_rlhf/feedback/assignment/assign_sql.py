@@ -1,4 +1,4 @@
-"""The statements that hand questions out, each built once, because building one costs more than running it."""
+"""The SQL statements of assignment, each built once, because building one costs more than running it."""
 
 from collections.abc import Callable
 from functools import cache

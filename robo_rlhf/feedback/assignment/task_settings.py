@@ -1,4 +1,4 @@
-"""What a team decides for a task: how questions are shared out, and the guidelines that people read."""
+"""Settings and guidelines of a task: how questions are assigned, and what annotators read."""
 
 import json
 import math
@@ -20,14 +20,14 @@ LONGEST_GUIDELINES = 64 * 1024  # characters
 
 @dataclass(frozen=True)
 class Sharing:
-    """How questions are shared out, and whose answers count as good work."""
+    """How questions are assigned, and whose answers count as good work."""
 
     overlap: int = 1  # people who shall answer each question, where its maker says nothing else
     lease: float = 600.0  # [s] that a person has for a question
-    gold_share: float = 0.05  # of what is handed out: questions whose answer is known
-    repeat_share: float = 0.05  # of what is handed out: questions that the person has answered before
+    gold_share: float = 0.05  # of the assigned questions: those whose answer is known
+    repeat_share: float = 0.05  # of the assigned questions: those that the person has answered before
     repeat_gap: int = 20  # questions between the first time and the second
-    too_fast: float = 0.7  # [s] below which nobody can have seen the clips
+    too_fast: float = 0.7  # [s] too short for having seen the clips
     least_gold: float = 0.7  # share of gold questions that a reliable person gets right
     most_too_fast: float = 0.2  # share of answers that may come too fast before a person is warned about
     most_ties: float = 0.6  # share of answers that may prefer nothing
@@ -60,7 +60,7 @@ class Sharing:
 
 @dataclass(frozen=True)
 class Guidelines:
-    """What people are told about a task."""
+    """The guidelines for annotators of a task."""
 
     task: str
     text: str  # Markdown, as it was written: to be sanitised when it is shown
@@ -162,7 +162,7 @@ class Tasks:
         return found
 
     def guidelines(self, task: str) -> Guidelines | None:
-        """Return the newest guidelines of a task; None where nobody has written any."""
+        """Return the newest guidelines of a task; None where there are none."""
         query = sa.select(guidelines).where(guidelines.c.task == task)
         with self._database.read() as connection:
             row = connection.execute(query.order_by(guidelines.c.number.desc()).limit(1)).one_or_none()
