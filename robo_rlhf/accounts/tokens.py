@@ -153,7 +153,7 @@ def _check(person: Person, name: str, role: Role, days: float) -> None:
     if not 0 < days <= LONGEST:
         raise InvalidValueError("days that a token lives", days, f"more than 0, at most {LONGEST:g}")
     if person.disabled:
-        raise InvalidValueError("token", f"for {person.name}, who is disabled", "somebody who may sign in")
+        raise InvalidValueError("token", f"for {person.name}, who is disabled", "a person who may sign in")
 
 
 def _live() -> sa.ColumnElement[bool]:

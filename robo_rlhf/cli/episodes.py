@@ -1,4 +1,4 @@
-"""`robo-rlhf episodes`: look at, check and curate what was recorded."""
+"""`robo-rlhf episodes`: list, verify and curate recorded episodes."""
 
 import warnings
 from dataclasses import asdict, dataclass

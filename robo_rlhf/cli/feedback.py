@@ -1,4 +1,4 @@
-"""`robo-rlhf feedback`: what people have said, how good it is, and taking it from one database to another."""
+"""`robo-rlhf feedback`: statistics, questions, export and import of people's answers."""
 
 import sys
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ BY = "robo-rlhf feedback"  # who does something, as the log says it
 @COMMANDS.register("feedback stats")
 @dataclass(frozen=True)
 class FeedbackStats(DatabaseOptions):
-    """Say how good the answers are: of everybody, and of each person.
+    """Show the quality of the answers: of all people, and of each person.
 
     Example:
         robo-rlhf feedback stats
@@ -86,7 +86,7 @@ class FeedbackQuestions(DatabaseOptions):
     round: int | None = None
     """Only questions of this round."""
     unanswered: bool = False
-    """Only questions that nobody has answered."""
+    """Only questions without an answer."""
     limit: int = 100
     """At most so many."""
     json: bool = False
@@ -152,7 +152,7 @@ class FeedbackExport(DatabaseOptions):
 class FeedbackImport(DatabaseOptions):
     """Add the feedback of a folder that was exported, or written in the same form; all of it, or nothing.
 
-    Rows that are there already are passed over. Where rows are broken, each is told with its line, and nothing is
+    Rows that are there already are skipped. Where rows are broken, each is reported with its line, and nothing is
     imported: the exit code is then 4.
 
     Example:

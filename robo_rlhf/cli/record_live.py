@@ -94,7 +94,7 @@ def _episodes_kept(console: "Console") -> int:
 
 
 def _print_notices(console: "Console", told: int) -> int:
-    """Print what was said since, where there is no terminal to draw on; return how much there was in all."""
+    """Print new messages, where there is no terminal to draw on; return how many there were in all."""
     new = console.notice_count - told
     for notice in list(console.state.notices)[-new:] if new else ():
         print(notice.text, file=sys.stderr)
@@ -103,7 +103,7 @@ def _print_notices(console: "Console", told: int) -> int:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Let what ends a program end the session as Ctrl-C does: its episode is kept, the terminal is put back."""
+    """Let signals that end a program end the session as Ctrl-C does: its episode is kept, the terminal is restored."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     try:

@@ -1,4 +1,4 @@
-"""`robo-rlhf team`: who may use the station, how they get in, and what their programs may do."""
+"""`robo-rlhf team`: accounts of the station, invitations, passwords and sign-in links."""
 
 import getpass
 import sys
@@ -38,7 +38,7 @@ class TeamAdd(DatabaseOptions):
     """
 
     name: Name
-    """What the person is called, and signs in as."""
+    """The person's name, also for signing in."""
     role: Literal["annotator", "operator", "administrator"] = "annotator"
     """What the person may do."""
     url: Url = ""
@@ -100,7 +100,7 @@ class TeamList(DatabaseOptions):
 @COMMANDS.register("team disable")
 @dataclass(frozen=True)
 class TeamDisable(DatabaseOptions):
-    """Let a person in no more: their browsers are signed out and their tokens end, at once. Their answers stay.
+    """Disable a person's account: their browsers are signed out and their tokens end, at once. Their answers stay.
 
     Example:
         robo-rlhf team disable anna
@@ -121,7 +121,7 @@ class TeamDisable(DatabaseOptions):
 @COMMANDS.register("team enable")
 @dataclass(frozen=True)
 class TeamEnable(DatabaseOptions):
-    """Let a person in again who was disabled; what was ended stays ended.
+    """Enable the account of a person who was disabled; ended sessions and tokens stay ended.
 
     Example:
         robo-rlhf team enable anna

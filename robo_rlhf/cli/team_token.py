@@ -1,4 +1,4 @@
-"""`robo-rlhf team token`: what a person's programs may do at the station."""
+"""`robo-rlhf team token`: API tokens of a person's programs."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from robo_rlhf.core.errors import InvalidValueError
 @COMMANDS.register("team token")
 @dataclass(frozen=True)
 class TeamToken(DatabaseOptions):
-    """List the tokens of a person's programs, the administrator's where nobody is named; or make one, or revoke one.
+    """List the tokens of a person's programs, the administrator's where none is named; or make one, or revoke one.
 
     A program sends its token with each request: `Authorization: Bearer rlhf_...`. It may do what its role may, and
     never more than the person. It is shown once, when it is made: only a digest of it is kept.

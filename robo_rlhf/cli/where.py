@@ -1,4 +1,4 @@
-"""Which dataset a command works on, and what it prints of its trash."""
+"""Options that choose the dataset of a command, and the table of its trash."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -61,7 +61,7 @@ class DatasetOptions:
 
     @contextmanager
     def logged(self, act: str) -> Iterator[list[str]]:
-        """Yield a list for the ids of the episodes to which something is done, which the log then tells.
+        """Yield a list for the ids of the episodes that are changed, which are then logged.
 
         The log is opened first: where it cannot be, nothing is done.
         """

@@ -77,7 +77,7 @@ def test_follows_answers_until_there_are_enough(asked: Path, capsys: pytest.Capt
     (row,) = json.loads(shown.out)
     assert row["answers"] == ALL
     assert row["updates"] >= 2
-    assert f"{SOME} answers, foresees" in shown.err
+    assert f"{SOME} answers, predicts" in shown.err
     assert (asked / "runs" / "reward" / "metrics.jsonl").read_text().count("\n") == row["updates"]
 
 

@@ -52,7 +52,7 @@ class Weighting:
         weight, is_corrected = np.concatenate(parts), np.concatenate(corrected)
         new, rest = weight[is_corrected].sum(), weight[~is_corrected].sum()
         if not new:
-            raise InvalidValueError("corrections", "none", "at least one step in which somebody corrected a policy")
+            raise InvalidValueError("corrections", "none", "at least one step in which a person corrected a policy")
         if rest:
             weight[is_corrected] *= self.share / (1 - self.share) * rest / new
         return weight.astype(np.float32)
