@@ -207,7 +207,7 @@ class People:
                 row = {"name": name, "address": address, "at": timestamp()}
                 connection.execute(sa.insert(sign_in_tries), row)
         if wait > 0:
-            raise SignInError("there were too many failed tries", wait=wait)
+            raise SignInError("there were too many failed attempts", wait=wait)
 
 
 def _wait(connection: sa.Connection, which: sa.ColumnElement[bool], free: int) -> float:

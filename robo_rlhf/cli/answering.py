@@ -68,9 +68,9 @@ class HumanAnnotators:
         gone = [why for name, why in store.withdrawn(run).items() if name in ids]
         if gone and len(gone) == len(ids):
             advice = "Take their clips back in with the API (/clips), or start another run with --run."
-            raise NotNowError(f"All {len(gone)} questions were withdrawn before anybody answered ({gone[0]})", advice)
+            raise NotNowError(f"All {len(gone)} questions were withdrawn before they were answered ({gone[0]})", advice)
         if gone:
-            text = f"{len(gone)} of {len(ids)} questions were withdrawn before anybody answered ({gone[0]})"
+            text = f"{len(gone)} of {len(ids)} questions were withdrawn before they were answered ({gone[0]})"
             print(text, file=sys.stderr, flush=True)
 
     def ask(self, store: "Store", question: "Question", number: int, count: int) -> None:

@@ -70,7 +70,7 @@ class ArenaCommand:
     def __call__(self) -> int:
         """Do the remaining work and print the standings."""
         if not self.name:
-            raise InvalidValueError("--name", "none", "a name for the arena, or that of one to go on with")
+            raise InvalidValueError("--name", "none", "a name for a new arena, or that of one to continue")
         home = data_home(self.home).absolute()
         for given in self.policies:
             source_of(given, home)  # refused before anything heavy is loaded

@@ -59,7 +59,7 @@ class FeedbackStats(DatabaseOptions):
             }
             for person in found.people
         ]
-        print_rows(rows, as_json=False, empty="Nobody has answered anything yet.")
+        print_rows(rows, as_json=False, empty="No answers yet.")
         if found.agreement is not None:
             alphas = ", ".join(f"{kind} {value:.2f}" for kind, value in found.alpha.items() if value is not None)
             print(

@@ -125,7 +125,7 @@ def only_station(home: Path, database: str | Path) -> Iterator[None]:
     file = sqlite_file(database)
     locks = []
     if file is not None:
-        advice = "use that one, or give this one a data home of its own (--home), or a PostgreSQL database (--database)"
+        advice = "use that one, or give this one a separate data home (--home), or a PostgreSQL database (--database)"
         locks.append(Lock(home / LOCK, f"The data home {home}", f"a station runs there: {advice}"))
         beside = file.with_name(f".{file.name}{LOCK}")
         if file.parent != home:

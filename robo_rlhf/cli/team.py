@@ -93,7 +93,7 @@ class TeamList(DatabaseOptions):
             }
             for member in members
         ]
-        print_rows(rows, as_json=self.json, empty="Nobody yet: robo-rlhf serve makes the first account.")
+        print_rows(rows, as_json=self.json, empty="No people yet: robo-rlhf serve makes the first account.")
         return 0
 
 

@@ -145,7 +145,7 @@ class TrainReward:
         answers = [answer for answer in found if answer.number <= run.config["mark"]]
         if len(answers) < len(found):
             newer = f"{len(found) - len(answers)} newer answers are not in it"
-            print(f"The run {self.run} goes on with the answers it began with; {newer}.", file=sys.stderr)
+            print(f"The run {self.run} continues with the answers it began with; {newer}.", file=sys.stderr)
         besides = besides._replace(checked=gold_of(store, task=self.task, until=run.config["mark"]))
         with progress_bar(f"reward for {self.task}", ("loss", "held_out_loss")) as tell:
             said = (questions + shown, answers + pressed)

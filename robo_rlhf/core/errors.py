@@ -133,7 +133,7 @@ class DiskError(RoboRlhfError, OSError):
         """Name the file or folder, and the system's error for it."""
         self.reason: str = error.reason if isinstance(error, DiskError) else error.strerror or str(error)
         self.what = f"{path} cannot be written ({self.reason[:1].lower()}{self.reason[1:]})."
-        super().__init__(f"{self.what} Only what was said to be kept is; see to the disk and do it again.")
+        super().__init__(f"{self.what} Only data that was confirmed as stored is safe; check the disk and try again.")
         self.errno = error.errno
 
     def __str__(self) -> str:
@@ -233,10 +233,10 @@ class TokenError(RoboRlhfError):
         """Say what is wrong with the token, and how many seconds to `wait` where too many were tried."""
         self.state, self.wait = state, wait
         if wait > 0:
-            text = f"too many tokens were tried that let nobody in. Wait {max(round(wait), 1)} s and try again"
+            text = f"too many invalid tokens were sent. Wait {max(round(wait), 1)} s and try again"
         else:
             text = self.WHY[state]
-        super().__init__(f"The token lets nobody in: {text}. Nothing was changed.")
+        super().__init__(f"The token is not accepted: {text}. Nothing was changed.")
 
 
 class WorkerStuckError(RoboRlhfError):

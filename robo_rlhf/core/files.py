@@ -45,7 +45,7 @@ DATASET_FILE = "dataset.json"  # in the folder of every dataset
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)  # the system's errors for a full disk or a used-up quota
 _durable: dict[Path, tuple[int, ...]] = {}  # folders whose names this process knows to be on the disk
 _homes: dict[Path, int] = {}  # data homes that this process does not make again, held open
-GONE = "it is gone, or another one stands in its place"
+GONE = "it is gone, or another one is in its place"
 
 
 def data_home(home: Path | None = None) -> Path:

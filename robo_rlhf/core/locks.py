@@ -184,7 +184,7 @@ def _holder(file: Path, now: float) -> str | None:
     if (found.get("host"), found.get("boot")) == (me["host"], me["boot"]):
         alive = isinstance(found.get("pid"), int) and started(found["pid"]) == found.get("started") != ""
         return name if alive else None
-    return f"{name}, heard of {age:.0f} s ago (after {STALE:.0f} s it counts as gone)" if age < STALE else None
+    return f"{name}, last heartbeat {age:.0f} s ago (after {STALE:.0f} s it counts as gone)" if age < STALE else None
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -152,7 +152,7 @@ def read_columns(path: Path, names: Collection[str] | None = None) -> tuple[Colu
     content = read_whole(path, _VERIFY)
     try:
         if sealed_length(content, 0, content.rfind(MARK)) != len(content):
-            raise ValueError("it goes on after its end")
+            raise ValueError("it has data after its end")
         file = pq.ParquetFile(pa.BufferReader(content))
         header = _parse_header(file.metadata.metadata, path)
         wanted = {name: described for name, described in header.columns.items() if names is None or name in names}

@@ -51,7 +51,7 @@ def test_a_run_goes_on_with_the_answers_it_began_with(asked: Path, capsys: pytes
     assert main([*TRAIN, "--json"]) == 0
     shown = capsys.readouterr()
     assert shown.out == first
-    assert "goes on with the answers it began with; 4 newer answers are not in it." in shown.err
+    assert "continues with the answers it began with; 4 newer answers are not in it." in shown.err
     assert main([*TRAIN, "--json", "--run", "next"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["trained"]["answers"] == SOME + 4
 

@@ -56,7 +56,7 @@ def read_remark(folder: Path, episode_id: str) -> Remark:
         reason = f"{path}: {error.strerror}."
     except CorruptFileError as error:
         reason = str(error)
-    warnings.warn(f"{reason} What was said of the episode is lost.", DataWarning, stacklevel=2)
+    warnings.warn(f"{reason} The remarks on the episode are lost.", DataWarning, stacklevel=2)
     return Remark()
 
 

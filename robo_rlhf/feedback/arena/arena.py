@@ -289,7 +289,7 @@ def check_apart(new: Entrant, other: Entrant) -> None:
     if (new.name == other.name) == (new.digest == other.digest):
         return
     if new.name == other.name:
-        why = "another checkpoint takes part under that name; give this one a name of its own, as NAME=CHECKPOINT"
+        why = "another checkpoint takes part under that name; give this one another name, as NAME=CHECKPOINT"
     else:
         why = f"the same weights take part as {other.name!r}, and cannot be better than themselves"
     raise ConflictError(f"policy {new.name!r}", why)

@@ -242,8 +242,8 @@ def _needed(pair: HeadToHead) -> str:
         return "It takes more to guess how many would."
     more = more_needed(pair, round(pair.judged))
     if more is None:
-        return "So far they look alike, so nobody can say how many more would."
-    return f"About {_counted(more, 'more comparison')} would, if it goes on like this."
+        return "So far they look alike, so the number needed cannot be estimated."
+    return f"About {_counted(more, 'more comparison')} would, if the share stays the same."
 
 
 def _counted(count: float, noun: str) -> str:
