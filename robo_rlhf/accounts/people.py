@@ -1,4 +1,4 @@
-"""Accounts of people, and signing in with a password. Staying signed in is `sessions`."""
+"""Accounts of people, and signing in with a password. `web_sessions` keeps them signed in."""
 
 import getpass
 import re

@@ -15,7 +15,7 @@ ROLES: tuple[Role, ...] = ("administrator", "operator", "annotator")  # each may
 
 
 class Principal(NamedTuple):
-    """Who does something, and from where, for the log."""
+    """The actor of an act and their address, for the log."""
 
     name: str = ""  # a person or a command; empty: unknown
     address: str = ""

@@ -52,7 +52,7 @@ class ArenaCommand:
     seeds: int | None = None
     """Episodes of each policy: 20 for a new arena; each pair gets a question about each."""
     judge: Literal["human", "simulated"] | None = None
-    """Who compares: people on the review page, which is where none is named, or simulated teachers; in outside
+    """The judges: people on the review page (the default), or simulated teachers; in outside
     environments these alone."""
     judges: int | None = None
     """How many of them answer each question; 1 for a new arena."""

@@ -44,7 +44,7 @@ class Check:
 @COMMANDS.register("doctor")
 @dataclass(frozen=True)
 class Doctor:
-    """Say what this machine has, and what each missing thing costs.
+    """Show what this machine has, and the consequence of each missing dependency.
 
     The exit code is 0, or 9 where something essential is missing or something that --require names.
 

@@ -13,7 +13,7 @@ from robo_rlhf.cli.table import print_rows
 from robo_rlhf.core.errors import CorruptFileError
 
 Folder = Annotated[Path, tyro.conf.Positional]
-BY = "robo-rlhf feedback"  # who does something, as the log says it
+BY = "robo-rlhf feedback"  # the actor in the audit log
 
 
 @COMMANDS.register("feedback stats")
@@ -135,7 +135,7 @@ class FeedbackExport(DatabaseOptions):
     """Print JSON."""
 
     def __call__(self) -> int:
-        """Write the folder and say how many rows each file has."""
+        """Write the folder and print how many rows each file has."""
         from robo_rlhf.accounts.roles import Principal
         from robo_rlhf.feedback.transfer.export import export
 
@@ -165,7 +165,7 @@ class FeedbackImport(DatabaseOptions):
     """Print JSON."""
 
     def __call__(self) -> int:
-        """Import it, and say what was new or what is broken."""
+        """Import it, and print what was new or what is broken."""
         from robo_rlhf.accounts.roles import Principal
         from robo_rlhf.feedback.transfer.import_folder import import_all
 

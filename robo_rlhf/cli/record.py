@@ -62,7 +62,7 @@ class Record:
     task: Task
     """Task to record."""
     device: str = "browser"
-    """What the robot is driven with: browser, keyboard, gamepad, spacemouse, scripted or replay."""
+    """Input device: browser, keyboard, gamepad, spacemouse, scripted or replay."""
     episodes: Annotated[int | None, tyro.conf.arg(aliases=["-n"])] = None
     """Episodes to record, with --only-successes successful ones; else 10 where no person drives, and until Ctrl-C."""
     dataset: NewDataset = ""

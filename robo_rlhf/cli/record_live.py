@@ -34,7 +34,7 @@ def drive(
 
     Raises:
         MissingDependencyError: the device, or the terminal for it, is not there.
-        RoboRlhfError: the session ended by itself; the message says why and what became of the open episode.
+        RoboRlhfError: the session ended by itself; the message gives the reason and the outcome of the open episode.
     """
     from teleop.input.terminal import Terminal
     from teleop.ipc.session_process import SessionProcess

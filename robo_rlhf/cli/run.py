@@ -68,8 +68,8 @@ class RunCommand:
     dataset: DatasetName = ""
     """Dataset of demonstrations in the data home; samples/TASK where empty."""
     preset: str = "default"
-    """How much of everything: default, quick (a minute or two), tiny (seconds, to try the machinery); or
-    self_imitation, for tasks that forgive little: the cloned policy imitates its own successful rollouts, and the
+    """Preset of settings: default, quick (a minute or two), tiny (seconds, to test the installation); or
+    self_imitation, for precise tasks: the cloned policy imitates its own successful rollouts, and the
     environment's success chooses its execution horizon and its exploration noise; or sample_efficient, for environments
     with expensive steps: SAC learns a correction of the cloned policy from all steps ever taken; or, with --demos 0,
     no_demonstrations: it explores without any reward first and asks where its reward models

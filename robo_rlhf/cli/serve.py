@@ -177,7 +177,7 @@ def greet(station: "Station", options: Serve, path: str) -> None:
 
 
 def reached_at(host: str, port: int) -> str:
-    """Return the address under which a station that listens on `host` is reached by those who may."""
+    """Return the address at which users reach a station that listens on `host`."""
     from teleop.station.server import own_address
 
     name = own_address() if host in EVERYWHERE else host

@@ -42,7 +42,7 @@ class TeamAdd(DatabaseOptions):
     role: Literal["annotator", "operator", "administrator"] = "annotator"
     """What the person may do."""
     url: Url = ""
-    """Where the station is reached; the address at which one last ran over this data home where empty."""
+    """Address of the station; where empty that of the last one over this data home."""
     json: bool = False
     """Print JSON."""
 
@@ -107,7 +107,7 @@ class TeamDisable(DatabaseOptions):
     """
 
     name: Name
-    """Who."""
+    """Name of the person."""
 
     def __call__(self) -> int:
         """Disable the account."""
@@ -128,7 +128,7 @@ class TeamEnable(DatabaseOptions):
     """
 
     name: Name
-    """Who."""
+    """Name of the person."""
 
     def __call__(self) -> int:
         """Enable the account."""
@@ -153,7 +153,7 @@ class TeamPassword(DatabaseOptions):
     """
 
     name: Name = ""
-    """Whose password; the administrator's where empty."""
+    """Name of the person; the administrator where empty."""
 
     def __call__(self) -> int:
         """Ask for it and set it."""
@@ -177,9 +177,9 @@ class TeamLink(DatabaseOptions):
     """
 
     name: Name = ""
-    """Who is signed in; the administrator where empty."""
+    """Name of the person to sign in; the administrator where empty."""
     url: Url = ""
-    """Where the station is reached; the address at which one last ran over this data home where empty."""
+    """Address of the station; where empty that of the last one over this data home."""
 
     def __call__(self) -> int:
         """Make it and print it."""

@@ -24,15 +24,15 @@ class TeamToken(DatabaseOptions):
     """
 
     name: Name = ""
-    """Whose; the administrator's where empty."""
+    """Name of the person; the administrator where empty."""
     create: str = ""
     """Make one: what it is for, in a few words."""
     role: str = ""
-    """What the new one may do: annotator, operator or administrator; what the person may where empty."""
+    """Role of the new token: annotator, operator or administrator; the role of the person where empty."""
     days: float = 90.0
-    """How long the new one lives [days], at most 366."""
+    """Lifetime of the new token [days], at most 366."""
     revoke: int | None = None
-    """End the one with this number."""
+    """Revoke the token with this number."""
     json: bool = False
     """Print JSON."""
 

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 Id = Annotated[str, tyro.conf.Positional]
 Ids = Annotated[tuple[str, ...], tyro.conf.Positional]
-BY = "robo-rlhf episodes"  # who does something, as the log says it
+BY = "robo-rlhf episodes"  # the actor in the audit log
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetOptions:
-    """Which dataset a command works on."""
+    """Options that choose a dataset."""
 
     stopped: ClassVar = STAYS
 

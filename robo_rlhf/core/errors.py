@@ -1,6 +1,6 @@
 """The project's exceptions: errors that a user can cause, each with one clear sentence.
 
-Every exception builds its own message out of what was given, what was expected and what to do next,
+Every exception builds its own message from the given value, the expected one and advice,
 so that the text is the same wherever the mistake is made, and can be tested in one place.
 `exit_code` is what the `robo-rlhf` command returns.
 """
@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-SHOWN = 200  # characters of what was given that a message repeats
+SHOWN = 200  # characters of a given value that a message repeats
 
 
 def shown(given: object) -> str:
-    """Return what was given as a message repeats it: of a long text the beginning and the end."""
+    """Return a given value as a message shows it: of a long text the beginning and the end."""
     text = str(given)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 60]} ... {text[-40:]} ({len(text):,} characters)"
 
@@ -23,7 +23,7 @@ class RoboRlhfError(Exception):
     """Base of all errors that a user can cause."""
 
     exit_code = 1
-    LONGEST: ClassVar = 1500  # characters: what was given may be of any length, and what to do stands at the end
+    LONGEST: ClassVar = 1500  # characters: given values may be of any length, and the advice is at the end
 
     def __init__(self, message: str) -> None:
         """Keep the message, the middle of a long one left out."""

@@ -1,6 +1,6 @@
 """The run folder: config, metrics, events and checkpoints of one piece of work that can be killed at any instant.
 
-    <run>/config.json          what was asked for, sealed; opening the folder again with another config is refused
+    <run>/config.json          the configuration, sealed; opening the folder again with another config is refused
     <run>/metrics.jsonl        one JSON object a logged step: {"step": 12, ...}; bit-identical between equal runs
     <run>/events.jsonl         what happened and when (wall clock); never compared between runs
     <run>/events.out.tfevents.*  the metrics once more, with times, for TensorBoard
@@ -309,10 +309,10 @@ def _cut_torn_line(path: Path) -> None:
 
 
 def _read_lines(path: Path, fits: Callable[[Any], bool]) -> list[dict[str, Any]]:
-    """Read JSON lines that fit; a torn last line, left by a crash, is passed over.
+    """Read valid JSON lines; a torn last line, left by a crash, is skipped.
 
     Raises:
-        CorruptFileError: another line is no such row.
+        CorruptFileError: another line is not a valid row.
     """
     if not os.path.lexists(path):
         return []

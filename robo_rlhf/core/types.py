@@ -17,7 +17,7 @@ NO_FAULTS: Mapping[int, str] = MappingProxyType({})
 
 
 class Source(enum.IntEnum):
-    """Who chose an action; stored a step as uint8."""
+    """The source of an action; stored for each step as uint8."""
 
     HUMAN = 0
     POLICY = 1
@@ -130,7 +130,7 @@ class Segment(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one step of a VecEnv returns; leading axis N everywhere."""
+    """The result of one step of a VecEnv; leading axis N everywhere."""
 
     obs: Array  # (N, obs_dim) float32, after the step
     reward: Array  # (N,) float32 task reward; never shown to a learner that works on preferences
@@ -175,7 +175,7 @@ class VecEnv(Protocol):
 
 @runtime_checkable
 class Policy(Protocol):
-    """Whatever chooses actions: a network, a person at a device, a script, a replay."""
+    """Anything that chooses actions: a network, a person at a device, a script, a replay."""
 
     def reset(self, num_envs: int) -> None:
         """Forget everything; episodes start in `num_envs` copies."""

@@ -30,7 +30,7 @@ class Curated(Reader):
         self._edit(episode_id, lambda meta: replace(meta, tags=tuple(dict.fromkeys((*meta.tags, *tags)))))
 
     def untag(self, episode_id: str, *tags: str) -> None:
-        """Remove tags from an episode; those that it does not have are passed over."""
+        """Remove tags from an episode; those that it does not have are skipped."""
         self._edit(episode_id, lambda meta: replace(meta, tags=tuple(tag for tag in meta.tags if tag not in tags)))
 
     def note(self, episode_id: str, text: str) -> None:

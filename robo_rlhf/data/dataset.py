@@ -38,7 +38,7 @@ _GROUP = 64  # episodes that add_many writes before it waits for the disk
 class Dataset(Curated):
     """A folder of episodes, safe to open from several programs at once.
 
-    Opening it recovers what a crash left in its journals; `recovery` says what that was.
+    Opening it recovers journals that a crash left; `recovery` holds the result.
     """
 
     def __init__(self, path: Path, *, create: bool = False, task: str = MIXED) -> None:

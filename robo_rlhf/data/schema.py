@@ -93,7 +93,7 @@ def meta_to_json(meta: EpisodeMeta) -> dict[str, Any]:
 
 
 def meta_from_json(value: Mapping[str, Any]) -> EpisodeMeta:
-    """Return what `meta_to_json` was given; fields that this version does not know are passed over."""
+    """Return what `meta_to_json` was given; fields that this version does not know are skipped."""
     known = {field.name for field in fields(EpisodeMeta)}
     plain = {name: item for name, item in value.items() if name in known}
     return EpisodeMeta(**{**plain, "tags": tuple(plain.get("tags", ()))})

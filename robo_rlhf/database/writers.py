@@ -19,7 +19,7 @@ from robo_rlhf.database.group_commit import GroupCommit, Work
 
 T = TypeVar("T")
 WRITERS_PER_QUEUE = 3  # writers of a line: a statement waits for the network and for its turn of the event loop
-READERS = 1  # thread that looks at much for an event loop: each more takes its turns of Python's lock
+READERS = 1  # threads for long reads of an event loop: each further one competes for Python's lock
 
 
 class Database:

@@ -30,7 +30,7 @@ class Preference(NamedTuple):
 
 
 def datasets_in(home: Path, store: Store, *, first: Sequence[str] = ()) -> dict[str, Dataset]:
-    """Return the datasets in which originals are looked for, by name: `first`, all others, and what was asked about.
+    """Return the datasets that may hold originals, by name: `first`, all others, and those of questions.
 
     The last are such as the clips of a run, which are not listed among the datasets of a data home.
     """
@@ -48,8 +48,8 @@ def corrected_over_original(
     correction of the one that it was cut out of.
 
     Args:
-        corrections: the name of the dataset whose episodes are looked at.
-        datasets: datasets by their path relative to the data home, in which the originals are looked for.
+        corrections: the name of the dataset of corrections.
+        datasets: datasets that may hold originals, by their path relative to the data home.
         run: the run that the questions belong to.
         length: steps a clip, at most.
 

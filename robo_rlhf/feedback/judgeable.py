@@ -35,7 +35,7 @@ def check_task(task: str, advice: str) -> None:
 def check_episodes(home: Path, episodes: Iterable[tuple[str, str]]) -> None:
     """Check that people can judge recorded episodes, each a dataset of the data home and an id.
 
-    One that is not there or cannot be read is passed over: it may come, and Review says what is wrong with it.
+    One that is missing or cannot be read is skipped: it may still arrive, and Review reports what is wrong with it.
 
     Raises:
         NotNowError: they cannot judge one of them.

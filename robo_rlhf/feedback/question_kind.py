@@ -82,7 +82,7 @@ class QueryKind(Protocol):
     layout: Layout
     num_clips: range  # how many clips a question may have
     controls: tuple[Control, ...]
-    needs: Literal["returns", "steps"]  # what `log_likelihood` and `predict` look at
+    needs: Literal["returns", "steps"]  # the input of `log_likelihood` and `predict`
     scale: Scale  # of `labels`
     keys: Mapping[str, tuple[str, ...]]  # of an answer, each with the keys of the objects in its list; plus a note
 

@@ -44,7 +44,7 @@ class Question:
     dataset: str  # where the episodes live: a path relative to the data home
     created: str = ""  # ISO 8601, UTC; filled in by the store
     meta: Mapping[str, Any] = field(default_factory=dict)  # a JSON object
-    overlap: int = 1  # how many people shall answer it
+    overlap: int = 1  # how many people are to answer it
     role: Role = "work"
 
     @property

@@ -182,7 +182,7 @@ class Webhooks:
     def due(self, limit: int, each: int, busy: Collection[int] = ()) -> Sequence[Message]:
         """Take messages that are to be sent now, in their order: at most `limit`, and `each` of a webhook.
 
-        Webhooks that are `busy` are passed over.
+        Webhooks that are `busy` are skipped.
 
         The caller has CLAIMED seconds to report their outcome; after that it counts as dead.
         """

@@ -27,7 +27,7 @@ RECOVERED = "recovered"  # the tag of an episode that a crash cut short
 
 
 class Recovery(NamedTuple):
-    """What was found in the journals of a dataset."""
+    """The result of recovering the journals of a dataset."""
 
     recovered: tuple[
         str, ...

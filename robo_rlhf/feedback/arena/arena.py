@@ -230,7 +230,7 @@ class Arena:
             yield
 
     def _shown(self, pair: tuple[Entrant, Entrant], seed: int, steps: Mapping[str, int]) -> bool:
-        """Whether both episodes have a step that can be looked at; one that its environment ended at once has none."""
+        """Whether both episodes have a step to show; one that its environment ended at once has none."""
         return all(steps[self.episode(entrant, seed)] for entrant in pair)
 
     def _sides(self, first: Entrant, second: Entrant, seed: int) -> tuple[Entrant, Entrant]:

@@ -29,9 +29,9 @@ MOST_NEEDED = 10_000  # beyond, two are reported to be alike
 class PairOutcome(NamedTuple):
     """One comparison, or one person's share in it."""
 
-    first: int  # place of one in the list of what is compared
+    first: int  # index of one in the list of compared items
     second: int
-    score: float  # what the first gets: 1 it is better, 0 the second is, 0.5 neither
+    score: float  # score of the first: 1 if it is better, 0 if the second is, 0.5 for a tie
     cluster: int  # comparisons of one cluster are not independent, such as those from one seed
     weight: float = 1.0  # how much it counts, in [0, 1]
 
@@ -130,7 +130,7 @@ def pair_of(compared: Sequence[PairOutcome], first: int, second: int) -> HeadToH
     """Return how `first` compares with `second`.
 
     Several people's answers to one question are not so many comparisons: they share a cluster, and count as one in the
-    interval, as much as its people are relied upon.
+    interval, with the weights of its people.
     """
     scores: dict[int, list[tuple[float, float]]] = {}
     wins = losses = ties = 0.0

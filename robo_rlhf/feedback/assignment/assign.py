@@ -291,5 +291,5 @@ def assigned_of(lease: Any, question: Any, clips: tuple[Segment, ...], now: floa
 
 
 def waiting_for(chosen: QuestionFilter) -> "sa.Select[Any]":
-    """Return the statement that finds what waits for a person, who is bound as `person`, in what they chose."""
+    """Return the statement that finds the waiting questions of a person, bound as `person`, in what they chose."""
     return statements.waits(chosen.run is not None, chosen.task is not None)

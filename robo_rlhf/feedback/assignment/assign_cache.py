@@ -32,7 +32,7 @@ class AssignmentCache:
         self._none_again = -math.inf  # when there was last no question that had been full and is wanted again
 
     def clips(self, connection: sa.Connection, question: Any) -> tuple[Segment, ...]:
-        """Return the clips of a question, which never change, and look at those of the next questions with them."""
+        """Return the clips of a question, which never change, and prefetch those of the next questions."""
         if question.id not in self._clips:
             if len(self._clips) >= MOST_REMEMBERED:
                 self._clips.clear()
@@ -44,7 +44,7 @@ class AssignmentCache:
 
     @property
     def nothing_reopened(self) -> bool:
-        """Whether there was no question a moment ago that is wanted again: then new ones are looked for first."""
+        """Whether there was no question a moment ago that is wanted again: then new ones are queried first."""
         return time.monotonic() < self._none_again + RECHECK_AFTER
 
     def needs_new_place(self, person: str, chosen: "QuestionFilter", number: int) -> bool:

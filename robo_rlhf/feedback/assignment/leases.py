@@ -56,7 +56,7 @@ class Leases:
             pick=lambda rows: rng.choice(rows) if rows else None,
         )
         self._memory = AssignmentCache()
-        self._swept = (0.0, 0.0)  # when leases that had run out were last looked for: real time, time of the leases
+        self._swept = (0.0, 0.0)  # when expired leases were last checked for: real time, time of the leases
         with database.read() as connection:
             newest = connection.scalar(sa.select(sa.func.max(leases.c.issued)).where(LIVE))
         clock.catch_up(newest or 0.0)
@@ -95,7 +95,7 @@ class Leases:
         return handed
 
     def _sweeps(self) -> bool:
-        """Whether it is time to look for leases that have run out."""
+        """Whether it is time to check for leases that have run out."""
         real, now = time.monotonic(), self._clock.now()
         if real <= self._swept[0] + SWEEP_EVERY and now <= self._swept[1] + SWEEP_EVERY:
             return False

@@ -152,7 +152,7 @@ class _After:
 
 
 def _checked(value: AnswerValue | None, question: Any) -> str | None:
-    """Return an answer as the table holds it, after a look at whether it is one."""
+    """Validate an answer and return it as stored in the table."""
     if value is None:
         return None
     check_keys(KINDS[question.kind], value)
@@ -177,7 +177,7 @@ def _with_same_key(connection: sa.Connection, sent: SubmittedAnswer, value: str 
 def _read(connection: sa.Connection, sent: SubmittedAnswer) -> tuple[Any, _Lease | None]:
     """Lock and return the question, and the lease that the answer is under.
 
-    Without one it is what this person has had to do with the question: a statement of its own, after the question is
+    Without one it is any lease that this person had of the question: a separate statement, after the question is
     locked, because what comes with the lock and is not locked itself would be as old as the wait for it.
     """
     asked = {"question": sent.question, "person": sent.annotator}

@@ -43,7 +43,7 @@ MOST_GROUPS = 12  # of people that are compared with each other, those with most
 
 
 class Share(NamedTuple):
-    """How many of how many, and the interval that holds the true share with 95 % confidence; None of nothing."""
+    """A count out of a total, with a 95 % confidence interval of the share; None where the total is 0."""
 
     hits: int
     of: int
@@ -56,7 +56,7 @@ class Share(NamedTuple):
 
     @property
     def value(self) -> float | None:
-        """The share; None of nothing."""
+        """The share; None where the total is 0."""
         return self.hits / self.of if self.of else None
 
 
@@ -83,7 +83,7 @@ class PersonQuality:
 
 @dataclass(frozen=True)
 class TeamDifference:
-    """How differently two groups judge: agreement within them less agreement between them."""
+    """The difference between two groups: agreement within them less agreement between them."""
 
     first: str
     second: str

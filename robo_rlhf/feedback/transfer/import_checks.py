@@ -97,7 +97,7 @@ class ImportChecker:
                 self.changed.append(_state_of(there["id"], values))
             return newer
         free = {"since", "created", "overlap", "withdrawn", "changed", "answered", "pressed", "written", "added"}
-        free |= {"standing", "shown", "response_time"}  # what became of it where it first came to
+        free |= {"standing", "shown", "response_time"}  # its outcome where it was first submitted
         free -= set(file.key)
         other = [name for name in values if name not in free and values[name] != there[name]]
         if other:
@@ -207,7 +207,7 @@ def write(connection: sa.Connection, what: str, rows: Sequence[dict[str, Any]]) 
     """Write rows that `ImportChecker.put` let wait.
 
     Raises:
-        sa.exc.IntegrityError: one of them is there since it was looked at.
+        sa.exc.IntegrityError: one of them was inserted since it was checked.
     """
     if what == CHANGED:
         connection.execute(_CHANGE, rows)
