@@ -1,1 +1,1 @@
-"""Who may do what: people, roles, web sessions, tokens, passwords and the audit log."""
+"""Accounts and permissions: people, roles, web sessions, tokens, passwords and the audit log."""

@@ -1,4 +1,4 @@
-"""The log of who did what, when and from where: it only grows, and is read by pages of lines, newest first."""
+"""The audit log: who did what, when and from where. It is append-only, and is read in pages, newest first."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ class AuditEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Which lines; what is empty lets all pass."""
+    """A filter of lines; an empty field matches all."""
 
     who: str = ""  # exactly
     act: str = ""  # exactly
     about: str = ""  # a person who did it or whom it was done to
-    text: str = ""  # part of what it is about, of who, or of the address, however it is written
+    text: str = ""  # part of the subject, the actor or the address, ignoring case
 
     def where(self) -> list[sa.ColumnElement[bool]]:
         """Return the conditions."""
@@ -55,7 +55,7 @@ class AuditLog:
         self._engine = engine
 
     def write(self, by: Principal, act: str, about: str) -> None:
-        """Write down what was done elsewhere; what the database itself does is logged in the same transaction."""
+        """Log an act outside the database; changes of the database are logged in their own transaction."""
         with transaction(self._engine, write=True) as connection:
             log(connection, by.name, act, about, by.address)
 
@@ -79,7 +79,7 @@ class AuditLog:
             before = lines[-1].number
 
     def names(self) -> tuple[list[str], list[str]]:
-        """Return everybody who ever did something, and everything that was ever done."""
+        """Return all actors and all acts in the log."""
         with transaction(self._engine, write=False) as connection:
             who, acts = (
                 sorted(connection.scalars(sa.select(column).distinct()).all()) for column in (audit.c.who, audit.c.act)

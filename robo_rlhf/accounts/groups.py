@@ -1,6 +1,6 @@
 """Groups that people say they belong to, in free words, such as "left-handed" or "robotics background".
 
-They lie with the annotators as one text, so that they are exported with the answers: words between commas, sorted.
+They are stored with the annotators as one text, so that they are exported with the answers: sorted, with commas.
 """
 
 import unicodedata

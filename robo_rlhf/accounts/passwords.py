@@ -1,4 +1,4 @@
-"""Passwords: argon2id with a salt each, and how long they have to be."""
+"""Password hashing and checks: argon2id with a salt each, limits of length."""
 
 import threading
 from functools import cache
@@ -14,7 +14,7 @@ _at_once = threading.Semaphore(2)  # each check takes 64 MiB: many at once would
 
 
 def check_strength(name: str, password: str) -> None:
-    """Check that a password is worth having.
+    """Check that a password is strong enough.
 
     Raises:
         InvalidValueError: it is too short, too long, or as good as the name.
@@ -33,7 +33,7 @@ def hash_password(password: str) -> str:
 
 
 def is_right(stored: str | None, password: str) -> bool:
-    """Whether the password is the stored one; takes as long where there is none, so that time tells nothing."""
+    """Whether the password is the stored one; takes as long where there is none, so that timing reveals nothing."""
     from argon2.exceptions import InvalidHashError, VerificationError
 
     with _at_once:
@@ -45,7 +45,7 @@ def is_right(stored: str | None, password: str) -> bool:
 
 @cache
 def _hasher() -> "PasswordHasher":
-    from argon2 import PasswordHasher  # here, because most programs that open the database ask for no password
+    from argon2 import PasswordHasher  # here, because most programs that open the database check no password
 
     return PasswordHasher()
 

@@ -1,4 +1,4 @@
-"""Accounts of people, and signing in with a password. Staying signed in is `sessions`."""
+"""Accounts of people, and signing in with a password. `web_sessions` keeps them signed in."""
 
 import getpass
 import re
@@ -76,7 +76,7 @@ class People:
             return [person_of(row) for row in connection.execute(sa.select(people).order_by(people.c.name)).mappings()]
 
     def set_groups(self, name: str, groups: Iterable[str], *, by: str = "", address: str = "") -> tuple[str, ...]:
-        """Write down the groups that a person says to belong to, and return them.
+        """Store the groups that a person names, and return them.
 
         Raises:
             NotFoundError: there is no such person.
@@ -90,7 +90,7 @@ class People:
         return groups_of(text)
 
     def administrator(self) -> Person:
-        """Return the first administrator who may sign in; where there is none, make one, named as whoever runs this."""
+        """Return the first administrator who may sign in; if there is none, make one, named after the system user."""
         for person in self.list():
             if person.role == "administrator" and not person.disabled:
                 return person
@@ -165,10 +165,10 @@ class People:
             log(connection, by, "disabled" if disabled else "enabled", name, address)
 
     def sign_in(self, name: str, password: str, *, address: str = "") -> Person:
-        """Return whose name and password these are.
+        """Return the account with this name and password.
 
         Raises:
-            SignInError: nobody's, or after too many failures; the message says how long to wait.
+            SignInError: there is none, or there were too many failures; the message says how long to wait.
         """
         name, address = name.strip()[:64], address[:64]
         person = self._check_password(name, password, address, "sign-in refused", "name or password are wrong")
@@ -177,7 +177,7 @@ class People:
         return person
 
     def _check_password(self, name: str, password: str, address: str, refused: str, why: str) -> Person:
-        self._count_try(name, address)  # before the check, so that many tries at once are counted too
+        self._count_try(name, address)  # before the check, so that many attempts at once are counted too
         with transaction(self.engine, write=False) as connection:
             row = connection.execute(sa.select(people).where(people.c.name == name)).mappings().one_or_none()
         right = passwords.is_right(row["password"] if row else None, password)
@@ -207,7 +207,7 @@ class People:
                 row = {"name": name, "address": address, "at": timestamp()}
                 connection.execute(sa.insert(sign_in_tries), row)
         if wait > 0:
-            raise SignInError("there were too many failed tries", wait=wait)
+            raise SignInError("there were too many failed attempts", wait=wait)
 
 
 def _wait(connection: sa.Connection, which: sa.ColumnElement[bool], free: int) -> float:
@@ -221,7 +221,7 @@ def _wait(connection: sa.Connection, which: sa.ColumnElement[bool], free: int) -
 
 
 def _lock_administrators(connection: sa.Connection) -> None:
-    """Let one change of roles wait for another: two administrators cannot take it from each other at once."""
+    """Serialise changes of roles: two administrators cannot demote each other at once."""
     query = sa.select(people.c.id).where(people.c.role == "administrator").order_by(people.c.id)
     connection.execute(query.with_for_update()).all()
 
@@ -254,7 +254,7 @@ def _login_name() -> str:
 
 
 def _set_groups(connection: sa.Connection, name: str, text: str) -> None:
-    """Write down the groups of a person, who may never have been asked anything."""
+    """Store the groups of a person, who may never have been asked anything."""
     row = {"name": name, "kind": "human", "team": text, "handed": 0, "since": timestamp()}
     if not add_new(connection, annotators, row):
         connection.execute(sa.update(annotators).where(annotators.c.name == name).values(team=text))

@@ -1,4 +1,4 @@
-"""What an account is, and what every part of the accounts shares: roles, times, and the log of who did what."""
+"""Types that all parts of the accounts share: accounts, roles, actors, and writing to the audit log."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
@@ -10,14 +10,14 @@ from robo_rlhf.database.migrate import LOCK
 from robo_rlhf.database.timestamps import timestamp
 
 Role = Literal["administrator", "operator", "annotator"]
-LONGEST = 1000  # characters that the log says about one act
+LONGEST = 1000  # characters that the log keeps about one act
 ROLES: tuple[Role, ...] = ("administrator", "operator", "annotator")  # each may do what those after it may
 
 
 class Principal(NamedTuple):
-    """Who does something, and from where, as the log says it."""
+    """The actor of an act and their address, for the log."""
 
-    name: str = ""  # a person or a command; empty: nobody is known
+    name: str = ""  # a person or a command; empty: unknown
     address: str = ""
 
 
@@ -53,8 +53,8 @@ def person_of(row: sa.RowMapping) -> Person:
 
 
 def log(connection: sa.Connection, who: str, act: str, about: str = "", address: str = "") -> None:
-    """Write down who did what, in the transaction that does it."""
-    if connection.dialect.name == "postgresql":  # lines become visible in their order: the newest one tells of all
+    """Log an act in the transaction that performs it."""
+    if connection.dialect.name == "postgresql":  # lines become visible in their order: the newest one reveals all
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK + 2)))
     row = {"at": timestamp(), "who": who[:64], "act": act, "about": about[:LONGEST], "address": address[:64]}
     connection.execute(sa.insert(audit), row)

@@ -1,7 +1,7 @@
-"""The tables of people: accounts, web sessions, tokens, one-time links, failed sign-ins, and who did what when.
+"""The tables of accounts: people, web sessions, tokens, one-time links, failed sign-ins, and the audit log.
 
-They lie beside the tables of feedback, in the same database. Of secrets only digests are stored: whoever reads the
-database cannot sign in with what stands there.
+They are in the same database as the tables of feedback. Of secrets only digests are stored: a reader of the database
+cannot sign in with them.
 """
 
 import sqlalchemy as sa
@@ -28,7 +28,7 @@ web_sessions = sa.Table(
     sa.Column("created", sa.String(32), nullable=False),
     sa.Column("seen", sa.String(32), nullable=False),  # last use, to within a few minutes
     sa.Column("expires", sa.String(32), nullable=False),  # at the latest, however much it is used
-    sa.Column("ended", sa.String(32)),  # signed out, or ended by somebody
+    sa.Column("ended", sa.String(32)),  # signed out, or ended by another user
     sa.Column("address", sa.String(64), nullable=False),
     sa.Column("agent", sa.String(200), nullable=False),  # what the browser calls itself
     sa.Index("web_sessions_of_person", "person_id"),
@@ -76,14 +76,14 @@ audit = sa.Table(
     metadata,
     sa.Column("number", serial, primary_key=True, autoincrement=True),
     sa.Column("at", sa.String(32), nullable=False),
-    sa.Column("who", sa.String(64), nullable=False),  # a person's name; empty: nobody is known
+    sa.Column("who", sa.String(64), nullable=False),  # a person's name; empty: unknown
     sa.Column("act", sa.String(32), nullable=False),
     sa.Column("about", sa.Text, nullable=False),  # whom or what it was done to, in words
     sa.Column("address", sa.String(64), nullable=False),
     sa.Index("audit_of_who", "who", "number"),
 )
 
-ONLY_GROWS = {  # the log, whoever writes to the database
+ONLY_GROWS = {  # the log, for all writers of the database
     "sqlite": (
         "CREATE TRIGGER audit_keeps_lines BEFORE UPDATE ON audit "
         "BEGIN SELECT RAISE(ABORT, 'the log can only grow'); END",
@@ -110,6 +110,6 @@ annotators = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("kind", sa.String(16), nullable=False),  # human or simulated
     sa.Column("team", sa.Text, nullable=False, server_default=""),  # groups that the person names: see `groups`
-    sa.Column("handed", sa.Integer, nullable=False, server_default="0"),  # questions handed out so far
+    sa.Column("handed", sa.Integer, nullable=False, server_default="0"),  # questions assigned so far
     sa.Column("since", sa.String(32), nullable=False),
 )

@@ -1,6 +1,6 @@
-"""Tokens of programs: one acts for a person, within a role, until it expires or is revoked.
+"""API tokens of programs: one acts for a person, within a role, until it expires or is revoked.
 
-A token is 256 random bits behind a word by which it is recognised; the database holds its SHA-256.
+A token is 256 random bits behind a prefix by which it is recognised; the database holds its SHA-256.
 """
 
 import secrets
@@ -17,7 +17,7 @@ from robo_rlhf.database.engine import transaction
 from robo_rlhf.database.timestamps import timestamp
 
 PREFIX = "rlhf_"  # by which people and scanners recognise a token that lies where it should not
-LIFE, LONGEST = 90.0, 366.0  # [days] that a token lives where nobody says how long, and at most
+LIFE, LONGEST = 90.0, 366.0  # [days] that a token lives by default, and at most
 USED_EVERY = 60.0  # [s] between two notes of its use
 MOST = 50  # live tokens of a person
 DAY = 86400.0  # [s]
@@ -25,7 +25,7 @@ DAY = 86400.0  # [s]
 
 @dataclass(frozen=True)
 class Token:
-    """What is known of a token; not the token itself."""
+    """The record of a token, without the token itself."""
 
     number: int  # names it
     name: str  # what it is for
@@ -153,7 +153,7 @@ def _check(person: Person, name: str, role: Role, days: float) -> None:
     if not 0 < days <= LONGEST:
         raise InvalidValueError("days that a token lives", days, f"more than 0, at most {LONGEST:g}")
     if person.disabled:
-        raise InvalidValueError("token", f"for {person.name}, who is disabled", "somebody who may sign in")
+        raise InvalidValueError("token", f"for {person.name}, who is disabled", "a person who may sign in")
 
 
 def _live() -> sa.ColumnElement[bool]:

@@ -1,10 +1,10 @@
-"""Staying signed in: one-time links, and web sessions that live in the database and end at once when they are ended.
+"""Sign-in links and web sessions, which are stored in the database and end immediately when they are revoked.
 
 A token is 256 random bits that only its owner holds; the database holds its SHA-256.
 
-Who is signed in is asked with every request, so sessions that were found are remembered for a moment. Whatever this
-program changes about accounts empties that memory before the change is told to be done. What other programs change is
-seen from the log of who did what, which every change adds a line to, and which is looked at every SEEN_WITHIN seconds.
+Every request looks up its session, so sessions that were found are cached briefly. Any change that this program makes
+to accounts empties the cache before the change is reported as done. Changes by other programs are detected from the
+audit log, to which every change adds a line, and which is checked every SEEN_WITHIN seconds.
 """
 
 import hashlib
@@ -28,14 +28,14 @@ LONGEST = 30 * 86400.0  # [s] that a web session lasts at most
 IDLE = 3 * 86400.0  # [s] without use after which it ends
 SEEN_EVERY = 300.0  # [s] between two notes of its use
 LINK_LIFE = 12 * 3600.0  # [s] that a link waits to be used
-INVITATION_LIFE = 7 * 86400.0  # [s] that the link of somebody new does
+INVITATION_LIFE = 7 * 86400.0  # [s] that the link of a new person does
 SEEN_WITHIN = 0.2  # [s] after which a session counts no more that another program has ended
 REMEMBERED, MOST_REMEMBERED = 30.0, 10_000  # [s] that a session is not read again; sessions
 
 
 @dataclass(frozen=True)
 class WebSession:
-    """Somebody who is signed in with one browser."""
+    """A person who is signed in with one browser."""
 
     digest: str  # names the session, and cannot be used to take part in it
     person: Person
@@ -57,13 +57,13 @@ class Sessions:
         """Use the database of `engine`, in which the tables are."""
         self._engine = engine
         self._lock = threading.Lock()
-        self._found: dict[str, tuple[float, WebSession]] = {}  # digest → until when it is remembered, and the session
-        self._changes = 0  # how often the memory was emptied
-        self._looked, self._mark = 0.0, -1  # when the log was looked at, and its newest line
+        self._found: dict[str, tuple[float, WebSession]] = {}  # digest → until when it is cached, and the session
+        self._changes = 0  # how often the cache was emptied
+        self._looked, self._mark = 0.0, -1  # when the log was checked, and its newest line
 
     @contextmanager
     def changing(self) -> "Iterator[sa.Connection]":
-        """Change something about accounts, in a transaction; afterwards nothing from before it is remembered."""
+        """Change accounts in a transaction, and empty the cache afterwards."""
         try:
             with transaction(self._engine, write=True) as connection:
                 yield connection
@@ -137,16 +137,16 @@ class Sessions:
 
     @property
     def stale(self) -> bool:
-        """Whether what is remembered does not count before the next `look`."""
+        """Whether the cache is invalid until the next `look`."""
         return time.monotonic() > self._looked + SEEN_WITHIN
 
     def refresh_cache(self, connection: sa.Connection) -> None:
-        """See whether anything was changed about accounts, and forget what is remembered if so."""
+        """Check whether accounts were changed, and empty the cache if so."""
         began = time.monotonic()
         self._note(connection.scalar(_NEWEST) or 0, began)
 
     def known(self, token: str) -> WebSession | None:
-        """Return the session of a token where that takes no look at the database; else None."""
+        """Return the session of a token where that takes no query; else None."""
         return self._remembered(digest_of(token), look=False) if token and not self.stale else None
 
     def _remembered(self, digest: str, *, look: bool = True) -> WebSession | None:
@@ -157,7 +157,7 @@ class Sessions:
         return session if time.monotonic() < until else None
 
     def _remember(self, session: WebSession, seconds: float, changes: int) -> WebSession:
-        """Remember a session for a time, unless something was changed since it was looked for."""
+        """Cache a session for a time, unless accounts were changed since it was looked up."""
         with self._lock:
             if len(self._found) >= MOST_REMEMBERED:
                 self._found.clear()
@@ -166,7 +166,7 @@ class Sessions:
         return session
 
     def _note(self, mark: int, began: float) -> None:
-        """Note the newest line that the log had at a time, and forget what was found before it came."""
+        """Note the newest line that the log had at a time, and drop cache entries from before it."""
         if mark != self._mark:
             self._forget()
         self._looked, self._mark = began, mark
@@ -220,7 +220,7 @@ def _end(connection: sa.Connection, which: sa.ColumnElement[bool]) -> int:
 
 
 def invitation(token: str) -> str:
-    """Return the path of a link that signs in somebody new, and leads to where they choose a password."""
+    """Return the path of a link that signs in a new person, and leads to the page where they choose a password."""
     return f"/enter?next=/account#{token}"
 
 

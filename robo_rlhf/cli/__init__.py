@@ -31,12 +31,12 @@ STOPPED = "nothing was changed"
 class CliCommand(Protocol):
     """A command with its options filled in.
 
-    A class may say in `stopped` what Ctrl-C leaves behind, `CONTINUES` where the same command goes on; else it is
-    `STOPPED`, which is true of what only looks, and of what makes its one change at the end.
+    A class may state in `stopped` what Ctrl-C leaves behind, `CONTINUES` where the same command resumes; else it is
+    `STOPPED`, which is true of commands that only read, and of those that make their one change at the end.
     """
 
     def __call__(self) -> int:
-        """Do it and return the exit code: 0 for done, else what `robo_rlhf.core.errors` says."""
+        """Run it and return the exit code: 0 for done, else one of `robo_rlhf.core.errors`."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""People answer a run's questions: in this terminal, or wherever else answers are written into the store."""
+"""Waiting for people to answer a run's questions: in this terminal, or by other means that write into the store."""
 
 import getpass
 import os
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from robo_rlhf.feedback.question_kind import Control
     from robo_rlhf.feedback.store import Question, Store
 
-POLL = 1.0  # [s] between looks at the store
+POLL = 1.0  # [s] between checks of the store
 PAGE = "Answer them side by side in a browser: `robo-rlhf serve` in another terminal, then Review."
 
 
 class HumanAnnotators:
-    """Asks whoever sits at the terminal; without one, waits until the store holds all answers."""
+    """Asks the user at the terminal; without one, waits until the store holds all answers."""
 
     def __init__(self, home: Path, run: Path) -> None:
         """Find episodes under `home`; put the clips that are watched under the folder `run`."""
@@ -39,7 +39,7 @@ class HumanAnnotators:
         """Return when each of `questions` has an answer, or was withdrawn.
 
         Raises:
-            NotNowError: all of them were withdrawn before anybody answered.
+            NotNowError: all of them were withdrawn before they were answered.
         """
         from robo_rlhf.feedback.kinds import KINDS
 
@@ -60,7 +60,7 @@ class HumanAnnotators:
         self.tell_of_withdrawn(store, questions[0].run, ids)
 
     def tell_of_withdrawn(self, store: "Store", run: str, ids: set[str]) -> None:
-        """Say how many of the questions `ids` nobody can answer any more, and why.
+        """Print how many of the questions `ids` were withdrawn unanswered, and why.
 
         Raises:
             NotNowError: that is all of them.
@@ -68,13 +68,13 @@ class HumanAnnotators:
         gone = [why for name, why in store.withdrawn(run).items() if name in ids]
         if gone and len(gone) == len(ids):
             advice = "Take their clips back in with the API (/clips), or start another run with --run."
-            raise NotNowError(f"All {len(gone)} questions were withdrawn before anybody answered ({gone[0]})", advice)
+            raise NotNowError(f"All {len(gone)} questions were withdrawn before they were answered ({gone[0]})", advice)
         if gone:
-            text = f"{len(gone)} of {len(ids)} questions were withdrawn before anybody answered ({gone[0]})"
+            text = f"{len(gone)} of {len(ids)} questions were withdrawn before they were answered ({gone[0]})"
             print(text, file=sys.stderr, flush=True)
 
     def ask(self, store: "Store", question: "Question", number: int, count: int) -> None:
-        """Show the clips of one question and write down what is answered."""
+        """Show the clips of one question and store the answer."""
         from robo_rlhf.feedback.kinds import KINDS
 
         clips = [self.clip(question, place) for place in range(len(question.segments))]

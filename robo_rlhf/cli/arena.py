@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 class ArenaCommand:
     """Compare policies blindly, on the same seeds: run them, ask about every pair, rate them.
 
-    Stop it whenever you like: the same command goes on where it stopped. Called again with other policies or more
-    seeds, it adds them.
+    Stop it at any time: the same command continues where it stopped. Called again with other policies or more seeds,
+    it adds them.
 
     Example:
         robo-rlhf arena --policies main-run main-run/clone --judge simulated --name tuned
@@ -52,7 +52,7 @@ class ArenaCommand:
     seeds: int | None = None
     """Episodes of each policy: 20 for a new arena; each pair gets a question about each."""
     judge: Literal["human", "simulated"] | None = None
-    """Who compares: people on the review page, which is where none is named, or simulated teachers; in outside
+    """The judges: people on the review page (the default), or simulated teachers; in outside
     environments these alone."""
     judges: int | None = None
     """How many of them answer each question; 1 for a new arena."""
@@ -65,12 +65,12 @@ class ArenaCommand:
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
     json: bool = False
-    """Print how the arena stands as JSON."""
+    """Print the standings as JSON."""
 
     def __call__(self) -> int:
-        """Do what is left to do and print how it stands."""
+        """Do the remaining work and print the standings."""
         if not self.name:
-            raise InvalidValueError("--name", "none", "a name for the arena, or that of one to go on with")
+            raise InvalidValueError("--name", "none", "a name for a new arena, or that of one to continue")
         home = data_home(self.home).absolute()
         for given in self.policies:
             source_of(given, home)  # refused before anything heavy is loaded
@@ -103,7 +103,7 @@ class ArenaCommand:
 @COMMANDS.register("arena show")
 @dataclass(frozen=True, kw_only=True)
 class ArenaShow:
-    """Show how an arena stands: ratings, every pair, and what that means; without a name, list the arenas.
+    """Show the standings of an arena: ratings, every pair, and a summary; without a name, list the arenas.
 
     Example:
         robo-rlhf arena show --name by-people --weighted
@@ -112,7 +112,7 @@ class ArenaShow:
     name: ArenaName = ""
     """Name of the arena; all are listed where empty."""
     weighted: bool = False
-    """Count judges as much as they are reliable, by what the others say."""
+    """Weight judges by their reliability, as estimated from the others."""
     database: str = ""
     """A database URL or file for feedback; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
     home: Path | None = None
@@ -121,7 +121,7 @@ class ArenaShow:
     """Print JSON."""
 
     def __call__(self) -> int:
-        """Read the answers and print what they say."""
+        """Read the answers and print the standings."""
         from robo_rlhf.feedback.arena.arena import Arena, arenas
         from robo_rlhf.feedback.arena.standings import standings, update_standings
         from robo_rlhf.feedback.store import Store
@@ -142,7 +142,7 @@ class ArenaShow:
 
 
 def show(found: "Standings", *, as_json: bool) -> None:
-    """Print how an arena stands."""
+    """Print the standings of an arena."""
     value = found.to_json()
     if as_json:
         print(json.dumps(value, indent=2, ensure_ascii=False))

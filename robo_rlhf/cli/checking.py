@@ -1,4 +1,4 @@
-"""The door of every command: each option is checked for what it is meant to be before anything is loaded or made."""
+"""Validation of the options of every command, before anything is loaded or made."""
 
 import os
 from collections.abc import Mapping
@@ -33,14 +33,14 @@ MaybeSeed = Annotated[int | None, Meant(check_seed)]
 
 
 def check_options(options: object, within: str = "") -> None:
-    """Refuse the options of a command that are not what they are meant to be: those of settings inside it too.
+    """Refuse invalid options of a command, including those of settings inside it.
 
-    Text has to be text and numbers numbers; what `robo_rlhf.core.checks` says of the type of an option comes on top. An
-    option that may be left out and was is fine.
+    Text has to be text and numbers numbers; the check of the option's type in `robo_rlhf.core.checks` is made too. An
+    optional one that was left out is fine.
 
     Raises:
         InvalidValueError: one of them, by its name on the command line.
-        UnknownNameError: a name of something that there is not; the message suggests the nearest.
+        UnknownNameError: an unknown name; the message suggests the nearest.
     """
     hints = get_type_hints(type(options), include_extras=True)
     for field in fields(options):  # type: ignore[arg-type]  # a command is a dataclass
@@ -59,7 +59,7 @@ def check_options(options: object, within: str = "") -> None:
 
 
 def check_environment() -> None:
-    """Refuse variables of the environment that are no text.
+    """Refuse environment variables that are not text.
 
     Raises:
         InvalidValueError: one of them.
@@ -69,7 +69,7 @@ def check_environment() -> None:
 
 
 def _prefix(within: str, name: str, extras: tuple[Any, ...]) -> str:
-    """Return what stands before the names of settings inside an option: nothing where the option has no name."""
+    """Return the prefix of the names of settings inside an option: empty where the option has no name."""
     unnamed = any(getattr(extra, "name", None) == "" for extra in extras)
     return within if unnamed else f"{within}{name}."
 

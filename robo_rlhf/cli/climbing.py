@@ -1,4 +1,4 @@
-"""What the commands share that climb a reward: which checkpoint is meant, and what is climbed."""
+"""Shared parts of the commands that optimise a reward: finding checkpoints, the learned reward, the task."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def find_checkpoint(given: Path, name: str, home: Path | None) -> Path:
-    """Return the file that a checkpoint, a run's folder or a run's name stands for.
+    """Return the file that is meant by a checkpoint, a run's folder or a run's name.
 
     Raises:
         NotFoundError: there is no policy, or no reward model.
@@ -29,7 +29,7 @@ def find_checkpoint(given: Path, name: str, home: Path | None) -> Path:
 
 
 def check_objective(objective: str, reward: Path | None) -> None:
-    """Refuse a learned reward that is missing, or that nothing asks for.
+    """Refuse a learned reward that is missing, or that the objective does not use.
 
     Raises:
         InvalidValueError: one or the other.
@@ -45,7 +45,7 @@ def check_objective(objective: str, reward: Path | None) -> None:
 
 
 def load_reward_function(env: "VecEnv", checkpoint: Path | None, uncertainty_penalty: float) -> "Reward":
-    """Return the learned reward, which is read again when its file changes; without one, what nobody may ask."""
+    """Return the learned reward, which is read again when its file changes; without one, a stand-in that raises."""
     from robo_rlhf.rewards.latest import NewestReward
 
     if checkpoint is None:
@@ -54,11 +54,11 @@ def load_reward_function(env: "VecEnv", checkpoint: Path | None, uncertainty_pen
 
 
 def make_env_for(task: str, policy: Path | None, num_envs: int) -> "VecEnv":
-    """Return copies of a task, behind the veil that the policy at `policy` learned behind, where it did.
+    """Return copies of a task, with the observation mask under which the policy at `policy` was trained, if any.
 
     Raises:
         UnknownNameError: no such task.
-        InvalidValueError: a veil before an outside environment.
+        InvalidValueError: an observation mask for an outside environment.
     """
     from robo_rlhf.policies.checkpoint import load_meta
     from robo_rlhf.sim.envs.partial_observation import mask_observations
@@ -68,5 +68,5 @@ def make_env_for(task: str, policy: Path | None, num_envs: int) -> "VecEnv":
 
 
 def no_reward(obs: "Array", action: "Array", next_obs: "Array") -> "Array":
-    """Stand in for a learned reward where none is climbed."""
+    """Raise when called: a placeholder where no learned reward is optimised."""
     raise AssertionError("the objective names no learned reward")

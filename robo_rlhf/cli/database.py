@@ -1,4 +1,4 @@
-"""Which feedback database a command works on: the accounts, the questions and the answers in it."""
+"""Options that choose the feedback database of a command, with its accounts, questions and answers."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseOptions:
-    """Where the database is."""
+    """Options that choose a database."""
 
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
@@ -24,7 +24,7 @@ class DatabaseOptions:
 
     @contextmanager
     def answers(self) -> "Iterator[Store]":
-        """Open what was asked and answered."""
+        """Open the feedback store."""
         from robo_rlhf.feedback.store import Store
 
         with Store(self._where()) as store:

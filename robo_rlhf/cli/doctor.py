@@ -1,4 +1,4 @@
-"""`robo-rlhf doctor`: what this machine has, and what each missing thing costs."""
+"""`robo-rlhf doctor`: checks of this machine, and the consequence of each missing dependency."""
 
 import importlib
 import json
@@ -29,7 +29,7 @@ REINSTALL = "Install this project again: pip install robo-rlhf, or make setup in
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked for."""
+    """The result of one check."""
 
     check: str
     ok: bool
@@ -44,7 +44,7 @@ class Check:
 @COMMANDS.register("doctor")
 @dataclass(frozen=True)
 class Doctor:
-    """Say what this machine has, and what each missing thing costs.
+    """Show what this machine has, and the consequence of each missing dependency.
 
     The exit code is 0, or 9 where something essential is missing or something that --require names.
 
@@ -165,10 +165,10 @@ def _rendering() -> Iterator[Check]:
 
 
 def probe_rendering(backend: str | None, limit: float = PROBE_LIMIT) -> tuple[str, bool]:
-    """Render with one backend (None: the system's own) in a process of its own, which may crash or hang.
+    """Render with one backend (None: the system's own) in a separate process, which may crash or hang.
 
     Returns:
-        What was found, in words, and whether it works. `limit` [s] is how long it may take.
+        A description of the result, and whether it works. `limit` [s] is how long it may take.
     """
     environment = {**os.environ, **({"MUJOCO_GL": backend} if backend else {})}
     command = [sys.executable, "-m", "robo_rlhf.sim.rendering.gl_probe"]

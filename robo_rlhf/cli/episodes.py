@@ -1,4 +1,4 @@
-"""`robo-rlhf episodes`: look at, check and curate what was recorded."""
+"""`robo-rlhf episodes`: list, verify and curate recorded episodes."""
 
 import warnings
 from dataclasses import asdict, dataclass
@@ -205,7 +205,7 @@ class EpisodesTag(DatasetOptions):
 @COMMANDS.register("episodes recover")
 @dataclass(frozen=True)
 class EpisodesRecover(DatasetOptions):
-    """Close what crashes left in a dataset, as opening it for anything does, and say what it was.
+    """Close journals that crashes left in a dataset, as opening it always does, and list them.
 
     Example:
         robo-rlhf episodes recover --dataset monday --json

@@ -1,4 +1,4 @@
-"""`robo-rlhf episodes delete`, `undelete` and `purge`: into the trash of a dataset, and out of it."""
+"""`robo-rlhf episodes delete`, `undelete` and `purge`: the trash of a dataset."""
 
 import sys
 from dataclasses import dataclass

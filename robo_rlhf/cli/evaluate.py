@@ -1,4 +1,4 @@
-"""`robo-rlhf evaluate`: how well a policy does, and whether it does better than another."""
+"""`robo-rlhf evaluate`: success and style of a policy, and comparison with another."""
 
 import json
 import sys
@@ -44,7 +44,7 @@ class Evaluate:
     policy_seed: Seed = 0
     """Seed of the policy's own randomness."""
     mask_delay: int | None = None
-    """Show the policy not how things move, and where they are so many steps late; else as it was trained."""
+    """Hide velocities from the policy and delay positions by so many steps; else as it was trained."""
     num_envs: int = 64
     """Episodes run together."""
     home: Path | None = None

@@ -1,4 +1,4 @@
-"""`robo-rlhf feedback`: what people have said, how good it is, and taking it from one database to another."""
+"""`robo-rlhf feedback`: statistics, questions, export and import of people's answers."""
 
 import sys
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from robo_rlhf.cli.table import print_rows
 from robo_rlhf.core.errors import CorruptFileError
 
 Folder = Annotated[Path, tyro.conf.Positional]
-BY = "robo-rlhf feedback"  # who does something, as the log says it
+BY = "robo-rlhf feedback"  # the actor in the audit log
 
 
 @COMMANDS.register("feedback stats")
 @dataclass(frozen=True)
 class FeedbackStats(DatabaseOptions):
-    """Say how good the answers are: of everybody, and of each person.
+    """Show the quality of the answers: of all people, and of each person.
 
     Example:
         robo-rlhf feedback stats
@@ -59,7 +59,7 @@ class FeedbackStats(DatabaseOptions):
             }
             for person in found.people
         ]
-        print_rows(rows, as_json=False, empty="Nobody has answered anything yet.")
+        print_rows(rows, as_json=False, empty="No answers yet.")
         if found.agreement is not None:
             alphas = ", ".join(f"{kind} {value:.2f}" for kind, value in found.alpha.items() if value is not None)
             print(
@@ -86,7 +86,7 @@ class FeedbackQuestions(DatabaseOptions):
     round: int | None = None
     """Only questions of this round."""
     unanswered: bool = False
-    """Only questions that nobody has answered."""
+    """Only questions without an answer."""
     limit: int = 100
     """At most so many."""
     json: bool = False
@@ -135,7 +135,7 @@ class FeedbackExport(DatabaseOptions):
     """Print JSON."""
 
     def __call__(self) -> int:
-        """Write the folder and say how many rows each file has."""
+        """Write the folder and print how many rows each file has."""
         from robo_rlhf.accounts.roles import Principal
         from robo_rlhf.feedback.transfer.export import export
 
@@ -152,7 +152,7 @@ class FeedbackExport(DatabaseOptions):
 class FeedbackImport(DatabaseOptions):
     """Add the feedback of a folder that was exported, or written in the same form; all of it, or nothing.
 
-    Rows that are there already are passed over. Where rows are broken, each is told with its line, and nothing is
+    Rows that are there already are skipped. Where rows are broken, each is reported with its line, and nothing is
     imported: the exit code is then 4.
 
     Example:
@@ -165,7 +165,7 @@ class FeedbackImport(DatabaseOptions):
     """Print JSON."""
 
     def __call__(self) -> int:
-        """Import it, and say what was new or what is broken."""
+        """Import it, and print what was new or what is broken."""
         from robo_rlhf.accounts.roles import Principal
         from robo_rlhf.feedback.transfer.import_folder import import_all
 

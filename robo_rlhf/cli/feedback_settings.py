@@ -1,4 +1,4 @@
-"""`robo-rlhf feedback settings`: what a team decides about sharing out the questions of a task."""
+"""`robo-rlhf feedback settings`: how the questions of a task are assigned to annotators."""
 
 from dataclasses import asdict, dataclass
 
@@ -12,9 +12,9 @@ from robo_rlhf.core.errors import InvalidValueError
 @COMMANDS.register("feedback settings")
 @dataclass(frozen=True)
 class FeedbackSettings(DatabaseOptions):
-    """Show how the questions of a task are shared out, and whose answers count as good work; or change it.
+    """Show how the questions of a task are assigned, and whose answers count as good work; or change it.
 
-    What a task does not say itself, all tasks say; what they do not say is as usual. Changes are logged.
+    Settings that a task does not have are those of all tasks; the rest have defaults. Changes are logged.
 
     Example:
         robo-rlhf feedback settings
@@ -23,11 +23,11 @@ class FeedbackSettings(DatabaseOptions):
     """
 
     task: str = ""
-    """The task; all that say nothing else where empty."""
+    """The task; all without settings where empty."""
     set: tuple[str, ...] = ()
     """Settings to change, each NAME=NUMBER."""
     unset: tuple[str, ...] = ()
-    """Settings that the task says no more."""
+    """Settings to remove from the task."""
     json: bool = False
     """Print JSON."""
 

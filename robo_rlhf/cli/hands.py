@@ -1,4 +1,4 @@
-"""The devices of `robo-rlhf record`: their options as NAME=VALUE, and what their keys and buttons do, in words."""
+"""The devices of `robo-rlhf record`: their options as NAME=VALUE, and help for their keys and buttons."""
 
 import inspect
 import textwrap

@@ -1,4 +1,4 @@
-"""What the commands that imitate have in common: which demonstrations, and how snapshots are judged."""
+"""Shared options of the commands that imitate: the demonstrations, and the evaluation of snapshots."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from robo_rlhf.core.types import Array, Episode, Outcome
     from robo_rlhf.policies.base import TrainedPolicy
 
-STARTS = 32  # of the task, which say how far observations vary that the demonstrations do not show
+STARTS = 32  # of the task, which show how far observations vary where demonstrations do not show it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class DemonstrationOptions:
     tag: str | None = None
     """Only demonstrations with this tag."""
     mask_delay: int | None = None
-    """Learn without seeing how things move, and seeing where they are only so many steps late."""
+    """Learn without velocities, and with positions that are so many steps late."""
     select_episodes: int = 50
     """Rollouts that judge each snapshot, or each of several seeds."""
     home: Path | None = None
@@ -62,7 +62,7 @@ class DemonstrationOptions:
             raise InvalidValueError("--demos", self.demos, "at least 0")
 
     def run_config(self, algorithm: str) -> dict[str, Any]:
-        """Return what the run remembers of these options, so that it is continued with the same."""
+        """Return the options that the run stores, so that it is continued with the same."""
         mask_delay = {} if self.mask_delay is None else {"mask_delay": self.mask_delay}
         return {
             "algorithm": algorithm,
@@ -101,7 +101,7 @@ class DemonstrationOptions:
         return mask_episodes(self.task, episodes, self.mask_delay)
 
     def starts(self) -> "Array | None":
-        """Return what episodes of the task start from; None for an outside environment that is not installed here."""
+        """Return initial observations of the task; None for an outside environment that is not installed here."""
         from robo_rlhf.data.training_arrays.observation_spread import starts_of
         from robo_rlhf.sim.envs.partial_observation import mask_observations
         from robo_rlhf.sim.envs.task_env import make_env
@@ -113,11 +113,11 @@ class DemonstrationOptions:
         return starts_of(mask_observations(env, self.mask_delay))
 
     def checkpoint_meta(self) -> dict[str, Any]:
-        """Return what a checkpoint remembers of how its policy saw the task."""
+        """Return the metadata of a checkpoint on how its policy observed the task."""
         return {} if self.mask_delay is None else {"mask_delay": self.mask_delay}
 
     def score(self) -> "Callable[[TrainedPolicy], float]":
-        """Return what judges a snapshot: its success in rollouts on seeds that no result is reported on."""
+        """Return the function that scores a snapshot: success in rollouts on seeds that no result is reported on."""
         import numpy as np
 
         from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate

@@ -47,11 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"stopped; {_left_behind(args)}", file=sys.stderr)
         return INTERRUPT_EXIT
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: no complaint at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # no reader is left: no error at exit
         return BROKEN_PIPE_EXIT
     except OSError as error:
         if error.filename is None and error.errno != errno.ENOSPC:
-            raise  # not about a file that the user named: a fault of ours, to be seen whole
+            raise  # not about a file that the user named: a bug, so show the full traceback
         where = f" ({error.filename})" if error.filename is not None else ""
         full = error.errno == errno.ENOSPC
         return _report(f"{error.strerror}{where}", DiskFullError.exit_code if full else RoboRlhfError.exit_code)
@@ -71,7 +71,7 @@ def _show_warning(
     file: Any = None,
     line: str | None = None,
 ) -> None:
-    """Show what is said of a user's files as one line, and everything else as Python does."""
+    """Show warnings about a user's files as one line, and all others as Python does."""
     if issubclass(category, FileWarning):
         print(f"warning: {message}", file=sys.stderr)
     else:

@@ -1,4 +1,4 @@
-"""How an option that may be left out is shown and read: by its type, without a word for nothing."""
+"""Display and parsing of optional options: by their type, without a word for None."""
 
 from pathlib import Path
 from types import NoneType, UnionType

@@ -8,7 +8,7 @@ ReportProgress = Callable[[int, int, Mapping[str, float]], None]  # done, of how
 
 @contextmanager
 def progress_bar(label: str, shown: tuple[str, ...] = ("loss",)) -> Iterator[ReportProgress]:
-    """Show a bar while inside; call what is given with the work done, all work, and metrics (those `shown` appear)."""
+    """Show a bar in the `with` block; call the yielded function with work done, total and metrics (`shown` appear)."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

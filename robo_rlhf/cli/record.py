@@ -1,4 +1,4 @@
-"""`robo-rlhf record`: drive a robot and keep what happened."""
+"""`robo-rlhf record`: drive a robot and record the episodes."""
 
 import getpass
 import sys
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 @COMMANDS.register("record")
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """Record episodes of a task from a device, at the pace of the robot.
+    """Record episodes of a task from a device, in real time.
 
-    browser (the default) starts the operator station and opens the page that drives. keyboard, gamepad and spacemouse
+    browser (the default) starts the operator station and opens the operate page. keyboard, gamepad and spacemouse
     are those of this machine: the session is the same, shown in the terminal, also over ssh. scripted and replay need
     no person: an episode of theirs ends when success has lasted for half a second, or after 1.6 times the task's
     horizon. Each episode is kept as soon as it is over, whatever stops the command; one that Ctrl-C cuts short is kept
@@ -62,15 +62,15 @@ class Record:
     task: Task
     """Task to record."""
     device: str = "browser"
-    """What the robot is driven with: browser, keyboard, gamepad, spacemouse, scripted or replay."""
+    """Input device: browser, keyboard, gamepad, spacemouse, scripted or replay."""
     episodes: Annotated[int | None, tyro.conf.arg(aliases=["-n"])] = None
     """Episodes to record, with --only-successes successful ones; else 10 where no person drives, and until Ctrl-C."""
     dataset: NewDataset = ""
     """Name of the dataset in the data home, made where it is missing; the task's name where empty."""
     operator: str = ""
-    """Name of who drives, stored with each episode; where empty the login name, or the device's without a person."""
+    """Name of the operator, stored with each episode; where empty the login name, or the device's without a person."""
     policy: str = ""
-    """Checkpoint in the data home that drives; whoever moves the device takes over."""
+    """Checkpoint in the data home that drives; moving the device takes over."""
     set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """An option of the device, as NAME=VALUE: path, heading [deg], speed, deadzone, curve, hold [s], episode."""
     seed: MaybeSeed = None
@@ -105,7 +105,7 @@ class Record:
         return self._alone(TaskEnv(task(), 1, nthread=1), device, options)
 
     def _in_browser(self) -> int:
-        """Serve the station, and open the page that drives."""
+        """Serve the station, and open the operate page."""
         from urllib.parse import urlencode
 
         from robo_rlhf.cli.serve import Serve, run_station
@@ -203,7 +203,7 @@ class Record:
 
     @contextmanager
     def _seeds(self, dataset: "Dataset", wanted: int) -> Iterator[Iterator[int]]:
-        """Keep seeds from others that record at the same time, and give them one after the other.
+        """Reserve seeds against other processes that record at the same time, and yield them one by one.
 
         Raises:
             ConflictError: another process is at work on one.
@@ -237,7 +237,7 @@ def _login_name() -> str:
 
 
 def _print_deviation(device: "Device") -> None:
-    """Say how far a replay was from what it replayed."""
+    """Print how far a replay was from its original."""
     deviation: float = device.measure()  # type: ignore[attr-defined]
     off = f"positions that differ by at most {deviation:.3g} m or rad"
     same = "the same states bit for bit" if deviation == 0 else off

@@ -34,7 +34,7 @@ def drive(
 
     Raises:
         MissingDependencyError: the device, or the terminal for it, is not there.
-        RoboRlhfError: the session ended by itself; the message says why and what became of the open episode.
+        RoboRlhfError: the session ended by itself; the message gives the reason and the outcome of the open episode.
     """
     from teleop.input.terminal import Terminal
     from teleop.ipc.session_process import SessionProcess
@@ -94,7 +94,7 @@ def _episodes_kept(console: "Console") -> int:
 
 
 def _print_notices(console: "Console", told: int) -> int:
-    """Print what was said since, where there is no terminal to draw on; return how much there was in all."""
+    """Print new messages, where there is no terminal to draw on; return how many there were in all."""
     new = console.notice_count - told
     for notice in list(console.state.notices)[-new:] if new else ():
         print(notice.text, file=sys.stderr)
@@ -103,7 +103,7 @@ def _print_notices(console: "Console", told: int) -> int:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Let what ends a program end the session as Ctrl-C does: its episode is kept, the terminal is put back."""
+    """Let signals that end a program end the session as Ctrl-C does: its episode is kept, the terminal is restored."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     try:

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 class Rollout:
     """Run a policy, yours or a trained one, and keep its episodes: demonstrations for an outside environment.
 
-    An episode is a success where the environment says so at its end; or by a rule of yours. Each is kept as it ends,
-    and the same command goes on with the seeds that are missing.
+    An episode is a success where the environment reports it at its end; or by a rule of yours. Each is kept as it ends,
+    and the same command continues with the seeds that are missing.
 
     Example:
         robo-rlhf rollout --env Meta-World/MT1:door-open-v3 --policy metaworld.policies:SawyerDoorOpenV3Policy
@@ -60,11 +60,11 @@ class Rollout:
     success_return: float | None = None
     """Call an episode a success if its return is at least this."""
     success_ever: bool = False
-    """Call an episode a success if the environment said so at any time."""
+    """Call an episode a success if the environment reported success at any time."""
     only_successes: bool = False
     """Keep only successes."""
     noise: float = 0.0
-    """Deviation of what is added to the actions of code, as an unsteady hand would."""
+    """Standard deviation of noise added to the actions of code."""
     seed: MaybeSeed = None
     """Seed of the first episode, those of the next count up; else what follows the highest in the dataset."""
     num_envs: int = 16
@@ -99,7 +99,7 @@ class Rollout:
         return 0
 
     def reserve(self, dataset: "Dataset", task: str) -> "Reservation":
-        """Go on with the seeds that this very command left, or reserve new ones.
+        """Resume with the seeds that this same command left, or reserve new ones.
 
         Raises:
             ConflictError: a seed is taken.
@@ -165,13 +165,13 @@ class Rollout:
         return Dataset(new_dataset(data_home(self.home), name), create=True, task=MIXED if self.dataset else self.env)
 
     def meta(self, coded: bool) -> Mapping[str, Any]:
-        """Return what episodes remember of where they come from."""
+        """Return the provenance that episodes store."""
         from robo_rlhf.sim.envs.task_env import versions
 
         return {"device": "scripted" if coded else "policy", "operator": self.policy, "versions": versions()}
 
     def keep(self, dataset: "Dataset", reserved: "Reservation", ended: "list[Episode]") -> None:
-        """Add episodes that have just ended, then write down that they are done."""
+        """Add episodes that have just ended, then record that they are done."""
         new = [episode for episode in ended if episode.meta.seed not in reserved.done]
         kept = [replace(e, meta=replace(e.meta, id=_safe(e.meta.id))) for e in new if self.is_kept(e)]
         dataset.add_many([e for e in kept if e.meta.id not in dataset])  # there: killed before it was written down
@@ -199,7 +199,7 @@ class Rollout:
 
 
 def policy_asked(policy: str, home: Path | None) -> str:
-    """Return what tells a policy from others: its name, and of a checkpoint what it holds."""
+    """Return text that identifies a policy: its name, and for a checkpoint a digest of its content."""
     if ":" in policy:
         return policy
     content = find_checkpoint(Path(policy), "policy", home).read_bytes()

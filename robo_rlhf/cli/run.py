@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class RunCommand:
     """Do the whole loop: imitate, ask about clips, learn the reward, fine-tune on it, measure.
 
-    Stop it whenever you like: the same command goes on where it stopped.
+    Stop it at any time: the same command continues where it stopped.
 
     Example:
         robo-rlhf run --task pick_place --demos 25 --labels 200 --rounds 3
@@ -63,13 +63,13 @@ class RunCommand:
     seed: Seed = 0
     """Seed of everything."""
     annotator: Literal["simulated", "human"] = "simulated"
-    """Who answers: the simulated teacher, or people (on the review page of `robo-rlhf serve`, or in this terminal);
+    """The annotator: the simulated teacher, or people (on the review page of `robo-rlhf serve`, or in this terminal);
     people not yet where `--env` names an outside environment."""
     dataset: DatasetName = ""
     """Dataset of demonstrations in the data home; samples/TASK where empty."""
     preset: str = "default"
-    """How much of everything: default, quick (a minute or two), tiny (seconds, to try the machinery); or
-    self_imitation, for tasks that forgive little: the cloned policy imitates its own successful rollouts, and the
+    """Preset of settings: default, quick (a minute or two), tiny (seconds, to test the installation); or
+    self_imitation, for precise tasks: the cloned policy imitates its own successful rollouts, and the
     environment's success chooses its execution horizon and its exploration noise; or sample_efficient, for environments
     with expensive steps: SAC learns a correction of the cloned policy from all steps ever taken; or, with --demos 0,
     no_demonstrations: it explores without any reward first and asks where its reward models
@@ -84,8 +84,8 @@ class RunCommand:
     """Print the result as JSON."""
 
     def __call__(self) -> int:
-        """Do what is left to do and print what came of it."""
-        config, path, home = self.asked()  # what is wrong is told before anything heavy is loaded
+        """Do the remaining work and print the result."""
+        config, path, home = self.asked()  # errors are reported before anything heavy is loaded
         use_one_thread()
         from robo_rlhf.pipeline.loop import run_loop
         from robo_rlhf.pipeline.report.page import write_report
@@ -102,11 +102,11 @@ class RunCommand:
         return 0
 
     def asked(self) -> "tuple[PipelineConfig, Path, Path]":
-        """Return what is asked for as one object, the folder of the run and the data home, absolute.
+        """Return the configuration as one object, the folder of the run and the data home, absolute.
 
         Raises:
             UnknownNameError: no such task or setting; the message suggests the nearest.
-            InvalidValueError: a number, a name or a form that makes no sense, or more demonstrations than there are.
+            InvalidValueError: an invalid number, name or form, or more demonstrations than there are.
             NotFoundError: there are no demonstrations.
         """
         from robo_rlhf.feedback.judgeable import check_task
@@ -126,7 +126,7 @@ class RunCommand:
         return config, path, home
 
     def config(self, demos: int = 25) -> "PipelineConfig":
-        """Return what is asked for as one object, with `demos` demonstrations where no number is given; as `asked`."""
+        """Return the configuration as one object, with `demos` demonstrations where no number is given; as `asked`."""
         from robo_rlhf.pipeline.config import preset
         from robo_rlhf.sim.external.ids import is_outside
         from robo_rlhf.sim.tasks import TASKS

@@ -33,7 +33,7 @@ MAX_ATTEMPTS = 4  # seeds that are tried for a demonstration before a task is gi
 @COMMANDS.register("samples")
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """Record the sample demonstrations anew: the scripted operator, with a person's faults, at the controls.
+    """Record the sample demonstrations anew: the scripted operator, with human-like errors, drives.
 
     They go through the same session and journal as a person's, at the task's control rate. Those that fail are
     discarded, and the seeds that follow take their place. A task's old samples stay until the new ones are complete.
@@ -49,7 +49,7 @@ class Samples:
     episodes: int = 0
     """Successful demonstrations of each task; 0 for what ships: 60 of pick_place, 24 of the others."""
     sessions: int = 6
-    """Sessions that run at once, each in a process of its own; they mostly wait for the clock."""
+    """Sessions that run at once, each in a separate process; they mostly wait for the clock."""
     no_pace: bool = False
     """Do not wait for the clock: the same demonstrations, but for the times."""
     home: Path | None = None
@@ -58,7 +58,7 @@ class Samples:
     """Print JSON."""
 
     def __call__(self) -> int:
-        """Record, with a bar a task, and print what came of it."""
+        """Record, with a bar a task, and print the results."""
         if self.episodes < 0 or self.sessions < 1:
             given = f"{self.episodes} episodes, {self.sessions} sessions"
             raise InvalidValueError("samples", given, "no less than 0 episodes and 1 session")
@@ -92,7 +92,7 @@ class Samples:
                 publish_folder(scratch / "new", target)
         finally:
             lock.release(None)
-        remove_tree(scratch)  # not where it was stopped: the same command goes on with what is there
+        remove_tree(scratch)  # not where it was stopped: the same command continues with what is there
         size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file()) if target.exists() else 0
         return {
             "task": task,
@@ -104,7 +104,7 @@ class Samples:
         }
 
     def _run(self, task: str, raw: "Dataset", wanted: int, tell: Callable[[int], None]) -> "list[RecordedSummary]":
-        """Record seeds in order until `wanted` succeeded; which are recorded does not depend on the processes' pace."""
+        """Record seeds in order until `wanted` succeeded; which are recorded does not depend on timing."""
         from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
         from multiprocessing import get_context
 
@@ -134,7 +134,7 @@ class Samples:
 
 
 def _recorded_before(raw: "Dataset", task: str) -> "dict[int, RecordedSummary]":
-    """Return what was recorded, by seed, before the command was stopped; what that cut short is forgotten."""
+    """Return the recordings, by seed, from before the command was stopped; an incomplete one is dropped."""
     from teleop.session.unattended import RecordedSummary
 
     found = {}
@@ -149,7 +149,7 @@ def _recorded_before(raw: "Dataset", task: str) -> "dict[int, RecordedSummary]":
 
 
 def record_one(task: str, folder: Path, seed: int, pace: bool) -> "RecordedSummary":
-    """Record the scripted demonstration of one seed into the dataset at `folder`; runs in a process of its own."""
+    """Record the scripted demonstration of one seed into the dataset at `folder`; runs in a separate process."""
     from robo_rlhf.data.dataset import Dataset
     from teleop.devices import DEVICES
     from teleop.session.unattended import Session

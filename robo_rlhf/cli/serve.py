@@ -43,7 +43,7 @@ EVERYWHERE = ("0.0.0.0", "::")
 class Serve:
     """Start the operator station and print one link to it.
 
-    The link signs in whoever opens it, once, as administrator. Ctrl-C ends the station; what was kept is on the disk.
+    The link signs in its first user, once, as administrator. Ctrl-C ends the station; all saved data is on the disk.
 
     Example:
         robo-rlhf serve
@@ -58,7 +58,7 @@ class Serve:
     allow: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Another name by which it is reached on 127.0.0.1, such as that of a proxy. May be repeated."""
     proxy: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Address or network of a proxy that says where requests come from (X-Forwarded-For). May be repeated."""
+    """Address or network of a proxy that reports where requests come from (X-Forwarded-For). May be repeated."""
     allow_private_webhooks: bool = False
     """Let webhooks lead to addresses of this machine and its own network."""
     set_password: bool = False
@@ -66,7 +66,7 @@ class Serve:
     no_open: bool = False
     """Leave the browser closed."""
     lean: bool = False
-    """Keep no process ready for what may come: it takes less memory, and the first picture comes some seconds later."""
+    """Keep no worker process ready: it takes less memory, and the first picture comes some seconds later."""
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
     database: str = ""
@@ -125,7 +125,7 @@ def only_station(home: Path, database: str | Path) -> Iterator[None]:
     file = sqlite_file(database)
     locks = []
     if file is not None:
-        advice = "use that one, or give this one a data home of its own (--home), or a PostgreSQL database (--database)"
+        advice = "use that one, or give this one a separate data home (--home), or a PostgreSQL database (--database)"
         locks.append(Lock(home / LOCK, f"The data home {home}", f"a station runs there: {advice}"))
         beside = file.with_name(f".{file.name}{LOCK}")
         if file.parent != home:
@@ -140,7 +140,7 @@ def only_station(home: Path, database: str | Path) -> Iterator[None]:
 
 
 def check_password(people: "People", options: Serve) -> None:
-    """Set the administrator's password where that is asked for, and see that there is one where others may come.
+    """Set the administrator's password if requested, and check that there is one if other machines can connect.
 
     Raises:
         InvalidValueError: there is none, or the new one is too weak.
@@ -177,7 +177,7 @@ def greet(station: "Station", options: Serve, path: str) -> None:
 
 
 def reached_at(host: str, port: int) -> str:
-    """Return the address under which a station that listens on `host` is reached by those who may."""
+    """Return the address at which users reach a station that listens on `host`."""
     from teleop.station.server import own_address
 
     name = own_address() if host in EVERYWHERE else host
@@ -185,7 +185,7 @@ def reached_at(host: str, port: int) -> str:
 
 
 def path_in(path: str, token: str) -> str:
-    """Return the path of a link that signs in and goes on to the page at `path`."""
+    """Return the path of a link that signs in and then leads to the page at `path`."""
     from urllib.parse import quote
 
     return f"/enter{'' if path == '/' else '?next=' + quote(path, safe='/')}#{token}"

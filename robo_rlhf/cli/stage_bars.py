@@ -60,7 +60,7 @@ class StageBars:
         self._progress.update(self._tasks[self._now[0]], completed=done, total=total, metrics=text)
 
     def end(self, stage: str, result: Mapping[str, Any]) -> None:
-        """Fill the stage's bar, and say so in a log."""
+        """Fill the stage's bar, and print a line in a log."""
         if stage in self._tasks:
             task = self._progress.tasks[self._tasks[stage]]
             self._progress.update(task.id, completed=task.total or 1, total=task.total or 1)

@@ -1,4 +1,4 @@
-"""Where the station over a data home is reached, written down by `serve` for the links that `team` prints."""
+"""The address of the station over a data home, stored by `serve` for the links that `team` prints."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,12 @@ ADDRESS = "station.json"  # in the data home
 
 
 def note_address(home: Path, url: str) -> None:
-    """Write down where the station over a data home is reached, for the links that other commands print."""
+    """Store the address of the station over a data home, for the links that other commands print."""
     write_json(home / ADDRESS, {"url": url})
 
 
 def noted_address(home: Path) -> str:
-    """Return where the newest station over a data home is or was reached.
+    """Return the address of the newest station over a data home, running or not.
 
     Raises:
         InvalidValueError: none was ever started over it.

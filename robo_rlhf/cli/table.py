@@ -1,10 +1,10 @@
-"""What a command prints: one list of rows, as a table for people or as JSON for programs."""
+"""Output of a command: one list of rows, as a table for people or as JSON for programs."""
 
 import json
 import sys
 from collections.abc import Mapping, Sequence
 
-PIPE_WIDTH = 200  # [columns] where no terminal says its own width
+PIPE_WIDTH = 200  # [columns] where no terminal reports a width
 
 Row = Mapping[str, object]
 
@@ -24,7 +24,7 @@ def print_rows(rows: Sequence[Row], *, as_json: bool, title: str = "", empty: st
     Args:
         rows: values of any JSON type; anything else is printed by `str`.
         as_json: print one JSON array of objects and nothing else.
-        title: stands over the table; not in the JSON.
+        title: printed above the table; not in the JSON.
         empty: printed instead of a table without rows.
     """
     if as_json:

@@ -1,4 +1,4 @@
-"""`robo-rlhf team`: who may use the station, how they get in, and what their programs may do."""
+"""`robo-rlhf team`: accounts of the station, invitations, passwords and sign-in links."""
 
 import getpass
 import sys
@@ -37,11 +37,11 @@ class TeamAdd(DatabaseOptions):
     """
 
     name: Name
-    """What the person is called, and signs in as."""
+    """The person's name, also for signing in."""
     role: Literal["annotator", "operator", "administrator"] = "annotator"
     """What the person may do."""
     url: Url = ""
-    """Where the station is reached; the address at which one last ran over this data home where empty."""
+    """Address of the station; where empty that of the last one over this data home."""
     json: bool = False
     """Print JSON."""
 
@@ -94,21 +94,21 @@ class TeamList(DatabaseOptions):
             }
             for member in members
         ]
-        print_rows(rows, as_json=self.json, empty="Nobody yet: robo-rlhf serve makes the first account.")
+        print_rows(rows, as_json=self.json, empty="No people yet: robo-rlhf serve makes the first account.")
         return 0
 
 
 @COMMANDS.register("team disable")
 @dataclass(frozen=True)
 class TeamDisable(DatabaseOptions):
-    """Let a person in no more: their browsers are signed out and their tokens end, at once. Their answers stay.
+    """Disable a person's account: their browsers are signed out and their tokens end, at once. Their answers stay.
 
     Example:
         robo-rlhf team disable anna
     """
 
     name: Name
-    """Who."""
+    """Name of the person."""
 
     def __call__(self) -> int:
         """Disable the account."""
@@ -124,14 +124,14 @@ class TeamDisable(DatabaseOptions):
 @COMMANDS.register("team enable")
 @dataclass(frozen=True)
 class TeamEnable(DatabaseOptions):
-    """Let a person in again who was disabled; what was ended stays ended.
+    """Enable the account of a person who was disabled; ended sessions and tokens stay ended.
 
     Example:
         robo-rlhf team enable anna
     """
 
     name: Name
-    """Who."""
+    """Name of the person."""
 
     def __call__(self) -> int:
         """Enable the account."""
@@ -156,7 +156,7 @@ class TeamPassword(DatabaseOptions):
     """
 
     name: Name = ""
-    """Whose password; the administrator's where empty."""
+    """Name of the person; the administrator where empty."""
 
     def __call__(self) -> int:
         """Ask for it and set it."""
@@ -180,9 +180,9 @@ class TeamLink(DatabaseOptions):
     """
 
     name: Name = ""
-    """Who is signed in; the administrator where empty."""
+    """Name of the person to sign in; the administrator where empty."""
     url: Url = ""
-    """Where the station is reached; the address at which one last ran over this data home where empty."""
+    """Address of the station; where empty that of the last one over this data home."""
 
     def __call__(self) -> int:
         """Make it and print it."""

@@ -1,4 +1,4 @@
-"""`robo-rlhf team token`: what a person's programs may do at the station."""
+"""`robo-rlhf team token`: API tokens of a person's programs."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from robo_rlhf.core.errors import InvalidValueError
 @COMMANDS.register("team token")
 @dataclass(frozen=True)
 class TeamToken(DatabaseOptions):
-    """List the tokens of a person's programs, the administrator's where nobody is named; or make one, or revoke one.
+    """List the tokens of a person's programs, the administrator's where none is named; or make one, or revoke one.
 
     A program sends its token with each request: `Authorization: Bearer rlhf_...`. It may do what its role may, and
     never more than the person. It is shown once, when it is made: only a digest of it is kept.
@@ -24,15 +24,15 @@ class TeamToken(DatabaseOptions):
     """
 
     name: Name = ""
-    """Whose; the administrator's where empty."""
+    """Name of the person; the administrator where empty."""
     create: str = ""
     """Make one: what it is for, in a few words."""
     role: str = ""
-    """What the new one may do: annotator, operator or administrator; what the person may where empty."""
+    """Role of the new token: annotator, operator or administrator; the role of the person where empty."""
     days: float = 90.0
-    """How long the new one lives [days], at most 366."""
+    """Lifetime of the new token [days], at most 366."""
     revoke: int | None = None
-    """End the one with this number."""
+    """Revoke the token with this number."""
     json: bool = False
     """Print JSON."""
 

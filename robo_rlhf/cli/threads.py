@@ -1,11 +1,11 @@
-"""How a program shares a machine: one thread for the mathematics, and behind those at whom people look.
+"""Sharing the machine: one thread for numerical libraries, and a lower priority than interactive processes.
 
 Small networks are many times slower on two threads when another process is busy.
 """
 
 import os
 
-NICE = 10  # of what runs beside people
+NICE = 10  # of programs that run beside interactive ones
 
 
 def use_one_thread() -> None:
@@ -18,6 +18,6 @@ def use_one_thread() -> None:
 
 
 def lower_priority() -> None:
-    """Let whoever drives or answers on this machine go first: what follows them has the time that they leave."""
+    """Lower this process's priority, so that operators and annotators on this machine are served first."""
     if hasattr(os, "setpriority"):
         os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))

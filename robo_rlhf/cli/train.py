@@ -34,7 +34,7 @@ def _bc_config() -> type[Any]:
 @COMMANDS.register("train bc")
 @dataclass(frozen=True, kw_only=True)
 class TrainBc(DemonstrationOptions):
-    """Clone demonstrations into a policy. The same command goes on where a killed one stopped.
+    """Clone demonstrations into a policy. The same command continues where a killed one stopped.
 
     Example:
         robo-rlhf train bc --task pick_place --demos 50 --run clone
@@ -52,7 +52,7 @@ class TrainBc(DemonstrationOptions):
     """Settings of the algorithm."""
 
     def __call__(self) -> int:
-        """Train, with a bar, and print what came of it."""
+        """Train, with a bar, and print the result."""
         if self.seeds < 1:
             raise InvalidValueError("--seeds", self.seeds, "at least 1")
         self.check()

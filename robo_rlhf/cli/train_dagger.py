@@ -35,9 +35,9 @@ def _config() -> type[Any]:
 @COMMANDS.register("train dagger")
 @dataclass(frozen=True, kw_only=True)
 class TrainDagger(DemonstrationOptions):
-    """Clone demonstrations and corrections: episodes in which somebody took over from a policy.
+    """Clone demonstrations and corrections: episodes in which a person took over from a policy.
 
-    Take over on the operate page. The same command goes on where a killed one stopped.
+    Take over on the operate page. The same command continues where a killed one stopped.
 
     Example:
         robo-rlhf train dagger --task pick_place --corrections takeovers --run better
@@ -46,11 +46,11 @@ class TrainDagger(DemonstrationOptions):
     stopped: ClassVar = CONTINUES
 
     corrections: DatasetName
-    """Dataset of corrected episodes in the data home; those that nobody took over are left out."""
+    """Dataset of corrected episodes in the data home; those without a takeover are left out."""
     run: RunName = "dagger"
     """Name of the run, a folder among the runs of the data home."""
     preferences: str = ""
-    """Also say, in questions of the run of this name, that each correction is better than what it corrects."""
+    """Also store, as answers in the run of this name, that each correction is better than what it corrects."""
     preference_steps: int = 50
     """Steps of these two clips, at most."""
     config: Annotated[Any, tyro.conf.arg(name="", constructor_factory=_config)] = field(
@@ -59,7 +59,7 @@ class TrainDagger(DemonstrationOptions):
     """Settings of the algorithm."""
 
     def __call__(self) -> int:
-        """Train, with a bar, and print what came of it."""
+        """Train, with a bar, and print the result."""
         self.check()
         require_dataset(data_home(self.home), self.corrections)
         if self.preference_steps < 1:
@@ -101,7 +101,7 @@ class TrainDagger(DemonstrationOptions):
         return run
 
     def corrected(self) -> "list[Episode]":
-        """Return the episodes in which somebody took over.
+        """Return the episodes in which a person took over.
 
         Raises:
             NotFoundError: there is no such dataset.

@@ -37,10 +37,10 @@ def _ppo_config() -> type[Any]:
 @COMMANDS.register("train ppo")
 @dataclass(frozen=True, kw_only=True)
 class TrainPpo:
-    """Fine-tune a policy on a learned reward, or another. The same command goes on where a killed one stopped.
+    """Fine-tune a policy on a learned reward, or another. The same command continues where a killed one stopped.
 
-    The learned reward may change meanwhile: its file is read again when somebody writes it. A policy that learned with
-    a part of the task hidden goes on so; rewards see all of it.
+    The learned reward may change meanwhile: its file is read again when it is written. A policy that was trained with
+    an observation mask keeps it; rewards see the full observation.
 
     Example:
         robo-rlhf train ppo --policy clone --reward recordings/runs/main/round-3/reward --run better
@@ -58,7 +58,7 @@ class TrainPpo:
     run: RunName = "ppo"
     """Name of the run, a folder among the runs of the data home."""
     uncertainty_penalty: float = 0.5
-    """Deviations of the reward's ensemble that it is lowered by."""
+    """Uncertainty penalty: deviations of the reward's ensemble to subtract from its mean."""
     residual_scale: float = 0.2
     """Largest correction of an action, where the policy has no likelihood and is corrected rather than changed."""
     home: Path | None = None
@@ -71,7 +71,7 @@ class TrainPpo:
     """Settings of the algorithm."""
 
     def __call__(self) -> int:
-        """Train, with a bar, and print what came of it."""
+        """Train, with a bar, and print the result."""
         check_objective(self.config.objective, self.reward)
         from robo_rlhf.core.heartbeat import held
 

@@ -55,7 +55,7 @@ def _reward_config() -> type[Any]:
 @COMMANDS.register("train reward")
 @dataclass(frozen=True, kw_only=True)
 class TrainReward:
-    """Learn a reward from answers about clips. With --follow it goes on learning as answers come, until Ctrl-C.
+    """Learn a reward from answers about clips. With --follow it keeps learning as answers come, until Ctrl-C.
 
     Example:
         robo-rlhf train reward --task pick_place --questions-of main --run reward --follow
@@ -70,17 +70,17 @@ class TrainReward:
     run: RunName = "reward"
     """Name of the run, a folder among the runs of the data home."""
     follow: bool = False
-    """Go on learning as answers come; whoever labels or fine-tunes meanwhile never waits."""
+    """Keep learning as answers come; annotators and fine-tuning never wait for it."""
     until: int = 0
-    """With --follow: end at so many answers; 0 goes on until Ctrl-C."""
+    """With --follow: end at so many answers; 0 continues until Ctrl-C."""
     start: Path | None = None
-    """With --follow: a reward model to go on from: a checkpoint, a run's folder, or the name of a run."""
+    """With --follow: a reward model to start from: a checkpoint, a run's folder, or the name of a run."""
     demonstrations: DatasetName = ""
     """Dataset of demonstrations, for --demonstration-weight; samples/TASK where empty."""
     marked: DatasetName = ""
     """Dataset of episodes whose outcome was marked, for --success-weight."""
     unlabeled_from: DatasetName = ""
-    """Dataset that clips which nobody judged are cut from, for --unlabeled."""
+    """Dataset from which unlabelled clips are cut, for --unlabeled."""
     database: str = ""
     """A database URL or file; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
     home: Path | None = None
@@ -102,7 +102,7 @@ class TrainReward:
         return 0
 
     def learn(self) -> "tuple[Run, dict[str, Any]]":
-        """Learn, and return the run, which is held, and what came of it."""
+        """Learn, and return the run, which is held, and the result."""
         home = data_home(self.home)
         where = feedback_database(home, self.database)
         if isinstance(where, Path) and not where.exists():
@@ -132,7 +132,7 @@ class TrainReward:
         return run, row
 
     def learn_once(self, store: "Store", run: "Run", besides: "ExtraData") -> dict[str, Any]:
-        """Learn from the answers that there were when the run began; return what came of it."""
+        """Learn from the answers that there were when the run began; return the result."""
         from robo_rlhf.feedback.live_signal.as_answers import SignalCutoff, SignalReader
         from robo_rlhf.feedback.quality.report import gold_of
         from robo_rlhf.training import reward
@@ -145,7 +145,7 @@ class TrainReward:
         answers = [answer for answer in found if answer.number <= run.config["mark"]]
         if len(answers) < len(found):
             newer = f"{len(found) - len(answers)} newer answers are not in it"
-            print(f"The run {self.run} goes on with the answers it began with; {newer}.", file=sys.stderr)
+            print(f"The run {self.run} continues with the answers it began with; {newer}.", file=sys.stderr)
         besides = besides._replace(checked=gold_of(store, task=self.task, until=run.config["mark"]))
         with progress_bar(f"reward for {self.task}", ("loss", "held_out_loss")) as tell:
             said = (questions + shown, answers + pressed)
@@ -160,7 +160,7 @@ class TrainReward:
         return {**row, "people_agree": ceiling} if not self.json else {**result, "people_agree": ceiling}
 
     def follow_answers(self, store: "Store", run: "Run", besides: "ExtraData", start: Path | None) -> dict[str, Any]:
-        """Learn as answers come; return what the last model is worth."""
+        """Learn as answers come; return the quality of the last model."""
         from robo_rlhf.pipeline.online_reward import FollowConfig, Follower, follow
         from robo_rlhf.training.reward import episodes_of
 
@@ -190,7 +190,7 @@ class TrainReward:
         return {"updates": count, **(found[0].metrics if found else {})}
 
     def check_besides(self) -> None:
-        """Refuse datasets that are not there, as far as the settings give them weight.
+        """Refuse datasets that are missing, where the settings give them weight.
 
         Raises:
             InvalidValueError: a weight without the dataset that it needs.
@@ -207,7 +207,7 @@ class TrainReward:
                 require_dataset(data_home(self.home), given)
 
     def extra_data(self) -> "ExtraData":
-        """Return what is learned from besides answers, as far as the settings give it weight."""
+        """Return the data to learn from in addition to answers, where the settings give it weight."""
         from robo_rlhf.training.reward import ExtraData
 
         shown = self.episodes(self.demonstrations or f"samples/{self.task}") if self.config.demonstration_weight else []
@@ -235,6 +235,6 @@ def starting_point(path: Path, store: "Store") -> dict[str, Any]:
 def describe_update(update: "Update") -> str:
     """Return one line about a new model."""
     held = update.report.held_out
-    known = "too few answers to hold any out" if held.accuracy is None else f"foresees {held.accuracy:.0%} of held-out"
+    known = "too few answers to hold any out" if held.accuracy is None else f"predicts {held.accuracy:.0%} of held-out"
     how = ", fitted anew" if update.anew else ""
     return f"{time.strftime('%H:%M:%S')}  {update.answers} answers, {known}, {update.seconds:.1f} s{how}"

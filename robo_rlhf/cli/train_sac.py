@@ -40,11 +40,11 @@ def _sac_config() -> type[Any]:
 @COMMANDS.register("train sac")
 @dataclass(frozen=True, kw_only=True)
 class TrainSac:
-    """Learn by soft actor-critic, with demonstrations in every batch. The same command goes on where one stopped.
+    """Learn by soft actor-critic, with demonstrations in every batch. The same command continues where one stopped.
 
     From nothing, or as a bounded correction on top of a policy of any kind. The learned reward may change meanwhile:
-    its file is read again when somebody writes it, and counts for all that is remembered. A policy that learned with
-    a part of the task hidden goes on so; rewards see all of it.
+    its file is read again when it is written, and relabels the whole replay buffer. A policy that was trained with an
+    observation mask keeps it; rewards see the full observation.
 
     Example:
         robo-rlhf train sac --policy clone --reward recordings/runs/main/round-3/reward --run better
@@ -66,7 +66,7 @@ class TrainSac:
     run: RunName = "sac"
     """Name of the run, a folder among the runs of the data home."""
     uncertainty_penalty: float = 0.5
-    """Deviations of the reward's ensemble that it is lowered by."""
+    """Uncertainty penalty: deviations of the reward's ensemble to subtract from its mean."""
     residual_scale: float = 0.3
     """Largest correction of an action, where learning starts from a policy of another kind."""
     home: Path | None = None
@@ -79,7 +79,7 @@ class TrainSac:
     """Settings of the algorithm."""
 
     def __call__(self) -> int:
-        """Train, with a bar, and print what came of it."""
+        """Train, with a bar, and print the result."""
         check_objective(self.config.objective, self.reward)
         from robo_rlhf.core.heartbeat import held
 

@@ -1,4 +1,4 @@
-"""`robo-rlhf train value`: how near success is, as a potential for shaping rewards."""
+"""`robo-rlhf train value`: a value function of success, as a potential for reward shaping."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ class TrainValue:
     """Print JSON."""
 
     def __call__(self) -> int:
-        """Learn, and print what came of it."""
+        """Learn, and print the result."""
         name = self.dataset or f"samples/{self.task}"
         folder = require_dataset(data_home(self.home), name)
         if self.updates < 1 or not 0 <= self.gamma <= 1:

@@ -1,4 +1,4 @@
-"""Which dataset a command works on, and what it prints of its trash."""
+"""Options that choose the dataset of a command, and the table of its trash."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 Id = Annotated[str, tyro.conf.Positional]
 Ids = Annotated[tuple[str, ...], tyro.conf.Positional]
-BY = "robo-rlhf episodes"  # who does something, as the log says it
+BY = "robo-rlhf episodes"  # the actor in the audit log
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetOptions:
-    """Which dataset a command works on."""
+    """Options that choose a dataset."""
 
     stopped: ClassVar = STAYS
 
@@ -61,7 +61,7 @@ class DatasetOptions:
 
     @contextmanager
     def logged(self, act: str) -> Iterator[list[str]]:
-        """Yield a list for the ids of the episodes to which something is done, which the log then tells.
+        """Yield a list for the ids of the episodes that are changed, which are then logged.
 
         The log is opened first: where it cannot be, nothing is done.
         """

@@ -1,1 +1,1 @@
-"""The ground: what every room uses, from errors and types to files, statistics and the run folder."""
+"""The base package that all others import: errors, types, files, statistics and the run folder."""

@@ -1,7 +1,7 @@
-"""What a text or a number that a person gives may be: one check for each meaning, for all commands and the station.
+"""Validation of text and numbers from users: one check for each meaning, for all commands and the station.
 
 Text comes from the command line, the environment, files and requests. Every name that becomes a path is checked here,
-so that none leads out of the data home, and what one command takes every other one and every list takes too.
+so that none leads out of the data home, and what one command accepts, every other command and list accepts too.
 """
 
 import math
@@ -24,13 +24,13 @@ INSIDE_DATASETS = ("episodes", "journal", "trash", "quarantine")  # folders of a
 
 @dataclass(frozen=True)
 class Meant:
-    """What an option is meant to be, as the metadata of its type: `check` raises for what is not."""
+    """The meaning of an option, as metadata of its type: `check` raises for an invalid value."""
 
     check: Callable[[str, object], None]
 
 
 def check_text(what: str, given: object) -> None:
-    """Refuse text that cannot be written down: what is no Unicode, and NUL.
+    """Refuse text that cannot be stored: invalid Unicode, and NUL.
 
     Raises:
         InvalidValueError: the text is such.
@@ -41,7 +41,7 @@ def check_text(what: str, given: object) -> None:
 
 
 def check_number(what: str, given: float) -> None:
-    """Refuse what is no number, or larger than computers count.
+    """Refuse a value that is not a finite number, or is too large.
 
     Raises:
         InvalidValueError: it is not finite, or beyond 2^53.
@@ -53,7 +53,7 @@ def check_number(what: str, given: float) -> None:
 
 
 def check_seed(what: str, given: object) -> None:
-    """Refuse what is no seed.
+    """Refuse an invalid seed.
 
     Raises:
         InvalidValueError: it is not from 0 to 2^31 - 1.
@@ -63,7 +63,7 @@ def check_seed(what: str, given: object) -> None:
 
 
 def check_dataset(what: str, given: object) -> None:
-    """Refuse what is no name of a dataset: folders with slashes between them, below the data home.
+    """Refuse an invalid name of a dataset: folders with slashes between them, below the data home.
 
     Raises:
         InvalidValueError: it is empty, leads out of the data home, or would be hard to type.
@@ -85,7 +85,7 @@ def is_dataset_name(name: str) -> bool:
 
 
 def check_new_dataset(what: str, given: object) -> None:
-    """Refuse what is no name for a dataset that may be made, which every list shows then.
+    """Refuse an invalid name for a new dataset, which every list will show.
 
     Raises:
         InvalidValueError: as `check_dataset`; or it would lie among the runs, or within a dataset.
@@ -98,7 +98,7 @@ def check_new_dataset(what: str, given: object) -> None:
 
 
 def check_run(what: str, given: object) -> None:
-    """Refuse what is no name of a run, which becomes a folder among the runs of the data home.
+    """Refuse an invalid name of a run, which becomes a folder among the runs of the data home.
 
     Raises:
         InvalidValueError: it has a slash, is empty, leads elsewhere, or would be hard to type.
@@ -108,10 +108,10 @@ def check_run(what: str, given: object) -> None:
 
 
 def check_arena(what: str, given: object) -> None:
-    """Refuse what is no name of an arena: it is part of addresses too.
+    """Refuse an invalid name of an arena: it is also part of addresses.
 
     Raises:
-        InvalidValueError: it has other signs than those, or is too long.
+        InvalidValueError: it has other characters, or is too long.
     """
     if not _ARENA.fullmatch(str(given)):
         expected = "1 to 80 letters, digits and . _ + = -, the first a letter or digit"
@@ -119,7 +119,7 @@ def check_arena(what: str, given: object) -> None:
 
 
 def check_port(what: str, given: object) -> None:
-    """Refuse what is no port.
+    """Refuse an invalid port.
 
     Raises:
         InvalidValueError: it is not from 0 to 65535.
@@ -129,7 +129,7 @@ def check_port(what: str, given: object) -> None:
 
 
 def check_url(what: str, given: object) -> None:
-    """Refuse what is no address of a web server.
+    """Refuse an invalid address of a web server.
 
     Raises:
         InvalidValueError: it has another form than http://NAME or https://NAME, a port and a path where there are.

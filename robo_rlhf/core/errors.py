@@ -1,6 +1,6 @@
-"""The project's exceptions: what a user can cause, each with one clear sentence.
+"""The project's exceptions: errors that a user can cause, each with one clear sentence.
 
-Every exception builds its own message out of what was given, what was expected and what to do next,
+Every exception builds its own message from the given value, the expected one and advice,
 so that the text is the same wherever the mistake is made, and can be tested in one place.
 `exit_code` is what the `robo-rlhf` command returns.
 """
@@ -10,20 +10,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-SHOWN = 200  # characters of what was given that a message repeats
+SHOWN = 200  # characters of a given value that a message repeats
 
 
 def shown(given: object) -> str:
-    """Return what was given as a message repeats it: of a long text the beginning and the end."""
+    """Return a given value as a message shows it: of a long text the beginning and the end."""
     text = str(given)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 60]} ... {text[-40:]} ({len(text):,} characters)"
 
 
 class RoboRlhfError(Exception):
-    """Base of everything that a user can cause."""
+    """Base of all errors that a user can cause."""
 
     exit_code = 1
-    LONGEST: ClassVar = 1500  # characters: what was given may be of any length, and what to do stands at the end
+    LONGEST: ClassVar = 1500  # characters: given values may be of any length, and the advice is at the end
 
     def __init__(self, message: str) -> None:
         """Keep the message, the middle of a long one left out."""
@@ -113,7 +113,7 @@ class CheckpointMismatchError(RoboRlhfError):
 
 
 class DiskFullError(RoboRlhfError):
-    """Too little room to go on without losing something."""
+    """Too little disk space to continue without losing something."""
 
     exit_code = 7
 
@@ -125,19 +125,19 @@ class DiskFullError(RoboRlhfError):
 
 
 class DiskError(RoboRlhfError, OSError):
-    """A disk that takes nothing, or does not say that it keeps what it was given: broken, read-only or gone."""
+    """A disk that accepts no data, or does not confirm that it is stored: broken, read-only or gone."""
 
     exit_code = 15
 
     def __init__(self, path: Path, error: OSError) -> None:
-        """Name the file or folder, and what the system said of it."""
+        """Name the file or folder, and the system's error for it."""
         self.reason: str = error.reason if isinstance(error, DiskError) else error.strerror or str(error)
         self.what = f"{path} cannot be written ({self.reason[:1].lower()}{self.reason[1:]})."
-        super().__init__(f"{self.what} Only what was said to be kept is; see to the disk and do it again.")
+        super().__init__(f"{self.what} Only data that was confirmed as stored is safe; check the disk and try again.")
         self.errno = error.errno
 
     def __str__(self) -> str:
-        """Return the sentence, not the number and the words of the system."""
+        """Return the sentence, without the number and the text of the system."""
         return str(self.args[0])
 
 
@@ -205,7 +205,7 @@ class WorkerDiedError(RoboRlhfError):
 
 
 class SignInError(RoboRlhfError):
-    """Somebody is not let in."""
+    """Access is denied to a user."""
 
     exit_code = 13
 
@@ -218,7 +218,7 @@ class SignInError(RoboRlhfError):
 
 
 class TokenError(RoboRlhfError):
-    """A program's token that lets nobody in."""
+    """A program's token that is not accepted."""
 
     exit_code = 13
     WHY: ClassVar = {
@@ -233,10 +233,10 @@ class TokenError(RoboRlhfError):
         """Say what is wrong with the token, and how many seconds to `wait` where too many were tried."""
         self.state, self.wait = state, wait
         if wait > 0:
-            text = f"too many tokens were tried that let nobody in. Wait {max(round(wait), 1)} s and try again"
+            text = f"too many invalid tokens were sent. Wait {max(round(wait), 1)} s and try again"
         else:
             text = self.WHY[state]
-        super().__init__(f"The token lets nobody in: {text}. Nothing was changed.")
+        super().__init__(f"The token is not accepted: {text}. Nothing was changed.")
 
 
 class WorkerStuckError(RoboRlhfError):
@@ -254,7 +254,7 @@ class WorkerStuckError(RoboRlhfError):
 
 
 class TooOftenError(RoboRlhfError):
-    """Something that somebody has done too often lately."""
+    """A request that a user has made too often lately."""
 
     exit_code = 14
 
@@ -265,12 +265,12 @@ class TooOftenError(RoboRlhfError):
 
 
 class NotNowError(RoboRlhfError):
-    """Something that cannot be done as things stand; whoever raises it knows what stands in the way, and until when."""
+    """Something that cannot be done in the present state; the raising code knows what prevents it, and until when."""
 
     exit_code = 14
 
     def __init__(self, what: str, advice: str) -> None:
-        """Say in a sentence `what` stands in the way, and in another what to do."""
+        """Say in one sentence `what` prevents it, and in another what to do."""
         super().__init__(f"{what.rstrip('.')}. {advice}")
 
 

@@ -1,8 +1,8 @@
-"""Files that survive a crash: the data home, folders, atomic writes, renames, removals, room on the disk.
+"""Files that survive a crash: the data home, folders, atomic writes, renames, removals, free disk space.
 
-Nothing else in the project makes, renames or removes a file or folder of the data home; a test sees to it. A file that
-is on the disk is lost all the same where the name of a folder above it is not: so a folder is made together with its
-name, and those of the folders above it.
+Nothing else in the project makes, renames or removes a file or folder of the data home; a test checks this. A file
+that is on the disk is still lost if the name of a folder above it is not: so a folder is made together with its name,
+and those of the folders above it.
 """
 
 import contextlib
@@ -42,10 +42,10 @@ DATABASE_VARIABLE = "ROBO_RLHF_DATABASE"
 RESERVE = 64 * 2**20  # [bytes] always left free, so that what is open can still be closed
 SHIPPED = Path(__file__).resolve().parents[2] / "recordings"  # what comes with a checkout; a wheel has none
 DATASET_FILE = "dataset.json"  # in the folder of every dataset
-DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk or a used-up quota
+DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)  # the system's errors for a full disk or a used-up quota
 _durable: dict[Path, tuple[int, ...]] = {}  # folders whose names this process knows to be on the disk
 _homes: dict[Path, int] = {}  # data homes that this process does not make again, held open
-GONE = "it is gone, or another one stands in its place"
+GONE = "it is gone, or another one is in its place"
 
 
 def data_home(home: Path | None = None) -> Path:
@@ -133,7 +133,7 @@ def write_atomic_many(files: Sequence[tuple[Path, bytes]], *, reserve: int | Non
 
     Raises:
         DiskFullError: there is no room; every file is whole, some old and some new.
-        DiskError: the disk takes nothing, or says that it could not keep it; every file is whole as above.
+        DiskError: the disk accepts no data, or reports that it could not store it; every file is whole as above.
     """
     folders = sorted({path.parent for path, _ in files})
     for folder in folders:
@@ -170,7 +170,7 @@ def write_json(path: Path, value: Any, *, reserve: int | None = None) -> None:
 
 
 def read_json(path: Path, kind: type[T], advice: str = "") -> T:
-    """Return what a file of JSON holds; of an object that is sealed, without the seal. One without may be of any make.
+    """Return what a file of JSON holds; a sealed object without its seal. One without may be of any origin.
 
     Args:
         path: the file.
@@ -203,7 +203,7 @@ _KINDS: dict[type, str] = {dict: "JSON object", list: "list", str: "text"}
 
 
 def open_whole(path: Path, advice: str) -> IO[bytes]:
-    """Open a file to read. Anything else that lies there is refused: a pipe would be waited for without an end.
+    """Open a file to read. Anything else at that path is refused: reading a pipe could block forever.
 
     Raises:
         CorruptFileError: it is a folder, a pipe, a socket or a device.
@@ -223,7 +223,7 @@ def read_whole(path: Path, advice: str) -> bytes:
 
 
 def _sync_all(paths: Sequence[Path]) -> None:
-    """Sync files all at the same time: the disk then does many in one go."""
+    """Sync files all at the same time, so that the disk handles many at once."""
     if len(paths) < 2:
         for path in paths:
             sync(path)
@@ -236,7 +236,7 @@ def make_folder(path: Path) -> None:
     """Make a folder, and those above it that are missing, so that it survives a power cut.
 
     What another process has made a moment ago may not be on the disk yet. So the first time that a process needs a
-    folder, all names above it are synced, up to the root of its file system; after that it costs one look.
+    folder, all names above it are synced, up to the root of its file system; after that it costs one check.
 
     Raises:
         DiskFullError: there is no room for it.
@@ -278,7 +278,7 @@ def _make_one(folder: Path) -> None:
 
 
 def hold_home(home: Path) -> None:
-    """Have this process make nothing in `home`, which is made now, should it be gone later: its disk may be away.
+    """Make `home` now, and keep this process from making it again should it be gone later: its disk may be away.
 
     Raises:
         DiskFullError, DiskError: as `make_folder`.

@@ -1,7 +1,8 @@
-"""One process works on a run: `alive.json` in its folder is its lock, and says every few seconds that it is at work.
+"""Lock and heartbeat of a run: `alive.json` in its folder lets one process work on it, which renews it continually.
 
-Whoever looks on, such as the station's monitor, tells from it whether a run is at work, was stopped, or failed and why.
-A process that is killed writes nothing more, so its heartbeat grows old. Nothing is ever learned from this file.
+The process writes it every few seconds. Observers such as the station's monitor read from it whether a run is at work,
+was stopped, or failed and why. A process that is killed writes nothing more, so its heartbeat grows old. Training
+never reads this file.
 """
 
 import json
@@ -28,11 +29,11 @@ class _Held:
 
     def __init__(self, lock: Lock) -> None:
         self.lock = lock
-        self.leaves: Mapping[str, Any] | None = None  # what is left in the file; None: what stood there before
+        self.leaves: Mapping[str, Any] | None = None  # what is left in the file; None: its previous content
 
 
 class Beat(NamedTuple):
-    """What a heartbeat says."""
+    """The content of a heartbeat."""
 
     state: State
     time: float  # [s since 1970] of the last beat
@@ -40,7 +41,7 @@ class Beat(NamedTuple):
 
     @property
     def alive(self) -> bool:
-        """Whether somebody works on the run now."""
+        """Whether a process works on the run now."""
         return self.state == "working" and time.time() - self.time < OLD
 
 
@@ -48,7 +49,7 @@ class Beat(NamedTuple):
 def held(path: Path, *, even_finished: bool = False) -> Iterator[None]:
     """Keep other processes from working on the run in a folder, which need not exist yet, or on a stage within it.
 
-    To be entered before anything is read for the run. A folder in which no run was begun is removed again.
+    Enter it before anything is read for the run. A folder in which no run was begun is removed again.
 
     Args:
         path: the folder.
@@ -82,7 +83,7 @@ def held(path: Path, *, even_finished: bool = False) -> Iterator[None]:
 def keep_heartbeat(run: Run) -> Iterator[None]:
     """Hold `run` and keep its heartbeat going; a run that is finished is left as it is.
 
-    What ends the work is written down and passed on: Ctrl-C stops a run, any other error is why it failed.
+    The exception that ends the work is recorded and re-raised: Ctrl-C stops a run, any other error is why it failed.
 
     Raises:
         BusyError: another process works on it; the message says which.
@@ -111,10 +112,10 @@ def worker_on(path: Path) -> str | None:
 
 
 def _check_around(path: Path) -> None:
-    """Check that nobody works on a run that this one is a stage of, or on a stage of this one.
+    """Check that no process works on a run that this one is a stage of, or on a stage of this one.
 
     Raises:
-        BusyError: somebody does.
+        BusyError: another process does.
     """
     above = [parent for parent in path.parents[:DEEP] if (parent / "config.json").exists()]
     below = [file.parent for depth in range(1, DEEP + 1) for file in path.glob("*/" * depth + FILE)]

@@ -1,4 +1,4 @@
-"""What every learner shares: state as named arrays for checkpoints, averaged weights, one thread."""
+"""Helpers that all learners share: state as named arrays for checkpoints, averaged weights, one thread."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from robo_rlhf.core.errors import NonFiniteError
 from robo_rlhf.core.types import Array
 
-ADAM = {"step", "exp_avg", "exp_avg_sq"}  # what Adam and AdamW, the only optimisers here, remember of a parameter
+ADAM = {"step", "exp_avg", "exp_avg_sq"}  # the state that Adam and AdamW, the only optimisers here, keep of a parameter
 
 
 def use_one_thread() -> None:
@@ -36,7 +36,7 @@ def unpack_module(prefix: str, module: nn.Module, arrays: Mapping[str, Array]) -
     Raises:
         NonFiniteError: a weight is NaN or infinite.
         TypeError: a weight is of another type of number.
-        RuntimeError: other weights, or other shapes.
+        RuntimeError: the weights or shapes differ.
     """
     found = {name: torch.from_numpy(value.copy()) for name, value in take(prefix, arrays).items()}
     for name, own in module.state_dict().items():
@@ -77,10 +77,10 @@ def unpack_optimizer(prefix: str, optimizer: torch.optim.Optimizer, arrays: Mapp
 
 
 def check_like(name: str, value: Tensor, own: Tensor) -> None:
-    """Check that `value`, which was read, has the shape and the type of number of `own`, in whose place it comes.
+    """Check that `value`, which was read, has the shape and dtype of `own`, which it replaces.
 
     Raises:
-        ValueError: it has others; copying would stretch or round it without a word.
+        ValueError: they differ; copying would broadcast or round it silently.
     """
     if value.shape != own.shape or value.dtype != own.dtype:
         raise ValueError(f"{name} as {value.dtype} {tuple(value.shape)} in place of {own.dtype} {tuple(own.shape)}")
@@ -119,12 +119,12 @@ class Average:
         self.decay = decay
 
     def update(self, n: int) -> None:
-        """Take in the values after update `n`, counted from 0."""
+        """Update the average with the values after update `n`, counted from 0."""
         decay = min(self.decay, (1 + n) / (10 + n))
         torch._foreach_lerp_(self.value, self.source, 1 - decay)
 
     def swap(self) -> None:
-        """Exchange average and parameters; once more to return."""
+        """Swap average and parameters; call it again to swap back."""
         for average, parameter in zip(self.value, self.source, strict=True):
             kept = parameter.clone()
             parameter.copy_(average)
@@ -146,8 +146,8 @@ class Average:
 class Flat:
     """The trainable parameters of a module as views into one vector, so that clipping and Adam are one call each.
 
-    On small networks this costs a fifth of an optimiser over the separate parameters. The module stays as it was for
-    everything else; backward adds to gradients that `step` sets to zero again.
+    On small networks this costs a fifth of an optimiser over the separate parameters. The module is otherwise
+    unchanged; backward adds to gradients that `step` sets to zero again.
     """
 
     ALIGN = 16  # every parameter starts at a multiple of 64 bytes, as if it had been allocated alone
@@ -168,7 +168,7 @@ class Flat:
         self.optimizer = torch.optim.Adam([self.parameter], lr, eps=eps, fused=True)
 
     def step(self, max_norm: float) -> None:
-        """Shorten the gradient to `max_norm`, take a step, and set the gradient to zero."""
+        """Clip the gradient to `max_norm`, take a step, and set the gradient to zero."""
         self.grad.mul_((max_norm / (self.grad.norm() + 1e-6)).clamp(max=1.0))
         state = self.optimizer.state[self.parameter]
         if state:

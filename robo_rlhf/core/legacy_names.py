@@ -1,4 +1,4 @@
-"""What earlier versions called settings, presets, options and kinds of policy, so that what they wrote is still read.
+"""Names that earlier versions used for settings, presets, options and kinds of policy, so that their files still load.
 
 The only table of old names. Readers of run folders and checkpoints apply it (`runs.with_defaults`,
 `runs.read_checkpoint`); what a user types by an old name is refused with the new one. No old name is written any more.

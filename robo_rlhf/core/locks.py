@@ -1,7 +1,7 @@
-"""Locks that tell who holds them: one process at a time works on a run, or serves a home.
+"""Lock files that name their holder: one process at a time works on a run, or serves a home.
 
 A lock is a small JSON file that says on which host, in which process and since when; while it is held it is written
-again every few seconds, which is its heartbeat. A holder on this host is asked after by its process: after `kill -9`
+again every few seconds, which is its heartbeat. A holder on this host is checked by its process id: after `kill -9`
 the lock is free at once. One on another host counts as gone when its heartbeat has been missing for a minute; the time
 is that of the disk, so clocks that differ do no harm. Taking a lock replaces the file by an atomic rename.
 """
@@ -28,7 +28,7 @@ HELD = "working"  # the state of a file whose lock is held
 
 
 class Lock:
-    """A lock in a file; other programs may read what stands in it."""
+    """A lock in a file, whose content other programs may read."""
 
     def __init__(self, file: Path, what: str, advice: str, **says: Any) -> None:
         """Nothing is taken yet.
@@ -36,8 +36,8 @@ class Lock:
         Args:
             file: where it lies; its folder is made with it.
             what: that it is the lock of, as a sentence may begin: "The run main".
-            advice: what somebody is to do who finds it held.
-            says: what else stands in the file.
+            advice: what to do when it is held, for the error message.
+            says: further content of the file.
         """
         self.file, self.what, self.advice, self.says = file, what, advice, says
         self._before: bytes | None = None  # what a holder before left in the file
@@ -75,7 +75,7 @@ class Lock:
             self._thread.join()
         if self._lost or not self._is_mine():
             raise BusyError(self.what, f"this process stood still for so long that {self._lost or 'it was taken'}")
-        with suppress(OSError):  # whoever comes next asks after the process
+        with suppress(OSError):  # the next process checks whether this one is alive
             if content is not None:
                 self._write(content)
             elif self._before is not None:
@@ -114,7 +114,7 @@ class Lock:
         self._replace((json.dumps({**content, "time": time.time(), **self._me}) + "\n").encode())
 
     def _replace(self, content: bytes) -> None:
-        """Replace the file. It need not survive a power cut: nobody holds the lock then."""
+        """Replace the file. It need not survive a power cut: no process holds the lock then."""
         partial = self.file.with_name(f".{self.file.name}.{os.getpid()}.partial")
         try:
             partial.write_bytes(content)
@@ -137,12 +137,12 @@ class Lock:
 
 
 def holder_of(file: Path) -> str | None:
-    """Return in words who holds the lock in a file; None where nobody does."""
+    """Return in words which process holds the lock in a file; None where none does."""
     return _holder(file, time.time())
 
 
 def who_i_am() -> dict[str, Any]:
-    """Return what tells this process from all others, on all hosts."""
+    """Return text that identifies this process among all others, on all hosts."""
     return {"host": socket.gethostname(), "boot": _boot(), "pid": os.getpid(), "started": started(os.getpid())}
 
 
@@ -162,7 +162,7 @@ def started(pid: int) -> str:
 
 @cache
 def _boot() -> str:
-    """Return what tells apart the starts of this host, and containers in which process ids are their own."""
+    """Return text that identifies this boot of the host, and containers with their own process ids."""
     found = []
     with suppress(OSError):
         found.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
@@ -184,7 +184,7 @@ def _holder(file: Path, now: float) -> str | None:
     if (found.get("host"), found.get("boot")) == (me["host"], me["boot"]):
         alive = isinstance(found.get("pid"), int) and started(found["pid"]) == found.get("started") != ""
         return name if alive else None
-    return f"{name}, heard of {age:.0f} s ago (after {STALE:.0f} s it counts as gone)" if age < STALE else None
+    return f"{name}, last heartbeat {age:.0f} s ago (after {STALE:.0f} s it counts as gone)" if age < STALE else None
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Networks that are found by name, as files: weights in safetensors, what builds the network again in the header.
+"""Files of networks that are registered by name: weights in safetensors, the settings to rebuild it in the header.
 
 Policies and reward models are written alike: `policies/checkpoint.py` and `rewards/checkpoint.py` are one `ModelFiles`
 each.
@@ -52,7 +52,7 @@ class ModelFiles(Generic[M]):
         Args:
             key: what the header calls the description, and the beginning of the names of the weights.
             kinds: what builds them, by name.
-            advice: how one comes by such a file, for who names one that is not there.
+            advice: how to make such a file, for the error where it is missing.
         """
         self.key, self.kinds, self.advice = key, kinds, advice
 
@@ -79,7 +79,7 @@ class ModelFiles(Generic[M]):
         write_checkpoint(path, pack_module(self.key, model), {**meta, self.key: described})
 
     def load(self, path: Path, *, task: str | None = None, obs_dim: int | None = None, act_dim: int | None = None) -> M:
-        """Build the model that `save` wrote. What is given of `task`, `obs_dim` and `act_dim` must agree with it.
+        """Build the model that `save` wrote; `task`, `obs_dim` and `act_dim`, where given, must agree with it.
 
         Raises:
             NotFoundError: there is no such file.
@@ -131,7 +131,7 @@ class ModelFiles(Generic[M]):
 
 
 def _check_sizes(said: object) -> None:
-    """Refuse whole numbers that no network has for a size, at any depth of what a file says of its model."""
+    """Refuse whole numbers that are too large for any size of a network, at any depth of a file's description."""
     if isinstance(said, int) and not -LARGEST <= said <= LARGEST:
         raise ValueError(f"the number {said:.3g}")
     for part in said.values() if isinstance(said, dict) else said if isinstance(said, list) else ():

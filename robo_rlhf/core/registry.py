@@ -1,8 +1,8 @@
-"""Registry[T]: things found by name. Adding one thing means adding one file.
+"""Registry[T]: objects found by name. Adding one means adding one file.
 
 A package such as `robo_rlhf.sim.tasks` owns a registry. Each of its modules registers what it defines in a line that
 begins with `@TASKS.register("reach")` or `KINDS.register("rating")(...)`. Names are read from these lines; a module
-is imported when something in it is looked up, so that a name costs nothing but what it stands for.
+is imported when something in it is looked up, so that only what is used is imported.
 """
 
 import importlib
@@ -19,7 +19,7 @@ _LINE = re.compile(r'^@?[A-Z]+\.register\("([^"]+)"\)', re.MULTILINE)
 
 
 class Registry(Mapping[str, T]):
-    """A mapping from names to things, filled by decorators in the modules of one package."""
+    """A mapping from names to objects, filled by decorators in the modules of one package."""
 
     def __init__(self, kind: str, package: str) -> None:
         """`kind` is the word used in errors ("task"); `package` holds the modules that register."""
@@ -67,7 +67,7 @@ class Registry(Mapping[str, T]):
             raise UnknownNameError(self.kind, name, self) from None
 
     def check(self, name: str) -> None:
-        """Refuse a name that nothing is registered under, without importing anything.
+        """Refuse a name that is not registered, without importing anything.
 
         Raises:
             UnknownNameError: it is such; the message suggests the nearest name.

@@ -1,14 +1,14 @@
 """The run folder: config, metrics, events and checkpoints of one piece of work that can be killed at any instant.
 
-    <run>/config.json          what was asked for, sealed; opening the folder again with another config is refused
+    <run>/config.json          the configuration, sealed; opening the folder again with another config is refused
     <run>/metrics.jsonl        one JSON object a logged step: {"step": 12, ...}; bit-identical between equal runs
     <run>/events.jsonl         what happened and when (wall clock); never compared between runs
     <run>/events.out.tfevents.*  the metrics once more, with times, for TensorBoard
-    <run>/alive.json           the lock and heartbeat of who works on it, see `heartbeat`
+    <run>/alive.json           the lock and heartbeat of the process that works on it, see `heartbeat`
     <run>/checkpoints/NAME.safetensors   tensors, with a JSON object in the header under "meta", sealed
     <run>/result.json          written last, sealed; the run is finished when it is there
 
-Work goes on from the newest checkpoint; `metrics.jsonl` is cut back to it first, so nothing is logged twice.
+Work resumes from the newest checkpoint; `metrics.jsonl` is cut back to it first, so nothing is logged twice.
 """
 
 import dataclasses
@@ -107,7 +107,7 @@ class Run:
             )
 
     def child(self, name: str, config: object) -> "Run":
-        """Return the run of one stage, in a folder of its own inside this one."""
+        """Return the run of one stage, in a separate folder inside this one."""
         return Run(self.path / name, config)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -135,7 +135,7 @@ class Run:
         self._append("events.jsonl", {"time": time.time(), "event": name, **details})
 
     def _append(self, name: str, row: Mapping[str, Any]) -> None:
-        """Append a line to a file; half a line that a crash left there is cut off before the first."""
+        """Append a line to a file; half a line that a crash left there is cut off before the first write."""
         path = self.path / name
         if name not in self._whole:
             _cut_torn_line(path)
@@ -145,7 +145,7 @@ class Run:
         self._dirty.add(name)
 
     def _sync(self) -> None:
-        """Make the lines survive a power cut, before something does that says they are there."""
+        """Make the lines survive a power cut, before anything durable refers to them."""
         for name in sorted(self._dirty):
             sync(self.path / name)
         if self._dirty:
@@ -235,7 +235,7 @@ def checkpoint_meta(content: bytes) -> dict[str, Any]:
 
 @contextmanager
 def fitting(path: Path, expected: str) -> Iterator[None]:
-    """Make a sentence of what goes wrong while a network is built and filled from the checkpoint at `path`.
+    """Turn errors of building and filling a network from the checkpoint at `path` into one sentence.
 
     Raises:
         CheckpointMismatchError: its tensors or settings are of something else than what was `expected`.
@@ -250,14 +250,14 @@ def fitting(path: Path, expected: str) -> Iterator[None]:
 
 
 def _line(error: BaseException) -> str:
-    """Return what an error says as one line of moderate length."""
+    """Return the message of an error as one line of moderate length."""
     said = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
     text = f"it lacks {said}" if isinstance(error, KeyError) else said
     return (text or type(error).__name__)[:300].rstrip(".")
 
 
 def with_defaults(found: Mapping[str, Any], config: object) -> dict[str, Any]:
-    """Return stored settings with those that a dataclass has since: `config`, or its class, tells their defaults.
+    """Return stored settings with those that a dataclass has gained; `config`, or its class, gives their defaults.
 
     Only what a dataclass names is added, at any depth; a free mapping within it stays as it was stored.
     """
@@ -309,10 +309,10 @@ def _cut_torn_line(path: Path) -> None:
 
 
 def _read_lines(path: Path, fits: Callable[[Any], bool]) -> list[dict[str, Any]]:
-    """Read JSON lines that fit; a torn last line, left by a crash, is passed over.
+    """Read valid JSON lines; a torn last line, left by a crash, is skipped.
 
     Raises:
-        CorruptFileError: another line is no such row.
+        CorruptFileError: another line is not a valid row.
     """
     if not os.path.lexists(path):
         return []

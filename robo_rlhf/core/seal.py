@@ -64,5 +64,5 @@ def take_seal(content: bytes, value: dict[str, Any], *, must: bool) -> bool:
     if value.pop(KEY, None) is None and TEXT not in content[:_HEAD] and not must:
         return False
     if sealed_length(content, 0, content.find(TEXT), TEXT) != len(content):
-        raise ValueError("it goes on after its end")
+        raise ValueError("it has data after its end")
     return True

@@ -1,4 +1,4 @@
-"""Statistics of few episodes: intervals for shares and means, robust means, rank correlation."""
+"""Statistics for small samples: intervals for shares and means, robust means, rank correlation."""
 
 from collections.abc import Sequence
 from math import comb
@@ -14,7 +14,7 @@ RESAMPLES = 2000  # of a bootstrap
 
 
 class Interval(NamedTuple):
-    """An estimate and the interval that holds the truth with a stated confidence."""
+    """An estimate and its confidence interval."""
 
     value: float
     low: float
@@ -22,7 +22,7 @@ class Interval(NamedTuple):
 
 
 def wilson(successes: float, count: float, confidence: float = 0.95) -> Interval:
-    """Return a share with Wilson's score interval (Wilson 1927); what counts in part need not be whole numbers."""
+    """Return a share with Wilson's score interval (Wilson 1927); counts need not be whole numbers."""
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     share = successes / count
     center = (share + z * z / (2 * count)) / (1 + z * z / count)
@@ -62,7 +62,7 @@ def paired_share(old: Array, new: Array, confidence: float = 0.95) -> Interval:
 def bootstrap_mean(values: Array, confidence: float = 0.95) -> Interval:
     """Return the mean of values (M,) with a percentile bootstrap interval; values that are NaN do not count.
 
-    The resampling has a seed of its own: equal values give equal intervals.
+    The resampling has a fixed seed: equal values give equal intervals.
     """
     values = values[~np.isnan(values)]
     if not len(values):

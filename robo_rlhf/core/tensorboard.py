@@ -1,13 +1,13 @@
-"""Event files for TensorBoard: metrics of a run as scalars, written here in the file's own form.
+"""Event files for TensorBoard: metrics of a run as scalars, written without TensorBoard itself.
 
 An event file is a row of records: its length [uint64], a checksum of that, the bytes, a checksum of these (Castagnoli's
 CRC-32, turned and shifted: "masked"). The bytes are a protocol buffer `Event` of which four fields are used:
 
     1 wall_time [double, s since 1970]   2 step [varint]   3 file_version [string]   5 summary   7 session_log
 
-One record holds all scalars of a step. A session that goes on writes a file of its own, which begins by telling readers
-from which step on it counts (`SessionLog.START`); what earlier files hold from there on is cut off, so that no reader
-sees a step twice. `tensorboard --logdir RUNS` shows each stage of each run.
+One record holds all scalars of a step. A session that resumes writes a separate file, which begins with the step from
+which it counts (`SessionLog.START`); what earlier files hold from there on is cut off, so that no reader sees a step
+twice. `tensorboard --logdir RUNS` shows each stage of each run.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The core types that every room of the project speaks in. Frozen, validated, numpy only."""
+"""The core data types of the project: episodes, clips, environments, actors. Frozen, validated, numpy only."""
 
 import enum
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ NO_FAULTS: Mapping[int, str] = MappingProxyType({})
 
 
 class Source(enum.IntEnum):
-    """Who chose an action; stored a step as uint8."""
+    """The source of an action; stored for each step as uint8."""
 
     HUMAN = 0
     POLICY = 1
@@ -27,7 +27,7 @@ class Source(enum.IntEnum):
 
 @dataclass(frozen=True)
 class EpisodeMeta:
-    """What is known of an episode besides its arrays. JSON-serialisable."""
+    """Metadata of an episode: everything but its arrays. JSON-serialisable."""
 
     id: str
     task: str
@@ -130,7 +130,7 @@ class Segment(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one step of a VecEnv returns; leading axis N everywhere."""
+    """The result of one step of a VecEnv; leading axis N everywhere."""
 
     obs: Array  # (N, obs_dim) float32, after the step
     reward: Array  # (N,) float32 task reward; never shown to a learner that works on preferences
@@ -175,7 +175,7 @@ class VecEnv(Protocol):
 
 @runtime_checkable
 class Policy(Protocol):
-    """Whatever chooses actions: a network, a person at a device, a script, a replay."""
+    """Anything that chooses actions: a network, a person at a device, a script, a replay."""
 
     def reset(self, num_envs: int) -> None:
         """Forget everything; episodes start in `num_envs` copies."""
@@ -187,12 +187,12 @@ class Policy(Protocol):
 
 
 class Command(NamedTuple):
-    """What a device says at one instant."""
+    """The input of a device at one instant."""
 
     twist: Array  # (6,) in [-1, 1]: translation x y z, rotation about x y z, in the world frame
     gripper: float  # in [-1, 1]: -1 open, +1 closed
     buttons: frozenset[str] = frozenset()  # events since the last read: "keep", "discard", "pause", ...
-    active: bool = True  # False while nothing has been heard from the operator
+    active: bool = True  # False while no input has arrived from the operator
     age: float = 0.0  # [s] since the input was made
 
 

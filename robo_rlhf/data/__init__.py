@@ -1,1 +1,1 @@
-"""The record: episodes in journals and datasets."""
+"""Recorded data: episodes in journals and datasets."""

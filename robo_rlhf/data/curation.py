@@ -1,4 +1,4 @@
-"""Curated: what people do with episodes that are closed: tag, note, trim, delete, bring back."""
+"""Curation of closed episodes: tag, note, trim, delete, restore."""
 
 import fcntl
 import os
@@ -30,7 +30,7 @@ class Curated(Reader):
         self._edit(episode_id, lambda meta: replace(meta, tags=tuple(dict.fromkeys((*meta.tags, *tags)))))
 
     def untag(self, episode_id: str, *tags: str) -> None:
-        """Remove tags from an episode; those that it does not have are passed over."""
+        """Remove tags from an episode; those that it does not have are skipped."""
         self._edit(episode_id, lambda meta: replace(meta, tags=tuple(tag for tag in meta.tags if tag not in tags)))
 
     def note(self, episode_id: str, text: str) -> None:
@@ -38,14 +38,14 @@ class Curated(Reader):
         self._edit(episode_id, lambda meta: replace(meta, note=text))
 
     def set_outcome(self, episode_id: str, outcome: Outcome) -> None:
-        """Say how an episode ended."""
+        """Set the outcome of an episode."""
         self._edit(episode_id, lambda meta: replace(meta, outcome=outcome))
 
     def trim(self, episode_id: str, start: int, stop: int) -> str:
-        """Keep only steps [start, stop) of an episode, as an episode of its own; return its id.
+        """Keep only steps [start, stop) of an episode, as a new episode; return its id.
 
         The new one names the old one as its parent; the old one goes to the trash. An id thus always means the same
-        steps, and what was said about steps of the old one stays true: see `recall`. All its steps are no change.
+        steps, and answers about steps of the old one remain valid: see `recall`. Keeping all steps changes nothing.
 
         Raises:
             InvalidValueError: these are not at least one step of the episode.
@@ -66,9 +66,9 @@ class Curated(Reader):
             return new
 
     def recall(self, episode_id: str) -> Episode:
-        """Return an episode as `load` does, also one that was trimmed: then as it was before, from the trash.
+        """Return an episode as `load` does; one that was trimmed is returned as it was before, from the trash.
 
-        For what was said about some of its steps: that stays true when others are cut off.
+        For answers about some of its steps: they remain valid when other steps are cut off.
         """
         if episode_id not in self and episode_id in self._trimmed_away():
             return load_file(trash_versions(self.path, episode_id)[-1])
@@ -81,7 +81,7 @@ class Curated(Reader):
             move(episode_path(self.path, episode_id), next_trash_path(self.path, episode_id))
 
     def undelete(self, episode_id: str) -> None:
-        """Bring the newest version of an episode back from the trash; what stands in its place goes there.
+        """Restore the newest version of an episode from the trash; an episode in its place goes there.
 
         Raises:
             NotFoundError: the trash has no such episode; the message suggests the nearest.

@@ -38,7 +38,7 @@ _GROUP = 64  # episodes that add_many writes before it waits for the disk
 class Dataset(Curated):
     """A folder of episodes, safe to open from several programs at once.
 
-    Opening it recovers what a crash left in its journals; `recovery` says what that was.
+    Opening it recovers journals that a crash left; `recovery` holds the result.
     """
 
     def __init__(self, path: Path, *, create: bool = False, task: str = MIXED) -> None:
@@ -95,7 +95,7 @@ class Dataset(Curated):
             episode: what to add.
             timing: when its steps were taken, where that is known.
             replace_existing: whether another episode with the same id gives way, to the trash.
-            level: how hard zstd tries, 1 to 22.
+            level: of compression by zstd, 1 to 22.
 
         Raises:
             ConflictError: there is an episode with this id.
@@ -160,7 +160,7 @@ class Dataset(Curated):
         return path, content
 
     def _copy_to_trash(self, episode_id: str) -> None:
-        """Keep what an episode is now, before it is replaced."""
+        """Move the present version of an episode to the trash, before it is replaced."""
         content = episode_path(self.path, episode_id).read_bytes()
         write_atomic(next_trash_path(self.path, episode_id), content)
 

@@ -1,9 +1,9 @@
-"""The folder of a dataset: what lies where, names that are safe as files, and where damaged files go.
+"""The folder layout of a dataset: paths, names that are safe as files, and the quarantine of damaged files.
 
 <dataset>/dataset.json             {"format": 1, "task": "pick_place" or "mixed", "created": ...}
 <dataset>/episodes/ID.parquet      closed episodes, see `schema`
 <dataset>/journal/ID.arrows        episodes being recorded, or left by a crash, see `stream`
-<dataset>/journal/ID.remark.json   what was said of such an episode, see `remarks`
+<dataset>/journal/ID.remark.json   the remarks on such an episode, see `remarks`
 <dataset>/trash/ID.N.parquet       what was deleted, trimmed or replaced; the highest N is the newest
 <dataset>/quarantine/              files that could not be read, each with NAME.reason.txt beside it
 """
@@ -92,17 +92,17 @@ def check_id(episode_id: str) -> str:
 
 
 def episode_path(folder: Path, episode_id: str) -> Path:
-    """Return where a closed episode lies."""
+    """Return the path of a closed episode."""
     return folder / "episodes" / f"{check_id(episode_id)}{EPISODE_SUFFIX}"
 
 
 def journal_path(folder: Path, episode_id: str) -> Path:
-    """Return where the journal of an open episode lies."""
+    """Return the path of the journal of an open episode."""
     return folder / "journal" / f"{check_id(episode_id)}{JOURNAL_SUFFIX}"
 
 
 def remark_path(folder: Path, episode_id: str) -> Path:
-    """Return where that lies which was said of an open episode."""
+    """Return the path of the remarks on an open episode."""
     return folder / "journal" / f"{check_id(episode_id)}.remark.json"
 
 
@@ -142,7 +142,7 @@ def trashed(folder: Path) -> tuple[TrashedEpisode, ...]:
 
 
 def next_trash_path(folder: Path, episode_id: str) -> Path:
-    """Return where the next version of an episode goes in the trash."""
+    """Return the path of the next version of an episode in the trash."""
     versions = trash_versions(folder, episode_id)
     number = int(versions[-1].name.split(".")[-2]) + 1 if versions else 1
     return folder / "trash" / f"{episode_id}.{number}{EPISODE_SUFFIX}"
@@ -191,7 +191,7 @@ def not_found(what: str, given: str, choices: Iterable[str], advice: str) -> Not
 def list_datasets(home: Path) -> tuple[str, ...]:
     """Return the names of the datasets in a data home, at any depth: reach, samples/reach, samples/Meta-World/MT1:x.
 
-    What is hidden is passed over, and so is what cannot be looked into.
+    Hidden folders are skipped, and so are folders that cannot be read.
     """
     found: list[str] = []
     waiting = [(home, "")]
@@ -211,7 +211,7 @@ def list_datasets(home: Path) -> tuple[str, ...]:
 def datasets_of(home: Path) -> dict[str, Path]:
     """Return the folders of all datasets that a data home knows, by name: its own, and samples that ship with us.
 
-    A sample of the same name in the data home stands before the one that ships.
+    A sample of the same name in the data home takes precedence over the one that ships.
     """
     shipped = (name for name in list_datasets(files.SHIPPED) if name.startswith(f"{SAMPLES}/"))
     return {name: files.find_dataset(home, name) for name in sorted({*list_datasets(home), *shipped})}
@@ -231,7 +231,7 @@ def require_dataset(home: Path, name: str) -> Path:
 
 
 def _folders(folder: Path) -> list[os.DirEntry[str]]:
-    """Return the folders in a folder, links to folders too; none where it cannot be looked into."""
+    """Return the folders in a folder, including links to folders; none where it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return [entry for entry in entries if entry.is_dir()]

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class EpisodeInfo(NamedTuple):
-    """What a list of episodes shows."""
+    """An entry in a list of episodes."""
 
     meta: EpisodeMeta
     length: int  # steps T
@@ -28,14 +28,14 @@ class EpisodeInfo(NamedTuple):
 
 
 class Verification(NamedTuple):
-    """What looking at every byte found."""
+    """The result of checking every byte."""
 
     good: tuple[str, ...]  # ids
     problems: tuple[str, ...]  # a sentence for each damaged file, which is in the quarantine now
 
 
 class Reader:
-    """The closed episodes of a dataset's folder; what lies there is looked at anew on every call."""
+    """The closed episodes of a dataset's folder, which is read anew on every call."""
 
     def __init__(self, path: Path) -> None:
         """Read the dataset at `path`."""
@@ -43,7 +43,7 @@ class Reader:
         self._known: dict[str, tuple[tuple[int, int, int], EpisodeInfo]] = {}  # by id, while the file is the same
 
     def ids(self) -> tuple[str, ...]:
-        """Return the ids of all episodes, sorted. A file whose name is no id is no episode; `verify` tells of it."""
+        """Return the ids of all episodes, sorted. Files whose names are not ids are skipped; `verify` reports them."""
         return tuple(sorted(filter(is_id, self._stems())))
 
     def __len__(self) -> int:
@@ -68,7 +68,7 @@ class Reader:
             raise self._missing(episode_id)
 
     def info(self, episode_id: str) -> EpisodeInfo:
-        """Return what is known of an episode, without its arrays; raises as `load`."""
+        """Return the metadata of an episode, without its arrays; raises as `load`."""
         path = episode_path(self.path, episode_id)
         try:
             status = path.stat()
@@ -91,7 +91,7 @@ class Reader:
         min_length: int = 0,
         max_length: int | None = None,
     ) -> tuple[EpisodeInfo, ...]:
-        """Return the episodes that fit all that is asked for, sorted by id; lengths are steps.
+        """Return the episodes that meet all conditions, sorted by id; lengths are steps.
 
         Damaged files are moved to the quarantine with a `DataWarning`.
         """

@@ -1,9 +1,9 @@
-"""An episode as one Parquet file that can prove that it is whole.
+"""The file format of an episode: one Parquet file with checksums.
 
 Row t holds frame t (obs, state, success) and the step that was taken from it (action, reward, source, wall_time,
 input_age, signals/NAME); the last row has no step, its step columns are null. Any Parquet reader can use the file.
-What else is known stands in the footer as JSON under the key `robo_rlhf`: the format version, `EpisodeMeta`, for every
-column its type and shape, and how many steps each source chose. `robo_rlhf.crc32` is the CRC-32 of that JSON, which
+The footer holds metadata as JSON under the key `robo_rlhf`: the format version, `EpisodeMeta`, for every column its
+type and shape, and how many steps each source chose. `robo_rlhf.crc32` is the CRC-32 of that JSON, which
 lists of episodes rely on, and `robo_rlhf.seal` seals the whole file, which is checked before anything else is read.
 """
 
@@ -47,19 +47,19 @@ Columns = dict[str, Array]
 
 
 class Timing(NamedTuple):
-    """When the steps of an episode were taken, as the clock on the wall had it. NaN where it is not known."""
+    """When the steps of an episode were taken, in wall-clock time. NaN where it is not known."""
 
     wall_time: Array  # (T,) float64 [s since 1970], when the action was applied
     input_age: Array  # (T,) float32 [s], how old the operator's input then was
 
     @staticmethod
     def unknown(steps: int) -> "Timing":
-        """Return the timing of `steps` steps that nobody timed."""
+        """Return the timing of `steps` steps whose times are unknown."""
         return Timing(np.full(steps, np.nan), np.full(steps, np.nan, dtype=np.float32))
 
 
 class Header(NamedTuple):
-    """What the footer of an episode file says."""
+    """The footer of an episode file."""
 
     meta: EpisodeMeta
     columns: dict[str, tuple[str, tuple[int, ...]]]  # name → dtype, shape
@@ -93,7 +93,7 @@ def meta_to_json(meta: EpisodeMeta) -> dict[str, Any]:
 
 
 def meta_from_json(value: Mapping[str, Any]) -> EpisodeMeta:
-    """Return what `meta_to_json` was given; fields that this version does not know are passed over."""
+    """Return what `meta_to_json` was given; fields that this version does not know are skipped."""
     known = {field.name for field in fields(EpisodeMeta)}
     plain = {name: item for name, item in value.items() if name in known}
     return EpisodeMeta(**{**plain, "tags": tuple(plain.get("tags", ()))})
@@ -105,7 +105,7 @@ def encode(columns: Columns, meta: EpisodeMeta, *, level: int = LEVEL) -> bytes:
     Args:
         columns: every column, whole.
         meta: what else is known.
-        level: how hard zstd tries, 1 to 22.
+        level: of compression by zstd, 1 to 22.
     """
     rows = len(columns["obs"])
     table = pa.table({name: to_arrow(value, rows) for name, value in columns.items() if _is_stored(value.shape)})
@@ -127,7 +127,7 @@ def encode(columns: Columns, meta: EpisodeMeta, *, level: int = LEVEL) -> bytes:
 
 
 def read_header(path: Path) -> Header:
-    """Return what the footer of an episode file says, without reading its columns.
+    """Return the footer of an episode file, without reading its columns.
 
     Raises:
         CorruptFileError: it is not a whole episode file.
@@ -152,7 +152,7 @@ def read_columns(path: Path, names: Collection[str] | None = None) -> tuple[Colu
     content = read_whole(path, _VERIFY)
     try:
         if sealed_length(content, 0, content.rfind(MARK)) != len(content):
-            raise ValueError("it goes on after its end")
+            raise ValueError("it has data after its end")
         file = pq.ParquetFile(pa.BufferReader(content))
         header = _parse_header(file.metadata.metadata, path)
         wanted = {name: described for name, described in header.columns.items() if names is None or name in names}
@@ -189,7 +189,7 @@ def to_arrow(value: Array, rows: int) -> pa.Array:
 
 
 def from_arrow(column: Any, dtype: str, shape: tuple[int, ...]) -> Array:
-    """Return the first shape[0] rows of an Arrow column as an array of its own memory."""
+    """Return the first shape[0] rows of an Arrow column as an array with its own memory."""
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     rows = whole.slice(0, shape[0])
     flat = rows.flatten() if len(shape) > 1 else rows

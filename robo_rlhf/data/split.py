@@ -1,4 +1,4 @@
-"""Parts of a dataset for training and for checking, with no frame in two of them."""
+"""Training and validation splits of a dataset, with no frame in two of them."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,1 +1,1 @@
-"""The database below accounts, feedback and webhooks: engine, writers, group commit, migrations."""
+"""The database layer of accounts, feedback and webhooks: engine, writers, group commit, migrations."""

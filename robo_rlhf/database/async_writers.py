@@ -1,6 +1,6 @@
-"""Writing from an event loop: nobody who waits for the database takes a thread, and who waits shares a transaction.
+"""Writing from an event loop: tasks that wait for the database take no thread, and share transactions.
 
-A server that gives every request a thread of its own spends most of its time on passing Python's lock among them: each
+A server that gives every request its own thread spends most of its time on passing Python's lock among them: each
 statement gives it up, and gets it back up to 5 ms later while the event loop is busy. A commit, with its wait for the
 disk, costs as much as the work of one request; and transactions side by side wait for each other's rows.
 """
@@ -36,7 +36,7 @@ class _Request(Generic[T]):
     error: BaseException | None = None
 
     def settle(self) -> None:
-        """Wake whoever waits, unless they have left."""
+        """Wake the waiting task, unless it was cancelled."""
         if self.future.done():
             return
         if isinstance(self.error, Exception):
@@ -52,7 +52,7 @@ def _undone(error: Exception) -> bool:
 
 
 def _lost(error: Exception) -> bool:
-    """Whether a connection was found to be broken: the pool makes new ones where the server is there again."""
+    """Whether a connection was found to be broken: the pool makes new ones when the server is back."""
     cause = error.__cause__
     return isinstance(error, BusyError) and isinstance(cause, sa.exc.DBAPIError) and cause.connection_invalidated
 
@@ -62,27 +62,27 @@ class _RefusedError(Exception):
 
 
 class AsyncWriter(ABC):
-    """How one event loop writes: one transaction after the other, each for all who wait and who come meanwhile."""
+    """The writer of one event loop: one transaction after another, each for all jobs that wait or arrive meanwhile."""
 
     def __init__(self, most: int) -> None:
         """Do at most so many pieces of work in a transaction."""
         self._most = most
         self._waiting: deque[_Request[Any]] = deque()
-        self._task: asyncio.Task[None] | None = None  # what works them off, while anybody waits
+        self._task: asyncio.Task[None] | None = None  # the task that does them, while any job waits
 
     @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager[_RunInTransaction]:
-        """Return a new transaction, as what does a piece of work in it."""
+        """Return a new transaction, as a function that does a piece of work in it."""
 
     @abstractmethod
     async def read(self, look: Work[T]) -> T:
         """Return what `look` finds in one state of the database."""
 
     async def write(self, work: Work[T], *, alone: bool = False) -> T:
-        """Do `work` and return what it returned: then it is on the disk. It is done also where who waits is cancelled.
+        """Do `work` and return its result: then it is on the disk. It is done even if the waiting task is cancelled.
 
         All of it happens or none; it may be done again after it was undone, where others shared its transaction.
-        Nobody shares it with what is to be done `alone`.
+        Work that is to be done `alone` shares its transaction with no other.
         """
         loop = asyncio.get_running_loop()
         asked: _Request[T] = _Request(work, alone, loop.create_future())
@@ -106,16 +106,16 @@ class AsyncWriter(ABC):
                     for one in asked:
                         one.settle()
         finally:
-            self._task = None  # at once: whoever asks from now on starts another one
+            self._task = None  # at once: later callers start another one
 
     async def _process(self, asked: list[_Request[Any]], *, alone: bool = False) -> None:
-        """Do what was asked for, and what comes meanwhile unless `alone`; note in each what became of it."""
+        """Do the jobs that wait, and those that arrive meanwhile unless `alone`; note in each its result."""
         for left in reversed(range(ATTEMPTS)):
             try:
                 return await self._run_batch(asked, alone)
             except _RefusedError as refused:
                 if len(asked) > 1:
-                    for one in asked:  # the others are not to suffer for it
+                    for one in asked:  # it must not affect the others
                         await self._process([one], alone=True)
                 else:
                     asked[0].error = refused.__cause__
@@ -141,10 +141,10 @@ class AsyncWriter(ABC):
                 try:
                     one.result = await do(one.work)
                 except sa.exc.OperationalError:
-                    raise  # a full disk, for one, is the trouble of all
+                    raise  # a full disk, for example, concerns all
                 except Exception as error:
                     raise _RefusedError from error
-                await asyncio.sleep(0)  # others have their turn of the event loop
+                await asyncio.sleep(0)  # let other tasks of the event loop run
                 if self._waiting and len(asked) < self._most and not (alone or self._waiting[0].alone):
                     asked.append(self._waiting.popleft())
 
@@ -163,7 +163,7 @@ class SqliteAsyncWriter(AsyncWriter):
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_RunInTransaction]:
-        """Begin when nobody else writes."""
+        """Begin when no other writer is active."""
         context, connection = await self._begun()
 
         async def do(work: Work[T]) -> T:
@@ -177,7 +177,7 @@ class SqliteAsyncWriter(AsyncWriter):
         await asyncio.wrap_future(self._thread.submit(self._end, context, None))
 
     async def read(self, look: Work[T]) -> T:
-        """Look at once: who reads waits for nobody."""
+        """Read at once: readers never wait."""
         with transaction(self._engine, write=False) as connection:
             return look(connection)
 
@@ -213,7 +213,7 @@ class ServerAsyncWriter(AsyncWriter):
     """For a database server: the event loop waits for its answers."""
 
     def __init__(self, engine: sa.Engine) -> None:
-        """Write where `engine` does, over connections of our own."""
+        """Write where `engine` does, over separate connections."""
         super().__init__(SERVER_BATCH)
         self._named, self._engine = engine, open_async(engine)
 

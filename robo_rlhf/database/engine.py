@@ -1,4 +1,4 @@
-"""Connections to the feedback database: what SQLite and PostgreSQL need said differently, and nothing else."""
+"""Connections to the feedback database, with all that differs between SQLite and PostgreSQL."""
 
 import errno
 import os
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
 
 BUSY_TIMEOUT = 30.0  # [s] to wait for another writer
 ATTEMPTS = 8  # of a transaction that PostgreSQL ends in favour of another
-BROKEN = ("disk I/O error", "readonly", "unable to open")  # what SQLite says of a disk that takes nothing
+BROKEN = ("disk I/O error", "readonly", "unable to open")  # SQLite's errors for a disk that accepts no data
 FILE = "file"  # of a connection: the device and number of the file that it is open to
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9_+.-]+:|://")  # one letter before a colon is a drive
 _PASSWORD = re.compile(r"//[^@]*@")
-ROLLED_BACK = ("40P01", "40001")  # a deadlock, and what cannot be put in order
-FEW = 3  # connections of a line of writers, of which one writes, or of those who look
+ROLLED_BACK = ("40P01", "40001")  # a deadlock, and a serialisation failure
+FEW = 3  # connections of a queue of writers, of which one writes, or of readers
 POOL = {"pool_size": 40, "max_overflow": 0, "pool_timeout": BUSY_TIMEOUT}  # as many as a server has threads
 
 
 def url_of(where: str | Path) -> sa.URL:
-    """Return what a database's name means: a URL, or the path of an SQLite file.
+    """Return the URL, or the path of an SQLite file, that a database's name means.
 
     Raises:
         InvalidValueError: a URL of another form or server, or something between a URL and a path.
@@ -112,7 +112,7 @@ def is_read_only(path: Path) -> bool:
 
 
 def _connect_for_reading(path: Path) -> sqlite3.Connection:
-    """Open a file that may not be changed; what its last writer left in a journal of its own is read too."""
+    """Open a file that may not be changed; what its last writer left in a separate journal is read too."""
     journal = path.with_name(f"{path.name}-wal")
     how = "mode=ro" if journal.exists() and journal.stat().st_size else "mode=ro&immutable=1"
     address = f"file:{quote(str(path.absolute()))}?{how}"
@@ -120,7 +120,7 @@ def _connect_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def open_async(engine: sa.Engine) -> "AsyncEngine":
-    """Return an engine for an event loop, with connections of its own to the server that `engine` is connected to."""
+    """Return an engine for an event loop, with separate connections to the server that `engine` is connected to."""
     from sqlalchemy.ext.asyncio import create_async_engine
 
     return create_async_engine(engine.url, **{**POOL, "pool_size": FEW})
@@ -142,7 +142,7 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
 
 
 def _note_file(path: Path, record: Any) -> None:
-    """Remember which file a connection is open to; SQLite itself goes on with one that was removed."""
+    """Remember which file a connection is open to; SQLite itself continues with one that was removed."""
     record.info[FILE] = _number(path)
 
 
@@ -190,7 +190,7 @@ def transaction(engine: sa.Engine, *, write: bool) -> Iterator[sa.Connection]:
 
 @contextmanager
 def translate_errors(engine: sa.Engine) -> Iterator[None]:
-    """Say in words of our own that the database is busy, full, damaged, not to be written, or not there.
+    """Translate errors of a database that is busy, full, damaged, read-only or missing.
 
     Raises:
         BusyError, DiskFullError: as `transaction`.
@@ -210,7 +210,7 @@ def translate_errors(engine: sa.Engine) -> Iterator[None]:
 
 
 def _of_a_file(engine: sa.Engine, said: str) -> RoboRlhfError | None:
-    """Return the error for what SQLite said; None for what is no state of the file."""
+    """Return our error for one of SQLite; None for one that does not concern the state of the file."""
     path = Path(engine.url.database or "")
     if "locked" in said:
         return BusyError(f"The database {path}", f"another program has been writing for {BUSY_TIMEOUT:g} s")
@@ -227,7 +227,7 @@ def _of_a_file(engine: sa.Engine, said: str) -> RoboRlhfError | None:
 
 
 def _of_a_server(engine: sa.Engine, error: sa.exc.DBAPIError) -> RoboRlhfError | None:
-    """Return the error for what PostgreSQL said; None for what is no state of the server."""
+    """Return our error for one of PostgreSQL; None for one that does not concern the state of the server."""
     name = engine.url.render_as_string(hide_password=True)
     state = getattr(error.orig, "sqlstate", "")  # None where it did not even answer
     if state == "53100":

@@ -1,8 +1,8 @@
-"""Taking turns in writing: who writes at the same time shares one transaction, and one wait for the disk.
+"""Group commit: threads that write at the same time share one transaction, and one wait for the disk.
 
 SQLite has one writer at a time. Threads that each began their own transaction would wait for the lock by sleeping, out
-of order, and each for its own sync of the disk. Here the first one does the work of all who wait, each in a savepoint
-of its own, and one commit makes all of it durable.
+of order, and each for its own sync of the disk. Here the first thread does the work of all that wait, each in its own
+savepoint, and one commit makes all of it durable.
 """
 
 import threading
@@ -23,7 +23,7 @@ BATCH = 64  # pieces of work in one transaction
 
 @dataclass(eq=False)
 class _Job(Generic[T]):
-    work: Work[T] | None  # None: whoever waits does something of their own when it is their turn
+    work: Work[T] | None  # None: the waiting thread does its own work when it is its turn
     woken: threading.Event = field(default_factory=threading.Event)  # it is done, or its turn to do the work of all
     leads: bool = False
     done: bool = False
@@ -32,17 +32,17 @@ class _Job(Generic[T]):
 
 
 class GroupCommit:
-    """Those who write to one SQLite database."""
+    """The group of threads that write to one SQLite database."""
 
     def __init__(self, engine: sa.Engine, name: str) -> None:
         """Write to `engine`, which is called `name`."""
         self._engine, self._name = engine, name
         self._lock = threading.Lock()
         self._waiting: deque[_Job[Any]] = deque()
-        self._led = False  # whether somebody does the work of those who wait
+        self._led = False  # whether a thread is doing the work of those that wait
 
     def write(self, work: Work[T]) -> T:
-        """Do `work`, by oneself or by who leads, and return what it returned."""
+        """Do `work`, in this thread or in the leading one, and return its result."""
         job: _Job[T] = _Job(work)
         self._wait(job)
         if not job.done:
@@ -52,7 +52,7 @@ class GroupCommit:
         return cast(T, job.result)
 
     def acquire(self) -> None:
-        """Wait until nobody else writes; nobody will until `pass_on`."""
+        """Wait until no other thread writes; none will until `pass_on`."""
         job: _Job[None] = _Job(None)
         self._wait(job)
         with self._lock:
@@ -80,7 +80,7 @@ class GroupCommit:
                 raise
 
     def _run_batch(self) -> None:
-        """Do the work of those who wait longest, oneself first; then it is another's turn."""
+        """Do the oldest waiting jobs, this thread's first; then it is another thread's turn."""
         jobs: list[_Job[Any]] = []
         with self._lock:
             while self._waiting and len(jobs) < BATCH and self._waiting[0].work is not None:
@@ -100,7 +100,7 @@ class GroupCommit:
             self.release()
 
     def _withdraw(self, job: _Job[Any]) -> None:
-        """Somebody who waited was interrupted."""
+        """A thread was interrupted while it waited."""
         with self._lock:
             waits = job in self._waiting
             if waits:
@@ -121,7 +121,7 @@ def attempt(connection: sa.Connection, work: Work[T]) -> tuple[T | None, Excepti
     """Do one of several pieces of work in a transaction; return its result, and what it raised: then it is undone.
 
     Raises:
-        sa.exc.OperationalError: a full disk, for one, ends the whole transaction, not the one piece of work alone.
+        sa.exc.OperationalError: a full disk, for example, ends the whole transaction, not only the one piece of work.
     """
     connection.exec_driver_sql("SAVEPOINT job")  # by hand: `begin_nested` costs as much as the work itself
     result, failed = None, None

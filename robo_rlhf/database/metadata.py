@@ -1,6 +1,6 @@
-"""What the tables of all rooms share: their metadata, the version of all of them, and forms of columns and indexes.
+"""Shared definitions of all tables: their metadata, the schema version, and helpers for columns and indexes.
 
-A change of any table is a new SCHEMA_VERSION and a file in `migrations/versions`, which makes it in words of its own.
+A change of any table is a new SCHEMA_VERSION and a file in `migrations/versions`, which is written independently.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
-"""Making the feedback database ready: its tables where there are none, and the newest version of them where there are.
+"""Creation and migration of the feedback database: its tables are created, or brought to the newest version.
 
-A new database is made by running every migration, so that nothing here knows the tables of the rooms above; a test
+A new database is made by running every migration, so that nothing here depends on the tables of other packages; a test
 compares the result with those. Before an old database is migrated, a copy is kept: a file beside an SQLite file, a
-schema of its own in PostgreSQL. All of it is one transaction.
+separate schema in PostgreSQL. All of it is one transaction.
 """
 
 import sqlite3
@@ -22,7 +22,7 @@ _ALEMBIC = threading.Lock()  # its context is one for the whole process
 
 
 def prepare(engine: sa.Engine, name: str) -> None:
-    """Bring the database that `name` stands for to the present version.
+    """Bring the database with this name to the present version.
 
     Raises:
         CorruptFileError: the file is not a database.

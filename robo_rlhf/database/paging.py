@@ -1,7 +1,7 @@
-"""Tables a page at a time: rows that follow a key, as far as a limit.
+"""Keyset pagination of tables: rows that follow a key, up to a limit.
 
 A page is found by the key of the last row of the page before, so that the thousandth page costs what the first does,
-and rows that come meanwhile neither hide others nor show them twice.
+and rows that are added meanwhile neither hide others nor repeat them.
 """
 
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Times as the tables hold them: ISO 8601, UTC, so that text sorts as time does."""
+"""Timestamps of the tables: ISO 8601, UTC, so that text sorts by time."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""One database for many writers: threads, other programs, and an event loop in which many wait at once."""
+"""The feedback database for many concurrent writers: threads, other programs, and tasks of an event loop."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ from robo_rlhf.database.group_commit import GroupCommit, Work
 
 T = TypeVar("T")
 WRITERS_PER_QUEUE = 3  # writers of a line: a statement waits for the network and for its turn of the event loop
-READERS = 1  # thread that looks at much for an event loop: each more takes its turns of Python's lock
+READERS = 1  # threads for long reads of an event loop: each further one competes for Python's lock
 
 
 class Database:
@@ -44,12 +44,12 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """Look at one state of the database."""
+        """Read one consistent state of the database."""
         with transaction(self.engine, write=False) as connection:
             yield connection
 
     def write(self, work: Work[T]) -> T:
-        """Do `work` in a transaction and return what it returned: then it is on the disk. All of it happens or none.
+        """Do `work` in a transaction and return its result: then it is on the disk. All of it happens or none.
 
         `work` may be called again after the database has undone what it did, so it changes nothing else.
 
@@ -70,12 +70,12 @@ class Database:
         raise AssertionError("unreachable")
 
     async def write_async(self, work: Work[T], *, line: str = "", of: str | None = None, alone: bool = False) -> T:
-        """Do `work` as `write` does, in the event loop, which goes on meanwhile: for short work of many at once.
+        """Do `work` as `write` does, without blocking the event loop: for short work of many callers at once.
 
         On a server, what is in different lines waits for nothing but rows; of two lines one at most may wait for them.
         With `of`, the name of a row that the work keeps others from, a line has several writers: what is of the same
         row is done by the same one, and so none of them waits for another. What may have to wait for rows that another
-        writer of its line holds is done `alone`: who waits holds up nobody then.
+        writer of its line holds is done `alone`: its wait then delays no other work.
         """
         name = line if of is None else f"{line} {crc32(of.encode()) % WRITERS_PER_QUEUE}"
         return await self._here(name).write(work, alone=alone)
@@ -96,7 +96,7 @@ class Database:
         return lines[line]
 
     async def read_in_thread(self, look: Callable[[], T]) -> T:
-        """Have somebody look at the database beside the event loop, few at a time, so that it keeps its share."""
+        """Limit how many threads read the database beside the event loop, so that it keeps its share."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, look)
 
     async def close_async(self) -> None:

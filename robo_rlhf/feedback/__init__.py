@@ -1,1 +1,1 @@
-"""What people say: questions, answers, simulated teachers."""
+"""Human feedback: questions, answers, live signals, simulated annotators."""

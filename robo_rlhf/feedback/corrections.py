@@ -1,4 +1,4 @@
-"""What a recorded correction says: that it is better than what it corrects, from the frame at which it branched."""
+"""Preferences from corrections: each is better than what it corrects, from the frame at which it branched."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ KIND = "correction"
 
 
 class Preference(NamedTuple):
-    """A question about the original, and the answer that its correction is."""
+    """A question about the original, with the correction as its answer."""
 
     question: Question
     annotator: str
@@ -30,7 +30,7 @@ class Preference(NamedTuple):
 
 
 def datasets_in(home: Path, store: Store, *, first: Sequence[str] = ()) -> dict[str, Dataset]:
-    """Return the datasets in which originals are looked for, by name: `first`, all others, and what was asked about.
+    """Return the datasets that may hold originals, by name: `first`, all others, and those of questions.
 
     The last are such as the clips of a run, which are not listed among the datasets of a data home.
     """
@@ -44,12 +44,12 @@ def corrected_over_original(
 ) -> list[Preference]:
     """Return a preference for every episode that corrects another which is still there.
 
-    Both clips begin at the frame that the two have in common, and are equally long. What became of the episode by
-    trimming is no correction of what it was cut out of.
+    Both clips begin at the frame that the two have in common, and are equally long. A trimmed episode is not a
+    correction of the one that it was cut out of.
 
     Args:
-        corrections: the name of the dataset whose episodes are looked at.
-        datasets: datasets by their path relative to the data home, in which the originals are looked for.
+        corrections: the name of the dataset of corrections.
+        datasets: datasets that may hold originals, by their path relative to the data home.
         run: the run that the questions belong to.
         length: steps a clip, at most.
 
@@ -106,7 +106,7 @@ def _preferences(corrections: str, datasets: Mapping[str, Dataset], run: str, le
 
 
 def _in_data_home(home: Path, name: str) -> bool:
-    """Whether a dataset that somebody asked about is there, and in the data home."""
+    """Whether a dataset that questions are about is there, and in the data home."""
     return is_well_formed(name) and (find_dataset(home, name) / MANIFEST).is_file()
 
 

@@ -1,7 +1,7 @@
-"""Whether people can judge an episode: the one place that says so. It is asked before any work is done.
+"""Whether people can judge an episode: the single place that decides it, before any work is done.
 
-Who judges looks at pictures, and those are drawn from the states that an episode holds. Episodes of outside
-environments hold none. Once they are drawn for judging in another way, `why_not` alone changes.
+Annotators judge rendered clips, which are drawn from the states that an episode holds. Episodes of outside
+environments hold none. Should they be rendered in another way, only `why_not` changes.
 """
 
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ def check_task(task: str, advice: str) -> None:
 def check_episodes(home: Path, episodes: Iterable[tuple[str, str]]) -> None:
     """Check that people can judge recorded episodes, each a dataset of the data home and an id.
 
-    One that is not there or cannot be read is passed over: it may come, and Review says what is wrong with it.
+    One that is missing or cannot be read is skipped: it may still arrive, and Review reports what is wrong with it.
 
     Raises:
         NotNowError: they cannot judge one of them.

@@ -1,4 +1,4 @@
-"""How likely judgements are under rewards: what several kinds of question share. torch is imported when it is used.
+"""Likelihoods of judgements under rewards, shared by several kinds of question. torch is imported when it is used.
 
 Shapes: E reward models, B answers. Every choice is made at random with the chance `flip`, as in Christiano et al.
 (2017), section 2.2.3, so that no answer is impossible.

@@ -1,4 +1,4 @@
-"""What is written beside the answers: notes of people, and how far each round of a run is."""
+"""Notes of people, and the progress of each round of a run."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ LONGEST_NOTE = 4000  # characters
 
 @dataclass(frozen=True)
 class Note:
-    """What somebody wrote about something."""
+    """A note of a person about a question, clip, episode or run."""
 
     annotator: str
     about: str  # question, clip, episode, run, ...
@@ -31,7 +31,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Round:
-    """How far one round of a run is."""
+    """The progress of one round of a run."""
 
     run: str
     round: int
@@ -48,7 +48,7 @@ class Notes:
         self._database = database
 
     def add(self, note: Note, *, key: str) -> bool:
-        """Write down a note and return whether it is new; sending it again with the same `key` changes nothing.
+        """Store a note and return whether it is new; sending it again with the same `key` changes nothing.
 
         Raises:
             InvalidValueError: it is empty or too long.
@@ -83,14 +83,14 @@ class Notes:
 
 
 class Rounds:
-    """How far the rounds of runs are. Safe to use from several threads and processes at once."""
+    """The progress of the rounds of runs. Safe to use from several threads and processes at once."""
 
     def __init__(self, database: Database) -> None:
         """Use the tables of `database`."""
         self._database = database
 
     def set(self, round: Round) -> None:
-        """Write down how far a round is; what was written before is replaced."""
+        """Store the progress of a round; it replaces the earlier one."""
         values = {"state": round.state, "changed": round.changed or timestamp(), "meta": json_text(round.meta)}
         row = {"run": round.run, "round": round.round, **values}
 

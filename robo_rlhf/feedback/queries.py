@@ -1,4 +1,4 @@
-"""Looking through the tables of feedback a page at a time; see `robo_rlhf.database.paging`."""
+"""Paged queries of the tables of feedback; see `robo_rlhf.database.paging`."""
 
 import json
 from collections import defaultdict
@@ -101,7 +101,7 @@ def clip_rows(database: Database, *, after: str = "", limit: int = 100, **column
 
 
 def annotator_rows(database: Database, *, after: str = "", limit: int = 100, **columns: str | None) -> RowPage:
-    """Return those who were ever asked, by name; `columns` are compared."""
+    """Return all annotators who were ever asked, by name; `columns` are compared."""
     query = _where(sa.select(annotators), annotators, columns)
     with database.read() as connection:
         return page_of(connection, query, annotators.c.name, after, limit)

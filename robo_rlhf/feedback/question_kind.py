@@ -1,4 +1,4 @@
-"""The seam for kinds of question: what the page draws, what an answer may say, and what it teaches.
+"""The interface of question kinds: what the page shows, which answers are valid, and what they train.
 
 A kind holds no state and imports torch only inside its functions, because the station uses it too.
 An answer is a JSON object. It names clips by their place in the question ("A" is the first), never by the side of the
@@ -29,14 +29,14 @@ Layout = Literal[
 Scale = Literal["nominal", "ordinal"]  # whether labels are names or levels
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-CANT_TELL = "cant_tell"  # the choice in an answer that says nothing, of any kind
-NOTE = "note"  # the key of what a person adds in words
+CANT_TELL = "cant_tell"  # the choice in an answer without a judgement, of any kind
+NOTE = "note"  # the key of a person's note
 CLIP_NAMES = "ABCDEF"  # clips are named in the order of the question
 
 
 @dataclass(frozen=True)
 class Control:
-    """One thing that a person can press to answer."""
+    """One button or key for an answer."""
 
     label: str
     key: str  # as KeyboardEvent.key
@@ -46,7 +46,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Target:
-    """What one answer teaches about K clips."""
+    """The training target that one answer gives about K clips."""
 
     values: Array  # float32, (K,) or any other shape that all targets of the kind have; the kind says what they mean
     weight: float = 1.0  # how much the answer counts, 1 for a plain one
@@ -82,9 +82,9 @@ class QueryKind(Protocol):
     layout: Layout
     num_clips: range  # how many clips a question may have
     controls: tuple[Control, ...]
-    needs: Literal["returns", "steps"]  # what `log_likelihood` and `predict` look at
+    needs: Literal["returns", "steps"]  # the input of `log_likelihood` and `predict`
     scale: Scale  # of `labels`
-    keys: Mapping[str, tuple[str, ...]]  # of an answer, each with the keys of the objects in its list; a note besides
+    keys: Mapping[str, tuple[str, ...]]  # of an answer, each with the keys of the objects in its list; plus a note
 
     def validate(self, answer: AnswerValue, num_clips: int, asked: Mapping[str, Any] = NOTHING) -> None:
         """Check what a person sent; `asked` is the question's meta, which may say more about what is asked.
@@ -95,7 +95,7 @@ class QueryKind(Protocol):
         ...
 
     def target(self, answer: AnswerValue, clips: Sequence[Segment]) -> Target | None:
-        """Return what a valid answer about `clips` teaches; None where it trains nothing."""
+        """Return the training target of a valid answer about `clips`; None where it trains nothing."""
         ...
 
     def permute(self, answer: AnswerValue, order: Sequence[int]) -> AnswerValue:
@@ -129,7 +129,7 @@ class QueryKind(Protocol):
         ...
 
     def simulate(self, judge: SimulatedJudge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
-        """Return what `judge` answers about clips whose true returns are (K,); `steps` has those of each step, (L,)."""
+        """Return the answer of `judge` to clips whose true returns are (K,); `steps` has those of each step, (L,)."""
         ...
 
 
@@ -151,9 +151,9 @@ def check_clips(kind: QueryKind, num_clips: int) -> None:
 
 
 def check_keys(kind: QueryKind, answer: AnswerValue) -> None:
-    """Check that an answer says nothing that nobody reads.
+    """Check that an answer has no unknown keys.
 
-    It is for what is sent: what an earlier version took is imported as it was.
+    It is for new answers: those that an earlier version accepted are imported as they were.
 
     Raises:
         InvalidValueError: it has other keys than those of its kind and "note".

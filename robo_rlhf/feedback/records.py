@@ -1,4 +1,4 @@
-"""What goes into the feedback database and comes out of it: questions and answers, as objects and as rows."""
+"""The records of the feedback database: questions and answers, as objects and as rows."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ Standing = Literal[
     "counted",  # it is one of the answers that were asked for
     "late",  # it came after its lease had run out, while there still was room: it counts
     "surplus",  # it came when enough others had answered: it is kept, and does not count
-    "withdrawn",  # nobody should have been asked any more: it is kept, and does not count
+    "withdrawn",  # the question should not have been asked any more: it is kept, and does not count
     "gold",  # to a question whose answer is known
     "practice",
     "repeat",  # the same person was asked before; it is kept beside the first answer
@@ -33,7 +33,7 @@ DEEPEST = 32  # objects and lists inside of each other
 
 @dataclass(frozen=True)
 class Question:
-    """What people are asked about some clips. Clip i of the question is `segments[i]`."""
+    """A question to people about some clips. Clip i of the question is `segments[i]`."""
 
     id: str  # see `question_id`
     run: str
@@ -44,18 +44,18 @@ class Question:
     dataset: str  # where the episodes live: a path relative to the data home
     created: str = ""  # ISO 8601, UTC; filled in by the store
     meta: Mapping[str, Any] = field(default_factory=dict)  # a JSON object
-    overlap: int = 1  # how many people shall answer it
+    overlap: int = 1  # how many people are to answer it
     role: Role = "work"
 
     @property
     def in_any_run(self) -> str:
-        """What the same question is called in every run, whatever the run's name: hexadecimal digits."""
+        """The name of the same question in every run, whatever the run's name: hexadecimal digits."""
         return question_id("", self.round, self.kind, self.segments)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one annotator said last about one question."""
+    """The newest answer of one annotator to one question."""
 
     question_id: str
     annotator: str
@@ -66,11 +66,11 @@ class Answer:
     number: int = 0  # order of arrival
     standing: Standing = "counted"
     shown: str | None = None  # the clips in the order in which this person saw them, such as "BA"
-    weight: float = 1.0  # how much it teaches, in [0, 1]: see `quality.weighed`
+    weight: float = 1.0  # training weight, in [0, 1]: see `quality.weighed`
 
 
 class Counts(NamedTuple):
-    """How far the labelling of a run is."""
+    """The progress of labelling in a run."""
 
     questions: int
     answered: int  # questions with at least one answer
@@ -91,7 +91,7 @@ def clip_id(dataset: str, clip: Segment) -> str:
 
 
 def question_row(question: Question) -> dict[str, Any]:
-    """Return what the table of questions holds of a question, without its number and counters.
+    """Return the row of a question in the table of questions, without its number and counters.
 
     Raises:
         UnknownNameError: there is no such kind of question.

@@ -1,4 +1,4 @@
-"""Which segments to ask about next. Every method is one function over a pool of candidates; numpy only."""
+"""Query selection: which segments to ask about next. Every method is one function over a pool; numpy only."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ STAGE_TOLERANCE = 0.1  # clips whose stages differ by no more are at the same st
 DISAGREEMENT_SHARE = 0.2  # of the mixed questions
 ENDING_SHARE = 0.4  # of the mixed questions
 DEMONSTRATION_SHARE = 0.1  # of the mixed questions
-BY_MODELS = frozenset({"disagreement", "information"})  # methods that need what reward models foresee
+BY_MODELS = frozenset({"disagreement", "information"})  # methods that need predicted returns
 PROPOSALS = 20  # questions weighed for each one that is asked by disagreement
 
 

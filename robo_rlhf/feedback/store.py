@@ -80,7 +80,7 @@ class Store:
 
     @cached_property
     def leases(self) -> Leases:
-        """Who is asked what next."""
+        """Assignment of questions to annotators."""
         return Leases(self.database, self._clock, self.tasks, self._rng)
 
     def close(self) -> None:
@@ -116,12 +116,12 @@ class Store:
         response_time: float | None = None,
         lease: int | None = None,
     ) -> bool:
-        """Write down what `annotator` says about `question`; return whether it is a new row: see `submit`."""
+        """Store the answer of `annotator` to `question`; return whether it is a new row: see `submit`."""
         sent = SubmittedAnswer(question, annotator, annotator_kind, value, key, response_time, lease, None)
         return self.submit(sent).new
 
     def submit(self, sent: SubmittedAnswer) -> SubmissionResult:
-        """Write down an answer and return what became of it.
+        """Store an answer and return its outcome.
 
         When this returns, the answer is on the disk. Sending it again with the same idempotency key changes nothing.
         A value of None takes the annotator's earlier answer back. Whether it counts: see `submission`.
@@ -135,7 +135,7 @@ class Store:
         return self.database.write(partial(self._write_answer, sent))
 
     async def submit_async(self, sent: SubmittedAnswer) -> SubmissionResult:
-        """Write down an answer as `submit` does, in an event loop."""
+        """Store an answer as `submit` does, in an event loop."""
         sent.check()
         work = partial(self._write_answer, sent)
         if sent.lease is None:  # then the row of the person is locked as well, and others may be locked after it
@@ -161,7 +161,7 @@ class Store:
             run: only of this run.
             round: only of this round.
             unanswered_by: only those that this annotator has not answered.
-            unanswered: only those that nobody has answered, and that were not withdrawn.
+            unanswered: only those without an answer that were not withdrawn.
             ids: only these.
             limit: at most so many.
         """
@@ -202,7 +202,7 @@ class Store:
             return [answer_of(row) for row in connection.execute(query).mappings()]
 
     def history(self, annotator: str, *, limit: int = 50) -> list[tuple[str, AnswerValue | None, str]]:
-        """Return what somebody sent last, newest first: question, answer (None where taken back), and when."""
+        """Return an annotator's submissions, newest first: question, answer (None where taken back), and when."""
         query = sa.select(answers.c.question_id, answers.c.value, answers.c.answered)
         query = query.where(answers.c.annotator == annotator).order_by(answers.c.number.desc()).limit(limit)
         with self.database.read() as connection:
@@ -210,7 +210,7 @@ class Store:
         return [(row.question_id, json.loads(row.value) if row.value else None, row.answered) for row in rows]
 
     def withdrawn(self, run: str) -> dict[str, str]:
-        """Return why questions of a run that nobody answered are asked no more, by id."""
+        """Return why questions of a run without an answer are asked no more, by id."""
         query = sa.select(questions.c.id, questions.c.withdrawn).order_by(questions.c.number)
         query = query.where(questions.c.run == run, questions.c.given == 0, questions.c.withdrawn.is_not(None))
         with self.database.read() as connection:
@@ -257,7 +257,7 @@ class Store:
 
         def work(connection: sa.Connection) -> int:
             changed = connection.execute(sa.update(questions).where(*where).values(values)).rowcount
-            connection.execute(sa.delete(progress))  # everybody looks through the questions from the start
+            connection.execute(sa.delete(progress))  # all annotators start again from the first question
             of = task or (f"run {run}" if run else "all tasks")
             log(connection, by.name, "overlap changed", f"{of}: {overlap} for {changed:,} questions", by.address)
             return changed

@@ -1,4 +1,4 @@
-"""The tables of feedback: questions, answers, leases and what lies around them. See `robo_rlhf.database.metadata`.
+"""The tables of feedback: questions, answers, leases and related data. See `robo_rlhf.database.metadata`.
 
 Texts that name a time are ISO 8601, UTC; texts that hold a value are JSON. What is counted again and again is kept in
 rows: how many answers a question has (`given`), how many people hold it just now (`held`), and whether more are wanted.
@@ -21,13 +21,13 @@ questions = sa.Table(
     sa.Column("created", sa.String(32), nullable=False),
     sa.Column("meta", sa.Text, nullable=False),
     sa.Column("role", sa.String(8), nullable=False, server_default="work"),  # work, gold or practice
-    sa.Column("overlap", sa.Integer, nullable=False, server_default="1"),  # people who shall answer it
+    sa.Column("overlap", sa.Integer, nullable=False, server_default="1"),  # people who are to answer it
     sa.Column("given", sa.Integer, nullable=False, server_default="0"),  # people whose answer counts
     sa.Column("simulated", sa.Integer, nullable=False, server_default="0"),  # of these, simulated ones
-    sa.Column("held", sa.Integer, nullable=False, server_default="0"),  # people who have it in front of them
-    sa.Column("wanted", sa.SmallInteger, nullable=False, server_default="0"),  # 1: may be handed out
+    sa.Column("held", sa.Integer, nullable=False, server_default="0"),  # people who have it open
+    sa.Column("wanted", sa.SmallInteger, nullable=False, server_default="0"),  # 1: may be assigned
     sa.Column("again", sa.SmallInteger, nullable=False, server_default="0"),  # 1: was full, and is wanted once more
-    sa.Column("withdrawn", sa.Text),  # why nobody shall be asked any more
+    sa.Column("withdrawn", sa.Text),  # why it is not asked any more
     sa.Index("questions_of_run", "run", "round", "number"),
     sa.Index("questions_wanted", "number", **rows_where("wanted = 1")),
     sa.Index("questions_wanted_of_run", "run", "number", **rows_where("wanted = 1")),
@@ -107,7 +107,7 @@ progress = sa.Table(
     metadata,
     sa.Column("annotator", sa.Text, primary_key=True),
     sa.Column("chosen", sa.Text, primary_key=True),  # the run and task that the person works on
-    sa.Column("number", sa.BigInteger, nullable=False),  # all questions up to here were handed out, or were not wanted
+    sa.Column("number", sa.BigInteger, nullable=False),  # all questions up to here were assigned, or were not wanted
 )
 
 gold = sa.Table(

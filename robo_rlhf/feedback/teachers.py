@@ -1,4 +1,4 @@
-"""Simulated annotators with the faults of people, after B-Pref (Lee et al., 2021, section 3).
+"""Simulated annotators with human-like errors, after B-Pref (Lee et al., 2021, section 3).
 
 They see what no learner may see: the task's own reward, success and style. Their answers go into the store through the
 same function as a person's, marked as simulated. An answer depends on the question's round and clips and on the
@@ -23,7 +23,7 @@ Cost = Callable[[Mapping[str, Array], float, str], Array]  # (signals, control_d
 
 @dataclass(frozen=True)
 class TaskUtility:
-    """What each step of an episode is worth to a teacher: task reward, a bonus for success, less the cost of style."""
+    """The utility of each step to a teacher: task reward, a bonus for success, less the cost of style."""
 
     success_bonus: float = 1.0  # for a step after which the task is done
     style: Mapping[str, float] = field(default_factory=dict)  # style measure → weight of its cost

@@ -1,1 +1,1 @@
-"""Webhooks: what happened, and the queue of deliveries to the addresses that asked for it."""
+"""Webhooks: events, and the queue of their deliveries to subscribed addresses."""

@@ -1,7 +1,7 @@
-"""What happens and may be told to others: a message for each webhook, written in the transaction that it is about.
+"""Webhook events: a message for each subscribed webhook, written in the transaction of the event itself.
 
-So nothing is told that did not happen, nothing is lost with the program, and who answers waits for nobody: the messages
-are sent later, by `teleop.station.webhooks.sender`. Where nobody is to be told, this is one look into an empty table.
+So no event is sent that did not happen, none is lost with the program, and the annotator does not wait for it: the
+messages are sent later, by `teleop.station.webhooks.sender`. Without webhooks this is one query of an empty table.
 """
 
 import json
@@ -19,7 +19,7 @@ EVENTS: tuple[Event, ...] = ("answer.created", "answer.changed", "question.withd
 
 
 def queue_event(connection: sa.Connection, event: Event, said: Sequence[dict[str, Any]]) -> None:
-    """Write down that something happened, once for each of `said`, for all webhooks that want to know."""
+    """Queue an event, once for each of `said`, for all webhooks that subscribe to it."""
     wanted = connection.scalars(_SUBSCRIBED, {"event": f"% {event} %"}).all()
     if not wanted:
         return

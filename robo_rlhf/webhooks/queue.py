@@ -1,4 +1,4 @@
-"""Webhooks: whom to tell what, and how far each message is. Sending them is `teleop.station.webhooks.sender`."""
+"""Webhooks and the queue of their messages, which `teleop.station.webhooks.sender` sends."""
 
 import json
 import re
@@ -20,8 +20,8 @@ from robo_rlhf.webhooks.events import EVENTS
 from robo_rlhf.webhooks.tables import deliveries, webhooks
 
 State = Literal["waiting", "delivered", "given_up"]
-TEST = "test"  # the event of a message that only tries the way
-FIRST, LONGEST_WAIT = 5.0, 3600.0  # [s] from a failed try to the next; twice as long each time, and at most
+TEST = "test"  # the event of a message that only tests the delivery
+FIRST, LONGEST_WAIT = 5.0, 3600.0  # [s] from a failed attempt to the next; twice as long each time, and at most
 GIVE_UP = 86400.0  # [s] after which a message that fails once more is given up
 KEPT = 7 * 86400.0  # [s] that messages are kept after they have arrived or were given up
 CLAIMED = 60.0  # [s] that a message is left to the program that is sending it
@@ -32,7 +32,7 @@ _URL = re.compile(r"[!-~]{1,2000}")
 
 @dataclass(frozen=True)
 class Webhook:
-    """Whom to tell what."""
+    """A webhook: an address and the events that it subscribes to."""
 
     id: int
     url: str
@@ -68,7 +68,7 @@ class Webhooks:
     ) -> tuple[Webhook, str]:
         """Add a webhook and return it with its secret, which is made where none is given.
 
-        The log tells the host only: what else is in an address may be a secret.
+        The log holds the host only: the rest of an address may be a secret.
 
         Raises:
             InvalidValueError: the address, the secret or an event cannot be, or there are too many webhooks.
@@ -115,7 +115,7 @@ class Webhooks:
         active: bool | None = None,
         by: Principal = NO_PRINCIPAL,
     ) -> Webhook:
-        """Change a webhook; messages that wait for one that rests wait on.
+        """Change a webhook; messages of an inactive one keep waiting.
 
         Raises:
             NotFoundError: there is none.
@@ -151,7 +151,7 @@ class Webhooks:
         self._database.write(work)
 
     def test(self, number: int) -> int:
-        """Write a message that only tries the way, and return its number.
+        """Queue a message that only tests the delivery, and return its number.
 
         Raises:
             NotFoundError: there is no such webhook.
@@ -182,9 +182,9 @@ class Webhooks:
     def due(self, limit: int, each: int, busy: Collection[int] = ()) -> Sequence[Message]:
         """Take messages that are to be sent now, in their order: at most `limit`, and `each` of a webhook.
 
-        Webhooks that are `busy` are passed over.
+        Webhooks that are `busy` are skipped.
 
-        They are left to the caller for CLAIMED seconds; whoever does not say in time what became of them has died.
+        The caller has CLAIMED seconds to report their outcome; after that it counts as dead.
         """
         now = time.time()
         which = (deliveries.c.state == "waiting") & (deliveries.c.due <= now) & deliveries.c.webhook.not_in(list(busy))
@@ -211,13 +211,13 @@ class Webhooks:
         return self._database.write(work)
 
     def arrived(self, message: Message, status: int) -> None:
-        """Write down that a message has arrived."""
+        """Record that a message has arrived."""
         self._settle(message, {"state": "delivered", "status": status, "problem": ""})
 
     def failed(
         self, message: Message, status: int | None, problem: str, failures: int, held: "Sequence[Message]" = ()
     ) -> None:
-        """Write down that a message did not arrive: it is tried again later, or given up.
+        """Record that a message did not arrive: it is tried again later, or given up.
 
         The others of the webhook wait as well, the longer the more `failures` there were in a row: their receiver seems
         to be away. `held` are those that were taken with it.
@@ -282,7 +282,7 @@ def _as_text(events: Sequence[str]) -> str:
 
 
 def _about(number: int, *, url: str = "", events: str = "", active: int | None = None) -> str:
-    """Return what the log says of a webhook and what changed of it; of the address the host alone."""
+    """Return the log's description of a webhook and its changes; of the address only the host."""
     told = [urlsplit(url).hostname or "", ", ".join(events.split())]
     told += [] if active is None else ["works" if active else "rests"]
     return f"webhook {number}: {'; '.join(part for part in told if part)}".removesuffix(": ")

@@ -1,6 +1,6 @@
-"""The tables of webhooks: whom to tell what, and each message on its way.
+"""The tables of webhooks: subscriptions, and the queue of messages.
 
-A secret stands here as it is, because every message is signed with it; it is never shown or exported.
+A secret is stored in plain text, because every message is signed with it; it is never shown or exported.
 """
 
 import sqlalchemy as sa

@@ -142,7 +142,7 @@ def fail(people: People, name: str, address: str, times: int) -> None:
 def test_failures_of_one_pair_of_name_and_address_cost_waiting_for_it_alone(people: People) -> None:
     people.add("anna", "operator")
     fail(people, "anna", "10.0.0.1", 5)
-    with pytest.raises(SignInError, match=r"too many failed tries. Wait \d+ s and try again") as refused:
+    with pytest.raises(SignInError, match=r"too many failed attempts. Wait \d+ s and try again") as refused:
         people.sign_in("anna", PASSWORD, address="10.0.0.1")
     assert 0 < refused.value.wait <= 2
     assert people.sign_in("anna", PASSWORD, address="10.0.0.2").name == "anna"  # anna is not locked out elsewhere

@@ -145,7 +145,7 @@ def test_questions_that_were_put_aside_are_told_and_none_is_left_waiting(
         for question in asked[1:]:
             store.answer(question.id, "ann", {"choice": "A"}, key=question.id)
         HumanAnnotators(tmp_path, tmp_path / "run")(store, asked)
-        told = "1 of 3 questions were withdrawn before anybody answered (clip quarantined: it is broken)"
+        told = "1 of 3 questions were withdrawn before they were answered (clip quarantined: it is broken)"
         assert capsys.readouterr().err.splitlines()[-1] == told
         with pytest.raises(NotNowError, match=r"^All 1 questions were withdrawn .*quarantined.*--run\.$"):
             HumanAnnotators(tmp_path, tmp_path / "run")(store, asked[:1])

@@ -51,7 +51,7 @@ def test_a_run_goes_on_with_the_answers_it_began_with(asked: Path, capsys: pytes
     assert main([*TRAIN, "--json"]) == 0
     shown = capsys.readouterr()
     assert shown.out == first
-    assert "goes on with the answers it began with; 4 newer answers are not in it." in shown.err
+    assert "continues with the answers it began with; 4 newer answers are not in it." in shown.err
     assert main([*TRAIN, "--json", "--run", "next"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["trained"]["answers"] == SOME + 4
 
@@ -77,7 +77,7 @@ def test_follows_answers_until_there_are_enough(asked: Path, capsys: pytest.Capt
     (row,) = json.loads(shown.out)
     assert row["answers"] == ALL
     assert row["updates"] >= 2
-    assert f"{SOME} answers, foresees" in shown.err
+    assert f"{SOME} answers, predicts" in shown.err
     assert (asked / "runs" / "reward" / "metrics.jsonl").read_text().count("\n") == row["updates"]
 
 

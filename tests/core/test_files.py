@@ -98,7 +98,7 @@ def test_a_failed_sync_is_an_error_and_the_old_content_stays(tmp_path: Path, mon
     path = tmp_path / "file"
     write_atomic(path, b"old")
     monkeypatch.setattr(os, "fsync", fsync)
-    sentence = rf"{path} cannot be written \(input/output error\)\. Only what was said to be kept is"
+    sentence = rf"{path} cannot be written \(input/output error\)\. Only data that was confirmed as stored is safe"
     with pytest.raises(DiskError, match=sentence):
         write_atomic(path, b"new")
     with pytest.raises(DiskError):
@@ -130,7 +130,7 @@ def test_a_home_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
         write_atomic(home / "deep" / "file", b"1")
         home.rename(tmp_path / "away")
         for _ in ("gone", "another in its place"):
-            with pytest.raises(DiskError, match="it is gone, or another one stands in its place"):
+            with pytest.raises(DiskError, match="it is gone, or another one is in its place"):
                 write_atomic(home / "deep" / "file", b"2")
             with pytest.raises(DiskError):
                 require_homes(home / "deep")

@@ -1,7 +1,7 @@
 """EpisodeWriter: records one episode so that a crash at any instant loses at most half a second of it.
 
-The control loop only appends to memory. One thread writes what is new to the journal ten times a second, which is all
-that surviving the end of the process takes; another makes the disk hold it, which is what surviving a power cut takes.
+The control loop only appends to memory. One thread writes new steps to the journal ten times a second, so that they
+survive the end of the process; another syncs the journal to the disk, so that they survive a power cut.
 So a disk that stalls never stalls the loop. Closing writes the Parquet file from memory, then removes the journal.
 """
 
@@ -27,7 +27,7 @@ from robo_rlhf.data.schema import FRAME_COLUMNS, SIGNAL, Columns, encode
 
 FLUSH_INTERVAL = 0.1  # [s]
 SYNC_INTERVAL = 0.25  # [s]
-DISK_CHECK_INTERVAL = 1.0  # [s] between looks at the room left on the disk
+DISK_CHECK_INTERVAL = 1.0  # [s] between checks of the free space on the disk
 
 
 class EpisodeWriter:
@@ -64,7 +64,7 @@ class EpisodeWriter:
         self._dirty = False  # written, not synced yet
         self._anew = False  # the journal is to be written from its beginning
         self._trouble: OSError | None = None
-        self._unkept: OSError | None = None  # the disk does not say that it keeps what was written
+        self._unkept: OSError | None = None  # the disk does not confirm that it stored what was written
         self._disk_full: DiskFullError | None = None
         self._io = threading.Lock()
         self._remarks = threading.Lock()
@@ -87,7 +87,7 @@ class EpisodeWriter:
 
     @property
     def trouble(self) -> RoboRlhfError | OSError | None:
-        """What keeps steps from reaching the disk, or soon will; None while all is well. It clears up by itself."""
+        """The problem that keeps steps from the disk, or soon will; None while all is well. It clears by itself."""
         trouble = self._trouble or self._unkept
         if trouble is None:
             return self._disk_full
@@ -107,7 +107,7 @@ class EpisodeWriter:
         wall_time: float | None = None,
         input_age: float = math.nan,
     ) -> None:
-        """Record one step. It is kept, in memory at least, also when this raises for want of room on the disk.
+        """Record one step. It is kept, in memory at least, also when this raises because the disk is full.
 
         Args:
             obs: the observation after the step (obs_dim,).
@@ -123,7 +123,7 @@ class EpisodeWriter:
         Raises:
             ShapeError: something does not fit the steps before; the step is not recorded.
             InvalidValueError: the action is not finite or outside [-1, 1], or the episode is closed.
-            DiskFullError: the disk is full; stop, make room and go on when `trouble` is None.
+            DiskFullError: the disk is full; stop, make room and continue when `trouble` is None.
         """
         if self._stop.is_set():
             raise InvalidValueError(f"episode {self.id}", "a step after it was closed", "an open episode")
@@ -141,7 +141,7 @@ class EpisodeWriter:
             raise trouble.with_traceback(None)
 
     def remark(self, outcome: Outcome | None, note: str) -> None:
-        """Keep what is said of the episode so far, should a crash come: recovery closes it with that.
+        """Store remarks on the episode so far in case of a crash: recovery closes it with them.
 
         Raises:
             DiskFullError: there is no room for it.
@@ -155,7 +155,7 @@ class EpisodeWriter:
 
         Args:
             outcome: how it ended.
-            note: what a person says of it.
+            note: a person's remark on it.
             tags: further tags.
 
         Raises:
@@ -193,7 +193,7 @@ class EpisodeWriter:
         return self._rows[index] if self._rows else self._first
 
     def branch(self, step: int, episode_id: str = "", **fields: Any) -> "EpisodeWriter":
-        """Begin another episode with this one's first `step` steps: what rewinding to frame `step` means.
+        """Begin another episode with this one's first `step` steps: this is how rewinding to frame `step` works.
 
         This one stays open: discard it, or close it as what it is. The new one names it as its parent, and has its
         metadata but for `fields`.
@@ -248,7 +248,7 @@ class EpisodeWriter:
                 self._pending, self._trouble, self._anew, self._dirty = b"", None, False, True
 
     def _require(self) -> None:
-        """Check that the dataset is there: one on a disk that was taken away is not made anew."""
+        """Check that the dataset is there: one on a disk that was removed is not made again."""
         if not (self.folder / MANIFEST).exists():
             self._file.require()
 

@@ -1,4 +1,4 @@
-"""What a crash left behind, made whole again when a dataset is opened."""
+"""Recovery after a crash: journals that were left become episodes when a dataset is opened."""
 
 import math
 import os
@@ -27,17 +27,17 @@ RECOVERED = "recovered"  # the tag of an episode that a crash cut short
 
 
 class Recovery(NamedTuple):
-    """What was found in the journals of a dataset."""
+    """The result of recovering the journals of a dataset."""
 
     recovered: tuple[
         str, ...
-    ] = ()  # ids of episodes that are closed now, with outcome "aborted" unless somebody had marked them
-    live: tuple[str, ...] = ()  # ids of episodes that somebody is recording
+    ] = ()  # ids of episodes that are closed now, with outcome "aborted" unless a person had marked them
+    live: tuple[str, ...] = ()  # ids of episodes that another process is recording
     problems: tuple[str, ...] = ()  # a sentence for each file that could not be read whole, or not be moved
 
 
 def recover(folder: Path) -> Recovery:
-    """Close every journal that nobody writes any more; warn of what cannot be read, and move it to the quarantine."""
+    """Close every journal that no process writes any more; quarantine unreadable ones, with a warning."""
     recovered: list[str] = []
     live: list[str] = []
     problems: list[str] = []

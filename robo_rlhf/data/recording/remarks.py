@@ -1,6 +1,6 @@
-"""Remarks: what a person says of an episode while it is recorded, beside its journal, so that no crash loses it.
+"""Remarks of a person on an episode that is being recorded, stored beside its journal so that no crash loses them.
 
-A file is written at once and synced; it goes when the episode is closed, which then holds what was said.
+A file is written and synced at once; it is removed when the episode is closed, which then holds the remarks.
 """
 
 import warnings
@@ -23,17 +23,17 @@ from robo_rlhf.data.layout import (
 
 
 class Remark(NamedTuple):
-    """What was said; empty where nothing was."""
+    """The remarks; empty where there are none."""
 
-    outcome: Outcome | None = None  # as the person marked the episode; None: the task is to say
+    outcome: Outcome | None = None  # as the person marked the episode; None: the task decides
     note: str = ""
 
 
 def write_remark(folder: Path, episode_id: str, remark: Remark) -> None:
-    """Keep what is said of an episode in the dataset at `folder`, in the place of what was said before.
+    """Store the remarks on an episode in the dataset at `folder`, replacing earlier ones.
 
     Raises:
-        DiskFullError: there is no room; what was said before still holds.
+        DiskFullError: there is no room; the earlier remarks remain.
     """
     if remark == Remark():
         forget_remark(folder, episode_id)
@@ -42,7 +42,7 @@ def write_remark(folder: Path, episode_id: str, remark: Remark) -> None:
 
 
 def read_remark(folder: Path, episode_id: str) -> Remark:
-    """Return what was said; nothing, where the file is missing, or, with a `DataWarning`, where it makes no sense."""
+    """Return the remarks; none where the file is missing, or, with a `DataWarning`, where it is invalid."""
     path = remark_path(folder, episode_id)
     try:
         found = read_json(path, dict)
@@ -56,12 +56,12 @@ def read_remark(folder: Path, episode_id: str) -> Remark:
         reason = f"{path}: {error.strerror}."
     except CorruptFileError as error:
         reason = str(error)
-    warnings.warn(f"{reason} What was said of the episode is lost.", DataWarning, stacklevel=2)
+    warnings.warn(f"{reason} The remarks on the episode are lost.", DataWarning, stacklevel=2)
     return Remark()
 
 
 def forget_remark(folder: Path, episode_id: str) -> None:
-    """Remove the file: the episode holds what was said, or is gone. To be done before its journal is removed."""
+    """Remove the file: the episode holds the remarks, or is gone. Call it before its journal is removed."""
     path = remark_path(folder, episode_id)
     if path.is_dir() and not path.is_symlink():
         path.rmdir()

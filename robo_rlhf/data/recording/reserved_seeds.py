@@ -1,9 +1,9 @@
-"""Seeds that one command is to fill a dataset with: chosen once, kept from others, gone on with after a stop.
+"""Seeds that one command reserves in a dataset: chosen once, locked against other processes, resumed after a stop.
 
-    <dataset>/reserved/TASK-SEED.json        what was asked for, its seeds, and what came of those that are done
-    <dataset>/reserved/TASK-SEED.lock.json   who works on it, see `locks`
+    <dataset>/reserved/TASK-SEED.json        the request, its seeds, and the results of those that are done
+    <dataset>/reserved/TASK-SEED.lock.json   the process that works on it, see `locks`
 
-The file goes when all seeds are done. A command that was stopped leaves it; the same command finds it and goes on.
+The file is removed when all seeds are done. A command that was stopped leaves it; the same command then resumes.
 """
 
 import json
@@ -24,26 +24,26 @@ LOCK = ".lock.json"
 
 
 class Wanted(NamedTuple):
-    """What a command wants of a dataset."""
+    """A command's request for seeds of a dataset."""
 
     task: str
     number: int  # of seeds
     first: int | None  # seed; None: what follows the highest in the dataset, and the highest that is reserved
-    asked: Mapping[str, Any] | None = None  # a JSON object: the same command goes on; None: it begins anew each time
+    asked: Mapping[str, Any] | None = None  # a JSON object: the same command resumes; None: it starts anew each time
     id_of: Callable[[int], str] | None = None  # seed → episode id; None: ids are new each time
 
 
 class Reservation:
-    """Seeds of a dataset that this process fills; to be used in a `with` block, which lets go of them."""
+    """Seeds of a dataset that this process fills; use it in a `with` block, which releases them."""
 
     def __init__(self, dataset: Dataset, wanted: Wanted) -> None:
-        """Go on with what the same command left, or reserve seeds.
+        """Resume with the seeds that the same command left, or reserve new ones.
 
         Raises:
             ConflictError: a seed is taken: the dataset holds its episode, or another process is at work on it.
         """
         self._dataset, self._wanted = dataset, wanted
-        self.done: dict[int, Any] = {}  # seed → what came of it, a JSON value
+        self.done: dict[int, Any] = {}  # seed → its result, a JSON value
         with dataset.locked():
             others = _read_all(dataset.path)
             mine = [file for file, found in others.items() if self._is_mine(file, found)]
@@ -62,7 +62,7 @@ class Reservation:
         return [seed for seed in self.seeds if seed not in self.done]
 
     def note(self, done: Mapping[int, Any]) -> None:
-        """Write down what came of seeds; what is to be kept of them is kept already."""
+        """Record the results of seeds, whose data must be stored already."""
         self.done |= done
         self._write()
 
@@ -82,7 +82,7 @@ class Reservation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the seeds; what a command that can go on has not done stays reserved for it."""
+        """Release the seeds; those that a resumable command has not done stay reserved for it."""
         if self._wanted.asked is None or not self.missing:
             remove(self._file, missing_ok=True)
         self._lock.release(None)
@@ -90,7 +90,7 @@ class Reservation:
             self._lock.forget()
 
     def _is_mine(self, file: Path, found: Mapping[str, Any]) -> bool:
-        """Whether it is what this very command was stopped in."""
+        """Whether this same command made it before it was stopped."""
         same = self._wanted.asked is not None and found["asked"] == json.loads(json.dumps(self._wanted.asked))
         return same and holder_of(_lock_of(file)) is None
 
@@ -99,7 +99,7 @@ class Reservation:
         alive = {file: found for file, found in others.items() if holder_of(_lock_of(file)) is not None}
         for file, found in others.items():
             if file not in alive and found["asked"] is None:
-                remove(file, missing_ok=True, durable=False)  # nobody goes on with it
+                remove(file, missing_ok=True, durable=False)  # no command resumes it
         if first is None:
             first = max([*_seeds(others.values(), task), *self._held_seeds()], default=-1) + 1
         self.seeds = list(range(first, first + number))
@@ -127,7 +127,7 @@ def _lock_of(file: Path) -> Path:
 
 
 def _read_all(dataset: Path) -> dict[Path, dict[str, Any]]:
-    """Return what is reserved, by file; what cannot be read keeps nobody from anything."""
+    """Return the reservations, by file; unreadable ones are ignored."""
     found = {}
     for file in sorted((dataset / FOLDER).glob("*.json")):
         with suppress(OSError, ValueError, AttributeError):

@@ -61,7 +61,7 @@ Spec = Mapping[str, tuple[str, tuple[int, ...]]]  # name → dtype and shape of 
 
 
 class Journal(NamedTuple):
-    """What could be read of a journal."""
+    """The readable part of a journal."""
 
     meta: EpisodeMeta
     columns: Columns  # as in an episode: T+1 frames, T steps
@@ -140,7 +140,7 @@ class JournalFile:
         """Wait until the disk holds what was written.
 
         Raises:
-            OSError: it does not say so. What was written may be lost, also when it says so later: write it again.
+            OSError: it does not confirm it. The data may be lost, even if a later sync succeeds: write it again.
         """
         os.fdatasync(self._file)
 
@@ -169,10 +169,10 @@ class JournalFile:
 
 
 def lock_left_over(path: Path) -> int | None:
-    """Lock a journal that nobody writes and return its descriptor, to be closed; None where somebody does.
+    """Lock a journal that no process writes and return its descriptor, to be closed; None where a process writes it.
 
     Raises:
-        CorruptFileError: what lies there is no file.
+        CorruptFileError: it is not a regular file.
     """
     try:
         with open_whole(path, "It is no journal.") as found:

@@ -1,1 +1,1 @@
-"""Episodes as the arrays that learners read."""
+"""Episodes as arrays for training."""

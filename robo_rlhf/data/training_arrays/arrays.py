@@ -1,4 +1,4 @@
-"""Episodes as the flat arrays that learners eat, and the views of them that chunked policies need."""
+"""Episodes as flat arrays for training, and the chunk indices that chunked policies need."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from robo_rlhf.core.types import Array, Source
 from robo_rlhf.data.schema import Columns, Header
 from robo_rlhf.data.training_arrays.idle import STILL, kept_steps
 
-COLUMNS = ("obs", "action", "source")  # what training needs of an episode file
+COLUMNS = ("obs", "action", "source")  # the columns of an episode file that training needs
 
 
 @dataclass(frozen=True)

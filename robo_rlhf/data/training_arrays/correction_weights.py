@@ -1,4 +1,4 @@
-"""How much each step counts where people corrected a policy."""
+"""Weights of training steps in episodes where people corrected a policy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from robo_rlhf.core.types import Array, Episode, Source
 
 @dataclass(frozen=True)
 class Weighting:
-    """Corrected steps count so much that they have a `share` of all weight; demonstrated ones count 1.
+    """Weights that give corrected steps a `share` of all weight; demonstrated steps weigh 1.
 
     As in Mandlekar et al. 2020 ("Human-in-the-Loop Imitation Learning using Remote Teleoperation", IWR) where `policy`
     is 1, as in Kelly et al. 2019 ("HG-DAgger") where it is 0.
@@ -20,14 +20,14 @@ class Weighting:
     share: float = 0.5
     """Share of all weight that the corrected steps have together."""
     policy: float = 0.0
-    """Weight of a step that the policy took where nobody corrected it; 0 leaves them out."""
+    """Weight of a step of the policy that was not corrected; 0 leaves these out."""
     before: int = 10
-    """Steps just before somebody takes over: they led to what had to be corrected."""
+    """Steps just before a takeover: they led to what had to be corrected."""
     before_weight: float = 0.0
     """Weight of these."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense.
+        """Refuse invalid numbers.
 
         Raises:
             InvalidValueError: one is outside its range.
@@ -52,13 +52,13 @@ class Weighting:
         weight, is_corrected = np.concatenate(parts), np.concatenate(corrected)
         new, rest = weight[is_corrected].sum(), weight[~is_corrected].sum()
         if not new:
-            raise InvalidValueError("corrections", "none", "at least one step in which somebody corrected a policy")
+            raise InvalidValueError("corrections", "none", "at least one step in which a person corrected a policy")
         if rest:
             weight[is_corrected] *= self.share / (1 - self.share) * rest / new
         return weight.astype(np.float32)
 
     def imitated(self, episode: Episode) -> Array:
-        """Return (T,) bool: which steps may stand in the chunk of an earlier one."""
+        """Return (T,) bool: which steps may be in the chunk of an earlier one."""
         imitated: Array = (episode.source != Source.POLICY) | (self.policy > 0)
         return imitated
 

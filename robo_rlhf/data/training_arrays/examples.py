@@ -1,4 +1,4 @@
-"""Episodes as arrays to imitate: observations, and the chunks of actions that followed them."""
+"""Training examples for imitation: observations, and the chunks of actions that followed them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Idle steps: where the operator asks for nothing new."""
+"""Detection of idle steps: those in which the operator commands nothing new."""
 
 import numpy as np
 
@@ -10,10 +10,10 @@ _SWITCH = 0.95  # a column that is never closer to 0 is a switch
 
 
 def idle_steps(action: Array, threshold: float = STILL) -> Array:
-    """Return (T,) bool: the operator asks for nothing new.
+    """Return (T,) bool: the operator commands nothing new.
 
-    A column of motion asks for something where it is beyond `threshold`. A column that is never but at ±1 is a switch
-    (a gripper): it asks for something where it changes.
+    A column of motion is a command where it is beyond `threshold`. A column that is only ever at ±1 is a switch (a
+    gripper): it is a command where it changes.
     """
     switch: Array = np.all(np.abs(action) >= _SWITCH, axis=0)  # (act_dim,)
     changed = np.abs(np.diff(action, axis=0, prepend=action[:1])) > threshold

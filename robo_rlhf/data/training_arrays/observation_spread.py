@@ -1,8 +1,8 @@
-"""How far observations vary, where a few demonstrations alone would not say.
+"""Spread of observations for normalisation, where a few demonstrations alone do not show it.
 
-One demonstration shows one place of the drawer: a column that stands still. Scaled by how it varied there, the drawer
-two centimetres further is twenty deviations away, beyond where scales end, and a policy sees a side in place of a
-distance. What episodes start from says how far such a column really varies, and asks for no demonstration.
+One demonstration shows one position of the drawer: a constant column. Scaled by its variation there, the drawer two
+centimetres further is twenty deviations away, beyond the clipping range, and a policy sees a sign instead of a
+distance. The initial observations of episodes show how far such a column really varies, and need no demonstration.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ SHARE = 0.5  # a column that varied less in demonstrations than this share of th
 
 
 def starts_of(env: VecEnv) -> Array:
-    """Return (S, obs_dim) what episodes start from; every copy of `env` is reset, and those that can start are told.
+    """Return (S, obs_dim), the initial observations of episodes: every copy of `env` is reset, those that start count.
 
     Raises:
         EnvironmentFaultError: no copy can start.
@@ -28,11 +28,11 @@ def starts_of(env: VecEnv) -> Array:
 
 
 def hidden_spread(obs: Array, starts: Array) -> Array:
-    """Return (d,) how far the columns vary that demonstrations did not show; 0 for all others.
+    """Return (d,), the spread of the columns whose variation demonstrations did not show; 0 for all others.
 
     Args:
         obs: demonstrated observations (M, d).
-        starts: (S, d), what episodes start from.
+        starts: (S, d), initial observations of episodes.
 
     Raises:
         ShapeError: starts of another size.

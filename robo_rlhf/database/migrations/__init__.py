@@ -1,1 +1,1 @@
-"""How databases of earlier versions become ones of this version: Alembic revisions, one a version of the tables."""
+"""Migrations of databases of earlier versions: Alembic revisions, one for each version of the tables."""

@@ -1,4 +1,4 @@
-"""What Alembic runs: the revisions, on the connection and in the transaction of `robo_rlhf.database.migrate`."""
+"""Alembic's environment: runs the revisions on the connection and in the transaction of `database.migrate`."""
 
 from alembic import context
 

@@ -2,15 +2,15 @@
 
     <run>/config.json     task, judge, seeds, overlap
     <run>/salt.json       random digits
-    <run>/policies.json   who takes part: name, checkpoint, its digest, success
+    <run>/policies.json   the policies that take part: name, checkpoint, its digest, success
     <run>/policies/       copies of the checkpoints, so that later training changes nothing here
     <run>/episodes/       a dataset: every policy on every seed
-    <run>/names.json      who has looked at the names, and when; what they say afterwards does not count
-    <run>/ratings.json    how it stands (`standings`), under cover names until people have answered every question
+    <run>/names.json      who has seen the names, and when; their later answers do not count
+    <run>/ratings.json    its standings (`standings`), under cover names until people have answered every question
     <run>/result.json     the same, once every question is answered
 
-Nothing that a judge can get at tells policies apart: the id of an episode is a digest with the salt in it, all files of
-episodes bear the same time, and sides and questions are in an order that the salt decides. Policies and seeds can be
+Nothing that a judge can access identifies a policy: the id of an episode is a digest with the salt in it, all files of
+episodes have the same time, and sides and questions are in an order that the salt decides. Policies and seeds can be
 added at any time; each pair of policies then gets its questions about each seed.
 """
 
@@ -48,9 +48,9 @@ from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.records import Question, question_id
 
 FORMAT = 1
-KIND = "arena"  # in config.json: tells an arena from other runs
+KIND = "arena"  # in config.json: distinguishes an arena from other runs
 SALT = "salt.json"
-FIRST_SEED = 5_000_000  # of the episodes that are judged; people's answers about them may be learned from
+FIRST_SEED = 5_000_000  # of the episodes that are judged; people's answers about them may be used for training
 LONGEST_NAME, MOST_POLICIES, MOST_SEEDS, MOST_JUDGES = 80, 12, 2000, 20
 
 Judge = Literal["human", "simulated"]
@@ -58,7 +58,7 @@ Judge = Literal["human", "simulated"]
 
 @dataclass(frozen=True)
 class ArenaConfig:
-    """What an arena is asked to do."""
+    """The configuration of an arena."""
 
     task: str
     judge: Judge
@@ -116,7 +116,7 @@ class Arena:
 
         Raises:
             ConflictError: a run of that name is there.
-            InvalidValueError: a number or a name that makes no sense.
+            InvalidValueError: a number or a name is invalid.
         """
         path = folder_of(home, name)
         ours = (SALT, FILE)  # a beginning that was stopped, and the lock
@@ -133,7 +133,7 @@ class Arena:
         return (self.path / "episodes").relative_to(self.home).as_posix()
 
     def policies(self) -> list[Entrant]:
-        """Return who takes part, in the order of entering."""
+        """Return the policies that take part, in the order of entering."""
         path = self.path / "policies.json"
         return [Entrant(**row) for row in read_json(path, list)] if path.exists() else []
 
@@ -142,7 +142,7 @@ class Arena:
         return self.path / "policies" / f"{entrant.digest[:16]}.safetensors"
 
     def add(self, new: Sequence[Entrant]) -> None:
-        """Write down further policies; one that is there already stays as it is.
+        """Add policies; one that is there already stays as it is.
 
         Raises:
             ConflictError: another one has the name, or the same weights have another name.
@@ -159,7 +159,7 @@ class Arena:
         self._write(found)
 
     def note_success(self, entrant: Entrant, successes: int, episodes: int) -> None:
-        """Write down in how many episodes a policy solved the task."""
+        """Record in how many episodes a policy solved the task."""
         known = replace(entrant, successes=successes, episodes=episodes)
         self._write([known if other.name == entrant.name else other for other in self.policies()])
 
@@ -174,7 +174,7 @@ class Arena:
         return list(range(FIRST_SEED, FIRST_SEED + self.config.seeds))
 
     def episode(self, entrant: Entrant, seed: int) -> str:
-        """Return the id of an episode, which tells nothing to whoever does not know the salt."""
+        """Return the id of an episode, which reveals nothing without the salt."""
         return self._digest("episode", entrant.digest, seed)[:20]
 
     def places(self) -> dict[str, tuple[int, int]]:
@@ -187,7 +187,7 @@ class Arena:
         }
 
     def questions(self, steps: Mapping[str, int]) -> list[Question]:
-        """Return all questions: each pair of policies, on each seed, in an order in which all pairs keep pace.
+        """Return all questions: each pair of policies, on each seed, in an order in which all pairs advance equally.
 
         `steps` is the length of each episode by id.
         """
@@ -207,30 +207,30 @@ class Arena:
         return [f"Policy {order.index(place) + 1}" for place in range(len(policies))]
 
     def spectators(self) -> dict[str, str]:
-        """Return who has looked at the names while people judge, and when they first did."""
+        """Return the users who have seen the names while people judge, and when they first did."""
         path = self.path / "names.json"
         return read_json(path, dict) if path.exists() else {}
 
     def show_names_to(self, person: str) -> None:
-        """Write down that somebody looks at the names: what they say from now on does not count."""
+        """Record that a user sees the names: their answers do not count from now on."""
         with self.locked("lookers.lock"):
             seen = self.spectators()
             if person not in seen:
                 write_json(self.path / "names.json", {**seen, person: timestamp()})
 
     def working(self) -> bool:
-        """Whether a program is at work on it."""
+        """Whether a process works on it."""
         return worker_on(self.path) is not None
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
-        """Keep other programs from doing what `name` stands for meanwhile; a program that dies lets go."""
+        """Hold the lock `name` against other programs; it is released when the program dies."""
         with (self.path / name).open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def _shown(self, pair: tuple[Entrant, Entrant], seed: int, steps: Mapping[str, int]) -> bool:
-        """Whether both episodes have a step that can be looked at; one that its environment ended at once has none."""
+        """Whether both episodes have a step to show; one that its environment ended at once has none."""
         return all(steps[self.episode(entrant, seed)] for entrant in pair)
 
     def _sides(self, first: Entrant, second: Entrant, seed: int) -> tuple[Entrant, Entrant]:
@@ -255,7 +255,7 @@ class Arena:
 
 
 def folder_of(home: Path, name: str) -> Path:
-    """Return where an arena lies.
+    """Return the folder of an arena.
 
     Raises:
         InvalidValueError: the name cannot be one of a folder.
@@ -289,14 +289,14 @@ def check_apart(new: Entrant, other: Entrant) -> None:
     if (new.name == other.name) == (new.digest == other.digest):
         return
     if new.name == other.name:
-        why = "another checkpoint takes part under that name; give this one a name of its own, as NAME=CHECKPOINT"
+        why = "another checkpoint takes part under that name; give this one another name, as NAME=CHECKPOINT"
     else:
         why = f"the same weights take part as {other.name!r}, and cannot be better than themselves"
     raise ConflictError(f"policy {new.name!r}", why)
 
 
 def _config(path: Path) -> ArenaConfig | None:
-    """Return what a run folder was asked for; None where it is no arena."""
+    """Return the configuration in a run folder; None where it is not an arena."""
     try:
         found = read_json(path / "config.json", dict)
         return ArenaConfig(**found) if found.get("kind") == KIND and found.get("format") == FORMAT else None

@@ -1,4 +1,4 @@
-"""How good things are that were compared in pairs: Bradley-Terry with ties, and how sure that is.
+"""Ratings from pairwise comparisons: the Bradley-Terry model with ties, with confidence intervals.
 
 The model of Davidson (1970, "On extending the Bradley-Terry model to accommodate ties in paired comparison
 experiments"): with strengths a and b, the first is preferred in proportion to exp((a - b) / 2), the second to
@@ -22,22 +22,22 @@ PRIOR = 3.0  # deviation of strengths before anything is known: it keeps them fi
 RESAMPLES = 1000
 LEAST_CLUSTERS = 5  # with fewer, comparisons are resampled one by one
 ROUNDS, TOLERANCE, LONGEST_STEP = 100, 1e-8, 2.0
-POWER = 0.8  # chance with which as many comparisons as are said to be needed will tell
-MOST_NEEDED = 10_000  # beyond, two are said to be alike
+POWER = 0.8  # power of the test with as many comparisons as are reported to be needed
+MOST_NEEDED = 10_000  # beyond, two are reported to be alike
 
 
 class PairOutcome(NamedTuple):
     """One comparison, or one person's share in it."""
 
-    first: int  # place of one in the list of what is compared
+    first: int  # index of one in the list of compared items
     second: int
-    score: float  # what the first gets: 1 it is better, 0 the second is, 0.5 neither
+    score: float  # score of the first: 1 if it is better, 0 if the second is, 0.5 for a tie
     cluster: int  # comparisons of one cluster are not independent, such as those from one seed
     weight: float = 1.0  # how much it counts, in [0, 1]
 
 
 class Ratings(NamedTuple):
-    """What K things are worth, in points with mean `MIDDLE`."""
+    """The ratings of K items, in points with mean `MIDDLE`."""
 
     values: tuple[Interval, ...]  # (K,) with 95 % bootstrap intervals
     best: tuple[float, ...]  # (K,) share of the resamples in which each is the best
@@ -45,7 +45,7 @@ class Ratings(NamedTuple):
 
 
 class HeadToHead(NamedTuple):
-    """How one fares against another."""
+    """The comparison of one item with another."""
 
     wins: float
     losses: float
@@ -64,7 +64,7 @@ class HeadToHead(NamedTuple):
 
 
 def rate(compared: Sequence[PairOutcome], number: int, *, resamples: int = RESAMPLES, seed: int = 0) -> Ratings:
-    """Return the ratings of `number` things, with bootstrap intervals over clusters of comparisons.
+    """Return the ratings of `number` items, with bootstrap intervals over clusters of comparisons.
 
     Equal comparisons give equal ratings, in whatever order they come and whichever of two is called the first. Where
     one always wins, all resamples are alike and say nothing; so an interval is never narrower than what the curvature
@@ -127,10 +127,10 @@ def fit(counts: Array, number: int) -> tuple[Array, Array, Array]:
 
 
 def pair_of(compared: Sequence[PairOutcome], first: int, second: int) -> HeadToHead:
-    """Return how `first` fares against `second`.
+    """Return how `first` compares with `second`.
 
     Several people's answers to one question are not so many comparisons: they share a cluster, and count as one in the
-    interval, as much as its people are relied upon.
+    interval, with the weights of its people.
     """
     scores: dict[int, list[tuple[float, float]]] = {}
     wins = losses = ties = 0.0
@@ -150,9 +150,9 @@ def pair_of(compared: Sequence[PairOutcome], first: int, second: int) -> HeadToH
 
 
 def more_needed(pair: HeadToHead, have: int) -> int | None:
-    """Return how many more comparisons would tell the two apart, were the share what it seems; 0 where they are.
+    """Return how many more comparisons would show a difference, if the share is as estimated; 0 where one is shown.
 
-    So many that a test at 5 % finds it with probability `POWER`. None: more than anybody would make.
+    So many that a test at 5 % finds it with probability `POWER`. None: more than is practical.
     """
     if pair.share is None or pair.decided:
         return 0 if pair.share is not None else None

@@ -1,6 +1,6 @@
-"""How an arena stands: ratings of its policies, every pair's share, and what that means in a sentence.
+"""The standings of an arena: ratings of its policies, every pair's share, and a summary sentence.
 
-Worked out from the answers in the database whenever it is asked for; `update_standings` also writes it into the arena's
+They are computed from the answers in the database on request; `update_standings` also writes them into the arena's
 folder, for other pages.
 """
 
@@ -27,13 +27,13 @@ from robo_rlhf.feedback.records import Answer
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import questions
 
-SCORES = {"A": 1.0, "B": 0.0, "tie": 0.5, "both_bad": 0.5}  # what clip A gets; "can't tell" compares nothing
-LEAST_TO_GUESS = 5  # comparisons from which it is said how many more would tell
+SCORES = {"A": 1.0, "B": 0.0, "tie": 0.5, "both_bad": 0.5}  # the score of clip A; "can't tell" is not a comparison
+LEAST_TO_GUESS = 5  # comparisons from which the number of further ones needed is reported
 
 
 @dataclass(frozen=True)
 class JudgingProgress:
-    """How far the judging of an arena is."""
+    """The progress of judging in an arena."""
 
     total: int  # questions
     asked: int  # of these, that can be shown
@@ -49,7 +49,7 @@ class JudgingProgress:
 
 @dataclass(frozen=True)
 class Standings:
-    """How an arena stands."""
+    """The standings of an arena."""
 
     arena: Arena
     progress: JudgingProgress
@@ -60,12 +60,12 @@ class Standings:
 
     @property
     def order(self) -> list[int]:
-        """The places of the policies, best first; equals in the order of their cover names, which tells nothing."""
+        """The places of the policies, best first; equals in the order of their cover names, which reveals nothing."""
         covers, values = self.arena.cover_names(), self.ratings.values
         return sorted(range(len(values)), key=lambda place: (-round(values[place].value, 6), covers[place]))
 
     def pair(self, first: int, second: int) -> HeadToHead:
-        """Return how one policy fares against another."""
+        """Return how one policy compares with another."""
         return self.pairs[first, second] if first < second else _turned(self.pairs[second, first])
 
     def to_json(self, *, covered: bool = False) -> dict[str, Any]:
@@ -153,12 +153,12 @@ class Standings:
 
 
 def standings(arena: Arena, store: Store, *, weighted: bool = False) -> Standings:
-    """Return how an arena stands.
+    """Return the standings of an arena.
 
     Args:
         arena: which.
         store: where its answers are.
-        weighted: whether judges count as much as they are reliable, by what the others say (`quality.weights`).
+        weighted: whether judges are weighted by their reliability, as estimated from the others (`quality.weights`).
     """
     places, number = arena.places(), len(arena.policies())
     asked = {question.id: question.segments for question in store.questions(run=arena.name)}
@@ -185,9 +185,9 @@ def standings(arena: Arena, store: Store, *, weighted: bool = False) -> Standing
 
 
 def update_standings(arena: Arena, store: Store) -> Standings:
-    """Work out how an arena stands and write it into its folder; return it.
+    """Compute the standings of an arena, write them into its folder and return them.
 
-    One program after another does: what is written last is what was worked out last.
+    Processes take turns: the last result written is the last one computed.
     """
     with arena.locked("ratings.lock"):
         found = standings(arena, store)
@@ -196,8 +196,8 @@ def update_standings(arena: Arena, store: Store) -> Standings:
 
 
 def _publish(found: Standings) -> None:
-    """Write the standings into the arena's folder, unless they stand there already; the result when it is over."""
-    covered = found.arena.config.judge == "human" and not found.progress.done  # whoever looks on may be a judge
+    """Write the standings into the arena's folder, unless they are there already; the result when it is finished."""
+    covered = found.arena.config.judge == "human" and not found.progress.done  # the viewer may be a judge
     value, path = found.to_json(covered=covered), found.arena.path
     if _same(path / "ratings.json", value):
         return
@@ -242,8 +242,8 @@ def _needed(pair: HeadToHead) -> str:
         return "It takes more to guess how many would."
     more = more_needed(pair, round(pair.judged))
     if more is None:
-        return "So far they look alike, so nobody can say how many more would."
-    return f"About {_counted(more, 'more comparison')} would, if it goes on like this."
+        return "So far they look alike, so the number needed cannot be estimated."
+    return f"About {_counted(more, 'more comparison')} would, if the share stays the same."
 
 
 def _counted(count: float, noun: str) -> str:

@@ -1,1 +1,1 @@
-"""Who is asked which question next: questions, leases, repeats, gold questions and submission."""
+"""Assignment of questions to annotators: leases, repeats, gold questions and submission."""

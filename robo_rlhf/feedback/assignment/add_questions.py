@@ -17,7 +17,7 @@ BATCH = 500  # rows looked up by one statement: databases limit its parameters
 
 
 class QuestionWriter:
-    """Questions that somebody wants to ask."""
+    """Questions to be added."""
 
     def __init__(self, new: Iterable[Question]) -> None:
         """Check the questions; raises as `records.question_row`."""
@@ -54,7 +54,7 @@ def _known_questions(connection: sa.Connection, ids: Sequence[str]) -> dict[str,
 
 
 def _compare(question: Question, wanted: dict[str, Any], row: Any, clips_of: list[Segment]) -> None:
-    """Check that a question which is there already is the same; how many shall answer it may have been changed."""
+    """Check that a question which is there already is the same; only its overlap may differ."""
     same = all(getattr(row, name) == wanted[name] for name in wanted if name not in ("created", "overlap"))
     if not same or list(question.segments) != clips_of:
         raise ConflictError(f"question {question.id}", "it is there already with other clips or another content")

@@ -1,7 +1,7 @@
-"""One person's turn: choosing the next question for them, in one transaction.
+"""Assignment: choosing the next question for one annotator, in one transaction.
 
-Questions come in the order in which they were added. Where a person is in that order is remembered, and questions that
-become wanted once more are looked for apart, so that finding the next one costs the same after a million answers.
+Questions come in the order in which they were added. Each person's place in that order is stored, and questions that
+are needed again are looked up separately, so that finding the next one costs the same after a million answers.
 """
 
 import json
@@ -31,31 +31,31 @@ Purpose = Literal["work", "gold", "practice", "repeat"]
 
 @dataclass(frozen=True)
 class QuestionFilter:
-    """What a person chose to work on; None for everything."""
+    """The run and task that a person chose to work on; None for all."""
 
     run: str | None = None
     task: str | None = None
 
     @property
     def name(self) -> str:
-        """What the person's place in it is remembered by."""
+        """The key under which the person's place in it is stored."""
         return json.dumps([self.run, self.task])
 
     @property
     def values(self) -> dict[str, str]:
-        """What the conditions of the statements are compared with."""
+        """The parameters of the statements' conditions."""
         return {name: value for name, value in (("the_run", self.run), ("the_task", self.task)) if value is not None}
 
 
 @dataclass(frozen=True)
 class AssignedQuestion:
-    """A question in somebody's hands."""
+    """A question that is assigned to a person for a time."""
 
     lease: int
     question: Question
     order: tuple[int, ...]  # the clips as they are to be shown: first the clip at place order[0] of the question
     seconds: float  # [s] that are left
-    purpose: Purpose  # not for the eyes of the person
+    purpose: Purpose  # not to be shown to the person
 
     @property
     def shown(self) -> str:
@@ -65,7 +65,7 @@ class AssignedQuestion:
 
 @dataclass(frozen=True)
 class Randomness:
-    """What is left to chance."""
+    """The random draws of assignment."""
 
     number: Callable[[], float]  # in [0, 1)
     shuffled: Callable[[int], str]  # the names of so many clips in any order
@@ -73,7 +73,7 @@ class Randomness:
 
 
 class Assigner:
-    """One person's turn."""
+    """The assignment of one question to one person."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Assigner:
         memory: AssignmentCache,
         now: float,
     ) -> None:
-        """Hand out to `person` something of what they chose, as `tasks` says; `now` is the time of the leases [s]."""
+        """Assign to `person` within what they chose, by settings `tasks`; `now` is the time of the leases [s]."""
         self.connection, self.person, self.filter, self.memory = connection, person, chosen, memory
         self.tasks, self.chance, self.now = tasks, chance, now
         self.flags = (chosen.run is not None, chosen.task is not None)
@@ -94,7 +94,7 @@ class Assigner:
     def next(self, have: tuple[int, ...], practice: bool, wait: bool) -> AssignedQuestion | None:
         """Return a question that the person has open already, or else a new one.
 
-        Without `wait` only what nobody else is just being given, or answering: then None may mean that there is more.
+        Without `wait`, rows that other transactions have locked are skipped: then None may mean that there is more.
         """
         self.waits = wait
         before = ensure_annotator(self.connection, self.person, "human", handed=1)
@@ -105,11 +105,11 @@ class Assigner:
             if new is not None:
                 return new
             handed = self.left_before(have) if wait and not practice else None
-        ensure_annotator(self.connection, self.person, "human", handed=-1)  # nothing new was handed out after all
+        ensure_annotator(self.connection, self.person, "human", handed=-1)  # nothing new was assigned after all
         return handed
 
     def open_already(self, have: tuple[int, ...], practice: bool) -> list[Any]:
-        """Return the leases that the person has in front of them, but for those that the page says it has."""
+        """Return the leases that the person has open, except those that the page has already."""
         rows = self.connection.execute(statements.OPEN, self.values).all()
         if sum(row.expires > self.now for row in rows) >= MOST_AT_ONCE:
             raise BusyError(f"The review of {self.person}", f"{len(rows)} questions are open and not answered")
@@ -117,7 +117,7 @@ class Assigner:
         return [row for row in missing if self.fits(row, self.question(statements.QUESTION, row))]
 
     def resume(self, rows: list[Any]) -> AssignedQuestion | None:
-        """Hand out again what the person has in front of them."""
+        """Return again the leases that the person has open."""
         for row in rows:
             question = self.question(LOCKED_QUESTION, row)
             if self.unchanged(row):
@@ -141,7 +141,7 @@ class Assigner:
         return self.filter.task in (None, question.task) and (known or self.filter.run in (None, question.run))
 
     def something_new(self, before: int) -> AssignedQuestion | None:
-        """Hand out gold, a repeat, or what is wanted, each at its share: that of the task whose turn it is."""
+        """Assign gold, a repeat, or a wanted question, by the shares of the task whose turn it is."""
         task = self.task_in_turn()
         chance, share = self.chance.number(), self.tasks.sharing(task or "")
         special = None
@@ -159,7 +159,7 @@ class Assigner:
         return first.task if first is not None else None
 
     def known(self, role: Literal["gold", "practice"], before: int, task: str | None) -> AssignedQuestion | None:
-        """Hand out a question whose answer is known, that this person has not had: of a task, where one is given."""
+        """Assign a question whose answer is known, that this person has not had: of a task, where one is given."""
         if task is None and self.filter.run is not None:
             task = self.connection.scalar(statements.TASK_OF_RUN, self.values)
         query = statements.known(task is not None)
@@ -178,7 +178,7 @@ class Assigner:
         return self.assign(found, "repeat", before, turn=1) if found is not None else None
 
     def work(self, before: int, task: str | None) -> AssignedQuestion | None:
-        """Hand out a question that is wanted: one that is wanted again, or the first that this person has not had."""
+        """Assign a wanted question: one that is wanted again, or the first that this person has not had."""
         quiet = self.memory.nothing_reopened
         handed = None if quiet else self.wanted_again(before, task)
         handed = handed or self.reserve(statements.rest, before, task)
@@ -187,7 +187,7 @@ class Assigner:
         return handed
 
     def wanted_again(self, before: int, task: str | None) -> AssignedQuestion | None:
-        """Hand out a question that was full and is wanted again."""
+        """Assign a question that was full and is wanted again."""
         handed = self.reserve(statements.again_wanted, before, task)
         self.memory.note_reopened(handed is not None)
         return handed
@@ -195,7 +195,7 @@ class Assigner:
     def reserve(
         self, statement: "Callable[[bool, bool, bool], sa.Update]", before: int, task: str | None
     ) -> AssignedQuestion | None:
-        """Hand out the first question that nobody else is just being given; only where all are, one to wait for.
+        """Assign the first question that is not locked by another transaction; where all are, wait for one.
 
         It is most likely of `task`; where it is of another one, its lease lasts as long as that one says.
         """
@@ -217,7 +217,7 @@ class Assigner:
         return handed
 
     def record_assigned(self, row: Any, expires: float) -> AssignedQuestion:
-        """Return what `statements.leased` handed out with leases that end at `expires` [s]."""
+        """Return what `statements.leased` assigned, with leases that end at `expires` [s]."""
         clips, times = self.memory.clips(self.connection, row), self.times(row.task)
         if times["expires"] != expires:
             self.connection.execute(sa.update(leases).where(leases.c.number == row.lease).values(times))
@@ -225,7 +225,7 @@ class Assigner:
         return AssignedQuestion(row.lease, question_of(row._mapping, clips), order_of(row.shown), seconds, "work")
 
     def remember_place(self) -> None:
-        """Write down how far this person is: all before it was handed to them, or is not wanted."""
+        """Store this person's place: all questions before it were assigned to them, or are not wanted."""
         first = self.connection.execute(waiting_for(self.filter).limit(1), self.values).first()
         if first is None:
             return
@@ -236,19 +236,19 @@ class Assigner:
             self.connection.execute(sa.update(progress).where(mine).values(number=row["number"]))
 
     def left_before(self, have: tuple[int, ...]) -> AssignedQuestion | None:
-        """Hand out once more a question that this person had, did not answer in time and does not have any more."""
+        """Assign again a question that this person had, did not answer in time and does not have any more."""
         rows = self.connection.execute(statements.left(*self.flags), self.values)
         found = next((row for row in rows if row.number not in have), None)
         if found is None:
             return None
         question = self.question(LOCKED_QUESTION, found)
-        if not (question.wanted and self.unchanged(found)):  # somebody else was quicker
+        if not (question.wanted and self.unchanged(found)):  # another process was quicker
             return None
         count(self.connection, question, held=1)
         return self.reassign(found, question)
 
     def assign(self, question: Any, purpose: Purpose, nth: int, *, turn: int = 0) -> AssignedQuestion:
-        """Write down a new lease and return it."""
+        """Store a new lease and return it."""
         clips = self.memory.clips(self.connection, question)
         values = {"question_id": question.id, "annotator": self.person, "turn": turn, "purpose": purpose, "nth": nth}
         values |= {"shown": self.chance.shuffled(len(clips)), "counted": 0, **self.times(question.task)}
@@ -285,11 +285,11 @@ def segments_of(connection: sa.Connection, question: str) -> tuple[Segment, ...]
 
 
 def assigned_of(lease: Any, question: Any, clips: tuple[Segment, ...], now: float) -> AssignedQuestion:
-    """Return a lease, with its question and clips, as it is handed out."""
+    """Return a lease with its question and clips, as sent to the person."""
     found = question_of(question._mapping, clips)
     return AssignedQuestion(lease.number, found, order_of(lease.shown), max(lease.expires - now, 0.0), lease.purpose)
 
 
 def waiting_for(chosen: QuestionFilter) -> "sa.Select[Any]":
-    """Return the statement that finds what waits for a person, who is bound as `person`, in what they chose."""
+    """Return the statement that finds the waiting questions of a person, bound as `person`, in what they chose."""
     return statements.waits(chosen.run is not None, chosen.task is not None)

@@ -1,4 +1,4 @@
-"""What a program remembers from one person's turn to the next, to ask the database less."""
+"""Assignment cache: what a process keeps between assignments, to query the database less."""
 
 import math
 import time
@@ -13,18 +13,18 @@ from robo_rlhf.feedback.tables import questions, segments
 if TYPE_CHECKING:
     from robo_rlhf.feedback.assignment.assign import QuestionFilter
 
-MARK_EVERY = 512  # questions passed over until a person's place is written down
+MARK_EVERY = 512  # questions passed over until a person's place is stored
 MOST_REMEMBERED = 100_000  # questions whose clips are kept in memory
-AHEAD = 50  # questions whose clips are looked at together
-PLACE_LASTS = 60.0  # [s] that a person's place is not looked at again
-RECHECK_AFTER = 0.2  # [s] that a look for questions that are wanted again is good for
+AHEAD = 50  # questions whose clips are read together
+PLACE_LASTS = 60.0  # [s] that a person's place is not read again
+RECHECK_AFTER = 0.2  # [s] that a query for questions that are wanted again remains valid
 
 
 class AssignmentCache:
-    """What was seen a moment ago, or never changes. Safe to use from threads."""
+    """Cached values that were read a moment ago, or never change. Safe to use from threads."""
 
     def __init__(self) -> None:
-        """Remember nothing."""
+        """Start empty."""
         self._clips: dict[str, tuple[Segment, ...]] = {}
         self._places: dict[
             tuple[str, QuestionFilter], tuple[int, float]
@@ -32,7 +32,7 @@ class AssignmentCache:
         self._none_again = -math.inf  # when there was last no question that had been full and is wanted again
 
     def clips(self, connection: sa.Connection, question: Any) -> tuple[Segment, ...]:
-        """Return the clips of a question, which never change, and look at those of the next questions with them."""
+        """Return the clips of a question, which never change, and prefetch those of the next questions."""
         if question.id not in self._clips:
             if len(self._clips) >= MOST_REMEMBERED:
                 self._clips.clear()
@@ -44,13 +44,13 @@ class AssignmentCache:
 
     @property
     def nothing_reopened(self) -> bool:
-        """Whether there was no question a moment ago that is wanted again: then new ones are looked for first."""
+        """Whether there was no question a moment ago that is wanted again: then new ones are queried first."""
         return time.monotonic() < self._none_again + RECHECK_AFTER
 
     def needs_new_place(self, person: str, chosen: "QuestionFilter", number: int) -> bool:
-        """Whether a question is so far on in what a person chose that their place is worth a look.
+        """Whether a question is so far beyond a person's noted place that the place should be stored anew.
 
-        What was noted holds for a while: somebody else may have sent everybody back to the start.
+        A noted place holds for a while only: another process may have reset all places to the start.
         """
         place, noted = self._places.get((person, chosen), (0, -math.inf))
         return number > MARK_EVERY + (place if time.monotonic() < noted + PLACE_LASTS else 0)

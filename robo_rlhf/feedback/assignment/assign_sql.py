@@ -1,4 +1,4 @@
-"""The statements that hand questions out, each built once, because building one costs more than running it."""
+"""The SQL statements of assignment, each built once, because building one costs more than running it."""
 
 from collections.abc import Callable
 from functools import cache
@@ -46,7 +46,7 @@ def _hold(query: "sa.Select[Any]", skip: bool) -> sa.Update:
 
 @cache
 def leased(statement: "Callable[[bool, bool, bool], sa.Update]", run: bool, task: bool, skip: bool) -> Any:
-    """Hold a question as `statement` does and write down the lease, in one trip to a server that can.
+    """Reserve a question as `statement` does and insert the lease, in one round trip where the server can.
 
     The clips are shown in the order of `its_order`, which has all names of clips; those that the question lacks are
     left out. What is bound is named unlike any column, which an update would take it for.

@@ -1,4 +1,4 @@
-"""Gold: questions whose answer is known, mixed in unseen to see how careful somebody is, or shown for practice."""
+"""Gold questions: their answer is known; they are mixed in to measure an annotator's care, or shown for practice."""
 
 import json
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ LEAST = 0.75  # agreement from which an answer is right: one level of a rating, 
 
 @dataclass(frozen=True)
 class GoldQuestion:
-    """What is known about a gold or practice question."""
+    """The known answer to a gold or practice question."""
 
     question: str
     kind: str
     expected: AnswerValue
     explanation: str  # why, for those who practise
     least: float  # agreement with `expected` from which an answer is right
-    retired: bool  # not handed out any more
+    retired: bool  # not assigned any more
 
     def right(self, answer: AnswerValue) -> bool:
         """Whether an answer is right; one that judges nothing is not."""
@@ -52,7 +52,7 @@ class Gold:
         least: float = LEAST,
         by: Principal = NO_PRINCIPAL,
     ) -> GoldQuestion:
-        """Say what the right answer is to a question that was added with the role "gold" or "practice".
+        """Set the right answer to a question that was added with the role "gold" or "practice".
 
         Raises:
             NotFoundError: there is no such question.
@@ -83,7 +83,7 @@ class Gold:
         return self.get(question)
 
     def retire(self, question: str, retired: bool = True, *, by: Principal = NO_PRINCIPAL) -> None:
-        """Hand a gold question out no more, or again.
+        """Retire a gold question, or bring it back.
 
         Raises:
             NotFoundError: it is none.

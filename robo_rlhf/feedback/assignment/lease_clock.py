@@ -1,4 +1,4 @@
-"""The clock of the leases: it never jumps, whatever somebody does to the clock of the server."""
+"""The clock of the leases: it never jumps, even if the clock of the server is changed."""
 
 import time
 from collections.abc import Callable
@@ -7,11 +7,11 @@ Seconds = Callable[[], float]
 
 
 class LeaseClock:
-    """Wall time when it was made, and from then on the time that has really passed.
+    """A clock that starts at wall time and then advances by elapsed (monotonic) time.
 
-    A jump of the server's clock while the program runs changes nothing. After a start with a clock set back, time goes
-    on from the newest lease (`catch_up`), so that no lease lasts longer than it was meant to. Set forward, leases that
-    nobody looks after run out early, and what is then answered late is still taken where there is room.
+    A jump of the server's clock while the program runs changes nothing. After a start with a clock set back, time
+    continues from the newest lease (`catch_up`), so that no lease lasts longer than it was meant to. Set forward,
+    leases run out early, and late answers are still accepted where there is room.
     """
 
     def __init__(self, wall: Seconds = time.time, steady: Seconds = time.monotonic) -> None:
@@ -24,5 +24,5 @@ class LeaseClock:
         return self._steady() + self._offset
 
     def catch_up(self, seen: float) -> None:
-        """Go on from `seen`, a time in the database, where that is later."""
+        """Continue from `seen`, a time in the database, where that is later."""
         self._offset = max(self._offset, seen - self._steady())

@@ -1,10 +1,10 @@
-"""Who is asked what next: a question is handed to a person for a time.
+"""Leases: a question is assigned to a person for a time.
 
-- Nobody is asked what they have answered, but for a share of questions that are asked once more on purpose.
-- A question is never handed to more people than its overlap, those who have answered it included.
-- A lease that runs out goes to somebody else. To the same person it comes back only where there is nothing else for
-  them, so that a person who works alone and goes for lunch can finish.
-- A share of what is handed out is gold: questions whose answer is known, mixed in unseen.
+- A person is not asked again what they have answered, except for a share of questions that are repeated on purpose.
+- A question is never assigned to more people than its overlap, those who have answered it included.
+- A question whose lease runs out goes to another person. It returns to the same person only where there is nothing
+  else for them, so that a person who works alone and goes for lunch can finish.
+- A share of the assigned questions is gold: their answer is known, and annotators cannot recognise them.
 - The order of the clips on the screen is drawn anew for each person and stored.
 """
 
@@ -37,17 +37,17 @@ from robo_rlhf.feedback.question_kind import CLIP_NAMES
 from robo_rlhf.feedback.tables import leases, questions
 
 SWEEP = 200  # leases that are ended at once
-ASSIGNMENT_QUEUE = "handing"  # the line that skips what others have locked, and so waits for nobody
-SWEEP_EVERY = 0.5  # [s] between looks for leases that have run out
+ASSIGNMENT_QUEUE = "handing"  # the line that skips locked rows, and so never waits
+SWEEP_EVERY = 0.5  # [s] between checks for leases that have run out
 
 EVERYTHING = QuestionFilter()
 
 
 class Leases:
-    """Handing out questions. Safe to use from several threads and processes at once."""
+    """Assignment of questions. Safe to use from several threads and processes at once."""
 
     def __init__(self, database: Database, clock: LeaseClock, tasks: Tasks, rng: random.Random | None = None) -> None:
-        """Hand out what is in `database`, for as long and in the shares that `tasks` says."""
+        """Assign the questions in `database`, with the durations and shares set in `tasks`."""
         self._database, self._clock, self._tasks = database, clock, tasks
         rng = rng or random.Random()
         self._chance = Randomness(
@@ -56,7 +56,7 @@ class Leases:
             pick=lambda rows: rng.choice(rows) if rows else None,
         )
         self._memory = AssignmentCache()
-        self._swept = (0.0, 0.0)  # when leases that had run out were last looked for: real time, time of the leases
+        self._swept = (0.0, 0.0)  # when expired leases were last checked for: real time, time of the leases
         with database.read() as connection:
             newest = connection.scalar(sa.select(sa.func.max(leases.c.issued)).where(LIVE))
         clock.catch_up(newest or 0.0)
@@ -64,14 +64,13 @@ class Leases:
     def next(
         self, person: str, chosen: QuestionFilter = EVERYTHING, *, have: Sequence[int] = (), practice: bool = False
     ) -> AssignedQuestion | None:
-        """Hand out the next question; None where there is none for this person.
+        """Assign the next question; None where there is none for this person.
 
         Args:
-            person: who asks.
+            person: the annotator.
             chosen: what they chose to work on.
-            have: leases that the person's page has already. A live one that is not among them is handed out again: a
-                page that was loaded anew goes on where it was. One among them that ran out is not: it can be answered
-                late.
+            have: leases that the person's page has already. A live one that is not among them is assigned again: a
+                reloaded page continues where it was. One among them that ran out is not: it can be answered late.
             practice: a practice question instead of a real one.
 
         Raises:
@@ -84,7 +83,7 @@ class Leases:
     async def next_async(
         self, person: str, chosen: QuestionFilter = EVERYTHING, *, have: Sequence[int] = (), practice: bool = False
     ) -> AssignedQuestion | None:
-        """Hand out the next question as `next` does, in an event loop."""
+        """Assign the next question as `next` does, in an event loop."""
         if self._sweeps():
             await self._database.write_async(self._end_overdue, line=ASSIGNMENT_QUEUE)
         turn = partial(self._assigner, person, chosen, have, practice)
@@ -96,7 +95,7 @@ class Leases:
         return handed
 
     def _sweeps(self) -> bool:
-        """Whether it is time to look for leases that have run out."""
+        """Whether it is time to check for leases that have run out."""
         real, now = time.monotonic(), self._clock.now()
         if real <= self._swept[0] + SWEEP_EVERY and now <= self._swept[1] + SWEEP_EVERY:
             return False
@@ -145,7 +144,7 @@ class Leases:
         return self._database.write(work)
 
     def held_by(self, person: str) -> list[AssignedQuestion]:
-        """Return the questions that a person has in front of them, oldest first."""
+        """Return the questions that a person has open, oldest first."""
         query = sa.select(leases).where(leases.c.annotator == person, LIVE).order_by(leases.c.number)
         now = self._clock.now()
 

@@ -1,6 +1,6 @@
-"""What one person is told about their own work: how much, how fast, and how far they agree with themselves and others.
+"""An annotator's own progress: how much, how fast, and how far they agree with themselves and others.
 
-Cheap enough to be asked after every answer: only the person's newest answers are looked at.
+Cheap enough to be queried after every answer: only the person's newest answers are read.
 """
 
 import json
@@ -20,8 +20,8 @@ from robo_rlhf.feedback.question_kind import agreement
 from robo_rlhf.feedback.records import COUNTED
 from robo_rlhf.feedback.tables import answers, questions
 
-NEWEST = 60  # answers of a person that are looked at
-LATELY = 20  # answers that the pace is taken from
+NEWEST = 60  # answers of a person that are read
+LATELY = 20  # answers that the working speed is taken from
 MOST_WAITING = 500  # counted no further
 
 
@@ -35,13 +35,13 @@ class AgreementCount:
 
 @dataclass(frozen=True)
 class Workload:
-    """How a person's work goes."""
+    """The progress of a person's work."""
 
     waiting: int  # questions that the person could be asked, counted up to MOST_WAITING
     today: int  # questions answered since the day began
     seconds: float | None  # [s] median from seeing the clips to the answer
-    self_agreement: AgreementCount  # with what they said before
-    agreement: AgreementCount  # with what others said
+    self_agreement: AgreementCount  # with their own earlier answers
+    agreement: AgreementCount  # with the answers of others
 
 
 def waiting(database: Database, person: str, chosen: QuestionFilter) -> int:
@@ -52,7 +52,7 @@ def waiting(database: Database, person: str, chosen: QuestionFilter) -> int:
 
 
 def workload_of(database: Database, person: str, chosen: QuestionFilter, since: datetime) -> Workload:
-    """Return how the work of a person goes; their day began at `since`, which knows its time zone."""
+    """Return the progress of a person; their day began at `since`, which has a time zone."""
     values = {"person": person, "since": since.isoformat(timespec="milliseconds")}
     with database.read() as connection:
         mine = connection.execute(_MINE, values).mappings().all()

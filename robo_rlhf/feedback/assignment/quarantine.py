@@ -1,7 +1,7 @@
-"""The clips that people are asked about: which of them can be shown, and what happens to questions about the others.
+"""The states of clips in questions: which can be shown, and what happens to questions about the others.
 
 A clip that cannot be shown, because its episode is gone or broken, is put into quarantine, and its questions are asked
-no more; a clip that nobody wants to see is withdrawn. Answers that were given stay.
+no more; a clip that should not be shown is withdrawn. Answers that were given stay.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class ClipStates:
         """Change the state of one clip, or of all clips of an episode; return the questions that this changes.
 
         Raises:
-            NotFoundError: nobody was ever asked about such a clip.
+            NotFoundError: no question was ever about such a clip.
         """
         where = [clips.c.dataset == dataset, clips.c.episode_id == episode]
         if clip is not None:
@@ -67,7 +67,7 @@ class ClipStates:
             values = {"state": state, "reason": reason, "changed": timestamp()}
             connection.execute(sa.update(clips).where(*where).values(values))
             changed = [row.id for row in found if (row.state, row.reason) != (state, reason)]
-            if changed:  # of a broken clip, everybody to whom it was handed tells
+            if changed:  # a broken clip is reported by every person who received it
                 about = f"{', '.join(changed)}: {state}{f', {reason}' if reason else ''}"
                 log(connection, by.name, "clip marked", about, by.address)
             mine = sa.select(clips.c.id).where(*where)
@@ -79,7 +79,7 @@ class ClipStates:
         return self._database.write(work)
 
     def withdraw_question(self, question: str, reason: str, *, by: Principal = NO_PRINCIPAL) -> None:
-        """Ask nobody any more.
+        """Withdraw a question: it is not asked any more.
 
         Raises:
             NotFoundError: there is no such question.

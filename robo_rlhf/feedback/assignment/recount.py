@@ -1,4 +1,4 @@
-"""Working out counters and leases from the answers, after an import has written answers past `submission`."""
+"""Recount: counters and leases computed from the answers, after an import has bypassed `submission`."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,12 +1,12 @@
-"""Writing down one answer: the only way in, for people and for simulated teachers alike.
+"""Submission of one answer: the only code that adds answers, of people and of simulated teachers alike.
 
-An answer under a lease counts while the lease is live: its place among the answers that were asked for was kept. After
+An answer under a lease counts while the lease is live: its place among the requested answers was reserved. After
 it has run out the answer is late: it counts if the question still has room, that is if fewer people than its overlap
-have answered it or hold it just now; else it is kept as surplus and does not count. Whoever has answered may change the
-answer: what counted goes on counting. Without a lease a program answers on its own account, and that always counts.
+have answered it or hold it just now; else it is kept as surplus and does not count. The annotator may change an answer:
+one that counted still counts. Without a lease a program answers unasked, and that always counts.
 
-Rows are locked in one order wherever something is written: the person, the question, then its leases. Two who came
-from different ends would wait for each other, until the database ends one of them a second later.
+All writers lock rows in one order: the person, the question, then its leases. Otherwise two transactions could wait
+for each other, until the database ends one of them a second later.
 """
 
 import json
@@ -64,7 +64,7 @@ class SubmittedAnswer:
 
 @dataclass(frozen=True)
 class SubmissionResult:
-    """What became of an answer."""
+    """The outcome of a submission."""
 
     new: bool  # False: it was there already
     standing: Standing
@@ -105,7 +105,7 @@ def write_answer(connection: sa.Connection, sent: SubmittedAnswer, now: float) -
 
 
 def _event_about(question: Any) -> dict[str, Any]:
-    """Return what those who are told of an answer want to know of its question."""
+    """Return the fields of a question that messages about its answers contain."""
     return {name: getattr(question, name) for name in ("run", "round", "kind", "task")}
 
 
@@ -126,9 +126,9 @@ def _counters(question: Any, *, given: int, held: int, simulated: int) -> dict[s
 
 
 def ensure_annotator(connection: sa.Connection, annotator: str, kind: AnnotatorKind, *, handed: int = 0) -> int:
-    """Add an annotator who is new, hold back whoever else acts for them, and note that they are handed questions.
+    """Add an annotator who is new, lock their row against others, and count the questions assigned to them.
 
-    Returns how many they had been handed before.
+    Returns how many they had been assigned before.
     """
     row = {"name": annotator, "kind": kind, "team": "", "handed": handed, "since": timestamp(), "more": handed}
     return int(connection.execute(_insert_annotator(connection.dialect.name), row).scalar_one()) - handed
@@ -152,7 +152,7 @@ class _After:
 
 
 def _checked(value: AnswerValue | None, question: Any) -> str | None:
-    """Return an answer as the table holds it, after a look at whether it is one."""
+    """Validate an answer and return it as stored in the table."""
     if value is None:
         return None
     check_keys(KINDS[question.kind], value)
@@ -177,7 +177,7 @@ def _with_same_key(connection: sa.Connection, sent: SubmittedAnswer, value: str 
 def _read(connection: sa.Connection, sent: SubmittedAnswer) -> tuple[Any, _Lease | None]:
     """Lock and return the question, and the lease that the answer is under.
 
-    Without one it is what this person has had to do with the question: a statement of its own, after the question is
+    Without one it is any lease that this person had of the question: a separate statement, after the question is
     locked, because what comes with the lock and is not locked itself would be as old as the wait for it.
     """
     asked = {"question": sent.question, "person": sent.annotator}
@@ -196,7 +196,7 @@ def _read(connection: sa.Connection, sent: SubmittedAnswer) -> tuple[Any, _Lease
 
 
 def _ensure_program(connection: sa.Connection, sent: SubmittedAnswer) -> int:
-    """Introduce who answers without a lease, unless they had to do with the question; return how many they had."""
+    """Add an annotator who answers without a lease, unless they had the question; return how many they had."""
     mine = {"person": sent.annotator, "question": sent.question}
     if sent.lease is not None or connection.execute(_MINE, mine).first() is not None:
         return 0
@@ -204,7 +204,7 @@ def _ensure_program(connection: sa.Connection, sent: SubmittedAnswer) -> int:
 
 
 def _new_lease(connection: sa.Connection, sent: SubmittedAnswer, question: Any, number: int) -> _Lease:
-    """Note that somebody answers who was not handed the question; `number` is how many they were handed before."""
+    """Add an expired lease of an annotator who was not assigned the question; `number`: how many they had before."""
     ensure_annotator(connection, sent.annotator, sent.annotator_kind, handed=1)
     new = {"question_id": sent.question, "annotator": sent.annotator, "turn": 0, "purpose": question.role}
     add_new(connection, leases, {**new, "state": "expired", "issued": 0.0, "expires": 0.0, "nth": number, "counted": 0})
@@ -283,9 +283,9 @@ def _at_once(live: bool) -> Any:
 
 _CLIPS = sa.select(sa.func.count()).where(segments.c.question_id == questions.c.id).scalar_subquery()
 _QUESTION = questions.c.id == sa.bindparam("question")
-_TOLD = sa.select(sa.func.count()).where(webhooks.c.active == 1).scalar_subquery()  # who wants to hear of answers
+_TOLD = sa.select(sa.func.count()).where(webhooks.c.active == 1).scalar_subquery()  # webhooks for answers
 LOCKED_QUESTION = sa.select(questions, _CLIPS.label("clips"), _TOLD.label("told")).where(_QUESTION)
-LOCKED_QUESTION = LOCKED_QUESTION.with_for_update(key_share=True, of=questions)  # nobody else changes it meanwhile
+LOCKED_QUESTION = LOCKED_QUESTION.with_for_update(key_share=True, of=questions)  # locked until the end
 _THAT_LEASE = (leases.c.number == sa.bindparam("lease")) & (leases.c.annotator == sa.bindparam("person"))
 _QUESTION_AND_LEASE = LOCKED_QUESTION.add_columns(*(column.label(f"lease_{column.name}") for column in leases.c))
 _QUESTION_AND_LEASE = _QUESTION_AND_LEASE.join(leases, leases.c.question_id == questions.c.id).where(_THAT_LEASE)

@@ -1,4 +1,4 @@
-"""What a team decides for a task: how questions are shared out, and the guidelines that people read."""
+"""Settings and guidelines of a task: how questions are assigned, and what annotators read."""
 
 import json
 import math
@@ -20,14 +20,14 @@ LONGEST_GUIDELINES = 64 * 1024  # characters
 
 @dataclass(frozen=True)
 class Sharing:
-    """How questions are shared out, and whose answers count as good work."""
+    """How questions are assigned, and whose answers count as good work."""
 
-    overlap: int = 1  # people who shall answer each question, where its maker says nothing else
+    overlap: int = 1  # people who are to answer each question, by default
     lease: float = 600.0  # [s] that a person has for a question
-    gold_share: float = 0.05  # of what is handed out: questions whose answer is known
-    repeat_share: float = 0.05  # of what is handed out: questions that the person has answered before
+    gold_share: float = 0.05  # of the assigned questions: those whose answer is known
+    repeat_share: float = 0.05  # of the assigned questions: those that the person has answered before
     repeat_gap: int = 20  # questions between the first time and the second
-    too_fast: float = 0.7  # [s] below which nobody can have seen the clips
+    too_fast: float = 0.7  # [s] too short for having seen the clips
     least_gold: float = 0.7  # share of gold questions that a reliable person gets right
     most_too_fast: float = 0.2  # share of answers that may come too fast before a person is warned about
     most_ties: float = 0.6  # share of answers that may prefer nothing
@@ -60,7 +60,7 @@ class Sharing:
 
 @dataclass(frozen=True)
 class Guidelines:
-    """What people are told about a task."""
+    """The guidelines for annotators of a task."""
 
     task: str
     text: str  # Markdown, as it was written: to be sanitised when it is shown
@@ -78,16 +78,16 @@ class Tasks:
         self._known: tuple[float, dict[str, dict[str, float]]] = (-math.inf, {})
 
     def sharing(self, task: str = "") -> Sharing:
-        """Return how the questions of a task are shared out; what it does not say, the settings of "" do."""
+        """Return the settings of a task; those that it does not have come from the settings of ""."""
         rows = self._said()
         return replace(Sharing(), **(rows.get("", {}) | rows.get(task, {})))  # type: ignore[arg-type]
 
     def alike(self) -> bool:
-        """Whether the questions of all tasks are shared out alike, because no task says anything itself."""
+        """Whether the questions of all tasks are assigned alike, because no task has its own settings."""
         return not any(said for task, said in self._said().items() if task)
 
     def _said(self) -> dict[str, dict[str, float]]:
-        """Return the settings that each task says itself, as they were a moment ago."""
+        """Return the settings that each task has itself, as they were a moment ago."""
         if time.monotonic() > self._known[0] + REMEMBERED:
             names = {field.name for field in fields(Sharing)}
             with self._database.read() as connection:
@@ -97,9 +97,9 @@ class Tasks:
         return self._known[1]
 
     def set_sharing(self, task: str = "", *, by: Principal = NO_PRINCIPAL, **settings: float | None) -> Sharing:
-        """Change some settings of a task, or with "" of all tasks that say nothing else; return what holds then.
+        """Change some settings of a task, or with "" of all tasks without their own; return those in force then.
 
-        With None the task says nothing any more: what all tasks say holds, and for "" what is usual.
+        None removes a setting from the task: that of all tasks then applies, and for "" the default.
 
         Raises:
             InvalidValueError: there is no such setting, or a value that cannot be.
@@ -130,14 +130,14 @@ class Tasks:
         return self.sharing(task)
 
     def own(self, task: str = "") -> dict[str, float]:
-        """Return the settings that a task says itself, or with "" those of all tasks that are not as usual."""
+        """Return the settings that a task has itself, or with "" those of all tasks that are not defaults."""
         with self._database.read() as connection:
             said = connection.scalar(sa.select(tasks.c.settings).where(tasks.c.name == task))
         names = {field.name for field in fields(Sharing)}
         return {name: value for name, value in json.loads(said or "{}").items() if name in names}
 
     def settings(self) -> dict[str, dict[str, float]]:
-        """Return what holds for each task that says something, and for "" all others."""
+        """Return the settings in force for each task that has its own, and for "" all others."""
         with self._database.read() as connection:
             names = connection.scalars(sa.select(tasks.c.name).order_by(tasks.c.name)).all()
         return {name: asdict(self.sharing(name)) for name in ["", *(name for name in names if name)]}
@@ -162,7 +162,7 @@ class Tasks:
         return found
 
     def guidelines(self, task: str) -> Guidelines | None:
-        """Return the newest guidelines of a task; None where nobody has written any."""
+        """Return the newest guidelines of a task; None where there are none."""
         query = sa.select(guidelines).where(guidelines.c.task == task)
         with self._database.read() as connection:
             row = connection.execute(query.order_by(guidelines.c.number.desc()).limit(1)).one_or_none()

@@ -1,4 +1,4 @@
-"""Is this clip good or bad: the fastest form. "Can't tell" trains nothing."""
+"""Approval: is this clip good or bad? It is the fastest kind. "Can't tell" trains nothing."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -79,7 +79,7 @@ class Approval:
         return probability.maximum(1 - probability), right.to(probability.dtype)
 
     def simulate(self, judge: SimulatedJudge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
-        """Say what `judge` thinks of the clip; one who is unsure can't tell."""
+        """Answer as `judge` would; one who is unsure can't tell."""
         if judge.unsure(returns):
             return {"choice": CANT_TELL}
         return {"choice": ("bad", "good")[int(judge.grade(returns, 2)[0])]}

@@ -1,7 +1,7 @@
-"""Show how: the person opens the operate page at a frame of the clip and does it better from there.
+"""Correction: the person opens the operate page at a frame of the clip and does it better from there.
 
-What they recorded is an episode of its own, a demonstration; and it says that the corrected steps are better than those
-of the original from the same frame on.
+The recording is a separate episode, a demonstration; it also states a preference: the corrected steps are better than
+those of the original from the same frame on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ from robo_rlhf.feedback.question_kind import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-FINE = "fine"  # the choice of who has nothing to correct; it trains nothing
+FINE = "fine"  # the choice where there is nothing to correct; it trains nothing
 SHOWN = "corrected"
 
 
@@ -53,7 +53,7 @@ class Correction:
         """Check that the answer is a correction, {"choice": "fine"} or {"choice": "cant_tell"}.
 
         A correction is {"choice": "corrected", "dataset": where its episode is, "episode": its id, "start": its first
-        step that corrects, "length": how many do, "from": the step of the original episode that `start` stands for}.
+        step that corrects, "length": how many do, "from": the step of the original episode that `start` replaces}.
         """
         check_clips(self, num_clips)
         choice = answer.get("choice")
@@ -99,7 +99,7 @@ class Correction:
         return predict_best(returns, values)
 
     def simulate(self, judge: SimulatedJudge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
-        """Say whether there is something to correct: none of the clips is good, to a judge who cannot show how."""
+        """Answer that a good clip needs no correction, and else "can't tell": a simulated judge cannot show how."""
         if judge.unsure(returns) or int(judge.grade(returns, 2)[0]) == 0:
             return {"choice": CANT_TELL}
         return {"choice": FINE}

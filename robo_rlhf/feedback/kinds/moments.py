@@ -1,4 +1,4 @@
-"""While a clip plays, a press at the instant when something good or bad happens: evaluative feedback, as in TAMER.
+"""Moments: presses while a clip plays, when something good or bad happens (evaluative feedback, as in TAMER).
 
 People press after what they mean. A press is credited to the steps that were shown 0.2 to 0.8 s before it, each by the
 chance that it is the one meant (Knox and Stone 2009, "Interactively shaping agents via human reinforcement", with a
@@ -124,7 +124,7 @@ class Moments:
 def credit(step: float, rate: float, length: int) -> Array:
     """Return the chance, (length,) float32, that a press at position `step` [steps] means each step of a clip.
 
-    `rate` [steps/s] is the pace at which the clip was played. What would fall outside the clip is lost.
+    `rate` [steps/s] is the playback rate of the clip. Credit outside the clip is lost.
     """
     first, last = step - DELAY[1] * rate, step - DELAY[0] * rate
     edges = np.clip(np.arange(length + 1), first, last)

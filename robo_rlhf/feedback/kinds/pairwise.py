@@ -1,4 +1,4 @@
-"""Which of two clips is better: A, B, a tie, can't tell, or both bad.
+"""Pairwise preference: which of two clips is better? A, B, a tie, can't tell, or both bad.
 
 A tie counts half for each clip. "Both bad" also says that neither is better, but people press it for clips that are bad
 in different ways and to different degrees, so it counts as a tie of half the weight. "Can't tell" trains nothing.

@@ -1,4 +1,4 @@
-"""Three to six clips from best to worst, ties allowed.
+"""Ranking: three to six clips from best to worst, ties allowed.
 
 An answer lists groups of clips, the best first; clips of one group are equally good: [["B"], ["A", "C"]].
 """
@@ -68,7 +68,7 @@ class Ranking:
         return Target(np.array([place[name] for name in CLIP_NAMES[: len(clips)]], np.float32))
 
     def permute(self, answer: AnswerValue, order: Sequence[int]) -> AnswerValue:
-        """Return the answer with the clips renamed; within a group they stand in alphabetical order."""
+        """Return the answer with the clips renamed; within a group they are in alphabetical order."""
         if "ranking" not in answer:
             return answer
         return {**answer, "ranking": [sorted(renamed(name, order) for name in group) for group in answer["ranking"]]}

@@ -1,4 +1,4 @@
-"""How good is this clip, from 1 to 5, on one or several named criteria.
+"""Rating: how good is this clip, from 1 to 5, on one or several named criteria?
 
 The question's meta names them as {"criteria": ["overall", "gentle"]}; without, there is one, "overall". A reward is one
 number, so the criteria share the weight of the answer.

@@ -1,1 +1,1 @@
-"""Evaluative feedback that is pressed while a policy acts, as in TAMER."""
+"""Live evaluative feedback: presses of + and - while a policy acts, as in TAMER."""

@@ -1,8 +1,8 @@
 """Live signals as answers: presses about an episode become answers of the kind "moments" about pieces of it.
 
 A press is credited to the steps that were shown 0.2 to 0.8 s before it (see `kinds.moments`), whatever piece they lie
-in. Nothing of this is written down: whoever learns asks for it anew, so presses count as soon as their episode is
-closed, and those that are taken back do not count any more.
+in. Nothing of this is stored: training computes it anew each time, so presses count as soon as their episode is closed,
+and those that are taken back do not count any more.
 """
 
 import math
@@ -17,7 +17,7 @@ from robo_rlhf.feedback.live_signal.signals import Signal, Signals
 from robo_rlhf.feedback.records import Answer, Question, question_id
 
 PIECE = 50  # steps of a piece
-RECHECK_INTERVAL = 1.0  # [s] between looks for episodes that were not closed yet
+RECHECK_INTERVAL = 1.0  # [s] between checks for episodes that were not closed yet
 KIND = "moments"
 
 
@@ -29,7 +29,7 @@ class SignalCutoff(NamedTuple):
 
 
 class SignalReader:
-    """The presses in a store, for one who learns from them; used by one thread."""
+    """The presses in a store, as training data; used by one thread."""
 
     def __init__(self, signals: Signals, load: Callable[[str, str], Episode]) -> None:
         """Take presses from `signals`, and episodes, by dataset and id, from `load`."""
@@ -40,7 +40,7 @@ class SignalReader:
         self._looked = 0.0
 
     def version(self) -> tuple[int, ...]:
-        """Return what is another one whenever there is anything new to learn; costs next to nothing."""
+        """Return a version that changes whenever there is anything new to learn; costs next to nothing."""
         if self._waiting and time.monotonic() - self._looked > RECHECK_INTERVAL:
             self._looked = time.monotonic()
             for key in tuple(self._waiting):
@@ -50,7 +50,7 @@ class SignalReader:
     def read(
         self, run: str | None = None, task: str | None = None, until: SignalCutoff | None = None
     ) -> tuple[list[Question], list[Answer]]:
-        """Return the presses about episodes that are closed as questions and answers, in an order of their own.
+        """Return the presses about episodes that are closed as questions and answers, in a fixed order.
 
         Args:
             run: only those about policies of this run.

@@ -12,11 +12,11 @@ from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.tables import signals
 
 FIELDS = ("annotator", "run", "dataset", "episode_id", "sign", "step", "rate", "source", "session", "delay")
-LATEST = 3600.0  # [s] of delay that is believed
+LATEST = 3600.0  # [s] of delay that is accepted
 
 
 class SignalVersion(NamedTuple):
-    """What grows with every press and every one that is taken back."""
+    """A version that grows with every press and every one that is taken back."""
 
     number: int  # of the newest press
     withdrawn: int  # how many were taken back
@@ -50,7 +50,7 @@ class Signals:
         self._database = database
 
     def add(self, signal: Signal, *, key: str) -> bool:
-        """Write down a press and return whether it is new; sending it again with the same `key` changes nothing.
+        """Store a press and return whether it is new; sending it again with the same `key` changes nothing.
 
         Raises:
             InvalidValueError: the sign, step, rate, source or delay cannot be.
@@ -81,14 +81,14 @@ class Signals:
         def work(connection: sa.Connection) -> bool:
             mine = _of(annotator, key)
             if connection.scalar(sa.select(signals.c.number).where(mine)) is None:
-                raise NotFoundError("live signal", key[:40], "It was never sent, or by somebody else.")
+                raise NotFoundError("live signal", key[:40], "It was never sent, or by another annotator.")
             change = sa.update(signals).where(mine, signals.c.withdrawn.is_(None)).values(withdrawn=timestamp())
             return connection.execute(change.returning(signals.c.number)).first() is not None
 
         return self._database.write(work)
 
     def version(self) -> SignalVersion:
-        """Return what is another one whenever a press came, or was taken back."""
+        """Return a version that changes whenever a press came, or was taken back."""
         query = sa.select(sa.func.max(signals.c.number), sa.func.count(signals.c.withdrawn))
         with self._database.read() as connection:
             newest, withdrawn = connection.execute(query).one()

@@ -1,1 +1,1 @@
-"""How far answers agree, how reliable annotators are, and how both develop."""
+"""Quality of answers: agreement, the reliability of annotators, and their trend."""

@@ -1,4 +1,4 @@
-"""How far people agree who were asked the same."""
+"""Inter-annotator agreement: shares, and Krippendorff's alpha."""
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
@@ -30,7 +30,7 @@ def judgements(answers: Sequence[Answer], kinds: Mapping[str, str]) -> list[Judg
 
 
 def raw_agreement(said: Sequence[Judgement]) -> float | None:
-    """Return the share of pairs of people, over all units, who say the same; None where nobody was asked the same."""
+    """Return the share of pairs of people, over all units, who agree; None where no two people were asked the same."""
     agreed = pairs = 0
     for labels in by_unit(said).values():
         counts = Counter(labels.values())
@@ -53,7 +53,7 @@ def krippendorff_alpha(said: Sequence[Judgement], scale: Scale) -> float | None:
     domain = sorted(
         {label for labels in units for label in labels.values()}, key=lambda label: (str(type(label)), label)
     )
-    if len(domain) < 2:  # everybody always says the same: nothing shows that they could say anything else
+    if len(domain) < 2:  # all judgements are equal: nothing shows that they could differ
         return None
     place = {label: i for i, label in enumerate(domain)}
     counts = np.zeros((len(units), len(domain)))
@@ -69,7 +69,7 @@ def krippendorff_alpha(said: Sequence[Judgement], scale: Scale) -> float | None:
 
 
 def _squared_distances(totals: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
-    """Return the squared difference of any two labels, (labels, labels), from how often each was said, (labels,)."""
+    """Return the squared difference of any two labels, (labels, labels), from how often each was given, (labels,)."""
     if scale == "nominal":
         return 1 - np.eye(len(totals))
     ranks = totals.cumsum() - totals / 2  # the mean rank of a level's judgements
@@ -77,7 +77,7 @@ def _squared_distances(totals: NDArray[np.float64], scale: Scale) -> NDArray[np.
 
 
 def agreement_with_others(said: Sequence[Judgement]) -> dict[str, tuple[int, int]]:
-    """Return of each person in how many pairs with another they say the same, and how many pairs there are."""
+    """Return for each person in how many pairs with another they agree, and how many pairs there are."""
     found: dict[str, tuple[int, int]] = {}
     for labels in by_unit(said).values():
         counts = Counter(labels.values())
@@ -115,7 +115,7 @@ def between_and_within(said: Sequence[Judgement], teams: Mapping[str, str], firs
 
 
 def by_unit(said: Sequence[Judgement]) -> dict[Hashable, dict[str, Label]]:
-    """Return what each person says about each unit."""
+    """Return the label of each person for each unit."""
     units: dict[Hashable, dict[str, Label]] = defaultdict(dict)
     for one in said:
         units[one.unit][one.person] = one.label  # type: ignore[assignment]

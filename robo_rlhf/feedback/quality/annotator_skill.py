@@ -1,9 +1,9 @@
-"""How reliable each person is, as far as the agreement of all of them tells: a crowd model.
+"""Crowd model: the reliability of each annotator, estimated from the agreement of all of them.
 
-The one-coin model of Dawid and Skene (1979): every unit has one true label; a person gives it with a probability of
-their own, their skill, and any other label of the unit equally often. Truth and skills are found together by
-expectation maximisation. A prior keeps the skill of somebody who has said little near that of a careful person. Where
-the true label of a unit is known, such as that of a gold question, it stays, whatever the crowd says.
+The one-coin model of Dawid and Skene (1979): every unit has one true label; a person gives it with a personal
+probability, their skill, and any other label of the unit equally often. Truth and skills are estimated together by
+expectation maximisation. A prior keeps the skill of a person with few judgements near that of a careful person. Where
+the true label of a unit is known, such as that of a gold question, it is kept, whatever the judgements are.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -13,14 +13,14 @@ import numpy as np
 
 from robo_rlhf.core.types import Array
 
-PRIOR = (4.0, 1.0)  # right and wrong answers that everybody starts with
+PRIOR = (4.0, 1.0)  # right and wrong answers that each person starts with
 ROUNDS, TOLERANCE = 200, 1e-6
 MIN_CERTAINTY = 1e-6  # no skill is taken to be nearer to 0 or 1
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """One judgement: what a person says about a unit."""
+    """One judgement: the label that a person gives a unit."""
 
     unit: Hashable  # what is judged: a question, or a part of one
     person: str
@@ -29,7 +29,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class CrowdModel:
-    """What the crowd model found."""
+    """The estimates of the crowd model."""
 
     skill: Mapping[str, float]  # probability that a person gives the true label
     truth: Mapping[Hashable, Mapping[Hashable, float]]  # unit → label → probability that it is the true one
@@ -42,13 +42,13 @@ def fit(
     least_labels: int = 2,
     prior: tuple[float, float] = PRIOR,
 ) -> CrowdModel:
-    """Find skills and truth.
+    """Estimate skills and true labels.
 
     Args:
         said: all judgements.
         known: the true labels of some units.
         least_labels: how many labels a unit has at least, also where fewer were given.
-        prior: right and wrong answers that everybody starts with.
+        prior: right and wrong answers that each person starts with.
     """
     if not said:
         return CrowdModel({}, {})
@@ -60,7 +60,7 @@ def fit(
     fixed = np.array([unit in given for unit, _ in pairs])
     true = np.array([unit in given and given[unit] == label for unit, label in pairs], float)
     truth = _share(np.bincount(pair).astype(float), unit_of_pair)
-    if fixed.any():  # what is known says where to begin: a crowd that errs together is not believed first
+    if fixed.any():  # known labels give the starting point: a crowd that errs together is not believed first
         truth = _expect(_skills(person, true[pair], fixed[pair], prior), person, pair, unit_of_pair, labels)
     truth = np.where(fixed, true, truth)
     skill = np.zeros(len(people))
@@ -74,12 +74,12 @@ def fit(
     for (unit, label), probability in zip(pairs, truth, strict=True):
         found[unit][label] = float(probability)
     for unit in found.keys() & given.keys():
-        found[unit].setdefault(given[unit], 1.0)  # which nobody gave
+        found[unit].setdefault(given[unit], 1.0)  # which no person gave
     return CrowdModel(dict(zip(people, skill.tolist(), strict=True)), found)
 
 
 def weight_of(skill: float) -> float:
-    """Return how much the answers of a person of this skill teach: 1 for who is always right, 0 for who guesses."""
+    """Return the training weight of answers of a person of this skill: 1 if always right, 0 if guessing."""
     return float(min(max(2.0 * skill - 1.0, 0.0), 1.0))
 
 
@@ -90,11 +90,11 @@ def _skills(person: Array, right: Array, judged: Array, prior: tuple[float, floa
 
 
 def _expect(skill: Array, person: Array, pair: Array, unit_of_pair: Array, labels: Array) -> Array:
-    """Return the probability (pairs,) that each label is the true one of its unit; labels nobody gave are left out."""
+    """Return the probability (pairs,) that each label is the true one of its unit; only labels that were given."""
     others = labels[unit_of_pair[pair]] - 1
     wrong = np.log((1 - skill[person]) / others)  # (judgements,) log probability of one certain wrong label
     unit = unit_of_pair[pair]
-    base = np.bincount(unit, wrong)  # as if everybody were wrong
+    base = np.bincount(unit, wrong)  # as if all were wrong
     gain = np.bincount(pair, np.log(skill[person]) - wrong, len(unit_of_pair))
     score = base[unit_of_pair] + gain
     top = np.full(len(base), -np.inf)

@@ -1,7 +1,7 @@
-"""How good the answers are: of everybody together, of each person, and between groups of people.
+"""Quality report of the answers: of all people together, of each person, and between groups of people.
 
-Everything is worked out from rows that are there: answers, gold, repeats. Nobody is judged by a simulated teacher, nor
-the other way round, unless both were asked the same.
+Everything is computed from stored rows: answers, gold, repeats. People are not compared with a simulated teacher,
+unless both were asked the same.
 """
 
 from collections import defaultdict
@@ -32,18 +32,18 @@ from robo_rlhf.feedback.records import Answer, Question, answer_of
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import answers, gold, questions
 
-MOST = 50_000  # answers that are looked at, the newest
-WORK = ("counted", "late", "surplus")  # answers that say what somebody thinks, whether they count or not
+MOST = 50_000  # answers that are read, the newest
+WORK = ("counted", "late", "surplus")  # answers that hold a person's own judgement, whether they count or not
 SAME = 0.75  # agreement from which two answers of one person are the same
-LEAST_ANSWERS = 10  # below, nobody is warned about
-LEAST_GOLD = 5  # gold questions, below which nobody is warned about
+LEAST_ANSWERS = 10  # below, no warning is given
+LEAST_GOLD = 5  # gold questions, below which no warning is given
 RIGHT, WRONG = "right", "wrong"  # labels of an answer to a gold question
-BIASED = 0.1  # how far from a half the whole interval of a side's share lies when somebody favours it
+BIASED = 0.1  # how far from a half the whole interval of a side's share lies when a person favours it
 MOST_GROUPS = 12  # of people that are compared with each other, those with most answers
 
 
 class Share(NamedTuple):
-    """How many of how many, and the interval that holds the true share with 95 % confidence; None of nothing."""
+    """A count out of a total, with a 95 % confidence interval of the share; None where the total is 0."""
 
     hits: int
     of: int
@@ -56,34 +56,34 @@ class Share(NamedTuple):
 
     @property
     def value(self) -> float | None:
-        """The share; None of nothing."""
+        """The share; None where the total is 0."""
         return self.hits / self.of if self.of else None
 
 
 @dataclass(frozen=True)
 class PersonQuality:
-    """How good the answers of one person are."""
+    """The quality of one person's answers."""
 
     name: str
     kind: str  # human or simulated
     team: str  # the groups that the person says to belong to, with commas between them
     answers: int  # that count
     seconds: float | None  # [s] median from seeing the clips to the answer
-    agreement: float | None  # share of the others, asked the same, who said the same
+    agreement: float | None  # share of the others, asked the same, who agree
     consistency: Share  # questions asked twice that were answered alike
     gold: Share  # gold questions that were answered right
-    left: Share  # clips chosen that stood on the left
-    too_fast: Share  # answers that came before anybody could have seen the clips
+    left: Share  # clips chosen that were on the left
+    too_fast: Share  # answers that came too soon for the clips to have been seen
     ties: Share  # answers that prefer nothing
     skipped: Share  # answers that judge nothing
     skill: float | None  # probability of the true label, by the crowd model
-    weight: float  # how much the answers teach, in [0, 1]
+    weight: float  # training weight of the answers, in [0, 1]
     warnings: tuple[str, ...]  # what is wrong, in words
 
 
 @dataclass(frozen=True)
 class TeamDifference:
-    """How differently two groups judge: agreement within them less agreement between them."""
+    """The difference between two groups: agreement within them less agreement between them."""
 
     first: str
     second: str
@@ -92,11 +92,11 @@ class TeamDifference:
 
 @dataclass(frozen=True)
 class Quality:
-    """How good the answers are."""
+    """The quality of all answers."""
 
     answers: int
     people: tuple[PersonQuality, ...]
-    agreement: float | None  # share of pairs of people who say the same
+    agreement: float | None  # share of pairs of people who agree
     alpha: Mapping[str, float | None]  # kind of question → Krippendorff's alpha
     teams: Mapping[str, float | None]  # group → mean agreement of its people with all others
     differences: tuple[TeamDifference, ...]
@@ -104,7 +104,7 @@ class Quality:
 
     @property
     def weights(self) -> dict[str, float]:
-        """How much the answers of each person teach, in [0, 1]."""
+        """The training weight of each person's answers, in [0, 1]."""
         return {person.name: person.weight for person in self.people}
 
 
@@ -115,7 +115,7 @@ class _QuestionInfo(NamedTuple):
 
 
 def report(store: Store, *, run: str | None = None, task: str | None = None, most: int = MOST) -> Quality:
-    """Return how good the answers are, to all questions or those of a run or task; the newest `most` are looked at."""
+    """Return the quality of the newest `most` answers, to all questions or those of a run or task."""
     kinds, found = load_answers(store, run, task, most)
     by_standing: dict[str, list[Answer]] = defaultdict(list)
     for answer in found:
@@ -150,9 +150,9 @@ def report(store: Store, *, run: str | None = None, task: str | None = None, mos
 
 
 def weights(store: Store, *, run: str | None = None) -> dict[str, float]:
-    """Return how much the answers of each person teach a reward model, in [0, 1].
+    """Return the weight of each person's answers in training a reward model, in [0, 1].
 
-    People of whom nothing is known, because nobody else was asked the same, nor they what is known, count in full.
+    People about whom nothing is known (they share no question with another person, and had no gold) count in full.
     """
     return report(store, run=run).weights
 
@@ -160,10 +160,10 @@ def weights(store: Store, *, run: str | None = None) -> dict[str, float]:
 def weights_among(
     asked: Sequence[Question], found: Sequence[Answer], checked: Sequence[Judgement] = ()
 ) -> dict[str, float]:
-    """Return how much the answers of each person teach, in [0, 1], as far as these answers and `checked` tell.
+    """Return the training weight of each person's answers, in [0, 1], as estimated from these answers and `checked`.
 
-    People who share no question with anybody and were asked nothing that is known are left out: nothing is known of
-    them. So without gold nobody is weighed where one person answers alone, or where each question is answered once.
+    People who share no question with another person and had no gold questions are left out: nothing is known of
+    them. So without gold no weights exist where one person answers alone, or where each question is answered once.
     """
     kinds = {question.id: question.kind for question in asked}
     said = judgements([answer for answer in found if answer.question_id in kinds], kinds)
@@ -173,7 +173,7 @@ def weights_among(
 def skills_of(said: Sequence[Judgement], checked: Sequence[Judgement] = ()) -> dict[str, float]:
     """Return the probability of the true label, by the crowd model, for each person of whom something is known.
 
-    That is who shares a unit with another, and who was asked what is known: `checked`, as `by_gold` returns it.
+    Those are people who share a unit with another, or had gold questions: `checked`, as `by_gold` returns it.
     """
     shared = {unit for unit, labels in by_unit(said).items() if len(labels) > 1}
     judged = [one for one in said if one.unit in shared]
@@ -181,7 +181,7 @@ def skills_of(said: Sequence[Judgement], checked: Sequence[Judgement] = ()) -> d
 
 
 def by_gold(found: Sequence[Answer], known: Mapping[str, GoldQuestion]) -> list[Judgement]:
-    """Return a judgement for each answer to a gold question: whether it is right, by what is right there."""
+    """Return a judgement for each answer to a gold question: whether it is right, with the known truth."""
     return [
         Judgement(("gold", one.question_id), one.annotator, RIGHT if known[one.question_id].right(one.value) else WRONG)
         for one in found
@@ -204,7 +204,7 @@ def gold_of(store: Store, *, task: str | None = None, until: int | None = None) 
 
 
 def weighted(found: Sequence[Answer], by_person: Mapping[str, float]) -> list[Answer]:
-    """Return answers that count as much as each person's do; somebody who is not known counts in full."""
+    """Return the answers with the weights of their people; a person without a weight counts in full."""
     return [replace(answer, weight=by_person.get(answer.annotator, 1.0)) for answer in found]
 
 
@@ -233,7 +233,7 @@ def _person(
     known: Mapping[str, GoldQuestion],
     sharing: Sharing,
 ) -> PersonQuality:
-    """Return what the answers of one person show by themselves."""
+    """Return the figures of one person that follow from their answers alone."""
     times = sorted(answer.response_time for answer in own if answer.response_time is not None)
     labels = [KINDS[kinds[answer.question_id]].labels(answer.value) for answer in own]
     judged = [said for said in labels if said]
@@ -258,7 +258,7 @@ def _person(
 
 
 def _judged(person: PersonQuality, agreed: float | None, skill: float | None, sharing: Sharing) -> PersonQuality:
-    """Return the same with what the others show, and with what is wrong."""
+    """Return the same with the comparison with others, and with warnings."""
     weight = 1.0 if skill is None else annotator_skill.weight_of(skill)
     gold, left = person.gold, person.left.interval
     checks = (
@@ -296,7 +296,7 @@ def _consistency(own: Sequence[Answer], again: Sequence[Answer], kinds: Mapping[
 
 
 def _left(own: Sequence[Answer]) -> Share:
-    """Return how often the clip that was chosen out of two stood first."""
+    """Return how often the clip that was chosen out of two was shown first."""
     chosen = [(a.value.get("choice"), a.shown) for a in own if a.shown is not None and len(a.shown) == 2]
     return Share.over([shown[0] == choice for choice, shown in chosen if choice in ("A", "B")])
 

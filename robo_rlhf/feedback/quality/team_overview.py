@@ -19,7 +19,7 @@ from robo_rlhf.feedback.tables import leases
 
 @dataclass(frozen=True)
 class Member:
-    """An account, and what goes on with it."""
+    """An account with its activity."""
 
     person: Person
     groups: tuple[str, ...]  # that the person named

@@ -1,4 +1,4 @@
-"""How the quality of the answers changes: the newest ones in stretches of equally many, each with intervals."""
+"""Trend of the quality of answers: the newest ones in stretches of equal size, each with intervals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Window:
     last: str
     answers: int
     seconds: float | None  # [s] median from seeing the clips to the answer
-    agreement: Interval | None  # share of pairs of people who say the same
+    agreement: Interval | None  # share of pairs of people who agree
     gold: Share
     too_fast: Share
     ties: Share
@@ -66,7 +66,7 @@ def agreement_interval(pairs: Sequence[tuple[int, int]]) -> Interval | None:
 
 
 def _units(parts: Sequence[Sequence[Answer]], kinds: Mapping[str, str]) -> list[list[tuple[int, int]]]:
-    """Return, a stretch, the pairs of each unit that was judged last there by somebody else than before."""
+    """Return, for each stretch, the pairs (agreeing, all) of each unit whose last answer is in it."""
     stretch_of = {
         answer.question_id: place for place, part in enumerate(parts) for answer in part if answer.standing in WORK
     }

@@ -1,1 +1,1 @@
-"""Export and import of everything that people said."""
+"""Export and import of all feedback."""

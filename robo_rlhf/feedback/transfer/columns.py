@@ -1,4 +1,4 @@
-"""What is exported of each table, and how a row looks in a file: one object a line, or one row of Parquet.
+"""The columns that are exported of each table, and the form of a row: one object a line, or one row of Parquet.
 
 A folder holds one file a table. What can be worked out again is left out: numbers, counters, leases, places in queues.
 Values that are JSON are objects in JSON Lines, and text in Parquet, whose columns have one type each.
@@ -164,7 +164,7 @@ FILES: tuple[File, ...] = (
 
 
 def to_file(file: File, row: Mapping[str, Any], *, parquet: bool) -> dict[str, Any]:
-    """Return a row of the database as it stands in a file; clips are those under "clips"."""
+    """Return a row of the database as a row of a file; clips are those under "clips"."""
     kept = {}
     for column in file.columns:
         value = row[column.name]

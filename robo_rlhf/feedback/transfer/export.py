@@ -1,4 +1,4 @@
-"""Writing all feedback into a folder, as JSON Lines or Parquet; `importing` reads it back, and nothing is lost."""
+"""Export of all feedback into a folder, as JSON Lines or Parquet; `import_folder` reads it back without loss."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def export(store: Store, folder: Path, format: Format = "jsonl", *, by: Principa
 
 
 def _rows(connection: sa.Connection, file: File, *, parquet: bool) -> Iterator[list[dict[str, Any]]]:
-    """Return the rows of a table as they stand in a file, some at a time, in an order that does not change."""
+    """Return the rows of a table in the form of a file, some at a time, in an order that does not change."""
     order = [file.table.c.number] if "number" in file.table.c else [file.table.c[name] for name in file.key]
     query = sa.select(file.table).order_by(*order)
     if file.table is clips:

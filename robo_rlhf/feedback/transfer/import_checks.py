@@ -1,4 +1,4 @@
-"""Whether the rows of an import make sense: what they name is there, and what is there already is the same."""
+"""Validation of the rows of an import: what they refer to exists, and rows that exist already are the same."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ Asked = tuple[str, int, dict[str, Any], str]  # kind, number of clips, meta and 
 
 
 class ImportChecker:
-    """Looks at rows, file by file and some at a time, and lets those that are new wait to be written."""
+    """Checks rows, file by file and some at a time, and stages those that are new."""
 
     def __init__(self, connection: sa.Connection, staging: Staging) -> None:
         """Compare with what is in the database of `connection`, and with what waits in `staging`."""
@@ -57,10 +57,10 @@ class ImportChecker:
         return there
 
     def take(self, file: File, row: Row, there: Row | None) -> bool:
-        """Look at a row and return whether it is new; it is to be put by `put`.
+        """Check a row and return whether it is new; `put` stages it.
 
         Raises:
-            RoboRlhfError: it makes no sense, or differs from what is there.
+            RoboRlhfError: it is invalid, or differs from the row that is there.
         """
         check = getattr(self, f"_check_{file.name}", None)
         if check is not None:
@@ -97,7 +97,7 @@ class ImportChecker:
                 self.changed.append(_state_of(there["id"], values))
             return newer
         free = {"since", "created", "overlap", "withdrawn", "changed", "answered", "pressed", "written", "added"}
-        free |= {"standing", "shown", "response_time"}  # what became of it where it first came to
+        free |= {"standing", "shown", "response_time"}  # its outcome where it was first submitted
         free -= set(file.key)
         other = [name for name in values if name not in free and values[name] != there[name]]
         if other:
@@ -207,7 +207,7 @@ def write(connection: sa.Connection, what: str, rows: Sequence[dict[str, Any]]) 
     """Write rows that `ImportChecker.put` let wait.
 
     Raises:
-        sa.exc.IntegrityError: one of them is there since it was looked at.
+        sa.exc.IntegrityError: one of them was inserted since it was checked.
     """
     if what == CHANGED:
         connection.execute(_CHANGE, rows)

@@ -1,8 +1,8 @@
-"""Reading feedback back from a folder that `export` wrote, or that another program wrote in the same form.
+"""Import of feedback from a folder that `export` wrote, or that another program wrote in the same form.
 
-Every row is looked at before anything is written, without keeping anybody from writing, and in bounded memory. Where
-one is broken, all broken ones are told, each with its file and line, and nothing is imported. Then all of it is written
-in one transaction. Rows that are there already, just so, are passed over: importing twice is importing once.
+Every row is checked before anything is written, without blocking other writers, and in bounded memory. Where one is
+broken, all broken ones are reported, each with its file and line, and nothing is imported. Otherwise all of it is
+written in one transaction. Rows that are there already, unchanged, are skipped: importing twice is importing once.
 """
 
 import json
@@ -27,10 +27,10 @@ from robo_rlhf.feedback.transfer.columns import FILES, File
 from robo_rlhf.feedback.transfer.import_checks import ImportChecker, write
 from robo_rlhf.feedback.transfer.staging import Staging
 
-BLOCK = 500  # rows that are looked at, and inserted, at once
+BLOCK = 500  # rows that are checked, and inserted, at once
 MOST_ROW = 2**20  # [bytes] of a row
-MOST_PROBLEMS = 10_000  # that are told
-TRIES = 3  # where somebody else writes the same rows meanwhile
+MOST_PROBLEMS = 10_000  # that are reported
+TRIES = 3  # where another process writes the same rows meanwhile
 
 
 class ImportProblem(NamedTuple):
@@ -43,7 +43,7 @@ class ImportProblem(NamedTuple):
 
 @dataclass
 class ImportResult:
-    """What became of an import."""
+    """The result of an import."""
 
     new: Counter[str] = field(default_factory=Counter)  # file → rows that were imported
     known: Counter[str] = field(default_factory=Counter)  # file → rows that were there already
@@ -51,7 +51,7 @@ class ImportResult:
 
 
 class _EnoughError(Exception):
-    """So many problems were found that the rest is not looked at."""
+    """So many problems were found that the rest is not checked."""
 
 
 def import_all(
@@ -91,7 +91,7 @@ def import_all(
                     _write(store, staging, found, by)
                 return found
             except sa.exc.IntegrityError:
-                continue  # written by somebody else since it was looked at: now it is known, or differs
+                continue  # written by another process since it was checked: now it is known, or differs
             finally:
                 staging.close()
     raise ConflictError("import", "others write the same rows; try again when they are done")
@@ -100,7 +100,7 @@ def import_all(
 def _check(
     store: Store, paths: Mapping[str, Path], place: Path, broken: Mapping[str, str], staging: Staging, most: int | None
 ) -> ImportResult:
-    """Look at every row, and let those that are new wait in `staging`."""
+    """Check every row, and stage those that are new in `staging`."""
     found, lines = ImportResult(), 0
     with store.database.read() as connection:
         judging = ImportChecker(connection, staging)
@@ -119,7 +119,7 @@ def _check(
 
 
 def _write(store: Store, staging: Staging, found: ImportResult, by: Principal) -> None:
-    """Write what waits. All of it was checked, so that others wait for no longer than this takes."""
+    """Write the staged rows. All were checked, so that other writers wait for no longer than this takes."""
 
     def work(connection: sa.Connection) -> None:
         for what, rows in staging.waiting():
@@ -140,7 +140,7 @@ class _FileImport:
         self.waiting: list[tuple[int, Mapping[str, Any]]] = []
 
     def run(self, place: Path, broken: Mapping[str, str], most: int | None) -> int:
-        """Look at all of it and return how many lines it has; of a Parquet file those lie in `place`."""
+        """Check all of it and return how many lines it has; of a Parquet file those are in `place`."""
         path = self.path if self.path.suffix == ".jsonl" else place / f"{self.path.stem}.jsonl"
         line = 0
         if path.exists():
@@ -157,7 +157,7 @@ class _FileImport:
         return line
 
     def check_row(self, line: int, row: Mapping[str, Any]) -> str:
-        """Let a row wait to be taken, or return what is wrong with it."""
+        """Stage a row, or return what is wrong with it."""
         problem = _shape_problem(self.file, row)
         if problem:
             return problem

@@ -1,8 +1,8 @@
-"""Parquet files of an import as JSON Lines, in a process of its own: a few bytes of Parquet can unpack to any size.
+"""Conversion of Parquet to JSON Lines for an import, in a separate process: a small file can unpack to any size.
 
     python -m robo_rlhf.feedback.transfer.parquet MEMORY WRITTEN FOLDER FILE...
 
-It may use so much memory and so much disk, and then it is refused. What was wrong with a file is printed, as JSON.
+Beyond limits of memory and disk space a file is refused. What was wrong with a file is printed, as JSON.
 """
 
 import errno
@@ -17,7 +17,7 @@ from pathlib import Path
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError
 from robo_rlhf.core.files import open_whole
 
-MEMORY = 512 * 2**20  # [bytes] besides what the process has when it begins
+MEMORY = 512 * 2**20  # [bytes] in addition to what the process has when it begins
 WRITTEN = 2**30  # [bytes] of JSON Lines of a file
 LONGEST = 300.0  # [s]
 BLOCK = 100  # rows that are in memory at once
@@ -42,7 +42,7 @@ def unpack(paths: Sequence[Path], folder: Path) -> dict[str, str]:
 
 
 def main(memory: int, written: int, folder: Path, paths: Sequence[Path]) -> None:
-    """Unpack the files; what takes too much ends the process without a word."""
+    """Unpack the files; exceeding a limit ends the process silently."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,6 +1,6 @@
-"""What an import has checked and not yet written: in a file beside, so that no import is too large for the memory.
+"""Staging of an import: rows that are checked and not yet written, in a file, so that memory use is bounded.
 
-A database of its own, which nobody else waits for and which is thrown away afterwards.
+It is a separate database, which no other process uses and which is deleted afterwards.
 """
 
 import json
@@ -13,7 +13,7 @@ Rows = list[dict[str, Any]]
 
 
 class Staging:
-    """Rows that wait to be written, and what is to be known of them meanwhile."""
+    """The staged rows, and the notes about them that checks need."""
 
     def __init__(self, path: Path) -> None:
         """Make the file."""

@@ -32,7 +32,7 @@ def test_what_makes_no_sense_says_nothing_and_is_told(tmp_path: Path, content: b
     path = remark_path(tmp_path, "a")
     path.parent.mkdir()
     path.write_bytes(content)
-    with pytest.warns(DataWarning, match="What was said of the episode is lost"):
+    with pytest.warns(DataWarning, match="The remarks on the episode are lost"):
         assert read_remark(tmp_path, "a") == Remark()
 
 

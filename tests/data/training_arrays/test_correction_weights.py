@@ -66,7 +66,7 @@ def test_corrections_alone_weigh_one() -> None:
 
 
 def test_bad_weights_and_nothing_corrected_are_named() -> None:
-    with pytest.raises(InvalidValueError, match="expected at least one step in which somebody corrected a policy"):
+    with pytest.raises(InvalidValueError, match="expected at least one step in which a person corrected a policy"):
         weigh(Weighting(), SHOWN)
     for share in (0.0, 1.0, float("nan")):
         with pytest.raises(InvalidValueError, match="share of corrected steps: expected a number between 0 and 1"):

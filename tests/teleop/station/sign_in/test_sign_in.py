@@ -67,7 +67,7 @@ def test_after_five_failures_one_has_to_wait(visit: Visit, anna: str) -> None:
         assert client.post("/sign-in", json={"name": anna, "password": "guess"}).status_code == 403
     answer = client.post("/sign-in", json={"name": anna, "password": PASSWORD})
     assert answer.status_code == 429
-    assert answer.json()["error"].startswith("Not signed in: there were too many failed tries. Wait ")
+    assert answer.json()["error"].startswith("Not signed in: there were too many failed attempts. Wait ")
     assert int(answer.headers["retry-after"]) > 0
 
 

@@ -74,7 +74,7 @@ def test_a_token_that_lets_nobody_in_is_told_why(station: Station, program: Prog
     for state, answer in answers.items():
         assert answer.status_code == 401
         assert answer.json()["code"] == f"token_{state}"
-        assert answer.json()["error"].startswith("The token lets nobody in: it")
+        assert answer.json()["error"].startswith("The token is not accepted: it")
         assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
     station.people.set_disabled("anna", False)
     assert disabled.get("/session").json()["code"] == "token_revoked"  # disabling ended it for good
