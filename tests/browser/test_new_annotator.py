@@ -106,7 +106,7 @@ def practise(page: Page, known: dict[str, GoldQuestion]) -> None:
         expect(feedback).to_contain_text("It is set down, not dropped.")
         if not right:
             expect(feedback).to_contain_text(
-                "You said: A is better. Expected: B is better." if not left else "You said: B"
+                "Your answer: A is better. Expected: B is better." if not left else "Your answer: B"
             )
             fits(page)
         page.keyboard.press("Enter")

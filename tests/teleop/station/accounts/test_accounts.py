@@ -127,8 +127,8 @@ def test_the_log_is_filtered_and_turned_page_by_page(visit: Visit, station: Stat
     assert "group 10<" not in second
     assert 'rel="next"' not in second
     assert root.get("/accounts/log?text=GROUP+5", headers=HTML).text.count("<tr>") == 12
-    assert "Nothing fits" in root.get("/accounts/log?text=%25", headers=HTML).text  # no wildcard
-    assert "Nothing fits" in root.get("/accounts/log?who=nobody&before=99999999", headers=HTML).text
+    assert "No entry matches" in root.get("/accounts/log?text=%25", headers=HTML).text  # no wildcard
+    assert "No entry matches" in root.get("/accounts/log?who=nobody&before=99999999", headers=HTML).text
     file = root.get("/accounts/log.csv?act=groups+changed")
     assert file.headers["content-disposition"] == 'attachment; filename="log.csv"'
     rows = list(csv.reader(io.StringIO(file.text.removeprefix("\ufeff"))))
