@@ -4,7 +4,7 @@
 
 - What the reward model knows. pick_place's success is saturated (98 % for every way of asking), so reward models are
   judged there: each way chooses its questions among the episodes of one finished main job a seed, round by round, and
-  the model that it ends with foresees a noise-free teacher about fresh episodes of that job's last policy.
+  the model that it ends with predicts a noise-free teacher about fresh episodes of that job's last policy.
 - What the policy can do, where the clone leaves room: whole main jobs from FEW demonstrations, one a way and seed.
 
 The simulated teacher has its usual faults. Time is not measured but worked out, as SECONDS says: two clips of two

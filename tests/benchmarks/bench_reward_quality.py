@@ -77,7 +77,7 @@ def success(found: list[dict[str, Any]]) -> list[float]:
 
 
 def test_what_200_answers_tell(home: Path) -> None:
-    """A noise-free teacher about the newest policy: ≥ 90 % foreseen and ECE ≤ 0.05, in the mean over seeds."""
+    """A noise-free teacher about the newest policy: ≥ 90 % predicted and ECE ≤ 0.05, in the mean over seeds."""
     found = run_all(home, "noise-free", judge=True)
     for pairs in ("any", "same stage"):
         rows = [{"seed": seed, **run[pairs]} for seed, run in zip(SEEDS, found, strict=True)]

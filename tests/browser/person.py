@@ -5,7 +5,7 @@
 What it knows of the world is 200 ms old, the reaction time of a practised person. From the page it reads what stands
 there (phase, seed, gripper, success, steps). Where hand, cube and bin are, which a person sees in the pictures, it
 takes from the journal of the open episode, and before the first step from the seed. What its own keys have done since
-then it foresees with the simulator, as a person does from practice. It decides as the scripted operator of the task
+then it predicts with the simulator, as a person does from practice. It decides as the scripted operator of the task
 does, but has only keys: full speed, slow (Shift), or nothing, along the axes of the front view.
 """
 

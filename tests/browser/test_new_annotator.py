@@ -1,4 +1,4 @@
-"""The way of somebody new, in Chromium: invited, told what counts, practised, at work, and at the monitor."""
+"""The way of a new annotator, in Chromium: invitation, guidelines, practice, work, and the monitor."""
 
 import shutil
 import time
@@ -66,7 +66,7 @@ def test_from_an_invitation_to_the_monitor(station: Served, open_page: OpenPage)
 
 
 def invited(station: Served, open_page: OpenPage) -> str:
-    """Return the link that an administrator's page gives for somebody new."""
+    """Return the link that an administrator's page gives for a new user."""
     page = open_page(station.new_link())
     page.wait_for_url(f"{station.url}/")
     page.goto(f"{station.url}/accounts")
@@ -127,7 +127,7 @@ def work(page: Page, store: Store) -> None:
     page.keyboard.press("n")
     page.keyboard.type("the left one wobbles 2 z")
     page.keyboard.press("Enter")
-    assert shown(page) == first  # keys rest while somebody types
+    assert shown(page) == first  # keys rest while the user types
     assert answer(page, kinds) == first
     for _ in range(len(KEYS) * EACH - 1):
         answer(page, kinds)

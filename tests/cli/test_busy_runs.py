@@ -28,7 +28,7 @@ COMMANDS = [
 def test_the_second_is_refused_before_it_reads(
     command: list[str], home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """None of what it would read is there; yet what it says is who works on the run."""
+    """Its input files are missing, yet its error names the process that works on the run."""
     elsewhere(home / "runs" / "busy" / "alive.json")
     assert main(command) == BusyError.exit_code
     error = capsys.readouterr().err

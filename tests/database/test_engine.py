@@ -40,7 +40,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def closed(file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same where nothing may be written: as on a read-only file system, also for whoever may do all else."""
+    """The same where nothing may be written: as on a read-only file system, also for a user with all other rights."""
     monkeypatch.setattr("robo_rlhf.database.engine.os.access", lambda path, mode: mode != os.W_OK)
     for path in (file, file.parent):
         path.chmod(path.stat().st_mode & ~0o222)

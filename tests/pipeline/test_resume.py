@@ -55,7 +55,7 @@ def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
 
 
 def end(process: subprocess.Popen[str], with_signal: int | None = None) -> tuple[int, str]:
-    """End the process, or let it end, and return its exit code and what it said on stderr."""
+    """End the process, or let it end, and return its exit code and its output on stderr."""
     if with_signal is not None:
         process.send_signal(with_signal)
     _, said = process.communicate(timeout=PATIENCE)

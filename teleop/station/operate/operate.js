@@ -1,5 +1,5 @@
 // @ts-check
-/** The operate page, where an operator drives. It joins the connection, the views, the operator's input and the panel. */
+/** The operate page, where an operator drives: it joins connection, views, the operator's input and the panel. */
 
 import { pageData, send, tellRefusals } from "../shared/api.js";
 import { ask } from "../shared/dialog.js";

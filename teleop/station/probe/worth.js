@@ -1,5 +1,5 @@
 // @ts-check
-/** The reward along an episode: the mean, a band of disagreement, the current frame, and the reward of a what-if rollout. */
+/** The reward along an episode: mean, band of disagreement, current frame, and the reward of a what-if rollout. */
 
 import { element } from "../shared/made.js";
 

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Keys of a page, from the table of teleop/input/key_bindings.py: what they do, the overlay that shows them, and custom keys.
+ * Keys of a page, from the table of teleop/input/key_bindings.py: actions, the overlay of all keys, and custom keys.
  *
  * `bindKeys(table, handlers)` calls the handler of a binding's name, or else of its act, once a press; where the binding
  * is `held` also when it is let go, and then `pressed` is false. Keys rest while a field has the focus or a dialog is open.

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * A clip that can be stepped frame by frame, from any camera. The station draws it from states when it is first asked
- * for; until it is there, single frames are shown in its place, so that scrubbing and turning the camera answer at once.
+ * for; until it is there, single frames are shown in its place, so that scrubbing and rotating respond at once.
  */
 
 const SEGMENT = 600; // frames of one video; longer episodes are several, one after the other

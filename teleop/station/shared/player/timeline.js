@@ -1,5 +1,5 @@
 // @ts-check
-/** The timeline of an episode: the source of each step, the successful frames, the current frame, and two handles to cut by. */
+/** The timeline of an episode: source of each step, successful frames, current frame, and two handles to cut by. */
 
 import { element, SOURCES } from "../made.js";
 

@@ -89,7 +89,7 @@ def test_ones_own_browsers(visit: Visit, station: Station) -> None:
         do(client, "/enter", token=station.people.sessions.link(anna))
     assert here.get("/account", headers=HTML).text.count("this one") == 1
     own, stranger = station.people.sessions.of(anna), visit("annotator")
-    do(stranger, "/api/account/sessions/end", 404, id=own[0].digest)  # of somebody else
+    do(stranger, "/api/account/sessions/end", 404, id=own[0].digest)  # of another user
     do(here, "/api/account/sessions/end", id=own[0].digest)
     assert [client.get("/session").status_code for client in (here, second, third)] == [200, 200, 401]
     assert do(here, "/api/account/sessions/end-others") == {"ended": 1}
