@@ -1,4 +1,4 @@
-"""The first command of README.md in a bare Debian that has python3, make and git, and nothing else that this needs."""
+"""The first command of README.md in a bare Debian that has python3, make and git, and no other dependency."""
 
 import os
 import re

@@ -1,7 +1,8 @@
 """Latency of the policy probe: from a new frame to the policy's arrow, and to what-if rollouts that can be played.
 
-In real Chromium, from the change of the frame to the picture on the page, with the process that thinks warm; and from
-the request for a what-if rollout to both clips ready to play, each drawn anew: `pytest -m bench -s tests/benchmarks/bench_ask.py`.
+In real Chromium, from the change of the frame to the picture on the page, with the probe's process warm; and from the
+request for a what-if rollout to both clips ready to play, each rendered anew:
+`pytest -m bench -s tests/benchmarks/bench_ask.py`.
 """
 
 import shutil

@@ -1,4 +1,4 @@
-"""What is asked, and how: labels that good questions save, and rankings against pairs for the same time of a person.
+"""Query selection: labels that good questions save, and rankings against pairs for equal annotator time.
 
 `pytest -m bench -s tests/benchmarks/bench_questions.py`. Two looks at the same ways of asking:
 

@@ -1,4 +1,4 @@
-"""What the reward model knows after 200 answers, and what wrong answers and a learned reward cost the main job.
+"""Accuracy of the reward model after 200 answers, and the cost of wrong answers and of a learned reward.
 
 `pytest -m bench -s tests/benchmarks/bench_reward_quality.py`; ROBO_RLHF_BENCH_SEEDS sets the number of seeds (5),
 ROBO_RLHF_BENCH_FIRST_SEED the first of them (0), ROBO_RLHF_BENCH_AT_ONCE the jobs that run at a time (2).

@@ -1,4 +1,4 @@
-"""A station in a process of its own, and real Chromium in front of it."""
+"""Fixtures: a station in a separate process, and real Chromium."""
 
 import os
 import shutil

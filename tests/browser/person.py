@@ -1,4 +1,4 @@
-"""A person at the operate page, played: it presses keys in Chromium and records pick_place until enough succeed.
+"""A simulated person at the operate page: it presses keys in Chromium and records pick_place until enough succeed.
 
     python -m tests.browser.person --episodes 20 --out recordings/samples/pick_place_browser
 

@@ -1,4 +1,4 @@
-"""Driving through the page: to record, to go back, to keep and to discard; what comes back after a loss; who drives."""
+"""The operate page in Chromium: record, rewind, keep and discard; recovery after a loss; control handover."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a database can be called, and what is said of one that cannot be used; `test_database` has those that work."""
+"""Addresses of databases, and errors about unusable ones; `test_database` has those that work."""
 
 import os
 import sqlite3

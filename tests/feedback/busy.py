@@ -1,4 +1,4 @@
-"""A database in which a little of everything has happened."""
+"""A database with rows of every kind."""
 
 from dataclasses import replace
 from itertools import count

@@ -1,4 +1,4 @@
-"""A reward model that follows the answers of people who never notice it."""
+"""A reward model that learns online without delaying the annotators."""
 
 import threading
 import time

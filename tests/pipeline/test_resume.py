@@ -1,4 +1,4 @@
-"""A job that is killed at any instant ends bit for bit as one that was left in peace."""
+"""A job that is killed at any instant and resumed ends bit for bit as an uninterrupted one."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A station in a process of its own that can be killed and started again, and what its database holds afterwards."""
+"""A station in a separate process that can be killed and started again, and what its database holds afterwards."""
 
 import contextlib
 import json

@@ -158,7 +158,7 @@ function perform(name) {
   return act(name);
 }
 
-/** Send the operator's input, where it is new or due. @param {boolean} timed  the timer asks: nothing was pressed or let go */
+/** Send the operator's input, where it is new or due. @param {boolean} timed  called by the timer, not by an event */
 function push(timed) {
   if (!drives() || document.hidden || !panel.status) return;
   const now = performance.now();

@@ -122,7 +122,7 @@ export class Panel {
     write("rate", status.minutes > 0.5 ? String(Math.round((status.kept / status.minutes) * 60)) : "–");
   }
 
-  /** Show over the picture why nothing moves. @param {any} status @param {boolean} drives @param {boolean} moving  something is held */
+  /** Show over the picture why nothing moves. @param {any} status @param {boolean} drives @param {boolean} moving  keys held */
   showVeil(status, drives, moving) {
     let text = "";
     if (status.trouble) text = status.trouble;

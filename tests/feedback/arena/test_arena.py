@@ -1,4 +1,4 @@
-"""Arenas: which questions they ask, what they hide, and how they stand."""
+"""Arenas: their questions, what they hide, and their results."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Accounts over HTTP: what an administrator does with others, and everybody with themselves."""
+"""Accounts over HTTP: administration of other accounts, and each user's own account."""
 
 import contextlib
 import csv

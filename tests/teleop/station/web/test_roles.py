@@ -1,4 +1,4 @@
-"""Who may do what: a row for every route of the station, and every route called by everybody.
+"""Permissions: a row for every route of the station, and every route called with every role.
 
 A route without a row fails, and so does a row without a route. A row says who may come at least, and the first digits
 that the answer has for them. The requests are empty ones, about things called "nothing" that are not there: so a row
