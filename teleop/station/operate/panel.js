@@ -122,7 +122,10 @@ export class Panel {
     write("rate", status.minutes > 0.5 ? String(Math.round((status.kept / status.minutes) * 60)) : "–");
   }
 
-  /** Show over the picture why nothing moves. @param {any} status @param {boolean} drives @param {boolean} moving  keys held */
+  /**
+   * Show over the picture why nothing moves.
+   * @param {any} status @param {boolean} drives @param {boolean} moving  keys held
+   */
   showVeil(status, drives, moving) {
     let text = "";
     if (status.trouble) text = status.trouble;
@@ -161,7 +164,7 @@ export class Panel {
     const names = [...new Set(others.map((/** @type {any} */ one) => one.name))].join(", ");
     const mine = controls.holder?.id === controls.you;
     const parts = [];
-    if (!mine) parts.push(controls.holder ? `${controls.holder.name} drives${controls.away ? " (away)" : ""}` : "Nobody drives");
+    if (!mine) parts.push(controls.holder ? `${controls.holder.name} drives${controls.away ? " (away)" : ""}` : "No operator drives");
     if (names) parts.push(`${names} ${others.length > 1 ? "watch" : "watches"}`);
     write("people", parts.join(" · "));
     by("operate").dataset.drives = String(mine);

@@ -21,7 +21,7 @@ export function sayWho(controls, mayDrive, lease) {
     return banner(`${asker.name} asks for the controls.`, "plain", [give]);
   }
   const me = spectators.find((/** @type {any} */ one) => one.id === you);
-  if (!holder) return banner("Nobody drives.", "plain", mayDrive ? offer("take") : []);
+  if (!holder) return banner("No operator drives.", "plain", mayDrive ? offer("take") : []);
   if (me?.name === holder.name) return banner("You drive in another tab.", "plain", offer("take"));
   const words = `${holder.name} drives${away ? ", and is away" : ""}.`;
   if (!mayDrive) return banner(words);

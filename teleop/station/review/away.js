@@ -50,7 +50,7 @@ export class Presence {
       this.review.fill();
     };
     this.review.shown = null;
-    this.review.words.say("You were away", "Your questions were assigned to others. Nothing is lost.", button("Go on", "primary big", back, "done"));
+    this.review.words.say("You were away", "Your questions were assigned to others. Nothing is lost.", button("Continue", "primary big", back, "done"));
     this.review.keys?.stop();
     this.review.keys = bindKeys(this.review.page.keys, { done: (pressed) => void (pressed && back()) }, { scope: "review:away" });
     printKeys(this.review.keys.table);

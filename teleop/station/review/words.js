@@ -105,7 +105,7 @@ export class Words {
     };
     this.review.under.replaceChildren(
       element("div", { class: `notice feedback ${feedback ? (right ? "good" : "bad") : ""}`, role: "status" }, element("strong", {}, title), element("p", {}, [expected, feedback?.why].filter(Boolean).join(" ") || "On with the next.")),
-      element("div", { class: "answers" }, button("Go on", "primary big", go, "done")),
+      element("div", { class: "answers" }, button("Continue", "primary big", go, "done")),
     );
     this.review.panel = { node: this.review.under, keys: [], handlers: { done: (pressed) => void (pressed && go()) } };
     this.review.bind();
