@@ -1,4 +1,4 @@
-"""Addresses of databases, and errors about unusable ones; `test_database` has those that work."""
+"""Addresses of databases, and errors about unusable ones; `test_store` has those that work."""
 
 import os
 import sqlite3
