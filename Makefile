@@ -4,17 +4,17 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-# a file's tests stay together: they share stations and recordings; what fails is tried once more, and the summary says so
+# a file's tests stay together: they share stations and recordings; a failed test is run once more, and the summary reports it
 PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder --reruns 1
 ARGS ?=
 
 .PHONY: help setup demo demo-quick test test-all bench lint format samples samples-browser picture pins clean
 
-help: ## Say what there is
+help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep -E '^[a-z-]+:.*##' Makefile
 	@echo 'More options for a command: make demo ARGS="--seed 1"'
 
-setup: ## Create or refresh .venv with what running needs, and check that rendering works
+setup: ## Create or refresh .venv with the runtime dependencies, and check that rendering works
 	@bash .ci/setup
 
 demo: setup ## The main job: 25 demonstrations, 200 answers, 3 rounds, then report.html
@@ -34,19 +34,19 @@ bench: setup-bench ## Measure speed and learning against the bars in docs/benchm
 
 lint: setup-lint ## ruff, mypy --strict, the import contracts, and tsc over the scripts of the pages
 	@failed=0; for tool in "ruff check" "ruff format --check" "mypy" "lint-imports --no-cache --no-logo" "tsc -p teleop/station/jsconfig.json"; do \
-	  echo "$$tool"; $(BIN)/$$tool || failed=1; done; exit $$failed # all of them, so that one run shows everything
+	  echo "$$tool"; $(BIN)/$$tool || failed=1; done; exit $$failed # all of them, so that one run shows every error
 
 format: setup-lint ## Format and sort imports
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-samples: setup ## Record the demonstrations in recordings/samples anew
+samples: setup ## Re-record the demonstrations in recordings/samples
 	$(BIN)/robo-rlhf samples $(ARGS)
 
-samples-browser: setup-test ## Record recordings/samples/pick_place_browser anew: keys pressed in Chromium
+samples-browser: setup-test ## Re-record recordings/samples/pick_place_browser: keys pressed in Chromium
 	$(BIN)/python -m tests.browser.person $(ARGS)
 
-picture: setup-test ## Make docs/robot.gif and docs/operate.png, the pictures in README.md, anew
+picture: setup-test ## Remake docs/robot.gif and docs/operate.png, the pictures in README.md
 	$(BIN)/python docs/make_pictures.py
 	$(BIN)/python docs/make_pages_picture.py
 
@@ -54,7 +54,7 @@ pins: setup-bench setup-lint ## Write the installed versions into .ci/constraint
 	{ sed -n '/^#/p' .ci/constraints.txt; $(BIN)/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+cpu//'; } > .venv/pins
 	mv .venv/pins .ci/constraints.txt
 
-clean: ## Remove .venv and what was built; recordings and runs stay
+clean: ## Remove .venv and build outputs; recordings and runs stay
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find robo_rlhf teleop sim_assets tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -11,7 +11,7 @@ SIZE = {"width": 1280, "height": 760}  # [pixels]
 
 
 def main() -> None:
-    """Serve an empty data home, go on from a frame of a sample, and photograph what the page shows."""
+    """Serve an empty data home, continue from a frame of a sample, and photograph what the page shows."""
     sys.path.insert(0, str(ROOT))
     from playwright.sync_api import sync_playwright
 

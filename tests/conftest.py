@@ -1,4 +1,4 @@
-"""What holds for every test: one thread, a rendering backend, a data home of its own, no process left behind."""
+"""Fixtures of every test: one thread, a rendering backend, a separate data home, no process left behind."""
 
 import contextlib
 import gc

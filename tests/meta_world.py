@@ -1,4 +1,4 @@
-"""An environment of its own for Meta-World, which pins an old MuJoCo: our code runs in it from the checkout."""
+"""A separate virtual environment for Meta-World, which pins an old MuJoCo: our code runs in it from the checkout."""
 
 import os
 import subprocess

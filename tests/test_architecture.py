@@ -1,4 +1,4 @@
-"""The shape of the house: no circles of modules, every module in a layer, rooms of a size, one meaning a name."""
+"""The architecture: no import cycles, every module in a layer, packages of limited size, one meaning per name."""
 
 import ast
 import re

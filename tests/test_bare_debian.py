@@ -1,4 +1,4 @@
-"""The first command of README.md in a bare Debian that has python3, make and git, and nothing else that this needs."""
+"""The first command of README.md in a bare Debian that has python3, make and git, and no other dependency."""
 
 import os
 import re
@@ -83,7 +83,7 @@ def mirror() -> str:
 
 
 def local_sources() -> set[Path]:
-    """Return the folders out of which pip is told to take packages on this machine."""
+    """Return the folders from which pip is configured to take packages on this machine."""
     told = run(sys.executable, "-m", "pip", "config", "list").splitlines()
     words = [word for line in told for word in line.partition("=")[2].strip("'\"").replace("\\n", " ").split()]
     folders = {Path(unquote(urlparse(word).path)) for word in words if word.startswith(("/", "file:///"))}

@@ -1,4 +1,4 @@
-"""Meta-World beside us: it pins an old MuJoCo, so it lives in an environment of its own.
+"""Meta-World in a separate virtual environment, because it pins an old MuJoCo.
 
 Installs from the package index, so it is slow; `.ci/run` runs it.
 """

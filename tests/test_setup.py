@@ -27,7 +27,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def setup(checkout: Path, *part: str, offline: bool = False) -> str:
-    """Set up, and return what it says; `offline`: nothing may be fetched."""
+    """Set up, and return its output; `offline`: nothing may be fetched."""
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if offline:
         variables |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "UV_OFFLINE": "1"}

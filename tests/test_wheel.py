@@ -1,4 +1,4 @@
-"""The wheel: it holds all that the program needs, and works in an environment of its own, away from the checkout."""
+"""The wheel: it holds all that the program needs, and works in a separate environment, away from the checkout."""
 
 import json
 import os

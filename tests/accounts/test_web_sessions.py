@@ -169,7 +169,7 @@ def test_what_was_read_before_a_change_is_not_remembered_after_it(
     assert found is not None
     sessions.end_all(anna)
     changes = sessions._changes
-    assert sessions._remember(found, 30.0, changes - 1) is found  # whoever was looking meanwhile gets their answer
+    assert sessions._remember(found, 30.0, changes - 1) is found  # a concurrent reader gets its answer
     assert sessions.find(token) is None
 
 

@@ -1,4 +1,4 @@
-"""Other questions about the episodes of a finished main job, and what a reward model learns from their answers."""
+"""Alternative questions about the episodes of a finished main job, and reward models fitted to their answers."""
 
 import json
 import shutil

@@ -1,7 +1,8 @@
-"""How soon a policy's arrow stands in the picture after the frame has changed, and an imagined future can be played.
+"""Latency of the policy probe: from a new frame to the policy's arrow, and to what-if rollouts that can be played.
 
-In real Chromium, from the change of the frame to the picture on the page, with the process that thinks warm; and from
-the press of Imagine to both clips ready to play, each drawn anew: `pytest -m bench -s tests/benchmarks/bench_ask.py`.
+In real Chromium, from the change of the frame to the picture on the page, with the probe's process warm; and from the
+request for a what-if rollout to both clips ready to play, each rendered anew:
+`pytest -m bench -s tests/benchmarks/bench_ask.py`.
 """
 
 import shutil
@@ -66,7 +67,7 @@ def test_arrows_and_futures(browser: Browser, station: Served) -> None:
         page.evaluate("() => document.getElementById('duo').removeAttribute('data-ms')")
         page.click("#imagine")
         futures.append(quiet(page, "data-ms", "#duo"))
-    for name, values in (("frame to arrow", looks[3:]), ("imagined future of 3 s, six of them, two clips", futures)):
+    for name, values in (("frame to arrow", looks[3:]), ("what-if rollout of 3 s, six of them, two clips", futures)):
         print(
             f"\n{name}: median {np.median(values):.0f} ms, p95 {np.percentile(values, 95):.0f} ms ({len(values)} times)"
         )

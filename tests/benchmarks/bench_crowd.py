@@ -1,4 +1,4 @@
-"""What it is worth to weigh answers by how reliable their giver is: held-out truth, with and without.
+"""The gain of weighting answers by annotator reliability: held-out accuracy, with and without.
 
 `pytest -m bench -s tests/benchmarks/bench_crowd.py`; ROBO_RLHF_BENCH_SEEDS sets the number of seeds (6).
 """

@@ -1,4 +1,4 @@
-"""The feedback database under a team: a million answers are there, and two hundred people ask and answer."""
+"""Load on the feedback database: a million stored answers, and two hundred concurrent annotators."""
 
 import shutil
 import threading

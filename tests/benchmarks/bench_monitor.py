@@ -1,4 +1,4 @@
-"""The monitor over many long runs, and the quality page over a million answers: what a page waits for.
+"""Latency of the monitor over many long runs, and of the quality page over a million answers.
 
 `pytest -m bench -s tests/benchmarks/bench_monitor.py`.
 """

@@ -1,10 +1,10 @@
-"""What is asked, and how: labels that good questions save, and rankings against pairs for the same time of a person.
+"""Query selection: labels that good questions save, and rankings against pairs for equal annotator time.
 
 `pytest -m bench -s tests/benchmarks/bench_questions.py`. Two looks at the same ways of asking:
 
 - What the reward model knows. pick_place's success is saturated (98 % for every way of asking), so reward models are
   judged there: each way chooses its questions among the episodes of one finished main job a seed, round by round, and
-  the model that it ends with foresees a noise-free teacher about fresh episodes of that job's last policy.
+  the model that it ends with predicts a noise-free teacher about fresh episodes of that job's last policy.
 - What the policy can do, where the clone leaves room: whole main jobs from FEW demonstrations, one a way and seed.
 
 The simulated teacher has its usual faults. Time is not measured but worked out, as SECONDS says: two clips of two

@@ -1,4 +1,4 @@
-"""Reward models: how fast one follows answers, and what the options of the fit do.
+"""Reward models: latency of online learning, and the effect of the fit's options.
 
 `pytest -m bench -s tests/benchmarks/bench_reward.py`; ROBO_RLHF_BENCH_SEEDS sets the number of seeds (5).
 """

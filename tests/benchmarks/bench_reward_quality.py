@@ -1,4 +1,4 @@
-"""What the reward model knows after 200 answers, and what wrong answers and a learned reward cost the main job.
+"""Accuracy of the reward model after 200 answers, and the cost of wrong answers and of a learned reward.
 
 `pytest -m bench -s tests/benchmarks/bench_reward_quality.py`; ROBO_RLHF_BENCH_SEEDS sets the number of seeds (5),
 ROBO_RLHF_BENCH_FIRST_SEED the first of them (0), ROBO_RLHF_BENCH_AT_ONCE the jobs that run at a time (2).
@@ -77,7 +77,7 @@ def success(found: list[dict[str, Any]]) -> list[float]:
 
 
 def test_what_200_answers_tell(home: Path) -> None:
-    """A noise-free teacher about the newest policy: ≥ 90 % foreseen and ECE ≤ 0.05, in the mean over seeds."""
+    """A noise-free teacher about the newest policy: ≥ 90 % predicted and ECE ≤ 0.05, in the mean over seeds."""
     found = run_all(home, "noise-free", judge=True)
     for pairs in ("any", "same stage"):
         rows = [{"seed": seed, **run[pairs]} for seed, run in zip(SEEDS, found, strict=True)]

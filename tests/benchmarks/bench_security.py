@@ -1,4 +1,4 @@
-"""A station under attack: what it takes of memory, and how long another person waits meanwhile.
+"""A station under attack: its memory use, and the latency for another user meanwhile.
 
     python -m pytest -m bench -s tests/benchmarks/bench_security.py
 

@@ -2,8 +2,8 @@
 
 No term of the task's reward tells how the cup is carried. The demonstrations are 24 of a careless simulated operator
 (`careless.py`), who lets the cup lean and cuts the corner around the glass: those that ship are upright already. The
-simulated teacher minds how far the cup tilts, and how near it comes to the glass; what the policy then does is judged
-by these two style measures over 200 episodes. For style those count whose start both the clone and the fine-tuned
+simulated teacher has style costs for the cup's tilt, and for its nearness to the glass; the policy is then judged by
+these two style measures over 200 episodes. For style those count whose start both the clone and the fine-tuned
 policy succeed from: a cup that was never lifted is upright and far from the glass. All 200 are shown beside.
 ROBO_RLHF_BENCH_SEEDS sets the number of seeds (5), ROBO_RLHF_BENCH_FIRST_SEED the first of them (0),
 ROBO_RLHF_BENCH_AT_ONCE the jobs that run at a time (2), one torch thread each.

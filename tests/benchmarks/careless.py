@@ -1,4 +1,4 @@
-"""Demonstrations of a careless simulated operator, for what preferences about style can mend.
+"""Demonstrations of a careless simulated operator, to be improved by preferences about style.
 
 Those that ship are of an operator who carries the cup with care: 1.6 degrees off the vertical once they are cloned, and
 65 mm from the glass. There is nothing left that answers could ask for. This one lets the cup lean and cuts the corner,

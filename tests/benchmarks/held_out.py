@@ -1,4 +1,4 @@
-"""How well reward models foresee a noise-free teacher about the last policy of a finished main job."""
+"""How well reward models predict a noise-free teacher about the last policy of a finished main job."""
 
 import json
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Asked:
     apart: Array  # (Q,) how much better the second is, in deviations of a clip's worth
 
     def foreseen(self, model: RewardModel) -> dict[str, float]:
-        """Return how well `model` foresees them: all of them, and those that are clear."""
+        """Return how well `model` predicts them: all of them, and those that are clear."""
         clear = np.abs(self.apart) > CLEAR
         scores = evaluate(model, self.clips, [_answers(self.apart, clear | True)])
         plain = evaluate(model, self.clips, [_answers(self.apart, clear)])
@@ -61,7 +61,7 @@ def last_reward(path: Path) -> RewardModel:
 
 
 def judged(path: Path) -> dict[str, dict[str, float]]:
-    """Return for each way of drawing pairs how well the run in the folder `path` foresees them."""
+    """Return for each way of drawing pairs how well the run in the folder `path` predicts them."""
     model = last_reward(path)
     return {name: asked.predictions(model) for name, asked in asked_of(path).items()}
 

@@ -1,4 +1,4 @@
-"""A station in a process of its own, and real Chromium in front of it."""
+"""Fixtures: a station in a separate process, and real Chromium."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ class Served:
     process: "subprocess.Popen[str]"
 
     def new_link(self, name: str = "", role: Role = "administrator") -> str:
-        """Return a link that signs in somebody, who is added where they are not there."""
+        """Return a link that signs in a user, who is added if missing."""
         people = People(self.home / "feedback.db")
         try:
             known = {person.name: person for person in people.list()}

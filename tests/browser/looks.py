@@ -1,4 +1,4 @@
-"""What every page has to keep to: axe finds nothing serious, and nothing sticks out to the side."""
+"""Checks of every page's layout: axe finds nothing serious, and nothing overflows to the side."""
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page

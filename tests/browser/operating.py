@@ -1,4 +1,4 @@
-"""What tests of the operate page share: to begin a session, to hold keys, to read what the page shows."""
+"""Helpers of the operate page's tests: begin a session, hold keys, read the page."""
 
 import time
 from collections.abc import Iterator

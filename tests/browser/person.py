@@ -1,11 +1,11 @@
-"""A person at the operate page, played: it presses keys in Chromium and records pick_place until enough succeed.
+"""A simulated person at the operate page: it presses keys in Chromium and records pick_place until enough succeed.
 
     python -m tests.browser.person --episodes 20 --out recordings/samples/pick_place_browser
 
 What it knows of the world is 200 ms old, the reaction time of a practised person. From the page it reads what stands
 there (phase, seed, gripper, success, steps). Where hand, cube and bin are, which a person sees in the pictures, it
 takes from the journal of the open episode, and before the first step from the seed. What its own keys have done since
-then it foresees with the simulator, as a person does from practice. It decides as the scripted operator of the task
+then it predicts with the simulator, as a person does from practice. It decides as the scripted operator of the task
 does, but has only keys: full speed, slow (Shift), or nothing, along the axes of the front view.
 """
 

@@ -1,4 +1,4 @@
-"""Accounts in a real browser: an invitation from end to end, and names and words that would like to be more."""
+"""Accounts in a real browser: an invitation from end to end, and names and texts that try to inject markup."""
 
 from pathlib import Path
 

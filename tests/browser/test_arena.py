@@ -1,4 +1,4 @@
-"""The arena as an operator meets it: started in the page, judged blindly on the review page, and read."""
+"""The arena in Chromium: started on its page, judged blindly on the review page, and its results."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The monitor, the quality page, and what reviewers see of the model that learns from them, in Chromium."""
+"""The monitor, the quality page, and the online reward model as annotators see it, in Chromium."""
 
 import json
 import os

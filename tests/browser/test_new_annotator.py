@@ -1,4 +1,4 @@
-"""The way of somebody new, in Chromium: invited, told what counts, practised, at work, and at the monitor."""
+"""The way of a new annotator, in Chromium: invitation, guidelines, practice, work, and the monitor."""
 
 import shutil
 import time
@@ -66,7 +66,7 @@ def test_from_an_invitation_to_the_monitor(station: Served, open_page: OpenPage)
 
 
 def invited(station: Served, open_page: OpenPage) -> str:
-    """Return the link that an administrator's page gives for somebody new."""
+    """Return the link that an administrator's page gives for a new user."""
     page = open_page(station.new_link())
     page.wait_for_url(f"{station.url}/")
     page.goto(f"{station.url}/accounts")
@@ -106,7 +106,7 @@ def practise(page: Page, known: dict[str, GoldQuestion]) -> None:
         expect(feedback).to_contain_text("It is set down, not dropped.")
         if not right:
             expect(feedback).to_contain_text(
-                "You said: A is better. Expected: B is better." if not left else "You said: B"
+                "Your answer: A is better. Expected: B is better." if not left else "Your answer: B"
             )
             fits(page)
         page.keyboard.press("Enter")
@@ -127,7 +127,7 @@ def work(page: Page, store: Store) -> None:
     page.keyboard.press("n")
     page.keyboard.type("the left one wobbles 2 z")
     page.keyboard.press("Enter")
-    assert shown(page) == first  # keys rest while somebody types
+    assert shown(page) == first  # keys rest while the user types
     assert answer(page, kinds) == first
     for _ in range(len(KEYS) * EACH - 1):
         answer(page, kinds)

@@ -1,4 +1,4 @@
-"""Driving through the page: to record, to go back, to keep and to discard; what comes back after a loss; who drives."""
+"""The operate page in Chromium: record, rewind, keep and discard; recovery after a loss; control handover."""
 
 import json
 import os
@@ -91,7 +91,7 @@ def test_going_back_makes_a_branch(open_page: OpenPage, station: Served) -> None
     last = number(page, "steps")
     page.locator("#timeline").fill(str(last // 2))
     wait_number(page, "steps", last // 2)
-    assert page.inner_text("#start-text") == "Go on from here"
+    assert page.inner_text("#start-text") == "Continue from here"
     page.locator("#timeline").blur()
     drive(page, "KeyF", 0.4)
     page.keyboard.press("KeyK")
@@ -258,7 +258,7 @@ def test_a_session_process_that_dies_is_replaced(open_page: OpenPage, station: S
     drive(page, "KeyR", 1.0)
     os.kill(_worker_of(station, "killed"), signal.SIGKILL)
     page.wait_for_selector(".toast:has-text('killed by signal 9')")
-    page.click(".toast button:has-text('Go on from there')")
+    page.click(".toast button:has-text('Continue from there')")
     phase(page, "paused")
     assert number(page, "steps") >= 5
     drive(page, "KeyR", 0.3)

@@ -1,4 +1,4 @@
-"""A page that goes silent without closing: a laptop that sleeps, a station that answers nothing any more."""
+"""A page that goes silent without closing: a suspended laptop, a station that stops responding."""
 
 import os
 import signal

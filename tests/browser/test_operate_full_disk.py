@@ -1,4 +1,4 @@
-"""A disk that fills while somebody records, as the page shows it: a real one, small, that is mounted here."""
+"""A disk that fills during a recording, as the page shows it: a small real file system that is mounted here."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Driving without keys: a gamepad read through the browser, and thumbs on the pads of a phone."""
+"""Driving without keys: a gamepad read through the browser, and touch pads on a phone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What held keys, pads, drags and gamepads mean: the pure functions of the page, in Chromium."""
+"""Input mapping of held keys, pads, drags and gamepads: the pure functions of the page, in Chromium."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every order of clips, from the review page in Chromium through database and export to what a reward learns from."""
+"""Every order of clips, from the review page in Chromium through database and export to the reward's training data."""
 
 import itertools
 import shutil

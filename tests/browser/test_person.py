@@ -1,4 +1,4 @@
-"""A person at the page records enough in ten minutes, and what they recorded can be learned from."""
+"""A simulated person records enough in ten minutes, and a policy can be cloned from the recordings."""
 
 import time
 from pathlib import Path

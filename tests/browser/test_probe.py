@@ -1,4 +1,4 @@
-"""Ask the policy, in real Chromium: the arrow at a frame, a future beside what was recorded, a question for people."""
+"""The policy probe in Chromium: the arrow at a frame, a what-if rollout beside the recording, a question for people."""
 
 import shutil
 from collections.abc import Iterator

@@ -59,7 +59,7 @@ Review = Callable[..., Page]
 
 @pytest.fixture
 def review(station: Served, open_page: OpenPage) -> Review:
-    """Return a function that opens the page for questions of a kind, by somebody who is new."""
+    """Return a function that opens the page for questions of a kind, for a new annotator."""
 
     def open_review(kind: str, *, role: str = "annotator", **options: Any) -> Page:
         name = f"{kind}-{uuid.uuid4().hex[:8]}"
@@ -90,7 +90,7 @@ def press(page: Page, key: str) -> str:
 
 
 def answers(store: Store, page: Page, count: int) -> list[Any]:
-    """Wait until so many answers of whoever uses the page are there."""
+    """Wait until so many answers of the page's user are stored."""
     name = page.locator("#account summary").inner_text().strip()
     until = time.monotonic() + 20
     while True:
@@ -120,7 +120,7 @@ def test_undo_goes_back_and_a_note_goes_along(review: Review, store: Store) -> N
     expect(page.locator("#desk")).to_have_attribute("data-question", first)
     plays(page)
     page.keyboard.press("n")
-    page.keyboard.type("1 z: smoother 2")  # keys rest while somebody types
+    page.keyboard.type("1 z: smoother 2")  # keys rest while the user types
     expect(page.locator("#desk")).to_have_attribute("data-question", first)
     page.keyboard.press("Enter")
     press(page, "2")

@@ -1,4 +1,4 @@
-"""The review page in trouble: half an hour without a network, a database that is away, a clock that is wrong."""
+"""Failures around the review page: half an hour offline, an unavailable database, a wrong clock."""
 
 import shutil
 import signal

@@ -1,4 +1,4 @@
-"""Live signal, in real Chromium: presses are on the line at once, saved for good, kept while offline, taken back."""
+"""Evaluative feedback in Chromium: presses are shown at once, stored durably, kept while offline, undone."""
 
 import os
 import shutil

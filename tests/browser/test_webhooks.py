@@ -22,7 +22,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_a_webhook_is_added_tried_and_removed(served: Served, open_page: OpenPage) -> None:
     page = open_page(f"{served.url}/accounts", link=served.new_link())
     page.get_by_role("link", name="Webhooks").click()
-    expect(page.get_by_role("heading", name="Nobody is told yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="No webhooks yet")).to_be_visible()
     with receiving() as receiver:
         page.get_by_label("Address").fill(receiver.url)
         page.get_by_role("button", name="Add").click()
@@ -43,7 +43,7 @@ def test_a_webhook_is_added_tried_and_removed(served: Served, open_page: OpenPag
     expect(page.get_by_text("rests")).to_be_visible()
     page.get_by_role("button", name="Remove").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
-    expect(page.get_by_role("heading", name="Nobody is told yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="No webhooks yet")).to_be_visible()
 
 
 def secret(home: Path) -> str:

@@ -1,4 +1,4 @@
-"""The arena on the command line: it runs, goes on after any end, grows, and says what is wrong in a sentence."""
+"""The arena on the command line: it runs, resumes after any end, grows, and reports errors in a sentence."""
 
 import json
 import os

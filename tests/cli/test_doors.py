@@ -1,4 +1,4 @@
-"""What is wrong on a command line is told at once: before anything heavy is loaded, and before anything is made."""
+"""Errors of a command line are reported at once: before heavy imports, and before anything is written."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The examples in the help of commands, in README.md and in docs: each is taken as far as its door, on every task."""
+"""The examples in the help of commands, in README.md and docs: each passes the checks of its options, on every task."""
 
 import contextlib
 import inspect

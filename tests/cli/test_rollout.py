@@ -71,7 +71,7 @@ REACHER = ["rollout", "--env", "Reacher-v5", "--policy", "shown_in_docs:reach", 
 
 @pytest.mark.slow
 def test_what_the_documentation_shows_works(code: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """From no demonstrations to a finished loop on an environment that somebody else wrote."""
+    """From no demonstrations to a finished loop on an external environment."""
     assert main(["run", "--env", "Reacher-v5", "--preset", "tiny", "--demos", "6"]) == 5
     assert "robo-rlhf rollout --env Reacher-v5 --policy MODULE:OBJECT --episodes 6" in capsys.readouterr().err
     assert main([*REACHER, "-n", "16", "--success-return", "-8", "--only-successes"]) == 0

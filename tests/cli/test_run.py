@@ -1,4 +1,4 @@
-"""The main job on the command line: what it says, what it refuses, and how people answer its questions."""
+"""The main job on the command line: its output, its errors, and how people answer its questions."""
 
 import json
 import os

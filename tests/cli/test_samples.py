@@ -1,4 +1,4 @@
-"""`robo-rlhf samples`: stopped, and gone on with."""
+"""`robo-rlhf samples`: stopped and resumed."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`robo-rlhf train dagger`, from a dataset as the operate page leaves it, and what it says in the feedback store."""
+"""`robo-rlhf train dagger`, from a dataset as the operate page leaves it, and its output in the feedback store."""
 
 import json
 from dataclasses import replace

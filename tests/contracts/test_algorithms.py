@@ -1,4 +1,4 @@
-"""What every algorithm keeps to: killed after any update and continued, it ends as if it had never been killed.
+"""Contract of every algorithm: killed after any update and continued, it ends as if it had never been killed.
 
 Each case trains on the toy world for a few steps. `until` is called with the number of updates done and stops the
 training by an exception, as a signal would.

@@ -1,4 +1,4 @@
-"""What holds for every device, on a machine that has none of them."""
+"""Contract of every device, on a machine that has none of them."""
 
 import inspect
 import time

@@ -1,4 +1,4 @@
-"""What every kind of question keeps to; answers come from a simulated teacher, as returns of clips do."""
+"""Contract of every question kind; answers come from a simulated teacher, as returns of clips do."""
 
 import itertools
 import math

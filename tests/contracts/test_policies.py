@@ -1,4 +1,4 @@
-"""What every registered policy keeps to."""
+"""Contract of every registered policy."""
 
 from pathlib import Path
 from typing import Any

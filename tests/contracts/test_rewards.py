@@ -1,4 +1,4 @@
-"""What every reward model keeps to, on small networks."""
+"""Contract of every reward model, on small networks."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Every task can be watched: cameras that stand still, one at the wrist where there is one, each with a picture."""
+"""Contract of every task's cameras: fixed ones, one at the wrist where there is one, each with a picture."""
 
 import itertools
 

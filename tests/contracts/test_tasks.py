@@ -1,4 +1,4 @@
-"""What every registered task keeps to."""
+"""Contract of every registered task."""
 
 import functools
 import re

@@ -1,4 +1,4 @@
-"""What every reward term keeps to, on episodes of the toy world."""
+"""Contract of every reward term, on episodes of the toy world."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What earlier versions wrote is still read, and what they called things is answered with today's name."""
+"""Files of earlier versions are still read, and names of earlier versions are answered with today's name."""
 
 import dataclasses
 import inspect

@@ -1,4 +1,4 @@
-"""Records episodes until it is killed: `victim.py DATASET HZ STEPS`. What it has done, it says on stdout."""
+"""Records episodes until it is killed: `victim.py DATASET HZ STEPS`. It reports its progress on stdout."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What a database can be called, and what is said of one that cannot be used; `test_database` has those that work."""
+"""Addresses of databases, and errors about unusable ones; `test_store` has those that work."""
 
 import os
 import sqlite3
@@ -41,7 +41,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def closed(file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same where nothing may be written: as on a read-only file system, also for whoever may do all else."""
+    """The same where nothing may be written: as on a read-only file system, also for a user with all other rights."""
     monkeypatch.setattr("robo_rlhf.database.engine.os.access", lambda path, mode: mode != os.W_OK)
     for path in (file, file.parent):
         path.chmod(path.stat().st_mode & ~0o222)

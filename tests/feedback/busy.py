@@ -1,4 +1,4 @@
-"""A database in which a little of everything has happened."""
+"""A database with rows of every kind."""
 
 from dataclasses import replace
 from itertools import count
@@ -30,7 +30,7 @@ def ask(kind: str, clips: int, number: int = 0) -> Question:
 
 
 def fill(store: Store) -> None:
-    """Let people answer questions of every kind, change their minds, practise, and much else."""
+    """Let people answer questions of every kind, revise their answers, practise, and much else."""
     key = (f"k{i}" for i in count())
     store.tasks.set_sharing(gold_share=0.0, repeat_share=0.0)
     store.tasks.set_sharing("lift", overlap=2, lease=30.0)

@@ -29,7 +29,7 @@ def ask(kind: str, clips: int, number: int) -> Question:
 
 
 def seen(kind: str, worth: list[int]) -> AnswerValue:
-    """Return what somebody says about clips worth so much, in the order in which they stand on the screen."""
+    """Return an annotator's answer about clips of these values, in their order on the screen."""
     if kind == "pairwise":
         return {"choice": "AB"[int(np.argmax(worth))]}
     return {

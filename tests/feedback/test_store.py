@@ -206,7 +206,7 @@ def test_several_programs_answer_at_once(store: Store, where: str) -> None:
 
 
 def test_one_answer_sent_fifty_times_at_once_is_one_row(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writers, "ATTEMPTS", 1)  # nobody waits for somebody who waits for them
+    monkeypatch.setattr(writers, "ATTEMPTS", 1)  # no writer waits for one that waits for it
     results: list[bool] = []
 
     def send() -> None:

@@ -1,4 +1,4 @@
-"""Which policy a run has come to."""
+"""The latest policy of a run."""
 
 from pathlib import Path
 

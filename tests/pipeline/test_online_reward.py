@@ -1,4 +1,4 @@
-"""A reward model that follows the answers of people who never notice it."""
+"""A reward model that learns online without delaying the annotators."""
 
 import threading
 import time
@@ -181,7 +181,7 @@ def test_fitting_anew_gives_way_to_a_new_answer(store: Store, tmp_path: Path) ->
 
 
 def test_people_answer_while_it_learns_and_never_wait(store: Store, tmp_path: Path) -> None:
-    """Somebody labels through a connection of their own; no answer takes long, and the last one is learned."""
+    """Another process labels through a separate connection; no answer takes long, and the last one is learned."""
     waits: list[float] = []
 
     def label() -> None:

@@ -1,4 +1,4 @@
-"""A job that is killed at any instant ends bit for bit as one that was left in peace."""
+"""A job that is killed at any instant and resumed ends bit for bit as an uninterrupted one."""
 
 import os
 import signal
@@ -55,7 +55,7 @@ def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
 
 
 def end(process: subprocess.Popen[str], with_signal: int | None = None) -> tuple[int, str]:
-    """End the process, or let it end, and return its exit code and what it said on stderr."""
+    """End the process, or let it end, and return its exit code and its output on stderr."""
     if with_signal is not None:
         process.send_signal(with_signal)
     _, said = process.communicate(timeout=PATIENCE)

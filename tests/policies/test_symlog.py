@@ -1,4 +1,4 @@
-"""What is nearly zero is seen large."""
+"""Symmetric-log features of observations."""
 
 import torch
 

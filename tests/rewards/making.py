@@ -1,4 +1,4 @@
-"""Random walks with a hidden reward, and what someone who knows it says about them."""
+"""Random walks with a hidden reward, and answers about them according to it."""
 
 from collections.abc import Callable
 

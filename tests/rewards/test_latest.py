@@ -1,4 +1,4 @@
-"""A reward that is read again when somebody writes its file, also while it is climbed."""
+"""A reward that is reloaded when its file is written, also during training on it."""
 
 import os
 import subprocess
@@ -88,7 +88,7 @@ written(path, 1)
 
 @pytest.mark.parametrize("algorithm", ["ppo", pytest.param("sac", marks=pytest.mark.slow)])
 def test_another_process_teaches_while_a_policy_learns(tmp_path: Path, algorithm: str) -> None:
-    """The training neither stops nor restarts: from the next iteration on it climbs what was written."""
+    """The training neither stops nor restarts: from the next iteration on it maximises the new reward."""
     torch.set_num_threads(1)
     path, go, ready = tmp_path / "reward.safetensors", tmp_path / "go", tmp_path / "ready"
     written(path, 0)

@@ -46,7 +46,7 @@ class Seen:
     odd: list[str] = field(default_factory=list)  # bodies of what was not as it should be
     sent: list[str] = field(default_factory=list)  # keys of all answers
     acknowledged: list[str] = field(default_factory=list)  # keys of answers with a 200
-    doubled: int = 0  # questions handed to somebody who had answered them, or had them in hand
+    doubled: int = 0  # questions assigned to a person who had answered or held them
     idle: int = 0  # times that there was no question
 
 
@@ -124,7 +124,7 @@ class Person:
             await self.surely("pace", f"/api/review/pace?run={self.plan.run}&offset=60", None)
 
     async def surely(self, name: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        """Send something until the station has taken or refused it, and return what it said."""
+        """Send something until the station has taken or refused it, and return its reply."""
         while True:
             began = time.perf_counter()
             try:

@@ -1,4 +1,4 @@
-"""A station in a process of its own that can be killed and started again, and what its database holds afterwards."""
+"""A station in a separate process that can be killed and started again, and what its database holds afterwards."""
 
 import contextlib
 import json
@@ -184,5 +184,5 @@ def check_nothing_lost(store: Store, seen: Seen, run: str, since: int = 0) -> No
     assert set(keys) <= set(seen.sent), "an answer that nobody gave"
     assert max(keys.values(), default=0) <= 1, "an answer is doubled"
     work = [row for row in rows if row.standing in COUNTED]
-    assert len({(row.question_id, row.annotator) for row in work}) == len(work), "somebody was asked twice"
+    assert len({(row.question_id, row.annotator) for row in work}) == len(work), "a person was asked twice"
     assert all(row.people <= row.overlap for row in held), "a question went to too many"

@@ -1,4 +1,4 @@
-"""A team at a station of its own, over HTTP: nothing is lost, doubled or handed to too many, whatever is killed."""
+"""A team at a separate station, over HTTP: nothing is lost, doubled or assigned too often, whatever is killed."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -23,7 +23,7 @@ ORIGIN = "http://localhost"
 
 
 class Desk:
-    """A station in this process, and somebody at its review page."""
+    """A station in this process, and an annotator at its review page."""
 
     def __init__(self, home: Path, where: str) -> None:
         """Ask a few hundred questions and sign in."""
@@ -79,7 +79,7 @@ def test_on_a_full_disk_nothing_is_acknowledged_that_is_not_there(small_disk: Sm
     assert {told.status_code for told in refused} == {507}
     assert all(told.json()["code"] == "diskfull" for told in refused)
     assert desk.ask([second["lease"]]).status_code == 507
-    assert desk.client.get("/session").status_code == 200, "whoever only looks is served"
+    assert desk.client.get("/session").status_code == 200, "read-only requests are served"
     small_disk.free()
     assert desk.say(second, "k2", "x" * 5000).status_code == 200
     desk.close()

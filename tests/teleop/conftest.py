@@ -1,3 +1,3 @@
-"""What the tests of sessions share."""
+"""Fixtures of the tests of sessions."""
 
 from tests.data.conftest import small_disk as small_disk

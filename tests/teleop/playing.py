@@ -1,4 +1,4 @@
-"""A live session that a test drives tick by tick, as fast as it goes."""
+"""A live session that a test steps tick by tick, without waiting."""
 
 import itertools
 import time

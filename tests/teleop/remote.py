@@ -1,4 +1,4 @@
-"""An operator at a session that runs in a process of its own."""
+"""An operator at a session in a separate process."""
 
 import itertools
 import threading

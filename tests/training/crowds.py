@@ -69,7 +69,7 @@ def crowd(wrong: Mapping[str, float], *, questions: int, overlap: int, seed: int
 
 
 def foreseen(config: reward.Config, said: Crowd) -> float:
-    """Return the share of true answers to fresh questions that a reward foresees which was learned from a crowd."""
+    """Return the share of true answers to fresh questions that a reward learned from a crowd predicts."""
     model, _ = reward.fit_in_memory(
         config, reward.prepare(config, said.questions, said.answers, said.load, reward.ExtraData())
     )

@@ -1,4 +1,4 @@
-"""One reward model out of answers of every kind at once."""
+"""One reward model fitted to answers of every kind at once."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Gates refuse what is shown to be worse, let chance pass, and notice a reward climbed past what people want."""
+"""Gates refuse what is shown to be worse, let chance pass, and notice reward over-optimisation."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Learning behind a veil: the policy sees what it saw before, and rewards are told everything."""
+"""Learning with an observation mask: the policy keeps its inputs, and rewards receive the full observation."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ SAC = sac.Config(**SIZES, updates=0.02, batch=8)
 
 
 class Judge:
-    """A reward that remembers what it was told, each (T+1, N, obs_dim)."""
+    """A reward that records the observations it received, each (T+1, N, obs_dim)."""
 
     def __init__(self) -> None:
         self.told: list[Array] = []

@@ -1,5 +1,5 @@
 // @ts-check
-/** One's own account. */
+/** The account page of the signed-in user. */
 
 import { onEach, saveGroups, showOnce } from "../shared/account-forms.js";
 import { Refused, send, tellRefusals } from "../shared/api.js";

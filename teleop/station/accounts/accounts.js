@@ -1,5 +1,5 @@
 // @ts-check
-/** Accounts: finding a person, and inviting one. */
+/** The list of accounts: search, and invitations. */
 
 import { showLink } from "../shared/account-forms.js";
 import { Refused, pageData, send } from "../shared/api.js";
@@ -11,7 +11,7 @@ const { keys, roles } = pageData();
 const find = /** @type {HTMLInputElement} */ (document.getElementById("find"));
 const rows = [...document.querySelectorAll("#people tbody tr")];
 
-/** Show the rows that hold every word that was typed. */
+/** Show the rows that contain every typed word. */
 function filter() {
   const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
   let shown = 0;

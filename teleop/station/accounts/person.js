@@ -1,5 +1,5 @@
 // @ts-check
-/** One person's account, as an administrator sees it. */
+/** The page of one account, for administrators. */
 
 import { onEach, saveGroups, showLink } from "../shared/account-forms.js";
 import { pageData, send, tellRefusals } from "../shared/api.js";
@@ -9,7 +9,7 @@ import { tell } from "../shared/toast.js";
 const { name } = pageData();
 
 /**
- * Change something, and load the page anew.
+ * Send a change, and reload the page.
  * @param {string} what
  * @param {object} [more]
  */

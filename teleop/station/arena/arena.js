@@ -1,5 +1,5 @@
 // @ts-check
-/** One arena: how far it is, how the policies stand, and what would tell them apart. */
+/** The page of one arena: progress, results of the policies, and comparisons that are still undecided. */
 
 import { get, pageData, Refused, send, tellRefusals } from "../shared/api.js";
 import { chosen, counted, listPolicies, stateBadge } from "./parts.js";
@@ -8,7 +8,7 @@ import { ask } from "../shared/dialog.js";
 import { bindKeys } from "../shared/keys.js";
 import { button, element, printKeys } from "../shared/made.js";
 
-const SOON = 2000; // [ms] between looks while something goes on
+const SOON = 2000; // [ms] between requests while the arena works
 const LATE = 20000;
 const { name, keys, policies, most } = pageData();
 const address = `/api/arenas/${name}`;
@@ -60,7 +60,7 @@ async function look() {
 async function showNames() {
   const choice = await ask({
     title: "Show the names?",
-    text: "Whoever knows the names is no blind judge: what you answer in this arena from now on does not count. What you have answered stays.",
+    text: "A judge who knows the names is not blind: what you answer in this arena from now on does not count. What you have answered stays.",
     choices: [
       { label: "Keep them hidden", value: "" },
       { label: "Show the names", value: "show", tone: "primary" },
@@ -122,7 +122,7 @@ function draw() {
   printKeys(bound.table);
 }
 
-/** Show how far running and judging are, and the ways on. */
+/** Show the progress of episodes and judging, and the possible next steps. */
 function progress() {
   const rows = [];
   if (arena.episodes < arena.episodes_wanted || arena.state === "working") rows.push(bar("Episodes run", arena.episodes, arena.episodes_wanted));
@@ -133,7 +133,7 @@ function progress() {
     ways.push(element("a", { class: "button primary", href: review() }, "Judge ", element("kbd", { "data-key": "judge" })));
     if (arena.looked) ways.push(element("span", { class: "small soft" }, "You have seen the names: what you answer does not count."));
   }
-  if (["stopped", "failed"].includes(arena.state)) ways.push(button("Go on", "primary", goOn, "on"));
+  if (["stopped", "failed"].includes(arena.state)) ways.push(button("Continue", "primary", goOn, "on"));
   if (arena.not_blind) ways.push(element("span", { class: "small soft" }, `${counted(arena.not_blind, "answer")} of people who had seen the names ${arena.not_blind === 1 ? "does" : "do"} not count.`));
   if (arena.cant_tell) ways.push(element("span", { class: "small soft" }, `${counted(arena.cant_tell, "answer")}: can't tell.`));
   found("ways").replaceChildren(...ways);
@@ -179,7 +179,7 @@ function matrix() {
     "section",
     { class: "card matrix" },
     element("h2", { id: "pairs-title" }, "Every pair"),
-    element("p", { class: "soft small" }, "How much of its comparisons with the column's policy the row's policy wins, ties counted half. Underlined: told apart."),
+    element("p", { class: "soft small" }, "How much of its comparisons with the column's policy the row's policy wins, ties counted half. Underlined: the difference is significant."),
     element("div", { class: "table", role: "region", "aria-labelledby": "pairs-title", tabindex: "0" }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows))),
     list,
   );
@@ -221,7 +221,7 @@ function table() {
 function form() {
   const fixed = ["starting", "working"].includes(arena.state);
   found("add").hidden = fixed;
-  if (/** @type {HTMLDetailsElement} */ (document.getElementById("add")).open) return; // somebody chooses just now
+  if (/** @type {HTMLDetailsElement} */ (document.getElementById("add")).open) return; // the user is choosing
   const there = arena.policies.map((/** @type {any} */ policy) => policy.checkpoint || "");
   listPolicies(found("policies"), policies, arena.task, there);
   const seeds = field("seeds");

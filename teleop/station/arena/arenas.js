@@ -5,7 +5,7 @@ import { get, pageData, Refused, send } from "../shared/api.js";
 import { chosen, counted, listPolicies, stateBadge } from "./parts.js";
 import { element } from "../shared/made.js";
 
-const SOON = 3000; // [ms] between looks while something is at work
+const SOON = 3000; // [ms] between requests while an arena works
 const LATE = 15000;
 const { tasks, policies, most } = pageData();
 /** @param {string} id */
@@ -33,7 +33,7 @@ function describe() {
   sum();
 }
 
-/** Say how much judging it will be. */
+/** Show how many questions and answers the arena will need. */
 function sum() {
   const number = chosen(found("policies")).length;
   const questions = ((number * (number - 1)) / 2) * Number(field("seeds").value || 0);

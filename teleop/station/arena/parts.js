@@ -1,5 +1,5 @@
 // @ts-check
-/** What the list of arenas and the page of one share: states in words, and the list of policies to choose from. */
+/** Shared parts of the arena pages: names of states, and the list of policies to choose from. */
 
 import { element } from "../shared/made.js";
 
@@ -23,7 +23,7 @@ export function stateBadge(state) {
 }
 
 /**
- * Show the policies of a task, to be ticked.
+ * Show the policies of a task as check boxes.
  * @param {HTMLElement} place
  * @param {{path: string, task: string}[]} policies
  * @param {string} task
@@ -39,7 +39,7 @@ export function listPolicies(place, policies, task, without = []) {
 }
 
 /**
- * Return the paths that are ticked.
+ * Return the checked paths.
  * @param {HTMLElement} place
  * @returns {string[]}
  */
@@ -48,7 +48,7 @@ export function chosen(place) {
 }
 
 /**
- * Return a checkpoint as people call it.
+ * Return the short name of a checkpoint.
  * @param {string} path
  */
 export function short(path) {

@@ -1,5 +1,5 @@
 // @ts-check
-/** Writing the guidelines of a task. */
+/** The editor for the guidelines of a task. */
 
 import { pageData, send, tellRefusals } from "../shared/api.js";
 

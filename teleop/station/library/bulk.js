@@ -1,5 +1,5 @@
 // @ts-check
-/** What can be done with several episodes at once, and undone: tag, outcome, delete, download. */
+/** Bulk actions on selected episodes, with undo: tag, outcome, delete, download. */
 
 import { get, Refused, send, tellRefusals } from "../shared/api.js";
 import { askText } from "../shared/dialog.js";
@@ -27,7 +27,7 @@ export class Bulk {
   }
 
   /**
-   * Show what can be done with the selection.
+   * Show the actions for the selection.
    * @param {Key[]} selected
    * @param {number} total episodes that fit the filters
    */
@@ -96,11 +96,11 @@ export class Bulk {
   }
 
   /**
-   * Do something to episodes, some at a time, and tell what could not be done; return those that were changed.
+   * Apply an action to episodes in batches, and report failures; return the changed episodes.
    * @param {Record<string, unknown>} what
    * @param {Key[]} keys
    * @param {string} word
-   * @param {boolean} [still] leave what is shown as it is: something else is shown next
+   * @param {boolean} [still] do not reload the grid: another view follows
    * @returns {Promise<(Key & {new: string})[]>}
    */
   async change(what, keys, word, still = false) {
@@ -131,7 +131,7 @@ export class Bulk {
   }
 
   /**
-   * Tell what was done, with a way back.
+   * Show what was done, with an undo button.
    * @param {string} text
    * @param {() => Promise<unknown>} run
    */
@@ -158,7 +158,7 @@ function many(keys) {
 }
 
 /**
- * Have the browser save what is at an address.
+ * Download a file from an address.
  * @param {string} address
  */
 export function follow(address) {

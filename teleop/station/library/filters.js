@@ -1,5 +1,5 @@
 // @ts-check
-/** The filters of the library: what can be chosen comes from the episodes themselves, each value with its count. */
+/** The filters of the library: facets and values are read from the episodes, each value with its count. */
 
 import { element, SOURCES } from "../shared/made.js";
 
@@ -71,7 +71,7 @@ export class Filters {
   }
 
   /**
-   * Show what the address asks for.
+   * Show the filters in the page's address.
    * @param {URLSearchParams} query
    */
   show(query) {
@@ -87,7 +87,7 @@ export class Filters {
   }
 
   /**
-   * Show what can be chosen.
+   * Show the facets and their values.
    * @param {Record<string, [string, number][]>} facets
    */
   draw(facets) {
@@ -141,7 +141,7 @@ export class Filters {
     if (query.toString() !== this.query.toString()) this.changed(query);
   }
 
-  /** List the filters in use, each with a way to take it away. */
+  /** List the active filters, each with a button to remove it. */
   drawChosen() {
     const rows = [...this.query].filter(([name]) => name !== "sort");
     const count = document.getElementById("filters-count");

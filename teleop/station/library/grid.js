@@ -1,5 +1,5 @@
 // @ts-check
-/** The grid of episodes: thumbnails that play under the pointer, moved through with the arrow keys. */
+/** The grid of episodes: thumbnails that play on hover, with keyboard navigation. */
 
 import { mediaAddress } from "../shared/player/clip.js";
 import { date, duration, element, outcomeBadge } from "../shared/made.js";
@@ -35,7 +35,7 @@ export class Grid {
   }
 
   /**
-   * Show that episodes are on their way; nothing, where some are shown already.
+   * Show a loading state, unless episodes are shown already.
    * @param {number} count
    */
   waits(count) {
@@ -67,7 +67,7 @@ export class Grid {
   }
 
   /**
-   * Draw those cards anew that look different now; the others go on as they are.
+   * Redraw the cards whose content changed; the others keep playing.
    * @param {any[]} items the same ones in the same order
    * @param {boolean} had the focus is in the grid
    */
@@ -235,7 +235,7 @@ export class Grid {
     this.preview = null;
     card.classList.remove("plays");
     video.removeAttribute("src");
-    video.load(); // lets go of the connection at once: nobody draws what nobody watches
+    video.load(); // closes the connection at once, so that the station stops rendering
     video.remove();
   }
 

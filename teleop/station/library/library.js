@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * The library: what is shown is what the address says, so that back, reload and a link always show the same.
+ * The library page. Its state is in the address, so that back, reload and a link always show the same.
  * The query string holds filters, order and page; the path holds the episode that is open.
  */
 
@@ -12,7 +12,7 @@ import { Grid } from "./grid.js";
 import { Player } from "./player.js";
 import { element, printKeys } from "../shared/made.js";
 
-const SOON = 250; // [ms] after which the index that is still being read is asked again
+const SOON = 250; // [ms] until the next request while the index is still being read
 const READ = ["page", "frame", "camera"]; // of the query string, that are no filters
 
 /** @typedef {{dataset: string, episode: string}} Key */
@@ -43,7 +43,7 @@ function found(id) {
   return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
-/** What the address says. */
+/** The state that the address holds. */
 function state() {
   const query = new URLSearchParams(location.search);
   const path = location.pathname.match(/^\/library\/episode\/(.+)\/([^/]+)$/);
@@ -75,7 +75,7 @@ function go(where, instead = false) {
   show();
 }
 
-/** Show what the address says. */
+/** Show the state that the address holds. */
 function show() {
   const { open, filters: asked } = state();
   filters.show(asked);
@@ -130,7 +130,7 @@ function toGrid() {
 }
 
 /**
- * Put what the player shows into the address, without a step in the history.
+ * Write the player's state into the address, without a history entry.
  * @param {Record<string, string>} values
  */
 function remember(values) {
@@ -148,7 +148,7 @@ function openEpisode(key) {
   go(address(key, state().filters));
 }
 
-/** Ask for what the address says and draw it. */
+/** Load the episodes for the address and draw them. */
 async function load() {
   const { filters: asked, page: number } = state();
   asking?.abort();
@@ -168,7 +168,7 @@ async function load() {
   }
 }
 
-/** Draw anew what is shown, after something changed. */
+/** Reload the current view after a change. */
 function refresh() {
   if (state().open) player?.reload();
   else load();
@@ -203,7 +203,7 @@ function draw(answer, number) {
   if (answer.reading) setTimeout(() => !state().open && quietly(), SOON);
 }
 
-/** Ask again while the index is being read, without emptying the grid. */
+/** Reload while the index is being read, without emptying the grid. */
 function quietly() {
   load();
 }
@@ -217,7 +217,7 @@ function setEnabled(id, enabled) {
 }
 
 /**
- * Say why nothing is shown, and what to do about it.
+ * Explain why nothing is shown, and what to do about it.
  * @param {any} answer
  * @param {boolean} some filters are set
  */
@@ -256,7 +256,7 @@ function trouble(error) {
   );
 }
 
-/** Every episode that fits the filters. */
+/** All episodes that match the filters. */
 async function everything() {
   const query = new URLSearchParams(state().filters);
   query.set("zone", String(new Date().getTimezoneOffset()));

@@ -1,5 +1,5 @@
 // @ts-check
-/** Turning a camera by dragging the picture: around what it looks at, and nearer with the wheel or two fingers. */
+/** An orbit camera: dragging the picture rotates it around its look-at point, the wheel or two fingers zoom. */
 
 const TURN = 0.4; // [deg] a pixel
 const NEAR = 1.0015; // times farther a unit of the wheel

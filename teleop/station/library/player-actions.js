@@ -1,5 +1,5 @@
 // @ts-check
-/** What can be done with the episode that is played: go on from a frame, cut, delete, download. */
+/** Actions on the episode in the player: continue from a frame, cut, delete, download. */
 
 import { mediaAddress } from "../shared/player/clip.js";
 import { ask } from "../shared/dialog.js";
@@ -17,7 +17,7 @@ export class Deeds {
     this.here = element("div", { class: "row here" });
   }
 
-  /** What can be done at the frame that is shown. */
+  /** The actions at the current frame. */
   drawHere() {
     const { item } = this.player;
     if (!item.timeline.drawable) return this.here.replaceChildren();
@@ -28,12 +28,12 @@ export class Deeds {
     this.here.replaceChildren(link("continue", "Continue from here", "continue"), link("takeover", "Take over from here", "takeover"), asks);
   }
 
-  /** The links lead to the frame that is shown now. */
+  /** Point the links to the current frame. */
   point() {
     for (const link of this.here.querySelectorAll("a")) link.href = link.dataset.mode === "ask" ? this.askAddress() : this.operateAddress(link.dataset.mode || "continue");
   }
 
-  /** Where a policy is asked at this frame. */
+  /** The address of the policy probe at this frame. */
   askAddress() {
     const { item, clip } = this.player;
     return `/ask?${new URLSearchParams({ dataset: item.dataset, episode: item.episode, frame: String(clip.frame) })}`;
@@ -56,7 +56,7 @@ export class Deeds {
     if (this.player.item?.timeline.drawable && this.player.page.mayEdit) location.assign(this.operateAddress(mode));
   }
 
-  /** The handles were moved: say what would stay, and offer to cut. */
+  /** The handles were moved: show what would be kept, and offer to cut. */
   cutting() {
     if (!this.player.item || !this.player.timeline) return;
     const { start, stop, whole } = this.player.timeline;

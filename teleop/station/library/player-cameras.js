@@ -1,5 +1,5 @@
 // @ts-check
-/** From where the player looks: the cameras of the scene, and a free one that a drag of the picture turns. */
+/** The cameras of the player: those of the scene, and a free one that is rotated by dragging. */
 
 import { get, tellRefusals } from "../shared/api.js";
 import { element } from "../shared/made.js";
@@ -74,7 +74,7 @@ export class Cameras {
     if (!still) this.player.note();
   }
 
-  /** Where the camera stands, as numbers. @returns {number[] | null} */
+  /** The camera's position, as numbers. @returns {number[] | null} */
   pose() {
     const camera = this.player.clip.camera;
     if (camera.includes(",")) return camera.split(",").map(Number);

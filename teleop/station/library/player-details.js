@@ -1,5 +1,5 @@
 // @ts-check
-/** What is known of an episode, beside the player: its outcome, tags, note and origin, to be changed in place. */
+/** The details of an episode beside the player: outcome, tags, note and origin, editable in place. */
 
 import { askText } from "../shared/dialog.js";
 import { button, date, duration, element, size, SOURCES } from "../shared/made.js";

@@ -1,5 +1,5 @@
 // @ts-check
-/** The player of the library: one episode from any camera, frame by frame, with all that can be done to it. */
+/** The player of the library: one episode from any camera, frame by frame, with its actions. */
 
 import { Refused } from "../shared/api.js";
 import { Clip } from "../shared/player/clip.js";
@@ -105,7 +105,7 @@ export class Player {
     this.title.focus({ preventScroll: true });
   }
 
-  /** Ask for the episode again, after something was changed. */
+  /** Reload the episode after a change. */
   async reload() {
     if (this.key) await this.ask(this.clip.frame, true);
   }
@@ -214,7 +214,7 @@ export class Player {
     if (!shown.playing) this.note();
   }
 
-  /** Soon, put what is shown into the address. */
+  /** Schedule writing the player's state into the address. */
   note() {
     clearTimeout(this.remembering);
     this.remembering = setTimeout(() => {

@@ -1,5 +1,5 @@
 // @ts-check
-/** Statistics of the episodes that the address asks for; drawn anew while the station still reads some of them. */
+/** Statistics of the episodes that match the address; redrawn while the station still reads some of them. */
 
 import { get, Refused } from "../shared/api.js";
 import { drawChart } from "../shared/charts.js";

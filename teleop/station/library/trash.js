@@ -1,5 +1,5 @@
 // @ts-check
-/** The trash: what was deleted, to be brought back, or to be deleted for good after a question. */
+/** The trash: deleted episodes, which can be restored, or deleted for good after a confirmation. */
 
 import { get, pageData, Refused, send } from "../shared/api.js";
 import { mediaAddress } from "../shared/player/clip.js";

@@ -1,5 +1,5 @@
 // @ts-check
-/** What the monitor knows of chosen runs: curves that grow by what is new, and the charts that they make. */
+/** The monitor's data of the selected runs: curves that are extended incrementally, and the charts made of them. */
 
 /** @typedef {import("../shared/curves.js").Curves} Curves */
 /** @typedef {import("../shared/curves.js").Line} Line */
@@ -10,7 +10,7 @@
 const OWN = new Set(["reward", "anchor_kl", "disagreement", "held_out_loss", "held_out/accuracy", "held_out/ece", "answers"]);
 
 /**
- * Put what the station sent into what is known of a run.
+ * Merge an update of the station into the data of a run.
  * @param {Run} run
  * @param {any} answer
  */
@@ -35,7 +35,7 @@ export function merge(run, answer) {
 }
 
 /**
- * Return what is known of a run's curves, for the station to send the rest.
+ * Return how much of a run's curves is loaded, for the station to send the rest.
  * @param {Run} run
  */
 export function have(run) {
@@ -82,13 +82,13 @@ function pointsOf(run, track, metric, across = "") {
 const tracksOf = (run) => [...new Set([...run.curves.values()].map((curve) => curve.track))];
 
 /**
- * The track in which a policy climbs a reward.
+ * The track in which a policy is trained on a reward.
  * @param {Run} run
  */
 const climbing = (run) => tracksOf(run).find((track) => [...run.curves.values()].some((curve) => curve.track === track && curve.values.anchor_kl)) || tracksOf(run).find((track) => pointsOf(run, track, "reward").length) || "finetune";
 
 /**
- * Where the rounds of a track begin, and what the gates said at their ends.
+ * Where the rounds of a track begin, and the gates' decisions at their ends.
  * @param {Run[]} runs
  */
 function marksOf(runs) {
@@ -160,10 +160,10 @@ export function chartsOf(runs, all) {
   /** @type {Curves[]} */
   const charts = [
     { id: "success", title: "True success while it learns", text: "Of the learner's own episodes, which explore; nothing is learned from it.", x: { label: "iteration" }, y: { label: "success", ...share }, lines: each((run) => truthOf(run, (row) => ({ x: 0, y: row.success, low: row.low, high: row.high }))), marks },
-    metricChart("learned", "Learned reward", "reward", runs, { text: "What the policy climbs. If it rises while the true return falls, it climbs the reward's mistakes.", y: { label: "reward a step" }, marks }, climbing),
+    metricChart("learned", "Learned reward", "reward", runs, { text: "What the policy maximises. If it rises while the true return falls, the policy exploits errors of the reward model.", y: { label: "reward a step" }, marks }, climbing),
     { id: "return", title: "True return", x: { label: "iteration" }, y: { label: "return of an episode" }, lines: each((run) => truthOf(run, (row) => ({ x: 0, y: row.return, low: row.return - row.error, high: row.return + row.error }))), marks },
     metricChart("kl", "Distance from the cloned policy", "anchor_kl", runs, { y: { label: "KL [nat]", low: 0 }, marks }, climbing),
-    { id: "accuracy", title: "Reward model: held-out accuracy", text: "Share of answers that it foresees and was not trained on.", x: { label: "answers" }, y: { label: "foreseen", ...share, low: 0.4 }, lines: runs.flatMap((run) => [{ name: run.name, style: run.style, points: accuracyOf(run), dots: !run.info.follows }]) },
+    { id: "accuracy", title: "Reward model: held-out accuracy", text: "Share of held-out answers that it predicts.", x: { label: "answers" }, y: { label: "foreseen", ...share, low: 0.4 }, lines: runs.flatMap((run) => [{ name: run.name, style: run.style, points: accuracyOf(run), dots: !run.info.follows }]) },
     { id: "calibration", title: "Reward model: calibration", text: "On the diagonal it is as often right as it is sure.", x: { label: "how sure it was", low: 0.5, high: 1, percent: true }, y: { label: "how often it was right", ...share }, diagonal: true, lines: runs.map((run) => ({ name: run.name, style: run.style, dots: true, points: (run.info.reward[run.info.reward.length - 1]?.bins || []).map((/** @type {any} */ bin) => ({ x: bin.confidence, y: bin.value, low: bin.low, high: bin.high })) })) },
     { id: "ece", title: "Reward model: calibration error", x: { label: "answers" }, y: { label: "expected error", low: 0, percent: true }, lines: each((run) => scoresOf(run, "ece", "held_out/ece"), true) },
     { id: "doubt", title: "Reward model: disagreement", text: "How far the members of its ensemble differ about the score of a clip.", x: { label: "answers" }, y: { label: "deviation", low: 0 }, lines: each((run) => scoresOf(run, "disagreement"), true) },

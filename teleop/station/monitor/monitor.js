@@ -1,5 +1,5 @@
 // @ts-check
-/** The monitor: the list of runs, and of chosen ones what they learn, looked at anew every moment. */
+/** The monitor page: the list of runs, and live charts of the selected ones. */
 
 import { Refused, get, pageData } from "../shared/api.js";
 import { drawChart } from "../shared/charts.js";
@@ -10,8 +10,8 @@ import { chartsOf, have, merge, smoother } from "./data.js";
 import { RunList, ago, badge, percent } from "../shared/runs.js";
 import { tell } from "../shared/toast.js";
 
-const EVERY = 2000; // [ms] between looks
-const UNSEEN = 20_000; // [ms] between looks while the page is hidden
+const EVERY = 2000; // [ms] between updates
+const UNSEEN = 20_000; // [ms] between updates while the page is hidden
 const LOG_ROWS = 80;
 const FINDS_FROM = 8; // runs from which there is a field to find one
 
@@ -99,7 +99,7 @@ class Monitor {
     this.draw();
   }
 
-  /** Ask the station what is new. */
+  /** Load updates from the station. */
   async look() {
     clearTimeout(this.timer);
     const live = byId("live");
@@ -175,7 +175,7 @@ function head(run) {
   /** @type {[string, string, string][]} */
   const figures = info.evaluations.map((/** @type {any} */ one) => [`Success, ${one.name}`, percent(one.value), `${percent(one.low)} to ${percent(one.high)} of ${one.episodes}`]);
   const model = info.reward[info.reward.length - 1];
-  if (model?.accuracy) figures.push(["Answers foreseen", percent(model.accuracy.value), [`${percent(model.accuracy.low)} to ${percent(model.accuracy.high)}`, info.people_agree === null ? "" : `people agree in ${percent(info.people_agree)}`].filter(Boolean).join("; ")]);
+  if (model?.accuracy) figures.push(["Answers predicted", percent(model.accuracy.value), [`${percent(model.accuracy.low)} to ${percent(model.accuracy.high)}`, info.people_agree === null ? "" : `people agree in ${percent(info.people_agree)}`].filter(Boolean).join("; ")]);
   if (model?.disagreement !== null && model?.disagreement !== undefined) figures.push(["Models disagree by", model.disagreement.toPrecision(2), "deviation of a clip's score"]);
   if (labels?.questions) {
     figures.push(["Labels by people", labels.human.toLocaleString("en"), labels.human ? `${labels.minutes.toFixed(labels.minutes < 10 ? 1 : 0)} min` : "none yet"]);

@@ -5,7 +5,8 @@ const LOOK = 500; // [ms]
 const LONG = 5; // [s]
 
 /**
- * Tell how long the page was away [s], once it is back and seen. By the clock on the wall: others stop with the machine.
+ * Report how long the page was away [s], once it is back and visible.
+ * Uses wall-clock time: other clocks stop with the machine.
  * @param {(seconds: number) => void} back
  */
 export function whenBack(back) {

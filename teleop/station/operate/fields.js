@@ -5,7 +5,7 @@ const by = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.ge
 /** @typedef {(act: string, value?: any) => Promise<any>} Do */
 
 /**
- * Fill the menu of the session, and mark what holds now.
+ * Fill the menu of the session, and mark the current choices.
  * @param {{tasks: string[], policies: {path: string, task: string}[]}} data
  * @param {{scene: any, status: any}} panel
  */
@@ -57,7 +57,7 @@ export function bindFields(act, fill) {
 }
 
 /**
- * A drag of the timeline looks at frames, the newest only: the next is asked for when the last has come.
+ * Dragging the timeline shows frames, the newest only: the next is requested when the last has arrived.
  * @param {Do} act
  * @param {(dragging: boolean) => void} drags
  */

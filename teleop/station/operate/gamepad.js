@@ -1,12 +1,12 @@
 // @ts-check
-/** The gamepad at the operator's machine, read through the browser: what it wants, and whether it is still there. */
+/** The operator's gamepad, read through the Gamepad API: its input, and whether it is still connected. */
 
 import { fromGamepad, moves, still } from "./input.js";
 
 /** @typedef {import("./input.js").Twist} Twist */
 /** @typedef {{twist: Twist, takeover: boolean, slow: boolean, pressed: string[]}} PadWants  pressed: since the last look */
 
-/** A browser tells of a gamepad only when it is asked, so all is found out by asking again and again. */
+/** The Gamepad API has to be polled, so connecting and disconnecting are found by polling, too. */
 export class Gamepad {
   /** @param {{found: (name: string) => void, lost: (drove: boolean) => void}} tell  drove: the robot was moved with it */
   constructor(tell) {
@@ -17,12 +17,12 @@ export class Gamepad {
     this.down = new Set();
   }
 
-  /** Whether there is one. */
+  /** Whether a gamepad is connected. */
   get connected() {
     return this.find() !== null;
   }
 
-  /** One whose buttons the browser knows, before others: odd devices pass for gamepads, too. */
+  /** A gamepad with the standard mapping first: other devices are listed as gamepads, too. */
   find() {
     const pads = [...(navigator.getGamepads?.() || [])].filter((pad) => pad?.connected);
     return pads.find((pad) => pad?.mapping === "standard") || pads[0] || null;
@@ -40,7 +40,7 @@ export class Gamepad {
     return { ...hands, pressed };
   }
 
-  /** Tell where one has come or gone. @param {Gamepad_ | null} pad */
+  /** Report a gamepad that was connected or disconnected. @param {Gamepad_ | null} pad */
   notice(pad) {
     if (Boolean(pad) === this.there) return;
     this.there = Boolean(pad);

@@ -1,5 +1,5 @@
 // @ts-check
-/** What the operator's hands do on this page: keys, pointer, pads and gamepads become one input for the station. */
+/** The operator's input on this page: keys, pointer, pads and gamepads are combined into one input for the station. */
 
 import { Gamepad } from "./gamepad.js";
 import { Drag, fromKeys, fromPad, GRACE, moves, SLOW, SPEEDS, still, sum, times, toWorld } from "./input.js";
@@ -51,7 +51,7 @@ export class Hands {
     this.page.changed();
   }
 
-  /** Whether a drag or a gamepad, which tell nobody, may want something. */
+  /** Whether a drag or a gamepad, which send no events, may have input. */
   get busy() {
     return this.drag.waiting || this.gamepad.connected || this.gamepad.there;
   }
@@ -80,7 +80,7 @@ export class Hands {
   }
 
   /**
-   * What is wanted now.
+   * Return the current input.
    * @param {number} now [ms]
    * @param {boolean} step  a control step passes: what a drag has left is taken
    * @returns {Wants}
@@ -101,7 +101,7 @@ export class Hands {
     };
   }
 
-  /** Read the gamepad, and do what its buttons ask for. */
+  /** Read the gamepad, and run the commands of its buttons. */
   readPad() {
     const pad = this.gamepad.read();
     for (const act of pad.pressed) {

@@ -1,5 +1,5 @@
 // @ts-check
-// What the operator wants, out of held keys, a dragged pointer, pads and gamepads. Pure functions: no DOM, no clock.
+// The operator's input from held keys, a dragged pointer, pads and gamepads. Pure functions: no DOM, no clock.
 //
 // Everything is first a twist in the frame of the view: ahead (away from the viewer), left, up, and turns about them.
 // `toWorld` turns it into the frame that the robot is commanded in.
@@ -14,7 +14,7 @@ export const SLOW = 0.3; // times the speed, while the key for slow motion is he
 export const DEADZONE = 0.15; // of a stick
 export const RAMP = 0.3; // [s] until a held key has its full effect, so that a tap is a small step
 export const TAP = 0.45; // share of the effect that a key has at once
-export const GRACE = 300; // [ms] for which the operator still drives after letting go, where a policy would go on
+export const GRACE = 300; // [ms] for which the operator still drives after letting go, where a policy would continue
 const DRAG_STEPS = 40; // control steps at full speed that a drag across the whole view makes
 
 /** @returns {Twist} */
@@ -54,14 +54,14 @@ export function stick(x, y) {
   return [x * scale, y * scale];
 }
 
-// Buttons of the Gamepad API's standard mapping → the acts of the key table. Held ones are read as they are.
+// Buttons of the Gamepad API's standard mapping → the commands of the key table. Held ones are read as they are.
 export const PAD_BUTTONS = /** @type {Record<number, string>} */ ({
   0: "gripper", 1: "discard", 2: "undo", 3: "keep", 8: "rewind", 9: "start", 16: "help",
 });
 const [PAD_SLOW, PAD_TAKEOVER] = [4, 5];
 
 /**
- * What a gamepad of the standard mapping says: left stick ahead and aside, right stick up and turn, cross roll and pitch.
+ * Read a gamepad of the standard mapping: left stick ahead and aside, right stick up and turn, cross roll and pitch.
  * @param {{axes: readonly number[], buttons: readonly {pressed: boolean, value: number}[]}} pad
  * @returns {Hands}
  */
@@ -87,7 +87,7 @@ export function fromPad(kind, x, y) {
   return kind === "move" ? [-down, -right, 0, 0, 0, 0] : [0, 0, -down, 0, 0, -right];
 }
 
-/** What is left of a drag, in control steps at full speed: the robot follows the pointer as fast as it may. */
+/** The rest of a drag, in control steps at full speed: the robot follows the pointer at up to full speed. */
 export class Drag {
   constructor() {
     this.ahead = 0;

@@ -1,5 +1,5 @@
 // @ts-check
-/** Operate: the page in which a person drives. It joins the connection, the views, the hands and the panel. */
+/** The operate page, where an operator drives: it joins connection, views, the operator's input and the panel. */
 
 import { pageData, send, tellRefusals } from "../shared/api.js";
 import { ask } from "../shared/dialog.js";
@@ -110,7 +110,7 @@ const hear = {
   },
   notice: ({ text, tone, sound, offer }) => {
     sounds.play(sound);
-    const action = offer && { label: "Go on from there", run: () => act("open", [...offer, "continue"]) };
+    const action = offer && { label: "Continue from there", run: () => act("open", [...offer, "continue"]) };
     tell(text, tone, action || undefined);
   },
   figures: (figures) => (panel.figures = figures),
@@ -125,7 +125,7 @@ function othersGrip(before, status) {
   return status.phase !== "running" && (before.phase === "running" || before.frame !== status.frame || before.seed !== status.seed);
 }
 
-/** Have something done once; what comes of it is told. @param {string} name @param {any} [value] @returns {Promise<any>} */
+/** Send a command, and show its result. @param {string} name @param {any} [value] @returns {Promise<any>} */
 function act(name, value = null) {
   const id = ++asked;
   if (!link.send({ type: "do", fence: controls?.fence ?? 0, id, act: name, value })) {
@@ -143,14 +143,14 @@ function act(name, value = null) {
 const SOUNDS = /** @type {Record<string, string>} */ ({ keep: "kept", undo: "kept", discard: "discarded" });
 const SPOKEN = new Set(["keep", "discard", "undo", "note", "success", "failure", "unmark", "policy", "open", "task"]);
 
-/** The gamepad is gone: a policy that it had taken over from does not go on by itself. @param {boolean} drove */
+/** The gamepad is gone: a policy that it had taken over from does not continue by itself. @param {boolean} drove */
 function padLost(drove) {
   if (drove && panel.status?.policy && panel.status.phase === "running") perform("pause");
   sounds.play("lost");
-  tell("The gamepad is gone. The robot holds still; connect it again, or go on with the keys.", "bad");
+  tell("The gamepad is gone. The robot holds still; connect it again, or continue with the keys.", "bad");
 }
 
-/** Do what a key, a button or a gamepad asks for. @param {string} name */
+/** Run the command of a key, a button or a gamepad. @param {string} name */
 function perform(name) {
   if (name === "help") return keys?.showKeys();
   if (name === "rewind") return act("rewind", 1);
@@ -158,7 +158,7 @@ function perform(name) {
   return act(name);
 }
 
-/** Send what the hands want, where it is new or due. @param {boolean} timed  the timer asks: nothing was pressed or let go */
+/** Send the operator's input, where it is new or due. @param {boolean} timed  called by the timer, not by an event */
 function push(timed) {
   if (!drives() || document.hidden || !panel.status) return;
   const now = performance.now();
@@ -272,7 +272,7 @@ async function endSession() {
   const answer = await ask({
     title: "End the session?",
     text: "What was kept stays. The open episode is kept too, marked as interrupted.",
-    choices: [{ label: "Go on", value: "" }, { label: "End it", value: "end", tone: "danger" }],
+    choices: [{ label: "Continue", value: "" }, { label: "End it", value: "end", tone: "danger" }],
   });
   if (answer !== "end") return;
   await tellRefusals(async () => {
@@ -292,5 +292,5 @@ whenBack((seconds) => {
   latency.waiting = []; // what was under way says nothing of the link
   link.wake();
   const open = drives() && panel.status?.phase !== "ready";
-  if (open) tell(`This page was away for ${inWords(seconds)}: asleep, or in the background. The robot held still, and the episode is open: move to go on.`);
+  if (open) tell(`This page was away for ${inWords(seconds)}: asleep, or in the background. The robot held still, and the episode is open: move to continue.`);
 });

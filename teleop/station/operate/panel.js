@@ -1,5 +1,5 @@
 // @ts-check
-/** What the page says of the session: status, timeline, counters, who drives, latency. */
+/** The panel of the operate page: status, timeline, counters, operator, latency. */
 
 const SLOW = 120; // [ms] latency above which the page says why
 const CALM = 80; // [ms] between two statuses that are shown while the episode runs
@@ -71,7 +71,7 @@ export class Panel {
     write("gripper", !grips ? "none" : status.gripper > 0 ? "closed" : "open");
     this.showSuccess(status);
     this.showTimeline(status, dt);
-    write("start-text", status.phase === "ready" ? "Start" : status.frame < status.frames - 1 ? "Go on from here" : "Go on");
+    write("start-text", status.phase === "ready" ? "Start" : status.frame < status.frames - 1 ? "Continue from here" : "Continue");
     this.showCounters(status);
     this.showVeil(status, drives, moving);
     for (const mark of ["success", "failure", "unmark"]) {
@@ -82,7 +82,7 @@ export class Panel {
 
   /** @param {any} status @param {boolean} drives */
   sourceOf({ source, phase, episode }, drives) {
-    const recorded = phase === "paused" && !episode; // somebody's, that is looked at
+    const recorded = phase === "paused" && !episode; // a recorded episode, which is only viewed
     if (recorded || !drives) return { human: "a person", correction: "a correction" }[String(source)] || SOURCES[source] || source;
     return SOURCES[source] || source || "–";
   }
@@ -122,15 +122,18 @@ export class Panel {
     write("rate", status.minutes > 0.5 ? String(Math.round((status.kept / status.minutes) * 60)) : "–");
   }
 
-  /** Say over the picture why nothing moves. @param {any} status @param {boolean} drives @param {boolean} moving  something is held */
+  /**
+   * Show over the picture why nothing moves.
+   * @param {any} status @param {boolean} drives @param {boolean} moving  keys held
+   */
   showVeil(status, drives, moving) {
     let text = "";
     if (status.trouble) text = status.trouble;
     else if (!drives) text = "";
     else if (status.phase !== "running" && moving) text = "Let go, then move again";
     else if (status.phase === "ready") text = status.policy ? "Start lets the policy drive" : "Move to begin";
-    else if (status.phase === "paused" && status.frame < status.frames - 1) text = "Looking back. Move, or Start, goes on from here";
-    else if (status.phase === "paused") text = "Paused. Move to go on";
+    else if (status.phase === "paused" && status.frame < status.frames - 1) text = "Looking back. Move, or press Start, to continue from here";
+    else if (status.phase === "paused") text = "Paused. Move to continue";
     by("veil").hidden = !text;
     write("veil-text", text);
   }
@@ -155,13 +158,13 @@ export class Panel {
     return render > link ? "drawing is slow" : "network is slow";
   }
 
-  /** Say who drives. @param {any} controls */
+  /** Show which operator drives. @param {any} controls */
   showControls(controls) {
     const others = controls.spectators.filter((/** @type {any} */ one) => one.id !== controls.you);
     const names = [...new Set(others.map((/** @type {any} */ one) => one.name))].join(", ");
     const mine = controls.holder?.id === controls.you;
     const parts = [];
-    if (!mine) parts.push(controls.holder ? `${controls.holder.name} drives${controls.away ? " (away)" : ""}` : "Nobody drives");
+    if (!mine) parts.push(controls.holder ? `${controls.holder.name} drives${controls.away ? " (away)" : ""}` : "No operator drives");
     if (names) parts.push(`${names} ${others.length > 1 ? "watch" : "watches"}`);
     write("people", parts.join(" · "));
     by("operate").dataset.drives = String(mine);
@@ -169,7 +172,7 @@ export class Panel {
 }
 
 /**
- * The line on top that says what is not as usual, and what can be done about it.
+ * The line at the top that shows unusual conditions, and what can be done about them.
  * @param {string} text  empty: nothing
  * @param {"plain" | "warn" | "bad"} [tone]
  * @param {{label: string, run: () => void}[]} [actions]

@@ -1,5 +1,5 @@
 // @ts-check
-/** Short sounds, made here: what happened, without looking. They can be muted, which is remembered. */
+/** Short sounds, synthesised here: feedback without looking. They can be muted, which is remembered. */
 
 const REMEMBERED = "operate:muted";
 /** Notes: [Hz] and when they begin [s]. */

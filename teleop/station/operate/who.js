@@ -1,13 +1,13 @@
 // @ts-check
-/** Who drives, where it is not this page, and what can be done about it. */
+/** The banner that shows which operator drives, where it is not this page, and what can be done about it. */
 
 import { banner } from "./panel.js";
 
 const LABELS = /** @type {Record<string, string>} */ ({ take: "Drive here", ask: "Ask for the controls" });
 
 /**
- * Say it in the line on top.
- * @param {any} controls  as the station told
+ * Show it in the line at the top.
+ * @param {any} controls  as the station sent them
  * @param {boolean} mayDrive
  * @param {(act: "take" | "ask" | "give" | "release", to?: string) => void} lease
  */
@@ -21,7 +21,7 @@ export function sayWho(controls, mayDrive, lease) {
     return banner(`${asker.name} asks for the controls.`, "plain", [give]);
   }
   const me = spectators.find((/** @type {any} */ one) => one.id === you);
-  if (!holder) return banner("Nobody drives.", "plain", mayDrive ? offer("take") : []);
+  if (!holder) return banner("No operator drives.", "plain", mayDrive ? offer("take") : []);
   if (me?.name === holder.name) return banner("You drive in another tab.", "plain", offer("take"));
   const words = `${holder.name} drives${away ? ", and is away" : ""}.`;
   if (!mayDrive) return banner(words);

@@ -1,5 +1,5 @@
 // @ts-check
-/** An action as bars from -1 to 1: what the policy would do, what chance could choose instead, and what was done. */
+/** An action as bars from -1 to 1: the policy's action, the range of its samples, and the recorded action. */
 
 import { element } from "../shared/made.js";
 

@@ -1,12 +1,12 @@
 // @ts-check
-/** Two clips from one clock: what was recorded, and what the policy would do. */
+/** Two synchronised clips: the recorded episode, and the policy's what-if rollout. */
 
 import { Clock } from "../shared/player/clock.js";
 import { byId } from "../shared/player/transport.js";
 
 export class Duo {
   /**
-   * @param {(step: number) => void} shown is told how many steps after the frame both clips stand
+   * @param {(step: number) => void} shown receives how many steps after the frame both clips are
    */
   constructor(shown) {
     this.place = byId("duo", HTMLElement);

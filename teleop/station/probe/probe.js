@@ -1,5 +1,5 @@
 // @ts-check
-/** Ask the policy: stop an episode at a frame, see what a policy would do there, what would come of it, and answer back. */
+/** The policy probe page: a policy's action at a frame of an episode, a what-if rollout from it, and corrections. */
 
 import { get, pageData, Refused, send, tellRefusals } from "../shared/api.js";
 import { drawBars } from "./bars.js";
@@ -47,8 +47,8 @@ class Ask {
     this.items = [];
     this.loads = 0;
     this.remembering = 0;
-    this.looking = false; // a look is on its way
-    this.lookAgain = false; // and another one is wanted after it
+    this.looking = false; // a request is under way
+    this.lookAgain = false; // and another one is needed after it
     this.since = 0; // [ms] when the frame changed that is looked at
     this.imagining = new AbortController();
     this.busy = false;
@@ -57,7 +57,7 @@ class Ask {
     this.timeline = new Timeline(byId("timeline", HTMLElement), element("span"), { seek: (frame) => this.seek(frame), cut: () => {}, mayCut: false });
     this.worth = new WorthChart(byId("worth", HTMLElement));
     this.duo = new Duo((step) => this.item && this.worth.at(this.ahead + step));
-    this.ahead = 0; // frame at which the imagined future begins
+    this.ahead = 0; // frame at which the what-if rollout begins
     this.listen();
     this.choose(asked);
   }
@@ -96,7 +96,7 @@ class Ask {
   }
 
   /**
-   * Fill in what can be chosen.
+   * Fill in the choices.
    * @param {URLSearchParams} asked
    */
   async choose(asked) {
@@ -163,7 +163,7 @@ class Ask {
     await this.open(wanted?.frame || 0);
   }
 
-  /** Say what is missing, where there is nothing to look at. */
+  /** Show what is missing, where there is no episode or policy. */
   drawNothing() {
     const nothing = byId("nothing", HTMLElement);
     const empty = !this.items.length;
@@ -251,7 +251,7 @@ class Ask {
     return { dataset: item.dataset, episode: item.episode, frame: String(this.clip.frame), policy: this.policy.value, camera: this.camera.value, width: String(WIDTH), page };
   }
 
-  /** The frame is another one, or the policy: look, one at a time, the newest next. */
+  /** The frame or the policy changed: query the policy, one request at a time, the newest next. */
   moved() {
     if (!this.item?.timeline.drawable || this.clip.playing) return;
     this.since = performance.now();
@@ -312,7 +312,7 @@ class Ask {
     this.shown.hidden = this.clip.playing;
   }
 
-  /** Have the reward model judge the episode. */
+  /** Request the reward model's values of the episode. */
   async judge() {
     const { item } = this;
     if (!item) return;
@@ -332,7 +332,7 @@ class Ask {
     }
   }
 
-  /** Imagine what would come of following the policy from here on. */
+  /** Request a what-if rollout of the policy from this frame. */
   async imagine() {
     if (!this.item || !this.policy.value || this.clip.playing) this.clip.pause();
     if (!this.item?.timeline.drawable || !this.policy.value) return;
@@ -342,7 +342,7 @@ class Ask {
     const began = performance.now();
     const asked = { ...this.query, seconds: this.seconds.value, reward: this.reward.value };
     this.ahead = Number(asked.frame);
-    this.about.textContent = "Imagining: the world goes on from this frame with the policy.";
+    this.about.textContent = "Simulating the policy from this frame ...";
     try {
       const found = await get(`/api/ask/foresee?${new URLSearchParams(asked)}`, { signal: stop.signal });
       if (stop.signal.aborted || this.item !== item) return;
@@ -391,7 +391,7 @@ class Ask {
     this.moved();
   }
 
-  /** Ask people which of two policies does better from here. */
+  /** Create a question that compares two policies from this frame. */
   async compare() {
     if (!this.item || !this.other.value || this.busy) return;
     const button = byId("compare", HTMLButtonElement);
@@ -418,7 +418,7 @@ class Ask {
     this.note.hidden = !text;
   }
 
-  /** Have the address say what is shown. */
+  /** Write the page's state into the address. */
   remember() {
     clearTimeout(this.remembering);
     this.remembering = setTimeout(() => {

@@ -1,5 +1,5 @@
 // @ts-check
-/** The reward along an episode: the mean, a band of disagreement, where we are, and what an imagined future would bring. */
+/** The reward along an episode: mean, band of disagreement, current frame, and the reward of a what-if rollout. */
 
 import { element } from "../shared/made.js";
 
@@ -34,7 +34,7 @@ export class WorthChart {
   }
 
   /**
-   * Say in words why there is no curve.
+   * Explain why there is no curve.
    * @param {string} text
    */
   tell(text) {
@@ -56,7 +56,7 @@ export class WorthChart {
   }
 
   /**
-   * Show what a future from a frame on would bring; null: nothing.
+   * Show the reward of a what-if rollout from a frame on; null: none.
    * @param {{at: number, worth: Worth} | null} ahead
    */
   foresee(ahead) {
@@ -78,14 +78,14 @@ export class WorthChart {
     drawing.append(...curve(this.worth, 0, y, "band", "line"));
     if (this.ahead) drawing.append(...curve(this.ahead.worth, this.ahead.at, y, "ahead-band", "ahead"));
     drawing.append(this.line);
-    const beyond = last > this.last ? ` It goes on for ${last - this.last} steps after the episode's end.` : "";
-    const legend = element("span", {}, element("span", { class: "swatch" }), " recorded", ...(this.ahead ? [" ", element("span", { class: "swatch ahead" }), ` imagined.${beyond}`] : []), " · band: how far the models disagree");
+    const beyond = last > this.last ? ` It continues for ${last - this.last} steps after the episode's end.` : "";
+    const legend = element("span", {}, element("span", { class: "swatch" }), " recorded", ...(this.ahead ? [" ", element("span", { class: "swatch ahead" }), ` what-if rollout.${beyond}`] : []), " · band: how far the models disagree");
     this.place.replaceChildren(drawing, element("figcaption", {}, legend, this.value));
     this.at(this.frame);
   }
 
   /**
-   * Say where we are.
+   * Show the current frame.
    * @param {number} frame
    */
   at(frame) {
@@ -97,7 +97,7 @@ export class WorthChart {
     const words = [];
     if (step >= 0) words.push(`reward ${this.worth.mean[step].toFixed(2)} ± ${this.worth.spread[step].toFixed(2)}`);
     const within = this.ahead ? frame - this.ahead.at : -1;
-    if (this.ahead && within >= 0 && within < this.ahead.worth.mean.length) words.push(`imagined ${this.ahead.worth.mean[within].toFixed(2)}`);
+    if (this.ahead && within >= 0 && within < this.ahead.worth.mean.length) words.push(`what-if rollout ${this.ahead.worth.mean[within].toFixed(2)}`);
     this.value.textContent = words.join(", ");
   }
 }

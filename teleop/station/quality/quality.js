@@ -1,5 +1,5 @@
 // @ts-check
-/** Quality: how good the answers are, and the settings that a team chooses. */
+/** The quality page: the quality of the answers, and the settings of a team. */
 
 import { Refused, get, pageData, send, tellRefusals } from "../shared/api.js";
 import { drawChart } from "../shared/charts.js";
@@ -9,18 +9,18 @@ import { element, printKeys } from "../shared/made.js";
 import { percent } from "../shared/runs.js";
 import { tell } from "../shared/toast.js";
 
-const [SOON, LATER] = [700, 5000]; // [ms] between looks, while something is worked out and else
+const [SOON, LATER] = [700, 5000]; // [ms] between requests, while results are computed and else
 
 /** @typedef {{hits: number, of: number, interval: [number, number, number] | {value: number, low: number, high: number} | null}} Share */
 
 /** name → what it is called, what it does, unit ("%" for shares), least, most, step. @type {[string, string, string, string, number, number, number][]} */
 const SETTINGS = [
-  ["overlap", "Overlap", "people who answer each new question", "", 1, 1000, 1],
-  ["gold_share", "Gold questions", "of what is handed out; their answer is known", "%", 0, 50, 1],
-  ["repeat_share", "Repeats", "of what is handed out; the person has answered them before", "%", 0, 50, 1],
+  ["overlap", "Overlap", "annotators for each new question", "", 1, 1000, 1],
+  ["gold_share", "Gold questions", "share of assigned questions; their answer is known", "%", 0, 50, 1],
+  ["repeat_share", "Repeats", "share of assigned questions; the annotator has answered them before", "%", 0, 50, 1],
   ["repeat_gap", "Gap to a repeat", "questions in between", "", 1, 1_000_000, 1],
-  ["lease", "Time for a question", "after which it may go to somebody else", "s", 1, 86400, 1],
-  ["too_fast", "Too fast", "nobody can have seen the clips in less", "s", 0, 60, 0.1],
+  ["lease", "Time for a question", "after which it may be assigned to another annotator", "s", 1, 86400, 1],
+  ["too_fast", "Too fast", "the clips cannot be seen in less", "s", 0, 60, 0.1],
   ["least_gold", "Least gold", "right answers of a reliable person", "%", 0, 100, 1],
   ["most_too_fast", "Most too fast", "answers, before a person is warned about", "%", 0, 100, 1],
   ["most_ties", "Most ties", "answers that prefer nothing", "%", 0, 100, 1],
@@ -170,7 +170,7 @@ function charts(report) {
   const made = [];
   const rows = (/** @type {string} */ name) => report.people.filter((/** @type {any} */ person) => person[name].interval).slice(0, 30).map((/** @type {any} */ person) => ({ name: person.name, ...person[name].interval, count: person[name].of }));
   const x = { label: "share", low: 0, high: 1, percent: true };
-  for (const [name, title, text] of [["gold", "Gold answered right", "Questions whose answer is known; the line holds the truth in 95 of 100 cases."], ["left", "Chose the left clip", "Half is fair: which clip stands on the left is drawn for each person."]]) if (rows(name).length) made.push(drawChart({ kind: "intervals", id: name, title, text, x, rows: rows(name) }));
+  for (const [name, title, text] of [["gold", "Gold answered right", "Questions whose answer is known; the line holds the truth in 95 of 100 cases."], ["left", "Chose the left clip", "Half is fair: which clip is on the left is drawn at random for each annotator."]]) if (rows(name).length) made.push(drawChart({ kind: "intervals", id: name, title, text, x, rows: rows(name) }));
   const differ = report.differences.filter((/** @type {any} */ pair) => pair.difference);
   if (differ.length) {
     const groups = differ.map((/** @type {any} */ pair) => ({ name: `${pair.first}, ${pair.second}`, ...pair.difference, count: report.answers }));
@@ -199,7 +199,7 @@ function trends(trend) {
 }
 
 /**
- * Draw the settings, unless somebody writes into them.
+ * Draw the settings, unless the user is editing them.
  * @param {any} answer
  */
 function drawForm(answer) {
@@ -222,7 +222,7 @@ function drawForm(answer) {
 }
 
 /**
- * The button with which a task says nothing of its own any more.
+ * The button that resets a task's setting to the common one.
  * @param {string} name of the setting
  * @param {string} title
  */

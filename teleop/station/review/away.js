@@ -1,5 +1,5 @@
 // @ts-check
-/** Whether somebody is at the review page: their questions are kept for them, and let go where nobody is. */
+/** Presence on the review page: leases are renewed while the annotator is active, and released otherwise. */
 
 import { Refused } from "../shared/api.js";
 import { bindKeys } from "../shared/keys.js";
@@ -17,7 +17,7 @@ export class Presence {
     this.away = false;
   }
 
-  /** Keep questions for somebody who is at work; let them go where nobody is. */
+  /** Renew the leases of an active annotator; release them otherwise. */
   async watch() {
     const now = performance.now();
     const works = (!document.hidden && now - this.active < ACTIVE) || this.review.shown?.question.layout === "show";
@@ -35,7 +35,7 @@ export class Presence {
     }
   }
 
-  /** Nobody was here for so long that the questions have gone to others. */
+  /** The annotator was away for so long that the questions were assigned to others. */
   leaveDesk() {
     this.away = true;
     clearTimeout(this.review.later);
@@ -50,7 +50,7 @@ export class Presence {
       this.review.fill();
     };
     this.review.shown = null;
-    this.review.words.say("You were away", "Your questions have gone to others. Nothing is lost.", button("Go on", "primary big", back, "done"));
+    this.review.words.say("You were away", "Your questions were assigned to others. Nothing is lost.", button("Continue", "primary big", back, "done"));
     this.review.keys?.stop();
     this.review.keys = bindKeys(this.review.page.keys, { done: (pressed) => void (pressed && back()) }, { scope: "review:away" });
     printKeys(this.review.keys.table);

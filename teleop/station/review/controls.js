@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * What can be pressed, drawn from what the kind of question declares: a layout, and controls with label, key and value.
+ * The controls of a question, built from what its kind declares: a layout, and controls with label, key and value.
  * A new kind needs no change here where one of the layouts suffices.
  */
 
@@ -49,7 +49,7 @@ export function binding(name, label, key) {
 }
 
 /**
- * Draw what can be pressed for a question.
+ * Draw the controls of a question.
  * @param {Question} question
  * @param {Desk} desk
  * @returns {Panel}
@@ -191,7 +191,7 @@ function drawPresses(question, desk) {
   function press(control, made) {
     const { clock } = desk;
     const step = Math.max(0, Math.min(clock.time * clip.fps, clip.frames - 1));
-    const rate = clock.playing ? clip.fps * clock.rate : 0.001; // on a still nobody is late
+    const rate = clock.playing ? clip.fps * clock.rate : 0.001; // on a still there is no reaction delay
     presses.push({ ...control.value[field][0], step: Math.round(step * 100) / 100, rate });
     made.classList.remove("pressed");
     requestAnimationFrame(() => made.classList.add("pressed"));
@@ -253,7 +253,7 @@ function drawShow(question, desk) {
     const { correctionOf } = await import("../shared/questions.js");
     found = await correctionOf(question.lease);
     use.hidden = !found;
-    if (found) says.textContent = "What you kept goes on from this clip. Take it as the answer, or show it again.";
+    if (found) says.textContent = "What you kept continues this clip. Take it as the answer, or show it again.";
   };
   const handlers = { ...rest.handlers, done: (/** @type {boolean} */ pressed) => void (pressed && found && desk.answer(found)) };
   return { node, keys: rest.keys, handlers, back };

@@ -1,11 +1,11 @@
 // @ts-check
-/** What a reward model that follows the answers has learned from them, beside the pace; asked for only after answers. */
+/** The accuracy of a reward model that learns online, beside the answering rate; requested only after answers. */
 
 import { Refused, get } from "../shared/api.js";
 
 const SOON = 1500; // [ms] after an answer, and then again while the figures change
-const AGAIN = 4; // looks without a change, after which no more is asked until the next answer
-const NONE = 30_000; // [ms] between looks while no model follows
+const AGAIN = 4; // requests without a change, after which none is sent until the next answer
+const NONE = 30_000; // [ms] between requests while no model learns online
 
 export class Learned {
   /**
@@ -24,7 +24,7 @@ export class Learned {
   }
 
   /**
-   * Look soon: a question about `task` is shown, or was answered.
+   * Request it soon: a question about `task` is shown, or was answered.
    * @param {string} task
    */
   soon(task) {
@@ -56,5 +56,5 @@ export class Learned {
 function inWords(model) {
   if (!model.answers) return "the reward model waits for answers";
   const labels = `${model.answers.toLocaleString("en")} ${model.answers === 1 ? "label" : "labels"}`;
-  return typeof model.accuracy === "number" ? `the model foresees ${Math.round(100 * model.accuracy)} % from ${labels}` : `the model learns from ${labels}`;
+  return typeof model.accuracy === "number" ? `the model predicts ${Math.round(100 * model.accuracy)} % from ${labels}` : `the model learns from ${labels}`;
 }

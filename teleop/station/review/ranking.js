@@ -10,7 +10,7 @@ import { element } from "../shared/made.js";
 /** @typedef {string[][]} Groups names of clips, the best first; those of one group are tied */
 
 /**
- * Return the groups with a clip in a group of its own before group `to` (counted without the clip).
+ * Return the groups with a clip in a separate group before group `to` (counted without the clip).
  * @param {Groups} groups
  * @param {string} name
  * @param {number} to

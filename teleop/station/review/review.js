@@ -1,5 +1,5 @@
 // @ts-check
-/** The review page: the question that is shown, those that are loaded behind it, and what becomes of an answer. */
+/** The review page: the current question, those that are preloaded, and sending the answers. */
 
 import { Refused, pageData } from "../shared/api.js";
 import { Clock } from "../shared/player/clock.js";
@@ -20,7 +20,7 @@ import { tell } from "../shared/toast.js";
 const AHEAD = 2; // questions that are loaded while one is answered
 const BACK = 20; // answers that can be taken back, one after the other
 const LOOK_AGAIN = 4000; // [ms] until the station is asked again where it had nothing, or could not be reached
-const WATCH = 5000; // [ms] between looks at leases
+const WATCH = 5000; // [ms] between checks of leases
 const PACE_EVERY = 10; // answers
 
 /** @typedef {import("./stage.js").Question} Question */
@@ -82,7 +82,7 @@ export class Review {
     this.words.tellPace();
   }
 
-  /** Have the next questions here before they are needed. */
+  /** Preload the next questions. */
   async fill() {
     if (this.asking || this.presence.away || this.stages.length > AHEAD) return;
     this.asking = true;
@@ -193,7 +193,7 @@ export class Review {
   }
 
   /**
-   * Send an answer and go on.
+   * Send an answer and continue.
    * @param {Record<string, any>} value
    */
   answer(value) {
@@ -229,7 +229,7 @@ export class Review {
     this.fill();
   }
 
-  /** Return for how long the clips have been looked at [s]. */
+  /** Return for how long the clips have been viewed [s]. */
   seconds() {
     return Math.round(performance.now() - this.since) / 1000;
   }

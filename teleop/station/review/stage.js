@@ -72,7 +72,7 @@ class Unshown extends Error {
 export class Stage {
   /**
    * @param {Question} question
-   * @param {(clip: ClipOf) => void} broken is told of a clip that will never come
+   * @param {(clip: ClipOf) => void} broken receives a clip that cannot be loaded
    */
   constructor(question, broken) {
     this.question = question;

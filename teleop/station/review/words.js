@@ -1,12 +1,12 @@
 // @ts-check
-/** What the review page says: why there is no question, how it goes, and how an answer to practise on did. */
+/** Texts of the review page: why there is no question, progress, and feedback on practice answers. */
 
 import { bindKeys } from "../shared/keys.js";
 import { button, element, printKeys } from "../shared/made.js";
 import { paceOf } from "../shared/questions.js";
 import { byId } from "../shared/player/transport.js";
 
-const LEAST = 5; // comparisons before agreement is told
+const LEAST = 5; // comparisons before agreement is shown
 
 /** @typedef {import("../shared/api.js").Refused} Refused */
 /** @typedef {import("./stage.js").Question} Question */
@@ -19,7 +19,7 @@ export class Words {
   }
 
   /**
-   * Put words in the place of a question.
+   * Show a text in place of a question.
    * @param {string} title
    * @param {string} text
    * @param {...HTMLElement} more
@@ -50,7 +50,7 @@ export class Words {
   /** @param {Refused} error */
   showTrouble(error) {
     delete this.state.dataset.empty;
-    if (error.code === "signed_out") this.say("You are signed out", "Sign in again in a new tab, and go on here. What you answered is kept.");
+    if (error.code === "signed_out") this.say("You are signed out", "Sign in again in a new tab, and continue here. What you answered is kept.");
     else if (error.status === 0) this.say("The station cannot be reached", "What you answered is kept in this browser and sent when the station is back.");
     else this.say("One moment", error.message);
   }
@@ -81,12 +81,12 @@ export class Words {
     const share = (/** @type {{hits: number, of: number}} */ of) => `${Math.round((100 * of.hits) / of.of)} %`;
     const lines = [];
     if (pace.agreement.of >= LEAST) lines.push(`You and the team agree in ${share(pace.agreement)}.`);
-    if (pace.self_agreement.of >= LEAST) lines.push(`Asked twice, you said the same in ${share(pace.self_agreement)}.`);
+    if (pace.self_agreement.of >= LEAST) lines.push(`Asked twice, you gave the same answer in ${share(pace.self_agreement)}.`);
     byId("agreement", HTMLParagraphElement).textContent = lines.join(" ");
   }
 
   /**
-   * Say how an answer to practise on did.
+   * Show whether a practice answer was right.
    * @param {any} feedback
    * @param {Record<string, any>} given the answer
    */
@@ -95,7 +95,7 @@ export class Words {
     if (!stage) return;
     const right = feedback?.right;
     const title = feedback ? (right ? "Right" : "Not quite") : "Thank you";
-    const expected = feedback && !right ? `You said: ${inWords(stage.question, given)}. Expected: ${inWords(stage.question, feedback.expected)}.` : "";
+    const expected = feedback && !right ? `Your answer: ${inWords(stage.question, given)}. Expected: ${inWords(stage.question, feedback.expected)}.` : "";
     this.review.clock.pause();
     for (const made of stage.node.querySelectorAll("button")) made.disabled = true;
     const go = () => {
@@ -105,7 +105,7 @@ export class Words {
     };
     this.review.under.replaceChildren(
       element("div", { class: `notice feedback ${feedback ? (right ? "good" : "bad") : ""}`, role: "status" }, element("strong", {}, title), element("p", {}, [expected, feedback?.why].filter(Boolean).join(" ") || "On with the next.")),
-      element("div", { class: "answers" }, button("Go on", "primary big", go, "done")),
+      element("div", { class: "answers" }, button("Continue", "primary big", go, "done")),
     );
     this.review.panel = { node: this.review.under, keys: [], handlers: { done: (pressed) => void (pressed && go()) } };
     this.review.bind();

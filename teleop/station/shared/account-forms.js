@@ -1,5 +1,5 @@
 // @ts-check
-/** What the page of one's own account and that of a person share: groups, and links that are shown once. */
+/** Shared parts of the account pages: groups, and links that are shown once. */
 
 import { send, tellRefusals } from "./api.js";
 import { copyable } from "./copy.js";
@@ -26,7 +26,7 @@ export function saveGroups(path, whose = {}) {
 }
 
 /**
- * Show what is shown once, and go on when the dialog is closed.
+ * Show a text once, and continue when the dialog is closed.
  * @param {string} title
  * @param {string} about
  * @param {string} text to be copied

@@ -1,9 +1,9 @@
 // @ts-check
-/** Talking to the station: `get` and `send` JSON, and `pageData`, what the server put into the page. */
+/** Requests to the station: `get` and `send` JSON, and `pageData`, what the server put into the page. */
 
 import { tell } from "./toast.js";
 
-/** What the station answered when it did not do what was asked. */
+/** An error response of the station. */
 export class Refused extends Error {
   /**
    * @param {number} status of the answer; 0 where none came
@@ -108,7 +108,7 @@ async function ask(path, options) {
   throw new Refused(response.status, content.code || "", content.error || `The station answered ${response.status}.`);
 }
 
-/** Say that the session has ended, without leaving the page: what stands in it is not lost. */
+/** Show that the session has ended, without leaving the page: what was entered is not lost. */
 function offerSignIn() {
   tell("Your session has ended. Sign in again in a new tab; this page stays as it is.", "bad", {
     label: "Sign in",
@@ -118,7 +118,7 @@ function offerSignIn() {
 }
 
 /**
- * Run something that may be refused, and tell the person why where it is.
+ * Run a request that may be refused, and show the user why where it is.
  * @template T
  * @param {() => Promise<T>} work
  * @returns {Promise<T | undefined>}

@@ -1,5 +1,5 @@
 // @ts-check
-/** What every page does: where we are among the pages, the account menu. */
+/** Code of every page: the current page in the navigation, the account menu. */
 
 import { send, tellRefusals } from "./api.js";
 
@@ -39,7 +39,7 @@ function tellTimes() {
 
 /**
  * @param {number} passed [s]
- * @returns {string} empty where the date is told instead
+ * @returns {string} empty where the date is shown instead
  */
 function ago(passed) {
   if (passed < 60) return "just now";

@@ -13,7 +13,7 @@ const NAMES = 150; // room for the names of rows
 /** @typedef {{x: [number, number], y: [number, number], across: (value: number) => number, up: (value: number) => number, height: number, left: number}} Frame */
 
 /**
- * Return a chart with its title and what it says in words.
+ * Return a chart with its title and its description.
  * @param {any} chart
  * @returns {HTMLElement}
  */

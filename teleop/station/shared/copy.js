@@ -1,5 +1,5 @@
 // @ts-check
-/** A text that is there to be copied, such as a link or a token. */
+/** A field with a copy button, for a link or a token. */
 
 import { element } from "./made.js";
 
@@ -19,7 +19,7 @@ export function copyable(label, text) {
 }
 
 /**
- * Copy what stands in a field; outside of HTTPS browsers offer only the old way.
+ * Copy the text of a field; outside of HTTPS browsers offer only the old way.
  * @param {HTMLInputElement} field
  * @returns {Promise<boolean>}
  */

@@ -103,7 +103,7 @@ export function openDialog(title, name = "") {
   content.append(heading);
   dialog.append(content);
   dialog.addEventListener("click", (event) => {
-    if (event.target === dialog) dialog.close(""); // on the veil, beside the dialog
+    if (event.target === dialog) dialog.close(""); // on the backdrop, beside the dialog
   });
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);

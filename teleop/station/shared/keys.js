@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Keys of a page, from the table of teleop/input/key_bindings.py: what they do, the overlay that shows them, and keys of one's own.
+ * Keys of a page, from the table of teleop/input/key_bindings.py: actions, the overlay of all keys, and custom keys.
  *
  * `bindKeys(table, handlers)` calls the handler of a binding's name, or else of its act, once a press; where the binding
  * is `held` also when it is let go, and then `pressed` is false. Keys rest while a field has the focus or a dialog is open.
@@ -56,7 +56,7 @@ export function keySign(code) {
  * Bind the keys of a table.
  * @param {Binding[]} table
  * @param {Record<string, Handler>} handlers by name or act; rows without one are not bound and not shown
- * @param {{scope?: string}} [options] `scope`: what keys of one's own are remembered under
+ * @param {{scope?: string}} [options] `scope`: name under which custom keys are stored
  * @returns {Keys}
  */
 export function bindKeys(table, handlers, options = {}) {

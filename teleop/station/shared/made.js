@@ -1,5 +1,5 @@
 // @ts-check
-/** Making elements, and writing numbers and times as the pages do. */
+/** Helpers that create elements, and format numbers and times. */
 
 import { keySign } from "./keys.js";
 
@@ -25,7 +25,7 @@ export function element(name, attributes = {}, ...children) {
 /**
  * Return a button that prints its key.
  * @param {string} label
- * @param {string} kind its classes besides `button`
+ * @param {string} kind its classes in addition to `button`
  * @param {() => void} run
  * @param {string} [key] the name of its row in the key table
  */

@@ -1,15 +1,15 @@
 // @ts-check
 /**
- * Answers on their way: kept in the browser until the station has them, in the order in which they were given, also
- * over a reload. Each has a key of its own, so that the station takes it once however often it is sent.
+ * The outbox of answers: stored in the browser until the station has them, in the order in which they were given, also
+ * over a reload. Each has an idempotency key, so that the station takes it once however often it is sent.
  */
 
 import { Refused, send } from "./api.js";
 
 const NAME = "robo-rlhf-review";
 const TABLE = "outbox";
-const SOON = 1000; // [ms] until the first new try
-const LATE = 15_000; // [ms] between tries at most
+const SOON = 1000; // [ms] until the first retry
+const LATE = 15_000; // [ms] between retries at most
 
 /** @typedef {{n?: number, person: string, path: string, body: Record<string, any>}} Letter */
 
@@ -55,7 +55,7 @@ export class Outbox {
     this.letters = [];
     this.sending = false;
     this.offline = false;
-    this.until = "can be reached"; // what the station has to do again
+    this.until = "can be reached"; // what the station has to be able to do again
     this.wait = SOON;
     this.timer = 0;
     this.opened = this.load();
@@ -90,7 +90,7 @@ export class Outbox {
   async put(path, body) {
     /** @type {Letter} */
     const letter = { person: this.person, path, body: { ...body, person: this.person } };
-    this.letters.push(letter); // at once: who asks for the next question tells the station of what is on its way
+    this.letters.push(letter); // at once: the request for the next question lists the answers that are on their way
     this.tell();
     await this.opened;
     if (this.database) {
@@ -100,7 +100,7 @@ export class Outbox {
     this.flush();
   }
 
-  /** Send what waits, one after the other; two tabs take turns. */
+  /** Send the waiting answers, one after the other; two tabs take turns. */
   async flush() {
     if (this.sending) return;
     await this.opened;

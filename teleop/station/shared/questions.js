@@ -1,5 +1,5 @@
 // @ts-check
-/** Questions from the station: the next ones are here before they are needed. */
+/** Requests for questions: the next ones are loaded before they are needed. */
 
 import { Refused, get, send } from "./api.js";
 
@@ -17,7 +17,7 @@ export async function nextQuestion(chosen, have) {
 }
 
 /**
- * Keep a question for longer; return for how long [s], 0 where it has gone to others.
+ * Renew a lease; return for how long [s], 0 where the question was assigned to others.
  * @param {number} lease
  * @returns {Promise<number>}
  */
@@ -26,7 +26,7 @@ export async function renew(lease) {
 }
 
 /**
- * Let others have questions that nobody has seen; the page is being left.
+ * Release questions that were not shown; the page is being left.
  * @param {number[]} leases
  */
 export function giveBack(leases) {
@@ -34,7 +34,7 @@ export function giveBack(leases) {
 }
 
 /**
- * Tell the station of a clip that cannot be shown.
+ * Report a clip that cannot be shown.
  * @param {number} lease
  * @param {string} clip
  */
@@ -61,7 +61,7 @@ export async function correctionOf(lease) {
 }
 
 /**
- * Return how the person's work goes; null where the station cannot be reached.
+ * Return the figures of the annotator's work; null where the station cannot be reached.
  * @param {Chosen} chosen
  * @returns {Promise<any>}
  */

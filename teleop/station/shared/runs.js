@@ -115,7 +115,7 @@ export class RunList {
 function about(run, style) {
   const success = run.after ? `${percent(run.before?.value)} → ${percent(run.after.value)}` : run.before ? `cloned ${percent(run.before.value)}` : "";
   const known = run.newest["held_out/accuracy"];
-  const told = [success, known === undefined ? "" : `foresees ${percent(known)}`, run.stage || run.kind].filter(Boolean).join(" · ");
+  const told = [success, known === undefined ? "" : `predicts ${percent(known)}`, run.stage || run.kind].filter(Boolean).join(" · ");
   return [
     element("span", { class: "run-top" }, ...(style === undefined ? [] : [swatch(style)]), element("span", { class: "clip run-name", title: run.name }, run.name), badge(run)),
     element("span", { class: "run-facts small soft" }, element("span", { class: "clip" }, run.task.replaceAll("_", " ") || "no task"), element("span", { class: "clip", title: told }, told || ago(run.changed))),

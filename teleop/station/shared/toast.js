@@ -7,7 +7,7 @@ const STAYS = 6000; // [ms] of a message that is not about trouble
 const MOST = 4; // messages at once
 
 /**
- * Tell the person something.
+ * Show a message.
  * @param {string} text
  * @param {"good" | "bad" | "plain"} [tone] bad ones stay until they are dismissed
  * @param {Action} [action]

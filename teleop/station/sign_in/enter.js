@@ -1,5 +1,5 @@
 // @ts-check
-/** The token stands behind the # of the address, so that it reaches no log; it is sent once and then forgotten. */
+/** The token is behind the # of the address, so that it reaches no log; it is sent once and then forgotten. */
 
 import { Refused, pageData, send } from "../shared/api.js";
 
@@ -8,7 +8,7 @@ history.replaceState(null, "", location.pathname);
 const [title, text, ways] = ["title", "text", "ways"].map((id) => /** @type {HTMLElement} */ (document.getElementById(id)));
 
 try {
-  if (!token) throw new Refused(0, "", "There is no token in this address. Open the whole link, with all that stands behind the #.");
+  if (!token) throw new Refused(0, "", "There is no token in this address. Open the whole link, including the part after the #.");
   await send("/enter", { token });
   location.replace(pageData().next);
 } catch (error) {

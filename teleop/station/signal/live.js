@@ -1,5 +1,5 @@
 // @ts-check
-/** A session that goes on, watched: which step of which episode the page shows, and how old that is. */
+/** A running session, watched live: which step of which episode the page shows, and how old that is. */
 
 import { Connection } from "../shared/player/session-socket.js";
 import { Views } from "../shared/player/session-views.js";
@@ -90,7 +90,7 @@ export class Live {
     return this.scene?.task || "";
   }
 
-  /** Whether the policy is still being loaded: what runs until then is nobody. */
+  /** Whether the policy is still being loaded: no policy runs until then. */
   get loading() {
     return Boolean(this.wanted) && this.status !== null && !this.status.policy && this.status.phase === "ready";
   }
@@ -126,7 +126,7 @@ export class Live {
     return this.status?.phase === "running";
   }
 
-  /** What a press is about; a sentence where it is about nothing. @returns {Now | string} */
+  /** The step that a press refers to; an explanation where there is none. @returns {Now | string} */
   now() {
     if (!this.shown || !this.scene || !this.status) return "Nothing is shown yet.";
     if (!this.episode) return "No episode runs; presses count while one does.";
@@ -152,7 +152,7 @@ export class Live {
     this.views.next();
   }
 
-  /** A page that drives, with its hands off, says that it is there: the session pauses where nobody is. */
+  /** Heartbeat of a page that drives without input: the session pauses where no operator is present. */
   sayHere() {
     if (!this.drives || !this.status) return;
     this.sequence += 1;

@@ -1,5 +1,5 @@
 // @ts-check
-/** What was pressed about the episode that is watched: on the line of time at once, paler until the station has it. */
+/** The presses of the current episode on the timeline: shown at once, paler until the station has them. */
 
 import { element } from "../shared/made.js";
 
@@ -17,7 +17,7 @@ export class Marks {
     this.saved = saved;
     /** @type {Mark[]} in the order in which they were pressed */
     this.all = [];
-    this.frames = 1; // that the line stands for
+    this.frames = 1; // that the line represents
   }
 
   /**
@@ -71,7 +71,7 @@ export class Marks {
   }
 
   /**
-   * Say how many presses are on their way.
+   * Show how many presses are not sent yet.
    * @param {number} waiting
    * @param {boolean} offline
    */

@@ -9,7 +9,7 @@ const RATES = [0.25, 0.5, 1, 2, 4];
 
 export class Replay {
   /**
-   * @param {any} item as the library tells of it
+   * @param {any} item as the library describes it
    * @param {{changed: () => void}} page
    */
   constructor(item, page) {
@@ -52,7 +52,7 @@ export class Replay {
   }
 
   get who() {
-    return `${this.item.episode} · ${this.item.operator || "nobody named"}`;
+    return `${this.item.episode} · ${this.item.operator || "operator unknown"}`;
   }
 
   get frames() {
@@ -75,7 +75,7 @@ export class Replay {
     return this.clip.playing;
   }
 
-  /** What a press is about. @returns {import("./live.js").Now | string} */
+  /** The step that a press refers to. @returns {import("./live.js").Now | string} */
   now() {
     const policy = this.item.versions.policy || "";
     return { dataset: this.dataset, episode: this.episode, step: this.frame, rate: this.clip.rate / this.item.dt, delay: 0, source: "replay", session: "", policy };

@@ -1,5 +1,5 @@
 // @ts-check
-/** Live signal: watch a policy, press + or −; every press is kept in this browser until the station has it. */
+/** Evaluative feedback, live: watch a policy, press + or −; presses stay in this browser until the station has them. */
 
 import { get, pageData, Refused, send, tellRefusals } from "../shared/api.js";
 import { bindKeys } from "../shared/keys.js";

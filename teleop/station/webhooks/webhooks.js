@@ -1,5 +1,5 @@
 // @ts-check
-/** Webhooks: adding one, trying the way, letting one rest, removing one. */
+/** The webhooks page: add, test, pause and remove webhooks. */
 
 import { send, tellRefusals } from "../shared/api.js";
 import { confirm } from "../shared/dialog.js";
@@ -11,7 +11,7 @@ const WAIT = 1000; // [ms] that a test usually takes to arrive
 const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 /**
- * Do what a button of a webhook says.
+ * Run the action of a webhook's button.
  * @param {string} id
  * @param {string} what
  * @param {string} address
@@ -25,7 +25,7 @@ async function act(id, what, address) {
     return;
   }
   if (what === "remove") {
-    const text = `${address} is told nothing any more. Messages that wait for it are thrown away.`;
+    const text = `${address} receives no more messages. Messages that wait for it are discarded.`;
     if (!(await confirm("Remove this webhook?", text, { yes: "Remove", tone: "danger" }))) return;
     await send(path, {}, { method: "DELETE" });
   } else {

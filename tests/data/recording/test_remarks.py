@@ -1,4 +1,4 @@
-"""What is said of an open episode."""
+"""Remarks about an open episode."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Arenas: which questions they ask, what they hide, and how they stand."""
+"""Arenas: their questions, what they hide, and their results."""
 
 import json
 from collections import Counter
@@ -43,7 +43,7 @@ def asked(arena: Arena) -> list[Question]:
 
 
 def answer(arena: Arena, store: Store, question: Question, person: str, better: str = "better") -> None:
-    """Answer as somebody who prefers one policy; a tie where it is not there."""
+    """Answer as an annotator who prefers one policy; a tie where it is not there."""
     names = [arena.policies()[arena.places()[clip.episode_id][0]].name for clip in question.segments]
     choice = "AB"[names.index(better)] if better in names else "tie"
     store.answer(question.id, person, {"choice": choice}, key=f"{person}/{question.id}")

@@ -140,7 +140,7 @@ def test_what_ran_out_in_front_of_somebody_is_not_shown_twice(team: Store, time:
 
 
 def test_what_ends_while_somebody_asks_for_it_again_is_not_revived(team: Store, time: Time) -> None:
-    """Whoever ends it may come between the look at what is open and the lock."""
+    """Another process may end it between the query for open leases and the lock."""
     held = take(team, "anna")
     time.now += 61
 
@@ -470,7 +470,7 @@ def crowd(store: Store, people: int, work: Callable[[str], None]) -> None:
 
 def test_many_at_once_never_exceed_the_overlap(team: Store, time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of the people leave every third question lying; time passes; late answers come."""
-    monkeypatch.setattr(writers, "ATTEMPTS", 1)  # nobody waits for somebody who waits for them
+    monkeypatch.setattr(writers, "ATTEMPTS", 1)  # no writer waits for one that waits for it
     team.set_overlap(3)
     lock = threading.Lock()
     seen: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""Answers say nothing that nobody reads."""
+"""Answers hold no unknown keys."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Presses of the live signal as answers: credit to the steps that were meant, in whatever piece they lie."""
+"""Presses of the live signal as answers: credit goes to the intended steps, in every piece."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Feedback that is read back: from anybody, so without a seal; but never as something that the files do not say."""
+"""Imported feedback: from any source, so without a seal; but never read as something that the files do not hold."""
 
 import json
 from pathlib import Path

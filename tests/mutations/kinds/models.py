@@ -1,4 +1,4 @@
-"""Policies, rewards, values, and where their learning stopped."""
+"""Policies, rewards, value functions, and training states."""
 
 import random
 from collections.abc import Callable, Mapping

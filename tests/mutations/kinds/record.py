@@ -1,4 +1,4 @@
-"""Datasets: episodes, journals, what was said of them, and the manifest."""
+"""Datasets: episodes, journals, remarks, and the manifest."""
 
 from pathlib import Path
 from typing import Any

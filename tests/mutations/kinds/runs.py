@@ -1,4 +1,4 @@
-"""What a run writes of itself."""
+"""Files of a run."""
 
 import json
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""How long a cloned policy acts before it looks again."""
+"""The action-execution horizon of a cloned policy."""
 
 from dataclasses import replace
 from pathlib import Path

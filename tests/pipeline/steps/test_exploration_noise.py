@@ -1,4 +1,4 @@
-"""How boldly fine-tuning explores."""
+"""The exploration noise of fine-tuning, chosen by rollouts."""
 
 from dataclasses import replace
 from pathlib import Path

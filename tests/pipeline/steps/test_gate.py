@@ -1,4 +1,4 @@
-"""The gates of the main job: a worse policy does not replace a better one, and the job goes on from the better."""
+"""The gates of the main job: a worse policy does not replace a better one, and the job continues with the better."""
 
 from pathlib import Path
 from types import SimpleNamespace

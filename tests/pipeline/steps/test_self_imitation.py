@@ -1,4 +1,4 @@
-"""A clone's own tries, and what is imitated of them."""
+"""Self-imitation: a cloned policy's rollouts, and which of them are imitated."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the simulated teacher minds."""
+"""Style costs of the simulated teacher."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Living on as a reward term."""
+"""The reward term for staying alive."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""That a potential leaves the best policy as it is: small Markov decision processes, solved exactly."""
+"""Potential-based shaping keeps the optimal policy: small Markov decision processes, solved exactly."""
 
 from typing import NamedTuple
 

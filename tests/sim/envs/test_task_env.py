@@ -1,4 +1,4 @@
-"""Environments by name, and starting some copies anew while the others go on."""
+"""Environments by name, and resetting some copies while the others continue."""
 
 import numpy as np
 import pytest

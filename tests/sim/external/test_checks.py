@@ -1,4 +1,4 @@
-"""What may cross the border from an outside environment, value by value."""
+"""Checks of the values that an outside environment returns."""
 
 import contextlib
 import math

@@ -1,4 +1,4 @@
-"""N copies of a model: live views, states that come and go, and no copy that knows of another."""
+"""N copies of a model: live views, saved and restored states, and independence of the copies."""
 
 import mujoco
 import numpy as np

@@ -238,7 +238,7 @@ def test_closing_cancels_what_waits_and_ends_the_worker() -> None:
 
 
 class SlowFake:
-    """A worker that draws nothing, and waits until it is told to go on."""
+    """A worker that draws nothing, and waits until it is released."""
 
     made: ClassVar[list["SlowFake"]] = []
 

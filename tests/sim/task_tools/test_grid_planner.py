@@ -1,4 +1,4 @@
-"""Ways on the grid: short, around things, found for a whole batch at once."""
+"""Paths on the grid: short, around things, found for a whole batch at once."""
 
 import numpy as np
 import pytest

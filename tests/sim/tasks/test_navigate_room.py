@@ -1,4 +1,4 @@
-"""The rover feels its room: rays and clearance are those of the walls and things that stand there."""
+"""The rover's range sensors: rays and clearance are those of the walls and objects."""
 
 import mujoco
 import numpy as np

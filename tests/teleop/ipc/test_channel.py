@@ -18,7 +18,7 @@ class Pair(NamedTuple):
     ours: Channel
     theirs: Channel
     heard: "queue.SimpleQueue[object]"  # by theirs
-    gone: threading.Event  # theirs was told that ours has finished
+    gone: threading.Event  # their side was notified that ours has finished
     hold: threading.Event  # clear it, and theirs does not read on
 
 

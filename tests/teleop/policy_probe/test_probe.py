@@ -1,4 +1,4 @@
-"""What a policy would do, what would come of it, and what a reward model says: against the world itself."""
+"""The policy probe: actions, what-if rollouts and rewards, compared with the simulation."""
 
 from dataclasses import replace
 from pathlib import Path

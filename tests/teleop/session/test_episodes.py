@@ -1,4 +1,4 @@
-"""What becomes of episodes: on full disks, and whatever order things are done in."""
+"""Episodes of a session: on full disks, and with commands in any order."""
 
 import tempfile
 from pathlib import Path

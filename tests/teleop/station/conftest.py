@@ -24,7 +24,7 @@ def station(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Station]:
     """A station; what runs beside it is not started, and its passwords are quickly checked."""
     monkeypatch.setattr(passwords, "_hasher", lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
     station = Station(home, lean=True)
-    monkeypatch.setattr(station.thinking, "warm", lambda: None)  # a process that loads torch for whoever looks at /ask
+    monkeypatch.setattr(station.thinking, "warm", lambda: None)  # a process that loads torch for viewers of /ask
     yield station
     station.close()
 

@@ -1,4 +1,4 @@
-"""Laws of all routes: looking changes nothing, and nothing is changed for a page of somebody else."""
+"""Laws of all routes: reading changes nothing, and pages of other origins change nothing."""
 
 import sqlite3
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.teleop.station.conftest import ORIGIN
 from tests.teleop.station.web.test_roles import ROUTES, call, routes_of
 
 Visit = Callable[..., TestClient]
-NOTED = {"web_sessions": "seen", "api_tokens": "used"}  # when somebody was last here
+NOTED = {"web_sessions": "seen", "api_tokens": "used"}  # when a user was last seen
 LOGGED = {"GET /api/v1/export"}  # says in the log who took the data
 FOREIGN = (
     "https://evil.example",
@@ -26,7 +26,7 @@ FOREIGN = (
 
 
 def content(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Return every row of every table, without when somebody was last here."""
+    """Return every row of every table, without when a user was last seen."""
     found = {}
     with sqlite3.connect(path) as database:
         for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():

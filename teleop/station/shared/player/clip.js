@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * A clip that can be stepped frame by frame, from any camera. The station draws it from states when it is first asked
- * for; until it is there, single frames stand in its place, so that scrubbing and turning the camera answer at once.
+ * for; until it is there, single frames are shown in its place, so that scrubbing and rotating respond at once.
  */
 
 const SEGMENT = 600; // frames of one video; longer episodes are several, one after the other
@@ -83,7 +83,7 @@ export class Clip {
     this.ticking = requestAnimationFrame(tick);
   }
 
-  /** Let everything go. */
+  /** Release all resources. */
   close() {
     cancelAnimationFrame(this.ticking);
     clearTimeout(this.retry);
@@ -142,7 +142,7 @@ export class Clip {
   }
 
   /**
-   * Pause, and go on by some frames.
+   * Pause, and step by some frames.
    * @param {number} frames
    */
   step(frames) {
@@ -235,7 +235,7 @@ export class Clip {
     this.seekVideo();
   }
 
-  /** Hear of every frame that is painted. */
+  /** Observe every frame that is painted. */
   watch() {
     if (!("requestVideoFrameCallback" in this.video)) return;
     this.video.requestVideoFrameCallback((_, { mediaTime }) => {
@@ -306,7 +306,7 @@ export class Clip {
       again = answer.status >= 500;
       text = answer.ok ? "The browser cannot play this clip; single frames are shown." : (await answer.json()).error;
     } catch {
-      // what is said already fits
+      // the shown message already fits
     }
     if (this.video.getAttribute("src") !== address) return; // something else is shown by now
     this.trouble = text || "This clip cannot be shown.";

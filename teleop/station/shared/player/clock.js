@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * One clock for several videos. The clock counts media time from animation frames; each video is held to it by its
- * playback rate, and by seeking where it is far off. No video goes on while another one waits.
+ * playback rate, and by seeking where it is far off. No video plays while another one waits.
  */
 
 const HOLD = 400; // [ms] for which the end is shown before a loop begins anew
@@ -153,7 +153,7 @@ export class Clock {
     return framesApart(times, this.fps, this.duration);
   }
 
-  /** Have every video go where the clock is; they go on together when all are there. */
+  /** Have every video go where the clock is; they continue together when all are there. */
   seek() {
     for (const part of this.parts) {
       part.video.pause();
@@ -237,7 +237,7 @@ export class Clock {
     if (going.some(({ video }) => video.paused || video.readyState < 2)) return this.seek();
     const errors = going.map(({ video }) => video.currentTime - this.time);
     const shared = errors.reduce((sum, error) => sum + error, 0) / errors.length;
-    this.time += shared; // the clock follows what all have in common; each is corrected by its own part
+    this.time += shared; // the clock follows what all have in common; each is corrected by its own deviation
     going.forEach(({ video, fps }, i) => {
       const error = errors[i] - shared;
       const rate = correctedRate(this.rate, error, 1 / fps);

@@ -1,5 +1,5 @@
 // @ts-check
-/** The page's connection with a session: it comes back by itself, and says how it is. */
+/** The WebSocket connection with a session: it reconnects by itself, and reports its state. */
 
 import { socketAddress } from "../api.js";
 
@@ -11,10 +11,10 @@ const FINAL = /** @type {Record<number, LinkState>} */ ({
   4401: "signed_out", 4403: "forbidden", 4404: "over", 4409: "superseded",
 });
 const SOONEST = 200;
-const LATEST = 3000; // [ms] between two tries
+const LATEST = 3000; // [ms] between two attempts
 const SILENT = 10_000; // [ms] without a word from the station, which says something every second
 const SOON = 3000; // [ms] the same after the page was away: the connection may have ended meanwhile, without a word
-const LOOK = 500; // [ms] between two looks
+const LOOK = 500; // [ms] between two checks
 
 /**
  * Read a binary message.
@@ -101,7 +101,7 @@ export class Connection {
     this.wait = Math.min(2 * this.wait, LATEST);
   }
 
-  /** Give up a connection that is silent. Its end is not waited for: nobody may be there to say it. */
+  /** Give up a connection that is silent. The closing handshake is not awaited: the other side may be gone. */
   drop() {
     const silent = this.socket;
     this.socket = null;

@@ -110,7 +110,7 @@ export class Views {
     this.turnBack();
   }
 
-  /** Show the large view's camera as it stands in the scene. */
+  /** Show the large view's camera as the scene defines it. */
   turnBack() {
     this.free = null;
     this.label();

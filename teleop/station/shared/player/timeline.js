@@ -1,5 +1,5 @@
 // @ts-check
-/** The timeline of an episode: who chose each step, where the task was done, where we are, and two handles to cut by. */
+/** The timeline of an episode: source of each step, successful frames, current frame, and two handles to cut by. */
 
 import { element, SOURCES } from "../made.js";
 
@@ -14,7 +14,7 @@ import { element, SOURCES } from "../made.js";
 export class Timeline {
   /**
    * @param {HTMLElement} place
-   * @param {HTMLElement} clock stands beside the legend
+   * @param {HTMLElement} clock shown beside the legend
    * @param {{seek: (frame: number) => void, cut: (start: number, stop: number) => void, mayCut: boolean}} page
    */
   constructor(place, clock, page) {

@@ -1,5 +1,5 @@
 // @ts-check
-/** The one clock's controls: play, scrub, speed, loop, camera; what was chosen is remembered. */
+/** The playback controls: play, scrub, speed, loop, camera; the choices are remembered. */
 
 import { camerasOf } from "../questions.js";
 

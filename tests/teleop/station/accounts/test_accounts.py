@@ -1,4 +1,4 @@
-"""Accounts over HTTP: what an administrator does with others, and everybody with themselves."""
+"""Accounts over HTTP: administration of other accounts, and each user's own account."""
 
 import contextlib
 import csv
@@ -89,7 +89,7 @@ def test_ones_own_browsers(visit: Visit, station: Station) -> None:
         do(client, "/enter", token=station.people.sessions.link(anna))
     assert here.get("/account", headers=HTML).text.count("this one") == 1
     own, stranger = station.people.sessions.of(anna), visit("annotator")
-    do(stranger, "/api/account/sessions/end", 404, id=own[0].digest)  # of somebody else
+    do(stranger, "/api/account/sessions/end", 404, id=own[0].digest)  # of another user
     do(here, "/api/account/sessions/end", id=own[0].digest)
     assert [client.get("/session").status_code for client in (here, second, third)] == [200, 200, 401]
     assert do(here, "/api/account/sessions/end-others") == {"ended": 1}
@@ -127,8 +127,8 @@ def test_the_log_is_filtered_and_turned_page_by_page(visit: Visit, station: Stat
     assert "group 10<" not in second
     assert 'rel="next"' not in second
     assert root.get("/accounts/log?text=GROUP+5", headers=HTML).text.count("<tr>") == 12
-    assert "Nothing fits" in root.get("/accounts/log?text=%25", headers=HTML).text  # no wildcard
-    assert "Nothing fits" in root.get("/accounts/log?who=nobody&before=99999999", headers=HTML).text
+    assert "No entry matches" in root.get("/accounts/log?text=%25", headers=HTML).text  # no wildcard
+    assert "No entry matches" in root.get("/accounts/log?who=nobody&before=99999999", headers=HTML).text
     file = root.get("/accounts/log.csv?act=groups+changed")
     assert file.headers["content-disposition"] == 'attachment; filename="log.csv"'
     rows = list(csv.reader(io.StringIO(file.text.removeprefix("\ufeff"))))

@@ -42,7 +42,7 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers["content-length"]))
             receiver.got.append(Got(self.path, dict(self.headers), body))
             time.sleep(receiver.wait)
-            with contextlib.suppress(OSError):  # whoever sent has left
+            with contextlib.suppress(OSError):  # the sender has disconnected
                 self.answer()
 
         def answer(self) -> None:

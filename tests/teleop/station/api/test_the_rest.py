@@ -1,4 +1,4 @@
-"""What is told of tasks, people, runs and quality; all feedback as files, out and in."""
+"""The resources of tasks, people, runs and quality; export and import of all feedback."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The arena in the station: names stay covered, judges see nothing that tells policies apart, failures are told."""
+"""The arena in the station: names stay covered, judges see nothing that tells policies apart, failures are shown."""
 
 import json
 import shutil
@@ -77,7 +77,7 @@ def test_names_are_covered_until_all_is_judged_or_somebody_gives_up_judging(
             assert sent.json()["counts"]
     seen = second.get("/api/arenas/blind").json()
     assert (seen["state"], seen["covered"], seen["answers"], seen["not_blind"]) == ("finished", False, 2, 1)
-    assert not (judged / "runs" / "blind" / "result.json").exists()  # nothing is written while somebody waits
+    assert not (judged / "runs" / "blind" / "result.json").exists()  # nothing is written during a request
 
 
 def test_ratings_are_renewed_as_answers_come_and_the_arena_waits_until_then(

@@ -1,4 +1,4 @@
-"""One page drives; the controls wait for who is away, and change hands only in the open."""
+"""The control lease: one page drives, the lease waits for an absent operator, and each handover is shown."""
 
 import contextlib
 

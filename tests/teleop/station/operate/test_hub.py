@@ -1,4 +1,4 @@
-"""How many sessions there may be, and which one gives way."""
+"""The limit of sessions, and which one is evicted."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A session at the station with a process that the test plays: who is obeyed, who hears what, and what a death does."""
+"""A session at the station with a fake process: permissions, broadcasts, and the death of the process."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The process that answers for policies: started on demand, the newest question wins, and it may die or hang."""
+"""The policy probe's process: started on demand, the newest request wins, and it may die or hang."""
 
 import os
 import signal

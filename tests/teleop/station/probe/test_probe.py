@@ -1,4 +1,4 @@
-"""The requests of the page that asks a policy: pictures, futures, rewards, questions for people; and who may."""
+"""The requests of the policy probe page: pictures, rollouts, rewards, questions for people; and permissions."""
 
 import base64
 from collections.abc import Iterator

@@ -22,7 +22,7 @@ from tests.data.making import episode
 from tests.teleop.station.conftest import Visit
 
 DATASET = "runs/one/episodes"
-WORTHS = {  # clips of a question → what each is worth to whoever judges; ties among them
+WORTHS = {  # clips of a question → what each is worth to the annotator; ties among them
     2: [(2, 1), (1, 1)],
     3: [(3, 1, 2), (1, 2, 1)],
     4: [(3, 1, 4, 2), (2, 1, 2, 0)],
@@ -40,7 +40,7 @@ def episodes(home: Path, station: Station) -> None:
 
 @pytest.fixture
 def client(visit: Visit) -> Iterator[TestClient]:
-    return visit("operator")  # who is told which episode a clip is of
+    return visit("operator")  # a role that is shown which episode a clip is from
 
 
 def ask(station: Station, clips: int, count: int) -> list[Question]:
@@ -53,7 +53,7 @@ def ask(station: Station, clips: int, count: int) -> list[Question]:
 
 
 def judged(question: Any, worth: Sequence[int]) -> Any:
-    """Return what a page sends for somebody who sees how much the clips on the screen are worth."""
+    """Return what a page sends for an annotator who sees how much the clips on the screen are worth."""
     seen = [worth[int(clip["episode"].removeprefix("e"))] for clip in question["clips"]]
     if question["kind"] == "pairwise":
         label = "Equally good" if seen[0] == seen[1] else f"{'AB'[int(np.argmax(seen))]} is better"

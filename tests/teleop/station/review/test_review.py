@@ -220,7 +220,7 @@ def test_nothing_tells_a_known_question_from_another(client: TestClient, station
 
 
 def everything(client: TestClient, question: Any) -> list[Any]:
-    """Do all that can be done with a question; return what is told, with neutral words for what names it."""
+    """Do all that can be done with a question; return the replies, with neutral words for what names it."""
     name, lease = question["question"], question["lease"]
     choice = {"choice": "A"}
     replies = [

@@ -1,4 +1,4 @@
-"""A run whose annotator is human: the review page hands its questions out, and it goes on when they are answered."""
+"""A run with human annotators: the review page assigns its questions, and it continues when they are answered."""
 
 import shutil
 import threading

@@ -72,7 +72,7 @@ def test_after_five_failures_one_has_to_wait(visit: Visit, anna: str) -> None:
 
 
 def test_a_session_known_before_signing_in_is_not_taken_over(visit: Visit, station: Station) -> None:
-    """Session fixation: what somebody planted, or a session of before, is worth nothing after signing in."""
+    """Session fixation: a planted session, or one of before, is worth nothing after signing in."""
     client = visit()
     client.cookies.set(station.cookie, "planted-by-somebody-else")
     csrf = client.get("/sign-in").text.partition('name="csrf" content="')[2].partition('"')[0]

@@ -43,7 +43,7 @@ def test_a_press_comes_once_and_is_a_row_with_all_that_is_known(visit: Visit, st
     where = {"dataset": "samples/reach", "episode": "reach-0"}
     shown = client.get("/api/signal/list", params=where).json()["presses"]
     assert shown == [{"key": "k1", "sign": 1, "step": 20.0}]
-    assert visit("annotator").get("/api/signal/list", params=where).json()["presses"] == [], "of somebody else"
+    assert visit("annotator").get("/api/signal/list", params=where).json()["presses"] == [], "of another user"
 
     assert client.post("/api/signal/undo", json={"press": "k1", "key": "u1"}).json() == {"new": True}
     assert client.post("/api/signal/undo", json={"press": "k1", "key": "u1"}).json() == {"new": False}

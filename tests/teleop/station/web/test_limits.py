@@ -1,4 +1,4 @@
-"""What one request may cost: sizes, pace, depth and numbers, before anybody looks at what was sent."""
+"""Limits of one request: size, rate, depth and counts, checked before the content is read."""
 
 import asyncio
 import json

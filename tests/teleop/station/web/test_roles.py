@@ -1,8 +1,8 @@
-"""Who may do what: a row for every route of the station, and every route called by everybody.
+"""Permissions: a row for every route of the station, and every route called with every role.
 
 A route without a row fails, and so does a row without a route. A row says who may come at least, and the first digits
 that the answer has for them. The requests are empty ones, about things called "nothing" that are not there: so a row
-of a page mostly says "2", and one of a change "4". Whoever may less than the row says gets 401 or 403 before anybody
+of a page mostly says "2", and one of a change "4". A user with a lower role gets 401 or 403 before any code
 looks at what was sent.
 """
 

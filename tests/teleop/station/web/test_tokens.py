@@ -1,4 +1,4 @@
-"""Programs in front of the station: what a token opens, and when it opens nothing any more."""
+"""API tokens: what a token permits, and when it expires or is revoked."""
 
 from collections.abc import Callable
 
