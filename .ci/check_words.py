@@ -14,8 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 KINDS = (".py", ".js", ".html", ".md")
 EXEMPT = re.compile(r"^(CHANGELOG\.md|\.ci/.*|tests/.*|.*/migrations/versions/.*|robo_rlhf/core/legacy_names\.py)$")
-JS_COMMENT = re.compile(r"^\s*/?\*.*|//.*$")
-JS_TEXT = re.compile(r'"([^"\n]* [^"\n]*)"|`([^`\n]* [^`\n]*)`')
+JS_COMMENT = re.compile(r"^\s*/?\*(?!.*@).*|//.*$")  # not those that give types
+JS_TEXT = re.compile(r'"([^"\n/]* [^"\n]*)"|`([^`\n/]* [^`\n]*)`')  # no addresses
 MARKUP = re.compile(r"<[^>]*>|\{[%{][^}]*[%}]\}")
 CODE = re.compile(r"`[^`\n]*`")  # names of things keep their letters
 

@@ -34,7 +34,7 @@ def library(home: Path) -> Iterator[Library]:
 def client_of(library: Library, role: Role = "operator", person: int = 1) -> TestClient:
     """A browser of a signed-in user."""
     app = FastAPI()
-    audit = SimpleNamespace(write=lambda by, act, about: LOG.append((by.who, act, about)))
+    audit = SimpleNamespace(write=lambda by, act, about: LOG.append((by.name, act, about)))
     app.state.station = SimpleNamespace(library=library, people=SimpleNamespace(audit=audit), outward=lambda text: text)
     error_pages.install(app)
     app.include_router(page.router)

@@ -78,7 +78,9 @@ def dataset(home: Path) -> Dataset:
 def app_of(home: Path, pool: Any) -> FastAPI:
     """The pages of media alone, with nobody asking who is there."""
     app = FastAPI()
-    app.state.station = SimpleNamespace(media=Media(home / "cache", lambda: pool), library=Library(home))
+    app.state.station = SimpleNamespace(
+        media=Media(home / "cache", lambda: pool), library=Library(home), outward=lambda text: text
+    )
     error_pages.install(app)
     app.include_router(media_page.router)
     return app

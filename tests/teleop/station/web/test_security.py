@@ -14,7 +14,7 @@ from teleop.station.web.security import CSRF_HEADER, HEADERS, csrf_of
 Visit = Callable[..., TestClient]
 
 
-@pytest.mark.parametrize("path", ["/", "/sign-in", "/enter", "/nowhere", "/static/x/css/base.css", "/session"])
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/enter", "/nowhere", "/static/x/shared/base.css", "/session"])
 def test_every_answer_has_the_headers(path: str, visit: Visit) -> None:
     for client in (visit(), visit("annotator")):
         answer = client.get(path)
@@ -179,6 +179,10 @@ def test_an_open_socket_is_closed_when_its_session_ends(
 @pytest.mark.parametrize(
     "path",
     [
+        "/static/x/app.py",
+        "/static/x/operate/routes.py",
+        "/static/x/shared/base.html",
+        "/static/x/jsconfig.json",
         "/static/x/../../app.py",
         "/static/x/..%2f..%2fapp.py",
         "/static/x/%2e%2e/%2e%2e/app.py",
@@ -198,4 +202,4 @@ def test_static_files_are_kept_for_ever_under_todays_version_only(visit: Visit) 
 
     client = visit()
     assert "immutable" in client.get(static_url("shared/base.css")).headers["cache-control"]
-    assert client.get("/static/yesterday/css/base.css").headers["cache-control"] == "no-cache"
+    assert client.get("/static/yesterday/shared/base.css").headers["cache-control"] == "no-cache"
