@@ -24,7 +24,7 @@ def run(open_page: OpenPage, station: Served) -> Call:
 
     def call(code: str, **values: Any) -> Any:
         names = ", ".join(values)
-        script = f"async ({{{names}}}) => {{ const m = await import('/static/x/js/operate-input.js'); return {code}; }}"
+        script = f"async ({{{names}}}) => {{ const m = await import('/static/x/operate/input.js'); return {code}; }}"
         return page.evaluate(script, values)
 
     return call
