@@ -143,13 +143,13 @@ def test_a_correction_starts_as_its_base_and_the_base_stays(tmp_path: Path) -> N
     np.testing.assert_array_equal(loaded.act(obs), actor.act(obs))
 
 
-def test_restraint_keeps_a_correction_small(tmp_path: Path) -> None:
+def test_correction_penalty_keeps_a_correction_small(tmp_path: Path) -> None:
     corrections = []
-    for restraint in (0.0, 100.0):
+    for correction_penalty in (0.0, 100.0):
         with seeded(0):
             actor = tanh_gaussian_on_top_of(GaussianPolicy(6, 2, width=16), scale=0.3, width=16)
-        config = dataclasses.replace(SHORT, actor_lr=1e-2, restraint=restraint)
-        short(tmp_path / str(restraint), config, actor=actor)
+        config = dataclasses.replace(SHORT, actor_lr=1e-2, correction_penalty=correction_penalty)
+        short(tmp_path / str(correction_penalty), config, actor=actor)
         features = actor.features(ToyEnv(20).reset(np.arange(20)))
         corrections.append(float(actor.correction(features).detach().square().mean().sqrt()))
     assert corrections[1] < 0.2 * corrections[0]
@@ -397,7 +397,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         ({"num_envs": 0}, "sac num_envs: expected at least 1, got 0."),
         ({"tau": 0.0}, "sac tau: expected more than 0, got 0.0."),
         ({"gamma": 1.5}, "sac gamma: expected a number from 0 to 1, got 1.5."),
-        ({"restraint": -0.1}, "sac restraint: expected at least 0, got -0.1."),
+        ({"correction_penalty": -0.1}, "sac correction_penalty: expected at least 0, got -0.1."),
         ({"refresh": -1}, "sac refresh: expected at least 0, got -1."),
         ({"subset": 3}, "sac subset: expected no more than all 2 members, got 3."),
     ],
