@@ -33,7 +33,7 @@ bench: setup-bench ## Measure speed and learning against the bars in docs/benchm
 	$(PYTEST) -m bench -s $(ARGS)
 
 lint: setup-lint ## ruff, mypy --strict, the import contracts, the word list, and tsc over the scripts of the pages
-	@failed=0; for tool in "ruff check" "ruff format --check" "mypy" "lint-imports --no-cache --no-logo" "python .ci/check_words.py" "tsc -p teleop/station/jsconfig.json"; do \
+	@failed=0; for tool in "ruff check" "ruff format --check" "mypy" "lint-imports --no-cache --no-logo" "python .ci/check_words.py" "tsc -p .ci/typescript/jsconfig.json"; do \
 	  echo "$$tool"; $(BIN)/$$tool || failed=1; done; exit $$failed # all of them, so that one run shows every error
 
 format: setup-lint ## Format and sort imports
