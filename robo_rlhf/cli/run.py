@@ -109,11 +109,11 @@ class RunCommand:
             InvalidValueError: an invalid number, name or form, or more demonstrations than there are.
             NotFoundError: there are no demonstrations.
         """
+        config, home = self.config(), data_home(self.home).absolute()
         from robo_rlhf.feedback.judgeable import check_task
         from robo_rlhf.pipeline.demonstrations import find_demonstrations, usual_demos
         from robo_rlhf.sim.external.ids import is_outside
 
-        config, home = self.config(), data_home(self.home).absolute()
         path = run_folder(home, self.run or f"{config.task.replace('/', '-').replace(':', '-')}-{config.seed}")
         if self.demos is None:
             config = self.config(usual_demos(config, path, home))

@@ -55,7 +55,7 @@ def secret(home: Path) -> str:
 def test_the_api_is_described(served: Served, open_page: OpenPage) -> None:
     page = open_page(f"{served.url}/api/v1/docs", link=served.new_link())
     page.get_by_role("navigation", name="Resources").get_by_role("link", name="answers").click()
-    endpoint = page.locator("details.endpoint").filter(has_text="Hand an answer in.")
+    endpoint = page.locator("details.endpoint").filter(has_text="Submit an answer.")
     endpoint.locator("summary").click()
     expect(endpoint.get_by_label("Example with curl")).to_contain_text('curl -X POST "$STATION/api/v1/answers"')
     for width, dark in ((1280, True), (390, False)):

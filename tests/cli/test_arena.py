@@ -115,7 +115,7 @@ def test_the_arena_keeps_the_checkpoints_that_it_compared(trained: Path, capsys:
         (["--policies", "old", "--name", "a"], 2, "policies of an arena: expected at least 2 to compare, got 1"),
         (["--policies", "old", "old", "--name", "a"], 2, "expected at least 2 to compare, got 1"),
         (["--policies", "old", "nowhere", "--name", "a"], 5, "No policy 'nowhere'. Give a checkpoint, a run's folder"),
-        (["--policies", "old", "new"], 2, "--name: expected a name for the arena"),
+        (["--policies", "old", "new"], 2, "--name: expected a name for a new arena"),
         (["--policies", "old", "new", "--name", "../a"], 2, "--name: expected 1 to 80 letters"),
         (["--policies", "old", "new", "--name", "old"], 10, "a run of that name is there already"),
         (["--policies", "old", "new", "--name", "a", "--task", "push"], 6, "does not fit: expected a policy for push"),
