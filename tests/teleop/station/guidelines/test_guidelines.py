@@ -58,7 +58,7 @@ def test_operators_write_and_everybody_reads(visit: Visit, station: Station) -> 
 def test_without_a_task_all_are_listed_with_what_can_be_read_and_practised(visit: Visit, station: Station) -> None:
     html = {"accept": "text/html"}
     reader, writer = visit("annotator"), visit("operator")
-    assert "nobody has asked about one yet" in reader.get("/guidelines", headers=html).text
+    assert "no task has questions yet" in reader.get("/guidelines", headers=html).text
     task = QUESTIONS[0].task
     practice = [replace(one, id=f"p{i}", role="practice") for i, one in enumerate(QUESTIONS[:2])]
     station.store.add_questions([QUESTIONS[0], *practice])
