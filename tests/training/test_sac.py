@@ -374,7 +374,7 @@ def test_a_constant_reward_is_told(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     short(tmp_path)
-    with pytest.raises(CheckpointMismatchError, match="does not fit: expected a squashed policy with settings"):
+    with pytest.raises(CheckpointMismatchError, match="does not fit: expected a tanh_gaussian policy with settings"):
         short(tmp_path, actor=new_actor(32))
 
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from robo_rlhf.feedback.kinds.base import check_keys
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.question_kind import check_keys
 
 PRESS = {"sign": 1, "step": 1.0, "rate": 20.0}
 

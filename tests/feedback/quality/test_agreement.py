@@ -2,7 +2,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from robo_rlhf.feedback.kinds.base import Label, Scale
 
 from robo_rlhf.feedback.quality.agreement import (
     agreement_with_others,
@@ -11,6 +10,7 @@ from robo_rlhf.feedback.quality.agreement import (
     raw_agreement,
 )
 from robo_rlhf.feedback.quality.annotator_skill import Judgement
+from robo_rlhf.feedback.question_kind import Label, Scale
 
 # Krippendorff (2011), "Computing Krippendorff's alpha-reliability": the data of its sections A (two observers, two
 # values), B (two observers, five values) and C, D (four observers, missing judgements).
