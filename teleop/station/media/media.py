@@ -19,9 +19,11 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from robo_rlhf import __version__
+from robo_rlhf.core import guests
 from robo_rlhf.core.errors import (
     CorruptFileError,
     InvalidValueError,
+    NotAllowedError,
     RoboRlhfError,
     ShapeError,
     UnknownNameError,
@@ -139,7 +141,10 @@ class Media:
                 self._films.popitem(last=False)
         if film.outside and not may_replay(film.task):
             raise NoPictureError("outside", "Its environment is of a module that the episode names: none is imported.")
-        if not film.outside and not _TASK.fullmatch(film.task):
+        guest = guests.split(film.task)
+        if guest and not guests.is_allowed(guest[0]):
+            raise NoPictureError("scene", str(NotAllowedError("task", film.task, guest[0])))
+        if not film.outside and not guest and not _TASK.fullmatch(film.task):
             raise NoPictureError(
                 "scene", "Its task has no name that a scene could have."
             )  # MJCF is not taken from files

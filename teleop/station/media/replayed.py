@@ -1,6 +1,6 @@
 """Pictures of episodes of outside environments, which hold no states: replayed in a process, or drawn as curves.
 
-Only packages that the program knows by name are imported, never a module that a file names.
+Only packages that the program knows by name are imported, and modules that the station was started with.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from robo_rlhf.core import guests
 from robo_rlhf.core.types import Array
 from robo_rlhf.data.schema import read_columns
 
@@ -26,8 +27,9 @@ class CannotReplayError(Exception):
 
 
 def may_replay(task: str) -> bool:
-    """Whether a task's name leads to a package that is known, and not to an arbitrary module."""
-    return ":" not in task.partition("/")[0] and ":" not in task.rpartition(":")[0]
+    """Whether a task's name leads to a package that is known, or a module that may be imported, not to any other."""
+    module, sign, _ = task.partition("/")[0].partition(":")
+    return guests.is_allowed(module) if sign else ":" not in task.rpartition(":")[0]
 
 
 async def replay(path: Path, frames: range, fps: float, size: tuple[int, int]) -> bytes:
