@@ -5,7 +5,6 @@ entered, to continue from there, by its state or by a replay. The decision rests
 that a page can ask it of every episode; nothing is simulated and no environment is made for it.
 """
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
@@ -13,14 +12,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from robo_rlhf.core.errors import InvalidValueError, NotNowError
+from robo_rlhf.core import guests
+from robo_rlhf.core.errors import InvalidValueError, NotAllowedError, NotNowError
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta
 from robo_rlhf.data.schema import Header, load_file, read_header
-from robo_rlhf.sim.external.ids import is_outside, split_limit, split_task
+from robo_rlhf.sim.external.ids import is_outside, split_task
 
 NO_VIDEOS: Mapping[str, Path] = MappingProxyType({})
 NO_STATES = "It holds no simulator states."
-FOREIGN_MODULE = "Its environment is of the module {module!r}, which a file names: none is imported for that."
 
 
 class Ways(NamedTuple):
@@ -141,9 +140,6 @@ def why_not_yet(task: str) -> str:
     """
     if not is_outside(task):
         return ""
-    module = foreign_module(task)
-    if module:
-        return f"Its environment is of the module {module!r}, which the station does not import."
     from robo_rlhf.episodes.drawing import why_not_rendered
 
     return why_not_rendered(task)
@@ -151,18 +147,19 @@ def why_not_yet(task: str) -> str:
 
 def ways_of(task: str, state_size: int, videos: Mapping[str, Path] = NO_VIDEOS) -> Ways:
     """Return by what an episode of a task is shown and entered; for the arguments see `EpisodeAccess`."""
-    if not is_outside(task):
-        if state_size:
-            return Ways("state", "state")
-        return Ways("frames" if videos else None, None, NO_STATES)
-    if videos:
+    outside = is_outside(task)
+    if videos and (outside or not state_size):
         return Ways("frames", None, NO_STATES)
-    module = foreign_module(task)
-    if not module or module in sys.modules:  # else nothing but this file asks for it
-        return Ways("replay", "replay")
-    return Ways(None, None, FOREIGN_MODULE.format(module=module))
+    if not outside and not state_size:
+        return Ways(None, None, NO_STATES)
+    module = module_of(task)
+    if module and not guests.is_allowed(module):
+        return Ways(None, None, str(NotAllowedError("environment" if outside else "task", task, module)))
+    return Ways("replay", "replay") if outside else Ways("state", "state")
 
 
-def foreign_module(task: str) -> str:
+def module_of(task: str) -> str:
     """Return the module that the name of a task asks to import; empty where it leads to a package known by name."""
-    return split_task(split_limit(task)[0])[0].rpartition(":")[0]
+    if not is_outside(task):
+        return (guests.split(task) or ("", ""))[0]
+    return split_task(task.partition("@")[0])[0].rpartition(":")[0]
