@@ -17,16 +17,25 @@ from robo_rlhf.core.errors import InvalidValueError, NotAllowedError, NotNowErro
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta
 from robo_rlhf.data.schema import Header, load_file, read_header
 from robo_rlhf.sim.external.ids import is_outside, split_task
+from robo_rlhf.sim.external.versions import is_installed
 
 NO_VIDEOS: Mapping[str, Path] = MappingProxyType({})
+NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
+NOT_EXACT = "Neither its states nor a replay lead where they led; `robo-rlhf doctor --env ID` shows by how much."
 NO_STATES = "It holds no simulator states."
+
+
+Show = Literal["state", "replay", "frames"] | None
+Enter = Literal["state", "replay"] | None
+
+ENTER: Mapping[str, Enter] = MappingProxyType({"state": "state", "replay": "replay"})
 
 
 class Ways(NamedTuple):
     """By what an episode is shown and entered; the reason in one sentence where one of them cannot be."""
 
-    show: Literal["state", "replay", "frames"] | None
-    enter: Literal["state", "replay"] | None
+    show: Show
+    enter: Enter
     reason: str = ""  # why not; empty where both can be
 
 
@@ -45,15 +54,15 @@ class EpisodeAccess:
             videos: the recorded video of each camera, if there are any.
         """
         self.meta, self.state_size, self.videos, self._load = meta, state_size, videos, load
-        self.ways = ways_of(meta.task, state_size, videos)
+        self.ways = ways_of(meta.task, state_size, videos, meta.versions)
 
     @property
-    def show(self) -> Literal["state", "replay", "frames"] | None:
+    def show(self) -> Show:
         """By what its frames are shown; None where they cannot be, see `reason`."""
         return self.ways.show
 
     @property
-    def enter(self) -> Literal["state", "replay"] | None:
+    def enter(self) -> Enter:
         """By what its frames are entered, to continue from there; None where they cannot be, see `reason`."""
         return self.ways.enter
 
@@ -145,17 +154,32 @@ def why_not_yet(task: str) -> str:
     return why_not_rendered(task)
 
 
-def ways_of(task: str, state_size: int, videos: Mapping[str, Path] = NO_VIDEOS) -> Ways:
-    """Return by what an episode of a task is shown and entered; for the arguments see `EpisodeAccess`."""
+def ways_of(
+    task: str, state_size: int, videos: Mapping[str, Path] = NO_VIDEOS, versions: Mapping[str, str] = NO_VERSIONS
+) -> Ways:
+    """Return by what an episode of a task is shown and entered.
+
+    Args:
+        task: its name.
+        state_size: as for `EpisodeAccess`.
+        videos: as for `EpisodeAccess`.
+        versions: of its metadata; for an outside environment they hold what `provenance_of` gives.
+    """
     outside = is_outside(task)
-    if videos and (outside or not state_size):
-        return Ways("frames", None, NO_STATES)
     if not outside and not state_size:
-        return Ways(None, None, NO_STATES)
+        return Ways("frames" if videos else None, None, NO_STATES)
     module = module_of(task)
     if module and not guests.is_allowed(module):
-        return Ways(None, None, str(NotAllowedError("environment" if outside else "task", task, module)))
-    return Ways("replay", "replay") if outside else Ways("state", "state")
+        refused = str(NotAllowedError("environment" if outside else "task", task, module))
+        return Ways("frames" if videos else None, None, refused)
+    if not outside:
+        return Ways("state", "state")
+    holds = state_size > 0 and is_installed(versions.get("environment", ""))
+    if not holds:
+        return Ways("frames", None, NO_STATES) if videos else Ways("replay", "replay")
+    show: Show = "state" if versions.get("show") == "state" else "frames" if videos else "replay"
+    enter = ENTER.get(versions.get("enter", ""))
+    return Ways(show, enter, "" if enter else NOT_EXACT)
 
 
 def module_of(task: str) -> str:

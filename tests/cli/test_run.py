@@ -43,7 +43,7 @@ class Still(gymnasium.Env[Any, Any]):
 
 
 class Blind(Still):
-    action_space = Box(-1.0, 1.0, (2,), np.float64)
+    action_space = Box(-1, 1, (2,))
 
 
 @pytest.fixture(autouse=True, scope="module")
