@@ -171,7 +171,7 @@ def ways_of(
     module = module_of(task)
     if module and not guests.is_allowed(module):
         refused = str(NotAllowedError("environment" if outside else "task", task, module))
-        return Ways("frames" if videos else None, None, refused)
+        return Ways("frames", None, NO_STATES if not state_size else refused) if videos else Ways(None, None, refused)
     if not outside:
         return Ways("state", "state")
     holds = state_size > 0 and is_installed(versions.get("environment", ""))

@@ -12,7 +12,16 @@ from robo_rlhf.core.files import write_atomic
 from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.data.layout import episode_path
-from robo_rlhf.episodes.access import EpisodeAccess, access_of, module_of, open_access, ways_of, why_not_yet
+from robo_rlhf.episodes.access import (
+    NOT_EXACT,
+    EpisodeAccess,
+    Ways,
+    access_of,
+    module_of,
+    open_access,
+    ways_of,
+    why_not_yet,
+)
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.sim.rendering.video import encode_mp4
@@ -100,7 +109,23 @@ def test_frames_of_states_are_drawn_from_any_camera(native: Episode, tmp_path: P
         access.frame(STEPS + 1)
 
 
+def test_an_outside_environment_is_drawn_from_its_states(outside: Episode) -> None:
+    access = access_of(outside)
+    assert access.ways == Ways("state", "state")
+    assert np.array_equal(access.state(2), outside.state[2])
+    front, above = (access.frames([0, STEPS], camera, 64, 48) for camera in ("front", "90,-89,1.5"))
+    assert np.abs(front[0].astype(int) - front[-1]).max() > 30
+    assert not np.array_equal(front, above)
+    elsewhere = {**outside.meta.versions, "environment": "gymnasium 1.4.0, mujoco 3.3.0"}
+    other = access_of(replace(outside, meta=replace(outside.meta, versions=elsewhere)))
+    assert other.ways == Ways("replay", "replay"), "a recording of another MuJoCo"
+    unfit = {**outside.meta.versions, "show": "replay", "enter": ""}
+    other = access_of(replace(outside, meta=replace(outside.meta, versions=unfit)))
+    assert other.ways == Ways("replay", None, NOT_EXACT)
+
+
 def test_frames_of_an_outside_environment_are_replayed(outside: Episode) -> None:
+    outside = replace(outside, state=outside.state[:, :0])
     access = access_of(outside)
     frames = access.frames([0, 2, STEPS], width=64, height=48)
     assert frames.shape == (3, 48, 64, 3)

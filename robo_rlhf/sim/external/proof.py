@@ -9,6 +9,7 @@ in the user's cache and found there again.
 
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ from robo_rlhf.sim.external.versions import listed, versions_of
 from robo_rlhf.sim.physics.model_identity import machine
 from robo_rlhf.sim.rendering.gl import choose_backend
 
+_log = logging.getLogger(__name__)
 FRAMES, AHEAD = 10, 20  # frames that are entered; steps that are compared after each
 LONGEST = 100  # steps of the episode that is recorded
 BUDGET = 20.0  # [s] for everything; a slower environment is not proven
@@ -45,8 +47,8 @@ class Proof:
     enter: Literal["state", "replay"] | None  # by what a frame is entered exactly
     drawn: bool  # whether a state alone is all that a picture shows: no reset changes the model
     state_size: int  # numbers of a state; 0 where it is not MuJoCo
-    state_deviation: float | None  # after states were entered; None where there are none
-    replay_deviation: float | None  # after a replay; None where the time was used up
+    state_deviation: float | None  # after states were entered; None where there are none, or time was used up
+    replay_deviation: float | None  # after a replay; None where time was used up
     seconds: float  # that the proof took
 
     def sentence(self, name: str) -> str:
@@ -54,13 +56,15 @@ class Proof:
         if self.enter == "state":
             return f"A frame of {name} is entered by its state: {FRAMES} of {FRAMES} frames exact, {AHEAD} steps each."
         states = "it has no MuJoCo states"
-        if self.state_size:
+        if self.state_size and self.state_deviation is None:
+            states = f"entering its states could not be measured within {BUDGET:g} s"
+        elif self.state_size:
             states = f"steps after its states deviate by up to {self.state_deviation:.2g}"
         if self.enter == "replay":
             return f"A frame of {name} is entered by a replay of the actions before it, which is exact; {states}."
         replay = f"a replay deviates by up to {self.replay_deviation:.2g}"
         if self.replay_deviation is None:
-            replay = f"it could not be measured within {BUDGET:g} s"
+            replay = f"a replay could not be measured within {BUDGET:g} s"
         return f"No frame of {name} can be entered: {states}; {replay}."
 
 
@@ -94,12 +98,17 @@ def about(recipe: Recipe) -> dict[str, Any]:
 def provenance_of(recipe: Recipe) -> Mapping[str, str]:
     """Return what episodes of an environment record of it in their `versions`; proves it where that was never done.
 
-    `show` is "state" or "replay", `enter` is that too or empty, and `environment` lists the versions for which that is so. Raises
-    as `proof_of`.
+    `show` is "state" or "replay", `enter` is that too or empty, and `environment` lists the versions for which that is
+    so. Both are the careful choice where the environment fails during its proof, which is then tried again.
     """
-    proof = proof_of(recipe)
-    show = "state" if proof.drawn else "replay"
-    return {"environment": listed(versions_of(recipe)), "show": show, "enter": proof.enter or ""}
+    try:
+        proof = proof_of(recipe)
+    except EnvironmentFaultError as error:
+        _log.info("not proven: %s", error)
+        show, enter = "replay", ""
+    else:
+        show, enter = "state" if proof.drawn else "replay", proof.enter or ""
+    return {"environment": listed(versions_of(recipe)), "show": show, "enter": enter}
 
 
 def proof_path(recipe: Recipe) -> Path:
@@ -181,10 +190,12 @@ class _Trial:
             enter = "state"
         return Proof(enter, drawn, size, by_state, by_replay, round(time.monotonic() - began, 3))
 
-    def by_states(self, record: list[Array]) -> float:
-        """Return the largest deviation after states of random frames were entered; infinity where time is used up."""
+    def by_states(self, record: list[Array]) -> float | None:
+        """Return the largest deviation after states of random frames were entered; None where time is used up."""
         largest, steps = 0.0, len(record) - 1
         for frame in sorted(self.rng.choice(steps, min(FRAMES, steps), replace=False).tolist()):
+            if self.late():
+                return None
             self.start(SEEDS[1])
             for t in range(3):
                 self.step(t)
@@ -194,9 +205,9 @@ class _Trial:
             physics.enter(record[frame][self.reader.size :])
             after = self.compare(record, record[frame], frame, min(AHEAD, steps - frame))
             if after is None:
-                return float("inf")
+                return None
             largest = max(largest, after)
-        return largest
+        return largest if steps else None
 
     def compare(self, record: list[Array], row: Array, start: int, steps: int) -> float | None:
         """Take recorded steps again from frame `start`, which is `row`; None where the time is used up."""
@@ -208,7 +219,7 @@ class _Trial:
             largest = max(largest, _apart(row, record[t + 1]))
             if over and t + 2 < len(record):
                 return float("inf")
-        return largest
+        return None if self.late() else largest
 
     def start(self, seed: int) -> Array:
         """Begin an episode and return its first row: observation and state."""

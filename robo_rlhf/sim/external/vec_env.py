@@ -119,12 +119,9 @@ class ExternalVecEnv:
     def provenance(self) -> Mapping[str, str]:
         """The versions that an episode's states depend on, and by what its frames are shown and entered.
 
-        An environment that was never proven is, in a copy of its own.
-
-        Raises:
-            EnvironmentFaultError: it raises, or gives an invalid value.
+        An environment that was never proven is, in a copy of its own. Empty where the environment is not MuJoCo.
         """
-        return provenance_of(self._recipe)
+        return provenance_of(self._recipe) if self._local.state_size else {}
 
     def close(self) -> None:
         """Close all copies and end the worker processes; a second call does nothing."""
