@@ -62,9 +62,9 @@ class Proof:
             states = f"steps after its states deviate by up to {self.state_deviation:.2g}"
         if self.enter == "replay":
             return f"A frame of {name} is entered by a replay of the actions before it, which is exact; {states}."
-        replay = f"a replay deviates by up to {self.replay_deviation:.2g}"
-        if self.replay_deviation is None:
-            replay = f"a replay could not be measured within {BUDGET:g} s"
+        replay = f"a replay could not be measured within {BUDGET:g} s"
+        if self.replay_deviation is not None:
+            replay = f"a replay deviates by up to {self.replay_deviation:.2g}"
         return f"No frame of {name} can be entered: {states}; {replay}."
 
 
@@ -183,7 +183,7 @@ class _Trial:
         other = self.start(SEEDS[1])
         size = len(other) - self.reader.size
         drawn = drawn and model == self.model() and size == len(first) - self.reader.size
-        by_state = self.by_states(record) if size and size == len(first) - self.reader.size else None
+        by_state = self.by_states(record) if size else None
         by_replay = self.compare(record, self.start(SEEDS[0]), 0, len(record) - 1)
         enter: Literal["state", "replay"] | None = "replay" if by_replay == 0.0 else None
         if by_state == 0.0:
@@ -200,7 +200,7 @@ class _Trial:
             for t in range(3):
                 self.step(t)
             physics = physics_of(self.env)
-            if physics is None:
+            if physics is None or physics.size != len(record[frame]) - self.reader.size:
                 return float("inf")
             physics.enter(record[frame][self.reader.size :])
             after = self.compare(record, record[frame], frame, min(AHEAD, steps - frame))
