@@ -35,6 +35,8 @@ def test_whatever_is_done_in_whatever_order_nothing_kept_is_lost(acts: list[tupl
     with tempfile.TemporaryDirectory() as folder:
         kept: dict[str, int] = {}
         discarded: list[tuple[str, int]] = []
+        closed: list[tuple[str, str, int]] = []  # what can be undone of them: the command, the episode, its steps
+        undone: set[str] = set()  # open again under another id
         with Seat(Path(folder), dataset="all") as seat:
             for act, *values in acts:
                 was_open, steps, phase = seat.session.machine.has_steps(), seat.status.frames - 1, seat.status.phase
@@ -42,6 +44,7 @@ def test_whatever_is_done_in_whatever_order_nothing_kept_is_lost(acts: list[tupl
                     (seat.move if act == "move" else seat.let_go)(values[0])
                     assert seat.status.frames >= steps + 1 or phase == "paused"  # it never shrinks by itself
                     continue
+                undoes = seat.status.undo
                 if act == "open":
                     values = [["all", next(iter(kept), "none"), *values]]
                 reply = seat.ask(act, *values)
@@ -49,14 +52,25 @@ def test_whatever_is_done_in_whatever_order_nothing_kept_is_lost(acts: list[tupl
                     assert reply.ok == was_open
                     if reply.ok:
                         kept[reply.episode] = steps
+                        closed.append(("keep", reply.episode, steps))
                 elif act == "discard" and reply.episode:
                     discarded.append((reply.episode, steps))
-                elif act == "undo":
-                    assert reply.ok == bool(discarded)
+                    closed.append(("discard", reply.episode, steps))
+                elif act == "undo" and undoes in ("keep", "discard"):
+                    assert reply.ok != was_open
                     if reply.ok:
-                        episode, steps = discarded.pop()
-                        assert reply.episode == episode
-                        kept[episode] = steps
+                        what, episode, steps = closed.pop()
+                        assert what == undoes
+                        kept.pop(episode, None)
+                        discarded = [one for one in discarded if one[0] != episode]
+                        undone.add(episode)
+                        assert (seat.status.phase, seat.status.frames, seat.status.frame) == (
+                            "paused",
+                            steps + 1,
+                            steps,
+                        )
+                elif act == "undo":
+                    assert reply.ok == bool(undoes)
                 elif was_open and act in ("again", "next", "seed", "task", "open"):
                     assert not reply.ok
                 status = seat.status
@@ -68,7 +82,7 @@ def test_whatever_is_done_in_whatever_order_nothing_kept_is_lost(acts: list[tupl
         assert {episode: infos[episode].length for episode in kept} == kept
         others = [info.meta for episode, info in infos.items() if episode not in kept]
         assert all({"branch", "interrupted"} & {*meta.tags} for meta in others)
-        assert set(dataset.trash()) == {episode for episode, _ in discarded}
+        assert set(dataset.trash()) == {episode for episode, _ in discarded} | undone
         assert dataset.verify().problems == ()
         assert not list((dataset.path / "journal").iterdir())
 
