@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from robo_rlhf.core.errors import ConflictError
+from robo_rlhf.core.errors import ConflictError, RoboRlhfError
 from teleop.session.branch import RecordedEpisode
 from teleop.session.episodes import ClosedEpisode
 
@@ -76,7 +76,7 @@ class UndoStack:
                         where = closed.dataset.path.name
                         raise ConflictError(f"undoing the last {what}", f"that episode was recorded into {where}")
                     machine.reopen(past, opened, give_up, goals=goals, correcting=correcting, mark=mark, note=note)
-                except Exception as error:  # noqa: BLE001 - it is answered, and the episode stays as it was
+                except RoboRlhfError as error:
                     give_up(error)
 
             def opened() -> None:
