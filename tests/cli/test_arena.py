@@ -59,6 +59,19 @@ def test_simulated_judges_compare_everything_and_the_same_command_changes_nothin
         assert {a.annotator_kind for a in store.answers()} == {"simulated"}
 
 
+def test_one_arena_that_cannot_be_read_hides_no_other(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("duel", "broken"):
+        result(capsys, [*TWO[:-1], name, "--judge", "simulated"])
+    (trained / "runs" / "broken" / "salt.json").write_text("{")
+    assert main(["arena", "show", "--json"]) == 0
+    listed = {row["arena"]: row for row in json.loads(capsys.readouterr().out)}
+    assert listed["duel"]["answered"] == "3 of 3"
+    assert listed["broken"]["answered"] is None
+    assert "salt.json" in listed["broken"]["verdict"]
+    assert main(["arena", "show", "--name", "broken"]) != 0
+    assert main(["arena", "show"]) == 0
+
+
 def test_an_arena_grows_by_policies_and_seeds(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result(capsys, [*TWO, "--judge", "simulated"])
     before = {path.name: path.read_bytes() for path in trained.glob("runs/duel/episodes/episodes/*.parquet")}
@@ -152,11 +165,13 @@ def test_people_are_not_asked_about_what_they_cannot_be_shown(home: Path, capsys
     for number, name in enumerate(("one", "two")):
         with seeded(number):
             policy = TanhGaussianPolicy(10, 2, width=8)
-        save_policy(policy, home / "runs" / name / "checkpoints" / "policy.safetensors", {"task": "Reacher-v5@3"})
+        save_policy(
+            policy, home / "runs" / name / "checkpoints" / "policy.safetensors", {"task": "colorsys:Reacher-v5@3"}
+        )
     command = ["arena", "--policies", "one", "two", "--seeds", "2", "--name", "outside"]
     assert main(command) == 14
     said = capsys.readouterr().err
-    assert "People cannot judge episodes of Reacher-v5@3 yet. Recorded in an outside environment" in said
+    assert "People cannot judge episodes of colorsys:Reacher-v5@3. Its environment is of the module" in said
     assert "Let simulated teachers judge: --judge simulated." in said
     assert not (home / "runs" / "outside").exists()
     assert result(capsys, [*command, "--judge", "simulated"])["done"] is True
