@@ -16,7 +16,7 @@ from robo_rlhf.core.types import Array, EpisodeMeta
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import now
 from robo_rlhf.data.recording.journal import EpisodeWriter
-from robo_rlhf.data.recording.stream import Row
+from robo_rlhf.data.recording.stream import Row, row_of
 from robo_rlhf.rollouts.control_loop import control_loop
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.input.action_mapping import GRIPPER
@@ -148,17 +148,7 @@ class LiveWorld:
                 raise NonFiniteError("The simulation", where, advice)
             self.obs, self.state, self.success = step.obs[0], state, bool(step.success[0])
             with suppress(DiskFullError, OSError):
-                self.writer.append(
-                    self.obs,
-                    state,
-                    step.applied[0],
-                    float(step.reward[0]),
-                    self.success,
-                    decision.source,
-                    {name: value[0] for name, value in step.signals.items()},
-                    decision.at,
-                    decision.age,
-                )
+                self.writer.append(row_of(step, state, decision.source, decision.at, decision.age))
             self.frame = len(self.writer)
             yield decision
 
