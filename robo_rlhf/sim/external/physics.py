@@ -64,6 +64,15 @@ def state_size(env: gymnasium.Env[Any, Any]) -> int:
     return physics.size if physics else 0
 
 
+def actuator_names(env: gymnasium.Env[Any, Any], count: int) -> tuple[str, ...]:
+    """Return the names of the actuators that an environment of `count` actions has; none unless each has its name."""
+    physics = physics_of(env)
+    if physics is None or physics.model.nu != count:
+        return ()
+    names = tuple(physics.model.actuator(i).name for i in range(count))
+    return names if all(names) and len(set(names)) == count else ()
+
+
 def read_state(env: gymnasium.Env[Any, Any], out: Array) -> None:
     """Write the state of an environment into `out` (size,) float64; NaN where the size of its states has changed."""
     physics = physics_of(env)
