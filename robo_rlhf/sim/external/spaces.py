@@ -7,7 +7,7 @@ columns: in an observation the one that holds is 1 and the others 0; in an actio
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -71,7 +71,7 @@ class Observations:
             part = _part_of(obs, leaf.keys) if leaf.keys else obs
             if type(part) is not np.ndarray:
                 part = _array(part)
-            shape = leaf.space.shape
+            shape = leaf.space.shape or ()
             if part.shape != shape or part.dtype.kind not in REAL:
                 given = Plain(f"{part.dtype} {part.shape}")
                 raise Violation(f"an observation{_path(leaf.keys)} of", given, f"real numbers, shape {shape}")
@@ -122,7 +122,7 @@ class Actions:
                 action[np.arange(len(action)), start + chosen] = 1.0
         return action
 
-    def commands(self, action: Array) -> Sequence[Command]:
+    def commands(self, action: Array) -> "Array | list[Command]":
         """Return the environment's actions for rows (n, size) in [-1, 1]; boxes are scaled to their bounds."""
         parts = [_commands(leaf, action[:, leaf.start : leaf.stop]) for leaf in self._leaves]
         if len(self._leaves) == 1 and not self._leaves[0].keys:
@@ -224,7 +224,7 @@ def _held(part: Array, leaf: Leaf) -> Array:
     return columns
 
 
-def _commands(leaf: Leaf, action: Array) -> Sequence[Command]:
+def _commands(leaf: Leaf, action: Array) -> "Array | list[Command]":
     """Return the actions of one part for its columns (n, k)."""
     if isinstance(leaf.space, Box):
         scaled = scale(leaf.space, action)
@@ -232,7 +232,7 @@ def _commands(leaf: Leaf, action: Array) -> Sequence[Command]:
     chosen = [action[:, a - leaf.start : b - leaf.start].argmax(axis=1) for a, b in _groups(leaf)]
     numbers = np.stack(chosen, axis=1) + _first(leaf)
     if isinstance(leaf.space, Discrete):
-        return [leaf.space.dtype.type(number) for number in numbers[:, 0]]  # type: ignore[union-attr]
+        return [leaf.space.dtype.type(number) for number in numbers[:, 0]]
     shaped = numbers.reshape(-1, *(leaf.space.shape or ()))
     typed: Array = shaped.astype(leaf.space.dtype)
     return typed
