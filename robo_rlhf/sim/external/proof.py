@@ -129,7 +129,10 @@ def prove(recipe: Recipe) -> Proof:
     env = recipe.make(horizon=-1)
     try:
         proof = _Trial(env, recipe).run()
-        return replace(proof, drawn=proof.drawn and not _render_changes_the_model(recipe))
+        renders = "rgb_array" in (env.metadata.get("render_modes") or [])
+        if proof.drawn and renders and _render_changes_the_model(recipe):
+            return replace(proof, drawn=False)
+        return proof
     except Violation as error:
         raise EnvironmentFaultError(f"{recipe.name} {error}") from error
     except RoboRlhfError:
