@@ -30,7 +30,7 @@ from robo_rlhf.sim.external.checks import (
     step_of,
 )
 from robo_rlhf.sim.external.ids import Recipe, find
-from robo_rlhf.sim.external.physics import read_state, state_size
+from robo_rlhf.sim.external.physics import physics_of, read_state, state_size
 from robo_rlhf.sim.external.spaces import Actions, Observations
 
 _log = logging.getLogger(__name__)
@@ -91,6 +91,18 @@ class Copies:
             except Exception as error:
                 self._fault(i, "step", error)
         return self._outcome(reward, active)
+
+    def enter(self, state: Array, obs: Array) -> CopiesStep:
+        """Enter the states (n, nstate) of recorded frames, whose observations (n, obs_dim) are given back."""
+        if self.faults:
+            self.reset(np.zeros(len(self.envs), np.int64))
+        self._begin()
+        self.wide[:], self.state[:] = obs, state
+        for i, env in enumerate(self.envs):
+            physics = physics_of(env)
+            if physics is not None:
+                physics.enter(state[i])
+        return self._outcome(np.zeros(len(self.envs), np.float32), self.active.copy())
 
     def close(self) -> None:
         """Close the environments."""

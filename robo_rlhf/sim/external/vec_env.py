@@ -10,7 +10,7 @@ and entered by a replay.
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -105,12 +105,35 @@ class ExternalVecEnv:
         return self._state.copy()
 
     def set_state(self, state: Array) -> Array:
-        """Refuse.
+        """Refuse: see `enter`.
 
         Raises:
             InvalidValueError: always.
         """
-        raise InvalidValueError(f"state of {self.name}", "one to enter", "none: outside environments only start anew")
+        raise InvalidValueError(f"state of {self.name}", "one alone", "a recorded frame, with its observation")
+
+    @property
+    def copies(self) -> Sequence[gymnasium.Env[Any, Any]]:
+        """The environments of the copies that are in this process."""
+        return self._local.envs
+
+    def enter(self, state: Array, obs: Array) -> Array:
+        """Enter recorded frames by their states (N, nstate); return their observations `obs` (N, obs_dim).
+
+        An environment does not compute observations from a state, so those that were recorded are given. Only copies
+        in this process can be entered.
+
+        Raises:
+            ShapeError: not one state and observation a copy.
+        """
+        assert not self._remote
+        for what, given, size in (("state", state, self._state.shape[1]), ("observation", obs, self.obs_dim)):
+            if given.shape != (self.num_envs, size):
+                raise ShapeError(what, (self.num_envs, size), given.shape)
+        self.faults = NO_FAULTS
+        entered = self._local.enter(state, obs)
+        self._state = entered.state
+        return entered.obs
 
     @cached_property
     def model_hash(self) -> str:
