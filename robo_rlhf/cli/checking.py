@@ -10,25 +10,10 @@ import tyro
 
 from robo_rlhf.core.checks import Meant, check_number, check_seed, check_text
 from robo_rlhf.core.files import DATABASE_VARIABLE, HOME_VARIABLE
-from robo_rlhf.sim.external.ids import is_outside
-from robo_rlhf.sim.tasks import TASKS
 
 _POSITIONAL = (tyro.conf.Positional, *get_args(tyro.conf.Positional[int])[1:])
 
 
-def _native(_: str, given: object) -> None:
-    TASKS.check(str(given))
-
-
-def _world(_: str, given: object) -> None:
-    if not is_outside(str(given)):
-        TASKS.check(str(given))
-
-
-Task = Annotated[str, Meant(_native)]  # of this project
-Tasks = Annotated[tuple[str, ...], Meant(_native)]
-World = Annotated[str, Meant(_world)]  # such a task, or an outside environment: whether there is one, its package says
-MaybeWorld = Annotated[str | None, Meant(_world)]
 MaybeSeed = Annotated[int | None, Meant(check_seed)]
 
 
