@@ -1,8 +1,8 @@
 """`robo-rlhf train NAME`: the command that is made of an algorithm."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,28 +46,22 @@ class TerminalSession:
 
 
 def train(algorithm: Algorithm) -> int:
-    """Train, with a bar, and print the result."""
-    algorithm.check()
-    use_one_thread()
-    with opened(algorithm) as session:
-        rows = algorithm.train(session)
-    print_rows(rows, as_json=algorithm.json)
-    return 0
-
-
-@contextmanager
-def opened(algorithm: Algorithm) -> Iterator[TerminalSession]:
-    """Yield the session to train with; no other process works in the run folder meanwhile.
+    """Train, with a bar, and print the result.
 
     Raises:
-        BusyError: one does.
+        BusyError: another process works in the run folder.
+        RoboRlhfError: as the algorithm's `check` and `train`.
     """
     from robo_rlhf.core.heartbeat import held
 
     with ExitStack() as stack:
         if algorithm.folder is not None:
             stack.enter_context(held(algorithm.folder))
-        yield TerminalSession(algorithm, stack)
+        algorithm.check()
+        use_one_thread()
+        rows = algorithm.train(TerminalSession(algorithm, stack))
+    print_rows(rows, as_json=algorithm.json)
+    return 0
 
 
 def command(algorithm: type[Algorithm]) -> Any:
