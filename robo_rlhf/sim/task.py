@@ -3,11 +3,12 @@
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import mujoco
 import numpy as np
 
+from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.batch import BatchSim
 
@@ -27,6 +28,26 @@ class Task(ABC):
     action_names: ClassVar[tuple[str, ...]] = ("x", "y", "z", "yaw", "gripper")
     goals: ClassVar[tuple[str, ...]] = ()  # mocap bodies that a user may move before an episode begins
     style_cost: ClassVar[str] = "path_length"  # the measure in the default simulated teacher's style cost
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse a task that is written for an earlier version in a way that would pass unseen.
+
+        Raises:
+            RoboRlhfError: it has an attribute by an old name.
+        """
+        super().__init_subclass__(**kwargs)
+        if "cares_about" in vars(cls):
+            raise RoboRlhfError(f"Task {cls.__name__}: cares_about is called style_cost now; rename it.")
+
+    @classmethod
+    def with_robot(cls, robot: str) -> "type[Task]":
+        """Return this task with another robot.
+
+        Raises:
+            UnknownNameError: there is none of that name.
+            InvalidValueError: the task has a robot of its own.
+        """
+        raise InvalidValueError("robot", repr(robot), f"none: {cls.name} is no task of an arm")
 
     @abstractmethod
     def scene(self) -> mujoco.MjSpec:
