@@ -12,6 +12,7 @@ import tyro
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.checking import MaybeWorld
 from robo_rlhf.cli.progress import progress_bar
+from robo_rlhf.cli.robots import OnRobot
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.core.checks import Seed
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("evaluate")
 @dataclass(frozen=True, kw_only=True)
-class Evaluate:
+class Evaluate(OnRobot):
     """Run a policy on fixed seeds; report success and style with 95 % intervals.
 
     Example:

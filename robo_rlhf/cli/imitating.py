@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robo_rlhf.cli.checking import World
+from robo_rlhf.cli.robots import OnRobot
 from robo_rlhf.core.checks import DatasetName
 from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, NotFoundError, UnknownNameError
 from robo_rlhf.core.files import data_home, find_dataset
@@ -19,7 +20,7 @@ STARTS = 32  # of the task, which show how far observations vary where demonstra
 
 
 @dataclass(frozen=True, kw_only=True)
-class DemonstrationOptions:
+class DemonstrationOptions(OnRobot):
     """Demonstrations of a task, and the options that go with them."""
 
     task: World

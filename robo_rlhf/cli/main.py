@@ -110,11 +110,13 @@ def parse(name: str, args: Sequence[str]) -> CliCommand:
     Raises:
         SystemExit: after `--help`, or after saying what is wrong with an option.
         InvalidValueError, UnknownNameError: an option is not what it is meant to be.
+        RoboRlhfError: the robot of its task is of no use.
     """
     import tyro  # here, so that the overview needs nothing but the standard library
 
     from robo_rlhf.cli.checking import check_environment, check_options
     from robo_rlhf.cli.optional import registry
+    from robo_rlhf.cli.robots import choose_robot
 
     for argument in args:
         if now := option_now(argument):
@@ -129,7 +131,7 @@ def parse(name: str, args: Sequence[str]) -> CliCommand:
     )
     check_environment()
     check_options(command)
-    return command
+    return choose_robot(command)
 
 
 def _overview(group: str) -> str:

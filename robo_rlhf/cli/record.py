@@ -21,6 +21,7 @@ from robo_rlhf.cli.checking import (
 )
 from robo_rlhf.cli.hands import device_options, key_lines
 from robo_rlhf.cli.progress import progress_bar
+from robo_rlhf.cli.robots import OnRobot
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.core.checks import (
     NewDataset,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("record")
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(OnRobot):
     """Record episodes of a task from a device, in real time.
 
     browser (the default) starts the operator station and opens the operate page. keyboard, gamepad and spacemouse

@@ -19,6 +19,7 @@ from robo_rlhf.cli.checking import (
 )
 from robo_rlhf.cli.climbing import find_checkpoint
 from robo_rlhf.cli.progress import progress_bar
+from robo_rlhf.cli.robots import OnRobot
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.core.checks import (
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("rollout")
 @dataclass(frozen=True, kw_only=True)
-class Rollout:
+class Rollout(OnRobot):
     """Run a policy, yours or a trained one, and keep its episodes: demonstrations for an outside environment.
 
     An episode is a success where the environment reports it at its end; or by a rule of yours. Each is kept as it ends,

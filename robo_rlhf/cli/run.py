@@ -17,6 +17,7 @@ from robo_rlhf.cli.checking import (
     Task,
 )
 from robo_rlhf.cli.overrides import override
+from robo_rlhf.cli.robots import OnRobot
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("run")
 @dataclass(frozen=True, kw_only=True)
-class RunCommand:
+class RunCommand(OnRobot):
     """Do the whole loop: imitate, ask about clips, learn the reward, fine-tune on it, measure.
 
     Stop it at any time: the same command continues where it stopped.

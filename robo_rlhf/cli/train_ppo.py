@@ -15,6 +15,7 @@ from robo_rlhf.cli.checking import (
 )
 from robo_rlhf.cli.climbing import check_objective, find_checkpoint, load_reward_function, make_env_for
 from robo_rlhf.cli.progress import progress_bar
+from robo_rlhf.cli.robots import OnRobot
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.core.checks import (
@@ -36,7 +37,7 @@ def _ppo_config() -> type[Any]:
 
 @COMMANDS.register("train ppo")
 @dataclass(frozen=True, kw_only=True)
-class TrainPpo:
+class TrainPpo(OnRobot):
     """Fine-tune a policy on a learned reward, or another. The same command continues where a killed one stopped.
 
     The learned reward may change meanwhile: its file is read again when it is written. A policy that was trained with

@@ -17,6 +17,7 @@ from robo_rlhf.cli.climbing import (
     find_checkpoint,
 )
 from robo_rlhf.cli.progress import progress_bar
+from robo_rlhf.cli.robots import OnRobot
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import lower_priority, use_one_thread
 from robo_rlhf.core.checks import (
@@ -54,7 +55,7 @@ def _reward_config() -> type[Any]:
 
 @COMMANDS.register("train reward")
 @dataclass(frozen=True, kw_only=True)
-class TrainReward:
+class TrainReward(OnRobot):
     """Learn a reward from answers about clips. With --follow it keeps learning as answers come, until Ctrl-C.
 
     Example:

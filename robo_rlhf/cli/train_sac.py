@@ -15,6 +15,7 @@ from robo_rlhf.cli.checking import (
 )
 from robo_rlhf.cli.climbing import check_objective, find_checkpoint, load_reward_function, make_env_for
 from robo_rlhf.cli.progress import progress_bar
+from robo_rlhf.cli.robots import OnRobot
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.core.checks import (
@@ -39,7 +40,7 @@ def _sac_config() -> type[Any]:
 
 @COMMANDS.register("train sac")
 @dataclass(frozen=True, kw_only=True)
-class TrainSac:
+class TrainSac(OnRobot):
     """Learn by soft actor-critic, with demonstrations in every batch. The same command continues where one stopped.
 
     From nothing, or as a bounded correction on top of a policy of any kind. The learned reward may change meanwhile:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.checking import World
+from robo_rlhf.cli.robots import OnRobot
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.core.checks import DatasetName, Seed
@@ -15,7 +16,7 @@ from robo_rlhf.data.layout import require_dataset
 
 @COMMANDS.register("train value")
 @dataclass(frozen=True, kw_only=True)
-class TrainValue:
+class TrainValue(OnRobot):
     """Learn from episodes, failures too, how near success is: the potential of the reward term value(path=...).
 
     Example:

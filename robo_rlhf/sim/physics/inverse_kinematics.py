@@ -17,7 +17,7 @@ import numpy as np
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.batch import BatchSim
 from robo_rlhf.sim.physics.rotation import quat_between, quat_from_rotvec, quat_multiply, quat_to_rotvec, yaw_of_quat
-from robo_rlhf.sim.robot import Robot, Workspace
+from robo_rlhf.sim.robot_tools.arm import Arm, Workspace
 
 MAX_STEP = 0.02  # [m] translation of the target at full command in one control step
 MAX_TURN = 0.1  # [rad] rotation of the target at full command in one control step
@@ -48,70 +48,75 @@ def hand_quat(sim: BatchSim) -> Array:
     return sim.body_quat("hand")
 
 
-def jacobian(sim: BatchSim, robot: Robot, point: Array) -> Array:
+def jacobian(sim: BatchSim, arm: Arm, point: Array) -> Array:
     """Geometric Jacobian (N, 6, n) of the world point (N, 3) on the hand: rows translation [m/rad], then rotation.
 
     The result is laid out row by row whatever N is: products of other layouts are rounded otherwise.
     """
-    axis = sim.joint_field("xaxis", robot.joints).transpose(0, 2, 1)  # (N, 3, n)
-    arm = point[:, :, None] - sim.joint_field("xanchor", robot.joints).transpose(0, 2, 1)
-    jac = np.empty((sim.num_envs, 6, len(robot.joints)))
-    jac[:, 0] = axis[:, 1] * arm[:, 2] - axis[:, 2] * arm[:, 1]
-    jac[:, 1] = axis[:, 2] * arm[:, 0] - axis[:, 0] * arm[:, 2]
-    jac[:, 2] = axis[:, 0] * arm[:, 1] - axis[:, 1] * arm[:, 0]
+    axis = sim.joint_field("xaxis", arm.joints).transpose(0, 2, 1)  # (N, 3, n)
+    lever = point[:, :, None] - sim.joint_field("xanchor", arm.joints).transpose(0, 2, 1)
+    jac = np.empty((sim.num_envs, 6, len(arm.joints)))
+    jac[:, 0] = axis[:, 1] * lever[:, 2] - axis[:, 2] * lever[:, 1]
+    jac[:, 1] = axis[:, 2] * lever[:, 0] - axis[:, 0] * lever[:, 2]
+    jac[:, 2] = axis[:, 0] * lever[:, 1] - axis[:, 1] * lever[:, 0]
     jac[:, 3:] = axis
-    slides = sim.slides(robot.joints)
+    slides = sim.slides(arm.joints)
     if slides.size:
         jac[:, :3, slides], jac[:, 3:, slides] = axis[:, :, slides], 0.0
     return jac
 
 
-def reach_target(sim: BatchSim, robot: Robot) -> Array:
+def reach_target(sim: BatchSim, arm: Arm) -> Array:
     """Return joint targets (N, n) [rad] that bring the hand to its target pose, within the joint limits."""
-    q = sim.joint_qpos(robot.joints)
+    q = sim.joint_qpos(arm.joints)
     hand = sim.site_pos("ee")
     error = np.empty((sim.num_envs, 6))
     np.subtract(sim.mocap_pos("target"), hand, out=error[:, :3])
     error[:, 3:] = quat_to_rotvec(quat_between(sim.mocap_quat("target"), hand_quat(sim)))
-    jac = jacobian(sim, robot, hand)
+    jac = jacobian(sim, arm, hand)
     jac_t = jac.transpose(0, 2, 1)
     gram = jac @ jac_t + DAMPED
-    posture = POSTURE * (robot.home - q)
+    posture = POSTURE * (arm.home - q)
     task = np.linalg.solve(gram, (error - (jac @ posture[..., None])[..., 0])[..., None])
     step = posture + (jac_t @ task)[..., 0]
     step *= MAX_JOINT_STEP / np.maximum(np.maximum.reduce(np.abs(step), axis=1, keepdims=True), MAX_JOINT_STEP)
-    if robot.lead is not None:
-        step *= robot.lead
+    if arm.lead is not None:
+        step *= arm.lead
     step += q
-    low, high = sim.joint_limits(robot.joints)
+    low, high = sim.joint_limits(arm.joints)
     joints: Array = np.minimum(np.maximum(step, low), high)
     return joints
 
 
-def apply_arm(sim: BatchSim, robot: Robot, joints: Array, gripper: Array) -> None:
+def apply_arm(sim: BatchSim, arm: Arm, joints: Array, gripper: Array) -> None:
     """Write actuator targets: `joints` (N, n) [rad], `gripper` (N,) from -1 (open) to 1 (closed)."""
-    sim.set_ctrl(robot.joints, joints)
-    wide = 0.5 * (robot.open - robot.closed)
-    sim.ctrl[:, sim.actuator_ids(robot.gripper)] = robot.closed + wide * (1.0 - gripper)[:, None]
+    sim.set_ctrl(arm.joints, joints)
+    wide = 0.5 * (arm.open - arm.closed)
+    sim.ctrl[:, sim.actuator_ids(arm.gripper)] = arm.closed + wide * (1.0 - gripper)[:, None]
 
 
-def grip_command(sim: BatchSim, robot: Robot) -> Array:
+def grip_command(sim: BatchSim, arm: Arm) -> Array:
     """Return the last gripper command (N,), from -1 (open) to 1 (closed)."""
-    first, wide = sim.actuator_ids(robot.gripper)[0], 0.5 * (robot.open[0] - robot.closed[0])
-    command: Array = 1.0 - (sim.ctrl[:, first] - robot.closed[0]) / wide
+    first, wide = sim.actuator_ids(arm.gripper)[0], 0.5 * (arm.open[0] - arm.closed[0])
+    command: Array = 1.0 - (sim.ctrl[:, first] - arm.closed[0]) / wide
     return command
 
 
-def pose_joints(sim: BatchSim, robot: Robot, start: Array, position: Array, quat: Array) -> Array:
+def pose_joints(sim: BatchSim, arm: Arm, start: Array, position: Array, quat: Array) -> Array:
     """Return joints (n,) [rad] for one pose of the hand, by Newton iterations from `start`; time does not advance."""
-    columns, dofs, _ = sim.joint_columns(robot.joints)
+    columns, dofs, _ = sim.joint_columns(arm.joints)
     return solve_pose(sim.model, sim.scratch, (columns, dofs), start, position, quat)
 
 
 def solve_pose(
-    model: mujoco.MjModel, data: mujoco.MjData, columns: tuple[Array, Array], start: Array, position: Array, quat: Array,
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    columns: tuple[Array, Array],
+    start: Array,
+    position: Array,
+    quat: Array,
     iterations: int = 5,
-) -> Array:  # fmt: skip
+) -> Array:
     """Return joints (n,) [rad], with qpos and dof `columns`, for one pose of site `ee`, by Newton iterations.
 
     The largest step is 1 rad; `data` is left at the joints of the last but one iteration.
@@ -129,7 +134,7 @@ def solve_pose(
         mujoco.mju_mulQuat(turn, quat, back)
         mujoco.mju_quat2Vel(error[3:], turn, 1.0)
         error[:3] = position - data.site_xpos[site]
-        arm = jac[:, columns[1]]
-        step = arm.T @ np.linalg.solve(arm @ arm.T + 1e-6 * np.eye(6), error)
+        own = jac[:, columns[1]]
+        step = own.T @ np.linalg.solve(own @ own.T + 1e-6 * np.eye(6), error)
         q = q + step / max(1.0, float(np.abs(step).max()))
     return q

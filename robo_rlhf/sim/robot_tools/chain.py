@@ -92,7 +92,9 @@ def servos(model: mujoco.MjModel, joints: Array) -> tuple[Array, Array]:
         affine = model.actuator_biastype[act] == mujoco.mjtBias.mjBIAS_AFFINE
         if not affine or gain <= 0 or not np.isclose(bias[1], -gain) or model.actuator_gear[act, 0] != 1:
             what = f"actuator {model.actuator(act).name!r} of joint {name!r}"
-            raise InvalidValueError(what, "no position servo", "a <position> actuator with gear 1, whose target is [rad]")
+            raise InvalidValueError(
+                what, "no position servo", "a <position> actuator with gear 1, whose target is [rad]"
+            )
         damping = float(np.sum(model.dof_damping[model.jnt_dofadr[joint]])) - float(bias[2])
         found.append(act)
         lead.append(max(1.0, PER_STEP / -np.expm1(-CONTROL_DT * gain / max(damping, 1e-9))))

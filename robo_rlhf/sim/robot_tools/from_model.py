@@ -1,4 +1,4 @@
-"""A `Robot` out of any MJCF: what is not given is found in the model, and said; what is ambiguous is asked for."""
+"""An `Arm` out of any MJCF: what is not given is found in the model, and said; what is ambiguous is asked for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.core.types import Array
-from robo_rlhf.sim.robot import ARM_BASE, PREFIX, Hand, Robot, Workspace
 from robo_rlhf.sim.robot_tools import chain
+from robo_rlhf.sim.robot_tools.arm import ARM_BASE, PREFIX, Arm, Hand, Workspace
 from robo_rlhf.sim.robot_tools.gripper import Gripper, find_gripper
 from robo_rlhf.sim.robot_tools.home import find_home
 from robo_rlhf.sim.robot_tools.loading import IMPRATIO, as_tuple, compiled, load, mounted, strip, take_posture
@@ -30,8 +30,8 @@ def from_model(
     base: tuple[float, float, float] = ARM_BASE,
     base_yaw: float = 0.0,
     workspace: Workspace | None = None,
-) -> Robot:
-    """Return a robot. Names are those of the model; keyframes, lights and options of it are left out.
+) -> Arm:
+    """Return an arm. Names are those of the model; keyframes, lights and options of it are left out.
 
     Args:
         model: MJCF as a path, as text, or as a spec: the robot alone, its base at the origin.
@@ -68,7 +68,7 @@ def from_model(
     hand.add_to(scene)
     names = tuple(PREFIX + alone.joint(int(joint)).name for joint in ids)
     at_home, turned = find_home(compiled(scene), names, posture)
-    return Robot(
+    return Arm(
         spec=world,
         joints=names,
         home=at_home,
@@ -83,8 +83,13 @@ def from_model(
         lead=lead,
         workspace=workspace or Workspace(),
         timestep=timestep,
-        findings=_findings(alone, ids, found, {"end_effector": end_effector, "joints": joints, "gripper": gripper,
-                                               "fingers": fingers, "home": home}, at_home),
+        findings=_findings(
+            alone,
+            ids,
+            found,
+            {"end_effector": end_effector, "joints": joints, "gripper": gripper, "fingers": fingers, "home": home},
+            at_home,
+        ),
     )
 
 
@@ -118,7 +123,9 @@ def _end_effector(model: mujoco.MjModel, name: str) -> _End | None:
 def _posture(model: mujoco.MjModel, joints: Array, given: Sequence[float], keyframe: Sequence[float]) -> Array:
     """Return joint positions (n,) near which the arm is at home."""
     if len(given) not in (0, len(joints)):
-        raise InvalidValueError("home of the robot", f"{len(given)} positions", f"{len(joints)}, one a joint of the arm")
+        raise InvalidValueError(
+            "home of the robot", f"{len(given)} positions", f"{len(joints)}, one a joint of the arm"
+        )
     if given:
         return np.array(given, np.float64)
     address = model.jnt_qposadr[joints]
@@ -126,7 +133,8 @@ def _posture(model: mujoco.MjModel, joints: Array, given: Sequence[float], keyfr
         order = address if len(keyframe) == model.nq else np.arange(len(joints))
         return np.array(keyframe, np.float64)[order]
     middle = model.jnt_range[joints].mean(axis=1)
-    return np.where(model.jnt_limited[joints] > 0, middle, model.qpos0[address])
+    posture: Array = np.where(model.jnt_limited[joints] > 0, middle, model.qpos0[address])
+    return posture
 
 
 def _hand(model: mujoco.MjModel, joints: Array, posture: Array, gripper: Gripper, end: _End | None) -> Hand:

@@ -8,7 +8,7 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.inverse_kinematics import MAX_YAW, solve_pose
-from robo_rlhf.sim.robot import HOME_EE, HOME_QUAT
+from robo_rlhf.sim.robot_tools.arm import HOME_EE, HOME_QUAT
 
 TURNED = (0.0, 0.0, 1.0, 0.0)  # HOME_QUAT after half a turn
 HEADINGS = 8  # of the first joint, from which the search begins

@@ -7,7 +7,7 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError
 from robo_rlhf.core.types import Array
-from robo_rlhf.sim.robot import PREFIX, TIMESTEP
+from robo_rlhf.sim.robot_tools.arm import PREFIX, TIMESTEP
 
 CONTROL_DT = 0.05  # [s] of the tasks: a whole number of physics steps
 IMPRATIO = 3.0  # of friction against normal forces, at least
@@ -55,7 +55,11 @@ def take_posture(spec: mujoco.MjSpec) -> tuple[float, ...]:
 
 
 def strip(spec: mujoco.MjSpec) -> float:
-    """Remove lights, name all, compensate gravity as arm controllers do; return a time step [s] fit for model and control."""
+    """Remove lights, give names to all parts, compensate gravity as arm controllers do.
+
+    Returns:
+        The largest time step [s] that is no coarser than the model's and of which a control step is a multiple.
+    """
     for parts in (spec.bodies[1:], spec.joints, spec.actuators):
         for index, part in enumerate(parts):
             part.name = part.name or f"unnamed {index}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import mujoco
 
-from robo_rlhf.sim.robot import HOME_EE, HOME_QUAT, TIMESTEP, Robot
+from robo_rlhf.sim.robot_tools.arm import HOME_EE, HOME_QUAT, TIMESTEP, Arm
 from robo_rlhf.sim.scenes.appearance import PALETTE, add_backdrop, add_camera, add_checker, add_mat, set_lighting
 from robo_rlhf.sim.scenes.furniture import add_walls, furnish
 from sim_assets import ASSETS
@@ -19,11 +19,11 @@ ROOM_HALF = 2.0  # [m] half the side of the room
 ROVER_RADIUS = 0.2  # [m] of the circle that the rover fills
 
 
-def tabletop(robot: Robot) -> mujoco.MjSpec:
+def tabletop(arm: Arm) -> mujoco.MjSpec:
     """Return the table with an arm: bodies `hand`, `target` (mocap), cameras front, side, top, wrist."""
-    spec = _set_physics(robot.spec.copy(), robot.timestep)
-    if robot.hand is not None:
-        robot.hand.add_to(spec)
+    spec = _set_physics(arm.spec.copy(), arm.timestep)
+    if arm.hand is not None:
+        arm.hand.add_to(spec)
     set_lighting(spec, center=(-0.05, 0.0, 0.1), extent=0.8)
     _add_table(spec)
     add_backdrop(spec, half=2.2, low=FLOOR_Z)
@@ -56,7 +56,7 @@ def room(*, obstacles: bool = True) -> mujoco.MjSpec:
     return spec
 
 
-def add_contact_sensor(spec: mujoco.MjSpec, subtree: str = "hand", name: str = "contact_force") -> None:
+def add_contact_sensor(spec: mujoco.MjSpec, subtree: str, name: str = "contact_force") -> None:
     """Add sensor `name`: the net contact force (3,) [N], world frame, of body `subtree` on everything else.
 
     On the hand its reaction is the reading of a wrist force sensor, without the weight of the hand: the squeeze of the

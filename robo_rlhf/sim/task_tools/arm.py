@@ -17,7 +17,8 @@ from robo_rlhf.sim.physics.rotation import (
     quat_to_rotvec,
     yaw_of_quat,
 )
-from robo_rlhf.sim.robot import HOME_EE, HOME_QUAT, Robot, Workspace, open_robot
+from robo_rlhf.sim.robot import open_arm
+from robo_rlhf.sim.robot_tools.arm import HOME_EE, HOME_QUAT, Arm, Workspace
 from robo_rlhf.sim.robots import DEFAULT
 from robo_rlhf.sim.scenes import scene
 from robo_rlhf.sim.task import Task
@@ -44,7 +45,7 @@ class ArmTask(Task):
 
     horizon: ClassVar[int] = 120
     workspace: ClassVar[Workspace] = Workspace()
-    robot: ClassVar[Robot] = open_robot(DEFAULT)
+    arm: ClassVar[Arm] = open_arm(DEFAULT)
 
     @classmethod
     def with_robot(cls, robot: str) -> type[Task]:
@@ -58,8 +59,8 @@ class ArmTask(Task):
 
     def tabletop(self) -> mujoco.MjSpec:
         """Return the table with this task's robot, and the sensor of its signal `contact_force`."""
-        spec = scene.tabletop(self.robot)
-        scene.add_contact_sensor(spec, self.robot.contact_body)
+        spec = scene.tabletop(self.arm)
+        scene.add_contact_sensor(spec, self.arm.contact_body)
         return spec
 
     def control(self, sim: BatchSim, action: Array) -> None:
@@ -68,8 +69,8 @@ class ArmTask(Task):
         turn = np.zeros((sim.num_envs, 3))
         turn[:, 7 - action.shape[1] :] = act[:, 3:-1] * inverse_kinematics.MAX_TURN
         inverse_kinematics.move_target(sim, act[:, :3] * inverse_kinematics.MAX_STEP, turn, self.workspace)
-        joints = inverse_kinematics.reach_target(sim, self.robot)
-        inverse_kinematics.apply_arm(sim, self.robot, joints, act[:, -1])
+        joints = inverse_kinematics.reach_target(sim, self.arm)
+        inverse_kinematics.apply_arm(sim, self.arm, joints, act[:, -1])
 
     def signals(self, sim: BatchSim) -> Mapping[str, Array]:
         """Return the hand's position [m] and the contact force on it [N]."""
@@ -82,13 +83,13 @@ class ArmTask(Task):
     def place_arm(self, sim: BatchSim, index: int, rng: np.random.Generator, spread: float = 0.03) -> None:
         """Reset the arm of copy `index` to home, the hand displaced by up to `spread` [m], gripper open."""
         position = HOME_EE + rng.uniform(-spread, spread, 3)
-        joints = inverse_kinematics.pose_joints(sim, self.robot, self.robot.home, position, DOWN)
-        qpos, _, arm = sim.joint_columns(self.robot.joints)
+        joints = inverse_kinematics.pose_joints(sim, self.arm, self.arm.home, position, DOWN)
+        qpos, _, arm = sim.joint_columns(self.arm.joints)
         sim.bind("qpos")[index, qpos] = joints
         sim.ctrl[index, arm] = joints
-        for joint, at in self.robot.rest.items():
+        for joint, at in self.arm.rest.items():
             sim.qpos(joint)[index] = at
-        sim.ctrl[index, sim.actuator_ids(self.robot.gripper)] = self.robot.open
+        sim.ctrl[index, sim.actuator_ids(self.arm.gripper)] = self.arm.open
         sim.mocap_pos("target")[index] = position
         sim.mocap_quat("target")[index] = DOWN
 
@@ -103,11 +104,11 @@ class ArmTask(Task):
 
     def opening(self, sim: BatchSim) -> Array:
         """Distance between the fingertips (N,) [m]."""
-        return self.robot.opening(sim)
+        return self.arm.opening(sim)
 
     def grip_command(self, sim: BatchSim) -> Array:
         """The last gripper command (N,), from -1 (open) to 1 (closed)."""
-        return inverse_kinematics.grip_command(sim, self.robot)
+        return inverse_kinematics.grip_command(sim, self.arm)
 
     def place_cube(
         self, sim: BatchSim, index: int, name: str, at: Array, height: float, rng: np.random.Generator
@@ -169,8 +170,8 @@ class ArmTask(Task):
 
 @functools.cache
 def _with_robot(task: type[ArmTask], name: str) -> type[Task]:
-    robot = open_robot(name)
-    more = {"name": f"{task.name}@{name}", "robot": robot, "workspace": task.workspace.within(robot.workspace)}
+    arm = open_arm(name)
+    more = {"name": f"{task.name}@{name}", "arm": arm, "workspace": task.workspace.within(arm.workspace)}
     return type(task.__name__, (task,), {"__doc__": task.__doc__, "__module__": task.__module__, **more})
 
 

@@ -10,7 +10,7 @@ from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.batch import BatchSim
 from robo_rlhf.sim.physics.inverse_kinematics import MAX_TURN
 from robo_rlhf.sim.physics.rotation import quat_to_rotvec, tilt_of_quat, up_of_quat
-from robo_rlhf.sim.robot import Workspace
+from robo_rlhf.sim.robot_tools.arm import Workspace
 from robo_rlhf.sim.scenes import props
 from robo_rlhf.sim.task_tools.arm import HAND_NAMES, SETTLE, ArmTask, columns, funnel
 from robo_rlhf.sim.task_tools.tolerance import distance, near
