@@ -27,11 +27,14 @@ GANTRY = """
   <worldbody>
     <geom type="box" size=".03 .03 .4" pos="0 0 .4"/>
     <body name="x" pos="0 0 .8">
-      <joint name="x" type="slide" axis="1 0 0" range="0 1"/><geom class="link" type="box" size=".03 .03 .03" mass="1"/>
+      <joint name="x" type="slide" axis="1 0 0" range="0 1"/>
+      <geom class="link" type="box" size=".03 .03 .03" mass="1"/>
       <body name="y">
-        <joint name="y" type="slide" axis="0 1 0" range="-.5 .5"/><geom class="link" type="box" size=".03 .03 .03" mass="1"/>
+        <joint name="y" type="slide" axis="0 1 0" range="-.5 .5"/>
+      <geom class="link" type="box" size=".03 .03 .03" mass="1"/>
         <body name="z">
-          <joint name="z" type="slide" axis="0 0 -1" range="0 .7"/><geom class="link" type="box" size=".02 .02 .05" mass="1"/>
+          <joint name="z" type="slide" axis="0 0 -1" range="0 .7"/>
+      <geom class="link" type="box" size=".02 .02 .05" mass="1"/>
           <body name="turn" pos="0 0 -.05" quat="0 1 0 0">
             JOINT
             <geom class="link" type="box" size=".06 .06 .01" mass=".5"/>
