@@ -8,6 +8,7 @@ import pickle
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 _HEAD = struct.Struct("<QI")  # size of the pickle [bytes]; how many arrays follow it
@@ -63,7 +64,13 @@ class Frames:
 
     def break_off(self) -> None:
         """End the connection both ways, also for a thread that waits for a message."""
-        self._end.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self._end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Break off, and release the socket."""
+        self.break_off()
+        self._end.close()
 
     def _take(self, size: int, more: Callable[[], float]) -> bytearray:
         """Return exactly `size` bytes."""

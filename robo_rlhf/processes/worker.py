@@ -26,7 +26,7 @@ from robo_rlhf.processes.frames import Frames
 
 START = 180.0  # [s] of its own that a process may take to import what it needs and be ready
 PATIENCE = 5.0  # [s] for a process to end by itself
-SAMPLE = 1.0  # [s] between two looks at how long a process was made to wait
+SAMPLE = 0.1  # [s] between two looks at how long a process was made to wait
 TIMES = {1: "ended", 2: "ended twice"}
 
 Manner = Literal["answer", "talk", "run"]  # as `robo_rlhf.processes.__main__` explains them
@@ -76,7 +76,7 @@ class HelperProcess:
             ours.close()
             raise
         self.frames = Frames(ours)
-        self._end = weakref.finalize(self, _end, ours, self._process, PATIENCE)
+        self._end = weakref.finalize(self, _end, self.frames, self._process)
 
     @property
     def pid(self) -> int:
@@ -100,10 +100,6 @@ class HelperProcess:
             return self._process.wait(patience)
         return None
 
-    def terminate(self) -> None:
-        """Ask it to end by a signal."""
-        self._process.terminate()
-
     def kill(self) -> None:
         """End it at once; may be called from any thread."""
         self._process.kill()
@@ -114,13 +110,11 @@ class HelperProcess:
         return self._process.returncode
 
 
-def _end(connection: socket.socket, process: "subprocess.Popen[bytes]", patience: float) -> None:
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)  # also for a thread that still reads
-    connection.close()
+def _end(frames: Frames, process: "subprocess.Popen[bytes]") -> None:
+    frames.close()
     for insist in (process.terminate, process.kill):
         with suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
+            process.wait(PATIENCE)
             return
         insist()
     process.wait()
@@ -129,7 +123,7 @@ def _end(connection: socket.socket, process: "subprocess.Popen[bytes]", patience
 def how_ended(code: int | None) -> str:
     """Return how a process ended, in words, from the code that it ended with; None: it had to be killed."""
     if code is None:
-        return "hung"
+        return "it hung"
     return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
 
@@ -228,7 +222,7 @@ class WorkerProcess:
             if how != "done":
                 self.end()
             self._content(how, content)
-            self._ready = True
+            self._ready, self._looked = True, 0.0
         self._request = request
         self._sent += 1
         self._exchange(lambda: frames.send((self._sent, request), START), START)
