@@ -8,9 +8,9 @@ function is called:
 * `talk`: with the connection's `Frames`, which it reads and writes as it likes; it returns the exit code.
 * `run`: as a program, with what follows in `sys.argv`; it returns the exit code.
 
-This process ends when the other one does, however that comes: it finds the connection closed, and has a while to finish.
-A program is sent SIGTERM then. The niceness is taken on when the function has been imported and called: a start that
-starves on a busy machine would seem to hang.
+This process ends when the other one does, however that comes: it finds the connection closed, and has a while to
+finish. A program is sent SIGTERM then. The niceness is taken on when the function has been imported, and what answers
+is made: a start that starves on a busy machine would seem to hang.
 """
 
 import importlib

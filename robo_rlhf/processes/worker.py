@@ -1,6 +1,6 @@
 """WorkerProcess: one of our functions in a process of its own, for what may crash, hang, import much or take long.
 
-    drawing = WorkerProcess("drawing", "robo_rlhf.sim.rendering.worker:drawing", nice=10)
+    drawing = WorkerProcess("drawing", "robo_rlhf.sim.rendering.worker:start", nice=10)
     picture = drawing.ask(request, limit=60.0)
 
 The function is named as "module:function". It is called there with the arguments that it was given here, and returns
@@ -17,6 +17,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, Self
@@ -35,8 +36,8 @@ Manner = Literal["answer", "talk", "run"]  # as `robo_rlhf.processes.__main__` e
 class HelperProcess:
     """One process at the other end of a connection; started at once, and ended with this object or this process.
 
-    It has our module search path, an empty input, our error output for all that it prints, and a session of its own: the
-    terminal's Ctrl-C is for this process, which then ends that one. Where this process is killed, that one ends too.
+    It has our module search path, an empty input, our error output for all that it prints, and a session of its own:
+    the terminal's Ctrl-C is for this process, which then ends that one. Where this process is killed, it ends too.
     """
 
     def __init__(
@@ -155,7 +156,7 @@ class WorkerProcess:
         """
         self.what = what
         self._arguments = arguments
-        self._new = lambda: HelperProcess(target, "answer", nice=nice, environment=environment, output=output)
+        self._new = partial(HelperProcess, target, "answer", nice=nice, environment=environment, output=output)
         self._process: HelperProcess | None = None
         self._ready = False  # whether it has said that it is
         self._lock = threading.Lock()  # of starting and stopping

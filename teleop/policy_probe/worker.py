@@ -1,7 +1,7 @@
 """The policy probe in a worker process: it works on a question for a moment at a time.
 
-So an arrow never waits for a rollout, and a rollout that no caller waits for any more ends at once: which question comes
-next is decided by the station.
+So an arrow never waits for a rollout, and a rollout that no caller waits for any more ends at once: the station decides
+which question comes next.
 """
 
 import time

@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from robo_rlhf.processes.worker import WorkerProcess
@@ -33,7 +34,7 @@ class WorkerQueue(Generic[Work]):
             rest: [s] without work until both end; REST where 0.
         """
         self._do, self._rest = do, rest
-        self._new = lambda: WorkerProcess(what, target, *arguments, nice=nice)
+        self._new = partial(WorkerProcess, what, target, *arguments, nice=nice)
         self._worker = self._new()
         self._work: queue.Queue[Work | None] = queue.Queue()
         self._lock = threading.Lock()
