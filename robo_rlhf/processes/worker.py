@@ -91,15 +91,11 @@ class HelperProcess:
 
     def waited(self) -> float:
         """Return how long it has waited for a processor so far [s]; 0 where the system does not say."""
-        with suppress(OSError, ValueError, IndexError):
-            return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
-        return 0.0
+        return _waited(self.pid)
 
     def wait(self, patience: float) -> int | None:
-        """Wait for its end, for at most `patience` [s]; return its code."""
-        with suppress(subprocess.TimeoutExpired):
-            return self._process.wait(patience)
-        return None
+        """Wait for its end, for at most `patience` [s] of its own time; return its code, None where it still runs."""
+        return _wait(self._process, patience)
 
     def kill(self) -> None:
         """End it at once; may be called from any thread."""
@@ -114,11 +110,23 @@ class HelperProcess:
 def _end(frames: Frames, process: "subprocess.Popen[bytes]") -> None:
     frames.close()
     for insist in (process.terminate, process.kill):
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(PATIENCE)
-            return
-        insist()
+        if _wait(process, PATIENCE) is None:
+            insist()
     process.wait()
+
+
+def _wait(process: "subprocess.Popen[bytes]", patience: float) -> int | None:
+    end = time.monotonic() + patience - _waited(process.pid)
+    while (left := end + _waited(process.pid) - time.monotonic()) > 0:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(left)
+    return process.poll()
+
+
+def _waited(pid: int) -> float:
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    return 0.0
 
 
 def how_ended(code: int | None) -> str:

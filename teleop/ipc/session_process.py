@@ -68,7 +68,7 @@ class SessionProcess:
     def close(self, patience: float = PATIENCE) -> None:
         """End the session: the open episode is closed as aborted, tagged "interrupted". Waits; kills after a while."""
         self._channel.finish()
-        if not self.ended.wait(patience):
+        if self._process.wait(patience) is None:
             self.kill()
         self._channel.close()
         self._process.end()

@@ -60,13 +60,15 @@ class Answering:
         if self._work is None:
             raise NotNowError("The process that asks policies ended before it had an answer", "Ask again.")
         begun = time.process_time()
-        while (used := time.process_time() - begun) < MOMENT:
+        used = 0.0
+        while used < MOMENT:
             try:
                 next(self._work)
             except StopIteration as end:
                 found: Result = end.value
                 self._work = None
                 return found
+            used = time.process_time() - begun
         self._used += used
         if self._used > self._limit:
             self._work = None

@@ -10,11 +10,12 @@ import pytest
 
 from robo_rlhf.core.errors import NotFoundError, NotNowError
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.processes.worker import START
 from teleop.policy_probe.messages import ActionQuery, ActionResult, FrameRef, RolloutQuery, RolloutResult
 from teleop.station.probe.client import ProbeClient
 from tests.teleop.policy_probe.making import FLOW, PLAIN, ask_home
 
-WAIT = 60.0  # [s] on a busy machine
+WAIT = START
 
 
 @pytest.fixture(scope="module")
