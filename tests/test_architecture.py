@@ -141,6 +141,18 @@ def test_functions_that_helper_processes_call_by_name_are_there() -> None:
     assert [name for name in sorted(called) if not callable(getattr(import_module(name[0]), name[1], None))] == []
 
 
+def test_worlds_are_stepped_in_one_place() -> None:
+    """A loop that steps an environment is `control_loop`; what wraps environments lies in the world's own room."""
+    found = [
+        name
+        for name in modules()
+        if not name.startswith("robo_rlhf.sim.")
+        for node in ast.walk(tree(modules()[name]))
+        if isinstance(node, ast.Call) and re.search(r"\b(env|envs|world|batch|sim)\w*\.step$", ast.unparse(node.func))
+    ]
+    assert found == ["robo_rlhf.rollouts.control_loop"]
+
+
 def test_programs_that_are_started_by_name_are_there() -> None:
     started = set(re.findall(r"-m ((?:robo_rlhf|teleop)[\w.]+)", (ROOT / ".ci/setup").read_text()))
     assert started

@@ -29,6 +29,7 @@ from robo_rlhf.sim.external.checks import (
     step_of,
 )
 from robo_rlhf.sim.external.ids import Recipe, find
+from robo_rlhf.sim.external.physics import read_state, state_size
 
 LIMIT = 600.0  # [s] that a reset or a step of all copies of a process may take
 _log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class CopiesStep(NamedTuple):
     success: Array  # (n,) bool
     active: Array  # (n,) bool, whether the step was taken
     faults: dict[int, str]  # copy → the fault that ended its episode, now or earlier
+    state: Array  # (n, nstate) float64, MuJoCo's integration state; (n, 0) where the environment is not MuJoCo
 
 
 class Copies:
@@ -57,6 +59,7 @@ class Copies:
         self.reader = Observations(first.observation_space, f"observation space of {recipe.name}")
         self.box = action_box(first.action_space, recipe.name)[0]
         self.envs = [first, *(recipe.make(horizon) for _ in range(num_envs - 1))]
+        self.state_size = state_size(first)
         self._begin()
 
     def reset(self, seeds: Array) -> CopiesStep:
@@ -69,6 +72,7 @@ class Copies:
                     close_env(self.envs[i], self.recipe.name)
                     self.envs[i] = self.recipe.make(self.horizon)
                 self.reader.read(seeded_reset(self.envs[i], int(seeds[i])), row)
+                self._read_state(i)
             except Exception as error:  # an external environment may raise anything
                 self._fault(i, "reset", error)
         return self._outcome(np.zeros(len(self.envs), np.float32), self.active.copy())
@@ -81,6 +85,7 @@ class Copies:
             try:
                 obs, reward[i], self.success[i], over = step_of(self.envs[i].step(commands[i]))
                 self.reader.read(obs, self.rows[i])
+                self._read_state(i)
                 self.active[i] = not over
             except Exception as error:
                 self._fault(i, "step", error)
@@ -96,8 +101,13 @@ class Copies:
         self.wide: Array = np.zeros((n, self.reader.size))  # as the environments gave it, float64
         self.rows: list[Array] = list(self.wide)
         self.obs: Array = np.zeros((n, self.reader.size), np.float32)
+        self.state: Array = np.zeros((n, self.state_size))
         self.success, self.active = np.zeros(n, np.bool_), np.ones(n, np.bool_)
         self.faults: dict[int, str] = {}
+
+    def _read_state(self, i: int) -> None:
+        if self.state_size:
+            read_state(self.envs[i], self.state[i])
 
     def _fault(self, i: int, doing: str, error: Exception) -> None:
         """End the episode of copy `i` as a failure, and repeat its last observation."""
@@ -116,7 +126,7 @@ class Copies:
             failed = list(self.faults)
             reward[failed], active[failed] = 0.0, False
         self.obs = self.wide.astype(np.float32)
-        return CopiesStep(self.obs, reward, self.success.copy(), active, dict(self.faults))
+        return CopiesStep(self.obs, reward, self.success.copy(), active, dict(self.faults), self.state.copy())
 
 
 class RemoteCopies:
@@ -125,7 +135,7 @@ class RemoteCopies:
     If the process dies, all its episodes have a fault, and the next reset starts another process.
     """
 
-    def __init__(self, recipe: Recipe, num_envs: int, horizon: int | None, obs_dim: int) -> None:
+    def __init__(self, recipe: Recipe, num_envs: int, horizon: int | None, obs_dim: int, state_size: int) -> None:
         """Start the process; it makes its copies while this one continues."""
         assert recipe.portable
         self.name, self._died = recipe.name, ""
@@ -133,6 +143,7 @@ class RemoteCopies:
         self._worker = WorkerProcess(recipe.name, f"{__name__}:serve", named, num_envs, horizon)
         self._worker.start()
         self._obs: Array = np.zeros((num_envs, obs_dim), np.float32)  # the newest, repeated when the process is dead
+        self._state: Array = np.zeros((num_envs, state_size))
 
     def send(self, method: str, argument: Array) -> None:
         """Request `reset` with seeds or `step` with actions; an answer that was never received is dropped.
@@ -161,11 +172,12 @@ class RemoteCopies:
             except WorkerDiedError as error:
                 self._note_death(error)
             else:
-                self._obs = answer.obs
+                self._obs, self._state = answer.obs, answer.state
                 return answer
         n = len(self._obs)
         none = np.zeros(n, np.bool_)
-        return CopiesStep(self._obs.copy(), np.zeros(n, np.float32), none, none, dict.fromkeys(range(n), self._died))
+        died = dict.fromkeys(range(n), self._died)
+        return CopiesStep(self._obs.copy(), np.zeros(n, np.float32), none, none, died, self._state)
 
     def close(self) -> None:
         """Close the copies, and end the process."""
