@@ -1,6 +1,7 @@
 """`robo-rlhf doctor`: checks of this machine, and the consequence of each missing dependency."""
 
 import importlib
+import json
 import os
 import shutil
 import subprocess
