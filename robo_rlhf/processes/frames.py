@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
+
 _HEAD = struct.Struct("<QI")  # size of the pickle [bytes]; how many arrays follow it
 _SIZE = struct.Struct("<Q")  # of an array [bytes]; one for each, between the head and the pickle
 LARGE = 16 * 1024  # [bytes] of an array that is not worth a copy; smaller ones are in the pickle
@@ -54,7 +56,9 @@ class Frames:
         size, count = _HEAD.unpack(head)
         sizes = [_SIZE.unpack(self._take(_SIZE.size, more))[0] for _ in range(count)]
         content = self._take(size, more)
-        large = [self._take(size, more) for size in sizes]
+        large = [np.empty(size, np.uint8) for size in sizes]
+        for array in large:
+            self._fill(array.data, more)
         self.torn = False
         return pickle.loads(content, buffers=large)
 
@@ -73,9 +77,13 @@ class Frames:
         self._end.close()
 
     def _take(self, size: int, more: Callable[[], float]) -> bytearray:
-        """Return exactly `size` bytes."""
+        """Return the next `size` bytes."""
         content = bytearray(size)
-        rest = memoryview(content)
+        self._fill(memoryview(content), more)
+        return content
+
+    def _fill(self, rest: memoryview, more: Callable[[], float]) -> None:
+        """Receive as many bytes as there is room for."""
         while rest:
             try:
                 got = self._end.recv_into(rest)
@@ -89,7 +97,6 @@ class Frames:
             if not got:
                 raise EOFError("the other end of the connection has closed")
             rest = rest[got:]
-        return content
 
     def _wait(self, limit: float | None) -> None:
         """Let each call of the system wait for at most `limit` [s]."""
