@@ -80,6 +80,7 @@ class DemonstrationOptions:
             InvalidValueError: there are fewer than `demos`.
         """
         from robo_rlhf.data.dataset import Dataset
+        from robo_rlhf.sim.envs.current_observation import with_current_observations
 
         dataset = Dataset(find_dataset(data_home(self.home), self.demonstrations))
         outcome: Outcome | None = None if self.failures else "success"
@@ -92,7 +93,8 @@ class DemonstrationOptions:
             raise NotFoundError(f"demonstration in dataset {self.demonstrations} of task", self.task, advice)
         if len(found) < self.demos:
             raise InvalidValueError("demonstrations", str(len(found)), f"at least {self.demos} of {self.task}")
-        return list(dataset.load_all(info.meta.id for info in found[: self.demos or None]))
+        chosen = dataset.load_all(info.meta.id for info in found[: self.demos or None])
+        return list(with_current_observations(chosen))
 
     def observed(self, episodes: "list[Episode]") -> "list[Episode]":
         """Return episodes as the policy is to see them."""

@@ -108,11 +108,13 @@ class TrainDagger(DemonstrationOptions):
             InvalidValueError: nothing in it was corrected.
         """
         from robo_rlhf.data.dataset import Dataset
+        from robo_rlhf.sim.envs.current_observation import with_current_observations
         from robo_rlhf.training.dagger import with_corrections
 
         dataset = Dataset(find_dataset(data_home(self.home), self.corrections))
         found = dataset.list(task=self.task, outcome=None if self.failures else "success")
-        return with_corrections(list(dataset.load_all(info.meta.id for info in found)))
+        episodes = dataset.load_all(info.meta.id for info in found)
+        return with_corrections(list(with_current_observations(episodes)))
 
     def prefer(self) -> int:
         """Write the preferences, and return how many are new."""

@@ -217,9 +217,10 @@ class TrainReward:
     def episodes(self, name: str) -> "list[Episode]":
         """Return all episodes of a dataset."""
         from robo_rlhf.data.dataset import Dataset
+        from robo_rlhf.sim.envs.current_observation import with_current_observations
 
         dataset = Dataset(find_dataset(data_home(self.home), name))
-        return list(dataset.load_all(sorted(dataset.ids())))
+        return list(with_current_observations(dataset.load_all(sorted(dataset.ids()))))
 
 
 def starting_point(path: Path, store: "Store") -> dict[str, Any]:

@@ -138,6 +138,7 @@ class TrainSac:
             return []
         from robo_rlhf.data.dataset import Dataset
         from robo_rlhf.pipeline.demonstrations import USUAL
+        from robo_rlhf.sim.envs.current_observation import with_current_observations
 
         name = self.dataset or f"samples/{task}"
         dataset = Dataset(find_dataset(data_home(self.home), name))
@@ -145,7 +146,7 @@ class TrainSac:
         wanted = min(USUAL, max(len(found), 1)) if self.demos is None else self.demos
         if len(found) < wanted:
             raise InvalidValueError("--demos", wanted, f"at most the {len(found)} successes of {task} in {name}")
-        return list(dataset.load_all(info.meta.id for info in found[:wanted]))
+        return list(with_current_observations(dataset.load_all(info.meta.id for info in found[:wanted])))
 
     def actor(self, path: Path | None, env: "VecEnv") -> "TanhGaussianPolicy":
         """Return a new policy, the one at `path`, or a correction on top of that where it is of another kind."""

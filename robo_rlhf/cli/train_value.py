@@ -49,13 +49,14 @@ class TrainValue:
         use_one_thread()
         from robo_rlhf.data.dataset import Dataset
         from robo_rlhf.rewards.value import fit_value, save_value
+        from robo_rlhf.sim.envs.current_observation import with_current_observations
 
         dataset = Dataset(folder)
         found = [info.meta.id for info in dataset.list(task=self.task)]
         if not found:
             advice = f"Record some with `robo-rlhf record --task {self.task}`, or name another dataset."
             raise NotFoundError(f"episode in dataset {name} of task", self.task, advice)
-        episodes = list(dataset.load_all(found))
+        episodes = list(with_current_observations(dataset.load_all(found)))
         model = fit_value(episodes, gamma=self.gamma, updates=self.updates, seed=self.seed)
         save_value(model, self.out, self.task)
         ends = [float(model.predict(episode.obs[[0, -1]])[i]) for episode in episodes for i in (0, 1)]

@@ -21,10 +21,10 @@ from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import CLIP_NAMES, Label, QueryKind, Target, agreement
 from robo_rlhf.feedback.store import Answer, Question
 from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors, check_clip, cut_clips
+from robo_rlhf.sim.envs.current_observation import CurrentObservations
 
 Load = Callable[[str, str], Episode]  # (dataset, episode id) → episode
 
-NEITHER = "neither"  # the label of a tie
 NEITHER = "neither"  # the label of a tie
 FEWEST_ODD = 10  # answers of one annotator, below which no anomaly is reported
 ONE_SIDED = 0.95  # share of an annotator's answers for one side, above which a bias is reported
@@ -43,13 +43,15 @@ class AnswerData(NamedTuple):
 def episodes_of(home: Path) -> Load:
     """Return a cached loader of the questions' episodes from the data home, trimmed ones in their untrimmed form."""
 
+    current = CurrentObservations()
+
     @cache
     def dataset(name: str) -> Dataset:
         return Dataset(find_dataset(home, name))
 
     @cache
     def load(name: str, episode_id: str) -> Episode:
-        return dataset(name).recall(episode_id)
+        return current(dataset(name).recall(episode_id))
 
     return load
 
