@@ -54,7 +54,9 @@ def _observe(env: TaskEnv, episode: Episode) -> Array:
     given = f"{episode.obs.shape[1]} observation columns and states {episode.state.shape}"
     nstate = env.get_state().shape[1]
     if episode.state.shape[1] != nstate or env.is_scene_of(episode.meta.model_hash) is False:
-        wanted = f"the {env.obs_dim} columns of {env.name}, or states (T+1, {nstate}) of its scene; leave the episode out"
+        wanted = (
+            f"the {env.obs_dim} columns of {env.name}, or states (T+1, {nstate}) of its scene; leave the episode out"
+        )
         raise InvalidValueError(f"episode {episode.meta.id} of {env.name}", given, wanted)
     frames = len(episode.state)
     padded = np.concatenate([episode.state, np.repeat(episode.state[-1:], -frames % FRAMES, axis=0)])

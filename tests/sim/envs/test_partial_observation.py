@@ -26,7 +26,14 @@ def test_motion_is_hidden_and_things_are_late() -> None:
     assert columns("drawer_open") == (lead, {"handle_dx", "handle_dy", "handle_dz", "drawer"})
     hidden, late = columns("navigate_room")
     assert hidden == {"speed", "spin"}
-    assert late == {"goal_ahead", "goal_left", "goal_distance", "way_ahead", "way_left", *(f"room_{i}" for i in range(8))}
+    assert late == {
+        "goal_ahead",
+        "goal_left",
+        "goal_distance",
+        "way_ahead",
+        "way_left",
+        *(f"room_{i}" for i in range(8)),
+    }
 
 
 @pytest.mark.parametrize("task", TASKS)
