@@ -128,6 +128,10 @@ class PipelineConfig:
     """Steps per clip."""
     question: str = "pairwise"
     """Kind of question: pairwise, which of two clips is better; or ranking, the order of four."""
+    approvals: float = 0.25
+    """Share of the questions that ask whether an episode succeeded, which train a success head beside the reward."""
+    success_weight: float = 1.0
+    """Weight of the success head in the reward: for a step into a state that people would call done."""
     trim: int = 10
     """Steps of a demonstration that are kept after its final success."""
     selection: str = "mixed"
@@ -186,6 +190,10 @@ class PipelineConfig:
             if getattr(self, name) < low:
                 shown = f"--{name}" if name in ("demos", "labels", "rounds") else name
                 raise InvalidValueError(shown, getattr(self, name), f"at least {low}")
+        if not 0 <= self.approvals < 1:
+            raise InvalidValueError("approvals", self.approvals, "a share from 0 to less than 1")
+        if not self.success_weight >= 0:
+            raise InvalidValueError("success_weight", self.success_weight, "a number from 0")
         if self.explore and self.demos:
             raise InvalidValueError("explore", self.explore, "0 where there are demonstrations (--demos)")
         if self.labels < self.rounds:
@@ -212,6 +220,10 @@ class PipelineConfig:
     def labels_of(self, number: int) -> int:
         """Return the number of questions of round `number`, from 1: equal shares."""
         return share(self.labels, [1.0] * self.rounds)[number - 1]
+
+    def approvals_of(self, number: int) -> int:
+        """Return how many of the questions of round `number` ask whether an episode succeeded."""
+        return min(round(self.approvals * self.labels_of(number)), self.labels_of(number) - 1)
 
     def iterations_of(self, number: int) -> int:
         """Return the iterations of round `number`, from 1: later rounds, whose reward is better, take more."""
