@@ -272,6 +272,7 @@ def _sizes() -> dict[str, dict[str, Any]]:
             "choose_execution_horizon": True,
             "choose_exploration_noise": True,
             "self_imitation_rounds": 4,
+            "approvals": 0.0,
             "finetune": replace(_finetune(), objective="learned + success"),
         },
         "sample_efficient": {

@@ -29,6 +29,7 @@ class PipelinePolicy:
     base: str = "clone"  # the stage whose checkpoint fine-tuning starts from
     round: int = 0  # the round whose fine-tuning it is; 0: not fine-tuned
     reward: RewardModel | None = None  # learned from all answers so far
+    success: RewardModel | None = None  # the success head, where people were asked whether episodes succeeded
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from robo_rlhf.pipeline.steps.observers import Observer
 from robo_rlhf.pipeline.steps.questions import answer, ask, collect
 from robo_rlhf.pipeline.steps.reward import learn_reward
 from robo_rlhf.pipeline.steps.self_imitation import self_imitate
+from robo_rlhf.pipeline.steps.success import learn_success
 from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.sim.external.ids import is_outside
@@ -62,7 +63,9 @@ def _work(context: Context) -> tuple[Evaluation, Evaluation]:
     for number in range(1, context.config.rounds + 1):
         collect(context, policy, number)
         answer(context, ask(context, policy, number), number)
-        policy = learn_reward(context, policy, number)
+        policy = learn_success(context, learn_reward(context, policy, number), number)
+        if number == 1 and policy.success is not None:
+            policy = choose_exploration_noise(context, policy)
         policy = gate(context, policy, finetune(context, policy, number), number)
     after = evaluate_policy(context, "after", policy.network)
     context.run.finish({"before": before.summary(), "after": after.summary()})

@@ -28,6 +28,7 @@ FAULTS = {
 }
 CONTINUED = " \\\n    --set"  # on a separate line
 CHOICES = {"A": "A", "B": "B", "tie": "tie", "both_bad": "both bad", "cant_tell": "can't tell"}
+SUCCEEDED = {"yes": "succeeded", "no": "failed"}
 ORDERS = {"order": "an order", "cant_tell": "can't tell"}
 
 
@@ -231,7 +232,9 @@ def _prediction_quality(findings: Findings) -> str:
 
 def _labels(findings: Findings) -> str:
     answers, config = findings.answers(), findings.config
-    choices = ORDERS if config.get("question") == "ranking" else CHOICES
+    choices = dict(ORDERS if config.get("question") == "ranking" else CHOICES)
+    if config["approvals"]:
+        choices = SUCCEEDED | choices
     heads = "".join(f"<th>{word}</th>" for word in choices.values())
     rows = []
     for number, counts in zip(findings.rounds, findings.answers_by_round(), strict=True):
