@@ -49,7 +49,7 @@ class TeacherConfig:
 
 
 def _clone() -> BCSettings:
-    return _flow_clone(4000)
+    return _flow_clone(8000)
 
 
 def _flow_clone(updates: int) -> BCSettings:
@@ -58,7 +58,7 @@ def _flow_clone(updates: int) -> BCSettings:
 
 def _symlog_clone() -> BCSettings:
     settings: dict[str, int | float | bool | str] = {"noise": 0.0, "symlog": 0.02}
-    return replace(_clone(), settings=settings, obs_noise_least=0.02)
+    return replace(_flow_clone(4000), settings=settings, obs_noise_least=0.02)
 
 
 def _reward() -> RewardSettings:
@@ -146,9 +146,9 @@ class PipelineConfig:
     correction, learned off-policy from all steps so far, with demonstrations in each batch, for expensive steps."""
     num_envs: int = 64
     """Parallel copies of the environment."""
-    choose_execution_horizon: bool = False
+    choose_execution_horizon: bool = True
     """Whether a cloned policy that predicts chunks may execute whole chunks where rollouts then succeed more often."""
-    choose_exploration_noise: bool = False
+    choose_exploration_noise: bool = True
     """Whether to explore with less noise than `finetune.std` where that costs the cloned policy too much success."""
     self_imitation_rounds: int = 0
     """Rounds of self-imitation: the cloned policy also imitates its rollouts that the environment marks a success."""
@@ -269,8 +269,6 @@ def _sizes() -> dict[str, dict[str, Any]]:
         "default": {},
         "self_imitation": {
             "clone": _symlog_clone(),
-            "choose_execution_horizon": True,
-            "choose_exploration_noise": True,
             "self_imitation_rounds": 4,
             "approvals": 0.0,
             "finetune": replace(_finetune(), objective="learned + success"),
@@ -292,6 +290,8 @@ def _sizes() -> dict[str, dict[str, Any]]:
             "sac": replace(_sac(), iterations=380),
         },
         "quick": {
+            "choose_execution_horizon": False,
+            "choose_exploration_noise": False,
             "episodes": 64,
             "collect": 32,
             "clone": _flow_clone(1500),
@@ -299,6 +299,8 @@ def _sizes() -> dict[str, dict[str, Any]]:
             "finetune": PPOSettings(iterations=12, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1),
         },
         "tiny": {
+            "choose_execution_horizon": False,
+            "choose_exploration_noise": False,
             "episodes": 8,
             "collect": 8,
             "num_envs": 8,

@@ -19,6 +19,7 @@ from robo_rlhf.pipeline.steps.exploration_noise import choose_exploration_noise
 from robo_rlhf.pipeline.steps.finetuning import finetune
 from robo_rlhf.pipeline.steps.gate import may_replace
 from robo_rlhf.rewards.checkpoint import load_reward
+from robo_rlhf.rewards.success import load_success
 from tests.pipeline.making import do, fresh_home, opened, read, short_config, traces
 
 
@@ -94,7 +95,7 @@ def test_fine_tuning_never_sees_task_reward_or_success(finished: Path, reach_hom
         policy = dataclasses.replace(
             clone_demonstrations(context),
             reward=load_reward(path / "round-1" / "reward" / "checkpoints" / "reward.safetensors"),
-            success=load_reward(path / "round-1" / "success" / "checkpoints" / "success.safetensors"),
+            success=load_success(path / "round-1" / "success" / "checkpoints" / "success.safetensors"),
         )
         poisoned: Any = Poisoned(context.env)
         finetune(dataclasses.replace(context, env=poisoned), policy, 1)
@@ -104,7 +105,7 @@ def test_fine_tuning_never_sees_task_reward_or_success(finished: Path, reach_hom
 
 def test_choices_never_see_task_reward_or_success(finished: Path, reach_home: Path, tmp_path: Path) -> None:
     home, found = fresh_home(reach_home, tmp_path / "home"), []
-    head = load_reward(finished / "round-1" / "success" / "checkpoints" / "success.safetensors")
+    head = load_success(finished / "round-1" / "success" / "checkpoints" / "success.safetensors")
     settings = {"choose_exploration_noise": True, "gate_episodes": 8}
     for number, wrap in enumerate((lambda env: env, Poisoned)):
         with opened(short_config(**settings), home, f"choices {number}") as context:

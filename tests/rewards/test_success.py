@@ -1,19 +1,28 @@
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from robo_rlhf.core.errors import NonFiniteError, ShapeError
-from robo_rlhf.core.types import Array
+from robo_rlhf.core.errors import (
+    CheckpointMismatchError,
+    InvalidValueError,
+    NonFiniteError,
+    NotFoundError,
+    ShapeError,
+)
+from robo_rlhf.core.runs import write_checkpoint
+from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.rewards.success import (
     ENDING,
     SuccessExamples,
     WithSuccess,
-    chance_of_success,
     demonstration_examples,
     ending_examples,
     fit_success,
     held_out_accuracy,
+    load_success,
+    save_success,
 )
 from tests.toy import demonstrations
 
@@ -32,10 +41,15 @@ def joined(parts: list[SuccessExamples]) -> SuccessExamples:
     return functools.reduce(SuccessExamples.joined, parts)
 
 
+def ended(episode: Episode) -> Episode:
+    """A demonstration that stops soon after its success, at a goal that is elsewhere each time."""
+    return episode.slice(0, min(int(np.argmax(episode.success)) + ENDING, len(episode)))
+
+
 def test_it_learns_where_people_say_that_it_succeeded() -> None:
-    found = joined(endings(60))
-    head = fit_success(found, act_dim=2, seed=0)
-    chance, deviation = chance_of_success(head, np.array([[-0.5, 0.0], [0.8, 0.0]], np.float32))
+    found = joined(endings(40))
+    head = fit_success(found)
+    chance, deviation = head.chance(np.array([[-0.5, 0.0], [0.8, 0.0]], np.float32))
     assert chance[0] < 0.2
     assert chance[1] > 0.8
     assert (deviation >= 0).all()
@@ -44,46 +58,68 @@ def test_it_learns_where_people_say_that_it_succeeded() -> None:
     assert accuracy > 0.85
 
 
-def test_the_same_seed_gives_the_same_head() -> None:
+def test_a_few_answers_do_where_demonstrations_show_how_it_ends() -> None:
+    shown = [ended(episode) for episode in demonstrations(12, noise=0.0, pause=0.0)]
+    parts = [*demonstration_examples(shown), ending_examples(shown[0].obs[:3], 0.0, 1.0, 0)]
+    others = [ended(episode) for episode in demonstrations(8, first_seed=100, noise=0.0, pause=0.0)]
+    head = fit_success(joined(parts))
+    assert head.chance(np.stack([episode.obs[-1] for episode in others]))[0].min() > 0.8
+    assert head.chance(np.stack([episode.obs[0] for episode in others]))[0].max() < 0.3
+
+
+def test_the_same_examples_give_the_same_head() -> None:
     found, probe = joined(endings(20)), np.zeros((3, 2), np.float32)
-    first, second, other = (chance_of_success(fit_success(found, 1, seed), probe)[0] for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first, second)
-    assert (first != other).any()
+    np.testing.assert_array_equal(fit_success(found).chance(probe)[0], fit_success(found).chance(probe)[0])
 
 
-def test_answers_that_are_all_alike_teach_nothing() -> None:
-    found = joined([part._replace(done=np.ones(ENDING, np.float32)) for part in endings(10)])
-    assert not found.both
-    chance, _ = chance_of_success(fit_success(found, 1, 0), found.obs)
-    assert np.abs(chance - 0.5).max() < 0.4
+def test_answers_that_are_all_alike_tell_nothing_apart() -> None:
+    for done, said in ((1.0, "only episodes that succeeded"), (0.0, "only episodes that failed")):
+        found = joined([part._replace(done=np.full(ENDING, done, np.float32)) for part in endings(10)])
+        with pytest.raises(InvalidValueError, match=f"some of both, or demonstrations, got {said}"):
+            fit_success(found)
 
 
-def test_demonstrations_end_well_and_do_not_begin_so() -> None:
+def test_demonstrations_end_well_and_are_not_done_before() -> None:
     episode = demonstrations(1)[0].slice(0, 10)
-    end, begin = demonstration_examples([episode])
+    end, before = demonstration_examples([episode])
     np.testing.assert_array_equal(end.obs, episode.obs[-ENDING:])
-    np.testing.assert_array_equal(begin.obs, episode.obs[:2])
+    np.testing.assert_array_equal(before.obs, episode.obs[:7])
     assert (end.done == 1).all()
-    assert (begin.done == 0).all()
-    assert end.weight.sum() == pytest.approx(begin.weight.sum())
-    assert held_out_accuracy(fit_success(end.joined(begin), 1, 0), end) is None
+    assert (before.done == 0).all()
+    assert end.weight.sum() == pytest.approx(before.weight.sum())
+    assert held_out_accuracy(fit_success(end.joined(before)), end) is None
 
 
 def test_it_is_added_to_the_reward_where_the_head_is_sure() -> None:
-    head = fit_success(joined(endings(60)), 2, 0)
+    head = fit_success(joined(endings(60)))
     obs = np.array([[[-0.5, 0.0], [0.8, 0.0]]], np.float32)  # (T, N, d)
 
     def reward(obs: Array, action: Array, next_obs: Array) -> Array:
         return np.full(obs.shape[:2], 2.0, np.float32)
 
-    mean, deviation = chance_of_success(head, obs)
+    mean, deviation = head.chance(obs)
     found = WithSuccess(reward, head, 3.0, 0.5)(obs, obs, obs)
     np.testing.assert_allclose(found, 2.0 + 3.0 * np.maximum(mean - 0.5 * deviation, 0), rtol=1e-6)
 
 
 def test_what_it_cannot_judge() -> None:
-    head = fit_success(joined(endings(10)), 1, 0)
+    head = fit_success(joined(endings(10)))
     with pytest.raises(ShapeError, match="obs for a success head"):
-        chance_of_success(head, np.zeros((2, 3), np.float32))
+        head.chance(np.zeros((2, 3), np.float32))
     with pytest.raises(NonFiniteError, match="prediction of a success head"):
-        chance_of_success(head, np.full((2, 2), np.nan, np.float32))
+        head.chance(np.full((2, 2), np.nan, np.float32))
+    bad = joined(endings(10))._replace(obs=np.full((50, 2), np.nan, np.float32))
+    with pytest.raises(NonFiniteError, match="data for a success head"):
+        fit_success(bad)
+
+
+def test_a_head_is_read_as_it_was_written(tmp_path: Path) -> None:
+    head, path = fit_success(joined(endings(10))), tmp_path / "success.safetensors"
+    save_success(head, path, "toy")
+    probe = np.array([[0.2, 0.0]], np.float32)
+    np.testing.assert_array_equal(load_success(path).chance(probe)[0], head.chance(probe)[0])
+    with pytest.raises(NotFoundError):
+        load_success(tmp_path / "none.safetensors")
+    write_checkpoint(path, {}, {"task": "toy"})
+    with pytest.raises(CheckpointMismatchError, match="a success head"):
+        load_success(path)

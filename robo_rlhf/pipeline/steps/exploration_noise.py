@@ -12,8 +12,8 @@ import numpy as np
 
 from robo_rlhf.core.runs import Run
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
-from robo_rlhf.pipeline.steps.finetuning import base_policy, gaussian_actor
-from robo_rlhf.pipeline.steps.success import success_by_seed
+from robo_rlhf.pipeline.steps.finetuning import gaussian_actor
+from robo_rlhf.pipeline.steps.success import success_by_seed, waits_for_answers
 from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rollouts.evaluation import SELECTION_SEED
 
@@ -27,16 +27,15 @@ def choose_exploration_noise(context: Context, policy: PipelinePolicy) -> Pipeli
     config, head = context.config, policy.success
     if not config.finetune.std or not config.choose_exploration_noise or config.learner != "ppo":
         return policy
-    if config.approvals and head is None:
-        return policy  # it is chosen when people have said what success is
+    if waits_for_answers(context, policy):
+        return policy
 
     def work(run: Run) -> Mapping[str, Any]:
         seeds = np.arange(SELECTION_SEED, SELECTION_SEED + EPISODES)
-        base = base_policy(context, policy)
-        still = float(success_by_seed(context, head, base, seeds).mean())
+        still = float(success_by_seed(context, head, policy.network, seeds).mean())
         found: list[float] = []
         for share in SHARES:
-            actor = ExploringPolicy(gaussian_actor(base, config, share * config.finetune.std), config.seed)
+            actor = ExploringPolicy(gaussian_actor(policy.network, config, share * config.finetune.std), config.seed)
             found.append(float(success_by_seed(context, head, actor, seeds).mean()))
             if found[-1] >= MIN_SUCCESS_SHARE * still:
                 break

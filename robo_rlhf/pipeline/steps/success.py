@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Policy
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.quality.report import gold_of, weighted, weights_among
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.cloning import load_demonstrations
-from robo_rlhf.rewards.base import RewardModel
-from robo_rlhf.rewards.checkpoint import load_reward, save_reward
-from robo_rlhf.rewards.success import chance_of_success, fit_success, held_out_accuracy
+from robo_rlhf.rewards.success import SuccessHead, fit_success, held_out_accuracy, load_success, save_success
 from robo_rlhf.rollouts.evaluation import evaluate
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.training.reward import episodes_of
@@ -39,26 +38,35 @@ def learn_success(context: Context, policy: PipelinePolicy, number: int) -> Pipe
 
     def work(run: Run) -> Mapping[str, Any]:
         if not answers:
-            return {"answers": 0}  # they could not tell
+            return {"answers": 0}  # nobody could tell
         judged = gather(questions, answers, episodes_of(context.home))
         examples = success_examples(judged, load_demonstrations(context))
-        head = fit_success(examples, context.env.act_dim, context.seed(number))
-        save_reward(head, path, {"task": context.env.name, "algorithm": "success"})
+        try:
+            head = fit_success(examples)
+        except InvalidValueError as error:  # there are no demonstrations, and all answers are alike
+            context.run.event("no success head", round=number, why=str(error))
+            return {"answers": 0}
+        save_success(head, path, context.env.name)
         asked = examples.fold >= 0
         yes = float(np.average(examples.done[asked], weights=examples.weight[asked])) if asked.any() else None
         return {"answers": len(answers), "yes": yes, "held_out_accuracy": held_out_accuracy(head, examples)}
 
     found = context.stage(f"round-{number}/success", work)
-    return replace(policy, success=load_reward(path)) if found["answers"] else policy
+    return replace(policy, success=load_success(path)) if found["answers"] else policy
 
 
-def success_by_seed(context: Context, head: RewardModel | None, acting: Policy, seeds: Array) -> Array:
+def waits_for_answers(context: Context, policy: PipelinePolicy) -> bool:
+    """Whether a choice has to wait until people have said what success is."""
+    return bool(context.config.approvals) and policy.success is None
+
+
+def success_by_seed(context: Context, head: SuccessHead | None, acting: Policy, seeds: Array) -> Array:
     """Return (M,) bool, whether the episodes of a policy end in success: by the head, else by the environment."""
     if head is None:
         return np.array(evaluate(context.env, acting, seeds).success_end, np.bool_)
     episodes = rollout(context.env, acting, seeds, record_state=False)
     ends = np.stack([episode.obs[-1] for episode in episodes])
-    chance, _ = chance_of_success(head, ends)
+    chance, _ = head.chance(ends)
     whole = np.array([episode.meta.outcome != "aborted" for episode in episodes])
     found: Array = (chance > 0.5) & whole
     return found

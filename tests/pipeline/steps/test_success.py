@@ -17,6 +17,7 @@ from robo_rlhf.pipeline.steps.success import learn_success, success_by_seed
 from robo_rlhf.rewards.success import SuccessExamples, demonstration_examples, ending_examples, fit_success
 from tests.pipeline.making import fresh_home, opened, read, short_config
 from tests.pipeline.steps.test_gate import Idle
+from tests.rewards.test_success import ended
 from tests.toy import ToyEnv, ToyOperator, demonstrations
 
 NOTHING: Any = None
@@ -56,9 +57,9 @@ def test_where_nobody_can_tell_there_is_no_head(
 
 def test_the_head_judges_policies_as_the_marks_do(tmp_path: Path) -> None:
     good, env = ToyOperator(noise=0.0, pause=0.0), ToyEnv(10)
-    shown = demonstrations(16, noise=0.0, pause=0.0)
+    shown = [ended(episode) for episode in demonstrations(16, noise=0.0, pause=0.0)]
     failed = [ending_examples(episode.obs[:10], 0.0, 1.0, i) for i, episode in enumerate(shown)]
-    head = fit_success(functools.reduce(SuccessExamples.joined, [*demonstration_examples(shown), *failed]), 2, 0)
+    head = fit_success(functools.reduce(SuccessExamples.joined, [*demonstration_examples(shown), *failed]))
     context = Context(NOTHING, Run(tmp_path, {}), tmp_path, env, NOTHING, NullObserver())
     seeds = np.arange(100, 130)
     for judge in (None, head):
