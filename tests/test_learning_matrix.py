@@ -13,7 +13,14 @@ from tests.benchmarks.matrix import Cell
 def row(cell: Cell, cloned: float, final: float, **other: Any) -> dict[str, Any]:
     """A row as `run_cell` makes it."""
     interval = {"value": final, "low": final - 0.05, "high": final + 0.05}
-    known = {"recipe": cell.recipe, "task": cell.task, "arm": cell.arm, "seed": cell.seed, "processor_s": 120.0}
+    known = {
+        "command": cell.command,
+        "recipe": cell.recipe,
+        "task": cell.task,
+        "arm": cell.arm,
+        "seed": cell.seed,
+        "processor_s": 120.0,
+    }
     return {**known, "cloned": {**interval, "value": cloned}, "final": interval, **other}
 
 
@@ -26,6 +33,7 @@ def test_a_table_is_made_of_rows_of_todays_recipe_alone() -> None:
     first, second = Cell("push", "answers", 0), Cell("push", "answers", 1)
     rows = [row(first, 0.7, 0.8), row(second, 0.5, 0.9), row(Cell("reach", "marks", 2), 1.0, 1.0)]
     rows.append(row(Cell("stack", "answers", 0), 0.1, 0.2, recipe="0-earlier"))
+    rows.append(row(Cell("lift", "answers", 0), 0.1, 0.2, command="robo-rlhf run --task lift --labels 100"))
     found = matrix.table(rows).splitlines()[2:]
     assert found == [
         "| push | answers | 0, 1 | 60.0 | 85.0 | 80.0 (75.0 to 85.0) | 2.0 |",

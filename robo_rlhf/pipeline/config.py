@@ -96,6 +96,7 @@ def _quick_reward() -> RewardSettings:
 WITHOUT_DEMONSTRATIONS: dict[str, Any] = {  # sizes without demonstrations: steps are cheap, and labels come early
     "num_envs": 5,
     "collect": 10,
+    "approvals": 0.0,  # an untrained policy has nothing to approve of
     "reward": _quick_reward(),
 }
 

@@ -11,6 +11,7 @@ ROBO_RLHF_BENCH_HOME keeps the runs (build/matrix).
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -39,7 +40,7 @@ SEEDS = range(5)  # reported on; 100 to 102 are for tuning
 DEMOS, LABELS = 24, 200
 ARMS: dict[str, tuple[str, ...]] = {  # what follows the command
     "answers": (),
-    "marks": ("--set", "finetune.objective=learned + success"),  # the environment's own mark of success
+    "marks": ("--set", "approvals=0", "--set", "finetune.objective=learned + success"),  # the environment's own mark
 }
 POLL = 2.0  # [s] between two looks at the processor time of a run
 
@@ -58,10 +59,15 @@ class Cell:
         return f"{self.task}/{self.arm}/{self.seed}"
 
     @property
-    def command(self) -> list[str]:
+    def words(self) -> list[str]:
         """The words of the command, without the home."""
         asked = ["--task", self.task, "--demos", str(DEMOS), "--labels", str(LABELS), "--seed", str(self.seed)]
         return ["run", *asked, *ARMS[self.arm]]
+
+    @property
+    def command(self) -> str:
+        """The command as a user writes it."""
+        return shlex.join(["robo-rlhf", *self.words])
 
     @property
     def recipe(self) -> str:
@@ -80,9 +86,10 @@ def stored_rows(path: Path = ROWS) -> list[dict[str, Any]]:
 
 
 def counting(rows: Iterable[Mapping[str, Any]]) -> dict[Cell, Mapping[str, Any]]:
-    """Return the rows whose recipe is that of today, by cell."""
+    """Return the rows of today's commands and recipe, by cell."""
     found = {Cell(row["task"], row["arm"], row["seed"]): row for row in rows if row["task"] in TASKS}
-    return {cell: row for cell, row in found.items() if cell.arm in ARMS and row["recipe"] == cell.recipe}
+    now = {cell: row for cell, row in found.items() if cell.arm in ARMS}
+    return {c: row for c, row in now.items() if (row["recipe"], row["command"]) == (c.recipe, c.command)}
 
 
 def run_cell(cell: Cell, home: Path) -> dict[str, Any]:
@@ -93,7 +100,7 @@ def run_cell(cell: Cell, home: Path) -> dict[str, Any]:
     name = f"{cell.name.replace('/', '-')}-{cell.recipe}"
     spent = home / f"{name}.spent.json"
     before = json.loads(spent.read_text()) if spent.exists() else {"processor": 0.0, "wall": 0.0, "sessions": 0}
-    words = [sys.executable, "-m", "robo_rlhf.cli.main", *cell.command, "--run", name, "--home", str(home), "--json"]
+    words = [sys.executable, "-m", "robo_rlhf.cli.main", *cell.words, "--run", name, "--home", str(home), "--json"]
     began = time.perf_counter()
     with (home / f"{name}.out").open("wb") as out, (home / f"{name}.err").open("wb") as err:
         process = subprocess.Popen(words, stdout=out, stderr=err, cwd=ROOT)
@@ -122,7 +129,7 @@ def run_cell(cell: Cell, home: Path) -> dict[str, Any]:
         "task": cell.task,
         "arm": cell.arm,
         "seed": cell.seed,
-        "command": f"robo-rlhf {' '.join(repr(w) if ' ' in w else w for w in cell.command)}",
+        "command": cell.command,
         "episodes": found["after"]["episodes"],
         "cloned": found["before"]["success"],
         "final": found["after"]["success"],

@@ -16,8 +16,8 @@ from robo_rlhf.core.types import Array, Policy
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.quality.report import gold_of, weighted, weights_among
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
-from robo_rlhf.pipeline.steps.cloning import load_demonstrations
-from robo_rlhf.rewards.success import SuccessHead, fit_success, held_out_accuracy, load_success, save_success
+from robo_rlhf.pipeline.steps.cloning import load_demonstrations, trimmed
+from robo_rlhf.rewards.success import ENDING, SuccessHead, fit_success, held_out_accuracy, load_success, save_success
 from robo_rlhf.rollouts.evaluation import evaluate
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.training.reward import episodes_of
@@ -40,7 +40,8 @@ def learn_success(context: Context, policy: PipelinePolicy, number: int) -> Pipe
         if not answers:
             return {"answers": 0}  # nobody could tell
         judged = gather(questions, answers, episodes_of(context.home))
-        examples = success_examples(judged, load_demonstrations(context))
+        shown = [trimmed(episode, 2 * ENDING) for episode in load_demonstrations(context)]
+        examples = success_examples(judged, shown)
         try:
             head = fit_success(examples)
         except InvalidValueError as error:  # there are no demonstrations, and all answers are alike
