@@ -95,6 +95,21 @@ def test_what_was_discarded_or_kept_comes_back_open(open_page: OpenPage, station
     wait_number(page, "discarded", 1)
 
 
+def test_enter_does_what_the_button_says(open_page: OpenPage, station: Served) -> None:
+    page = sign_in(open_page, station, "ana")
+    page.goto(f"{station.url}/operate")
+    page.wait_for_selector("#task:focus")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/operate/*", timeout=60_000)
+
+
+def test_an_annotator_is_offered_what_annotators_may_do(open_page: OpenPage, station: Served) -> None:
+    page = sign_in(open_page, station, "eve", "annotator")
+    page.goto(f"{station.url}/")
+    expect(page.get_by_role("link", name="Watch R")).to_be_visible()
+    expect(page.get_by_role("link", name="Record R")).to_have_count(0)
+
+
 def test_going_back_makes_a_branch(open_page: OpenPage, station: Served) -> None:
     page = sign_in(open_page, station, "ana")
     begin(page, station, dataset="branched")

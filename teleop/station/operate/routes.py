@@ -29,6 +29,7 @@ PAGE = Page(
     order=1,
     about="Drive the robot. What you do becomes an episode, kept or thrown away with one key.",
     call="Record",
+    watching=("See live how others drive the robot. Driving takes the role operator.", "Watch"),
     key="KeyR",
 )
 OVER, SUPERSEDED = 4404, 4409  # close codes: the session has ended; another connection of this page has come
