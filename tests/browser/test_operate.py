@@ -101,6 +101,16 @@ def test_enter_does_what_the_button_says(open_page: OpenPage, station: Served) -
     page.wait_for_selector("#task:focus")
     page.keyboard.press("Enter")
     page.wait_for_url("**/operate/*", timeout=60_000)
+    address = page.url
+    page.goto(f"{station.url}/operate")
+    time.sleep(1.5)  # the page that was left has gone
+    page.reload()
+    mine = page.locator("li").filter(has=page.locator(f'a[href="/operate/{address.rpartition("/")[2]}"]'))
+    expect(mine).to_contain_text("began just now")
+    expect(mine).to_contain_text("ends by itself after 15 minutes")
+    mine.get_by_role("button", name="End").click()
+    page.get_by_role("dialog").get_by_role("button", name="End it").click()
+    expect(mine).to_have_count(0)
 
 
 def test_an_annotator_is_offered_what_annotators_may_do(open_page: OpenPage, station: Served) -> None:
@@ -201,8 +211,6 @@ def test_a_closed_tab_leaves_the_episode_open(open_page: OpenPage, station: Serv
     page.close()
     other.goto(address)
     wait_for_picture(other)
-    other.wait_for_selector("#banner:has-text('You drive in another tab.')")
-    other.click("text=Drive here")
     steps = number(other, "steps")
     assert steps > 5
     drive(other, "KeyR", 0.3)
