@@ -27,7 +27,7 @@ from robo_rlhf.core.legacy_names import option_now
 
 PROGRAM = "robo-rlhf"
 DEBUG_VARIABLE = "ROBO_RLHF_DEBUG"
-ALLOW = "--allow"
+ALLOW, ENV_ARG = "--allow", "--env-arg"
 ALLOW_HELP = f"""{ALLOW} MODULE, with any command and as often as needed, lets a module of your own be imported that a checkpoint, a
 run, a dataset or the database names; what this command line names itself, as MODULE:THING, is allowed by that."""
 USAGE_EXIT, INTERRUPT_EXIT, BROKEN_PIPE_EXIT = 2, 130, 141  # the last two as a shell reports SIGINT and SIGPIPE
@@ -97,6 +97,10 @@ def _dispatch(args: list[str]) -> int:
         print(_overview(""))
         return 0 if args else USAGE_EXIT
     args, allowed = _allowed(args)
+    if any(word.partition("=")[0] == ENV_ARG for word in args):
+        from robo_rlhf.cli.env_args import folded
+
+        args = folded(args, ENV_ARG)
     for words in (2, 1):
         name = " ".join(args[:words])
         if len(args) >= words and name in COMMANDS:

@@ -54,7 +54,7 @@ class RunCommand:
     task: Task = "pick_place"
     """A native task; `--env` names an outside environment instead."""
     env: str | None = None
-    """Gymnasium id of an outside environment, such as Pusher-v5."""
+    """Gymnasium id of an outside environment, such as Pusher-v5; --env-arg KEY=VALUE gives it an argument."""
     demos: int | None = None
     """Demonstrations to imitate; 0 starts from nothing. Else what the dataset holds, at most 25."""
     labels: int = 200

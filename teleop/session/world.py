@@ -153,20 +153,25 @@ class LiveWorld:
             yield decision
 
     def branch(
-        self, then: Callable[[EpisodeWriter | None], None], failed: Callable[[Exception], None], note: str = ""
+        self,
+        then: Callable[[EpisodeWriter | None], None],
+        failed: Callable[[Exception], None],
+        note: str = "",
+        own: Mapping[str, Any] | None = None,
     ) -> None:
-        """Begin an episode with what is before the frame shown, and the `note` on it.
+        """Begin an episode with what is before the frame shown, the `note` on it, and its `own` metadata.
 
         `then` gets the open episode that is left, if any.
         """
-        past, left, frame, fields = self.recorded, self.writer, self.frame, self._all_fields()
+        past, left, frame, fields = self.recorded, self.writer, self.frame, {**self._all_fields(), **(own or {})}
 
         def job() -> EpisodeWriter:
             if past:
                 here = {"model_hash": self.env.model_hash, "control_dt": self.env.control_dt}
-                return past.go_on(self.dataset.path, frame, {**fields, **here})
-            assert left is not None
-            writer = left.branch(frame, **fields)
+                writer = past.go_on(self.dataset.path, frame, {**fields, **here})
+            else:
+                assert left is not None
+                writer = left.branch(frame, **fields)
             if note:
                 writer.remark(None, note)
             return writer

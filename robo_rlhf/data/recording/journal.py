@@ -273,7 +273,7 @@ class EpisodeWriter:
 
 
 def begin_branch(
-    folder: Path, columns: Columns, parent: EpisodeMeta, step: int, episode_id: str = "", **fields: Any
+    folder: Path, columns: Columns, whole: EpisodeMeta, step: int, episode_id: str = "", **fields: Any
 ) -> EpisodeWriter:
     """Begin an episode with the first `step` steps of another, given by its columns, and its metadata but for `fields`.
 
@@ -282,8 +282,8 @@ def begin_branch(
     """
     steps = len(columns["action"])
     if not 0 <= step <= steps:
-        raise InvalidValueError(f"frame of episode {parent.id}", str(step), f"0 to {steps}")
-    meta = replace(parent, id=episode_id, parent=parent.id, parent_step=step, trimmed=False)
+        raise InvalidValueError(f"frame of episode {whole.id}", str(step), f"0 to {steps}")
+    meta = replace(whole, id=episode_id, parent=whole.id, parent_step=step, trimmed=False)
     new: dict[str, Any] = {"started": "", "finished": "", "note": "", "tags": (), **fields}
     meta = replace(meta, **new)
     frame = {name: columns[name] for name in FRAME_COLUMNS}
