@@ -19,6 +19,7 @@ PACKAGES = ("robo_rlhf", "teleop", "sim_assets")
 MOST_MODULES = 14  # in a room, `__init__` aside
 MOST_REPEATED = 8  # names of classes
 ONE_FILE_A_THING = {  # registries and discovered folders, which may hold as many things as there are
+    "robo_rlhf/algorithms",
     "robo_rlhf/cli",
     "robo_rlhf/feedback/kinds",
     "robo_rlhf/policies",

@@ -114,7 +114,7 @@ class HumanAnnotators:
 
 
 def page_for(task: str) -> str:
-    """Return how questions about a task are answered in a browser; the station imports no module that it is not told."""
+    """Return how questions about a task are answered in a browser; the station imports no module unasked."""
     from robo_rlhf.episodes.access import module_of
 
     module = module_of(task)
