@@ -87,11 +87,12 @@ class HumanAnnotators:
         from robo_rlhf.feedback.kinds import KINDS
 
         clips = [self.clip(question, place) for place in range(len(question.segments))]
-        print(f"\nQuestion {number} of {count} · {question.task} · which does the task better?")
+        kind = KINDS[question.kind]
+        print(f"\nQuestion {number} of {count} · {question.task} · {kind.prompt}")
         for label, path in zip("ABCDEF", clips, strict=False):
             print(f"  {label}: {path}")
             show(path)
-        controls = [control for control in KINDS[question.kind].controls if not control.part]
+        controls = [control for control in kind.controls if not control.part]
         started = time.monotonic()
         chosen = choose(controls)
         taken = time.monotonic() - started
@@ -122,10 +123,11 @@ def page_for(task: str) -> str:
 
 
 def choose(controls: "Sequence[Control]") -> "Control":
-    """Ask until one of the controls is named by its key, or by A, B or tie."""
+    """Ask until one of the controls is named, by its key or by its choice, such as A or yes."""
     menu = "   ".join(f"[{control.key}] {control.label}" for control in controls)
     words = {control.key.lower(): control for control in controls}
-    words |= {str(control.value.get("choice", "")).lower(): control for control in controls}
+    choices = {str(control.value.get("choice", "")): control for control in controls}
+    words |= {choice.lower(): control for choice, control in choices.items()}
     while True:
         try:
             print(f"  {menu}\n  your answer: ", end="", flush=True)  # input() itself would prompt on stderr
@@ -134,7 +136,7 @@ def choose(controls: "Sequence[Control]") -> "Control":
             raise KeyboardInterrupt from None  # Ctrl-D: as good as Ctrl-C
         if typed in words:
             return words[typed]
-        print(f"  {typed!r} is none of these; type {', '.join(sorted(c.key for c in controls))}, A, B or tie")
+        print(f"  {typed!r} is none of these; type {', '.join([*sorted(c.key for c in controls), *choices])}")
 
 
 def show(path: Path) -> None:

@@ -23,7 +23,7 @@ from robo_rlhf.core.checks import (
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, new_dataset
 from robo_rlhf.pipeline.latest_policy import policy_at
-from robo_rlhf.sim.names import World
+from robo_rlhf.sim.names import OnRobot, World
 
 if TYPE_CHECKING:
     from robo_rlhf.core.types import Episode, EpisodeMeta, Policy, VecEnv
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("rollout")
 @dataclass(frozen=True, kw_only=True)
-class Rollout:
+class Rollout(OnRobot):
     """Run a policy, yours or a trained one, and keep its episodes: demonstrations for an outside environment.
 
     An episode is a success where the environment reports it at its end; or by a rule of yours. Each is kept as it ends,

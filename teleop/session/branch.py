@@ -1,4 +1,4 @@
-"""Frames to resume from: of a recorded episode, the journal of its continuation, and where an operator stopped."""
+"""Frames to resume from: those of a recorded episode, its continuation, and what an earlier session left open."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,10 +25,10 @@ from robo_rlhf.sim.envs.task_env import (
 )
 
 OTHER_SCENE = " It was recorded with another version of the scene: what follows may go another way than it did."
-MEASURED = 10  # steps that are taken again where another machine recorded
-STRAYS = 5e-3  # [m, rad] after so few steps: processors alone make less of a difference than that, other scenes more
 NEWEST = 200  # episodes that are read: ids sort by time, and a page does not wait for ten thousand files
 APART = 1000  # seeds between operators who record into one dataset at the same time
+MEASURED = 10  # steps that are taken again where another machine recorded
+STRAYS = 5e-3  # [m, rad] after so few steps: processors alone make less of a difference than that, other scenes more
 BRANCH, CORRECTION, INTERRUPTED, GOAL = "branch", "correction", "interrupted", "goal"  # tags
 
 

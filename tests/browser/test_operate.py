@@ -284,7 +284,7 @@ def test_pictures_come_again_after_the_worker_that_draws_was_killed(open_page: O
     page = sign_in(open_page, station, "ana")
     begin(page, station, dataset="drawn")
     drive(page, "KeyR", 0.3)
-    workers = list(_children_of(station, "robo_rlhf.sim.rendering.worker"))
+    workers = station.children("robo_rlhf.sim.rendering.worker")
     assert workers
     for worker in workers:
         os.kill(worker, signal.SIGKILL)
@@ -379,13 +379,6 @@ def test_the_pages_are_accessible(open_page: OpenPage, station: Served, dark: bo
         serious = [v for v in Axe().run(page).response["violations"] if v["impact"] in ("serious", "critical")]
         assert serious == []
         begin(page, station, dataset="axe")
-
-
-def _children_of(station: Served, module: str) -> list[int]:
-    """Return the station's processes that run a module."""
-    children = Path(f"/proc/{station.process.pid}/task").glob("*/children")
-    found = [int(child) for file in children for child in file.read_text().split()]
-    return [child for child in found if module in Path(f"/proc/{child}/cmdline").read_text()]
 
 
 def _worker_of(station: Served, dataset: str) -> int:
