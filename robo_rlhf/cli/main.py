@@ -28,8 +28,8 @@ from robo_rlhf.core.legacy_names import option_now
 PROGRAM = "robo-rlhf"
 DEBUG_VARIABLE = "ROBO_RLHF_DEBUG"
 ALLOW = "--allow"
-ALLOW_HELP = f"""{ALLOW} MODULE, with any command and as often as needed, lets a module of your own be imported that a checkpoint, a
-run, a dataset or the database names; what this command line names itself, as MODULE:THING, is allowed by that."""
+ALLOW_HELP = f"""{ALLOW} MODULE (with any command, as often as needed) lets code of yours be imported that a checkpoint,
+a run, a dataset or the database names; what the command line itself names, as MODULE:THING, it allows by that."""
 USAGE_EXIT, INTERRUPT_EXIT, BROKEN_PIPE_EXIT = 2, 130, 141  # the last two as a shell reports SIGINT and SIGPIPE
 
 

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from robo_rlhf.core import guests
 from robo_rlhf.core.errors import FileWarning, GuestError, NotAllowedError, UnknownNameError
@@ -152,16 +152,15 @@ class Registry(Mapping[str, T]):
         Raises:
             GuestError: it is not, or has not, or another thing has that name.
         """
-        thing: Any = guests.load(reference, self.kind)
-        what, where = f"{self.kind} {reference}", guests.place(thing)
+        found = guests.load(reference, self.kind)
+        what, where = f"{self.kind} {reference}", guests.place(found)
         base = _load_base(self._base)
-        if self._instances and inspect.isclass(thing):
-            thing = _made(thing, what, where)
+        thing: Any = _made(found, what, where) if self._instances and inspect.isclass(found) else found
         missing = _lacks(thing if self._instances else thing if inspect.isclass(thing) else None, base)
         if missing:
             raise GuestError(what, f"{reference} is no {self.kind}: {missing} ({where})")
         if any(thing is known for known in self._items.values()):
-            return thing  # type: ignore[no-any-return]  # under another name
+            return cast(T, thing)  # under another name
         word = getattr(thing, self._called, None)
         if not isinstance(word, str) or not _WORD.fullmatch(word):
             given = "it has none" if word is None else f"it is {word!r}"
@@ -174,7 +173,7 @@ class Registry(Mapping[str, T]):
             raise GuestError(what, why, f"Choose another {self._called}.")
         self._words[word] = thing
         setattr(thing, self._called, name)
-        return thing  # type: ignore[no-any-return]  # checked above
+        return cast(T, thing)  # checked above
 
 
 def _load_base(base: str) -> type[Any]:
