@@ -55,5 +55,7 @@ def forget(folder: Path) -> None:
         for key in [key for key in registry._items if ":" in key]:
             del registry._items[key]
         registry._words.clear()
-    for module in [m for m, found in sys.modules.items() if str(getattr(found, "__file__", "")).startswith(str(folder))]:
+    for module in [
+        m for m, found in sys.modules.items() if str(getattr(found, "__file__", "")).startswith(str(folder))
+    ]:
         del sys.modules[module]

@@ -97,8 +97,8 @@ class QueryKind(ABC):
     needs: Literal["returns", "steps"] = "returns"  # the input of `log_likelihood` and `predict`
     scale: Scale = "nominal"  # of `labels`
     levels: int = 5  # of ordinal labels
-    keys: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({"choice": ()})
-    """Of an answer, each with the keys of the objects in its list; a note may come with any."""
+    keys: ClassVar[Mapping[str, tuple[str, ...]]] = NOTHING
+    """Of an answer, each with the keys of the objects in its list; where empty, those of the controls' values."""
     composed: str = "an answer"  # what reports call an answer that no single control gives
 
     def validate(self, answer: AnswerValue, num_clips: int, asked: Mapping[str, Any] = NOTHING) -> None:
@@ -211,12 +211,13 @@ def check_keys(kind: QueryKind, answer: AnswerValue) -> None:
     Raises:
         InvalidValueError: it has other keys than those of its kind and "note".
     """
-    objects = [part for key in kind.keys for part in _list(answer.get(key)) if isinstance(part, Mapping)]
-    inner = {name for names in kind.keys.values() for name in names}
-    unknown = sorted(set(answer) - {*kind.keys, NOTE}) + sorted({name for part in objects for name in part} - inner)
+    keys = kind.keys or {name: () for control in kind.controls for name in control.value}
+    objects = [part for key in keys for part in _list(answer.get(key)) if isinstance(part, Mapping)]
+    inner = {name for names in keys.values() for name in names}
+    unknown = sorted(set(answer) - {*keys, NOTE}) + sorted({name for part in objects for name in part} - inner)
     if unknown:
         named = ", ".join(unknown[:5])
-        raise InvalidValueError(f"answer to {kind.article} question", named, f"only {', '.join([*kind.keys, NOTE])}")
+        raise InvalidValueError(f"answer to {kind.article} question", named, f"only {', '.join([*keys, NOTE])}")
 
 
 def _list(value: object) -> list[object]:

@@ -17,7 +17,6 @@ from robo_rlhf.data.recording.journal import EpisodeWriter
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
 from robo_rlhf.sim.tasks import TASKS
 from teleop.devices import DEVICES, Device
-from teleop.devices.browser import Browser
 from teleop.ipc.messages import Begin, Notice, Phase, Reply, Scene, Tick, Tone
 from teleop.ipc.priority import be_gentle
 from teleop.session.branch import RecordedEpisode
@@ -190,7 +189,7 @@ class SessionMachine:
             return
         dataset = self.world.dataset
         env = TaskEnv(TASKS[name](), 1, nthread=1)
-        if not isinstance(self.device, Browser):
+        if not self.device.any_task:
             raise ConflictError(f"task {name!r}", f"the device {self.device.name} was opened for another one")
         if dataset.task not in (MIXED, name):
             dataset = self.open_dataset(name, name)

@@ -27,7 +27,6 @@ class Slider(QueryKind):
     layout = "number"
     scale = "ordinal"
     levels = 101
-    keys = {"score": (), "choice": ()}
     composed = "a score"
     controls = (
         Control("Score", "s", {"score": 50}, part=True, span=(0, 100)),
