@@ -89,8 +89,14 @@ class TaskTrial:
 
 def copied(step: Step) -> Step:
     """Return a step whose arrays do not change any more."""
-    fields = step._asdict() | {"signals": {key: value.copy() for key, value in step.signals.items()}}
-    return Step(**{key: value.copy() if isinstance(value, np.ndarray) else value for key, value in fields.items()})
+    return step._replace(
+        obs=step.obs.copy(),
+        reward=step.reward.copy(),
+        success=step.success.copy(),
+        applied=step.applied.copy(),
+        signals={key: value.copy() for key, value in step.signals.items()},
+        active=step.active.copy(),
+    )
 
 
 def describes_itself(trial: TaskTrial) -> None:

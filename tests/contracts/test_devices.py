@@ -22,7 +22,7 @@ from tests.teleop.making import world
 from tests.teleop.terminals import Screen, screen
 
 NAMES = list(DEVICES)
-HANDHELD = ("keyboard", "gamepad", "spacemouse")
+HANDHELD = [name for name in NAMES if DEVICES[name].handheld]
 
 
 @pytest.fixture(scope="module")
