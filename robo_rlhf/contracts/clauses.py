@@ -84,14 +84,14 @@ def promise(clause: Callable[[S], None]) -> str:
     return (inspect.getdoc(clause) or clause.__name__).partition("\n")[0]
 
 
-def try_clause(clause: Callable[[S], None], subject: S, thing: object) -> None:
-    """Try a clause on the trial of `thing`.
+def try_clause(clause: Callable[[S], None], trial: Callable[[T], S], thing: T) -> None:
+    """Try a clause on `thing`; `trial` makes what the clause gets.
 
     Raises:
         BrokenContractError: the thing does not keep it, or raises something.
     """
     try:
-        clause(subject)
+        clause(trial(thing))
     except BrokenContractError:
         raise
     except Exception as error:  # a guest may raise anything

@@ -120,9 +120,7 @@ def checkpoint_builds_the_same(trial: PolicyTrial) -> None:
         one.seed(0)
         one.reset(3)
         found.append([one.act(obs).copy() for _ in range(3)])
-    require_same(
-        found[0], found[1], "a policy out of a checkpoint acts otherwise than before", trial.kind
-    )
+    require_same(found[0], found[1], "a policy out of a checkpoint acts otherwise than before", trial.kind)
 
 
 def loss_falls(trial: PolicyTrial) -> None:

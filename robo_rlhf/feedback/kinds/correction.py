@@ -87,5 +87,9 @@ class Correction(QueryKind):
             return {"choice": CANT_TELL}
         return {"choice": FINE}
 
+    def example(self) -> AnswerValue:
+        """Return a correction, which no simulated judge can show."""
+        return {"choice": SHOWN, "dataset": "monday", "episode": "better", "start": 3, "length": 9, "from": 4}
+
 
 KINDS.register("correction")(Correction())
