@@ -9,12 +9,13 @@ import webbrowser
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.station_address import note_address
+from robo_rlhf.core import guests
 from robo_rlhf.core.checks import MaybePort
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import (
@@ -51,6 +52,8 @@ class Serve:
         robo-rlhf serve --host 0.0.0.0 --set-password
     """
 
+    current_folder: ClassVar = False  # is never on the path
+
     port: MaybePort = None
     """Port to listen on, 0 for any that is free; else 8600, or one of the next where that is taken."""
     host: str = HOST
@@ -83,6 +86,7 @@ def run_station(options: Serve, home: Path, path: str = "/") -> int:
     from teleop.station.server import listen, names_of, proxies_of, serve
     from teleop.station.services import Station
 
+    guests.serve_visitors()
     where = feedback_database(home, options.database)
     proxies = proxies_of(options.proxy)
     with only_station(home, where):
