@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from pathlib import Path
 
 from robo_rlhf.core.errors import GuestError, MissingDependencyError, NotAllowedError, UnknownNameError
@@ -223,10 +222,7 @@ def _hand_on_path() -> None:
 def _spec(module: str) -> ModuleSpec | None:
     """Return how a module would be imported, without importing the packages that it lies in."""
     top, *parts = module.split(".")
-    try:
-        found = find_spec(top)
-    except ValueError:  # of a module that was made by hand
-        return None
+    found = next((spec for finder in sys.meta_path if (spec := finder.find_spec(top, None))), None)
     for part in parts:
         inside = list(found.submodule_search_locations or ()) if found else []
         found = PathFinder.find_spec(part, inside) if inside else None
