@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from robo_rlhf.feedback.store import Question, Store
 
 POLL = 1.0  # [s] between checks of the store
-PAGE = "Answer them side by side in a browser: `robo-rlhf serve` in another terminal, then Review."
+PAGE = "Answer them side by side in a browser: `robo-rlhf serve{allow}` in another terminal, then Review."
 
 
 class HumanAnnotators:
@@ -49,7 +49,7 @@ class HumanAnnotators:
         told = False
         here = sys.stdin.isatty()
         if here:
-            print(f"{len(questions)} questions. {PAGE}", file=sys.stderr, flush=True)
+            print(f"{len(questions)} questions. {page_for(questions[0].task)}", file=sys.stderr, flush=True)
         gone: set[str] = set()
         while waiting := [q for q in store.questions(questions[0].run, unanswered=True) if q.id in ids]:
             gone = self.tell_of_withdrawn(store, questions[0].run, ids, gone)
@@ -57,7 +57,7 @@ class HumanAnnotators:
                 self.ask(store, waiting[0], len(questions) - len(waiting) + 1, len(questions))
                 continue
             if not told:
-                text = f"{len(waiting)} questions wait for answers in {store.name}\n{PAGE}"
+                text = f"{len(waiting)} questions wait for answers in {store.name}\n{page_for(questions[0].task)}"
                 print(text, file=sys.stderr, flush=True)
                 told = True
             time.sleep(POLL)
@@ -120,6 +120,14 @@ class HumanAnnotators:
             make_folder(path.parent)
             write_atomic(path, encode_mp4(frames, 1 / access.meta.control_dt))
         return path
+
+
+def page_for(task: str) -> str:
+    """Return how questions about a task are answered in a browser; the station imports no module unasked."""
+    from robo_rlhf.episodes.access import module_of
+
+    module = module_of(task)
+    return PAGE.format(allow=f" --allow {module}" if module else "")
 
 
 def ask_until_valid(kind: "QueryKind", question: "Question", rate: float) -> "AnswerValue":

@@ -27,7 +27,7 @@ from robo_rlhf.core.legacy_names import option_now
 
 PROGRAM = "robo-rlhf"
 DEBUG_VARIABLE = "ROBO_RLHF_DEBUG"
-ALLOW = "--allow"
+ALLOW, ENV_ARG = "--allow", "--env-arg"
 ALLOW_HELP = f"""{ALLOW} MODULE (with any command, as often as needed) lets code of yours be imported that a checkpoint,
 a run, a dataset or the database names; what the command line itself names, as MODULE:THING, it allows by that."""
 USAGE_EXIT, INTERRUPT_EXIT, BROKEN_PIPE_EXIT = 2, 130, 141  # the last two as a shell reports SIGINT and SIGPIPE
@@ -97,6 +97,10 @@ def _dispatch(args: list[str]) -> int:
         print(_overview(""))
         return 0 if args else USAGE_EXIT
     args, allowed = _allowed(args)
+    if any(word.partition("=")[0] == ENV_ARG for word in args):
+        from robo_rlhf.cli.env_args import folded
+
+        args = folded(args, ENV_ARG)
     for words in (2, 1):
         name = " ".join(args[:words])
         if len(args) >= words and name in COMMANDS:
@@ -149,11 +153,13 @@ def parse(name: str, args: Sequence[str]) -> CliCommand:
     Raises:
         SystemExit: after `--help`, or after saying what is wrong with an option.
         InvalidValueError, UnknownNameError: an option is not what it is meant to be.
+        RoboRlhfError: the robot of its task is of no use.
     """
     import tyro  # here, so that the overview needs nothing but the standard library
 
     from robo_rlhf.cli.checking import check_environment, check_options
     from robo_rlhf.cli.optional import registry
+    from robo_rlhf.cli.robots import choose_robot
 
     for argument in args:
         if now := option_now(argument):
@@ -168,7 +174,7 @@ def parse(name: str, args: Sequence[str]) -> CliCommand:
     )
     check_environment()
     check_options(command)
-    return command
+    return choose_robot(command)
 
 
 def _overview(group: str) -> str:

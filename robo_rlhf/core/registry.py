@@ -182,7 +182,7 @@ class Registry(Mapping[str, T]):
             raise GuestError(what, why, f"Choose another {self._called}.")
         self._words[word] = thing
         setattr(thing, self._called, name)
-        return cast(T, thing)  # checked above
+        return cast("T", thing)  # checked above
 
 
 def _load_base(base: str) -> type[Any]:
@@ -208,3 +208,15 @@ def _lacks(thing: object, base: type[Any]) -> str:
         return f"it does not derive from {base.__module__}.{base.__name__}"
     missing = sorted(getattr(thing, "__abstractmethods__", ()))
     return f"it lacks {', '.join(missing)}" if missing else ""
+
+
+def known(registry: "Registry[Any]", name: str) -> None:
+    """Refuse a name that is not registered; a thing of the user's own is imported, so that its faults are told first.
+
+    Raises:
+        UnknownNameError: it is not registered; the message suggests the nearest name.
+        GuestError, MissingDependencyError: it cannot be imported, or is nothing of this kind.
+    """
+    registry.check(name)
+    if guests.split(name):
+        registry[name]

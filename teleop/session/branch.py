@@ -8,7 +8,7 @@ from typing import Any
 import mujoco
 
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError
-from robo_rlhf.core.types import EpisodeMeta
+from robo_rlhf.core.types import EpisodeMeta, VecEnv
 from robo_rlhf.data.layout import require_dataset
 from robo_rlhf.data.reader import Reader
 from robo_rlhf.data.recording.journal import EpisodeWriter, begin_branch
@@ -48,13 +48,13 @@ class RecordedEpisode:
             if name in FRAME_COLUMNS or index > 0
         }
 
-    def check(self, env: TaskEnv) -> None:
+    def check(self, env: VecEnv) -> None:
         """Check that `env` can enter its frames.
 
         Raises:
             InvalidValueError: it holds no states, or those of another model.
         """
-        found, wanted = self.columns["state"].shape[1], env.sim.state.shape[1]
+        found, wanted = self.columns["state"].shape[1], env.get_state().shape[1]
         if found != wanted:
             given = f"states of {found} numbers" if found else "no simulator states"
             raise InvalidValueError(f"episode {self.meta.id}", given, f"states of {wanted}, as task {env.name} has now")

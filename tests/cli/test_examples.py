@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from robo_rlhf.algorithms.bc import BC
+from robo_rlhf.algorithms.sac import SAC
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.main import parse
 from robo_rlhf.cli.run import RunCommand
-from robo_rlhf.cli.train import TrainBc
-from robo_rlhf.cli.train_sac import TrainSac
 from robo_rlhf.core.errors import RoboRlhfError
 from robo_rlhf.core.files import HOME_VARIABLE
 from robo_rlhf.sim.tasks import TASKS
@@ -60,7 +60,7 @@ def enter(words: list[str]) -> None:
     command = parse(name, words[len(name.split()) :])
     if isinstance(command, RunCommand) and command.env is None:
         command.asked()
-    if isinstance(command, TrainBc) and not command.dataset:
+    if isinstance(command, BC) and not command.dataset:
         command.check()
 
 
@@ -106,7 +106,7 @@ def test_examples_are_let_in_on_every_task(task: str) -> None:
         except RoboRlhfError as error:
             pytest.fail(f"robo-rlhf {shlex.join(words)}: {error}")
     learning = parse("train sac", ["--task", task, "--objective", "success"])
-    assert isinstance(learning, TrainSac)
+    assert isinstance(learning, SAC)
     assert len(learning.demonstrations(task)) == (25 if task == "pick_place" else 24)
 
 

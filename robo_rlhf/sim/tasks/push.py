@@ -7,7 +7,7 @@ import numpy as np
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.batch import BatchSim
-from robo_rlhf.sim.scenes import props, scene
+from robo_rlhf.sim.scenes import props
 from robo_rlhf.sim.scenes.appearance import PALETTE
 from robo_rlhf.sim.task_tools.arm import HAND_NAMES, ArmTask, columns
 from robo_rlhf.sim.task_tools.tolerance import distance, near
@@ -36,8 +36,7 @@ class Push(ArmTask):
 
     def scene(self) -> mujoco.MjSpec:
         """Return the table, the arm, a puck and a flat goal."""
-        spec = scene.tabletop()
-        scene.add_contact_sensor(spec)
+        spec = self.tabletop()
         props.add_cylinder(spec, "puck", RADIUS, HALF_HEIGHT, PALETTE["orange"], mass=0.2, pos=(0.0, 0.1, HALF_HEIGHT))
         props.add_goal_marker(spec, "goal", radius=RADIUS + 0.015, pos=(0.0, -0.1, 0.001), flat=True)
         return spec
