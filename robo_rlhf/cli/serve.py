@@ -9,7 +9,7 @@ import webbrowser
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -51,8 +51,6 @@ class Serve:
         robo-rlhf serve --port 9000 --no-open
         robo-rlhf serve --host 0.0.0.0 --set-password
     """
-
-    current_folder: ClassVar = False  # is never on the path
 
     port: MaybePort = None
     """Port to listen on, 0 for any that is free; else 8600, or one of the next where that is taken."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from robo_rlhf.contracts import device, policy, question, reward, task, term
+from robo_rlhf.contracts import algorithm, device, policy, question, reward, task, term
 from robo_rlhf.contracts.clauses import Contract
 from robo_rlhf.core import guests
 from robo_rlhf.core.errors import GuestError, UnknownNameError
@@ -14,6 +14,7 @@ CONTRACTS: tuple[Contract[Any, Any], ...] = (
     term.CONTRACT,
     question.CONTRACT,
     device.CONTRACT,
+    algorithm.CONTRACT,
 )
 
 
