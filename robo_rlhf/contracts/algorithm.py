@@ -4,7 +4,9 @@ A training is killed by an exception out of its progress callback, as a signal w
 """
 
 import json
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -65,9 +67,8 @@ class AlgorithmTrial:
 
     def __init__(self, kind: type[Algorithm]) -> None:
         """Nothing is trained yet."""
-        self.kind = kind
-        self._folder = tempfile.TemporaryDirectory()
-        self.home = Path(self._folder.name)
+        self.kind, self.home = kind, Path(tempfile.mkdtemp())
+        weakref.finalize(self, shutil.rmtree, self.home, ignore_errors=True)
 
     @cached_property
     def rows(self) -> list[Row]:

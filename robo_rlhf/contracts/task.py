@@ -143,7 +143,10 @@ def asking_changes_nothing(trial: TaskTrial) -> None:
     env.reset(np.arange(3))
     functions = [kind.observe, kind.reward_terms, kind.success, kind.signals]
     functions += [kind.demonstrate] if kind.is_scripted() else []
+    rng = np.random.default_rng(0)
     for function in functions:
+        env.sim.state[:] += 1e-3 * rng.standard_normal(env.sim.state.shape)  # a state that nothing has looked at yet
+        env.sim.forward()
         before = env.get_state()
         first, again = (_kept(function(env.task, env.sim)) for _ in range(2))
         changed = f"{function.__name__} writes into the simulation"
