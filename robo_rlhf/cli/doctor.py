@@ -60,7 +60,7 @@ class Doctor:
     json: bool = False
     """Print JSON."""
     env: str | None = None
-    """An outside environment to tell of, such as Pusher-v5."""
+    """An outside environment to tell of, such as Pusher-v5; --env-arg KEY=VALUE gives it an argument."""
     require: tuple[str, ...] = ()
     """Checks that have to be fine on top of the essential ones."""
     home: Path | None = None

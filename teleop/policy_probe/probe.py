@@ -17,7 +17,7 @@ from robo_rlhf.policies.chunked import ChunkedPolicy
 from robo_rlhf.policies.masked import ActingPolicy, MaskedPolicy
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rollouts.control_loop import control_loop
-from robo_rlhf.sim.envs.task_env import TaskEnv, versions
+from robo_rlhf.sim.envs.task_env import versions
 from teleop.policy_probe.cache import LoadedObjects
 from teleop.policy_probe.messages import (
     ActionQuery,
@@ -33,6 +33,7 @@ from teleop.policy_probe.messages import (
     RolloutQuery,
     RolloutResult,
 )
+from teleop.policy_probe.worlds import NativeWorld, World
 from teleop.session.branch import RecordedEpisode
 
 SEED = 0  # seed of the policies' sampling: the same request gets the same answer
@@ -71,7 +72,7 @@ class PolicyProbe:
         policy = self.kept.policy(asked.policy, world, "look")
         obs = self._enter(world, past, frame)
         action = _checked(self._begin(policy, past, frame, world.num_envs, SEED).act(obs), asked.policy)
-        tool = _tool(world)[0]
+        tool = world.tool()[0]
         for _ in islice(control_loop(world, lambda _: action, obs), round(HOLD / world.control_dt)):
             pass
         columns = past.columns["action"]
@@ -79,14 +80,14 @@ class PolicyProbe:
         return ActionResult(
             frame=frame,
             state=past.columns["state"][frame],
-            names=tuple(world.task.action_names),
+            names=world.action_names,
             actions=action.astype(np.float32),
             recorded=columns[frame] if frame < len(columns) else None,
             tool=tool,
-            reach=_tool(world),
+            reach=world.tool(),
             chance=_differ(action),
             task=world.name,
-            warning=past.differences(world).strip(),
+            warning=past.differences(world).strip() if isinstance(world, NativeWorld) else "",
         )
 
     def _roll_out(self, asked: RolloutQuery) -> QuerySteps:
@@ -160,10 +161,11 @@ class PolicyProbe:
             raise InvalidValueError(f"frame of episode {at.episode}", at.frame, f"0 to {len(past) - 1}")
         return past, at.frame
 
-    def _enter(self, world: TaskEnv, past: RecordedEpisode, frame: int) -> Array:
+    def _enter(self, world: World, past: RecordedEpisode, frame: int) -> Array:
         """Set all copies to a recorded state and return their observations (N, obs_dim)."""
         past.check(world)
-        return world.set_state(np.repeat(past.columns["state"][frame][None], world.num_envs, axis=0))
+        state, obs = (np.repeat(past.columns[name][frame][None], world.num_envs, axis=0) for name in ("state", "obs"))
+        return world.enter(state, obs)
 
     def _begin(self, policy: ActingPolicy, past: RecordedEpisode, frame: int, num_envs: int, seed: int) -> ActingPolicy:
         """Let a policy begin at a frame; a policy with memory gets the earlier observations."""
@@ -186,10 +188,10 @@ class PolicyProbe:
 class _RolloutTrace:
     """A rollout of a policy: the first copy's start and steps as rows of a journal, hands and success of all copies."""
 
-    def __init__(self, world: TaskEnv, obs: Array) -> None:
+    def __init__(self, world: World, obs: Array) -> None:
         self.world, self.start = world, obs
-        self.rows: list[Row] = [frame_row(obs[0], world.get_state()[0], bool(world.task.success(world.sim)[0]))]
-        self.tool, self.success = [_tool(world)], [world.task.success(world.sim).copy()]
+        self.rows: list[Row] = [frame_row(obs[0], world.get_state()[0], bool(world.succeeded()[0]))]
+        self.tool, self.success = [world.tool()], [world.succeeded()]
 
     def steps(self, policy: ActingPolicy, name: str) -> Iterator[Step]:
         """Yield the steps of the policy of this name, each when it is noted down.
@@ -202,7 +204,7 @@ class _RolloutTrace:
             if not (np.isfinite(step.obs).all() and np.isfinite(state).all()):
                 raise NonFiniteError("The simulation", f"step {len(self.rows) - 1} of the future", "It ends here.")
             self.rows.append(row_of(step, state, Source.POLICY))
-            self.tool.append(_tool(self.world))
+            self.tool.append(self.world.tool())
             self.success.append(step.success.copy())
             yield step
 
@@ -216,7 +218,7 @@ def _record(
     past: RecordedEpisode,
     frame: int,
     walk: _RolloutTrace,
-    world: TaskEnv,
+    world: World,
     made: str,
     fields: dict[str, str],
 ) -> None:
@@ -227,7 +229,7 @@ def _record(
         "tags": (TAG,),
         "model_hash": world.model_hash,
         "control_dt": world.control_dt,
-        "versions": {**versions(), "policy": fields["operator"]},
+        "versions": {**versions(), **getattr(world, "provenance", {}), "policy": fields["operator"]},
     }
     writer = past.go_on(dataset.path, frame, {**known, **fields})
     try:
@@ -247,11 +249,6 @@ def _is_there(dataset: Dataset, made: str, steps: int) -> bool:
         return True
     dataset.delete(made)
     return False
-
-
-def _tool(world: TaskEnv) -> Array:
-    """Return the position of the hand, or of the rover, (N, 3) [m]."""
-    return np.array(world.task.signals(world.sim)["ee_pos"], np.float64)
 
 
 def _checked(action: Array, name: str) -> Array:

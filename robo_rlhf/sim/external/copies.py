@@ -12,16 +12,13 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box
 from gymnasium.utils import seeding
 
 from robo_rlhf.core.errors import EnvironmentFaultError, RoboRlhfError, WorkerDiedError
 from robo_rlhf.core.types import Array
 from robo_rlhf.processes.worker import WorkerProcess
 from robo_rlhf.sim.external.checks import (
-    Observations,
     Violation,
-    action_box,
     first_bad,
     fits,
     raised,
@@ -29,7 +26,8 @@ from robo_rlhf.sim.external.checks import (
     step_of,
 )
 from robo_rlhf.sim.external.ids import Recipe, find
-from robo_rlhf.sim.external.physics import read_state, state_size
+from robo_rlhf.sim.external.physics import physics_of, read_state, state_size
+from robo_rlhf.sim.external.spaces import Actions, Observations
 
 LIMIT = 600.0  # [s] that a reset or a step of all copies of a process may take
 _log = logging.getLogger(__name__)
@@ -57,7 +55,7 @@ class Copies:
         """
         self.recipe, self.horizon = recipe, horizon
         self.reader = Observations(first.observation_space, f"observation space of {recipe.name}")
-        self.box = action_box(first.action_space, recipe.name)[0]
+        self.actions = Actions(first.action_space, recipe.name)
         self.envs = [first, *(recipe.make(horizon) for _ in range(num_envs - 1))]
         self.state_size = state_size(first)
         self._begin()
@@ -80,7 +78,7 @@ class Copies:
     def step(self, action: Array) -> CopiesStep:
         """Step the copies with a running episode, with actions (n, act_dim) in [-1, 1]; others repeat their values."""
         active, reward = self.active.copy(), np.zeros(len(self.envs), np.float32)
-        commands = scale(self.box, action)
+        commands = self.actions.commands(action)
         for i in active.nonzero()[0].tolist():
             try:
                 obs, reward[i], self.success[i], over = step_of(self.envs[i].step(commands[i]))
@@ -90,6 +88,18 @@ class Copies:
             except Exception as error:
                 self._fault(i, "step", error)
         return self._outcome(reward, active)
+
+    def enter(self, state: Array, obs: Array) -> CopiesStep:
+        """Enter the states (n, nstate) of recorded frames, whose observations (n, obs_dim) are given back."""
+        if self.faults:
+            self.reset(np.zeros(len(self.envs), np.int64))
+        self._begin()
+        self.wide[:], self.state[:] = obs, state
+        for i, env in enumerate(self.envs):
+            physics = physics_of(env)
+            if physics is not None:
+                physics.enter(state[i])
+        return self._outcome(np.zeros(len(self.envs), np.float32), self.active.copy())
 
     def close(self) -> None:
         """Close the environments."""
@@ -223,10 +233,3 @@ def seeded_reset(env: gymnasium.Env[Any, Any], seed: int) -> Any:
     """
     env.unwrapped.np_random = seeding.np_random(seed)[0]
     return reset_of(env.reset(seed=seed))
-
-
-def scale(box: Box, action: Array) -> Array:
-    """Map actions (n, act_dim) in [-1, 1] to the bounds of `box`, as (n, *box.shape)."""
-    low, high = box.low.astype(np.float64).reshape(-1), box.high.astype(np.float64).reshape(-1)
-    inside = np.clip(low + (action.astype(np.float64) + 1.0) * (0.5 * (high - low)), low, high)
-    return inside.reshape(-1, *box.shape).astype(box.dtype)
