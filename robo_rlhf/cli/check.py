@@ -13,7 +13,7 @@ import tyro
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.core import guests
-from robo_rlhf.core.errors import GuestError, InvalidValueError, RoboRlhfError
+from robo_rlhf.core.errors import GuestError, InvalidValueError, MissingDependencyError, RoboRlhfError
 
 BROKEN_EXIT = 19  # of `contracts.clauses.BrokenContractError`
 MARKS = {"kept": "✓", "broken": "✗", "not tried": "-"}
@@ -49,6 +49,8 @@ class Check:
         parts = guests.split(self.name)
         if parts:
             guests.check(parts[0], "thing", self.name)
+            if not guests.is_found(parts[0]):
+                raise MissingDependencyError(f"The module {parts[0]!r}", f"thing {self.name}", guests.WHERE)
         kind, rows = self.tried()
         if self.json:
             print(json.dumps({"name": self.name, "kind": kind, "clauses": rows}, indent=2))
@@ -72,16 +74,18 @@ class Check:
             RoboRlhfError: there is nothing to try: the thing is refused, or ends the process already on import.
         """
         command = [sys.executable, "-m", "robo_rlhf.contracts.trial", self.name, self.kind, str(self.seconds)]
-        with tempfile.TemporaryFile("w+") as errors:
-            process = subprocess.Popen(
+        with (
+            tempfile.TemporaryFile("w+") as errors,
+            subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True
-            )
+            ) as process,
+        ):
             try:
                 kind, rows = self.read(process)
-                code = process.wait()
-            finally:
-                process.kill()
-                process.wait()
+            finally:  # also after Ctrl-C; one that has said all ends by itself
+                if sys.exc_info()[0] is not None:
+                    process.kill()
+            code = process.wait()
             errors.seek(0)
             said = errors.read()
         if code:
