@@ -12,7 +12,7 @@ import tyro
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.core import guests
-from robo_rlhf.core.errors import GuestError, InvalidValueError, RoboRlhfError
+from robo_rlhf.core.errors import GuestError, InvalidValueError, MissingDependencyError, RoboRlhfError
 from robo_rlhf.processes.frames import Frames
 from robo_rlhf.processes.worker import PATIENCE, HelperProcess
 
@@ -50,6 +50,8 @@ class Check:
         parts = guests.split(self.name)
         if parts:
             guests.check(parts[0], "thing", self.name)
+            if not guests.is_found(parts[0]):
+                raise MissingDependencyError(f"The module {parts[0]!r}", f"thing {self.name}", guests.WHERE)
         kind, rows = self.tried()
         if self.json:
             print(json.dumps({"name": self.name, "kind": kind, "clauses": rows}, indent=2))
