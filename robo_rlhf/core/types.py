@@ -26,6 +26,24 @@ class Source(enum.IntEnum):
 
 
 @dataclass(frozen=True)
+class RecordedVideo:
+    """What one camera recorded of an episode: a file in the folder `videos` of its dataset."""
+
+    file: str  # H.264 that browsers step through, at most 720 lines
+    original: str  # as it was recorded; the same file where that is such a video already
+    fps: float  # [1/s] of `file`
+    frames: int  # that belong to the episode
+    width: int  # [pixels] of the original
+    height: int  # [pixels] of the original
+    start: float = 0.0  # [s] into both files at which the episode begins
+
+    def frame_at(self, time: float) -> int:
+        """Return the number in `file` of the frame shown at `time` [s since the beginning of the episode]."""
+        first = round(self.start * self.fps)
+        return first + min(max(int(time * self.fps + 1e-6), 0), self.frames - 1)
+
+
+@dataclass(frozen=True)
 class EpisodeMeta:
     """Metadata of an episode: everything but its arrays. JSON-serialisable."""
 
@@ -45,6 +63,12 @@ class EpisodeMeta:
     parent: str = ""  # the episode that this one branched from, or was cut out of
     parent_step: int = 0  # the frame of the parent at which it branched
     trimmed: bool = False  # instead of branching, it is steps of its parent, from frame `parent_step` on
+    origin: Mapping[str, str] = field(default_factory=dict)  # where it came from: dataset and id, or format and place
+    instruction: str = ""  # the task in a sentence, where no task of this program says it
+    obs_names: tuple[str, ...] = ()  # of the observation's columns, where no task of this program says them
+    action_names: tuple[str, ...] = ()  # of the action's columns, likewise
+    action_bounds: tuple[tuple[float, float], ...] = ()  # per column, what -1 and 1 are in units of the origin
+    frames: Mapping[str, RecordedVideo] = field(default_factory=dict)  # by camera; empty where states are drawn
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,223 @@
+"""Videos that were recorded: what a file holds, H.264 that browsers step through made of it, frames at given times.
+
+Generator functions, so that a helper process can run them (`helper_process`): a damaged video may crash its decoder.
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import cv2
+import numpy as np
+
+from robo_rlhf.core.errors import CorruptFileError, InvalidValueError
+from robo_rlhf.core.files import open_whole
+from robo_rlhf.core.types import Array, RecordedVideo
+from robo_rlhf.data.recorded_videos import store_video, video_path
+from robo_rlhf.formats.base import VideoPart
+from robo_rlhf.sim.rendering.video import GOP, encode_mp4, frame_rate
+
+MOST_LINES = 720  # of a video that is reviewed
+SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v")
+LONGEST = 24 * 3600.0  # [s]
+UNEVEN = 0.6  # of the time between two frames: how far one may be from its place before the video is resampled
+_ADVICE = "Convert it with ffmpeg, or leave it out."
+
+
+class Probe(NamedTuple):
+    """What a video file says about itself, checked against its frames."""
+
+    codec: str
+    fps: float
+    frames: int
+    width: int  # [pixels] as shown, after rotation
+    height: int  # [pixels]
+    rotation: int  # [degrees] clockwise that the picture is turned by when it is shown: 0, 90, 180, 270
+    even: bool  # whether its frames have a constant rate
+    steppable: bool  # whether browsers can step through it as it is
+
+
+def probe(path: Path) -> Iterator[Probe]:
+    """Yield what a video holds, after a look at every packet; decoded is only its first frame.
+
+    Raises:
+        CorruptFileError: it is no video, truncated, of audio only, without frames, or longer than a day.
+    """
+    _require(path)
+    try:
+        with av.open(str(path)) as container:
+            stream = _stream(container, path)
+            first = next(container.decode(stream), None)
+            if first is None:
+                raise _bad(path, "it holds no frames that can be decoded")
+            rotation = -int(first.rotation) % 360
+            container.seek(0, stream=stream)
+            times, keys, order = [], [], True
+            for packet in container.demux(stream):
+                if packet.pts is None or packet.time_base is None:
+                    continue
+                if packet.is_corrupt:
+                    raise _bad(path, f"its packet {len(times)} is damaged")
+                order &= packet.dts is None or packet.dts == packet.pts
+                keys.append(packet.is_keyframe)
+                times.append(float(packet.pts * packet.time_base))
+            codec = stream.codec_context
+            kind, pixels, width, height = codec.name, codec.pix_fmt, codec.width, codec.height
+            whole = container.duration
+    except (av.FFmpegError, ValueError, OverflowError, ArithmeticError) as error:
+        raise _bad(path, str(error)) from error
+    if not times:
+        raise _bad(path, "it holds no frames")
+    stamps = np.sort(np.array(times))
+    length = stamps[-1] - stamps[0]
+    if not 0 <= length <= LONGEST or not 0 < width * height <= 2**26:
+        raise _bad(path, f"{length:.0f} s of {width}x{height} is no video that can be judged")
+    if whole is not None and 0 < length < 0.5 * whole / av.time_base - 1:
+        raise _bad(path, f"it is truncated: {length:.1f} s of the {whole / av.time_base:.1f} s that its head states")
+    fps = (len(stamps) - 1) / length if length > 0 else 30.0
+    fps = _standard(min(fps, 1000.0))
+    even = bool(np.abs(stamps - stamps[0] - np.arange(len(stamps)) / fps).max() * fps <= UNEVEN)
+    gaps = np.diff(np.flatnonzero(keys), append=len(keys))
+    steppable = kind == "h264" and pixels == "yuv420p" and order and even and not rotation
+    steppable &= path.suffix.lower() == ".mp4" and bool(gaps.max(initial=len(keys)) <= 2 * GOP) and height <= MOST_LINES
+    if rotation in (90, 270):
+        width, height = height, width
+    yield Probe(str(kind), fps, len(stamps), width, height, rotation, even, bool(steppable))
+
+
+def take_in(parts: dict[str, VideoPart], folder: Path, episode: str) -> Iterator[dict[str, RecordedVideo]]:
+    """Store the videos of one episode in the dataset at `folder`; yield what it then shows, by camera.
+
+    A file that browsers can step through is kept as it is. Of any other, H.264 is made; a whole file that holds one
+    episode is kept beside it as the original, a part of a longer one is cut out by encoding it.
+
+    Raises:
+        CorruptFileError: a video cannot be decoded, or has fewer frames than the episode.
+    """
+    yield {camera: _take_one(part, folder, episode) for camera, part in parts.items()}
+
+
+def frames_at(path: Path, times: Array, size: tuple[int, int] | None = None) -> Iterator[Array]:
+    """Yield the frames (H, W, 3) uint8 RGB shown at `times` (T,) [s into the file, rising], scaled to (width, height).
+
+    Raises:
+        CorruptFileError: the video cannot be decoded, or ends more than a frame before the last of the times.
+    """
+    wanted, shown, index = np.asarray(times, dtype=np.float64), None, 0
+    for moment, picture in _decoded(path, float(wanted[0]) if len(wanted) else 0.0):
+        while shown is not None and index < len(wanted) and wanted[index] < moment - 1e-4:
+            yield shown
+            index += 1
+        if index == len(wanted):
+            return
+        shown = picture if size is None else cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    if shown is None:
+        raise _bad(path, f"it has no frame from {float(wanted[0]):.2f} s on")
+    for _ in range(index, len(wanted)):
+        yield shown
+
+
+def clip_at(path: Path, times: Array, fps: float, size: tuple[int, int] | None) -> Iterator[bytes]:
+    """Yield one MP4 of `frames_at`."""
+    yield encode_mp4(frames_at(path, times, size), fps, len(times))
+
+
+def array_at(path: Path, times: Array, size: tuple[int, int] | None) -> Iterator[Array]:
+    """Yield all of `frames_at` (T, H, W, 3) at once."""
+    yield np.stack(list(frames_at(path, times, size)))
+
+
+def step_times(video: RecordedVideo, steps: int, control_dt: float) -> Array:
+    """Return when steps 0 to `steps` - 1 of an episode began [s into the file], within what was recorded."""
+    times = np.arange(steps) * control_dt + 0.5 / video.fps
+    return np.asarray(video.start + np.minimum(times, (video.frames - 0.5) / video.fps))
+
+
+def original_of(folder: Path, video: RecordedVideo) -> Path:
+    """Return the file of a recorded video as it was recorded, in the dataset at `folder`."""
+    return video_path(folder, video.original)
+
+
+def _take_one(part: VideoPart, folder: Path, episode: str) -> RecordedVideo:
+    if part.pictures:
+        high, wide = part.pictures[0].shape[:2]
+        name = store_video(folder, encode_mp4(part.pictures, part.rate or 30.0), "mp4")
+        return RecordedVideo(name, name, part.rate or 30.0, len(part.pictures), wide, high)
+    try:
+        (known,) = probe(part.path)
+    except CorruptFileError as error:
+        raise CorruptFileError(part.path, f"episode {episode}: {error}", _ADVICE) from error
+    rate = part.rate or known.fps
+    first = round(part.start * known.fps)
+    count = known.frames - first if part.frames is None else part.frames
+    if count < 1 or first + count > known.frames:
+        reason = f"episode {episode}: {known.frames} frames in the video, rows {first} to {first + count} in the data"
+        raise CorruptFileError(part.path, reason, "Videos and rows must have the same length. " + _ADVICE)
+    whole = first == 0 and count == known.frames
+    shape = known.width, known.height
+    if whole and known.steppable:
+        name = store_video(folder, part.path, "mp4")
+        return RecordedVideo(name, name, known.fps, count, *shape)
+    fps = rate if known.even else _standard(max(known.fps, 10.0))
+    count = count if known.even else max(round(count / known.fps * fps), 1)
+    times = part.start + (np.arange(count) + 0.5) / fps
+    scale = min(MOST_LINES / known.height, 1.0)
+    size = None if scale == 1 else (round(known.width * scale / 2) * 2, MOST_LINES)
+    made = encode_mp4(frames_at(part.path, times, size), fps, count)
+    file = store_video(folder, made, "mp4")
+    if whole:
+        original = store_video(folder, part.path, part.path.suffix.lower().lstrip(".") or "mp4")
+    elif size is not None:
+        original = store_video(folder, encode_mp4(frames_at(part.path, times, None), fps, count), "mp4")
+    else:
+        original = file
+    return RecordedVideo(file, original, fps, count, *shape)
+
+
+def _decoded(path: Path, start: float) -> Iterator[tuple[float, Array]]:
+    """Yield the time [s] and the picture of each frame, from a little before `start` on, turned as it is shown."""
+    _require(path)
+    try:
+        with av.open(str(path)) as container:
+            stream = _stream(container, path)
+            stream.thread_type = "AUTO"
+            base = stream.time_base or Fraction(1, 90000)
+            zero = float((stream.start_time or 0) * base)
+            if start > 1:
+                container.seek(int((start + zero) / base), stream=stream, backward=True)
+            for frame in container.decode(stream):
+                if frame.time is not None:
+                    picture = frame.to_ndarray(format="rgb24")
+                    turns = round(frame.rotation / 90) % 4
+                    yield frame.time - zero, np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+    except (av.FFmpegError, ValueError, OverflowError, ArithmeticError) as error:
+        if isinstance(error, InvalidValueError):
+            raise
+        raise _bad(path, str(error)) from error
+
+
+def _stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    if not container.streams.video:
+        holds = "audio only" if container.streams.audio else "no pictures"
+        raise _bad(path, f"it holds {holds}")
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise _bad(path, "its codec is not known here")
+    return stream
+
+
+def _require(path: Path) -> None:
+    with open_whole(path, _ADVICE):
+        pass  # a pipe or a device is refused
+
+
+def _standard(fps: float) -> float:
+    """Return the rate that cameras have nearest to a measured one, where it is within 1 %; else the measured one."""
+    near = min((*range(1, 241), 24000 / 1001, 30000 / 1001, 60000 / 1001), key=lambda rate: abs(rate - fps))
+    return float(frame_rate(near if abs(near - fps) <= 0.01 * fps else max(fps, 0.1)))
+
+
+def _bad(path: Path, reason: str) -> CorruptFileError:
+    return CorruptFileError(path, reason.splitlines()[0] if reason else "it cannot be decoded", _ADVICE)
