@@ -21,6 +21,7 @@ MOST_REPEATED = 8  # names of classes
 ONE_FILE_A_THING = {  # registries and discovered folders, which may hold as many things as there are
     "robo_rlhf/cli",
     "robo_rlhf/feedback/kinds",
+    "robo_rlhf/formats/kinds",
     "robo_rlhf/policies",
     "robo_rlhf/rewards",
     "robo_rlhf/rewards/terms",

@@ -24,6 +24,8 @@ ALLOWED = {
     ("robo_rlhf/sim/physics/model_identity.py", "ZipFile"): "a model on its way to its digest",
     ("teleop/station/web/uploads.py", "touch"): "its name is synced with the description beside it",
     ("teleop/station/web/uploads.py", "open"): "parts of an upload, synced before they are acknowledged",
+    ("robo_rlhf/formats/kinds/lerobot.py", "ParquetWriter"): "in a folder that is synced before it is named",
+    ("robo_rlhf/formats/kinds/lerobot.py", "open"): "in a folder that is synced before it is named",
     ("robo_rlhf/data/curation.py", "os.open"): "the file that is locked while episodes are edited; never read",
     ("robo_rlhf/data/recording/stream.py", "os.open"): "journals: their name synced at once; read again after a crash",
     ("robo_rlhf/data/schema.py", "ParquetWriter"): "into memory",

@@ -98,7 +98,9 @@ def meta_from_json(value: Mapping[str, Any]) -> EpisodeMeta:
     """Return what `meta_to_json` was given; fields that this version does not know are skipped."""
     known = {field.name for field in fields(EpisodeMeta)}
     plain = {name: item for name, item in value.items() if name in known}
-    tuples = {name: tuple(plain[name]) for name in ("tags", "obs_names", "action_names") if name in plain}
+    tuples: dict[str, Any] = {
+        name: tuple(plain[name]) for name in ("tags", "obs_names", "action_names") if name in plain
+    }
     if "action_bounds" in plain:
         tuples["action_bounds"] = tuple((float(low), float(high)) for low, high in plain["action_bounds"])
     if "frames" in plain:

@@ -1,8 +1,8 @@
 """A helper process for libraries that a damaged file may crash: its death is one sentence, not the program's end.
 
 It gets one call (a module, a function in it, arguments) on stdin and answers with pickles on stdout: ("item", value)
-for each value that the function yields, then ("end", None); or ("error", class, message and fields of an error of ours)
-or ("fault", traceback).
+for each value that the function yields, then ("end", None); or ("error", class, message and fields of an error of
+ours), ("system", an OSError) or ("fault", traceback).
 """
 
 import importlib
@@ -60,6 +60,8 @@ def apart(path: Path, function: Callable[P, Iterator[T]], *args: P.args, **kwarg
             raise CorruptFileError(path, reason, _SKIP) from None
         if answer[0] == "error":
             raise _rebuilt(*answer[1])
+        if answer[0] == "system":
+            raise answer[1]
         if answer[0] == "fault":
             raise RuntimeError(f"{function.__name__} failed over {path}:\n{answer[1]}")
     finally:
@@ -97,6 +99,8 @@ def main() -> None:
         last = "error", (type(error), str(error), error.__dict__)
     except BrokenPipeError:
         return  # no reader is left
+    except OSError as error:
+        last = "system", OSError(error.errno, error.strerror, error.filename)  # of the kind that its number says
     except Exception:  # a bug of this program: the text holds the traceback
         last = "fault", traceback.format_exc()
     _answer(answers, last)

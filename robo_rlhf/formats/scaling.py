@@ -46,8 +46,10 @@ class Scaling(NamedTuple):
     def scaled(self, action: Array) -> Array:
         """Return actions (T, act_dim) in [-1, 1], float32."""
         unit = 2 * (action - self.low) / (self.high - self.low) - 1
-        return np.clip(unit, -1, 1).astype(np.float32)
+        scaled: Array = np.clip(unit, -1, 1).astype(np.float32)
+        return scaled
 
     def original(self, action: Array) -> Array:
         """Return actions (T, act_dim) in the units of their origin, float32."""
-        return (self.low + (action.astype(np.float64) + 1) / 2 * (self.high - self.low)).astype(np.float32)
+        original = self.low + (action.astype(np.float64) + 1) / 2 * (self.high - self.low)
+        return np.asarray(original, np.float32)

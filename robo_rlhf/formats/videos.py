@@ -54,7 +54,7 @@ def probe(path: Path) -> Iterator[Probe]:
                 raise _bad(path, "it holds no frames that can be decoded")
             rotation = -int(first.rotation) % 360
             container.seek(0, stream=stream)
-            times, keys, order = [], [], True
+            times, keys, order = list[float](), list[bool](), True
             for packet in container.demux(stream):
                 if packet.pts is None or packet.time_base is None:
                     continue

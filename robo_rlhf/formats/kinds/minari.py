@@ -229,10 +229,9 @@ def _foreign(
         rate = float(options.control_hz or about.get("control_hz") or RATE)
     except (KeyError, ValueError, TypeError, AssertionError, AttributeError, RecursionError) as error:
         raise broken(path, f"its spaces or env_spec cannot be read ({str(error)[:150]})") from error
-    bounds = getattr(acted, "low", None), getattr(acted, "high", None)
-    if bounds[0] is None or len(acted.shape) != 1 or not all(np.isfinite(b).all() for b in bounds):
+    if getattr(acted, "low", None) is None or len(acted.shape) != 1 or not acted.is_bounded():
         raise InvalidValueError(f"action space of {place}", acted, "a box of one axis with finite bounds")
-    low, high = (np.asarray(bound, np.float64) for bound in bounds)
+    low, high = np.asarray(acted.low, np.float64), np.asarray(acted.high, np.float64)
     own_units = bool((low == -1).all() and (high == 1).all())
     if not options.control_hz and "control_hz" not in about:
         notes(f"nothing says how many steps a second there are: {RATE:g} are taken (--control-hz)")

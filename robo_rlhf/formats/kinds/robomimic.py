@@ -238,8 +238,8 @@ def _one(group: "h5py.Group", place: Path, made: ForeignSet) -> Imported:
 
 
 def _is_picture(item: Any) -> bool:
-    shape = getattr(item, "shape", ())
-    return len(shape) == 4 and shape[3] == 3 and item.dtype == np.uint8
+    shape = tuple(getattr(item, "shape", ()))
+    return len(shape) == 4 and shape[-1] == 3 and item.dtype == np.uint8
 
 
 def _width(item: Any) -> int:
