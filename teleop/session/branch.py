@@ -14,6 +14,7 @@ from robo_rlhf.data.reader import Reader
 from robo_rlhf.data.recording.journal import EpisodeWriter, begin_branch
 from robo_rlhf.data.recording.stream import Row
 from robo_rlhf.data.schema import FRAME_COLUMNS, Columns
+from robo_rlhf.rollouts.deviation import measure_deviation
 from robo_rlhf.sim.envs.task_env import (
     TaskEnv,
     is_made_here,
@@ -76,7 +77,7 @@ class RecordedEpisode:
         if same and not elsewhere:
             return ""
         steps = min(MEASURED, len(self) - 1)
-        off = env.deviation(self.columns["state"][: steps + 1], self.columns["action"][:steps])
+        off = measure_deviation(env, self.columns["state"][: steps + 1], self.columns["action"][:steps])
         if not same and not off <= STRAYS:
             return OTHER_SCENE
         measured = f"its first {steps} steps lead here to positions that differ by up to {off:.2g} m or rad"

@@ -59,6 +59,19 @@ def test_simulated_judges_compare_everything_and_the_same_command_changes_nothin
         assert {a.annotator_kind for a in store.answers()} == {"simulated"}
 
 
+def test_one_arena_that_cannot_be_read_hides_no_other(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("duel", "broken"):
+        result(capsys, [*TWO[:-1], name, "--judge", "simulated"])
+    (trained / "runs" / "broken" / "salt.json").write_text("{")
+    assert main(["arena", "show", "--json"]) == 0
+    listed = {row["arena"]: row for row in json.loads(capsys.readouterr().out)}
+    assert listed["duel"]["answered"] == "3 of 3"
+    assert listed["broken"]["answered"] is None
+    assert "salt.json" in listed["broken"]["verdict"]
+    assert main(["arena", "show", "--name", "broken"]) != 0
+    assert main(["arena", "show"]) == 0
+
+
 def test_an_arena_grows_by_policies_and_seeds(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result(capsys, [*TWO, "--judge", "simulated"])
     before = {path.name: path.read_bytes() for path in trained.glob("runs/duel/episodes/episodes/*.parquet")}
