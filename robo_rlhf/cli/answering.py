@@ -17,6 +17,7 @@ from robo_rlhf.core.errors import (
 from robo_rlhf.core.files import (
     find_dataset,
     make_folder,
+    write_atomic,
 )
 
 if TYPE_CHECKING:
@@ -90,16 +91,17 @@ class HumanAnnotators:
 
     def clip(self, question: "Question", place: int) -> Path:
         """Render one clip of a question, unless it is there, and return its file."""
-        from robo_rlhf.data.dataset import Dataset
-        from robo_rlhf.sim.rendering.clips import render_clip
+        from robo_rlhf.data.layout import episode_path
+        from robo_rlhf.episodes.access import open_access
+        from robo_rlhf.sim.rendering.video import encode_mp4
 
         path = self.folder / question.id / f"{'ABCDEF'[place]}.mp4"
         if not path.exists():
             segment = question.segments[place]
-            episode = Dataset(find_dataset(self.home, question.dataset)).load(segment.episode_id)
+            access = open_access(episode_path(find_dataset(self.home, question.dataset), segment.episode_id))
+            frames = access.frames(range(segment.start, segment.start + segment.length + 1))
             make_folder(path.parent)
-            states = episode.state[segment.start : segment.start + segment.length + 1]
-            render_clip(question.task, states, path, fps=1 / episode.meta.control_dt)
+            write_atomic(path, encode_mp4(frames, 1 / access.meta.control_dt))
         return path
 
 

@@ -154,6 +154,7 @@ class PolicyProbe:
 
     def _frame(self, at: FrameRef) -> tuple[RecordedEpisode, int]:
         past = self.kept.episode(at.dataset, at.episode)
+        past.access.require_state()
         if not 0 <= at.frame < len(past):
             raise InvalidValueError(f"frame of episode {at.episode}", at.frame, f"0 to {len(past) - 1}")
         return past, at.frame

@@ -13,7 +13,8 @@ from robo_rlhf.data.layout import require_dataset
 from robo_rlhf.data.reader import Reader
 from robo_rlhf.data.recording.journal import EpisodeWriter, begin_branch
 from robo_rlhf.data.recording.stream import Row
-from robo_rlhf.data.schema import FRAME_COLUMNS, Columns
+from robo_rlhf.data.schema import FRAME_COLUMNS, Columns, to_episode
+from robo_rlhf.episodes.access import EpisodeAccess
 from robo_rlhf.rollouts.deviation import measure_deviation
 from robo_rlhf.sim.envs.task_env import (
     TaskEnv,
@@ -32,6 +33,7 @@ class RecordedEpisode:
     def __init__(self, columns: Columns, meta: EpisodeMeta, dataset: str) -> None:
         """Take the columns of an episode of the dataset of this name, and its metadata."""
         self.columns, self.meta, self.dataset = columns, meta, dataset
+        self.access = EpisodeAccess(meta, columns["state"].shape[1], lambda: to_episode(columns, meta))
         self._differences: dict[str, str] = {}  # from the scene of this identity
 
     def __len__(self) -> int:

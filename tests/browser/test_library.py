@@ -303,7 +303,7 @@ def test_what_another_person_deleted_meanwhile_is_told(open_page: OpenPage, stat
 @pytest.mark.slow
 def test_an_episode_without_pictures_says_why(open_page: OpenPage, station: Served) -> None:
     page = visit(open_page, station, "/library/episode/demos/blind")
-    expect(page.locator(".stage-trouble")).to_contain_text("It cannot be replayed. Unknown environment 'pick_place'")
+    expect(page.locator(".stage-trouble")).to_contain_text("It holds no simulator states.")
     expect(page.locator(".stage img")).to_be_visible()  # curves of what it holds
     expect(page.get_by_role("link", name="Continue from here")).to_have_count(0)
 

@@ -165,11 +165,13 @@ def test_people_are_not_asked_about_what_they_cannot_be_shown(home: Path, capsys
     for number, name in enumerate(("one", "two")):
         with seeded(number):
             policy = TanhGaussianPolicy(10, 2, width=8)
-        save_policy(policy, home / "runs" / name / "checkpoints" / "policy.safetensors", {"task": "Reacher-v5@3"})
+        save_policy(
+            policy, home / "runs" / name / "checkpoints" / "policy.safetensors", {"task": "colorsys:Reacher-v5@3"}
+        )
     command = ["arena", "--policies", "one", "two", "--seeds", "2", "--name", "outside"]
     assert main(command) == 14
     said = capsys.readouterr().err
-    assert "People cannot judge episodes of Reacher-v5@3 yet. Recorded in an outside environment" in said
+    assert "People cannot judge episodes of colorsys:Reacher-v5@3. Its environment is of the module" in said
     assert "Let simulated teachers judge: --judge simulated." in said
     assert not (home / "runs" / "outside").exists()
     assert result(capsys, [*command, "--judge", "simulated"])["done"] is True

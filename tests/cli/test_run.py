@@ -83,10 +83,10 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[i
         ),
         (["--task", "push"], 5, "4 --only-successes --dataset samples/push`."),
         (
-            ["--env", "Reacher-v5", "--annotator", "human"],
+            ["--env", "antigravity:Reacher-v5", "--annotator", "human"],
             14,
-            "People cannot judge episodes of Reacher-v5 yet. Recorded in an outside environment: there are no states "
-            "to draw from. Let the simulated teacher answer: --annotator simulated.",
+            "People cannot judge episodes of antigravity:Reacher-v5. Its environment is of the module 'antigravity', "
+            "which the station does not import. Let the simulated teacher answer: --annotator simulated.",
         ),
         (["--env", "RunStill-v0"], 2, "action space of RunStill-v0: expected bounds that leave room to act"),
     ],

@@ -1,5 +1,6 @@
 """Clips of outside environments: the actions of an episode are replayed from its seed, and the frames recorded."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -21,8 +22,8 @@ class ReplayedFrames(NamedTuple):
     deviation: float  # largest difference from the recorded observations; 0 where the environment is deterministic
 
 
-def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, every: int = 1) -> ReplayedFrames:
-    """Render frames `start`, `start` + `every`, ... before `stop` of an episode of an outside environment.
+def replay_frames(episode: Episode, chosen: Sequence[int] | None = None) -> ReplayedFrames:
+    """Render the `chosen` frames of an episode of an outside environment, numbers that rise; all of them where None.
 
     An episode of T steps has T + 1 frames: frame i comes before action i. The episode must begin at its seed's initial
     state; the replay of one whose beginning was trimmed deviates, as `deviation` shows.
@@ -32,9 +33,9 @@ def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, eve
         MissingDependencyError: it renders with a package that is not installed.
         EnvironmentFaultError: it raises, or gives an invalid observation or image.
     """
-    stop = len(episode) + 1 if stop is None else stop
-    if not 0 <= start < stop <= len(episode) + 1 or every < 1:
-        given = f"{start} to {stop} in steps of {every}"
+    chosen = range(len(episode) + 1) if chosen is None else chosen
+    if not chosen or not 0 <= min(chosen) <= max(chosen) <= len(episode):
+        given = f"{chosen[0]} to {chosen[-1]}" if chosen else "none"
         raise InvalidValueError(f"frames of episode {episode.meta.id}", given, f"frames within 0 to {len(episode)}")
     from robo_rlhf.sim.rendering.gl import choose_backend
 
@@ -43,7 +44,7 @@ def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, eve
     env = recipe.make(horizon=-1, render_mode="rgb_array")
     _without_shadows(env)
     try:
-        replay = _replay(env, episode, range(start, stop, every))
+        replay = _replay(env, episode, chosen)
     except gymnasium.error.DependencyNotInstalled as error:
         what = str(error).split(",")[0].removesuffix(" is not installed")
         advice = "Install it to see clips; everything else works without."
@@ -59,7 +60,7 @@ def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, eve
     return replay
 
 
-def _replay(env: Any, episode: Episode, wanted: range) -> ReplayedFrames:
+def _replay(env: Any, episode: Episode, wanted: Sequence[int]) -> ReplayedFrames:
     """Return the frames; raises Violation, or any exception of the environment."""
     reader = Observations(env.observation_space, f"observation space of {episode.meta.task}")
     obs = reader.row(seeded_reset(env, episode.meta.seed))
