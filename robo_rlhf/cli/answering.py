@@ -49,7 +49,9 @@ class HumanAnnotators:
         here = sys.stdin.isatty() and all(KINDS[question.kind].layout == "choice" for question in questions)
         if here:
             print(f"{len(questions)} questions. {PAGE}", file=sys.stderr, flush=True)
+        gone: set[str] = set()
         while waiting := [q for q in store.questions(questions[0].run, unanswered=True) if q.id in ids]:
+            gone = self.tell_of_withdrawn(store, questions[0].run, ids, gone)
             if here:
                 self.ask(store, waiting[0], len(questions) - len(waiting) + 1, len(questions))
                 continue
@@ -58,21 +60,27 @@ class HumanAnnotators:
                 print(text, file=sys.stderr, flush=True)
                 told = True
             time.sleep(POLL)
-        self.tell_of_withdrawn(store, questions[0].run, ids)
+        self.tell_of_withdrawn(store, questions[0].run, ids, gone)
 
-    def tell_of_withdrawn(self, store: "Store", run: str, ids: set[str]) -> None:
-        """Print how many of the questions `ids` were withdrawn unanswered, and why.
+    def tell_of_withdrawn(self, store: "Store", run: str, ids: set[str], known: set[str]) -> set[str]:
+        """Print how many of the questions `ids` were withdrawn unanswered, and why, where they are not `known` yet.
+
+        Returns:
+            The questions that were.
 
         Raises:
             NotNowError: that is all of them.
         """
-        gone = [why for name, why in store.withdrawn(run).items() if name in ids]
+        gone = {name: why for name, why in store.withdrawn(run).items() if name in ids}
+        why = next((why for name, why in gone.items() if name not in known), "")
         if gone and len(gone) == len(ids):
             advice = "Take their clips back in with the API (/clips), or start another run with --run."
-            raise NotNowError(f"All {len(gone)} questions were withdrawn before they were answered ({gone[0]})", advice)
-        if gone:
-            text = f"{len(gone)} of {len(ids)} questions were withdrawn before they were answered ({gone[0]})"
+            text = f"All {len(gone)} questions were withdrawn before they were answered"
+            raise NotNowError(f"{text} ({why or next(iter(gone.values()))})", advice)
+        if gone.keys() - known:
+            text = f"{len(gone)} of {len(ids)} questions were withdrawn before they were answered ({why})"
             print(text, file=sys.stderr, flush=True)
+        return set(gone)
 
     def ask(self, store: "Store", question: "Question", number: int, count: int) -> None:
         """Show the clips of one question and store the answer."""

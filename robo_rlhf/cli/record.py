@@ -18,6 +18,7 @@ from robo_rlhf.cli import (
 from robo_rlhf.cli.checking import (
     MaybeSeed,
     Task,
+    known,
 )
 from robo_rlhf.cli.hands import device_options, key_lines
 from robo_rlhf.cli.progress import progress_bar
@@ -92,8 +93,8 @@ class Record:
         from robo_rlhf.sim.tasks import TASKS
         from teleop.devices import DEVICES
 
-        TASKS.check(self.task)  # unknown names are refused before anything is loaded or made
-        DEVICES.check(self.device)
+        known(TASKS, self.task)  # unknown names are refused before anything is loaded or made
+        known(DEVICES, self.device)
         from robo_rlhf.sim.envs.task_env import TaskEnv
 
         task, device = TASKS[self.task], DEVICES[self.device]
@@ -146,12 +147,13 @@ class Record:
         """Record a device that needs no person."""
         if self.policy:
             raise InvalidValueError("--policy", f"device {self.device}", "a device that a person holds")
-        dataset = self._open_dataset()
-        done: list[RecordedSummary] = []
         if self.device == "replay":
             options["home"] = self.home
+        made = device(env, **options)  # which may refuse: no dataset is made then
+        dataset = self._open_dataset()
+        done: list[RecordedSummary] = []
         try:
-            with device(env, **options) as opened:
+            with made as opened:
                 self._record(env, opened, dataset, done)
         finally:  # also after Ctrl-C
             print_rows(self._rows(dataset, done), as_json=self.json)

@@ -62,11 +62,13 @@ class Samples:
         if self.episodes < 0 or self.sessions < 1:
             given = f"{self.episodes} episodes, {self.sessions} sessions"
             raise InvalidValueError("samples", given, "no less than 0 episodes and 1 session")
+        from robo_rlhf.sim.task import unscripted
         from robo_rlhf.sim.tasks import TASKS
 
-        tasks = {
-            name: TASKS[name] for name in self.tasks or TASKS
-        }  # an unknown name is refused before anything is done
+        tasks = self.tasks or tuple(name for name in TASKS if TASKS[name].is_scripted())
+        for name in tasks:  # refused before anything is done
+            if not TASKS[name].is_scripted():
+                raise unscripted(name)
         rows = [self.record(name) for name in tasks]
         print_rows(rows, as_json=self.json)
         return 0 if all(row["kept"] == row["wanted"] for row in rows) else 1

@@ -5,7 +5,6 @@ entered, to continue from there, by its state or by a replay. The decision rests
 that a page can ask it of every episode; nothing is simulated and no environment is made for it.
 """
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
@@ -13,21 +12,30 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from robo_rlhf.core.errors import InvalidValueError, NotNowError
+from robo_rlhf.core import guests
+from robo_rlhf.core.errors import InvalidValueError, NotAllowedError, NotNowError
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta
 from robo_rlhf.data.schema import Header, load_file, read_header
-from robo_rlhf.sim.external.ids import is_outside, split_limit, split_task
+from robo_rlhf.sim.external.ids import is_outside, split_task
+from robo_rlhf.sim.external.versions import is_installed
 
 NO_VIDEOS: Mapping[str, Path] = MappingProxyType({})
+NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
+NOT_EXACT = "Neither its states nor a replay lead where they led; `robo-rlhf doctor --env ID` shows by how much."
 NO_STATES = "It holds no simulator states."
-FOREIGN_MODULE = "Its environment is of the module {module!r}, which a file names: none is imported for that."
+
+
+Show = Literal["state", "replay", "frames"] | None
+Enter = Literal["state", "replay"] | None
+
+ENTER: Mapping[str, Enter] = MappingProxyType({"state": "state", "replay": "replay"})
 
 
 class Ways(NamedTuple):
     """By what an episode is shown and entered; the reason in one sentence where one of them cannot be."""
 
-    show: Literal["state", "replay", "frames"] | None
-    enter: Literal["state", "replay"] | None
+    show: Show
+    enter: Enter
     reason: str = ""  # why not; empty where both can be
 
 
@@ -46,15 +54,15 @@ class EpisodeAccess:
             videos: the recorded video of each camera, if there are any.
         """
         self.meta, self.state_size, self.videos, self._load = meta, state_size, videos, load
-        self.ways = ways_of(meta.task, state_size, videos)
+        self.ways = ways_of(meta.task, state_size, videos, meta.versions)
 
     @property
-    def show(self) -> Literal["state", "replay", "frames"] | None:
+    def show(self) -> Show:
         """By what its frames are shown; None where they cannot be, see `reason`."""
         return self.ways.show
 
     @property
-    def enter(self) -> Literal["state", "replay"] | None:
+    def enter(self) -> Enter:
         """By what its frames are entered, to continue from there; None where they cannot be, see `reason`."""
         return self.ways.enter
 
@@ -141,28 +149,41 @@ def why_not_yet(task: str) -> str:
     """
     if not is_outside(task):
         return ""
-    module = foreign_module(task)
-    if module:
-        return f"Its environment is of the module {module!r}, which the station does not import."
     from robo_rlhf.episodes.drawing import why_not_rendered
 
     return why_not_rendered(task)
 
 
-def ways_of(task: str, state_size: int, videos: Mapping[str, Path] = NO_VIDEOS) -> Ways:
-    """Return by what an episode of a task is shown and entered; for the arguments see `EpisodeAccess`."""
-    if not is_outside(task):
-        if state_size:
-            return Ways("state", "state")
+def ways_of(
+    task: str, state_size: int, videos: Mapping[str, Path] = NO_VIDEOS, versions: Mapping[str, str] = NO_VERSIONS
+) -> Ways:
+    """Return by what an episode of a task is shown and entered.
+
+    Args:
+        task: its name.
+        state_size: as for `EpisodeAccess`.
+        videos: as for `EpisodeAccess`.
+        versions: of its metadata; for an outside environment they hold what `provenance_of` gives.
+    """
+    outside = is_outside(task)
+    if not outside and not state_size:
         return Ways("frames" if videos else None, None, NO_STATES)
-    if videos:
-        return Ways("frames", None, NO_STATES)
-    module = foreign_module(task)
-    if not module or module in sys.modules:  # else nothing but this file asks for it
-        return Ways("replay", "replay")
-    return Ways(None, None, FOREIGN_MODULE.format(module=module))
+    module = module_of(task)
+    if module and not guests.is_allowed(module):
+        refused = str(NotAllowedError("environment" if outside else "task", task, module))
+        return Ways("frames", None, NO_STATES if not state_size else refused) if videos else Ways(None, None, refused)
+    if not outside:
+        return Ways("state", "state")
+    holds = state_size > 0 and is_installed(versions.get("environment", ""))
+    if not holds:
+        return Ways("frames", None, NO_STATES) if videos else Ways("replay", "replay")
+    show: Show = "state" if versions.get("show") == "state" else "frames" if videos else "replay"
+    enter = ENTER.get(versions.get("enter", ""))
+    return Ways(show, enter, "" if enter else NOT_EXACT)
 
 
-def foreign_module(task: str) -> str:
+def module_of(task: str) -> str:
     """Return the module that the name of a task asks to import; empty where it leads to a package known by name."""
-    return split_task(split_limit(task)[0])[0].rpartition(":")[0]
+    if not is_outside(task):
+        return (guests.split(task) or ("", ""))[0]
+    return split_task(task.partition("@")[0])[0].rpartition(":")[0]

@@ -6,10 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, UnknownNameError
+from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError, UnknownNameError
 from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.sim.external.ids import find
-from robo_rlhf.sim.external.replay import replay_frames
+from robo_rlhf.sim.external.replay import render_once, replay_frames
 from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
 from robo_rlhf.sim.rendering.video import decode_mp4
 
@@ -60,11 +60,10 @@ def why_not_rendered(task: str) -> str:
     Raises:
         RoboRlhfError: there is no such environment, or it cannot be made at all.
     """
-    recipe = find(task)
     try:
-        recipe.make(render_mode="rgb_array").close()
-    except (InvalidValueError, MissingDependencyError) as error:
-        recipe.make().close()
+        render_once(find(task))
+    except (InvalidValueError, MissingDependencyError, EnvironmentFaultError) as error:
+        find(task).make().close()
         return str(error)
     return ""
 

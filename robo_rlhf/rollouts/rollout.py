@@ -167,6 +167,8 @@ class Recorder:
             "note": self.note[i],
         }
         fields.update((meta(seed) if callable(meta) else meta) or {})
+        if self.record_state:
+            fields["versions"] = {**fields.get("versions", {}), **getattr(self.env, "provenance", {})}
         return Episode(
             obs=self._obs[i, : n + 1],
             action=self._action[i, :n],

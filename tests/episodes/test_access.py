@@ -7,12 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robo_rlhf.core.errors import InvalidValueError, NotNowError, UnknownNameError
+from robo_rlhf.core.errors import InvalidValueError, NotAllowedError, NotNowError, UnknownNameError
 from robo_rlhf.core.files import write_atomic
 from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.data.layout import episode_path
-from robo_rlhf.episodes.access import EpisodeAccess, access_of, foreign_module, open_access, ways_of, why_not_yet
+from robo_rlhf.episodes.access import (
+    NOT_EXACT,
+    EpisodeAccess,
+    Ways,
+    access_of,
+    module_of,
+    open_access,
+    ways_of,
+    why_not_yet,
+)
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.sim.rendering.video import encode_mp4
@@ -60,7 +69,15 @@ def outside() -> Episode:
         ("Reacher-v5", 0, {}, "replay", "replay", ""),
         ("Meta-World/MT1:door-open-v3@150", 0, {}, "replay", "replay", ""),
         ("lerobot/pusht", 0, VIDEOS, "frames", None, "It holds no simulator states."),
-        ("antigravity:Reacher-v5", 0, {}, None, None, "Its environment is of the module 'antigravity'"),
+        (
+            "antigravity:Reacher-v5",
+            0,
+            {},
+            None,
+            None,
+            "The environment 'antigravity:Reacher-v5' is code of the module antigravity",
+        ),
+        ("my_tasks:PressButton", 40, {}, None, None, "The task 'my_tasks:PressButton' is code of the module my_tasks"),
         ("antigravity:Reacher-v5", 0, VIDEOS, "frames", None, "It holds no simulator states."),
     ],
 )
@@ -75,8 +92,8 @@ def test_every_kind_of_episode_has_its_ways(
 
 
 def test_a_module_is_named_before_an_id_and_not_after_it() -> None:
-    assert foreign_module("Pusher-v5") == foreign_module("Meta-World/MT1:door-open-v3") == ""
-    assert foreign_module("os:A-v0") == foreign_module("os:a/B-v0@50") == foreign_module("os:a/B:c") == "os"
+    assert module_of("Pusher-v5") == module_of("Meta-World/MT1:door-open-v3") == ""
+    assert module_of("os:A-v0") == module_of("os:a/B-v0@50") == module_of("os:a/B:c") == "os"
 
 
 def test_frames_of_states_are_drawn_from_any_camera(native: Episode, tmp_path: Path) -> None:
@@ -92,7 +109,23 @@ def test_frames_of_states_are_drawn_from_any_camera(native: Episode, tmp_path: P
         access.frame(STEPS + 1)
 
 
+def test_an_outside_environment_is_drawn_from_its_states(outside: Episode) -> None:
+    access = access_of(outside)
+    assert access.ways == Ways("state", "state")
+    assert np.array_equal(access.state(2), outside.state[2])
+    front, above = (access.frames([0, STEPS], camera, 64, 48) for camera in ("front", "90,-89,1.5"))
+    assert np.abs(front[0].astype(int) - front[-1]).max() > 30
+    assert not np.array_equal(front, above)
+    elsewhere = {**outside.meta.versions, "environment": "gymnasium 1.4.0, mujoco 3.3.0"}
+    other = access_of(replace(outside, meta=replace(outside.meta, versions=elsewhere)))
+    assert other.ways == Ways("replay", "replay"), "a recording of another MuJoCo"
+    unfit = {**outside.meta.versions, "show": "replay", "enter": ""}
+    other = access_of(replace(outside, meta=replace(outside.meta, versions=unfit)))
+    assert other.ways == Ways("replay", None, NOT_EXACT)
+
+
 def test_frames_of_an_outside_environment_are_replayed(outside: Episode) -> None:
+    outside = replace(outside, state=outside.state[:, :0])
     access = access_of(outside)
     frames = access.frames([0, 2, STEPS], width=64, height=48)
     assert frames.shape == (3, 48, 64, 3)
@@ -121,4 +154,5 @@ def test_what_cannot_be_shown_says_why(native: Episode) -> None:
     with pytest.raises(NotNowError, match=r"cannot be shown\. It holds no simulator states"):
         access.frame(0)
     assert why_not_yet("reach") == why_not_yet("Reacher-v5") == ""
-    assert "which the station does not import" in why_not_yet("antigravity:Reacher-v5")
+    with pytest.raises(NotAllowedError, match="code of the module antigravity"):
+        why_not_yet("antigravity:Reacher-v5")

@@ -1,6 +1,7 @@
 """Clips of outside environments: the actions of an episode are replayed from its seed, and the frames recorded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -10,7 +11,8 @@ from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, Miss
 from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.sim.external.checks import Observations, Violation, picture_of, raised, step_of
 from robo_rlhf.sim.external.copies import close_env, scale, seeded_reset
-from robo_rlhf.sim.external.ids import find
+from robo_rlhf.sim.external.ids import Recipe, find
+from robo_rlhf.sim.rendering.gl import choose_backend
 
 NOT_DRAWN = "No clip can be drawn of it; what was recorded stays."
 
@@ -37,14 +39,29 @@ def replay_frames(episode: Episode, chosen: Sequence[int] | None = None) -> Repl
     if not chosen or not 0 <= min(chosen) <= max(chosen) <= len(episode):
         given = f"{chosen[0]} to {chosen[-1]}" if chosen else "none"
         raise InvalidValueError(f"frames of episode {episode.meta.id}", given, f"frames within 0 to {len(episode)}")
-    from robo_rlhf.sim.rendering.gl import choose_backend
-
-    choose_backend()
     recipe = find(episode.meta.task)
+    with _rendering(recipe) as env:
+        replay = _replay(env, episode, chosen)
+    if recipe.plugin and recipe.plugin.upside_down:
+        return replay._replace(frames=replay.frames[:, ::-1, ::-1])
+    return replay
+
+
+def render_once(recipe: Recipe) -> Array:
+    """Return the image (height, width, 3) uint8 with which an episode begins; raises as `replay_frames`."""
+    with _rendering(recipe) as env:
+        seeded_reset(env, 0)
+        return picture_of(env.render(), None)
+
+
+@contextmanager
+def _rendering(recipe: Recipe) -> Iterator[gymnasium.Env[Any, Any]]:
+    """Provide a copy that renders images; what it raises is told as errors of ours."""
+    choose_backend()
     env = recipe.make(horizon=-1, render_mode="rgb_array")
     _without_shadows(env)
     try:
-        replay = _replay(env, episode, chosen)
+        yield env
     except gymnasium.error.DependencyNotInstalled as error:
         what = str(error).split(",")[0].removesuffix(" is not installed")
         advice = "Install it to see clips; everything else works without."
@@ -55,9 +72,6 @@ def replay_frames(episode: Episode, chosen: Sequence[int] | None = None) -> Repl
         raise EnvironmentFaultError(f"{recipe.name} {raised('a replay', error)}", NOT_DRAWN) from error
     finally:
         close_env(env, recipe.name)
-    if recipe.plugin and recipe.plugin.upside_down:
-        return replay._replace(frames=replay.frames[:, ::-1, ::-1])
-    return replay
 
 
 def _replay(env: Any, episode: Episode, wanted: Sequence[int]) -> ReplayedFrames:

@@ -7,4 +7,4 @@ from robo_rlhf.core.registry import Registry
 if TYPE_CHECKING:
     from robo_rlhf.sim.task import Task
 
-TASKS: "Registry[type[Task]]" = Registry("task", "robo_rlhf.sim.tasks")
+TASKS: "Registry[type[Task]]" = Registry("task", "robo_rlhf.sim.tasks", base="robo_rlhf.sim.task:Task")

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from robo_rlhf import __version__
+from robo_rlhf.core import guests
 from robo_rlhf.core.errors import (
     CorruptFileError,
     InvalidValueError,
@@ -30,6 +31,7 @@ from robo_rlhf.core.errors import (
 from robo_rlhf.core.types import Array
 from robo_rlhf.data.schema import read_columns
 from robo_rlhf.episodes.access import open_access
+from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.station.library.entry import Signature, signature_of
@@ -134,7 +136,8 @@ class Media:
                 self._films.popitem(last=False)
         if film.reason or film.digest in self._not_replayed:
             raise NoPictureError("outside", film.reason or self._not_replayed[film.digest])
-        if film.from_states and not _TASK.fullmatch(film.task):
+        named = is_outside(film.task) or guests.split(film.task)
+        if film.from_states and not named and not _TASK.fullmatch(film.task):
             raise NoPictureError(
                 "scene", "Its task has no name that a scene could have."
             )  # MJCF is not taken from files
