@@ -237,7 +237,7 @@ class EpisodesRender(DatasetOptions):
 
         with self.open() as dataset:
             episode = dataset.load(self.episode)
-        access, fps = access_of(episode), round(self.speed / episode.meta.control_dt)
+        access, fps = access_of(episode, dataset.path), round(self.speed / episode.meta.control_dt)
         if access.show != "state":
             frames = access.frames(range(len(episode) + 1), self.camera, self.width, self.height)
             write_atomic(self.out, encode_mp4(frames, fps))

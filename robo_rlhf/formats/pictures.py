@@ -17,8 +17,9 @@ from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import write_atomic
 from robo_rlhf.core.types import Array, EpisodeMeta
 from robo_rlhf.data.reader import EpisodeInfo, Reader
+from robo_rlhf.episodes.recorded_frames import step_times
 from robo_rlhf.formats.helper_process import one_apart
-from robo_rlhf.formats.videos import array_at, clip_at, original_of, step_times
+from robo_rlhf.formats.videos import array_at, clip_at, original_of
 from robo_rlhf.sim.rendering.pool import RenderPool
 from robo_rlhf.sim.tasks import TASKS
 

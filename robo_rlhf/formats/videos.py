@@ -4,18 +4,16 @@ Generator functions, so that a helper process can run them (`helper_process`): a
 """
 
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 import av
-import cv2
 import numpy as np
 
-from robo_rlhf.core.errors import CorruptFileError, InvalidValueError
-from robo_rlhf.core.files import open_whole
+from robo_rlhf.core.errors import CorruptFileError
 from robo_rlhf.core.types import Array, RecordedVideo
 from robo_rlhf.data.recorded_videos import store_video, video_path
+from robo_rlhf.episodes.recorded_frames import bad_video, frames_at, require_video, video_stream
 from robo_rlhf.formats.base import VideoPart
 from robo_rlhf.sim.rendering.video import GOP, encode_mp4, frame_rate
 
@@ -45,13 +43,13 @@ def probe(path: Path) -> Iterator[Probe]:
     Raises:
         CorruptFileError: it is no video, truncated, of audio only, without frames, or longer than a day.
     """
-    _require(path)
+    require_video(path)
     try:
         with av.open(str(path)) as container:
-            stream = _stream(container, path)
+            stream = video_stream(container, path)
             first = next(container.decode(stream), None)
             if first is None:
-                raise _bad(path, "it holds no frames that can be decoded")
+                raise bad_video(path, "it holds no frames that can be decoded")
             rotation = -int(first.rotation) % 360
             container.seek(0, stream=stream)
             times, keys, order = list[float](), list[bool](), True
@@ -59,7 +57,7 @@ def probe(path: Path) -> Iterator[Probe]:
                 if packet.pts is None or packet.time_base is None:
                     continue
                 if packet.is_corrupt:
-                    raise _bad(path, f"its packet {len(times)} is damaged")
+                    raise bad_video(path, f"its packet {len(times)} is damaged")
                 order &= packet.dts is None or packet.dts == packet.pts
                 keys.append(packet.is_keyframe)
                 times.append(float(packet.pts * packet.time_base))
@@ -67,15 +65,17 @@ def probe(path: Path) -> Iterator[Probe]:
             kind, pixels, width, height = codec.name, codec.pix_fmt, codec.width, codec.height
             whole = container.duration
     except (av.FFmpegError, ValueError, OverflowError, ArithmeticError) as error:
-        raise _bad(path, str(error)) from error
+        raise bad_video(path, str(error)) from error
     if not times:
-        raise _bad(path, "it holds no frames")
+        raise bad_video(path, "it holds no frames")
     stamps = np.sort(np.array(times))
     length = stamps[-1] - stamps[0]
     if not 0 <= length <= LONGEST or not 0 < width * height <= 2**26:
-        raise _bad(path, f"{length:.0f} s of {width}x{height} is no video that can be judged")
+        raise bad_video(path, f"{length:.0f} s of {width}x{height} is no video that can be judged")
     if whole is not None and 0 < length < 0.5 * whole / av.time_base - 1:
-        raise _bad(path, f"it is truncated: {length:.1f} s of the {whole / av.time_base:.1f} s that its head states")
+        raise bad_video(
+            path, f"it is truncated: {length:.1f} s of the {whole / av.time_base:.1f} s that its head states"
+        )
     fps = (len(stamps) - 1) / length if length > 0 else 30.0
     fps = _standard(min(fps, 1000.0))
     even = bool(np.abs(stamps - stamps[0] - np.arange(len(stamps)) / fps).max() * fps <= UNEVEN)
@@ -99,26 +99,6 @@ def take_in(parts: dict[str, VideoPart], folder: Path, episode: str) -> Iterator
     yield {camera: _take_one(part, folder, episode) for camera, part in parts.items()}
 
 
-def frames_at(path: Path, times: Array, size: tuple[int, int] | None = None) -> Iterator[Array]:
-    """Yield the frames (H, W, 3) uint8 RGB shown at `times` (T,) [s into the file, rising], scaled to (width, height).
-
-    Raises:
-        CorruptFileError: the video cannot be decoded, or ends more than a frame before the last of the times.
-    """
-    wanted, shown, index = np.asarray(times, dtype=np.float64), None, 0
-    for moment, picture in _decoded(path, float(wanted[0]) if len(wanted) else 0.0):
-        while shown is not None and index < len(wanted) and wanted[index] < moment - 1e-4:
-            yield shown
-            index += 1
-        if index == len(wanted):
-            return
-        shown = picture if size is None else cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    if shown is None:
-        raise _bad(path, f"it has no frame from {float(wanted[0]):.2f} s on")
-    for _ in range(index, len(wanted)):
-        yield shown
-
-
 def clip_at(path: Path, times: Array, fps: float, size: tuple[int, int] | None) -> Iterator[bytes]:
     """Yield one MP4 of `frames_at`."""
     yield encode_mp4(frames_at(path, times, size), fps, len(times))
@@ -127,12 +107,6 @@ def clip_at(path: Path, times: Array, fps: float, size: tuple[int, int] | None) 
 def array_at(path: Path, times: Array, size: tuple[int, int] | None) -> Iterator[Array]:
     """Yield all of `frames_at` (T, H, W, 3) at once."""
     yield np.stack(list(frames_at(path, times, size)))
-
-
-def step_times(video: RecordedVideo, steps: int, control_dt: float) -> Array:
-    """Return when steps 0 to `steps` - 1 of an episode began [s into the file], within what was recorded."""
-    times = np.arange(steps) * control_dt + 0.5 / video.fps
-    return np.asarray(video.start + np.minimum(times, (video.frames - 0.5) / video.fps))
 
 
 def original_of(folder: Path, video: RecordedVideo) -> Path:
@@ -176,48 +150,7 @@ def _take_one(part: VideoPart, folder: Path, episode: str) -> RecordedVideo:
     return RecordedVideo(file, original, fps, count, *shape)
 
 
-def _decoded(path: Path, start: float) -> Iterator[tuple[float, Array]]:
-    """Yield the time [s] and the picture of each frame, from a little before `start` on, turned as it is shown."""
-    _require(path)
-    try:
-        with av.open(str(path)) as container:
-            stream = _stream(container, path)
-            stream.thread_type = "AUTO"
-            base = stream.time_base or Fraction(1, 90000)
-            zero = float((stream.start_time or 0) * base)
-            if start > 1:
-                container.seek(int((start + zero) / base), stream=stream, backward=True)
-            for frame in container.decode(stream):
-                if frame.time is not None:
-                    picture = frame.to_ndarray(format="rgb24")
-                    turns = round(frame.rotation / 90) % 4
-                    yield frame.time - zero, np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
-    except (av.FFmpegError, ValueError, OverflowError, ArithmeticError) as error:
-        if isinstance(error, InvalidValueError):
-            raise
-        raise _bad(path, str(error)) from error
-
-
-def _stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    if not container.streams.video:
-        holds = "audio only" if container.streams.audio else "no pictures"
-        raise _bad(path, f"it holds {holds}")
-    stream = container.streams.video[0]
-    if stream.codec_context is None:
-        raise _bad(path, "its codec is not known here")
-    return stream
-
-
-def _require(path: Path) -> None:
-    with open_whole(path, _ADVICE):
-        pass  # a pipe or a device is refused
-
-
 def _standard(fps: float) -> float:
     """Return the rate that cameras have nearest to a measured one, where it is within 1 %; else the measured one."""
     near = min((*range(1, 241), 24000 / 1001, 30000 / 1001, 60000 / 1001), key=lambda rate: abs(rate - fps))
     return float(frame_rate(near if abs(near - fps) <= 0.01 * fps else max(fps, 0.1)))
-
-
-def _bad(path: Path, reason: str) -> CorruptFileError:
-    return CorruptFileError(path, reason.splitlines()[0] if reason else "it cannot be decoded", _ADVICE)
