@@ -78,8 +78,8 @@ class ForeignSet:
         if found.corrected is not None:
             source = np.where(found.corrected, int(Source.CORRECTION), int(Source.POLICY)).astype(np.uint8)
         meta = EpisodeMeta(
-            id=f"{_plain(self.place.stem)}-{found.index:06d}",
-            task=self.options.task or self.task or task_name(found.instruction) or _plain(self.place.stem),
+            id=f"{plain(self.place.stem)}-{found.index:06d}",
+            task=self.options.task or self.task or task_name(found.instruction) or plain(self.place.stem),
             seed=found.seed,
             control_dt=1 / self.options.control_hz if self.options.control_hz else self.control_dt,
             outcome=outcome,
@@ -99,7 +99,7 @@ class ForeignSet:
                 reward=reward,
                 success=np.asarray(success, np.bool_),
                 source=source,
-                signals={_plain(name): rows.astype(np.float32) for name, rows in found.signals.items()},
+                signals={plain(name): rows.astype(np.float32) for name, rows in found.signals.items()},
                 meta=meta,
             )
         except InvalidValueError as error:
@@ -112,5 +112,6 @@ def task_name(sentence: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", sentence.lower()).strip("_")[:60].rstrip("_")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return a text as the name of an episode or column can be."""
     return re.sub(r"[^A-Za-z0-9._+=]+", "_", text).strip("._") or "set"

@@ -52,18 +52,10 @@ def probe(path: Path) -> Iterator[Probe]:
                 raise bad_video(path, "it holds no frames that can be decoded")
             rotation = -int(first.rotation) % 360
             container.seek(0, stream=stream)
-            times, keys, order = list[float](), list[bool](), True
-            for packet in container.demux(stream):
-                if packet.pts is None or packet.time_base is None:
-                    continue
-                if packet.is_corrupt:
-                    raise bad_video(path, f"its packet {len(times)} is damaged")
-                order &= packet.dts is None or packet.dts == packet.pts
-                keys.append(packet.is_keyframe)
-                times.append(float(packet.pts * packet.time_base))
+            times, keys, order = _packets(container, stream, path)
             codec = stream.codec_context
             kind, pixels, width, height = codec.name, codec.pix_fmt, codec.width, codec.height
-            whole = container.duration
+            listed, whole = stream.frames, 0 if container.streams.audio else container.duration
     except (av.FFmpegError, ValueError, OverflowError, ArithmeticError) as error:
         raise bad_video(path, str(error)) from error
     if not times:
@@ -72,19 +64,36 @@ def probe(path: Path) -> Iterator[Probe]:
     length = stamps[-1] - stamps[0]
     if not 0 <= length <= LONGEST or not 0 < width * height <= 2**26:
         raise bad_video(path, f"{length:.0f} s of {width}x{height} is no video that can be judged")
-    if whole is not None and 0 < length < 0.5 * whole / av.time_base - 1:
-        raise bad_video(
-            path, f"it is truncated: {length:.1f} s of the {whole / av.time_base:.1f} s that its head states"
-        )
+    if len(times) < listed:
+        raise bad_video(path, f"it is truncated: {len(times)} of the {listed} frames that its index lists")
+    stated = (whole or 0) / av.time_base  # [s]
+    if length < 0.9 * stated - 1:
+        raise bad_video(path, f"it is truncated: {length:.1f} s of the {stated:.1f} s that its head states")
     fps = (len(stamps) - 1) / length if length > 0 else 30.0
     fps = _standard(min(fps, 1000.0))
     even = bool(np.abs(stamps - stamps[0] - np.arange(len(stamps)) / fps).max() * fps <= UNEVEN)
-    gaps = np.diff(np.flatnonzero(keys), append=len(keys))
+    gaps = np.diff([0, *np.flatnonzero(keys), len(keys)])  # frames between those that can be decoded alone
     steppable = kind == "h264" and pixels == "yuv420p" and order and even and not rotation
-    steppable &= path.suffix.lower() == ".mp4" and bool(gaps.max(initial=len(keys)) <= 2 * GOP) and height <= MOST_LINES
+    steppable &= path.suffix.lower() == ".mp4" and bool(gaps.max() <= 2 * GOP) and height <= MOST_LINES
     if rotation in (90, 270):
         width, height = height, width
     yield Probe(str(kind), fps, len(stamps), width, height, rotation, even, bool(steppable))
+
+
+def _packets(
+    container: av.container.InputContainer, stream: av.VideoStream, path: Path
+) -> tuple[list[float], list[bool], bool]:
+    """Return the time [s] of every frame, whether it can be decoded alone, and whether all are stored as shown."""
+    times, keys, order = list[float](), list[bool](), True
+    for packet in container.demux(stream):
+        if packet.pts is None or packet.time_base is None:
+            continue
+        if packet.is_corrupt:
+            raise bad_video(path, f"it is truncated or damaged: its frame {len(times)} is not whole")
+        order &= packet.dts is None or packet.dts == packet.pts
+        keys.append(packet.is_keyframe)
+        times.append(float(packet.pts * packet.time_base))
+    return times, keys, order
 
 
 def take_in(parts: dict[str, VideoPart], folder: Path, episode: str) -> Iterator[dict[str, RecordedVideo]]:
@@ -122,7 +131,7 @@ def _take_one(part: VideoPart, folder: Path, episode: str) -> RecordedVideo:
     try:
         (known,) = probe(part.path)
     except CorruptFileError as error:
-        raise CorruptFileError(part.path, f"episode {episode}: {error}", _ADVICE) from error
+        raise CorruptFileError(part.path, f"episode {episode}: {error.reason}", _ADVICE) from error
     rate = part.rate or known.fps
     first = round(part.start * known.fps)
     count = known.frames - first if part.frames is None else part.frames
