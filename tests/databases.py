@@ -1,7 +1,7 @@
 """Databases for tests: each test that takes `where` or `store` runs on SQLite and on PostgreSQL.
 
-A new database costs a third of a second, nearly all of it Alembic's. So the statements of the first one of each kind are
-remembered in each test process, and run again for the others; `tests/database` runs the migrations themselves.
+A new database costs a third of a second, nearly all of it Alembic's. So the statements of the first one of each kind
+are remembered in each test process, and run again for the others; `tests/database` runs the migrations themselves.
 """
 
 from collections.abc import Iterator

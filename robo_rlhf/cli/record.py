@@ -181,15 +181,14 @@ class Record:
 
     def _record(self, env: "TaskEnv", device: "Device", dataset: "Dataset", done: "list[RecordedSummary]") -> None:
         """Record until there are enough, and note in `done` what was."""
-        from teleop.session.unattended import Session
+        from teleop.session.unattended import UnattendedSession
 
-        session = Session(
-            env, device, dataset, operator=self.operator or self.device, pace=not self.no_pace, on_trouble=_print_step
-        )
+        by, pace = self.operator or self.device, not self.no_pace
         replayed = getattr(device, "episode", None)
         wanted = self.episodes or (10 if replayed is None else 1)
         enough = 0
         with (
+            UnattendedSession(env, device, dataset, operator=by, pace=pace, on_trouble=_print_trouble) as session,
             progress_bar(f"{self.task} by {self.device}", ("successes",)) as tell,
             self._seeds(dataset, wanted) if replayed is None else nullcontext(repeat(replayed.meta.seed)) as seeds,
         ):
@@ -246,7 +245,7 @@ def _print_deviation(device: "Device") -> None:
     print(f"the replay has {same}", file=sys.stderr)
 
 
-def _print_step(trouble: Exception) -> None:
+def _print_trouble(trouble: str) -> None:
     print(f"waiting: {trouble}", file=sys.stderr)
 
 

@@ -9,6 +9,7 @@ from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
 )
+from robo_rlhf.cli.checking import check_world
 from robo_rlhf.cli.imitating import DemonstrationOptions
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
@@ -16,7 +17,7 @@ from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.core.checks import (
     RunName,
 )
-from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.core.files import data_home, run_folder
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class TrainBc(DemonstrationOptions):
 
     stopped: ClassVar = CONTINUES
 
+    task: str
+    """Task whose demonstrations are imitated; one without a simulator where --dataset holds recordings of it."""
     run: RunName = "bc"
     """Name of the run, a folder among the runs of the data home."""
     seeds: int = 1
@@ -56,6 +59,7 @@ class TrainBc(DemonstrationOptions):
         if self.seeds < 1:
             raise InvalidValueError("--seeds", self.seeds, "at least 1")
         self.check()
+        self.check_simulator()
         use_one_thread()
         from robo_rlhf.core.heartbeat import held, keep_heartbeat
         from robo_rlhf.core.runs import Run
@@ -78,6 +82,28 @@ class TrainBc(DemonstrationOptions):
             rows.append({"run": name, "policy": str(run.path / f"seed-{row['seed']}" / "checkpoints"), **row})
         print_rows(rows, as_json=self.json)
         return 0
+
+    def check_simulator(self) -> None:
+        """Refuse what needs a simulator, where there is none for the task.
+
+        Raises:
+            UnknownNameError: there is neither such a task nor a recording of it.
+            InvalidValueError: rollouts are to choose between snapshots or seeds, or the policy is to be masked.
+        """
+        try:
+            check_world("--task", self.task)
+            return
+        except UnknownNameError:
+            if not self.is_recorded():
+                raise
+        for option, given in (
+            ("--seeds", self.seeds if self.seeds > 1 else ""),
+            ("--candidates or --select-every", "more than one snapshot" if self.config.selects else ""),
+            ("--mask-delay", self.mask_delay if self.mask_delay is not None else ""),
+        ):
+            if given != "":
+                expected = f"nothing that runs a policy: {self.task} was recorded elsewhere and has no simulator here"
+                raise InvalidValueError(option, given, expected)
 
     def train(self, run: "Run", seed: int, episodes: "list[Episode]") -> "TrainedPolicy":
         """Train one seed, with a bar."""
