@@ -18,6 +18,7 @@ WRITING = re.compile(r"[wxa][bt+]*|r[bt]?\+[bt]?")
 ALLOWED = {
     ("robo_rlhf/data/recording/remarks.py", "rmdir"): "a folder in the place of a file, when its episode is closed",
     ("robo_rlhf/feedback/transfer/import_folder.py", "TemporaryDirectory"): "rows wait there for their transaction",
+    ("robo_rlhf/feedback/transfer/votes.py", "TemporaryDirectory"): "rows wait there for their transaction",
     ("robo_rlhf/feedback/transfer/import_checks.py", "touch"): "of staged rows, not of a file",
     ("robo_rlhf/feedback/transfer/parquet.py", "open"): "rows that wait for their transaction",
     ("robo_rlhf/sim/physics/model_identity.py", "TemporaryDirectory"): "a model on its way to its digest",

@@ -37,7 +37,7 @@ class Imported(NamedTuple):
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What an import takes, and what it is told where the place does not say it."""
+    """What an import takes for granted where the place does not say it."""
 
     task: str = ""  # the name of the task; where empty, what the place says
     outcome: Outcome = "success"  # of episodes that have no sign of success

@@ -32,6 +32,7 @@ from robo_rlhf.formats.kinds import FORMATS
 from robo_rlhf.formats.scaling import Scaling
 from robo_rlhf.formats.videos import SUFFIXES, Probe, probe
 
+SESSIONS = "evaluation_sessions"  # RoboArena's folder of all of them
 ALONE = "video"  # the camera of an episode that is one video
 COLUMNS = ("file", "episode", "camera", "task", "policy", "outcome", "pair", "operator", "seed", "instruction", "note")
 _GOOD: Outcome = "success"
@@ -268,7 +269,7 @@ def _episode(one: Rollout, place: Path, options: ImportOptions, scaling: Scaling
     reward[-1] = one.progress if one.progress is not None else float(success[-1])
     sentence = one.about.get("instruction", "")
     meta = EpisodeMeta(
-        id=plain(one.name.replace("/", "-"))[:128],
+        id="-".join(plain(part) for part in one.name.split("/") if part != SESSIONS)[:128],
         task=options.task or one.about.get("task") or task_name(sentence) or plain(place.resolve().stem),
         seed=int(one.about.get("seed", "0")),
         control_dt=dt,
