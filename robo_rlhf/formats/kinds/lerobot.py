@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from robo_rlhf.core.errors import InvalidValueError, VersionError
-from robo_rlhf.core.files import make_folder, read_json, read_whole, write_atomic
+from robo_rlhf.core.files import make_folder, open_whole, read_json, read_whole, write_atomic
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta, Source
 from robo_rlhf.data.schema import DECODE_ERRORS, Timing, from_arrow, meta_to_json, to_arrow, to_columns
 from robo_rlhf.formats.base import Export, Format, Imported, ImportOptions, VideoPart, broken, exact, matrix, names_of
@@ -144,41 +144,48 @@ def _episode_rows(info: _Info) -> Iterator[dict[str, Any]]:
         yield from _json_lines(info.place / "meta" / "episodes.jsonl")
         return
     for path in sorted((info.place / "meta" / "episodes").glob("chunk-*/file-*.parquet")):
+        for batch in _batches(path, EPISODES_EACH, lambda names: [n for n in names if not n.startswith("stats/")]):
+            yield from batch.to_pylist()
+
+
+def _batches(path: Path, rows: int, wanted: Callable[[list[str]], list[str]]) -> Iterator[pa.RecordBatch]:
+    """Iterate over a Parquet file, so many rows at a time, and those of its columns that are wanted.
+
+    Raises:
+        CorruptFileError: it is no such file, or damaged.
+    """
+    with open_whole(path, _ADVICE) as content:
         try:
-            file = pq.ParquetFile(path)
-            wanted = [name for name in file.schema_arrow.names if not name.startswith("stats/")]
-            for batch in file.iter_batches(EPISODES_EACH, columns=wanted):
-                yield from batch.to_pylist()
+            with pq.ParquetFile(content, page_checksum_verification=True) as file:
+                yield from file.iter_batches(rows, columns=wanted(file.schema_arrow.names))
         except DECODE_ERRORS as error:
             raise broken(path, _first_line(error)) from error
 
 
-def _tables(info: _Info, columns: list[str] | None = None) -> Iterator[tuple[int, Path, pa.Table]]:
-    """Iterate over the rows of each episode, in the order of the files: number, file, table."""
-    pattern = "data/chunk-*/*.parquet"
+def _tables(info: _Info, columns: tuple[str, ...] = ()) -> Iterator[tuple[int, Path, pa.Table]]:
+    """Iterate over the rows of each episode, in the order of the files: number, file, table (of some columns)."""
     waiting: list[pa.RecordBatch] = []
     index, last = -1, Path()
-    for path in sorted(info.place.glob(pattern)):
-        try:
-            file = pq.ParquetFile(path)
-            names = None if columns is None else ["episode_index", *columns]
-            if missing := {"episode_index", "action", *(names or ())} - set(file.schema_arrow.names):
-                raise broken(path, f"it has no column {sorted(missing)[0]}")
-            for batch in file.iter_batches(8192, columns=names):
-                numbers = batch.column(batch.schema.get_field_index("episode_index")).to_pylist()
-                start = 0
-                for number, run in groupby(numbers):
-                    stop = start + len(list(run))
-                    if number != index and waiting:
-                        yield index, last, pa.Table.from_batches(waiting)
-                        waiting = []
-                    if not isinstance(number, int) or number < index:
-                        raise broken(path, f"episode {number} comes after episode {index}")
-                    index, last = number, path
-                    waiting.append(batch.slice(start, stop - start))
-                    start = stop
-        except DECODE_ERRORS as error:
-            raise broken(path, _first_line(error)) from error
+
+    def wanted(names: list[str]) -> list[str]:
+        if missing := {"episode_index", "action", *columns} - set(names):
+            raise ValueError(f"it has no column {min(missing)}")
+        return ["episode_index", *columns] if columns else names
+
+    for path in sorted(info.place.glob("data/chunk-*/*.parquet")):
+        for batch in _batches(path, 8192, wanted):
+            numbers = batch.column(batch.schema.get_field_index("episode_index")).to_pylist()
+            start = 0
+            for number, run in groupby(numbers):
+                stop = start + len(list(run))
+                if number != index and waiting:
+                    yield index, last, pa.Table.from_batches(waiting)
+                    waiting = []
+                if not isinstance(number, int) or number < index:
+                    raise broken(path, f"episode {number} comes after episode {index}")
+                index, last = number, path
+                waiting.append(batch.slice(start, stop - start))
+                start = stop
     if waiting:
         yield index, last, pa.Table.from_batches(waiting)
 
@@ -200,7 +207,7 @@ def _numbers(info: _Info, table: pa.Table, name: str, path: Path, index: int) ->
 
 
 def _foreign(info: _Info, options: ImportOptions, notes: Callable[[str], object]) -> ForeignSet:
-    actions = (_numbers(info, table, "action", path, index) for index, path, table in _tables(info, ["action"]))
+    actions = (_numbers(info, table, "action", path, index) for index, path, table in _tables(info, ("action",)))
     numbers = [name for name, kind in info.types.items() if kind not in ("video", "image", "string")]
     others = [name for name in info.of_type("string") if name not in _KNOWN]
     if others:

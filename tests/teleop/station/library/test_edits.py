@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from robo_rlhf.accounts.roles import Role
+from robo_rlhf.core.types import RecordedVideo
 from robo_rlhf.data.dataset import Dataset
 from teleop.station.library import routes as page
 from teleop.station.library.edits import MOST_TAGS, Library
@@ -250,3 +251,10 @@ def test_tickets_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tickets.find(ticket, 2) is None
     now[0] += GOOD_FOR + 1
     assert tickets.find(ticket, 1) is None
+
+
+def test_cameras_of_recorded_episodes_are_those_that_recorded(library: Library, client: TestClient) -> None:
+    videos = {name: RecordedVideo(f"{'0' * 32}.mp4", f"{'0' * 32}.mp4", 10, 5, 64, 48) for name in ("top", "left")}
+    Dataset(library.index.folder("demos")).add(episode("filmed", task="fold", frames=videos))
+    library.index.refresh()
+    assert client.get("/api/library/cameras?task=fold").json() == {"cameras": {"left": None, "top": None}}
