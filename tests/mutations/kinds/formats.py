@@ -78,6 +78,8 @@ KINDS = [
         explained=_any,
         forge=forge_file,
     ),
+    Kind("robomimic", _robomimic, "lift.hdf5", _reader("lift.hdf5", "robomimic"), explained=_any),
+    Kind("minari rows", _minari, "lab-v0/data/main_data.hdf5", _reader("lab-v0", "minari"), explained=_any),
     Kind("video", _videos, "in/*.mp4", _reader("in", "video"), explained=_any),
     Kind("video metadata", _videos, "table.yaml", _reader("in", "video", "table.yaml"), explained=_any),
 ]
