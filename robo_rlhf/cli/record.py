@@ -15,11 +15,7 @@ from robo_rlhf.cli import (
     COMMANDS,
     STAYS,
 )
-from robo_rlhf.cli.checking import (
-    MaybeSeed,
-    Task,
-    known,
-)
+from robo_rlhf.cli.checking import MaybeSeed
 from robo_rlhf.cli.hands import device_options, key_lines
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
@@ -28,6 +24,8 @@ from robo_rlhf.core.checks import (
 )
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, new_dataset
+from robo_rlhf.core.registry import known
+from robo_rlhf.sim.names import OnRobot, Task
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("record")
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(OnRobot):
     """Record episodes of a task from a device, in real time.
 
     browser (the default) starts the operator station and opens the operate page. keyboard, gamepad and spacemouse

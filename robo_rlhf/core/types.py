@@ -62,11 +62,11 @@ class EpisodeMeta:
     note: str = ""
     parent: str = ""  # the episode that this one branched from, or was cut out of
     parent_step: int = 0  # the frame of the parent at which it branched
+    obs_names: tuple[str, ...] = ()  # of the columns, where the environment names them and no task of ours does
+    action_names: tuple[str, ...] = ()
     trimmed: bool = False  # instead of branching, it is steps of its parent, from frame `parent_step` on
     origin: Mapping[str, str] = field(default_factory=dict)  # where it came from: dataset and id, or format and place
     instruction: str = ""  # the task in a sentence, where no task of this program says it
-    obs_names: tuple[str, ...] = ()  # of the observation's columns, where no task of this program says them
-    action_names: tuple[str, ...] = ()  # of the action's columns, likewise
     action_bounds: tuple[tuple[float, float], ...] = ()  # per column, what -1 and 1 are in units of the origin
     frames: Mapping[str, RecordedVideo] = field(default_factory=dict)  # by camera; empty where states are drawn
 

@@ -52,7 +52,7 @@ FRAME_PRIORITY, CLIP_PRIORITY, HOVER_PRIORITY, POSTER_PRIORITY, DOWNLOAD_PRIORIT
 )  # by urgency, the most urgent first
 READERS = 2  # threads that read episodes, so that the event loop keeps its share of Python's lock
 AT_A_TIME = 2  # handed to the pool, so that its worker never idles and urgent work starts soon
-_TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
+_TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./@-]*")
 T = TypeVar("T")
 
 
