@@ -22,7 +22,7 @@ def check_world(_: str, given: object) -> None:
 
 Task = Annotated[str, Meant(_native)]  # of this project
 Tasks = Annotated[tuple[str, ...], Meant(_native)]
-World = Annotated[str, Meant(check_world)]  # such a task, or an outside environment: whether there is one, its package says
+World = Annotated[str, Meant(check_world)]  # such a task, or an outside environment, which its package may know
 MaybeWorld = Annotated[str | None, Meant(check_world)]
 
 
