@@ -121,7 +121,8 @@ def read_votes(path: Path, named: Mapping[str, str]) -> Iterator[Vote | ImportPr
             there = ", ".join(map(str, row)) or "none"
             yield ImportProblem(path.name, number, f"column {missing!r} is empty or missing; there are: {there[:200]}")
             continue
-        yield Vote(number, **cells)
+        one, other, vote, person, when, note = (cells[name] for name in FIELDS)
+        yield Vote(number, one, other, vote, person, when, note)
 
 
 def export_votes(store: Store, path: Path, *, by: Principal = NO_PRINCIPAL) -> int:
@@ -281,7 +282,7 @@ def _label_studio(path: Path, named: Mapping[str, str]) -> Iterator[Vote | Impor
                 person, seconds = _person(annotation.get("completed_by")), annotation.get("lead_time")
                 took = float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < 10**9 else None
                 note = " ".join(filter(None, map(_written, results)))
-                yield Vote(number, *clips, vote, person, _text(annotation.get("created_at")), note, took)
+                yield Vote(number, clips[0], clips[1], vote, person, _text(annotation.get("created_at")), note, took)
 
 
 def _lists(value: object) -> list[dict[str, Any]]:
