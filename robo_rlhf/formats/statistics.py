@@ -46,7 +46,7 @@ class RunningStatistics:
             "max": self._most,
             "mean": self._mean,
             "std": np.sqrt(self._squares / self._count),
-            **{name: np.quantile(sample, share, axis=0) for name, share in QUANTILES.items()},
+            **dict(zip(QUANTILES, np.quantile(sample, list(QUANTILES.values()), axis=0), strict=True)),
         }
         return {
             **{name: value.reshape(shape or (-1,)).tolist() for name, value in values.items()},
