@@ -10,7 +10,7 @@ import tyro
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.database import DatabaseOptions
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.core.checks import DatasetName, RunName
+from robo_rlhf.core.checks import DatasetName, Meant, RunName, check_dataset
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError
 from robo_rlhf.core.files import data_home
 
@@ -119,6 +119,51 @@ class FeedbackQuestions(DatabaseOptions):
             for question in found
         ]
         print_rows(rows, as_json=self.json, empty="No question fits.")
+        return 0
+
+
+@COMMANDS.register("feedback ask")
+@dataclass(frozen=True)
+class FeedbackAsk(DatabaseOptions):
+    """Ask people to compare recorded episodes: every two from the same start by different policies.
+
+    The start is the pair that imported metadata names, else the seed; the policy is the one it names, else the
+    operator. Asked again, nothing changes but what is new.
+
+    Example:
+        robo-rlhf feedback ask cups --run cups-july --overlap 2
+    """
+
+    dataset: Annotated[str, tyro.conf.Positional, Meant(check_dataset)]
+    """Name of the dataset in the data home."""
+    run: RunName = ""
+    """The name under which the questions are kept; else that of the dataset."""
+    overlap: int = 1
+    """How many people answer each question."""
+    task: str | None = None
+    """Only episodes of this task."""
+    most: int = 0
+    """At most so many questions; 0 asks about every pair."""
+
+    def __call__(self) -> int:
+        """Add the questions."""
+        from robo_rlhf.data.layout import require_dataset
+        from robo_rlhf.data.reader import Reader
+        from robo_rlhf.feedback.judgeable import check_questions
+        from robo_rlhf.feedback.recorded_pairs import pairs_of, questions_about
+
+        home = data_home(self.home)
+        reader = Reader(require_dataset(home, self.dataset))
+        pairs = pairs_of(info for info in reader.list(task=self.task) if info.length)
+        if not pairs:
+            expected = "two of one task, from the same start (pair or seed), by different policies or operators"
+            raise InvalidValueError(f"episodes of {self.dataset} to compare", "none that go together", expected)
+        run = self.run or self.dataset.replace("/", "-")
+        asked = questions_about(pairs[: self.most or None], self.dataset, run, self.overlap)
+        check_questions(home, asked)
+        with self.answers() as store:
+            new = store.add_questions(asked)
+        print(f"asked {new} questions; {len(asked) - new} were there. Answer them at /review?run={run}")
         return 0
 
 
