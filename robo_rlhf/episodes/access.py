@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from robo_rlhf.core import guests
 from robo_rlhf.core.errors import InvalidValueError, NotAllowedError, NotNowError
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta
+from robo_rlhf.data.recorded_videos import video_path
 from robo_rlhf.data.schema import Header, load_file, read_header
 from robo_rlhf.sim.external.ids import is_outside, split_task
 from robo_rlhf.sim.external.versions import is_installed
@@ -124,9 +125,10 @@ class EpisodeAccess:
         return self._load()
 
 
-def access_of(episode: Episode) -> EpisodeAccess:
-    """Return the access to an episode in memory."""
-    return EpisodeAccess(episode.meta, episode.state.shape[1], lambda: episode)
+def access_of(episode: Episode, folder: Path | None = None) -> EpisodeAccess:
+    """Return the access to an episode in memory; its recorded videos are in the dataset at `folder`."""
+    videos = NO_VIDEOS if folder is None else videos_of(episode.meta, folder)
+    return EpisodeAccess(episode.meta, episode.state.shape[1], lambda: episode, videos)
 
 
 def open_access(path: Path, header: Header | None = None) -> EpisodeAccess:
@@ -136,7 +138,13 @@ def open_access(path: Path, header: Header | None = None) -> EpisodeAccess:
         CorruptFileError, VersionError, OSError: its header cannot be read.
     """
     header = header or read_header(path)
-    return EpisodeAccess(header.meta, header.columns["state"][1][1], lambda: load_file(path))
+    videos = videos_of(header.meta, path.parents[1])  # of one in the trash too
+    return EpisodeAccess(header.meta, header.columns["state"][1][1], lambda: load_file(path), videos)
+
+
+def videos_of(meta: EpisodeMeta, folder: Path) -> Mapping[str, Path]:
+    """Return the recorded video of each camera of an episode in the dataset at `folder`."""
+    return {camera: video_path(folder, video.file) for camera, video in meta.frames.items()}
 
 
 def why_not_yet(task: str) -> str:
