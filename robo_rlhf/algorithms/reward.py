@@ -178,7 +178,7 @@ class RewardLearning(RunAlgorithm):
     @classmethod
     def example(cls, home: Path) -> "RewardLearning":
         """Fit a small ensemble to sixty answers."""
-        fit = Settings("robo_rlhf.rewards.fitting.settings:FitSettings").load()
+        fit = Settings("robo_rlhf.reward_fitting.settings:FitSettings").load()
         answered(home)
         settings = SETTINGS.load()(settings={"width": 8}, fit=fit(updates=10, check_every=1, patience=10), save_every=3)
         return cls(task=TASK, home=home, config=settings)

@@ -17,11 +17,11 @@ from robo_rlhf.feedback.live_signal.as_answers import SignalReader
 from robo_rlhf.feedback.quality.report import gold_of
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.feedback.store import Store
+from robo_rlhf.reward_fitting.answers import ClipLoader
+from robo_rlhf.reward_fitting.trainer import FitReport, RewardTrainer, fit
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_meta, load_reward, save_reward
-from robo_rlhf.rewards.fitting.trainer import FitReport, RewardTrainer, fit
 from robo_rlhf.training import reward
-from robo_rlhf.training_tools.answers import ClipLoader
 
 POLL = 0.2  # [s] between polls of the database
 PROGRESS_INTERVAL = (

@@ -15,8 +15,8 @@ from robo_rlhf.feedback.records import Answer
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline import online_reward as following
 from robo_rlhf.pipeline.online_reward import FollowConfig, Follower, follow
+from robo_rlhf.reward_fitting.settings import FitSettings
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.rewards.fitting.settings import FitSettings
 from robo_rlhf.rewards.latest import NewestReward
 from robo_rlhf.training import reward
 from tests.training.test_reward import ANSWERS, EPISODES, QUESTIONS, load

@@ -16,7 +16,7 @@ from robo_rlhf.feedback.question_kind import CLIP_NAMES
 from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.feedback.transfer.export import export
 from robo_rlhf.feedback.transfer.import_folder import import_all
-from robo_rlhf.training_tools.answers import ClipLoader, episodes_of, gather
+from robo_rlhf.reward_fitting.answers import ClipLoader, episodes_of, gather
 from teleop.station.services import Station
 from tests.data.making import episode
 from tests.teleop.station.conftest import Visit

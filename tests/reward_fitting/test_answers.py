@@ -7,7 +7,7 @@ from robo_rlhf.core.types import Segment
 from robo_rlhf.feedback.corrections import datasets_in
 from robo_rlhf.feedback.records import Answer, Question, question_id
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.training_tools.answers import ClipLoader, episodes_of, gather, oddities, people_agree
+from robo_rlhf.reward_fitting.answers import ClipLoader, episodes_of, gather, oddities, people_agree
 from teleop.station.library.index import Index
 from tests.training.test_reward import ANSWERS, QUESTIONS, ask, load, say, teach
 

@@ -20,7 +20,7 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import CLIP_NAMES, Label, QueryKind, Target, agreement
 from robo_rlhf.feedback.store import Answer, Question
-from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors, check_clip, cut_clips
+from robo_rlhf.reward_fitting.clips import AnswerExamples, ClipTensors, check_clip, cut_clips
 
 Load = Callable[[str, str], Episode]  # (dataset, episode id) → episode
 
