@@ -51,8 +51,6 @@ class Algorithm(ABC):
 
     name: ClassVar[str]
     """The name in `ALGORITHMS`, and of the command."""
-    stopped: ClassVar[str] = "nothing was changed"
-    """What Ctrl-C leaves behind."""
 
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
@@ -87,8 +85,6 @@ class Algorithm(ABC):
 @dataclass(frozen=True, kw_only=True)
 class RunAlgorithm(Algorithm):
     """An algorithm that works in a run folder: killed at any instant, the same command continues."""
-
-    stopped: ClassVar[str] = "run the same command to continue"
 
     run: RunName = ""
     """Name of the run, a folder among the runs of the data home; that of the algorithm where empty."""

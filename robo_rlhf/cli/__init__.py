@@ -51,7 +51,9 @@ class _Commands(Registry[type[CliCommand]]):
         if name not in self._items and name.startswith(TRAIN) and algorithm in ALGORITHMS:
             from robo_rlhf.cli.train import command  # here, where the algorithm's options are needed
 
-            self.register(name)(command(ALGORITHMS[algorithm]))
+            found = ALGORITHMS[algorithm]
+            stopped = CONTINUES if hasattr(found, "run") else STOPPED  # where it works in a run folder
+            self.register(name)(command(found, stopped))
         return super().__getitem__(name)
 
     def __contains__(self, name: object) -> bool:
