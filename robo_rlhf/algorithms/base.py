@@ -16,6 +16,7 @@ import tyro
 
 from robo_rlhf.core.checks import RunName
 from robo_rlhf.core.files import data_home, find_dataset, run_folder
+from robo_rlhf.sim.names import OnRobot
 
 if TYPE_CHECKING:
     from robo_rlhf.core.runs import Run
@@ -46,7 +47,7 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Algorithm(ABC):
+class Algorithm(OnRobot, ABC):
     """An algorithm with its options filled in. The docstring of a subclass is its help, and ends with an example."""
 
     name: ClassVar[str]
@@ -62,7 +63,7 @@ class Algorithm(ABC):
         """The run folder that it works in; None where it has none, and begins anew where it is killed."""
         return None
 
-    def check(self) -> None:  # noqa: B027  # optional
+    def check(self) -> None:  # optional
         """Refuse what cannot be trained, before anything that takes time is loaded, and before anything is made."""
 
     @abstractmethod
@@ -75,11 +76,15 @@ class Algorithm(ABC):
         """Return a small training of ten steps, and put what it needs into the data home `home`: for the contract."""
 
     def episodes_of(self, dataset: str, ids: Sequence[str] | None = None) -> "list[Episode]":
-        """Return episodes of a dataset of the data home, by their ids; all where none are given."""
+        """Return episodes of a dataset of the data home, by their ids; all where none are given.
+
+        They are observed as their task is now.
+        """
         from robo_rlhf.data.dataset import Dataset
+        from robo_rlhf.sim.envs.current_observation import with_current_observations
 
         found = Dataset(find_dataset(data_home(self.home), dataset))
-        return list(found.load_all(sorted(found.ids()) if ids is None else ids))
+        return list(with_current_observations(found.load_all(sorted(found.ids()) if ids is None else ids)))
 
 
 @dataclass(frozen=True, kw_only=True)

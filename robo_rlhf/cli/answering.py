@@ -17,6 +17,7 @@ from robo_rlhf.core.errors import (
 from robo_rlhf.core.files import (
     find_dataset,
     make_folder,
+    write_atomic,
 )
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from robo_rlhf.feedback.store import Question, Store
 
 POLL = 1.0  # [s] between checks of the store
-PAGE = "Answer them side by side in a browser: `robo-rlhf serve` in another terminal, then Review."
+PAGE = "Answer them side by side in a browser: `robo-rlhf serve{allow}` in another terminal, then Review."
 
 
 class HumanAnnotators:
@@ -47,42 +48,51 @@ class HumanAnnotators:
         told = False
         here = sys.stdin.isatty() and all(KINDS[question.kind].layout == "choice" for question in questions)
         if here:
-            print(f"{len(questions)} questions. {PAGE}", file=sys.stderr, flush=True)
+            print(f"{len(questions)} questions. {page_for(questions[0].task)}", file=sys.stderr, flush=True)
+        gone: set[str] = set()
         while waiting := [q for q in store.questions(questions[0].run, unanswered=True) if q.id in ids]:
+            gone = self.tell_of_withdrawn(store, questions[0].run, ids, gone)
             if here:
                 self.ask(store, waiting[0], len(questions) - len(waiting) + 1, len(questions))
                 continue
             if not told:
-                text = f"{len(waiting)} questions wait for answers in {store.name}\n{PAGE}"
+                text = f"{len(waiting)} questions wait for answers in {store.name}\n{page_for(questions[0].task)}"
                 print(text, file=sys.stderr, flush=True)
                 told = True
             time.sleep(POLL)
-        self.tell_of_withdrawn(store, questions[0].run, ids)
+        self.tell_of_withdrawn(store, questions[0].run, ids, gone)
 
-    def tell_of_withdrawn(self, store: "Store", run: str, ids: set[str]) -> None:
-        """Print how many of the questions `ids` were withdrawn unanswered, and why.
+    def tell_of_withdrawn(self, store: "Store", run: str, ids: set[str], known: set[str]) -> set[str]:
+        """Print how many of the questions `ids` were withdrawn unanswered, and why, where they are not `known` yet.
+
+        Returns:
+            The questions that were.
 
         Raises:
             NotNowError: that is all of them.
         """
-        gone = [why for name, why in store.withdrawn(run).items() if name in ids]
+        gone = {name: why for name, why in store.withdrawn(run).items() if name in ids}
+        why = next((why for name, why in gone.items() if name not in known), "")
         if gone and len(gone) == len(ids):
             advice = "Take their clips back in with the API (/clips), or start another run with --run."
-            raise NotNowError(f"All {len(gone)} questions were withdrawn before they were answered ({gone[0]})", advice)
-        if gone:
-            text = f"{len(gone)} of {len(ids)} questions were withdrawn before they were answered ({gone[0]})"
+            text = f"All {len(gone)} questions were withdrawn before they were answered"
+            raise NotNowError(f"{text} ({why or next(iter(gone.values()))})", advice)
+        if gone.keys() - known:
+            text = f"{len(gone)} of {len(ids)} questions were withdrawn before they were answered ({why})"
             print(text, file=sys.stderr, flush=True)
+        return set(gone)
 
     def ask(self, store: "Store", question: "Question", number: int, count: int) -> None:
         """Show the clips of one question and store the answer."""
         from robo_rlhf.feedback.kinds import KINDS
 
         clips = [self.clip(question, place) for place in range(len(question.segments))]
-        print(f"\nQuestion {number} of {count} · {question.task} · which does the task better?")
+        kind = KINDS[question.kind]
+        print(f"\nQuestion {number} of {count} · {question.task} · {kind.prompt}")
         for label, path in zip("ABCDEF", clips, strict=False):
             print(f"  {label}: {path}")
             show(path)
-        controls = [control for control in KINDS[question.kind].controls if not control.part]
+        controls = [control for control in kind.controls if not control.part]
         started = time.monotonic()
         chosen = choose(controls)
         taken = time.monotonic() - started
@@ -90,24 +100,34 @@ class HumanAnnotators:
 
     def clip(self, question: "Question", place: int) -> Path:
         """Render one clip of a question, unless it is there, and return its file."""
-        from robo_rlhf.data.dataset import Dataset
-        from robo_rlhf.sim.rendering.clips import render_clip
+        from robo_rlhf.data.layout import episode_path
+        from robo_rlhf.episodes.access import open_access
+        from robo_rlhf.sim.rendering.video import encode_mp4
 
         path = self.folder / question.id / f"{'ABCDEF'[place]}.mp4"
         if not path.exists():
             segment = question.segments[place]
-            episode = Dataset(find_dataset(self.home, question.dataset)).load(segment.episode_id)
+            access = open_access(episode_path(find_dataset(self.home, question.dataset), segment.episode_id))
+            frames = access.frames(range(segment.start, segment.start + segment.length + 1))
             make_folder(path.parent)
-            states = episode.state[segment.start : segment.start + segment.length + 1]
-            render_clip(question.task, states, path, fps=1 / episode.meta.control_dt)
+            write_atomic(path, encode_mp4(frames, 1 / access.meta.control_dt))
         return path
 
 
+def page_for(task: str) -> str:
+    """Return how questions about a task are answered in a browser; the station imports no module unasked."""
+    from robo_rlhf.episodes.access import module_of
+
+    module = module_of(task)
+    return PAGE.format(allow=f" --allow {module}" if module else "")
+
+
 def choose(controls: "Sequence[Control]") -> "Control":
-    """Ask until one of the controls is named by its key, or by A, B or tie."""
+    """Ask until one of the controls is named, by its key or by its choice, such as A or yes."""
     menu = "   ".join(f"[{control.key}] {control.label}" for control in controls)
     words = {control.key.lower(): control for control in controls}
-    words |= {str(control.value.get("choice", "")).lower(): control for control in controls}
+    choices = {str(control.value.get("choice", "")): control for control in controls}
+    words |= {choice.lower(): control for choice, control in choices.items()}
     while True:
         try:
             print(f"  {menu}\n  your answer: ", end="", flush=True)  # input() itself would prompt on stderr
@@ -116,7 +136,7 @@ def choose(controls: "Sequence[Control]") -> "Control":
             raise KeyboardInterrupt from None  # Ctrl-D: as good as Ctrl-C
         if typed in words:
             return words[typed]
-        print(f"  {typed!r} is none of these; type {', '.join(sorted(c.key for c in controls))}, A, B or tie")
+        print(f"  {typed!r} is none of these; type {', '.join([*sorted(c.key for c in controls), *choices])}")
 
 
 def show(path: Path) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.core.errors import MissingDependencyError, UnknownNameError
+from robo_rlhf.core.errors import MissingDependencyError, RoboRlhfError, UnknownNameError, WorkerDiedError
 from robo_rlhf.core.files import data_home
+from robo_rlhf.processes.worker import WorkerProcess
 from robo_rlhf.sim.rendering.gl import LIBRARIES, VARIABLE, choose_backend
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "firefox")
@@ -46,15 +47,20 @@ class Check:
 class Doctor:
     """Show what this machine has, and the consequence of each missing dependency.
 
-    The exit code is 0, or 9 where something essential is missing or something that --require names.
+    The exit code is 0, or 9 where something essential is missing or something that --require names. With --env it tells
+    of one outside environment instead: whether it runs with what is installed, and by what its frames are shown and
+    entered, as measured on this machine.
 
     Example:
         robo-rlhf doctor
         robo-rlhf doctor --json --require rendering browser
+        robo-rlhf doctor --env Pusher-v5
     """
 
     json: bool = False
     """Print JSON."""
+    env: str | None = None
+    """An outside environment to tell of, such as Pusher-v5; --env-arg KEY=VALUE gives it an argument."""
     require: tuple[str, ...] = ()
     """Checks that have to be fine on top of the essential ones."""
     home: Path | None = None
@@ -62,6 +68,8 @@ class Doctor:
 
     def __call__(self) -> int:
         """Run all checks and print them."""
+        if self.env is not None:
+            return self._tell_of(self.env)
         for name in self.require:
             if name not in NAMES:
                 raise UnknownNameError("check", name, NAMES)
@@ -75,6 +83,42 @@ class Doctor:
             _print_for_people(checks)
         bad = [c.check for c in checks if not c.ok and (c.essential or c.check in self.require)]
         return MissingDependencyError.exit_code if bad else 0
+
+    def _tell_of(self, name: str) -> int:
+        found = env_rows(name)
+        if self.json:
+            print(json.dumps(found, indent=2))
+        else:
+            print_rows([{"of": key, "found": value} for key, value in found.items()], as_json=False)
+        return 0
+
+
+def env_rows(name: str) -> dict[str, object]:
+    """Return what is known of an outside environment, by name; it is proven where that was never done.
+
+    Raises:
+        RoboRlhfError: there is no such environment, or it does not run with what is installed.
+    """
+    from robo_rlhf.episodes.drawing import why_not_rendered
+    from robo_rlhf.sim.external.ids import find
+    from robo_rlhf.sim.external.proof import proof_of
+    from robo_rlhf.sim.external.vec_env import ExternalVecEnv
+    from robo_rlhf.sim.external.versions import listed, versions_of
+
+    recipe = find(name)
+    env = ExternalVecEnv(name, 1)
+    env.close()
+    proof, blind = proof_of(recipe), why_not_rendered(name)
+    return {
+        "environment": name,
+        "runs with": listed(versions_of(recipe)),
+        "observation": f"{env.obs_dim} columns",
+        "action": f"{env.act_dim} columns",
+        "episode": f"{env.horizon} steps of {env.control_dt:g} s",
+        "state": f"{proof.state_size} numbers" if proof.state_size else "none: it is not MuJoCo",
+        "shown by": "its states, from every camera" if proof.drawn else blind or "a replay, from its own camera",
+        "entered by": proof.sentence(name),
+    }
 
 
 def _print_for_people(checks: list[Check]) -> None:
@@ -170,18 +214,21 @@ def probe_rendering(backend: str | None, limit: float = PROBE_LIMIT) -> tuple[st
     Returns:
         A description of the result, and whether it works. `limit` [s] is how long it may take.
     """
-    environment = {**os.environ, **({"MUJOCO_GL": backend} if backend else {})}
-    command = [sys.executable, "-m", "robo_rlhf.sim.rendering.gl_probe"]
+    worker = WorkerProcess(
+        "rendering",
+        "robo_rlhf.sim.rendering.gl_probe:start",
+        environment={"MUJOCO_GL": backend} if backend else {},
+        output=subprocess.DEVNULL,
+    )
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired:
-        return f"no picture within {limit:g} s", False
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
-        return f"does not work: {reason[:120]}", False
-    result = json.loads(done.stdout.splitlines()[-1])
-    name = f"{result['backend'] or 'system'} on {result['driver']}"
-    return f"{result['frames_per_s']} frames/s at 320×240, {name}", True
+        with worker:
+            found = worker.ask(None, limit)
+    except WorkerDiedError as error:
+        return f"no picture within {limit:g} s" if error.late else f"does not work: {error.how}", False
+    except (RoboRlhfError, RuntimeError) as error:
+        return f"does not work: {str(error).splitlines()[-1][:120]}", False
+    name = f"{found['backend'] or 'system'} on {found['driver']}"
+    return f"{found['frames_per_s']} frames/s at 320×240, {name}", True
 
 
 def _video() -> Check:

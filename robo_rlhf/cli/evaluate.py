@@ -17,7 +17,7 @@ from robo_rlhf.core.checks import Seed
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home
 from robo_rlhf.pipeline.latest_policy import policy_at
-from robo_rlhf.sim.names import MaybeWorld
+from robo_rlhf.sim.names import MaybeWorld, OnRobot
 
 if TYPE_CHECKING:
     from robo_rlhf.core.types import VecEnv
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("evaluate")
 @dataclass(frozen=True, kw_only=True)
-class Evaluate:
+class Evaluate(OnRobot):
     """Run a policy on fixed seeds; report success and style with 95 % intervals.
 
     Example:

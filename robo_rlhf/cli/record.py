@@ -24,7 +24,8 @@ from robo_rlhf.core.checks import (
 )
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, new_dataset
-from robo_rlhf.sim.names import Task
+from robo_rlhf.core.registry import known
+from robo_rlhf.sim.names import OnRobot, Task
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("record")
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(OnRobot):
     """Record episodes of a task from a device, in real time.
 
     browser (the default) starts the operator station and opens the operate page. keyboard, gamepad and spacemouse
@@ -90,8 +91,8 @@ class Record:
         from robo_rlhf.sim.tasks import TASKS
         from teleop.devices import DEVICES
 
-        TASKS.check(self.task)  # unknown names are refused before anything is loaded or made
-        DEVICES.check(self.device)
+        known(TASKS, self.task)  # unknown names are refused before anything is loaded or made
+        known(DEVICES, self.device)
         from robo_rlhf.sim.envs.task_env import TaskEnv
 
         task, device = TASKS[self.task], DEVICES[self.device]
@@ -144,12 +145,13 @@ class Record:
         """Record a device that needs no person."""
         if self.policy:
             raise InvalidValueError("--policy", f"device {self.device}", "a device that a person holds")
-        dataset = self._open_dataset()
-        done: list[RecordedSummary] = []
         if self.device == "replay":
             options["home"] = self.home
+        made = device(env, **options)  # which may refuse: no dataset is made then
+        dataset = self._open_dataset()
+        done: list[RecordedSummary] = []
         try:
-            with device(env, **options) as opened:
+            with made as opened:
                 self._record(env, opened, dataset, done)
         finally:  # also after Ctrl-C
             print_rows(self._rows(dataset, done), as_json=self.json)
@@ -177,15 +179,14 @@ class Record:
 
     def _record(self, env: "TaskEnv", device: "Device", dataset: "Dataset", done: "list[RecordedSummary]") -> None:
         """Record until there are enough, and note in `done` what was."""
-        from teleop.session.unattended import Session
+        from teleop.session.unattended import UnattendedSession
 
-        session = Session(
-            env, device, dataset, operator=self.operator or self.device, pace=not self.no_pace, on_trouble=_print_step
-        )
+        by, pace = self.operator or self.device, not self.no_pace
         replayed = getattr(device, "episode", None)
         wanted = self.episodes or (10 if replayed is None else 1)
         enough = 0
         with (
+            UnattendedSession(env, device, dataset, operator=by, pace=pace, on_trouble=_print_trouble) as session,
             progress_bar(f"{self.task} by {self.device}", ("successes",)) as tell,
             self._seeds(dataset, wanted) if replayed is None else nullcontext(repeat(replayed.meta.seed)) as seeds,
         ):
@@ -242,7 +243,7 @@ def _print_deviation(device: "Device") -> None:
     print(f"the replay has {same}", file=sys.stderr)
 
 
-def _print_step(trouble: Exception) -> None:
+def _print_trouble(trouble: str) -> None:
     print(f"waiting: {trouble}", file=sys.stderr)
 
 

@@ -24,7 +24,8 @@ from robo_rlhf.core.checks import (
 )
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, run_folder
-from robo_rlhf.sim.names import Task
+from robo_rlhf.core.registry import known
+from robo_rlhf.sim.names import OnRobot, Task
 
 if TYPE_CHECKING:
     from robo_rlhf.core.stats import Interval
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("run")
 @dataclass(frozen=True, kw_only=True)
-class RunCommand:
+class RunCommand(OnRobot):
     """Do the whole loop: imitate, ask about clips, learn the reward, fine-tune on it, measure.
 
     Stop it at any time: the same command continues where it stopped.
@@ -51,7 +52,7 @@ class RunCommand:
     task: Task = "pick_place"
     """A native task; `--env` names an outside environment instead."""
     env: str | None = None
-    """Gymnasium id of an outside environment, such as Pusher-v5."""
+    """Gymnasium id of an outside environment, such as Pusher-v5; --env-arg KEY=VALUE gives it an argument."""
     demos: int | None = None
     """Demonstrations to imitate; 0 starts from nothing. Else what the dataset holds, at most 25."""
     labels: int = 200
@@ -135,7 +136,7 @@ class RunCommand:
             )
         task = self.env or self.task
         if self.env is None:
-            TASKS.check(task)
+            known(TASKS, task)
         asked = {name: getattr(self, name) for name in ("labels", "rounds", "seed", "annotator", "dataset")}
         asked["demos"] = demos if self.demos is None else self.demos
         return override(preset(self.preset, task=task, **asked), self.set)

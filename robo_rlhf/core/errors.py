@@ -191,17 +191,20 @@ class DatabaseError(RoboRlhfError):
 
 
 class WorkerDiedError(RoboRlhfError):
-    """A worker process that ended over a piece of work, and ended again when it was asked once more."""
+    """A worker process that ended over a piece of work, or gave no answer in time and was ended."""
 
     exit_code = 12
 
-    def __init__(self, what: str, work: str, code: int | None) -> None:
-        """Say `what` the worker does, the piece of `work`, and the process's exit code (negative: a signal)."""
-        how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        super().__init__(
-            f"The worker process for {what} ended twice ({how}) over: {work}. "
-            "It may lack memory, or its driver may be broken: ask for less at once, and run robo-rlhf doctor."
-        )
+    def __init__(self, what: str, work: str, how: str, *, late: bool = False) -> None:
+        """Say `what` the worker does, the piece of `work`, and `how` the process was lost; `late`: time was over."""
+        self.how, self.late = how, late
+        advice = "It may lack memory, or its driver may be broken: ask for less at once, and run robo-rlhf doctor."
+        if late:
+            advice = (
+                "It was ended, and a new one takes what comes next. "
+                "The machine may be overloaded: ask for less at once, or try again."
+            )
+        super().__init__(f"The worker process for {what} {how} over: {shown(work)}. {advice}")
 
 
 class SignInError(RoboRlhfError):
@@ -239,20 +242,6 @@ class TokenError(RoboRlhfError):
         super().__init__(f"The token is not accepted: {text}. Nothing was changed.")
 
 
-class WorkerStuckError(RoboRlhfError):
-    """A worker process that gave no answer in time; it was ended, and another is started for the next piece of work."""
-
-    exit_code = 12
-
-    def __init__(self, what: str, work: str, seconds: float) -> None:
-        """Say `what` the worker does, the piece of `work`, and how long it was given [s]."""
-        super().__init__(
-            f"The worker process for {what} gave no answer within {seconds:.0f} s over: {work}. "
-            "It was ended, and a new one takes what comes next. "
-            "The machine may be overloaded: ask for less at once, or try again."
-        )
-
-
 class TooOftenError(RoboRlhfError):
     """A request that a user has made too often lately."""
 
@@ -282,3 +271,27 @@ class EnvironmentFaultError(RoboRlhfError):
     def __init__(self, what: str, advice: str = "Mend the environment and run the same command again.") -> None:
         """Say in a sentence `what` the environment did, and in another what to do."""
         super().__init__(f"{what.rstrip('.')}. {advice}")
+
+
+class NotAllowedError(RoboRlhfError):
+    """A thing of a module that a file names, and nothing allows to be imported."""
+
+    exit_code = 17
+
+    def __init__(self, what: str, name: str, module: str) -> None:
+        """Say `what` it is, its `name`, and the `module` that it needs."""
+        self.module = module
+        super().__init__(
+            f"The {what} {shown(repr(name))} is code of the module {shown(module)}, which nothing allows here. "
+            f"If you trust it, add --allow {shown(module)}, or set ROBO_RLHF_ALLOW={shown(module)}."
+        )
+
+
+class GuestError(RoboRlhfError):
+    """A thing of a user's own that cannot be imported, or does not keep the contract of its kind."""
+
+    exit_code = 18
+
+    def __init__(self, what: str, why: str, advice: str = "Mend it and run the same command again.") -> None:
+        """Name the thing, say `why` it is not taken, with file and line, and what to do."""
+        super().__init__(f"The {what} cannot be used: {why.rstrip('.')}. {advice}")

@@ -1,69 +1,22 @@
-"""The process that draws an outside environment's episode: `python -m teleop.ipc.replay_worker '{"path": ..., ...}'`.
+"""Draws an episode without states, in a worker process of the station.
 
-Such an episode holds no states, so its actions are replayed from its seed. The frames asked for are written to the
-standard output as MP4; where that cannot be, the reason is the last line on stderr and the exit code is not 0.
+Its actions are replayed from its seed, or its recorded video is read.
 """
 
-import json
-import os
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
-from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
-from robo_rlhf.core.types import Array
-from robo_rlhf.data.schema import load_file
-from robo_rlhf.sim.external.replay import replay_frames
+from robo_rlhf.episodes.access import open_access
 from robo_rlhf.sim.rendering.video import encode_mp4
 
-NICE = 10
-STRAYS = 1e-3  # difference of observations, in shares of their largest, above which pictures would show something else
+
+def start() -> Callable[[dict[str, Any]], bytes]:
+    """Return what answers the arguments of `draw`."""
+    return lambda request: draw(**request)
 
 
-def main(asked: dict[str, Any]) -> int:
-    """Draw frames `start`, `start` + `every`, ... before `stop`, each `width` x `height`; return the exit code."""
-    os.nice(NICE)
-    with os.fdopen(os.dup(1), "wb") as out:
-        os.dup2(2, 1)  # what environments print does not get into the clip
-        try:
-            out.write(draw(**asked))
-        except RoboRlhfError as error:
-            print(error, file=sys.stderr)
-            return error.exit_code
-        except Exception as error:  # an environment of others may raise anything
-            print(f"Its environment fails: {type(error).__name__}: {error}", file=sys.stderr)
-            return 1
-    return 0
-
-
-def draw(path: str, start: int, stop: int, every: int, fps: float, width: int, height: int) -> bytes:
-    """Return the clip.
-
-    Raises:
-        InvalidValueError: the environment goes another way than it went, or cannot draw itself.
-    """
-    episode = load_file(Path(path))
-    replay = replay_frames(episode, start, stop, every)
-    largest = max(1.0, float(np.abs(episode.obs).max(initial=0.0)))
-    if not replay.deviation <= STRAYS * largest:
-        given = f"observations that are off by up to {replay.deviation:.2g}"
-        raise InvalidValueError(f"replaying an episode of {episode.meta.task}", given, "those that were recorded")
-    return encode_mp4([fit(frame, width, height) for frame in replay.frames], fps)
-
-
-def fit(frame: Array, width: int, height: int) -> Array:
-    """Return a frame (H, W, 3) as large as it fits into `width` x `height`, with black bars beside it."""
-    scale = min(width / frame.shape[1], height / frame.shape[0])
-    size = max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale))
-    small = cv2.resize(np.ascontiguousarray(frame), size, interpolation=cv2.INTER_AREA)
-    picture = np.zeros((height, width, 3), np.uint8)
-    top, left = (height - size[1]) // 2, (width - size[0]) // 2
-    picture[top : top + size[1], left : left + size[0]] = small
-    return picture
-
-
-if __name__ == "__main__":
-    sys.exit(main(json.loads(sys.argv[1])))
+def draw(path: Path, start: int, stop: int, every: int, fps: float, camera: str, width: int, height: int) -> bytes:
+    """Return frames `start`, `start` + `every`, ... before `stop` as MP4; raises as `EpisodeAccess.frames`."""
+    access = open_access(path)
+    return encode_mp4(access.frames(range(start, stop, every), camera, width, height), fps)

@@ -42,9 +42,14 @@ class Still(gymnasium.Env[Any, Any]):
     action_space = Box(0, 0, (2,))
 
 
+class Blind(Still):
+    action_space = Box(-1, 1, (2,))
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _registered() -> None:
     gymnasium.register("RunStill-v0", entry_point=Still, max_episode_steps=5)
+    gymnasium.register("RunBlind-v0", entry_point=Blind, max_episode_steps=5)
 
 
 def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[int, str]:
@@ -83,10 +88,10 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[i
         ),
         (["--task", "push"], 5, "4 --only-successes --dataset samples/push`."),
         (
-            ["--env", "Reacher-v5", "--annotator", "human"],
+            ["--env", "RunBlind-v0", "--annotator", "human"],
             14,
-            "People cannot judge episodes of Reacher-v5 yet. Recorded in an outside environment: there are no states "
-            "to draw from. Let the simulated teacher answer: --annotator simulated.",
+            "People cannot judge episodes of RunBlind-v0. pictures of RunBlind-v0: expected render mode 'rgb_array', "
+            "got render modes []. Let the simulated teacher answer: --annotator simulated.",
         ),
         (["--env", "RunStill-v0"], 2, "action space of RunStill-v0: expected bounds that leave room to act"),
     ],
@@ -132,7 +137,7 @@ def test_an_answer_is_a_key_or_a_word(monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setattr("builtins.input", lambda: next(typed))
     found = [choose(controls).value["choice"] for _ in range(5)]
     assert found == ["A", "B", "tie", "both_bad", "cant_tell"]
-    assert "'x' is none of these; type 0, 1, 2, 3, 4, A, B or tie" in capsys.readouterr().out
+    assert "'x' is none of these; type 0, 1, 2, 3, 4, A, B, tie" in capsys.readouterr().out
 
 
 def test_questions_that_were_put_aside_are_told_and_none_is_left_waiting(
@@ -168,7 +173,7 @@ def asked(home: Path) -> list[Question]:
 
 
 def test_people_answer_in_the_terminal(reach: Path, tmp_path: Path) -> None:
-    """A, a slip of the finger, a tie, B, then Ctrl-D; the same command asks the last question again."""
+    """A, a slip of the finger, a tie, B, then Ctrl-D; the same command asks the last question, about success, again."""
     outer, inner = pty.openpty()
     try:
         for keys, code in ((["A", "what?", "tie", "B", "\x04"], 130), (["1"], 0)):
@@ -187,10 +192,10 @@ def test_people_answer_in_the_terminal(reach: Path, tmp_path: Path) -> None:
         os.close(inner)
     with Store(reach / "feedback.db") as store:
         choices = {a.question_id: a.value["choice"] for a in store.answers(run="people")}
-        assert [choices[q.id] for q in store.questions(run="people")] == ["A", "tie", "B", "A"]
+        assert [choices[q.id] for q in store.questions(run="people")] == ["A", "tie", "B", "yes"]
         assert store.counts(run="people").human == 4
     clips = sorted((reach / "runs" / "people" / "clips").rglob("[AB].mp4"))
-    assert len(clips) == 8
+    assert len(clips) == 7
 
 
 def read_until(terminal: int, words: str, process: "subprocess.Popen[Any]") -> str:
@@ -237,7 +242,8 @@ def test_without_a_terminal_it_waits_for_answers_from_elsewhere(reach: Path) -> 
             time.sleep(0.05)
         with Store(reach / "feedback.db") as store:
             for number, question in enumerate(asked(reach)):
-                store.answer(question.id, f"person {number % 2}", {"choice": "AB"[number % 2]}, key=f"key {number}")
+                said = "yes" if question.kind == "success" else "AB"[number % 2]
+                store.answer(question.id, f"person {number % 2}", {"choice": said}, key=f"key {number}")
         out, err = process.communicate(timeout=PATIENCE)
     finally:
         process.send_signal(signal.SIGKILL)

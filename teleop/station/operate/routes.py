@@ -61,8 +61,10 @@ async def start(request: Request, me: Me) -> Response:
     open_ones = [_summary(drive, me) for drive in station.hub.sessions()]
     found = await asyncio.to_thread(lambda: (launch_options.datasets(home), launch_options.policies(home)))
     asked = {name: request.query_params.get(name, "") for name in [*NewSession.model_fields, "start"]}
+    named = launch_options.task(asked["task"])
+    choices = dict.fromkeys([*launch_options.tasks(), *([named] if named else [])])
     data = {
-        "tasks": [task._asdict() for task in launch_options.tasks()],
+        "tasks": [task._asdict() for task in choices],
         "datasets": found[0],
         "policies": [policy._asdict() for policy in found[1]],
         "asked": asked,
@@ -79,7 +81,7 @@ async def begin(request: Request, body: NewSession, me: Annotated[SignedIn, Depe
     if body.episode:
         opens = (body.source, check_id(body.episode), body.frame, body.mode)
         task = task or await asyncio.to_thread(_task_of, station.home, *opens[:2])
-    if task not in [choice.name for choice in launch_options.tasks()]:
+    if launch_options.task(task) is None:
         raise UnknownNameError("task", task, [choice.name for choice in launch_options.tasks()])
     dataset = body.dataset or task
     _check_dataset(dataset)
@@ -111,7 +113,7 @@ async def operate(request: Request, session: str, me: Me) -> Response:
     data = {
         "session": session,
         "keys": [asdict(binding) for binding in KEYS],
-        "tasks": [task.name for task in launch_options.tasks()],
+        "tasks": list(dict.fromkeys([*(task.name for task in launch_options.tasks()), drive.begin.task])),
         "policies": [policy._asdict() for policy in found],
         "owner": drive.owner,
         "mayDrive": me.person.may("operator"),

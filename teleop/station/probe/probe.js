@@ -7,7 +7,7 @@ import { Duo } from "./duo.js";
 import { withCode, WorthChart } from "./worth.js";
 import { Clip } from "../shared/player/clip.js";
 import { bindKeys } from "../shared/keys.js";
-import { duration, element } from "../shared/made.js";
+import { button, duration, element } from "../shared/made.js";
 import { camerasOf } from "../shared/questions.js";
 import { byId } from "../shared/player/transport.js";
 import { newKey } from "../shared/outbox.js";
@@ -17,6 +17,7 @@ import { tell } from "../shared/toast.js";
 const LISTED = 100; // episodes to choose from, the newest
 const REMEMBER = 300; // [ms] after the last change until the address says what is shown
 const STALE = 300; // [ms] that arrows of another frame stay while new ones come
+const SLOW = 2000; // [ms] after which the page says what it waits for
 const SECONDS = [1, 2, 3, 4, 5];
 const WIDTH = 640; // [pixels] of pictures
 
@@ -200,17 +201,17 @@ class Ask {
     const item = await this.details(this.items[Number(this.episode.value)]);
     if (!item || number !== this.loads) return;
     this.item = item;
-    const { frames, sources, success, drawable } = item.timeline;
+    const { frames, sources, success, show, enter, reason } = item.timeline;
     this.timeline.show({ frames, dt: item.dt, sources, success });
     this.shown.hidden = true;
-    const cameras = await camerasOf(item.task).catch(() => ["front"]);
+    const cameras = show === "state" ? await camerasOf(item.task).catch(() => ["front"]) : ["front"];
     if (number !== this.loads) return;
     const camera = cameras.includes(this.camera.value) ? this.camera.value : cameras.includes("front") ? "front" : cameras[0];
     this.camera.replaceChildren(...cameras.map((/** @type {string} */ name) => new Option(name, name)));
     this.camera.value = this.clip.camera = camera;
     this.judge();
-    if (drawable) this.clip.open({ ...item, frames, fps: 1 / item.dt }, frame);
-    else this.say("Recorded in an outside environment: there are no states to ask about.");
+    if (show) this.clip.open({ ...item, frames, fps: 1 / item.dt }, frame);
+    if (enter !== "state") this.say(reason || "Its frames are entered by a replay of its actions: no policy can be asked here.");
   }
 
   /** @param {number} frame */
@@ -240,7 +241,7 @@ class Ask {
 
   drawLinks() {
     const { item } = this;
-    this.correct.hidden = !data.mayDrive || !item.timeline.drawable;
+    this.correct.hidden = !data.mayDrive || !item.timeline.drive;
     const query = new URLSearchParams({ source: item.dataset, episode: item.episode, frame: String(this.clip.frame), mode: "takeover", task: item.task, start: "1" });
     if (!item.dataset.includes("/")) query.set("dataset", item.dataset);
     this.correct.href = `/operate?${query}`;
@@ -253,7 +254,7 @@ class Ask {
 
   /** The frame or the policy changed: query the policy, one request at a time, the newest next. */
   moved() {
-    if (!this.item?.timeline.drawable || this.clip.playing) return;
+    if (this.item?.timeline.enter !== "state" || this.clip.playing) return;
     this.since = performance.now();
     this.drawLinks();
     if (!this.policy.value) return this.noPolicy();
@@ -273,17 +274,34 @@ class Ask {
     const { since, item } = this;
     const asked = this.query;
     const stale = setTimeout(() => (this.shown.hidden = true), STALE);
+    const slow = setTimeout(() => this.say("The policy is being loaded ..."), SLOW);
     try {
       const seen = await get(`/api/ask/look?${new URLSearchParams(asked)}`);
       if (this.item === item && !this.clip.playing) await this.drawSeen(seen, asked, since);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (error.code !== "notnow" || !this.lookAgain) this.say(error.message);
+      if (error.code !== "notnow" || !this.lookAgain) this.refused(error.message);
     } finally {
       clearTimeout(stale);
+      clearTimeout(slow);
       this.looking = false;
       if (this.lookAgain) this.look();
     }
+  }
+
+  /**
+   * Say why there is no answer, and offer to ask again.
+   * @param {string} reason
+   */
+  refused(reason) {
+    this.say(reason);
+    const again = () => {
+      this.say("");
+      this.moved();
+      if (!this.worth.worth) this.judge();
+    };
+    byId("bars", HTMLElement).replaceChildren();
+    byId("bars-about", HTMLElement).replaceChildren(button("Ask again", "small", again));
   }
 
   /**
@@ -328,14 +346,14 @@ class Ask {
       this.worth.at(this.clip.frame);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (error.code !== "notnow") this.worth.tell(error.message);
+      if (this.item === item && query.reward === this.reward.value) this.worth.tell(error.message);
     }
   }
 
   /** Request a what-if rollout of the policy from this frame. */
   async imagine() {
     if (!this.item || !this.policy.value || this.clip.playing) this.clip.pause();
-    if (!this.item?.timeline.drawable || !this.policy.value) return;
+    if (this.item?.timeline.enter !== "state" || !this.policy.value) return;
     this.imagining.abort();
     const stop = (this.imagining = new AbortController());
     const { item } = this;
