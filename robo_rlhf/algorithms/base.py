@@ -97,11 +97,11 @@ class RunAlgorithm(Algorithm):
     @property
     def folder(self) -> Path:
         """The run folder."""
-        return run_folder(data_home(self.home), self.run or self.name)
+        return run_folder(data_home(self.home), self.run or self.name.replace(":", "-"))
 
     def policy_rows(self, run: "Run") -> list[Row]:
         """Return the result of a run that has trained a policy."""
-        return [{"run": self.run or self.name, "policy": str(run.checkpoint_path("policy")), **(run.result() or {})}]
+        return [{"run": run.path.name, "policy": str(run.checkpoint_path("policy")), **(run.result() or {})}]
 
 
 class Settings:

@@ -13,6 +13,7 @@ from robo_rlhf import __version__
 from robo_rlhf.cli import (
     COMMANDS,
     STOPPED,
+    TRAIN,
     CliCommand,
 )
 from robo_rlhf.core import guests
@@ -104,11 +105,12 @@ def _dispatch(args: list[str]) -> int:
         args = folded(args, ENV_ARG)
     for words in (2, 1):
         name = " ".join(args[:words])
-        if len(args) >= words and name in COMMANDS:
-            options, folder = args[words:], getattr(COMMANDS[name], "current_folder", True)
-            with guests.command_line(options, allowed, folder=folder):
+        guest = words == 2 and args[0] == TRAIN.strip() and guests.split(name.removeprefix(TRAIN))  # an algorithm
+        if len(args) >= words and (guest or name in COMMANDS):
+            folder = guest or getattr(COMMANDS[name], "current_folder", True)
+            with guests.command_line(args[1:] if guest else args[words:], allowed, folder=bool(folder)):
                 _check_found(allowed)
-                return parse(name, options)()
+                return parse(name, args[words:])()
     if any(name.startswith(f"{args[0]} ") for name in COMMANDS):
         if len(args) == 1 or args[1].startswith("-"):
             print(_overview(args[0]))

@@ -97,12 +97,12 @@ def prepare(
     load: Load,
     extra: ExtraData,
     *,
-    shelf: ClipLoader | None = None,
+    loader: ClipLoader | None = None,
 ) -> AnswerData:
     """Return all training data, as tensors; raises as `train`."""
     if config.weigh_people:
         answers = weighted(answers, weights_among(questions, answers, extra.checked))
-    judged = gather(questions, answers, load, shelf=shelf)
+    judged = gather(questions, answers, load, loader=loader)
     if config.demonstration_weight and extra.demonstrations:
         rng = np.random.default_rng(config.seed)
         asked = clips_of(questions, load)

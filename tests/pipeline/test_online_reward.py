@@ -199,7 +199,7 @@ def test_people_answer_while_it_learns_and_never_wait(store: Store, tmp_path: Pa
     deadline = time.monotonic() + 60
     models = follow(
         follows,
-        tell=lambda update: counts.append(update.answers),
+        report=lambda update: counts.append(update.answers),
         stop=lambda: counts[-1:] == [given(60)] or time.monotonic() > deadline,
         sleep=lambda _: time.sleep(0.01),
     )
