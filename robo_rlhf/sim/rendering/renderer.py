@@ -21,11 +21,11 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, NotFoundError, ShapeError, UnknownNameError
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.external.ids import is_outside
+from robo_rlhf.sim.external.scene import outside_scene
 from robo_rlhf.sim.rendering.annotation_geoms import AnnotationDrawer
 from robo_rlhf.sim.rendering.annotations import Annotation
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.gl import choose_backend
-from robo_rlhf.sim.rendering.outside_scene import outside_scene
 from robo_rlhf.sim.rendering.scene_cameras import DEFAULT_CAMERA, camera_names, free_fovy
 
 Quality = Literal["fast", "fine"]
