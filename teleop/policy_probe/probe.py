@@ -11,6 +11,7 @@ from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.core.files import new_dataset
 from robo_rlhf.core.types import Array, Source, Step
 from robo_rlhf.data.dataset import MIXED, Dataset
+from robo_rlhf.data.recording.stream import Row, frame_row, row_of
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.chunked import ChunkedPolicy
 from robo_rlhf.policies.masked import ActingPolicy, MaskedPolicy
@@ -112,7 +113,7 @@ class PolicyProbe:
             frame=frame,
             task=world.name,
             fps=1.0 / world.control_dt,
-            states=np.array(walk.state),
+            states=walk.column("state"),
             paths=np.stack(walk.tool, axis=1),
             success=np.stack(walk.success, axis=1),
             worth=worth,
@@ -185,34 +186,31 @@ class PolicyProbe:
 
 
 class _RolloutTrace:
-    """A rollout of a policy; states, observations and actions of the first copy, hands of all."""
+    """A rollout of a policy: the first copy's start and steps as rows of a journal, hands and success of all copies."""
 
     def __init__(self, world: World, obs: Array) -> None:
-        self.world, self._obs = world, obs
-        self.state, self.obs = [world.get_state()[0]], [obs[0]]
+        self.world, self.start = world, obs
+        self.rows: list[Row] = [frame_row(obs[0], world.get_state()[0], bool(world.succeeded()[0]))]
         self.tool, self.success = [world.tool()], [world.succeeded()]
-        self.action: list[Array] = []
-        self.reward: list[float] = []
-        self.signals: list[dict[str, Array]] = []
 
     def steps(self, policy: ActingPolicy, name: str) -> Iterator[Step]:
-        """Yield the steps of the policy of this name, each when it is recorded.
+        """Yield the steps of the policy of this name, each when it is noted down.
 
         Raises:
             NonFiniteError: the policy's action is no number, or the world broke down.
         """
-        for step in control_loop(self.world, lambda obs: _checked(policy.act(obs), name), self._obs):
+        for step in control_loop(self.world, lambda obs: _checked(policy.act(obs), name), self.start):
             state = self.world.get_state()[0]
             if not (np.isfinite(step.obs).all() and np.isfinite(state).all()):
-                raise NonFiniteError("The simulation", f"step {len(self.action)} of the future", "It ends here.")
-            self.state.append(state)
-            self.obs.append(step.obs[0].copy())
-            self.action.append(step.applied[0].copy())
+                raise NonFiniteError("The simulation", f"step {len(self.rows) - 1} of the future", "It ends here.")
+            self.rows.append(row_of(step, state, Source.POLICY))
             self.tool.append(self.world.tool())
             self.success.append(step.success.copy())
-            self.reward.append(float(step.reward[0]))
-            self.signals.append({key: value[0].copy() for key, value in step.signals.items()})
             yield step
+
+    def column(self, name: str) -> Array:
+        """Return a column of the frames (T+1, k); of the steps (T, k) where the start has none such."""
+        return np.stack([row[name] for row in self.rows if name in row])
 
 
 def _record(
@@ -235,16 +233,8 @@ def _record(
     }
     writer = past.go_on(dataset.path, frame, {**known, **fields})
     try:
-        for t, action in enumerate(walk.action):
-            writer.append(
-                walk.obs[t + 1],
-                walk.state[t + 1],
-                action,
-                walk.reward[t],
-                bool(walk.success[t + 1][0]),
-                Source.POLICY,
-                walk.signals[t],
-            )
+        for row in walk.rows[1:]:
+            writer.append(row)
         writer.close("success" if walk.success[-1][0] else "failure")
     except BaseException:
         writer.discard()
@@ -281,9 +271,9 @@ def _reward_curve_after(
     model: RewardModel, past: RecordedEpisode, frame: int, walk: _RolloutTrace
 ) -> RewardCurve | None:
     """Return a model's values of the steps of a rollout; a model with history sees the earlier steps."""
-    if not walk.action:
+    if len(walk.rows) == 1:
         return None
-    obs, action = np.array(walk.obs), np.array(walk.action)
+    obs, action = walk.column("obs"), walk.column("action")
     before = 0 if model.markovian or past.columns["obs"].shape[1] != obs.shape[1] else frame
     obs = np.concatenate([past.columns["obs"][frame - before : frame], obs])
     action = np.concatenate([past.columns["action"][frame - before : frame], action])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from robo_rlhf.core.types import Source
 from robo_rlhf.data.dataset import Dataset
@@ -68,7 +69,7 @@ def test_the_shortest_press_is_a_step(open_page: OpenPage, station: Served) -> N
     assert up.max() < 0.7  # gently
 
 
-def test_what_was_discarded_comes_back(open_page: OpenPage, station: Served) -> None:
+def test_what_was_discarded_or_kept_comes_back_open(open_page: OpenPage, station: Served) -> None:
     page = sign_in(open_page, station, "ana")
     begin(page, station, dataset="undone", seed=5)
     drive(page)
@@ -76,10 +77,22 @@ def test_what_was_discarded_comes_back(open_page: OpenPage, station: Served) -> 
     wait_number(page, "discarded", 1)
     assert page.inner_text("#seed") == "5"
     assert len(_episodes(station, "undone")) == 0
+    undo = page.locator("#undo")
+    expect(undo).to_contain_text("Undo discard")
     page.keyboard.press("KeyZ")
-    toast(page, "Brought back")
+    toast(page, "is open again")
+    wait_number(page, "discarded", 0)
+    page.keyboard.press("KeyK")
+    toast(page, "Kept")
     wait_number(page, "kept", 1)
+    expect(page.locator("#counters")).to_contain_text("1 kept: 0 successes, 1 failure")
     assert len(_episodes(station, "undone")) == 1
+    expect(undo).to_contain_text("Undo keep")
+    undo.click()
+    toast(page, "is open again")
+    wait_number(page, "kept", 0)
+    page.keyboard.press("KeyX")
+    wait_number(page, "discarded", 1)
 
 
 def test_going_back_makes_a_branch(open_page: OpenPage, station: Served) -> None:
