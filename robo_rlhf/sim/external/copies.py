@@ -94,11 +94,11 @@ class Copies:
                 self._fault(i, "step", error)
         return self._outcome(reward, active)
 
-    def enter(self, state: Array, obs: Array) -> CopiesStep:
-        """Enter the states (n, nstate) of recorded frames, whose observations (n, obs_dim) are given back."""
+    def enter(self, seeds: Array, state: Array, obs: Array) -> CopiesStep:
+        """Enter the states (n, nstate) of frames of the episodes of `seeds` (n,); give back their obs (n, obs_dim)."""
+        self.reset(seeds)
         if self.faults:
-            self.reset(np.zeros(len(self.envs), np.int64))
-        self._begin()
+            return self._outcome(np.zeros(len(self.envs), np.float32), self.active.copy())
         self.wide[:], self.state[:] = obs, state
         for physics, entered in zip(self.physics, state, strict=True):
             if physics is not None:

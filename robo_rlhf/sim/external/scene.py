@@ -9,23 +9,26 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.external.copies import close_env, seeded_reset
-from robo_rlhf.sim.external.ids import find
+from robo_rlhf.sim.external.ids import SEED_SIGN, find
 from robo_rlhf.sim.external.physics import physics_of
 
 FREE_DISTANCE = 1.5  # [extents of the scene] from MuJoCo's default camera to the point that it looks at
 
 
 def outside_scene(name: str) -> tuple[mujoco.MjModel, Array]:
-    """Return the model of an outside environment and its state (nstate,) after the reset with seed 0.
+    """Return the model of an outside environment and its state (nstate,) at the start of an episode.
+
+    "ID" is as after the reset with seed 0, "ID#7" as with seed 7.
 
     Raises:
         UnknownNameError, MissingDependencyError, EnvironmentFaultError: it cannot be made, see `ids.find`.
         InvalidValueError: it is not MuJoCo.
     """
-    recipe = find(name)
+    task, sign, seed = name.partition(SEED_SIGN)
+    recipe = find(task)
     env = recipe.make(horizon=-1)
     try:
-        seeded_reset(env, 0)
+        seeded_reset(env, int(seed) if sign else 0)
         physics = physics_of(env)
         if physics is None:
             raise InvalidValueError(f"environment {name}", "no MuJoCo model in it", "one to draw states of")

@@ -23,6 +23,7 @@ from robo_rlhf.sim.rendering.scene_cameras import task_cameras
 Context = tuple[ModelSource, int, int, Quality]
 MAX_CONTEXTS = ((640, 480), (1280, 960))  # [pixels] sizes of contexts for live views
 MAX_MODELS = 8  # open contexts; the one used longest ago is closed first
+MOST_KEPT = 24  # compiled models; the one compiled first is forgotten first
 
 
 class RenderContexts:
@@ -70,6 +71,8 @@ class RenderContexts:
         if renderer is None:
             if request.model not in self._models:
                 self._models[request.model] = load_model(request.model)
+            while len(self._models) > MOST_KEPT:  # each episode of an outside environment may have a model of its own
+                self._models.pop(next(iter(self._models)))
             renderer = FrameRenderer(self._models[request.model], *key[1:])
         while len(self._renderers) >= MAX_MODELS:
             self._renderers.pop(next(iter(self._renderers))).close()

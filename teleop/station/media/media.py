@@ -75,6 +75,7 @@ class EpisodeFilm(NamedTuple):
     fps: float  # of the recording
     frames: int  # T + 1
     from_states: bool = True  # else another process replays its actions or reads its video
+    scene: str = ""  # the name of the model that its states are drawn with
     reason: str = ""  # why it cannot be shown; empty where it can
 
 
@@ -200,7 +201,7 @@ class Media:
 
     async def drawn(self, task: str, states: Array, fps: float, view: CameraView) -> Content:
         """Return a clip of states (T, nstate) that belong to no episode; raises as `film`."""
-        film = EpisodeFilm(digest_of(task, states), task, fps, len(states))
+        film = EpisodeFilm(digest_of(task, states), task, fps, len(states), scene=task)
         name = _name(film, view, f"clip at {fps:g}", 0, len(states), len(states))
 
         async def make() -> bytes:
@@ -232,7 +233,7 @@ class Media:
         async def make() -> bytes:
             states = (await self._states_of(path, film))[chosen]
             async with self._turns.take(turn):
-                done = self._pool().mp4(film.task, states, view.camera, view.width, view.height, fps=fps)
+                done = self._pool().mp4(film.scene, states, view.camera, view.width, view.height, fps=fps)
                 return await asyncio.wrap_future(done)
 
         return Content(await self._kept(f"{name}.mp4", make), MP4, name)
@@ -269,7 +270,7 @@ class Media:
             return await self._replayed_frame(path, film, view, frame, turn)
         state = (await self._states_of(path, film))[frame]
         async with self._turns.take(turn):
-            done = self._pool().jpegs(film.task, state, (view.camera,), view.width, view.height)
+            done = self._pool().jpegs(film.scene, state, (view.camera,), view.width, view.height)
             return (await asyncio.wrap_future(done))[0]
 
     async def _error_of(self, work: Awaitable[T]) -> T:
@@ -317,14 +318,15 @@ def _read(path: Path) -> tuple[EpisodeFilm, Array]:
         raise NoPictureError("broken", str(error)) from error
     states, meta = columns["state"], header.meta
     if from_states:
-        about: list[object] = [meta.task, meta.model_hash, meta.control_dt, states.shape]
+        about: list[object] = [access.scene, meta.model_hash, meta.control_dt, states.shape]
         content = states.tobytes()
     else:
         about = [meta.task, meta.seed, columns["action"].shape]
         content = columns["action"].tobytes() + columns["obs"].tobytes()
     digest = hashlib.sha256(json.dumps(about).encode() + content).hexdigest()[:32]
     reason = access.reason if access.show is None else ""
-    return EpisodeFilm(digest, meta.task, 1.0 / meta.control_dt, len(states), from_states, reason), states
+    film = EpisodeFilm(digest, meta.task, 1.0 / meta.control_dt, len(states), from_states, access.scene, reason)
+    return film, states
 
 
 def digest_of(task: str, states: Array) -> str:

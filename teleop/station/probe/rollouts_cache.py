@@ -14,7 +14,7 @@ CAPACITY = 64  # that are kept for their clips
 class PredictedRollout(NamedTuple):
     """The states from which a clip of a rollout is drawn."""
 
-    task: str
+    scene: str  # the name of the model
     states: Array  # (L + 1, nstate)
     fps: float
 
