@@ -19,7 +19,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from robo_rlhf import __version__
-from robo_rlhf.core import guests
 from robo_rlhf.core.errors import (
     CorruptFileError,
     InvalidValueError,
@@ -31,7 +30,6 @@ from robo_rlhf.core.errors import (
 from robo_rlhf.core.types import Array
 from robo_rlhf.data.schema import read_columns
 from robo_rlhf.episodes.access import open_access
-from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.station.library.entry import Signature, signature_of
@@ -52,7 +50,7 @@ FRAME_PRIORITY, CLIP_PRIORITY, HOVER_PRIORITY, POSTER_PRIORITY, DOWNLOAD_PRIORIT
 )  # by urgency, the most urgent first
 READERS = 2  # threads that read episodes, so that the event loop keeps its share of Python's lock
 AT_A_TIME = 2  # handed to the pool, so that its worker never idles and urgent work starts soon
-_TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
+_TASK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@+=-]*")
 T = TypeVar("T")
 
 
@@ -135,13 +133,10 @@ class Media:
             self._films[path, signature] = film
             while len(self._films) > FILMS:
                 self._films.popitem(last=False)
+        if not _TASK.fullmatch(film.task):  # MJCF is not taken from files
+            raise NoPictureError("scene", "Its task has no name that a scene could have.")
         if film.reason or film.digest in self._not_replayed:
             raise NoPictureError("outside", film.reason or self._not_replayed[film.digest])
-        named = is_outside(film.task) or guests.split(film.task)
-        if film.from_states and not named and not _TASK.fullmatch(film.task):
-            raise NoPictureError(
-                "scene", "Its task has no name that a scene could have."
-            )  # MJCF is not taken from files
         return film
 
     async def poster(self, path: Path, view: CameraView) -> Content:
