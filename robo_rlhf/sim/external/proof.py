@@ -102,7 +102,8 @@ def provenance_of(recipe: Recipe) -> Mapping[str, str]:
     """Return what episodes of an environment record of it in their `versions`; proves it where that was never done.
 
     `show` is "state" or "replay", `enter` is that too or empty, `model` is "seed" where it depends on that, and
-    `environment` lists the versions for which that is so. The first two are the careful choice where the environment fails during its proof, which is then tried again.
+    `environment` lists the versions for which that is so. The first two are the careful choice where the environment
+    fails during its proof, which is then tried again.
     """
     try:
         proof = proof_of(recipe)

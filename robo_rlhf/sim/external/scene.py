@@ -1,17 +1,21 @@
 """The scene of an outside environment that is MuJoCo: its model, seen as the environment itself shows it."""
 
 import copy
+from functools import lru_cache
 from typing import Any
 
+import gymnasium
 import mujoco
 import numpy as np
 
-from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError
 from robo_rlhf.core.types import Array
-from robo_rlhf.sim.external.copies import close_env, seeded_reset
+from robo_rlhf.sim.external.checks import raised
+from robo_rlhf.sim.external.copies import seeded_reset
 from robo_rlhf.sim.external.ids import SEED_SIGN, find
 from robo_rlhf.sim.external.physics import physics_of
 
+OPEN = 4  # environments that are kept open
 FREE_DISTANCE = 1.5  # [extents of the scene] from MuJoCo's default camera to the point that it looks at
 
 
@@ -25,20 +29,26 @@ def outside_scene(name: str) -> tuple[mujoco.MjModel, Array]:
         InvalidValueError: it is not MuJoCo.
     """
     task, sign, seed = name.partition(SEED_SIGN)
-    recipe = find(task)
-    env = recipe.make(horizon=-1)
+    env = _opened(task)
     try:
         seeded_reset(env, int(seed) if sign else 0)
-        physics = physics_of(env)
-        if physics is None:
-            raise InvalidValueError(f"environment {name}", "no MuJoCo model in it", "one to draw states of")
-        state = np.zeros(physics.size)
-        physics.read(state)
-        model = copy.copy(physics.model)
-        _look_as_before(model, env.unwrapped)
-        return model, state
-    finally:
-        close_env(env, name)
+    except Exception as error:  # an external environment may raise anything
+        _opened.cache_clear()
+        raise EnvironmentFaultError(f"{task} {raised('reset', error)}") from error
+    physics = physics_of(env)
+    if physics is None:
+        raise InvalidValueError(f"environment {name}", "no MuJoCo model in it", "one to draw states of")
+    state = np.zeros(physics.size)
+    physics.read(state)
+    model = copy.copy(physics.model)
+    _look_as_before(model, env.unwrapped)
+    return model, state
+
+
+@lru_cache(OPEN)
+def _opened(task: str) -> gymnasium.Env[Any, Any]:
+    """Return a copy that is kept open, since making one may take seconds and each episode may need its model."""
+    return find(task).make(horizon=-1)
 
 
 def _look_as_before(model: mujoco.MjModel, env: Any) -> None:

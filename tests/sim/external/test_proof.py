@@ -20,6 +20,9 @@ from robo_rlhf.sim.external.proof import Proof, about, proof_of, proof_path, pro
 from robo_rlhf.sim.external.scene import outside_scene
 from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from robo_rlhf.sim.external.versions import is_installed, listed, versions_of
+from robo_rlhf.sim.rendering.pool import RenderRequest
+from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
+from robo_rlhf.sim.rendering.worker import RenderContexts
 
 PENDULUM = """<mujoco><worldbody><site name="mark" pos="0 0 1"/><body name="arm" pos="0 0 1">
 <joint name="hinge" axis="0 1 0"/><geom type="capsule" fromto="0 0 0 0 0 -0.5" size="0.05" mass="1"/></body></worldbody>
@@ -158,6 +161,14 @@ def test_a_model_of_the_seed_is_drawn_and_entered_with_it() -> None:
     assert provenance_of(find("ProofRemade-v0"))["model"] == "seed"
     marks = [outside_scene(scene_name("ProofRemade-v0", seed))[0].site_pos[0, 0] for seed in (5, 6, 5)]
     assert marks[0] == marks[2] != marks[1]
+    contexts = RenderContexts()
+    state = outside_scene("ProofRemade-v0")[1][None]
+    drawn = [contexts.draw(request_of(scene_name("ProofRemade-v0", seed), state)) for seed in (5, 6, 5)]
+    assert np.array_equal(drawn[0], drawn[2])  # in one context
+    assert not np.array_equal(drawn[0], drawn[1])
+    contexts.close()
+    with FrameRenderer(load_model("ProofRemade-v0#6"), 160, 120) as fresh:
+        assert np.array_equal(drawn[1], fresh.frames(state))
     env = ExternalVecEnv("ProofRemade-v0", 1)
     (episode,) = rollout(env, Wave(1), np.array([5]), steps=4)
     assert access_of(episode).scene == "ProofRemade-v0#5"
@@ -165,6 +176,10 @@ def test_a_model_of_the_seed_is_drawn_and_entered_with_it() -> None:
     assert np.array_equal(obs[0], episode.obs[2])
     assert np.array_equal(env.step(episode.action[2][None]).obs[0], episode.obs[3])
     assert env.copies[0].unwrapped.sim.site_pos[0, 0] == marks[0]  # type: ignore[attr-defined]
+
+
+def request_of(model: str, states: Array) -> RenderRequest:
+    return RenderRequest("frames", model, states, ("front",), 160, 120, "fast")
 
 
 def test_without_mujoco_there_is_a_replay_alone() -> None:
