@@ -22,6 +22,12 @@ ALLOWED = {
     ("robo_rlhf/feedback/transfer/parquet.py", "open"): "rows that wait for their transaction",
     ("robo_rlhf/sim/physics/model_identity.py", "TemporaryDirectory"): "a model on its way to its digest",
     ("robo_rlhf/sim/physics/model_identity.py", "ZipFile"): "a model on its way to its digest",
+    ("robo_rlhf/contracts/policy.py", "TemporaryDirectory"): "of a trial, gone with it",
+    ("robo_rlhf/contracts/reward.py", "TemporaryDirectory"): "of a trial, gone with it",
+    ("robo_rlhf/contracts/term.py", "TemporaryDirectory"): "of a trial, gone with it",
+    ("robo_rlhf/contracts/algorithm.py", "TemporaryDirectory"): "of a trial, gone with it",
+    ("robo_rlhf/contracts/algorithm.py", "mkdtemp"): "of a trial, gone with it",
+    ("robo_rlhf/contracts/algorithm.py", "rmtree"): "of a trial",
     ("teleop/station/web/uploads.py", "touch"): "its name is synced with the description beside it",
     ("teleop/station/web/uploads.py", "open"): "parts of an upload, synced before they are acknowledged",
     ("robo_rlhf/data/curation.py", "os.open"): "the file that is locked while episodes are edited; never read",
@@ -45,7 +51,6 @@ ALLOWED = {
     ("teleop/station/api/exchange.py", "open"): "an upload, gone when it is answered",
     ("teleop/station/api/exchange.py", "ZipFile"): "a download, gone when it is sent; an upload",
     ("teleop/station/library/zip_download.py", "ZipFile"): "into what is sent",
-    ("teleop/station/probe/client.py", "replace"): "of a process, not of a file",
     ("teleop/station/api/exchange.py", "mkdtemp"): "the folder of an upload or a download",
 }  # fmt: skip
 

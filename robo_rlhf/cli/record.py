@@ -15,11 +15,7 @@ from robo_rlhf.cli import (
     COMMANDS,
     STAYS,
 )
-from robo_rlhf.cli.checking import (
-    MaybeSeed,
-    Task,
-    known,
-)
+from robo_rlhf.cli.checking import MaybeSeed
 from robo_rlhf.cli.hands import device_options, key_lines
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
@@ -28,18 +24,19 @@ from robo_rlhf.core.checks import (
 )
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, new_dataset
+from robo_rlhf.core.registry import known
+from robo_rlhf.sim.names import OnRobot, Task
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
     from robo_rlhf.sim.envs.task_env import TaskEnv
-    from teleop.devices import Device
+    from teleop.devices import Device, Handheld
     from teleop.session.unattended import RecordedSummary
-    from teleop.terminal_ui.console import Handheld
 
 
 @COMMANDS.register("record")
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(OnRobot):
     """Record episodes of a task from a device, in real time.
 
     browser (the default) starts the operator station and opens the operate page. keyboard, gamepad and spacemouse
@@ -89,7 +86,6 @@ class Record:
         """Record, with a bar, and print what was kept."""
         if self.episodes is not None and self.episodes < 1:
             raise InvalidValueError("--episodes", self.episodes, "at least 1")
-        from robo_rlhf.core.types import Source
         from robo_rlhf.sim.tasks import TASKS
         from teleop.devices import DEVICES
 
@@ -101,7 +97,7 @@ class Record:
         options = device_options(device, self.set)
         if self.device == "browser":
             return self._in_browser()
-        if device.source is Source.HUMAN:
+        if device.handheld:
             return self._by_hand(TaskEnv(task(), 1, nthread=1), device, options)
         return self._alone(TaskEnv(task(), 1, nthread=1), device, options)
 

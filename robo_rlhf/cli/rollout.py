@@ -13,11 +13,7 @@ from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
 )
-from robo_rlhf.cli.checking import (
-    MaybeSeed,
-    World,
-)
-from robo_rlhf.cli.climbing import find_checkpoint
+from robo_rlhf.cli.checking import MaybeSeed
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -26,6 +22,8 @@ from robo_rlhf.core.checks import (
 )
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, new_dataset
+from robo_rlhf.pipeline.latest_policy import policy_at
+from robo_rlhf.sim.names import OnRobot, World
 
 if TYPE_CHECKING:
     from robo_rlhf.core.types import Episode, EpisodeMeta, Policy, VecEnv
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("rollout")
 @dataclass(frozen=True, kw_only=True)
-class Rollout:
+class Rollout(OnRobot):
     """Run a policy, yours or a trained one, and keep its episodes: demonstrations for an outside environment.
 
     An episode is a success where the environment reports it at its end; or by a rule of yours. Each is kept as it ends,
@@ -82,7 +80,7 @@ class Rollout:
         if self.success_ever and self.success_return is not None:
             raise InvalidValueError("--success-ever", "--success-return too", "one rule of success")
         if not self.coded:
-            find_checkpoint(Path(self.policy), "policy", self.home)  # refused before anything heavy is loaded
+            policy_at(Path(self.policy), data_home(self.home))  # refused before anything heavy is loaded
         use_one_thread()
         from robo_rlhf.rollouts.rollout import check_environment
         from robo_rlhf.sim.envs.task_env import make_env
@@ -149,7 +147,7 @@ class Rollout:
             return BuiltInPolicy(self.policy, env.act_dim, self.noise, self.seed or 0)
         if self.coded:
             return ForeignPolicy(self.policy, env.act_dim, self.noise, self.seed or 0)
-        return load_for(find_checkpoint(Path(self.policy), "policy", self.home), env)
+        return load_for(policy_at(Path(self.policy), data_home(self.home)), env)
 
     def judged(self, episode: "Episode") -> "Episode":
         """Return the episode with the outcome that the rule says; one that was aborted stays so."""
@@ -217,7 +215,7 @@ def policy_asked(policy: str, home: Path | None) -> str:
     """Return text that identifies a policy: its name, and for a checkpoint a digest of its content."""
     if is_code(policy):
         return policy
-    content = find_checkpoint(Path(policy), "policy", home).read_bytes()
+    content = policy_at(Path(policy), data_home(home)).read_bytes()
     return f"{policy} {hashlib.sha256(content).hexdigest()[:16]}"
 
 

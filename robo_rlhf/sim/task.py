@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import mujoco
 import numpy as np
 
-from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.envs.registration import register_guest
 from robo_rlhf.sim.physics.batch import BatchSim
@@ -31,10 +31,26 @@ class Task(ABC):
     style_cost: ClassVar[str] = "path_length"  # the measure in the default simulated teacher's style cost
 
     def __init_subclass__(cls, **keywords: Any) -> None:
-        """Give a task of a user's own module its Gymnasium id: "my_tasks:robo_rlhf/PressButton-v0"."""
+        """Give a task of a user's own module its Gymnasium id: "my_tasks:robo_rlhf/PressButton-v0".
+
+        Raises:
+            RoboRlhfError: it has an attribute by an old name, which would pass unseen.
+        """
         super().__init_subclass__(**keywords)
+        if "cares_about" in vars(cls):
+            raise RoboRlhfError(f"Task {cls.__name__}: cares_about is called style_cost now; rename it.")
         if "name" in vars(cls):
             register_guest(cls.name, f"{cls.__module__}:{cls.__qualname__}")
+
+    @classmethod
+    def with_robot(cls, robot: str) -> "type[Task]":
+        """Return this task with another robot.
+
+        Raises:
+            UnknownNameError: there is none of that name.
+            InvalidValueError: the task has a robot of its own.
+        """
+        raise InvalidValueError("robot", repr(robot), f"none: {cls.name} is no task of an arm")
 
     @abstractmethod
     def scene(self) -> mujoco.MjSpec:

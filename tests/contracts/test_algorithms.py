@@ -1,146 +1,26 @@
-"""Contract of every algorithm: killed after any update and continued, it ends as if it had never been killed.
+"""The contract of algorithms, over the registry."""
 
-Each case trains on the toy world for a few steps. `until` is called with the number of updates done and stops the
-training by an exception, as a signal would.
-"""
+import functools
+from typing import Any
 
-import json
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
-
-import numpy as np
 import pytest
 
-from robo_rlhf.core.learning import seeded
-from robo_rlhf.core.runs import Run, read_checkpoint
-from robo_rlhf.core.types import Array, Source
-from robo_rlhf.policies.base import TrainedPolicy
-from robo_rlhf.policies.gaussian import GaussianPolicy
-from robo_rlhf.policies.tanh_gaussian import tanh_gaussian_on_top_of
-from robo_rlhf.training import bc, dagger, ppo, sac
-from tests.toy import ToyEnv, demonstrations
-
-Until = Callable[[int], None]
-EPISODES = demonstrations(4)
+from robo_rlhf.algorithms import ALGORITHMS
+from robo_rlhf.contracts.algorithm import CONTRACT, AlgorithmTrial
 
 
-class KilledError(Exception):
-    pass
+@functools.cache
+def trial(name: str) -> AlgorithmTrial:
+    return AlgorithmTrial(ALGORITHMS[name])
 
 
-def clone(config: bc.Config) -> Callable[[Run, Until], None]:
-    def train(run: Run, until: Until) -> None:
-        def score(policy: TrainedPolicy) -> float:
-            policy.seed(0)
-            policy.reset(1)
-            return float(policy.act(EPISODES[0].obs[:1]).sum())
-
-        bc.train(config, run, EPISODES, score=score, progress=lambda done, total, metrics: until(done))
-
-    return train
+@pytest.mark.parametrize("name", list(ALGORITHMS))
+@pytest.mark.parametrize("clause", CONTRACT.clauses, ids=lambda clause: clause.__name__)
+def test_contract(name: str, clause: Any) -> None:
+    clause(trial(name))
 
 
-def correct(config: dagger.Config) -> Callable[[Run, Until], None]:
-    source = np.full(len(EPISODES[0]), int(Source.POLICY), np.uint8)
-    source[10:20] = Source.CORRECTION
-    taken = [replace(EPISODES[0], source=source)]
-
-    def train(run: Run, until: Until) -> None:
-        dagger.train(config, run, EPISODES[1:], taken, progress=lambda done, total, metrics: until(done))
-
-    return train
-
-
-def fine_tune(config: ppo.Config) -> Callable[[Run, Until], None]:
-    def closeness(obs: Array, action: Array, next_obs: Array) -> Array:
-        return -np.abs(next_obs[..., :2] - next_obs[..., 4:]).sum(-1)
-
-    def train(run: Run, until: Until) -> None:
-        with seeded(0):
-            actor = GaussianPolicy(ToyEnv.obs_dim, ToyEnv.act_dim, width=16)
-        env = ToyEnv(config.num_envs)
-        ppo.train(config, run, env, actor, closeness, progress=lambda done, total, metrics: until(done))
-
-    return train
-
-
-def learn_off_policy(config: sac.Config) -> Callable[[Run, Until], None]:
-    def train(run: Run, until: Until) -> None:
-        with seeded(0):
-            actor = tanh_gaussian_on_top_of(GaussianPolicy(ToyEnv.obs_dim, ToyEnv.act_dim, width=16), width=16)
-        env = ToyEnv(config.num_envs)
-        sac.train(
-            config,
-            run,
-            env,
-            actor,
-            lambda obs, action, next_obs: -np.abs(next_obs[..., :2] - next_obs[..., 4:]).sum(-1),
-            demonstrations=EPISODES,
-            progress=lambda done, total, metrics: until(done),
-        )
-
-    return train
-
-
-SETTINGS = {"width": 16}
-ALGORITHMS: dict[str, Callable[[Run, Until], None]] = {
-    "bc flow": clone(bc.Config(settings=SETTINGS, updates=10, save_every=3, log_every=2, candidates=3, warmup=2)),
-    "bc gaussian": clone(bc.Config("gaussian", SETTINGS, updates=10, save_every=3, log_every=1)),
-    "bc residual": clone(bc.Config("residual", SETTINGS, updates=10, save_every=4, log_every=1)),
-    "bc mixture": clone(bc.Config("mixture", SETTINGS, updates=10, save_every=3, log_every=1, select_every=4)),
-    "bc act": clone(bc.Config("act", {**SETTINGS, "chunk": 5}, updates=10, save_every=4, log_every=1, batch=32)),
-    "bc recurrent": clone(bc.Config("recurrent", SETTINGS, updates=10, save_every=4, log_every=1, batch=32)),
-    "dagger": correct(dagger.Config(bc.Config(settings=SETTINGS, updates=10, save_every=3, log_every=1))),
-    "ppo": fine_tune(ppo.Config(num_envs=4, iterations=10, epochs=1, minibatch=64, warmup_epochs=1, save_every=3)),
-    "sac": learn_off_policy(
-        sac.Config(num_envs=2, iterations=10, updates=0.05, batch=16, critic_width=16, capacity=300, save_every=3)
-    ),
-}
-
-
-@pytest.fixture(scope="module", params=ALGORITHMS)
-def algorithm(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(algorithm: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("whole")
-    ALGORITHMS[algorithm](Run(path, {}), lambda done: None)
-    return path
-
-
-@pytest.mark.parametrize("kills", [[1], [3], [5], [7], [9], [10], [2, 4, 8]])
-def test_killed_and_resumed_equals_uninterrupted(
-    algorithm: str, uninterrupted: Path, kills: list[int], tmp_path: Path
-) -> None:
-    for kill in kills:
-
-        def until(done: int, kill: int = kill) -> None:
-            if done == kill:
-                raise KilledError
-
-        with pytest.raises(KilledError):
-            ALGORITHMS[algorithm](Run(tmp_path, {}), until)
-    ALGORITHMS[algorithm](Run(tmp_path, {}), lambda done: None)
-    assert_equal_runs(tmp_path, uninterrupted)
-
-
-def test_ten_steps_log_finite_metrics_and_a_result(uninterrupted: Path) -> None:
-    run = Run(uninterrupted, {})
-    assert run.result() is not None
-    rows = run.metrics()
-    assert rows
-    assert all(np.isfinite(list(row.values())).all() for row in rows)
-
-
-def assert_equal_runs(one: Path, other: Path) -> None:
-    for name in ("metrics.jsonl", "result.json"):
-        assert (one / name).read_bytes() == (other / name).read_bytes()
-    a, b = (read_checkpoint(path / "checkpoints" / "policy.safetensors") for path in (one, other))
-    assert a[0].keys() == b[0].keys()
-    for name, value in a[0].items():
-        np.testing.assert_array_equal(value, b[0][name], err_msg=name)
-    assert json.dumps(a[1]) == json.dumps(b[1])
+@pytest.mark.parametrize("name", list(ALGORITHMS))
+def test_ours_are_called_as_they_are_registered(name: str) -> None:
+    assert ALGORITHMS[name].name == name
+    assert ALGORITHMS[name].__module__ == f"robo_rlhf.algorithms.{name}"

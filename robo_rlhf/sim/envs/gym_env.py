@@ -80,17 +80,18 @@ class GymEnv(gymnasium.Env[Array, Array]):
         camera: str = "front",
         width: int = 320,
         height: int = 240,
+        robot: str = "",
     ) -> None:
-        """Open the task called `task`, or take a batch of one copy.
+        """Open the task called `task`, with the `robot` where one is named, or take a batch of one copy.
 
         Images are rendered from `camera` ("front", or azimuth,elevation,distance) in `width` x `height` pixels.
 
         Raises:
-            UnknownNameError: there is no such task.
-            InvalidValueError: an unknown render mode.
+            UnknownNameError: there is no such task or robot.
+            InvalidValueError: an unknown render mode, or a robot for a task that has one of its own.
         """
         self._pictures = Pictures(render_mode, camera, width, height)
-        self.batch = open_batch(task, 1)
+        self.batch = open_batch(task, 1, robot)
         self.render_mode, self.terminate_on_success = render_mode, terminate_on_success
         self.observation_space, self.action_space = spaces(self.batch)
         self.metadata = {**type(self).metadata, "render_fps": round(1 / self.batch.control_dt)}
@@ -129,14 +130,22 @@ class GymEnv(gymnasium.Env[Array, Array]):
         self.batch.close()
 
 
-def open_batch(task: str | BatchEnv, num_envs: int) -> BatchEnv:
-    """Return `task` itself where it is a batch, else a new one of the task of that name."""
+def open_batch(task: str | BatchEnv, num_envs: int, robot: str = "") -> BatchEnv:
+    """Return `task` itself where it is a batch, else a new one of the task of that name, with the `robot` if named.
+
+    Raises:
+        UnknownNameError: there is no such task or robot.
+        InvalidValueError: a robot for a batch, or for a task that has one of its own.
+    """
     if not isinstance(task, str):
+        if robot:
+            raise InvalidValueError("robot", repr(robot), f"none: the batch of {task.name} has its robot")
         return task
     from robo_rlhf.sim.envs.task_env import TaskEnv
     from robo_rlhf.sim.tasks import TASKS
 
-    return TaskEnv(TASKS[task](), num_envs, nthread=1 if num_envs == 1 else 0)
+    name = f"{task}@{robot}" if robot else task
+    return TaskEnv(TASKS[name](), num_envs, nthread=1 if num_envs == 1 else 0)
 
 
 def spaces(batch: BatchEnv) -> tuple[Box, Box]:

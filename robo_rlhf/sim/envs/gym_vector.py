@@ -34,16 +34,17 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         camera: str = "front",
         width: int = 320,
         height: int = 240,
+        robot: str = "",
     ) -> None:
-        """Open `num_envs` copies of the task called `task`, or take a batch.
+        """Open `num_envs` copies of the task called `task`, with the `robot` where one is named, or take a batch.
 
         Raises:
-            UnknownNameError: there is no such task.
-            InvalidValueError: an unknown render mode or autoreset mode.
+            UnknownNameError: there is no such task or robot.
+            InvalidValueError: an unknown render mode or autoreset mode, or a robot for a task that has one of its own.
         """
         self._pictures = Pictures(render_mode, camera, width, height)
         self.autoreset_mode = _autoreset(autoreset_mode)
-        self.batch = open_batch(task, num_envs)
+        self.batch = open_batch(task, num_envs, robot)
         self.num_envs = self.batch.num_envs
         self.render_mode, self.terminate_on_success = render_mode, terminate_on_success
         self.horizon = min(self.batch.horizon, max_episode_steps or self.batch.horizon)

@@ -55,6 +55,8 @@ class BatchSim:
         self._joint_ids: dict[tuple[str, ...], Array] = {}
         self._limits: dict[tuple[str, ...], tuple[Array, Array]] = {}
         self._columns: dict[tuple[str, ...], tuple[Array, Array, Array]] = {}
+        self._actuators: dict[tuple[str, ...], Array] = {}
+        self._slides: dict[tuple[str, ...], Array] = {}
         self.state: Array = self._batch.state  # (N, nstate) float64, live
         self.ctrl: Array = self._batch.bind("ctrl")  # (N, nu) float64, live and writable
         for name in ("qpos", "qvel", *POSES, "sensordata"):
@@ -135,12 +137,26 @@ class BatchSim:
         return self._views[key]
 
     def joint_columns(self, names: tuple[str, ...]) -> tuple[Array, Array, Array]:
-        """Return qpos, qvel and actuator columns (k,) of single-axis joints with actuators of the same names."""
+        """Return qpos, qvel and actuator columns (k,) of single-axis joints, each driven by one actuator."""
         if names not in self._columns:
             ids = self.joint_ids(names)
-            actuators = np.array([self.model.actuator(name).id for name in names])
-            self._columns[names] = (self.model.jnt_qposadr[ids], self.model.jnt_dofadr[ids], actuators)
+            on_joint = self.model.actuator_trntype == mujoco.mjtTrn.mjTRN_JOINT
+            actuators = [np.flatnonzero(on_joint & (self.model.actuator_trnid[:, 0] == joint))[0] for joint in ids]
+            self._columns[names] = (self.model.jnt_qposadr[ids], self.model.jnt_dofadr[ids], np.array(actuators))
         return self._columns[names]
+
+    def actuator_ids(self, names: tuple[str, ...]) -> Array:
+        """Return the columns (k,) of actuators in `ctrl`."""
+        if names not in self._actuators:
+            self._actuators[names] = np.array([self.model.actuator(name).id for name in names])
+        return self._actuators[names]
+
+    def slides(self, names: tuple[str, ...]) -> Array:
+        """Return which of the joints slide, by their places in `names`."""
+        if names not in self._slides:
+            kinds = self.model.jnt_type[self.joint_ids(names)]
+            self._slides[names] = np.flatnonzero(kinds == mujoco.mjtJoint.mjJNT_SLIDE)
+        return self._slides[names]
 
     def joint_field(self, field: str, names: tuple[str, ...]) -> Array:
         """Return the columns (N, k, ...) of joints in a field of one entry per joint; do not write into them."""
@@ -151,14 +167,16 @@ class BatchSim:
         return self._side_by_side("qpos", names, self.joint_columns(names)[0])
 
     def set_ctrl(self, names: tuple[str, ...], value: Array) -> None:
-        """Write the controls of the actuators with the joints' names, (N, k) or (N, 1)."""
+        """Write the controls of the joints' actuators, (N, k) or (N, 1)."""
         self.ctrl[:, self._span(("ctrl", names), self.joint_columns(names)[2])] = value
 
     def joint_limits(self, names: tuple[str, ...]) -> tuple[Array, Array]:
-        """Return the lowest and highest positions (k,) of joints [m, rad]."""
+        """Return the lowest and highest positions (k,) of joints [m, rad]; infinite where there is no limit."""
         if names not in self._limits:
-            low, high = self.model.jnt_range[self.joint_ids(names)].T
-            self._limits[names] = low.copy(), high.copy()
+            ids = self.joint_ids(names)
+            free = self.model.jnt_limited[ids] == 0
+            low, high = self.model.jnt_range[ids].T
+            self._limits[names] = np.where(free, -np.inf, low), np.where(free, np.inf, high)
         return self._limits[names]
 
     def joint_ids(self, names: tuple[str, ...]) -> Array:

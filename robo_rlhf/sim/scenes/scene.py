@@ -1,34 +1,29 @@
 """Base scenes: a table with the arm, a room with the rover. Tasks add props and compile.
 
-World frame: right-handed, z up, metres. On the table z = 0 is the top, the origin its middle; the arm stands at
-`ARM_BASE` and faces +x. At home the hand points down, its x axis along the world's x and its fingers sliding along y.
+World frame: right-handed, z up, metres. On the table z = 0 is the top, the origin its middle; the arm stands at its
+base and faces +x. At home the hand points down, its x axis along the world's x and its fingers closing along y.
 """
 
 from typing import Any
 
 import mujoco
-import numpy as np
 
+from robo_rlhf.sim.robot_tools.arm import HOME_EE, HOME_QUAT, TIMESTEP, Arm
 from robo_rlhf.sim.scenes.appearance import PALETTE, add_backdrop, add_camera, add_checker, add_mat, set_lighting
 from robo_rlhf.sim.scenes.furniture import add_walls, furnish
 from sim_assets import ASSETS
 
-TIMESTEP = 0.005  # [s] of physics
-ARM_BASE = (-0.5, 0.0, 0.0)  # [m] position of the arm's base
-# Joint angles [rad] at which the hand points straight down with `ee` at HOME_EE.
-HOME = (0.0, -0.0417587094, 0.0, -2.33427222, 0.0, 2.29251351, np.pi / 4)
-HOME_EE = (0.0, 0.0, 0.25)  # [m]
-HOME_QUAT = (0.0, 1.0, 0.0, 0.0)  # wxyz, orientation of `ee` at home: x along the world's x, z down
 TABLE_LOW, TABLE_HIGH = (-0.65, -0.55), (0.42, 0.55)  # [m] corners of the table top
 FLOOR_Z = -0.72  # [m] height of the floor under the table
 ROOM_HALF = 2.0  # [m] half the side of the room
 ROVER_RADIUS = 0.2  # [m] of the circle that the rover fills
 
 
-def tabletop() -> mujoco.MjSpec:
-    """Return the table with the arm: bodies `hand`, `target` (mocap), cameras front, side, top, wrist."""
-    spec = _robot_spec("arm.xml")
-    spec.body("link0").pos = ARM_BASE
+def tabletop(arm: Arm) -> mujoco.MjSpec:
+    """Return the table with an arm: bodies `hand`, `target` (mocap), cameras front, side, top, wrist."""
+    spec = _set_physics(arm.spec.copy(), arm.timestep)
+    if arm.hand is not None:
+        arm.hand.add_to(spec)
     set_lighting(spec, center=(-0.05, 0.0, 0.1), extent=0.8)
     _add_table(spec)
     add_backdrop(spec, half=2.2, low=FLOOR_Z)
@@ -48,7 +43,7 @@ def room(*, obstacles: bool = True) -> mujoco.MjSpec:
     The rover has joints base_x, base_y [m] and base_yaw [rad], and velocity servos `forward` [m/s] and `turn` [rad/s]
     in its body frame; the servo `slip` holds its sideways speed at its target of 0, as tyres do.
     """
-    spec = _robot_spec("rover.xml")
+    spec = _set_physics(mujoco.MjSpec.from_file(str(ASSETS / "rover.xml")))
     set_lighting(spec, center=(0.0, 0.0, 0.2), extent=2.6)
     add_checker(spec, "floor", PALETTE["floor"], PALETTE["floor_check"], cell=0.5)
     _add_floor(spec, ROOM_HALF + 0.1, 0.0, name="floor", material="floor")
@@ -61,7 +56,7 @@ def room(*, obstacles: bool = True) -> mujoco.MjSpec:
     return spec
 
 
-def add_contact_sensor(spec: mujoco.MjSpec, subtree: str = "hand", name: str = "contact_force") -> None:
+def add_contact_sensor(spec: mujoco.MjSpec, subtree: str, name: str = "contact_force") -> None:
     """Add sensor `name`: the net contact force (3,) [N], world frame, of body `subtree` on everything else.
 
     On the hand its reaction is the reading of a wrist force sensor, without the weight of the hand: the squeeze of the
@@ -77,14 +72,13 @@ def add_contact_sensor(spec: mujoco.MjSpec, subtree: str = "hand", name: str = "
     )
 
 
-def _robot_spec(file: str) -> mujoco.MjSpec:
-    """Return an empty world with the robot of `file` at the origin and the physics that all scenes share."""
-    spec = mujoco.MjSpec.from_file(str(ASSETS / file))
+def _set_physics(spec: mujoco.MjSpec, timestep: float = TIMESTEP) -> mujoco.MjSpec:
+    """Give a world with a robot the physics that all scenes share, in steps of `timestep` [s], and return it."""
     option = spec.option
-    option.timestep = TIMESTEP
+    option.timestep = timestep
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    option.impratio = 3.0
+    option.impratio = max(3.0, option.impratio)
     option.iterations, option.ls_iterations = 50, 50  # fewer leave grasps unsolved: objects fly
     geom = spec.default.geom
     geom.solref = [0.01, 1.0]  # [s]: at least twice the time step

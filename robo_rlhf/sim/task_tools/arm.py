@@ -1,8 +1,10 @@
 """Base class of arm tasks: control, the hand's part of the observation, signals, and scripted motion."""
 
+import functools
 from collections.abc import Mapping
 from typing import ClassVar
 
+import mujoco
 import numpy as np
 
 from robo_rlhf.core.types import Array
@@ -15,7 +17,10 @@ from robo_rlhf.sim.physics.rotation import (
     quat_to_rotvec,
     yaw_of_quat,
 )
-from robo_rlhf.sim.scenes.scene import HOME, HOME_EE, HOME_QUAT
+from robo_rlhf.sim.robot import open_arm
+from robo_rlhf.sim.robot_tools.arm import HOME_EE, HOME_QUAT, Arm, Workspace
+from robo_rlhf.sim.robots import DEFAULT
+from robo_rlhf.sim.scenes import scene
 from robo_rlhf.sim.task import Task
 from robo_rlhf.sim.task_tools.tolerance import distance
 
@@ -32,15 +37,31 @@ CUBE_NAMES = (
 )
 HOVER = 0.10  # [m] height of the fingertips above an object before they descend to it
 DOWN = np.array(HOME_QUAT)
-AT_HOME = np.array(HOME)
 SETTLE = 0.25  # gain from a pose error to a command: one over the number of steps in which the error closes
 
 
 class ArmTask(Task):
-    """A task of the 7-joint arm: actions move the hand's target by x y z and yaw, and set the gripper."""
+    """A task of an arm: actions move the hand's target by x y z and yaw, and set the gripper."""
 
     horizon: ClassVar[int] = 120
-    workspace: ClassVar[inverse_kinematics.Workspace] = inverse_kinematics.Workspace()
+    workspace: ClassVar[Workspace] = Workspace()
+    arm: ClassVar[Arm] = open_arm(DEFAULT)
+
+    @classmethod
+    def with_robot(cls, robot: str) -> type[Task]:
+        """Return this task with another robot.
+
+        Raises:
+            UnknownNameError: there is none of that name.
+            RoboRlhfError: its model lacks something, or leaves open what is meant.
+        """
+        return cls if robot == DEFAULT else _with_robot(cls, robot)
+
+    def tabletop(self) -> mujoco.MjSpec:
+        """Return the table with this task's robot, and the sensor of its signal `contact_force`."""
+        spec = scene.tabletop(self.arm)
+        scene.add_contact_sensor(spec, self.arm.contact_body)
+        return spec
 
     def control(self, sim: BatchSim, action: Array) -> None:
         """Move the target by the action, then aim the joints at it."""
@@ -48,7 +69,8 @@ class ArmTask(Task):
         turn = np.zeros((sim.num_envs, 3))
         turn[:, 7 - action.shape[1] :] = act[:, 3:-1] * inverse_kinematics.MAX_TURN
         inverse_kinematics.move_target(sim, act[:, :3] * inverse_kinematics.MAX_STEP, turn, self.workspace)
-        inverse_kinematics.apply_arm(sim, inverse_kinematics.reach_target(sim, AT_HOME), act[:, -1])
+        joints = inverse_kinematics.reach_target(sim, self.arm)
+        inverse_kinematics.apply_arm(sim, self.arm, joints, act[:, -1])
 
     def signals(self, sim: BatchSim) -> Mapping[str, Array]:
         """Return the hand's position [m] and the contact force on it [N]."""
@@ -61,14 +83,13 @@ class ArmTask(Task):
     def place_arm(self, sim: BatchSim, index: int, rng: np.random.Generator, spread: float = 0.03) -> None:
         """Reset the arm of copy `index` to home, the hand displaced by up to `spread` [m], gripper open."""
         position = HOME_EE + rng.uniform(-spread, spread, 3)
-        joints = inverse_kinematics.pose_joints(sim, np.array(HOME), position, DOWN)
-        qpos, _, arm = sim.joint_columns(inverse_kinematics.JOINTS)
-        _, _, fingers = sim.joint_columns(inverse_kinematics.FINGERS)
+        joints = inverse_kinematics.pose_joints(sim, self.arm, self.arm.home, position, DOWN)
+        qpos, _, arm = sim.joint_columns(self.arm.joints)
         sim.bind("qpos")[index, qpos] = joints
         sim.ctrl[index, arm] = joints
-        for finger in inverse_kinematics.FINGERS:
-            sim.qpos(finger)[index] = inverse_kinematics.STROKE
-        sim.ctrl[index, fingers] = inverse_kinematics.STROKE
+        for joint, at in self.arm.rest.items():
+            sim.qpos(joint)[index] = at
+        sim.ctrl[index, sim.actuator_ids(self.arm.gripper)] = self.arm.open
         sim.mocap_pos("target")[index] = position
         sim.mocap_quat("target")[index] = DOWN
 
@@ -83,12 +104,11 @@ class ArmTask(Task):
 
     def opening(self, sim: BatchSim) -> Array:
         """Distance between the fingertips (N,) [m]."""
-        return (sim.qpos("finger_left") + sim.qpos("finger_right"))[:, 0]
+        return self.arm.opening(sim)
 
     def grip_command(self, sim: BatchSim) -> Array:
         """The last gripper command (N,), from -1 (open) to 1 (closed)."""
-        _, _, fingers = sim.joint_columns(inverse_kinematics.FINGERS)
-        return 1.0 - sim.ctrl[:, fingers[0]] / (0.5 * inverse_kinematics.STROKE)
+        return inverse_kinematics.grip_command(sim, self.arm)
 
     def place_cube(
         self, sim: BatchSim, index: int, name: str, at: Array, height: float, rng: np.random.Generator
@@ -146,6 +166,13 @@ class ArmTask(Task):
         ahead = wrap_half(ahead)
         turn = np.clip(SETTLE * 2 * ahead / inverse_kinematics.MAX_TURN, -limit[:, 0], limit[:, 0])
         return np.concatenate([linear, turn[:, None], grip[:, None]], axis=1).astype(np.float32)
+
+
+@functools.cache
+def _with_robot(task: type[ArmTask], name: str) -> type[Task]:
+    arm = open_arm(name)
+    more = {"name": f"{task.name}@{name}", "arm": arm, "workspace": task.workspace.within(arm.workspace)}
+    return type(task.__name__, (task,), {"__doc__": task.__doc__, "__module__": task.__module__, **more})
 
 
 def wrap_half(angle: Array) -> Array:

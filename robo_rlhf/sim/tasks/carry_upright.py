@@ -8,9 +8,10 @@ import numpy as np
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.batch import BatchSim
-from robo_rlhf.sim.physics.inverse_kinematics import MAX_TURN, Workspace
+from robo_rlhf.sim.physics.inverse_kinematics import MAX_TURN
 from robo_rlhf.sim.physics.rotation import quat_to_rotvec, tilt_of_quat, up_of_quat
-from robo_rlhf.sim.scenes import props, scene
+from robo_rlhf.sim.robot_tools.arm import Workspace
+from robo_rlhf.sim.scenes import props
 from robo_rlhf.sim.task_tools.arm import HAND_NAMES, SETTLE, ArmTask, columns, funnel
 from robo_rlhf.sim.task_tools.tolerance import distance, near
 from robo_rlhf.sim.tasks import TASKS
@@ -48,8 +49,7 @@ class CarryUpright(ArmTask):
 
     def scene(self) -> mujoco.MjSpec:
         """Return the table, the arm, a cup, a glass and a mat."""
-        spec = scene.tabletop()
-        scene.add_contact_sensor(spec)
+        spec = self.tabletop()
         props.add_cup(spec, "cup", (0.0, 0.2, HALF_CUP))
         props.add_glass(spec, "glass", (0.05, 0.0, HALF_GLASS))
         props.add_goal_marker(spec, "mat", radius=MAT_RADIUS, pos=(0.0, -0.2, 0.001), flat=True)

@@ -8,7 +8,7 @@ import numpy as np
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.batch import BatchSim
 from robo_rlhf.sim.physics.rotation import yaw_of_quat
-from robo_rlhf.sim.scenes import props, scene
+from robo_rlhf.sim.scenes import props
 from robo_rlhf.sim.task_tools.arm import CUBE_NAMES, HAND_NAMES, ArmTask, columns, funnel, wrap_quarter
 from robo_rlhf.sim.task_tools.tolerance import distance, near, tolerance
 from robo_rlhf.sim.tasks import TASKS
@@ -36,8 +36,7 @@ class PegInsert(ArmTask):
 
     def scene(self) -> mujoco.MjSpec:
         """Return the table, the arm, a peg in its stand, and a board with a hole."""
-        spec = scene.tabletop()
-        scene.add_contact_sensor(spec)
+        spec = self.tabletop()
         props.add_peg(spec, "peg", (0.0, 0.12, HALF_PEG))
         props.add_peg_stand(spec, (0.0, 0.12, 0.0)).mocap = True
         props.add_peg_board(spec, (0.0, -0.15, 0.0)).mocap = True

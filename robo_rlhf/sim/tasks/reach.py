@@ -7,7 +7,7 @@ import numpy as np
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.batch import BatchSim
-from robo_rlhf.sim.scenes import props, scene
+from robo_rlhf.sim.scenes import props
 from robo_rlhf.sim.task_tools.arm import HAND_NAMES, ArmTask, columns
 from robo_rlhf.sim.task_tools.tolerance import distance, near
 from robo_rlhf.sim.tasks import TASKS
@@ -27,8 +27,7 @@ class Reach(ArmTask):
 
     def scene(self) -> mujoco.MjSpec:
         """Return the table, the arm and a marker."""
-        spec = scene.tabletop()
-        scene.add_contact_sensor(spec)
+        spec = self.tabletop()
         props.add_goal_marker(spec, "goal", radius=RADIUS)
         return spec
 

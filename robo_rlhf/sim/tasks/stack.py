@@ -7,7 +7,7 @@ import numpy as np
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.batch import BatchSim
-from robo_rlhf.sim.scenes import props, scene
+from robo_rlhf.sim.scenes import props
 from robo_rlhf.sim.scenes.appearance import PALETTE
 from robo_rlhf.sim.task_tools.arm import CUBE_NAMES, HAND_NAMES, ArmTask, columns
 from robo_rlhf.sim.task_tools.tolerance import distance, near, tolerance
@@ -30,8 +30,7 @@ class Stack(ArmTask):
 
     def scene(self) -> mujoco.MjSpec:
         """Return the table, the arm and two cubes."""
-        spec = scene.tabletop()
-        scene.add_contact_sensor(spec)
+        spec = self.tabletop()
         props.add_box(spec, "cube", (HALF, HALF, HALF), PALETTE["red"], mass=0.08, pos=(0.0, 0.12, HALF))
         props.add_box(spec, "base", (BASE, BASE, BASE), PALETTE["blue"], mass=0.3, pos=(0.0, -0.12, BASE))
         return spec

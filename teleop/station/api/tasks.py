@@ -156,8 +156,8 @@ def _names(store: Store) -> list[str]:
 
 
 def _task(store: Store, name: str) -> TaskShape:
-    about = next((choice.about for choice in launch_options.tasks() if choice.name == name), "")
+    choice = launch_options.task(name)
     guidelines = store.tasks.guidelines(name)
     settings = SharingShape.model_validate(store.tasks.sharing(name))
     version, own = guidelines.version if guidelines else 0, sorted(store.tasks.own(name))
-    return TaskShape(name=name, about=about, settings=settings, own=own, guidelines=version)
+    return TaskShape(name=name, about=choice.about if choice else "", settings=settings, own=own, guidelines=version)

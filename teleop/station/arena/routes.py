@@ -87,7 +87,7 @@ def stands(request: Request, name: str, me: Operator, weighted: bool = False) ->
 @router.post("/api/arenas")
 def start(request: Request, body: NewArena, me: Operator) -> dict[str, Any]:
     """Start an arena in a separate process."""
-    if body.task not in {choice.name for choice in launch_options.tasks()}:
+    if launch_options.task(body.task) is None:
         raise NotFoundError("task", body.task, "Choose one of those in the list.")
     _arenas(request).start(body.name, body.task, body.policies, body.seeds, body.judge, body.judges)
     return {"address": f"/arena/{body.name}"}

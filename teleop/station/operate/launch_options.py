@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from robo_rlhf.data.layout import list_datasets
 from robo_rlhf.sim.envs.registration import task_files
+from robo_rlhf.sim.tasks import TASKS
 
 MOST = 100  # policies that are listed, the newest first
 
@@ -37,6 +38,15 @@ def tasks() -> tuple[TaskChoice, ...]:
         about = text.partition("\n")[0].removeprefix(f"{name}: ")
         found.append(TaskChoice(name, about[:1].upper() + about[1:]))
     return tuple(found)
+
+
+def task(name: str) -> TaskChoice | None:
+    """Return a task by its name, also one with another robot ("reach@arm6"); None where there is none."""
+    base, sign, robot = name.partition("@")
+    found = next((choice for choice in tasks() if choice.name == base), None)
+    if found is None or not sign:
+        return found
+    return TaskChoice(name, f"{found.about} With the robot {robot}.") if name in TASKS else None
 
 
 def datasets(home: Path) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from teleop.input.key_bindings import KEYS
 from teleop.ipc.messages import Begin, Notice, read_page_message
 from teleop.station.operate import launch_options
 from teleop.station.operate.control_lease import seat_id
+from teleop.station.operate.hub import ALONE
 from teleop.station.operate.session import StationSession
 from teleop.station.operate.viewer import Viewer
 from teleop.station.web.auth import Me, SignedIn, open_socket, requires, station_of
@@ -29,6 +30,7 @@ PAGE = Page(
     order=1,
     about="Drive the robot. What you do becomes an episode, kept or thrown away with one key.",
     call="Record",
+    watching=("See live how others drive the robot. Driving takes the role operator.", "Watch"),
     key="KeyR",
 )
 OVER, SUPERSEDED = 4404, 4409  # close codes: the session has ended; another connection of this page has come
@@ -61,14 +63,16 @@ async def start(request: Request, me: Me) -> Response:
     open_ones = [_summary(drive, me) for drive in station.hub.sessions()]
     found = await asyncio.to_thread(lambda: (launch_options.datasets(home), launch_options.policies(home)))
     asked = {name: request.query_params.get(name, "") for name in [*NewSession.model_fields, "start"]}
+    named = launch_options.task(asked["task"])
+    choices = dict.fromkeys([*launch_options.tasks(), *([named] if named else [])])
     data = {
-        "tasks": [task._asdict() for task in launch_options.tasks()],
+        "tasks": [task._asdict() for task in choices],
         "datasets": found[0],
         "policies": [policy._asdict() for policy in found[1]],
         "asked": asked,
         "mayDrive": me.person.may("operator"),
     }
-    return render(request, "operate/start.html", page=PAGE, data=data, sessions=open_ones)
+    return render(request, "operate/start.html", page=PAGE, data=data, sessions=open_ones, alone=round(ALONE / 60))
 
 
 @router.post("/operate")
@@ -79,7 +83,7 @@ async def begin(request: Request, body: NewSession, me: Annotated[SignedIn, Depe
     if body.episode:
         opens = (body.source, check_id(body.episode), body.frame, body.mode)
         task = task or await asyncio.to_thread(_task_of, station.home, *opens[:2])
-    if task not in [choice.name for choice in launch_options.tasks()]:
+    if launch_options.task(task) is None:
         raise UnknownNameError("task", task, [choice.name for choice in launch_options.tasks()])
     dataset = body.dataset or task
     _check_dataset(dataset)
@@ -111,7 +115,7 @@ async def operate(request: Request, session: str, me: Me) -> Response:
     data = {
         "session": session,
         "keys": [asdict(binding) for binding in KEYS],
-        "tasks": [task.name for task in launch_options.tasks()],
+        "tasks": list(dict.fromkeys([*(task.name for task in launch_options.tasks()), drive.begin.task])),
         "policies": [policy._asdict() for policy in found],
         "owner": drive.owner,
         "mayDrive": me.person.may("operator"),
@@ -200,6 +204,9 @@ def _summary(drive: StationSession, me: SignedIn) -> dict[str, Any]:
         "driver": holder.person if holder is not None and drive.lease.present else "",
         "mine": drive.owner == me.person.name,
         "kept": kept,
+        "started": drive.started,
+        "empty": drive.empty_since is not None,
+        "may_end": me.person.may("operator") and _may_end(drive, me),
     }
 
 

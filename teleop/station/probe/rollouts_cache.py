@@ -28,7 +28,7 @@ class RolloutCache:
 
     def put(self, future: PredictedRollout) -> str:
         """Keep a future and return its id."""
-        name = digest_of(future.task, future.states)
+        name = digest_of(future.scene, future.states)
         with self._lock:
             self._kept[name] = future
             self._kept.move_to_end(name)

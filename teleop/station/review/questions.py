@@ -189,6 +189,7 @@ def controls(name: str, order: Sequence[int]) -> list[dict[str, Any]]:
             "key": control.key,
             "value": dict(control.value if control.part else kind.permute(control.value, back)),
             "part": control.part,
+            "span": control.span,
         }
         for control in kind.controls
     ]
@@ -215,7 +216,8 @@ def clip_on_screen(
 
 def about(task: str) -> str:
     """Return a sentence about a task; empty where it is not known here."""
-    return next((choice.about for choice in launch_options.tasks() if choice.name == task), "")
+    choice = launch_options.task(task)
+    return choice.about if choice else ""
 
 
 def answer_view(written: SubmissionResult, known: Mapping[str, Any] | None) -> dict[str, Any]:

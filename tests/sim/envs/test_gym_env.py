@@ -246,3 +246,17 @@ def test_mistakes_are_named() -> None:
         GymEnv("raech")
     with pytest.raises(gymnasium.error.NameNotFound, match="Did you mean: `PickPlace`"):
         gymnasium.make("robo_rlhf/PickPlaec-v0")
+
+
+def test_robot_is_chosen_by_a_keyword() -> None:
+    env = gymnasium.make(gym_id("lift"), robot="arm6")
+    many = gymnasium.make_vec(gym_id("lift"), num_envs=2, robot="arm6")
+    obs, _ = env.reset(seed=4)
+    batch = GymEnv("lift@arm6")
+    assert np.array_equal(obs, batch.reset(seed=4)[0])
+    assert np.array_equal(many.reset(seed=3)[0][1], obs)
+    assert env.unwrapped.batch.name == "lift@arm6"  # type: ignore[attr-defined]
+    with pytest.raises(UnknownNameError, match="Unknown robot 'arm66'"):
+        GymEnv("lift", robot="arm66")
+    with pytest.raises(InvalidValueError, match="robot: expected none: the batch of lift@arm6 has its robot"):
+        GymEnv(batch.batch, robot="arm6")

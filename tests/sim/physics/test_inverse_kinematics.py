@@ -1,6 +1,7 @@
 """The arm's control: its kinematics are MuJoCo's, and a copy does not know how many others there are."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import mujoco
 import numpy as np
@@ -9,9 +10,12 @@ import pytest
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.physics import inverse_kinematics
 from robo_rlhf.sim.physics.rotation import quat_between, quat_to_rotvec
+from robo_rlhf.sim.robot_tools.arm import Workspace
+from robo_rlhf.sim.robots.arm import STROKE
 from robo_rlhf.sim.task_tools.arm import ArmTask
 from robo_rlhf.sim.tasks import TASKS
 
+ARM = ArmTask.arm
 VELOCITY_LIMIT = (2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61)  # [rad/s] as published
 
 
@@ -36,8 +40,8 @@ def datas(env: TaskEnv) -> Iterator[tuple[int, mujoco.MjData]]:
 
 
 def test_jacobian_is_mujocos(env: TaskEnv) -> None:
-    ours = inverse_kinematics.jacobian(env.sim, env.sim.site_pos("ee"))
-    _, dofs, _ = env.sim.joint_columns(inverse_kinematics.JOINTS)
+    ours = inverse_kinematics.jacobian(env.sim, ARM, env.sim.site_pos("ee"))
+    _, dofs, _ = env.sim.joint_columns(ARM.joints)
     theirs = np.empty((6, env.model.nv))
     for i, data in datas(env):
         mujoco.mj_jacSite(env.model, data, theirs[:3], theirs[3:], env.model.site("ee").id)
@@ -56,20 +60,22 @@ def test_targets_do_not_depend_on_the_number_of_copies(env: TaskEnv, others: tup
     ids = list(others)
     few = TaskEnv(TASKS["reach"](), len(ids))
     few.set_state(env.get_state()[ids])
-    home = np.zeros(7)
+    arm = replace(ARM, home=np.zeros(7))
     point, part = env.sim.site_pos("ee"), few.sim.site_pos("ee")
-    assert np.array_equal(inverse_kinematics.jacobian(env.sim, point)[ids], inverse_kinematics.jacobian(few.sim, part))
     assert np.array_equal(
-        inverse_kinematics.reach_target(env.sim, home)[ids], inverse_kinematics.reach_target(few.sim, home)
+        inverse_kinematics.jacobian(env.sim, ARM, point)[ids], inverse_kinematics.jacobian(few.sim, ARM, part)
+    )
+    assert np.array_equal(
+        inverse_kinematics.reach_target(env.sim, arm)[ids], inverse_kinematics.reach_target(few.sim, arm)
     )
 
 
 def test_joints_are_found_for_a_pose(env: TaskEnv) -> None:
-    columns, _, _ = env.sim.joint_columns(inverse_kinematics.JOINTS)
+    columns, _, _ = env.sim.joint_columns(ARM.joints)
     for i, data in datas(env):
         start = data.qpos[columns] + 0.05
         found = inverse_kinematics.pose_joints(
-            env.sim, start, data.site("ee").xpos, inverse_kinematics.hand_quat(env.sim)[i]
+            env.sim, ARM, start, data.site("ee").xpos, inverse_kinematics.hand_quat(env.sim)[i]
         )
         data.qpos[columns] = found
         wanted = data.site("ee").xpos.copy()
@@ -94,7 +100,7 @@ def test_hand_comes_to_any_pose_in_its_reach() -> None:
 
 def test_target_does_not_run_away_from_the_hand(env: TaskEnv) -> None:
     """Pushing at a wall winds up nothing: the hand turns back at once."""
-    space = inverse_kinematics.Workspace((-9, -9, -9), (9, 9, 9))
+    space = Workspace((-9, -9, -9), (9, 9, 9))
     for _ in range(20):
         inverse_kinematics.move_target(env.sim, np.full((6, 3), 0.02), np.full((6, 3), [0.0, 0.0, 0.1]), space)
     assert env.sim.mocap_pos("target") - env.sim.site_pos("ee") == pytest.approx(
@@ -120,8 +126,8 @@ def test_limits_hold_under_full_command(name: str) -> None:
     env.reset(np.arange(32))
     task = env.task
     assert isinstance(task, ArmTask)
-    columns, dofs, actuators = env.sim.joint_columns(inverse_kinematics.JOINTS)
-    low, high = env.model.jnt_range[env.sim.joint_ids(inverse_kinematics.JOINTS)].T
+    columns, dofs, actuators = env.sim.joint_columns(ARM.joints)
+    low, high = env.model.jnt_range[env.sim.joint_ids(ARM.joints)].T
     hasty = []
     for _ in full_command(env, 120):
         assert (env.sim.ctrl[:, actuators] >= low).all()
@@ -141,7 +147,7 @@ def test_limits_hold_under_full_command(name: str) -> None:
 def test_ordinary_motion_keeps_the_velocity_limits() -> None:
     env = TaskEnv(TASKS["reach"](), 32)
     env.reset(np.arange(32))
-    _, dofs, _ = env.sim.joint_columns(inverse_kinematics.JOINTS)
+    _, dofs, _ = env.sim.joint_columns(ARM.joints)
     rng = np.random.default_rng(6)
     for _ in range(60):
         env.step(rng.uniform(-1, 1, (32, env.act_dim)).astype(np.float32))
@@ -157,7 +163,5 @@ def test_gripper_follows_its_command() -> None:
         env.step(action)
     task = env.task
     assert isinstance(task, ArmTask)
-    assert task.opening(env.sim) == pytest.approx(
-        [2 * inverse_kinematics.STROKE, inverse_kinematics.STROKE, 0.0], abs=0.003
-    )
+    assert task.opening(env.sim) == pytest.approx([2 * STROKE, STROKE, 0.0], abs=0.003)
     assert task.grip_command(env.sim) == pytest.approx([-1.0, 0.0, 1.0])

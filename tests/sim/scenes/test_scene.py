@@ -4,10 +4,13 @@ import mujoco
 import numpy as np
 import pytest
 
+from robo_rlhf.sim.robot_tools.arm import ARM_BASE, HOME_EE, HOME_QUAT
 from robo_rlhf.sim.scenes import props, scene
 from robo_rlhf.sim.scenes.appearance import PALETTE, look_at
 from robo_rlhf.sim.scenes.furniture import FURNITURE
+from robo_rlhf.sim.task_tools.arm import ArmTask
 
+ARM = ArmTask.arm
 ROVER_START = (-1.5, -1.5, np.pi / 4)  # x, y [m] and yaw [rad] of the rover in the empty state
 FINGER_OPEN = 0.04  # [m] stroke of each finger
 
@@ -49,12 +52,12 @@ def start(spec):
     """Compile and put the arm home with an open hand."""
     model = spec.compile()
     data = mujoco.MjData(model)
-    data.qpos[:9] = data.ctrl[:9] = (*scene.HOME, FINGER_OPEN, FINGER_OPEN)
+    data.qpos[:9] = data.ctrl[:9] = (*ARM.home, FINGER_OPEN, FINGER_OPEN)
     mujoco.mj_forward(model, data)
     return model, data
 
 
-def reach(model, data, pos, quat=scene.HOME_QUAT):
+def reach(model, data, pos, quat=HOME_QUAT):
     """Joint angles (7,) [rad] that put `ee` at `pos` [m] with orientation `quat`."""
     trial = mujoco.MjData(model)
     trial.qpos[:] = data.qpos
@@ -84,18 +87,18 @@ def go(model, data, pos, seconds, *, grip=None):
 
 
 def test_kinematics_are_the_published_ones():
-    model, data = start(scene.tabletop())
+    model, data = start(scene.tabletop(ARM))
     rng = np.random.default_rng(0)
     for q in rng.uniform(*np.array(LIMITS).T, (50, 7)):
         data.qpos[:7] = q
         mujoco.mj_kinematics(model, data)
         want, site = chain(q), data.site("ee")
-        assert np.abs(site.xpos - want[:3, 3] - scene.ARM_BASE).max() < 1e-9
+        assert np.abs(site.xpos - want[:3, 3] - ARM_BASE).max() < 1e-9
         assert np.abs(site.xmat.reshape(3, 3) - want[:3, :3]).max() < 1e-9
 
 
 def test_limits_and_masses_are_the_published_ones():
-    model, _ = start(scene.tabletop())
+    model, _ = start(scene.tabletop(ARM))
     assert np.array_equal(model.jnt_range[:7], LIMITS)
     assert np.allclose(model.actuator_ctrlrange[:7], LIMITS, atol=1e-12)
     assert model.actuator_forcerange[:, 1].tolist() == [87] * 4 + [12] * 3 + [40] * 2
@@ -106,16 +109,16 @@ def test_limits_and_masses_are_the_published_ones():
 
 
 def test_home_is_where_it_says():
-    _, data = start(scene.tabletop())
+    _, data = start(scene.tabletop(ARM))
     quat = np.zeros(4)
     mujoco.mju_mat2Quat(quat, data.site("ee").xmat)
-    assert np.allclose(data.site("ee").xpos, scene.HOME_EE, atol=1e-7)
-    assert np.allclose(np.abs(quat), scene.HOME_QUAT, atol=1e-7)
-    assert np.allclose(data.body("target").xpos, scene.HOME_EE)
+    assert np.allclose(data.site("ee").xpos, HOME_EE, atol=1e-7)
+    assert np.allclose(np.abs(quat), HOME_QUAT, atol=1e-7)
+    assert np.allclose(data.body("target").xpos, HOME_EE)
 
 
 def test_names_that_others_look_up():
-    model, _ = start(scene.tabletop())
+    model, _ = start(scene.tabletop(ARM))
     joints = [f"joint{i}" for i in range(1, 8)] + ["finger_left", "finger_right"]
     assert [model.joint(i).name for i in range(9)] == joints
     assert [model.actuator(i).name for i in range(9)] == joints
@@ -129,7 +132,7 @@ def test_names_that_others_look_up():
 
 
 def test_holds_a_pose_under_gravity():
-    model, data = start(scene.tabletop())
+    model, data = start(scene.tabletop(ARM))
     before = data.site("ee").xpos.copy()
     for _ in range(round(2 / model.opt.timestep)):
         mujoco.mj_step(model, data)
@@ -138,9 +141,9 @@ def test_holds_a_pose_under_gravity():
 
 @pytest.mark.parametrize(("half", "mass"), [(0.015, 0.04), (0.02, 0.08), (0.025, 0.15)])
 def test_grasps_a_cube_and_keeps_it(half, mass):
-    spec = scene.tabletop()
+    spec = scene.tabletop(ARM)
     props.add_box(spec, "cube", (half,) * 3, PALETTE["red"], mass, (0.05, -0.08, half))
-    scene.add_contact_sensor(spec)
+    scene.add_contact_sensor(spec, "hand")
     model, data = start(spec)
     go(model, data, (0.05, -0.08, half), 1.5)
     go(model, data, (0.05, -0.08, half), 0.4, grip=0.0)
@@ -158,8 +161,8 @@ def test_grasps_a_cube_and_keeps_it(half, mass):
 
 
 def test_contact_sensor_feels_what_the_hand_is_pressed_against():
-    spec = scene.tabletop()
-    scene.add_contact_sensor(spec)
+    spec = scene.tabletop(ARM)
+    scene.add_contact_sensor(spec, "hand")
     model, data = start(spec)
     assert data.sensor("contact_force").data.tolist() == [0, 0, 0]
     go(model, data, (0.0, 0.0, 0.007), 1.5, grip=0.0)
@@ -171,7 +174,7 @@ def test_contact_sensor_feels_what_the_hand_is_pressed_against():
     [(props.add_cup, props.CUP_HEIGHT, props.CUP_RADIUS), (props.add_glass, props.GLASS_HEIGHT, props.GLASS_RADIUS)],
 )
 def test_carries_a_vessel_upright(add, height, radius):
-    spec = scene.tabletop()
+    spec = scene.tabletop(ARM)
     add(spec, "vessel", (0.0, -0.1, height / 2))
     model, data = start(spec)
     go(model, data, (0.0, -0.1, 0.22), 1.0)
@@ -184,7 +187,7 @@ def test_carries_a_vessel_upright(add, height, radius):
 
 
 def test_drawer_slides_with_a_light_pull():
-    spec = scene.tabletop()
+    spec = scene.tabletop(ARM)
     props.add_drawer_cabinet(spec)
     model, data = start(spec)
     handle = data.site("handle").xpos.copy()
@@ -196,7 +199,7 @@ def test_drawer_slides_with_a_light_pull():
 
 
 def test_hand_pulls_the_drawer_open():
-    spec = scene.tabletop()
+    spec = scene.tabletop(ARM)
     props.add_drawer_cabinet(spec)
     model, data = start(spec)
     x, y, z = data.site("handle").xpos
@@ -210,7 +213,7 @@ def test_hand_pulls_the_drawer_open():
 
 @pytest.mark.parametrize("offset", [(0.0, 0.0), (0.0008, -0.0008)])
 def test_peg_falls_through_the_hole(offset):
-    spec = scene.tabletop()
+    spec = scene.tabletop(ARM)
     props.add_peg_board(spec, (0.1, 0.1, 0.0))
     length = props.PEG_SHAFT + props.PEG_HEAD
     props.add_peg(spec, "peg", (0.1 + offset[0], 0.1 + offset[1], props.BOARD_HEIGHT + length / 2 + 0.003))
@@ -222,7 +225,7 @@ def test_peg_falls_through_the_hole(offset):
 
 
 def test_peg_beside_the_hole_stays_on_the_board():
-    spec = scene.tabletop()
+    spec = scene.tabletop(ARM)
     props.add_peg_board(spec, (0.1, 0.1, 0.0))
     length = props.PEG_SHAFT + props.PEG_HEAD
     props.add_peg(spec, "peg", (0.1, 0.1035, props.BOARD_HEIGHT + length / 2 + 0.003))
@@ -233,7 +236,7 @@ def test_peg_beside_the_hole_stays_on_the_board():
 
 
 def test_objects_rest_where_they_are_put():
-    spec = scene.tabletop()
+    spec = scene.tabletop(ARM)
     props.add_box(spec, "box", (0.02, 0.02, 0.02), PALETTE["red"], 0.08, (0.1, -0.2, 0.02))
     props.add_cylinder(spec, "can", 0.03, 0.05, PALETTE["green"], 0.2, (-0.1, -0.2, 0.05))
     props.add_cup(spec, "cup", (-0.2, 0.1, props.CUP_HEIGHT / 2))
@@ -287,7 +290,7 @@ def pixels(model, data, camera, points):
 
 @pytest.mark.parametrize(("camera", "drawer"), [("front", False), ("side", False), ("top", False), ("front", True)])
 def test_cameras_see_the_whole_workspace(camera, drawer):
-    spec = scene.tabletop()
+    spec = scene.tabletop(ARM)
     if drawer:
         props.add_drawer_cabinet(spec)
     model, data = start(spec)
@@ -297,7 +300,7 @@ def test_cameras_see_the_whole_workspace(camera, drawer):
 
 
 def test_wrist_camera_sees_the_fingertips():
-    model, data = start(scene.tabletop())
+    model, data = start(scene.tabletop(ARM))
     tips = np.stack([data.geom("pad_left").xpos, data.geom("pad_right").xpos, data.site("ee").xpos])
     assert np.abs(pixels(model, data, "wrist", tips)).max() < 0.9
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.envs.task_env import TaskEnv
-from robo_rlhf.sim.scenes import scene
+from robo_rlhf.sim.robot_tools.arm import HOME_EE
 from robo_rlhf.sim.task_tools.arm import HAND_NAMES, ArmTask, funnel, wrap_half, wrap_quarter
 from robo_rlhf.sim.tasks import TASKS
 
@@ -43,7 +43,7 @@ def test_the_funnel_is_wider_above(a: float, b: float) -> None:
 def test_starts_at_home_within_the_spread() -> None:
     env, task = lift(40)
     hand = env.sim.site_pos("ee")
-    assert np.abs(hand - scene.HOME_EE).max() <= 0.03 + 1e-4
+    assert np.abs(hand - HOME_EE).max() <= 0.03 + 1e-4
     assert np.ptp(hand, axis=0).min() > 0.03
     assert hand == pytest.approx(env.sim.mocap_pos("target"), abs=1e-4)
     assert task.opening(env.sim) == pytest.approx(np.full(40, 0.08))

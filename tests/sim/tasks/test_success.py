@@ -8,8 +8,8 @@ import pytest
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.operators.scripted import PERFECT, ScriptedOperator
-from robo_rlhf.sim.physics import inverse_kinematics
 from robo_rlhf.sim.physics.batch import BatchSim
+from robo_rlhf.sim.robots.arm import FINGERS
 from robo_rlhf.sim.scenes import props
 from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.sim.tasks.carry_upright import CarryUpright
@@ -44,9 +44,9 @@ def grip(opening: float) -> Change:
     """Set the fingers `opening` [m] apart, told to press."""
 
     def change(sim: BatchSim) -> None:
-        for finger in inverse_kinematics.FINGERS:
+        for finger in FINGERS:
             sim.qpos(finger)[0] = opening / 2
-        _, _, columns = sim.joint_columns(inverse_kinematics.FINGERS)
+        _, _, columns = sim.joint_columns(FINGERS)
         sim.ctrl[0, columns] = opening / 2 - 0.005
 
     return change

@@ -1,0 +1,202 @@
+"""`robo-rlhf train reward`: a reward model from the answers in the database, once or as they come."""
+
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from robo_rlhf.algorithms import ALGORITHMS
+from robo_rlhf.algorithms.base import Row, RunAlgorithm, Session, Settings
+from robo_rlhf.algorithms.examples import TASK, answered
+from robo_rlhf.core.checks import DatasetName
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError
+from robo_rlhf.core.files import data_home, feedback_database, read_json
+from robo_rlhf.data.layout import require_dataset
+from robo_rlhf.database.timestamps import timestamp
+from robo_rlhf.pipeline.latest_policy import reward_at
+
+if TYPE_CHECKING:
+    from robo_rlhf.core.runs import Run
+    from robo_rlhf.core.types import Episode
+    from robo_rlhf.feedback.store import Store
+    from robo_rlhf.pipeline.online_reward import Update
+    from robo_rlhf.training.reward import ExtraData
+
+
+SETTINGS = Settings("robo_rlhf.training_tools.settings:RewardSettings")
+
+
+@ALGORITHMS.register("reward")
+@dataclass(frozen=True, kw_only=True)
+class RewardLearning(RunAlgorithm):
+    """Learn a reward from answers about clips. With --follow it keeps learning as answers come, until Ctrl-C.
+
+    Example:
+        robo-rlhf train reward --task pick_place --questions-of main --run reward --follow
+    """
+
+    name: ClassVar = "reward"
+
+    task: str
+    """Task that the questions are about."""
+    questions_of: str = ""
+    """Only answers to questions of this run; all of the task where empty."""
+    follow: bool = False
+    """Keep learning as answers come; annotators and fine-tuning never wait for it."""
+    until: int = 0
+    """With --follow: end at so many answers; 0 continues until Ctrl-C."""
+    start: Path | None = None
+    """With --follow: a reward model to start from: a checkpoint, a run's folder, or the name of a run."""
+    demonstrations: DatasetName = ""
+    """Dataset of demonstrations, for --demonstration-weight; samples/TASK where empty."""
+    marked: DatasetName = ""
+    """Dataset of episodes whose outcome was marked, for --success-weight."""
+    unlabeled_from: DatasetName = ""
+    """Dataset from which unlabelled clips are cut, for --unlabeled."""
+    database: str = ""
+    """A database URL or file; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
+    config: Annotated[Any, SETTINGS.options] = SETTINGS.default
+    """Settings of the reward model."""
+
+    def check(self) -> None:
+        """Refuse a database, a reward model or datasets that are not there.
+
+        Raises:
+            InvalidValueError: a weight without the dataset that it needs.
+            NotFoundError: there is no such database, reward model or dataset.
+        """
+        where = feedback_database(data_home(self.home), self.database)
+        if isinstance(where, Path) and not where.exists():
+            advice = "Ask something with `robo-rlhf run`, or name the data home with --home."
+            raise NotFoundError("feedback database", where, advice)
+        if self.start is not None:
+            reward_at(self.start, data_home(self.home))
+        for weight, given, option in (
+            (self.config.demonstration_weight, self.shown, "--demonstrations"),
+            (self.config.success_weight, self.marked, "--marked"),
+            (self.config.unlabeled, self.unlabeled_from, "--unlabeled-from"),
+        ):
+            if weight and not given:
+                raise InvalidValueError(option, "nothing", "the name of a dataset")
+            if weight:
+                require_dataset(data_home(self.home), given)
+
+    @property
+    def shown(self) -> str:
+        """Name of the dataset of demonstrations."""
+        return self.demonstrations or f"samples/{self.task}"
+
+    def train(self, session: Session) -> list[Row]:
+        """Learn from the answers, once or as they come."""
+        from robo_rlhf.feedback.store import Store
+
+        extra = self.extra_data()
+        with Store(feedback_database(data_home(self.home), self.database)) as store:
+            if self.questions_of and self.questions_of not in store.runs():
+                listed = ", ".join(store.runs()) or "no run"
+                raise NotFoundError("questions of run", self.questions_of, f"There are questions of {listed}.")
+            asked = {"algorithm": "reward", "task": self.task, "asked_by": self.questions_of, "follow": self.follow}
+            asked |= {"mark": 0} if self.follow else starting_point(self.folder, store)
+            run = session.open(self.config, asked)
+            learn = self.follow_answers if self.follow else self.learn_once
+            row = learn(session, store, run, extra)
+        return [{"run": run.path.name, "reward": str(run.checkpoint_path("reward")), **row}]
+
+    def learn_once(self, session: Session, store: "Store", run: "Run", extra: "ExtraData") -> Row:
+        """Learn from the answers that there were when the run began; return the result."""
+        from robo_rlhf.feedback.live_signal.as_answers import SignalCutoff, SignalReader
+        from robo_rlhf.feedback.quality.report import gold_of
+        from robo_rlhf.training import reward
+
+        questions = [q for q in store.questions(run=self.questions_of or None) if q.task == self.task]
+        load = reward.episodes_of(data_home(self.home))
+        until = SignalCutoff(run.config.get("presses", 0), run.config.get("begun", ""))
+        shown, pressed = SignalReader(store.signals, load).read(self.questions_of or None, self.task, until)
+        found = store.answers(run=self.questions_of or None)
+        answers = [answer for answer in found if answer.number <= run.config["mark"]]
+        if len(answers) < len(found):
+            newer = f"{len(found) - len(answers)} newer answers are not in it"
+            session.tell(f"The run {run.path.name} continues with the answers it began with; {newer}.")
+        extra = extra._replace(checked=gold_of(store, task=self.task, until=run.config["mark"]))
+        with session.progress(f"reward for {self.task}", ("loss", "held_out_loss")) as progress:
+            given = (questions + shown, answers + pressed)
+            reward.train(self.config, run, *given, load, **extra._asdict(), progress=progress)
+        result = run.result()
+        assert result is not None
+        for sentence in result["oddities"]:
+            session.tell(sentence)
+        held, ceiling = result["held_out"], result["agreement"]["between_people"]
+        row = {"answers": result["trained"]["answers"], "updates": result["updates"]}
+        row |= {name: held[name] for name in ("accuracy", "log_loss", "ece")}
+        return {**row, "people_agree": ceiling} if not self.json else {**result, "people_agree": ceiling}
+
+    def follow_answers(self, session: Session, store: "Store", run: "Run", extra: "ExtraData") -> Row:
+        """Learn as answers come; return the quality of the last model."""
+        from robo_rlhf.pipeline.online_reward import FollowConfig, Follower, follow
+        from robo_rlhf.training.reward import episodes_of
+
+        session.give_way()
+        load = episodes_of(data_home(self.home))
+        settings = FollowConfig(learn=self.config)
+        start = None if self.start is None else reward_at(self.start, data_home(self.home))
+        follower = Follower(
+            settings, run, store, load, asked=self.questions_of or None, task=self.task, extra=extra, start=start
+        )
+        ended: list[int] = []
+        before = signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
+        found: list[Update] = []
+
+        def tell(update: "Update") -> None:
+            found[:] = [update]
+            session.tell(describe_update(update))
+
+        def enough() -> bool:
+            return bool(ended) or 0 < self.until <= (found[0].answers if found else 0)
+
+        try:
+            count = follow(follower, tell=tell, stop=enough)
+        except KeyboardInterrupt:
+            count = follower.number
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        return {"updates": count, **(found[0].metrics if found else {})}
+
+    def extra_data(self) -> "ExtraData":
+        """Return the data to learn from in addition to answers, where the settings give it weight."""
+        from robo_rlhf.training.reward import ExtraData
+
+        def episodes(weight: float, dataset: str) -> "list[Episode]":
+            return self.episodes_of(dataset) if weight else []
+
+        return ExtraData(
+            episodes(self.config.demonstration_weight, self.shown),
+            episodes(self.config.success_weight, self.marked),
+            episodes(self.config.unlabeled, self.unlabeled_from),
+        )
+
+    @classmethod
+    def example(cls, home: Path) -> "RewardLearning":
+        """Fit a small ensemble to sixty answers."""
+        fit = Settings("robo_rlhf.rewards.fitting.settings:FitSettings").load()
+        answered(home)
+        settings = SETTINGS.load()(settings={"width": 8}, fit=fit(updates=10, check_every=1, patience=10), save_every=3)
+        return cls(task=TASK, home=home, config=settings)
+
+
+def starting_point(path: Path, store: "Store") -> dict[str, Any]:
+    """Return up to where the run at `path` learns, what the store held at its start, as part of its configuration."""
+    now = {"mark": store.mark(), "presses": store.signals.version().number, "begun": timestamp()}
+    stored = path / "config.json"
+    if not stored.exists():
+        return now
+    known = read_json(stored, dict)
+    return {"mark": 0} | {name: known[name] for name in now if name in known}
+
+
+def describe_update(update: "Update") -> str:
+    """Return one line about a new model."""
+    held = update.report.held_out
+    known = "too few answers to hold any out" if held.accuracy is None else f"predicts {held.accuracy:.0%} of held-out"
+    how = ", fitted anew" if update.anew else ""
+    return f"{time.strftime('%H:%M:%S')}  {update.answers} answers, {known}, {update.seconds:.1f} s{how}"
