@@ -17,7 +17,7 @@ from robo_rlhf.core.errors import InvalidValueError, NotAllowedError, NotNowErro
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta
 from robo_rlhf.data.recorded_videos import video_path
 from robo_rlhf.data.schema import Header, load_file, read_header
-from robo_rlhf.sim.external.ids import is_outside, split_task
+from robo_rlhf.sim.external.ids import is_outside, scene_name, split_task
 from robo_rlhf.sim.external.versions import is_installed
 
 NO_VIDEOS: Mapping[str, Path] = MappingProxyType({})
@@ -72,6 +72,12 @@ class EpisodeAccess:
         """Why it cannot be shown or entered, in one sentence; empty where both can be."""
         return self.ways.reason
 
+    @property
+    def scene(self) -> str:
+        """The name of the model that its states are drawn with."""
+        seeded = self.meta.versions.get("model") == "seed"
+        return scene_name(self.meta.task, self.meta.seed) if seeded and is_outside(self.meta.task) else self.meta.task
+
     def frame(self, k: int, camera: str = "front", width: int = 320, height: int = 240) -> Array:
         """Return frame `k` as an image (H, W, 3) uint8; raises as `frames`."""
         picture: Array = self.frames([k], camera, width, height)[0]
@@ -98,7 +104,7 @@ class EpisodeAccess:
             raise InvalidValueError(f"frames of episode {self.meta.id}", given, expected)
         match self.show:
             case "state":
-                return draw_states(self._episode, chosen, camera, width, height)
+                return draw_states(self._episode, self.scene, chosen, camera, width, height)
             case "replay":
                 return draw_replayed(self._episode, chosen, width, height)
             case "frames":
