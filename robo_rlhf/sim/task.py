@@ -10,7 +10,7 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.types import Array
-from robo_rlhf.sim.physics.batch import BatchSim
+from robo_rlhf.sim.physics.batch import BatchSim, check_mujoco
 
 
 class Task(ABC):
@@ -38,6 +38,14 @@ class Task(ABC):
         super().__init_subclass__(**kwargs)
         if "cares_about" in vars(cls):
             raise RoboRlhfError(f"Task {cls.__name__}: cares_about is called style_cost now; rename it.")
+
+    def __init__(self) -> None:
+        """Refuse a MuJoCo that is too old.
+
+        Raises:
+            MissingDependencyError: it is.
+        """
+        check_mujoco()
 
     @classmethod
     def with_robot(cls, robot: str) -> "type[Task]":
