@@ -36,6 +36,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data home, so that no test sees or leaves recordings."""
     monkeypatch.setattr("robo_rlhf.core.files.SHIPPED", tmp_path / "shipped")
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "home"
 
 

@@ -133,6 +133,18 @@ def test_a_name_of_a_class_has_one_meaning() -> None:
     assert len(repeated) <= MOST_REPEATED, repeated
 
 
+def test_worlds_are_stepped_in_one_place() -> None:
+    """A loop that steps an environment is `control_loop`; what wraps environments lies in the world's own room."""
+    found = [
+        name
+        for name in modules()
+        if not name.startswith("robo_rlhf.sim.")
+        for node in ast.walk(tree(modules()[name]))
+        if isinstance(node, ast.Call) and re.search(r"\b(env|envs|world|batch|sim)\w*\.step$", ast.unparse(node.func))
+    ]
+    assert found == ["robo_rlhf.rollouts.control_loop"]
+
+
 def test_programs_that_are_started_by_name_are_there() -> None:
     started = set()
     for path in [*(ROOT / "robo_rlhf").rglob("*.py"), *(ROOT / "teleop").rglob("*.py"), ROOT / ".ci/setup"]:

@@ -32,7 +32,7 @@ if __name__ == "__main__":
     assert not np.array_equal(here[0].obs[0], here[1].obs[0])
     again = rollout(ExternalVecEnv(name, 1, horizon=30), Policy(), np.array([5]))[0]
     assert np.array_equal(again.obs[0], here[2].obs[0])
-    replay = replay_frames(here[1], 0, 3)
+    replay = replay_frames(here[1], range(3))
     assert replay.frames.shape == (3, 480, 480, 3) and replay.deviation == 0.0
     shared.close()
     print(mujoco.__version__, batch.obs_dim, batch.control_dt)

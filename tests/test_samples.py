@@ -8,6 +8,7 @@ import pytest
 
 from robo_rlhf.core.types import Source
 from robo_rlhf.data.reader import Reader
+from robo_rlhf.rollouts.deviation import measure_deviation
 from robo_rlhf.sim.envs.task_env import TaskEnv, is_made_here
 from robo_rlhf.sim.tasks import TASKS
 
@@ -68,7 +69,7 @@ def test_the_samples_are_of_the_task_as_it_is(folder: str) -> None:
         seen = env.set_state(np.stack([episode.state[0] for episode in episodes]))
         np.testing.assert_allclose(seen, np.stack([episode.obs[0] for episode in episodes]), atol=1e-6, err_msg=advice)
         for episode in episodes:
-            assert env.deviation(episode.state[:11], episode.action[:10]) <= STRAYS, episode.meta.id
+            assert measure_deviation(env, episode.state[:11], episode.action[:10]) <= STRAYS, episode.meta.id
         return
     steps = min(len(episode) for episode in episodes)
     first = env.set_state(np.stack([episode.state[0] for episode in episodes]))

@@ -17,6 +17,7 @@ from robo_rlhf.core.errors import (
 from robo_rlhf.core.files import (
     find_dataset,
     make_folder,
+    write_atomic,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class HumanAnnotators:
         here = sys.stdin.isatty() and all(KINDS[question.kind].layout == "choice" for question in questions)
         if here:
             print(f"{len(questions)} questions. {PAGE}", file=sys.stderr, flush=True)
+        gone: set[str] = set()
         while waiting := [q for q in store.questions(questions[0].run, unanswered=True) if q.id in ids]:
+            gone = self.tell_of_withdrawn(store, questions[0].run, ids, gone)
             if here:
                 self.ask(store, waiting[0], len(questions) - len(waiting) + 1, len(questions))
                 continue
@@ -57,21 +60,27 @@ class HumanAnnotators:
                 print(text, file=sys.stderr, flush=True)
                 told = True
             time.sleep(POLL)
-        self.tell_of_withdrawn(store, questions[0].run, ids)
+        self.tell_of_withdrawn(store, questions[0].run, ids, gone)
 
-    def tell_of_withdrawn(self, store: "Store", run: str, ids: set[str]) -> None:
-        """Print how many of the questions `ids` were withdrawn unanswered, and why.
+    def tell_of_withdrawn(self, store: "Store", run: str, ids: set[str], known: set[str]) -> set[str]:
+        """Print how many of the questions `ids` were withdrawn unanswered, and why, where they are not `known` yet.
+
+        Returns:
+            The questions that were.
 
         Raises:
             NotNowError: that is all of them.
         """
-        gone = [why for name, why in store.withdrawn(run).items() if name in ids]
+        gone = {name: why for name, why in store.withdrawn(run).items() if name in ids}
+        why = next((why for name, why in gone.items() if name not in known), "")
         if gone and len(gone) == len(ids):
             advice = "Take their clips back in with the API (/clips), or start another run with --run."
-            raise NotNowError(f"All {len(gone)} questions were withdrawn before they were answered ({gone[0]})", advice)
-        if gone:
-            text = f"{len(gone)} of {len(ids)} questions were withdrawn before they were answered ({gone[0]})"
+            text = f"All {len(gone)} questions were withdrawn before they were answered"
+            raise NotNowError(f"{text} ({why or next(iter(gone.values()))})", advice)
+        if gone.keys() - known:
+            text = f"{len(gone)} of {len(ids)} questions were withdrawn before they were answered ({why})"
             print(text, file=sys.stderr, flush=True)
+        return set(gone)
 
     def ask(self, store: "Store", question: "Question", number: int, count: int) -> None:
         """Show the clips of one question and store the answer."""
@@ -90,16 +99,17 @@ class HumanAnnotators:
 
     def clip(self, question: "Question", place: int) -> Path:
         """Render one clip of a question, unless it is there, and return its file."""
-        from robo_rlhf.data.dataset import Dataset
-        from robo_rlhf.sim.rendering.clips import render_clip
+        from robo_rlhf.data.layout import episode_path
+        from robo_rlhf.episodes.access import open_access
+        from robo_rlhf.sim.rendering.video import encode_mp4
 
         path = self.folder / question.id / f"{'ABCDEF'[place]}.mp4"
         if not path.exists():
             segment = question.segments[place]
-            episode = Dataset(find_dataset(self.home, question.dataset)).load(segment.episode_id)
+            access = open_access(episode_path(find_dataset(self.home, question.dataset), segment.episode_id))
+            frames = access.frames(range(segment.start, segment.start + segment.length + 1))
             make_folder(path.parent)
-            states = episode.state[segment.start : segment.start + segment.length + 1]
-            render_clip(question.task, states, path, fps=1 / episode.meta.control_dt)
+            write_atomic(path, encode_mp4(frames, 1 / access.meta.control_dt))
         return path
 
 

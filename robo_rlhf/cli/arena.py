@@ -21,12 +21,14 @@ from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.core.checks import (
     ArenaName,
 )
-from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.files import data_home, feedback_database
 from robo_rlhf.pipeline.latest_policy import source_of
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.arena.standings import Standings
+
+LISTED = ("arena", "task", "judge", "policies", "answered", "verdict")  # columns of the list of arenas
 
 
 @COMMANDS.register("arena")
@@ -127,17 +129,23 @@ class ArenaShow:
         from robo_rlhf.feedback.store import Store
 
         home = data_home(self.home).absolute()
-        names = [self.name] if self.name else arenas(home)
-        opened = [Arena(home, name) for name in names]
+
+        def compute(name: str) -> "Standings":
+            arena = Arena(home, name)
+            newest = update_standings(arena, store)
+            return standings(arena, store, weighted=True) if self.weighted else newest
+
         with Store(feedback_database(home, self.database)) as store:
-            found = [update_standings(arena, store) for arena in opened]
-            if self.weighted:
-                found = [standings(arena, store, weighted=True) for arena in opened]
-        if self.name:
-            show(found[0], as_json=self.json)
-        else:
-            rows = [_row(one.to_json()) for one in found]
-            print_rows(rows, as_json=self.json, empty="No arenas yet: `robo-rlhf arena --help`.")
+            if self.name:
+                show(compute(self.name), as_json=self.json)
+                return 0
+            rows = []
+            for name in arenas(home):
+                try:
+                    rows.append(_row(compute(name).to_json()))
+                except RoboRlhfError as error:  # the others are shown
+                    rows.append(dict.fromkeys(LISTED) | {"arena": name, "verdict": str(error)})
+        print_rows(rows, as_json=self.json, empty="No arenas yet: `robo-rlhf arena --help`.")
         return 0
 
 
@@ -186,11 +194,5 @@ def _pair_row(pair: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _row(value: Mapping[str, Any]) -> dict[str, object]:
-    return {
-        "arena": value["arena"],
-        "task": value["task"],
-        "judge": value["judge"],
-        "policies": len(value["policies"]),
-        "answered": f"{value['answered']} of {value['asked']}",
-        "verdict": value["verdict"],
-    }
+    answered = f"{value['answered']} of {value['asked']}"
+    return {name: value[name] for name in LISTED} | {"policies": len(value["policies"]), "answered": answered}

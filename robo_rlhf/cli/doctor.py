@@ -46,15 +46,20 @@ class Check:
 class Doctor:
     """Show what this machine has, and the consequence of each missing dependency.
 
-    The exit code is 0, or 9 where something essential is missing or something that --require names.
+    The exit code is 0, or 9 where something essential is missing or something that --require names. With --env it tells
+    of one outside environment instead: whether it runs with what is installed, and by what its frames are shown and
+    entered, as measured on this machine.
 
     Example:
         robo-rlhf doctor
         robo-rlhf doctor --json --require rendering browser
+        robo-rlhf doctor --env Pusher-v5
     """
 
     json: bool = False
     """Print JSON."""
+    env: str | None = None
+    """An outside environment to tell of, such as Pusher-v5."""
     require: tuple[str, ...] = ()
     """Checks that have to be fine on top of the essential ones."""
     home: Path | None = None
@@ -62,6 +67,8 @@ class Doctor:
 
     def __call__(self) -> int:
         """Run all checks and print them."""
+        if self.env is not None:
+            return self._tell_of(self.env)
         for name in self.require:
             if name not in NAMES:
                 raise UnknownNameError("check", name, NAMES)
@@ -75,6 +82,42 @@ class Doctor:
             _print_for_people(checks)
         bad = [c.check for c in checks if not c.ok and (c.essential or c.check in self.require)]
         return MissingDependencyError.exit_code if bad else 0
+
+    def _tell_of(self, name: str) -> int:
+        found = env_rows(name)
+        if self.json:
+            print(json.dumps(found, indent=2))
+        else:
+            print_rows([{"of": key, "found": value} for key, value in found.items()], as_json=False)
+        return 0
+
+
+def env_rows(name: str) -> dict[str, object]:
+    """Return what is known of an outside environment, by name; it is proven where that was never done.
+
+    Raises:
+        RoboRlhfError: there is no such environment, or it does not run with what is installed.
+    """
+    from robo_rlhf.episodes.drawing import why_not_rendered
+    from robo_rlhf.sim.external.ids import find
+    from robo_rlhf.sim.external.proof import proof_of
+    from robo_rlhf.sim.external.vec_env import ExternalVecEnv
+    from robo_rlhf.sim.external.versions import listed, versions_of
+
+    recipe = find(name)
+    env = ExternalVecEnv(name, 1)
+    env.close()
+    proof, blind = proof_of(recipe), why_not_rendered(name)
+    return {
+        "environment": name,
+        "runs with": listed(versions_of(recipe)),
+        "observation": f"{env.obs_dim} columns",
+        "action": f"{env.act_dim} columns",
+        "episode": f"{env.horizon} steps of {env.control_dt:g} s",
+        "state": f"{proof.state_size} numbers" if proof.state_size else "none: it is not MuJoCo",
+        "shown by": "its states, from every camera" if proof.drawn else blind or "a replay, from its own camera",
+        "entered by": proof.sentence(name),
+    }
 
 
 def _print_for_people(checks: list[Check]) -> None:

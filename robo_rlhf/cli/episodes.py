@@ -11,7 +11,7 @@ from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.where import DatasetOptions, Id, Ids, trash_rows
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError
-from robo_rlhf.core.files import data_home
+from robo_rlhf.core.files import data_home, write_atomic
 from robo_rlhf.core.types import Outcome
 
 if TYPE_CHECKING:
@@ -253,14 +253,18 @@ class EpisodesRender(DatasetOptions):
         """Write the clip."""
         if self.speed <= 0:
             raise InvalidValueError("--speed", str(self.speed), "more than 0")
+        from robo_rlhf.episodes.access import access_of
+        from robo_rlhf.sim.rendering.clips import render_clip
+        from robo_rlhf.sim.rendering.video import encode_mp4
+
         with self.open() as dataset:
             episode = dataset.load(self.episode)
-        if not episode.state.shape[1]:
-            what = f"rendering episode {self.episode}"
-            raise InvalidValueError(what, "no simulator states", "an episode recorded with its states")
-        from robo_rlhf.sim.rendering.clips import render_clip
-
-        fps = round(self.speed / episode.meta.control_dt)
+        access, fps = access_of(episode), round(self.speed / episode.meta.control_dt)
+        if access.show != "state":
+            frames = access.frames(range(len(episode) + 1), self.camera, self.width, self.height)
+            write_atomic(self.out, encode_mp4(frames, fps))
+            print(f"wrote {self.out}")
+            return 0
         render_clip(
             episode.meta.task,
             episode.state,

@@ -15,6 +15,7 @@ from robo_rlhf.cli import (
     STOPPED,
     CliCommand,
 )
+from robo_rlhf.core import guests
 from robo_rlhf.core.errors import (
     DiskFullError,
     FileWarning,
@@ -26,6 +27,9 @@ from robo_rlhf.core.legacy_names import option_now
 
 PROGRAM = "robo-rlhf"
 DEBUG_VARIABLE = "ROBO_RLHF_DEBUG"
+ALLOW = "--allow"
+ALLOW_HELP = f"""{ALLOW} MODULE, with any command and as often as needed, lets a module of your own be imported that a checkpoint, a
+run, a dataset or the database names; what this command line names itself, as MODULE:THING, is allowed by that."""
 USAGE_EXIT, INTERRUPT_EXIT, BROKEN_PIPE_EXIT = 2, 130, 141  # the last two as a shell reports SIGINT and SIGPIPE
 
 
@@ -92,16 +96,51 @@ def _dispatch(args: list[str]) -> int:
     if not args or args[0] in ("-h", "--help"):
         print(_overview(""))
         return 0 if args else USAGE_EXIT
+    args, allowed = _allowed(args)
     for words in (2, 1):
         name = " ".join(args[:words])
         if len(args) >= words and name in COMMANDS:
-            return parse(name, args[words:])()
+            options, folder = args[words:], getattr(COMMANDS[name], "current_folder", True)
+            with guests.command_line(options, allowed, folder=folder):
+                _check_found(allowed)
+                return parse(name, options)()
     if any(name.startswith(f"{args[0]} ") for name in COMMANDS):
         if len(args) == 1 or args[1].startswith("-"):
             print(_overview(args[0]))
             return 0 if args[1:] in (["-h"], ["--help"]) else USAGE_EXIT
         raise UnknownNameError("command", " ".join(args[:2]), COMMANDS)
     raise UnknownNameError("command", args[0], COMMANDS)
+
+
+def _allowed(args: list[str]) -> tuple[list[str], list[str]]:
+    """Split a command line into the rest, and the modules that it allows to be imported.
+
+    Raises:
+        InvalidValueError: `--allow` without a module, or with something that is none.
+    """
+    rest, allowed, words = [], list[str](), iter(args)
+    for word in words:
+        option, sign, value = word.partition("=")
+        if option != ALLOW:
+            rest.append(word)
+            continue
+        module = (value if sign else next(words, "")).partition(":")[0]
+        if not all(part.isidentifier() for part in module.split(".")):
+            raise InvalidValueError(ALLOW, repr(module), "a Python module such as my_tasks")
+        allowed.append(module)
+    return rest, allowed
+
+
+def _check_found(allowed: Sequence[str]) -> None:
+    """Refuse to allow a module that is not there.
+
+    Raises:
+        InvalidValueError: one of them.
+    """
+    for module in allowed:
+        if not guests.is_found(module):
+            where = "a module in this folder, on PYTHONPATH or installed (`serve` does not look in this folder"
+            raise InvalidValueError(ALLOW, repr(module), f"{where}; its names of hosts go to --allow-host)")
 
 
 def parse(name: str, args: Sequence[str]) -> CliCommand:
@@ -125,7 +164,7 @@ def parse(name: str, args: Sequence[str]) -> CliCommand:
         COMMANDS[name],
         args=list(args),
         prog=f"{PROGRAM} {name}",
-        description=inspect.getdoc(COMMANDS[name]),  # as written: tyro's own reading would drop the example
+        description=f"{inspect.getdoc(COMMANDS[name])}\n\n{ALLOW_HELP}",  # tyro's own reading would drop the example
         config=(tyro.conf.FlagCreatePairsOff,),
         registry=registry,
     )
@@ -149,6 +188,7 @@ def _overview(group: str) -> str:
             "",
             f"{PROGRAM} COMMAND --help explains one of them, with an example; {PROGRAM} --version names the version.",
             "Recordings and runs live in ./recordings, or in $ROBO_RLHF_HOME, or where --home says.",
+            ALLOW_HELP,
         ]
     )
 

@@ -18,6 +18,7 @@ from robo_rlhf.cli import (
 from robo_rlhf.cli.checking import (
     MaybeSeed,
     Task,
+    known,
 )
 from robo_rlhf.cli.hands import device_options, key_lines
 from robo_rlhf.cli.progress import progress_bar
@@ -93,8 +94,8 @@ class Record(OnRobot):
         from robo_rlhf.sim.tasks import TASKS
         from teleop.devices import DEVICES
 
-        TASKS.check(self.task)  # unknown names are refused before anything is loaded or made
-        DEVICES.check(self.device)
+        known(TASKS, self.task)  # unknown names are refused before anything is loaded or made
+        known(DEVICES, self.device)
         from robo_rlhf.sim.envs.task_env import TaskEnv
 
         task, device = TASKS[self.task], DEVICES[self.device]
@@ -147,12 +148,13 @@ class Record(OnRobot):
         """Record a device that needs no person."""
         if self.policy:
             raise InvalidValueError("--policy", f"device {self.device}", "a device that a person holds")
-        dataset = self._open_dataset()
-        done: list[RecordedSummary] = []
         if self.device == "replay":
             options["home"] = self.home
+        made = device(env, **options)  # which may refuse: no dataset is made then
+        dataset = self._open_dataset()
+        done: list[RecordedSummary] = []
         try:
-            with device(env, **options) as opened:
+            with made as opened:
                 self._record(env, opened, dataset, done)
         finally:  # also after Ctrl-C
             print_rows(self._rows(dataset, done), as_json=self.json)
@@ -180,15 +182,14 @@ class Record(OnRobot):
 
     def _record(self, env: "TaskEnv", device: "Device", dataset: "Dataset", done: "list[RecordedSummary]") -> None:
         """Record until there are enough, and note in `done` what was."""
-        from teleop.session.unattended import Session
+        from teleop.session.unattended import UnattendedSession
 
-        session = Session(
-            env, device, dataset, operator=self.operator or self.device, pace=not self.no_pace, on_trouble=_print_step
-        )
+        by, pace = self.operator or self.device, not self.no_pace
         replayed = getattr(device, "episode", None)
         wanted = self.episodes or (10 if replayed is None else 1)
         enough = 0
         with (
+            UnattendedSession(env, device, dataset, operator=by, pace=pace, on_trouble=_print_trouble) as session,
             progress_bar(f"{self.task} by {self.device}", ("successes",)) as tell,
             self._seeds(dataset, wanted) if replayed is None else nullcontext(repeat(replayed.meta.seed)) as seeds,
         ):
@@ -245,7 +246,7 @@ def _print_deviation(device: "Device") -> None:
     print(f"the replay has {same}", file=sys.stderr)
 
 
-def _print_step(trouble: Exception) -> None:
+def _print_trouble(trouble: str) -> None:
     print(f"waiting: {trouble}", file=sys.stderr)
 
 

@@ -15,6 +15,7 @@ from robo_rlhf.cli import (
 )
 from robo_rlhf.cli.checking import (
     Task,
+    known,
 )
 from robo_rlhf.cli.overrides import override
 from robo_rlhf.cli.robots import OnRobot
@@ -138,7 +139,7 @@ class RunCommand(OnRobot):
             )
         task = self.env or self.task
         if self.env is None:
-            TASKS.check(task)
+            known(TASKS, task)
         asked = {name: getattr(self, name) for name in ("labels", "rounds", "seed", "annotator", "dataset")}
         asked["demos"] = demos if self.demos is None else self.demos
         return override(preset(self.preset, task=task, **asked), self.set)

@@ -1,7 +1,7 @@
 """`robo-rlhf samples`: record the demonstrations that ship with the project anew."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -62,11 +62,13 @@ class Samples:
         if self.episodes < 0 or self.sessions < 1:
             given = f"{self.episodes} episodes, {self.sessions} sessions"
             raise InvalidValueError("samples", given, "no less than 0 episodes and 1 session")
+        from robo_rlhf.sim.task import unscripted
         from robo_rlhf.sim.tasks import TASKS
 
-        tasks = {
-            name: TASKS[name] for name in self.tasks or TASKS
-        }  # an unknown name is refused before anything is done
+        tasks = self.tasks or tuple(name for name in TASKS if TASKS[name].is_scripted())
+        for name in tasks:  # refused before anything is done
+            if not TASKS[name].is_scripted():
+                raise unscripted(name)
         rows = [self.record(name) for name in tasks]
         print_rows(rows, as_json=self.json)
         return 0 if all(row["kept"] == row["wanted"] for row in rows) else 1
@@ -85,7 +87,7 @@ class Samples:
             raw = Dataset(scratch / "raw", create=True, task=task)
             with progress_bar(f"recording {task}") as tell:
                 done = self._run(task, raw, wanted, lambda kept: tell(kept, wanted, {}))
-            kept = sorted(recorded.id for recorded in done if recorded.outcome == "success")
+            kept = [recorded for recorded in done if recorded.outcome == "success"]
             if len(kept) == wanted:
                 remove_tree(scratch / "new")
                 _compress(raw, Dataset(scratch / "new", create=True, task=task), kept)
@@ -144,7 +146,7 @@ def _recorded_before(raw: "Dataset", task: str) -> "dict[int, RecordedSummary]":
         if meta.outcome == "aborted" or meta.model_hash != model:
             raw.delete(meta.id)
         else:
-            found[meta.seed] = RecordedSummary(meta.id, meta.outcome, info.length, "before")
+            found[meta.seed] = RecordedSummary(meta.id, meta.seed, meta.outcome, info.length)
     return found
 
 
@@ -152,12 +154,14 @@ def record_one(task: str, folder: Path, seed: int, pace: bool) -> "RecordedSumma
     """Record the scripted demonstration of one seed into the dataset at `folder`; runs in a separate process."""
     from robo_rlhf.data.dataset import Dataset
     from teleop.devices import DEVICES
-    from teleop.session.unattended import Session
+    from teleop.session.unattended import UnattendedSession
 
-    env = _world(task)
-    with DEVICES["scripted"](env) as device:
-        session = Session(env, device, Dataset(folder), operator="scripted", tags=("sample",), pace=pace)
-        return session.record(seed, f"{task}-{seed}")
+    env, dataset = _world(task), Dataset(folder)
+    with (
+        DEVICES["scripted"](env) as device,
+        UnattendedSession(env, device, dataset, operator="scripted", tags=("sample",), pace=pace) as session,
+    ):
+        return session.record(seed)
 
 
 @cache
@@ -169,6 +173,8 @@ def _world(task: str) -> "TaskEnv":
     return TaskEnv(TASKS[task](), 1, nthread=1)
 
 
-def _compress(raw: "Dataset", new: "Dataset", ids: list[str]) -> None:
-    for episode_id in ids:
-        new.add(raw.load(episode_id), raw.timing(episode_id), level=LEVEL)
+def _compress(raw: "Dataset", new: "Dataset", kept: "list[RecordedSummary]") -> None:
+    for recorded in kept:
+        episode = raw.load(recorded.id)
+        named = replace(episode.meta, id=f"{episode.meta.task}-{recorded.seed}")
+        new.add(replace(episode, meta=named), raw.timing(recorded.id), level=LEVEL)

@@ -55,7 +55,7 @@ class Serve:
     """Port to listen on, 0 for any that is free; else 8600, or one of the next where that is taken."""
     host: str = HOST
     """Address to listen on; 0.0.0.0 is all of this machine's. Any but 127.0.0.1 needs an administrator's password."""
-    allow: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    allow_host: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Another name by which it is reached on 127.0.0.1, such as that of a proxy. May be repeated."""
     proxy: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Address or network of a proxy that reports where requests come from (X-Forwarded-For). May be repeated."""
@@ -92,7 +92,7 @@ def run_station(options: Serve, home: Path, path: str = "/") -> int:
             home,
             database=where,
             port=int(listener.getsockname()[1]),
-            hosts=names_of(options.host, options.allow),
+            hosts=names_of(options.host, options.allow_host),
             private_webhooks=options.allow_private_webhooks,
             lean=options.lean,
         )

@@ -282,3 +282,27 @@ class EnvironmentFaultError(RoboRlhfError):
     def __init__(self, what: str, advice: str = "Mend the environment and run the same command again.") -> None:
         """Say in a sentence `what` the environment did, and in another what to do."""
         super().__init__(f"{what.rstrip('.')}. {advice}")
+
+
+class NotAllowedError(RoboRlhfError):
+    """A thing of a module that a file names, and nothing allows to be imported."""
+
+    exit_code = 17
+
+    def __init__(self, what: str, name: str, module: str) -> None:
+        """Say `what` it is, its `name`, and the `module` that it needs."""
+        self.module = module
+        super().__init__(
+            f"The {what} {shown(repr(name))} is code of the module {shown(module)}, which nothing allows here. "
+            f"If you trust it, add --allow {shown(module)}, or set ROBO_RLHF_ALLOW={shown(module)}."
+        )
+
+
+class GuestError(RoboRlhfError):
+    """A thing of a user's own that cannot be imported, or does not keep the contract of its kind."""
+
+    exit_code = 18
+
+    def __init__(self, what: str, why: str, advice: str = "Mend it and run the same command again.") -> None:
+        """Name the thing, say `why` it is not taken, with file and line, and what to do."""
+        super().__init__(f"The {what} cannot be used: {why.rstrip('.')}. {advice}")

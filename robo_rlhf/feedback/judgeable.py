@@ -1,8 +1,4 @@
-"""Whether people can judge an episode: the single place that decides it, before any work is done.
-
-Annotators judge rendered clips, which are drawn from the states that an episode holds. Episodes of outside
-environments hold none. Should they be rendered in another way, only `why_not` changes.
-"""
+"""Whether people can judge an episode, checked before any work is done: whether `EpisodeAccess` can show it."""
 
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -10,13 +6,8 @@ from pathlib import Path, PurePosixPath
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NotNowError, VersionError
 from robo_rlhf.core.files import find_dataset
 from robo_rlhf.data.layout import episode_path
-from robo_rlhf.data.schema import read_header
+from robo_rlhf.episodes.access import EpisodeAccess, open_access, why_not_yet
 from robo_rlhf.feedback.records import Question
-
-
-def why_not(*, outside: bool) -> str:
-    """Return in a sentence why people cannot judge an episode, which is `outside` or not; empty where they can."""
-    return "Recorded in an outside environment: there are no states to draw from." if outside else ""
 
 
 def check_task(task: str, advice: str) -> None:
@@ -24,12 +15,11 @@ def check_task(task: str, advice: str) -> None:
 
     Raises:
         NotNowError: they cannot; the message gives the reason and the `advice`.
+        RoboRlhfError: there is no such environment, or it cannot be made.
     """
-    from robo_rlhf.sim.external.ids import is_outside
-
-    why = why_not(outside=is_outside(task))
+    why = why_not_yet(task)
     if why:
-        raise NotNowError(f"People cannot judge episodes of {task} yet. {why}", advice)
+        raise NotNowError(f"People cannot judge episodes of {task}. {why}", advice)
 
 
 def check_episodes(home: Path, episodes: Iterable[tuple[str, str]]) -> None:
@@ -41,11 +31,10 @@ def check_episodes(home: Path, episodes: Iterable[tuple[str, str]]) -> None:
         NotNowError: they cannot judge one of them.
     """
     for dataset, episode in sorted(set(episodes)):
-        outside = _outside(home, dataset, episode)
-        why = why_not(outside=outside)
-        if why:
+        access = _access(home, dataset, episode)
+        if access is not None and access.show is None:
             raise NotNowError(
-                f"People cannot judge episode {episode} of {dataset} yet. {why}", "No question was asked."
+                f"People cannot judge episode {episode} of {dataset}. {access.reason}", "No question was asked."
             )
 
 
@@ -54,13 +43,12 @@ def check_questions(home: Path, questions: Iterable[Question]) -> None:
     check_episodes(home, ((asked.dataset, clip.episode_id) for asked in questions for clip in asked.segments))
 
 
-def _outside(home: Path, dataset: str, episode: str) -> bool:
-    """Return whether an episode is there and holds no states."""
+def _access(home: Path, dataset: str, episode: str) -> EpisodeAccess | None:
+    """Return the access to an episode; None where it is not there or cannot be read."""
     parts = PurePosixPath(dataset)
     if not dataset or parts.is_absolute() or ".." in parts.parts:
-        return False
+        return None
     try:
-        header = read_header(episode_path(find_dataset(home, dataset), episode))
+        return open_access(episode_path(find_dataset(home, dataset), episode))
     except (OSError, CorruptFileError, VersionError, InvalidValueError):
-        return False
-    return header.columns["state"][1][1] == 0
+        return None

@@ -1,22 +1,24 @@
-"""The RLHF pipeline, top to bottom."""
+"""The RLHF pipeline, top to bottom: each step is given the context and the newest policy, and returns the next."""
 
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 from robo_rlhf.core.heartbeat import held, keep_heartbeat
 from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.judgeable import check_task
 from robo_rlhf.pipeline.config import PipelineConfig
+from robo_rlhf.pipeline.context import Answerer, Context, PipelinePolicy, open_context
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.pipeline.steps.chunk_execution import choose_execution_horizon
+from robo_rlhf.pipeline.steps.cloning import clone_demonstrations, untrained
+from robo_rlhf.pipeline.steps.evaluation import evaluate_policy, stored_evaluation
 from robo_rlhf.pipeline.steps.exploration_noise import choose_exploration_noise
-from robo_rlhf.pipeline.steps.gate import may_replace
-from robo_rlhf.pipeline.steps.job import Answerer, PipelineJob, as_actor, stored_evaluation
-from robo_rlhf.pipeline.steps.observers import NullObserver, Observer
-from robo_rlhf.pipeline.steps.sac_round import explore, initial_policy, train_sac_round, untrained_policy
+from robo_rlhf.pipeline.steps.finetuning import explore, fine_tunable, finetune
+from robo_rlhf.pipeline.steps.gate import gate
+from robo_rlhf.pipeline.steps.observers import Observer
+from robo_rlhf.pipeline.steps.questions import answer, ask, collect
+from robo_rlhf.pipeline.steps.reward import learn_reward
 from robo_rlhf.pipeline.steps.self_imitation import self_imitate
-from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
-from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.sim.external.ids import is_outside
@@ -45,49 +47,38 @@ def run_loop(
                 make_env(config.task).close()
             if config.demos:
                 find_demonstrations(config, home)
-        job = PipelineJob(config, Run(path, config), home, observer or NullObserver(), annotators)
-        if job.run.result() is not None:
+        run = Run(path, config)
+        if run.result() is not None:
             return stored_evaluation(path, "before"), stored_evaluation(path, "after")
-        with keep_heartbeat(job.run):
-            return _work(job)
+        with open_context(config, run, home, observer, annotators) as context, keep_heartbeat(run):
+            return _work(context)
 
 
-def as_fine_tunable(job: PipelineJob, clone: TrainedPolicy) -> GaussianActor | TanhGaussianPolicy:
-    """Return the cloned policy in the form that is fine-tuned; it acts as before until then."""
-    return initial_policy(job) if job.config.learner == "sac" else as_actor(clone, job.config)
-
-
-def imitate(job: PipelineJob) -> tuple[GaussianActor | TanhGaussianPolicy, Evaluation]:
-    """Clone the demonstrations; return the policy to fine-tune, and the evaluation of the plain cloned policy.
-
-    In between, self-imitation may improve the cloned policy, and then the exploration noise is chosen.
-    """
-    clone = choose_execution_horizon(job, job.clone())
-    before = job.evaluate("before", as_fine_tunable(job, clone))
-    clone = self_imitate(job, clone)
-    if job.config.learner == "ppo":
-        choose_exploration_noise(job, clone)
-    return as_fine_tunable(job, clone), before
-
-
-def _work(job: PipelineJob) -> tuple[Evaluation, Evaluation]:
+def _work(context: Context) -> tuple[Evaluation, Evaluation]:
     """Run the remaining stages; return the evaluations before and after."""
-    job.run.event("session")
-    config = job.config
-    if config.demos:
-        actor, before = imitate(job)
-    else:
-        before = job.evaluate("before", untrained_policy(job))
-        actor = explore(job)
-    climb = job.finetune if config.rl is config.finetune else partial(train_sac_round, job)
-    model, kept = None, 0
-    for number in range(1, config.rounds + 1):
-        job.collect(number, actor)
-        job.answer(number, job.ask(number, model))
-        model = job.learn_reward(number)
-        tuned = climb(number, model, after=kept)
-        if not config.gate or may_replace(job, number, actor, tuned):
-            actor, kept = tuned, number
-    after = job.evaluate("after", actor)
-    job.run.finish({"before": before.summary(), "after": after.summary()})
+    context.run.event("session")
+    start = _imitate if context.config.demos else _begin_untrained
+    policy, before = start(context)
+    for number in range(1, context.config.rounds + 1):
+        collect(context, policy, number)
+        answer(context, ask(context, policy, number), number)
+        policy = learn_reward(context, policy, number)
+        policy = gate(context, policy, finetune(context, policy, number), number)
+    after = evaluate_policy(context, "after", policy.network)
+    context.run.finish({"before": before.summary(), "after": after.summary()})
     return before, after
+
+
+def _imitate(context: Context) -> tuple[PipelinePolicy, Evaluation]:
+    """Clone the demonstrations; return the policy to fine-tune, and the evaluation of the plain cloned policy."""
+    policy = choose_execution_horizon(context, clone_demonstrations(context))
+    before = evaluate_policy(context, "before", fine_tunable(context, policy))
+    policy = choose_exploration_noise(context, self_imitate(context, policy))
+    return replace(policy, network=fine_tunable(context, policy)), before
+
+
+def _begin_untrained(context: Context) -> tuple[PipelinePolicy, Evaluation]:
+    """Draw a policy; return it, explored where that is asked for, and the evaluation of the untrained one."""
+    policy = untrained(context)
+    before = evaluate_policy(context, "before", policy.network)
+    return explore(context, policy), before

@@ -7,4 +7,6 @@ from robo_rlhf.core.registry import Registry
 if TYPE_CHECKING:
     from robo_rlhf.policies.base import TrainedPolicy
 
-POLICIES: "Registry[type[TrainedPolicy]]" = Registry("policy", "robo_rlhf.policies")
+POLICIES: "Registry[type[TrainedPolicy]]" = Registry(
+    "policy", "robo_rlhf.policies", base="robo_rlhf.policies.base:TrainedPolicy", called="kind"
+)

@@ -101,10 +101,14 @@ class GaussianActor(TrainedPolicy):
     def distribution(self, features: Tensor) -> torch.distributions.Normal:
         """Return the distribution of unclipped actions, mean and deviation (B, act_dim), for (B, feature_dim)."""
 
+    def draw(self, features: Tensor, noise: Tensor) -> Tensor:
+        """Return unclipped actions (B, act_dim), drawn by standard normal `noise` (B, act_dim)."""
+        found = self.distribution(features)
+        return found.mean + found.stddev * noise
+
     def explore(self, features: Tensor, noise: Tensor) -> Tensor:
         """Return actions (B, act_dim) in [-1, 1], drawn by standard normal `noise` (B, act_dim)."""
-        found = self.distribution(features)
-        return (found.mean + found.stddev * noise).clamp(-1.0, 1.0)
+        return self.draw(features, noise).clamp(-1.0, 1.0)
 
     def reset(self, num_envs: int) -> None:
         """Do nothing: a plain network has no state between steps."""

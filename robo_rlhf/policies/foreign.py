@@ -5,14 +5,14 @@ object with `get_action(obs)`, as in Meta-World's scripted policies, or `predict
 gets one observation (obs_dim,) and returns one action (act_dim,) in [-1, 1], which is clipped.
 """
 
-import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, ShapeError, UnknownNameError
+from robo_rlhf.core import guests
+from robo_rlhf.core.errors import InvalidValueError, ShapeError, UnknownNameError
 from robo_rlhf.core.types import Array
 
 ActOnObservation = Callable[[Array], Any]  # one observation (obs_dim,) → one action (act_dim,)
@@ -32,7 +32,9 @@ class ForeignPolicy:
 
         Raises:
             InvalidValueError: not written as module:object, or the object does not act.
-            MissingDependencyError: the module cannot be imported.
+            NotAllowedError: nothing allows the module to be imported.
+            MissingDependencyError: it is not found.
+            GuestError: its import fails.
             UnknownNameError: the module has no such object.
         """
         self.name, self.act_dim, self.noise = name, act_dim, noise
@@ -70,11 +72,7 @@ def _import(name: str) -> Any:
     module, _, what = name.partition(":")
     if not module or not what:
         raise InvalidValueError("policy", repr(name), "module:object, such as my_package.policies:reach")
-    try:
-        found = importlib.import_module(module)
-    except ImportError as error:
-        advice = "Install the package, or run in the folder of the file with PYTHONPATH=."
-        raise MissingDependencyError(f"The module {error.name or module!r}", f"policy {name}", advice) from error
+    found = guests.import_allowed(module, "policy", name)
     if not hasattr(found, what):
         raise UnknownNameError(f"policy in {module}", what, [k for k, v in vars(found).items() if callable(v)])
     return getattr(found, what)

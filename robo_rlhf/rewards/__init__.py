@@ -7,4 +7,6 @@ from robo_rlhf.core.registry import Registry
 if TYPE_CHECKING:
     from robo_rlhf.rewards.base import RewardModel
 
-REWARDS: "Registry[type[RewardModel]]" = Registry("reward model", "robo_rlhf.rewards")
+REWARDS: "Registry[type[RewardModel]]" = Registry(
+    "reward model", "robo_rlhf.rewards", base="robo_rlhf.rewards.base:RewardModel", called="kind"
+)

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import warnings
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ from robo_rlhf.rewards.terms import TERMS
 from robo_rlhf.rewards.terms.base import Need, Steps, Term
 
 ADVICE = 'a sum of terms such as "learned + 0.2 * success + 0.5 * distance(of=[0, 1], to=[4, 5])"'
+
+
+_GUEST = re.compile(r"""("[^"]*"|'[^']*')|\b([A-Za-z_][\w.]*):(?=[A-Za-z_])""")  # a text, or "module:"
 
 
 class SumTerm(NamedTuple):
@@ -36,7 +40,7 @@ class RewardSum:
         self.text = text
         try:
             with warnings.catch_warnings(action="ignore"):
-                tree = ast.parse(text.strip(), mode="eval").body
+                tree = ast.parse(_GUEST.sub(_with_a_dot, text.strip()), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise InvalidValueError("objective", repr(text), ADVICE) from error
         self.parts = [_part(text, sign, node) for sign, node in _summands(tree, 1.0)]
@@ -94,18 +98,32 @@ def _part(text: str, sign: float, node: ast.expr) -> SumTerm:
     if isinstance(node, ast.Call):
         name = node.func
         settings = {word.arg or "**": _setting(text, word.value) for word in node.keywords}
-    if not isinstance(name, ast.Name) or (isinstance(node, ast.Call) and node.args):
+    if not isinstance(name, ast.Name | ast.Attribute) or (isinstance(node, ast.Call) and node.args):
         raise InvalidValueError("objective", repr(text), f"{ADVICE}, with settings by name")
-    kind = TERMS[name.id]
+    called = _called(name)
+    kind = TERMS[called]
     signature = inspect.signature(kind)
     try:
         signature.bind(**settings)
     except TypeError as error:
         given = ", ".join(settings) or "none"
         raise InvalidValueError(
-            f"settings of reward term {name.id}", given, f"those of {name.id}{signature}"
+            f"settings of reward term {called}", given, f"those of {called}{signature}"
         ) from error
-    return SumTerm(ast.unparse(node), weight, kind(**settings))
+    label = ast.unparse(node)
+    return SumTerm(called + label.removeprefix(ast.unparse(name)), weight, kind(**settings))
+
+
+def _with_a_dot(found: re.Match[str]) -> str:
+    """Return "module:" as "module.", which Python reads as a name; texts in quotes as they are."""
+    return found[1] or f"{found[2]}."
+
+
+def _called(name: ast.Name | ast.Attribute) -> str:
+    """Return a term's name: "distance", or "my_terms:Near"."""
+    if isinstance(name, ast.Name):
+        return name.id
+    return f"{ast.unparse(name.value)}:{name.attr}"
 
 
 def _weight(text: str, node: ast.expr) -> float:

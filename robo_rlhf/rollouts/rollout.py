@@ -1,17 +1,13 @@
-"""The rollout loop: a policy acts in a batch of environments, and the steps are recorded as episodes.
-
-A person at a device, a scripted operator, a trained network and a replay are all policies, so recording,
-evaluation, data collection and clip making are all this function. Learners that choose their actions otherwise share
-its `Recorder`.
-"""
+"""Rollouts: a policy acts in a batch of environments, and the steps are recorded as episodes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, NonFiniteError, ShapeError
+from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, ShapeError
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta, Policy, Source, Step, VecEnv
+from robo_rlhf.rollouts.control_loop import Act, control_loop
 
 MetaFields = (
     Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
@@ -30,7 +26,6 @@ def rollout(
     meta: MetaFields | None = None,
     steps: int | None = None,
     record_state: bool = True,
-    strict: bool = False,
     on_step: OnStep | None = None,
     on_ended: OnEnded | None = None,
 ) -> list[Episode]:
@@ -44,14 +39,12 @@ def rollout(
         meta: further fields of `EpisodeMeta`, or a function from seed to such fields.
         steps: length of an episode; the environment's horizon where None.
         record_state: whether simulator states are kept; without them an episode cannot be rendered or restored.
-        strict: whether a non-finite action raises instead of ending only its episode.
-        on_step: called after every step, to keep the control rate, show progress or write a journal.
+        on_step: called after every step, to show progress.
         on_ended: called with the episodes that ended at the same step, as soon as they have, to store them.
 
     Raises:
         InvalidValueError: no seeds.
         ShapeError: the policy's actions do not fit the environment.
-        NonFiniteError: `strict`, and an action was not finite.
     """
     seeds = np.asarray(seeds, dtype=np.int64).reshape(-1)
     if not len(seeds):
@@ -62,15 +55,14 @@ def rollout(
         recorder = Recorder(env, steps or env.horizon, record_state=record_state)
         obs = recorder.start(env.reset(np.pad(turn, (0, env.num_envs - len(turn)), mode="edge")))
         policy.reset(env.num_envs)
-        while recorder.running:
-            action = recorder.admit(policy.act(obs), strict=strict)
-            step = env.step(action)
+        for step in control_loop(env, recorder.admitting(policy), obs):
             recorder.add(step, source if isinstance(source, Source) else source())
             if on_step is not None:
                 on_step(recorder.t - 1, step)
             if on_ended is not None and (ended := recorder.ended(turn, meta)):
                 on_ended(ended)
-            obs = step.obs
+            if not recorder.running:
+                break
         episodes += recorder.episodes(turn, meta)
     return episodes
 
@@ -109,25 +101,22 @@ class Recorder:
             self._state[:, 0] = state
         return obs
 
-    def admit(self, action: Array, *, strict: bool = False) -> Array:
+    def admitting(self, policy: Policy) -> Act:
+        """Return `policy.act`, followed by `admit`."""
+        return lambda obs: self.admit(policy.act(obs))
+
+    def admit(self, action: Array) -> Array:
         """Return actions (N, act_dim) that are safe to apply; episodes with a non-finite one end here.
 
         Raises:
             ShapeError: `action` does not fit the environment.
-            NonFiniteError: `strict`, and one is not finite.
         """
         expected = (self.env.num_envs, self.env.act_dim)
         if action.shape != expected:
             raise ShapeError("actions of the policy", expected, action.shape)
         if np.isfinite(action).all():
             return action
-        bad = self._open & ~np.isfinite(action).all(axis=1)
-        if strict and bad.any():
-            where = f"environment {int(np.flatnonzero(bad)[0])} of {self.env.name}, step {self.t}"
-            raise NonFiniteError(
-                "The action of the policy", where, "Nothing was recorded; continue from the last good checkpoint."
-            )
-        self._abort(bad, POLICY_FAULT)
+        self._abort(self._open & ~np.isfinite(action).all(axis=1), POLICY_FAULT)
         return np.where(np.isfinite(action), action, 0.0).astype(np.float32)
 
     def add(self, step: Step, source: Source | Array) -> None:
@@ -178,6 +167,8 @@ class Recorder:
             "note": self.note[i],
         }
         fields.update((meta(seed) if callable(meta) else meta) or {})
+        if self.record_state:
+            fields["versions"] = {**fields.get("versions", {}), **getattr(self.env, "provenance", {})}
         return Episode(
             obs=self._obs[i, : n + 1],
             action=self._action[i, :n],

@@ -10,6 +10,7 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.envs.registration import register_guest
 from robo_rlhf.sim.physics.batch import BatchSim, check_mujoco
 
 
@@ -29,15 +30,17 @@ class Task(ABC):
     goals: ClassVar[tuple[str, ...]] = ()  # mocap bodies that a user may move before an episode begins
     style_cost: ClassVar[str] = "path_length"  # the measure in the default simulated teacher's style cost
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse a task that is written for an earlier version in a way that would pass unseen.
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Give a task of a user's own module its Gymnasium id: "my_tasks:robo_rlhf/PressButton-v0".
 
         Raises:
-            RoboRlhfError: it has an attribute by an old name.
+            RoboRlhfError: it has an attribute by an old name, which would pass unseen.
         """
-        super().__init_subclass__(**kwargs)
+        super().__init_subclass__(**keywords)
         if "cares_about" in vars(cls):
             raise RoboRlhfError(f"Task {cls.__name__}: cares_about is called style_cost now; rename it.")
+        if "name" in vars(cls):
+            register_guest(cls.name, f"{cls.__module__}:{cls.__qualname__}")
 
     def __init__(self) -> None:
         """Refuse a MuJoCo that is too old.
@@ -81,9 +84,18 @@ class Task(ABC):
     def success(self, sim: BatchSim) -> Array:
         """Return (N,) bool."""
 
-    @abstractmethod
     def demonstrate(self, sim: BatchSim) -> Array:
-        """Return the scripted operator's actions (N, act_dim), a function of the current state alone."""
+        """Return the scripted operator's actions (N, act_dim), a function of the current state alone; optional.
+
+        Raises:
+            InvalidValueError: the task has no scripted operator.
+        """
+        raise unscripted(self.name)
+
+    @classmethod
+    def is_scripted(cls) -> bool:
+        """Whether the task has a scripted operator."""
+        return cls.demonstrate is not Task.demonstrate
 
     def reward(self, sim: BatchSim) -> Array:
         """Return the task reward (N,) in [0, 1]: the mean of the terms."""
@@ -94,3 +106,8 @@ class Task(ABC):
     @abstractmethod
     def signals(self, sim: BatchSim) -> Mapping[str, Array]:
         """Return the signals that style measures are computed from: name → (N, k) float32. See `sim.style`."""
+
+
+def unscripted(name: str) -> InvalidValueError:
+    """Return the error of a task without a scripted operator."""
+    return InvalidValueError("scripted operator", f"task {name}, which has none", "a task with `demonstrate`; drive it")

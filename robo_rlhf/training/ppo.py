@@ -108,7 +108,7 @@ class PPOLearner:
         where = f"iteration {self.done + 1} of ppo on {env.name}"
         rng = np.random.default_rng([self.config.seed, self.done])
         see = None if diagnostics is None else functools.partial(diagnostics, self.done + 1)
-        episodes = collect(env, self.actor, rng, where, shaping.recording(see))
+        episodes = collect(env, self.actor, self.actor.draw, rng, where, shaping.recording(see))
         value, terms = shaping.value(episodes, reward, where)
         batch, metrics = self.prepare(episodes, value)
         metrics |= terms | self.improve(batch, rng)
@@ -125,7 +125,7 @@ class PPOLearner:
         active = episodes.active
         inputs, advantage, target = self.estimate(episodes, reward)
         counts = torch.from_numpy(active)
-        features, action = episodes.features[counts], torch.from_numpy(episodes.sampled)[counts]
+        features, action = episodes.features[:-1][counts], torch.from_numpy(episodes.sampled)[counts]
         acting, anchor = self.actor.distribution(features), self.anchor.distribution(features)
         batch = PPOBatch(
             features=features,

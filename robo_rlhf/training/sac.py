@@ -22,7 +22,7 @@ from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Episode, VecEnv
 from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.rewards.reward_sum import RewardSum
-from robo_rlhf.training_tools.experience import KEPT, EpisodeBatch, Reward
+from robo_rlhf.training_tools.experience import KEPT, EpisodeBatch, Reward, collect
 from robo_rlhf.training_tools.exploration import demonstration_block, explored_block
 from robo_rlhf.training_tools.replay_buffer import Block, ReplayBatch, ReplayBuffer, units_of
 from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, Stored, check_fit, resume, rl_loop
@@ -127,9 +127,9 @@ class SACLearner(SACUpdate):
         rng = np.random.default_rng([self.config.seed, self.done])
         see = None if diagnostics is None else functools.partial(diagnostics, self.done + 1)
         changed = changed or (self.carried and not self.done)
-        block = explored_block(env, self.actor, rng, where, shaping, see, finite=self.config.finite)
+        episodes = collect(env, self.actor, self.actor.explore, rng, where, shaping.recording(see))
         slot = self.replay.cursor
-        self.replay.add(block)
+        self.replay.add(explored_block(episodes, shaping.recorded, finite=self.config.finite))
         metrics = self.relabel(reward, shaping, where, slot, changed=changed)
         metrics |= self.improve(rng, changed=changed)
         if not all(step.finite() for _, step in self.steps()):

@@ -1,6 +1,7 @@
 """On-policy experience: collecting episodes, their learned reward, and advantages."""
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +11,12 @@ from torch import Tensor
 from robo_rlhf.core.errors import EnvironmentFaultError, NonFiniteError, ShapeError
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Step, VecEnv
-from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
+from robo_rlhf.policies.base import Actor
+from robo_rlhf.rollouts.control_loop import control_loop
 from robo_rlhf.sim.envs.partial_observation import MaskedEnv
 
 Reward = Callable[[Array, Array, Array], Array]  # obs (T, N, d), action (T, N, a), next_obs (T, N, d) → (T, N)
+Sample = Callable[[Tensor, Tensor], Tensor]  # features (N, feature_dim), noise (N, act_dim) → actions (N, act_dim)
 KEPT = "The previous checkpoint is kept; the same command resumes from it."
 
 
@@ -21,7 +24,7 @@ class EpisodeBatch(NamedTuple):
     """One episode of every copy."""
 
     obs: Array  # (T+1, N, obs_dim) float32
-    features: Tensor  # (T, N, feature_dim) float32, what the policy saw
+    features: Tensor  # (T+1, N, feature_dim) float32, what the policy saw
     sampled: Array  # (T, N, act_dim) float32, actions before clipping
     applied: Array  # (T, N, act_dim) float32
     active: Array  # (T, N) bool
@@ -54,7 +57,7 @@ class PPOBatch(NamedTuple):
             yield PPOBatch(*columns)
 
 
-def draw_noise(env: VecEnv, actor: TrainedPolicy, rng: np.random.Generator) -> tuple[Array, Tensor]:
+def draw_noise(env: VecEnv, actor: Actor, rng: np.random.Generator) -> tuple[Array, Tensor]:
     """Return the seeds (N,) of one episode of every copy and the noise (T, N, act_dim); resets the actor."""
     seeds = rng.integers(10**7, 2**31, size=env.num_envs)  # evaluations use lower seeds
     actor.seed(int(rng.integers(2**31)))
@@ -65,12 +68,21 @@ def draw_noise(env: VecEnv, actor: TrainedPolicy, rng: np.random.Generator) -> t
 @torch.no_grad()
 def collect(
     env: VecEnv,
-    actor: GaussianActor,
+    actor: Actor,
+    sample: Sample,
     rng: np.random.Generator,
     where: str,
     see: Callable[[int, Step], None] | None = None,
 ) -> EpisodeBatch:
     """Run one episode of every copy with exploration, all of it drawn from `rng`.
+
+    Args:
+        env: the copies.
+        actor: gives the features of each observation.
+        sample: draws the actions from them.
+        rng: the source of seeds and noise.
+        where: for errors.
+        see: called with every step's number within the episode, and the step.
 
     Raises:
         NonFiniteError: NaN or infinity from the policy or the environment.
@@ -81,24 +93,28 @@ def collect(
     obs = np.empty((steps + 1, n, env.obs_dim), np.float32)
     sampled, applied = np.empty_like(noise.numpy()), np.empty_like(noise.numpy())
     active = np.empty((steps, n), np.bool_)
-    features = []
+    features: list[Tensor] = []
+
+    def act(_: Array) -> Array:
+        t = len(features)
+        features.append(actor.features(obs[t]))
+        sampled[t] = chosen = sample(features[t], noise[t]).numpy()
+        if not np.isfinite(chosen).all():
+            raise NonFiniteError("The action of the policy", f"step {t + 1} of {where}", KEPT)
+        return chosen
+
     obs[0] = env.reset(seeds)
     whole = FullObservations(env, steps)
-    for t in range(steps):
-        features.append(actor.features(obs[t]))
-        policy = actor.distribution(features[t])
-        sampled[t] = policy.mean + policy.stddev * noise[t]
-        if not np.isfinite(sampled[t]).all():
-            raise NonFiniteError("The action of the policy", f"step {t + 1} of {where}", KEPT)
-        step = env.step(sampled[t])
+    for t, step in enumerate(islice(control_loop(env, act, obs[0]), steps)):
         obs[t + 1], applied[t], active[t] = step.obs, step.applied, step.active
         whole.note(t + 1)
         if see is not None:
             see(t, step)
         cut = cut_by(step, f"step {t + 1} of {where}")
-    if not np.isfinite(obs).all():
+    seen = torch.stack([*features, actor.features(obs[steps])])
+    if not (np.isfinite(obs).all() and seen.isfinite().all()):
         raise NonFiniteError("An observation", where, KEPT)
-    return EpisodeBatch(obs, torch.stack(features), sampled, applied, active, whole.obs, cut)
+    return EpisodeBatch(obs, seen, sampled, applied, active, whole.obs, cut)
 
 
 def cut_by(step: Step, where: str) -> Array:

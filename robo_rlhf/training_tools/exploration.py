@@ -1,58 +1,25 @@
 """Blocks for a replay buffer: a policy's exploring episodes, and demonstrations with that policy's features."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
-from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, ShapeError
-from robo_rlhf.core.types import Array, Episode, Step, VecEnv
+from robo_rlhf.core.errors import InvalidValueError, ShapeError
+from robo_rlhf.core.types import Array, Episode, VecEnv
 from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.sim.envs.partial_observation import MaskedEnv
-from robo_rlhf.training_tools.experience import KEPT, FullObservations, cut_by, draw_noise
+from robo_rlhf.training_tools.experience import EpisodeBatch
 from robo_rlhf.training_tools.replay_buffer import Block
 from robo_rlhf.training_tools.shaping import RewardObjective
 
 
-@torch.no_grad()
-def explored_block(
-    env: VecEnv,
-    actor: TanhGaussianPolicy,
-    rng: np.random.Generator,
-    where: str,
-    shaping: RewardObjective,
-    see: Callable[[int, Step], None] | None = None,
-    *,
-    finite: bool = True,
-) -> Block:
-    """Run one episode of every copy with exploration, all of it drawn from `rng`.
-
-    Raises:
-        NonFiniteError: NaN or infinity from the policy or the environment.
-        EnvironmentFaultError: a fault of the environment ended every episode.
-    """
-    steps, n = env.horizon, env.num_envs
-    seeds, noise = draw_noise(env, actor, rng)
-    features = np.empty((steps + 1, n, actor.feature_dim), np.float32)
-    action, active = np.empty((steps, n, env.act_dim), np.float32), np.empty((steps, n), np.bool_)
-    obs, watch = env.reset(seeds), shaping.recording(see)
-    whole = FullObservations(env, steps)
-    for t in range(steps):
-        features[t] = actor.features(obs)
-        chosen = actor.sample(torch.from_numpy(features[t]), noise[t])[0].numpy()
-        if not np.isfinite(chosen).all():
-            raise NonFiniteError("The action of the policy", f"step {t + 1} of {where}", KEPT)
-        step = env.step(chosen)
-        obs, action[t], active[t] = step.obs, step.applied, step.active
-        whole.note(t + 1)
-        if watch is not None:
-            watch(t, step)
-        cut = cut_by(step, f"step {t + 1} of {where}")
-    features[steps] = actor.features(obs)
-    if not np.isfinite(features).all():
-        raise NonFiniteError("An observation", where, KEPT)
-    goes_on = active[-1] & (not finite) | cut  # the continuation of a cut episode is the value of its last observation
-    return Block(features, action, active, goes_on, shaping.recorded, whole.obs)
+def explored_block(episodes: EpisodeBatch, noted: Mapping[str, Array], *, finite: bool = True) -> Block:
+    """Return one episode of every copy as a block, with what is `noted` of it, (T, N) each."""
+    assert episodes.cut is not None
+    goes_on = episodes.active[-1] & (not finite) | episodes.cut  # cut: its last observation counts with its value
+    features = episodes.features.numpy()
+    return Block(features, episodes.applied, episodes.active, goes_on, noted, episodes.full_obs)
 
 
 @torch.no_grad()

@@ -43,4 +43,4 @@ class Device(Protocol):
         ...
 
 
-DEVICES: Registry[type[Device]] = Registry("device", "teleop.devices")
+DEVICES: Registry[type[Device]] = Registry("device", "teleop.devices", base="teleop.devices:Device")

@@ -60,7 +60,10 @@ class Pad(Protocol):
 
 @DEVICES.register("gamepad")
 class Gamepad:
-    """Sticks move and turn, buttons follow `teleop.input.button_maps.GAMEPAD`. Pushing a stick takes over."""
+    """Sticks move and turn, buttons follow `teleop.input.button_maps.GAMEPAD`. Pushing a stick takes over.
+
+    A stick that is off its middle when the gamepad is opened, or a button that is down, counts once it has rested.
+    """
 
     name: ClassVar[str] = "gamepad"
     source: ClassVar[Source] = Source.HUMAN
@@ -92,6 +95,7 @@ class Gamepad:
         self._path, self._pad, self._feel = path, pad, (deadzone, curve)
         self._axes: dict[int, float] = {}  # code → position in [-1, 1]; triggers in [0, 1]
         self._down: set[int] = set()  # codes of buttons
+        self._not_rested: set[int] = set()  # codes of axes and buttons that were off when it was opened, and still are
         self._retry_at = 0.0
 
     def __enter__(self) -> Self:
@@ -101,7 +105,7 @@ class Gamepad:
             MissingDependencyError: there is none, or reading it is not permitted.
         """
         self._pad = self._pad or open_gamepad(self._path)
-        self._find_pad()
+        self._first_look()
         return self
 
     def __exit__(
@@ -153,9 +157,15 @@ class Gamepad:
         self._retry_at = time.monotonic() + RETRY
         try:
             self._pad = open_gamepad(self._path)
-            self._find_pad()
+            self._first_look()
         except (MissingDependencyError, OSError):
             self._pad = None
+
+    def _first_look(self) -> None:
+        """Read the state of a gamepad that was just opened: what is not at rest then is no order."""
+        self._find_pad()
+        off = {code for code, value in self._axes.items() if abs(value) > self._feel[0]}
+        self._not_rested = off | self._down
 
     def _find_pad(self) -> None:
         """Read the current state of sticks and buttons."""
@@ -188,6 +198,8 @@ class Gamepad:
             self._press(_LEFT_TRIGGER, part > PULLED)
         else:
             self._axes[code] = 2 * part - 1
+            if abs(self._axes[code]) <= self._feel[0]:
+                self._not_rested.discard(code)
 
     def _press(self, code: int, down: bool, *, acts: bool = True) -> None:
         if down and code not in self._down:
@@ -197,9 +209,11 @@ class Gamepad:
                 self.operator_state.press(button.act)
         elif not down:
             self._down.discard(code)
+            self._not_rested.discard(code)
 
     def _holds(self, act: str) -> bool:
-        return any(code in self._down for code, button in _BUTTONS.items() if button.act == act)
+        down = self._down - self._not_rested
+        return any(code in down for code, button in _BUTTONS.items() if button.act == act)
 
     def _left_trigger(self) -> int | None:
         """Return the axis of the left trigger: gamepads report it in two ways, and some as a button only."""
@@ -224,6 +238,8 @@ class Gamepad:
         return twist
 
     def _stick(self, codes: Sequence[int]) -> Array:
+        if not self._not_rested.isdisjoint(codes):
+            return np.zeros(2)
         return apply_stick_curve(np.array([self._axes.get(code, 0.0) for code in codes]), *self._feel)
 
 

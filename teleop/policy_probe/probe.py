@@ -1,19 +1,21 @@
 """The policy probe: answers requests about a policy. Long work is a generator that can be stopped at any step."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.core.files import new_dataset
-from robo_rlhf.core.types import Array, Source
+from robo_rlhf.core.types import Array, Source, Step
 from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.chunked import ChunkedPolicy
 from robo_rlhf.policies.masked import ActingPolicy, MaskedPolicy
 from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rollouts.control_loop import control_loop
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
 from teleop.policy_probe.cache import LoadedObjects
 from teleop.policy_probe.messages import (
@@ -67,11 +69,10 @@ class PolicyProbe:
         world = self.kept.world(past.meta.task, asked.samples, "look")
         policy = self.kept.policy(asked.policy, world, "look")
         obs = self._enter(world, past, frame)
-        action = self._begin(policy, past, frame, world.num_envs, SEED).act(obs)
-        _check(action, asked.policy)
+        action = _checked(self._begin(policy, past, frame, world.num_envs, SEED).act(obs), asked.policy)
         tool = _tool(world)[0]
-        for _ in range(round(HOLD / world.control_dt)):
-            world.step(action)
+        for _ in islice(control_loop(world, lambda _: action, obs), round(HOLD / world.control_dt)):
+            pass
         columns = past.columns["action"]
         yield
         return ActionResult(
@@ -98,13 +99,11 @@ class PolicyProbe:
         policy = self._begin(policy, past, frame, world.num_envs, SEED)
         walk = _RolloutTrace(world, obs)
         broken = ""
-        for _ in range(round(asked.seconds / world.control_dt)):
-            try:
-                walk.step(policy, asked.policy)
-            except NonFiniteError as error:
-                broken = str(error)
-                break
-            yield
+        try:
+            for _ in islice(walk.steps(policy, asked.policy), round(asked.seconds / world.control_dt)):
+                yield
+        except NonFiniteError as error:
+            broken = str(error)
         worth = None
         if asked.reward:
             worth = _reward_curve_after(self.kept.reward(asked.reward, world), past, frame, walk)
@@ -147,8 +146,7 @@ class PolicyProbe:
                 continue  # the same request came before
             walk = _RolloutTrace(world, self._enter(world, past, frame))
             policy = self._begin(policy, past, frame, 1, SEED)
-            for _ in range(length):
-                walk.step(policy, name)
+            for _ in islice(walk.steps(policy, name), length):
                 yield
             note = f"What {name} would do from frame {frame} of {asked.at.dataset}/{asked.at.episode}."
             _record(dataset, past, frame, walk, world, made, {"operator": name, "note": f"{note} For {asked.person}."})
@@ -156,6 +154,7 @@ class PolicyProbe:
 
     def _frame(self, at: FrameRef) -> tuple[RecordedEpisode, int]:
         past = self.kept.episode(at.dataset, at.episode)
+        past.access.require_state()
         if not 0 <= at.frame < len(past):
             raise InvalidValueError(f"frame of episode {at.episode}", at.frame, f"0 to {len(past) - 1}")
         return past, at.frame
@@ -194,26 +193,24 @@ class _RolloutTrace:
         self.reward: list[float] = []
         self.signals: list[dict[str, Array]] = []
 
-    def step(self, policy: ActingPolicy, name: str) -> None:
-        """Take a step.
+    def steps(self, policy: ActingPolicy, name: str) -> Iterator[Step]:
+        """Yield the steps of the policy of this name, each when it is recorded.
 
         Raises:
             NonFiniteError: the policy's action is no number, or the world broke down.
         """
-        action = policy.act(self._obs)
-        _check(action, name)
-        step = self.world.step(action)
-        state = self.world.get_state()[0]
-        if not (np.isfinite(step.obs).all() and np.isfinite(state).all()):
-            raise NonFiniteError("The simulation", f"step {len(self.action)} of the future", "It ends here.")
-        self._obs = step.obs
-        self.state.append(state)
-        self.obs.append(step.obs[0].copy())
-        self.action.append(step.applied[0].copy())
-        self.tool.append(_tool(self.world))
-        self.success.append(step.success.copy())
-        self.reward.append(float(step.reward[0]))
-        self.signals.append({key: value[0].copy() for key, value in step.signals.items()})
+        for step in control_loop(self.world, lambda obs: _checked(policy.act(obs), name), self._obs):
+            state = self.world.get_state()[0]
+            if not (np.isfinite(step.obs).all() and np.isfinite(state).all()):
+                raise NonFiniteError("The simulation", f"step {len(self.action)} of the future", "It ends here.")
+            self.state.append(state)
+            self.obs.append(step.obs[0].copy())
+            self.action.append(step.applied[0].copy())
+            self.tool.append(_tool(self.world))
+            self.success.append(step.success.copy())
+            self.reward.append(float(step.reward[0]))
+            self.signals.append({key: value[0].copy() for key, value in step.signals.items()})
+            yield step
 
 
 def _record(
@@ -267,9 +264,10 @@ def _tool(world: TaskEnv) -> Array:
     return np.array(world.task.signals(world.sim)["ee_pos"], np.float64)
 
 
-def _check(action: Array, name: str) -> None:
+def _checked(action: Array, name: str) -> Array:
     if not np.isfinite(action).all():
         raise NonFiniteError("The action of the policy", name, "Ask another policy, or an earlier checkpoint of it.")
+    return action
 
 
 def _differ(action: Array) -> bool:

@@ -13,7 +13,9 @@ from robo_rlhf.data.layout import require_dataset
 from robo_rlhf.data.reader import Reader
 from robo_rlhf.data.recording.journal import EpisodeWriter, begin_branch
 from robo_rlhf.data.recording.stream import Row
-from robo_rlhf.data.schema import FRAME_COLUMNS, Columns
+from robo_rlhf.data.schema import FRAME_COLUMNS, Columns, to_episode
+from robo_rlhf.episodes.access import EpisodeAccess
+from robo_rlhf.rollouts.deviation import measure_deviation
 from robo_rlhf.sim.envs.task_env import (
     TaskEnv,
     is_made_here,
@@ -31,6 +33,7 @@ class RecordedEpisode:
     def __init__(self, columns: Columns, meta: EpisodeMeta, dataset: str) -> None:
         """Take the columns of an episode of the dataset of this name, and its metadata."""
         self.columns, self.meta, self.dataset = columns, meta, dataset
+        self.access = EpisodeAccess(meta, columns["state"].shape[1], lambda: to_episode(columns, meta))
         self._differences: dict[str, str] = {}  # from the scene of this identity
 
     def __len__(self) -> int:
@@ -76,7 +79,7 @@ class RecordedEpisode:
         if same and not elsewhere:
             return ""
         steps = min(MEASURED, len(self) - 1)
-        off = env.deviation(self.columns["state"][: steps + 1], self.columns["action"][:steps])
+        off = measure_deviation(env, self.columns["state"][: steps + 1], self.columns["action"][:steps])
         if not same and not off <= STRAYS:
             return OTHER_SCENE
         measured = f"its first {steps} steps lead here to positions that differ by up to {off:.2g} m or rad"

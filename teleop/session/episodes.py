@@ -15,7 +15,8 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recording.journal import EpisodeWriter
 from teleop.session.branch import BRANCH, CORRECTION, INTERRUPTED
 from teleop.session.io_thread import IOThread, explain_disk_full, ignore
-from teleop.session.unattended import DISK_FULL_RETRY
+
+DISK_FULL_RETRY = 0.2  # [s] between looks at a full disk
 
 Done = Callable[[str], None]  # gets the text of the notice
 Failed = Callable[[Exception], None]

@@ -13,12 +13,13 @@ from typing import Any
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
+from teleop.devices import DEVICES
 from teleop.devices.browser import Browser
 from teleop.ipc.messages import Begin, CommandName, Do, Input, Notice, Reply, Tick
 from teleop.session.commands import SessionRequest, handle
 from teleop.session.pacing import SPIN, Pacer
 from teleop.session.resume import find_resume_point
-from teleop.session.state_machine import Send, SessionMachine
+from teleop.session.state_machine import Send, SessionMachine, open_dataset
 from teleop.session.status import describe_status
 
 RATES = (10.0, 50.0)  # [Hz] that a session may be paced at
@@ -48,7 +49,9 @@ class LiveSession:
             raise InvalidValueError("control rate", f"{rate:g} Hz", f"{RATES[0]:g} to {RATES[1]:g} Hz")
         self.clock = Pacer(1.0 / rate, pace=pace)
         self._bell = threading.Event()  # something is to be done before the next tick
-        self.machine = SessionMachine(begin, env, self.clock.period, say, self._bell.set)
+        dataset = open_dataset(begin.home, begin.dataset, begin.task, say)
+        device = DEVICES[begin.device](env).__enter__()
+        self.machine = SessionMachine(begin, env, dataset, device, self.clock.period, say, self._bell.set)
         self._stopping = threading.Event()
         self._mail: queue.SimpleQueue[SessionRequest] = queue.SimpleQueue()
         self._late = 0.0  # [s] of the last tick
@@ -109,6 +112,7 @@ class LiveSession:
         """Close the open episode, which was interrupted, and wait until the disk holds everything."""
         self._stopping.set()
         self.machine.close()
+        self.machine.device.__exit__(None, None, None)
 
     def show(self) -> None:
         """Send the state, where it changed or was not sent for a while."""

@@ -6,6 +6,7 @@ it: so nothing drops when the controls change hands or an episode resumes from a
 """
 
 import math
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,18 @@ from robo_rlhf.core.types import Array, Command, Policy, Source
 from teleop.devices import Device
 from teleop.devices.browser import TAKEOVER, Browser
 from teleop.input.action_mapping import GRIPPER, to_action
-from teleop.session.unattended import SILENCE, Decision, is_finite
+
+SILENCE = 0.2  # [s] without input after which the robot holds
+
+
+class Decision(NamedTuple):
+    """The action of one tick, and its source."""
+
+    action: Array  # (act_dim,) float32 in [-1, 1]
+    source: Source
+    age: float  # [s] since the input was made
+    holds: bool  # whether the robot stands still because no input arrives from the operator
+    at: float  # [s since 1970] when it was made
 
 
 class OperatorInput(NamedTuple):
@@ -30,11 +42,14 @@ class OperatorInput(NamedTuple):
 
 
 class Driver:
-    """Polls the device once a tick, and the policy when it is its turn."""
+    """The operator as a policy: polls the device once a tick, and a trained policy when it is its turn."""
+
+    decision: Decision  # the newest
 
     def __init__(self, device: Device, names: tuple[str, ...]) -> None:
         """Drive by `device`, for a task whose action has columns of these `names`."""
         self.device, self.names = device, names
+        self.attended = device.source is Source.HUMAN  # else no person holds the device, which never rests
         self.policy: Policy | None = None
         self.correcting = False  # the operator shows how it should have gone: also what no policy did is a correction
         self.gripper = -1.0  # as commanded; to be set on a jump to another frame
@@ -54,7 +69,7 @@ class Driver:
     def read(self) -> OperatorInput:
         """Return the operator's current input; never blocks."""
         command = self.device.read()
-        sound = is_finite(command)
+        sound = bool(np.isfinite(command.twist).all() and np.isfinite(command.gripper))
         silent = not command.active or command.age > SILENCE or not sound
         twist = np.zeros(6) if silent else command.twist
         switched = sound and self._said is not None and command.gripper != self._said
@@ -63,26 +78,31 @@ class Driver:
         stick = bool(twist.any())
         takes_over = TAKEOVER in command.buttons if isinstance(self.device, Browser) else stick
         moves = not silent or (switched and command.gripper != self.gripper)
-        if switched and (self.policy is None or takes_over):
+        if (switched and (self.policy is None or takes_over)) or not (self.attended or silent):
             self.gripper = command.gripper
-        return OperatorInput(twist, command.age, silent, moves, takes_over, command.buttons)
+        self._heard = OperatorInput(twist, command.age, silent, moves, takes_over, command.buttons)
+        return self._heard
 
-    def decide(self, heard: OperatorInput, obs: Array) -> Decision:
-        """Return the action for this tick, given the observation (obs_dim,).
+    def act(self, obs: Array) -> Array:
+        """Return the action (1, act_dim) for the input that was read last, given the observation (1, obs_dim).
 
         Raises:
             NonFiniteError: the policy's action is no number.
         """
+        self.decision = self._decide(self._heard, obs)
+        return self.decision.action[None]
+
+    def _decide(self, heard: OperatorInput, obs: Array) -> Decision:
         if self.policy is None or heard.takes_over:
             self._taken = self.policy is not None
             action = to_action(Command(heard.twist, self.gripper), self.names)
             corrects = self._taken or self.correcting
             source = Source.CORRECTION if corrects else self.device.source
-            return Decision(action, source, heard.age, heard.silent, heard.buttons)
+            return Decision(action, source, heard.age, heard.silent, time.time())
         if self._taken:
             self._taken = False
             self.policy.reset(1)
-        action = self.policy.act(obs[None])[0]
+        action = self.policy.act(obs)[0]
         if not np.isfinite(action).all():
             raise NonFiniteError(
                 "The action of the policy",
@@ -91,4 +111,4 @@ class Driver:
             )
         if GRIPPER in self.names:
             self.gripper = float(np.clip(action[self.names.index(GRIPPER)], -1.0, 1.0))
-        return Decision(action, Source.POLICY, math.nan, False, heard.buttons)
+        return Decision(action, Source.POLICY, math.nan, False, time.time())

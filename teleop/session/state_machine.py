@@ -6,7 +6,8 @@ paused   some frame is shown; a movement or `start` resumes from it, and where f
          branch: the episode so far is closed as a failed one, and a new one begins with what they share
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from robo_rlhf.core.errors import ConflictError, NonFiniteError
@@ -16,18 +17,19 @@ from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.data.recording.journal import EpisodeWriter
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
 from robo_rlhf.sim.tasks import TASKS
-from teleop.devices import DEVICES, Device
+from teleop.devices import Device
 from teleop.devices.browser import Browser
 from teleop.ipc.messages import Begin, Notice, Phase, Reply, Scene, Tick, Tone
 from teleop.ipc.priority import be_gentle
 from teleop.session.branch import RecordedEpisode
 from teleop.session.episodes import EpisodeLog, OpenEpisode
-from teleop.session.io_thread import IOThread
+from teleop.session.io_thread import IOThread, explain_disk_full
 from teleop.session.scene_info import describe_scene
-from teleop.session.shared_control import Driver, OperatorInput
-from teleop.session.unattended import HELD, PATIENCE
+from teleop.session.shared_control import Decision, Driver, OperatorInput
 from teleop.session.world import LiveWorld
 
+HELD = 0.5  # [s] that success must last for the task to be done
+PATIENCE = 1.6  # times the task's horizon that a policy may take
 REST = 10.0  # [s] of holding after which a running episode pauses by itself
 LONGEST = 20_000  # steps of an episode: what memory holds well
 
@@ -37,23 +39,30 @@ Send = Callable[[Scene | Tick | Reply | Notice], object]
 class SessionMachine:
     """One operator, one world, one dataset to record into; used by one thread."""
 
-    def __init__(self, begin: Begin, env: TaskEnv, period: float, send: Send, ring: Callable[[], None]) -> None:
-        """Open the dataset and the device; a world must be loaded next.
+    def __init__(
+        self,
+        begin: Begin,
+        env: TaskEnv,
+        dataset: Dataset,
+        device: Device,
+        period: float,
+        send: Send,
+        ring: Callable[[], None],
+    ) -> None:
+        """Begin without a seed; one must be loaded next.
 
         Args:
             begin: the settings of the session.
             env: the world, with one copy.
+            dataset: where episodes go.
+            device: what the operator holds, opened already.
             period: of the ticks [s].
             send: gets the outgoing messages.
             ring: called, from any thread, when a result is ready.
-
-        Raises:
-            RoboRlhfError: an unknown device, or a dataset that cannot be opened.
         """
-        self.options, self._period, self._send = begin, period, send
-        dataset = self.open_dataset(begin.dataset, begin.task)
-        self.device: Device = DEVICES[begin.device](env).__enter__()
-        self.driver = Driver(self.device, env.task.action_names)
+        assert env.num_envs == 1
+        self.options, self._period, self._send, self.device = begin, period, send, device
+        self.driver = Driver(device, env.task.action_names)
         self.episode_log, self.journals = EpisodeLog(ring), IOThread("journals", ring)
         self.fetcher = IOThread("fetcher", ring, be_gentle)  # reads what takes a while: policies, recorded episodes
         self.world = LiveWorld(env, dataset, self.journals, self._fields)
@@ -65,6 +74,7 @@ class SessionMachine:
         self.busy = False  # a branch is being made: requests have to wait
         self.source, self.holds = Source.HUMAN, False  # of the last step
         self.starting = False  # the episode begins as soon as its journal is open
+        self._steps: Iterator[Decision] = iter(())  # what the driver decides, a step each, while the episode runs
         self._moving = False  # something was held in the last tick
         self._released = True  # nothing was held at some moment since the world was loaded, or paused
         self._still = self._well = 0  # ticks that the robot has held; that the task has been done
@@ -80,7 +90,7 @@ class SessionMachine:
             self.starting = False
             self.run()
         if self.phase == "running":
-            self._step(heard)
+            self._step()
 
     def deliver(self) -> None:
         """Apply the finished jobs of the I/O threads."""
@@ -97,7 +107,6 @@ class SessionMachine:
         elif self.world.writer is not None:
             self.world.take().discard()
         self.episode_log.finish()
-        self.device.__exit__(None, None, None)
 
     def resume(self) -> None:
         """Begin the episode, or resume from the shown frame; later, where the disk must be waited for."""
@@ -114,6 +123,7 @@ class SessionMachine:
     def run(self) -> None:
         """Run from the frame that is shown."""
         self.driver.begin(self.world.seed)
+        self._steps = self.world.drive(self.driver)
         self.phase, self._still, self._well = "running", 0, 0
 
     def pause(self) -> None:
@@ -161,6 +171,13 @@ class SessionMachine:
                     self.reset_to(self.seed)
                 self.send_scene()
 
+    @property
+    def trouble(self) -> str:
+        """The reason why the session waits for the disk; empty where it does not."""
+        writer = self.world.writer
+        disk = writer.trouble if writer is not None and self.phase != "ready" else None
+        return explain_disk_full(disk) if disk else self.world.trouble or self.episode_log.trouble
+
     def has_steps(self) -> bool:
         """Whether there is an open episode with anything in it."""
         return self.world.writer is not None and len(self.world.writer) > 0
@@ -193,17 +210,10 @@ class SessionMachine:
         if not isinstance(self.device, Browser):
             raise ConflictError(f"task {name!r}", f"the device {self.device.name} was opened for another one")
         if dataset.task not in (MIXED, name):
-            dataset = self.open_dataset(name, name)
+            dataset = open_dataset(self.options.home, name, name, self._send)
         self.world.change(env, dataset)
         self.driver.names = env.task.action_names
         self.driver.policy, self.policy_name = None, ""
-
-    def open_dataset(self, name: str, task: str) -> Dataset:
-        """Open a dataset of the data home, made for `task` where it is missing and named like it."""
-        dataset = Dataset(new_dataset(self.options.home, name), create=True, task=task if name == task else MIXED)
-        for problem in dataset.recovery.problems:
-            self._send(Notice(problem, "bad"))
-        return dataset
 
     def send_scene(self) -> None:
         """Tell what is driven."""
@@ -243,17 +253,18 @@ class SessionMachine:
         self.busy = False
         self.notice(str(error), "bad")
 
-    def _step(self, heard: OperatorInput) -> None:
+    def _step(self) -> None:
         """Take a control step, or hold where the disk must be waited for."""
         writer = self.world.writer
         assert writer is not None
-        if writer.trouble is not None:
+        if self.driver.attended and writer.trouble is not None:  # others wait before they ask their device
             self.holds = True
             return
         try:
-            decision = self.driver.decide(heard, self.world.obs)
-            self.world.step(decision)
+            decision = next(self._steps)
         except NonFiniteError as error:
+            if not self.driver.attended:
+                raise
             self.pause()
             self.notice(str(error), "bad")
             return
@@ -264,15 +275,27 @@ class SessionMachine:
         self._check_progress(len(writer))
 
     def _check_progress(self, steps: int) -> None:
-        """Tell when the task is done; pause where nothing happens any more, or for too long."""
-        if self._well == round(HELD / self.world.env.control_dt):
+        """Tell when the task is done; pause where nothing happens any more, or for too long, or no person goes on."""
+        done = self._well == round(HELD / self.world.env.control_dt)
+        alone = not self.driver.attended
+        if done:
             self.notice("The task is done.", "good", sound="success")
-        if self._still * self._period >= REST:
+        if done and alone:
+            self.pause()
+        elif self._still * self._period >= REST:
             self.pause()
             self.notice(f"Paused: nothing moved for {REST:.0f} s. Move to go on.")
         elif steps >= LONGEST:
             self.pause()
             self.notice(f"Paused: the episode has {steps:,} steps. Keep or discard it.", "bad")
-        elif self.source is Source.POLICY and steps == round(PATIENCE * self.world.env.horizon):
+        elif (alone or self.source is Source.POLICY) and steps == round(PATIENCE * self.world.env.horizon):
             self.pause()
             self.notice(f"Paused: the policy had {PATIENCE} times the time that the task is meant to take.")
+
+
+def open_dataset(home: Path, name: str, task: str, send: Send) -> Dataset:
+    """Open a dataset of the data home, made for `task` where it is missing and named like it; tell of its problems."""
+    dataset = Dataset(new_dataset(home, name), create=True, task=task if name == task else MIXED)
+    for problem in dataset.recovery.problems:
+        send(Notice(problem, "bad"))
+    return dataset

@@ -2,7 +2,6 @@
 
 from robo_rlhf.core.types import Source
 from teleop.ipc.messages import Status
-from teleop.session.io_thread import explain_disk_full
 from teleop.session.scene_info import goals
 from teleop.session.state_machine import SessionMachine
 
@@ -12,7 +11,6 @@ def describe_status(machine: SessionMachine, late: float, minutes: float) -> Sta
     world, ledger, writer = machine.world, machine.episode_log, machine.world.writer
     is_open = writer is not None and machine.phase != "ready"
     parent = world.recorded.meta.id if world.recorded else writer.meta.parent if is_open and writer else ""
-    disk = writer.trouble if is_open and writer else None
     return Status(
         phase=machine.phase,
         tick=machine.ticks,
@@ -32,7 +30,7 @@ def describe_status(machine: SessionMachine, late: float, minutes: float) -> Sta
         successes=sum(outcome == "success" for outcome in ledger.kept.values()),
         discarded=len(ledger.discarded),
         minutes=minutes,
-        trouble=explain_disk_full(disk) if disk else world.trouble or ledger.trouble,
+        trouble=machine.trouble,
         goals=goals(world.env) if machine.phase == "ready" else (),
     )
 

@@ -4,7 +4,7 @@ A journal is opened while the world stands at the start, so that no episode's fi
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 
 from robo_rlhf.core.errors import DiskFullError, InvalidValueError, NonFiniteError, UnknownNameError
-from robo_rlhf.core.types import Array, Step
+from robo_rlhf.core.types import Array, EpisodeMeta
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import now
 from robo_rlhf.data.recording.journal import EpisodeWriter
 from robo_rlhf.data.recording.stream import Row
+from robo_rlhf.rollouts.control_loop import control_loop
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.input.action_mapping import GRIPPER
 from teleop.session.branch import GOAL, RecordedEpisode
 from teleop.session.io_thread import IOThread, explain_disk_full, ignore
-from teleop.session.unattended import Decision, describe, note_down
+from teleop.session.shared_control import Decision, Driver
 
 RETRY = 0.5  # [s] between attempts to open a journal on a full disk
 FAR = 5.0  # [m] from the middle of the world, farther than which no goal may be moved
@@ -72,7 +73,8 @@ class LiveWorld:
         self.env.reset(np.array([seed]))
         for name, position in self.goals.items():
             self.env.sim.mocap_pos(name)[0] = position
-        self.env.sim.forward()
+        if self.goals:
+            self.env.sim.forward()
         self._observe(self.env.task.observe(self.env.sim)[0], bool(self.env.task.success(self.env.sim)[0]))
         self._open()
 
@@ -127,25 +129,38 @@ class LiveWorld:
         if self.writer is not None:
             self.writer.meta = replace(self.writer.meta, **self._all_fields())
 
-    def step(self, decision: Decision) -> Step:
-        """Take a control step and record it; on a full disk it is kept in memory, and `writer.trouble` says so.
+    def drive(self, driver: Driver) -> Iterator[Decision]:
+        """Step the world as `driver` decides, from the frame shown on: yield each decision when its step is recorded.
+
+        On a full disk a step is kept in memory, and `writer.trouble` says so.
 
         Raises:
-            NonFiniteError: the simulation broke down; the world is as before the step, which is not recorded.
+            NonFiniteError: a policy's action is no number, or the simulation broke down; the world is as before the
+                step, which is not recorded.
         """
         assert self.writer is not None
-        wall_time = time.time()
-        step = self.env.step(decision.action[None])
-        state = self.env.get_state()[0]
-        if not (np.isfinite(step.obs).all() and np.isfinite(state).all()):
-            self.env.set_state(self.state[None])
-            where = f"step {len(self.writer)} of episode {self.writer.id}"
-            raise NonFiniteError("The simulation", where, "The step was not recorded: rewind, or discard the episode.")
-        with suppress(DiskFullError, OSError):
-            note_down(self.writer, decision, step, state, wall_time)
-        self.frame = len(self.writer)
-        self.obs, self.state, self.success = step.obs[0], state, bool(step.success[0])
-        return step
+        for step in control_loop(self.env, driver.act, self.obs[None]):
+            decision, state = driver.decision, self.env.get_state()[0]
+            if not (np.isfinite(step.obs).all() and np.isfinite(state).all()):
+                self.env.set_state(self.state[None])
+                where = f"step {len(self.writer)} of episode {self.writer.id}"
+                advice = "The step was not recorded: rewind, or discard the episode."
+                raise NonFiniteError("The simulation", where, advice)
+            self.obs, self.state, self.success = step.obs[0], state, bool(step.success[0])
+            with suppress(DiskFullError, OSError):
+                self.writer.append(
+                    self.obs,
+                    state,
+                    step.applied[0],
+                    float(step.reward[0]),
+                    self.success,
+                    decision.source,
+                    {name: value[0] for name, value in step.signals.items()},
+                    decision.at,
+                    decision.age,
+                )
+            self.frame = len(self.writer)
+            yield decision
 
     def branch(
         self, then: Callable[[EpisodeWriter | None], None], failed: Callable[[Exception], None], note: str = ""
@@ -204,7 +219,15 @@ class LiveWorld:
     def _open(self) -> None:
         token = self._awaited = object()
         self._retry_at = None
-        meta = describe(self.env, self.seed, **self._all_fields())
+        meta = EpisodeMeta(
+            id="",
+            task=self.env.name,
+            seed=self.seed,
+            control_dt=self.env.control_dt,
+            outcome="aborted",  # until it is closed
+            model_hash=self.env.model_hash,
+            **self._all_fields(),
+        )
         dataset, obs, state, success = self.dataset, self.obs, self.state, self.success
 
         def opened(writer: EpisodeWriter) -> None:

@@ -20,7 +20,7 @@ from teleop.input.operator_state import TAKEOVER, OperatorState
 from teleop.input.terminal import LineEditor, Terminal
 from teleop.ipc.messages import CommandName, Do, Input, Notice, Reply, Scene, Status, Tick
 from teleop.ipc.session_process import Ended, SessionMessage
-from teleop.session.unattended import SILENCE
+from teleop.session.shared_control import SILENCE
 
 RESEND_INTERVAL = 0.05  # [s] after which held keys are sent again
 GRIP_WAIT = 0.3  # [s] that a session has to follow a gripper that was switched, before it is believed instead

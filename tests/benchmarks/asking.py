@@ -10,8 +10,10 @@ from typing import Any
 from robo_rlhf.core.files import write_json
 from robo_rlhf.core.runs import Run
 from robo_rlhf.pipeline.config import PipelineConfig, preset
-from robo_rlhf.pipeline.steps.job import PipelineJob
-from robo_rlhf.pipeline.steps.observers import NullObserver
+from robo_rlhf.pipeline.context import PipelinePolicy, open_context
+from robo_rlhf.pipeline.steps.questions import answer, ask
+from robo_rlhf.pipeline.steps.reward import learn_reward
+from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.rewards.base import RewardModel
 from tests.benchmarks.held_out import asked_of
 
@@ -41,12 +43,12 @@ def known(path: Path, ways: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[s
 def relearned(config: PipelineConfig, base: Path, path: Path) -> RewardModel:
     """Ask as `config` says about the episodes of the run `base`, round by round, in a run folder of its own."""
     shutil.rmtree(path, ignore_errors=True)
-    job = PipelineJob(config, Run(path, config), base.parents[1], NullObserver())
     shutil.copytree(base / "episodes", path / "episodes")
-    model = None
-    for number in range(1, config.rounds + 1):
-        write_json(path / f"round-{number}" / "collect" / "result.json", {"episodes": []})
-        job.answer(number, job.ask(number, model))
-        model = job.learn_reward(number)
-    assert model is not None
-    return model
+    policy = PipelinePolicy(load_policy(base / "clone" / "checkpoints" / "policy.safetensors"), config.finetune.std)
+    with open_context(config, Run(path, config), base.parents[1]) as context:
+        for number in range(1, config.rounds + 1):
+            write_json(path / f"round-{number}" / "collect" / "result.json", {"episodes": []})
+            answer(context, ask(context, policy, number), number)
+            policy = learn_reward(context, policy, number)
+    assert policy.reward is not None
+    return policy.reward

@@ -43,7 +43,7 @@ use_one_thread()
 import numpy as np
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.rollouts.evaluation import FIRST_SEED, evaluate
-from robo_rlhf.pipeline.steps.job import trimmed
+from robo_rlhf.pipeline.steps.cloning import trimmed
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.sim.envs.partial_observation import mask_observations, mask_episodes
 from robo_rlhf.training import bc
@@ -67,7 +67,7 @@ use_one_thread()
 import numpy as np
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.rollouts.evaluation import FIRST_SEED, evaluate
-from robo_rlhf.pipeline.steps.job import trimmed
+from robo_rlhf.pipeline.steps.cloning import trimmed
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.sim.operators.takeover import TakeoverOperator

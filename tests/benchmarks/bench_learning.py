@@ -35,7 +35,7 @@ import numpy as np
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.rollouts.evaluation import FIRST_SEED, evaluate
 from robo_rlhf.pipeline.config import PipelineConfig
-from robo_rlhf.pipeline.steps.job import trimmed
+from robo_rlhf.pipeline.steps.cloning import trimmed
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.training import bc
 dataset, seed, count = Dataset(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.pipeline.steps.job import stored_evaluation
+from robo_rlhf.pipeline.steps.evaluation import stored_evaluation
 from robo_rlhf.rollouts.evaluation import Evaluation
 from tests.benchmarks import careless
 

@@ -147,3 +147,62 @@ def test_the_overlay_fits_a_phone(page: Page, heard: Callable[[], list[str]]) ->
     page.keyboard.press("?")
     assert sticks_out(page) <= 0
     assert page.evaluate("(d => d.scrollWidth - d.clientWidth)(document.querySelector('dialog'))") <= 0
+
+
+GERMAN = {"KeyY": "z", "KeyZ": "y", "Minus": "ß", "BracketLeft": "ü"}
+FRENCH = {"KeyQ": "a", "KeyA": "q", "KeyW": "z", "KeyZ": "w", "Semicolon": "m", "KeyM": ","}
+LAYOUT = """layout => {
+  const map = new Map(Object.entries(layout));
+  Object.defineProperty(navigator, "keyboard", { value: { getLayoutMap: () => Promise.resolve(map) } });
+}"""
+
+
+def test_signs_say_what_is_printed_and_letters_go_by_their_letter(page: Page, station: Served) -> None:
+    page.add_init_script(f"({LAYOUT})({FRENCH})")
+    page.goto(f"{station.url}/nowhere")
+    signs = (
+        "<kbd data-key=ahead></kbd><kbd data-key=undo></kbd><kbd data-key=sound></kbd><kbd data-key=turn_left></kbd>"
+    )
+    page.evaluate("content => { document.querySelector('main').innerHTML = content; }", signs)
+    page.evaluate(BIND, TABLE)
+    shown = page.locator("main [data-key]")
+    expect(shown).to_have_text(["Z", "W", "M", "A"])  # driving stays in its place, so that undo has to
+    for code, key in (("KeyW", "z"), ("KeyZ", "w"), ("Semicolon", "m"), ("KeyM", ",")):
+        _press(page, code, key)
+    assert page.evaluate("heard.splice(0)") == ["ahead+", "ahead-", "undo+", "sound+"]
+
+
+def test_where_the_browser_does_not_tell_the_first_contradiction_does_nothing(
+    page: Page, heard: Callable[[], list[str]]
+) -> None:
+    page.evaluate("document.querySelector('main').innerHTML = '<kbd data-key=sound></kbd><kbd data-key=undo></kbd>'")
+    page.evaluate(BIND, TABLE)
+    expect(page.locator("main [data-key]")).to_have_text(["M", "Z"])
+    _press(page, "KeyW", "z")  # its sign says Undo, its place drives ahead
+    assert heard() == []
+    expect(page.get_by_text("This key did nothing")).to_be_visible()
+    _press(page, "KeyW", "z")
+    _press(page, "Semicolon", "m")  # as its sign says
+    assert heard() == ["ahead+", "ahead-", "sound+"]
+    page.evaluate(BIND, TABLE)  # as another page does
+    _press(page, "KeyZ", "w")
+    expect(page.locator("main [data-key]")).to_have_text(["M", "W"])
+    _press(page, "Minus", "?")
+    assert heard() == ["undo+"]
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()  # by its sign
+
+
+def test_a_german_page_without_driving_undoes_by_z(page: Page, heard: Callable[[], list[str]]) -> None:
+    page.add_init_script(f"({LAYOUT})({GERMAN})")
+    page.reload()
+    page.evaluate(BIND, [row for row in TABLE if row["axis"] is None])
+    for code, key in (("KeyY", "z"), ("KeyZ", "y"), ("Minus", "ß")):
+        _press(page, code, key)
+    assert page.evaluate("heard.splice(0)") == ["undo+", "slower+"]
+
+
+def _press(page: Page, code: str, key: str) -> None:
+    """Press a key as a keyboard of another layout does."""
+    client = page.context.new_cdp_session(page)
+    for kind in ("keyDown", "keyUp"):
+        client.send("Input.dispatchKeyEvent", {"type": kind, "code": code, "key": key, "text": key})

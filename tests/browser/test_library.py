@@ -3,13 +3,14 @@
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from robo_rlhf.data.dataset import Dataset
 from tests.browser.conftest import OpenPage, Served, serving
@@ -302,7 +303,7 @@ def test_what_another_person_deleted_meanwhile_is_told(open_page: OpenPage, stat
 @pytest.mark.slow
 def test_an_episode_without_pictures_says_why(open_page: OpenPage, station: Served) -> None:
     page = visit(open_page, station, "/library/episode/demos/blind")
-    expect(page.locator(".stage-trouble")).to_contain_text("It cannot be replayed. Unknown environment 'pick_place'")
+    expect(page.locator(".stage-trouble")).to_contain_text("It holds no simulator states.")
     expect(page.locator(".stage img")).to_be_visible()  # curves of what it holds
     expect(page.get_by_role("link", name="Continue from here")).to_have_count(0)
 
@@ -359,3 +360,19 @@ def test_nothing_recorded_yet_says_what_to_do(open_page: OpenPage, tmp_path: Pat
         expect(page.get_by_role("heading", name=re.compile("No episode fits|Nothing is recorded yet"))).to_be_visible()
         page.goto(f"{served.url}/library/trash")
         expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
+
+
+def test_a_day_is_a_day_of_the_users_clock_also_across_summer_time(browser: Browser, station: Served) -> None:
+    """In Berlin a day of July begins two hours before UTC's, a day of January one hour: whatever today's date is."""
+    with closing(browser.new_context(timezone_id="Europe/Berlin")) as context:
+        page = context.new_page()
+        page.goto(f"{station.url}/sign-in")
+        code = """async (query) => {
+          const { withInstants } = await import("/static/x/library/days.js");
+          return String(withInstants(new URLSearchParams(query)));
+        }"""
+        found = [page.evaluate(code, f"task=reach&since={day}&until={day}") for day in ("2026-07-10", "2026-01-10")]
+    assert found == [
+        "task=reach&since=2026-07-09T22%3A00%3A00.000Z&until=2026-07-10T22%3A00%3A00.000Z",
+        "task=reach&since=2026-01-09T23%3A00%3A00.000Z&until=2026-01-10T23%3A00%3A00.000Z",
+    ]

@@ -68,11 +68,30 @@ def test_a_gamepad_drives_grips_and_keeps(open_page: OpenPage, station: Served) 
     assert episode.action[-1, -1] == 1.0
 
 
+def test_a_gamepad_that_is_not_at_rest_or_not_known_drives_nothing(open_page: OpenPage, station: Served) -> None:
+    page = sign_in(open_page, station, "ana")
+    page.add_init_script(PAD)
+    begin(page, station, dataset="unrested")
+    unknown = "Object.assign(window.pad, {id: 'Raw Pad', mapping: '', axes: [0, 0, -1, 0, 0, -1, 0, 0]})"
+    page.evaluate(f"window.plugIn(); {unknown}")
+    toast(page, "This browser does not know the buttons of Raw Pad")
+    page.evaluate("window.plugIn(); window.pad.axes = [0, 0, -1, 0]; window.press(5, true)")
+    toast(page, "Gamepad: Test Pad.")
+    page.wait_for_timeout(500)
+    assert number(page, "steps") == 0
+    page.evaluate("window.pad.axes = [0, 0, 0, 0]; window.press(5, false)")
+    page.wait_for_timeout(100)
+    page.evaluate("window.pad.axes = [0, 0, -1, 0]")
+    phase(page, "running")
+    steps_on(page, 3)
+
+
 def test_a_gamepad_that_goes_away_leaves_the_robot_still(open_page: OpenPage, station: Served) -> None:
     page = sign_in(open_page, station, "ana")
     page.add_init_script(PAD)
     begin(page, station, dataset="unplugged")
     page.evaluate("window.plugIn()")
+    toast(page, "Gamepad: Test Pad.")
     page.evaluate("window.pad.axes = [0, 0, 0, -1]")
     phase(page, "running")
     steps_on(page, 5)

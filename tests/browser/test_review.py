@@ -225,8 +225,15 @@ def test_every_kind_is_answered_by_keys(review: Review, store: Store) -> None:
     press(page, "0")
     page = review("ranking")
     names = [name.get_attribute("data-name") for name in page.locator(".clips.now .clip-of").all()]
-    for key in "321":
-        page.keyboard.press(key)
+    done = page.get_by_role("button", name="Done")
+    expect(done).to_be_disabled()
+    page.keyboard.press("Enter")  # the order in which they are shown is nobody's
+    page.keyboard.press("3")
+    expect(done).to_be_disabled()
+    page.keyboard.press("Enter")
+    page.keyboard.press("2")
+    expect(done).to_be_enabled()
+    page.keyboard.press("1")
     page.keyboard.press("t")
     press(page, "Enter")
     third, second, first = names[2], names[1], names[0]

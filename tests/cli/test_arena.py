@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium.spaces import Box
 
 from robo_rlhf.cli.main import main
 from robo_rlhf.core.learning import seeded
@@ -57,6 +59,19 @@ def test_simulated_judges_compare_everything_and_the_same_command_changes_nothin
     with Store(trained / "feedback.db") as store:
         assert {a.annotator for a in store.answers()} == {"simulated teacher 1", "simulated teacher 2"}
         assert {a.annotator_kind for a in store.answers()} == {"simulated"}
+
+
+def test_one_arena_that_cannot_be_read_hides_no_other(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("duel", "broken"):
+        result(capsys, [*TWO[:-1], name, "--judge", "simulated"])
+    (trained / "runs" / "broken" / "salt.json").write_text("{")
+    assert main(["arena", "show", "--json"]) == 0
+    listed = {row["arena"]: row for row in json.loads(capsys.readouterr().out)}
+    assert listed["duel"]["answered"] == "3 of 3"
+    assert listed["broken"]["answered"] is None
+    assert "salt.json" in listed["broken"]["verdict"]
+    assert main(["arena", "show", "--name", "broken"]) != 0
+    assert main(["arena", "show"]) == 0
 
 
 def test_an_arena_grows_by_policies_and_seeds(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,15 +163,29 @@ def test_an_arena_is_not_continued_otherwise_than_it_was_begun(
     assert "--judge of the arena duel: expected simulated, as it was started, got human" in capsys.readouterr().err
 
 
+class Blind(gymnasium.Env[Any, Any]):
+    """An environment that renders no images."""
+
+    observation_space = Box(-1, 1, (10,))
+    action_space = Box(-1, 1, (2,))
+
+    def reset(self, **_: Any) -> Any:
+        return np.zeros(10, np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        return np.zeros(10, np.float32), float(action[0]), False, False, {}
+
+
 def test_people_are_not_asked_about_what_they_cannot_be_shown(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gymnasium.register("ArenaBlind-v0", entry_point=Blind)
     for number, name in enumerate(("one", "two")):
         with seeded(number):
             policy = TanhGaussianPolicy(10, 2, width=8)
-        save_policy(policy, home / "runs" / name / "checkpoints" / "policy.safetensors", {"task": "Reacher-v5@3"})
+        save_policy(policy, home / "runs" / name / "checkpoints" / "policy.safetensors", {"task": "ArenaBlind-v0@3"})
     command = ["arena", "--policies", "one", "two", "--seeds", "2", "--name", "outside"]
     assert main(command) == 14
     said = capsys.readouterr().err
-    assert "People cannot judge episodes of Reacher-v5@3 yet. Recorded in an outside environment" in said
+    assert "People cannot judge episodes of ArenaBlind-v0@3. pictures of ArenaBlind-v0@3: expected render mode" in said
     assert "Let simulated teachers judge: --judge simulated." in said
     assert not (home / "runs" / "outside").exists()
     assert result(capsys, [*command, "--judge", "simulated"])["done"] is True

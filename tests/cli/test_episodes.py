@@ -222,8 +222,8 @@ def test_commands_say_what_opening_recovered(dataset: Dataset, capsys: pytest.Ca
 def test_render_needs_states_and_time(dataset: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
     like = episode("blind")
     dataset.add(Episode(**{**vars(like), "state": np.zeros((13, 0))}))
-    assert main(["episodes", "render", "--dataset", "samples", "blind"]) == 2
-    assert "rendering episode blind: expected an episode recorded with its states" in capsys.readouterr().err
+    assert main(["episodes", "render", "--dataset", "samples", "blind"]) == 14
+    assert "Episode blind cannot be shown. It holds no simulator states." in capsys.readouterr().err
     assert main(["episodes", "render", "--dataset", "samples", "push-0", "--speed", "0"]) == 2
 
 

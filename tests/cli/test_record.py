@@ -39,7 +39,7 @@ def test_failures_are_kept_unless_only_successes_are_wanted(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "teleop.session.unattended.PATIENCE", 0.2
+        "teleop.session.state_machine.PATIENCE", 0.2
     )  # 12 steps: too few for some, enough for none to hold
     assert main([*RECORD, "-n", "3"]) == 0
     failed = [info.meta.seed for info in Dataset(home / "reach").list(outcome="failure")]

@@ -42,9 +42,14 @@ class Still(gymnasium.Env[Any, Any]):
     action_space = Box(0, 0, (2,))
 
 
+class Blind(Still):
+    action_space = Box(-1, 1, (2,))
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _registered() -> None:
     gymnasium.register("RunStill-v0", entry_point=Still, max_episode_steps=5)
+    gymnasium.register("RunBlind-v0", entry_point=Blind, max_episode_steps=5)
 
 
 def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[int, str]:
@@ -83,10 +88,10 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[i
         ),
         (["--task", "push"], 5, "4 --only-successes --dataset samples/push`."),
         (
-            ["--env", "Reacher-v5", "--annotator", "human"],
+            ["--env", "RunBlind-v0", "--annotator", "human"],
             14,
-            "People cannot judge episodes of Reacher-v5 yet. Recorded in an outside environment: there are no states "
-            "to draw from. Let the simulated teacher answer: --annotator simulated.",
+            "People cannot judge episodes of RunBlind-v0. pictures of RunBlind-v0: expected render mode 'rgb_array', "
+            "got render modes []. Let the simulated teacher answer: --annotator simulated.",
         ),
         (["--env", "RunStill-v0"], 2, "action space of RunStill-v0: expected bounds that leave room to act"),
     ],

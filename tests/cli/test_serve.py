@@ -69,6 +69,8 @@ def test_a_station_prints_a_link_answers_and_ends(
         with urllib.request.urlopen(urllib.request.Request(f"{url}/enter", body, headers)) as answer:
             assert json.load(answer)["name"]
             assert "HttpOnly" in answer.headers["Set-Cookie"]
+        assert main(["serve", "--no-open", "--port", "0", "--home", str(home)]) == BusyError.exit_code
+        assert f"process {process.pid} on" in capsys.readouterr().err, "a second station is refused"
         process.send_signal(number)
         rest, errors = process.communicate(timeout=30)
         assert process.returncode == 0

@@ -16,7 +16,7 @@ from robo_rlhf.sim.tasks import TASKS
 from teleop.devices import DEVICES, Device
 from teleop.devices.scripted import Scripted
 from teleop.input.action_mapping import to_action
-from teleop.session.unattended import Session
+from teleop.session.unattended import UnattendedSession
 from tests.teleop.devices.recorded import RecordedPad, RecordedReports
 from tests.teleop.making import world
 from tests.teleop.terminals import Screen, screen
@@ -42,8 +42,9 @@ def device(request: pytest.FixtureRequest, env: TaskEnv, home: Path) -> Device:
     if request.param == "replay":
         dataset = Dataset(home / "reach", create=True)
         other = world()
-        Session(other, Scripted(other), dataset, pace=False).record(3, "e")
-        return kind(env, episode="reach/e")  # type: ignore[call-arg]
+        with UnattendedSession(other, Scripted(other), dataset, pace=False) as session:
+            recorded = session.record(3)
+        return kind(env, episode=f"reach/{recorded.id}")  # type: ignore[call-arg]
     stand_ins = {"gamepad": {"pad": RecordedPad()}, "spacemouse": {"raw": RecordedReports()}}
     return kind(env, **stand_ins.get(request.param, {}))
 

@@ -17,6 +17,7 @@ from robo_rlhf.database.metadata import SCHEMA_VERSION, metadata
 from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.records import COUNTED
 from robo_rlhf.feedback.store import Counts, Store
+from tests.databases import run_migrations
 from tests.feedback.making import make_question
 from tests.feedback.postgres import Server
 
@@ -30,6 +31,11 @@ SAID = [  # question, annotator, kind, value
     (1, "anna", "human", None),
     (2, "teacher", "simulated", '{"choice": "B"}'),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _migrations_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "upgrade", run_migrations)
 
 
 def make_old(where: str) -> None:

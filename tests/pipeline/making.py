@@ -1,12 +1,15 @@
 """A short main job for the tests."""
 
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from robo_rlhf.core.files import read_json
 from robo_rlhf.core.learning import use_one_thread
+from robo_rlhf.core.runs import Run
 from robo_rlhf.pipeline.config import PipelineConfig, preset
+from robo_rlhf.pipeline.context import Context, open_context
 from robo_rlhf.pipeline.loop import run_loop
 from robo_rlhf.pipeline.report.page import write_report
 from robo_rlhf.pipeline.steps.observers import NullObserver
@@ -22,6 +25,11 @@ def fresh_home(reach_home: Path, folder: Path) -> Path:
     """A data home of its own with the demonstrations."""
     shutil.copytree(reach_home, folder)
     return folder
+
+
+def opened(config: PipelineConfig, home: Path, name: str = "short") -> AbstractContextManager[Context]:
+    """The context that the steps of the job are given."""
+    return open_context(config, Run(home / "runs" / name, config), home)
 
 
 def do(config: PipelineConfig, home: Path, name: str = "short", *, report: bool = False) -> Path:

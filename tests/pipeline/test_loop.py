@@ -7,18 +7,17 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, NotFoundError, UnknownNameError
-from robo_rlhf.core.runs import Run, read_checkpoint, write_checkpoint
+from robo_rlhf.core.runs import read_checkpoint, write_checkpoint
 from robo_rlhf.core.types import Step, VecEnv
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline.config import PipelineConfig, preset, share
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.pipeline.loop import run_loop
-from robo_rlhf.pipeline.steps.job import PipelineJob, trimmed
-from robo_rlhf.pipeline.steps.observers import NullObserver
+from robo_rlhf.pipeline.steps.cloning import clone_demonstrations, load_demonstrations, trimmed
+from robo_rlhf.pipeline.steps.finetuning import finetune
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.sim.envs.task_env import make_env
-from tests.pipeline.making import do, fresh_home, read, short_config, traces
+from tests.pipeline.making import do, fresh_home, opened, read, short_config, traces
 
 
 class Poisoned:
@@ -89,9 +88,13 @@ def test_fine_tuning_never_sees_task_reward_or_success(finished: Path, reach_hom
     for file in sorted(stage.rglob("*"), reverse=True):
         file.rmdir() if file.is_dir() else file.unlink()
     config = short_config(labels=40)
-    job = PipelineJob(config, Run(path, config), home, NullObserver())
-    job.__dict__["env"] = Poisoned(make_env("reach", config.num_envs))
-    job.finetune(1, load_reward(path / "round-1" / "reward" / "checkpoints" / "reward.safetensors"))
+    with opened(config, home) as context:
+        policy = dataclasses.replace(
+            clone_demonstrations(context),
+            reward=load_reward(path / "round-1" / "reward" / "checkpoints" / "reward.safetensors"),
+        )
+        poisoned: Any = Poisoned(context.env)
+        finetune(dataclasses.replace(context, env=poisoned), policy, 1)
     assert {name: (stage / name).read_bytes() for name in before} == before
     assert (stage / "truth.jsonl").read_text() != truth  # the poison was there
 
@@ -99,12 +102,12 @@ def test_fine_tuning_never_sees_task_reward_or_success(finished: Path, reach_hom
 def test_demonstrations_recorded_later_do_not_disturb_a_job(reach_home: Path, tmp_path: Path) -> None:
     home = fresh_home(reach_home, tmp_path / "home")
     config = short_config(rounds=1)
-    job = PipelineJob(config, Run(home / "runs" / "later", config), home, NullObserver())
-    job.clone()
+    with opened(config, home, "later") as context:
+        clone_demonstrations(context)
     dataset = Dataset(home / "samples" / "reach")
     first = next(iter(dataset.load_all()))
     dataset.add(dataclasses.replace(first, meta=dataclasses.replace(first.meta, id="a-new-one")))
-    assert job.demonstrations()
+    assert load_demonstrations(context)
     assert do(config, home, "later").exists()
 
 
@@ -121,7 +124,8 @@ def test_a_policy_of_nan_stops_the_job(reach_home: Path, tmp_path: Path) -> None
     home = fresh_home(reach_home, tmp_path / "home")
     config = short_config()
     path = home / "runs" / "spoiled"
-    PipelineJob(config, Run(path, config), home, NullObserver()).clone()
+    with opened(config, home, "spoiled") as context:
+        clone_demonstrations(context)
     spoil(path / "clone" / "checkpoints" / "policy.safetensors")
     with pytest.raises(NonFiniteError, match="is not finite"):
         run_loop(config, path, home)

@@ -121,7 +121,7 @@ class Person:
             self.seen.acknowledged.append(key)
             self.done.add(question["question"])
         if self.count % PACE_EVERY == 1:
-            await self.surely("pace", f"/api/review/pace?run={self.plan.run}&offset=60", None)
+            await self.surely("pace", f"/api/review/pace?run={self.plan.run}&since=2026-11-21T00:00:00Z", None)
 
     async def surely(self, name: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
         """Send something until the station has taken or refused it, and return its reply."""

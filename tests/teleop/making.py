@@ -10,16 +10,16 @@ from robo_rlhf.core.types import Command, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
-from teleop.session.unattended import Session
+from teleop.session.unattended import UnattendedSession
 
 Say = Callable[[int], Command]
 
 
 class Puppet:
-    """Says at step t what `say(t)` returns."""
+    """Says at step t what `say(t)` returns; no person holds it."""
 
     name: ClassVar[str] = "puppet"
-    source: ClassVar[Source] = Source.HUMAN
+    source: ClassVar[Source] = Source.SCRIPTED
 
     def __init__(self, env: TaskEnv, say: Say) -> None:
         self.say, self.t, self.seeds = say, 0, list[int]()
@@ -49,6 +49,6 @@ def world(task: str = "reach") -> TaskEnv:
     return TaskEnv(TASKS[task](), 1, nthread=1)
 
 
-def puppet_session(dataset: Dataset, say: Say, **options: Any) -> Session:
+def puppet_session(dataset: Dataset, say: Say, **options: Any) -> UnattendedSession:
     env = world()
-    return Session(env, Puppet(env, say), dataset, **{"pace": False, **options})
+    return UnattendedSession(env, Puppet(env, say), dataset, **{"pace": False, **options})

@@ -10,11 +10,8 @@ from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Step
 from robo_rlhf.pipeline.steps.observers import TrueRewardLog, truth_rows
 from robo_rlhf.policies.gaussian import GaussianPolicy
-from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
-from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.training_tools.experience import advantages, collect
 from robo_rlhf.training_tools.exploration import explored_block
-from robo_rlhf.training_tools.shaping import RewardObjective
 from tests.toy import ToyEnv
 
 steps = st.integers(1, 6)
@@ -77,21 +74,22 @@ def test_after_a_cut_the_last_observation_is_worth_its_value(steps: int, seed: i
 
 def test_what_a_fault_cut_is_learned_from_until_then_and_values_its_end() -> None:
     env = ToyEnv(3, faults={1: 5, 2: 0})
-    episodes = collect(env, GaussianPolicy(6, 2, width=8), np.random.default_rng(0), "iteration 1")
+    actor = GaussianPolicy(6, 2, width=8)
+    episodes = collect(env, actor, actor.draw, np.random.default_rng(0), "iteration 1")
     assert episodes.active.sum(axis=0).tolist() == [40, 5, 0]
     assert episodes.cut is not None
     assert episodes.cut.tolist() == [False, True, True]
-    shaping = RewardObjective(RewardSum("learned"), env, 0.99, ends=True)
-    block = explored_block(env, TanhGaussianPolicy(6, 2, width=8), np.random.default_rng(0), "iteration 1", shaping)
+    block = explored_block(episodes, {})
     assert block.active.sum(axis=0).tolist() == [40, 5, 0]
     assert block.goes_on.tolist() == [False, True, True]
 
 
 def test_where_faults_end_every_episode_training_says_so() -> None:
     env = ToyEnv(2, faults={0: 4, 1: 2})
+    actor = GaussianPolicy(6, 2, width=8)
     wanted = r"Faults ended all 2 episodes by step 5 of iteration 1; the first was: toy went wrong\. Mend"
     with pytest.raises(EnvironmentFaultError, match=wanted):
-        collect(env, GaussianPolicy(6, 2, width=8), np.random.default_rng(0), "iteration 1")
+        collect(env, actor, actor.draw, np.random.default_rng(0), "iteration 1")
 
 
 def test_a_cut_episode_is_no_true_success(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from robo_rlhf.core.types import Array, Episode
+from robo_rlhf.episodes.access import access_of
 from robo_rlhf.pipeline.report.findings import Findings
 from robo_rlhf.pipeline.report.formatting import initial_policy_name
 from robo_rlhf.policies.base import TrainedPolicy
@@ -15,7 +16,6 @@ from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import make_env
-from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.rendering.clips import side_by_side
 from robo_rlhf.sim.rendering.pool import RenderPool
 
@@ -78,8 +78,7 @@ def _episodes(findings: Findings, stage: str, seeds: list[int]) -> list[Episode]
 
 def _frames(episode: Episode, every: int, pool: RenderPool) -> Array:
     """Return frames (K, H, W, 3) uint8 of an episode."""
-    if is_outside(episode.meta.task):
-        from robo_rlhf.sim.external.replay import replay_frames
-
-        return replay_frames(episode, every=every).frames
+    access = access_of(episode)
+    if access.show != "state":
+        return access.frames(range(0, len(episode) + 1, every), width=WIDTH, height=HEIGHT)
     return pool.frames(episode.meta.task, episode.state[::every], width=WIDTH, height=HEIGHT).result()

@@ -18,9 +18,10 @@ from robo_rlhf.core.types import Array
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.store import Answer, Store
 from robo_rlhf.pipeline.config import PipelineConfig, TeacherConfig, preset, presets
-from robo_rlhf.pipeline.steps.job import learned_reward, stored_evaluation
+from robo_rlhf.pipeline.steps.evaluation import stored_evaluation
 from robo_rlhf.pipeline.steps.observers import truth_rows
 from robo_rlhf.rewards.checkpoint import load_reward
+from robo_rlhf.rewards.latest import PenalizedReward
 from robo_rlhf.rollouts.evaluation import Comparison, Evaluation, compare
 from robo_rlhf.sim.tasks import TASKS
 
@@ -121,7 +122,7 @@ class Findings:
         """Return the last round's collected episodes as the learned and the task's own reward see them."""
         last = self.rounds[-1]
         stored = read_json(self.path / f"round-{last}" / "collect" / "result.json", dict)
-        reward = learned_reward(
+        reward = PenalizedReward(
             load_reward(self.path / f"round-{last}" / "reward" / "checkpoints" / "reward.safetensors"),
             self.config["uncertainty_penalty"],
         )

@@ -6,51 +6,50 @@ runs open loop for longer. Which is better depends on the task: stacking wants t
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from robo_rlhf.core.files import read_json
 from robo_rlhf.core.runs import Run
-from robo_rlhf.policies.base import TrainedPolicy
+from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.policies.checkpoint import load_meta, save_policy
 from robo_rlhf.policies.chunked import ChunkedPolicy
 from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
 
-if TYPE_CHECKING:
-    from robo_rlhf.pipeline.steps.job import PipelineJob
-
 EPISODES = 100  # rollouts per execution horizon, on seeds that no result is reported on
 
 
-def choose_execution_horizon(job: "PipelineJob", policy: TrainedPolicy, name: str = "clone") -> TrainedPolicy:
-    """Return a stage's cloned policy with its better execution horizon, also saved; others are returned unchanged."""
-    if not isinstance(policy, ChunkedPolicy) or not job.config.choose_execution_horizon or policy.chunk == 1:
+def choose_execution_horizon(context: Context, policy: PipelinePolicy) -> PipelinePolicy:
+    """Return a cloned policy with its better execution horizon, also saved; others are returned unchanged."""
+    network, stage = policy.network, policy.base
+    if not isinstance(network, ChunkedPolicy) or not context.config.choose_execution_horizon or network.chunk == 1:
         return policy
-    usual = job.config.clone.settings.get("execution_horizon", -(-policy.chunk // 2))
-    tried = (min(int(usual), policy.chunk), policy.chunk)
+    usual = context.config.clone.settings.get("execution_horizon", -(-network.chunk // 2))
+    tried = (min(int(usual), network.chunk), network.chunk)
 
     def work(run: Run) -> Mapping[str, Any]:
         seeds = np.arange(SELECTION_SEED, SELECTION_SEED + EPISODES)
         found = {}
         for execute in tried:
-            policy.execution_horizon = execute
-            found[execute] = evaluate(job.env, policy, seeds).success.value
+            network.execution_horizon = execute
+            found[execute] = evaluate(context.env, network, seeds).success.value
         best = max(found, key=lambda execute: found[execute])  # the shorter one on a tie
-        policy.execution_horizon = policy.settings["execution_horizon"] = best
-        path = job.run.path / name / "checkpoints" / "policy.safetensors"
-        save_policy(policy, path, {k: v for k, v in load_meta(path).items() if k != "policy"})
+        network.execution_horizon = network.settings["execution_horizon"] = best
+        path = context.run.path / stage / "checkpoints" / "policy.safetensors"
+        save_policy(network, path, {k: v for k, v in load_meta(path).items() if k != "policy"})
         return {"execute": best, "success": list(found.values()), "tried": list(tried)}
 
-    policy.execution_horizon = policy.settings["execution_horizon"] = int(job.stage(_stage(name), work)["execute"])
+    chosen = int(context.stage(_stage(stage), work)["execute"])
+    network.execution_horizon = network.settings["execution_horizon"] = chosen
     return policy
 
 
-def success_at_chosen_horizon(job: "PipelineJob", name: str) -> float | None:
+def success_at_chosen_horizon(context: Context, stage: str) -> float | None:
     """Return the success rate of a stage's cloned policy at the chosen execution horizon; None if none was chosen."""
-    stored = job.run.path / _stage(name) / "result.json"
+    stored = context.run.path / _stage(stage) / "result.json"
     return max(read_json(stored, dict)["success"]) if stored.exists() else None
 
 
-def _stage(name: str) -> str:
-    return "pace" if name == "clone" else f"{name}/pace"
+def _stage(stage: str) -> str:
+    return "pace" if stage == "clone" else f"{stage}/pace"

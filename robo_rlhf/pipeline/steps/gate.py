@@ -1,35 +1,37 @@
 """Gates of the pipeline: a fine-tuned policy is kept only if it is not shown to be worse than the one before."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array
+from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.observers import TrueRewardLog, truth_rows
 from robo_rlhf.rollouts.evaluation import SELECTION_SEED, Evaluation, evaluate
 from robo_rlhf.training_tools.gates import Measurement, over_optimised, replacement
 
-if TYPE_CHECKING:
-    from robo_rlhf.pipeline.steps.job import PipelineJob
-    from robo_rlhf.policies.base import TrainedPolicy
-
 GATE_SEED = SELECTION_SEED + 500_000  # first of the seeds that gates judge on; no result is reported on them
 
 
-def may_replace(job: "PipelineJob", number: int, old: "TrainedPolicy", new: "TrainedPolicy") -> bool:
+def gate(context: Context, old: PipelinePolicy, new: PipelinePolicy, number: int) -> PipelinePolicy:
+    """Return the policy of round `number`, or the one before it where it may not replace it."""
+    return new if not context.config.gate or may_replace(context, old, new, number) else old
+
+
+def may_replace(context: Context, old: PipelinePolicy, new: PipelinePolicy, number: int) -> bool:
     """Return whether round `number`'s policy replaces the one before it; a stage, and an event of the run."""
 
     def work(run: Run) -> Mapping[str, Any]:
-        seeds = np.arange(GATE_SEED, GATE_SEED + job.config.gate_episodes)
-        before, after = evaluate(job.env, old, seeds), evaluate(job.env, new, seeds)
+        seeds = np.arange(GATE_SEED, GATE_SEED + context.config.gate_episodes)
+        before, after = (evaluate(context.env, policy.network, seeds) for policy in (old, new))
         marked = any((*before.success_end, *after.success_end))
         decision = replacement(_scores(before, marked), _scores(after, marked)).to_json()
-        job.run.event("gate", round=number, **decision)
+        context.run.event("gate", round=number, **decision)
         return decision
 
-    return bool(job.stage(f"round-{number}/gate", work)["accepted"])
+    return bool(context.stage(f"round-{number}/gate", work)["accepted"])
 
 
 class OveroptimizationAlarm(TrueRewardLog):

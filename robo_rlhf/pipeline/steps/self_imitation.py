@@ -9,85 +9,83 @@ The environment decides which rollouts succeed, no annotator.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Episode
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.chunk_execution import choose_execution_horizon, success_at_chosen_horizon
+from robo_rlhf.pipeline.steps.cloning import load_demonstrations, trimmed
+from robo_rlhf.pipeline.steps.finetuning import gaussian_actor
 from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.training import bc
-
-if TYPE_CHECKING:
-    from robo_rlhf.pipeline.steps.job import PipelineJob
-    from robo_rlhf.policies.base import TrainedPolicy
 
 FIRST_SEED = 6_000_000  # first seed of these rollouts: nothing else starts there
 EPISODES = 100  # rollouts that evaluate each cloned policy, on seeds that no result is reported on
 NOISE = 0.25  # noise of these rollouts, as a share of the deviation of fine-tuning
 
 
-def self_imitate(job: "PipelineJob", clone: "TrainedPolicy") -> "TrainedPolicy":
-    """Return the best of `clone` and the policies that also imitate its successes; `job.base` names its stage."""
-    if not job.config.self_imitation_rounds:
-        return clone
-    best, found = _success_in_rollouts(job, clone, job.base), list[Episode]()
-    for turn in range(1, job.config.self_imitation_rounds + 1):
-        name = f"tries-{turn}"
-        found += _collect_successes(job, clone, turn)
+def self_imitate(context: Context, policy: PipelinePolicy) -> PipelinePolicy:
+    """Return the best of `policy` and the policies that also imitate its successes."""
+    if not context.config.self_imitation_rounds:
+        return policy
+    best, found = _success_in_rollouts(context, policy), list[Episode]()
+    for turn in range(1, context.config.self_imitation_rounds + 1):
+        found += _collect_successes(context, policy, turn)
         if not found:
             break  # no success to imitate
-        tuned = _imitate(job, name, clone, found, turn)
-        success = _success_in_rollouts(job, tuned, name)
+        tuned = _imitate(context, policy, found, turn)
+        success = _success_in_rollouts(context, tuned)
         if success >= best:
-            clone, best, job.base = tuned, success, name
-    return clone
+            policy, best = tuned, success
+    return policy
 
 
-def _collect_successes(job: "PipelineJob", clone: "TrainedPolicy", turn: int) -> list[Episode]:
-    """Roll out `clone`; return the episodes that end in success, trimmed as demonstrations are."""
-    from robo_rlhf.pipeline.steps.job import as_actor, trimmed
-
-    dataset = Dataset(job.run.path / "tries", create=True, task=job.config.task)
-    config = job.config
+def _collect_successes(context: Context, policy: PipelinePolicy, turn: int) -> list[Episode]:
+    """Roll out `policy`; return the episodes that end in success, trimmed as demonstrations are."""
+    config, dataset = context.config, Dataset(context.run.path / "tries", create=True, task=context.config.task)
 
     def work(run: Run) -> Mapping[str, Any]:
         first = FIRST_SEED + 100_000 * config.seed + 1000 * turn
         seeds = np.arange(first, first + config.self_imitation_episodes)
-        quiet = replace(config.finetune, std=NOISE * (config.finetune.std or config.residual_scale / 2))
-        actor = ExploringPolicy(as_actor(clone, replace(config, finetune=quiet)), config.seed * 1000 + turn)
+        std = NOISE * (config.finetune.std or config.residual_scale / 2)
+        actor = ExploringPolicy(gaussian_actor(policy.network, config, std), context.seed(turn))
         episodes = rollout(
-            job.env, actor, seeds, meta=lambda seed: {"id": f"t{turn}-{seed}", "device": "policy"}, record_state=False
+            context.env,
+            actor,
+            seeds,
+            meta=lambda seed: {"id": f"t{turn}-{seed}", "device": "policy"},
+            record_state=False,
         )
         good = [trimmed(episode, config.trim) for episode in episodes if episode.meta.outcome == "success"]
         dataset.add_many([episode for episode in good if episode.meta.id not in dataset])
         return {"tries": len(episodes), "successes": [episode.meta.id for episode in good]}
 
-    return list(dataset.load_all(job.stage(f"tries-{turn}/act", work)["successes"]))
+    return list(dataset.load_all(context.stage(f"tries-{turn}/act", work)["successes"]))
 
 
-def _imitate(job: "PipelineJob", name: str, clone: "TrainedPolicy", found: list[Episode], turn: int) -> "TrainedPolicy":
-    """Train `clone` further on the demonstrations and its successes; return it with its better execution horizon."""
-    job.observer.begin(name)
-    run = job.run.child(name, {"found": [episode.meta.id for episode in found]})
-    config = replace(job.config.clone, seed=job.config.seed + 1000 * turn)
-    policy = bc.train(config, run, [*job.demonstrations(), *found], start=clone, progress=job.observer.progress)
-    job.observer.end(name, run.result() or {})
-    return choose_execution_horizon(job, policy, name)
+def _imitate(context: Context, policy: PipelinePolicy, found: list[Episode], turn: int) -> PipelinePolicy:
+    """Train `policy` further on the demonstrations and its successes; return it with its better execution horizon."""
+    name, config = f"tries-{turn}", replace(context.config.clone, seed=context.config.seed + 1000 * turn)
+    with context.training(name, {"found": [episode.meta.id for episode in found]}) as run:
+        shown, progress = [*load_demonstrations(context), *found], context.observer.progress
+        network = bc.train(config, run, shown, start=policy.network, progress=progress)
+    return choose_execution_horizon(context, replace(policy, network=network, base=name))
 
 
-def _success_in_rollouts(job: "PipelineJob", clone: "TrainedPolicy", name: str) -> float:
+def _success_in_rollouts(context: Context, policy: PipelinePolicy) -> float:
     """Return the success rate of a cloned policy: from the rollouts that chose its execution horizon, if any."""
-    known = success_at_chosen_horizon(job, name)
+    known = success_at_chosen_horizon(context, policy.base)
     if known is not None:
         return known
 
     def work(run: Run) -> Mapping[str, Any]:
         seeds = np.arange(SELECTION_SEED, SELECTION_SEED + EPISODES)
-        return {"success": evaluate(job.env, clone, seeds).success.value}
+        return {"success": evaluate(context.env, policy.network, seeds).success.value}
 
-    return float(job.stage(f"{name}/judge", work)["success"])
+    return float(context.stage(f"{policy.base}/judge", work)["success"])

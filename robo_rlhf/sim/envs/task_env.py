@@ -13,10 +13,7 @@ from robo_rlhf.core.types import Array, Step, VecEnv
 from robo_rlhf.sim.external.ids import (
     is_outside,
 )
-from robo_rlhf.sim.physics.batch import (
-    BatchSim,
-    apart,
-)
+from robo_rlhf.sim.physics.batch import BatchSim
 from robo_rlhf.sim.physics.model_identity import (
     is_same,
     machine,
@@ -49,24 +46,6 @@ class TaskEnv:
     def is_scene_of(self, recorded: str) -> bool | None:
         """Whether the `model_hash` of a recording is of this scene; None where it cannot be determined."""
         return recorded == self.model_hash or is_same(recorded, self._spec, self.model)
-
-    def deviation(self, state: Array, action: Array) -> float:
-        """Replay recorded actions and return the deviation from recorded states: the largest difference of a position.
-
-        Zero means the same states bit for bit, which is guaranteed on the machine that recorded them. Afterwards the
-        states of the copies are restored.
-
-        Args:
-            state: the recorded states (T+1, nstate).
-            action: the actions (T, act_dim) that led from each to the next.
-        """
-        before, largest = self.get_state(), 0.0
-        self.sim.set_state(np.repeat(state[:1], self.num_envs, axis=0))
-        for chosen, then in zip(action, state[1:], strict=True):
-            self.step(np.repeat(chosen[None], self.num_envs, axis=0))
-            largest = float(np.maximum(largest, apart(self.model, self.sim.state[0], then)))
-        self.sim.set_state(before)
-        return largest
 
     def reset(self, seeds: Array) -> Array:
         """Start episodes from `seeds` (N,); return obs (N, obs_dim). Copy i depends on seeds[i] alone."""

@@ -33,6 +33,7 @@ from robo_rlhf.sim.external.checks import (
     step_of,
 )
 from robo_rlhf.sim.external.ids import Recipe, find
+from robo_rlhf.sim.external.physics import read_state, state_size
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class CopiesStep(NamedTuple):
     success: Array  # (n,) bool
     active: Array  # (n,) bool, whether the step was taken
     faults: dict[int, str]  # copy → the fault that ended its episode, now or earlier
+    state: Array  # (n, nstate) float64, MuJoCo's integration state; (n, 0) where the environment is not MuJoCo
 
 
 class Copies:
@@ -60,6 +62,7 @@ class Copies:
         self.reader = Observations(first.observation_space, f"observation space of {recipe.name}")
         self.box = action_box(first.action_space, recipe.name)[0]
         self.envs = [first, *(recipe.make(horizon) for _ in range(num_envs - 1))]
+        self.state_size = state_size(first)
         self._begin()
 
     def reset(self, seeds: Array) -> CopiesStep:
@@ -72,6 +75,7 @@ class Copies:
                     close_env(self.envs[i], self.recipe.name)
                     self.envs[i] = self.recipe.make(self.horizon)
                 self.reader.read(seeded_reset(self.envs[i], int(seeds[i])), row)
+                self._read_state(i)
             except Exception as error:  # an external environment may raise anything
                 self._fault(i, "reset", error)
         return self._outcome(np.zeros(len(self.envs), np.float32), self.active.copy())
@@ -84,6 +88,7 @@ class Copies:
             try:
                 obs, reward[i], self.success[i], over = step_of(self.envs[i].step(commands[i]))
                 self.reader.read(obs, self.rows[i])
+                self._read_state(i)
                 self.active[i] = not over
             except Exception as error:
                 self._fault(i, "step", error)
@@ -99,8 +104,13 @@ class Copies:
         self.wide: Array = np.zeros((n, self.reader.size))  # as the environments gave it, float64
         self.rows: list[Array] = list(self.wide)
         self.obs: Array = np.zeros((n, self.reader.size), np.float32)
+        self.state: Array = np.zeros((n, self.state_size))
         self.success, self.active = np.zeros(n, np.bool_), np.ones(n, np.bool_)
         self.faults: dict[int, str] = {}
+
+    def _read_state(self, i: int) -> None:
+        if self.state_size:
+            read_state(self.envs[i], self.state[i])
 
     def _fault(self, i: int, doing: str, error: Exception) -> None:
         """End the episode of copy `i` as a failure, and repeat its last observation."""
@@ -119,7 +129,7 @@ class Copies:
             failed = list(self.faults)
             reward[failed], active[failed] = 0.0, False
         self.obs = self.wide.astype(np.float32)
-        return CopiesStep(self.obs, reward, self.success.copy(), active, dict(self.faults))
+        return CopiesStep(self.obs, reward, self.success.copy(), active, dict(self.faults), self.state.copy())
 
 
 class RemoteCopies:
@@ -128,13 +138,14 @@ class RemoteCopies:
     If the process dies, all its episodes have a fault, and the next reset starts another process.
     """
 
-    def __init__(self, recipe: Recipe, num_envs: int, horizon: int | None, obs_dim: int) -> None:
+    def __init__(self, recipe: Recipe, num_envs: int, horizon: int | None, obs_dim: int, state_size: int) -> None:
         """Start the process; it makes its copies while this one continues."""
         assert recipe.portable
         self.name, self._unanswered, self._died = recipe.name, 0, ""
         by_value = isinstance(recipe.spec.entry_point, str)
         self._work = pickle.dumps((recipe if by_value else recipe.name, num_envs, horizon))
         self._obs: Array = np.zeros((num_envs, obs_dim), np.float32)  # the newest, repeated when the process is dead
+        self._state: Array = np.zeros((num_envs, state_size))
         self._start()
 
     def _start(self) -> None:
@@ -189,10 +200,9 @@ class RemoteCopies:
         if answer is None:
             n = len(self._obs)
             none = np.zeros(n, np.bool_)
-            return CopiesStep(
-                self._obs.copy(), np.zeros(n, np.float32), none, none, dict.fromkeys(range(n), self._died)
-            )
-        self._obs = answer.obs
+            died = dict.fromkeys(range(n), self._died)
+            return CopiesStep(self._obs.copy(), np.zeros(n, np.float32), none, none, died, self._state)
+        self._obs, self._state = answer.obs, answer.state
         return answer
 
     def _note_death(self) -> None:

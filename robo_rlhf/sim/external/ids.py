@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import gymnasium
 from gymnasium.envs.registration import EnvSpec, parse_env_id
 
+from robo_rlhf.core import guests
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError, UnknownNameError
 from robo_rlhf.sim.external.checks import raised
 
@@ -98,6 +99,7 @@ def find(name: str) -> Recipe:
 
     Raises:
         UnknownNameError: no such id or task is registered; suggests the nearest.
+        NotAllowedError: it names a module, and nothing else does.
         MissingDependencyError: the package of its namespace or the module it names is not installed.
         EnvironmentFaultError: that module raises an exception on import.
         InvalidValueError: no task is named for an environment that has some, or one for an environment that has
@@ -109,6 +111,7 @@ def find(name: str) -> Recipe:
     namespace = bare.rpartition("/")[0]
     plugin = PLUGINS.get(namespace)
     if module:
+        guests.check(module, "environment", name)
         _import(module, name, f"Install the package that holds the module {module!r}, or correct its name.")
     elif plugin:
         _import(plugin.module, name, f"Run: pip install {plugin.install}")

@@ -1,5 +1,7 @@
 """Clips of outside environments: the actions of an episode are replayed from its seed, and the frames recorded."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -9,7 +11,8 @@ from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, Miss
 from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.sim.external.checks import Observations, Violation, picture_of, raised, step_of
 from robo_rlhf.sim.external.copies import close_env, scale, seeded_reset
-from robo_rlhf.sim.external.ids import find
+from robo_rlhf.sim.external.ids import Recipe, find
+from robo_rlhf.sim.rendering.gl import choose_backend
 
 NOT_DRAWN = "No clip can be drawn of it; what was recorded stays."
 
@@ -21,8 +24,8 @@ class ReplayedFrames(NamedTuple):
     deviation: float  # largest difference from the recorded observations; 0 where the environment is deterministic
 
 
-def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, every: int = 1) -> ReplayedFrames:
-    """Render frames `start`, `start` + `every`, ... before `stop` of an episode of an outside environment.
+def replay_frames(episode: Episode, chosen: Sequence[int] | None = None) -> ReplayedFrames:
+    """Render the `chosen` frames of an episode of an outside environment, numbers that rise; all of them where None.
 
     An episode of T steps has T + 1 frames: frame i comes before action i. The episode must begin at its seed's initial
     state; the replay of one whose beginning was trimmed deviates, as `deviation` shows.
@@ -32,18 +35,33 @@ def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, eve
         MissingDependencyError: it renders with a package that is not installed.
         EnvironmentFaultError: it raises, or gives an invalid observation or image.
     """
-    stop = len(episode) + 1 if stop is None else stop
-    if not 0 <= start < stop <= len(episode) + 1 or every < 1:
-        given = f"{start} to {stop} in steps of {every}"
+    chosen = range(len(episode) + 1) if chosen is None else chosen
+    if not chosen or not 0 <= min(chosen) <= max(chosen) <= len(episode):
+        given = f"{chosen[0]} to {chosen[-1]}" if chosen else "none"
         raise InvalidValueError(f"frames of episode {episode.meta.id}", given, f"frames within 0 to {len(episode)}")
-    from robo_rlhf.sim.rendering.gl import choose_backend
-
-    choose_backend()
     recipe = find(episode.meta.task)
+    with _rendering(recipe) as env:
+        replay = _replay(env, episode, chosen)
+    if recipe.plugin and recipe.plugin.upside_down:
+        return replay._replace(frames=replay.frames[:, ::-1, ::-1])
+    return replay
+
+
+def render_once(recipe: Recipe) -> Array:
+    """Return the image (height, width, 3) uint8 with which an episode begins; raises as `replay_frames`."""
+    with _rendering(recipe) as env:
+        seeded_reset(env, 0)
+        return picture_of(env.render(), None)
+
+
+@contextmanager
+def _rendering(recipe: Recipe) -> Iterator[gymnasium.Env[Any, Any]]:
+    """Provide a copy that renders images; what it raises is told as errors of ours."""
+    choose_backend()
     env = recipe.make(horizon=-1, render_mode="rgb_array")
     _without_shadows(env)
     try:
-        replay = _replay(env, episode, range(start, stop, every))
+        yield env
     except gymnasium.error.DependencyNotInstalled as error:
         what = str(error).split(",")[0].removesuffix(" is not installed")
         advice = "Install it to see clips; everything else works without."
@@ -54,12 +72,9 @@ def replay_frames(episode: Episode, start: int = 0, stop: int | None = None, eve
         raise EnvironmentFaultError(f"{recipe.name} {raised('a replay', error)}", NOT_DRAWN) from error
     finally:
         close_env(env, recipe.name)
-    if recipe.plugin and recipe.plugin.upside_down:
-        return replay._replace(frames=replay.frames[:, ::-1, ::-1])
-    return replay
 
 
-def _replay(env: Any, episode: Episode, wanted: range) -> ReplayedFrames:
+def _replay(env: Any, episode: Episode, wanted: Sequence[int]) -> ReplayedFrames:
     """Return the frames; raises Violation, or any exception of the environment."""
     reader = Observations(env.observation_space, f"observation space of {episode.meta.task}")
     obs = reader.row(seeded_reset(env, episode.meta.seed))

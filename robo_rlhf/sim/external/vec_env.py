@@ -2,14 +2,15 @@
 
 Observations are flattened, actions are scaled from [-1, 1], episodes have a fixed horizon in which a copy that ends
 early repeats its last values with `Step.active` False. All values from an environment are checked; after an invalid
-value or an exception, the episode of that copy ends, and `Step.faults` holds the reason. The state of an outside
-environment cannot be restored: `get_state` is empty, and its clips are made by replaying the actions of an episode,
-see `robo_rlhf.sim.external.replay`.
+value or an exception, the episode of that copy ends, and `Step.faults` holds the reason. Where the environment is
+MuJoCo, `get_state` gives its integration states, and `provenance` says whether they alone enter a frame exactly and
+show it; see `robo_rlhf.sim.external.proof`. Else it is empty, and frames are shown and entered by a replay.
 """
 
 import logging
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import gymnasium
@@ -20,6 +21,8 @@ from robo_rlhf.core.types import NO_FAULTS, Array, Step
 from robo_rlhf.sim.external.checks import action_box, time_step
 from robo_rlhf.sim.external.copies import Copies, CopiesStep, RemoteCopies
 from robo_rlhf.sim.external.ids import Recipe, find
+from robo_rlhf.sim.external.physics import physics_of
+from robo_rlhf.sim.external.proof import provenance_of
 
 _log = logging.getLogger(__name__)
 COPIES_PER_WORKER = 16  # fewer are stepped faster in one process, without the overhead of messages
@@ -54,7 +57,9 @@ class ExternalVecEnv:
         sizes = _shares(recipe, num_envs, workers)
         self._local = Copies(first, recipe, sizes[0], horizon)
         self.obs_dim = self._local.reader.size
-        self._remote = [RemoteCopies(recipe, size, horizon, self.obs_dim) for size in sizes[1:]]
+        nstate = self._local.state_size
+        self._remote = [RemoteCopies(recipe, size, horizon, self.obs_dim, nstate) for size in sizes[1:]]
+        self._recipe, self._state = recipe, np.zeros((num_envs, nstate))
         self._bounds = np.cumsum([0, *sizes])
         self.faults: Mapping[int, str] = NO_FAULTS  # copy → its fault in the last reset or since
         self._told = False
@@ -93,8 +98,8 @@ class ExternalVecEnv:
         return Step(whole.obs, whole.reward, whole.success, applied, {}, whole.active, self.faults)
 
     def get_state(self) -> Array:
-        """Return (N, 0): the state of an outside environment is not accessible."""
-        return np.zeros((self.num_envs, 0))
+        """Return a copy of the integration states (N, nstate); (N, 0) where the environment is not MuJoCo."""
+        return self._state.copy()
 
     def set_state(self, state: Array) -> Array:
         """Refuse.
@@ -103,6 +108,20 @@ class ExternalVecEnv:
             InvalidValueError: always.
         """
         raise InvalidValueError(f"state of {self.name}", "one to enter", "none: outside environments only start anew")
+
+    @cached_property
+    def model_hash(self) -> str:
+        """What tells the model of a new copy from others, on this machine; empty where there is none."""
+        physics = physics_of(self._local.envs[0])
+        return physics.hash if physics else ""
+
+    @cached_property
+    def provenance(self) -> Mapping[str, str]:
+        """The versions that an episode's states depend on, and by what its frames are shown and entered.
+
+        An environment that was never proven is, in a copy of its own. Empty where the environment is not MuJoCo.
+        """
+        return provenance_of(self._recipe) if self._local.state_size else {}
 
     def close(self) -> None:
         """Close all copies and end the worker processes; a second call does nothing."""
@@ -125,7 +144,8 @@ class ExternalVecEnv:
         if faults:
             self._note(faults)
         obs, reward, success, active = (np.concatenate([one[k] for one in found]) for k in range(4))
-        return CopiesStep(obs, reward, success, active, faults)
+        self._state = np.concatenate([one.state for one in found])
+        return CopiesStep(obs, reward, success, active, faults, self._state)
 
     def _note(self, faults: dict[int, str]) -> None:
         """Store the faults that ended episodes; the first one is logged."""

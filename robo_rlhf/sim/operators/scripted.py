@@ -7,6 +7,7 @@ import numpy as np
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.sim.task import unscripted
 
 AT_REST = 0.1  # effort of an operator who holds still; noise and drift grow with effort
 
@@ -36,7 +37,13 @@ class ScriptedOperator:
     """
 
     def __init__(self, env: TaskEnv, faults: OperatorFaults = PERSON, seed: int = 0) -> None:
-        """Act in `env`; copy i of the k-th reset draws its errors from (seed, k, i) unless `reseed` sets a seed."""
+        """Act in `env`; copy i of the k-th reset draws its errors from (seed, k, i) unless `reseed` sets a seed.
+
+        Raises:
+            InvalidValueError: the task has no scripted operator.
+        """
+        if not env.task.is_scripted():
+            raise unscripted(env.name)
         self.env, self.faults = env, faults
         self._seed, self._resets = seed, 0
         self._seeds: Array | None = None

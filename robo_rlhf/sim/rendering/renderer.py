@@ -20,11 +20,13 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, NotFoundError, ShapeError, UnknownNameError
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.rendering.annotation_geoms import AnnotationDrawer
 from robo_rlhf.sim.rendering.annotations import Annotation
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.gl import choose_backend
-from robo_rlhf.sim.rendering.scene_cameras import free_fovy
+from robo_rlhf.sim.rendering.outside_scene import outside_scene
+from robo_rlhf.sim.rendering.scene_cameras import DEFAULT_CAMERA, camera_names, free_fovy
 
 Quality = Literal["fast", "fine"]
 ModelSource = str | Path  # the name of a task, MJCF as text, or the path of an MJCF file
@@ -52,12 +54,16 @@ SHADOW_REACH = 1.8  # [extents of the scene] that the shadow map covers: with mo
 def load_model(source: ModelSource) -> mujoco.MjModel:
     """Compile the scene of a task, MJCF text (which starts with "<"), or an MJCF file.
 
+    The scene of an outside environment ("Pusher-v5") is the model of a copy of it.
+
     Raises:
-        UnknownNameError: there is no such task.
+        UnknownNameError: there is no such task or environment.
         NotFoundError: there is no such file.
         InvalidValueError: MuJoCo refuses the MJCF.
     """
     if isinstance(source, str) and not source.lstrip().startswith("<"):
+        if is_outside(source):
+            return outside_scene(source)[0]
         from robo_rlhf.sim.tasks import TASKS
 
         return TASKS[source]().scene().compile()
@@ -95,7 +101,7 @@ class FrameRenderer:
         self.model = _tuned(model, effort, width, height)
         self.data = mujoco.MjData(self.model)
         self.state_size = int(mujoco.mj_stateSize(self.model, STATE))
-        self.camera_names = tuple(self.model.camera(i).name for i in range(self.model.ncam))
+        self.camera_names = camera_names(self.model)
         self._thread = threading.get_ident()
         self._cameras: dict[Camera, mujoco.MjvCamera] = {}
         self._oversample = effort.oversample
@@ -239,7 +245,9 @@ class FrameRenderer:
     def _camera(self, camera: Camera) -> mujoco.MjvCamera:
         if camera not in self._cameras:
             view = mujoco.MjvCamera()
-            if camera.name:
+            if camera.name == DEFAULT_CAMERA and camera.name not in self.camera_names:
+                mujoco.mjv_defaultFreeCamera(self.model, view)
+            elif camera.name:
                 view.type = mujoco.mjtCamera.mjCAMERA_FIXED
                 view.fixedcamid = camera.index_in(self.camera_names)
             else:

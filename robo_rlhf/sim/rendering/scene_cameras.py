@@ -4,8 +4,11 @@ import mujoco
 import numpy as np
 
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.rendering.camera import Camera
+from robo_rlhf.sim.rendering.outside_scene import outside_scene
 
+DEFAULT_CAMERA = "front"
 NEAREST = 0.05  # [m] smallest distance of a camera from the point it looks at
 
 
@@ -16,17 +19,34 @@ def free_cameras(model: mujoco.MjModel, state: Array) -> dict[str, Camera]:
     `free_fovy`: where a camera has another, the free one is nearer or farther, which keeps the size of its subject.
     """
     data = mujoco.MjData(model)
+    names = camera_names(model)
     mujoco.mj_setState(model, data, np.asarray(state, np.float64), int(mujoco.mjtState.mjSTATE_INTEGRATION))
     mujoco.mj_forward(model, data)
-    return {model.camera(i).name: _free(model, data, i) for i in range(model.ncam)}
+    found = {name: _free(model, data, i) for i, name in enumerate(names)}
+    return found if DEFAULT_CAMERA in names else {DEFAULT_CAMERA: default_camera(model), **found}
+
+
+def camera_names(model: mujoco.MjModel) -> tuple[str, ...]:
+    """Return the names of a scene's cameras; one without a name is called after its number."""
+    return tuple(model.camera(i).name or f"camera {i}" for i in range(model.ncam))
+
+
+def default_camera(model: mujoco.MjModel) -> Camera:
+    """Return the free camera that shows all of a scene, which is called `front` where no other is."""
+    view = mujoco.MjvCamera()
+    mujoco.mjv_defaultFreeCamera(model, view)
+    x, y, z = map(float, view.lookat)
+    return Camera("", float(view.azimuth), float(view.elevation), float(view.distance), (x, y, z))
 
 
 def task_cameras(task: str) -> dict[str, Camera]:
-    """Return `free_cameras` of a task, by its name, at the start of an episode.
+    """Return `free_cameras` of a task or an outside environment, by its name, at the start of an episode.
 
     Raises:
         UnknownNameError: there is no such task.
     """
+    if is_outside(task):
+        return free_cameras(*outside_scene(task))
     from robo_rlhf.sim.envs.task_env import TaskEnv
     from robo_rlhf.sim.tasks import TASKS
 

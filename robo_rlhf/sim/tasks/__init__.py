@@ -33,6 +33,7 @@ class Tasks(Registry["type[Task]"]):
 
         Raises:
             UnknownNameError: it is such; the message suggests the nearest name.
+            NotAllowedError: it is code of a module that nothing allows.
         """
         task, sign, robot = name.partition("@")
         super().check(task)
@@ -40,4 +41,4 @@ class Tasks(Registry["type[Task]"]):
             ROBOTS.check(robot)
 
 
-TASKS = Tasks("task", "robo_rlhf.sim.tasks")
+TASKS = Tasks("task", "robo_rlhf.sim.tasks", base="robo_rlhf.sim.task:Task")

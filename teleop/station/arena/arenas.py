@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from robo_rlhf.core.errors import BusyError, ConflictError, InvalidValueError, NotFoundError
+from robo_rlhf.core.errors import BusyError, ConflictError, InvalidValueError, NotFoundError, RoboRlhfError
 from robo_rlhf.core.files import DATABASE_VARIABLE, make_folder
 from robo_rlhf.feedback.arena.arena import Arena, Judge, arenas, is_arena
 from robo_rlhf.feedback.arena.standings import Standings, standings
@@ -122,7 +122,13 @@ class Arenas:
         """Return a line for each arena, newest first; those that are being made come first."""
         there = arenas(self.home)
         coming = [name for name in self._jobs if name not in there]
-        return [self._coming(name) for name in reversed(coming)] + [self.view(name, person) for name in there]
+        return [self._coming(name) for name in reversed(coming)] + [self._line(name, person) for name in there]
+
+    def _line(self, name: str, person: str) -> dict[str, Any]:
+        try:
+            return self.view(name, person)
+        except RoboRlhfError as error:  # the others are shown
+            return {"arena": name, "state": "failed", "failure": str(error)}
 
     def view(self, name: str, person: str, *, weighted: bool = False) -> dict[str, Any]:
         """Return the view of an arena for a person; what is being made has only a name and a state.

@@ -2,6 +2,7 @@
 /** Bulk actions on selected episodes, with undo: tag, outcome, delete, download. */
 
 import { get, Refused, send, tellRefusals } from "../shared/api.js";
+import { withInstants } from "./days.js";
 import { askText } from "../shared/dialog.js";
 import { button, element } from "../shared/made.js";
 import { tell } from "../shared/toast.js";
@@ -175,7 +176,6 @@ export function follow(address) {
  */
 export function episodeOf(key, filters) {
   const query = new URLSearchParams({ ...key });
-  for (const [name, value] of filters) query.append(`in_${name}`, value);
-  query.set("in_zone", String(new Date().getTimezoneOffset()));
+  for (const [name, value] of withInstants(filters)) query.append(`in_${name}`, value);
   return get(`/api/library/episode?${query}`);
 }

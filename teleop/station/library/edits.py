@@ -14,6 +14,7 @@ from robo_rlhf.core.types import Array, EpisodeMeta, Outcome, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import trash_versions, trashed
 from robo_rlhf.data.schema import read_columns, read_header
+from robo_rlhf.episodes.access import open_access
 from teleop.station.library.entry import EpisodeKey
 from teleop.station.library.facts_cache import FactsCache
 from teleop.station.library.filters import Query, Selection, select
@@ -106,20 +107,23 @@ class Library:
             CorruptFileError: its file was damaged, and is in the quarantine now.
         """
         try:
-            columns, header = read_columns(self.index.path(key), ("source", "success"))
+            path = self.index.path(key)
+            columns, header = read_columns(path, ("source", "success"))
         except CorruptFileError as error:
             self.index.set_aside(key, str(error))
             raise
         names = {int(source): source.name.lower() for source in Source}
         sources = [(names.get(value, "human"), *span) for value, span in spans(columns["source"])]
         success = [span for value, span in spans(columns["success"]) if value]
-        drawable = 0 not in header.columns["state"][1][1:]
+        access = open_access(path, header)
         return {
             "sources": sources,
             "success": success,
             "frames": header.steps + 1,
-            "drawable": drawable,  # from any camera, and can be resumed from
-            "replayed": not drawable,  # by the environment that it is of, whose own camera is the only one
+            "show": access.show,  # as in `EpisodeAccess`
+            "cameras": list(access.videos),  # whose frames were recorded
+            "enter": access.enter,
+            "reason": access.reason,
         }
 
     def tag(self, keys: Iterable[EpisodeKey], tags: Sequence[str]) -> list[EditResult]:

@@ -41,9 +41,8 @@ class Query:
     device: tuple[str, ...] = ()
     tag: tuple[str, ...] = ()
     q: str = ""  # words that all have to occur
-    since: str = ""  # date, the first day
-    until: str = ""  # date, the last day
-    zone: int = 0  # [min] from the dates' clock to UTC, as JavaScript's getTimezoneOffset has it
+    since: str = ""  # the first day (of UTC), or an instant
+    until: str = ""  # the last day (of UTC), or the instant at which it ends
     shortest: float = 0.0  # [s]
     longest: float = float("inf")  # [s]
     sort: str = "newest"
@@ -65,9 +64,8 @@ class Query:
     @property
     def span(self) -> tuple[float, float]:
         """The first and the last instant [s since 1970] of its days."""
-        shift = timedelta(minutes=self.zone)
-        first = (_day(self.since) + shift).timestamp() if self.since else float("-inf")
-        last = (_day(self.until) + shift + timedelta(days=1)).timestamp() if self.until else float("inf")
+        first = _instant(self.since, days=0) if self.since else float("-inf")
+        last = _instant(self.until, days=1) if self.until else float("inf")
         return first, last
 
 
@@ -131,10 +129,8 @@ def _value(name: str, given: list[str]) -> object:
     text = given[-1]
     if name in ("shortest", "longest"):
         return _number(name, text)
-    if name == "zone":
-        return int(max(-900, min(900, _number(name, text))))
     if name in ("since", "until"):
-        _day(text)
+        _instant(text, days=0)
     if name == "sort" and text not in ORDERS:
         raise InvalidValueError("sort", repr(text), f"one of {', '.join(ORDERS)}")
     return text
@@ -150,11 +146,13 @@ def _number(name: str, text: str) -> float:
     return value
 
 
-def _day(text: str) -> datetime:
+def _instant(text: str, *, days: int) -> float:
+    """Return an instant [s since 1970] as it is given; of a day, its beginning, `days` later."""
     try:
-        day = datetime.strptime(text, "%Y-%m-%d")
-        if not 1900 <= day.year <= 2200:
+        given = datetime.fromisoformat(text)
+        if not 1900 <= given.year <= 2200 or (given.tzinfo is None and len(text) != len("2026-11-21")):
             raise ValueError
     except ValueError:
-        raise InvalidValueError("date", repr(text), "a day such as 2026-11-21") from None
-    return day.replace(tzinfo=UTC)
+        expected = "a day such as 2026-11-21, or an instant such as 2026-11-21T23:00:00Z"
+        raise InvalidValueError("date", repr(text), expected) from None
+    return given.timestamp() if given.tzinfo else (given.replace(tzinfo=UTC) + timedelta(days=days)).timestamp()

@@ -7,6 +7,7 @@
 import { get, pageData, Refused } from "../shared/api.js";
 import { bindKeys } from "../shared/keys.js";
 import { Bulk } from "./bulk.js";
+import { withInstants } from "./days.js";
 import { Filters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { Player } from "./player.js";
@@ -154,8 +155,7 @@ async function load() {
   asking?.abort();
   const mine = (asking = new AbortController());
   grid.waits(data.onAPage);
-  const query = new URLSearchParams(asked);
-  query.set("zone", String(new Date().getTimezoneOffset()));
+  const query = withInstants(asked);
   query.set("offset", String((number - 1) * data.onAPage));
   query.set("limit", String(data.onAPage));
   try {
@@ -258,8 +258,7 @@ function trouble(error) {
 
 /** All episodes that match the filters. */
 async function everything() {
-  const query = new URLSearchParams(state().filters);
-  query.set("zone", String(new Date().getTimezoneOffset()));
+  const query = withInstants(state().filters);
   const answer = await get(`/api/library/keys?${query}`);
   return answer.episodes.map((/** @type {[string, string]} */ [dataset, episode]) => ({ dataset, episode }));
 }

@@ -20,7 +20,7 @@ export class Deeds {
   /** The actions at the current frame. */
   drawHere() {
     const { item } = this.player;
-    if (!item.timeline.drawable) return this.here.replaceChildren();
+    if (item.timeline.enter !== "state") return this.here.replaceChildren();
     const asks = element("a", { class: "button", href: this.askAddress(), "data-mode": "ask" }, "Ask a policy here ", element("kbd", { "data-key": "ask" }));
     if (!this.player.page.mayEdit) return this.here.replaceChildren(asks);
     const link = (/** @type {string} */ mode, /** @type {string} */ label, /** @type {string} */ key) =>
@@ -40,7 +40,7 @@ export class Deeds {
   }
 
   ask() {
-    if (this.player.item?.timeline.drawable) location.assign(this.askAddress());
+    if (this.player.item?.timeline.enter === "state") location.assign(this.askAddress());
   }
 
   /** @param {string} mode */
@@ -53,7 +53,7 @@ export class Deeds {
 
   /** @param {"continue" | "takeover"} mode */
   operate(mode) {
-    if (this.player.item?.timeline.drawable && this.player.page.mayEdit) location.assign(this.operateAddress(mode));
+    if (this.player.item?.timeline.enter === "state" && this.player.page.mayEdit) location.assign(this.operateAddress(mode));
   }
 
   /** The handles were moved: show what would be kept, and offer to cut. */

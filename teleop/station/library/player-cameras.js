@@ -15,7 +15,7 @@ export class Cameras {
   /** @param {import("./player.js").Player} player @param {HTMLElement} stage  is dragged */
   constructor(player, stage) {
     this.player = player;
-    /** @type {Record<string, number[]>} */
+    /** @type {Record<string, number[] | null>} */
     this.poses = {};
     this.menu = element("select", { "aria-label": "Camera", onchange: () => this.choose(this.menu.value) });
     this.orbit = new Orbit(stage, {
@@ -23,6 +23,18 @@ export class Cameras {
       turn: (camera) => this.look(camera, true),
       end: (camera) => this.look(camera, false),
     });
+  }
+
+  /**
+   * Offer the cameras of an episode: of its scene, of its recorded frames, or the only one of its environment.
+   * @param {any} item
+   */
+  start(item) {
+    const { show, cameras } = item.timeline;
+    if (show !== "state") this.poses = Object.fromEntries(cameras.map((/** @type {string} */ name) => [name, null]));
+    this.menu.disabled = show !== "state" && cameras.length < 2;
+    this.draw();
+    if (show === "state") this.ask(item.task);
   }
 
   /** @param {string} task */
@@ -37,9 +49,13 @@ export class Cameras {
   }
 
   draw() {
-    if (this.player.item?.timeline.replayed) return this.menu.replaceChildren(element("option", {}, "its own camera"));
+    const drawn = this.player.item?.timeline.show === "state";
     const names = Object.keys(this.poses);
     const camera = this.player.clip.camera;
+    if (!drawn) {
+      const recorded = names.map((name) => element("option", { value: name, selected: name === camera }, name));
+      return this.menu.replaceChildren(...(recorded.length ? recorded : [element("option", {}, "its own camera")]));
+    }
     const free = camera.includes(",");
     if (!free && !names.includes(camera)) names.unshift(camera);
     const options = names.map((name) => element("option", { value: name, selected: name === camera }, name));
@@ -68,7 +84,7 @@ export class Cameras {
    * @param {boolean} still only the present frame: it is being turned
    */
   look(camera, still) {
-    if (!this.player.item?.timeline.drawable) return;
+    if (!this.player.item || (this.player.item.timeline.show !== "state" && camera.includes(","))) return;
     this.player.clip.look(camera, { still });
     this.draw();
     if (!still) this.player.note();

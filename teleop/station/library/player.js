@@ -155,14 +155,12 @@ export class Player {
    * @param {number} frame
    */
   start(item, frame) {
-    const { frames, sources, success, drawable, replayed } = item.timeline;
+    const { frames, sources, success, show } = item.timeline;
     this.timeline.show({ frames, dt: item.dt, sources, success });
     this.clip.width = this.width();
-    this.cameras.draw();
+    this.cameras.start(item);
     this.clip.open({ ...item, frames, fps: 1 / item.dt }, frame);
-    this.trouble.classList.toggle("low", replayed); // under it are the curves of the episode
-    this.cameras.menu.disabled = replayed;
-    if (drawable) this.cameras.ask(item.task);
+    this.trouble.classList.toggle("low", show !== "state"); // under it are the curves of the episode
   }
 
   /** The smallest size that fills the stage. */
@@ -207,7 +205,7 @@ export class Player {
     this.clock.textContent = `${duration(shown.frame * this.item.dt)} / ${duration(this.item.seconds)}  ·  frame ${shown.frame} of ${this.item.steps}`;
     this.stage.setAttribute("aria-label", `Frame ${shown.frame} from the camera ${this.clip.camera}`);
     this.veil.hidden = !shown.loading || Boolean(shown.trouble);
-    this.veil.textContent = this.item.timeline.replayed ? "Replaying the episode …" : "Drawing the clip …";
+    this.veil.textContent = this.item.timeline.show === "replay" ? "Replaying the episode …" : "Drawing the clip …";
     this.trouble.hidden = !shown.trouble;
     this.trouble.textContent = shown.trouble;
     this.deeds.point();

@@ -4,6 +4,7 @@
 import { get, Refused } from "../shared/api.js";
 import { drawChart } from "../shared/charts.js";
 import { element } from "../shared/made.js";
+import { withInstants } from "./days.js";
 
 const SOON = 700; // [ms] after which the station is asked again while it reads
 const NAMES = { q: "words", since: "from", until: "to", shortest: "at least", longest: "at most", source: "chosen by" };
@@ -13,8 +14,7 @@ const found = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 let drawn = "";
 
 async function load() {
-  const query = new URLSearchParams(location.search);
-  query.set("zone", String(new Date().getTimezoneOffset()));
+  const query = withInstants(new URLSearchParams(location.search));
   try {
     const answer = await get(`/api/library/statistics?${query}`);
     draw(answer);

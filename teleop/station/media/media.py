@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from robo_rlhf import __version__
+from robo_rlhf.core import guests
 from robo_rlhf.core.errors import (
     CorruptFileError,
     InvalidValueError,
@@ -29,14 +30,15 @@ from robo_rlhf.core.errors import (
 )
 from robo_rlhf.core.types import Array
 from robo_rlhf.data.schema import read_columns
-from robo_rlhf.feedback.judgeable import why_not
+from robo_rlhf.episodes.access import open_access
+from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.station.library.entry import Signature, signature_of
 from teleop.station.media.clip_cache import CachedBytes, ClipCache
 from teleop.station.media.file_responses import Content
 from teleop.station.media.priority_semaphore import PrioritySemaphore
-from teleop.station.media.replayed import CannotReplayError, frame_of, may_replay, replay
+from teleop.station.media.replayed import CannotReplayError, frame_of, replay
 
 WIDTHS = (160, 240, 320, 480, 640, 800, 960)  # [pixels]; pictures are 4 : 3
 MOST_FRAMES = 12_000  # of one clip: 10 min at 20 Hz
@@ -50,7 +52,7 @@ FRAME_PRIORITY, CLIP_PRIORITY, HOVER_PRIORITY, POSTER_PRIORITY, DOWNLOAD_PRIORIT
 )  # by urgency, the most urgent first
 READERS = 2  # threads that read episodes, so that the event loop keeps its share of Python's lock
 AT_A_TIME = 2  # handed to the pool, so that its worker never idles and urgent work starts soon
-_TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./@-]*")
+_TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
 T = TypeVar("T")
 
 
@@ -64,13 +66,16 @@ class NoPictureError(RoboRlhfError):
 
 
 class EpisodeFilm(NamedTuple):
-    """The properties of the states in an episode file."""
+    """The properties of an episode file that its pictures depend on."""
 
-    digest: str  # of the states and the task
+    digest: (
+        str  # of the states and the task; of the actions and observations where its frames are not drawn from states
+    )
     task: str
     fps: float  # of the recording
     frames: int  # T + 1
-    outside: bool = False  # of an outside environment: there are no states, its actions are replayed
+    from_states: bool = True  # else another process replays its actions or reads its video
+    reason: str = ""  # why it cannot be shown; empty where it can
 
 
 @dataclass(frozen=True)
@@ -113,20 +118,12 @@ class Media:
         self._stills: OrderedDict[str, bytes] = OrderedDict()
 
     async def film(self, path: Path) -> EpisodeFilm:
-        """Return the properties of an episode file that annotators can judge.
+        """Return the properties of an episode file that can be shown.
 
         Raises:
-            NoPictureError: it is damaged, or they cannot.
+            NoPictureError: it is damaged, or cannot be shown.
             FileNotFoundError: it is not there.
         """
-        film = await self._film(path)
-        why = why_not(outside=film.outside)
-        if why:
-            raise NoPictureError("outside", why)
-        return film
-
-    async def _film(self, path: Path) -> EpisodeFilm:
-        """Return the properties of an episode file, also of an outside environment."""
         signature = signature_of(path.stat())  # takes microseconds; a thread under load takes milliseconds
         known = self._films.get((path, signature))
         if known is not None:
@@ -137,9 +134,10 @@ class Media:
             self._films[path, signature] = film
             while len(self._films) > FILMS:
                 self._films.popitem(last=False)
-        if film.outside and not may_replay(film.task):
-            raise NoPictureError("outside", "Its environment is of a module that the episode names: none is imported.")
-        if not film.outside and not _TASK.fullmatch(film.task):
+        if film.reason or film.digest in self._not_replayed:
+            raise NoPictureError("outside", film.reason or self._not_replayed[film.digest])
+        named = is_outside(film.task) or all(guests.split(part) or _TASK.fullmatch(part) for part in film.task.split("@"))
+        if film.from_states and not named:
             raise NoPictureError(
                 "scene", "Its task has no name that a scene could have."
             )  # MJCF is not taken from files
@@ -147,7 +145,7 @@ class Media:
 
     async def poster(self, path: Path, view: CameraView) -> Content:
         """Return the thumbnail of an episode, from its middle; raises as `film`."""
-        film = await self._film(path)
+        film = await self.film(path)
         frame = film.frames // 2
         name = _name(film, view, "poster", frame, frame + 1, 1)
 
@@ -158,7 +156,7 @@ class Media:
 
     async def frame(self, path: Path, view: CameraView, frame: int) -> Content:
         """Return one frame, the last one where there are fewer; raises as `film`."""
-        film = await self._film(path)
+        film = await self.film(path)
         frame = min(max(frame, 0), film.frames - 1)
         name = _name(film, view, "frame", frame, frame + 1, 1)
         content = self._stills.pop(name, None)
@@ -171,8 +169,8 @@ class Media:
 
     async def hover(self, path: Path, view: CameraView) -> Content:
         """Return a short clip of all of an episode, quickly; raises as `film`."""
-        film = await self._film(path)
-        if film.outside:
+        film = await self.film(path)
+        if not film.from_states:
             every = -(-film.frames // HOVER_FRAMES)
             return await self._replayed(path, film, view, range(0, film.frames, every), HOVER_FPS, HOVER_PRIORITY)
         chosen = np.unique(np.linspace(0, film.frames - 1, min(film.frames, HOVER_FRAMES)).round().astype(int))
@@ -188,13 +186,13 @@ class Media:
         Raises:
             InvalidValueError: no frame of the episode, or more than MOST_FRAMES.
         """
-        film = await self._film(path)
+        film = await self.film(path)
         stop = film.frames if stop is None else min(stop, film.frames)
         if not 0 <= start < stop or stop - start > MOST_FRAMES:
             expected = f"at least one and at most {MOST_FRAMES:,} of frames 0 to {film.frames - 1}"
             raise InvalidValueError("clip", f"frames {start} to {stop - 1}", expected)
         turn = DOWNLOAD_PRIORITY if file else CLIP_PRIORITY
-        if film.outside:
+        if not film.from_states:
             content = await self._replayed(path, film, view, range(start, stop), film.fps, turn)
         else:
             content = await self._clip(path, film, view, np.arange(start, stop), film.fps, turn)
@@ -242,14 +240,12 @@ class Media:
     async def _replayed(
         self, path: Path, film: EpisodeFilm, view: CameraView, frames: range, fps: float, turn: int
     ) -> Content:
-        """Return a clip of an episode without states. There is one camera: that of the environment."""
-        if film.digest in self._not_replayed:
-            raise NoPictureError("outside", self._not_replayed[film.digest])
-        name = _name(film, CameraView(width=view.width), f"replay at {fps:g}", frames.start, frames.stop, frames.step)
+        """Return a clip of an episode without states, by a process that replays it or reads its video."""
+        name = _name(film, view, f"replay at {fps:g}", frames.start, frames.stop, frames.step)
 
         async def make() -> bytes:
             async with self._replays.take(turn):
-                return await replay(path, frames, fps, (view.width, view.height))
+                return await replay(path, frames, fps, view.camera, (view.width, view.height))
 
         try:
             return Content(await self._kept(f"{name}.mp4", make), MP4, name)
@@ -269,7 +265,7 @@ class Media:
         return await self._error_of(self.cache.get(key, make))
 
     async def _still(self, path: Path, film: EpisodeFilm, view: CameraView, frame: int, turn: int) -> bytes:
-        if film.outside:
+        if not film.from_states:
             return await self._replayed_frame(path, film, view, frame, turn)
         state = (await self._states_of(path, film))[frame]
         async with self._turns.take(turn):
@@ -312,22 +308,23 @@ class Media:
 
 
 def _read(path: Path) -> tuple[EpisodeFilm, Array]:
-    """Return the states of an episode file, every byte of it checked."""
+    """Return the properties of an episode file and its states, every byte of it checked."""
     try:
-        columns, header = read_columns(path, ("state",))
-        if columns["state"].shape[1] == 0:
-            columns, header = read_columns(path, ("state", "action", "obs"))
+        access = open_access(path)
+        from_states = access.show in ("state", None) and access.state_size > 0
+        columns, header = read_columns(path, ("state",) if from_states else ("state", "action", "obs"))
     except (CorruptFileError, VersionError) as error:
         raise NoPictureError("broken", str(error)) from error
-    states = columns["state"]
-    meta = header.meta
-    about = json.dumps([meta.task, meta.model_hash, meta.control_dt, states.shape]).encode()
-    digest = hashlib.sha256(about + states.tobytes()).hexdigest()[:32]
-    if states.shape[1] == 0:
-        about = json.dumps([meta.task, meta.seed, columns["action"].shape]).encode()
-        digest = hashlib.sha256(about + columns["action"].tobytes() + columns["obs"].tobytes()).hexdigest()[:32]
-        return EpisodeFilm(digest, meta.task, 1.0 / meta.control_dt, len(states), outside=True), states
-    return EpisodeFilm(digest, meta.task, 1.0 / meta.control_dt, len(states)), states
+    states, meta = columns["state"], header.meta
+    if from_states:
+        about: list[object] = [meta.task, meta.model_hash, meta.control_dt, states.shape]
+        content = states.tobytes()
+    else:
+        about = [meta.task, meta.seed, columns["action"].shape]
+        content = columns["action"].tobytes() + columns["obs"].tobytes()
+    digest = hashlib.sha256(json.dumps(about).encode() + content).hexdigest()[:32]
+    reason = access.reason if access.show is None else ""
+    return EpisodeFilm(digest, meta.task, 1.0 / meta.control_dt, len(states), from_states, reason), states
 
 
 def digest_of(task: str, states: Array) -> str:

@@ -1,7 +1,4 @@
-"""Pictures of episodes of outside environments, which hold no states: replayed in a process, or drawn as curves.
-
-Only packages that the program knows by name are imported, never a module that a file names.
-"""
+"""Pictures of episodes that are not drawn from states: by a process that replays them, or drawn as curves."""
 
 import asyncio
 import json
@@ -25,19 +22,14 @@ class CannotReplayError(Exception):
     """The environment is missing, draws nothing, or goes another way; the text says which."""
 
 
-def may_replay(task: str) -> bool:
-    """Whether a task's name leads to a package that is known, and not to an arbitrary module."""
-    return ":" not in task.partition("/")[0] and ":" not in task.rpartition(":")[0]
-
-
-async def replay(path: Path, frames: range, fps: float, size: tuple[int, int]) -> bytes:
+async def replay(path: Path, frames: range, fps: float, camera: str, size: tuple[int, int]) -> bytes:
     """Return a clip of some frames of an episode file, drawn by a separate process.
 
     Raises:
         CannotReplayError: it cannot be.
     """
     asked: dict[str, Any] = {"path": str(path), "start": frames.start, "stop": frames.stop, "every": frames.step}
-    asked |= {"fps": fps, "width": size[0], "height": size[1]}
+    asked |= {"fps": fps, "camera": camera, "width": size[0], "height": size[1]}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "teleop.ipc.replay_worker", json.dumps(asked)),
         stdin=asyncio.subprocess.DEVNULL,

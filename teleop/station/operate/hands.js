@@ -14,7 +14,7 @@ export class Hands {
   /**
    * @param {Binding[]} table
    * @param {{azimuth: () => number, actions: () => string[], act: (act: string) => void, changed: () => void,
-   *   padFound: (name: string) => void, padLost: (drove: boolean) => void}} page
+   *   padFound: (name: string) => void, padUnknown: (name: string) => void, padLost: (drove: boolean) => void}} page
    *   act: a button of a gamepad was pressed; changed: something should be sent at once
    */
   constructor(table, page) {
@@ -30,7 +30,7 @@ export class Hands {
     this.gripper = -1;
     this.takeoverHeld = false;
     this.movedAt = -Infinity; // [ms]
-    this.gamepad = new Gamepad({ found: page.padFound, lost: page.padLost });
+    this.gamepad = new Gamepad({ found: page.padFound, unknown: page.padUnknown, lost: page.padLost });
   }
 
   /**

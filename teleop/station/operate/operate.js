@@ -56,6 +56,7 @@ const hands = new Hands([], {
   actions: () => panel.scene?.action_names ?? [],
   act: (act) => perform(act),
   changed: () => push(false),
+  padUnknown: (name) => tell(`This browser does not know the buttons of ${name.replace(/ \(.*/, "")}, so that it drives nothing. Use another browser, or the keys.`, "bad"),
   padFound: (name) => tell(`Gamepad: ${name.replace(/ \(.*/, "")}. The left stick moves, the right one lifts and turns.`),
   padLost,
 });

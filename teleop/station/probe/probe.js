@@ -200,17 +200,17 @@ class Ask {
     const item = await this.details(this.items[Number(this.episode.value)]);
     if (!item || number !== this.loads) return;
     this.item = item;
-    const { frames, sources, success, drawable } = item.timeline;
+    const { frames, sources, success, show, enter, reason } = item.timeline;
     this.timeline.show({ frames, dt: item.dt, sources, success });
     this.shown.hidden = true;
-    const cameras = await camerasOf(item.task).catch(() => ["front"]);
+    const cameras = show === "state" ? await camerasOf(item.task).catch(() => ["front"]) : ["front"];
     if (number !== this.loads) return;
     const camera = cameras.includes(this.camera.value) ? this.camera.value : cameras.includes("front") ? "front" : cameras[0];
     this.camera.replaceChildren(...cameras.map((/** @type {string} */ name) => new Option(name, name)));
     this.camera.value = this.clip.camera = camera;
     this.judge();
-    if (drawable) this.clip.open({ ...item, frames, fps: 1 / item.dt }, frame);
-    else this.say("Recorded in an outside environment: there are no states to ask about.");
+    if (show) this.clip.open({ ...item, frames, fps: 1 / item.dt }, frame);
+    if (enter !== "state") this.say(reason || "Its frames are entered by a replay of its actions: no policy can be asked here.");
   }
 
   /** @param {number} frame */
@@ -240,7 +240,7 @@ class Ask {
 
   drawLinks() {
     const { item } = this;
-    this.correct.hidden = !data.mayDrive || !item.timeline.drawable;
+    this.correct.hidden = !data.mayDrive || item.timeline.enter !== "state";
     const query = new URLSearchParams({ source: item.dataset, episode: item.episode, frame: String(this.clip.frame), mode: "takeover", task: item.task, start: "1" });
     if (!item.dataset.includes("/")) query.set("dataset", item.dataset);
     this.correct.href = `/operate?${query}`;
@@ -253,7 +253,7 @@ class Ask {
 
   /** The frame or the policy changed: query the policy, one request at a time, the newest next. */
   moved() {
-    if (!this.item?.timeline.drawable || this.clip.playing) return;
+    if (this.item?.timeline.enter !== "state" || this.clip.playing) return;
     this.since = performance.now();
     this.drawLinks();
     if (!this.policy.value) return this.noPolicy();
@@ -335,7 +335,7 @@ class Ask {
   /** Request a what-if rollout of the policy from this frame. */
   async imagine() {
     if (!this.item || !this.policy.value || this.clip.playing) this.clip.pause();
-    if (!this.item?.timeline.drawable || !this.policy.value) return;
+    if (this.item?.timeline.enter !== "state" || !this.policy.value) return;
     this.imagining.abort();
     const stop = (this.imagining = new AbortController());
     const { item } = this;

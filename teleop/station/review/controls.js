@@ -266,9 +266,9 @@ function drawShow(question, desk) {
  * @returns {Panel}
  */
 function drawOrder(question, desk) {
-  const ranking = new Ranking(desk.stage, (groups) => desk.answer({ ranking: groups }));
-  const rest = row(question.controls.filter((control) => !control.part), (control) => desk.answer(control.value));
   const done = button("Done", "primary big", () => ranking.done(), "done");
+  const ranking = new Ranking(desk.stage, (groups) => desk.answer({ ranking: groups }), (complete) => (done.disabled = !complete));
+  const rest = row(question.controls.filter((control) => !control.part), (control) => desk.answer(control.value));
   const node = element("div", { class: "answers column" }, ranking.hint, element("div", { class: "answers" }, done, ...rest.buttons));
   const handlers = { ...rest.handlers, done: (/** @type {boolean} */ pressed) => pressed && ranking.done(), ...ranking.handlers };
   return { node, keys: [...ranking.keys, ...rest.keys], handlers, undo: () => ranking.undo() };

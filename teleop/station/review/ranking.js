@@ -59,10 +59,12 @@ export class Ranking {
   /**
    * @param {Stage} stage
    * @param {(groups: Groups) => void} answer
+   * @param {(complete: boolean) => void} changed whether the user has put all clips in order
    */
-  constructor(stage, answer) {
+  constructor(stage, answer, changed) {
     this.stage = stage;
     this.answer = answer;
+    this.changed = changed;
     /** @type {Groups} */
     this.groups = stage.screens.map(({ clip }) => [clip.name]);
     /** @type {Groups[]} */
@@ -211,8 +213,14 @@ export class Ranking {
     return true;
   }
 
+  /** Whether the order is the user's: nothing was said by the order in which the clips were shown. */
+  get complete() {
+    const named = this.groups.slice(0, this.picked).flat().length;
+    return this.picked ? named >= this.groups.flat().length - 1 : this.before.length > 0;
+  }
+
   done() {
-    this.answer(this.groups.map((group) => [...group].sort()));
+    if (this.complete) this.answer(this.groups.map((group) => [...group].sort()));
   }
 
   /** Show the clips in their order, each with its place. */
@@ -228,6 +236,8 @@ export class Ranking {
     });
     const label = (/** @type {string} */ name) => this.stage.screens.find(({ clip }) => clip.name === name)?.clip.label || name;
     const order = this.groups.map((group) => group.map(label).join(" = ")).join("  >  ");
-    this.hint.textContent = `${order}.  Drag, or press the numbers from the best on; T ties with the one before.`;
+    const how = "Drag, or press the numbers from the best on; T ties with the one before.";
+    this.hint.textContent = this.complete || this.picked ? `${order}.  ${how}` : how;
+    this.changed(this.complete);
   }
 }

@@ -2,11 +2,11 @@
 
 import asyncio
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -26,7 +26,7 @@ from teleop.station.web.templates import render
 
 Name = Annotated[str, Field(max_length=200)]
 Lease = Annotated[int, Field(ge=0, lt=2**63)]
-DAY = 24 * 60  # [min]
+Instant = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 2, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))]
 router = APIRouter()
 
 
@@ -182,15 +182,12 @@ async def broken(request: Request, body: BrokenClip, me: Me) -> dict[str, bool]:
 
 @router.get("/api/review/pace")
 async def pace(
-    request: Request, me: Me, run: Name | None = None, task: Name | None = None, offset: Annotated[int, Query()] = 0
+    request: Request, me: Me, since: Instant, run: Name | None = None, task: Name | None = None
 ) -> dict[str, Any]:
-    """Return the person's progress; `offset` is how far their clock is ahead of UTC [min]."""
-    ahead = timedelta(minutes=max(-DAY, min(offset, DAY)))
-    local = datetime.now(UTC) + ahead
-    since = local.replace(hour=0, minute=0, second=0, microsecond=0) - ahead
+    """Return the person's progress; `since` is when their day began."""
     database = station_of(request).store.database
     found = await database.read_in_thread(
-        lambda: workload_of(database, me.person.name, QuestionFilter(run, task), since)
+        lambda: workload_of(database, me.person.name, QuestionFilter(run, task), since.astimezone(UTC))
     )
     return {**asdict(found), "most": MOST_WAITING}
 

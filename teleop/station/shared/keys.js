@@ -7,6 +7,7 @@
  */
 
 import { openDialog } from "./dialog.js";
+import { keySign, learn, onLayout, placesOf } from "./layout.js";
 import { tell } from "./toast.js";
 
 /**
@@ -14,7 +15,7 @@ import { tell } from "./toast.js";
  * @property {string} name
  * @property {string} label
  * @property {string} group
- * @property {string[]} keys as KeyboardEvent.code
+ * @property {string[]} keys as KeyboardEvent.code, on an American keyboard
  * @property {number | null} [axis]
  * @property {number} [sign]
  * @property {string} [act]
@@ -34,24 +35,6 @@ const GROUPS = {
   clips: "Clips",
   page: "This page",
 };
-/** @type {Record<string, string>} */
-const SIGNS = {
-  Space: "Space", Enter: "Enter", Escape: "Esc", Backspace: "⌫", Delete: "Del", Tab: "Tab",
-  ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", PageUp: "PgUp", PageDown: "PgDn",
-  ShiftLeft: "Shift", ShiftRight: "Shift", ControlLeft: "Ctrl", ControlRight: "Ctrl", AltLeft: "Alt", AltRight: "Alt",
-  Equal: "+", Minus: "−", Slash: "?", Comma: ",", Period: ".", Semicolon: ";", Quote: "'", BracketLeft: "[",
-  BracketRight: "]", Backslash: "\\", Backquote: "`", NumpadAdd: "Num +", NumpadSubtract: "Num −",
-};
-
-/**
- * Return what is printed on the button of a key.
- * @param {string} code
- * @returns {string}
- */
-export function keySign(code) {
-  return SIGNS[code] || code.replace(/^(Key|Digit)/, "").replace(/^Numpad/, "Num ");
-}
-
 /**
  * Bind the keys of a table.
  * @param {Binding[]} table
@@ -64,7 +47,7 @@ export function bindKeys(table, handlers, options = {}) {
   const own = remembered(scope);
   const rows = table
     .filter((row) => row.act === "help" || handlerOf(row))
-    .map((row) => ({ ...row, usual: row.keys, keys: own[row.name] || row.keys }));
+    .map((row) => ({ ...row, american: row.keys, usual: row.keys, keys: own[row.name] || row.keys }));
   /** @type {Map<string, Binding>} */
   const held = new Map();
   const stop = new AbortController();
@@ -74,10 +57,32 @@ export function bindKeys(table, handlers, options = {}) {
     return handlers[row.name] || handlers[row.act || ""];
   }
 
+  /** Put the usual keys where they are on this keyboard. */
+  function place() {
+    const places = placesOf(rows.map((row) => ({ ...row, keys: row.american })));
+    for (const row of rows) {
+      const chosen = row.keys !== row.usual;
+      row.usual = places.get(row.name) || row.american;
+      if (!chosen) row.keys = row.usual;
+    }
+    printKeys();
+  }
+
+  /** @param {KeyboardEvent} event */
+  function rowOf(event) {
+    if (event.key === "?") return rows.find((row) => row.act === "help");
+    return rows.find((row) => row.keys.includes(event.code));
+  }
+
   /** @param {KeyboardEvent} event */
   function press(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || rests(event)) return;
-    const row = rows.find((row) => row.keys.includes(event.code));
+    const signed = rows.find((row) => row.keys.some((code) => keySign(code) === event.key.toUpperCase())); // what the user read
+    if (learn(event) && signed && signed !== rowOf(event)) {
+      event.preventDefault();
+      return tell("This key did nothing: your keyboard has other letters than the page believed. The keys shown are right now.", "plain");
+    }
+    const row = rowOf(event);
     if (!row) return;
     event.preventDefault();
     if (event.repeat || held.has(event.code)) return;
@@ -111,6 +116,7 @@ export function bindKeys(table, handlers, options = {}) {
   }
 
   const signal = stop.signal;
+  onLayout(place, signal);
   document.addEventListener("keydown", press, { signal });
   document.addEventListener("keyup", (event) => {
     if (held.has(event.code)) event.preventDefault(); // Space would also press a button that has the focus
@@ -124,7 +130,7 @@ export function bindKeys(table, handlers, options = {}) {
     button.hidden = false;
     button.addEventListener("click", showKeys, { signal });
   }
-  printKeys();
+  place();
   return { table: rows, letGo, showKeys, stop: () => (letGo(), stop.abort()) };
 }
 
@@ -165,7 +171,7 @@ function remembered(scope) {
   }
 }
 
-/** @typedef {Binding & {usual: string[]}} Row */
+/** @typedef {Binding & {american: string[], usual: string[]}} Row  usual: on this keyboard, unless the user chose others */
 
 /**
  * @param {string} scope

@@ -1,7 +1,7 @@
 // @ts-check
 /** Helpers that create elements, and format numbers and times. */
 
-import { keySign } from "./keys.js";
+import { keySign } from "./layout.js";
 
 /**
  * Return a new element.

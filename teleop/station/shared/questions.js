@@ -66,7 +66,7 @@ export async function correctionOf(lease) {
  * @returns {Promise<any>}
  */
 export async function paceOf(chosen) {
-  const query = new URLSearchParams({ offset: String(-new Date().getTimezoneOffset()) });
+  const query = new URLSearchParams({ since: new Date(new Date().setHours(0, 0, 0, 0)).toISOString() }); // today
   if (chosen.run) query.set("run", chosen.run);
   if (chosen.task) query.set("task", chosen.task);
   try {

@@ -31,11 +31,12 @@ export class Replay {
 
   async begin() {
     const { item } = this;
-    if (!item.timeline.drawable) {
-      this.trouble = "Recorded in an outside environment: there are no states to draw from.";
+    const { show, cameras, reason } = item.timeline;
+    if (!show) {
+      this.trouble = reason;
       return this.page.changed();
     }
-    this.cameras = await camerasOf(item.task);
+    this.cameras = show === "state" ? await camerasOf(item.task) : cameras.length ? cameras : ["front"];
     this.clip.camera = this.cameras.includes("front") ? "front" : this.cameras[0];
     this.clip.open({ ...item, frames: item.timeline.frames, fps: 1 / item.dt }, 0);
   }

@@ -5,15 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.core.runs import Run
 from robo_rlhf.pipeline.steps import chunk_execution
-from robo_rlhf.pipeline.steps.job import PipelineJob
-from robo_rlhf.pipeline.steps.observers import NullObserver
+from robo_rlhf.pipeline.steps.cloning import clone_demonstrations
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
 from robo_rlhf.policies.flow import FlowPolicy
 from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.training import bc
-from tests.pipeline.making import fresh_home, read, short_config
+from tests.pipeline.making import fresh_home, opened, read, short_config
 
 FLOW = bc.Config(policy="flow", settings={"width": 16, "chunk": 4}, updates=20)
 
@@ -29,17 +27,19 @@ def test_the_pace_that_succeeds_more_often_is_kept(
     monkeypatch.setattr(chunk_execution, "evaluate", judged)
     home = fresh_home(reach_home, tmp_path / "home")
     config = replace(short_config(), clone=FLOW, choose_execution_horizon=True)
-    job = PipelineJob(config, Run(home / "runs" / "short", config), home, NullObserver())
-    policy = chunk_execution.choose_execution_horizon(job, job.clone())
+    run = home / "runs" / "short"
+    with opened(config, home) as context:
+        policy = chunk_execution.choose_execution_horizon(context, clone_demonstrations(context)).network
     assert isinstance(policy, FlowPolicy)
-    path = job.run.path / "clone" / "checkpoints" / "policy.safetensors"
+    path = run / "clone" / "checkpoints" / "policy.safetensors"
     stored = load_policy(path, task="reach")
     assert isinstance(stored, FlowPolicy)
     assert policy.execution_horizon == stored.execution_horizon == stored.settings["execution_horizon"] == kept
-    assert read(job.run.path, "pace/result.json")["tried"] == [2, 4]
+    assert read(run, "pace/result.json")["tried"] == [2, 4]
     assert load_meta(path)["algorithm"] == "bc"
-    again = PipelineJob(config, Run(job.run.path, config), home, NullObserver())
-    assert chunk_execution.choose_execution_horizon(again, again.clone()).settings["execution_horizon"] == kept
+    with opened(config, home) as context:
+        again = chunk_execution.choose_execution_horizon(context, clone_demonstrations(context))
+    assert again.network.settings["execution_horizon"] == kept
 
 
 def test_other_policies_and_a_pace_that_was_chosen_stay(reach_home: Path, tmp_path: Path) -> None:
@@ -47,7 +47,8 @@ def test_other_policies_and_a_pace_that_was_chosen_stay(reach_home: Path, tmp_pa
     for number, config in enumerate(
         (replace(short_config(), choose_execution_horizon=True), replace(short_config(), clone=FLOW))
     ):
-        job = PipelineJob(config, Run(home / "runs" / str(number), config), home, NullObserver())
-        settings = dict(chunk_execution.choose_execution_horizon(job, job.clone()).settings)
+        with opened(config, home, str(number)) as context:
+            chosen = chunk_execution.choose_execution_horizon(context, clone_demonstrations(context))
+        settings = dict(chosen.network.settings)
         assert settings.get("execution_horizon") in (None, 6)
-        assert not (job.run.path / "pace").exists()
+        assert not (context.run.path / "pace").exists()

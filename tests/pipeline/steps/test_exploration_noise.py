@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.core.runs import Run
 from robo_rlhf.pipeline.steps import exploration_noise
-from robo_rlhf.pipeline.steps.job import PipelineJob, as_actor
-from robo_rlhf.pipeline.steps.observers import NullObserver
+from robo_rlhf.pipeline.steps.cloning import clone_demonstrations
+from robo_rlhf.pipeline.steps.finetuning import fine_tunable
+from robo_rlhf.policies.base import GaussianActor
 from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rollouts.evaluation import Evaluation
-from tests.pipeline.making import fresh_home, read, short_config
+from tests.pipeline.making import fresh_home, opened, read, short_config
 
 
 @pytest.mark.parametrize(
@@ -31,10 +31,11 @@ def test_the_boldest_that_leaves_most_of_the_success(
     config = replace(short_config(), choose_exploration_noise=True)
     flow = replace(config, clone=replace(config.clone, policy="flow", settings={"width": 16}, updates=20))
     for _ in range(2):  # the second time from what stands in the folder
-        job = PipelineJob(flow, Run(home / "runs" / "short", flow), home, NullObserver())
-        clone = job.clone()
-        exploration_noise.choose_exploration_noise(job, clone)
-        assert job.config.finetune.std == pytest.approx(chosen)
-        assert float(as_actor(clone, job.config).log_std.detach()[0].exp()) == pytest.approx(chosen)
-    assert len(read(job.run.path, "exploration/result.json")["exploring"]) == tried
-    assert read(job.run.path, "config.json")["finetune"]["std"] == 0.1  # what was asked for
+        with opened(flow, home) as context:
+            policy = exploration_noise.choose_exploration_noise(context, clone_demonstrations(context))
+            actor = fine_tunable(context, policy)
+        assert policy.std == pytest.approx(chosen)
+        assert isinstance(actor, GaussianActor)
+        assert float(actor.log_std.detach()[0].exp()) == pytest.approx(chosen)
+    assert len(read(context.run.path, "exploration/result.json")["exploring"]) == tried
+    assert read(context.run.path, "config.json")["finetune"]["std"] == 0.1  # what was asked for

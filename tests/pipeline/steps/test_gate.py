@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.runs import Run
-from robo_rlhf.core.types import Array, Step
+from robo_rlhf.core.types import Array, Step, VecEnv
+from robo_rlhf.pipeline.context import Context
 from robo_rlhf.pipeline.steps import gate as gates
 from robo_rlhf.pipeline.steps.gate import OveroptimizationAlarm, may_replace
 from robo_rlhf.pipeline.steps.observers import NullObserver
@@ -25,25 +26,24 @@ class Idle:
         return np.zeros((len(obs), 2), np.float32)
 
 
-def job(path: Path) -> Any:
-    """As much of a job as a gate needs."""
-    from robo_rlhf.pipeline.steps.job import PipelineJob
-
-    config = SimpleNamespace(gate_episodes=30, num_envs=10, task="toy")
-    made = PipelineJob(config, Run(path, {}), path, NullObserver())  # type: ignore[arg-type]
-    made.__dict__["env"] = ToyEnv(10)
-    return made
+def decide(path: Path, old: object, new: object, env: VecEnv | None = None) -> bool:
+    """Let the gate of the first round decide, in as much of a context as it needs."""
+    config: Any = SimpleNamespace(gate_episodes=30, num_envs=10, task="toy")
+    nothing: Any = None
+    context = Context(config, Run(path, {}), path, env or ToyEnv(10), nothing, NullObserver())
+    policies: Any = [SimpleNamespace(network=network) for network in (old, new)]
+    return may_replace(context, *policies, 1)
 
 
 def test_a_worse_policy_does_not_replace_a_better_one(tmp_path: Path) -> None:
     good, bad = ToyOperator(noise=0.0, pause=0.0), Idle()
-    assert not may_replace(job(tmp_path / "a"), 1, good, bad)  # type: ignore[arg-type]
-    assert may_replace(job(tmp_path / "b"), 1, bad, good)  # type: ignore[arg-type]
+    assert not decide(tmp_path / "a", good, bad)
+    assert decide(tmp_path / "b", bad, good)
     (event,) = [e for e in Run(tmp_path / "a", {}).events() if e["event"] == "gate"]
     assert event["round"] == 1
     assert not event["accepted"]
     assert event["reason"].startswith("refused: shown to be worse, -")
-    assert not may_replace(job(tmp_path / "a"), 1, good, good)  # type: ignore[arg-type]  # decided already
+    assert not decide(tmp_path / "a", good, good)  # decided already
 
 
 def test_where_no_success_is_known_returns_are_compared(tmp_path: Path) -> None:
@@ -52,9 +52,7 @@ def test_where_no_success_is_known_returns_are_compared(tmp_path: Path) -> None:
             step = super().step(action)
             return step._replace(success=np.zeros_like(step.success))
 
-    blind = job(tmp_path)
-    blind.__dict__["env"] = Unmarked(10)
-    assert not may_replace(blind, 1, ToyOperator(noise=0.0, pause=0.0), Idle())  # type: ignore[arg-type]
+    assert not decide(tmp_path, ToyOperator(noise=0.0, pause=0.0), Idle(), Unmarked(10))
 
 
 def test_the_alarm_ends_a_round_and_says_why(tmp_path: Path) -> None:

@@ -8,23 +8,16 @@ import pytest
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import write_json
-from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Episode, VecEnv
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.pipeline.steps import self_imitation
 from robo_rlhf.pipeline.steps.chunk_execution import success_at_chosen_horizon
-from robo_rlhf.pipeline.steps.job import PipelineJob
-from robo_rlhf.pipeline.steps.observers import NullObserver
-from robo_rlhf.policies.base import TrainedPolicy
+from robo_rlhf.pipeline.steps.cloning import clone_demonstrations
+from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.rollouts.evaluation import Evaluation
-from tests.pipeline.making import do, fresh_home, read, short_config, traces
+from tests.pipeline.making import do, fresh_home, opened, read, short_config, traces
 
 TURNS = replace(short_config(), self_imitation_rounds=2, self_imitation_episodes=8)
-
-
-def begun(home: Path) -> tuple[PipelineJob, TrainedPolicy]:
-    job = PipelineJob(TURNS, Run(home / "runs" / "short", TURNS), home, NullObserver())
-    return job, job.clone()
 
 
 def succeeding(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
@@ -59,25 +52,24 @@ def test_the_best_clone_is_kept(
     succeeding(monkeypatch, 0.5)
     judging(monkeypatch, 0.4, *later)
     for _ in range(2):  # the second time from what stands in the folder: nobody is judged again
-        job, clone = begun(home)
-        found = self_imitation.self_imitate(job, clone)
-        assert job.base == base
-        stored = job.base_policy().state_dict()
-        assert all((value == stored[name]).all() for name, value in found.state_dict().items())
-    own = Dataset(job.run.path / "tries")
+        with opened(TURNS, home) as context:
+            found = self_imitation.self_imitate(context, clone_demonstrations(context))
+        assert found.base == base
+        stored = load_policy(context.run.path / base / "checkpoints" / "policy.safetensors").state_dict()
+        assert all((value == stored[name]).all() for name, value in found.network.state_dict().items())
+    own = Dataset(context.run.path / "tries")
     assert len(own.ids()) == 8  # half of eight, in two turns
-    shown = read(job.run.path, "tries-2/config.json")["found"]
+    shown = read(context.run.path, "tries-2/config.json")["found"]
     assert sorted(shown) == sorted(own.ids())
 
 
 def test_without_a_success_nothing_changes(reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = fresh_home(reach_home, tmp_path / "home")
     succeeding(monkeypatch, 0.0)
-    job, clone = begun(home)
-    self_imitation.self_imitate(job, clone)
-    assert job.base == "clone"
-    assert read(job.run.path, "tries-1/act/result.json") == {"tries": 8, "successes": []}
-    assert not (job.run.path / "tries-2").exists()
+    with opened(TURNS, home) as context:
+        assert self_imitation.self_imitate(context, clone_demonstrations(context)).base == "clone"
+    assert read(context.run.path, "tries-1/act/result.json") == {"tries": 8, "successes": []}
+    assert not (context.run.path / "tries-2").exists()
 
 
 def test_a_job_goes_on_from_its_tries_and_ends_the_same(
@@ -94,11 +86,12 @@ def test_a_job_goes_on_from_its_tries_and_ends_the_same(
 
 
 def test_the_rollouts_that_chose_a_pace_judge_too(reach_home: Path, tmp_path: Path) -> None:
-    job, clone = begun(fresh_home(reach_home, tmp_path / "home"))
-    write_json(job.run.path / "pace" / "result.json", {"success": [0.25, 0.75]})
-    assert success_at_chosen_horizon(job, "clone") == 0.75
-    assert success_at_chosen_horizon(job, "tries-1") is None
-    assert self_imitation._success_in_rollouts(job, clone, "clone") == 0.75
+    with opened(TURNS, fresh_home(reach_home, tmp_path / "home")) as context:
+        policy = clone_demonstrations(context)
+        write_json(context.run.path / "pace" / "result.json", {"success": [0.25, 0.75]})
+        assert success_at_chosen_horizon(context, "clone") == 0.75
+        assert success_at_chosen_horizon(context, "tries-1") is None
+        assert self_imitation._success_in_rollouts(context, policy) == 0.75
 
 
 def test_a_negative_number_of_turns_is_refused() -> None:

@@ -65,13 +65,23 @@ def test_buttons_do_what_the_table_says_once() -> None:
         assert device.read().buttons == {"success", "takeover"}  # ... what comes after does
 
 
-def test_what_is_held_when_it_is_opened_counts_as_held_but_not_as_pressed() -> None:
+def test_what_is_off_its_rest_when_it_is_opened_drives_only_after_it_has_rested() -> None:
     pad = RecordedPad()
     pad.pressed = {SOUTH, RIGHT_SHOULDER}
     pad.values |= {1: -32768, 16: 1}
     with Gamepad(world(), pad=pad, speed=5) as device:
         said = device.read()
-        assert (said.gripper, said.buttons) == (-1.0, {"takeover"})
+        assert (said.gripper, said.buttons, said.active) == (-1.0, frozenset(), False)
+        pad.push(1, -0.9)  # not in the middle yet
+        pad.push(3, 1.0)  # the other stick rested
+        np.testing.assert_allclose(device.read().twist, [0, 0, 0, 0, 0, -1], atol=0.01)
+        pad.push(3, 0.0)
+        pad.push(1, 0.0)
+        pad.push(1, -1.0)
+        pad.press(RIGHT_SHOULDER, down=False)
+        pad.press(RIGHT_SHOULDER)
+        said = device.read()
+        assert said.buttons == {"takeover"}
         np.testing.assert_allclose(said.twist, [1, 0, 0, 0, 0, 0], atol=0.01)
 
 

@@ -101,8 +101,8 @@ def test_what_people_cannot_be_shown_is_not_asked(program: Program, episodes: Da
     good = {**asked, "kind": "approval", "clips": clips[:1]}
     answer = program("operator").post("questions", json={"questions": [good, asked]})
     assert answer.status_code == 409
-    wanted = f"People cannot judge episode outside of {DATASET} yet. Recorded in an outside environment: there are no "
-    assert answer.json()["error"] == f"{wanted}states to draw from. No question was asked."
+    wanted = f"People cannot judge episode outside of {DATASET}. It holds no simulator states. No question was asked."
+    assert answer.json()["error"] == wanted
     assert station.store.questions() == []
     gone = {**asked, "clips": [{**clip, "episode_id": f"{clip['episode_id']}x"} for clip in clips]}
     elsewhere = {**asked, "dataset": "../outside", "run": "two"}

@@ -56,6 +56,15 @@ def test_a_judge_is_told_nothing_of_the_policies(judged: Path, visit: Visit, sta
     assert {policy["name"] for policy in shown["ratings"]["policies"]} == {"Policy 1", "Policy 2"}
 
 
+def test_one_arena_that_cannot_be_read_hides_no_other(judged: Path, visit: Visit) -> None:
+    shutil.copytree(judged / "runs" / "blind", judged / "runs" / "broken")
+    (judged / "runs" / "broken" / "salt.json").write_text("{")
+    lines = {line["arena"]: line for line in visit("operator").get("/api/arenas").json()["arenas"]}
+    assert lines["blind"]["state"] == "judging"
+    assert lines["broken"]["state"] == "failed"
+    assert "salt.json" in lines["broken"]["failure"]
+
+
 def test_names_are_covered_until_all_is_judged_or_somebody_gives_up_judging(
     judged: Path, visit: Visit, station: Station
 ) -> None:

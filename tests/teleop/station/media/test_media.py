@@ -288,7 +288,7 @@ def test_what_cannot_be_drawn_says_why(client: TestClient, dataset: Dataset, poo
     dataset.add(blind)
     dataset.add(episode("foreign", task="<mujoco/>"))
     for name, words in (
-        ("outside", "cannot be replayed. Unknown environment 'push'"),
+        ("outside", "It holds no simulator states."),
         ("foreign", "no name that a scene could have"),
     ):
         answer = client.get(f"/media/clip?dataset=demos&episode={name}")

@@ -19,7 +19,7 @@ from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from robo_rlhf.sim.rendering.pool import RenderPool
 from robo_rlhf.sim.rendering.video import decode_mp4
 from teleop.station.media.media import CameraView, Media, NoPictureError
-from teleop.station.media.replayed import curves, may_replay
+from teleop.station.media.replayed import curves
 
 STEPS = 12
 
@@ -37,7 +37,8 @@ class Wave:
 @pytest.fixture(scope="module")
 def episode() -> Iterator[Episode]:
     env = ExternalVecEnv("Reacher-v5", 1)
-    yield rollout(env, Wave(), np.array([3]), steps=STEPS)[0]
+    whole = rollout(env, Wave(), np.array([3]), steps=STEPS)[0]
+    yield replace(whole, state=whole.state[:, :0])
     env.close()
 
 
@@ -74,12 +75,8 @@ def test_what_goes_another_way_is_not_shown(tmp_path: Path, episode: Episode) ->
 def test_no_module_is_imported_because_a_file_names_it(tmp_path: Path, episode: Episode) -> None:
     path = add(tmp_path, episode, task="antigravity:Reacher-v5")
     media = Media(tmp_path / "clips", lambda: cast(RenderPool, None))
-    with pytest.raises(NoPictureError, match="none is imported"):
+    with pytest.raises(NoPictureError, match="code of the module antigravity"):
         asyncio.run(media.poster(path, CameraView()))
-    assert may_replay("Pusher-v5")
-    assert may_replay("Meta-World/MT1:door-open-v3")
-    for name in ("os:A-v0", "os:a/B-v0", "os:a/B:c"):
-        assert not may_replay(name)
 
 
 def test_curves_are_a_drawing_of_what_is_there(tmp_path: Path, episode: Episode) -> None:

@@ -54,7 +54,7 @@ def test_futures_of_what_people_cannot_be_shown_are_not_recorded(client: TestCli
     body = {"dataset": "elsewhere", "episode": "outside", "frame": 3, "policy": FLOW, "other": PLAIN, "seconds": 0.5}
     answer = client.post("/api/ask/compare", json=body)
     assert answer.status_code == 409
-    assert "People cannot judge episode outside of elsewhere yet. Recorded in an outside" in answer.json()["error"]
+    assert "Episode outside cannot be entered by a state. Its frames are entered by a replay" in answer.json()["error"]
     assert not (asking.home / "comparisons" / "Reacher-v5").exists()
 
 

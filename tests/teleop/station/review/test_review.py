@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -271,8 +272,15 @@ def test_how_the_work_goes(client: TestClient, station: Station) -> None:
         say(client, question, {"choice": choice}, f"k{number}", seconds=2.0 + number)
         same = asked[number].id
         station.store.answer(same, "grace", {"choice": "A"}, key=f"g{number}")
-    pace = client.get("/api/review/pace?offset=60").json()
+
+    def pace_since(hours: float, zone: timezone) -> Any:
+        since = (datetime.now(zone) + timedelta(hours=hours)).isoformat()
+        return client.get("/api/review/pace", params={"since": since}).json()
+
+    pace = pace_since(-0.5, timezone(timedelta(hours=5)))  # an hour of its own clock is none of UTC
     assert (pace["waiting"], pace["today"], pace["seconds"]) == (1, 3, 3.0)
+    assert pace_since(0.5, timezone(-timedelta(hours=5)))["today"] == 0
+    assert client.get("/api/review/pace?since=0001-01-01T00:00:00%2B14:00").status_code == 422
     assert pace["agreement"] == {"hits": 2.0, "of": 3}
     assert pace["self_agreement"] == {"hits": 0, "of": 0}
     assert "1 question waits" in client.get("/", headers={"accept": "text/html"}).text

@@ -82,7 +82,7 @@ ROUTES: dict[str, Row] = {
     "POST /api/review/renew": Row("annotator", "4"),
     "POST /api/review/release": Row("annotator", "4"),
     "POST /api/review/broken": Row("annotator", "4"),
-    "GET /api/review/pace": Row("annotator", "2"),
+    "GET /api/review/pace": Row("annotator", "4"),
     "GET /api/review/correction": Row("annotator", "4"),
     # The monitor
     "GET /monitor": Row("annotator", "2"),

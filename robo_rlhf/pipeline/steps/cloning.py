@@ -1,0 +1,64 @@
+"""The policy that the pipeline starts from: a clone of the demonstrations, or an untrained one."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from robo_rlhf.core.files import find_dataset, read_json
+from robo_rlhf.core.learning import seeded
+from robo_rlhf.core.types import Episode
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.training_arrays.observation_spread import starts_of
+from robo_rlhf.pipeline.context import Context, PipelinePolicy
+from robo_rlhf.pipeline.demonstrations import find_demonstrations
+from robo_rlhf.policies.checkpoint import save_policy
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
+from robo_rlhf.training import bc
+
+
+def clone_demonstrations(context: Context) -> PipelinePolicy:
+    """Imitate the demonstrations."""
+    demonstrations = load_demonstrations(context)
+    config = replace(context.config.clone, seed=context.config.seed)
+    with context.training("clone", {"demonstrations": [e.meta.id for e in demonstrations]}) as run:
+        starts = None if run.result() else starts_of(context.env)
+        network = bc.train(config, run, demonstrations, starts=starts, progress=context.observer.progress)
+    return PipelinePolicy(network, context.config.finetune.std)
+
+
+def untrained(context: Context) -> PipelinePolicy:
+    """Draw the initial policy, saved in the place of a cloned policy, so that later stages find it there."""
+    run = context.run.child("clone", {"demonstrations": []})
+    with seeded(context.config.seed):
+        network = TanhGaussianPolicy(context.env.obs_dim, context.env.act_dim, **context.config.sac_policy)
+    if run.result() is None:
+        save_policy(network, run.checkpoint_path("policy"), {"task": context.env.name, "algorithm": "none"})
+        run.finish({"updates": 0})
+    return PipelinePolicy(network, context.config.finetune.std)
+
+
+def load_demonstrations(context: Context) -> list[Episode]:
+    """Return the demonstrations to imitate: drawn by the seed, cut off soon after they succeed.
+
+    Raises:
+        NotFoundError: there is no such dataset, or no success in it.
+        InvalidValueError: there are too few.
+    """
+    config, stored = context.config, context.run.path / "clone" / "config.json"
+    if not config.demos:
+        return []
+    if stored.exists():  # those that the run started with, whatever was recorded since
+        ids = read_json(stored, dict)["demonstrations"]
+        dataset = Dataset(find_dataset(context.home, config.demonstrations))
+    else:
+        dataset, found = find_demonstrations(config, context.home)
+        order = np.random.default_rng((config.seed, 1)).permutation(len(found))
+        ids = [found[i] for i in sorted(order[: config.demos])]
+    return [trimmed(episode, config.trim) for episode in dataset.load_all(ids)]
+
+
+def trimmed(episode: Episode, after: int) -> Episode:
+    """Return a successful demonstration up to `after` steps after its final success."""
+    lasting = len(episode) - int(np.argmin(episode.success[::-1])) if not episode.success.all() else 0
+    end = min(lasting + after, len(episode))
+    return episode.slice(0, end) if episode.success[-1] else episode

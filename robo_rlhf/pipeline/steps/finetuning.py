@@ -1,0 +1,136 @@
+"""Fine-tuning on the learned reward, by PPO or SAC; the true return is logged, never used.
+
+A policy without a likelihood, such as a flow, is kept as it is; a bounded correction on top of it is what learns.
+
+SAC trains a policy from scratch, or a correction of the cloned policy. With demonstrations a share of each batch comes
+from them. Without any it may explore before the first questions, without any reward, so that there is something to ask
+about ("PEBBLE", Lee et al. 2021); those steps stay in the replay buffer and get the learned reward later.
+"""
+
+from dataclasses import replace
+
+from robo_rlhf.core.learning import seeded, unpack_module
+from robo_rlhf.core.runs import fitting
+from robo_rlhf.pipeline.config import PipelineConfig
+from robo_rlhf.pipeline.context import Context, PipelinePolicy
+from robo_rlhf.pipeline.steps.cloning import load_demonstrations
+from robo_rlhf.pipeline.steps.gate import OveroptimizationAlarm
+from robo_rlhf.pipeline.steps.observers import TrueRewardLog
+from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
+from robo_rlhf.policies.checkpoint import load_policy
+from robo_rlhf.policies.residual import residual_on_top_of
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy, tanh_gaussian_on_top_of
+from robo_rlhf.rewards.latest import PenalizedReward
+from robo_rlhf.rewards.novelty import novelty
+from robo_rlhf.training import ppo, sac
+from robo_rlhf.training_tools.settings import PPOSettings
+
+RESIDUAL_STD = 0.3  # initial deviation of a correction by SAC, before the tanh
+
+
+def finetune(context: Context, policy: PipelinePolicy, number: int) -> PipelinePolicy:
+    """Return `policy` fine-tuned on its reward, as the stage of round `number`.
+
+    PPO continues from the newest accepted policy, with its value function and anchor. SAC continues from the round
+    before, also where a gate refused that round: then only its policy is discarded, not its steps or value functions.
+    """
+    assert policy.reward is not None
+    config, observer = context.config, context.observer
+    settings = replace(
+        config.rl, iterations=config.iterations_of(number), seed=context.seed(number), num_envs=config.num_envs
+    )
+    reward = PenalizedReward(policy.reward, config.uncertainty_penalty)
+    with context.training(_stage(number)) as run:
+        truth = (OveroptimizationAlarm if config.gate else TrueRewardLog)(run, context.env.num_envs)
+        actor: GaussianActor | TanhGaussianPolicy
+        if isinstance(settings, PPOSettings):
+            before = context.run.child(_stage(policy.round), {}).load("training") if policy.round else None
+            actor = ppo.train(
+                replace(settings, std=policy.std),
+                run,
+                context.env,
+                gaussian_actor(_base(context, policy), config, policy.std),
+                reward,
+                carry=None if before is None else before[0],
+                progress=observer.progress,
+                on_iteration=truth.log,
+                diagnostics=truth.observe,
+            )
+        else:
+            refused = policy.round < number - 1
+            before = (
+                context.run.child(_stage(number - 1), {}).load("training") if number > 1 or config.explore else None
+            )
+            actor = sac.train(
+                settings,
+                run,
+                context.env,
+                _accepted_sac_actor(context, policy) if refused else _initial_sac_actor(context, policy),
+                reward,
+                demonstrations=load_demonstrations(context),
+                carry=context.run.child(_stage(number - 1), {}).load("training")
+                if number > 1 or config.explore
+                else None,
+                refused=refused,
+                progress=observer.progress,
+                on_iteration=truth.log,
+                diagnostics=truth.observe,
+            )
+    return replace(policy, network=actor, round=number)
+
+
+def explore(context: Context, policy: PipelinePolicy) -> PipelinePolicy:
+    """Return the policy that makes the clips of the first round: `policy`, or one that has explored."""
+    config = context.config
+    if not config.explore:
+        return policy
+    settings = replace(config.sac, iterations=config.explore, seed=context.seed(0), num_envs=config.num_envs)
+    actor = _initial_sac_actor(context, policy)
+    with context.training(_stage(0)) as run:
+        sac.train(settings, run, context.env, actor, novelty, progress=context.observer.progress)
+    return replace(policy, network=actor)
+
+
+def fine_tunable(context: Context, policy: PipelinePolicy) -> GaussianActor | TanhGaussianPolicy:
+    """Return a cloned policy in the form that is fine-tuned; it acts as before until then."""
+    if context.config.rl is context.config.finetune:
+        return gaussian_actor(policy.network, context.config, policy.std)
+    return _initial_sac_actor(context, policy)
+
+
+def gaussian_actor(network: TrainedPolicy, config: PipelineConfig, std: float) -> GaussianActor:
+    """Return a policy as one that PPO can fine-tune, a correction exploring with deviation `std`."""
+    if isinstance(network, GaussianActor):
+        return network
+    with seeded(config.seed):  # its hidden weights are drawn, and must be the same in every session of a run
+        return residual_on_top_of(network, scale=config.residual_scale, std=std or config.residual_scale / 2)
+
+
+def _stage(number: int) -> str:
+    """Return the training stage of round `number`; 0: the exploration before the first."""
+    return f"round-{number}/finetune" if number else "explore"
+
+
+def _base(context: Context, policy: PipelinePolicy) -> TrainedPolicy:
+    """Return the policy that fine-tuning starts from, read anew: training changes it in place."""
+    return load_policy(context.run.path / policy.base / "checkpoints" / "policy.safetensors")
+
+
+def _initial_sac_actor(context: Context, policy: PipelinePolicy) -> TanhGaussianPolicy:
+    """Return the initial policy: the untrained one, or the cloned policy with a zero correction."""
+    base, config = _base(context, policy), context.config
+    if isinstance(base, TanhGaussianPolicy):
+        return base
+    with seeded(config.seed):  # hidden weights of the correction are drawn, the same in every session of a run
+        return tanh_gaussian_on_top_of(base, scale=config.residual_scale, std=RESIDUAL_STD, **config.sac_policy)
+
+
+def _accepted_sac_actor(context: Context, policy: PipelinePolicy) -> TanhGaussianPolicy:
+    """Return the newest accepted policy, as its stage saved it."""
+    actor = _initial_sac_actor(context, policy)
+    run = context.run.child(_stage(policy.round), {})
+    stored = run.load("training") if policy.round or context.config.explore else None
+    if stored is not None:
+        with fitting(run.checkpoint_path("training"), f"the policy of round {policy.round}"):
+            unpack_module("actor", actor, stored[0])
+    return actor

@@ -1,0 +1,124 @@
+"""Episodes of the newest policy, questions about clips of them, and the answers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from robo_rlhf.core.errors import ConflictError, InvalidValueError
+from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Array, Episode, Segment
+from robo_rlhf.feedback.selection import BY_MODELS, SegmentCandidate, select
+from robo_rlhf.feedback.store import Question, Store, question_id
+from robo_rlhf.pipeline.context import Answerer, Context, PipelinePolicy
+from robo_rlhf.pipeline.steps.cloning import load_demonstrations
+from robo_rlhf.pipeline.steps.simulated_labels import SimulatedLabeler
+from robo_rlhf.policies.base import Actor
+from robo_rlhf.policies.explore import ExploringPolicy
+from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rollouts.rollout import check_environment, rollout
+from robo_rlhf.sim.envs.task_env import TaskEnv, versions
+
+COLLECT_SEED = 4_000_000  # first of the seeds of the episodes that clips are cut from
+
+
+def collect(context: Context, policy: PipelinePolicy, number: int) -> list[str]:
+    """Run the newest policy with exploration, and store the episodes; return their ids."""
+    config, name = context.config, context.run.path.name
+
+    def meta(seed: int) -> Mapping[str, Any]:
+        return {"id": f"r{number}-{seed}", "device": "policy", "operator": name, "versions": versions()}
+
+    def work(run: Run) -> Mapping[str, Any]:
+        first = COLLECT_SEED + 100_000 * config.seed + 1000 * number
+        seeds = np.arange(first, first + config.collect)
+        explorer = ExploringPolicy(cast(Actor, policy.network), context.seed(number))  # as `fine_tunable` gave it
+        episodes = rollout(context.env, explorer, seeds, meta=meta, on_step=context.steps(len(seeds)))
+        check_environment([e.meta for e in episodes], context.env.name)
+        shown = load_demonstrations(context) if number == 1 else []
+        shown = [e.slice(0, len(e), id=f"r0-{i:03d}") for i, e in enumerate(shown)]
+        dataset = context.clips
+        dataset.add_many([e for e in [*shown, *episodes] if e.meta.id not in dataset])
+        return {"episodes": [e.meta.id for e in episodes]}
+
+    return list(context.stage(f"round-{number}/collect", work)["episodes"])
+
+
+def ask(context: Context, policy: PipelinePolicy, number: int) -> list[Question]:
+    """Choose clips, by the reward model that there is, and write questions about them into the store."""
+    run, config = context.run, context.config
+    dataset = str((run.path / "episodes").relative_to(context.home))
+
+    def work(run: Run) -> Mapping[str, Any]:
+        chosen = _choose(context, policy.reward, number)
+        return {"questions": [[list(clip) for clip in clips] for clips in chosen]}
+
+    questions = []
+    for stored in context.stage(f"round-{number}/ask", work)["questions"]:
+        clips, kind = tuple(Segment(*clip) for clip in stored), config.question
+        key = question_id(run.path.name, number, kind, clips)
+        questions.append(Question(key, run.path.name, number, kind, config.task, clips, dataset))
+    context.store.add_questions(questions)
+    return questions
+
+
+def answer(context: Context, questions: Sequence[Question], number: int) -> None:
+    """Collect answers to the questions, from the simulated teacher or from human annotators."""
+
+    def work(run: Run) -> Mapping[str, Any]:
+        (context.annotators or _teacher(context))(context.store, questions)
+        return context.store.counts(run=context.run.path.name, round=number)._asdict()
+
+    context.stage(f"round-{number}/answer", work)
+
+
+def _choose(context: Context, model: RewardModel | None, number: int) -> list[tuple[Segment, ...]]:
+    config, dataset = context.config, context.clips
+    candidates, returns = list[SegmentCandidate](), list[Array]()
+    for episode in dataset.load_all(sorted(dataset.ids())):
+        made_in = int(episode.meta.id[1:].split("-")[0])
+        if made_in > number or not len(episode):  # one without a step was aborted at once
+            continue
+        length = min(config.clip_steps, len(episode))
+        for start in _starts(len(episode), length):
+            stage = start / max(len(episode) - length, 1)
+            clip = Segment(episode.meta.id, start, length)
+            candidates.append(SegmentCandidate(clip, made_in, stage, demonstration=made_in == 0))
+            if model is not None:
+                returns.append(_member_returns(model, episode.slice(start, length)))
+    rng = np.random.default_rng((config.seed, number, 2))
+    predicted = np.stack(returns, axis=1) if returns else None
+    method = "uniform" if model is None and config.selection in BY_MODELS else config.selection
+    return select(candidates, config.labels_of(number), method, rng, predicted, clips=config.clips_a_question)
+
+
+def _starts(steps: int, length: int) -> list[int]:
+    """Return the starts of clips of `length`: half a clip apart or less, the last one reaching the very end."""
+    room = steps - length
+    count = max(-(-2 * room // length), 1)
+    return [round(room * k / count) for k in range(count + 1)] if room else [0]
+
+
+def _member_returns(model: RewardModel, clip: Episode) -> Array:
+    """Return the logit (E,) of a clip by each member."""
+    with torch.inference_mode():
+        inputs = (torch.from_numpy(a)[None] for a in (clip.obs[:-1], clip.action, clip.obs[1:]))
+        found: Array = (model(*inputs).sum(-1)[:, 0] / model.temperature).numpy()
+    return found
+
+
+def _teacher(context: Context) -> Answerer:
+    """Return the simulated teacher."""
+    config, env = context.config, context.env
+    style_cost = env.task.style_cost if isinstance(env, TaskEnv) else None
+
+    def teach(store: Store, questions: Sequence[Question]) -> None:
+        labeler = SimulatedLabeler(context.clips, questions, config.teacher, style_cost)
+        try:
+            labeler.answer(store, questions, config.seed)
+        except ConflictError as error:  # its folder was deleted, and its questions are still in the database
+            wanted = "a name that no earlier run had: another run of this name asked the same and got other answers"
+            raise InvalidValueError("--run", context.run.path.name, wanted) from error
+
+    return teach

@@ -1,0 +1,31 @@
+"""Learning the reward from all answers so far."""
+
+from dataclasses import replace
+
+from robo_rlhf.feedback.quality.report import gold_of
+from robo_rlhf.pipeline.context import Context, PipelinePolicy
+from robo_rlhf.pipeline.steps.cloning import load_demonstrations
+from robo_rlhf.training import reward
+
+
+def learn_reward(context: Context, policy: PipelinePolicy, number: int) -> PipelinePolicy:
+    """Return `policy` with the reward model of round `number`."""
+    with context.training(f"round-{number}/reward") as run:
+        store, name = context.store, context.run.path.name
+        questions = [q for q in store.questions(run=name) if q.round <= number]
+        order = {q.id: i for i, q in enumerate(questions)}
+        answers = [a for a in store.answers(run=name) if a.question_id in order]
+        answers.sort(key=lambda a: (order[a.question_id], a.annotator))
+        config = replace(context.config.reward, seed=context.seed(number))
+        weighted = config.demonstration_weight
+        model = reward.train(
+            config,
+            run,
+            questions,
+            answers,
+            reward.episodes_of(context.home),
+            demonstrations=load_demonstrations(context) if weighted else (),
+            checked=gold_of(store, task=context.config.task),
+            progress=context.observer.progress,
+        )
+    return replace(policy, reward=model)

@@ -1,0 +1,93 @@
+"""The MuJoCo model and data inside an outside environment, and its integration state.
+
+Known are Gymnasium's `MujocoEnv` and what derives from it or looks like it (gymnasium-robotics, gym-hil, Meta-World),
+dm_control's `physics` (through shimmy) and robosuite's `sim`. An environment of a user's own is known by one method,
+`mujoco_simulation()`, which returns its model and data.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gymnasium
+import mujoco
+import numpy as np
+
+from robo_rlhf.core.types import Array
+from robo_rlhf.sim.physics.model_identity import compiled_hash
+
+STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
+
+
+class Physics(NamedTuple):
+    """The simulation inside an environment; valid until its next reset."""
+
+    model: mujoco.MjModel
+    data: mujoco.MjData
+
+    @property
+    def size(self) -> int:
+        """How many numbers a state holds."""
+        return int(mujoco.mj_stateSize(self.model, STATE))
+
+    def read(self, out: Array) -> None:
+        """Write the integration state into `out` (size,) float64."""
+        mujoco.mj_getState(self.model, self.data, out, STATE)
+
+    def enter(self, state: Array) -> None:
+        """Set the integration state (size,), and compute what follows from it."""
+        mujoco.mj_setState(self.model, self.data, state, STATE)
+        mujoco.mj_forward(self.model, self.data)
+        mujoco.mj_setState(self.model, self.data, state, STATE)  # mj_forward changes the warm start of the solver
+
+    @property
+    def hash(self) -> str:
+        """What tells this model from others on this machine; environments may change it in each episode."""
+        return compiled_hash(self.model)
+
+
+def physics_of(env: gymnasium.Env[Any, Any]) -> Physics | None:
+    """Return the simulation inside an environment, as it is now; None where none is found."""
+    inner = env.unwrapped
+    for look in _PLACES:
+        try:
+            model, data = look(inner)
+        except Exception:  # an attribute that is not there, a property of others that raises
+            continue
+        if isinstance(model, mujoco.MjModel) and isinstance(data, mujoco.MjData):
+            return Physics(model, data)
+    return None
+
+
+def state_size(env: gymnasium.Env[Any, Any]) -> int:
+    """Return how many numbers a state of an environment holds; 0 where it is not MuJoCo."""
+    physics = physics_of(env)
+    return physics.size if physics else 0
+
+
+def read_state(env: gymnasium.Env[Any, Any], out: Array) -> None:
+    """Write the state of an environment into `out` (size,) float64; NaN where the size of its states has changed."""
+    physics = physics_of(env)
+    if physics is None or physics.size != len(out):
+        out[:] = np.nan
+    else:
+        physics.read(out)
+
+
+def _own(env: Any) -> Any:
+    return env.mujoco_simulation()
+
+
+def _gymnasium(env: Any) -> Any:
+    return env.model, env.data
+
+
+def _dm_control(env: Any) -> Any:
+    physics = env._env.physics  # of shimmy's wrapper
+    return physics.model.ptr, physics.data.ptr
+
+
+def _robosuite(env: Any) -> Any:
+    return env.sim.model._model, env.sim.data._data
+
+
+_PLACES: tuple[Callable[[Any], Any], ...] = (_own, _gymnasium, _dm_control, _robosuite)

@@ -1,0 +1,32 @@
+"""Versions of the packages that an outside environment depends on; independent of MuJoCo itself."""
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+
+from robo_rlhf.sim.external.ids import Recipe
+
+
+def versions_of(recipe: Recipe) -> Mapping[str, str]:
+    """Return the versions of MuJoCo, Gymnasium and the package that an environment comes from, by name."""
+    entry = recipe.spec.entry_point
+    top = (entry if isinstance(entry, str) else getattr(entry, "__module__", "")).partition(":")[0].partition(".")[0]
+    names = {"mujoco", "gymnasium", *packages_distributions().get(top, ())}
+    return {name: found for name in sorted(names) if (found := _version(name))}
+
+
+def listed(versions: Mapping[str, str]) -> str:
+    """Return versions as an episode records them: "gymnasium 1.4.0, mujoco 4.0.0"."""
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
+
+
+def is_installed(recorded: str) -> bool:
+    """Whether all packages of what `listed` gave are installed in these versions; False for an empty text."""
+    pairs = [part.rpartition(" ") for part in recorded.split(", ")]
+    return all(number and _version(name) == number for name, _, number in pairs)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name) if name else ""
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,51 @@
+"""The scene of an outside environment that is MuJoCo: its model, seen as the environment itself shows it."""
+
+import copy
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array
+from robo_rlhf.sim.external.copies import close_env, seeded_reset
+from robo_rlhf.sim.external.ids import find
+from robo_rlhf.sim.external.physics import physics_of
+
+FREE_DISTANCE = 1.5  # [extents of the scene] from MuJoCo's default camera to the point that it looks at
+
+
+def outside_scene(name: str) -> tuple[mujoco.MjModel, Array]:
+    """Return the model of an outside environment and its state (nstate,) after the reset with seed 0.
+
+    Raises:
+        UnknownNameError, MissingDependencyError, EnvironmentFaultError: it cannot be made, see `ids.find`.
+        InvalidValueError: it is not MuJoCo.
+    """
+    recipe = find(name)
+    env = recipe.make(horizon=-1)
+    try:
+        seeded_reset(env, 0)
+        physics = physics_of(env)
+        if physics is None:
+            raise InvalidValueError(f"environment {name}", "no MuJoCo model in it", "one to draw states of")
+        state = np.zeros(physics.size)
+        physics.read(state)
+        model = copy.copy(physics.model)
+        _look_as_before(model, env.unwrapped)
+        return model, state
+    finally:
+        close_env(env, name)
+
+
+def _look_as_before(model: mujoco.MjModel, env: Any) -> None:
+    """Let MuJoCo's default camera of a model be the one that Gymnasium's environments are configured with."""
+    renderer = getattr(env, "mujoco_renderer", None)
+    config = getattr(renderer, "default_cam_config", None) or {}
+    lookat, distance = config.get("lookat"), config.get("distance")
+    if lookat is not None:
+        model.stat.center[:] = lookat
+    if distance:
+        model.stat.extent = distance / FREE_DISTANCE
+    model.vis.global_.elevation = config.get("elevation", model.vis.global_.elevation)
+    model.vis.global_.azimuth = config.get("azimuth", model.vis.global_.azimuth)
