@@ -27,7 +27,9 @@ class PressButton(Task):
         finger.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.03], mass=0.2)
         finger.add_camera(name="wrist", pos=[0, -0.3, 0.2], xyaxes=[1, 0, 0, 0, 0.6, 0.8])
         button = world.add_body(name="button", mocap=True, pos=[0.3, 0, 0.02])
-        button.add_geom(type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=[0.04, 0.01], rgba=[1, 0, 0, 1], contype=0, conaffinity=0)
+        button.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=[0.04, 0.01], rgba=[1, 0, 0, 1], contype=0, conaffinity=0
+        )
         world.add_camera(name="front", pos=[0, -1.2, 0.6], xyaxes=[1, 0, 0, 0, 0.4, 0.9])
         world.add_camera(name="top", pos=[0, 0, 1.5])
         motor = spec.add_actuator(name="push", target="x", trntype=mujoco.mjtTrn.mjTRN_JOINT)

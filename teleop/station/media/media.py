@@ -136,7 +136,8 @@ class Media:
                 self._films.popitem(last=False)
         if film.reason or film.digest in self._not_replayed:
             raise NoPictureError("outside", film.reason or self._not_replayed[film.digest])
-        named = is_outside(film.task) or all(guests.split(part) or _TASK.fullmatch(part) for part in film.task.split("@"))
+        parts = film.task.split("@")  # the task and its robot
+        named = is_outside(film.task) or all(guests.split(part) or _TASK.fullmatch(part) for part in parts)
         if film.from_states and not named:
             raise NoPictureError(
                 "scene", "Its task has no name that a scene could have."
