@@ -232,7 +232,7 @@ def check_mujoco() -> None:
         oldest = ".".join(map(str, OLDEST))
         raise MissingDependencyError(
             f"MuJoCo {oldest} (installed: {mujoco.__version__})",
-            "the native tasks",
+            "a task of this project",
             f"Install mujoco>={oldest}, or use an outside environment with --env.",
         )
 
