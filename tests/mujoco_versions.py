@@ -11,7 +11,7 @@ OWN = ("mujoco", "pip", "setuptools", "pkg_resources", "_distutils_hack", "distu
 
 
 def python_with(version: str, folder: Path) -> Path:
-    """Make an environment in `folder` with that MuJoCo; all other packages are this environment's. Return its Python."""
+    """Make an environment with that MuJoCo, all other packages being this environment's; return its Python."""
     subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
     python = folder / "bin" / "python"
     asked = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]

@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def blocks(language: str) -> list[str]:
-    """Return the page's blocks of a language, "" for commands."""
+    """Return the page's blocks of a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 
@@ -51,7 +51,7 @@ def run(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_page_leads_from_nothing_to_a_cloned_policy(folder: Path) -> None:
-    record, train, evaluate = blocks("")[0].splitlines()
+    record, train, evaluate = blocks("sh")[0].splitlines()
     assert blocks("text")[0] in run(folder, record).stderr
     run(folder, train)
     found = json.loads(run(folder, f"{evaluate} --json").stdout)
