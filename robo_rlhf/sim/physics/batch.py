@@ -1,6 +1,7 @@
 """N simulations of one model, stepped together by MuJoCo's native thread pool, or by threads, with named views."""
 
 import copy
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -34,7 +35,7 @@ class BatchSim:
     def __init__(self, model: mujoco.MjModel, num_envs: int, substeps: int, nthread: int = 0) -> None:
         """Make `num_envs` copies that advance `substeps` physics steps a call, on `nthread` threads (0: all cores)."""
         self.model, self.num_envs, self.substeps = model, num_envs, substeps
-        self._batch = ThreadBatch(model, num_envs, nthread) if Batch is None else Batch(model, num_envs, nthread)
+        self._batch: Any = ThreadBatch(model, num_envs, nthread) if Batch is None else Batch(model, num_envs, nthread)
         # After a step MuJoCo brings poses up to date together with contacts and constraints, which cost three quarters
         # of it and which the next step computes again. A second batch, of a model that has none, computes poses alone.
         apart = Batch is not None and num_envs >= FEW and bool((model.sensor_needstage == _STAGE.mjSTAGE_ACC).all())
