@@ -45,7 +45,6 @@ ALLOWED = {
     ("teleop/station/api/exchange.py", "open"): "an upload, gone when it is answered",
     ("teleop/station/api/exchange.py", "ZipFile"): "a download, gone when it is sent; an upload",
     ("teleop/station/library/zip_download.py", "ZipFile"): "into what is sent",
-    ("teleop/station/probe/client.py", "replace"): "of a process, not of a file",
     ("teleop/station/api/exchange.py", "mkdtemp"): "the folder of an upload or a download",
 }  # fmt: skip
 

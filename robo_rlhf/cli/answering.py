@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from robo_rlhf.feedback.store import Question, Store
 
 POLL = 1.0  # [s] between checks of the store
-PAGE = "Answer them side by side in a browser: `robo-rlhf serve` in another terminal, then Review."
+PAGE = "Answer them side by side in a browser: `robo-rlhf serve{allow}` in another terminal, then Review."
 
 
 class HumanAnnotators:
@@ -48,7 +48,7 @@ class HumanAnnotators:
         told = False
         here = sys.stdin.isatty() and all(KINDS[question.kind].layout == "choice" for question in questions)
         if here:
-            print(f"{len(questions)} questions. {PAGE}", file=sys.stderr, flush=True)
+            print(f"{len(questions)} questions. {page_for(questions[0].task)}", file=sys.stderr, flush=True)
         gone: set[str] = set()
         while waiting := [q for q in store.questions(questions[0].run, unanswered=True) if q.id in ids]:
             gone = self.tell_of_withdrawn(store, questions[0].run, ids, gone)
@@ -56,7 +56,7 @@ class HumanAnnotators:
                 self.ask(store, waiting[0], len(questions) - len(waiting) + 1, len(questions))
                 continue
             if not told:
-                text = f"{len(waiting)} questions wait for answers in {store.name}\n{PAGE}"
+                text = f"{len(waiting)} questions wait for answers in {store.name}\n{page_for(questions[0].task)}"
                 print(text, file=sys.stderr, flush=True)
                 told = True
             time.sleep(POLL)
@@ -87,11 +87,12 @@ class HumanAnnotators:
         from robo_rlhf.feedback.kinds import KINDS
 
         clips = [self.clip(question, place) for place in range(len(question.segments))]
-        print(f"\nQuestion {number} of {count} · {question.task} · which does the task better?")
+        kind = KINDS[question.kind]
+        print(f"\nQuestion {number} of {count} · {question.task} · {kind.prompt}")
         for label, path in zip("ABCDEF", clips, strict=False):
             print(f"  {label}: {path}")
             show(path)
-        controls = [control for control in KINDS[question.kind].controls if not control.part]
+        controls = [control for control in kind.controls if not control.part]
         started = time.monotonic()
         chosen = choose(controls)
         taken = time.monotonic() - started
@@ -113,11 +114,20 @@ class HumanAnnotators:
         return path
 
 
+def page_for(task: str) -> str:
+    """Return how questions about a task are answered in a browser; the station imports no module unasked."""
+    from robo_rlhf.episodes.access import module_of
+
+    module = module_of(task)
+    return PAGE.format(allow=f" --allow {module}" if module else "")
+
+
 def choose(controls: "Sequence[Control]") -> "Control":
-    """Ask until one of the controls is named by its key, or by A, B or tie."""
+    """Ask until one of the controls is named, by its key or by its choice, such as A or yes."""
     menu = "   ".join(f"[{control.key}] {control.label}" for control in controls)
     words = {control.key.lower(): control for control in controls}
-    words |= {str(control.value.get("choice", "")).lower(): control for control in controls}
+    choices = {str(control.value.get("choice", "")): control for control in controls}
+    words |= {choice.lower(): control for choice, control in choices.items()}
     while True:
         try:
             print(f"  {menu}\n  your answer: ", end="", flush=True)  # input() itself would prompt on stderr
@@ -126,7 +136,7 @@ def choose(controls: "Sequence[Control]") -> "Control":
             raise KeyboardInterrupt from None  # Ctrl-D: as good as Ctrl-C
         if typed in words:
             return words[typed]
-        print(f"  {typed!r} is none of these; type {', '.join(sorted(c.key for c in controls))}, A, B or tie")
+        print(f"  {typed!r} is none of these; type {', '.join([*sorted(c.key for c in controls), *choices])}")
 
 
 def show(path: Path) -> None:

@@ -12,9 +12,6 @@ from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
 )
-from robo_rlhf.cli.checking import (
-    MaybeWorld,
-)
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -24,6 +21,7 @@ from robo_rlhf.core.checks import (
 from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.files import data_home, feedback_database
 from robo_rlhf.pipeline.latest_policy import source_of
+from robo_rlhf.sim.names import MaybeWorld
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.arena.standings import Standings

@@ -8,41 +8,12 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import tyro
 
-from robo_rlhf.core import guests
 from robo_rlhf.core.checks import Meant, check_number, check_seed, check_text
 from robo_rlhf.core.files import DATABASE_VARIABLE, HOME_VARIABLE
-from robo_rlhf.core.registry import Registry
-from robo_rlhf.sim.external.ids import is_outside
-from robo_rlhf.sim.tasks import TASKS
 
 _POSITIONAL = (tyro.conf.Positional, *get_args(tyro.conf.Positional[int])[1:])
 
 
-def _native(_: str, given: object) -> None:
-    known(TASKS, str(given))
-
-
-def _world(_: str, given: object) -> None:
-    if not is_outside(str(given)):
-        known(TASKS, str(given))
-
-
-def known(registry: Registry[Any], name: str) -> None:
-    """Refuse a name that is not registered; a thing of the user's own is imported, so that its faults are told first.
-
-    Raises:
-        UnknownNameError: it is not registered; the message suggests the nearest name.
-        GuestError, MissingDependencyError: it cannot be imported, or is nothing of this kind.
-    """
-    registry.check(name)
-    if guests.split(name):
-        registry[name]
-
-
-Task = Annotated[str, Meant(_native)]  # of this project
-Tasks = Annotated[tuple[str, ...], Meant(_native)]
-World = Annotated[str, Meant(_world)]  # such a task, or an outside environment: whether there is one, its package says
-MaybeWorld = Annotated[str | None, Meant(_world)]
 MaybeSeed = Annotated[int | None, Meant(check_seed)]
 
 

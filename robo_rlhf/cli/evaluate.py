@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from robo_rlhf.cli import COMMANDS
-from robo_rlhf.cli.checking import MaybeWorld
 from robo_rlhf.cli.progress import progress_bar
-from robo_rlhf.cli.robots import OnRobot
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.core.checks import Seed
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home
 from robo_rlhf.pipeline.latest_policy import policy_at
+from robo_rlhf.sim.names import MaybeWorld, OnRobot
 
 if TYPE_CHECKING:
     from robo_rlhf.core.types import VecEnv

@@ -15,20 +15,17 @@ from robo_rlhf.cli import (
     COMMANDS,
     STAYS,
 )
-from robo_rlhf.cli.checking import (
-    MaybeSeed,
-    Task,
-    known,
-)
+from robo_rlhf.cli.checking import MaybeSeed
 from robo_rlhf.cli.hands import device_options, key_lines
 from robo_rlhf.cli.progress import progress_bar
-from robo_rlhf.cli.robots import OnRobot
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.core.checks import (
     NewDataset,
 )
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, new_dataset
+from robo_rlhf.core.registry import known
+from robo_rlhf.sim.names import OnRobot, Task
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset

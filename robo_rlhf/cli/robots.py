@@ -1,28 +1,15 @@
 """The option `--robot` of commands that run a task, and the check of a task's robot before any work."""
 
 import sys
-from dataclasses import dataclass, replace
-from typing import Annotated, TypeVar
+from dataclasses import replace
+from typing import TypeVar
 
-from robo_rlhf.core.checks import Meant
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.sim.external.ids import is_outside
-from robo_rlhf.sim.robots import DEFAULT, ROBOTS
+from robo_rlhf.sim.robots import DEFAULT
 from robo_rlhf.sim.tasks import TASKS
 
 C = TypeVar("C")
-
-
-def _registered(_: str, given: object) -> None:
-    ROBOTS.check(str(given))
-
-
-@dataclass(frozen=True, kw_only=True)
-class OnRobot:
-    """The option `--robot`."""
-
-    robot: Annotated[str, Meant(_registered)] = ""
-    """Robot that an arm task runs with: arm6, or one of your own; where empty arm, or the one of TASK@ROBOT."""
 
 
 def choose_robot(command: C) -> C:

@@ -13,13 +13,8 @@ from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
 )
-from robo_rlhf.cli.checking import (
-    MaybeSeed,
-    World,
-)
-from robo_rlhf.cli.climbing import find_checkpoint
+from robo_rlhf.cli.checking import MaybeSeed
 from robo_rlhf.cli.progress import progress_bar
-from robo_rlhf.cli.robots import OnRobot
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.core.checks import (
@@ -27,6 +22,8 @@ from robo_rlhf.core.checks import (
 )
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, new_dataset
+from robo_rlhf.pipeline.latest_policy import policy_at
+from robo_rlhf.sim.names import OnRobot, World
 
 if TYPE_CHECKING:
     from robo_rlhf.core.types import Episode, EpisodeMeta, Policy, VecEnv
@@ -51,9 +48,9 @@ class Rollout(OnRobot):
     stopped: ClassVar = CONTINUES
 
     env: World
-    """A native task, or the Gymnasium id of an outside environment."""
+    """A native task, or the Gymnasium id of an outside environment; --env-arg KEY=VALUE gives it an argument."""
     policy: str
-    """Code as module:object, which maps one observation to one action in [-1, 1]; or a checkpoint or run."""
+    """Code as module:object, which maps one observation to one action in [-1, 1]; a checkpoint or run; random; zero."""
     episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 25
     """Episodes to run."""
     dataset: NewDataset = ""
@@ -82,8 +79,8 @@ class Rollout(OnRobot):
             raise InvalidValueError("rollout", given, "at least 1 of each, and a noise of at least 0")
         if self.success_ever and self.success_return is not None:
             raise InvalidValueError("--success-ever", "--success-return too", "one rule of success")
-        if ":" not in self.policy:
-            find_checkpoint(Path(self.policy), "policy", self.home)  # refused before anything heavy is loaded
+        if not self.coded:
+            policy_at(Path(self.policy), data_home(self.home))  # refused before anything heavy is loaded
         use_one_thread()
         from robo_rlhf.rollouts.rollout import check_environment
         from robo_rlhf.sim.envs.task_env import make_env
@@ -118,7 +115,7 @@ class Rollout(OnRobot):
         from robo_rlhf.core.types import Source
         from robo_rlhf.rollouts.rollout import rollout
 
-        coded, size = ":" in self.policy, env.num_envs
+        size = env.num_envs
         turns = [reserved.seeds[first : first + size] for first in range(0, len(reserved.seeds), size)]
         turns = [turn for turn in turns if any(seed not in reserved.done for seed in turn)]
         total, done = env.horizon * len(turns), iter(range(1, 10**9))
@@ -132,8 +129,8 @@ class Rollout(OnRobot):
                     env,
                     policy,
                     np.array(turn),
-                    source=Source.SCRIPTED if coded else Source.POLICY,
-                    meta=self.meta(coded),
+                    source=Source.SCRIPTED if self.coded else Source.POLICY,
+                    meta=self.meta(),
                     on_step=lambda t, step: tell(next(done), total, {}),
                     on_ended=lambda ended: self.keep(dataset, reserved, [self.judged(episode) for episode in ended]),
                 )
@@ -141,13 +138,16 @@ class Rollout(OnRobot):
         return ran
 
     def acting(self, env: "VecEnv") -> "Policy":
-        """Return the policy: code, or a checkpoint."""
+        """Return the policy: a built-in one, code, or a checkpoint."""
+        from robo_rlhf.policies.built_in import BUILT_IN, BuiltInPolicy
         from robo_rlhf.policies.foreign import ForeignPolicy
         from robo_rlhf.policies.masked import load_for
 
-        if ":" in self.policy:
+        if self.policy in BUILT_IN:
+            return BuiltInPolicy(self.policy, env.act_dim, self.noise, self.seed or 0)
+        if self.coded:
             return ForeignPolicy(self.policy, env.act_dim, self.noise, self.seed or 0)
-        return load_for(find_checkpoint(Path(self.policy), "policy", self.home), env)
+        return load_for(policy_at(Path(self.policy), data_home(self.home)), env)
 
     def judged(self, episode: "Episode") -> "Episode":
         """Return the episode with the outcome that the rule says; one that was aborted stays so."""
@@ -165,11 +165,16 @@ class Rollout(OnRobot):
         name = self.dataset or f"samples/{self.env}"
         return Dataset(new_dataset(data_home(self.home), name), create=True, task=MIXED if self.dataset else self.env)
 
-    def meta(self, coded: bool) -> Mapping[str, Any]:
+    @property
+    def coded(self) -> bool:
+        """Whether the policy is code, of a user's or built in, and no checkpoint."""
+        return is_code(self.policy)
+
+    def meta(self) -> Mapping[str, Any]:
         """Return the provenance that episodes store."""
         from robo_rlhf.sim.envs.task_env import versions
 
-        return {"device": "scripted" if coded else "policy", "operator": self.policy, "versions": versions()}
+        return {"device": "scripted" if self.coded else "policy", "operator": self.policy, "versions": versions()}
 
     def keep(self, dataset: "Dataset", reserved: "Reservation", ended: "list[Episode]") -> None:
         """Add episodes that have just ended, then record that they are done."""
@@ -199,11 +204,18 @@ class Rollout(OnRobot):
         print_rows([row], as_json=self.json)
 
 
+def is_code(policy: str) -> bool:
+    """Whether a policy is code, of a user's or built in, and no checkpoint."""
+    from robo_rlhf.policies.built_in import BUILT_IN
+
+    return ":" in policy or policy in BUILT_IN
+
+
 def policy_asked(policy: str, home: Path | None) -> str:
     """Return text that identifies a policy: its name, and for a checkpoint a digest of its content."""
-    if ":" in policy:
+    if is_code(policy):
         return policy
-    content = find_checkpoint(Path(policy), "policy", home).read_bytes()
+    content = policy_at(Path(policy), data_home(home)).read_bytes()
     return f"{policy} {hashlib.sha256(content).hexdigest()[:16]}"
 
 

@@ -13,12 +13,7 @@ from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
 )
-from robo_rlhf.cli.checking import (
-    Task,
-    known,
-)
 from robo_rlhf.cli.overrides import override
-from robo_rlhf.cli.robots import OnRobot
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -29,6 +24,8 @@ from robo_rlhf.core.checks import (
 )
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, run_folder
+from robo_rlhf.core.registry import known
+from robo_rlhf.sim.names import OnRobot, Task
 
 if TYPE_CHECKING:
     from robo_rlhf.core.stats import Interval
@@ -55,7 +52,7 @@ class RunCommand(OnRobot):
     task: Task = "pick_place"
     """A native task; `--env` names an outside environment instead."""
     env: str | None = None
-    """Gymnasium id of an outside environment, such as Pusher-v5."""
+    """Gymnasium id of an outside environment, such as Pusher-v5; --env-arg KEY=VALUE gives it an argument."""
     demos: int | None = None
     """Demonstrations to imitate; 0 starts from nothing. Else what the dataset holds, at most 25."""
     labels: int = 200

@@ -1,101 +1,70 @@
-"""`robo-rlhf train bc`: imitate demonstrations, as a run that can be killed and continued."""
+"""`robo-rlhf train NAME`: the command that is made of an algorithm."""
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import tyro
-
-from robo_rlhf.cli import (
-    COMMANDS,
-    CONTINUES,
-)
-from robo_rlhf.cli.imitating import DemonstrationOptions
+from robo_rlhf.algorithms.base import Algorithm, Progress
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.cli.threads import use_one_thread
-from robo_rlhf.core.checks import (
-    RunName,
-)
-from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.core.files import data_home, run_folder
+from robo_rlhf.cli.threads import lower_priority, use_one_thread
 
 if TYPE_CHECKING:
     from robo_rlhf.core.runs import Run
-    from robo_rlhf.core.types import Episode
-    from robo_rlhf.policies.base import TrainedPolicy
 
 
-def _bc_config() -> type[Any]:
-    from robo_rlhf.training_tools.settings import BCSettings
+class TerminalSession:
+    """Trains in the algorithm's run folder, with bars on stderr."""
 
-    return BCSettings
+    def __init__(self, algorithm: Algorithm, stack: ExitStack) -> None:
+        """Train `algorithm` until `stack` is closed."""
+        self.algorithm, self.stack = algorithm, stack
 
-
-@COMMANDS.register("train bc")
-@dataclass(frozen=True, kw_only=True)
-class TrainBc(DemonstrationOptions):
-    """Clone demonstrations into a policy. The same command continues where a killed one stopped.
-
-    Example:
-        robo-rlhf train bc --task pick_place --demos 50 --run clone
-    """
-
-    stopped: ClassVar = CONTINUES
-
-    run: RunName = "bc"
-    """Name of the run, a folder among the runs of the data home."""
-    seeds: int = 1
-    """Train so many seeds, the first of them --seed, and keep the one that does best in rollouts."""
-    config: Annotated[Any, tyro.conf.arg(name="", constructor_factory=_bc_config)] = field(
-        default_factory=lambda: _bc_config()()
-    )
-    """Settings of the algorithm."""
-
-    def __call__(self) -> int:
-        """Train, with a bar, and print the result."""
-        if self.seeds < 1:
-            raise InvalidValueError("--seeds", self.seeds, "at least 1")
-        self.check()
-        use_one_thread()
-        from robo_rlhf.core.heartbeat import held, keep_heartbeat
+    def open(self, config: object, asked: Mapping[str, Any]) -> "Run":
+        """Create the run, or open it to continue; this process keeps its heartbeat."""
+        from robo_rlhf.core.heartbeat import keep_heartbeat
         from robo_rlhf.core.runs import Run
 
-        path = run_folder(data_home(self.home), self.run)
-        with held(path):
-            episodes = self.observed(self.episodes())
-            several = {"seeds": self.seeds} if self.seeds > 1 else {}
-            asked = {**self.run_config("bc"), **several, "episodes": [e.meta.id for e in episodes]}
-            run = Run(path, self.config, asked)
-            with keep_heartbeat(run):
-                if self.seeds > 1:
-                    self.train_seeds(run, episodes)
-                else:
-                    self.train(run, self.config.seed, episodes)
-        result = run.result() or {}
-        rows = [{"run": self.run, "policy": str(run.checkpoint_path("policy")), **result}]
-        for row in rows[0].pop("seeds", []):
-            name = f"{self.run}/seed-{row['seed']}"
-            rows.append({"run": name, "policy": str(run.path / f"seed-{row['seed']}" / "checkpoints"), **row})
-        print_rows(rows, as_json=self.json)
-        return 0
+        assert self.algorithm.folder is not None
+        run = Run(self.algorithm.folder, config, asked)
+        self.stack.enter_context(keep_heartbeat(run))
+        return run
 
-    def train(self, run: "Run", seed: int, episodes: "list[Episode]") -> "TrainedPolicy":
-        """Train one seed, with a bar."""
-        from robo_rlhf.training import bc
+    def progress(self, label: str, metrics: Sequence[str]) -> AbstractContextManager[Progress]:
+        """Show a bar."""
+        return progress_bar(label, tuple(metrics))
 
-        score = self.score() if self.config.selects else None
-        what = f"cloning {len(episodes)} demonstrations" + (f", seed {seed}" if self.seeds > 1 else "")
-        with progress_bar(what, ("loss", "score")) as tell:
-            config = replace(self.config, seed=seed)
-            starts = None if run.result() else self.starts()
-            return bc.train(
-                config, run, episodes, score=score, progress=tell, starts=starts, meta=self.checkpoint_meta()
-            )
+    def give_way(self) -> None:
+        """Lower this process's priority."""
+        lower_priority()
 
-    def train_seeds(self, run: "Run", episodes: "list[Episode]") -> None:
-        """Train several seeds and keep the best."""
-        from robo_rlhf.training_tools.best_of_seeds import train_seeds
+    def tell(self, sentence: str) -> None:
+        """Print a sentence on stderr."""
+        print(sentence, file=sys.stderr, flush=True)
 
-        train_seeds(
-            run, self.config.seed, self.seeds, lambda child, seed: self.train(child, seed, episodes), self.score()
-        )
+
+def train(algorithm: Algorithm) -> int:
+    """Train, with a bar, and print the result.
+
+    Raises:
+        BusyError: another process works in the run folder.
+        RoboRlhfError: as the algorithm's `check` and `train`.
+    """
+    from robo_rlhf.core.heartbeat import held
+
+    with ExitStack() as stack:
+        if algorithm.folder is not None:
+            stack.enter_context(held(algorithm.folder))
+        algorithm.check()
+        use_one_thread()
+        rows = algorithm.train(TerminalSession(algorithm, stack))
+    print_rows(rows, as_json=algorithm.json)
+    return 0
+
+
+def command(algorithm: type[Algorithm]) -> Any:
+    """Return the command of an algorithm: the same options, and `train` when it is called."""
+    extended = type(algorithm.__name__, (algorithm,), {"__doc__": algorithm.__doc__, "__call__": train})
+    return dataclass(frozen=True, kw_only=True)(extended)

@@ -6,7 +6,7 @@ so that none leads out of the data home, and what one command accepts, every oth
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -50,6 +50,41 @@ def check_number(what: str, given: float) -> None:
         raise InvalidValueError(what, given, "a finite number")
     if isinstance(given, int) and abs(given) > LARGEST_INT:
         raise InvalidValueError(what, given, f"a whole number up to {LARGEST_INT}")
+
+
+Range = tuple[Callable[[float], bool], str]  # whether a number fits, and which do, in words
+
+
+def at_least(low: float, wanted: str = "") -> Range:
+    """Return the range from `low` on."""
+    return lambda value: value >= low, wanted or f"at least {low}"
+
+
+def above(low: float, wanted: str = "") -> Range:
+    """Return the range above `low`."""
+    return lambda value: value > low, wanted or f"more than {low}"
+
+
+def within(low: float, high: float, wanted: str = "") -> Range:
+    """Return the range from `low` to `high`, both of them in it."""
+    return lambda value: low <= value <= high, wanted or f"a number from {low} to {high}"
+
+
+def check_ranges(settings: object, label: str, ranges: Mapping[str, Range]) -> None:
+    """Refuse a field of `settings` that is outside its range; NaN is outside of all.
+
+    Args:
+        settings: a dataclass.
+        label: what an error calls a field, such as "ppo {}".
+        ranges: by the names of one field or several, with spaces between.
+
+    Raises:
+        InvalidValueError: the first of them.
+    """
+    for names, (fits, wanted) in ranges.items():
+        for name in names.split():
+            if not fits(getattr(settings, name)):
+                raise InvalidValueError(label.format(name), getattr(settings, name), wanted)
 
 
 def check_seed(what: str, given: object) -> None:

@@ -49,7 +49,7 @@ def split(name: object) -> tuple[str, str] | None:
 def named_in(arguments: Iterable[str]) -> list[str]:
     """Return the modules that the arguments of a command name, as "module:Thing" anywhere in one.
 
-    >>> named_in(["--task", "my_tasks:PressButton", "--set", "finetune.objective=learned + 0.2 * my_terms:Near(of=[0])"])
+    >>> named_in(["--task", "my_tasks:PressButton", "--set", "finetune.objective=learned + my_terms:Near(of=[0])"])
     ['my_tasks', 'my_terms']
     >>> named_in(["--env", "Meta-World/MT1:door-open-v3", "--db", "postgresql://me:word@host/base"])
     []

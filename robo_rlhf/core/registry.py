@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from robo_rlhf.core import guests
 from robo_rlhf.core.errors import FileWarning, GuestError, NotAllowedError, UnknownNameError
@@ -174,7 +174,7 @@ class Registry(Mapping[str, T]):
             raise GuestError(what, why, f"Choose another {self._called}.")
         self._words[word] = thing
         setattr(thing, self._called, name)
-        return thing  # type: ignore[no-any-return]  # checked above
+        return cast("T", thing)  # checked above
 
 
 def _load_base(base: str) -> type[Any]:
@@ -204,3 +204,15 @@ def _lacks(thing: object, base: type[Any]) -> str:
     public = {name for name in (*vars(base), *base.__annotations__) if not name.startswith("_")} - {"name"}
     missing = sorted(name for name in public if not hasattr(thing, name))
     return f"it lacks {', '.join(missing)}" if missing else ""
+
+
+def known(registry: "Registry[Any]", name: str) -> None:
+    """Refuse a name that is not registered; a thing of the user's own is imported, so that its faults are told first.
+
+    Raises:
+        UnknownNameError: it is not registered; the message suggests the nearest name.
+        GuestError, MissingDependencyError: it cannot be imported, or is nothing of this kind.
+    """
+    registry.check(name)
+    if guests.split(name):
+        registry[name]

@@ -44,6 +44,8 @@ class EpisodeMeta:
     note: str = ""
     parent: str = ""  # the episode that this one branched from, or was cut out of
     parent_step: int = 0  # the frame of the parent at which it branched
+    obs_names: tuple[str, ...] = ()  # of the columns, where the environment names them and no task of ours does
+    action_names: tuple[str, ...] = ()
     trimmed: bool = False  # instead of branching, it is steps of its parent, from frame `parent_step` on
 
 

@@ -27,6 +27,7 @@ FORMAT = 1
 LEVEL = 3  # zstd: 19 saves 2 % of a file and takes a hundred times as long
 HEADER_KEY, CHECK_KEY, SEAL_KEY = b"robo_rlhf", b"robo_rlhf.crc32", b"robo_rlhf.seal"
 SIGNAL = "signals/"
+_LISTS = ("tags", "obs_names", "action_names")  # fields of the metadata that are tuples
 FRAME_COLUMNS = ("obs", "state", "success")  # T+1 rows; every other column has T
 # What decoding damaged bytes can raise. The bytes are in memory by then, so an OSError is Arrow's, not the disk's.
 DECODE_ERRORS = (
@@ -89,14 +90,14 @@ def to_episode(columns: Columns, meta: EpisodeMeta) -> Episode:
 
 def meta_to_json(meta: EpisodeMeta) -> dict[str, Any]:
     """Return the fields of `meta` as a JSON object."""
-    return {**asdict(meta), "versions": dict(meta.versions), "tags": list(meta.tags)}
+    return {**asdict(meta), "versions": dict(meta.versions), **{name: list(getattr(meta, name)) for name in _LISTS}}
 
 
 def meta_from_json(value: Mapping[str, Any]) -> EpisodeMeta:
     """Return what `meta_to_json` was given; fields that this version does not know are skipped."""
     known = {field.name for field in fields(EpisodeMeta)}
     plain = {name: item for name, item in value.items() if name in known}
-    return EpisodeMeta(**{**plain, "tags": tuple(plain.get("tags", ()))})
+    return EpisodeMeta(**{**plain, **{name: tuple(plain.get(name, ())) for name in _LISTS}})
 
 
 def encode(columns: Columns, meta: EpisodeMeta, *, level: int = LEVEL) -> bytes:

@@ -9,6 +9,7 @@ import numpy as np
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError, UnknownNameError
 from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.sim.external.ids import find
+from robo_rlhf.sim.external.proof import provenance_of
 from robo_rlhf.sim.external.replay import render_once, replay_frames
 from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
 from robo_rlhf.sim.rendering.video import decode_mp4
@@ -55,15 +56,18 @@ def draw_recorded(
 
 
 def why_not_rendered(task: str) -> str:
-    """Return in a sentence why an outside environment renders no images; empty where it does.
+    """Return in a sentence why episodes of an outside environment cannot be shown; empty where they can.
 
     Raises:
         RoboRlhfError: there is no such environment, or it cannot be made at all.
     """
+    recipe = find(task)
+    if provenance_of(recipe)["show"] == "state":
+        return ""
     try:
-        render_once(find(task))
+        render_once(recipe)
     except (InvalidValueError, MissingDependencyError, EnvironmentFaultError) as error:
-        find(task).make().close()
+        recipe.make().close()
         return str(error)
     return ""
 

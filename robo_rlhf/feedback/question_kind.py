@@ -82,9 +82,13 @@ class QueryKind(Protocol):
     layout: Layout
     num_clips: range  # how many clips a question may have
     controls: tuple[Control, ...]
-    needs: Literal["returns", "steps"]  # the input of `log_likelihood` and `predict`
     scale: Scale  # of `labels`
     keys: Mapping[str, tuple[str, ...]]  # of an answer, each with the keys of the objects in its list; plus a note
+
+    @property
+    def needs(self) -> Literal["returns", "steps", "success"]:
+        """The input of `log_likelihood` and `predict`, and so what the answers train: a reward, or a success head."""
+        ...
 
     def validate(self, answer: AnswerValue, num_clips: int, asked: Mapping[str, Any] = NOTHING) -> None:
         """Check what a person sent; `asked` is the question's meta, which may say more about what is asked.
@@ -114,7 +118,8 @@ class QueryKind(Protocol):
 
         Args:
             returns: (E, B, K) sum of rewards over each clip. Where the kind needs steps: (E, B, K, L), what the return
-                of a clip would be that were all like that step.
+                of a clip would be that were all like that step. Where it needs success: (E, B, K), the logits of
+                success at the end of each clip.
             values: (B, ...) the values of the targets; or (E, B, ...), other targets for each model. Where the kind
                 needs steps their last axis is L, the steps of the longest clip, with 0 after the end of a shorter one.
             flip: (B,) or (E, B) in [0, 1), the chance that a person answers at random.

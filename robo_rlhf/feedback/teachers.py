@@ -12,6 +12,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from robo_rlhf.core.checks import above, at_least, check_ranges, within
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.core.types import Array, Episode, Segment
 from robo_rlhf.feedback.kinds import KINDS
@@ -78,16 +79,13 @@ class Teacher:
         Raises:
             InvalidValueError: a fault outside its range.
         """
-        allowed = {
-            "rationality": (self.rationality >= 0, "a number from 0"),
-            "myopia": (0 < self.myopia <= 1, "a number in (0, 1]"),
-            "equal_threshold": (self.equal_threshold >= 0, "a number from 0"),
-            "mistake": (0 <= self.mistake <= 1, "a probability"),
-            "spread": (self.spread > 0, "a number above 0"),
+        ranges = {
+            "rationality equal_threshold": at_least(0, "a number from 0"),
+            "myopia": (lambda x: 0 < x <= 1, "a number in (0, 1]"),
+            "mistake": within(0, 1, "a probability"),
+            "spread": above(0, "a number above 0"),
         }
-        for name, (fits, expected) in allowed.items():
-            if not fits:
-                raise InvalidValueError(f"{name} of a teacher", getattr(self, name), expected)
+        check_ranges(self, "{} of a teacher", ranges)
 
     def calibrated(self, utilities: Iterable[Array]) -> "Teacher":
         """Return the teacher whose scores have mean 0 and deviation 1 over these clips, each (L,)."""

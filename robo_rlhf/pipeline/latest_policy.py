@@ -1,4 +1,4 @@
-"""Finding the newest policy of a run: its checkpoint "policy", or the last accepted round of a pipeline run."""
+"""Finding the newest policy of a run, its checkpoint "policy" or the last accepted round's, and its reward model."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.files import read_json
 
-POLICY = Path("checkpoints") / "policy.safetensors"
+POLICY, REWARD = (Path("checkpoints") / f"{name}.safetensors" for name in ("policy", "reward"))
 
 
 def policy_at(given: Path, home: Path) -> Path:
@@ -25,6 +25,19 @@ def policy_at(given: Path, home: Path) -> Path:
                 return found
     advice = "Give a checkpoint, a run's folder or the name of a run in the data home that has trained a policy."
     raise NotFoundError("policy", given, advice)
+
+
+def reward_at(given: Path, home: Path) -> Path:
+    """Return the checkpoint that a file, a run's folder or a run's name refers to.
+
+    Raises:
+        NotFoundError: there is no reward model.
+    """
+    for place in (given, home / "runs" / given):
+        found = place / REWARD if place.is_dir() else place
+        if found.is_file():
+            return found
+    raise NotFoundError("reward", given, f"Give a checkpoint, or a run in {home} that has learned a reward.")
 
 
 def source_of(given: str, home: Path) -> tuple[str, Path]:

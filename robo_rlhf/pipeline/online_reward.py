@@ -83,7 +83,7 @@ class Follower:
         *,
         asked: str | None = None,
         task: str | None = None,
-        besides: reward.ExtraData | None = None,
+        extra: reward.ExtraData | None = None,
         start: Path | None = None,
     ) -> None:
         """Continue from the run's checkpoint, else from the one at `start`, else start from scratch.
@@ -95,7 +95,7 @@ class Follower:
             load: finds the episodes, see `training.reward.episodes_of`.
             asked: only answers to questions of this run.
             task: only answers to questions about this task.
-            besides: training data in addition to the answers.
+            extra: training data in addition to the answers.
             start: a reward model of the same kind and settings.
 
         Raises:
@@ -103,7 +103,7 @@ class Follower:
             CorruptFileError: it cannot be read.
         """
         self.config, self.run, self.store = config, run, store
-        self.asked, self.task, self.besides = asked, task, besides or reward.ExtraData()
+        self.asked, self.task, self.extra = asked, task, extra or reward.ExtraData()
         self.shelf = ClipLoader(load)
         self.path = run.checkpoint_path("reward")
         self.model: RewardModel | None = None
@@ -128,7 +128,7 @@ class Follower:
             return None
         began = time.perf_counter()
         questions, answers = self.read()
-        self.besides = self.besides._replace(checked=gold_of(self.store, task=self.task))
+        self.extra = self.extra._replace(checked=gold_of(self.store, task=self.task))
         self.mark = mark
         try:
             judged = self._prepare(questions, answers)
@@ -172,7 +172,7 @@ class Follower:
         return self.store.mark(), self.pressed.version()
 
     def _prepare(self, questions: Sequence[Question], answers: Sequence[Answer]) -> reward.AnswerData:
-        return reward.prepare(self.config.learn, questions, answers, self.shelf.load, self.besides, shelf=self.shelf)
+        return reward.prepare(self.config.learn, questions, answers, self.shelf.load, self.extra, shelf=self.shelf)
 
     def _learn(self, judged: reward.AnswerData) -> tuple[RewardTrainer, FitReport]:
         """Continue from the last model, or fit one where none has held-out answers."""
@@ -207,7 +207,7 @@ class Follower:
         self.report = report
         update = Update(self.number, human_answers(judged), time.perf_counter() - began, anew, report)
         self.run.log(update.number, update.metrics)
-        found = reward.describe(self.config.learn, report, judged, questions, answers, self.besides.checked)
+        found = reward.describe(self.config.learn, report, judged, questions, answers, self.extra.checked)
         told = {"flips": {name: person["flip"] for name, person in found["people"].items()}}
         told |= {name: found[name] for name in PROGRESS_INTERVAL}
         self.run.event("updated", answers=update.answers, seconds=round(update.seconds, 3), anew=anew, **told)

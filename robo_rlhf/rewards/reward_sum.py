@@ -107,9 +107,7 @@ def _part(text: str, sign: float, node: ast.expr) -> SumTerm:
         signature.bind(**settings)
     except TypeError as error:
         given = ", ".join(settings) or "none"
-        raise InvalidValueError(
-            f"settings of reward term {called}", given, f"those of {called}{signature}"
-        ) from error
+        raise InvalidValueError(f"settings of reward term {called}", given, f"those of {called}{signature}") from error
     label = ast.unparse(node)
     return SumTerm(called + label.removeprefix(ast.unparse(name)), weight, kind(**settings))
 

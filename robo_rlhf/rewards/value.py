@@ -1,6 +1,6 @@
 """A value function of the distance to success, learned from episodes with known success: a potential for shaping."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from robo_rlhf.core.model_files import bounded
 from robo_rlhf.core.runs import fitting, read_checkpoint, write_checkpoint
 from robo_rlhf.core.types import Array, Episode
 
+Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, total, newest metrics
 PREFIX = "value"
 OBS_FLOOR = 1e-3  # lower bound of a column's deviation
 BATCH = 256
@@ -53,7 +54,13 @@ class ValueFunction(nn.Module):
 
 
 def fit_value(
-    episodes: Sequence[Episode], *, gamma: float = 0.99, width: int = 64, updates: int = 1000, seed: int = 0
+    episodes: Sequence[Episode],
+    *,
+    gamma: float = 0.99,
+    width: int = 64,
+    updates: int = 1000,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> ValueFunction:
     """Learn the value by Monte Carlo: (1 - gamma) times the discounted steps of success to come, (Sutton and Barto, 5).
 
@@ -78,12 +85,14 @@ def fit_value(
     model.obs_std.copy_(obs.std(0, correction=0).clamp_min(OBS_FLOOR))
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE)
     generator = torch.Generator().manual_seed(seed)
-    for _ in range(updates):
+    for done in range(1, updates + 1):
         rows = torch.randint(len(obs), (BATCH,), generator=generator)
         loss = nn.functional.binary_cross_entropy_with_logits(model(obs[rows]), target[rows])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        if progress is not None:
+            progress(done, updates, {"loss": loss.item()})
     return model.eval()
 
 

@@ -165,6 +165,8 @@ class Recorder:
             "outcome": "aborted" if self.note[i] else "success" if self._success[i, n] else "failure",
             "model_hash": getattr(self.env, "model_hash", ""),
             "note": self.note[i],
+            "obs_names": getattr(self.env, "obs_names", ()),
+            "action_names": getattr(self.env, "action_names", ()),
         }
         fields.update((meta(seed) if callable(meta) else meta) or {})
         if self.record_state:

@@ -10,22 +10,21 @@ passed whole to the caller's diagnostics, and nothing is returned from there.
 import copy
 import functools
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributions import Normal
 
 from robo_rlhf.core.errors import NonFiniteError
 from robo_rlhf.core.learning import Flat, pack_module, pack_optimizer, seeded, unpack_module, unpack_optimizer
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, VecEnv
-from robo_rlhf.policies.base import GaussianActor
+from robo_rlhf.policies.base import GaussianActor, Normalizer, mlp
 from robo_rlhf.rewards.reward_sum import RewardSum
-from robo_rlhf.training_tools.critics import StateCritic
-from robo_rlhf.training_tools.experience import KEPT, EpisodeBatch, PPOBatch, Reward, advantages, collect, standardised
-from robo_rlhf.training_tools.gaussians import divergence, entropy, log_prob
+from robo_rlhf.training_tools.experience import KEPT, EpisodeBatch, Reward, collect
 from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, check_fit, resume, rl_loop
 from robo_rlhf.training_tools.settings import PPOSettings
 from robo_rlhf.training_tools.shaping import Live, RewardObjective
@@ -81,6 +80,26 @@ def train(
 
     rl_loop(config, run, env, learner, reward, iterate, progress, on_iteration)
     return actor
+
+
+class PPOBatch(NamedTuple):
+    """The training batch of one iteration: the B active steps."""
+
+    features: Tensor  # (B, feature_dim)
+    action: Tensor  # (B, act_dim), before clipping
+    log_prob: Tensor  # (B,) under the policy that acted
+    advantage: Tensor  # (B,) mean 0, deviation 1
+    anchor_mean: Tensor  # (B, act_dim)
+    anchor_std: Tensor  # (B, act_dim)
+    inputs: Tensor  # (B, obs_dim + 1), see `StateCritic`
+    target: Tensor  # (B,) targets of the value function
+
+    def shuffled(self, rng: np.random.Generator, size: int) -> Iterator["PPOBatch"]:
+        """Yield minibatches of about `size` steps, each step once."""
+        order = torch.from_numpy(rng.permutation(len(self.target)))
+        parts = max(1, round(len(order) / size))
+        for columns in zip(*(column[order].tensor_split(parts) for column in self), strict=True):
+            yield PPOBatch(*columns)
 
 
 class PPOLearner:
@@ -242,3 +261,98 @@ class PPOLearner:
         unpack_optimizer("critic_step", self.critic_step.optimizer, arrays)
         self.anchor_weight = float(arrays["anchor_weight"][0])
         self.done, self.ended = int(meta["done"]), bool(meta["ended"])
+
+
+class StateCritic(nn.Module):
+    """The value function of observation and time left, in units set by the first batch of each reward."""
+
+    scale: Tensor  # (2,)
+
+    def __init__(self, obs_dim: int, width: int, layers: int) -> None:
+        """Build the network."""
+        super().__init__()
+        self.normalizer = Normalizer(obs_dim)
+        self.net = mlp([obs_dim + 1, *[width] * layers, 1], nn.SiLU)
+        self.register_buffer("scale", torch.tensor([0.0, 1.0]))  # mean and deviation of returns
+
+    def calibrate(self, obs: Tensor, returns: Tensor) -> None:
+        """Set the units of observations (M, obs_dim) and of returns (M,)."""
+        self.normalizer.fit(obs)
+        self.scale.copy_(torch.stack([returns.mean(), returns.std(correction=0).clamp_min(1e-6)]))
+
+    def inputs(self, obs: Tensor, left: Tensor) -> Tensor:
+        """Return the input of `forward`, for obs (..., obs_dim) and the fraction of time left (..., 1) in [0, 1]."""
+        return torch.cat([self.normalizer(obs), 2 * left - 1], dim=-1)
+
+    def units(self, returns: Tensor) -> Tensor:
+        """Return the targets of `forward` for returns (M,)."""
+        return ((returns - self.scale[0]) / self.scale[1]).float()
+
+    def value(self, inputs: Tensor) -> Tensor:
+        """Return values (...) in units of the reward."""
+        value: Tensor = self.forward(inputs) * self.scale[1] + self.scale[0]
+        return value
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return values (...) in units of `scale`."""
+        value: Tensor = self.net(inputs).squeeze(-1)
+        return value
+
+
+def advantages(
+    reward: Array,
+    value: Array,
+    active: Array,
+    gamma: float,
+    gae_lambda: float,
+    *,
+    bootstrap: bool = False,
+    cut: Array | None = None,
+) -> Array:
+    """Return generalised advantage estimates (T, N) float64 (Schulman et al. 2016); 0 where not active.
+
+    Args:
+        reward: (T, N).
+        value: (T+1, N), of the observations.
+        active: (T, N) bool; an episode that has ended has no further value.
+        gamma: discount per step.
+        gae_lambda: 0 trusts `value` after one step, 1 not at all.
+        bootstrap: whether the last observation counts with its value, or with zero.
+        cut: (N,) bool, episodes whose continuation is unknown: there the observation after the last step counts with
+            its value, so that nothing is learned from the cut.
+    """
+    goes_on = np.vstack([active[1:], np.full_like(active[:1], bootstrap) & active[-1:]])
+    if cut is not None:
+        goes_on |= active & cut
+    surprise = np.where(active, reward + gamma * value[1:] * goes_on - value[:-1], 0.0)
+    decay = gamma * gae_lambda * goes_on
+    advantage = np.zeros_like(surprise)
+    later = np.zeros(reward.shape[1])
+    for t in reversed(range(len(reward))):
+        later = advantage[t] = surprise[t] + decay[t] * later
+    return advantage
+
+
+def standardised(advantage: Array, reward: Array) -> Array:
+    """Return advantages (B,) with mean 0 and deviation 1, float32; all 0 where no reward (B,) differs from another."""
+    if not np.ptp(reward):
+        return np.zeros(len(advantage), np.float32)
+    scaled: Array = ((advantage - advantage.mean()) / (advantage.std() + 1e-8)).astype(np.float32)
+    return scaled
+
+
+def log_prob(policy: Normal, action: Tensor) -> Tensor:
+    """Return the log density (B,) of actions (B, act_dim), but for a constant."""
+    std = policy.stddev
+    return -(((action - policy.mean) / std).square() / 2 + std.log()).sum(-1)
+
+
+def entropy(policy: Normal) -> Tensor:
+    """Return the differential entropy (B,), summed over actions [nats]."""
+    return (policy.stddev.log() + (1 + math.log(2 * math.pi)) / 2).sum(-1)
+
+
+def divergence(policy: Normal, mean: Tensor, std: Tensor) -> Tensor:
+    """Return KL(policy || Normal(mean, std)), summed over actions, (B,)."""
+    ratio = policy.stddev / std
+    return ((ratio.square() + ((policy.mean - mean) / std).square() - 1) / 2 - ratio.log()).sum(-1)

@@ -95,24 +95,24 @@ def prepare(
     questions: Sequence[Question],
     answers: Sequence[Answer],
     load: Load,
-    besides: ExtraData,
+    extra: ExtraData,
     *,
     shelf: ClipLoader | None = None,
 ) -> AnswerData:
     """Return all training data, as tensors; raises as `train`."""
     if config.weigh_people:
-        answers = weighted(answers, weights_among(questions, answers, besides.checked))
+        answers = weighted(answers, weights_among(questions, answers, extra.checked))
     judged = gather(questions, answers, load, shelf=shelf)
-    if config.demonstration_weight and besides.demonstrations:
+    if config.demonstration_weight and extra.demonstrations:
         rng = np.random.default_rng(config.seed)
         asked = clips_of(questions, load)
-        judged = with_demonstrations(judged, asked, besides.demonstrations, config.demonstration_weight, rng)
-    if config.success_weight and besides.marked:
+        judged = with_demonstrations(judged, asked, extra.demonstrations, config.demonstration_weight, rng)
+    if config.success_weight and extra.marked:
         rng = np.random.default_rng((config.seed, 1))
-        judged = with_success_marks(judged, besides.marked, config.success_weight, rng)
-    if config.unlabeled and besides.unlabeled:
+        judged = with_success_marks(judged, extra.marked, config.success_weight, rng)
+    if config.unlabeled and extra.unlabeled:
         rng = np.random.default_rng((config.seed, 2))
-        judged = with_unlabeled(judged, besides.unlabeled, config.unlabeled, rng)
+        judged = with_unlabeled(judged, extra.unlabeled, config.unlabeled, rng)
     return judged
 
 

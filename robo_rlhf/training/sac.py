@@ -8,25 +8,28 @@ all randomness of iteration i is drawn from (seed, i). The replay holds no rewar
 names them.
 """
 
+import copy
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from robo_rlhf.core.errors import NonFiniteError
-from robo_rlhf.core.learning import pack_module, pack_optimizer, take, unpack_module, unpack_optimizer
+from robo_rlhf.core.learning import Flat, pack_module, pack_optimizer, seeded, take, unpack_module, unpack_optimizer
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Episode, VecEnv
+from robo_rlhf.policies.base import Normalizer
 from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.training_tools.experience import KEPT, EpisodeBatch, Reward, collect
 from robo_rlhf.training_tools.exploration import demonstration_block, explored_block
 from robo_rlhf.training_tools.replay_buffer import Block, ReplayBatch, ReplayBuffer, units_of
 from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, Stored, check_fit, resume, rl_loop
-from robo_rlhf.training_tools.sac_update import SACUpdate
 from robo_rlhf.training_tools.settings import SACSettings
 from robo_rlhf.training_tools.shaping import Live, RewardObjective
 
@@ -92,13 +95,29 @@ def train(
     return actor
 
 
-class SACLearner(SACUpdate):
-    """The SAC update and its replay buffer."""
+class SACLearner:
+    """Policy, value functions, temperature, their optimisers, and the replay buffer."""
 
     def __init__(self, config: Config, actor: TanhGaussianPolicy, env: VecEnv, shown: Block | None) -> None:
         """Start from `actor`, with the demonstrations `shown`."""
-        super().__init__(config, actor)
-        self.config: Config = config
+        self.config, self.actor = config, actor
+        with seeded(config.seed):
+            self.critics = QEnsemble(
+                actor.obs_dim,
+                actor.act_dim,
+                members=config.members,
+                width=config.critic_width,
+                layers=config.critic_layers,
+                layer_norm=config.layer_norm,
+            )
+        self.targets, self.temperature = copy.deepcopy(self.critics), Temperature(config.temperature)
+        self.actor_step = Flat(actor, config.actor_lr)
+        self.critic_step = Flat(self.critics, config.critic_lr)
+        self.temperature_step = Flat(self.temperature, config.temperature_lr)
+        self.target_weights = Flat(self.targets, config.critic_lr).value
+        self.targets.requires_grad_(False)
+        self.generator = torch.Generator()  # of exploration in training; reset by the learner
+        self.learning = [p for p in actor.parameters() if p.requires_grad]
         self.fresh = unscaled(actor)
         self.replay = ReplayBuffer(
             (env.horizon, env.num_envs),
@@ -228,6 +247,57 @@ class SACLearner(SACUpdate):
             for parts in zip(*(torch.split(column, size) for column in (*whole, here, there)), strict=True):
                 yield ReplayBatch(*parts[:-2]), parts[-2], parts[-1]
 
+    def update_critics(self, batch: ReplayBatch, inputs: Tensor, later: Tensor, members: Array) -> Tensor:
+        """Take one step of the value functions and their targets; return loss and mean value (2,)."""
+        config = self.config
+        with torch.no_grad():
+            action, log_prob = self.actor.sample(batch.next_features, self.noise(len(batch.action)))
+            value = self.targets(later, action)  # (E, B)
+            value = (value if config.subset == config.members else value[members.tolist()]).amin(0)
+            if config.backup_entropy:
+                value = value - self.temperature.log.exp() * log_prob
+            target = batch.gain + batch.discount * value  # (B,)
+        found = self.critics(inputs, batch.action)
+        loss = (found - target).square().mean(1).sum()
+        loss.backward()
+        self.critic_step.step(config.max_grad_norm)
+        self.target_weights.lerp_(self.critic_step.value, config.tau)
+        return torch.stack([loss.detach(), found.detach().mean()])
+
+    def update_actor(self, features: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Take one step of the policy; return its entropy and the value of what it does."""
+        action, log_prob = self.actor.sample(features, self.noise(len(features)))
+        value = self.critics(inputs, action).amin(0)
+        loss = (self.temperature.log.detach().exp() * log_prob - value).mean()
+        if self.config.correction_penalty and self.actor.base is not None:
+            loss = loss + self.config.correction_penalty * self.actor.correction(features).square().sum(-1).mean()
+        loss.backward(inputs=self.learning)  # no gradient for the weights of the value functions
+        self.actor_step.step(self.config.max_grad_norm)
+        return -log_prob.detach().mean(), value.detach().mean()
+
+    def update_temperature(self, entropy: Tensor) -> None:
+        """Raise the temperature where the entropy is below its target, else lower it."""
+        target = self.config.target_entropy * self.actor.act_dim
+        self.temperature_step.grad[0] = entropy - target  # of log temperature * (entropy - target)
+        self.temperature_step.step(self.config.max_grad_norm)
+
+    def noise(self, count: int) -> Tensor:
+        """Return standard normal numbers (count, act_dim)."""
+        return torch.randn(count, self.actor.act_dim, generator=self.generator)
+
+    def modules(self) -> list[tuple[str, nn.Module]]:
+        """Return the modules with weights, by their names in checkpoints."""
+        named = [("actor", self.actor), ("critics", self.critics), ("targets", self.targets)]
+        return [*named, ("temperature", self.temperature)]
+
+    def steps(self) -> list[tuple[str, Flat]]:
+        """Return the optimisers, by their names in checkpoints."""
+        return [
+            ("actor_step", self.actor_step),
+            ("critic_step", self.critic_step),
+            ("temperature_step", self.temperature_step),
+        ]
+
     def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Return the whole state of training, as arrays and a JSON object."""
         replay, meta = self.replay.pack()
@@ -251,3 +321,51 @@ class SACLearner(SACUpdate):
 def unscaled(actor: TanhGaussianPolicy) -> bool:
     """Return whether the policy is untrained and its observation scales are not set yet."""
     return actor.base is None and bool((actor.normalizer.std == 1).all())
+
+
+class Temperature(nn.Module):
+    """The weight of entropy, as its logarithm."""
+
+    def __init__(self, value: float) -> None:
+        """Start from `value`."""
+        super().__init__()
+        self.log = nn.Parameter(torch.tensor([value]).log())
+
+
+class QEnsemble(nn.Module):
+    """E value functions of observation, time left and action, in parallel: weights (E, out, in)."""
+
+    def __init__(self, obs_dim: int, act_dim: int, *, members: int, width: int, layers: int, layer_norm: bool) -> None:
+        """Build `members` of them, with `layers` hidden layers of `width` units, which may be normalised."""
+        super().__init__()
+        self.normalizer, self.norm, self.width = Normalizer(obs_dim), layer_norm, width
+        sizes = [obs_dim + 1 + act_dim, *[width] * layers, 1]
+        weights, biases = [], []
+        for inputs, outputs in itertools.pairwise(sizes):
+            bound = inputs**-0.5
+            weights.append(nn.Parameter(torch.empty(members, outputs, inputs).uniform_(-bound, bound)))
+            biases.append(nn.Parameter(torch.empty(members, outputs).uniform_(-bound, bound)))
+        self.weights, self.biases = nn.ParameterList(weights), nn.ParameterList(biases)
+        normed = range(layers if layer_norm else 0)
+        self.gains = nn.ParameterList(torch.ones(members, width) for _ in normed)
+        self.shifts = nn.ParameterList(torch.zeros(members, width) for _ in normed)
+
+    def inputs(self, obs: Tensor, left: Tensor) -> Tensor:
+        """Return the input of `forward` except actions, for obs (B, obs_dim) and the fraction of time left (B, 1)."""
+        return torch.cat([self.normalizer(obs), 2 * left - 1], dim=-1)
+
+    def forward(self, inputs: Tensor, action: Tensor) -> Tensor:
+        """Return values (E, B), in the replay's units."""
+        x = torch.cat([inputs, action], dim=-1)  # (B, obs_dim + 1 + act_dim)
+        layers = [(w.unbind(0), b.unbind(0)) for w, b in zip(self.weights, self.biases, strict=True)]
+        norms = [(g.unbind(0), s.unbind(0)) for g, s in zip(self.gains, self.shifts, strict=True)]
+        values = []
+        for e in range(len(layers[0][0])):  # members one after the other: faster than batched products on a processor
+            h = x
+            for i, (weight, bias) in enumerate(layers[:-1]):
+                h = functional.linear(h, weight[e], bias[e])
+                if self.norm:
+                    h = functional.layer_norm(h, (self.width,), norms[i][0][e], norms[i][1][e])
+                h = functional.relu(h)
+            values.append(functional.linear(h, layers[-1][0][e], layers[-1][1][e]).squeeze(-1))
+        return torch.stack(values)

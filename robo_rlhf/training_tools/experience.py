@@ -1,6 +1,6 @@
-"""On-policy experience: collecting episodes, their learned reward, and advantages."""
+"""Experience of RL algorithms: collecting episodes with exploration, and their learned reward."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from typing import NamedTuple
 
@@ -35,26 +35,6 @@ class EpisodeBatch(NamedTuple):
     def judged(self) -> Array:
         """The unmasked observations (T+1, N, obs_dim), which rewards are computed from."""
         return self.obs if self.full_obs is None else self.full_obs
-
-
-class PPOBatch(NamedTuple):
-    """The training batch of one iteration: the B active steps."""
-
-    features: Tensor  # (B, feature_dim)
-    action: Tensor  # (B, act_dim), before clipping
-    log_prob: Tensor  # (B,) under the policy that acted
-    advantage: Tensor  # (B,) mean 0, deviation 1
-    anchor_mean: Tensor  # (B, act_dim)
-    anchor_std: Tensor  # (B, act_dim)
-    inputs: Tensor  # (B, obs_dim + 1), see critics.Critic
-    target: Tensor  # (B,) targets of the value function
-
-    def shuffled(self, rng: np.random.Generator, size: int) -> Iterator["PPOBatch"]:
-        """Yield minibatches of about `size` steps, each step once."""
-        order = torch.from_numpy(rng.permutation(len(self.target)))
-        parts = max(1, round(len(order) / size))
-        for columns in zip(*(column[order].tensor_split(parts) for column in self), strict=True):
-            yield PPOBatch(*columns)
 
 
 def draw_noise(env: VecEnv, actor: Actor, rng: np.random.Generator) -> tuple[Array, Tensor]:
@@ -176,45 +156,3 @@ def refresh_reward(reward: Reward, run: Run, iteration: int) -> bool:
     if told:
         run.event(told, iteration=iteration)
     return bool(changed)
-
-
-def advantages(
-    reward: Array,
-    value: Array,
-    active: Array,
-    gamma: float,
-    gae_lambda: float,
-    *,
-    bootstrap: bool = False,
-    cut: Array | None = None,
-) -> Array:
-    """Return generalised advantage estimates (T, N) float64 (Schulman et al. 2016); 0 where not active.
-
-    Args:
-        reward: (T, N).
-        value: (T+1, N), of the observations.
-        active: (T, N) bool; an episode that has ended has no further value.
-        gamma: discount per step.
-        gae_lambda: 0 trusts `value` after one step, 1 not at all.
-        bootstrap: whether the last observation counts with its value, or with zero.
-        cut: (N,) bool, episodes whose continuation is unknown: there the observation after the last step counts with
-            its value, so that nothing is learned from the cut.
-    """
-    goes_on = np.vstack([active[1:], np.full_like(active[:1], bootstrap) & active[-1:]])
-    if cut is not None:
-        goes_on |= active & cut
-    surprise = np.where(active, reward + gamma * value[1:] * goes_on - value[:-1], 0.0)
-    decay = gamma * gae_lambda * goes_on
-    advantage = np.zeros_like(surprise)
-    later = np.zeros(reward.shape[1])
-    for t in reversed(range(len(reward))):
-        later = advantage[t] = surprise[t] + decay[t] * later
-    return advantage
-
-
-def standardised(advantage: Array, reward: Array) -> Array:
-    """Return advantages (B,) with mean 0 and deviation 1, float32; all 0 where no reward (B,) differs from another."""
-    if not np.ptp(reward):
-        return np.zeros(len(advantage), np.float32)
-    scaled: Array = ((advantage - advantage.mean()) / (advantage.std() + 1e-8)).astype(np.float32)
-    return scaled

@@ -1,10 +1,9 @@
 """Settings of the algorithms, in a separate module: reading and checking them needs neither torch nor MuJoCo."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from robo_rlhf.core.checks import check_seed
+from robo_rlhf.core.checks import Range, above, at_least, check_ranges, check_seed, within
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.data.training_arrays.correction_weights import Weighting
 from robo_rlhf.policies import POLICIES
@@ -67,13 +66,8 @@ class BCSettings:
         """
         POLICIES.check(self.policy)
         check_seed("--seed", self.seed)
-        for name in ("updates", "batch", "candidates", "save_every", "log_every"):
-            if getattr(self, name) < 1:
-                raise InvalidValueError(f"bc {name}", getattr(self, name), "at least 1")
-        if not 0 <= self.obs_noise_least <= 1:
-            raise InvalidValueError("bc obs_noise_least", self.obs_noise_least, "a number from 0 to 1")
-        if self.select_every < 0:
-            raise InvalidValueError("bc select_every", self.select_every, "0 or more")
+        ranges = {"updates batch candidates save_every log_every": at_least(1), "obs_noise_least": within(0, 1)}
+        check_ranges(self, "bc {}", {**ranges, "select_every": at_least(0, "0 or more")})
 
     @property
     def selects(self) -> bool:
@@ -123,11 +117,9 @@ class RewardSettings:
         """
         REWARDS.check(self.reward)
         check_seed("--seed", self.seed)
-        for name in ("demonstration_weight", "success_weight", "unlabeled"):
-            if not getattr(self, name) >= 0:
-                raise InvalidValueError(f"reward {name}", getattr(self, name), "a number from 0")
-        if self.save_every < 1:
-            raise InvalidValueError("reward save_every", self.save_every, "at least 1")
+        weights = at_least(0, "a number from 0")
+        ranges = {"demonstration_weight success_weight unlabeled": weights, "save_every": at_least(1)}
+        check_ranges(self, "reward {}", ranges)
 
 
 @dataclass(frozen=True)
@@ -135,6 +127,7 @@ class RLSettings:
     """Settings shared by the RL algorithms; each has separate defaults for sizes and rates."""
 
     ALGORITHM: ClassVar[str]
+    RANGES: ClassVar[dict[str, Range]]  # of the fields of a subclass
 
     objective: str = "learned"
     """The reward to maximise: a sum of terms, such as "learned + 0.2 * success + 0.5 * distance(of=[0, 1])"."""
@@ -169,21 +162,14 @@ class RLSettings:
             UnknownNameError: the reward has an unknown term.
         """
         RewardSum(self.objective)
-        self.check("num_envs", "iterations", "critic_width", "save_every", fits=lambda x: x >= 1, wanted="at least 1")
-        self.check("actor_lr", "critic_lr", "max_grad_norm", fits=lambda x: x > 0, wanted="more than 0")
         check_seed("--seed", self.seed)
-        self.check("critic_layers", fits=lambda x: x >= 0, wanted="at least 0")
-        self.check("gamma", fits=lambda x: 0 <= x <= 1, wanted="a number from 0 to 1")
-
-    def check(self, *names: str, fits: Callable[[float], bool], wanted: str) -> None:
-        """Refuse those of the settings `names` that do not fit.
-
-        Raises:
-            InvalidValueError: the first of them; `wanted` is the valid range.
-        """
-        for name in names:
-            if not fits(getattr(self, name)):
-                raise InvalidValueError(f"{self.ALGORITHM} {name}", getattr(self, name), wanted)
+        ranges = {
+            "num_envs iterations critic_width save_every": at_least(1),
+            "actor_lr critic_lr max_grad_norm": above(0),
+            "critic_layers": at_least(0),
+            "gamma": within(0, 1),
+        }
+        check_ranges(self, f"{self.ALGORITHM} {{}}", {**ranges, **self.RANGES})
 
 
 @dataclass(frozen=True)
@@ -191,6 +177,12 @@ class PPOSettings(RLSettings):
     """Settings of PPO."""
 
     ALGORITHM: ClassVar[str] = "ppo"
+    RANGES: ClassVar[dict[str, Range]] = {
+        "epochs minibatch warmup_epochs": at_least(1),
+        "clip": above(0),
+        "target_kl entropy anchor anchor_target std warmup": at_least(0),
+        "gae_lambda": within(0, 1),
+    }
 
     num_envs: int = 64
     """Copies of the environment; an iteration is one episode of each."""
@@ -233,19 +225,37 @@ class PPOSettings(RLSettings):
             UnknownNameError: the reward has an unknown term.
         """
         super().__post_init__()
-        self.check("epochs", "minibatch", "warmup_epochs", fits=lambda x: x >= 1, wanted="at least 1")
-        self.check("clip", fits=lambda x: x > 0, wanted="more than 0")
-        at_least_none = ("target_kl", "entropy", "anchor", "anchor_target", "std", "warmup")
-        self.check(*at_least_none, fits=lambda x: x >= 0, wanted="at least 0")
-        self.check("gae_lambda", fits=lambda x: 0 <= x <= 1, wanted="a number from 0 to 1")
         if self.anchor_target and not self.anchor:
             raise InvalidValueError("ppo anchor", self.anchor, "more than 0 where anchor_target is")
 
 
 @dataclass(frozen=True)
-class SACUpdateSettings(RLSettings):
-    """Settings of the SAC update."""
+class SACSettings(RLSettings):
+    """Settings of SAC."""
 
+    ALGORITHM: ClassVar[str] = "sac"
+    RANGES: ClassVar[dict[str, Range]] = {
+        "batch n_step capacity members subset": at_least(1),
+        "updates temperature_lr temperature tau": above(0),
+        "warmup refresh correction_penalty": at_least(0),
+        "demonstration_share": (lambda share: 0 <= share < 1, "a number from 0 to less than 1"),
+        "tau": within(0, 1),
+    }
+
+    updates: float = 0.5
+    """Updates per environment step of one copy."""
+    batch: int = 256
+    """Steps per update."""
+    demonstration_share: float = 0.5
+    """Share of each batch that comes from demonstrations, where there are some."""
+    n_step: int = 3
+    """Steps of the n-step returns."""
+    capacity: int = 300_000
+    """Capacity of the replay buffer, in steps."""
+    warmup: int = 1
+    """First iterations that train only the value functions, where the policy is on top of another or was trained."""
+    refresh: int = 200
+    """Updates of the value functions alone after the reward has changed."""
     temperature_lr: float = 3e-4
     """Adam's rate for the temperature."""
     tau: float = 0.005
@@ -270,47 +280,9 @@ class SACUpdateSettings(RLSettings):
         """Refuse numbers that make no sense.
 
         Raises:
-            InvalidValueError: one is outside its range.
-        """
-        super().__post_init__()
-        self.check("members", "subset", fits=lambda x: x >= 1, wanted="at least 1")
-        self.check("temperature_lr", "temperature", "tau", fits=lambda x: x > 0, wanted="more than 0")
-        self.check("correction_penalty", fits=lambda x: x >= 0, wanted="at least 0")
-        self.check("tau", fits=lambda x: x <= 1, wanted="a number from 0 to 1")
-        if self.subset > self.members:
-            raise InvalidValueError(f"{self.ALGORITHM} subset", self.subset, f"no more than all {self.members} members")
-
-
-@dataclass(frozen=True)
-class SACSettings(SACUpdateSettings):
-    """Settings of SAC."""
-
-    ALGORITHM: ClassVar[str] = "sac"
-
-    updates: float = 0.5
-    """Updates per environment step of one copy."""
-    batch: int = 256
-    """Steps per update."""
-    demonstration_share: float = 0.5
-    """Share of each batch that comes from demonstrations, where there are some."""
-    n_step: int = 3
-    """Steps of the n-step returns."""
-    capacity: int = 300_000
-    """Capacity of the replay buffer, in steps."""
-    warmup: int = 1
-    """First iterations that train only the value functions, where the policy is on top of another or was trained."""
-    refresh: int = 200
-    """Updates of the value functions alone after the reward has changed."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense.
-
-        Raises:
             InvalidValueError: one is outside its range, or the reward is not written as a sum.
             UnknownNameError: the reward has an unknown term.
         """
         super().__post_init__()
-        self.check("batch", "n_step", "capacity", fits=lambda x: x >= 1, wanted="at least 1")
-        self.check("updates", fits=lambda x: x > 0, wanted="more than 0")
-        self.check("warmup", "refresh", fits=lambda x: x >= 0, wanted="at least 0")
-        self.check("demonstration_share", fits=lambda x: 0 <= x < 1, wanted="a number from 0 to less than 1")
+        if self.subset > self.members:
+            raise InvalidValueError(f"{self.ALGORITHM} subset", self.subset, f"no more than all {self.members} members")

@@ -26,7 +26,7 @@ CommandName = Literal[
     "pause",
     "keep",  # close the episode and begin the next seed
     "discard",  # to the trash, and begin the same seed again
-    "undo",  # restore the last discarded episode
+    "undo",  # the newest keep, discard, rewind or mark; a closed episode comes back open
     "success",  # mark the episode by hand, overriding the task ...
     "failure",
     "unmark",  # ... or let the task decide it again
@@ -197,6 +197,8 @@ class Status:
     discarded: int
     minutes: float  # [min] since the session started
     trouble: str = ""  # why the session waits, as text: a full disk
+    branches: int = 0  # kept of what was rewound and left
+    undo: Literal["", "keep", "discard", "rewind", "mark"] = ""  # what `undo` would undo; empty: nothing
     goals: tuple[Goal, ...] = ()  # where they are, while they may be moved: before the episode begins
     type: Literal["status"] = "status"
 

@@ -12,8 +12,7 @@ from robo_rlhf.data.layout import episode_path
 from robo_rlhf.policies.masked import ActingPolicy, load_for
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.sim.envs.task_env import TaskEnv
-from robo_rlhf.sim.tasks import TASKS
+from teleop.policy_probe.worlds import World, open_world
 from teleop.session.branch import RecordedEpisode, inside, read_episode
 
 WORLDS, EPISODES, MODELS = 8, 8, 8
@@ -43,18 +42,18 @@ class LoadedObjects:
     def __init__(self, home: Path) -> None:
         """Look in the data home `home`."""
         self.home = home
-        self._worlds: LRUCache[TaskEnv] = LRUCache(WORLDS)
+        self._worlds: LRUCache[World] = LRUCache(WORLDS)
         self._episodes: LRUCache[RecordedEpisode] = LRUCache(EPISODES)
         self._policies: LRUCache[ActingPolicy] = LRUCache(MODELS)
         self._rewards: LRUCache[RewardModel] = LRUCache(MODELS)
 
-    def world(self, task: str, num_envs: int, use: str) -> TaskEnv:
+    def world(self, task: str, num_envs: int, use: str) -> World:
         """Return a world of `num_envs` copies; each `use` has separate copies.
 
         Raises:
             UnknownNameError: there is no such task.
         """
-        return self._worlds.get((task, num_envs, use), lambda: TaskEnv(TASKS[task](), num_envs, nthread=1))
+        return self._worlds.get((task, num_envs, use), lambda: open_world(task, num_envs))
 
     def episode(self, dataset: str, episode: str) -> RecordedEpisode:
         """Return a recorded episode.
@@ -71,7 +70,7 @@ class LoadedObjects:
             pass  # reading it says what is wrong
         return self._episodes.get((dataset, episode, written), lambda: read_episode(self.home, dataset, episode))
 
-    def policy(self, name: str, world: TaskEnv, use: str) -> ActingPolicy:
+    def policy(self, name: str, world: World, use: str) -> ActingPolicy:
         """Return the policy in a checkpoint of the data home, a separate one for each `use`.
 
         It is given whole observations, whatever was hidden from it while it learned.
@@ -84,7 +83,7 @@ class LoadedObjects:
         path = inside(self.home, name, "policy")
         return self._policies.get((name, _written(path), world.name, use), lambda: load_for(path, world))
 
-    def reward(self, name: str, world: TaskEnv) -> RewardModel:
+    def reward(self, name: str, world: World) -> RewardModel:
         """Return the reward model in a checkpoint of the data home; raises as `policy`."""
         path = inside(self.home, name, "reward model")
         return self._rewards.get(

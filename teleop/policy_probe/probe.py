@@ -11,12 +11,13 @@ from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.core.files import new_dataset
 from robo_rlhf.core.types import Array, Source, Step
 from robo_rlhf.data.dataset import MIXED, Dataset
+from robo_rlhf.data.recording.stream import Row, frame_row, row_of
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.chunked import ChunkedPolicy
 from robo_rlhf.policies.masked import ActingPolicy, MaskedPolicy
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rollouts.control_loop import control_loop
-from robo_rlhf.sim.envs.task_env import TaskEnv, versions
+from robo_rlhf.sim.envs.task_env import versions
 from teleop.policy_probe.cache import LoadedObjects
 from teleop.policy_probe.messages import (
     ActionQuery,
@@ -32,6 +33,7 @@ from teleop.policy_probe.messages import (
     RolloutQuery,
     RolloutResult,
 )
+from teleop.policy_probe.worlds import NativeWorld, World
 from teleop.session.branch import RecordedEpisode
 
 SEED = 0  # seed of the policies' sampling: the same request gets the same answer
@@ -70,7 +72,7 @@ class PolicyProbe:
         policy = self.kept.policy(asked.policy, world, "look")
         obs = self._enter(world, past, frame)
         action = _checked(self._begin(policy, past, frame, world.num_envs, SEED).act(obs), asked.policy)
-        tool = _tool(world)[0]
+        tool = world.tool()[0]
         for _ in islice(control_loop(world, lambda _: action, obs), round(HOLD / world.control_dt)):
             pass
         columns = past.columns["action"]
@@ -78,14 +80,14 @@ class PolicyProbe:
         return ActionResult(
             frame=frame,
             state=past.columns["state"][frame],
-            names=tuple(world.task.action_names),
+            names=world.action_names,
             actions=action.astype(np.float32),
             recorded=columns[frame] if frame < len(columns) else None,
             tool=tool,
-            reach=_tool(world),
+            reach=world.tool(),
             chance=_differ(action),
             task=world.name,
-            warning=past.differences(world).strip(),
+            warning=past.differences(world).strip() if isinstance(world, NativeWorld) else "",
         )
 
     def _roll_out(self, asked: RolloutQuery) -> QuerySteps:
@@ -111,7 +113,7 @@ class PolicyProbe:
             frame=frame,
             task=world.name,
             fps=1.0 / world.control_dt,
-            states=np.array(walk.state),
+            states=walk.column("state"),
             paths=np.stack(walk.tool, axis=1),
             success=np.stack(walk.success, axis=1),
             worth=worth,
@@ -159,10 +161,11 @@ class PolicyProbe:
             raise InvalidValueError(f"frame of episode {at.episode}", at.frame, f"0 to {len(past) - 1}")
         return past, at.frame
 
-    def _enter(self, world: TaskEnv, past: RecordedEpisode, frame: int) -> Array:
+    def _enter(self, world: World, past: RecordedEpisode, frame: int) -> Array:
         """Set all copies to a recorded state and return their observations (N, obs_dim)."""
         past.check(world)
-        return world.set_state(np.repeat(past.columns["state"][frame][None], world.num_envs, axis=0))
+        state, obs = (np.repeat(past.columns[name][frame][None], world.num_envs, axis=0) for name in ("state", "obs"))
+        return world.enter(state, obs)
 
     def _begin(self, policy: ActingPolicy, past: RecordedEpisode, frame: int, num_envs: int, seed: int) -> ActingPolicy:
         """Let a policy begin at a frame; a policy with memory gets the earlier observations."""
@@ -183,34 +186,31 @@ class PolicyProbe:
 
 
 class _RolloutTrace:
-    """A rollout of a policy; states, observations and actions of the first copy, hands of all."""
+    """A rollout of a policy: the first copy's start and steps as rows of a journal, hands and success of all copies."""
 
-    def __init__(self, world: TaskEnv, obs: Array) -> None:
-        self.world, self._obs = world, obs
-        self.state, self.obs = [world.get_state()[0]], [obs[0]]
-        self.tool, self.success = [_tool(world)], [world.task.success(world.sim).copy()]
-        self.action: list[Array] = []
-        self.reward: list[float] = []
-        self.signals: list[dict[str, Array]] = []
+    def __init__(self, world: World, obs: Array) -> None:
+        self.world, self.start = world, obs
+        self.rows: list[Row] = [frame_row(obs[0], world.get_state()[0], bool(world.succeeded()[0]))]
+        self.tool, self.success = [world.tool()], [world.succeeded()]
 
     def steps(self, policy: ActingPolicy, name: str) -> Iterator[Step]:
-        """Yield the steps of the policy of this name, each when it is recorded.
+        """Yield the steps of the policy of this name, each when it is noted down.
 
         Raises:
             NonFiniteError: the policy's action is no number, or the world broke down.
         """
-        for step in control_loop(self.world, lambda obs: _checked(policy.act(obs), name), self._obs):
+        for step in control_loop(self.world, lambda obs: _checked(policy.act(obs), name), self.start):
             state = self.world.get_state()[0]
             if not (np.isfinite(step.obs).all() and np.isfinite(state).all()):
-                raise NonFiniteError("The simulation", f"step {len(self.action)} of the future", "It ends here.")
-            self.state.append(state)
-            self.obs.append(step.obs[0].copy())
-            self.action.append(step.applied[0].copy())
-            self.tool.append(_tool(self.world))
+                raise NonFiniteError("The simulation", f"step {len(self.rows) - 1} of the future", "It ends here.")
+            self.rows.append(row_of(step, state, Source.POLICY))
+            self.tool.append(self.world.tool())
             self.success.append(step.success.copy())
-            self.reward.append(float(step.reward[0]))
-            self.signals.append({key: value[0].copy() for key, value in step.signals.items()})
             yield step
+
+    def column(self, name: str) -> Array:
+        """Return a column of the frames (T+1, k); of the steps (T, k) where the start has none such."""
+        return np.stack([row[name] for row in self.rows if name in row])
 
 
 def _record(
@@ -218,7 +218,7 @@ def _record(
     past: RecordedEpisode,
     frame: int,
     walk: _RolloutTrace,
-    world: TaskEnv,
+    world: World,
     made: str,
     fields: dict[str, str],
 ) -> None:
@@ -229,20 +229,12 @@ def _record(
         "tags": (TAG,),
         "model_hash": world.model_hash,
         "control_dt": world.control_dt,
-        "versions": {**versions(), "policy": fields["operator"]},
+        "versions": {**versions(), **getattr(world, "provenance", {}), "policy": fields["operator"]},
     }
     writer = past.go_on(dataset.path, frame, {**known, **fields})
     try:
-        for t, action in enumerate(walk.action):
-            writer.append(
-                walk.obs[t + 1],
-                walk.state[t + 1],
-                action,
-                walk.reward[t],
-                bool(walk.success[t + 1][0]),
-                Source.POLICY,
-                walk.signals[t],
-            )
+        for row in walk.rows[1:]:
+            writer.append(row)
         writer.close("success" if walk.success[-1][0] else "failure")
     except BaseException:
         writer.discard()
@@ -257,11 +249,6 @@ def _is_there(dataset: Dataset, made: str, steps: int) -> bool:
         return True
     dataset.delete(made)
     return False
-
-
-def _tool(world: TaskEnv) -> Array:
-    """Return the position of the hand, or of the rover, (N, 3) [m]."""
-    return np.array(world.task.signals(world.sim)["ee_pos"], np.float64)
 
 
 def _checked(action: Array, name: str) -> Array:
@@ -284,9 +271,9 @@ def _reward_curve_after(
     model: RewardModel, past: RecordedEpisode, frame: int, walk: _RolloutTrace
 ) -> RewardCurve | None:
     """Return a model's values of the steps of a rollout; a model with history sees the earlier steps."""
-    if not walk.action:
+    if len(walk.rows) == 1:
         return None
-    obs, action = np.array(walk.obs), np.array(walk.action)
+    obs, action = walk.column("obs"), walk.column("action")
     before = 0 if model.markovian or past.columns["obs"].shape[1] != obs.shape[1] else frame
     obs = np.concatenate([past.columns["obs"][frame - before : frame], obs])
     action = np.concatenate([past.columns["action"][frame - before : frame], action])

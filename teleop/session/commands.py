@@ -12,8 +12,7 @@ from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.types import Policy
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.ipc.messages import CommandName, Do, Reply
-from teleop.session.branch import RecordedEpisode, inside, read_episode
-from teleop.session.resume import find_resume_point
+from teleop.session.branch import RecordedEpisode, find_resume_point, inside, read_episode
 from teleop.session.state_machine import SessionMachine
 
 Mark = Literal["", "success", "failure"]
@@ -102,6 +101,7 @@ def keep(machine: SessionMachine, request: SessionRequest) -> None:
         return request.refuse(f"{NOTHING_OPEN} There is nothing to keep.")
     follows = machine.seed if machine.world.origin else machine.world.seed + 1
     episode = machine.take_episode()
+    machine.undo.closing("keep", episode.closed())
     machine.episode_log.keep(episode, lambda text: request.done(text, episode.writer.id))
     machine.reset_to(follows)
 
@@ -116,6 +116,7 @@ def discard(machine: SessionMachine, request: SessionRequest) -> None:
         return request.done("Nothing had been recorded yet.")
     origin, correcting, goals = world.origin, machine.driver.correcting, world.goals
     episode = machine.take_episode()
+    machine.undo.closing("discard", episode.closed())
     machine.episode_log.discard(episode, lambda text: request.done(text, episode.writer.id))
     if origin:
         machine.enter(*origin, correcting=correcting)
@@ -124,13 +125,9 @@ def discard(machine: SessionMachine, request: SessionRequest) -> None:
 
 
 def undo(machine: SessionMachine, request: SessionRequest) -> None:
-    """Restore the last discarded episode, and continue with the next seed where its seed was loaded again."""
-    waiting = machine.episode_log.undo(lambda text: request.done(text, closed_id), request.failed)
-    if waiting is None:
-        return request.refuse("Nothing was discarded that could be brought back.")
-    closed_id = waiting.id
-    if machine.phase == "ready" and machine.world.seed == waiting.seed:
-        machine.reset_to(waiting.seed + 1)
+    """Undo the newest keep, discard, rewind or mark; a closed episode comes back open."""
+    if not machine.undo.run(request.done, request.failed):
+        request.refuse("There is nothing to undo.")
 
 
 def mark(machine: SessionMachine, request: SessionRequest) -> None:
@@ -138,9 +135,11 @@ def mark(machine: SessionMachine, request: SessionRequest) -> None:
     said: Mark = "success" if request.do.act == "success" else "failure" if request.do.act == "failure" else ""
     last = machine.episode_log.last
     if machine.has_steps():
+        machine.undo.marking(None)
         machine.mark = said
         machine.remark(lambda: request.done(f"Marked as {said}." if said else "The task judges."), request.failed)
     elif last:
+        machine.undo.marking(last)
         machine.episode_log.mark(last, said, lambda text: request.done(text, last.id), request.failed)
     else:
         request.refuse(f"{NOTHING_OPEN} There is nothing to mark.")
@@ -184,7 +183,10 @@ def seed(machine: SessionMachine, request: SessionRequest) -> None:
 
 def seek(machine: SessionMachine, request: SessionRequest) -> None:
     """Look at a frame."""
-    machine.show_frame(request.whole())
+    frame = request.whole()
+    if machine.undo.next != "rewind":
+        machine.undo.rewinding()
+    machine.show_frame(frame)
     request.done()
 
 
@@ -194,6 +196,7 @@ def rewind(machine: SessionMachine, request: SessionRequest) -> None:
     if not seconds > 0:
         raise InvalidValueError("seconds to rewind", f"{seconds:g}", "more than 0")
     frames = max(round(min(seconds, 1e6) / machine.world.env.control_dt), 1)
+    machine.undo.rewinding()
     machine.show_frame(max(machine.world.frame - frames, 0))
     request.done()
 

@@ -1,4 +1,4 @@
-"""The fate of episodes: kept, discarded and restored, marked and noted, closed as an abandoned branch.
+"""The fate of episodes: kept, discarded and opened again, marked and noted, closed as a branch that was left.
 
 All of it waits for the disk and so runs in the I/O thread, in the order of the requests. A full disk holds that
 thread up until there is room; the control loop continues meanwhile.
@@ -7,13 +7,15 @@ thread up until there is room; the control loop continues meanwhile.
 import contextlib
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from robo_rlhf.core.errors import DiskFullError
 from robo_rlhf.core.types import Outcome, Source
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.reader import Reader
 from robo_rlhf.data.recording.journal import EpisodeWriter
-from teleop.session.branch import BRANCH, CORRECTION, INTERRUPTED
+from teleop.session.branch import BRANCH, CORRECTION, INTERRUPTED, RecordedEpisode
 from teleop.session.io_thread import IOThread, explain_disk_full, ignore
 
 DISK_FULL_RETRY = 0.2  # [s] between looks at a full disk
@@ -59,6 +61,7 @@ class EpisodeLog:
         self.io = IOThread("ledger", ring)
         self.trouble = ""  # why closing waits
         self.kept: dict[str, Outcome] = {}
+        self.branches = 0  # kept of what was rewound and left
         self.discarded: list[ClosedEpisode] = []
         self.last: ClosedEpisode | None = None  # the one kept last
         self._stopping = threading.Event()
@@ -87,26 +90,29 @@ class EpisodeLog:
 
         self.io.submit(job, then, self._left)
 
-    def undo(self, done: Done, failed: Failed) -> ClosedEpisode | None:
-        """Restore the last discarded episode, as kept; None where there is none."""
-        if not self.discarded:
-            return None
-        closed = self.last = self.discarded.pop()
+    def read(self, closed: ClosedEpisode, done: Callable[[RecordedEpisode], None], failed: Failed) -> None:
+        """Read an episode that was kept or discarded, after all that was asked for before."""
 
-        def job() -> None:
-            closed.dataset.undelete(closed.id)
-            closed.dataset.set_outcome(closed.id, closed.outcome)
+        def job() -> RecordedEpisode:
+            if closed in self.discarded:
+                closed.dataset.undelete(closed.id)
+            columns, header = Reader(closed.dataset.path).read(closed.id)
+            return RecordedEpisode(columns, replace(header.meta, id=closed.id), closed.dataset.path.name)
 
-        def then(_: None) -> None:
-            self.kept[closed.id] = closed.outcome
-            done(f"Brought back and kept: {closed.outcome} after {closed.seconds:.1f} s.")
+        self.io.submit(job, done, failed)
 
-        def otherwise(error: Exception) -> None:
-            self.discarded.append(closed)
-            failed(error)
+    def reopened(self, closed: ClosedEpisode) -> None:
+        """A journal holds the frames of a closed episode: its file goes to the trash."""
+        self.kept.pop(closed.id, None)
+        self.discarded = [other for other in self.discarded if other != closed]
+        if self.last == closed:
+            self.last = None
+        self.io.submit(lambda: closed.dataset.delete(closed.id), ignore, self._left)
 
-        self.io.submit(job, then, otherwise)
-        return closed
+    def stays(self, closed: ClosedEpisode) -> None:
+        """An episode could not be opened again: a discarded one goes back to the trash."""
+        if closed in self.discarded:
+            self.io.submit(lambda: closed.dataset.delete(closed.id), ignore, self._left)
 
     def mark(self, closed: ClosedEpisode, mark: str, done: Done, failed: Failed) -> None:
         """Set the outcome of a closed episode; the task decides it where `mark` is empty."""
@@ -123,10 +129,15 @@ class EpisodeLog:
         job = lambda: closed.dataset.note(closed.id, text)  # noqa: E731 - the one thing to be done
         self.io.submit(job, lambda _: done("Noted with the last episode."), failed)
 
-    def abandon(self, episode: OpenEpisode) -> None:
-        """Close an episode as a failed branch: the operator rewound and continues differently."""
-        tagged = episode._replace(tags=(*episode.tags, BRANCH))
-        self.io.submit(lambda: self._close(tagged, "failure"), ignore, self._left)
+    def abandon(self, episode: OpenEpisode, done: Done) -> None:
+        """Close an episode as a branch, with its own outcome: the operator rewound and continues differently."""
+        tagged, closed = episode._replace(tags=(*episode.tags, BRANCH)), episode.closed()
+
+        def then(_: str) -> None:
+            self.branches += 1
+            done(f"What was rewound is kept as a branch: {closed.outcome} after {closed.seconds:.1f} s.")
+
+        self.io.submit(lambda: self._close(tagged, closed.outcome), then, self._left)
 
     def interrupt(self, episode: OpenEpisode) -> None:
         """Close an episode that the session's end cuts short: as the operator marked it, or as aborted."""

@@ -3,7 +3,7 @@
 ready    the world is at the start of the seed; the first movement, or `start`, begins an episode
 running  a control step a tick, each recorded
 paused   some frame is shown; a movement or `start` resumes from it, and where frames follow it, that is a
-         branch: the episode so far is closed as a failed one, and a new one begins with what they share
+         branch: the episode so far is closed with its own outcome, and a new one begins with what they share
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +26,7 @@ from teleop.session.episodes import EpisodeLog, OpenEpisode
 from teleop.session.io_thread import IOThread, explain_disk_full
 from teleop.session.scene_info import describe_scene
 from teleop.session.shared_control import Decision, Driver, OperatorInput
+from teleop.session.undo import UndoStack
 from teleop.session.world import LiveWorld
 
 HELD = 0.5  # [s] that success must last for the task to be done
@@ -66,6 +67,7 @@ class SessionMachine:
         self.episode_log, self.journals = EpisodeLog(ring), IOThread("journals", ring)
         self.fetcher = IOThread("fetcher", ring, be_gentle)  # reads what takes a while: policies, recorded episodes
         self.world = LiveWorld(env, dataset, self.journals, self._fields)
+        self.undo = UndoStack(self)
         self.phase: Phase = "ready"
         self.seed = 0  # that is recorded; while a recorded episode is looked at, the one to come back to
         self.mark: Literal["", "success", "failure"] = ""
@@ -171,6 +173,31 @@ class SessionMachine:
                     self.reset_to(self.seed)
                 self.send_scene()
 
+    def reopen(
+        self,
+        past: RecordedEpisode,
+        then: Callable[[], None],
+        failed: Callable[[Exception], None],
+        *,
+        goals: Mapping[str, Array],
+        correcting: bool,
+        mark: Literal["", "success", "failure"],
+        note: str,
+    ) -> None:
+        """Open an episode that was closed, as it was: at its last frame; raises as `open`."""
+        self.open(past, len(past) - 1, correcting=correcting)
+        self.world.goals = dict(goals)
+        self.busy = True
+
+        def opened(_: EpisodeWriter | None) -> None:
+            self.busy, self.mark, self.note = False, mark, note
+            if mark:
+                self.remark(lambda: None, lambda error: self.notice(str(error), "bad"))
+            then()
+
+        own = {"parent": past.meta.parent, "parent_step": past.meta.parent_step, "started": past.meta.started}
+        self.world.branch(opened, failed, note, own)
+
     @property
     def trouble(self) -> str:
         """The reason why the session waits for the disk; empty where it does not."""
@@ -244,7 +271,8 @@ class SessionMachine:
 
     def _branched(self, left: EpisodeWriter | None) -> None:
         if left is not None:
-            self.episode_log.abandon(OpenEpisode(self.world.dataset, left, "", ""))
+            self.episode_log.abandon(OpenEpisode(self.world.dataset, left, self.mark, ""), self.notice)
+        self.undo.forget_rewinds()
         self.mark = ""
         self.busy = False
         self.run()

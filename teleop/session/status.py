@@ -29,6 +29,8 @@ def describe_status(machine: SessionMachine, late: float, minutes: float) -> Sta
         kept=len(ledger.kept),
         successes=sum(outcome == "success" for outcome in ledger.kept.values()),
         discarded=len(ledger.discarded),
+        branches=ledger.branches,
+        undo=machine.undo.next,
         minutes=minutes,
         trouble=machine.trouble,
         goals=goals(world.env) if machine.phase == "ready" else (),

@@ -16,7 +16,7 @@ from robo_rlhf.core.types import Array, EpisodeMeta
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import now
 from robo_rlhf.data.recording.journal import EpisodeWriter
-from robo_rlhf.data.recording.stream import Row
+from robo_rlhf.data.recording.stream import Row, row_of
 from robo_rlhf.rollouts.control_loop import control_loop
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.input.action_mapping import GRIPPER
@@ -148,35 +148,30 @@ class LiveWorld:
                 raise NonFiniteError("The simulation", where, advice)
             self.obs, self.state, self.success = step.obs[0], state, bool(step.success[0])
             with suppress(DiskFullError, OSError):
-                self.writer.append(
-                    self.obs,
-                    state,
-                    step.applied[0],
-                    float(step.reward[0]),
-                    self.success,
-                    decision.source,
-                    {name: value[0] for name, value in step.signals.items()},
-                    decision.at,
-                    decision.age,
-                )
+                self.writer.append(row_of(step, state, decision.source, decision.at, decision.age))
             self.frame = len(self.writer)
             yield decision
 
     def branch(
-        self, then: Callable[[EpisodeWriter | None], None], failed: Callable[[Exception], None], note: str = ""
+        self,
+        then: Callable[[EpisodeWriter | None], None],
+        failed: Callable[[Exception], None],
+        note: str = "",
+        own: Mapping[str, Any] | None = None,
     ) -> None:
-        """Begin an episode with what is before the frame shown, and the `note` on it.
+        """Begin an episode with what is before the frame shown, the `note` on it, and its `own` metadata.
 
         `then` gets the open episode that is left, if any.
         """
-        past, left, frame, fields = self.recorded, self.writer, self.frame, self._all_fields()
+        past, left, frame, fields = self.recorded, self.writer, self.frame, {**self._all_fields(), **(own or {})}
 
         def job() -> EpisodeWriter:
             if past:
                 here = {"model_hash": self.env.model_hash, "control_dt": self.env.control_dt}
-                return past.go_on(self.dataset.path, frame, {**fields, **here})
-            assert left is not None
-            writer = left.branch(frame, **fields)
+                writer = past.go_on(self.dataset.path, frame, {**fields, **here})
+            else:
+                assert left is not None
+                writer = left.branch(frame, **fields)
             if note:
                 writer.remark(None, note)
             return writer

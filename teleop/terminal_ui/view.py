@@ -109,6 +109,7 @@ def _counts(status: Status) -> RenderableType:
         f"kept {status.kept}",
         f"successes {status.successes}",
         f"failed {status.kept - status.successes}",
+        *([f"branches {status.branches}"] if status.branches else []),
         f"discarded {status.discarded}",
         *([f"{rate:.0f} an hour"] if rate is not None else []),
     ]

@@ -1,5 +1,6 @@
 """The review page in Chromium: keys, undo, notes, the outbox, clips in lock step, and how it looks."""
 
+import re
 import shutil
 import time
 import uuid
@@ -118,19 +119,44 @@ def test_undo_goes_back_and_a_note_goes_along(review: Review, store: Store) -> N
     first = press(page, "1")
     page.keyboard.press("z")
     expect(page.locator("#desk")).to_have_attribute("data-question", first)
+    expect(page.locator("#given")).to_have_text("Back at this question. You had answered: A is better.")
+    expect(page.locator(".clips.now .given")).to_have_text(re.compile("A is better"))
     plays(page)
     page.keyboard.press("n")
     page.keyboard.type("1 z: smoother 2")  # keys rest while the user types
     expect(page.locator("#desk")).to_have_attribute("data-question", first)
     page.keyboard.press("Enter")
     press(page, "2")
+    expect(page.locator("#given")).to_be_hidden()
     (found,) = answers(store, page, 1)
     assert (found.question_id, found.value["note"]) == (first, "1 z: smoother 2")
     page.reload()
     plays(page)
     page.keyboard.press("z")
     expect(page.locator("#desk")).to_have_attribute("data-question", first)
+    expect(page.get_by_label("Note, sent with")).to_have_value("1 z: smoother 2")
     answers(store, page, 0)
+
+
+def test_it_says_how_far_the_work_is_and_when_all_is_answered(
+    sample_home: Path, tmp_path: Path, open_page: OpenPage
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(sample_home, home)
+    ask(home, questions_about(home, "samples/pick_place", "pairwise", 3, run="last"))
+    with serving(home) as served:
+        page = sign_in(open_page, served, "last", "annotator")
+        page.goto(f"{served.url}/review")
+        expect(page.locator("#pace")).to_contain_text("1 of 3")
+        press(page, "1")
+        expect(page.locator("#pace")).to_contain_text("2 of 3 · less than a minute left")
+        assert page.locator("#progress").evaluate("bar => [bar.value, bar.max]") == [1, 3]
+        press(page, "2")
+        plays(page)
+        page.keyboard.press("1")
+        expect(page.get_by_role("heading", name="All 3 answered")).to_be_visible()
+        page.keyboard.press("z")
+        expect(page.locator("#pace")).to_contain_text("3 of 3")
 
 
 def test_a_question_whose_answer_is_under_way_does_not_come_again(review: Review, store: Store) -> None:
@@ -283,6 +309,19 @@ def test_show_how_opens_the_operate_page_at_the_frame(review: Review, store: Sto
     opened.value.click("#session-menu summary")
     opened.value.click("#end")
     opened.value.click("dialog >> text=End it")
+
+
+def test_of_a_pair_one_chooses_what_to_show(review: Review, store: Store) -> None:
+    page = review("pairwise", role="operator")
+    clips = next(q for q in store.questions("pairwise") if q.id == shown(page)).segments
+    second = page.locator(".clips.now .clip-of").nth(1).get_attribute("data-name")
+    page.keyboard.press("h")
+    dialog = page.get_by_role("dialog", name="Which clip do you show how to do better?")
+    expect(dialog.get_by_role("button", name="Clip B")).to_be_visible()
+    with page.expect_popup() as opened:
+        page.keyboard.press("2")
+    opened.value.wait_for_url(f"**episode={clips['AB'.index(str(second))].episode_id}**")
+    opened.value.close()
 
 
 def test_nothing_to_review_says_how_to_get_questions(station: Served, open_page: OpenPage) -> None:

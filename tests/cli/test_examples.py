@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from robo_rlhf.algorithms.bc import BC
+from robo_rlhf.algorithms.sac import SAC
 from robo_rlhf.cli import COMMANDS
-from robo_rlhf.cli.main import parse
+from robo_rlhf.cli.env_args import folded
+from robo_rlhf.cli.main import ENV_ARG, parse, split_allowed
 from robo_rlhf.cli.run import RunCommand
-from robo_rlhf.cli.train import TrainBc
-from robo_rlhf.cli.train_sac import TrainSac
 from robo_rlhf.core.errors import RoboRlhfError
 from robo_rlhf.core.files import HOME_VARIABLE
 from robo_rlhf.sim.tasks import TASKS
@@ -57,11 +58,12 @@ MENTIONS = sorted({line for path in DOCUMENTS for line in mentions_in(path.read_
 
 def enter(words: list[str]) -> None:
     """Parse and check a command line as the program does, and count the demonstrations of a main job."""
+    words, _ = split_allowed(folded(words, ENV_ARG))
     name = next(" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in COMMANDS)
     command = parse(name, words[len(name.split()) :])
     if isinstance(command, RunCommand) and command.env is None:
         command.asked()
-    if isinstance(command, TrainBc) and not command.dataset:
+    if isinstance(command, BC) and not command.dataset:
         command.check()
 
 
@@ -107,7 +109,7 @@ def test_examples_are_let_in_on_every_task(task: str) -> None:
         except RoboRlhfError as error:
             pytest.fail(f"robo-rlhf {shlex.join(words)}: {error}")
     learning = parse("train sac", ["--task", task, "--objective", "success"])
-    assert isinstance(learning, TrainSac)
+    assert isinstance(learning, SAC)
     assert len(learning.demonstrations(task)) == (25 if task == "pick_place" else 24)
 
 

@@ -1,146 +1,130 @@
-"""Contract of every algorithm: killed after any update and continued, it ends as if it had never been killed.
+"""Contract of every registered algorithm, on its own example: ten steps; killed and continued, it ends the same.
 
-Each case trains on the toy world for a few steps. `until` is called with the number of updates done and stops the
-training by an exception, as a signal would.
+A training is killed by an exception out of its progress callback, as a signal would end it.
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from robo_rlhf.core.learning import seeded
+from robo_rlhf.algorithms import ALGORITHMS
+from robo_rlhf.algorithms.base import Algorithm, Progress, Row, RunAlgorithm
 from robo_rlhf.core.runs import Run, read_checkpoint
-from robo_rlhf.core.types import Array, Source
-from robo_rlhf.policies.base import TrainedPolicy
-from robo_rlhf.policies.gaussian import GaussianPolicy
-from robo_rlhf.policies.tanh_gaussian import tanh_gaussian_on_top_of
-from robo_rlhf.training import bc, dagger, ppo, sac
-from tests.toy import ToyEnv, demonstrations
 
-Until = Callable[[int], None]
-EPISODES = demonstrations(4)
+STEPS = 10
 
 
 class KilledError(Exception):
     pass
 
 
-def clone(config: bc.Config) -> Callable[[Run, Until], None]:
-    def train(run: Run, until: Until) -> None:
-        def score(policy: TrainedPolicy) -> float:
-            policy.seed(0)
-            policy.reset(1)
-            return float(policy.act(EPISODES[0].obs[:1]).sum())
+class KillingSession:
+    """Trains in the algorithm's run folder; killed after so many steps, which are counted."""
 
-        bc.train(config, run, EPISODES, score=score, progress=lambda done, total, metrics: until(done))
+    def __init__(self, algorithm: Algorithm, kill: int | None = None) -> None:
+        self.algorithm, self.kill, self.done, self.total = algorithm, kill, 0, 0
 
-    return train
+    def open(self, config: object, asked: Mapping[str, Any]) -> Run:
+        assert self.algorithm.folder is not None
+        return Run(self.algorithm.folder, config, asked)
 
+    @contextmanager
+    def progress(self, label: str, metrics: Sequence[str]) -> Iterator[Progress]:
+        def report(done: int, total: int, found: Mapping[str, float]) -> None:
+            assert {*found} & {*metrics}, "one of the metrics that are shown beside the bar is there"
+            self.done, self.total = done, total
+            if done == self.kill:
+                raise KilledError
 
-def correct(config: dagger.Config) -> Callable[[Run, Until], None]:
-    source = np.full(len(EPISODES[0]), int(Source.POLICY), np.uint8)
-    source[10:20] = Source.CORRECTION
-    taken = [replace(EPISODES[0], source=source)]
+        yield report
 
-    def train(run: Run, until: Until) -> None:
-        dagger.train(config, run, EPISODES[1:], taken, progress=lambda done, total, metrics: until(done))
+    def tell(self, sentence: str) -> None: ...
 
-    return train
-
-
-def fine_tune(config: ppo.Config) -> Callable[[Run, Until], None]:
-    def closeness(obs: Array, action: Array, next_obs: Array) -> Array:
-        return -np.abs(next_obs[..., :2] - next_obs[..., 4:]).sum(-1)
-
-    def train(run: Run, until: Until) -> None:
-        with seeded(0):
-            actor = GaussianPolicy(ToyEnv.obs_dim, ToyEnv.act_dim, width=16)
-        env = ToyEnv(config.num_envs)
-        ppo.train(config, run, env, actor, closeness, progress=lambda done, total, metrics: until(done))
-
-    return train
-
-
-def learn_off_policy(config: sac.Config) -> Callable[[Run, Until], None]:
-    def train(run: Run, until: Until) -> None:
-        with seeded(0):
-            actor = tanh_gaussian_on_top_of(GaussianPolicy(ToyEnv.obs_dim, ToyEnv.act_dim, width=16), width=16)
-        env = ToyEnv(config.num_envs)
-        sac.train(
-            config,
-            run,
-            env,
-            actor,
-            lambda obs, action, next_obs: -np.abs(next_obs[..., :2] - next_obs[..., 4:]).sum(-1),
-            demonstrations=EPISODES,
-            progress=lambda done, total, metrics: until(done),
-        )
-
-    return train
-
-
-SETTINGS = {"width": 16}
-ALGORITHMS: dict[str, Callable[[Run, Until], None]] = {
-    "bc flow": clone(bc.Config(settings=SETTINGS, updates=10, save_every=3, log_every=2, candidates=3, warmup=2)),
-    "bc gaussian": clone(bc.Config("gaussian", SETTINGS, updates=10, save_every=3, log_every=1)),
-    "bc residual": clone(bc.Config("residual", SETTINGS, updates=10, save_every=4, log_every=1)),
-    "bc mixture": clone(bc.Config("mixture", SETTINGS, updates=10, save_every=3, log_every=1, select_every=4)),
-    "bc act": clone(bc.Config("act", {**SETTINGS, "chunk": 5}, updates=10, save_every=4, log_every=1, batch=32)),
-    "bc recurrent": clone(bc.Config("recurrent", SETTINGS, updates=10, save_every=4, log_every=1, batch=32)),
-    "dagger": correct(dagger.Config(bc.Config(settings=SETTINGS, updates=10, save_every=3, log_every=1))),
-    "ppo": fine_tune(ppo.Config(num_envs=4, iterations=10, epochs=1, minibatch=64, warmup_epochs=1, save_every=3)),
-    "sac": learn_off_policy(
-        sac.Config(num_envs=2, iterations=10, updates=0.05, batch=16, critic_width=16, capacity=300, save_every=3)
-    ),
-}
+    def give_way(self) -> None: ...
 
 
 @pytest.fixture(scope="module", params=ALGORITHMS)
-def algorithm(request: pytest.FixtureRequest) -> str:
+def algorithm(request: pytest.FixtureRequest) -> type[Algorithm]:
     name: str = request.param
-    return name
+    return ALGORITHMS[name]
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(algorithm: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("whole")
-    ALGORITHMS[algorithm](Run(path, {}), lambda done: None)
-    return path
+def uninterrupted(algorithm: type[Algorithm], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row]]:
+    """The data home of an example that was never killed, and its result."""
+    home = tmp_path_factory.mktemp("whole")
+    example = algorithm.example(home)
+    example.check()
+    session = KillingSession(example)
+    rows = example.train(session)
+    assert (session.done, session.total) == (STEPS, STEPS)
+    return home, rows
 
 
-@pytest.mark.parametrize("kills", [[1], [3], [5], [7], [9], [10], [2, 4, 8]])
+def test_it_is_called_as_it_is_registered(algorithm: type[Algorithm]) -> None:
+    assert ALGORITHMS[algorithm.name] is algorithm
+    assert algorithm.__module__ == f"robo_rlhf.algorithms.{algorithm.name}"
+
+
+def test_ten_steps_log_finite_metrics_and_a_result(uninterrupted: tuple[Path, list[Row]]) -> None:
+    home, rows = uninterrupted
+    assert all(np.isfinite([v for v in row.values() if isinstance(v, float)]).all() for row in rows)
+    for folder in (home / "runs").glob("*"):
+        run = Run(folder, read_config(folder))
+        assert run.result() is not None
+        logged = run.metrics()
+        assert logged
+        assert all(np.isfinite(list(row.values())).all() for row in logged)
+
+
+@pytest.mark.parametrize("kills", [[3], [2, 8, 10]])
 def test_killed_and_resumed_equals_uninterrupted(
-    algorithm: str, uninterrupted: Path, kills: list[int], tmp_path: Path
+    algorithm: type[Algorithm], uninterrupted: tuple[Path, list[Row]], kills: list[int], tmp_path: Path
 ) -> None:
+    whole, rows = uninterrupted
+    example = algorithm.example(tmp_path)
     for kill in kills:
-
-        def until(done: int, kill: int = kill) -> None:
-            if done == kill:
-                raise KilledError
-
         with pytest.raises(KilledError):
-            ALGORITHMS[algorithm](Run(tmp_path, {}), until)
-    ALGORITHMS[algorithm](Run(tmp_path, {}), lambda done: None)
-    assert_equal_runs(tmp_path, uninterrupted)
+            example.train(KillingSession(example, kill))
+        if not isinstance(example, RunAlgorithm):
+            assert files(tmp_path) == files_of_inputs(algorithm, tmp_path / "inputs"), "nothing is left behind"
+    found = example.train(KillingSession(example))
+    assert str(found) == str(rows).replace(str(whole), str(tmp_path))
+    assert_equal(whole, tmp_path)
+    assert example.train(KillingSession(example)) == found  # a finished one is only read, or done the same again
 
 
-def test_ten_steps_log_finite_metrics_and_a_result(uninterrupted: Path) -> None:
-    run = Run(uninterrupted, {})
-    assert run.result() is not None
-    rows = run.metrics()
-    assert rows
-    assert all(np.isfinite(list(row.values())).all() for row in rows)
+def read_config(folder: Path) -> dict[str, Any]:
+    stored: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    return {name: value for name, value in stored.items() if name != "seal"}
 
 
-def assert_equal_runs(one: Path, other: Path) -> None:
-    for name in ("metrics.jsonl", "result.json"):
-        assert (one / name).read_bytes() == (other / name).read_bytes()
-    a, b = (read_checkpoint(path / "checkpoints" / "policy.safetensors") for path in (one, other))
-    assert a[0].keys() == b[0].keys()
-    for name, value in a[0].items():
-        np.testing.assert_array_equal(value, b[0][name], err_msg=name)
-    assert json.dumps(a[1]) == json.dumps(b[1])
+def files(home: Path) -> set[str]:
+    return {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file() and "inputs" not in path.parts}
+
+
+def files_of_inputs(algorithm: type[Algorithm], home: Path) -> set[str]:
+    home.mkdir(exist_ok=True)
+    if not any(home.iterdir()):
+        algorithm.example(home)
+    return {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()}
+
+
+def assert_equal(one: Path, other: Path) -> None:
+    """Metrics, results and trained weights are the same, bit for bit."""
+    compared = [path.relative_to(one) for path in sorted(one.rglob("*")) if path.suffix == ".safetensors"]
+    compared += [path.relative_to(one) for path in sorted((one / "runs").rglob("metrics.jsonl"))]
+    assert compared
+    for name in compared:
+        if name.suffix == ".jsonl":
+            assert (one / name).read_bytes() == (other / name).read_bytes(), name
+        elif name.stem != "training":
+            a, b = (read_checkpoint(home / name)[0] for home in (one, other))
+            assert a.keys() == b.keys()
+            for key, value in a.items():
+                np.testing.assert_array_equal(value, b[key], err_msg=f"{name}: {key}")

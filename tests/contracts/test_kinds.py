@@ -48,7 +48,7 @@ def likelihood(kind: QueryKind, returns: Array, target: Target, flip: float = 0.
 def seen(kind: QueryKind, returns: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """Return (E, B, K) as it is, or (E, B, K, L) with every step alike where the kind looks at steps."""
     steps = (*returns.shape, values.shape[-1])
-    return returns if kind.needs == "returns" else returns[..., None].expand(steps)
+    return returns[..., None].expand(steps) if kind.needs == "steps" else returns
 
 
 def judged_clips(kind: QueryKind, clips: int) -> int:

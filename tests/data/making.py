@@ -10,6 +10,7 @@ import numpy as np
 from robo_rlhf.core.types import Episode, EpisodeMeta
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recording.journal import EpisodeWriter
+from robo_rlhf.data.recording.stream import step_row
 
 
 def meta(episode_id: str = "", **fields: Any) -> EpisodeMeta:
@@ -41,7 +42,7 @@ def append(writer: EpisodeWriter, like: Episode, start: int = 0, stop: int | Non
         signals = {name: value[t] for name, value in like.signals.items()}
         done = bool(like.success[t + 1])
         after = (like.obs[t + 1], like.state[t + 1], like.action[t], like.reward[t], done, like.source[t], signals)
-        writer.append(*after, 1000.0 + t, 0.01)
+        writer.append(step_row(*after, 1000.0 + t, 0.01))
 
 
 def begin(dataset: Dataset, like: Episode) -> EpisodeWriter:

@@ -19,7 +19,7 @@ from robo_rlhf.policies.gaussian import GaussianPolicy
 from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy, tanh_gaussian_on_top_of
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.training import sac
-from robo_rlhf.training_tools.critics import QEnsemble
+from robo_rlhf.training.sac import QEnsemble
 from tests.toy import ToyEnv, demonstrations
 
 SHORT = sac.Config(

@@ -6,10 +6,8 @@ So a disk that stalls never stalls the loop. Closing writes the Parquet file fro
 """
 
 import contextlib
-import math
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -19,11 +17,11 @@ import numpy as np
 
 from robo_rlhf.core.errors import ConflictError, DiskError, DiskFullError, InvalidValueError, RoboRlhfError, ShapeError
 from robo_rlhf.core.files import DISK_FULL_ERRNOS, require_disk_space, write_atomic
-from robo_rlhf.core.types import Array, EpisodeMeta, Outcome, Source
+from robo_rlhf.core.types import Array, EpisodeMeta, Outcome
 from robo_rlhf.data.layout import MANIFEST, check_id, episode_path, journal_path, new_id, now
 from robo_rlhf.data.recording.remarks import Remark, forget_remark, write_remark
-from robo_rlhf.data.recording.stream import Encoder, JournalFile, Row, drop_first_step, frame_row, stack, step_row
-from robo_rlhf.data.schema import FRAME_COLUMNS, SIGNAL, Columns, encode
+from robo_rlhf.data.recording.stream import Encoder, JournalFile, Row, drop_first_step, frame_row, stack
+from robo_rlhf.data.schema import FRAME_COLUMNS, Columns, encode
 
 FLUSH_INTERVAL = 0.1  # [s]
 SYNC_INTERVAL = 0.25  # [s]
@@ -95,41 +93,16 @@ class EpisodeWriter:
             return DiskFullError(self.folder, len(self._pending), 0)
         return trouble if isinstance(trouble, DiskError) else DiskError(self._file.path, trouble)
 
-    def append(
-        self,
-        obs: Array,
-        state: Array,
-        action: Array,
-        reward: float,
-        success: bool,
-        source: Source | int,
-        signals: Mapping[str, Array],
-        wall_time: float | None = None,
-        input_age: float = math.nan,
-    ) -> None:
-        """Record one step. It is kept, in memory at least, also when this raises because the disk is full.
-
-        Args:
-            obs: the observation after the step (obs_dim,).
-            state: the simulator state after the step (nstate,).
-            action: as applied (act_dim,), in [-1, 1].
-            reward: the task's, of this step.
-            success: whether the task is done after the step.
-            source: who chose the action.
-            signals: name → (k,), what style measures are computed from.
-            wall_time: when the action was applied [s since 1970]; now where None.
-            input_age: how old the operator's input then was [s]; NaN where it is not known.
+    def append(self, row: Row) -> None:
+        """Record one step; see `step_row`. It is kept, in memory at least, also when this raises as the disk is full.
 
         Raises:
             ShapeError: something does not fit the steps before; the step is not recorded.
-            InvalidValueError: the action is not finite or outside [-1, 1], or the episode is closed.
+            InvalidValueError: the episode is closed, or the step has other signals than those before.
             DiskFullError: the disk is full; stop, make room and continue when `trouble` is None.
         """
         if self._stop.is_set():
             raise InvalidValueError(f"episode {self.id}", "a step after it was closed", "an open episode")
-        row = {**frame_row(obs, state, success), **step_row(action, reward, source, signals)}
-        row["wall_time"] = np.array(time.time() if wall_time is None else wall_time, dtype=np.float64)
-        row["input_age"] = np.array(input_age, dtype=np.float32)
         self._check(row)
         if self._rows:
             self._rows.append(row)
@@ -300,7 +273,7 @@ class EpisodeWriter:
 
 
 def begin_branch(
-    folder: Path, columns: Columns, parent: EpisodeMeta, step: int, episode_id: str = "", **fields: Any
+    folder: Path, columns: Columns, whole: EpisodeMeta, step: int, episode_id: str = "", **fields: Any
 ) -> EpisodeWriter:
     """Begin an episode with the first `step` steps of another, given by its columns, and its metadata but for `fields`.
 
@@ -309,23 +282,12 @@ def begin_branch(
     """
     steps = len(columns["action"])
     if not 0 <= step <= steps:
-        raise InvalidValueError(f"frame of episode {parent.id}", str(step), f"0 to {steps}")
-    meta = replace(parent, id=episode_id, parent=parent.id, parent_step=step, trimmed=False)
+        raise InvalidValueError(f"frame of episode {whole.id}", str(step), f"0 to {steps}")
+    meta = replace(whole, id=episode_id, parent=whole.id, parent_step=step, trimmed=False)
     new: dict[str, Any] = {"started": "", "finished": "", "note": "", "tags": (), **fields}
     meta = replace(meta, **new)
     frame = {name: columns[name] for name in FRAME_COLUMNS}
     writer = EpisodeWriter(folder, meta, frame["obs"][0], frame["state"][0], success=bool(frame["success"][0]))
     for t in range(step):
-        signals = {name.removeprefix(SIGNAL): columns[name][t] for name in columns if name.startswith(SIGNAL)}
-        writer.append(
-            frame["obs"][t + 1],
-            frame["state"][t + 1],
-            columns["action"][t],
-            columns["reward"][t],
-            bool(frame["success"][t + 1]),
-            columns["source"][t],
-            signals,
-            columns["wall_time"][t],
-            columns["input_age"][t],
-        )
+        writer.append({name: value[t + (name in FRAME_COLUMNS)] for name, value in columns.items()})
     return writer

@@ -9,7 +9,9 @@ import errno
 import fcntl
 import io
 import json
+import math
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -40,6 +42,7 @@ from robo_rlhf.core.types import (
     Array,
     EpisodeMeta,
     Source,
+    Step,
 )
 from robo_rlhf.data.schema import (
     DECODE_ERRORS,
@@ -92,8 +95,8 @@ class Encoder:
         return seal(content, content.index(MARK))
 
     def _table(self, columns: Columns) -> pa.RecordBatch:
-        kept = {name: to_arrow(value, len(value)) for name, value in columns.items() if 0 not in value.shape[1:]}
-        return pa.RecordBatch.from_pydict(kept)
+        kept = [name for name, (_, shape) in self._spec.items() if 0 not in shape]  # in this order in every batch
+        return pa.RecordBatch.from_pydict({name: to_arrow(columns[name], len(columns[name])) for name in kept})
 
 
 class JournalFile:
@@ -198,8 +201,29 @@ def frame_row(obs: Array, state: Array, success: bool) -> dict[str, Array]:
     }
 
 
-def step_row(action: Array, reward: float, source: Source | int, signals: Mapping[str, Array]) -> dict[str, Array]:
-    """Return a step as part of a row.
+def step_row(
+    obs: Array,
+    state: Array,
+    action: Array,
+    reward: float,
+    success: bool,
+    source: Source | int,
+    signals: Mapping[str, Array],
+    wall_time: float | None = None,
+    input_age: float = math.nan,
+) -> Row:
+    """Return a step, and the frame that it led to, as a row.
+
+    Args:
+        obs: the observation after the step (obs_dim,).
+        state: the simulator state after the step (nstate,).
+        action: as applied (act_dim,), in [-1, 1].
+        reward: the task's, of this step.
+        success: whether the task is done after the step.
+        source: who chose the action.
+        signals: name → (k,), what style measures are computed from.
+        wall_time: when the action was applied [s since 1970]; now where None.
+        input_age: how old the operator's input then was [s]; NaN where it is not known.
 
     Raises:
         InvalidValueError: the action is not finite or outside [-1, 1].
@@ -208,11 +232,23 @@ def step_row(action: Array, reward: float, source: Source | int, signals: Mappin
     if not (np.abs(applied) <= 1.0).all():
         raise InvalidValueError("action", np.array2string(applied, precision=3), "finite values within [-1, 1]")
     return {
+        **frame_row(obs, state, success),
         "action": applied,
         "reward": np.array(reward, dtype=np.float32),
         "source": np.array(int(source), dtype=np.uint8),
         **{SIGNAL + name: np.array(value, dtype=np.float32).reshape(-1) for name, value in sorted(signals.items())},
+        "wall_time": np.array(time.time() if wall_time is None else wall_time, dtype=np.float64),
+        "input_age": np.array(input_age, dtype=np.float32),
     }
+
+
+def row_of(
+    step: Step, state: Array, source: Source, wall_time: float | None = None, input_age: float = math.nan
+) -> Row:
+    """Return copy 0 of a step that led it to `state` (nstate,) as a row; see `step_row`."""
+    signals = {name: value[0] for name, value in step.signals.items()}
+    reward, success = float(step.reward[0]), bool(step.success[0])
+    return step_row(step.obs[0], state, step.applied[0], reward, success, source, signals, wall_time, input_age)
 
 
 def stack(rows: Sequence[Row]) -> Columns:

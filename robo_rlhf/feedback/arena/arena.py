@@ -27,6 +27,8 @@ from typing import Literal
 
 from robo_rlhf.core.checks import (
     check_arena,
+    check_ranges,
+    within,
 )
 from robo_rlhf.core.errors import (
     ConflictError,
@@ -76,9 +78,8 @@ class ArenaConfig:
         """
         if self.judge not in ("human", "simulated"):
             raise InvalidValueError("judge of an arena", repr(self.judge), "human or simulated")
-        for what, value, most in (("seeds", self.seeds, MOST_SEEDS), ("overlap", self.overlap, MOST_JUDGES)):
-            if not 1 <= value <= most:
-                raise InvalidValueError(f"{what} of an arena", value, f"1 to {most}")
+        ranges = {"seeds": MOST_SEEDS, "overlap": MOST_JUDGES}
+        check_ranges(self, "{} of an arena", {name: within(1, most, f"1 to {most}") for name, most in ranges.items()})
 
 
 @dataclass(frozen=True)

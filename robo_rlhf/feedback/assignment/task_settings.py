@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 import sqlalchemy as sa
 
 from robo_rlhf.accounts.roles import NO_PRINCIPAL, Principal, log
+from robo_rlhf.core.checks import at_least, check_ranges, within
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.database.writers import Database
@@ -40,22 +41,15 @@ class Sharing:
         Raises:
             InvalidValueError: a setting outside its range.
         """
-        allowed = {
-            "overlap": (self.overlap >= 1, "at least 1 person"),
-            "lease": (1 <= self.lease <= 86400, "1 to 86400 s"),
-            "gold_share": (0 <= self.gold_share <= 0.5, "a share of at most 0.5"),
-            "repeat_share": (0 <= self.repeat_share <= 0.5, "a share of at most 0.5"),
-            "repeat_gap": (self.repeat_gap >= 1, "at least 1 question"),
-            "too_fast": (0 <= self.too_fast <= 60, "0 to 60 s"),
-            "least_gold": (0 <= self.least_gold <= 1, "a share"),
-            "most_too_fast": (0 <= self.most_too_fast <= 1, "a share"),
-            "most_ties": (0 <= self.most_ties <= 1, "a share"),
-            "least_consistent": (0 <= self.least_consistent <= 1, "a share"),
-            "least_skill": (0 <= self.least_skill <= 1, "a share"),
+        ranges = {
+            "overlap": at_least(1, "at least 1 person"),
+            "lease": within(1, 86400, "1 to 86400 s"),
+            "gold_share repeat_share": within(0, 0.5, "a share of at most 0.5"),
+            "repeat_gap": at_least(1, "at least 1 question"),
+            "too_fast": within(0, 60, "0 to 60 s"),
+            "least_gold most_too_fast most_ties least_consistent least_skill": within(0, 1, "a share"),
         }
-        for name, (fits, expected) in allowed.items():
-            if not fits:
-                raise InvalidValueError(f"{name} of a task", getattr(self, name), expected)
+        check_ranges(self, "{} of a task", ranges)
 
 
 @dataclass(frozen=True)

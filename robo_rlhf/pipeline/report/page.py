@@ -13,6 +13,7 @@ from robo_rlhf.core.files import write_atomic
 from robo_rlhf.core.stats import Interval, spearman, wilson
 from robo_rlhf.pipeline.report.before_after import RULE, SHOWN, make_clips
 from robo_rlhf.pipeline.report.charts import Axis, Series, line_chart, reliability_chart, scatter_chart
+from robo_rlhf.pipeline.report.choices import choices_section
 from robo_rlhf.pipeline.report.findings import Findings, Iteration
 from robo_rlhf.pipeline.report.formatting import change_text, humanize, initial_policy_name, interval_text, value_text
 from robo_rlhf.pipeline.steps.observers import Observer
@@ -28,6 +29,7 @@ FAULTS = {
 }
 CONTINUED = " \\\n    --set"  # on a separate line
 CHOICES = {"A": "A", "B": "B", "tie": "tie", "both_bad": "both bad", "cant_tell": "can't tell"}
+SUCCEEDED = {"yes": "succeeded", "no": "failed"}
 ORDERS = {"order": "an order", "cant_tell": "can't tell"}
 
 
@@ -47,6 +49,7 @@ def page(findings: Findings, clips: str) -> str:
     task, name = escape(findings.config["task"]), escape(findings.path.name)
     style = (files("robo_rlhf.pipeline.report") / "report.css").read_text()
     parts = [_headline(findings), clips, _measures(findings), _learning(findings), _reward(findings), _labels(findings)]
+    parts.append(choices_section(findings.path, findings.rounds, findings.config["approvals"]))
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{task} · {name}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
@@ -231,7 +234,9 @@ def _prediction_quality(findings: Findings) -> str:
 
 def _labels(findings: Findings) -> str:
     answers, config = findings.answers(), findings.config
-    choices = ORDERS if config.get("question") == "ranking" else CHOICES
+    choices = dict(ORDERS if config.get("question") == "ranking" else CHOICES)
+    if config["approvals"]:
+        choices = SUCCEEDED | choices
     heads = "".join(f"<th>{word}</th>" for word in choices.values())
     rows = []
     for number, counts in zip(findings.rounds, findings.answers_by_round(), strict=True):

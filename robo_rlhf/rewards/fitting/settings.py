@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.checks import above, at_least, check_ranges
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,14 @@ class FitSettings:
         Raises:
             InvalidValueError: one is outside its range.
         """
-        for name in ("updates", "updates_blind", "batch", "stride", "check_every", "patience"):
-            if getattr(self, name) < 1:
-                raise InvalidValueError(f"reward fit {name}", getattr(self, name), "at least 1")
-        if not self.learning_rate > 0:
-            raise InvalidValueError("reward fit learning_rate", self.learning_rate, "more than 0")
-        if not self.weight_decay >= 0:
-            raise InvalidValueError("reward fit weight_decay", self.weight_decay, "a number from 0")
-        if not 0 < self.crop <= 1:
-            raise InvalidValueError("reward fit crop", self.crop, "a number in (0, 1]")
-        if not 0 <= self.flip < 1:
-            raise InvalidValueError("reward fit flip", self.flip, "a number in [0, 1)")
-        for name in ("margin", "pseudo"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InvalidValueError(f"reward fit {name}", getattr(self, name), "a number from 0")
-        if not 0.5 <= self.pseudo_confidence < 1:
-            raise InvalidValueError("reward fit pseudo_confidence", self.pseudo_confidence, "a number in [0.5, 1)")
+        from_zero = at_least(0, "a number from 0")
+        ranges = {
+            "updates updates_blind batch stride check_every patience": at_least(1),
+            "learning_rate": above(0),
+            "weight_decay": from_zero,
+            "crop": (lambda x: 0 < x <= 1, "a number in (0, 1]"),
+            "flip": (lambda x: 0 <= x < 1, "a number in [0, 1)"),
+            "margin pseudo": (lambda x: 0 <= x < float("inf"), from_zero[1]),
+            "pseudo_confidence": (lambda x: 0.5 <= x < 1, "a number in [0.5, 1)"),
+        }
+        check_ranges(self, "reward fit {}", ranges)

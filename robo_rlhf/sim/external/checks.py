@@ -5,15 +5,13 @@ everything else with a `Violation`, whose text holds what was given and what was
 together take 2 to 3 µs.
 """
 
-import math
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Dict, Space
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
@@ -31,55 +29,6 @@ class Violation(Exception):  # noqa: N818 - part of a sentence about one episode
     def __init__(self, what: str, given: object, expected: str) -> None:
         """Say `what` was `given` and what was `expected`."""
         super().__init__(f"gave {what} {shown(given)}, expected {expected}")
-
-
-class Observations:
-    """Reads observations of one space as rows of float32; the entries of a dictionary follow each other by name."""
-
-    def __init__(self, space: Space[Any], what: str) -> None:
-        """Prepare for `space`, which `what` names in errors.
-
-        Raises:
-            InvalidValueError: it is not made of boxes, or holds no number.
-        """
-        self._parts: list[tuple[tuple[str, ...], tuple[int, ...], int, int]] = []  # keys, shape, columns from and to
-        self.size = 0  # columns
-        for keys, shape in _leaves(space, what, ()):
-            self._parts.append((keys, shape, self.size, self.size + math.prod(shape)))
-            self.size += math.prod(shape)
-        if not self.size:
-            raise InvalidValueError(what, str(space), "one that holds at least one number")
-
-    def read(self, obs: Any, row: Array) -> None:
-        """Write an observation into `row` (size,) float64. Whether its numbers are finite: see `fits`.
-
-        Raises:
-            Violation: an entry is missing, has another shape, or does not hold real numbers.
-        """
-        for keys, shape, start, stop in self._parts:
-            part = obs
-            for key in keys:
-                if not isinstance(part, Mapping) or key not in part:
-                    raise Violation("an observation with", _entries(part), f"an entry {key!r}")
-                part = part[key]
-            if type(part) is not np.ndarray:
-                part = _array(part)
-            if part.shape != shape or part.dtype.kind not in REAL:
-                where = "".join(f"[{key!r}]" for key in keys)
-                given = Plain(f"{part.dtype} {part.shape}")
-                raise Violation(f"an observation{where} of", given, f"real numbers, shape {shape}")
-            if len(shape) == 1 and stop - start == len(row):
-                row[:] = part
-            else:
-                row[start:stop] = part.reshape(-1)
-
-    def row(self, obs: Any) -> Array:
-        """Return an observation as (size,) float32; raises as `read`, and where a number is not finite."""
-        row = np.zeros(self.size)
-        self.read(obs, row)
-        if not fits(row):
-            raise first_bad(row)
-        return row.astype(np.float32)
 
 
 def fits(values: Array) -> bool:
@@ -184,28 +133,6 @@ def picture_of(frame: Any, size: tuple[int, ...] | None) -> Array:
     return picture
 
 
-def action_box(space: Space[Any], name: str) -> tuple[Box, list[int]]:
-    """Return the action space of the environment `name`, and the columns whose two bounds are equal.
-
-    Raises:
-        InvalidValueError: not a box of floating-point numbers with finite bounds, or no action could do anything.
-    """
-    what, wanted = f"action space of {name}", "a Box of floating-point numbers with finite bounds"
-    if not (isinstance(space, Box) and np.issubdtype(space.dtype, np.floating) and space.is_bounded()):
-        raise InvalidValueError(what, str(space), wanted)
-    low, high = space.low.reshape(-1), space.high.reshape(-1)
-    with np.errstate(over="ignore"):
-        width = high - low
-    if not width.size or not np.isfinite(width).all() or (width < 0).any():
-        raise InvalidValueError(what, str(space), f"{wanted}, the lower one first, whose difference is finite too")
-    still = np.flatnonzero(width == 0).tolist()
-    if len(still) == len(low):
-        given = f"{_listed(still)} can only be {', '.join(f'{x:g}' for x in np.unique(low))}"
-        hint = "; a MuJoCo model that names no ctrlrange has such bounds" if not low.any() else ""
-        raise InvalidValueError(what, f"bounds without width: {given}{hint}", "bounds that leave room to act")
-    return space, still
-
-
 def time_step(env: gymnasium.Env[Any, Any], name: str) -> float:
     """Return the time between two actions [s]: from the environment, else from its render rate.
 
@@ -250,21 +177,6 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 
-def _leaves(space: Space[Any], what: str, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
-    """Yield the keys and the shape of every box in a space."""
-    if isinstance(space, Dict):
-        for key in sorted(space):
-            yield from _leaves(space[key], f"{what}[{key!r}]", (*keys, key))
-    elif isinstance(space, Box):
-        yield keys, space.shape
-    else:
-        raise InvalidValueError(what, str(space), "a Box, or a Dict of Boxes")
-
-
-def _entries(value: Any) -> Any:
-    return sorted(map(str, value)) if isinstance(value, Mapping) else value
-
-
 def _number(value: Any) -> float | None:
     """Return the one real number that a value is, or an array of one is; None where it is none."""
     if isinstance(value, bool | int | float | np.number | np.bool_) or hasattr(value, "__array__"):
@@ -274,16 +186,3 @@ def _number(value: Any) -> float | None:
         except Exception:  # an integer of a thousand digits, an unconvertible array
             return None
     return None
-
-
-def _array(value: Any) -> Array:
-    try:
-        return np.asarray(value)
-    except Exception as error:  # lists of several lengths, an object that refuses
-        raise Violation("an observation", value, "an array of real numbers") from error
-
-
-def _listed(columns: list[int]) -> str:
-    if len(columns) == 1:
-        return f"action {columns[0]}"
-    return f"actions {', '.join(map(str, columns[:-1]))} and {columns[-1]}"

@@ -3,10 +3,14 @@
 A name is a Gymnasium id. After an id with a namespace, a colon and the name of a task of that environment may follow.
 The package that registers a known namespace is imported; for others, the name holds the module to import, as in
 Gymnasium. "Pusher-v5@50" is the same environment with episodes of 50 steps: the length is part of the name, so that
-demonstrations, policies and clips of it all use it.
+demonstrations, policies and clips of it all use it. So are arguments of the environment, each a plain value:
+"Pusher-v5+frame_skip=2@50".
 """
 
+import contextlib
 import importlib
+import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -44,6 +48,10 @@ PLUGINS = {
     "dm_control": Plugin("shimmy", "'shimmy[dm-control]'"),
     "gym_hil": Plugin("gym_hil", "gym-hil"),
 }
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
+_CONSTANTS = {"true": True, "false": False, "none": None, "True": True, "False": False, "None": None}
 
 
 def is_outside(name: str) -> bool:
@@ -101,9 +109,11 @@ def find(name: str) -> Recipe:
         MissingDependencyError: the package of its namespace or the module it names is not installed.
         EnvironmentFaultError: that module raises an exception on import.
         InvalidValueError: no task is named for an environment that has some, or one for an environment that has
-            none; or the environment exists only as a vector environment; or the name's length of episodes is invalid.
+            none; or the environment exists only as a vector environment; or the name's length of episodes, or an
+            argument in it, is invalid.
     """
     whole, limit = split_limit(name)
+    whole, extra = split_arguments(whole)
     env_id, task = split_task(whole)
     module, _, bare = env_id.rpartition(":")
     namespace = bare.rpartition("/")[0]
@@ -121,6 +131,7 @@ def find(name: str) -> Recipe:
         arguments[plugin.task_argument] = _known_task(plugin, bare, task)
     elif task:
         raise InvalidValueError(f"task of environment {bare}", repr(task), "none: this environment has no tasks")
+    arguments |= extra
     portable = bool(plugin or module or isinstance(spec.entry_point, str))
     return Recipe(name, spec, arguments, plugin, portable, limit)
 
@@ -142,6 +153,48 @@ def split_limit(name: str) -> tuple[str, int | None]:
     if not steps.isdecimal() or not int(steps):
         raise InvalidValueError(f"steps of an episode in {name}", repr(steps), "a number from 1 after the @")
     return whole, int(steps)
+
+
+def split_arguments(name: str) -> tuple[str, dict[str, Any]]:
+    """Split "ID+key=value+key=value" into the id and its arguments, without a length of episodes.
+
+    >>> split_arguments("Pusher-v5+frame_skip=2+fast=true+mode=hard")
+    ('Pusher-v5', {'frame_skip': 2, 'fast': True, 'mode': 'hard'})
+
+    Raises:
+        InvalidValueError: an argument is not key=value, or its value is not a number, true, false, none or a word.
+    """
+    whole, *given = name.split("+")
+    return whole, dict(_argument(one, name) for one in given)
+
+
+def with_arguments(name: str, given: Sequence[str]) -> str:
+    """Return the name of an environment with arguments "key=value" added.
+
+    >>> with_arguments("Pusher-v5@50", ["frame_skip=2"])
+    'Pusher-v5+frame_skip=2@50'
+
+    Raises:
+        InvalidValueError: one of them is none.
+    """
+    for one in given:
+        _argument(one, name)
+    whole, sign, steps = name.partition("@")
+    return "".join([whole, *(f"+{one}" for one in given), sign, steps])
+
+
+def _argument(given: str, name: str) -> tuple[str, Any]:
+    """Return key and value of an argument; names come out of files too, so no value may be a path or code."""
+    key, sign, value = given.partition("=")
+    if not sign or not key.isidentifier() or not _PLAIN.fullmatch(value):
+        expected = "KEY=VALUE, whose value is a number, true, false, none, or a word of letters, digits, _, . and -"
+        raise InvalidValueError(f"argument of environment {name}", repr(given), expected)
+    if value in _CONSTANTS:
+        return key, _CONSTANTS[value]
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return key, kind(value)
+    return key, value
 
 
 def split_task(name: str) -> tuple[str, str]:

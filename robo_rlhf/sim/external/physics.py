@@ -16,6 +16,7 @@ from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.model_identity import compiled_hash
 
 STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
+_DRIVES_A_JOINT = int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtTrn.mjTRN_JOINTINPARENT)
 
 
 class Physics(NamedTuple):
@@ -62,6 +63,25 @@ def state_size(env: gymnasium.Env[Any, Any]) -> int:
     """Return how many numbers a state of an environment holds; 0 where it is not MuJoCo."""
     physics = physics_of(env)
     return physics.size if physics else 0
+
+
+def actuator_names(env: gymnasium.Env[Any, Any], count: int) -> tuple[str, ...]:
+    """Return the names of the `count` actuators that an environment has, or of the joints that they drive.
+
+    Empty where it has another number of actuators, or one of them has no name.
+    """
+    physics = physics_of(env)
+    if physics is None or physics.model.nu != count:
+        return ()
+    names = tuple(_actuator_name(physics.model, i) for i in range(count))
+    return names if all(names) and len(set(names)) == count else ()
+
+
+def _actuator_name(model: mujoco.MjModel, actuator: int) -> str:
+    name = str(model.actuator(actuator).name)
+    if name or model.actuator_trntype[actuator] not in _DRIVES_A_JOINT:
+        return name
+    return str(model.joint(model.actuator_trnid[actuator, 0]).name)
 
 
 def read_state(env: gymnasium.Env[Any, Any], out: Array) -> None:

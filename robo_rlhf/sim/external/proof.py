@@ -24,10 +24,11 @@ import numpy as np
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError, RoboRlhfError
 from robo_rlhf.core.files import read_json, write_json
 from robo_rlhf.core.types import Array
-from robo_rlhf.sim.external.checks import Observations, Violation, action_box, raised, step_of
-from robo_rlhf.sim.external.copies import close_env, scale, seeded_reset
+from robo_rlhf.sim.external.checks import Violation, raised, step_of
+from robo_rlhf.sim.external.copies import close_env, seeded_reset
 from robo_rlhf.sim.external.ids import Recipe
 from robo_rlhf.sim.external.physics import physics_of
+from robo_rlhf.sim.external.spaces import Actions, Observations
 from robo_rlhf.sim.external.versions import listed, versions_of
 from robo_rlhf.sim.physics.model_identity import machine
 from robo_rlhf.sim.rendering.gl import choose_backend
@@ -128,7 +129,10 @@ def prove(recipe: Recipe) -> Proof:
     env = recipe.make(horizon=-1)
     try:
         proof = _Trial(env, recipe).run()
-        return replace(proof, drawn=proof.drawn and not _render_changes_the_model(recipe))
+        renders = "rgb_array" in (env.metadata.get("render_modes") or [])
+        if proof.drawn and renders and _render_changes_the_model(recipe):
+            return replace(proof, drawn=False)
+        return proof
     except Violation as error:
         raise EnvironmentFaultError(f"{recipe.name} {error}") from error
     except RoboRlhfError:
@@ -163,9 +167,9 @@ class _Trial:
     def __init__(self, env: gymnasium.Env[Any, Any], recipe: Recipe) -> None:
         self.env = env
         self.reader = Observations(env.observation_space, f"observation space of {recipe.name}")
-        box = action_box(env.action_space, recipe.name)[0]
+        actions = Actions(env.action_space, recipe.name)
         self.rng = np.random.default_rng(0)
-        self.commands = scale(box, self.rng.uniform(-1, 1, (LONGEST, box.low.size)))
+        self.commands = actions.commands(self.rng.uniform(-1, 1, (LONGEST, actions.size)))
         self.end = time.monotonic() + BUDGET
 
     def run(self) -> Proof:

@@ -9,9 +9,10 @@ import numpy as np
 
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError
 from robo_rlhf.core.types import Array, Episode
-from robo_rlhf.sim.external.checks import Observations, Violation, picture_of, raised, step_of
-from robo_rlhf.sim.external.copies import close_env, scale, seeded_reset
+from robo_rlhf.sim.external.checks import Violation, picture_of, raised, step_of
+from robo_rlhf.sim.external.copies import close_env, seeded_reset
 from robo_rlhf.sim.external.ids import Recipe, find
+from robo_rlhf.sim.external.spaces import Actions, Observations
 from robo_rlhf.sim.rendering.gl import choose_backend
 
 NOT_DRAWN = "No clip can be drawn of it; what was recorded stays."
@@ -78,7 +79,7 @@ def _replay(env: Any, episode: Episode, wanted: Sequence[int]) -> ReplayedFrames
     """Return the frames; raises Violation, or any exception of the environment."""
     reader = Observations(env.observation_space, f"observation space of {episode.meta.task}")
     obs = reader.row(seeded_reset(env, episode.meta.seed))
-    commands = scale(env.action_space, episode.action)
+    commands = Actions(env.action_space, episode.meta.task).commands(episode.action)
     frames, deviation = list[Array](), 0.0
     for i in range(wanted[-1] + 1):
         deviation = max(deviation, float(np.abs(obs - episode.obs[i]).max(initial=0.0)))

@@ -1,15 +1,16 @@
-"""Any Gymnasium environment with box spaces as a `VecEnv`: `ExternalVecEnv("Pusher-v5", num_envs=16)`.
+"""Any Gymnasium environment as a `VecEnv`: `ExternalVecEnv("Pusher-v5", num_envs=16)`.
 
-Observations are flattened, actions are scaled from [-1, 1], episodes have a fixed horizon in which a copy that ends
-early repeats its last values with `Step.active` False. All values from an environment are checked; after an invalid
-value or an exception, the episode of that copy ends, and `Step.faults` holds the reason. Where the environment is
-MuJoCo, `get_state` gives its integration states, and `provenance` says whether they alone enter a frame exactly and
-show it; see `robo_rlhf.sim.external.proof`. Else it is empty, and frames are shown and entered by a replay.
+Observations and actions are columns with names (`external.spaces`), actions are scaled from [-1, 1], episodes have a
+fixed horizon in which a copy that ends early repeats its last values with `Step.active` False. All values from an
+environment are checked; after an invalid value or an exception, the episode of that copy ends, and `Step.faults` holds
+the reason. Where the environment is MuJoCo, `get_state` gives its integration states, and `provenance` says whether
+they alone enter a frame exactly and show it; see `robo_rlhf.sim.external.proof`. Else it is empty, and frames are shown
+and entered by a replay.
 """
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,11 +19,12 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, ShapeError
 from robo_rlhf.core.types import NO_FAULTS, Array, Step
-from robo_rlhf.sim.external.checks import action_box, time_step
+from robo_rlhf.sim.external.checks import time_step
 from robo_rlhf.sim.external.copies import Copies, CopiesStep, RemoteCopies
 from robo_rlhf.sim.external.ids import Recipe, find
-from robo_rlhf.sim.external.physics import physics_of
+from robo_rlhf.sim.external.physics import actuator_names, physics_of
 from robo_rlhf.sim.external.proof import provenance_of
+from robo_rlhf.sim.external.spaces import Actions
 
 _log = logging.getLogger(__name__)
 COPIES_PER_WORKER = 16  # fewer are stepped faster in one process, without the overhead of messages
@@ -44,19 +46,20 @@ class ExternalVecEnv:
             UnknownNameError: no such environment; suggests the nearest.
             MissingDependencyError: the package of the environment is not installed.
             EnvironmentFaultError: it raises an exception on creation.
-            InvalidValueError: its spaces are not boxes that can be used, its time step is none, or it has no time limit
+            InvalidValueError: its spaces cannot be columns, its time step is none, or it has no time limit
                 and no `horizon` is given.
         """
         recipe = find(env_id)
         first = recipe.make(horizon)
         self.name, self.num_envs = env_id, num_envs
-        box, still = action_box(first.action_space, env_id)
-        self.act_dim = int(box.low.size)
+        self._actions = Actions(first.action_space, env_id)
+        self.act_dim, still = self._actions.size, self._actions.still
         self.horizon = horizon or recipe.limit or _time_limit(first, env_id)
         self.control_dt = time_step(first, env_id)
         sizes = _shares(recipe, num_envs, workers)
         self._local = Copies(first, recipe, sizes[0], horizon)
-        self.obs_dim = self._local.reader.size
+        self.obs_dim, self.obs_names = self._local.reader.size, self._local.reader.names
+        self.action_names = actuator_names(first, self.act_dim) or self._actions.names
         nstate = self._local.state_size
         self._remote = [RemoteCopies(recipe, size, horizon, self.obs_dim, nstate) for size in sizes[1:]]
         self._recipe, self._state = recipe, np.zeros((num_envs, nstate))
@@ -93,7 +96,7 @@ class ExternalVecEnv:
         if not np.isfinite(action).all():
             bad = np.flatnonzero(~np.isfinite(action).all(axis=1))
             raise NonFiniteError("The action", f"{self.name}, copies {bad.tolist()}", "The step was not taken.")
-        applied = np.clip(action, -1.0, 1.0).astype(np.float32)
+        applied = self._actions.applied(np.clip(action, -1.0, 1.0).astype(np.float32))
         whole = self._whole("step", applied)
         return Step(whole.obs, whole.reward, whole.success, applied, {}, whole.active, self.faults)
 
@@ -102,12 +105,35 @@ class ExternalVecEnv:
         return self._state.copy()
 
     def set_state(self, state: Array) -> Array:
-        """Refuse.
+        """Refuse: see `enter`.
 
         Raises:
             InvalidValueError: always.
         """
-        raise InvalidValueError(f"state of {self.name}", "one to enter", "none: outside environments only start anew")
+        raise InvalidValueError(f"state of {self.name}", "one alone", "a recorded frame, with its observation")
+
+    @property
+    def copies(self) -> Sequence[gymnasium.Env[Any, Any]]:
+        """The environments of the copies that are in this process."""
+        return self._local.envs
+
+    def enter(self, state: Array, obs: Array) -> Array:
+        """Enter recorded frames by their states (N, nstate); return their observations `obs` (N, obs_dim).
+
+        An environment does not compute observations from a state, so those that were recorded are given. Only copies
+        in this process can be entered.
+
+        Raises:
+            ShapeError: not one state and observation a copy.
+        """
+        assert not self._remote
+        for what, given, size in (("state", state, self._state.shape[1]), ("observation", obs, self.obs_dim)):
+            if given.shape != (self.num_envs, size):
+                raise ShapeError(what, (self.num_envs, size), given.shape)
+        self.faults = NO_FAULTS
+        entered = self._local.enter(state, obs)
+        self._state = entered.state
+        return entered.obs
 
     @cached_property
     def model_hash(self) -> str:

@@ -47,7 +47,7 @@ export class Panel {
    */
   hear(status, drives, moving) {
     const before = this.status;
-    const alike = before && ["phase", "success", "mark", "source", "gripper", "kept", "discarded", "seed", "trouble", "episode"].every(
+    const alike = before && ["phase", "success", "mark", "source", "gripper", "kept", "discarded", "seed", "trouble", "episode", "undo", "branches"].every(
       (name) => before[name] === status[name],
     );
     this.status = status;
@@ -117,7 +117,13 @@ export class Panel {
   /** @param {any} status */
   showCounters(status) {
     write("kept", String(status.kept));
-    write("failed", String(status.kept - status.successes));
+    const count = (/** @type {string} */ id, /** @type {number} */ number, /** @type {string} */ one, /** @type {string} */ many) => (write(id, String(number)), write(`${id}-word`, number === 1 ? one : many));
+    count("successes", status.successes, "success", "successes");
+    count("failed", status.kept - status.successes, "failure", "failures");
+    write("branches", String(status.branches));
+    by("branches-words").hidden = !status.branches;
+    write("undo-word", status.undo ? `Undo ${status.undo}` : "Undo");
+    by("undo").setAttribute("aria-disabled", String(!status.undo));
     write("discarded", String(status.discarded));
     write("rate", status.minutes > 0.5 ? String(Math.round((status.kept / status.minutes) * 60)) : "–");
   }

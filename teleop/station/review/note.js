@@ -24,6 +24,12 @@ export class Note {
     this.draw();
   }
 
+  /** @param {string} text of an answer that was taken back */
+  restore(text) {
+    this.field.value = text;
+    this.draw();
+  }
+
   open() {
     byId("note-field", HTMLDivElement).hidden = false;
     this.field.focus();

@@ -3,6 +3,7 @@
 
 import { Refused, pageData } from "../shared/api.js";
 import { Clock } from "../shared/player/clock.js";
+import { ask } from "../shared/dialog.js";
 import { bindKeys } from "../shared/keys.js";
 import { printKeys } from "../shared/made.js";
 import { Presence } from "./away.js";
@@ -21,7 +22,7 @@ const AHEAD = 2; // questions that are loaded while one is answered
 const BACK = 20; // answers that can be taken back, one after the other
 const LOOK_AGAIN = 4000; // [ms] until the station is asked again where it had nothing, or could not be reached
 const WATCH = 5000; // [ms] between checks of leases
-const PACE_EVERY = 10; // answers
+const PACE_EVERY = 5; // answers after which the station is asked how many questions wait
 
 /** @typedef {import("./stage.js").Question} Question */
 /** @typedef {import("./controls.js").Panel} Panel */
@@ -160,6 +161,7 @@ export class Review {
     this.panel = null;
     this.panel = drawControls(question, { stage, clock: this.clock, answer, mayDrive, showHow: () => this.showHow(), changed });
     this.under.replaceChildren(this.panel.node);
+    this.words.showGiven(question);
     byId("show-how", HTMLButtonElement).hidden = !mayDrive || question.layout === "show";
     stage.load(this.transport.of(question.task));
     this.bind();
@@ -205,10 +207,10 @@ export class Review {
     const key = newKey();
     const body = { question: question.question, lease: question.lease, value: note ? { ...value, note } : value, key, seconds: this.seconds() };
     this.outbox.put("/api/review/answer", body);
-    this.answered = [...this.answered, question].slice(-BACK);
+    this.answered = [...this.answered, { ...question, given: body.value }].slice(-BACK);
     keep(this.remembered, this.answered);
     this.count += 1;
-    if (this.count % PACE_EVERY === 1) this.words.tellPace();
+    this.words.countAnswer(1);
     this.learned.soon(question.task);
     if (question.practice) {
       this.practised = key;
@@ -241,17 +243,30 @@ export class Review {
     if (!question) return tell("There is nothing to take back.", "plain");
     keep(this.remembered, this.answered);
     this.practised = "";
+    this.count = Math.max(this.count - 1, 0);
+    this.words.countAnswer(-1);
     this.outbox.put("/api/review/undo", { question: question.question, lease: question.lease, key: newKey() });
     const here = this.stages.find((stage) => stage.question.lease === question.lease);
-    if (here) this.stages = this.stages.filter((stage) => stage !== here);
+    if (here) {
+      here.question = question;
+      this.stages = this.stages.filter((stage) => stage !== here);
+    }
     this.add(here || new Stage(question, (clip) => this.broken(question, clip)), true);
   }
 
-  /** Open the operate page at the frame that is shown. */
-  showHow() {
+  /** Open the operate page at the frame that is shown of a clip; of several, the user chooses one. */
+  async showHow() {
     if (!this.shown) return;
     this.clock.pause();
-    const clip = this.shown.question.clips[0];
+    const { clips } = this.shown.question;
+    let clip = clips[0];
+    if (clips.length > 1) {
+      const choices = clips.map(({ label, name }, i) => ({ label: `Clip ${label}`, value: name, key: String(i + 1), tone: /** @type {const} */ ("primary") }));
+      const name = await ask({ title: "Which clip do you show how to do better?", text: "The operate page opens at the frame that is shown of it, in a new tab.", choices });
+      const found = clips.find((one) => one.name === name);
+      if (!found) return;
+      clip = found;
+    }
     const frame = clip.start + Math.min(this.clock.frame, clip.frames - 1);
     const query = new URLSearchParams({ source: clip.source, episode: clip.episode, frame: String(frame), mode: "takeover", task: this.shown.question.task, start: "1" });
     window.open(`/operate?${query}`, "_blank", "noopener");
@@ -276,6 +291,7 @@ export class Review {
    * @param {any} reply
    */
   sent(letter, reply) {
+    if (this.count % PACE_EVERY === 1) this.words.tellPace();
     if (reply.counts === false) tell("That question had gone to others meanwhile. Your answer was kept, and does not count.", "plain");
     if (letter.body.key !== this.practised) return;
     this.practised = "";

@@ -11,7 +11,8 @@ const WIDTHS = [320, 480, 640]; // [pixels]
  *   source: string, episode: string}} ClipOf
  * @typedef {{label: string, key: string, value: Record<string, any>, part: boolean}} Control
  * @typedef {{lease: number, question: string, kind: string, prompt: string, layout: string, task: string, about: string,
- *   criteria: string[], practice: boolean, seconds: number, controls: Control[], clips: ClipOf[]}} Question
+ *   criteria: string[], practice: boolean, seconds: number, controls: Control[], clips: ClipOf[],
+ *   given?: Record<string, any>}} Question  given: the answer that was taken back
  */
 
 /** One clip in its figure. */

@@ -16,6 +16,9 @@ export class Words {
   constructor(review) {
     this.review = review;
     this.state = byId("state", HTMLElement);
+    /** @type {any} the station's figures, counted on with each answer; null before they came */
+    this.pace = null;
+    this.sofar = 0; // answers since the page was opened
   }
 
   /**
@@ -38,10 +41,12 @@ export class Words {
   showEmpty() {
     const undo = button("Undo the last answer", "", () => this.review.undo(), "undo");
     const rows = this.review.answered.length ? [undo] : [];
-    if (this.state.dataset.empty === String(rows.length) && !this.state.hidden) return;
+    const drawn = `${rows.length} ${this.sofar}`;
+    if (this.state.dataset.empty === drawn && !this.state.hidden) return;
     if (this.review.chosen.practice) this.say("Practice is over", "There are no more questions to practise on.", element("a", { class: "button primary", href: this.review.chosen.task ? `/review?task=${encodeURIComponent(this.review.chosen.task)}` : "/review" }, "To the real questions"), ...rows);
+    else if (this.sofar) this.say(this.sofar === 1 ? "Your question is answered" : `All ${this.sofar} answered`, "Thank you. A run that waited for these answers goes on by itself, and its next questions appear here.", element("a", { class: "button", href: "/monitor" }, "What comes of it"), ...rows);
     else this.say("Nothing to review", "New questions appear here by themselves. A run asks them when it is started with --annotator human:", element("code", {}, "robo-rlhf run --task pick_place --annotator human"), ...rows);
-    this.state.dataset.empty = String(rows.length);
+    this.state.dataset.empty = drawn;
     this.review.keys?.stop();
     this.review.keys = bindKeys(this.review.page.keys, { undo: (pressed) => void (pressed && this.review.undo()) }, { scope: "review:empty" });
     printKeys(this.review.keys.table);
@@ -73,16 +78,53 @@ export class Words {
       byId("pace", HTMLParagraphElement).textContent = "Answers do not count here.";
       return;
     }
+    const sending = this.review.outbox.letters.length;
     const pace = await paceOf(this.review.chosen);
     if (!pace) return;
-    const wait = pace.waiting >= pace.most ? `${pace.most} or more wait` : pace.waiting ? `${pace.waiting} wait` : "";
-    const each = pace.seconds === null ? "" : `${pace.seconds < 10 ? pace.seconds.toFixed(1) : Math.round(pace.seconds)} s each`;
-    byId("pace", HTMLParagraphElement).textContent = [`${pace.today} today`, each, wait].filter(Boolean).join(" · ");
+    this.pace = { ...pace, today: pace.today + sending, all: this.sofar + pace.waiting + this.review.stages.length };
+    this.drawPace();
     const share = (/** @type {{hits: number, of: number}} */ of) => `${Math.round((100 * of.hits) / of.of)} %`;
     const lines = [];
     if (pace.agreement.of >= LEAST) lines.push(`You and the team agree in ${share(pace.agreement)}.`);
     if (pace.self_agreement.of >= LEAST) lines.push(`Asked twice, you gave the same answer in ${share(pace.self_agreement)}.`);
     byId("agreement", HTMLParagraphElement).textContent = lines.join(" ");
+  }
+
+  /** An answer was given (1) or taken back (-1). @param {1 | -1} by */
+  countAnswer(by) {
+    this.sofar = Math.max(this.sofar + by, 0);
+    if (!this.pace) return;
+    this.pace.today = Math.max(this.pace.today + by, 0);
+    this.drawPace();
+  }
+
+  /** How far the work is: what was answered here, of all that there is for this person. */
+  drawPace() {
+    const { pace } = this;
+    const many = pace.waiting >= pace.most;
+    const all = Math.max(pace.all, this.sofar + 1);
+    const each = pace.seconds === null ? "" : `${pace.seconds < 10 ? pace.seconds.toFixed(1) : Math.round(pace.seconds)} s each`;
+    const minutes = Math.round((pace.seconds * (all - this.sofar)) / 60);
+    const rest = many || pace.seconds === null ? "" : minutes ? `about ${minutes} min left` : "less than a minute left";
+    const words = [many ? `${pace.most} or more wait` : `${this.sofar + 1} of ${all}`, rest, each, `${pace.today} today`];
+    byId("pace", HTMLParagraphElement).textContent = words.filter(Boolean).join(" · ");
+    const bar = byId("progress", HTMLProgressElement);
+    bar.hidden = many;
+    bar.max = all;
+    bar.value = this.sofar;
+  }
+
+  /** Say what was answered to a question that came back. @param {Question} question */
+  showGiven(question) {
+    const place = byId("given", HTMLParagraphElement);
+    place.hidden = !question.given;
+    place.textContent = question.given ? `Back at this question. You had answered: ${inWords(question, question.given)}.` : "";
+    const note = question.given?.note;
+    if (note) this.review.note.restore(note);
+    for (const made of document.querySelectorAll(".desk .button.answer")) {
+      const same = made instanceof HTMLElement && question.given?.choice !== undefined && JSON.parse(made.dataset.value || "{}").choice === question.given.choice;
+      made.classList.toggle("given", Boolean(same && made.closest(".clips.now, #controls")));
+    }
   }
 
   /**

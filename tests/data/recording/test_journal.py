@@ -12,7 +12,7 @@ from robo_rlhf.core import files
 from robo_rlhf.core.errors import ConflictError, DiskFullError, InvalidValueError, ShapeError
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recording import journal
-from robo_rlhf.data.recording.stream import JournalFile, read_journal
+from robo_rlhf.data.recording.stream import JournalFile, read_journal, step_row
 from tests.data.making import SmallDisk, append, begin, check_equal, episode, meta
 
 
@@ -61,7 +61,7 @@ def test_arrays_given_may_be_used_again_by_the_caller(dataset: Dataset) -> None:
     like = episode("r1", steps=2)
     obs, action = like.obs[1].copy(), like.action[0].copy()
     writer = begin(dataset, like)
-    writer.append(obs, like.state[1], action, 0.0, False, 0, {})
+    writer.append(step_row(obs, like.state[1], action, 0.0, False, 0, {}))
     obs[:], action[:] = 9, 0
     writer.close("success")
     np.testing.assert_array_equal(dataset.load("r1").obs[1], like.obs[1])
@@ -71,7 +71,7 @@ def test_arrays_given_may_be_used_again_by_the_caller(dataset: Dataset) -> None:
 def test_the_clock_is_read_where_no_time_is_given(dataset: Dataset) -> None:
     like = episode("r1", steps=1)
     writer = begin(dataset, like)
-    writer.append(like.obs[1], like.state[1], like.action[0], 0.0, False, 0, {})
+    writer.append(step_row(like.obs[1], like.state[1], like.action[0], 0.0, False, 0, {}))
     writer.close("success")
     timing = dataset.timing("r1")
     assert abs(timing.wall_time[0] - time.time()) < 60
@@ -85,14 +85,14 @@ def test_steps_that_do_not_fit_are_refused_and_not_recorded(dataset: Dataset) ->
     after = (like.obs[2], like.state[2])
     signals = {name: value[1] for name, value in like.signals.items()}
     with pytest.raises(ShapeError, match=r"obs of step 1 of episode r1: expected shape \(6\), got shape \(5,\)"):
-        writer.append(like.obs[2][:5], like.state[2], like.action[1], 0.0, False, 0, signals)
+        writer.append(step_row(like.obs[2][:5], like.state[2], like.action[1], 0.0, False, 0, signals))
     with pytest.raises(InvalidValueError, match=r"step 1 of episode r1: expected signals/ee_pos as before"):
-        writer.append(*after, like.action[1], 0.0, False, 0, {"contact_force": signals["contact_force"]})
+        writer.append(step_row(*after, like.action[1], 0.0, False, 0, {"contact_force": signals["contact_force"]}))
     with pytest.raises(InvalidValueError, match=r"got also \['signals/new'\]"):
-        writer.append(*after, like.action[1], 0.0, False, 0, {**signals, "new": signals["ee_pos"]})
+        writer.append(step_row(*after, like.action[1], 0.0, False, 0, {**signals, "new": signals["ee_pos"]}))
     for bad in (np.nan, 1.5):
         with pytest.raises(InvalidValueError, match=r"action: expected finite values within \[-1, 1\]"):
-            writer.append(*after, np.full(3, bad), 0.0, False, 0, signals)
+            writer.append(step_row(*after, np.full(3, bad), 0.0, False, 0, signals))
     append(writer, like, 1)
     writer.close("success")
     check_equal(dataset.load("r1"), like)
@@ -162,6 +162,21 @@ def test_any_frame_of_an_episode_can_be_continued_from(dataset: Dataset) -> None
         loaded = dataset.load(f"r1-{frame}")
         assert len(loaded) == frame + 2
         assert (loaded.meta.parent, loaded.meta.parent_step, loaded.meta.tags) == ("r1", frame, ())
+
+
+def test_a_branch_is_recovered_whatever_the_order_of_the_columns_it_came_from(dataset: Dataset) -> None:
+    like = episode("r1", steps=9)
+    with begin(dataset, like) as writer:
+        append(writer, like, 0, 5)
+        columns = dict(reversed(writer.columns().items()))
+    branch = journal.begin_branch(dataset.path, columns, like.meta, 5, "r2")
+    wait_until_flushed(branch)  # what follows is a batch of its own
+    with branch:
+        append(branch, like, 5)
+    again = Dataset(dataset.path)
+    assert "r2" in again.recovery.recovered
+    check_equal(again.load("r2"), like)
+    assert again.timing("r2").wall_time.tolist() == [1000.0 + t for t in range(9)]
 
 
 def test_leaving_without_closing_leaves_all_of_it_for_recovery(dataset: Dataset) -> None:

@@ -8,14 +8,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Dict
 from hypothesis import given
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.external import checks as checks
-from robo_rlhf.sim.external.checks import Observations, Violation
+from robo_rlhf.sim.external.checks import Violation
 
 HUGE = 10**400
 
@@ -108,54 +107,11 @@ def test_a_reward_is_a_finite_number_or_a_violation(value: Any) -> None:
         assert math.isfinite(np.float32(checks.reward_of(value)))
 
 
-def space() -> Dict:
-    return Dict({"pose": Box(-1, 1, (2, 2)), "joints": Box(-1, 1, (3,)), "image": Box(0, 255, (1,), np.uint8)})
-
-
-def entry(**change: Any) -> dict[str, Any]:
-    return {"pose": np.zeros((2, 2)), "joints": [1, 2.5, 3], "image": np.array([9], np.uint8), **change}
-
-
-def test_observations_are_flattened_by_name() -> None:
-    assert Observations(space(), "x").row(entry(more="unread")).tolist() == [9, 1, 2.5, 3, 0, 0, 0, 0]
-
-
-@pytest.mark.parametrize(
-    ("obs", "message"),
-    [
-        (
-            entry(joints=np.zeros(1)),
-            r"observation\['joints'\] of float64 \(1,\), expected real numbers, shape \(3,\)",
-        ),
-        (entry(joints=np.float64(0)), r"\['joints'\] of float64 \(\),"),  # would be written into all three columns
-        (entry(pose=np.zeros(4)), r"\['pose'\] of float64 \(4,\), expected real numbers, shape \(2, 2\)"),
-        (entry(joints=["1", "2", "3"]), r"\['joints'\] of <U1 \(3,\)"),
-        (entry(joints=np.zeros(3, complex)), "of complex128"),
-        (entry(joints=None), r"of object \(\)"),
-        (entry(joints=[1, [2], 3]), "an observation .*, expected an array of real numbers"),
-        ({"pose": np.zeros((2, 2))}, r"an observation with \['pose'\], expected an entry 'image'"),
-        (np.zeros(8), "expected an entry 'image'"),
-        (entry(joints=[0, math.nan, 0]), "an observation with column 2 = nan, expected finite numbers"),
-        (entry(joints=[0, 0, math.inf]), "column 3 = inf"),
-        (entry(joints=[0, 1e300, 0]), r"column 2 = 1e\+300"),  # infinite as float32
-    ],
-)
-def test_observations_that_are_none(obs: Any, message: str) -> None:
-    with pytest.raises(Violation, match=message):
-        Observations(space(), "x").row(obs)
-
-
 @given(st.lists(st.floats(width=64), min_size=1, max_size=5))
 def test_fits_says_whether_float32_can_hold_it(values: list[float]) -> None:
     row = np.array(values)
     with np.errstate(over="ignore"):
         assert checks.fits(row) == bool(np.isfinite(row.astype(np.float32)).all()) or np.abs(row).max() > checks.LARGEST
-
-
-def test_observation_spaces_hold_something() -> None:
-    for empty in (Dict({}), Box(0, 1, (0,))):
-        with pytest.raises(InvalidValueError, match="obs of X: expected one that holds at least one number"):
-            Observations(empty, "obs of X")
 
 
 @pytest.mark.parametrize("given", [None, 5, (1, 2, 3, 4), (1, 2, 3, 4, 5, 6), [np.zeros(1), 0.0, False, False, {}]])
@@ -200,32 +156,6 @@ def test_pictures_keep_their_size() -> None:
     assert checks.picture_of(picture, (4, 6, 3)) is picture
     with pytest.raises(Violation, match=r"gave a picture of \(4, 6, 3\), expected \(6, 4, 3\) as before"):
         checks.picture_of(picture, (6, 4, 3))
-
-
-def box(low: Any, high: Any, dtype: type = np.float32) -> Box:
-    return Box(np.array(low, dtype), np.array(high, dtype), dtype=dtype)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("space", "message"),
-    [
-        (box([0, 0], [0, 0]), "got bounds without width: actions 0 and 1 can only be 0; a MuJoCo model that names no"),
-        (box([2], [2]), "got bounds without width: action 0 can only be 2"),
-        (box([-np.inf], [np.inf]), "expected a Box of floating-point numbers with finite bounds"),
-        (box([np.finfo(np.float64).min], [np.finfo(np.float64).max], np.float64), "whose difference is finite too"),
-        (box([np.finfo(np.float32).min], [np.finfo(np.float32).max]), "whose difference is finite too"),
-        (box([], []), "expected a Box"),
-        (Box(0, 3, (2,), np.int32), "expected a Box of floating-point numbers"),
-    ],
-)
-def test_actions_that_cannot_be_chosen_are_refused(space: Any, message: str) -> None:
-    with pytest.raises(InvalidValueError, match=f"action space of X: .*{message}"):
-        checks.action_box(space, "X")
-
-
-def test_a_column_without_width_is_named() -> None:
-    assert checks.action_box(box([-1, 0.5, -1], [1, 0.5, 1]), "X")[1] == [1]
-    assert checks.action_box(box([-1e30], [1e30]), "X")[1] == []
 
 
 class Clock(gymnasium.Env[Array, Array]):

@@ -92,7 +92,7 @@ def test_going_on_from_an_earlier_frame_is_a_branch(home: Path) -> None:
         assert (seat.status.phase, seat.status.frames, seat.status.parent) == ("running", 17, first)
         second = seat.must("keep").episode
         parent, branch = seat.dataset.load(first), seat.dataset.load(second)
-        assert (parent.meta.outcome, parent.meta.tags, len(parent)) == ("failure", ("study", "branch"), 12)
+        assert (parent.meta.outcome, parent.meta.tags, len(parent)) == ("success", ("study", "branch"), 12)
         assert (branch.meta.parent, branch.meta.parent_step, branch.meta.tags) == (first, 7, ("study",))
         assert branch.meta.outcome == "failure"  # the mark was of what was left
         assert same_frames(parent, branch, 8)

@@ -29,48 +29,71 @@ ACTS = st.one_of(
 )
 
 
+class Expected:
+    """What a session should hold after the commands so far."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, int] = {}  # episode → steps
+        self.discarded: dict[str, int] = {}
+        self.closed: list[tuple[str, str, int]] = []  # what can be undone of both: the command, the episode, its steps
+        self.undone: set[str] = set()  # open again under another id
+
+    def close(self, act: str, episode: str, steps: int) -> None:
+        (self.kept if act == "keep" else self.discarded)[episode] = steps
+        self.closed.append((act, episode, steps))
+
+    def undo(self, act: str) -> int:
+        """Return the steps of the episode that is open again."""
+        what, episode, steps = self.closed.pop()
+        assert what == act
+        del (self.kept if act == "keep" else self.discarded)[episode]
+        self.undone.add(episode)
+        return steps
+
+
 @settings(max_examples=30)
 @given(st.lists(ACTS, max_size=25))
 def test_whatever_is_done_in_whatever_order_nothing_kept_is_lost(acts: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        kept: dict[str, int] = {}
-        discarded: list[tuple[str, int]] = []
+        expected = Expected()
         with Seat(Path(folder), dataset="all") as seat:
             for act, *values in acts:
-                was_open, steps, phase = seat.session.machine.has_steps(), seat.status.frames - 1, seat.status.phase
-                if act in ("move", "idle"):
-                    (seat.move if act == "move" else seat.let_go)(values[0])
-                    assert seat.status.frames >= steps + 1 or phase == "paused"  # it never shrinks by itself
-                    continue
-                if act == "open":
-                    values = [["all", next(iter(kept), "none"), *values]]
-                reply = seat.ask(act, *values)
-                if act == "keep":
-                    assert reply.ok == was_open
-                    if reply.ok:
-                        kept[reply.episode] = steps
-                elif act == "discard" and reply.episode:
-                    discarded.append((reply.episode, steps))
-                elif act == "undo":
-                    assert reply.ok == bool(discarded)
-                    if reply.ok:
-                        episode, steps = discarded.pop()
-                        assert reply.episode == episode
-                        kept[episode] = steps
-                elif was_open and act in ("again", "next", "seed", "task", "open"):
-                    assert not reply.ok
+                _do(seat, expected, act, values)
                 status = seat.status
-                assert status.kept == len(kept)
-                assert status.discarded == len(discarded)
+                assert status.kept == len(expected.kept)
+                assert status.discarded == len(expected.discarded)
                 assert 0 <= status.frame < status.frames
         dataset = Dataset(Path(folder) / "all")
         infos = {info.meta.id: info for info in dataset.list()}
-        assert {episode: infos[episode].length for episode in kept} == kept
-        others = [info.meta for episode, info in infos.items() if episode not in kept]
+        assert {episode: infos[episode].length for episode in expected.kept} == expected.kept
+        others = [info.meta for episode, info in infos.items() if episode not in expected.kept]
         assert all({"branch", "interrupted"} & {*meta.tags} for meta in others)
-        assert set(dataset.trash()) == {episode for episode, _ in discarded}
+        assert set(dataset.trash()) == {*expected.discarded} | expected.undone
         assert dataset.verify().problems == ()
         assert not list((dataset.path / "journal").iterdir())
+
+
+def _do(seat: Seat, expected: Expected, act: Any, values: list[Any]) -> None:
+    was_open, steps, phase = seat.session.machine.has_steps(), seat.status.frames - 1, seat.status.phase
+    if act in ("move", "idle"):
+        (seat.move if act == "move" else seat.let_go)(values[0])
+        assert seat.status.frames >= steps + 1 or phase == "paused"  # it never shrinks by itself
+        return
+    undoes = seat.status.undo
+    reply = seat.ask(act, *([["all", next(iter(expected.kept), "none"), *values]] if act == "open" else values))
+    if act in ("keep", "discard"):
+        assert act == "discard" or reply.ok == was_open
+        if reply.ok and reply.episode:
+            expected.close(act, reply.episode, steps)
+    elif act == "undo" and undoes in ("keep", "discard"):
+        assert reply.ok != was_open
+        if reply.ok:
+            steps = expected.undo(undoes)
+            assert (seat.status.phase, seat.status.frames, seat.status.frame) == ("paused", steps + 1, steps)
+    elif act == "undo":
+        assert reply.ok == bool(undoes)
+    elif was_open and act in ("again", "next", "seed", "task", "open"):
+        assert not reply.ok
 
 
 def test_a_full_disk_stops_the_world_until_there_is_room(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

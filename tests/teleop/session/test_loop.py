@@ -12,6 +12,7 @@ from teleop.ipc.messages import Begin, Scene, Tick
 from teleop.session.loop import LiveSession
 from tests.teleop.making import world
 from tests.teleop.playing import Seat
+from tests.teleop.session.test_branch import check_replays
 
 
 def test_the_world_stands_at_the_start_and_nothing_is_recorded(home: Path) -> None:
@@ -83,23 +84,92 @@ def test_nothing_to_keep_or_discard_or_mark(home: Path) -> None:
         for act in ("keep", "discard", "undo", "success", "note"):
             reply = seat.ask(act, "x" if act == "note" else None)
             assert not reply.ok
-            assert reply.text.startswith(("No episode is open.", "Nothing was discarded"))
+            assert reply.text.startswith(("No episode is open.", "There is nothing to undo."))
 
 
-def test_discard_puts_up_the_same_seed_and_can_be_undone(home: Path) -> None:
+def test_a_discard_is_undone_and_the_episode_goes_on(home: Path) -> None:
     with Seat(home) as seat:
         seat.record(4)
+        seat.must("note", "nearly")
         reply = seat.must("discard")
         assert reply.text == "Discarded 0.2 s; it can be brought back."
         status = seat.status
-        assert (status.phase, status.seed, status.discarded, status.kept) == ("ready", 5, 1, 0)
+        assert (status.phase, status.seed, status.discarded, status.kept, status.undo) == ("ready", 5, 1, 0, "discard")
         assert seat.dataset.trash() == (reply.episode,)
         assert len(seat.dataset) == 0
-        assert seat.must("undo").episode == reply.episode
+        text = seat.must("undo").text
+        assert text == "The episode of 0.2 s is open again: continue it, keep or discard it."
         status = seat.status
-        assert (status.seed, status.discarded, status.kept) == (6, 0, 1)
-        assert seat.only().meta.outcome == "failure"
+        assert (status.phase, status.seed, status.discarded, status.frame, status.undo) == ("paused", 5, 0, 4, "")
         assert not seat.ask("undo").ok
+        seat.record(3)
+        steps = seat.status.frame
+        assert steps > 4
+        seat.must("keep")
+        episode = seat.only()
+        assert (len(episode), episode.meta.parent, episode.meta.note) == (steps, "", "nearly")
+        assert (seat.status.seed, seat.status.kept) == (6, 1)
+        check_replays(episode)
+
+
+def test_undo_takes_back_the_newest_and_nothing_else(home: Path) -> None:
+    """A discarded, B kept: one undo opens B; only when B is closed again, and that undone, comes A."""
+    with Seat(home) as seat:
+        seat.record(3)
+        first = seat.must("discard").episode
+        seat.record(5)
+        seat.must("success")
+        second = seat.must("keep").episode
+        assert seat.status.undo == "keep"
+        seat.must("undo")
+        status = seat.status
+        assert (status.frames, status.kept, status.discarded, status.mark) == (6, 0, 1, "success")
+        assert set(seat.dataset.trash()) == {first, second}
+        assert len(seat.dataset) == 0
+        seat.must("undo")  # the mark, which came before the keep
+        assert (seat.status.mark, seat.status.undo) == ("", "discard")
+        refused = seat.ask("undo")
+        assert "the last discard: an episode is open; keep or discard it first" in refused.text
+        third = seat.must("keep").episode
+        assert seat.dataset.info(third).meta.outcome == "failure"
+        seat.must("undo")
+        seat.must("discard")
+        seat.must("undo")
+        seat.must("discard")
+        assert seat.status.discarded == 2
+
+
+def test_a_rewind_is_undone_until_a_branch_goes_on(home: Path) -> None:
+    with Seat(home) as seat:
+        seat.record(20)
+        seat.must("pause")
+        seat.must("rewind", 0.2)
+        seat.must("rewind", 0.3)
+        assert (seat.status.frame, seat.status.undo) == (10, "rewind")
+        seat.must("undo")
+        assert seat.status.frame == 16
+        seat.must("undo")
+        assert (seat.status.frame, seat.status.undo) == (20, "")
+        seat.must("rewind", 0.5)
+        seat.record(3)
+        assert (seat.status.undo, seat.status.branches) == ("", 1)
+
+
+def test_what_is_rewound_keeps_its_outcome_and_is_counted_apart(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Seat(home) as seat:
+        seat.record(8)
+        first = seat.status.episode
+        monkeypatch.setattr(type(seat.session.machine.world.env.task), "success", lambda self, sim: np.array([True]))
+        seat.record(4)
+        monkeypatch.undo()
+        seat.must("pause")
+        seat.must("rewind", 0.3)
+        seat.record(2)
+        seat.must("keep")
+        meta = seat.dataset.info(first).meta
+        assert (meta.outcome, meta.tags) == ("success", ("branch",))
+        assert (seat.status.kept, seat.status.successes, seat.status.branches) == (1, 0, 1)
+        assert any(text.startswith("What was rewound is kept as a branch: success after") for text in seat.notices())
 
 
 def test_the_operator_marks_what_the_task_cannot_see(home: Path) -> None:

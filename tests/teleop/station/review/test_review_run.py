@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from robo_rlhf.cli.answering import PAGE, HumanAnnotators
+from robo_rlhf.cli.answering import HumanAnnotators, page_for
 from robo_rlhf.pipeline.config import preset
 from robo_rlhf.pipeline.loop import run_loop
 from robo_rlhf.rollouts.evaluation import Evaluation
@@ -56,4 +56,4 @@ def test_a_run_goes_on_when_people_have_answered(
     assert found[0][1].episodes == config.episodes
     assert len(set(answered)) == LABELS
     assert {answer.annotator for answer in station.store.answers()} == {"annotator1"}
-    assert PAGE in capsys.readouterr().err
+    assert page_for("reach") in capsys.readouterr().err

@@ -1,16 +1,15 @@
-"""Shared options of the commands that imitate: the demonstrations, and the evaluation of snapshots."""
+"""Options of algorithms that imitate: the demonstrations, and the evaluation of snapshots."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robo_rlhf.cli.checking import World
-from robo_rlhf.cli.robots import OnRobot
+from robo_rlhf.algorithms.base import RunAlgorithm
 from robo_rlhf.core.checks import DatasetName
 from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, NotFoundError, UnknownNameError
 from robo_rlhf.core.files import data_home, find_dataset
 from robo_rlhf.data.layout import require_dataset
+from robo_rlhf.sim.names import World
 
 if TYPE_CHECKING:
     from robo_rlhf.core.types import Array, Episode, Outcome
@@ -20,7 +19,7 @@ STARTS = 32  # of the task, which show how far observations vary where demonstra
 
 
 @dataclass(frozen=True, kw_only=True)
-class DemonstrationOptions(OnRobot):
+class Imitation(RunAlgorithm):
     """Demonstrations of a task, and the options that go with them."""
 
     task: World
@@ -39,10 +38,6 @@ class DemonstrationOptions(OnRobot):
     """Learn without velocities, and with positions that are so many steps late."""
     select_episodes: int = 50
     """Rollouts that judge each snapshot, or each of several seeds."""
-    home: Path | None = None
-    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
-    json: bool = False
-    """Print JSON."""
 
     @property
     def demonstrations(self) -> str:
@@ -62,11 +57,11 @@ class DemonstrationOptions(OnRobot):
         if self.demos < 0:
             raise InvalidValueError("--demos", self.demos, "at least 0")
 
-    def run_config(self, algorithm: str) -> dict[str, Any]:
+    def asked(self) -> dict[str, Any]:
         """Return the options that the run stores, so that it is continued with the same."""
         mask_delay = {} if self.mask_delay is None else {"mask_delay": self.mask_delay}
         return {
-            "algorithm": algorithm,
+            "algorithm": self.name,
             "task": self.task,
             "dataset": self.demonstrations,
             "select": self.select_episodes,
@@ -93,7 +88,7 @@ class DemonstrationOptions(OnRobot):
             raise NotFoundError(f"demonstration in dataset {self.demonstrations} of task", self.task, advice)
         if len(found) < self.demos:
             raise InvalidValueError("demonstrations", str(len(found)), f"at least {self.demos} of {self.task}")
-        return list(dataset.load_all(info.meta.id for info in found[: self.demos or None]))
+        return self.episodes_of(self.demonstrations, [info.meta.id for info in found[: self.demos or None]])
 
     def observed(self, episodes: "list[Episode]") -> "list[Episode]":
         """Return episodes as the policy is to see them."""

@@ -1,43 +1,20 @@
 """`robo-rlhf train reward`: a reward model from the answers in the database, once or as they come."""
 
 import signal
-import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import tyro
-
-from robo_rlhf.cli import (
-    COMMANDS,
-    CONTINUES,
-)
-from robo_rlhf.cli.climbing import (
-    find_checkpoint,
-)
-from robo_rlhf.cli.progress import progress_bar
-from robo_rlhf.cli.robots import OnRobot
-from robo_rlhf.cli.table import print_rows
-from robo_rlhf.cli.threads import lower_priority, use_one_thread
-from robo_rlhf.core.checks import (
-    DatasetName,
-    RunName,
-)
+from robo_rlhf.algorithms import ALGORITHMS
+from robo_rlhf.algorithms.base import Row, RunAlgorithm, Session, Settings
+from robo_rlhf.algorithms.examples import TASK, answered
+from robo_rlhf.core.checks import DatasetName
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError
-from robo_rlhf.core.files import (
-    data_home,
-    feedback_database,
-    find_dataset,
-    read_json,
-    run_folder,
-)
-from robo_rlhf.data.layout import (
-    require_dataset,
-)
-from robo_rlhf.database.timestamps import (
-    timestamp,
-)
+from robo_rlhf.core.files import data_home, feedback_database, read_json
+from robo_rlhf.data.layout import require_dataset
+from robo_rlhf.database.timestamps import timestamp
+from robo_rlhf.pipeline.latest_policy import reward_at
 
 if TYPE_CHECKING:
     from robo_rlhf.core.runs import Run
@@ -47,29 +24,24 @@ if TYPE_CHECKING:
     from robo_rlhf.training.reward import ExtraData
 
 
-def _reward_config() -> type[Any]:
-    from robo_rlhf.training_tools.settings import RewardSettings
-
-    return RewardSettings
+SETTINGS = Settings("robo_rlhf.training_tools.settings:RewardSettings")
 
 
-@COMMANDS.register("train reward")
+@ALGORITHMS.register("reward")
 @dataclass(frozen=True, kw_only=True)
-class TrainReward(OnRobot):
+class RewardLearning(RunAlgorithm):
     """Learn a reward from answers about clips. With --follow it keeps learning as answers come, until Ctrl-C.
 
     Example:
         robo-rlhf train reward --task pick_place --questions-of main --run reward --follow
     """
 
-    stopped: ClassVar = CONTINUES
+    name: ClassVar = "reward"
 
     task: str
     """Task that the questions are about."""
     questions_of: str = ""
     """Only answers to questions of this run; all of the task where empty."""
-    run: RunName = "reward"
-    """Name of the run, a folder among the runs of the data home."""
     follow: bool = False
     """Keep learning as answers come; annotators and fine-tuning never wait for it."""
     until: int = 0
@@ -84,55 +56,54 @@ class TrainReward(OnRobot):
     """Dataset from which unlabelled clips are cut, for --unlabeled."""
     database: str = ""
     """A database URL or file; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
-    home: Path | None = None
-    """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
-    json: bool = False
-    """Print JSON."""
-    config: Annotated[Any, tyro.conf.arg(name="", constructor_factory=_reward_config)] = field(
-        default_factory=lambda: _reward_config()()
-    )
+    config: Annotated[Any, SETTINGS.options] = SETTINGS.default
     """Settings of the reward model."""
 
-    def __call__(self) -> int:
-        """Learn, and print how good the reward model is."""
-        from robo_rlhf.core.heartbeat import held
+    def check(self) -> None:
+        """Refuse a database, a reward model or datasets that are not there.
 
-        with held(run_folder(data_home(self.home), self.run)):
-            run, row = self.learn()
-        print_rows([{"run": self.run, "reward": str(run.checkpoint_path("reward")), **row}], as_json=self.json)
-        return 0
-
-    def learn(self) -> "tuple[Run, dict[str, Any]]":
-        """Learn, and return the run, which is held, and the result."""
-        home = data_home(self.home)
-        where = feedback_database(home, self.database)
+        Raises:
+            InvalidValueError: a weight without the dataset that it needs.
+            NotFoundError: there is no such database, reward model or dataset.
+        """
+        where = feedback_database(data_home(self.home), self.database)
         if isinstance(where, Path) and not where.exists():
             advice = "Ask something with `robo-rlhf run`, or name the data home with --home."
             raise NotFoundError("feedback database", where, advice)
-        start = find_checkpoint(self.start, "reward", self.home) if self.start else None
-        self.check_besides()
-        use_one_thread()
-        from robo_rlhf.core.heartbeat import keep_heartbeat
-        from robo_rlhf.core.runs import Run
+        if self.start is not None:
+            reward_at(self.start, data_home(self.home))
+        for weight, given, option in (
+            (self.config.demonstration_weight, self.shown, "--demonstrations"),
+            (self.config.success_weight, self.marked, "--marked"),
+            (self.config.unlabeled, self.unlabeled_from, "--unlabeled-from"),
+        ):
+            if weight and not given:
+                raise InvalidValueError(option, "nothing", "the name of a dataset")
+            if weight:
+                require_dataset(data_home(self.home), given)
+
+    @property
+    def shown(self) -> str:
+        """Name of the dataset of demonstrations."""
+        return self.demonstrations or f"samples/{self.task}"
+
+    def train(self, session: Session) -> list[Row]:
+        """Learn from the answers, once or as they come."""
         from robo_rlhf.feedback.store import Store
 
-        besides = self.extra_data()
-        with Store(where) as store:
+        extra = self.extra_data()
+        with Store(feedback_database(data_home(self.home), self.database)) as store:
             if self.questions_of and self.questions_of not in store.runs():
                 listed = ", ".join(store.runs()) or "no run"
                 raise NotFoundError("questions of run", self.questions_of, f"There are questions of {listed}.")
-            path = run_folder(home, self.run)
             asked = {"algorithm": "reward", "task": self.task, "asked_by": self.questions_of, "follow": self.follow}
-            asked |= {"mark": 0} if self.follow else starting_point(path, store)
-            run = Run(path, self.config, asked)
-            with keep_heartbeat(run):
-                if self.follow:
-                    row = self.follow_answers(store, run, besides, start)
-                else:
-                    row = self.learn_once(store, run, besides)
-        return run, row
+            asked |= {"mark": 0} if self.follow else starting_point(self.folder, store)
+            run = session.open(self.config, asked)
+            learn = self.follow_answers if self.follow else self.learn_once
+            row = learn(session, store, run, extra)
+        return [{"run": run.path.name, "reward": str(run.checkpoint_path("reward")), **row}]
 
-    def learn_once(self, store: "Store", run: "Run", besides: "ExtraData") -> dict[str, Any]:
+    def learn_once(self, session: Session, store: "Store", run: "Run", extra: "ExtraData") -> Row:
         """Learn from the answers that there were when the run began; return the result."""
         from robo_rlhf.feedback.live_signal.as_answers import SignalCutoff, SignalReader
         from robo_rlhf.feedback.quality.report import gold_of
@@ -146,30 +117,31 @@ class TrainReward(OnRobot):
         answers = [answer for answer in found if answer.number <= run.config["mark"]]
         if len(answers) < len(found):
             newer = f"{len(found) - len(answers)} newer answers are not in it"
-            print(f"The run {self.run} continues with the answers it began with; {newer}.", file=sys.stderr)
-        besides = besides._replace(checked=gold_of(store, task=self.task, until=run.config["mark"]))
-        with progress_bar(f"reward for {self.task}", ("loss", "held_out_loss")) as tell:
-            said = (questions + shown, answers + pressed)
-            reward.train(self.config, run, *said, load, **besides._asdict(), progress=tell)
+            session.tell(f"The run {run.path.name} continues with the answers it began with; {newer}.")
+        extra = extra._replace(checked=gold_of(store, task=self.task, until=run.config["mark"]))
+        with session.progress(f"reward for {self.task}", ("loss", "held_out_loss")) as progress:
+            given = (questions + shown, answers + pressed)
+            reward.train(self.config, run, *given, load, **extra._asdict(), progress=progress)
         result = run.result()
         assert result is not None
         for sentence in result["oddities"]:
-            print(sentence, file=sys.stderr)
+            session.tell(sentence)
         held, ceiling = result["held_out"], result["agreement"]["between_people"]
         row = {"answers": result["trained"]["answers"], "updates": result["updates"]}
         row |= {name: held[name] for name in ("accuracy", "log_loss", "ece")}
         return {**row, "people_agree": ceiling} if not self.json else {**result, "people_agree": ceiling}
 
-    def follow_answers(self, store: "Store", run: "Run", besides: "ExtraData", start: Path | None) -> dict[str, Any]:
+    def follow_answers(self, session: Session, store: "Store", run: "Run", extra: "ExtraData") -> Row:
         """Learn as answers come; return the quality of the last model."""
         from robo_rlhf.pipeline.online_reward import FollowConfig, Follower, follow
         from robo_rlhf.training.reward import episodes_of
 
-        lower_priority()
+        session.give_way()
         load = episodes_of(data_home(self.home))
         settings = FollowConfig(learn=self.config)
+        start = None if self.start is None else reward_at(self.start, data_home(self.home))
         follower = Follower(
-            settings, run, store, load, asked=self.questions_of or None, task=self.task, besides=besides, start=start
+            settings, run, store, load, asked=self.questions_of or None, task=self.task, extra=extra, start=start
         )
         ended: list[int] = []
         before = signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
@@ -177,7 +149,7 @@ class TrainReward(OnRobot):
 
         def tell(update: "Update") -> None:
             found[:] = [update]
-            print(describe_update(update), file=sys.stderr, flush=True)
+            session.tell(describe_update(update))
 
         def enough() -> bool:
             return bool(ended) or 0 < self.until <= (found[0].answers if found else 0)
@@ -190,37 +162,26 @@ class TrainReward(OnRobot):
             signal.signal(signal.SIGTERM, before)
         return {"updates": count, **(found[0].metrics if found else {})}
 
-    def check_besides(self) -> None:
-        """Refuse datasets that are missing, where the settings give them weight.
-
-        Raises:
-            InvalidValueError: a weight without the dataset that it needs.
-            NotFoundError: there is no such dataset.
-        """
-        for weight, given, option in (
-            (self.config.demonstration_weight, self.demonstrations or f"samples/{self.task}", "--demonstrations"),
-            (self.config.success_weight, self.marked, "--marked"),
-            (self.config.unlabeled, self.unlabeled_from, "--unlabeled-from"),
-        ):
-            if weight and not given:
-                raise InvalidValueError(option, "nothing", "the name of a dataset")
-            if weight:
-                require_dataset(data_home(self.home), given)
-
     def extra_data(self) -> "ExtraData":
         """Return the data to learn from in addition to answers, where the settings give it weight."""
         from robo_rlhf.training.reward import ExtraData
 
-        shown = self.episodes(self.demonstrations or f"samples/{self.task}") if self.config.demonstration_weight else []
-        marked = self.episodes(self.marked) if self.config.success_weight else []
-        return ExtraData(shown, marked, self.episodes(self.unlabeled_from) if self.config.unlabeled else [])
+        def episodes(weight: float, dataset: str) -> "list[Episode]":
+            return self.episodes_of(dataset) if weight else []
 
-    def episodes(self, name: str) -> "list[Episode]":
-        """Return all episodes of a dataset."""
-        from robo_rlhf.data.dataset import Dataset
+        return ExtraData(
+            episodes(self.config.demonstration_weight, self.shown),
+            episodes(self.config.success_weight, self.marked),
+            episodes(self.config.unlabeled, self.unlabeled_from),
+        )
 
-        dataset = Dataset(find_dataset(data_home(self.home), name))
-        return list(dataset.load_all(sorted(dataset.ids())))
+    @classmethod
+    def example(cls, home: Path) -> "RewardLearning":
+        """Fit a small ensemble to sixty answers."""
+        fit = Settings("robo_rlhf.rewards.fitting.settings:FitSettings").load()
+        answered(home)
+        settings = SETTINGS.load()(settings={"width": 8}, fit=fit(updates=10, check_every=1, patience=10), save_every=3)
+        return cls(task=TASK, home=home, config=settings)
 
 
 def starting_point(path: Path, store: "Store") -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""`robo-rlhf train ppo`: fine-tune one policy on one learned reward."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from robo_rlhf.algorithms import ALGORITHMS
+from robo_rlhf.algorithms.base import Row, Session, Settings
+from robo_rlhf.algorithms.examples import untrained_policy
+from robo_rlhf.algorithms.reinforcement import Reinforcement
+
+if TYPE_CHECKING:
+    from robo_rlhf.core.types import VecEnv
+    from robo_rlhf.policies.base import GaussianActor
+
+SETTINGS = Settings("robo_rlhf.training_tools.settings:PPOSettings")
+
+
+@ALGORITHMS.register("ppo")
+@dataclass(frozen=True, kw_only=True)
+class PPO(Reinforcement):
+    """Fine-tune a policy on a learned reward, or another. The same command continues where a killed one stopped.
+
+    The learned reward may change meanwhile: its file is read again when it is written. A policy that was trained with
+    an observation mask keeps it; rewards see the full observation.
+
+    Example:
+        robo-rlhf train ppo --policy clone --reward recordings/runs/main/round-3/reward --run better
+        robo-rlhf train ppo --policy clone --objective success
+    """
+
+    name: ClassVar = "ppo"
+
+    policy: Path
+    """The policy to start from: a checkpoint, a run's folder, or the name of a run in the data home."""
+    residual_scale: float = 0.2
+    """Largest correction of an action, where the policy has no likelihood and is corrected rather than changed."""
+    config: Annotated[Any, SETTINGS.options] = SETTINGS.default
+    """Settings of the algorithm."""
+
+    def train(self, session: Session) -> list[Row]:
+        """Fine-tune the policy."""
+        from robo_rlhf.training import ppo
+
+        with self.world() as env:
+            actor, reward = self.actor(env), self.learned_reward(env)
+            run = session.open(self.config, self.asked(env))
+            with session.progress(f"fine-tuning on {env.name}", ("reward", "anchor_kl")) as progress:
+                ppo.train(self.config, run, env, actor, reward, progress=progress)
+        return self.policy_rows(run)
+
+    def actor(self, env: "VecEnv") -> "GaussianActor":
+        """Return the policy, or a correction on top of it where it has no likelihood."""
+        from robo_rlhf.core.learning import seeded
+        from robo_rlhf.policies.base import GaussianActor
+        from robo_rlhf.policies.checkpoint import load_policy
+        from robo_rlhf.policies.residual import residual_on_top_of
+
+        assert self.start is not None
+        policy = load_policy(self.start, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+        if isinstance(policy, GaussianActor):
+            return policy
+        with seeded(self.config.seed):
+            return residual_on_top_of(policy, scale=self.residual_scale, std=self.config.std or self.residual_scale / 2)
+
+    @classmethod
+    def example(cls, home: Path) -> "PPO":
+        """Correct an untrained policy of reach, by its success."""
+        settings = SETTINGS.load()(
+            objective="task", num_envs=2, iterations=10, epochs=1, minibatch=64, warmup_epochs=1, save_every=3
+        )
+        return cls(policy=untrained_policy(home), home=home, config=settings)

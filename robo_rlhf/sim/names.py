@@ -1,0 +1,37 @@
+"""Options that name a task or a robot: their check is made before anything is loaded or made."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from robo_rlhf.core.checks import Meant
+from robo_rlhf.core.registry import known
+from robo_rlhf.sim.external.ids import is_outside
+from robo_rlhf.sim.robots import ROBOTS
+from robo_rlhf.sim.tasks import TASKS
+
+
+def _native(_: str, given: object) -> None:
+    known(TASKS, str(given))
+
+
+def _world(_: str, given: object) -> None:
+    if not is_outside(str(given)):
+        known(TASKS, str(given))
+
+
+Task = Annotated[str, Meant(_native)]  # of this project
+Tasks = Annotated[tuple[str, ...], Meant(_native)]
+World = Annotated[str, Meant(_world)]  # such a task, or an outside environment: whether there is one, its package says
+MaybeWorld = Annotated[str | None, Meant(_world)]
+
+
+def _registered(_: str, given: object) -> None:
+    known(ROBOTS, str(given))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnRobot:
+    """The option `--robot`."""
+
+    robot: Annotated[str, Meant(_registered)] = ""
+    """Robot that an arm task runs with: arm6, or one of your own; where empty arm, or the one of TASK@ROBOT."""
