@@ -7,7 +7,7 @@ The base's weights are part of the policy and so of its checkpoint.
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ class ResidualPolicy(GaussianActor):
     """Mean action = base + scale * tanh(network); features are [normalised observation, base action]."""
 
     kind = "residual"
+    example: ClassVar[Mapping[str, Any]] = {"width": 16}
 
     def __init__(
         self,

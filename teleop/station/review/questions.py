@@ -189,6 +189,7 @@ def controls(name: str, order: Sequence[int]) -> list[dict[str, Any]]:
             "key": control.key,
             "value": dict(control.value if control.part else kind.permute(control.value, back)),
             "part": control.part,
+            "span": control.span,
         }
         for control in kind.controls
     ]
