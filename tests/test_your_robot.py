@@ -51,7 +51,8 @@ def run(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_page_leads_from_nothing_to_a_cloned_policy(folder: Path) -> None:
-    record, train, evaluate = blocks("sh")[0].splitlines()
+    check, record, train, evaluate = blocks("sh")[0].splitlines()
+    assert "keeps its contract" in run(folder, check).stderr
     assert blocks("text")[0] in run(folder, record).stderr
     run(folder, train)
     found = json.loads(run(folder, f"{evaluate} --json").stdout)

@@ -66,8 +66,8 @@ class ThreadBatch:
 
         self._each(None, advance)
 
-    def forward(self, ids: Array | None = None) -> None:
-        """Compute what follows from the states of copies `ids`, or of all."""
+    def forward(self, ids: Array | None = None, stage: int = int(mujoco.mjtStage.mjSTAGE_ACC)) -> None:
+        """Compute what follows from the states of copies `ids`, or of all: everything, whatever `stage`."""
         self._each(ids, lambda data, _: mujoco.mj_forward(self.model, data))
 
     def reset(self, ids: Array | None = None, stage: int = int(mujoco.mjtStage.mjSTAGE_NONE)) -> None:
