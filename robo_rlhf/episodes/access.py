@@ -182,9 +182,9 @@ def ways_of(
     outside = is_outside(task)
     if not outside and not state_size:
         return Ways("frames" if videos else None, None, NO_STATES)
-    module = module_of(task)
-    if module and not guests.is_allowed(module):
-        refused = str(NotAllowedError("environment" if outside else "task", task, module))
+    strange = next((module for module in modules_of(task) if not guests.is_allowed(module)), "")
+    if strange:
+        refused = str(NotAllowedError("environment" if outside else "task", task, strange))
         return Ways("frames", None, NO_STATES if not state_size else refused) if videos else Ways(None, None, refused)
     if not outside:
         return Ways("state", "state")
@@ -196,8 +196,13 @@ def ways_of(
     return Ways(show, enter, "" if enter else NOT_EXACT)
 
 
-def module_of(task: str) -> str:
-    """Return the module that the name of a task asks to import; empty where it leads to a package known by name."""
+def modules_of(task: str) -> list[str]:
+    """Return the modules that the name of a task asks to import, those of packages known by name left out.
+
+    >>> modules_of("my_tasks:PressButton@my_robots:Ur5e"), modules_of("my_envs:Mine-v0@50"), modules_of("Pusher-v5")
+    (['my_tasks', 'my_robots'], ['my_envs'], [])
+    """
     if not is_outside(task):
-        return (guests.split(task) or ("", ""))[0]
-    return split_task(task.partition("@")[0])[0].rpartition(":")[0]
+        return [found[0] for part in task.split("@") if (found := guests.split(part))]
+    module = split_task(task.partition("@")[0])[0].rpartition(":")[0]
+    return [module] if module else []
