@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ class ResidualPolicy(PolicyOnBase, GaussianActor):
     """Mean action = base + scale * tanh(network); features are [normalised observation, base action]."""
 
     kind = "residual"
+    example: ClassVar[Mapping[str, Any]] = {"width": 16}
 
     def __init__(
         self,

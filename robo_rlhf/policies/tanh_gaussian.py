@@ -7,7 +7,7 @@ base plus scale times the tanh (residual policy learning), and learning starts f
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ class TanhGaussianPolicy(PolicyOnBase):
     """Action = base + scale * tanh(z), z normal; features are the observation, then the base's action."""
 
     kind = "tanh_gaussian"
+    example: ClassVar[Mapping[str, Any]] = {"width": 16}
 
     def __init__(
         self,

@@ -102,6 +102,9 @@ class ClipLoader:
     def _check_alike(self, episode: Episode) -> None:
         first = self.pieces[0][0]
         same = (episode.meta.task, episode.obs.shape[1], episode.action.shape[1])
+        if not any(same[1:]):
+            given = f"episode {episode.meta.id}, a video alone"
+            raise InvalidValueError("clips to learn a reward from", given, "episodes with observations or actions")
         if same != (first.meta.task, first.obs.shape[1], first.action.shape[1]):
             given = f"{first.meta.task} and {episode.meta.task}"
             raise InvalidValueError("clips to learn a reward from", given, "all of one task and of one shape")
