@@ -1,6 +1,7 @@
 """Videos of rollouts: how they become episodes, and what is refused of them."""
 
 import os
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -207,3 +208,21 @@ def test_videos_go_with_the_last_episode_that_shows_them(tmp_path: Path) -> None
     back.purge()
     assert not list((back.path / VIDEOS).iterdir())
     assert brightness(open_access(other.path / f"episodes/{part}.parquet").frames([1], "video", 64, 48)) == [4]
+
+
+def test_a_video_that_a_phone_turned_is_shown_upright(tmp_path: Path) -> None:
+    place = tmp_path / "in"
+    place.mkdir()
+    frame = np.zeros((48, 64, 3), np.uint8)
+    frame[:, :32] = 200  # the left half, which is above when the picture is turned clockwise
+    content = bytearray(encode_mp4([frame] * 3, 10))
+    at = content.index(b"tkhd") + 4 + 40  # the matrix by which the track is shown
+    content[at : at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 48 << 16, 0, 1 << 30)
+    (place / "phone.mp4").write_bytes(content)
+    import_place(place, tmp_path / "back")
+    video = Dataset(tmp_path / "back").info("phone").meta.frames["video"]
+    assert (video.width, video.height) == (48, 64)
+    frames, _ = decode_mp4(video_path(tmp_path / "back", video.file))
+    assert frames.shape == (3, 64, 48, 3)
+    assert frames[0, :30].mean() > 190
+    assert frames[0, 34:].mean() < 10
