@@ -53,6 +53,7 @@ ALLOWED = {
     ("teleop/station/arena/arenas.py", "open"): "what a process said last; gone with the station",
     ("teleop/station/api/exchange.py", "open"): "an upload, gone when it is answered",
     ("teleop/station/api/exchange.py", "ZipFile"): "a download, gone when it is sent; an upload",
+    ("teleop/station/library/zip_download.py", "open"): "into what is sent",
     ("teleop/station/library/zip_download.py", "ZipFile"): "into what is sent",
     ("teleop/station/api/exchange.py", "mkdtemp"): "the folder of an upload or a download",
 }  # fmt: skip

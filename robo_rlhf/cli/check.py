@@ -12,7 +12,7 @@ import tyro
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.core import guests
-from robo_rlhf.core.errors import GuestError, InvalidValueError, RoboRlhfError
+from robo_rlhf.core.errors import GuestError, InvalidValueError, MissingDependencyError, RoboRlhfError
 from robo_rlhf.processes.frames import Frames
 from robo_rlhf.processes.worker import PATIENCE, HelperProcess
 
@@ -24,7 +24,7 @@ _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 @COMMANDS.register("check")
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Try a task, policy, reward model, reward term, kind of question or device on the contract of its kind.
+    """Try a task, robot, policy, reward model, reward term, kind of question or device on the contract of its kind.
 
     Says in words what is missing or wrong, with file and line; for a file of your own, before anything depends on it.
     It runs in a process of its own, so that a crash or an endless loop harms nothing.
@@ -50,6 +50,8 @@ class Check:
         parts = guests.split(self.name)
         if parts:
             guests.check(parts[0], "thing", self.name)
+            if not guests.is_found(parts[0]):
+                raise MissingDependencyError(f"The module {parts[0]!r}", f"thing {self.name}", guests.WHERE)
         kind, rows = self.tried()
         if self.json:
             print(json.dumps({"name": self.name, "kind": kind, "clauses": rows}, indent=2))

@@ -244,7 +244,7 @@ class EpisodesRender(DatasetOptions):
             print(f"wrote {self.out}")
             return 0
         render_clip(
-            episode.meta.task,
+            access.scene,
             episode.state,
             self.out,
             camera=self.camera,

@@ -18,9 +18,9 @@ from robo_rlhf.sim.rendering.video import decode_mp4
 STRAYS = 1e-3  # difference of observations, in shares of their largest, above which pictures would show something else
 
 
-def draw_states(episode: Episode, chosen: Sequence[int], camera: str, width: int, height: int) -> Array:
-    """Return frames `chosen` of an episode (K, height, width, 3) uint8, drawn from its states."""
-    with FrameRenderer(load_model(episode.meta.task), width, height) as renderer:
+def draw_states(episode: Episode, scene: str, chosen: Sequence[int], camera: str, width: int, height: int) -> Array:
+    """Return frames `chosen` of an episode (K, height, width, 3) uint8, from its states and the model of `scene`."""
+    with FrameRenderer(load_model(scene), width, height) as renderer:
         return renderer.frames(episode.state[list(chosen)], camera)
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from robo_rlhf.rewards.fitting.calibration import best_temperature, member_temperature, pooled_temperature
-from robo_rlhf.rewards.fitting.clips import AnswerExamples
-from robo_rlhf.rewards.fitting.held_out import HeldOut
-from robo_rlhf.rewards.fitting.scores import EnsembleScores
+from robo_rlhf.reward_fitting.calibration import best_temperature, member_temperature, pooled_temperature
+from robo_rlhf.reward_fitting.clips import AnswerExamples
+from robo_rlhf.reward_fitting.held_out import HeldOut
+from robo_rlhf.reward_fitting.scores import EnsembleScores
 from tests.rewards.making import pairs
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from robo_rlhf.rewards.fitting.held_out import HeldOut
-from robo_rlhf.rewards.fitting.scores import EnsembleScores
+from robo_rlhf.reward_fitting.held_out import HeldOut
+from robo_rlhf.reward_fitting.scores import EnsembleScores
 
 TEMPERATURES = torch.logspace(-1.5, 1.5, 121)  # candidates for calibration
 PRIOR_DEVIATION = 1.0  # prior deviation of the log temperature: keeps it near one where answers are few

@@ -8,8 +8,8 @@ import torch
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Episode, Segment, Source
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.rewards.fitting.clips import AnswerExamples, cut_clips
-from robo_rlhf.training_tools.answers import AnswerData
+from robo_rlhf.reward_fitting.answers import AnswerData
+from robo_rlhf.reward_fitting.clips import AnswerExamples, cut_clips
 
 MARKED_PAIRS = 64  # pairs of a marked success and a marked failure, at most
 Piece = tuple[Episode, Segment]

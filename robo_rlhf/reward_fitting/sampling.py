@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from robo_rlhf.reward_fitting.clips import AnswerExamples, ClipTensors
 from robo_rlhf.rewards.base import RewardModel
-from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors
 
 STEPS = 128  # batch size of self-supervised losses
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from robo_rlhf.rewards.fitting.scores import Scores, summarize
+from robo_rlhf.reward_fitting.scores import Scores, summarize
 
 
 def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:

@@ -6,7 +6,7 @@ import torch
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Episode
-from robo_rlhf.rewards.fitting.scores import evaluate
+from robo_rlhf.reward_fitting.scores import evaluate
 from robo_rlhf.training import reward
 from tests.toy import demonstrations
 from tests.training.test_reward import ANSWERS, CONFIG, EPISODES, QUESTIONS, load

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from robo_rlhf.reward_fitting.clips import AnswerExamples, ClipTensors
 from robo_rlhf.rewards.base import RewardModel
-from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors
 
 BINS = 10  # of the reliability diagram, over confidence
 CLIPS_AT_ONCE = 256  # bounds the memory

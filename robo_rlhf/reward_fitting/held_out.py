@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robo_rlhf.rewards.fitting.clips import AnswerExamples
-from robo_rlhf.rewards.fitting.scores import EnsembleScores, Scores, summarize
+from robo_rlhf.reward_fitting.clips import AnswerExamples
+from robo_rlhf.reward_fitting.scores import EnsembleScores, Scores, summarize
 
 FLIPS = (0.01, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 0.95)  # candidate flip rates
 SHARPNESS = (0.5, 1.0, 2.0, 4.0, 8.0)  # candidate temperatures

@@ -4,7 +4,7 @@ import torch
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.core.types import Segment
-from robo_rlhf.rewards.fitting.clips import cut_clips
+from robo_rlhf.reward_fitting.clips import cut_clips
 from tests.toy import demonstrations
 
 EPISODE = demonstrations(1)[0]

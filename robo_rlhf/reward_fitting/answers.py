@@ -20,7 +20,7 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import CLIP_NAMES, Label, QueryKind, Target, agreement
 from robo_rlhf.feedback.store import Answer, Question
-from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors, check_clip, cut_clips
+from robo_rlhf.reward_fitting.clips import AnswerExamples, ClipTensors, check_clip, cut_clips
 from robo_rlhf.rewards.success import SuccessExamples, demonstration_examples, ending_examples
 from robo_rlhf.sim.envs.current_observation import CurrentObservations
 
@@ -111,15 +111,15 @@ class ClipLoader:
 
 
 def gather(
-    questions: Sequence[Question], answers: Sequence[Answer], load: Load, *, shelf: ClipLoader | None = None
+    questions: Sequence[Question], answers: Sequence[Answer], load: Load, *, loader: ClipLoader | None = None
 ) -> AnswerData:
-    """Return answers as tensors; a `shelf` that is kept avoids loading the clips of earlier answers again.
+    """Return answers as tensors; a `loader` that is kept avoids loading the clips of earlier answers again.
 
     Raises:
         InvalidValueError: no informative answer about an existing clip, or the clips are of different tasks.
     """
     asked = {question.id: question for question in questions}
-    shelf = ClipLoader(load) if shelf is None else shelf
+    loader = ClipLoader(load) if loader is None else loader
     names = sorted({answer.annotator for answer in answers})
     rows: dict[tuple[str, int], list[_Row]] = {}
     skipped: Counter[str] = Counter()
@@ -136,7 +136,7 @@ def gather(
             continue
         target = replace(target, weight=target.weight * answer.weight)
         try:
-            places = [shelf.place(dataset, clip) for dataset, clip in _meant(target, question)]
+            places = [loader.place(dataset, clip) for dataset, clip in _meant(target, question)]
         except (NotFoundError, CorruptFileError):
             skipped["clips are gone"] += 1
         except (InvalidValueError, NonFiniteError):
@@ -150,7 +150,7 @@ def gather(
     groups = [_examples(KINDS[kind], some) for (kind, _), some in sorted(rows.items(), key=lambda item: item[0])]
     about_reward = [group for group in groups if group.likelihood.needs != "success"]
     about_success = tuple(group for group in groups if group.likelihood.needs == "success")
-    return AnswerData(shelf.clips(), about_reward, dict(skipped), shelf.task, tuple(names), about_success)
+    return AnswerData(loader.clips(), about_reward, dict(skipped), loader.task, tuple(names), about_success)
 
 
 def success_examples(judged: AnswerData, demonstrations: Sequence[Episode] = ()) -> SuccessExamples:
@@ -177,12 +177,12 @@ def success_examples(judged: AnswerData, demonstrations: Sequence[Episode] = ())
 
 def clips_of(questions: Sequence[Question], load: Load) -> list[tuple[Episode, Segment]]:
     """Return all clips of the questions, each once, without those that are gone or broken."""
-    shelf = ClipLoader(load)
+    loader = ClipLoader(load)
     for question in questions:
         for clip in question.segments:
             with suppress(NotFoundError, CorruptFileError, InvalidValueError, NonFiniteError):
-                shelf.place(question.dataset, clip)
-    return shelf.pieces
+                loader.place(question.dataset, clip)
+    return loader.pieces
 
 
 def people_agree(questions: Sequence[Question], answers: Sequence[Answer]) -> tuple[float | None, int]:
@@ -206,21 +206,21 @@ def people_agree(questions: Sequence[Question], answers: Sequence[Answer]) -> tu
 
 def oddities(questions: Sequence[Question], answers: Sequence[Answer]) -> list[str]:
     """Return a warning for each anomaly that makes the answers doubtful as training data."""
-    said = list(_labels(questions, answers))
+    labelled = list(_labels(questions, answers))
     found = []
-    if len(said) == 1:
+    if len(labelled) == 1:
         found.append("There is one answer only; the reward explains that one and may say anything elsewhere.")
-    if len(said) > 1 and all(set(labels.values()) == {NEITHER} for _, labels in said):
-        found.append(f"All {len(said)} answers are ties; the reward is about the same everywhere.")
+    if len(labelled) > 1 and all(set(labels.values()) == {NEITHER} for _, labels in labelled):
+        found.append(f"All {len(labelled)} answers are ties; the reward is about the same everywhere.")
     first: dict[str, Mapping[str, Label]] = {}
     against = set()
-    for answer, labels in said:
+    for answer, labels in labelled:
         before = first.setdefault(answer.question_id, labels)
         if any(_opposed(before.get(name, NEITHER), label) for name, label in labels.items()):
             against.add(answer.question_id)
     if against:
         found.append(f"Answers to {len(against)} of {len(first)} questions contradict each other and cancel out.")
-    return found + _one_sided(said)
+    return found + _one_sided(labelled)
 
 
 def _opposed(first: Label, second: Label) -> bool:
@@ -228,10 +228,10 @@ def _opposed(first: Label, second: Label) -> bool:
     return sided and first != second
 
 
-def _one_sided(said: Sequence[tuple[Answer, Mapping[str, Label]]]) -> list[str]:
+def _one_sided(labelled: Sequence[tuple[Answer, Mapping[str, Label]]]) -> list[str]:
     """Return a warning for each annotator who nearly always chooses the clip of the same side."""
     sides: dict[str, Counter[int]] = defaultdict(Counter)
-    for answer, labels in said:
+    for answer, labels in labelled:
         better = labels.get("better", NEITHER)
         if isinstance(better, str) and better != NEITHER:
             sides[answer.annotator][(answer.shown or CLIP_NAMES).index(better)] += 1

@@ -7,10 +7,10 @@ import torch
 
 from robo_rlhf.core.learning import pack_module
 from robo_rlhf.core.runs import Run
-from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors
-from robo_rlhf.rewards.fitting.scores import evaluate
-from robo_rlhf.rewards.fitting.settings import FitSettings
-from robo_rlhf.rewards.fitting.trainer import FitReport, RewardTrainer, fit
+from robo_rlhf.reward_fitting.clips import AnswerExamples, ClipTensors
+from robo_rlhf.reward_fitting.scores import evaluate
+from robo_rlhf.reward_fitting.settings import FitSettings
+from robo_rlhf.reward_fitting.trainer import FitReport, RewardTrainer, fit
 from tests.rewards.making import answered, ensemble, linear
 
 SETTINGS = FitSettings(updates=150, learning_rate=2e-3)

@@ -25,12 +25,11 @@ from robo_rlhf.core.learning import (
 )
 from robo_rlhf.core.runs import Run, fitting
 from robo_rlhf.core.types import Array
-from robo_rlhf.rewards.base import RewardModel
-from robo_rlhf.rewards.fitting.calibration import member_temperature, pooled_temperature
-from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors
-from robo_rlhf.rewards.fitting.held_out import AnnotatorFit, HeldOut
-from robo_rlhf.rewards.fitting.sampling import Sampler
-from robo_rlhf.rewards.fitting.scores import (
+from robo_rlhf.reward_fitting.calibration import member_temperature, pooled_temperature
+from robo_rlhf.reward_fitting.clips import AnswerExamples, ClipTensors
+from robo_rlhf.reward_fitting.held_out import AnnotatorFit, HeldOut
+from robo_rlhf.reward_fitting.sampling import Sampler
+from robo_rlhf.reward_fitting.scores import (
     EnsembleScores,
     Scores,
     clip_rewards,
@@ -39,7 +38,8 @@ from robo_rlhf.rewards.fitting.scores import (
     score_ensemble,
     scores_from_rewards,
 )
-from robo_rlhf.rewards.fitting.settings import FitSettings
+from robo_rlhf.reward_fitting.settings import FitSettings
+from robo_rlhf.rewards.base import RewardModel
 
 FOLDS = 5  # parts that answers are split into
 SAMPLED = 200  # approximate number of answers that validate a model which continues from another

@@ -7,7 +7,7 @@ from robo_rlhf.core.types import Segment
 from robo_rlhf.feedback.corrections import datasets_in
 from robo_rlhf.feedback.records import Answer, Question, question_id
 from robo_rlhf.feedback.store import Store
-from robo_rlhf.training_tools.answers import ClipLoader, episodes_of, gather, oddities, people_agree
+from robo_rlhf.reward_fitting.answers import ClipLoader, episodes_of, gather, oddities, people_agree
 from teleop.station.library.index import Index
 from tests.training.test_reward import ANSWERS, QUESTIONS, ask, load, say, teach
 
@@ -73,19 +73,19 @@ def test_annotators_and_rounds_go_with_their_answers() -> None:
     assert examples.round.tolist() == [0] * 60 + [2] * 5
 
 
-def test_a_shelf_that_is_kept_gives_the_same_clips_and_loads_nothing_twice() -> None:
+def test_a_loader_that_is_kept_gives_the_same_clips_and_loads_nothing_twice() -> None:
     loaded: list[str] = []
 
     def count(dataset: str, name: str) -> object:
         loaded.append(name)
         return load(dataset, name)
 
-    shelf = ClipLoader(count)  # type: ignore[arg-type]
-    gather(QUESTIONS, ANSWERS[:20], load, shelf=shelf)
+    loader = ClipLoader(count)  # type: ignore[arg-type]
+    gather(QUESTIONS, ANSWERS[:20], load, loader=loader)
     before = len(loaded)
-    assert gather(QUESTIONS, ANSWERS[:20], load, shelf=shelf).clips is shelf.clips()
+    assert gather(QUESTIONS, ANSWERS[:20], load, loader=loader).clips is loader.clips()
     assert len(loaded) == before
-    kept, anew = gather(QUESTIONS, ANSWERS, load, shelf=shelf), gather(QUESTIONS, ANSWERS, load)
+    kept, anew = gather(QUESTIONS, ANSWERS, load, loader=loader), gather(QUESTIONS, ANSWERS, load)
     for first, second in zip(vars(kept.clips).values(), vars(anew.clips).values(), strict=True):
         assert first.equal(second)
     assert kept.examples[0].clips.equal(anew.examples[0].clips)

@@ -8,10 +8,10 @@ import torch
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError, NonFiniteError
 from robo_rlhf.core.learning import pack_module
 from robo_rlhf.core.runs import Run
-from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors
-from robo_rlhf.rewards.fitting.scores import clip_returns, ensemble_scores, evaluate, held_out_scores
-from robo_rlhf.rewards.fitting.settings import FitSettings
-from robo_rlhf.rewards.fitting.trainer import FOLDS, FitReport, RewardTrainer, fit
+from robo_rlhf.reward_fitting.clips import AnswerExamples, ClipTensors
+from robo_rlhf.reward_fitting.scores import clip_returns, ensemble_scores, evaluate, held_out_scores
+from robo_rlhf.reward_fitting.settings import FitSettings
+from robo_rlhf.reward_fitting.trainer import FOLDS, FitReport, RewardTrainer, fit
 from tests.rewards.making import Hidden, answered, ensemble, linear, nonlinear, pairs
 
 QUICK = FitSettings(updates=150, check_every=50)
