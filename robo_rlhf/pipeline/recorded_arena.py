@@ -107,8 +107,8 @@ def _copy(
             new = arena.episode(entrant, seed)
             if new not in into:
                 whole = reader.load(info.meta.id)
-                known = {"operator": arena.name, "device": "policy", "started": "", "finished": "", "note": ""}
-                meta = replace(whole.meta, id=new, seed=seed, parent="", tags=(), origin={}, **known)
+                meta = replace(whole.meta, id=new, seed=seed, operator=arena.name, device="policy", parent="")
+                meta = replace(meta, started="", finished="", note="", tags=(), origin={})
                 copy_videos(meta, reader.path, into.path)
                 into.add(replace(whole, meta=meta))
             os.utime(episode_path(into.path, new), (same, same))  # when it was written would tell whose it is
