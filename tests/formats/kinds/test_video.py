@@ -11,11 +11,13 @@ import pytest
 
 from robo_rlhf.core.errors import CorruptFileError
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.layout import DataWarning
 from robo_rlhf.data.recorded_videos import VIDEOS, video_path
 from robo_rlhf.episodes.access import open_access
 from robo_rlhf.formats.base import ImportOptions
 from robo_rlhf.formats.importing import import_place
 from robo_rlhf.sim.rendering.video import decode_mp4, encode_mp4
+from tests.data.making import flip
 from tests.formats.making import brightness, grey_video, video_of_codec
 
 
@@ -226,3 +228,25 @@ def test_a_video_that_a_phone_turned_is_shown_upright(tmp_path: Path) -> None:
     assert frames.shape == (3, 64, 48, 3)
     assert frames[0, :30].mean() > 190
     assert frames[0, 34:].mean() < 10
+
+
+def test_a_video_that_is_damaged_or_gone_is_told(tmp_path: Path) -> None:
+    place = tmp_path / "in"
+    place.mkdir()
+    for name in ("one", "two"):
+        (place / f"{name}.mp4").write_bytes(grey_video(3, first=100 * (name == "one")))
+    import_place(place, tmp_path / "back")
+    back = Dataset(tmp_path / "back")
+    assert back.verify() == (("one", "two"), ())
+    one, two = (video_path(back.path, back.info(name).meta.frames["video"].file) for name in ("one", "two"))
+    flip(one, 900)
+    two.unlink()
+    with pytest.warns(DataWarning):
+        found = back.verify()
+    assert found.good == ("one", "two")
+    assert [problem.partition(": ")[2] for problem in found.problems] == [
+        "it is damaged; episode one cannot be shown whole.",
+        "No such file or directory; episode two cannot be shown whole.",
+    ]
+    with pytest.raises(CorruptFileError, match="it is missing"):
+        open_access(back.path / "episodes/two.parquet").frame(0, "video")
