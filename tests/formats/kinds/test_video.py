@@ -105,7 +105,9 @@ def test_sessions_of_roboarena_come_in_with_actions_and_outcome(tmp_path: Path) 
     assert one.meta.origin["pair"] == two.meta.origin["pair"] == "s1"
     assert (one.obs.shape, one.action.shape, one.meta.control_dt) == ((7, 7), (6, 8), pytest.approx(0.2))
     assert sorted(one.meta.frames) == ["left", "right", "wrist"]
-    assert one.meta.frames["left"].frame_at(0.4) == 4
+    name = one.meta.id
+    shown = open_access(tmp_path / f"back/episodes/{name}.parquet").frames([0, 2, 5], "left", 64, 48)
+    assert brightness(shown) == [0, 4, 10]
 
 
 def audio(path: Path) -> None:
