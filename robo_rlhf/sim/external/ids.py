@@ -50,6 +50,7 @@ PLUGINS = {
 }
 
 
+SEED_SIGN = "#"  # between the name of an environment and the seed of the episode whose model is drawn
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 _CONSTANTS = {"true": True, "false": False, "none": None, "True": True, "False": False, "None": None}
 
@@ -57,6 +58,11 @@ _CONSTANTS = {"true": True, "false": False, "none": None, "True": True, "False":
 def is_outside(name: str) -> bool:
     """Whether `name` is written as a Gymnasium id ("Pusher-v5", "Meta-World/MT1:door-open-v3")."""
     return "/" in name or "-v" in name
+
+
+def scene_name(task: str, seed: int) -> str:
+    """Return the name of the scene of an outside environment whose model depends on the seed of the episode."""
+    return f"{task}{SEED_SIGN}{seed}"
 
 
 class Recipe(NamedTuple):
