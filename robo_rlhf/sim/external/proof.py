@@ -23,7 +23,7 @@ import gymnasium
 import numpy as np
 
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError, RoboRlhfError
-from robo_rlhf.core.files import read_json, write_json
+from robo_rlhf.core.files import make_folder, read_json, write_json
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.external.checks import Violation, raised, step_of
 from robo_rlhf.sim.external.copies import close_env, seeded_reset
@@ -83,7 +83,7 @@ def proof_of(recipe: Recipe) -> Proof:
         return Proof(**stored["proof"])
     made = prove(recipe)
     with suppress(OSError, RoboRlhfError):  # a cache that cannot be written: it is proven again next time
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_json(path, {"about": about(recipe), "proof": asdict(made)})
     return made
 
