@@ -50,7 +50,7 @@ FRAME_PRIORITY, CLIP_PRIORITY, HOVER_PRIORITY, POSTER_PRIORITY, DOWNLOAD_PRIORIT
 )  # by urgency, the most urgent first
 READERS = 2  # threads that read episodes, so that the event loop keeps its share of Python's lock
 AT_A_TIME = 2  # handed to the pool, so that its worker never idles and urgent work starts soon
-_TASK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@+=-]*")
+TASK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@+=-]*")  # the name of a task or an environment; no path, no MJCF
 T = TypeVar("T")
 
 
@@ -133,7 +133,7 @@ class Media:
             self._films[path, signature] = film
             while len(self._films) > FILMS:
                 self._films.popitem(last=False)
-        if not _TASK.fullmatch(film.task):  # MJCF is not taken from files
+        if not TASK.fullmatch(film.task):  # MJCF is not taken from files
             raise NoPictureError("scene", "Its task has no name that a scene could have.")
         if film.reason or film.digest in self._not_replayed:
             raise NoPictureError("outside", film.reason or self._not_replayed[film.digest])
