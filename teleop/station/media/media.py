@@ -36,7 +36,7 @@ from teleop.station.library.entry import Signature, signature_of
 from teleop.station.media.clip_cache import CachedBytes, ClipCache
 from teleop.station.media.file_responses import Content
 from teleop.station.media.priority_semaphore import PrioritySemaphore
-from teleop.station.media.replayed import CannotReplayError, frame_of, replay
+from teleop.station.media.replayed import CannotReplayError, EpisodeReplayer, frame_of
 
 WIDTHS = (160, 240, 320, 480, 640, 800, 960)  # [pixels]; pictures are 4 : 3
 MOST_FRAMES = 12_000  # of one clip: 10 min at 20 Hz
@@ -110,6 +110,7 @@ class Media:
         self._readers = ThreadPoolExecutor(READERS, "films")
         self._turns = PrioritySemaphore(AT_A_TIME)
         self._replays = PrioritySemaphore(1)
+        self._replayer = EpisodeReplayer()
         self._not_replayed: dict[str, str] = {}  # digest of a film → why; until the station starts anew
         self._films: OrderedDict[tuple[Path, Signature], EpisodeFilm] = OrderedDict()
         self._states: OrderedDict[str, Array] = OrderedDict()
@@ -241,7 +242,7 @@ class Media:
 
         async def make() -> bytes:
             async with self._replays.take(turn):
-                return await replay(path, frames, fps, view.camera, (view.width, view.height))
+                return await self._replayer.clip(path, frames, fps, view.camera, (view.width, view.height))
 
         try:
             return Content(await self._kept(f"{name}.mp4", make), MP4, name)
