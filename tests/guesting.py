@@ -23,24 +23,26 @@ REGISTRIES = {
 
 
 @contextmanager
-def at_home(folder: Path, allow: Sequence[str] = ()) -> Iterator[Path]:
+def at_home(folder: Path, allow: Sequence[str] = (), *, on_path: bool = True) -> Iterator[Path]:
     """Copy the guests into `folder`, and put it on the path of this process and those that it starts.
 
     Args:
         folder: that gets them.
         allow: modules that the environment allows, as `$ROBO_RLHF_ALLOW` does.
+        on_path: whether it is put on the path at all.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for file in FILES.glob("*.py"):
         shutil.copy(file, folder)
     kept = {name: os.environ.get(name) for name in (ALLOW_VARIABLE, "PYTHONPATH")}
-    sys.path.append(str(folder))
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [kept["PYTHONPATH"], str(folder)]))
+    if on_path:
+        sys.path.append(str(folder))
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [kept["PYTHONPATH"], str(folder)]))
     os.environ[ALLOW_VARIABLE] = ",".join(allow)
     try:
         yield folder
     finally:
-        sys.path.remove(str(folder))
+        sys.path[:] = [entry for entry in sys.path if entry != str(folder)]
         for name, value in kept.items():
             os.environ.pop(name, None)
             if value is not None:

@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -13,7 +12,9 @@ import tyro
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.core import guests
-from robo_rlhf.core.errors import GuestError, InvalidValueError, RoboRlhfError
+from robo_rlhf.core.errors import GuestError, InvalidValueError, MissingDependencyError, RoboRlhfError
+from robo_rlhf.processes.frames import Frames
+from robo_rlhf.processes.worker import PATIENCE, HelperProcess
 
 BROKEN_EXIT = 19  # of `contracts.clauses.BrokenContractError`
 MARKS = {"kept": "✓", "broken": "✗", "not tried": "-"}
@@ -23,7 +24,7 @@ _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 @COMMANDS.register("check")
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Try a task, policy, reward model, reward term, kind of question or device on the contract of its kind.
+    """Try a task, robot, policy, reward model, reward term, kind of question or device on the contract of its kind.
 
     Says in words what is missing or wrong, with file and line; for a file of your own, before anything depends on it.
     It runs in a process of its own, so that a crash or an endless loop harms nothing.
@@ -49,6 +50,8 @@ class Check:
         parts = guests.split(self.name)
         if parts:
             guests.check(parts[0], "thing", self.name)
+            if not guests.is_found(parts[0]):
+                raise MissingDependencyError(f"The module {parts[0]!r}", f"thing {self.name}", guests.WHERE)
         kind, rows = self.tried()
         if self.json:
             print(json.dumps({"name": self.name, "kind": kind, "clauses": rows}, indent=2))
@@ -71,19 +74,17 @@ class Check:
         Raises:
             RoboRlhfError: there is nothing to try: the thing is refused, or ends the process already on import.
         """
-        command = [sys.executable, "-m", "robo_rlhf.contracts.trial", self.name, self.kind, str(self.seconds)]
-        with tempfile.TemporaryFile("w+") as errors:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True
-            )
+        arguments = (self.name, self.kind, str(self.seconds))
+        with tempfile.TemporaryFile() as errors:
+            process = HelperProcess("robo_rlhf.contracts.trial:main", "talk", *arguments, output=errors)
             try:
-                kind, rows = self.read(process)
-                code = process.wait()
+                kind, rows = self.read(process.frames)
+                code = process.wait(PATIENCE)
             finally:
                 process.kill()
-                process.wait()
+                process.end()
             errors.seek(0)
-            said = errors.read()
+            said = errors.read().decode(errors="replace")
         if code:
             why = self.ended(code, said)
             if not rows:
@@ -91,12 +92,14 @@ class Check:
             rows[-1] |= {"result": "broken", "why": why}
         return kind, rows
 
-    def read(self, process: "subprocess.Popen[str]") -> tuple[str, list[dict[str, str]]]:
+    def read(self, frames: Frames) -> tuple[str, list[dict[str, str]]]:
         """Return what the process says, until it ends."""
-        assert process.stdout is not None
         kind, rows = self.kind or "thing", list[dict[str, str]]()
-        for line in process.stdout:
-            told: dict[str, Any] = json.loads(line)
+        while True:
+            try:
+                told: dict[str, Any] = frames.receive()
+            except EOFError:
+                return kind, rows
             if "refused" in told:
                 raise _RefusedError(told["refused"], told["code"])
             kind = told.get("kind", kind)
@@ -106,7 +109,6 @@ class Check:
                 rows[-1]["result"] = "kept"
             elif "broken" in told:
                 rows[-1] |= {"result": "broken", "why": f"{told['broken']} ({told['where']})"}
-        return kind, rows
 
     def ended(self, code: int, said: str) -> str:
         """Return in words how the process ended before its time, and where, from its exit code and what it wrote."""

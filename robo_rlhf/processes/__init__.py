@@ -1,1 +1,1 @@
-"""Helper processes: how one of our functions runs in a process of its own, and how the two talk."""
+"""Processes: how our functions run in helpers and talk with us, and locks that say which process works on what."""

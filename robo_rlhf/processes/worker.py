@@ -77,7 +77,7 @@ class HelperProcess:
             ours.close()
             raise
         self.frames = Frames(ours)
-        self._end = weakref.finalize(self, _end, self.frames, self._process)
+        self._end = weakref.finalize(self, _end, self.frames, self._process, os.getpid())
 
     @property
     def pid(self) -> int:
@@ -107,7 +107,9 @@ class HelperProcess:
         return self._process.returncode
 
 
-def _end(frames: Frames, process: "subprocess.Popen[bytes]") -> None:
+def _end(frames: Frames, process: "subprocess.Popen[bytes]", owner: int) -> None:
+    if os.getpid() != owner:  # a fork of this process ends, and the helper is not its child
+        return
     frames.close()
     for insist in (process.terminate, process.kill):
         if _wait(process, PATIENCE) is None:

@@ -9,9 +9,8 @@ demonstrations, policies and clips of it all use it. So are arguments of the env
 
 import contextlib
 import importlib
-import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -20,6 +19,7 @@ from gymnasium.envs.registration import EnvSpec, parse_env_id
 from robo_rlhf.core import guests
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError, UnknownNameError
 from robo_rlhf.sim.external.checks import raised
+from robo_rlhf.sim.physics.model_warnings import mujoco_warns_the_log
 
 
 class Plugin(NamedTuple):
@@ -86,7 +86,7 @@ class Recipe(NamedTuple):
         drawing = dict(self.plugin.drawing) if self.plugin else {}
         extra = {} if render_mode is None else {"render_mode": render_mode, **drawing}
         try:
-            with _mujoco_warns_the_log():
+            with mujoco_warns_the_log():
                 env = gymnasium.make(
                     self.spec,
                     max_episode_steps=horizon or self.limit,
@@ -213,19 +213,6 @@ def split_task(name: str) -> tuple[str, str]:
     """
     head, _, tail = name.rpartition(":")
     return (head, tail) if "/" in head else (name, "")
-
-
-@contextlib.contextmanager
-def _mujoco_warns_the_log() -> Iterator[None]:
-    """Log MuJoCo's warnings about a model, which by default are printed and written to a file in the current folder."""
-    import mujoco
-
-    before = mujoco.get_mju_user_warning()
-    mujoco.set_mju_user_warning(logging.getLogger(__name__).info)
-    try:
-        yield
-    finally:
-        mujoco.set_mju_user_warning(before)
 
 
 def _spec(bare: str, name: str) -> EnvSpec:

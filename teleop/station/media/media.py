@@ -317,7 +317,8 @@ def _read(path: Path) -> tuple[EpisodeFilm, Array]:
         about: list[object] = [access.scene, meta.model_hash, meta.control_dt, states.shape]
         content = states.tobytes()
     else:
-        about = [meta.task, meta.seed, columns["action"].shape]
+        shown = [(camera, video.file, video.start) for camera, video in meta.frames.items()]
+        about = [meta.task, meta.seed, columns["action"].shape, *shown]
         content = columns["action"].tobytes() + columns["obs"].tobytes()
     digest = hashlib.sha256(json.dumps(about).encode() + content).hexdigest()[:32]
     reason = access.reason if access.show is None else ""
