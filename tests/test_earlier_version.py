@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "golden" / "eee734f"
 COMMIT = "eee734f"
 TOLERANCE = 1e-5  # of actions and rewards: another processor sums in another order
+COLUMNS_THEN = {"samples/push": 17, "samples/navigate_room": 17}  # columns that were added since come after them
 
 
 @pytest.mark.filterwarnings("ignore::robo_rlhf.core.errors.FileWarning")
@@ -61,7 +62,9 @@ def test_recordings_hold_the_same_arrays() -> None:
         dataset = Dataset(recordings / name)
         arrays = dataset.arrays()
         fields = ("obs", "next_obs", "action", "source", "frame", "starts")
+        known = COLUMNS_THEN.get(name)
         found[name] = {field: digest(getattr(arrays, field)) for field in fields}
+        found[name] |= {field: digest(getattr(arrays, field)[:, :known]) for field in ("obs", "next_obs")}
         states = hashlib.sha256()
         for episode_id in arrays.ids:
             states.update(np.ascontiguousarray(dataset.load(episode_id).state).tobytes())

@@ -78,11 +78,15 @@ class Algorithm(OnRobot, ABC):
         """Return a small training of ten steps, and put what it needs into the data home `home`: for the contract."""
 
     def episodes_of(self, dataset: str, ids: Sequence[str] | None = None) -> "list[Episode]":
-        """Return episodes of a dataset of the data home, by their ids; all where none are given."""
+        """Return episodes of a dataset of the data home, by their ids; all where none are given.
+
+        They are observed as their task is now.
+        """
         from robo_rlhf.data.dataset import Dataset
+        from robo_rlhf.sim.envs.current_observation import with_current_observations
 
         found = Dataset(find_dataset(data_home(self.home), dataset))
-        return list(found.load_all(sorted(found.ids()) if ids is None else ids))
+        return list(with_current_observations(found.load_all(sorted(found.ids()) if ids is None else ids)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ import tyro
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.core import guests
 from robo_rlhf.core.errors import GuestError, InvalidValueError, MissingDependencyError, RoboRlhfError
+from robo_rlhf.processes.frames import Frames
+from robo_rlhf.processes.worker import PATIENCE, HelperProcess
 
 BROKEN_EXIT = 19  # of `contracts.clauses.BrokenContractError`
 MARKS = {"kept": "✓", "broken": "✗", "not tried": "-"}
@@ -73,21 +74,17 @@ class Check:
         Raises:
             RoboRlhfError: there is nothing to try: the thing is refused, or ends the process already on import.
         """
-        command = [sys.executable, "-m", "robo_rlhf.contracts.trial", self.name, self.kind, str(self.seconds)]
-        with (
-            tempfile.TemporaryFile("w+") as errors,
-            subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True
-            ) as process,
-        ):
+        arguments = (self.name, self.kind, str(self.seconds))
+        with tempfile.TemporaryFile() as errors:
+            process = HelperProcess("robo_rlhf.contracts.trial:main", "talk", *arguments, output=errors)
             try:
-                kind, rows = self.read(process)
-            finally:  # also after Ctrl-C; one that has said all ends by itself
-                if sys.exc_info()[0] is not None:
-                    process.kill()
-            code = process.wait()
+                kind, rows = self.read(process.frames)
+                code = process.wait(PATIENCE)
+            finally:
+                process.kill()
+                process.end()
             errors.seek(0)
-            said = errors.read()
+            said = errors.read().decode(errors="replace")
         if code:
             why = self.ended(code, said)
             if not rows:
@@ -95,12 +92,14 @@ class Check:
             rows[-1] |= {"result": "broken", "why": why}
         return kind, rows
 
-    def read(self, process: "subprocess.Popen[str]") -> tuple[str, list[dict[str, str]]]:
+    def read(self, frames: Frames) -> tuple[str, list[dict[str, str]]]:
         """Return what the process says, until it ends."""
-        assert process.stdout is not None
         kind, rows = self.kind or "thing", list[dict[str, str]]()
-        for line in process.stdout:
-            told: dict[str, Any] = json.loads(line)
+        while True:
+            try:
+                told: dict[str, Any] = frames.receive()
+            except EOFError:
+                return kind, rows
             if "refused" in told:
                 raise _RefusedError(told["refused"], told["code"])
             kind = told.get("kind", kind)
@@ -110,7 +109,6 @@ class Check:
                 rows[-1]["result"] = "kept"
             elif "broken" in told:
                 rows[-1] |= {"result": "broken", "why": f"{told['broken']} ({told['where']})"}
-        return kind, rows
 
     def ended(self, code: int, said: str) -> str:
         """Return in words how the process ended before its time, and where, from its exit code and what it wrote."""

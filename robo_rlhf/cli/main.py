@@ -97,7 +97,7 @@ def _dispatch(args: list[str]) -> int:
     if not args or args[0] in ("-h", "--help"):
         print(_overview(""))
         return 0 if args else USAGE_EXIT
-    args, allowed = _allowed(args)
+    args, allowed = split_allowed(args)
     if any(word.partition("=")[0] == ENV_ARG for word in args):
         from robo_rlhf.cli.env_args import folded
 
@@ -120,7 +120,7 @@ def _run(args: list[str]) -> int:
     raise UnknownNameError("command", args[0], COMMANDS)
 
 
-def _allowed(args: list[str]) -> tuple[list[str], list[str]]:
+def split_allowed(args: list[str]) -> tuple[list[str], list[str]]:
     """Split a command line into the rest, and the modules that it allows to be imported.
 
     Raises:

@@ -25,7 +25,7 @@ from robo_rlhf.core.files import (
     release_home,
     sqlite_file,
 )
-from robo_rlhf.core.locks import (
+from robo_rlhf.processes.locks import (
     Lock,
 )
 

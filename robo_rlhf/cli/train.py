@@ -24,8 +24,8 @@ class TerminalSession:
 
     def open(self, config: object, asked: Mapping[str, Any]) -> "Run":
         """Create the run, or open it to continue; this process keeps its heartbeat."""
-        from robo_rlhf.core.heartbeat import keep_heartbeat
         from robo_rlhf.core.runs import Run
+        from robo_rlhf.processes.heartbeat import keep_heartbeat
 
         assert self.algorithm.folder is not None
         run = Run(self.algorithm.folder, config, asked)
@@ -52,7 +52,7 @@ def train(algorithm: Algorithm) -> int:
         BusyError: another process works in the run folder.
         RoboRlhfError: as the algorithm's `check` and `train`.
     """
-    from robo_rlhf.core.heartbeat import held
+    from robo_rlhf.processes.heartbeat import held
 
     with ExitStack() as stack:
         if algorithm.folder is not None:

@@ -65,7 +65,7 @@ class KindTrial:
     def seen(self, returns: Tensor, values: Tensor) -> Tensor:
         """Return (E, B, K) as it is, or (E, B, K, L) with every step alike where the kind looks at steps."""
         steps = (*returns.shape, values.shape[-1])
-        return returns if self.kind.needs == "returns" else returns[..., None].expand(steps)
+        return returns[..., None].expand(steps) if self.kind.needs == "steps" else returns
 
     def returns(self, seed: int) -> Array:
         """Draw true returns for as many clips as a question may have."""

@@ -1,14 +1,12 @@
-"""The process that tries a contract: `python -m robo_rlhf.contracts.trial NAME KIND SECONDS`.
+"""The process that tries a contract, with NAME KIND SECONDS in its command line.
 
-Each line on standard output is a JSON object: "kind" once; then "clause", before each is tried, and "ok" or "broken"
-after it; or "refused", where there is nothing to try. What hangs is ended after SECONDS a clause, and what crashes
-leaves its place, on standard error, as Python's `faulthandler` writes it.
+Each message is a dictionary: "kind" once; then "clause", before each is tried, and "ok" or "broken" after it; or
+"refused", where there is nothing to try. What hangs is ended after SECONDS a clause, and what crashes leaves its place,
+on standard error, as Python's `faulthandler` writes it.
 """
 
 import faulthandler
 import functools
-import json
-import os
 import sys
 import warnings
 from typing import Any
@@ -16,18 +14,17 @@ from typing import Any
 from robo_rlhf.contracts.all import contract_of
 from robo_rlhf.contracts.clauses import BrokenContractError, promise, try_clause
 from robo_rlhf.core.errors import RoboRlhfError
+from robo_rlhf.processes.frames import Frames
 
 
-def main(name: str, kind: str, seconds: float) -> int:
-    """Try every clause on the thing called `name`."""
-    said = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a guest prints is no answer
+def main(frames: Frames) -> int:
+    """Try every clause on the thing that the command line names."""
+    name, kind, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
     faulthandler.enable()
     warnings.simplefilter("ignore")
 
     def tell(**fields: Any) -> None:
-        said.write(json.dumps(fields) + "\n")
-        said.flush()
+        frames.send(fields)
 
     faulthandler.dump_traceback_later(seconds, exit=True)
     try:
@@ -48,7 +45,3 @@ def main(name: str, kind: str, seconds: float) -> int:
             tell(broken=error.sentence, where=error.where)
     faulthandler.cancel_dump_traceback_later()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], float(sys.argv[3])))

@@ -94,7 +94,8 @@ class QueryKind(ABC):
     num_clips: range = range(1, 2)  # how many clips a question may have
     clips_asked: int = 0  # how many clips a question of a run has; 0 for the fewest
     controls: tuple[Control, ...]
-    needs: Literal["returns", "steps"] = "returns"  # the input of `log_likelihood` and `predict`
+    needs: Literal["returns", "steps", "success"] = "returns"
+    """The input of `log_likelihood` and `predict`, and so what the answers train: a reward, or a success head."""
     scale: Scale = "nominal"  # of `labels`
     levels: int = 5  # of ordinal labels
     keys: ClassVar[Mapping[str, tuple[str, ...]]] = NOTHING
@@ -151,7 +152,8 @@ class QueryKind(ABC):
 
         Args:
             returns: (E, B, K) sum of rewards over each clip. Where the kind needs steps: (E, B, K, L), what the return
-                of a clip would be that were all like that step.
+                of a clip would be that were all like that step. Where it needs success: (E, B, K), the logits of
+                success at the end of each clip.
             values: (B, ...) the values of the targets; or (E, B, ...), other targets for each model. Where the kind
                 needs steps their last axis is L, the steps of the longest clip, with 0 after the end of a shorter one.
             flip: (B,) or (E, B) in [0, 1), the chance that a person answers at random.

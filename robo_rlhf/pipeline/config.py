@@ -50,7 +50,7 @@ class TeacherConfig:
 
 
 def _clone() -> BCSettings:
-    return _flow_clone(4000)
+    return _flow_clone(8000)
 
 
 def _flow_clone(updates: int) -> BCSettings:
@@ -59,7 +59,7 @@ def _flow_clone(updates: int) -> BCSettings:
 
 def _symlog_clone() -> BCSettings:
     settings: dict[str, int | float | bool | str] = {"noise": 0.0, "symlog": 0.02}
-    return replace(_clone(), settings=settings, obs_noise_least=0.02)
+    return replace(_flow_clone(4000), settings=settings, obs_noise_least=0.02)
 
 
 def _reward() -> RewardSettings:
@@ -97,6 +97,7 @@ def _quick_reward() -> RewardSettings:
 WITHOUT_DEMONSTRATIONS: dict[str, Any] = {  # sizes without demonstrations: steps are cheap, and labels come early
     "num_envs": 5,
     "collect": 10,
+    "approvals": 0.0,  # an untrained policy has nothing to approve of
     "reward": _quick_reward(),
 }
 
@@ -128,6 +129,10 @@ class PipelineConfig:
     question: str = "pairwise"
     """Kind of question: one of the registry, such as pairwise, which of two clips is better, or ranking, the order of
     four; or one of your own, as module:Thing."""
+    approvals: float = 0.25
+    """Share of the questions that ask whether an episode succeeded, which train a success head beside the reward."""
+    success_weight: float = 1.0
+    """Weight of the success head in the reward: for a step into a state that people would call done."""
     trim: int = 10
     """Steps of a demonstration that are kept after its final success."""
     selection: str = "mixed"
@@ -142,9 +147,9 @@ class PipelineConfig:
     correction, learned off-policy from all steps so far, with demonstrations in each batch, for expensive steps."""
     num_envs: int = 64
     """Parallel copies of the environment."""
-    choose_execution_horizon: bool = False
+    choose_execution_horizon: bool = True
     """Whether a cloned policy that predicts chunks may execute whole chunks where rollouts then succeed more often."""
-    choose_exploration_noise: bool = False
+    choose_exploration_noise: bool = True
     """Whether to explore with less noise than `finetune.std` where that costs the cloned policy too much success."""
     self_imitation_rounds: int = 0
     """Rounds of self-imitation: the cloned policy also imitates its rollouts that the environment marks a success."""
@@ -188,6 +193,10 @@ class PipelineConfig:
             if getattr(self, name) < low:
                 shown = f"--{name}" if name in ("demos", "labels", "rounds") else name
                 raise InvalidValueError(shown, getattr(self, name), f"at least {low}")
+        if not 0 <= self.approvals < 1:
+            raise InvalidValueError("approvals", self.approvals, "a share from 0 to less than 1")
+        if not self.success_weight >= 0:
+            raise InvalidValueError("success_weight", self.success_weight, "a number from 0")
         if self.explore and self.demos:
             raise InvalidValueError("explore", self.explore, "0 where there are demonstrations (--demos)")
         if self.labels < self.rounds:
@@ -215,6 +224,10 @@ class PipelineConfig:
     def labels_of(self, number: int) -> int:
         """Return the number of questions of round `number`, from 1: equal shares."""
         return share(self.labels, [1.0] * self.rounds)[number - 1]
+
+    def approvals_of(self, number: int) -> int:
+        """Return how many of the questions of round `number` ask whether an episode succeeded."""
+        return min(round(self.approvals * self.labels_of(number)), self.labels_of(number) - 1)
 
     def iterations_of(self, number: int) -> int:
         """Return the iterations of round `number`, from 1: later rounds, whose reward is better, take more."""
@@ -260,9 +273,8 @@ def _sizes() -> dict[str, dict[str, Any]]:
         "default": {},
         "self_imitation": {
             "clone": _symlog_clone(),
-            "choose_execution_horizon": True,
-            "choose_exploration_noise": True,
             "self_imitation_rounds": 4,
+            "approvals": 0.0,
             "finetune": replace(_finetune(), objective="learned + success"),
         },
         "sample_efficient": {
@@ -282,6 +294,8 @@ def _sizes() -> dict[str, dict[str, Any]]:
             "sac": replace(_sac(), iterations=380),
         },
         "quick": {
+            "choose_execution_horizon": False,
+            "choose_exploration_noise": False,
             "episodes": 64,
             "collect": 32,
             "clone": _flow_clone(1500),
@@ -289,6 +303,8 @@ def _sizes() -> dict[str, dict[str, Any]]:
             "finetune": PPOSettings(iterations=12, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1),
         },
         "tiny": {
+            "choose_execution_horizon": False,
+            "choose_exploration_noise": False,
             "episodes": 8,
             "collect": 8,
             "num_envs": 8,

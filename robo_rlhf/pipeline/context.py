@@ -15,6 +15,7 @@ from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.steps.observers import NullObserver, Observer
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.success import SuccessHead
 from robo_rlhf.sim.envs.task_env import make_env
 
 Answerer = Callable[[Store, Sequence[Question]], None]  # returns when the questions are answered
@@ -29,6 +30,7 @@ class PipelinePolicy:
     base: str = "clone"  # the stage whose checkpoint fine-tuning starts from
     round: int = 0  # the round whose fine-tuning it is; 0: not fine-tuned
     reward: RewardModel | None = None  # learned from all answers so far
+    success: SuccessHead | None = None  # the success head, where people were asked whether episodes succeeded
 
 
 @dataclass(frozen=True)

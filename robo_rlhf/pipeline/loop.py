@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-from robo_rlhf.core.heartbeat import held, keep_heartbeat
 from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.judgeable import check_task
 from robo_rlhf.pipeline.config import PipelineConfig
@@ -13,12 +12,14 @@ from robo_rlhf.pipeline.steps.chunk_execution import choose_execution_horizon
 from robo_rlhf.pipeline.steps.cloning import clone_demonstrations, untrained
 from robo_rlhf.pipeline.steps.evaluation import evaluate_policy, stored_evaluation
 from robo_rlhf.pipeline.steps.exploration_noise import choose_exploration_noise
-from robo_rlhf.pipeline.steps.finetuning import explore, fine_tunable, finetune
+from robo_rlhf.pipeline.steps.finetuning import base_policy, explore, fine_tunable, finetune
 from robo_rlhf.pipeline.steps.gate import gate
 from robo_rlhf.pipeline.steps.observers import Observer
 from robo_rlhf.pipeline.steps.questions import answer, ask, collect
 from robo_rlhf.pipeline.steps.reward import learn_reward
 from robo_rlhf.pipeline.steps.self_imitation import self_imitate
+from robo_rlhf.pipeline.steps.success import learn_success
+from robo_rlhf.processes.heartbeat import held, keep_heartbeat
 from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.sim.external.ids import is_outside
@@ -62,7 +63,9 @@ def _work(context: Context) -> tuple[Evaluation, Evaluation]:
     for number in range(1, context.config.rounds + 1):
         collect(context, policy, number)
         answer(context, ask(context, policy, number), number)
-        policy = learn_reward(context, policy, number)
+        policy = learn_success(context, learn_reward(context, policy, number), number)
+        if number == 1 and policy.success is not None and context.config.demos:
+            policy = _choose_by_answers(context, policy)
         policy = gate(context, policy, finetune(context, policy, number), number)
     after = evaluate_policy(context, "after", policy.network)
     context.run.finish({"before": before.summary(), "after": after.summary()})
@@ -75,6 +78,13 @@ def _imitate(context: Context) -> tuple[PipelinePolicy, Evaluation]:
     before = evaluate_policy(context, "before", fine_tunable(context, policy))
     policy = choose_exploration_noise(context, self_imitate(context, policy))
     return replace(policy, network=fine_tunable(context, policy)), before
+
+
+def _choose_by_answers(context: Context, policy: PipelinePolicy) -> PipelinePolicy:
+    """Return the cloned policy as it is to be fine-tuned, by what people call success."""
+    cloned = replace(policy, network=base_policy(context, policy))
+    chosen = choose_exploration_noise(context, choose_execution_horizon(context, cloned))
+    return replace(chosen, network=fine_tunable(context, chosen))
 
 
 def _begin_untrained(context: Context) -> tuple[PipelinePolicy, Evaluation]:

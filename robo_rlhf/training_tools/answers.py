@@ -1,11 +1,11 @@
 """Answers as tensors, with their clips and annotators, and warnings about anomalies."""
 
+import functools
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -21,10 +21,11 @@ from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import CLIP_NAMES, Label, QueryKind, Target, agreement
 from robo_rlhf.feedback.store import Answer, Question
 from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors, check_clip, cut_clips
+from robo_rlhf.rewards.success import SuccessExamples, demonstration_examples, ending_examples
+from robo_rlhf.sim.envs.current_observation import CurrentObservations
 
 Load = Callable[[str, str], Episode]  # (dataset, episode id) → episode
 
-NEITHER = "neither"  # the label of a tie
 NEITHER = "neither"  # the label of a tie
 FEWEST_ODD = 10  # answers of one annotator, below which no anomaly is reported
 ONE_SIDED = 0.95  # share of an annotator's answers for one side, above which a bias is reported
@@ -38,18 +39,20 @@ class AnswerData(NamedTuple):
     skipped: dict[str, int]  # reason why answers are skipped → number of answers
     task: str
     annotators: tuple[str, ...] = ()  # the annotators, in the order of `AnswerExamples.annotator`
+    success: tuple[AnswerExamples, ...] = ()  # answers about success, which train no reward
 
 
 def episodes_of(home: Path) -> Load:
     """Return a cached loader of the questions' episodes from the data home, trimmed ones in their untrimmed form."""
+    current = CurrentObservations()
 
-    @cache
+    @functools.cache
     def dataset(name: str) -> Dataset:
         return Dataset(find_dataset(home, name))
 
-    @cache
+    @functools.cache
     def load(name: str, episode_id: str) -> Episode:
-        return dataset(name).recall(episode_id)
+        return current(dataset(name).recall(episode_id))
 
     return load
 
@@ -141,8 +144,32 @@ def gather(
     if not rows:
         why = ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())) or "none were given"
         raise InvalidValueError("answers to learn a reward from", f"0 ({why})", "at least one that compares clips")
-    examples = [_examples(KINDS[kind], some) for (kind, _), some in sorted(rows.items(), key=lambda item: item[0])]
-    return AnswerData(shelf.clips(), examples, dict(skipped), shelf.task, tuple(names))
+    groups = [_examples(KINDS[kind], some) for (kind, _), some in sorted(rows.items(), key=lambda item: item[0])]
+    about_reward = [group for group in groups if group.likelihood.needs != "success"]
+    about_success = tuple(group for group in groups if group.likelihood.needs == "success")
+    return AnswerData(shelf.clips(), about_reward, dict(skipped), shelf.task, tuple(names), about_success)
+
+
+def success_examples(judged: AnswerData, demonstrations: Sequence[Episode] = ()) -> SuccessExamples:
+    """Return what answers about success, and demonstrations, say about states.
+
+    Raises:
+        InvalidValueError: neither is there.
+    """
+    found = demonstration_examples(demonstrations)
+    for group in judged.success:
+        for clip, value, weight, fold in zip(
+            group.clips[:, 0].tolist(),
+            group.values[:, 0].tolist(),
+            group.weight.tolist(),
+            group.fold.tolist(),
+            strict=True,
+        ):
+            steps = int(judged.clips.mask[clip].sum())
+            found.append(ending_examples(judged.clips.next_obs[clip, :steps].numpy(), value, weight, fold))
+    if not found:
+        raise InvalidValueError("answers about success", 0, "at least one, or a demonstration")
+    return functools.reduce(SuccessExamples.joined, found)
 
 
 def clips_of(questions: Sequence[Question], load: Load) -> list[tuple[Episode, Segment]]:

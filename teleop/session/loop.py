@@ -15,9 +15,9 @@ from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
 from teleop.devices import DEVICES
 from teleop.ipc.messages import Begin, CommandName, Do, Input, Notice, Reply, Tick
+from teleop.session.branch import find_resume_point
 from teleop.session.commands import SessionRequest, handle
 from teleop.session.pacing import SPIN, Pacer
-from teleop.session.resume import find_resume_point
 from teleop.session.state_machine import Send, SessionMachine, open_dataset
 from teleop.session.status import describe_status
 

@@ -31,7 +31,8 @@ def known(path: Path, ways: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[s
     stored = json.loads((path / "config.json").read_text())
     found = {}
     for way, settings in ways.items():
-        config = replace(preset("default", **{name: stored[name] for name in OWN}), **settings)
+        own = {name: stored[name] for name in OWN}
+        config = replace(preset("default", **own), **{"approvals": 0.0, **settings})
         name = f"{path.name}-{way.replace(',', '').replace(' ', '-')}-{config.labels}"
         model = relearned(config, path, path.with_name(name))
         scores = {name: asked.predictions(model) for name, asked in exams.items()}

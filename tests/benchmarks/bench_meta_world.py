@@ -60,6 +60,7 @@ class Bar:
 EVER = "success_at_any_time"
 ALONE = ("--preset", "sample_efficient", "--set", f"sac.iterations={ITERATIONS}")
 MARKS = (*ALONE, "--set", f"sac.objective={MARKED}")
+MARKS += ("--set", "approvals=0") if "success" in MARKED else ()
 SPARING = ("--rounds", "5", *MARKS)
 FROM_NOTHING = ("--rounds", "10", *ALONE, "--set", "sac.temperature=0.05")  # there is no skill yet to blur
 HALF = ("--set", "residual_scale=0.5")  # clones of ten demonstrations need less of a correction

@@ -13,7 +13,8 @@ import pytest
 from robo_rlhf.algorithms.bc import BC
 from robo_rlhf.algorithms.sac import SAC
 from robo_rlhf.cli import COMMANDS
-from robo_rlhf.cli.main import parse
+from robo_rlhf.cli.env_args import folded
+from robo_rlhf.cli.main import ENV_ARG, parse, split_allowed
 from robo_rlhf.cli.run import RunCommand
 from robo_rlhf.core.errors import RoboRlhfError
 from robo_rlhf.core.files import HOME_VARIABLE
@@ -56,6 +57,7 @@ MENTIONS = sorted({line for path in DOCUMENTS for line in mentions_in(path.read_
 
 def enter(words: list[str]) -> None:
     """Parse and check a command line as the program does, and count the demonstrations of a main job."""
+    words, _ = split_allowed(folded(words, ENV_ARG))
     name = next(" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in COMMANDS)
     command = parse(name, words[len(name.split()) :])
     if isinstance(command, RunCommand) and command.env is None:

@@ -137,7 +137,7 @@ def test_an_answer_is_a_key_or_a_word(monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setattr("builtins.input", lambda: next(typed))
     found = [choose(controls).value["choice"] for _ in range(5)]
     assert found == ["A", "B", "tie", "both_bad", "cant_tell"]
-    assert "'x' is none of these; type 0, 1, 2, 3, 4, A, B or tie" in capsys.readouterr().out
+    assert "'x' is none of these; type 0, 1, 2, 3, 4, A, B, tie" in capsys.readouterr().out
 
 
 def test_questions_that_were_put_aside_are_told_and_none_is_left_waiting(
@@ -173,7 +173,7 @@ def asked(home: Path) -> list[Question]:
 
 
 def test_people_answer_in_the_terminal(reach: Path, tmp_path: Path) -> None:
-    """A, a slip of the finger, a tie, B, then Ctrl-D; the same command asks the last question again."""
+    """A, a slip of the finger, a tie, B, then Ctrl-D; the same command asks the last question, about success, again."""
     outer, inner = pty.openpty()
     try:
         for keys, code in ((["A", "what?", "tie", "B", "\x04"], 130), (["1"], 0)):
@@ -192,10 +192,10 @@ def test_people_answer_in_the_terminal(reach: Path, tmp_path: Path) -> None:
         os.close(inner)
     with Store(reach / "feedback.db") as store:
         choices = {a.question_id: a.value["choice"] for a in store.answers(run="people")}
-        assert [choices[q.id] for q in store.questions(run="people")] == ["A", "tie", "B", "A"]
+        assert [choices[q.id] for q in store.questions(run="people")] == ["A", "tie", "B", "yes"]
         assert store.counts(run="people").human == 4
     clips = sorted((reach / "runs" / "people" / "clips").rglob("[AB].mp4"))
-    assert len(clips) == 8
+    assert len(clips) == 7
 
 
 def read_until(terminal: int, words: str, process: "subprocess.Popen[Any]") -> str:
@@ -242,7 +242,8 @@ def test_without_a_terminal_it_waits_for_answers_from_elsewhere(reach: Path) -> 
             time.sleep(0.05)
         with Store(reach / "feedback.db") as store:
             for number, question in enumerate(asked(reach)):
-                store.answer(question.id, f"person {number % 2}", {"choice": "AB"[number % 2]}, key=f"key {number}")
+                said = "yes" if question.kind == "success" else "AB"[number % 2]
+                store.answer(question.id, f"person {number % 2}", {"choice": said}, key=f"key {number}")
         out, err = process.communicate(timeout=PATIENCE)
     finally:
         process.send_signal(signal.SIGKILL)

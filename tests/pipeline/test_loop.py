@@ -15,8 +15,11 @@ from robo_rlhf.pipeline.config import PipelineConfig, preset, share
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.pipeline.loop import run_loop
 from robo_rlhf.pipeline.steps.cloning import clone_demonstrations, load_demonstrations, trimmed
+from robo_rlhf.pipeline.steps.exploration_noise import choose_exploration_noise
 from robo_rlhf.pipeline.steps.finetuning import finetune
+from robo_rlhf.pipeline.steps.gate import may_replace
 from robo_rlhf.rewards.checkpoint import load_reward
+from robo_rlhf.rewards.success import load_success
 from tests.pipeline.making import do, fresh_home, opened, read, short_config, traces
 
 
@@ -47,7 +50,7 @@ def test_a_job_leaves_every_stage_in_its_folder(finished: Path) -> None:
 
 def test_orders_of_four_clips_are_asked_for_and_learned_from(reach_home: Path, tmp_path: Path) -> None:
     home = fresh_home(reach_home, tmp_path / "home")
-    run = do(short_config(question="ranking", rounds=1, labels=8), home, report=True)
+    run = do(short_config(question="ranking", rounds=1, labels=8, approvals=0.0), home, report=True)
     with Store(home / "feedback.db") as store:
         assert {(q.kind, len(q.segments)) for q in store.questions("short")} == {("ranking", 4)}
         orders = sum("ranking" in answer.value for answer in store.answers(run="short"))
@@ -92,11 +95,27 @@ def test_fine_tuning_never_sees_task_reward_or_success(finished: Path, reach_hom
         policy = dataclasses.replace(
             clone_demonstrations(context),
             reward=load_reward(path / "round-1" / "reward" / "checkpoints" / "reward.safetensors"),
+            success=load_success(path / "round-1" / "success" / "checkpoints" / "success.safetensors"),
         )
         poisoned: Any = Poisoned(context.env)
         finetune(dataclasses.replace(context, env=poisoned), policy, 1)
     assert {name: (stage / name).read_bytes() for name in before} == before
     assert (stage / "truth.jsonl").read_text() != truth  # the poison was there
+
+
+def test_choices_never_see_task_reward_or_success(finished: Path, reach_home: Path, tmp_path: Path) -> None:
+    home, found = fresh_home(reach_home, tmp_path / "home"), []
+    head = load_success(finished / "round-1" / "success" / "checkpoints" / "success.safetensors")
+    settings = {"choose_exploration_noise": True, "gate_episodes": 8}
+    for number, wrap in enumerate((lambda env: env, Poisoned)):
+        with opened(short_config(**settings), home, f"choices {number}") as context:
+            seen: Any = wrap(context.env)
+            seeing = dataclasses.replace(context, env=seen)
+            policy = dataclasses.replace(clone_demonstrations(context), success=head)
+            choose_exploration_noise(seeing, policy)
+            may_replace(seeing, policy, policy, 1)
+        found.append([read(context.run.path, f"{stage}/result.json") for stage in ("exploration", "round-1/gate")])
+    assert found[0] == found[1]
 
 
 def test_demonstrations_recorded_later_do_not_disturb_a_job(reach_home: Path, tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ class Approval(QueryKind):
     kind = "approval"
     prompt = "Is this good?"
     controls = (
-        Control("Good", "1", {"choice": "good"}),
-        Control("Bad", "2", {"choice": "bad"}),
+        Control("Bad", "1", {"choice": "bad"}),
+        Control("Good", "2", {"choice": "good"}),
         Control("Can't tell", "0", {"choice": CANT_TELL}),
     )
 

@@ -144,8 +144,8 @@ class Findings:
         """Return the number of times that each answer was given, per round."""
         with Store(feedback_database(self.home)) as store:
             each = [store.answers(run=self.path.name, round=number) for number in self.rounds]
-        kind = KINDS[self.config.get("question", "pairwise")]
-        return [Counter(described(kind, answer.value) for answer in answers) for answers in each]
+            kinds = {question.id: KINDS[question.kind] for question in store.questions(run=self.path.name)}
+        return [Counter(described(kinds[a.question_id], a.value) for a in answers) for answers in each]
 
     def command(self) -> str:
         """Return a command that repeats the run, given the same demonstrations in the data home."""

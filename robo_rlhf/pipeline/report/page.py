@@ -14,6 +14,7 @@ from robo_rlhf.core.stats import Interval, spearman, wilson
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.pipeline.report.before_after import RULE, SHOWN, make_clips
 from robo_rlhf.pipeline.report.charts import Axis, Series, line_chart, reliability_chart, scatter_chart
+from robo_rlhf.pipeline.report.choices import choices_section
 from robo_rlhf.pipeline.report.findings import Findings, Iteration
 from robo_rlhf.pipeline.report.formatting import change_text, humanize, initial_policy_name, interval_text, value_text
 from robo_rlhf.pipeline.steps.observers import Observer
@@ -46,6 +47,7 @@ def page(findings: Findings, clips: str) -> str:
     task, name = escape(findings.config["task"]), escape(findings.path.name)
     style = (files("robo_rlhf.pipeline.report") / "report.css").read_text()
     parts = [_headline(findings), clips, _measures(findings), _learning(findings), _reward(findings), _labels(findings)]
+    parts.append(choices_section(findings.path, findings.rounds, findings.config["approvals"]))
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{task} · {name}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
@@ -233,6 +235,8 @@ def _labels(findings: Findings) -> str:
     kind = KINDS[config.get("question", "pairwise")]
     choices = [control.label for control in kind.controls if not control.part]
     choices = choices if kind.layout == "choice" else [kind.composed, *choices]
+    if config.get("approvals"):
+        choices = list(dict.fromkeys([*(control.label for control in KINDS["success"].controls[:2]), *choices]))
     heads = "".join(f"<th>{escape(word)}</th>" for word in choices)
     rows = []
     for number, counts in zip(findings.rounds, findings.answers_by_round(), strict=True):

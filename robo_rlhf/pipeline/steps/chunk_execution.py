@@ -13,9 +13,10 @@ import numpy as np
 from robo_rlhf.core.files import read_json
 from robo_rlhf.core.runs import Run
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
+from robo_rlhf.pipeline.steps.success import success_by_seed, waits_for_answers
 from robo_rlhf.policies.checkpoint import load_meta, save_policy
 from robo_rlhf.policies.chunked import ChunkedPolicy
-from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
+from robo_rlhf.rollouts.evaluation import SELECTION_SEED
 
 EPISODES = 100  # rollouts per execution horizon, on seeds that no result is reported on
 
@@ -25,6 +26,8 @@ def choose_execution_horizon(context: Context, policy: PipelinePolicy) -> Pipeli
     network, stage = policy.network, policy.base
     if not isinstance(network, ChunkedPolicy) or not context.config.choose_execution_horizon or network.chunk == 1:
         return policy
+    if waits_for_answers(context, policy):
+        return policy
     usual = context.config.clone.settings.get("execution_horizon", -(-network.chunk // 2))
     tried = (min(int(usual), network.chunk), network.chunk)
 
@@ -33,7 +36,7 @@ def choose_execution_horizon(context: Context, policy: PipelinePolicy) -> Pipeli
         found = {}
         for execute in tried:
             network.execution_horizon = execute
-            found[execute] = evaluate(context.env, network, seeds).success.value
+            found[execute] = float(success_by_seed(context, policy.success, network, seeds).mean())
         best = max(found, key=lambda execute: found[execute])  # the shorter one on a tie
         network.execution_horizon = network.settings["execution_horizon"] = best
         path = context.run.path / stage / "checkpoints" / "policy.safetensors"

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from robo_rlhf.core.errors import CheckpointMismatchError
 from robo_rlhf.core.files import find_dataset, read_json
 from robo_rlhf.core.learning import seeded
 from robo_rlhf.core.types import Episode
@@ -13,16 +14,25 @@ from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.policies.checkpoint import save_policy
 from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
+from robo_rlhf.sim.envs.current_observation import with_current_observations
 from robo_rlhf.training import bc
 
 
 def clone_demonstrations(context: Context) -> PipelinePolicy:
-    """Imitate the demonstrations."""
+    """Imitate the demonstrations.
+
+    Raises:
+        CheckpointMismatchError: the run was begun when the task had other observation columns.
+    """
     demonstrations = load_demonstrations(context)
     config = replace(context.config.clone, seed=context.config.seed)
     with context.training("clone", {"demonstrations": [e.meta.id for e in demonstrations]}) as run:
         starts = None if run.result() else starts_of(context.env)
         network = bc.train(config, run, demonstrations, starts=starts, progress=context.observer.progress)
+        path = run.checkpoint_path("policy")
+    if network.obs_dim != context.env.obs_dim:  # the run was begun before the task gained columns
+        expected = f"a policy for {context.env.name} with observations ({context.env.obs_dim},)"
+        raise CheckpointMismatchError(path, expected, f"one with observations ({network.obs_dim},)")
     return PipelinePolicy(network, context.config.finetune.std)
 
 
@@ -54,7 +64,7 @@ def load_demonstrations(context: Context) -> list[Episode]:
         dataset, found = find_demonstrations(config, context.home)
         order = np.random.default_rng((config.seed, 1)).permutation(len(found))
         ids = [found[i] for i in sorted(order[: config.demos])]
-    return [trimmed(episode, config.trim) for episode in dataset.load_all(ids)]
+    return [trimmed(episode, config.trim) for episode in with_current_observations(dataset.load_all(ids))]
 
 
 def trimmed(episode: Episode, after: int) -> Episode:

@@ -13,8 +13,9 @@ import numpy as np
 from robo_rlhf.core.runs import Run
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.finetuning import gaussian_actor
+from robo_rlhf.pipeline.steps.success import success_by_seed, waits_for_answers
 from robo_rlhf.policies.explore import ExploringPolicy
-from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
+from robo_rlhf.rollouts.evaluation import SELECTION_SEED
 
 EPISODES = 100  # rollouts per deviation, on seeds that no result is reported on
 SHARES = (1.0, 0.5, 0.25)  # shares of the configured deviation that are tried
@@ -23,17 +24,19 @@ MIN_SUCCESS_SHARE = 0.9  # share of the cloned policy's success that must be lef
 
 def choose_exploration_noise(context: Context, policy: PipelinePolicy) -> PipelinePolicy:
     """Return `policy` with the largest of three deviations that leaves it most of its success."""
-    config = context.config
+    config, head = context.config, policy.success
     if not config.finetune.std or not config.choose_exploration_noise or config.learner != "ppo":
+        return policy
+    if waits_for_answers(context, policy):
         return policy
 
     def work(run: Run) -> Mapping[str, Any]:
         seeds = np.arange(SELECTION_SEED, SELECTION_SEED + EPISODES)
-        still = evaluate(context.env, policy.network, seeds).success.value
+        still = float(success_by_seed(context, head, policy.network, seeds).mean())
         found: list[float] = []
         for share in SHARES:
-            actor = gaussian_actor(policy.network, config, share * config.finetune.std)
-            found.append(evaluate(context.env, ExploringPolicy(actor, config.seed), seeds).success.value)
+            actor = ExploringPolicy(gaussian_actor(policy.network, config, share * config.finetune.std), config.seed)
+            found.append(float(success_by_seed(context, head, actor, seeds).mean()))
             if found[-1] >= MIN_SUCCESS_SHARE * still:
                 break
         return {"std": SHARES[len(found) - 1] * config.finetune.std, "still": still, "exploring": found}

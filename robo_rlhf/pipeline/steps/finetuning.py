@@ -22,7 +22,9 @@ from robo_rlhf.policies.residual import residual_on_top_of
 from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy, tanh_gaussian_on_top_of
 from robo_rlhf.rewards.latest import PenalizedReward
 from robo_rlhf.rewards.novelty import novelty
+from robo_rlhf.rewards.success import WithSuccess
 from robo_rlhf.training import ppo, sac
+from robo_rlhf.training_tools.experience import Reward
 from robo_rlhf.training_tools.settings import PPOSettings
 
 RESIDUAL_STD = 0.3  # initial deviation of a correction by SAC, before the tanh
@@ -34,14 +36,15 @@ def finetune(context: Context, policy: PipelinePolicy, number: int) -> PipelineP
     PPO continues from the newest accepted policy, with its value function and anchor. SAC continues from the round
     before, also where a gate refused that round: then only its policy is discarded, not its steps or value functions.
     """
-    assert policy.reward is not None
     config, observer = context.config, context.observer
     settings = replace(
         config.rl, iterations=config.iterations_of(number), seed=context.seed(number), num_envs=config.num_envs
     )
-    reward = PenalizedReward(policy.reward, config.uncertainty_penalty)
+    reward = _reward(policy, config)
     with context.training(_stage(number)) as run:
-        truth = (OveroptimizationAlarm if config.gate else TrueRewardLog)(run, context.env.num_envs)
+        truth = (OveroptimizationAlarm if config.gate and policy.success is None else TrueRewardLog)(
+            run, context.env.num_envs
+        )
         actor: GaussianActor | TanhGaussianPolicy
         if isinstance(settings, PPOSettings):
             before = context.run.child(_stage(policy.round), {}).load("training") if policy.round else None
@@ -49,7 +52,7 @@ def finetune(context: Context, policy: PipelinePolicy, number: int) -> PipelineP
                 replace(settings, std=policy.std),
                 run,
                 context.env,
-                gaussian_actor(_base(context, policy), config, policy.std),
+                gaussian_actor(base_policy(context, policy), config, policy.std),
                 reward,
                 carry=None if before is None else before[0],
                 progress=observer.progress,
@@ -106,19 +109,28 @@ def gaussian_actor(network: TrainedPolicy, config: PipelineConfig, std: float) -
         return residual_on_top_of(network, scale=config.residual_scale, std=std or config.residual_scale / 2)
 
 
+def _reward(policy: PipelinePolicy, config: PipelineConfig) -> Reward:
+    """Return the reward to maximise: what people prefer, and what they call success."""
+    assert policy.reward is not None
+    reward = PenalizedReward(policy.reward, config.uncertainty_penalty)
+    if policy.success is None or not config.success_weight:
+        return reward
+    return WithSuccess(reward, policy.success, config.success_weight, config.uncertainty_penalty)
+
+
 def _stage(number: int) -> str:
     """Return the training stage of round `number`; 0: the exploration before the first."""
     return f"round-{number}/finetune" if number else "explore"
 
 
-def _base(context: Context, policy: PipelinePolicy) -> TrainedPolicy:
+def base_policy(context: Context, policy: PipelinePolicy) -> TrainedPolicy:
     """Return the policy that fine-tuning starts from, read anew: training changes it in place."""
     return load_policy(context.run.path / policy.base / "checkpoints" / "policy.safetensors")
 
 
 def _initial_sac_actor(context: Context, policy: PipelinePolicy) -> TanhGaussianPolicy:
     """Return the initial policy: the untrained one, or the cloned policy with a zero correction."""
-    base, config = _base(context, policy), context.config
+    base, config = base_policy(context, policy), context.config
     if isinstance(base, TanhGaussianPolicy):
         return base
     with seeded(config.seed):  # hidden weights of the correction are drawn, the same in every session of a run

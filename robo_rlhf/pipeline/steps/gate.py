@@ -9,7 +9,8 @@ from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.observers import TrueRewardLog, truth_rows
-from robo_rlhf.rollouts.evaluation import SELECTION_SEED, Evaluation, evaluate
+from robo_rlhf.pipeline.steps.success import success_by_seed
+from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
 from robo_rlhf.training_tools.gates import Measurement, over_optimised, replacement
 
 GATE_SEED = SELECTION_SEED + 500_000  # first of the seeds that gates judge on; no result is reported on them
@@ -25,9 +26,7 @@ def may_replace(context: Context, old: PipelinePolicy, new: PipelinePolicy, numb
 
     def work(run: Run) -> Mapping[str, Any]:
         seeds = np.arange(GATE_SEED, GATE_SEED + context.config.gate_episodes)
-        before, after = (evaluate(context.env, policy.network, seeds) for policy in (old, new))
-        marked = any((*before.success_end, *after.success_end))
-        decision = replacement(_scores(before, marked), _scores(after, marked)).to_json()
+        decision = replacement(*_scores(context, old, new, seeds)).to_json()
         context.run.event("gate", round=number, **decision)
         return decision
 
@@ -56,6 +55,12 @@ class OveroptimizationAlarm(TrueRewardLog):
         return bool(why)
 
 
-def _scores(evaluation: Evaluation, marked: bool) -> Array:
-    """Return success by seed, or the return where the environment marks no success at all."""
-    return np.array(evaluation.success_end, np.bool_) if marked else np.array(evaluation.returns)
+def _scores(context: Context, old: PipelinePolicy, new: PipelinePolicy, seeds: Array) -> tuple[Array, Array]:
+    """Return the success of both by seed, as people judge it or the environment does; returns where it marks none."""
+    if new.success is not None:
+        before, after = (success_by_seed(context, new.success, policy.network, seeds) for policy in (old, new))
+        return before, after
+    found = [evaluate(context.env, policy.network, seeds) for policy in (old, new)]
+    marked = any(any(evaluation.success_end) for evaluation in found)
+    before, after = (np.array(e.success_end, np.bool_) if marked else np.array(e.returns) for e in found)
+    return before, after

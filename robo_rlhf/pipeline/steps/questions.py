@@ -51,12 +51,14 @@ def ask(context: Context, policy: PipelinePolicy, number: int) -> list[Question]
     dataset = str((run.path / "episodes").relative_to(context.home))
 
     def work(run: Run) -> Mapping[str, Any]:
-        chosen = _choose(context, policy.reward, number)
-        return {"questions": [[list(clip) for clip in clips] for clips in chosen]}
+        compared = [[list(clip) for clip in clips] for clips in _choose(context, policy.reward, number)]
+        return {"questions": compared, "success": [list(clip) for clip in _endings(context, number)]}
 
-    questions = []
-    for stored in context.stage(f"round-{number}/ask", work)["questions"]:
-        clips, kind = tuple(Segment(*clip) for clip in stored), config.question
+    questions, stored = list[Question](), context.stage(f"round-{number}/ask", work)
+    asked = [(config.question, clips) for clips in stored["questions"]]
+    asked += [("success", [clip]) for clip in stored.get("success", ())]  # runs of earlier versions asked none
+    for kind, places in asked:
+        clips = tuple(Segment(*clip) for clip in places)
         key = question_id(run.path.name, number, kind, clips)
         questions.append(Question(key, run.path.name, number, kind, config.task, clips, dataset))
     context.store.add_questions(questions)
@@ -90,7 +92,18 @@ def _choose(context: Context, model: RewardModel | None, number: int) -> list[tu
     rng = np.random.default_rng((config.seed, number, 2))
     predicted = np.stack(returns, axis=1) if returns else None
     method = "uniform" if model is None and config.selection in BY_MODELS else config.selection
-    return select(candidates, config.labels_of(number), method, rng, predicted, clips=config.clips_a_question)
+    compared = config.labels_of(number) - config.approvals_of(number)
+    return select(candidates, compared, method, rng, predicted, clips=config.clips_a_question)
+
+
+def _endings(context: Context, number: int) -> list[Segment]:
+    """Return the endings of this round's episodes that people are asked to judge, drawn by chance."""
+    config, dataset = context.config, context.clips
+    lengths = {name: dataset.info(name).length for name in sorted(dataset.ids()) if name.startswith(f"r{number}-")}
+    shown = [(name, steps, min(config.clip_steps, steps)) for name, steps in lengths.items() if steps]
+    found = [Segment(name, steps - length, length) for name, steps, length in shown]
+    order = np.random.default_rng((config.seed, number, 3)).permutation(len(found))
+    return [found[i] for i in order[: config.approvals_of(number)]]
 
 
 def _starts(steps: int, length: int) -> list[int]:

@@ -3,8 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
+import numpy as np
+
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.store import Question, Store
 from robo_rlhf.feedback.teachers import TaskUtility, Teacher, answer_all
 from robo_rlhf.pipeline.config import TeacherConfig
@@ -16,7 +19,7 @@ _AT_ONCE = 20  # questions between two checks of the clock
 
 
 class SimulatedLabeler:
-    """The simulated teachers' scores of the clips of some questions."""
+    """The simulated teachers' view of the clips of some questions: what each step is worth, or whether it is done."""
 
     def __init__(
         self, dataset: Dataset, questions: Sequence[Question], settings: TeacherConfig, own: str | None
@@ -24,17 +27,22 @@ class SimulatedLabeler:
         """Judge clips of `dataset` on the scale of those in `questions`; `own`: the style measure of the task's own."""
         weights = dict.fromkeys(settings.measures(own), settings.style_weight)
         self._worth = TaskUtility(settings.success_bonus, weights, style_measures.cost)
-        self._dataset, self._known = dataset, dict[str, Array]()
+        self._dataset, self._known = dataset, dict[tuple[str, bool], Array]()
         self._faults = {name: value for name, value in asdict(settings).items() if name not in _NOT_FAULTS}
-        clips = [self.utility(question, clip) for question in questions for clip in question.segments]
-        scale = Teacher(**self._faults).calibrated(clips)
-        self._faults |= {"centre": scale.centre, "spread": scale.spread}
+        clips = [self.utility(q, clip) for q in questions if not _about_success(q) for clip in q.segments]
+        self._scale = {}
+        if clips:
+            scale = Teacher(**self._faults).calibrated(clips)
+            self._scale = {"centre": scale.centre, "spread": scale.spread}
 
     def utility(self, question: Question, clip: Segment) -> Array:
-        """Return the score of each step (L,) of a clip."""
-        if clip.episode_id not in self._known:
-            self._known[clip.episode_id] = self._worth(self._dataset.load(clip.episode_id))
-        return self._known[clip.episode_id][clip.start : clip.start + clip.length]
+        """Return the score of each step (L,) of a clip; of a question about success, 1 where it is done, else -1."""
+        key = clip.episode_id, _about_success(question)
+        if key not in self._known:
+            episode = self._dataset.load(clip.episode_id)
+            done = np.where(episode.success[1:], 1.0, -1.0)
+            self._known[key] = done if _about_success(question) else self._worth(episode)
+        return self._known[key][clip.start : clip.start + clip.length]
 
     def answer(
         self,
@@ -46,7 +54,14 @@ class SimulatedLabeler:
         tell: Callable[[int], object] = lambda done: None,
     ) -> None:
         """Let the teacher of a seed answer `questions`; `tell` is called with the number answered."""
-        teacher = Teacher(name=name, seed=seed, **self._faults)
+        judging = Teacher(name=name, seed=seed, **self._faults, **self._scale)
+        watching = Teacher(name=name, seed=seed, **self._faults)  # success has no scale
         for start in range(0, len(questions), _AT_ONCE):
-            answer_all(store, questions[start : start + _AT_ONCE], teacher, self.utility)
+            some = questions[start : start + _AT_ONCE]
+            answer_all(store, [q for q in some if not _about_success(q)], judging, self.utility)
+            answer_all(store, [q for q in some if _about_success(q)], watching, self.utility)
             tell(min(start + _AT_ONCE, len(questions)))
+
+
+def _about_success(question: Question) -> bool:
+    return KINDS[question.kind].needs == "success"

@@ -15,7 +15,10 @@ from robo_rlhf.core.types import Array, Episode, Segment
 class Likelihood(Protocol):
     """The loss of a kind of question: from returns to the probability of an answer; `feedback.question_kind`."""
 
-    needs: Literal["returns", "steps"]
+    @property
+    def needs(self) -> Literal["returns", "steps", "success"]:
+        """The input of both methods; "success" trains no reward."""
+        ...
 
     def log_likelihood(self, returns: Tensor, values: Tensor, flip: Tensor) -> Tensor:
         """Return (E, B) for returns (E, B, K) or (E, B, K, L), values (B, ...) or (E, B, ...), flip (B,) or (E, B)."""

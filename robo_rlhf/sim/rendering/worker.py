@@ -1,15 +1,8 @@
-"""Main program of a `RenderPool` worker: answers requests from its input, on its output, until the input ends.
+"""What a worker process of a `RenderPool` does with its requests."""
 
-Each answer is a pickled pair: ("done", content), ("error", class, message and fields of an error of ours) or
-("fault", traceback).
-"""
-
+import atexit
 import contextlib
-import os
-import pickle
-import sys
-import traceback
-from typing import BinaryIO
+from collections.abc import Callable
 
 import cv2
 import mujoco
@@ -33,6 +26,19 @@ class RenderContexts:
         self._models: dict[ModelSource, mujoco.MjModel] = {}
         self._renderers: dict[Context, FrameRenderer] = {}
 
+    def answer(self, request: RenderRequest) -> object:
+        """Return the result of the request; after a fault of the program the next one begins with a new context."""
+        try:
+            return self.draw(request)
+        except RoboRlhfError:
+            raise
+        except Exception:
+            renderer = self._renderers.pop(_context_of(request), None)
+            if renderer is not None:
+                with contextlib.suppress(Exception):  # of a driver that is broken already
+                    renderer.close()
+            raise
+
     def draw(self, request: RenderRequest) -> object:
         """Return the result of the request."""
         renderer = self._renderer(request)
@@ -50,13 +56,6 @@ class RenderContexts:
             renderer.jpeg(camera, request.jpeg_quality, request.annotations, size)
             for camera, size in zip(request.cameras, sizes, strict=True)
         ]
-
-    def forget(self, request: RenderRequest) -> None:
-        """Close the context of a request that failed: the next one begins with a new one."""
-        renderer = self._renderers.pop(_context_of(request), None)
-        if renderer is not None:
-            with contextlib.suppress(Exception):  # of a driver that is broken already
-                renderer.close()
 
     def close(self) -> None:
         """Close all contexts."""
@@ -87,31 +86,9 @@ def _context_of(request: RenderRequest) -> Context:
     return request.model, width, height, request.quality
 
 
-def main() -> None:
-    """Answer until the input ends, also when the parent dies; the first argument is the niceness."""
-    os.nice(int(sys.argv[1]))
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # keeps output that a driver prints out of the answers
+def start() -> Callable[[RenderRequest], object]:
+    """Return what answers requests."""
     cv2.setNumThreads(1)
-    desk = RenderContexts()
-    with contextlib.suppress(BrokenPipeError, EOFError):
-        while True:
-            _answer(answers, desk, pickle.load(sys.stdin.buffer))
-    desk.close()
-
-
-def _answer(answers: BinaryIO, desk: RenderContexts, request: RenderRequest) -> None:
-    answer: tuple[str, object]
-    try:
-        answer = "done", desk.draw(request)
-    except RoboRlhfError as error:
-        answer = "error", (type(error), str(error), error.__dict__)
-    except Exception:  # a bug of this program: the text holds the traceback
-        answer = "fault", traceback.format_exc()
-        desk.forget(request)
-    pickle.dump(answer, answers, protocol=5)
-    answers.flush()
-
-
-if __name__ == "__main__":
-    main()
+    contexts = RenderContexts()
+    atexit.register(contexts.close)
+    return contexts.answer

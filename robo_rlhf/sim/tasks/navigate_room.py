@@ -39,6 +39,7 @@ class NavigateRoom(Task):
         *("x", "y", "cos", "sin", "speed", "spin"),
         *("goal_ahead", "goal_left", "goal_distance"),
         *(f"room_{i}" for i in range(RAYS)),
+        *("way_ahead", "way_left"),
     )
 
     def scene(self) -> mujoco.MjSpec:
@@ -64,16 +65,21 @@ class NavigateRoom(Task):
         sim.ctrl[:, 1] = action[:, 1] * TURN
 
     def observe(self, sim: BatchSim) -> Array:
-        """Return pose, speeds, goal in the rover's frame, and the free distance in eight directions, (N, 17)."""
+        """Return pose, speeds, goal, free distance in eight directions, and the next point of the way, (N, 19).
+
+        Goal and next point are in the rover's frame. The next point is the route planner's, as a mobile base has one.
+        """
         here, yaw = self.position(sim), sim.qpos("base_yaw")
         heading = np.concatenate([np.cos(yaw), np.sin(yaw)], axis=1)
         left = np.stack([-heading[:, 1], heading[:, 0]], axis=1)
         velocity = np.concatenate([sim.qvel("base_x"), sim.qvel("base_y")], axis=1)
-        way = sim.mocap_pos("goal")[:, :2] - here
+        goal = sim.mocap_pos("goal")[:, :2]
+        way, next_point = goal - here, _PLANNER.waypoint(here, goal) - here
         parts = [
             *(here, heading, (velocity * heading).sum(1, keepdims=True), sim.qvel("base_yaw")),
             *((way * heading).sum(1, keepdims=True), (way * left).sum(1, keepdims=True)),
             *(np.sqrt((way * way).sum(1, keepdims=True)), _feel(here, yaw + _ANGLES)),
+            *((next_point * heading).sum(1, keepdims=True), (next_point * left).sum(1, keepdims=True)),
         ]
         return np.concatenate(parts, axis=1).astype(np.float32)
 

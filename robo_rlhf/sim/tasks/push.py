@@ -1,6 +1,6 @@
 """push: slide the puck onto the goal, without grasping it."""
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import mujoco
 import numpy as np
@@ -32,6 +32,7 @@ class Push(ArmTask):
         *("puck_dx", "puck_dy", "puck_dz"),
         *("puck_vx", "puck_vy"),
         *("goal_dx", "goal_dy"),
+        *("ahead_x", "ahead_y", "behind_dx", "behind_dy", "along", "side"),
     )
 
     def scene(self) -> mujoco.MjSpec:
@@ -52,10 +53,11 @@ class Push(ArmTask):
         sim.mocap_pos("goal")[index] = *goal, 0.001
 
     def observe(self, sim: BatchSim) -> Array:
-        """Return hand, puck, its velocity and the vector to the goal, (N, 17)."""
-        puck = sim.body_pos("puck")
+        """Return hand, puck, its velocity, the vector to the goal, and the hand along the puck's course, (N, 23)."""
+        puck, course = sim.body_pos("puck"), _course(sim)
         way = (sim.mocap_pos("goal") - puck)[:, :2]
-        return columns([*self.observe_hand(sim), puck - sim.site_pos("ee"), sim.qvel("puck")[:, :2], way])
+        seen = [*self.observe_hand(sim), puck - sim.site_pos("ee"), sim.qvel("puck")[:, :2], way]
+        return columns([*seen, course.ahead, course.behind, course.along, course.side])
 
     def reward_terms(self, sim: BatchSim) -> dict[str, Array]:
         """Return how near the hand is to the puck, and the puck to the goal."""
@@ -73,27 +75,39 @@ class Push(ArmTask):
 
     def demonstrate(self, sim: BatchSim) -> Array:
         """Go behind the puck, down, and push along the line to the goal."""
-        hand, puck, goal = sim.site_pos("ee"), sim.body_pos("puck"), sim.mocap_pos("goal")
-        way = (goal - puck)[:, :2]
-        length = np.maximum(distance(goal[:, :2], puck[:, :2]), 1e-6)[:, None]
-        ahead = way / length
-        from_puck = (hand - puck)[:, :2]
-        along = (from_puck * ahead).sum(1, keepdims=True)
-        side = from_puck - along * ahead
-        aside = np.sqrt((side * side).sum(1))
-        behind = (along[:, 0] < -0.5 * RADIUS) & (aside < 0.025)
+        hand, puck, course = sim.site_pos("ee"), sim.body_pos("puck"), _course(sim)
+        left = np.stack([-course.ahead[:, 1], course.ahead[:, 0]], axis=1)
+        is_behind = (course.along[:, 0] < -0.5 * RADIUS) & (np.abs(course.side[:, 0]) < 0.025)
         low = hand[:, 2] < LOW + 0.02
 
-        start = puck[:, :2] - BEHIND * ahead
-        lead = np.minimum(0.05, length)
-        push = hand[:, :2] + lead * ahead - 1.5 * side
+        start = hand[:, :2] + course.behind
+        lead = np.minimum(0.05, course.length)
+        push = hand[:, :2] + lead * course.ahead - 1.5 * course.side * left
         at_start = distance(hand[:, :2], start) < 0.02
         height = np.where(at_start, LOW, np.where(distance(hand[:, :2], puck[:, :2]) > 1.6 * BEHIND, 0.07, 0.09))
         around = np.where((hand[:, 2] < 0.05)[:, None] & ~at_start[:, None], hand[:, :2], start)
-        pushing = behind & low
+        pushing = is_behind & low
         xy = np.where(pushing[:, None], push, around)
-        done = length[:, 0] < 0.5 * GOAL_RADIUS
+        done = course.length[:, 0] < 0.5 * GOAL_RADIUS
         z = np.where(pushing, LOW, height)
         goal_pose = np.where(done[:, None], hand, np.concatenate([xy, z[:, None]], axis=1))
-        speed = np.where(pushing, np.clip(4 * length[:, 0], 0.15, 0.45), 0.8)
+        speed = np.where(pushing, np.clip(4 * course.length[:, 0], 0.15, 0.45), 0.8)
         return self.steer(sim, goal_pose, np.zeros(sim.num_envs), np.ones(sim.num_envs), speed)
+
+
+class _Course(NamedTuple):
+    """The straight way of the puck to the goal, seen from above, and where the hand is beside it."""
+
+    length: Array  # (N, 1) [m] from puck to goal
+    ahead: Array  # (N, 2), unit vector from puck to goal
+    behind: Array  # (N, 2) [m] from the hand to the place behind the puck where it goes down
+    along: Array  # (N, 1) [m] of the hand from the puck, along `ahead`
+    side: Array  # (N, 1) [m] of the hand to the left of the course
+
+
+def _course(sim: BatchSim) -> _Course:
+    hand, puck, goal = (x[:, :2] for x in (sim.site_pos("ee"), sim.body_pos("puck"), sim.mocap_pos("goal")))
+    length = np.maximum(distance(goal, puck), 1e-6)[:, None]
+    ahead, rel = (goal - puck) / length, hand - puck
+    side = ahead[:, :1] * rel[:, 1:] - ahead[:, 1:] * rel[:, :1]
+    return _Course(length, ahead, -BEHIND * ahead - rel, (rel * ahead).sum(1, keepdims=True), side)

@@ -1,28 +1,25 @@
-"""Facts: the figures of an episode that its footer lacks. Also a program that computes them for the station.
+"""Facts: the figures of an episode that its footer lacks.
 
-The program answers each line of its input, a path, by a line of JSON on its output. It is a separate process so that
-reading ten thousand episodes takes no time from live sessions, and so that the station needs no MuJoCo.
+The station has them computed in a separate process, so that reading ten thousand episodes takes no time from live
+sessions, and so that it needs no MuJoCo.
 """
 
-import json
 import math
-import os
-import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from robo_rlhf.core.errors import RoboRlhfError
 from robo_rlhf.core.types import Array
 from robo_rlhf.data.schema import SIGNAL, read_columns
 from robo_rlhf.data.training_arrays.idle import idle_steps
+from teleop.station.background.with_errors import with_errors
 
 BINS = 20  # of an action's range from -1 to 1
 LEAST_STEPS = 8  # below, smoothness says nothing
 LEAST_SPEED = 1e-3  # [m/s] of the hand at its fastest; below, it did not move
-NICE = 10  # niceness of the process
 
 
 def facts_of(path: Path) -> dict[str, Any]:
@@ -95,19 +92,6 @@ def _names(task: str) -> tuple[tuple[str, ...], list[str]]:
     return TASKS[task].obs_names, list(TASKS[task].action_names)
 
 
-def main() -> None:
-    """Answer until the input ends."""
-    os.nice(NICE)
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints does not get between the answers
-    for line in sys.stdin:
-        try:
-            answer = facts_of(Path(json.loads(line)))
-        except (RoboRlhfError, OSError) as error:
-            answer = {"error": str(error)}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-
-if __name__ == "__main__":
-    main()
+def start() -> Callable[[Path], dict[str, Any]]:
+    """Return what answers the path of an episode in the worker process."""
+    return with_errors(facts_of)

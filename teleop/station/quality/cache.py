@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from teleop.station.background.worker_queue import EndedError, WorkerQueue
+from robo_rlhf.core.errors import WorkerDiedError
+from teleop.station.background.worker_queue import WorkerQueue
 
 LEAST_AGE, COSTS = 2.0, 5.0  # [s], and times its own cost, that a report is old before it is made anew
 _log = logging.getLogger("robo_rlhf.station")
@@ -37,7 +38,7 @@ class QualityCache:
         self._known: dict[ReportKey, QualityReport] = {}
         self._asked: set[ReportKey] = set()
         self._lock = threading.Lock()
-        self._background = WorkerQueue("quality", "teleop.station.quality.worker", self._judge)
+        self._background = WorkerQueue("judging answers", "teleop.station.quality.worker:start", self._judge)
 
     def of(self, chosen: ReportKey, *, anew: bool = False) -> dict[str, Any]:
         """Return the cached report, and queue a new one where there are newer answers, or where `anew` asks for it.
@@ -71,7 +72,7 @@ class QualityCache:
         begun = time.monotonic()
         try:
             content = self._background.ask({"database": self._database, **chosen._asdict()})
-        except EndedError as error:
+        except WorkerDiedError as error:
             content = {"error": "The process that judges answers ended. It is started again with the next look."}
             if not self._background.closed:
                 _log.warning("the process that judges answers ended: %s", error)

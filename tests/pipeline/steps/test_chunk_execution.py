@@ -3,13 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from robo_rlhf.core.types import Array
 from robo_rlhf.pipeline.steps import chunk_execution
 from robo_rlhf.pipeline.steps.cloning import clone_demonstrations
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
 from robo_rlhf.policies.flow import FlowPolicy
-from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.training import bc
 from tests.pipeline.making import fresh_home, opened, read, short_config
 
@@ -20,13 +21,12 @@ FLOW = bc.Config(policy="flow", settings={"width": 16, "chunk": 4}, updates=20)
 def test_the_pace_that_succeeds_more_often_is_kept(
     better: int, kept: int, reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def judged(env: object, policy: FlowPolicy, seeds: object) -> Evaluation:
-        done = policy.execution_horizon == better
-        return Evaluation("reach", (0, 1), (done, False), (done, False), (0.0, 0.0), {})
+    def judged(context: object, head: object, policy: FlowPolicy, seeds: object) -> Array:
+        return np.array([policy.execution_horizon == better, False])
 
-    monkeypatch.setattr(chunk_execution, "evaluate", judged)
+    monkeypatch.setattr(chunk_execution, "success_by_seed", judged)
     home = fresh_home(reach_home, tmp_path / "home")
-    config = replace(short_config(), clone=FLOW, choose_execution_horizon=True)
+    config = replace(short_config(), clone=FLOW, choose_execution_horizon=True, approvals=0.0)
     run = home / "runs" / "short"
     with opened(config, home) as context:
         policy = chunk_execution.choose_execution_horizon(context, clone_demonstrations(context)).network
@@ -40,6 +40,15 @@ def test_the_pace_that_succeeds_more_often_is_kept(
     with opened(config, home) as context:
         again = chunk_execution.choose_execution_horizon(context, clone_demonstrations(context))
     assert again.network.settings["execution_horizon"] == kept
+
+
+def test_it_is_not_chosen_before_people_have_said_what_success_is(reach_home: Path, tmp_path: Path) -> None:
+    home = fresh_home(reach_home, tmp_path / "home")
+    config = replace(short_config(), clone=FLOW, choose_execution_horizon=True)
+    with opened(config, home) as context:
+        policy = clone_demonstrations(context)
+        assert chunk_execution.choose_execution_horizon(context, policy) is policy
+    assert not (context.run.path / "pace").exists()
 
 
 def test_other_policies_and_a_pace_that_was_chosen_stay(reach_home: Path, tmp_path: Path) -> None:

@@ -3,14 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from robo_rlhf.core.types import Array
 from robo_rlhf.pipeline.steps import exploration_noise
 from robo_rlhf.pipeline.steps.cloning import clone_demonstrations
 from robo_rlhf.pipeline.steps.finetuning import fine_tunable
 from robo_rlhf.policies.base import GaussianActor
 from robo_rlhf.policies.explore import ExploringPolicy
-from robo_rlhf.rollouts.evaluation import Evaluation
 from tests.pipeline.making import fresh_home, opened, read, short_config
 
 
@@ -21,14 +22,13 @@ from tests.pipeline.making import fresh_home, opened, read, short_config
 def test_the_boldest_that_leaves_most_of_the_success(
     forgives: float, chosen: float, tried: int, reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def judged(env: object, policy: object, seeds: object) -> Evaluation:
+    def judged(context: object, head: object, policy: object, seeds: object) -> Array:
         std = float(policy.actor.log_std.detach()[0].exp()) if isinstance(policy, ExploringPolicy) else 0.0
-        done = std <= forgives
-        return Evaluation("reach", (0, 1), (done, done), (done, done), (0.0, 0.0), {})
+        return np.full(2, std <= forgives)
 
-    monkeypatch.setattr(exploration_noise, "evaluate", judged)
+    monkeypatch.setattr(exploration_noise, "success_by_seed", judged)
     home = fresh_home(reach_home, tmp_path / "home")
-    config = replace(short_config(), choose_exploration_noise=True)
+    config = replace(short_config(), choose_exploration_noise=True, approvals=0.0)
     flow = replace(config, clone=replace(config.clone, policy="flow", settings={"width": 16}, updates=20))
     for _ in range(2):  # the second time from what stands in the folder
         with opened(flow, home) as context:

@@ -31,7 +31,7 @@ def decide(path: Path, old: object, new: object, env: VecEnv | None = None) -> b
     config: Any = SimpleNamespace(gate_episodes=30, num_envs=10, task="toy")
     nothing: Any = None
     context = Context(config, Run(path, {}), path, env or ToyEnv(10), nothing, NullObserver())
-    policies: Any = [SimpleNamespace(network=network) for network in (old, new)]
+    policies: Any = [SimpleNamespace(network=network, success=None) for network in (old, new)]
     return may_replace(context, *policies, 1)
 
 

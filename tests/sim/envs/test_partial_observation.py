@@ -20,11 +20,20 @@ def columns(task: str) -> tuple[set[str], set[str]]:
 
 def test_motion_is_hidden_and_things_are_late() -> None:
     lead = {"lead_x", "lead_y", "lead_z", "lead_yaw"}
-    assert columns("push") == ({*lead, "puck_vx", "puck_vy"}, {"puck_dx", "puck_dy", "puck_dz", "goal_dx", "goal_dy"})
+    course = {"ahead_x", "ahead_y", "behind_dx", "behind_dy", "along", "side"}
+    objects = {"puck_dx", "puck_dy", "puck_dz", "goal_dx", "goal_dy", *course}
+    assert columns("push") == ({*lead, "puck_vx", "puck_vy"}, objects)
     assert columns("drawer_open") == (lead, {"handle_dx", "handle_dy", "handle_dz", "drawer"})
     hidden, late = columns("navigate_room")
     assert hidden == {"speed", "spin"}
-    assert late == {"goal_ahead", "goal_left", "goal_distance", *(f"room_{i}" for i in range(8))}
+    assert late == {
+        "goal_ahead",
+        "goal_left",
+        "goal_distance",
+        "way_ahead",
+        "way_left",
+        *(f"room_{i}" for i in range(8)),
+    }
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from robo_rlhf.core.errors import BusyError
-from robo_rlhf.core.locks import EVERY, Lock, holder_of
 from robo_rlhf.core.runs import Run
+from robo_rlhf.processes.locks import EVERY, Lock, holder_of
 
 FILE = "alive.json"
 OLD = 5 * EVERY  # [s] after which a heartbeat has stopped

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.core import heartbeat
-from robo_rlhf.core.heartbeat import beat_of, keep_heartbeat
 from robo_rlhf.core.runs import Run
+from robo_rlhf.processes import heartbeat
+from robo_rlhf.processes.heartbeat import beat_of, keep_heartbeat
 
 
 def test_a_run_at_work_is_alive_and_one_that_ended_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

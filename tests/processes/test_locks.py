@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.core import locks
 from robo_rlhf.core.errors import BusyError
-from robo_rlhf.core.locks import Lock, holder_of, started, who_i_am
+from robo_rlhf.processes import locks
+from robo_rlhf.processes.locks import Lock, holder_of, started, who_i_am
 from tests.locking import elsewhere
 
 

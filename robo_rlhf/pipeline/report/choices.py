@@ -1,0 +1,60 @@
+"""The part of the report about what a run chose for itself, with the figures that decided."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from robo_rlhf.core.files import read_json
+from robo_rlhf.core.stats import wilson
+from robo_rlhf.pipeline.report.formatting import interval_text, value_text
+
+
+def choices_section(path: Path, rounds: Sequence[int], approvals: float) -> str:
+    """Return what the run in the folder `path` chose; empty where it chose nothing and asked about no success."""
+    rows = [*_horizon(_stored(path / "pace")), *_noise(_stored(path / "exploration"))]
+    rows += [row for number in rounds for row in _head(number, _stored(path / f"round-{number}" / "success"))]
+    if not rows:
+        return ""
+    judge = "a success head learned from the answers judges them" if approvals else "the environment's mark judges them"
+    listed = "".join(f"<tr><td>{escape(what)}</td><td>{text}</td></tr>" for what, text in rows)
+    return (
+        f'<h2>What the run chose</h2><p class="quiet">By rollouts on seeds that no result is reported on; {judge}.</p>'
+        f'<div class="scroll"><table><tbody>{listed}</tbody></table></div>'
+    )
+
+
+def _stored(stage: Path) -> Mapping[str, Any] | None:
+    """Return the result of a stage; None where it was not run."""
+    path = stage / "result.json"
+    found: Mapping[str, Any] | None = read_json(path, dict) if path.exists() else None
+    return found
+
+
+def _horizon(found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    if found is None:
+        return []
+    pairs = zip(found["tried"], found["success"], strict=True)
+    tried = ", ".join(f"{steps} steps: {value_text(share, True)}" for steps, share in pairs)
+    return [("action-execution horizon", f"<b>{found['execute']} steps</b> of each prediction ({tried})")]
+
+
+def _noise(found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    if found is None:
+        return []
+    exploring = ", ".join(value_text(share, True) for share in found["exploring"])
+    text = (
+        f"<b>deviation {found['std']:g}</b> (without noise {value_text(found['still'], True)}, from most noise down: "
+    )
+    return [("exploration noise", f"{text}{exploring})")]
+
+
+def _head(number: int, found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    if found is None:
+        return []
+    what = f"success by people's answers, round {number}"
+    if not found["answers"]:
+        return [(what, "nobody could tell")]
+    yes = wilson(round(found["yes"] * found["answers"]), found["answers"])
+    text = f"{value_text(yes.value, True)} of {found['answers']} episodes {interval_text(yes, True)}"
+    return [(what, f"{text}; answers left out of training predicted: {value_text(found['held_out_accuracy'], True)}")]
