@@ -22,6 +22,7 @@ ONE_FILE_A_THING = {  # registries and discovered folders, which may hold as man
     "robo_rlhf/algorithms",
     "robo_rlhf/cli",
     "robo_rlhf/feedback/kinds",
+    "robo_rlhf/formats/kinds",
     "robo_rlhf/policies",
     "robo_rlhf/rewards",
     "robo_rlhf/rewards/terms",

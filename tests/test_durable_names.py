@@ -18,6 +18,7 @@ WRITING = re.compile(r"[wxa][bt+]*|r[bt]?\+[bt]?")
 ALLOWED = {
     ("robo_rlhf/data/recording/remarks.py", "rmdir"): "a folder in the place of a file, when its episode is closed",
     ("robo_rlhf/feedback/transfer/import_folder.py", "TemporaryDirectory"): "rows wait there for their transaction",
+    ("robo_rlhf/feedback/transfer/votes.py", "TemporaryDirectory"): "rows wait there for their transaction",
     ("robo_rlhf/feedback/transfer/import_checks.py", "touch"): "of staged rows, not of a file",
     ("robo_rlhf/feedback/transfer/parquet.py", "open"): "rows that wait for their transaction",
     ("robo_rlhf/sim/physics/model_identity.py", "TemporaryDirectory"): "a model on its way to its digest",
@@ -30,6 +31,8 @@ ALLOWED = {
     ("robo_rlhf/contracts/algorithm.py", "rmtree"): "of a trial",
     ("teleop/station/web/uploads.py", "touch"): "its name is synced with the description beside it",
     ("teleop/station/web/uploads.py", "open"): "parts of an upload, synced before they are acknowledged",
+    ("robo_rlhf/formats/kinds/lerobot.py", "ParquetWriter"): "in a folder that is synced before it is named",
+    ("robo_rlhf/formats/kinds/lerobot.py", "open"): "in a folder that is synced before it is named",
     ("robo_rlhf/data/curation.py", "os.open"): "the file that is locked while episodes are edited; never read",
     ("robo_rlhf/data/recording/stream.py", "os.open"): "journals: their name synced at once; read again after a crash",
     ("robo_rlhf/data/schema.py", "ParquetWriter"): "into memory",
@@ -50,6 +53,7 @@ ALLOWED = {
     ("teleop/station/arena/arenas.py", "open"): "what a process said last; gone with the station",
     ("teleop/station/api/exchange.py", "open"): "an upload, gone when it is answered",
     ("teleop/station/api/exchange.py", "ZipFile"): "a download, gone when it is sent; an upload",
+    ("teleop/station/library/zip_download.py", "open"): "into what is sent",
     ("teleop/station/library/zip_download.py", "ZipFile"): "into what is sent",
     ("teleop/station/api/exchange.py", "mkdtemp"): "the folder of an upload or a download",
 }  # fmt: skip

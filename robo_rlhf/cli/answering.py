@@ -124,10 +124,9 @@ class HumanAnnotators:
 
 def page_for(task: str) -> str:
     """Return how questions about a task are answered in a browser; the station imports no module unasked."""
-    from robo_rlhf.episodes.access import module_of
+    from robo_rlhf.episodes.access import modules_of
 
-    module = module_of(task)
-    return PAGE.format(allow=f" --allow {module}" if module else "")
+    return PAGE.format(allow="".join(f" --allow {module}" for module in modules_of(task)))
 
 
 def ask_until_valid(kind: "QueryKind", question: "Question", rate: float) -> "AnswerValue":

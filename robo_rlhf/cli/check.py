@@ -24,7 +24,7 @@ _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 @COMMANDS.register("check")
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Try a task, policy, reward model, reward term, kind of question or device on the contract of its kind.
+    """Try a task, robot, policy, reward model, reward term, kind of question or device on the contract of its kind.
 
     Says in words what is missing or wrong, with file and line; for a file of your own, before anything depends on it.
     It runs in a process of its own, so that a crash or an endless loop harms nothing.

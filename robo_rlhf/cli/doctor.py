@@ -169,7 +169,7 @@ def _mujoco_batch() -> Check:
         found = hasattr(importlib.import_module("mujoco.batch"), "Batch")
     except ImportError:
         found = False
-    cost = "The tasks of this project do not run; outside environments (--env) do."
+    cost = "From 3.8 on the tasks of this project run on threads, slower; below, only outside environments (--env) do."
     remedy = "pip install 'mujoco>=3.17', unless an outside environment pins an older one."
     return Check("mujoco batch", found, "available" if found else "missing", cost, remedy)
 

@@ -13,6 +13,7 @@ from robo_rlhf import __version__
 from robo_rlhf.cli import (
     COMMANDS,
     STOPPED,
+    TRAIN,
     CliCommand,
 )
 from robo_rlhf.core import guests
@@ -110,7 +111,8 @@ def _dispatch(args: list[str]) -> int:
 def _run(args: list[str]) -> int:
     for words in (2, 1):
         name = " ".join(args[:words])
-        if len(args) >= words and name in COMMANDS:
+        guest = words == 2 and args[0] == TRAIN.strip() and guests.split(name.removeprefix(TRAIN))  # an algorithm
+        if len(args) >= words and (guest or name in COMMANDS):
             return parse(name, args[words:])()
     if any(name.startswith(f"{args[0]} ") for name in COMMANDS):
         if len(args) == 1 or args[1].startswith("-"):

@@ -64,7 +64,11 @@ def train(algorithm: Algorithm) -> int:
     return 0
 
 
-def command(algorithm: type[Algorithm]) -> Any:
-    """Return the command of an algorithm: the same options, and `train` when it is called."""
-    extended = type(algorithm.__name__, (algorithm,), {"__doc__": algorithm.__doc__, "__call__": train})
+def command(algorithm: type[Algorithm], stopped: str) -> Any:
+    """Return the command of an algorithm: the same options, and `train` when it is called.
+
+    `stopped` says what Ctrl-C leaves behind, see `CliCommand`.
+    """
+    added = {"__doc__": algorithm.__doc__, "__call__": train, "stopped": stopped}
+    extended = type(algorithm.__name__, (algorithm,), added)
     return dataclass(frozen=True, kw_only=True)(extended)

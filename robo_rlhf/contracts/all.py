@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from robo_rlhf.contracts import algorithm, device, policy, question, reward, task, term
+from robo_rlhf.contracts import algorithm, device, policy, question, reward, robot, task, term
 from robo_rlhf.contracts.clauses import Contract
 from robo_rlhf.core import guests
 from robo_rlhf.core.errors import GuestError, UnknownNameError
 
 CONTRACTS: tuple[Contract[Any, Any], ...] = (
     task.CONTRACT,
+    robot.CONTRACT,
     policy.CONTRACT,
     reward.CONTRACT,
     term.CONTRACT,

@@ -85,7 +85,7 @@ class CorruptFileError(RoboRlhfError):
 
     def __init__(self, path: Path, reason: str, advice: str) -> None:
         """Name the file, why it cannot be read, and what was or can be done."""
-        self.path = path
+        self.path, self.reason = path, reason
         super().__init__(f"{path} cannot be read ({reason}). {advice}")
 
 

@@ -225,7 +225,7 @@ def _lacks(thing: object, base: type[Any]) -> str:
 
 
 def known(registry: "Registry[Any]", name: str) -> None:
-    """Refuse a name that is not registered; a thing of the user's own is imported, so that its faults are shown first.
+    """Refuse a name that is not registered; a thing of the user's own is imported, so that its faults come first.
 
     Raises:
         UnknownNameError: it is not registered; the message suggests the nearest name.

@@ -7,7 +7,7 @@ from robo_rlhf.core.checks import check_seed
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.core.legacy_names import PRESETS
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.rewards.fitting.settings import FitSettings
+from robo_rlhf.reward_fitting.settings import FitSettings
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
 from robo_rlhf.training_tools.settings import BCSettings, PPOSettings, RewardSettings, SACSettings
 

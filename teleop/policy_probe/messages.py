@@ -97,6 +97,7 @@ class ActionResult:
     reach: Array  # (K, 3) [m] where it would be if each action were held for a moment
     chance: bool  # whether the actions differ
     task: str
+    scene: str  # the name of the model that the state is drawn with
     warning: str  # how the world was another one when this was recorded; empty where it was this one
 
 
@@ -113,7 +114,7 @@ class RolloutResult:
     """The what-if rollouts of a policy; the first of them is drawn."""
 
     frame: int
-    task: str
+    scene: str  # the name of the model that the states are drawn with
     fps: float
     states: Array  # (L + 1, nstate) float64 of the first future
     paths: Array  # (N, L + 1, 3) [m] positions of the hand

@@ -9,9 +9,11 @@ ROBO_RLHF_MATRIX_CELLS takes cells that match a pattern alone, such as "push/*" 
 ROBO_RLHF_BENCH_HOME keeps the runs (build/matrix).
 """
 
+import ctypes
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -103,7 +105,7 @@ def run_cell(cell: Cell, home: Path) -> dict[str, Any]:
     words = [sys.executable, "-m", "robo_rlhf.cli.main", *cell.words, "--run", name, "--home", str(home), "--json"]
     began = time.perf_counter()
     with (home / f"{name}.out").open("wb") as out, (home / f"{name}.err").open("wb") as err:
-        process = subprocess.Popen(words, stdout=out, stderr=err, cwd=ROOT)
+        process = subprocess.Popen(words, stdout=out, stderr=err, cwd=ROOT, preexec_fn=_die_with_parent)
         try:
             used = before
             while True:
@@ -222,6 +224,12 @@ def _wait(process: "subprocess.Popen[bytes]") -> int | None:
         return process.wait(POLL)
     except subprocess.TimeoutExpired:
         return None
+
+
+def _die_with_parent() -> None:
+    """Let this process be killed when its parent ends, however that ends; on Linux alone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _processor_time(pid: int) -> float:

@@ -135,10 +135,11 @@ def test_what_cannot_begin_says_why_each_time() -> None:
     ):
         worker.ask("on", WAIT)
     with (
-        WorkerProcess("trying", "tests.no_such_module:start", output=subprocess.DEVNULL) as worker,
-        pytest.raises(WorkerDiedError, match=r"ended \(exit code 1\) over: its start"),
+        WorkerProcess("trying", "tests.no_such_module:start", "a password", output=subprocess.DEVNULL) as worker,
+        pytest.raises(WorkerDiedError, match=r"ended \(exit code 1\) over: its start") as caught,
     ):
         worker.ask("on", WAIT)
+    assert "password" not in str(caught.value)  # arguments may hold some; requests are shown
 
 
 def test_a_start_that_takes_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

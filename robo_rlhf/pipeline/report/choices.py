@@ -52,9 +52,9 @@ def _noise(found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
 def _head(number: int, found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     if found is None:
         return []
-    what = f"success by people's answers, round {number}"
+    what = f"success by the answers, round {number}"
     if not found["answers"]:
         return [(what, "nobody could tell")]
     yes = wilson(round(found["yes"] * found["answers"]), found["answers"])
-    text = f"{value_text(yes.value, True)} of {found['answers']} episodes {interval_text(yes, True)}"
+    text = f"{value_text(yes.value, True)} of {found['answers']} episodes ({interval_text(yes, True)})"
     return [(what, f"{text}; answers left out of training predicted: {value_text(found['held_out_accuracy'], True)}")]

@@ -26,7 +26,7 @@ from robo_rlhf.sim.external.checks import (
     step_of,
 )
 from robo_rlhf.sim.external.ids import Recipe, find
-from robo_rlhf.sim.external.physics import physics_of, read_state, state_size
+from robo_rlhf.sim.external.physics import Physics, physics_of, state_size
 from robo_rlhf.sim.external.spaces import Actions, Observations
 
 LIMIT = 600.0  # [s] that a reset or a step of all copies of a process may take
@@ -58,6 +58,7 @@ class Copies:
         self.actions = Actions(first.action_space, recipe.name)
         self.envs = [first, *(recipe.make(horizon) for _ in range(num_envs - 1))]
         self.state_size = state_size(first)
+        self.physics: list[Physics | None] = [None] * num_envs  # of each copy, since its reset
         self._begin()
 
     def reset(self, seeds: Array) -> CopiesStep:
@@ -70,6 +71,7 @@ class Copies:
                     close_env(self.envs[i], self.recipe.name)
                     self.envs[i] = self.recipe.make(self.horizon)
                 self.reader.read(seeded_reset(self.envs[i], int(seeds[i])), row)
+                self.physics[i] = physics_of(self.envs[i]) if self.state_size else None
                 self._read_state(i)
             except Exception as error:  # an external environment may raise anything
                 self._fault(i, "reset", error)
@@ -89,16 +91,15 @@ class Copies:
                 self._fault(i, "step", error)
         return self._outcome(reward, active)
 
-    def enter(self, state: Array, obs: Array) -> CopiesStep:
-        """Enter the states (n, nstate) of recorded frames, whose observations (n, obs_dim) are given back."""
+    def enter(self, seeds: Array, state: Array, obs: Array) -> CopiesStep:
+        """Enter the states (n, nstate) of frames of the episodes of `seeds` (n,); give back their obs (n, obs_dim)."""
+        self.reset(seeds)
         if self.faults:
-            self.reset(np.zeros(len(self.envs), np.int64))
-        self._begin()
+            return self._outcome(np.zeros(len(self.envs), np.float32), self.active.copy())
         self.wide[:], self.state[:] = obs, state
-        for i, env in enumerate(self.envs):
-            physics = physics_of(env)
+        for physics, entered in zip(self.physics, state, strict=True):
             if physics is not None:
-                physics.enter(state[i])
+                physics.enter(entered)
         return self._outcome(np.zeros(len(self.envs), np.float32), self.active.copy())
 
     def close(self) -> None:
@@ -116,8 +117,12 @@ class Copies:
         self.faults: dict[int, str] = {}
 
     def _read_state(self, i: int) -> None:
-        if self.state_size:
-            read_state(self.envs[i], self.state[i])
+        """Read the state of copy `i`; NaN where a reset changed how many numbers it holds."""
+        physics = self.physics[i]
+        if physics is not None and physics.size == self.state_size:
+            physics.read(self.state[i])
+        else:
+            self.state[i] = np.nan
 
     def _fault(self, i: int, doing: str, error: Exception) -> None:
         """End the episode of copy `i` as a failure, and repeat its last observation."""

@@ -8,6 +8,7 @@ import cv2
 import mujoco
 
 from robo_rlhf.core.errors import RoboRlhfError
+from robo_rlhf.sim.external.ids import SEED_SIGN, is_outside
 from robo_rlhf.sim.rendering.clips import clip_bytes
 from robo_rlhf.sim.rendering.pool import RenderRequest
 from robo_rlhf.sim.rendering.renderer import FrameRenderer, ModelSource, Quality, check_states, load_model
@@ -16,6 +17,7 @@ from robo_rlhf.sim.rendering.scene_cameras import task_cameras
 Context = tuple[ModelSource, int, int, Quality]
 MAX_CONTEXTS = ((640, 480), (1280, 960))  # [pixels] sizes of contexts for live views
 MAX_MODELS = 8  # open contexts; the one used longest ago is closed first
+MOST_KEPT = 24  # compiled models; the one compiled first is forgotten first
 
 
 class RenderContexts:
@@ -25,6 +27,7 @@ class RenderContexts:
         """Start empty."""
         self._models: dict[ModelSource, mujoco.MjModel] = {}
         self._renderers: dict[Context, FrameRenderer] = {}
+        self._drawn: dict[Context, ModelSource] = {}  # the model that a context draws now
 
     def answer(self, request: RenderRequest) -> object:
         """Return the result of the request; after a fault of the program the next one begins with a new context."""
@@ -67,23 +70,37 @@ class RenderContexts:
         key = _context_of(request)
         renderer = self._renderers.pop(key, None)
         if renderer is None:
-            if request.model not in self._models:
-                self._models[request.model] = load_model(request.model)
-            renderer = FrameRenderer(self._models[request.model], *key[1:])
+            renderer = FrameRenderer(self._model(request.model), *key[1:])
+        elif self._drawn[key] != request.model:
+            renderer.change(self._model(request.model))
+        self._drawn[key] = request.model
         while len(self._renderers) >= MAX_MODELS:
             self._renderers.pop(next(iter(self._renderers))).close()
         self._renderers[key] = renderer  # dictionaries keep their order: the last is the one used last
         return renderer
 
+    def _model(self, source: ModelSource) -> mujoco.MjModel:
+        if source not in self._models:
+            self._models[source] = load_model(source)
+        while len(self._models) > MOST_KEPT:
+            self._models.pop(next(iter(self._models)))
+        return self._models[source]
+
 
 def _context_of(request: RenderRequest) -> Context:
-    """Return the context for a request; live views of any size share a large one, with equal pixels."""
+    """Return the context for a request; live views of any size share a large one, with equal pixels.
+
+    All episodes of an outside environment share one, whichever seed their models are of.
+    """
     width, height = request.width, request.height
     if request.form in ("jpeg", "cameras"):
         width, height = next(
             (room for room in MAX_CONTEXTS if width <= room[0] and height <= room[1]), (request.width, request.height)
         )
-    return request.model, width, height, request.quality
+    model = request.model
+    if isinstance(model, str) and is_outside(model):
+        model = model.partition(SEED_SIGN)[0]
+    return model, width, height, request.quality
 
 
 def start() -> Callable[[RenderRequest], object]:

@@ -24,9 +24,9 @@ class ArenaStandings:
 
     def __init__(self, home: Path, store: Callable[[], Store], database: str | Path) -> None:
         """Nothing is read yet."""
-        self._home, self._store, self._database = home, store, str(database)
+        self._home, self._store = home, store
         self._background = WorkerQueue(
-            "standings of arenas", "teleop.station.arena.standings_worker:start", self._renew
+            *("standings of arenas", "teleop.station.arena.standings_worker:start", self._renew, home, str(database))
         )
         self._lock = threading.Lock()
         self._waiting: set[str] = set()
@@ -86,7 +86,7 @@ class ArenaStandings:
         with self._lock:
             self._waiting.discard(name)  # answers from now on are seen by the next check only
         try:
-            told = self._background.ask({"home": str(self._home), "database": self._database, "arena": name})
+            told = self._background.ask(name)
         except WorkerDiedError as error:
             told = {"error": f"the process ended ({error})"}
         if "error" in told and not self._background.closed:

@@ -10,11 +10,11 @@ from robo_rlhf.feedback.store import Store
 from teleop.station.background.with_errors import Answer, with_store
 
 
-def start() -> Callable[[Any], Answer]:
-    """Return what answers {"home", "database", "arena"} in the worker process, by {} or {"error"}."""
-    return with_store(_update)
+def start(home: Path, database: str) -> Callable[[Any], Answer]:
+    """Return what answers the name of an arena in the worker process, by {} or {"error"}."""
 
+    def update(store: Store, name: str) -> Answer:
+        update_standings(Arena(home, name), store)
+        return {}
 
-def _update(store: Store, asked: Any) -> Answer:
-    update_standings(Arena(Path(asked["home"]), asked["arena"]), store)
-    return {}
+    return with_store(database, update)

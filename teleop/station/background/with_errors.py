@@ -28,7 +28,7 @@ def with_errors(work_out: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
     return answer
 
 
-def with_store(work_out: Callable[[Store, Any], Answer]) -> Callable[[Any], Answer]:
-    """Do the same for requests that name their `database`: `work_out` gets its store, which stays open."""
-    open_store = cache(Store)
-    return with_errors(lambda request: work_out(open_store(request["database"]), request))
+def with_store(database: str, work_out: Callable[[Store, Any], Answer]) -> Callable[[Any], Answer]:
+    """Do the same where `work_out` needs the store of a database, which is opened once and stays open."""
+    open_store = cache(lambda: Store(database))
+    return with_errors(lambda request: work_out(open_store(), request))

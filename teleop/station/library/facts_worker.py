@@ -6,13 +6,12 @@ sessions, and so that it needs no MuJoCo.
 
 import math
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from robo_rlhf.core.types import Array
+from robo_rlhf.core.types import Array, EpisodeMeta
 from robo_rlhf.data.schema import SIGNAL, read_columns
 from robo_rlhf.data.training_arrays.idle import idle_steps
 from teleop.station.background.with_errors import with_errors
@@ -32,7 +31,7 @@ def facts_of(path: Path) -> dict[str, Any]:
     action, steps = columns["action"], header.steps
     done = np.flatnonzero(columns["success"])
     position = columns.get(f"{SIGNAL}ee_pos")
-    names, actions = _names(header.meta.task)
+    names, actions = _names(header.meta)
     hand, thing, what = start_of(columns["obs"][0], names)
     return {
         "idle": int(idle_steps(action).sum()) if steps else 0,
@@ -82,14 +81,13 @@ def start_of(obs: Array, names: tuple[str, ...]) -> tuple[list[float] | None, li
     return [x, y], None, ""
 
 
-@cache
-def _names(task: str) -> tuple[tuple[str, ...], list[str]]:
-    """Return the names of a task's observations and actions; none for tasks of outside environments."""
+def _names(meta: EpisodeMeta) -> tuple[tuple[str, ...], list[str]]:
+    """Return the names of observations and actions, of the task or as they were recorded; none where there are none."""
     from robo_rlhf.sim.tasks import TASKS
 
-    if task not in TASKS:
-        return (), []
-    return TASKS[task].obs_names, list(TASKS[task].action_names)
+    if meta.task not in TASKS:
+        return meta.obs_names, list(meta.action_names)
+    return TASKS[meta.task].obs_names, list(TASKS[meta.task].action_names)
 
 
 def start() -> Callable[[Path], dict[str, Any]]:

@@ -29,6 +29,6 @@ def _choices(store: Store) -> dict[str, list[str]]:
         return {"tasks": list(tasks), "runs": list(runs)}
 
 
-def start() -> Callable[[Any], Answer]:
-    """Return what answers {"database", "run", "task"} in the worker process."""
-    return with_store(lambda store, asked: quality_view(store, asked["run"], asked["task"]))
+def start(database: str) -> Callable[[Any], Answer]:
+    """Return what answers a pair of run and task in the worker process."""
+    return with_store(database, lambda store, chosen: quality_view(store, *chosen))

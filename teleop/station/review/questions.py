@@ -16,7 +16,7 @@ from robo_rlhf.core.errors import BusyError, InvalidValueError, NotFoundError, R
 from robo_rlhf.core.files import find_dataset
 from robo_rlhf.core.types import Segment
 from robo_rlhf.data.layout import episode_path
-from robo_rlhf.episodes.access import module_of
+from robo_rlhf.episodes.access import modules_of
 from robo_rlhf.feedback.assignment.assign import AssignedQuestion, QuestionFilter
 from robo_rlhf.feedback.assignment.quarantine import Clip
 from robo_rlhf.feedback.kinds import KINDS
@@ -171,8 +171,7 @@ def check_code(question: Question) -> None:
         UnknownNameError, MissingDependencyError, GuestError: the kind cannot be used.
     """
     KINDS[question.kind]
-    module = module_of(question.task)
-    if module:
+    for module in modules_of(question.task):
         guests.check(module, "task", question.task)
 
 
