@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from robo_rlhf.core.locks import started, who_i_am
+from robo_rlhf.processes.locks import started, who_i_am
 
 
 def elsewhere(file: Path, **differs: Any) -> None:

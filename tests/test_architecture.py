@@ -6,7 +6,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ ONE_FILE_A_THING = {  # registries and discovered folders, which may hold as man
     "robo_rlhf/algorithms",
     "robo_rlhf/cli",
     "robo_rlhf/feedback/kinds",
+    "robo_rlhf/formats/kinds",
     "robo_rlhf/policies",
     "robo_rlhf/rewards",
     "robo_rlhf/rewards/terms",
@@ -134,12 +135,23 @@ def test_a_name_of_a_class_has_one_meaning() -> None:
     assert len(repeated) <= MOST_REPEATED, repeated
 
 
+def test_functions_that_helper_processes_call_by_name_are_there() -> None:
+    called = set()
+    for path in [*(ROOT / "robo_rlhf").rglob("*.py"), *(ROOT / "teleop").rglob("*.py")]:
+        called |= set(re.findall(r'"((?:robo_rlhf|teleop)\.[\w.]+):(\w+)"', path.read_text()))
+    assert len(called) >= 8
+    assert [name for name in sorted(called) if not callable(getattr(import_module(name[0]), name[1], None))] == []
+
+
 def test_worlds_are_stepped_in_one_place() -> None:
-    """A loop that steps an environment is `control_loop`; what wraps environments lies in the world's own room."""
+    """A loop that steps an environment is `control_loop`; what wraps environments lies in the world's own room.
+
+    The contract of tasks tries single steps.
+    """
     found = [
         name
         for name in modules()
-        if not name.startswith("robo_rlhf.sim.")
+        if not name.startswith(("robo_rlhf.sim.", "robo_rlhf.contracts."))
         for node in ast.walk(tree(modules()[name]))
         if isinstance(node, ast.Call) and re.search(r"\b(env|envs|world|batch|sim)\w*\.step$", ast.unparse(node.func))
     ]
@@ -147,15 +159,18 @@ def test_worlds_are_stepped_in_one_place() -> None:
 
 
 def test_programs_that_are_started_by_name_are_there() -> None:
-    started = set()
-    for path in [*(ROOT / "robo_rlhf").rglob("*.py"), *(ROOT / "teleop").rglob("*.py"), ROOT / ".ci/setup"]:
-        text = path.read_text()
-        started |= set(re.findall(r'-m"?,?\s+"?((?:robo_rlhf|teleop)[\w.]+)', text))
-        started |= set(re.findall(r'Background\("\w+", "([\w.]+)"', text))
-    assert len(started) >= 8
-    missing = [name for name in sorted(started) if find_spec(name) is None]
-    assert missing == []
+    started = set(re.findall(r"-m ((?:robo_rlhf|teleop)[\w.]+)", (ROOT / ".ci/setup").read_text()))
+    assert started
     assert [name for name in started if "__main__" not in modules()[name].read_text()] == []
+
+
+def test_only_one_module_starts_our_processes() -> None:
+    starts = re.compile(r"Popen\(|create_subprocess|sys\.executable, \"-")
+    places = {str(path.relative_to(ROOT)) for path in modules().values() if starts.search(path.read_text())}
+    assert places == {
+        "robo_rlhf/processes/worker.py",
+        "robo_rlhf/cli/answering.py",  # the browser of the user
+    }
 
 
 def test_tasks_are_called_as_their_files() -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from robo_rlhf.cli.main import main
+from robo_rlhf.contracts.reward import inputs, tensors
 from robo_rlhf.core.errors import FileWarning
 from robo_rlhf.core.legacy_names import array_name, setting_now
 from robo_rlhf.core.runs import read_checkpoint
@@ -21,7 +22,6 @@ from robo_rlhf.data.layout import list_datasets
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.rewards.checkpoint import load_reward
-from tests.contracts.test_rewards import inputs, tensors
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "golden" / "eee734f"

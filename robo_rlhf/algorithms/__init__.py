@@ -7,4 +7,6 @@ from robo_rlhf.core.registry import Registry
 if TYPE_CHECKING:
     from robo_rlhf.algorithms.base import Algorithm
 
-ALGORITHMS: "Registry[type[Algorithm]]" = Registry("algorithm", "robo_rlhf.algorithms")
+ALGORITHMS: "Registry[type[Algorithm]]" = Registry(
+    "algorithm", "robo_rlhf.algorithms", base="robo_rlhf.algorithms.base:Algorithm"
+)

@@ -52,8 +52,6 @@ class Algorithm(OnRobot, ABC):
 
     name: ClassVar[str]
     """The name in `ALGORITHMS`, and of the command."""
-    stopped: ClassVar[str] = "nothing was changed"
-    """What Ctrl-C leaves behind."""
 
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
@@ -93,19 +91,17 @@ class Algorithm(OnRobot, ABC):
 class RunAlgorithm(Algorithm):
     """An algorithm that works in a run folder: killed at any instant, the same command continues."""
 
-    stopped: ClassVar[str] = "run the same command to continue"
-
     run: RunName = ""
     """Name of the run, a folder among the runs of the data home; that of the algorithm where empty."""
 
     @property
     def folder(self) -> Path:
         """The run folder."""
-        return run_folder(data_home(self.home), self.run or self.name)
+        return run_folder(data_home(self.home), self.run or self.name.replace(":", "-"))
 
     def policy_rows(self, run: "Run") -> list[Row]:
         """Return the result of a run that has trained a policy."""
-        return [{"run": self.run or self.name, "policy": str(run.checkpoint_path("policy")), **(run.result() or {})}]
+        return [{"run": run.path.name, "policy": str(run.checkpoint_path("policy")), **(run.result() or {})}]
 
 
 class Settings:

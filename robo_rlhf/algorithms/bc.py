@@ -8,7 +8,8 @@ from robo_rlhf.algorithms import ALGORITHMS
 from robo_rlhf.algorithms.base import Row, Session, Settings
 from robo_rlhf.algorithms.examples import TASK, recorded
 from robo_rlhf.algorithms.imitation import Imitation
-from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
+from robo_rlhf.sim.names import check_world
 
 if TYPE_CHECKING:
     from robo_rlhf.core.runs import Run
@@ -28,16 +29,41 @@ class BC(Imitation):
 
     name: ClassVar = "bc"
 
+    task: str
+    """Task whose demonstrations are imitated; one without a simulator where --dataset holds recordings of it."""
     seeds: int = 1
     """Train so many seeds, the first of them --seed, and keep the one that does best in rollouts."""
     config: Annotated[Any, SETTINGS.options] = SETTINGS.default
     """Settings of the algorithm."""
 
     def check(self) -> None:
-        """Refuse what `Imitation` refuses, and a number of seeds below one."""
+        """Refuse what `Imitation` refuses, a number of seeds below one, and rollouts without a simulator."""
         if self.seeds < 1:
             raise InvalidValueError("--seeds", self.seeds, "at least 1")
         super().check()
+        self.check_simulator()
+
+    def check_simulator(self) -> None:
+        """Refuse what needs a simulator, where there is none for the task.
+
+        Raises:
+            UnknownNameError: there is neither such a task nor a recording of it.
+            InvalidValueError: rollouts are to choose between snapshots or seeds, or the policy is to be masked.
+        """
+        try:
+            check_world("--task", self.task)
+            return
+        except UnknownNameError:
+            if not self.is_recorded():
+                raise
+        for option, given in (
+            ("--seeds", self.seeds if self.seeds > 1 else ""),
+            ("--candidates or --select-every", "more than one snapshot" if self.config.selects else ""),
+            ("--mask-delay", self.mask_delay if self.mask_delay is not None else ""),
+        ):
+            if given != "":
+                expected = f"nothing that runs a policy: {self.task} was recorded elsewhere and has no simulator here"
+                raise InvalidValueError(option, given, expected)
 
     def train(self, session: Session) -> list[Row]:
         """Clone the demonstrations, by one seed or by several."""

@@ -57,6 +57,13 @@ class Imitation(RunAlgorithm):
         if self.demos < 0:
             raise InvalidValueError("--demos", self.demos, "at least 0")
 
+    def is_recorded(self) -> bool:
+        """Whether the dataset holds recordings of the task that came from elsewhere."""
+        from robo_rlhf.data.reader import Reader
+
+        reader = Reader(require_dataset(data_home(self.home), self.demonstrations))
+        return any(info.meta.origin for info in reader.list(task=self.task))
+
     def asked(self) -> dict[str, Any]:
         """Return the options that the run stores, so that it is continued with the same."""
         mask_delay = {} if self.mask_delay is None else {"mask_delay": self.mask_delay}

@@ -54,14 +54,17 @@ class PPO(Reinforcement):
         from robo_rlhf.core.learning import seeded
         from robo_rlhf.policies.base import GaussianActor
         from robo_rlhf.policies.checkpoint import load_policy
-        from robo_rlhf.policies.residual import residual_on_top_of
+        from robo_rlhf.policies.on_base import on_top_of
+        from robo_rlhf.policies.residual import ResidualPolicy
 
         assert self.start is not None
         policy = load_policy(self.start, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
         if isinstance(policy, GaussianActor):
             return policy
         with seeded(self.config.seed):
-            return residual_on_top_of(policy, scale=self.residual_scale, std=self.config.std or self.residual_scale / 2)
+            return on_top_of(
+                ResidualPolicy, policy, scale=self.residual_scale, std=self.config.std or self.residual_scale / 2
+            )
 
     @classmethod
     def example(cls, home: Path) -> "PPO":

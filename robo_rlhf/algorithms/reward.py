@@ -147,7 +147,7 @@ class RewardLearning(RunAlgorithm):
         before = signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
         found: list[Update] = []
 
-        def tell(update: "Update") -> None:
+        def report(update: "Update") -> None:
             found[:] = [update]
             session.tell(describe_update(update))
 
@@ -155,7 +155,7 @@ class RewardLearning(RunAlgorithm):
             return bool(ended) or 0 < self.until <= (found[0].answers if found else 0)
 
         try:
-            count = follow(follower, tell=tell, stop=enough)
+            count = follow(follower, report=report, stop=enough)
         except KeyboardInterrupt:
             count = follower.number
         finally:
@@ -178,7 +178,7 @@ class RewardLearning(RunAlgorithm):
     @classmethod
     def example(cls, home: Path) -> "RewardLearning":
         """Fit a small ensemble to sixty answers."""
-        fit = Settings("robo_rlhf.rewards.fitting.settings:FitSettings").load()
+        fit = Settings("robo_rlhf.reward_fitting.settings:FitSettings").load()
         answered(home)
         settings = SETTINGS.load()(settings={"width": 8}, fit=fit(updates=10, check_every=1, patience=10), save_every=3)
         return cls(task=TASK, home=home, config=settings)

@@ -15,6 +15,7 @@ from robo_rlhf.data.layout import require_dataset
 
 if TYPE_CHECKING:
     from robo_rlhf.core.types import Episode, VecEnv
+    from robo_rlhf.policies.on_base import on_top_of
     from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 
 SETTINGS = Settings("robo_rlhf.training_tools.settings:SACSettings")
@@ -88,7 +89,7 @@ class SAC(Reinforcement):
         """Return a new policy, the one to start from, or a correction on top of that where it is of another kind."""
         from robo_rlhf.core.learning import seeded
         from robo_rlhf.policies.checkpoint import load_policy
-        from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy, tanh_gaussian_on_top_of
+        from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 
         with seeded(self.config.seed):
             if self.start is None:
@@ -96,7 +97,7 @@ class SAC(Reinforcement):
             policy = load_policy(self.start, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
             if isinstance(policy, TanhGaussianPolicy):
                 return policy
-            return tanh_gaussian_on_top_of(policy, scale=self.residual_scale, std=0.3)
+            return on_top_of(TanhGaussianPolicy, policy, scale=self.residual_scale, std=0.3)
 
     @classmethod
     def example(cls, home: Path) -> "SAC":

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from robo_rlhf.algorithms import ALGORITHMS
+from robo_rlhf.core import guests
 from robo_rlhf.core.registry import Registry
 
 CONTINUES = "run the same command to continue"
@@ -48,10 +49,12 @@ class _Commands(Registry[type[CliCommand]]):
     def __getitem__(self, name: str) -> type[CliCommand]:
         """Return a command; that of an algorithm is made when it is first asked for."""
         algorithm = name.removeprefix(TRAIN)
-        if name not in self._items and name.startswith(TRAIN) and algorithm in ALGORITHMS:
+        if name not in self._items and name.startswith(TRAIN) and (algorithm in ALGORITHMS or guests.split(algorithm)):
             from robo_rlhf.cli.train import command  # here, where the algorithm's options are needed
 
-            self.register(name)(command(ALGORITHMS[algorithm]))
+            found = ALGORITHMS[algorithm]
+            stopped = CONTINUES if hasattr(found, "run") else STOPPED  # where it works in a run folder
+            self.register(name)(command(found, stopped))
         return super().__getitem__(name)
 
     def __contains__(self, name: object) -> bool:

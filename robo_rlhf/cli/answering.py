@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robo_rlhf.cli.typed_answers import menu, read_answer
 from robo_rlhf.core.errors import (
+    InvalidValueError,
     NotNowError,
 )
 from robo_rlhf.core.files import (
@@ -19,9 +21,10 @@ from robo_rlhf.core.files import (
     make_folder,
     write_atomic,
 )
+from robo_rlhf.feedback.question_kind import CLIP_NAMES
 
 if TYPE_CHECKING:
-    from robo_rlhf.feedback.question_kind import Control
+    from robo_rlhf.feedback.question_kind import AnswerValue, QueryKind
     from robo_rlhf.feedback.store import Question, Store
 
 POLL = 1.0  # [s] between checks of the store
@@ -42,11 +45,9 @@ class HumanAnnotators:
         Raises:
             NotNowError: all of them were withdrawn before they were answered.
         """
-        from robo_rlhf.feedback.kinds import KINDS
-
         ids = {question.id for question in questions}
         told = False
-        here = sys.stdin.isatty() and all(KINDS[question.kind].layout == "choice" for question in questions)
+        here = sys.stdin.isatty()
         if here:
             print(f"{len(questions)} questions. {page_for(questions[0].task)}", file=sys.stderr, flush=True)
         gone: set[str] = set()
@@ -86,17 +87,24 @@ class HumanAnnotators:
         """Show the clips of one question and store the answer."""
         from robo_rlhf.feedback.kinds import KINDS
 
-        clips = [self.clip(question, place) for place in range(len(question.segments))]
         kind = KINDS[question.kind]
-        print(f"\nQuestion {number} of {count} · {question.task} · {kind.prompt}")
-        for label, path in zip("ABCDEF", clips, strict=False):
+        clips = [self.clip(question, place) for place in range(len(question.segments))]
+        prompt = question.meta.get("prompt") or kind.prompt
+        print(f"\nQuestion {number} of {count} · {question.task} · {prompt[:1].lower()}{prompt[1:]}")
+        for label, path in zip(CLIP_NAMES, clips, strict=False):
             print(f"  {label}: {path}")
             show(path)
-        controls = [control for control in kind.controls if not control.part]
         started = time.monotonic()
-        chosen = choose(controls)
+        value = ask_until_valid(kind, question, self.rate(question))
         taken = time.monotonic() - started
-        store.answer(question.id, self.name, chosen.value, key=uuid.uuid4().hex, response_time=taken)
+        store.answer(question.id, self.name, value, key=uuid.uuid4().hex, response_time=taken)
+
+    def rate(self, question: "Question") -> float:
+        """Return the control rate [steps/s] of a question's clips."""
+        from robo_rlhf.data.dataset import Dataset
+
+        dataset = Dataset(find_dataset(self.home, question.dataset))
+        return 1 / dataset.load(question.segments[0].episode_id).meta.control_dt
 
     def clip(self, question: "Question", place: int) -> Path:
         """Render one clip of a question, unless it is there, and return its file."""
@@ -104,7 +112,7 @@ class HumanAnnotators:
         from robo_rlhf.episodes.access import open_access
         from robo_rlhf.sim.rendering.video import encode_mp4
 
-        path = self.folder / question.id / f"{'ABCDEF'[place]}.mp4"
+        path = self.folder / question.id / f"{CLIP_NAMES[place]}.mp4"
         if not path.exists():
             segment = question.segments[place]
             access = open_access(episode_path(find_dataset(self.home, question.dataset), segment.episode_id))
@@ -116,27 +124,23 @@ class HumanAnnotators:
 
 def page_for(task: str) -> str:
     """Return how questions about a task are answered in a browser; the station imports no module unasked."""
-    from robo_rlhf.episodes.access import module_of
+    from robo_rlhf.episodes.access import modules_of
 
-    module = module_of(task)
-    return PAGE.format(allow=f" --allow {module}" if module else "")
+    return PAGE.format(allow="".join(f" --allow {module}" for module in modules_of(task)))
 
 
-def choose(controls: "Sequence[Control]") -> "Control":
-    """Ask until one of the controls is named, by its key or by its choice, such as A or yes."""
-    menu = "   ".join(f"[{control.key}] {control.label}" for control in controls)
-    words = {control.key.lower(): control for control in controls}
-    choices = {str(control.value.get("choice", "")): control for control in controls}
-    words |= {choice.lower(): control for choice, control in choices.items()}
+def ask_until_valid(kind: "QueryKind", question: "Question", rate: float) -> "AnswerValue":
+    """Ask until an answer is typed; clips have `rate` steps a second."""
     while True:
         try:
-            print(f"  {menu}\n  your answer: ", end="", flush=True)  # input() itself would prompt on stderr
-            typed = input().strip().lower()
+            print(f"  {menu(kind, question)}\n  your answer: ", end="", flush=True)  # input() would prompt on stderr
+            typed = input()
         except EOFError:
             raise KeyboardInterrupt from None  # Ctrl-D: as good as Ctrl-C
-        if typed in words:
-            return words[typed]
-        print(f"  {typed!r} is none of these; type {', '.join([*sorted(c.key for c in controls), *choices])}")
+        try:
+            return read_answer(kind, question, typed, rate)
+        except InvalidValueError as error:
+            print(f"  {error}")
 
 
 def show(path: Path) -> None:

@@ -75,11 +75,11 @@ class ArenaCommand:
         for given in self.policies:
             source_of(given, home)  # refused before anything heavy is loaded
         use_one_thread()
-        from robo_rlhf.core import heartbeat
         from robo_rlhf.core.runs import Run
         from robo_rlhf.feedback.arena.arena import folder_of
         from robo_rlhf.feedback.store import Store
         from robo_rlhf.pipeline.arena import ArenaJob, ArenaRequest
+        from robo_rlhf.processes import heartbeat
 
         home = data_home(self.home).absolute()
         with (

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.core.errors import MissingDependencyError, UnknownNameError
+from robo_rlhf.core.errors import MissingDependencyError, RoboRlhfError, UnknownNameError, WorkerDiedError
 from robo_rlhf.core.files import data_home
+from robo_rlhf.processes.worker import WorkerProcess
 from robo_rlhf.sim.rendering.gl import LIBRARIES, VARIABLE, choose_backend
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "firefox")
@@ -168,7 +169,7 @@ def _mujoco_batch() -> Check:
         found = hasattr(importlib.import_module("mujoco.batch"), "Batch")
     except ImportError:
         found = False
-    cost = "The tasks of this project do not run; outside environments (--env) do."
+    cost = "From 3.8 on the tasks of this project run on threads, slower; below, only outside environments (--env) do."
     remedy = "pip install 'mujoco>=3.17', unless an outside environment pins an older one."
     return Check("mujoco batch", found, "available" if found else "missing", cost, remedy)
 
@@ -213,18 +214,21 @@ def probe_rendering(backend: str | None, limit: float = PROBE_LIMIT) -> tuple[st
     Returns:
         A description of the result, and whether it works. `limit` [s] is how long it may take.
     """
-    environment = {**os.environ, **({"MUJOCO_GL": backend} if backend else {})}
-    command = [sys.executable, "-m", "robo_rlhf.sim.rendering.gl_probe"]
+    worker = WorkerProcess(
+        "rendering",
+        "robo_rlhf.sim.rendering.gl_probe:start",
+        environment={"MUJOCO_GL": backend} if backend else {},
+        output=subprocess.DEVNULL,
+    )
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired:
-        return f"no picture within {limit:g} s", False
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
-        return f"does not work: {reason[:120]}", False
-    result = json.loads(done.stdout.splitlines()[-1])
-    name = f"{result['backend'] or 'system'} on {result['driver']}"
-    return f"{result['frames_per_s']} frames/s at 320×240, {name}", True
+        with worker:
+            found = worker.ask(None, limit)
+    except WorkerDiedError as error:
+        return f"no picture within {limit:g} s" if error.late else f"does not work: {error.how}", False
+    except (RoboRlhfError, RuntimeError) as error:
+        return f"does not work: {str(error).splitlines()[-1][:120]}", False
+    name = f"{found['backend'] or 'system'} on {found['driver']}"
+    return f"{found['frames_per_s']} frames/s at 320×240, {name}", True
 
 
 def _video() -> Check:

@@ -1,7 +1,7 @@
 """`--env-arg KEY=VALUE`, with any command that takes `--env` or `--task`: an argument of an outside environment.
 
 It becomes part of the environment's name ("Pusher-v5+frame_skip=2"), so that demonstrations, policies and clips of it
-are told apart from those of the plain one.
+differ from those of the plain one.
 """
 
 from collections.abc import Sequence

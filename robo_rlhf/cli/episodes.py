@@ -9,7 +9,7 @@ import tyro
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.cli.where import DatasetOptions, Id, Ids, trash_rows
+from robo_rlhf.cli.where import DatasetOptions, EpisodeFilters, Id, Ids, trash_rows
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError
 from robo_rlhf.core.files import data_home, write_atomic
 from robo_rlhf.core.types import Outcome
@@ -20,27 +20,13 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("episodes list")
 @dataclass(frozen=True)
-class EpisodesList(DatasetOptions):
+class EpisodesList(EpisodeFilters, DatasetOptions):
     """List the episodes of a dataset, all of them or those that fit every filter; without --dataset, the datasets.
 
     Example:
         robo-rlhf episodes list --dataset samples/pick_place --outcome success --json
     """
 
-    task: str | None = None
-    """Only episodes of this task."""
-    outcome: Outcome | None = None
-    """Only episodes that ended so."""
-    operator: str | None = None
-    """Only episodes by this person, or run."""
-    device: str | None = None
-    """Only episodes recorded with this device."""
-    tag: str | None = None
-    """Only episodes with this tag."""
-    min_steps: int = 0
-    """Only episodes of at least so many steps."""
-    max_steps: int | None = None
-    """Only episodes of at most so many steps."""
     trash: bool = False
     """Show what is in the trash instead."""
     json: bool = False
@@ -54,15 +40,7 @@ class EpisodesList(DatasetOptions):
             if self.trash:
                 print_rows(trash_rows(dataset.trashed()), as_json=self.json, empty="The trash is empty.")
                 return 0
-            found = dataset.list(
-                task=self.task,
-                outcome=self.outcome,
-                operator=self.operator,
-                device=self.device,
-                tag=self.tag,
-                min_length=self.min_steps,
-                max_length=self.max_steps,
-            )
+            found = self.choose(dataset)
         title = f"{len(found)} episodes in {self.dataset}"
         print_rows([_row(info) for info in found], as_json=self.json, title=title, empty="No episode fits.")
         return 0
@@ -259,14 +237,14 @@ class EpisodesRender(DatasetOptions):
 
         with self.open() as dataset:
             episode = dataset.load(self.episode)
-        access, fps = access_of(episode), round(self.speed / episode.meta.control_dt)
+        access, fps = access_of(episode, dataset.path), round(self.speed / episode.meta.control_dt)
         if access.show != "state":
             frames = access.frames(range(len(episode) + 1), self.camera, self.width, self.height)
             write_atomic(self.out, encode_mp4(frames, fps))
             print(f"wrote {self.out}")
             return 0
         render_clip(
-            episode.meta.task,
+            access.scene,
             episode.state,
             self.out,
             camera=self.camera,

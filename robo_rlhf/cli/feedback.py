@@ -3,14 +3,19 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.database import DatabaseOptions
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.core.errors import CorruptFileError
+from robo_rlhf.core.checks import DatasetName, Meant, RunName, check_dataset
+from robo_rlhf.core.errors import CorruptFileError, InvalidValueError
+from robo_rlhf.core.files import data_home
+
+if TYPE_CHECKING:
+    from robo_rlhf.feedback.transfer.import_folder import ImportResult
 
 Folder = Annotated[Path, tyro.conf.Positional]
 BY = "robo-rlhf feedback"  # the actor in the audit log
@@ -117,20 +122,66 @@ class FeedbackQuestions(DatabaseOptions):
         return 0
 
 
+@COMMANDS.register("feedback ask")
+@dataclass(frozen=True)
+class FeedbackAsk(DatabaseOptions):
+    """Ask people to compare recorded episodes: every two from the same start by different policies.
+
+    The start is the pair that imported metadata names, else the seed; the policy is the one it names, else the
+    operator. Asked again, nothing changes but what is new.
+
+    Example:
+        robo-rlhf feedback ask cups --run cups-july --overlap 2
+    """
+
+    dataset: Annotated[str, tyro.conf.Positional, Meant(check_dataset)]
+    """Name of the dataset in the data home."""
+    run: RunName = ""
+    """The name under which the questions are kept; else that of the dataset."""
+    overlap: int = 1
+    """How many people answer each question."""
+    task: str | None = None
+    """Only episodes of this task."""
+    most: int = 0
+    """At most so many questions; 0 asks about every pair."""
+
+    def __call__(self) -> int:
+        """Add the questions."""
+        from robo_rlhf.data.layout import require_dataset
+        from robo_rlhf.data.reader import Reader
+        from robo_rlhf.feedback.judgeable import check_questions
+        from robo_rlhf.feedback.recorded_pairs import pairs_of, questions_about
+
+        home = data_home(self.home)
+        reader = Reader(require_dataset(home, self.dataset))
+        pairs = pairs_of(info for info in reader.list(task=self.task) if info.length)
+        if not pairs:
+            expected = "two of one task, from the same start (pair or seed), by different policies or operators"
+            raise InvalidValueError(f"episodes of {self.dataset} to compare", "none that go together", expected)
+        run = self.run or self.dataset.replace("/", "-")
+        asked = questions_about(pairs[: self.most or None], self.dataset, run, self.overlap)
+        check_questions(home, asked)
+        with self.answers() as store:
+            new = store.add_questions(asked)
+        print(f"asked {new} questions; {len(asked) - new} were there. Answer them at /review?run={run}")
+        return 0
+
+
 @COMMANDS.register("feedback export")
 @dataclass(frozen=True)
 class FeedbackExport(DatabaseOptions):
-    """Write all feedback into a new folder, one file a table.
+    """Write all feedback into a new folder, one file a table; or the answers to pairs as votes, into one file.
 
     Example:
         robo-rlhf feedback export feedback-monday
         robo-rlhf feedback export for-analysis --format parquet
+        robo-rlhf feedback export votes.csv --format votes
     """
 
     folder: Folder
-    """The folder to make."""
-    format: Literal["jsonl", "parquet"] = "jsonl"
-    """jsonl has one JSON object a line; parquet loads fastest elsewhere."""
+    """The folder to make; for votes the file: .csv, .jsonl, .parquet, or .json for Label Studio."""
+    format: Literal["jsonl", "parquet", "votes"] = "jsonl"
+    """jsonl has one JSON object a line; parquet loads fastest elsewhere; votes have two clips and a choice each."""
     json: bool = False
     """Print JSON."""
 
@@ -138,7 +189,13 @@ class FeedbackExport(DatabaseOptions):
         """Write the folder and print how many rows each file has."""
         from robo_rlhf.accounts.roles import Principal
         from robo_rlhf.feedback.transfer.export import export
+        from robo_rlhf.feedback.transfer.votes import export_votes
 
+        if self.format == "votes":
+            with self.answers() as store:
+                count = export_votes(store, self.folder, by=Principal(BY))
+            print_rows([{"file": str(self.folder), "rows": count}], as_json=self.json)
+            return 0
         with self.answers() as store:
             counts = export(store, self.folder, self.format, by=Principal(BY))
         print_rows(
@@ -150,17 +207,26 @@ class FeedbackExport(DatabaseOptions):
 @COMMANDS.register("feedback import")
 @dataclass(frozen=True)
 class FeedbackImport(DatabaseOptions):
-    """Add the feedback of a folder that was exported, or written in the same form; all of it, or nothing.
+    """Add the feedback of a folder that was exported, or votes on pairs of episodes from elsewhere; all, or nothing.
 
+    Votes are a file: .csv, .jsonl or .parquet with columns clip_a, clip_b, vote, annotator, time and note, or others
+    that --columns names; or .json as Label Studio exports it. A clip is an episode of --dataset, by its id or a path.
     Rows that are there already are skipped. Where rows are broken, each is reported with its line, and nothing is
     imported: the exit code is then 4.
 
     Example:
         robo-rlhf feedback import feedback-monday
+        robo-rlhf feedback import votes.csv --dataset cups --columns clip_a=left clip_b=right vote=better
     """
 
     folder: Folder
-    """The folder to read."""
+    """The folder, or the file of votes, to read."""
+    dataset: DatasetName = ""
+    """For votes: the dataset that holds the episodes."""
+    run: RunName = ""
+    """For votes: the name under which their questions are kept; else that of the file."""
+    columns: tuple[str, ...] = ()
+    """For votes: FIELD=COLUMN, where a column has another name than the field."""
     json: bool = False
     """Print JSON."""
 
@@ -169,8 +235,13 @@ class FeedbackImport(DatabaseOptions):
         from robo_rlhf.accounts.roles import Principal
         from robo_rlhf.feedback.transfer.import_folder import import_all
 
-        with self.answers() as store:
-            found = import_all(store, self.folder, by=Principal(BY))
+        if self.folder.is_dir() or not self.folder.exists():
+            if given := self.dataset or self.run or self.columns:
+                raise InvalidValueError("--dataset, --run and --columns", given, "a file of votes to go with them")
+            with self.answers() as store:
+                found = import_all(store, self.folder, by=Principal(BY))
+        else:
+            found = self.votes()
         if found.problems:
             rows = [{"file": p.file, "line": p.line, "problem": p.text} for p in found.problems]
             print_rows(rows, as_json=self.json)
@@ -180,3 +251,21 @@ class FeedbackImport(DatabaseOptions):
         rows = [{"table": name, "new": found.new[name], "known": found.known[name]} for name in names]
         print_rows(rows, as_json=self.json, empty="The files are empty.")
         return 0
+
+    def votes(self) -> "ImportResult":
+        """Import a file of votes."""
+        from robo_rlhf.accounts.roles import Principal
+        from robo_rlhf.data.layout import require_dataset
+        from robo_rlhf.data.reader import Reader
+        from robo_rlhf.feedback.transfer.votes import import_votes
+
+        if not self.dataset:
+            raise InvalidValueError("--dataset", "none", "the dataset whose episodes the votes are about")
+        wrong = next((text for text in self.columns if "=" not in text), None)
+        if wrong is not None:
+            raise InvalidValueError("--columns", wrong, "FIELD=COLUMN")
+        columns = dict(text.split("=", 1) for text in self.columns)
+        reader = Reader(require_dataset(data_home(self.home), self.dataset))
+        with self.answers() as store:
+            run = self.run or self.folder.stem
+            return import_votes(store, self.folder, reader, self.dataset, run, columns, by=Principal(BY))

@@ -43,8 +43,10 @@ def device_options(device: "type[Device]", settings: Sequence[str]) -> dict[str,
 def option_kinds(device: "type[Device]") -> dict[str, type]:
     """Return the options that a device has on a command line, with the type of each."""
     hints = get_type_hints(device.__init__)
-    names = [name for name in inspect.signature(device.__init__).parameters if name not in ("self", "env", "home")]
-    kinds = {name: _kind(hints[name]) for name in names}
+    options = [
+        o for o in inspect.signature(device.__init__).parameters.values() if o.name not in ("self", "env", "home")
+    ]
+    kinds = {option.name: _kind(hints.get(option.name, type(option.default))) for option in options}
     return {name: kind for name, kind in kinds.items() if kind is not None}
 
 

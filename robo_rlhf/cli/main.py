@@ -13,6 +13,7 @@ from robo_rlhf import __version__
 from robo_rlhf.cli import (
     COMMANDS,
     STOPPED,
+    TRAIN,
     CliCommand,
 )
 from robo_rlhf.core import guests
@@ -27,10 +28,10 @@ from robo_rlhf.core.legacy_names import option_now
 
 PROGRAM = "robo-rlhf"
 DEBUG_VARIABLE = "ROBO_RLHF_DEBUG"
+STATION = "serve"  # the command that never looks in the current folder
 ALLOW, ENV_ARG = "--allow", "--env-arg"
-ALLOW_HELP = f"""{ALLOW} MODULE, with any command and as often as needed, lets a module of your own be imported that a
-checkpoint, a run, a dataset or the database names; what this command line names itself, as MODULE:THING, is allowed
-by that."""
+ALLOW_HELP = f"""{ALLOW} MODULE (with any command, as often as needed) lets code of yours be imported that a checkpoint,
+a run, a dataset or the database names; what the command line itself names, as MODULE:THING, it allows by that."""
 USAGE_EXIT, INTERRUPT_EXIT, BROKEN_PIPE_EXIT = 2, 130, 141  # the last two as a shell reports SIGINT and SIGPIPE
 
 
@@ -97,18 +98,22 @@ def _dispatch(args: list[str]) -> int:
     if not args or args[0] in ("-h", "--help"):
         print(_overview(""))
         return 0 if args else USAGE_EXIT
-    args, allowed = _allowed(args)
+    args, allowed = split_allowed(args)
     if any(word.partition("=")[0] == ENV_ARG for word in args):
         from robo_rlhf.cli.env_args import folded
 
         args = folded(args, ENV_ARG)
+    with guests.command_line(args[1:], allowed, folder=args[0] != STATION):
+        _check_found(allowed)
+        return _run(args)
+
+
+def _run(args: list[str]) -> int:
     for words in (2, 1):
         name = " ".join(args[:words])
-        if len(args) >= words and name in COMMANDS:
-            options, folder = args[words:], getattr(COMMANDS[name], "current_folder", True)
-            with guests.command_line(options, allowed, folder=folder):
-                _check_found(allowed)
-                return parse(name, options)()
+        guest = words == 2 and args[0] == TRAIN.strip() and guests.split(name.removeprefix(TRAIN))  # an algorithm
+        if len(args) >= words and (guest or name in COMMANDS):
+            return parse(name, args[words:])()
     if any(name.startswith(f"{args[0]} ") for name in COMMANDS):
         if len(args) == 1 or args[1].startswith("-"):
             print(_overview(args[0]))
@@ -117,7 +122,7 @@ def _dispatch(args: list[str]) -> int:
     raise UnknownNameError("command", args[0], COMMANDS)
 
 
-def _allowed(args: list[str]) -> tuple[list[str], list[str]]:
+def split_allowed(args: list[str]) -> tuple[list[str], list[str]]:
     """Split a command line into the rest, and the modules that it allows to be imported.
 
     Raises:

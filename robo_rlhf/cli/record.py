@@ -30,9 +30,8 @@ from robo_rlhf.sim.names import OnRobot, Task
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
     from robo_rlhf.sim.envs.task_env import TaskEnv
-    from teleop.devices import Device
+    from teleop.devices import Device, Handheld
     from teleop.session.unattended import RecordedSummary
-    from teleop.terminal_ui.console import Handheld
 
 
 @COMMANDS.register("record")
@@ -87,7 +86,6 @@ class Record(OnRobot):
         """Record, with a bar, and print what was kept."""
         if self.episodes is not None and self.episodes < 1:
             raise InvalidValueError("--episodes", self.episodes, "at least 1")
-        from robo_rlhf.core.types import Source
         from robo_rlhf.sim.tasks import TASKS
         from teleop.devices import DEVICES
 
@@ -99,7 +97,7 @@ class Record(OnRobot):
         options = device_options(device, self.set)
         if self.device == "browser":
             return self._in_browser()
-        if device.source is Source.HUMAN:
+        if device.handheld:
             return self._by_hand(TaskEnv(task(), 1, nthread=1), device, options)
         return self._alone(TaskEnv(task(), 1, nthread=1), device, options)
 

@@ -12,9 +12,10 @@ from robo_rlhf.core.errors import RoboRlhfError
 
 if TYPE_CHECKING:
     from robo_rlhf.sim.envs.task_env import TaskEnv
+    from teleop.devices import Handheld
     from teleop.input.terminal import Terminal
     from teleop.ipc.messages import Begin, Status
-    from teleop.terminal_ui.console import Console, Handheld
+    from teleop.terminal_ui.console import Console
 
 POLL = 0.01  # [s] between questions to the device
 DRAW = 0.1  # [s] between pictures of the terminal

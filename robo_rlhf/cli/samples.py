@@ -14,7 +14,7 @@ from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, publish_folder, remove_tree
-from robo_rlhf.core.locks import Lock
+from robo_rlhf.processes.locks import Lock
 from robo_rlhf.sim.names import Tasks
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ import tyro
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.station_address import note_address
+from robo_rlhf.core import guests
 from robo_rlhf.core.checks import MaybePort
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import (
@@ -24,7 +25,7 @@ from robo_rlhf.core.files import (
     release_home,
     sqlite_file,
 )
-from robo_rlhf.core.locks import (
+from robo_rlhf.processes.locks import (
     Lock,
 )
 
@@ -83,6 +84,7 @@ def run_station(options: Serve, home: Path, path: str = "/") -> int:
     from teleop.station.server import listen, names_of, proxies_of, serve
     from teleop.station.services import Station
 
+    guests.serve_visitors()
     where = feedback_database(home, options.database)
     proxies = proxies_of(options.proxy)
     with only_station(home, where):

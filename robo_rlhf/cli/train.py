@@ -24,8 +24,8 @@ class TerminalSession:
 
     def open(self, config: object, asked: Mapping[str, Any]) -> "Run":
         """Create the run, or open it to continue; this process keeps its heartbeat."""
-        from robo_rlhf.core.heartbeat import keep_heartbeat
         from robo_rlhf.core.runs import Run
+        from robo_rlhf.processes.heartbeat import keep_heartbeat
 
         assert self.algorithm.folder is not None
         run = Run(self.algorithm.folder, config, asked)
@@ -52,7 +52,7 @@ def train(algorithm: Algorithm) -> int:
         BusyError: another process works in the run folder.
         RoboRlhfError: as the algorithm's `check` and `train`.
     """
-    from robo_rlhf.core.heartbeat import held
+    from robo_rlhf.processes.heartbeat import held
 
     with ExitStack() as stack:
         if algorithm.folder is not None:
@@ -64,7 +64,11 @@ def train(algorithm: Algorithm) -> int:
     return 0
 
 
-def command(algorithm: type[Algorithm]) -> Any:
-    """Return the command of an algorithm: the same options, and `train` when it is called."""
-    extended = type(algorithm.__name__, (algorithm,), {"__doc__": algorithm.__doc__, "__call__": train})
+def command(algorithm: type[Algorithm], stopped: str) -> Any:
+    """Return the command of an algorithm: the same options, and `train` when it is called.
+
+    `stopped` says what Ctrl-C leaves behind, see `CliCommand`.
+    """
+    added = {"__doc__": algorithm.__doc__, "__call__": train, "stopped": stopped}
+    extended = type(algorithm.__name__, (algorithm,), added)
     return dataclass(frozen=True, kw_only=True)(extended)

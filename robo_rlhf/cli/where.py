@@ -18,10 +18,12 @@ from robo_rlhf.core.checks import (
 )
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home
+from robo_rlhf.core.types import Outcome
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
     from robo_rlhf.data.layout import TrashedEpisode
+    from robo_rlhf.data.reader import EpisodeInfo, Reader
 
 Id = Annotated[str, tyro.conf.Positional]
 Ids = Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -75,6 +77,38 @@ class DatasetOptions:
                 if done:
                     about = f"{len(done):,}: {', '.join(f'{self.dataset}/{episode}' for episode in done)}"
                     people.audit.write(Principal(BY), act, about)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeFilters:
+    """Options that choose episodes: those that fit every filter."""
+
+    task: str | None = None
+    """Only episodes of this task."""
+    outcome: Outcome | None = None
+    """Only episodes that ended so."""
+    operator: str | None = None
+    """Only episodes by this person, or run."""
+    device: str | None = None
+    """Only episodes recorded with this device."""
+    tag: str | None = None
+    """Only episodes with this tag."""
+    min_steps: int = 0
+    """Only episodes of at least so many steps."""
+    max_steps: int | None = None
+    """Only episodes of at most so many steps."""
+
+    def choose(self, reader: "Reader") -> "tuple[EpisodeInfo, ...]":
+        """Return the episodes that fit, sorted by id."""
+        return reader.list(
+            task=self.task,
+            outcome=self.outcome,
+            operator=self.operator,
+            device=self.device,
+            tag=self.tag,
+            min_length=self.min_steps,
+            max_length=self.max_steps,
+        )
 
 
 def trash_rows(items: "Iterable[TrashedEpisode]") -> list[dict[str, object]]:

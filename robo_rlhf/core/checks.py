@@ -19,7 +19,7 @@ LONGEST_PART, MOST_PARTS = 200, 8  # [bytes] of one folder's name, so that suffi
 RUNS, SAMPLES = "runs", "samples"  # in the data home
 NOT_DATASETS = (RUNS, "cache")  # folders of the data home that hold other things than datasets
 _ARENA = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,79}")
-INSIDE_DATASETS = ("episodes", "journal", "trash", "quarantine")  # folders of a dataset, see `data.layout`
+INSIDE_DATASETS = ("episodes", "journal", "trash", "quarantine", "videos")  # folders of a dataset, see `data.layout`
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class CorruptFileError(RoboRlhfError):
 
     def __init__(self, path: Path, reason: str, advice: str) -> None:
         """Name the file, why it cannot be read, and what was or can be done."""
-        self.path = path
+        self.path, self.reason = path, reason
         super().__init__(f"{path} cannot be read ({reason}). {advice}")
 
 
@@ -191,17 +191,20 @@ class DatabaseError(RoboRlhfError):
 
 
 class WorkerDiedError(RoboRlhfError):
-    """A worker process that ended over a piece of work, and ended again when it was asked once more."""
+    """A worker process that ended over a piece of work, or gave no answer in time and was ended."""
 
     exit_code = 12
 
-    def __init__(self, what: str, work: str, code: int | None) -> None:
-        """Say `what` the worker does, the piece of `work`, and the process's exit code (negative: a signal)."""
-        how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        super().__init__(
-            f"The worker process for {what} ended twice ({how}) over: {work}. "
-            "It may lack memory, or its driver may be broken: ask for less at once, and run robo-rlhf doctor."
-        )
+    def __init__(self, what: str, work: str, how: str, *, late: bool = False) -> None:
+        """Say `what` the worker does, the piece of `work`, and `how` the process was lost; `late`: time was over."""
+        self.how, self.late = how, late
+        advice = "It may lack memory, or its driver may be broken: ask for less at once, and run robo-rlhf doctor."
+        if late:
+            advice = (
+                "It was ended, and a new one takes what comes next. "
+                "The machine may be overloaded: ask for less at once, or try again."
+            )
+        super().__init__(f"The worker process for {what} {how} over: {shown(work)}. {advice}")
 
 
 class SignInError(RoboRlhfError):
@@ -237,20 +240,6 @@ class TokenError(RoboRlhfError):
         else:
             text = self.WHY[state]
         super().__init__(f"The token is not accepted: {text}. Nothing was changed.")
-
-
-class WorkerStuckError(RoboRlhfError):
-    """A worker process that gave no answer in time; it was ended, and another is started for the next piece of work."""
-
-    exit_code = 12
-
-    def __init__(self, what: str, work: str, seconds: float) -> None:
-        """Say `what` the worker does, the piece of `work`, and how long it was given [s]."""
-        super().__init__(
-            f"The worker process for {what} gave no answer within {seconds:.0f} s over: {work}. "
-            "It was ended, and a new one takes what comes next. "
-            "The machine may be overloaded: ask for less at once, or try again."
-        )
 
 
 class TooOftenError(RoboRlhfError):

@@ -160,6 +160,31 @@ def write_atomic_many(files: Sequence[tuple[Path, bytes]], *, reserve: int | Non
         sync(folder)
 
 
+def copy_atomic(source: Path, target: Path) -> None:
+    """Copy a file of any size, so that after a crash the copy is there whole, or is not.
+
+    Raises:
+        DiskFullError: there is no room; nothing changed.
+        DiskError: the disk accepts no data; nothing changed.
+        OSError: the source cannot be read.
+    """
+    require_disk_space(target.parent, source.stat().st_size)
+    make_folder(target.parent)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with open(source, "rb") as content, open(partial, "wb") as copy:
+            shutil.copyfileobj(content, copy, 2**20)
+        sync(partial)
+        os.replace(partial, target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        if error.errno in DISK_FULL_ERRNOS:
+            raise DiskFullError(target.parent, source.stat().st_size, 0) from error
+        raise DiskError(target, error) from error
+    sync(target.parent)
+
+
 def write_json(path: Path, value: Any, *, reserve: int | None = None) -> None:
     """Write `value` as readable JSON as `write_atomic` does; keys keep their order. An object is sealed, see `seal`."""
     shown = blank_object(value) if isinstance(value, dict) else value

@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from pathlib import Path
 
 from robo_rlhf.core.errors import GuestError, MissingDependencyError, NotAllowedError, UnknownNameError
@@ -28,9 +27,14 @@ ALLOW_VARIABLE = "ROBO_RLHF_ALLOW"
 ONLY_VARIABLE = "ROBO_RLHF_ALLOW_ONLY"  # set: command lines allow nothing; for programs whose options visitors fill in
 PATH_VARIABLES = ("PYTHONPATH", "PYTHONSAFEPATH")
 GROUPS = "robo_rlhf."  # how the names of entry-point groups begin
+WHERE = (
+    "Run in the folder of the file, install it, or set PYTHONPATH to its folder; "
+    "the station does not look in the folder that it is started in."
+)
 _REFERENCE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
 _NAMED = re.compile(r"(?<![\w./:-])([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_]")  # anywhere in an argument
 
+_added: list[str] = []  # folders that a command line put on the path
 _present: set[str] = set()  # modules that this process imported by itself
 
 
@@ -116,9 +120,7 @@ def import_allowed(module: str, what: str, name: str) -> object:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
-            where = "Run in the folder of the file, install it, or set PYTHONPATH to its folder; "
-            where += "the station does not look in the folder that it is started in."
-            raise MissingDependencyError(f"The module {error.name!r}", f"{what} {name}", where) from error
+            raise MissingDependencyError(f"The module {error.name!r}", f"{what} {name}", WHERE) from error
         raise GuestError(f"{what} {name}", _why_not(error, module)) from error
     except (Exception, SystemExit) as error:  # a module of others may raise anything
         raise GuestError(f"{what} {name}", _why_not(error, module)) from error
@@ -173,39 +175,54 @@ def command_line(arguments: Sequence[str], allowed: Sequence[str], *, folder: bo
         allowed: what `--allow` names.
         folder: whether the current folder may come to the end of the path, if a module is named.
     """
-    kept = {name: os.environ.get(name) for name in (ALLOW_VARIABLE, *PATH_VARIABLES)}
+    kept = {name: os.environ.get(name) for name in (ALLOW_VARIABLE, ONLY_VARIABLE, *PATH_VARIABLES)}
     path = list(sys.path)
     named = [*allowed, *named_in(arguments)] if not os.environ.get(ONLY_VARIABLE) else []
-    here = os.getcwd()
     if named:
         allow(named)
+    here = os.getcwd()
     if named and folder and here not in sys.path:
         sys.path.append(here)
-    own = (sys.prefix, sys.base_prefix, sys.exec_prefix)  # what every program of this Python finds anyway
-    os.environ["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p and not p.startswith(own))
+        _added.append(here)
+    _hand_on_path()
     os.environ["PYTHONSAFEPATH"] = "1"  # of a process started with -m: the current folder does not come first
     try:
         yield
     finally:
         sys.path[:] = path
+        _added.clear()
         for name, value in kept.items():
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
 
 
-def close_to_visitors() -> None:
-    """Let no command line allow anything in the processes that this one starts, whose options visitors fill in."""
+def serve_visitors() -> None:
+    """Go over to serving visitors: the current folder is on the path no more, here and in processes that are started.
+
+    What the command line allowed stays so. The command lines of processes that are started from now on, whose options
+    visitors fill in, allow nothing.
+
+    Raises:
+        MissingDependencyError: an allowed module is not found there.
+    """
+    sys.path[:] = [entry for entry in sys.path if entry not in _added]
+    _hand_on_path()
     os.environ[ONLY_VARIABLE] = "1"
+    for module in listed():
+        if not is_found(module):
+            raise MissingDependencyError(f"The module {module!r}", "the station", WHERE)
+
+
+def _hand_on_path() -> None:
+    own = (sys.prefix, sys.base_prefix, sys.exec_prefix)  # what every program of this Python finds anyway
+    os.environ["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p and not p.startswith(own))
 
 
 def _spec(module: str) -> ModuleSpec | None:
     """Return how a module would be imported, without importing the packages that it lies in."""
     top, *parts = module.split(".")
-    try:
-        found = find_spec(top)
-    except ValueError:  # of a module that was made by hand
-        return None
+    found = next((spec for finder in sys.meta_path if (spec := finder.find_spec(top, None))), None)
     for part in parts:
         inside = list(found.submodule_search_locations or ()) if found else []
         found = PathFinder.find_spec(part, inside) if inside else None

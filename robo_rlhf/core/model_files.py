@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -32,6 +33,7 @@ class Model(nn.Module):
     """A network that knows how it was built: from `obs_dim`, `act_dim` and settings that are JSON values."""
 
     kind: ClassVar[str]
+    example: ClassVar[Mapping[str, Any]] = MappingProxyType({})  # settings of a small one, for the contract
 
     def __init__(self, obs_dim: int, act_dim: int, **settings: Any) -> None:
         """Remember how to build it again."""

@@ -38,8 +38,7 @@ class Registry(Mapping[str, T]):
         Args:
             kind: the word used in errors ("task").
             package: holds the modules that register.
-            base: the class that a guest derives from, or the protocol that it follows, as "module:Class"; empty where
-                there are no guests.
+            base: the class that a guest derives from, as "module:Class"; empty where there are no guests.
             called: the attribute that holds a thing's name.
             instances: whether things are objects rather than classes; a guest may then be a class without arguments.
         """
@@ -111,6 +110,16 @@ class Registry(Mapping[str, T]):
         except KeyError:
             raise UnknownNameError(self.kind, name, self) from None
 
+    def derives(self, thing: object) -> bool:
+        """Whether a guest, a class or an object, derives from the base class of this registry's things."""
+        kind = thing if inspect.isclass(thing) else type(thing)
+        return bool(self._base) and issubclass(kind, _load_base(self._base))
+
+    @property
+    def base(self) -> str:
+        """The class that things derive from, as "module:Class"."""
+        return self._base
+
     def check(self, name: str) -> None:
         """Refuse a name that is not registered, without importing anything.
 
@@ -152,16 +161,15 @@ class Registry(Mapping[str, T]):
         Raises:
             GuestError: it is not, or has not, or another thing has that name.
         """
-        thing: Any = guests.load(reference, self.kind)
-        what, where = f"{self.kind} {reference}", guests.place(thing)
+        found = guests.load(reference, self.kind)
+        what, where = f"{self.kind} {reference}", guests.place(found)
         base = _load_base(self._base)
-        if self._instances and inspect.isclass(thing):
-            thing = _made(thing, what, where)
+        thing: Any = _made(found, what, where) if self._instances and inspect.isclass(found) else found
         missing = _lacks(thing if self._instances else thing if inspect.isclass(thing) else None, base)
         if missing:
             raise GuestError(what, f"{reference} is no {self.kind}: {missing} ({where})")
         if any(thing is known for known in self._items.values()):
-            return thing  # type: ignore[no-any-return]  # under another name
+            return cast(T, thing)  # under another name
         word = getattr(thing, self._called, None)
         if not isinstance(word, str) or not _WORD.fullmatch(word):
             given = "it has none" if word is None else f"it is {word!r}"
@@ -193,21 +201,17 @@ def _made(thing: type[Any], what: str, where: str) -> object:
 
 
 def _lacks(thing: object, base: type[Any]) -> str:
-    """Return in words what a thing lacks to be of a base class or a protocol; empty where it lacks nothing."""
+    """Return in words what a thing lacks to be of a base class; empty where it lacks nothing."""
     if thing is None:
-        return f"it is no class that follows {base.__name__}"
-    if not getattr(base, "_is_protocol", False):
-        if not (issubclass(thing, base) if inspect.isclass(thing) else isinstance(thing, base)):
-            return f"it does not derive from {base.__module__}.{base.__name__}"
-        missing = sorted(getattr(thing, "__abstractmethods__", ()))
-        return f"it lacks {', '.join(missing)}" if missing else ""
-    public = {name for name in (*vars(base), *base.__annotations__) if not name.startswith("_")} - {"name"}
-    missing = sorted(name for name in public if not hasattr(thing, name))
+        return f"it is no class that derives from {base.__module__}.{base.__name__}"
+    if not (issubclass(thing, base) if inspect.isclass(thing) else isinstance(thing, base)):
+        return f"it does not derive from {base.__module__}.{base.__name__}"
+    missing = sorted(getattr(thing, "__abstractmethods__", ()))
     return f"it lacks {', '.join(missing)}" if missing else ""
 
 
 def known(registry: "Registry[Any]", name: str) -> None:
-    """Refuse a name that is not registered; a thing of the user's own is imported, so that its faults are told first.
+    """Refuse a name that is not registered; a thing of the user's own is imported, so that its faults come first.
 
     Raises:
         UnknownNameError: it is not registered; the message suggests the nearest name.

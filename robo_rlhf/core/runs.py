@@ -71,8 +71,8 @@ _MISFITS = (
 class Run:
     """A run folder, open for work."""
 
-    def __init__(self, path: Path, config: object, besides: Mapping[str, Any] | None = None) -> None:
-        """Create the folder, or open it to continue. `config` is a dataclass or a JSON object, `besides` adds to it.
+    def __init__(self, path: Path, config: object, inputs: Mapping[str, Any] | None = None) -> None:
+        """Create the folder, or open it to continue. `config` is a dataclass or a JSON object, `inputs` adds to it.
 
         A setting that a folder of an earlier version lacks counts as the default of the dataclass.
 
@@ -81,7 +81,7 @@ class Run:
             CorruptFileError: its config.json is damaged.
         """
         self.path = path
-        self.config = {**_plain(besides or {}), **_plain(config)}
+        self.config = {**_plain(inputs or {}), **_plain(config)}
         self._board = EventFile(path)
         self._whole: set[str] = set()  # files whose last line is known to be whole
         self._dirty: set[str] = set()  # files with lines that the disk may not hold yet

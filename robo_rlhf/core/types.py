@@ -26,6 +26,24 @@ class Source(enum.IntEnum):
 
 
 @dataclass(frozen=True)
+class RecordedVideo:
+    """What one camera recorded of an episode: a file in the folder `videos` of its dataset."""
+
+    file: str  # H.264 that browsers step through, at most 720 lines
+    original: str  # as it was recorded; the same file where that is such a video already
+    fps: float  # [1/s] of `file`
+    frames: int  # that belong to the episode
+    width: int  # [pixels] of the original
+    height: int  # [pixels] of the original
+    start: float = 0.0  # [s] into both files at which the episode begins
+
+    def frame_at(self, time: float) -> int:
+        """Return the number in `file` of the frame shown at `time` [s since the beginning of the episode]."""
+        first = round(self.start * self.fps)
+        return first + min(max(int(time * self.fps + 1e-6), 0), self.frames - 1)
+
+
+@dataclass(frozen=True)
 class EpisodeMeta:
     """Metadata of an episode: everything but its arrays. JSON-serialisable."""
 
@@ -47,6 +65,10 @@ class EpisodeMeta:
     obs_names: tuple[str, ...] = ()  # of the columns, where the environment names them and no task of ours does
     action_names: tuple[str, ...] = ()
     trimmed: bool = False  # instead of branching, it is steps of its parent, from frame `parent_step` on
+    origin: Mapping[str, str] = field(default_factory=dict)  # where it came from: dataset and id, or format and place
+    instruction: str = ""  # the task in a sentence, where no task of this program says it
+    action_bounds: tuple[tuple[float, float], ...] = ()  # per column, what -1 and 1 are in units of the origin
+    frames: Mapping[str, RecordedVideo] = field(default_factory=dict)  # by camera; empty where states are drawn
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
-from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
+from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, RoboRlhfError, VersionError
 from robo_rlhf.core.files import move, remove, sync, write_atomic
 from robo_rlhf.core.types import Episode, EpisodeMeta, Outcome
 from robo_rlhf.data.layout import (
     TrashedEpisode,
     episode_path,
+    names,
     next_trash_path,
     not_found,
     trash_versions,
@@ -19,6 +21,7 @@ from robo_rlhf.data.layout import (
     trimmed_id,
 )
 from robo_rlhf.data.reader import Reader
+from robo_rlhf.data.recorded_videos import VIDEOS, cut_videos, video_files
 from robo_rlhf.data.schema import FRAME_COLUMNS, Columns, encode, load_file, read_header
 
 
@@ -61,6 +64,7 @@ class Curated(Reader):
             new = self._free_id(trimmed_id(episode_id, start, stop), kept)
             if new not in self:
                 meta = replace(header.meta, id=new, parent=episode_id, parent_step=start, trimmed=True)
+                meta = replace(meta, frames=cut_videos(meta, start, stop))
                 write_atomic(episode_path(self.path, new), encode(kept, meta))
             move(episode_path(self.path, episode_id), next_trash_path(self.path, episode_id))
             return new
@@ -125,7 +129,22 @@ class Curated(Reader):
                     remove(path, durable=False)
             if items:
                 sync(self.path / "trash")
+                self._sweep_videos()
             return items
+
+    def _sweep_videos(self) -> None:
+        """Remove recorded videos that no episode shows any more, in the dataset or its trash."""
+        if not (self.path / VIDEOS).is_dir():
+            return
+        paths = [episode_path(self.path, episode_id) for episode_id in self.ids()]
+        paths += [path for item in trashed(self.path) for path in trash_versions(self.path, item.id)]
+        try:
+            shown = {file for path in paths for file in video_files(read_header(path).meta)}
+        except (CorruptFileError, VersionError):
+            return  # what cannot be read may show any of them
+        for entry in names(self.path / VIDEOS, ""):
+            if entry.name not in shown:
+                remove(Path(entry.path), missing_ok=True, durable=False)
 
     def _trimmed_away(self) -> set[str]:
         """Return the ids of what lies in the trash because a part of it took its place."""

@@ -1,6 +1,6 @@
 """Dataset: a folder of episodes that can be recorded into, curated, merged and split."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from robo_rlhf.data.layout import (
     now,
 )
 from robo_rlhf.data.reader import Reader
+from robo_rlhf.data.recorded_videos import copy_videos
 from robo_rlhf.data.recording.journal import EpisodeWriter, begin_branch
 from robo_rlhf.data.recording.recovery import Recovery, recover
 from robo_rlhf.data.schema import (
@@ -110,28 +111,58 @@ class Dataset(Curated):
         self, episodes: Iterable[Episode], *, replace_existing: bool = False, level: int = LEVEL
     ) -> tuple[str, ...]:
         """Add episodes, each as `add` does, many to a wait for the disk; return their ids in order."""
+        pairs = ((episode, None) for episode in episodes)
+        return self.add_pairs(pairs, replace_existing=replace_existing, level=level)
+
+    def add_pairs(
+        self, pairs: Iterable[tuple[Episode, Timing | None]], *, replace_existing: bool = False, level: int = LEVEL
+    ) -> tuple[str, ...]:
+        """Add episodes with their timing as `add_many` does."""
         ids: list[str] = []
-        remaining = iter(episodes)
+        remaining = iter(pairs)
         while group := list(islice(remaining, _GROUP)):
-            files = [self._encode(episode, None, replace_existing, level) for episode in group]
+            files = [self._encode(episode, timing, replace_existing, level) for episode, timing in group]
             write_atomic_many(files)
             ids += [_id_of(path) for path, _ in files]
         return tuple(ids)
 
-    def merge(self, other: Reader) -> dict[str, str]:
-        """Copy all episodes of another dataset; return the id each has here, by the id it has there.
+    def merge(
+        self,
+        other: Reader,
+        ids: Iterable[str] | None = None,
+        *,
+        origin: str = "",
+        tell: Callable[[int, int], object] = lambda done, total: None,
+    ) -> dict[str, str]:
+        """Copy episodes of another dataset (all where None); return the id each has here, by the id it has there.
 
-        An episode that is here already stays as it is; another one of the same id gets a new id.
+        An episode that is here already stays as it is; another one of the same id gets a new id. One at a time is in
+        memory. What was stopped is continued by the same call.
+
+        Args:
+            other: the dataset to copy from.
+            ids: which of its episodes.
+            origin: the name of that dataset, which each copy keeps with its id there; one that came from elsewhere
+                before keeps that.
+            tell: called with episodes done, and of how many.
+
+        Raises:
+            InvalidValueError: this dataset is for another task; nothing was copied.
         """
+        wanted = other.ids() if ids is None else tuple(ids)
+        for episode_id in wanted:
+            self._check_task(other.info(episode_id).meta)
         here: dict[str, str] = {}
-        for episode_id in other.ids():
+        for done, episode_id in enumerate(wanted, start=1):
             columns, header = other.read(episode_id)
-            self._check_task(header.meta)
             here[episode_id] = new = self._free_id(episode_id, columns)
             if new not in self:
                 parent = here.get(header.meta.parent, header.meta.parent)
-                meta = replace(header.meta, id=new, parent=parent)
+                known = {"dataset": origin, "id": episode_id} if origin else {}
+                meta = replace(header.meta, id=new, parent=parent, origin=header.meta.origin or known)
+                copy_videos(meta, other.path, self.path)
                 write_atomic(episode_path(self.path, new), encode(columns, meta))
+            tell(done, len(wanted))
         return here
 
     def split(self, fractions: Sequence[float], seed: int) -> tuple[tuple[str, ...], ...]:

@@ -5,6 +5,7 @@
 <dataset>/journal/ID.arrows        episodes being recorded, or left by a crash, see `stream`
 <dataset>/journal/ID.remark.json   the remarks on such an episode, see `remarks`
 <dataset>/trash/ID.N.parquet       what was deleted, trimmed or replaced; the highest N is the newest
+<dataset>/videos/DIGEST.SUFFIX     what cameras recorded, see `recorded_videos`
 <dataset>/quarantine/              files that could not be read, each with NAME.reason.txt beside it
 """
 

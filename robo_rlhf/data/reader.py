@@ -80,6 +80,13 @@ class Reader:
             raise self._missing(episode_id) from None
         return self._known[episode_id][1]
 
+    def header(self, episode_id: str) -> Header:
+        """Return the footer of an episode: its metadata and the shapes of its columns; raises as `load`."""
+        try:
+            return read_header(episode_path(self.path, episode_id))
+        except FileNotFoundError:
+            raise self._missing(episode_id) from None
+
     def list(
         self,
         *,

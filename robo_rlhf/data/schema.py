@@ -21,13 +21,14 @@ import pyarrow.parquet as pq
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, VersionError
 from robo_rlhf.core.files import open_whole, read_whole
 from robo_rlhf.core.seal import BLANK, MARK, seal, sealed_length
-from robo_rlhf.core.types import Array, Episode, EpisodeMeta
+from robo_rlhf.core.types import Array, Episode, EpisodeMeta, RecordedVideo
 
 FORMAT = 1
 LEVEL = 3  # zstd: 19 saves 2 % of a file and takes a hundred times as long
 HEADER_KEY, CHECK_KEY, SEAL_KEY = b"robo_rlhf", b"robo_rlhf.crc32", b"robo_rlhf.seal"
 SIGNAL = "signals/"
 _LISTS = ("tags", "obs_names", "action_names")  # fields of the metadata that are tuples
+_IMPORTED = ("origin", "instruction", "action_bounds", "frames")  # those that are left out where they are empty
 FRAME_COLUMNS = ("obs", "state", "success")  # T+1 rows; every other column has T
 # What decoding damaged bytes can raise. The bytes are in memory by then, so an OSError is Arrow's, not the disk's.
 DECODE_ERRORS = (
@@ -89,15 +90,21 @@ def to_episode(columns: Columns, meta: EpisodeMeta) -> Episode:
 
 
 def meta_to_json(meta: EpisodeMeta) -> dict[str, Any]:
-    """Return the fields of `meta` as a JSON object."""
-    return {**asdict(meta), "versions": dict(meta.versions), **{name: list(getattr(meta, name)) for name in _LISTS}}
+    """Return the fields of `meta` as a JSON object, without those that only imported episodes have and it has not."""
+    plain = {name: value for name, value in asdict(meta).items() if value or name not in _IMPORTED}
+    return {**plain, "versions": dict(meta.versions), **{name: list(getattr(meta, name)) for name in _LISTS}}
 
 
 def meta_from_json(value: Mapping[str, Any]) -> EpisodeMeta:
     """Return what `meta_to_json` was given; fields that this version does not know are skipped."""
     known = {field.name for field in fields(EpisodeMeta)}
     plain = {name: item for name, item in value.items() if name in known}
-    return EpisodeMeta(**{**plain, **{name: tuple(plain.get(name, ())) for name in _LISTS}})
+    tuples: dict[str, Any] = {name: tuple(plain.get(name, ())) for name in _LISTS}
+    if "action_bounds" in plain:
+        tuples["action_bounds"] = tuple((float(low), float(high)) for low, high in plain["action_bounds"])
+    if "frames" in plain:
+        plain["frames"] = {str(camera): RecordedVideo(**video) for camera, video in plain["frames"].items()}
+    return EpisodeMeta(**{**plain, **tuples})
 
 
 def encode(columns: Columns, meta: EpisodeMeta, *, level: int = LEVEL) -> bytes:

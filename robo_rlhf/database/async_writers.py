@@ -75,8 +75,8 @@ class AsyncWriter(ABC):
         """Return a new transaction, as a function that does a piece of work in it."""
 
     @abstractmethod
-    async def read(self, look: Work[T]) -> T:
-        """Return what `look` finds in one state of the database."""
+    async def read(self, work: Work[T]) -> T:
+        """Return what `work` finds in one state of the database."""
 
     async def write(self, work: Work[T], *, alone: bool = False) -> T:
         """Do `work` and return its result: then it is on the disk. It is done even if the waiting task is cancelled.
@@ -176,10 +176,10 @@ class SqliteAsyncWriter(AsyncWriter):
             raise
         await asyncio.wrap_future(self._thread.submit(self._end, context, None))
 
-    async def read(self, look: Work[T]) -> T:
+    async def read(self, work: Work[T]) -> T:
         """Read at once: readers never wait."""
         with transaction(self._engine, write=False) as connection:
-            return look(connection)
+            return work(connection)
 
     async def _begun(self) -> _Begun:
         begun = self._thread.submit(self._begin)
@@ -224,10 +224,10 @@ class ServerAsyncWriter(AsyncWriter):
             async with self._engine.connect() as connection, connection.begin():
                 yield connection.run_sync
 
-    async def read(self, look: Work[T]) -> T:
+    async def read(self, work: Work[T]) -> T:
         """Look, over a connection that is free."""
         async with self.transaction() as do:
-            result: T = await do(look)
+            result: T = await do(work)
             return result
 
     async def close(self) -> None:

@@ -80,9 +80,9 @@ class Database:
         name = line if of is None else f"{line} {crc32(of.encode()) % WRITERS_PER_QUEUE}"
         return await self._here(name).write(work, alone=alone)
 
-    async def read_async(self, look: Work[T]) -> T:
-        """Return what `look` finds, in the event loop: for what takes well below a millisecond."""
-        return await self._here("looks").read(look)
+    async def read_async(self, work: Work[T]) -> T:
+        """Return what `work` finds, in the event loop: for what takes well below a millisecond."""
+        return await self._here("looks").read(work)
 
     def _here(self, line: str) -> AsyncWriter:
         lines = self._async_writers.setdefault(asyncio.get_running_loop(), {})
@@ -95,9 +95,9 @@ class Database:
             )
         return lines[line]
 
-    async def read_in_thread(self, look: Callable[[], T]) -> T:
+    async def read_in_thread(self, work: Callable[[], T]) -> T:
         """Limit how many threads read the database beside the event loop, so that it keeps its share."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, look)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
 
     async def close_async(self) -> None:
         """Finish and release what `write_soon` uses in this event loop."""

@@ -15,8 +15,9 @@ from typing import Literal, NamedTuple
 from robo_rlhf.core import guests
 from robo_rlhf.core.errors import InvalidValueError, NotAllowedError, NotNowError
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta
+from robo_rlhf.data.recorded_videos import video_path
 from robo_rlhf.data.schema import Header, load_file, read_header
-from robo_rlhf.sim.external.ids import is_outside, split_task
+from robo_rlhf.sim.external.ids import is_outside, scene_name, split_task
 from robo_rlhf.sim.external.versions import is_installed
 
 NO_VIDEOS: Mapping[str, Path] = MappingProxyType({})
@@ -71,6 +72,12 @@ class EpisodeAccess:
         """Why it cannot be shown or entered, in one sentence; empty where both can be."""
         return self.ways.reason
 
+    @property
+    def scene(self) -> str:
+        """The name of the model that its states are drawn with."""
+        seeded = self.meta.versions.get("model") == "seed"
+        return scene_name(self.meta.task, self.meta.seed) if seeded and is_outside(self.meta.task) else self.meta.task
+
     def frame(self, k: int, camera: str = "front", width: int = 320, height: int = 240) -> Array:
         """Return frame `k` as an image (H, W, 3) uint8; raises as `frames`."""
         picture: Array = self.frames([k], camera, width, height)[0]
@@ -97,7 +104,7 @@ class EpisodeAccess:
             raise InvalidValueError(f"frames of episode {self.meta.id}", given, expected)
         match self.show:
             case "state":
-                return draw_states(self._episode, chosen, camera, width, height)
+                return draw_states(self._episode, self.scene, chosen, camera, width, height)
             case "replay":
                 return draw_replayed(self._episode, chosen, width, height)
             case "frames":
@@ -124,9 +131,10 @@ class EpisodeAccess:
         return self._load()
 
 
-def access_of(episode: Episode) -> EpisodeAccess:
-    """Return the access to an episode in memory."""
-    return EpisodeAccess(episode.meta, episode.state.shape[1], lambda: episode)
+def access_of(episode: Episode, folder: Path | None = None) -> EpisodeAccess:
+    """Return the access to an episode in memory; its recorded videos are in the dataset at `folder`."""
+    videos = NO_VIDEOS if folder is None else videos_of(episode.meta, folder)
+    return EpisodeAccess(episode.meta, episode.state.shape[1], lambda: episode, videos)
 
 
 def open_access(path: Path, header: Header | None = None) -> EpisodeAccess:
@@ -136,7 +144,13 @@ def open_access(path: Path, header: Header | None = None) -> EpisodeAccess:
         CorruptFileError, VersionError, OSError: its header cannot be read.
     """
     header = header or read_header(path)
-    return EpisodeAccess(header.meta, header.columns["state"][1][1], lambda: load_file(path))
+    videos = videos_of(header.meta, path.parents[1])  # of one in the trash too
+    return EpisodeAccess(header.meta, header.columns["state"][1][1], lambda: load_file(path), videos)
+
+
+def videos_of(meta: EpisodeMeta, folder: Path) -> Mapping[str, Path]:
+    """Return the recorded video of each camera of an episode in the dataset at `folder`."""
+    return {camera: video_path(folder, video.file) for camera, video in meta.frames.items()}
 
 
 def why_not_yet(task: str) -> str:
@@ -168,9 +182,9 @@ def ways_of(
     outside = is_outside(task)
     if not outside and not state_size:
         return Ways("frames" if videos else None, None, NO_STATES)
-    module = module_of(task)
-    if module and not guests.is_allowed(module):
-        refused = str(NotAllowedError("environment" if outside else "task", task, module))
+    strange = next((module for module in modules_of(task) if not guests.is_allowed(module)), "")
+    if strange:
+        refused = str(NotAllowedError("environment" if outside else "task", task, strange))
         return Ways("frames", None, NO_STATES if not state_size else refused) if videos else Ways(None, None, refused)
     if not outside:
         return Ways("state", "state")
@@ -182,8 +196,13 @@ def ways_of(
     return Ways(show, enter, "" if enter else NOT_EXACT)
 
 
-def module_of(task: str) -> str:
-    """Return the module that the name of a task asks to import; empty where it leads to a package known by name."""
+def modules_of(task: str) -> list[str]:
+    """Return the modules that the name of a task asks to import, those of packages known by name left out.
+
+    >>> modules_of("my_tasks:PressButton@my_robots:Ur5e"), modules_of("my_envs:Mine-v0@50"), modules_of("Pusher-v5")
+    (['my_tasks', 'my_robots'], ['my_envs'], [])
+    """
     if not is_outside(task):
-        return (guests.split(task) or ("", ""))[0]
-    return split_task(task.partition("@")[0])[0].rpartition(":")[0]
+        return [found[0] for part in task.split("@") if (found := guests.split(part))]
+    module = split_task(task.partition("@")[0])[0].rpartition(":")[0]
+    return [module] if module else []

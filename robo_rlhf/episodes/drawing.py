@@ -8,6 +8,7 @@ import numpy as np
 
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError, UnknownNameError
 from robo_rlhf.core.types import Array, Episode
+from robo_rlhf.episodes.recorded_frames import frames_at, step_times
 from robo_rlhf.sim.external.ids import find
 from robo_rlhf.sim.external.proof import provenance_of
 from robo_rlhf.sim.external.replay import render_once, replay_frames
@@ -17,9 +18,9 @@ from robo_rlhf.sim.rendering.video import decode_mp4
 STRAYS = 1e-3  # difference of observations, in shares of their largest, above which pictures would show something else
 
 
-def draw_states(episode: Episode, chosen: Sequence[int], camera: str, width: int, height: int) -> Array:
-    """Return frames `chosen` of an episode (K, height, width, 3) uint8, drawn from its states."""
-    with FrameRenderer(load_model(episode.meta.task), width, height) as renderer:
+def draw_states(episode: Episode, scene: str, chosen: Sequence[int], camera: str, width: int, height: int) -> Array:
+    """Return frames `chosen` of an episode (K, height, width, 3) uint8, from its states and the model of `scene`."""
+    with FrameRenderer(load_model(scene), width, height) as renderer:
         return renderer.frames(episode.state[list(chosen)], camera)
 
 
@@ -51,8 +52,12 @@ def draw_recorded(
         camera = next(iter(videos))
     if camera not in videos:
         raise UnknownNameError("camera", camera, videos)
-    frames, _ = decode_mp4(videos[camera])
-    return np.stack([fit(frames[min(k, len(frames) - 1)], width, height) for k in chosen])
+    recorded = episode.meta.frames.get(camera)
+    if recorded is None:  # a video with a frame for each of the episode
+        frames, _ = decode_mp4(videos[camera])
+        return np.stack([fit(frames[min(k, len(frames) - 1)], width, height) for k in chosen])
+    times = step_times(recorded, len(episode) + 1, episode.meta.control_dt)[list(chosen)]
+    return np.stack([fit(frame, width, height) for frame in frames_at(videos[camera], times)])
 
 
 def why_not_rendered(task: str) -> str:

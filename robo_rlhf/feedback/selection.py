@@ -145,9 +145,9 @@ METHODS: dict[str, Method] = {
 def _most(pool: Pool, k: int, rng: np.random.Generator, measure: Callable[[Array], Array]) -> Array:
     """Return the proposals of which `measure` is largest.
 
-    It gets the probability that each clip is the best, by each reward model, (E, proposals, K), and returns
-    (proposals,). No segment is in more than two questions where others will do, so that one odd segment does not take
-    all of them.
+    It gets the probability that each clip is the best, by each reward model, (E, proposals, K), of one clip that it is
+    good and that it is bad, and returns (proposals,). No segment is in more than two questions where others will do, so
+    that one odd segment does not take all of them.
     """
     if pool.returns is None:
         raise InvalidValueError(
@@ -155,6 +155,8 @@ def _most(pool: Pool, k: int, rng: np.random.Generator, measure: Callable[[Array
         )
     proposals = stage(pool, PROPOSALS * k, rng)
     logits = pool.returns[:, proposals]  # (E, proposals, K)
+    if pool.clips == 1:  # one clip is judged against a return of 0
+        logits = np.concatenate([logits, np.zeros_like(logits)], axis=-1)
     odds = np.exp(logits - logits.max(-1, keepdims=True))
     doubt = measure(odds / odds.sum(-1, keepdims=True))
     return _spread(proposals[np.argsort(-doubt, kind="stable")], k, pool)

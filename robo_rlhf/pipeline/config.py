@@ -6,7 +6,8 @@ from typing import Any, Literal
 from robo_rlhf.core.checks import check_seed
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.core.legacy_names import PRESETS
-from robo_rlhf.rewards.fitting.settings import FitSettings
+from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.reward_fitting.settings import FitSettings
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
 from robo_rlhf.training_tools.settings import BCSettings, PPOSettings, RewardSettings, SACSettings
 
@@ -100,8 +101,6 @@ WITHOUT_DEMONSTRATIONS: dict[str, Any] = {  # sizes without demonstrations: step
     "reward": _quick_reward(),
 }
 
-CLIPS = {"pairwise": 2, "ranking": 4}  # clips per question, by kind of question
-
 
 @dataclass(frozen=True)
 class PipelineConfig:
@@ -128,7 +127,8 @@ class PipelineConfig:
     clip_steps: int = 40
     """Steps per clip."""
     question: str = "pairwise"
-    """Kind of question: pairwise, which of two clips is better; or ranking, the order of four."""
+    """Kind of question: one of the registry, such as pairwise, which of two clips is better, or ranking, the order of
+    four; or one of your own, as module:Thing."""
     approvals: float = 0.25
     """Share of the questions that ask whether an episode succeeded, which train a success head beside the reward."""
     success_weight: float = 1.0
@@ -182,8 +182,10 @@ class PipelineConfig:
             InvalidValueError: one is outside its range.
             UnknownNameError: no such kind of question.
         """
-        if self.question not in CLIPS:
-            raise UnknownNameError("kind of question", self.question, CLIPS)
+        KINDS.check(self.question)
+        if self.annotator == "simulated" and KINDS[self.question].layout == "show":
+            expected = "a kind that a simulated annotator can answer, or --annotator human"
+            raise InvalidValueError("kind of question", self.question, expected)
         check_seed("--seed", self.seed)
         least = {"demos": 0, "labels": 1, "rounds": 1, "episodes": 1, "collect": 2, "clip_steps": 1, "num_envs": 1}
         least |= {"explore": 0, "trim": 0, "self_imitation_rounds": 0, "self_imitation_episodes": 1, "gate_episodes": 1}
@@ -216,7 +218,8 @@ class PipelineConfig:
     @property
     def clips_a_question(self) -> int:
         """Number of clips per question."""
-        return CLIPS[self.question]
+        kind = KINDS[self.question]
+        return kind.clips_asked or kind.num_clips.start
 
     def labels_of(self, number: int) -> int:
         """Return the number of questions of round `number`, from 1: equal shares."""

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-from robo_rlhf.core.heartbeat import held, keep_heartbeat
 from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.judgeable import check_task
 from robo_rlhf.pipeline.config import PipelineConfig
@@ -20,6 +19,7 @@ from robo_rlhf.pipeline.steps.questions import answer, ask, collect
 from robo_rlhf.pipeline.steps.reward import learn_reward
 from robo_rlhf.pipeline.steps.self_imitation import self_imitate
 from robo_rlhf.pipeline.steps.success import learn_success
+from robo_rlhf.processes.heartbeat import held, keep_heartbeat
 from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.sim.external.ids import is_outside

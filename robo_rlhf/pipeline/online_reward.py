@@ -17,11 +17,11 @@ from robo_rlhf.feedback.live_signal.as_answers import SignalReader
 from robo_rlhf.feedback.quality.report import gold_of
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.feedback.store import Store
+from robo_rlhf.reward_fitting.answers import ClipLoader
+from robo_rlhf.reward_fitting.trainer import FitReport, RewardTrainer, fit
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_meta, load_reward, save_reward
-from robo_rlhf.rewards.fitting.trainer import FitReport, RewardTrainer, fit
 from robo_rlhf.training import reward
-from robo_rlhf.training_tools.answers import ClipLoader
 
 POLL = 0.2  # [s] between polls of the database
 PROGRESS_INTERVAL = (
@@ -104,10 +104,10 @@ class Follower:
         """
         self.config, self.run, self.store = config, run, store
         self.asked, self.task, self.extra = asked, task, extra or reward.ExtraData()
-        self.shelf = ClipLoader(load)
+        self.loader = ClipLoader(load)
         self.path = run.checkpoint_path("reward")
         self.model: RewardModel | None = None
-        self.pressed = SignalReader(store.signals, load)
+        self.signals = SignalReader(store.signals, load)
         self.mark: object = None  # of the store, up to which answers are included
         self.fresh = True  # whether the model was fitted from scratch on all answers
         self.report: FitReport | None = None
@@ -164,15 +164,15 @@ class Follower:
         questions = [q for q in self.store.questions(run=self.asked) if self.task in (None, q.task)]
         place = {question.id: i for i, question in enumerate(questions)}
         answers = [a for a in self.store.answers(run=self.asked) if a.question_id in place]
-        shown, pressed = self.pressed.read(self.asked, self.task)
+        shown, pressed = self.signals.read(self.asked, self.task)
         return questions + shown, sorted(answers, key=lambda a: (place[a.question_id], a.annotator)) + pressed
 
     def _now(self) -> object:
         """Return a marker that changes whenever there is something new to learn from."""
-        return self.store.mark(), self.pressed.version()
+        return self.store.mark(), self.signals.version()
 
     def _prepare(self, questions: Sequence[Question], answers: Sequence[Answer]) -> reward.AnswerData:
-        return reward.prepare(self.config.learn, questions, answers, self.shelf.load, self.extra, shelf=self.shelf)
+        return reward.prepare(self.config.learn, questions, answers, self.loader.load, self.extra, loader=self.loader)
 
     def _learn(self, judged: reward.AnswerData) -> tuple[RewardTrainer, FitReport]:
         """Continue from the last model, or fit one where none has held-out answers."""
@@ -208,9 +208,9 @@ class Follower:
         update = Update(self.number, human_answers(judged), time.perf_counter() - began, anew, report)
         self.run.log(update.number, update.metrics)
         found = reward.describe(self.config.learn, report, judged, questions, answers, self.extra.checked)
-        told = {"flips": {name: person["flip"] for name, person in found["people"].items()}}
-        told |= {name: found[name] for name in PROGRESS_INTERVAL}
-        self.run.event("updated", answers=update.answers, seconds=round(update.seconds, 3), anew=anew, **told)
+        details = {"flips": {name: person["flip"] for name, person in found["people"].items()}}
+        details |= {name: found[name] for name in PROGRESS_INTERVAL}
+        self.run.event("updated", answers=update.answers, seconds=round(update.seconds, 3), anew=anew, **details)
         return update
 
     def _warm(self, origin: Path) -> RewardModel | None:
@@ -231,19 +231,19 @@ def human_answers(judged: reward.AnswerData) -> int:
 def follow(
     follower: Follower,
     *,
-    tell: Callable[[Update], object] = lambda update: None,
+    report: Callable[[Update], object] = lambda update: None,
     stop: Callable[[], bool] = lambda: False,
     sleep: Callable[[float], object] = time.sleep,
 ) -> int:
     """Run until `stop`; return the number of models. Ctrl-C leaves all files consistent."""
-    count, heard = 0, time.monotonic()
+    count, answered = 0, time.monotonic()
     while not stop():
         update = follower.step()
-        if update is None and time.monotonic() - heard > QUIET:
+        if update is None and time.monotonic() - answered > QUIET:
             update = follower.renew()
         if update is None:
             sleep(POLL)
             continue
-        count, heard = count + 1, time.monotonic()
-        tell(update)
+        count, answered = count + 1, time.monotonic()
+        report(update)
     return count

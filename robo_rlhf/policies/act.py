@@ -6,6 +6,9 @@ predicts the chunk from the latent and the observation. When acting, the latent 
 Predictions overlap, and several predictions of the current step are averaged (temporal ensembling).
 """
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +25,7 @@ class ActPolicy(ChunkedPolicy):
     """A transformer that decodes a chunk of actions, trained as a variational autoencoder."""
 
     kind = "act"
+    example: ClassVar[Mapping[str, Any]] = {"width": 16, "layers": 1, "chunk": 6}
 
     def __init__(
         self,

@@ -150,11 +150,3 @@ def mlp(sizes: list[int], activation: type[nn.Module]) -> nn.Sequential:
     for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), activation()]
     return nn.Sequential(*layers[:-1])
-
-
-def load_base(base: TrainedPolicy, onto: TrainedPolicy, normalizer: Normalizer) -> None:
-    """Copy a trained `base` into `onto`, the base of another policy, and its z-scores, where it has such, likewise."""
-    onto.load_state_dict(base.state_dict())
-    known = getattr(base, "normalizer", None)
-    if isinstance(known, Normalizer):
-        normalizer.load_state_dict(known.state_dict())

@@ -10,6 +10,8 @@ repeatable for the same seed, order of episodes and number of environments.
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +27,7 @@ class FlowPolicy(ChunkedPolicy):
     """Chunked conditional flow matching over a multilayer perceptron."""
 
     kind = "flow"
+    example: ClassVar[Mapping[str, Any]] = {"width": 16}
     frequencies: Tensor
 
     def __init__(

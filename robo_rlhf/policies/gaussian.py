@@ -1,7 +1,8 @@
 """A Gaussian policy: a multilayer perceptron gives the mean action, one step at a time."""
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ class GaussianPolicy(GaussianActor):
     """Normal distribution over unclipped actions; the environment clips what is sampled."""
 
     kind = "gaussian"
+    example: ClassVar[Mapping[str, Any]] = {"width": 16}
 
     def __init__(
         self,

@@ -5,6 +5,9 @@ Offline Human Demonstrations"). When acting, it follows the mean of one componen
 obstacle may run into it.
 """
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +22,7 @@ class MixturePolicy(ChunkedPolicy):
     """A multilayer perceptron that gives a mixture of normal distributions over chunks."""
 
     kind = "mixture"
+    example: ClassVar[Mapping[str, Any]] = {"width": 16}
 
     def __init__(
         self,

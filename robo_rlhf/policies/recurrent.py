@@ -4,6 +4,9 @@ As the recurrent baseline with a mixture head of Mandlekar et al. 2021. It reads
 it acts as when it learns, so its memory never meets a state that training did not.
 """
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +21,7 @@ class RecurrentPolicy(ChunkedPolicy):
     """A gated recurrent unit over a window of observations, with a mixture of Gaussians over the chunk that follows."""
 
     kind = "recurrent"
+    example: ClassVar[Mapping[str, Any]] = {"width": 16}
 
     def __init__(
         self,

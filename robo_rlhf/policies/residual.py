@@ -1,27 +1,24 @@
-"""A residual policy: a small bounded correction, learned on top of a frozen policy of any kind.
-
-As in Johannink et al. 2019 and Silver et al. 2018 (residual policy learning): the action is that of the base plus
-scale * tanh(network), and the network's last layer starts at zero, so learning starts from exactly the base.
-The base's weights are part of the policy and so of its checkpoint.
-"""
+"""A residual policy: the action is that of the base plus scale * tanh(network), whose last layer starts at zero."""
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.policies import POLICIES
-from robo_rlhf.policies.base import Chunks, GaussianActor, Normalizer, TrainedPolicy, first_step_loss, load_base, mlp
+from robo_rlhf.policies.base import GaussianActor, Normalizer, mlp
+from robo_rlhf.policies.on_base import PolicyOnBase
 
 
 @POLICIES.register("residual")
-class ResidualPolicy(GaussianActor):
+class ResidualPolicy(PolicyOnBase, GaussianActor):
     """Mean action = base + scale * tanh(network); features are [normalised observation, base action]."""
 
     kind = "residual"
+    example: ClassVar[Mapping[str, Any]] = {"width": 16}
 
     def __init__(
         self,
@@ -35,7 +32,7 @@ class ResidualPolicy(GaussianActor):
         width: int = 128,
         layers: int = 2,
     ) -> None:
-        """Build base and correction; `residual_on_top_of` loads a trained base.
+        """Build base and correction; `on_top_of` loads a trained base.
 
         Args:
             obs_dim: size of an observation.
@@ -59,7 +56,7 @@ class ResidualPolicy(GaussianActor):
             layers=layers,
         )
         self.scale = scale
-        self.base = POLICIES[base_kind](obs_dim, act_dim, **base_settings).requires_grad_(False)
+        self.freeze_base(base_kind, base_settings)
         self.normalizer = Normalizer(obs_dim)
         self.net = mlp([obs_dim + act_dim, *[width] * layers, act_dim], nn.Tanh)
         last = self.net[-1]
@@ -68,20 +65,9 @@ class ResidualPolicy(GaussianActor):
         nn.init.zeros_(last.bias)
         self.log_std = nn.Parameter(torch.full((act_dim,), math.log(std)))
 
-    def fit_normalizer(self, obs: Tensor, action: Tensor) -> None:
-        """Set the z-scores that the correction sees; those of the base are unchanged."""
-        self.normalizer.fit(obs)
-
-    def seed(self, seed: int) -> None:
-        """Set the base's source of randomness."""
-        self.base.seed(seed)
-
-    def reset(self, num_envs: int) -> None:
-        """Reset the base, clearing its queued actions."""
-        self.base.reset(num_envs)
-
     def features(self, obs: Array) -> Tensor:
         """Advance the base by one step and return (N, obs_dim + act_dim)."""
+        assert self.base is not None
         action = torch.tensor(self.base.act(obs), dtype=torch.float32)
         normalized: Tensor = self.normalizer(torch.as_tensor(obs, dtype=torch.float32))
         return torch.cat([normalized, action], dim=-1)
@@ -91,20 +77,6 @@ class ResidualPolicy(GaussianActor):
         mean = features[:, self.obs_dim :] + self.scale * torch.tanh(self.net(features))
         return torch.distributions.Normal(mean, self.log_std.exp().expand_as(mean), validate_args=False)
 
-    def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
-        """Return the weighted squared error of the first action, on top of a new prediction of the base."""
-        self.base.seed(int(torch.randint(2**31, (), generator=generator)))
-        self.base.reset(len(batch.obs))
-        with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            features = self.features(batch.obs.numpy())
-        each = (self.distribution(features).mean - batch.action[:, 0]).square().mean(-1)
-        return first_step_loss(each, batch)
-
-
-def residual_on_top_of(base: TrainedPolicy, **settings: Any) -> ResidualPolicy:
-    """Return a residual policy over a copy of `base`, with the base's z-scores; at first it acts exactly as `base`."""
-    policy = ResidualPolicy(
-        base.obs_dim, base.act_dim, base_kind=base.kind, base_settings=dict(base.settings), **settings
-    )
-    load_base(base, policy.base, policy.normalizer)
-    return policy
+    def mean_action(self, features: Tensor) -> Tensor:
+        """Return the mean of the distribution, unclipped."""
+        return self.distribution(features).mean

@@ -7,7 +7,7 @@ base plus scale times the tanh (residual policy learning), and learning starts f
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,16 +15,18 @@ from torch.nn import functional
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.policies import POLICIES
-from robo_rlhf.policies.base import Chunks, Normalizer, TrainedPolicy, first_step_loss, load_base, mlp
+from robo_rlhf.policies.base import Normalizer, mlp
+from robo_rlhf.policies.on_base import PolicyOnBase
 
 LOG_STD_RANGE = (-5.0, 2.0)
 
 
 @POLICIES.register("tanh_gaussian")
-class TanhGaussianPolicy(TrainedPolicy):
+class TanhGaussianPolicy(PolicyOnBase):
     """Action = base + scale * tanh(z), z normal; features are the observation, then the base's action."""
 
     kind = "tanh_gaussian"
+    example: ClassVar[Mapping[str, Any]] = {"width": 16}
 
     def __init__(
         self,
@@ -38,7 +40,7 @@ class TanhGaussianPolicy(TrainedPolicy):
         width: int = 256,
         layers: int = 2,
     ) -> None:
-        """Build the network, and a base if `base_kind` names one; `tanh_gaussian_on_top_of` loads its weights.
+        """Build the network, and a base if `base_kind` names one; `on_top_of` loads its weights.
 
         Args:
             obs_dim: size of an observation.
@@ -62,9 +64,7 @@ class TanhGaussianPolicy(TrainedPolicy):
             layers=layers,
         )
         self.scale = scale
-        self.base: TrainedPolicy | None = None
-        if base_kind:
-            self.base = POLICIES[base_kind](obs_dim, act_dim, **base_settings).requires_grad_(False)
+        self.freeze_base(base_kind, base_settings)
         self.feature_dim = obs_dim + act_dim if base_kind else obs_dim
         self.normalizer = Normalizer(obs_dim)
         self.net = mlp([self.feature_dim, *[width] * layers, 2 * act_dim], nn.ReLU)
@@ -75,20 +75,6 @@ class TanhGaussianPolicy(TrainedPolicy):
         nn.init.zeros_(last.bias)
         with torch.no_grad():
             last.bias[act_dim:] = math.log(std)
-
-    def fit_normalizer(self, obs: Tensor, action: Tensor) -> None:
-        """Set the z-scores of observations; those of a base are unchanged."""
-        self.normalizer.fit(obs)
-
-    def seed(self, seed: int) -> None:
-        """Set the base's source of randomness."""
-        if self.base is not None:
-            self.base.seed(seed)
-
-    def reset(self, num_envs: int) -> None:
-        """Reset the base, clearing its queued actions."""
-        if self.base is not None:
-            self.base.reset(num_envs)
 
     def features(self, obs: Array) -> Tensor:
         """Advance the base by one step and return (N, feature_dim): obs (N, obs_dim), and the base's action."""
@@ -120,35 +106,19 @@ class TanhGaussianPolicy(TrainedPolicy):
     def act(self, obs: Array) -> Array:
         """Return the action (N, act_dim) at the mean of z."""
         with torch.inference_mode():
-            features = self.features(obs)
-            action: Array = self._applied(features, self(features)[0]).numpy()
+            action: Array = self.mean_action(self.features(obs)).numpy()
         return action
 
     def correction(self, features: Tensor) -> Tensor:
         """Return the share (B, act_dim) in [-1, 1] of the largest correction that is made at the mean of z."""
         return torch.tanh(self(features)[0])
 
-    def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
-        """Return the weighted squared error of the first action, on top of a new prediction of the base."""
-        self.seed(int(torch.randint(2**31, (), generator=generator)))
-        self.reset(len(batch.obs))
-        with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            features = self.features(batch.obs.numpy())
-        each = (self._applied(features, self(features)[0]) - batch.action[:, 0]).square().mean(-1)
-        return first_step_loss(each, batch)
+    def mean_action(self, features: Tensor) -> Tensor:
+        """Return the action (B, act_dim) at the mean of z."""
+        return self._applied(features, self(features)[0])
 
     def _applied(self, features: Tensor, z: Tensor) -> Tensor:
         action = self.scale * torch.tanh(z)
         if self.base is not None:
             action = action + features[:, self.obs_dim :]
         return action.clamp(-1.0, 1.0)
-
-
-def tanh_gaussian_on_top_of(base: TrainedPolicy, **settings: Any) -> TanhGaussianPolicy:
-    """Return a tanh-Gaussian policy over a copy of `base`, with its z-scores; initially it acts exactly as `base`."""
-    policy = TanhGaussianPolicy(
-        base.obs_dim, base.act_dim, base_kind=base.kind, base_settings=dict(base.settings), **settings
-    )
-    assert policy.base is not None
-    load_base(base, policy.base, policy.normalizer)
-    return policy

@@ -6,6 +6,9 @@ The same trunk also predicts the next observation as a Gaussian, which keeps the
 model an ensemble of learned dynamics with a predictive distribution (Chua et al. 2018, PETS).
 """
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -25,6 +28,7 @@ class EncoderReward(RewardModel):
     """Each member maps one step to a reward within ±gain, and to a Gaussian over the next observation."""
 
     kind = "encoder"
+    example: ClassVar[Mapping[str, Any]] = {"members": 4, "width": 16}
     dynamics_aware = True
     change_std: Tensor
 

@@ -1,8 +1,9 @@
 """An ensemble of multilayer perceptrons in parallel, one batched matrix product per layer."""
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ class EnsembleReward(RewardModel):
     """Each member maps one step to a reward within ±gain."""
 
     kind = "ensemble"
+    example: ClassVar[Mapping[str, Any]] = {"members": 4, "width": 16}
 
     def __init__(
         self,

@@ -5,6 +5,9 @@ a learner can be given it. Each step sees at most `context` steps back, and only
 Press et al. 2022, "ALiBi"), so that what was learned on short clips holds at every place of a long episode.
 """
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +22,7 @@ class TransformerReward(RewardModel):
     """Each member maps the steps up to one to the reward of that one, within ±gain."""
 
     kind = "transformer"
+    example: ClassVar[Mapping[str, Any]] = {"members": 4, "width": 16}
     markovian = False
 
     def __init__(

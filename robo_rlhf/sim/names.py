@@ -14,15 +14,16 @@ def _native(_: str, given: object) -> None:
     known(TASKS, str(given))
 
 
-def _world(_: str, given: object) -> None:
+def check_world(_: str, given: object) -> None:
+    """Refuse what is neither a task nor written as an outside environment; raises as `known`."""
     if not is_outside(str(given)):
         known(TASKS, str(given))
 
 
 Task = Annotated[str, Meant(_native)]  # of this project
 Tasks = Annotated[tuple[str, ...], Meant(_native)]
-World = Annotated[str, Meant(_world)]  # such a task, or an outside environment: whether there is one, its package says
-MaybeWorld = Annotated[str | None, Meant(_world)]
+World = Annotated[str, Meant(check_world)]  # such a task, or an outside environment, which its package may know
+MaybeWorld = Annotated[str | None, Meant(check_world)]
 
 
 def _registered(_: str, given: object) -> None:

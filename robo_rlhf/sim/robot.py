@@ -9,6 +9,7 @@ from typing import ClassVar
 import mujoco
 
 from robo_rlhf.core.errors import RoboRlhfError
+from robo_rlhf.sim.physics.model_warnings import mujoco_warns_the_log
 from robo_rlhf.sim.robot_tools.arm import ARM_BASE, Arm, Workspace
 from robo_rlhf.sim.robot_tools.from_model import from_model
 from robo_rlhf.sim.robots import ROBOTS
@@ -65,6 +66,7 @@ def open_arm(name: str) -> Arm:
     """
     robot = ROBOTS[name]
     try:
-        return robot().arm()
+        with mujoco_warns_the_log():
+            return robot().arm()
     except ValueError as error:  # of MuJoCo, where the robot puts its model together
         raise RoboRlhfError(f"The model of robot {name} cannot be put together: {error}") from error

@@ -11,7 +11,7 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.envs.registration import register_guest
-from robo_rlhf.sim.physics.batch import BatchSim
+from robo_rlhf.sim.physics.batch import BatchSim, check_mujoco
 
 
 class Task(ABC):
@@ -41,6 +41,14 @@ class Task(ABC):
             raise RoboRlhfError(f"Task {cls.__name__}: cares_about is called style_cost now; rename it.")
         if "name" in vars(cls):
             register_guest(cls.name, f"{cls.__module__}:{cls.__qualname__}")
+
+    def __init__(self) -> None:
+        """Refuse a MuJoCo that is too old.
+
+        Raises:
+            MissingDependencyError: it is.
+        """
+        check_mujoco()
 
     @classmethod
     def with_robot(cls, robot: str) -> "type[Task]":

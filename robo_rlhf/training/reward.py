@@ -11,10 +11,7 @@ from robo_rlhf.core.types import Episode
 from robo_rlhf.feedback.quality.annotator_skill import Judgement
 from robo_rlhf.feedback.quality.report import weighted, weights_among
 from robo_rlhf.feedback.records import Answer, Question
-from robo_rlhf.rewards.base import RewardModel
-from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
-from robo_rlhf.rewards.fitting.trainer import FitReport, Progress, RewardTrainer, fit
-from robo_rlhf.training_tools.answers import (
+from robo_rlhf.reward_fitting.answers import (
     AnswerData,
     ClipLoader,
     Load,
@@ -24,7 +21,10 @@ from robo_rlhf.training_tools.answers import (
     oddities,
     people_agree,
 )
-from robo_rlhf.training_tools.reward_priors import with_demonstrations, with_success_marks, with_unlabeled
+from robo_rlhf.reward_fitting.priors import with_demonstrations, with_success_marks, with_unlabeled
+from robo_rlhf.reward_fitting.trainer import FitReport, Progress, RewardTrainer, fit
+from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
 from robo_rlhf.training_tools.settings import RewardSettings
 
 __all__ = [
@@ -97,12 +97,12 @@ def prepare(
     load: Load,
     extra: ExtraData,
     *,
-    shelf: ClipLoader | None = None,
+    loader: ClipLoader | None = None,
 ) -> AnswerData:
     """Return all training data, as tensors; raises as `train`."""
     if config.weigh_people:
         answers = weighted(answers, weights_among(questions, answers, extra.checked))
-    judged = gather(questions, answers, load, shelf=shelf)
+    judged = gather(questions, answers, load, loader=loader)
     if config.demonstration_weight and extra.demonstrations:
         rng = np.random.default_rng(config.seed)
         asked = clips_of(questions, load)

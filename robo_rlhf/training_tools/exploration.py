@@ -48,15 +48,15 @@ def demonstration_block(
     steps, n, length = max(map(len, shown)), len(shown), np.array([len(episode) for episode in shown])
     obs = _stacked(shown, steps)
     observation_mask = env.observation_mask if isinstance(env, MaskedEnv) else None
-    looks = obs if observation_mask is None else _stacked([observation_mask.apply_to_episode(e) for e in shown], steps)
+    seen = obs if observation_mask is None else _stacked([observation_mask.apply_to_episode(e) for e in shown], steps)
     action = np.stack([np.pad(e.action, ((0, steps - len(e)), (0, 0))) for e in shown], axis=1)
     actor.seed(seed)
     actor.reset(n)
-    features = np.stack([actor.features(row).numpy() for row in looks])
-    told = {"task": [e.reward for e in shown], "success": [_succeeds(e) for e in shown]}
-    told["live"] = [np.zeros(len(e), np.float32) for e in shown]
+    features = np.stack([actor.features(row).numpy() for row in seen])
+    inputs = {"task": [e.reward for e in shown], "success": [_succeeds(e) for e in shown]}
+    inputs["live"] = [np.zeros(len(e), np.float32) for e in shown]
     noted: dict[str, Array] = {
-        need: np.stack([np.pad(value, (0, steps - len(value))) for value in told[need]], axis=1)
+        need: np.stack([np.pad(value, (0, steps - len(value))) for value in inputs[need]], axis=1)
         for need in sorted(shaping.reward.needs - {"learned"})
     }
     goes_on = (length < env.horizon) | (not finite)

@@ -33,7 +33,7 @@ class Measurement(NamedTuple):
     """The performance of a policy at one time during training."""
 
     learned: float  # mean learned reward of its episodes
-    good: int  # how many of `looks` were successes, or answers that the reward agrees with
+    good: int  # how many were successes, or answers that the reward agrees with
     total: int
 
 
@@ -77,8 +77,8 @@ def over_optimised(history: Sequence[Measurement], *, window: int = 5, confidenc
         raise InvalidValueError("window of the over-optimisation alarm", window, "at least 1")
     if len(history) < 2 * window:
         return ""
-    learned = np.array([look.learned for look in history])
-    good, count = (np.array([getattr(look, name) for look in history]) for name in ("good", "total"))
+    learned = np.array([one.learned for one in history])
+    good, count = (np.array([getattr(one, name) for one in history]) for name in ("good", "total"))
     starts = [i for i in range(len(history) - 2 * window + 1) if count[i : i + window].sum()]
     now = slice(len(history) - window, len(history))
     if not starts or not count[now].sum():

@@ -7,8 +7,8 @@ from robo_rlhf.core.checks import Range, above, at_least, check_ranges, check_se
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.data.training_arrays.correction_weights import Weighting
 from robo_rlhf.policies import POLICIES
+from robo_rlhf.reward_fitting.settings import FitSettings
 from robo_rlhf.rewards import REWARDS
-from robo_rlhf.rewards.fitting.settings import FitSettings
 from robo_rlhf.rewards.reward_sum import RewardSum
 
 

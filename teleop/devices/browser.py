@@ -5,14 +5,13 @@ was sent under an older lease than one that was already received.
 """
 
 import time
-from types import TracebackType
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from robo_rlhf.core.types import Command, Source
 from robo_rlhf.sim.envs.task_env import TaskEnv
-from teleop.devices import DEVICES
+from teleop.devices import DEVICES, Device
 from teleop.ipc.messages import Input
 
 TAKEOVER = "takeover"  # the button that is down while the operator drives instead of a policy
@@ -24,35 +23,17 @@ class _ReceivedInput(NamedTuple):
 
 
 @DEVICES.register("browser")
-class Browser:
+class Browser(Device):
     """Returns the command of the newest `Input`: idle ones move nothing, but their gripper counts."""
 
     name: ClassVar[str] = "browser"
     source: ClassVar[Source] = Source.HUMAN
+    any_task: ClassVar[bool] = True
+    takeover: ClassVar[str] = TAKEOVER
 
     def __init__(self, env: TaskEnv) -> None:
         """Wait for messages; the world is not used."""
         self._newest: _ReceivedInput | None = None
-        self.fence = 0  # the newest lease that was received
-
-    def __enter__(self) -> Self:
-        """Return the device; there is nothing to open."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to release."""
-
-    @property
-    def sequence(self) -> int:
-        """Number of the newest input; 0 before the first."""
-        return self._newest.message.sequence if self._newest else 0
-
-    @property
-    def at(self) -> float:
-        """Time of the operator's action, on the page's clock [ms]; 0 before the first input."""
-        return self._newest.message.at if self._newest else 0.0
 
     def put(self, message: Input) -> bool:
         """Take a message; return False where it is of an older lease, or not newer than the last one."""
@@ -61,12 +42,9 @@ class Browser:
             return False
         if newest and message.fence == newest.message.fence and message.sequence <= newest.message.sequence:
             return False
-        self.fence = message.fence
+        self.fence, self.sequence, self.at = message.fence, message.sequence, message.at
         self._newest = _ReceivedInput(message, time.monotonic())
         return True
-
-    def begin(self, seed: int) -> None:
-        """Do nothing: held keys stay held."""
 
     def read(self) -> Command:
         """Return the operator's current command; inactive before the first message, and while the operator is idle."""

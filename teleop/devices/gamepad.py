@@ -11,7 +11,7 @@ import numpy as np
 from robo_rlhf.core.errors import MissingDependencyError
 from robo_rlhf.core.types import Array, Command, Source
 from robo_rlhf.sim.envs.task_env import TaskEnv
-from teleop.devices import DEVICES
+from teleop.devices import DEVICES, Handheld
 from teleop.input.button_maps import GAMEPAD
 from teleop.input.evdev import (
     ABS,
@@ -59,7 +59,7 @@ class Pad(Protocol):
 
 
 @DEVICES.register("gamepad")
-class Gamepad:
+class Gamepad(Handheld):
     """Sticks move and turn, buttons follow `teleop.input.button_maps.GAMEPAD`. Pushing a stick takes over.
 
     A stick that is off its middle when the gamepad is opened, or a button that is down, counts once it has rested.

@@ -12,7 +12,7 @@ from typing import ClassVar, Self
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Command, Source
 from robo_rlhf.sim.envs.task_env import TaskEnv
-from teleop.devices import DEVICES
+from teleop.devices import DEVICES, Handheld
 from teleop.input.held_keys import HOLD, HeldKeys
 from teleop.input.operator_state import TAKEOVER, OperatorState
 from teleop.input.response_curves import CURVE, DEADZONE, LEVEL, check_response
@@ -20,7 +20,7 @@ from teleop.input.terminal import TERMINAL, Terminal
 
 
 @DEVICES.register("keyboard")
-class Keyboard:
+class Keyboard(Handheld):
     """Reads the keys of `teleop.input.key_bindings` from a terminal."""
 
     name: ClassVar[str] = "keyboard"

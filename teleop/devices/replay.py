@@ -1,8 +1,7 @@
 """A stored episode as a device: replays its actions and measures the deviation from its stored states."""
 
 from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,14 +12,14 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import datasets_of
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.physics.batch import apart
-from teleop.devices import DEVICES
+from teleop.devices import DEVICES, Device
 from teleop.input.action_mapping import from_action
 
 SAME_START = 1e-6  # [m, rad] how far states may be apart that are still the same start: of another processor, say
 
 
 @DEVICES.register("replay")
-class Replay:
+class Replay(Device):
     """Returns the actions of an episode one after another, then `keep`; the robot holds after that."""
 
     name: ClassVar[str] = "replay"
@@ -46,15 +45,6 @@ class Replay:
         self._commands: list[Command] = []
         self.step = 0  # of the action that is next
         self.deviation = 0.0  # largest difference of a position [m, rad] so far; 0.0: the same states bit for bit
-
-    def __enter__(self) -> Self:
-        """Return the device; there is nothing to open."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to release."""
 
     def begin(self, seed: int) -> None:
         """Begin with the first action.

@@ -1,19 +1,18 @@
 """The scripted operator as a device: it demonstrates the task as a person would, including errors."""
 
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
 from robo_rlhf.core.types import Command, Source
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.operators.scripted import PERSON, OperatorFaults, ScriptedOperator
-from teleop.devices import DEVICES
+from teleop.devices import DEVICES, Device
 from teleop.input.action_mapping import from_action
 
 
 @DEVICES.register("scripted")
-class Scripted:
+class Scripted(Device):
     """Watches the simulation of its session and steers it; an episode depends on its seed alone."""
 
     name: ClassVar[str] = "scripted"
@@ -24,15 +23,6 @@ class Scripted:
         self._names = env.task.action_names
         self._operator = ScriptedOperator(env, faults)
         self._obs = np.zeros((1, env.obs_dim), np.float32)  # the operator looks at the simulation instead
-
-    def __enter__(self) -> Self:
-        """Return the device; there is nothing to open."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to release."""
 
     def begin(self, seed: int) -> None:
         """Forget what was seen; draw the faults of this episode from `seed`."""

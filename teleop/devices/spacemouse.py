@@ -11,7 +11,7 @@ import numpy as np
 from robo_rlhf.core.errors import MissingDependencyError
 from robo_rlhf.core.types import Command, Source
 from robo_rlhf.sim.envs.task_env import TaskEnv
-from teleop.devices import DEVICES
+from teleop.devices import DEVICES, Handheld
 from teleop.input.button_maps import SPACEMOUSE
 from teleop.input.hidraw import CLASS, HidDevice, RawDevice, list_devices
 from teleop.input.operator_state import TAKEOVER, OperatorState
@@ -36,7 +36,7 @@ class Raw(Protocol):
 
 
 @DEVICES.register("spacemouse")
-class SpaceMouse:
+class SpaceMouse(Handheld):
     """The cap moves and turns, buttons follow `input.button_maps.SPACEMOUSE`. Moving the cap takes over."""
 
     name: ClassVar[str] = "spacemouse"

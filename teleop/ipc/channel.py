@@ -1,18 +1,15 @@
-"""A connection of two processes: length-prefixed pickles over a socket pair, with separate threads.
+"""A connection of two processes with separate threads for reading and writing, for messages both ways at any time.
 
 `send` only queues a message, so the sender never waits for the other end. Of the kind of message that is only
 worth its newest (a tick, an input) one that was not written yet gives way to the next; all others arrive, in order.
 """
 
 import contextlib
-import pickle
-import socket
-import struct
 import threading
 from collections import deque
 from collections.abc import Callable
 
-_LENGTH = struct.Struct("<I")
+from robo_rlhf.processes.frames import Frames
 
 
 class Channel:
@@ -20,7 +17,7 @@ class Channel:
 
     def __init__(
         self,
-        end: socket.socket,
+        frames: Frames,
         hear: Callable[[object], None],
         gone: Callable[[], None],
         newest_only: type | None = None,
@@ -28,12 +25,12 @@ class Channel:
         """Start to read and to write.
 
         Args:
-            end: of a socket pair.
+            frames: an end of the connection.
             hear: gets every message, in the reader thread; it must be quick.
             gone: called once, in that thread, when either end has closed.
             newest_only: the kind of message to send of which only the newest counts.
         """
-        self._end, self._hear, self._gone, self._newest_only = end, hear, gone, newest_only
+        self._frames, self._hear, self._gone, self._newest_only = frames, hear, gone, newest_only
         self._work = threading.Condition()
         self._queue: deque[object] = deque()
         self._newest: object | None = None
@@ -67,19 +64,17 @@ class Channel:
         """Write the queued messages, for at most `patience` [s], then close the connection."""
         self.finish()
         self._threads[1].join(patience)
-        with contextlib.suppress(OSError):
-            self._end.shutdown(socket.SHUT_RDWR)
+        self._frames.break_off()
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
-        self._end.close()
+        self._frames.close()
 
     def _write(self) -> None:
         with contextlib.suppress(OSError):
             while (message := self._next()) is not None:
-                content = pickle.dumps(message, protocol=5)
-                self._end.sendall(_LENGTH.pack(len(content)) + content)
-            self._end.shutdown(socket.SHUT_WR)
+                self._frames.send(message)
+            self._frames.finish()
         self.finish()
 
     def _next(self) -> object | None:
@@ -94,20 +89,5 @@ class Channel:
     def _read(self) -> None:
         with contextlib.suppress(OSError, EOFError):
             while True:
-                (length,) = _LENGTH.unpack(self._receive(_LENGTH.size))
-                self._hear(pickle.loads(self._receive(length)))
+                self._hear(self._frames.receive())
         self._gone()
-
-    def _receive(self, size: int) -> bytes:
-        """Return exactly `size` bytes.
-
-        Raises:
-            EOFError: the other end has closed.
-        """
-        content = bytearray()
-        while len(content) < size:
-            part = self._end.recv(size - len(content))
-            if not part:
-                raise EOFError
-            content += part
-        return bytes(content)

@@ -1,18 +1,15 @@
-"""SessionProcess: the station's end of a session, which runs as `python -m teleop.session.process_main`.
+"""SessionProcess: the station's end of a session, which runs as `teleop.session.process_main` in a process of its own.
 
 A process is started without knowing what for, and imports the simulator at once; it waits for `begin`. So one kept in
 reserve shows its first picture soon. Closing it, or the end of this process however it comes, closes the open episode:
 it is kept, tagged "interrupted".
 """
 
-import os
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from robo_rlhf.processes.worker import HelperProcess, how_ended
 from teleop.ipc.channel import Channel
 from teleop.ipc.messages import Begin, Do, Input, Notice, Reply, Scene, Tick
 
@@ -41,20 +38,12 @@ class SessionProcess:
 
     def __init__(self) -> None:
         """Start the process, without waiting for it."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "teleop.session.process_main", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                start_new_session=True,  # the terminal's Ctrl-C is for the station, which then closes this
-            )
+        self._process = HelperProcess("teleop.session.process_main:main", "talk")
         self.ready = threading.Event()  # set when the process waits for `begin`
         self.ended = threading.Event()  # set when it is over
         self._hear: OnMessage = _ignore
         self._last: Ended | None = None  # the reason that the process gave itself
-        self._channel = Channel(ours, self._on_message, self._gone, newest_only=Input)
+        self._channel = Channel(self._process.frames, self._on_message, self._gone, newest_only=Input)
 
     @property
     def pid(self) -> int:
@@ -68,7 +57,7 @@ class SessionProcess:
         """
         self._hear = hear
         if self.ended.is_set():
-            hear(self._last or Ended("The session's process had ended before it began.", self._process.returncode))
+            hear(self._last or Ended("The session's process had ended before it began.", self._process.code))
             return
         self._channel.send(begin)
 
@@ -79,9 +68,10 @@ class SessionProcess:
     def close(self, patience: float = PATIENCE) -> None:
         """End the session: the open episode is closed as aborted, tagged "interrupted". Waits; kills after a while."""
         self._channel.finish()
-        if not self.ended.wait(patience):
+        if self._process.wait(patience) is None:
             self.kill()
         self._channel.close()
+        self._process.end()
 
     def kill(self) -> None:
         """End the process at once. The journal of its open episode is left to recovery."""
@@ -97,12 +87,9 @@ class SessionProcess:
 
     def _gone(self) -> None:
         """Wait for the process, whose end of the connection has closed, and describe how it ended."""
-        try:
-            code: int | None = self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
+        code = self._process.wait(PATIENCE)
+        if code is None:
             self._process.kill()
-            self._process.wait()
-            code = None
         self._channel.finish()
         self._last = Ended(self._last.text if self._last else _explain(code), code)
         self.ready.set()
@@ -115,8 +102,7 @@ def _ignore(_: SessionMessage) -> None:
 
 
 def _explain(code: int | None) -> str:
-    how = "hung" if code is None else f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
     return (
-        f"The session's process {how}. What was kept is safe; of the open episode at most half a second is lost, "
-        "the rest is recovered."
+        f"The session's process ended ({how_ended(code)}). What was kept is safe; of the open episode at most half a "
+        "second is lost, the rest is recovered."
     )

@@ -1,13 +1,11 @@
 """The messages between the station and the policy probe's process; imports neither torch nor MuJoCo.
 
-Every request names a frame of a recorded episode, in which the world is entered again from its stored state, and every
-answer has the number of its request.
+Every request names a frame of a recorded episode, in which the world is entered again from its stored state.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
 
 LONGEST, SHORTEST = 5.0, 0.5  # [s] of a what-if rollout
@@ -99,6 +97,7 @@ class ActionResult:
     reach: Array  # (K, 3) [m] where it would be if each action were held for a moment
     chance: bool  # whether the actions differ
     task: str
+    scene: str  # the name of the model that the state is drawn with
     warning: str  # how the world was another one when this was recorded; empty where it was this one
 
 
@@ -115,7 +114,7 @@ class RolloutResult:
     """The what-if rollouts of a policy; the first of them is drawn."""
 
     frame: int
-    task: str
+    scene: str  # the name of the model that the states are drawn with
     fps: float
     states: Array  # (L + 1, nstate) float64 of the first future
     paths: Array  # (N, L + 1, 3) [m] positions of the hand
@@ -144,60 +143,6 @@ class CompareResult:
 
 
 Result = ActionResult | RolloutResult | RewardResult | CompareResult
-
-
-@dataclass(frozen=True)
-class QueuedQuery:
-    """A request in flight."""
-
-    number: int
-    request: Request
-
-
-@dataclass(frozen=True)
-class Cancel:
-    """The request is cancelled: no caller waits for its answer any more."""
-
-    number: int
-
-
-@dataclass(frozen=True)
-class ProbeReady:
-    """The process has finished its imports; the first message."""
-
-
-@dataclass(frozen=True)
-class QueryStarted:
-    """The process works on a request from now on."""
-
-    number: int
-
-
-@dataclass(frozen=True)
-class QueryDone:
-    """The answer to a request."""
-
-    number: int
-    result: Result
-
-
-@dataclass(frozen=True)
-class QueryFailed:
-    """A request failed; the process continues."""
-
-    number: int
-    kind: type[RoboRlhfError] | None  # None: a fault of the program
-    text: str
-    fields: dict[str, Any] = field(default_factory=dict)
-
-    def error(self) -> Exception:
-        """Return the error as it was; the constructors of ours make the message, so it is not made again."""
-        if self.kind is None:
-            return RuntimeError(self.text)
-        error = self.kind.__new__(self.kind, self.text)
-        error.args = (self.text,)
-        error.__dict__.update(self.fields)
-        return error
 
 
 def check_seconds(seconds: float) -> None:

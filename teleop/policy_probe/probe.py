@@ -87,6 +87,7 @@ class PolicyProbe:
             reach=world.tool(),
             chance=_differ(action),
             task=world.name,
+            scene=past.access.scene,
             warning=past.differences(world).strip() if isinstance(world, NativeWorld) else "",
         )
 
@@ -111,7 +112,7 @@ class PolicyProbe:
             worth = _reward_curve_after(self.kept.reward(asked.reward, world), past, frame, walk)
         return RolloutResult(
             frame=frame,
-            task=world.name,
+            scene=past.access.scene,
             fps=1.0 / world.control_dt,
             states=walk.column("state"),
             paths=np.stack(walk.tool, axis=1),
@@ -165,7 +166,7 @@ class PolicyProbe:
         """Set all copies to a recorded state and return their observations (N, obs_dim)."""
         past.check(world)
         state, obs = (np.repeat(past.columns[name][frame][None], world.num_envs, axis=0) for name in ("state", "obs"))
-        return world.enter(state, obs)
+        return world.enter(np.full(world.num_envs, past.meta.seed), state, obs)
 
     def _begin(self, policy: ActingPolicy, past: RecordedEpisode, frame: int, num_envs: int, seed: int) -> ActingPolicy:
         """Let a policy begin at a frame; a policy with memory gets the earlier observations."""

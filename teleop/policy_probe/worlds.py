@@ -25,8 +25,8 @@ class NativeWorld(TaskEnv):
         """One name a column of an action."""
         return tuple(self.task.action_names)
 
-    def enter(self, state: Array, obs: Array) -> Array:
-        """Enter recorded states (N, nstate); return the observations (N, obs_dim) of now, whatever `obs` were."""
+    def enter(self, seeds: Array, state: Array, obs: Array) -> Array:
+        """Enter recorded states (N, nstate), of whatever seeds; return the observations (N, obs_dim) that they have."""
         return self.set_state(state)
 
     def succeeded(self) -> Array:

@@ -1,27 +1,32 @@
-"""Frames to resume from: those of a recorded episode, and the journal of its continuation."""
+"""Frames to resume from: those of a recorded episode, its continuation, and what an earlier session left open."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import mujoco
 
-from robo_rlhf.core.errors import InvalidValueError, NotFoundError
+from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NotFoundError, VersionError
 from robo_rlhf.core.types import EpisodeMeta, VecEnv
+from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import require_dataset
-from robo_rlhf.data.reader import Reader
+from robo_rlhf.data.reader import EpisodeInfo, Reader
 from robo_rlhf.data.recording.journal import EpisodeWriter, begin_branch
+from robo_rlhf.data.recording.recovery import RECOVERED
 from robo_rlhf.data.recording.stream import Row
 from robo_rlhf.data.schema import FRAME_COLUMNS, Columns, to_episode
 from robo_rlhf.episodes.access import EpisodeAccess
 from robo_rlhf.rollouts.deviation import measure_deviation
+from robo_rlhf.rollouts.evaluation import FIRST_SEED
 from robo_rlhf.sim.envs.task_env import (
     TaskEnv,
     is_made_here,
 )
 
 OTHER_SCENE = " It was recorded with another version of the scene: what follows may go another way than it did."
+NEWEST = 200  # episodes that are read: ids sort by time, and a page does not wait for ten thousand files
+APART = 1000  # seeds between operators who record into one dataset at the same time
 MEASURED = 10  # steps that are taken again where another machine recorded
 STRAYS = 5e-3  # [m, rad] after so few steps: processors alone make less of a difference than that, other scenes more
 BRANCH, CORRECTION, INTERRUPTED, GOAL = "branch", "correction", "interrupted", "goal"  # tags
@@ -116,3 +121,36 @@ def is_inside(home: Path, name: str) -> bool:
     """Whether `name` is of something below the data home."""
     root, path = home.resolve(), (home / name).resolve()
     return path != root and path.is_relative_to(root)
+
+
+class ResumePoint(NamedTuple):
+    """The seed and the episode to resume from."""
+
+    next_seed: int
+    offer: str = ""  # the operator's last episode, where it was cut short
+    frame: int = 0  # its last one
+    seconds: float = 0.0  # its length in simulated time
+
+
+def find_resume_point(dataset: Dataset, task: str, operator: str) -> ResumePoint:
+    """Find it in the newest episodes of `dataset`."""
+    infos = _newest(dataset)
+    seeds = [info.meta.seed for info in infos if info.meta.task == task and info.meta.seed < FIRST_SEED]
+    next_seed = max(seeds, default=-1) + 1 + APART * len(dataset.recovery.live)
+    mine = [info for info in infos if info.meta.operator == operator]
+    if mine:
+        last = mine[-1]
+        if {RECOVERED, INTERRUPTED} & {*last.meta.tags}:
+            return ResumePoint(next_seed, last.meta.id, last.length, last.duration)
+    return ResumePoint(next_seed)
+
+
+def _newest(dataset: Dataset) -> list[EpisodeInfo]:
+    """Return the newest episodes, oldest first; damaged ones are left to the listing of the dataset."""
+    found = []
+    for episode_id in dataset.ids()[-NEWEST:]:
+        try:
+            found.append(dataset.info(episode_id))
+        except (CorruptFileError, VersionError, NotFoundError):
+            continue
+    return found

@@ -12,8 +12,7 @@ from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.types import Policy
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.ipc.messages import CommandName, Do, Reply
-from teleop.session.branch import RecordedEpisode, inside, read_episode
-from teleop.session.resume import find_resume_point
+from teleop.session.branch import RecordedEpisode, find_resume_point, inside, read_episode
 from teleop.session.state_machine import SessionMachine
 
 Mark = Literal["", "success", "failure"]

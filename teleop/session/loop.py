@@ -14,11 +14,10 @@ from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
 from teleop.devices import DEVICES
-from teleop.devices.browser import Browser
 from teleop.ipc.messages import Begin, CommandName, Do, Input, Notice, Reply, Tick
+from teleop.session.branch import find_resume_point
 from teleop.session.commands import SessionRequest, handle
 from teleop.session.pacing import SPIN, Pacer
-from teleop.session.resume import find_resume_point
 from teleop.session.state_machine import Send, SessionMachine, open_dataset
 from teleop.session.status import describe_status
 
@@ -62,7 +61,7 @@ class LiveSession:
 
     def receive_input(self, message: Input) -> bool:
         """Take an input, from any thread; False where it is late, of an older lease, or ignored."""
-        return isinstance(self.machine.device, Browser) and self.machine.device.put(message)
+        return self.machine.device.put(message)
 
     def request(self, do: Do) -> None:
         """Take a request, from any thread; a `Reply` follows."""
@@ -121,9 +120,7 @@ class LiveSession:
         due = time.monotonic() - self._shown_at >= HEARTBEAT
         if changing != self._shown or due:
             self._shown, self._shown_at = changing, time.monotonic()
-            browser = self.machine.device if isinstance(self.machine.device, Browser) else None
-            sequence, at = (browser.sequence, browser.at) if browser else (0, 0.0)
-            self.say(Tick(status, self.machine.world.state, sequence, at))
+            self.say(Tick(status, self.machine.world.state, self.machine.device.sequence, self.machine.device.at))
 
     def _open_with(self, begin: Begin) -> None:
         """Load the first world, send the scene, and do what the session is started with."""
@@ -149,4 +146,4 @@ class LiveSession:
             self.say(Notice(reply.text, "plain" if reply.ok else "bad"))
 
     def _fence(self) -> int:
-        return self.machine.device.fence if isinstance(self.machine.device, Browser) else 0
+        return self.machine.device.fence

@@ -1,4 +1,4 @@
-"""The process of a session: `python -m teleop.session.process_main DESCRIPTOR`, which is one end of a socket pair.
+"""The process of a session, a helper process that talks with the one that started it.
 
 It imports the simulator, says that it is ready, and waits for a `Begin`. The session ends, its open episode closed as
 interrupted, when the other end of the connection closes or a signal asks for it. See `teleop.ipc.session_process`.
@@ -7,7 +7,6 @@ interrupted, when the other end of the connection closes or a signal asks for it
 import gc
 import queue
 import signal
-import socket
 import sys
 import traceback
 import warnings
@@ -15,6 +14,7 @@ from types import FrameType
 
 from robo_rlhf.core.errors import RoboRlhfError
 from robo_rlhf.data.layout import DataWarning
+from robo_rlhf.processes.frames import Frames
 from robo_rlhf.sim.tasks import TASKS
 from teleop.devices import DEVICES
 from teleop.ipc.channel import Channel
@@ -60,7 +60,7 @@ class Mailbox:
             self.session.stop()
 
 
-def main(descriptor: int) -> int:
+def main(frames: Frames) -> int:
     """Run one session over the connection and return the exit code."""
     be_eager()  # before there are other threads
     sys.setswitchinterval(SWITCH)
@@ -70,7 +70,7 @@ def main(descriptor: int) -> int:
     post = Mailbox()
     for number in SIGNALS:
         signal.signal(number, post.end)
-    channel = Channel(socket.socket(fileno=descriptor), post.receive, post.end, newest_only=Tick)
+    channel = Channel(frames, post.receive, post.end, newest_only=Tick)
     channel.send(SessionReady())
     begin = post.begin.get()
     try:
@@ -99,7 +99,3 @@ def run(begin: Begin, channel: Channel, post: Mailbox) -> int:
         return 1
     channel.send(Ended("The session was ended; its open episode is kept, tagged as interrupted."))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))

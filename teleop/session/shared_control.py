@@ -14,7 +14,6 @@ import numpy as np
 from robo_rlhf.core.errors import NonFiniteError
 from robo_rlhf.core.types import Array, Command, Policy, Source
 from teleop.devices import Device
-from teleop.devices.browser import TAKEOVER, Browser
 from teleop.input.action_mapping import GRIPPER, to_action
 
 SILENCE = 0.2  # [s] without input after which the robot holds
@@ -76,7 +75,7 @@ class Driver:
         if sound:
             self._said = command.gripper
         stick = bool(twist.any())
-        takes_over = TAKEOVER in command.buttons if isinstance(self.device, Browser) else stick
+        takes_over = self.device.takeover in command.buttons if self.device.takeover else stick
         moves = not silent or (switched and command.gripper != self.gripper)
         if (switched and (self.policy is None or takes_over)) or not (self.attended or silent):
             self.gripper = command.gripper

@@ -18,7 +18,6 @@ from robo_rlhf.data.recording.journal import EpisodeWriter
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
 from robo_rlhf.sim.tasks import TASKS
 from teleop.devices import Device
-from teleop.devices.browser import Browser
 from teleop.ipc.messages import Begin, Notice, Phase, Reply, Scene, Tick, Tone
 from teleop.ipc.priority import be_gentle
 from teleop.session.branch import RecordedEpisode
@@ -234,7 +233,7 @@ class SessionMachine:
             return
         dataset = self.world.dataset
         env = TaskEnv(TASKS[name](), 1, nthread=1)
-        if not isinstance(self.device, Browser):
+        if not self.device.any_task:
             raise ConflictError(f"task {name!r}", f"the device {self.device.name} was opened for another one")
         if dataset.task not in (MIXED, name):
             dataset = open_dataset(self.options.home, name, name, self._send)

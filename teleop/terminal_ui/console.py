@@ -10,13 +10,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, get_args
+from typing import Any, get_args
 
 from robo_rlhf.core.types import Command
-from teleop.devices import Device
+from teleop.devices import Handheld
 from teleop.input.held_keys import HeldKeys
 from teleop.input.key_bindings import KEYS, Binding
-from teleop.input.operator_state import TAKEOVER, OperatorState
+from teleop.input.operator_state import TAKEOVER
 from teleop.input.terminal import LineEditor, Terminal
 from teleop.ipc.messages import CommandName, Do, Input, Notice, Reply, Scene, Status, Tick
 from teleop.ipc.session_process import Ended, SessionMessage
@@ -29,12 +29,6 @@ FRONT = "front"  # the camera from whose side the robot is looked at, where ther
 FENCE = 1  # these controls have no other holder
 OFFER = Binding("offer", "Go on from there", "episode", ("Tab",), act="offer")
 _COMMANDS = frozenset(get_args(CommandName))
-
-
-class Handheld(Device, Protocol):
-    """A device that a person holds."""
-
-    operator_state: OperatorState
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
-from robo_rlhf.rewards.fitting.settings import FitSettings
+from robo_rlhf.reward_fitting.settings import FitSettings
 from robo_rlhf.training import reward
 from tests.training.crowds import crowd, foreseen
 

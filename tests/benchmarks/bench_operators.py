@@ -12,6 +12,8 @@ from robo_rlhf.rollouts.evaluation import summarize_episodes
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.operators.scripted import PERFECT, PERSON, OperatorFaults, ScriptedOperator
+from robo_rlhf.sim.robots import DEFAULT, ROBOTS
+from robo_rlhf.sim.task_tools.arm import ArmTask
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
 from robo_rlhf.sim.tasks import TASKS
 
@@ -20,9 +22,11 @@ EPISODES = 200
 NUM_ENVS = 50
 FIRST_SEED = 10_000
 PATIENCE = 1.6  # horizons that a person gets
+ARM_TASKS = [task for task in TASKS if issubclass(TASKS[task], ArmTask)]
+OTHERS = [f"{task}@{robot}" for robot in ROBOTS if robot != DEFAULT for task in ARM_TASKS]
 
 
-@pytest.mark.parametrize("name", list(TASKS))
+@pytest.mark.parametrize("name", [*TASKS, *OTHERS])
 @pytest.mark.parametrize(
     ("who", "faults", "patience", "bar"), [("faultless", PERFECT, 1.0, 0.95), ("person", PERSON, PATIENCE, 0.85)]
 )

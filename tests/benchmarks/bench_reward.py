@@ -21,11 +21,11 @@ from robo_rlhf.core.types import Episode, EpisodeMeta, Segment, Source
 from robo_rlhf.feedback.records import Question, question_id
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline.online_reward import FollowConfig, Follower
+from robo_rlhf.reward_fitting.clips import AnswerExamples, ClipTensors
+from robo_rlhf.reward_fitting.scores import Scores, evaluate
+from robo_rlhf.reward_fitting.settings import FitSettings
+from robo_rlhf.reward_fitting.trainer import RewardTrainer, fit
 from robo_rlhf.rewards.checkpoint import new_reward
-from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors
-from robo_rlhf.rewards.fitting.scores import Scores, evaluate
-from robo_rlhf.rewards.fitting.settings import FitSettings
-from robo_rlhf.rewards.fitting.trainer import RewardTrainer, fit
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.training import reward
 from tests.rewards.making import clips, pairs

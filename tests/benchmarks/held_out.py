@@ -13,10 +13,10 @@ from robo_rlhf.feedback.selection import SegmentCandidate, select
 from robo_rlhf.feedback.teachers import TaskUtility
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.explore import ExploringPolicy
+from robo_rlhf.reward_fitting.clips import AnswerExamples, ClipTensors, cut_clips
+from robo_rlhf.reward_fitting.scores import evaluate
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors, cut_clips
-from robo_rlhf.rewards.fitting.scores import evaluate
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
 from robo_rlhf.sim.task_tools import style_measures

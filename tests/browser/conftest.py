@@ -51,11 +51,18 @@ class Served:
 
     def end_sessions(self) -> None:
         """End the sessions that go on, as a signal ends them: each would step its simulation until the station ends."""
+        for process in self.children("teleop.session.process_main"):
+            os.kill(process, signal.SIGTERM)
+
+    def children(self, module: str) -> list[int]:
+        """Return the ids of the station's helper processes that run a module."""
+        found = []
         for thread in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
             with suppress(OSError):  # it has just ended
                 for process in thread.read_text().split():
-                    if "teleop.session.process_main" in Path(f"/proc/{process}/cmdline").read_text():
-                        os.kill(int(process), signal.SIGTERM)
+                    if module in Path(f"/proc/{process}/cmdline").read_text():
+                        found.append(int(process))
+        return found
 
 
 @contextmanager

@@ -95,6 +95,31 @@ def test_what_was_discarded_or_kept_comes_back_open(open_page: OpenPage, station
     wait_number(page, "discarded", 1)
 
 
+def test_enter_does_what_the_button_says(open_page: OpenPage, station: Served) -> None:
+    page = sign_in(open_page, station, "ana")
+    page.goto(f"{station.url}/operate")
+    page.wait_for_selector("#task:focus")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/operate/*", timeout=60_000)
+    address = page.url
+    page.goto(f"{station.url}/operate")
+    time.sleep(1.5)  # the page that was left has gone
+    page.reload()
+    mine = page.locator("li").filter(has=page.locator(f'a[href="/operate/{address.rpartition("/")[2]}"]'))
+    expect(mine).to_contain_text("began just now")
+    expect(mine).to_contain_text("ends by itself after 15 minutes")
+    mine.get_by_role("button", name="End").click()
+    page.get_by_role("dialog").get_by_role("button", name="End it").click()
+    expect(mine).to_have_count(0)
+
+
+def test_an_annotator_is_offered_what_annotators_may_do(open_page: OpenPage, station: Served) -> None:
+    page = sign_in(open_page, station, "eve", "annotator")
+    page.goto(f"{station.url}/")
+    expect(page.get_by_role("link", name="Watch R")).to_be_visible()
+    expect(page.get_by_role("link", name="Record R")).to_have_count(0)
+
+
 def test_going_back_makes_a_branch(open_page: OpenPage, station: Served) -> None:
     page = sign_in(open_page, station, "ana")
     begin(page, station, dataset="branched")
@@ -186,8 +211,6 @@ def test_a_closed_tab_leaves_the_episode_open(open_page: OpenPage, station: Serv
     page.close()
     other.goto(address)
     wait_for_picture(other)
-    other.wait_for_selector("#banner:has-text('You drive in another tab.')")
-    other.click("text=Drive here")
     steps = number(other, "steps")
     assert steps > 5
     drive(other, "KeyR", 0.3)
@@ -284,7 +307,7 @@ def test_pictures_come_again_after_the_worker_that_draws_was_killed(open_page: O
     page = sign_in(open_page, station, "ana")
     begin(page, station, dataset="drawn")
     drive(page, "KeyR", 0.3)
-    workers = list(_children_of(station, "robo_rlhf.sim.rendering.worker"))
+    workers = station.children("robo_rlhf.sim.rendering.worker")
     assert workers
     for worker in workers:
         os.kill(worker, signal.SIGKILL)
@@ -379,13 +402,6 @@ def test_the_pages_are_accessible(open_page: OpenPage, station: Served, dark: bo
         serious = [v for v in Axe().run(page).response["violations"] if v["impact"] in ("serious", "critical")]
         assert serious == []
         begin(page, station, dataset="axe")
-
-
-def _children_of(station: Served, module: str) -> list[int]:
-    """Return the station's processes that run a module."""
-    children = Path(f"/proc/{station.process.pid}/task").glob("*/children")
-    found = [int(child) for file in children for child in file.read_text().split()]
-    return [child for child in found if module in Path(f"/proc/{child}/cmdline").read_text()]
 
 
 def _worker_of(station: Served, dataset: str) -> int:

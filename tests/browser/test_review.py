@@ -311,6 +311,19 @@ def test_show_how_opens_the_operate_page_at_the_frame(review: Review, store: Sto
     opened.value.click("dialog >> text=End it")
 
 
+def test_of_a_pair_one_chooses_what_to_show(review: Review, store: Store) -> None:
+    page = review("pairwise", role="operator")
+    clips = next(q for q in store.questions("pairwise") if q.id == shown(page)).segments
+    second = page.locator(".clips.now .clip-of").nth(1).get_attribute("data-name")
+    page.keyboard.press("h")
+    dialog = page.get_by_role("dialog", name="Which clip do you show how to do better?")
+    expect(dialog.get_by_role("button", name="Clip B")).to_be_visible()
+    with page.expect_popup() as opened:
+        page.keyboard.press("2")
+    opened.value.wait_for_url(f"**episode={clips['AB'.index(str(second))].episode_id}**")
+    opened.value.close()
+
+
 def test_nothing_to_review_says_how_to_get_questions(station: Served, open_page: OpenPage) -> None:
     page = sign_in(open_page, station, "early", "annotator")
     page.goto(f"{station.url}/review?run=none")

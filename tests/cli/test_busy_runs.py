@@ -10,9 +10,9 @@ import pytest
 
 from robo_rlhf.cli.main import main
 from robo_rlhf.core.errors import BusyError
-from robo_rlhf.core.heartbeat import held, keep_heartbeat
 from robo_rlhf.core.runs import Run
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.processes.heartbeat import held, keep_heartbeat
 from tests.locking import elsewhere
 
 POLICY = str(Path(__file__).parents[1] / "golden/eee734f/policies/01-flow.safetensors")

@@ -19,7 +19,7 @@ from robo_rlhf.cli.main import main
 from robo_rlhf.cli.serve import only_station, path_in
 from robo_rlhf.core.errors import BusyError, DiskError
 from robo_rlhf.core.files import read_json, write_atomic
-from robo_rlhf.core.locks import started
+from robo_rlhf.processes.locks import started
 from teleop.station.server import listen
 from tests.locking import elsewhere
 

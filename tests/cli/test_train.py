@@ -1,6 +1,7 @@
 """`robo-rlhf train bc` and `robo-rlhf evaluate`, together, on a native task."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
 from robo_rlhf.sim.operators.scripted import ScriptedOperator
 from tests.arenas import save_policies
+from tests.data.making import episode
 
 TRAIN = ["train", "bc", "--task", "reach", "--demos", "2", "--policy", "gaussian", "--settings", "width", "16"]
 
@@ -146,3 +148,24 @@ def test_mistakes_are_one_line_and_an_exit_code(samples: Path, capsys: pytest.Ca
     assert main(["evaluate", "bc", "--episodes", "0"]) == 2
     assert main([*TRAIN, "--failures", "--run", "none", "--seeds", "0"]) == 2
     assert "--seeds: expected at least 1, got 0." in capsys.readouterr().err
+
+
+def test_what_was_recorded_elsewhere_is_cloned_and_what_needs_its_simulator_is_refused(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = {"task": "fold", "origin": {"format": "video", "episode": "1"}}
+    made = Dataset(home / "lab", create=True)
+    made.add_many(episode(f"e{i}", seed=i, **elsewhere) for i in range(2))
+    words = ["train", "bc", "--task", "fold", "--dataset", "lab", "--policy", "gaussian", "--updates", "3"]
+    assert main([*words, "--run", "folding"]) == 0
+    assert (home / "runs/folding/checkpoints/policy.safetensors").exists()
+    capsys.readouterr()
+    for option in (["--seeds", "2"], ["--candidates", "2"], ["--mask-delay", "1"]):
+        assert main([*words, *option, "--run", "other"]) == 2
+        assert "fold was recorded elsewhere and has no simulator here" in capsys.readouterr().err
+    assert main([*words[:3], "folds", *words[4:], "--run", "other"]) == 2
+    assert "Unknown task 'folds'" in capsys.readouterr().err
+    bare = episode("bare", **elsewhere)
+    Dataset(home / "films", create=True).add(replace(bare, obs=bare.obs[:, :0], action=bare.action[:, :0]))
+    assert main([*words[:5], "films", *words[6:], "--run", "other"]) == 2
+    assert "not videos alone" in capsys.readouterr().err

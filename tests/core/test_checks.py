@@ -1,4 +1,6 @@
+import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -7,12 +9,16 @@ from hypothesis import strategies as st
 
 from robo_rlhf.core.checks import (
     LARGEST_SEED,
+    above,
+    at_least,
     check_dataset,
     check_new_dataset,
+    check_ranges,
     check_run,
     check_seed,
     check_text,
     is_well_formed,
+    within,
 )
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import find_dataset, new_dataset, run_folder
@@ -83,6 +89,33 @@ def test_seeds_that_may_not_be(seed: object) -> None:
 
 def test_the_commands_make_no_path_of_a_name_themselves() -> None:
     """Names of runs and datasets become folders in `robo_rlhf.core.files`, where they are checked."""
-    sources = (Path(__file__).parents[2] / "robo_rlhf" / "cli").glob("*.py")
+    package = Path(__file__).parents[2] / "robo_rlhf"
+    sources = [*(package / "cli").glob("*.py"), *(package / "algorithms").glob("*.py")]
     loose = re.compile(r"home\S* / (\"runs\" / )?\(?(self|question)\.(run|name|dataset|corrections|marked)\b")
     assert [path.name for path in sources if loose.search(path.read_text())] == []
+
+
+@dataclass(frozen=True)
+class Sizes:
+    width: float = 1
+    depth: float = 0
+    share: float = 0.5
+
+
+RANGES = {"width depth": at_least(0), "width": above(0), "share": within(0, 1, "a share")}
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"depth": -1}, "a net's depth: expected at least 0, got -1."),
+        ({"width": 0}, "a net's width: expected more than 0, got 0."),
+        ({"share": 1.5}, "a net's share: expected a share, got 1.5."),
+        ({"share": math.nan}, "a net's share: expected a share, got nan."),
+        ({"width": math.nan}, "a net's width: expected at least 0, got nan."),
+    ],
+)
+def test_a_field_outside_its_range_is_named(given: dict[str, float], sentence: str) -> None:
+    check_ranges(Sizes(), "a net's {}", RANGES)
+    with pytest.raises(InvalidValueError, match=re.escape(sentence)):
+        check_ranges(Sizes(**given), "a net's {}", RANGES)

@@ -17,7 +17,7 @@ from robo_rlhf.episodes.access import (
     EpisodeAccess,
     Ways,
     access_of,
-    module_of,
+    modules_of,
     open_access,
     ways_of,
     why_not_yet,
@@ -92,8 +92,10 @@ def test_every_kind_of_episode_has_its_ways(
 
 
 def test_a_module_is_named_before_an_id_and_not_after_it() -> None:
-    assert module_of("Pusher-v5") == module_of("Meta-World/MT1:door-open-v3") == ""
-    assert module_of("os:A-v0") == module_of("os:a/B-v0@50") == module_of("os:a/B:c") == "os"
+    assert modules_of("Pusher-v5") == modules_of("Meta-World/MT1:door-open-v3") == modules_of("reach@arm6") == []
+    assert modules_of("os:A-v0") == modules_of("os:a/B-v0@50") == modules_of("os:a/B:c") == ["os"]
+    assert modules_of("reach@os:A") == modules_of("os:A@arm6") == ["os"]
+    assert modules_of("os:A@sys:B") == ["os", "sys"]
 
 
 def test_frames_of_states_are_drawn_from_any_camera(native: Episode, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from robo_rlhf.feedback.records import Answer
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline import online_reward as following
 from robo_rlhf.pipeline.online_reward import FollowConfig, Follower, follow
+from robo_rlhf.reward_fitting.settings import FitSettings
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.rewards.fitting.settings import FitSettings
 from robo_rlhf.rewards.latest import NewestReward
 from robo_rlhf.training import reward
 from tests.training.test_reward import ANSWERS, EPISODES, QUESTIONS, load
@@ -199,7 +199,7 @@ def test_people_answer_while_it_learns_and_never_wait(store: Store, tmp_path: Pa
     deadline = time.monotonic() + 60
     models = follow(
         follows,
-        tell=lambda update: counts.append(update.answers),
+        report=lambda update: counts.append(update.answers),
         stop=lambda: counts[-1:] == [given(60)] or time.monotonic() > deadline,
         sleep=lambda _: time.sleep(0.01),
     )

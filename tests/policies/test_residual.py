@@ -2,7 +2,8 @@ import numpy as np
 import torch
 
 from robo_rlhf.policies.flow import FlowPolicy
-from robo_rlhf.policies.residual import residual_on_top_of
+from robo_rlhf.policies.on_base import on_top_of
+from robo_rlhf.policies.residual import ResidualPolicy
 from robo_rlhf.rollouts.rollout import rollout
 from tests.toy import ToyEnv
 
@@ -15,7 +16,7 @@ def base() -> FlowPolicy:
 
 def test_starts_as_its_base() -> None:
     policy = base()
-    residual = residual_on_top_of(policy, scale=0.2)
+    residual = on_top_of(ResidualPolicy, policy, scale=0.2)
     policy.seed(1)
     residual.seed(1)
     one, other = (rollout(ToyEnv(4), p, np.arange(4)) for p in (policy, residual))
@@ -24,7 +25,7 @@ def test_starts_as_its_base() -> None:
 
 
 def test_correction_is_bounded_and_the_base_frozen() -> None:
-    residual = residual_on_top_of(base(), scale=0.2)
+    residual = on_top_of(ResidualPolicy, base(), scale=0.2)
     for parameter in residual.net.parameters():
         torch.nn.init.normal_(parameter, std=10.0)
     residual.reset(64)
@@ -37,7 +38,7 @@ def test_correction_is_bounded_and_the_base_frozen() -> None:
 
 def test_each_step_advances_the_base_once() -> None:
     policy = base()
-    residual = residual_on_top_of(policy)
+    residual = on_top_of(ResidualPolicy, policy)
     policy.seed(1)
     residual.seed(1)
     policy.reset(2)

@@ -8,9 +8,9 @@ import torch
 from robo_rlhf.core.learning import seeded
 from robo_rlhf.core.types import Array
 from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.reward_fitting.clips import AnswerExamples, ClipTensors
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import new_reward
-from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors
 
 OBS_DIM, ACT_DIM, LENGTH = 6, 2, 50
 Hidden = Callable[[Array, Array], Array]  # obs after the step (..., OBS_DIM), action (..., ACT_DIM) → reward (...)

@@ -5,12 +5,12 @@ import torch
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.learning import seeded
 from robo_rlhf.core.types import Array
+from robo_rlhf.reward_fitting.clips import AnswerExamples, ClipTensors
+from robo_rlhf.reward_fitting.scores import evaluate
+from robo_rlhf.reward_fitting.settings import FitSettings
+from robo_rlhf.reward_fitting.trainer import RewardTrainer, fit
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import new_reward
-from robo_rlhf.rewards.fitting.clips import AnswerExamples, ClipTensors
-from robo_rlhf.rewards.fitting.scores import evaluate
-from robo_rlhf.rewards.fitting.settings import FitSettings
-from robo_rlhf.rewards.fitting.trainer import RewardTrainer, fit
 from tests.rewards.making import clips, ensemble, pairs
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from robo_rlhf.core.types import Episode, Segment
 from robo_rlhf.feedback.records import Answer, Question, question_id
-from robo_rlhf.rewards.fitting.scores import evaluate
+from robo_rlhf.reward_fitting.scores import evaluate
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.training import reward
 from tests.toy import ToyEnv, ToyOperator

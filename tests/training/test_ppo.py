@@ -17,7 +17,8 @@ from robo_rlhf.core.types import Array, Step
 from robo_rlhf.policies.base import GaussianActor
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.gaussian import GaussianPolicy
-from robo_rlhf.policies.residual import residual_on_top_of
+from robo_rlhf.policies.on_base import on_top_of
+from robo_rlhf.policies.residual import ResidualPolicy
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.training import ppo
 from tests.toy import ToyEnv
@@ -126,7 +127,7 @@ def test_the_anchor_adapts_to_its_target(tmp_path: Path) -> None:
 
 
 def test_a_residual_policy_learns_and_its_base_stays(tmp_path: Path) -> None:
-    actor = residual_on_top_of(new_actor(), scale=0.5, std=0.2)
+    actor = on_top_of(ResidualPolicy, new_actor(), scale=0.5, std=0.2)
     base, correction = weights(actor.base), weights(actor)  # type: ignore[arg-type]
     short(tmp_path, actor=actor)
     np.testing.assert_array_equal(weights(actor.base), base)  # type: ignore[arg-type]

@@ -16,7 +16,8 @@ from robo_rlhf.core.runs import Run, read_checkpoint
 from robo_rlhf.core.types import Array
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.gaussian import GaussianPolicy
-from robo_rlhf.policies.tanh_gaussian import tanh_gaussian_on_top_of
+from robo_rlhf.policies.on_base import on_top_of
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.training import bc, ppo, sac
 from tests.toy import ToyEnv, demonstrations
 
@@ -56,7 +57,7 @@ def fine_tune(config: ppo.Config) -> Callable[[Run, Until], None]:
 def learn_off_policy(config: sac.Config) -> Callable[[Run, Until], None]:
     def train(run: Run, until: Until) -> None:
         with seeded(0):
-            actor = tanh_gaussian_on_top_of(GaussianPolicy(ToyEnv.obs_dim, ToyEnv.act_dim, width=16), width=16)
+            actor = on_top_of(TanhGaussianPolicy, GaussianPolicy(ToyEnv.obs_dim, ToyEnv.act_dim, width=16), width=16)
         env = ToyEnv(config.num_envs)
         sac.train(
             config,

@@ -18,9 +18,9 @@ from robo_rlhf.core.types import Episode, Segment, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.store import Answer, Question, question_id
 from robo_rlhf.feedback.teachers import TaskUtility, Teacher
+from robo_rlhf.reward_fitting.scores import evaluate
+from robo_rlhf.reward_fitting.settings import FitSettings
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.rewards.fitting.scores import evaluate
-from robo_rlhf.rewards.fitting.settings import FitSettings
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.training import reward
 from tests.toy import ToyEnv, ToyOperator, demonstrations

@@ -10,8 +10,8 @@ from robo_rlhf.core.types import Array, Episode, EpisodeMeta, Segment, Source
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.store import Answer, Question, question_id
 from robo_rlhf.feedback.teachers import Teacher
-from robo_rlhf.rewards.fitting.scores import clip_returns
-from robo_rlhf.rewards.fitting.trainer import FitSettings
+from robo_rlhf.reward_fitting.scores import clip_returns
+from robo_rlhf.reward_fitting.trainer import FitSettings
 from robo_rlhf.training.reward import AnswerData, Config, fit_in_memory, gather
 from tests.rewards.making import linear, walks
 

@@ -16,7 +16,8 @@ from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Episode, Step
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.gaussian import GaussianPolicy
-from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy, tanh_gaussian_on_top_of
+from robo_rlhf.policies.on_base import on_top_of
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.training import sac
 from robo_rlhf.training.sac import QEnsemble
@@ -131,7 +132,7 @@ def test_learns_from_marks_of_success_and_demonstrations_alone(tmp_path: Path) -
 
 def test_a_correction_starts_as_its_base_and_the_base_stays(tmp_path: Path) -> None:
     with seeded(0):
-        actor = tanh_gaussian_on_top_of(GaussianPolicy(6, 2, width=16), scale=0.3, width=16)
+        actor = on_top_of(TanhGaussianPolicy, GaussianPolicy(6, 2, width=16), scale=0.3, width=16)
     assert actor.base is not None
     obs, base, before = ToyEnv(4).reset(np.arange(4)), weights(actor.base), weights(actor)
     np.testing.assert_allclose(actor.act(obs), actor.base.act(obs), atol=1e-6)
@@ -147,7 +148,7 @@ def test_correction_penalty_keeps_a_correction_small(tmp_path: Path) -> None:
     corrections = []
     for correction_penalty in (0.0, 100.0):
         with seeded(0):
-            actor = tanh_gaussian_on_top_of(GaussianPolicy(6, 2, width=16), scale=0.3, width=16)
+            actor = on_top_of(TanhGaussianPolicy, GaussianPolicy(6, 2, width=16), scale=0.3, width=16)
         config = dataclasses.replace(SHORT, actor_lr=1e-2, correction_penalty=correction_penalty)
         short(tmp_path / str(correction_penalty), config, actor=actor)
         features = actor.features(ToyEnv(20).reset(np.arange(20)))
@@ -159,10 +160,12 @@ def test_a_refused_policy_leaves_what_it_saw_and_its_values(tmp_path: Path) -> N
     with seeded(0):
         base = GaussianPolicy(6, 2, width=16)
     kept, config = (
-        tanh_gaussian_on_top_of(base, scale=0.3, width=16),
+        on_top_of(TanhGaussianPolicy, base, scale=0.3, width=16),
         dataclasses.replace(SHORT, iterations=2, capacity=4000),
     )
-    first = short(tmp_path / "1", config, actor=tanh_gaussian_on_top_of(base, scale=0.3, width=16)).load("training")
+    first = short(tmp_path / "1", config, actor=on_top_of(TanhGaussianPolicy, base, scale=0.3, width=16)).load(
+        "training"
+    )
     assert first is not None
     before, one = weights(kept), dataclasses.replace(config, iterations=1)  # whose only updates are of the values
     run = short(tmp_path / "2", one, actor=kept, carry=first, refused=True)

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, Self
 
 from robo_rlhf.core.errors import ConflictError
 from robo_rlhf.core.files import remove, write_json
-from robo_rlhf.core.locks import Lock, holder_of
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.processes.locks import Lock, holder_of
 
 FOLDER = "reserved"
 LOCK = ".lock.json"

@@ -104,6 +104,9 @@ def check_alike(episodes: Sequence[Episode]) -> tuple[int, int]:
     if len(sizes) > 1:
         listed = "; ".join(f"{task}: observations ({o},), actions ({a},)" for task, o, a in sorted(sizes))
         raise InvalidValueError("demonstrations", listed, "episodes of one task")
+    if not all(next(iter(sizes))[1:]):
+        given = f"episode {episodes[0].meta.id} with {episodes[0].action.shape[1]} columns of actions"
+        raise InvalidValueError("demonstrations", given, "episodes with observations and actions, not videos alone")
     for episode in episodes:
         if not np.isfinite(episode.obs).all():
             step = int(np.flatnonzero(~np.isfinite(episode.obs).all(axis=1))[0])

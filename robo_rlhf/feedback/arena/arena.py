@@ -41,13 +41,13 @@ from robo_rlhf.core.files import (
     run_folder,
     write_json,
 )
-from robo_rlhf.core.heartbeat import (
-    FILE,
-    worker_on,
-)
 from robo_rlhf.core.types import Segment
 from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.records import Question, question_id
+from robo_rlhf.processes.heartbeat import (
+    FILE,
+    worker_on,
+)
 
 FORMAT = 1
 KIND = "arena"  # in config.json: distinguishes an arena from other runs

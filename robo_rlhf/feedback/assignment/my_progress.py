@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.assignment.assign import QuestionFilter, waiting_for
-from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.kinds import usable_kind
 from robo_rlhf.feedback.question_kind import agreement
 from robo_rlhf.feedback.records import COUNTED
 from robo_rlhf.feedback.tables import answers, questions
@@ -100,7 +100,7 @@ def _count_agreement(pairs: Sequence[tuple[Any, Any]]) -> AgreementCount:
 
 
 def _agreement(kind: str, first: str, second: str) -> float | None:
-    return agreement(KINDS[kind], json.loads(first), json.loads(second))
+    return agreement(usable_kind(kind), json.loads(first), json.loads(second))
 
 
 _OWN = answers.c.annotator == sa.bindparam("person")

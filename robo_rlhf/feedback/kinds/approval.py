@@ -1,25 +1,21 @@
 """Approval: is this clip good or bad? It is the fastest kind. "Can't tell" trains nothing."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.likelihoods import log_mixed
 from robo_rlhf.feedback.question_kind import (
     CANT_TELL,
-    NOTHING,
     AnswerValue,
     Control,
     Label,
-    Layout,
-    Scale,
+    QueryKind,
     SimulatedJudge,
     Target,
-    check_clips,
 )
 
 if TYPE_CHECKING:
@@ -28,38 +24,21 @@ if TYPE_CHECKING:
 _VALUES = {"good": 1.0, "bad": 0.0}
 
 
-class Approval:
+class Approval(QueryKind):
     """Bernoulli: a clip is good with probability sigmoid(return), so that a return of 0 divides good from bad."""
 
     kind = "approval"
     prompt = "Is this good?"
-    layout: Layout = "choice"
-    num_clips = range(1, 2)
-    needs: Literal["returns", "steps"] = "returns"
-    scale: Scale = "nominal"
-    keys: Mapping[str, tuple[str, ...]] = {"choice": ()}
-    controls: tuple[Control, ...] = (
-        Control("Good", "1", {"choice": "good"}),
-        Control("Bad", "2", {"choice": "bad"}),
+    controls = (
+        Control("Bad", "1", {"choice": "bad"}),
+        Control("Good", "2", {"choice": "good"}),
         Control("Can't tell", "0", {"choice": CANT_TELL}),
     )
-
-    def validate(self, answer: AnswerValue, num_clips: int, asked: Mapping[str, Any] = NOTHING) -> None:
-        """Check that the answer is {"choice": "good", "bad" or "cant_tell"}."""
-        check_clips(self, num_clips)
-        choice = answer.get("choice")
-        if not isinstance(choice, str) or choice not in (*_VALUES, CANT_TELL):
-            expected = f"a choice of {', '.join(_VALUES)}, {CANT_TELL}"
-            raise InvalidValueError("answer to an approval question", repr(choice), expected)
 
     def target(self, answer: AnswerValue, clips: Sequence[Segment]) -> Target | None:
         """Return 1 for good and 0 for bad, (1,)."""
         value = _VALUES.get(answer["choice"])
         return None if value is None else Target(np.array([value], np.float32))
-
-    def permute(self, answer: AnswerValue, order: Sequence[int]) -> AnswerValue:
-        """Return the answer: there is one clip."""
-        return answer
 
     def labels(self, answer: AnswerValue) -> Mapping[str, Label]:
         """Return good or bad."""

@@ -5,45 +5,40 @@ those of the original from the same frame on.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.likelihoods import predict_best, prefer
 from robo_rlhf.feedback.question_kind import (
     CANT_TELL,
     NOTHING,
     AnswerValue,
     Control,
     Label,
-    Layout,
-    Scale,
+    QueryKind,
     SimulatedJudge,
     Target,
     check_clips,
 )
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 FINE = "fine"  # the choice where there is nothing to correct; it trains nothing
 SHOWN = "corrected"
 
 
-class Correction:
+class Correction(QueryKind):
     """Bradley-Terry over two clips of equal length: the correction, which is preferred, and what it corrects."""
 
     kind = "correction"
     prompt = "Would you do it otherwise? Show how."
-    layout: Layout = "show"
-    num_clips = range(1, 2)
-    needs: Literal["returns", "steps"] = "returns"
-    scale: Scale = "nominal"
-    keys: Mapping[str, tuple[str, ...]] = dict.fromkeys(("choice", "dataset", "episode", "start", "length", "from"), ())
-    controls: tuple[Control, ...] = (
+    layout = "show"
+    composed = "a correction"
+    keys: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(
+        ("choice", "dataset", "episode", "start", "length", "from"), ()
+    )
+    controls = (
         Control("Show how", "h", {"choice": SHOWN}, part=True),
         Control("Nothing to correct", "1", {"choice": FINE}),
         Control("Can't tell", "0", {"choice": CANT_TELL}),
@@ -82,27 +77,19 @@ class Correction:
         pair = (shown, Segment(clip.episode_id, first, length))
         return Target(np.array([1.0, 0.0], np.float32), clips=pair, datasets=(answer["dataset"], ""))
 
-    def permute(self, answer: AnswerValue, order: Sequence[int]) -> AnswerValue:
-        """Return the answer: there is one clip."""
-        return answer
-
     def labels(self, answer: AnswerValue) -> Mapping[str, Label]:
         """Return whether there was something to correct."""
         return {"corrected": answer["choice"]} if answer["choice"] in (SHOWN, FINE) else {}
-
-    def log_likelihood(self, returns: "Tensor", values: "Tensor", flip: "Tensor") -> "Tensor":
-        """Return how likely it is that the correction is preferred, (E, B)."""
-        return prefer(returns, values, flip)
-
-    def predict(self, returns: "Tensor", values: "Tensor") -> tuple["Tensor", "Tensor"]:
-        """Return the ensemble's probability of the clip that it prefers, and whether that is the correction."""
-        return predict_best(returns, values)
 
     def simulate(self, judge: SimulatedJudge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
         """Answer that a good clip needs no correction, and else "can't tell": a simulated judge cannot show how."""
         if judge.unsure(returns) or int(judge.grade(returns, 2)[0]) == 0:
             return {"choice": CANT_TELL}
         return {"choice": FINE}
+
+    def example(self) -> AnswerValue:
+        """Return a correction, which no simulated judge can show."""
+        return {"choice": SHOWN, "dataset": "monday", "episode": "better", "start": 3, "length": 9, "from": 4}
 
 
 KINDS.register("correction")(Correction())

@@ -6,7 +6,7 @@ uniform density of the delay). How many steps that is depends on the speed at wh
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,8 +20,7 @@ from robo_rlhf.feedback.question_kind import (
     AnswerValue,
     Control,
     Label,
-    Layout,
-    Scale,
+    QueryKind,
     SimulatedJudge,
     Target,
     check_clips,
@@ -35,7 +34,7 @@ MOST_PRESSES = 1000  # in one answer
 PIECE, RATE = 10, 20.0  # a simulated person judges so many steps at once, and sees so many a second
 
 
-class Moments:
+class Moments(QueryKind):
     """A press is good with probability sigmoid(r), where r is what a clip would return that were all like that step.
 
     An answer is {"presses": [{"sign": 1 or -1, "step": position in the clip [steps], "rate": [steps/s] shown}]}; the
@@ -44,12 +43,11 @@ class Moments:
 
     kind = "moments"
     prompt = "Press when something good or bad happens."
-    layout: Layout = "presses"
-    num_clips = range(1, 2)
-    needs: Literal["returns", "steps"] = "steps"
-    scale: Scale = "nominal"
-    keys: Mapping[str, tuple[str, ...]] = {"presses": ("sign", "step", "rate"), "choice": ()}
-    controls: tuple[Control, ...] = (
+    layout = "presses"
+    needs = "steps"
+    composed = "presses"
+    keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"presses": ("sign", "step", "rate"), "choice": ()}
+    controls = (
         Control("Good now", "+", {"presses": [{"sign": 1}]}, part=True),
         Control("Bad now", "-", {"presses": [{"sign": -1}]}, part=True),
         Control("Nothing stood out", "1", {"presses": []}),
@@ -75,10 +73,6 @@ class Moments:
         for press in answer.get("presses", []):
             values[int(press["sign"] < 0)] += credit(press["step"], press["rate"], clips[0].length)
         return Target(values) if values.any() else None
-
-    def permute(self, answer: AnswerValue, order: Sequence[int]) -> AnswerValue:
-        """Return the answer: there is one clip."""
-        return answer
 
     def labels(self, answer: AnswerValue) -> Mapping[str, Label]:
         """Return whether good or bad presses outweigh."""

@@ -6,7 +6,7 @@ An answer lists groups of clips, the best first; clips of one group are equally 
 import itertools
 from collections.abc import Mapping, Sequence
 from math import comb
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -21,8 +21,7 @@ from robo_rlhf.feedback.question_kind import (
     AnswerValue,
     Control,
     Label,
-    Layout,
-    Scale,
+    QueryKind,
     SimulatedJudge,
     Target,
     check_clips,
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Ranking:
+class Ranking(QueryKind):
     """Plackett-Luce: the best is chosen out of all, then the best of the rest, and so on.
 
     A tie is read as every order of the tied clips, equally often, so that of two clips it counts half for each, as it
@@ -42,12 +41,12 @@ class Ranking:
 
     kind = "ranking"
     prompt = "Put them in order, the best first."
-    layout: Layout = "order"
+    layout = "order"
     num_clips = range(3, 7)
-    needs: Literal["returns", "steps"] = "returns"
-    scale: Scale = "nominal"
-    keys: Mapping[str, tuple[str, ...]] = {"ranking": (), "choice": ()}
-    controls: tuple[Control, ...] = (Control("Can't tell", "0", {"choice": CANT_TELL}),)
+    clips_asked = 4
+    composed = "an order"
+    keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"ranking": (), "choice": ()}
+    controls = (Control("Can't tell", "0", {"choice": CANT_TELL}),)
 
     def validate(self, answer: AnswerValue, num_clips: int, asked: Mapping[str, Any] = NOTHING) -> None:
         """Check that the answer is {"ranking": groups} with every clip in one group, or {"choice": "cant_tell"}."""

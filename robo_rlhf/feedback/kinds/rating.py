@@ -5,7 +5,7 @@ number, so the criteria share the weight of the answer.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -19,8 +19,7 @@ from robo_rlhf.feedback.question_kind import (
     AnswerValue,
     Control,
     Label,
-    Layout,
-    Scale,
+    QueryKind,
     SimulatedJudge,
     Target,
     check_clips,
@@ -34,7 +33,7 @@ CUTPOINTS = (-3.0, -1.0, 1.0, 3.0)  # returns that divide the levels; symmetric,
 OVERALL = ("overall",)
 
 
-class Rating:
+class Rating(QueryKind):
     """Ordinal logistic (McCullagh 1980, the proportional odds model) with fixed cutpoints.
 
     P(level > k) = sigmoid(return - cutpoint_k). The cutpoints are fixed because the offset and scale of a reward are
@@ -43,12 +42,12 @@ class Rating:
 
     kind = "rating"
     prompt = "How good is this?"
-    layout: Layout = "levels"
-    num_clips = range(1, 2)
-    needs: Literal["returns", "steps"] = "returns"
-    scale: Scale = "ordinal"
-    keys: Mapping[str, tuple[str, ...]] = {"ratings": (), "choice": ()}
-    controls: tuple[Control, ...] = (
+    layout = "levels"
+    scale = "ordinal"
+    levels = LEVELS
+    composed = "a rating"
+    keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"ratings": (), "choice": ()}
+    controls = (
         *(
             Control(f"{level} {name}", str(level), {"ratings": {"overall": level}}, part=True)
             for level, name in enumerate(("very bad", "bad", "fair", "good", "very good"), 1)
@@ -76,10 +75,6 @@ class Rating:
             return None
         levels = np.array(list(answer["ratings"].values())) - 1
         return Target((np.bincount(levels, minlength=LEVELS) / len(levels)).astype(np.float32))
-
-    def permute(self, answer: AnswerValue, order: Sequence[int]) -> AnswerValue:
-        """Return the answer: there is one clip."""
-        return answer
 
     def labels(self, answer: AnswerValue) -> Mapping[str, Label]:
         """Return the level of each criterion."""

@@ -1,25 +1,21 @@
 """Success: is the task done at the end of this clip? One key a clip; it trains what success looks like, not worth."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.likelihoods import log_mixed
 from robo_rlhf.feedback.question_kind import (
     CANT_TELL,
-    NOTHING,
     AnswerValue,
     Control,
     Label,
-    Layout,
-    Scale,
+    QueryKind,
     SimulatedJudge,
     Target,
-    check_clips,
 )
 
 if TYPE_CHECKING:
@@ -28,38 +24,22 @@ if TYPE_CHECKING:
 _VALUES = {"yes": 1.0, "no": 0.0}
 
 
-class Success:
+class Success(QueryKind):
     """Bernoulli: the task is done at the end of a clip with probability sigmoid(logit of a success classifier)."""
 
     kind = "success"
     prompt = "Did it succeed?"
-    layout: Layout = "choice"
-    num_clips = range(1, 2)
-    needs: Literal["success"] = "success"
-    scale: Scale = "nominal"
-    keys: Mapping[str, tuple[str, ...]] = {"choice": ()}
-    controls: tuple[Control, ...] = (
-        Control("Yes", "1", {"choice": "yes"}),
-        Control("No", "2", {"choice": "no"}),
+    needs: Literal["returns", "steps", "success"] = "success"
+    controls = (
+        Control("No", "1", {"choice": "no"}),
+        Control("Yes", "2", {"choice": "yes"}),
         Control("Can't tell", "0", {"choice": CANT_TELL}),
     )
-
-    def validate(self, answer: AnswerValue, num_clips: int, asked: Mapping[str, Any] = NOTHING) -> None:
-        """Check that the answer is {"choice": "yes", "no" or "cant_tell"}."""
-        check_clips(self, num_clips)
-        choice = answer.get("choice")
-        if not isinstance(choice, str) or choice not in (*_VALUES, CANT_TELL):
-            expected = f"a choice of {', '.join(_VALUES)}, {CANT_TELL}"
-            raise InvalidValueError("answer to a success question", repr(choice), expected)
 
     def target(self, answer: AnswerValue, clips: Sequence[Segment]) -> Target | None:
         """Return 1 for yes and 0 for no, (1,)."""
         value = _VALUES.get(answer["choice"])
         return None if value is None else Target(np.array([value], np.float32))
-
-    def permute(self, answer: AnswerValue, order: Sequence[int]) -> AnswerValue:
-        """Return the answer: there is one clip."""
-        return answer
 
     def labels(self, answer: AnswerValue) -> Mapping[str, Label]:
         """Return yes or no."""

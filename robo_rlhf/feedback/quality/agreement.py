@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robo_rlhf.core.stats import Interval
-from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.kinds import usable_kind
 from robo_rlhf.feedback.quality.annotator_skill import Judgement
 from robo_rlhf.feedback.question_kind import Label, Scale
 from robo_rlhf.feedback.records import Answer
@@ -25,7 +25,7 @@ def judgements(answers: Sequence[Answer], kinds: Mapping[str, str]) -> list[Judg
     return [
         Judgement((answer.question_id, about), answer.annotator, label)
         for answer in answers
-        for about, label in KINDS[kinds[answer.question_id]].labels(answer.value).items()
+        for about, label in usable_kind(kinds[answer.question_id]).labels(answer.value).items()
     ]
 
 

@@ -16,7 +16,7 @@ from robo_rlhf.accounts.groups import apart, groups_of
 from robo_rlhf.core.stats import Interval, wilson
 from robo_rlhf.feedback.assignment.gold import GoldQuestion
 from robo_rlhf.feedback.assignment.task_settings import Sharing
-from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.kinds import usable_kind
 from robo_rlhf.feedback.quality import annotator_skill
 from robo_rlhf.feedback.quality.agreement import (
     agreement_with_others,
@@ -185,7 +185,7 @@ def by_gold(found: Sequence[Answer], known: Mapping[str, GoldQuestion]) -> list[
     return [
         Judgement(("gold", one.question_id), one.annotator, RIGHT if known[one.question_id].right(one.value) else WRONG)
         for one in found
-        if one.question_id in known and KINDS[known[one.question_id].kind].labels(one.value)
+        if one.question_id in known and usable_kind(known[one.question_id].kind).labels(one.value)
     ]
 
 
@@ -235,7 +235,7 @@ def _person(
 ) -> PersonQuality:
     """Return the figures of one person that follow from their answers alone."""
     times = sorted(answer.response_time for answer in own if answer.response_time is not None)
-    labels = [KINDS[kinds[answer.question_id]].labels(answer.value) for answer in own]
+    labels = [usable_kind(kinds[answer.question_id]).labels(answer.value) for answer in own]
     judged = [said for said in labels if said]
     everything = [answer for some in mine.values() for answer in some]
     return PersonQuality(
@@ -291,7 +291,7 @@ def _few(share: Share, least: float) -> bool:
 def _consistency(own: Sequence[Answer], again: Sequence[Answer], kinds: Mapping[str, str]) -> Share:
     before = {answer.question_id: answer for answer in own}
     pairs = [(before[a.question_id], a) for a in again if a.question_id in before]
-    agreed = [agreement(KINDS[kinds[b.question_id]], a.value, b.value) for a, b in pairs]
+    agreed = [agreement(usable_kind(kinds[b.question_id]), a.value, b.value) for a, b in pairs]
     return Share.over([one >= SAME for one in agreed if one is not None])
 
 
@@ -302,7 +302,9 @@ def _left(own: Sequence[Answer]) -> Share:
 
 
 def _alpha(kind: str, work: Sequence[Answer], kinds: Mapping[str, str]) -> float | None:
-    return krippendorff_alpha(judgements([a for a in work if kinds[a.question_id] == kind], kinds), KINDS[kind].scale)
+    return krippendorff_alpha(
+        judgements([a for a in work if kinds[a.question_id] == kind], kinds), usable_kind(kind).scale
+    )
 
 
 def _teams(people: Sequence[PersonQuality]) -> dict[str, float | None]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from robo_rlhf.core.stats import Interval
 from robo_rlhf.feedback.assignment.gold import GoldQuestion
-from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.kinds import usable_kind
 from robo_rlhf.feedback.quality.agreement import by_unit, judgements
 from robo_rlhf.feedback.quality.report import MOST, WORK, Share, load_answers
 from robo_rlhf.feedback.records import Answer
@@ -90,7 +90,7 @@ def _window(
 ) -> Window:
     times = sorted(answer.response_time for answer in part if answer.response_time is not None)
     gold = [a for a in part if a.standing == "gold" and a.question_id in known]
-    judged = [said for a in part if (said := KINDS[kinds[a.question_id]].labels(a.value))]
+    judged = [said for a in part if (said := usable_kind(kinds[a.question_id]).labels(a.value))]
     return Window(
         first=part[0].answered,
         last=part[-1].answered,

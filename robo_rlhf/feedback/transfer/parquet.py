@@ -1,21 +1,18 @@
 """Conversion of Parquet to JSON Lines for an import, in a separate process: a small file can unpack to any size.
 
-    python -m robo_rlhf.feedback.transfer.parquet MEMORY WRITTEN FOLDER FILE...
-
-Beyond limits of memory and disk space a file is refused. What was wrong with a file is printed, as JSON.
+Beyond limits of memory and disk space a file is refused.
 """
 
 import errno
 import json
-import os
 import resource
 import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from robo_rlhf.core.errors import CorruptFileError, InvalidValueError
+from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, WorkerDiedError
 from robo_rlhf.core.files import open_whole
+from robo_rlhf.processes.worker import WorkerProcess
 
 MEMORY = 512 * 2**20  # [bytes] in addition to what the process has when it begins
 WRITTEN = 2**30  # [bytes] of JSON Lines of a file
@@ -30,19 +27,29 @@ def unpack(paths: Sequence[Path], folder: Path) -> dict[str, str]:
     Raises:
         InvalidValueError: what is inside takes more memory, room or time than it may.
     """
-    command = [sys.executable, "-m", __spec__.name, str(MEMORY), str(WRITTEN), str(folder), *map(str, paths)]
+    request = MEMORY, WRITTEN, folder, paths
+    quiet = subprocess.DEVNULL
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, env={**os.environ, **QUIET})
-        told = json.loads(done.stdout)
-    except (subprocess.TimeoutExpired, ValueError) as error:
+        with WorkerProcess("unpacking Parquet", f"{__name__}:start", environment=QUIET, output=quiet) as worker:
+            broken: dict[str, str] = worker.ask(request, LONGEST)
+    except (WorkerDiedError, RuntimeError) as error:
         given = "Parquet files that unpack to more"
         expected = f"at most {MEMORY >> 20} MiB at once, {WRITTEN >> 20} MiB in a file, within {LONGEST:.0f} s"
         raise InvalidValueError("files to import", given, expected) from error
-    return {str(name): str(text) for name, text in told.items()}
+    return broken
 
 
-def main(memory: int, written: int, folder: Path, paths: Sequence[Path]) -> None:
-    """Unpack the files; exceeding a limit ends the process silently."""
+def start() -> Callable[[tuple[int, int, Path, Sequence[Path]]], dict[str, str]]:
+    """Return what answers the arguments of `unpack_here` in the worker process."""
+    return lambda request: unpack_here(*request)
+
+
+def unpack_here(memory: int, written: int, folder: Path, paths: Sequence[Path]) -> dict[str, str]:
+    """Unpack the files with limits on the memory and the files of this process, in bytes; return what is wrong.
+
+    Raises:
+        MemoryError, OSError: a limit is exceeded, where that does not end the process.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -70,7 +77,7 @@ def main(memory: int, written: int, folder: Path, paths: Sequence[Path]) -> None
             if getattr(error, "errno", None) == errno.EFBIG:
                 raise
             told[path.name] = f"it is no Parquet file, or a broken one: {' '.join(str(error).split())[:300]}"
-    print(json.dumps(told))
+    return told
 
 
 def _data_bytes() -> int:
@@ -80,7 +87,3 @@ def _data_bytes() -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmData:")), 0)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), [Path(name) for name in sys.argv[4:]])

@@ -81,4 +81,4 @@ def _frames(episode: Episode, every: int, pool: RenderPool) -> Array:
     access = access_of(episode)
     if access.show != "state":
         return access.frames(range(0, len(episode) + 1, every), width=WIDTH, height=HEIGHT)
-    return pool.frames(episode.meta.task, episode.state[::every], width=WIDTH, height=HEIGHT).result()
+    return pool.frames(access.scene, episode.state[::every], width=WIDTH, height=HEIGHT).result()

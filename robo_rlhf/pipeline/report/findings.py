@@ -16,6 +16,8 @@ from robo_rlhf.core.files import feedback_database, read_json
 from robo_rlhf.core.runs import Run, with_defaults
 from robo_rlhf.core.types import Array
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.question_kind import described
 from robo_rlhf.feedback.store import Answer, Store
 from robo_rlhf.pipeline.config import PipelineConfig, TeacherConfig, preset, presets
 from robo_rlhf.pipeline.steps.evaluation import stored_evaluation
@@ -142,7 +144,8 @@ class Findings:
         """Return the number of times that each answer was given, per round."""
         with Store(feedback_database(self.home)) as store:
             each = [store.answers(run=self.path.name, round=number) for number in self.rounds]
-        return [Counter(str(a.value.get("choice", "order")) for a in answers) for answers in each]
+            kinds = {question.id: KINDS[question.kind] for question in store.questions(run=self.path.name)}
+        return [Counter(described(kinds[a.question_id], a.value) for a in answers) for answers in each]
 
     def command(self) -> str:
         """Return a command that repeats the run, given the same demonstrations in the data home."""

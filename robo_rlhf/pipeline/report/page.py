@@ -11,6 +11,7 @@ from statistics import median
 from robo_rlhf.core.errors import RoboRlhfError
 from robo_rlhf.core.files import write_atomic
 from robo_rlhf.core.stats import Interval, spearman, wilson
+from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.pipeline.report.before_after import RULE, SHOWN, make_clips
 from robo_rlhf.pipeline.report.charts import Axis, Series, line_chart, reliability_chart, scatter_chart
 from robo_rlhf.pipeline.report.choices import choices_section
@@ -28,9 +29,6 @@ FAULTS = {
     "mistake": "chance of another answer than the one meant",
 }
 CONTINUED = " \\\n    --set"  # on a separate line
-CHOICES = {"A": "A", "B": "B", "tie": "tie", "both_bad": "both bad", "cant_tell": "can't tell"}
-SUCCEEDED = {"yes": "succeeded", "no": "failed"}
-ORDERS = {"order": "an order", "cant_tell": "can't tell"}
 
 
 def write_report(path: Path, home: Path, observer: Observer) -> Path:
@@ -234,10 +232,12 @@ def _prediction_quality(findings: Findings) -> str:
 
 def _labels(findings: Findings) -> str:
     answers, config = findings.answers(), findings.config
-    choices = dict(ORDERS if config.get("question") == "ranking" else CHOICES)
-    if config["approvals"]:
-        choices = SUCCEEDED | choices
-    heads = "".join(f"<th>{word}</th>" for word in choices.values())
+    kind = KINDS[config.get("question", "pairwise")]
+    choices = [control.label for control in kind.controls if not control.part]
+    choices = choices if kind.layout == "choice" else [kind.composed, *choices]
+    if config.get("approvals"):
+        choices = list(dict.fromkeys([*(control.label for control in KINDS["success"].controls[:2]), *choices]))
+    heads = "".join(f"<th>{escape(word)}</th>" for word in choices)
     rows = []
     for number, counts in zip(findings.rounds, findings.answers_by_round(), strict=True):
         cells = "".join(f"<td>{counts[choice]}</td>" for choice in choices)

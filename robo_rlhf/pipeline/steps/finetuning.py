@@ -18,8 +18,9 @@ from robo_rlhf.pipeline.steps.gate import OveroptimizationAlarm
 from robo_rlhf.pipeline.steps.observers import TrueRewardLog
 from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
-from robo_rlhf.policies.residual import residual_on_top_of
-from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy, tanh_gaussian_on_top_of
+from robo_rlhf.policies.on_base import on_top_of
+from robo_rlhf.policies.residual import ResidualPolicy
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.rewards.latest import PenalizedReward
 from robo_rlhf.rewards.novelty import novelty
 from robo_rlhf.rewards.success import WithSuccess
@@ -106,7 +107,7 @@ def gaussian_actor(network: TrainedPolicy, config: PipelineConfig, std: float) -
     if isinstance(network, GaussianActor):
         return network
     with seeded(config.seed):  # its hidden weights are drawn, and must be the same in every session of a run
-        return residual_on_top_of(network, scale=config.residual_scale, std=std or config.residual_scale / 2)
+        return on_top_of(ResidualPolicy, network, scale=config.residual_scale, std=std or config.residual_scale / 2)
 
 
 def _reward(policy: PipelinePolicy, config: PipelineConfig) -> Reward:
@@ -134,7 +135,7 @@ def _initial_sac_actor(context: Context, policy: PipelinePolicy) -> TanhGaussian
     if isinstance(base, TanhGaussianPolicy):
         return base
     with seeded(config.seed):  # hidden weights of the correction are drawn, the same in every session of a run
-        return tanh_gaussian_on_top_of(base, scale=config.residual_scale, std=RESIDUAL_STD, **config.sac_policy)
+        return on_top_of(TanhGaussianPolicy, base, scale=config.residual_scale, std=RESIDUAL_STD, **config.sac_policy)
 
 
 def _accepted_sac_actor(context: Context, policy: PipelinePolicy) -> TanhGaussianPolicy:

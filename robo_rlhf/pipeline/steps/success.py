@@ -17,11 +17,11 @@ from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.quality.report import gold_of, weighted, weights_among
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.cloning import load_demonstrations, trimmed
+from robo_rlhf.reward_fitting.answers import gather, success_examples
 from robo_rlhf.rewards.success import ENDING, SuccessHead, fit_success, held_out_accuracy, load_success, save_success
 from robo_rlhf.rollouts.evaluation import evaluate
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.training.reward import episodes_of
-from robo_rlhf.training_tools.answers import gather, success_examples
 
 
 def learn_success(context: Context, policy: PipelinePolicy, number: int) -> PipelinePolicy:

@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -41,6 +42,11 @@ class Term(ABC):
     @abstractmethod
     def __call__(self, steps: Steps) -> Array:
         """Return the reward of each step, (T, N)."""
+
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        """Return arguments for the contract, over observations of 6 columns; files that they name go into `folder`."""
+        return {}
 
 
 class Potential(Term):

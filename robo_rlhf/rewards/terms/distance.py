@@ -1,5 +1,8 @@
 """A potential that rises as the distance between two positions in the observation falls."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
@@ -28,6 +31,11 @@ class Distance(Potential):
         if not scale > 0:
             raise InvalidValueError("scale of a distance", scale, "more than 0")
         self.of, self.to, self.scale = of, to, scale
+
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        """Return two places of two columns each."""
+        return {"of": [0, 1], "to": [4, 5]}
 
     def potential(self, steps: Steps) -> Array:
         """Return minus the distance of every observation, (T+1, N).

@@ -1,6 +1,7 @@
 """The environment's reward, or one term of a native task's reward."""
 
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 from robo_rlhf.core.errors import UnknownNameError
 from robo_rlhf.core.types import Array
@@ -31,6 +32,11 @@ class TaskTerm(Term):
     def __init__(self, which: str) -> None:
         """Take the term called `which`."""
         self.which = which
+
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        """Return the name of a term."""
+        return {"which": "near"}
 
     def __call__(self, steps: Steps) -> Array:
         """Return the term after each step, (T, N).

@@ -2,11 +2,13 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+from robo_rlhf.core.learning import seeded
 from robo_rlhf.core.types import Array
 from robo_rlhf.rewards.terms import TERMS
 from robo_rlhf.rewards.terms.base import Potential, Steps
-from robo_rlhf.rewards.value import ValueFunction, load_value
+from robo_rlhf.rewards.value import ValueFunction, load_value, save_value
 
 
 @TERMS.register("value")
@@ -18,6 +20,14 @@ class Value(Potential):
     def __init__(self, path: str) -> None:
         """Read the value function from the file at `path`, when it is first used."""
         self.path = Path(path)
+
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        """Write a value function with random weights, and name it."""
+        with seeded(0):
+            untrained = ValueFunction(6, width=16)
+        save_value(untrained, folder / "value.safetensors", "trial")
+        return {"path": str(folder / "value.safetensors")}
 
     @cached_property
     def function(self) -> ValueFunction:

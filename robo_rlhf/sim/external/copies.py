@@ -5,22 +5,18 @@ worker process ends only the affected episodes: `CopiesStep.faults` holds the re
 that had a fault anew.
 """
 
+import atexit
 import logging
-import os
-import pickle
-import subprocess
-import sys
-import traceback
-import weakref
-from multiprocessing.connection import Connection, Pipe
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 from gymnasium.utils import seeding
 
-from robo_rlhf.core.errors import EnvironmentFaultError, RoboRlhfError
+from robo_rlhf.core.errors import EnvironmentFaultError, RoboRlhfError, WorkerDiedError
 from robo_rlhf.core.types import Array
+from robo_rlhf.processes.worker import WorkerProcess
 from robo_rlhf.sim.external.checks import (
     Violation,
     first_bad,
@@ -30,9 +26,10 @@ from robo_rlhf.sim.external.checks import (
     step_of,
 )
 from robo_rlhf.sim.external.ids import Recipe, find
-from robo_rlhf.sim.external.physics import physics_of, read_state, state_size
+from robo_rlhf.sim.external.physics import Physics, physics_of, state_size
 from robo_rlhf.sim.external.spaces import Actions, Observations
 
+LIMIT = 600.0  # [s] that a reset or a step of all copies of a process may take
 _log = logging.getLogger(__name__)
 
 
@@ -61,6 +58,7 @@ class Copies:
         self.actions = Actions(first.action_space, recipe.name)
         self.envs = [first, *(recipe.make(horizon) for _ in range(num_envs - 1))]
         self.state_size = state_size(first)
+        self.physics: list[Physics | None] = [None] * num_envs  # of each copy, since its reset
         self._begin()
 
     def reset(self, seeds: Array) -> CopiesStep:
@@ -73,6 +71,7 @@ class Copies:
                     close_env(self.envs[i], self.recipe.name)
                     self.envs[i] = self.recipe.make(self.horizon)
                 self.reader.read(seeded_reset(self.envs[i], int(seeds[i])), row)
+                self.physics[i] = physics_of(self.envs[i]) if self.state_size else None
                 self._read_state(i)
             except Exception as error:  # an external environment may raise anything
                 self._fault(i, "reset", error)
@@ -92,16 +91,15 @@ class Copies:
                 self._fault(i, "step", error)
         return self._outcome(reward, active)
 
-    def enter(self, state: Array, obs: Array) -> CopiesStep:
-        """Enter the states (n, nstate) of recorded frames, whose observations (n, obs_dim) are given back."""
+    def enter(self, seeds: Array, state: Array, obs: Array) -> CopiesStep:
+        """Enter the states (n, nstate) of frames of the episodes of `seeds` (n,); give back their obs (n, obs_dim)."""
+        self.reset(seeds)
         if self.faults:
-            self.reset(np.zeros(len(self.envs), np.int64))
-        self._begin()
+            return self._outcome(np.zeros(len(self.envs), np.float32), self.active.copy())
         self.wide[:], self.state[:] = obs, state
-        for i, env in enumerate(self.envs):
-            physics = physics_of(env)
+        for physics, entered in zip(self.physics, state, strict=True):
             if physics is not None:
-                physics.enter(state[i])
+                physics.enter(entered)
         return self._outcome(np.zeros(len(self.envs), np.float32), self.active.copy())
 
     def close(self) -> None:
@@ -119,8 +117,12 @@ class Copies:
         self.faults: dict[int, str] = {}
 
     def _read_state(self, i: int) -> None:
-        if self.state_size:
-            read_state(self.envs[i], self.state[i])
+        """Read the state of copy `i`; NaN where a reset changed how many numbers it holds."""
+        physics = self.physics[i]
+        if physics is not None and physics.size == self.state_size:
+            physics.read(self.state[i])
+        else:
+            self.state[i] = np.nan
 
     def _fault(self, i: int, doing: str, error: Exception) -> None:
         """End the episode of copy `i` as a failure, and repeat its last observation."""
@@ -151,112 +153,71 @@ class RemoteCopies:
     def __init__(self, recipe: Recipe, num_envs: int, horizon: int | None, obs_dim: int, state_size: int) -> None:
         """Start the process; it makes its copies while this one continues."""
         assert recipe.portable
-        self.name, self._unanswered, self._died = recipe.name, 0, ""
-        by_value = isinstance(recipe.spec.entry_point, str)
-        self._work = pickle.dumps((recipe if by_value else recipe.name, num_envs, horizon))
+        self.name, self._died = recipe.name, ""
+        named = recipe if isinstance(recipe.spec.entry_point, str) else recipe.name
+        self._worker = WorkerProcess(recipe.name, f"{__name__}:serve", named, num_envs, horizon)
+        self._worker.start()
         self._obs: Array = np.zeros((num_envs, obs_dim), np.float32)  # the newest, repeated when the process is dead
         self._state: Array = np.zeros((num_envs, state_size))
-        self._start()
-
-    def _start(self) -> None:
-        self._pipe, theirs = Pipe()
-        # Not multiprocessing: that would run the caller's main script again, which need not be guarded against it.
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", "from robo_rlhf.sim.external.copies import serve; serve()", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            start_new_session=True,  # Ctrl-C is for the caller, who then closes the pipe
-        )
-        theirs.close()
-        self.close = weakref.finalize(self, _end, self._pipe, self._process)  # a second call does nothing
-        self._unanswered, self._died = 0, ""
-        self._pipe.send_bytes(self._work)
 
     def send(self, method: str, argument: Array) -> None:
-        """Request `reset` with seeds or `step` with actions; an answer that was never received is dropped."""
+        """Request `reset` with seeds or `step` with actions; an answer that was never received is dropped.
+
+        Raises:
+            EnvironmentFaultError: the environment could not be made in the worker.
+        """
         if method == "reset":
-            if self._died:
-                self.close()
-                self._start()
-            self._obs = np.zeros_like(self._obs)
+            self._died, self._obs = "", np.zeros_like(self._obs)
         if self._died:
             return
         try:
-            for _ in range(self._unanswered):
-                self._pipe.recv()
-            self._pipe.send((method, argument))
-            self._unanswered = 1
-        except (EOFError, OSError):
-            self._note_death()
+            self._worker.send((method, argument))
+        except WorkerDiedError as error:
+            self._note_death(error)
 
     def receive(self) -> CopiesStep:
         """Wait for the answer.
 
         Raises:
-            EnvironmentFaultError: the environment could not be made in the worker.
             RuntimeError: a bug of this program in the worker; the message holds its traceback.
         """
-        answer: CopiesStep | RuntimeError | str | None = None
         if not self._died:
             try:
-                answer = self._pipe.recv()
-                self._unanswered = 0
-            except (EOFError, OSError):
-                self._note_death()
-        if isinstance(answer, RuntimeError):
-            raise answer
-        if isinstance(answer, str):
-            raise EnvironmentFaultError(f"{self.name} cannot be made in a worker process. {answer}")
-        if answer is None:
-            n = len(self._obs)
-            none = np.zeros(n, np.bool_)
-            died = dict.fromkeys(range(n), self._died)
-            return CopiesStep(self._obs.copy(), np.zeros(n, np.float32), none, none, died, self._state)
-        self._obs, self._state = answer.obs, answer.state
-        return answer
+                answer: CopiesStep = self._worker.receive(LIMIT)
+            except WorkerDiedError as error:
+                self._note_death(error)
+            else:
+                self._obs, self._state = answer.obs, answer.state
+                return answer
+        n = len(self._obs)
+        none = np.zeros(n, np.bool_)
+        died = dict.fromkeys(range(n), self._died)
+        return CopiesStep(self._obs.copy(), np.zeros(n, np.float32), none, none, died, self._state)
 
-    def _note_death(self) -> None:
-        code = self._process.wait()
-        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        self._died = f"{self.name} ended its worker process ({how})"
+    def close(self) -> None:
+        """Close the copies, and end the process."""
+        self._worker.end()
+
+    def _note_death(self, error: WorkerDiedError) -> None:
+        self._died = f"{self.name}: its worker process {error.how}"
 
 
-def _end(pipe: Connection, process: subprocess.Popen[bytes]) -> None:
-    """Close the pipe, upon which the process exits."""
-    pipe.close()
-    process.wait()
+def serve(named: Recipe | str, num_envs: int, horizon: int | None) -> Callable[[tuple[str, Array]], CopiesStep]:
+    """Make copies in a worker process, and return what answers `reset` and `step`.
 
-
-def serve() -> None:
-    """Run a worker process: answer calls until the other side closes the pipe."""
-    pipe = Connection(int(sys.argv[1]))
-    copies: Copies | None = None
+    Raises:
+        EnvironmentFaultError: they cannot be made.
+    """
     try:
-        failure = ""
-        name, num_envs, horizon = pickle.loads(pipe.recv_bytes())
-        try:
-            copies = _open(name, num_envs, horizon)
-        except Exception as error:
-            failure = str(error) if isinstance(error, RoboRlhfError) else f"An environment {raised('making', error)}"
-        while True:
-            method, argument = pipe.recv()
-            pipe.send(_answer(copies, method, argument) if copies else failure)
-    except (EOFError, OSError):
-        if copies is not None:
-            copies.close()
-
-
-def _open(recipe: Recipe | str, num_envs: int, horizon: int | None) -> Copies:
-    known = find(recipe) if isinstance(recipe, str) else recipe
-    return Copies(known.make(horizon), known, num_envs, horizon)
-
-
-def _answer(copies: Copies, method: str, argument: Array) -> CopiesStep | RuntimeError:
-    try:
-        found: CopiesStep = getattr(copies, method)(argument)
-        return found
-    except Exception:  # not an error of the environment: those are faults of copies
-        return RuntimeError(f"{copies.recipe.name} failed in its worker process:\n{traceback.format_exc()}")
+        recipe = find(named) if isinstance(named, str) else named
+        copies = Copies(recipe.make(horizon), recipe, num_envs, horizon)
+    except Exception as error:  # an external environment may raise anything
+        name = named if isinstance(named, str) else named.name
+        said = str(error) if isinstance(error, RoboRlhfError) else f"An environment {raised('making', error)}"
+        raise EnvironmentFaultError(f"{name} cannot be made in a worker process. {said}") from error
+    atexit.register(copies.close)
+    methods = {"reset": copies.reset, "step": copies.step}
+    return lambda request: methods[request[0]](request[1])
 
 
 def close_env(env: gymnasium.Env[Any, Any], name: str) -> None:

@@ -9,9 +9,8 @@ demonstrations, policies and clips of it all use it. So are arguments of the env
 
 import contextlib
 import importlib
-import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -20,6 +19,7 @@ from gymnasium.envs.registration import EnvSpec, parse_env_id
 from robo_rlhf.core import guests
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError, UnknownNameError
 from robo_rlhf.sim.external.checks import raised
+from robo_rlhf.sim.physics.model_warnings import mujoco_warns_the_log
 
 
 class Plugin(NamedTuple):
@@ -50,6 +50,7 @@ PLUGINS = {
 }
 
 
+SEED_SIGN = "#"  # between the name of an environment and the seed of the episode whose model is drawn
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 _CONSTANTS = {"true": True, "false": False, "none": None, "True": True, "False": False, "None": None}
 
@@ -57,6 +58,11 @@ _CONSTANTS = {"true": True, "false": False, "none": None, "True": True, "False":
 def is_outside(name: str) -> bool:
     """Whether `name` is written as a Gymnasium id ("Pusher-v5", "Meta-World/MT1:door-open-v3")."""
     return "/" in name or "-v" in name
+
+
+def scene_name(task: str, seed: int) -> str:
+    """Return the name of the scene of an outside environment whose model depends on the seed of the episode."""
+    return f"{task}{SEED_SIGN}{seed}"
 
 
 class Recipe(NamedTuple):
@@ -80,7 +86,7 @@ class Recipe(NamedTuple):
         drawing = dict(self.plugin.drawing) if self.plugin else {}
         extra = {} if render_mode is None else {"render_mode": render_mode, **drawing}
         try:
-            with _mujoco_warns_the_log():
+            with mujoco_warns_the_log():
                 env = gymnasium.make(
                     self.spec,
                     max_episode_steps=horizon or self.limit,
@@ -207,19 +213,6 @@ def split_task(name: str) -> tuple[str, str]:
     """
     head, _, tail = name.rpartition(":")
     return (head, tail) if "/" in head else (name, "")
-
-
-@contextlib.contextmanager
-def _mujoco_warns_the_log() -> Iterator[None]:
-    """Log MuJoCo's warnings about a model, which by default are printed and written to a file in the current folder."""
-    import mujoco
-
-    before = mujoco.get_mju_user_warning()
-    mujoco.set_mju_user_warning(logging.getLogger(__name__).info)
-    try:
-        yield
-    finally:
-        mujoco.set_mju_user_warning(before)
 
 
 def _spec(bare: str, name: str) -> EnvSpec:

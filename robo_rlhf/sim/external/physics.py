@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import mujoco
-import numpy as np
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.model_identity import compiled_hash
@@ -24,11 +23,7 @@ class Physics(NamedTuple):
 
     model: mujoco.MjModel
     data: mujoco.MjData
-
-    @property
-    def size(self) -> int:
-        """How many numbers a state holds."""
-        return int(mujoco.mj_stateSize(self.model, STATE))
+    size: int  # how many numbers a state holds
 
     def read(self, out: Array) -> None:
         """Write the integration state into `out` (size,) float64."""
@@ -55,7 +50,7 @@ def physics_of(env: gymnasium.Env[Any, Any]) -> Physics | None:
         except Exception:  # an attribute that is not there, a property of others that raises
             continue
         if isinstance(model, mujoco.MjModel) and isinstance(data, mujoco.MjData):
-            return Physics(model, data)
+            return Physics(model, data, int(mujoco.mj_stateSize(model, STATE)))
     return None
 
 
@@ -82,15 +77,6 @@ def _actuator_name(model: mujoco.MjModel, actuator: int) -> str:
     if name or model.actuator_trntype[actuator] not in _DRIVES_A_JOINT:
         return name
     return str(model.joint(model.actuator_trnid[actuator, 0]).name)
-
-
-def read_state(env: gymnasium.Env[Any, Any], out: Array) -> None:
-    """Write the state of an environment into `out` (size,) float64; NaN where the size of its states has changed."""
-    physics = physics_of(env)
-    if physics is None or physics.size != len(out):
-        out[:] = np.nan
-    else:
-        physics.read(out)
 
 
 def _own(env: Any) -> Any:

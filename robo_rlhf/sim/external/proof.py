@@ -1,8 +1,9 @@
 """Proof of what enters a frame of an outside environment exactly: its state, or a replay from its seed.
 
 An environment may hold more than its simulation: Python objects, a model that each reset changes. So it is tried: an
-episode of random actions is recorded; for ten random frames of it, the environment is brought elsewhere, the state is
-entered, and the next 20 steps are compared with the record, bit for bit; and the episode is replayed from its seed.
+episode of random actions is recorded; for ten random frames of it, the environment is brought elsewhere, started from
+the seed of the episode, the state is entered, and the next 20 steps are compared with the record, bit for bit; and the
+episode is replayed from its seed.
 A proof holds for one environment with its arguments, one version of its package, of MuJoCo, and one machine. It is kept
 in the user's cache and found there again.
 """
@@ -22,7 +23,7 @@ import gymnasium
 import numpy as np
 
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError, RoboRlhfError
-from robo_rlhf.core.files import read_json, write_json
+from robo_rlhf.core.files import make_folder, read_json, write_json
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.external.checks import Violation, raised, step_of
 from robo_rlhf.sim.external.copies import close_env, seeded_reset
@@ -46,7 +47,8 @@ class Proof:
     """What was measured. A deviation is the largest difference of a number in a state or observation; 0: bitwise."""
 
     enter: Literal["state", "replay"] | None  # by what a frame is entered exactly
-    drawn: bool  # whether a state alone is all that a picture shows: no reset changes the model
+    drawn: bool  # whether a picture shows a state alone: once an episode has begun, nothing changes the model
+    seeded: bool  # whether the model depends on the seed of the episode
     state_size: int  # numbers of a state; 0 where it is not MuJoCo
     state_deviation: float | None  # after states were entered; None where there are none, or time was used up
     replay_deviation: float | None  # after a replay; None where time was used up
@@ -81,7 +83,7 @@ def proof_of(recipe: Recipe) -> Proof:
         return Proof(**stored["proof"])
     made = prove(recipe)
     with suppress(OSError, RoboRlhfError):  # a cache that cannot be written: it is proven again next time
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_json(path, {"about": about(recipe), "proof": asdict(made)})
     return made
 
@@ -99,17 +101,19 @@ def about(recipe: Recipe) -> dict[str, Any]:
 def provenance_of(recipe: Recipe) -> Mapping[str, str]:
     """Return what episodes of an environment record of it in their `versions`; proves it where that was never done.
 
-    `show` is "state" or "replay", `enter` is that too or empty, and `environment` lists the versions for which that is
-    so. Both are the careful choice where the environment fails during its proof, which is then tried again.
+    `show` is "state" or "replay", `enter` is that too or empty, `model` is "seed" where it depends on that, and
+    `environment` lists the versions for which that is so. The first two are the careful choice where the environment
+    fails during its proof, which is then tried again.
     """
     try:
         proof = proof_of(recipe)
     except EnvironmentFaultError as error:
         _log.info("not proven: %s", error)
-        show, enter = "replay", ""
+        show, enter, model = "replay", "", ""
     else:
         show, enter = "state" if proof.drawn else "replay", proof.enter or ""
-    return {"environment": listed(versions_of(recipe)), "show": show, "enter": enter}
+        model = "seed" if proof.seeded else ""
+    return {"environment": listed(versions_of(recipe)), "show": show, "enter": enter, "model": model}
 
 
 def proof_path(recipe: Recipe) -> Path:
@@ -185,14 +189,16 @@ class _Trial:
                 break
         drawn = model != "" and model == self.model()
         other = self.start(SEEDS[1])
-        size = len(other) - self.reader.size
-        drawn = drawn and model == self.model() and size == len(first) - self.reader.size
+        seeded = model != self.model()
+        size = len(first) - self.reader.size if len(other) == len(first) else 0
+        self.start(SEEDS[0])
+        drawn = drawn and size > 0 and model == self.model()
         by_state = self.by_states(record) if size else None
         by_replay = self.compare(record, self.start(SEEDS[0]), 0, len(record) - 1)
         enter: Literal["state", "replay"] | None = "replay" if by_replay == 0.0 else None
         if by_state == 0.0:
             enter = "state"
-        return Proof(enter, drawn, size, by_state, by_replay, round(time.monotonic() - began, 3))
+        return Proof(enter, drawn, seeded, size, by_state, by_replay, round(time.monotonic() - began, 3))
 
     def by_states(self, record: list[Array]) -> float | None:
         """Return the largest deviation after states of random frames were entered; None where time is used up."""
@@ -203,6 +209,7 @@ class _Trial:
             self.start(SEEDS[1])
             for t in range(3):
                 self.step(t)
+            self.start(SEEDS[0])
             physics = physics_of(self.env)
             if physics is None or physics.size != len(record[frame]) - self.reader.size:
                 return float("inf")

@@ -57,7 +57,7 @@ def render_once(recipe: Recipe) -> Array:
 
 @contextmanager
 def _rendering(recipe: Recipe) -> Iterator[gymnasium.Env[Any, Any]]:
-    """Provide a copy that renders images; what it raises is told as errors of ours."""
+    """Provide a copy that renders images; what it raises becomes an error of ours."""
     choose_backend()
     env = recipe.make(horizon=-1, render_mode="rgb_array")
     _without_shadows(env)

@@ -117,8 +117,8 @@ class ExternalVecEnv:
         """The environments of the copies that are in this process."""
         return self._local.envs
 
-    def enter(self, state: Array, obs: Array) -> Array:
-        """Enter recorded frames by their states (N, nstate); return their observations `obs` (N, obs_dim).
+    def enter(self, seeds: Array, state: Array, obs: Array) -> Array:
+        """Enter frames of the episodes of `seeds` (N,) by their states (N, nstate); return their `obs` (N, obs_dim).
 
         An environment does not compute observations from a state, so those that were recorded are given. Only copies
         in this process can be entered.
@@ -130,9 +130,8 @@ class ExternalVecEnv:
         for what, given, size in (("state", state, self._state.shape[1]), ("observation", obs, self.obs_dim)):
             if given.shape != (self.num_envs, size):
                 raise ShapeError(what, (self.num_envs, size), given.shape)
-        self.faults = NO_FAULTS
-        entered = self._local.enter(state, obs)
-        self._state = entered.state
+        entered = self._local.enter(seeds, state, obs)
+        self._state, self.faults = entered.state, entered.faults
         return entered.obs
 
     @cached_property

@@ -1,17 +1,20 @@
-"""N simulations of one model, stepped together by MuJoCo's native thread pool, with named views."""
+"""N simulations of one model, stepped together by MuJoCo's native thread pool, or by threads, with named views."""
 
 import copy
+from typing import Any
 
 import mujoco
 import numpy as np
 
 from robo_rlhf.core.errors import MissingDependencyError, ShapeError
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.physics.thread_batch import ThreadBatch
 
 try:
     from mujoco.batch import Batch
-except ImportError:  # before 3.17: outside environments still run, native tasks raise
+except ImportError:  # before 3.17
     Batch = None
+OLDEST = (3, 8)  # MuJoCo with which the scenes of the tasks compile
 
 # The fields computed from a state and exposed as views: poses, which depend on the positions alone.
 POSES = ("xpos", "xquat", "xanchor", "xaxis", "site_xpos", "site_xmat")
@@ -30,22 +33,12 @@ class BatchSim:
     """
 
     def __init__(self, model: mujoco.MjModel, num_envs: int, substeps: int, nthread: int = 0) -> None:
-        """Make `num_envs` copies that advance `substeps` physics steps per call, on `nthread` threads (0: all cores).
-
-        Raises:
-            MissingDependencyError: this MuJoCo has no batch simulation.
-        """
-        if Batch is None:
-            raise MissingDependencyError(
-                f"mujoco.batch (installed: MuJoCo {mujoco.__version__})",
-                "batch simulation of the native tasks",
-                "Install MuJoCo 3.17 or newer, or train on an outside environment with --env.",
-            )
+        """Make `num_envs` copies that advance `substeps` physics steps a call, on `nthread` threads (0: all cores)."""
         self.model, self.num_envs, self.substeps = model, num_envs, substeps
-        self._batch = Batch(model, num_envs, nthread)
+        self._batch: Any = ThreadBatch(model, num_envs, nthread) if Batch is None else Batch(model, num_envs, nthread)
         # After a step MuJoCo brings poses up to date together with contacts and constraints, which cost three quarters
         # of it and which the next step computes again. A second batch, of a model that has none, computes poses alone.
-        apart = num_envs >= FEW and bool((model.sensor_needstage == _STAGE.mjSTAGE_ACC).all())
+        apart = Batch is not None and num_envs >= FEW and bool((model.sensor_needstage == _STAGE.mjSTAGE_ACC).all())
         self._poses = Batch(_bare(model), num_envs, nthread) if apart else self._batch
         self._stage = int(_STAGE.mjSTAGE_NONE if apart else _STAGE.mjSTAGE_VEL)
         self.scratch = mujoco.MjData(model)  # for kinematics of one copy, outside the batch
@@ -228,6 +221,21 @@ class BatchSim:
         if key not in self._views:
             self._views[key] = self.bind(field)[:, int(self.model.body(body).mocapid[0])]
         return self._views[key]
+
+
+def check_mujoco() -> None:
+    """Refuse a MuJoCo that is too old for the native tasks.
+
+    Raises:
+        MissingDependencyError: it is.
+    """
+    if tuple(int(part) for part in mujoco.__version__.split(".")[:2]) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise MissingDependencyError(
+            f"MuJoCo {oldest} (installed: {mujoco.__version__})",
+            "a task of this project",
+            f"Install mujoco>={oldest}, or use an outside environment with --env.",
+        )
 
 
 def _bare(model: mujoco.MjModel) -> mujoco.MjModel:

@@ -129,6 +129,9 @@ def _round(value: float, digits: int) -> str:
 
 def _write(spec: mujoco.MjSpec) -> str:
     """Return the MJCF of a spec: as it was written, or where that is impossible as it was compiled."""
+    if not hasattr(spec.compiler, "savecompiled"):  # older versions write compiled models alone
+        spec.compile()
+        return str(spec.to_xml())
     try:
         spec.compiler.savecompiled = False
         return str(spec.to_xml())

@@ -5,6 +5,7 @@ To be run in a separate process: a broken driver may end it without an exception
 
 import json
 import time
+from collections.abc import Callable
 
 from robo_rlhf.sim.rendering.gl import choose_backend
 
@@ -39,7 +40,7 @@ def measure() -> dict[str, object]:
         renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         renderer.update_scene(data, "view")
         if renderer.render().std() < 1:
-            raise SystemExit("the picture is empty")
+            raise ValueError("the picture is empty")
         frames, start = 0, time.perf_counter()
         while (passed := time.perf_counter() - start) < SECONDS:
             renderer.update_scene(data, "view")
@@ -53,6 +54,11 @@ def _driver() -> str:
     from OpenGL import GL
 
     return bytes(GL.glGetString(GL_RENDERER)).decode()
+
+
+def start() -> Callable[[object], dict[str, object]]:
+    """Return what measures in a worker process."""
+    return lambda _: measure()
 
 
 if __name__ == "__main__":

@@ -3,11 +3,10 @@
 A worker keeps its models compiled and its contexts open, so that only the first clip of a kind waits for them.
 One thread per worker passes it one request after another; a worker that dies is restarted and the request repeated
 once, one that exceeds its time limit is ended. Live requests go before all others, and may have dedicated workers.
-Workers are separate programs (`robo_rlhf.sim.rendering.worker`): nothing of this process is forked.
+Workers are separate programs (`robo_rlhf.processes`): nothing of this process is forked.
 """
 
 import contextlib
-import pickle
 import threading
 from collections.abc import Hashable, Sequence
 from concurrent.futures import CancelledError, Future
@@ -16,21 +15,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from robo_rlhf.core.errors import InvalidValueError, ShapeError, WorkerDiedError, WorkerStuckError
+from robo_rlhf.core.errors import InvalidValueError, ShapeError, WorkerDiedError
 from robo_rlhf.core.types import Array
+from robo_rlhf.processes.worker import WorkerProcess
 from robo_rlhf.sim.rendering.annotations import Annotation
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.draw_queue import Lane, RenderJob, RenderQueue
-from robo_rlhf.sim.rendering.worker_handle import RenderWorker
 
 if TYPE_CHECKING:
     from robo_rlhf.sim.rendering.clips import Overlay
     from robo_rlhf.sim.rendering.renderer import ModelSource, Quality
 
 JPEG_QUALITY = 85
-LIVE_LIMIT = 20.0  # [s] that a live request may take: a worker that starts, imports and compiles needs 1 to 3
+LIVE_LIMIT = 20.0  # [s] that a live request may take; compiling its scene needs 1
 LIMIT, LIMIT_EACH = 60.0, 1.0  # [s] that any other may take, and more for each state
-WATCH = 0.1  # [s] between checks for late workers
 NICE = 10  # niceness of workers without live requests, where others serve those: live views go first
 
 
@@ -84,18 +82,20 @@ class RenderPool:
         if live_workers < 0:
             raise InvalidValueError("live render workers", live_workers, "0 or more")
         self._queue: RenderQueue[RenderRequest] = RenderQueue()
-        self._closed, self._ended, self._eager = threading.Event(), threading.Event(), eager
+        self._closed, self._eager = threading.Event(), eager
         self._limits = {True: live_limit, False: limit}
         both: tuple[Lane, ...] = ("live", "rest")
         lanes = [("rest",) if live_workers else both] * workers + [("live",)] * live_workers
-        self._workers = [RenderWorker(NICE if lane == ("rest",) else 0) for lane in lanes]
+        self._workers = [
+            WorkerProcess("drawing", "robo_rlhf.sim.rendering.worker:start", nice=NICE if lane == ("rest",) else 0)
+            for lane in lanes
+        ]
         self._threads = [
             threading.Thread(target=self._serve, args=(worker, lane), name=f"render-{index}", daemon=True)
             for index, (worker, lane) in enumerate(zip(self._workers, lanes, strict=True))
         ]
         for thread in self._threads:
             thread.start()
-        threading.Thread(target=self._watch, name="render-watch", daemon=True).start()
 
     def frames(
         self,
@@ -179,10 +179,9 @@ class RenderPool:
         self._queue.close()
         if now:
             for worker in self._workers:
-                worker.interrupt()
+                worker.stop()
         for thread in self._threads:
             thread.join()
-        self._ended.set()
 
     def __enter__(self) -> "RenderPool":
         """Return itself."""
@@ -197,10 +196,10 @@ class RenderPool:
         self._queue.put(RenderJob(request, future, key))
         return future
 
-    def _serve(self, worker: RenderWorker, lanes: tuple[Lane, ...]) -> None:
+    def _serve(self, worker: WorkerProcess, lanes: tuple[Lane, ...]) -> None:
         """Pass one request after another to `worker`, until the pool is closed."""
         if self._eager:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(WorkerDiedError):
                 worker.start()
         while (job := self._queue.take(lanes)) is not None:
             if not job.future.set_running_or_notify_cancel():
@@ -212,22 +211,12 @@ class RenderPool:
                 job.future.set_exception(error)
         worker.end()
 
-    def _draw(self, worker: RenderWorker, request: RenderRequest, limit: float) -> object:
-        for _ in range(2):
-            try:
-                return worker.ask(request, limit)
-            except (EOFError, OSError, pickle.UnpicklingError):
-                code = worker.end()
-                if self._closed.is_set():
-                    raise CancelledError from None
-                if worker.late:
-                    with contextlib.suppress(OSError):
-                        worker.start()  # so that the next request does not wait for it
-                    raise WorkerStuckError("drawing", str(request), limit) from None
-        raise WorkerDiedError("drawing", str(request), code)
-
-    def _watch(self) -> None:
-        """End workers that are late, until the pool has ended."""
-        while not self._ended.wait(WATCH):
-            for worker in self._workers:
-                worker.check()
+    def _draw(self, worker: WorkerProcess, request: RenderRequest, limit: float) -> object:
+        try:
+            return worker.ask(request, limit, tries=2)
+        except WorkerDiedError:
+            if self._closed.is_set():
+                raise CancelledError from None
+            with contextlib.suppress(WorkerDiedError):
+                worker.start()  # so that the next request does not wait for it
+            raise

@@ -21,11 +21,11 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, NotFoundError, ShapeError, UnknownNameError
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.external.ids import is_outside
+from robo_rlhf.sim.external.scene import outside_scene
 from robo_rlhf.sim.rendering.annotation_geoms import AnnotationDrawer
 from robo_rlhf.sim.rendering.annotations import Annotation
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.gl import choose_backend
-from robo_rlhf.sim.rendering.outside_scene import outside_scene
 from robo_rlhf.sim.rendering.scene_cameras import DEFAULT_CAMERA, camera_names, free_fovy
 
 Quality = Literal["fast", "fine"]
@@ -98,13 +98,9 @@ class FrameRenderer:
             raise UnknownNameError("quality", quality, QUALITIES)
         effort = QUALITIES[quality]
         self.width, self.height, self.quality = width, height, quality
-        self.model = _tuned(model, effort, width, height)
-        self.data = mujoco.MjData(self.model)
-        self.state_size = int(mujoco.mj_stateSize(self.model, STATE))
-        self.camera_names = camera_names(self.model)
         self._thread = threading.get_ident()
-        self._cameras: dict[Camera, mujoco.MjvCamera] = {}
         self._oversample = effort.oversample
+        self._take(model)
         wide, high = width * effort.oversample, height * effort.oversample
         self._pixels = np.empty(3 * high * wide, np.uint8)
         self._option = mujoco.MjvOption()
@@ -114,6 +110,21 @@ class FrameRenderer:
         self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         self._gl, self._context = _open_context(self.model, wide, high)
         self._free = weakref.finalize(self, _free_context, self._gl, self._context)
+
+    def _take(self, model: mujoco.MjModel) -> None:
+        self.model = _tuned(model, QUALITIES[self.quality], self.width, self.height)
+        self.data = mujoco.MjData(self.model)
+        self.state_size = int(mujoco.mj_stateSize(self.model, STATE))
+        self.camera_names = camera_names(self.model)
+        self._cameras: dict[Camera, mujoco.MjvCamera] = {}
+
+    def change(self, model: mujoco.MjModel) -> None:
+        """Draw another model from now on, in the same context: one with the same meshes and textures, moved perhaps.
+
+        A new context takes seconds where meshes are large.
+        """
+        self._take(model)
+        self._annotation_drawer = AnnotationDrawer(self.model, self._scene, self._option)
 
     def frame(
         self,

@@ -5,8 +5,8 @@ import numpy as np
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.external.ids import is_outside
+from robo_rlhf.sim.external.scene import outside_scene
 from robo_rlhf.sim.rendering.camera import Camera
-from robo_rlhf.sim.rendering.outside_scene import outside_scene
 
 DEFAULT_CAMERA = "front"
 NEAREST = 0.05  # [m] smallest distance of a camera from the point it looks at

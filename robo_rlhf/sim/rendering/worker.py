@@ -1,20 +1,14 @@
-"""Main program of a `RenderPool` worker: answers requests from its input, on its output, until the input ends.
+"""What a worker process of a `RenderPool` does with its requests."""
 
-Each answer is a pickled pair: ("done", content), ("error", class, message and fields of an error of ours) or
-("fault", traceback).
-"""
-
+import atexit
 import contextlib
-import os
-import pickle
-import sys
-import traceback
-from typing import BinaryIO
+from collections.abc import Callable
 
 import cv2
 import mujoco
 
 from robo_rlhf.core.errors import RoboRlhfError
+from robo_rlhf.sim.external.ids import SEED_SIGN, is_outside
 from robo_rlhf.sim.rendering.clips import clip_bytes
 from robo_rlhf.sim.rendering.pool import RenderRequest
 from robo_rlhf.sim.rendering.renderer import FrameRenderer, ModelSource, Quality, check_states, load_model
@@ -23,6 +17,7 @@ from robo_rlhf.sim.rendering.scene_cameras import task_cameras
 Context = tuple[ModelSource, int, int, Quality]
 MAX_CONTEXTS = ((640, 480), (1280, 960))  # [pixels] sizes of contexts for live views
 MAX_MODELS = 8  # open contexts; the one used longest ago is closed first
+MOST_KEPT = 24  # compiled models; the one compiled first is forgotten first
 
 
 class RenderContexts:
@@ -32,6 +27,20 @@ class RenderContexts:
         """Start empty."""
         self._models: dict[ModelSource, mujoco.MjModel] = {}
         self._renderers: dict[Context, FrameRenderer] = {}
+        self._drawn: dict[Context, ModelSource] = {}  # the model that a context draws now
+
+    def answer(self, request: RenderRequest) -> object:
+        """Return the result of the request; after a fault of the program the next one begins with a new context."""
+        try:
+            return self.draw(request)
+        except RoboRlhfError:
+            raise
+        except Exception:
+            renderer = self._renderers.pop(_context_of(request), None)
+            if renderer is not None:
+                with contextlib.suppress(Exception):  # of a driver that is broken already
+                    renderer.close()
+            raise
 
     def draw(self, request: RenderRequest) -> object:
         """Return the result of the request."""
@@ -51,13 +60,6 @@ class RenderContexts:
             for camera, size in zip(request.cameras, sizes, strict=True)
         ]
 
-    def forget(self, request: RenderRequest) -> None:
-        """Close the context of a request that failed: the next one begins with a new one."""
-        renderer = self._renderers.pop(_context_of(request), None)
-        if renderer is not None:
-            with contextlib.suppress(Exception):  # of a driver that is broken already
-                renderer.close()
-
     def close(self) -> None:
         """Close all contexts."""
         for renderer in self._renderers.values():
@@ -68,50 +70,42 @@ class RenderContexts:
         key = _context_of(request)
         renderer = self._renderers.pop(key, None)
         if renderer is None:
-            if request.model not in self._models:
-                self._models[request.model] = load_model(request.model)
-            renderer = FrameRenderer(self._models[request.model], *key[1:])
+            renderer = FrameRenderer(self._model(request.model), *key[1:])
+        elif self._drawn[key] != request.model:
+            renderer.change(self._model(request.model))
+        self._drawn[key] = request.model
         while len(self._renderers) >= MAX_MODELS:
             self._renderers.pop(next(iter(self._renderers))).close()
         self._renderers[key] = renderer  # dictionaries keep their order: the last is the one used last
         return renderer
 
+    def _model(self, source: ModelSource) -> mujoco.MjModel:
+        if source not in self._models:
+            self._models[source] = load_model(source)
+        while len(self._models) > MOST_KEPT:
+            self._models.pop(next(iter(self._models)))
+        return self._models[source]
+
 
 def _context_of(request: RenderRequest) -> Context:
-    """Return the context for a request; live views of any size share a large one, with equal pixels."""
+    """Return the context for a request; live views of any size share a large one, with equal pixels.
+
+    All episodes of an outside environment share one, whichever seed their models are of.
+    """
     width, height = request.width, request.height
     if request.form in ("jpeg", "cameras"):
         width, height = next(
             (room for room in MAX_CONTEXTS if width <= room[0] and height <= room[1]), (request.width, request.height)
         )
-    return request.model, width, height, request.quality
+    model = request.model
+    if isinstance(model, str) and is_outside(model):
+        model = model.partition(SEED_SIGN)[0]
+    return model, width, height, request.quality
 
 
-def main() -> None:
-    """Answer until the input ends, also when the parent dies; the first argument is the niceness."""
-    os.nice(int(sys.argv[1]))
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # keeps output that a driver prints out of the answers
+def start() -> Callable[[RenderRequest], object]:
+    """Return what answers requests."""
     cv2.setNumThreads(1)
-    desk = RenderContexts()
-    with contextlib.suppress(BrokenPipeError, EOFError):
-        while True:
-            _answer(answers, desk, pickle.load(sys.stdin.buffer))
-    desk.close()
-
-
-def _answer(answers: BinaryIO, desk: RenderContexts, request: RenderRequest) -> None:
-    answer: tuple[str, object]
-    try:
-        answer = "done", desk.draw(request)
-    except RoboRlhfError as error:
-        answer = "error", (type(error), str(error), error.__dict__)
-    except Exception:  # a bug of this program: the text holds the traceback
-        answer = "fault", traceback.format_exc()
-        desk.forget(request)
-    pickle.dump(answer, answers, protocol=5)
-    answers.flush()
-
-
-if __name__ == "__main__":
-    main()
+    contexts = RenderContexts()
+    atexit.register(contexts.close)
+    return contexts.answer

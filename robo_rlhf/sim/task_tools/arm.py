@@ -45,7 +45,12 @@ class ArmTask(Task):
 
     horizon: ClassVar[int] = 120
     workspace: ClassVar[Workspace] = Workspace()
-    arm: ClassVar[Arm] = open_arm(DEFAULT)
+    robot: ClassVar[str] = DEFAULT
+
+    @property
+    def arm(self) -> Arm:
+        """The arm of this task's robot."""
+        return open_arm(self.robot)
 
     @classmethod
     def with_robot(cls, robot: str) -> type[Task]:
@@ -170,8 +175,8 @@ class ArmTask(Task):
 
 @functools.cache
 def _with_robot(task: type[ArmTask], name: str) -> type[Task]:
-    arm = open_arm(name)
-    more = {"name": f"{task.name}@{name}", "arm": arm, "workspace": task.workspace.within(arm.workspace)}
+    workspace = task.workspace.within(open_arm(name).workspace)
+    more = {"name": f"{task.name}@{name}", "robot": name, "workspace": workspace}
     return type(task.__name__, (task,), {"__doc__": task.__doc__, "__module__": task.__module__, **more})
 
 

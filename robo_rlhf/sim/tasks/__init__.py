@@ -33,6 +33,7 @@ class Tasks(Registry["type[Task]"]):
 
         Raises:
             UnknownNameError: it is such; the message suggests the nearest name.
+            NotAllowedError: it is code of a module that nothing allows.
         """
         task, sign, robot = name.partition("@")
         super().check(task)

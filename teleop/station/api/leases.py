@@ -61,6 +61,7 @@ class ControlShape(Shape):
     key: str = Field(description="As KeyboardEvent.key.", examples=["1"])
     value: dict[str, Any] = Field(description="The answer that it gives.", examples=[{"choice": "B"}])
     part: bool = Field(description="The value is a part of an answer.")
+    span: tuple[int, int] | None = Field(description="Of a number in the value: the least and the most.")
 
 
 class LeasedQuestion(Shape):

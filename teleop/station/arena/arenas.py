@@ -4,10 +4,6 @@ Starting an arena, or continuing one, runs `robo-rlhf arena` in a separate proce
 torch nor MuJoCo. Such a process ends with the station; its results stay, and the same command continues.
 """
 
-import os
-import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,13 +14,13 @@ from robo_rlhf.core.files import DATABASE_VARIABLE, make_folder
 from robo_rlhf.feedback.arena.arena import Arena, Judge, arenas, is_arena
 from robo_rlhf.feedback.arena.standings import Standings, standings
 from robo_rlhf.feedback.store import Store
+from robo_rlhf.processes.worker import HelperProcess, how_ended
 from teleop.station.operate import launch_options
 
 LAST_LINES = "cache/arenas"  # in the data home: the last output of processes
-PATIENCE = 10.0  # [s] for a process to end when it is asked to
 MOST_AT_ONCE = 2  # processes that the station starts
 LAST_WORDS = 600  # characters of a failed process's output that are reported
-_HOLDING = ("nice", "-n", "10")  # live sessions and viewers come first
+NICE = 10  # niceness of processes: live sessions and viewers come first
 
 
 class ArenaProcess:
@@ -34,42 +30,30 @@ class ArenaProcess:
         """Start it; its output goes into the file `said`."""
         self._said = said
         make_folder(said.parent)
-        command = [sys.executable, "-m", "robo_rlhf.cli.main", "arena", *arguments]
-        path = os.pathsep.join(path for path in sys.path if path)
+        environment = {DATABASE_VARIABLE: str(database)}
         with said.open("wb") as file:
-            self._process = subprocess.Popen(
-                [*_HOLDING, *command] if shutil.which(_HOLDING[0]) else command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=file,
-                env={**os.environ, "PYTHONPATH": path, DATABASE_VARIABLE: str(database)},
-                start_new_session=True,  # the terminal's Ctrl-C is for the station, which then ends this
+            self._process = HelperProcess(
+                "robo_rlhf.cli.main:main", "run", "arena", *arguments, nice=NICE, environment=environment, output=file
             )
 
     @property
     def running(self) -> bool:
         """Whether it is running."""
-        return self._process.poll() is None
+        return self._process.code is None
 
     @property
     def failure(self) -> str:
         """Why it failed, in words; empty where it did not."""
-        code = self._process.poll()
+        code = self._process.code
         if not code:
             return ""
         lines = self._said.read_text(errors="replace").splitlines() if self._said.exists() else []
         told = next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        return told[-LAST_WORDS:] or f"Its process {how}. What was done stays; go on with it."
+        return told[-LAST_WORDS:] or f"Its process ended ({how_ended(code)}). What was done stays; go on with it."
 
     def stop(self) -> None:
         """End it, and wait until it has."""
-        self._process.terminate()
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.end()
 
 
 class Arenas:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
+from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError, WorkerDiedError
 from robo_rlhf.feedback.arena.arena import arenas, folder_of, is_arena
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import answers, questions
-from teleop.station.background.worker_queue import EndedError, WorkerQueue
+from teleop.station.background.worker_queue import WorkerQueue
 
 EVERY = 5.0  # [s] between looks at the answers
 _log = logging.getLogger("robo_rlhf.station")
@@ -24,8 +24,10 @@ class ArenaStandings:
 
     def __init__(self, home: Path, store: Callable[[], Store], database: str | Path) -> None:
         """Nothing is read yet."""
-        self._home, self._store, self._database = home, store, str(database)
-        self._background = WorkerQueue("standings", "teleop.station.arena.standings_worker", self._renew)
+        self._home, self._store = home, store
+        self._background = WorkerQueue(
+            *("standings of arenas", "teleop.station.arena.standings_worker:start", self._renew, home, str(database))
+        )
         self._lock = threading.Lock()
         self._waiting: set[str] = set()
         self._marks: tuple[int | None, int | None] = (None, None)  # of the last two looks
@@ -84,8 +86,8 @@ class ArenaStandings:
         with self._lock:
             self._waiting.discard(name)  # answers from now on are seen by the next check only
         try:
-            told = self._background.ask({"home": str(self._home), "database": self._database, "arena": name})
-        except EndedError as error:
+            told = self._background.ask(name)
+        except WorkerDiedError as error:
             told = {"error": f"the process ended ({error})"}
         if "error" in told and not self._background.closed:
             _log.warning("how the arena %s stands could not be written: %s", name, told["error"])

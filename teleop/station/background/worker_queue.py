@@ -1,132 +1,106 @@
 """A separate process for long work: a thread sends it one job after another, and ends it when idle."""
 
-import json
-import os
 import queue
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from typing import Any, Generic, TypeVar
 
+from robo_rlhf.processes.worker import WorkerProcess
+
 REST = 20.0  # [s] without work after which thread and process end
-PATIENCE = 5.0  # [s] for the process to end by itself
+LIMIT = 600.0  # [s] that a question may take
+NICE = 10  # niceness of the process
 Work = TypeVar("Work")
-
-
-class EndedError(Exception):
-    """The process ended, or cannot be started."""
 
 
 class WorkerQueue(Generic[Work]):
     """A queue of jobs, its thread, and the worker process; safe to use from several threads.
 
-    The process is `python -m MODULE`: it answers each line of JSON on its input by one on its output. Both are started
-    with the first piece of work.
+    Both are started with the first job, and started again when there is one after a rest.
     """
 
-    def __init__(self, name: str, module: str, do: Callable[[Work], None]) -> None:
-        """Call `do` with each piece of work, in a thread of this `name`; there it may `ask` the process."""
-        self._name, self._module, self._do = name, module, do
+    def __init__(
+        self, what: str, target: str, do: Callable[[Work], None], *arguments: object, nice: int = NICE, rest: float = 0
+    ) -> None:
+        """Call `do` with each job, in a thread, where it may `ask` the process.
+
+        Args:
+            what: the work, as in `WorkerProcess`; so are `target`, its `arguments` and `nice`.
+            target: what answers in the process.
+            do: does a job.
+            arguments: of the target.
+            nice: niceness of the process.
+            rest: [s] without work until both end; REST where 0.
+        """
+        self._do, self._rest = do, rest
+        self._new = partial(WorkerProcess, what, target, *arguments, nice=nice)
+        self._worker = self._new()
         self._work: queue.Queue[Work | None] = queue.Queue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._process: subprocess.Popen[str] | None = None
         self.closed = False
+
+    @property
+    def pid(self) -> int | None:
+        """Id of the process; None while there is none."""
+        return self._worker.pid
 
     def put(self, work: Work) -> None:
         """Queue a job; after `close` none is run any more."""
         with self._lock:
             self._work.put(work)
             if self._thread is None and not self.closed:
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread = threading.Thread(
+                    target=self._run, args=(self._worker,), name="worker queue", daemon=True
+                )
                 self._thread.start()
 
-    def ask(self, question: Any) -> Any:
-        """Return the process's answer; called by the worker thread.
+    def start(self) -> None:
+        """Start the process, where it does not run; called by the worker thread, as is `ask`; raises as it does."""
+        self._worker.start()
+
+    def ask(self, question: object, limit: float = LIMIT) -> Any:
+        """Return the process's answer, for which it has `limit` [s].
 
         Raises:
-            EndedError: it ended; the next question starts it again.
+            WorkerDiedError: it ended, or took too long; the next question starts it again.
+            RoboRlhfError, RuntimeError: what else `WorkerProcess.ask` raises.
         """
-        try:
-            process = self._running()
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write(json.dumps(question) + "\n")
-            process.stdin.flush()
-            return json.loads(process.stdout.readline())
-        except (OSError, ValueError) as error:
-            with self._lock:
-                ended, self._process = self._process, None
-            _end(ended)
-            raise EndedError(str(error)) from error
+        return self._worker.ask(question, limit)
 
     def close(self) -> None:
         """End the process, whatever it does, and the thread."""
         with self._lock:
             self.closed = True
-            thread, process = self._thread, self._process
-        if process is not None:
-            process.kill()
+            thread = self._thread
+        self._worker.stop()
         self._work.put(None)
         if thread is not None:
             thread.join()
 
-    def _run(self) -> None:
+    def _run(self, worker: WorkerProcess) -> None:
         """Run the jobs, one after another, until there was none for a while."""
-        ended = None
         try:
             while not self.closed:
                 try:
-                    work = self._work.get(timeout=REST)
+                    work = self._work.get(timeout=self._rest or REST)
                 except queue.Empty:
-                    with self._lock:
-                        if self._work.empty():
-                            ended = self._let_go()
-                            return
+                    if self._let_go():
+                        return
                     continue
                 if work is not None and not self.closed:
                     self._do(work)
         finally:
-            with self._lock:
-                if self._thread is threading.current_thread():
-                    ended = self._let_go()
-            _end(ended)
+            if worker is self._worker:
+                self._let_go(whatever=True)
+            worker.end()
 
-    def _let_go(self) -> "subprocess.Popen[str] | None":
-        """Let the next job start a new thread and process; return the process that there was."""
-        process, self._process, self._thread = self._process, None, None
-        return process
-
-    def _running(self) -> "subprocess.Popen[str]":
+    def _let_go(self, *, whatever: bool = False) -> bool:
+        """Let the next job start a new thread and process, unless one waits already; return whether it is so."""
         with self._lock:
-            if self.closed:
-                raise OSError("the station stops")
-            if self._process is None:
-                pipe = subprocess.PIPE
-                paths = os.pathsep.join(path for path in sys.path if path)  # it finds the same modules
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", self._module],
-                    stdin=pipe,
-                    stdout=pipe,
-                    text=True,
-                    start_new_session=True,
-                    env={**os.environ, "PYTHONPATH": paths},
-                )
-            return self._process
-
-
-def _end(process: "subprocess.Popen[str] | None") -> None:
-    """Close the pipes of a process, by which it ends."""
-    if process is None:
-        return
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with suppress(OSError):
-                pipe.close()
-    try:
-        process.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+            if self._work.empty() or whatever:
+                self._thread = None
+                if not self.closed:
+                    self._worker = self._new()
+            return self._thread is None

@@ -20,7 +20,7 @@ router = APIRouter()
 def home(request: Request, me: Me) -> Response:
     """Show the page."""
     station = station_of(request)
-    entries = navigation(me)
+    entries = [page.for_role(me.person.role) for page in navigation(me)]
     invitations = [(page, page.news(request) if page.news else "") for page in entries if page.about]
     if not me.person.may("operator"):
         invitations.sort(key=lambda invitation: not invitation[1])  # the questions that wait for annotators come first

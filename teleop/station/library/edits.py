@@ -128,6 +128,11 @@ class Library:
             "reason": access.reason,
         }
 
+    def recorded_cameras(self, task: str) -> list[str]:
+        """Return the cameras that recorded episodes of a task, by name; none where they are drawn."""
+        shown = (entry.meta.frames for entry in self.index.entries() if entry.meta.task == task)
+        return sorted({camera for frames in shown for camera in frames})
+
     def tag(self, keys: Iterable[EpisodeKey], tags: Sequence[str]) -> list[EditResult]:
         """Add tags to episodes.
 

@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.core.errors import NotFoundError, WorkerDiedError
 from robo_rlhf.core.files import make_folder, write_atomic
-from teleop.station.background.worker_queue import EndedError, WorkerQueue
+from teleop.station.background.worker_queue import WorkerQueue
 from teleop.station.library.entry import EpisodeEntry, EpisodeKey, Signature
 
 WASTE = 2.0  # times more lines than facts at which the file is written anew
@@ -33,7 +33,7 @@ class FactsCache:
         self._facts: dict[EpisodeKey, tuple[Signature, Facts]] | None = None
         self._asked: set[tuple[EpisodeKey, Signature]] = set()
         self._lock = threading.Lock()
-        self._background = WorkerQueue("facts", "teleop.station.library.facts_worker", self._lookup)
+        self._background = WorkerQueue("reading episodes", "teleop.station.library.facts_worker:start", self._lookup)
 
     def of(self, entries: Iterable[EpisodeEntry]) -> CachedFacts:
         """Return the known facts of the entries, and queue the rest."""
@@ -88,11 +88,11 @@ class FactsCache:
     def _ask(self, key: EpisodeKey) -> Facts:
         """Return the facts of an episode; with an `error`, where there are none."""
         try:
-            facts: Facts = self._background.ask(str(self._path_of(key)))
+            facts: Facts = self._background.ask(self._path_of(key))
         except NotFoundError as error:
             return {"error": str(error)}
-        except EndedError as error:
-            return {"error": f"the process that reads episodes ended ({error})"}
+        except WorkerDiedError as error:
+            return {"error": str(error)}
         return facts
 
 

@@ -1,28 +1,24 @@
-"""Facts: the figures of an episode that its footer lacks. Also a program that computes them for the station.
+"""Facts: the figures of an episode that its footer lacks.
 
-The program answers each line of its input, a path, by a line of JSON on its output. It is a separate process so that
-reading ten thousand episodes takes no time from live sessions, and so that the station needs no MuJoCo.
+The station has them computed in a separate process, so that reading ten thousand episodes takes no time from live
+sessions, and so that it needs no MuJoCo.
 """
 
-import json
 import math
-import os
-import sys
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from robo_rlhf.core.errors import RoboRlhfError
-from robo_rlhf.core.types import Array
+from robo_rlhf.core.types import Array, EpisodeMeta
 from robo_rlhf.data.schema import SIGNAL, read_columns
 from robo_rlhf.data.training_arrays.idle import idle_steps
+from teleop.station.background.with_errors import with_errors
 
 BINS = 20  # of an action's range from -1 to 1
 LEAST_STEPS = 8  # below, smoothness says nothing
 LEAST_SPEED = 1e-3  # [m/s] of the hand at its fastest; below, it did not move
-NICE = 10  # niceness of the process
 
 
 def facts_of(path: Path) -> dict[str, Any]:
@@ -35,7 +31,7 @@ def facts_of(path: Path) -> dict[str, Any]:
     action, steps = columns["action"], header.steps
     done = np.flatnonzero(columns["success"])
     position = columns.get(f"{SIGNAL}ee_pos")
-    names, actions = _names(header.meta.task)
+    names, actions = _names(header.meta)
     hand, thing, what = start_of(columns["obs"][0], names)
     return {
         "idle": int(idle_steps(action).sum()) if steps else 0,
@@ -85,29 +81,15 @@ def start_of(obs: Array, names: tuple[str, ...]) -> tuple[list[float] | None, li
     return [x, y], None, ""
 
 
-@cache
-def _names(task: str) -> tuple[tuple[str, ...], list[str]]:
-    """Return the names of a task's observations and actions; none for tasks of outside environments."""
+def _names(meta: EpisodeMeta) -> tuple[tuple[str, ...], list[str]]:
+    """Return the names of observations and actions, of the task or as they were recorded; none where there are none."""
     from robo_rlhf.sim.tasks import TASKS
 
-    if task not in TASKS:
-        return (), []
-    return TASKS[task].obs_names, list(TASKS[task].action_names)
+    if meta.task not in TASKS:
+        return meta.obs_names, list(meta.action_names)
+    return TASKS[meta.task].obs_names, list(TASKS[meta.task].action_names)
 
 
-def main() -> None:
-    """Answer until the input ends."""
-    os.nice(NICE)
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints does not get between the answers
-    for line in sys.stdin:
-        try:
-            answer = facts_of(Path(json.loads(line)))
-        except (RoboRlhfError, OSError) as error:
-            answer = {"error": str(error)}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-
-if __name__ == "__main__":
-    main()
+def start() -> Callable[[Path], dict[str, Any]]:
+    """Return what answers the path of an episode in the worker process."""
+    return with_errors(facts_of)

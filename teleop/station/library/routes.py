@@ -166,7 +166,10 @@ def episode(request: Request, dataset: str, episode: str) -> dict[str, Any]:
 
 @router.get("/api/library/cameras")
 async def cameras(request: Request, task: str) -> dict[str, Any]:
-    """Return the cameras of a task, each with the position of a free camera in its place."""
+    """Return the cameras of a task, each with the position of a free camera in its place; without one if recorded."""
+    recorded = await asyncio.to_thread(station_of(request).library.recorded_cameras, task)
+    if recorded:
+        return {"cameras": dict.fromkeys(recorded)}
     if not task.replace("_", "").isalnum() or len(task) > 100:
         raise InvalidValueError("task", repr(task[:100]), "the name of a task")
     return {"cameras": await station_of(request).media.cameras(task)}

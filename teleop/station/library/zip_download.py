@@ -9,9 +9,11 @@ from contextlib import suppress
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.data.layout import EPISODE_SUFFIX, MANIFEST
+from robo_rlhf.data.recorded_videos import VIDEOS, video_files, video_path
 from teleop.station.library.entry import EpisodeKey
 from teleop.station.library.index import Index
 
+PIECE = 2**20  # [bytes] of a video that are in memory at once
 GOOD_FOR = 600.0  # [s] that the address of a ZIP file can be used
 MOST_TICKETS = 200
 MISSING = "MISSING.txt"  # in the ZIP: what was deleted before it could be packed
@@ -57,7 +59,7 @@ def file_name(keys: Sequence[EpisodeKey]) -> str:
 
 def pack(index: Index, keys: Sequence[EpisodeKey]) -> Iterator[bytes]:
     """Yield the bytes of a ZIP file of episodes, each in the folder of its dataset, which can be opened as it is."""
-    sink = _Sink()
+    sink, packed = _Sink(), set[str]()
     missing: list[str] = []
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # Parquet is compressed already
         for dataset in dict.fromkeys(key.dataset for key in keys):
@@ -71,6 +73,18 @@ def pack(index: Index, keys: Sequence[EpisodeKey]) -> Iterator[bytes]:
                 continue
             archive.writestr(f"{key.dataset}/episodes/{key.episode}{EPISODE_SUFFIX}", content)
             yield sink.take()
+            for file in sorted(video_files(index.get(key).meta)):
+                name = f"{key.dataset}/{VIDEOS}/{file}"
+                if name not in packed:
+                    packed.add(name)
+                    with (
+                        suppress(OSError),
+                        video_path(index.folder(key.dataset), file).open("rb") as video,
+                        archive.open(name, "w", force_zip64=True) as entry,
+                    ):
+                        while piece := video.read(PIECE):
+                            entry.write(piece)
+                            yield sink.take()
         if missing:
             archive.writestr(MISSING, "Deleted before they could be packed:\n" + "\n".join(missing) + "\n")
     yield sink.take()

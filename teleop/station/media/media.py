@@ -19,7 +19,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from robo_rlhf import __version__
-from robo_rlhf.core import guests
 from robo_rlhf.core.errors import (
     CorruptFileError,
     InvalidValueError,
@@ -31,7 +30,6 @@ from robo_rlhf.core.errors import (
 from robo_rlhf.core.types import Array
 from robo_rlhf.data.schema import read_columns
 from robo_rlhf.episodes.access import open_access
-from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.station.library.entry import Signature, signature_of
@@ -52,7 +50,7 @@ FRAME_PRIORITY, CLIP_PRIORITY, HOVER_PRIORITY, POSTER_PRIORITY, DOWNLOAD_PRIORIT
 )  # by urgency, the most urgent first
 READERS = 2  # threads that read episodes, so that the event loop keeps its share of Python's lock
 AT_A_TIME = 2  # handed to the pool, so that its worker never idles and urgent work starts soon
-_TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./@-]*")
+_TASK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@+=-]*")
 T = TypeVar("T")
 
 
@@ -75,6 +73,7 @@ class EpisodeFilm(NamedTuple):
     fps: float  # of the recording
     frames: int  # T + 1
     from_states: bool = True  # else another process replays its actions or reads its video
+    scene: str = ""  # the name of the model that its states are drawn with
     reason: str = ""  # why it cannot be shown; empty where it can
 
 
@@ -134,13 +133,10 @@ class Media:
             self._films[path, signature] = film
             while len(self._films) > FILMS:
                 self._films.popitem(last=False)
+        if not _TASK.fullmatch(film.task):  # MJCF is not taken from files
+            raise NoPictureError("scene", "Its task has no name that a scene could have.")
         if film.reason or film.digest in self._not_replayed:
             raise NoPictureError("outside", film.reason or self._not_replayed[film.digest])
-        named = is_outside(film.task) or guests.split(film.task)
-        if film.from_states and not named and not _TASK.fullmatch(film.task):
-            raise NoPictureError(
-                "scene", "Its task has no name that a scene could have."
-            )  # MJCF is not taken from files
         return film
 
     async def poster(self, path: Path, view: CameraView) -> Content:
@@ -200,7 +196,7 @@ class Media:
 
     async def drawn(self, task: str, states: Array, fps: float, view: CameraView) -> Content:
         """Return a clip of states (T, nstate) that belong to no episode; raises as `film`."""
-        film = EpisodeFilm(digest_of(task, states), task, fps, len(states))
+        film = EpisodeFilm(digest_of(task, states), task, fps, len(states), scene=task)
         name = _name(film, view, f"clip at {fps:g}", 0, len(states), len(states))
 
         async def make() -> bytes:
@@ -232,7 +228,7 @@ class Media:
         async def make() -> bytes:
             states = (await self._states_of(path, film))[chosen]
             async with self._turns.take(turn):
-                done = self._pool().mp4(film.task, states, view.camera, view.width, view.height, fps=fps)
+                done = self._pool().mp4(film.scene, states, view.camera, view.width, view.height, fps=fps)
                 return await asyncio.wrap_future(done)
 
         return Content(await self._kept(f"{name}.mp4", make), MP4, name)
@@ -269,7 +265,7 @@ class Media:
             return await self._replayed_frame(path, film, view, frame, turn)
         state = (await self._states_of(path, film))[frame]
         async with self._turns.take(turn):
-            done = self._pool().jpegs(film.task, state, (view.camera,), view.width, view.height)
+            done = self._pool().jpegs(film.scene, state, (view.camera,), view.width, view.height)
             return (await asyncio.wrap_future(done))[0]
 
     async def _error_of(self, work: Awaitable[T]) -> T:
@@ -317,14 +313,16 @@ def _read(path: Path) -> tuple[EpisodeFilm, Array]:
         raise NoPictureError("broken", str(error)) from error
     states, meta = columns["state"], header.meta
     if from_states:
-        about: list[object] = [meta.task, meta.model_hash, meta.control_dt, states.shape]
+        about: list[object] = [access.scene, meta.model_hash, meta.control_dt, states.shape]
         content = states.tobytes()
     else:
-        about = [meta.task, meta.seed, columns["action"].shape]
+        shown = [(camera, video.file, video.start) for camera, video in meta.frames.items()]
+        about = [meta.task, meta.seed, columns["action"].shape, *shown]
         content = columns["action"].tobytes() + columns["obs"].tobytes()
     digest = hashlib.sha256(json.dumps(about).encode() + content).hexdigest()[:32]
     reason = access.reason if access.show is None else ""
-    return EpisodeFilm(digest, meta.task, 1.0 / meta.control_dt, len(states), from_states, reason), states
+    film = EpisodeFilm(digest, meta.task, 1.0 / meta.control_dt, len(states), from_states, access.scene, reason)
+    return film, states
 
 
 def digest_of(task: str, states: Array) -> str:

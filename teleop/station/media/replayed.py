@@ -1,17 +1,17 @@
 """Pictures of episodes that are not drawn from states: by a process that replays them, or drawn as curves."""
 
 import asyncio
-import json
-import sys
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from robo_rlhf.core.errors import RoboRlhfError, WorkerDiedError
 from robo_rlhf.core.types import Array
 from robo_rlhf.data.schema import read_columns
+from robo_rlhf.processes.worker import WorkerProcess
 
+NICE = 10  # niceness of the process
 PATIENCE = 180.0  # [s] for an environment to be made and replayed
 CURVES, POINTS = 4, 160  # observations that are drawn, and points of a curve
 SIZE = 320, 240  # [pixels] of the drawing of curves
@@ -28,27 +28,25 @@ async def replay(path: Path, frames: range, fps: float, camera: str, size: tuple
     Raises:
         CannotReplayError: it cannot be.
     """
-    asked: dict[str, Any] = {"path": str(path), "start": frames.start, "stop": frames.stop, "every": frames.step}
-    asked |= {"fps": fps, "camera": camera, "width": size[0], "height": size[1]}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "teleop.ipc.replay_worker", json.dumps(asked)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    request = {"path": path, "start": frames.start, "stop": frames.stop, "every": frames.step}
+    request |= {"fps": fps, "camera": camera, "width": size[0], "height": size[1]}
+    worker = WorkerProcess("replaying an episode", "teleop.ipc.replay_worker:start", nice=NICE)
+
+    def ask() -> bytes:
+        with worker:
+            return bytes(worker.ask(request, PATIENCE))
+
     try:
-        async with asyncio.timeout(PATIENCE):
-            content, said = await process.communicate()
-    except TimeoutError:
-        raise CannotReplayError(f"Replaying it took more than {PATIENCE:.0f} s.") from None
+        return await asyncio.to_thread(ask)
+    except WorkerDiedError as error:
+        long = f"Replaying it took more than {PATIENCE:.0f} s."
+        raise CannotReplayError(long if error.late else f"The process that replays it {error.how}.") from None
+    except RoboRlhfError as error:
+        raise CannotReplayError(str(error)) from None
+    except RuntimeError as error:
+        raise CannotReplayError(f"Its environment fails: {str(error).splitlines()[-1]}") from error
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        lines = said.decode(errors="replace").strip().splitlines()
-        raise CannotReplayError(lines[-1] if lines else "The process that replays it ended without a word.")
-    return content
+        worker.stop()  # also where no viewer waits any more
 
 
 def frame_of(clip: bytes, index: int) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from robo_rlhf.core.heartbeat import beat_of
+from robo_rlhf.processes.heartbeat import beat_of
 
 ALIVE = 150.0  # [s] since it last wrote, for a run without a heartbeat to count as at work
 State = Literal["working", "waiting", "finished", "stopped", "failed"]

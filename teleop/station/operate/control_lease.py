@@ -76,8 +76,11 @@ class ControlLease:
         seat.away_since = None
         if seat is self._holder:
             self.fence += 1  # nothing that its lost connection still holds counts, and its inputs are counted anew
-        if self._holder is None and person == self.owner:
+        holder = self._holder
+        if holder is None and person == self.owner:
             self._change(seat, f"{person} drives")
+        elif holder is not None and holder is not seat and holder.person == person and not self.present:
+            self._change(seat, f"{person} drives on; the tab that drove is gone")
 
     def leave(self, page: str) -> None:
         """Note that a page's connection is lost: it stays the holder if it was."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from robo_rlhf.core.errors import BusyError, NotFoundError, RoboRlhfError
 from robo_rlhf.core.files import make_folder, require_homes
+from robo_rlhf.processes.worker import START
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.ipc.messages import Begin
 from teleop.ipc.session_process import SessionProcess
@@ -25,7 +26,6 @@ MOST, MOST_EACH = 8, 2  # sessions at once, and those that one person began
 CHECK_INTERVAL = 1.0  # [s] between two checks of the sessions
 ALONE = 900.0  # [s] without viewers, after which a session ends; its open episode is kept
 RESERVE_AFTER = 2.0  # [s] after a session began: its first pictures come first
-BEGIN_WITHIN = 30.0  # [s]
 USUAL_TASK = "pick_place"  # what a station is ready for from the start
 USUAL_SIZE = (640, 480)  # [pixels] of the main view
 LOG = "sessions.jsonl"  # in the data home: log of operators and of changes of the controls
@@ -111,11 +111,11 @@ class Hub:
         self._drives[session_id] = drive
         self._note(session_id, f"{begin.operator} began to record {begin.task} into {begin.dataset}.")
         try:
-            await asyncio.wait_for(asyncio.shield(drive.begun), BEGIN_WITHIN)
+            await asyncio.wait_for(asyncio.shield(drive.begun), START)
         except (RoboRlhfError, TimeoutError) as error:
             await self.end(session_id, "It could not begin.")
             if isinstance(error, TimeoutError):
-                raise BusyError("the session", f"it did not begin within {BEGIN_WITHIN:.0f} s") from None
+                raise BusyError("the session", f"it did not begin within {START:.0f} s") from None
             raise
         return drive
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
+from robo_rlhf.core import guests
 from robo_rlhf.data.layout import list_datasets
 from robo_rlhf.sim.envs.registration import task_files
 from robo_rlhf.sim.tasks import TASKS
@@ -31,13 +32,42 @@ class PolicyChoice(NamedTuple):
 
 @cache
 def tasks() -> tuple[TaskChoice, ...]:
-    """Return all tasks by name: the files of the tasks' package, none of which is run."""
+    """Return all tasks by name: the files of the tasks' package, and those of guests that are allowed; none is run."""
     found = []
     for name, path in task_files().items():
         text = ast.get_docstring(ast.parse(path.read_text())) or ""
-        about = text.partition("\n")[0].removeprefix(f"{name}: ")
-        found.append(TaskChoice(name, about[:1].upper() + about[1:]))
-    return tuple(found)
+        found.append(TaskChoice(name, _about(text.removeprefix(f"{name}: "))))
+    named = {point.name: point.value for point in guests.installed(TASKS.group).values()}
+    named |= {name: name for module in guests.listed() for name in _classes(module, "Task")}
+    return tuple([*found, *(TaskChoice(name, _about(_docstring(value))) for name, value in sorted(named.items()))])
+
+
+def _about(text: str) -> str:
+    """Return the first line of a docstring as a sentence."""
+    line = text.partition("\n")[0]
+    return line[:1].upper() + line[1:]
+
+
+def _classes(module: str, base: str) -> list[str]:
+    """Return "module:Class" of the classes in a module that are written as derived from one whose name ends so."""
+    classes = [node for node in _tree(module).body if isinstance(node, ast.ClassDef)]
+    return [f"{module}:{node.name}" for node in classes if any(ast.unparse(b).endswith(base) for b in node.bases)]
+
+
+def _docstring(reference: str) -> str:
+    """Return the docstring of a class that is called "module:Class"; empty where there is none."""
+    module, _, name = reference.partition(":")
+    classes = [node for node in _tree(module).body if isinstance(node, ast.ClassDef) and node.name == name]
+    return (ast.get_docstring(classes[0]) or "") if classes else ""
+
+
+def _tree(module: str) -> ast.Module:
+    """Return the syntax of a module; nothing where it has no file, or one that is no Python."""
+    source = guests.source_of(module)
+    try:
+        return ast.parse(source.read_text()) if source else ast.Module([], [])
+    except (OSError, ValueError, SyntaxError):
+        return ast.Module([], [])
 
 
 def task(name: str) -> TaskChoice | None:

@@ -16,6 +16,7 @@ from teleop.input.key_bindings import KEYS
 from teleop.ipc.messages import Begin, Notice, read_page_message
 from teleop.station.operate import launch_options
 from teleop.station.operate.control_lease import seat_id
+from teleop.station.operate.hub import ALONE
 from teleop.station.operate.session import StationSession
 from teleop.station.operate.viewer import Viewer
 from teleop.station.web.auth import Me, SignedIn, open_socket, requires, station_of
@@ -29,6 +30,7 @@ PAGE = Page(
     order=1,
     about="Drive the robot. What you do becomes an episode, kept or thrown away with one key.",
     call="Record",
+    watching=("See live how others drive the robot. Driving takes the role operator.", "Watch"),
     key="KeyR",
 )
 OVER, SUPERSEDED = 4404, 4409  # close codes: the session has ended; another connection of this page has come
@@ -70,7 +72,7 @@ async def start(request: Request, me: Me) -> Response:
         "asked": asked,
         "mayDrive": me.person.may("operator"),
     }
-    return render(request, "operate/start.html", page=PAGE, data=data, sessions=open_ones)
+    return render(request, "operate/start.html", page=PAGE, data=data, sessions=open_ones, alone=round(ALONE / 60))
 
 
 @router.post("/operate")
@@ -202,6 +204,9 @@ def _summary(drive: StationSession, me: SignedIn) -> dict[str, Any]:
         "driver": holder.person if holder is not None and drive.lease.present else "",
         "mine": drive.owner == me.person.name,
         "kept": kept,
+        "started": drive.started,
+        "empty": drive.empty_since is not None,
+        "may_end": me.person.may("operator") and _may_end(drive, me),
     }
 
 

@@ -41,6 +41,7 @@ class StationSession:
             log: called with a sentence at each change of operator.
         """
         self.id, self.begin, self.pool = session_id, begin, pool
+        self.started = time.time()  # [s since 1970]
         self.scene: Scene | None = None
         self.tick: Tick | None = None
         self.over = ""  # why the session has ended; empty while it runs

@@ -1,7 +1,8 @@
 // @ts-check
 /** The form that begins a session; `?start=1` in the address begins it at once. */
 
-import { pageData, Refused, send } from "../shared/api.js";
+import { pageData, Refused, send, tellRefusals } from "../shared/api.js";
+import { confirm } from "../shared/dialog.js";
 import { bindCameras, offerCameras } from "./start-cameras.js";
 
 const { tasks, datasets, policies, asked } = pageData();
@@ -23,6 +24,14 @@ if (form instanceof HTMLFormElement) {
   bindCameras();
   if (asked.start) begin();
   else field("task").focus();
+}
+
+for (const button of document.querySelectorAll("[data-end]")) {
+  button.addEventListener("click", async () => {
+    const id = button instanceof HTMLElement ? button.dataset.end : "";
+    const sure = await confirm("End this session?", "What was kept stays. Its open episode is kept too, marked as interrupted.", { yes: "End it" });
+    if (sure && (await tellRefusals(() => send(`/operate/${id}/end`)))) location.reload();
+  });
 }
 
 function fill() {

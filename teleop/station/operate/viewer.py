@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from robo_rlhf.core.errors import RoboRlhfError, WorkerDiedError, WorkerStuckError
+from robo_rlhf.core.errors import RoboRlhfError, WorkerDiedError
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.rendering.annotations import DropLine
 from robo_rlhf.sim.rendering.pool import RenderPool
@@ -103,7 +103,7 @@ class Viewer:
                 continue
             try:
                 await self._draw(scene, tick, wanted, pool, still=not news)
-            except (WorkerDiedError, WorkerStuckError) as error:
+            except WorkerDiedError as error:
                 self.send(Notice(f"The pictures stopped: {error} The session continues.", "bad", "lost"))
                 await asyncio.sleep(REST)
             except RoboRlhfError as error:

@@ -1,43 +1,42 @@
-"""The station's client of the policy probe's process (`teleop.policy_probe.worker`).
+"""The station's client of the policy probe, which answers in a worker process (`teleop.policy_probe.worker`).
 
-The process starts with the first question, and ends when none has come for a while. Of the questions of
-one page only the newest of each kind is answered. A process that dies, or that works on one question for too long, is
-replaced; the waiting callers receive an error.
+The process starts with the first question, and ends when none has come for a while. Of the questions of one page only
+the newest of each kind is answered, and those about an action come before all others. A process that dies, or that
+works on one question for too long, is replaced; the caller who waits for that question receives an error.
 """
 
-import itertools
-import os
-import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Hashable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from robo_rlhf.core.errors import BusyError, NotNowError
-from teleop.ipc.channel import Channel
-from teleop.policy_probe.messages import (
-    Cancel,
-    ProbeReady,
-    QueryDone,
-    QueryFailed,
-    QueryStarted,
-    QueuedQuery,
-    Request,
-    Result,
-)
+from robo_rlhf.core.errors import BusyError, NotNowError, WorkerDiedError
+from teleop.policy_probe.messages import ActionQuery, Request, Result
+from teleop.station.background.worker_queue import WorkerQueue
 
 IDLE = 300.0  # [s] without a question, after which the process ends
-LIMIT = 20.0  # [s] that one question may take, once the process is ready
-START = 60.0  # [s] that it may take to be ready
-CHECK_INTERVAL = 0.25  # [s] between looks after it
+LIMIT = 20.0  # [s] that one question may take
 MOST = 32  # questions that wait at once
-PATIENCE = 2.0  # [s] for it to end by itself
+NICE = 5  # sessions that drive a robot come first
+WHO = "The process that asks policies"
 AGAIN = "Nothing was changed. A new process starts; ask again."
-Key = tuple[Hashable, type]
+
+
+@dataclass(eq=False)
+class _Question:
+    request: Request
+    who: Hashable
+    future: "Future[Result]" = field(default_factory=Future)
+
+    def settle(self, result: Result) -> None:
+        with suppress(InvalidStateError):  # the caller has just left
+            self.future.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        with suppress(InvalidStateError):
+            self.future.set_exception(error)
 
 
 class ProbeClient:
@@ -45,28 +44,27 @@ class ProbeClient:
 
     def __init__(self, home: Path, *, idle: float = IDLE, limit: float = LIMIT) -> None:
         """Answer about the data home `home`; `idle` and `limit` are as IDLE and LIMIT."""
-        self._home, self._idle, self._limit = home, idle, limit
-        self._lock = threading.RLock()
-        self._mind: _Process | None = None
-        self._numbers = itertools.count(1)
-        self._closed = False
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._questions: list[_Question] = []  # those that wait, and those that are worked on
+        self._begun: list[_Question] = []
+        self._background: WorkerQueue[bool] = WorkerQueue(
+            *("asking policies", "teleop.policy_probe.worker:start", self._work, home, limit), nice=NICE, rest=idle
+        )
 
     @property
     def pid(self) -> int | None:
         """Id of the process; None while there is none."""
-        with self._lock:
-            return self._mind.pid if self._mind is not None and self._mind.alive else None
+        return self._background.pid
 
     @property
     def busy(self) -> bool:
         """Whether it works on a question."""
-        with self._lock:
-            return self._mind is not None and self._mind.busy
+        return bool(self._begun)
 
     def warm(self) -> None:
         """Start the process where it does not run, before a user waits for it."""
-        with self._lock:
-            self._process()
+        self._background.put(False)
 
     def ask(self, request: Request, who: Hashable) -> "Future[Result]":
         """Return a future of the answer; an older question of the same kind by `who` is not answered any more.
@@ -77,160 +75,62 @@ class ProbeClient:
         Raises:
             BusyError: too many questions wait.
         """
-        future: Future[Result] = Future()
+        asked = _Question(request, who)
         with self._lock:
-            process, key = self._process(), (who, type(request))
-            process.replace(key)
-            if process.waiting >= MOST:
-                raise BusyError("The process that asks policies", f"{MOST} questions wait")
-            number = next(self._numbers)
-            process.put(QueuedQuery(number, request), key, future)
-        future.add_done_callback(lambda done: process.leave(number) if done.cancelled() else None)
-        return future
+            if self._background.closed:
+                raise NotNowError("The station is being stopped", "Nothing was changed.")
+            older = [one for one in self._questions if one.who == who and type(one.request) is type(request)]
+            self._questions = [one for one in self._questions if not one.future.done() and one not in older]
+            full = len(self._questions) >= MOST
+            if not full:
+                self._questions.append(asked)
+        for one in older:
+            one.fail(NotNowError("A newer question took the place of this one", "Nothing was changed."))
+        if full:
+            raise BusyError(WHO, f"{MOST} questions wait")
+        self._background.put(True)
+        return asked.future
 
     def close(self) -> None:
         """End the process; questions that wait are not answered."""
+        self._background.close()
+        for asked in self._questions:
+            asked.fail(NotNowError("The station was stopped", "Nothing was changed."))
+
+    def _work(self, asked: bool) -> None:
+        """Answer the most urgent question, where one was asked; else only start the process."""
+        if not asked:
+            with suppress(WorkerDiedError):
+                self._background.start()
+        elif (question := self._take(look=True) or self._take(look=False)) is not None:
+            self._answer(question)
+
+    def _take(self, *, look: bool) -> _Question | None:
+        """Return the oldest question that waits, of those about an action or of the rest."""
         with self._lock:
-            self._closed = True
-            process, self._mind = self._mind, None
-        if process is not None:
-            process.end("The station was stopped", "Nothing was changed.")
+            for one in self._questions:
+                if one not in self._begun and not one.future.done() and isinstance(one.request, ActionQuery) == look:
+                    return one
+        return None
 
-    def _process(self) -> "_Process":
-        if self._closed:
-            raise NotNowError("The station is being stopped", "Nothing was changed.")
-        if self._mind is None or not self._mind.alive:
-            self._mind = _Process(self._home, self._idle, self._limit)
-        return self._mind
-
-
-class _Process:
-    """One process, from its start to its end."""
-
-    def __init__(self, home: Path, idle: float, limit: float) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "teleop.policy_probe.worker", str(theirs.fileno()), str(home)],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                start_new_session=True,  # the terminal's Ctrl-C is for the station, which then ends this
-            )
-        self.pid, self.alive = self._process.pid, True
-        self._idle, self._limit = idle, limit
-        self._lock = threading.RLock()
-        self._waiting: dict[int, tuple[Key, Future[Result]]] = {}
-        self._ready = False
-        self._busy: int | None = None  # the question that it works on
-        self._heard = self._asked = time.monotonic()  # [s] of its last message; of the last question
-        self._ended = threading.Event()
-        self._channel = Channel(ours, self._on_message, self._gone)
-        threading.Thread(target=self._watch, name="thinking", daemon=True).start()
-
-    @property
-    def waiting(self) -> int:
-        """How many questions wait for an answer."""
-        with self._lock:
-            return len(self._waiting)
-
-    @property
-    def busy(self) -> bool:
-        """Whether it works on a question."""
-        with self._lock:
-            return self.alive and self._busy is not None
-
-    def put(self, asked: QueuedQuery, key: Key, future: "Future[Result]") -> None:
-        """Ask something."""
-        with self._lock:
-            self._waiting[asked.number] = key, future
-            self._asked = time.monotonic()
-        if not self._channel.send(asked):
-            self._lose("was lost")
-
-    def replace(self, key: Key) -> None:
-        """Do not answer an older question of the same page and kind any more."""
-        with self._lock:
-            old = [number for number, (other, _) in self._waiting.items() if other == key]
-        for number in old:
-            self._fail(number, NotNowError("A newer question took the place of this one", "Nothing was changed."))
-            self._channel.send(Cancel(number))
-
-    def leave(self, number: int) -> None:
-        """The caller has left."""
-        with self._lock:
-            known = self._waiting.pop(number, None)
-        if known is not None:
-            self._channel.send(Cancel(number))
-
-    def end(self, what: str, advice: str) -> None:
-        """End the process, and raise the reason to the waiting callers."""
-        with self._lock:
-            self.alive = False
-            left = list(self._waiting)
-        for number in left:
-            self._fail(number, NotNowError(what, advice))
-        self._channel.finish()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(PATIENCE)
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-        self._ended.set()
-        self._channel.close()
-
-    def _on_message(self, message: object) -> None:
-        with self._lock:
-            self._heard = time.monotonic()
-            if isinstance(message, ProbeReady):
-                self._ready = True
-            elif isinstance(message, QueryStarted):
-                self._busy = message.number
-            elif isinstance(message, QueryDone | QueryFailed):
-                self._busy = None
-        if isinstance(message, QueryDone):
-            self._settle(message.number, message.result)
-        elif isinstance(message, QueryFailed):
-            self._fail(message.number, message.error())
-
-    def _gone(self) -> None:
-        self._lose("ended")
-
-    def _lose(self, how: str) -> None:
-        """Raise an error to all waiting callers: the process was lost."""
-        with self._lock:
-            self.alive = False
-            left = list(self._waiting)
-        for number in left:
-            self._fail(number, NotNowError(f"The process that asks policies {how} before it had an answer", AGAIN))
-
-    def _settle(self, number: int, result: Result) -> None:
-        with self._lock:
-            known = self._waiting.pop(number, None)
-        if known is not None:
-            with suppress(InvalidStateError):  # the caller has just left
-                known[1].set_result(result)
-
-    def _fail(self, number: int, error: Exception) -> None:
-        with self._lock:
-            known = self._waiting.pop(number, None)
-        if known is not None:
-            with suppress(InvalidStateError):
-                known[1].set_exception(error)
-
-    def _watch(self) -> None:
-        """End the process where it hangs, or where no question has come for a while."""
-        while self.alive and not self._ended.wait(CHECK_INTERVAL):
-            now = time.monotonic()
-            with self._lock:
-                quiet = now - self._heard
-                late = quiet > self._limit if self._ready and self._busy is not None else False
-                late = late or (not self._ready and quiet > START)
-                alone = not self._waiting and now - self._asked > self._idle
-            if late:
-                self._process.kill()
-                self._lose(f"gave no answer for {quiet:.0f} s and was ended")
-            elif alone:
-                self.end("It was idle for a while", "Ask again.")
-        if not self._ended.is_set():
-            self.end("The process that asks policies ended", AGAIN)
+    def _answer(self, question: _Question) -> None:
+        """Answer a question, and those about an action that come meanwhile; stop where its caller has left."""
+        self._begun.append(question)
+        request: Request | None = question.request
+        try:
+            while not question.future.done():
+                result: Result | None = self._background.ask(request, self._limit)
+                if result is not None:
+                    question.settle(result)
+                while (look := self._take(look=True)) is not None:
+                    self._answer(look)
+                request = None
+        except WorkerDiedError as error:
+            rest = "and was ended" if error.late else "before it had an answer"
+            question.fail(NotNowError(f"{WHO} {error.how} {rest}", AGAIN))
+        except Exception as error:  # raised to the caller
+            question.fail(error)
+        finally:
+            self._begun.remove(question)
+            with self._lock, suppress(ValueError):
+                self._questions.remove(question)

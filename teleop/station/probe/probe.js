@@ -7,7 +7,7 @@ import { Duo } from "./duo.js";
 import { withCode, WorthChart } from "./worth.js";
 import { Clip } from "../shared/player/clip.js";
 import { bindKeys } from "../shared/keys.js";
-import { duration, element } from "../shared/made.js";
+import { button, duration, element } from "../shared/made.js";
 import { camerasOf } from "../shared/questions.js";
 import { byId } from "../shared/player/transport.js";
 import { newKey } from "../shared/outbox.js";
@@ -17,6 +17,7 @@ import { tell } from "../shared/toast.js";
 const LISTED = 100; // episodes to choose from, the newest
 const REMEMBER = 300; // [ms] after the last change until the address says what is shown
 const STALE = 300; // [ms] that arrows of another frame stay while new ones come
+const SLOW = 2000; // [ms] after which the page says what it waits for
 const SECONDS = [1, 2, 3, 4, 5];
 const WIDTH = 640; // [pixels] of pictures
 
@@ -273,17 +274,34 @@ class Ask {
     const { since, item } = this;
     const asked = this.query;
     const stale = setTimeout(() => (this.shown.hidden = true), STALE);
+    const slow = setTimeout(() => this.say("The policy is being loaded ..."), SLOW);
     try {
       const seen = await get(`/api/ask/look?${new URLSearchParams(asked)}`);
       if (this.item === item && !this.clip.playing) await this.drawSeen(seen, asked, since);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (error.code !== "notnow" || !this.lookAgain) this.say(error.message);
+      if (error.code !== "notnow" || !this.lookAgain) this.refused(error.message);
     } finally {
       clearTimeout(stale);
+      clearTimeout(slow);
       this.looking = false;
       if (this.lookAgain) this.look();
     }
+  }
+
+  /**
+   * Say why there is no answer, and offer to ask again.
+   * @param {string} reason
+   */
+  refused(reason) {
+    this.say(reason);
+    const again = () => {
+      this.say("");
+      this.moved();
+      if (!this.worth.worth) this.judge();
+    };
+    byId("bars", HTMLElement).replaceChildren();
+    byId("bars-about", HTMLElement).replaceChildren(button("Ask again", "small", again));
   }
 
   /**
@@ -328,7 +346,7 @@ class Ask {
       this.worth.at(this.clip.frame);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (error.code !== "notnow") this.worth.tell(error.message);
+      if (this.item === item && query.reward === this.reward.value) this.worth.tell(error.message);
     }
   }
 

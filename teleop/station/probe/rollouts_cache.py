@@ -14,7 +14,7 @@ CAPACITY = 64  # that are kept for their clips
 class PredictedRollout(NamedTuple):
     """The states from which a clip of a rollout is drawn."""
 
-    task: str
+    scene: str  # the name of the model
     states: Array  # (L + 1, nstate)
     fps: float
 
@@ -28,7 +28,7 @@ class RolloutCache:
 
     def put(self, future: PredictedRollout) -> str:
         """Keep a future and return its id."""
-        name = digest_of(future.task, future.states)
+        name = digest_of(future.scene, future.states)
         with self._lock:
             self._kept[name] = future
             self._kept.move_to_end(name)

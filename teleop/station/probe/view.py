@@ -55,7 +55,7 @@ class ProbeView:
             "recorded": None if seen.recorded is None else _numbers(seen.recorded),
             "chance": seen.chance,
             "warning": seen.warning,
-            "picture": await self._picture(seen.task, seen.state, view, arrows(seen)),
+            "picture": await self._picture(seen.scene, seen.state, view, arrows(seen)),
         }
 
     async def roll_out(
@@ -64,7 +64,7 @@ class ProbeView:
         """Return the what-if rollouts of the policy, and a picture of its paths; raises as `look`."""
         found = await self._ask(RolloutQuery(at, policy, seconds, reward))
         assert isinstance(found, RolloutResult)
-        name = self._station.futures.put(PredictedRollout(found.task, found.states, found.fps))
+        name = self._station.futures.put(PredictedRollout(found.scene, found.states, found.fps))
         return {
             "id": name,
             "frame": found.frame,
@@ -75,13 +75,13 @@ class ProbeView:
             "done": _first(found.success[0]),
             "worth": reward_as_json(found.worth),
             "broken": found.broken,
-            "picture": await self._picture(found.task, found.states[0], view, trails(found.paths)),
+            "picture": await self._picture(found.scene, found.states[0], view, trails(found.paths)),
         }
 
     async def clip(self, name: str, view: CameraView) -> Content:
         """Return the clip of a rollout; raises NotFoundError where it is not kept any more."""
         future = self._station.futures.get(name)
-        return await self._station.media.drawn(future.task, future.states, future.fps, view)
+        return await self._station.media.drawn(future.scene, future.states, future.fps, view)
 
     async def predict_reward(self, dataset: str, episode: str, reward: str) -> dict[str, Any]:
         """Return a reward model's values of the steps of an episode; raises as `look`."""
@@ -117,11 +117,11 @@ class ProbeView:
     async def _ask(self, request: Request) -> object:
         return await asyncio.wrap_future(self._station.thinking.ask(request, self._who))
 
-    async def _picture(self, task: str, state: Array, view: CameraView, annotations: tuple[Annotation, ...]) -> str:
+    async def _picture(self, scene: str, state: Array, view: CameraView, annotations: tuple[Annotation, ...]) -> str:
         """Return a JPEG in base 64, drawn before anything that is not live."""
         key = ("ask", self._who, bool(annotations))
         done = self._station.pool.jpegs(
-            task, state, (view.camera,), view.width, view.height, annotations=annotations, key=key
+            scene, state, (view.camera,), view.width, view.height, annotations=annotations, key=key
         )
         return base64.b64encode((await asyncio.wrap_future(done))[0]).decode()
 

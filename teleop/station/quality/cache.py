@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from teleop.station.background.worker_queue import EndedError, WorkerQueue
+from robo_rlhf.core.errors import WorkerDiedError
+from teleop.station.background.worker_queue import WorkerQueue
 
 LEAST_AGE, COSTS = 2.0, 5.0  # [s], and times its own cost, that a report is old before it is made anew
 _log = logging.getLogger("robo_rlhf.station")
@@ -33,11 +34,13 @@ class QualityCache:
 
     def __init__(self, database: str | Path, mark: Callable[[], int]) -> None:
         """Judge the answers in `database`; `mark` grows with every answer."""
-        self._database, self._mark = str(database), mark
+        self._mark = mark
         self._known: dict[ReportKey, QualityReport] = {}
         self._asked: set[ReportKey] = set()
         self._lock = threading.Lock()
-        self._background = WorkerQueue("quality", "teleop.station.quality.worker", self._judge)
+        self._background = WorkerQueue(
+            "judging answers", "teleop.station.quality.worker:start", self._judge, str(database)
+        )
 
     def of(self, chosen: ReportKey, *, anew: bool = False) -> dict[str, Any]:
         """Return the cached report, and queue a new one where there are newer answers, or where `anew` asks for it.
@@ -70,8 +73,8 @@ class QualityCache:
         """Work out one report."""
         begun = time.monotonic()
         try:
-            content = self._background.ask({"database": self._database, **chosen._asdict()})
-        except EndedError as error:
+            content = self._background.ask(tuple(chosen))
+        except WorkerDiedError as error:
             content = {"error": "The process that judges answers ended. It is started again with the next look."}
             if not self._background.closed:
                 _log.warning("the process that judges answers ended: %s", error)

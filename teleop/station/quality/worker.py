@@ -1,8 +1,6 @@
-"""Computes quality reports of answers for the station, in a separate process, so that no request waits for it.
+"""Computes quality reports of answers for the station, in a separate process, so that no request waits for it."""
 
-It answers each line of its input, {"database", "run", "task"}, by a line of JSON on its output.
-"""
-
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +9,7 @@ from robo_rlhf.feedback.quality.report import as_json, plain, report
 from robo_rlhf.feedback.quality.trend import over_time
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import questions
-from teleop.station.background.json_lines import answer_lines
+from teleop.station.background.with_errors import Answer, with_store
 
 MOST_NAMES = 500  # tasks, and runs, that can be chosen
 
@@ -31,10 +29,6 @@ def _choices(store: Store) -> dict[str, list[str]]:
         return {"tasks": list(tasks), "runs": list(runs)}
 
 
-def main() -> None:
-    """Answer until the input ends."""
-    answer_lines(lambda store, asked: quality_view(store, asked["run"], asked["task"]))
-
-
-if __name__ == "__main__":
-    main()
+def start(database: str) -> Callable[[Any], Answer]:
+    """Return what answers a pair of run and task in the worker process."""
+    return with_store(database, lambda store, chosen: quality_view(store, *chosen))

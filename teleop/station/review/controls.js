@@ -55,7 +55,7 @@ export function binding(name, label, key) {
  * @returns {Panel}
  */
 export function drawControls(question, desk) {
-  const draw = { choice: drawChoice, levels: drawLevels, presses: drawPresses, show: drawShow, order: drawOrder }[question.layout];
+  const draw = { choice: drawChoice, levels: drawLevels, presses: drawPresses, number: drawNumber, show: drawShow, order: drawOrder }[question.layout];
   return (draw || drawChoice)(question, desk);
 }
 
@@ -227,6 +227,59 @@ function drawPresses(question, desk) {
   });
   parts.forEach((control, i) => (panel.handlers[`part_${i}`] = (pressed) => pressed && press(control, /** @type {HTMLElement} */ (buttons[i]))));
   return panel;
+}
+
+/**
+ * A number on each of one or several scales, then done. A scale that was not moved has no number yet.
+ * @param {Question} question
+ * @param {Desk} desk
+ * @returns {Panel}
+ */
+function drawNumber(question, desk) {
+  const parts = question.controls.filter((control) => control.part && control.span);
+  const rest = row(question.controls.filter((control) => !control.part), (control) => desk.answer(control.value));
+  const done = button("Done", "primary", () => finish(), "done");
+  /** @type {Record<string, number>} */
+  const given = {};
+  const scales = parts.map((control, i) => {
+    const [field] = Object.keys(control.value);
+    const [least, most] = control.span || [0, 1];
+    const shown = element("output", { class: "number" }, "–");
+    const input = element("input", { type: "range", min: String(least), max: String(most), step: "1", value: String(control.value[field]) });
+    input.addEventListener("input", () => {
+      given[field] = Number(input.value);
+      draw();
+    });
+    input.addEventListener("keydown", (event) => event.key === "Enter" && finish());
+    const name = element("span", { class: "criterion-name" }, control.label, " ", element("kbd", { "data-key": `part_${i}` }));
+    const ends = [String(least), String(most)].map((end) => element("span", { class: "soft" }, end));
+    const node = element("label", { class: "criterion scale" }, name, ends[0], input, ends[1], shown);
+    return { field, input, shown, node };
+  });
+  const node = element("div", { class: "answers column" }, ...scales.map((scale) => scale.node), element("div", { class: "answers" }, done, ...rest.buttons));
+
+  function draw() {
+    for (const { field, shown } of scales) shown.textContent = field in given ? String(given[field]) : "–";
+    done.disabled = scales.some(({ field }) => !(field in given));
+  }
+
+  function finish() {
+    if (!done.disabled) desk.answer({ ...given });
+  }
+
+  function undo() {
+    const field = Object.keys(given).pop();
+    if (!field) return false;
+    delete given[field];
+    draw();
+    return true;
+  }
+  draw();
+  const keys = parts.map((control, i) => binding(`part_${i}`, control.label, control.key));
+  /** @type {Record<string, (pressed: boolean) => void>} */
+  const handlers = { ...rest.handlers, done: (pressed) => pressed && finish() };
+  scales.forEach(({ input }, i) => (handlers[`part_${i}`] = (pressed) => pressed && input.focus()));
+  return { node, keys: [...keys, ...rest.keys], handlers, undo };
 }
 
 /**

@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from robo_rlhf.core import guests
 from robo_rlhf.core.checks import is_well_formed
-from robo_rlhf.core.errors import BusyError, InvalidValueError, NotFoundError
+from robo_rlhf.core.errors import BusyError, InvalidValueError, NotFoundError, RoboRlhfError
 from robo_rlhf.core.files import find_dataset
 from robo_rlhf.core.types import Segment
 from robo_rlhf.data.layout import episode_path
+from robo_rlhf.episodes.access import modules_of
 from robo_rlhf.feedback.assignment.assign import AssignedQuestion, QuestionFilter
 from robo_rlhf.feedback.assignment.quarantine import Clip
 from robo_rlhf.feedback.kinds import KINDS
@@ -51,11 +53,17 @@ class ReviewQuestions:
 
         Raises:
             BusyError: too many questions are open, or nothing but broken ones came.
+            NotAllowedError: its kind or its task is code of a module that this station was not allowed to import.
         """
         for _ in range(MOST_BROKEN):
             handed = await self.store.leases.next_async(person, chosen, have=have, practice=practice)
             if handed is None:
                 return None
+            try:
+                check_code(handed.question)
+            except RoboRlhfError:  # the question stays as it is, for a station that is started with more
+                await asyncio.to_thread(self.store.leases.release, handed.lease, person)
+                raise
             shown = await self.check_clip(handed.question)
             if shown is not None:
                 return drawn(handed, shown, places=self.places)
@@ -155,6 +163,18 @@ class ReviewQuestions:
         }
 
 
+def check_code(question: Question) -> None:
+    """Check that the kind and the task of a question may be used here; imports nothing but the kind.
+
+    Raises:
+        NotAllowedError: one is code of a module that nothing allows.
+        UnknownNameError, MissingDependencyError, GuestError: the kind cannot be used.
+    """
+    KINDS[question.kind]
+    for module in modules_of(question.task):
+        guests.check(module, "task", question.task)
+
+
 def drawn(handed: AssignedQuestion, shown: Sequence[ShownFilm], *, places: bool) -> dict[str, Any]:
     """Return a question as the page draws it; `places`: and where its clips are from."""
     question, kind = handed.question, KINDS[handed.question.kind]
@@ -189,6 +209,7 @@ def controls(name: str, order: Sequence[int]) -> list[dict[str, Any]]:
             "key": control.key,
             "value": dict(control.value if control.part else kind.permute(control.value, back)),
             "part": control.part,
+            "span": control.span,
         }
         for control in kind.controls
     ]

@@ -3,6 +3,7 @@
 
 import { Refused, pageData } from "../shared/api.js";
 import { Clock } from "../shared/player/clock.js";
+import { ask } from "../shared/dialog.js";
 import { bindKeys } from "../shared/keys.js";
 import { printKeys } from "../shared/made.js";
 import { Presence } from "./away.js";
@@ -253,11 +254,19 @@ export class Review {
     this.add(here || new Stage(question, (clip) => this.broken(question, clip)), true);
   }
 
-  /** Open the operate page at the frame that is shown. */
-  showHow() {
+  /** Open the operate page at the frame that is shown of a clip; of several, the user chooses one. */
+  async showHow() {
     if (!this.shown) return;
     this.clock.pause();
-    const clip = this.shown.question.clips[0];
+    const { clips } = this.shown.question;
+    let clip = clips[0];
+    if (clips.length > 1) {
+      const choices = clips.map(({ label, name }, i) => ({ label: `Clip ${label}`, value: name, key: String(i + 1), tone: /** @type {const} */ ("primary") }));
+      const name = await ask({ title: "Which clip do you show how to do better?", text: "The operate page opens at the frame that is shown of it, in a new tab.", choices });
+      const found = clips.find((one) => one.name === name);
+      if (!found) return;
+      clip = found;
+    }
     const frame = clip.start + Math.min(this.clock.frame, clip.frames - 1);
     const query = new URLSearchParams({ source: clip.source, episode: clip.episode, frame: String(frame), mode: "takeover", task: this.shown.question.task, start: "1" });
     window.open(`/operate?${query}`, "_blank", "noopener");

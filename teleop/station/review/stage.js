@@ -9,7 +9,8 @@ const WIDTHS = [320, 480, 640]; // [pixels]
 /**
  * @typedef {{name: string, label: string, id: string, address: string, fps: number, frames: number, start: number,
  *   source: string, episode: string}} ClipOf
- * @typedef {{label: string, key: string, value: Record<string, any>, part: boolean}} Control
+ * @typedef {{label: string, key: string, value: Record<string, any>, part: boolean,
+ *   span: [number, number] | null}} Control
  * @typedef {{lease: number, question: string, kind: string, prompt: string, layout: string, task: string, about: string,
  *   criteria: string[], practice: boolean, seconds: number, controls: Control[], clips: ClipOf[],
  *   given?: Record<string, any>}} Question  given: the answer that was taken back

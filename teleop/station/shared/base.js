@@ -30,6 +30,18 @@ document.addEventListener("click", (event) => {
   if (button && document.activeElement === button) button.blur();
 });
 
+// Enter does what the button says that prints it: from a choice of its form, or from anywhere where the page has one such form.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.defaultPrevented || event.isComposing || event.repeat || document.querySelector("dialog[open]")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+  const forms = [...document.forms].filter((form) => [...form.querySelectorAll('[type="submit"] kbd')].some((key) => key.textContent === "Enter"));
+  const { target } = event;
+  const form = target instanceof HTMLSelectElement ? forms.find((one) => one === target.form) : target === document.body && forms.length === 1 ? forms[0] : null;
+  if (!form) return;
+  event.preventDefault();
+  form.requestSubmit();
+});
+
 /** Keep "5 min ago" true while the page stays open. */
 function tellTimes() {
   for (const place of document.querySelectorAll("time.ago")) {

@@ -34,6 +34,12 @@ export function ask(question) {
     row.append(made);
   }
   content.append(row);
+  dialog.addEventListener("keydown", (event) => {
+    const choice = question.choices.find(({ key }) => key && key === event.key && /^\d$/.test(key));
+    if (!choice || event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement) return;
+    event.preventDefault();
+    dialog.close(choice.value);
+  });
   dialog.showModal();
   const first = dialog.querySelector("[autofocus], input, textarea, select") || row.lastElementChild;
   if (first instanceof HTMLElement) first.focus();

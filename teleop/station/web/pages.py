@@ -7,7 +7,7 @@ requires more. `ROUTES` are Starlette's own, for what is requested hundreds of t
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -30,8 +30,15 @@ class Page:
     role: Role = "annotator"  # who sees it there
     about: str = ""  # one sentence about what one does there: the home page invites to it
     call: str = ""  # what the button says that leads there from home; the title where empty
+    watching: tuple[str, str] | None = None  # `about` and `call` for annotators, where they may only watch
     key: str = ""  # which does the same, as KeyboardEvent.code
     news: Callable[[Request], str] | None = None  # what home says beside it, such as how many questions wait
+
+    def for_role(self, role: Role) -> "Page":
+        """Return the page in the words for users of a role."""
+        if self.watching is None or role != "annotator":
+            return self
+        return replace(self, about=self.watching[0], call=self.watching[1])
 
 
 @cache

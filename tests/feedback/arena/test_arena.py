@@ -13,13 +13,13 @@ from robo_rlhf.core.errors import BusyError, ConflictError, InvalidValueError, N
 from robo_rlhf.core.files import (
     read_json,
 )
-from robo_rlhf.core.heartbeat import (
-    held,
-)
 from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.arena.arena import Arena, Entrant, arenas
 from robo_rlhf.feedback.arena.standings import standings, update_standings
 from robo_rlhf.feedback.store import Question, Store
+from robo_rlhf.processes.heartbeat import (
+    held,
+)
 from tests.locking import (
     elsewhere,
 )

@@ -20,4 +20,4 @@ def test_likelihood_is_bernoulli(flip: float) -> None:
 def test_text_of_error() -> None:
     with pytest.raises(InvalidValueError) as error:
         APPROVAL.validate({"choice": "fine"}, 1)
-    assert str(error.value) == "answer to an approval question: expected a choice of good, bad, cant_tell, got 'fine'."
+    assert str(error.value) == "answer to an approval question: expected a choice of bad, good, cant_tell, got 'fine'."

@@ -30,4 +30,4 @@ def test_the_end_of_the_clip_is_what_counts() -> None:
 def test_text_of_error() -> None:
     with pytest.raises(InvalidValueError) as error:
         SUCCESS.validate({"choice": "good"}, 1)
-    assert str(error.value) == "answer to a success question: expected a choice of yes, no, cant_tell, got 'good'."
+    assert str(error.value) == "answer to a success question: expected a choice of no, yes, cant_tell, got 'good'."

@@ -11,9 +11,9 @@ import torch
 from robo_rlhf.core.runs import Run, read_checkpoint, write_checkpoint
 from robo_rlhf.core.types import Array
 from robo_rlhf.policies.checkpoint import load_policy, new_policy, save_policy
+from robo_rlhf.reward_fitting.settings import FitSettings
+from robo_rlhf.reward_fitting.trainer import RewardTrainer, fit
 from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
-from robo_rlhf.rewards.fitting.settings import FitSettings
-from robo_rlhf.rewards.fitting.trainer import RewardTrainer, fit
 from robo_rlhf.rewards.value import ValueFunction, load_value, save_value
 from robo_rlhf.training import bc
 from tests.mutations.harness import Kind, forge_json

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from robo_rlhf.contracts.term import steps
 from robo_rlhf.rewards.reward_sum import RewardSum
-from tests.contracts.test_terms import steps
 
 
 def test_only_steps_until_the_end_count() -> None:

@@ -7,12 +7,12 @@ import pytest
 from robo_rlhf.core.errors import FileWarning, InvalidValueError
 from robo_rlhf.core.types import Episode
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.reward_fitting.answers import episodes_of
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.current_observation import CurrentObservations, with_current_observations
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.sim.operators.scripted import ScriptedOperator
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.training_tools.answers import episodes_of
 
 
 @pytest.fixture(scope="module")

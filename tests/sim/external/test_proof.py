@@ -11,13 +11,18 @@ from gymnasium.spaces import Box
 
 from robo_rlhf.core.errors import EnvironmentFaultError
 from robo_rlhf.core.types import Array
+from robo_rlhf.episodes.access import access_of
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.external import proof
-from robo_rlhf.sim.external.ids import find
+from robo_rlhf.sim.external.ids import find, scene_name
 from robo_rlhf.sim.external.physics import physics_of
 from robo_rlhf.sim.external.proof import Proof, about, proof_of, proof_path, prove, provenance_of
+from robo_rlhf.sim.external.scene import outside_scene
 from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from robo_rlhf.sim.external.versions import is_installed, listed, versions_of
+from robo_rlhf.sim.rendering.pool import RenderRequest
+from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
+from robo_rlhf.sim.rendering.worker import RenderContexts
 
 PENDULUM = """<mujoco><worldbody><site name="mark" pos="0 0 1"/><body name="arm" pos="0 0 1">
 <joint name="hinge" axis="0 1 0"/><geom type="capsule" fromto="0 0 0 0 0 -0.5" size="0.05" mass="1"/></body></worldbody>
@@ -145,11 +150,36 @@ def test_what_cannot_be_entered_says_by_how_much() -> None:
     assert drifting.sentence("D").startswith("No frame of D can be entered: steps after its states deviate by up to ")
 
 
-@pytest.mark.parametrize("name", ["Remade", "Marking"])
-def test_a_model_that_changes_is_not_drawn_from_states(name: str) -> None:
-    found = proven(name)
-    assert not found.drawn
-    assert provenance_of(find(f"Proof{name}-v0"))["show"] == "replay"
+def test_a_model_that_rendering_changes_is_not_drawn_from_states() -> None:
+    assert not proven("Marking").drawn
+    assert provenance_of(find("ProofMarking-v0"))["show"] == "replay"
+
+
+def test_a_model_of_the_seed_is_drawn_and_entered_with_it() -> None:
+    remade = proven("Remade")
+    assert (remade.enter, remade.drawn, remade.seeded) == ("state", True, True)
+    assert provenance_of(find("ProofRemade-v0"))["model"] == "seed"
+    marks = [outside_scene(scene_name("ProofRemade-v0", seed))[0].site_pos[0, 0] for seed in (5, 6, 5)]
+    assert marks[0] == marks[2] != marks[1]
+    contexts = RenderContexts()
+    state = outside_scene("ProofRemade-v0")[1][None]
+    drawn = [contexts.draw(request_of(scene_name("ProofRemade-v0", seed), state)) for seed in (5, 6, 5)]
+    assert np.array_equal(drawn[0], drawn[2])  # in one context
+    assert not np.array_equal(drawn[0], drawn[1])
+    contexts.close()
+    with FrameRenderer(load_model("ProofRemade-v0#6"), 160, 120) as fresh:
+        assert np.array_equal(drawn[1], fresh.frames(state))
+    env = ExternalVecEnv("ProofRemade-v0", 1)
+    (episode,) = rollout(env, Wave(1), np.array([5]), steps=4)
+    assert access_of(episode).scene == "ProofRemade-v0#5"
+    obs = env.enter(np.array([5]), episode.state[2][None], episode.obs[2][None])
+    assert np.array_equal(obs[0], episode.obs[2])
+    assert np.array_equal(env.step(episode.action[2][None]).obs[0], episode.obs[3])
+    assert env.copies[0].unwrapped.sim.site_pos[0, 0] == marks[0]  # type: ignore[attr-defined]
+
+
+def request_of(model: str, states: Array) -> RenderRequest:
+    return RenderRequest("frames", model, states, ("front",), 160, 120, "fast")
 
 
 def test_without_mujoco_there_is_a_replay_alone() -> None:
@@ -198,11 +228,14 @@ def test_versions_tell_whether_a_proof_holds_here() -> None:
 
 
 class Wave:
+    def __init__(self, act_dim: int = 7) -> None:
+        self.act_dim = act_dim
+
     def reset(self, num_envs: int) -> None:
         self.rng = np.random.default_rng(0)
 
     def act(self, obs: Array) -> Array:
-        return self.rng.uniform(-1, 1, (len(obs), 7)).astype(np.float32)
+        return self.rng.uniform(-1, 1, (len(obs), self.act_dim)).astype(np.float32)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -4,9 +4,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from robo_rlhf.core.errors import MissingDependencyError, ShapeError
+from robo_rlhf.core.errors import ShapeError
 from robo_rlhf.core.types import Array
-from robo_rlhf.sim.physics import batch
 from robo_rlhf.sim.physics.batch import FEW, POSES, BatchSim, apart
 
 XML = """
@@ -211,12 +210,6 @@ def test_columns_of_joints(sim: BatchSim) -> None:
 def test_refuses_states_of_another_shape(sim: BatchSim) -> None:
     with pytest.raises(ShapeError, match=r"simulator state: expected shape \(5, \d+\), got shape \(5, 3\)"):
         sim.set_state(np.zeros((5, 3)))
-
-
-def test_says_what_an_old_mujoco_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "Batch", None)
-    with pytest.raises(MissingDependencyError, match=r"Install MuJoCo 3\.17 or newer, or train on an outside"):
-        BatchSim(MODEL, 1, 1)
 
 
 def test_how_far_states_are_apart_is_said_of_positions(sim: BatchSim) -> None:

@@ -10,12 +10,13 @@ import pytest
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.physics import inverse_kinematics
 from robo_rlhf.sim.physics.rotation import quat_between, quat_to_rotvec
+from robo_rlhf.sim.robot import open_arm
 from robo_rlhf.sim.robot_tools.arm import Workspace
 from robo_rlhf.sim.robots.arm import STROKE
 from robo_rlhf.sim.task_tools.arm import ArmTask
 from robo_rlhf.sim.tasks import TASKS
 
-ARM = ArmTask.arm
+ARM = open_arm("arm")
 VELOCITY_LIMIT = (2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61)  # [rad/s] as published
 
 

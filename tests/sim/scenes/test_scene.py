@@ -4,13 +4,13 @@ import mujoco
 import numpy as np
 import pytest
 
+from robo_rlhf.sim.robot import open_arm
 from robo_rlhf.sim.robot_tools.arm import ARM_BASE, HOME_EE, HOME_QUAT
 from robo_rlhf.sim.scenes import props, scene
 from robo_rlhf.sim.scenes.appearance import PALETTE, look_at
 from robo_rlhf.sim.scenes.furniture import FURNITURE
-from robo_rlhf.sim.task_tools.arm import ArmTask
 
-ARM = ArmTask.arm
+ARM = open_arm("arm")
 ROVER_START = (-1.5, -1.5, np.pi / 4)  # x, y [m] and yaw [rad] of the rover in the empty state
 FINGER_OPEN = 0.04  # [m] stroke of each finger
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from robo_rlhf.processes.frames import Frames
 from teleop.ipc.channel import Channel
 
 
@@ -33,8 +34,8 @@ def pair() -> Iterator[Pair]:
         hold.wait()
         heard.put(message)
 
-    ours = Channel(one, heard.put, lambda: None, newest_only=Newest)
-    theirs = Channel(other, hear, gone.set)
+    ours = Channel(Frames(one), heard.put, lambda: None, newest_only=Newest)
+    theirs = Channel(Frames(other), hear, gone.set)
     yield Pair(ours, theirs, heard, gone, hold)
     hold.set()
     ours.close()
@@ -78,7 +79,7 @@ def test_what_was_sent_before_the_end_arrives(pair: Pair) -> None:
 
 
 def test_a_torn_connection_is_told(pair: Pair) -> None:
-    pair.ours._end.shutdown(socket.SHUT_RDWR)
+    pair.ours._frames.break_off()
     assert pair.gone.wait(10)
     deadline = time.monotonic() + 10
     while pair.theirs.send("into the void") and time.monotonic() < deadline:

@@ -172,7 +172,7 @@ def test_what_fails_is_told_and_the_station_ends_what_it_started(
     station.arenas.close()
     (line,) = (one for one in client.get("/api/arenas").json()["arenas"] if one["arena"] == "fresh")
     assert line["state"] == "failed"
-    assert "was killed by signal 15. What was done stays; go on with it." in line["failure"]
+    assert "ended (killed by signal 15). What was done stays; go on with it." in line["failure"]
 
 
 def state_of(client: TestClient) -> str:

@@ -11,11 +11,13 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from robo_rlhf.accounts.roles import Role
+from robo_rlhf.core.types import RecordedVideo
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.recorded_videos import store_video
 from teleop.station.library import routes as page
 from teleop.station.library.edits import MOST_TAGS, Library
 from teleop.station.library.entry import EpisodeKey
-from teleop.station.library.zip_download import GOOD_FOR, Tickets
+from teleop.station.library.zip_download import GOOD_FOR, Tickets, pack
 from teleop.station.web import error_pages
 from tests.data.making import episode, flip
 from tests.teleop.station.making import many
@@ -250,3 +252,20 @@ def test_tickets_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tickets.find(ticket, 2) is None
     now[0] += GOOD_FOR + 1
     assert tickets.find(ticket, 1) is None
+
+
+def test_cameras_of_recorded_episodes_are_those_that_recorded(library: Library, client: TestClient) -> None:
+    videos = {name: RecordedVideo(f"{'0' * 32}.mp4", f"{'0' * 32}.mp4", 10, 5, 64, 48) for name in ("top", "left")}
+    Dataset(library.index.folder("demos")).add(episode("filmed", task="fold", frames=videos))
+    library.index.refresh()
+    assert client.get("/api/library/cameras?task=fold").json() == {"cameras": {"left": None, "top": None}}
+
+
+def test_a_zip_holds_what_cameras_recorded(library: Library) -> None:
+    folder = library.index.folder("demos")
+    file = store_video(folder, b"a video", "mp4")
+    Dataset(folder).add(episode("filmed", task="fold", frames={"top": RecordedVideo(file, file, 10, 5, 64, 48)}))
+    library.index.refresh()
+    content = b"".join(pack(library.index, [EpisodeKey("demos", "filmed")]))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.read(f"demos/videos/{file}") == b"a video"

@@ -297,7 +297,7 @@ def test_what_cannot_be_drawn_says_why(client: TestClient, dataset: Dataset, poo
     errors: list[tuple[RoboRlhfError | RuntimeError, str]] = [
         (UnknownNameError("task", "push", ["reach"]), "does not know"),
         (ShapeError("states", (9,), (8,)), "another version of the scene"),
-        (WorkerDiedError("drawing", "states", -9), "drawing failed"),
+        (WorkerDiedError("drawing", "states", "ended (killed by signal 9)"), "drawing failed"),
         (RuntimeError("a render worker failed"), "drawing failed"),
     ]
     for error, words in errors:

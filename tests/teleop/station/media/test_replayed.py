@@ -14,12 +14,14 @@ import pytest
 from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.data.layout import episode_path
+from robo_rlhf.formats.importing import import_place
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from robo_rlhf.sim.rendering.pool import RenderPool
 from robo_rlhf.sim.rendering.video import decode_mp4
 from teleop.station.media.media import CameraView, Media, NoPictureError
 from teleop.station.media.replayed import curves
+from tests.formats.making import brightness, grey_video
 
 STEPS = 12
 
@@ -87,3 +89,21 @@ def test_curves_are_a_drawing_of_what_is_there(tmp_path: Path, episode: Episode)
     assert texts[0].startswith("reward: ")
     assert "It cannot be replayed." in texts
     assert all(len(line.attrib["points"].split()) >= STEPS for line in lines)
+
+
+def test_recorded_frames_are_shown_as_they_are_and_not_those_of_another(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number, name in enumerate(("one", "two")):
+        (tmp_path / f"in/{name}.mp4").write_bytes(grey_video(9, first=90 * number))
+    import_place(tmp_path / "in", tmp_path / "ds")
+    media = Media(tmp_path / "clips", lambda: cast(RenderPool, None))
+    for name, first in (("one", 0), ("two", 9)):
+        path = episode_path(tmp_path / "ds", name)
+        clip = asyncio.run(media.clip(path, CameraView("video"), 2, 6))
+        frames, fps = decode_mp4(clip.body.read(0, clip.body.size))
+        assert fps == 10
+        assert brightness(frames) == [first + 2, first + 3, first + 4, first + 5]
+        still = asyncio.run(media.frame(path, CameraView(), 7))  # the front camera is the only one
+        assert still.body.read(0, 2) == b"\xff\xd8"
+    with pytest.raises(NoPictureError, match="Unknown camera 'wrist'"):
+        asyncio.run(media.clip(path, CameraView("wrist")))

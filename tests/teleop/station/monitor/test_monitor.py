@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.core.heartbeat import keep_heartbeat
 from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.assignment.submission import SubmittedAnswer
 from robo_rlhf.feedback.store import Store
+from robo_rlhf.processes.heartbeat import keep_heartbeat
 from teleop.station.monitor.label_counts import LabelCounts
 from teleop.station.monitor.runs import RunIndex
 from teleop.station.monitor.view import run_view

@@ -127,6 +127,21 @@ def test_a_second_tab_of_the_same_person_watches_until_they_want_to_drive_there(
     assert log[-1] == "ana drives from another tab."
 
 
+def test_a_new_tab_drives_on_at_once_where_the_old_one_is_gone() -> None:
+    lease, _, log = _made()
+    lease.join("a1", "ana")
+    old = lease.fence
+    lease.leave("a1")
+    lease.join("b1", "ben")
+    assert not lease.allows("b1", lease.fence)
+    lease.join("a2", "ana")
+    assert lease.allows("a2", lease.fence)
+    assert lease.fence > old
+    assert log[-1] == "ana drives on; the tab that drove is gone."
+    lease.join("a1", "ana")  # it comes back after all, and drives nothing
+    assert not lease.allows("a1", lease.fence)
+
+
 def test_the_id_of_a_seat_belongs_to_one_person_and_hides_the_key() -> None:
     assert seat_id("ana", "key") == seat_id("ana", "key") != seat_id("ben", "key")
     assert "key" not in seat_id("ana", "key")

@@ -16,7 +16,7 @@ from robo_rlhf.feedback.question_kind import CLIP_NAMES
 from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.feedback.transfer.export import export
 from robo_rlhf.feedback.transfer.import_folder import import_all
-from robo_rlhf.training_tools.answers import ClipLoader, episodes_of, gather
+from robo_rlhf.reward_fitting.answers import ClipLoader, episodes_of, gather
 from teleop.station.services import Station
 from tests.data.making import episode
 from tests.teleop.station.conftest import Visit
@@ -94,12 +94,12 @@ def test_every_order_on_the_screen_is_the_same_preference_in_training(
         assert import_all(other, tmp_path / "out").problems == []
         questions, answers = other.questions(), other.answers()
     assert len(answers) == count
-    shelf = ClipLoader(episodes_of(home))
-    (examples,) = gather(questions, answers, shelf.load, shelf=shelf).examples
+    loader = ClipLoader(episodes_of(home))
+    (examples,) = gather(questions, answers, loader.load, loader=loader).examples
     values = examples.values.numpy()
     assert len(values) == count
     for row, places in zip(values, examples.clips.tolist(), strict=True):
-        episodes = [shelf.pieces[place][1].episode_id for place in places]
+        episodes = [loader.pieces[place][1].episode_id for place in places]
         assert episodes == [f"e{i}" for i in range(clips)]
         np.testing.assert_array_equal(row, values[0])
     for one, other_ in itertools.permutations(range(clips), 2):

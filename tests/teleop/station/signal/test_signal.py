@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 from robo_rlhf.core.runs import Run
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.pipeline.online_reward import FollowConfig, Follower
+from robo_rlhf.reward_fitting.settings import FitSettings
 from robo_rlhf.rewards.checkpoint import load_reward
-from robo_rlhf.rewards.fitting.settings import FitSettings
 from robo_rlhf.training import reward
 from teleop.station.services import Station
 from teleop.station.signal.routes import run_of

@@ -1,0 +1,73 @@
+"""A policy on top of a frozen one of any kind: what it learns is a bounded correction (residual policy learning).
+
+Johannink et al. 2019 and Silver et al. 2018. The weights of the base are part of the policy and so of its checkpoint,
+and learning starts from exactly the base.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from robo_rlhf.core.types import Array
+from robo_rlhf.policies import POLICIES
+from robo_rlhf.policies.base import Chunks, Normalizer, TrainedPolicy, first_step_loss
+
+
+class PolicyOnBase(TrainedPolicy):
+    """A policy that may have a base; its features end with the base's action."""
+
+    base: TrainedPolicy | None
+    normalizer: Normalizer  # of observations; that of the base is unchanged
+
+    def freeze_base(self, kind: str, settings: Mapping[str, Any]) -> None:
+        """Build the base, if `kind` names one; `on_top_of` loads its weights."""
+        base = POLICIES[kind](self.obs_dim, self.act_dim, **settings).requires_grad_(False) if kind else None
+        self.base = base
+
+    def fit_normalizer(self, obs: Tensor, action: Tensor) -> None:
+        """Set the z-scores of observations; those of a base are unchanged."""
+        self.normalizer.fit(obs)
+
+    def seed(self, seed: int) -> None:
+        """Set the base's source of randomness."""
+        if self.base is not None:
+            self.base.seed(seed)
+
+    def reset(self, num_envs: int) -> None:
+        """Reset the base, clearing its queued actions."""
+        if self.base is not None:
+            self.base.reset(num_envs)
+
+    @abstractmethod
+    def features(self, obs: Array) -> Tensor:
+        """Advance the base by one step and return (N, feature_dim) for obs (N, obs_dim)."""
+
+    @abstractmethod
+    def mean_action(self, features: Tensor) -> Tensor:
+        """Return the action (B, act_dim) without exploration for features (B, feature_dim)."""
+
+    def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
+        """Return the weighted squared error of the first action, on top of a new prediction of the base."""
+        self.seed(int(torch.randint(2**31, (), generator=generator)))
+        self.reset(len(batch.obs))
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            features = self.features(batch.obs.numpy())
+        each = (self.mean_action(features) - batch.action[:, 0]).square().mean(-1)
+        return first_step_loss(each, batch)
+
+
+P = TypeVar("P", bound=PolicyOnBase)
+
+
+def on_top_of(kind: type[P], base: TrainedPolicy, **settings: Any) -> P:
+    """Return a policy over a copy of `base`, with the base's z-scores; at first it acts exactly as `base`."""
+    policy = kind(base.obs_dim, base.act_dim, base_kind=base.kind, base_settings=dict(base.settings), **settings)
+    assert policy.base is not None
+    policy.base.load_state_dict(base.state_dict())
+    known = getattr(base, "normalizer", None)
+    if isinstance(known, Normalizer):
+        policy.normalizer.load_state_dict(known.state_dict())
+    return policy

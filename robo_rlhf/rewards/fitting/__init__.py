@@ -1,1 +1,0 @@
-"""Fitting reward models to answers: clips, sampling, calibration, held-out scores."""

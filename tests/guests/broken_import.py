@@ -1,0 +1,4 @@
+"""A module whose import fails."""
+
+THINGS = {}
+THING = THINGS["missing"]
