@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_steps_with_states_are_as_fast_as_gymnasium_s_without() -> None:
     """16 copies of Pusher-v5 and Humanoid-v5, states recorded, against AsyncVectorEnv, alternating: ≥ 1 time."""
     found, copies, steps = dict[str, float](), 16, 300
     for name in ("Pusher-v5", "Humanoid-v5"):
-        ours, theirs = ExternalVecEnv(name, copies), AsyncVectorEnv([lambda name=name: gymnasium.make(name)] * copies)
+        ours, theirs = ExternalVecEnv(name, copies), AsyncVectorEnv([partial(gymnasium.make, name)] * copies)
         action = 0.3 * np.random.default_rng(0).uniform(-1, 1, (steps, copies, ours.act_dim)).astype(np.float32)
         theirs.reset(seed=list(range(copies)))
         shares = []

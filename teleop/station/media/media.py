@@ -117,6 +117,10 @@ class Media:
         self._cameras: dict[str, dict[str, Any]] = {}
         self._stills: OrderedDict[str, bytes] = OrderedDict()
 
+    def close(self) -> None:
+        """End the process that replays episodes; `pool` is its owner's."""
+        self._replayer.close()
+
     async def film(self, path: Path) -> EpisodeFilm:
         """Return the properties of an episode file that can be shown.
 

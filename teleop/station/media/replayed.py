@@ -56,6 +56,14 @@ class EpisodeReplayer:
             self._worker = None
             raise
 
+    def close(self) -> None:
+        """End the process."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop()
+            self._thread.submit(worker.end)
+        self._thread.shutdown()
+
 
 def frame_of(clip: bytes, index: int) -> bytes:
     """Return a frame of a clip as JPEG."""
