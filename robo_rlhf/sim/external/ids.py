@@ -10,6 +10,7 @@ demonstrations, policies and clips of it all use it. So are arguments of the env
 import contextlib
 import importlib
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -86,7 +87,8 @@ class Recipe(NamedTuple):
         drawing = dict(self.plugin.drawing) if self.plugin else {}
         extra = {} if render_mode is None else {"render_mode": render_mode, **drawing}
         try:
-            with mujoco_warns_the_log():
+            with mujoco_warns_the_log(), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=".*not in the possible render_modes")  # refused below
                 env = gymnasium.make(
                     self.spec,
                     max_episode_steps=horizon or self.limit,
