@@ -22,6 +22,7 @@ GUESTS = {
     "my_kinds:Slider": "kind of question",
     "my_devices:Swing": "device",
     "my_algorithms:Mean": "algorithm",
+    "my_robots:Short": "robot",
 }
 BROKEN = {
     "WrongShape": ("observe has shape (3, 2), expected (3, 3)", "def observe"),
@@ -42,7 +43,16 @@ REFUSED = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    modules = ["my_tasks", "my_policies", "my_rewards", "my_terms", "my_kinds", "my_devices", "my_algorithms"]
+    modules = [
+        "my_tasks",
+        "my_policies",
+        "my_rewards",
+        "my_terms",
+        "my_kinds",
+        "my_devices",
+        "my_algorithms",
+        "my_robots",
+    ]
     with at_home(tmp_path_factory.mktemp("code"), [*modules, "broken_tasks", "broken_import"]) as folder:
         yield folder
 
