@@ -20,6 +20,8 @@ REGISTRIES = {
     "robo_rlhf.rewards.terms": "TERMS",
     "robo_rlhf.feedback.kinds": "KINDS",
     "teleop.devices": "DEVICES",
+    "robo_rlhf.algorithms": "ALGORITHMS",
+    "robo_rlhf.sim.robots": "ROBOTS",
 }
 
 
