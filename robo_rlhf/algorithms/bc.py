@@ -40,6 +40,8 @@ class BC(Imitation):
         """Refuse what `Imitation` refuses, a number of seeds below one, and rollouts without a simulator."""
         if self.seeds < 1:
             raise InvalidValueError("--seeds", self.seeds, "at least 1")
+        if not self.dataset:
+            check_world("--task", self.task)
         super().check()
         self.check_simulator()
 

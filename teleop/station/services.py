@@ -167,6 +167,8 @@ class Station:
             self.arenas.close()
         if "library" in self.__dict__:
             self.library.close()
+        if "media" in self.__dict__:
+            self.media.close()
         if "pool" in self.__dict__:
             self.pool.close(now=True)
         if "store" in self.__dict__:

@@ -15,6 +15,7 @@ from tests.guesting import at_home
 
 GUESTS = {
     "my_tasks:PressButton": "task",
+    "my_robots:Gantry": "robot",
     "my_policies:Linear": "policy",
     "my_rewards:Linear": "reward model",
     "my_terms:Effort": "reward term",
@@ -22,7 +23,6 @@ GUESTS = {
     "my_kinds:Slider": "kind of question",
     "my_devices:Swing": "device",
     "my_algorithms:Mean": "algorithm",
-    "my_robots:Short": "robot",
 }
 BROKEN = {
     "WrongShape": ("observe has shape (3, 2), expected (3, 3)", "def observe"),
@@ -45,13 +45,13 @@ REFUSED = {
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     modules = [
         "my_tasks",
+        "my_robots",
         "my_policies",
         "my_rewards",
         "my_terms",
         "my_kinds",
         "my_devices",
         "my_algorithms",
-        "my_robots",
     ]
     with at_home(tmp_path_factory.mktemp("code"), [*modules, "broken_tasks", "broken_import"]) as folder:
         yield folder

@@ -124,7 +124,8 @@ def example_of(schema: dict[str, Any], whole: dict[str, Any], depth: int = 0) ->
             fields = schema.get("properties", {})
             return {name: example_of(field, whole, depth + 1) for name, field in fields.items()}
         case "array":
-            return [example_of(schema["items"], whole, depth + 1)] if depth < 9 else []
+            items = schema.get("prefixItems") or [schema[name] for name in ("items",) if name in schema]
+            return [example_of(item, whole, depth + 1) for item in items] if depth < 9 else []
         case "integer" | "number":
             return max(1, schema.get("minimum", 1))
         case "boolean":

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -24,6 +25,12 @@ from teleop.station.media.replayed import curves
 from tests.formats.making import brightness, grey_video
 
 STEPS = 12
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Iterator[Media]:
+    with closing(Media(tmp_path / "clips", lambda: cast(RenderPool, None))) as made:
+        yield made
 
 
 class Wave:
@@ -51,9 +58,8 @@ def add(folder: Path, episode: Episode, **fields: object) -> Path:
     return episode_path(dataset.path, "e")
 
 
-def test_an_episode_is_replayed_frame_by_frame(tmp_path: Path, episode: Episode) -> None:
+def test_an_episode_is_replayed_frame_by_frame(tmp_path: Path, media: Media, episode: Episode) -> None:
     path = add(tmp_path, episode)
-    media = Media(tmp_path / "clips", lambda: cast(RenderPool, None))
     clip = asyncio.run(media.clip(path, CameraView()))
     frames, fps = decode_mp4(clip.body.read(0, clip.body.size))
     assert frames.shape == (STEPS + 1, 240, 320, 3)
@@ -67,16 +73,14 @@ def test_an_episode_is_replayed_frame_by_frame(tmp_path: Path, episode: Episode)
     assert len(decode_mp4(hover.body.read(0, hover.body.size))[0]) == STEPS + 1
 
 
-def test_what_goes_another_way_is_not_shown(tmp_path: Path, episode: Episode) -> None:
+def test_what_goes_another_way_is_not_shown(tmp_path: Path, media: Media, episode: Episode) -> None:
     path = add(tmp_path, replace(episode, obs=episode.obs + 0.5))
-    media = Media(tmp_path / "clips", lambda: cast(RenderPool, None))
     with pytest.raises(NoPictureError, match=r"It cannot be replayed\. .* off by up to 0\.5"):
         asyncio.run(media.clip(path, CameraView()))
 
 
-def test_no_module_is_imported_because_a_file_names_it(tmp_path: Path, episode: Episode) -> None:
+def test_no_module_is_imported_because_a_file_names_it(tmp_path: Path, media: Media, episode: Episode) -> None:
     path = add(tmp_path, episode, task="antigravity:Reacher-v5")
-    media = Media(tmp_path / "clips", lambda: cast(RenderPool, None))
     with pytest.raises(NoPictureError, match="code of the module antigravity"):
         asyncio.run(media.poster(path, CameraView()))
 
@@ -91,12 +95,11 @@ def test_curves_are_a_drawing_of_what_is_there(tmp_path: Path, episode: Episode)
     assert all(len(line.attrib["points"].split()) >= STEPS for line in lines)
 
 
-def test_recorded_frames_are_shown_as_they_are_and_not_those_of_another(tmp_path: Path) -> None:
+def test_recorded_frames_are_shown_as_they_are_and_not_those_of_another(media: Media, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for number, name in enumerate(("one", "two")):
         (tmp_path / f"in/{name}.mp4").write_bytes(grey_video(9, first=90 * number))
     import_place(tmp_path / "in", tmp_path / "ds")
-    media = Media(tmp_path / "clips", lambda: cast(RenderPool, None))
     for name, first in (("one", 0), ("two", 9)):
         path = episode_path(tmp_path / "ds", name)
         clip = asyncio.run(media.clip(path, CameraView("video"), 2, 6))

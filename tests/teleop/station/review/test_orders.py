@@ -32,9 +32,9 @@ WORTHS = {  # clips of a question → what each is worth to the annotator; ties 
 
 @pytest.fixture(autouse=True)
 def episodes(home: Path, station: Station) -> None:
-    dataset = Dataset(home / DATASET, create=True, task="reach")
+    dataset = Dataset(home / DATASET, create=True, task="toy")
     for number in range(5):
-        dataset.add(episode(f"e{number}", steps=200, seed=number, task="reach"))
+        dataset.add(episode(f"e{number}", steps=200, seed=number, task="toy"))
     station.store.tasks.set_sharing(gold_share=0.0, repeat_share=0.0)
 
 
@@ -47,7 +47,7 @@ def ask(station: Station, clips: int, count: int) -> list[Question]:
     """Add questions whose clip i is of episode i, so that its worth is known."""
     kind = "pairwise" if clips == 2 else "ranking"
     shown = [tuple(Segment(f"e{place}", number, 5) for place in range(clips)) for number in range(count)]
-    asked = [Question(question_id("one", 0, kind, s), "one", 0, kind, "reach", s, DATASET) for s in shown]
+    asked = [Question(question_id("one", 0, kind, s), "one", 0, kind, "toy", s, DATASET) for s in shown]
     station.store.add_questions(asked)
     return asked
 
