@@ -21,7 +21,6 @@ REGISTRIES = {
     "robo_rlhf.feedback.kinds": "KINDS",
     "teleop.devices": "DEVICES",
     "robo_rlhf.algorithms": "ALGORITHMS",
-    "robo_rlhf.sim.robots": "ROBOTS",
 }
 
 

@@ -15,7 +15,7 @@ import gymnasium
 import pytest
 from gymnasium.spaces import Box
 
-from robo_rlhf.cli.answering import HumanAnnotators, choose
+from robo_rlhf.cli.answering import HumanAnnotators, ask_until_valid
 from robo_rlhf.cli.main import main
 from robo_rlhf.cli.overrides import override
 from robo_rlhf.core.errors import InvalidValueError, NotNowError, UnknownNameError
@@ -132,12 +132,11 @@ def test_settings_reach_any_depth_and_keep_their_type() -> None:
 
 
 def test_an_answer_is_a_key_or_a_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    controls = KINDS["pairwise"].controls
     typed = iter(["x", "", "a", "2", " TIE ", "4", "0"])
     monkeypatch.setattr("builtins.input", lambda: next(typed))
-    found = [choose(controls).value["choice"] for _ in range(5)]
+    found = [ask_until_valid(KINDS["pairwise"], make_question(0), 20.0)["choice"] for _ in range(5)]
     assert found == ["A", "B", "tie", "both_bad", "cant_tell"]
-    assert "'x' is none of these; type 0, 1, 2, 3, 4, A, B, tie" in capsys.readouterr().out
+    assert "answer: expected [1] A is better   [2] B is better" in capsys.readouterr().out
 
 
 def test_questions_that_were_put_aside_are_told_and_none_is_left_waiting(

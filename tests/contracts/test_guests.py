@@ -23,7 +23,6 @@ GUESTS = {
     "my_kinds:Slider": "kind of question",
     "my_devices:Swing": "device",
     "my_algorithms:Mean": "algorithm",
-    "my_robots:Short": "robot",
 }
 BROKEN = {
     "WrongShape": ("observe has shape (3, 2), expected (3, 3)", "def observe"),
