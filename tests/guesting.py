@@ -14,6 +14,7 @@ from robo_rlhf.core.registry import Registry
 FILES = Path(__file__).parent / "guests"
 REGISTRIES = {
     "robo_rlhf.sim.tasks": "TASKS",
+    "robo_rlhf.sim.robots": "ROBOTS",
     "robo_rlhf.policies": "POLICIES",
     "robo_rlhf.rewards": "REWARDS",
     "robo_rlhf.rewards.terms": "TERMS",

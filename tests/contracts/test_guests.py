@@ -15,6 +15,7 @@ from tests.guesting import at_home
 
 GUESTS = {
     "my_tasks:PressButton": "task",
+    "my_robots:Gantry": "robot",
     "my_policies:Linear": "policy",
     "my_rewards:Linear": "reward model",
     "my_terms:Effort": "reward term",
@@ -42,7 +43,16 @@ REFUSED = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    modules = ["my_tasks", "my_policies", "my_rewards", "my_terms", "my_kinds", "my_devices", "my_algorithms"]
+    modules = [
+        "my_tasks",
+        "my_robots",
+        "my_policies",
+        "my_rewards",
+        "my_terms",
+        "my_kinds",
+        "my_devices",
+        "my_algorithms",
+    ]
     with at_home(tmp_path_factory.mktemp("code"), [*modules, "broken_tasks", "broken_import"]) as folder:
         yield folder
 

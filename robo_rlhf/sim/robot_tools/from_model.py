@@ -51,7 +51,8 @@ def from_model(
     spec = load(model)
     keyframe = take_posture(spec)
     timestep, impratio = strip(spec), max(IMPRATIO, spec.option.impratio)
-    spec.option.gravity = [0.0, 0.0, 0.0]
+    spec.option.gravity, spec.option.timestep = [0.0, 0.0, 0.0], timestep
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST  # as in scenes
     alone = compiled(spec)
     end = _end_effector(alone, end_effector)
     ids = chain.arm_joints(alone, joints, end.body if end else None)
