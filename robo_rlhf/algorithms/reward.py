@@ -121,7 +121,7 @@ class RewardLearning(RunAlgorithm):
         extra = extra._replace(checked=gold_of(store, task=self.task, until=run.config["mark"]))
         with session.progress(f"reward for {self.task}", ("loss", "held_out_loss")) as progress:
             given = (questions + shown, answers + pressed)
-            reward.train(self.config, run, *given, load, **extra._asdict(), progress=progress)
+            reward.train(self.config, run, *given, load, extra, progress=progress)
         result = run.result()
         assert result is not None
         for sentence in result["oddities"]:

@@ -15,7 +15,6 @@ from robo_rlhf.data.layout import require_dataset
 
 if TYPE_CHECKING:
     from robo_rlhf.core.types import Episode, VecEnv
-    from robo_rlhf.policies.on_base import on_top_of
     from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 
 SETTINGS = Settings("robo_rlhf.training_tools.settings:SACSettings")
@@ -89,6 +88,7 @@ class SAC(Reinforcement):
         """Return a new policy, the one to start from, or a correction on top of that where it is of another kind."""
         from robo_rlhf.core.learning import seeded
         from robo_rlhf.policies.checkpoint import load_policy
+        from robo_rlhf.policies.on_base import on_top_of
         from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 
         with seeded(self.config.seed):

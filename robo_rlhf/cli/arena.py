@@ -12,16 +12,18 @@ from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
 )
+from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.core.checks import (
     ArenaName,
+    DatasetName,
 )
 from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.files import data_home, feedback_database
 from robo_rlhf.pipeline.latest_policy import source_of
-from robo_rlhf.sim.names import MaybeWorld
+from robo_rlhf.sim.names import check_world
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.arena.standings import Standings
@@ -41,14 +43,17 @@ class ArenaCommand:
         robo-rlhf arena --policies main-run main-run/clone --judge simulated --name tuned
         robo-rlhf arena --policies before=old.safetensors after=main-run --seeds 40 --name by-people
         robo-rlhf arena --policies third-run --name by-people
+        robo-rlhf arena --recorded cups --name cups-july
     """
 
     stopped: ClassVar = CONTINUES
 
     policies: tuple[str, ...] = ()
     """Two or more: a checkpoint, a run (its final policy) or a stage of one (RUN/clone); NAME=CHECKPOINT names it."""
-    task: MaybeWorld = None
-    """Task to run; else the one that the policies were trained for."""
+    recorded: DatasetName = ""
+    """Instead of policies: a dataset of rollouts that are recorded already, of several policies or operators."""
+    task: str | None = None
+    """Task to run; else the one that the policies were trained for. With --recorded, only rollouts of this task."""
     seeds: int | None = None
     """Episodes of each policy: 20 for a new arena; each pair gets a question about each."""
     judge: Literal["human", "simulated"] | None = None
@@ -71,6 +76,10 @@ class ArenaCommand:
         """Do the remaining work and print the standings."""
         if not self.name:
             raise InvalidValueError("--name", "none", "a name for a new arena, or that of one to continue")
+        if self.recorded:
+            return self.compare_recorded()
+        if self.task is not None:
+            check_world("--task", self.task)
         home = data_home(self.home).absolute()
         for given in self.policies:
             source_of(given, home)  # refused before anything heavy is loaded
@@ -96,6 +105,41 @@ class ArenaCommand:
                 found = job.work()
                 if self.wait and not found.progress.done:
                     found = job.wait()
+        show(found, as_json=self.json)
+        return 0
+
+    def compare_recorded(self) -> int:
+        """Ask about rollouts that are recorded already, and print the standings."""
+        from robo_rlhf.data.layout import require_dataset
+        from robo_rlhf.data.reader import Reader
+        from robo_rlhf.feedback.arena.arena import folder_of
+        from robo_rlhf.feedback.store import Store
+        from robo_rlhf.pipeline.recorded_arena import recorded_arena
+        from robo_rlhf.processes import heartbeat
+
+        for option, given in (("--policies", self.policies), ("--seeds", self.seeds), ("--wait", self.wait)):
+            if given:
+                raise InvalidValueError(option, given, "nothing: with --recorded no policy is run")
+        if self.judge == "simulated":
+            raise InvalidValueError("--judge", self.judge, "human: simulated teachers do not judge what was recorded")
+        home = data_home(self.home).absolute()
+        reader = Reader(require_dataset(home, self.recorded))
+        infos = [info for info in reader.list(task=self.task) if info.length]
+        with (
+            heartbeat.held(folder_of(home, self.name), even_finished=True),
+            Store(feedback_database(home, self.database)) as store,
+            progress_bar("episodes copied") as tell,
+        ):
+            found = recorded_arena(
+                home,
+                self.name,
+                self.recorded,
+                reader,
+                infos,
+                store,
+                overlap=self.judges or 1,
+                tell=lambda done, total: tell(done, total, {}),
+            )
         show(found, as_json=self.json)
         return 0
 

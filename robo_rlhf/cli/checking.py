@@ -10,6 +10,7 @@ import tyro
 
 from robo_rlhf.core.checks import Meant, check_number, check_seed, check_text
 from robo_rlhf.core.files import DATABASE_VARIABLE, HOME_VARIABLE
+from robo_rlhf.core.registry import Choices
 
 _POSITIONAL = (tyro.conf.Positional, *get_args(tyro.conf.Positional[int])[1:])
 
@@ -74,3 +75,17 @@ def _check_plain(name: str, value: object) -> None:
         case tuple() | list():
             for inner in value:
                 _check_plain(name, inner)
+
+
+def choices_of(kind: type[Any], within: str = "") -> list[str]:
+    """Return a line for each option of a command, or setting inside one, that takes names of a registry."""
+    found = []
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        extras = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        option = f"{within}{name}".replace("_", "-")
+        found += [extra.text(f"--{option}") for extra in extras if isinstance(extra, Choices)]
+        for extra in extras:
+            inside = getattr(extra, "constructor_factory", None)
+            if inside is not None and is_dataclass(inside()):
+                found += choices_of(inside(), _prefix(within, name, extras))
+    return found

@@ -174,13 +174,21 @@ def parse(name: str, args: Sequence[str]) -> CliCommand:
         COMMANDS[name],
         args=list(args),
         prog=f"{PROGRAM} {name}",
-        description=f"{inspect.getdoc(COMMANDS[name])}\n\n{ALLOW_HELP}",  # tyro's own reading would drop the example
+        description=_described(name) if {"-h", "--help"} & {*args} else None,
         config=(tyro.conf.FlagCreatePairsOff,),
         registry=registry,
     )
     check_environment()
     check_options(command)
     return choose_robot(command)
+
+
+def _described(name: str) -> str:
+    """Return the description of a command: its docstring, whole, what can be chosen by name, and `--allow`."""
+    from robo_rlhf.cli.checking import choices_of
+
+    choices = "\n".join(choices_of(COMMANDS[name]))
+    return "\n\n".join(filter(None, [inspect.getdoc(COMMANDS[name]), choices, ALLOW_HELP]))
 
 
 def _overview(group: str) -> str:

@@ -24,8 +24,9 @@ from robo_rlhf.core.checks import (
 )
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, new_dataset
-from robo_rlhf.core.registry import known
+from robo_rlhf.core.registry import Choices, known
 from robo_rlhf.sim.names import OnRobot, Task
+from teleop.devices import DEVICES
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
@@ -59,8 +60,8 @@ class Record(OnRobot):
 
     task: Task
     """Task to record."""
-    device: str = "browser"
-    """Input device: browser, keyboard, gamepad, spacemouse, scripted or replay."""
+    device: Annotated[str, Choices(DEVICES)] = "browser"
+    """Input device."""
     episodes: Annotated[int | None, tyro.conf.arg(aliases=["-n"])] = None
     """Episodes to record, with --only-successes successful ones; else 10 where no person drives, and until Ctrl-C."""
     dataset: NewDataset = ""
@@ -87,7 +88,6 @@ class Record(OnRobot):
         if self.episodes is not None and self.episodes < 1:
             raise InvalidValueError("--episodes", self.episodes, "at least 1")
         from robo_rlhf.sim.tasks import TASKS
-        from teleop.devices import DEVICES
 
         known(TASKS, self.task)  # unknown names are refused before anything is loaded or made
         known(DEVICES, self.device)

@@ -24,7 +24,10 @@ from robo_rlhf.core.checks import (
 )
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, run_folder
-from robo_rlhf.core.registry import known
+from robo_rlhf.core.registry import Choices, known
+from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.policies import POLICIES
+from robo_rlhf.rewards import REWARDS
 from robo_rlhf.sim.names import OnRobot, Task
 
 if TYPE_CHECKING:
@@ -75,7 +78,13 @@ class RunCommand(OnRobot):
     disagree."""
     run: RunName = ""
     """Name of the run, a folder among the runs of the data home; TASK-SEED where empty."""
-    set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    set: Annotated[
+        tuple[str, ...],
+        tyro.conf.UseAppendAction,
+        Choices(KINDS, "--set question=NAME"),
+        Choices(POLICIES, "--set clone.policy=NAME"),
+        Choices(REWARDS, "--set reward.reward=NAME"),
+    ] = ()
     """Any other setting, as NAME=VALUE with dots for what lies inside: clone.updates=8000. May be repeated."""
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""

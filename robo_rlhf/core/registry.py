@@ -15,6 +15,7 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -25,6 +26,19 @@ from robo_rlhf.core.errors import FileWarning, GuestError, NotAllowedError, Unkn
 T = TypeVar("T")
 _LINE = re.compile(r'^@?[A-Z]+\.register\("([^"]+)"\)', re.MULTILINE)
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True, eq=False)  # hashed as an object: a registry has no hash
+class Choices:
+    """As metadata of an option's type: it takes names of a registry, which `--help` lists."""
+
+    registry: "Registry[Any]"
+    name: str = ""  # of the setting, where the option is one for several
+
+    def text(self, option: str) -> str:
+        """Return in a line what can be chosen for `option`."""
+        more = ", or MODULE:THING of your own" if self.registry.base else ""
+        return f"{self.name or option}: one of {', '.join(self.registry)}{more}"
 
 
 class Registry(Mapping[str, T]):

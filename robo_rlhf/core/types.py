@@ -37,11 +37,6 @@ class RecordedVideo:
     height: int  # [pixels] of the original
     start: float = 0.0  # [s] into both files at which the episode begins
 
-    def frame_at(self, time: float) -> int:
-        """Return the number in `file` of the frame shown at `time` [s since the beginning of the episode]."""
-        first = round(self.start * self.fps)
-        return first + min(max(int(time * self.fps + 1e-6), 0), self.frames - 1)
-
 
 @dataclass(frozen=True)
 class EpisodeMeta:

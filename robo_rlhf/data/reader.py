@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from robo_rlhf.core.errors import CorruptFileError, RoboRlhfError, VersionError
 from robo_rlhf.core.types import Episode, EpisodeMeta, Outcome, Source
 from robo_rlhf.data.layout import EPISODE_SUFFIX, DataWarning, episode_path, is_id, names, not_found, quarantine
+from robo_rlhf.data.recorded_videos import video_problems
 from robo_rlhf.data.schema import Columns, Header, Timing, load_file, read_columns, read_header
 from robo_rlhf.data.training_arrays.arrays import COLUMNS, TrainingData, collect
 
@@ -136,10 +137,16 @@ class Reader:
         return self._tolerant(self.ids() if ids is None else tuple(ids), self.load)
 
     def verify(self, ids: Iterable[str] | None = None) -> Verification:
-        """Read every byte of episodes (all where None); damaged ones are moved to the quarantine with a warning."""
+        """Read every byte of episodes (all where None) and of their videos.
+
+        Damaged episodes are moved to the quarantine with a warning; damaged videos stay where they are, with one.
+        """
         problems: list[str] = []
         wanted = self.ids() if ids is None else tuple(ids)
-        good = [episode.meta.id for episode in self._tolerant(wanted, self.load, problems.append)]
+        good = []
+        for episode in self._tolerant(wanted, self.load, problems.append):
+            good.append(episode.meta.id)
+            problems += video_problems(episode.meta, self.path)
         if ids is None:
             strange = sorted(name + EPISODE_SUFFIX for name in self._stems() if not is_id(name))
             problems += [

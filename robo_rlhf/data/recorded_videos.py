@@ -51,6 +51,22 @@ def video_files(meta: EpisodeMeta) -> frozenset[str]:
     return frozenset(file for video in meta.frames.values() for file in (video.file, video.original))
 
 
+def video_problems(meta: EpisodeMeta, folder: Path) -> list[str]:
+    """Return a sentence for each video of an episode that is missing, or not the one that was stored."""
+    problems = []
+    for file in sorted(video_files(meta)):
+        path = video_path(folder, file)
+        try:
+            with path.open("rb") as video:
+                same = hashlib.file_digest(video, "sha256").hexdigest()[:32] == file.partition(".")[0]
+            found = "" if same else "it is damaged"
+        except OSError as error:
+            found = error.strerror or str(error)
+        if found:
+            problems.append(f"{path}: {found}; episode {meta.id} cannot be shown whole.")
+    return problems
+
+
 def copy_videos(meta: EpisodeMeta, source: Path, target: Path) -> None:
     """Copy the videos of an episode from one dataset to another; those that are there stay."""
     for file in sorted(video_files(meta)):

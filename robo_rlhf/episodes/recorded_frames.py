@@ -79,8 +79,15 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.Video
 
 
 def require_video(path: Path) -> None:
-    """Refuse what is no file: reading a pipe could block forever; raises as `open_whole`."""
-    open_whole(path, _ADVICE).close()
+    """Refuse what is no file: reading a pipe could block forever; raises as `open_whole`.
+
+    Raises:
+        CorruptFileError: it is missing.
+    """
+    try:
+        open_whole(path, _ADVICE).close()
+    except FileNotFoundError:
+        raise bad_video(path, "it is missing") from None
 
 
 def bad_video(path: Path, reason: str) -> CorruptFileError:

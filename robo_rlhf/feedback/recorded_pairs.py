@@ -17,16 +17,40 @@ def pairs_of(infos: Iterable[EpisodeInfo]) -> list[tuple[EpisodeInfo, EpisodeInf
     The start is what the metadata calls a pair, where it does; else the seed. The policy is what the metadata calls
     so, else the operator. Which of two is A depends on their ids alone, half of the time either.
     """
-    starts: dict[tuple[str, str], list[EpisodeInfo]] = {}
-    for info in infos:
-        meta = info.meta
-        starts.setdefault((meta.task, meta.origin.get("pair") or f"seed {meta.seed}"), []).append(info)
     found = []
-    for group in starts.values():
+    for group in _by_start(infos).values():
         for one, other in combinations(sorted(group, key=lambda info: info.meta.id), 2):
             if policy_of(one) != policy_of(other):
                 found.append((other, one) if int(_digest(one, other)[:2], 16) % 2 else (one, other))
     return sorted(found, key=lambda pair: _digest(*pair))
+
+
+def starts_of(infos: Iterable[EpisodeInfo]) -> list[dict[str, EpisodeInfo]]:
+    """Return the episode of each policy from each start, as `pairs_of` knows them.
+
+    Where a policy has several from one start, the second of each are another start. Where no start has two policies,
+    the episodes are compared in the order of their ids: the first of each policy, the second, and so on.
+    """
+    groups = list(_by_start(infos).values())
+    if not any(len({policy_of(info) for info in group}) > 1 for group in groups):
+        groups = [[info for group in groups for info in group]]
+    found: list[dict[str, EpisodeInfo]] = []
+    for group in groups:
+        first = len(found)
+        for info in sorted(group, key=lambda info: info.meta.id):
+            place = next((start for start in found[first:] if policy_of(info) not in start), None)
+            if place is None:
+                found.append(place := {})
+            place[policy_of(info)] = info
+    return found
+
+
+def _by_start(infos: Iterable[EpisodeInfo]) -> dict[tuple[str, str], list[EpisodeInfo]]:
+    starts: dict[tuple[str, str], list[EpisodeInfo]] = {}
+    for info in sorted(infos, key=lambda info: info.meta.id):
+        start = info.meta.origin.get("pair") or f"seed {info.meta.seed}"
+        starts.setdefault((info.meta.task, start), []).append(info)
+    return starts
 
 
 def policy_of(info: EpisodeInfo) -> str:

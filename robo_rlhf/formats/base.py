@@ -11,7 +11,7 @@ import numpy as np
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta, Outcome
 from robo_rlhf.data.reader import EpisodeInfo, Reader
-from robo_rlhf.data.schema import SIGNAL, Columns, Timing, meta_from_json, to_episode
+from robo_rlhf.data.schema import Columns, Timing, meta_from_json, to_episode
 from robo_rlhf.sim.tasks import TASKS
 
 _MEND = "Mend it where it was made, or leave it out."
@@ -163,11 +163,6 @@ def exact(columns: Columns, meta: Mapping[str, object], path: Path, episode: obj
     if not steps or timing.wall_time.shape != (steps,) or timing.input_age.shape != (steps,):
         raise broken(path, "not as it was exported (no steps, or times that do not fit)", episode)
     return made, timing
-
-
-def signals_of(columns: Columns) -> dict[str, Array]:
-    """Return the signals among columns, by name."""
-    return {name.removeprefix(SIGNAL): value for name, value in columns.items() if name.startswith(SIGNAL)}
 
 
 def names_of(meta: EpisodeMeta, obs_dim: int, act_dim: int) -> tuple[tuple[str, ...], tuple[str, ...], str]:

@@ -34,6 +34,7 @@ from robo_rlhf.rollouts.rollout import POLICY_FAULT, check_environment, rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env, versions
 from robo_rlhf.sim.external.ids import is_outside
 
+RECORDED = "recorded:"  # how the checkpoint of a policy begins whose rollouts were recorded before; a dataset follows
 AT_ONCE = 16  # episodes run together
 SEEDS = 20  # of an arena, where no number is given
 POLL = 1.0  # [s] between polls of the answers
@@ -75,6 +76,10 @@ class ArenaRequest:
         self.arena = Arena(home, name) if is_arena(home, name) else None
         self.sources = [source_of(given, home) for given in policies]
         known = self.arena.policies() if self.arena is not None else []
+        for entrant in known:
+            if entrant.checkpoint.startswith(RECORDED):
+                text = f"The arena {name} compares recorded rollouts, which are not run again."
+                raise NotNowError(text, f"Name them: --recorded {entrant.checkpoint.removeprefix(RECORDED)}.")
         task = task or (self.arena.config.task if self.arena is not None else None)
         self.entrants: list[Entrant] = []
         for label, path in self.sources:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from robo_rlhf.core.checks import check_seed
+from robo_rlhf.core.checks import at_least, check_ranges, check_seed
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.core.legacy_names import PRESETS
 from robo_rlhf.feedback.kinds import KINDS
@@ -187,16 +187,15 @@ class PipelineConfig:
             expected = "a kind that a simulated annotator can answer, or --annotator human"
             raise InvalidValueError("kind of question", self.question, expected)
         check_seed("--seed", self.seed)
-        least = {"demos": 0, "labels": 1, "rounds": 1, "episodes": 1, "collect": 2, "clip_steps": 1, "num_envs": 1}
-        least |= {"explore": 0, "trim": 0, "self_imitation_rounds": 0, "self_imitation_episodes": 1, "gate_episodes": 1}
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                shown = f"--{name}" if name in ("demos", "labels", "rounds") else name
-                raise InvalidValueError(shown, getattr(self, name), f"at least {low}")
-        if not 0 <= self.approvals < 1:
-            raise InvalidValueError("approvals", self.approvals, "a share from 0 to less than 1")
-        if not self.success_weight >= 0:
-            raise InvalidValueError("success_weight", self.success_weight, "a number from 0")
+        check_ranges(self, "--{}", {"demos": at_least(0), "labels rounds": at_least(1)})
+        ranges = {
+            "episodes clip_steps num_envs self_imitation_episodes gate_episodes": at_least(1),
+            "collect": at_least(2),
+            "explore trim self_imitation_rounds": at_least(0),
+            "approvals": (lambda share: 0 <= share < 1, "a share from 0 to less than 1"),
+            "success_weight": at_least(0, "a number from 0"),
+        }
+        check_ranges(self, "{}", ranges)
         if self.explore and self.demos:
             raise InvalidValueError("explore", self.explore, "0 where there are demonstrations (--demos)")
         if self.labels < self.rounds:

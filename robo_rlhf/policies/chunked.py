@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.checks import at_least, check_ranges
 from robo_rlhf.core.types import Array
 from robo_rlhf.policies.base import Normalizer, TrainedPolicy
 
@@ -26,11 +26,9 @@ class ChunkedPolicy(TrainedPolicy):
             InvalidValueError: one of these three is less than 1.
         """
         super().__init__(obs_dim, act_dim, **settings)
-        for name in ("chunk", "execution_horizon", "history"):
-            if settings[name] < 1:
-                raise InvalidValueError(f"{name} of policy {self.kind}", settings[name], "at least 1")
         self.chunk, self.history = settings["chunk"], settings["history"]
         self.execution_horizon = min(settings["execution_horizon"], self.chunk)
+        check_ranges(self, f"{{}} of policy {self.kind}", {"chunk history execution_horizon": at_least(1)})
         self.normalizer = Normalizer(obs_dim)
         self.register_buffer("action_center", torch.zeros(act_dim))
         self.register_buffer("action_scale", torch.ones(act_dim))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from robo_rlhf.core.checks import Meant
-from robo_rlhf.core.registry import known
+from robo_rlhf.core.registry import Choices, known
 from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.robots import ROBOTS
 from robo_rlhf.sim.tasks import TASKS
@@ -20,10 +20,10 @@ def check_world(_: str, given: object) -> None:
         known(TASKS, str(given))
 
 
-Task = Annotated[str, Meant(_native)]  # of this project
-Tasks = Annotated[tuple[str, ...], Meant(_native)]
-World = Annotated[str, Meant(check_world)]  # such a task, or an outside environment, which its package may know
-MaybeWorld = Annotated[str | None, Meant(check_world)]
+Task = Annotated[str, Meant(_native), Choices(TASKS)]  # of this project
+Tasks = Annotated[tuple[str, ...], Meant(_native), Choices(TASKS)]
+World = Annotated[str, Meant(check_world), Choices(TASKS)]  # or an outside environment, which its package may know
+MaybeWorld = Annotated[str | None, Meant(check_world), Choices(TASKS)]
 
 
 def _registered(_: str, given: object) -> None:
@@ -34,5 +34,5 @@ def _registered(_: str, given: object) -> None:
 class OnRobot:
     """The option `--robot`."""
 
-    robot: Annotated[str, Meant(_registered)] = ""
+    robot: Annotated[str, Meant(_registered), Choices(ROBOTS)] = ""
     """Robot that an arm task runs with: arm6, or one of your own; where empty arm, or the one of TASK@ROBOT."""

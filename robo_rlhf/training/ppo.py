@@ -25,7 +25,7 @@ from robo_rlhf.core.types import Array, VecEnv
 from robo_rlhf.policies.base import GaussianActor, Normalizer, mlp
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.training_tools.experience import KEPT, EpisodeBatch, Reward, collect
-from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, check_fit, resume, rl_loop
+from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, Stored, check_fit, resume, rl_loop
 from robo_rlhf.training_tools.settings import PPOSettings
 from robo_rlhf.training_tools.shaping import Live, RewardObjective
 
@@ -42,7 +42,7 @@ def train(
     actor: GaussianActor,
     reward: Reward,
     *,
-    carry: Mapping[str, Array] | None = None,
+    carry: Stored | None = None,
     progress: Progress | None = None,
     on_iteration: OnIteration | None = None,
     diagnostics: Diagnostics | None = None,
@@ -57,7 +57,7 @@ def train(
         actor: the initial policy, which is also the anchor.
         reward: the reward to maximise, called once per iteration with the actions as applied; where it has `refresh`,
             that is called before each iteration, to see whether it has changed.
-        carry: arrays of the checkpoint "training" of the round before, which had another reward: policy, anchor, value
+        carry: the checkpoint "training" of the round before, which had another reward: policy, anchor, value
             function and optimisers continue from it.
         progress: called after every iteration.
         on_iteration: the same, with the policy; a true return value ends the training early.
@@ -73,7 +73,7 @@ def train(
     check_fit(config, env, actor)
     learner = PPOLearner(config, actor)
     shaping = RewardObjective(RewardSum(config.objective), env, config.gamma, ends=config.finite, live=live)
-    resume(run, learner, None if carry is None else (carry, {}))
+    resume(run, learner, carry)
 
     def iterate(changed: bool) -> dict[str, float]:
         return learner.iterate(env, reward, diagnostics, shaping)

@@ -58,17 +58,14 @@ def train(
     questions: Sequence[Question],
     answers: Sequence[Answer],
     load: Load,
+    extra: ExtraData | None = None,
     *,
-    demonstrations: Sequence[Episode] = (),
-    marked: Sequence[Episode] = (),
-    unlabeled: Sequence[Episode] = (),
-    checked: Sequence[Judgement] = (),
     progress: Progress | None = None,
 ) -> RewardModel:
     """Learn from `answers` to `questions`, saved as the run's checkpoint "reward"; resume where a killed run stopped.
 
-    `load` finds the episodes (see `episodes_of`), the others are as in `ExtraData`. Answers about deleted clips are
-    skipped and counted; anomalies of the answers are logged among the run's events.
+    `load` finds the episodes, see `episodes_of`. Answers about deleted clips are skipped and counted; anomalies of the
+    answers are logged among the run's events.
 
     Raises:
         InvalidValueError: no informative answer; or a demonstration, or another episode, does not fit the clips.
@@ -78,12 +75,13 @@ def train(
     path = run.checkpoint_path("reward")
     if run.result() is not None:
         return load_reward(path)
-    judged = prepare(config, questions, answers, load, ExtraData(demonstrations, marked, unlabeled, checked))
+    extra = extra or ExtraData()
+    judged = prepare(config, questions, answers, load, extra)
     trainer = new_trainer(config, judged)
     report = fit(trainer, run, save_every=config.save_every, progress=progress)
     meta = {"task": judged.task, "algorithm": "reward", "answers": report.trained.answers}
     save_reward(trainer.model, path, meta)
-    result = describe(config, report, judged, questions, answers, checked)
+    result = describe(config, report, judged, questions, answers, extra.checked)
     for sentence in result["oddities"]:
         run.event("odd answers", what=sentence)
     run.finish(result)

@@ -1,10 +1,11 @@
 """Settings of the algorithms, in a separate module: reading and checking them needs neither torch nor MuJoCo."""
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from robo_rlhf.core.checks import Range, above, at_least, check_ranges, check_seed, within
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.registry import Choices
 from robo_rlhf.data.training_arrays.correction_weights import Weighting
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.reward_fitting.settings import FitSettings
@@ -16,7 +17,7 @@ from robo_rlhf.rewards.reward_sum import RewardSum
 class BCSettings:
     """Settings of behaviour cloning."""
 
-    policy: str = "flow"
+    policy: Annotated[str, Choices(POLICIES)] = "flow"
     """Kind of policy."""
     settings: dict[str, int | float | bool | str] = field(default_factory=dict)
     """Settings of the policy, as its constructor names them."""
@@ -89,7 +90,7 @@ class DAggerSettings:
 class RewardSettings:
     """Settings of reward learning."""
 
-    reward: str = "ensemble"
+    reward: Annotated[str, Choices(REWARDS)] = "ensemble"
     """Kind of reward model."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings of the model, as its constructor names them."""

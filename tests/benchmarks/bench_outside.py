@@ -9,14 +9,18 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium.vector import AsyncVectorEnv
 
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.pipeline.config import preset
+from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 
 pytestmark = pytest.mark.bench
 SEEDS = int(os.environ.get("ROBO_RLHF_BENCH_SEEDS", "5"))
@@ -82,3 +86,31 @@ def test_a_learned_reward_is_worth_the_true_one(name: str, tmp_path: Path) -> No
     print()
     print_rows(rows, as_json=False, title=f"{name} from scratch, {WALKER_LABELS} labels, {WALKER_EPISODES} episodes")
     assert np.mean([row["share [%]"] for row in rows]) >= 80
+
+
+def test_steps_with_states_are_as_fast_as_gymnasium_s_without() -> None:
+    """16 copies of Pusher-v5 and Humanoid-v5, states recorded, against AsyncVectorEnv, alternating: ≥ 1 time."""
+    found, copies, steps = dict[str, float](), 16, 300
+    for name in ("Pusher-v5", "Humanoid-v5"):
+        ours, theirs = ExternalVecEnv(name, copies), AsyncVectorEnv([lambda name=name: gymnasium.make(name)] * copies)
+        action = 0.3 * np.random.default_rng(0).uniform(-1, 1, (steps, copies, ours.act_dim)).astype(np.float32)
+        theirs.reset(seed=list(range(copies)))
+        shares = []
+        for _ in range(5):
+            ours.reset(np.arange(copies))
+            begun, taken = time.perf_counter(), 0
+            for one in action:
+                taken += int(ours.step(one).active.sum())
+                ours.get_state()
+            mine = taken / (time.perf_counter() - begun)
+            begun = time.perf_counter()
+            for one in action:
+                theirs.step(one)
+            shares.append(mine * (time.perf_counter() - begun) / (steps * copies))
+        ours.close()
+        theirs.close()
+        found[name] = float(np.median(shares))
+    print()
+    rows = [{"environment": name, "times AsyncVectorEnv": share} for name, share in found.items()]
+    print_rows(rows, as_json=False, title=f"{copies} copies, states recorded")
+    assert min(found.values()) >= 1

@@ -309,7 +309,7 @@ def test_a_round_goes_on_from_the_one_before(tmp_path: Path) -> None:
     first = short(tmp_path / "one")
     arrays, _ = first.load("training") or ({}, {})
     actor = new_actor()
-    second = short(tmp_path / "two", dataclasses.replace(SHORT, seed=1, iterations=1), actor=actor, carry=arrays)
+    second = short(tmp_path / "two", dataclasses.replace(SHORT, seed=1, iterations=1), actor=actor, carry=(arrays, {}))
     # its only iteration trains the value function: the policy is the one of the round before, its anchor the clone
     trained = load_policy(first.checkpoint_path("policy"))
     np.testing.assert_array_equal(weights(actor), weights(trained))  # type: ignore[arg-type]

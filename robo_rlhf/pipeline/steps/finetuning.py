@@ -26,6 +26,7 @@ from robo_rlhf.rewards.novelty import novelty
 from robo_rlhf.rewards.success import WithSuccess
 from robo_rlhf.training import ppo, sac
 from robo_rlhf.training_tools.experience import Reward
+from robo_rlhf.training_tools.rl_loop import Stored
 from robo_rlhf.training_tools.settings import PPOSettings
 
 RESIDUAL_STD = 0.3  # initial deviation of a correction by SAC, before the tanh
@@ -48,23 +49,19 @@ def finetune(context: Context, policy: PipelinePolicy, number: int) -> PipelineP
         )
         actor: GaussianActor | TanhGaussianPolicy
         if isinstance(settings, PPOSettings):
-            before = context.run.child(_stage(policy.round), {}).load("training") if policy.round else None
             actor = ppo.train(
                 replace(settings, std=policy.std),
                 run,
                 context.env,
                 gaussian_actor(base_policy(context, policy), config, policy.std),
                 reward,
-                carry=None if before is None else before[0],
+                carry=_carry(context, policy.round),
                 progress=observer.progress,
                 on_iteration=truth.log,
                 diagnostics=truth.observe,
             )
         else:
             refused = policy.round < number - 1
-            before = (
-                context.run.child(_stage(number - 1), {}).load("training") if number > 1 or config.explore else None
-            )
             actor = sac.train(
                 settings,
                 run,
@@ -72,9 +69,7 @@ def finetune(context: Context, policy: PipelinePolicy, number: int) -> PipelineP
                 _accepted_sac_actor(context, policy) if refused else _initial_sac_actor(context, policy),
                 reward,
                 demonstrations=load_demonstrations(context),
-                carry=context.run.child(_stage(number - 1), {}).load("training")
-                if number > 1 or config.explore
-                else None,
+                carry=_carry(context, number - 1),
                 refused=refused,
                 progress=observer.progress,
                 on_iteration=truth.log,
@@ -141,9 +136,14 @@ def _initial_sac_actor(context: Context, policy: PipelinePolicy) -> TanhGaussian
 def _accepted_sac_actor(context: Context, policy: PipelinePolicy) -> TanhGaussianPolicy:
     """Return the newest accepted policy, as its stage saved it."""
     actor = _initial_sac_actor(context, policy)
-    run = context.run.child(_stage(policy.round), {})
-    stored = run.load("training") if policy.round or context.config.explore else None
+    stored = _carry(context, policy.round)
     if stored is not None:
-        with fitting(run.checkpoint_path("training"), f"the policy of round {policy.round}"):
+        path = context.run.path / _stage(policy.round) / "checkpoints" / "training.safetensors"
+        with fitting(path, f"the policy of round {policy.round}"):
             unpack_module("actor", actor, stored[0])
     return actor
+
+
+def _carry(context: Context, number: int) -> Stored | None:
+    """Return what the training of round `number` ended with; 0: the exploration before the first, if any."""
+    return context.run.child(_stage(number), {}).load("training") if number or context.config.explore else None

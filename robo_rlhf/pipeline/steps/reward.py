@@ -17,15 +17,8 @@ def learn_reward(context: Context, policy: PipelinePolicy, number: int) -> Pipel
         answers = [a for a in store.answers(run=name) if a.question_id in order]
         answers.sort(key=lambda a: (order[a.question_id], a.annotator))
         config = replace(context.config.reward, seed=context.seed(number))
-        weighted = config.demonstration_weight
-        model = reward.train(
-            config,
-            run,
-            questions,
-            answers,
-            reward.episodes_of(context.home),
-            demonstrations=load_demonstrations(context) if weighted else (),
-            checked=gold_of(store, task=context.config.task),
-            progress=context.observer.progress,
-        )
+        shown = load_demonstrations(context) if config.demonstration_weight else ()
+        extra = reward.ExtraData(shown, checked=gold_of(store, task=context.config.task))
+        load, progress = reward.episodes_of(context.home), context.observer.progress
+        model = reward.train(config, run, questions, answers, load, extra, progress=progress)
     return replace(policy, reward=model)

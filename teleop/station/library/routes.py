@@ -17,7 +17,7 @@ from teleop.station.library.index import gone
 from teleop.station.library.keys import KEYS
 from teleop.station.media.clip_cache import CachedBytes
 from teleop.station.media.file_responses import Content, respond
-from teleop.station.media.media import WIDTHS
+from teleop.station.media.media import TASK, WIDTHS
 from teleop.station.web.auth import Me, SignedIn, principal_of, requires, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
@@ -170,7 +170,7 @@ async def cameras(request: Request, task: str) -> dict[str, Any]:
     recorded = await asyncio.to_thread(station_of(request).library.recorded_cameras, task)
     if recorded:
         return {"cameras": dict.fromkeys(recorded)}
-    if not task.replace("_", "").isalnum() or len(task) > 100:
+    if not TASK.fullmatch(task) or len(task) > 100:
         raise InvalidValueError("task", repr(task[:100]), "the name of a task")
     return {"cameras": await station_of(request).media.cameras(task)}
 

@@ -36,7 +36,7 @@ from teleop.station.library.entry import Signature, signature_of
 from teleop.station.media.clip_cache import CachedBytes, ClipCache
 from teleop.station.media.file_responses import Content
 from teleop.station.media.priority_semaphore import PrioritySemaphore
-from teleop.station.media.replayed import CannotReplayError, frame_of, replay
+from teleop.station.media.replayed import CannotReplayError, EpisodeReplayer, frame_of
 
 WIDTHS = (160, 240, 320, 480, 640, 800, 960)  # [pixels]; pictures are 4 : 3
 MOST_FRAMES = 12_000  # of one clip: 10 min at 20 Hz
@@ -50,7 +50,7 @@ FRAME_PRIORITY, CLIP_PRIORITY, HOVER_PRIORITY, POSTER_PRIORITY, DOWNLOAD_PRIORIT
 )  # by urgency, the most urgent first
 READERS = 2  # threads that read episodes, so that the event loop keeps its share of Python's lock
 AT_A_TIME = 2  # handed to the pool, so that its worker never idles and urgent work starts soon
-_TASK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@+=-]*")
+TASK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@+=-]*")  # the name of a task or an environment; no path, no MJCF
 T = TypeVar("T")
 
 
@@ -110,6 +110,7 @@ class Media:
         self._readers = ThreadPoolExecutor(READERS, "films")
         self._turns = PrioritySemaphore(AT_A_TIME)
         self._replays = PrioritySemaphore(1)
+        self._replayer = EpisodeReplayer()
         self._not_replayed: dict[str, str] = {}  # digest of a film → why; until the station starts anew
         self._films: OrderedDict[tuple[Path, Signature], EpisodeFilm] = OrderedDict()
         self._states: OrderedDict[str, Array] = OrderedDict()
@@ -133,7 +134,7 @@ class Media:
             self._films[path, signature] = film
             while len(self._films) > FILMS:
                 self._films.popitem(last=False)
-        if not _TASK.fullmatch(film.task):  # MJCF is not taken from files
+        if not TASK.fullmatch(film.task):  # MJCF is not taken from files
             raise NoPictureError("scene", "Its task has no name that a scene could have.")
         if film.reason or film.digest in self._not_replayed:
             raise NoPictureError("outside", film.reason or self._not_replayed[film.digest])
@@ -241,7 +242,7 @@ class Media:
 
         async def make() -> bytes:
             async with self._replays.take(turn):
-                return await replay(path, frames, fps, view.camera, (view.width, view.height))
+                return await self._replayer.clip(path, frames, fps, view.camera, (view.width, view.height))
 
         try:
             return Content(await self._kept(f"{name}.mp4", make), MP4, name)

@@ -1,6 +1,7 @@
 """Pictures of episodes that are not drawn from states: by a process that replays them, or drawn as curves."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from pathlib import Path
 
@@ -22,31 +23,38 @@ class CannotReplayError(Exception):
     """The environment is missing, draws nothing, or goes another way; the text says which."""
 
 
-async def replay(path: Path, frames: range, fps: float, camera: str, size: tuple[int, int]) -> bytes:
-    """Return a clip of some frames of an episode file, drawn by a separate process.
+class EpisodeReplayer:
+    """A process that draws episodes without states; it stays for the next one. Belongs to one event loop."""
 
-    Raises:
-        CannotReplayError: it cannot be.
-    """
-    request = {"path": path, "start": frames.start, "stop": frames.stop, "every": frames.step}
-    request |= {"fps": fps, "camera": camera, "width": size[0], "height": size[1]}
-    worker = WorkerProcess("replaying an episode", "teleop.ipc.replay_worker:start", nice=NICE)
+    def __init__(self) -> None:
+        """Start nothing before the first episode."""
+        self._thread = ThreadPoolExecutor(1, "replays")  # a worker process belongs to one thread
+        self._worker: WorkerProcess | None = None
 
-    def ask() -> bytes:
-        with worker:
-            return bytes(worker.ask(request, PATIENCE))
+    async def clip(self, path: Path, frames: range, fps: float, camera: str, size: tuple[int, int]) -> bytes:
+        """Return a clip of some frames of an episode file.
 
-    try:
-        return await asyncio.to_thread(ask)
-    except WorkerDiedError as error:
-        long = f"Replaying it took more than {PATIENCE:.0f} s."
-        raise CannotReplayError(long if error.late else f"The process that replays it {error.how}.") from None
-    except RoboRlhfError as error:
-        raise CannotReplayError(str(error)) from None
-    except RuntimeError as error:
-        raise CannotReplayError(f"Its environment fails: {str(error).splitlines()[-1]}") from error
-    finally:
-        worker.stop()  # also where no viewer waits any more
+        Raises:
+            CannotReplayError: it cannot be.
+        """
+        request = {"path": path, "start": frames.start, "stop": frames.stop, "every": frames.step}
+        request |= {"fps": fps, "camera": camera, "width": size[0], "height": size[1]}
+        if self._worker is None:
+            self._worker = WorkerProcess("replaying an episode", "teleop.ipc.replay_worker:start", nice=NICE)
+        worker, loop = self._worker, asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._thread, lambda: bytes(worker.ask(request, PATIENCE)))
+        except WorkerDiedError as error:
+            long = f"Replaying it took more than {PATIENCE:.0f} s."
+            raise CannotReplayError(long if error.late else f"The process that replays it {error.how}.") from None
+        except RoboRlhfError as error:
+            raise CannotReplayError(str(error)) from None
+        except RuntimeError as error:
+            raise CannotReplayError(f"Its environment fails: {str(error).splitlines()[-1]}") from error
+        except asyncio.CancelledError:  # no viewer waits any more
+            worker.stop()
+            self._worker = None
+            raise
 
 
 def frame_of(clip: bytes, index: int) -> bytes:

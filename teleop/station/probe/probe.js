@@ -101,7 +101,8 @@ class Ask {
    * @param {URLSearchParams} asked
    */
   async choose(asked) {
-    const names = data.tasks.map((/** @type {any} */ task) => task.name);
+    const trainedFor = data.policies.map((/** @type {any} */ policy) => policy.task); // outside environments too
+    const names = [...new Set([...data.tasks.map((/** @type {any} */ task) => task.name), ...trainedFor])];
     this.task.append(...names.map((/** @type {string} */ name) => new Option(name, name)));
     const trained = data.policies[0]?.task;
     this.task.value = [asked.get("task"), trained, "pick_place", names[0]].find((name) => names.includes(name)) || "";

@@ -1,6 +1,7 @@
 """Videos of rollouts: how they become episodes, and what is refused of them."""
 
 import os
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import pytest
 
 from robo_rlhf.core.errors import CorruptFileError
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.layout import DataWarning
 from robo_rlhf.data.recorded_videos import VIDEOS, video_path
 from robo_rlhf.episodes.access import open_access
 from robo_rlhf.formats.base import ImportOptions
 from robo_rlhf.formats.importing import import_place
 from robo_rlhf.sim.rendering.video import decode_mp4, encode_mp4
+from tests.data.making import flip
 from tests.formats.making import brightness, grey_video, video_of_codec
 
 
@@ -102,7 +105,9 @@ def test_sessions_of_roboarena_come_in_with_actions_and_outcome(tmp_path: Path) 
     assert one.meta.origin["pair"] == two.meta.origin["pair"] == "s1"
     assert (one.obs.shape, one.action.shape, one.meta.control_dt) == ((7, 7), (6, 8), pytest.approx(0.2))
     assert sorted(one.meta.frames) == ["left", "right", "wrist"]
-    assert one.meta.frames["left"].frame_at(0.4) == 4
+    name = one.meta.id
+    shown = open_access(tmp_path / f"back/episodes/{name}.parquet").frames([0, 2, 5], "left", 64, 48)
+    assert brightness(shown) == [0, 4, 10]
 
 
 def audio(path: Path) -> None:
@@ -207,3 +212,43 @@ def test_videos_go_with_the_last_episode_that_shows_them(tmp_path: Path) -> None
     back.purge()
     assert not list((back.path / VIDEOS).iterdir())
     assert brightness(open_access(other.path / f"episodes/{part}.parquet").frames([1], "video", 64, 48)) == [4]
+
+
+def test_a_video_that_a_phone_turned_is_shown_upright(tmp_path: Path) -> None:
+    place = tmp_path / "in"
+    place.mkdir()
+    frame = np.zeros((48, 64, 3), np.uint8)
+    frame[:, :32] = 200  # the left half, which is above when the picture is turned clockwise
+    content = bytearray(encode_mp4([frame] * 3, 10))
+    at = content.index(b"tkhd") + 4 + 40  # the matrix by which the track is shown
+    content[at : at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 48 << 16, 0, 1 << 30)
+    (place / "phone.mp4").write_bytes(content)
+    import_place(place, tmp_path / "back")
+    video = Dataset(tmp_path / "back").info("phone").meta.frames["video"]
+    assert (video.width, video.height) == (48, 64)
+    frames, _ = decode_mp4(video_path(tmp_path / "back", video.file))
+    assert frames.shape == (3, 64, 48, 3)
+    assert frames[0, :30].mean() > 190
+    assert frames[0, 34:].mean() < 10
+
+
+def test_a_video_that_is_damaged_or_gone_is_told(tmp_path: Path) -> None:
+    place = tmp_path / "in"
+    place.mkdir()
+    for name in ("one", "two"):
+        (place / f"{name}.mp4").write_bytes(grey_video(3, first=100 * (name == "one")))
+    import_place(place, tmp_path / "back")
+    back = Dataset(tmp_path / "back")
+    assert back.verify() == (("one", "two"), ())
+    one, two = (video_path(back.path, back.info(name).meta.frames["video"].file) for name in ("one", "two"))
+    flip(one, 900)
+    two.unlink()
+    with pytest.warns(DataWarning):
+        found = back.verify()
+    assert found.good == ("one", "two")
+    assert [problem.partition(": ")[2] for problem in found.problems] == [
+        "it is damaged; episode one cannot be shown whole.",
+        "No such file or directory; episode two cannot be shown whole.",
+    ]
+    with pytest.raises(CorruptFileError, match="it is missing"):
+        open_access(back.path / "episodes/two.parquet").frame(0, "video")

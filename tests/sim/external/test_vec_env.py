@@ -253,7 +253,7 @@ def test_states_cannot_be_entered() -> None:
     env = ExternalVecEnv("TestsGoal-v0", 2)
     assert env.get_state().shape == (2, 0)
     with pytest.raises(
-        InvalidValueError, match="state of TestsGoal-v0: expected none: outside environments only start"
+        InvalidValueError, match="state of TestsGoal-v0: expected a recorded frame, with its observation"
     ):
         env.set_state(env.get_state())
 

@@ -5,13 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robo_rlhf.core.learning import seeded
-from robo_rlhf.core.types import Array, Episode
-from robo_rlhf.data.dataset import MIXED, Dataset
+from robo_rlhf.core.types import Episode
 from robo_rlhf.data.layout import episode_path
 from robo_rlhf.episodes.access import open_access
-from robo_rlhf.policies.checkpoint import load_policy, new_policy, save_policy
-from robo_rlhf.rollouts.rollout import rollout
+from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from teleop.policy_probe.messages import (
     ActionQuery,
@@ -23,35 +20,16 @@ from teleop.policy_probe.messages import (
     RolloutResult,
 )
 from teleop.policy_probe.probe import PolicyProbe
+from tests.teleop.policy_probe.outside import FLOW, PLAIN, outside_home
 from tests.teleop.policy_probe.test_probe import answer
 
-FLOW, PLAIN = (f"runs/{run}/checkpoints/policy.safetensors" for run in ("flow", "plain"))
 AT = FrameRef("outside", "e", 7)
-
-
-class Wave:
-    def reset(self, num_envs: int) -> None:
-        self.rng = np.random.default_rng(0)
-
-    def act(self, obs: Array) -> Array:
-        return self.rng.uniform(-1, 1, (len(obs), 2)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Episode]:
-    """A data home with an episode of Reacher and two untrained policies for it."""
     home = tmp_path_factory.mktemp("outside")
-    env = ExternalVecEnv("Reacher-v5", 1)
-    (episode,) = rollout(env, Wave(), np.array([3]), steps=20, meta={"id": "e"})
-    env.close()
-    Dataset(home / "outside", create=True, task=MIXED).add(episode)
-    with seeded(0):
-        for path, policy in (
-            (FLOW, new_policy("flow", env.obs_dim, env.act_dim, {"width": 16, "layers": 1})),
-            (PLAIN, new_policy("gaussian", env.obs_dim, env.act_dim, {})),
-        ):
-            save_policy(policy, home / path, {"task": "Reacher-v5"})
-    return home, episode
+    return home, outside_home(home, "Reacher-v5")
 
 
 def test_a_look_is_what_the_policy_does_in_that_frame(outside: tuple[Path, Episode]) -> None:
