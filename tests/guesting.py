@@ -20,6 +20,7 @@ REGISTRIES = {
     "robo_rlhf.rewards.terms": "TERMS",
     "robo_rlhf.feedback.kinds": "KINDS",
     "teleop.devices": "DEVICES",
+    "robo_rlhf.algorithms": "ALGORITHMS",
 }
 
 

@@ -13,6 +13,7 @@ import pytest
 import robo_rlhf.rollouts.rollout
 from robo_rlhf.cli.main import main
 from robo_rlhf.core.errors import ConflictError
+from robo_rlhf.core.guests import ALLOW_VARIABLE
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recording.reserved_seeds import Reservation
 from robo_rlhf.policies.foreign import ForeignPolicy
@@ -63,6 +64,7 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "shown_in_docs.py").write_text(shown.group(1))
     (tmp_path / "others_wrote.py").write_text(OTHERS)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv(ALLOW_VARIABLE, "others_wrote")
     return tmp_path
 
 

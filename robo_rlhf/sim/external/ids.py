@@ -10,12 +10,11 @@ demonstrations, policies and clips of it all use it. So are arguments of the env
 import contextlib
 import importlib
 import re
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
-from gymnasium.envs.registration import EnvSpec, parse_env_id
+from gymnasium.envs.registration import EnvSpec, load_env_creator, parse_env_id
 
 from robo_rlhf.core import guests
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError, UnknownNameError
@@ -84,11 +83,14 @@ class Recipe(NamedTuple):
             EnvironmentFaultError: it raises another exception.
             InvalidValueError: it cannot render images.
         """
+        entry = self.spec.entry_point
+        with contextlib.suppress(ImportError, AttributeError):  # reported below
+            made = load_env_creator(entry) if isinstance(entry, str) else entry
+            self._check_renders(made.metadata, render_mode)  # type: ignore[union-attr]  # a function has none
         drawing = dict(self.plugin.drawing) if self.plugin else {}
         extra = {} if render_mode is None else {"render_mode": render_mode, **drawing}
         try:
-            with mujoco_warns_the_log(), warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message=".*not in the possible render_modes")  # refused below
+            with mujoco_warns_the_log():
                 env = gymnasium.make(
                     self.spec,
                     max_episode_steps=horizon or self.limit,
@@ -101,11 +103,22 @@ class Recipe(NamedTuple):
             raise MissingDependencyError(str(error).rstrip("."), f"environment {self.name}", advice) from error
         except Exception as error:  # an external environment may raise anything
             raise EnvironmentFaultError(f"{self.name} {raised('making', error)}") from error
-        modes = env.metadata.get("render_modes") or []
-        if render_mode is not None and render_mode not in modes:
+        try:
+            self._check_renders(env.metadata, render_mode)
+        except InvalidValueError:
             env.close()
-            raise InvalidValueError(f"pictures of {self.name}", f"render modes {modes}", f"render mode {render_mode!r}")
+            raise
         return env
+
+    def _check_renders(self, metadata: Any, render_mode: str | None) -> None:
+        """Check that an environment of this metadata can render in a mode.
+
+        Raises:
+            InvalidValueError: it cannot.
+        """
+        modes = metadata.get("render_modes") or []
+        if render_mode is not None and render_mode not in modes:
+            raise InvalidValueError(f"pictures of {self.name}", f"render modes {modes}", f"render mode {render_mode!r}")
 
 
 def find(name: str) -> Recipe:
