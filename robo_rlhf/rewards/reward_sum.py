@@ -101,6 +101,8 @@ def _part(text: str, sign: float, node: ast.expr) -> SumTerm:
     if not isinstance(name, ast.Name | ast.Attribute) or (isinstance(node, ast.Call) and node.args):
         raise InvalidValueError("objective", repr(text), f"{ADVICE}, with settings by name")
     called = _called(name)
+    if ":" in called and called not in text:  # what was typed has a dot there
+        raise InvalidValueError("objective", repr(text), ADVICE)
     kind = TERMS[called]
     signature = inspect.signature(kind)
     try:

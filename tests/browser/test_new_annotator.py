@@ -23,7 +23,7 @@ KEYS = {
     "pairwise": ["1"],
     "ranking": ["3", "1", "2", "Enter"],
     "rating": ["4", "2"],
-    "approval": ["2"],
+    "approval": ["1"],
     "moments": ["=", "-", "Enter"],
     "correction": ["1"],
 }
@@ -131,7 +131,7 @@ def work(page: Page, store: Store) -> None:
     assert answer(page, kinds) == first
     for _ in range(len(KEYS) * EACH - 1):
         answer(page, kinds)
-    expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
+    expect(page.get_by_role("heading", name=f"All {len(KEYS) * EACH} answered")).to_be_visible()
     check(store, arrived(store, len(KEYS) * EACH), first)
 
 

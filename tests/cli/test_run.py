@@ -175,7 +175,7 @@ def test_people_answer_in_the_terminal(reach: Path, tmp_path: Path) -> None:
     """A, a slip of the finger, a tie, B, then Ctrl-D; the same command asks the last question, about success, again."""
     outer, inner = pty.openpty()
     try:
-        for keys, code in ((["A", "what?", "tie", "B", "\x04"], 130), (["1"], 0)):
+        for keys, code in ((["A", "what?", "tie", "B", "\x04"], 130), (["2"], 0)):
             with (tmp_path / "stderr").open("w+") as err:
                 process = subprocess.Popen(
                     command_line(reach, 4), stdin=inner, stdout=inner, stderr=err, env=environment()

@@ -19,6 +19,7 @@ export class Words {
     /** @type {any} the station's figures, counted on with each answer; null before they came */
     this.pace = null;
     this.sofar = 0; // answers since the page was opened
+    this.asked = 0; // requests for the figures
   }
 
   /**
@@ -79,8 +80,9 @@ export class Words {
       return;
     }
     const sending = this.review.outbox.letters.length;
+    const number = ++this.asked;
     const pace = await paceOf(this.review.chosen);
-    if (!pace) return;
+    if (!pace || number !== this.asked) return; // a newer request is under way
     this.pace = { ...pace, today: pace.today + sending, all: this.sofar + pace.waiting + this.review.stages.length };
     this.drawPace();
     const share = (/** @type {{hits: number, of: number}} */ of) => `${Math.round((100 * of.hits) / of.of)} %`;
