@@ -31,7 +31,8 @@ def test_what_was_recorded_is_not_recorded_again(
         assert main(COMMAND) == 130
     assert capsys.readouterr().err.splitlines()[-1] == "stopped; run the same command to continue"
     assert len(old) == 0  # until the new ones are complete
-    times = {name: Dataset(home / ".samples-reach" / "raw").info(name).meta.started for name in done}
+    raw = Dataset(home / ".samples-reach" / "raw")
+    times = {f"reach-{samples.FIRST_SEED + i}": raw.info(name).meta.started for i, name in enumerate(done)}
 
     def goes_on(self: samples.Samples, task: str, raw: Dataset, wanted: int, tell: Callable[[int], None]) -> Any:
         assert sorted(samples._recorded_before(raw, task)) == [samples.FIRST_SEED, samples.FIRST_SEED + 1]
@@ -42,5 +43,5 @@ def test_what_was_recorded_is_not_recorded_again(
     (row,) = json.loads(capsys.readouterr().out)
     assert row["kept"] == 3
     made = Dataset(home / "samples" / "reach")
-    assert {name: made.info(name).meta.started for name in done} == times
+    assert {name: made.info(name).meta.started for name in times} == times
     assert not (home / ".samples-reach").exists()
