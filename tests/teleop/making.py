@@ -1,8 +1,7 @@
 """A device that a test moves, and sessions with it."""
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -10,12 +9,13 @@ from robo_rlhf.core.types import Command, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
+from teleop.devices import Device
 from teleop.session.unattended import UnattendedSession
 
 Say = Callable[[int], Command]
 
 
-class Puppet:
+class Puppet(Device):
     """Says at step t what `say(t)` returns; no person holds it."""
 
     name: ClassVar[str] = "puppet"
@@ -23,14 +23,6 @@ class Puppet:
 
     def __init__(self, env: TaskEnv, say: Say) -> None:
         self.say, self.t, self.seeds = say, 0, list[int]()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
 
     def begin(self, seed: int) -> None:
         self.seeds.append(seed)

@@ -7,7 +7,7 @@ from robo_rlhf.core.types import Array
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
-from robo_rlhf.sim.rendering.scene_cameras import free_cameras, free_fovy, task_cameras
+from robo_rlhf.sim.rendering.scene_cameras import default_camera, free_cameras, free_fovy, task_cameras
 from robo_rlhf.sim.tasks import TASKS
 from tests.sim.little_scene import MJCF, states
 
@@ -61,9 +61,10 @@ def test_a_camera_that_looks_straight_down_keeps_its_top_up() -> None:
         assert np.abs(renderer.frame(state, camera).astype(int) - renderer.frame(state, "down")).mean() < 1
 
 
-def test_scenes_without_cameras_have_none_and_unknown_tasks_are_refused() -> None:
+def test_scenes_without_cameras_have_the_default_one_and_unknown_tasks_are_refused() -> None:
     model = load_model("<mujoco/>")
-    assert free_cameras(model, np.zeros(mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_INTEGRATION))) == {}
+    state = np.zeros(mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_INTEGRATION))
+    assert free_cameras(model, state) == {"front": default_camera(model)}
     assert free_fovy(model) == 45
     with pytest.raises(UnknownNameError, match="Did you mean 'pick_place'"):
         task_cameras("pick_plaec")
