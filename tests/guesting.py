@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from robo_rlhf.core import guests
 from robo_rlhf.core.guests import ALLOW_VARIABLE
 from robo_rlhf.core.registry import Registry
 
@@ -63,3 +64,4 @@ def forget(folder: Path) -> None:
         m for m, found in sys.modules.items() if str(getattr(found, "__file__", "")).startswith(str(folder))
     ]:
         del sys.modules[module]
+        guests._present.discard(module)
