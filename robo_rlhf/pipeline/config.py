@@ -50,7 +50,7 @@ class TeacherConfig:
 
 
 def _clone() -> BCSettings:
-    return _flow_clone(8000)
+    return _flow_clone(4000)
 
 
 def _flow_clone(updates: int) -> BCSettings:
@@ -97,7 +97,6 @@ def _quick_reward() -> RewardSettings:
 WITHOUT_DEMONSTRATIONS: dict[str, Any] = {  # sizes without demonstrations: steps are cheap, and labels come early
     "num_envs": 5,
     "collect": 10,
-    "approvals": 0.0,  # an untrained policy has nothing to approve of
     "reward": _quick_reward(),
 }
 
@@ -129,7 +128,7 @@ class PipelineConfig:
     question: str = "pairwise"
     """Kind of question: one of the registry, such as pairwise, which of two clips is better, or ranking, the order of
     four; or one of your own, as module:Thing."""
-    approvals: float = 0.25
+    approvals: float = 0.0
     """Share of the questions that ask whether an episode succeeded, which train a success head beside the reward."""
     success_weight: float = 1.0
     """Weight of the success head in the reward: for a step into a state that people would call done."""
@@ -147,9 +146,9 @@ class PipelineConfig:
     correction, learned off-policy from all steps so far, with demonstrations in each batch, for expensive steps."""
     num_envs: int = 64
     """Parallel copies of the environment."""
-    choose_execution_horizon: bool = True
+    choose_execution_horizon: bool = False
     """Whether a cloned policy that predicts chunks may execute whole chunks where rollouts then succeed more often."""
-    choose_exploration_noise: bool = True
+    choose_exploration_noise: bool = False
     """Whether to explore with less noise than `finetune.std` where that costs the cloned policy too much success."""
     self_imitation_rounds: int = 0
     """Rounds of self-imitation: the cloned policy also imitates its rollouts that the environment marks a success."""
@@ -270,10 +269,17 @@ def presets() -> tuple[str, ...]:
 def _sizes() -> dict[str, dict[str, Any]]:
     return {
         "default": {},
+        "ask_success": {
+            "approvals": 0.25,
+            "choose_execution_horizon": True,
+            "choose_exploration_noise": True,
+            "clone": _flow_clone(8000),
+        },
         "self_imitation": {
             "clone": _symlog_clone(),
             "self_imitation_rounds": 4,
-            "approvals": 0.0,
+            "choose_execution_horizon": True,
+            "choose_exploration_noise": True,
             "finetune": replace(_finetune(), objective="learned + success"),
         },
         "sample_efficient": {
@@ -293,8 +299,6 @@ def _sizes() -> dict[str, dict[str, Any]]:
             "sac": replace(_sac(), iterations=380),
         },
         "quick": {
-            "choose_execution_horizon": False,
-            "choose_exploration_noise": False,
             "episodes": 64,
             "collect": 32,
             "clone": _flow_clone(1500),
@@ -302,8 +306,6 @@ def _sizes() -> dict[str, dict[str, Any]]:
             "finetune": PPOSettings(iterations=12, actor_lr=2e-4, target_kl=0.06, anchor=0.02, std=0.1),
         },
         "tiny": {
-            "choose_execution_horizon": False,
-            "choose_exploration_noise": False,
             "episodes": 8,
             "collect": 8,
             "num_envs": 8,

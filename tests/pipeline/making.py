@@ -18,7 +18,9 @@ COMPARED = ("metrics.jsonl", "truth.jsonl", "result.json", "policy.safetensors",
 
 
 def short_config(**asked: Any) -> PipelineConfig:
-    return preset("tiny", **{"task": "reach", "demos": 4, "labels": 12, "rounds": 2, "episodes": 8, **asked})
+    approvals = 0.25 if asked.get("demos", 4) else 0.0
+    own = {"task": "reach", "demos": 4, "labels": 12, "rounds": 2, "episodes": 8, "approvals": approvals}
+    return preset("tiny", **{**own, **asked})
 
 
 def fresh_home(reach_home: Path, folder: Path) -> Path:
