@@ -42,14 +42,10 @@ SEEDS = range(5)  # reported on; 100 to 102 are for tuning
 DEMOS, LABELS = 24, 200
 ARMS: dict[str, tuple[str, ...]] = {  # what follows the command
     "answers": ("--preset", "ask_success"),
-    "marks": (
-        "--preset",
-        "ask_success",
-        "--set",
-        "approvals=0",
-        "--set",
-        "finetune.objective=learned + success",
-    ),  # the environment's own mark
+    "marks": (  # the environment's own mark
+        *("--preset", "ask_success", "--set", "approvals=0"),
+        *("--set", "finetune.objective=learned + success"),
+    ),
 }
 POLL = 2.0  # [s] between two looks at the processor time of a run
 
