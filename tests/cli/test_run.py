@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,13 @@ class Blind(Still):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _registered() -> None:
-    gymnasium.register("RunStill-v0", entry_point=Still, max_episode_steps=5)
-    gymnasium.register("RunBlind-v0", entry_point=Blind, max_episode_steps=5)
+def _registered() -> Iterator[None]:
+    environments = {"RunStill-v0": Still, "RunBlind-v0": Blind}
+    for name, kind in environments.items():
+        gymnasium.register(name, entry_point=kind, max_episode_steps=5)
+    yield
+    for name in environments:
+        del gymnasium.registry[name]
 
 
 def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[int, str]:
@@ -70,7 +75,7 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[i
         (
             ["--preset", "huge"],
             2,
-            "--preset: expected one of default, self_imitation, sample_efficient, no_demonstrations, quick, tiny, got",
+            "--preset: expected one of default, ask_success, self_imitation, sample_efficient, no_demonstrations, ",
         ),
         (["--set", "finetune.iteratoins=3"], 2, "Unknown setting 'finetune.iteratoins'. Did you mean 'iterations'?"),
         (["--set", "finetune"], 2, "expected NAME=VALUE, such as finetune.iterations=90, got 'finetune'"),
