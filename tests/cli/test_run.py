@@ -183,7 +183,11 @@ def test_people_answer_in_the_terminal(reach: Path, tmp_path: Path) -> None:
         for keys, code in ((["A", "what?", "tie", "B", "\x04"], 130), (["2"], 0)):
             with (tmp_path / "stderr").open("w+") as err:
                 process = subprocess.Popen(
-                    command_line(reach, 4), stdin=inner, stdout=inner, stderr=err, env=environment()
+                    [*command_line(reach, 4), "--set", "approvals=0.25"],
+                    stdin=inner,
+                    stdout=inner,
+                    stderr=err,
+                    env=environment(),
                 )
                 with process:
                     for number, key in enumerate(keys):
