@@ -80,7 +80,7 @@ def mean(values: Array) -> float:
 
 @pytest.mark.parametrize("answers", [17, 50])
 def test_how_episodes_end(answers: int) -> None:
-    """Mean over tasks ≥ 90 % of endings, worst task ≥ 80 %; frames that are done and others ≥ 0.5 apart everywhere."""
+    """Mean over tasks ≥ 92 % of endings, worst task ≥ 85 %; frames that are done and others ≥ 0.5 apart everywhere."""
     use_one_thread()
     rows = []
     for task in TASKS:
@@ -95,6 +95,6 @@ def test_how_episodes_end(answers: int) -> None:
     print_rows(rows, as_json=False, title=f"success heads from {answers} answers, {DRAWS} draws each")
     predicted = [row["endings predicted [%]"] for row in rows]
     print(f"mean {fmean(predicted):.1f} %, worst {min(predicted):.1f} %")
-    assert fmean(predicted) >= 90
-    assert min(predicted) >= 80
+    assert fmean(predicted) >= 92
+    assert min(predicted) >= 85
     assert min(row["chance, done"] - row["chance, not done"] for row in rows) >= 0.5
