@@ -220,7 +220,9 @@ def _rows(connection: sa.Connection, run: str, dataset: str) -> list[_Holding]:
     query = query.where(questions.c.run == run, questions.c.role == "implicit", answers.c.value.is_not(None))
     rows = connection.execute(query).all()
     return [
-        _Holding(row.id, row.annotator, row.annotator_kind) for row in rows if json.loads(row.meta)["dataset"] == dataset
+        _Holding(row.id, row.annotator, row.annotator_kind)
+        for row in rows
+        if json.loads(row.meta)["dataset"] == dataset
     ]
 
 

@@ -54,7 +54,9 @@ class _Room:
         self.log: list[str] = []
         self.recorded: list[str] = []
         begin = Begin(Path("home"), "mine", "reach", "ana", seed=3)
-        self.drive = StationSession("d", begin, self._new, cast(RenderPool, None), self.log.append, self.recorded.append)
+        self.drive = StationSession(
+            "d", begin, self._new, cast(RenderPool, None), self.log.append, self.recorded.append
+        )
 
     @property
     def process(self) -> _Process:
