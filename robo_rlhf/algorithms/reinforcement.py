@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from robo_rlhf.algorithms.base import RunAlgorithm
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home
-from robo_rlhf.pipeline.latest_policy import policy_at, reward_at
+from robo_rlhf.policies.latest_policy import policy_at, reward_at
 from robo_rlhf.sim.names import MaybeWorld
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from robo_rlhf.core.errors import InvalidValueError, NotFoundError
 from robo_rlhf.core.files import data_home, feedback_database, read_json
 from robo_rlhf.data.layout import require_dataset
 from robo_rlhf.database.timestamps import timestamp
-from robo_rlhf.pipeline.latest_policy import reward_at
+from robo_rlhf.policies.latest_policy import reward_at
 
 if TYPE_CHECKING:
     from robo_rlhf.core.runs import Run

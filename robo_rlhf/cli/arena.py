@@ -22,7 +22,7 @@ from robo_rlhf.core.checks import (
 )
 from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.files import data_home, feedback_database
-from robo_rlhf.pipeline.latest_policy import source_of
+from robo_rlhf.policies.latest_policy import source_of
 from robo_rlhf.sim.names import check_world
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from robo_rlhf.cli.threads import use_one_thread
 from robo_rlhf.core.checks import Seed
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home
-from robo_rlhf.pipeline.latest_policy import policy_at
+from robo_rlhf.policies.latest_policy import policy_at
 from robo_rlhf.sim.names import MaybeWorld, OnRobot
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from robo_rlhf.core.checks import (
 )
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, new_dataset
-from robo_rlhf.pipeline.latest_policy import policy_at
+from robo_rlhf.policies.latest_policy import policy_at
 from robo_rlhf.sim.names import OnRobot, World
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.attention import Layer
-from robo_rlhf.policies.base import Chunks
+from robo_rlhf.policies.base import Chunks, Part
 from robo_rlhf.policies.chunked import ChunkedPolicy
 
 
@@ -125,9 +125,13 @@ class ActPolicy(ChunkedPolicy):
         error = (error * weight).sum() / weight.sum().clamp_min(1e-8)
         return error + self.kl * (divergence * batch.weight).sum() / batch.weight.sum().clamp_min(1e-8)
 
-    def predict(self, obs: Tensor) -> Tensor:
+    def predict_with(self, obs: Tensor, noise: Tensor) -> Tensor:
         """Return the chunk (N, chunk, act_dim) of the latent 0, for observations (N, history * obs_dim)."""
         return self.from_unit(self.decode(self.normalize(obs), torch.zeros(len(obs), self.latent)))
+
+    def parts(self) -> list[Part]:
+        """Return the network, with the decay by which its predictions are averaged."""
+        return [part._replace(ensemble_decay=self.decay if self.ensemble else None) for part in super().parts()]
 
     def reset(self, num_envs: int) -> None:
         """Clear the predictions and the observation history."""

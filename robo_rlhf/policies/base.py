@@ -1,12 +1,14 @@
 """Base classes of trained policies: networks trained by imitation, and those that RL can fine-tune."""
 
 from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.model_files import Model
 from robo_rlhf.core.types import Array
 
@@ -42,6 +44,21 @@ class Chunks(NamedTuple):
     weight: Tensor  # (B,) float32, weight of each example
 
 
+class Part(NamedTuple):
+    """One network of a policy as a pure function, so that it can run without this class (see `robo_rlhf.deploy`).
+
+    A policy acts by its parts in order: the first takes observations, each later one also the action of the one before.
+    """
+
+    function: Callable[..., Tensor]  # see `inputs`; returns actions (N, act_dim), of a chunk (N, chunk, act_dim)
+    inputs: Mapping[str, int]  # name and columns of each argument (N, columns) float32: obs, noise or action
+    chunk: int = 0  # actions predicted at once; 0 for a network that gives the action of one step
+    execution_horizon: int = 1  # steps from one prediction to the next
+    history: int = 1  # observations that a prediction is made from
+    noise: str = ""  # distribution of the input "noise": normal or exponential
+    ensemble_decay: float | None = None  # overlapping predictions are averaged, the k-th weighted by exp(-decay k)
+
+
 class TrainedPolicy(Model):
     """A network that is a `Policy`. Normalisation lives inside it, as buffers, and so inside the checkpoint.
 
@@ -72,6 +89,14 @@ class TrainedPolicy(Model):
     @abstractmethod
     def act(self, obs: Array) -> Array:
         """Map obs (N, obs_dim) to actions (N, act_dim) in [-1, 1], without exploration."""
+
+    def parts(self) -> list[Part]:
+        """Return the networks of the policy as pure functions, for its export.
+
+        Raises:
+            InvalidValueError: policies of this kind have none.
+        """
+        raise InvalidValueError("export", f"a policy of kind {self.kind}", "a kind with parts(), as `Part` describes")
 
     def seed(self, seed: int) -> None:
         """Set the source of the policy's own randomness (what a flow samples its noise from)."""
@@ -118,6 +143,10 @@ class GaussianActor(TrainedPolicy):
         with torch.inference_mode():
             action: Array = self.distribution(self.features(obs)).mean.clamp(-1.0, 1.0).numpy()
         return action
+
+    def parts(self) -> list[Part]:
+        """Return the network from observations to the mean action."""
+        return [Part(lambda obs: self.distribution(obs).mean.clamp(-1.0, 1.0), {"obs": self.obs_dim})]
 
 
 class Normalizer(nn.Module):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from robo_rlhf.core.checks import at_least, check_ranges
 from robo_rlhf.core.types import Array
-from robo_rlhf.policies.base import Normalizer, TrainedPolicy
+from robo_rlhf.policies.base import Normalizer, Part, TrainedPolicy
 
 HALF_RANGE_FLOOR = 0.05  # an action column that varies less than this is not amplified
 
@@ -35,9 +35,36 @@ class ChunkedPolicy(TrainedPolicy):
         self._queue: list[Array] = []  # actions (N, act_dim) still to be executed
         self._seen: list[Tensor] = []  # the newest `history` observations
 
+    noise_columns = 0  # random numbers that a prediction takes
+    noise_kind = ""  # their distribution: normal or exponential
+
     @abstractmethod
+    def predict_with(self, obs: Tensor, noise: Tensor) -> Tensor:
+        """Return a chunk (N, chunk, act_dim) in [-1, 1] for obs (N, history * obs_dim), noise (N, noise_columns)."""
+
     def predict(self, obs: Tensor) -> Tensor:
         """Return a chunk of actions (N, chunk, act_dim) in [-1, 1] for observations (N, history * obs_dim)."""
+        noise = torch.empty(len(obs), self.noise_columns)
+        if self.noise_kind == "normal":
+            noise.normal_(generator=self.generator)
+        elif self.noise_kind == "exponential":
+            noise.exponential_(generator=self.generator)
+        return self.predict_with(obs, noise)
+
+    def parts(self) -> list[Part]:
+        """Return the network from observations to a chunk."""
+        inputs = {"obs": self.history * self.obs_dim} | ({"noise": self.noise_columns} if self.noise_kind else {})
+        empty = torch.empty(0, 0)
+        return [
+            Part(
+                lambda obs, noise=empty: self.predict_with(obs, noise),
+                inputs,
+                chunk=self.chunk,
+                execution_horizon=self.execution_horizon,
+                history=self.history,
+                noise=self.noise_kind,
+            )
+        ]
 
     def fit_normalizer(self, obs: Tensor, action: Tensor) -> None:
         """Set the observation's z-scores, and the range of each action column that becomes [-1, 1]."""

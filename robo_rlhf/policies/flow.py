@@ -71,6 +71,7 @@ class FlowPolicy(ChunkedPolicy):
             symlog=symlog,
         )
         self.flow_steps, self.noise = flow_steps, noise
+        self.noise_kind, self.noise_columns = "normal", chunk * act_dim
         self.register_buffer("frequencies", math.pi * torch.arange(1, 5, dtype=torch.float32), persistent=False)
         self.symlog = SymlogFeatures(obs_dim, symlog) if symlog else None
         inputs = chunk * act_dim + history * obs_dim * (2 if symlog else 1) + 9
@@ -106,10 +107,10 @@ class FlowPolicy(ChunkedPolicy):
         weight = batch.mask * batch.weight[:, None]
         return (error * weight).sum() / weight.sum().clamp_min(1e-8)
 
-    def predict(self, obs: Tensor) -> Tensor:
-        """Return a chunk of actions (N, chunk, act_dim) in [-1, 1] for observations (N, history * obs_dim)."""
+    def predict_with(self, obs: Tensor, noise: Tensor) -> Tensor:
+        """Return the chunk (N, chunk, act_dim) that standard normal noise (N, chunk * act_dim) flows into."""
         obs = self.normalize(obs).flatten(1)
-        x = self.noise * torch.randn((len(obs), self.chunk * self.act_dim), generator=self.generator)
+        x = self.noise * noise
         for k in range(self.flow_steps):
             time = torch.full((len(obs), 1), k / self.flow_steps)
             x = x + self.velocity(x, obs, time) / self.flow_steps

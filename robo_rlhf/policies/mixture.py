@@ -65,6 +65,8 @@ class MixturePolicy(ChunkedPolicy):
             sample=sample,
         )
         self.sample = sample
+        if sample:
+            self.noise_kind, self.noise_columns = "exponential", modes
         self.net = nn.Sequential(mlp([history * obs_dim, *[width] * layers], nn.GELU), nn.GELU())
         self.head = MixtureHead(width, modes, chunk, act_dim, min_std)
 
@@ -77,11 +79,11 @@ class MixturePolicy(ChunkedPolicy):
         """Return the weighted negative log-likelihood per action."""
         return weighted_nll(self.mixture(batch.obs), self.to_unit(batch.action), batch.mask, batch.weight)
 
-    def predict(self, obs: Tensor) -> Tensor:
-        """Return the mean (N, chunk, act_dim) of one component, for observations (N, history * obs_dim)."""
+    def predict_with(self, obs: Tensor, noise: Tensor) -> Tensor:
+        """Return the mean (N, chunk, act_dim) of one component, for observations (N, history * obs_dim).
+
+        The component of the largest weight / noise, with exponential noise (N, modes), is a draw by the weights.
+        """
         found = self.mixture(obs)
-        if self.sample:
-            chosen = torch.multinomial(found.log_weight.exp(), 1, generator=self.generator)[:, 0]
-        else:
-            chosen = found.log_weight.argmax(-1)
-        return self.from_unit(found.pick(chosen))
+        weight = found.log_weight.exp()
+        return self.from_unit(found.pick((weight / noise if self.sample else weight).argmax(-1)))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.policies import POLICIES
-from robo_rlhf.policies.base import Chunks, Normalizer, TrainedPolicy, first_step_loss
+from robo_rlhf.policies.base import Chunks, Normalizer, Part, TrainedPolicy, first_step_loss
 
 
 class PolicyOnBase(TrainedPolicy):
@@ -41,9 +41,25 @@ class PolicyOnBase(TrainedPolicy):
         if self.base is not None:
             self.base.reset(num_envs)
 
-    @abstractmethod
     def features(self, obs: Array) -> Tensor:
         """Advance the base by one step and return (N, feature_dim) for obs (N, obs_dim)."""
+        seen = torch.as_tensor(obs, dtype=torch.float32)
+        base = None if self.base is None else torch.tensor(self.base.act(obs), dtype=torch.float32)
+        return self.join(seen, base)
+
+    @abstractmethod
+    def join(self, obs: Tensor, base: Tensor | None) -> Tensor:
+        """Return the features (N, feature_dim) of obs (N, obs_dim) and the base's action (N, act_dim), if any."""
+
+    def parts(self) -> list[Part]:
+        """Return those of the base, and the network that corrects its action."""
+
+        def step(obs: Tensor, action: Tensor | None = None) -> Tensor:
+            return self.mean_action(self.join(obs, action)).clamp(-1.0, 1.0)
+
+        if self.base is None:
+            return [Part(step, {"obs": self.obs_dim})]
+        return [*self.base.parts(), Part(step, {"obs": self.obs_dim, "action": self.act_dim})]
 
     @abstractmethod
     def mean_action(self, features: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ class RecurrentPolicy(ChunkedPolicy):
         """Return the weighted negative log-likelihood per action."""
         return weighted_nll(self.mixture(batch.obs), self.to_unit(batch.action), batch.mask, batch.weight)
 
-    def predict(self, obs: Tensor) -> Tensor:
+    def predict_with(self, obs: Tensor, noise: Tensor) -> Tensor:
         """Return the mean (N, chunk, act_dim) of the likeliest component."""
         found = self.mixture(obs)
         return self.from_unit(found.pick(found.log_weight.argmax(-1)))

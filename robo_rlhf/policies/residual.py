@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from robo_rlhf.core.types import Array
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import GaussianActor, Normalizer, mlp
 from robo_rlhf.policies.on_base import PolicyOnBase
@@ -65,12 +64,10 @@ class ResidualPolicy(PolicyOnBase, GaussianActor):
         nn.init.zeros_(last.bias)
         self.log_std = nn.Parameter(torch.full((act_dim,), math.log(std)))
 
-    def features(self, obs: Array) -> Tensor:
-        """Advance the base by one step and return (N, obs_dim + act_dim)."""
-        assert self.base is not None
-        action = torch.tensor(self.base.act(obs), dtype=torch.float32)
-        normalized: Tensor = self.normalizer(torch.as_tensor(obs, dtype=torch.float32))
-        return torch.cat([normalized, action], dim=-1)
+    def join(self, obs: Tensor, base: Tensor | None) -> Tensor:
+        """Return z-scores of the observation, and the base's action, (N, obs_dim + act_dim)."""
+        assert base is not None
+        return torch.cat([self.normalizer(obs), base], dim=-1)
 
     def distribution(self, features: Tensor) -> torch.distributions.Normal:
         """Return the distribution of unclipped actions for features (B, obs_dim + act_dim)."""

@@ -76,12 +76,9 @@ class TanhGaussianPolicy(PolicyOnBase):
         with torch.no_grad():
             last.bias[act_dim:] = math.log(std)
 
-    def features(self, obs: Array) -> Tensor:
-        """Advance the base by one step and return (N, feature_dim): obs (N, obs_dim), and the base's action."""
-        seen = torch.as_tensor(obs, dtype=torch.float32)
-        if self.base is None:
-            return seen
-        return torch.cat([seen, torch.tensor(self.base.act(obs), dtype=torch.float32)], dim=-1)
+    def join(self, obs: Tensor, base: Tensor | None) -> Tensor:
+        """Return the observation (N, obs_dim), and the base's action where there is one."""
+        return obs if base is None else torch.cat([obs, base], dim=-1)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and logarithm of the deviation of z, (B, act_dim) each, for features (B, feature_dim)."""

@@ -6,7 +6,7 @@ import pytest
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.files import write_json
-from robo_rlhf.pipeline.latest_policy import final_policy, label_of, policy_at
+from robo_rlhf.policies.latest_policy import final_policy, label_of, policy_at
 
 FILE = Path("checkpoints") / "policy.safetensors"
 

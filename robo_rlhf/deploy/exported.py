@@ -1,0 +1,194 @@
+"""A policy that was exported: its networks, run step by step. `robo-rlhf policy export` puts a copy into each folder.
+
+It imports nothing of robo_rlhf, only numpy, and onnxruntime for ONNX. On a robot's computer:
+
+    from exported_policy import ExportedPolicy
+    policy = ExportedPolicy("folder/of/the/export")
+    policy.reset()
+    action = policy.act({"hand_x": 0.1, ...})  # one number for each name in policy.obs_names; returns (act_dim,)
+"""
+
+import json
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Run = Callable[[Mapping[str, Array]], Array]  # inputs of a network by name, (N, columns) float32 each → its actions
+Request = tuple[int, dict[str, Array]]  # which part is to be run, and on what
+
+
+def observation(given: "Mapping[str, float] | Sequence[float] | Array", names: Sequence[str]) -> Array:
+    """Return one observation (obs_dim,) float32: from an array, or from one number for each of `names`.
+
+    Raises:
+        ValueError: a name is missing or unknown, the size is another, or a value is not finite.
+    """
+    if isinstance(given, Mapping):
+        missing, unknown = [n for n in names if n not in given], [str(n) for n in given if n not in names]
+        if missing or unknown:
+            told = [f"{what}: {', '.join(which[:8])}" for what, which in (("missing", missing), ("unknown", unknown)) if which]
+            raise ValueError(f"observation: {'; '.join(told)}; expected {len(names)} names, from {names[0]} to {names[-1]}")
+        given = [given[name] for name in names]
+    found = np.asarray(given, np.float32)
+    if found.shape != (len(names),):
+        raise ValueError(f"observation: shape {found.shape}, expected ({len(names)},): {', '.join(names)}")
+    wrong = [name for name, good in zip(names, np.isfinite(found), strict=True) if not good]
+    if wrong:
+        raise ValueError(f"observation: {', '.join(wrong[:8])} not finite")
+    return found
+
+
+class Queue:
+    """What the first network of a policy predicted and is still to be carried out, in one episode."""
+
+    def __init__(self, part: Mapping[str, Any]) -> None:
+        """Carry out the predictions of `part`, one of the manifest's parts with a chunk."""
+        self.part, self.time = part, 0
+        self.plans: list[tuple[int, Array]] = []  # start and prediction (chunk, act_dim), oldest first
+
+    def due(self) -> bool:
+        """Whether a new prediction is to be made at this step."""
+        return bool(self.time % self.part["execution_horizon"] == 0)
+
+    def add(self, chunk: Array) -> None:
+        """Take a new prediction (chunk, act_dim) for this step and those that follow."""
+        self.plans.append((self.time, chunk))
+
+    def next(self) -> Array:
+        """Return this step's action (act_dim,), and go on to the next step."""
+        decay = self.part["ensemble_decay"]
+        self.plans = [(start, plan) for start, plan in self.plans if self.time - start < len(plan)]
+        if decay is None:
+            self.plans = self.plans[-1:]
+        actions = np.stack([plan[self.time - start] for start, plan in self.plans])  # (P, act_dim)
+        weight = np.exp(-(decay or 0.0) * np.arange(len(actions), dtype=np.float32))
+        self.time += 1
+        mean: Array = (actions * weight[:, None]).sum(0) / weight.sum()
+        return mean.clip(-1.0, 1.0)
+
+
+class Stepper:
+    """The state of one episode: what was seen, what is queued. It asks for networks to be run, and runs none."""
+
+    def __init__(self, manifest: Mapping[str, Any], noise: Callable[[str, int], Array]) -> None:
+        """Begin an episode of a policy.
+
+        Args:
+            manifest: what policy.json holds.
+            noise: returns so many random numbers (columns,) of a distribution, normal or exponential.
+        """
+        self.manifest, self.noise = manifest, noise
+        self.parts: list[dict[str, Any]] = manifest["parts"]
+        self.queues = [Queue(part) for part in self.parts]
+        self.seen = deque[Array](maxlen=max(part["history"] for part in self.parts))
+        mask = manifest.get("mask")
+        self.earlier = deque[Array](maxlen=mask["delay"] + 1) if mask else None
+
+    def look(self, obs: Array) -> Array:
+        """Return the observation (obs_dim,) as the policy was trained to see it, and remember it."""
+        if self.earlier is not None:
+            mask, full = self.manifest["mask"], self.earlier.maxlen or 1
+            self.earlier.extend([obs] * (full - len(self.earlier) if len(self.earlier) < full - 1 else 1))
+            before = self.earlier[0]
+            obs = np.where(mask["hidden"], np.float32(0), np.where(mask["late"], before, obs))
+        self.seen.extend([obs] * (1 if self.seen else self.seen.maxlen or 1))
+        return obs
+
+    def act(self, obs: Array) -> Generator[Request, Array, Array]:
+        """Yield each network to run as (part, inputs), be sent what it gives, and return the action (act_dim,)."""
+        obs, action = self.look(obs), None
+        for k, (part, queue) in enumerate(zip(self.parts, self.queues, strict=True)):
+            if part["chunk"] == 0:
+                action = (yield k, self.inputs(part, obs, action))[0]
+                continue
+            if queue.due():
+                queue.add((yield k, self.inputs(part, obs, action))[0])
+            action = queue.next()
+        assert action is not None
+        return action
+
+    def inputs(self, part: Mapping[str, Any], obs: Array, action: Array | None) -> dict[str, Array]:
+        """Return what a network is run on: rows of one observation, of the action before it, and of noise."""
+        found = {"obs": np.concatenate(list(self.seen)[-part["history"] :]) if part["history"] > 1 else obs}
+        if "action" in part["inputs"]:
+            assert action is not None
+            found["action"] = action
+        if "noise" in part["inputs"]:
+            found["noise"] = self.noise(part["noise"], part["inputs"]["noise"])
+        return {name: np.asarray(value, np.float32)[None] for name, value in found.items()}
+
+
+def numpy_noise(seed: int) -> Callable[[str, int], Array]:
+    """Return a source of random numbers for `Stepper`."""
+    rng = np.random.default_rng(seed)
+    draw = {"normal": rng.standard_normal, "exponential": rng.standard_exponential}
+    return lambda kind, columns: draw[kind](columns, np.float32)
+
+
+class ExportedPolicy:
+    """An exported policy, for one robot."""
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        seed: int = 0,
+        noise: Callable[[str, int], Array] | None = None,
+        runs: Sequence[Run] | None = None,
+    ) -> None:
+        """Load the networks of a folder.
+
+        Args:
+            folder: where policy.json and the networks are.
+            seed: of the policy's own randomness.
+            noise: another source of it: gives so many numbers (columns,) of a distribution, normal or exponential.
+            runs: what runs each network, in order, in place of onnxruntime.
+
+        Raises:
+            OSError: there is no policy.json, or a network is missing.
+            ValueError: a network is no ONNX file, and `runs` is not given.
+        """
+        path = Path(folder)
+        self.manifest: dict[str, Any] = json.loads((path / "policy.json").read_text())
+        self.obs_names: list[str] = self.manifest["obs_names"]
+        self.action_names: list[str] = self.manifest["action_names"]
+        self.control_hz: float = self.manifest["control_hz"]
+        self.noise = noise or numpy_noise(seed)
+        self.runs = runs or [_network(path / part["file"]) for part in self.manifest["parts"]]
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin an episode: forget what was seen and queued."""
+        self.stepper = Stepper(self.manifest, self.noise)
+
+    def act(self, obs: "Mapping[str, float] | Sequence[float] | Array") -> Array:
+        """Return the action (act_dim,) in [-1, 1] for one observation: (obs_dim,), or a number for each name.
+
+        Raises:
+            ValueError: the observation lacks a name, has another size, or is not finite.
+        """
+        steps = self.stepper.act(observation(obs, self.obs_names))
+        given: Array | None = None
+        while True:
+            try:
+                part, inputs = steps.send(given) if given is not None else next(steps)
+            except StopIteration as over:
+                action: Array = over.value
+                return action
+            given = self.runs[part](inputs)
+
+
+def _network(path: Path) -> Run:
+    if path.suffix != ".onnx":
+        raise ValueError(f"{path.name}: only ONNX is loaded here; load other files yourself and give them as runs=")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    return lambda inputs: np.asarray(session.run(None, dict(inputs))[0])
