@@ -15,6 +15,7 @@ from robo_rlhf.core.learning import (
     pack_optimizer,
     seeded,
     take,
+    take_count,
     unpack_generator,
     unpack_module,
     unpack_optimizer,
@@ -240,7 +241,7 @@ class BCLearner:
         unpack_optimizer("optimizer", self.optimizer, arrays)
         unpack_generator(self.generator, arrays["generator"])
         self.best = {f"best/{name}": value for name, value in take("best", arrays).items()}
-        self.done, self.loss, best = int(meta["done"]), float(meta["loss"]), meta["best_score"]
+        self.done, self.loss, best = take_count(meta, "done"), float(meta["loss"]), meta["best_score"]
         self.best_score = None if best is None else float(best)
 
 
