@@ -149,7 +149,8 @@ def read_votes(path: Path, named: Mapping[str, str]) -> Iterator[Vote | ImportPr
             there = ", ".join(map(str, row)) or "none"
             yield ImportProblem(path.name, number, f"column {missing!r} is empty or missing; there are: {there[:200]}")
             continue
-        yield Vote(number, *(cells[name] for name in FIELDS))
+        one, other, vote, person, when, note, axis = (cells[name] for name in FIELDS)
+        yield Vote(number, one, other, vote, person, when, note, axis)
 
 
 def export_votes(store: Store, path: Path, *, by: Principal = NO_PRINCIPAL) -> int:
@@ -172,9 +173,9 @@ def export_votes(store: Store, path: Path, *, by: Principal = NO_PRINCIPAL) -> i
         if question is not None:
             clips = [clip.episode_id for clip in question.segments]
             value = answer.value
-            row: dict[str, Any] = {"clip_a": clips[0], "clip_b": clips[1], "annotator": answer.annotator, "time": answer.answered}
-            row |= {"note": value.get("note", ""), "dataset": question.dataset, "run": question.run}
-            row |= {"task": question.task, "seconds": answer.response_time}
+            row: dict[str, Any] = {"clip_a": clips[0], "clip_b": clips[1], "annotator": answer.annotator}
+            row |= {"time": answer.answered, "note": value.get("note", ""), "dataset": question.dataset}
+            row |= {"run": question.run, "task": question.task, "seconds": answer.response_time}
             said = value.get("axes") or dict.fromkeys(axes_of(question.meta, ("",)), value.get("choice"))
             rows += [{**row, "axis": axis, "vote": choice} for axis, choice in said.items()]
     write_atomic(path, _encoded(rows, path.suffix), reserve=0)
