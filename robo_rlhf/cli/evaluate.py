@@ -85,10 +85,11 @@ class Evaluate(OnRobot):
         import numpy as np
 
         from robo_rlhf.policies.checkpoint import load_meta, load_policy
+        from robo_rlhf.policies.masked import seeing
         from robo_rlhf.rollouts.evaluation import FIRST_SEED, evaluate
         from robo_rlhf.sim.envs.partial_observation import mask_observations
 
-        policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+        policy = seeing(load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim), env)
         env = mask_observations(env, load_meta(path).get("mask_delay") if self.mask_delay is None else self.mask_delay)
         seeds = np.arange(FIRST_SEED, FIRST_SEED + self.episodes)
         total = env.horizon * -(-self.episodes // env.num_envs)
