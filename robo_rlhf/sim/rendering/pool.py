@@ -10,7 +10,7 @@ import contextlib
 import threading
 from collections.abc import Hashable, Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -50,6 +50,7 @@ class RenderRequest:
     jpeg_quality: int = JPEG_QUALITY
     place: str = ""  # the shared memory (cameras, all states, H, W, 3) that pictures are written into
     span: tuple[int, int] = (0, 0)  # the first of these states in it, and how many it has room for
+    fragmented: bool = False
 
     def __str__(self) -> str:
         """Return a description, for errors."""
@@ -146,9 +147,12 @@ class RenderPool:
         quality: "Quality" = "fast",
         fps: float = 20.0,
         overlay: "Overlay" = None,
+        *,
+        fragmented: bool = False,
     ) -> Future[bytes]:
-        """Return a future of an MP4 of `states` (T, nstate); see `robo_rlhf.sim.rendering.clips.render_clip`."""
-        return self._submit(RenderRequest("mp4", model, states, (camera,), width, height, quality, fps, overlay))
+        """Return a future of an MP4 of `states` (T, nstate); see `robo_rlhf.sim.rendering.clips.clip_bytes`."""
+        request = RenderRequest("mp4", model, states, (camera,), width, height, quality, fps, overlay)
+        return self._submit(replace(request, fragmented=fragmented))
 
     def jpegs(
         self,
