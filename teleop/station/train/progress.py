@@ -1,6 +1,5 @@
 """How far a run is, what it does, and how long it will take: from its folder, and from finished runs like it."""
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -8,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from robo_rlhf.core.json_lines import row_of
 from teleop.station.monitor.runs import RunIndex
 from teleop.station.train.queue import Job
 
@@ -135,12 +135,12 @@ def _answering(events: list[dict[str, Any]]) -> float:
 
 
 def _events(folder: Path) -> list[dict[str, Any]]:
-    """Return the events of a run; its last line may be torn."""
+    """Return the events of a run; damaged lines are left out, and its last one may be torn."""
     found = []
     with suppress(OSError):
-        for line in (folder / "events.jsonl").read_text(errors="replace").splitlines():
+        for line in (folder / "events.jsonl").read_bytes().split(b"\n"):
             with suppress(ValueError):
-                event = json.loads(line)
-                if isinstance(event, dict) and isinstance(event.get("time"), int | float):
+                event = row_of(line)
+                if isinstance(event.get("time"), int | float):
                     found.append(event)
     return found
