@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.model_files import Model
 from robo_rlhf.core.types import Array
+
+NO_TENSORS: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class Actor(Protocol):
@@ -42,6 +45,7 @@ class Chunks(NamedTuple):
     action: Tensor  # (B, H, act_dim) float32, the H actions from that observation on
     mask: Tensor  # (B, H) float32, 0 past the end of the episode
     weight: Tensor  # (B,) float32, weight of each example
+    pictures: Mapping[str, Tensor] = NO_TENSORS  # camera → (B, history, H, W, 3) uint8, for policies that see
 
 
 class Part(NamedTuple):
@@ -50,6 +54,7 @@ class Part(NamedTuple):
     A policy acts by its parts in order: the first takes observations, each later one also the action of the one before.
     """
 
+    network: nn.Module  # which holds the weights
     function: Callable[..., Tensor]  # see `inputs`; returns actions (N, act_dim), of a chunk (N, chunk, act_dim)
     inputs: Mapping[str, int]  # name and columns of each argument (N, columns) float32: obs, noise or action
     chunk: int = 0  # actions predicted at once; 0 for a network that gives the action of one step
@@ -97,6 +102,10 @@ class TrainedPolicy(Model):
             InvalidValueError: policies of this kind have none.
         """
         raise InvalidValueError("export", f"a policy of kind {self.kind}", "a kind with parts(), as `Part` describes")
+
+    def attends(self) -> bool:
+        """Whether the next action depends on the next observation; else nothing has to be drawn for it."""
+        return True
 
     def seed(self, seed: int) -> None:
         """Set the source of the policy's own randomness (what a flow samples its noise from)."""
@@ -146,7 +155,7 @@ class GaussianActor(TrainedPolicy):
 
     def parts(self) -> list[Part]:
         """Return the network from observations to the mean action."""
-        return [Part(lambda obs: self.distribution(obs).mean.clamp(-1.0, 1.0), {"obs": self.obs_dim})]
+        return [Part(self, lambda obs: self.distribution(obs).mean.clamp(-1.0, 1.0), {"obs": self.obs_dim})]
 
 
 class Normalizer(nn.Module):

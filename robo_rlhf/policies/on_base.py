@@ -58,8 +58,8 @@ class PolicyOnBase(TrainedPolicy):
             return self.mean_action(self.join(obs, action)).clamp(-1.0, 1.0)
 
         if self.base is None:
-            return [Part(step, {"obs": self.obs_dim})]
-        return [*self.base.parts(), Part(step, {"obs": self.obs_dim, "action": self.act_dim})]
+            return [Part(self, step, {"obs": self.obs_dim})]
+        return [*self.base.parts(), Part(self, step, {"obs": self.obs_dim, "action": self.act_dim})]
 
     @abstractmethod
     def mean_action(self, features: Tensor) -> Tensor:
