@@ -104,7 +104,7 @@ class ActPolicy(ChunkedPolicy):
         """Return the chunk (B, chunk, act_dim), in units of the demonstrated range, for z-scores and latents."""
         known = 1 + self.history
         context = torch.cat([self.latent_token(latent)[:, None], self.obs_token(obs)], dim=1) + self.places[:known]
-        queries = self.places[known:].expand(len(obs), -1, -1)
+        queries = self.places[known:].expand(obs.shape[0], -1, -1)
         for layer in self.decoder:
             queries = layer(queries, context=context)
         chunk: Tensor = self.to_action(self.norm(queries)).float()
@@ -127,7 +127,7 @@ class ActPolicy(ChunkedPolicy):
 
     def predict_with(self, obs: Tensor, noise: Tensor) -> Tensor:
         """Return the chunk (N, chunk, act_dim) of the latent 0, for observations (N, history * obs_dim)."""
-        return self.from_unit(self.decode(self.normalize(obs), torch.zeros(len(obs), self.latent)))
+        return self.from_unit(self.decode(self.normalize(obs), torch.zeros(obs.shape[0], self.latent)))
 
     def parts(self) -> list[Part]:
         """Return the network, with the decay by which its predictions are averaged."""

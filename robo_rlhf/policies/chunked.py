@@ -99,7 +99,7 @@ class ChunkedPolicy(TrainedPolicy):
 
     def normalize(self, obs: Tensor) -> Tensor:
         """Return z-scores (B, history, obs_dim) of observations (B, history * obs_dim)."""
-        normalized: Tensor = self.normalizer(obs.view(len(obs), self.history, self.obs_dim))
+        normalized: Tensor = self.normalizer(obs.view(obs.shape[0], self.history, self.obs_dim))
         return normalized
 
     def to_unit(self, action: Tensor) -> Tensor:

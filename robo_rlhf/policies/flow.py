@@ -88,7 +88,7 @@ class FlowPolicy(ChunkedPolicy):
         seen = super().normalize(obs)
         if self.symlog is None:
             return seen
-        return torch.cat([seen, self.symlog(obs.view(len(obs), self.history, self.obs_dim))], dim=-1)
+        return torch.cat([seen, self.symlog(obs.view(obs.shape[0], self.history, self.obs_dim))], dim=-1)
 
     def velocity(self, x: Tensor, obs: Tensor, time: Tensor) -> Tensor:
         """Return the field (B, chunk * act_dim) at x, for seen obs (B, k) and time (B, 1)."""
@@ -112,6 +112,6 @@ class FlowPolicy(ChunkedPolicy):
         obs = self.normalize(obs).flatten(1)
         x = self.noise * noise
         for k in range(self.flow_steps):
-            time = torch.full((len(obs), 1), k / self.flow_steps)
+            time = torch.full((obs.shape[0], 1), k / self.flow_steps)
             x = x + self.velocity(x, obs, time) / self.flow_steps
-        return self.from_unit(x.view(len(obs), self.chunk, self.act_dim))
+        return self.from_unit(x.view(obs.shape[0], self.chunk, self.act_dim))

@@ -25,7 +25,7 @@ class Mixture(NamedTuple):
 
     def pick(self, component: Tensor) -> Tensor:
         """Return the mean chunk (B, H, act_dim) of one component (B,) each."""
-        return self.mean[torch.arange(len(component)), component]
+        return self.mean[torch.arange(component.shape[0]), component]
 
 
 class MixtureHead(nn.Module):
@@ -41,7 +41,7 @@ class MixtureHead(nn.Module):
         """Return the mixture for features (B, F)."""
         modes = self.shape[0]
         out = self.net(features).float()
-        mean, log_std = out[:, modes:].view(len(out), 2, *self.shape).unbind(1)
+        mean, log_std = out[:, modes:].view(out.shape[0], 2, *self.shape).unbind(1)
         log_std = self.floor + functional.softplus(log_std - self.floor - 1.0)  # about 1/e initially
         return Mixture(out[:, :modes].log_softmax(-1), mean, log_std.clamp_max(LOG_STD_MAX))
 
