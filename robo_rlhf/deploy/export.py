@@ -1,11 +1,12 @@
 """Export of a trained policy: its networks as ONNX or torch programs, and what is needed to run them on a robot.
 
-A folder holds the networks (part-0.onnx, ...), `policy.json`, which says how they are run, a model card (README.md), and
-`exported_policy.py`, which runs them with numpy and onnxruntime.
+A folder holds the networks (part-0.onnx, ...), `policy.json`, which says how they are run, a model card (README.md),
+and `exported_policy.py`, which runs them with numpy and onnxruntime.
 """
 
 import json
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from io import BytesIO
@@ -19,7 +20,7 @@ from robo_rlhf.core.errors import ConflictError, InvalidValueError, MissingDepen
 from robo_rlhf.core.files import make_folder, publish_folder, remove_tree, write_atomic
 from robo_rlhf.deploy import exported
 from robo_rlhf.deploy.card import model_card
-from robo_rlhf.policies.base import Part, TrainedPolicy
+from robo_rlhf.policies.base import Part
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
 from robo_rlhf.sim.envs.partial_observation import ObservationMask
 from robo_rlhf.sim.envs.task_env import make_env
@@ -91,7 +92,9 @@ def _names(env: Any, what: Literal["obs", "action"], size: int) -> list[str]:
 
 
 def _described(part: Part) -> dict[str, Any]:
-    return {name: value for name, value in part._asdict().items() if name not in ("network", "function")} | {"inputs": dict(part.inputs)}
+    return {name: value for name, value in part._asdict().items() if name not in ("network", "function")} | {
+        "inputs": dict(part.inputs)
+    }
 
 
 def export_policy(checkpoint: Path, folder: Path, kind: Format = "onnx") -> Deployable:
@@ -131,20 +134,23 @@ def _require(kind: Format) -> None:
         try:
             metadata.version(module)
         except metadata.PackageNotFoundError:
-            raise MissingDependencyError(module, "export to ONNX", "Install robo-rlhf[onnx], or give --format torch.") from None
+            raise MissingDependencyError(
+                module, "export to ONNX", "Install robo-rlhf[onnx], or give --format torch."
+            ) from None
 
 
 def _program(module: nn.Module, inputs: Mapping[str, int], kind: Format) -> bytes:
     """Return a network as a file of its format, for any number of rows."""
     example: Sequence[Tensor] = [torch.zeros(2, columns) for columns in inputs.values()]
     rows = torch.export.Dim("rows")
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch and onnxscript warn of what they do to each other
         program = torch.export.export(module, tuple(example), dynamic_shapes=(tuple({0: rows} for _ in inputs),))
         if kind == "torch":
             into = BytesIO()
             torch.export.save(program, into)
             return into.getvalue()
-        written = torch.onnx.export(program, (), input_names=list(inputs), output_names=["action"], verbose=False)
+        written = torch.onnx.export(program, (), input_names=list(inputs), output_names=["actions"], verbose=False)
     if written is None:
         raise InvalidValueError("export to ONNX", "a network", "one that torch can write as ONNX")
     data: bytes = written.model_proto.SerializeToString()

@@ -31,8 +31,14 @@ def observation(given: "Mapping[str, float] | Sequence[float] | Array", names: S
     if isinstance(given, Mapping):
         missing, unknown = [n for n in names if n not in given], [str(n) for n in given if n not in names]
         if missing or unknown:
-            told = [f"{what}: {', '.join(which[:8])}" for what, which in (("missing", missing), ("unknown", unknown)) if which]
-            raise ValueError(f"observation: {'; '.join(told)}; expected {len(names)} names, from {names[0]} to {names[-1]}")
+            told = [
+                f"{what}: {', '.join(which[:8])}"
+                for what, which in (("missing", missing), ("unknown", unknown))
+                if which
+            ]
+            raise ValueError(
+                f"observation: {'; '.join(told)}; expected {len(names)} names, from {names[0]} to {names[-1]}"
+            )
         given = [given[name] for name in names]
     found = np.asarray(given, np.float32)
     if found.shape != (len(names),):
@@ -104,13 +110,21 @@ class Stepper:
         obs, action = self.look(obs), None
         for k, (part, queue) in enumerate(zip(self.parts, self.queues, strict=True)):
             if part["chunk"] == 0:
-                action = (yield k, self.inputs(part, obs, action))[0]
+                action = np.asarray((yield k, self.inputs(part, obs, action))[0])
                 continue
             if queue.due():
                 queue.add((yield k, self.inputs(part, obs, action))[0])
             action = queue.next()
         assert action is not None
         return action
+
+    def early(self, ahead: int) -> list[Request]:
+        """Return the networks to run now, of which the prediction is due in `ahead` steps."""
+        return [
+            (k, self.inputs(part, self.seen[-1], None))
+            for k, (part, queue) in enumerate(zip(self.parts, self.queues, strict=True))
+            if part["chunk"] and ahead and (queue.time - 1 + ahead) % part["execution_horizon"] == 0
+        ]
 
     def inputs(self, part: Mapping[str, Any], obs: Array, action: Array | None) -> dict[str, Array]:
         """Return what a network is run on: rows of one observation, of the action before it, and of noise."""
@@ -123,10 +137,51 @@ class Stepper:
         return {name: np.asarray(value, np.float32)[None] for name, value in found.items()}
 
 
+class Safety:
+    """Limits on the actions of a policy, between the policy and the robot."""
+
+    def __init__(
+        self, act_dim: int, *, max_change: float = 0.0, max_age: float = 0.0, hold: str = "zero", dry_run: bool = False
+    ) -> None:
+        """Begin with the robot at rest.
+
+        Args:
+            act_dim: size of an action.
+            max_change: largest change of an action's column from one step to the next; 0 for no limit.
+            max_age: age of an observation [s] from which on the robot holds; 0 for no limit.
+            hold: the action that holds: "zero", where actions are velocities or differences, or "last".
+            dry_run: always hold, and only tell what the policy would do.
+        """
+        self.max_change, self.max_age, self.hold, self.dry_run = max_change, max_age, hold, dry_run
+        self.last = np.zeros(act_dim, np.float32)
+
+    def apply(self, actions: Array, age: float = 0.0) -> tuple[Array, str]:
+        """Return the actions (H, act_dim) to carry out, and why the robot holds instead: "stale", "dry run" or "".
+
+        Raises:
+            ValueError: an action is not finite.
+        """
+        if not np.isfinite(actions).all():
+            raise ValueError("the policy gave an action that is not finite; hold the robot")
+        why = "stale" if self.max_age and age > self.max_age else "dry run" if self.dry_run else ""
+        if why:
+            actions = np.zeros_like(actions) if self.hold == "zero" else np.broadcast_to(self.last, actions.shape)
+        allowed = []
+        for action in np.clip(actions, -1.0, 1.0):
+            step = (
+                np.clip(action - self.last, -self.max_change, self.max_change)
+                if self.max_change
+                else action - self.last
+            )
+            self.last = (self.last + step).astype(np.float32)
+            allowed.append(self.last)
+        return np.stack(allowed), why
+
+
 def numpy_noise(seed: int) -> Callable[[str, int], Array]:
     """Return a source of random numbers for `Stepper`."""
     rng = np.random.default_rng(seed)
-    draw = {"normal": rng.standard_normal, "exponential": rng.standard_exponential}
+    draw: dict[str, Callable[..., Array]] = {"normal": rng.standard_normal, "exponential": rng.standard_exponential}
     return lambda kind, columns: draw[kind](columns, np.float32)
 
 

@@ -25,10 +25,10 @@ from robo_rlhf.feedback.arena.standings import Standings, update_standings
 from robo_rlhf.feedback.judgeable import check_task
 from robo_rlhf.feedback.store import Question, Store
 from robo_rlhf.pipeline.config import TeacherConfig
-from robo_rlhf.policies.latest_policy import source_of
 from robo_rlhf.pipeline.steps.observers import Observer
 from robo_rlhf.pipeline.steps.simulated_labels import NAME, SimulatedLabeler
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
+from robo_rlhf.policies.latest_policy import source_of
 from robo_rlhf.policies.masked import load_for
 from robo_rlhf.rollouts.rollout import POLICY_FAULT, check_environment, rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env, versions

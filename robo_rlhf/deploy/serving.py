@@ -1,0 +1,192 @@
+"""A policy for several robots at once: an episode's state for each, and networks that run on what all of them ask."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array
+from robo_rlhf.deploy.export import Deployable
+from robo_rlhf.deploy.exported import Safety, Stepper, numpy_noise, observation
+
+KNOWN = ("observation", "reset", "age")  # keys of a request beside the names of columns
+
+
+@dataclass(frozen=True)
+class ServingOptions:
+    """How a policy is served."""
+
+    ahead: int = 0  # steps by which the next chunk is predicted before it is due
+    max_change: float = 0.0  # as in `Safety`
+    max_age: float = 0.0  # [s], as in `Safety`
+    hold: Literal["zero", "last"] = "zero"
+    dry_run: bool = False
+    seed: int = 0  # of the policy's own randomness
+
+
+class Batcher:
+    """Runs networks in a thread of its own: what was asked while one ran is run together."""
+
+    def __init__(self, policy: Deployable) -> None:
+        """Run the networks of `policy`."""
+        self.modules = [module.eval() for module in policy.modules()]
+        self.waiting: defaultdict[int, list[tuple[Mapping[str, Array], asyncio.Future[Array]]]] = defaultdict(list)
+        self.thread = ThreadPoolExecutor(1, "policy")
+        self.task: asyncio.Task[None] | None = None
+
+    async def run(self, part: int, inputs: Mapping[str, Array]) -> Array:
+        """Return what network `part` gives for rows of inputs (N, columns) each."""
+        future: asyncio.Future[Array] = asyncio.get_running_loop().create_future()
+        self.waiting[part].append((inputs, future))
+        if self.task is None or self.task.done():
+            self.task = asyncio.create_task(self._work())
+        return await future
+
+    async def _work(self) -> None:
+        while self.waiting:
+            part = next(iter(self.waiting))
+            asked = self.waiting.pop(part)
+            rows = [len(next(iter(inputs.values()))) for inputs, _ in asked]
+            joined = [torch.from_numpy(np.concatenate([i[name] for i, _ in asked])) for name in asked[0][0]]
+            try:
+                found = await asyncio.get_running_loop().run_in_executor(self.thread, self._run, part, joined)
+            except Exception as error:  # whoever asked is told
+                for _, future in asked:
+                    if not future.cancelled():
+                        future.set_exception(error)
+                continue
+            for (_, future), given in zip(asked, np.split(found, np.cumsum(rows)[:-1]), strict=True):
+                if not future.cancelled():
+                    future.set_result(given)
+
+    def _run(self, part: int, inputs: list[Tensor]) -> Array:
+        with torch.inference_mode():
+            found: Array = self.modules[part](*inputs).numpy()
+        return found
+
+
+class Serving:
+    """What is served: a policy, its options, and the networks."""
+
+    def __init__(self, policy: Deployable, options: ServingOptions) -> None:
+        """Prepare it.
+
+        Raises:
+            InvalidValueError: a chunk is too short for predictions so far ahead.
+        """
+        self.policy, self.options, self.batcher = policy, options, Batcher(policy)
+        self.manifest, self.sessions = policy.manifest, 0
+        parts = self.manifest["parts"]
+        for part in parts:
+            spare = part["chunk"] - part["execution_horizon"]
+            if part["chunk"] and not 0 <= options.ahead <= min(spare, part["execution_horizon"] - 1):
+                expected = (
+                    f"at most {min(spare, part['execution_horizon'] - 1)} steps: chunks of {part['chunk']} actions"
+                )
+                raise InvalidValueError(
+                    "--ahead", options.ahead, f"{expected}, {part['execution_horizon']} carried out"
+                )
+        plain = len(parts) == 1 and parts[0]["chunk"] and parts[0]["history"] == 1 and "mask" not in self.manifest
+        whole = plain and parts[0]["ensemble_decay"] is None and not options.ahead
+        self.per_request: int = parts[0]["execution_horizon"] if whole else 1  # actions that an answer holds
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What a client is told first."""
+        names = ("task", "kind", "obs_names", "action_names", "control_hz")
+        return {name: self.manifest[name] for name in names} | {"actions_per_request": self.per_request}
+
+    def session(self) -> "Session":
+        """Return a new session; each has random numbers of its own."""
+        self.sessions += 1
+        return Session(self, self.options.seed + self.sessions - 1)
+
+
+class Session:
+    """One robot's episodes. Its requests are answered one after the other."""
+
+    def __init__(self, serving: Serving, seed: int) -> None:
+        """Begin an episode."""
+        self.serving, self.noise = serving, numpy_noise(seed)
+        self.lock = asyncio.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin another episode."""
+        options, manifest = self.serving.options, self.serving.manifest
+        self.stepper = Stepper(manifest, self.noise)
+        self.safety = Safety(
+            len(manifest["action_names"]),
+            max_change=options.max_change,
+            max_age=options.max_age,
+            hold=options.hold,
+            dry_run=options.dry_run,
+        )
+        self.predicted: dict[int, asyncio.Task[Array]] = {}
+
+    async def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer to a request: "actions" (H, act_dim), and "held" where the robot holds instead.
+
+        Args:
+            request: "observation" (obs_dim,), or one number for each name of a column; "reset" true at the start of an
+                episode; "age", the age of the observation [s].
+
+        Raises:
+            InvalidValueError: something is missing, unknown or not finite.
+        """
+        asked = asyncio.get_running_loop().time()
+        obs, age = self._read(request)
+        async with self.lock:
+            if request.get("reset"):
+                self.reset()
+            found = await self._actions(obs)
+            waited = asyncio.get_running_loop().time() - asked
+            try:
+                actions, why = self.safety.apply(found, age + waited)
+            except ValueError as error:
+                raise InvalidValueError("policy", str(error), "finite actions") from None
+        answer: dict[str, Any] = {"actions": actions, "server_timing": {"infer_ms": 1000 * waited}}
+        return answer | ({"held": why, "would_be": found} if why else {})
+
+    def _read(self, request: Mapping[str, Any]) -> tuple[Array, float]:
+        names = self.serving.manifest["obs_names"]
+        columns = {name: value for name, value in request.items() if name not in KNOWN}
+        if "observation" in request and columns:
+            raise InvalidValueError(
+                "request", ", ".join(columns)[:200], f"observation, {', '.join(KNOWN[1:])}, no more"
+            )
+        age = request.get("age", 0.0)
+        if not isinstance(age, int | float | np.number) or not 0 <= age < 1e6:
+            raise InvalidValueError("age of an observation", str(age)[:40], "seconds since it was taken")
+        if not isinstance(request.get("reset", False), bool | np.bool_):
+            raise InvalidValueError("reset", str(request["reset"])[:40], "true or false")
+        try:
+            return observation(request.get("observation", columns), names), float(age)
+        except (ValueError, TypeError) as error:
+            raise InvalidValueError("request", str(error)[:500], "the observation that the metadata names") from None
+
+    async def _actions(self, obs: Array) -> Array:
+        """Return the next actions (H, act_dim)."""
+        batcher, ahead = self.serving.batcher, self.serving.options.ahead
+        if self.serving.per_request > 1:
+            part = self.serving.manifest["parts"][0]
+            chunk = await batcher.run(0, self.stepper.inputs(part, obs, None))
+            return chunk[0, : self.serving.per_request]
+        steps, given = self.stepper.act(obs), None
+        try:
+            while True:
+                part, inputs = next(steps) if given is None else steps.send(given)
+                early = self.predicted.pop(part, None)
+                given = await batcher.run(part, inputs) if early is None else (await early)[:, ahead:]
+        except StopIteration as over:
+            action: Array = over.value
+        for part, inputs in self.stepper.early(ahead):
+            self.predicted[part] = asyncio.create_task(batcher.run(part, inputs))
+        return action[None]
