@@ -8,6 +8,7 @@ from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.core.legacy_names import PRESETS
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.reward_fitting.settings import FitSettings
+from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
 from robo_rlhf.training_tools.settings import BCSettings, PPOSettings, RewardSettings, SACSettings
 
@@ -134,6 +135,9 @@ class PipelineConfig:
     """Weight of the success head in the reward: for a step into a state that people would call done."""
     trim: int = 10
     """Steps of a demonstration that are kept after its final success."""
+    implicit: bool = True
+    """Whether rewinds and takeovers in recordings of the task count as preferences: those of people where people
+    answer, those of programs where a simulated teacher does."""
     selection: str = "mixed"
     """Which clips are asked about: uniform, recent, stage, endings, disagreement, information, demonstrations
     or mixed."""
@@ -185,6 +189,9 @@ class PipelineConfig:
         if self.annotator == "simulated" and KINDS[self.question].layout == "show":
             expected = "a kind that a simulated annotator can answer, or --annotator human"
             raise InvalidValueError("kind of question", self.question, expected)
+        if RewardSum(self.rl.objective).axes:
+            expected = "learned without an axis: a run asks about none; `robo-rlhf train ppo` takes one"
+            raise InvalidValueError("objective of a run", repr(self.rl.objective), expected)
         check_seed("--seed", self.seed)
         check_ranges(self, "--{}", {"demos": at_least(0), "labels rounds": at_least(1)})
         ranges = {
