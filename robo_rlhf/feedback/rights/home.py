@@ -11,6 +11,7 @@ import numpy as np
 
 from robo_rlhf.core.errors import ConflictError, CorruptFileError, RoboRlhfError
 from robo_rlhf.core.files import read_json, remove, write_atomic, write_json
+from robo_rlhf.core.json_lines import row_of, sealed_line
 from robo_rlhf.core.types import EpisodeMeta
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import MANIFEST
@@ -102,10 +103,9 @@ def _texts(home: Path, name: str, alias: str) -> Iterator[str]:
             new = _page_without(content.decode(), name, alias)
             write_atomic(path, new.encode(), reserve=0)
         elif path.suffix == ".jsonl":
-            lines = [json.loads(line) for line in content.decode().splitlines() if line.strip()]
-            rewritten = [json.dumps(in_json(line, name, alias), ensure_ascii=False) for line in lines]
-            write_atomic(path, ("\n".join(rewritten) + "\n").encode(), reserve=0)
-            if any(learned_from(line, name) for line in lines):
+            rows = [_row_without(line, name, alias) for line in content.splitlines()]
+            write_atomic(path, b"".join(line for line, _ in rows), reserve=0)
+            if any(learned for _, learned in rows):
                 yield _run_of(path, home)
         else:
             try:
@@ -115,6 +115,17 @@ def _texts(home: Path, name: str, alias: str) -> Iterator[str]:
             write_json(path, in_json(found, name, alias), reserve=0)
             if learned_from(found, name):
                 yield _run_of(path, home)
+
+
+def _row_without(line: bytes, name: str, alias: str) -> tuple[bytes, bool]:
+    """Return a JSON line without a name, sealed if it was, and whether it tells of learning; a damaged one goes."""
+    try:
+        row = row_of(line)
+    except ValueError:
+        return b"", False
+    new, learned = in_json(row, name, alias), learned_from(row, name)
+    sealed = len(row) < len(json.loads(line))
+    return sealed_line(new) if sealed else json.dumps(new, ensure_ascii=False).encode() + b"\n", learned
 
 
 def _page_without(page: str, name: str, alias: str) -> str:

@@ -13,6 +13,7 @@ from robo_rlhf.accounts.people import People
 from robo_rlhf.accounts.roles import Principal
 from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.core.files import read_json, write_json
+from robo_rlhf.core.json_lines import sealed_lines
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.implicit.keeping import update
 from robo_rlhf.feedback.live_signal.signals import Signal
@@ -81,7 +82,7 @@ def leave_traces(home: Path, store: Store, people: People) -> None:
     run = home / "runs" / "learned"
     run.mkdir(parents=True)
     write_json(run / "result.json", {"people": {NAME: {"flip": 0.1}, "ben": {}}, "oddities": [f"{NAME} prefers left"]})
-    (run / "events.jsonl").write_text(json.dumps({"time": 1, "event": "updated", "flips": {NAME: 0.1}}) + "\n")
+    (run / "events.jsonl").write_bytes(sealed_lines([{"time": 1, "event": "updated", "flips": {NAME: 0.1}}]))
     (run / "report.html").write_text(f"<p title='x'>Answers of {NAME}</p>")
     (home / "sessions.jsonl").write_text(json.dumps({"text": f"{NAME} began to record reach."}) + "\n")
     (home / "cache").mkdir()
