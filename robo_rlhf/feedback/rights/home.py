@@ -1,8 +1,11 @@
 """Erasing a person from the files of a data home: recordings, logs, results of training, caches."""
 
+import fcntl
 import json
+import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +21,7 @@ from robo_rlhf.data.layout import MANIFEST
 from robo_rlhf.data.schema import encode, read_columns, read_header
 from robo_rlhf.feedback.rights.names import SHORTEST, in_json, in_prose, learned_from
 
+LOCK = ".erasing"  # in the data home
 MARK = "erased.json"  # in the folder of a run that learned from a person who was erased
 _TEXT = re.compile(r">[^<]*<")  # text of a web page between its tags
 
@@ -34,6 +38,17 @@ def episode_files(home: Path) -> Iterator[Path]:
     for manifest in sorted(home.rglob(MANIFEST)):
         for folder in ("episodes", "trash"):
             yield from sorted((manifest.parent / folder).glob("*.parquet"))
+
+
+@contextmanager
+def one_at_a_time(home: Path) -> Iterator[None]:
+    """Wait until no other process or thread erases anybody in a data home, and keep others from it."""
+    file = os.open(home / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
 
 
 def recorded_by(home: Path, name: str) -> list[Path]:

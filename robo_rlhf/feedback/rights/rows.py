@@ -1,6 +1,7 @@
 """Erasing a person from the rows of a database, and from the copies that were kept before migrations."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -182,7 +183,8 @@ class _LogUnlocked:
 
 def copies_of(path: Path) -> list[Path]:
     """Return the copies of an SQLite database that were kept before migrations."""
-    return sorted(path.parent.glob(f"{path.name}.v[0-9]*")) if path.parent.is_dir() else []
+    found = path.parent.glob(f"{path.name}.v*") if path.parent.is_dir() else ()
+    return sorted(one for one in found if re.fullmatch(r"\.v\d+(\.\d+)?", one.name.removeprefix(path.name)))
 
 
 def erase_from_copy(path: Path, name: str, alias: str, what: What) -> None:

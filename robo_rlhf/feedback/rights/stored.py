@@ -13,7 +13,7 @@ from robo_rlhf.feedback.assignment.assign import end
 from robo_rlhf.feedback.assignment.assign_sql import LIVE
 from robo_rlhf.feedback.assignment.recount import settle_counters
 from robo_rlhf.feedback.queries import answer_rows, note_rows, signal_rows
-from robo_rlhf.feedback.rights.home import erase_files, recorded_by, require_closed
+from robo_rlhf.feedback.rights.home import erase_files, one_at_a_time, recorded_by, require_closed
 from robo_rlhf.feedback.rights.names import new_alias
 from robo_rlhf.feedback.rights.rows import RowEraser, What, compact, copies_of, erase_from_copy
 from robo_rlhf.feedback.store import Store
@@ -82,6 +82,11 @@ def erase(store: Store, accounts: People, home: Path, name: str, what: What) -> 
         InvalidValueError: it is the last administrator.
         ConflictError: something is being recorded in the data home.
     """
+    with one_at_a_time(home):
+        return _erase(store, accounts, home, name, what)
+
+
+def _erase(store: Store, accounts: People, home: Path, name: str, what: What) -> Erased:
     alias = new_alias()
     accounts.erase(name, None)
     require_closed(home)
