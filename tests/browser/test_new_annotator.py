@@ -160,7 +160,7 @@ def check(store: Store, found: list[Answer], first: str) -> None:
 
 
 def watch(page: Page) -> None:
-    page.get_by_role("navigation").get_by_role("link", name="Monitor").click()
+    page.get_by_role("navigation").get_by_role("link", name="Learn").click()
     expect(page.locator("#runs")).to_contain_text("first")
     fits(page)
 

@@ -16,7 +16,7 @@ from teleop.station.web.markdown import as_html
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
 
-PAGE = Page("guidelines", "Guidelines", "/guidelines")
+PAGE = Page("guidelines", "Guidelines", "/guidelines", order=10, group="team")
 router = APIRouter()
 Writer = Annotated[SignedIn, Depends(requires("operator"))]
 
