@@ -43,6 +43,7 @@ ALLOWED = {
     ("robo_rlhf/processes/heartbeat.py", "rmdir"): "a folder in which no run was begun",
     ("robo_rlhf/core/json_lines.py", "open"): "metrics and events; synced before each checkpoint that needs them",
     ("robo_rlhf/core/tensorboard.py", "open"): "metrics once more, for TensorBoard",
+    ("robo_rlhf/vision/drawing.py", "unlink"): "shared memory, not a file",
     ("robo_rlhf/cli/doctor.py", "open"): "into memory",
     ("robo_rlhf/sim/rendering/video.py", "open"): "into memory",
     ("robo_rlhf/feedback/arena/arena.py", "open"): "files that are locked; never read",

@@ -45,7 +45,7 @@ def page(request: Request, me: Me, task: str = "") -> Response:
         html=as_html(found.text) if found is not None else "",
         may_write=me.person.may("operator") and bool(task),
         longest=LONGEST_GUIDELINES,
-        data={"task": task},
+        data={"task": task, "person": me.person.name},
     )
 
 
