@@ -12,7 +12,7 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Command
-from robo_rlhf.sim.external.controls import Control, part_of
+from robo_rlhf.sim.external.controls import ColumnControl, part_of
 
 TWIST = {"x": 0, "y": 1, "z": 2, "roll": 3, "pitch": 4, "yaw": 5, "forward": 0, "turn": 5}  # action column → twist part
 GRIPPER = "gripper"
@@ -43,7 +43,7 @@ class ActionMapping:
     Positions (`target`) and what was chosen last are remembered from step to step; `begin` sets where they begin.
     """
 
-    def __init__(self, controls: Sequence[Control], control_dt: float) -> None:
+    def __init__(self, controls: Sequence[ColumnControl], control_dt: float) -> None:
         """Map for steps of `control_dt` [s]."""
         self.controls = tuple(controls)
         self._parts = [part_of(one.source) for one in self.controls]
@@ -101,7 +101,7 @@ class ActionMapping:
             self._at[group] = _one_of(len(group), rest[0])
 
 
-def _choices(controls: Sequence[Control]) -> list[list[int]]:
+def _choices(controls: Sequence[ColumnControl]) -> list[list[int]]:
     """Return the columns of each choice: those that follow each other with names "what=thing" of one "what"."""
     groups: list[list[int]] = []
     named = ""

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass as checked
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
-from robo_rlhf.sim.external.controls import Control
+from robo_rlhf.sim.external.controls import ColumnControl
 
 MAX_MESSAGE = 64 * 1024  # [bytes] that a page may send at once
 FRAME = struct.Struct("<IBBHIId")  # frame number, slot, slots of this frame, 0, tick, sequence, at; the JPEG follows
@@ -174,7 +174,7 @@ class Scene:
     fovy: float  # [deg] angle of view, up and down, of the main view
     control_dt: float  # [s]
     horizon: int  # steps that the task is meant to take
-    controls: tuple[Control, ...] = ()  # what drives each column of an action
+    controls: tuple[ColumnControl, ...] = ()  # what drives each column of an action
     type: Literal["scene"] = "scene"
 
 

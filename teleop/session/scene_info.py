@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from robo_rlhf.core.types import Array
-from robo_rlhf.sim.external.controls import Control
+from robo_rlhf.sim.external.controls import ColumnControl
 from teleop.ipc.messages import CameraInfo, Goal, Scene
 from teleop.worlds.opening import World
 
 
-def describe_scene(env: World, dataset: str, controls: tuple[Control, ...]) -> Scene:
+def describe_scene(env: World, dataset: str, controls: tuple[ColumnControl, ...]) -> Scene:
     """Return the scene of copy 0 of `env`, which is recorded into the dataset of this name and driven by `controls`."""
     return Scene(
         task=env.name,

@@ -18,7 +18,7 @@ from robo_rlhf.core.types import Array, Source
 from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.data.recording.journal import EpisodeWriter
 from robo_rlhf.sim.envs.task_env import versions
-from robo_rlhf.sim.external.controls import Control
+from robo_rlhf.sim.external.controls import ColumnControl
 from teleop.devices import Device
 from teleop.input.action_mapping import ActionMapping
 from teleop.ipc.messages import Begin, Notice, Phase, Reply, Scene, Tick, Tone
@@ -251,7 +251,7 @@ class SessionMachine:
         self.control_by(self._controls_of(env))
         self.driver.policy, self.policy_name = None, ""
 
-    def control_by(self, controls: tuple[Control, ...]) -> None:
+    def control_by(self, controls: tuple[ColumnControl, ...]) -> None:
         """Let commands mean what `controls` say from now on."""
         self.driver.mapping = ActionMapping(controls, self.world.env.control_dt)
         self.driver.mapping.begin(self._positions())
@@ -265,7 +265,7 @@ class SessionMachine:
         """Send a notice that no request asked for."""
         self._send(Notice(text, tone, **more))
 
-    def _controls_of(self, env: World) -> tuple[Control, ...]:
+    def _controls_of(self, env: World) -> tuple[ColumnControl, ...]:
         """Return the controls of a world: the remembered ones where a person drives."""
         if self.device.source is not Source.HUMAN:
             return env.usual_controls

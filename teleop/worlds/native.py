@@ -8,7 +8,7 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.envs.task_env import TaskEnv
-from robo_rlhf.sim.external.controls import Column, Control, usual_controls
+from robo_rlhf.sim.external.controls import ActionColumn, ColumnControl, usual_controls
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.scene_cameras import free_cameras, free_fovy
 
@@ -29,9 +29,9 @@ class NativeWorld(TaskEnv):
         return self.task.instruction
 
     @property
-    def usual_controls(self) -> tuple[Control, ...]:
+    def usual_controls(self) -> tuple[ColumnControl, ...]:
         """What drives each column of an action, until it is changed."""
-        return usual_controls(self.name, [Column(name) for name in self.action_names])
+        return usual_controls(self.name, [ActionColumn(name) for name in self.action_names])
 
     def enter(self, seeds: Array, state: Array, obs: Array) -> Array:
         """Enter recorded states (N, nstate), of whatever seeds; return the observations (N, obs_dim) that they have."""

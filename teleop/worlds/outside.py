@@ -16,15 +16,15 @@ from robo_rlhf.core.errors import EnvironmentFaultError, NotNowError, UnknownNam
 from robo_rlhf.core.types import Array, Step
 from robo_rlhf.episodes.access import NOT_EXACT
 from robo_rlhf.episodes.drawing import STRAYS
-from robo_rlhf.sim.external.controls import Control, usual_controls
+from robo_rlhf.sim.external.controls import ColumnControl, usual_controls
 from robo_rlhf.sim.external.ids import scene_name
 from robo_rlhf.sim.external.physics import actuator_positions, physics_of
 from robo_rlhf.sim.external.scene import model_of
 from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.scene_cameras import free_cameras, free_fovy
+from teleop.worlds.environment_camera import EnvironmentCamera
 from teleop.worlds.native import RowAt
-from teleop.worlds.window import Window
 
 ENDLESS = 10**9  # steps: what an environment would do later than its time limit is asked too
 MOST_PICTURES = 2000  # that are remembered of an episode
@@ -45,7 +45,7 @@ class OutsideWorld(ExternalVecEnv):
         self.reset(np.zeros(num_envs, np.int64))
         self.picture = b""  # JPEG of what is shown, where states do not draw it
         self._at: int | None = None  # the frame of the episode that is driven, at which copy 0 stands
-        self._window: Window | None = None  # gives pictures, where states do not
+        self._camera: EnvironmentCamera | None = None  # gives pictures, where states do not
         self._pictures: dict[int, bytes] = {}  # frame → of the episode that is looked at
 
     def be_seen(self) -> None:
@@ -55,7 +55,7 @@ class OutsideWorld(ExternalVecEnv):
             RoboRlhfError: the environment cannot be seen.
         """
         if self.provenance.get("show") != "state":
-            self._window = Window(self._recipe, None if self.has_states else self.copies)
+            self._camera = EnvironmentCamera(self._recipe, None if self.has_states else self.copies)
 
     @property
     def instruction(self) -> str:
@@ -63,7 +63,7 @@ class OutsideWorld(ExternalVecEnv):
         return ""
 
     @property
-    def usual_controls(self) -> tuple[Control, ...]:
+    def usual_controls(self) -> tuple[ColumnControl, ...]:
         """What drives each column of an action, until it is changed."""
         columns = self._actions.columns(self.action_names)
         positions = np.isfinite(self.at())
@@ -121,8 +121,8 @@ class OutsideWorld(ExternalVecEnv):
             self._at = None
             self._pictures.clear()
         at = row(frame)
-        if self._window is not None:
-            if self._window.own and frame not in self._pictures:
+        if self._camera is not None:
+            if self._camera.own and frame not in self._pictures:
                 self.stand(seed, row, frame)
             self._see(seed, at["state"], frame)
         return np.asarray(at["obs"], np.float32), np.asarray(at["state"], np.float64)
@@ -150,7 +150,7 @@ class OutsideWorld(ExternalVecEnv):
 
     def scene_of(self, seed: int) -> str:
         """Return the name of the model that states of an episode are drawn with; empty where `picture` shows them."""
-        if self._window is not None:
+        if self._camera is not None:
             return ""
         return scene_name(self.name, seed) if self.provenance.get("model") == "seed" else self.name
 
@@ -168,7 +168,7 @@ class OutsideWorld(ExternalVecEnv):
 
     def cameras(self) -> Mapping[str, Camera]:
         """Return the cameras of the model as free ones, by name; the environment's own where states do not draw it."""
-        if self._window is not None:
+        if self._camera is not None:
             return {OWN_CAMERA: Camera("", 0.0, 0.0, 1.0, (0.0, 0.0, 0.0))}
         return free_cameras(*model_of(self.copies[0]))
 
@@ -180,8 +180,8 @@ class OutsideWorld(ExternalVecEnv):
 
     def close(self) -> None:
         """Close the copies, and what gives pictures."""
-        if self._window is not None:
-            self._window.close()
+        if self._camera is not None:
+            self._camera.close()
         super().close()
 
     def _restart(self, seed: int) -> Array:
@@ -207,12 +207,12 @@ class OutsideWorld(ExternalVecEnv):
 
     def _see(self, seed: int, state: Array, frame: int | None = None) -> None:
         """Have `picture` be that of a frame, which copy 0 stands at where none is given."""
-        if self._window is None:
+        if self._camera is None:
             return
         at = self._at if frame is None else frame
         assert at is not None
         if at not in self._pictures:
-            shown = cv2.cvtColor(self._window.draw(seed, state), cv2.COLOR_RGB2BGR)
+            shown = cv2.cvtColor(self._camera.draw(seed, state), cv2.COLOR_RGB2BGR)
             self._pictures[at] = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
             while len(self._pictures) > MOST_PICTURES:
                 del self._pictures[next(iter(self._pictures))]

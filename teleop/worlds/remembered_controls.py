@@ -12,11 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError
 from robo_rlhf.core.files import make_folder, read_json, remove, write_json
-from robo_rlhf.sim.external.controls import FORM, Control, check_columns
+from robo_rlhf.sim.external.controls import FORM, ColumnControl, check_columns
 
 FOLDER = "controls"  # in the data home
 ADVICE = "Remove it: the usual controls hold then."
-_CONTROL = TypeAdapter(Control)
+_CONTROL = TypeAdapter(ColumnControl)
 
 
 def controls_path(home: Path, task: str) -> Path:
@@ -25,7 +25,7 @@ def controls_path(home: Path, task: str) -> Path:
     return home / FOLDER / f"{re.sub(r'[^A-Za-z0-9_.+-]', '-', task)[:80]}-{digest}.json"
 
 
-def read_controls(home: Path, task: str, usual: Sequence[Control]) -> tuple[Control, ...]:
+def read_controls(home: Path, task: str, usual: Sequence[ColumnControl]) -> tuple[ColumnControl, ...]:
     """Return the remembered controls; the `usual` ones where there are none, or of other columns by now.
 
     Raises:
@@ -43,7 +43,7 @@ def read_controls(home: Path, task: str, usual: Sequence[Control]) -> tuple[Cont
         raise CorruptFileError(path, f"no list of controls: {error}", ADVICE) from error
 
 
-def write_controls(home: Path, task: str, controls: Sequence[Control], usual: Sequence[Control]) -> None:
+def write_controls(home: Path, task: str, controls: Sequence[ColumnControl], usual: Sequence[ColumnControl]) -> None:
     """Remember controls; those that are the `usual` ones are forgotten."""
     path = controls_path(home, task)
     if tuple(controls) == tuple(usual):
@@ -53,7 +53,7 @@ def write_controls(home: Path, task: str, controls: Sequence[Control], usual: Se
     write_json(path, {"task": task, "controls": [asdict(one) for one in controls]})
 
 
-def controls_from(text: str) -> list[Control]:
+def controls_from(text: str) -> list[ColumnControl]:
     """Return controls as a page gives them, a list as JSON.
 
     Raises:
@@ -68,7 +68,7 @@ def controls_from(text: str) -> list[Control]:
     return [control_from(one) for one in listed]
 
 
-def control_from(given: Any) -> Control:
+def control_from(given: Any) -> ColumnControl:
     """Return a control as a page or a file gives it.
 
     Raises:

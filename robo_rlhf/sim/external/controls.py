@@ -23,7 +23,7 @@ Kind = Literal["rate", "target", "choice"]
 
 
 @dataclass(frozen=True)
-class Control:
+class ColumnControl:
     """What drives one column of an action."""
 
     column: str  # its name
@@ -53,7 +53,7 @@ class Control:
             raise InvalidValueError(f"sign of column {self.column}", f"{self.sign:g}", "1 or -1")
 
 
-class Column(NamedTuple):
+class ActionColumn(NamedTuple):
     """A column of an action, as its environment has it."""
 
     name: str
@@ -80,7 +80,7 @@ def part_of(source: str) -> tuple[int, int] | None:
     return (int(number) - 1) % AT_ONCE, (int(number) - 1) // AT_ONCE
 
 
-def banks(controls: Sequence[Control]) -> int:
+def banks(controls: Sequence[ColumnControl]) -> int:
     """Return how many banks of keys some controls need, at least 1."""
     return 1 + max((part[1] for one in controls if (part := part_of(one.source))), default=0)
 
@@ -113,22 +113,22 @@ CHOICES = (("joint2", 1), ("joint2", -1), ("joint1", 1), ("joint1", -1), ("joint
            ("joint6", 1), ("joint6", -1), ("joint5", 1), ("joint5", -1), ("joint4", 1), ("joint4", -1))  # fmt: skip
 
 
-def usual_controls(task: str, columns: Sequence[Column]) -> tuple[Control, ...]:
+def usual_controls(task: str, columns: Sequence[ActionColumn]) -> tuple[ColumnControl, ...]:
     """Return the controls that a task or environment has until they are changed."""
     choices = [column for column in columns if column.kind == "choice"]
     if choices:
         return _choosing(columns)
     known = {GRIPPER, *POSE, *OWN_FRAME}
     if all(column.name in known for column in columns):
-        return tuple(Control(column.name, column.name, rest=column.rest) for column in columns)
+        return tuple(ColumnControl(column.name, column.name, rest=column.rest) for column in columns)
     convention = _convention(task, columns)
     if convention is None:
         return tuple(
-            Control(column.name, f"{JOINT}{1 + i}", kind=column.kind, rest=column.rest)
+            ColumnControl(column.name, f"{JOINT}{1 + i}", kind=column.kind, rest=column.rest)
             for i, column in enumerate(columns)
         )
     return tuple(
-        Control(
+        ColumnControl(
             column.name,
             source,
             convention.closes if source == GRIPPER else 1,
@@ -139,7 +139,7 @@ def usual_controls(task: str, columns: Sequence[Column]) -> tuple[Control, ...]:
     )
 
 
-def parse_controls(text: str, usual: Sequence[Control]) -> tuple[Control, ...]:
+def parse_controls(text: str, usual: Sequence[ColumnControl]) -> tuple[ColumnControl, ...]:
     """Return controls as a command line gives them, such as "x=0,y=1,z=2,gripper=3", over the `usual` ones.
 
     A column is named or numbered; "-gripper=3" is the other direction. Columns that are not named rest.
@@ -148,7 +148,7 @@ def parse_controls(text: str, usual: Sequence[Control]) -> tuple[Control, ...]:
         InvalidValueError: another form, no such column or source, or a column that is named twice.
     """
     names = [one.column for one in usual]
-    found: dict[int, Control] = {}
+    found: dict[int, ColumnControl] = {}
     for part in text.split(","):
         source, sign, named = (piece.strip() for piece in part.partition("="))
         column = names.index(named) if named in names else int(named) if named.isdecimal() else -1
@@ -162,18 +162,20 @@ def parse_controls(text: str, usual: Sequence[Control]) -> tuple[Control, ...]:
         if column in found:
             raise InvalidValueError("--controls", f"column {names[column]} twice", "each column once")
         direction = -1 if source.startswith("-") else 1
-        found[column] = Control(names[column], source.lstrip("+-"), direction, kind=kind, rest=usual[column].rest)
-    return tuple(found.get(i, Control(one.column, "", kind=one.kind, rest=one.rest)) for i, one in enumerate(usual))
+        found[column] = ColumnControl(names[column], source.lstrip("+-"), direction, kind=kind, rest=usual[column].rest)
+    return tuple(
+        found.get(i, ColumnControl(one.column, "", kind=one.kind, rest=one.rest)) for i, one in enumerate(usual)
+    )
 
 
-def check_columns(controls: Sequence[Control], usual: Sequence[Control]) -> tuple[Control, ...]:
+def check_columns(controls: Sequence[ColumnControl], usual: Sequence[ColumnControl]) -> tuple[ColumnControl, ...]:
     """Return controls in the order of the columns of the `usual` ones.
 
     Raises:
         InvalidValueError: one is missing, named twice, or none of the action's.
     """
     wanted = [one.column for one in usual]
-    given: Mapping[str, Control] = {one.column: one for one in controls}
+    given: Mapping[str, ColumnControl] = {one.column: one for one in controls}
     if sorted(one.column for one in controls) != sorted(wanted):
         raise InvalidValueError("controls", ", ".join(one.column for one in controls), f"each of {', '.join(wanted)}")
     for one in usual:
@@ -182,19 +184,19 @@ def check_columns(controls: Sequence[Control], usual: Sequence[Control]) -> tupl
     return tuple(given[name] for name in wanted)
 
 
-def _resting(control: Control) -> Control:
+def _resting(control: ColumnControl) -> ColumnControl:
     if control.kind != "choice":
         raise InvalidValueError("--controls", f"{REST}={control.column}", "a column of a choice")
-    return Control(control.column, control.source, control.sign, kind="choice", rest=1.0)
+    return ColumnControl(control.column, control.source, control.sign, kind="choice", rest=1.0)
 
 
-def _choosing(columns: Sequence[Column]) -> tuple[Control, ...]:
+def _choosing(columns: Sequence[ActionColumn]) -> tuple[ColumnControl, ...]:
     """Give each thing that can be chosen half of a pair of keys; boxes beside choices get whole pairs after them."""
-    made, half, bank, joint = list[Control](), 0, 0, AT_ONCE
+    made, half, bank, joint = list[ColumnControl](), 0, 0, AT_ONCE
     for column in columns:
         if column.kind != "choice":
             joint += 1
-            made.append(Control(column.name, f"{JOINT}{joint}", kind=column.kind, rest=column.rest))
+            made.append(ColumnControl(column.name, f"{JOINT}{joint}", kind=column.kind, rest=column.rest))
             continue
         if half == len(CHOICES) or (column.first and half + 1 == len(CHOICES)):
             half, bank = 0, bank + 1
@@ -202,11 +204,11 @@ def _choosing(columns: Sequence[Column]) -> tuple[Control, ...]:
         source, sign = CHOICES[half]
         half += 1
         number = int(source.removeprefix(JOINT)) + AT_ONCE * bank
-        made.append(Control(column.name, f"{JOINT}{number}", sign, kind="choice", rest=column.rest))
+        made.append(ColumnControl(column.name, f"{JOINT}{number}", sign, kind="choice", rest=column.rest))
     return tuple(made)
 
 
-def _convention(task: str, columns: Sequence[Column]) -> Convention | None:
+def _convention(task: str, columns: Sequence[ActionColumn]) -> Convention | None:
     """Return the layout of an environment's actions; None where none is known."""
     bare = task.rpartition(":")[2] if "/" not in task else task
     for one in CONVENTIONS:

@@ -17,7 +17,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.external.checks import REAL, Plain, Violation, first_bad, fits
-from robo_rlhf.sim.external.controls import Column
+from robo_rlhf.sim.external.controls import ActionColumn
 
 CHANNELS = (1, 3, 4)  # of a picture
 LEAST_SIDE = 16  # [pixels] from which on three axes of numbers are a picture
@@ -111,16 +111,16 @@ class Actions:
             raise InvalidValueError(what, _why_still(space, self.still), "bounds that leave room to act")
         self._chooses = any(leaf.choices for leaf in self._leaves)
 
-    def columns(self, names: Sequence[str]) -> list[Column]:
+    def columns(self, names: Sequence[str]) -> list[ActionColumn]:
         """Return the columns, called `names`: their kind, and where they rest: at 0 of a box that holds it."""
-        found: list[Column] = []
+        found: list[ActionColumn] = []
         for leaf in self._leaves:
             if leaf.choices:
                 begins = {start for start, _ in _groups(leaf)}
                 choices = range(leaf.start, leaf.stop)
-                found += [Column(names[i], "choice", first=i in begins) for i in choices]
+                found += [ActionColumn(names[i], "choice", first=i in begins) for i in choices]
             else:
-                found += [Column(names[leaf.start + i], rest=rest) for i, rest in enumerate(_zeros(leaf.space))]
+                found += [ActionColumn(names[leaf.start + i], rest=rest) for i, rest in enumerate(_zeros(leaf.space))]
         return found
 
     def applied(self, action: Array) -> Array:

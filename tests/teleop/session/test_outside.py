@@ -24,7 +24,7 @@ XML = """<mujoco><option timestep="0.01"/><worldbody><light pos="0 0 3"/><body>
 
 
 class Cart(gymnasium.Env[Any, Any]):
-    """A cart on a rail that holds one thing beside its states, where `hidden`; ends past 1 m; breaks after step 150, where it `breaks`."""
+    """A cart on a rail: `hidden`, something is beside its states; ends past 1 m; after step 150 it `breaks`."""
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 20}
     observation_space = Box(-99, 99, (2,), np.float64)

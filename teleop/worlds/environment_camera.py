@@ -20,7 +20,7 @@ from robo_rlhf.sim.external.replay import without_shadows
 from robo_rlhf.sim.rendering.gl import choose_backend
 
 
-class Window:
+class EnvironmentCamera:
     """Draws frames of episodes of one environment; belongs to one thread."""
 
     def __init__(self, recipe: Recipe, copies: Sequence[gymnasium.Env[Any, Any]] | None) -> None:
