@@ -70,7 +70,8 @@ def answer(context: Context, questions: Sequence[Question], number: int) -> None
 
     def work(run: Run) -> Mapping[str, Any]:
         (context.annotators or _teacher(context))(context.store, questions)
-        return context.store.counts(run=context.run.path.name, round=number)._asdict()
+        counts = context.store.counts(run=context.run.path.name, round=number)
+        return {**counts._asdict(), "mark": context.store.mark()}  # what people did until now counts as well
 
     context.stage(f"round-{number}/answer", work)
 
