@@ -174,7 +174,7 @@ class Scene:
     fovy: float  # [deg] angle of view, up and down, of the main view
     control_dt: float  # [s]
     horizon: int  # steps that the task is meant to take
-    controls: tuple[ColumnControl, ...] = ()  # what drives each column of an action
+    controls: tuple[ColumnControl, ...]  # what drives each column of an action
     type: Literal["scene"] = "scene"
 
 
