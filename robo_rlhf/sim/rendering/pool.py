@@ -10,7 +10,7 @@ import contextlib
 import threading
 from collections.abc import Hashable, Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -36,7 +36,7 @@ NICE = 10  # niceness of workers without live requests, where others serve those
 class RenderRequest:
     """A request to a worker; sent to it whole."""
 
-    form: Literal["frames", "mp4", "jpeg", "cameras"]
+    form: Literal["frames", "mp4", "jpeg", "cameras", "shared"]
     model: "ModelSource"
     states: Array  # (T, nstate) float64
     cameras: tuple[Camera | str, ...]
@@ -48,6 +48,9 @@ class RenderRequest:
     sizes: tuple[tuple[int, int], ...] = ()  # width and height [pixels] per camera, within the above; empty: all alike
     annotations: tuple[Annotation, ...] = ()
     jpeg_quality: int = JPEG_QUALITY
+    place: str = ""  # the shared memory (cameras, all states, H, W, 3) that pictures are written into
+    span: tuple[int, int] = (0, 0)  # the first of these states in it, and how many it has room for
+    fragmented: bool = False
 
     def __str__(self) -> str:
         """Return a description, for errors."""
@@ -112,6 +115,28 @@ class RenderPool:
         """
         return self._submit(RenderRequest("frames", model, states, (camera,), width, height, quality))
 
+    def share(
+        self,
+        model: "ModelSource",
+        states: Array,
+        cameras: Sequence[Camera | str],
+        size: int,
+        place: str,
+        span: tuple[int, int],
+    ) -> Future[None]:
+        """Return a future that is done when images of `states` (T, nstate) by each camera lie in shared memory.
+
+        Args:
+            model: as everywhere.
+            states: some of those that the memory has room for.
+            cameras: in their order there.
+            size: sides of an image [pixels].
+            place: the name of the memory, (cameras, room, size, size, 3) uint8.
+            span: where in it the first of the states lies, and its room.
+        """
+        request = RenderRequest("shared", model, states, tuple(cameras), size, size, "fast", place=place, span=span)
+        return self._submit(request)
+
     def mp4(
         self,
         model: "ModelSource",
@@ -122,9 +147,12 @@ class RenderPool:
         quality: "Quality" = "fast",
         fps: float = 20.0,
         overlay: "Overlay" = None,
+        *,
+        fragmented: bool = False,
     ) -> Future[bytes]:
-        """Return a future of an MP4 of `states` (T, nstate); see `robo_rlhf.sim.rendering.clips.render_clip`."""
-        return self._submit(RenderRequest("mp4", model, states, (camera,), width, height, quality, fps, overlay))
+        """Return a future of an MP4 of `states` (T, nstate); see `robo_rlhf.sim.rendering.clips.clip_bytes`."""
+        request = RenderRequest("mp4", model, states, (camera,), width, height, quality, fps, overlay)
+        return self._submit(replace(request, fragmented=fragmented))
 
     def jpegs(
         self,
