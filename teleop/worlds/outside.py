@@ -22,7 +22,7 @@ from robo_rlhf.sim.external.physics import actuator_positions, physics_of
 from robo_rlhf.sim.external.scene import model_of
 from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from robo_rlhf.sim.rendering.camera import Camera
-from robo_rlhf.sim.rendering.scene_cameras import free_cameras, free_fovy
+from robo_rlhf.sim.rendering.scene_cameras import default_camera, free_cameras, free_fovy
 from teleop.worlds.environment_camera import EnvironmentCamera
 from teleop.worlds.native import RowAt
 
@@ -30,6 +30,7 @@ ENDLESS = 10**9  # steps: what an environment would do later than its time limit
 MOST_PICTURES = 2000  # that are remembered of an episode
 QUALITY = 85  # of JPEGs
 OWN_CAMERA = "environment"  # the only one, where states do not draw it
+NO_CAMERA = Camera("", 0.0, 0.0, 1.0, (0.0, 0.0, 0.0))
 ENDED = "The environment ended the episode here: keep it, discard it, or rewind."
 _TOOL = re.compile(r"grip|hand|tool|tip|(?<![a-z])ee(?![a-z])|end.?eff|wrist", re.IGNORECASE)
 
@@ -169,7 +170,8 @@ class OutsideWorld(ExternalVecEnv):
     def cameras(self) -> Mapping[str, Camera]:
         """Return the cameras of the model as free ones, by name; the environment's own where states do not draw it."""
         if self._camera is not None:
-            return {OWN_CAMERA: Camera("", 0.0, 0.0, 1.0, (0.0, 0.0, 0.0))}
+            looks = default_camera(model_of(self.copies[0])[0]) if self.has_states else NO_CAMERA
+            return {OWN_CAMERA: looks}
         return free_cameras(*model_of(self.copies[0]))
 
     @property

@@ -81,7 +81,7 @@ def test_it_is_driven_by_keys_rewound_and_kept(open_page: OpenPage, station: Ser
     branch = next(episode for episode in kept if episode.meta.parent)
     assert branch.action[0, 0] > 0
     assert branch.action[:, 0].min() < 0, "the direction was changed"
-    with closing(ExternalVecEnv("Reacher-v5", 1)) as env:
+    with closing(ExternalVecEnv("Reacher-v5", 1, horizon=10_000)) as env:
         obs = env.reset(np.array([branch.meta.seed]))
         for t, action in enumerate(branch.action):
             assert obs[0].tobytes() == branch.obs[t].tobytes()

@@ -92,6 +92,7 @@ class Convention(NamedTuple):
     sources: tuple[str, ...]
     closes: int = 1  # sign of the gripper's column that closes it
     kind: Kind = "rate"
+    scale: float = 1.0  # of the hand's columns: a full action may be more than a hand can follow
 
 
 HAND = ("x", "y", "z", GRIPPER)
@@ -99,7 +100,7 @@ WHOLE_HAND = (*POSE, GRIPPER)
 CONVENTIONS = (
     Convention("Meta-World/", HAND),
     Convention("Fetch", HAND, closes=-1),  # gymnasium-robotics: the fingers' distance
-    Convention("gym_hil/", WHOLE_HAND),
+    Convention("gym_hil/", WHOLE_HAND, scale=0.03),  # up to 1 m a step
     Convention("gym_pusht/", ("x", "y"), kind="target"),  # where the tip is to go
 )
 BY_WIDTH = {  # of columns that have no names of their own, as robosuite's controllers
@@ -132,6 +133,7 @@ def usual_controls(task: str, columns: Sequence[ActionColumn]) -> tuple[ColumnCo
             column.name,
             source,
             convention.closes if source == GRIPPER else 1,
+            scale=1.0 if source == GRIPPER else convention.scale,
             kind="rate" if source == GRIPPER else convention.kind,
             rest=0.0 if source == GRIPPER else column.rest,
         )
