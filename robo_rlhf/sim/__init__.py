@@ -2,4 +2,4 @@
 
 from robo_rlhf.sim.rendering.gl import choose_backend
 
-choose_backend()  # before anything imports mujoco, which reads the choice once; environments may draw when they are made
+choose_backend()  # before anything imports mujoco, which reads it once: environments may draw when they are made
