@@ -65,8 +65,7 @@ class RunCommand(OnRobot):
     seed: Seed = 0
     """Seed of everything."""
     annotator: Literal["simulated", "human"] = "simulated"
-    """The annotator: the simulated teacher, or people (on the review page of `robo-rlhf serve`, or in this terminal);
-    people not yet where `--env` names an outside environment."""
+    """The annotator: the simulated teacher, or people, on the review page of `robo-rlhf serve` or in this terminal."""
     dataset: DatasetName = ""
     """Dataset of demonstrations in the data home. Where empty: your own with 10 or more successes, or samples/TASK."""
     preset: str = "default"

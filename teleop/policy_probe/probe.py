@@ -34,8 +34,9 @@ from teleop.policy_probe.messages import (
     RolloutQuery,
     RolloutResult,
 )
-from teleop.policy_probe.worlds import NativeWorld, World
 from teleop.session.branch import RecordedEpisode
+from teleop.worlds.native import NativeWorld
+from teleop.worlds.opening import World
 
 SEED = 0  # seed of the policies' sampling: the same request gets the same answer
 HOLD = 0.4  # [s] that an action is held to draw where it leads
