@@ -16,6 +16,8 @@ from robo_rlhf.sim.rendering.clips import clip_bytes
 from robo_rlhf.sim.rendering.pool import RenderRequest
 from robo_rlhf.sim.rendering.renderer import FrameRenderer, ModelSource, Quality, check_states, load_model
 from robo_rlhf.sim.rendering.scene_cameras import task_cameras
+from robo_rlhf.sim.scene_description.description import describe
+from robo_rlhf.sim.scene_description.movers import Movers
 
 Context = tuple[ModelSource, int, int, Quality]
 MAX_CONTEXTS = ((640, 480), (1280, 960))  # [pixels] sizes of contexts for live views
@@ -31,6 +33,7 @@ class RenderContexts:
         self._models: dict[ModelSource, mujoco.MjModel] = {}
         self._renderers: dict[Context, FrameRenderer] = {}
         self._drawn: dict[Context, ModelSource] = {}  # the model that a context draws now
+        self._movers: dict[ModelSource, Movers] = {}
 
     def answer(self, request: RenderRequest) -> object:
         """Return the result of the request; after a fault of the program the next one begins with a new context."""
@@ -47,6 +50,10 @@ class RenderContexts:
 
     def draw(self, request: RenderRequest) -> object:
         """Return the result of the request."""
+        if request.form == "scene":
+            return describe(self._model(request.model))
+        if request.form == "poses":
+            return self._movers_of(request.model).poses(request.states)
         renderer = self._renderer(request)
         if request.form == "cameras":
             renderer.warm_up()
@@ -85,6 +92,14 @@ class RenderContexts:
             self._renderers.pop(next(iter(self._renderers))).close()
         self._renderers[key] = renderer  # dictionaries keep their order: the last is the one used last
         return renderer
+
+    def _movers_of(self, source: ModelSource) -> Movers:
+        model = self._model(source)
+        if source not in self._movers or self._movers[source].model is not model:
+            self._movers[source] = Movers(model)
+        while len(self._movers) > MOST_KEPT:
+            self._movers.pop(next(iter(self._movers)))
+        return self._movers[source]
 
     def _model(self, source: ModelSource) -> mujoco.MjModel:
         if source not in self._models:
