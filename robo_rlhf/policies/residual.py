@@ -56,8 +56,8 @@ class ResidualPolicy(PolicyOnBase, GaussianActor):
         )
         self.scale = scale
         self.freeze_base(base_kind, base_settings)
-        self.normalizer = Normalizer(obs_dim)
-        self.net = mlp([obs_dim + act_dim, *[width] * layers, act_dim], nn.Tanh)
+        self.normalizer = Normalizer(self.seen_dim)
+        self.net = mlp([self.seen_dim + act_dim, *[width] * layers, act_dim], nn.Tanh)
         last = self.net[-1]
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)
@@ -65,13 +65,13 @@ class ResidualPolicy(PolicyOnBase, GaussianActor):
         self.log_std = nn.Parameter(torch.full((act_dim,), math.log(std)))
 
     def join(self, obs: Tensor, base: Tensor | None) -> Tensor:
-        """Return z-scores of the observation, and the base's action, (N, obs_dim + act_dim)."""
+        """Return z-scores of what is seen, and the base's action, (N, seen_dim + act_dim)."""
         assert base is not None
         return torch.cat([self.normalizer(obs), base], dim=-1)
 
     def distribution(self, features: Tensor) -> torch.distributions.Normal:
-        """Return the distribution of unclipped actions for features (B, obs_dim + act_dim)."""
-        mean = features[:, self.obs_dim :] + self.scale * torch.tanh(self.net(features))
+        """Return the distribution of unclipped actions for features (B, seen_dim + act_dim)."""
+        mean = features[:, self.seen_dim :] + self.scale * torch.tanh(self.net(features))
         return torch.distributions.Normal(mean, self.log_std.exp().expand_as(mean), validate_args=False)
 
     def mean_action(self, features: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from robo_rlhf.sim.rendering.draw_queue import Lane, RenderJob, RenderQueue
 if TYPE_CHECKING:
     from robo_rlhf.sim.rendering.clips import Overlay
     from robo_rlhf.sim.rendering.renderer import ModelSource, Quality
+    from robo_rlhf.sim.scene_description.description import SceneFiles
 
 JPEG_QUALITY = 85
 LIVE_LIMIT = 20.0  # [s] that a live request may take; compiling its scene needs 1
@@ -36,7 +37,7 @@ NICE = 10  # niceness of workers without live requests, where others serve those
 class RenderRequest:
     """A request to a worker; sent to it whole."""
 
-    form: Literal["frames", "mp4", "jpeg", "cameras", "shared"]
+    form: Literal["frames", "mp4", "jpeg", "cameras", "shared", "scene", "poses"]
     model: "ModelSource"
     states: Array  # (T, nstate) float64
     cameras: tuple[Camera | str, ...]
@@ -200,6 +201,17 @@ class RenderPool:
         With a `key` the worker for live views answers, which is then ready to draw the task at that size.
         """
         return self._submit(RenderRequest("cameras", task, np.empty((0, 0)), (), width, height, "fast"), key)
+
+    def scene(self, model: "ModelSource", *, key: Hashable | None = None) -> "Future[SceneFiles]":
+        """Return a future of a model as browsers draw it; with a `key` from the worker for live views."""
+        return self._submit(RenderRequest("scene", model, np.empty((0, 0)), (), 1, 1, "fast"), key)
+
+    def poses(self, model: "ModelSource", states: Array, *, key: Hashable | None = None) -> Future[Array]:
+        """Return a future of the poses (T, M, 7) float32 of all that moves in `states` (T, nstate); see `Movers.poses`.
+
+        With a `key` from the worker for live views: poses take microseconds.
+        """
+        return self._submit(RenderRequest("poses", model, states, (), 1, 1, "fast"), key)
 
     def close(self, *, now: bool = False) -> None:
         """End the workers: waiting requests are cancelled, and with `now` also running ones, which else finish."""
