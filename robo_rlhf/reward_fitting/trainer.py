@@ -19,6 +19,7 @@ from robo_rlhf.core.learning import (
     pack_module,
     pack_optimizer,
     take,
+    take_count,
     unpack_generator,
     unpack_module,
     unpack_optimizer,
@@ -241,7 +242,7 @@ class RewardTrainer:
             flip = torch.from_numpy(arrays["flip"].copy())
             check_like("flip", flip, self.flip)
             self.flip = flip
-        self.step, self.stale = int(meta["step"]), int(meta["stale"])
+        self.step, self.stale = take_count(meta, "step"), take_count(meta, "stale")
 
     def _update(self) -> Tensor:
         """Take one optimiser step, with a separate batch per member; return the mean loss of the members."""

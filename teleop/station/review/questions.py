@@ -23,7 +23,8 @@ from robo_rlhf.feedback.axes import axes_of
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.records import Question, clip_id
 from robo_rlhf.feedback.store import Store, SubmissionResult
-from teleop.station.media.media import EpisodeFilm, Media, NoPictureError
+from teleop.station.media.films import EpisodeFilm, NoPictureError
+from teleop.station.media.media import Media
 from teleop.station.operate import launch_options
 
 MOST_BROKEN = 200  # questions that are withdrawn in one request before the annotator has to wait
