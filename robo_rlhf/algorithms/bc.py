@@ -105,7 +105,7 @@ class BC(Imitation):
         if self.judge is None:
             return super().asked()
         digest = hashlib.sha256(self.judge.read_bytes()).hexdigest()[:16]
-        weighed = {"reward": str(self.judge), "digest": digest, "weights": self.weights}
+        weighed: dict[str, Any] = {"reward": str(self.judge), "digest": digest, "weights": self.weights}
         weighed |= {"temperature": self.weight_temperature, "objective": self.weight_objective}
         return {**super().asked(), "weighed": weighed}
 
