@@ -80,10 +80,9 @@ def policies(episodes: list[Episode], judged: AnswerData, seed: int, place: Path
     learned = reward.Config(settings={"members": 5}, fit=FitSettings(learning_rate=1e-3), seed=seed)
     model, _ = reward.fit_in_memory(learned, judged)
     advantage, half = (weights_by_reward(model, episodes, how, 1.0, "learned") for how in ("advantage", "best_half"))
-    weighed = sum(float(w.sum()) for name, w in advantage.weights.items() if "careful" in name)
-    print(
-        f"seed {seed}: {weighed / sum(float(w.sum()) for w in advantage.weights.values()):.0%} of the weight is careful"
-    )
+    careful = sum(float(w.sum()) for name, w in advantage.weights.items() if "careful" in name)
+    everything = sum(float(w.sum()) for w in advantage.weights.values())
+    print(f"seed {seed}: {careful / everything:.0%} of the weight is on careful demonstrations")
     contrast = CPLSettings(clone_updates=UPDATES, updates=UPDATES // 2, settings={"std": "fixed"}, seed=seed)
     return {
         "plain": bc.fit(config, episodes),
