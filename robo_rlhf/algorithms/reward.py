@@ -41,7 +41,7 @@ class RewardLearning(RunAlgorithm):
     task: str
     """Task that the questions are about."""
     questions_of: str = ""
-    """Only answers to questions of this run; all of the task where empty."""
+    """Only answers to questions of this run, and presses about it; all of the task where empty."""
     follow: bool = False
     """Keep learning as answers come; annotators and fine-tuning never wait for it."""
     implicit: bool = True
@@ -95,8 +95,9 @@ class RewardLearning(RunAlgorithm):
 
         extra = self.extra_data()
         with Store(feedback_database(data_home(self.home), self.database)) as store:
-            if self.questions_of and self.questions_of not in store.runs():
-                listed = ", ".join(store.runs()) or "no run"
+            asked_by = sorted({*store.runs(), *store.signals.runs()})
+            if self.questions_of and self.questions_of not in asked_by:
+                listed = ", ".join(asked_by) or "no run"
                 raise NotFoundError("questions of run", self.questions_of, f"There are questions of {listed}.")
             asked = {"algorithm": "reward", "task": self.task, "asked_by": self.questions_of, "follow": self.follow}
             asked |= {} if self.implicit else {"implicit": False}
