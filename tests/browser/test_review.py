@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from robo_rlhf.core.runs import Run
+from robo_rlhf.feedback.axes import USUAL
 from robo_rlhf.feedback.store import Store
 from tests.browser.conftest import OpenPage, Served, serving
 from tests.browser.looks import findings, sticks_out
 from tests.browser.operating import sign_in, wait_number
 from tests.reviewing import ask, questions_about
 
-KINDS = ("pairwise", "approval", "rating", "ranking", "moments", "correction")
+KINDS = ("pairwise", "approval", "rating", "ranking", "moments", "correction", "axes")
 CRITERIA = {"meta": {"criteria": ["gentleness", "speed"]}}
+ALONG = {"meta": {"axes": [*USUAL]}}
 PLAYS = "() => (document.querySelector('.clips.now video')?.currentTime || 0) > 0.05"
 APART = """
 async (seconds) => {
@@ -42,7 +45,7 @@ def station(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     shutil.copytree(sample_home, home)
     asked = []
     for kind in KINDS:
-        fields: Any = CRITERIA if kind == "rating" else {}
+        fields: Any = {"rating": CRITERIA, "axes": ALONG}.get(kind, {})
         asked += questions_about(home, "samples/pick_place", kind, 8, run=kind, overlap=9, **fields)
     ask(home, asked)
     with serving(home) as served:
@@ -144,6 +147,7 @@ def test_it_says_how_far_the_work_is_and_when_all_is_answered(
     home = tmp_path / "home"
     shutil.copytree(sample_home, home)
     ask(home, questions_about(home, "samples/pick_place", "pairwise", 3, run="last"))
+    learner = Run(home / "runs" / "last", {"task": "pick_place", "demos": 5, "annotator": "human"})
     with serving(home) as served:
         page = sign_in(open_page, served, "last", "annotator")
         page.goto(f"{served.url}/review")
@@ -155,6 +159,11 @@ def test_it_says_how_far_the_work_is_and_when_all_is_answered(
         plays(page)
         page.keyboard.press("1")
         expect(page.get_by_role("heading", name="All 3 answered")).to_be_visible()
+        came = page.get_by_role("list", name="What comes of it")
+        learner.child("round-1/finetune", {}).log(1, {"reward": 1.0})
+        expect(came).to_contain_text("it trains now: round 1, fine-tuning")
+        learner.finish({"before": {"success": {"value": 0.4}}, "after": {"success": {"value": 0.8}}})
+        expect(came).to_contain_text("success 40 % before, 80 % now")
         page.keyboard.press("z")
         expect(page.locator("#pace")).to_contain_text("3 of 3")
 
@@ -278,6 +287,30 @@ def test_every_kind_is_answered_by_keys(review: Review, store: Store) -> None:
     assert answers(store, page, 1)[0].value == {"choice": "fine"}
 
 
+def test_clips_are_compared_along_axes_by_keys(review: Review, store: Store) -> None:
+    page = review("axes")
+    left, right = (str(clip.get_attribute("data-name")) for clip in page.locator(".clips.now .clip-of").all())
+    rows = page.locator("#controls .criterion")
+    expect(rows).to_have_count(len(USUAL))
+    page.keyboard.press("1")
+    page.keyboard.press("1")
+    page.keyboard.press("z")  # the last one back
+    for key in ("2", "3", "0"):
+        page.keyboard.press(key)
+    expect(rows.nth(4)).to_have_class("criterion now")
+    press(page, "1")
+    said = dict(zip(USUAL, (left, right, "tie", "cant_tell", left), strict=True))
+    assert answers(store, page, 1)[0].value == {"axes": said}
+    page.keyboard.press("z")
+    expect(page.locator("#given")).to_have_text(
+        "Back at this question. You had answered: task success: A, speed: B, smoothness: tie, safety: can't tell, "
+        "care with the object: A."
+    )
+    page.keyboard.press("2")  # the first row, by the keyboard; then the third by the pointer
+    rows.nth(2).get_by_role("button", name="B").click()
+    expect(rows.nth(1)).to_have_class("criterion now")
+
+
 def test_clips_are_ordered_by_dragging_and_tied_by_dropping(review: Review, store: Store) -> None:
     page = review("ranking")
     clips = page.locator(".clips.now .clip-of")
@@ -328,7 +361,7 @@ def test_nothing_to_review_says_how_to_get_questions(station: Served, open_page:
     page = sign_in(open_page, station, "early", "annotator")
     page.goto(f"{station.url}/review?run=none")
     expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
-    expect(page.get_by_text("--annotator human", exact=False).last).to_be_visible()
+    expect(page.get_by_text("when a training asks people")).to_be_visible()
     assert findings(page) == []
 
 

@@ -37,7 +37,7 @@ NICE = 10  # niceness of workers without live requests, where others serve those
 class RenderRequest:
     """A request to a worker; sent to it whole."""
 
-    form: Literal["frames", "mp4", "jpeg", "cameras", "scene", "poses"]
+    form: Literal["frames", "mp4", "jpeg", "cameras", "shared", "scene", "poses"]
     model: "ModelSource"
     states: Array  # (T, nstate) float64
     cameras: tuple[Camera | str, ...]
@@ -49,6 +49,8 @@ class RenderRequest:
     sizes: tuple[tuple[int, int], ...] = ()  # width and height [pixels] per camera, within the above; empty: all alike
     annotations: tuple[Annotation, ...] = ()
     jpeg_quality: int = JPEG_QUALITY
+    place: str = ""  # the shared memory (cameras, all states, H, W, 3) that pictures are written into
+    span: tuple[int, int] = (0, 0)  # the first of these states in it, and how many it has room for
     fragmented: bool = False
 
     def __str__(self) -> str:
@@ -113,6 +115,28 @@ class RenderPool:
         Its `result()` raises as `FrameRenderer`, and WorkerDiedError where two workers died over it.
         """
         return self._submit(RenderRequest("frames", model, states, (camera,), width, height, quality))
+
+    def share(
+        self,
+        model: "ModelSource",
+        states: Array,
+        cameras: Sequence[Camera | str],
+        size: int,
+        place: str,
+        span: tuple[int, int],
+    ) -> Future[None]:
+        """Return a future that is done when images of `states` (T, nstate) by each camera lie in shared memory.
+
+        Args:
+            model: as everywhere.
+            states: some of those that the memory has room for.
+            cameras: in their order there.
+            size: sides of an image [pixels].
+            place: the name of the memory, (cameras, room, size, size, 3) uint8.
+            span: where in it the first of the states lies, and its room.
+        """
+        request = RenderRequest("shared", model, states, tuple(cameras), size, size, "fast", place=place, span=span)
+        return self._submit(request)
 
     def mp4(
         self,

@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 import cv2
 import mujoco
+import numpy as np
 
 from robo_rlhf.core.errors import RoboRlhfError
+from robo_rlhf.core.types import Array
+from robo_rlhf.processes.shared_memory import attached
 from robo_rlhf.sim.external.ids import SEED_SIGN, is_outside
 from robo_rlhf.sim.rendering.clips import clip_bytes
 from robo_rlhf.sim.rendering.pool import RenderRequest
@@ -58,6 +61,9 @@ class RenderContexts:
         if request.form == "mp4":
             drawn = request.states, request.cameras[0], request.fps, request.overlay
             return clip_bytes(renderer, *drawn, fragmented=request.fragmented)
+        if request.form == "shared":
+            write_shared(renderer, request)
+            return None
         if request.form == "frames":
             return renderer.frames(request.states, request.cameras[0], request.annotations)
         check_states(request.states, renderer.state_size)
@@ -117,6 +123,20 @@ def _context_of(request: RenderRequest) -> Context:
     if isinstance(model, str) and is_outside(model):
         model = model.partition(SEED_SIGN)[0]
     return model, width, height, request.quality
+
+
+def write_shared(renderer: FrameRenderer, request: RenderRequest) -> None:
+    """Draw every state by every camera into the shared memory of the request."""
+    check_states(request.states, renderer.state_size)
+    first, room = request.span
+    with attached(request.place) as memory:
+        shape = (len(request.cameras), room, request.height, request.width, 3)
+        pictures: Array = np.ndarray(shape, np.uint8, memory.buf)
+        for index, state in enumerate(request.states, first):
+            renderer.place(state)
+            for of_camera, camera in zip(pictures, request.cameras, strict=True):
+                renderer.draw(camera, of_camera[index])
+        del of_camera, pictures  # what still points into the memory keeps it from being closed
 
 
 def start() -> Callable[[RenderRequest], object]:

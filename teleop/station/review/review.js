@@ -4,6 +4,7 @@
 import { Refused, pageData } from "../shared/api.js";
 import { Clock } from "../shared/player/clock.js";
 import { ask } from "../shared/dialog.js";
+import { showGuidelines } from "../shared/guidelines.js";
 import { bindKeys } from "../shared/keys.js";
 import { printKeys } from "../shared/made.js";
 import { Presence } from "./away.js";
@@ -143,7 +144,8 @@ export class Review {
     stage.node.inert = false;
     this.desk.dataset.question = question.question;
     this.desk.dataset.layout = question.layout;
-    this.desk.style.setProperty("--rows", String(question.criteria.length || 1));
+    this.desk.style.setProperty("--rows", String(question.axes.length || 1));
+    this.desk.style.setProperty("--rows-wide", String(question.axes.length > 2 ? Math.ceil(question.axes.length / 2) : question.axes.length || 1));
     this.clock.playing = false;
     if (stage.ready) this.begin();
     else this.clock.take([]);
@@ -165,6 +167,7 @@ export class Review {
     byId("show-how", HTMLButtonElement).hidden = !mayDrive || question.layout === "show";
     stage.load(this.transport.of(question.task));
     this.bind();
+    showGuidelines(this.page.person, question.task).then((shown) => shown && (this.since = performance.now()));
   }
 
   /** The clips are here: play them. */
