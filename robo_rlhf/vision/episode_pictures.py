@@ -89,7 +89,7 @@ def _keys(access: EpisodeAccess, episode: Episode, sight: Sight) -> dict[str, st
 
 
 def looks_of(states: Array, count: int) -> tuple[Look, ...]:
-    """Return the look of each of `states` (T, nstate), one of `count`: always the same for the same states; none where `count` is 0."""
+    """Return the look of each of `states` (T, nstate), one of `count`, the same for the same states; none for 0."""
     if not count:
         return ()
     digest = hashlib.sha256(np.ascontiguousarray(states).tobytes()).digest()
