@@ -41,7 +41,7 @@ ALLOWED = {
     ("robo_rlhf/processes/locks.py", "os.replace"): "a lock: nobody holds it after a power cut",
     ("robo_rlhf/processes/locks.py", "unlink"): "a lock that could not be written",
     ("robo_rlhf/processes/heartbeat.py", "rmdir"): "a folder in which no run was begun",
-    ("robo_rlhf/core/runs.py", "open"): "lines of metrics and events; synced before each checkpoint that needs them",
+    ("robo_rlhf/core/json_lines.py", "open"): "metrics and events; synced before each checkpoint that needs them",
     ("robo_rlhf/core/tensorboard.py", "open"): "metrics once more, for TensorBoard",
     ("robo_rlhf/cli/doctor.py", "open"): "into memory",
     ("robo_rlhf/sim/rendering/video.py", "open"): "into memory",

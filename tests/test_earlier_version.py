@@ -15,6 +15,7 @@ import torch
 from robo_rlhf.cli.main import main
 from robo_rlhf.contracts.reward import inputs, tensors
 from robo_rlhf.core.errors import FileWarning
+from robo_rlhf.core.json_lines import row_of
 from robo_rlhf.core.legacy_names import array_name, setting_now
 from robo_rlhf.core.runs import read_checkpoint
 from robo_rlhf.data.dataset import Dataset
@@ -108,6 +109,11 @@ def test_a_run_in_the_middle_goes_on(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (home / "runs" / "job" / "result.json").exists()
 
 
+def rows(path: Path) -> list[str]:
+    """Return the rows of a file of lines to the last digit; those of now have a seal."""
+    return [json.dumps(row_of(line)) for line in path.read_bytes().splitlines()]
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::robo_rlhf.core.errors.FileWarning")
 def test_a_run_in_the_middle_ends_as_the_earlier_version_ends_it(tmp_path: Path) -> None:
@@ -126,9 +132,9 @@ def test_a_run_in_the_middle_ends_as_the_earlier_version_ends_it(tmp_path: Path)
     finally:
         subprocess.run(["git", "worktree", "remove", "--force", str(earlier)], cwd=ROOT, check=True)
     for name in ("metrics.jsonl", "truth.jsonl"):
-        then = {str(path.relative_to(ended["then"])): path.read_bytes() for path in ended["then"].rglob(name)}
+        then, now = ({str(p.relative_to(top)): rows(p) for p in top.rglob(name)} for top in ended.values())
         assert len(then) >= 2
-        assert then == {str(path.relative_to(ended["now"])): path.read_bytes() for path in ended["now"].rglob(name)}
+        assert then == now
     for path in sorted(ended["then"].rglob("policy.safetensors")):
         then_arrays = {array_name(name): array for name, array in read_checkpoint(path)[0].items()}
         now_arrays = read_checkpoint(ended["now"] / path.relative_to(ended["then"]))[0]

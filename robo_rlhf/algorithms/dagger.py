@@ -35,7 +35,7 @@ class DAgger(Imitation):
     corrections: DatasetName
     """Dataset of corrected episodes in the data home; those without a takeover are left out."""
     preferences: str = ""
-    """Also store, as answers in the run of this name, that each correction is better than what it corrects."""
+    """Also store, as answers in the run of this name, that what rewinds and takeovers did is better."""
     preference_steps: int = 50
     """Steps of these two clips, at most."""
     config: Annotated[Any, SETTINGS.options] = SETTINGS.default
@@ -79,15 +79,16 @@ class DAgger(Imitation):
 
     def prefer(self) -> int:
         """Write the preferences, and return how many are new."""
-        from robo_rlhf.feedback.corrections import corrected_over_original, datasets_in, write_preferences
+        from robo_rlhf.feedback.implicit.keeping import write_preferences
+        from robo_rlhf.feedback.implicit.pairs import datasets_in, read_preferences
         from robo_rlhf.feedback.store import Store
 
         home = data_home(self.home)
         with Store(feedback_database(home)) as store:
             datasets = datasets_in(home, store, first=[self.corrections, self.demonstrations])
             length = self.preference_steps
-            found = corrected_over_original(self.corrections, datasets, run=self.preferences, length=length)
-            return write_preferences(store, found)
+            found = read_preferences(self.corrections, datasets, run=self.preferences, length=length).found
+            return write_preferences(store, found, all_of=(self.preferences, self.corrections)).new
 
     @classmethod
     def example(cls, home: Path) -> "DAgger":

@@ -44,6 +44,8 @@ class RewardLearning(RunAlgorithm):
     """Only answers to questions of this run; all of the task where empty."""
     follow: bool = False
     """Keep learning as answers come; annotators and fine-tuning never wait for it."""
+    implicit: bool = True
+    """Whether rewinds and takeovers in recordings of the task count as preferences."""
     until: int = 0
     """With --follow: end at so many answers; 0 continues until Ctrl-C."""
     start: Path | None = None
@@ -97,6 +99,7 @@ class RewardLearning(RunAlgorithm):
                 listed = ", ".join(store.runs()) or "no run"
                 raise NotFoundError("questions of run", self.questions_of, f"There are questions of {listed}.")
             asked = {"algorithm": "reward", "task": self.task, "asked_by": self.questions_of, "follow": self.follow}
+            asked |= {} if self.implicit else {"implicit": False}
             asked |= {"mark": 0} if self.follow else starting_point(self.folder, store)
             run = session.open(self.config, asked)
             learn = self.follow_answers if self.follow else self.learn_once
@@ -105,11 +108,13 @@ class RewardLearning(RunAlgorithm):
 
     def learn_once(self, session: Session, store: "Store", run: "Run", extra: "ExtraData") -> Row:
         """Learn from the answers that there were when the run began; return the result."""
+        from robo_rlhf.feedback.implicit.keeping import read_implicit, without_repeats
         from robo_rlhf.feedback.live_signal.as_answers import SignalCutoff, SignalReader
         from robo_rlhf.feedback.quality.report import gold_of
         from robo_rlhf.training import reward
 
         questions = [q for q in store.questions(run=self.questions_of or None) if q.task == self.task]
+        questions = [q for q in questions if self.implicit or q.role != "implicit"]
         load = reward.episodes_of(data_home(self.home))
         until = SignalCutoff(run.config.get("presses", 0), run.config.get("begun", ""))
         shown, pressed = SignalReader(store.signals, load).read(self.questions_of or None, self.task, until)
@@ -118,6 +123,10 @@ class RewardLearning(RunAlgorithm):
         if len(answers) < len(found):
             newer = f"{len(found) - len(answers)} newer answers are not in it"
             session.tell(f"The run {run.path.name} continues with the answers it began with; {newer}.")
+        if self.implicit and self.questions_of:
+            did = read_implicit(store, self.task, but_of=self.questions_of, until=run.config["mark"])
+            questions, answers = questions + did[0], answers + did[1]
+        answers = without_repeats(questions, answers)
         extra = extra._replace(checked=gold_of(store, task=self.task, until=run.config["mark"]))
         with session.progress(f"reward for {self.task}", ("loss", "held_out_loss")) as progress:
             given = (questions + shown, answers + pressed)
@@ -141,7 +150,15 @@ class RewardLearning(RunAlgorithm):
         settings = FollowConfig(learn=self.config)
         start = None if self.start is None else reward_at(self.start, data_home(self.home))
         follower = Follower(
-            settings, run, store, load, asked=self.questions_of or None, task=self.task, extra=extra, start=start
+            settings,
+            run,
+            store,
+            load,
+            asked=self.questions_of or None,
+            task=self.task,
+            extra=extra,
+            start=start,
+            implicit=self.implicit,
         )
         ended: list[int] = []
         before = signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))

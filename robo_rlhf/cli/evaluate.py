@@ -5,11 +5,11 @@ import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from robo_rlhf.cli import COMMANDS
+from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -22,6 +22,7 @@ from robo_rlhf.sim.names import MaybeWorld, OnRobot
 if TYPE_CHECKING:
     from robo_rlhf.core.types import VecEnv
     from robo_rlhf.rollouts.evaluation import Comparison, Evaluation
+    from robo_rlhf.rollouts.kept_evaluation import KeptResults
 
 
 @COMMANDS.register("evaluate")
@@ -29,9 +30,13 @@ if TYPE_CHECKING:
 class Evaluate(OnRobot):
     """Run a policy on fixed seeds; report success and style with 95 % intervals.
 
+    The result of each episode is kept as it ends; stopped, the same command continues with the seeds that are missing.
+
     Example:
         robo-rlhf evaluate recordings/runs/bc --episodes 200 --json
     """
+
+    stopped: ClassVar = CONTINUES
 
     checkpoint: tyro.conf.Positional[Path]
     """A policy's checkpoint, a run's folder, or the name of a run in the data home: of a main job, its last policy."""
@@ -64,38 +69,46 @@ class Evaluate(OnRobot):
 
         env = make_env(self.task or load_meta(paths[0])["task"], min(self.num_envs, self.episodes))
         try:
-            found = [self.evaluate(env, path) for path in paths]
+            evaluated = [self.evaluate(env, path) for path in paths]
         finally:
             env.close()
+        found = [evaluation for evaluation, _ in evaluated]
         for path, evaluation in zip(paths, found, strict=True):
             if evaluation.warning:
                 print(f"warning: {path}: {evaluation.warning}", file=sys.stderr)
         comparison = compare(found[1], found[0]) if self.against is not None else None
         if self.json:
             print(json.dumps(_as_json(paths, found, comparison), indent=2))
-            return 0
-        for path, evaluation in zip(paths, found, strict=True):
-            print_rows(_rows(evaluation), as_json=False, title=f"{path} on {evaluation.task}")
-        if comparison is not None:
-            print(_sentence(comparison))
+        else:
+            for path, evaluation in zip(paths, found, strict=True):
+                print_rows(_rows(evaluation), as_json=False, title=f"{path} on {evaluation.task}")
+            if comparison is not None:
+                print(_sentence(comparison))
+        for _, kept in evaluated:
+            kept.remove()
         return 0
 
-    def evaluate(self, env: "VecEnv", path: Path) -> "Evaluation":
-        """Load one policy and run it."""
+    def evaluate(self, env: "VecEnv", path: Path) -> "tuple[Evaluation, KeptResults]":
+        """Load one policy and run it; return its evaluation, and what is kept of it until it is reported."""
         import numpy as np
 
         from robo_rlhf.policies.checkpoint import load_meta, load_policy
-        from robo_rlhf.rollouts.evaluation import FIRST_SEED, evaluate
+        from robo_rlhf.rollouts.evaluation import FIRST_SEED
+        from robo_rlhf.rollouts.kept_evaluation import KeptResults, evaluate_keeping
         from robo_rlhf.sim.envs.partial_observation import mask_observations
+        from robo_rlhf.sim.envs.task_env import versions
 
         policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
-        env = mask_observations(env, load_meta(path).get("mask_delay") if self.mask_delay is None else self.mask_delay)
+        mask_delay = load_meta(path).get("mask_delay") if self.mask_delay is None else self.mask_delay
+        env = mask_observations(env, mask_delay)
+        request = {"task": env.name, "mask_delay": mask_delay, "policy_seed": self.policy_seed, **versions()}
+        kept = KeptResults(path, {**request, "episodes": self.episodes, "num_envs": env.num_envs})
         seeds = np.arange(FIRST_SEED, FIRST_SEED + self.episodes)
-        total = env.horizon * -(-self.episodes // env.num_envs)
+        total = env.horizon * -(-(self.episodes - len(kept.done)) // env.num_envs)
         with nullcontext() if self.json else progress_bar(f"{self.episodes} episodes of {env.name}") as tell:
-            done = iter(range(1, total + 1))
+            done = iter(range(1, 10**9))
             on_step = None if tell is None else lambda t, step: tell(next(done), total, {})
-            return evaluate(env, policy, seeds, policy_seed=self.policy_seed, on_step=on_step)
+            return evaluate_keeping(env, policy, seeds, kept, policy_seed=self.policy_seed, on_step=on_step), kept
 
 
 def _rows(evaluation: "Evaluation") -> list[dict[str, Any]]:

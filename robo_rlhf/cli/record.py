@@ -23,7 +23,7 @@ from robo_rlhf.core.checks import (
     NewDataset,
 )
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.core.files import data_home, new_dataset
+from robo_rlhf.core.files import data_home, feedback_database, find_dataset, new_dataset
 from robo_rlhf.core.registry import Choices, known
 from robo_rlhf.sim.names import OnRobot, Task
 from teleop.devices import DEVICES
@@ -128,7 +128,10 @@ class Record(OnRobot):
             policy=self.policy,
             label=self.device,
         )
-        status = drive(env, cast("type[Handheld]", device), options, begin, self.episodes)
+        try:
+            status = drive(env, cast("type[Handheld]", device), options, begin, self.episodes)
+        finally:
+            self._keep_preferences(self.dataset or self.task)
         row = {
             "dataset": dataset.path.name,
             "kept": status.kept if status else 0,
@@ -138,6 +141,20 @@ class Record(OnRobot):
         }
         print_rows([row], as_json=self.json)
         return 0
+
+    def _keep_preferences(self, dataset: str) -> None:
+        """Store what rewinds and takeovers say, where there were any."""
+        from robo_rlhf.data.dataset import Dataset
+        from robo_rlhf.feedback.implicit.keeping import update
+        from robo_rlhf.feedback.store import Store
+
+        home = data_home(self.home)
+        said = (
+            info.meta.parent or "correction" in info.meta.tags for info in Dataset(find_dataset(home, dataset)).list()
+        )
+        if any(said):
+            with Store(feedback_database(home)) as store:
+                update(home, store, dataset)
 
     def _alone(self, env: "TaskEnv", device: "type[Device]", options: dict[str, Any]) -> int:
         """Record a device that needs no person."""

@@ -125,7 +125,6 @@ class RunCommand(OnRobot):
             NotFoundError: there are no demonstrations.
         """
         config, home = self.config(), data_home(self.home).absolute()
-        from robo_rlhf.feedback.judgeable import check_task
         from robo_rlhf.pipeline.demonstrations import find_demonstrations, usual_demos
         from robo_rlhf.sim.external.ids import is_outside
 
@@ -133,6 +132,8 @@ class RunCommand(OnRobot):
         if self.demos is None:
             config = self.config(usual_demos(config, path, home))
         if config.annotator == "human":
+            from robo_rlhf.feedback.judgeable import check_task  # here, where answers are asked for
+
             check_task(config.task, "Let the simulated teacher answer: --annotator simulated.")
         if (
             config.demos and not path.exists() and not is_outside(config.task)

@@ -1,8 +1,8 @@
 """The run folder: config, metrics, events and checkpoints of one piece of work that can be killed at any instant.
 
     <run>/config.json          the configuration, sealed; opening the folder again with another config is refused
-    <run>/metrics.jsonl        one JSON object a logged step: {"step": 12, ...}; bit-identical between equal runs
-    <run>/events.jsonl         what happened and when (wall clock); never compared between runs
+    <run>/metrics.jsonl        one sealed JSON object a logged step: {"step": 12, ...}; bit-identical between equal runs
+    <run>/events.jsonl         what happened and when (wall clock), sealed likewise; never compared between runs
     <run>/events.out.tfevents.*  the metrics once more, with times, for TensorBoard
     <run>/alive.json           the lock and heartbeat of the process that works on it, see `heartbeat`
     <run>/checkpoints/NAME.safetensors   tensors, with a JSON object in the header under "meta", sealed
@@ -16,7 +16,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ from robo_rlhf.core.files import (
     write_atomic,
     write_json,
 )
+from robo_rlhf.core.json_lines import append_line, cut_torn_line, read_lines, sealed_lines
 from robo_rlhf.core.seal import (
     blank_object,
     seal_object,
@@ -117,17 +118,13 @@ class Run:
         self._board.add(step, row)
 
     def metrics(self, name: str = "metrics.jsonl") -> list[dict[str, float]]:
-        """Return all logged rows; those of another file where it is named.
-
-        Raises:
-            CorruptFileError: the file is damaged other than by a crash, which tears its last line.
-        """
-        return _read_lines(self.path / name, _is_metrics)
+        """Return all logged rows; those of another file where it is named. See `read_lines` for damaged ones."""
+        return read_lines(self.path / name, _is_metrics)
 
     def rewind_metrics(self, step: int) -> None:
         """Drop rows logged after `step`: the work after it will be done, and logged, again."""
         rows = [row for row in self.metrics() if row["step"] <= step]
-        write_atomic(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+        write_atomic(self.path / "metrics.jsonl", sealed_lines(rows))
         self._board.rewind(step)
 
     def event(self, name: str, **details: Any) -> None:
@@ -138,10 +135,9 @@ class Run:
         """Append a line to a file; half a line that a crash left there is cut off before the first write."""
         path = self.path / name
         if name not in self._whole:
-            _cut_torn_line(path)
+            cut_torn_line(path)
             self._whole.add(name)
-        with path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        append_line(path, row)
         self._dirty.add(name)
 
     def _sync(self) -> None:
@@ -153,8 +149,8 @@ class Run:
         self._dirty.clear()
 
     def events(self) -> list[dict[str, Any]]:
-        """Return all events; raises as `metrics`."""
-        return _read_lines(self.path / "events.jsonl", _is_event)
+        """Return all events, as `metrics` does."""
+        return read_lines(self.path / "events.jsonl", _is_event)
 
     def checkpoint_path(self, name: str) -> Path:
         """Return where the checkpoint called `name` is or will be."""
@@ -301,40 +297,10 @@ def _jsonable(value: Any) -> Any:
     return dataclasses.asdict(value) if is_config else str(value)
 
 
-def _cut_torn_line(path: Path) -> None:
-    if path.exists():
-        content = path.read_bytes()
-        if not content.endswith(b"\n"):
-            os.truncate(path, content.rfind(b"\n") + 1)
+def _is_metrics(row: Mapping[str, Any]) -> bool:
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in row.values())
+    return numbers and isinstance(row.get("step"), int)
 
 
-def _read_lines(path: Path, fits: Callable[[Any], bool]) -> list[dict[str, Any]]:
-    """Read valid JSON lines; a torn last line, left by a crash, is skipped.
-
-    Raises:
-        CorruptFileError: another line is not a valid row.
-    """
-    if not os.path.lexists(path):
-        return []
-    advice = "Put a copy of it in its place, or take that line out."
-    *lines, _ = read_whole(path, advice).split(b"\n")  # what comes after the last end of a line is torn
-    rows = []
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            row = None
-        if not fits(row):
-            raise CorruptFileError(path, f"line {number} is no row of it", advice)
-        rows.append(row)
-    return rows
-
-
-def _is_metrics(row: Any) -> bool:
-    if not isinstance(row, dict) or not isinstance(row.get("step"), int):
-        return False
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in row.values())
-
-
-def _is_event(row: Any) -> bool:
-    return isinstance(row, dict) and isinstance(row.get("time"), int | float) and isinstance(row.get("event"), str)
+def _is_event(row: Mapping[str, Any]) -> bool:
+    return isinstance(row.get("time"), int | float) and isinstance(row.get("event"), str)

@@ -33,7 +33,10 @@ def sealed_length(content: bytes, start: int, at: int, mark: bytes = MARK) -> in
     if at < start:
         raise ValueError("its seal is missing")
     begin, end = at + len(mark), at + len(mark) + len(_EMPTY)
-    length = int(content[begin : begin + 8], 16)
+    try:
+        length = int(content[begin : begin + 8], 16)
+    except ValueError:
+        raise ValueError("its seal is damaged") from None
     if not end <= start + length <= len(content):
         raise ValueError("a part of it is missing")
     view = memoryview(content)

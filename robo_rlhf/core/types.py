@@ -64,6 +64,7 @@ class EpisodeMeta:
     instruction: str = ""  # the task in a sentence, where no task of this program says it
     action_bounds: tuple[tuple[float, float], ...] = ()  # per column, what -1 and 1 are in units of the origin
     frames: Mapping[str, RecordedVideo] = field(default_factory=dict)  # by camera; empty where states are drawn
+    marked: bool = False  # whether a person set the outcome; else the task's own measure, or the program, did
 
 
 @dataclass(frozen=True)

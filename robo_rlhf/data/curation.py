@@ -40,9 +40,9 @@ class Curated(Reader):
         """Replace the note of an episode."""
         self._edit(episode_id, lambda meta: replace(meta, note=text))
 
-    def set_outcome(self, episode_id: str, outcome: Outcome) -> None:
-        """Set the outcome of an episode."""
-        self._edit(episode_id, lambda meta: replace(meta, outcome=outcome))
+    def set_outcome(self, episode_id: str, outcome: Outcome, *, marked: bool = True) -> None:
+        """Set the outcome of an episode; `marked`: a person says so, not the task's own measure."""
+        self._edit(episode_id, lambda meta: replace(meta, outcome=outcome, marked=marked))
 
     def trim(self, episode_id: str, start: int, stop: int) -> str:
         """Keep only steps [start, stop) of an episode, as a new episode; return its id.

@@ -28,7 +28,7 @@ LEVEL = 3  # zstd: 19 saves 2 % of a file and takes a hundred times as long
 HEADER_KEY, CHECK_KEY, SEAL_KEY = b"robo_rlhf", b"robo_rlhf.crc32", b"robo_rlhf.seal"
 SIGNAL = "signals/"
 _LISTS = ("tags", "obs_names", "action_names")  # fields of the metadata that are tuples
-_IMPORTED = ("origin", "instruction", "action_bounds", "frames")  # those that are left out where they are empty
+_IMPORTED = ("origin", "instruction", "action_bounds", "frames", "marked")  # those that are left out where empty
 FRAME_COLUMNS = ("obs", "state", "success")  # T+1 rows; every other column has T
 # What decoding damaged bytes can raise. The bytes are in memory by then, so an OSError is Arrow's, not the disk's.
 DECODE_ERRORS = (

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import sqlalchemy as sa
 
@@ -15,7 +15,12 @@ from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import CLIP_NAMES, AnswerValue, check_clips
 
 AnnotatorKind = Literal["human", "simulated"]
-Role = Literal["work", "gold", "practice"]  # practice questions are gold that people see before real work
+Role = Literal[
+    "work",
+    "gold",
+    "practice",  # gold that people see before real work
+    "implicit",  # nobody is asked: what a person did says it, see `feedback.implicit`
+]
 
 Standing = Literal[
     "counted",  # it is one of the answers that were asked for
@@ -100,8 +105,8 @@ def question_row(question: Question) -> dict[str, Any]:
     check_clips(KINDS[question.kind], len(question.segments))
     if question.overlap < 1:
         raise InvalidValueError("overlap of a question", question.overlap, "at least 1 person")
-    if question.role not in ("work", "gold", "practice"):
-        raise InvalidValueError("role of a question", repr(question.role), "work, gold or practice")
+    if question.role not in get_args(Role):
+        raise InvalidValueError("role of a question", repr(question.role), f"one of {', '.join(get_args(Role))}")
     names = ("id", "run", "round", "kind", "task", "dataset", "overlap", "role")
     row = {name: getattr(question, name) for name in names}
     return {**row, "created": question.created or timestamp(), "meta": json_text(question.meta)}

@@ -35,6 +35,7 @@ from robo_rlhf.feedback.records import (
     Answer,
     Counts,
     Question,
+    Role,
     Standing,
     answer_of,
     question_id,
@@ -153,6 +154,7 @@ class Store:
         unanswered_by: str | None = None,
         unanswered: bool = False,
         ids: Sequence[str] | None = None,
+        role: Role | None = None,
         limit: int | None = None,
     ) -> list[Question]:
         """Return questions in the order in which they were added.
@@ -163,12 +165,14 @@ class Store:
             unanswered_by: only those that this annotator has not answered.
             unanswered: only those without an answer that were not withdrawn.
             ids: only these.
+            role: only of this role.
             limit: at most so many.
         """
         query = sa.select(questions).order_by(questions.c.number)
         query = query.where(questions.c.run == run) if run is not None else query
         query = query.where(questions.c.round == round) if round is not None else query
         query = query.where(questions.c.id.in_(ids)) if ids is not None else query
+        query = query.where(questions.c.role == role) if role is not None else query
         if unanswered_by is not None:
             query = query.where(~_answered(answers.c.annotator == unanswered_by))
         if unanswered:
@@ -184,7 +188,12 @@ class Store:
         return [question_of(row, tuple(clips_of[row["id"]])) for row in rows]
 
     def answers(
-        self, run: str | None = None, round: int | None = None, *, standing: Sequence[Standing] = COUNTED
+        self,
+        run: str | None = None,
+        round: int | None = None,
+        *,
+        standing: Sequence[Standing] = COUNTED,
+        role: Role | None = None,
     ) -> list[Answer]:
         """Return the newest answer of each annotator to each question, oldest first; those taken back are left out.
 
@@ -192,12 +201,13 @@ class Store:
             run: only to questions of this run.
             round: only to questions of this round.
             standing: only those that stand so: see `records.Standing`.
+            role: only to questions of this role.
         """
         query = sa.select(answers).where(_newest(standing), answers.c.value.is_not(None)).order_by(answers.c.number)
-        if run is not None or round is not None:
-            query = query.join(questions, questions.c.id == answers.c.question_id)
-            query = query.where(questions.c.run == run) if run is not None else query
-            query = query.where(questions.c.round == round) if round is not None else query
+        columns = ((questions.c.run, run), (questions.c.round, round), (questions.c.role, role))
+        wanted = [column == value for column, value in columns if value is not None]
+        if wanted:
+            query = query.join(questions, questions.c.id == answers.c.question_id).where(*wanted)
         with self.database.read() as connection:
             return [answer_of(row) for row in connection.execute(query).mappings()]
 

@@ -20,7 +20,7 @@ questions = sa.Table(
     sa.Column("dataset", sa.Text, nullable=False),
     sa.Column("created", sa.String(32), nullable=False),
     sa.Column("meta", sa.Text, nullable=False),
-    sa.Column("role", sa.String(8), nullable=False, server_default="work"),  # work, gold or practice
+    sa.Column("role", sa.String(8), nullable=False, server_default="work"),  # see `records.Role`
     sa.Column("overlap", sa.Integer, nullable=False, server_default="1"),  # people who are to answer it
     sa.Column("given", sa.Integer, nullable=False, server_default="0"),  # people whose answer counts
     sa.Column("simulated", sa.Integer, nullable=False, server_default="0"),  # of these, simulated ones

@@ -145,6 +145,9 @@ class PipelineConfig:
     """Weight of the success head in the reward, for each of the last steps of an episode in which it is done."""
     trim: int = 10
     """Steps of a demonstration that are kept after its final success."""
+    implicit: bool = True
+    """Whether rewinds and takeovers in recordings of the task count as preferences: those of people where people
+    answer, those of programs where a simulated teacher does."""
     selection: str = "mixed"
     """Which clips are asked about: uniform, recent, stage, endings, disagreement, information, demonstrations
     or mixed."""

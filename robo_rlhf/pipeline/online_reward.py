@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError
 from robo_rlhf.core.runs import Run
+from robo_rlhf.feedback.implicit.keeping import read_implicit, without_repeats
 from robo_rlhf.feedback.live_signal.as_answers import SignalReader
 from robo_rlhf.feedback.quality.report import gold_of
 from robo_rlhf.feedback.records import Answer, Question
@@ -85,6 +86,7 @@ class Follower:
         task: str | None = None,
         extra: reward.ExtraData | None = None,
         start: Path | None = None,
+        implicit: bool = True,
     ) -> None:
         """Continue from the run's checkpoint, else from the one at `start`, else start from scratch.
 
@@ -97,6 +99,7 @@ class Follower:
             task: only answers to questions about this task.
             extra: training data in addition to the answers.
             start: a reward model of the same kind and settings.
+            implicit: whether rewinds and takeovers in recordings of the task count as preferences.
 
         Raises:
             CheckpointMismatchError: the model to continue from is of another kind, task or settings.
@@ -104,6 +107,7 @@ class Follower:
         """
         self.config, self.run, self.store = config, run, store
         self.asked, self.task, self.extra = asked, task, extra or reward.ExtraData()
+        self.implicit = implicit
         self.loader = ClipLoader(load)
         self.path = run.checkpoint_path("reward")
         self.model: RewardModel | None = None
@@ -162,10 +166,15 @@ class Follower:
         Presses of the live signal are included, as answers about segments of the watched episodes.
         """
         questions = [q for q in self.store.questions(run=self.asked) if self.task in (None, q.task)]
+        questions = [q for q in questions if self.implicit or q.role != "implicit"]
         place = {question.id: i for i, question in enumerate(questions)}
         answers = [a for a in self.store.answers(run=self.asked) if a.question_id in place]
+        answers.sort(key=lambda a: (place[a.question_id], a.annotator))
         shown, pressed = self.signals.read(self.asked, self.task)
-        return questions + shown, sorted(answers, key=lambda a: (place[a.question_id], a.annotator)) + pressed
+        if self.implicit and self.asked is not None and self.task is not None:
+            did = read_implicit(self.store, self.task, but_of=self.asked)
+            questions, answers = questions + did[0], answers + did[1]
+        return questions + shown, without_repeats(questions, answers) + pressed
 
     def _now(self) -> object:
         """Return a marker that changes whenever there is something new to learn from."""

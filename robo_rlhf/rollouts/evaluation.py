@@ -118,17 +118,48 @@ def summarize_episodes(episodes: Sequence[Episode]) -> Evaluation:
     """
     if not episodes:
         raise InvalidValueError("an evaluation", "no episodes", "at least one")
-    styles = [summarize(e.signals, e.meta.control_dt) if len(e) else {} for e in episodes]
-    names = [name for name in MEASURES if any(name in style for style in styles)]
+    return summarize_results(episodes[0].meta.task, [result_of(episode) for episode in episodes])
+
+
+class EpisodeResult(NamedTuple):
+    """What one episode adds to an evaluation; equal after a way through JSON."""
+
+    seed: int
+    outcome: str  # as of `EpisodeMeta`
+    note: str  # reason why it was aborted
+    success_end: bool
+    success_any: bool
+    returned: float  # sum of task reward
+    style: Mapping[str, float]  # measure → value, in the measure's unit
+
+
+def result_of(episode: Episode) -> EpisodeResult:
+    """Return what a finished episode adds to an evaluation."""
+    meta, counts = episode.meta, episode.meta.outcome != "aborted"
+    return EpisodeResult(
+        seed=meta.seed,
+        outcome=meta.outcome,
+        note=meta.note,
+        success_end=bool(episode.success[-1]) and counts,
+        success_any=bool(episode.success.any()) and counts,
+        returned=float(episode.reward.sum(dtype=np.float64)),
+        style=summarize(episode.signals, meta.control_dt) if len(episode) else {},
+    )
+
+
+def summarize_results(task: str, results: Sequence[EpisodeResult]) -> Evaluation:
+    """Return the evaluation of what finished episodes of one task and one policy gave."""
+    names = [name for name in MEASURES if any(name in result.style for result in results)]
+    aborted = [result.note for result in results if result.outcome == "aborted"]
     return Evaluation(
-        task=episodes[0].meta.task,
-        seeds=tuple(e.meta.seed for e in episodes),
-        success_end=tuple(bool(e.success[-1]) and e.meta.outcome != "aborted" for e in episodes),
-        success_any=tuple(bool(e.success.any()) and e.meta.outcome != "aborted" for e in episodes),
-        returns=tuple(float(e.reward.sum(dtype=np.float64)) for e in episodes),
-        style={name: tuple(style.get(name, nan) for style in styles) for name in names},
-        aborted=sum(e.meta.outcome == "aborted" for e in episodes),
-        note=next((e.meta.note for e in episodes if e.meta.outcome == "aborted"), ""),
+        task=task,
+        seeds=tuple(result.seed for result in results),
+        success_end=tuple(result.success_end for result in results),
+        success_any=tuple(result.success_any for result in results),
+        returns=tuple(result.returned for result in results),
+        style={name: tuple(result.style.get(name, nan) for result in results) for name in names},
+        aborted=len(aborted),
+        note=aborted[0] if aborted else "",
     )
 
 

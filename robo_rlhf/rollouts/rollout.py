@@ -1,7 +1,7 @@
 """Rollouts: a policy acts in a batch of environments, and the steps are recorded as episodes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -188,13 +188,27 @@ class Recorder:
         self._open &= ~which
 
 
-def check_environment(ended: Sequence[EpisodeMeta], name: str) -> None:
+class EndedEpisode(Protocol):
+    """What tells how an episode ended: its meta, or its result."""
+
+    @property
+    def outcome(self) -> str:
+        """As of `EpisodeMeta`."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """Reason why it was aborted."""
+        ...
+
+
+def check_environment(ended: Sequence[EndedEpisode], name: str) -> None:
     """Check that the environment called `name` has not ended all of these episodes by its faults.
 
     Raises:
         EnvironmentFaultError: it has; the message tells why the first one ended.
     """
-    notes = [meta.note for meta in ended if meta.outcome == "aborted" and not meta.note.endswith(POLICY_FAULT)]
+    notes = [one.note for one in ended if one.outcome == "aborted" and not one.note.endswith(POLICY_FAULT)]
     if ended and len(notes) == len(ended):
         which = f"All {len(notes)} episodes" if len(notes) > 1 else "The only episode"
         raise EnvironmentFaultError(f"{which} of {name} ended by a fault of the environment; the first was {notes[0]}")

@@ -97,7 +97,8 @@ def rl_loop(
         observation_mask = {"mask_delay": env.observation_mask.delay} if isinstance(env, MaskedEnv) else {}
         remembered = {"task": env.name, "algorithm": config.ALGORITHM, **observation_mask}
         save_policy(learner.actor, run.checkpoint_path("policy"), remembered)
-        run.finish({"iterations": learner.done, **run.metrics()[-1]})
+        newest = [row for row in run.metrics() if row["step"] == learner.done]  # none where that line is damaged
+        run.finish({"iterations": learner.done, **(newest[0] if newest else {})})
 
 
 def check_fit(config: RLSettings, env: VecEnv, actor: TrainedPolicy) -> None:

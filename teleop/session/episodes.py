@@ -122,7 +122,7 @@ class EpisodeLog:
             self.kept[closed.id] = outcome
             done(f"The last episode counts as {outcome}.")
 
-        self.io.submit(lambda: closed.dataset.set_outcome(closed.id, outcome), then, failed)
+        self.io.submit(lambda: closed.dataset.set_outcome(closed.id, outcome, marked=bool(mark)), then, failed)
 
     def note(self, closed: ClosedEpisode, text: str, done: Done, failed: Failed) -> None:
         """Write a note to an episode that is closed already."""
@@ -156,7 +156,7 @@ class EpisodeLog:
             tags = (*tags, CORRECTION)
         while True:
             try:
-                writer.close(outcome, note=episode.note, tags=tags)
+                writer.close(outcome, note=episode.note, tags=tags, marked=bool(episode.mark))
             except (DiskFullError, OSError) as error:
                 self.trouble = explain_disk_full(error)
                 if self._stopping.wait(DISK_FULL_RETRY):

@@ -14,6 +14,7 @@ from robo_rlhf.feedback.store import Store
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.station.arena.arenas import Arenas
 from teleop.station.arena.standings_cache import ArenaStandings
+from teleop.station.background.implicit import ImplicitWriter
 from teleop.station.home.summary import HomeSummary
 from teleop.station.library.edits import Library
 from teleop.station.media.media import Media
@@ -74,7 +75,8 @@ class Station:
         self.looking = asyncio.Lock()  # by subscribers to changes of accounts
         self._at_start: list[Callable[[], Awaitable[None]]] = []
         self._at_stop: list[Callable[[], Awaitable[None]]] = []
-        self.hub = Hub(home, lambda: self.pool, lean=lean)
+        self.implicit = ImplicitWriter(home, lambda: self.store)
+        self.hub = Hub(home, lambda: self.pool, recorded=self.implicit.look, lean=lean)
         self.when_started(self.hub.start)
         self.when_stopped(self.hub.stop)
         self.posting = WebhookSender(lambda: self.store.webhooks, allow_private=private_webhooks)
@@ -154,11 +156,13 @@ class Station:
         """Run the callbacks after the last request."""
         for do in self._at_stop:
             await do()
+        await asyncio.to_thread(self.implicit.finish)
         if "store" in self.__dict__:
             await self.store.database.close_async()
 
     def close(self) -> None:
         """Release everything that was opened."""
+        self.implicit.finish()
         self.thinking.close()
         self.labels.close()
         self.quality.close()

@@ -161,7 +161,7 @@ PAINTED = """async (frame) => {
     return place.getImageData(0, 0, video.videoWidth, video.videoHeight).data;
   };
   const shown = pixels(video).slice();
-  const query = new URL(video.currentSrc).searchParams;
+  const query = new URL(document.querySelector('.stage img').src).searchParams;
   const far = [];
   for (const other of [frame - 1, frame, frame + 1]) {
     query.set('frame', other);
@@ -186,7 +186,7 @@ def test_the_frame_that_is_counted_is_the_frame_that_is_shown(
             "(range, f) => { range.value = f; range.dispatchEvent(new Event('input')); }", frame
         )
         expect(page.locator(".clock")).to_contain_text(f"frame {frame} of")
-        expect(page.locator(".stage img")).to_be_hidden(timeout=10_000)
+        expect(page.locator(".stage-note")).to_be_hidden(timeout=10_000)
         before, here, after = page.evaluate(PAINTED, frame)
         assert here < min(before, after), (frame, before, here, after)
     page.wait_for_url("**frame=13*")

@@ -94,7 +94,7 @@ for line in json.load(sys.stdin):
     before = time.process_time()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
         code = main(line)
-    heavy = [name for name in ("torch", "mujoco") if name in sys.modules]
+    heavy = [name for name in ("torch", "mujoco", "sqlalchemy") if name in sys.modules]
     found[" ".join(line)] = [code, time.process_time() - before, heavy, said.getvalue()]
 print(json.dumps(found))
 """

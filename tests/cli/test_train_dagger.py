@@ -43,6 +43,12 @@ def test_takeovers_are_cloned_and_preferred_to_what_they_correct(
     assert (answer.annotator, answer.value["episode"]) == ("Ada", "better")
     assert main([*TRAIN, *SMALL, "--weights.share", "0.4", "--preferences", "main"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["preferences"] == 0
+    learn = ["train", "reward", "--task", "reach", "--json", "--run"]
+    assert main([*learn, "with", "--fit.updates", "5"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["trained"]["answers"] == 1
+    assert main([*learn, "with", "--fit.updates", "5", "--questions-of", "main"]) == 2  # another run by that name
+    assert main([*learn, "without", "--no-implicit"]) == 2
+    assert "answers to learn a reward from: expected at least one" in capsys.readouterr().err
     assert main(["evaluate", "dagger", "--episodes", "2", "--json"]) == 0
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from robo_rlhf.core.types import Segment
-from robo_rlhf.feedback.corrections import datasets_in
+from robo_rlhf.feedback.implicit.pairs import datasets_in
 from robo_rlhf.feedback.records import Answer, Question, question_id
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.reward_fitting.answers import ClipLoader, episodes_of, gather, oddities, people_agree

@@ -123,13 +123,14 @@ class EpisodeWriter:
             if not self._stop.is_set():
                 write_remark(self.folder, self.id, Remark(outcome, note))
 
-    def close(self, outcome: Outcome, *, note: str = "", tags: tuple[str, ...] = ()) -> str:
+    def close(self, outcome: Outcome, *, note: str = "", tags: tuple[str, ...] = (), marked: bool = False) -> str:
         """Make the episode part of the dataset and return its id; all of it or, after an error, still open.
 
         Args:
             outcome: how it ended.
             note: a person's remark on it.
             tags: further tags.
+            marked: whether a person says that it ended so.
 
         Raises:
             DiskFullError: no room for it; make room and close again.
@@ -139,9 +140,9 @@ class EpisodeWriter:
         if not len(self) or self._stop.is_set():
             given = "an episode that is closed already" if self._stop.is_set() else "no step"
             raise InvalidValueError(f"closing episode {self.id}", given, "an open episode of at least one step")
-        meta = replace(
-            self.meta, outcome=outcome, finished=now(), note=note or self.meta.note, tags=(*self.meta.tags, *tags)
-        )
+        tags = (*self.meta.tags, *tags)
+        note = note or self.meta.note
+        meta = replace(self.meta, outcome=outcome, marked=marked, finished=now(), note=note, tags=tags)
         content = encode(self.columns(), meta)
         self._require()
         write_atomic(episode_path(self.folder, self.id), content, reserve=0)
@@ -284,7 +285,7 @@ def begin_branch(
     if not 0 <= step <= steps:
         raise InvalidValueError(f"frame of episode {whole.id}", str(step), f"0 to {steps}")
     meta = replace(whole, id=episode_id, parent=whole.id, parent_step=step, trimmed=False)
-    new: dict[str, Any] = {"started": "", "finished": "", "note": "", "tags": (), **fields}
+    new: dict[str, Any] = {"started": "", "finished": "", "note": "", "tags": (), "marked": False, **fields}
     meta = replace(meta, **new)
     frame = {name: columns[name] for name in FRAME_COLUMNS}
     writer = EpisodeWriter(folder, meta, frame["obs"][0], frame["state"][0], success=bool(frame["success"][0]))

@@ -103,4 +103,7 @@ def _recovered_meta(journal: Journal, target: Path, said: Remark) -> EpisodeMeta
     finished = datetime.fromtimestamp(last, UTC).isoformat(timespec="milliseconds") if math.isfinite(last) else now()
     tags = (*journal.meta.tags, RECOVERED)
     outcome, note = said.outcome or "aborted", said.note or journal.meta.note
-    return replace(journal.meta, id=target.stem, outcome=outcome, finished=finished, note=note, tags=tags)
+    marked = said.outcome is not None
+    return replace(
+        journal.meta, id=target.stem, outcome=outcome, finished=finished, note=note, tags=tags, marked=marked
+    )

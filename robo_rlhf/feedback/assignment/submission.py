@@ -206,9 +206,14 @@ def _ensure_program(connection: sa.Connection, sent: SubmittedAnswer) -> int:
 def _new_lease(connection: sa.Connection, sent: SubmittedAnswer, question: Any, number: int) -> _Lease:
     """Add an expired lease of an annotator who was not assigned the question; `number`: how many they had before."""
     ensure_annotator(connection, sent.annotator, sent.annotator_kind, handed=1)
-    new = {"question_id": sent.question, "annotator": sent.annotator, "turn": 0, "purpose": question.role}
+    new = {"question_id": sent.question, "annotator": sent.annotator, "turn": 0, "purpose": _purpose_of(question.role)}
     add_new(connection, leases, {**new, "state": "expired", "issued": 0.0, "expires": 0.0, "nth": number, "counted": 0})
     return _lease_of(connection.execute(_LOCKED_MINE, {"person": sent.annotator, "question": sent.question}).one())
+
+
+def _purpose_of(role: str) -> str:
+    """Return the purpose of a lease: what a person's doing says counts like an answer that was asked for."""
+    return "work" if role == "implicit" else role
 
 
 def _lease_of(row: Any, prefix: str = "") -> _Lease:

@@ -36,7 +36,7 @@ class Correction(QueryKind):
     layout = "show"
     composed = "a correction"
     keys: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(
-        ("choice", "dataset", "episode", "start", "length", "from"), ()
+        ("choice", "dataset", "episode", "start", "length", "from", "sure", "how", "judged"), ()
     )
     controls = (
         Control("Show how", "h", {"choice": SHOWN}, part=True),
@@ -49,6 +49,7 @@ class Correction(QueryKind):
 
         A correction is {"choice": "corrected", "dataset": where its episode is, "episode": its id, "start": its first
         step that corrects, "length": how many do, "from": the step of the original episode that `start` replaces}.
+        One that follows from what a person did has more: see `feedback.implicit`.
         """
         check_clips(self, num_clips)
         choice = answer.get("choice")
@@ -64,6 +65,9 @@ class Correction(QueryKind):
             value = answer.get(name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InvalidValueError(f"{name} of a correction", repr(value), f"a whole number from {least}")
+        sure = answer.get("sure", 1.0)
+        if not isinstance(sure, int | float) or isinstance(sure, bool) or not 0 < sure <= 1:
+            raise InvalidValueError("how sure a correction is", repr(sure), "a number above 0, at most 1")
 
     def target(self, answer: AnswerValue, clips: Sequence[Segment]) -> Target | None:
         """Return (1, 0) for the correction and what it corrects; None where nothing was shown, or outside the clip."""
@@ -75,7 +79,8 @@ class Correction(QueryKind):
             return None
         shown = Segment(answer["episode"], answer["start"], length)
         pair = (shown, Segment(clip.episode_id, first, length))
-        return Target(np.array([1.0, 0.0], np.float32), clips=pair, datasets=(answer["dataset"], ""))
+        values, datasets = np.array([1.0, 0.0], np.float32), (answer["dataset"], "")
+        return Target(values, float(answer.get("sure", 1.0)), clips=pair, datasets=datasets)
 
     def labels(self, answer: AnswerValue) -> Mapping[str, Label]:
         """Return whether there was something to correct."""

@@ -16,6 +16,7 @@ from robo_rlhf.accounts.groups import apart, groups_of
 from robo_rlhf.core.stats import Interval, wilson
 from robo_rlhf.feedback.assignment.gold import GoldQuestion
 from robo_rlhf.feedback.assignment.task_settings import Sharing
+from robo_rlhf.feedback.implicit.keeping import count_by_person
 from robo_rlhf.feedback.kinds import usable_kind
 from robo_rlhf.feedback.quality import annotator_skill
 from robo_rlhf.feedback.quality.agreement import (
@@ -100,6 +101,7 @@ class Quality:
     alpha: Mapping[str, float | None]  # kind of question → Krippendorff's alpha
     teams: Mapping[str, float | None]  # group → mean agreement of its people with all others
     differences: tuple[TeamDifference, ...]
+    implicit: Mapping[str, int] = field(default_factory=dict)  # person → preferences of their rewinds and takeovers
     sharing: Sharing = field(default_factory=Sharing)
 
     @property
@@ -145,6 +147,7 @@ def report(store: Store, *, run: str | None = None, task: str | None = None, mos
             TeamDifference(a, b, between_and_within(said, apart(teams, a, b), a, b))
             for a, b in combinations(_groups(people), 2)
         ),
+        implicit=count_by_person(store, run=run, task=task),
         sharing=sharing,
     )
 
@@ -214,6 +217,7 @@ def load_answers(store: Store, run: str | None, task: str | None, most: int) -> 
     query = query.join(questions, questions.c.id == answers.c.question_id)
     query = query.where(questions.c.run == run) if run is not None else query
     query = query.where(questions.c.task == task) if task is not None else query
+    query = query.where(questions.c.role != "implicit")  # nobody was asked
     kinds: dict[str, str] = {}
     newest: dict[tuple[str, str, bool], Answer | None] = {}
     with store.database.read() as connection:

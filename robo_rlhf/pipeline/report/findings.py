@@ -105,6 +105,8 @@ class Findings:
             times = {e["step"]: e["time"] for e in run.events() if e["event"] == "iteration"}
             learned = {row["step"]: row["reward"] for row in run.metrics()}
             for row in truth_rows(run):
+                if row["step"] not in learned:
+                    continue  # that line of the metrics is damaged
                 step, episodes = int(row["step"]), int(row.get("episodes", self.config["num_envs"]))
                 minutes = clock(times[step]) if step in times else float("nan")
                 error = row.get("return_std", float("nan")) / episodes**0.5

@@ -1,12 +1,12 @@
 """Progress callbacks of the pipeline, and a log of the true reward: nothing here influences training."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
 from robo_rlhf.core.files import write_atomic
+from robo_rlhf.core.json_lines import sealed_lines
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Step
 
@@ -62,11 +62,11 @@ class TrueRewardLog:
         row = {"step": iteration, "episodes": len(self._reward), "success": float(self._success.mean())}
         row |= {"return": float(self._reward.mean()), "return_std": float(self._reward.std())}
         rows = [r for r in truth_rows(self.run) if r["step"] < iteration]
-        write_atomic(self.path, "".join(json.dumps(r) + "\n" for r in [*rows, row]).encode())
+        write_atomic(self.path, sealed_lines([*rows, row]))
         self.run.event("iteration", **row)
         return False
 
 
 def truth_rows(run: Run) -> list[dict[str, float]]:
-    """Return what `TrueRewardLog` wrote into a run; raises as `Run.metrics`."""
+    """Return what `TrueRewardLog` wrote into a run, as `Run.metrics` does."""
     return run.metrics("truth.jsonl")

@@ -9,6 +9,7 @@ import torch
 from robo_rlhf.core.errors import ConflictError, InvalidValueError
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Episode, Segment
+from robo_rlhf.feedback.implicit.keeping import read_implicit
 from robo_rlhf.feedback.selection import BY_MODELS, SegmentCandidate, select
 from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.pipeline.context import Answerer, Context, PipelinePolicy
@@ -72,7 +73,10 @@ def answer(context: Context, questions: Sequence[Question], number: int) -> None
 
     def work(run: Run) -> Mapping[str, Any]:
         (context.annotators or _teacher(context))(context.store, questions)
-        return context.store.counts(run=context.run.path.name, round=number)._asdict()
+        counts = context.store.counts(run=context.run.path.name, round=number)
+        did = read_implicit(context.store, context.config.task, but_of=context.run.path.name)[1]
+        until = {"did_until": max(one.number for one in did)} if did else {}  # what was done until now counts as well
+        return {**counts._asdict(), **until}
 
     context.stage(f"round-{number}/answer", work)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from robo_rlhf.feedback.implicit.keeping import read_implicit, without_repeats
 from robo_rlhf.feedback.quality.report import gold_of
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.cloning import load_demonstrations
@@ -16,6 +17,11 @@ def learn_reward(context: Context, policy: PipelinePolicy, number: int) -> Pipel
         order = {q.id: i for i, q in enumerate(questions)}
         answers = [a for a in store.answers(run=name) if a.question_id in order]
         answers.sort(key=lambda a: (order[a.question_id], a.annotator))
+        until = (context.run.child(f"round-{number}/answer", {}).result() or {}).get("did_until")
+        if context.config.implicit and until is not None:
+            task, kind = context.config.task, context.config.annotator
+            did = read_implicit(store, task, but_of=name, kind=kind, until=until)
+            questions, answers = questions + did[0], without_repeats(questions + did[0], answers + did[1])
         config = replace(context.config.reward, seed=context.seed(number))
         shown = load_demonstrations(context) if config.demonstration_weight else ()
         extra = reward.ExtraData(shown, checked=gold_of(store, task=context.config.task))

@@ -54,8 +54,18 @@ def render_clip(
         write_atomic(out, clip_bytes(renderer, states, camera, fps, overlay))
 
 
-def clip_bytes(renderer: "FrameRenderer", states: Array, camera: Camera | str, fps: float, overlay: Overlay) -> bytes:
+def clip_bytes(
+    renderer: "FrameRenderer",
+    states: Array,
+    camera: Camera | str,
+    fps: float,
+    overlay: Overlay,
+    *,
+    fragmented: bool = False,
+) -> bytes:
     """Return an MP4 of `states` (T, nstate), frame after frame, so that long clips need no more memory than short ones.
+
+    `fragmented`: as `encode_mp4`.
 
     Raises:
         ShapeError: the states are of another model, or there is not one text per frame.
@@ -67,7 +77,7 @@ def clip_bytes(renderer: "FrameRenderer", states: Array, camera: Camera | str, f
             captions.overlay(picture, text)
             yield picture
 
-    return encode_mp4(frames(), fps, len(states))
+    return encode_mp4(frames(), fps, len(states), fragmented=fragmented)
 
 
 def side_by_side(

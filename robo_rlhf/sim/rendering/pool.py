@@ -10,7 +10,7 @@ import contextlib
 import threading
 from collections.abc import Hashable, Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -48,6 +48,7 @@ class RenderRequest:
     sizes: tuple[tuple[int, int], ...] = ()  # width and height [pixels] per camera, within the above; empty: all alike
     annotations: tuple[Annotation, ...] = ()
     jpeg_quality: int = JPEG_QUALITY
+    fragmented: bool = False
 
     def __str__(self) -> str:
         """Return a description, for errors."""
@@ -122,9 +123,12 @@ class RenderPool:
         quality: "Quality" = "fast",
         fps: float = 20.0,
         overlay: "Overlay" = None,
+        *,
+        fragmented: bool = False,
     ) -> Future[bytes]:
-        """Return a future of an MP4 of `states` (T, nstate); see `robo_rlhf.sim.rendering.clips.render_clip`."""
-        return self._submit(RenderRequest("mp4", model, states, (camera,), width, height, quality, fps, overlay))
+        """Return a future of an MP4 of `states` (T, nstate); see `robo_rlhf.sim.rendering.clips.clip_bytes`."""
+        request = RenderRequest("mp4", model, states, (camera,), width, height, quality, fps, overlay)
+        return self._submit(replace(request, fragmented=fragmented))
 
     def jpegs(
         self,

@@ -21,13 +21,15 @@ PRESET, CRF = "veryfast", 23  # against ultrafast: 1.6 times the time, 0.63 of t
 BT601 = 6  # colour matrix of OpenCV: SMPTE 170M in the numbering of H.264
 LIMITED = 1  # its range: luma in 16 to 235
 INDEX_BYTES = 4096, 32  # room for the index at the head of the file: at least, and for each frame
+FRAGMENTS = "frag_keyframe+empty_moov+default_base_moof"  # what a browser can append to a stream of its own
 
 
-def encode_mp4(frames: Iterable[Array], fps: float, count: int | None = None) -> bytes:
+def encode_mp4(frames: Iterable[Array], fps: float, count: int | None = None, *, fragmented: bool = False) -> bytes:
     """Return an MP4 of `frames` (T, H, W, 3) uint8 RGB, or an iterable of (H, W, 3); frame i is shown at i / fps [s].
 
     H.264, yuv420p, no B-frames, a key frame every GOP frames, the index first. Odd sizes grow by a repeated row or
-    column. `count` is how many frames come at most, where `frames` has no length.
+    column. `count` is how many frames come at most, where `frames` has no length. `fragmented` writes a part that a
+    browser appends to others of the same size and rate (Media Source Extensions); it is no file to be kept.
 
     Raises:
         InvalidValueError: no frames, a frame rate that is not above 0, or frames that are not uint8.
@@ -39,7 +41,8 @@ def encode_mp4(frames: Iterable[Array], fps: float, count: int | None = None) ->
         count = len(frames)
     buffer = io.BytesIO()
     least, each = INDEX_BYTES
-    with av.open(buffer, "w", format="mp4", options={"moov_size": str(least + each * count)}) as container:
+    options = {"movflags": FRAGMENTS} if fragmented else {"moov_size": str(least + each * count)}
+    with av.open(buffer, "w", format="mp4", options=options) as container:
         stream: av.VideoStream | None = None
         for index, planes in enumerate(_planes(frames)):
             if stream is None:

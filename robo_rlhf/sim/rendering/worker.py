@@ -49,7 +49,8 @@ class RenderContexts:
             renderer.warm_up()
             return task_cameras(str(request.model))
         if request.form == "mp4":
-            return clip_bytes(renderer, request.states, request.cameras[0], request.fps, request.overlay)
+            drawn = request.states, request.cameras[0], request.fps, request.overlay
+            return clip_bytes(renderer, *drawn, fragmented=request.fragmented)
         if request.form == "frames":
             return renderer.frames(request.states, request.cameras[0], request.annotations)
         check_states(request.states, renderer.state_size)

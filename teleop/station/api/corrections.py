@@ -1,4 +1,4 @@
-"""Corrections: an episode recorded in place of a worse one counts as a preference for it."""
+"""Corrections: what was done instead of something worse counts as a preference for it."""
 
 from typing import Annotated
 
@@ -6,7 +6,8 @@ from pydantic import Field
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.data.layout import datasets_of
-from robo_rlhf.feedback.corrections import corrected_over_original, datasets_in, write_preferences
+from robo_rlhf.feedback.implicit.keeping import write_preferences
+from robo_rlhf.feedback.implicit.pairs import datasets_in, read_preferences
 from teleop.station.web.rest import BODY, Answers, Body, Here, Name, Operator, Shape, answers
 from teleop.station.web.rest import router as make
 
@@ -24,15 +25,18 @@ class Corrections(Body):
 class CorrectionsResult(Shape):
     """The answers made from corrections."""
 
-    found: int = Field(description="Corrections of episodes that are still there.")
+    found: int = Field(description="Rewinds and takeovers that say something.")
     new: int = Field(description="Answers that were not there already.")
+    removed: int = Field(description="Answers of earlier calls that do not hold any more.")
+    silent: dict[str, int] = Field(description="Why others say nothing, and how many.")
 
 
 @router.post("/corrections", responses=answers(*BODY, 404, 409))
 def write(store: Answers, station: Here, _: Operator, body: Corrections) -> CorrectionsResult:
-    """Store an answer for every episode of a dataset that corrects another: it is better. Idempotent."""
+    """Store an answer for every rewind and takeover in a dataset: what was done instead is better. Idempotent."""
     if body.dataset not in datasets_of(station.home):
         raise NotFoundError("dataset", body.dataset[:80], "The library shows what there is.")
     datasets = datasets_in(station.home, store)
-    found = corrected_over_original(body.dataset, datasets, run=body.run, length=body.length)
-    return CorrectionsResult(found=len(found), new=write_preferences(store, found))
+    read = read_preferences(body.dataset, datasets, run=body.run, length=body.length)
+    done = write_preferences(store, read.found, all_of=(body.run, body.dataset))
+    return CorrectionsResult(found=len(read.found), new=done.new, removed=done.removed, silent=dict(read.silent))

@@ -1,6 +1,7 @@
 // @ts-check
 /** The details of an episode beside the player: outcome, tags, note and origin, editable in place. */
 
+import { get, send, tellRefusals } from "../shared/api.js";
 import { askText } from "../shared/dialog.js";
 import { button, date, duration, element, size, SOURCES } from "../shared/made.js";
 import { tell } from "../shared/toast.js";
@@ -45,6 +46,7 @@ export class Details {
       this.tags(may),
       element("div", { class: "field" }, element("span", { class: "row apart" }, element("label", { for: "note" }, "Note ", may ? element("kbd", { "data-key": "note" }) : ""), this.saved), this.note),
       this.facts(),
+      this.preferences(may),
       this.actions(may),
     );
     if (typing) this.note.focus(); // it was in the page's old place
@@ -90,6 +92,40 @@ export class Details {
     ];
     if (from) rows.push([item.trimmed ? "Cut out of" : "Branched from", element("span", {}, from, `, frame ${item.parentStep}`)]);
     return element("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", { class: "wrap" }, value)]));
+  }
+
+  /**
+   * What rewinds and takeovers of this episode, or of others that went on from it, say.
+   * @param {boolean} may
+   */
+  preferences(may) {
+    const found = this.item.preferences || [];
+    if (!found.length) return "";
+    const rows = found.map((/** @type {any} */ one) => {
+      const { value } = one;
+      const other = value.episode === this.item.episode ? one.left : value.episode;
+      const [better, worse] = value.episode === this.item.episode ? ["this one", other] : [other, "this one"];
+      const pair = other === this.item.episode ? `the takeover at frame ${value.start} over what came before it` : `${better} over ${worse}, from frame ${value.start}`;
+      const sure = value.sure >= 1 ? "clear" : value.sure >= 0.5 ? "fairly clear" : "says little";
+      const judged = { person: "", task: "; how it ended is the task’s own measure" }[/** @type {string} */ (value.judged)] ?? "; nobody marked how it ended";
+      const text = element("span", { class: one.taken_back ? "soft" : "" }, `${one.annotator}, ${value.how || "correction"}: ${pair} (${sure}${judged})`, one.taken_back ? `. ${one.taken_back[0].toUpperCase()}${one.taken_back.slice(1)}.` : "");
+      const act = one.taken_back ? "restore" : "take_back";
+      return element("li", { class: "row apart small wrap" }, text, may ? button(one.taken_back ? "Restore" : "Take back", "quiet small", () => this.changePreference(one.question, act)) : "");
+    });
+    return element("div", { class: "field" }, element("span", { class: "label" }, `Preferences from what was done (${found.filter((/** @type {any} */ one) => !one.taken_back).length})`), element("ul", { class: "stack tight" }, ...rows));
+  }
+
+  /**
+   * @param {string} question
+   * @param {"take_back" | "restore"} act
+   */
+  async changePreference(question, act) {
+    const done = await tellRefusals(() => send("/api/library/preference", { question, act }));
+    if (done === undefined) return;
+    tell(act === "restore" ? "It counts again." : "Taken back: it trains nothing.");
+    const { dataset, episode } = this.item;
+    this.item.preferences = (await get(`/api/library/episode?${new URLSearchParams({ dataset, episode })}`)).preferences;
+    this.draw(this.item);
   }
 
   /** @param {boolean} may */

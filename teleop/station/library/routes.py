@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NotFoundError
+from robo_rlhf.feedback.implicit.keeping import of_episode, restore, take_back
 from teleop.station.library import statistics, zip_download
 from teleop.station.library.edits import LONGEST_NOTE, OUTCOMES, EditResult, Library
 from teleop.station.library.entry import EpisodeEntry, EpisodeKey
@@ -36,6 +37,7 @@ MOST_AT_ONCE = 500  # episodes of one change; a page sends more in several
 SHORT_NOTE = 160  # [characters] of a note in a list
 router = APIRouter()
 Editor = Annotated[SignedIn, Depends(requires("operator"))]
+SAYS = ("outcome", "trim", "delete", "restore", "purge")  # edits that change what rewinds and takeovers say
 LOGGED = {"delete": "episodes deleted", "restore": "episodes restored", "purge": "episodes purged"}
 
 
@@ -71,6 +73,14 @@ class EpisodesChange(BaseModel):
     outcome: str = Field(default="", max_length=40)
     start: int = 0
     stop: int = 0
+
+
+class PreferenceChange(BaseModel):
+    """What becomes of a preference that follows from a rewind or takeover."""
+
+    model_config = ConfigDict(extra="forbid")
+    act: Literal["take_back", "restore"]
+    question: str = Field(max_length=64)
 
 
 @router.get("/library")
@@ -161,7 +171,22 @@ def episode(request: Request, dataset: str, episode: str) -> dict[str, Any]:
         **_item(library, entry, whole=True),
         "timeline": timeline,
         "place": library.place(key, Query.parse(_Params(asked))),
+        "preferences": [one._asdict() for one in of_episode(station_of(request).store, dataset, episode)],
     }
+
+
+@router.post("/api/library/preference")
+def preference(request: Request, body: PreferenceChange, me: Editor) -> dict[str, Any]:
+    """Take back what a rewind or takeover says, or let it stand again; logged with the user's name."""
+    station, by = station_of(request), principal_of(request)
+    if body.act == "take_back":
+        take_back(station.store, body.question, by.name)
+    else:
+        restore(station.store, body.question)
+    station.people.audit.write(
+        by, f"preference {'taken back' if body.act == 'take_back' else 'restored'}", body.question
+    )
+    return {"done": True}
 
 
 @router.get("/api/library/cameras")
@@ -182,6 +207,9 @@ def change(request: Request, body: EpisodesChange, me: Editor) -> dict[str, Any]
     wanted = [which.key for which in body.episodes]
     done = _change(library, body, wanted)
     library.index.refresh()
+    if body.act in SAYS:
+        for dataset in {one.key.dataset for one in done if not one.error}:
+            station_of(request).implicit.look(dataset)
     names = [f"{one.key.dataset}/{one.key.episode}" for one in done if not one.error]
     if body.act in LOGGED and names:
         about = f"{len(names):,}: {', '.join(names)}"

@@ -40,6 +40,7 @@ from teleop.station.media.replayed import CannotReplayError, EpisodeReplayer, fr
 
 WIDTHS = (160, 240, 320, 480, 640, 800, 960)  # [pixels]; pictures are 4 : 3
 MOST_FRAMES = 12_000  # of one clip: 10 min at 20 Hz
+PART = 20  # frames of a part of an episode that is watched while it is drawn
 STRETCH = 600  # frames of the clips that a page asks for, one after the other
 HOVER_FRAMES, HOVER_FPS = 48, 16.0  # of the short clip that shows a whole episode
 FILMS, STATES = 50_000, 64 * 2**20  # episodes known by their digests; [bytes] of states kept in memory
@@ -75,6 +76,7 @@ class EpisodeFilm(NamedTuple):
     from_states: bool = True  # else another process replays its actions or reads its video
     scene: str = ""  # the name of the model that its states are drawn with
     reason: str = ""  # why it cannot be shown; empty where it can
+    model: str = ""  # the digest of the model that its states were recorded with
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,29 @@ class Media:
         else:
             content = await self._clip(path, film, view, np.arange(start, stop), film.fps, turn)
         return content._replace(file=file)
+
+    async def part(self, path: Path, view: CameraView, frame: int) -> tuple[Content, range]:
+        """Return a part of an episode that holds `frame`, to be appended to others, and its frames; raises as `film`.
+
+        It is kept by its own states, and cut by the simulator's clock: what was drawn of an episode also serves when
+        its start or its end is trimmed.
+        """
+        film = await self.film(path)
+        if not film.from_states:
+            raise NoPictureError("whole", "It comes in whole clips: its frames are not drawn from states.")
+        states = await self._states_of(path, film)
+        frames = part_of(states, film.fps, min(max(frame, 0), film.frames - 1))
+        states = states[frames.start : frames.stop]
+        piece = film._replace(digest=digest_of(f"{film.scene} {film.model}", states), frames=len(states))
+        name = _name(piece, view, f"part at {film.fps:g}", 0, len(states), len(states))
+
+        async def make() -> bytes:
+            async with self._turns.take(CLIP_PRIORITY):
+                size = view.width, view.height
+                done = self._pool().mp4(film.scene, states, view.camera, *size, fps=film.fps, fragmented=True)
+                return await asyncio.wrap_future(done)
+
+        return Content(await self._kept(f"{name}.part", make), MP4, name), frames
 
     async def drawn(self, task: str, states: Array, fps: float, view: CameraView) -> Content:
         """Return a clip of states (T, nstate) that belong to no episode; raises as `film`."""
@@ -326,8 +351,21 @@ def _read(path: Path) -> tuple[EpisodeFilm, Array]:
         content = columns["action"].tobytes() + columns["obs"].tobytes()
     digest = hashlib.sha256(json.dumps(about).encode() + content).hexdigest()[:32]
     reason = access.reason if access.show is None else ""
-    film = EpisodeFilm(digest, meta.task, 1.0 / meta.control_dt, len(states), from_states, access.scene, reason)
+    film = EpisodeFilm(
+        digest, meta.task, 1.0 / meta.control_dt, len(states), from_states, access.scene, reason, meta.model_hash
+    )
     return film, states
+
+
+def part_of(states: Array, fps: float, frame: int) -> range:
+    """Return the frames of the part of `states` (T, nstate) that holds `frame`.
+
+    Parts begin where the simulator's clock, the first number of a state, says so; the first and last may be shorter.
+    """
+    ticks = states[0, 0] * fps  # NaN or huge where the first number is no time
+    ahead = round(ticks) % PART if abs(ticks) < 2**52 else 0
+    start = (frame + ahead) // PART * PART - ahead
+    return range(max(start, 0), min(start + PART, len(states)))
 
 
 def digest_of(task: str, states: Array) -> str:

@@ -21,7 +21,14 @@ from teleop.station.web.auth import station_of
 
 router = APIRouter(prefix="/media")
 LEFT = 499  # status of an answer that no client waits for any more
-STATUS = {"broken": 410, "gone": 404, "outside": 422, "scene": 422, "changed": 409}  # of a clip that cannot be shown
+STATUS = {
+    "broken": 410,
+    "gone": 404,
+    "outside": 422,
+    "scene": 422,
+    "whole": 422,
+    "changed": 409,
+}  # of a clip that cannot be shown
 _BOTH = ["GET", "HEAD"]
 _log = logging.getLogger("robo_rlhf.station")
 
@@ -67,6 +74,22 @@ async def clip(
     """Send frames [start, stop) of an episode as a clip, to be watched or to be saved."""
     file = f"{shot.episode}.mp4" if download else ""
     return await _clip(request, shot, lambda media, path, view: media.clip(path, view, start, stop, file=file))
+
+
+@router.api_route("/part", methods=_BOTH)
+async def part(request: Request, shot: ShotQuery, frame: int = 0) -> Response:
+    """Send the part of an episode that holds a frame; the header `x-frames` says which frames it is of."""
+    found = range(0)
+
+    async def draw(media: Media, path: Path, view: CameraView) -> Content:
+        nonlocal found
+        content, found = await media.part(path, view, frame)
+        return content
+
+    response = await _clip(request, shot, draw)
+    if found:
+        response.headers["x-frames"] = f"{found.start}-{found.stop}"
+    return response
 
 
 async def _picture(request: Request, shot: Shot, draw: _Draw) -> Response:

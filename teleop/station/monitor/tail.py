@@ -5,11 +5,12 @@ first row is kept. When there are too many, stretches become twice as long, and 
 are kept depends on the file alone, not on when it was looked at; and what was read is not read again.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
+
+from robo_rlhf.core.json_lines import row_of
 
 GULP = 2**20  # [bytes] of news that are read whole; of more, each stretch is visited
 LINE = 2**16  # [bytes] that no row is longer than
@@ -91,13 +92,11 @@ class Tail:
         self._keep(end - len(lines[-1]) - 1, lines[-1])
 
     def _keep(self, start: int, line: bytes) -> None:
-        """Keep a line where it is the first of its stretch; invalid rows are ignored."""
+        """Keep a line where it is the first of its stretch; damaged ones are ignored."""
         first = not self._starts or start // self._stretch > self._starts[-1] // self._stretch
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            return
-        if not isinstance(row, dict):
+            row = row_of(line.removesuffix(b"\n"))
+        except ValueError:
             return
         self.last, self._last_start = row, start
         if first:

@@ -35,15 +35,23 @@ _log = logging.getLogger("robo_rlhf.station")
 class Hub:
     """All sessions; its methods belong to the server's event loop."""
 
-    def __init__(self, home: Path, pool: Callable[[], RenderPool], *, lean: bool = False) -> None:
+    def __init__(
+        self,
+        home: Path,
+        pool: Callable[[], RenderPool],
+        *,
+        recorded: Callable[[str], object] = lambda dataset: None,
+        lean: bool = False,
+    ) -> None:
         """Have no sessions yet.
 
         Args:
             home: the data home.
             pool: gives the render workers.
+            recorded: called with the name of a dataset in which something was recorded or discarded.
             lean: whether to keep nothing ready.
         """
-        self.home, self._lean = home, lean
+        self.home, self._recorded, self._lean = home, recorded, lean
         self._pool = pool
         self._drives: dict[str, StationSession] = {}
         self._reserve: SessionProcess | None = None
@@ -74,6 +82,7 @@ class Hub:
         await asyncio.gather(*jobs, return_exceptions=True)
         for drive in self._drives.values():
             drive.dismiss()
+            self._recorded(drive.dataset)
         self._drives.clear()
 
     def sessions(self) -> tuple[StationSession, ...]:
@@ -105,9 +114,8 @@ class Hub:
         session_id = secrets.token_hex(4)
         while session_id in self._drives:
             session_id = secrets.token_hex(4)
-        drive = StationSession(
-            session_id, begin, self._new_process, self._pool(), lambda text: self._note(session_id, text)
-        )
+        log = lambda text: self._note(session_id, text)  # noqa: E731 - with the id of this session
+        drive = StationSession(session_id, begin, self._new_process, self._pool(), log, self._recorded)
         self._drives[session_id] = drive
         self._note(session_id, f"{begin.operator} began to record {begin.task} into {begin.dataset}.")
         try:
@@ -144,6 +152,7 @@ class Hub:
         await asyncio.to_thread(drive.close, why)
         drive.dismiss()
         self._drives.pop(session_id, None)
+        self._recorded(drive.dataset)
         self._note(session_id, f"The session ended. {why}")
 
     def _new_process(self) -> SessionProcess:

@@ -17,6 +17,7 @@ from teleop.station.operate.viewer import Viewer, as_json
 PAUSE_AFTER = 2.0  # [s] that the robot holds for an operator whose connection is lost, before the session pauses
 SILENT = 3.0  # [s] without a message from the page that drives, though it is connected, before the session pauses
 TRIES, TRIES_WITHIN = 3, 60.0  # processes that may die within so many seconds before the session is given up
+RECORDS = ("keep", "discard", "undo", "success", "failure", "unmark")  # requests that change what is recorded
 TO_US = 2**31  # ids of the station's own requests to the session begin here
 
 
@@ -30,6 +31,7 @@ class StationSession:
         new_process: Callable[[], SessionProcess],
         pool: RenderPool,
         log: Callable[[str], None],
+        recorded: Callable[[str], object] = lambda dataset: None,
     ) -> None:
         """Begin the session.
 
@@ -39,6 +41,7 @@ class StationSession:
             new_process: gives a process that waits to begin.
             pool: draws.
             log: called with a sentence at each change of operator.
+            recorded: called with the name of a dataset in which something was recorded or discarded.
         """
         self.id, self.begin, self.pool = session_id, begin, pool
         self.started = time.time()  # [s since 1970]
@@ -53,7 +56,10 @@ class StationSession:
         self._loop = asyncio.get_running_loop()
         self._new_process, self._deaths = new_process, list[float]()
         self._watchers: dict[str, Viewer] = {}
-        self._asked: dict[int, tuple[str, int]] = {}  # id as the session knows it → seat, and id as its page knows it
+        self._recorded = recorded
+        self._asked: dict[
+            int, tuple[str, int, str]
+        ] = {}  # id as the session knows it → seat, id as its page knows it, act
         self._ids = itertools.count(1)
         self._pausing: asyncio.TimerHandle | None = None
         self._scene_text = ""
@@ -63,6 +69,11 @@ class StationSession:
     def owner(self) -> str:
         """Who began the session."""
         return self.lease.owner
+
+    @property
+    def dataset(self) -> str:
+        """The name of the dataset that is recorded into."""
+        return self.scene.dataset if self.scene is not None else self.begin.dataset
 
     @property
     def viewers(self) -> tuple[Viewer, ...]:
@@ -183,12 +194,14 @@ class StationSession:
             watcher.send(Reply(message.id, False, text))
             return
         number = next(self._ids) % TO_US
-        self._asked[number] = watcher.seat, message.id
+        self._asked[number] = watcher.seat, message.id, message.act
         if not self._process.send(replace(message, id=number)):
             watcher.send(Reply(message.id, False, "The session has just ended; it starts again. Nothing was done."))
 
     def _reply(self, reply: Reply) -> None:
-        seat, number = self._asked.pop(reply.id, ("", 0))
+        seat, number, act = self._asked.pop(reply.id, ("", 0, ""))
+        if reply.ok and act in RECORDS:
+            self._recorded(self.dataset)
         if seat in self._watchers:
             self._watchers[seat].send(replace(reply, id=number))
 
@@ -259,7 +272,7 @@ class StationSession:
             self._send_all(as_json(Notice(self.over, sound="lost")))
             self.dismiss()
             return
-        for seat, number in self._asked.values():
+        for seat, number, _ in self._asked.values():
             if seat in self._watchers:
                 self._watchers[seat].send(Reply(number, False, "The session ended before this was done."))
         self._asked.clear()

@@ -105,6 +105,7 @@ function figures(report) {
     ["Gold answered right", ...together(report.people, "gold")],
     ["Same when asked again", ...together(report.people, "consistency")],
     ["Too fast", ...together(report.people, "too_fast")],
+    ["From rewinds and takeovers", String(Object.values(report.implicit).reduce((sum, count) => sum + count, 0)), Object.entries(report.implicit).map(([name, count]) => `${name} ${count}`).join(", ") || "preferences that nobody was asked for"],
     ["Need a look", String(warned), `of ${report.people.length} people`],
   ];
   byId("figures").hidden = !report.people.length;

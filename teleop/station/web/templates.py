@@ -1,15 +1,20 @@
 """Templates and static files: `render`, and addresses of static files that change with their content."""
 
+import asyncio
+import gzip
 import hashlib
 import os
 import time
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import jinja2
 from fastapi import Request
 from fastapi.templating import Jinja2Templates
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -21,6 +26,8 @@ from teleop.station.web.security import csrf_of
 
 CHECK_EVERY = 1.0  # [s] between two looks whether static files have changed
 FOREVER = "public, max-age=31536000, immutable"
+SMALL = 1024  # [bytes] below which a file is sent as it is
+MOST_PACKED = 400  # files that are kept compressed; there are about 150
 
 _environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(STATION), autoescape=True, undefined=jinja2.StrictUndefined
@@ -90,8 +97,17 @@ def render(request: Request, template: str, *, status: int = 200, page: Page | N
     return _templates.TemplateResponse(request, template, {**shared, **context}, status_code=status)
 
 
+@lru_cache(MOST_PACKED)
+def _packed(path: Path, changed: int) -> bytes:
+    """Return a file compressed, as it was when it was `changed` [ns]."""
+    return gzip.compress(path.read_bytes(), 6, mtime=0)
+
+
 class VersionedFiles(StaticFiles):
-    """Scripts, styles and icons of the pages, under /static/VERSION/; browsers keep those of today's version."""
+    """Scripts, styles and icons of the pages, under /static/VERSION/; browsers keep those of today's version.
+
+    They are sent compressed to all who take it, which browsers do.
+    """
 
     def __init__(self) -> None:
         """Serve what `is_static` allows of the folders of the station."""
@@ -104,4 +120,14 @@ class VersionedFiles(StaticFiles):
             raise HTTPException(404)
         response = await super().get_response(name, scope)
         response.headers["cache-control"] = FOREVER if version == static_version() else "no-cache"
-        return response
+        response.headers["vary"] = "accept-encoding"
+        asked = Headers(scope=scope)
+        takes = "gzip" in asked.get("accept-encoding", "") and "range" not in asked and scope["method"] == "GET"
+        if not takes or not isinstance(response, FileResponse) or response.stat_result is None:
+            return response
+        if response.stat_result.st_size < SMALL:
+            return response
+        content = await asyncio.to_thread(_packed, Path(response.path), response.stat_result.st_mtime_ns)
+        kept = {name: response.headers[name] for name in ("cache-control", "vary", "last-modified", "content-type")}
+        etag = response.headers["etag"].removesuffix('"') + '-gzip"'
+        return Response(content, 200, {**kept, "content-encoding": "gzip", "etag": etag})

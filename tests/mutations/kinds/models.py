@@ -1,7 +1,9 @@
 """Policies, rewards, value functions, and training states."""
 
+import copy
 import random
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,16 @@ import torch
 
 from robo_rlhf.core.runs import Run, read_checkpoint, write_checkpoint
 from robo_rlhf.core.types import Array
+from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy, new_policy, save_policy
 from robo_rlhf.reward_fitting.settings import FitSettings
 from robo_rlhf.reward_fitting.trainer import RewardTrainer, fit
 from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
 from robo_rlhf.rewards.value import ValueFunction, load_value, save_value
-from robo_rlhf.training import bc
+from robo_rlhf.training import bc, ppo, sac
 from tests.mutations.harness import Kind, forge_json
 from tests.rewards.making import answered, ensemble, linear
-from tests.toy import demonstrations
+from tests.toy import ToyEnv, demonstrations
 
 SMALL: dict[str, Any] = {"width": 8}
 
@@ -98,6 +101,34 @@ def _imitate_half(folder: Path) -> None:
     (folder / "run" / "result.json").unlink()
 
 
+def _reward(obs: Array, action: Array, next_obs: Array) -> Array:
+    return next_obs[..., 0].astype(np.float32)
+
+
+class _StoppedError(Exception):
+    """Stops a training after its first checkpoint."""
+
+
+def _stop(done: int, total: int, metrics: Mapping[str, float]) -> None:
+    raise _StoppedError
+
+
+def _finetuning(algorithm: Any, actor: TrainedPolicy, settings: Mapping[str, Any], **given: Any) -> Kind:
+    """The state of PPO or SAC after one iteration of two; the second is done with what is read."""
+    config = algorithm.Config(num_envs=2, iterations=2, save_every=1, critic_width=8, **settings)
+
+    def train(folder: Path, progress: Any = None) -> Any:
+        run = Run(folder / "run", config)
+        algorithm.train(config, run, ToyEnv(2), copy.deepcopy(actor), _reward, progress=progress, **given)
+        return _plain(read_checkpoint(run.checkpoint_path("policy")))
+
+    def make(folder: Path) -> None:
+        with suppress(_StoppedError):
+            train(folder, _stop)
+
+    return _training(f"training by {config.ALGORITHM}", make, train)
+
+
 def _learn_reward(folder: Path) -> Any:
     clips, examples = answered(12, 0, linear)
     trainer = RewardTrainer(ensemble(width=4), clips, [examples], FIT, seed=0)
@@ -118,4 +149,11 @@ KINDS = [
     ),
     _training("training of a policy", _imitate_half, _imitate),
     _training("training of a reward", _learn_reward, _learn_reward),
+    _finetuning(ppo, new_policy("gaussian", 6, 2, SMALL), {"epochs": 1, "minibatch": 32, "warmup_epochs": 1}),
+    _finetuning(
+        sac,
+        new_policy("tanh_gaussian", 6, 2, SMALL),
+        {"updates": 0.05, "batch": 16, "capacity": 200, "members": 2},
+        demonstrations=SHOWN,
+    ),
 ]

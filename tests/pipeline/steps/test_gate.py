@@ -87,7 +87,6 @@ def test_a_job_with_gates_goes_on_from_what_it_kept(
     path = do(short_config(gate=True, gate_episodes=8), home)
     assert [read(path, f"round-{n}/gate/result.json")["accepted"] for n in (1, 2)] == [False, True]
     first = traces(path)
-    assert first["round-2/finetune/metrics.jsonl"].startswith(b'{"step": 1')
     assert b'"anchor_kl": 0.0' in first["round-2/finetune/metrics.jsonl"].splitlines()[0]  # it is the clone
     for name in ("result.json", "after/result.json", "round-2/finetune/result.json"):
         (path / name).unlink()

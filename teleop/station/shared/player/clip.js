@@ -1,8 +1,11 @@
 // @ts-check
 /**
  * A clip that can be stepped frame by frame, from any camera. The station draws it from states when it is first asked
- * for; until it is there, single frames are shown in its place, so that scrubbing and rotating respond at once.
+ * for, part by part, and it plays as soon as its first part is there; until then single frames are shown in its place,
+ * so that scrubbing and rotating respond at once.
  */
+
+import { Parts } from "./parts.js";
 
 const SEGMENT = 600; // frames of one video; longer episodes are several, one after the other
 const TRY_AGAIN = 1500; // [ms]
@@ -20,7 +23,7 @@ const PAINTED = 250; // [ms] after which a frame that was sought and not painted
 
 /**
  * Return the address of a picture or a clip.
- * @param {"poster" | "hover" | "clip" | "frame"} form
+ * @param {"poster" | "hover" | "clip" | "frame" | "part"} form
  * @param {{dataset: string, episode: string, v?: string}} episode
  * @param {Record<string, string | number>} [more]
  * @returns {string}
@@ -62,6 +65,10 @@ export class Clip {
     this.playing = false;
     this.trouble = "";
     this.segment = -1; // of the video; -1: none
+    /** @type {Parts | null} */
+    this.parts = null; // the video is appended to while it is drawn
+    this.whole = !Parts.possible; // it comes in whole segments instead
+    this.stalled = false; // it plays, and waits for what is drawn next
     this.ready = false; // the video shows `frame`
     /** @type {string} */
     this.wantedStill = "";
@@ -70,10 +77,12 @@ export class Clip {
     this.painted = -1; // the frame that the browser has painted last
     this.late = 0;
     this.again = false; // it was sought a second time
-    this.video.addEventListener("loadeddata", () => this.seekVideo());
+    for (const kind of ["loadedmetadata", "loadeddata"]) this.video.addEventListener(kind, () => this.seekVideo());
     this.video.addEventListener("seeked", () => this.arrived());
     this.video.addEventListener("ended", () => this.ended());
     this.video.addEventListener("error", () => this.failed());
+    this.video.addEventListener("waiting", () => this.stall(true));
+    this.video.addEventListener("playing", () => this.stall(false));
     this.still.addEventListener("load", () => this.stillDone());
     this.still.addEventListener("error", () => this.stillDone());
     const tick = () => {
@@ -90,6 +99,7 @@ export class Clip {
     clearTimeout(this.late);
     this.playing = false;
     this.source = null;
+    this.leaveParts();
     this.video.removeAttribute("src");
     this.video.load();
     this.video.remove();
@@ -104,6 +114,7 @@ export class Clip {
   open(source, frame = 0) {
     if (!this.source) this.watch();
     this.source = source;
+    this.whole = !Parts.possible;
     this.first = 0;
     this.last = source.frames - 1;
     this.trouble = "";
@@ -180,7 +191,19 @@ export class Clip {
 
   /** @param {number} frame */
   segmentOf(frame) {
-    return Math.floor(frame / SEGMENT);
+    return this.parts ? 0 : Math.floor(frame / SEGMENT);
+  }
+
+  /** @param {boolean} waits */
+  stall(waits) {
+    if (this.stalled === waits) return;
+    this.stalled = waits && this.playing;
+    this.tell();
+  }
+
+  leaveParts() {
+    this.parts?.close();
+    this.parts = null;
   }
 
   /** Ask for the video that holds the frame. */
@@ -189,6 +212,8 @@ export class Clip {
     clearTimeout(this.retry);
     clearTimeout(this.late);
     this.painted = -1;
+    this.leaveParts();
+    if (!this.whole) return this.loadParts(this.source);
     this.segment = this.segmentOf(this.frame);
     const start = this.segment * SEGMENT;
     const stop = Math.min(start + SEGMENT, this.source.frames);
@@ -199,13 +224,54 @@ export class Clip {
   }
 
   /**
+   * Have the video show what is drawn, part by part, from the frame that is shown on.
+   * @param {Source} source
+   */
+  loadParts(source) {
+    const { camera, width } = this;
+    this.segment = 0;
+    this.parts = new Parts(this.video, {
+      frames: source.frames,
+      fps: source.fps,
+      address: (frame) => mediaAddress("part", source, { camera, width, frame }),
+      failed: (text, code, again) => this.partFailed(text, code, again),
+    });
+    this.video.defaultPlaybackRate = this.rate;
+    this.parts.want(this.frame);
+    this.showStill();
+  }
+
+  /**
+   * A part did not come.
+   * @param {string} text
+   * @param {string} code
+   * @param {boolean} again whether it may come later
+   */
+  partFailed(text, code, again) {
+    this.ready = false;
+    this.segment = -1;
+    this.leaveParts();
+    if (code === "whole") {
+      this.whole = true;
+      return this.load();
+    }
+    this.trouble = text;
+    if (again) this.retry = setTimeout(() => this.load(), TRY_AGAIN);
+    this.showStill();
+    this.tell();
+  }
+
+  /**
    * Have the video show the frame, where it holds it.
    * @returns {void}
    */
   seekVideo() {
+    this.parts?.want(this.frame);
     if (!this.source || this.segment < 0 || this.video.readyState < 1) return this.showStill();
+    if (this.parts && !this.parts.has(this.frame)) this.showStill();
     const wanted = (this.frame - this.segment * SEGMENT + (this.again ? 0.7 : 0.5)) / this.source.fps;
-    if (this.video.seeking) return; // the newest is sought when it arrives
+    if (this.video.seeking && !this.parts) return; // the newest is sought when it arrives
+    if (this.video.seeking && Math.abs(this.video.currentTime - wanted) < 1e-4) return;
     if (Math.abs(this.video.currentTime - wanted) < 1e-4 && this.video.readyState >= 2) return this.arrived();
     this.video.currentTime = wanted;
   }
@@ -293,10 +359,11 @@ export class Clip {
     this.goTo(this.last);
   }
 
-  /** The video did not come: say why, in the station's words, and try again where that may help. */
+  /** The video did not come: say why, in the station's words, and try again where that may help. @returns {Promise<void>} */
   async failed() {
     const address = this.video.getAttribute("src");
     if (!this.source || !address) return;
+    if (this.parts) return this.partFailed("", "whole", false); // this browser appends no such parts
     this.ready = false;
     this.segment = -1;
     let text = "The station cannot be reached. The clip comes when it is back.";
@@ -335,7 +402,7 @@ export class Clip {
   }
 
   tell() {
-    const loading = Boolean(this.source) && !this.ready;
+    const loading = Boolean(this.source) && (!this.ready || (this.stalled && this.playing));
     this.changed({ frame: this.frame, playing: this.playing, loading, trouble: this.trouble });
   }
 }

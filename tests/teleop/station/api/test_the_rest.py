@@ -112,7 +112,9 @@ def test_what_was_corrected_is_better(program: Program, home: Path) -> None:
     Dataset(home / "reach", create=True).add(better)
     body = {"dataset": "reach", "run": "corrections"}
     replies = [operator.post("corrections", json=body).json() for _ in range(2)]
-    assert replies == [{"found": 1, "new": 1}, {"found": 1, "new": 0}]
+    told = {"found": 1, "removed": 0, "silent": {}}
+    assert replies == [{**told, "new": 1}, {**told, "new": 0}]
+    assert operator.post("leases", json={"run": "corrections"}).json() == {"question": None}  # nobody is asked
     assert operator.get("answers", params={"run": "corrections"}).json()["items"][0]["annotator"] == "ada"
     assert operator.post("corrections", json={**body, "dataset": "../elsewhere"}).status_code == 404
 

@@ -14,6 +14,8 @@ from robo_rlhf.accounts.roles import Role
 from robo_rlhf.core.types import RecordedVideo
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recorded_videos import store_video
+from robo_rlhf.feedback.implicit.keeping import of_episode, update
+from robo_rlhf.feedback.store import Store
 from teleop.station.library import routes as page
 from teleop.station.library.edits import MOST_TAGS, Library
 from teleop.station.library.entry import EpisodeKey
@@ -22,6 +24,7 @@ from teleop.station.web import error_pages
 from tests.data.making import episode, flip
 from tests.teleop.station.making import many
 
+LOOKED: list[str] = []  # datasets whose rewinds and takeovers were read anew
 LOG: list[tuple[str, str, str]] = []  # who did what to what
 
 
@@ -37,7 +40,13 @@ def client_of(library: Library, role: Role = "operator", person: int = 1) -> Tes
     """A browser of a signed-in user."""
     app = FastAPI()
     audit = SimpleNamespace(write=lambda by, act, about: LOG.append((by.name, act, about)))
-    app.state.station = SimpleNamespace(library=library, people=SimpleNamespace(audit=audit), outward=lambda text: text)
+    app.state.station = SimpleNamespace(
+        library=library,
+        people=SimpleNamespace(audit=audit),
+        outward=lambda text: text,
+        implicit=SimpleNamespace(look=lambda dataset: LOOKED.append(dataset)),
+        store=Store(library.index.folder("demos").parent / "feedback.db"),
+    )
     error_pages.install(app)
     app.include_router(page.router)
     someone = SimpleNamespace(id=person, name="ada", may=lambda asked: role == "operator" or asked == "annotator")
@@ -67,6 +76,30 @@ def change(client: TestClient, act: str, *names: str, **values: object) -> dict[
 def listed(client: TestClient, query: str = "") -> dict[str, object]:
     found: dict[str, object] = client.get(f"/api/library/episodes?{query}").json()
     return found
+
+
+def test_what_a_rewind_says_is_shown_and_taken_back(client: TestClient, library: Library) -> None:
+    demos = Dataset(library.index.folder("demos"))
+    demos.add(episode("left", 12, outcome="failure", tags=("branch",)))
+    demos.add(episode("kept", 12, parent="left", parent_step=4, operator="ada", device="browser"))
+    store = client.app.state.station.store  # type: ignore[attr-defined]
+    update(demos.path.parent, store, "demos")
+
+    def shown(name: str) -> list[tuple[str, str, str]]:
+        found = client.get(f"/api/library/episode?dataset=demos&episode={name}").json()["preferences"]
+        return [(one["annotator"], one["value"]["episode"], one["taken_back"]) for one in found]
+
+    assert shown("kept") == shown("left") == [("ada", "kept", "")]
+    (question,) = (one.question for one in of_episode(store, "demos", "kept"))
+    assert client.post("/api/library/preference", json={"act": "take_back", "question": question}).json()["done"]
+    assert shown("left") == [("ada", "kept", "taken back by ada")]
+    assert client.post("/api/library/preference", json={"act": "restore", "question": question}).json()["done"]
+    assert shown("kept") == [("ada", "kept", "")]
+    assert client.post("/api/library/preference", json={"act": "restore", "question": "no"}).status_code == 404
+    LOOKED.clear()
+    change(client, "outcome", "kept", outcome="failure")
+    change(client, "tag", "kept", tags=["x"])
+    assert LOOKED == ["demos"]
 
 
 def test_a_list_comes_page_by_page_with_what_can_be_chosen(client: TestClient) -> None:

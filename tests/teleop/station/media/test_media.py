@@ -5,6 +5,7 @@ import io
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +26,7 @@ from robo_rlhf.sim.rendering.video import decode_mp4
 from teleop.station.app import create_app
 from teleop.station.library.edits import Library
 from teleop.station.media import routes as media_page
-from teleop.station.media.media import MOST_FRAMES, CameraView, Media
+from teleop.station.media.media import MOST_FRAMES, PART, CameraView, Media, part_of
 from teleop.station.services import Station
 from teleop.station.web import error_pages
 from tests.data.making import episode, flip
@@ -52,7 +53,17 @@ class FakePool:
             future.set_result(content)
         return future
 
-    def mp4(self, task: str, states: Array, camera: str, width: int, height: int, *, fps: float) -> "Future[bytes]":
+    def mp4(
+        self,
+        task: str,
+        states: Array,
+        camera: str,
+        width: int,
+        height: int,
+        *,
+        fps: float,
+        fragmented: bool = False,
+    ) -> "Future[bytes]":
         text = f"mp4 {task} {len(states)} {camera} {width}x{height} {fps:g}"
         return self._answer(text, text.encode() + bytes(range(250)) * 10)
 
@@ -161,6 +172,33 @@ def test_more_frames_than_a_clip_may_have_are_refused(client: TestClient, monkey
     assert answer.status_code == 422
     assert "at least one and at most 5 of frames 0 to 12" in answer.json()["error"]
     assert MOST_FRAMES > 1000
+
+
+def test_an_episode_is_drawn_in_parts_which_a_trim_uses_again(
+    client: TestClient, pool: FakePool, dataset: Dataset
+) -> None:
+    whole = episode("long", steps=70)
+    whole.state[:, 0] = 0.05 * np.arange(71)  # the simulator's clock
+    dataset.add(whole)
+    dataset.add(replace(whole.slice(7, 60), meta=replace(whole.meta, id="trimmed")))
+    part = "/media/part?dataset=demos&episode={}&frame={}"
+    frames = {k: client.get(part.format("long", k)).headers["x-frames"] for k in (0, 19, 20, 69, 70, 99)}
+    assert frames == {0: "0-20", 19: "0-20", 20: "20-40", 69: "60-71", 70: "60-71", 99: "60-71"}
+    assert [text[:11] for text in pool.drawn] == ["mp4 push 20", "mp4 push 20", "mp4 push 11"]
+    cut = client.get(part.format("trimmed", 20))  # of the whole one it is frame 27
+    assert cut.headers["x-frames"] == "13-33"
+    assert cut.headers["etag"] == client.get(part.format("long", 27)).headers["etag"]
+    assert len(pool.drawn) == 3
+    assert client.get(part.format("trimmed", 0)).headers["x-frames"] == "0-13"
+    assert pool.drawn[-1].startswith("mp4 push 13 ")
+
+
+@pytest.mark.parametrize("clock", [np.nan, 1e300, -3.0])
+def test_parts_of_states_without_a_clock_hold_every_frame_once(clock: float) -> None:
+    states = np.full((45, 3), clock)
+    found = [part_of(states, 20.0, frame) for frame in range(45)]
+    assert all(frame in frames and len(frames) <= PART for frame, frames in enumerate(found))
+    assert sum(len(frames) for frames in set(found)) == 45
 
 
 def test_a_camera_that_the_scene_lacks_is_named(client: TestClient, pool: FakePool) -> None:
@@ -287,6 +325,7 @@ def test_what_cannot_be_drawn_says_why(client: TestClient, dataset: Dataset, poo
     object.__setattr__(blind, "state", np.zeros((13, 0)))
     dataset.add(blind)
     dataset.add(episode("foreign", task="<mujoco/>"))
+    assert client.get("/media/part?dataset=demos&episode=outside").json()["code"] == "outside"
     for name, words in (
         ("outside", "It holds no simulator states."),
         ("foreign", "no name that a scene could have"),
@@ -346,7 +385,7 @@ def test_media_is_only_for_those_who_are_signed_in(home: Path, dataset: Dataset)
     station = Station(home)
     try:
         client = TestClient(create_app(station), base_url="http://localhost")
-        for form in ("clip", "poster", "hover", "frame"):
+        for form in ("clip", "poster", "hover", "frame", "part"):
             for headers in ({}, {"range": "bytes=0-1"}, {"if-none-match": "*"}):
                 answer = client.get(f"/media/{form}?dataset=demos&episode=e1", headers=headers)
                 assert (answer.status_code, answer.json()["code"]) == (401, "signed_out")
@@ -366,6 +405,9 @@ def test_real_clips_play_and_step(reach_home: Path, home: Path) -> None:
         with av.open(io.BytesIO(clip)) as container:
             assert container.streams.video[0].codec_context.name == "h264"
         assert len(decode_mp4(client.get(f"/media/clip?{where}&start=5&stop=9").content)[0]) == 4
+        part = client.get(f"/media/part?{where}&camera=side&frame=7")
+        start, stop = map(int, part.headers["x-frames"].split("-"))
+        assert np.abs(decode_mp4(part.content)[0].astype(int) - pictures[start:stop]).mean() < 3
         still = decoded(client.get(f"/media/frame?{where}&camera=side&frame=7").content)
         assert np.abs(still.astype(int) - pictures[7]).mean() < 6
         assert np.abs(still.astype(int) - pictures[frames - 1]).mean() > 1

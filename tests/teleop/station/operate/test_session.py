@@ -52,8 +52,11 @@ class _Room:
     def __init__(self) -> None:
         self.processes: list[_Process] = []
         self.log: list[str] = []
+        self.recorded: list[str] = []
         begin = Begin(Path("home"), "mine", "reach", "ana", seed=3)
-        self.drive = StationSession("d", begin, self._new, cast(RenderPool, None), self.log.append)
+        self.drive = StationSession(
+            "d", begin, self._new, cast(RenderPool, None), self.log.append, self.recorded.append
+        )
 
     @property
     def process(self) -> _Process:
@@ -94,6 +97,16 @@ def played(test: Callable[[_Room], Awaitable[None]]) -> Callable[[], None]:
 
 def _input(fence: int, sequence: int = 1) -> Input:
     return Input("input", fence, sequence, (0.0,) * 6, -1.0, 5.0)
+
+
+@played
+async def test_what_is_kept_discarded_or_marked_is_read_for_preferences(room: _Room) -> None:
+    ana = room.join("a", "ana")
+    for number, act in enumerate(("keep", "seek", "undo", "failure"), start=1):
+        room.drive.handle(ana, Do("do", room.drive.lease.fence, number, cast(messages.CommandName, act)))
+        room.process.say(Reply(number, act != "undo"))
+    await room.heard(ana)
+    assert room.recorded == ["mine", "mine"]  # a keep and a mark; what was refused changes nothing
 
 
 @played

@@ -191,6 +191,7 @@ ROUTES: dict[str, Row] = {
     "GET /api/library/cameras": Row("annotator", "4"),
     "GET /api/library/trash": Row("annotator", "2"),
     "POST /api/library/change": Row("operator", "4"),
+    "POST /api/library/preference": Row("operator", "4"),
     "POST /api/library/zip": Row("annotator", "4"),
     "GET /media/poster": Row("annotator", "4"),
     "GET /media/frame": Row("annotator", "4"),

@@ -1,0 +1,1 @@
+"""Preferences that nobody was asked for: they follow from what operators did, such as rewinding or taking over."""
