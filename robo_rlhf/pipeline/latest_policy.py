@@ -6,7 +6,7 @@ from typing import Any
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.files import read_json
-from robo_rlhf.pipeline.recipe.plan import decided
+from robo_rlhf.pipeline.recipe.decisions import decided
 
 POLICY, REWARD = (Path("checkpoints") / f"{name}.safetensors" for name in ("policy", "reward"))
 

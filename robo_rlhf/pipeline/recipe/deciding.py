@@ -8,7 +8,8 @@ from typing import Any
 from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.quality.answer_times import answer_times
 from robo_rlhf.pipeline.context import Context
-from robo_rlhf.pipeline.recipe.plan import STAGE, apply, plan
+from robo_rlhf.pipeline.recipe.decisions import STAGE, apply
+from robo_rlhf.pipeline.recipe.plan import plan
 from robo_rlhf.pipeline.recipe.speed import measure
 from robo_rlhf.pipeline.steps.cloning import load_demonstrations
 from robo_rlhf.sim.envs.task_env import make_env

@@ -4,19 +4,17 @@ Each rule says why it decides as it does, in the words and with the figures that
 `config.keep` is left as it is.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robo_rlhf.core.files import read_json
-from robo_rlhf.feedback.quality.answer_times import AnswerTime
 from robo_rlhf.pipeline.config import SAMPLE_EFFICIENT, PipelineConfig
-from robo_rlhf.pipeline.recipe.speed import Speed
 from robo_rlhf.training_tools.settings import SACSettings
 
-STAGE = "recipe"
+if TYPE_CHECKING:
+    from robo_rlhf.feedback.quality.answer_times import AnswerTime
+    from robo_rlhf.pipeline.recipe.speed import Speed
+
 SHARES = {"clone": 0.3, "tries": 0.3, "finetune": 0.35}  # of the minutes; rollouts that choose take the rest
 UPDATES = (250, 500, 1000, 2000, 3000, 4000, 6000, 8000)  # gradient steps of a cloned policy: more brought nothing
 SECOND = 2000  # gradient steps from which a second way of cloning is tried
@@ -51,7 +49,7 @@ class Plan:
         return {"settings": dict(self.settings), "decisions": [decision._asdict() for decision in self.decisions]}
 
 
-def plan(config: PipelineConfig, speed: Speed, answers: Sequence[AnswerTime]) -> Plan:
+def plan(config: PipelineConfig, speed: "Speed", answers: "Sequence[AnswerTime]") -> Plan:
     """Return what the recipe decides before anything is trained."""
     budget = {name: 60 * config.minutes * share for name, share in SHARES.items()}  # [s]
     cloning = _cloning(config, speed, budget["clone"])
@@ -63,33 +61,7 @@ def plan(config: PipelineConfig, speed: Speed, answers: Sequence[AnswerTime]) ->
     return Plan(settings, tuple(decision for part in found for decision in part.decisions))
 
 
-def apply(config: PipelineConfig, settings: Mapping[str, Any]) -> PipelineConfig:
-    """Return `config` with settings replaced, by their dotted names."""
-    for name, value in settings.items():
-        config = _replaced(config, name.split("."), value)
-    return config
-
-
-def settings_of(run: Path) -> dict[str, Any]:
-    """Return what the recipe of the run in a folder decided, by dotted names; empty where it decided nothing."""
-    path = run / STAGE / "result.json"
-    found: dict[str, Any] = read_json(path, dict)["settings"] if path.exists() else {}
-    return found
-
-
-def decided(stored: Mapping[str, Any], run: Path) -> dict[str, Any]:
-    """Return the stored settings of a run, a JSON object, with what its recipe decided."""
-    whole: dict[str, Any] = json.loads(json.dumps(stored))
-    for name, value in settings_of(run).items():
-        *path, last = name.split(".")
-        inside = whole
-        for part in path:
-            inside = inside[part]
-        inside[last] = value
-    return whole
-
-
-def _cloning(config: PipelineConfig, speed: Speed, budget: float) -> Plan:
+def _cloning(config: PipelineConfig, speed: "Speed", budget: float) -> Plan:
     """Return how long to clone, and how many ways are tried."""
     affordable = budget / max(speed.update, 1e-9)
     ways = 2 if affordable >= BOTH * SECOND else 1
@@ -100,7 +72,7 @@ def _cloning(config: PipelineConfig, speed: Speed, budget: float) -> Plan:
     return Plan({"clone.updates": updates, "clone_ways": ways}, (Decision("cloning", chosen, each),))
 
 
-def _learner(config: PipelineConfig, speed: Speed, budget: float) -> Plan:
+def _learner(config: PipelineConfig, speed: "Speed", budget: float) -> Plan:
     """Return what fine-tunes, by what a step costs, and for how long."""
     ratio = speed.step / max(speed.update, 1e-9)
     cost = f"a step takes {1000 * speed.step:.3g} ms, as much as {ratio:.2g} gradient steps"
@@ -121,7 +93,7 @@ def _learner(config: PipelineConfig, speed: Speed, budget: float) -> Plan:
     return Plan(settings, (Decision("fine-tuning", f"SAC, {count} iterations", why),))
 
 
-def _questions(answers: Sequence[AnswerTime]) -> Plan:
+def _questions(answers: "Sequence[AnswerTime]") -> Plan:
     """Return which questions are asked: of those that compare, the one that tells most in a second."""
     best = max(answers, key=lambda time: time.worth / time.seconds)
     told = [f"{time.kind}: {time.seconds:.3g} s ({time.source}), worth {time.worth:g} pairs" for time in answers]
@@ -130,7 +102,7 @@ def _questions(answers: Sequence[AnswerTime]) -> Plan:
     return Plan(settings, (Decision("questions", asked, "; ".join(told)),))
 
 
-def _tries(speed: Speed, budget: float, cloning: int) -> Plan:
+def _tries(speed: "Speed", budget: float, cloning: int) -> Plan:
     """Return how many turns of self-imitation there is time for, after `cloning` gradient steps."""
     updates = min(cloning, MOST_TRIED)
     turn = TRIES * speed.step * speed.horizon + updates * speed.update
@@ -148,9 +120,3 @@ def _value(config: Any, path: list[str]) -> Any:
     for name in path:
         config = getattr(config, name)
     return config
-
-
-def _replaced(config: Any, path: list[str], value: Any) -> Any:
-    if len(path) > 1:
-        value = _replaced(getattr(config, path[0]), path[1:], value)
-    return replace(config, **{path[0]: value})

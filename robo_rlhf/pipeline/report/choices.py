@@ -7,7 +7,7 @@ from typing import Any
 
 from robo_rlhf.core.files import read_json
 from robo_rlhf.core.stats import wilson
-from robo_rlhf.pipeline.recipe.plan import STAGE
+from robo_rlhf.pipeline.recipe.decisions import STAGE
 from robo_rlhf.pipeline.report.formatting import interval_text, value_text
 
 

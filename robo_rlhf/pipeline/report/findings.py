@@ -20,7 +20,7 @@ from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import described
 from robo_rlhf.feedback.store import Answer, Store
 from robo_rlhf.pipeline.config import PipelineConfig, TeacherConfig, preset, presets
-from robo_rlhf.pipeline.recipe.plan import decided
+from robo_rlhf.pipeline.recipe.decisions import decided
 from robo_rlhf.pipeline.steps.evaluation import stored_evaluation
 from robo_rlhf.pipeline.steps.observers import truth_rows
 from robo_rlhf.rewards.checkpoint import load_reward
@@ -116,7 +116,8 @@ class Findings:
 
     def _clock(self) -> Any:
         """Return a function from a time [s since 1970] to minutes of work, without the time between sessions."""
-        runs = [Run(self.path, self.asked), *(Run(self.path / f"round-{k}" / "finetune", {}) for k in self.rounds)]
+        whole = Run(self.path, read_json(self.path / "config.json", dict))
+        runs = [whole, *(Run(self.path / f"round-{k}" / "finetune", {}) for k in self.rounds)]
         events = sorted((e["time"], e["event"]) for run in runs for e in run.events())
         times = np.array([time for time, _ in events])
         idle = np.array([event == "session" for _, event in events])

@@ -16,7 +16,9 @@ def test_a_time_is_assumed_until_enough_people_have_answered(tmp_path: Path) -> 
             kind = "simulated" if simulated else "human"
             taken = 900.0 if simulated else 2.0 + number
             if number == ENOUGH - 1:
-                assert [time.seconds for time in answer_times(store, task)] == [seconds for seconds, _ in PRIORS.values()]
+                assert [time.seconds for time in answer_times(store, task)] == [
+                    seconds for seconds, _ in PRIORS.values()
+                ]
             store.answer(question.id, kind, {"choice": "A"}, key=question.id, annotator_kind=kind, response_time=taken)
         pairs, orders = answer_times(store, task)
     assert pairs == ("pairwise", 6.5, 1.0, "median of 10 answers")  # of 2 to 11 s

@@ -10,7 +10,8 @@ import pytest
 from robo_rlhf.core.files import write_json
 from robo_rlhf.feedback.quality.answer_times import PRIORS, AnswerTime
 from robo_rlhf.pipeline.config import PipelineConfig
-from robo_rlhf.pipeline.recipe.plan import Plan, apply, decided, plan
+from robo_rlhf.pipeline.recipe.decisions import apply, decided
+from robo_rlhf.pipeline.recipe.plan import Plan, plan
 from robo_rlhf.pipeline.recipe.speed import Speed
 
 CHEAP = Speed(step=0.0002, update=0.02, iteration=2.0, horizon=120)

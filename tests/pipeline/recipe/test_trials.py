@@ -17,9 +17,9 @@ from robo_rlhf.pipeline.config import PipelineConfig, preset
 from robo_rlhf.pipeline.loop import run_loop
 from robo_rlhf.pipeline.recipe import deciding, trials
 from robo_rlhf.pipeline.recipe.speed import Speed
-from robo_rlhf.pipeline.report.page import write_report
+from robo_rlhf.pipeline.report.findings import Findings
+from robo_rlhf.pipeline.report.page import page
 from robo_rlhf.pipeline.steps import exploration_noise, self_imitation
-from robo_rlhf.pipeline.steps.observers import NullObserver
 from tests.pipeline.making import fresh_home, read, traces
 
 SIZES = {"clone.updates": 40, "clone_ways": 2, "self_imitation_rounds": 1, "self_imitation_episodes": 8}
@@ -54,7 +54,6 @@ def small(reach_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
         home = fresh_home(reach_home, tmp_path_factory.mktemp("recipe") / "home")
         use_one_thread()
         run_loop(config(), home / "runs" / "small", home)
-        write_report(home / "runs" / "small", home, NullObserver())
         yield home / "runs" / "small"
 
 
@@ -82,9 +81,9 @@ def test_it_tries_two_ways_at_two_horizons_and_keeps_the_best(small: Path) -> No
 
 
 def test_the_report_says_what_was_decided_and_why(small: Path) -> None:
-    page = (small / "report.html").read_text()
+    text = page(Findings.of(small, small.parents[1]), "")
     for words in ("What the run chose", "a gradient step takes 10 ms", "plain, 6 steps of each prediction"):
-        assert words in page
+        assert words in text
 
 
 def test_the_environments_mark_of_success_reaches_no_weight(
