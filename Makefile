@@ -18,10 +18,10 @@ setup: ## Create or refresh .venv with the runtime dependencies, and check that 
 	@bash .ci/setup
 
 demo: setup ## The main job: 25 demonstrations, 200 answers, 3 rounds, then report.html
-	$(BIN)/robo-rlhf run --task pick_place --demos 25 --labels 200 --rounds 3 $(ARGS)
+	$(BIN)/robo-rlhf run --task pick_place --dataset samples/pick_place --demos 25 --labels 200 --rounds 3 $(ARGS)
 
 demo-quick: setup ## The same loop with small numbers, in about two minutes
-	$(BIN)/robo-rlhf run --task pick_place --demos 10 --labels 24 --rounds 1 --preset quick --run quick $(ARGS)
+	$(BIN)/robo-rlhf run --task pick_place --dataset samples/pick_place --demos 10 --labels 24 --rounds 1 --preset quick --run quick $(ARGS)
 
 test: setup-test ## The tests, without the slow ones
 	$(PYTEST) $(PARALLEL) --ignore tests/benchmarks -m "not slow and not bench" $(ARGS)

@@ -101,6 +101,8 @@ def _same_precedence() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _no_process_left() -> Iterator[None]:
     yield
+    if drawing := sys.modules.get("robo_rlhf.vision.drawing"):
+        drawing.close_pool()  # which processes keep to their end
     left = [f"{child} ({line}), since {_first_seen.get(child, 'the end')}" for child, line in _children().items()]
     assert not left, f"tests left processes running: {'; '.join(left)}"
 

@@ -169,6 +169,7 @@ def test_only_one_module_starts_our_processes() -> None:
     places = {str(path.relative_to(ROOT)) for path in modules().values() if starts.search(path.read_text())}
     assert places == {
         "robo_rlhf/processes/worker.py",
+        "robo_rlhf/processes/detached.py",  # what outlives its starter
         "robo_rlhf/cli/answering.py",  # the browser of the user
     }
 

@@ -74,15 +74,26 @@ class BC(Imitation):
 
         episodes = self.observed(self.episodes())
         several = {"seeds": self.seeds} if self.seeds > 1 else {}
-        run = session.open(self.config, {**self.asked(), **several, "episodes": [e.meta.id for e in episodes]})
+        config = self.seeing(self.task, self.config)
+        run = session.open(config, {**self.asked(), **several, "episodes": [e.meta.id for e in episodes]})
+        pictures = None if run.result() else self.seen(session, episodes)
 
         def one(run: "Run", seed: int) -> "TrainedPolicy":
             label = f"cloning {len(episodes)} demonstrations" + (f", seed {seed}" if several else "")
             score = self.score() if self.config.selects else None
             starts = None if run.result() else self.starts()
-            settings, meta = replace(self.config, seed=seed), self.checkpoint_meta()
+            settings, meta = replace(config, seed=seed), self.checkpoint_meta()
             with session.progress(label, ("loss", "score")) as progress:
-                return bc.train(settings, run, episodes, score=score, progress=progress, starts=starts, meta=meta)
+                return bc.train(
+                    settings,
+                    run,
+                    episodes,
+                    score=score,
+                    progress=progress,
+                    starts=starts,
+                    meta=meta,
+                    pictures=pictures,
+                )
 
         if several:
             train_seeds(run, self.config.seed, self.seeds, one, self.score())

@@ -1,6 +1,6 @@
 """`robo-rlhf train dagger`: learn from takeovers, as a run that can be killed and continued."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -15,6 +15,7 @@ from robo_rlhf.data.layout import require_dataset
 
 if TYPE_CHECKING:
     from robo_rlhf.core.types import Episode
+    from robo_rlhf.vision.frame_cache import TrainingPictures
 
 SETTINGS = Settings("robo_rlhf.training_tools.settings:DAggerSettings")
 
@@ -54,14 +55,32 @@ class DAgger(Imitation):
 
         shown, taken = self.observed(self.episodes()), self.observed(self.corrected())
         ids = {"episodes": [e.meta.id for e in shown], "corrected": [e.meta.id for e in taken]}
-        run = session.open(self.config, {**self.asked(), "corrections": self.corrections, **ids})
+        config = replace(self.config, clone=self.seeing(self.task, self.config.clone)) if self.sees else self.config
+        run = session.open(config, {**self.asked(), "corrections": self.corrections, **ids})
+        pictures = None if run.result() else self.seen_twice(session, shown, taken)
         label = f"cloning {len(shown)} demonstrations and {len(taken)} corrections"
         score = self.score() if self.config.clone.selects else None
         starts, meta = None if run.result() else self.starts(), self.checkpoint_meta()
         with session.progress(label, ("loss", "score")) as progress:
-            dagger.train(self.config, run, shown, taken, score=score, progress=progress, starts=starts, meta=meta)
+            dagger.train(
+                config,
+                run,
+                shown,
+                taken,
+                score=score,
+                progress=progress,
+                starts=starts,
+                meta=meta,
+                pictures=pictures,
+            )
         rows = self.policy_rows(run)
         return [{**rows[0], "preferences": self.prefer()}] if self.preferences else rows
+
+    def seen_twice(self, session: Session, shown: "list[Episode]", taken: "list[Episode]") -> "TrainingPictures | None":
+        """Return the pictures of the frames of demonstrations, and then of corrected episodes."""
+        first = self.seen(session, shown)
+        then = self.seen(session, taken, self.corrections)
+        return None if first is None or then is None else first.and_then(then)
 
     def corrected(self) -> "list[Episode]":
         """Return the episodes in which a person took over.

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from robo_rlhf.algorithms.base import RunAlgorithm
+from robo_rlhf.algorithms.base import RunAlgorithm, Session
+from robo_rlhf.algorithms.sight_options import SightOptions
 from robo_rlhf.core.checks import DatasetName
 from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, NotFoundError, UnknownNameError
 from robo_rlhf.core.files import data_home, find_dataset
@@ -14,12 +15,13 @@ from robo_rlhf.sim.names import World
 if TYPE_CHECKING:
     from robo_rlhf.core.types import Array, Episode, Outcome
     from robo_rlhf.policies.base import TrainedPolicy
+    from robo_rlhf.vision.frame_cache import TrainingPictures
 
 STARTS = 32  # of the task, which show how far observations vary where demonstrations do not show it
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imitation(RunAlgorithm):
+class Imitation(RunAlgorithm, SightOptions):
     """Demonstrations of a task, and the options that go with them."""
 
     task: World
@@ -56,6 +58,8 @@ class Imitation(RunAlgorithm):
             raise InvalidValueError("--select-episodes", self.select_episodes, "at least 1")
         if self.demos < 0:
             raise InvalidValueError("--demos", self.demos, "at least 0")
+        if self.sees:
+            self.check_sight(self.task)
 
     def is_recorded(self) -> bool:
         """Whether the dataset holds recordings of the task that came from elsewhere."""
@@ -73,6 +77,7 @@ class Imitation(RunAlgorithm):
             "dataset": self.demonstrations,
             "select": self.select_episodes,
             **mask_delay,
+            **self.asked_to_see(),
         }
 
     def episodes(self) -> "list[Episode]":
@@ -103,6 +108,18 @@ class Imitation(RunAlgorithm):
 
         return mask_episodes(self.task, episodes, self.mask_delay)
 
+    def seen(self, session: Session, episodes: "list[Episode]", dataset: str = "") -> "TrainingPictures | None":
+        """Return the pictures of episodes as the policy is to see them; None where it has no cameras.
+
+        They are of `dataset`, that of the demonstrations where it is not named.
+        """
+        if self.sight is None:
+            return None
+        home = data_home(self.home)
+        with session.progress(f"drawing {len(episodes)} episodes", ()) as progress:
+            folder = find_dataset(home, dataset or self.demonstrations)
+            return self.pictures(home, episodes, folder, lambda done, total: progress(done, total, {}))
+
     def starts(self) -> "Array | None":
         """Return initial observations of the task; None for an outside environment that is not installed here."""
         from robo_rlhf.data.training_arrays.observation_spread import starts_of
@@ -123,10 +140,11 @@ class Imitation(RunAlgorithm):
         """Return the function that scores a snapshot: success in rollouts on seeds that no result is reported on."""
         import numpy as np
 
+        from robo_rlhf.policies.masked import seeing
         from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
         from robo_rlhf.sim.envs.partial_observation import mask_observations
         from robo_rlhf.sim.envs.task_env import make_env
 
         env = mask_observations(make_env(self.task, min(self.select_episodes, 64)), self.mask_delay)
         seeds = np.arange(SELECTION_SEED, SELECTION_SEED + self.select_episodes)
-        return lambda policy: evaluate(env, policy, seeds).success.value
+        return lambda policy: evaluate(env, seeing(policy, env), seeds).success.value

@@ -42,7 +42,8 @@ class Reinforcement(RunAlgorithm):
         check_objective(self.config.objective, self.reward)
         if self.start is None and self.task is None:
             raise InvalidValueError("--task", "none", "a task, or --policy with one that was trained for it")
-        _ = self.judge
+        if self.judge is not None:
+            check_axes(self.config.objective, self.judge)
 
     @property
     def start(self) -> Path | None:
@@ -102,6 +103,23 @@ def check_objective(objective: str, reward: Path | None) -> None:
         expected = f"the learned reward that the objective {objective!r} names, or --objective task (or success)"
         raise InvalidValueError("--reward", "none", expected)
     raise InvalidValueError("--reward", reward, f"none: the objective {objective!r} has no learned reward in it")
+
+
+def check_axes(objective: str, judge: Path) -> None:
+    """Refuse an objective with an axis that the learned reward at `judge` has no head for.
+
+    Raises:
+        InvalidValueError: it has none.
+    """
+    from robo_rlhf.rewards.checkpoint import load_meta
+    from robo_rlhf.rewards.reward_sum import RewardSum
+
+    named = RewardSum(objective).axes
+    known = load_meta(judge)["reward"]["settings"].get("axes", ()) if named else ()
+    missing = [axis for axis in named if axis not in known]
+    if missing:
+        expected = f"one of {', '.join(known)}" if known else "none: it was learned from answers about no named axis"
+        raise InvalidValueError(f"axis of the learned reward {judge}", repr(missing[0]), expected)
 
 
 def no_reward(obs: "Array", action: "Array", next_obs: "Array") -> "Array":

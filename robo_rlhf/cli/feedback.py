@@ -132,6 +132,7 @@ class FeedbackAsk(DatabaseOptions):
 
     Example:
         robo-rlhf feedback ask cups --run cups-july --overlap 2
+        robo-rlhf feedback ask cups --axes "task success" speed "care with the cup"
     """
 
     dataset: Annotated[str, tyro.conf.Positional, Meant(check_dataset)]
@@ -142,6 +143,8 @@ class FeedbackAsk(DatabaseOptions):
     """How many people answer each question."""
     task: str | None = None
     """Only episodes of this task."""
+    axes: tuple[str, ...] | None = None
+    """Compare along these axes, each by itself; with no name after it, along those of the task."""
     most: int = 0
     """At most so many questions; 0 asks about every pair."""
 
@@ -149,6 +152,7 @@ class FeedbackAsk(DatabaseOptions):
         """Add the questions."""
         from robo_rlhf.data.layout import require_dataset
         from robo_rlhf.data.reader import Reader
+        from robo_rlhf.feedback.axes import check_axes
         from robo_rlhf.feedback.judgeable import check_questions
         from robo_rlhf.feedback.recorded_pairs import pairs_of, questions_about
 
@@ -159,9 +163,20 @@ class FeedbackAsk(DatabaseOptions):
             expected = "two of one task, from the same start (pair or seed), by different policies or operators"
             raise InvalidValueError(f"episodes of {self.dataset} to compare", "none that go together", expected)
         run = self.run or self.dataset.replace("/", "-")
-        asked = questions_about(pairs[: self.most or None], self.dataset, run, self.overlap)
-        check_questions(home, asked)
+        named = self.axes and check_axes(self.axes)
         with self.answers() as store:
+            axes = None if named is None else lambda task: named or store.tasks.axes(task)
+            asked = questions_about(pairs[: self.most or None], self.dataset, run, self.overlap, axes)
+            check_questions(home, asked)
+            before = {question.id: question.meta for question in store.questions(run)}
+            other = next(
+                (before[q.id] for q in asked if before.get(q.id, q.meta).get("axes") != q.meta.get("axes")), None
+            )
+            if other is not None:
+                given = (
+                    f"{', '.join(asked[0].meta['axes'])} for run {run}, which asked along {', '.join(other['axes'])}"
+                )
+                raise InvalidValueError("--axes", given, "another --run for other axes")
             new = store.add_questions(asked)
         print(f"asked {new} questions; {len(asked) - new} were there. Answer them at /review?run={run}")
         return 0
@@ -209,9 +224,9 @@ class FeedbackExport(DatabaseOptions):
 class FeedbackImport(DatabaseOptions):
     """Add the feedback of a folder that was exported, or votes on pairs of episodes from elsewhere; all, or nothing.
 
-    Votes are a file: .csv, .jsonl or .parquet with columns clip_a, clip_b, vote, annotator, time and note, or others
-    that --columns names; or .json as Label Studio exports it. A clip is an episode of --dataset, by its id or a path.
-    Rows that are there already are skipped. Where rows are broken, each is reported with its line, and nothing is
+    Votes are a file: .csv, .jsonl or .parquet with columns clip_a, clip_b, vote, annotator, time, note and axis, or
+    others that --columns names; or .json as Label Studio exports it. A clip is an episode of --dataset, by its id or a
+    path. Rows that are there already are skipped. Where rows are broken, each is reported with its line, and nothing is
     imported: the exit code is then 4.
 
     Example:

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -75,7 +75,7 @@ class RunCommand(OnRobot):
     """The annotator: the simulated teacher, or people (on the review page of `robo-rlhf serve`, or in this terminal);
     people not yet where `--env` names an outside environment."""
     dataset: DatasetName = ""
-    """Dataset of demonstrations in the data home; samples/TASK where empty."""
+    """Dataset of demonstrations in the data home. Where empty: your own with 10 or more successes, or samples/TASK."""
     preset: str = "default"
     """Settings to take as they are, in place of deciding: quick (a minute or two), tiny (seconds, to test the
     installation); or self_imitation, for precise tasks: the cloned policy imitates its own successful rollouts, and the
@@ -102,15 +102,17 @@ class RunCommand(OnRobot):
         """Do the remaining work and print the result."""
         config, path, home = self.asked()  # errors are reported before anything heavy is loaded
         use_one_thread()
+        from robo_rlhf.pipeline.demonstrations import default_explained
         from robo_rlhf.pipeline.loop import run_loop
         from robo_rlhf.pipeline.report.page import write_report
 
+        note = "" if self.dataset or path.exists() or not config.demos else default_explained(config)
         people = None
         if config.annotator == "human":
             from robo_rlhf.cli.answering import HumanAnnotators
 
             people = HumanAnnotators(home, path)
-        with StageBars(quiet=people is not None) as watch:
+        with StageBars(quiet=people is not None, note=note) as watch:
             before, after = run_loop(config, path, home, observer=watch, annotators=people)
             report = write_report(path, home, watch)
         self.show(before, after, report, demos=config.demos)
@@ -125,12 +127,14 @@ class RunCommand(OnRobot):
             NotFoundError: there are no demonstrations.
         """
         config, home = self.config(), data_home(self.home).absolute()
-        from robo_rlhf.pipeline.demonstrations import find_demonstrations, usual_demos
+        from robo_rlhf.pipeline.demonstrations import find_demonstrations, usual_dataset, usual_demos
         from robo_rlhf.sim.external.ids import is_outside
 
         path = run_folder(home, self.run or f"{config.task.replace('/', '-').replace(':', '-')}-{config.seed}")
+        if not config.dataset and config.demos:
+            config = replace(config, dataset=usual_dataset(config.task, path, home))
         if self.demos is None:
-            config = self.config(usual_demos(config, path, home))
+            config = replace(self.config(usual_demos(config, path, home)), dataset=config.dataset)
         if config.annotator == "human":
             from robo_rlhf.feedback.judgeable import check_task  # here, where answers are asked for
 

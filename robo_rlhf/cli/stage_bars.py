@@ -11,8 +11,8 @@ SHOWN_METRICS = ("loss", "reward", "anchor_kl", "success")
 class StageBars:
     """A `Watch` for the terminal; on stderr, so that what a command prints can still be piped."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        """Show bars, or with `quiet` only a line for each finished stage: people type meanwhile."""
+    def __init__(self, *, quiet: bool = False, note: str = "") -> None:
+        """Show `note`, then bars, or with `quiet` only a line for each finished stage: people type meanwhile."""
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -35,6 +35,7 @@ class StageBars:
             console=console,
             disable=quiet or not console.is_terminal,
         )
+        self._note = note
         self._plain = quiet or not console.is_terminal
         self._tasks: dict[str, Any] = {}
         self._now: tuple[str, float] = ("", 0.0)
@@ -51,6 +52,9 @@ class StageBars:
     def begin(self, stage: str) -> None:
         """Add the stage's line."""
         self._now = (stage, time.monotonic())
+        if self._note:
+            self._progress.console.print(self._note, highlight=False, markup=False, soft_wrap=True)
+            self._note = ""
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage, total=None, metrics="")
 

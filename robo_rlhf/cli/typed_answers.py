@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.feedback.question_kind import CLIP_NAMES, AnswerValue, Layout, QueryKind
+from robo_rlhf.feedback.axes import axes_of
+from robo_rlhf.feedback.question_kind import CLIP_NAMES, AnswerValue, Control, Layout, QueryKind
 from robo_rlhf.feedback.records import Question
 
 STILL = 1e-3  # [steps/s] of a press about a place that is named rather than seen in passing: there is no delay
@@ -35,11 +36,11 @@ def read_answer(kind: QueryKind, question: Question, typed: str, steps_per_secon
     return value
 
 
-def _criteria(kind: QueryKind, question: Question) -> list[str]:
+def _axes(kind: QueryKind, question: Question) -> tuple[str, ...]:
     """Return what a question of levels asks about: what its meta names, else what its controls do."""
     part = next(control for control in kind.controls if control.part)
     (usual,) = part.value.values()
-    return list(question.meta.get("criteria") or usual)
+    return axes_of(question.meta, usual)
 
 
 def _how_choice(kind: QueryKind, question: Question) -> list[str]:
@@ -51,9 +52,14 @@ def _how_order(kind: QueryKind, question: Question) -> list[str]:
 
 
 def _how_levels(kind: QueryKind, question: Question) -> list[str]:
-    levels = ", ".join(control.label for control in kind.controls if control.part)
-    criteria = _criteria(kind, question)
-    return [f"a level each of {', '.join(criteria)}, with spaces between: {levels}" if len(criteria) > 1 else levels]
+    levels = ", ".join(_keyed(control) for control in kind.controls if control.part)
+    axes = _axes(kind, question)
+    return [f"a key each for {', '.join(axes)}, with spaces between: {levels}" if len(axes) > 1 else levels]
+
+
+def _keyed(control: Control) -> str:
+    """Return a control's label with its key, which the labels of levels begin with."""
+    return control.label if control.label.startswith(control.key) else f"{control.key} {control.label}"
 
 
 def _how_presses(kind: QueryKind, question: Question) -> list[str]:
@@ -82,11 +88,11 @@ def _read_order(kind: QueryKind, question: Question, typed: str, rate: float) ->
 
 def _read_levels(kind: QueryKind, question: Question, typed: str, rate: float) -> AnswerValue | None:
     parts = {control.key.lower(): control.value for control in kind.controls if control.part}
-    chosen, criteria = typed.lower().split(), _criteria(kind, question)
-    if len(chosen) != len(criteria) or any(key not in parts for key in chosen):
+    chosen, axes = typed.lower().split(), _axes(kind, question)
+    if len(chosen) != len(axes) or any(key not in parts for key in chosen):
         return None
     field = next(iter(parts[chosen[0]]))
-    return {field: {name: _only(parts[key][field]) for name, key in zip(criteria, chosen, strict=True)}}
+    return {field: {name: _only(parts[key][field]) for name, key in zip(axes, chosen, strict=True)}}
 
 
 def _read_presses(kind: QueryKind, question: Question, typed: str, rate: float) -> AnswerValue | None:

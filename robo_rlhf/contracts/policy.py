@@ -43,7 +43,10 @@ class PolicyTrial:
 
     def batch(self, policy: TrainedPolicy) -> Chunks:
         """Return all examples that the demonstrations hold for `policy`."""
-        return Chunks(*map(torch.from_numpy, chunk_examples(self.episodes, policy.chunk, policy.history)))
+        obs, action, mask, weight, _ = map(
+            torch.from_numpy, chunk_examples(self.episodes, policy.chunk, policy.history)
+        )
+        return Chunks(obs, action, mask, weight)
 
 
 def _demonstration(seed: int) -> Episode:

@@ -87,8 +87,8 @@ def later_steps_change_nothing(trial: RewardTrial) -> None:
     require(changed[5] > 0, "a reward does not depend on its own step", forward)
     require(changed[:5].max() < 1e-6, "a reward depends on later steps", forward)
     alone = bool(changed[6:].max() < 1e-6)
-    text = f"markovian is {trial.kind.markovian}, and rewards depend on {'no' if alone else ''} earlier steps"
-    require(alone == trial.kind.markovian, text, trial.kind)
+    text = f"markovian is {model.markovian}, and rewards depend on {'no' if alone else ''} earlier steps"
+    require(alone == model.markovian, text, trial.kind)
 
 
 def steps_teach_members_apart(trial: RewardTrial) -> None:

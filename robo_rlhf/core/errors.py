@@ -195,15 +195,20 @@ class WorkerDiedError(RoboRlhfError):
 
     exit_code = 12
 
-    def __init__(self, what: str, work: str, how: str, *, late: bool = False) -> None:
-        """Say `what` the worker does, the piece of `work`, and `how` the process was lost; `late`: time was over."""
-        self.how, self.late = how, late
+    def __init__(self, what: str, work: str, how: str, *, late: bool = False, place: str = "") -> None:
+        """Say `what` the worker does, the piece of `work`, and `how` the process was lost.
+
+        `late`: time was over. `place`: where in a user's own file it was, if that is known.
+        """
+        self.how, self.late, self.place = how, late, place
         advice = "It may lack memory, or its driver may be broken: ask for less at once, and run robo-rlhf doctor."
         if late:
             advice = (
                 "It was ended, and a new one takes what comes next. "
                 "The machine may be overloaded: ask for less at once, or try again."
             )
+        if place and not late:
+            advice = "The fault is in that file: robo-rlhf check MODULE:THING tries it."
         super().__init__(f"The worker process for {what} {how} over: {shown(work)}. {advice}")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -107,6 +108,19 @@ def unpack_generator(generator: torch.Generator, state: Array) -> None:
 def take(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Return the arrays named `prefix/...`, under the rest of their names."""
     return {name.removeprefix(f"{prefix}/"): value for name, value in arrays.items() if name.startswith(f"{prefix}/")}
+
+
+def take_count(meta: Mapping[str, Any], name: str, most: int = 2**53) -> int:
+    """Return a count of a training's state, as it was read.
+
+    Raises:
+        KeyError: it is not there.
+        ValueError: it is no whole number from 0 to `most`.
+    """
+    value = meta[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise ValueError(f"{name} {value!r} in place of a whole number from 0 to {most}")
+    return value
 
 
 class Average:

@@ -14,6 +14,7 @@ from robo_rlhf.core.errors import InvalidValueError, ShapeError
 Array = npt.NDArray[Any]
 Outcome = Literal["success", "failure", "aborted"]
 NO_FAULTS: Mapping[int, str] = MappingProxyType({})
+NO_PICTURES: Mapping[str, Array] = MappingProxyType({})
 
 
 class Source(enum.IntEnum):
@@ -139,6 +140,13 @@ class Episode:
             signals={name: value[start:end] for name, value in self.signals.items()},
             meta=replace(self.meta, **meta),
         )
+
+
+class Observation(NamedTuple):
+    """What a policy or a reward that sees is given: the columns, and the picture of every camera asked for."""
+
+    columns: Array  # (N, obs_dim) float32
+    pictures: Mapping[str, Array] = NO_PICTURES  # camera → (N, H, W, 3) uint8 RGB, the top row first
 
 
 class Segment(NamedTuple):

@@ -15,6 +15,7 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Segment
+from robo_rlhf.feedback.axes import OVERALL
 from robo_rlhf.feedback.likelihoods import predict_best, prefer
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ Label = str | int  # a judgement that can be compared with another person's
 Layout = Literal[
     "choice",  # one press is the whole answer
     "order",  # the clips are put in order, ties included
-    "levels",  # one press a criterion
+    "levels",  # one press an axis
     "presses",  # presses while the clip plays, then done
     "number",  # a number on each of one or several scales
     "show",  # opens the operate page at a frame of the clip; what is recorded there is the answer
@@ -129,6 +130,14 @@ class QueryKind(ABC):
         if answer["choice"] not in tuple(names):
             return None
         return Target(np.array([name == answer["choice"] for name in names], np.float32))
+
+    def targets(self, answer: AnswerValue, clips: Sequence[Segment]) -> Mapping[str, Target]:
+        """Return the training target on each axis that the answer judges, see `feedback.axes`; empty: trains nothing.
+
+        `target` is what remains where all axes are one.
+        """
+        found = self.target(answer, clips)
+        return {} if found is None else {OVERALL: found}
 
     def spans(self) -> Mapping[str, tuple[int, int]]:
         """Return the least and the most of each number in an answer, by its key."""

@@ -1,14 +1,14 @@
 """Pairs to ask about among episodes that are recorded already: of one task, from the same start, by two policies."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 
 from robo_rlhf.core.types import Segment
 from robo_rlhf.data.reader import EpisodeInfo
 from robo_rlhf.feedback.records import Question, question_id
 
-KIND = "pairwise"
+KIND, BY_AXES = "pairwise", "axes"  # kinds of question
 
 
 def pairs_of(infos: Iterable[EpisodeInfo]) -> list[tuple[EpisodeInfo, EpisodeInfo]]:
@@ -59,14 +59,23 @@ def policy_of(info: EpisodeInfo) -> str:
 
 
 def questions_about(
-    pairs: Sequence[tuple[EpisodeInfo, EpisodeInfo]], dataset: str, run: str, overlap: int
+    pairs: Sequence[tuple[EpisodeInfo, EpisodeInfo]],
+    dataset: str,
+    run: str,
+    overlap: int,
+    axes: Callable[[str], Sequence[str]] | None = None,
 ) -> list[Question]:
-    """Return a question for each pair, about the whole of both; asked again, it is the same question."""
+    """Return a question for each pair, about the whole of both; asked again, it is the same question.
+
+    `axes` gives the named axes that clips of a task are compared along; without it, which clip is better is asked.
+    """
     asked = []
     for pair in pairs:
         clips = tuple(Segment(info.meta.id, 0, info.length) for info in pair)
-        name = question_id(run, 1, KIND, clips)
-        asked.append(Question(name, run, 1, KIND, pair[0].meta.task, clips, dataset, overlap=overlap))
+        task, kind = pair[0].meta.task, KIND if axes is None else BY_AXES
+        meta = {} if axes is None else {"axes": list(axes(task))}
+        name = question_id(run, 1, kind, clips)
+        asked.append(Question(name, run, 1, kind, task, clips, dataset, meta=meta, overlap=overlap))
     return asked
 
 

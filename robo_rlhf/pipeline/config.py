@@ -8,6 +8,7 @@ from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.core.legacy_names import PRESETS
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.reward_fitting.settings import FitSettings
+from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
 from robo_rlhf.training_tools.settings import BCSettings, PPOSettings, RewardSettings, SACSettings
 
@@ -207,6 +208,9 @@ class PipelineConfig:
         if self.annotator == "simulated" and KINDS[self.question].layout == "show":
             expected = "a kind that a simulated annotator can answer, or --annotator human"
             raise InvalidValueError("kind of question", self.question, expected)
+        if RewardSum(self.rl.objective).axes:
+            expected = "learned without an axis: a run asks about none; `robo-rlhf train ppo` takes one"
+            raise InvalidValueError("objective of a run", repr(self.rl.objective), expected)
         check_seed("--seed", self.seed)
         check_ranges(self, "--{}", {"demos": at_least(0), "labels rounds": at_least(1)})
         ranges = {

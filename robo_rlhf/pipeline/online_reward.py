@@ -19,7 +19,8 @@ from robo_rlhf.feedback.quality.report import gold_of
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.reward_fitting.answers import ClipLoader
-from robo_rlhf.reward_fitting.trainer import FitReport, RewardTrainer, fit
+from robo_rlhf.reward_fitting.trainer import FitReport, Trainer, fit
+from robo_rlhf.rewards.axes import AxesReward
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_meta, load_reward, save_reward
 from robo_rlhf.training import reward
@@ -183,22 +184,22 @@ class Follower:
     def _prepare(self, questions: Sequence[Question], answers: Sequence[Answer]) -> reward.AnswerData:
         return reward.prepare(self.config.learn, questions, answers, self.loader.load, self.extra, loader=self.loader)
 
-    def _learn(self, judged: reward.AnswerData) -> tuple[RewardTrainer, FitReport]:
+    def _learn(self, judged: reward.AnswerData) -> tuple[Trainer, FitReport]:
         """Continue from the last model, or fit one where none has held-out answers."""
-        if self.model is None:
-            trainer = reward.new_trainer(self.config.learn, judged)
+        if self.model is None or not _continues(self.model, self.config.learn, judged):
+            trainer: Trainer = reward.new_trainer(self.config.learn, judged)
             self.fresh = True
         else:
             updates = self.config.updates
             settings = replace(self.config.learn.fit, updates=updates, check_every=updates)
             seed = self.config.learn.seed + 1000 * (self.number + 1)
-            trainer = RewardTrainer(self.model, judged.clips, judged.examples, settings, seed, warm=True)
+            trainer = reward.trainer_of(self.model, judged, settings, seed, warm=True)
             self.fresh = False
         return trainer, fit(trainer)
 
     def _publish(
         self,
-        learned: tuple[RewardTrainer, FitReport],
+        learned: tuple[Trainer, FitReport],
         questions: Sequence[Question],
         answers: Sequence[Answer],
         judged: reward.AnswerData,
@@ -225,16 +226,23 @@ class Follower:
     def _warm(self, origin: Path) -> RewardModel | None:
         """Return the model to continue from; None where it has no held-out answers."""
         model, meta = load_reward(origin, task=self.task), load_meta(origin)
-        wanted = {"members": model.settings["members"], **self.config.learn.settings}
-        if model.kind != self.config.learn.reward or any(model.settings.get(k) != v for k, v in wanted.items()):
+        one = model.head(model.axes[0]) if isinstance(model, AxesReward) else model
+        wanted = {"members": one.settings["members"], **self.config.learn.settings}
+        if one.kind != self.config.learn.reward or any(one.settings.get(k) != v for k, v in wanted.items()):
             expected = f"a reward model {self.config.learn.reward} with settings {self.config.learn.settings}"
-            raise CheckpointMismatchError(origin, expected, f"one of kind {model.kind} with settings {model.settings}")
+            raise CheckpointMismatchError(origin, expected, f"one of kind {one.kind} with settings {one.settings}")
         return model if meta.get("holds_out", True) else None
 
 
 def human_answers(judged: reward.AnswerData) -> int:
     """Return the number of human answers."""
-    return sum(len(group) for group in judged.examples if group.annotator is not None)
+    return judged.used
+
+
+def _continues(model: RewardModel, config: reward.Config, judged: reward.AnswerData) -> bool:
+    """Whether answers are about the axes that a model has heads for."""
+    _, settings = reward.head_of(config, judged)
+    return list(getattr(model, "axes", ())) == list(settings.get("axes", ()))
 
 
 def follow(

@@ -134,6 +134,10 @@ class ActPolicy(ChunkedPolicy):
         super().reset(num_envs)
         self._plans, self._time = [], 0
 
+    def attends(self) -> bool:
+        """Whether the next action depends on the next observation: only where a prediction is due."""
+        return self.history > 1 or self._time % self.execution_horizon == 0
+
     def act(self, obs: Array) -> Array:
         """Return the next action (N, act_dim): the weighted mean of the predictions that cover this step."""
         with torch.inference_mode():

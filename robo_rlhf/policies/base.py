@@ -1,7 +1,9 @@
 """Base classes of trained policies: networks trained by imitation, and those that RL can fine-tune."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -9,6 +11,8 @@ from torch import Tensor, nn
 
 from robo_rlhf.core.model_files import Model
 from robo_rlhf.core.types import Array
+
+NO_TENSORS: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class Actor(Protocol):
@@ -40,6 +44,7 @@ class Chunks(NamedTuple):
     action: Tensor  # (B, H, act_dim) float32, the H actions from that observation on
     mask: Tensor  # (B, H) float32, 0 past the end of the episode
     weight: Tensor  # (B,) float32, weight of each example
+    pictures: Mapping[str, Tensor] = NO_TENSORS  # camera → (B, history, H, W, 3) uint8, for policies that see
 
 
 class TrainedPolicy(Model):
@@ -72,6 +77,10 @@ class TrainedPolicy(Model):
     @abstractmethod
     def act(self, obs: Array) -> Array:
         """Map obs (N, obs_dim) to actions (N, act_dim) in [-1, 1], without exploration."""
+
+    def attends(self) -> bool:
+        """Whether the next action depends on the next observation; else nothing has to be drawn for it."""
+        return True
 
     def seed(self, seed: int) -> None:
         """Set the source of the policy's own randomness (what a flow samples its noise from)."""

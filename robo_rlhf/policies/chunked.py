@@ -59,6 +59,10 @@ class ChunkedPolicy(TrainedPolicy):
                 self._queue = list(chunk[:, : self.execution_horizon].transpose(0, 1).numpy())
         return self._queue.pop(0)
 
+    def attends(self) -> bool:
+        """Whether the next action depends on the next observation: not while predicted actions wait."""
+        return self.history > 1 or not self._queue
+
     def remember(self, obs: Array) -> Tensor:
         """Append obs (N, obs_dim); return the newest (N, history * obs_dim), the first repeated at the start."""
         newest = torch.as_tensor(obs, dtype=torch.float32)

@@ -1,7 +1,7 @@
-"""The start of every helper process: `python -P -m robo_rlhf.processes DESCRIPTOR NICE MANNER MODULE:FUNCTION ...`.
+"""The start of every helper process: `python -P -m robo_rlhf.processes SOCKET STACK NICE MANNER MODULE:FUNCTION ...`.
 
-DESCRIPTOR is an end of a socket pair, whose other end the process that started this one holds. The MANNER says how the
-function is called:
+SOCKET is a descriptor of one end of a socket pair, whose other end the process that started this one holds; STACK that
+of a file for `crash_trace`. The MANNER says how the function is called:
 
 * `answer`: with arguments that come over the connection. It returns what answers a request; each request is answered
   until the connection closes. What must be closed then is registered with `atexit`.
@@ -28,6 +28,7 @@ from functools import partial
 from typing import Any
 
 from robo_rlhf.core.errors import RoboRlhfError
+from robo_rlhf.processes.crash_trace import write_stacks
 from robo_rlhf.processes.frames import Frames
 
 LINGER = {"answer": 5.0, "talk": 60.0, "run": 60.0}  # [s] to finish after the connection was closed
@@ -36,7 +37,8 @@ _CLOSED = getattr(select, "POLLRDHUP", select.POLLHUP)
 
 def main() -> int:
     """Call the function, and return the exit code."""
-    descriptor, nice, manner, target, *arguments = sys.argv[1:]
+    descriptor, stack, nice, manner, target, *arguments = sys.argv[1:]
+    write_stacks(int(stack))
     end = socket.socket(fileno=int(descriptor))
     end.set_inheritable(False)
     threading.Thread(target=_end_with_parent, args=(end, manner), name="parent", daemon=True).start()

@@ -141,6 +141,14 @@ def holder_of(file: Path) -> str | None:
     return _holder(file, time.time())
 
 
+def pid_of(file: Path) -> int | None:
+    """Return the process of this host that holds the lock in a file; None where none does, or one of another host."""
+    found, me = _read(file), who_i_am()
+    if found is None or holder_of(file) is None or (found.get("host"), found.get("boot")) != (me["host"], me["boot"]):
+        return None
+    return int(found["pid"])
+
+
 def who_i_am() -> dict[str, Any]:
     """Return text that identifies this process among all others, on all hosts."""
     return {"host": socket.gethostname(), "boot": _boot(), "pid": os.getpid(), "started": started(os.getpid())}

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import IO, Any, Literal, Self
 
 from robo_rlhf.core.errors import RoboRlhfError, WorkerDiedError
+from robo_rlhf.processes.crash_trace import CrashTrace
 from robo_rlhf.processes.frames import Frames
 
 START = 180.0  # [s] of its own that a process may take to import what it needs and be ready
@@ -60,13 +61,15 @@ class HelperProcess:
             output: a file, or its descriptor, for what it prints.
         """
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-P", "-m", "robo_rlhf.processes", str(theirs.fileno()), str(nice), manner, target]
+        self._trace = CrashTrace()
+        descriptors = (theirs.fileno(), self._trace.descriptor)
+        command = [sys.executable, "-P", "-m", "robo_rlhf.processes", *map(str, descriptors), str(nice), manner, target]
         path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
         try:
             with theirs:
                 self._process = subprocess.Popen(
                     [*command, *arguments],
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=descriptors,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -75,9 +78,10 @@ class HelperProcess:
                 )
         except BaseException:
             ours.close()
+            self._trace.close()
             raise
         self.frames = Frames(ours)
-        self._end = weakref.finalize(self, _end, self.frames, self._process, os.getpid())
+        self._end = weakref.finalize(self, _end, self.frames, self._process, self._trace, os.getpid())
 
     @property
     def pid(self) -> int:
@@ -97,8 +101,19 @@ class HelperProcess:
         """Wait for its end, for at most `patience` [s] of its own time; return its code, None where it still runs."""
         return _wait(self._process, patience)
 
+    @property
+    def place(self) -> str:
+        """Where it was when a signal ended it, as "my_tasks.py, line 12"; empty where no user's file is known."""
+        return self._trace.place
+
     def kill(self) -> None:
         """End it at once; may be called from any thread."""
+        self._process.kill()
+
+    def kill_hung(self) -> None:
+        """End it, when `place` knows where it hangs."""
+        if self._process.poll() is None:
+            self._trace.ask(self.pid)
         self._process.kill()
 
     def end(self) -> int | None:
@@ -107,7 +122,7 @@ class HelperProcess:
         return self._process.returncode
 
 
-def _end(frames: Frames, process: "subprocess.Popen[bytes]", owner: int) -> None:
+def _end(frames: Frames, process: "subprocess.Popen[bytes]", trace: CrashTrace, owner: int) -> None:
     if os.getpid() != owner:  # a fork of this process ends, and the helper is not its child
         return
     frames.close()
@@ -115,6 +130,7 @@ def _end(frames: Frames, process: "subprocess.Popen[bytes]", owner: int) -> None
         if _wait(process, PATIENCE) is None:
             insist()
     process.wait()
+    trace.close()
 
 
 def _wait(process: "subprocess.Popen[bytes]", patience: float) -> int | None:
@@ -131,11 +147,10 @@ def _waited(pid: int) -> float:
     return 0.0
 
 
-def how_ended(code: int | None) -> str:
-    """Return how a process ended, in words, from the code that it ended with; None: it had to be killed."""
-    if code is None:
-        return "it hung"
-    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+def how_ended(code: int | None, place: str = "") -> str:
+    """Return how a process ended, in words, from its code and its `place`; None: it had to be killed."""
+    how = "it hung" if code is None else f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+    return f"{how} at {place}" if place else how
 
 
 class WorkerProcess:
@@ -285,19 +300,21 @@ class WorkerProcess:
 
     def _exchange(self, talk: Callable[[], Any], limit: float) -> Any:
         """Send or receive something; a process that is lost over it is ended."""
+        process = self._process
+        assert process is not None
         try:
             return talk()
         except TimeoutError:
             self._losses, late = 0, True
-            assert self._process is not None
-            self._process.kill()
+            process.kill_hung()
         except (EOFError, OSError):
             self._losses, late = self._losses + 1, False
-        how = how_ended(self.end())
-        how = f"{TIMES.get(self._losses, f'ended {self._losses} times')} ({how})"
+        code = self.end()
+        how = f"{TIMES.get(self._losses, f'ended {self._losses} times')} ({how_ended(code, process.place)})"
         if late:
-            how = f"gave no answer within {limit:.0f} s"
-        raise WorkerDiedError(self.what, str(self._request), how, late=late)
+            where = f" (it was at {process.place})" if process.place else ""
+            how = f"gave no answer within {limit:.0f} s{where}"
+        raise WorkerDiedError(self.what, str(self._request), how, late=late, place=process.place)
 
     def _content(self, how: str, content: Any) -> Any:
         """Return an answer, or raise the error that came instead."""

@@ -40,6 +40,7 @@ class AnswerData(NamedTuple):
     task: str
     annotators: tuple[str, ...] = ()  # the annotators, in the order of `AnswerExamples.annotator`
     success: tuple[AnswerExamples, ...] = ()  # answers about success, which train no reward
+    used: int = 0  # answers about the reward, each counted once whatever the number of its axes
 
 
 def episodes_of(home: Path) -> Load:
@@ -121,36 +122,37 @@ def gather(
     asked = {question.id: question for question in questions}
     loader = ClipLoader(load) if loader is None else loader
     names = sorted({answer.annotator for answer in answers})
-    rows: dict[tuple[str, int], list[_Row]] = {}
+    rows: dict[tuple[str, int, str], list[_Row]] = {}
+    used = 0
     skipped: Counter[str] = Counter()
     for answer in answers:
         question = asked.get(answer.question_id)
         if question is None:
             continue
-        target = KINDS[question.kind].target(answer.value, question.segments)
-        if target is None:
+        targets = KINDS[question.kind].targets(answer.value, question.segments)
+        if not targets:
             skipped["says nothing"] += 1
             continue
         if answer.weight <= 0:
             skipped["is by a guessing annotator"] += 1
             continue
-        target = replace(target, weight=target.weight * answer.weight)
         try:
-            places = [loader.place(dataset, clip) for dataset, clip in _meant(target, question)]
+            found = {axis: _row(question, answer, target, names, loader) for axis, target in targets.items()}
         except (NotFoundError, CorruptFileError):
             skipped["clips are gone"] += 1
         except (InvalidValueError, NonFiniteError):
             skipped["clips are broken"] += 1
         else:
-            row = _Row(places, target, _fold(question.in_any_run), names.index(answer.annotator), question.round)
-            rows.setdefault((question.kind, len(places)), []).append(row)
+            used += KINDS[question.kind].needs != "success"
+            for axis, row in found.items():
+                rows.setdefault((question.kind, len(row.places), axis), []).append(row)
     if not rows:
         why = ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())) or "none were given"
         raise InvalidValueError("answers to learn a reward from", f"0 ({why})", "at least one that compares clips")
-    groups = [_examples(KINDS[kind], some) for (kind, _), some in sorted(rows.items(), key=lambda item: item[0])]
+    groups = [_examples(KINDS[kind], axis, rows[kind, count, axis]) for kind, count, axis in sorted(rows)]
     about_reward = [group for group in groups if group.likelihood.needs != "success"]
     about_success = tuple(group for group in groups if group.likelihood.needs == "success")
-    return AnswerData(loader.clips(), about_reward, dict(skipped), loader.task, tuple(names), about_success)
+    return AnswerData(loader.clips(), about_reward, dict(skipped), loader.task, tuple(names), about_success, used)
 
 
 def success_examples(judged: AnswerData, demonstrations: Sequence[Episode] = ()) -> SuccessExamples:
@@ -261,6 +263,13 @@ class _Row(NamedTuple):
     round: int
 
 
+def _row(question: Question, answer: Answer, target: Target, names: Sequence[str], loader: ClipLoader) -> _Row:
+    """Return what an answer says on one axis; raises as `ClipLoader.place`."""
+    places = [loader.place(dataset, clip) for dataset, clip in _meant(target, question)]
+    weighed = replace(target, weight=target.weight * answer.weight)
+    return _Row(places, weighed, _fold(question.in_any_run), names.index(answer.annotator), question.round)
+
+
 def _meant(target: Target, question: Question) -> Iterator[tuple[str, Segment]]:
     """Yield the clips of a target, each with its dataset."""
     clips = target.clips or question.segments
@@ -268,7 +277,7 @@ def _meant(target: Target, question: Question) -> Iterator[tuple[str, Segment]]:
         yield dataset or question.dataset, clip
 
 
-def _examples(kind: QueryKind, rows: Sequence[_Row]) -> AnswerExamples:
+def _examples(kind: QueryKind, axis: str, rows: Sequence[_Row]) -> AnswerExamples:
     return AnswerExamples(
         likelihood=kind,
         clips=torch.tensor([row.places for row in rows]),
@@ -277,6 +286,7 @@ def _examples(kind: QueryKind, rows: Sequence[_Row]) -> AnswerExamples:
         fold=torch.tensor([row.fold for row in rows]),
         annotator=torch.tensor([row.annotator for row in rows]),
         round=torch.tensor([row.round for row in rows]),
+        axis=axis,
     )
 
 

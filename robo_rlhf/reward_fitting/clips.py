@@ -10,6 +10,7 @@ from torch import Tensor
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.core.types import Array, Episode, Segment
+from robo_rlhf.feedback.axes import OVERALL
 
 
 class Likelihood(Protocol):
@@ -67,6 +68,7 @@ class AnswerExamples:
     fold: Tensor  # (B,) int64 from 0, the same for answers to one question; -1: never held out
     annotator: Tensor | None = None  # (B,) int64 from 0, the annotator; None: no annotator, such as for a prior
     round: Tensor | None = None  # (B,) int64, the round that the question is from
+    axis: str = OVERALL  # what they are about, see `feedback.axes`
 
     def __len__(self) -> int:
         """Return the number of answers B."""
@@ -75,8 +77,8 @@ class AnswerExamples:
     def some(self, rows: slice) -> "AnswerExamples":
         """Return some of the answers."""
         who, when = (None if column is None else column[rows] for column in (self.annotator, self.round))
-        columns = (self.clips[rows], self.values[rows], self.weight[rows], self.fold[rows])
-        return AnswerExamples(self.likelihood, *columns, annotator=who, round=when)
+        columns = {name: getattr(self, name)[rows] for name in ("clips", "values", "weight", "fold")}
+        return replace(self, **columns, annotator=who, round=when)
 
     def stretched(self, steps: int) -> "AnswerExamples":
         """Return the same answers for clips padded to `steps`: values of single steps are 0 after a clip's end."""

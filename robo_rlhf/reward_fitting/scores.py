@@ -125,6 +125,27 @@ def score_ensemble(thought: EnsembleScores, groups: Sequence[AnswerExamples]) ->
     return summarize(foreseen)
 
 
+def pooled(parts: Sequence[Scores]) -> Scores:
+    """Return the scores of all predictions that several scores are about."""
+    answers, sided = sum(part.answers for part in parts), sum(part.sided for part in parts)
+    if not answers:
+        return Scores(0, 0, None, None, None)
+    loss = sum(part.answers * (part.log_loss or 0.0) for part in parts) / answers
+    if not sided:
+        return Scores(answers, 0, None, loss, None)
+    places: dict[int, list[Bin]] = {}
+    for one in (one for part in parts for one in part.bins):
+        places.setdefault(min(int(one.confidence * BINS), BINS - 1), []).append(one)
+    bins = []
+    for _, some in sorted(places.items()):
+        count = sum(one.answers for one in some)
+        confidence = sum(one.confidence * one.answers for one in some) / count
+        bins.append(Bin(confidence, sum(one.accuracy * one.answers for one in some) / count, count))
+    accuracy = sum(part.sided * (part.accuracy or 0.0) for part in parts) / sided
+    ece = sum(one.answers * abs(one.confidence - one.accuracy) for one in bins) / sided
+    return Scores(answers, sided, accuracy, loss, ece, tuple(bins))
+
+
 def summarize(foreseen: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Scores:
     """Return the scores of (confidence, right, log loss), each (B,), for every group of answers."""
     if not foreseen or not sum(len(loss) for *_, loss in foreseen):

@@ -7,7 +7,7 @@ predict its held-out answers best, and calibration is measured on held-out answe
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from robo_rlhf.core.learning import (
     pack_module,
     pack_optimizer,
     take,
+    take_count,
     unpack_generator,
     unpack_module,
     unpack_optimizer,
@@ -59,10 +60,53 @@ class FitReport:
     people: dict[int, AnnotatorFit] = field(default_factory=dict)  # by annotator
     rounds: dict[int, Scores] = field(default_factory=dict)  # held-out answers by round
     disagreement: float = 0.0  # mean deviation of the members' calibrated scores of a clip
+    axes: dict[str, "FitReport"] = field(default_factory=dict)  # of each named axis, where there are several heads
 
     def as_json(self) -> dict[str, Any]:
         """Return a JSON object."""
         return asdict(self)
+
+
+class Trainer(Protocol):
+    """What fits a model to answers in steps; can be packed into a checkpoint after any update."""
+
+    model: RewardModel
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether answers are held out to validate the model."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether more updates would not help."""
+        ...
+
+    @property
+    def step(self) -> int:
+        """Updates so far."""
+        ...
+
+    @property
+    def limit(self) -> int:
+        """The maximum number of updates."""
+        ...
+
+    def advance(self) -> dict[str, float]:
+        """Make updates until the next validation; return metrics."""
+        ...
+
+    def finish(self) -> FitReport:
+        """Complete the model and return its scores."""
+        ...
+
+    def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Return arrays and meta from which `unpack` continues exactly."""
+        ...
+
+    def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
+        """Continue from what `pack` gave."""
+        ...
 
 
 class RewardTrainer:
@@ -198,7 +242,7 @@ class RewardTrainer:
             flip = torch.from_numpy(arrays["flip"].copy())
             check_like("flip", flip, self.flip)
             self.flip = flip
-        self.step, self.stale = int(meta["step"]), int(meta["stale"])
+        self.step, self.stale = take_count(meta, "step"), take_count(meta, "stale")
 
     def _update(self) -> Tensor:
         """Take one optimiser step, with a separate batch per member; return the mean loss of the members."""
@@ -271,7 +315,7 @@ class RewardTrainer:
 
 
 def fit(
-    trainer: RewardTrainer, run: Run | None = None, *, save_every: int = 200, progress: Progress | None = None
+    trainer: Trainer, run: Run | None = None, *, save_every: int = 200, progress: Progress | None = None
 ) -> FitReport:
     """Fit to the end, continuing from the checkpoint "training" of `run`, which is saved every so many updates."""
     if run is not None:

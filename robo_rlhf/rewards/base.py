@@ -1,7 +1,7 @@
 """Base class of reward models, which map steps to rewards. The ensemble axis is always present."""
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ class RewardModel(Model):
     preferences leave each member's offset and scale open.
     """
 
-    markovian: ClassVar[bool] = True  # else the reward of a step depends on the steps before it, never on later ones
+    markovian: bool = True  # else the reward of a step depends on the steps before it, never on later ones
     dynamics_aware: ClassVar[bool] = False  # whether `auxiliary_loss` is used
     obs_mean: Tensor
     obs_std: Tensor
@@ -36,7 +36,7 @@ class RewardModel(Model):
     output_std: Tensor
     temperature: Tensor
 
-    def __init__(self, obs_dim: int, act_dim: int, *, members: int, **settings: float | int | str | bool) -> None:
+    def __init__(self, obs_dim: int, act_dim: int, *, members: int, **settings: Any) -> None:
         """Store the settings, so that the model can be rebuilt.
 
         Raises:

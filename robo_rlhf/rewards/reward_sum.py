@@ -55,6 +55,11 @@ class RewardSum:
         return frozenset(need for part in self.parts for need in part.term.needs)
 
     @property
+    def axes(self) -> tuple[str, ...]:
+        """The axes of the learned reward that terms name, each once."""
+        return tuple(dict.fromkeys(part.term.axis for part in self.parts if part.term.axis))
+
+    @property
     def plain(self) -> bool:
         """Whether it is the learned reward alone."""
         return [(part.label, part.weight) for part in self.parts] == [("learned", 1.0)]

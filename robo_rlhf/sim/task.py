@@ -26,6 +26,7 @@ class Task(ABC):
     horizon: ClassVar[int]  # steps per episode
     control_hz: ClassVar[int] = 20
     obs_names: ClassVar[tuple[str, ...]]  # one name per observation column
+    privileged: ClassVar[tuple[str, ...]] = ()  # of obs_names, those that a real robot could not measure itself
     action_names: ClassVar[tuple[str, ...]] = ("x", "y", "z", "yaw", "gripper")
     goals: ClassVar[tuple[str, ...]] = ()  # mocap bodies that a user may move before an episode begins
     style_cost: ClassVar[str] = "path_length"  # the measure in the default simulated teacher's style cost

@@ -15,6 +15,7 @@ from robo_rlhf.core.learning import (
     pack_optimizer,
     seeded,
     take,
+    take_count,
     unpack_generator,
     unpack_module,
     unpack_optimizer,
@@ -32,6 +33,7 @@ from robo_rlhf.policies.checkpoint import load_policy, new_policy, save_policy
 from robo_rlhf.training_tools.settings import (
     BCSettings,
 )
+from robo_rlhf.vision.frame_cache import TrainingPictures
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, total, newest metrics
 Score = Callable[[TrainedPolicy], float]  # score of a policy, larger is better: success in rollouts
@@ -51,6 +53,7 @@ def train(
     starts: Array | None = None,
     meta: Mapping[str, Any] | None = None,
     start: TrainedPolicy | None = None,
+    pictures: TrainingPictures | None = None,
 ) -> TrainedPolicy:
     """Clone `episodes` into a policy, saved as the run's checkpoint "policy"; resume where a killed run stopped.
 
@@ -64,6 +67,7 @@ def train(
         starts: (S, obs_dim), initial observations: scales of columns that hardly vary in `episodes`.
         meta: further content of the checkpoint, a JSON object.
         start: a policy of the same kind and settings to continue from, with its scales, instead of random weights.
+        pictures: of all frames of `episodes`, for a policy with cameras.
 
     Raises:
         InvalidValueError: the episodes hold nothing to learn from, or are of different tasks.
@@ -73,7 +77,7 @@ def train(
     path = run.checkpoint_path("policy")
     if run.result() is not None:
         return load_policy(path)
-    learner = BCLearner(config, episodes, weighting, starts, start)
+    learner = BCLearner(config, episodes, weighting, starts, start, pictures)
     stored = run.load("training")
     if stored is not None:
         with fitting(run.checkpoint_path("training"), f"where learning a {config.policy} policy stopped"):
@@ -122,6 +126,7 @@ class BCLearner:
         weighting: Weighting | None = None,
         starts: Array | None = None,
         start: TrainedPolicy | None = None,
+        pictures: TrainingPictures | None = None,
     ) -> None:
         """Build the policy, with weights drawn from the seed or those of `start`, and the training arrays."""
         obs_dim, act_dim = check_alike(episodes)
@@ -136,7 +141,8 @@ class BCLearner:
         )
         if start is not None:
             self.policy.load_state_dict(start.state_dict())
-        self.data, self.noise = _tensors(self.policy, config, episodes, weighting, spread)
+        self.pictures = pictures
+        self.data, self.frame, self.noise = _tensors(self.policy, config, episodes, weighting, spread)
         self.count = len(self.data.obs)  # examples
         self.generator = torch.Generator().manual_seed(config.seed)
         self.parameters = [p for p in self.policy.parameters() if p.requires_grad]
@@ -190,7 +196,7 @@ class BCLearner:
     def sample(self) -> Chunks:
         """Draw a batch of examples, with noise on the observations."""
         index = torch.randint(self.count, (self.config.batch,), generator=self.generator)
-        obs, *rest = (field.index_select(0, index) for field in self.data)
+        obs, action, mask, weight = (field.index_select(0, index) for field in self.data[:4])
         if self.config.obs_noise:
             least = self.config.obs_noise_least
             reach = (
@@ -199,7 +205,8 @@ class BCLearner:
                 else (self.config.obs_noise * obs.abs() + least * self.noise).minimum(self.noise)
             )
             obs = obs + reach * torch.randn(obs.shape, generator=self.generator)
-        return Chunks(obs, *rest)
+        seen = {} if self.pictures is None else self.pictures.take(self.frame[index.numpy()])
+        return Chunks(obs, action, mask, weight, {name: torch.from_numpy(shown) for name, shown in seen.items()})
 
     def consider(self, score: Score) -> float:
         """Score the averaged weights, keep them if none before was better, and return the score."""
@@ -240,14 +247,14 @@ class BCLearner:
         unpack_optimizer("optimizer", self.optimizer, arrays)
         unpack_generator(self.generator, arrays["generator"])
         self.best = {f"best/{name}": value for name, value in take("best", arrays).items()}
-        self.done, self.loss, best = int(meta["done"]), float(meta["loss"]), meta["best_score"]
+        self.done, self.loss, best = take_count(meta, "done"), float(meta["loss"]), meta["best_score"]
         self.best_score = None if best is None else float(best)
 
 
 def _tensors(
     policy: TrainedPolicy, config: Config, episodes: Sequence[Episode], weighting: Weighting | None, spread: Array
-) -> tuple[Chunks, torch.Tensor]:
-    """Return all examples, and the deviation of the noise of each observation column (history * obs_dim,)."""
+) -> tuple[Chunks, Array, torch.Tensor]:
+    """Return all examples, their frames (M, history), and the deviation of each column's noise (history * obs_dim,)."""
     examples = chunk_examples(
         episodes,
         policy.chunk,
@@ -258,7 +265,8 @@ def _tensors(
         weighting=weighting,
     )
     noise = config.obs_noise * np.maximum(examples.obs.std(axis=0), np.tile(spread, policy.history))
-    return Chunks(*(torch.from_numpy(np.ascontiguousarray(value)) for value in examples)), torch.from_numpy(noise)
+    obs, action, mask, weight = (torch.from_numpy(np.ascontiguousarray(value)) for value in examples[:4])
+    return Chunks(obs, action, mask, weight), examples.frame, torch.from_numpy(noise)
 
 
 def _snapshots(config: Config) -> set[int]:

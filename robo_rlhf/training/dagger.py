@@ -14,6 +14,7 @@ from robo_rlhf.core.types import Array, Episode, Source
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.training import bc
 from robo_rlhf.training_tools.settings import DAggerSettings
+from robo_rlhf.vision.frame_cache import TrainingPictures
 
 Config = DAggerSettings
 
@@ -28,6 +29,7 @@ def train(
     progress: bc.Progress | None = None,
     starts: Array | None = None,
     meta: dict[str, object] | None = None,
+    pictures: TrainingPictures | None = None,
 ) -> TrainedPolicy:
     """Clone demonstrations and corrected episodes together, into the run's checkpoint "policy"; resumes as `bc.train`.
 
@@ -40,6 +42,7 @@ def train(
         progress: called after every gradient step.
         starts: (S, obs_dim), initial observations, as in `bc.train`.
         meta: further content of the checkpoint, a JSON object.
+        pictures: of all frames of demonstrations, then of corrections, for a policy with cameras.
 
     Raises:
         InvalidValueError: nothing was corrected, or the episodes do not fit together.
@@ -57,6 +60,7 @@ def train(
         starts=starts,
         weighting=config.weights,
         meta={**known, **(meta or {})},
+        pictures=pictures,
     )
 
 

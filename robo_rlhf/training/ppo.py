@@ -19,7 +19,15 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from robo_rlhf.core.errors import NonFiniteError
-from robo_rlhf.core.learning import Flat, pack_module, pack_optimizer, seeded, unpack_module, unpack_optimizer
+from robo_rlhf.core.learning import (
+    Flat,
+    pack_module,
+    pack_optimizer,
+    seeded,
+    take_count,
+    unpack_module,
+    unpack_optimizer,
+)
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, VecEnv
 from robo_rlhf.policies.base import GaussianActor, Normalizer, mlp
@@ -260,7 +268,7 @@ class PPOLearner:
         unpack_optimizer("actor_step", self.actor_step.optimizer, arrays)
         unpack_optimizer("critic_step", self.critic_step.optimizer, arrays)
         self.anchor_weight = float(arrays["anchor_weight"][0])
-        self.done, self.ended = int(meta["done"]), bool(meta["ended"])
+        self.done, self.ended = take_count(meta, "done"), bool(meta["ended"])
 
 
 class StateCritic(nn.Module):

@@ -8,6 +8,7 @@ import numpy as np
 from robo_rlhf.core.learning import seeded
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Episode
+from robo_rlhf.feedback.axes import OVERALL
 from robo_rlhf.feedback.quality.annotator_skill import Judgement
 from robo_rlhf.feedback.quality.report import weighted, weights_among
 from robo_rlhf.feedback.records import Answer, Question
@@ -21,8 +22,11 @@ from robo_rlhf.reward_fitting.answers import (
     oddities,
     people_agree,
 )
+from robo_rlhf.reward_fitting.axes import AxesTrainer
 from robo_rlhf.reward_fitting.priors import with_demonstrations, with_success_marks, with_unlabeled
-from robo_rlhf.reward_fitting.trainer import FitReport, Progress, RewardTrainer, fit
+from robo_rlhf.reward_fitting.settings import FitSettings
+from robo_rlhf.reward_fitting.trainer import FitReport, Progress, RewardTrainer, Trainer, fit
+from robo_rlhf.rewards.axes import AxesReward
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
 from robo_rlhf.training_tools.settings import RewardSettings
@@ -35,8 +39,10 @@ __all__ = [
     "episodes_of",
     "fit_in_memory",
     "gather",
+    "head_of",
     "new_trainer",
     "train",
+    "trainer_of",
 ]
 
 
@@ -126,8 +132,10 @@ def describe(
     agreed, pairs = people_agree(questions, answers)
     weights = weights_among(questions, answers, checked) if config.weigh_people else {}
     found = report.as_json()
+    axes = {name: {"trained": of["trained"], "held_out": of["held_out"]} for name, of in found["axes"].items()}
     return {
         **found,
+        "axes": axes,
         "people": {judged.annotators[i]: person for i, person in found["people"].items()},
         "weights": {name: round(weight, 4) for name, weight in sorted(weights.items())},
         "agreement": {"between_people": agreed, "pairs": pairs},
@@ -143,9 +151,29 @@ def fit_in_memory(config: Config, judged: AnswerData) -> tuple[RewardModel, FitR
     return trainer.model, report
 
 
-def new_trainer(config: Config, judged: AnswerData) -> RewardTrainer:
+def new_trainer(config: Config, judged: AnswerData) -> Trainer:
     """Return a trainer with a new model, its weights drawn from the seed."""
     obs_dim, act_dim = judged.clips.obs.shape[-1], judged.clips.action.shape[-1]
+    kind, settings = head_of(config, judged)
     with seeded(config.seed):
-        model = new_reward(config.reward, obs_dim, act_dim, config.settings)
-    return RewardTrainer(model, judged.clips, judged.examples, config.fit, config.seed)
+        model = new_reward(kind, obs_dim, act_dim, settings)
+    return trainer_of(model, judged, config.fit, config.seed)
+
+
+def trainer_of(
+    model: RewardModel, judged: AnswerData, settings: FitSettings, seed: int, *, warm: bool = False
+) -> Trainer:
+    """Return what fits a model, or each of its heads, to answers; see `RewardTrainer`."""
+    if isinstance(model, AxesReward):
+        return AxesTrainer(model, judged.clips, judged.examples, settings, seed, warm=warm)
+    return RewardTrainer(model, judged.clips, judged.examples, settings, seed, warm=warm)
+
+
+def head_of(config: Config, judged: AnswerData) -> tuple[str, dict[str, Any]]:
+    """Return kind and settings of the model to learn: the configured one, or heads of it where axes are named."""
+    axes = sorted({group.axis for group in judged.examples if len(group)})
+    if set(axes) <= {OVERALL} or config.reward == AxesReward.kind:
+        return config.reward, config.settings
+    members = {name: value for name, value in config.settings.items() if name == "members"}
+    rest = {name: value for name, value in config.settings.items() if name != "members"}
+    return AxesReward.kind, {"axes": axes, "of": config.reward, **members, "settings": rest}

@@ -20,7 +20,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from robo_rlhf.core.errors import NonFiniteError
-from robo_rlhf.core.learning import Flat, pack_module, pack_optimizer, seeded, take, unpack_module, unpack_optimizer
+from robo_rlhf.core.learning import (
+    Flat,
+    pack_module,
+    pack_optimizer,
+    seeded,
+    take,
+    take_count,
+    unpack_module,
+    unpack_optimizer,
+)
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Episode, VecEnv
 from robo_rlhf.policies.base import Normalizer
@@ -315,7 +324,7 @@ class SACLearner:
         self.replay.unpack(take("replay", arrays), meta["replay"])
         for name, step in self.steps():
             unpack_optimizer(name, step.optimizer, arrays)
-        self.done, self.ended = int(meta["done"]), bool(meta["ended"])
+        self.done, self.ended = take_count(meta, "done"), bool(meta["ended"])
 
 
 def unscaled(actor: TanhGaussianPolicy) -> bool:

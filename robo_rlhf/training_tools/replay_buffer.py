@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from robo_rlhf.core.errors import InvalidValueError, ShapeError
+from robo_rlhf.core.learning import take_count
 from robo_rlhf.core.types import Array
 
 
@@ -174,17 +175,43 @@ class ReplayBuffer:
         return arrays, {"cursor": self.cursor, "units": list(self.units)}
 
     def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
-        """Restore what `pack` gave; the rewards are computed when they are needed."""
+        """Restore what `pack` gave; the rewards are computed when they are needed.
+
+        Raises:
+            ValueError: it is of another buffer, or not finite.
+        """
+        self._check_packed(arrays)
         names = [name.removeprefix("seen/") for name in arrays if name.startswith("seen/")]
-        self.units = Units(*meta["units"])
+        self.units = Units(*map(float, meta["units"]))
+        if not (np.isfinite(self.units).all() and self.units.deviation > 0):
+            raise ValueError(f"units {self.units} of the replay")
         self.blocks, self.cursor = [], 0
         for i in range(len(arrays.get("action", ()))):
             features, action, active, goes_on = (arrays[k][i] for k in ("features", "action", "active", "goes_on"))
             seen = {name: arrays[f"seen/{name}"][i] for name in names}
             whole = arrays["whole"][i] if "whole" in arrays else None
             self.add(Block(features, action, active, goes_on, seen, whole))
-        self.cursor = int(meta["cursor"])
+        self.cursor = take_count(meta, "cursor", self.slots - 1)
         self.forget_rewards()
+
+    def _check_packed(self, arrays: Mapping[str, Array]) -> None:
+        blocks, steps, n = len(arrays.get("action", ())), self.horizon, self.num_envs
+        if blocks > self.slots:
+            raise ValueError(f"{blocks} blocks of a replay that has room for {self.slots}")
+        known: dict[str, tuple[tuple[int, ...], type]] = {
+            "features": ((steps + 1, n, self._features.shape[1]), np.float32),
+            "action": ((steps, n, self._action.shape[1]), np.float32),
+            "active": ((steps, n), np.bool_),
+            "goes_on": ((n,), np.bool_),
+        }
+        for name, value in arrays.items():
+            noted = (steps, n) if name.startswith("seen/") else (steps + 1, n, *value.shape[3:])
+            shape, dtype = known.get(name, (noted, np.bool_ if value.dtype == np.bool_ else np.float32))
+            if value.shape != (blocks, *shape) or value.dtype != dtype:
+                expected = f"{np.dtype(dtype)} {(blocks, *shape)}"
+                raise ValueError(f"{name} of the replay as {value.dtype} {value.shape} in place of {expected}")
+            if not np.isfinite(value).all():
+                raise ValueError(f"{name} of the replay with values that are not finite")
 
     def _block(self, slot: int) -> Block:
         block = self.demonstrations if slot < 0 else self.blocks[slot]

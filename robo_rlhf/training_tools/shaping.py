@@ -10,6 +10,8 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Step, VecEnv
+from robo_rlhf.rewards.axes import AxesReward
+from robo_rlhf.rewards.latest import PenalizedReward
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.rewards.terms.base import Steps
 from robo_rlhf.training_tools.experience import EpisodeBatch, Reward, rewards
@@ -80,6 +82,7 @@ class RewardObjective:
             NonFiniteError: NaN or infinity among it.
         """
         known = rewards(episodes, learned, where) if "learned" in self.reward.needs else None
+        axes = {axis: rewards(episodes, on_axis(learned, axis), where) for axis in self.reward.axes}
         if self.reward.plain and known is not None:
             return known, {}
         seen = self.recorded if noted is None else noted
@@ -93,6 +96,7 @@ class RewardObjective:
             ends=self.ends,
             obs_names=tuple(getattr(getattr(self.env, "task", None), "obs_names", ())),
             learned=known,
+            axes=axes,
             task=seen.get("task"),
             success=seen.get("success"),
             live=seen.get("live"),
@@ -116,3 +120,16 @@ class RewardObjective:
                 terms: Mapping[str, Array] = self.env.reward_terms()  # type: ignore[attr-defined]
                 found += [(f"terms/{name}", value) for name, value in terms.items()]
         return found
+
+
+def on_axis(reward: Reward, axis: str) -> Reward:
+    """Return the learned reward of one named axis.
+
+    Raises:
+        InvalidValueError: `reward` has no such axis.
+    """
+    model = getattr(reward, "model", None)
+    if not isinstance(reward, PenalizedReward) or not isinstance(model, AxesReward):
+        expected = "none: the learned reward has no named axes"
+        raise InvalidValueError("axis of the learned reward", repr(axis), expected)
+    return PenalizedReward(model.head(axis), reward.uncertainty_penalty)

@@ -89,9 +89,9 @@ class SessionProcess:
         """Wait for the process, whose end of the connection has closed, and describe how it ended."""
         code = self._process.wait(PATIENCE)
         if code is None:
-            self._process.kill()
+            self._process.kill_hung()
         self._channel.finish()
-        self._last = Ended(self._last.text if self._last else _explain(code), code)
+        self._last = Ended(self._last.text if self._last else _explain(code, self._process.place), code)
         self.ready.set()
         self.ended.set()
         self._hear(self._last)
@@ -101,8 +101,8 @@ def _ignore(_: SessionMessage) -> None:
     pass
 
 
-def _explain(code: int | None) -> str:
+def _explain(code: int | None, place: str) -> str:
     return (
-        f"The session's process ended ({how_ended(code)}). What was kept is safe; of the open episode at most half a "
-        "second is lost, the rest is recovered."
+        f"The session's process ended ({how_ended(code, place)}). What was kept is safe; of the open episode at most "
+        "half a second is lost, the rest is recovered."
     )

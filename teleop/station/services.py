@@ -25,6 +25,7 @@ from teleop.station.probe.client import ProbeClient
 from teleop.station.probe.rollouts_cache import RolloutCache
 from teleop.station.quality.cache import QualityCache
 from teleop.station.review.live_reward import LiveReward
+from teleop.station.train.queue import TrainingQueue
 from teleop.station.web.throttle import BAD_TOKENS, NOTES, Tries
 from teleop.station.web.uploads import Uploads
 from teleop.station.webhooks.sender import WebhookSender
@@ -68,6 +69,7 @@ class Station:
         self.overview = HomeSummary(home)
         self.runs = RunIndex(home)
         self.live_reward = LiveReward(self.runs)
+        self.training = TrainingQueue(home, self.runs, self.database)
         self.labels = LabelCounts(lambda: self.store)
         self.quality = QualityCache(self.database, lambda: self.store.mark())
         self.thinking, self.futures = ProbeClient(home), RolloutCache()
@@ -79,6 +81,8 @@ class Station:
         self.hub = Hub(home, lambda: self.pool, recorded=self.implicit.look, lean=lean)
         self.when_started(self.hub.start)
         self.when_stopped(self.hub.stop)
+        self.when_started(self.training.begin)
+        self.when_stopped(self.training.end)
         self.posting = WebhookSender(lambda: self.store.webhooks, allow_private=private_webhooks)
         self.when_started(self.posting.start)
         self.when_stopped(self.posting.stop)

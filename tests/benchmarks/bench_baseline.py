@@ -53,7 +53,7 @@ def job(side: str, task: str, seed: int, home: Path) -> dict[str, Any]:
     name = f"{side}-{task}-{seed}"
     command = [sys.executable, "-m", "robo_rlhf.cli.main", "run", "--task", task, "--labels", str(LABELS), "--json"]
     command += ["--rounds", str(ROUNDS[side]), "--seed", str(seed), "--run", name, "--home", str(home)]
-    command += ASKED[side] + (PRESETS.get(task, []) if side == "recipe" else [])
+    command += ["--dataset", f"samples/{task}", *ASKED[side]] + (PRESETS.get(task, []) if side == "recipe" else [])
     for setting, count in ITERATIONS[side].items():
         command += ["--set", f"{setting}={round(SHARE * count)}"]
     done = subprocess.run([sys.executable, "-c", TIMED, *command], capture_output=True, text=True, check=False)

@@ -77,7 +77,7 @@ def test_main_job(tmp_path: Path) -> None:
         "--home",
         str(tmp_path),
     ]
-    base += ["--demos", "25", "--labels", "200", "--rounds", "3"]
+    base += ["--dataset", "samples/pick_place", "--demos", "25", "--labels", "200", "--rounds", "3"]
     found = in_processes([[*base, "--seed", str(seed)] for seed in range(SEEDS)])
     rows, forces = [], []
     for seed, run in enumerate(found):
@@ -116,7 +116,20 @@ def test_main_job_of_other_tasks(tmp_path: Path) -> None:
     base += ["--demos", str(SHOWN), "--labels", "200", "--rounds", "3"]
     asked = [(task, seed) for task in TASKS for seed in range(SEEDS)]
     found = in_processes(
-        [[*base, "--task", t, "--preset", PRESETS.get(t, "default"), "--seed", str(seed)] for t, seed in asked]
+        [
+            [
+                *base,
+                "--task",
+                t,
+                "--dataset",
+                f"samples/{t}",
+                "--preset",
+                PRESETS.get(t, "default"),
+                "--seed",
+                str(seed),
+            ]
+            for t, seed in asked
+        ]
     )
     rows = [
         {

@@ -72,6 +72,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def job(home: Path, name: str, seed: int, demos: int, asked: dict[str, Any]) -> dict[str, Any]:
     """Do a main job on pick_place unless it is done, and return its result."""
     command = [sys.executable, "-m", "robo_rlhf.cli.main", "run", "--task", "pick_place", "--demos", str(demos)]
+    command += ["--dataset", "samples/pick_place"]
     command += ["--rounds", "3", "--seed", str(seed), "--run", name, "--home", str(home), "--json"]
     command += ["--labels", str(asked["labels"]), "--minutes", "0"]
     for setting in ("selection", "question"):

@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from robo_rlhf.feedback.axes import USUAL
 from robo_rlhf.feedback.store import Store
 from tests.browser.conftest import OpenPage, Served, serving
 from tests.browser.looks import findings, sticks_out
 from tests.browser.operating import sign_in, wait_number
 from tests.reviewing import ask, questions_about
 
-KINDS = ("pairwise", "approval", "rating", "ranking", "moments", "correction")
+KINDS = ("pairwise", "approval", "rating", "ranking", "moments", "correction", "axes")
 CRITERIA = {"meta": {"criteria": ["gentleness", "speed"]}}
+ALONG = {"meta": {"axes": [*USUAL]}}
 PLAYS = "() => (document.querySelector('.clips.now video')?.currentTime || 0) > 0.05"
 APART = """
 async (seconds) => {
@@ -42,7 +44,7 @@ def station(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     shutil.copytree(sample_home, home)
     asked = []
     for kind in KINDS:
-        fields: Any = CRITERIA if kind == "rating" else {}
+        fields: Any = {"rating": CRITERIA, "axes": ALONG}.get(kind, {})
         asked += questions_about(home, "samples/pick_place", kind, 8, run=kind, overlap=9, **fields)
     ask(home, asked)
     with serving(home) as served:
@@ -276,6 +278,30 @@ def test_every_kind_is_answered_by_keys(review: Review, store: Store) -> None:
     expect(page.get_by_role("button", name="Show how")).to_be_disabled()
     press(page, "1")
     assert answers(store, page, 1)[0].value == {"choice": "fine"}
+
+
+def test_clips_are_compared_along_axes_by_keys(review: Review, store: Store) -> None:
+    page = review("axes")
+    left, right = (str(clip.get_attribute("data-name")) for clip in page.locator(".clips.now .clip-of").all())
+    rows = page.locator("#controls .criterion")
+    expect(rows).to_have_count(len(USUAL))
+    page.keyboard.press("1")
+    page.keyboard.press("1")
+    page.keyboard.press("z")  # the last one back
+    for key in ("2", "3", "0"):
+        page.keyboard.press(key)
+    expect(rows.nth(4)).to_have_class("criterion now")
+    press(page, "1")
+    said = dict(zip(USUAL, (left, right, "tie", "cant_tell", left), strict=True))
+    assert answers(store, page, 1)[0].value == {"axes": said}
+    page.keyboard.press("z")
+    expect(page.locator("#given")).to_have_text(
+        "Back at this question. You had answered: task success: A, speed: B, smoothness: tie, safety: can't tell, "
+        "care with the object: A."
+    )
+    page.keyboard.press("2")  # the first row, by the keyboard; then the third by the pointer
+    rows.nth(2).get_by_role("button", name="B").click()
+    expect(rows.nth(1)).to_have_class("criterion now")
 
 
 def test_clips_are_ordered_by_dragging_and_tied_by_dropping(review: Review, store: Store) -> None:

@@ -56,6 +56,21 @@ def test_the_objective_is_a_sum_that_is_written_down(made: Path, capsys: pytest.
     assert row["reward"] == pytest.approx(row["reward/learned"] + row["reward/success"], abs=1e-5)
 
 
+def test_the_axes_of_an_objective_are_those_of_the_reward(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    env = make_env("reach", 1, 1)
+    model = new_reward("axes", env.obs_dim, env.act_dim, {"axes": ["speed", "care"], "settings": {"width": 8}})
+    env.close()
+    save_reward(model, Run(made / "runs" / "heads", {}).checkpoint_path("reward"), {"task": "reach"})
+    command = ["train", "ppo", "--policy", "gaussian", *SIZES, "--json", "--objective"]
+    for reward, told in (("taught", "about no named axis"), ("heads", "expected one of speed, care, got 'near'")):
+        assert main([*command, "learned(axis='near')", "--reward", reward, "--run", "wrong"]) == 2
+        assert told in capsys.readouterr().err
+    assert not (made / "runs" / "wrong").exists()
+    assert main([*command, "learned(axis='speed') + 2 * learned(axis='care')", "--reward", "heads"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert {"reward/learned(axis='speed')", "reward/learned(axis='care')"} <= set(row)
+
+
 def test_a_reward_of_another_task_is_refused(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = new_reward("ensemble", 3, 5, {"width": 8})
     save_reward(model, made / "push.safetensors", {"task": "push"})

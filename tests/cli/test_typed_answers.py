@@ -13,7 +13,8 @@ from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.records import Question
 from tests.guesting import at_home
 
-BOTH = {"criteria": ["gentleness", "speed"]}
+BOTH = {"axes": ["gentleness", "speed"]}
+EARLIER = {"criteria": ["gentleness", "speed"]}
 TYPED: list[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]] = [
     ("pairwise", "1", {}, {"choice": "A"}),
     ("pairwise", " b ", {}, {"choice": "B"}),
@@ -21,7 +22,10 @@ TYPED: list[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]] = [
     ("ranking", "b > a = c", {}, {"ranking": [["B"], ["A", "C"]]}),
     ("ranking", "0", {}, {"choice": "cant_tell"}),
     ("rating", "4", {}, {"ratings": {"overall": 4}}),
-    ("rating", "4 2", BOTH, {"ratings": {"gentleness": 4, "speed": 2}}),
+    ("rating", "4 2", EARLIER, {"ratings": {"gentleness": 4, "speed": 2}}),
+    ("axes", "2 0", BOTH, {"axes": {"gentleness": "B", "speed": "cant_tell"}}),
+    ("axes", "3", {}, {"axes": {"overall": "tie"}}),
+    ("axes", "9", BOTH, {"choice": "cant_tell"}),
     ("moments", "+1.5 -3", {}, {"presses": [{"sign": s, "step": t, "rate": 1e-3} for s, t in ((1, 30.0), (-1, 60.0))]}),
     ("moments", "1", {}, {"presses": []}),
     ("correction", "1", {}, {"choice": "fine"}),
@@ -33,6 +37,7 @@ REFUSED = [
     ("pairwise", "left", r"\[1\] A is better"),
     ("ranking", "B > A", "the best first"),
     ("rating", "9", "1 very bad"),
+    ("axes", "1 2", "1 A, 2 B, 3 Tie, 0 Can't tell"),
     ("moments", "+", r"the second at which"),
     ("correction", "h", "on the review page"),
     ("my_kinds:Slider", "101", "a whole number from 0 to 100"),

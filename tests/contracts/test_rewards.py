@@ -25,12 +25,10 @@ from robo_rlhf.rewards import REWARDS
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
 
-SETTINGS = {"members": 4, "width": 16}
-
 
 def make(kind: str) -> RewardModel:
     with seeded(0):
-        return new_reward(kind, OBS_DIM, ACT_DIM, SETTINGS)
+        return new_reward(kind, OBS_DIM, ACT_DIM, REWARDS[kind].example)
 
 
 @pytest.fixture(params=list(REWARDS))
@@ -115,7 +113,7 @@ def test_weights_that_do_not_fit_their_description(model: RewardModel, tmp_path:
     path = tmp_path / "reward.safetensors"
     save_reward(model, path, {"task": "reach"})
     arrays, meta = read_checkpoint(path)
-    meta["reward"]["settings"]["width"] = 8
+    meta["reward"]["settings"]["members"] = 2
     write_checkpoint(path, arrays, meta)
     with pytest.raises(CheckpointMismatchError, match="size mismatch"):
         load_reward(path)

@@ -54,3 +54,20 @@ def test_they_are_asked_once(home: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert {clip.length for question in asked for clip in question.segments} == {4}
     assert main(["feedback", "ask", "cups", "--task", "other"]) == 2
     assert "none that go together" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("dataset")
+def test_they_are_compared_along_named_axes_or_the_tasks(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["feedback", "ask", "cups", "--axes", "speed", "care with the cup", "--most", "2"]) == 0
+    with Store(home / "feedback.db") as store:
+        store.tasks.set_axes("fold", ["neatness", "speed"])
+    assert main(["feedback", "ask", "cups", "--run", "own", "--axes"]) == 0
+    with Store(home / "feedback.db") as store:
+        asked, own = store.questions("cups"), store.questions("own")
+    assert [question.meta for question in asked] == [{"axes": ["speed", "care with the cup"]}] * 2
+    assert {(q.kind, tuple(q.meta["axes"])) for q in own} == {("axes", ("neatness", "speed"))}
+    for axes, told in ((["speed"], "another --run for other axes"), (["speed", "speed"], "different names")):
+        assert main(["feedback", "ask", "cups", "--axes", *axes]) == 2
+        assert told in capsys.readouterr().err
+    with Store(home / "feedback.db") as store:
+        assert len(store.questions()) == 7

@@ -31,7 +31,10 @@ def test_values_come_one_after_another() -> None:
 
 
 def test_its_death_is_a_sentence() -> None:
-    with pytest.raises(CorruptFileError, match=r"a/set.hdf5 .*ended \(killed by signal 11\), after 0 episodes"):
+    with pytest.raises(
+        CorruptFileError,
+        match=r"a/set.hdf5 .*ended \(killed by signal 11 at test_helper_process.py, line \d+\), after 0 episodes",
+    ):
         list(apart(PLACE, counting, 2, end="killed"))
 
 

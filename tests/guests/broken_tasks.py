@@ -58,6 +58,13 @@ class Crashes(PressButton):
         os.abort()
 
 
+class CrashesWhenDrawn(PressButton):
+    name = "crashes_when_drawn"
+
+    def scene(self):
+        os.abort()
+
+
 class Leaves(PressButton):
     name = "leaves"
 

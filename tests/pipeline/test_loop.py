@@ -118,7 +118,7 @@ def test_choices_never_see_task_reward_or_success(finished: Path, reach_home: Pa
     assert found[0] == found[1]
 
 
-def test_demonstrations_recorded_later_do_not_disturb_a_job(reach_home: Path, tmp_path: Path) -> None:
+def test_what_becomes_of_a_dataset_does_not_disturb_a_job(reach_home: Path, tmp_path: Path) -> None:
     home = fresh_home(reach_home, tmp_path / "home")
     config = short_config(rounds=1)
     with opened(config, home, "later") as context:
@@ -126,7 +126,11 @@ def test_demonstrations_recorded_later_do_not_disturb_a_job(reach_home: Path, tm
     dataset = Dataset(home / "samples" / "reach")
     first = next(iter(dataset.load_all()))
     dataset.add(dataclasses.replace(first, meta=dataclasses.replace(first.meta, id="a-new-one")))
-    assert load_demonstrations(context)
+    taken = [episode.meta.id for episode in load_demonstrations(context)]
+    assert len(taken) == config.demos
+    for name in taken:
+        dataset.delete(name)
+    assert [episode.meta.id for episode in load_demonstrations(context)] == taken
     assert do(config, home, "later").exists()
 
 

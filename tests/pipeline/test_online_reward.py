@@ -16,10 +16,11 @@ from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline import online_reward as following
 from robo_rlhf.pipeline.online_reward import FollowConfig, Follower, follow
 from robo_rlhf.reward_fitting.settings import FitSettings
+from robo_rlhf.rewards.axes import AxesReward
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rewards.latest import NewestReward
 from robo_rlhf.training import reward
-from tests.training.test_reward import ANSWERS, EPISODES, QUESTIONS, load
+from tests.training.test_reward import ANSWERS, EPISODES, QUESTIONS, along, load
 
 CONFIG = FollowConfig(
     learn=reward.Config(
@@ -104,6 +105,26 @@ def test_an_answer_that_is_taken_back_is_forgotten(store: Store, tmp_path: Path)
     update = follows.step()
     assert update is not None
     assert update.answers == 9
+
+
+def test_answers_along_new_axes_begin_heads_that_further_answers_continue(store: Store, tmp_path: Path) -> None:
+    follows = follower(store, tmp_path / "run")
+    give(store, ANSWERS[:40])
+    assert follows.step() is not None
+    asked, said = along(QUESTIONS)
+    store.add_questions(asked)
+    seen = []
+    for size in (30, 40):
+        give(store, said[:size])
+        update = follows.step()
+        assert update is not None
+        seen.append((update.answers, update.anew))
+    assert seen == [(given(40) + given(30), True), (2 * given(40), False)]
+    model = load_reward(follows.path, task="toy")
+    assert isinstance(model, AxesReward)
+    assert model.axes == ("far", "near", "overall")
+    again = follower(store, tmp_path / "run")
+    assert isinstance(again.model, AxesReward)
 
 
 def test_it_goes_on_where_it_was_killed(store: Store, tmp_path: Path) -> None:

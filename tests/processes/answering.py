@@ -1,5 +1,6 @@
 """What answers in the worker processes of these tests."""
 
+import ctypes
 import os
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ def start(*given: object) -> Callable[[Any], object]:
         "end": lambda: os._exit(3),
         "sleep": lambda: time.sleep(60),
         "not found": _not_found,
+        "crash": _crash,
         "bug": lambda: 1 / 0,
         "prints": lambda: print("to whom?", flush=True),
     }
@@ -26,6 +28,10 @@ def start(*given: object) -> Callable[[Any], object]:
 
 def _not_found() -> None:
     raise NotFoundError("thing", "x", "Make it.")
+
+
+def _crash() -> None:
+    ctypes.string_at(0)
 
 
 def _work(seconds: float) -> None:

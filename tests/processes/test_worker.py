@@ -14,7 +14,9 @@ import pytest
 
 from robo_rlhf.core.errors import NotFoundError, WorkerDiedError
 from robo_rlhf.processes import worker as processes
+from robo_rlhf.processes.crash_trace import place_in
 from robo_rlhf.processes.worker import HelperProcess, WorkerProcess, how_ended
+from tests.processes import answering
 
 WAIT = 60.0  # [s] for anything that must not hang
 HERE = "tests.processes.answering"
@@ -79,7 +81,10 @@ def test_one_that_dies_is_told_in_a_sentence_and_started_again(worker: WorkerPro
 
 def test_one_that_hangs_is_ended_and_not_asked_again(worker: WorkerProcess) -> None:
     pid, _ = worker.ask("where", WAIT)
-    with pytest.raises(WorkerDiedError, match=r"gave no answer within 0 s over: sleep\. It was ended") as caught:
+    with pytest.raises(
+        WorkerDiedError,
+        match=r"gave no answer within 0 s \(it was at answering.py, line \d+\) over: sleep\. It was ended",
+    ) as caught:
         worker.ask("sleep", 0.2, tries=2)
     assert caught.value.late
     assert gone(pid)
@@ -160,6 +165,22 @@ def test_an_answer_that_was_not_received_is_dropped_and_a_torn_one_ends_the_proc
     worker.start().frames.torn = True  # as where Ctrl-C came in the middle
     assert worker.ask("on", WAIT) == "on"
     assert worker.pid != pid
+
+
+def test_a_crash_names_file_and_line(worker: WorkerProcess) -> None:
+    line = 1 + Path(answering.__file__).read_text().splitlines().index("    ctypes.string_at(0)")
+    with pytest.raises(WorkerDiedError) as caught:
+        worker.ask("crash", WAIT)
+    assert f"ended (killed by signal 11 at answering.py, line {line}) over: crash." in str(caught.value)
+    assert "The fault is in that file: robo-rlhf check MODULE:THING tries it." in str(caught.value)
+    assert worker.ask("on", WAIT) == "on"
+
+
+def test_a_stack_without_a_user_s_file_names_none() -> None:
+    ours = f'  File "{processes.__file__}", line 3 in x\n  File "<frozen runpy>", line 1 in y\n'.encode()
+    other = b'Thread 0x1:\n  File "/home/ann/b.py", line 1 in z\nCurrent thread 0x2:\n'
+    assert place_in(ours) == place_in(other + ours) == place_in(b"\xff") == place_in(b"") == ""
+    assert place_in(other + ours + b'  File "/home/ann/a.py", line 7 in z\n') == "a.py, line 7"
 
 
 def test_another_thread_may_stop_it_for_good(worker: WorkerProcess) -> None:

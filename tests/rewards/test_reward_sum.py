@@ -16,6 +16,7 @@ STEPS = Steps(
     active=ONES.astype(bool),
     control_dt=0.1,
     learned=ONES,
+    axes={"speed": 3 * ONES, "care with it": 5 * ONES},
     task=10 * ONES,
     success=np.eye(4, 2, dtype=bool),
     terms={"near": 100 * ONES},
@@ -32,6 +33,7 @@ STEPS = Steps(
         ("learned + 2 * task", 21),
         ("learned - 2 * task", -19),
         ("-task + learned", -9),
+        ("2 * learned(axis='speed') + learned(axis='care with it')", 11),
         ("learned - -0.5 * task", None),
         ("learned + 0.01 * term(which='near') + 0 * success", 2),
         ("learned + (task - term(which='near'))", -89),
@@ -58,6 +60,10 @@ def test_what_is_needed_and_what_is_plain() -> None:
     assert RewardSum("learned + term(which='near') - 0.1 * success").needs == {"learned", "terms", "success"}
     assert RewardSum("distance(of=[0])").needs == frozenset()
     assert RewardSum("1.0 * learned").plain
+    named = RewardSum("learned(axis='speed') + 2 * learned(axis='care') + learned")
+    assert named.axes == ("speed", "care")
+    assert named.needs == {"learned"}
+    assert not RewardSum("learned(axis='speed')").plain
     assert not RewardSum("0.5 * learned").plain
     assert not RewardSum("learned + task").plain
 

@@ -20,6 +20,7 @@ from robo_rlhf.feedback.store import Answer, Question, question_id
 from robo_rlhf.feedback.teachers import TaskUtility, Teacher
 from robo_rlhf.reward_fitting.scores import evaluate
 from robo_rlhf.reward_fitting.settings import FitSettings
+from robo_rlhf.rewards.axes import AxesReward
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.training import reward
@@ -277,3 +278,54 @@ def test_answers_of_one_alone_or_without_overlap_count_in_full() -> None:
         said = crowd(people, questions=30, overlap=overlap, seed=1, fresh=5)
         judged = reward.prepare(CONFIG, said.questions, said.answers, said.load, reward.ExtraData())
         assert [float(weight) for examples in judged.examples for weight in examples.weight] == [1.0] * 30
+
+
+def along(questions: Sequence[Question], annotator: str = "anna") -> tuple[list[Question], list[Answer]]:
+    """Return the questions asked along two axes, with answers: near the goal, and its opposite."""
+    asked = [
+        replace(q, id=question_id("run", 0, "axes", q.segments), kind="axes", meta={"axes": ["near", "far"]})
+        for q in questions
+    ]
+    opposite = {"A": "B", "B": "A"}
+    said = [{"axes": {"near": a.value["choice"], "far": opposite[a.value["choice"]]}} for a in teach(questions)]
+    stamp = "2026-01-01T00:00:00+00:00"
+    return asked, [Answer(q.id, annotator, "human", v, stamp, 1.0) for q, v in zip(asked, said, strict=True)]
+
+
+def test_answers_along_axes_train_a_head_each(tmp_path: Path) -> None:
+    questions, answers = along(ask(80))
+    run = Run(tmp_path, CONFIG)
+    model = reward.train(CONFIG, run, questions, answers, load)
+    assert isinstance(model, AxesReward)
+    assert model.axes == ("far", "near")
+    result = run.result()
+    assert result is not None
+    assert set(result["axes"]) == {"far", "near"}
+    assert result["axes"]["near"]["trained"]["answers"] == 80
+    assert result["trained"]["answers"] == 160
+    obs, action, after = EPISODES[0].obs[:-1], EPISODES[0].action, EPISODES[0].obs[1:]
+    near, far = (model.head(axis).predict(obs, action, after)[0] for axis in ("near", "far"))
+    assert np.corrcoef(near, far)[0, 1] < -0.8
+    with pytest.raises(InvalidValueError, match="axis of the learned reward: expected one of far, near, got 'fast'"):
+        model.head("fast")
+
+
+def test_ratings_on_several_axes_and_pairs_are_heads_beside_each_other() -> None:
+    questions, answers = along(ask(10))
+    clip = questions[0].segments[:1]
+    rated = Question("rated", "run", 0, "rating", "toy", clip, "data", meta={"criteria": ["near", "tidy"]})
+    value = {"ratings": {"near": 4, "tidy": 2}}
+    more = Answer("rated", "anna", "human", value, "2026-01-01T00:00:00+00:00", 1.0)
+    judged = reward.gather([*questions, rated, *QUESTIONS[:5]], [*answers, more, *ANSWERS[:5]], load)
+    sizes = {(group.likelihood.kind, group.axis): len(group) for group in judged.examples}  # type: ignore[attr-defined]
+    assert sizes == {
+        ("axes", "far"): 10,
+        ("axes", "near"): 10,
+        ("pairwise", "overall"): 5,
+        ("rating", "near"): 1,
+        ("rating", "tidy"): 1,
+    }
+    assert judged.used == 16
+    kind, settings = reward.head_of(CONFIG, judged)
+    assert (kind, settings["axes"]) == ("axes", ["far", "near", "overall", "tidy"])
+    assert reward.head_of(CONFIG, reward.gather(QUESTIONS, ANSWERS, load)) == (CONFIG.reward, CONFIG.settings)

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
+from robo_rlhf.core.learning import seeded
 from robo_rlhf.core.types import Array, Step
+from robo_rlhf.rewards.axes import AxesReward
+from robo_rlhf.rewards.latest import PenalizedReward
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.training import ppo
 from robo_rlhf.training_tools.experience import EpisodeBatch
-from robo_rlhf.training_tools.shaping import RewardObjective
+from robo_rlhf.training_tools.shaping import RewardObjective, on_axis
 from tests.toy import ToyEnv
 from tests.training.test_ppo import SHORT, Wrong, closeness, short, traces
 
@@ -128,3 +131,30 @@ def test_potentials_know_whether_the_horizon_is_the_end() -> None:
     )
     np.testing.assert_array_equal(ended[:-1], going[:-1])
     assert (ended[-1] > going[-1]).all(), "the potential is below 0, and is given back at the end"
+
+
+def heads() -> PenalizedReward:
+    """Return a reward of two heads that are not the same."""
+    with seeded(0):
+        model = AxesReward(6, 2, axes=["near", "gentle"], settings={"width": 8})
+    return PenalizedReward(model, 0.0)
+
+
+def test_heads_count_what_the_objective_says(tmp_path: Path) -> None:
+    reward = heads()
+    text = "2 * learned(axis='near') - 0.5 * learned(axis='gentle') + learned"
+    run = short(tmp_path / "both", weighted(text), reward=reward)
+    alone = short(tmp_path / "near", weighted("learned(axis='near')"), reward=reward)
+    first, same = run.metrics()[0], alone.metrics()[0]
+    assert first["reward/learned(axis='near')"] == pytest.approx(2 * same["reward/learned(axis='near')"], abs=1e-5)
+    parts = [value for name, value in first.items() if name.startswith("reward/")]
+    assert first["reward"] == pytest.approx(sum(parts), abs=1e-5)
+    direct = short(tmp_path / "direct", reward=on_axis(reward, "near"))
+    assert same["reward"] == pytest.approx(direct.metrics()[0]["reward"], abs=1e-6)
+
+
+def test_an_axis_without_a_head_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValueError, match="axis of the learned reward: expected one of near, gentle"):
+        on_axis(heads(), "fast")
+    with pytest.raises(InvalidValueError, match="the learned reward has no named axes"):
+        short(tmp_path, weighted("learned(axis='near')"))

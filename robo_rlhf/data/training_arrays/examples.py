@@ -18,6 +18,7 @@ class ImitationExamples(NamedTuple):
     action: Array  # (M, H, act_dim) float32, the H actions from that observation on
     mask: Array  # (M, H) float32, 0 past the end of the episode
     weight: Array  # (M,) float32
+    frame: Array  # (M, history) int64, of these observations, counted through all frames of all episodes
 
 
 def chunk_examples(
@@ -47,9 +48,10 @@ def chunk_examples(
         NonFiniteError: an observation is not a number.
     """
     check_alike(episodes)
+    before = np.cumsum([0, *(len(e.obs) for e in episodes)])[:-1][[len(e) > 0 for e in episodes]]
     episodes = [e for e in episodes if len(e)]
     steps = [kept_steps(e.action, idle, idle_keep, chunk) for e in episodes]
-    parts = [_episode(*pair, chunk, history, correction_weight) for pair in zip(episodes, steps, strict=True)]
+    parts = [_episode(*part, chunk, history, correction_weight) for part in zip(episodes, steps, before, strict=True)]
     examples = ImitationExamples(*(np.concatenate(field) for field in zip(*parts, strict=True)))
     return examples if weighting is None else _weighted(examples, episodes, steps, weighting)
 
@@ -79,7 +81,9 @@ def windows(frames: Array, steps: Array, history: int) -> Array:
     return seen
 
 
-def _episode(episode: Episode, steps: Array, chunk: int, history: int, correction_weight: float) -> ImitationExamples:
+def _episode(
+    episode: Episode, steps: Array, before: int, chunk: int, history: int, correction_weight: float
+) -> ImitationExamples:
     action, count = episode.action[steps], len(steps)
     ahead = np.arange(count)[:, None] + np.arange(chunk)  # (K, H)
     corrected = episode.source[steps] == Source.CORRECTION
@@ -88,6 +92,7 @@ def _episode(episode: Episode, steps: Array, chunk: int, history: int, correctio
         action=action[np.minimum(ahead, count - 1)],
         mask=(ahead < count).astype(np.float32),
         weight=np.where(corrected, correction_weight, 1.0).astype(np.float32),
+        frame=before + windows(np.arange(len(episode.obs)), steps, history),
     )
 
 

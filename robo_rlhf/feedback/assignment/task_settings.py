@@ -1,9 +1,11 @@
-"""Settings and guidelines of a task: how questions are assigned, and what annotators read."""
+"""Settings and guidelines of a task: how questions are assigned, the axes they ask about, and what annotators read."""
 
 import json
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,11 +14,13 @@ from robo_rlhf.core.checks import at_least, check_ranges, within
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.database.writers import Database
+from robo_rlhf.feedback.axes import USUAL, check_axes
 from robo_rlhf.feedback.records import json_text
 from robo_rlhf.feedback.tables import guidelines, tasks
 
 REMEMBERED = 2.0  # [s] that settings are not read again
 LONGEST_GUIDELINES = 64 * 1024  # characters
+_AXES = "axes"  # among the stored settings
 
 
 @dataclass(frozen=True)
@@ -105,8 +109,31 @@ class Tasks:
         said = {name: value for name, value in settings.items() if value is not None}
         said |= {name: int(said[name]) for name in ("overlap", "repeat_gap") if name in said}
         replace(self.sharing(task), **said)  # type: ignore[arg-type]
-
         usual = "all tasks" if task else "usual"
+        told = ", ".join(f"{name} {said[name]:g}" if name in said else f"{name} as {usual}" for name in settings)
+        self._change(task, {**settings, **said}, told, by)
+        self._known = (-math.inf, {})
+        return self.sharing(task)
+
+    def axes(self, task: str) -> tuple[str, ...]:
+        """Return the named axes along which clips of a task are judged, see `feedback.axes`: its own, or the usual."""
+        with self._database.read() as connection:
+            said = connection.scalar(sa.select(tasks.c.settings).where(tasks.c.name == task))
+        return tuple(json.loads(said or "{}").get(_AXES, USUAL))
+
+    def set_axes(self, task: str, names: Sequence[str], *, by: Principal = NO_PRINCIPAL) -> tuple[str, ...]:
+        """Set the axes of a task; with none the usual ones apply again. Return those in force.
+
+        Raises:
+            InvalidValueError: names that cannot be, see `check_axes`.
+        """
+        kept = list(check_axes(names)) if names else None
+        self._change(task, {_AXES: kept}, f"axes {', '.join(names) or 'as usual'}", by)
+        return self.axes(task)
+
+    def _change(self, task: str, settings: Mapping[str, Any], told: str, by: Principal) -> None:
+        """Store some settings of a task, those that are None removed, and log what was `told`."""
+        said = {name: value for name, value in settings.items() if value is not None}
 
         def work(connection: sa.Connection) -> None:
             old = connection.scalar(sa.select(tasks.c.settings).where(tasks.c.name == task).with_for_update())
@@ -116,12 +143,9 @@ class Tasks:
                 connection.execute(sa.insert(tasks), {"name": task, **row})
             else:
                 connection.execute(sa.update(tasks).where(tasks.c.name == task).values(row))
-            told = ", ".join(f"{name} {said[name]:g}" if name in said else f"{name} as {usual}" for name in settings)
             log(connection, by.name, "settings changed", f"{task or 'all tasks'}: {told}", by.address)
 
         self._database.write(work)
-        self._known = (-math.inf, {})
-        return self.sharing(task)
 
     def own(self, task: str = "") -> dict[str, float]:
         """Return the settings that a task has itself, or with "" those of all tasks that are not defaults."""

@@ -1,7 +1,7 @@
-"""Rating: how good is this clip, from 1 to 5, on one or several named criteria?
+"""Rating: how good is this clip, from 1 to 5, on one or several named axes?
 
-The question's meta names them as {"criteria": ["overall", "gentle"]}; without, there is one, "overall". A reward is one
-number, so the criteria share the weight of the answer.
+The question's meta names them, see `feedback.axes`; without, there is one, "overall". Each axis trains a reward of its
+own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Segment
+from robo_rlhf.feedback.axes import OVERALL, axes_of
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.likelihoods import log_mixed
 from robo_rlhf.feedback.question_kind import (
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 LEVELS = 5
 CUTPOINTS = (-3.0, -1.0, 1.0, 3.0)  # returns that divide the levels; symmetric, so that a 3 is neither good nor bad
-OVERALL = ("overall",)
 
 
 class Rating(QueryKind):
@@ -49,35 +49,36 @@ class Rating(QueryKind):
     keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"ratings": (), "choice": ()}
     controls = (
         *(
-            Control(f"{level} {name}", str(level), {"ratings": {"overall": level}}, part=True)
+            Control(f"{level} {name}", str(level), {"ratings": {OVERALL: level}}, part=True)
             for level, name in enumerate(("very bad", "bad", "fair", "good", "very good"), 1)
         ),
         Control("Can't tell", "0", {"choice": CANT_TELL}),
     )
 
     def validate(self, answer: AnswerValue, num_clips: int, asked: Mapping[str, Any] = NOTHING) -> None:
-        """Check that the answer is {"ratings": {each criterion: 1 to 5}}, or {"choice": "cant_tell"}."""
+        """Check that the answer is {"ratings": {each axis: 1 to 5}}, or {"choice": "cant_tell"}."""
         check_clips(self, num_clips)
         if "ratings" not in answer and answer.get("choice") == CANT_TELL:
             return
         ratings = answer.get("ratings")
-        criteria = criteria_of(asked)
-        if not isinstance(ratings, Mapping) or set(ratings) != set(criteria):
-            expected = f"ratings with each of {', '.join(criteria)}, or a choice of {CANT_TELL}"
+        axes = axes_of(asked)
+        if not isinstance(ratings, Mapping) or set(ratings) != set(axes):
+            expected = f"ratings with each of {', '.join(axes)}, or a choice of {CANT_TELL}"
             raise InvalidValueError("answer to a rating question", repr(ratings), expected)
-        for criterion, level in ratings.items():
+        for axis, level in ratings.items():
             if not isinstance(level, int) or isinstance(level, bool) or not 1 <= level <= LEVELS:
-                raise InvalidValueError(f"rating of {criterion}", repr(level), f"a whole number from 1 to {LEVELS}")
+                raise InvalidValueError(f"rating of {axis}", repr(level), f"a whole number from 1 to {LEVELS}")
 
     def target(self, answer: AnswerValue, clips: Sequence[Segment]) -> Target | None:
-        """Return the share of the criteria that are at each level, (5,)."""
-        if "ratings" not in answer:
-            return None
-        levels = np.array(list(answer["ratings"].values())) - 1
-        return Target((np.bincount(levels, minlength=LEVELS) / len(levels)).astype(np.float32))
+        """Return the share of the axes that are at each level, (5,)."""
+        return _levels(list(answer["ratings"].values())) if "ratings" in answer else None
+
+    def targets(self, answer: AnswerValue, clips: Sequence[Segment]) -> Mapping[str, Target]:
+        """Return the level of each axis, as (5,) with 1 at that level."""
+        return {axis: _levels([level]) for axis, level in answer.get("ratings", {}).items()}
 
     def labels(self, answer: AnswerValue) -> Mapping[str, Label]:
-        """Return the level of each criterion."""
+        """Return the level of each axis."""
         return dict(answer.get("ratings", {}))
 
     def log_likelihood(self, returns: "Tensor", values: "Tensor", flip: "Tensor") -> "Tensor":
@@ -103,12 +104,12 @@ class Rating(QueryKind):
         """Rate the clip overall as `judge` would; one who is unsure can't tell."""
         if judge.unsure(returns):
             return {"choice": CANT_TELL}
-        return {"ratings": {"overall": int(judge.grade(returns, LEVELS)[0]) + 1}}
+        return {"ratings": {OVERALL: int(judge.grade(returns, LEVELS)[0]) + 1}}
 
 
-def criteria_of(asked: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the criteria that a question with this meta asks about."""
-    return tuple(asked.get("criteria") or OVERALL)
+def _levels(given: Sequence[int]) -> Target:
+    """Return the share of each level, (5,), among levels from 1 to 5."""
+    return Target((np.bincount(np.array(given) - 1, minlength=LEVELS) / len(given)).astype(np.float32))
 
 
 def _log_levels(returns: "Tensor") -> "Tensor":

@@ -3,7 +3,8 @@
 A vote is two clips, a choice, who chose and when. A table is CSV, JSON Lines or Parquet, one vote a row, its columns
 named; several votes on a pair are answers to one question. Label Studio's file is a list of tasks, each with two videos
 in its data and annotations whose result is pairwise (left or right) or a choice. A clip is a whole episode of a
-dataset, named by its id or by a path or address that ends in it.
+dataset, named by its id or by a path or address that ends in it. A vote that names an axis is about that alone: the
+votes of a person on a pair, one an axis, are one answer to an axes question.
 """
 
 import csv
@@ -23,6 +24,8 @@ from robo_rlhf.core.files import read_whole, write_atomic
 from robo_rlhf.core.types import Segment
 from robo_rlhf.data.reader import EpisodeInfo, Reader
 from robo_rlhf.database.timestamps import timestamp
+from robo_rlhf.feedback.axes import axes_of
+from robo_rlhf.feedback.question_kind import CANT_TELL
 from robo_rlhf.feedback.records import question_id
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.transfer import parquet
@@ -30,8 +33,8 @@ from robo_rlhf.feedback.transfer.import_folder import ImportProblem, ImportResul
 
 TABLES = (".csv", ".jsonl", ".parquet")
 LABEL_STUDIO = ".json"
-FIELDS = ("clip_a", "clip_b", "vote", "annotator", "time", "note")
-KIND, LONGEST = "pairwise", 1000  # [characters] of a cell
+FIELDS = ("clip_a", "clip_b", "vote", "annotator", "time", "note", "axis")
+KIND, BY_AXES, LONGEST = "pairwise", "axes", 1000  # [characters] of a cell
 CHOICES: Mapping[str, str] = {
     **dict.fromkeys(("a", "left", "first", "1", "clip_a"), "A"),
     **dict.fromkeys(("b", "right", "second", "2", "clip_b"), "B"),
@@ -40,6 +43,7 @@ CHOICES: Mapping[str, str] = {
     **dict.fromkeys(("cant_tell", "unsure", "skip", "unknown"), "cant_tell"),
 }
 _ADVICE = "Nothing was imported."
+_Key = tuple[str, str, str]  # kind of question, and the two episodes
 
 
 class Vote(NamedTuple):
@@ -52,6 +56,7 @@ class Vote(NamedTuple):
     annotator: str
     time: str  # ISO 8601, or any text; empty where it is not known
     note: str
+    axis: str = ""  # empty: the whole
     seconds: float | None = None  # that it took
 
 
@@ -62,6 +67,29 @@ class _Pair:
     clips: tuple[Segment, Segment]
     task: str
     answers: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, vote: Vote, choice: str) -> None:
+        """Add a vote: an answer, or one axis of the newest answer of its annotator."""
+        person = vote.annotator or "unknown"
+        note = {"note": vote.note} if vote.note else {}
+        answer = {"annotator": person, "value": {"choice": choice, **note}, "time": vote.time, "seconds": vote.seconds}
+        if not vote.axis:
+            self.answers.append(answer)
+            return
+        said = {"both_bad": "tie"}.get(choice, choice)
+        mine = [one for one in self.answers if one["annotator"] == person]
+        if mine and vote.axis not in mine[-1]["value"]["axes"]:
+            mine[-1]["value"] |= note
+            mine[-1]["value"]["axes"][vote.axis] = said
+        else:
+            self.answers.append({**answer, "value": {"axes": {vote.axis: said}, **note}})
+
+    def axes(self) -> list[str]:
+        """Return the axes that votes name, those on which an answer says nothing filled with "can't tell"."""
+        found = list(dict.fromkeys(axis for answer in self.answers for axis in answer["value"].get("axes", ())))
+        for answer in self.answers if found else ():
+            answer["value"]["axes"] = {axis: answer["value"]["axes"].get(axis, CANT_TELL) for axis in found}
+        return found
 
 
 def import_votes(
@@ -92,7 +120,7 @@ def import_votes(
     if unknown := sorted(set(columns) - set(FIELDS)):
         raise InvalidValueError("column to map", unknown[0], f"one of {', '.join(FIELDS)}")
     named = {name: columns.get(name, name) for name in FIELDS}
-    pairs: dict[tuple[str, str], _Pair] = {}
+    pairs: dict[_Key, _Pair] = {}
     problems: list[ImportProblem] = []
     known: dict[str, EpisodeInfo | None] = {}
     ids = set(reader.ids())
@@ -121,12 +149,14 @@ def read_votes(path: Path, named: Mapping[str, str]) -> Iterator[Vote | ImportPr
             there = ", ".join(map(str, row)) or "none"
             yield ImportProblem(path.name, number, f"column {missing!r} is empty or missing; there are: {there[:200]}")
             continue
-        one, other, vote, person, when, note = (cells[name] for name in FIELDS)
-        yield Vote(number, one, other, vote, person, when, note)
+        one, other, vote, person, when, note, axis = (cells[name] for name in FIELDS)
+        yield Vote(number, one, other, vote, person, when, note, axis)
 
 
 def export_votes(store: Store, path: Path, *, by: Principal = NO_PRINCIPAL) -> int:
-    """Write all answers to pairwise questions as votes, in the form that the name of the file says; return how many.
+    """Write all answers to pairwise and axes questions as votes, in the form that the file's name says.
+
+    Returns how many.
 
     Raises:
         InvalidValueError: the name ends in none of TABLES and LABEL_STUDIO.
@@ -136,16 +166,18 @@ def export_votes(store: Store, path: Path, *, by: Principal = NO_PRINCIPAL) -> i
         raise InvalidValueError("file of votes", path.name, f"a name that ends in {', '.join((*TABLES, LABEL_STUDIO))}")
     if path.exists():
         raise ConflictError(f"export to {path}", "it is there already")
-    asked = {question.id: question for question in store.questions() if question.kind == KIND}
+    asked = {question.id: question for question in store.questions() if question.kind in (KIND, BY_AXES)}
     rows = []
     for answer in store.answers():
         question = asked.get(answer.question_id)
         if question is not None:
             clips = [clip.episode_id for clip in question.segments]
             value = answer.value
-            row = {"clip_a": clips[0], "clip_b": clips[1], "vote": value["choice"], "annotator": answer.annotator}
+            row: dict[str, Any] = {"clip_a": clips[0], "clip_b": clips[1], "annotator": answer.annotator}
             row |= {"time": answer.answered, "note": value.get("note", ""), "dataset": question.dataset}
-            rows.append({**row, "run": question.run, "task": question.task, "seconds": answer.response_time})
+            row |= {"run": question.run, "task": question.task, "seconds": answer.response_time}
+            said = value.get("axes") or dict.fromkeys(axes_of(question.meta, ("",)), value.get("choice"))
+            rows += [{**row, "axis": axis, "vote": choice} for axis, choice in said.items()]
     write_atomic(path, _encoded(rows, path.suffix), reserve=0)
     about = f"{len(rows):,} votes"
     store.database.write(lambda connection: log(connection, by.name, "feedback exported", about, by.address))
@@ -153,7 +185,7 @@ def export_votes(store: Store, path: Path, *, by: Principal = NO_PRINCIPAL) -> i
 
 
 def _take(
-    vote: Vote, reader: Reader, ids: set[str], known: dict[str, EpisodeInfo | None], pairs: dict[tuple[str, str], _Pair]
+    vote: Vote, reader: Reader, ids: set[str], known: dict[str, EpisodeInfo | None], pairs: dict[_Key, _Pair]
 ) -> ImportProblem | None:
     """File a vote under its pair, or return what is wrong with it."""
     clips: list[EpisodeInfo] = []
@@ -175,14 +207,12 @@ def _take(
     if choice is None:
         expected = f"one of {', '.join(CHOICES)}, or the name of one of its clips"
         return ImportProblem("", vote.row, f"vote {vote.vote[:60]!r}: expected {expected}")
+    kind = BY_AXES if vote.axis else KIND
     names = one.meta.id, two.meta.id
-    if names[::-1] in pairs:
+    if (kind, *names[::-1]) in pairs:
         names, choice = names[::-1], {"A": "B", "B": "A"}.get(choice, choice)
     clips_of = tuple(Segment(info.meta.id, 0, info.length) for info in clips)
-    pair = pairs.setdefault(names, _Pair((clips_of[0], clips_of[1]), one.meta.task))
-    value = {"choice": choice, **({"note": vote.note} if vote.note else {})}
-    annotator = vote.annotator or "unknown"
-    pair.answers.append({"annotator": annotator, "value": value, "time": vote.time, "seconds": vote.seconds})
+    pairs.setdefault((kind, *names), _Pair((clips_of[0], clips_of[1]), one.meta.task)).add(vote, choice)
     return None
 
 
@@ -196,17 +226,19 @@ def _episode(given: str, ids: set[str]) -> str:
     return ""
 
 
-def _write(place: Path, pairs: Mapping[tuple[str, str], _Pair], dataset: str, run: str) -> None:
+def _write(place: Path, pairs: Mapping[_Key, _Pair], dataset: str, run: str) -> None:
     """Write the files of an import: see `columns`."""
     now = timestamp()
     people = sorted({answer["annotator"] for pair in pairs.values() for answer in pair.answers})
     questions, answers = [], []
-    for pair in pairs.values():
-        name = question_id(run, 1, KIND, pair.clips)
-        asked = {"id": name, "run": run, "round": 1, "kind": KIND, "task": pair.task, "dataset": dataset}
+    for (kind, *_), pair in pairs.items():
+        name = question_id(run, 1, kind, pair.clips)
+        axes = pair.axes()
+        meta = {"axes": axes} if axes else {}
+        asked = {"id": name, "run": run, "round": 1, "kind": kind, "task": pair.task, "dataset": dataset}
         clips = [clip._asdict() for clip in pair.clips]
         overlap = len({answer["annotator"] for answer in pair.answers})
-        questions.append({**asked, "clips": clips, "created": now, "meta": {}, "role": "work", "overlap": overlap})
+        questions.append({**asked, "clips": clips, "created": now, "meta": meta, "role": "work", "overlap": overlap})
         for number, answer in enumerate(pair.answers):
             content = json.dumps([name, number, answer], sort_keys=True)
             row = {"question_id": name, "annotator": answer["annotator"], "annotator_kind": "human"}
@@ -275,6 +307,7 @@ def _label_studio(path: Path, named: Mapping[str, str]) -> Iterator[Vote | Impor
             keys = f"{named['clip_a']!r} and {named['clip_b']!r}"
             yield ImportProblem(path.name, number, f"its data has no {keys}; there are: {there[:200] or 'none'}")
             continue
+        axis = _text(data.get(named["axis"])) if isinstance(data, dict) else ""
         for annotation in _lists(task.get("annotations")):
             results = [] if annotation.get("was_cancelled") else _lists(annotation.get("result"))
             vote = next(filter(None, map(_selected, results)), "")
@@ -282,7 +315,8 @@ def _label_studio(path: Path, named: Mapping[str, str]) -> Iterator[Vote | Impor
                 person, seconds = _person(annotation.get("completed_by")), annotation.get("lead_time")
                 took = float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < 10**9 else None
                 note = " ".join(filter(None, map(_written, results)))
-                yield Vote(number, clips[0], clips[1], vote, person, _text(annotation.get("created_at")), note, took)
+                when = _text(annotation.get("created_at"))
+                yield Vote(number, clips[0], clips[1], vote, person, when, note, axis, took)
 
 
 def _lists(value: object) -> list[dict[str, Any]]:
@@ -333,10 +367,11 @@ def _encoded(rows: list[dict[str, Any]], suffix: str) -> bytes:
             pq.write_table(pa.Table.from_pylist(rows, schema), sink)
             content: bytes = sink.getvalue().to_pybytes()
             return content
-    tasks: dict[tuple[str, str], dict[str, Any]] = {}
+    tasks: dict[_Key, dict[str, Any]] = {}
     for row in rows:
-        data = {name: row[name] for name in ("clip_a", "clip_b", "dataset", "run", "task")}
-        task = tasks.setdefault((row["clip_a"], row["clip_b"]), {"id": len(tasks) + 1, "data": data, "annotations": []})
+        data = {name: row[name] for name in ("clip_a", "clip_b", "dataset", "run", "task", "axis")}
+        key = (row["clip_a"], row["clip_b"], row["axis"])
+        task = tasks.setdefault(key, {"id": len(tasks) + 1, "data": data, "annotations": []})
         side = {"A": "left", "B": "right"}.get(row["vote"])
         about = {"from_name": "better", "to_name": "clip_a,clip_b"}
         chosen: dict[str, Any] = {"type": "choices", "value": {"choices": [row["vote"]]}}

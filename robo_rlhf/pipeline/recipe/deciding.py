@@ -11,7 +11,7 @@ from robo_rlhf.pipeline.context import Context
 from robo_rlhf.pipeline.recipe.decisions import STAGE, apply
 from robo_rlhf.pipeline.recipe.plan import plan
 from robo_rlhf.pipeline.recipe.speed import measure
-from robo_rlhf.pipeline.steps.cloning import load_demonstrations
+from robo_rlhf.pipeline.steps.cloning import take_demonstrations
 from robo_rlhf.sim.envs.task_env import make_env
 
 
@@ -27,7 +27,7 @@ def deciding(context: Context) -> Iterator[Context]:
         return
 
     def work(run: Run) -> Mapping[str, Any]:
-        speed = measure(context, load_demonstrations(context))
+        speed = measure(context, take_demonstrations(context))
         found = plan(config, speed, answer_times(context.store, config.task))
         return {"speed": asdict(speed), **found.to_json()}
 

@@ -15,7 +15,7 @@ from robo_rlhf.core.runs import Run
 from robo_rlhf.data.training_arrays.observation_spread import starts_of
 from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
-from robo_rlhf.pipeline.steps.cloning import load_demonstrations
+from robo_rlhf.pipeline.steps.cloning import load_demonstrations, take_demonstrations
 from robo_rlhf.pipeline.steps.finetuning import gaussian_actor
 from robo_rlhf.pipeline.steps.success import success_by_seed, waits_for_answers
 from robo_rlhf.policies.base import TrainedPolicy
@@ -51,7 +51,7 @@ def ways(config: PipelineConfig) -> dict[str, BCSettings]:
 
 def clone_in_ways(context: Context) -> list[PipelinePolicy]:
     """Clone the demonstrations in each way; return a policy that explores a little for each trial."""
-    config, demonstrations = context.config, load_demonstrations(context)
+    config, demonstrations = context.config, take_demonstrations(context)
     for name, settings in ways(config).items():
         with context.training(_stage(name), {"demonstrations": [e.meta.id for e in demonstrations]}) as run:
             starts = None if run.result() else starts_of(context.env)

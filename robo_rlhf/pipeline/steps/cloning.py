@@ -9,6 +9,7 @@ from robo_rlhf.core.files import find_dataset, read_json
 from robo_rlhf.core.learning import seeded
 from robo_rlhf.core.types import Episode
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.layout import MANIFEST
 from robo_rlhf.data.training_arrays.observation_spread import starts_of
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
@@ -50,6 +51,8 @@ def untrained(context: Context) -> PipelinePolicy:
 def load_demonstrations(context: Context) -> list[Episode]:
     """Return the demonstrations to imitate: drawn by the seed, cut off soon after they succeed.
 
+    A run keeps copies of those that it took, so that whatever becomes of their dataset changes nothing in it.
+
     Raises:
         NotFoundError: there is no such dataset, or no success in it.
         InvalidValueError: there are too few.
@@ -57,14 +60,25 @@ def load_demonstrations(context: Context) -> list[Episode]:
     config, stored = context.config, context.run.path / "clone" / "config.json"
     if not config.demos:
         return []
-    if stored.exists():  # those that the run started with, whatever was recorded since
+    taken = context.run.path / "demonstrations"
+    if stored.exists():
         ids = read_json(stored, dict)["demonstrations"]
-        dataset = Dataset(find_dataset(context.home, config.demonstrations))
+        older = not (taken / MANIFEST).exists()  # runs of earlier versions took no copies
+        dataset = Dataset(find_dataset(context.home, config.demonstrations) if older else taken)
     else:
-        dataset, found = find_demonstrations(config, context.home)
+        source, found = find_demonstrations(config, context.home)
         order = np.random.default_rng((config.seed, 1)).permutation(len(found))
         ids = [found[i] for i in sorted(order[: config.demos])]
+        dataset = Dataset(taken, create=True, task=config.task)
+        dataset.add_many(source.load_all([name for name in ids if name not in dataset]))
     return [trimmed(episode, config.trim) for episode in with_current_observations(dataset.load_all(ids))]
+
+
+def take_demonstrations(context: Context) -> list[Episode]:
+    """Return the demonstrations to imitate, and write down which they are before anything is learned from them."""
+    demonstrations = load_demonstrations(context)
+    context.run.child("clone", {"demonstrations": [episode.meta.id for episode in demonstrations]})
+    return demonstrations
 
 
 def trimmed(episode: Episode, after: int) -> Episode:

@@ -27,6 +27,7 @@ class Steps:
     ends: bool = True  # whether the value after the last step is zero; else the episode continues unseen
     obs_names: tuple[str, ...] = ()  # one per column, where the environment names them
     learned: Array | None = None  # (T, N) the learned reward
+    axes: Mapping[str, Array] = field(default_factory=lambda: NO_TERMS)  # axis → (T, N) the learned reward of its head
     task: Array | None = None  # (T, N) the environment's own reward
     success: Array | None = None  # (T, N) bool, after the step
     terms: Mapping[str, Array] = field(default_factory=lambda: NO_TERMS)  # name → (T, N) in [0, 1], of a native task
@@ -38,6 +39,7 @@ class Term(ABC):
 
     name: ClassVar[str]
     needs: ClassVar[tuple[Need, ...]] = ()  # the fields of `Steps` that must be there
+    axis: str = ""  # of the learned reward, where one is needed
 
     @abstractmethod
     def __call__(self, steps: Steps) -> Array:

@@ -1,4 +1,4 @@
-"""The learned reward, as a term."""
+"""The learned reward, or that of one of its named axes, as a term."""
 
 from typing import ClassVar
 
@@ -14,7 +14,12 @@ class Learned(Term):
     name = "learned"
     needs: ClassVar[tuple[Need, ...]] = ("learned",)
 
+    def __init__(self, axis: str = "") -> None:
+        """Take the reward of one axis, see `feedback.axes`; of all where it is empty."""
+        self.axis = axis
+
     def __call__(self, steps: Steps) -> Array:
         """Return the learned reward of each step, (T, N)."""
-        assert steps.learned is not None
-        return steps.learned
+        found = steps.axes[self.axis] if self.axis else steps.learned
+        assert found is not None
+        return found

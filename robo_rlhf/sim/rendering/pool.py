@@ -25,6 +25,7 @@ from robo_rlhf.sim.rendering.draw_queue import Lane, RenderJob, RenderQueue
 if TYPE_CHECKING:
     from robo_rlhf.sim.rendering.clips import Overlay
     from robo_rlhf.sim.rendering.renderer import ModelSource, Quality
+    from robo_rlhf.sim.scene_description.description import SceneFiles
 
 JPEG_QUALITY = 85
 LIVE_LIMIT = 20.0  # [s] that a live request may take; compiling its scene needs 1
@@ -36,7 +37,7 @@ NICE = 10  # niceness of workers without live requests, where others serve those
 class RenderRequest:
     """A request to a worker; sent to it whole."""
 
-    form: Literal["frames", "mp4", "jpeg", "cameras"]
+    form: Literal["frames", "mp4", "jpeg", "cameras", "shared", "scene", "poses"]
     model: "ModelSource"
     states: Array  # (T, nstate) float64
     cameras: tuple[Camera | str, ...]
@@ -48,6 +49,8 @@ class RenderRequest:
     sizes: tuple[tuple[int, int], ...] = ()  # width and height [pixels] per camera, within the above; empty: all alike
     annotations: tuple[Annotation, ...] = ()
     jpeg_quality: int = JPEG_QUALITY
+    place: str = ""  # the shared memory (cameras, all states, H, W, 3) that pictures are written into
+    span: tuple[int, int] = (0, 0)  # the first of these states in it, and how many it has room for
     fragmented: bool = False
 
     def __str__(self) -> str:
@@ -113,6 +116,28 @@ class RenderPool:
         """
         return self._submit(RenderRequest("frames", model, states, (camera,), width, height, quality))
 
+    def share(
+        self,
+        model: "ModelSource",
+        states: Array,
+        cameras: Sequence[Camera | str],
+        size: int,
+        place: str,
+        span: tuple[int, int],
+    ) -> Future[None]:
+        """Return a future that is done when images of `states` (T, nstate) by each camera lie in shared memory.
+
+        Args:
+            model: as everywhere.
+            states: some of those that the memory has room for.
+            cameras: in their order there.
+            size: sides of an image [pixels].
+            place: the name of the memory, (cameras, room, size, size, 3) uint8.
+            span: where in it the first of the states lies, and its room.
+        """
+        request = RenderRequest("shared", model, states, tuple(cameras), size, size, "fast", place=place, span=span)
+        return self._submit(request)
+
     def mp4(
         self,
         model: "ModelSource",
@@ -176,6 +201,17 @@ class RenderPool:
         With a `key` the worker for live views answers, which is then ready to draw the task at that size.
         """
         return self._submit(RenderRequest("cameras", task, np.empty((0, 0)), (), width, height, "fast"), key)
+
+    def scene(self, model: "ModelSource", *, key: Hashable | None = None) -> "Future[SceneFiles]":
+        """Return a future of a model as browsers draw it; with a `key` from the worker for live views."""
+        return self._submit(RenderRequest("scene", model, np.empty((0, 0)), (), 1, 1, "fast"), key)
+
+    def poses(self, model: "ModelSource", states: Array, *, key: Hashable | None = None) -> Future[Array]:
+        """Return a future of the poses (T, M, 7) float32 of all that moves in `states` (T, nstate); see `Movers.poses`.
+
+        With a `key` from the worker for live views: poses take microseconds.
+        """
+        return self._submit(RenderRequest("poses", model, states, (), 1, 1, "fast"), key)
 
     def close(self, *, now: bool = False) -> None:
         """End the workers: waiting requests are cancelled, and with `now` also running ones, which else finish."""

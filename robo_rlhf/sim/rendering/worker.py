@@ -6,13 +6,18 @@ from collections.abc import Callable
 
 import cv2
 import mujoco
+import numpy as np
 
 from robo_rlhf.core.errors import RoboRlhfError
+from robo_rlhf.core.types import Array
+from robo_rlhf.processes.shared_memory import attached
 from robo_rlhf.sim.external.ids import SEED_SIGN, is_outside
 from robo_rlhf.sim.rendering.clips import clip_bytes
 from robo_rlhf.sim.rendering.pool import RenderRequest
 from robo_rlhf.sim.rendering.renderer import FrameRenderer, ModelSource, Quality, check_states, load_model
 from robo_rlhf.sim.rendering.scene_cameras import task_cameras
+from robo_rlhf.sim.scene_description.description import describe
+from robo_rlhf.sim.scene_description.movers import Movers
 
 Context = tuple[ModelSource, int, int, Quality]
 MAX_CONTEXTS = ((640, 480), (1280, 960))  # [pixels] sizes of contexts for live views
@@ -28,6 +33,7 @@ class RenderContexts:
         self._models: dict[ModelSource, mujoco.MjModel] = {}
         self._renderers: dict[Context, FrameRenderer] = {}
         self._drawn: dict[Context, ModelSource] = {}  # the model that a context draws now
+        self._movers: dict[ModelSource, Movers] = {}
 
     def answer(self, request: RenderRequest) -> object:
         """Return the result of the request; after a fault of the program the next one begins with a new context."""
@@ -44,6 +50,10 @@ class RenderContexts:
 
     def draw(self, request: RenderRequest) -> object:
         """Return the result of the request."""
+        if request.form == "scene":
+            return describe(self._model(request.model))
+        if request.form == "poses":
+            return self._movers_of(request.model).poses(request.states)
         renderer = self._renderer(request)
         if request.form == "cameras":
             renderer.warm_up()
@@ -51,6 +61,9 @@ class RenderContexts:
         if request.form == "mp4":
             drawn = request.states, request.cameras[0], request.fps, request.overlay
             return clip_bytes(renderer, *drawn, fragmented=request.fragmented)
+        if request.form == "shared":
+            write_shared(renderer, request)
+            return None
         if request.form == "frames":
             return renderer.frames(request.states, request.cameras[0], request.annotations)
         check_states(request.states, renderer.state_size)
@@ -80,6 +93,14 @@ class RenderContexts:
         self._renderers[key] = renderer  # dictionaries keep their order: the last is the one used last
         return renderer
 
+    def _movers_of(self, source: ModelSource) -> Movers:
+        model = self._model(source)
+        if source not in self._movers or self._movers[source].model is not model:
+            self._movers[source] = Movers(model)
+        while len(self._movers) > MOST_KEPT:
+            self._movers.pop(next(iter(self._movers)))
+        return self._movers[source]
+
     def _model(self, source: ModelSource) -> mujoco.MjModel:
         if source not in self._models:
             self._models[source] = load_model(source)
@@ -102,6 +123,20 @@ def _context_of(request: RenderRequest) -> Context:
     if isinstance(model, str) and is_outside(model):
         model = model.partition(SEED_SIGN)[0]
     return model, width, height, request.quality
+
+
+def write_shared(renderer: FrameRenderer, request: RenderRequest) -> None:
+    """Draw every state by every camera into the shared memory of the request."""
+    check_states(request.states, renderer.state_size)
+    first, room = request.span
+    with attached(request.place) as memory:
+        shape = (len(request.cameras), room, request.height, request.width, 3)
+        pictures: Array = np.ndarray(shape, np.uint8, memory.buf)
+        for index, state in enumerate(request.states, first):
+            renderer.place(state)
+            for of_camera, camera in zip(pictures, request.cameras, strict=True):
+                renderer.draw(camera, of_camera[index])
+        del of_camera, pictures  # what still points into the memory keeps it from being closed
 
 
 def start() -> Callable[[RenderRequest], object]:

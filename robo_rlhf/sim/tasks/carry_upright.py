@@ -46,6 +46,10 @@ class CarryUpright(ArmTask):
         *("glass_dx", "glass_dy", "glass_up"),
         *("mat_dx", "mat_dy", "grip"),
     )
+    privileged: ClassVar[tuple[str, ...]] = (
+        *("cup_dx", "cup_dy", "cup_dz", "cup_z", "cup_roll", "cup_pitch", "cup_yaw"),
+        *("glass_dx", "glass_dy", "glass_up", "mat_dx", "mat_dy"),
+    )
 
     def scene(self) -> mujoco.MjSpec:
         """Return the table, the arm, a cup, a glass and a mat."""

@@ -24,6 +24,7 @@ class DrawerOpen(ArmTask):
     horizon: ClassVar[int] = 100
     goals: ClassVar[tuple[str, ...]] = ("cabinet",)
     obs_names: ClassVar[tuple[str, ...]] = (*HAND_NAMES, "handle_dx", "handle_dy", "handle_dz", "drawer", "grip")
+    privileged: ClassVar[tuple[str, ...]] = ("handle_dx", "handle_dy", "handle_dz", "drawer")
 
     def scene(self) -> mujoco.MjSpec:
         """Return the table, the arm and a cabinet with a drawer."""

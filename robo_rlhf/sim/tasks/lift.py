@@ -25,6 +25,7 @@ class Lift(ArmTask):
     instruction: ClassVar[str] = "Lift the red cube off the table and hold it up."
     horizon: ClassVar[int] = 80
     obs_names: ClassVar[tuple[str, ...]] = (*HAND_NAMES, *CUBE_NAMES, "grip")
+    privileged: ClassVar[tuple[str, ...]] = CUBE_NAMES
 
     def scene(self) -> mujoco.MjSpec:
         """Return the table, the arm and a cube."""

@@ -41,6 +41,11 @@ class NavigateRoom(Task):
         *(f"room_{i}" for i in range(RAYS)),
         *("way_ahead", "way_left"),
     )
+    privileged: ClassVar[tuple[str, ...]] = (
+        *("goal_ahead", "goal_left", "goal_distance"),
+        *(f"room_{i}" for i in range(RAYS)),
+        *("way_ahead", "way_left"),
+    )
 
     def scene(self) -> mujoco.MjSpec:
         """Return the room, the rover and a flat goal."""

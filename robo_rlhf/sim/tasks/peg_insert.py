@@ -33,6 +33,10 @@ class PegInsert(ArmTask):
         *("hole_dx", "hole_dy", "hole_dz"),
         *("board_cos", "board_sin", "grip"),
     )
+    privileged: ClassVar[tuple[str, ...]] = (
+        *(name.replace("cube", "peg") for name in CUBE_NAMES),
+        *("hole_dx", "hole_dy", "hole_dz", "board_cos", "board_sin"),
+    )
 
     def scene(self) -> mujoco.MjSpec:
         """Return the table, the arm, a peg in its stand, and a board with a hole."""

@@ -34,6 +34,7 @@ class PickPlace(ArmTask):
         *CUBE_NAMES,
         *("bin_dx", "bin_dy", "grip"),
     )
+    privileged: ClassVar[tuple[str, ...]] = (*CUBE_NAMES, "bin_dx", "bin_dy")
 
     def scene(self) -> mujoco.MjSpec:
         """Return the table, the arm, a cube and a bin."""

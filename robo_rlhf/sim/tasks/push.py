@@ -34,6 +34,10 @@ class Push(ArmTask):
         *("goal_dx", "goal_dy"),
         *("ahead_x", "ahead_y", "behind_dx", "behind_dy", "along", "side"),
     )
+    privileged: ClassVar[tuple[str, ...]] = (
+        *("puck_dx", "puck_dy", "puck_dz", "puck_vx", "puck_vy", "goal_dx", "goal_dy"),
+        *("ahead_x", "ahead_y", "behind_dx", "behind_dy", "along", "side"),
+    )
 
     def scene(self) -> mujoco.MjSpec:
         """Return the table, the arm, a puck and a flat goal."""

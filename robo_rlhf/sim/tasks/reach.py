@@ -24,6 +24,7 @@ class Reach(ArmTask):
     horizon: ClassVar[int] = 60
     goals: ClassVar[tuple[str, ...]] = ("goal",)
     obs_names: ClassVar[tuple[str, ...]] = (*HAND_NAMES, "goal_dx", "goal_dy", "goal_dz")
+    privileged: ClassVar[tuple[str, ...]] = ("goal_dx", "goal_dy", "goal_dz")
 
     def scene(self) -> mujoco.MjSpec:
         """Return the table, the arm and a marker."""

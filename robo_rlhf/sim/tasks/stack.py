@@ -27,6 +27,7 @@ class Stack(ArmTask):
     instruction: ClassVar[str] = "Stack the red cube on top of the blue one."
     horizon: ClassVar[int] = 120
     obs_names: ClassVar[tuple[str, ...]] = (*HAND_NAMES, *CUBE_NAMES, "base_dx", "base_dy", "base_dz", "grip")
+    privileged: ClassVar[tuple[str, ...]] = (*CUBE_NAMES, "base_dx", "base_dy", "base_dz")
 
     def scene(self) -> mujoco.MjSpec:
         """Return the table, the arm and two cubes."""

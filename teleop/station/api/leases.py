@@ -74,7 +74,7 @@ class LeasedQuestion(Shape):
     layout: str = Field(description="How an answer is put together.", examples=["choice"])
     task: str
     about: str
-    criteria: list[str] = Field(description="Of a rating: what is rated, each by itself.")
+    axes: list[str] = Field(description="What is judged, each by itself; empty where it is the whole.")
     practice: bool = Field(description="The response to your answer contains the right answer.")
     seconds: float = Field(description="Remaining time [s].")
     controls: list[ControlShape]

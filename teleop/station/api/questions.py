@@ -3,14 +3,16 @@
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, AliasChoices, Field, field_validator, model_validator
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Segment
+from robo_rlhf.feedback.axes import check_axes
 from robo_rlhf.feedback.judgeable import check_questions
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.queries import QuestionState, question_row, question_rows
 from robo_rlhf.feedback.records import Question, Role, question_id
+from robo_rlhf.feedback.store import Store
 from teleop.station.web.rest import (
     BODY,
     After,
@@ -45,6 +47,15 @@ def _known(kind: str) -> str:
     return kind
 
 
+def _different(axes: list[str]) -> list[str]:
+    if axes:
+        try:
+            check_axes(axes)
+        except InvalidValueError as error:
+            raise ValueError(str(error)) from error
+    return axes
+
+
 Kind = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(KINDS)}, examples=["pairwise"])]
 
 
@@ -74,17 +85,27 @@ class NewQuestion(Body):
         default=None, description="Number of people who shall answer it; the task's setting where null."
     )
     prompt: Text | None = Field(default=None, description="The text of the question; the kind's default where null.")
-    criteria: Annotated[list[Name], Field(min_length=1, fail_fast=True, max_length=10)] | None = Field(
-        default=None, description="Of a rating: what is rated, each by itself.", examples=[["gently", "quickly"]]
+    axes: Annotated[list[Name], Field(fail_fast=True, max_length=10), AfterValidator(_different)] | None = Field(
+        default=None,
+        validation_alias=AliasChoices("axes", "criteria"),
+        description="Of axes and ratings: what is judged, each by itself; the task's own where empty.",
+        examples=[["gently", "quickly"], []],
     )
     meta: Object = Field(default={}, description="The caller's metadata: a JSON object.")
 
     @field_validator("meta")
     @classmethod
     def _plain(cls, meta: dict[str, Any]) -> dict[str, Any]:
-        if {"prompt", "criteria"} & set(meta):
-            raise ValueError("prompt and criteria are fields of their own")
+        if {"prompt", "axes", "criteria"} & set(meta):
+            raise ValueError("prompt and axes are fields of their own")
         return meta
+
+    @model_validator(mode="after")
+    def _asks_axes(self) -> "NewQuestion":
+        if self.axes is not None and KINDS[self.kind].layout != "levels":
+            named = [name for name, kind in KINDS.items() if kind.layout == "levels"]
+            raise ValueError(f"axes go with questions of {' and '.join(named)}, not {self.kind}")
+        return self
 
 
 class QuestionsBody(Body):
@@ -173,7 +194,7 @@ def ask(store: Answers, here: Here, _: Operator, body: QuestionsBody) -> Questio
 
     Questions about episodes that people cannot be shown, such as those of outside environments, are refused.
     """
-    asked = [_question(new, new.overlap or store.tasks.sharing(new.task).overlap) for new in body.questions]
+    asked = [_question(store, new) for new in body.questions]
     check_questions(here.home, asked)
     return QuestionsResult(new=store.add_questions(asked), ids=[question.id for question in asked])
 
@@ -191,11 +212,13 @@ def withdraw(store: Answers, _: Operator, who: Who, question: InPath, body: With
     return QuestionShape.model_validate(question_row(store.database, question))
 
 
-def _question(new: NewQuestion, overlap: int) -> Question:
+def _question(store: Store, new: NewQuestion) -> Question:
     places = tuple(Segment(clip.episode_id, clip.start, clip.length) for clip in new.clips)
     if len(set(places)) < len(places):
         raise InvalidValueError("clips of a question", "the same clip twice", "clips that differ")
-    said = {"prompt": new.prompt, "criteria": new.criteria}
+    axes = new.axes if new.axes or new.axes is None else list(store.tasks.axes(new.task))
+    said = {"prompt": new.prompt, "axes": axes}
+    overlap = new.overlap or store.tasks.sharing(new.task).overlap
     meta = {**new.meta, **{name: value for name, value in said.items() if value is not None}}
     name = question_id(new.run, new.round, new.kind, places)
     return Question(

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.feedback.assignment.task_settings import LONGEST_GUIDELINES
+from robo_rlhf.feedback.axes import MOST
 from robo_rlhf.feedback.queries import task_names
 from robo_rlhf.feedback.store import Store
 from teleop.station.operate import launch_options
@@ -17,6 +18,7 @@ from teleop.station.web.rest import (
     Body,
     InPath,
     Items,
+    Name,
     Operator,
     Shape,
     Who,
@@ -76,10 +78,17 @@ class TaskShape(Shape):
     settings: SharingShape
     own: list[str] = Field(description="Settings of the task itself; the others have the default of all tasks.")
     guidelines: int = Field(description="Version of the guidelines; 0 where there are none.")
+    axes: list[str] = Field(description="What its clips are judged by where a question asks along axes.")
 
 
 class TaskRows(Items[TaskShape]):
     """The tasks that this station knows, or that questions were asked about."""
+
+
+class AxesBody(Body):
+    """What the clips of a task are judged by."""
+
+    axes: Annotated[list[Name], Field(max_length=MOST, description="Empty: the usual ones.", examples=[["speed"]])]
 
 
 class GuidelinesBody(Body):
@@ -116,6 +125,13 @@ def one_task(store: Answers, _: Annotator, task: InPath) -> TaskShape:
 def change_settings(store: Answers, _: Operator, who: Who, task: InPath, body: SharingBody) -> SharingShape:
     """Change the settings by which the questions of a task are assigned."""
     return SharingShape.model_validate(store.tasks.set_sharing(task, by=who, **body.changes))
+
+
+@router.put("/tasks/{task}/axes", responses=answers(*BODY))
+def set_axes(store: Answers, _: Operator, who: Who, task: InPath, body: AxesBody) -> TaskShape:
+    """Set the named axes along which the clips of a task are judged."""
+    store.tasks.set_axes(task, body.axes, by=who)
+    return _task(store, task)
 
 
 @router.get("/settings", responses=answers())
@@ -160,4 +176,5 @@ def _task(store: Store, name: str) -> TaskShape:
     guidelines = store.tasks.guidelines(name)
     settings = SharingShape.model_validate(store.tasks.sharing(name))
     version, own = guidelines.version if guidelines else 0, sorted(store.tasks.own(name))
-    return TaskShape(name=name, about=choice.about if choice else "", settings=settings, own=own, guidelines=version)
+    about, axes = choice.about if choice else "", list(store.tasks.axes(name))
+    return TaskShape(name=name, about=about, settings=settings, own=own, guidelines=version, axes=axes)

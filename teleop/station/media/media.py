@@ -14,38 +14,33 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from robo_rlhf import __version__
 from robo_rlhf.core.errors import (
-    CorruptFileError,
     InvalidValueError,
-    RoboRlhfError,
     ShapeError,
     UnknownNameError,
-    VersionError,
 )
 from robo_rlhf.core.types import Array
-from robo_rlhf.data.schema import read_columns
-from robo_rlhf.episodes.access import open_access
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.station.library.entry import Signature, signature_of
 from teleop.station.media.clip_cache import CachedBytes, ClipCache
 from teleop.station.media.file_responses import Content
+from teleop.station.media.films import EpisodeFilm, NoPictureError, digest_of, frames_of, part_of, read_film
 from teleop.station.media.priority_semaphore import PrioritySemaphore
 from teleop.station.media.replayed import CannotReplayError, EpisodeReplayer, frame_of
+from teleop.station.media.scenes import Scenes
 
 WIDTHS = (160, 240, 320, 480, 640, 800, 960)  # [pixels]; pictures are 4 : 3
-MOST_FRAMES = 12_000  # of one clip: 10 min at 20 Hz
-PART = 20  # frames of a part of an episode that is watched while it is drawn
 STRETCH = 600  # frames of the clips that a page asks for, one after the other
 HOVER_FRAMES, HOVER_FPS = 48, 16.0  # of the short clip that shows a whole episode
 FILMS, STATES = 50_000, 64 * 2**20  # episodes known by their digests; [bytes] of states kept in memory
 STILLS = 32 * 2**20  # [bytes] of single frames kept in memory
-JPEG, MP4 = "image/jpeg", "video/mp4"
+JPEG, MP4, POSES = "image/jpeg", "video/mp4", "application/octet-stream"
 FRAME_PRIORITY, CLIP_PRIORITY, HOVER_PRIORITY, POSTER_PRIORITY, DOWNLOAD_PRIORITY = range(
     5
 )  # by urgency, the most urgent first
@@ -53,30 +48,6 @@ READERS = 2  # threads that read episodes, so that the event loop keeps its shar
 AT_A_TIME = 2  # handed to the pool, so that its worker never idles and urgent work starts soon
 TASK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@+=-]*")  # the name of a task or an environment; no path, no MJCF
 T = TypeVar("T")
-
-
-class NoPictureError(RoboRlhfError):
-    """An episode that cannot be shown, for a reason that the page says in its place."""
-
-    def __init__(self, code: str, text: str) -> None:
-        """Give a short word for scripts (`broken`, `outside`, `scene`) and the reason in a sentence."""
-        self.code = code
-        super().__init__(text)
-
-
-class EpisodeFilm(NamedTuple):
-    """The properties of an episode file that its pictures depend on."""
-
-    digest: (
-        str  # of the states and the task; of the actions and observations where its frames are not drawn from states
-    )
-    task: str
-    fps: float  # of the recording
-    frames: int  # T + 1
-    from_states: bool = True  # else another process replays its actions or reads its video
-    scene: str = ""  # the name of the model that its states are drawn with
-    reason: str = ""  # why it cannot be shown; empty where it can
-    model: str = ""  # the digest of the model that its states were recorded with
 
 
 @dataclass(frozen=True)
@@ -109,6 +80,7 @@ class Media:
         """Keep clips in `folder`, at most `limit` bytes of them, drawn by the workers of `pool`."""
         self.cache = ClipCache(folder) if limit is None else ClipCache(folder, limit)
         self._pool = pool
+        self.scenes = Scenes(self.cache, pool)
         self._readers = ThreadPoolExecutor(READERS, "films")
         self._turns = PrioritySemaphore(AT_A_TIME)
         self._replays = PrioritySemaphore(1)
@@ -135,7 +107,7 @@ class Media:
         if known is not None:
             film = known
         else:
-            film, states = await asyncio.get_running_loop().run_in_executor(self._readers, _read, path)
+            film, states = await asyncio.get_running_loop().run_in_executor(self._readers, read_film, path)
             self._keep_states(film.digest, states)
             self._films[path, signature] = film
             while len(self._films) > FILMS:
@@ -190,16 +162,24 @@ class Media:
             InvalidValueError: no frame of the episode, or more than MOST_FRAMES.
         """
         film = await self.film(path)
-        stop = film.frames if stop is None else min(stop, film.frames)
-        if not 0 <= start < stop or stop - start > MOST_FRAMES:
-            expected = f"at least one and at most {MOST_FRAMES:,} of frames 0 to {film.frames - 1}"
-            raise InvalidValueError("clip", f"frames {start} to {stop - 1}", expected)
+        frames = frames_of(film, start, stop)
+        start, stop = frames.start, frames.stop
         turn = DOWNLOAD_PRIORITY if file else CLIP_PRIORITY
         if not film.from_states:
             content = await self._replayed(path, film, view, range(start, stop), film.fps, turn)
         else:
             content = await self._clip(path, film, view, np.arange(start, stop), film.fps, turn)
         return content._replace(file=file)
+
+    async def poses(self, path: Path, start: int = 0, stop: int | None = None) -> Content:
+        """Return the poses of frames [start, stop) of an episode, for pages that draw it; raises as `clip`."""
+        film = await self.film(path)
+        if not film.from_states:
+            raise NoPictureError("whole", "Only the server shows it: its frames are not drawn from states.")
+        frames = frames_of(film, start, stop)
+        states = (await self._states_of(path, film))[frames.start : frames.stop]
+        content = await self._error_of(self.scenes.poses(film.scene, states, frames.start, film.fps))
+        return Content(CachedBytes.of(content), POSES, f"{film.digest}-{frames.start}-{frames.stop}")
 
     async def part(self, path: Path, view: CameraView, frame: int) -> tuple[Content, range]:
         """Return a part of an episode that holds `frame`, to be appended to others, and its frames; raises as `film`.
@@ -320,7 +300,7 @@ class Media:
         if known is not None:
             self._states.move_to_end(film.digest)
             return known
-        fresh, states = await asyncio.to_thread(_read, path)
+        fresh, states = await asyncio.to_thread(read_film, path)
         if fresh.digest != film.digest:
             raise NoPictureError("changed", "This episode was changed a moment ago. Look again.")
         self._keep_states(film.digest, states)
@@ -331,46 +311,6 @@ class Media:
         self._states.move_to_end(digest)
         while len(self._states) > 1 and sum(kept.nbytes for kept in self._states.values()) > STATES:
             self._states.popitem(last=False)
-
-
-def _read(path: Path) -> tuple[EpisodeFilm, Array]:
-    """Return the properties of an episode file and its states, every byte of it checked."""
-    try:
-        access = open_access(path)
-        from_states = access.show in ("state", None) and access.state_size > 0
-        columns, header = read_columns(path, ("state",) if from_states else ("state", "action", "obs"))
-    except (CorruptFileError, VersionError) as error:
-        raise NoPictureError("broken", str(error)) from error
-    states, meta = columns["state"], header.meta
-    if from_states:
-        about: list[object] = [access.scene, meta.model_hash, meta.control_dt, states.shape]
-        content = states.tobytes()
-    else:
-        shown = [(camera, video.file, video.start) for camera, video in meta.frames.items()]
-        about = [meta.task, meta.seed, columns["action"].shape, *shown]
-        content = columns["action"].tobytes() + columns["obs"].tobytes()
-    digest = hashlib.sha256(json.dumps(about).encode() + content).hexdigest()[:32]
-    reason = access.reason if access.show is None else ""
-    film = EpisodeFilm(
-        digest, meta.task, 1.0 / meta.control_dt, len(states), from_states, access.scene, reason, meta.model_hash
-    )
-    return film, states
-
-
-def part_of(states: Array, fps: float, frame: int) -> range:
-    """Return the frames of the part of `states` (T, nstate) that holds `frame`.
-
-    Parts begin where the simulator's clock, the first number of a state, says so; the first and last may be shorter.
-    """
-    ticks = states[0, 0] * fps  # NaN or huge where the first number is no time
-    ahead = round(ticks) % PART if abs(ticks) < 2**52 else 0
-    start = (frame + ahead) // PART * PART - ahead
-    return range(max(start, 0), min(start + PART, len(states)))
-
-
-def digest_of(task: str, states: Array) -> str:
-    """Return what tells these states (T, nstate) of a task from all others, as letters and digits."""
-    return hashlib.sha256(f"{task} {states.shape}".encode() + states.tobytes()).hexdigest()[:32]
 
 
 def _name(film: EpisodeFilm, view: CameraView, form: str, start: int, stop: int, count: int) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -14,8 +15,10 @@ from starlette.responses import JSONResponse, Response
 
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError, RoboRlhfError, UnknownNameError
 from teleop.station.library.entry import EpisodeKey
-from teleop.station.media.file_responses import Content, GoneError, respond, unless_gone
-from teleop.station.media.media import CameraView, Media, NoPictureError
+from teleop.station.media.clip_cache import CachedBytes
+from teleop.station.media.file_responses import KEPT, REQUESTED, Content, GoneError, respond, unless_gone
+from teleop.station.media.films import NoPictureError
+from teleop.station.media.media import TASK, CameraView, Media
 from teleop.station.media.replayed import curves
 from teleop.station.web.auth import station_of
 
@@ -46,6 +49,7 @@ class Shot:
 
 
 ShotQuery = Annotated[Shot, Depends()]
+SceneName = Annotated[str, Query(max_length=200, pattern=f"^{TASK.pattern}$")]
 _Draw = Callable[[Media, Path, CameraView], Awaitable[Content]]
 
 
@@ -74,6 +78,33 @@ async def clip(
     """Send frames [start, stop) of an episode as a clip, to be watched or to be saved."""
     file = f"{shot.episode}.mp4" if download else ""
     return await _clip(request, shot, lambda media, path, view: media.clip(path, view, start, stop, file=file))
+
+
+@router.api_route("/poses", methods=_BOTH)
+async def poses(request: Request, shot: ShotQuery, start: int = 0, stop: int | None = None) -> Response:
+    """Send the poses of frames [start, stop) of an episode, for pages that draw it themselves."""
+    return await _clip(request, shot, lambda media, path, _: media.poses(path, start, stop))
+
+
+@router.get("/scene")
+async def scene(request: Request, name: SceneName, v: str = "") -> Response:
+    """Send the description of a scene, which pages draw by poses."""
+    return described(*await station_of(request).media.scenes.description(name), v, "application/json")
+
+
+@router.get("/assets")
+async def assets(request: Request, name: SceneName, v: str = "") -> Response:
+    """Send the meshes and textures that a description points into."""
+    return described(*await station_of(request).media.scenes.assets(name), v, "application/octet-stream")
+
+
+def described(body: CachedBytes, digest: str, asked: str, kind: str) -> Response:
+    """Return a file of a scene, compressed; browsers keep it for good where its address names its digest."""
+    with closing(body):
+        content = body.read(0, body.size)
+    kept = KEPT if asked == digest else REQUESTED
+    headers = {"cache-control": kept, "etag": f'"{digest}"', "vary": "accept-encoding"}
+    return Response(content, 200, {**headers, "content-encoding": "gzip"} if content else headers, kind)
 
 
 @router.api_route("/part", methods=_BOTH)

@@ -3,14 +3,16 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
-from starlette.responses import Response
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import FileResponse, Response
 
 from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.core.files import run_folder
 from teleop.input.key_bindings import Binding
 from teleop.station.monitor.view import as_json, run_view
 from teleop.station.web.auth import Me, station_of
 from teleop.station.web.pages import Page
+from teleop.station.web.security import SHUT_IN
 from teleop.station.web.templates import render
 
 MOST = 6  # runs that are laid over each other
@@ -77,6 +79,15 @@ def run(request: Request, me: Me, name: str, have: Annotated[list[str], Query()]
     if line is None:
         raise NotFoundError("run", name, "It may have been deleted, or never have begun.")
     return {**run_view(station.runs, line, _parsed(have)), "labels": station.labels.of(name)}
+
+
+@router.get("/monitor/report/{run}")
+def report(request: Request, run: Annotated[str, Path(max_length=200)], me: Me) -> Response:
+    """Send the report of a finished run, a page of its own: shut in, because a run's folder may come from anywhere."""
+    file = run_folder(station_of(request).home, run) / "report.html"
+    if not file.is_file():
+        raise NotFoundError("report of the run", run, "It is written when the run is finished.")
+    return FileResponse(file, media_type="text/html; charset=utf-8", headers={"content-security-policy": SHUT_IN})
 
 
 @router.get("/api/monitor/learning")

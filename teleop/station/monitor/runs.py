@@ -12,12 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.core.files import run_folder, write_json
 from teleop.station.home.summary import RUNS, folders_in, mtime, read_json, stage_of, success_of
 from teleop.station.monitor.run_state import State, run_state
 from teleop.station.monitor.tail import Tail, numbers
 
 FRESH = 0.5  # [s] that the list is not made again
 SPARK, SPARK_ROWS = ("reward", "held_out/accuracy", "held_out_loss", "score", "loss"), 48
+ABOUT = "about.json"  # in the folder of a run: what people call it and wrote about it; training never reads it
+LONGEST_TITLE, LONGEST_NOTES = 100, 10_000  # [characters]
 OPEN_RUNS, CURVE_ROWS, EVENT_ROWS = 16, 400, 600  # runs whose curves are remembered; rows that are kept of each file
 Have = Mapping[str, tuple[int, int]]  # stage → (epoch, rows) that a page has already
 
@@ -38,6 +42,7 @@ class RunLine(NamedTuple):
     newest: dict[str, float]  # newest metrics of the stage at work
     spark: tuple[str, list[float]]  # name and values of one metric, over time
     asked_by: str = ""  # a reward run that learns from the answers to this run alone
+    title: str = ""  # what people call it; empty: its name
 
 
 class RunStage(NamedTuple):
@@ -76,6 +81,27 @@ class RunIndex:
             self._listed = (time.monotonic(), lines)
             return lines
 
+    def forget(self) -> None:
+        """Make the list again when it is next asked for, however fresh it is."""
+        with self._lock:
+            self._listed = (-FRESH, [])
+
+    def describe(self, name: str, *, title: str | None = None, notes: str | None = None) -> None:
+        """Give a run a title or notes; its folder keeps its name, by which answers, clips and checkpoints refer to it.
+
+        Raises:
+            NotFoundError: there is no such run.
+            DiskFullError, DiskError: it was not written.
+        """
+        folder = run_folder(self.home.parent, name)
+        if not (folder / "config.json").exists():
+            raise NotFoundError("run", name, "It may have been deleted, or not have begun yet.")
+        with self._lock:
+            known = read_json(folder / ABOUT)
+            changes = {"title": title, "notes": notes}
+            write_json(folder / ABOUT, {**known, **{key: text for key, text in changes.items() if text is not None}})
+        self.forget()
+
     def stages(self, name: str) -> list[RunStage]:
         """Return the stages of a run that log metrics, in the order in which they happen."""
         found = []
@@ -112,6 +138,7 @@ class RunIndex:
 
     def _line(self, folder: Path) -> RunLine:
         config, result = self.json(folder / "config.json"), self.json(folder / "result.json")
+        about = self.json(folder / ABOUT)
         stage, changed = stage_of(folder)
         names = ("", "events.jsonl", "result.json", "metrics.jsonl")
         changed = max(changed, *(mtime(str(folder / name)) for name in names))
@@ -138,6 +165,7 @@ class RunIndex:
             newest,
             (name, values),
             _text(config.get("asked_by")),
+            _text(about.get("title")),
         )
 
     def _last_stage(self, folder: Path) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.types import Array
-from teleop.station.media.media import digest_of
+from teleop.station.media.films import digest_of
 
 CAPACITY = 64  # that are kept for their clips
 

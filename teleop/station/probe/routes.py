@@ -10,7 +10,8 @@ from starlette.responses import JSONResponse, Response
 
 from teleop.policy_probe.messages import LONGEST, SHORTEST, FrameRef
 from teleop.station.media.file_responses import GoneError, respond, unless_gone
-from teleop.station.media.media import CameraView, NoPictureError
+from teleop.station.media.films import NoPictureError
+from teleop.station.media.media import CameraView
 from teleop.station.operate import launch_options
 from teleop.station.probe.keys import KEYS
 from teleop.station.probe.view import ProbeView

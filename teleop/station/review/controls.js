@@ -99,7 +99,7 @@ function drawChoice(question, desk) {
 }
 
 /**
- * One press a criterion; the last one answers.
+ * One press an axis; the last one answers.
  * @param {Question} question
  * @param {Desk} desk
  * @returns {Panel}
@@ -109,27 +109,28 @@ function drawLevels(question, desk) {
   const field = Object.keys(parts[0].value)[0];
   const levelOf = (/** @type {Control} */ control) => Object.values(control.value[field])[0];
   const usual = Object.keys(parts[0].value[field]);
-  const criteria = question.criteria.length ? question.criteria : usual;
+  const axes = question.axes.length ? question.axes : usual;
   /** @type {Record<string, any>} */
   const given = {};
   let at = 0;
-  const rows = criteria.map((criterion, i) => {
-    const name = criterion === "overall" && criteria.length === 1 ? "" : criterion.replaceAll("_", " ");
+  const rows = axes.map((axis, i) => {
+    const name = axis === "overall" && axes.length === 1 ? "" : axis.replaceAll("_", " ");
     const levels = element("div", { class: "segments levels", role: "group", "aria-label": name || question.prompt });
     for (const control of parts) levels.append(button(control.label.replace(`${control.key} `, ""), "", () => give(i, control), `part_${control.key}`));
     const node = element("div", { class: "criterion" }, element("span", { class: "criterion-name" }, name), levels);
     return { node, levels };
   });
   const rest = row(question.controls.filter((control) => !control.part), (control) => desk.answer(control.value));
-  const node = element("div", { class: "answers column" }, ...rows.map((one) => one.node), element("div", { class: "answers" }, ...rest.buttons));
+  const table = element("div", { class: `criteria ${axes.length > 2 ? "many" : ""}` }, ...rows.map((one) => one.node));
+  const node = element("div", { class: "answers column" }, table, element("div", { class: "answers" }, ...rest.buttons));
 
   /**
    * @param {number} which
    * @param {Control} control
    */
   function give(which, control) {
-    given[criteria[which]] = levelOf(control);
-    const missing = criteria.findIndex((criterion) => !(criterion in given));
+    given[axes[which]] = levelOf(control);
+    const missing = axes.findIndex((axis) => !(axis in given));
     if (missing < 0) return desk.answer({ [field]: { ...given } });
     at = missing;
     draw();
@@ -137,9 +138,9 @@ function drawLevels(question, desk) {
 
   function draw() {
     rows.forEach((one, i) => {
-      one.node.classList.toggle("now", i === at && criteria.length > 1);
+      one.node.classList.toggle("now", i === at && axes.length > 1);
       Array.from(one.levels.children).forEach((made, k) => {
-        made.setAttribute("aria-pressed", String(given[criteria[i]] === levelOf(parts[k])));
+        made.setAttribute("aria-pressed", String(given[axes[i]] === levelOf(parts[k])));
         made.querySelector("kbd")?.classList.toggle("resting", i !== at);
       });
     });
@@ -151,7 +152,7 @@ function drawLevels(question, desk) {
     const last = Object.keys(given).pop();
     if (!last) return false;
     delete given[last];
-    at = criteria.indexOf(last);
+    at = axes.indexOf(last);
     draw();
     return true;
   };

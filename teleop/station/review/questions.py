@@ -19,10 +19,12 @@ from robo_rlhf.data.layout import episode_path
 from robo_rlhf.episodes.access import modules_of
 from robo_rlhf.feedback.assignment.assign import AssignedQuestion, QuestionFilter
 from robo_rlhf.feedback.assignment.quarantine import Clip
+from robo_rlhf.feedback.axes import axes_of
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.records import Question, clip_id
 from robo_rlhf.feedback.store import Store, SubmissionResult
-from teleop.station.media.media import EpisodeFilm, Media, NoPictureError
+from teleop.station.media.films import EpisodeFilm, NoPictureError
+from teleop.station.media.media import Media
 from teleop.station.operate import launch_options
 
 MOST_BROKEN = 200  # questions that are withdrawn in one request before the annotator has to wait
@@ -186,7 +188,7 @@ def drawn(handed: AssignedQuestion, shown: Sequence[ShownFilm], *, places: bool)
         "layout": kind.layout,
         "task": question.task,
         "about": about(question.task),
-        "criteria": list(question.meta.get("criteria") or ()),
+        "axes": list(axes_of(question.meta, ())),
         "practice": handed.purpose == "practice",
         "seconds": handed.seconds,
         "controls": controls(question.kind, handed.order),
@@ -207,7 +209,7 @@ def controls(name: str, order: Sequence[int]) -> list[dict[str, Any]]:
         {
             "label": control.label,
             "key": control.key,
-            "value": dict(control.value if control.part else kind.permute(control.value, back)),
+            "value": dict(kind.permute(control.value, back)),
             "part": control.part,
             "span": control.span,
         }

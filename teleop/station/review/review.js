@@ -143,7 +143,8 @@ export class Review {
     stage.node.inert = false;
     this.desk.dataset.question = question.question;
     this.desk.dataset.layout = question.layout;
-    this.desk.style.setProperty("--rows", String(question.criteria.length || 1));
+    this.desk.style.setProperty("--rows", String(question.axes.length || 1));
+    this.desk.style.setProperty("--rows-wide", String(question.axes.length > 2 ? Math.ceil(question.axes.length / 2) : question.axes.length || 1));
     this.clock.playing = false;
     if (stage.ready) this.begin();
     else this.clock.take([]);

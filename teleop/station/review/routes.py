@@ -15,7 +15,8 @@ from robo_rlhf.feedback.assignment.my_progress import MOST_WAITING, waiting, wor
 from robo_rlhf.feedback.assignment.submission import SubmittedAnswer
 from robo_rlhf.feedback.notes import LONGEST_NOTE, Note
 from teleop.station.media.file_responses import GoneError, respond, unless_gone
-from teleop.station.media.media import CameraView, NoPictureError
+from teleop.station.media.films import NoPictureError
+from teleop.station.media.media import CameraView
 from teleop.station.review.keys import KEYS
 from teleop.station.review.offline_answers import Key, OfflineChange
 from teleop.station.review.questions import ReviewQuestions, answer_view, content_of, practice_feedback

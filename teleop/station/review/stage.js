@@ -12,7 +12,7 @@ const WIDTHS = [320, 480, 640]; // [pixels]
  * @typedef {{label: string, key: string, value: Record<string, any>, part: boolean,
  *   span: [number, number] | null}} Control
  * @typedef {{lease: number, question: string, kind: string, prompt: string, layout: string, task: string, about: string,
- *   criteria: string[], practice: boolean, seconds: number, controls: Control[], clips: ClipOf[],
+ *   axes: string[], practice: boolean, seconds: number, controls: Control[], clips: ClipOf[],
  *   given?: Record<string, any>}} Question  given: the answer that was taken back
  */
 

@@ -166,6 +166,7 @@ function inWords(question, value) {
   if (control) return control.label;
   const label = (/** @type {string} */ name) => question.clips.find((clip) => clip.name === name)?.label || name;
   if (value.ranking) return value.ranking.map((/** @type {string[]} */ group) => group.map(label).join(" = ")).join(" > ");
+  if (value.axes) return Object.entries(value.axes).map(([axis, said]) => `${axis.replaceAll("_", " ")}: ${said === "cant_tell" ? "can't tell" : label(said)}`).join(", ");
   if (value.ratings) return Object.entries(value.ratings).map(([name, level]) => `${name.replaceAll("_", " ")} ${level}`).join(", ");
   if (value.presses) return [1, -1].map((sign) => `${value.presses.filter((/** @type {any} */ one) => one.sign === sign).length} ${sign > 0 ? "good" : "bad"}`).join(", ");
   return "another answer";

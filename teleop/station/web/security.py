@@ -34,6 +34,8 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+# of a page that the station did not make: no scripts, nothing from elsewhere, and an origin of its own
+SHUT_IN = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
 HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
@@ -47,6 +49,7 @@ OURS = {name.encode(): value.encode() for name, value in HEADERS.items()}  # as 
 ENCRYPTED = (b"strict-transport-security", b"max-age=31536000")  # a browser that came by HTTPS comes by nothing else
 _PLAIN = {"ws": "http", "wss": "https"}
 _PORTS = {"http": 80, "https": 443}
+CSP = b"content-security-policy"
 NOT_KEPT = (b"cache-control", b"no-store")
 
 
@@ -150,8 +153,10 @@ def _with_headers(send: Send, scheme: str) -> Send:
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             theirs = [pair for pair in message["headers"] if pair[0] not in OURS]
+            shut_in = (CSP, SHUT_IN.encode()) in message["headers"]
+            sent = [(name, SHUT_IN.encode() if shut_in and name == CSP else value) for name, value in ours]
             cached = any(name == b"cache-control" for name, _ in theirs)
-            message["headers"] = [*theirs, *ours, *(() if cached else [NOT_KEPT])]
+            message["headers"] = [*theirs, *sent, *(() if cached else [NOT_KEPT])]
         await send(message)
 
     return with_headers

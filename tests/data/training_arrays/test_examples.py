@@ -16,12 +16,13 @@ def episodes() -> list[Episode]:
 
 def test_chunks_hold_the_actions_that_followed(episodes: list[Episode]) -> None:
     examples = chunk_examples(episodes, 8)
-    assert [x.shape for x in examples] == [(120, 6), (120, 8, 2), (120, 8), (120,)]
-    assert all(x.dtype == np.float32 for x in examples)
+    assert [x.shape for x in examples] == [(120, 6), (120, 8, 2), (120, 8), (120,), (120, 1)]
+    assert all(x.dtype == np.float32 for x in examples[:4])
     for e, episode in enumerate(episodes):
         for t in (0, 17, 35, 39):
             row, left = 40 * e + t, min(8, 40 - t)
             np.testing.assert_array_equal(examples.obs[row], episode.obs[t])
+            assert examples.frame[row] == 41 * e + t
             np.testing.assert_array_equal(examples.action[row, :left], episode.action[t : t + left])
             np.testing.assert_array_equal(examples.mask[row], [1.0] * left + [0.0] * (8 - left))
 

@@ -23,11 +23,12 @@ def test_every_control_gives_keys_that_are_known(kind: str) -> None:
         ("pairwise", {"choice": "A", "colour": "red"}),
         ("ranking", {"ranking": [["A"], ["B"], ["C"]], "choices": 1}),
         ("rating", {"ratings": {"overall": 1}, "rating": 2}),
+        ("axes", {"axes": {"overall": "A"}, "axis": "B"}),
         ("moments", {"presses": [PRESS, {**PRESS, "why": "x"}]}),
         ("correction", {"choice": "fine", "x" * 50_000: 1}),
     ],
 )
 def test_other_keys_are_refused(kind: str, answer: dict[str, Any]) -> None:
-    with pytest.raises(InvalidValueError, match=f"answer to a {kind} question: expected only") as refused:
+    with pytest.raises(InvalidValueError, match=f"answer to {KINDS[kind].article} question: expected only") as refused:
         check_keys(KINDS[kind], answer)
     assert len(str(refused.value)) < 500

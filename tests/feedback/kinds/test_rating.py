@@ -32,14 +32,24 @@ def test_a_tenth_at_random() -> None:
     torch.testing.assert_close(mixed, 0.9 * meant + 0.02)
 
 
-def test_criteria_share_the_weight() -> None:
+def test_axes_share_the_weight_where_they_are_one() -> None:
     target = RATING.target({"ratings": {"overall": 5, "gentle": 1, "quick": 5, "tidy": 3}}, CLIP)
     assert target is not None
     np.testing.assert_allclose(target.values, [0.25, 0, 0.25, 0, 0.5])
 
 
-def test_criteria_are_those_of_the_question() -> None:
-    asked = {"criteria": ["gentle", "quick"]}
+def test_each_axis_has_a_target_of_its_own() -> None:
+    targets = RATING.targets({"ratings": {"gentle": 1, "quick": 5}}, CLIP)
+    assert {axis: target.values.tolist() for axis, target in targets.items()} == {
+        "gentle": [1, 0, 0, 0, 0],
+        "quick": [0, 0, 0, 0, 1],
+    }
+    assert not RATING.targets({"choice": "cant_tell"}, CLIP)
+
+
+@pytest.mark.parametrize("name", ["axes", "criteria"])  # as earlier versions called them
+def test_axes_are_those_of_the_question(name: str) -> None:
+    asked = {name: ["gentle", "quick"]}
     RATING.validate({"ratings": {"gentle": 1, "quick": 5}}, 1, asked)
     for wrong in ({"gentle": 1}, {"overall": 3}, {"gentle": 1, "quick": 5, "tidy": 3}):
         with pytest.raises(InvalidValueError, match="expected ratings with each of gentle, quick"):

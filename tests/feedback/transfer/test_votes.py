@@ -145,3 +145,33 @@ def test_other_files_are_refused(dataset: Dataset, tmp_path: Path) -> None:
             import_votes(store, tmp_path / "votes.json", dataset, "cups", "lab", {"clip_c": "x"})
         with pytest.raises(InvalidValueError, match="a name that ends in"):
             export_votes(store, tmp_path / "out.xlsx")
+
+
+ALONG = [
+    {"clip_a": "e0", "clip_b": "e1", "vote": "A", "annotator": "ann", "axis": "speed"},
+    {"clip_a": "e0", "clip_b": "e1", "vote": "tie", "annotator": "ann", "axis": "care", "note": "both soft"},
+    {"clip_a": "e1", "clip_b": "e0", "vote": "A", "annotator": "bo", "axis": "speed"},  # the other way round
+    {"clip_a": "e0", "clip_b": "e1", "vote": "B", "annotator": "ann", "axis": ""},
+]
+SAID = [
+    ("ann", {"axes": {"speed": "A", "care": "tie"}, "note": "both soft"}),
+    ("bo", {"axes": {"speed": "B", "care": "cant_tell"}}),
+    ("ann", {"choice": "B"}),
+]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet", ".json"])
+def test_votes_along_axes_are_one_answer_each_way(suffix: str, dataset: Dataset, tmp_path: Path) -> None:
+    def said(store: Store) -> list[tuple[str, dict[str, Any]]]:
+        return sorted([(answer.annotator, dict(answer.value)) for answer in store.answers()], key=str)
+
+    with Store(tmp_path / "feedback.db") as store:
+        found = import_votes(store, write(tmp_path / "in.csv", ALONG), dataset, "cups", "lab", {})
+        assert not found.problems
+        assert said(store) == sorted(SAID, key=str)
+        (asked,) = (question for question in store.questions() if question.kind == "axes")
+        assert asked.meta == {"axes": ["speed", "care"]}
+        assert export_votes(store, tmp_path / f"out{suffix}") == 5
+    with Store(tmp_path / "again.db") as store:
+        assert not import_votes(store, tmp_path / f"out{suffix}", dataset, "cups", "lab", {}).problems
+        assert said(store) == sorted(SAID, key=str)

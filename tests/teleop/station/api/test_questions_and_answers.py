@@ -77,7 +77,9 @@ def test_any_kind_can_be_asked(kind: str, program: Program) -> None:
         ({"clips": []}, "clips"),
         ({"clips": [{"episode_id": "e0", "start": 0, "length": 5}]}, "clips of a pairwise question"),
         ({"clips": [{"episode_id": "e0", "start": 0, "length": 5}] * 2}, "the same clip twice"),
-        ({"meta": {"criteria": 5}}, "prompt and criteria are fields of their own"),
+        ({"meta": {"criteria": 5}}, "prompt and axes are fields of their own"),
+        ({"axes": ["speed"]}, "axes go with questions of axes and rating, not pairwise"),
+        ({"kind": "axes", "axes": ["speed", "speed"]}, "different names"),
         ({"run": "a\0b"}, "run"),
         ({"round": -1}, "round"),
         ({"overlap": 0}, "overlap"),
@@ -218,3 +220,24 @@ def test_a_browser_gets_errors_in_the_same_form(program: Program, visit: Any) ->
     assert (answer.status_code, answer.json()["code"]) == (401, "signed_out")
     assert nobody.get("/api/v1/nothing", headers={"accept": "text/html"}).json()["code"] == "notfound"
     assert nobody.get("/api/v1/docs", headers={"accept": "text/html"}).status_code == 303
+
+
+def test_clips_are_compared_along_axes_over_rest(program: Program) -> None:
+    operator, annotator = program("operator"), program("annotator")
+    own = operator.put("tasks/reach/axes", json={"axes": ["gentleness", "speed"]}).json()
+    assert own["axes"] == ["gentleness", "speed"]
+    (name,) = asked(operator, kind="axes", clips=2, axes=[])  # the task's own
+    assert operator.get(f"questions/{name}").json()["meta"] == {"axes": ["gentleness", "speed"]}
+    shown = annotator.post("leases", json={}).json()["question"]
+    assert (shown["kind"], shown["axes"], shown["layout"]) == ("axes", ["gentleness", "speed"], "levels")
+    first = shown["clips"][0]["name"]  # what stands first on the screen is A there, whatever its name in the question
+    assert shown["controls"][0] == {
+        **{"label": "A", "key": "1", "part": True, "span": None},
+        "value": {"axes": {"overall": first}},
+    }
+    value = {"axes": {"gentleness": first, "speed": "tie"}}
+    sent = annotator.post("answers", json={"question": name, "lease": shown["lease"], "value": value, "key": "one"})
+    assert sent.status_code == 201, sent.text
+    partly = {"question": name, "lease": shown["lease"], "value": {"axes": {"speed": "A"}}, "key": "two"}
+    assert "axes with each of gentleness, speed" in annotator.post("answers", json=partly).json()["error"]
+    assert operator.put("tasks/reach/axes", json={"axes": []}).json()["axes"][0] == "task success"

@@ -26,7 +26,8 @@ from robo_rlhf.sim.rendering.video import decode_mp4
 from teleop.station.app import create_app
 from teleop.station.library.edits import Library
 from teleop.station.media import routes as media_page
-from teleop.station.media.media import MOST_FRAMES, PART, CameraView, Media, part_of
+from teleop.station.media.films import MOST_FRAMES, PART, part_of
+from teleop.station.media.media import CameraView, Media
 from teleop.station.services import Station
 from teleop.station.web import error_pages
 from tests.data.making import episode, flip
@@ -167,7 +168,7 @@ def test_what_makes_no_sense_is_refused_in_words(client: TestClient, asked: str)
 
 
 def test_more_frames_than_a_clip_may_have_are_refused(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("teleop.station.media.media.MOST_FRAMES", 5)
+    monkeypatch.setattr("teleop.station.media.films.MOST_FRAMES", 5)
     answer = client.get(CLIP)
     assert answer.status_code == 422
     assert "at least one and at most 5 of frames 0 to 12" in answer.json()["error"]
@@ -385,9 +386,9 @@ def test_media_is_only_for_those_who_are_signed_in(home: Path, dataset: Dataset)
     station = Station(home)
     try:
         client = TestClient(create_app(station), base_url="http://localhost")
-        for form in ("clip", "poster", "hover", "frame", "part"):
+        for form in ("clip", "poster", "hover", "frame", "part", "poses", "scene", "assets"):
             for headers in ({}, {"range": "bytes=0-1"}, {"if-none-match": "*"}):
-                answer = client.get(f"/media/{form}?dataset=demos&episode=e1", headers=headers)
+                answer = client.get(f"/media/{form}?dataset=demos&episode=e1&name=push", headers=headers)
                 assert (answer.status_code, answer.json()["code"]) == (401, "signed_out")
     finally:
         station.close()

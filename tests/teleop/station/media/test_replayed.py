@@ -20,7 +20,8 @@ from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from robo_rlhf.sim.rendering.pool import RenderPool
 from robo_rlhf.sim.rendering.video import decode_mp4
-from teleop.station.media.media import CameraView, Media, NoPictureError
+from teleop.station.media.films import NoPictureError
+from teleop.station.media.media import CameraView, Media
 from teleop.station.media.replayed import curves
 from tests.formats.making import brightness, grey_video
 

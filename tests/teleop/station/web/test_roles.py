@@ -84,7 +84,14 @@ ROUTES: dict[str, Row] = {
     "POST /api/review/broken": Row("annotator", "4"),
     "GET /api/review/pace": Row("annotator", "4"),
     "GET /api/review/correction": Row("annotator", "4"),
+    # Training
+    "GET /train": Row("operator", "2"),
+    "GET /api/train": Row("operator", "2"),
+    "POST /api/train": Row("operator", "4"),
+    "POST /api/train/command": Row("operator", "4"),
+    "POST /api/train/runs/{run}": Row("operator", "4"),
     # The monitor
+    "GET /monitor/report/{run}": Row("annotator", "4"),
     "GET /monitor": Row("annotator", "2"),
     "GET /api/monitor/runs": Row("annotator", "2"),
     "GET /api/monitor/run": Row("annotator", "4"),

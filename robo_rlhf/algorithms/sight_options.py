@@ -1,0 +1,112 @@
+"""Options that say what a policy or a reward sees: cameras, and which columns beside their pictures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.registry import Choices, known
+from robo_rlhf.sim.tasks import TASKS
+from robo_rlhf.vision.encoders import ENCODERS
+from robo_rlhf.vision.sight import Sight, check_cameras, shown_columns
+
+if TYPE_CHECKING:
+    from robo_rlhf.core.types import Episode
+    from robo_rlhf.vision.frame_cache import TrainingPictures
+
+FRAMES = Path("cache") / "frames"  # in the data home
+
+
+@dataclass(frozen=True, kw_only=True)
+class SightOptions:
+    """Options of what is seen; without them a network gets all columns and no picture, as ever."""
+
+    cameras: str = ""
+    """Cameras whose pictures are seen, such as front,wrist; none where empty."""
+    size: int = 96
+    """Sides of a picture [pixels]."""
+    hide: str = ""
+    """Columns or things that are not seen, such as cube,puck."""
+    proprioception_only: bool = False
+    """See no column that a real robot could not measure itself, as the task says."""
+    encoder: Annotated[str, Choices(ENCODERS)] = "small"
+    """Network that reads a picture."""
+    shared_encoder: bool = False
+    """Read the pictures of all cameras with one network instead of one each."""
+    shift: int = 4
+    """How far pictures are moved at random while learning [pixels]."""
+
+    @property
+    def sees(self) -> bool:
+        """Whether any of these options is used."""
+        return bool(self.cameras or self.hide or self.proprioception_only)
+
+    @property
+    def sight(self) -> Sight | None:
+        """Cameras and size; None without cameras."""
+        names = _words(self.cameras)
+        return Sight(names, self.size) if names else None
+
+    def check_sight(self, task: str) -> None:
+        """Refuse what cannot be seen of a task of this project, or of an outside environment.
+
+        Raises:
+            UnknownNameError: no such camera, column, thing or encoder; the message suggests the nearest.
+            InvalidValueError: a size or a shift outside its range, or columns without names.
+        """
+        self.columns(task)
+        known(ENCODERS, self.encoder)
+        if self.shift < 0:
+            raise InvalidValueError("--shift", self.shift, "0 or more pixels")
+        sight = self.sight
+        if sight is not None:
+            from robo_rlhf.sim.rendering.renderer import load_model
+            from robo_rlhf.sim.rendering.scene_cameras import DEFAULT_CAMERA, camera_names
+
+            check_cameras(sight.cameras, dict.fromkeys([*camera_names(load_model(task)), DEFAULT_CAMERA]))
+
+    def columns(self, task: str) -> tuple[int, ...] | None:
+        """Return the indices of the columns that are seen; None for all. Raises as `check_sight`."""
+        hide = (*_words(self.hide), *(("privileged",) if self.proprioception_only else ()))
+        if not hide:
+            return None
+        if task not in TASKS:
+            raise InvalidValueError("--hide or --proprioception-only", task, "a native task, whose columns have names")
+        found = TASKS[task]
+        return shown_columns(found.obs_names, found.privileged, hide)
+
+    def visual_settings(self, task: str, policy: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings of a policy of kind "visual" in place of one of kind `policy` with `settings`."""
+        sight, columns = self.sight, self.columns(task)
+        more: dict[str, Any] = {"columns": None if columns is None else list(columns), "encoder": self.encoder}
+        if sight is not None:
+            more |= {"cameras": list(sight.cameras), "size": sight.size}
+        more |= {"shared": self.shared_encoder, "shift": self.shift}
+        return {"policy": policy, "settings": dict(settings), **more}
+
+    def seeing(self, task: str, config: Any) -> Any:
+        """Return settings of behaviour cloning whose policy sees what is asked for; as they are where nothing is."""
+        if not self.sees:
+            return config
+        return replace(config, policy="visual", settings=self.visual_settings(task, config.policy, config.settings))
+
+    def asked_to_see(self) -> dict[str, Any]:
+        """Return the options that a run stores; none where nothing is asked for."""
+        return {"cameras": self.cameras, "size": self.size} if self.cameras else {}
+
+    def pictures(
+        self, home: Path, episodes: "Sequence[Episode]", folder: Path, progress: Callable[[int, int], None] | None
+    ) -> "TrainingPictures | None":
+        """Return the pictures of all frames of episodes of the dataset at `folder`; None without cameras."""
+        sight = self.sight
+        if sight is None:
+            return None
+        from robo_rlhf.vision.episode_pictures import see_episodes
+        from robo_rlhf.vision.frame_cache import FrameCache
+
+        return see_episodes(episodes, sight, FrameCache(home / FRAMES), folder=folder, progress=progress)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())

@@ -1,0 +1,150 @@
+"""A policy of any kind that sees: encoders turn the pictures of its cameras into columns beside those that it is shown.
+
+The encoders are trained with the policy. Between two predictions of a policy that predicts chunks nothing is drawn and
+nothing encoded.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from robo_rlhf.core.checks import at_least, check_ranges
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array, Observation
+from robo_rlhf.policies import POLICIES
+from robo_rlhf.policies.base import Chunks, TrainedPolicy
+from robo_rlhf.policies.chunked import ChunkedPolicy
+from robo_rlhf.vision.augmentation import colour_jitter, random_shift
+from robo_rlhf.vision.encoder import CameraEncoder
+from robo_rlhf.vision.sight import Sight
+
+
+@POLICIES.register("visual")
+class VisualPolicy(TrainedPolicy):
+    """Cameras, encoders and a policy of another kind behind them."""
+
+    kind = "visual"
+    example: ClassVar[Mapping[str, Any]] = {"policy": "gaussian", "settings": {"width": 16}}
+
+    def __init__(
+        self,
+        obs_dim: int,
+        act_dim: int,
+        *,
+        policy: str = "flow",
+        settings: Mapping[str, Any] | None = None,
+        cameras: Sequence[str] = (),
+        size: int = 96,
+        columns: Sequence[int] | None = None,
+        encoder: str = "small",
+        encoder_settings: Mapping[str, Any] | None = None,
+        shared: bool = False,
+        shift: int = 4,
+        jitter: float = 0.1,
+    ) -> None:
+        """Build the networks.
+
+        Args:
+            obs_dim: size of a whole observation of the task.
+            act_dim: size of an action.
+            policy: kind of the policy that gets columns and features.
+            settings: of that policy.
+            cameras: names; none makes a policy that sees only some columns.
+            size: sides of a picture [pixels].
+            columns: indices of the columns that it is shown; all where None.
+            encoder: kind of the encoders.
+            encoder_settings: of the encoders.
+            shared: whether one encoder serves all cameras.
+            shift: how far pictures are moved at random while it learns [pixels].
+            jitter: how far their colours are scaled at random while it learns, as a share.
+
+        Raises:
+            InvalidValueError: a column that the task does not have, or neither cameras nor columns.
+        """
+        shown = None if columns is None else [int(i) for i in columns]
+        given = {"policy": policy, "settings": dict(settings or {}), "cameras": list(cameras), "size": size}
+        more = {"columns": shown, "encoder": encoder, "encoder_settings": dict(encoder_settings or {})}
+        super().__init__(obs_dim, act_dim, **given, **more, shared=shared, shift=shift, jitter=jitter)
+        self.shift, self.jitter = shift, jitter
+        check_ranges(self, "{} of policy visual", {"shift jitter": at_least(0)})
+        shown = list(range(obs_dim)) if shown is None else shown
+        if not all(0 <= i < obs_dim for i in shown) or not (shown or cameras):
+            raise InvalidValueError("columns of policy visual", shown, f"some of 0 to {obs_dim - 1}, or cameras")
+        self.sight = Sight(tuple(cameras), size) if cameras else None
+        self.register_buffer("columns", torch.tensor(shown, dtype=torch.int64), persistent=False)
+        built = (tuple(cameras), size, encoder, encoder_settings or {})
+        self.encoder = CameraEncoder(*built, shared=shared) if cameras else None
+        self.features = self.encoder.features if self.encoder is not None else 0
+        self.inner = POLICIES[policy](len(shown) + self.features, act_dim, **(settings or {}))
+        self.chunk, self.history = self.inner.chunk, self.inner.history
+
+    columns: Tensor  # (k,) indices
+
+    def fit_normalizer(self, obs: Tensor, action: Tensor) -> None:
+        """Fit that of the inner policy; features are left as the encoders make them."""
+        shown, level = obs[:, self.columns], torch.ones(len(obs), self.features)
+        both = torch.cat([torch.cat([shown, level], dim=1), torch.cat([shown, -level], dim=1)])
+        self.inner.fit_normalizer(both, action)  # features of mean 0 and deviation 1 stay as they are
+
+    def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
+        """Return the loss of the inner policy, its pictures moved and coloured at random."""
+        count = len(batch.obs)
+        seen = batch.obs.view(count, self.history, self.obs_dim)[..., self.columns]
+        if self.encoder is not None:
+            pictures = {name: self._changed(batch.pictures[name], generator) for name in self._given(batch.pictures)}
+            seen = torch.cat([seen, self.encoder(pictures)], dim=-1)
+        return self.inner.loss(batch._replace(obs=seen.flatten(1), pictures={}), generator)
+
+    def act(self, obs: Array | Observation) -> Array:
+        """Return actions (N, act_dim) for whole observations, with a picture of each camera of the policy.
+
+        Raises:
+            InvalidValueError: it has cameras and got columns alone.
+        """
+        with torch.inference_mode():
+            return self.inner.act(self.encoded(obs, look=self.attends()))
+
+    def encoded(self, obs: Array | Observation, *, look: bool = True) -> Array:
+        """Return what the inner policy gets of an observation, (N, k); zeros for its features where not `look`.
+
+        Raises:
+            InvalidValueError: it has cameras and got columns alone.
+        """
+        columns, pictures = obs if isinstance(obs, Observation) else (obs, {})
+        with torch.inference_mode():
+            shown = torch.as_tensor(columns, dtype=torch.float32)[:, self.columns]
+            features = torch.zeros(len(shown), self.features)
+            if self.encoder is not None and look:
+                features = self.encoder({name: torch.from_numpy(pictures[name]) for name in self._given(pictures)})
+            both: Array = torch.cat([shown, features], dim=1).numpy()
+        return both
+
+    def remember(self, obs: Array | Observation) -> None:
+        """Take an earlier observation, for an inner policy with a history; raises as `act`."""
+        if isinstance(self.inner, ChunkedPolicy):
+            self.inner.remember(self.encoded(obs))
+
+    def _given(self, pictures: Mapping[str, Any]) -> tuple[str, ...]:
+        assert self.sight is not None
+        if missing := [name for name in self.sight.cameras if name not in pictures]:
+            given = "columns alone" if not pictures else f"pictures of {', '.join(pictures)}"
+            expected = f"pictures of {', '.join(missing)} too, as this policy was trained with"
+            raise InvalidValueError("observation of a policy with cameras", given, expected)
+        return self.sight.cameras
+
+    def _changed(self, picture: Tensor, generator: torch.Generator) -> Tensor:
+        return colour_jitter(random_shift(picture, self.shift, generator), self.jitter, generator)
+
+    def attends(self) -> bool:
+        """Whether the next action depends on the next observation."""
+        return self.inner.attends()
+
+    def reset(self, num_envs: int) -> None:
+        """Reset the inner policy."""
+        self.inner.reset(num_envs)
+
+    def seed(self, seed: int) -> None:
+        """Set the inner policy's source of randomness."""
+        self.inner.seed(seed)

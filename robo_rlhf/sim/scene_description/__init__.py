@@ -1,0 +1,1 @@
+"""A model as browsers draw it: its geometry once, then poses only."""

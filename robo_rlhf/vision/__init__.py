@@ -1,0 +1,1 @@
+"""What policies and rewards see: observations with cameras, pictures for training, encoders."""

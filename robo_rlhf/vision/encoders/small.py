@@ -1,0 +1,45 @@
+"""A small convolutional network that says where in the picture things are."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from robo_rlhf.vision.encoder import PictureEncoder
+from robo_rlhf.vision.encoders import ENCODERS
+from robo_rlhf.vision.spatial_softmax import SpatialSoftmax
+
+
+@ENCODERS.register("small")
+class SmallEncoder(PictureEncoder):
+    """Four convolutions and a spatial softmax."""
+
+    kind = "small"
+    example: ClassVar[Mapping[str, Any]] = {"width": 4, "features": 8}
+
+    def __init__(self, size: int, *, width: int = 32, features: int = 64) -> None:
+        """Build for pictures of `size` [pixels] a side.
+
+        Args:
+            size: of a picture.
+            width: maps of the first convolutions; the last has twice as many.
+            features: length of the vector.
+        """
+        super().__init__()
+        self.features = features
+        self.body = nn.Sequential(
+            nn.Conv2d(3, width, 5, stride=2, padding=2),
+            nn.GELU(),
+            nn.Conv2d(width, width, 3, stride=2, padding=1),
+            nn.GELU(),
+            nn.Conv2d(width, 2 * width, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(2 * width, 2 * width, 3, padding=1),
+        )
+        self.where = SpatialSoftmax(2 * width)
+        self.head = nn.Sequential(nn.Linear(4 * width, features), nn.LayerNorm(features))
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Return (B, features) for pictures (B, 3, size, size) in [-1, 1]."""
+        found: Tensor = self.head(self.where(self.body(picture)))
+        return found

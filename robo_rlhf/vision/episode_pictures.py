@@ -1,0 +1,113 @@
+"""Pictures of recorded episodes as a policy or reward sees them: drawn from states, from a replay, or as recorded."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robo_rlhf.core.errors import FileWarning, InvalidValueError, UnknownNameError
+from robo_rlhf.core.types import Array, Episode
+from robo_rlhf.episodes.access import EpisodeAccess, access_of
+from robo_rlhf.vision.drawing import Drawer, draw_all
+from robo_rlhf.vision.frame_cache import FrameCache, TrainingPictures, frame_key, model_digest
+from robo_rlhf.vision.sight import Sight
+
+Progress = Callable[[int, int], None]  # episodes done, of how many
+STILL = 2.0  # [of 255] deviation over frames below which nothing in a picture varies
+
+
+def see_episodes(
+    episodes: Sequence[Episode],
+    sight: Sight,
+    cache: FrameCache,
+    *,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+) -> TrainingPictures:
+    """Return the pictures of all frames of `episodes`, drawn where `cache` does not hold them.
+
+    Args:
+        episodes: of one task.
+        sight: cameras and size.
+        cache: keeps them.
+        folder: of the dataset with the recorded videos, for episodes without states.
+        progress: called after each episode.
+
+    Raises:
+        UnknownNameError: no such camera.
+        NotNowError, InvalidValueError: an episode cannot be shown.
+        DiskFullError: there is no room for the pictures; nothing was drawn.
+    """
+    access = [access_of(episode, folder) for episode in episodes]
+    keys = [_keys(one, episode, sight) for one, episode in zip(access, episodes, strict=True)]
+    missing = [[name for name in sight.cameras if not cache.holds(key[name])] for key in keys]
+    frame = 3 * sight.size**2
+    cache.reserve(sum(len(names) * len(episode.obs) * frame for names, episode in zip(missing, episodes, strict=True)))
+    drawers: dict[tuple[str, tuple[str, ...]], Drawer] = {}
+    try:
+        for done, (one, episode, key, names) in enumerate(zip(access, episodes, keys, missing, strict=True), 1):
+            if names:
+                for name, pictures in _draw(one, episode, Sight(tuple(names), sight.size), drawers).items():
+                    cache.put(key[name], pictures)
+            cache.use(key.values())
+            if progress is not None:
+                progress(done, len(episodes))
+    finally:
+        for drawer in drawers.values():
+            drawer.close()
+    cache.trim()
+    found = TrainingPictures(
+        [{name: partial(cache.get, key[name]) for name in sight.cameras} for key in keys],
+        [len(episode.obs) for episode in episodes],
+    )
+    _warn_of_still(found)
+    return found
+
+
+def _keys(access: EpisodeAccess, episode: Episode, sight: Sight) -> dict[str, str]:
+    """Return the key of each camera's pictures of an episode."""
+    about: dict[str, Any] = {"show": access.show, "size": sight.size}
+    if access.show == "state":
+        about |= {"model": model_digest(access.scene)}
+        source = episode.state
+    else:
+        about |= {"id": episode.meta.id, "task": episode.meta.task, "seed": episode.meta.seed}
+        about |= {"videos": {name: [str(p), *_written(p)] for name, p in access.videos.items()}}
+        source = episode.action
+    return {name: frame_key(source, {**about, "camera": name}) for name in sight.cameras}
+
+
+def _written(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _draw(
+    access: EpisodeAccess, episode: Episode, sight: Sight, drawers: dict[tuple[str, tuple[str, ...]], Drawer]
+) -> dict[str, Array]:
+    """Return the pictures (T+1, size, size, 3) of an episode by each camera."""
+    if access.show == "state":
+        drawer = drawers.setdefault((access.scene, sight.cameras), Drawer(access.scene, sight))
+        return draw_all(drawer, episode.state)
+    known = tuple(access.videos) if access.show == "frames" else ("front",)
+    chosen = range(len(episode.obs))
+    found = {}
+    for name in sight.cameras:
+        if access.show is not None and name not in known:
+            raise UnknownNameError(f"camera of episode {episode.meta.id}", name, known)
+        found[name] = access.frames(chosen, name, sight.size, sight.size)
+    return found
+
+
+def _warn_of_still(pictures: TrainingPictures) -> None:
+    """Warn of cameras in whose pictures nothing varies: one inside a wall, or before a lens cap."""
+    if not len(pictures):
+        raise InvalidValueError("pictures to learn from", "no episode", "at least one")
+    some = np.unique(np.linspace(0, len(pictures) - 1, 16).astype(int))
+    for camera, shown in pictures.take(some).items():
+        if len(some) > 1 and shown.std(axis=0, dtype=np.float64).max() < STILL:
+            told = f"Nothing varies in what camera {camera} shows: it may be inside something, or point away."
+            warnings.warn(told, FileWarning, stacklevel=3)

@@ -1,0 +1,47 @@
+"""The one place that makes an observation of a running environment: its columns, and pictures of its states."""
+
+from typing import Protocol
+
+from robo_rlhf.core.errors import NotNowError
+from robo_rlhf.core.types import Array, Observation
+from robo_rlhf.episodes.access import ways_of
+from robo_rlhf.vision.drawing import Drawer
+from robo_rlhf.vision.sight import Sight
+
+
+class Shown(Protocol):
+    """What an observer needs of an environment."""
+
+    name: str
+
+    def get_state(self) -> Array:
+        """Return the integration states (N, nstate)."""
+        ...
+
+
+class CameraObserver:
+    """Looks at an environment. Training, rollouts, evaluation, sessions, the probe and the arena see through it."""
+
+    def __init__(self, env: Shown, sight: Sight) -> None:
+        """Look at `env` as `sight` says.
+
+        Raises:
+            NotNowError: nothing of it can be drawn.
+        """
+        self.env, self.sight = env, sight
+        ways = ways_of(env.name, env.get_state().shape[1], versions=getattr(env, "provenance", {}))
+        if ways.show != "state":
+            raise NotNowError(
+                f"Policies with cameras cannot act in {env.name}: its pictures are not drawn from states.",
+                "Clone one from its columns, without --cameras.",
+            )
+        self._drawer = Drawer(env.name, sight)
+
+    def observe(self, columns: Array, state: Array | None = None) -> Observation:
+        """Return the observation of `state` (N, nstate), the present ones where None, with their columns (N, obs_dim).
+
+        Raises:
+            UnknownNameError: there is no such camera.
+            WorkerDiedError: two drawing processes died over it.
+        """
+        return Observation(columns, self._drawer.draw(self.env.get_state() if state is None else state))

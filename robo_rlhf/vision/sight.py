@@ -1,0 +1,71 @@
+"""What a policy or reward sees of a task: which cameras, how large, and which columns beside them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
+
+SMALLEST, LARGEST = 8, 512  # [pixels] sides of a picture that a network sees
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Cameras, and the size of their pictures, which are square."""
+
+    cameras: tuple[str, ...]
+    size: int = 96  # [pixels]
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be drawn.
+
+        Raises:
+            InvalidValueError: no camera, one twice, or a size outside 8 to 512.
+        """
+        if not self.cameras or len(set(self.cameras)) < len(self.cameras):
+            raise InvalidValueError("cameras", ",".join(self.cameras) or "none", "names, each of them once")
+        if not SMALLEST <= self.size <= LARGEST:
+            expected = f"pixels a side, from {SMALLEST} to {LARGEST}: a network sees no more in larger ones"
+            raise InvalidValueError("size of a policy's pictures", self.size, expected)
+
+
+def check_cameras(asked: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse cameras that the scene does not have.
+
+    Raises:
+        UnknownNameError: one is missing; the message suggests the nearest.
+    """
+    names = list(known)
+    for camera in asked:
+        if camera not in names:
+            raise UnknownNameError("camera", camera, names)
+
+
+def shown_columns(names: Sequence[str], privileged: Sequence[str], hide: Sequence[str]) -> tuple[int, ...]:
+    """Return the indices of the columns that stay when columns or objects are hidden.
+
+    >>> shown_columns(("hand_x", "cube_dx", "cube_dy", "grip"), ("cube_dx", "cube_dy"), ("cube",))
+    (0, 3)
+
+    Args:
+        names: of all columns of the task.
+        privileged: those that a real robot could not measure itself.
+        hide: names of columns, or of things ("cube" hides "cube_dx"); "privileged" hides all of those.
+
+    Raises:
+        UnknownNameError: there is nothing of that name.
+        InvalidValueError: "privileged" where the task names no such column.
+    """
+    hidden: set[str] = set()
+    for word in hide:
+        if word == "privileged":
+            if not privileged:
+                expected = "a task that names its privileged columns; name columns with --hide"
+                raise InvalidValueError("--proprioception-only", "a task that names none", expected)
+            hidden |= set(privileged)
+            continue
+        found = {name for name in names if name == word or name.startswith(f"{word}_")}
+        if not found:
+            things = {name.partition("_")[0] for name in names}
+            raise UnknownNameError("column or thing to hide", word, sorted({*things, *names}))
+        hidden |= found
+    return tuple(i for i, name in enumerate(names) if name not in hidden)

@@ -1,0 +1,63 @@
+"""Cloning from pictures by the command line: train, evaluate, correct, and what is refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robo_rlhf.cli.main import main
+from robo_rlhf.core.types import Source
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.policies.checkpoint import load_policy
+from robo_rlhf.policies.visual import VisualPolicy
+
+SEES = ["--cameras", "front,wrist", "--size", "16", "--proprioception-only"]
+TRAIN = ["train", "bc", "--task", "reach", "--failures", "--batch", "4", *SEES]
+
+
+@pytest.fixture
+def samples(home: Path, reach_home: Path) -> Path:
+    """Two demonstrations of reach, six steps long."""
+    shown = [e.slice(0, 6) for e in list(Dataset(reach_home / "samples" / "reach").load_all())[:2]]
+    Dataset(home / "samples" / "reach", create=True).add_many(shown)
+    return home
+
+
+def test_pictures_are_cloned_evaluated_and_corrected(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TRAIN, "--policy", "gaussian", "--settings", "width", "16", "--updates", "3", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    policy = load_policy(Path(row["policy"]))
+    assert isinstance(policy, VisualPolicy)
+    assert policy.settings["policy"] == "gaussian"
+    assert (policy.settings["cameras"], policy.settings["size"]) == (["front", "wrist"], 16)
+    assert policy.settings["columns"] == list(range(10))  # of 13; the goal is not among them
+    assert len(list((samples / "cache" / "frames").glob("*.npy"))) == 4
+    assert main(["evaluate", "bc", "--episodes", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["episodes"] == 1
+
+    shown = Dataset(samples / "samples" / "reach").load_all()
+    (first, *_) = shown
+    source = np.full(len(first), int(Source.CORRECTION), np.uint8)
+    better = replace(first, source=source, meta=replace(first.meta, id="better"))
+    Dataset(samples / "takeovers", create=True).add(better)
+    again = ["train", "dagger", "--task", "reach", "--failures", "--corrections", "takeovers", *SEES, "--json"]
+    assert main([*again, "--clone.updates", "2", "--clone.batch", "4", "--clone.settings", "width", "16"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert load_policy(Path(row["policy"])).settings["policy"] == "flow"
+
+
+def test_what_cannot_be_seen_is_refused_before_any_work(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for more, sentence in (
+        (["--cameras", "frnt"], "Did you mean 'front'"),
+        (["--cameras", "front", "--size", "0"], "from 8 to 512"),
+        (["--cameras", "front", "--size", "8192"], "from 8 to 512"),
+        (["--hide", "gaol"], "goal"),
+        (["--cameras", "front", "--shift", "-1"], "--shift: expected 0 or more pixels, got -1"),
+        (["--cameras", "front", "--encoder", "smal"], "small"),
+    ):
+        assert main(["train", "bc", "--task", "reach", "--failures", *more]) != 0
+        assert sentence in capsys.readouterr().err, more
+    assert not (samples / "runs" / "bc" / "config.json").exists()
+    assert not (samples / "cache").exists()

@@ -1,0 +1,73 @@
+"""The contract of encoders, over everything registered."""
+
+import pytest
+import torch
+
+from robo_rlhf.core.errors import InvalidValueError, ShapeError, UnknownNameError
+from robo_rlhf.core.learning import seeded
+from robo_rlhf.vision.encoder import CameraEncoder
+from robo_rlhf.vision.encoders import ENCODERS
+from robo_rlhf.vision.spatial_softmax import SpatialSoftmax
+
+SIZE = 16
+
+
+def of(kind: str, cameras: tuple[str, ...] = ("a", "b"), *, shared: bool = False) -> CameraEncoder:
+    with seeded(0):
+        return CameraEncoder(cameras, SIZE, kind, ENCODERS[kind].example, shared=shared)
+
+
+def pictures(count: int = 3, side: int = SIZE) -> dict[str, torch.Tensor]:
+    draw = torch.Generator().manual_seed(0)
+    return {n: torch.randint(256, (count, side, side, 3), generator=draw, dtype=torch.uint8) for n in "ab"}
+
+
+@pytest.mark.parametrize("kind", list(ENCODERS))
+def test_every_encoder_reads_each_picture_by_itself_and_learns(kind: str) -> None:
+    encoder, seen = of(kind), pictures()
+    found = encoder(seen)
+    assert found.shape == (3, encoder.features)
+    assert found.dtype == torch.float32
+    alone = encoder({name: picture[1:2] for name, picture in seen.items()})
+    assert torch.allclose(found[1:2], alone, atol=1e-5)
+    found.square().mean().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in encoder.parameters())
+    assert torch.equal(encoder({n: p[:, None] for n, p in seen.items()})[:, 0], found)  # with a history
+
+
+@pytest.mark.parametrize("kind", list(ENCODERS))
+def test_a_shared_encoder_gives_equal_pictures_equal_features(kind: str) -> None:
+    seen = {"a": pictures()["a"], "b": pictures()["a"]}
+    both = of(kind, shared=True)(seen).chunk(2, dim=-1)
+    assert torch.equal(*both)
+    apart = of(kind)(seen).chunk(2, dim=-1)
+    assert not torch.allclose(*apart)
+
+
+def test_wrong_pictures_are_refused() -> None:
+    encoder, seen = of("small"), pictures()
+    with pytest.raises(InvalidValueError, match="those of camera b"):
+        encoder({"a": seen["a"]})
+    for wrong in (seen["b"].movedim(-1, 1), seen["b"][..., :1], seen["b"][:, :8], pictures(side=24)["b"]):
+        with pytest.raises(ShapeError, match=r"pictures of camera b.*\(N, 16, 16, 3\)"):
+            encoder({**seen, "b": wrong})
+    four = torch.cat([seen["b"], seen["b"][..., :1]], dim=-1)
+    with pytest.raises(ShapeError, match="camera b"):
+        encoder({**seen, "b": four})
+    with pytest.raises(InvalidValueError, match="uint8 from 0 to 255"):
+        encoder({**seen, "b": seen["b"].float()})
+
+
+def test_unknown_encoders_and_settings_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="small"):
+        CameraEncoder(("a",), SIZE, "smal", {}, shared=False)
+    with pytest.raises(InvalidValueError, match="some of width, features"):
+        CameraEncoder(("a",), SIZE, "small", {"depth": 2}, shared=False)
+    with pytest.raises(InvalidValueError, match="a multiple of its 16 groups"):
+        CameraEncoder(("a",), SIZE, "resnet18", {"width": 8}, shared=False)
+
+
+def test_spatial_softmax_says_where_a_map_is_bright() -> None:
+    maps = torch.zeros(1, 1, 5, 9)
+    maps[0, 0, 0, 8] = 50.0
+    assert torch.allclose(SpatialSoftmax(1)(maps), torch.tensor([[1.0, -1.0]]), atol=1e-5)
