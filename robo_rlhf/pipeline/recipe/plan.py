@@ -29,7 +29,7 @@ MOST_TRIED = 4000  # gradient steps of such a turn
 APPROVALS = 0.2  # share of the answers that say whether an episode succeeded
 
 
-class Decision(NamedTuple):
+class PlanChoice(NamedTuple):
     """One choice, for the report."""
 
     what: str
@@ -42,7 +42,7 @@ class Plan:
     """Settings by their dotted names, and why they are so."""
 
     settings: Mapping[str, Any]
-    decisions: tuple[Decision, ...]
+    decisions: tuple[PlanChoice, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as a JSON object."""
@@ -69,7 +69,7 @@ def _cloning(config: PipelineConfig, speed: "Speed", budget: float) -> Plan:
     updates = max([n for n in UPDATES if n * cost <= affordable], default=UPDATES[0])
     each = f"a gradient step takes {1000 * speed.update:.3g} ms, and {budget / 60:.3g} of the minutes are for cloning"
     chosen = f"{updates} gradient steps" + (", two ways, of which rollouts choose" if ways == 2 else ", one way")
-    return Plan({"clone.updates": updates, "clone_ways": ways}, (Decision("cloning", chosen, each),))
+    return Plan({"clone.updates": updates, "clone_ways": ways}, (PlanChoice("cloning", chosen, each),))
 
 
 def _learner(config: PipelineConfig, speed: "Speed", budget: float) -> Plan:
@@ -81,7 +81,7 @@ def _learner(config: PipelineConfig, speed: "Speed", budget: float) -> Plan:
         count = max(min(ITERATIONS, affordable // 10 * 10), min(affordable, 10), config.rounds)
         why = f"{cost}; an iteration of PPO takes {speed.iteration:.3g} s of {budget / 60:.3g} minutes"
         settings = {"finetune.iterations": count, "gate": True, "choose_exploration_noise": True}
-        return Plan(settings, (Decision("fine-tuning", f"PPO, {count} iterations", why),))
+        return Plan(settings, (PlanChoice("fine-tuning", f"PPO, {count} iterations", why),))
     sac: SACSettings = SAMPLE_EFFICIENT["sac"]
     iteration = SAMPLE_EFFICIENT["num_envs"] * speed.horizon * (speed.step + sac.updates * SAC_UPDATE * speed.update)
     least, most = SAC_ITERATIONS
@@ -90,7 +90,7 @@ def _learner(config: PipelineConfig, speed: "Speed", budget: float) -> Plan:
     settings |= {f"sac.{name}": value for name, value in asdict(sac).items()}
     settings |= {"sac.iterations": count, "gate": True}
     why = f"{cost}, so each is learned from many times; an iteration takes about {iteration:.3g} s"
-    return Plan(settings, (Decision("fine-tuning", f"SAC, {count} iterations", why),))
+    return Plan(settings, (PlanChoice("fine-tuning", f"SAC, {count} iterations", why),))
 
 
 def _questions(answers: "Sequence[AnswerTime]") -> Plan:
@@ -99,7 +99,7 @@ def _questions(answers: "Sequence[AnswerTime]") -> Plan:
     told = [f"{time.kind}: {time.seconds:.3g} s ({time.source}), worth {time.worth:g} pairs" for time in answers]
     asked = f"{best.kind}, and {APPROVALS:.0%} that ask whether an episode succeeded, most of them in the first round"
     settings = {"question": best.kind, "approvals": APPROVALS}
-    return Plan(settings, (Decision("questions", asked, "; ".join(told)),))
+    return Plan(settings, (PlanChoice("questions", asked, "; ".join(told)),))
 
 
 def _tries(speed: "Speed", budget: float, cloning: int) -> Plan:
@@ -109,7 +109,7 @@ def _tries(speed: "Speed", budget: float, cloning: int) -> Plan:
     turns = min(TURNS, int(budget / turn))
     settings = {"self_imitation_rounds": turns, "self_imitation_episodes": TRIES, "self_imitation_updates": updates}
     why = f"a turn of {TRIES} episodes and {updates} gradient steps takes {turn:.3g} s"
-    return Plan(settings, (Decision("own tries to imitate", f"up to {turns} turns, where it fails often", why),))
+    return Plan(settings, (PlanChoice("own tries to imitate", f"up to {turns} turns, where it fails often", why),))
 
 
 def _within(name: str, kept: set[str]) -> bool:
