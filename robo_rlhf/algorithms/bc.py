@@ -13,7 +13,7 @@ from robo_rlhf.algorithms.imitation import Imitation
 from robo_rlhf.algorithms.reinforcement import check_axes
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError, UnknownNameError
 from robo_rlhf.core.files import data_home
-from robo_rlhf.pipeline.latest_policy import reward_at
+from robo_rlhf.policies.latest_policy import reward_at
 from robo_rlhf.sim.names import check_world
 
 if TYPE_CHECKING:

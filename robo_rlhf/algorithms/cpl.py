@@ -10,7 +10,7 @@ from robo_rlhf.algorithms.examples import TASK, answered
 from robo_rlhf.algorithms.from_answers import FromAnswers, starting_point
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError
 from robo_rlhf.core.files import data_home
-from robo_rlhf.pipeline.latest_policy import policy_at
+from robo_rlhf.policies.latest_policy import policy_at
 
 if TYPE_CHECKING:
     from robo_rlhf.core.runs import Run

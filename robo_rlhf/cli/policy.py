@@ -104,7 +104,11 @@ class PolicyServe:
         self._check()
         token = self._token()
         checkpoint = policy_at(self.policy, data_home(self.home))
-        listener = _listen(self.host, self.port or 0)
+        with _listen(self.host, self.port or 0) as listener:
+            self._serve(checkpoint, token, listener)
+        return 0
+
+    def _serve(self, checkpoint: Path, token: str, listener: socket.socket) -> None:
         use_one_thread()
         import uvicorn
 
@@ -124,14 +128,13 @@ class PolicyServe:
         server = PolicyServer(Serving(deployable(checkpoint), options), self.clients, token)
         port = listener.getsockname()[1]
         told = server.serving.metadata
-        print(
-            f"{checkpoint}: {told['kind']} policy for {told['task']}, {told['actions_per_request']} action(s) an answer"
-        )
+        print(f"{checkpoint}: {told['kind']}, {told['task']}, {told['actions_per_request']} action(s) an answer")
         print(f"ws://{self.host}:{port} (openpi) and http://{self.host}:{port}/act; Ctrl-C ends it", flush=True)
         config = uvicorn.Config(
             server.app(),
             log_level="warning",
             lifespan="off",
+            timeout_graceful_shutdown=2,
             limit_concurrency=4 * self.clients,
             ws_max_size=LARGEST,
             ws_max_queue=4,
@@ -139,7 +142,6 @@ class PolicyServe:
         )
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
-        return 0
 
     def _check(self) -> None:
         for name, value, low in (("--clients", self.clients, 1), ("--ahead", self.ahead, 0)):
@@ -175,6 +177,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, proto)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen()
     except OSError as error:
         raise BusyError(f"{host}:{port}", f"{error.strerror or error}; give another --port or --host") from None
     return listener

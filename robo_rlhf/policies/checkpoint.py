@@ -23,7 +23,7 @@ def load_policy(
     """Load a trained policy, ready to act.
 
     Args:
-        place: a checkpoint, a run's folder, the name of a run in the data home (its final policy), or one of its stages,
+        place: a checkpoint, a run's folder, the name of a run in the data home (its final policy) or of a stage of one,
             "RUN/clone".
         task: that it must be for, where given.
         obs_dim: size of an observation that it must take, where given.

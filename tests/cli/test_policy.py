@@ -61,19 +61,23 @@ def test_a_server_answers_and_ends_with_ctrl_c(home: Path) -> None:
         "--home",
         str(home),
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
         assert process.stdout is not None
-        assert process.stderr is not None
-        told = [process.stdout.readline(), process.stdout.readline()]
-        address = re.search(r"http://\S+/act", told[1])
-        assert address is not None, (told, process.stderr.read())
-        names = json.load(urllib.request.urlopen(address[0].replace("/act", "/metadata"), timeout=30))["obs_names"]
+        told = process.stdout.readline() + process.stdout.readline()
+        address = re.search(r"http://\S+/act", told)
+        assert address is not None, told
+        with urllib.request.urlopen(address[0].replace("/act", "/metadata"), timeout=60) as found:
+            names = json.load(found)["obs_names"]
         body = json.dumps({"observation": [0.0] * len(names)}).encode()
-        answer = json.load(urllib.request.urlopen(urllib.request.Request(address[0], body), timeout=30))
-        assert len(answer["actions"]) == 1
+        with urllib.request.urlopen(urllib.request.Request(address[0], body), timeout=60) as found:
+            assert len(json.load(found)["actions"]) == 1
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
-        assert "Traceback" not in process.stderr.read()
+        assert process.wait(60) == 0
+        assert "Traceback" not in process.communicate()[1]
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize(

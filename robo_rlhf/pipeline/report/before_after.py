@@ -9,11 +9,11 @@ import numpy as np
 
 from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.episodes.access import access_of
-from robo_rlhf.pipeline.latest_policy import POLICY, final_policy
 from robo_rlhf.pipeline.report.findings import Findings
 from robo_rlhf.pipeline.report.formatting import initial_policy_name
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
+from robo_rlhf.policies.latest_policy import POLICY, final_policy
 from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import make_env
