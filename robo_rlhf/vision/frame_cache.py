@@ -24,6 +24,7 @@ from robo_rlhf.core.files import remove, require_disk_space, write_atomic
 from robo_rlhf.core.types import Array
 
 DRAWING = 1  # of the way in which pictures are drawn; raised where it changes them
+FRAMES = Path("cache") / "frames"  # the folder in a data home
 LIMIT = 16 * 2**30  # [bytes]
 OPEN_MAPS = 512  # each holds a file open, of which a process may have 1024
 PARTIAL_AGE = 3600.0  # [s] after which what a killed process left is removed
