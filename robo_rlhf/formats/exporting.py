@@ -66,10 +66,10 @@ def export(
     out = work / "out"
     remove_tree(out)  # of a run that was stopped while it wrote
     make_folder(out)
-    told = Export(
+    request = Export(
         reader, made.infos, made.name, cameras, valid, made.pictures, lambda *at: tell("episodes written", *at)
     )
-    whole = kind.write(told, out, place)
+    whole = kind.write(request, out, place)
     if whole.is_dir():
         publish_folder(whole, place)
     else:

@@ -228,7 +228,7 @@ def _foreign(info: _Info, options: ImportOptions, notes: Callable[[str], object]
         action_names=_names(info, "action"),
         signals=tuple(n for n in numbers if n not in _KNOWN and n not in observed and not n.startswith("next.")),
         instructions=info.instructions(),
-        said_success="next.success" in info.features,
+        marks_success="next.success" in info.features,
     )
 
 
