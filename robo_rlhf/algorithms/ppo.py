@@ -45,8 +45,9 @@ class PPO(Reinforcement):
         with self.world() as env:
             actor, reward = self.actor(env), self.learned_reward(env)
             run = session.open(self.config, self.asked(env))
-            with session.progress(f"fine-tuning on {env.name}", ("reward", "anchor_kl")) as progress:
-                ppo.train(self.config, run, env, actor, reward, progress=progress)
+            label = f"fine-tuning on {env.name}"
+            with self.watched(run, env) as live, session.progress(label, ("reward", "anchor_kl")) as progress:
+                ppo.train(self.config, run, env, actor, reward, progress=progress, live=live)
         return self.policy_rows(run)
 
     def actor(self, env: "VecEnv") -> "GaussianActor":
@@ -59,6 +60,7 @@ class PPO(Reinforcement):
 
         assert self.start is not None
         policy = load_policy(self.start, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+        policy.look_at(env)
         if isinstance(policy, GaussianActor):
             return policy
         with seeded(self.config.seed):

@@ -7,17 +7,20 @@ nothing encoded.
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from robo_rlhf.core.checks import at_least, check_ranges
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.core.types import Array, Observation
+from robo_rlhf.core.types import NO_PICTURES, Array, Observation
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks, TrainedPolicy
 from robo_rlhf.policies.chunked import ChunkedPolicy
+from robo_rlhf.sim.rendering.looks import Look
 from robo_rlhf.vision.augmentation import colour_jitter, random_shift
 from robo_rlhf.vision.encoder import CameraEncoder
+from robo_rlhf.vision.observer import CameraObserver, Shown
 from robo_rlhf.vision.sight import Sight
 
 
@@ -43,6 +46,7 @@ class VisualPolicy(TrainedPolicy):
         shared: bool = False,
         shift: int = 4,
         jitter: float = 0.1,
+        looks: int = 0,
     ) -> None:
         """Build the networks.
 
@@ -59,6 +63,7 @@ class VisualPolicy(TrainedPolicy):
             shared: whether one encoder serves all cameras.
             shift: how far pictures are moved at random while it learns [pixels].
             jitter: how far their colours are scaled at random while it learns, as a share.
+            looks: in how many looks the frames that it learns from are drawn, those of seeds 0 and on; 0: as they are.
 
         Raises:
             InvalidValueError: a column that the task does not have, or neither cameras nor columns.
@@ -66,19 +71,23 @@ class VisualPolicy(TrainedPolicy):
         shown = None if columns is None else [int(i) for i in columns]
         given = {"policy": policy, "settings": dict(settings or {}), "cameras": list(cameras), "size": size}
         more = {"columns": shown, "encoder": encoder, "encoder_settings": dict(encoder_settings or {})}
-        super().__init__(obs_dim, act_dim, **given, **more, shared=shared, shift=shift, jitter=jitter)
+        super().__init__(obs_dim, act_dim, **given, **more, shared=shared, shift=shift, jitter=jitter, looks=looks)
         self.shift, self.jitter = shift, jitter
         check_ranges(self, "{} of policy visual", {"shift jitter": at_least(0)})
         shown = list(range(obs_dim)) if shown is None else shown
         if not all(0 <= i < obs_dim for i in shown) or not (shown or cameras):
             raise InvalidValueError("columns of policy visual", shown, f"some of 0 to {obs_dim - 1}, or cameras")
-        self.sight = Sight(tuple(cameras), size) if cameras else None
+        self.sight = Sight(tuple(cameras), size, looks) if cameras else None
         self.register_buffer("columns", torch.tensor(shown, dtype=torch.int64), persistent=False)
         built = (tuple(cameras), size, encoder, encoder_settings or {})
         self.encoder = CameraEncoder(*built, shared=shared) if cameras else None
         self.features = self.encoder.features if self.encoder is not None else 0
         self.inner = POLICIES[policy](len(shown) + self.features, act_dim, **(settings or {}))
         self.chunk, self.history = self.inner.chunk, self.inner.history
+        self.observer: CameraObserver | None = None
+        self.looked = torch.zeros(0, self.features)  # (N, features) of the last look
+        self.shown: Array = np.zeros((0, len(shown) + self.features), np.float32)  # what the inner policy got last
+        self.seen: Mapping[str, Array] = {}  # of the last look
 
     columns: Tensor  # (k,) indices
 
@@ -97,34 +106,50 @@ class VisualPolicy(TrainedPolicy):
             seen = torch.cat([seen, self.encoder(pictures)], dim=-1)
         return self.inner.loss(batch._replace(obs=seen.flatten(1), pictures={}), generator)
 
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The cameras whose pictures it sees."""
+        return () if self.sight is None else self.sight.cameras
+
+    def look_at(self, env: Shown, looks: Sequence[Look] = ()) -> None:
+        """Draw the pictures of `env` whenever it looks; raises as `CameraObserver`."""
+        self.observer = CameraObserver(env, self.sight, looks) if self.sight is not None else None
+
     def act(self, obs: Array | Observation) -> Array:
         """Return actions (N, act_dim) for whole observations, with a picture of each camera of the policy.
 
+        Where it looks at an environment, columns are enough.
+
         Raises:
             InvalidValueError: it has cameras and got columns alone.
         """
         with torch.inference_mode():
-            return self.inner.act(self.encoded(obs, look=self.attends()))
+            self.shown = self.encoded(obs, look=self.attends())
+            return self.inner.act(self.shown)
 
     def encoded(self, obs: Array | Observation, *, look: bool = True) -> Array:
-        """Return what the inner policy gets of an observation, (N, k); zeros for its features where not `look`.
+        """Return what the inner policy gets of an observation, (N, k); its features are of the last look if not `look`.
 
         Raises:
             InvalidValueError: it has cameras and got columns alone.
         """
-        columns, pictures = obs if isinstance(obs, Observation) else (obs, {})
         with torch.inference_mode():
-            shown = torch.as_tensor(columns, dtype=torch.float32)[:, self.columns]
-            features = torch.zeros(len(shown), self.features)
             if self.encoder is not None and look:
-                features = self.encoder({name: torch.from_numpy(pictures[name]) for name in self._given(pictures)})
-            both: Array = torch.cat([shown, features], dim=1).numpy()
+                if self.observer is not None and not isinstance(obs, Observation):
+                    obs = self.observer.observe(obs)
+                pictures = obs.pictures if isinstance(obs, Observation) else NO_PICTURES
+                self.looked = self.encoder({name: torch.from_numpy(pictures[name]) for name in self._given(pictures)})
+                self.seen = pictures
+            columns = obs.columns if isinstance(obs, Observation) else obs
+            shown = torch.as_tensor(columns, dtype=torch.float32)[:, self.columns]
+            both: Array = torch.cat([shown, self.looked if self.features else shown[:, :0]], dim=1).numpy()
         return both
 
-    def remember(self, obs: Array | Observation) -> None:
-        """Take an earlier observation, for an inner policy with a history; raises as `act`."""
+    def remember(self, obs: Array, state: Array) -> None:
+        """Take columns (N, obs_dim) and states (N, nstate) of an earlier moment, for an inner policy with a history."""
         if isinstance(self.inner, ChunkedPolicy):
-            self.inner.remember(self.encoded(obs))
+            seen = obs if self.observer is None else self.observer.observe(obs, state)
+            self.inner.remember(self.encoded(seen))
 
     def _given(self, pictures: Mapping[str, Any]) -> tuple[str, ...]:
         assert self.sight is not None

@@ -31,7 +31,7 @@ def end(page: Page) -> None:
     page.click("#session-menu summary")
     page.click("#end")
     page.click("dialog >> text=End it")
-    page.wait_for_url("**/operate")
+    page.wait_for_url("**/operate?ended=*")
 
 
 def wait_for_picture(page: Page) -> None:

@@ -58,7 +58,7 @@ def test_from_an_invitation_to_the_monitor(station: Served, open_page: OpenPage)
     page.wait_for_url("**/account")
     with Store(station.home / "feedback.db") as store:
         choose_a_password(page)
-        read_and_go_to_practise(page)
+        read_and_go_to_practise(page, store)
         practise(page, {known.question: known for known in store.gold.list()})
         assert store.answers() == []  # practice counts for nothing
         work(page, store)
@@ -84,13 +84,20 @@ def choose_a_password(page: Page) -> None:
     fits(page)
 
 
-def read_and_go_to_practise(page: Page) -> None:
+def read_and_go_to_practise(page: Page, store: Store) -> None:
+    """Read the guidelines; the next version of them is shown before the first question."""
     page.get_by_role("link", name="read what counts and practise").click()
     expect(page.get_by_role("heading", name="pick place")).to_be_visible()
     fits(page)
     page.get_by_role("link", name="Read").click()
     expect(page.locator("article em")).to_have_text("set down")
+    store.tasks.write_guidelines("pick_place", "# What counts\n\nThe cube lies *flat*.", "olga")
     page.get_by_role("link", name="Practise").click()
+    dialog = page.get_by_role("dialog", name="Guidelines: pick place")
+    expect(dialog.locator("em")).to_have_text("flat")
+    fits(page)
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden()
 
 
 def practise(page: Page, known: dict[str, GoldQuestion]) -> None:
@@ -160,7 +167,7 @@ def check(store: Store, found: list[Answer], first: str) -> None:
 
 
 def watch(page: Page) -> None:
-    page.get_by_role("navigation").get_by_role("link", name="Monitor").click()
+    page.get_by_role("navigation").get_by_role("link", name="Learn").click()
     expect(page.locator("#runs")).to_contain_text("first")
     fits(page)
 

@@ -159,6 +159,11 @@ def test_marks_notes_and_seeds(open_page: OpenPage, station: Served) -> None:
     page.fill("#seed-field", "77")
     page.keyboard.press("Enter")
     wait_number(page, "seed", 77)
+    end(page)
+    notice = page.locator(".notice", has_text="1 demonstration of your own in marked of reach: train on it.")
+    notice.get_by_role("link", name="Train").click()
+    expect(page.get_by_label("Demonstrations")).to_have_value("marked")
+    expect(page.locator("#dataset-about")).to_contain_text("1 success in 1 episode, by ana. Fewer than ten")
 
 
 def test_the_pointer_drags_the_hand_and_turns_the_view(open_page: OpenPage, station: Served) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.axes import USUAL
 from robo_rlhf.feedback.store import Store
 from tests.browser.conftest import OpenPage, Served, serving
@@ -146,6 +147,7 @@ def test_it_says_how_far_the_work_is_and_when_all_is_answered(
     home = tmp_path / "home"
     shutil.copytree(sample_home, home)
     ask(home, questions_about(home, "samples/pick_place", "pairwise", 3, run="last"))
+    learner = Run(home / "runs" / "last", {"task": "pick_place", "demos": 5, "annotator": "human"})
     with serving(home) as served:
         page = sign_in(open_page, served, "last", "annotator")
         page.goto(f"{served.url}/review")
@@ -157,6 +159,11 @@ def test_it_says_how_far_the_work_is_and_when_all_is_answered(
         plays(page)
         page.keyboard.press("1")
         expect(page.get_by_role("heading", name="All 3 answered")).to_be_visible()
+        came = page.get_by_role("list", name="What comes of it")
+        learner.child("round-1/finetune", {}).log(1, {"reward": 1.0})
+        expect(came).to_contain_text("it trains now: round 1, fine-tuning")
+        learner.finish({"before": {"success": {"value": 0.4}}, "after": {"success": {"value": 0.8}}})
+        expect(came).to_contain_text("success 40 % before, 80 % now")
         page.keyboard.press("z")
         expect(page.locator("#pace")).to_contain_text("3 of 3")
 
@@ -354,7 +361,7 @@ def test_nothing_to_review_says_how_to_get_questions(station: Served, open_page:
     page = sign_in(open_page, station, "early", "annotator")
     page.goto(f"{station.url}/review?run=none")
     expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
-    expect(page.get_by_text("--annotator human", exact=False).last).to_be_visible()
+    expect(page.get_by_text("when a training asks people")).to_be_visible()
     assert findings(page) == []
 
 

@@ -19,7 +19,7 @@ from teleop.station.web.csv_tables import as_csv
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
 
-PAGE = Page("accounts", "Accounts", "/accounts", order=9, role="administrator")
+PAGE = Page("accounts", "Accounts", "/accounts", order=11, group="team", role="administrator")
 LINES = 50  # of the log on one page
 ABOUT = {
     "annotator": "answers questions about clips",

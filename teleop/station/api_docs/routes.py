@@ -12,7 +12,7 @@ from teleop.station.web.pages import Page
 from teleop.station.web.rest import PREFIX
 from teleop.station.web.templates import render
 
-PAGE = Page("api_docs", "API", f"{PREFIX}/docs")
+PAGE = Page("api_docs", "API", f"{PREFIX}/docs", order=13, group="team", role="operator")
 router = APIRouter(prefix=PREFIX)
 
 

@@ -21,6 +21,7 @@ PAGE = Page(
     "Arena",
     "/arena",
     order=6,
+    group="learn",
     role="operator",
     about="Let two policies do the same things, and people say which did better without knowing which is which.",
     call="Compare policies",

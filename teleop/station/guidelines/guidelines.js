@@ -2,14 +2,18 @@
 /** The editor for the guidelines of a task. */
 
 import { pageData, send, tellRefusals } from "../shared/api.js";
+import { haveRead } from "../shared/guidelines.js";
 
+const { task, person } = pageData();
+const shown = document.querySelector("article[data-version]");
+if (shown instanceof HTMLElement) haveRead(person, task, shown.dataset.version || "");
 const form = document.getElementById("guidelines-form");
 const text = document.getElementById("text");
 form?.addEventListener("submit", (event) => {
   event.preventDefault();
   if (!(text instanceof HTMLTextAreaElement)) return;
   tellRefusals(async () => {
-    await send("/api/guidelines", { task: pageData().task, text: text.value });
+    await send("/api/guidelines", { task, text: text.value });
     location.reload();
   });
 });

@@ -16,7 +16,7 @@ from teleop.station.web.markdown import as_html
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
 
-PAGE = Page("guidelines", "Guidelines", "/guidelines")
+PAGE = Page("guidelines", "Guidelines", "/guidelines", order=10, group="team")
 router = APIRouter()
 Writer = Annotated[SignedIn, Depends(requires("operator"))]
 
@@ -45,7 +45,7 @@ def page(request: Request, me: Me, task: str = "") -> Response:
         html=as_html(found.text) if found is not None else "",
         may_write=me.person.may("operator") and bool(task),
         longest=LONGEST_GUIDELINES,
-        data={"task": task},
+        data={"task": task, "person": me.person.name},
     )
 
 

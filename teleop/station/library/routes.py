@@ -28,6 +28,7 @@ PAGE = Page(
     "Library",
     "/library",
     order=3,
+    group="library",
     about="Watch what was recorded from any camera, cut it, tag it, and resume from any frame.",
     call="Look through",
     key="KeyL",

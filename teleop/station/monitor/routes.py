@@ -46,6 +46,7 @@ PAGE = Page(
     "Monitor",
     "/monitor",
     order=5,
+    group="learn",
     about="Watch what the runs learn: success, learned and true reward, and what answers are worth.",
     call="Monitor",
     key="KeyM",

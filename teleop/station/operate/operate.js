@@ -201,7 +201,7 @@ function linkIs(state) {
   for (const answer of waiting.values()) answer({ ok: false, text: "The connection was lost before the answer came." });
   waiting.clear();
   hands.letGo();
-  const back = { label: "Sessions", run: () => location.assign("/operate") };
+  const back = { label: "Sessions", run: () => location.assign(`/operate?ended=${encodeURIComponent(data.dataset)}`) };
   if (state === "lost") {
     sounds.play("lost");
     banner("Connection lost. The robot holds still and nothing is lost; it comes back by itself.", "warn");
@@ -212,7 +212,8 @@ function linkIs(state) {
       { label: "Sign in", run: () => location.assign(`/sign-in?next=${encodeURIComponent(location.pathname)}`) },
     ]);
   } else {
-    banner("This session has ended. What was recorded is in the library.", "plain", [back]);
+    const library = { label: "Continue from there", run: () => location.assign(`/library?dataset=${encodeURIComponent(data.dataset)}`) };
+    banner("This session has ended. What was recorded is in the library, an open episode too.", "plain", [library, back]);
   }
 }
 

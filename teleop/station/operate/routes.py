@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from robo_rlhf.core.checks import SAMPLES, check_new_dataset
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError, NotNowError, UnknownNameError
 from robo_rlhf.data.layout import check_id
+from robo_rlhf.pipeline.demonstrations import ENOUGH
 from robo_rlhf.sim.external.ids import is_outside
 from teleop.input.key_bindings import KEYS
 from teleop.ipc.messages import Begin, Notice, read_page_message
@@ -21,6 +23,7 @@ from teleop.station.operate.control_lease import seat_id
 from teleop.station.operate.hub import ALONE
 from teleop.station.operate.session import StationSession
 from teleop.station.operate.viewer import Viewer
+from teleop.station.train.choices import DatasetChoice, dataset_choices
 from teleop.station.web.auth import Me, SignedIn, open_socket, requires, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
@@ -30,6 +33,7 @@ PAGE = Page(
     "Operate",
     "/operate",
     order=1,
+    group="operate",
     about="Drive the robot. What you do becomes an episode, kept or thrown away with one key.",
     call="Record",
     watching=("See live how others drive the robot. Driving takes the role operator.", "Watch"),
@@ -63,6 +67,7 @@ async def start(request: Request, me: Me) -> Response:
     station = station_of(request)
     home = station.home
     open_ones = [_summary(drive, me) for drive in station.hub.sessions()]
+    recorded = await asyncio.to_thread(_recorded, request, me, request.query_params.get("ended", "")[:400])
     found = await asyncio.to_thread(lambda: (launch_options.datasets(home), launch_options.policies(home)))
     asked = {name: request.query_params.get(name, "") for name in [*NewSession.model_fields, "start"]}
     named = None if "@" in asked["task"] else launch_options.world(asked["task"], station.environments)
@@ -76,7 +81,16 @@ async def start(request: Request, me: Me) -> Response:
         "asked": asked,
         "mayDrive": me.person.may("operator"),
     }
-    return render(request, "operate/start.html", page=PAGE, data=data, sessions=open_ones, alone=round(ALONE / 60))
+    return render(
+        request,
+        "operate/start.html",
+        page=PAGE,
+        data=data,
+        sessions=open_ones,
+        recorded=recorded,
+        enough=ENOUGH,
+        alone=round(ALONE / 60),
+    )
 
 
 @router.post("/operate")
@@ -86,7 +100,7 @@ async def begin(request: Request, body: NewSession, me: Annotated[SignedIn, Depe
     task, opens, allowed = body.task, None, [*station.environments]
     if body.episode:
         opens = (body.source, check_id(body.episode), body.frame, body.mode)
-        recorded, enters = await asyncio.to_thread(_recorded, station.home, *opens[:2])
+        recorded, enters = await asyncio.to_thread(_opened, station.home, *opens[:2])
         task = task or recorded
         allowed = [*allowed, recorded] if enters and is_outside(recorded) else allowed
     if launch_options.world(task, allowed) is None:
@@ -120,6 +134,7 @@ async def operate(request: Request, session: str, me: Me) -> Response:
     found = await asyncio.to_thread(launch_options.policies, station.home)
     data = {
         "session": session,
+        "dataset": drive.begin.dataset,
         "keys": [asdict(binding) for binding in KEYS],
         "tasks": list(
             dict.fromkeys(
@@ -140,8 +155,9 @@ async def end(request: Request, session: str, me: Annotated[SignedIn, Depends(re
     hub = station_of(request).hub
     if not _may_end(hub.get(session), me):
         raise InvalidValueError("ending the session", me.person.name, f"{hub.get(session).owner}, who began it")
+    dataset = hub.get(session).begin.dataset
     await hub.end(session, f"{me.person.name} ended it.")
-    return {"address": "/operate"}
+    return {"address": f"/operate?ended={quote(dataset)}"}
 
 
 @router.websocket("/operate/{session}/socket")
@@ -224,6 +240,14 @@ def _may_end(drive: StationSession, me: SignedIn) -> bool:
     return me.person.may("administrator") or drive.owner == me.person.name
 
 
+def _recorded(request: Request, me: SignedIn, dataset: str) -> list[DatasetChoice]:
+    """Return by task what the dataset of a session that has just ended holds of the user's own; none where it is ""."""
+    if not dataset:
+        return []
+    found = dataset_choices(station_of(request).library, me.person.name)
+    return [one for listed in found.values() for one in listed if one.name == dataset and one.mine]
+
+
 def _check_dataset(name: str) -> None:
     """Check the name of a dataset to record into.
 
@@ -248,7 +272,7 @@ def _refuse(task: str) -> NoReturn:
     raise UnknownNameError("task", task, [choice.name for choice in launch_options.tasks()])
 
 
-def _recorded(home: Path, dataset: str, episode: str) -> tuple[str, bool]:
+def _opened(home: Path, dataset: str, episode: str) -> tuple[str, bool]:
     """Return the task of an episode, and whether its frames can be entered."""
     from robo_rlhf.core.files import find_dataset
     from robo_rlhf.data.layout import episode_path

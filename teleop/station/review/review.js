@@ -4,6 +4,7 @@
 import { Refused, pageData } from "../shared/api.js";
 import { Clock } from "../shared/player/clock.js";
 import { ask } from "../shared/dialog.js";
+import { showGuidelines } from "../shared/guidelines.js";
 import { bindKeys } from "../shared/keys.js";
 import { printKeys } from "../shared/made.js";
 import { Presence } from "./away.js";
@@ -166,6 +167,7 @@ export class Review {
     byId("show-how", HTMLButtonElement).hidden = !mayDrive || question.layout === "show";
     stage.load(this.transport.of(question.task));
     this.bind();
+    showGuidelines(this.page.person, question.task).then((shown) => shown && (this.since = performance.now()));
   }
 
   /** The clips are here: play them. */

@@ -45,6 +45,7 @@ PAGE = Page(
     "Review",
     "/review",
     order=2,
+    group="review",
     about="Watch clips side by side and say which is better: that is what the reward is learned from.",
     call="Review",
     key="KeyV",

@@ -3,6 +3,7 @@
 
 import { bindKeys } from "../shared/keys.js";
 import { button, element, printKeys } from "../shared/made.js";
+import { Outcome } from "./outcome.js";
 import { paceOf } from "../shared/questions.js";
 import { byId } from "../shared/player/transport.js";
 
@@ -20,6 +21,7 @@ export class Words {
     this.pace = null;
     this.sofar = 0; // answers since the page was opened
     this.asked = 0; // requests for the figures
+    this.outcome = new Outcome(review.chosen.run);
   }
 
   /**
@@ -40,16 +42,18 @@ export class Words {
   }
 
   showEmpty() {
+    const { chosen, answered, page } = this.review;
     const undo = button("Undo the last answer", "", () => this.review.undo(), "undo");
-    const rows = this.review.answered.length ? [undo] : [];
+    const rows = answered.length ? [undo] : [];
     const drawn = `${rows.length} ${this.sofar}`;
     if (this.state.dataset.empty === drawn && !this.state.hidden) return;
-    if (this.review.chosen.practice) this.say("Practice is over", "There are no more questions to practise on.", element("a", { class: "button primary", href: this.review.chosen.task ? `/review?task=${encodeURIComponent(this.review.chosen.task)}` : "/review" }, "To the real questions"), ...rows);
-    else if (this.sofar) this.say(this.sofar === 1 ? "Your question is answered" : `All ${this.sofar} answered`, "Thank you. A run that waited for these answers goes on by itself, and its next questions appear here.", element("a", { class: "button", href: "/monitor" }, "What comes of it"), ...rows);
-    else this.say("Nothing to review", "New questions appear here by themselves. A run asks them when it is started with --annotator human:", element("code", {}, "robo-rlhf run --task pick_place --annotator human"), ...rows);
+    if (chosen.practice) this.say("Practice is over", "There are no more questions to practise on.", element("a", { class: "button primary", href: chosen.task ? `/review?task=${encodeURIComponent(chosen.task)}` : "/review" }, "To the real questions"), ...rows);
+    else if (this.sofar) this.say(this.sofar === 1 ? "Your question is answered" : `All ${this.sofar} answered`, "Thank you. What waited for these answers goes on by itself, and new questions appear here.", this.outcome.node, ...rows);
+    else this.say("Nothing to review", "New questions appear here by themselves, when a training asks people.", ...(page.mayDrive ? [element("a", { class: "button", href: "/train" }, "Train")] : []), this.outcome.node, ...rows);
+    this.outcome.watch(() => !this.state.hidden && this.state.dataset.empty === drawn);
     this.state.dataset.empty = drawn;
     this.review.keys?.stop();
-    this.review.keys = bindKeys(this.review.page.keys, { undo: (pressed) => void (pressed && this.review.undo()) }, { scope: "review:empty" });
+    this.review.keys = bindKeys(page.keys, { undo: (pressed) => void (pressed && this.review.undo()) }, { scope: "review:empty" });
     printKeys(this.review.keys.table);
   }
 

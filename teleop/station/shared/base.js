@@ -1,11 +1,8 @@
 // @ts-check
-/** Code of every page: the current page in the navigation, the account menu. */
+/** Code of every page: the account menu, Enter, and how long ago things were. */
 
 import { send, tellRefusals } from "./api.js";
 
-const here = document.querySelector(".top nav [aria-current]"); // on a phone the pages are wider than their row
-const pages = here?.closest("nav");
-if (here instanceof HTMLElement && pages) pages.scrollLeft = here.offsetLeft - pages.offsetLeft - (pages.clientWidth - here.offsetWidth) / 2;
 const account = document.getElementById("account");
 document.getElementById("sign-out")?.addEventListener("click", () =>
   tellRefusals(async () => {

@@ -16,6 +16,28 @@ const STATES = {
   failed: ["bad", "failed"],
 };
 
+/** @type {Record<string, string>} */
+const STAGES = {
+  clone: "imitating the demonstrations",
+  before: "measuring the cloned policy",
+  collect: "trying the policy out",
+  ask: "choosing what to ask",
+  answer: "collecting answers",
+  reward: "learning the reward",
+  finetune: "fine-tuning",
+  after: "measuring the result",
+};
+
+/**
+ * Return a stage of a run in words: round-2/finetune is "round 2, fine-tuning".
+ * @param {string} stage
+ */
+export function stageWords(stage) {
+  const [, round, name] = /^(?:round-(\d+)\/)?(.*)$/.exec(stage) || ["", "", stage];
+  const words = STAGES[name] || name.replaceAll("_", " ");
+  return round ? `round ${round}, ${words}` : words;
+}
+
 /** @param {any} run */
 export function badge(run) {
   const [kind, word] = STATES[run.state] || ["", run.state];

@@ -30,6 +30,7 @@ PAGE = Page(
     "Train",
     "/train",
     order=4,
+    group="learn",
     role="operator",
     about="Turn demonstrations and answers into a policy: it works while you do something else.",
     call="Train",

@@ -11,12 +11,23 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 from starlette.requests import Request
 
 from robo_rlhf.accounts.roles import Role
 
 STATION = Path(__file__).parents[1]  # the folder that holds a folder a page
+
+
+Group = Literal["operate", "review", "library", "learn", "team"]
+GROUPS: dict[Group, str] = {  # of the bar of pages, in order: so few that they fit every screen
+    "operate": "Operate",
+    "review": "Review",
+    "library": "Library",
+    "learn": "Learn",
+    "team": "Team",
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +37,8 @@ class Page:
     name: str  # of its template and script, and what marks it in the navigation
     title: str
     path: str
-    order: int | None = None  # place in the navigation; None: not there
+    order: int | None = None  # place among the pages of its group; None: not there
+    group: Group | None = None  # where it is in the bar of pages; None: only where pages link to it
     role: Role = "annotator"  # who sees it there
     about: str = ""  # one sentence about what one does there: the home page invites to it
     call: str = ""  # what the button says that leads there from home; the title where empty

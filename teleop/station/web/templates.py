@@ -7,7 +7,7 @@ import os
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 from fastapi import Request
@@ -21,7 +21,7 @@ from starlette.types import Scope
 from robo_rlhf import __version__
 from teleop.station.web.auth import SignedIn, session_cookie
 from teleop.station.web.formatting import FILTERS
-from teleop.station.web.pages import STATION, Page, pages
+from teleop.station.web.pages import GROUPS, STATION, Page, pages
 from teleop.station.web.security import csrf_of
 
 CHECK_EVERY = 1.0  # [s] between two looks whether static files have changed
@@ -73,6 +73,25 @@ def navigation(me: SignedIn | None) -> list[Page]:
     return [page for page in pages() if page.order is not None and me.person.may(page.role)]
 
 
+class PageGroup(NamedTuple):
+    """A word of the bar of pages."""
+
+    title: str
+    path: str  # of its first page
+    current: bool
+    pages: list[Page]  # that the user may see
+
+
+def bar_of(me: SignedIn | None, here: Page | None) -> list[PageGroup]:
+    """Return the bar of pages: a few words, and below the one that the user is at, its pages."""
+    found = []
+    for group, title in GROUPS.items():
+        inside = [page for page in navigation(me) if page.group == group]
+        if inside:
+            found.append(PageGroup(title, inside[0].path, here is not None and here.group == group, inside))
+    return found
+
+
 def render(request: Request, template: str, *, status: int = 200, page: Page | None = None, **context: Any) -> Response:
     """Return a page.
 
@@ -89,7 +108,7 @@ def render(request: Request, template: str, *, status: int = 200, page: Page | N
     shared = {
         "me": me,
         "page": here,
-        "navigation": navigation(me),
+        "bar": bar_of(me, here),
         "csrf": csrf_of(session_cookie(request)),
         "static": static_url,
         "version": __version__,

@@ -10,7 +10,7 @@ from teleop.station.web.auth import SignedIn, requires, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
 
-PAGE = Page("webhooks", "Webhooks", "/webhooks", role="administrator")
+PAGE = Page("webhooks", "Webhooks", "/webhooks", order=12, group="team", role="administrator")
 LAST = 12  # messages of each that are shown
 WORDS = {
     "answer.created": "an answer was given",
