@@ -99,7 +99,7 @@ async def begin(request: Request, body: NewSession, me: Annotated[SignedIn, Depe
     task, opens, allowed = body.task, None, [*station.environments]
     if body.episode:
         opens = (body.source, check_id(body.episode), body.frame, body.mode)
-        recorded, enters = await asyncio.to_thread(_recorded, station.home, *opens[:2])
+        recorded, enters = await asyncio.to_thread(_opened, station.home, *opens[:2])
         task = task or recorded
         allowed = [*allowed, recorded] if enters and is_outside(recorded) else allowed
     if launch_options.world(task, allowed) is None:
@@ -271,7 +271,7 @@ def _refuse(task: str) -> NoReturn:
     raise UnknownNameError("task", task, [choice.name for choice in launch_options.tasks()])
 
 
-def _recorded(home: Path, dataset: str, episode: str) -> tuple[str, bool]:
+def _opened(home: Path, dataset: str, episode: str) -> tuple[str, bool]:
     """Return the task of an episode, and whether its frames can be entered."""
     from robo_rlhf.core.files import find_dataset
     from robo_rlhf.data.layout import episode_path
