@@ -76,7 +76,7 @@ def import_place(
     plain = {name: str(value) for name, value in asdict(options).items()}
     begin_work(work, [form, os.path.realpath(place), plain])
     made = Dataset(work / "dataset", create=True)
-    source = _Source(form, place, options, made.path, set(made.ids()), tell, notes)
+    source = _PlaceReader(form, place, options, made.path, set(made.ids()), tell, notes)
     made.add_pairs(pair for pair in source.episodes() if keep(pair[0]))
     if not len(made):
         remove_tree(work)
@@ -88,7 +88,7 @@ def import_place(
     return count
 
 
-class _Source(NamedTuple):
+class _PlaceReader(NamedTuple):
     """A place that is read in a helper process."""
 
     form: str
