@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 
+from robo_rlhf.algorithms.sight_options import SightOptions
 from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
@@ -38,11 +39,12 @@ if TYPE_CHECKING:
 
 MINUTES = 15.0  # of the processor
 ROUNDS, LABELS_A_ROUND = 3, 5  # rounds, and the fewest labels that make one worth its while
+PICTURES_A_BATCH = 64  # unless asked otherwise: an update takes as long as hundreds of examples without pictures
 
 
 @COMMANDS.register("run")
 @dataclass(frozen=True, kw_only=True)
-class RunCommand(OnRobot):
+class RunCommand(OnRobot, SightOptions):
     """Do the whole loop: imitate, ask about clips, learn the reward, fine-tune on it, measure.
 
     Stop it at any time: the same command continues where it stopped.
@@ -72,8 +74,7 @@ class RunCommand(OnRobot):
     seed: Seed = 0
     """Seed of everything."""
     annotator: Literal["simulated", "human"] = "simulated"
-    """The annotator: the simulated teacher, or people (on the review page of `robo-rlhf serve`, or in this terminal);
-    people not yet where `--env` names an outside environment."""
+    """The annotator: the simulated teacher, or people, on the review page of `robo-rlhf serve` or in this terminal."""
     dataset: DatasetName = ""
     """Dataset of demonstrations in the data home. Where empty: your own with 10 or more successes, or samples/TASK."""
     preset: str = "default"
@@ -127,6 +128,8 @@ class RunCommand(OnRobot):
             NotFoundError: there are no demonstrations.
         """
         config, home = self.config(), data_home(self.home).absolute()
+        if self.sees:
+            self.check_sight(config.task)
         from robo_rlhf.pipeline.demonstrations import find_demonstrations, usual_dataset, usual_demos
         from robo_rlhf.sim.external.ids import is_outside
 
@@ -161,16 +164,32 @@ class RunCommand(OnRobot):
         asked = {name: getattr(self, name) for name in ("labels", "seed", "annotator", "dataset")}
         asked["rounds"] = max(1, min(ROUNDS, self.labels // LABELS_A_ROUND)) if self.rounds is None else self.rounds
         asked["demos"] = demos if self.demos is None else self.demos
+        asked |= self._budget(asked["demos"])
+        config = override(preset(self.preset, task=task, **asked), self.set)
+        if not self.sees:
+            return config
+        smaller = not any(setting.startswith("clone.batch=") for setting in self.set) and bool(self.cameras)
+        clone = replace(config.clone, batch=PICTURES_A_BATCH) if smaller else config.clone
+        return replace(config, clone=self.seeing(task, clone))
+
+    def _budget(self, demos: int) -> dict[str, Any]:
+        """Return the minutes that the recipe decides from, and the settings that it leaves alone; empty without such.
+
+        Raises:
+            InvalidValueError: minutes are given where nothing can be decided from them.
+        """
         if self.minutes and self.preset != "default":
             raise InvalidValueError("--minutes", f"{self.minutes:g} and --preset {self.preset}", "one of the two")
-        if self.minutes and not asked["demos"]:
+        if self.minutes and not demos:
             expected = "0 where there are no demonstrations; --set sac.iterations=N says how long it learns"
             raise InvalidValueError("--minutes", self.minutes, expected)
-        if self.preset == "default" and asked["demos"]:
-            asked["minutes"] = MINUTES if self.minutes is None else self.minutes
-        if asked.get("minutes"):
-            asked["keep"] = ",".join(dict.fromkeys(setting.partition("=")[0] for setting in self.set))
-        return override(preset(self.preset, task=task, **asked), self.set)
+        if self.minutes and self.sees:
+            expected = "0 where a policy sees pictures or a part of the observation: its settings are as given"
+            raise InvalidValueError("--minutes", self.minutes, expected)
+        minutes = 0.0 if self.preset != "default" or not demos or self.sees else MINUTES
+        minutes = minutes if self.minutes is None else self.minutes
+        names = ",".join(dict.fromkeys(setting.partition("=")[0] for setting in self.set))
+        return {"minutes": minutes, "keep": names} if minutes else {}
 
     def show(self, before: "Evaluation", after: "Evaluation", report: Path, *, demos: int) -> None:
         """Print success and style, before and after, with intervals."""
