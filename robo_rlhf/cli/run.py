@@ -184,7 +184,7 @@ class RunCommand(OnRobot, SightOptions):
             expected = "0 where there are no demonstrations; --set sac.iterations=N says how long it learns"
             raise InvalidValueError("--minutes", self.minutes, expected)
         if self.minutes and self.sees:
-            expected = "0 where a policy sees pictures or a part of the observation: its settings are as given"
+            expected = "0 for a policy that sees: its trials would take hours; settings are chosen with --set"
             raise InvalidValueError("--minutes", self.minutes, expected)
         minutes = 0.0 if self.preset != "default" or not demos or self.sees else MINUTES
         minutes = minutes if self.minutes is None else self.minutes

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -14,7 +14,7 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import feedback_database, read_json
 from robo_rlhf.core.runs import Run, with_defaults
-from robo_rlhf.core.types import Array
+from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import described
@@ -23,11 +23,15 @@ from robo_rlhf.pipeline.config import PipelineConfig, TeacherConfig, preset, pre
 from robo_rlhf.pipeline.recipe.decisions import decided
 from robo_rlhf.pipeline.steps.evaluation import stored_evaluation
 from robo_rlhf.pipeline.steps.observers import truth_rows
+from robo_rlhf.rewards.attribution import as_clips, attribute, in_words, quantities
+from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rewards.latest import PenalizedReward
 from robo_rlhf.rollouts.evaluation import Comparison, Evaluation, compare
+from robo_rlhf.sim.column_names import column_names
 from robo_rlhf.sim.tasks import TASKS
 
+MOST_LOOKED_AT = 32  # episodes from which it is said what the reward looks at
 PLAIN = ("demos", "labels", "minutes", "rounds", "seed", "annotator", "dataset")  # settings that have a separate option
 
 
@@ -50,6 +54,7 @@ class LastRound(NamedTuple):
     learned: Array  # return by the reward that was learned from all answers
     true: Array  # return by the task's own reward
     success: Array  # bool
+    looks_at: str  # what the learned reward looks at, in a sentence; empty where it cannot be said
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,7 @@ class Findings:
             np.array([float(reward(e.obs[:-1], e.action, e.obs[1:]).sum()) for e in episodes]),
             np.array([float(e.reward.sum(dtype=np.float64)) for e in episodes]),
             np.array([bool(e.success[-1]) for e in episodes]),
+            _looks_at(reward.model, episodes),
         )
 
     def answers(self) -> list[Answer]:
@@ -195,3 +201,13 @@ def _inside(config: Mapping[str, Any], name: str) -> Any:
 def _quoted(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return text if text.replace(".", "").replace("-", "").replace("_", "").isalnum() else f"'{text}'"
+
+
+def _looks_at(model: RewardModel, episodes: Sequence[Episode]) -> str:
+    """Return what a reward model looks at in episodes, in a sentence; empty where there are too few clips."""
+    cut = [as_clips(e.obs, e.action, model) for e in episodes[:MOST_LOOKED_AT]]
+    if sum(len(obs) for obs, _ in cut) < 2:
+        return ""
+    obs, action = (np.concatenate(part) for part in zip(*cut, strict=True))
+    among = quantities(*column_names(episodes[0].meta, model.obs_dim, model.act_dim))
+    return in_words(attribute(model, obs, action, among, np.random.default_rng(0)).shares)

@@ -49,7 +49,7 @@ def _pictures(context: Context, demonstrations: list[Episode]) -> TrainingPictur
     seen = context.config.clone.settings
     if context.config.clone.policy != "visual" or not seen.get("cameras"):
         return None
-    sight = Sight(tuple(seen["cameras"]), int(seen["size"]))  # type: ignore[arg-type]
+    sight = Sight(tuple(seen["cameras"]), int(seen["size"]), int(seen["looks"]))  # type: ignore[arg-type]
     folder = find_dataset(context.home, context.config.demonstrations)
     progress = context.observer.progress
     return see_episodes(
