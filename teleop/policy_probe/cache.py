@@ -13,8 +13,8 @@ from robo_rlhf.data.layout import episode_path
 from robo_rlhf.policies.masked import ActingPolicy, load_for
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward
-from teleop.policy_probe.worlds import World, open_world
 from teleop.session.branch import RecordedEpisode, inside, read_episode
+from teleop.worlds.opening import World, open_world
 
 WORLDS, EPISODES, MODELS = 8, 8, 8
 T = TypeVar("T")

@@ -98,6 +98,13 @@ def load_demonstrations(context: Context) -> list[Episode]:
     return [trimmed(episode, config.trim) for episode in with_current_observations(dataset.load_all(ids))]
 
 
+def take_demonstrations(context: Context) -> list[Episode]:
+    """Return the demonstrations to imitate, and write down which they are before anything is learned from them."""
+    demonstrations = load_demonstrations(context)
+    context.run.child("clone", {"demonstrations": [episode.meta.id for episode in demonstrations]})
+    return demonstrations
+
+
 def trimmed(episode: Episode, after: int) -> Episode:
     """Return a successful demonstration up to `after` steps after its final success."""
     lasting = len(episode) - int(np.argmin(episode.success[::-1])) if not episode.success.all() else 0

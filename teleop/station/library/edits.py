@@ -15,7 +15,6 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import trash_versions, trashed
 from robo_rlhf.data.schema import read_columns, read_header
 from robo_rlhf.episodes.access import open_access
-from robo_rlhf.sim.external.ids import is_outside
 from teleop.station.library.entry import EpisodeKey
 from teleop.station.library.facts_cache import FactsCache
 from teleop.station.library.filters import Query, Selection, select
@@ -122,7 +121,6 @@ class Library:
             "show": access.show,  # as in `EpisodeAccess`
             "cameras": list(access.videos),  # whose frames were recorded
             "enter": access.enter,
-            "drive": access.enter == "state" and not is_outside(header.meta.task),  # whether people can take over
             "reason": access.reason,
         }
 
