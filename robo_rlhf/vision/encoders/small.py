@@ -18,7 +18,7 @@ class SmallEncoder(PictureEncoder):
     example: ClassVar[Mapping[str, Any]] = {"width": 4, "features": 8}
 
     def __init__(self, size: int, *, width: int = 16, features: int = 64) -> None:
-        """Build for pictures of `size` [pixels] a side; places are told to a fraction of four pixels.
+        """Build for pictures of `size` [pixels] a side.
 
         Args:
             size: of a picture.
