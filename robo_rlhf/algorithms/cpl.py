@@ -106,8 +106,8 @@ class CPL(FromAnswers):
         from robo_rlhf.policies.base import GaussianActor
         from robo_rlhf.policies.checkpoint import load_policy
 
-        sizes = {"obs_dim": judged.clips.obs.shape[-1], "act_dim": judged.clips.action.shape[-1]}
-        policy = load_policy(self.start, task=self.task, **sizes)
+        obs_dim, act_dim = judged.clips.obs.shape[-1], judged.clips.action.shape[-1]
+        policy = load_policy(self.start, task=self.task, obs_dim=obs_dim, act_dim=act_dim)
         assert isinstance(policy, GaussianActor)
         return policy
 

@@ -127,8 +127,8 @@ class PolicyServe:
         )
         server = PolicyServer(Serving(deployable(checkpoint), options), self.clients, token)
         port = listener.getsockname()[1]
-        told = server.serving.metadata
-        print(f"{checkpoint}: {told['kind']}, {told['task']}, {told['actions_per_request']} action(s) an answer")
+        about = server.serving.metadata
+        print(f"{checkpoint}: {about['kind']}, {about['task']}, {about['actions_per_request']} action(s) an answer")
         print(f"ws://{self.host}:{port} (openpi) and http://{self.host}:{port}/act; Ctrl-C ends it", flush=True)
         config = uvicorn.Config(
             server.app(),
@@ -171,7 +171,7 @@ class PolicyServe:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens, so that a port that is taken is told before the policy is loaded."""
+    """Return a socket that listens, so that a taken port is reported before the policy is loaded."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, proto)

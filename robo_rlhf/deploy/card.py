@@ -26,8 +26,8 @@ def model_card(checkpoint: Path, manifest: Mapping[str, Any], meta: Mapping[str,
         "- Normalisation is inside the networks. Noise is an input of those that sample: `policy.json` says how much.\n"
         "- What is not finite, or lacks a name, is refused. Limit what the robot may do on the robot, too.",
         "## Licences",
-        "The code of `exported_policy.py` is under the MIT licence of robo_rlhf; the weights were made by whoever "
-        "trained them, from the demonstrations and answers named above.",
+        "The code of `exported_policy.py` is under the MIT licence of robo_rlhf; the weights belong to "
+        "those who trained them, from the demonstrations and answers named above.",
     ]
     return "\n\n".join(sections) + "\n"
 

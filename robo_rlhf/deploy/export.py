@@ -5,7 +5,6 @@ and `exported_policy.py`, which runs them with numpy and onnxruntime.
 """
 
 import json
-import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -124,7 +123,7 @@ def export_policy(checkpoint: Path, folder: Path, kind: Format = "onnx") -> Depl
         write_atomic(made / "exported_policy.py", Path(exported.__file__).read_bytes())
         publish_folder(made, folder)
     except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
+        remove_tree(made)
         raise
     return found
 

@@ -31,7 +31,7 @@ def observation(given: "Mapping[str, float] | Sequence[float] | Array", names: S
     if isinstance(given, Mapping):
         missing, unknown = [n for n in names if n not in given], [str(n) for n in given if n not in names]
         if missing or unknown:
-            told = [
+            problems = [
                 f"{what}: {', '.join(which[:8])}"
                 for what, which in (("missing", missing), ("unknown", unknown))
                 if which

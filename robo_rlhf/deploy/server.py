@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from robo_rlhf.core.errors import RoboRlhfError
-from robo_rlhf.deploy.serving import Serving, Session
+from robo_rlhf.deploy.serving import RobotSession, Serving
 from robo_rlhf.deploy.wire import LARGEST, pack, unpack
 
 FORGET = 600.0  # [s] after which an HTTP session that asks no more is forgotten
@@ -39,7 +39,7 @@ class PolicyServer:
     clients: int = 16  # WebSocket connections and HTTP sessions at once
     token: str = ""  # expected of every client; none where empty
     connected: int = 0
-    sessions: dict[str, tuple[float, Session]] = field(
+    sessions: dict[str, tuple[float, RobotSession]] = field(
         default_factory=dict
     )  # of HTTP: when last asked, and the session
 
@@ -80,7 +80,7 @@ class PolicyServer:
             return _refusal(400, str(error))
         return Response(json.dumps(answer, default=_plain), media_type="application/json")
 
-    def _session(self, name: object) -> Session | str:
+    def _session(self, name: object) -> RobotSession | str:
         """Return the session of a name; where there is none, why not."""
         if not isinstance(name, str) or len(name) > 64:
             return "session: expected a name of at most 64 characters"

@@ -57,7 +57,7 @@ class Batcher:
             joined = [torch.from_numpy(np.concatenate([i[name] for i, _ in asked])) for name in asked[0][0]]
             try:
                 found = await asyncio.get_running_loop().run_in_executor(self.thread, self._run, part, joined)
-            except Exception as error:  # whoever asked is told
+            except Exception as error:  # each caller gets it
                 for _, future in asked:
                     if not future.cancelled():
                         future.set_exception(error)
@@ -99,17 +99,17 @@ class Serving:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What a client is told first."""
+        """What a client receives first."""
         names = ("task", "kind", "obs_names", "action_names", "control_hz")
         return {name: self.manifest[name] for name in names} | {"actions_per_request": self.per_request}
 
-    def session(self) -> "Session":
+    def session(self) -> "RobotSession":
         """Return a new session; each has random numbers of its own."""
         self.sessions += 1
-        return Session(self, self.options.seed + self.sessions - 1)
+        return RobotSession(self, self.options.seed + self.sessions - 1)
 
 
-class Session:
+class RobotSession:
     """One robot's episodes. Its requests are answered one after the other."""
 
     def __init__(self, serving: Serving, seed: int) -> None:

@@ -45,7 +45,7 @@ def test_unknown_kind_is_named(path: Path) -> None:
 
 
 def test_missing_torn_and_other_files(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match=r"No checkpoint .*none.*robo-rlhf train bc"):
+    with pytest.raises(NotFoundError, match=r"No policy .*none.*Give a checkpoint"):
         load_policy(tmp_path / "none")
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(CorruptFileError, match="cannot be read"):
