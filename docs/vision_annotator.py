@@ -133,10 +133,10 @@ def understood(text: str, names: dict[str, str]) -> dict[str, Any]:
     """Return a reply as an answer; on the screen clips have the names A and B, in answers those of the question."""
     found = re.search(r"\{.*?\}", text, re.DOTALL)
     try:
-        said = json.loads(found[0]) if found else {}
+        reply = json.loads(found[0]) if found else {}
     except ValueError:
-        said = {}
-    choice, sure = said.get("choice"), said.get("probability")
+        reply = {}
+    choice, sure = reply.get("choice"), reply.get("probability")
     if choice in names:
         known = isinstance(sure, int | float) and 0.5 <= sure <= 1
         return {"choice": names[choice], **({"probability": sure} if known else {})}
