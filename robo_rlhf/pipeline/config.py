@@ -158,6 +158,10 @@ class PipelineConfig:
     """Rounds of self-imitation: the cloned policy also imitates its rollouts that the environment marks a success."""
     self_imitation_episodes: int = 256
     """Episodes per round of self-imitation."""
+    alarm_questions: int | None = None
+    """Questions a round, in addition to `labels`, that are held out to compare the newest policy with the one before:
+    where people prefer the older one while the learned reward rises, it is continued with. Where empty: 10 in runs
+    that people answer, else none."""
     gate: bool = False
     """Whether a round's policy is kept only if it is not shown to be worse than the one before, on the same seeds."""
     gate_episodes: int = 100
@@ -198,6 +202,7 @@ class PipelineConfig:
             "episodes clip_steps num_envs self_imitation_episodes gate_episodes": at_least(1),
             "collect": at_least(2),
             "explore trim self_imitation_rounds": at_least(0),
+            "alarm_questions": (lambda count: count is None or count >= 0, "a number from 0"),
             "approvals": (lambda share: 0 <= share < 1, "a share from 0 to less than 1"),
             "success_weight": at_least(0, "a number from 0"),
         }

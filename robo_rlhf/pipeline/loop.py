@@ -8,6 +8,7 @@ from robo_rlhf.feedback.judgeable import check_task
 from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.context import Answerer, Context, PipelinePolicy, open_context
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
+from robo_rlhf.pipeline.steps.alarm import listen
 from robo_rlhf.pipeline.steps.chunk_execution import choose_execution_horizon
 from robo_rlhf.pipeline.steps.cloning import clone_demonstrations, untrained
 from robo_rlhf.pipeline.steps.evaluation import evaluate_policy, stored_evaluation
@@ -60,13 +61,15 @@ def _work(context: Context) -> tuple[Evaluation, Evaluation]:
     context.run.event("session")
     start = _imitate if context.config.demos else _begin_untrained
     policy, before = start(context)
+    older = policy
     for number in range(1, context.config.rounds + 1):
         collect(context, policy, number)
         answer(context, ask(context, policy, number), number)
+        policy = listen(context, older, policy, number)
         policy = learn_success(context, learn_reward(context, policy, number), number)
         if number == 1 and policy.success is not None and context.config.demos:
             policy = _choose_by_answers(context, policy)
-        policy = gate(context, policy, finetune(context, policy, number), number)
+        older, policy = policy, gate(context, policy, finetune(context, policy, number), number)
     after = evaluate_policy(context, "after", policy.network)
     context.run.finish({"before": before.summary(), "after": after.summary()})
     return before, after

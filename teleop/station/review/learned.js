@@ -38,9 +38,9 @@ export class Learned {
   async look() {
     this.looked = performance.now();
     try {
-      const { model } = await get(`/api/monitor/learning?${new URLSearchParams({ run: this.run, task: this.task })}`);
+      const { model, told } = await get(`/api/monitor/learning?${new URLSearchParams({ run: this.run, task: this.task })}`);
       this.follows = Boolean(model);
-      const now = model ? inWords(model) : "";
+      const now = [model ? inWords(model) : "", told].filter(Boolean).join(" · ");
       if (now !== this.told) this.left = AGAIN;
       this.told = now;
       this.place.textContent = now;
