@@ -20,6 +20,7 @@ from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import described
 from robo_rlhf.feedback.store import Answer, Store
 from robo_rlhf.pipeline.config import PipelineConfig, TeacherConfig, preset, presets
+from robo_rlhf.pipeline.recipe.decisions import decided
 from robo_rlhf.pipeline.steps.evaluation import stored_evaluation
 from robo_rlhf.pipeline.steps.observers import truth_rows
 from robo_rlhf.rewards.attribution import as_clips, attribute, in_words, quantities
@@ -31,7 +32,7 @@ from robo_rlhf.sim.column_names import column_names
 from robo_rlhf.sim.tasks import TASKS
 
 MOST_LOOKED_AT = 32  # episodes from which it is said what the reward looks at
-PLAIN = ("demos", "labels", "rounds", "seed", "annotator", "dataset")  # settings that have a separate option
+PLAIN = ("demos", "labels", "minutes", "rounds", "seed", "annotator", "dataset")  # settings that have a separate option
 
 
 class Iteration(NamedTuple):
@@ -67,7 +68,12 @@ class Findings:
     @classmethod
     def of(cls, path: Path, home: Path) -> "Findings":
         """Open the finished run in the folder `path`, in the data home `home`."""
-        return cls(path, home, with_defaults(read_json(path / "config.json", dict), PipelineConfig))
+        return cls(path, home, decided(with_defaults(read_json(path / "config.json", dict), PipelineConfig), path))
+
+    @cached_property
+    def asked(self) -> Mapping[str, Any]:
+        """The settings that the run was started with, before its recipe decided any."""
+        return with_defaults(read_json(self.path / "config.json", dict), PipelineConfig)
 
     @property
     def rounds(self) -> range:
@@ -115,7 +121,8 @@ class Findings:
 
     def _clock(self) -> Any:
         """Return a function from a time [s since 1970] to minutes of work, without the time between sessions."""
-        runs = [Run(self.path, self.config), *(Run(self.path / f"round-{k}" / "finetune", {}) for k in self.rounds)]
+        whole = Run(self.path, read_json(self.path / "config.json", dict))
+        runs = [whole, *(Run(self.path / f"round-{k}" / "finetune", {}) for k in self.rounds)]
         events = sorted((e["time"], e["event"]) for run in runs for e in run.events())
         times = np.array([time for time, _ in events])
         idle = np.array([event == "session" for _, event in events])
@@ -157,7 +164,7 @@ class Findings:
 
     def command(self) -> str:
         """Return a command that repeats the run, given the same demonstrations in the data home."""
-        task, config = self.config["task"], dict(self.config)
+        task, config = self.config["task"], dict(self.asked)
         words = ["robo-rlhf run", f"--task {task}" if task in TASKS else f"--env {task}"]
         words += [f"--{name} {config[name]}" for name in PLAIN if config[name] != ""]
         asked = {f.name: config[f.name] for f in fields(PipelineConfig) if f.name in (*PLAIN, "task")}
@@ -166,6 +173,8 @@ class Findings:
             with suppress(InvalidValueError):  # a preset that does not fit the number of rounds
                 choices.append((size, _differences(config, asdict(preset(size, **asked)))))
         size, differences = min(choices, key=lambda choice: len(choice[1]))
+        kept = differences.pop("keep", config["keep"])
+        differences |= {name: _inside(config, name) for name in kept.split(",") if name and name not in differences}
         words += [f"--preset {size}"] * (size != "default")
         return " ".join(words + [f"--set {name}={_quoted(value)}" for name, value in differences.items()])
 
@@ -179,6 +188,13 @@ def _differences(wanted: Mapping[str, Any], given: Mapping[str, Any], inside: st
             found |= _differences(value, other, f"{inside}{name}.")
         elif json.dumps(value) != json.dumps(other):
             found[f"{inside}{name}"] = value
+    return found
+
+
+def _inside(config: Mapping[str, Any], name: str) -> Any:
+    found: Any = config
+    for part in name.split("."):
+        found = found[part]
     return found
 
 

@@ -24,6 +24,7 @@ KEYS: tuple[Binding, ...] = (
     Binding("slower", "Slower", "clips", ("Minus",), act="slower"),
     Binding("faster", "Faster", "clips", ("Equal",), act="faster"),
     Binding("camera", "Next camera", "clips", ("KeyV",), act="camera"),
+    Binding("drawer", "Drawn here, or by the server", "clips", ("KeyB",), act="drawer"),
     Binding("before", "Episode before", "clips", ("KeyK", "ArrowUp"), act="before"),
     Binding("after", "Episode after", "clips", ("KeyJ", "ArrowDown"), act="after"),
     Binding("trim_start", "Keep from this frame on", "clips", ("BracketLeft",), act="trim_start"),
