@@ -17,6 +17,7 @@ from robo_rlhf.pipeline.report.charts import Axis, Series, line_chart, reliabili
 from robo_rlhf.pipeline.report.choices import choices_section
 from robo_rlhf.pipeline.report.findings import Findings, Iteration
 from robo_rlhf.pipeline.report.formatting import change_text, humanize, initial_policy_name, interval_text, value_text
+from robo_rlhf.pipeline.report.speed import speed_section
 from robo_rlhf.pipeline.steps.observers import Observer
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
 
@@ -46,7 +47,8 @@ def page(findings: Findings, clips: str) -> str:
     """Return the whole page; `clips` is the part with the clips."""
     task, name = escape(findings.config["task"]), escape(findings.path.name)
     style = (files("robo_rlhf.pipeline.report") / "report.css").read_text()
-    parts = [_headline(findings), clips, _measures(findings), _learning(findings), _reward(findings), _labels(findings)]
+    parts = [_headline(findings), clips, _measures(findings), _learning(findings), speed_section(findings)]
+    parts += [_reward(findings), _labels(findings)]
     parts.append(choices_section(findings.path, findings.rounds, findings.config["approvals"]))
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{task} · {name}</title>'
