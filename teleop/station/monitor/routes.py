@@ -96,8 +96,8 @@ def learning(request: Request, me: Me, run: Name = "", task: Name = "") -> dict[
     """Return the reward model that learns from answers to a run's questions, or about a task, and what answers did."""
     station = station_of(request)
     back = [one for one in station.store.rounds.list(run) if one.state == "rolled back"] if run else []
-    told = f"In round {back[-1].round} your answers stopped a policy that was getting worse." if back else ""
-    return {"model": station.live_reward.newest(run or None, task or None), "told": told}
+    text = f"In round {back[-1].round} your answers stopped a policy that was getting worse." if back else ""
+    return {"model": station.live_reward.newest(run or None, task or None), "rolledBack": text}
 
 
 def _parsed(have: list[str]) -> dict[str, tuple[int, int]]:
