@@ -71,13 +71,18 @@ def listen(context: Context, older: PipelinePolicy, newest: PipelinePolicy, numb
         why = prefers_older(newer, before, _gain(context, newest, number))
         asked = questions_asked(context)
         silent = f"nobody has answered any of the {asked} questions that are held out for it"
-        told = {"newer": newer, "older": before, "fired": bool(why), "why": why or ("" if newer + before else silent)}
-        context.run.event("alarm", round=number, **told)
+        outcome = {
+            "newer": newer,
+            "older": before,
+            "fired": bool(why),
+            "why": why or ("" if newer + before else silent),
+        }
+        context.run.event("alarm", round=number, **outcome)
         if why:
             meta = {"why": why, "continues_with": f"round {older.round}" if older.round else "the policy before"}
             context.store.rounds.set(Round(context.run.path.name, number, "rolled back", meta))
             context.run.event("rolled back", round=number, **meta)
-        return told
+        return outcome
 
     return older if context.stage(f"round-{number}/alarm", work)["fired"] else newest
 
@@ -86,13 +91,13 @@ def _votes(context: Context, number: int) -> tuple[int, int]:
     """Return how many answers of a round prefer the newer clip, and the older one."""
     name = context.run.path.name
     newer = {q.id: q.meta[WATCHES] for q in context.store.questions(run=name, round=number) if WATCHES in q.meta}
-    said = [
+    votes = [
         (newer[a.question_id], a.value.get("choice"))
         for a in context.store.answers(run=name, round=number)
         if a.question_id in newer
     ]
-    return sum(new == choice for new, choice in said), sum(
-        choice in ("A", "B") and new != choice for new, choice in said
+    return sum(new == choice for new, choice in votes), sum(
+        choice in ("A", "B") and new != choice for new, choice in votes
     )
 
 
