@@ -234,6 +234,8 @@ function bindTable(actions) {
     ? [0, 1, 5]
     : ["x", "y", "z", "roll", "pitch", "yaw"].flatMap((name, axis) => (actions.includes(name) ? [axis] : []));
   const held = table.filter(({ axis, act }) => (axis === null ? ["slow", "clutch"].includes(act) : moves.includes(axis)));
+  const bound = new Set([...held.map(({ name }) => name), ...(actions.includes("gripper") ? ["gripper"] : [])]);
+  panel.legend.draw(table.filter(({ name }) => bound.has(name)));
   keys?.stop();
   keys = bindKeys(/** @type {any} */ (table), {
     ...Object.fromEntries(held.map(({ name }) => [name, (/** @type {boolean} */ on, /** @type {any} */ row) => hands.key(on, row)])),
