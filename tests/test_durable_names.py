@@ -47,6 +47,7 @@ ALLOWED = {
     ("robo_rlhf/cli/doctor.py", "open"): "into memory",
     ("robo_rlhf/sim/rendering/video.py", "open"): "into memory",
     ("robo_rlhf/feedback/arena/arena.py", "open"): "files that are locked; never read",
+    ("robo_rlhf/feedback/rights/home.py", "os.open"): "the file that is locked while a person is erased; never read",
     ("robo_rlhf/feedback/transfer/export.py", "open"): "in a folder that is synced whole before it gets its name",
     ("robo_rlhf/feedback/transfer/export.py", "ParquetWriter"): "in a folder that is synced before it is named",
     ("teleop/station/library/facts_cache.py", "open"): "worked out again where it is lost",

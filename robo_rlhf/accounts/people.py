@@ -2,7 +2,7 @@
 
 import getpass
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -163,6 +163,20 @@ class People:
             since = timestamp() if disabled else None
             connection.execute(sa.update(people).where(people.c.id == person.id).values(disabled=since))
             log(connection, by, "disabled" if disabled else "enabled", name, address)
+
+    def erase(self, name: str, also: Callable[[sa.Connection], int] | None) -> int:
+        """Check that an account can go, and do `also`, which removes it, in the same transaction; return its result.
+
+        Raises:
+            NotFoundError: there is no such person.
+            InvalidValueError: it is the last administrator.
+        """
+        with self.sessions.changing() as connection:
+            _lock_administrators(connection)
+            person = _find(connection, name)
+            if person.role == "administrator" and not person.disabled:
+                _check_another(connection, person, "erase", name)
+            return also(connection) if also is not None else 0
 
     def sign_in(self, name: str, password: str, *, address: str = "") -> Person:
         """Return the account with this name and password.

@@ -268,6 +268,17 @@ class NotNowError(RoboRlhfError):
         super().__init__(f"{what.rstrip('.')}. {advice}")
 
 
+class ConsentNeededError(RoboRlhfError):
+    """A person who has not agreed to the team's consent text, without which nothing is asked of them."""
+
+    exit_code = 19
+
+    def __init__(self, person: str) -> None:
+        """Name the `person`."""
+        where = "Read it on the station's page /consent; no question is handed out before."
+        super().__init__(f"{shown(person)} has not agreed to the team's consent text as it is now. {where}")
+
+
 class EnvironmentFaultError(RoboRlhfError):
     """An outside environment that gave what it may not give, or raised, so often or so early that nothing is left."""
 

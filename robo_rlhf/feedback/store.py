@@ -41,6 +41,7 @@ from robo_rlhf.feedback.records import (
     question_id,
     question_of,
 )
+from robo_rlhf.feedback.rights.consent import Consents
 from robo_rlhf.feedback.tables import answers, progress, questions, segments
 from robo_rlhf.webhooks.queue import Webhooks
 
@@ -50,8 +51,8 @@ __all__ = ["AnnotatorKind", "Answer", "Counts", "Question", "Standing", "Store",
 class Store:
     """The feedback database. Safe to use from several threads and processes at once.
 
-    `leases` hands questions out; `clips`, `gold`, `tasks`, `signals`, `notes`, `rounds` and `webhooks` hold what their
-    names say.
+    `leases` hands questions out; `clips`, `gold`, `tasks`, `signals`, `notes`, `rounds`, `webhooks` and `consents` hold
+    what their names say.
     """
 
     def __init__(self, where: str | Path, *, clock: LeaseClock | None = None, rng: random.Random | None = None) -> None:
@@ -77,7 +78,7 @@ class Store:
         self._clock, self._rng = clock or LeaseClock(), rng
         self.clips, self.gold, self.tasks = ClipStates(self.database), Gold(self.database), Tasks(self.database)
         self.signals, self.notes, self.rounds = Signals(self.database), Notes(self.database), Rounds(self.database)
-        self.webhooks = Webhooks(self.database)
+        self.webhooks, self.consents = Webhooks(self.database), Consents(self.database)
 
     @cached_property
     def leases(self) -> Leases:

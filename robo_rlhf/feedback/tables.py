@@ -184,3 +184,20 @@ rounds = sa.Table(
     sa.Column("changed", sa.String(32), nullable=False),
     sa.Column("meta", sa.Text, nullable=False),
 )
+
+consent_texts = sa.Table(
+    "consent_texts",
+    metadata,
+    sa.Column("number", serial, primary_key=True, autoincrement=True),
+    sa.Column("text", sa.Text, nullable=False),  # Markdown; the newest holds, an empty one asks nobody
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("written", sa.String(32), nullable=False),
+)
+
+consents = sa.Table(
+    "consents",
+    metadata,
+    sa.Column("annotator", sa.Text, primary_key=True),
+    sa.Column("text", sa.BigInteger, primary_key=True, autoincrement=False),  # number of the text
+    sa.Column("given", sa.String(32), nullable=False),
+)

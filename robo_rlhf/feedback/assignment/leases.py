@@ -34,6 +34,7 @@ from robo_rlhf.feedback.assignment.lease_clock import LeaseClock
 from robo_rlhf.feedback.assignment.submission import LOCKED_QUESTION
 from robo_rlhf.feedback.assignment.task_settings import Tasks
 from robo_rlhf.feedback.question_kind import CLIP_NAMES
+from robo_rlhf.feedback.rights.consent import require_consent
 from robo_rlhf.feedback.tables import leases, questions
 
 SWEEP = 200  # leases that are ended at once
@@ -106,6 +107,7 @@ class Leases:
         self, person: str, chosen: QuestionFilter, have: Sequence[int], practice: bool, *, wait: bool = True
     ) -> Work[AssignedQuestion | None]:
         def work(connection: sa.Connection) -> AssignedQuestion | None:
+            require_consent(connection, person)
             turn = Assigner(connection, person, chosen, self._tasks, self._chance, self._memory, self._clock.now())
             return turn.next(tuple(have), practice, wait)
 

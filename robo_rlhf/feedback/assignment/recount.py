@@ -18,7 +18,7 @@ def recount(connection: sa.Connection, ids: Sequence[str]) -> None:
     for start in range(0, len(ids), BLOCK):
         some = ids[start : start + BLOCK]
         _settle_leases(connection, some)
-        _settle_counters(connection, some)
+        settle_counters(connection, some)
 
 
 def _settle_leases(connection: sa.Connection, ids: Sequence[str]) -> None:
@@ -54,7 +54,8 @@ def _settle_leases(connection: sa.Connection, ids: Sequence[str]) -> None:
     connection.execute(more, [{"who": name, "more": number + 1} for name, number in first.items()])
 
 
-def _settle_counters(connection: sa.Connection, ids: Sequence[str]) -> None:
+def settle_counters(connection: sa.Connection, ids: Sequence[str]) -> None:
+    """Make the counters of these questions agree with their leases."""
     mine = (leases.c.question_id == questions.c.id) & (leases.c.turn == 0)
     given = sa.select(sa.func.count()).where(mine, leases.c.counted == 1).scalar_subquery()
     machine = sa.select(sa.func.count()).select_from(leases.join(annotators, annotators.c.name == leases.c.annotator))

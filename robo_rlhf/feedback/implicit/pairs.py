@@ -160,8 +160,7 @@ class _Reader:
         for start, stop in corrected_spans(source):
             if start < shared or (meta.parent and start == meta.parent_step):
                 continue  # the parent says it, or shows what is replaced
-            policy = int(np.argmax(source[:start][::-1] != Source.POLICY)) or start
-            steps = min(self.length, stop - start, policy if source[start - 1] == Source.POLICY else 0) if start else 0
+            steps = min(self.length, stop - start, _policy_before(source, start))
             if not steps:
                 continue  # nothing was taken over from
             sure = {"success": CLEAR, "failure": FAILED, "aborted": FAILED}[meta.outcome] * BEFORE
@@ -209,6 +208,12 @@ def corrected_spans(source: Array) -> list[tuple[int, int]]:
     corrects = np.concatenate([[False], source == Source.CORRECTION, [False]])
     edges = np.flatnonzero(np.diff(corrects.astype(np.int8)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _policy_before(source: Array, step: int) -> int:
+    """Return how many steps right before a step a policy chose."""
+    others = np.flatnonzero(source[:step] != Source.POLICY)
+    return step - int(others[-1]) - 1 if len(others) else step
 
 
 def _in_data_home(home: Path, name: str) -> bool:

@@ -70,3 +70,13 @@ onEach("revoke", async (number, button) => {
     location.reload();
   });
 });
+
+document.getElementById("erase-form")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  const answers = new FormData(form).get("answers");
+  tellRefusals(async () => {
+    await send("/api/account/erase", { name: field("erase-name")?.value.trim() || "", answers });
+    location.assign("/sign-in?erased=1");
+  });
+});

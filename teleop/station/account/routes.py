@@ -1,5 +1,6 @@
-"""The user's account: signed-in browsers, tokens of programs, password and groups."""
+"""The user's account: browsers, tokens of programs, password, groups, and what is stored about the user."""
 
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -10,8 +11,10 @@ from robo_rlhf.accounts.passwords import LONGEST, SHORTEST
 from robo_rlhf.accounts.roles import ROLES, Role
 from robo_rlhf.accounts.tokens import LIFE
 from robo_rlhf.accounts.tokens import LONGEST as LONGEST_LIFE
-from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.feedback.quality.team_overview import member_of
+from robo_rlhf.feedback.rights.rows import What
+from robo_rlhf.feedback.rights.stored import counted_about, erase, stored_about
 from teleop.station.web.auth import InPerson, Me, address_of, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
@@ -58,6 +61,13 @@ class RevokedToken(_AccountBody):
     number: Annotated[int, Field(ge=1, lt=2**63)]
 
 
+class Erasure(_AccountBody):
+    """The wish of the user to be erased."""
+
+    name: Text  # typed once more
+    answers: What
+
+
 @router.get("/account")
 def page(request: Request, me: Me, chosen: bool = False) -> Response:
     """Show it; `chosen`: the first password was just set."""
@@ -75,8 +85,32 @@ def page(request: Request, me: Me, chosen: bool = False) -> Response:
         roles=[role for role in reversed(ROLES) if member.person.may(role)],
         shortest=SHORTEST,
         days=LIFE,
-        data={},
+        kept=counted_about(station_of(request).store, me.person.name),
+        agreed=station_of(request).store.consents.given(me.person.name),
+        data={"name": me.person.name},
     )
+
+
+@router.get("/api/account/data")
+def data(request: Request, here: InPerson) -> Response:
+    """Send everything that is stored about the user, as a file of JSON."""
+    station, name = station_of(request), here[0].person.name
+    found = stored_about(station.store, station.people, station.home, name)
+    headers = {"content-disposition": 'attachment; filename="stored-about-me.json"', "cache-control": "no-store"}
+    return Response(json.dumps(found, indent=2, ensure_ascii=False), media_type="application/json", headers=headers)
+
+
+@router.post("/api/account/erase")
+def erase_me(request: Request, body: Erasure, here: InPerson) -> dict[str, Any]:
+    """Erase the user; all of their sessions have ended by the time of the reply."""
+    station, name = station_of(request), here[0].person.name
+    if body.name != name:
+        raise InvalidValueError("name", repr(body.name), f"{name!r}, to be sure")
+    driven = [drive.id for drive in station.hub.sessions() if name in (drive.owner, drive.begin.operator)]
+    if driven:
+        raise ConflictError("erasing you", "a session of yours is open; end it on the operate page first")
+    done = erase(station.store, station.people, station.home, name, body.answers)
+    return {"alias": done.alias, "answers": done.answers, "episodes": done.episodes, "models": list(done.models)}
 
 
 @router.post("/api/account/password")

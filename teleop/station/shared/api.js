@@ -105,6 +105,7 @@ async function ask(path, options) {
   }
   if (response.ok) return content;
   if (response.status === 401 && content.code === "signed_out") offerSignIn();
+  if (content.code === "consentneeded") location.assign(`/consent?next=${encodeURIComponent(location.pathname + location.search)}`);
   throw new Refused(response.status, content.code || "", content.error || `The station answered ${response.status}.`);
 }
 

@@ -30,12 +30,12 @@ class SignInLink(BaseModel):
 
 
 @router.get("/sign-in")
-def sign_in_page(request: Request, next: str = "/", expired: bool = False) -> Response:
+def sign_in_page(request: Request, next: str = "/", expired: bool = False, erased: bool = False) -> Response:
     """Show the form, or redirect where the user is signed in."""
     where = _inside(next)
     if look_up(request) is not None:
         return RedirectResponse(where, 303)
-    return render(request, "sign_in/sign_in.html", expired=expired, data={"next": where})
+    return render(request, "sign_in/sign_in.html", expired=expired, erased=erased, data={"next": where})
 
 
 @router.get("/enter")

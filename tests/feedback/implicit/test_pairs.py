@@ -114,12 +114,12 @@ def test_a_branch_that_was_left_before_it_differs_says_nothing(datasets: dict[st
 
 def test_a_takeover_is_better_than_what_the_policy_did_before_it(datasets: dict[str, Dataset]) -> None:
     source = np.full(40, int(Source.POLICY), np.uint8)
-    source[10:18] = source[30] = Source.CORRECTION
+    source[:3] = source[10:18] = source[30] = Source.CORRECTION  # the first takes over from nothing
     driven = episode("watched", 40, operator="Ada", device="browser", tags=("correction",))
     datasets["corrected"].add(replace(driven, source=source))
     (preference,) = read(datasets).found
-    assert preference.question.segments == (Segment("watched", 2, 8),)
-    assert (preference.answer["start"], preference.answer["length"], preference.answer["sure"]) == (10, 8, 0.5)
+    assert preference.question.segments == (Segment("watched", 3, 7),)
+    assert (preference.answer["start"], preference.answer["length"], preference.answer["sure"]) == (10, 7, 0.5)
     assert read(datasets).silent == {pairs.TOO_SHORT: 1}  # the takeover of one step
 
 
