@@ -218,6 +218,11 @@ ROUTES: dict[str, Row] = {
     "GET /media/frame": Row("annotator", "4"),
     "GET /media/hover": Row("annotator", "4"),
     "GET /media/clip": Row("annotator", "4"),
+    "GET /media/part": Row("annotator", "4"),
+    "GET /media/scene": Row("annotator", "4"),
+    "GET /media/poses": Row("annotator", "4"),
+    "GET /media/assets": Row("annotator", "4"),
+    "PUT /api/v1/tasks/{task}/axes": Row("operator", "4"),
 }
 
 
