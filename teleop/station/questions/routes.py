@@ -26,7 +26,7 @@ from teleop.station.web.templates import render
 MOST, MOST_PEOPLE, SHOWN, MINE = 500, 20, 60, 100  # questions at once, people each, rows of a list, own answers
 STEM = "asked"  # of the names under which questions of this page are asked
 MORE = 2  # people who are asked in addition
-PAGE = Page("questions", "Questions", "/questions", order=2, group="review", role="operator")
+PAGE = Page("questions", "Questions", "/questions", order=4, group="review", role="operator")
 ANSWERS_PAGE = Page("answers", "Your answers", "/answers", order=3, group="review")
 PAGES = (ANSWERS_PAGE,)
 KEYS = (
