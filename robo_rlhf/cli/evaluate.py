@@ -52,6 +52,8 @@ class Evaluate(OnRobot):
     """Hide velocities from the policy and delay positions by so many steps; else as it was trained."""
     num_envs: int = 64
     """Episodes run together."""
+    looks: int = 0
+    """Also run a policy with cameras in so many looks that no training has, and from cameras that stand elsewhere."""
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
     json: bool = False
@@ -69,6 +71,7 @@ class Evaluate(OnRobot):
 
         env = make_env(self.task or load_meta(paths[0])["task"], min(self.num_envs, self.episodes))
         try:
+            moved = self.in_looks(env, paths[0])
             evaluated = [self.evaluate(env, path) for path in paths]
         finally:
             env.close()
@@ -78,15 +81,34 @@ class Evaluate(OnRobot):
                 print(f"warning: {path}: {evaluation.warning}", file=sys.stderr)
         comparison = compare(found[1], found[0]) if self.against is not None else None
         if self.json:
-            print(json.dumps(_as_json(paths, found, comparison), indent=2))
+            looks = {"looks": {name: e.summary() for name, e in moved.items()}} if moved else {}
+            print(json.dumps({**_as_json(paths, found, comparison), **looks}, indent=2))
         else:
             for path, evaluation in zip(paths, found, strict=True):
                 print_rows(_rows(evaluation), as_json=False, title=f"{path} on {evaluation.task}")
+            if moved:
+                rows = [_look_row(name, e) for name, e in {"as the scene is": found[0], **moved}.items()]
+                print_rows(rows, as_json=False, title=f"{paths[0]}: success in {self.looks} looks of each kind")
             if comparison is not None:
                 print(_sentence(comparison))
         for _, kept in evaluated:
             kept.remove()
         return 0
+
+    def in_looks(self, env: "VecEnv", path: Path) -> "dict[str, Evaluation]":
+        """Run one policy in looks that no training has; nothing where none are asked for."""
+        if not self.looks:
+            return {}
+        import numpy as np
+
+        from robo_rlhf.policies.checkpoint import load_policy
+        from robo_rlhf.rollouts.evaluation import FIRST_SEED
+        from robo_rlhf.rollouts.looks import check_looks, evaluate_looks
+
+        policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+        check_looks(policy, self.looks)
+        seeds = np.arange(FIRST_SEED, FIRST_SEED + self.episodes)
+        return evaluate_looks(env, policy, seeds, self.looks, policy_seed=self.policy_seed)
 
     def evaluate(self, env: "VecEnv", path: Path) -> "tuple[Evaluation, KeptResults]":
         """Load one policy and run it; return its evaluation, and what is kept of it until it is reported."""
@@ -110,6 +132,11 @@ class Evaluate(OnRobot):
             done = iter(range(1, 10**9))
             on_step = None if tell is None else lambda t, step: tell(next(done), total, {})
             return evaluate_keeping(env, policy, seeds, kept, policy_seed=self.policy_seed, on_step=on_step), kept
+
+
+def _look_row(name: str, evaluation: "Evaluation") -> dict[str, Any]:
+    end = evaluation.success
+    return {"look": name, "success": end.value, "95 % from": end.low, "to": end.high, "episodes": evaluation.episodes}
 
 
 def _rows(evaluation: "Evaluation") -> list[dict[str, Any]]:

@@ -16,8 +16,10 @@ from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.chunked import ChunkedPolicy
 from robo_rlhf.policies.masked import ActingPolicy, MaskedPolicy
 from robo_rlhf.policies.visual import VisualPolicy
+from robo_rlhf.rewards.attribution import as_clips, attribute, quantities
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rollouts.control_loop import control_loop
+from robo_rlhf.sim.column_names import column_names
 from robo_rlhf.sim.envs.task_env import versions
 from teleop.policy_probe.cache import LoadedObjects
 from teleop.policy_probe.messages import (
@@ -132,7 +134,15 @@ class PolicyProbe:
         if obs.shape[1] != world.obs_dim:
             given = f"observations of {obs.shape[1]} numbers"
             raise InvalidValueError(f"episode {past.meta.id}", given, f"{world.obs_dim}, as task {world.name} has now")
-        return RewardResult(_reward_curve(model, obs, past.columns["action"]))
+        action = past.columns["action"]
+        worth = _reward_curve(model, obs, action)
+        clips = as_clips(obs, action, model)
+        if len(clips[0]) < 2:
+            return RewardResult(worth)
+        yield
+        among = quantities(*column_names(past.meta, model.obs_dim, model.act_dim))
+        found = attribute(model, *clips, among, np.random.default_rng(SEED))
+        return RewardResult(worth, found.shares, found.moments.reshape(-1))
 
     def _compare(self, asked: CompareQuery) -> QuerySteps:
         past, frame = self._frame(asked.at)

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from robo_rlhf.core.errors import CorruptFileError, NotFoundError, VersionError
 from robo_rlhf.core.types import Episode, Segment
-from robo_rlhf.feedback.kinds.moments import DELAY, MOST_PRESSES
+from robo_rlhf.feedback.kinds.moments import MOST_PRESSES
+from robo_rlhf.feedback.live_signal.credit import DELAY
 from robo_rlhf.feedback.live_signal.signals import Signal, Signals
 from robo_rlhf.feedback.records import Answer, Question, question_id
 

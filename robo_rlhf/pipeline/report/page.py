@@ -196,10 +196,11 @@ def _reward(findings: Findings) -> str:
     )
     scatter = scatter_chart("learned against true", points, Axis("learned return"), Axis("task return"))
     caption = f"{agree} that the last round collected. Green discs succeeded, red rings failed."
+    looks = f"<p>What it looks at: {escape(last.looks_at)}</p>" if last.looks_at else ""
     return (
-        '<h2>The learned reward</h2><p class="quiet">What the policy maximises, next to what it never sees. Each round '
-        "fits a new reward to all answers so far, so scales differ between rounds. Where the first rises while the "
-        "second falls, the reward is being exploited.</p>"
+        f'<h2>The learned reward</h2>{looks}<p class="quiet">What the policy maximises, next to what it never sees. '
+        "Each round fits a new reward to all answers so far, so scales differ between rounds. Where the first rises "
+        "while the second falls, the reward is being exploited.</p>"
         f'<div class="grid">{_figure("Learned and true, by iteration", panels)}'
         f"{_figure('Learned against true, by episode', scatter, caption)}</div>{_prediction_quality(findings)}"
     )

@@ -9,8 +9,9 @@ const [NEAREST, FARTHEST] = [0.2, 12]; // [m]
 export class Orbit {
   /**
    * @param {HTMLElement} stage
-   * @param {{begin: () => number[] | null, turn: (camera: string) => void, end: (camera: string) => void}} page
-   *     `begin` returns azimuth, elevation [deg], distance and the point looked at [m]; null where none is known yet
+   * @param {{begin: () => number[] | null, fine?: () => boolean, turn: (camera: string) => void, end: (camera: string) => void}} page
+   *     `begin` returns azimuth, elevation [deg], distance and the point looked at [m]; null where none is known yet;
+   *     `fine`: every pixel counts, since nothing is shared by near views
    */
   constructor(stage, page) {
     this.page = page;
@@ -97,7 +98,8 @@ export class Orbit {
   text() {
     const pose = this.pose || [];
     const turned = ((((pose[0] + 180) % 360) + 360) % 360) - 180;
-    const point = pose.slice(3).map((value) => value.toFixed(2));
-    return [turned.toFixed(0), pose[1].toFixed(0), pose[2].toFixed(2), ...point].join(",");
+    const digits = this.page.fine?.() ? 2 : 0;
+    const point = pose.slice(3).map((value) => value.toFixed(2 + digits));
+    return [turned.toFixed(digits), pose[1].toFixed(digits), pose[2].toFixed(2 + digits), ...point].join(",");
   }
 }

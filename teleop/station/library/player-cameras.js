@@ -7,6 +7,7 @@ import { Orbit } from "./orbit.js";
 import { tell } from "../shared/toast.js";
 
 const FREE = "free";
+const BESIDE = 3; // other cameras that are shown beside the large one
 
 /** @type {Map<string, Record<string, number[]>>} */
 const knownCameras = new Map();
@@ -18,8 +19,10 @@ export class Cameras {
     /** @type {Record<string, number[] | null>} */
     this.poses = {};
     this.menu = element("select", { "aria-label": "Camera", onchange: () => this.choose(this.menu.value) });
+    this.strip = element("div", { class: "strip", hidden: true });
     this.orbit = new Orbit(stage, {
       begin: () => this.pose(),
+      fine: () => player.clip.here,
       turn: (camera) => this.look(camera, true),
       end: (camera) => this.look(camera, false),
     });
@@ -52,6 +55,7 @@ export class Cameras {
     const drawn = this.player.item?.timeline.show === "state";
     const names = Object.keys(this.poses);
     const camera = this.player.clip.camera;
+    this.drawStrip(drawn && this.player.clip.here ? names.filter((name) => name !== camera).slice(0, BESIDE) : []);
     if (!drawn) {
       const recorded = names.map((name) => element("option", { value: name, selected: name === camera }, name));
       return this.menu.replaceChildren(...(recorded.length ? recorded : [element("option", {}, "its own camera")]));
@@ -61,6 +65,16 @@ export class Cameras {
     const options = names.map((name) => element("option", { value: name, selected: name === camera }, name));
     options.push(element("option", { value: FREE, selected: free }, "free: drag the picture"));
     this.menu.replaceChildren(...options);
+  }
+
+  /** Show other cameras beside the large one, all at the same moment. @param {string[]} names */
+  drawStrip(names) {
+    this.strip.hidden = !names.length;
+    if (this.strip.dataset.names === names.join() && names.length) return;
+    this.strip.dataset.names = names.join();
+    const others = names.map((camera) => ({ camera, canvas: element("canvas", { "aria-hidden": "true" }) }));
+    this.strip.replaceChildren(...others.map(({ camera, canvas }) => element("button", { type: "button", class: "pane", "aria-label": `Look from ${camera}`, onclick: () => this.choose(camera) }, canvas, element("span", {}, camera))));
+    this.player.clip.lookToo(others);
   }
 
   /** @param {string} camera */

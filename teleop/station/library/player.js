@@ -2,7 +2,8 @@
 /** The player of the library: one episode from any camera, frame by frame, with its actions. */
 
 import { Refused } from "../shared/api.js";
-import { Clip } from "../shared/player/clip.js";
+import { Film } from "../shared/player/film.js";
+import { measured } from "../shared/scene/choice.js";
 import { button, duration, element } from "../shared/made.js";
 import { episodeOf } from "./bulk.js";
 import { Cameras } from "./player-cameras.js";
@@ -53,24 +54,27 @@ export class Player {
     this.veil = element("div", { class: "stage-note", role: "status", hidden: true });
     this.trouble = element("div", { class: "stage-trouble", hidden: true });
     this.stage.append(this.veil, this.trouble);
-    this.clip = new Clip(this.stage, (shown) => this.showing(shown));
+    this.clip = new Film(this.stage, (shown) => this.showing(shown), () => this.swapped());
     this.cameras = new Cameras(this, this.stage);
     this.deeds = new Deeds(this);
     const line = element("div");
     this.clock = element("span", { class: "number clock" });
     this.timeline = new Timeline(line, this.clock, { seek: (frame) => this.seek(frame), cut: () => this.deeds.cutting(), mayCut: page.mayEdit });
+    this.drawer = button("Drawn here", "quiet", () => this.clip.swap(), "drawer");
+    this.drawer.hidden = !measured().possible;
     this.playButton = button("Play", "primary", () => this.clip.toggle(), "play");
     this.rates = element("select", { "aria-label": "Speed", onchange: () => this.clip.setRate(Number(this.rates.value)) }, ...RATES.map((rate) => element("option", { value: rate, selected: rate === 1 }, `${rate}×`)));
     const controls = element("div", { class: "row controls" },
       this.playButton,
       element("span", { class: "row tight" }, named(button("‹", "", () => this.clip.step(-1), "step_back"), "One frame back"), named(button("›", "", () => this.clip.step(1), "step_on"), "One frame on")),
       element("span", { class: "spring" }),
+      this.drawer,
       this.rates,
       element("label", { class: "row tight" }, this.cameras.menu, element("kbd", { "data-key": "camera" })),
     );
     this.details = new Details({ mayEdit: page.mayEdit, outcomes: page.outcomes, bulk: page.bulk, download: () => this.deeds.download(), remove: () => this.deeds.remove(), drawn: page.drawn });
     this.broken = element("div", { class: "empty", hidden: true });
-    this.body = element("div", { class: "player-body" }, element("div", { class: "screen" }, this.stage, line, this.deeds.cutBar, controls, this.deeds.here), this.details.place);
+    this.body = element("div", { class: "player-body" }, element("div", { class: "screen" }, element("div", { class: "pictures" }, this.stage, this.cameras.strip), line, this.deeds.cutBar, controls, this.deeds.here), this.details.place);
     this.place_.replaceChildren(head, this.broken, this.body);
   }
 
@@ -159,8 +163,18 @@ export class Player {
     this.timeline.show({ frames, dt: item.dt, sources, success });
     this.clip.width = this.width();
     this.cameras.start(item);
-    this.clip.open({ ...item, frames, fps: 1 / item.dt }, frame);
-    this.trouble.classList.toggle("low", show !== "state"); // under it are the curves of the episode
+    this.drawer.hidden = show !== "state" || !measured().possible;
+    this.clip.open({ ...item, frames, fps: 1 / item.dt, states: show === "state" }, frame);
+    this.swapped();
+  }
+
+  /** The browser draws now, or the server does. */
+  swapped() {
+    if (!this.drawer) return;
+    this.drawer.firstChild?.replaceWith(this.clip.here ? "Drawn here" : "Drawn by the server");
+    this.drawer.title = this.clip.here ? "This browser draws from poses. Have the server draw." : "The server draws. Have this browser draw from poses.";
+    this.cameras.strip.dataset.names = ""; // what shows them is another one
+    this.cameras.draw();
   }
 
   /** The smallest size that fills the stage. */
@@ -205,8 +219,11 @@ export class Player {
     this.clock.textContent = `${duration(shown.frame * this.item.dt)} / ${duration(this.item.seconds)}  ·  frame ${shown.frame} of ${this.item.steps}`;
     this.stage.setAttribute("aria-label", `Frame ${shown.frame} from the camera ${this.clip.camera}`);
     this.veil.hidden = !shown.loading || Boolean(shown.trouble);
-    this.veil.textContent = this.item.timeline.show === "replay" ? "Replaying the episode …" : "Drawing the clip …";
+    const share = shown.share ? `, ${Math.round(100 * shown.share)} %` : "";
+    const drawing = this.clip.here ? `Loading the scene${share} …` : "Drawing the clip …";
+    this.veil.textContent = this.item.timeline.show === "replay" ? "Replaying the episode …" : drawing;
     this.trouble.hidden = !shown.trouble;
+    this.trouble.classList.toggle("low", Boolean(shown.low) || this.item.timeline.show !== "state"); // the picture, or curves, are above it
     this.trouble.textContent = shown.trouble;
     this.deeds.point();
     if (!shown.playing) this.note();
@@ -248,6 +265,7 @@ export class Player {
       slower: () => this.faster(-1),
       faster: () => this.faster(1),
       camera: () => this.cameras.next(),
+      drawer: () => clip.swap(),
       before: () => this.beside("before"),
       after: () => this.beside("after"),
       ask: () => this.deeds.ask(),

@@ -18,12 +18,21 @@ const PAINTED = 250; // [ms] after which a frame that was sought and not painted
  * @property {string} [v] changes with the file
  * @property {number} frames
  * @property {number} fps
+ * @property {boolean} [states] false: its frames are not drawn from states
  */
-/** @typedef {{frame: number, playing: boolean, loading: boolean, trouble: string}} Shown */
+/**
+ * @typedef {object} Shown
+ * @property {number} frame
+ * @property {boolean} playing
+ * @property {boolean} loading
+ * @property {string} trouble
+ * @property {boolean} [low] the trouble is written under the picture, which can be seen
+ * @property {number} [share] of the meshes of the scene that are loaded
+ */
 
 /**
  * Return the address of a picture or a clip.
- * @param {"poster" | "hover" | "clip" | "frame" | "part"} form
+ * @param {"poster" | "hover" | "clip" | "frame" | "part" | "poses"} form
  * @param {{dataset: string, episode: string, v?: string}} episode
  * @param {Record<string, string | number>} [more]
  * @returns {string}

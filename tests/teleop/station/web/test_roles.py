@@ -187,6 +187,7 @@ ROUTES: dict[str, Row] = {
     "POST /api/arenas/{name}/names": Row("operator", "4"),
     # The live signal
     "GET /signal": Row("annotator", "2"),
+    "GET /api/signal/practice": Row("annotator", "2"),
     "POST /api/signal/press": Row("annotator", "4"),
     "POST /api/signal/undo": Row("annotator", "4"),
     "GET /api/signal/list": Row("annotator", "4"),
