@@ -200,9 +200,8 @@ def _view(request: Request, me: SignedIn, job: Job, jobs: list[Job]) -> dict[str
     if job.training is not None:
         size, minutes = job.training.option("--preset") or "default", job.training.option("--minutes") or "15"
     at_work = job.state in ("starting", "working", "waiting", "stopping", "stopped", "failed")
-    seconds, _ = (
-        expected_seconds(queue.runs, jobs, task, size if size in SIZES else "default") if at_work else (0.0, "")
-    )
+    size = size if size in SIZES else "default"
+    seconds, _ = expected_seconds(queue.runs, jobs, task, size, float(minutes)) if at_work else (0.0, "")
     far = progress(queue.runs, job, seconds)
     asks = (
         waiting(station.store.database, me.person.name, QuestionFilter(run=job.name)) if job.state == "waiting" else 0
