@@ -12,15 +12,15 @@ export class Details {
   constructor(mayNote) {
     this.mayNote = mayNote;
     this.place = /** @type {HTMLElement} */ (document.getElementById("details"));
-    this.told = "";
+    this.drawn = "";
     this.open = new Set(); // parts that are open, by their names
   }
 
   /** @param {Run[]} runs */
   draw(runs) {
-    const told = JSON.stringify(runs.map(({ name, info }) => [name, info.config, info.notes, info.report, info.videos]));
-    if (told === this.told || (this.place.contains(document.activeElement) && document.activeElement instanceof HTMLTextAreaElement)) return;
-    this.told = told;
+    const drawn = JSON.stringify(runs.map(({ name, info }) => [name, info.config, info.notes, info.report, info.videos]));
+    if (drawn === this.drawn || (this.place.contains(document.activeElement) && document.activeElement instanceof HTMLTextAreaElement)) return;
+    this.drawn = drawn;
     const parts = runs.map((run) => this.of(run));
     if (runs.length) parts.unshift(this.part(runs.length > 1 ? "Difference of the configurations" : "Configuration", [settings(runs)]));
     this.place.replaceChildren(...parts.filter((part) => part !== null));

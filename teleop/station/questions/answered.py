@@ -84,8 +84,8 @@ def my_answers(store: Store, person: str, limit: int) -> list[dict[str, Any]]:
         if row["question_id"] not in seen and row["value"] is not None and row["kind"] in KINDS:
             value = json.loads(row["value"])
             words = {"words": described(KINDS[row["kind"]], value), "note": value.get("note", "")}
-            told = {name: row[name] for name in ("question_id", "kind", "task", "answered", "lease")}
-            found.append({**told, **words, "prompt": _prompt(row), "clips": shown.get(row["question_id"], [])})
+            fields = {name: row[name] for name in ("question_id", "kind", "task", "answered", "lease")}
+            found.append({**fields, **words, "prompt": _prompt(row), "clips": shown.get(row["question_id"], [])})
         seen.add(row["question_id"])
     return found
 
