@@ -250,6 +250,8 @@ function bindTable(actions) {
   const table = /** @type {import("./input.js").Binding[]} */ (data.keys);
   const moves = actions.includes("forward") ? [0, 1, 5] : actions.map((name) => partOf(name)?.axis);
   const held = table.filter(({ axis, act }) => (axis === null ? ["slow", "clutch"].includes(act) : moves.includes(axis)));
+  const bound = new Set([...held.map(({ name }) => name), ...(actions.includes("gripper") ? ["gripper"] : [])]);
+  panel.legend.draw(table.filter(({ name }) => bound.has(name)));
   keys?.stop();
   keys = bindKeys(/** @type {any} */ (table), {
     ...Object.fromEntries(held.map(({ name }) => [name, (/** @type {boolean} */ on, /** @type {any} */ row) => hands.key(on, row)])),
