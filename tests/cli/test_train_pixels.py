@@ -13,6 +13,7 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.sim.rendering.video import decode_mp4
+from tests.guesting import at_home, forget
 
 LOOKS = ("unseen looks", "cameras moved by 2 cm and 2 degrees", "cameras moved by 5 cm and 5 degrees")
 SEES = ["--cameras", "front,wrist", "--size", "16", "--proprioception-only"]
@@ -91,3 +92,17 @@ def test_looks_are_previewed_and_refused_without_cameras(samples: Path, capsys: 
     assert main([*plain, "--updates", "1", "--json"]) == 0
     assert main(["evaluate", "bc", "--episodes", "1", "--looks", "2"]) == 2
     assert "one that was trained with --cameras" in capsys.readouterr().err
+
+
+def test_an_encoder_of_a_users_own_is_trained_and_runs_where_it_is_allowed(
+    samples: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with at_home(tmp_path / "guests") as folder:
+        own = ["--encoder", "my_encoders:Flat", "--policy", "gaussian", "--settings", "width", "16"]
+        assert main([*TRAIN, *own, "--updates", "2", "--json"]) == 0
+        capsys.readouterr()
+        forget(folder)
+        assert main(["evaluate", "bc", "--episodes", "1"]) != 0
+        assert "--allow my_encoders" in capsys.readouterr().err
+        assert main(["evaluate", "bc", "--episodes", "1", "--json", "--allow", "my_encoders"]) == 0
+        assert json.loads(capsys.readouterr().out)["episodes"] == 1
