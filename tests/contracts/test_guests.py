@@ -23,6 +23,7 @@ GUESTS = {
     "my_kinds:Slider": "kind of question",
     "my_encoders:Flat": "encoder",
     "my_devices:Swing": "device",
+    "my_devices:Leader": "device",
     "my_algorithms:Mean": "algorithm",
 }
 BROKEN = {
