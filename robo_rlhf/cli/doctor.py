@@ -144,6 +144,7 @@ def env_rows(name: str) -> dict[str, object]:
         RoboRlhfError: there is no such environment, or it does not run with what is installed.
     """
     from robo_rlhf.episodes.drawing import why_not_rendered
+    from robo_rlhf.sim.external.collections import pip_line
     from robo_rlhf.sim.external.ids import find
     from robo_rlhf.sim.external.proof import proof_of
     from robo_rlhf.sim.external.vec_env import ExternalVecEnv
@@ -155,7 +156,8 @@ def env_rows(name: str) -> dict[str, object]:
     proof, blind = proof_of(recipe), why_not_rendered(name)
     return {
         "environment": name,
-        "runs with": listed(versions_of(recipe)),
+        "runs with": listed(versions_of(recipe.spec)),
+        "installed by": pip_line(recipe.spec) or "what its package says",
         "observation": f"{env.obs_dim} columns",
         "action": f"{env.act_dim} columns",
         "episode": f"{env.horizon} steps of {env.control_dt:g} s",
