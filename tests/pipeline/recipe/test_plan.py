@@ -50,7 +50,7 @@ def test_a_minute_buys_one_way_to_clone_and_few_iterations() -> None:
 
 
 def test_minutes_that_are_not_enough_for_the_rollouts_are_refused_with_what_is() -> None:
-    with pytest.raises(InvalidValueError, match="expected at least 1, which .* a step takes 0.2 ms here, got 0.1"):
+    with pytest.raises(InvalidValueError, match=r"expected at least 1, which .* a step takes 0.2 ms here, got 0.1"):
         planned(0.1)
     with pytest.raises(InvalidValueError, match="at least 3584, which its 1792 rollouts take: a step takes 1000 ms"):
         planned(15, Speed(step=1.0, update=0.02, iteration=7680.0, horizon=120))
@@ -62,7 +62,7 @@ def test_expensive_steps_are_learned_from_again_and_again() -> None:
     assert (config.learner, config.num_envs) == ("sac", 10)
     assert config.sac.iterations == 16  # of 8.4 s each, in 38 % of the 40 % of 15 minutes that rollouts leave
     decision = next(d for d in found.decisions if d.what == "fine-tuning")
-    assert decision.chosen == "SAC, 10 iterations"
+    assert decision.chosen == "SAC, 16 iterations"
     assert "as much as 0.15 gradient steps" in decision.why
 
 
