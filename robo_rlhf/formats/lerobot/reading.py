@@ -58,7 +58,7 @@ def foreign_set(info: LeRobotInfo, options: ImportOptions, notes: Callable[[str]
         action_names=_names(info, "action"),
         signals=tuple(n for n in numbers if n not in KNOWN and n not in observed and not n.startswith("next.")),
         instructions=info.instructions(),
-        said_success="next.success" in info.features,
+        marks_success="next.success" in info.features,
     )
 
 

@@ -64,10 +64,10 @@ def map_failures(starts: Array, failed: Array, candidates: Array, seeds: Array) 
     middle = starts[:, varied].mean(axis=0)
     seen, new = ((obs[:, varied] - middle) / spread[varied] for obs in (starts, candidates))
     marks = failed - failed.mean()
-    told = np.abs(marks @ seen) / (np.sqrt((marks**2).sum()) * np.sqrt(len(seen)) + 1e-12)
-    first = int(told.argmax())
+    correlation = np.abs(marks @ seen) / (np.sqrt((marks**2).sum()) * np.sqrt(len(seen)) + 1e-12)
+    first = int(correlation.argmax())
     same = np.abs(seen.T @ seen[:, first]) / len(seen) > ALIKE
-    second = int(np.where(same, -1.0, told).argmax())
+    second = int(np.where(same, -1.0, correlation).argmax())
     distance = ((new[:, None] - seen[None]) ** 2).sum(axis=2)
     count = failed[np.argsort(distance, axis=1)[:, :NEAREST]].sum(axis=1)
     worst = np.argsort(-count, kind="stable")[:OFFERED]
