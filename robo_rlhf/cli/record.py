@@ -16,7 +16,7 @@ from robo_rlhf.cli import (
     STAYS,
 )
 from robo_rlhf.cli.checking import MaybeSeed
-from robo_rlhf.cli.hands import device_options, key_lines
+from robo_rlhf.cli.device_options import device_options, key_lines
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.core.checks import (
@@ -172,10 +172,10 @@ class Record(OnRobot):
         from robo_rlhf.feedback.store import Store
 
         home = data_home(self.home)
-        said = (
+        details = (
             info.meta.parent or "correction" in info.meta.tags for info in Dataset(find_dataset(home, dataset)).list()
         )
-        if any(said):
+        if any(details):
             with Store(feedback_database(home)) as store:
                 update(home, store, dataset)
 

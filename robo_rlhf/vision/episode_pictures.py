@@ -126,5 +126,5 @@ def _warn_of_still(pictures: TrainingPictures) -> None:
     some = np.unique(np.linspace(0, len(pictures) - 1, 16).astype(int))
     for camera, shown in pictures.take(some).items():
         if len(some) > 1 and shown.std(axis=0, dtype=np.float64).max() < STILL:
-            told = f"Nothing varies in what camera {camera} shows: it may be inside something, or point away."
-            warnings.warn(told, FileWarning, stacklevel=3)
+            sentence = f"Nothing varies in what camera {camera} shows: it may be inside something, or point away."
+            warnings.warn(sentence, FileWarning, stacklevel=3)

@@ -97,11 +97,11 @@ class PolicyProbe:
 
     def _roll_out(self, asked: RolloutQuery) -> QuerySteps:
         past, frame = self._frame(asked.at)
-        first = self.kept.world(past.meta.task, asked.samples, "foresee")
-        policy = self.kept.policy(asked.policy, first, "foresee")
+        first = self.kept.world(past.meta.task, asked.samples, "predict")
+        policy = self.kept.policy(asked.policy, first, "predict")
         obs = self._enter(first, past, frame)
         chance = _differ(self._begin(policy, past, frame, first.num_envs, SEED).act(obs))
-        world = first if chance else self.kept.world(past.meta.task, 1, "foresee")
+        world = first if chance else self.kept.world(past.meta.task, 1, "predict")
         obs = self._enter(world, past, frame)
         policy = self._begin(policy, past, frame, world.num_envs, SEED)
         walk = _RolloutTrace(world, obs)
@@ -184,16 +184,16 @@ class PolicyProbe:
         """Let a policy begin at a frame; a policy with memory gets the earlier observations."""
         policy.seed(seed)
         policy.reset(num_envs)
-        veiled = policy if isinstance(policy, MaskedPolicy) else None
+        wrapped = policy if isinstance(policy, MaskedPolicy) else None
         trained = policy.policy if isinstance(policy, MaskedPolicy) else policy
         base = getattr(trained, "base", None)
         inner: TrainedPolicy = trained if base is None else base
         if past.columns["obs"].shape[1] != inner.obs_dim:
             return policy
-        back = (inner.history - 1) + (veiled.observation_mask.delay if veiled is not None else 0)
+        back = (inner.history - 1) + (wrapped.observation_mask.delay if wrapped is not None else 0)
         for k in range(max(0, frame - back), frame):
             whole = np.repeat(past.columns["obs"][k][None], num_envs, axis=0)
-            shown = whole if veiled is None else veiled.mask(whole)
+            shown = whole if wrapped is None else wrapped.mask(whole)
             if isinstance(inner, VisualPolicy):
                 inner.remember(shown, np.repeat(past.columns["state"][k][None], num_envs, axis=0))
             elif isinstance(inner, ChunkedPolicy):

@@ -92,11 +92,11 @@ class LiveSession:
         """Wait for the next deadline, carry out the requests, and take a step where the episode runs."""
         self._late = self.clock.wait()
         self.deliver()
-        heard = self.machine.driver.read()
+        operator_input = self.machine.driver.read()
         for act in BUTTONS:
-            if act in heard.buttons:
+            if act in operator_input.buttons:
                 self._request(act)
-        self.machine.tick(heard)
+        self.machine.tick(operator_input)
         self.show()
 
     def deliver(self) -> None:

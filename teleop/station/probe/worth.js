@@ -69,7 +69,7 @@ export class WorthChart {
    * Show the reward of a what-if rollout from a frame on; null: none.
    * @param {{at: number, worth: Worth} | null} ahead
    */
-  foresee(ahead) {
+  showPrediction(ahead) {
     this.ahead = ahead;
     if (this.worth) this.draw();
   }

@@ -20,7 +20,7 @@ const LISTED = 30; // recorded episodes
 const data = pageData();
 
 class Watching {
-  /** @param {(hear: {changed: () => void, say: typeof tell}) => Live | Replay} open */
+  /** @param {(watching: {changed: () => void, say: typeof tell}) => Live | Replay} open */
   constructor(open) {
     this.marks = new Marks(byId("marks", HTMLElement), byId("counts", HTMLElement), byId("saved", HTMLElement));
     this.scrub = byId("scrub", HTMLInputElement);

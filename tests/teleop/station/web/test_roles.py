@@ -187,7 +187,7 @@ ROUTES: dict[str, Row] = {
     "GET /ask/clip/{name}": Row("annotator", "4"),
     "GET /api/ask/choices": Row("annotator", "2"),
     "GET /api/ask/look": Row("annotator", "4"),
-    "GET /api/ask/foresee": Row("annotator", "4"),
+    "GET /api/ask/predict": Row("annotator", "4"),
     "GET /api/ask/judge": Row("annotator", "4"),
     "POST /api/ask/compare": Row("annotator", "4"),
     # The library
