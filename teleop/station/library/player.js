@@ -3,7 +3,7 @@
 
 import { Refused } from "../shared/api.js";
 import { Film } from "../shared/player/film.js";
-import { measured } from "../shared/scene/choice.js";
+import { measured, writeDrawer } from "../shared/scene/choice.js";
 import { button, duration, element } from "../shared/made.js";
 import { episodeOf } from "./bulk.js";
 import { Cameras } from "./player-cameras.js";
@@ -171,8 +171,7 @@ export class Player {
   /** The browser draws now, or the server does. */
   swapped() {
     if (!this.drawer) return;
-    this.drawer.firstChild?.replaceWith(this.clip.here ? "Drawn here" : "Drawn by the server");
-    this.drawer.title = this.clip.here ? "This browser draws from poses. Have the server draw." : "The server draws. Have this browser draw from poses.";
+    writeDrawer(this.drawer, this.clip.here);
     this.cameras.strip.dataset.names = ""; // what shows them is another one
     this.cameras.draw();
   }

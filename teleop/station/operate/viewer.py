@@ -16,7 +16,7 @@ from robo_rlhf.core.types import Array
 from robo_rlhf.sim.rendering.annotations import DropLine
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.ipc.messages import Drawn, Notice, Scene, Tick, View
-from teleop.station.operate.streaming import Link, Outbox, picture
+from teleop.station.operate.streaming import Link, Outbox, picture, posed
 
 FIGURES_EVERY = 1.0  # [s]
 STILL = 0.5  # [s] without anything new, after which a picture is drawn at its full size
@@ -102,13 +102,16 @@ class Viewer:
             if self._shown is not None and self._shown.serves(wanted):
                 continue
             try:
-                await self._draw(scene, tick, wanted, pool, still=not news)
+                if wanted.view.poses:
+                    await self._pose(scene, tick, wanted, pool)
+                else:
+                    await self._draw(scene, tick, wanted, pool, still=not news)
             except WorkerDiedError as error:
                 self.send(Notice(f"The pictures stopped: {error} The session continues.", "bad", "lost"))
                 await asyncio.sleep(REST)
             except RoboRlhfError as error:
                 self.send(Notice(f"There is no such view: {error}", "bad"))
-                self.link.view = replace(self.link.view, cameras=[scene.cameras[0].name])
+                self.link.view = replace(self.link.view, cameras=[scene.cameras[0].name], poses=False)
 
     async def _news(self) -> bool:
         """Wait until there may be something to draw; False where nothing came for a while."""
@@ -141,6 +144,15 @@ class Viewer:
         now = time.monotonic()
         self._shown = wanted if len(cameras) == len(wanted.view.cameras) else None
         self.link.sent(self._frame, now, math.nan if still else now - begun)
+
+    async def _pose(self, scene: Scene, tick: Tick, wanted: _ShownView, pool: RenderPool) -> None:
+        """Send where everything is, to a page that draws it."""
+        self._frame += 1
+        asked = pool.poses(scene.task, tick.state[None], landing=True, key=(self, "poses"))
+        poses = await asyncio.wrap_future(asked)
+        self.outbox.put_pictures([posed(self._frame, tick, poses[0])])
+        self._shown = wanted
+        self.link.sent(self._frame, time.monotonic(), math.nan)  # poses are of one size, whatever the link
 
 
 def as_json(message: Any) -> str:

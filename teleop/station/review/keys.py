@@ -16,6 +16,7 @@ KEYS: tuple[Binding, ...] = (
     Binding("faster", "Faster", "clips", ("Period",), act="faster"),
     Binding("loop", "Loop on or off", "clips", ("KeyL",), act="loop"),
     Binding("camera", "Next camera", "clips", ("KeyV",), act="camera"),
+    Binding("drawer", "Drawn here, or by the server", "clips", ("KeyB",), act="drawer"),
     Binding("guidelines", "Guidelines", "page", ("KeyG",), act="guidelines"),
     Binding("help", "All keys", "page", ("Slash", "F1"), act="help"),
 )

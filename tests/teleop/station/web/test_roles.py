@@ -80,6 +80,7 @@ ROUTES: dict[str, Row] = {
     # Reviewing
     "GET /review": Row("annotator", "2"),
     "GET /review/clip/{name}": Row("annotator", "4"),
+    "GET /review/poses/{name}": Row("annotator", "4"),
     "POST /api/review/next": Row("annotator", "2"),
     "POST /api/review/answer": Row("annotator", "4"),
     "POST /api/review/undo": Row("annotator", "4"),
@@ -209,6 +210,11 @@ ROUTES: dict[str, Row] = {
     "GET /media/frame": Row("annotator", "4"),
     "GET /media/hover": Row("annotator", "4"),
     "GET /media/clip": Row("annotator", "4"),
+    "GET /media/part": Row("annotator", "4"),
+    "GET /media/poses": Row("annotator", "4"),
+    "GET /media/places": Row("annotator", "4"),
+    "GET /media/scene": Row("annotator", "4"),
+    "GET /media/assets": Row("annotator", "4"),
 }
 
 
