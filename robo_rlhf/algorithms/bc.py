@@ -1,18 +1,25 @@
 """`robo-rlhf train bc`: imitate demonstrations, as a run that can be killed and continued."""
 
+import hashlib
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from robo_rlhf.algorithms import ALGORITHMS
 from robo_rlhf.algorithms.base import Row, Session, Settings
 from robo_rlhf.algorithms.examples import TASK, recorded
 from robo_rlhf.algorithms.imitation import Imitation
-from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
+from robo_rlhf.algorithms.reinforcement import check_axes
+from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError, UnknownNameError
+from robo_rlhf.core.files import data_home
+from robo_rlhf.pipeline.latest_policy import reward_at
 from robo_rlhf.sim.names import check_world
 
 if TYPE_CHECKING:
     from robo_rlhf.core.runs import Run
+    from robo_rlhf.core.types import Episode
+    from robo_rlhf.data.training_arrays.examples import StepWeights
     from robo_rlhf.policies.base import TrainedPolicy
 
 SETTINGS = Settings("robo_rlhf.training_tools.settings:BCSettings")
@@ -25,6 +32,7 @@ class BC(Imitation):
 
     Example:
         robo-rlhf train bc --task pick_place --demos 50 --run clone
+        robo-rlhf train bc --task fold --dataset mixed --failures --weight-by-reward judged
     """
 
     name: ClassVar = "bc"
@@ -33,6 +41,14 @@ class BC(Imitation):
     """Task whose demonstrations are imitated; one without a simulator where --dataset holds recordings of it."""
     seeds: int = 1
     """Train so many seeds, the first of them --seed, and keep the one that does best in rollouts."""
+    weight_by_reward: Path | None = None
+    """Weigh the demonstrations by a reward learned from answers: a checkpoint, a run's folder, or the name of a run."""
+    weights: Literal["advantage", "best_half"] = "advantage"
+    """How: each step by its advantage, or only the half of the demonstrations that the reward likes best."""
+    weight_temperature: float = 1.0
+    """Temperature of the advantages [deviations]; the larger, the more alike steps count."""
+    weight_objective: str = "learned"
+    """What the advantage is of; where answers were along axes: "learned(axis='speed') + 2 * learned(axis='safety')"."""
     config: Annotated[Any, SETTINGS.options] = SETTINGS.default
     """Settings of the algorithm."""
 
@@ -40,10 +56,58 @@ class BC(Imitation):
         """Refuse what `Imitation` refuses, a number of seeds below one, and rollouts without a simulator."""
         if self.seeds < 1:
             raise InvalidValueError("--seeds", self.seeds, "at least 1")
+        self.check_weights()
         if not self.dataset:
             check_world("--task", self.task)
         super().check()
         self.check_simulator()
+
+    def check_weights(self) -> None:
+        """Refuse a reward that cannot weigh the demonstrations.
+
+        Raises:
+            NotFoundError: there is no such reward model.
+            CheckpointMismatchError: it is of another task.
+            InvalidValueError: it has no such axis, or the temperature is not above 0.
+        """
+        judge = self.judge
+        if judge is None:
+            return
+        if not 0 < self.weight_temperature < math.inf:
+            raise InvalidValueError("--weight-temperature", self.weight_temperature, "a number above 0")
+        from robo_rlhf.rewards.checkpoint import load_meta
+        from robo_rlhf.training_tools.reward_weights import sum_of_learned
+
+        task = str(load_meta(judge)["task"])
+        if task != self.task:
+            raise CheckpointMismatchError(judge, f"a reward model for {self.task}", f"one for {task}")
+        sum_of_learned(self.weight_objective)
+        check_axes(self.weight_objective, judge)
+
+    @property
+    def judge(self) -> Path | None:
+        """The checkpoint of the reward that weighs the demonstrations."""
+        return None if self.weight_by_reward is None else reward_at(self.weight_by_reward, data_home(self.home))
+
+    def weighting(self, episodes: "list[Episode]") -> "StepWeights | None":
+        """Return the weights of the demonstrations' steps; None where no reward weighs them."""
+        if self.judge is None:
+            return None
+        from robo_rlhf.rewards.checkpoint import load_reward
+        from robo_rlhf.training_tools.reward_weights import weights_by_reward
+
+        obs_dim, act_dim = episodes[0].obs.shape[1], episodes[0].action.shape[1]
+        model = load_reward(self.judge, task=self.task, obs_dim=obs_dim, act_dim=act_dim)
+        return weights_by_reward(model, episodes, self.weights, self.weight_temperature, self.weight_objective)
+
+    def asked(self) -> dict[str, Any]:
+        """Return the options that the run stores; of the reward also its digest: another one weighs otherwise."""
+        if self.judge is None:
+            return super().asked()
+        digest = hashlib.sha256(self.judge.read_bytes()).hexdigest()[:16]
+        weighed: dict[str, Any] = {"reward": str(self.judge), "digest": digest, "weights": self.weights}
+        weighed |= {"temperature": self.weight_temperature, "objective": self.weight_objective}
+        return {**super().asked(), "weighed": weighed}
 
     def check_simulator(self) -> None:
         """Refuse what needs a simulator, where there is none for the task.
@@ -72,7 +136,8 @@ class BC(Imitation):
         from robo_rlhf.training import bc
         from robo_rlhf.training_tools.best_of_seeds import train_seeds
 
-        episodes = self.observed(self.episodes())
+        shown = self.episodes()
+        episodes, weighting = self.observed(shown), self.weighting(shown)
         several = {"seeds": self.seeds} if self.seeds > 1 else {}
         config = self.seeing(self.task, self.config)
         run = session.open(config, {**self.asked(), **several, "episodes": [e.meta.id for e in episodes]})
@@ -93,6 +158,7 @@ class BC(Imitation):
                     starts=starts,
                     meta=meta,
                     pictures=pictures,
+                    weighting=weighting,
                 )
 
         if several:

@@ -140,11 +140,15 @@ class Imitation(RunAlgorithm, SightOptions):
         """Return the function that scores a snapshot: success in rollouts on seeds that no result is reported on."""
         import numpy as np
 
-        from robo_rlhf.policies.masked import seeing
         from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
         from robo_rlhf.sim.envs.partial_observation import mask_observations
         from robo_rlhf.sim.envs.task_env import make_env
 
         env = mask_observations(make_env(self.task, min(self.select_episodes, 64)), self.mask_delay)
         seeds = np.arange(SELECTION_SEED, SELECTION_SEED + self.select_episodes)
-        return lambda policy: evaluate(env, seeing(policy, env), seeds).success.value
+
+        def success(policy: TrainedPolicy) -> float:
+            policy.look_at(env)
+            return evaluate(env, policy, seeds).success.value
+
+        return success

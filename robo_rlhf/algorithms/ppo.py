@@ -59,6 +59,7 @@ class PPO(Reinforcement):
 
         assert self.start is not None
         policy = load_policy(self.start, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+        policy.look_at(env)
         if isinstance(policy, GaussianActor):
             return policy
         with seeded(self.config.seed):

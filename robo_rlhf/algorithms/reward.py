@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from robo_rlhf.algorithms import ALGORITHMS
-from robo_rlhf.algorithms.base import Row, RunAlgorithm, Session, Settings
+from robo_rlhf.algorithms.base import Row, Session, Settings
 from robo_rlhf.algorithms.examples import TASK, answered
+from robo_rlhf.algorithms.from_answers import FromAnswers, starting_point
 from robo_rlhf.core.checks import DatasetName
-from robo_rlhf.core.errors import InvalidValueError, NotFoundError
-from robo_rlhf.core.files import data_home, feedback_database, read_json
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.files import data_home
 from robo_rlhf.data.layout import require_dataset
-from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.pipeline.latest_policy import reward_at
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ SETTINGS = Settings("robo_rlhf.training_tools.settings:RewardSettings")
 
 @ALGORITHMS.register("reward")
 @dataclass(frozen=True, kw_only=True)
-class RewardLearning(RunAlgorithm):
+class RewardLearning(FromAnswers):
     """Learn a reward from answers about clips. With --follow it keeps learning as answers come, until Ctrl-C.
 
     Example:
@@ -38,10 +38,6 @@ class RewardLearning(RunAlgorithm):
 
     name: ClassVar = "reward"
 
-    task: str
-    """Task that the questions are about."""
-    questions_of: str = ""
-    """Only answers to questions of this run; all of the task where empty."""
     follow: bool = False
     """Keep learning as answers come; annotators and fine-tuning never wait for it."""
     implicit: bool = True
@@ -56,8 +52,6 @@ class RewardLearning(RunAlgorithm):
     """Dataset of episodes whose outcome was marked, for --success-weight."""
     unlabeled_from: DatasetName = ""
     """Dataset from which unlabelled clips are cut, for --unlabeled."""
-    database: str = ""
-    """A database URL or file; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
     config: Annotated[Any, SETTINGS.options] = SETTINGS.default
     """Settings of the reward model."""
 
@@ -68,10 +62,7 @@ class RewardLearning(RunAlgorithm):
             InvalidValueError: a weight without the dataset that it needs.
             NotFoundError: there is no such database, reward model or dataset.
         """
-        where = feedback_database(data_home(self.home), self.database)
-        if isinstance(where, Path) and not where.exists():
-            advice = "Ask something with `robo-rlhf run`, or name the data home with --home."
-            raise NotFoundError("feedback database", where, advice)
+        super().check()
         if self.start is not None:
             reward_at(self.start, data_home(self.home))
         for weight, given, option in (
@@ -94,10 +85,8 @@ class RewardLearning(RunAlgorithm):
         from robo_rlhf.feedback.store import Store
 
         extra = self.extra_data()
-        with Store(feedback_database(data_home(self.home), self.database)) as store:
-            if self.questions_of and self.questions_of not in store.runs():
-                listed = ", ".join(store.runs()) or "no run"
-                raise NotFoundError("questions of run", self.questions_of, f"There are questions of {listed}.")
+        with Store(self.place) as store:
+            self.check_asked(store)
             asked = {"algorithm": "reward", "task": self.task, "asked_by": self.questions_of, "follow": self.follow}
             asked |= {} if self.implicit else {"implicit": False}
             asked |= {"mark": 0} if self.follow else starting_point(self.folder, store)
@@ -199,16 +188,6 @@ class RewardLearning(RunAlgorithm):
         answered(home)
         settings = SETTINGS.load()(settings={"width": 8}, fit=fit(updates=10, check_every=1, patience=10), save_every=3)
         return cls(task=TASK, home=home, config=settings)
-
-
-def starting_point(path: Path, store: "Store") -> dict[str, Any]:
-    """Return up to where the run at `path` learns, what the store held at its start, as part of its configuration."""
-    now = {"mark": store.mark(), "presses": store.signals.version().number, "begun": timestamp()}
-    stored = path / "config.json"
-    if not stored.exists():
-        return now
-    known = read_json(stored, dict)
-    return {"mark": 0} | {name: known[name] for name in now if name in known}
 
 
 def describe_update(update: "Update") -> str:

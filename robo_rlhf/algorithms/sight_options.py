@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from robo_rlhf.core.types import Episode
     from robo_rlhf.vision.frame_cache import TrainingPictures
 
-FRAMES = Path("cache") / "frames"  # in the data home
-
 
 @dataclass(frozen=True, kw_only=True)
 class SightOptions:
@@ -103,7 +101,7 @@ class SightOptions:
         if sight is None:
             return None
         from robo_rlhf.vision.episode_pictures import see_episodes
-        from robo_rlhf.vision.frame_cache import FrameCache
+        from robo_rlhf.vision.frame_cache import FRAMES, FrameCache
 
         return see_episodes(episodes, sight, FrameCache(home / FRAMES), folder=folder, progress=progress)
 

@@ -93,13 +93,13 @@ class Evaluate(OnRobot):
         import numpy as np
 
         from robo_rlhf.policies.checkpoint import load_meta, load_policy
-        from robo_rlhf.policies.masked import seeing
         from robo_rlhf.rollouts.evaluation import FIRST_SEED
         from robo_rlhf.rollouts.kept_evaluation import KeptResults, evaluate_keeping
         from robo_rlhf.sim.envs.partial_observation import mask_observations
         from robo_rlhf.sim.envs.task_env import versions
 
-        policy = seeing(load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim), env)
+        policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+        policy.look_at(env)
         mask_delay = load_meta(path).get("mask_delay") if self.mask_delay is None else self.mask_delay
         env = mask_observations(env, mask_delay)
         request = {"task": env.name, "mask_delay": mask_delay, "policy_seed": self.policy_seed, **versions()}

@@ -3,7 +3,7 @@
 import getpass
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
@@ -25,20 +25,22 @@ from robo_rlhf.core.checks import (
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, feedback_database, find_dataset, new_dataset
 from robo_rlhf.core.registry import Choices, known
-from robo_rlhf.sim.names import OnRobot, Task
+from robo_rlhf.sim.external.ids import is_outside
+from robo_rlhf.sim.names import OnRobot, World
 from teleop.devices import DEVICES
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
-    from robo_rlhf.sim.envs.task_env import TaskEnv
     from teleop.devices import Device, Handheld
     from teleop.session.unattended import RecordedSummary
+    from teleop.worlds.native import NativeWorld
+    from teleop.worlds.opening import World as DrivenWorld
 
 
 @COMMANDS.register("record")
 @dataclass(frozen=True, kw_only=True)
 class Record(OnRobot):
-    """Record episodes of a task from a device, in real time.
+    """Record episodes of a task or an outside environment from a device, in real time.
 
     browser (the default) starts the operator station and opens the operate page. keyboard, gamepad and spacemouse
     are those of this machine: the session is the same, shown in the terminal, also over ssh. scripted and replay need
@@ -53,13 +55,14 @@ class Record(OnRobot):
         robo-rlhf record --task pick_place
         robo-rlhf record --task pick_place --device keyboard --set speed=3
         robo-rlhf record --task pick_place --device scripted --episodes 25
+        robo-rlhf record --env Pusher-v5 --controls joint1=0,joint2=1,joint3=2
         robo-rlhf record --task reach --device replay --set episode=samples/reach/reach-3000001 --dataset again
     """
 
     stopped: ClassVar = STAYS
 
-    task: Task
-    """Task to record."""
+    task: Annotated[World, tyro.conf.arg(aliases=["--env"])]
+    """Task or outside environment to record; --env-arg KEY=VALUE gives such a one an argument."""
     device: Annotated[str, Choices(DEVICES)] = "browser"
     """Input device."""
     episodes: Annotated[int | None, tyro.conf.arg(aliases=["-n"])] = None
@@ -72,6 +75,8 @@ class Record(OnRobot):
     """Checkpoint in the data home that drives; moving the device takes over."""
     set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """An option of the device, as NAME=VALUE: path, heading [deg], speed, deadzone, curve, hold [s], episode."""
+    controls: str = ""
+    """What drives the columns of an action, such as x=0,y=1,z=2,gripper=3; kept for the task, changed on the page."""
     seed: MaybeSeed = None
     """Seed of the first episode, those of the next count up; else what follows the highest in the dataset."""
     only_successes: bool = False
@@ -89,17 +94,31 @@ class Record(OnRobot):
             raise InvalidValueError("--episodes", self.episodes, "at least 1")
         from robo_rlhf.sim.tasks import TASKS
 
-        known(TASKS, self.task)  # unknown names are refused before anything is loaded or made
+        if not is_outside(self.task):
+            known(TASKS, self.task)  # unknown names are refused before anything is loaded or made
         known(DEVICES, self.device)
-        from robo_rlhf.sim.envs.task_env import TaskEnv
-
-        task, device = TASKS[self.task], DEVICES[self.device]
+        device = DEVICES[self.device]
         options = device_options(device, self.set)
-        if self.device == "browser":
-            return self._in_browser()
-        if device.handheld:
-            return self._by_hand(TaskEnv(task(), 1, nthread=1), device, options)
-        return self._alone(TaskEnv(task(), 1, nthread=1), device, options)
+        if self.device != "browser" and not device.handheld:
+            return self._alone(device, options)
+        from teleop.worlds.opening import open_driven
+
+        if self.controls or is_outside(self.task) or device.handheld:  # what cannot be driven is refused here
+            with closing(open_driven(self.task)) as world:
+                self._remember(world)
+                if device.handheld:
+                    return self._by_hand(world, device, options)
+        return self._in_browser()
+
+    def _remember(self, world: "DrivenWorld") -> None:
+        """Keep the controls of the command line for the task; raises as `parse_controls`."""
+        from robo_rlhf.sim.external.controls import parse_controls
+        from teleop.worlds.remembered_controls import read_controls, write_controls
+
+        home, usual = data_home(self.home).absolute(), world.usual_controls
+        if self.controls:
+            write_controls(home, self.task, parse_controls(self.controls, usual), usual)
+        read_controls(home, self.task, usual)
 
     def _in_browser(self) -> int:
         """Serve the station, and open the operate page."""
@@ -110,9 +129,10 @@ class Record(OnRobot):
         self._refuse("the browser", episodes=self.episodes is not None, operator=bool(self.operator), json=self.json)
         asked = {"task": self.task, "dataset": self.dataset, "seed": self.seed, "policy": self.policy, "start": 1}
         query = urlencode({name: value for name, value in asked.items() if value not in ("", None)})
-        return run_station(Serve(home=self.home), data_home(self.home).absolute(), f"/operate?{query}")
+        outside = (self.task,) if is_outside(self.task) else ()
+        return run_station(Serve(home=self.home, env=outside), data_home(self.home).absolute(), f"/operate?{query}")
 
-    def _by_hand(self, env: "TaskEnv", device: "type[Device]", options: dict[str, Any]) -> int:
+    def _by_hand(self, env: "DrivenWorld", device: "type[Device]", options: dict[str, Any]) -> int:
         """Let a person drive with a device of this machine."""
         from robo_rlhf.cli.record_live import drive
         from teleop.ipc.messages import Begin
@@ -156,8 +176,17 @@ class Record(OnRobot):
             with Store(feedback_database(home)) as store:
                 update(home, store, dataset)
 
-    def _alone(self, env: "TaskEnv", device: "type[Device]", options: dict[str, Any]) -> int:
+    def _alone(self, device: "type[Device]", options: dict[str, Any]) -> int:
         """Record a device that needs no person."""
+        if is_outside(self.task):
+            expected = "a device that a person holds; policies are recorded by: robo-rlhf rollout --env ID"
+            raise InvalidValueError("--device", f"{self.device} in {self.task}", expected)
+        if self.controls:
+            raise InvalidValueError("--controls", f"device {self.device}", "a device that a person holds")
+        from robo_rlhf.sim.tasks import TASKS
+        from teleop.worlds.native import NativeWorld
+
+        env = NativeWorld(TASKS[self.task](), 1, nthread=1)
         if self.policy:
             raise InvalidValueError("--policy", f"device {self.device}", "a device that a person holds")
         if self.device == "replay":
@@ -192,7 +221,7 @@ class Record(OnRobot):
             print(f"recovered {episode_id}, which a crash had cut short", file=sys.stderr)
         return dataset
 
-    def _record(self, env: "TaskEnv", device: "Device", dataset: "Dataset", done: "list[RecordedSummary]") -> None:
+    def _record(self, env: "NativeWorld", device: "Device", dataset: "Dataset", done: "list[RecordedSummary]") -> None:
         """Record until there are enough, and note in `done` what was."""
         from teleop.session.unattended import UnattendedSession
 

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 from robo_rlhf.core.errors import RoboRlhfError
 
 if TYPE_CHECKING:
-    from robo_rlhf.sim.envs.task_env import TaskEnv
     from teleop.devices import Handheld
     from teleop.input.terminal import Terminal
     from teleop.ipc.messages import Begin, Status
     from teleop.terminal_ui.console import Console
+    from teleop.worlds.opening import World
 
 POLL = 0.01  # [s] between questions to the device
 DRAW = 0.1  # [s] between pictures of the terminal
 
 
 def drive(
-    env: "TaskEnv", device: "type[Handheld]", options: dict[str, Any], begin: "Begin", enough: int | None
+    env: "World", device: "type[Handheld]", options: dict[str, Any], begin: "Begin", enough: int | None
 ) -> "Status | None":
     """Drive a session until Ctrl-C, or until `enough` episodes are kept; return where it was last.
 

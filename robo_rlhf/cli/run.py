@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 
+from robo_rlhf.algorithms.sight_options import SightOptions
 from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
@@ -36,9 +37,12 @@ if TYPE_CHECKING:
     from robo_rlhf.rollouts.evaluation import Evaluation
 
 
+PICTURES_A_BATCH = 64  # unless asked otherwise: an update takes as long as hundreds of examples without pictures
+
+
 @COMMANDS.register("run")
 @dataclass(frozen=True, kw_only=True)
-class RunCommand(OnRobot):
+class RunCommand(OnRobot, SightOptions):
     """Do the whole loop: imitate, ask about clips, learn the reward, fine-tune on it, measure.
 
     Stop it at any time: the same command continues where it stopped.
@@ -65,8 +69,7 @@ class RunCommand(OnRobot):
     seed: Seed = 0
     """Seed of everything."""
     annotator: Literal["simulated", "human"] = "simulated"
-    """The annotator: the simulated teacher, or people (on the review page of `robo-rlhf serve`, or in this terminal);
-    people not yet where `--env` names an outside environment."""
+    """The annotator: the simulated teacher, or people, on the review page of `robo-rlhf serve` or in this terminal."""
     dataset: DatasetName = ""
     """Dataset of demonstrations in the data home. Where empty: your own with 10 or more successes, or samples/TASK."""
     preset: str = "default"
@@ -120,6 +123,8 @@ class RunCommand(OnRobot):
             NotFoundError: there are no demonstrations.
         """
         config, home = self.config(), data_home(self.home).absolute()
+        if self.sees:
+            self.check_sight(config.task)
         from robo_rlhf.pipeline.demonstrations import find_demonstrations, usual_dataset, usual_demos
         from robo_rlhf.sim.external.ids import is_outside
 
@@ -153,7 +158,12 @@ class RunCommand(OnRobot):
             known(TASKS, task)
         asked = {name: getattr(self, name) for name in ("labels", "rounds", "seed", "annotator", "dataset")}
         asked["demos"] = demos if self.demos is None else self.demos
-        return override(preset(self.preset, task=task, **asked), self.set)
+        config = override(preset(self.preset, task=task, **asked), self.set)
+        if not self.sees:
+            return config
+        smaller = not any(setting.startswith("clone.batch=") for setting in self.set) and bool(self.cameras)
+        clone = replace(config.clone, batch=PICTURES_A_BATCH) if smaller else config.clone
+        return replace(config, clone=self.seeing(task, clone))
 
     def show(self, before: "Evaluation", after: "Evaluation", report: Path, *, demos: int) -> None:
         """Print success and style, before and after, with intervals."""

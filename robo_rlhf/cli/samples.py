@@ -19,8 +19,8 @@ from robo_rlhf.sim.names import Tasks
 
 if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
-    from robo_rlhf.sim.envs.task_env import TaskEnv
     from teleop.session.unattended import RecordedSummary
+    from teleop.worlds.native import NativeWorld
 
 FIRST_SEED = 3_000_000
 MOST, OTHERS = {"pick_place": 60}, 24  # successful demonstrations by task
@@ -163,12 +163,12 @@ def record_one(task: str, folder: Path, seed: int, pace: bool) -> "RecordedSumma
 
 
 @cache
-def _world(task: str) -> "TaskEnv":
+def _world(task: str) -> "NativeWorld":
     """Return this process's environment, compiled once."""
-    from robo_rlhf.sim.envs.task_env import TaskEnv
     from robo_rlhf.sim.tasks import TASKS
+    from teleop.worlds.native import NativeWorld
 
-    return TaskEnv(TASKS[task](), 1, nthread=1)
+    return NativeWorld(TASKS[task](), 1, nthread=1)
 
 
 def _compress(raw: "Dataset", new: "Dataset", kept: "list[RecordedSummary]") -> None:

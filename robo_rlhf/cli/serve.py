@@ -28,6 +28,7 @@ from robo_rlhf.core.files import (
 from robo_rlhf.processes.locks import (
     Lock,
 )
+from robo_rlhf.sim.names import Worlds
 
 if TYPE_CHECKING:
     from robo_rlhf.accounts.people import People
@@ -48,6 +49,7 @@ class Serve:
 
     Example:
         robo-rlhf serve
+        robo-rlhf serve --env Pusher-v5 --env Meta-World/MT1:door-open-v3
         robo-rlhf serve --port 9000 --no-open
         robo-rlhf serve --host 0.0.0.0 --set-password
     """
@@ -60,6 +62,8 @@ class Serve:
     """Another name by which it is reached on 127.0.0.1, such as that of a proxy. May be repeated."""
     proxy: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Address or network of a proxy that reports where requests come from (X-Forwarded-For). May be repeated."""
+    env: Annotated[Worlds, tyro.conf.UseAppendAction] = ()
+    """Outside environment that operators may drive, such as Pusher-v5. May be repeated."""
     allow_private_webhooks: bool = False
     """Let webhooks lead to addresses of this machine and its own network."""
     set_password: bool = False
@@ -97,6 +101,7 @@ def run_station(options: Serve, home: Path, path: str = "/") -> int:
             hosts=names_of(options.host, options.allow_host),
             private_webhooks=options.allow_private_webhooks,
             lean=options.lean,
+            environments=options.env,
         )
         try:
             check_password(station.people, options)

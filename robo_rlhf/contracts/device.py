@@ -9,10 +9,10 @@ import numpy as np
 from robo_rlhf.contracts.clauses import Contract, require
 from robo_rlhf.core.errors import MissingDependencyError
 from robo_rlhf.core.types import Command, Source
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
 from teleop.devices import DEVICES, Device
 from teleop.input.action_mapping import to_action
+from teleop.worlds.native import NativeWorld
 
 SLOWEST = 0.2  # [s] of a reading, on a machine that does nothing else
 READINGS = 20
@@ -21,10 +21,10 @@ READINGS = 20
 class DeviceTrial:
     """A kind of device on trial, in a world that is compiled once."""
 
-    def __init__(self, kind: type[Device], make: Callable[[TaskEnv], Device] | None = None) -> None:
+    def __init__(self, kind: type[Device], make: Callable[[NativeWorld], Device] | None = None) -> None:
         """Make devices by `make`, with stand-ins for hardware; else of the world alone."""
         self.kind, self.make = kind, make or kind
-        self.env = TaskEnv(TASKS["reach"](), 1, nthread=1)
+        self.env = NativeWorld(TASKS["reach"](), 1, nthread=1)
         self.env.reset(np.array([3]))
 
 

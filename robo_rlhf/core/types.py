@@ -222,6 +222,7 @@ class Command(NamedTuple):
     buttons: frozenset[str] = frozenset()  # events since the last read: "keep", "discard", "pause", ...
     active: bool = True  # False while no input has arrived from the operator
     age: float = 0.0  # [s] since the input was made
+    bank: int = 0  # of keys, where a robot has more joints than there are pairs of keys
 
 
 def _check_array(what: str, value: Array, shape: tuple[object, ...], dtype: type) -> None:

@@ -204,11 +204,28 @@ class PipelineConfig:
         check_ranges(self, "{}", ranges)
         if self.explore and self.demos:
             raise InvalidValueError("explore", self.explore, "0 where there are demonstrations (--demos)")
+        if self.clone.policy == "visual":
+            self._check_seeing()
         if self.labels < self.rounds:
             raise InvalidValueError("--labels", self.labels, f"at least one a round, {self.rounds}")
         if self.rl.iterations < self.rounds:
             name = "finetune" if self.rl is self.finetune else "sac"
             raise InvalidValueError(f"{name} iterations", self.rl.iterations, f"at least {self.rounds}")
+
+    def _check_seeing(self) -> None:
+        """Refuse what is not done with a policy that has cameras or hidden columns.
+
+        Raises:
+            InvalidValueError: it is asked for.
+        """
+        for name, given, usual in (
+            ("learner", self.learner, "ppo"),
+            ("self_imitation_rounds", self.self_imitation_rounds, 0),
+            ("choose_execution_horizon", self.choose_execution_horizon, False),
+            ("demos", self.demos > 0, True),
+        ):
+            if given != usual:
+                raise InvalidValueError(f"{name} with --cameras or hidden columns", given, f"{usual}")
 
     @property
     def rl(self) -> PPOSettings | SACSettings:

@@ -4,13 +4,16 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from robo_rlhf.core.model_files import Model
 from robo_rlhf.core.types import Array
+
+if TYPE_CHECKING:
+    from robo_rlhf.vision.observer import Shown
 
 NO_TENSORS: Mapping[str, Tensor] = MappingProxyType({})
 
@@ -81,6 +84,13 @@ class TrainedPolicy(Model):
     def attends(self) -> bool:
         """Whether the next action depends on the next observation; else nothing has to be drawn for it."""
         return True
+
+    def look_at(self, env: "Shown") -> None:
+        """Let a policy with cameras look at the copies of `env` by itself; others have no use for it.
+
+        Raises:
+            NotNowError: it has cameras, and nothing of the environment can be drawn.
+        """
 
     def seed(self, seed: int) -> None:
         """Set the source of the policy's own randomness (what a flow samples its noise from)."""

@@ -6,17 +6,14 @@ from pathlib import Path
 from robo_rlhf.core.types import Array, VecEnv
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
-from robo_rlhf.policies.seeing import SeeingPolicy
-from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.sim.envs.partial_observation import ObservationMask
 from robo_rlhf.sim.tasks import TASKS
-from robo_rlhf.vision.observer import Shown
 
 
 class MaskedPolicy:
     """A `Policy` that gets whole observations and passes masked ones to the wrapped policy, as in its training."""
 
-    def __init__(self, policy: TrainedPolicy | SeeingPolicy, observation_mask: ObservationMask) -> None:
+    def __init__(self, policy: TrainedPolicy, observation_mask: ObservationMask) -> None:
         """Apply `observation_mask` to the observations of `policy`."""
         self.policy, self.observation_mask = policy, observation_mask
         self._seen: deque[Array] = deque(maxlen=observation_mask.delay + 1)
@@ -42,7 +39,7 @@ class MaskedPolicy:
         self.policy.seed(seed)
 
 
-ActingPolicy = TrainedPolicy | SeeingPolicy | MaskedPolicy
+ActingPolicy = TrainedPolicy | MaskedPolicy
 
 
 def load_for(path: Path, env: VecEnv) -> ActingPolicy:
@@ -56,11 +53,7 @@ def load_for(path: Path, env: VecEnv) -> ActingPolicy:
         CheckpointMismatchError: it is of another task or of other shapes, or holds no policy.
         NotNowError: it has cameras, and nothing of the environment can be drawn.
     """
-    policy = seeing(load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim), env)
+    policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+    policy.look_at(env)
     delay = load_meta(path).get("mask_delay")
     return policy if delay is None else MaskedPolicy(policy, ObservationMask(TASKS[env.name].obs_names, delay))
-
-
-def seeing(policy: TrainedPolicy, env: Shown) -> TrainedPolicy | SeeingPolicy:
-    """Return `policy`, which where it has cameras looks at `env`; raises as `SeeingPolicy`."""
-    return SeeingPolicy(policy, env) if isinstance(policy, VisualPolicy) and policy.sight is not None else policy

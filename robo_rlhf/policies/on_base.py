@@ -14,6 +14,8 @@ from torch import Tensor
 from robo_rlhf.core.types import Array
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks, Normalizer, TrainedPolicy, first_step_loss
+from robo_rlhf.policies.visual import VisualPolicy
+from robo_rlhf.vision.observer import Shown
 
 
 class PolicyOnBase(TrainedPolicy):
@@ -26,10 +28,24 @@ class PolicyOnBase(TrainedPolicy):
         """Build the base, if `kind` names one; `on_top_of` loads its weights."""
         base = POLICIES[kind](self.obs_dim, self.act_dim, **settings).requires_grad_(False) if kind else None
         self.base = base
+        self.seen_dim = base.inner.obs_dim if isinstance(base, VisualPolicy) else self.obs_dim
+
+    def seen(self, obs: Array) -> Tensor:
+        """Return (N, seen_dim), what the correction gets of obs (N, obs_dim): what its base saw in its last step.
+
+        That is all of it, or, under a base with cameras, the columns shown to it now and the features of its last look.
+        """
+        return torch.as_tensor(self.base.shown if isinstance(self.base, VisualPolicy) else obs, dtype=torch.float32)
+
+    def look_at(self, env: Shown) -> None:
+        """Let the base look at `env`."""
+        if self.base is not None:
+            self.base.look_at(env)
 
     def fit_normalizer(self, obs: Tensor, action: Tensor) -> None:
-        """Set the z-scores of observations; those of a base are unchanged."""
-        self.normalizer.fit(obs)
+        """Set the z-scores of observations; those of a base, and of what its cameras show, are unchanged."""
+        if self.seen_dim == self.obs_dim:
+            self.normalizer.fit(obs)
 
     def seed(self, seed: int) -> None:
         """Set the base's source of randomness."""
@@ -67,7 +83,9 @@ def on_top_of(kind: type[P], base: TrainedPolicy, **settings: Any) -> P:
     policy = kind(base.obs_dim, base.act_dim, base_kind=base.kind, base_settings=dict(base.settings), **settings)
     assert policy.base is not None
     policy.base.load_state_dict(base.state_dict())
-    known = getattr(base, "normalizer", None)
+    if isinstance(base, VisualPolicy) and isinstance(policy.base, VisualPolicy):
+        policy.base.observer = base.observer
+    known = getattr(base.inner if isinstance(base, VisualPolicy) else base, "normalizer", None)
     if isinstance(known, Normalizer):
         policy.normalizer.load_state_dict(known.state_dict())
     return policy

@@ -57,8 +57,8 @@ class ResidualPolicy(PolicyOnBase, GaussianActor):
         )
         self.scale = scale
         self.freeze_base(base_kind, base_settings)
-        self.normalizer = Normalizer(obs_dim)
-        self.net = mlp([obs_dim + act_dim, *[width] * layers, act_dim], nn.Tanh)
+        self.normalizer = Normalizer(self.seen_dim)
+        self.net = mlp([self.seen_dim + act_dim, *[width] * layers, act_dim], nn.Tanh)
         last = self.net[-1]
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)
@@ -66,15 +66,15 @@ class ResidualPolicy(PolicyOnBase, GaussianActor):
         self.log_std = nn.Parameter(torch.full((act_dim,), math.log(std)))
 
     def features(self, obs: Array) -> Tensor:
-        """Advance the base by one step and return (N, obs_dim + act_dim)."""
+        """Advance the base by one step and return (N, seen_dim + act_dim)."""
         assert self.base is not None
         action = torch.tensor(self.base.act(obs), dtype=torch.float32)
-        normalized: Tensor = self.normalizer(torch.as_tensor(obs, dtype=torch.float32))
+        normalized: Tensor = self.normalizer(self.seen(obs))
         return torch.cat([normalized, action], dim=-1)
 
     def distribution(self, features: Tensor) -> torch.distributions.Normal:
-        """Return the distribution of unclipped actions for features (B, obs_dim + act_dim)."""
-        mean = features[:, self.obs_dim :] + self.scale * torch.tanh(self.net(features))
+        """Return the distribution of unclipped actions for features (B, seen_dim + act_dim)."""
+        mean = features[:, self.seen_dim :] + self.scale * torch.tanh(self.net(features))
         return torch.distributions.Normal(mean, self.log_std.exp().expand_as(mean), validate_args=False)
 
     def mean_action(self, features: Tensor) -> Tensor:

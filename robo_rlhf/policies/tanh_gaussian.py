@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Normalizer, mlp
@@ -65,6 +66,9 @@ class TanhGaussianPolicy(PolicyOnBase):
         )
         self.scale = scale
         self.freeze_base(base_kind, base_settings)
+        if self.seen_dim != obs_dim:
+            expected = "a correction by PPO (--set learner=ppo, or train ppo)"
+            raise InvalidValueError("what SAC corrects", "a policy with cameras or hidden columns", expected)
         self.feature_dim = obs_dim + act_dim if base_kind else obs_dim
         self.normalizer = Normalizer(obs_dim)
         self.net = mlp([self.feature_dim, *[width] * layers, 2 * act_dim], nn.ReLU)

@@ -7,17 +7,19 @@ nothing encoded.
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from robo_rlhf.core.checks import at_least, check_ranges
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.core.types import Array, Observation
+from robo_rlhf.core.types import NO_PICTURES, Array, Observation
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks, TrainedPolicy
 from robo_rlhf.policies.chunked import ChunkedPolicy
 from robo_rlhf.vision.augmentation import colour_jitter, random_shift
 from robo_rlhf.vision.encoder import CameraEncoder
+from robo_rlhf.vision.observer import CameraObserver, Shown
 from robo_rlhf.vision.sight import Sight
 
 
@@ -79,6 +81,10 @@ class VisualPolicy(TrainedPolicy):
         self.features = self.encoder.features if self.encoder is not None else 0
         self.inner = POLICIES[policy](len(shown) + self.features, act_dim, **(settings or {}))
         self.chunk, self.history = self.inner.chunk, self.inner.history
+        self.observer: CameraObserver | None = None
+        self.looked = torch.zeros(0, self.features)  # (N, features) of the last look
+        self.shown: Array = np.zeros((0, len(shown) + self.features), np.float32)  # what the inner policy got last
+        self.seen: Mapping[str, Array] = {}  # of the last look
 
     columns: Tensor  # (k,) indices
 
@@ -97,34 +103,45 @@ class VisualPolicy(TrainedPolicy):
             seen = torch.cat([seen, self.encoder(pictures)], dim=-1)
         return self.inner.loss(batch._replace(obs=seen.flatten(1), pictures={}), generator)
 
+    def look_at(self, env: Shown) -> None:
+        """Draw the pictures of `env` whenever it looks; raises as `CameraObserver`."""
+        self.observer = CameraObserver(env, self.sight) if self.sight is not None else None
+
     def act(self, obs: Array | Observation) -> Array:
         """Return actions (N, act_dim) for whole observations, with a picture of each camera of the policy.
 
+        Where it looks at an environment, columns are enough.
+
         Raises:
             InvalidValueError: it has cameras and got columns alone.
         """
         with torch.inference_mode():
-            return self.inner.act(self.encoded(obs, look=self.attends()))
+            self.shown = self.encoded(obs, look=self.attends())
+            return self.inner.act(self.shown)
 
     def encoded(self, obs: Array | Observation, *, look: bool = True) -> Array:
-        """Return what the inner policy gets of an observation, (N, k); zeros for its features where not `look`.
+        """Return what the inner policy gets of an observation, (N, k); its features are of the last look if not `look`.
 
         Raises:
             InvalidValueError: it has cameras and got columns alone.
         """
-        columns, pictures = obs if isinstance(obs, Observation) else (obs, {})
         with torch.inference_mode():
-            shown = torch.as_tensor(columns, dtype=torch.float32)[:, self.columns]
-            features = torch.zeros(len(shown), self.features)
             if self.encoder is not None and look:
-                features = self.encoder({name: torch.from_numpy(pictures[name]) for name in self._given(pictures)})
-            both: Array = torch.cat([shown, features], dim=1).numpy()
+                if self.observer is not None and not isinstance(obs, Observation):
+                    obs = self.observer.observe(obs)
+                pictures = obs.pictures if isinstance(obs, Observation) else NO_PICTURES
+                self.looked = self.encoder({name: torch.from_numpy(pictures[name]) for name in self._given(pictures)})
+                self.seen = pictures
+            columns = obs.columns if isinstance(obs, Observation) else obs
+            shown = torch.as_tensor(columns, dtype=torch.float32)[:, self.columns]
+            both: Array = torch.cat([shown, self.looked if self.features else shown[:, :0]], dim=1).numpy()
         return both
 
-    def remember(self, obs: Array | Observation) -> None:
-        """Take an earlier observation, for an inner policy with a history; raises as `act`."""
+    def remember(self, obs: Array, state: Array) -> None:
+        """Take columns (N, obs_dim) and states (N, nstate) of an earlier moment, for an inner policy with a history."""
         if isinstance(self.inner, ChunkedPolicy):
-            self.inner.remember(self.encoded(obs))
+            seen = obs if self.observer is None else self.observer.observe(obs, state)
+            self.inner.remember(self.encoded(seen))
 
     def _given(self, pictures: Mapping[str, Any]) -> tuple[str, ...]:
         assert self.sight is not None

@@ -21,11 +21,9 @@ from robo_rlhf.core.files import read_json, remove, write_json
 from robo_rlhf.core.learning import pack_generator, unpack_generator
 from robo_rlhf.core.types import Array, Episode, VecEnv
 from robo_rlhf.policies.base import TrainedPolicy
-from robo_rlhf.policies.seeing import SeeingPolicy
 from robo_rlhf.rollouts.evaluation import EpisodeResult, Evaluation, result_of, summarize_results
 from robo_rlhf.rollouts.rollout import OnStep, check_environment, rollout
 
-Evaluated = TrainedPolicy | SeeingPolicy
 _ADVICE = "Remove it; the evaluation then starts over."
 
 
@@ -74,7 +72,7 @@ class KeptResults:
 
 def evaluate_keeping(
     env: VecEnv,
-    policy: Evaluated,
+    policy: TrainedPolicy,
     seeds: Array,
     kept: KeptResults,
     *,
@@ -97,7 +95,7 @@ def evaluate_keeping(
     return summarize_results(env.name, results)
 
 
-def _run_batch(env: VecEnv, policy: Evaluated, batch: Array, kept: KeptResults, on_step: OnStep | None) -> None:
+def _run_batch(env: VecEnv, policy: TrainedPolicy, batch: Array, kept: KeptResults, on_step: OnStep | None) -> None:
     kept.random = random_states(policy)
     kept.write()
 
@@ -110,21 +108,20 @@ def _run_batch(env: VecEnv, policy: Evaluated, batch: Array, kept: KeptResults, 
     rollout(env, policy, batch, record_state=False, on_step=on_step, on_ended=keep)
 
 
-def random_states(policy: Evaluated) -> dict[str, str]:
+def random_states(policy: TrainedPolicy) -> dict[str, str]:
     """Return the states of the random numbers of a policy and of networks inside it, as text by the network's name."""
     return {name: base64.b64encode(pack_generator(g).tobytes()).decode() for name, g in _generators(policy)}
 
 
-def set_random_states(policy: Evaluated, states: Mapping[str, str]) -> None:
+def set_random_states(policy: TrainedPolicy, states: Mapping[str, str]) -> None:
     """Set what `random_states` returned."""
     for name, generator in _generators(policy):
         if name in states:
             unpack_generator(generator, np.frombuffer(base64.b64decode(states[name]), np.uint8))
 
 
-def _generators(policy: Evaluated) -> Iterator[tuple[str, torch.Generator]]:
-    network = policy.policy if isinstance(policy, SeeingPolicy) else policy
-    for name, module in network.named_modules():
+def _generators(policy: TrainedPolicy) -> Iterator[tuple[str, torch.Generator]]:
+    for name, module in policy.named_modules():
         generator = getattr(module, "generator", None)
         if isinstance(generator, torch.Generator):
             yield name, generator

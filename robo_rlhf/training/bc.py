@@ -25,8 +25,7 @@ from robo_rlhf.core.runs import (
     fitting,
 )
 from robo_rlhf.core.types import Array, Episode
-from robo_rlhf.data.training_arrays.correction_weights import Weighting
-from robo_rlhf.data.training_arrays.examples import check_alike, chunk_examples
+from robo_rlhf.data.training_arrays.examples import StepWeights, check_alike, chunk_examples
 from robo_rlhf.data.training_arrays.observation_spread import hidden_spread, widened
 from robo_rlhf.policies.base import Chunks, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy, new_policy, save_policy
@@ -49,7 +48,7 @@ def train(
     *,
     score: Score | None = None,
     progress: Progress | None = None,
-    weighting: Weighting | None = None,
+    weighting: StepWeights | None = None,
     starts: Array | None = None,
     meta: Mapping[str, Any] | None = None,
     start: TrainedPolicy | None = None,
@@ -63,7 +62,7 @@ def train(
         episodes: the demonstrations.
         score: scores snapshots, where `config` asks for several; the best one is kept.
         progress: called after every gradient step.
-        weighting: weights of steps in which an operator corrected a policy.
+        weighting: weights of steps, such as those in which an operator corrected a policy.
         starts: (S, obs_dim), initial observations: scales of columns that hardly vary in `episodes`.
         meta: further content of the checkpoint, a JSON object.
         start: a policy of the same kind and settings to continue from, with its scales, instead of random weights.
@@ -104,7 +103,7 @@ def fit(
     *,
     score: Score | None = None,
     progress: Progress | None = None,
-    weighting: Weighting | None = None,
+    weighting: StepWeights | None = None,
     starts: Array | None = None,
 ) -> TrainedPolicy:
     """Clone `episodes` as `train` does, in memory alone."""
@@ -123,7 +122,7 @@ class BCLearner:
         self,
         config: Config,
         episodes: Sequence[Episode],
-        weighting: Weighting | None = None,
+        weighting: StepWeights | None = None,
         starts: Array | None = None,
         start: TrainedPolicy | None = None,
         pictures: TrainingPictures | None = None,
@@ -252,7 +251,7 @@ class BCLearner:
 
 
 def _tensors(
-    policy: TrainedPolicy, config: Config, episodes: Sequence[Episode], weighting: Weighting | None, spread: Array
+    policy: TrainedPolicy, config: Config, episodes: Sequence[Episode], weighting: StepWeights | None, spread: Array
 ) -> tuple[Chunks, Array, torch.Tensor]:
     """Return all examples, their frames (M, history), and the deviation of each column's noise (history * obs_dim,)."""
     examples = chunk_examples(

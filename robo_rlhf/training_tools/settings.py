@@ -87,6 +87,57 @@ class DAggerSettings:
 
 
 @dataclass(frozen=True)
+class CPLSettings:
+    """Settings of contrastive preference learning."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of the Gaussian policy, as its constructor names them."""
+    clone_updates: int = 2000
+    """Gradient steps that imitate all clips first."""
+    updates: int = 1000
+    """Gradient steps on the comparisons."""
+    batch: int = 64
+    """Comparisons per gradient step."""
+    clone_batch: int = 256
+    """Steps per gradient step of imitation."""
+    clone_learning_rate: float = 1e-3
+    """Adam's rate while imitating."""
+    learning_rate: float = 1e-4
+    """Adam's rate on the comparisons."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    steps: int = 64
+    """Steps of a clip that a gradient step sees, a part of longer ones; shorter clips count as if they were as long."""
+    alpha: float = 0.1
+    """Weight of the log likelihoods: the temperature of the maximum-entropy problem."""
+    bias: float = 0.25
+    """How much of the other clip's likelihood is contrasted, in (0, 1]; below 1 the policy stays near the clips."""
+    clone_weight: float = 4.0
+    """Weight of imitating the better clips while contrasting them."""
+    save_every: int = 500
+    """Gradient steps between checkpoints of the training itself."""
+    log_every: int = 100
+    """Gradient steps between rows of metrics."""
+    seed: int = 0
+    """Seed of initial weights and batches."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense.
+
+        Raises:
+            InvalidValueError: one is outside its range.
+        """
+        check_seed("--seed", self.seed)
+        ranges: dict[str, Range] = {
+            "updates batch clone_batch steps save_every log_every": at_least(1),
+            "clone_updates clone_weight": at_least(0, "0 or more"),
+            "learning_rate clone_learning_rate clip alpha": above(0),
+            "bias": (lambda share: 0 < share <= 1, "a number in (0, 1]"),
+        }
+        check_ranges(self, "cpl {}", ranges)
+
+
+@dataclass(frozen=True)
 class RewardSettings:
     """Settings of reward learning."""
 

@@ -11,7 +11,6 @@ import io
 import json
 import os
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,11 +18,13 @@ from typing import Any
 
 import mujoco
 import numpy as np
+from cachetools import LRUCache
 
 from robo_rlhf.core.files import remove, require_disk_space, write_atomic
 from robo_rlhf.core.types import Array
 
 DRAWING = 1  # of the way in which pictures are drawn; raised where it changes them
+FRAMES = Path("cache") / "frames"  # the folder in a data home
 LIMIT = 16 * 2**30  # [bytes]
 OPEN_MAPS = 512  # each holds a file open, of which a process may have 1024
 PARTIAL_AGE = 3600.0  # [s] after which what a killed process left is removed
@@ -53,7 +54,7 @@ class FrameCache:
         """Keep files in `folder`, which is made with the first of them."""
         self.folder, self.limit = folder, limit
         self._used: set[str] = set()
-        self._maps: OrderedDict[str, Array] = OrderedDict()
+        self._maps: LRUCache[str, Array] = LRUCache(OPEN_MAPS)
 
     def holds(self, key: str) -> bool:
         """Whether the pictures of `key` are there, whole."""
@@ -90,9 +91,6 @@ class FrameCache:
             if found is None:
                 raise FileNotFoundError(self.path(key))
             self._maps[key] = found
-            while len(self._maps) > OPEN_MAPS:
-                self._maps.popitem(last=False)
-        self._maps.move_to_end(key)
         return found
 
     def use(self, keys: Iterable[str]) -> None:

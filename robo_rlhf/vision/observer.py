@@ -37,6 +37,10 @@ class CameraObserver:
             )
         self._drawer = Drawer(env.name, sight)
 
+    def __deepcopy__(self, memo: object) -> "CameraObserver":
+        """Return itself: copies of a policy look at the same environment."""
+        return self
+
     def observe(self, columns: Array, state: Array | None = None) -> Observation:
         """Return the observation of `state` (N, nstate), the present ones where None, with their columns (N, obs_dim).
 

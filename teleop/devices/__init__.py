@@ -8,9 +8,9 @@ from robo_rlhf.core.registry import Registry
 from robo_rlhf.core.types import Command, Source
 
 if TYPE_CHECKING:
-    from robo_rlhf.sim.envs.task_env import TaskEnv
     from teleop.input.operator_state import OperatorState
     from teleop.ipc.messages import Input
+    from teleop.worlds.opening import World
 
 
 class Device(ABC):
@@ -25,7 +25,7 @@ class Device(ABC):
     sequence: int = 0  # number of the newest input of such a device; 0 before the first
     at: float = 0.0  # time of the operator's action, on the sender's clock [ms]; 0 before the first input
 
-    def __init__(self, env: "TaskEnv") -> None:  # noqa: B027 - nothing is needed
+    def __init__(self, env: "World") -> None:  # noqa: B027 - nothing is needed
         """Get ready to control copy 0 of `env`, which the device may look at and must not change.
 
         Raises:

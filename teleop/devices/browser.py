@@ -10,9 +10,9 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from robo_rlhf.core.types import Command, Source
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.devices import DEVICES, Device
 from teleop.ipc.messages import Input
+from teleop.worlds.opening import World
 
 TAKEOVER = "takeover"  # the button that is down while the operator drives instead of a policy
 
@@ -31,7 +31,7 @@ class Browser(Device):
     any_task: ClassVar[bool] = True
     takeover: ClassVar[str] = TAKEOVER
 
-    def __init__(self, env: TaskEnv) -> None:
+    def __init__(self, env: World) -> None:
         """Wait for messages; the world is not used."""
         self._newest: _ReceivedInput | None = None
 
@@ -53,4 +53,5 @@ class Browser(Device):
         message, arrived = self._newest
         buttons = frozenset({TAKEOVER} if message.takeover else ())
         twist = np.zeros(6) if message.idle else np.array(message.twist)
-        return Command(twist, message.gripper, buttons, not message.idle, time.monotonic() - arrived)
+        age = time.monotonic() - arrived
+        return Command(twist, message.gripper, buttons, not message.idle, age, message.bank)

@@ -10,7 +10,6 @@ import numpy as np
 
 from robo_rlhf.core.errors import MissingDependencyError
 from robo_rlhf.core.types import Array, Command, Source
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.devices import DEVICES, Handheld
 from teleop.input.button_maps import GAMEPAD
 from teleop.input.evdev import (
@@ -27,6 +26,7 @@ from teleop.input.evdev import (
 )
 from teleop.input.operator_state import TAKEOVER, OperatorState
 from teleop.input.response_curves import CURVE, DEADZONE, LEVEL, apply_stick_curve, check_response
+from teleop.worlds.opening import World
 
 RETRY = 1.0  # [s] between checks for a gamepad that was unplugged
 PULLED = 0.5  # of a trigger's way: it counts as pressed
@@ -70,7 +70,7 @@ class Gamepad(Handheld):
 
     def __init__(
         self,
-        env: TaskEnv,
+        env: World,
         *,
         path: Path | None = None,
         pad: Pad | None = None,
@@ -91,7 +91,7 @@ class Gamepad(Handheld):
             curve: exponent of the sticks; 1 is straight.
         """
         check_response(deadzone, curve, speed)
-        self.operator_state = OperatorState(env.task.action_names, heading=heading, speed=speed)
+        self.operator_state = OperatorState(env.action_names, heading=heading, speed=speed)
         self._path, self._pad, self._feel = path, pad, (deadzone, curve)
         self._axes: dict[int, float] = {}  # code → position in [-1, 1]; triggers in [0, 1]
         self._down: set[int] = set()  # codes of buttons

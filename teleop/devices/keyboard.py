@@ -11,12 +11,12 @@ from typing import ClassVar, Self
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Command, Source
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.devices import DEVICES, Handheld
 from teleop.input.held_keys import HOLD, HeldKeys
 from teleop.input.operator_state import TAKEOVER, OperatorState
 from teleop.input.response_curves import CURVE, DEADZONE, LEVEL, check_response
 from teleop.input.terminal import TERMINAL, Terminal
+from teleop.worlds.opening import World
 
 
 @DEVICES.register("keyboard")
@@ -28,7 +28,7 @@ class Keyboard(Handheld):
 
     def __init__(
         self,
-        env: TaskEnv,
+        env: World,
         *,
         path: Path | None = None,
         terminal: Terminal | None = None,
@@ -49,7 +49,7 @@ class Keyboard(Handheld):
         check_response(DEADZONE, CURVE, speed)
         if not 0.05 <= hold <= 1.0:
             raise InvalidValueError("hold", f"{hold:g}", "0.05 to 1 second")
-        self.operator_state = OperatorState(env.task.action_names, heading=heading, speed=speed)
+        self.operator_state = OperatorState(env.action_names, heading=heading, speed=speed)
         self.keys = HeldKeys(hold=hold)
         self.terminal = terminal or Terminal(path or TERMINAL)
         self._own = terminal is None

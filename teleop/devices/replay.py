@@ -10,10 +10,10 @@ from robo_rlhf.core.files import data_home, find_dataset
 from robo_rlhf.core.types import Command, Episode, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import datasets_of
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.physics.batch import apart
 from teleop.devices import DEVICES, Device
 from teleop.input.action_mapping import from_action
+from teleop.worlds.native import NativeWorld
 
 SAME_START = 1e-6  # [m, rad] how far states may be apart that are still the same start: of another processor, say
 
@@ -25,7 +25,7 @@ class Replay(Device):
     name: ClassVar[str] = "replay"
     source: ClassVar[Source] = Source.SCRIPTED
 
-    def __init__(self, env: TaskEnv, *, episode: str | Episode = "", home: Path | None = None) -> None:
+    def __init__(self, env: NativeWorld, *, episode: str | Episode = "", home: Path | None = None) -> None:
         """Replay in `env`.
 
         Args:

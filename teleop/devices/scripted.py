@@ -5,10 +5,10 @@ from typing import ClassVar
 import numpy as np
 
 from robo_rlhf.core.types import Command, Source
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.operators.scripted import PERSON, OperatorFaults, ScriptedOperator
 from teleop.devices import DEVICES, Device
 from teleop.input.action_mapping import from_action
+from teleop.worlds.native import NativeWorld
 
 
 @DEVICES.register("scripted")
@@ -18,7 +18,7 @@ class Scripted(Device):
     name: ClassVar[str] = "scripted"
     source: ClassVar[Source] = Source.SCRIPTED
 
-    def __init__(self, env: TaskEnv, faults: OperatorFaults = PERSON) -> None:
+    def __init__(self, env: NativeWorld, faults: OperatorFaults = PERSON) -> None:
         """Demonstrate the task of `env` with `faults`."""
         self._names = env.task.action_names
         self._operator = ScriptedOperator(env, faults)

@@ -10,13 +10,13 @@ import numpy as np
 
 from robo_rlhf.core.errors import MissingDependencyError
 from robo_rlhf.core.types import Command, Source
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.devices import DEVICES, Handheld
 from teleop.input.button_maps import SPACEMOUSE
 from teleop.input.hidraw import CLASS, HidDevice, RawDevice, list_devices
 from teleop.input.operator_state import TAKEOVER, OperatorState
 from teleop.input.response_curves import DEADZONE, LEVEL, apply_curve, check_response
 from teleop.input.spacemouse_reports import Puck, is_spacemouse, twist
+from teleop.worlds.opening import World
 
 RETRY = 1.0  # [s] between checks for one that was unplugged
 STRAIGHT = 1.3  # exponent of the cap's curve: springs are fine near the middle by themselves
@@ -44,7 +44,7 @@ class SpaceMouse(Handheld):
 
     def __init__(
         self,
-        env: TaskEnv,
+        env: World,
         *,
         path: Path | None = None,
         raw: Raw | None = None,
@@ -65,7 +65,7 @@ class SpaceMouse(Handheld):
             curve: exponent of each axis; 1 is straight.
         """
         check_response(deadzone, curve, speed)
-        self.operator_state = OperatorState(env.task.action_names, heading=heading, speed=speed)
+        self.operator_state = OperatorState(env.action_names, heading=heading, speed=speed)
         self._path, self._raw, self._feel = path, raw, (deadzone, curve)
         self._puck = Puck()
         self._heard_at = time.monotonic()

@@ -41,6 +41,7 @@ KEYS: tuple[Binding, ...] = (
     Binding("slow", "Move slowly while held", "hand", ("ShiftLeft", "ShiftRight"), act="slow", held=True),
     Binding("faster", "Faster", "hand", ("Equal",), act="faster"),
     Binding("slower", "Slower", "hand", ("Minus",), act="slower"),
+    Binding("joints", "Next set of joints", "hand", ("KeyJ",), act="joints"),
     Binding("clutch", "Clutch: pointer moves without the robot", "hand", ("KeyC",), act="clutch", held=True),
     Binding("takeover", "Take over while held", "hand", ("KeyT",), act="takeover", held=True),
     Binding("start", "Start, or resume", "episode", ("Enter", "NumpadEnter"), act="start"),

@@ -1,8 +1,11 @@
 """Operator state that every hand-held device keeps between reads: the gripper, the speed, and the presses."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from robo_rlhf.core.types import Array, Command
+from robo_rlhf.sim.external.controls import part_of
 from teleop.input.response_curves import LEVEL, LEVELS, SLOW, has_own_ahead, rotate_twist
 
 TAKEOVER = "takeover"  # a button that is sent for as long as it is held, or the robot is moved
@@ -20,12 +23,17 @@ class OperatorState:
             heading: see `look`.
             speed: level, from 1.
         """
-        self._own_ahead = has_own_ahead(action_names)
+        self.drive(action_names)
         self.set_heading(heading)
         self.level = speed
         self.gripper = -1.0
         self._pressed: set[str] = set()
         self._acted = False
+
+    def drive(self, sources: Sequence[str]) -> None:
+        """Drive a robot whose action columns these `sources` drive, see `robo_rlhf.sim.external.controls`."""
+        self._own_ahead = has_own_ahead(sources)
+        self.banks, self.bank = 1 + max((part[1] for name in sources if (part := part_of(name))), default=0), 0
 
     def set_heading(self, heading: float) -> None:
         """Set the operator's line of sight, see `rotate_twist`; ignored for a robot with a body frame."""
@@ -41,6 +49,8 @@ class OperatorState:
         if act == "gripper":
             self.gripper = -1.0 if self.gripper > 0 else 1.0
             self._acted = True
+        elif act == "joints":
+            self.bank = (self.bank + 1) % self.banks
         elif act == "faster":
             self.level = min(self.level + 1, len(LEVELS))
         elif act == "slower":
@@ -56,7 +66,7 @@ class OperatorState:
         Active while the operator drives: moves the robot, switches its gripper, or holds `takeover`. The button
         `takeover` is then among the buttons. `lost` is a device that no longer sends.
         """
-        wanted = rotate_twist(twist, self.heading)
+        wanted = rotate_twist(twist, 0.0 if self.bank else self.heading)
         for part in (wanted[:3], wanted[3:]):
             part /= max(1.0, np.abs(part).max())  # as a whole, so that its direction stays
         wanted *= LEVELS[self.level - 1] * (SLOW if slow else 1.0)
@@ -64,4 +74,4 @@ class OperatorState:
         buttons = frozenset(self._pressed | ({TAKEOVER} if drives else set()))
         self._pressed.clear()
         self._acted = False
-        return Command(wanted, self.gripper, buttons, drives, age)
+        return Command(wanted, self.gripper, buttons, drives, age, self.bank)

@@ -6,6 +6,7 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.external.controls import POSE
 
 DEADZONE = 0.12  # of an axis' way, in which a hand that rests may wander
 CURVE = 1.8  # exponent: fine near the middle, full at the end
@@ -41,8 +42,8 @@ def rotate_twist(twist: Array, heading: float) -> Array:
 
 
 def has_own_ahead(action_names: Sequence[str]) -> bool:
-    """Whether a robot with these action columns is commanded in its body frame, so that no heading applies."""
-    return "forward" in action_names
+    """Whether a robot with these action columns is commanded in its body frame or by joints: no heading applies."""
+    return not any(name in POSE for name in action_names)
 
 
 def check_response(deadzone: float, curve: float, speed: int) -> None:

@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass as checked
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.external.controls import ColumnControl
 
 MAX_MESSAGE = 64 * 1024  # [bytes] that a page may send at once
 FRAME = struct.Struct("<IBBHIId")  # frame number, slot, slots of this frame, content, tick, sequence, at; that follows
@@ -39,6 +40,7 @@ CommandName = Literal[
     "note",  # value: text, of the open episode, or of the last one while none is open
     "task",  # value: a task's name
     "goal",  # value: [name, x, y, z], before the episode has begun
+    "controls",  # value: a list of controls as JSON, or null for the usual ones
     "policy",  # value: path of a checkpoint in the data home, or null to drive alone
     "open",  # value: [dataset, episode, frame, "continue" or "takeover"]: a branch of a recorded episode
     "operator",  # value: name of the operator from now on; sent by the station alone, never by a page
@@ -62,6 +64,7 @@ class Input:
     at: float  # [ms] on the page's clock when the operator acted; comes back with the picture
     takeover: bool = False  # while a policy drives: whether the operator does instead
     idle: bool = False  # nothing is held: the page is there, the operator does not move
+    bank: Annotated[int, Field(ge=0, lt=100)] = 0  # of keys, where a robot has more joints than pairs of keys
 
 
 @checked(frozen=True, config=_STRICT)
@@ -173,6 +176,7 @@ class Scene:
     fovy: float  # [deg] angle of view, up and down, of the main view
     control_dt: float  # [s]
     horizon: int  # steps that the task is meant to take
+    controls: tuple[ColumnControl, ...]  # what drives each column of an action
     type: Literal["scene"] = "scene"
 
 
@@ -202,6 +206,7 @@ class Status:
     branches: int = 0  # kept of what was rewound and left
     undo: Literal["", "keep", "discard", "rewind", "mark"] = ""  # what `undo` would undo; empty: nothing
     goals: tuple[Goal, ...] = ()  # where they are, while they may be moved: before the episode begins
+    action: tuple[float, ...] = ()  # that led to this frame, each column in [-1, 1]; zeros at the start
     type: Literal["status"] = "status"
 
 
@@ -213,6 +218,8 @@ class Tick:
     state: Array  # (nstate,) float64
     sequence: int  # of the newest input that this state shows
     at: float  # [ms] that came with it
+    scene: str = ""  # the name of the model that `state` is drawn with; empty: `picture` shows it
+    picture: bytes = b""  # a JPEG, where states do not draw the world
 
 
 @dataclass(frozen=True)

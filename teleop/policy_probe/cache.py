@@ -1,10 +1,11 @@
 """What the policy probe's process keeps between requests: the newest worlds, episodes, policies, reward models."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from hashlib import sha256
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
+
+from cachetools import LRUCache
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import find_dataset
@@ -12,28 +13,18 @@ from robo_rlhf.data.layout import episode_path
 from robo_rlhf.policies.masked import ActingPolicy, load_for
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward
-from teleop.policy_probe.worlds import World, open_world
 from teleop.session.branch import RecordedEpisode, inside, read_episode
+from teleop.worlds.opening import World, open_world
 
 WORLDS, EPISODES, MODELS = 8, 8, 8
 T = TypeVar("T")
 
 
-class LRUCache(Generic[T]):
-    """A few things by key; the one used longest ago goes first."""
-
-    def __init__(self, room: int) -> None:
-        """Have room for so many."""
-        self._room, self._kept = room, OrderedDict[Hashable, T]()
-
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the value of `key`, made where it is missing."""
-        if key not in self._kept:
-            self._kept[key] = make()
-        self._kept.move_to_end(key)
-        while len(self._kept) > self._room:
-            self._kept.popitem(last=False)
-        return self._kept[key]
+def _kept(cache: LRUCache[Hashable, T], key: Hashable, make: Callable[[], T]) -> T:
+    """Return the value of `key`, made where it is missing."""
+    if key not in cache:
+        cache[key] = make()
+    return cache[key]
 
 
 class LoadedObjects:
@@ -42,10 +33,10 @@ class LoadedObjects:
     def __init__(self, home: Path) -> None:
         """Look in the data home `home`."""
         self.home = home
-        self._worlds: LRUCache[World] = LRUCache(WORLDS)
-        self._episodes: LRUCache[RecordedEpisode] = LRUCache(EPISODES)
-        self._policies: LRUCache[ActingPolicy] = LRUCache(MODELS)
-        self._rewards: LRUCache[RewardModel] = LRUCache(MODELS)
+        self._worlds: LRUCache[Hashable, World] = LRUCache(WORLDS)
+        self._episodes: LRUCache[Hashable, RecordedEpisode] = LRUCache(EPISODES)
+        self._policies: LRUCache[Hashable, ActingPolicy] = LRUCache(MODELS)
+        self._rewards: LRUCache[Hashable, RewardModel] = LRUCache(MODELS)
 
     def world(self, task: str, num_envs: int, use: str) -> World:
         """Return a world of `num_envs` copies; each `use` has separate copies.
@@ -53,7 +44,7 @@ class LoadedObjects:
         Raises:
             UnknownNameError: there is no such task.
         """
-        return self._worlds.get((task, num_envs, use), lambda: open_world(task, num_envs))
+        return _kept(self._worlds, (task, num_envs, use), lambda: open_world(task, num_envs))
 
     def episode(self, dataset: str, episode: str) -> RecordedEpisode:
         """Return a recorded episode.
@@ -68,7 +59,7 @@ class LoadedObjects:
             written = status.st_mtime_ns, status.st_ino
         except (OSError, InvalidValueError):
             pass  # reading it says what is wrong
-        return self._episodes.get((dataset, episode, written), lambda: read_episode(self.home, dataset, episode))
+        return _kept(self._episodes, (dataset, episode, written), lambda: read_episode(self.home, dataset, episode))
 
     def policy(self, name: str, world: World, use: str) -> ActingPolicy:
         """Return the policy in a checkpoint of the data home, a separate one for each `use`.
@@ -81,12 +72,13 @@ class LoadedObjects:
             CheckpointMismatchError: it is of another task or other shapes, or holds no policy.
         """
         path = inside(self.home, name, "policy")
-        return self._policies.get((name, _written(path), world.name, use, id(world)), lambda: load_for(path, world))
+        return _kept(self._policies, (name, _written(path), world.name, use, id(world)), lambda: load_for(path, world))
 
     def reward(self, name: str, world: World) -> RewardModel:
         """Return the reward model in a checkpoint of the data home; raises as `policy`."""
         path = inside(self.home, name, "reward model")
-        return self._rewards.get(
+        return _kept(
+            self._rewards,
             (name, _written(path), world.name),
             lambda: load_reward(path, task=world.name, obs_dim=world.obs_dim, act_dim=world.act_dim),
         )

@@ -15,7 +15,7 @@ from robo_rlhf.data.recording.stream import Row, frame_row, row_of
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.chunked import ChunkedPolicy
 from robo_rlhf.policies.masked import ActingPolicy, MaskedPolicy
-from robo_rlhf.policies.seeing import SeeingPolicy
+from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rollouts.control_loop import control_loop
 from robo_rlhf.sim.envs.task_env import versions
@@ -34,8 +34,9 @@ from teleop.policy_probe.messages import (
     RolloutQuery,
     RolloutResult,
 )
-from teleop.policy_probe.worlds import NativeWorld, World
 from teleop.session.branch import RecordedEpisode
+from teleop.worlds.native import NativeWorld
+from teleop.worlds.opening import World
 
 SEED = 0  # seed of the policies' sampling: the same request gets the same answer
 HOLD = 0.4  # [s] that an action is held to draw where it leads
@@ -175,18 +176,16 @@ class PolicyProbe:
         policy.reset(num_envs)
         veiled = policy if isinstance(policy, MaskedPolicy) else None
         trained = policy.policy if isinstance(policy, MaskedPolicy) else policy
-        sees = trained if isinstance(trained, SeeingPolicy) else None
-        network = trained.policy if isinstance(trained, SeeingPolicy) else trained
-        base = getattr(network, "base", None)
-        inner: TrainedPolicy = network if base is None else base
+        base = getattr(trained, "base", None)
+        inner: TrainedPolicy = trained if base is None else base
         if past.columns["obs"].shape[1] != inner.obs_dim:
             return policy
         back = (inner.history - 1) + (veiled.observation_mask.delay if veiled is not None else 0)
         for k in range(max(0, frame - back), frame):
             whole = np.repeat(past.columns["obs"][k][None], num_envs, axis=0)
             shown = whole if veiled is None else veiled.mask(whole)
-            if sees is not None:
-                sees.remember(shown, np.repeat(past.columns["state"][k][None], num_envs, axis=0))
+            if isinstance(inner, VisualPolicy):
+                inner.remember(shown, np.repeat(past.columns["state"][k][None], num_envs, axis=0))
             elif isinstance(inner, ChunkedPolicy):
                 inner.remember(shown)
         return policy

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import mujoco
 
-from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NotFoundError, VersionError
+from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NotFoundError, NotNowError, VersionError
 from robo_rlhf.core.types import EpisodeMeta, VecEnv
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import require_dataset
@@ -19,10 +19,11 @@ from robo_rlhf.data.schema import FRAME_COLUMNS, Columns, to_episode
 from robo_rlhf.episodes.access import EpisodeAccess
 from robo_rlhf.rollouts.deviation import measure_deviation
 from robo_rlhf.rollouts.evaluation import FIRST_SEED
-from robo_rlhf.sim.envs.task_env import (
-    TaskEnv,
-    is_made_here,
-)
+from robo_rlhf.sim.envs.task_env import is_made_here
+from robo_rlhf.sim.external.ids import is_outside
+from teleop.worlds.native import NativeWorld
+from teleop.worlds.opening import World
+from teleop.worlds.outside import OutsideWorld
 
 OTHER_SCENE = " It was recorded with another version of the scene: what follows may go another way than it did."
 NEWEST = 200  # episodes that are read: ids sort by time, and a page does not wait for ten thousand files
@@ -57,23 +58,39 @@ class RecordedEpisode:
         """Check that `env` can enter its frames.
 
         Raises:
-            InvalidValueError: it holds no states, or those of another model.
+            InvalidValueError: it holds no states, or those of another model; an outside environment's other columns.
+            NotNowError: neither states nor a replay enter the frames of an outside environment.
         """
+        if is_outside(self.meta.task):
+            return self._check_outside(env)
         found, wanted = self.columns["state"].shape[1], env.get_state().shape[1]
         if found != wanted:
             given = f"states of {found} numbers" if found else "no simulator states"
             raise InvalidValueError(f"episode {self.meta.id}", given, f"states of {wanted}, as task {env.name} has now")
 
-    def differences(self, env: TaskEnv) -> str:
+    def _check_outside(self, env: VecEnv) -> None:
+        if self.access.enter is None:
+            raise NotNowError(f"Episode {self.meta.id} cannot be continued. {self.access.reason}", "It stays.")
+        for what, wanted in (("obs", env.obs_dim), ("action", env.act_dim)):
+            found = self.columns[what].shape[1]
+            if found != wanted:
+                given = f"{what} of {found} columns"
+                raise InvalidValueError(f"episode {self.meta.id}", given, f"{wanted}, as {env.name} has now")
+
+    def differences(self, env: World) -> str:
         """Return a description of how the recorded world differs from this one; empty where it does not.
 
         `env` must be able to enter its frames; its state is restored afterwards.
         """
+        if isinstance(env, OutsideWorld):
+            known = self.meta.versions.get("environment", "")
+            same = not env.has_states or known == env.provenance["environment"]
+            return "" if same else f" It was recorded with {known}, and is replayed here."
         if env.model_hash not in self._differences:
             self._differences[env.model_hash] = self._compare(env)
         return self._differences[env.model_hash]
 
-    def _compare(self, env: TaskEnv) -> str:
+    def _compare(self, env: NativeWorld) -> str:
         made_by = self.meta.versions.get("mujoco", "")
         if made_by and made_by != mujoco.__version__:
             return f" It was recorded with MuJoCo {made_by}, this is {mujoco.__version__}: forces may differ a little."

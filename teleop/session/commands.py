@@ -10,10 +10,12 @@ import numpy as np
 from robo_rlhf.core.checks import check_seed
 from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.types import Policy
-from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.sim.external.controls import check_columns
 from teleop.ipc.messages import CommandName, Do, Reply
 from teleop.session.branch import RecordedEpisode, find_resume_point, inside, read_episode
 from teleop.session.state_machine import SessionMachine
+from teleop.worlds.opening import World
+from teleop.worlds.remembered_controls import controls_from, write_controls
 
 Mark = Literal["", "success", "failure"]
 
@@ -208,7 +210,7 @@ def task(machine: SessionMachine, request: SessionRequest) -> None:
     machine.change_task(name)
     machine.reset_to(find_resume_point(machine.world.dataset, name, machine.options.operator).next_seed)
     machine.send_scene()
-    request.done(f"{machine.world.env.task.instruction} Recorded into {machine.world.dataset.path.name}.")
+    request.done(f"{machine.world.env.instruction} Recorded into {machine.world.dataset.path.name}.".strip())
 
 
 def goal(machine: SessionMachine, request: SessionRequest) -> None:
@@ -218,6 +220,18 @@ def goal(machine: SessionMachine, request: SessionRequest) -> None:
         return request.refuse("A goal can be moved only before the episode begins: keep or discard this one first.")
     machine.world.move_goal(_text(name, "goal"), np.array([_number(value, "goal") for value in place]))
     request.done()
+
+
+def controls(machine: SessionMachine, request: SessionRequest) -> None:
+    """Change what drives each column of an action, and remember it for the environment; back to what is usual."""
+    env, home = machine.world.env, machine.options.home
+    usual, chosen = env.usual_controls, env.usual_controls
+    if request.do.value is not None:
+        chosen = check_columns(controls_from(request.text()), usual)
+    write_controls(home, env.name, chosen, usual)
+    machine.control_by(chosen)
+    machine.send_scene()
+    request.done("Remembered for this environment." if chosen != usual else "The usual controls.")
 
 
 def policy(machine: SessionMachine, request: SessionRequest) -> None:
@@ -283,13 +297,14 @@ COMMANDS: dict[CommandName, Callable[[SessionMachine, SessionRequest], None]] = 
     "note": note,
     "task": task,
     "goal": goal,
+    "controls": controls,
     "policy": policy,
     "open": open_,
     "operator": operator,
 }
 
 
-def _load_policy(path: Path, env: TaskEnv) -> Policy:
+def _load_policy(path: Path, env: World) -> Policy:
     """Load a checkpoint for `env`. Only here is torch imported, and given one thread."""
     from robo_rlhf.core.learning import use_one_thread
     from robo_rlhf.policies.masked import load_for

@@ -11,8 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.sim.envs.task_env import TaskEnv
-from robo_rlhf.sim.tasks import TASKS
 from teleop.devices import DEVICES
 from teleop.ipc.messages import Begin, CommandName, Do, Input, Notice, Reply, Tick
 from teleop.session.branch import find_resume_point
@@ -20,6 +18,7 @@ from teleop.session.commands import SessionRequest, handle
 from teleop.session.pacing import SPIN, Pacer
 from teleop.session.state_machine import Send, SessionMachine, open_dataset
 from teleop.session.status import describe_status
+from teleop.worlds.opening import open_driven
 
 RATES = (10.0, 50.0)  # [Hz] that a session may be paced at
 HEARTBEAT = 1.0  # [s] after which the state is sent again although nothing changed
@@ -42,8 +41,8 @@ class LiveSession:
             RoboRlhfError: an unknown task or device, a dataset that cannot be opened, a rate out of range.
         """
         self.say = say
-        env = TaskEnv(TASKS[begin.task](), 1, nthread=1)
-        rate = begin.rate or 1.0 / env.control_dt
+        env = open_driven(begin.task)
+        rate = begin.rate or min(max(1.0 / env.control_dt, RATES[0]), RATES[1])
         if not RATES[0] <= rate <= RATES[1]:
             raise InvalidValueError("control rate", f"{rate:g} Hz", f"{RATES[0]:g} to {RATES[1]:g} Hz")
         self.clock = Pacer(1.0 / rate, pace=pace)
@@ -120,7 +119,9 @@ class LiveSession:
         due = time.monotonic() - self._shown_at >= HEARTBEAT
         if changing != self._shown or due:
             self._shown, self._shown_at = changing, time.monotonic()
-            self.say(Tick(status, self.machine.world.state, self.machine.device.sequence, self.machine.device.at))
+            world, device = self.machine.world, self.machine.device
+            scene = world.env.scene_of(world.seed)
+            self.say(Tick(status, world.state, device.sequence, device.at, scene, world.env.picture))
 
     def _open_with(self, begin: Begin) -> None:
         """Load the first world, send the scene, and do what the session is started with."""

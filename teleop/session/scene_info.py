@@ -3,35 +3,35 @@
 from collections.abc import Iterator
 
 from robo_rlhf.core.types import Array
-from robo_rlhf.sim.envs.task_env import TaskEnv
-from robo_rlhf.sim.rendering.scene_cameras import free_cameras, free_fovy
+from robo_rlhf.sim.external.controls import ColumnControl
 from teleop.ipc.messages import CameraInfo, Goal, Scene
+from teleop.worlds.opening import World
 
 
-def describe_scene(env: TaskEnv, dataset: str) -> Scene:
-    """Return the scene of copy 0 of `env`, which is recorded into the dataset of this name."""
-    task = env.task
+def describe_scene(env: World, dataset: str, controls: tuple[ColumnControl, ...]) -> Scene:
+    """Return the scene of copy 0 of `env`, which is recorded into the dataset of this name and driven by `controls`."""
     return Scene(
-        task=task.name,
-        instruction=task.instruction,
+        task=env.name,
+        instruction=env.instruction,
         dataset=dataset,
-        action_names=task.action_names,
+        action_names=env.action_names,
         cameras=tuple(_cameras(env)),
         goals=goals(env),
-        fovy=free_fovy(env.model),
+        fovy=env.fovy,
         control_dt=env.control_dt,
         horizon=env.horizon,
+        controls=controls,
     )
 
 
-def goals(env: TaskEnv) -> tuple[Goal, ...]:
+def goals(env: World) -> tuple[Goal, ...]:
     """Return where the goals of copy 0 are, in the world [m]."""
-    return tuple(Goal(name, _point(env.sim.mocap_pos(name)[0])) for name in env.task.goals)
+    return tuple(Goal(name, _point(place)) for name, place in env.goals().items())
 
 
-def _cameras(env: TaskEnv) -> Iterator[CameraInfo]:
+def _cameras(env: World) -> Iterator[CameraInfo]:
     """Iterate over the scene's cameras, from the state of copy 0."""
-    for name, camera in free_cameras(env.model, env.get_state()[0]).items():
+    for name, camera in env.cameras().items():
         assert camera.lookat is not None
         yield CameraInfo(name, camera.azimuth, camera.elevation, camera.distance, camera.lookat)
 

@@ -14,7 +14,7 @@ import numpy as np
 from robo_rlhf.core.errors import NonFiniteError
 from robo_rlhf.core.types import Array, Command, Policy, Source
 from teleop.devices import Device
-from teleop.input.action_mapping import GRIPPER, to_action
+from teleop.input.action_mapping import ActionMapping
 
 SILENCE = 0.2  # [s] without input after which the robot holds
 
@@ -45,19 +45,24 @@ class Driver:
 
     decision: Decision  # the newest
 
-    def __init__(self, device: Device, names: tuple[str, ...]) -> None:
-        """Drive by `device`, for a task whose action has columns of these `names`."""
-        self.device, self.names = device, names
+    def __init__(self, device: Device, mapping: ActionMapping) -> None:
+        """Drive by `device`, whose commands mean what `mapping` says."""
+        self.device, self.mapping = device, mapping
         self.attended = device.source is Source.HUMAN  # else no person holds the device, which never rests
         self.policy: Policy | None = None
         self.correcting = False  # the operator shows how it should have gone: also what no policy did is a correction
         self.gripper = -1.0  # as commanded; to be set on a jump to another frame
         self._said: float | None = None  # the gripper as the operator last set it
+        self._bank = 0  # of keys
         self._taken = False
 
-    def begin(self, seed: int) -> None:
-        """Start, or resume from another frame: the policy plans anew."""
+    def begin(self, seed: int, at: Array) -> None:
+        """Start, or resume from another frame, where positions are `at` (act_dim,), see `ActionMapping.begin`.
+
+        The policy plans anew.
+        """
         self._taken = False
+        self.mapping.begin(at)
         self.device.begin(seed)
         reseed = getattr(self.policy, "seed", None)
         if callable(reseed):
@@ -74,6 +79,7 @@ class Driver:
         switched = sound and self._said is not None and command.gripper != self._said
         if sound:
             self._said = command.gripper
+        self._bank = command.bank
         stick = bool(twist.any())
         takes_over = self.device.takeover in command.buttons if self.device.takeover else stick
         moves = not silent or (switched and command.gripper != self.gripper)
@@ -94,7 +100,7 @@ class Driver:
     def _decide(self, heard: OperatorInput, obs: Array) -> Decision:
         if self.policy is None or heard.takes_over:
             self._taken = self.policy is not None
-            action = to_action(Command(heard.twist, self.gripper), self.names)
+            action = self.mapping.action(Command(heard.twist, self.gripper, bank=self._bank))
             corrects = self._taken or self.correcting
             source = Source.CORRECTION if corrects else self.device.source
             return Decision(action, source, heard.age, heard.silent, time.time())
@@ -105,9 +111,9 @@ class Driver:
         if not np.isfinite(action).all():
             raise NonFiniteError(
                 "The action of the policy",
-                f"columns {', '.join(np.array(self.names)[~np.isfinite(action)])}",
+                f"columns {', '.join(self.mapping.controls[i].column for i in np.flatnonzero(~np.isfinite(action)))}",
                 "The step was not taken and the episode is paused: take over, rewind, or load another policy.",
             )
-        if GRIPPER in self.names:
-            self.gripper = float(np.clip(action[self.names.index(GRIPPER)], -1.0, 1.0))
+        gripper = self.mapping.gripper(action)
+        self.gripper = self.gripper if gripper is None else gripper
         return Decision(action, Source.POLICY, math.nan, False, time.time())

@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from robo_rlhf.core.errors import ConflictError, NonFiniteError
+import numpy as np
+
+from robo_rlhf.core.errors import ConflictError, EnvironmentFaultError, NonFiniteError, RoboRlhfError
 from robo_rlhf.core.files import new_dataset
 from robo_rlhf.core.types import Array, Source
 from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.data.recording.journal import EpisodeWriter
-from robo_rlhf.sim.envs.task_env import TaskEnv, versions
-from robo_rlhf.sim.tasks import TASKS
+from robo_rlhf.sim.envs.task_env import versions
+from robo_rlhf.sim.external.controls import ColumnControl
 from teleop.devices import Device
+from teleop.input.action_mapping import ActionMapping
 from teleop.ipc.messages import Begin, Notice, Phase, Reply, Scene, Tick, Tone
 from teleop.ipc.priority import be_gentle
 from teleop.session.branch import RecordedEpisode
@@ -27,6 +30,8 @@ from teleop.session.scene_info import describe_scene
 from teleop.session.shared_control import Decision, Driver, OperatorInput
 from teleop.session.undo import UndoStack
 from teleop.session.world import LiveWorld
+from teleop.worlds.opening import World, open_driven
+from teleop.worlds.remembered_controls import read_controls
 
 HELD = 0.5  # [s] that success must last for the task to be done
 PATIENCE = 1.6  # times the task's horizon that a policy may take
@@ -42,7 +47,7 @@ class SessionMachine:
     def __init__(
         self,
         begin: Begin,
-        env: TaskEnv,
+        env: World,
         dataset: Dataset,
         device: Device,
         period: float,
@@ -62,7 +67,7 @@ class SessionMachine:
         """
         assert env.num_envs == 1
         self.options, self._period, self._send, self.device = begin, period, send, device
-        self.driver = Driver(device, env.task.action_names)
+        self.driver = Driver(device, ActionMapping(self._controls_of(env), env.control_dt))
         self.episode_log, self.journals = EpisodeLog(ring), IOThread("journals", ring)
         self.fetcher = IOThread("fetcher", ring, be_gentle)  # reads what takes a while: policies, recorded episodes
         self.world = LiveWorld(env, dataset, self.journals, self._fields)
@@ -122,8 +127,13 @@ class SessionMachine:
                 self.world.branch(self._branched, self._not_branched, self.note)
 
     def run(self) -> None:
-        """Run from the frame that is shown."""
-        self.driver.begin(self.world.seed)
+        """Run from the frame that is shown; where the episode cannot go on there, tell why."""
+        try:
+            self.world.stand()
+        except RoboRlhfError as error:
+            self.phase, self._released = "paused", False
+            return self.notice(str(error), "bad")
+        self.driver.begin(self.world.seed, self._positions())
         self._steps = self.world.drive(self.driver)
         self.phase, self._still, self._well = "running", 0, 0
 
@@ -143,7 +153,7 @@ class SessionMachine:
         if self.phase == "ready" and frame == 0:
             return
         self.world.show_frame(frame)
-        self.driver.gripper = self.world.gripper()
+        self.driver.gripper = self._gripper()
         self._released = not self._moving
 
     def reset_to(self, seed: int, moved: Mapping[str, Array] | None = None) -> None:
@@ -232,22 +242,46 @@ class SessionMachine:
         if name == self.world.env.name:
             return
         dataset = self.world.dataset
-        env = TaskEnv(TASKS[name](), 1, nthread=1)
         if not self.device.any_task:
             raise ConflictError(f"task {name!r}", f"the device {self.device.name} was opened for another one")
+        env = open_driven(name)
         if dataset.task not in (MIXED, name):
             dataset = open_dataset(self.options.home, name, name, self._send)
         self.world.change(env, dataset)
-        self.driver.names = env.task.action_names
+        self.control_by(self._controls_of(env))
         self.driver.policy, self.policy_name = None, ""
+
+    def control_by(self, controls: tuple[ColumnControl, ...]) -> None:
+        """Let commands mean what `controls` say from now on."""
+        self.driver.mapping = ActionMapping(controls, self.world.env.control_dt)
+        self.driver.mapping.begin(self._positions())
 
     def send_scene(self) -> None:
         """Tell what is driven."""
-        self._send(describe_scene(self.world.env, self.world.dataset.path.relative_to(self.options.home).as_posix()))
+        dataset = self.world.dataset.path.relative_to(self.options.home).as_posix()
+        self._send(describe_scene(self.world.env, dataset, self.driver.mapping.controls))
 
     def notice(self, text: str, tone: Tone = "plain", **more: Any) -> None:
         """Send a notice that no request asked for."""
         self._send(Notice(text, tone, **more))
+
+    def _controls_of(self, env: World) -> tuple[ColumnControl, ...]:
+        """Return the controls of a world: the remembered ones where a person drives."""
+        if self.device.source is not Source.HUMAN:
+            return env.usual_controls
+        return read_controls(self.options.home, env.name, env.usual_controls)
+
+    def _gripper(self) -> float:
+        """Return how the gripper was commanded at the frame shown, -1 open to +1 closed."""
+        action = self.world.action()
+        found = None if action is None else self.driver.mapping.gripper(action)
+        return -1.0 if found is None else found
+
+    def _positions(self) -> Array:
+        """Return where positions go on from: what was commanded last; at the start, where the joints are."""
+        action, at = self.world.action(), self.world.env.at()
+        targets = [one.kind == "target" for one in self.driver.mapping.controls]
+        return at if action is None else np.where(targets, action, np.nan)
 
     def _fields(self) -> dict[str, Any]:
         """Return the metadata of an episode in addition to its world."""
@@ -255,7 +289,7 @@ class SessionMachine:
         return {
             "operator": self.options.operator,
             "device": self.options.label or self.device.name,
-            "versions": {**versions(), **by},
+            "versions": {**versions(), **self.world.env.provenance, **by},
             "tags": self.options.tags,
         }
 
@@ -266,7 +300,7 @@ class SessionMachine:
         self._released = not self._moving
         self.source = self.device.source
         self.driver.correcting = False
-        self.driver.gripper = self.world.gripper()
+        self.driver.gripper = self._gripper()
 
     def _branched(self, left: EpisodeWriter | None) -> None:
         if left is not None:
@@ -289,7 +323,7 @@ class SessionMachine:
             return
         try:
             decision = next(self._steps)
-        except NonFiniteError as error:
+        except (NonFiniteError, EnvironmentFaultError) as error:
             if not self.driver.attended:
                 raise
             self.pause()
@@ -307,7 +341,10 @@ class SessionMachine:
         alone = not self.driver.attended
         if done:
             self.notice("The task is done.", "good", sound="success")
-        if done and alone:
+        if self.world.env.over:
+            self.pause()
+            self.notice(self.world.env.over)
+        elif done and alone:
             self.pause()
         elif self._still * self._period >= REST:
             self.pause()

@@ -1,6 +1,8 @@
 """The status of a session, as sent to the page after every tick."""
 
-from robo_rlhf.core.types import Source
+import numpy as np
+
+from robo_rlhf.core.types import Array, Source
 from teleop.ipc.messages import Status
 from teleop.session.scene_info import goals
 from teleop.session.state_machine import SessionMachine
@@ -34,7 +36,14 @@ def describe_status(machine: SessionMachine, late: float, minutes: float) -> Sta
         minutes=minutes,
         trouble=machine.trouble,
         goals=goals(world.env) if machine.phase == "ready" else (),
+        action=tuple(round(float(value), 3) for value in _action(machine)),
     )
+
+
+def _action(machine: SessionMachine) -> Array:
+    """Return the action that led to the frame shown; zeros at the start."""
+    action = machine.world.action()
+    return np.zeros(machine.world.env.act_dim) if action is None else action
 
 
 def _source(machine: SessionMachine) -> Source:

@@ -11,13 +11,13 @@ from typing import NamedTuple, Self
 
 from robo_rlhf.core.types import Outcome
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from teleop.devices import Device
 from teleop.ipc.messages import Begin
 from teleop.session.episodes import DISK_FULL_RETRY
 from teleop.session.io_thread import ignore
 from teleop.session.pacing import Pacer
 from teleop.session.state_machine import SessionMachine
+from teleop.worlds.opening import World
 
 
 class RecordedSummary(NamedTuple):
@@ -34,7 +34,7 @@ class UnattendedSession:
 
     def __init__(
         self,
-        env: TaskEnv,
+        env: World,
         device: Device,
         dataset: Dataset,
         *,

@@ -11,27 +11,25 @@ from typing import Any
 
 import numpy as np
 
-from robo_rlhf.core.errors import DiskFullError, InvalidValueError, NonFiniteError, UnknownNameError
+from robo_rlhf.core.errors import DiskFullError, EnvironmentFaultError, InvalidValueError, NonFiniteError, NotNowError
 from robo_rlhf.core.types import Array, EpisodeMeta
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import now
 from robo_rlhf.data.recording.journal import EpisodeWriter
 from robo_rlhf.data.recording.stream import Row, row_of
 from robo_rlhf.rollouts.control_loop import control_loop
-from robo_rlhf.sim.envs.task_env import TaskEnv
-from teleop.input.action_mapping import GRIPPER
 from teleop.session.branch import GOAL, RecordedEpisode
 from teleop.session.io_thread import IOThread, explain_disk_full, ignore
 from teleop.session.shared_control import Decision, Driver
+from teleop.worlds.opening import World
 
 RETRY = 0.5  # [s] between attempts to open a journal on a full disk
-FAR = 5.0  # [m] from the middle of the world, farther than which no goal may be moved
 
 
 class LiveWorld:
     """A world with one copy; files are opened in an I/O thread."""
 
-    def __init__(self, env: TaskEnv, dataset: Dataset, io: IOThread, fields: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, env: World, dataset: Dataset, io: IOThread, fields: Callable[[], Mapping[str, Any]]) -> None:
         """Record into `dataset`; `fields` gives the metadata of every episode in addition to its world."""
         self.env, self.dataset, self._io, self._fields = env, dataset, io, fields
         self.writer: EpisodeWriter | None = None  # of the open episode, or ready for the next one
@@ -39,7 +37,7 @@ class LiveWorld:
         self.origin: tuple[RecordedEpisode, int] | None = (
             None  # where the open episode came from, if from a recorded one
         )
-        self.trouble = ""  # why no journal can be opened
+        self.trouble = ""  # why no journal can be opened, or no episode can begin
         self.seed, self.frame, self.success = 0, 0, False
         self.goals: dict[str, Array] = {}  # that were moved, by name: (3,) [m]
         self.obs, self.state = np.zeros(env.obs_dim, np.float32), np.zeros(0)  # (obs_dim,), (nstate,) as shown
@@ -58,37 +56,27 @@ class LiveWorld:
         assert self.writer is not None
         return self.writer.row(index)
 
-    def gripper(self) -> float:
-        """Return how the gripper was commanded at the frame shown, -1 open to +1 closed."""
-        names = self.env.task.action_names
-        if self.frame == 0 or GRIPPER not in names:
-            return -1.0
-        return float(self.row(self.frame)["action"][names.index(GRIPPER)])
+    def action(self) -> Array | None:
+        """Return the action (act_dim,) that led to the frame shown; None at the start."""
+        return None if self.frame == 0 else np.asarray(self.row(self.frame)["action"])
 
     def reset_to(self, seed: int, goals: Mapping[str, Array] | None = None) -> None:
         """Put the world at the start of the episode of `seed`, with goals moved, and open a journal for it."""
         self.drop()
         self.seed, self.frame, self.goals = seed, 0, dict(goals or {})
         self.recorded = self.origin = None
-        self.env.reset(np.array([seed]))
-        for name, position in self.goals.items():
-            self.env.sim.mocap_pos(name)[0] = position
-        if self.goals:
-            self.env.sim.forward()
-        self._observe(self.env.task.observe(self.env.sim)[0], bool(self.env.task.success(self.env.sim)[0]))
+        try:
+            obs, success = self.env.begin_at(seed, self.goals)
+        except EnvironmentFaultError as error:
+            self.trouble = f"{error} Another seed may work."
+            self._observe(np.zeros(self.env.obs_dim, np.float32), self.env.get_state()[0], success=False)
+            return
+        self._observe(obs, self.env.get_state()[0], success=success)
         self._open()
 
     def move_goal(self, name: str, position: Array) -> None:
-        """Put a goal at `position` (3,) [m] in the world, before the episode begins.
-
-        Raises:
-            UnknownNameError: the task has no such goal.
-            InvalidValueError: it is too far away, or no place at all.
-        """
-        if name not in self.env.task.goals:
-            raise UnknownNameError("goal", name, self.env.task.goals)
-        if position.shape != (3,) or not (np.abs(position) <= FAR).all():
-            raise InvalidValueError(f"place of {name}", position.tolist(), f"x y z within {FAR:g} m of the middle")
+        """Put a goal at `position` (3,) [m] in the world, before the episode begins; raises as `World.check_goal`."""
+        self.env.check_goal(name, position)
         self.reset_to(self.seed, {**self.goals, name: position})
 
     def enter(self, recorded: RecordedEpisode, frame: int) -> None:
@@ -102,7 +90,7 @@ class LiveWorld:
             raise InvalidValueError(f"frame of episode {recorded.meta.id}", frame, f"0 to {len(recorded) - 1}")
         self.drop()
         self.recorded, self.origin, self.seed, self.goals = recorded, None, recorded.meta.seed, {}
-        self.show_frame(frame)
+        self._show(frame, anew=True)
 
     def show_frame(self, frame: int) -> None:
         """Show a frame of the open episode, or of the recorded one that is looked at.
@@ -112,9 +100,7 @@ class LiveWorld:
         """
         if not 0 <= frame <= self.steps:
             raise InvalidValueError("frame to look at", frame, f"0 to {self.steps}")
-        row = self.row(frame)
-        self.frame = frame
-        self._observe(self.env.set_state(row["state"][None])[0], bool(row["success"]))
+        self._show(frame)
 
     def begin(self) -> bool:
         """Begin the episode at whose start the world stands; False where its journal is not open yet."""
@@ -123,6 +109,17 @@ class LiveWorld:
         self.describe_anew()
         self.writer.meta = replace(self.writer.meta, started=now())  # nothing is written before the first step
         return True
+
+    def stand(self) -> None:
+        """Be where the episode goes on from the frame shown.
+
+        Raises:
+            NotNowError: the frame cannot be entered, or the environment ended the episode there.
+            EnvironmentFaultError: the environment fails meanwhile.
+        """
+        self.env.stand(self.seed, self.row, self.frame)
+        if self.env.over:
+            raise NotNowError(self.env.over.rstrip("."), "Nothing was changed.")
 
     def describe_anew(self) -> None:
         """Take over what the fields of the metadata are now: another policy drives."""
@@ -137,12 +134,15 @@ class LiveWorld:
         Raises:
             NonFiniteError: a policy's action is no number, or the simulation broke down; the world is as before the
                 step, which is not recorded.
+            EnvironmentFaultError: the environment failed; the step is not recorded.
         """
         assert self.writer is not None
         for step in control_loop(self.env, driver.act, self.obs[None]):
             decision, state = driver.decision, self.env.get_state()[0]
+            if step.faults:
+                raise EnvironmentFaultError(step.faults[0])
             if not (np.isfinite(step.obs).all() and np.isfinite(state).all()):
-                self.env.set_state(self.state[None])
+                self.env.show(self.seed, self.row, self.frame, anew=True)
                 where = f"step {len(self.writer)} of episode {self.writer.id}"
                 advice = "The step was not recorded: rewind, or discard the episode."
                 raise NonFiniteError("The simulation", where, advice)
@@ -150,6 +150,7 @@ class LiveWorld:
             with suppress(DiskFullError, OSError):
                 self.writer.append(row_of(step, state, decision.source, decision.at, decision.age))
             self.frame = len(self.writer)
+            self.env.stepped(self.seed)
             yield decision
 
     def branch(
@@ -198,9 +199,10 @@ class LiveWorld:
             assert not len(writer)
             self._io.submit(writer.discard, ignore)
 
-    def change(self, env: TaskEnv, dataset: Dataset) -> None:
+    def change(self, env: World, dataset: Dataset) -> None:
         """Go over to another world and the dataset for it; it must be put up next."""
         self.drop()
+        self.env.close()
         self.env, self.dataset = env, dataset
 
     def retry_journal(self) -> None:
@@ -208,8 +210,13 @@ class LiveWorld:
         if self._retry_at is not None and time.monotonic() >= self._retry_at:
             self._open()
 
-    def _observe(self, obs: Array, success: bool) -> None:
-        self.obs, self.state, self.success = obs, self.env.get_state()[0], success
+    def _show(self, frame: int, *, anew: bool = False) -> None:
+        self.frame = frame
+        obs, state = self.env.show(self.seed, self.row, frame, anew=anew)
+        self._observe(obs, state, success=bool(self.row(frame)["success"]))
+
+    def _observe(self, obs: Array, state: Array, *, success: bool) -> None:
+        self.obs, self.state, self.success = obs, state, success
 
     def _open(self) -> None:
         token = self._awaited = object()

@@ -49,6 +49,7 @@ class Station:
         workers: int = 1,
         private_webhooks: bool = False,
         lean: bool = False,
+        environments: Collection[str] = (),
     ) -> None:
         """Open the accounts.
 
@@ -60,7 +61,9 @@ class Station:
             workers: processes that draw pictures.
             private_webhooks: whether messages may be sent to addresses of this machine's own network.
             lean: whether processes start only when they are needed, and none is kept ready.
+            environments: outside environments that operators may drive.
         """
+        self.environments = tuple(environments)
         self.home, self.port, self.hosts, self._workers, self._lean = home, port, hosts, workers, lean
         self.database = database if database is not None else home / DATABASE
         self.people = People(self.database)

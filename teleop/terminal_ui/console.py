@@ -91,6 +91,7 @@ class Console:
                     self.state.reaction = 1e3 * time.monotonic() - message.at
             elif isinstance(message, Scene):
                 self.state.scene = message
+                self._device.operator_state.drive([one.source for one in message.controls])
                 if self._follow and message.cameras:
                     front = next((c for c in message.cameras if c.name == FRONT), message.cameras[0])
                     self._device.operator_state.set_heading(front.azimuth)
@@ -174,12 +175,12 @@ class Console:
             return
         idle = not command.active
         twist = tuple(float(part) for part in command.twist)
-        wanted = (twist, command.gripper, TAKEOVER in command.buttons, idle)
+        wanted = (twist, command.gripper, TAKEOVER in command.buttons, idle, command.bank)
         if wanted == self._sent and (idle or now - self._sent_at < RESEND_INTERVAL):
             return
         self._sent, self._sent_at = wanted, now
         at = 1e3 * (now - command.age)
-        self._send(Input("input", FENCE, next(self._sequence), twist, wanted[1], at, wanted[2], idle))  # type: ignore[arg-type]
+        self._send(Input("input", FENCE, next(self._sequence), twist, wanted[1], at, *wanted[2:]))  # type: ignore[arg-type]
 
     def _add_notice(self, notice: Notice) -> None:
         self.state.notices.append(notice)

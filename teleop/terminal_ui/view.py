@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from teleop.input.action_mapping import GRIPPER, TWIST
+from robo_rlhf.sim.external.controls import GRIPPER, part_of
 from teleop.input.button_maps import STICKS, Button, explain
 from teleop.input.key_bindings import KEYS, PAGE_ONLY, Binding, key_name
 from teleop.input.response_curves import LEVELS
@@ -62,7 +62,7 @@ def _parts(shown: ConsoleState, columns: int, buttons: Sequence[Button], picture
     if pictures:
         yield _line(f" {pictures}", "dim")
     if shown.keys:
-        yield _keys(shown.scene.action_names, buttons)
+        yield _keys([one.source for one in shown.scene.controls], buttons)
 
 
 def _line(text: str, style: str = "") -> Text:
@@ -130,11 +130,11 @@ def _notices(shown: ConsoleState, status: Status) -> Iterable[RenderableType]:
         yield Text(f" Note: {shown.note}▏  (Enter: done, Escape: drop)", style="bold")
 
 
-def _keys(action_names: Sequence[str], buttons: Sequence[Button]) -> RenderableType:
+def _keys(sources: Sequence[str], buttons: Sequence[Button]) -> RenderableType:
     """Return what keys and buttons do, in three columns that fit into 80."""
     groups: dict[str, list[tuple[str, str]]] = {title: [] for title in TITLES.values()}
     for binding in terminal_keys():
-        if moves_something(binding, action_names) and (not buttons or binding.group in ("episode", "view")):
+        if moves_something(binding, sources) and (not buttons or binding.group in ("episode", "view")):
             groups[TITLES[binding.group]].append((key_name(binding.keys[0]), binding.label))
     if buttons:
         sticks = STICKS if any(button.act == "tilt" for button in buttons) else ()
@@ -149,11 +149,13 @@ def _keys(action_names: Sequence[str], buttons: Sequence[Button]) -> RenderableT
     return Padding(table, (0, 0, 0, 1))
 
 
-def moves_something(binding: Binding, action_names: Sequence[str]) -> bool:
+def moves_something(binding: Binding, sources: Sequence[str]) -> bool:
     """Whether a key does something with a robot that has these action columns."""
     if binding.axis is not None:
-        return binding.axis in {TWIST[name] for name in action_names if name in TWIST}
-    return binding.act != "gripper" or GRIPPER in action_names
+        return binding.axis in {part[0] for name in sources if (part := part_of(name))}
+    if binding.act == "joints":
+        return any(part[1] for name in sources if (part := part_of(name)))
+    return binding.act != "gripper" or GRIPPER in sources
 
 
 def _column(blocks: Iterable[tuple[str, Sequence[tuple[str, str]]]]) -> RenderableType:

@@ -9,10 +9,12 @@ import pytest
 
 from robo_rlhf.cli.main import main
 from robo_rlhf.core.files import write_json
+from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.training_arrays.observation_spread import hidden_spread, starts_of
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
+from robo_rlhf.rewards.checkpoint import new_reward, save_reward
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
 from robo_rlhf.sim.operators.scripted import ScriptedOperator
@@ -169,3 +171,30 @@ def test_what_was_recorded_elsewhere_is_cloned_and_what_needs_its_simulator_is_r
     Dataset(home / "films", create=True).add(replace(bare, obs=bare.obs[:, :0], action=bare.action[:, :0]))
     assert main([*words[:5], "films", *words[6:], "--run", "other"]) == 2
     assert "not videos alone" in capsys.readouterr().err
+
+
+def test_demonstrations_are_weighed_by_a_reward(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    env = make_env("reach", 1, 1)
+    for name, task in (("taught", "reach"), ("other", "push")):
+        model = new_reward("axes", env.obs_dim, env.act_dim, {"axes": ["speed", "care"], "settings": {"width": 8}})
+        save_reward(model, Run(samples / "runs" / name, {}).checkpoint_path("reward"), {"task": task})
+    env.close()
+    words = [*TRAIN[:4], "--policy", "gaussian", "--settings", "width", "16", "--failures", "--updates", "10", "--json"]
+    weighed = [*words, "--run", "weighed", "--weight-by-reward", "taught"]
+    for option, told in (
+        (["--weight-by-reward", "nowhere"], "nowhere"),
+        (["--weight-by-reward", "other"], "a reward model for reach"),
+        (["--weight-temperature", "0"], "a number above 0"),
+        (["--weight-objective", "learned(axis='near')"], "expected one of speed, care"),
+        (["--weight-objective", "success"], "a sum of learned, or of its axes"),
+    ):
+        assert main([*weighed, *option]) in (2, 3, 4, 5, 6)
+        assert told in capsys.readouterr().err
+    counts = []
+    for method in ("advantage", "best_half"):
+        command = [*weighed[:-4], "--run", method, *weighed[-2:], "--weights", method]
+        assert main([*command, "--weight-objective", "2 * learned(axis='speed') + learned"]) == 0
+        (row,) = json.loads(capsys.readouterr().out)
+        counts.append(row["examples"])
+    assert 0 < counts[1] < counts[0]
+    assert main([*words, "--run", "best_half"]) != 0  # the same run without the reward

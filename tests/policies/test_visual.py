@@ -12,8 +12,10 @@ from robo_rlhf.core.types import Array, Observation
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks
 from robo_rlhf.policies.checkpoint import load_policy, save_policy
-from robo_rlhf.policies.masked import MaskedPolicy, load_for, seeing
-from robo_rlhf.policies.seeing import SeeingPolicy
+from robo_rlhf.policies.masked import MaskedPolicy, load_for
+from robo_rlhf.policies.on_base import on_top_of
+from robo_rlhf.policies.residual import ResidualPolicy
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv
@@ -125,30 +127,64 @@ def test_in_an_environment_it_looks_by_itself_and_only_when_it_predicts(env: Tas
     save_policy(policy, path, {"task": env.name, "mask_delay": 1})
     loaded = load_for(path, env)
     assert isinstance(loaded, MaskedPolicy)
-    assert isinstance(loaded.policy, SeeingPolicy)
-    acting = seeing(policy, env)
-    assert isinstance(acting, SeeingPolicy)
-    looks, observe = [], acting.observer.observe
+    assert isinstance(loaded.policy, VisualPolicy)
+    assert loaded.policy.observer is not None
+    policy.look_at(env)
+    looks = counted(policy, env)
+    policy.seed(0)
+    (first, second) = rollout(env, policy, np.array([1, 2]), steps=5)
+    assert len(looks) == 2
+    assert np.array_equal(looks[1], np.stack([first.state[3], second.state[3]]))
+    assert policy.seen["wrist"].shape == (2, SIZE, SIZE, 3)
+    policy.seed(0)
+    again = rollout(env, policy, np.array([1, 2]), steps=5)
+    assert np.array_equal(again[0].action, first.action)
 
-    def counted(columns: Array, state: Array | None = None) -> Observation:
+
+def counted(policy: VisualPolicy, env: TaskEnv) -> list[Array]:
+    """Return a list that gets the states whenever the policy looks."""
+    assert policy.observer is not None
+    looks, observe = list[Array](), policy.observer.observe
+
+    def noted(columns: Array, state: Array | None = None) -> Observation:
         looks.append(env.get_state())
         return observe(columns, state)
 
-    acting.observer.observe = counted  # type: ignore[method-assign]
-    acting.seed(0)
-    (first, second) = rollout(env, acting, np.array([1, 2]), steps=5)
-    assert len(looks) == 2
-    assert np.array_equal(looks[1], np.stack([first.state[3], second.state[3]]))
-    assert acting.seen is not None
-    assert acting.seen.pictures["wrist"].shape == (2, SIZE, SIZE, 3)
-    acting.seed(0)
-    again = rollout(env, acting, np.array([1, 2]), steps=5)
-    assert np.array_equal(again[0].action, first.action)
+    policy.observer.observe = noted  # type: ignore[method-assign]
+    return looks
+
+
+def test_a_correction_sees_what_its_base_sees_and_begins_as_it(env: TaskEnv, tmp_path: Path) -> None:
+    base = make("flow", env.obs_dim, env.act_dim)
+    base.look_at(env)
+    actor = on_top_of(ResidualPolicy, base, width=8)
+    found = []
+    for policy in (base, actor):
+        policy.seed(0)
+        found.append(rollout(env, policy, np.array([1, 2]), steps=4)[0].action)
+    assert np.allclose(*found, atol=1e-6)
+    actor.reset(2)
+    obs = env.reset(np.array([1, 2]))
+    features = actor.features(obs)
+    assert features.shape == (2, 2 + base.features + env.act_dim)
+    hidden = obs.copy()
+    hidden[:, 12] += 1.0
+    actor.seed(0)
+    actor.reset(2)
+    same = actor.features(hidden)
+    actor.seed(0)
+    actor.reset(2)
+    assert torch.equal(same, actor.features(obs))
+    path = tmp_path / "policy.safetensors"
+    save_policy(actor, path, {"task": env.name})
+    assert isinstance(load_for(path, env), ResidualPolicy)
+    with pytest.raises(InvalidValueError, match="a correction by PPO"):
+        on_top_of(TanhGaussianPolicy, base)
 
 
 def test_an_environment_without_states_is_refused() -> None:
     with pytest.raises(NotNowError, match="cannot act in toy"):
-        seeing(make(), NoStates(1))
+        make().look_at(NoStates(1))
 
 
 class NoStates(ToyEnv):

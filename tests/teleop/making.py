@@ -7,10 +7,10 @@ import numpy as np
 
 from robo_rlhf.core.types import Command, Source
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
 from teleop.devices import Device
 from teleop.session.unattended import UnattendedSession
+from teleop.worlds.native import NativeWorld
 
 Say = Callable[[int], Command]
 
@@ -21,7 +21,7 @@ class Puppet(Device):
     name: ClassVar[str] = "puppet"
     source: ClassVar[Source] = Source.SCRIPTED
 
-    def __init__(self, env: TaskEnv, say: Say) -> None:
+    def __init__(self, env: NativeWorld, say: Say) -> None:
         self.say, self.t, self.seeds = say, 0, list[int]()
 
     def begin(self, seed: int) -> None:
@@ -37,8 +37,8 @@ def command(*buttons: str, x: float = 0.0, gripper: float = -1.0, **fields: Any)
     return Command(np.array([x, 0, 0, 0, 0, 0]), gripper, frozenset(buttons), **fields)
 
 
-def world(task: str = "reach") -> TaskEnv:
-    return TaskEnv(TASKS[task](), 1, nthread=1)
+def world(task: str = "reach") -> NativeWorld:
+    return NativeWorld(TASKS[task](), 1, nthread=1)
 
 
 def puppet_session(dataset: Dataset, say: Say, **options: Any) -> UnattendedSession:

@@ -63,8 +63,8 @@ class Seat:
         """Send an input."""
         number = next(self._numbers)
         twist = (x, 0.0, 0.0, 0.0, 0.0, 0.0)
-        known = {"fence": self.fence, "sequence": number, "at": float(number), **fields}
-        return self.session.receive_input(Input(type="input", twist=twist, gripper=gripper, **known))
+        known = {"fence": self.fence, "sequence": number, "at": float(number), "twist": twist, **fields}
+        return self.session.receive_input(Input(type="input", gripper=gripper, **known))
 
     def move(self, ticks: int = 1, x: float = 0.5, **fields: Any) -> None:
         """Hold a key for some ticks."""

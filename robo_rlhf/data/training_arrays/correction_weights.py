@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robo_rlhf.core.checks import at_least, check_ranges
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Episode, Source
 
@@ -32,11 +33,9 @@ class Weighting:
         Raises:
             InvalidValueError: one is outside its range.
         """
-        if not 0 < self.share < 1:
-            raise InvalidValueError("share of corrected steps", self.share, "a number between 0 and 1")
-        for name in ("policy", "before", "before_weight"):
-            if not getattr(self, name) >= 0:
-                raise InvalidValueError(f"{name.replace('_', ' ')} of the weights", getattr(self, name), "0 or more")
+        share = (lambda value: 0 < value < 1), "a number between 0 and 1"
+        rest = at_least(0, "0 or more")
+        check_ranges(self, "{} of corrected steps", {"share": share, "policy before before_weight": rest})
 
     def weigh(self, episodes: Sequence[Episode], steps: Sequence[Array]) -> Array:
         """Return the weight (M,) float32 of chosen `steps` (K,) of each episode, one episode after another.

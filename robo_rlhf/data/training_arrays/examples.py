@@ -1,14 +1,25 @@
 """Training examples for imitation: observations, and the chunks of actions that followed them."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.core.types import Array, Episode, Source
-from robo_rlhf.data.training_arrays.correction_weights import Weighting
 from robo_rlhf.data.training_arrays.idle import kept_steps
+
+
+class StepWeights(Protocol):
+    """What says how much each step counts."""
+
+    def weigh(self, episodes: Sequence[Episode], steps: Sequence[Array]) -> Array:
+        """Return the weight (M,) float32 of chosen `steps` (K,) of each episode, one episode after another."""
+        ...
+
+    def imitated(self, episode: Episode) -> Array:
+        """Return (T,) bool: which steps may be in the chunk of an earlier one."""
+        ...
 
 
 class ImitationExamples(NamedTuple):
@@ -29,7 +40,7 @@ def chunk_examples(
     idle: float = 0.0,
     idle_keep: int = 2,
     correction_weight: float = 1.0,
-    weighting: Weighting | None = None,
+    weighting: StepWeights | None = None,
 ) -> ImitationExamples:
     """Return an example for every step of the episodes that is not idle and counts.
 
@@ -43,8 +54,8 @@ def chunk_examples(
         weighting: instead of it, the weights of all steps; those of weight 0 are left out.
 
     Raises:
-        InvalidValueError: no episode, no step at all, observations and actions of different sizes, or a `weighting`
-            where nothing was corrected.
+        InvalidValueError: no episode, no step at all, observations and actions of different sizes, or what the
+            `weighting` raises.
         NonFiniteError: an observation is not a number.
     """
     check_alike(episodes)
@@ -57,7 +68,7 @@ def chunk_examples(
 
 
 def _weighted(
-    examples: ImitationExamples, episodes: Sequence[Episode], steps: Sequence[Array], weighting: Weighting
+    examples: ImitationExamples, episodes: Sequence[Episode], steps: Sequence[Array], weighting: StepWeights
 ) -> ImitationExamples:
     """Return the examples that count, by `weighting`; a chunk goes no further than steps that may be imitated."""
     weight, chunk = weighting.weigh(episodes, steps), examples.mask.shape[1]

@@ -71,6 +71,7 @@ def _episodes(findings: Findings, stage: str, seeds: list[int]) -> list[Episode]
     # As many copies as the evaluation had: sums inside a network may depend on how many rows it sees at once.
     env = make_env(findings.config["task"], findings.config["num_envs"])
     try:
+        policy.look_at(env)
         return rollout(env, policy, np.array(seeds))
     finally:
         env.close()

@@ -17,6 +17,9 @@ from robo_rlhf.policies.checkpoint import save_policy
 from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.sim.envs.current_observation import with_current_observations
 from robo_rlhf.training import bc
+from robo_rlhf.vision.episode_pictures import see_episodes
+from robo_rlhf.vision.frame_cache import FRAMES, FrameCache, TrainingPictures
+from robo_rlhf.vision.sight import Sight
 
 
 def clone_demonstrations(context: Context) -> PipelinePolicy:
@@ -29,12 +32,33 @@ def clone_demonstrations(context: Context) -> PipelinePolicy:
     config = replace(context.config.clone, seed=context.config.seed)
     with context.training("clone", {"demonstrations": [e.meta.id for e in demonstrations]}) as run:
         starts = None if run.result() else starts_of(context.env)
-        network = bc.train(config, run, demonstrations, starts=starts, progress=context.observer.progress)
+        pictures = None if run.result() else _pictures(context, demonstrations)
+        network = bc.train(
+            config, run, demonstrations, starts=starts, progress=context.observer.progress, pictures=pictures
+        )
+        network.look_at(context.env)
         path = run.checkpoint_path("policy")
     if network.obs_dim != context.env.obs_dim:  # the run was begun before the task gained columns
         expected = f"a policy for {context.env.name} with observations ({context.env.obs_dim},)"
         raise CheckpointMismatchError(path, expected, f"one with observations ({network.obs_dim},)")
     return PipelinePolicy(network, context.config.finetune.std)
+
+
+def _pictures(context: Context, demonstrations: list[Episode]) -> TrainingPictures | None:
+    """Return the pictures of all frames of the demonstrations, where the policy has cameras."""
+    seen = context.config.clone.settings
+    if context.config.clone.policy != "visual" or not seen.get("cameras"):
+        return None
+    sight = Sight(tuple(seen["cameras"]), int(seen["size"]))  # type: ignore[arg-type]
+    folder = find_dataset(context.home, context.config.demonstrations)
+    progress = context.observer.progress
+    return see_episodes(
+        demonstrations,
+        sight,
+        FrameCache(context.home / FRAMES),
+        folder=folder,
+        progress=lambda done, total: progress(done, total, {}),
+    )
 
 
 def untrained(context: Context) -> PipelinePolicy:

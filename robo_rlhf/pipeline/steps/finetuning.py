@@ -121,7 +121,9 @@ def _stage(number: int) -> str:
 
 def base_policy(context: Context, policy: PipelinePolicy) -> TrainedPolicy:
     """Return the policy that fine-tuning starts from, read anew: training changes it in place."""
-    return load_policy(context.run.path / policy.base / "checkpoints" / "policy.safetensors")
+    network = load_policy(context.run.path / policy.base / "checkpoints" / "policy.safetensors")
+    network.look_at(context.env)
+    return network
 
 
 def _initial_sac_actor(context: Context, policy: PipelinePolicy) -> TanhGaussianPolicy:

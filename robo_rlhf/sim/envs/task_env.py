@@ -35,7 +35,8 @@ class TaskEnv:
         substeps = round(self.control_dt / self.model.opt.timestep)
         self.sim = BatchSim(self.model, num_envs, substeps, nthread)
         self.num_envs, self.horizon = num_envs, task.horizon
-        self.obs_dim, self.act_dim = len(task.obs_names), len(task.action_names)
+        self.action_names = tuple(task.action_names)
+        self.obs_dim, self.act_dim = len(task.obs_names), len(self.action_names)
         self._active = np.ones(num_envs, np.bool_)
 
     @cached_property

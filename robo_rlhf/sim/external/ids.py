@@ -74,6 +74,11 @@ class Recipe(NamedTuple):
     plugin: Plugin | None
     portable: bool  # whether another process can import it too
     limit: int | None = None  # steps per episode, where the name holds them
+    render_mode: str | None = None  # of all copies
+
+    def rendering(self, render_mode: str | None) -> "Recipe":
+        """Return the recipe of copies that render in a mode, whenever they are made; itself where None."""
+        return self if render_mode is None else self._replace(render_mode=render_mode)
 
     def make(self, horizon: int | None = None, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
         """Make one copy; `horizon`, where given, replaces the time limit of its name or its default (-1: no limit).
@@ -83,6 +88,7 @@ class Recipe(NamedTuple):
             EnvironmentFaultError: it raises another exception.
             InvalidValueError: it cannot render images.
         """
+        render_mode = render_mode or self.render_mode
         entry = self.spec.entry_point
         with contextlib.suppress(ImportError, AttributeError):  # reported below
             made = load_env_creator(entry) if isinstance(entry, str) else entry

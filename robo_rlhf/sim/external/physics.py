@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import mujoco
+import numpy as np
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.model_identity import compiled_hash
@@ -70,6 +71,23 @@ def actuator_names(env: gymnasium.Env[Any, Any], count: int) -> tuple[str, ...]:
         return ()
     names = tuple(_actuator_name(physics.model, i) for i in range(count))
     return names if all(names) and len(set(names)) == count else ()
+
+
+def actuator_positions(env: gymnasium.Env[Any, Any], count: int) -> Array:
+    """Return where the joints of an environment's `count` position actuators are, in [-1, 1] of what they are given.
+
+    NaN for an actuator of another kind; for all where it has another number of actuators.
+    """
+    physics = physics_of(env)
+    if physics is None or physics.model.nu != count:
+        return np.full(count, np.nan)
+    model, data = physics.model, physics.data
+    servo = (model.actuator_biastype == mujoco.mjtBias.mjBIAS_AFFINE) & (model.actuator_gainprm[:, 0] > 0)
+    servo &= np.isclose(model.actuator_biasprm[:, 1], -model.actuator_gainprm[:, 0])
+    low, high = model.actuator_ctrlrange.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at = 2 * (data.actuator_length - low) / (high - low) - 1
+    return np.where(servo & (high > low), np.clip(at, -1, 1), np.nan)
 
 
 def _actuator_name(model: mujoco.MjModel, actuator: int) -> str:

@@ -60,7 +60,7 @@ def _rendering(recipe: Recipe) -> Iterator[gymnasium.Env[Any, Any]]:
     """Provide a copy that renders images; what it raises becomes an error of ours."""
     choose_backend()
     env = recipe.make(horizon=-1, render_mode="rgb_array")
-    _without_shadows(env)
+    without_shadows(env)
     try:
         yield env
     except gymnasium.error.DependencyNotInstalled as error:
@@ -90,7 +90,7 @@ def _replay(env: Any, episode: Episode, wanted: Sequence[int]) -> ReplayedFrames
     return ReplayedFrames(np.stack(frames), deviation)
 
 
-def _without_shadows(env: Any) -> None:
+def without_shadows(env: Any) -> None:
     """Disable shadows in MuJoCo's environments: on a CPU they take most of the rendering time."""
     quality = getattr(getattr(getattr(env.unwrapped, "model", None), "vis", None), "quality", None)
     if quality is not None:

@@ -35,9 +35,18 @@ def outside_scene(name: str) -> tuple[mujoco.MjModel, Array]:
     except Exception as error:  # an external environment may raise anything
         _opened.cache_clear()
         raise EnvironmentFaultError(f"{task} {raised('reset', error)}") from error
+    return model_of(env)
+
+
+def model_of(env: gymnasium.Env[Any, Any]) -> tuple[mujoco.MjModel, Array]:
+    """Return a copy of the model in an environment, and the state (nstate,) that it is in.
+
+    Raises:
+        InvalidValueError: it is not MuJoCo.
+    """
     physics = physics_of(env)
     if physics is None:
-        raise InvalidValueError(f"environment {name}", "no MuJoCo model in it", "one to draw states of")
+        raise InvalidValueError(f"environment {env}", "no MuJoCo model in it", "one to draw states of")
     state = np.zeros(physics.size)
     physics.read(state)
     model = copy.copy(physics.model)

@@ -7,7 +7,7 @@ columns: in an observation the one that holds is 1 and the others 0; in an actio
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.external.checks import REAL, Plain, Violation, first_bad, fits
+from robo_rlhf.sim.external.controls import ActionColumn
 
 CHANNELS = (1, 3, 4)  # of a picture
 LEAST_SIDE = 16  # [pixels] from which on three axes of numbers are a picture
@@ -109,6 +110,18 @@ class Actions:
         if not self.size or len(self.still) == self.size:
             raise InvalidValueError(what, _why_still(space, self.still), "bounds that leave room to act")
         self._chooses = any(leaf.choices for leaf in self._leaves)
+
+    def columns(self, names: Sequence[str]) -> list[ActionColumn]:
+        """Return the columns, called `names`: their kind, and where they rest: at 0 of a box that holds it."""
+        found: list[ActionColumn] = []
+        for leaf in self._leaves:
+            if leaf.choices:
+                begins = {start for start, _ in _groups(leaf)}
+                choices = range(leaf.start, leaf.stop)
+                found += [ActionColumn(names[i], "choice", first=i in begins) for i in choices]
+            else:
+                found += [ActionColumn(names[leaf.start + i], rest=rest) for i, rest in enumerate(_zeros(leaf.space))]
+        return found
 
     def applied(self, action: Array) -> Array:
         """Return actions (n, size) in [-1, 1] as they are applied: of a choice, 1 for what is chosen and -1 else."""
@@ -243,6 +256,14 @@ def scale(box: Box, action: Array) -> Array:
     low, high = box.low.astype(np.float64).reshape(-1), box.high.astype(np.float64).reshape(-1)
     inside = np.clip(low + (action.astype(np.float64) + 1.0) * (0.5 * (high - low)), low, high)
     return inside.reshape(-1, *box.shape).astype(box.dtype)
+
+
+def _zeros(space: Any) -> list[float]:
+    """Return where 0 of each number of a box is in [-1, 1]; 0, the middle, where the box does not hold it."""
+    low, high = space.low.reshape(-1).astype(np.float64), space.high.reshape(-1).astype(np.float64)
+    holds = (low <= 0) & (high >= 0) & (high > low)
+    width = np.where(high > low, high - low, 1.0)
+    return [float(rest) for rest in np.where(holds, -2 * low / width - 1, 0.0)]
 
 
 def _check_bounds(leaf: Leaf, what: str) -> list[int]:

@@ -33,7 +33,14 @@ COPIES_PER_WORKER = 16  # fewer are stepped faster in one process, without the o
 class ExternalVecEnv:
     """N copies of one outside environment. Implements `VecEnv`."""
 
-    def __init__(self, env_id: str, num_envs: int, horizon: int | None = None, workers: int | None = None) -> None:
+    def __init__(
+        self,
+        env_id: str,
+        num_envs: int,
+        horizon: int | None = None,
+        workers: int | None = None,
+        render_mode: str | None = None,
+    ) -> None:
         """Make the copies.
 
         Args:
@@ -41,6 +48,7 @@ class ExternalVecEnv:
             num_envs: the number of copies.
             horizon: steps per episode; the number after "@" in the name, or the environment's time limit, where None.
             workers: additional processes that share the work; chosen by the cores and copies where None.
+            render_mode: in which the copies are made, such as "rgb_array"; none where None.
 
         Raises:
             UnknownNameError: no such environment; suggests the nearest.
@@ -49,7 +57,7 @@ class ExternalVecEnv:
             InvalidValueError: its spaces cannot be columns, its time step is none, or it has no time limit
                 and no `horizon` is given.
         """
-        recipe = find(env_id)
+        recipe = find(env_id).rendering(render_mode)
         first = recipe.make(horizon)
         self.name, self.num_envs = env_id, num_envs
         self._actions = Actions(first.action_space, env_id)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import cv2
 import mujoco
 import numpy as np
+from cachetools import LRUCache
 
 from robo_rlhf.core.errors import RoboRlhfError
 from robo_rlhf.core.types import Array
@@ -21,8 +22,17 @@ from robo_rlhf.sim.scene_description.movers import Movers
 
 Context = tuple[ModelSource, int, int, Quality]
 MAX_CONTEXTS = ((640, 480), (1280, 960))  # [pixels] sizes of contexts for live views
-MAX_MODELS = 8  # open contexts; the one used longest ago is closed first
-MOST_KEPT = 24  # compiled models; the one compiled first is forgotten first
+MAX_MODELS = 8  # open contexts
+MOST_KEPT = 24  # compiled models; the one used longest ago is forgotten first
+
+
+class _OpenRenderers(LRUCache[Context, FrameRenderer]):
+    """Open contexts; the one used longest ago is closed when there are too many."""
+
+    def popitem(self) -> tuple[Context, FrameRenderer]:
+        key, renderer = super().popitem()
+        renderer.close()
+        return key, renderer
 
 
 class RenderContexts:
@@ -30,10 +40,10 @@ class RenderContexts:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._models: dict[ModelSource, mujoco.MjModel] = {}
-        self._renderers: dict[Context, FrameRenderer] = {}
+        self._models: LRUCache[ModelSource, mujoco.MjModel] = LRUCache(MOST_KEPT)
+        self._renderers = _OpenRenderers(MAX_MODELS)
         self._drawn: dict[Context, ModelSource] = {}  # the model that a context draws now
-        self._movers: dict[ModelSource, Movers] = {}
+        self._movers: LRUCache[ModelSource, Movers] = LRUCache(MOST_KEPT)
 
     def answer(self, request: RenderRequest) -> object:
         """Return the result of the request; after a fault of the program the next one begins with a new context."""
@@ -82,30 +92,23 @@ class RenderContexts:
 
     def _renderer(self, request: RenderRequest) -> FrameRenderer:
         key = _context_of(request)
-        renderer = self._renderers.pop(key, None)
+        renderer = self._renderers.get(key)
         if renderer is None:
-            renderer = FrameRenderer(self._model(request.model), *key[1:])
+            renderer = self._renderers[key] = FrameRenderer(self._model(request.model), *key[1:])
         elif self._drawn[key] != request.model:
             renderer.change(self._model(request.model))
         self._drawn[key] = request.model
-        while len(self._renderers) >= MAX_MODELS:
-            self._renderers.pop(next(iter(self._renderers))).close()
-        self._renderers[key] = renderer  # dictionaries keep their order: the last is the one used last
         return renderer
 
     def _movers_of(self, source: ModelSource) -> Movers:
         model = self._model(source)
         if source not in self._movers or self._movers[source].model is not model:
             self._movers[source] = Movers(model)
-        while len(self._movers) > MOST_KEPT:
-            self._movers.pop(next(iter(self._movers)))
         return self._movers[source]
 
     def _model(self, source: ModelSource) -> mujoco.MjModel:
         if source not in self._models:
             self._models[source] = load_model(source)
-        while len(self._models) > MOST_KEPT:
-            self._models.pop(next(iter(self._models)))
         return self._models[source]
 
 

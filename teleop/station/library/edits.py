@@ -1,13 +1,13 @@
 """Edits of recordings, one episode or many at a time, and the trash."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, cast, get_args
 
 import numpy as np
+from cachetools import LRUCache
 
 from robo_rlhf.core.errors import ConflictError, CorruptFileError, InvalidValueError, NotFoundError, RoboRlhfError
 from robo_rlhf.core.types import Array, EpisodeMeta, Outcome, Source
@@ -15,7 +15,6 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import trash_versions, trashed
 from robo_rlhf.data.schema import read_columns, read_header
 from robo_rlhf.episodes.access import open_access
-from robo_rlhf.sim.external.ids import is_outside
 from teleop.station.library.entry import EpisodeKey
 from teleop.station.library.facts_cache import FactsCache
 from teleop.station.library.filters import Query, Selection, select
@@ -58,7 +57,7 @@ class Library:
         self.tickets = Tickets()
         self._lock = threading.Lock()
         self._open: dict[Path, Dataset] = {}
-        self._selections: OrderedDict[tuple[int, Query], Selection] = OrderedDict()
+        self._selections: LRUCache[tuple[int, Query], Selection] = LRUCache(SELECTIONS)
 
     def close(self) -> None:
         """End its worker threads and processes."""
@@ -83,12 +82,10 @@ class Library:
         """Return the episodes that fit, as the index knows them now."""
         asked = (self.index.number, query)
         with self._lock:
-            found = self._selections.pop(asked, None)
+            found = self._selections.get(asked)
         found = found or select(self.index.entries(), query)
         with self._lock:
             self._selections[asked] = found
-            while len(self._selections) > SELECTIONS:
-                self._selections.popitem(last=False)
         return found
 
     def place(self, key: EpisodeKey, query: Query) -> dict[str, Any]:
@@ -124,7 +121,6 @@ class Library:
             "show": access.show,  # as in `EpisodeAccess`
             "cameras": list(access.videos),  # whose frames were recorded
             "enter": access.enter,
-            "drive": access.enter == "state" and not is_outside(header.meta.task),  # whether people can take over
             "reason": access.reason,
         }
 

@@ -22,7 +22,7 @@ export class Deeds {
     const { item } = this.player;
     if (item.timeline.enter !== "state") return this.here.replaceChildren();
     const asks = element("a", { class: "button", href: this.askAddress(), "data-mode": "ask" }, "Ask a policy here ", element("kbd", { "data-key": "ask" }));
-    if (!this.player.page.mayEdit || !item.timeline.drive) return this.here.replaceChildren(asks);
+    if (!this.player.page.mayEdit || !item.timeline.enter) return this.here.replaceChildren(asks);
     const link = (/** @type {string} */ mode, /** @type {string} */ label, /** @type {string} */ key) =>
       element("a", { class: "button", href: this.operateAddress(mode), "data-mode": mode }, label, " ", element("kbd", { "data-key": key }));
     this.here.replaceChildren(link("continue", "Continue from here", "continue"), link("takeover", "Take over from here", "takeover"), asks);
@@ -53,7 +53,7 @@ export class Deeds {
 
   /** @param {"continue" | "takeover"} mode */
   operate(mode) {
-    if (this.player.item?.timeline.drive && this.player.page.mayEdit) location.assign(this.operateAddress(mode));
+    if (this.player.item?.timeline.enter && this.player.page.mayEdit) location.assign(this.operateAddress(mode));
   }
 
   /** The handles were moved: show what would be kept, and offer to cut. */

@@ -7,6 +7,8 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from cachetools import TTLCache
+
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.data.layout import EPISODE_SUFFIX, MANIFEST
 from robo_rlhf.data.recorded_videos import VIDEOS, video_files, video_path
@@ -25,28 +27,24 @@ class Tickets:
     def __init__(self) -> None:
         """There are none."""
         self._lock = threading.Lock()
-        self._tickets: dict[str, tuple[float, int, list[EpisodeKey]]] = {}
+        self._tickets: TTLCache[str, tuple[int, list[EpisodeKey]]] = TTLCache(MOST_TICKETS, GOOD_FOR, _clock)
 
     def issue(self, keys: Sequence[EpisodeKey], person: int) -> str:
         """Return a new ticket of a person."""
         ticket = secrets.token_urlsafe(16)
         with self._lock:
-            self._sweep()
-            self._tickets[ticket] = (time.monotonic() + GOOD_FOR, person, list(dict.fromkeys(keys)))
-            while len(self._tickets) > MOST_TICKETS:
-                del self._tickets[next(iter(self._tickets))]
+            self._tickets[ticket] = (person, list(dict.fromkeys(keys)))
         return ticket
 
     def find(self, ticket: str, person: int) -> list[EpisodeKey] | None:
         """Return the episodes of this person's ticket; None where it is unknown or has expired."""
         with self._lock:
-            self._sweep()
-            _, owner, keys = self._tickets.get(ticket, (0.0, -1, []))
+            owner, keys = self._tickets.get(ticket, (-1, []))
             return keys if owner == person else None
 
-    def _sweep(self) -> None:
-        now = time.monotonic()
-        self._tickets = {ticket: row for ticket, row in self._tickets.items() if row[0] > now}
+
+def _clock() -> float:
+    return time.monotonic()
 
 
 def file_name(keys: Sequence[EpisodeKey]) -> str:

@@ -9,9 +9,10 @@ import io
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+from cachetools import LRUCache
 
 from robo_rlhf.core.errors import DiskFullError
 from robo_rlhf.core.files import RESERVE, remove, write_atomic
@@ -44,15 +45,27 @@ class CachedBytes:
         self._file.close()
 
 
+class _Sizes(LRUCache[str, int]):
+    """Sizes of files by key [bytes], together at most a limit; `gone` are those that gave way, the least used."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit, getsizeof=lambda size: size)
+        self.gone: list[str] = []
+
+    def popitem(self) -> tuple[str, int]:
+        key, size = super().popitem()
+        self.gone.append(key)
+        return key, size
+
+
 class ClipCache:
     """A folder of files by key, at most `limit` bytes of them. Its coroutines belong to one event loop."""
 
     def __init__(self, folder: Path, limit: int = LIMIT) -> None:
         """Keep files in `folder`; what is there already is looked through on first use."""
         self.folder, self.limit = folder, limit
-        self._sizes: OrderedDict[str, int] = OrderedDict()  # key → bytes, the least recently used first
+        self._sizes = _Sizes(limit)
         self._touched: dict[str, float] = {}
-        self._total = 0
         self._lock = threading.Lock()
         self._scanned = False
         self._making: dict[str, _Making] = {}
@@ -68,7 +81,7 @@ class ClipCache:
         """Bytes of all files."""
         with self._lock:
             self._scan()
-            return self._total
+            return int(self._sizes.currsize)
 
     async def get(self, key: str, make: Callable[[], Awaitable[bytes]]) -> CachedBytes:
         """Return the content for `key`, by `make` where it is not there.
@@ -110,9 +123,8 @@ class ClipCache:
     def _open(self, key: str) -> CachedBytes | None:
         with self._lock:
             self._scan()
-            if key not in self._sizes:
+            if self._sizes.get(key) is None:  # which also notes the use
                 return None
-            self._sizes.move_to_end(key)
         try:
             path = self._path(key)
             body = CachedBytes(path.open("rb"))
@@ -131,20 +143,12 @@ class ClipCache:
         write_atomic(self._path(key), content, reserve=KEEP_FREE)
         with self._lock:
             self._scan()
-            self._total += len(content) - self._sizes.pop(key, 0)
             self._sizes[key] = len(content)
-            gone = []
-            while self._total > self.limit:
-                oldest, size = self._sizes.popitem(last=False)
-                self._total -= size
-                gone.append(oldest)
-        for oldest in gone:
-            self._touched.pop(oldest, None)
-            remove(self._path(oldest), missing_ok=True, durable=False)
+            self._remove_gone()
 
     def _forget(self, key: str) -> None:
         with self._lock:
-            self._total -= self._sizes.pop(key, 0)
+            self._sizes.pop(key, None)
             self._touched.pop(key, None)
 
     def _scan(self) -> None:
@@ -162,9 +166,19 @@ class ClipCache:
                     status = path.stat()
                     found.append((status.st_mtime, name, status.st_size))
         for _, name, size in sorted(found):
-            self._sizes[name] = size
-            self._total += size
+            if size > self.limit:
+                self._sizes.gone.append(name)
+            else:
+                self._sizes[name] = size
+        self._remove_gone()
         self._scanned = True
+
+    def _remove_gone(self) -> None:
+        gone, self._sizes.gone = self._sizes.gone, []
+        for key in gone:
+            self._touched.pop(key, None)
+            with contextlib.suppress(OSError):
+                remove(self._path(key), missing_ok=True, durable=False)
 
 
 class _Making:

@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import json
 import re
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from cachetools import LRUCache
 
 from robo_rlhf import __version__
 from robo_rlhf.core.errors import (
@@ -86,10 +86,10 @@ class Media:
         self._replays = PrioritySemaphore(1)
         self._replayer = EpisodeReplayer()
         self._not_replayed: dict[str, str] = {}  # digest of a film → why; until the station starts anew
-        self._films: OrderedDict[tuple[Path, Signature], EpisodeFilm] = OrderedDict()
-        self._states: OrderedDict[str, Array] = OrderedDict()
+        self._films: LRUCache[tuple[Path, Signature], EpisodeFilm] = LRUCache(FILMS)
+        self._states: LRUCache[str, Array] = LRUCache(STATES, lambda states: min(states.nbytes, STATES))
         self._cameras: dict[str, dict[str, Any]] = {}
-        self._stills: OrderedDict[str, bytes] = OrderedDict()
+        self._stills: LRUCache[str, bytes] = LRUCache(STILLS, lambda still: min(len(still), STILLS))
 
     def close(self) -> None:
         """End the process that replays episodes; `pool` is its owner's."""
@@ -108,10 +108,8 @@ class Media:
             film = known
         else:
             film, states = await asyncio.get_running_loop().run_in_executor(self._readers, read_film, path)
-            self._keep_states(film.digest, states)
+            self._states[film.digest] = states
             self._films[path, signature] = film
-            while len(self._films) > FILMS:
-                self._films.popitem(last=False)
         if not TASK.fullmatch(film.task):  # MJCF is not taken from files
             raise NoPictureError("scene", "Its task has no name that a scene could have.")
         if film.reason or film.digest in self._not_replayed:
@@ -134,12 +132,10 @@ class Media:
         film = await self.film(path)
         frame = min(max(frame, 0), film.frames - 1)
         name = _name(film, view, "frame", frame, frame + 1, 1)
-        content = self._stills.pop(name, None)
+        content = self._stills.get(name)
         if content is None:
             content = await self._error_of(self._still(path, film, view, frame, FRAME_PRIORITY))
-        self._stills[name] = content
-        while sum(map(len, self._stills.values())) > STILLS:
-            self._stills.popitem(last=False)
+            self._stills[name] = content
         return Content(CachedBytes.of(content), JPEG, name)
 
     async def hover(self, path: Path, view: CameraView) -> Content:
@@ -298,19 +294,12 @@ class Media:
     async def _states_of(self, path: Path, film: EpisodeFilm) -> Array:
         known = self._states.get(film.digest)
         if known is not None:
-            self._states.move_to_end(film.digest)
             return known
         fresh, states = await asyncio.to_thread(read_film, path)
         if fresh.digest != film.digest:
             raise NoPictureError("changed", "This episode was changed a moment ago. Look again.")
-        self._keep_states(film.digest, states)
+        self._states[film.digest] = states
         return states
-
-    def _keep_states(self, digest: str, states: Array) -> None:
-        self._states[digest] = states
-        self._states.move_to_end(digest)
-        while len(self._states) > 1 and sum(kept.nbytes for kept in self._states.values()) > STATES:
-            self._states.popitem(last=False)
 
 
 def _name(film: EpisodeFilm, view: CameraView, form: str, start: int, stop: int, count: int) -> str:

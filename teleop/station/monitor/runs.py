@@ -7,10 +7,11 @@ only the new part. New runs appear automatically.
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from cachetools import LRUCache
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.files import run_folder, write_json
@@ -65,7 +66,7 @@ class RunIndex:
         self._json: dict[Path, tuple[tuple[float, int], dict[str, Any]]] = {}
         self._sparks: dict[Path, Tail] = {}
         self._last: dict[Path, str] = {}  # run → its last stage with metrics
-        self._open: OrderedDict[str, dict[Path, Tail]] = OrderedDict()
+        self._open: LRUCache[str, dict[Path, Tail]] = LRUCache(OPEN_RUNS)
 
     def runs(self) -> list[RunLine]:
         """Return a line for each run, those at work first, then the newest."""
@@ -117,9 +118,6 @@ class RunIndex:
         """Return the kept rows of a run's file, up to date."""
         with self._lock:
             tails = self._open.setdefault(name, {})
-            self._open.move_to_end(name)
-            while len(self._open) > OPEN_RUNS:
-                self._open.popitem(last=False)
             tail = tails.setdefault(path, Tail(path, most))
             tail.refresh()
             return tail

@@ -6,7 +6,7 @@ import { Drag, fromKeys, fromPad, GRACE, moves, SLOW, SPEEDS, still, sum, times,
 
 /** @typedef {import("./input.js").Twist} Twist */
 /** @typedef {import("./input.js").Binding} Binding */
-/** @typedef {{twist: Twist, gripper: number, takeover: boolean, idle: boolean}} Wants */
+/** @typedef {{twist: Twist, gripper: number, takeover: boolean, idle: boolean, bank: number}} Wants */
 
 const SHORTEST = 60; // [ms] that a press of a key lasts: a control step, and a little
 
@@ -28,6 +28,7 @@ export class Hands {
     this.pads = new Map();
     this.speed = SPEEDS.length - 1;
     this.gripper = -1;
+    this.bank = 0; // of keys, where there are more joints than pairs of keys
     this.takeoverHeld = false;
     this.movedAt = -Infinity; // [ms]
     this.gamepad = new Gamepad({ found: page.padFound, unknown: page.padUnknown, lost: page.padLost });
@@ -94,7 +95,8 @@ export class Hands {
     const twist = sum([sticks, this.dragged]);
     if (moves(twist)) this.movedAt = now;
     return {
-      twist: toWorld(twist, this.page.azimuth(), this.page.actions()),
+      twist: toWorld(twist, this.page.azimuth(), this.bank ? [] : this.page.actions()),
+      bank: this.bank,
       gripper: this.gripper,
       takeover: this.takeoverHeld || pad.takeover || now - this.movedAt < GRACE,
       idle: !moves(twist) && !this.takeoverHeld && !pad.takeover,

@@ -17,6 +17,7 @@ from typing import Any
 from robo_rlhf.core.errors import BusyError, NotFoundError, RoboRlhfError
 from robo_rlhf.core.files import make_folder, require_homes
 from robo_rlhf.processes.worker import START
+from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.ipc.messages import Begin
 from teleop.ipc.session_process import SessionProcess
@@ -110,7 +111,8 @@ class Hub:
         """
         require_homes(self.home)
         await self._make_room(begin.operator)
-        self.warm(begin.task)
+        if not is_outside(begin.task):
+            self.warm(begin.task)
         session_id = secrets.token_hex(4)
         while session_id in self._drives:
             session_id = secrets.token_hex(4)

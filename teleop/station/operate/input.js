@@ -15,6 +15,7 @@ export const DEADZONE = 0.15; // of a stick
 export const RAMP = 0.3; // [s] until a held key has its full effect, so that a tap is a small step
 export const TAP = 0.45; // share of the effect that a key has at once
 export const GRACE = 300; // [ms] for which the operator still drives after letting go, where a policy would continue
+const POSE = new Set(["x", "y", "z", "roll", "pitch", "yaw"]); // what is commanded in the world
 const DRAG_STEPS = 40; // control steps at full speed that a drag across the whole view makes
 
 /** @returns {Twist} */
@@ -151,11 +152,12 @@ export const moves = (twist) => twist.some((value) => Math.abs(value) > 1e-3);
  * Turn a twist in the frame of the view into the one that the robot is commanded in.
  * @param {Twist} twist
  * @param {number} azimuth [deg]  heading of the line of sight, so that "ahead" is away from the viewer
- * @param {string[]} actions  names of the task's action columns
+ * @param {string[]} actions  what drives the task's action columns: parts of a pose, a rover's own, or joints
  * @returns {Twist}
  */
 export function toWorld(twist, azimuth, actions) {
-  if (actions.includes("forward")) {
+  if (!actions.some((name) => POSE.has(name))) {
+    if (!actions.includes("forward")) return /** @type {Twist} */ (twist.map((value) => Math.round(clamp(value) * 1000) / 1000 + 0)); // joints
     // A rover is commanded in its own frame, and has no left: keys for left and right turn it.
     return [twist[0], 0, 0, 0, 0, clamp(twist[1] + twist[5])];
   }

@@ -2,6 +2,7 @@
 
 import ast
 import json
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from robo_rlhf.data.layout import list_datasets
 from robo_rlhf.sim.envs.registration import task_files
 from robo_rlhf.sim.tasks import TASKS
 
+OUTSIDE = "An environment from outside, of Gymnasium."
 MOST = 100  # policies that are listed, the newest first
 
 
@@ -77,6 +79,11 @@ def task(name: str) -> TaskChoice | None:
     if found is None or not sign:
         return found
     return TaskChoice(name, f"{found.about} With the robot {robot}.") if name in TASKS else None
+
+
+def world(name: str, environments: Collection[str]) -> TaskChoice | None:
+    """Return a task, or one of the outside `environments` that may be driven; None where it is neither."""
+    return TaskChoice(name, OUTSIDE) if name in environments else task(name)
 
 
 def datasets(home: Path) -> tuple[str, ...]:

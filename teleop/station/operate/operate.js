@@ -6,6 +6,7 @@ import { ask } from "../shared/dialog.js";
 import { bindKeys } from "../shared/keys.js";
 import { tell } from "../shared/toast.js";
 import { inWords, whenBack } from "./away.js";
+import { banksOf, Controls, partOf } from "./controls.js";
 import { bindFields, bindTimeline, fillSession } from "./fields.js";
 import { Goals } from "./goal.js";
 import { Hands } from "./hands.js";
@@ -54,12 +55,19 @@ let lastTook = null;
 
 const hands = new Hands([], {
   azimuth: () => views.azimuth,
-  actions: () => panel.scene?.action_names ?? [],
+  actions: () => sources(),
   act: (act) => perform(act),
   changed: () => push(false),
   padUnknown: (name) => tell(`This browser does not know the buttons of ${name.replace(/ \(.*/, "")}, so that it drives nothing. Use another browser, or the keys.`, "bad"),
   padFound: (name) => tell(`Gamepad: ${name.replace(/ \(.*/, "")}. The left stick moves, the right one lifts and turns.`),
   padLost,
+});
+
+/** What drives the columns of the task's action. @returns {string[]} */
+const sources = () => (panel.scene?.controls ?? []).map((/** @type {any} */ one) => one.source);
+const controlling = new Controls(/** @type {HTMLDetailsElement} */ (by("controls-menu")), {
+  change: (controls) => act("controls", controls && JSON.stringify(controls)),
+  keys: () => hands.table,
 });
 
 const goals = new Goals(/** @type {HTMLDetailsElement} */ (by("goal-menu")), by("view-0"), {
@@ -83,7 +91,9 @@ const hear = {
     views.setScene(scene.cameras, scene.task);
     link.send(views.wanted);
     fill();
-    bindTable(scene.action_names);
+    bindTable(sources());
+    controlling.setControls(scene.controls);
+    changeBank(0);
   },
   status: (status) => {
     const before = panel.status;
@@ -91,6 +101,7 @@ const hear = {
     if (status.success && before && !before.success && status.phase === "running") sounds.play("success");
     panel.hear(status, drives(), hands.longHeld(performance.now()));
     goals.show(status.goals, drives());
+    controlling.show(status.action);
     by("takeover").hidden = !status.policy;
     if (before?.policy !== status.policy) fill();
   },
@@ -143,7 +154,7 @@ function act(name, value = null) {
   });
 }
 const SOUNDS = /** @type {Record<string, string>} */ ({ keep: "kept", undo: "kept", discard: "discarded" });
-const SPOKEN = new Set(["keep", "discard", "undo", "note", "success", "failure", "unmark", "policy", "open", "task"]);
+const SPOKEN = new Set(["keep", "controls", "discard", "undo", "note", "success", "failure", "unmark", "policy", "open", "task"]);
 
 /** The gamepad is gone: a policy that it had taken over from does not continue by itself. @param {boolean} drove */
 function padLost(drove) {
@@ -228,18 +239,24 @@ const ACTS = ["start", "pause", "keep", "discard", "undo", "success", "failure",
 /** @type {import("../shared/keys.js").Keys | null} */
 let keys = null;
 
-/** Bind the keys that mean something in a task. @param {string[]} actions  names of its action columns */
+/** Let the keys drive another set of joints. @param {number} bank */
+function changeBank(bank) {
+  hands.bank = bank;
+  by("bank").hidden = banksOf(sources()) < 2;
+  by("bank").textContent = `, set ${bank + 1} of ${banksOf(sources())}`;
+}
+
+/** Bind the keys that mean something in a task. @param {string[]} actions  what drives its action columns */
 function bindTable(actions) {
   const table = /** @type {import("./input.js").Binding[]} */ (data.keys);
-  const moves = actions.includes("forward")
-    ? [0, 1, 5]
-    : ["x", "y", "z", "roll", "pitch", "yaw"].flatMap((name, axis) => (actions.includes(name) ? [axis] : []));
+  const moves = actions.includes("forward") ? [0, 1, 5] : actions.map((name) => partOf(name)?.axis);
   const held = table.filter(({ axis, act }) => (axis === null ? ["slow", "clutch"].includes(act) : moves.includes(axis)));
   keys?.stop();
   keys = bindKeys(/** @type {any} */ (table), {
     ...Object.fromEntries(held.map(({ name }) => [name, (/** @type {boolean} */ on, /** @type {any} */ row) => hands.key(on, row)])),
     ...Object.fromEntries(ACTS.map((name) => [name, () => perform(name)])),
     ...(actions.includes("gripper") ? { gripper: grip } : {}),
+    ...(banksOf(actions) > 1 ? { joints: () => changeBank((hands.bank + 1) % banksOf(actions)) } : {}),
     takeover,
     faster: speed(1),
     slower: speed(-1),

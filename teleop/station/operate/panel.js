@@ -67,7 +67,7 @@ export class Panel {
     write("episode", status.parent ? `${status.kept + 1}, branched` : String(status.kept + 1));
     const name = this.sourceOf(status, drives);
     write("source", status.phase === "running" && status.holds && status.source !== "policy" ? `${name}, holding` : name);
-    const grips = this.scene?.action_names.includes("gripper");
+    const grips = this.scene?.controls.some((/** @type {any} */ one) => one.source === "gripper");
     write("gripper", !grips ? "none" : status.gripper > 0 ? "closed" : "open");
     this.showSuccess(status);
     this.showTimeline(status, dt);

@@ -2,7 +2,8 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
@@ -11,9 +12,10 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from robo_rlhf.core.checks import SAMPLES, check_new_dataset
-from robo_rlhf.core.errors import InvalidValueError, NotFoundError, UnknownNameError
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError, NotNowError, UnknownNameError
 from robo_rlhf.data.layout import check_id
 from robo_rlhf.pipeline.demonstrations import ENOUGH
+from robo_rlhf.sim.external.ids import is_outside
 from teleop.input.key_bindings import KEYS
 from teleop.ipc.messages import Begin, Notice, read_page_message
 from teleop.station.operate import launch_options
@@ -68,8 +70,9 @@ async def start(request: Request, me: Me) -> Response:
     recorded = await asyncio.to_thread(_recorded, request, me, request.query_params.get("ended", "")[:400])
     found = await asyncio.to_thread(lambda: (launch_options.datasets(home), launch_options.policies(home)))
     asked = {name: request.query_params.get(name, "") for name in [*NewSession.model_fields, "start"]}
-    named = launch_options.task(asked["task"])
-    choices = dict.fromkeys([*launch_options.tasks(), *([named] if named else [])])
+    named = launch_options.world(asked["task"], station.environments)
+    outside = [launch_options.world(name, station.environments) for name in station.environments]
+    choices = dict.fromkeys(one for one in [*launch_options.tasks(), *outside, named] if one is not None)
     data = {
         "tasks": [task._asdict() for task in choices],
         "datasets": found[0],
@@ -93,12 +96,14 @@ async def start(request: Request, me: Me) -> Response:
 async def begin(request: Request, body: NewSession, me: Annotated[SignedIn, Depends(requires("operator"))]) -> Any:
     """Begin a session, or find the user's running one; answer its address."""
     station = station_of(request)
-    task, opens = body.task, None
+    task, opens, allowed = body.task, None, [*station.environments]
     if body.episode:
         opens = (body.source, check_id(body.episode), body.frame, body.mode)
-        task = task or await asyncio.to_thread(_task_of, station.home, *opens[:2])
-    if launch_options.task(task) is None:
-        raise UnknownNameError("task", task, [choice.name for choice in launch_options.tasks()])
+        recorded, enters = await asyncio.to_thread(_opened, station.home, *opens[:2])
+        task = task or recorded
+        allowed = [*allowed, recorded] if enters and is_outside(recorded) else allowed
+    if launch_options.world(task, allowed) is None:
+        _refuse(task)
     dataset = body.dataset or task
     _check_dataset(dataset)
     mine = [drive for drive in station.hub.sessions() if drive.owner == me.person.name]
@@ -130,7 +135,11 @@ async def operate(request: Request, session: str, me: Me) -> Response:
         "session": session,
         "dataset": drive.begin.dataset,
         "keys": [asdict(binding) for binding in KEYS],
-        "tasks": list(dict.fromkeys([*(task.name for task in launch_options.tasks()), drive.begin.task])),
+        "tasks": list(
+            dict.fromkeys(
+                [*(task.name for task in launch_options.tasks()), *station.environments, drive.begin.task],
+            )
+        ),
         "policies": [policy._asdict() for policy in found],
         "owner": drive.owner,
         "mayDrive": me.person.may("operator"),
@@ -249,9 +258,24 @@ def _check_dataset(name: str) -> None:
         raise InvalidValueError("dataset to record into", repr(name), "one that is not of samples")
 
 
-def _task_of(home: Any, dataset: str, episode: str) -> str:
-    """Return the task of an episode."""
-    from robo_rlhf.core.files import find_dataset
-    from robo_rlhf.data.reader import Reader
+def _refuse(task: str) -> NoReturn:
+    """Refuse a task.
 
-    return Reader(find_dataset(home, dataset)).info(episode).meta.task
+    Raises:
+        UnknownNameError: there is no such task.
+        NotNowError: it is an outside environment that was not allowed on the command line.
+    """
+    if is_outside(task):
+        advice = f"Start the station with: robo-rlhf serve --env {task}"
+        raise NotNowError(f"The environment {task} may not be driven at this station", advice)
+    raise UnknownNameError("task", task, [choice.name for choice in launch_options.tasks()])
+
+
+def _opened(home: Path, dataset: str, episode: str) -> tuple[str, bool]:
+    """Return the task of an episode, and whether its frames can be entered."""
+    from robo_rlhf.core.files import find_dataset
+    from robo_rlhf.data.layout import episode_path
+    from robo_rlhf.episodes.access import open_access
+
+    access = open_access(episode_path(find_dataset(home, dataset), episode))
+    return access.meta.task, access.enter is not None

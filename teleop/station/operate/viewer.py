@@ -30,11 +30,13 @@ class _ShownView(NamedTuple):
     state: Array  # (nstate,)
     view: View
     size: tuple[int, int]  # [pixels] of slot 0
+    scene: str = ""  # that the state is drawn with
+    picture: bytes = b""  # the environment's own
 
     def serves(self, wanted: "_ShownView") -> bool:
         """Whether the page already has the requested view: the same, at no smaller size."""
-        alike = self.view == wanted.view and np.array_equal(self.state, wanted.state)
-        return alike and self.size >= wanted.size
+        alike = self.view == wanted.view and self.picture == wanted.picture and self.scene == wanted.scene
+        return alike and np.array_equal(self.state, wanted.state) and self.size >= wanted.size
 
 
 class StateSource(Protocol):
@@ -98,7 +100,8 @@ class Viewer:
             scene, tick = source.scene, source.tick
             if scene is None or tick is None or self.outbox.behind or not self.link.may_send(now):
                 continue
-            wanted = _ShownView(tick.state, self.link.view, self.link.size if news else self.link.full_size)
+            size = self.link.size if news else self.link.full_size
+            wanted = _ShownView(tick.state, self.link.view, size, tick.scene, tick.picture)
             if self._shown is not None and self._shown.serves(wanted):
                 continue
             try:
@@ -127,13 +130,17 @@ class Viewer:
         """Draw one frame and send it: the large view as soon as it is there, then the others."""
         begun = time.monotonic()
         self._frame += 1
+        if tick.picture:
+            self.outbox.put_pictures([picture(self._frame, 0, 1, tick, tick.picture)])
+            self._shown = wanted
+            return self.link.sent(self._frame, time.monotonic(), math.nan)
         cameras = [name for name in wanted.view.cameras if name] or [scene.cameras[0].name]
         if self.link.strained and self._frame % 2 and not still:
             cameras = cameras[:1]
         width, height = wanted.size
         parts = [(cameras[:1], (width, height)), (cameras[1:], (width // 2, height // 2))]
         drawing = [
-            pool.jpegs(scene.task, tick.state, names, *size, annotations=(DropLine(),), key=(self, size))
+            pool.jpegs(tick.scene or scene.task, tick.state, names, *size, annotations=(DropLine(),), key=(self, size))
             for names, size in parts
             if names
         ]

@@ -242,7 +242,7 @@ class Ask {
 
   drawLinks() {
     const { item } = this;
-    this.correct.hidden = !data.mayDrive || !item.timeline.drive;
+    this.correct.hidden = !data.mayDrive || !item.timeline.enter;
     const query = new URLSearchParams({ source: item.dataset, episode: item.episode, frame: String(this.clip.frame), mode: "takeover", task: item.task, start: "1" });
     if (!item.dataset.includes("/")) query.set("dataset", item.dataset);
     this.correct.href = `/operate?${query}`;

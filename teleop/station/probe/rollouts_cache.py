@@ -1,8 +1,9 @@
 """What-if rollouts that are kept for a while, so that their clips can be drawn from any camera."""
 
 import threading
-from collections import OrderedDict
 from typing import NamedTuple
+
+from cachetools import LRUCache
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.types import Array
@@ -24,16 +25,14 @@ class RolloutCache:
 
     def __init__(self) -> None:
         """Keep none yet."""
-        self._lock, self._kept = threading.Lock(), OrderedDict[str, PredictedRollout]()
+        self._lock = threading.Lock()
+        self._kept: LRUCache[str, PredictedRollout] = LRUCache(CAPACITY)
 
     def put(self, future: PredictedRollout) -> str:
         """Keep a future and return its id."""
         name = digest_of(future.scene, future.states)
         with self._lock:
             self._kept[name] = future
-            self._kept.move_to_end(name)
-            while len(self._kept) > CAPACITY:
-                self._kept.popitem(last=False)
         return name
 
     def get(self, name: str) -> PredictedRollout:

@@ -2,8 +2,10 @@
 
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
+
+from cachetools import LRUCache
 
 WINDOW = 60.0  # [s] over which it is counted
 BAD_TOKENS = 30  # of one address within the window; good ones are looked at all the same
@@ -18,16 +20,13 @@ class Tries:
         """Allow each name `most` attempts within the window."""
         self._most, self._clock = most, clock
         self._lock = threading.Lock()
-        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+        self._times: LRUCache[str, deque[float]] = LRUCache(KEPT)
 
     def count(self, name: str) -> float:
         """Count one more of `name`, and return 0; where there were too many, how long [s] it has to wait."""
         with self._lock:
             now = self._clock()
             times = self._times.setdefault(name, deque())
-            self._times.move_to_end(name)
-            if len(self._times) > KEPT:
-                self._times.popitem(last=False)
             while times and times[0] <= now - WINDOW:
                 times.popleft()
             if len(times) >= self._most:

@@ -71,5 +71,5 @@ def test_bad_weights_and_nothing_corrected_are_named() -> None:
     for share in (0.0, 1.0, float("nan")):
         with pytest.raises(InvalidValueError, match="share of corrected steps: expected a number between 0 and 1"):
             Weighting(share=share)
-    with pytest.raises(InvalidValueError, match="before weight of the weights: expected 0 or more, got -1"):
+    with pytest.raises(InvalidValueError, match="before_weight of corrected steps: expected 0 or more, got -1"):
         Weighting(before_weight=-1.0)

@@ -8,6 +8,7 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.policies.checkpoint import new_policy, save_policy
 from teleop.devices import DEVICES
 from teleop.devices.browser import Browser
+from teleop.input.action_mapping import ActionMapping
 from teleop.ipc.messages import Input
 from teleop.session.shared_control import Driver
 from tests.teleop.making import command, world
@@ -193,10 +194,10 @@ def test_a_device_without_a_takeover_key_takes_over_by_its_stick() -> None:
         pass
 
     for device, taken in ((DEVICES["scripted"](env), True), (Stick(env), False)):
-        driver = Driver(device, env.task.action_names)
+        driver = Driver(device, ActionMapping(env.usual_controls, env.control_dt))
         driver.policy = Planner()
         env.reset(np.array([1]))
-        driver.begin(1)
+        driver.begin(1, env.at())
         if isinstance(device, Browser):
             device.put(Input("input", 1, 1, (0.5, 0, 0, 0, 0, 0), -1.0, 0.0))
         assert driver.read().takes_over == taken

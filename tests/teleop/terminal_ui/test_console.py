@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from robo_rlhf.sim.external.controls import ColumnControl
 from teleop.devices.gamepad import Gamepad
 from teleop.devices.keyboard import Keyboard
 from teleop.input.held_keys import ONCE
@@ -17,7 +18,9 @@ from tests.teleop.terminals import Screen, screen
 
 FRONT = CameraInfo("front", 90.0, -30.0, 1.0, (0.0, 0.0, 0.0))
 SIDE = CameraInfo("side", 0.0, -30.0, 1.0, (0.0, 0.0, 0.0))
-SCENE = Scene("reach", "Touch it.", "reach", ("x", "y", "z", "gripper"), (SIDE, FRONT), (), 45, 0.05, 60)
+COLUMNS = ("x", "y", "z", "gripper")
+CONTROLS = tuple(ColumnControl(name, name) for name in COLUMNS)
+SCENE = Scene("reach", "Touch it.", "reach", COLUMNS, (SIDE, FRONT), (), 45, 0.05, 60, CONTROLS)
 
 
 def status(phase: str = "running", gripper: float = -1.0, **fields: object) -> Status:

@@ -42,7 +42,8 @@ def test_every_key_that_does_something_here_is_shown() -> None:
     text = "\n".join(lines(full(), 120, 40))
     axes = {0, 1, 2}  # of the scene's action columns
     for binding in KEYS:
-        wanted = binding.act not in PAGE_ONLY and (binding.axis is None or binding.axis in axes)
+        elsewhere = binding.act in PAGE_ONLY or binding.act == "joints"  # of a robot with more joints than keys
+        wanted = not elsewhere and (binding.axis is None or binding.axis in axes)
         assert (binding.label in text) == wanted, binding
         if wanted:
             assert re.search(rf"{re.escape(key_name(binding.keys[0]))} +{re.escape(binding.label)}", text)

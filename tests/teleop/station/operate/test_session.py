@@ -20,7 +20,16 @@ from teleop.station.operate.session import TRIES, StationSession
 from teleop.station.operate.viewer import Viewer
 
 SCENE = Scene(
-    "reach", "Touch the ball.", "mine", ("x",), (CameraInfo("front", 90, -30, 1, (0, 0, 0)),), (), 45, 0.05, 60
+    "reach",
+    "Touch the ball.",
+    "mine",
+    ("x",),
+    (CameraInfo("front", 90, -30, 1, (0, 0, 0)),),
+    (),
+    45,
+    0.05,
+    60,
+    (),
 )
 STATUS = Status("running", 1, "e", 7, 3, 4, False, "", "human", -1, False, 0, "", "", 0, 0, 0, 0.0)
 

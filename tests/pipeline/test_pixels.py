@@ -1,0 +1,58 @@
+"""The whole loop with a policy that sees: cloned, corrected by PPO, measured; stopped and continued alike."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from robo_rlhf.cli.main import main
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.policies.checkpoint import load_policy
+from robo_rlhf.policies.residual import ResidualPolicy
+from robo_rlhf.policies.visual import VisualPolicy
+
+SEES = ["--cameras", "front", "--size", "16", "--proprioception-only", "--encoder", "small"]
+SMALL = ["clone.updates=3", "num_envs=2", "episodes=2", "collect=2", "finetune.iterations=1", "finetune.num_envs=2"]
+RUN = ["run", "--task", "reach", "--preset", "tiny", "--demos", "2", "--labels", "4", "--rounds", "1", *SEES, "--json"]
+
+
+@pytest.fixture
+def samples(home: Path, reach_home: Path) -> Path:
+    """Two demonstrations of reach."""
+    shown = list(Dataset(reach_home / "samples" / "reach").load_all())[:2]
+    Dataset(home / "samples" / "reach", create=True).add_many(shown)
+    return home
+
+
+def test_the_whole_loop_runs_from_pictures(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [*RUN, "--run", "seen"]
+    for setting in SMALL:
+        command += ["--set", setting]
+    assert main(command) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["after"]["episodes"] == 2
+    run = samples / "runs" / "seen"
+    cloned = load_policy(run / "clone" / "checkpoints" / "policy.safetensors")
+    assert isinstance(cloned, VisualPolicy)
+    assert cloned.settings["columns"] == list(range(10))
+    tuned = load_policy(run / "round-1" / "finetune" / "checkpoints" / "policy.safetensors")
+    assert isinstance(tuned, ResidualPolicy)
+    assert isinstance(tuned.base, VisualPolicy)
+    assert tuned.seen_dim == 10 + cloned.features
+    frozen = zip(cloned.parameters(), tuned.base.parameters(), strict=True)
+    assert all((a == b).all() for a, b in frozen)  # the encoder too
+    assert main(command) == 0  # finished: only read
+    assert json.loads(capsys.readouterr().out)["after"] == found["after"]
+
+
+def test_what_is_not_done_with_cameras_is_refused_at_once(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for setting, sentence in (
+        ("learner=sac", "learner with --cameras or hidden columns: expected ppo, got sac"),
+        ("self_imitation_rounds=1", "expected 0, got 1"),
+        ("choose_execution_horizon=true", "expected False, got True"),
+    ):
+        assert main([*RUN, "--set", setting]) == 2
+        assert sentence in capsys.readouterr().err
+    assert main([*RUN[:-1], "--cameras", "frnt"]) != 0
+    assert "front" in capsys.readouterr().err
+    assert not (samples / "runs").exists()
