@@ -27,7 +27,7 @@ export class LiveDrawing {
     /** @type {Picture | null} */
     this.newest = null;
     this.stale = false;
-    this.told = -1; // the frame that was told to be shown
+    this.told = -1; // the frame that the page knows to be shown
   }
 
   get ready() {
