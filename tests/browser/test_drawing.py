@@ -259,6 +259,13 @@ def test_the_library_draws_by_itself_all_cameras_in_step(webgl: Browser, station
     expect(page.locator(".stage-trouble")).to_have_text(
         "The state of this frame is not finite: the last one that is can be seen."
     )
+    expect(page.locator(".plot")).to_have_count(4)
+    page.locator(".plot svg").first.click(position={"x": 1, "y": 20})
+    at_frame(page, 0)
+    cursor = page.locator(".plot-cursor").first
+    expect(cursor).to_have_attribute("x1", "0")
+    page.keyboard.press("End")
+    expect(cursor).to_have_attribute("x1", "1000")
     page.get_by_role("button", name="Look from wrist").click()
     expect(page.get_by_role("combobox", name="Camera")).to_have_value("wrist")
     expect(page.get_by_role("button", name="Look from front")).to_be_visible()
@@ -273,9 +280,9 @@ def test_the_library_draws_by_itself_all_cameras_in_step(webgl: Browser, station
     )
     expect(page.get_by_text("The browser lost its drawing; the server draws now.")).to_be_visible()
     expect(page.locator(".stage video")).to_have_count(1)
-    expect(page.locator(".clock")).to_contain_text("frame 31 of")
+    expect(page.locator(".clock")).to_contain_text("frame 84 of")
     page.get_by_role("button", name="Drawn by the server").click()
-    at_frame(page, 31)
+    at_frame(page, 84)
     page.context.close()
 
 

@@ -201,6 +201,7 @@ ROUTES: dict[str, Row] = {
     "GET /api/library/episodes": Row("annotator", "2"),
     "GET /api/library/keys": Row("annotator", "2"),
     "GET /api/library/episode": Row("annotator", "4"),
+    "GET /api/library/signals": Row("annotator", "4"),
     "GET /api/library/cameras": Row("annotator", "4"),
     "GET /api/library/trash": Row("annotator", "2"),
     "POST /api/library/change": Row("operator", "4"),
