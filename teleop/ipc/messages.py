@@ -220,6 +220,9 @@ class Tick:
     at: float  # [ms] that came with it
     scene: str = ""  # the name of the model that `state` is drawn with; empty: `picture` shows it
     picture: bytes = b""  # a JPEG, where states do not draw the world
+    poses: Array | None = (
+        None  # (M + 1, 7) float32 as `Movers.poses` with a landing, for pages that draw; None: none can
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,10 @@ class Client:
             cookie = "; ".join(f"{one.name}={one.value}" for one in web.cookies.jar)
         address = f"{station.url.replace('http', 'ws')}{begun['address']}/socket?key={name}"
         headers = {"cookie": cookie, "origin": station.url}
-        self.socket: ClientConnection = connect(address, additional_headers=headers, max_size=None)
+        self.stack = ExitStack()
+        self.socket: ClientConnection = self.stack.enter_context(
+            connect(address, additional_headers=headers, max_size=None)
+        )
         self.poses, self.fence, self.frames, self.bytes = poses, 0, 0, 0
         self.late: dict[int, float] = {}
         self.over = threading.Event()
@@ -105,7 +108,7 @@ class Client:
         self.over.set()
         for thread in self.threads:
             thread.join()
-        self.socket.close()
+        self.stack.close()
 
 
 @contextmanager

@@ -52,7 +52,6 @@ class RenderRequest:
     place: str = ""  # the shared memory (cameras, all states, H, W, 3) that pictures are written into
     span: tuple[int, int] = (0, 0)  # the first of these states in it, and how many it has room for
     fragmented: bool = False
-    landing: bool = False
 
     def __str__(self) -> str:
         """Return a description, for errors."""
@@ -207,14 +206,12 @@ class RenderPool:
         """Return a future of a model as browsers draw it; with a `key` from the worker for live views."""
         return self._submit(RenderRequest("scene", model, np.empty((0, 0)), (), 1, 1, "fast"), key)
 
-    def poses(
-        self, model: "ModelSource", states: Array, *, landing: bool = False, key: Hashable | None = None
-    ) -> Future[Array]:
+    def poses(self, model: "ModelSource", states: Array, *, key: Hashable | None = None) -> Future[Array]:
         """Return a future of the poses (T, M, 7) float32 of all that moves in `states` (T, nstate); see `Movers.poses`.
 
         With a `key` from the worker for live views: poses take microseconds.
         """
-        return self._submit(RenderRequest("poses", model, states, (), 1, 1, "fast", landing=landing), key)
+        return self._submit(RenderRequest("poses", model, states, (), 1, 1, "fast"), key)
 
     def close(self, *, now: bool = False) -> None:
         """End the workers: waiting requests are cancelled, and with `now` also running ones, which else finish."""

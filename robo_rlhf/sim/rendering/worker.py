@@ -63,7 +63,7 @@ class RenderContexts:
         if request.form == "scene":
             return describe(self._model(request.model))
         if request.form == "poses":
-            return self._movers_of(request.model).poses(request.states, landing=request.landing)
+            return self._movers_of(request.model).poses(request.states)
         renderer = self._renderer(request)
         if request.form == "cameras":
             renderer.warm_up()

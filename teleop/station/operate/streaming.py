@@ -10,7 +10,6 @@ import statistics
 from collections import deque
 from collections.abc import Iterable
 
-from robo_rlhf.core.types import Array
 from teleop.ipc.messages import FRAME, JPEG, POSES, Figures, Tick, View
 
 IN_FLIGHT = 2  # frames that a page has not drawn yet
@@ -165,10 +164,11 @@ def picture(frame: int, slot: int, slots: int, tick: Tick, jpeg: bytes) -> bytes
     return FRAME.pack(frame, slot, slots, JPEG, tick.status.tick, tick.sequence, tick.at) + jpeg
 
 
-def posed(frame: int, tick: Tick, poses: Array) -> bytes:
-    """Return the binary message of the poses (M + 1, 7) float32 of `tick`, for a page that draws them."""
+def posed(frame: int, tick: Tick) -> bytes:
+    """Return the binary message of the poses of `tick`, for a page that draws them."""
+    assert tick.poses is not None
     head = FRAME.pack(frame, 0, 1, POSES, tick.status.tick, tick.sequence, tick.at)
-    return head + poses.astype("<f4").tobytes()
+    return head + tick.poses.astype("<f4").tobytes()
 
 
 def _middle(values: deque[float]) -> float:

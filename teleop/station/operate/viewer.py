@@ -105,10 +105,7 @@ class Viewer:
             if self._shown is not None and self._shown.serves(wanted):
                 continue
             try:
-                if wanted.view.poses:
-                    await self._pose(scene, tick, wanted, pool)
-                else:
-                    await self._draw(scene, tick, wanted, pool, still=not news)
+                await self._draw(scene, tick, wanted, pool, still=not news)
             except WorkerDiedError as error:
                 self.send(Notice(f"The pictures stopped: {error} The session continues.", "bad", "lost"))
                 await asyncio.sleep(REST)
@@ -130,10 +127,12 @@ class Viewer:
         """Draw one frame and send it: the large view as soon as it is there, then the others."""
         begun = time.monotonic()
         self._frame += 1
-        if tick.picture:
-            self.outbox.put_pictures([picture(self._frame, 0, 1, tick, tick.picture)])
+        by_page = tick.poses is not None and wanted.view.poses
+        if tick.picture or by_page:
+            sent = posed(self._frame, tick) if by_page else picture(self._frame, 0, 1, tick, tick.picture)
+            self.outbox.put_pictures([sent])
             self._shown = wanted
-            return self.link.sent(self._frame, time.monotonic(), math.nan)
+            return self.link.sent(self._frame, time.monotonic(), math.nan)  # of one size, whatever the link
         cameras = [name for name in wanted.view.cameras if name] or [scene.cameras[0].name]
         if self.link.strained and self._frame % 2 and not still:
             cameras = cameras[:1]
@@ -151,15 +150,6 @@ class Viewer:
         now = time.monotonic()
         self._shown = wanted if len(cameras) == len(wanted.view.cameras) else None
         self.link.sent(self._frame, now, math.nan if still else now - begun)
-
-    async def _pose(self, scene: Scene, tick: Tick, wanted: _ShownView, pool: RenderPool) -> None:
-        """Send where everything is, to a page that draws it."""
-        self._frame += 1
-        asked = pool.poses(scene.task, tick.state[None], landing=True, key=(self, "poses"))
-        poses = await asyncio.wrap_future(asked)
-        self.outbox.put_pictures([posed(self._frame, tick, poses[0])])
-        self._shown = wanted
-        self.link.sent(self._frame, time.monotonic(), math.nan)  # poses are of one size, whatever the link
 
 
 def as_json(message: Any) -> str:

@@ -1,13 +1,11 @@
 """Pictures for one page: the newest, at most two on the way, smaller where they come late."""
 
 import asyncio
-from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from robo_rlhf.core.types import Array
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.scene_description.movers import Movers
 from robo_rlhf.sim.tasks import TASKS
@@ -139,19 +137,20 @@ def test_a_page_that_draws_gets_poses_and_no_picture() -> None:
     env.reset(np.zeros(1, np.int64))
     state, movers = env.get_state()[0], Movers(env.model)
 
-    class Pool:
-        def poses(self, task: str, states: Array, *, landing: bool, key: object) -> "Future[Any]":
-            future: Future[Any] = Future()
-            future.set_result(movers.poses(states, landing=landing))
-            return future
-
     async def run() -> bytes:
         viewer = Viewer("seat", "ada", may_drive=True)
         viewer.set_view(View("view", ["front"], 640, 480, poses=True))
-        tick = SimpleNamespace(state=state, status=SimpleNamespace(tick=3), sequence=5, at=7.5)
+        poses = movers.poses(state[None], landing=True)[0]
+        tick = SimpleNamespace(
+            state=state, status=SimpleNamespace(tick=3), sequence=5, at=7.5, scene="", poses=poses, picture=b""
+        )
         source: Any = SimpleNamespace(scene=SimpleNamespace(task="pick_place"), tick=tick)
-        task = asyncio.create_task(viewer.stream(source, Pool()))  # type: ignore[arg-type]
-        message = await viewer.outbox.next()
+        task = asyncio.create_task(viewer.stream(source, None))  # type: ignore[arg-type]  # nothing is drawn
+        waiting = asyncio.create_task(viewer.outbox.next())
+        await asyncio.wait([task, waiting], timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        message = await waiting
         task.cancel()
         assert isinstance(message, bytes)
         return message
