@@ -97,8 +97,8 @@ def _packed(place: Path) -> bytes:
         raise CannotFetchError(f"npm: {error}") from error
     files = list(place.glob("*.tgz"))
     if done.returncode or len(files) != 1:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        raise CannotFetchError(f"npm could not fetch it: {said[0] if said else 'it said nothing'}")
+        message = [line for line in done.stderr.splitlines() if line.strip()]
+        raise CannotFetchError(f"npm could not fetch it: {message[0] if message else 'it gave no reason'}")
     return files[0].read_bytes()
 
 

@@ -62,7 +62,7 @@ def test_every_task_comes_before_the_next_seed() -> None:
 
 
 def test_a_run_that_fails_adds_no_row_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(matrix.ARMS, "answers", ("--preset", "nonsense"))
+    monkeypatch.setitem(matrix.ARMS, "answers", ("--dataset", "nonsense"))
     with pytest.raises(RuntimeError, match="nonsense"):
         matrix.run_cell(Cell("reach", "answers", 0), tmp_path)
     spent = json.loads(next(tmp_path.glob("*.spent.json")).read_text())

@@ -37,10 +37,10 @@ class AuditFilter:
         """Return the conditions."""
         found = [column == wanted for column, wanted in ((audit.c.who, self.who), (audit.c.act, self.act)) if wanted]
         if self.about:
-            told = (audit.c.about == self.about) | audit.c.about.startswith(f"{self.about},", autoescape=True)
-            told |= audit.c.about.startswith(f"{self.about}:", autoescape=True)
-            told |= audit.c.about.endswith(f", of {self.about}", autoescape=True)
-            found.append((audit.c.who == self.about) | told)
+            mentioned = (audit.c.about == self.about) | audit.c.about.startswith(f"{self.about},", autoescape=True)
+            mentioned |= audit.c.about.startswith(f"{self.about}:", autoescape=True)
+            mentioned |= audit.c.about.endswith(f", of {self.about}", autoescape=True)
+            found.append((audit.c.who == self.about) | mentioned)
         if self.text:
             columns = (audit.c.about, audit.c.who, audit.c.address)
             found.append(sa.or_(*(column.icontains(self.text, autoescape=True) for column in columns)))

@@ -20,7 +20,7 @@ class FromAnswers(RunAlgorithm):
     task: str
     """Task that the questions are about."""
     questions_of: str = ""
-    """Only answers to questions of this run; all of the task where empty."""
+    """Only answers to questions of this run, and presses about it; all of the task where empty."""
     database: str = ""
     """A database URL or file; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
 
@@ -41,13 +41,14 @@ class FromAnswers(RunAlgorithm):
         return feedback_database(data_home(self.home), self.database)
 
     def check_asked(self, store: "Store") -> None:
-        """Refuse the name of a run that asked nothing.
+        """Refuse the name of a run about which nothing was said.
 
         Raises:
             NotFoundError: it did not.
         """
-        if self.questions_of and self.questions_of not in store.runs():
-            listed = ", ".join(store.runs()) or "no run"
+        asked_by = sorted({*store.runs(), *store.signals.runs()})
+        if self.questions_of and self.questions_of not in asked_by:
+            listed = ", ".join(asked_by) or "no run"
             raise NotFoundError("questions of run", self.questions_of, f"There are questions of {listed}.")
 
 

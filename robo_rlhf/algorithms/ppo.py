@@ -45,8 +45,9 @@ class PPO(Reinforcement):
         with self.world() as env:
             actor, reward = self.actor(env), self.learned_reward(env)
             run = session.open(self.config, self.asked(env))
-            with session.progress(f"fine-tuning on {env.name}", ("reward", "anchor_kl")) as progress:
-                ppo.train(self.config, run, env, actor, reward, progress=progress)
+            label = f"fine-tuning on {env.name}"
+            with self.watched(run, env) as live, session.progress(label, ("reward", "anchor_kl")) as progress:
+                ppo.train(self.config, run, env, actor, reward, progress=progress, live=live)
         return self.policy_rows(run)
 
     def actor(self, env: "VecEnv") -> "GaussianActor":

@@ -13,8 +13,10 @@ from robo_rlhf.pipeline.latest_policy import policy_at, reward_at
 from robo_rlhf.sim.names import MaybeWorld
 
 if TYPE_CHECKING:
+    from robo_rlhf.core.runs import Run
     from robo_rlhf.core.types import Array, VecEnv
     from robo_rlhf.training_tools.experience import Reward
+    from robo_rlhf.training_tools.viewers import Audience
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,14 @@ class Reinforcement(RunAlgorithm):
         return NewestReward(
             self.judge, self.uncertainty_penalty, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim
         )
+
+    @contextmanager
+    def watched(self, run: "Run", env: "VecEnv") -> "Iterator[Audience | None]":
+        """Let people watch on the signal page, where the objective has the term `live`."""
+        from robo_rlhf.training_tools.viewers import audience
+
+        with audience(self.config.objective, run.path, data_home(self.home).absolute(), env) as viewers:
+            yield viewers
 
     def asked(self, env: "VecEnv") -> dict[str, Any]:
         """Return the options that the run stores, so that it is continued with the same."""

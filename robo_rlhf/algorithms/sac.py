@@ -61,8 +61,9 @@ class SAC(Reinforcement):
             shown, actor, reward = self.demonstrations(env.name), self.actor(env), self.learned_reward(env)
             asked = {"residual_scale": self.residual_scale, "demonstrations": [e.meta.id for e in shown]}
             run = session.open(self.config, {**self.asked(env), **asked})
-            with session.progress(f"learning on {env.name}", ("reward", "policy_value")) as progress:
-                sac.train(self.config, run, env, actor, reward, demonstrations=shown, progress=progress)
+            label = f"learning on {env.name}"
+            with self.watched(run, env) as live, session.progress(label, ("reward", "policy_value")) as progress:
+                sac.train(self.config, run, env, actor, reward, demonstrations=shown, progress=progress, live=live)
         return self.policy_rows(run)
 
     def demonstrations(self, task: str) -> "list[Episode]":

@@ -35,16 +35,19 @@ class SightOptions:
     shift: int = 4
     """How far pictures are moved at random while learning [pixels]."""
 
+    looks: int = 0
+    """Draw each frame in one of so many looks: other light, colours, textures and camera poses; 0: as the scene is."""
+
     @property
     def sees(self) -> bool:
         """Whether any of these options is used."""
-        return bool(self.cameras or self.hide or self.proprioception_only)
+        return bool(self.cameras or self.hide or self.proprioception_only or self.looks)
 
     @property
     def sight(self) -> Sight | None:
         """Cameras and size; None without cameras."""
         names = _words(self.cameras)
-        return Sight(names, self.size) if names else None
+        return Sight(names, self.size, self.looks) if names else None
 
     def check_sight(self, task: str) -> None:
         """Refuse what cannot be seen of a task of this project, or of an outside environment.
@@ -55,6 +58,8 @@ class SightOptions:
         """
         self.columns(task)
         known(ENCODERS, self.encoder)
+        if self.looks and not self.cameras:
+            raise InvalidValueError("--looks", self.looks, "--cameras, whose pictures differ between looks")
         if self.shift < 0:
             raise InvalidValueError("--shift", self.shift, "0 or more pixels")
         sight = self.sight
@@ -79,7 +84,7 @@ class SightOptions:
         sight, columns = self.sight, self.columns(task)
         more: dict[str, Any] = {"columns": None if columns is None else list(columns), "encoder": self.encoder}
         if sight is not None:
-            more |= {"cameras": list(sight.cameras), "size": sight.size}
+            more |= {"cameras": list(sight.cameras), "size": sight.size, "looks": sight.looks}
         more |= {"shared": self.shared_encoder, "shift": self.shift}
         return {"policy": policy, "settings": dict(settings), **more}
 

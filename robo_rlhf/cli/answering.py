@@ -46,7 +46,7 @@ class HumanAnnotators:
             NotNowError: all of them were withdrawn before they were answered.
         """
         ids = {question.id for question in questions}
-        told = False
+        announced = False
         here = sys.stdin.isatty()
         if here:
             print(f"{len(questions)} questions. {page_for(questions[0].task)}", file=sys.stderr, flush=True)
@@ -56,10 +56,10 @@ class HumanAnnotators:
             if here:
                 self.ask(store, waiting[0], len(questions) - len(waiting) + 1, len(questions))
                 continue
-            if not told:
+            if not announced:
                 text = f"{len(waiting)} questions wait for answers in {store.name}\n{page_for(questions[0].task)}"
                 print(text, file=sys.stderr, flush=True)
-                told = True
+                announced = True
             time.sleep(POLL)
         self.tell_of_withdrawn(store, questions[0].run, ids, gone)
 

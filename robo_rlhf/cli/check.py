@@ -84,9 +84,9 @@ class Check:
                 process.kill()
                 process.end()
             errors.seek(0)
-            said = errors.read().decode(errors="replace")
+            stack = errors.read().decode(errors="replace")
         if code:
-            why = self.ended(code, said)
+            why = self.ended(code, stack)
             if not rows:
                 raise GuestError(f"{kind} {self.name}", f"while it was looked up, {why}")
             rows[-1] |= {"result": "broken", "why": why}
@@ -97,33 +97,33 @@ class Check:
         kind, rows = self.kind or "thing", list[dict[str, str]]()
         while True:
             try:
-                told: dict[str, Any] = frames.receive()
+                message: dict[str, Any] = frames.receive()
             except EOFError:
                 return kind, rows
-            if "refused" in told:
-                raise _RefusedError(told["refused"], told["code"])
-            kind = told.get("kind", kind)
-            if "clause" in told:
-                rows.append({"clause": told["clause"], "result": "not tried", "why": ""})
-            elif "ok" in told:
+            if "refused" in message:
+                raise _RefusedError(message["refused"], message["code"])
+            kind = message.get("kind", kind)
+            if "clause" in message:
+                rows.append({"clause": message["clause"], "result": "not tried", "why": ""})
+            elif "ok" in message:
                 rows[-1]["result"] = "kept"
-            elif "broken" in told:
-                rows[-1] |= {"result": "broken", "why": f"{told['broken']} ({told['where']})"}
+            elif "broken" in message:
+                rows[-1] |= {"result": "broken", "why": f"{message['broken']} ({message['where']})"}
 
-    def ended(self, code: int, said: str) -> str:
+    def ended(self, code: int, stack: str) -> str:
         """Return in words how the process ended before its time, and where, from its exit code and what it wrote."""
-        where = self.where(said)
-        if "Timeout (" in said:
+        where = self.where(stack)
+        if "Timeout (" in stack:
             return f"it did not come to an end within {self.seconds:g} s ({where})"
         if code < 0:
             return f"it crashed the process by signal {-code}, {signal.Signals(-code).name} ({where})"
         return f"it ended the process with exit code {code} ({where})"
 
-    def where(self, said: str) -> str:
+    def where(self, stack: str) -> str:
         """Return the last place in the guest's own file that a traceback names, as "file:line"; else the file."""
         parts = guests.split(self.name)
         file = guests.source_of(parts[0]) if parts else None
-        places = _FRAME.findall(said)
+        places = _FRAME.findall(stack)
         own = [f"{found}:{line}" for found, line in places if str(found) == str(file)]
         return own[0] if own else f"{places[0][0]}:{places[0][1]}" if places else str(file)
 

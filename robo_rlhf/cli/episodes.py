@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from robo_rlhf.data.reader import EpisodeInfo
 
 
+MOST_LOOKS = 64  # in one clip
+
+
 @COMMANDS.register("episodes list")
 @dataclass(frozen=True)
 class EpisodesList(EpisodeFilters, DatasetOptions):
@@ -226,18 +229,27 @@ class EpisodesRender(DatasetOptions):
     """How much faster than the robot moved."""
     quality: Literal["fast", "fine"] = "fast"
     """fine has shadows and smooth edges."""
+    looks: int = 0
+    """Show it in so many looks beside each other, as `train bc --looks` draws it; 0: one clip of the scene as it is."""
 
     def __call__(self) -> int:
         """Write the clip."""
         if self.speed <= 0:
             raise InvalidValueError("--speed", str(self.speed), "more than 0")
+        if not 0 <= self.looks <= MOST_LOOKS:
+            raise InvalidValueError("--looks", self.looks, f"0 to {MOST_LOOKS}: they are shown beside each other")
         from robo_rlhf.episodes.access import access_of
-        from robo_rlhf.sim.rendering.clips import render_clip
+        from robo_rlhf.sim.rendering.clips import render_clip, render_looks
         from robo_rlhf.sim.rendering.video import encode_mp4
 
         with self.open() as dataset:
             episode = dataset.load(self.episode)
         access, fps = access_of(episode, dataset.path), round(self.speed / episode.meta.control_dt)
+        if self.looks:
+            access.require_state()
+            render_looks(access.scene, episode.state, self.out, self.looks, self.camera, self.width, self.height, fps)
+            print(f"wrote {self.out}")
+            return 0
         if access.show != "state":
             frames = access.frames(range(len(episode) + 1), self.camera, self.width, self.height)
             write_atomic(self.out, encode_mp4(frames, fps))

@@ -81,7 +81,7 @@ class EpisodesPurge(DatasetOptions):
             items = dataset.trashed(self.episodes or None)
             room = f"{sum(item.size for item in items) / 1e6:.1f} MB"
             if items and not self.yes:
-                self._check_that_somebody_can_answer()
+                self._check_terminal()
                 print_rows(trash_rows(items), as_json=False, title=f"{len(items)} episodes in the trash, {room}")
                 if not _agreed("Delete them for good? [y/N] "):
                     print("nothing was deleted")
@@ -95,7 +95,7 @@ class EpisodesPurge(DatasetOptions):
             print(f"deleted {len(gone)} episodes for good; that makes {room} of room")
         return 0
 
-    def _check_that_somebody_can_answer(self) -> None:
+    def _check_terminal(self) -> None:
         """Refuse to delete unasked."""
         if self.json or not sys.stdin.isatty():
             raise InvalidValueError("emptying the trash", "nobody to ask", "--yes where nothing can be asked")

@@ -3,7 +3,7 @@
 import json
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -17,6 +17,7 @@ from robo_rlhf.core.checks import Seed
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home
 from robo_rlhf.pipeline.latest_policy import policy_at
+from robo_rlhf.sim.envs.conditions import Conditions
 from robo_rlhf.sim.names import MaybeWorld, OnRobot
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ class Evaluate(OnRobot):
     """Hide velocities from the policy and delay positions by so many steps; else as it was trained."""
     num_envs: int = 64
     """Episodes run together."""
+    conditions: tyro.conf.OmitArgPrefixes[Conditions] = field(default_factory=Conditions)
+    """Conditions of the real world that it runs under."""
+    looks: int = 0
+    """Also run a policy with cameras in so many looks that no training has, and from cameras that stand elsewhere."""
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
     json: bool = False
@@ -65,10 +70,13 @@ class Evaluate(OnRobot):
         use_one_thread()
         from robo_rlhf.policies.checkpoint import load_meta
         from robo_rlhf.rollouts.evaluation import compare
+        from robo_rlhf.sim.envs.conditioned_env import under
         from robo_rlhf.sim.envs.task_env import make_env
 
-        env = make_env(self.task or load_meta(paths[0])["task"], min(self.num_envs, self.episodes))
+        world = make_env(self.task or load_meta(paths[0])["task"], min(self.num_envs, self.episodes))
+        env = under(world, self.conditions)
         try:
+            moved = self.in_looks(env, paths[0])
             evaluated = [self.evaluate(env, path) for path in paths]
         finally:
             env.close()
@@ -78,15 +86,34 @@ class Evaluate(OnRobot):
                 print(f"warning: {path}: {evaluation.warning}", file=sys.stderr)
         comparison = compare(found[1], found[0]) if self.against is not None else None
         if self.json:
-            print(json.dumps(_as_json(paths, found, comparison), indent=2))
+            looks = {"looks": {name: e.summary() for name, e in moved.items()}} if moved else {}
+            print(json.dumps({**_as_json(paths, found, comparison), **looks}, indent=2))
         else:
             for path, evaluation in zip(paths, found, strict=True):
                 print_rows(_rows(evaluation), as_json=False, title=f"{path} on {evaluation.task}")
+            if moved:
+                rows = [_look_row(name, e) for name, e in {"as the scene is": found[0], **moved}.items()]
+                print_rows(rows, as_json=False, title=f"{paths[0]}: success in {self.looks} looks of each kind")
             if comparison is not None:
                 print(_sentence(comparison))
         for _, kept in evaluated:
             kept.remove()
         return 0
+
+    def in_looks(self, env: "VecEnv", path: Path) -> "dict[str, Evaluation]":
+        """Run one policy in looks that no training has; nothing where none are asked for."""
+        if not self.looks:
+            return {}
+        import numpy as np
+
+        from robo_rlhf.policies.checkpoint import load_policy
+        from robo_rlhf.rollouts.evaluation import FIRST_SEED
+        from robo_rlhf.rollouts.looks import check_looks, evaluate_looks
+
+        policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+        check_looks(policy, self.looks)
+        seeds = np.arange(FIRST_SEED, FIRST_SEED + self.episodes)
+        return evaluate_looks(env, policy, seeds, self.looks, policy_seed=self.policy_seed)
 
     def evaluate(self, env: "VecEnv", path: Path) -> "tuple[Evaluation, KeptResults]":
         """Load one policy and run it; return its evaluation, and what is kept of it until it is reported."""
@@ -103,6 +130,7 @@ class Evaluate(OnRobot):
         mask_delay = load_meta(path).get("mask_delay") if self.mask_delay is None else self.mask_delay
         env = mask_observations(env, mask_delay)
         request = {"task": env.name, "mask_delay": mask_delay, "policy_seed": self.policy_seed, **versions()}
+        request |= {"conditions": asdict(self.conditions)} if self.conditions else {}
         kept = KeptResults(path, {**request, "episodes": self.episodes, "num_envs": env.num_envs})
         seeds = np.arange(FIRST_SEED, FIRST_SEED + self.episodes)
         total = env.horizon * -(-(self.episodes - len(kept.done)) // env.num_envs)
@@ -110,6 +138,11 @@ class Evaluate(OnRobot):
             done = iter(range(1, 10**9))
             on_step = None if tell is None else lambda t, step: tell(next(done), total, {})
             return evaluate_keeping(env, policy, seeds, kept, policy_seed=self.policy_seed, on_step=on_step), kept
+
+
+def _look_row(name: str, evaluation: "Evaluation") -> dict[str, Any]:
+    end = evaluation.success
+    return {"look": name, "success": end.value, "95 % from": end.low, "to": end.high, "episodes": evaluation.episodes}
 
 
 def _rows(evaluation: "Evaluation") -> list[dict[str, Any]]:

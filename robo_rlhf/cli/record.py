@@ -16,7 +16,7 @@ from robo_rlhf.cli import (
     STAYS,
 )
 from robo_rlhf.cli.checking import MaybeSeed
-from robo_rlhf.cli.hands import device_options, key_lines
+from robo_rlhf.cli.device_options import device_options, key_lines
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.core.checks import (
@@ -101,11 +101,14 @@ class Record(OnRobot):
         options = device_options(device, self.set)
         if self.device != "browser" and not device.handheld:
             return self._alone(device, options)
+        from teleop.input.action_mapping import check_joints
         from teleop.worlds.opening import open_driven
 
         if self.controls or is_outside(self.task) or device.handheld:  # what cannot be driven is refused here
             with closing(open_driven(self.task)) as world:
                 self._remember(world)
+                if device.gives_joints:
+                    check_joints(self.device, self.task, world.usual_controls)
                 if device.handheld:
                     return self._by_hand(world, device, options)
         return self._in_browser()
@@ -169,10 +172,10 @@ class Record(OnRobot):
         from robo_rlhf.feedback.store import Store
 
         home = data_home(self.home)
-        said = (
+        details = (
             info.meta.parent or "correction" in info.meta.tags for info in Dataset(find_dataset(home, dataset)).list()
         )
-        if any(said):
+        if any(details):
             with Store(feedback_database(home)) as store:
                 update(home, store, dataset)
 

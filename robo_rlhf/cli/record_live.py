@@ -76,7 +76,7 @@ def _run(console: "Console", terminal: "Terminal | None", name: str, task: str, 
     from teleop.terminal_ui.view import draw
 
     buttons = {"gamepad": GAMEPAD, "spacemouse": SPACEMOUSE}.get(name, ())
-    draw_at, told = 0.0, 0
+    draw_at, printed = 0.0, 0
     try:
         while console.state.ended is None and (enough is None or _episodes_kept(console) < enough):
             console.tick()
@@ -84,7 +84,7 @@ def _run(console: "Console", terminal: "Terminal | None", name: str, task: str, 
                 terminal.show(draw(console.state, terminal.size, buttons, pictures(task)))
                 draw_at = time.monotonic() + DRAW
             elif terminal is None:
-                told = _print_notices(console, told)
+                printed = _print_notices(console, printed)
             time.sleep(POLL)
     except KeyboardInterrupt:
         pass
@@ -94,9 +94,9 @@ def _episodes_kept(console: "Console") -> int:
     return console.state.status.kept if console.state.status is not None else 0
 
 
-def _print_notices(console: "Console", told: int) -> int:
+def _print_notices(console: "Console", printed: int) -> int:
     """Print new messages, where there is no terminal to draw on; return how many there were in all."""
-    new = console.notice_count - told
+    new = console.notice_count - printed
     for notice in list(console.state.notices)[-new:] if new else ():
         print(notice.text, file=sys.stderr)
     return console.notice_count

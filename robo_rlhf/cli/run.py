@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from robo_rlhf.rollouts.evaluation import Evaluation
 
 
+MINUTES = 15.0  # of the processor
+ROUNDS, LABELS_A_ROUND = 3, 5  # rounds, and the fewest labels that make one worth its while
 PICTURES_A_BATCH = 64  # unless asked otherwise: an update takes as long as hundreds of examples without pictures
 
 
@@ -48,7 +50,7 @@ class RunCommand(OnRobot, SightOptions):
     Stop it at any time: the same command continues where it stopped.
 
     Example:
-        robo-rlhf run --task pick_place --demos 25 --labels 200 --rounds 3
+        robo-rlhf run --task pick_place --labels 200 --minutes 15
         robo-rlhf run --task stack --annotator human --labels 60
         robo-rlhf run --env Pendulum-v1 --demos 0 --labels 200 --rounds 5
         robo-rlhf run --task pick_place --set finetune.iterations=90 --set teacher.mistake=0.1
@@ -64,8 +66,11 @@ class RunCommand(OnRobot, SightOptions):
     """Demonstrations to imitate; 0 starts from nothing. Else what the dataset holds, at most 25."""
     labels: int = 200
     """Questions about clips, over all rounds."""
-    rounds: int = 3
-    """Rounds of asking, learning the reward and fine-tuning."""
+    minutes: float | None = None
+    """Minutes of the processor that the run may take, else 15. It first measures what its work costs here, and
+    decides from that and the answers how to clone, fine-tune and ask; the report says why. 0: settings are as given."""
+    rounds: int | None = None
+    """Rounds of asking, learning the reward and fine-tuning. Else 3, fewer where there are less than 15 labels."""
     seed: Seed = 0
     """Seed of everything."""
     annotator: Literal["simulated", "human"] = "simulated"
@@ -73,8 +78,8 @@ class RunCommand(OnRobot, SightOptions):
     dataset: DatasetName = ""
     """Dataset of demonstrations in the data home. Where empty: your own with 10 or more successes, or samples/TASK."""
     preset: str = "default"
-    """Preset of settings: default, quick (a minute or two), tiny (seconds, to test the installation); or
-    self_imitation, for precise tasks: the cloned policy imitates its own successful rollouts, and the
+    """Settings to take as they are, in place of deciding: quick (a minute or two), tiny (seconds, to test the
+    installation); or self_imitation, for precise tasks: the cloned policy imitates its own successful rollouts, and the
     environment's success chooses its execution horizon and its exploration noise; or sample_efficient, for environments
     with expensive steps: SAC learns a correction of the cloned policy from all steps ever taken; or, with --demos 0,
     no_demonstrations: it explores without any reward first and asks where its reward models
@@ -156,14 +161,35 @@ class RunCommand(OnRobot, SightOptions):
         task = self.env or self.task
         if self.env is None:
             known(TASKS, task)
-        asked = {name: getattr(self, name) for name in ("labels", "rounds", "seed", "annotator", "dataset")}
+        asked = {name: getattr(self, name) for name in ("labels", "seed", "annotator", "dataset")}
+        asked["rounds"] = max(1, min(ROUNDS, self.labels // LABELS_A_ROUND)) if self.rounds is None else self.rounds
         asked["demos"] = demos if self.demos is None else self.demos
+        asked |= self._budget(asked["demos"])
         config = override(preset(self.preset, task=task, **asked), self.set)
         if not self.sees:
             return config
         smaller = not any(setting.startswith("clone.batch=") for setting in self.set) and bool(self.cameras)
         clone = replace(config.clone, batch=PICTURES_A_BATCH) if smaller else config.clone
         return replace(config, clone=self.seeing(task, clone))
+
+    def _budget(self, demos: int) -> dict[str, Any]:
+        """Return the minutes that the recipe decides from, and the settings that it leaves alone; empty without such.
+
+        Raises:
+            InvalidValueError: minutes are given where nothing can be decided from them.
+        """
+        if self.minutes and self.preset != "default":
+            raise InvalidValueError("--minutes", f"{self.minutes:g} and --preset {self.preset}", "one of the two")
+        if self.minutes and not demos:
+            expected = "0 where there are no demonstrations; --set sac.iterations=N says how long it learns"
+            raise InvalidValueError("--minutes", self.minutes, expected)
+        if self.minutes and self.sees:
+            expected = "0 for a policy that sees: its trials would take hours; settings are chosen with --set"
+            raise InvalidValueError("--minutes", self.minutes, expected)
+        minutes = 0.0 if self.preset != "default" or not demos or self.sees else MINUTES
+        minutes = minutes if self.minutes is None else self.minutes
+        names = ",".join(dict.fromkeys(setting.partition("=")[0] for setting in self.set))
+        return {"minutes": minutes, "keep": names} if minutes else {}
 
     def show(self, before: "Evaluation", after: "Evaluation", report: Path, *, demos: int) -> None:
         """Print success and style, before and after, with intervals."""

@@ -43,7 +43,7 @@ def has_a_model_in_which_all_is_found(trial: RobotTrial) -> None:
     require(trial.arm.joints, "it has no joints", trial.kind.model)
 
 
-def goes_where_it_is_told(trial: RobotTrial) -> None:
+def follows_its_commands(trial: RobotTrial) -> None:
     """The hand gets within 5 mm of places all over the table, points down, and its fingers close along its y axis."""
     env, arm, copies = trial.env("reach", 32), trial.arm, 32
     task = env.task
@@ -125,7 +125,7 @@ def works(trial: RobotTrial) -> None:
 
 CLAUSES: tuple[Callable[[RobotTrial], None], ...] = (
     has_a_model_in_which_all_is_found,
-    goes_where_it_is_told,
+    follows_its_commands,
     grips,
     keeps_its_states,
     is_seen,

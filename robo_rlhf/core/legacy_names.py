@@ -25,7 +25,12 @@ SETTINGS = {
     "untrained": "sac_policy",
 }  # of any depth: no two settings had one of these names
 KINDS = {"squashed": "tanh_gaussian"}
-PRESETS = {"precise": "self_imitation", "sparing": "sample_efficient", "unaided": "no_demonstrations"}
+PRESETS = {
+    "precise": "self_imitation",
+    "sparing": "sample_efficient",
+    "unaided": "no_demonstrations",
+    "ask_success": "default",
+}
 OPTIONS = {
     "--asked-by": "questions_of",
     "--unjudged-from": "unlabeled_from",

@@ -132,11 +132,11 @@ class ModelFiles(Generic[M]):
         return f"a {self.kinds.kind} for {task} with observations ({obs_dim},) and actions ({act_dim},)"
 
 
-def _check_sizes(said: object) -> None:
+def _check_sizes(sizes: object) -> None:
     """Refuse whole numbers that are too large for any size of a network, at any depth of a file's description."""
-    if isinstance(said, int) and not -LARGEST <= said <= LARGEST:
-        raise ValueError(f"the number {said:.3g}")
-    for part in said.values() if isinstance(said, dict) else said if isinstance(said, list) else ():
+    if isinstance(sizes, int) and not -LARGEST <= sizes <= LARGEST:
+        raise ValueError(f"the number {sizes:.3g}")
+    for part in sizes.values() if isinstance(sizes, dict) else sizes if isinstance(sizes, list) else ():
         _check_sizes(part)
 
 

@@ -247,8 +247,8 @@ def fitting(path: Path, expected: str) -> Iterator[None]:
 
 def _line(error: BaseException) -> str:
     """Return the message of an error as one line of moderate length."""
-    said = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
-    text = f"it lacks {said}" if isinstance(error, KeyError) else said
+    message = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
+    text = f"it lacks {message}" if isinstance(error, KeyError) else message
     return (text or type(error).__name__)[:300].rstrip(".")
 
 

@@ -209,19 +209,19 @@ def translate_errors(engine: sa.Engine) -> Iterator[None]:
         raise plain from error
 
 
-def _of_a_file(engine: sa.Engine, said: str) -> RoboRlhfError | None:
+def _of_a_file(engine: sa.Engine, message: str) -> RoboRlhfError | None:
     """Return our error for one of SQLite; None for one that does not concern the state of the file."""
     path = Path(engine.url.database or "")
-    if "locked" in said:
+    if "locked" in message:
         return BusyError(f"The database {path}", f"another program has been writing for {BUSY_TIMEOUT:g} s")
-    if "full" in said:
+    if "full" in message:
         return DiskFullError(path, RESERVE, 0)
-    if "malformed" in said or "not a database" in said:
-        return CorruptFileError(path, said, "Restore a copy, or move it away.")
-    if any(words in said for words in BROKEN) and os.access(path.parent, os.W_OK) and path.exists():
-        return DiskError(path, OSError(errno.EIO, said))
-    if any(words in said for words in BROKEN):
-        why = "its place may be read and not written" if not os.access(path.parent, os.W_OK) else said
+    if "malformed" in message or "not a database" in message:
+        return CorruptFileError(path, message, "Restore a copy, or move it away.")
+    if any(words in message for words in BROKEN) and os.access(path.parent, os.W_OK) and path.exists():
+        return DiskError(path, OSError(errno.EIO, message))
+    if any(words in message for words in BROKEN):
+        why = "its place may be read and not written" if not os.access(path.parent, os.W_OK) else message
         return DatabaseError(str(path), why, "Choose another place with --home or --database.")
     return None
 

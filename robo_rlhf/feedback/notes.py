@@ -96,8 +96,8 @@ class Rounds:
 
         def work(connection: sa.Connection) -> None:
             connection.execute(insert_or_update(connection, rounds, row, values))
-            told = {**row, "meta": dict(round.meta)}
-            queue_event(connection, "run.round", [told])
+            payload = {**row, "meta": dict(round.meta)}
+            queue_event(connection, "run.round", [payload])
 
         self._database.write(work)
 

@@ -192,8 +192,8 @@ class QueryKind(ABC):
 
 def described(kind: QueryKind, answer: AnswerValue) -> str:
     """Return in a few words what an answer says: the label of the control that gives it, or what kinds call others."""
-    said = {name: value for name, value in answer.items() if name != NOTE}
-    whole = [control.label for control in kind.controls if not control.part and dict(control.value) == said]
+    stated = {name: value for name, value in answer.items() if name != NOTE}
+    whole = [control.label for control in kind.controls if not control.part and dict(control.value) == stated]
     return whole[0] if whole else kind.composed
 
 

@@ -40,7 +40,7 @@ class ForeignSet:
     notes: Callable[[str], object]
     control_dt: float  # [s]
     scaling: Scaling | None
-    said_success: bool
+    marks_success: bool
     task: str = ""  # where the place has a name for it
     obs_parts: tuple[str, ...] = ()
     obs_names: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class ForeignSet:
         """Say what is taken for granted."""
         if self.scaling is not None:
             self.notes("actions are scaled to [-1, 1] by their range; an export gives their own units back")
-        if not self.said_success:
+        if not self.marks_success:
             self.notes(f"nothing says whether an episode succeeded: each counts as {self.options.outcome} (--assume)")
 
     def episode(self, found: Foreign) -> tuple[Episode, Timing]:

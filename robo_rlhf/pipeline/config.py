@@ -9,6 +9,7 @@ from robo_rlhf.core.legacy_names import PRESETS
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.reward_fitting.settings import FitSettings
 from robo_rlhf.rewards.reward_sum import RewardSum
+from robo_rlhf.sim.envs.conditions import Conditions
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
 from robo_rlhf.training_tools.settings import BCSettings, PPOSettings, RewardSettings, SACSettings
 
@@ -102,6 +103,16 @@ WITHOUT_DEMONSTRATIONS: dict[str, Any] = {  # sizes without demonstrations: step
 }
 
 
+SAMPLE_EFFICIENT: dict[str, Any] = {  # where steps are expensive
+    "learner": "sac",
+    "num_envs": 10,
+    "collect": 40,
+    "trim": 1000,
+    "residual_scale": 1.0,
+    "sac": _sample_efficient_sac(),
+}
+
+
 @dataclass(frozen=True)
 class PipelineConfig:
     """Settings of the pipeline: from demonstrations and answers about clips to a policy that annotators prefer."""
@@ -130,9 +141,10 @@ class PipelineConfig:
     """Kind of question: one of the registry, such as pairwise, which of two clips is better, or ranking, the order of
     four; or one of your own, as module:Thing."""
     approvals: float = 0.0
-    """Share of the questions that ask whether an episode succeeded, which train a success head beside the reward."""
+    """Share of the questions that ask whether an episode succeeded, which train a success head beside the reward; more
+    of them in earlier rounds."""
     success_weight: float = 1.0
-    """Weight of the success head in the reward: for a step into a state that people would call done."""
+    """Weight of the success head in the reward, for each of the last steps of an episode in which it is done."""
     trim: int = 10
     """Steps of a demonstration that are kept after its final success."""
     implicit: bool = True
@@ -158,10 +170,18 @@ class PipelineConfig:
     """Rounds of self-imitation: the cloned policy also imitates its rollouts that the environment marks a success."""
     self_imitation_episodes: int = 256
     """Episodes per round of self-imitation."""
+    self_imitation_updates: int = 0
+    """Gradient steps per round of self-imitation; 0: those of `clone`."""
     gate: bool = False
     """Whether a round's policy is kept only if it is not shown to be worse than the one before, on the same seeds."""
     gate_episodes: int = 100
     """Episodes of each of the two policies at a gate."""
+    minutes: float = 0.0
+    """Budget in minutes of the processor, from which the recipe decides settings; 0: they are as they are given."""
+    keep: str = ""
+    """Settings, separated by commas, that the recipe leaves as they are given; `--set` adds those that it names."""
+    clone_ways: int = 0
+    """Ways of cloning that are tried, of which rollouts choose in the first round; 0: the one of `clone`, untried."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     """The simulated teacher."""
     clone: BCSettings = field(default_factory=_clone)
@@ -175,6 +195,8 @@ class PipelineConfig:
     explore: int = 0
     """Iterations of unsupervised exploration by `sac` before the first questions, which reward novel states (Lee et al.
     2021, "PEBBLE"); where there are no demonstrations."""
+    conditions: Conditions = field(default_factory=Conditions)
+    """Conditions of the real world that all episodes of the run are under."""
     sac_policy: dict[str, Any] = field(default_factory=lambda: {"width": 128})
     """Settings of the policy that is trained from scratch."""
 
@@ -197,7 +219,8 @@ class PipelineConfig:
         ranges = {
             "episodes clip_steps num_envs self_imitation_episodes gate_episodes": at_least(1),
             "collect": at_least(2),
-            "explore trim self_imitation_rounds": at_least(0),
+            "explore trim self_imitation_rounds self_imitation_updates clone_ways": at_least(0),
+            "minutes": at_least(0, "a number from 0"),
             "approvals": (lambda share: 0 <= share < 1, "a share from 0 to less than 1"),
             "success_weight": at_least(0, "a number from 0"),
         }
@@ -248,8 +271,9 @@ class PipelineConfig:
         return share(self.labels, [1.0] * self.rounds)[number - 1]
 
     def approvals_of(self, number: int) -> int:
-        """Return how many of the questions of round `number` ask whether an episode succeeded."""
-        return min(round(self.approvals * self.labels_of(number)), self.labels_of(number) - 1)
+        """Return how many of the questions of round `number` ask whether an episode succeeded: most in the first."""
+        asked = share(round(self.approvals * self.labels), [1 / n**2 for n in range(1, self.rounds + 1)])[number - 1]
+        return min(asked, self.labels_of(number) - 1)
 
     def iterations_of(self, number: int) -> int:
         """Return the iterations of round `number`, from 1: later rounds, whose reward is better, take more."""
@@ -293,12 +317,6 @@ def presets() -> tuple[str, ...]:
 def _sizes() -> dict[str, dict[str, Any]]:
     return {
         "default": {},
-        "ask_success": {
-            "approvals": 0.25,
-            "choose_execution_horizon": True,
-            "choose_exploration_noise": True,
-            "clone": _flow_clone(8000),
-        },
         "self_imitation": {
             "clone": _symlog_clone(),
             "self_imitation_rounds": 4,
@@ -306,14 +324,7 @@ def _sizes() -> dict[str, dict[str, Any]]:
             "choose_exploration_noise": True,
             "finetune": replace(_finetune(), objective="learned + success"),
         },
-        "sample_efficient": {
-            "learner": "sac",
-            "num_envs": 10,
-            "collect": 40,
-            "trim": 1000,
-            "residual_scale": 1.0,
-            "sac": _sample_efficient_sac(),
-        },
+        "sample_efficient": SAMPLE_EFFICIENT,
         "no_demonstrations": {
             "num_envs": 16,
             "collect": 19,

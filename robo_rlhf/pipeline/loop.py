@@ -8,6 +8,8 @@ from robo_rlhf.feedback.judgeable import check_task
 from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.context import Answerer, Context, PipelinePolicy, open_context
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
+from robo_rlhf.pipeline.recipe.deciding import deciding
+from robo_rlhf.pipeline.recipe.trials import choose_clone, clone_in_ways
 from robo_rlhf.pipeline.steps.chunk_execution import choose_execution_horizon
 from robo_rlhf.pipeline.steps.cloning import clone_demonstrations, untrained
 from robo_rlhf.pipeline.steps.evaluation import evaluate_policy, stored_evaluation
@@ -58,18 +60,39 @@ def run_loop(
 def _work(context: Context) -> tuple[Evaluation, Evaluation]:
     """Run the remaining stages; return the evaluations before and after."""
     context.run.event("session")
-    start = _imitate if context.config.demos else _begin_untrained
-    policy, before = start(context)
-    for number in range(1, context.config.rounds + 1):
-        collect(context, policy, number)
-        answer(context, ask(context, policy, number), number)
-        policy = learn_success(context, learn_reward(context, policy, number), number)
-        if number == 1 and policy.success is not None and context.config.demos:
-            policy = _choose_by_answers(context, policy)
-        policy = gate(context, policy, finetune(context, policy, number), number)
-    after = evaluate_policy(context, "after", policy.network)
+    with deciding(context) as decided:
+        before, policy = _rounds(decided)
+        after = evaluate_policy(decided, "after", policy.network)
     context.run.finish({"before": before.summary(), "after": after.summary()})
     return before, after
+
+
+def _rounds(context: Context) -> tuple[Evaluation, PipelinePolicy]:
+    """Do all rounds; return the evaluation of the policy before fine-tuning, and the fine-tuned policy."""
+    tried = clone_in_ways(context) if context.config.clone_ways else []
+    if tried:
+        policy, before = tried[0], None
+    else:
+        policy, before = (_imitate if context.config.demos else _begin_untrained)(context)
+    for number in range(1, context.config.rounds + 1):
+        collect(context, tried if number == 1 and tried else [policy], number)
+        answer(context, ask(context, policy, number), number)
+        policy = learn_success(context, learn_reward(context, policy, number), number)
+        if number == 1 and tried:
+            context, policy, before = _start_from_best(context, policy)
+        elif number == 1 and policy.success is not None and context.config.demos:
+            policy = _choose_by_answers(context, policy)
+        policy = gate(context, policy, finetune(context, policy, number), number)
+    assert before is not None  # the first round made it
+    return before, policy
+
+
+def _start_from_best(context: Context, policy: PipelinePolicy) -> tuple[Context, PipelinePolicy, Evaluation]:
+    """Return the best of the cloned policies that were tried, ready to be fine-tuned, and its evaluation."""
+    context, policy = choose_clone(context, policy)
+    before = evaluate_policy(context, "before", fine_tunable(context, policy))
+    policy = choose_exploration_noise(context, self_imitate(context, policy))
+    return context, replace(policy, network=fine_tunable(context, policy)), before
 
 
 def _imitate(context: Context) -> tuple[PipelinePolicy, Evaluation]:

@@ -146,8 +146,8 @@ class ActPolicy(ChunkedPolicy):
                 self._plans.append((self._time, self.predict(seen)))
             reach = [(start, plan) for start, plan in self._plans if self._time - start < self.chunk]
             self._plans = reach if self.ensemble else reach[-1:]
-            said = torch.stack([plan[:, self._time - start] for start, plan in self._plans])  # (P, N, act_dim)
-            weight = torch.exp(-self.decay * torch.arange(len(said)))
-            action: Array = ((said * weight[:, None, None]).sum(0) / weight.sum()).clamp(-1.0, 1.0).numpy()
+            planned = torch.stack([plan[:, self._time - start] for start, plan in self._plans])  # (P, N, act_dim)
+            weight = torch.exp(-self.decay * torch.arange(len(planned)))
+            action: Array = ((planned * weight[:, None, None]).sum(0) / weight.sum()).clamp(-1.0, 1.0).numpy()
         self._time += 1
         return action

@@ -1,7 +1,7 @@
 """Base classes of trained policies: networks trained by imitation, and those that RL can fine-tune."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -13,6 +13,7 @@ from robo_rlhf.core.model_files import Model
 from robo_rlhf.core.types import Array
 
 if TYPE_CHECKING:
+    from robo_rlhf.sim.rendering.looks import Look
     from robo_rlhf.vision.observer import Shown
 
 NO_TENSORS: Mapping[str, Tensor] = MappingProxyType({})
@@ -85,8 +86,13 @@ class TrainedPolicy(Model):
         """Whether the next action depends on the next observation; else nothing has to be drawn for it."""
         return True
 
-    def look_at(self, env: "Shown") -> None:
-        """Let a policy with cameras look at the copies of `env` by itself; others have no use for it.
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The cameras whose pictures it sees; none for most."""
+        return ()
+
+    def look_at(self, env: "Shown", looks: "Sequence[Look]" = ()) -> None:
+        """Let a policy with cameras look at the copies of `env` by itself, each in its look, or as it is where empty.
 
         Raises:
             NotNowError: it has cameras, and nothing of the environment can be drawn.

@@ -5,7 +5,7 @@ and learning starts from exactly the base.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -15,6 +15,7 @@ from robo_rlhf.core.types import Array
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks, Normalizer, TrainedPolicy, first_step_loss
 from robo_rlhf.policies.visual import VisualPolicy
+from robo_rlhf.sim.rendering.looks import Look
 from robo_rlhf.vision.observer import Shown
 
 
@@ -37,10 +38,15 @@ class PolicyOnBase(TrainedPolicy):
         """
         return torch.as_tensor(self.base.shown if isinstance(self.base, VisualPolicy) else obs, dtype=torch.float32)
 
-    def look_at(self, env: Shown) -> None:
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The cameras of the base."""
+        return () if self.base is None else self.base.cameras
+
+    def look_at(self, env: Shown, looks: Sequence[Look] = ()) -> None:
         """Let the base look at `env`."""
         if self.base is not None:
-            self.base.look_at(env)
+            self.base.look_at(env, looks)
 
     def fit_normalizer(self, obs: Tensor, action: Tensor) -> None:
         """Set the z-scores of observations; those of a base, and of what its cameras show, are unchanged."""

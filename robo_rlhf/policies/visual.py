@@ -17,6 +17,7 @@ from robo_rlhf.core.types import NO_PICTURES, Array, Observation
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks, TrainedPolicy
 from robo_rlhf.policies.chunked import ChunkedPolicy
+from robo_rlhf.sim.rendering.looks import Look
 from robo_rlhf.vision.augmentation import colour_jitter, random_shift
 from robo_rlhf.vision.encoder import CameraEncoder
 from robo_rlhf.vision.observer import CameraObserver, Shown
@@ -45,6 +46,7 @@ class VisualPolicy(TrainedPolicy):
         shared: bool = False,
         shift: int = 4,
         jitter: float = 0.1,
+        looks: int = 0,
     ) -> None:
         """Build the networks.
 
@@ -61,6 +63,7 @@ class VisualPolicy(TrainedPolicy):
             shared: whether one encoder serves all cameras.
             shift: how far pictures are moved at random while it learns [pixels].
             jitter: how far their colours are scaled at random while it learns, as a share.
+            looks: in how many looks the frames that it learns from are drawn, those of seeds 0 and on; 0: as they are.
 
         Raises:
             InvalidValueError: a column that the task does not have, or neither cameras nor columns.
@@ -68,13 +71,13 @@ class VisualPolicy(TrainedPolicy):
         shown = None if columns is None else [int(i) for i in columns]
         given = {"policy": policy, "settings": dict(settings or {}), "cameras": list(cameras), "size": size}
         more = {"columns": shown, "encoder": encoder, "encoder_settings": dict(encoder_settings or {})}
-        super().__init__(obs_dim, act_dim, **given, **more, shared=shared, shift=shift, jitter=jitter)
+        super().__init__(obs_dim, act_dim, **given, **more, shared=shared, shift=shift, jitter=jitter, looks=looks)
         self.shift, self.jitter = shift, jitter
         check_ranges(self, "{} of policy visual", {"shift jitter": at_least(0)})
         shown = list(range(obs_dim)) if shown is None else shown
         if not all(0 <= i < obs_dim for i in shown) or not (shown or cameras):
             raise InvalidValueError("columns of policy visual", shown, f"some of 0 to {obs_dim - 1}, or cameras")
-        self.sight = Sight(tuple(cameras), size) if cameras else None
+        self.sight = Sight(tuple(cameras), size, looks) if cameras else None
         self.register_buffer("columns", torch.tensor(shown, dtype=torch.int64), persistent=False)
         built = (tuple(cameras), size, encoder, encoder_settings or {})
         self.encoder = CameraEncoder(*built, shared=shared) if cameras else None
@@ -103,9 +106,14 @@ class VisualPolicy(TrainedPolicy):
             seen = torch.cat([seen, self.encoder(pictures)], dim=-1)
         return self.inner.loss(batch._replace(obs=seen.flatten(1), pictures={}), generator)
 
-    def look_at(self, env: Shown) -> None:
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The cameras whose pictures it sees."""
+        return () if self.sight is None else self.sight.cameras
+
+    def look_at(self, env: Shown, looks: Sequence[Look] = ()) -> None:
         """Draw the pictures of `env` whenever it looks; raises as `CameraObserver`."""
-        self.observer = CameraObserver(env, self.sight) if self.sight is not None else None
+        self.observer = CameraObserver(env, self.sight, looks) if self.sight is not None else None
 
     def act(self, obs: Array | Observation) -> Array:
         """Return actions (N, act_dim) for whole observations, with a picture of each camera of the policy.

@@ -94,6 +94,6 @@ def last_words(log: Path) -> str:
     """Return the error that a process ended with, from the file that holds what it printed; empty where none is."""
     with suppress(OSError):
         lines = log.read_text(errors="replace").splitlines()
-        told = next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
-        return told[:LAST_WORDS]
+        reason = next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
+        return reason[:LAST_WORDS]
     return ""

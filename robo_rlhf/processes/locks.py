@@ -164,8 +164,8 @@ def started(pid: int) -> str:
         return "" if after_name[0] in "ZX" else after_name[19]  # a zombie does nothing more
     import subprocess  # only here, on systems without /proc
 
-    said = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return said.stdout.strip()
+    listed = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return listed.stdout.strip()
 
 
 @cache

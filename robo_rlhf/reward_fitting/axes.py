@@ -96,8 +96,8 @@ class AxesTrainer:
 
     def unpack(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
         """Continue from what `pack` gave; see `runs.fitting`."""
-        for i, (head, said) in enumerate(zip(self.heads.values(), meta["heads"], strict=True)):
-            head.unpack(take(f"head{i}", arrays), said)
+        for i, (head, stored) in enumerate(zip(self.heads.values(), meta["heads"], strict=True)):
+            head.unpack(take(f"head{i}", arrays), stored)
 
 
 def _person(fits: Sequence[AnnotatorFit]) -> AnnotatorFit:

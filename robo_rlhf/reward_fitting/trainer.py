@@ -206,10 +206,10 @@ class RewardTrainer:
         if self.holds_out:
             rates = self._rates() if self.learns_flip else [torch.zeros_like(group.weight) for group in self.groups]
             alone = member_temperature(self.held, thought, rates)
-            foreseen = self.held.predictions(thought / alone)
-            held_out, rounds = foreseen.scores(), foreseen.by_round()
+            predicted = self.held.predictions(thought / alone)
+            held_out, rounds = predicted.scores(), predicted.by_round()
             flips = self.held.flip_rates(thought, len(self.flip), self.settings.flip).tolist()
-            people = {i: AnnotatorFit(flip, foreseen.scores(foreseen.annotator == i)) for i, flip in enumerate(flips)}
+            people = {i: AnnotatorFit(flip, predicted.scores(predicted.annotator == i)) for i, flip in enumerate(flips)}
             temperature = pooled_temperature(judged.sum(-1), alone)
         self.model.temperature.fill_(temperature)
         counts = self.clips.mask.bool() if places is None else self.clips.mask[places].bool()

@@ -36,6 +36,7 @@ FLIP = 0.05  # chance that an answer was given at random
 SCALE_FLOOR = 0.02  # least deviation of a column at the end, as a share of its deviation over all states
 ENDING = 5  # frames at the end of a clip that its answer is about
 BEFORE = 0.7  # share of a demonstration's steps in which it is not done yet
+LAST = 0.2  # share of an episode's steps, the last ones, in which success counts
 DEMONSTRATION_WEIGHT = 0.5  # of a demonstration's end, and of what comes before, where an answer weighs 1
 
 
@@ -170,7 +171,11 @@ def held_out_accuracy(head: SuccessHead, examples: SuccessExamples) -> float | N
 
 
 class WithSuccess:
-    """A learned reward, and `weight` a step in states that people would call done."""
+    """A learned reward, and `weight` for each of the last steps of an episode that people would call done.
+
+    Success counts at the end alone. Paid at every step it would be a reward for haste, which no one asked for; paid
+    at the end it is the same for all episodes once all succeed, and what people prefer decides.
+    """
 
     def __init__(
         self,
@@ -184,10 +189,22 @@ class WithSuccess:
         self.weight, self.uncertainty_penalty = weight, uncertainty_penalty
 
     def __call__(self, obs: Array, action: Array, next_obs: Array) -> Array:
-        """Return the reward (T, N) of steps, for obs (T, N, obs_dim), action (T, N, act_dim) and next_obs."""
+        """Return the reward (T, N) of whole episodes, for obs (T, N, obs_dim), action (T, N, act_dim) and next_obs."""
         mean, std = self.head.chance(next_obs)
-        total: Array = self.reward(obs, action, next_obs)
-        return total + np.float32(self.weight) * np.maximum(mean - self.uncertainty_penalty * std, 0.0)
+        bonus = np.where(last_steps(obs, next_obs), np.maximum(mean - self.uncertainty_penalty * std, 0.0), 0.0)
+        total: Array = self.reward(obs, action, next_obs) + np.float32(self.weight) * bonus.astype(np.float32)
+        return total
+
+
+def last_steps(obs: Array, next_obs: Array) -> Array:
+    """Return (T, N) bool, the last `LAST` of the steps of each episode; one that ended before T stands still."""
+    steps = len(obs)
+    moves = (obs != next_obs).any(-1)  # (T, N)
+    length = np.where(moves.any(0), steps - np.argmax(moves[::-1], axis=0), steps)  # (N,)
+    first = length - np.maximum(1, np.round(LAST * length))
+    place = np.arange(steps)[:, None]
+    found: Array = (place >= first) & (place < length)
+    return found
 
 
 def save_success(head: SuccessHead, path: Path, task: str) -> None:

@@ -5,9 +5,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, ShapeError
+from robo_rlhf.core.errors import InvalidValueError, ShapeError
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta, Policy, Source, Step, VecEnv
 from robo_rlhf.rollouts.control_loop import Act, control_loop
+from robo_rlhf.sim.external.collections import fault_of
+from robo_rlhf.sim.external.ids import find
 
 MetaFields = (
     Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
@@ -78,7 +80,7 @@ class Recorder:
         self.length = np.zeros(n, dtype=np.int64)  # (N,) steps that belong to each episode
         self.note = [""] * n  # reason why an episode was aborted
         self._open = np.ones(n, dtype=bool)
-        self._told = np.zeros(n, dtype=bool)  # ended, and returned by `ended`
+        self._returned = np.zeros(n, dtype=bool)  # ended, and returned by `ended`
         self._obs = np.zeros((n, steps + 1, env.obs_dim), np.float32)
         self._action = np.zeros((n, steps, env.act_dim), np.float32)
         self._state = np.zeros((n, steps + 1, 0), np.float64)
@@ -151,8 +153,8 @@ class Recorder:
     def ended(self, seeds: Array, meta: MetaFields | None = None) -> list[Episode]:
         """Return those of the first len(seeds) copies whose episodes ended since the last call."""
         over = ~self._open if self.running else np.ones_like(self._open)
-        new = np.flatnonzero(over[: len(seeds)] & ~self._told[: len(seeds)])
-        self._told |= over
+        new = np.flatnonzero(over[: len(seeds)] & ~self._returned[: len(seeds)])
+        self._returned |= over
         return [self._episode(int(i), int(seeds[i]), meta) for i in new]
 
     def _episode(self, i: int, seed: int, meta: MetaFields | None) -> Episode:
@@ -211,4 +213,5 @@ def check_environment(ended: Sequence[EndedEpisode], name: str) -> None:
     notes = [one.note for one in ended if one.outcome == "aborted" and not one.note.endswith(POLICY_FAULT)]
     if ended and len(notes) == len(ended):
         which = f"All {len(notes)} episodes" if len(notes) > 1 else "The only episode"
-        raise EnvironmentFaultError(f"{which} of {name} ended by a fault of the environment; the first was {notes[0]}")
+        message = f"{which} of {name} ended by a fault of the environment; the first was {notes[0]}"
+        raise fault_of(find(name).spec, message)

@@ -35,7 +35,8 @@ from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.training_tools.experience import KEPT, EpisodeBatch, Reward, collect
 from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, Stored, check_fit, resume, rl_loop
 from robo_rlhf.training_tools.settings import PPOSettings
-from robo_rlhf.training_tools.shaping import Live, RewardObjective
+from robo_rlhf.training_tools.shaping import RewardObjective
+from robo_rlhf.training_tools.viewers import Viewers
 
 OnIteration = Callable[[int, GaussianActor, Mapping[str, float]], object]  # a true return value ends the training
 
@@ -54,7 +55,7 @@ def train(
     progress: Progress | None = None,
     on_iteration: OnIteration | None = None,
     diagnostics: Diagnostics | None = None,
-    live: Live | None = None,
+    live: Viewers | None = None,
 ) -> GaussianActor:
     """Fine-tune `actor` in place, save it as the run's checkpoint "policy"; resume where a killed run stopped.
 
@@ -70,7 +71,7 @@ def train(
         progress: called after every iteration.
         on_iteration: the same, with the policy; a true return value ends the training early.
         diagnostics: called with every whole step, including task reward and success.
-        live: presses of viewers while the episodes run, for a reward with the term `live`.
+        live: viewers, for a reward with the term `live`.
 
     Raises:
         ShapeError: policy or reward do not fit the environment.
@@ -84,6 +85,7 @@ def train(
     resume(run, learner, carry)
 
     def iterate(changed: bool) -> dict[str, float]:
+        shaping.refreshed()
         return learner.iterate(env, reward, diagnostics, shaping)
 
     rl_loop(config, run, env, learner, reward, iterate, progress, on_iteration)

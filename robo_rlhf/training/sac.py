@@ -40,7 +40,8 @@ from robo_rlhf.training_tools.exploration import demonstration_block, explored_b
 from robo_rlhf.training_tools.replay_buffer import Block, ReplayBatch, ReplayBuffer, units_of
 from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, Stored, check_fit, resume, rl_loop
 from robo_rlhf.training_tools.settings import SACSettings
-from robo_rlhf.training_tools.shaping import Live, RewardObjective
+from robo_rlhf.training_tools.shaping import RewardObjective
+from robo_rlhf.training_tools.viewers import Viewers
 
 OnIteration = Callable[[int, TanhGaussianPolicy, Mapping[str, float]], object]  # a true return value ends the training
 TOGETHER = 64  # batches that are gathered together
@@ -64,7 +65,7 @@ def train(
     progress: Progress | None = None,
     on_iteration: OnIteration | None = None,
     diagnostics: Diagnostics | None = None,
-    live: Live | None = None,
+    live: Viewers | None = None,
 ) -> TanhGaussianPolicy:
     """Train `actor` in place, save it as the run's checkpoint "policy"; resume where a killed run stopped.
 
@@ -81,7 +82,7 @@ def train(
         progress: called after every iteration.
         on_iteration: the same, with the policy; a true return value ends the training early.
         diagnostics: called with every whole step, including task reward and success.
-        live: presses of viewers while the episodes run, for a reward with the term `live`.
+        live: viewers, for a reward with the term `live`.
 
     Raises:
         ShapeError: policy, reward or demonstrations do not fit the environment.
@@ -98,7 +99,7 @@ def train(
     learner.carried = resume(run, learner, learner.exploring_reward(carry) if carry and refused else carry)
 
     def iterate(changed: bool) -> dict[str, float]:
-        return learner.iterate(env, reward, diagnostics, shaping, changed=changed)
+        return learner.iterate(env, reward, diagnostics, shaping, changed=shaping.refreshed() or changed)
 
     rl_loop(config, run, env, learner, reward, iterate, progress, on_iteration)
     return actor

@@ -152,7 +152,7 @@ def refresh_reward(reward: Reward, run: Run, iteration: int) -> bool:
     refresh = getattr(reward, "refresh", None)
     if refresh is None:
         return False
-    changed, told = refresh()
-    if told:
-        run.event(told, iteration=iteration)
+    changed, news = refresh()
+    if news:
+        run.event(news, iteration=iteration)
     return bool(changed)

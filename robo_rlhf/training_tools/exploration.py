@@ -54,10 +54,9 @@ def demonstration_block(
     actor.reset(n)
     features = np.stack([actor.features(row).numpy() for row in seen])
     inputs = {"task": [e.reward for e in shown], "success": [_succeeds(e) for e in shown]}
-    inputs["live"] = [np.zeros(len(e), np.float32) for e in shown]
     noted: dict[str, Array] = {
         need: np.stack([np.pad(value, (0, steps - len(value))) for value in inputs[need]], axis=1)
-        for need in sorted(shaping.reward.needs - {"learned"})
+        for need in sorted(shaping.reward.needs - {"learned", "live"})
     }
     goes_on = (length < env.horizon) | (not finite)
     whole = None if observation_mask is None else obs

@@ -15,15 +15,17 @@ from robo_rlhf.rewards.latest import PenalizedReward
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.rewards.terms.base import Steps
 from robo_rlhf.training_tools.experience import EpisodeBatch, Reward, rewards
+from robo_rlhf.training_tools.viewers import Viewers
 
-Live = Callable[[int], Array]  # step within the episode → (N,) presses of viewers since the step before
 StepCallback = Callable[[int, Step], None]
 
 
 class RewardObjective:
     """One reward over one environment."""
 
-    def __init__(self, reward: RewardSum, env: VecEnv, gamma: float, *, ends: bool, live: Live | None = None) -> None:
+    def __init__(
+        self, reward: RewardSum, env: VecEnv, gamma: float, *, ends: bool, live: Viewers | None = None
+    ) -> None:
         """Prepare to record the inputs of the terms in `env`.
 
         Args:
@@ -31,7 +33,7 @@ class RewardObjective:
             env: the environment.
             gamma: discount per step, also of potentials.
             ends: whether the value after the last step of an episode is zero.
-            live: presses of viewers while episodes run.
+            live: viewers, for a reward with the term `live`.
 
         Raises:
             InvalidValueError: the sum needs inputs that the environment, or the caller, does not give.
@@ -42,24 +44,32 @@ class RewardObjective:
             raise InvalidValueError(
                 "reward", f"{reward.text!r} in {env.name}", "no term(...): only native tasks have them"
             )
-        if "live" in reward.needs and live is None:
+        if "live" not in reward.needs:
+            self.live = None
+        elif live is None:
             raise InvalidValueError("objective", f"{reward.text!r}", "no live: this run has no viewers")
 
     def recording(self, see: StepCallback | None) -> StepCallback | None:
         """Return the step callback for `collect`: records the inputs of the sum, then calls `see`."""
-        needs = self.reward.needs - {"learned"}
-        if not needs:
+        needs = self.reward.needs - {"learned", "live"}
+        if not needs and self.live is None:
             return see
 
         def note(t: int, step: Step) -> None:
             if t == 0:
                 self._recorded = {}
-            for name, value in self._of(t, step):
+            for name, value in self._of(step):
                 self._recorded.setdefault(name, []).append(np.array(value))
+            if self.live is not None:
+                self.live.see(self.env, t, step)
             if see is not None:
                 see(t, step)
 
         return note
+
+    def refreshed(self) -> bool:
+        """Take up what viewers pressed; return whether rewards of earlier steps have changed by it."""
+        return self.live is not None and self.live.refreshed(self.reward)
 
     @property
     def recorded(self) -> dict[str, Array]:
@@ -99,13 +109,13 @@ class RewardObjective:
             axes=axes,
             task=seen.get("task"),
             success=seen.get("success"),
-            live=seen.get("live"),
+            live=None if self.live is None else self.live.judge(episodes.judged[:-1], episodes.applied),
             terms=terms,
         )
         total, means = self.reward(steps)
         return total, {f"reward/{label}": mean for label, mean in means.items()}
 
-    def _of(self, t: int, step: Step) -> list[tuple[str, Any]]:
+    def _of(self, step: Step) -> list[tuple[str, Any]]:
         """Return the inputs to record of a step, by name."""
         found: list[tuple[str, Any]] = []
         for need in sorted(self.reward.needs):
@@ -113,9 +123,6 @@ class RewardObjective:
                 found.append(("task", step.reward))
             elif need == "success":
                 found.append(("success", step.success))
-            elif need == "live":
-                assert self.live is not None
-                found.append(("live", self.live(t)))
             elif need == "terms":
                 terms: Mapping[str, Array] = self.env.reward_terms()  # type: ignore[attr-defined]
                 found += [(f"terms/{name}", value) for name, value in terms.items()]

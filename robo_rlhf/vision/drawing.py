@@ -12,6 +12,7 @@ from multiprocessing.shared_memory import SharedMemory
 import numpy as np
 
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.rendering.looks import Look
 from robo_rlhf.sim.rendering.pool import RenderPool
 from robo_rlhf.vision.sight import Sight
 
@@ -28,18 +29,18 @@ class Drawer:
         self._waiting: list[Future[None]] = []
         self._count = 0
 
-    def draw(self, states: Array) -> dict[str, Array]:
-        """Return pictures (N, size, size, 3) uint8 of `states` (N, nstate) by each camera.
+    def draw(self, states: Array, looks: Sequence[Look] = ()) -> dict[str, Array]:
+        """Return pictures (N, size, size, 3) uint8 of `states` (N, nstate) by each camera, each in its look.
 
         Raises:
             UnknownNameError: the scene has no such camera.
             ShapeError: the states are of another scene.
             WorkerDiedError: two workers died over it.
         """
-        self.begin(states)
+        self.begin(states, looks)
         return self.finish()
 
-    def begin(self, states: Array) -> None:
+    def begin(self, states: Array, looks: Sequence[Look] = ()) -> None:
         """Let the workers draw `states` (N, nstate) while this process does something else; `finish` waits for them."""
         self._settle()
         self._count = len(states)
@@ -49,7 +50,7 @@ class Drawer:
         for first, end in pairwise(bounds):
             part, span = states[first:end], (int(first), self._count)
             request = (self.scene, part, self.sight.cameras, self.sight.size, memory.name, span)
-            self._waiting.append(render_pool().share(*request))
+            self._waiting.append(render_pool().share(*request, looks[first:end]))
 
     def finish(self) -> dict[str, Array]:
         """Return what `begin` began, as copies; raises as `draw`."""
@@ -107,7 +108,7 @@ def close_pool() -> None:
         render_pool.cache_clear()
 
 
-def draw_all(drawer: Drawer, states: Array, most: int = 256) -> dict[str, Array]:
+def draw_all(drawer: Drawer, states: Array, looks: Sequence[Look] = (), most: int = 256) -> dict[str, Array]:
     """Return what `Drawer.draw` does, of any number of states, `most` at a time."""
-    parts: Sequence[dict[str, Array]] = [drawer.draw(states[i : i + most]) for i in range(0, len(states), most)]
+    parts = [drawer.draw(states[i : i + most], looks[i : i + most]) for i in range(0, len(states), most)]
     return {name: np.concatenate([part[name] for part in parts]) for name in drawer.sight.cameras}

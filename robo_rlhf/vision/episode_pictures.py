@@ -1,7 +1,9 @@
 """Pictures of recorded episodes as a policy or reward sees them: drawn from states, from a replay, or as recorded."""
 
+import hashlib
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 from robo_rlhf.core.errors import FileWarning, InvalidValueError, UnknownNameError
 from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.episodes.access import EpisodeAccess, access_of
+from robo_rlhf.sim.rendering.looks import Look, LookBounds
 from robo_rlhf.vision.drawing import Drawer, draw_all
 from robo_rlhf.vision.frame_cache import FrameCache, TrainingPictures, frame_key, model_digest
 from robo_rlhf.vision.sight import Sight
@@ -42,6 +45,9 @@ def see_episodes(
         DiskFullError: there is no room for the pictures; nothing was drawn.
     """
     access = [access_of(episode, folder) for episode in episodes]
+    if sight.looks and any(one.show != "state" for one in access):
+        given = "episodes that are shown as they were recorded"
+        raise InvalidValueError("--looks", given, "episodes with states, which can be drawn in other looks")
     keys = [_keys(one, episode, sight) for one, episode in zip(access, episodes, strict=True)]
     missing = [[name for name in sight.cameras if not cache.holds(key[name])] for key in keys]
     frame = 3 * sight.size**2
@@ -50,7 +56,8 @@ def see_episodes(
     try:
         for done, (one, episode, key, names) in enumerate(zip(access, episodes, keys, missing, strict=True), 1):
             if names:
-                for name, pictures in _draw(one, episode, Sight(tuple(names), sight.size), drawers).items():
+                seen = replace(sight, cameras=tuple(names))
+                for name, pictures in _draw(one, episode, seen, drawers).items():
                     cache.put(key[name], pictures)
             cache.use(key.values())
             if progress is not None:
@@ -72,12 +79,22 @@ def _keys(access: EpisodeAccess, episode: Episode, sight: Sight) -> dict[str, st
     about: dict[str, Any] = {"show": access.show, "size": sight.size}
     if access.show == "state":
         about |= {"model": model_digest(access.scene)}
+        about |= {"looks": [sight.looks, repr(LookBounds())]} if sight.looks else {}
         source = episode.state
     else:
         about |= {"id": episode.meta.id, "task": episode.meta.task, "seed": episode.meta.seed}
         about |= {"videos": {name: [str(p), *_written(p)] for name, p in access.videos.items()}}
         source = episode.action
     return {name: frame_key(source, {**about, "camera": name}) for name in sight.cameras}
+
+
+def looks_of(states: Array, count: int) -> tuple[Look, ...]:
+    """Return the look of each of `states` (T, nstate), one of `count`, the same for the same states; none for 0."""
+    if not count:
+        return ()
+    digest = hashlib.sha256(np.ascontiguousarray(states).tobytes()).digest()
+    chosen = np.random.default_rng(int.from_bytes(digest[:8], "little")).integers(count, size=len(states))
+    return tuple(Look(int(seed)) for seed in chosen)
 
 
 def _written(path: Path) -> tuple[int, int]:
@@ -91,7 +108,7 @@ def _draw(
     """Return the pictures (T+1, size, size, 3) of an episode by each camera."""
     if access.show == "state":
         drawer = drawers.setdefault((access.scene, sight.cameras), Drawer(access.scene, sight))
-        return draw_all(drawer, episode.state)
+        return draw_all(drawer, episode.state, looks_of(episode.state, sight.looks))
     known = tuple(access.videos) if access.show == "frames" else ("front",)
     chosen = range(len(episode.obs))
     found = {}
@@ -109,5 +126,5 @@ def _warn_of_still(pictures: TrainingPictures) -> None:
     some = np.unique(np.linspace(0, len(pictures) - 1, 16).astype(int))
     for camera, shown in pictures.take(some).items():
         if len(some) > 1 and shown.std(axis=0, dtype=np.float64).max() < STILL:
-            told = f"Nothing varies in what camera {camera} shows: it may be inside something, or point away."
-            warnings.warn(told, FileWarning, stacklevel=3)
+            sentence = f"Nothing varies in what camera {camera} shows: it may be inside something, or point away."
+            warnings.warn(sentence, FileWarning, stacklevel=3)

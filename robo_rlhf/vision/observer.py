@@ -1,10 +1,12 @@
 """The one place that makes an observation of a running environment: its columns, and pictures of its states."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from robo_rlhf.core.errors import NotNowError
 from robo_rlhf.core.types import Array, Observation
 from robo_rlhf.episodes.access import ways_of
+from robo_rlhf.sim.rendering.looks import Look
 from robo_rlhf.vision.drawing import Drawer
 from robo_rlhf.vision.sight import Sight
 
@@ -22,8 +24,8 @@ class Shown(Protocol):
 class CameraObserver:
     """Looks at an environment. Training, rollouts, evaluation, sessions, the probe and the arena see through it."""
 
-    def __init__(self, env: Shown, sight: Sight) -> None:
-        """Look at `env` as `sight` says.
+    def __init__(self, env: Shown, sight: Sight, looks: Sequence[Look] = ()) -> None:
+        """Look at `env` as `sight` says, at each copy in its look; as the scene was made where there are none.
 
         Raises:
             NotNowError: nothing of it can be drawn.
@@ -36,6 +38,7 @@ class CameraObserver:
                 "Clone one from its columns, without --cameras.",
             )
         self._drawer = Drawer(env.name, sight)
+        self.looks = tuple(looks)
 
     def __deepcopy__(self, memo: object) -> "CameraObserver":
         """Return itself: copies of a policy look at the same environment."""
@@ -48,4 +51,7 @@ class CameraObserver:
             UnknownNameError: there is no such camera.
             WorkerDiedError: two drawing processes died over it.
         """
-        return Observation(columns, self._drawer.draw(self.env.get_state() if state is None else state))
+        if state is None:
+            seen = getattr(self.env, "seen_state", self.env.get_state)  # where frames are late or lost, of those shown
+            state = seen()
+        return Observation(columns, self._drawer.draw(state, self.looks))

@@ -14,6 +14,7 @@ class Sight:
 
     cameras: tuple[str, ...]
     size: int = 96  # [pixels]
+    looks: int = 0  # in how many looks recorded frames are drawn for training; 0: as the scene was made
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn.
@@ -23,6 +24,8 @@ class Sight:
         """
         if not self.cameras or len(set(self.cameras)) < len(self.cameras):
             raise InvalidValueError("cameras", ",".join(self.cameras) or "none", "names, each of them once")
+        if self.looks < 0:
+            raise InvalidValueError("looks", self.looks, "0, or how many different ones")
         if not SMALLEST <= self.size <= LARGEST:
             expected = f"pixels a side, from {SMALLEST} to {LARGEST}: a network sees no more in larger ones"
             raise InvalidValueError("size of a policy's pictures", self.size, expected)

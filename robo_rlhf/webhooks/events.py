@@ -18,14 +18,14 @@ Event = Literal["answer.created", "answer.changed", "question.withdrawn", "run.r
 EVENTS: tuple[Event, ...] = ("answer.created", "answer.changed", "question.withdrawn", "run.round")
 
 
-def queue_event(connection: sa.Connection, event: Event, said: Sequence[dict[str, Any]]) -> None:
+def queue_event(connection: sa.Connection, event: Event, payloads: Sequence[dict[str, Any]]) -> None:
     """Queue an event, once for each of `said`, for all webhooks that subscribe to it."""
     wanted = connection.scalars(_SUBSCRIBED, {"event": f"% {event} %"}).all()
     if not wanted:
         return
     now, at = time.time(), timestamp()
     rows = []
-    for one in said:
+    for one in payloads:
         body = json.dumps({"at": at, "data": one, "event": event}, ensure_ascii=False, allow_nan=False)
         row = {"event": event, "body": body, "created": now, "due": now, "state": "waiting", "tries": 0}
         rows += [{"webhook": webhook, **row} for webhook in wanted]

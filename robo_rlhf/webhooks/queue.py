@@ -122,9 +122,9 @@ class Webhooks:
             InvalidValueError: the address or an event cannot be.
         """
         _check(url or "http://a", events if events is not None else EVENTS)
-        said: dict[str, Any] = {"url": url, "events": None if events is None else _as_text(events)}
-        said |= {"active": None if active is None else int(active)}
-        values = {name: value for name, value in said.items() if value is not None}
+        changes: dict[str, Any] = {"url": url, "events": None if events is None else _as_text(events)}
+        changes |= {"active": None if active is None else int(active)}
+        values = {name: value for name, value in changes.items() if value is not None}
         self.get(number)
 
         def work(connection: sa.Connection) -> None:
@@ -283,9 +283,9 @@ def _as_text(events: Sequence[str]) -> str:
 
 def _about(number: int, *, url: str = "", events: str = "", active: int | None = None) -> str:
     """Return the log's description of a webhook and its changes; of the address only the host."""
-    told = [urlsplit(url).hostname or "", ", ".join(events.split())]
-    told += [] if active is None else ["works" if active else "rests"]
-    return f"webhook {number}: {'; '.join(part for part in told if part)}".removesuffix(": ")
+    changed = [urlsplit(url).hostname or "", ", ".join(events.split())]
+    changed += [] if active is None else ["works" if active else "rests"]
+    return f"webhook {number}: {'; '.join(part for part in changed if part)}".removesuffix(": ")
 
 
 def _webhook_of(row: Any) -> Webhook:

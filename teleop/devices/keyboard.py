@@ -80,9 +80,9 @@ class Keyboard(Handheld):
 
         Its age is the time without any event from the terminal while keys are held: a lost terminal reports no release.
         """
-        heard = self.terminal.read()
+        events = self.terminal.read()
         now = time.monotonic()
-        for act in self.keys.feed(heard, now):
+        for act in self.keys.feed(events, now):
             self.operator_state.press(act)
         asks = self.keys.releases and bool(self.keys.held(now))
         self.terminal.ask(asks)
@@ -91,5 +91,5 @@ class Keyboard(Handheld):
             slow=self.keys.holds("slow", now),
             takeover=self.keys.holds(TAKEOVER, now),
             lost=self.terminal.gone,
-            age=now - self.terminal.heard_at if asks and self.terminal.answers else 0.0,
+            age=now - self.terminal.last_input_at if asks and self.terminal.answers else 0.0,
         )

@@ -68,7 +68,7 @@ class SpaceMouse(Handheld):
         self.operator_state = OperatorState(env.action_names, heading=heading, speed=speed)
         self._path, self._raw, self._feel = path, raw, (deadzone, curve)
         self._puck = Puck()
-        self._heard_at = time.monotonic()
+        self._last_input_at = time.monotonic()
         self._retry_at = 0.0
 
     def __enter__(self) -> Self:
@@ -102,14 +102,14 @@ class SpaceMouse(Handheld):
         if self._raw is None:
             return self.operator_state.command(np.zeros(6), lost=True)
         if reports:
-            self._heard_at = now
+            self._last_input_at = now
         for report in reports:
             self._handle(report)
         return self.operator_state.command(
             twist(apply_curve(self._puck.axes, *self._feel)),
             slow=self._holds("slow"),
             takeover=self._holds(TAKEOVER),
-            age=0.0 if self._puck.at_rest else now - self._heard_at,
+            age=0.0 if self._puck.at_rest else now - self._last_input_at,
         )
 
     def _handle(self, report: bytes) -> None:

@@ -58,7 +58,7 @@ class Terminal:
         """Use the terminal at `path`; with `screen`, `show` draws on all of it until the end."""
         self.path, self._screen = path, screen
         self.answers = False  # whether it has ever answered that
-        self.heard_at = 0.0  # [s] monotonic, when something last came from it
+        self.last_input_at = 0.0  # [s] monotonic, when something last came from it
         self.gone = False  # whether it was closed
         self.line: LineEditor | None = None  # where what is typed goes, while something is written
         self._parser = KeyParser()
@@ -87,7 +87,7 @@ class Terminal:
         self._poll.register(self._file, select.POLLIN)
         termios.tcsetattr(self._file, termios.TCSANOW, _raw(self._before))
         self._write((_SCREEN_ON if self._screen else b"") + _FOCUS_ON + _KEYS_ON + ASK)
-        self.heard_at = time.monotonic()
+        self.last_input_at = time.monotonic()
         self._writer.start()
         return self
 
@@ -114,18 +114,18 @@ class Terminal:
         now = time.monotonic()
         content = self._take()
         if content:
-            self.heard_at = now
-        heard = self._parser.feed(content, now)
-        for event in heard:
+            self.last_input_at = now
+        events = self._parser.feed(content, now)
+        for event in events:
             if isinstance(event, KeyEvent) and event.control and event.code == "KeyC" and event.kind == "press":
                 signal.raise_signal(signal.SIGINT)  # where the terminal itself no longer does it
-        self.answers = self.answers or any(isinstance(event, TerminalReply) for event in heard)
+        self.answers = self.answers or any(isinstance(event, TerminalReply) for event in events)
         if self.line is None:
-            return heard
-        for event in heard:
+            return events
+        for event in events:
             if isinstance(event, KeyEvent):
                 self.line.feed(event)
-        return [event for event in heard if not isinstance(event, KeyEvent)]
+        return [event for event in events if not isinstance(event, KeyEvent)]
 
     def ring(self) -> None:
         """Sound the bell, with the next picture."""
@@ -134,7 +134,7 @@ class Terminal:
             self._work.notify()
 
     def ask(self, again_and_again: bool) -> None:
-        """Start or stop to probe whether it is still connected; `heard_at` is the time of its last answer."""
+        """Start or stop to probe whether it is still connected; `last_input_at` is the time of its last answer."""
         if again_and_again != self._asking:
             with self._work:
                 self._asking = again_and_again

@@ -92,15 +92,15 @@ class KeyParser:
         """Return the events in `content`, which came at `now` [s]; call it also when nothing came."""
         if content:
             self._left, self._since = self._left + content, now
-        heard: list[TerminalEvent] = []
+        events: list[TerminalEvent] = []
         while self._left:
             event, used = self._next(now)
             if not used:
                 break
             self._left = self._left[used:]
             if event is not None:
-                heard.append(event)
-        return heard
+                events.append(event)
+        return events
 
     def _next(self, now: float) -> tuple[TerminalEvent | None, int]:
         """Return the first event of what is left, and how many bytes it took: 0 where more must come first."""

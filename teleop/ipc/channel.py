@@ -18,7 +18,7 @@ class Channel:
     def __init__(
         self,
         frames: Frames,
-        hear: Callable[[object], None],
+        on_message: Callable[[object], None],
         gone: Callable[[], None],
         newest_only: type | None = None,
     ) -> None:
@@ -26,11 +26,11 @@ class Channel:
 
         Args:
             frames: an end of the connection.
-            hear: gets every message, in the reader thread; it must be quick.
+            on_message: gets every message, in the reader thread; it must be quick.
             gone: called once, in that thread, when either end has closed.
             newest_only: the kind of message to send of which only the newest counts.
         """
-        self._frames, self._hear, self._gone, self._newest_only = frames, hear, gone, newest_only
+        self._frames, self._on_message, self._gone, self._newest_only = frames, on_message, gone, newest_only
         self._work = threading.Condition()
         self._queue: deque[object] = deque()
         self._newest: object | None = None
@@ -89,5 +89,5 @@ class Channel:
     def _read(self) -> None:
         with contextlib.suppress(OSError, EOFError):
             while True:
-                self._hear(self._frames.receive())
+                self._on_message(self._frames.receive())
         self._gone()

@@ -41,7 +41,7 @@ class SessionProcess:
         self._process = HelperProcess("teleop.session.process_main:main", "talk")
         self.ready = threading.Event()  # set when the process waits for `begin`
         self.ended = threading.Event()  # set when it is over
-        self._hear: OnMessage = _ignore
+        self._receiver: OnMessage = _ignore
         self._last: Ended | None = None  # the reason that the process gave itself
         self._channel = Channel(self._process.frames, self._on_message, self._gone, newest_only=Input)
 
@@ -50,14 +50,14 @@ class SessionProcess:
         """Id of the process."""
         return self._process.pid
 
-    def begin(self, begin: Begin, hear: OnMessage) -> None:
-        """Start the session; `hear` gets every message from now on, in the reader thread: it must be quick.
+    def begin(self, begin: Begin, receiver: OnMessage) -> None:
+        """Start the session; `receiver` gets every message from now on, in the reader thread: it must be quick.
 
         A `Scene` and a `Tick` follow, or `Ended` where it cannot begin.
         """
-        self._hear = hear
+        self._receiver = receiver
         if self.ended.is_set():
-            hear(self._last or Ended("The session's process had ended before it began.", self._process.code))
+            receiver(self._last or Ended("The session's process had ended before it began.", self._process.code))
             return
         self._channel.send(begin)
 
@@ -83,7 +83,7 @@ class SessionProcess:
         elif isinstance(message, Ended):
             self._last = message
         else:
-            self._hear(message)  # type: ignore[arg-type]
+            self._receiver(message)  # type: ignore[arg-type]
 
     def _gone(self) -> None:
         """Wait for the process, whose end of the connection has closed, and describe how it ended."""
@@ -94,7 +94,7 @@ class SessionProcess:
         self._last = Ended(self._last.text if self._last else _explain(code, self._process.place), code)
         self.ready.set()
         self.ended.set()
-        self._hear(self._last)
+        self._receiver(self._last)
 
 
 def _ignore(_: SessionMessage) -> None:

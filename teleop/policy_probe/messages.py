@@ -3,7 +3,8 @@
 Every request names a frame of a recorded episode, in which the world is entered again from its stored state.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
@@ -125,9 +126,11 @@ class RolloutResult:
 
 @dataclass(frozen=True)
 class RewardResult:
-    """A reward model's values of a recorded episode."""
+    """A reward model's values of a recorded episode, and what it looks at there."""
 
     worth: RewardCurve
+    looks_at: Mapping[str, float] = field(default_factory=dict)  # quantity, in words → share of what carries the reward
+    moments: Array | None = None  # (T,) in [0, 1], how much each step carries
 
 
 @dataclass(frozen=True)

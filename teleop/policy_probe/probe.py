@@ -16,8 +16,10 @@ from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.chunked import ChunkedPolicy
 from robo_rlhf.policies.masked import ActingPolicy, MaskedPolicy
 from robo_rlhf.policies.visual import VisualPolicy
+from robo_rlhf.rewards.attribution import as_clips, attribute, quantities
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rollouts.control_loop import control_loop
+from robo_rlhf.sim.column_names import column_names
 from robo_rlhf.sim.envs.task_env import versions
 from teleop.policy_probe.cache import LoadedObjects
 from teleop.policy_probe.messages import (
@@ -95,11 +97,11 @@ class PolicyProbe:
 
     def _roll_out(self, asked: RolloutQuery) -> QuerySteps:
         past, frame = self._frame(asked.at)
-        first = self.kept.world(past.meta.task, asked.samples, "foresee")
-        policy = self.kept.policy(asked.policy, first, "foresee")
+        first = self.kept.world(past.meta.task, asked.samples, "predict")
+        policy = self.kept.policy(asked.policy, first, "predict")
         obs = self._enter(first, past, frame)
         chance = _differ(self._begin(policy, past, frame, first.num_envs, SEED).act(obs))
-        world = first if chance else self.kept.world(past.meta.task, 1, "foresee")
+        world = first if chance else self.kept.world(past.meta.task, 1, "predict")
         obs = self._enter(world, past, frame)
         policy = self._begin(policy, past, frame, world.num_envs, SEED)
         walk = _RolloutTrace(world, obs)
@@ -132,7 +134,15 @@ class PolicyProbe:
         if obs.shape[1] != world.obs_dim:
             given = f"observations of {obs.shape[1]} numbers"
             raise InvalidValueError(f"episode {past.meta.id}", given, f"{world.obs_dim}, as task {world.name} has now")
-        return RewardResult(_reward_curve(model, obs, past.columns["action"]))
+        action = past.columns["action"]
+        worth = _reward_curve(model, obs, action)
+        clips = as_clips(obs, action, model)
+        if len(clips[0]) < 2:
+            return RewardResult(worth)
+        yield
+        among = quantities(*column_names(past.meta, model.obs_dim, model.act_dim))
+        found = attribute(model, *clips, among, np.random.default_rng(SEED))
+        return RewardResult(worth, found.shares, found.moments.reshape(-1))
 
     def _compare(self, asked: CompareQuery) -> QuerySteps:
         past, frame = self._frame(asked.at)
@@ -174,16 +184,16 @@ class PolicyProbe:
         """Let a policy begin at a frame; a policy with memory gets the earlier observations."""
         policy.seed(seed)
         policy.reset(num_envs)
-        veiled = policy if isinstance(policy, MaskedPolicy) else None
+        wrapped = policy if isinstance(policy, MaskedPolicy) else None
         trained = policy.policy if isinstance(policy, MaskedPolicy) else policy
         base = getattr(trained, "base", None)
         inner: TrainedPolicy = trained if base is None else base
         if past.columns["obs"].shape[1] != inner.obs_dim:
             return policy
-        back = (inner.history - 1) + (veiled.observation_mask.delay if veiled is not None else 0)
+        back = (inner.history - 1) + (wrapped.observation_mask.delay if wrapped is not None else 0)
         for k in range(max(0, frame - back), frame):
             whole = np.repeat(past.columns["obs"][k][None], num_envs, axis=0)
-            shown = whole if veiled is None else veiled.mask(whole)
+            shown = whole if wrapped is None else wrapped.mask(whole)
             if isinstance(inner, VisualPolicy):
                 inner.remember(shown, np.repeat(past.columns["state"][k][None], num_envs, axis=0))
             elif isinstance(inner, ChunkedPolicy):

@@ -134,15 +134,15 @@ def undo(machine: SessionMachine, request: SessionRequest) -> None:
 
 def mark(machine: SessionMachine, request: SessionRequest) -> None:
     """Set the outcome of the open episode, or of the last one."""
-    said: Mark = "success" if request.do.act == "success" else "failure" if request.do.act == "failure" else ""
+    stated: Mark = "success" if request.do.act == "success" else "failure" if request.do.act == "failure" else ""
     last = machine.episode_log.last
     if machine.has_steps():
         machine.undo.marking(None)
-        machine.mark = said
-        machine.remark(lambda: request.done(f"Marked as {said}." if said else "The task judges."), request.failed)
+        machine.mark = stated
+        machine.remark(lambda: request.done(f"Marked as {stated}." if stated else "The task judges."), request.failed)
     elif last:
         machine.undo.marking(last)
-        machine.episode_log.mark(last, said, lambda text: request.done(text, last.id), request.failed)
+        machine.episode_log.mark(last, stated, lambda text: request.done(text, last.id), request.failed)
     else:
         request.refuse(f"{NOTHING_OPEN} There is nothing to mark.")
 
@@ -154,7 +154,7 @@ def note(machine: SessionMachine, request: SessionRequest) -> None:
         machine.note = text
         machine.remark(lambda: request.done("Noted with this episode."), request.failed)
     elif last:
-        machine.episode_log.note(last, text, lambda said: request.done(said, last.id), request.failed)
+        machine.episode_log.note(last, text, lambda stated: request.done(stated, last.id), request.failed)
     else:
         request.refuse(f"{NOTHING_OPEN} There is nothing to note this with.")
 

@@ -38,6 +38,7 @@ class OperatorInput(NamedTuple):
     moves: bool  # a reason to begin: something is held, or the gripper was switched
     takes_over: bool  # from a policy
     buttons: frozenset[str]
+    joints: Array | None = None  # as in a command, while they count
 
 
 class Driver:
@@ -52,7 +53,7 @@ class Driver:
         self.policy: Policy | None = None
         self.correcting = False  # the operator shows how it should have gone: also what no policy did is a correction
         self.gripper = -1.0  # as commanded; to be set on a jump to another frame
-        self._said: float | None = None  # the gripper as the operator last set it
+        self._last_gripper: float | None = None  # the gripper as the operator last set it
         self._bank = 0  # of keys
         self._taken = False
 
@@ -74,19 +75,21 @@ class Driver:
         """Return the operator's current input; never blocks."""
         command = self.device.read()
         sound = bool(np.isfinite(command.twist).all() and np.isfinite(command.gripper))
+        sound = sound and (command.joints is None or command.joints.shape == (len(self.mapping.controls),))
         silent = not command.active or command.age > SILENCE or not sound
         twist = np.zeros(6) if silent else command.twist
-        switched = sound and self._said is not None and command.gripper != self._said
+        joints = None if silent else command.joints
+        switched = sound and self._last_gripper is not None and command.gripper != self._last_gripper
         if sound:
-            self._said = command.gripper
+            self._last_gripper = command.gripper
         self._bank = command.bank
-        stick = bool(twist.any())
+        stick = bool(twist.any()) or joints is not None
         takes_over = self.device.takeover in command.buttons if self.device.takeover else stick
         moves = not silent or (switched and command.gripper != self.gripper)
         if (switched and (self.policy is None or takes_over)) or not (self.attended or silent):
             self.gripper = command.gripper
-        self._heard = OperatorInput(twist, command.age, silent, moves, takes_over, command.buttons)
-        return self._heard
+        self._input = OperatorInput(twist, command.age, silent, moves, takes_over, command.buttons, joints)
+        return self._input
 
     def act(self, obs: Array) -> Array:
         """Return the action (1, act_dim) for the input that was read last, given the observation (1, obs_dim).
@@ -94,16 +97,17 @@ class Driver:
         Raises:
             NonFiniteError: the policy's action is no number.
         """
-        self.decision = self._decide(self._heard, obs)
+        self.decision = self._decide(self._input, obs)
         return self.decision.action[None]
 
-    def _decide(self, heard: OperatorInput, obs: Array) -> Decision:
-        if self.policy is None or heard.takes_over:
+    def _decide(self, operator_input: OperatorInput, obs: Array) -> Decision:
+        if self.policy is None or operator_input.takes_over:
             self._taken = self.policy is not None
-            action = self.mapping.action(Command(heard.twist, self.gripper, bank=self._bank))
+            command = Command(operator_input.twist, self.gripper, bank=self._bank, joints=operator_input.joints)
+            action = self.mapping.action(command)
             corrects = self._taken or self.correcting
             source = Source.CORRECTION if corrects else self.device.source
-            return Decision(action, source, heard.age, heard.silent, time.time())
+            return Decision(action, source, operator_input.age, operator_input.silent, time.time())
         if self._taken:
             self._taken = False
             self.policy.reset(1)

@@ -85,11 +85,11 @@ class SessionMachine:
         self._released = True  # nothing was held at some moment since the world was loaded, or paused
         self._still = self._well = 0  # ticks that the robot has held; that the task has been done
 
-    def tick(self, heard: OperatorInput) -> None:
+    def tick(self, operator_input: OperatorInput) -> None:
         """Run one tick: begin or resume where the operator moves, and take a step where the episode runs."""
-        self._moving = not heard.silent
-        self._released |= heard.silent
-        moves = self._released and heard.moves
+        self._moving = not operator_input.silent
+        self._released |= operator_input.silent
+        moves = self._released and operator_input.moves
         if self.phase == "paused" and moves:
             self.resume()
         elif self.phase == "ready" and (moves or self.starting) and self.world.begin():
@@ -100,8 +100,8 @@ class SessionMachine:
 
     def deliver(self) -> None:
         """Apply the finished jobs of the I/O threads."""
-        for desk in (self.episode_log.io, self.journals, self.fetcher):
-            desk.deliver()
+        for thread in (self.episode_log.io, self.journals, self.fetcher):
+            thread.deliver()
         self.world.retry_journal()
 
     def close(self) -> None:

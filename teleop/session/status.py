@@ -10,7 +10,7 @@ from teleop.session.state_machine import SessionMachine
 
 def describe_status(machine: SessionMachine, late: float, minutes: float) -> Status:
     """Return where a session is whose last tick was `late` [ms], `minutes` [min] after it began."""
-    world, ledger, writer = machine.world, machine.episode_log, machine.world.writer
+    world, history, writer = machine.world, machine.episode_log, machine.world.writer
     is_open = writer is not None and machine.phase != "ready"
     parent = world.recorded.meta.id if world.recorded else writer.meta.parent if is_open and writer else ""
     return Status(
@@ -28,10 +28,10 @@ def describe_status(machine: SessionMachine, late: float, minutes: float) -> Sta
         late=late,
         policy=machine.policy_name,
         parent=parent,
-        kept=len(ledger.kept),
-        successes=sum(outcome == "success" for outcome in ledger.kept.values()),
-        discarded=len(ledger.discarded),
-        branches=ledger.branches,
+        kept=len(history.kept),
+        successes=sum(outcome == "success" for outcome in history.kept.values()),
+        discarded=len(history.discarded),
+        branches=history.branches,
         undo=machine.undo.next,
         minutes=minutes,
         trouble=machine.trouble,

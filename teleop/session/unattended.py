@@ -85,9 +85,9 @@ class UnattendedSession:
         while machine.phase == "running":
             self._wait_until(lambda: not machine.trouble)
             self.clock.wait()
-            heard = machine.driver.read()
-            machine.tick(heard)
-            if "keep" in heard.buttons:
+            operator_input = machine.driver.read()
+            machine.tick(operator_input)
+            if "keep" in operator_input.buttons:
                 machine.pause()
         steps, episode = machine.world.steps, machine.take_episode()
         closed = episode.closed()
@@ -97,11 +97,11 @@ class UnattendedSession:
 
     def _wait_until(self, met: Callable[[], bool]) -> None:
         """Wait for the disk, which may be full; the world stands still meanwhile."""
-        told = ""
+        reported = ""
         while not met():
-            if self.machine.trouble not in ("", told):
-                told = self.machine.trouble
-                self._on_trouble(told)
+            if self.machine.trouble not in ("", reported):
+                reported = self.machine.trouble
+                self._on_trouble(reported)
             self._bell.wait(DISK_FULL_RETRY)
             self._bell.clear()
             self.machine.deliver()

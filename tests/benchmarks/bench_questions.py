@@ -74,7 +74,7 @@ def job(home: Path, name: str, seed: int, demos: int, asked: dict[str, Any]) -> 
     command = [sys.executable, "-m", "robo_rlhf.cli.main", "run", "--task", "pick_place", "--demos", str(demos)]
     command += ["--dataset", "samples/pick_place"]
     command += ["--rounds", "3", "--seed", str(seed), "--run", name, "--home", str(home), "--json"]
-    command += ["--labels", str(asked["labels"]), "--set", "approvals=0"]
+    command += ["--labels", str(asked["labels"]), "--minutes", "0"]
     for setting in ("selection", "question"):
         command += ["--set", f"{setting}={asked[setting]}"] if setting in asked else []
     return output(command)

@@ -53,7 +53,7 @@ def run_all(home: Path, kind: str, *, judge: bool = False) -> list[dict[str, Any
         name = f"{kind.replace(' ', '-')}-{seed}"
         command = [sys.executable, "-m", "robo_rlhf.cli.main", "run", "--task", "pick_place", "--demos", "25"]
         command += ["--labels", "200", "--rounds", "3", "--seed", str(seed), "--json", "--home", str(home)]
-        command += ["--run", name, "--dataset", "samples/pick_place", "--set", "approvals=0"]
+        command += ["--run", name, "--dataset", "samples/pick_place", "--minutes", "0"]
         for setting, value in KINDS_OF_RUN[kind].items():
             command += ["--set", f"{setting}={value}"]
         found = output(command)

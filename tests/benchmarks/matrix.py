@@ -27,9 +27,10 @@ from typing import Any
 
 import pytest
 
+from robo_rlhf.cli.main import parse
+from robo_rlhf.cli.run import RunCommand
 from robo_rlhf.core.files import write_atomic, write_json
-from robo_rlhf.pipeline.config import preset
-from robo_rlhf.pipeline.recipe import recipe_version
+from robo_rlhf.pipeline.recipe.version import recipe_version
 from robo_rlhf.sim.tasks import TASKS
 
 pytestmark = pytest.mark.bench
@@ -39,13 +40,10 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- learning matrix: begin -->", "<!-- learning matrix: end -->"
 SAMPLES = ROOT / "recordings" / "samples"
 SEEDS = range(5)  # reported on; 100 to 102 are for tuning
-DEMOS, LABELS = 24, 200
+DEMOS, LABELS, MINUTES = 24, 200, 15
 ARMS: dict[str, tuple[str, ...]] = {  # what follows the command
-    "answers": ("--preset", "ask_success"),
-    "marks": (  # the environment's own mark
-        *("--preset", "ask_success", "--set", "approvals=0"),
-        *("--set", "finetune.objective=learned + success"),
-    ),
+    "answers": (),
+    "marks": ("--set", "approvals=0", "--set", "finetune.objective=learned + success"),  # the environment's own mark
 }
 POLL = 2.0  # [s] between two looks at the processor time of a run
 
@@ -66,8 +64,8 @@ class Cell:
     @property
     def words(self) -> list[str]:
         """The words of the command, without the home."""
-        asked = ["--task", self.task, "--demos", str(DEMOS), "--labels", str(LABELS), "--seed", str(self.seed)]
-        return ["run", *asked, *ARMS[self.arm]]
+        asked = ["--task", self.task, "--demos", str(DEMOS), "--labels", str(LABELS), "--minutes", str(MINUTES)]
+        return ["run", *asked, "--seed", str(self.seed), *ARMS[self.arm]]
 
     @property
     def command(self) -> str:
@@ -77,7 +75,9 @@ class Cell:
     @property
     def recipe(self) -> str:
         """The version of the recipe that the command runs."""
-        return recipe_version(preset("default", task=self.task, demos=DEMOS, labels=LABELS))
+        command = parse("run", self.words[1:])
+        assert isinstance(command, RunCommand)
+        return recipe_version(command.config())
 
 
 def cells(arms: Sequence[str] = tuple(ARMS)) -> list[Cell]:

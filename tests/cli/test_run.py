@@ -75,7 +75,7 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[i
         (
             ["--preset", "huge"],
             2,
-            "--preset: expected one of default, ask_success, self_imitation, sample_efficient, no_demonstrations, ",
+            "--preset: expected one of default, self_imitation, sample_efficient, no_demonstrations, ",
         ),
         (["--set", "finetune.iteratoins=3"], 2, "Unknown setting 'finetune.iteratoins'. Did you mean 'iterations'?"),
         (["--set", "finetune"], 2, "expected NAME=VALUE, such as finetune.iterations=90, got 'finetune'"),
@@ -84,6 +84,13 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[i
         (["--set", "teacher.mistake=NaN"], 2, "setting teacher.mistake: expected a float such as 0.05, got 'NaN'"),
         (["--set", "num_envs=0"], 2, "num_envs: expected at least 1, got 0"),
         (["--labels", "0"], 2, "--labels: expected at least 1, got 0"),
+        (["--minutes", "3"], 2, "--minutes: expected one of the two, got 3 and --preset tiny"),
+        (
+            ["--preset", "default", "--minutes", "3", "--demos", "0"],
+            2,
+            "--minutes: expected 0 where there are no demonstrations; --set sac.iterations=N says how long it learns",
+        ),
+        (["--preset", "default", "--minutes", "-1"], 2, "minutes: expected a number from 0, got -1.0"),
         (["--run", "../elsewhere"], 2, "--run: expected a name without slashes"),
         (["--demos", "9"], 2, "--demos: expected at most the 8 that"),
         (

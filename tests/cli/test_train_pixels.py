@@ -12,7 +12,9 @@ from robo_rlhf.core.types import Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.visual import VisualPolicy
+from robo_rlhf.sim.rendering.video import decode_mp4
 
+LOOKS = ("unseen looks", "cameras moved by 2 cm and 2 degrees", "cameras moved by 5 cm and 5 degrees")
 SEES = ["--cameras", "front,wrist", "--size", "16", "--proprioception-only"]
 TRAIN = ["train", "bc", "--task", "reach", "--failures", "--batch", "4", *SEES]
 
@@ -34,8 +36,20 @@ def test_pictures_are_cloned_evaluated_and_corrected(samples: Path, capsys: pyte
     assert (policy.settings["cameras"], policy.settings["size"]) == (["front", "wrist"], 16)
     assert policy.settings["columns"] == list(range(10))  # of 13; the goal is not among them
     assert len(list((samples / "cache" / "frames").glob("*.npy"))) == 4
-    assert main(["evaluate", "bc", "--episodes", "1", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["episodes"] == 1
+    assert main(["evaluate", "bc", "--episodes", "1", "--looks", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["episodes"] == 1
+    assert [found["looks"][name]["episodes"] for name in LOOKS] == [1, 1, 1]
+    late = ["--drop-frames", "0.3", "--delay-frames", "1", "--delay-actions", "2", "--sensor-noise", "0.01"]
+    assert main(["evaluate", "bc", "--episodes", "1", *late, "--speed-limit", "0.5", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["return"] != found["return"]
+    assert main(["evaluate", "bc", "--episodes", "1", "--drop-frames", "1"]) == 2
+    assert "drop_frames of the conditions" in capsys.readouterr().err
+    assert main(["rollout", "--env", "reach", "--policy", "bc", "-n", "1", *late, "--dataset", "late"]) == 0
+    (shown,) = Dataset(samples / "late").load_all()
+    assert json.loads(shown.meta.versions["conditions"])["delay_actions"] == 2
+    assert shown.signals["sent"].shape == shown.action.shape
+    capsys.readouterr()
 
     shown = Dataset(samples / "samples" / "reach").load_all()
     (first, *_) = shown
@@ -56,8 +70,24 @@ def test_what_cannot_be_seen_is_refused_before_any_work(samples: Path, capsys: p
         (["--hide", "gaol"], "goal"),
         (["--cameras", "front", "--shift", "-1"], "--shift: expected 0 or more pixels, got -1"),
         (["--cameras", "front", "--encoder", "smal"], "small"),
+        (["--cameras", "front", "--looks", "-1"], "looks: expected 0, or how many different ones"),
+        (["--looks", "4"], "--cameras, whose pictures differ between looks"),
     ):
         assert main(["train", "bc", "--task", "reach", "--failures", *more]) != 0
         assert sentence in capsys.readouterr().err, more
     assert not (samples / "runs" / "bc" / "config.json").exists()
     assert not (samples / "cache").exists()
+
+
+def test_looks_are_previewed_and_refused_without_cameras(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = samples / "looks.mp4"
+    where = ["--dataset", "samples/reach", "--width", "32", "--height", "32", "--out", str(clip)]
+    assert main(["episodes", "render", "reach-0", "--looks", "3", *where]) == 0
+    frames, _ = decode_mp4(clip)
+    assert len(frames) == 7
+    assert main(["episodes", "render", "reach-0", "--looks", "99", *where]) == 2
+    assert "--looks: expected 0 to 64" in capsys.readouterr().err
+    plain = ["train", "bc", "--task", "reach", "--failures", "--policy", "gaussian", "--settings", "width", "16"]
+    assert main([*plain, "--updates", "1", "--json"]) == 0
+    assert main(["evaluate", "bc", "--episodes", "1", "--looks", "2"]) == 2
+    assert "one that was trained with --cameras" in capsys.readouterr().err

@@ -21,6 +21,7 @@ from robo_rlhf.rewards.success import (
     ending_examples,
     fit_success,
     held_out_accuracy,
+    last_steps,
     load_success,
     save_success,
 )
@@ -99,7 +100,18 @@ def test_it_is_added_to_the_reward_where_the_head_is_sure() -> None:
 
     mean, deviation = head.chance(obs)
     found = WithSuccess(reward, head, 3.0, 0.5)(obs, obs, obs)
-    np.testing.assert_allclose(found, 2.0 + 3.0 * np.maximum(mean - 0.5 * deviation, 0), rtol=1e-6)
+    bonus = 3.0 * np.maximum(mean - 0.5 * deviation, 0)
+    bonus[: -max(1, round(0.2 * len(obs)))] = 0  # success counts at the end
+    np.testing.assert_allclose(found, 2.0 + bonus, rtol=1e-6)
+
+
+def test_success_counts_in_the_last_fifth_of_each_episode() -> None:
+    obs = np.arange(20, dtype=np.float32)[:, None, None].repeat(2, 1)
+    after = obs + 1
+    obs[11:, 1], after[10:, 1] = 11, 11  # the second episode ended after 11 steps, and stands still
+    found = last_steps(obs, after)
+    assert np.flatnonzero(found[:, 0]).tolist() == [16, 17, 18, 19]
+    assert np.flatnonzero(found[:, 1]).tolist() == [9, 10]
 
 
 def test_what_it_cannot_judge() -> None:

@@ -80,16 +80,30 @@ def test_the_learned_reward_is_not_asked_for_where_it_is_not_named(tmp_path: Pat
     assert short(tmp_path, weighted("success + 0.1 * task"), reward=never).result() is not None
 
 
-def test_people_who_watch_are_heard_step_by_step(tmp_path: Path) -> None:
-    heard: list[int] = []
+class Watchers:
+    """Viewers who like whatever the first column is."""
 
-    def live(t: int) -> Array:
-        heard.append(t)
-        return np.where(np.arange(8) == 0, 1.0, 0.0)
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+        self.asked = 0
 
-    run = short(tmp_path, weighted("learned + 0.5 * live"), live=live)
-    assert heard == list(range(40)) * 4
-    assert run.metrics()[0]["reward/live"] > 0
+    def see(self, env: object, t: int, step: Step) -> None:
+        self.seen.append(t)
+
+    def heard(self, reward: RewardSum) -> bool:
+        self.asked += 1
+        return self.asked == 2
+
+    def judge(self, obs: Array, action: Array) -> Array:
+        return np.ones(obs.shape[:-1])
+
+
+def test_people_who_watch_see_every_step_and_are_heard_before_each_iteration(tmp_path: Path) -> None:
+    viewers = Watchers()
+    run = short(tmp_path, weighted("learned + 0.5 * live"), live=viewers)
+    assert viewers.seen == list(range(40)) * 4
+    assert viewers.asked == 4
+    assert run.metrics()[0]["reward/live"] == 0.5
 
 
 def test_what_nobody_gives_is_refused_before_anything_runs(tmp_path: Path) -> None:

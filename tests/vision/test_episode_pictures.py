@@ -1,17 +1,19 @@
 """Pictures for training: drawn once, kept on disk, never stale."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from robo_rlhf.core.errors import DiskFullError, FileWarning
+from robo_rlhf.core.errors import DiskFullError, FileWarning, InvalidValueError
 from robo_rlhf.core.types import Array, Episode
+from robo_rlhf.sim.rendering.looks import Look
 from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
 from robo_rlhf.vision import episode_pictures, frame_cache
-from robo_rlhf.vision.episode_pictures import see_episodes
+from robo_rlhf.vision.episode_pictures import looks_of, see_episodes
 from robo_rlhf.vision.frame_cache import FrameCache, frame_key
 from robo_rlhf.vision.sight import Sight
 
@@ -23,9 +25,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of states that were drawn."""
     counts: list[int] = []
 
-    def counted(drawer: episode_pictures.Drawer, states: Array) -> dict[str, Array]:
+    def counted(drawer: episode_pictures.Drawer, states: Array, looks: Sequence[Look]) -> dict[str, Array]:
         counts.append(len(states))
-        return frame_draw(drawer, states)
+        return frame_draw(drawer, states, looks)
 
     frame_draw = episode_pictures.draw_all
     monkeypatch.setattr(episode_pictures, "draw_all", counted)
@@ -108,3 +110,19 @@ def test_more_files_than_may_be_open(episodes: list[Episode], tmp_path: Path, mo
     monkeypatch.setattr(frame_cache, "OPEN_MAPS", 1)
     pictures = see_episodes(episodes, SIGHT, FrameCache(tmp_path))
     assert pictures.take(np.array([0, 7, 1, 6]))["wrist"].any()
+
+
+def test_looks_are_other_pictures_the_same_for_the_same_states(
+    episodes: list[Episode], tmp_path: Path, drawn: list[int]
+) -> None:
+    sight = Sight(("front",), 16, looks=4)
+    plain = see_episodes(episodes[:1], Sight(("front",), 16), FrameCache(tmp_path)).take(np.arange(4))["front"]
+    dressed = see_episodes(episodes[:1], sight, FrameCache(tmp_path)).take(np.arange(4))["front"]
+    assert drawn == [4, 4]
+    assert not any(np.array_equal(a, b) for a, b in zip(plain, dressed, strict=True))
+    see_episodes(episodes[:1], sight, FrameCache(tmp_path))
+    assert drawn == [4, 4]
+    many = looks_of(np.zeros((400, 2)), 4)
+    assert {look.seed for look in many} == {0, 1, 2, 3}
+    with pytest.raises(InvalidValueError, match="--looks: expected episodes with states"):
+        see_episodes([replace(episodes[0], state=np.zeros((4, 0)))], sight, FrameCache(tmp_path))

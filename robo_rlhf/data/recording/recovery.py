@@ -98,12 +98,12 @@ def _was_closed(folder: Path, target: Path, problems: list[str]) -> bool:
     return True
 
 
-def _recovered_meta(journal: Journal, target: Path, said: Remark) -> EpisodeMeta:
+def _recovered_meta(journal: Journal, target: Path, remark: Remark) -> EpisodeMeta:
     last = float(journal.columns["wall_time"][-1])
     finished = datetime.fromtimestamp(last, UTC).isoformat(timespec="milliseconds") if math.isfinite(last) else now()
     tags = (*journal.meta.tags, RECOVERED)
-    outcome, note = said.outcome or "aborted", said.note or journal.meta.note
-    marked = said.outcome is not None
+    outcome, note = remark.outcome or "aborted", remark.note or journal.meta.note
+    marked = remark.outcome is not None
     return replace(
         journal.meta, id=target.stem, outcome=outcome, finished=finished, note=note, tags=tags, marked=marked
     )

@@ -107,8 +107,8 @@ class Standings:
         best = self.order[0]
         beaten = [other for other in self.order[1:] if self.pair(best, other).decided]
         if len(beaten) == len(self.order) - 1:
-            told = self.sentence(best, self.order[1], names)
-            return told if len(beaten) == 1 else f"{names[best]} is better than every other. {told}"
+            text = self.sentence(best, self.order[1], names)
+            return text if len(beaten) == 1 else f"{names[best]} is better than every other. {text}"
         rival = next(other for other in self.order[1:] if other not in beaten)
         return self.sentence(best, rival, names)
 

@@ -104,8 +104,8 @@ def _agreement(kind: str, first: str, second: str) -> float | None:
 
 
 _OWN = answers.c.annotator == sa.bindparam("person")
-_TOLD = (answers.c.question_id, answers.c.annotator, answers.c.annotator_kind, answers.c.value, answers.c.standing)
-_ASKED = sa.select(*_TOLD, answers.c.response_time, questions.c.kind).join(
+_ANSWER = (answers.c.question_id, answers.c.annotator, answers.c.annotator_kind, answers.c.value, answers.c.standing)
+_ASKED = sa.select(*_ANSWER, answers.c.response_time, questions.c.kind).join(
     questions, questions.c.id == answers.c.question_id
 )
 _ASKED = _ASKED.order_by(answers.c.number.desc())

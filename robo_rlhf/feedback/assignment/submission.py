@@ -97,10 +97,10 @@ def write_answer(connection: sa.Connection, sent: SubmittedAnswer, now: float) -
             connection.execute(_COUNT, settled)
     if number is None:
         return SubmissionResult(False, _with_same_key(connection, sent, value))
-    if question.told:
+    if question.listeners:
         event: Event = "answer.changed" if value is None or lease.state == "answered" else "answer.created"
-        said = {"number": number, **row, "value": dict(sent.value) if sent.value is not None else None}
-        queue_event(connection, event, [{**said, **_event_about(question)}])
+        payload = {"number": number, **row, "value": dict(sent.value) if sent.value is not None else None}
+        queue_event(connection, event, [{**payload, **_event_about(question)}])
     return SubmissionResult(True, after.standing)
 
 
@@ -288,8 +288,8 @@ def _at_once(live: bool) -> Any:
 
 _CLIPS = sa.select(sa.func.count()).where(segments.c.question_id == questions.c.id).scalar_subquery()
 _QUESTION = questions.c.id == sa.bindparam("question")
-_TOLD = sa.select(sa.func.count()).where(webhooks.c.active == 1).scalar_subquery()  # webhooks for answers
-LOCKED_QUESTION = sa.select(questions, _CLIPS.label("clips"), _TOLD.label("told")).where(_QUESTION)
+_LISTENERS = sa.select(sa.func.count()).where(webhooks.c.active == 1).scalar_subquery()  # webhooks for answers
+LOCKED_QUESTION = sa.select(questions, _CLIPS.label("clips"), _LISTENERS.label("listeners")).where(_QUESTION)
 LOCKED_QUESTION = LOCKED_QUESTION.with_for_update(key_share=True, of=questions)  # locked until the end
 _THAT_LEASE = (leases.c.number == sa.bindparam("lease")) & (leases.c.annotator == sa.bindparam("person"))
 _QUESTION_AND_LEASE = LOCKED_QUESTION.add_columns(*(column.label(f"lease_{column.name}") for column in leases.c))

@@ -77,21 +77,21 @@ class Tasks:
 
     def sharing(self, task: str = "") -> Sharing:
         """Return the settings of a task; those that it does not have come from the settings of ""."""
-        rows = self._said()
+        rows = self._chosen()
         return replace(Sharing(), **(rows.get("", {}) | rows.get(task, {})))  # type: ignore[arg-type]
 
     def alike(self) -> bool:
         """Whether the questions of all tasks are assigned alike, because no task has its own settings."""
-        return not any(said for task, said in self._said().items() if task)
+        return not any(chosen for task, chosen in self._chosen().items() if task)
 
-    def _said(self) -> dict[str, dict[str, float]]:
+    def _chosen(self) -> dict[str, dict[str, float]]:
         """Return the settings that each task has itself, as they were a moment ago."""
         if time.monotonic() > self._known[0] + REMEMBERED:
             names = {field.name for field in fields(Sharing)}
             with self._database.read() as connection:
                 rows = {row.name: json.loads(row.settings) for row in connection.execute(sa.select(tasks))}
-            said = {task: {name: of[name] for name in of.keys() & names} for task, of in rows.items()}
-            self._known = (time.monotonic(), said)
+            chosen = {task: {name: of[name] for name in of.keys() & names} for task, of in rows.items()}
+            self._known = (time.monotonic(), chosen)
         return self._known[1]
 
     def set_sharing(self, task: str = "", *, by: Principal = NO_PRINCIPAL, **settings: float | None) -> Sharing:
@@ -106,20 +106,20 @@ class Tasks:
         if unknown:
             expected = ", ".join(field.name for field in fields(Sharing))
             raise InvalidValueError("setting of a task", ", ".join(sorted(unknown)), f"one of {expected}")
-        said = {name: value for name, value in settings.items() if value is not None}
-        said |= {name: int(said[name]) for name in ("overlap", "repeat_gap") if name in said}
-        replace(self.sharing(task), **said)  # type: ignore[arg-type]
+        chosen = {name: value for name, value in settings.items() if value is not None}
+        chosen |= {name: int(chosen[name]) for name in ("overlap", "repeat_gap") if name in chosen}
+        replace(self.sharing(task), **chosen)  # type: ignore[arg-type]
         usual = "all tasks" if task else "usual"
-        told = ", ".join(f"{name} {said[name]:g}" if name in said else f"{name} as {usual}" for name in settings)
-        self._change(task, {**settings, **said}, told, by)
+        summary = ", ".join(f"{name} {chosen[name]:g}" if name in chosen else f"{name} as {usual}" for name in settings)
+        self._change(task, {**settings, **chosen}, summary, by)
         self._known = (-math.inf, {})
         return self.sharing(task)
 
     def axes(self, task: str) -> tuple[str, ...]:
         """Return the named axes along which clips of a task are judged, see `feedback.axes`: its own, or the usual."""
         with self._database.read() as connection:
-            said = connection.scalar(sa.select(tasks.c.settings).where(tasks.c.name == task))
-        return tuple(json.loads(said or "{}").get(_AXES, USUAL))
+            chosen = connection.scalar(sa.select(tasks.c.settings).where(tasks.c.name == task))
+        return tuple(json.loads(chosen or "{}").get(_AXES, USUAL))
 
     def set_axes(self, task: str, names: Sequence[str], *, by: Principal = NO_PRINCIPAL) -> tuple[str, ...]:
         """Set the axes of a task; with none the usual ones apply again. Return those in force.
@@ -131,28 +131,28 @@ class Tasks:
         self._change(task, {_AXES: kept}, f"axes {', '.join(names) or 'as usual'}", by)
         return self.axes(task)
 
-    def _change(self, task: str, settings: Mapping[str, Any], told: str, by: Principal) -> None:
-        """Store some settings of a task, those that are None removed, and log what was `told`."""
-        said = {name: value for name, value in settings.items() if value is not None}
+    def _change(self, task: str, settings: Mapping[str, Any], summary: str, by: Principal) -> None:
+        """Store some settings of a task, those that are None removed, and log the `summary`."""
+        chosen = {name: value for name, value in settings.items() if value is not None}
 
         def work(connection: sa.Connection) -> None:
             old = connection.scalar(sa.select(tasks.c.settings).where(tasks.c.name == task).with_for_update())
             kept = {name: value for name, value in json.loads(old or "{}").items() if name not in settings}
-            row = {"settings": json_text(kept | said), "changed": timestamp()}
+            row = {"settings": json_text(kept | chosen), "changed": timestamp()}
             if old is None:
                 connection.execute(sa.insert(tasks), {"name": task, **row})
             else:
                 connection.execute(sa.update(tasks).where(tasks.c.name == task).values(row))
-            log(connection, by.name, "settings changed", f"{task or 'all tasks'}: {told}", by.address)
+            log(connection, by.name, "settings changed", f"{task or 'all tasks'}: {summary}", by.address)
 
         self._database.write(work)
 
     def own(self, task: str = "") -> dict[str, float]:
         """Return the settings that a task has itself, or with "" those of all tasks that are not defaults."""
         with self._database.read() as connection:
-            said = connection.scalar(sa.select(tasks.c.settings).where(tasks.c.name == task))
+            chosen = connection.scalar(sa.select(tasks.c.settings).where(tasks.c.name == task))
         names = {field.name for field in fields(Sharing)}
-        return {name: value for name, value in json.loads(said or "{}").items() if name in names}
+        return {name: value for name, value in json.loads(chosen or "{}").items() if name in names}
 
     def settings(self) -> dict[str, dict[str, float]]:
         """Return the settings in force for each task that has its own, and for "" all others."""

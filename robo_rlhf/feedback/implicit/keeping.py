@@ -146,10 +146,10 @@ def read_implicit(
     """
     asked = {q.id: q for q in store.questions(role="implicit") if q.task == task and q.run != but_of}
     place = {name: i for i, name in enumerate(asked)}
-    said = [a for a in store.answers(role="implicit") if a.question_id in asked and kind in (None, a.annotator_kind)]
-    said = [a for a in said if until is None or a.number <= until]
-    said.sort(key=lambda a: (place[a.question_id], a.annotator))
-    return list(asked.values()), said
+    marks = [a for a in store.answers(role="implicit") if a.question_id in asked and kind in (None, a.annotator_kind)]
+    marks = [a for a in marks if until is None or a.number <= until]
+    marks.sort(key=lambda a: (place[a.question_id], a.annotator))
+    return list(asked.values()), marks
 
 
 def without_repeats(asked: Sequence[Question], given: Sequence[Answer]) -> list[Answer]:

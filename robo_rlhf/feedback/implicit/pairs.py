@@ -179,8 +179,8 @@ class _Reader:
         question = Question(asked, self.run, 0, KIND, meta.task, (left,), name, meta=about, role="implicit")
         kind: AnnotatorKind = "simulated" if meta.device in PROGRAMS else "human"
         answer = {"choice": "corrected", **about, "start": start, "length": left.length, "from": left.start}
-        said = {"sure": round(sure, 3), "how": how, "judged": judged}
-        return Preference(question, meta.operator or "operator", kind, {**answer, **said})
+        why = {"sure": round(sure, 3), "how": how, "judged": judged}
+        return Preference(question, meta.operator or "operator", kind, {**answer, **why})
 
     def _gone_on_with(self, meta: EpisodeMeta, steps: int) -> tuple[EpisodeMeta, int]:
         """Return how the branch ended at last, and how many of an episode's steps were gone on with."""

@@ -73,13 +73,14 @@ class Axes(QueryKind):
         """Return the same opinion for a question whose clip i is clip `order[i]` of this one."""
         if "axes" not in answer:
             return answer
-        moved = {name: renamed(said, order) if said in ("A", "B") else said for name, said in answer["axes"].items()}
+        picks = answer["axes"].items()
+        moved = {name: renamed(picked, order) if picked in ("A", "B") else picked for name, picked in picks}
         return {**answer, "axes": moved}
 
     def labels(self, answer: AnswerValue) -> Mapping[str, Label]:
         """Return which clip is better on each axis, or that neither is."""
-        said = {"A": "A", "B": "B", "tie": "neither"}
-        return {name: said[choice] for name, choice in answer.get("axes", {}).items() if choice in said}
+        picked = {"A": "A", "B": "B", "tie": "neither"}
+        return {name: picked[choice] for name, choice in answer.get("axes", {}).items() if choice in picked}
 
     def simulate(self, judge: SimulatedJudge, returns: Array, steps: Sequence[Array] = ()) -> AnswerValue:
         """Compare the clips overall as `judge` would: there is one return to judge by, and so one axis."""

@@ -14,6 +14,7 @@ from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.likelihoods import log_mixed
+from robo_rlhf.feedback.live_signal.credit import DELAY, credit
 from robo_rlhf.feedback.question_kind import (
     CANT_TELL,
     NOTHING,
@@ -29,7 +30,6 @@ from robo_rlhf.feedback.question_kind import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-DELAY = (0.2, 0.8)  # [s] from what is meant to the press, at least and at most
 MOST_PRESSES = 1000  # in one answer
 PIECE, RATE = 10, 20.0  # a simulated person judges so many steps at once, and sees so many a second
 
@@ -113,16 +113,6 @@ class Moments(QueryKind):
         signs = judge.grade(means, 3) - 1
         pressed = [(int(sign), max(end + late, 0.0)) for sign, end in zip(signs, ends, strict=True) if sign]
         return {"presses": [{"sign": sign, "step": step, "rate": RATE} for sign, step in pressed]}
-
-
-def credit(step: float, rate: float, length: int) -> Array:
-    """Return the chance, (length,) float32, that a press at position `step` [steps] means each step of a clip.
-
-    `rate` [steps/s] is the playback rate of the clip. Credit outside the clip is lost.
-    """
-    first, last = step - DELAY[1] * rate, step - DELAY[0] * rate
-    edges = np.clip(np.arange(length + 1), first, last)
-    return (np.diff(edges) / (last - first)).astype(np.float32)
 
 
 def _check_press(press: object) -> None:

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from robo_rlhf.core.errors import CorruptFileError, NotFoundError, VersionError
 from robo_rlhf.core.types import Episode, Segment
-from robo_rlhf.feedback.kinds.moments import DELAY, MOST_PRESSES
+from robo_rlhf.feedback.kinds.moments import MOST_PRESSES
+from robo_rlhf.feedback.live_signal.credit import DELAY
 from robo_rlhf.feedback.live_signal.signals import Signal, Signals
 from robo_rlhf.feedback.records import Answer, Question, question_id
 
@@ -68,9 +69,9 @@ class SignalReader:
             found = self._find((dataset, episode))
             if found is None or task not in (None, found[0]):
                 continue
-            for question, said in pieces(some, dataset, episode, of, *found):
+            for question, given in pieces(some, dataset, episode, of, *found):
                 questions.append(question)
-                answers += said
+                answers += given
         return questions, answers
 
     def _find(self, key: tuple[str, str]) -> tuple[str, int] | None:
@@ -91,14 +92,14 @@ def pieces(
     pressed: Sequence[Signal], dataset: str, episode: str, run: str, task: str, steps: int
 ) -> Iterator[tuple[Question, list[Answer]]]:
     """Give a question for each piece of an episode of `steps` steps that presses may mean, and each person's answer."""
-    said: dict[int, dict[str, list[Signal]]] = {}
+    given: dict[int, dict[str, list[Signal]]] = {}
     for signal in pressed:
         first, last = signal.step - DELAY[1] * signal.rate, signal.step - DELAY[0] * signal.rate
         if last <= 0 or first >= steps:
             continue
         for piece in range(max(0, int(first)) // PIECE, math.ceil(min(last, steps) / PIECE)):
-            said.setdefault(piece, {}).setdefault(signal.annotator, []).append(signal)
-    for piece, by_person in sorted(said.items()):
+            given.setdefault(piece, {}).setdefault(signal.annotator, []).append(signal)
+    for piece, by_person in sorted(given.items()):
         clip = Segment(episode, piece * PIECE, min(PIECE, steps - piece * PIECE))
         made = question_id(f"live {run}", 0, KIND, (clip,))
         question = Question(made, run or "live", 0, KIND, task, (clip,), dataset, meta={"live": True})

@@ -94,6 +94,12 @@ class Signals:
             newest, withdrawn = connection.execute(query).one()
         return SignalVersion(newest or 0, withdrawn)
 
+    def runs(self) -> "list[str]":
+        """Return the runs that anybody pressed about, sorted."""
+        with self._database.read() as connection:
+            found = connection.scalars(sa.select(signals.c.run).distinct().order_by(signals.c.run))
+            return [name for name in found if name]
+
     def list(
         self,
         run: str | None = None,

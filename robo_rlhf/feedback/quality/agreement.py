@@ -29,27 +29,27 @@ def judgements(answers: Sequence[Answer], kinds: Mapping[str, str]) -> list[Judg
     ]
 
 
-def raw_agreement(said: Sequence[Judgement]) -> float | None:
+def raw_agreement(judged: Sequence[Judgement]) -> float | None:
     """Return the share of pairs of people, over all units, who agree; None where no two people were asked the same."""
     agreed = pairs = 0
-    for labels in by_unit(said).values():
+    for labels in by_unit(judged).values():
         counts = Counter(labels.values())
         agreed += sum(n * (n - 1) // 2 for n in counts.values())
         pairs += len(labels) * (len(labels) - 1) // 2
     return agreed / pairs if pairs else None
 
 
-def krippendorff_alpha(said: Sequence[Judgement], scale: Scale) -> float | None:
+def krippendorff_alpha(judged: Sequence[Judgement], scale: Scale) -> float | None:
     """Return Krippendorff's alpha: 1 for perfect agreement, 0 for that of chance; None where it is not defined.
 
     Krippendorff 2011, "Computing Krippendorff's alpha-reliability", section E: any number of people and of missing
     judgements. A unit that fewer than two people judged says nothing about agreement and is left out.
 
     Args:
-        said: judgements; levels are integers where `scale` is "ordinal".
+        judged: judgements; levels are integers where `scale` is "ordinal".
         scale: how far two labels are apart: "nominal" counts equal or not, "ordinal" the judgements between them.
     """
-    units = [labels for labels in by_unit(said).values() if len(labels) > 1]
+    units = [labels for labels in by_unit(judged).values() if len(labels) > 1]
     domain = sorted(
         {label for labels in units for label in labels.values()}, key=lambda label: (str(type(label)), label)
     )
@@ -76,10 +76,10 @@ def _squared_distances(totals: NDArray[np.float64], scale: Scale) -> NDArray[np.
     return np.square(ranks[:, None] - ranks)
 
 
-def agreement_with_others(said: Sequence[Judgement]) -> dict[str, tuple[int, int]]:
+def agreement_with_others(judged: Sequence[Judgement]) -> dict[str, tuple[int, int]]:
     """Return for each person in how many pairs with another they agree, and how many pairs there are."""
     found: dict[str, tuple[int, int]] = {}
-    for labels in by_unit(said).values():
+    for labels in by_unit(judged).values():
         counts = Counter(labels.values())
         for person, label in labels.items():
             agreed, pairs = found.get(person, (0, 0))
@@ -87,13 +87,15 @@ def agreement_with_others(said: Sequence[Judgement]) -> dict[str, tuple[int, int
     return found
 
 
-def between_and_within(said: Sequence[Judgement], teams: Mapping[str, str], first: str, second: str) -> Interval | None:
+def between_and_within(
+    judged: Sequence[Judgement], teams: Mapping[str, str], first: str, second: str
+) -> Interval | None:
     """Return how much more two people of one team agree than two of different teams, with a bootstrap interval.
 
     Above 0 the two teams judge differently. The bootstrap is over units. None where there are no such pairs.
     """
     rows = []  # per unit: agreed within, pairs within, agreed between, pairs between
-    for labels in by_unit(said).values():
+    for labels in by_unit(judged).values():
         row = [0, 0, 0, 0]
         people = [person for person in labels if teams.get(person) in (first, second)]
         for i, one in enumerate(people):
@@ -114,9 +116,9 @@ def between_and_within(said: Sequence[Judgement], teams: Mapping[str, str], firs
     return Interval(float(total[0] / total[1] - total[2] / total[3]), float(low), float(high))
 
 
-def by_unit(said: Sequence[Judgement]) -> dict[Hashable, dict[str, Label]]:
+def by_unit(judged: Sequence[Judgement]) -> dict[Hashable, dict[str, Label]]:
     """Return the label of each person for each unit."""
     units: dict[Hashable, dict[str, Label]] = defaultdict(dict)
-    for one in said:
+    for one in judged:
         units[one.unit][one.person] = one.label  # type: ignore[assignment]
     return units

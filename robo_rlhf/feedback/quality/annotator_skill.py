@@ -36,7 +36,7 @@ class CrowdModel:
 
 
 def fit(
-    said: Sequence[Judgement],
+    judgements: Sequence[Judgement],
     *,
     known: Mapping[Hashable, Hashable] | None = None,
     least_labels: int = 2,
@@ -45,15 +45,15 @@ def fit(
     """Estimate skills and true labels.
 
     Args:
-        said: all judgements.
+        judgements: all of them.
         known: the true labels of some units.
         least_labels: how many labels a unit has at least, also where fewer were given.
         prior: right and wrong answers that each person starts with.
     """
-    if not said:
+    if not judgements:
         return CrowdModel({}, {})
-    people, person = _numbered([s.person for s in said])
-    pairs, pair = _numbered([(s.unit, s.label) for s in said])
+    people, person = _numbered([s.person for s in judgements])
+    pairs, pair = _numbered([(s.unit, s.label) for s in judgements])
     units, unit_of_pair = _numbered([unit for unit, _ in pairs])
     labels = np.maximum(np.bincount(unit_of_pair), least_labels)  # of each unit
     given = known or {}
@@ -65,7 +65,7 @@ def fit(
     truth = np.where(fixed, true, truth)
     skill = np.zeros(len(people))
     for _ in range(ROUNDS):
-        new = _skills(person, truth[pair], np.ones(len(said)), prior)
+        new = _skills(person, truth[pair], np.ones(len(judgements)), prior)
         if np.abs(new - skill).max() < TOLERANCE:
             break
         skill = new

@@ -123,11 +123,11 @@ def report(store: Store, *, run: str | None = None, task: str | None = None, mos
     for answer in found:
         by_standing[answer.standing].append(answer)
     work = [a for name in WORK for a in by_standing[name]]
-    said = judgements(work, kinds)
+    judged_units = judgements(work, kinds)
     sharing, teams = store.tasks.sharing(task or ""), store.teams()
     known = {known.question: known for known in store.gold.list()}
-    skills = skills_of(said, by_gold(by_standing["gold"], known))
-    agreed = agreement_with_others(said)
+    skills = skills_of(judged_units, by_gold(by_standing["gold"], known))
+    agreed = agreement_with_others(judged_units)
     people = []
     by_person: dict[str, dict[str, list[Answer]]] = defaultdict(lambda: defaultdict(list))
     for answer in found:
@@ -140,11 +140,11 @@ def report(store: Store, *, run: str | None = None, task: str | None = None, mos
     return Quality(
         answers=len(work),
         people=tuple(people),
-        agreement=raw_agreement(said),
+        agreement=raw_agreement(judged_units),
         alpha={kind: _alpha(kind, work, kinds) for kind in sorted({kinds[a.question_id] for a in work})},
         teams=_teams(people),
         differences=tuple(
-            TeamDifference(a, b, between_and_within(said, apart(teams, a, b), a, b))
+            TeamDifference(a, b, between_and_within(judged_units, apart(teams, a, b), a, b))
             for a, b in combinations(_groups(people), 2)
         ),
         implicit=count_by_person(store, run=run, task=task),
@@ -169,17 +169,17 @@ def weights_among(
     them. So without gold no weights exist where one person answers alone, or where each question is answered once.
     """
     kinds = {question.id: question.kind for question in asked}
-    said = judgements([answer for answer in found if answer.question_id in kinds], kinds)
-    return {name: annotator_skill.weight_of(skill) for name, skill in skills_of(said, checked).items()}
+    judged_units = judgements([answer for answer in found if answer.question_id in kinds], kinds)
+    return {name: annotator_skill.weight_of(skill) for name, skill in skills_of(judged_units, checked).items()}
 
 
-def skills_of(said: Sequence[Judgement], checked: Sequence[Judgement] = ()) -> dict[str, float]:
+def skills_of(judged_units: Sequence[Judgement], checked: Sequence[Judgement] = ()) -> dict[str, float]:
     """Return the probability of the true label, by the crowd model, for each person of whom something is known.
 
     Those are people who share a unit with another, or had gold questions: `checked`, as `by_gold` returns it.
     """
-    shared = {unit for unit, labels in by_unit(said).items() if len(labels) > 1}
-    judged = [one for one in said if one.unit in shared]
+    shared = {unit for unit, labels in by_unit(judged_units).items() if len(labels) > 1}
+    judged = [one for one in judged_units if one.unit in shared]
     return dict(annotator_skill.fit([*judged, *checked], known={one.unit: RIGHT for one in checked}).skill)
 
 
@@ -240,7 +240,7 @@ def _person(
     """Return the figures of one person that follow from their answers alone."""
     times = sorted(answer.response_time for answer in own if answer.response_time is not None)
     labels = [usable_kind(kinds[answer.question_id]).labels(answer.value) for answer in own]
-    judged = [said for said in labels if said]
+    judged = [judged_units for judged_units in labels if judged_units]
     everything = [answer for some in mine.values() for answer in some]
     return PersonQuality(
         name=name,
@@ -253,8 +253,8 @@ def _person(
         gold=Share.over([known[a.question_id].right(a.value) for a in mine.get("gold", ()) if a.question_id in known]),
         left=_left(own),
         too_fast=Share.over([time < sharing.too_fast for time in times]),
-        ties=Share.over([all(label == "neither" for label in said.values()) for said in judged]),
-        skipped=Share.over([not said for said in labels]),
+        ties=Share.over([all(label == "neither" for label in judged_units.values()) for judged_units in judged]),
+        skipped=Share.over([not judged_units for judged_units in labels]),
         skill=None,
         weight=1.0,
         warnings=(),

@@ -75,8 +75,8 @@ def _units(parts: Sequence[Sequence[Answer]], kinds: Mapping[str, str]) -> list[
     for unit, labels in by_unit(judgements(work, kinds)).items():
         total = len(labels) * (len(labels) - 1) // 2
         if total:
-            said = list(labels.values())
-            agreed = sum(said[i] == other for i in range(len(said)) for other in said[i + 1 :])
+            chosen = list(labels.values())
+            agreed = sum(chosen[i] == other for i in range(len(chosen)) for other in chosen[i + 1 :])
             units[stretch_of[unit[0]]].append((agreed, total))  # type: ignore[index]
     return units
 
@@ -90,7 +90,7 @@ def _window(
 ) -> Window:
     times = sorted(answer.response_time for answer in part if answer.response_time is not None)
     gold = [a for a in part if a.standing == "gold" and a.question_id in known]
-    judged = [said for a in part if (said := usable_kind(kinds[a.question_id]).labels(a.value))]
+    judged = [chosen for a in part if (chosen := usable_kind(kinds[a.question_id]).labels(a.value))]
     return Window(
         first=part[0].answered,
         last=part[-1].answered,
@@ -99,5 +99,5 @@ def _window(
         agreement=agreement_interval(pairs),
         gold=Share.over([known[a.question_id].right(a.value) for a in gold]),
         too_fast=Share.over([time < too_fast for time in times]),
-        ties=Share.over([all(label == "neither" for label in said.values()) for said in judged]),
+        ties=Share.over([all(label == "neither" for label in chosen.values()) for chosen in judged]),
     )

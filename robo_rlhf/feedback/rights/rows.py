@@ -25,7 +25,7 @@ NAMES = (  # table, column that holds a person's name and nothing else
     ("audit", "who"),
     ("annotators", "name"),
 )
-SAID = (("answers", "annotator"), ("leases", "annotator"), ("signals", "annotator"), ("annotators", "name"))
+ANSWERED = (("answers", "annotator"), ("leases", "annotator"), ("signals", "annotator"), ("annotators", "name"))
 """What goes where a person wants answers to be removed."""
 GONE = (("notes", "annotator"), ("progress", "annotator"), ("consents", "annotator"))  # removed in any case
 ACCOUNT = ("web_sessions", "sign_in_links", "api_tokens")  # by `person_id`
@@ -66,7 +66,7 @@ class RowEraser:
         ids = [str(one) for (one,) in self._rows(mine)] if "answers" in self.columns else []
         with self._growing_log_off():
             self._remove_account()
-            for table, column in (*GONE, *(SAID if what == "removed" else ())):
+            for table, column in (*GONE, *(ANSWERED if what == "removed" else ())):
                 self._run(f"DELETE FROM {{{table}}} WHERE {column} = :name", table, column)
             if what == "removed":
                 self._forget_doings(ids)
@@ -88,10 +88,10 @@ class RowEraser:
             return
         mine = "SELECT number, value FROM {answers} WHERE annotator = :name AND value IS NOT NULL"
         for number, value in self._rows(mine):
-            said = json.loads(value)
-            if "note" in said:
-                del said["note"]
-                self._set("answers", "number", number, "value", json.dumps(said, sort_keys=True, ensure_ascii=False))
+            answer = json.loads(value)
+            if "note" in answer:
+                del answer["note"]
+                self._set("answers", "number", number, "value", json.dumps(answer, sort_keys=True, ensure_ascii=False))
         self._run(
             "UPDATE {answers} SET idempotency_key = 'erased ' || number WHERE annotator = :name",
             "answers",
@@ -105,8 +105,8 @@ class RowEraser:
                 self._run(f"DELETE FROM {{{table}}} WHERE person_id IN {mine}", table, "person_id")
             self._run("DELETE FROM {people} WHERE name = :name", "people", "name")
         self._run("DELETE FROM {sign_in_tries} WHERE lower(name) = lower(:name)", "sign_in_tries", "name")
-        told = self._rows("SELECT number, body FROM {deliveries}") if "deliveries" in self.columns else ()
-        for number, body in told:
+        sent = self._rows("SELECT number, body FROM {deliveries}") if "deliveries" in self.columns else ()
+        for number, body in sent:
             if in_json(json.loads(body), self.name, self.alias) != json.loads(body):
                 self.connection.execute(sa.text(self._sql("DELETE FROM {deliveries} WHERE number = :n")), {"n": number})
 

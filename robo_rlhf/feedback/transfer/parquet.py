@@ -56,7 +56,7 @@ def unpack_here(memory: int, written: int, folder: Path, paths: Sequence[Path]) 
     used = _data_bytes()
     resource.setrlimit(resource.RLIMIT_DATA, (used + memory, used + memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
-    told = {}
+    refused = {}
     for path in paths:
         try:
             with (
@@ -76,8 +76,8 @@ def unpack_here(memory: int, written: int, folder: Path, paths: Sequence[Path]) 
         except (pa.ArrowException, OSError, ValueError, ArithmeticError, CorruptFileError) as error:
             if getattr(error, "errno", None) == errno.EFBIG:
                 raise
-            told[path.name] = f"it is no Parquet file, or a broken one: {' '.join(str(error).split())[:300]}"
-    return told
+            refused[path.name] = f"it is no Parquet file, or a broken one: {' '.join(str(error).split())[:300]}"
+    return refused
 
 
 def _data_bytes() -> int:

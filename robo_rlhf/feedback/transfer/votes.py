@@ -76,13 +76,13 @@ class _Pair:
         if not vote.axis:
             self.answers.append(answer)
             return
-        said = {"both_bad": "tie"}.get(choice, choice)
+        favoured = {"both_bad": "tie"}.get(choice, choice)
         mine = [one for one in self.answers if one["annotator"] == person]
         if mine and vote.axis not in mine[-1]["value"]["axes"]:
             mine[-1]["value"] |= note
-            mine[-1]["value"]["axes"][vote.axis] = said
+            mine[-1]["value"]["axes"][vote.axis] = favoured
         else:
-            self.answers.append({**answer, "value": {"axes": {vote.axis: said}, **note}})
+            self.answers.append({**answer, "value": {"axes": {vote.axis: favoured}, **note}})
 
     def axes(self) -> list[str]:
         """Return the axes that votes name, those on which an answer says nothing filled with "can't tell"."""
@@ -176,8 +176,8 @@ def export_votes(store: Store, path: Path, *, by: Principal = NO_PRINCIPAL) -> i
             row: dict[str, Any] = {"clip_a": clips[0], "clip_b": clips[1], "annotator": answer.annotator}
             row |= {"time": answer.answered, "note": value.get("note", ""), "dataset": question.dataset}
             row |= {"run": question.run, "task": question.task, "seconds": answer.response_time}
-            said = value.get("axes") or dict.fromkeys(axes_of(question.meta, ("",)), value.get("choice"))
-            rows += [{**row, "axis": axis, "vote": choice} for axis, choice in said.items()]
+            favoured = value.get("axes") or dict.fromkeys(axes_of(question.meta, ("",)), value.get("choice"))
+            rows += [{**row, "axis": axis, "vote": choice} for axis, choice in favoured.items()]
     write_atomic(path, _encoded(rows, path.suffix), reserve=0)
     about = f"{len(rows):,} votes"
     store.database.write(lambda connection: log(connection, by.name, "feedback exported", about, by.address))
@@ -202,8 +202,8 @@ def _take(
         return ImportProblem("", vote.row, f"both clips are episode {one.meta.id}")
     if one.meta.task != two.meta.task:
         return ImportProblem("", vote.row, f"the clips are of different tasks: {one.meta.task} and {two.meta.task}")
-    said = vote.vote.strip().lower().replace(" ", "_").replace("'", "")
-    choice = CHOICES.get(said) or {vote.clip_a: "A", vote.clip_b: "B"}.get(vote.vote)
+    favoured = vote.vote.strip().lower().replace(" ", "_").replace("'", "")
+    choice = CHOICES.get(favoured) or {vote.clip_a: "A", vote.clip_b: "B"}.get(vote.vote)
     if choice is None:
         expected = f"one of {', '.join(CHOICES)}, or the name of one of its clips"
         return ImportProblem("", vote.row, f"vote {vote.vote[:60]!r}: expected {expected}")
@@ -270,9 +270,9 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     with tempfile.TemporaryDirectory(prefix="votes-") as place:
         lines = path
         if path.suffix == ".parquet":
-            told = parquet.unpack([path], Path(place))
-            if told:
-                raise CorruptFileError(path, next(iter(told.values())), _ADVICE)
+            refused = parquet.unpack([path], Path(place))
+            if refused:
+                raise CorruptFileError(path, next(iter(refused.values())), _ADVICE)
             lines = Path(place) / f"{path.stem}.jsonl"
         for number, line in enumerate(read_whole(lines, _ADVICE).splitlines(), start=1):
             if line.strip():

@@ -60,8 +60,8 @@ class Minari(Format):
             if names and all(OWN in file[name] for name in names):
                 yield from (_exact(file[name], path) for name in names)
                 return
-            said = any(f"{names[0]}/{key}" in file for key in SUCCESS)
-            made, spaces = _foreign(place, about, options, notes, said)
+            has_success = any(f"{names[0]}/{key}" in file for key in SUCCESS)
+            made, spaces = _foreign(place, about, options, notes, has_success)
             for index, name in enumerate(names):
                 yield _one(file[name], path, made, spaces, index)
 
@@ -212,7 +212,7 @@ def _total(place: Path, about: Mapping[str, Any]) -> int:
 
 
 def _foreign(
-    place: Path, about: Mapping[str, Any], options: ImportOptions, notes: Callable[[str], object], said: bool
+    place: Path, about: Mapping[str, Any], options: ImportOptions, notes: Callable[[str], object], has_success: bool
 ) -> tuple[ForeignSet, Any]:
     """Return what is the same for all episodes, and the space of observations."""
     try:
@@ -244,7 +244,7 @@ def _foreign(
         notes=notes,
         control_dt=1 / rate,
         scaling=None if own_units else Scaling(low, high),
-        said_success=said,
+        marks_success=has_success,
         task=task or place.name.rpartition("-v")[0],
         obs_names=(),
     )

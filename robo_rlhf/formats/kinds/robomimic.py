@@ -200,7 +200,7 @@ def _foreign(
         notes=notes,
         control_dt=1 / rate,
         scaling=scaling,
-        said_success=about.get("type") == ROBOSUITE and all("rewards" in data[name] for name in demos),
+        marks_success=about.get("type") == ROBOSUITE and all("rewards" in data[name] for name in demos),
         task=task,
         obs_parts=parts,
         obs_names=tuple(f"{p}_{i}" for p in parts for i in range(_width(first["obs"][p]))),
@@ -222,7 +222,7 @@ def _one(group: "h5py.Group", place: Path, made: ForeignSet) -> Imported:
         matrix(array_of(group, "rewards", place, name), place, "rewards", name)[:, 0] if "rewards" in group else None
     )
     success = None
-    if made.said_success and reward is not None:  # robosuite's tasks pay 1 where they are done
+    if made.marks_success and reward is not None:  # robosuite's tasks pay 1 where they are done
         success = np.concatenate([[False], reward >= 1])
     found = Foreign(int(name.removeprefix("demo_")), place, obs, action, reward, success)
     episode, timing = made.episode(found)

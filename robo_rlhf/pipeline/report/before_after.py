@@ -9,6 +9,7 @@ import numpy as np
 
 from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.episodes.access import access_of
+from robo_rlhf.pipeline.latest_policy import POLICY, final_policy
 from robo_rlhf.pipeline.report.findings import Findings
 from robo_rlhf.pipeline.report.formatting import initial_policy_name
 from robo_rlhf.policies.base import TrainedPolicy
@@ -53,8 +54,8 @@ def make_clips(findings: Findings, folder: Path) -> Iterator[ClipPair]:
         RoboRlhfError: rendering is not available here.
     """
     seeds, begun = chosen_seeds(findings.before, findings.after), initial_policy_name(findings.config["demos"])
-    last = f"round-{findings.rounds[-1]}/finetune"
-    both = [_episodes(findings, name, seeds) for name in ("clone", last)]
+    first = findings.path / "clone" / POLICY
+    both = [_episodes(findings, path, seeds) for path in (first, final_policy(findings.path) or first)]
     with RenderPool() as pool:
         for seed, old, new in zip(seeds, *both, strict=True):
             every = max(1, math.ceil((max(len(old), len(new)) + 1) / MOST_FRAMES))
@@ -65,8 +66,8 @@ def make_clips(findings: Findings, folder: Path) -> Iterator[ClipPair]:
             yield ClipPair(seed, old.meta.outcome == "success", new.meta.outcome == "success", out)
 
 
-def _episodes(findings: Findings, stage: str, seeds: list[int]) -> list[Episode]:
-    policy: TrainedPolicy = load_policy(findings.path / stage / "checkpoints" / "policy.safetensors")
+def _episodes(findings: Findings, path: Path, seeds: list[int]) -> list[Episode]:
+    policy: TrainedPolicy = load_policy(path)
     policy.seed(0)  # as the evaluation did
     # As many copies as the evaluation had: sums inside a network may depend on how many rows it sees at once.
     env = make_env(findings.config["task"], findings.config["num_envs"])

@@ -7,13 +7,16 @@ from typing import Any
 
 from robo_rlhf.core.files import read_json
 from robo_rlhf.core.stats import wilson
+from robo_rlhf.pipeline.recipe.decisions import STAGE
 from robo_rlhf.pipeline.report.formatting import interval_text, value_text
 
 
 def choices_section(path: Path, rounds: Sequence[int], approvals: float) -> str:
     """Return what the run in the folder `path` chose; empty where it chose nothing and asked about no success."""
-    rows = [*_horizon(_stored(path / "pace")), *_noise(_stored(path / "exploration"))]
+    rows = [*_plan(_stored(path / STAGE)), *_trials(_stored(path / "trials" / "choice"))]
+    rows += [*_horizon(_stored(path / "pace")), *_tries(path), *_noise(_stored(path / "exploration"))]
     rows += [row for number in rounds for row in _head(number, _stored(path / f"round-{number}" / "success"))]
+    rows += [row for number in rounds for row in _gate(number, _stored(path / f"round-{number}" / "gate"))]
     if not rows:
         return ""
     judge = "a success head learned from the answers judges them" if approvals else "the environment's mark judges them"
@@ -29,6 +32,37 @@ def _stored(stage: Path) -> Mapping[str, Any] | None:
     path = stage / "result.json"
     found: Mapping[str, Any] | None = read_json(path, dict) if path.exists() else None
     return found
+
+
+def _plan(found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    decisions = [] if found is None else found["decisions"]
+    return [(d["what"], f"<b>{escape(d['chosen'])}</b> ({escape(d['why'])})") for d in decisions]
+
+
+def _trials(found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    if found is None:
+        return []
+    tried = [
+        f"{t['way']}, {t['horizon']} steps of each prediction: {value_text(t['success'], True)}" for t in found["tried"]
+    ]
+    why = "; ".join(tried) or "nobody could tell which succeeds, so it is the first, untried"
+    return [("cloned policy", f"<b>{found['way']}, {found['horizon']} steps</b> of each prediction ({why})")]
+
+
+def _tries(path: Path) -> list[tuple[str, str]]:
+    """Return how each turn of self-imitation went."""
+    found = []
+    for turn in sorted(path.glob("tries-*/act")):
+        acted, judged = _stored(turn), _stored(turn.parent / "pace") or _stored(turn.parent / "judge")
+        if acted and judged:
+            shares = judged["success"] if isinstance(judged["success"], list) else [judged["success"]]
+            text = f"{len(acted['successes'])} of {acted['tries']} tries succeeded and were imitated: then"
+            found.append((f"own tries, {turn.parent.name[6:]}", f"{text} {value_text(max(shares), True)}"))
+    return found
+
+
+def _gate(number: int, found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    return [] if found is None else [(f"policy of round {number}", escape(str(found["reason"])))]
 
 
 def _horizon(found: Mapping[str, Any] | None) -> list[tuple[str, str]]:

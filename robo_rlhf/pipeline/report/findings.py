@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -14,20 +14,25 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import feedback_database, read_json
 from robo_rlhf.core.runs import Run, with_defaults
-from robo_rlhf.core.types import Array
+from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import described
 from robo_rlhf.feedback.store import Answer, Store
 from robo_rlhf.pipeline.config import PipelineConfig, TeacherConfig, preset, presets
+from robo_rlhf.pipeline.recipe.decisions import decided
 from robo_rlhf.pipeline.steps.evaluation import stored_evaluation
 from robo_rlhf.pipeline.steps.observers import truth_rows
+from robo_rlhf.rewards.attribution import as_clips, attribute, in_words, quantities
+from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rewards.latest import PenalizedReward
 from robo_rlhf.rollouts.evaluation import Comparison, Evaluation, compare
+from robo_rlhf.sim.column_names import column_names
 from robo_rlhf.sim.tasks import TASKS
 
-PLAIN = ("demos", "labels", "rounds", "seed", "annotator", "dataset")  # settings that have a separate option
+MOST_LOOKED_AT = 32  # episodes from which it is said what the reward looks at
+PLAIN = ("demos", "labels", "minutes", "rounds", "seed", "annotator", "dataset")  # settings that have a separate option
 
 
 class Iteration(NamedTuple):
@@ -49,6 +54,7 @@ class LastRound(NamedTuple):
     learned: Array  # return by the reward that was learned from all answers
     true: Array  # return by the task's own reward
     success: Array  # bool
+    looks_at: str  # what the learned reward looks at, in a sentence; empty where it cannot be said
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,12 @@ class Findings:
     @classmethod
     def of(cls, path: Path, home: Path) -> "Findings":
         """Open the finished run in the folder `path`, in the data home `home`."""
-        return cls(path, home, with_defaults(read_json(path / "config.json", dict), PipelineConfig))
+        return cls(path, home, decided(with_defaults(read_json(path / "config.json", dict), PipelineConfig), path))
+
+    @cached_property
+    def asked(self) -> Mapping[str, Any]:
+        """The settings that the run was started with, before its recipe decided any."""
+        return with_defaults(read_json(self.path / "config.json", dict), PipelineConfig)
 
     @property
     def rounds(self) -> range:
@@ -110,7 +121,8 @@ class Findings:
 
     def _clock(self) -> Any:
         """Return a function from a time [s since 1970] to minutes of work, without the time between sessions."""
-        runs = [Run(self.path, self.config), *(Run(self.path / f"round-{k}" / "finetune", {}) for k in self.rounds)]
+        whole = Run(self.path, read_json(self.path / "config.json", dict))
+        runs = [whole, *(Run(self.path / f"round-{k}" / "finetune", {}) for k in self.rounds)]
         events = sorted((e["time"], e["event"]) for run in runs for e in run.events())
         times = np.array([time for time, _ in events])
         idle = np.array([event == "session" for _, event in events])
@@ -135,6 +147,7 @@ class Findings:
             np.array([float(reward(e.obs[:-1], e.action, e.obs[1:]).sum()) for e in episodes]),
             np.array([float(e.reward.sum(dtype=np.float64)) for e in episodes]),
             np.array([bool(e.success[-1]) for e in episodes]),
+            _looks_at(reward.model, episodes),
         )
 
     def answers(self) -> list[Answer]:
@@ -151,7 +164,7 @@ class Findings:
 
     def command(self) -> str:
         """Return a command that repeats the run, given the same demonstrations in the data home."""
-        task, config = self.config["task"], dict(self.config)
+        task, config = self.config["task"], dict(self.asked)
         words = ["robo-rlhf run", f"--task {task}" if task in TASKS else f"--env {task}"]
         words += [f"--{name} {config[name]}" for name in PLAIN if config[name] != ""]
         asked = {f.name: config[f.name] for f in fields(PipelineConfig) if f.name in (*PLAIN, "task")}
@@ -160,6 +173,8 @@ class Findings:
             with suppress(InvalidValueError):  # a preset that does not fit the number of rounds
                 choices.append((size, _differences(config, asdict(preset(size, **asked)))))
         size, differences = min(choices, key=lambda choice: len(choice[1]))
+        kept = differences.pop("keep", config["keep"])
+        differences |= {name: _inside(config, name) for name in kept.split(",") if name and name not in differences}
         words += [f"--preset {size}"] * (size != "default")
         return " ".join(words + [f"--set {name}={_quoted(value)}" for name, value in differences.items()])
 
@@ -176,6 +191,23 @@ def _differences(wanted: Mapping[str, Any], given: Mapping[str, Any], inside: st
     return found
 
 
+def _inside(config: Mapping[str, Any], name: str) -> Any:
+    found: Any = config
+    for part in name.split("."):
+        found = found[part]
+    return found
+
+
 def _quoted(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return text if text.replace(".", "").replace("-", "").replace("_", "").isalnum() else f"'{text}'"
+
+
+def _looks_at(model: RewardModel, episodes: Sequence[Episode]) -> str:
+    """Return what a reward model looks at in episodes, in a sentence; empty where there are too few clips."""
+    cut = [as_clips(e.obs, e.action, model) for e in episodes[:MOST_LOOKED_AT]]
+    if sum(len(obs) for obs, _ in cut) < 2:
+        return ""
+    obs, action = (np.concatenate(part) for part in zip(*cut, strict=True))
+    among = quantities(*column_names(episodes[0].meta, model.obs_dim, model.act_dim))
+    return in_words(attribute(model, obs, action, among, np.random.default_rng(0)).shares)

@@ -49,7 +49,7 @@ def _pictures(context: Context, demonstrations: list[Episode]) -> TrainingPictur
     seen = context.config.clone.settings
     if context.config.clone.policy != "visual" or not seen.get("cameras"):
         return None
-    sight = Sight(tuple(seen["cameras"]), int(seen["size"]))  # type: ignore[arg-type]
+    sight = Sight(tuple(seen["cameras"]), int(seen["size"]), int(seen["looks"]))  # type: ignore[arg-type]
     folder = find_dataset(context.home, context.config.demonstrations)
     progress = context.observer.progress
     return see_episodes(
@@ -96,6 +96,13 @@ def load_demonstrations(context: Context) -> list[Episode]:
         dataset = Dataset(taken, create=True, task=config.task)
         dataset.add_many(source.load_all([name for name in ids if name not in dataset]))
     return [trimmed(episode, config.trim) for episode in with_current_observations(dataset.load_all(ids))]
+
+
+def take_demonstrations(context: Context) -> list[Episode]:
+    """Return the demonstrations to imitate, and write down which they are before anything is learned from them."""
+    demonstrations = load_demonstrations(context)
+    context.run.child("clone", {"demonstrations": [episode.meta.id for episode in demonstrations]})
+    return demonstrations
 
 
 def trimmed(episode: Episode, after: int) -> Episode:

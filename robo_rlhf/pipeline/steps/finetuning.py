@@ -28,6 +28,7 @@ from robo_rlhf.training import ppo, sac
 from robo_rlhf.training_tools.experience import Reward
 from robo_rlhf.training_tools.rl_loop import Stored
 from robo_rlhf.training_tools.settings import PPOSettings
+from robo_rlhf.training_tools.viewers import audience
 
 RESIDUAL_STD = 0.3  # initial deviation of a correction by SAC, before the tanh
 
@@ -43,7 +44,8 @@ def finetune(context: Context, policy: PipelinePolicy, number: int) -> PipelineP
         config.rl, iterations=config.iterations_of(number), seed=context.seed(number), num_envs=config.num_envs
     )
     reward = _reward(policy, config)
-    with context.training(_stage(number)) as run:
+    watched = audience(settings.objective, context.run.path, context.home, context.env)
+    with context.training(_stage(number)) as run, watched as live:
         truth = (OveroptimizationAlarm if config.gate and policy.success is None else TrueRewardLog)(
             run, context.env.num_envs
         )
@@ -59,6 +61,7 @@ def finetune(context: Context, policy: PipelinePolicy, number: int) -> PipelineP
                 progress=observer.progress,
                 on_iteration=truth.log,
                 diagnostics=truth.observe,
+                live=live,
             )
         else:
             refused = policy.round < number - 1
@@ -74,6 +77,7 @@ def finetune(context: Context, policy: PipelinePolicy, number: int) -> PipelineP
                 progress=observer.progress,
                 on_iteration=truth.log,
                 diagnostics=truth.observe,
+                live=live,
             )
     return replace(policy, network=actor, round=number)
 

@@ -19,13 +19,14 @@ from robo_rlhf.policies.base import Actor
 from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rollouts.rollout import check_environment, rollout
+from robo_rlhf.sim.envs.conditioned_env import ConditionedEnv
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
 
 COLLECT_SEED = 4_000_000  # first of the seeds of the episodes that clips are cut from
 
 
-def collect(context: Context, policy: PipelinePolicy, number: int) -> list[str]:
-    """Run the newest policy with exploration, and store the episodes; return their ids."""
+def collect(context: Context, policies: Sequence[PipelinePolicy], number: int) -> list[str]:
+    """Run the newest policy with exploration, or each of several in turn, and store the episodes; return their ids."""
     config, name = context.config, context.run.path.name
 
     def meta(seed: int) -> Mapping[str, Any]:
@@ -34,8 +35,10 @@ def collect(context: Context, policy: PipelinePolicy, number: int) -> list[str]:
     def work(run: Run) -> Mapping[str, Any]:
         first = COLLECT_SEED + 100_000 * config.seed + 1000 * number
         seeds = np.arange(first, first + config.collect)
-        explorer = ExploringPolicy(cast(Actor, policy.network), context.seed(number))  # as `fine_tunable` gave it
-        episodes = rollout(context.env, explorer, seeds, meta=meta, on_step=context.steps(len(seeds)))
+        episodes = list[Episode]()
+        for policy, part in zip(policies, np.array_split(seeds, len(policies)), strict=True):
+            explorer = ExploringPolicy(cast(Actor, policy.network), context.seed(number))  # as `fine_tunable` gave it
+            episodes += rollout(context.env, explorer, part, meta=meta, on_step=context.steps(len(part)))
         check_environment([e.meta for e in episodes], context.env.name)
         shown = load_demonstrations(context) if number == 1 else []
         shown = [e.slice(0, len(e), id=f"r0-{i:03d}") for i, e in enumerate(shown)]
@@ -128,7 +131,7 @@ def _member_returns(model: RewardModel, clip: Episode) -> Array:
 def _teacher(context: Context) -> Answerer:
     """Return the simulated teacher."""
     config, env = context.config, context.env
-    style_cost = env.task.style_cost if isinstance(env, TaskEnv) else None
+    style_cost = env.task.style_cost if isinstance(env, TaskEnv | ConditionedEnv) else None
 
     def teach(store: Store, questions: Sequence[Question]) -> None:
         labeler = SimulatedLabeler(context.clips, questions, config.teacher, style_cost)

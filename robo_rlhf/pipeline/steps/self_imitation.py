@@ -20,6 +20,7 @@ from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.chunk_execution import choose_execution_horizon, success_at_chosen_horizon
 from robo_rlhf.pipeline.steps.cloning import load_demonstrations, trimmed
 from robo_rlhf.pipeline.steps.finetuning import gaussian_actor
+from robo_rlhf.pipeline.steps.success import as_judged, success_by_seed
 from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
 from robo_rlhf.rollouts.rollout import rollout
@@ -27,6 +28,7 @@ from robo_rlhf.training import bc
 
 FIRST_SEED = 6_000_000  # first seed of these rollouts: nothing else starts there
 EPISODES = 100  # rollouts that evaluate each cloned policy, on seeds that no result is reported on
+ENOUGH = 0.95  # success by the answers, from which a policy has no need of it
 NOISE = 0.25  # noise of these rollouts, as a share of the deviation of fine-tuning
 
 
@@ -35,6 +37,8 @@ def self_imitate(context: Context, policy: PipelinePolicy) -> PipelinePolicy:
     if not context.config.self_imitation_rounds:
         return policy
     best, found = _success_in_rollouts(context, policy), list[Episode]()
+    if policy.success is not None and best >= ENOUGH:
+        return policy  # little is left to gain, and much to lose where a success is not quite what people like
     for turn in range(1, context.config.self_imitation_rounds + 1):
         found += _collect_successes(context, policy, turn)
         if not found:
@@ -62,7 +66,8 @@ def _collect_successes(context: Context, policy: PipelinePolicy, turn: int) -> l
             meta=lambda seed: {"id": f"t{turn}-{seed}", "device": "policy"},
             record_state=False,
         )
-        good = [trimmed(episode, config.trim) for episode in episodes if episode.meta.outcome == "success"]
+        judged = episodes if policy.success is None else [as_judged(episode, policy.success) for episode in episodes]
+        good = [trimmed(episode, config.trim) for episode in judged if episode.meta.outcome == "success"]
         dataset.add_many([episode for episode in good if episode.meta.id not in dataset])
         return {"tries": len(episodes), "successes": [episode.meta.id for episode in good]}
 
@@ -71,7 +76,9 @@ def _collect_successes(context: Context, policy: PipelinePolicy, turn: int) -> l
 
 def _imitate(context: Context, policy: PipelinePolicy, found: list[Episode], turn: int) -> PipelinePolicy:
     """Train `policy` further on the demonstrations and its successes; return it with its better execution horizon."""
-    name, config = f"tries-{turn}", replace(context.config.clone, seed=context.config.seed + 1000 * turn)
+    settings = context.config
+    updates = settings.self_imitation_updates or settings.clone.updates
+    name, config = f"tries-{turn}", replace(settings.clone, seed=settings.seed + 1000 * turn, updates=updates)
     with context.training(name, {"found": [episode.meta.id for episode in found]}) as run:
         shown, progress = [*load_demonstrations(context), *found], context.observer.progress
         network = bc.train(config, run, shown, start=policy.network, progress=progress)
@@ -86,6 +93,8 @@ def _success_in_rollouts(context: Context, policy: PipelinePolicy) -> float:
 
     def work(run: Run) -> Mapping[str, Any]:
         seeds = np.arange(SELECTION_SEED, SELECTION_SEED + EPISODES)
+        if policy.success is not None:
+            return {"success": float(success_by_seed(context, policy.success, policy.network, seeds).mean())}
         return {"success": evaluate(context.env, policy.network, seeds).success.value}
 
     return float(context.stage(f"{policy.base}/judge", work)["success"])

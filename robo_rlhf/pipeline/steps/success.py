@@ -6,13 +6,13 @@ part of the reward, and every choice between policies. Nothing that the environm
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.runs import Run
-from robo_rlhf.core.types import Array, Policy
+from robo_rlhf.core.types import Array, Episode, Policy
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.quality.report import gold_of, weighted, weights_among
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
@@ -71,3 +71,11 @@ def success_by_seed(context: Context, head: SuccessHead | None, acting: Policy, 
     whole = np.array([episode.meta.outcome != "aborted" for episode in episodes])
     found: Array = (chance > 0.5) & whole
     return found
+
+
+def as_judged(episode: Episode, head: SuccessHead) -> Episode:
+    """Return an episode with the marks of success that people would give it, in place of the environment's."""
+    done = head.chance(episode.obs)[0] > 0.5
+    ends: Literal["success", "failure"] = "success" if done[-1] else "failure"
+    outcome = episode.meta.outcome if episode.meta.outcome == "aborted" else ends
+    return replace(episode, success=done, meta=replace(episode.meta, outcome=outcome))

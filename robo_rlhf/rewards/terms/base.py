@@ -31,7 +31,7 @@ class Steps:
     task: Array | None = None  # (T, N) the environment's own reward
     success: Array | None = None  # (T, N) bool, after the step
     terms: Mapping[str, Array] = field(default_factory=lambda: NO_TERMS)  # name → (T, N) in [0, 1], of a native task
-    live: Array | None = None  # (T, N) presses of the viewers, +1 and -1, at the step at which they arrived
+    live: Array | None = None  # (T, N) in [-1, 1], what viewers press about each step
 
 
 class Term(ABC):

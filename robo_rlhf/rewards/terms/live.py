@@ -1,7 +1,8 @@
-"""Evaluative feedback: live presses of viewers during training, credited to the steps that they judge.
+"""Evaluative feedback: what people who watch the policy practise press, as a reward of every step.
 
-Viewers react with a delay: a press is spread evenly over the steps that were shown between `soonest` and `latest`
-seconds before it (Knox and Stone 2009, TAMER, with a uniform density of the delay).
+Viewers react with a delay: a press is credited to the steps that were shown between `soonest` and `latest` seconds
+before it, and with `decay` also to those before, less and less (Knox and Stone 2009, TAMER; MacGlashan et al. 2017 for
+the trace). A model of the credit speaks for steps that nobody watched: see `robo_rlhf.rewards.press_model`.
 """
 
 from typing import ClassVar
@@ -16,26 +17,24 @@ from robo_rlhf.rewards.terms.base import Need, Steps, Term
 
 @TERMS.register("live")
 class Live(Term):
-    """+1 for each positive press, -1 for each negative one, spread over the steps that it judges."""
+    """From +1 where viewers press + to -1 where they press -; 0 where nothing is known."""
 
     name = "live"
     needs: ClassVar[tuple[Need, ...]] = ("live",)
 
-    def __init__(self, soonest: float = 0.2, latest: float = 0.8) -> None:
-        """Set the delay [s] from a step to the press that judges it.
+    def __init__(self, soonest: float = 0.2, latest: float = 0.8, decay: float = 0.0) -> None:
+        """Set the delay [s] from a step to the press that judges it, and how long credit lasts before that [s].
 
         Raises:
-            InvalidValueError: it ends before it begins.
+            InvalidValueError: the delay ends before it begins, or a negative decay.
         """
         if not 0 <= soonest < latest:
             raise InvalidValueError("delay of a live signal", f"{soonest} to {latest} s", "two times from 0, in order")
-        self.soonest, self.latest = soonest, latest
+        if decay < 0:
+            raise InvalidValueError("decay of a live signal", f"{decay} s", "a time from 0")
+        self.soonest, self.latest, self.decay = soonest, latest, decay
 
     def __call__(self, steps: Steps) -> Array:
-        """Return the credit of each step, (T, N); credit before the first step is lost."""
+        """Return what viewers think of each step, (T, N)."""
         assert steps.live is not None
-        count, dt = len(steps.live), steps.control_dt
-        back = np.arange(count)[None, :] - np.arange(count)[:, None]  # (T, T) steps from the judged one to the press
-        spread = np.clip(np.minimum((back + 1) * dt, self.latest) - np.maximum(back * dt, self.soonest), 0.0, None)
-        credit: Array = (spread / (self.latest - self.soonest)) @ steps.live
-        return np.where(steps.active, credit, 0.0)
+        return np.where(steps.active, steps.live, 0.0)

@@ -38,9 +38,9 @@ class CurrentObservations:
             return episode
         if task not in self._envs:
             self._envs[task] = TaskEnv(TASKS[task](), FRAMES, nthread=1)
-            told = f"Episodes of {task} were recorded with {width} observation columns; the task has "
-            told += f"{self._envs[task].obs_dim} now, which are computed from the recorded states."
-            warnings.warn(told, FileWarning, stacklevel=2)
+            sentence = f"Episodes of {task} were recorded with {width} observation columns; the task has "
+            sentence += f"{self._envs[task].obs_dim} now, which are computed from the recorded states."
+            warnings.warn(sentence, FileWarning, stacklevel=2)
         return replace(episode, obs=_observe(self._envs[task], episode))
 
 

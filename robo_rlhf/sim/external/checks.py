@@ -140,10 +140,10 @@ def time_step(env: gymnasium.Env[Any, Any], name: str) -> float:
         InvalidValueError: the time is outside its range.
     """
     dt, fps = getattr(env.unwrapped, "dt", None), env.metadata.get("render_fps")
-    said = isinstance(dt, int | float | np.number) and not isinstance(dt, bool)  # else it means something else
-    given, what = (dt, "dt") if said else (20 if fps is None else fps, "render_fps")
+    message = isinstance(dt, int | float | np.number) and not isinstance(dt, bool)  # else it means something else
+    given, what = (dt, "dt") if message else (20 if fps is None else fps, "render_fps")
     number = _number(given)
-    seconds = number if said else 1.0 / number if number else number
+    seconds = number if message else 1.0 / number if number else number
     if seconds is None or not SHORTEST_STEP <= seconds <= LONGEST_STEP:
         expected = f"{SHORTEST_STEP:g} to {LONGEST_STEP:g} s from one action to the next"
         raise InvalidValueError(f"time step of {name}", f"{what} = {shown(given)}", expected)
@@ -154,8 +154,8 @@ def raised(doing: str, error: Exception) -> str:
     """Return a text, to follow the environment's name, that it raised `error`, and where."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    said = " ".join(str(error).split())
-    return f"raised {type(error).__name__} in {doing}{where}{f': {said[:200]}' if said else ''}"
+    message = " ".join(str(error).split())
+    return f"raised {type(error).__name__} in {doing}{where}{f': {message[:200]}' if message else ''}"
 
 
 class Plain(str):

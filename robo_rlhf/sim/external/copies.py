@@ -126,8 +126,8 @@ class Copies:
 
     def _fault(self, i: int, doing: str, error: Exception) -> None:
         """End the episode of copy `i` as a failure, and repeat its last observation."""
-        said = str(error) if isinstance(error, Violation | RoboRlhfError) else raised(doing, error)
-        self.faults[i] = said if isinstance(error, RoboRlhfError) else f"{self.recipe.name} {said}"
+        message = str(error) if isinstance(error, Violation | RoboRlhfError) else raised(doing, error)
+        self.faults[i] = message if isinstance(error, RoboRlhfError) else f"{self.recipe.name} {message}"
         self.success[i] = self.active[i] = False
         self.wide[i] = self.obs[i]
 
@@ -213,8 +213,8 @@ def serve(named: Recipe | str, num_envs: int, horizon: int | None) -> Callable[[
         copies = Copies(recipe.make(horizon), recipe, num_envs, horizon)
     except Exception as error:  # an external environment may raise anything
         name = named if isinstance(named, str) else named.name
-        said = str(error) if isinstance(error, RoboRlhfError) else f"An environment {raised('making', error)}"
-        raise EnvironmentFaultError(f"{name} cannot be made in a worker process. {said}") from error
+        message = str(error) if isinstance(error, RoboRlhfError) else f"An environment {raised('making', error)}"
+        raise EnvironmentFaultError(f"{name} cannot be made in a worker process. {message}") from error
     atexit.register(copies.close)
     methods = {"reset": copies.reset, "step": copies.step}
     return lambda request: methods[request[0]](request[1])

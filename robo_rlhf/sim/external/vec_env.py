@@ -73,7 +73,7 @@ class ExternalVecEnv:
         self._recipe, self._state = recipe, np.zeros((num_envs, nstate))
         self._bounds = np.cumsum([0, *sizes])
         self.faults: Mapping[int, str] = NO_FAULTS  # copy → its fault in the last reset or since
-        self._told = False
+        self._warned = False
         if still:
             _log.warning("%s: the bounds of action columns %s leave no room; they do nothing", env_id, still)
 
@@ -170,9 +170,9 @@ class ExternalVecEnv:
         local = self._local.reset(parts[0]) if method == "reset" else self._local.step(parts[0])
         found = [local, *(block.receive() for block in self._remote)]
         faults = {
-            int(start) + i: said
+            int(start) + i: fault
             for start, one in zip(self._bounds, found, strict=False)
-            for i, said in one.faults.items()
+            for i, fault in one.faults.items()
         }
         if faults:
             self._note(faults)
@@ -183,10 +183,10 @@ class ExternalVecEnv:
     def _note(self, faults: dict[int, str]) -> None:
         """Store the faults that ended episodes; the first one is logged."""
         self.faults = faults
-        if not self._told:
-            copy, said = next(iter(faults.items()))
-            _log.warning("%s (copy %d of %d; its episode was ended, others continue)", said, copy, self.num_envs)
-            self._told = True
+        if not self._warned:
+            copy, fault = next(iter(faults.items()))
+            _log.warning("%s (copy %d of %d; its episode was ended, others continue)", fault, copy, self.num_envs)
+            self._warned = True
 
 
 def _shares(recipe: Recipe, num_envs: int, workers: int | None) -> list[int]:

@@ -1,5 +1,6 @@
 """Writing clips: the states of an episode from any camera, and several clips side by side for a report."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +79,25 @@ def clip_bytes(
             yield picture
 
     return encode_mp4(frames(), fps, len(states), fragmented=fragmented)
+
+
+def render_looks(
+    model: "ModelSource", states: Array, out: Path, looks: int, camera: str, width: int, height: int, fps: float
+) -> None:
+    """Write `states` (T, nstate) in the looks of seeds 0 to `looks` - 1 beside each other, as one MP4, atomically.
+
+    Raises as `render_clip`.
+    """
+    from robo_rlhf.sim.rendering.looks import Look
+    from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
+
+    clips = []
+    with FrameRenderer(load_model(model), width, height) as renderer:
+        for seed in range(looks):
+            renderer.wardrobe.dress(Look(seed))
+            clips.append(renderer.frames(states, camera))
+    columns = math.ceil(math.sqrt(looks))
+    side_by_side(clips, [f"look {seed}" for seed in range(looks)], out, fps, columns)
 
 
 def side_by_side(

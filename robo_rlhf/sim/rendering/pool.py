@@ -24,6 +24,7 @@ from robo_rlhf.sim.rendering.draw_queue import Lane, RenderJob, RenderQueue
 
 if TYPE_CHECKING:
     from robo_rlhf.sim.rendering.clips import Overlay
+    from robo_rlhf.sim.rendering.looks import Look
     from robo_rlhf.sim.rendering.renderer import ModelSource, Quality
     from robo_rlhf.sim.scene_description.description import SceneFiles
 
@@ -51,6 +52,7 @@ class RenderRequest:
     jpeg_quality: int = JPEG_QUALITY
     place: str = ""  # the shared memory (cameras, all states, H, W, 3) that pictures are written into
     span: tuple[int, int] = (0, 0)  # the first of these states in it, and how many it has room for
+    looks: "tuple[Look, ...]" = ()  # of each state, for images in shared memory; empty: as the scene was made
     fragmented: bool = False
 
     def __str__(self) -> str:
@@ -124,6 +126,7 @@ class RenderPool:
         size: int,
         place: str,
         span: tuple[int, int],
+        looks: "Sequence[Look]" = (),
     ) -> Future[None]:
         """Return a future that is done when images of `states` (T, nstate) by each camera lie in shared memory.
 
@@ -134,9 +137,10 @@ class RenderPool:
             size: sides of an image [pixels].
             place: the name of the memory, (cameras, room, size, size, 3) uint8.
             span: where in it the first of the states lies, and its room.
+            looks: of each state; as the scene was made where empty.
         """
         request = RenderRequest("shared", model, states, tuple(cameras), size, size, "fast", place=place, span=span)
-        return self._submit(request)
+        return self._submit(replace(request, looks=tuple(looks)))
 
     def mp4(
         self,

@@ -26,6 +26,7 @@ from robo_rlhf.sim.rendering.annotation_geoms import AnnotationDrawer
 from robo_rlhf.sim.rendering.annotations import Annotation
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.gl import choose_backend
+from robo_rlhf.sim.rendering.looks import Wardrobe
 from robo_rlhf.sim.rendering.scene_cameras import DEFAULT_CAMERA, camera_names, free_fovy
 
 Quality = Literal["fast", "fine"]
@@ -113,6 +114,7 @@ class FrameRenderer:
 
     def _take(self, model: mujoco.MjModel) -> None:
         self.model = _tuned(model, QUALITIES[self.quality], self.width, self.height)
+        self.wardrobe = Wardrobe(self.model)
         self.data = mujoco.MjData(self.model)
         self.state_size = int(mujoco.mj_stateSize(self.model, STATE))
         self.camera_names = camera_names(self.model)

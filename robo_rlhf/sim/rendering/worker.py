@@ -136,9 +136,11 @@ def write_shared(renderer: FrameRenderer, request: RenderRequest) -> None:
         shape = (len(request.cameras), room, request.height, request.width, 3)
         pictures: Array = np.ndarray(shape, np.uint8, memory.buf)
         for index, state in enumerate(request.states, first):
+            renderer.wardrobe.dress(request.looks[index - first] if request.looks else None)
             renderer.place(state)
             for of_camera, camera in zip(pictures, request.cameras, strict=True):
                 renderer.draw(camera, of_camera[index])
+        renderer.wardrobe.dress(None)
         del of_camera, pictures  # what still points into the memory keeps it from being closed
 
 

@@ -95,6 +95,6 @@ def as_tuple(values: Array) -> tuple[float, ...]:
 
 
 def _refused(what: str, error: ValueError) -> InvalidValueError:
-    said = " ".join(str(error).split())
+    message = " ".join(str(error).split())
     advice = "a model that MuJoCo compiles: every mesh it names is there, and no two parts of a kind are named alike"
-    return InvalidValueError(f"robot's model {what}", f"the error {said!r}", advice)
+    return InvalidValueError(f"robot's model {what}", f"the error {message!r}", advice)

@@ -217,9 +217,9 @@ def _question(store: Store, new: NewQuestion) -> Question:
     if len(set(places)) < len(places):
         raise InvalidValueError("clips of a question", "the same clip twice", "clips that differ")
     axes = new.axes if new.axes or new.axes is None else list(store.tasks.axes(new.task))
-    said = {"prompt": new.prompt, "axes": axes}
+    stated = {"prompt": new.prompt, "axes": axes}
     overlap = new.overlap or store.tasks.sharing(new.task).overlap
-    meta = {**new.meta, **{name: value for name, value in said.items() if value is not None}}
+    meta = {**new.meta, **{name: value for name, value in stated.items() if value is not None}}
     name = question_id(new.run, new.round, new.kind, places)
     return Question(
         name, new.run, new.round, new.kind, new.task, places, new.dataset, meta=meta, overlap=overlap, role=new.role

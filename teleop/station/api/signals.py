@@ -6,6 +6,7 @@ from fastapi import Query
 from pydantic import Field
 from starlette.responses import Response
 
+from robo_rlhf.feedback.live_signal.in_time import check_in_time
 from robo_rlhf.feedback.live_signal.signals import LATEST, Signal
 from robo_rlhf.feedback.queries import signal_rows
 from teleop.station.web.rest import (
@@ -15,6 +16,7 @@ from teleop.station.web.rest import (
     Annotator,
     Answers,
     Body,
+    Here,
     Key,
     Limit,
     Name,
@@ -108,9 +110,10 @@ def list_signals(
     status_code=201,
     responses=again(SignalResult) | answers(*BODY, 409),
 )
-def press(response: Response, store: Answers, me: Annotator, body: SignalBody) -> SignalResult:
+def press(response: Response, store: Answers, station: Here, me: Annotator, body: SignalBody) -> SignalResult:
     """Submit a press. Sent again with the same key it changes nothing."""
     fields = body.model_dump(exclude={"key"})
+    check_in_time(station.home, body.dataset, body.episode_id, body.step, body.rate)
     new = store.signals.add(Signal(me.person.name, **fields), key=body.key)
     response.status_code = 201 if new else 200
     return SignalResult(new=new)

@@ -196,8 +196,8 @@ def _about(parameter: dict[str, Any]) -> str:
     schema = parameter.get("schema", {})
     kinds = [schema, *schema.get("anyOf", [])]
     choices: list[Any] = next((kind["enum"] for kind in kinds if "enum" in kind), [])
-    said = parameter.get("description") or schema.get("description") or ""
-    return f"{said} One of {', '.join(map(str, choices))}.".strip() if choices else said
+    text = parameter.get("description") or schema.get("description") or ""
+    return f"{text} One of {', '.join(map(str, choices))}.".strip() if choices else text
 
 
 def _curl(method: str, path: str, body: str, sent: dict[str, Any]) -> str:

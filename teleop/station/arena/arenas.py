@@ -26,12 +26,12 @@ NICE = 10  # niceness of processes: live sessions and viewers come first
 class ArenaProcess:
     """One process of `robo-rlhf arena`."""
 
-    def __init__(self, arguments: Sequence[str], database: str | Path, said: Path) -> None:
+    def __init__(self, arguments: Sequence[str], database: str | Path, log: Path) -> None:
         """Start it; its output goes into the file `said`."""
-        self._said = said
-        make_folder(said.parent)
+        self._log = log
+        make_folder(log.parent)
         environment = {DATABASE_VARIABLE: str(database)}
-        with said.open("wb") as file:
+        with log.open("wb") as file:
             self._process = HelperProcess(
                 "robo_rlhf.cli.main:main", "run", "arena", *arguments, nice=NICE, environment=environment, output=file
             )
@@ -47,9 +47,9 @@ class ArenaProcess:
         code = self._process.code
         if not code:
             return ""
-        lines = self._said.read_text(errors="replace").splitlines() if self._said.exists() else []
-        told = next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
-        return told[-LAST_WORDS:] or f"Its process ended ({how_ended(code)}). What was done stays; go on with it."
+        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
+        reason = next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
+        return reason[-LAST_WORDS:] or f"Its process ended ({how_ended(code)}). What was done stays; go on with it."
 
     def stop(self) -> None:
         """End it, and wait until it has."""

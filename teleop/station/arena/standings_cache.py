@@ -86,11 +86,11 @@ class ArenaStandings:
         with self._lock:
             self._waiting.discard(name)  # answers from now on are seen by the next check only
         try:
-            told = self._background.ask(name)
+            written = self._background.ask(name)
         except WorkerDiedError as error:
-            told = {"error": f"the process ended ({error})"}
-        if "error" in told and not self._background.closed:
-            _log.warning("how the arena %s stands could not be written: %s", name, told["error"])
+            written = {"error": f"the process ended ({error})"}
+        if "error" in written and not self._background.closed:
+            _log.warning("how the arena %s stands could not be written: %s", name, written["error"])
 
     async def _watch(self) -> None:
         while True:

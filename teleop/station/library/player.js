@@ -52,9 +52,9 @@ export class Player {
     this.after = button("After", "", () => this.beside("after"), "after");
     const head = element("div", { class: "player-head" }, button("All episodes", "quiet back", page.back, "close"), this.title, this.number, element("div", { class: "row beside" }, this.before, this.after));
     this.stage = element("div", { class: "stage", "aria-label": "Picture", role: "img" });
-    this.veil = element("div", { class: "stage-note", role: "status", hidden: true });
+    this.overlay = element("div", { class: "stage-note", role: "status", hidden: true });
     this.trouble = element("div", { class: "stage-trouble", hidden: true });
-    this.stage.append(this.veil, this.trouble);
+    this.stage.append(this.overlay, this.trouble);
     this.clip = new Film(this.stage, (shown) => this.showing(shown), () => this.swapped());
     this.cameras = new Cameras(this, this.stage);
     this.deeds = new Deeds(this);
@@ -221,10 +221,10 @@ export class Player {
     this.playButton.firstChild?.replaceWith(shown.playing ? "Pause" : "Play");
     this.clock.textContent = `${duration(shown.frame * this.item.dt)} / ${duration(this.item.seconds)}  ·  frame ${shown.frame} of ${this.item.steps}`;
     this.stage.setAttribute("aria-label", `Frame ${shown.frame} from the camera ${this.clip.camera}`);
-    this.veil.hidden = !shown.loading || Boolean(shown.trouble);
+    this.overlay.hidden = !shown.loading || Boolean(shown.trouble);
     const share = shown.share ? `, ${Math.round(100 * shown.share)} %` : "";
     const drawing = this.clip.here ? `Loading the scene${share} …` : "Drawing the clip …";
-    this.veil.textContent = this.item.timeline.show === "replay" ? "Replaying the episode …" : drawing;
+    this.overlay.textContent = this.item.timeline.show === "replay" ? "Replaying the episode …" : drawing;
     this.trouble.hidden = !shown.trouble;
     this.trouble.classList.toggle("low", Boolean(shown.low) || this.item.timeline.show !== "state"); // the picture, or curves, are above it
     this.trouble.textContent = shown.trouble;

@@ -85,7 +85,7 @@ const tracksOf = (run) => [...new Set([...run.curves.values()].map((curve) => cu
  * The track in which a policy is trained on a reward.
  * @param {Run} run
  */
-const climbing = (run) => tracksOf(run).find((track) => [...run.curves.values()].some((curve) => curve.track === track && curve.values.anchor_kl)) || tracksOf(run).find((track) => pointsOf(run, track, "reward").length) || "finetune";
+const finetuning = (run) => tracksOf(run).find((track) => [...run.curves.values()].some((curve) => curve.track === track && curve.values.anchor_kl)) || tracksOf(run).find((track) => pointsOf(run, track, "reward").length) || "finetune";
 
 /**
  * Where the rounds of a track begin, and the gates' decisions at their ends.
@@ -94,7 +94,7 @@ const climbing = (run) => tracksOf(run).find((track) => [...run.curves.values()]
 function marksOf(runs) {
   if (runs.length !== 1) return [];
   const [run] = runs;
-  const stages = placed(run, climbing(run));
+  const stages = placed(run, finetuning(run));
   const marks = stages.filter(({ curve }) => curve.round > 1).map(({ curve, offset }) => ({ x: offset, word: `round ${curve.round}`, kind: "" }));
   for (const gate of run.info.gates) {
     const stage = stages.find(({ curve }) => curve.round === gate.round);
@@ -124,7 +124,7 @@ function metricChart(id, title, metric, runs, more, track) {
  * @returns {Point[]}
  */
 function truthOf(run, point) {
-  const starts = new Map(placed(run, climbing(run)).map(({ curve, offset }) => [curve.stage, offset]));
+  const starts = new Map(placed(run, finetuning(run)).map(({ curve, offset }) => [curve.stage, offset]));
   return run.info.truth.flatMap((/** @type {any} */ stage) => stage.rows.map((/** @type {any} */ row) => ({ ...point(row), x: row.step + (starts.get(stage.stage) || 0) })));
 }
 
@@ -160,10 +160,10 @@ export function chartsOf(runs, all) {
   /** @type {Curves[]} */
   const charts = [
     { id: "success", title: "True success while it learns", text: "Of the learner's own episodes, which explore; nothing is learned from it.", x: { label: "iteration" }, y: { label: "success", ...share }, lines: each((run) => truthOf(run, (row) => ({ x: 0, y: row.success, low: row.low, high: row.high }))), marks },
-    metricChart("learned", "Learned reward", "reward", runs, { text: "What the policy maximises. If it rises while the true return falls, the policy exploits errors of the reward model.", y: { label: "reward a step" }, marks }, climbing),
+    metricChart("learned", "Learned reward", "reward", runs, { text: "What the policy maximises. If it rises while the true return falls, the policy exploits errors of the reward model.", y: { label: "reward a step" }, marks }, finetuning),
     { id: "return", title: "True return", x: { label: "iteration" }, y: { label: "return of an episode" }, lines: each((run) => truthOf(run, (row) => ({ x: 0, y: row.return, low: row.return - row.error, high: row.return + row.error }))), marks },
-    metricChart("kl", "Distance from the cloned policy", "anchor_kl", runs, { y: { label: "KL [nat]", low: 0 }, marks }, climbing),
-    { id: "accuracy", title: "Reward model: held-out accuracy", text: "Share of held-out answers that it predicts.", x: { label: "answers" }, y: { label: "foreseen", ...share, low: 0.4 }, lines: runs.flatMap((run) => [{ name: run.name, style: run.style, points: accuracyOf(run), dots: !run.info.follows }]) },
+    metricChart("kl", "Distance from the cloned policy", "anchor_kl", runs, { y: { label: "KL [nat]", low: 0 }, marks }, finetuning),
+    { id: "accuracy", title: "Reward model: held-out accuracy", text: "Share of held-out answers that it predicts.", x: { label: "answers" }, y: { label: "predicted", ...share, low: 0.4 }, lines: runs.flatMap((run) => [{ name: run.name, style: run.style, points: accuracyOf(run), dots: !run.info.follows }]) },
     { id: "calibration", title: "Reward model: calibration", text: "On the diagonal it is as often right as it is sure.", x: { label: "how sure it was", low: 0.5, high: 1, percent: true }, y: { label: "how often it was right", ...share }, diagonal: true, lines: runs.map((run) => ({ name: run.name, style: run.style, dots: true, points: (run.info.reward[run.info.reward.length - 1]?.bins || []).map((/** @type {any} */ bin) => ({ x: bin.confidence, y: bin.value, low: bin.low, high: bin.high })) })) },
     { id: "ece", title: "Reward model: calibration error", x: { label: "answers" }, y: { label: "expected error", low: 0, percent: true }, lines: each((run) => scoresOf(run, "ece", "held_out/ece"), true) },
     { id: "doubt", title: "Reward model: disagreement", text: "How far the members of its ensemble differ about the score of a clip.", x: { label: "answers" }, y: { label: "deviation", low: 0 }, lines: each((run) => scoresOf(run, "disagreement"), true) },

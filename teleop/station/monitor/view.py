@@ -134,9 +134,9 @@ def alarms(
         for event in events
         if str(event.get("event", "")).startswith("over-optimised")
     ]
-    told = {alarm["stage"] for alarm in found}
+    reported = {alarm["stage"] for alarm in found}
     for stage in stages:
-        if stage.name in told or not truths.get(stage.name):
+        if stage.name in reported or not truths.get(stage.name):
             continue
         learned = {row.get("step"): row for row in book.rows(name, stage.folder / "metrics.jsonl").newest()}
         history = [
@@ -188,8 +188,8 @@ def _scores(name: str, held: Mapping[str, Any], trained: Mapping[str, Any], disa
 def _agreement(book: RunIndex, stages: Sequence[RunStage], events: Sequence[Row]) -> float | None:
     """Return the agreement between annotators, from the data of the newest reward model."""
     newest = next((event for event in events if event.get("event") == "updated"), {})
-    told = [book.json(stage.folder / "result.json").get("agreement") for stage in reversed(stages)]
-    for found in (newest.get("agreement"), *told):
+    reported = [book.json(stage.folder / "result.json").get("agreement") for stage in reversed(stages)]
+    for found in (newest.get("agreement"), *reported):
         if isinstance(found, dict) and found.get("between_people") is not None:
             return float(found["between_people"])
     return None

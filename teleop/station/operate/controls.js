@@ -101,15 +101,15 @@ export class Controls {
    * @param {(what: string) => string} named
    */
   slider(one, name, words, most, named) {
-    const said = element("output", { class: "number small" }, `${Math.round(100 * one[name])} %`);
+    const readout = element("output", { class: "number small" }, `${Math.round(100 * one[name])} %`);
     const range = element("input", {
       type: "range", min: 0, max: most, step: 0.05, value: one[name], "aria-label": named(words),
       oninput: () => {
-        said.textContent = `${Math.round(100 * Number(range.value))} %`;
+        readout.textContent = `${Math.round(100 * Number(range.value))} %`;
         this.set(one, { [name]: Number(range.value) });
       },
     });
-    return element("label", { class: "small soft slider" }, words, range, said);
+    return element("label", { class: "small soft slider" }, words, range, readout);
   }
 
   /** The sources that are offered for a column. @param {Control} one @returns {string[]} */

@@ -20,8 +20,8 @@ export class Gamepad {
     this.there = false;
     /** @type {Set<string>} sticks and buttons that were off when it appeared, and still are */
     this.notRested = new Set();
-    /** @type {Set<string>} names of gamepads that were told of, as they cannot be read */
-    this.told = new Set();
+    /** @type {Set<string>} names of gamepads that were reported, as they cannot be read */
+    this.reported = new Set();
     this.drove = false; // it moved something when it was last read
     /** @type {Set<string>} */
     this.down = new Set();
@@ -37,8 +37,8 @@ export class Gamepad {
     const pads = [...(navigator.getGamepads?.() || [])].filter((pad) => pad !== null && pad.connected);
     const known = pads.find((pad) => pad?.mapping === "standard");
     for (const pad of known ? [] : pads) {
-      if (!pad || this.told.has(pad.id)) continue;
-      this.told.add(pad.id);
+      if (!pad || this.reported.has(pad.id)) continue;
+      this.reported.add(pad.id);
       this.tell.unknown(pad.id);
     }
     return known || null;

@@ -79,13 +79,13 @@ const goals = new Goals(/** @type {HTMLDetailsElement} */ (by("goal-menu")), by(
 });
 
 const link = new Connection(data.session, {
-  message: (message) => hear[message.type]?.(message),
+  message: (message) => handlers[message.type]?.(message),
   picture: (picture) => views.draw(picture),
   state: linkIs,
 });
 
 /** @type {Record<string, (message: any) => void>} */
-const hear = {
+const handlers = {
   scene: (scene) => {
     panel.showScene(scene);
     views.setScene(scene.cameras, scene.task);
@@ -99,7 +99,7 @@ const hear = {
     const before = panel.status;
     if (othersGrip(before, status)) hands.gripper = status.gripper > 0 ? 1 : -1;
     if (status.success && before && !before.success && status.phase === "running") sounds.play("success");
-    panel.hear(status, drives(), hands.longHeld(performance.now()));
+    panel.update(status, drives(), hands.longHeld(performance.now()));
     goals.show(status.goals, drives());
     controlling.show(status.action);
     by("takeover").hidden = !status.policy;

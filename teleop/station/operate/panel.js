@@ -30,7 +30,7 @@ export class Panel {
     this.figures = null;
     this.shownAt = -Infinity; // [ms]
     this.dragging = false; // the timeline
-    this.successSaid = false;
+    this.lastSuccess = false;
   }
 
   /** @param {any} scene */
@@ -45,7 +45,7 @@ export class Panel {
    * Take a status; of those that differ in nothing but where the episode is, every second one is shown.
    * @param {any} status @param {boolean} drives @param {boolean} moving  something is held, for some time
    */
-  hear(status, drives, moving) {
+  update(status, drives, moving) {
     const before = this.status;
     const alike = before && ["phase", "success", "mark", "source", "gripper", "kept", "discarded", "seed", "trouble", "episode", "undo", "branches"].every(
       (name) => before[name] === status[name],
@@ -73,7 +73,7 @@ export class Panel {
     this.showTimeline(status, dt);
     write("start-text", status.phase === "ready" ? "Start" : status.frame < status.frames - 1 ? "Continue from here" : "Continue");
     this.showCounters(status);
-    this.showVeil(status, drives, moving);
+    this.showOverlay(status, drives, moving);
     for (const mark of ["success", "failure", "unmark"]) {
       const on = mark === (status.mark || "unmark");
       document.querySelector(`[data-act="${mark}"]`)?.setAttribute("aria-pressed", String(on));
@@ -95,8 +95,8 @@ export class Panel {
     });
     by("light").dataset.state = state;
     write("success", words[state]);
-    if (status.success !== this.successSaid) {
-      this.successSaid = status.success;
+    if (status.success !== this.lastSuccess) {
+      this.lastSuccess = status.success;
       if (status.success) write("spoken", "The task says success.");
     }
   }
@@ -132,7 +132,7 @@ export class Panel {
    * Show over the picture why nothing moves.
    * @param {any} status @param {boolean} drives @param {boolean} moving  keys held
    */
-  showVeil(status, drives, moving) {
+  showOverlay(status, drives, moving) {
     let text = "";
     if (status.trouble) text = status.trouble;
     else if (!drives) text = "";

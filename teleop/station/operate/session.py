@@ -154,10 +154,10 @@ class StationSession:
     def _start(self) -> SessionProcess:
         process = self._new_process()
 
-        def hear(message: SessionMessage) -> None:
+        def receive(message: SessionMessage) -> None:
             self._loop.call_soon_threadsafe(self._on_message, process, message)
 
-        process.begin(self.begin, hear)
+        process.begin(self.begin, receive)
         return process
 
     def _on_message(self, process: SessionProcess, message: SessionMessage) -> None:

@@ -90,12 +90,12 @@ class Viewer:
 
     async def stream(self, source: StateSource, pool: RenderPool) -> None:
         """Draw the newest state whenever the page has room for it; one that stands still also at its full size."""
-        told = 0.0
+        sent_at = 0.0
         while True:
             news = await self._news()
             now = time.monotonic()
-            if now - told > FIGURES_EVERY and self._frame:
-                told = now
+            if now - sent_at > FIGURES_EVERY and self._frame:
+                sent_at = now
                 self.send(self.link.figures(now))
             scene, tick = source.scene, source.tick
             if scene is None or tick is None or self.outbox.behind or not self.link.may_send(now):

@@ -29,7 +29,7 @@ export class Duo {
 
   /**
    * Load both clips and play them.
-   * @param {{recorded: string | null, imagined: string, recordedFrames: number, imaginedFrames: number, fps: number}} clips
+   * @param {{recorded: string | null, predicted: string, recordedFrames: number, predictedFrames: number, fps: number}} clips
    * @returns {Promise<boolean>} whether they came
    */
   async show(clips) {
@@ -41,11 +41,11 @@ export class Duo {
     this.place.scrollIntoView({ block: "nearest" });
     this.notes.forEach((note) => ((note.hidden = false), (note.textContent = "Drawing the clip")));
     if (!clips.recorded) this.notes[0].textContent = "The episode ends here.";
-    const imagined = this.load(1, clips.imagined, stop.signal);
+    const predicted = this.load(1, clips.predicted, stop.signal);
     const recorded = clips.recorded ? this.load(0, clips.recorded, stop.signal) : Promise.resolve(false);
-    const came = [await recorded, await imagined];
+    const came = [await recorded, await predicted];
     if (stop.signal.aborted || !came.some(Boolean)) return false;
-    const frames = [clips.recordedFrames, clips.imaginedFrames];
+    const frames = [clips.recordedFrames, clips.predictedFrames];
     this.clock.take(this.videos.map((video, i) => ({ video, frames: frames[i], fps: clips.fps })).filter((_, i) => came[i]));
     this.open = true;
     this.clock.play();

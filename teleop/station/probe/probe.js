@@ -51,7 +51,7 @@ class Ask {
     this.looking = false; // a request is under way
     this.lookAgain = false; // and another one is needed after it
     this.since = 0; // [ms] when the frame changed that is looked at
-    this.imagining = new AbortController();
+    this.predicting = new AbortController();
     this.busy = false;
     this.clip = new Clip(this.stage, (shown) => this.showing(shown));
     this.clip.width = WIDTH;
@@ -70,7 +70,7 @@ class Ask {
     on("step-on", () => this.clip.step(1));
     on("before", () => this.beside(-1));
     on("after", () => this.beside(1));
-    on("imagine", () => this.imagine());
+    on("imagine", () => this.predict());
     on("compare", () => this.compare());
     on("duo-close", () => this.closeFuture());
     this.task.addEventListener("change", () => this.changeTask());
@@ -86,7 +86,7 @@ class Ask {
       step_on: () => this.clip.step(1),
       second_back: () => skip(-1),
       second_on: () => skip(1),
-      imagine: () => this.imagine(),
+      imagine: () => this.predict(),
       compare: () => this.compare(),
       before: () => this.beside(-1),
       after: () => this.beside(1),
@@ -341,9 +341,10 @@ class Ask {
     }
     const query = { dataset: item.dataset, episode: item.episode, reward: this.reward.value, page };
     try {
-      const { worth } = await get(`/api/ask/judge?${new URLSearchParams(query)}`);
+      const { worth, looks } = await get(`/api/ask/judge?${new URLSearchParams(query)}`);
       if (this.item !== item || query.reward !== this.reward.value) return;
       this.worth.show(worth, item.timeline.frames);
+      this.worth.looks(looks);
       this.worth.at(this.clip.frame);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -352,21 +353,21 @@ class Ask {
   }
 
   /** Request a what-if rollout of the policy from this frame. */
-  async imagine() {
+  async predict() {
     if (!this.item || !this.policy.value || this.clip.playing) this.clip.pause();
     if (this.item?.timeline.enter !== "state" || !this.policy.value) return;
-    this.imagining.abort();
-    const stop = (this.imagining = new AbortController());
+    this.predicting.abort();
+    const stop = (this.predicting = new AbortController());
     const { item } = this;
     const began = performance.now();
     const asked = { ...this.query, seconds: this.seconds.value, reward: this.reward.value };
     this.ahead = Number(asked.frame);
     this.about.textContent = "Simulating the policy from this frame ...";
     try {
-      const found = await get(`/api/ask/foresee?${new URLSearchParams(asked)}`, { signal: stop.signal });
+      const found = await get(`/api/ask/predict?${new URLSearchParams(asked)}`, { signal: stop.signal });
       if (stop.signal.aborted || this.item !== item) return;
       this.tellFuture(found, item.dt);
-      this.worth.foresee(found.worth && { at: found.frame, worth: found.worth });
+      this.worth.showPrediction(found.worth && { at: found.frame, worth: found.worth });
       if (this.clip.frame === found.frame) await this.picture(found.picture);
       const left = item.timeline.frames - 1 - found.frame;
       const frames = Math.min(left, found.steps) + 1;
@@ -374,9 +375,9 @@ class Ask {
       const recorded = new URLSearchParams({ dataset: item.dataset, episode: item.episode, start: String(found.frame), stop: String(found.frame + frames), v: item.v, ...more });
       const came = await this.duo.show({
         recorded: frames > 1 ? `/media/clip?${recorded}` : null,
-        imagined: `/ask/clip/${found.id}?${new URLSearchParams(more)}`,
+        predicted: `/ask/clip/${found.id}?${new URLSearchParams(more)}`,
         recordedFrames: frames,
-        imaginedFrames: found.steps + 1,
+        predictedFrames: found.steps + 1,
         fps: found.fps,
       });
       if (came) this.duo.place.dataset.ms = (performance.now() - began).toFixed(0);
@@ -402,10 +403,10 @@ class Ask {
   }
 
   closeFuture() {
-    this.imagining.abort();
+    this.predicting.abort();
     this.duo.close();
     this.about.textContent = "";
-    this.worth.foresee(null);
+    this.worth.showPrediction(null);
     if (this.item) this.worth.at(this.clip.frame);
     this.moved();
   }

@@ -106,7 +106,7 @@ async def predict_actions(request: Request, asked: Annotated[FrameBody, Query()]
     )
 
 
-@router.get("/api/ask/foresee")
+@router.get("/api/ask/predict")
 async def roll_out(request: Request, asked: Annotated[RolloutBody, Query()], me: Me) -> Any:
     """Return the what-if rollouts of the policy from a frame on, and a picture of the paths."""
     work = _probe_view(request, me, asked.page).roll_out(

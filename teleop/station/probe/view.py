@@ -10,6 +10,7 @@ import numpy as np
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.judgeable import check_episodes
 from robo_rlhf.feedback.records import Question, question_id
+from robo_rlhf.rewards.attribution import in_words
 from robo_rlhf.sim.rendering.annotations import Annotation, Arrow, Point, Trail
 from teleop.policy_probe.messages import (
     ActionQuery,
@@ -87,7 +88,9 @@ class ProbeView:
         """Return a reward model's values of the steps of an episode; raises as `look`."""
         found = await self._ask(RewardQuery(dataset, episode, reward))
         assert isinstance(found, RewardResult)
-        return {"worth": reward_as_json(found.worth)}
+        looks = {"words": in_words(found.looks_at), "shares": dict(found.looks_at)} if found.looks_at else None
+        moments = None if found.moments is None else _numbers(found.moments)
+        return {"worth": reward_as_json(found.worth), "looks": looks, "moments": moments}
 
     async def compare(self, at: FrameRef, policies: tuple[str, str], seconds: float, person: str) -> dict[str, Any]:
         """Record two policies' continuations, and ask annotators to compare; raises as `look`, or that they cannot.

@@ -56,10 +56,20 @@ export class WorthChart {
   }
 
   /**
+   * Say what the model looks at in this episode.
+   * @param {{words: string, shares: Record<string, number>} | null} found
+   */
+  looks(found) {
+    if (!found) return;
+    const shares = Object.entries(found.shares).filter(([, share]) => share >= 0.01).map(([words, share]) => `${words} ${Math.round(100 * share)} %`);
+    this.place.append(element("p", { class: "soft small", title: shares.join(", ") }, "It looks at: ", element("span", {}, found.words)));
+  }
+
+  /**
    * Show the reward of a what-if rollout from a frame on; null: none.
    * @param {{at: number, worth: Worth} | null} ahead
    */
-  foresee(ahead) {
+  showPrediction(ahead) {
     this.ahead = ahead;
     if (this.worth) this.draw();
   }

@@ -23,12 +23,12 @@ export class Presence {
     const works = (!document.hidden && now - this.active < ACTIVE) || this.review.shown?.question.layout === "show";
     for (const stage of [...this.review.stages]) {
       const left = stage.due - now;
-      if (left <= 0) return this.leaveDesk();
+      if (left <= 0) return this.leaveReview();
       if (!works || left > stage.question.seconds * 500) continue;
       try {
         const seconds = await renew(stage.question.lease);
         if (seconds) stage.due = now + seconds * 1000;
-        else return this.leaveDesk();
+        else return this.leaveReview();
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
       }
@@ -36,7 +36,7 @@ export class Presence {
   }
 
   /** The annotator was away for so long that the questions were assigned to others. */
-  leaveDesk() {
+  leaveReview() {
     this.away = true;
     clearTimeout(this.review.later);
     for (const stage of this.review.stages) stage.close();

@@ -51,12 +51,12 @@ export function binding(name, label, key) {
 /**
  * Draw the controls of a question.
  * @param {Question} question
- * @param {Desk} desk
+ * @param {Desk} review
  * @returns {Panel}
  */
-export function drawControls(question, desk) {
+export function drawControls(question, review) {
   const draw = { choice: drawChoice, levels: drawLevels, presses: drawPresses, number: drawNumber, show: drawShow, order: drawOrder }[question.layout];
-  return (draw || drawChoice)(question, desk);
+  return (draw || drawChoice)(question, review);
 }
 
 /**
@@ -78,15 +78,15 @@ function row(controls, press) {
 /**
  * One press is the whole answer. What names one clip stands under that clip.
  * @param {Question} question
- * @param {Desk} desk
+ * @param {Desk} review
  * @returns {Panel}
  */
-function drawChoice(question, desk) {
-  const { keys, buttons, handlers } = row(question.controls.filter((control) => !control.part), (control) => desk.answer(control.value));
+function drawChoice(question, review) {
+  const { keys, buttons, handlers } = row(question.controls.filter((control) => !control.part), (control) => review.answer(control.value));
   const others = element("div", { class: "answers" });
   for (const made of buttons) {
     const { choice } = JSON.parse(made.dataset.value || "{}");
-    const screen = desk.stage.screens.find(({ clip }) => clip.name === choice);
+    const screen = review.stage.screens.find(({ clip }) => clip.name === choice);
     if (screen) {
       made.classList.add("big", "primary");
       screen.figure.querySelector(".answer")?.remove();
@@ -101,10 +101,10 @@ function drawChoice(question, desk) {
 /**
  * One press an axis; the last one answers.
  * @param {Question} question
- * @param {Desk} desk
+ * @param {Desk} review
  * @returns {Panel}
  */
-function drawLevels(question, desk) {
+function drawLevels(question, review) {
   const parts = question.controls.filter((control) => control.part);
   const field = Object.keys(parts[0].value)[0];
   const levelOf = (/** @type {Control} */ control) => Object.values(control.value[field])[0];
@@ -120,7 +120,7 @@ function drawLevels(question, desk) {
     const node = element("div", { class: "criterion" }, element("span", { class: "criterion-name" }, name), levels);
     return { node, levels };
   });
-  const rest = row(question.controls.filter((control) => !control.part), (control) => desk.answer(control.value));
+  const rest = row(question.controls.filter((control) => !control.part), (control) => review.answer(control.value));
   const table = element("div", { class: `criteria ${axes.length > 2 ? "many" : ""}` }, ...rows.map((one) => one.node));
   const node = element("div", { class: "answers column" }, table, element("div", { class: "answers" }, ...rest.buttons));
 
@@ -131,7 +131,7 @@ function drawLevels(question, desk) {
   function give(which, control) {
     given[axes[which]] = levelOf(control);
     const missing = axes.findIndex((axis) => !(axis in given));
-    if (missing < 0) return desk.answer({ [field]: { ...given } });
+    if (missing < 0) return review.answer({ [field]: { ...given } });
     at = missing;
     draw();
   }
@@ -162,15 +162,15 @@ function drawLevels(question, desk) {
 /**
  * Presses while the clip plays, then done.
  * @param {Question} question
- * @param {Desk} desk
+ * @param {Desk} review
  * @returns {Panel}
  */
-function drawPresses(question, desk) {
+function drawPresses(question, review) {
   const parts = question.controls.filter((control) => control.part);
   const field = Object.keys(parts[0].value)[0];
   /** @type {Record<string, any>[]} */
   const presses = [];
-  const { clip } = desk.stage.screens[0];
+  const { clip } = review.stage.screens[0];
   const signs = element("div", { class: "answers" });
   parts.forEach((control, i) => {
     const made = button(control.label, `press ${control.value[field][0].sign > 0 ? "good" : "danger"} big`, () => {}, `part_${i}`);
@@ -180,7 +180,7 @@ function drawPresses(question, desk) {
   });
   const count = element("p", { class: "soft", role: "status" });
   const done = button("Done", "primary", () => finish(), "done");
-  const rest = row(question.controls.filter((control) => !control.part), (control) => desk.answer(control.value));
+  const rest = row(question.controls.filter((control) => !control.part), (control) => review.answer(control.value));
   const node = element("div", { class: "answers column" }, signs, count, element("div", { class: "answers" }, done, ...rest.buttons));
   /** @type {Panel} */
   const panel = { node, keys: [], handlers: {}, marks: [], undo };
@@ -190,7 +190,7 @@ function drawPresses(question, desk) {
    * @param {HTMLElement} made
    */
   function press(control, made) {
-    const { clock } = desk;
+    const { clock } = review;
     const step = Math.max(0, Math.min(clock.time * clip.fps, clip.frames - 1));
     const rate = clock.playing ? clip.fps * clock.rate : 0.001; // on a still there is no reaction delay
     presses.push({ ...control.value[field][0], step: Math.round(step * 100) / 100, rate });
@@ -206,11 +206,11 @@ function drawPresses(question, desk) {
     count.textContent = presses.length ? `${good} good · ${presses.length - good} bad` : "Press at the instant; your delay is allowed for.";
     done.disabled = !presses.length;
     for (const made of rest.buttons) if (field in JSON.parse(made.dataset.value || "{}")) made.disabled = presses.length > 0;
-    desk.changed();
+    review.changed();
   }
 
   function finish() {
-    if (presses.length) desk.answer({ [field]: presses });
+    if (presses.length) review.answer({ [field]: presses });
   }
 
   function undo() {
@@ -233,12 +233,12 @@ function drawPresses(question, desk) {
 /**
  * A number on each of one or several scales, then done. A scale that was not moved has no number yet.
  * @param {Question} question
- * @param {Desk} desk
+ * @param {Desk} review
  * @returns {Panel}
  */
-function drawNumber(question, desk) {
+function drawNumber(question, review) {
   const parts = question.controls.filter((control) => control.part && control.span);
-  const rest = row(question.controls.filter((control) => !control.part), (control) => desk.answer(control.value));
+  const rest = row(question.controls.filter((control) => !control.part), (control) => review.answer(control.value));
   const done = button("Done", "primary", () => finish(), "done");
   /** @type {Record<string, number>} */
   const given = {};
@@ -265,7 +265,7 @@ function drawNumber(question, desk) {
   }
 
   function finish() {
-    if (!done.disabled) desk.answer({ ...given });
+    if (!done.disabled) review.answer({ ...given });
   }
 
   function undo() {
@@ -286,19 +286,19 @@ function drawNumber(question, desk) {
 /**
  * "Show how" opens the operate page; what is kept there is the answer.
  * @param {Question} question
- * @param {Desk} desk
+ * @param {Desk} review
  * @returns {Panel}
  */
-function drawShow(question, desk) {
+function drawShow(question, review) {
   const part = question.controls.find((control) => control.part);
-  const rest = row(question.controls.filter((control) => !control.part), (control) => desk.answer(control.value));
-  const show = button(part?.label || "Show how", "primary big", () => desk.showHow(), "show");
-  show.disabled = !desk.mayDrive;
-  const words = desk.mayDrive
+  const rest = row(question.controls.filter((control) => !control.part), (control) => review.answer(control.value));
+  const show = button(part?.label || "Show how", "primary big", () => review.showHow(), "show");
+  show.disabled = !review.mayDrive;
+  const words = review.mayDrive
     ? "Pause at the frame from which you would do it otherwise. Drive from there on the operate page, keep it, and come back."
     : "Showing how takes the role operator; ask an administrator for it.";
   const says = element("p", { class: "soft", role: "status" }, words);
-  const use = button("Use what I recorded", "primary", () => found && desk.answer(found), "done");
+  const use = button("Use what I recorded", "primary", () => found && review.answer(found), "done");
   use.hidden = true;
   const node = element("div", { class: "answers column" }, element("div", { class: "answers" }, show, use, ...rest.buttons), says);
   /** @type {Record<string, any> | null} */
@@ -309,20 +309,20 @@ function drawShow(question, desk) {
     use.hidden = !found;
     if (found) says.textContent = "What you kept continues this clip. Take it as the answer, or show it again.";
   };
-  const handlers = { ...rest.handlers, done: (/** @type {boolean} */ pressed) => void (pressed && found && desk.answer(found)) };
+  const handlers = { ...rest.handlers, done: (/** @type {boolean} */ pressed) => void (pressed && found && review.answer(found)) };
   return { node, keys: rest.keys, handlers, back };
 }
 
 /**
  * The clips are put in order.
  * @param {Question} question
- * @param {Desk} desk
+ * @param {Desk} review
  * @returns {Panel}
  */
-function drawOrder(question, desk) {
+function drawOrder(question, review) {
   const done = button("Done", "primary big", () => ranking.done(), "done");
-  const ranking = new Ranking(desk.stage, (groups) => desk.answer({ ranking: groups }), (complete) => (done.disabled = !complete));
-  const rest = row(question.controls.filter((control) => !control.part), (control) => desk.answer(control.value));
+  const ranking = new Ranking(review.stage, (groups) => review.answer({ ranking: groups }), (complete) => (done.disabled = !complete));
+  const rest = row(question.controls.filter((control) => !control.part), (control) => review.answer(control.value));
   const node = element("div", { class: "answers column" }, ranking.hint, element("div", { class: "answers" }, done, ...rest.buttons));
   const handlers = { ...rest.handlers, done: (/** @type {boolean} */ pressed) => pressed && ranking.done(), ...ranking.handlers };
   return { node, keys: [...ranking.keys, ...rest.keys], handlers, undo: () => ranking.undo() };

@@ -16,7 +16,7 @@ export class Learned {
     this.place = place;
     this.run = chosen.run || "";
     this.task = "";
-    this.told = "";
+    this.newest = "";
     this.timer = 0;
     this.left = 0;
     this.looked = -NONE;
@@ -41,8 +41,8 @@ export class Learned {
       const { model } = await get(`/api/monitor/learning?${new URLSearchParams({ run: this.run, task: this.task })}`);
       this.follows = Boolean(model);
       const now = model ? inWords(model) : "";
-      if (now !== this.told) this.left = AGAIN;
-      this.told = now;
+      if (now !== this.newest) this.left = AGAIN;
+      this.newest = now;
       this.place.textContent = now;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;

@@ -15,7 +15,7 @@ export class Outcome {
     this.run = run;
     this.node = element("ul", { class: "outcome", "aria-label": "What comes of it" });
     this.later = 0;
-    this.told = "";
+    this.drawn = "";
   }
 
   /**
@@ -44,9 +44,9 @@ export class Outcome {
 
   /** @param {any[]} runs */
   draw(runs) {
-    const told = JSON.stringify(runs.map((run) => [run.name, run.title, run.state, run.stage, run.before, run.after]));
-    if (told === this.told) return;
-    this.told = told;
+    const drawn = JSON.stringify(runs.map((run) => [run.name, run.title, run.state, run.stage, run.before, run.after]));
+    if (drawn === this.drawn) return;
+    this.drawn = drawn;
     this.node.replaceChildren(...runs.map(line));
   }
 }

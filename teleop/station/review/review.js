@@ -50,7 +50,7 @@ export class Review {
     this.count = 0;
     this.practised = ""; // key of the practice answer whose reply is waited for
     this.place = byId("stages", HTMLDivElement);
-    this.desk = byId("desk", HTMLElement);
+    this.workspace = byId("desk", HTMLElement);
     this.words = new Words(this);
     this.presence = new Presence(this);
     this.under = byId("controls", HTMLDivElement);
@@ -143,14 +143,14 @@ export class Review {
     this.shown = stage || null;
     if (!stage) return this.asking ? undefined : this.words.showEmpty();
     this.words.state.hidden = true;
-    this.desk.hidden = false;
+    this.workspace.hidden = false;
     const { question } = stage;
     stage.node.classList.add("now");
     stage.node.inert = false;
-    this.desk.dataset.question = question.question;
-    this.desk.dataset.layout = question.layout;
-    this.desk.style.setProperty("--rows", String(question.axes.length || 1));
-    this.desk.style.setProperty("--rows-wide", String(question.axes.length > 2 ? Math.ceil(question.axes.length / 2) : question.axes.length || 1));
+    this.workspace.dataset.question = question.question;
+    this.workspace.dataset.layout = question.layout;
+    this.workspace.style.setProperty("--rows", String(question.axes.length || 1));
+    this.workspace.style.setProperty("--rows-wide", String(question.axes.length > 2 ? Math.ceil(question.axes.length / 2) : question.axes.length || 1));
     this.clock.playing = false;
     if (stage.ready) this.begin();
     else this.clock.take([]);

@@ -31,13 +31,13 @@ export class Words {
    * @param {...HTMLElement} more
    */
   say(title, text, ...more) {
-    this.review.desk.hidden = true;
+    this.review.workspace.hidden = true;
     this.state.hidden = false;
     this.review.panel = null;
     this.review.shown = null;
-    const said = `${title} ${text}`;
-    if (this.state.dataset.said === said && !more.length) return;
-    this.state.dataset.said = said;
+    const written = `${title} ${text}`;
+    if (this.state.dataset.written === written && !more.length) return;
+    this.state.dataset.written = written;
     this.state.replaceChildren(element("h2", {}, title), element("p", {}, text), ...more);
   }
 
@@ -74,7 +74,7 @@ export class Words {
     place.hidden = !offline || !waiting;
     const words = `${waiting} ${waiting === 1 ? "answer is" : "answers are"} kept here until the station ${this.review.outbox?.until}`;
     if (place.textContent !== words) place.textContent = words;
-    this.review.desk.dataset.waiting = String(waiting);
+    this.review.workspace.dataset.waiting = String(waiting);
     if (!waiting && !this.review.stages.length) this.review.fill();
   }
 
@@ -170,7 +170,7 @@ function inWords(question, value) {
   if (control) return control.label;
   const label = (/** @type {string} */ name) => question.clips.find((clip) => clip.name === name)?.label || name;
   if (value.ranking) return value.ranking.map((/** @type {string[]} */ group) => group.map(label).join(" = ")).join(" > ");
-  if (value.axes) return Object.entries(value.axes).map(([axis, said]) => `${axis.replaceAll("_", " ")}: ${said === "cant_tell" ? "can't tell" : label(said)}`).join(", ");
+  if (value.axes) return Object.entries(value.axes).map(([axis, choice]) => `${axis.replaceAll("_", " ")}: ${choice === "cant_tell" ? "can't tell" : label(choice)}`).join(", ");
   if (value.ratings) return Object.entries(value.ratings).map(([name, level]) => `${name.replaceAll("_", " ")} ${level}`).join(", ");
   if (value.presses) return [1, -1].map((sign) => `${value.presses.filter((/** @type {any} */ one) => one.sign === sign).length} ${sign > 0 ? "good" : "bad"}`).join(", ");
   return "another answer";

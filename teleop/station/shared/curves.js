@@ -32,7 +32,7 @@ export function drawCurves(chart) {
   drawMarks(place, frame, chart.marks || []);
   for (const line of lines) drawLine(place, frame, line, lines.length === 1 || Boolean(line.dots));
   const readout = element("p", { class: "readout small soft number" });
-  if (!chart.diagonal) readout.replaceChildren(...told("", lines.map((line) => ({ line, point: line.points[line.points.length - 1] })), chart.y));
+  if (!chart.diagonal) readout.replaceChildren(...readings("", lines.map((line) => ({ line, point: line.points[line.points.length - 1] })), chart.y));
   follow(place, frame, lines, chart, readout);
   figure.append(place, readout);
   return figure;
@@ -97,11 +97,11 @@ function follow(place, frame, lines, chart, readout) {
     cross.setAttribute("x1", at);
     cross.setAttribute("x2", at);
     cross.setAttribute("visibility", "visible");
-    readout.replaceChildren(...told(`${chart.x.label} ${numberOf(nearest.point.x, chart.x)}`, near, chart.y));
+    readout.replaceChildren(...readings(`${chart.x.label} ${numberOf(nearest.point.x, chart.x)}`, near, chart.y));
   });
   place.addEventListener("pointerleave", () => {
     cross.setAttribute("visibility", "hidden");
-    readout.replaceChildren(...(chart.diagonal ? [] : told("", lines.map((line) => ({ line, point: line.points[line.points.length - 1] })), chart.y)));
+    readout.replaceChildren(...(chart.diagonal ? [] : readings("", lines.map((line) => ({ line, point: line.points[line.points.length - 1] })), chart.y)));
   });
 }
 
@@ -111,7 +111,7 @@ function follow(place, frame, lines, chart, readout) {
  * @param {{line: Line, point: Point}[]} near
  * @param {Axis} axis
  */
-function told(where, near, axis) {
+function readings(where, near, axis) {
   const shown = near.filter(({ line }) => !line.faint);
   const rows = shown.map(({ line, point }) => element("span", { class: "reading" }, ...(shown.length > 1 ? [swatch(line.style), line.name] : []), ` ${valueOf(point, axis)}`));
   return [element("span", {}, where ? `${where}:` : "now"), ...rows];

@@ -42,13 +42,13 @@ export class Outbox {
   /**
    * @param {string} person whose answers are sent; those of others wait for them
    * @param {{sent: (letter: Letter, reply: any) => void, refused: (letter: Letter, why: Refused) => void,
-   *   changed: (waiting: number, offline: boolean) => void}} hear
+   *   changed: (waiting: number, offline: boolean) => void}} listener
    * @param {string} [name] of the list: pages that send other things have others
    */
-  constructor(person, hear, name = NAME) {
+  constructor(person, listener, name = NAME) {
     this.name = name;
     this.person = person;
-    this.hear = hear;
+    this.listener = listener;
     /** @type {IDBDatabase | null} */
     this.database = null;
     /** @type {Letter[]} in memory, in order; the database holds the same */
@@ -125,13 +125,13 @@ export class Outbox {
       try {
         const reply = await send(letter.path, letter.body);
         await this.remove(letter);
-        this.hear.sent(letter, reply);
+        this.listener.sent(letter, reply);
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
         const again = error.status === 0 || error.status >= 500 || [401, 403, 408, 429].includes(error.status);
         if (again) return this.keep(error);
         await this.remove(letter);
-        this.hear.refused(letter, error);
+        this.listener.refused(letter, error);
       }
       this.offline = false;
       this.wait = SOON;
@@ -155,7 +155,7 @@ export class Outbox {
   }
 
   tell() {
-    this.hear.changed(this.letters.length, this.offline);
+    this.listener.changed(this.letters.length, this.offline);
   }
 }
 

@@ -77,7 +77,7 @@ export class RunList {
   constructor(place, choose) {
     this.place = place;
     this.choose = choose;
-    /** @type {Map<string, {node: HTMLElement, box: HTMLInputElement, told: string}>} */
+    /** @type {Map<string, {node: HTMLElement, box: HTMLInputElement, drawn: string}>} */
     this.rows = new Map();
   }
 
@@ -96,10 +96,10 @@ export class RunList {
     runs.slice(0, MOST_LISTED).forEach((run, index) => {
       const row = this.rows.get(run.name) || this.made(run.name);
       const style = shown.get(run.name)?.style;
-      const told = JSON.stringify([run, style, Math.floor(Date.now() / 60_000)]);
+      const drawn = JSON.stringify([run, style, Math.floor(Date.now() / 60_000)]);
       row.box.checked = style !== undefined;
-      if (told !== row.told) {
-        row.told = told;
+      if (drawn !== row.drawn) {
+        row.drawn = drawn;
         row.node.classList.toggle("shown", style !== undefined);
         const label = /** @type {HTMLElement} */ (row.node.querySelector(".run-about"));
         label.replaceChildren(...about(run, style));
@@ -112,7 +112,7 @@ export class RunList {
   made(name) {
     const box = element("input", { type: "checkbox", onchange: () => this.choose(name, box.checked) });
     const node = element("li", { class: "run" }, element("label", { class: "run-line" }, box, element("span", { class: "run-about" })));
-    const row = { node, box, told: "" };
+    const row = { node, box, drawn: "" };
     this.rows.set(name, row);
     return row;
   }
@@ -137,10 +137,10 @@ export class RunList {
 function about(run, style) {
   const success = run.after ? `${percent(run.before?.value)} → ${percent(run.after.value)}` : run.before ? `cloned ${percent(run.before.value)}` : "";
   const known = run.newest["held_out/accuracy"];
-  const told = [success, known === undefined ? "" : `predicts ${percent(known)}`, run.stage || run.kind].filter(Boolean).join(" · ");
+  const drawn = [success, known === undefined ? "" : `predicts ${percent(known)}`, run.stage || run.kind].filter(Boolean).join(" · ");
   return [
     element("span", { class: "run-top" }, ...(style === undefined ? [] : [swatch(style)]), element("span", { class: "clip run-name", title: run.name }, run.name), badge(run)),
-    element("span", { class: "run-facts small soft" }, element("span", { class: "clip" }, run.task.replaceAll("_", " ") || "no task"), element("span", { class: "clip", title: told }, told || ago(run.changed))),
+    element("span", { class: "run-facts small soft" }, element("span", { class: "clip" }, run.task.replaceAll("_", " ") || "no task"), element("span", { class: "clip", title: drawn }, drawn || ago(run.changed))),
     element("span", { class: "run-side small soft" }, spark(run.spark.values), element("span", {}, ago(run.changed))),
   ];
 }

@@ -40,7 +40,7 @@ export class Live {
       done: (frame) => this.link.send({ type: "drawn", frame, latency: null }),
     });
     this.link = new Connection(session, {
-      message: (message) => this.hear(message),
+      message: (message) => this.receive(message),
       picture: (picture) => this.views.draw(picture),
       state: (state) => this.linked(state),
     });
@@ -48,7 +48,7 @@ export class Live {
   }
 
   /** @param {any} message */
-  hear(message) {
+  receive(message) {
     if (message.type === "scene") {
       this.scene = message;
       this.views.setScene(message.cameras, message.task);

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,8 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
+from robo_rlhf.data.layout import list_datasets
+from robo_rlhf.feedback.live_signal.in_time import check_in_time
 from robo_rlhf.feedback.live_signal.signals import LATEST, Signal
 from teleop.station.operate import launch_options
 from teleop.station.operate.session import StationSession
@@ -21,6 +24,8 @@ from teleop.station.web.templates import render
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 CHECKPOINT = re.compile(r"runs/(.+)/checkpoints/[^/]+")
 FOLDER = re.compile(r"runs/(.+)/[^/]+")
+PRACTICE = re.compile(r"practice/(.+)")  # what a run practised, see `robo_rlhf.training_tools.viewers`
+FRESH = 120.0  # [s] since the newest episode, while a run counts as practising
 router = APIRouter()
 
 
@@ -91,10 +96,24 @@ async def page(
     return render(request, "signal/signal.html", page=PAGE, data=data, sessions=sessions, shown=shown)
 
 
+@router.get("/api/signal/practice")
+def practice(request: Request, me: Me) -> dict[str, Any]:
+    """Return the runs that practise just now and are watched, each with the episode that it practised last."""
+    home, now = station_of(request).home, time.time()
+    found = []
+    for name in list_datasets(home):
+        run = PRACTICE.fullmatch(name)
+        newest = max((home / name / "episodes").glob("*.parquet"), default=None) if run else None
+        if run and newest is not None and now - newest.stat().st_mtime < FRESH:
+            found.append({"run": run[1], "dataset": name, "episode": newest.stem})
+    return {"runs": found}
+
+
 @router.post("/api/signal/press")
 def press(request: Request, body: SentSignal, me: Me) -> dict[str, bool]:
     """Store a press; sent again with the same key it changes nothing. When this answers, it is on the disk."""
     body.check(me)
+    check_in_time(station_of(request).home, body.dataset, body.episode, body.step, body.rate)
     signal = Signal(
         annotator=me.person.name,
         run=run_of(body.policy, body.dataset),
@@ -126,7 +145,7 @@ def mine(request: Request, me: Me, dataset: Name, episode: Name) -> dict[str, An
 
 def run_of(policy: str, dataset: str) -> str:
     """Return the run that a policy is of, or else the one whose recordings the dataset is; empty where neither is."""
-    found = CHECKPOINT.fullmatch(policy) or FOLDER.fullmatch(dataset)
+    found = CHECKPOINT.fullmatch(policy) or FOLDER.fullmatch(dataset) or PRACTICE.fullmatch(dataset)
     return found[1] if found else ""
 
 

@@ -14,12 +14,13 @@ import { tell } from "../shared/toast.js";
 const PRESS = "/api/signal/press";
 const UNDO = "/api/signal/undo";
 const SHOWN = 160; // [ms] that a button looks pressed
+const [SOON, LATER] = [700, 5000]; // [ms] between looks at what practises
 const LISTED = 30; // recorded episodes
 
 const data = pageData();
 
 class Watching {
-  /** @param {(hear: {changed: () => void, say: typeof tell}) => Live | Replay} open */
+  /** @param {(watching: {changed: () => void, say: typeof tell}) => Live | Replay} open */
   constructor(open) {
     this.marks = new Marks(byId("marks", HTMLElement), byId("counts", HTMLElement), byId("saved", HTMLElement));
     this.scrub = byId("scrub", HTMLInputElement);
@@ -151,8 +152,41 @@ class Watching {
   }
 }
 
+/** Policies that practise, and what each practised last. @returns {Promise<{run: string, dataset: string, episode: string}[]>} */
+async function practising() {
+  try {
+    return (await get("/api/signal/practice")).runs;
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    return [];
+  }
+}
+
+/** @param {{dataset: string, episode: string}} one */
+const addressOf = (one) => `/signal?${new URLSearchParams({ dataset: one.dataset, episode: one.episode })}`;
+
+/** What practises is watched: when the episode is over, go on with the newest. @param {Watching} watching */
+function follow(watching) {
+  const { dataset, episode } = data.shown;
+  const look = async () => {
+    const newest = (await practising()).find((one) => one.dataset === dataset);
+    const over = !watching.shown.running && watching.shown.frame >= watching.shown.frames - 1;
+    if (newest && newest.episode > episode && over && !watching.letters.length) return location.replace(addressOf(newest));
+    setTimeout(look, SOON);
+  };
+  look();
+}
+
 /** The list of what can be watched. */
 async function choose() {
+  const learning = byId("practising", HTMLElement);
+  const look = async () => {
+    const runs = await practising();
+    learning.hidden = !runs.length;
+    learning.querySelector("ul")?.replaceChildren(...runs.map((one) => element("li", { class: "card row apart" }, element("strong", { class: "wrap" }, one.run), element("a", { class: "button primary", href: addressOf(one) }, "Watch"))));
+    setTimeout(look, LATER);
+  };
+  look();
   const only = byId("only", HTMLSelectElement);
   const list = byId("episodes", HTMLUListElement);
   const form = document.getElementById("begin");
@@ -201,7 +235,9 @@ async function start() {
   if (!kind) return choose();
   if (kind === "live") return new Watching((page) => new Live(session, policy, page));
   const item = await tellRefusals(() => get(`/api/library/episode?${new URLSearchParams({ dataset, episode })}`));
-  if (item) new Watching((page) => new Replay(item, page));
+  if (!item) return;
+  const watching = new Watching((page) => new Replay(item, page));
+  if (dataset.startsWith("practice/")) follow(watching);
 }
 
 start();

@@ -12,7 +12,7 @@ const { tasks, datasets, usual, sizes, most, asked, keys } = pageData();
 /** @param {string} id */
 const field = (id) => /** @type {HTMLInputElement} */ (document.getElementById(id));
 const list = new Trainings();
-let told = 0; // number of the newest question about the command
+let newest = 0; // number of the newest question about the command
 let later = 0;
 
 begin();
@@ -87,7 +87,7 @@ function body() {
 
 /** Show the command, and how long it will take. */
 async function foretell() {
-  const number = ++told;
+  const number = ++newest;
   const expected = byId("expected", HTMLParagraphElement);
   if (!field("dataset").value) {
     const task = field("task").value;
@@ -96,14 +96,14 @@ async function foretell() {
   }
   try {
     const found = await send("/api/train/command", body());
-    if (number !== told) return;
+    if (number !== newest) return;
     problem("");
     const people = found.people ? ` of work, and ${body().labels} answers × ${Math.round(found.pace)} s of people's time` : "";
     expected.textContent = `About ${howLong(found.seconds)}${people}${found.like ? `; ${found.like} took that long here` : ""}.`;
     byId("command-text", HTMLDivElement).replaceChildren(copyable("The command", found.command));
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    if (number !== told) return;
+    if (number !== newest) return;
     expected.textContent = "";
     problem(error.message);
   }

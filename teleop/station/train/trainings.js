@@ -35,7 +35,7 @@ export function howLong(seconds) {
 export class Trainings {
   constructor() {
     this.place = byId("runs", HTMLUListElement);
-    /** @type {Map<string, {node: HTMLElement, told: string}>} */
+    /** @type {Map<string, {node: HTMLElement, drawn: string}>} */
     this.rows = new Map();
     /** @type {Set<string>} */
     this.chosen = new Set();
@@ -84,13 +84,13 @@ export class Trainings {
     }
     for (const node of [...this.place.children]) if (![...this.rows.values()].some((row) => row.node === node)) node.remove();
     runs.forEach((run, index) => {
-      const row = this.rows.get(run.name) || { node: element("li", { class: "card", "data-run": run.name }), told: "" };
+      const row = this.rows.get(run.name) || { node: element("li", { class: "card", "data-run": run.name }), drawn: "" };
       this.rows.set(run.name, row);
-      const told = JSON.stringify(run);
-      if (told !== row.told) {
+      const drawn = JSON.stringify(run);
+      if (drawn !== row.drawn) {
         const focus = row.node.contains(document.activeElement) ? document.activeElement?.getAttribute("data-do") : null;
         row.node.replaceChildren(...this.content(run));
-        row.told = told;
+        row.drawn = drawn;
         const again = focus && row.node.querySelector(`[data-do="${focus}"]`);
         if (again instanceof HTMLElement) again.focus();
       }
@@ -185,9 +185,9 @@ export class Trainings {
   drawWaiting(runs) {
     const waits = runs.filter((run) => run.state === "waiting" && run.questions);
     const place = byId("waiting", HTMLDivElement);
-    const told = waits.map((run) => `${run.questions} ${run.name}`).join();
-    if (place.dataset.told === told) return;
-    place.dataset.told = told;
+    const drawn = waits.map((run) => `${run.questions} ${run.name}`).join();
+    if (place.dataset.drawn === drawn) return;
+    place.dataset.drawn = drawn;
     place.replaceChildren(
       ...waits.slice(0, 1).map((run) =>
         element("p", { class: "notice warn row apart" }, `${run.questions} ${run.questions === 1 ? "question waits" : "questions wait"} for you in ${run.title || run.name}.`, element("a", { class: "button primary", id: "review-now", href: `/review?run=${encodeURIComponent(run.name)}` }, "Review ", element("kbd", {}, "V"))),
@@ -200,9 +200,9 @@ export class Trainings {
     const place = byId("trash", HTMLDetailsElement);
     place.hidden = !trash.length;
     /** @type {HTMLElement} */ (place.querySelector("summary")).textContent = `Trash (${trash.length})`;
-    const told = JSON.stringify(trash);
-    if (place.dataset.told === told) return;
-    place.dataset.told = told;
+    const drawn = JSON.stringify(trash);
+    if (place.dataset.drawn === drawn) return;
+    place.dataset.drawn = drawn;
     byId("trashed", HTMLUListElement).replaceChildren(
       ...trash.map((one) => {
         const deeds = element("div", { class: "training-do" });

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Segment
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.moments import DELAY, credit
+from robo_rlhf.feedback.live_signal.credit import DELAY, credit
 from robo_rlhf.feedback.store import Question
 from robo_rlhf.feedback.teachers import Teacher
 

@@ -12,8 +12,8 @@ from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.moments import credit
 from robo_rlhf.feedback.live_signal.as_answers import PIECE, SignalCutoff, SignalReader, pieces
+from robo_rlhf.feedback.live_signal.credit import credit
 from robo_rlhf.feedback.live_signal.signals import Signal
 from robo_rlhf.feedback.store import Store
 from tests.data.making import episode as make_episode

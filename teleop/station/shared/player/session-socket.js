@@ -52,10 +52,10 @@ export function pageKey() {
 export class Connection {
   /**
    * @param {string} session
-   * @param {{message: (message: any) => void, picture: (picture: Picture) => void, state: (state: LinkState) => void}} hear
+   * @param {{message: (message: any) => void, picture: (picture: Picture) => void, state: (state: LinkState) => void}} listener
    */
-  constructor(session, hear) {
-    this.hear = hear;
+  constructor(session, listener) {
+    this.listener = listener;
     this.address = socketAddress(`/operate/${session}/socket?key=${encodeURIComponent(pageKey())}`);
     /** @type {LinkState} */
     this.state = "opening";
@@ -85,8 +85,8 @@ export class Connection {
     socket.onmessage = ({ data }) => {
       if (socket !== this.socket) return;
       this.silentAt = performance.now() + SILENT;
-      if (typeof data === "string") this.hear.message(JSON.parse(data));
-      else this.hear.picture(readPicture(data));
+      if (typeof data === "string") this.listener.message(JSON.parse(data));
+      else this.listener.picture(readPicture(data));
     };
     socket.onclose = ({ code }) => {
       if (socket !== this.socket) return;
@@ -138,6 +138,6 @@ export class Connection {
   /** @param {LinkState} state */
   become(state) {
     this.state = state;
-    this.hear.state(state);
+    this.listener.state(state);
   }
 }

@@ -64,7 +64,7 @@ def test_an_annotator_asks_and_gets_pictures_numbers_and_clips(client: TestClien
     assert len(seen["actions"]) == 8
     assert seen["names"] == ["x", "y", "z", "yaw", "gripper"]
     assert seen["chance"]
-    future = client.get("/api/ask/foresee", params={**frame, **AHEAD, "policy": FLOW, "reward": REWARD, "width": 160})
+    future = client.get("/api/ask/predict", params={**frame, **AHEAD, "policy": FLOW, "reward": REWARD, "width": 160})
     found = future.json()
     assert (found["steps"], found["frame"]) == (10, 6)
     assert len(found["worth"]["mean"]) == len(found["worth"]["spread"]) == 10
@@ -75,7 +75,9 @@ def test_an_annotator_asks_and_gets_pictures_numbers_and_clips(client: TestClien
     judged = client.get(
         "/api/ask/judge", params={"dataset": frame["dataset"], "episode": frame["episode"], "reward": REWARD}
     ).json()
-    assert len(judged["worth"]["mean"]) == 60
+    assert len(judged["worth"]["mean"]) == len(judged["moments"]) == 60
+    assert judged["looks"]["words"].endswith(".")
+    assert sum(judged["looks"]["shares"].values()) == pytest.approx(1.0)
 
 
 def test_a_comparison_is_a_question_that_waits_once(client: TestClient, asking: Station, frame: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.training import reward
 from teleop.station.services import Station
 from teleop.station.signal.routes import run_of
+from tests.data.making import episode
 
 Visit = Callable[..., TestClient]
 PRESS: dict[str, Any] = {
@@ -109,3 +110,19 @@ def test_a_reward_that_follows_learns_from_presses(visit: Visit, station: Statio
     assert follower.step() is None, "nothing is new"
     client.post("/api/signal/undo", json={"press": f"{dataset.ids()[0]} 50 1", "key": "u"})
     assert follower.step() is not None, "a press that is taken back is news, too"
+
+
+def test_what_practises_is_listed_and_presses_after_its_end_are_refused(
+    visit: Visit, station: Station, home: Path
+) -> None:
+    client = visit("annotator")
+    assert client.get("/api/signal/practice").json() == {"runs": []}
+    Dataset(home / "practice" / "deep" / "run", create=True).add(episode("e1", 12, task="reach"))
+    (one,) = client.get("/api/signal/practice").json()["runs"]
+    assert one == {"run": "deep/run", "dataset": "practice/deep/run", "episode": "e1"}
+    body = {**PRESS, "dataset": one["dataset"], "episode": "e1", "policy": "", "source": "replay", "rate": 10.0}
+    assert client.post("/api/signal/press", json={**body, "step": 19.0, "key": "p1"}).status_code == 200
+    assert station.store.signals.runs() == ["deep/run"]
+    late = client.post("/api/signal/press", json={**body, "step": 21.0, "key": "p2"})
+    wanted = "press about episode e1: expected at most 0.8 s after its end, which people need to react, got 0.9 s after"
+    assert (late.status_code, late.json()["error"].startswith(wanted)) == (422, True)

@@ -179,6 +179,7 @@ ROUTES: dict[str, Row] = {
     "POST /api/arenas/{name}/names": Row("operator", "4"),
     # The live signal
     "GET /signal": Row("annotator", "2"),
+    "GET /api/signal/practice": Row("annotator", "2"),
     "POST /api/signal/press": Row("annotator", "4"),
     "POST /api/signal/undo": Row("annotator", "4"),
     "GET /api/signal/list": Row("annotator", "4"),
@@ -187,7 +188,7 @@ ROUTES: dict[str, Row] = {
     "GET /ask/clip/{name}": Row("annotator", "4"),
     "GET /api/ask/choices": Row("annotator", "2"),
     "GET /api/ask/look": Row("annotator", "4"),
-    "GET /api/ask/foresee": Row("annotator", "4"),
+    "GET /api/ask/predict": Row("annotator", "4"),
     "GET /api/ask/judge": Row("annotator", "4"),
     "POST /api/ask/compare": Row("annotator", "4"),
     # The library

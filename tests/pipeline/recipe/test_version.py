@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from robo_rlhf.pipeline.config import PipelineConfig
-from robo_rlhf.pipeline.recipe import recipe_version
+from robo_rlhf.pipeline.recipe.version import recipe_version
 
 
 def test_another_seed_or_number_of_evaluation_episodes_is_the_same_recipe() -> None:

@@ -58,12 +58,12 @@ def key_lines() -> str:
         if binding.act not in PAGE_ONLY
     ]
     tables = {"keyboard": keys, "gamepad": [*STICKS, *explain(GAMEPAD)], "spacemouse": explain(SPACEMOUSE)}
-    said = {
+    explained = {
         name: "; ".join(f"{key}: {does[0].lower() + does[1:]}" for key, does in rows) for name, rows in tables.items()
     }
     return "\n".join(
         textwrap.fill(f"{name}: {text}.", WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 10)
-        for name, text in said.items()
+        for name, text in explained.items()
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from robo_rlhf.pipeline.config import PipelineConfig
 
-REVISION = 1  # raised when the code of learning changes what a run comes to, with the settings as they are
+REVISION = 2  # raised when the code of learning changes what a run comes to, with the settings as they are
 _PER_RUN = ("seed", "annotator", "dataset", "episodes")  # differ from run to run of one recipe
 
 
@@ -16,5 +16,7 @@ def recipe_version(config: PipelineConfig) -> str:
     Results of runs are compared and averaged only within one version.
     """
     settings = {name: value for name, value in asdict(config).items() if name not in _PER_RUN}
+    if not config.conditions:
+        del settings["conditions"]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return f"{REVISION}-{digest[:8]}"

@@ -1,0 +1,46 @@
+"""Evaluation of policies with cameras in looks that no training has, and from cameras that stand elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import radians
+
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array, VecEnv
+from robo_rlhf.policies.base import TrainedPolicy
+from robo_rlhf.rollouts.evaluation import Evaluation, evaluate
+from robo_rlhf.rollouts.rollout import OnStep
+from robo_rlhf.sim.rendering.looks import STILL, UNSEEN, Look, LookBounds
+
+KINDS: Mapping[str, LookBounds] = {
+    "unseen looks": LookBounds(),
+    "cameras moved by 2 cm and 2 degrees": replace(STILL, position=0.02, angle=radians(2)),
+    "cameras moved by 5 cm and 5 degrees": replace(STILL, position=0.05, angle=radians(5)),
+}
+
+
+def evaluate_looks(
+    env: VecEnv, policy: TrainedPolicy, seeds: Array, count: int, *, policy_seed: int = 0, on_step: OnStep | None = None
+) -> dict[str, Evaluation]:
+    """Run a policy once from each of `seeds` (M,) in `count` looks of each kind; afterwards it sees the scene as it is.
+
+    Each episode has one look; episode i the one of number i modulo `count`.
+
+    Raises:
+        InvalidValueError: the policy has no cameras, or fewer than one look.
+    """
+    check_looks(policy, count)
+    found = {}
+    for name, bounds in KINDS.items():
+        looks = [Look(UNSEEN + i % count, bounds) for i in range(env.num_envs)]
+        policy.look_at(env, looks)
+        found[name] = evaluate(env, policy, seeds, policy_seed=policy_seed, on_step=on_step)
+    policy.look_at(env)
+    return found
+
+
+def check_looks(policy: TrainedPolicy, count: int) -> None:
+    """Refuse looks for a policy that sees none; raises as `evaluate_looks`."""
+    if count < 1:
+        raise InvalidValueError("--looks", count, "at least 1")
+    if not policy.cameras:
+        raise InvalidValueError("--looks", "a policy without cameras", "one that was trained with --cameras")

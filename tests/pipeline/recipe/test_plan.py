@@ -1,0 +1,87 @@
+"""What the recipe decides before anything is trained: pure arithmetic of costs and budgets."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robo_rlhf.core.files import write_json
+from robo_rlhf.feedback.quality.answer_times import PRIORS, AnswerTime
+from robo_rlhf.pipeline.config import PipelineConfig
+from robo_rlhf.pipeline.recipe.decisions import apply, decided
+from robo_rlhf.pipeline.recipe.plan import Plan, plan
+from robo_rlhf.pipeline.recipe.speed import Speed
+
+CHEAP = Speed(step=0.0002, update=0.02, iteration=2.0, horizon=120)
+ASSUMED = [AnswerTime(kind, *prior, "assumed") for kind, prior in PRIORS.items()]
+
+
+def planned(minutes: float, speed: Speed = CHEAP, answers: list[AnswerTime] = ASSUMED, **asked: Any) -> Plan:
+    return plan(PipelineConfig(minutes=minutes, **asked), speed, answers)
+
+
+def test_fifteen_minutes_are_enough_for_two_ways_to_clone_own_tries_and_all_iterations() -> None:
+    found = apply(PipelineConfig(), planned(15).settings)
+    assert (found.clone.updates, found.clone_ways) == (8000, 2)
+    assert (found.learner, found.finetune.iterations) == ("ppo", 100)
+    assert (found.self_imitation_rounds, found.self_imitation_updates) == (3, 4000)
+    assert found.gate
+    assert found.approvals == 0.2
+
+
+@pytest.mark.parametrize("minutes", [0.1, 1, 3, 6, 15])
+def test_the_plan_keeps_to_its_minutes(minutes: float) -> None:
+    found = apply(PipelineConfig(), planned(minutes).settings)
+    cloning = found.clone.updates * (1.4 if found.clone_ways == 2 else 1) * CHEAP.update
+    tries = found.self_imitation_rounds * (256 * 120 * CHEAP.step + found.self_imitation_updates * CHEAP.update)
+    spent = cloning + tries + found.finetune.iterations * CHEAP.iteration
+    least = 250 * CHEAP.update + 3 * CHEAP.iteration  # a budget of seconds buys the smallest run there is
+    assert spent <= max(60 * minutes, least)
+
+
+def test_a_minute_buys_one_way_to_clone_and_few_iterations() -> None:
+    found = apply(PipelineConfig(), planned(1).settings)
+    assert (found.clone.updates, found.clone_ways) == (500, 1)
+    assert found.finetune.iterations == 10
+    assert found.self_imitation_rounds == 1
+
+
+def test_expensive_steps_are_learned_from_again_and_again() -> None:
+    found = planned(15, Speed(step=1.0, update=0.02, iteration=7680.0, horizon=120))
+    config = apply(PipelineConfig(), found.settings)
+    assert (config.learner, config.num_envs, config.sac.iterations) == (
+        "sac",
+        10,
+        10,
+    )  # not fewer: it would learn nothing
+    decision = next(d for d in found.decisions if d.what == "fine-tuning")
+    assert decision.chosen == "SAC, 10 iterations"
+    assert "as much as 50 gradient steps" in decision.why
+
+
+def test_what_is_asked_is_what_tells_most_in_a_second() -> None:
+    assert planned(15).settings["question"] == "ranking"
+    slow = [AnswerTime("pairwise", 4.0, 1.0, "median of 30 answers"), AnswerTime("ranking", 30.0, 2.5, "assumed")]
+    found = planned(15, answers=slow)
+    assert "question" not in found.settings  # pairs, as ever
+    assert "pairwise: 4 s (median of 30 answers)" in found.decisions[2].why
+
+
+def test_what_is_set_by_hand_is_left_alone() -> None:
+    found = planned(15, keep="gate,clone,approvals").settings
+    assert not {name for name in found if name.partition(".")[0] in ("gate", "clone", "approvals")}
+    assert found["clone_ways"] == 2
+
+
+def test_the_settings_of_a_run_hold_what_it_decided(tmp_path: Path) -> None:
+    config, found = PipelineConfig(minutes=15), planned(15)
+    stored = json.loads(json.dumps({"gate": False, "clone": {"updates": 4000}, "clone_ways": 0}))
+    assert decided(stored, tmp_path) == stored
+    (tmp_path / "recipe").mkdir()
+    write_json(
+        tmp_path / "recipe" / "result.json", replace(found, settings={"gate": True, "clone.updates": 9}).to_json()
+    )
+    assert decided(stored, tmp_path) == {"gate": True, "clone": {"updates": 9}, "clone_ways": 0}
+    assert apply(config, found.settings).clone.settings == config.clone.settings
