@@ -20,7 +20,7 @@ export class Plots {
     this.frames = 1;
     this.every = 1;
     this.asked = 0;
-    /** @type {{row: Row, cursor: SVGElement, told: HTMLElement}[]} */
+    /** @type {{row: Row, cursor: SVGElement, readout: HTMLElement}[]} */
     this.drawn = [];
     this.frame = 0;
     this.rows.addEventListener("pointerdown", (event) => this.point(event));
@@ -56,10 +56,10 @@ export class Plots {
     const cursor = svg("line", { class: "plot-cursor", y1: 0, y2: HEIGHT });
     const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${row.title} over the episode, from ${shorter(row.low)} to ${shorter(row.high)} ${row.unit}` });
     picture.append(...lines, cursor);
-    const told = element("span", { class: "number small" });
-    const drawn = element("div", { class: "plot" }, element("div", { class: "row apart small soft" }, row.title + (row.unit ? ` [${row.unit}]` : ""), told), picture);
+    const readout = element("span", { class: "number small" });
+    const drawn = element("div", { class: "plot" }, element("div", { class: "row apart small soft" }, row.title + (row.unit ? ` [${row.unit}]` : ""), readout), picture);
     this.rows.append(drawn);
-    return { row, cursor, told };
+    return { row, cursor, readout };
   }
 
   /** Move the cursor. @param {number} frame */
@@ -67,10 +67,10 @@ export class Plots {
     this.frame = frame;
     const step = Math.floor(Math.min(frame, this.frames - 2) / this.every);
     const x = (WIDTH * frame) / Math.max(this.frames - 1, 1);
-    for (const { row, cursor, told } of this.drawn) {
+    for (const { row, cursor, readout } of this.drawn) {
       cursor.setAttribute("x1", String(x));
       cursor.setAttribute("x2", String(x));
-      told.replaceChildren(...row.lines.flatMap(({ name, values }, i) => [element("span", { class: `plot-key style-${i % STYLES}`, "aria-hidden": "true" }), `${name} ${shorter(values[Math.max(step, 0)] ?? 0)} `]));
+      readout.replaceChildren(...row.lines.flatMap(({ name, values }, i) => [element("span", { class: `plot-key style-${i % STYLES}`, "aria-hidden": "true" }), `${name} ${shorter(values[Math.max(step, 0)] ?? 0)} `]));
     }
   }
 

@@ -27,7 +27,7 @@ export class LiveDrawing {
     /** @type {Picture | null} */
     this.newest = null;
     this.stale = false;
-    this.told = -1; // the frame that the page knows to be shown
+    this.reported = -1; // the frame that the page knows to be shown
   }
 
   get ready() {
@@ -78,7 +78,7 @@ export class LiveDrawing {
   /** Begin to count frames anew. */
   reconnected() {
     this.newest = null;
-    this.told = -1;
+    this.reported = -1;
   }
 
   /** Draw again: a view has changed. */
@@ -111,8 +111,8 @@ export class LiveDrawing {
       }
       mark.hide(); // other clips may show this scene
     }
-    if (newest.frame === this.told) return;
-    this.told = newest.frame;
+    if (newest.frame === this.reported) return;
+    this.reported = newest.frame;
     this.page.drawn(newest);
   }
 }
