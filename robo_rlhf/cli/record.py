@@ -101,11 +101,14 @@ class Record(OnRobot):
         options = device_options(device, self.set)
         if self.device != "browser" and not device.handheld:
             return self._alone(device, options)
+        from teleop.input.action_mapping import check_joints
         from teleop.worlds.opening import open_driven
 
         if self.controls or is_outside(self.task) or device.handheld:  # what cannot be driven is refused here
             with closing(open_driven(self.task)) as world:
                 self._remember(world)
+                if device.gives_joints:
+                    check_joints(self.device, self.task, world.usual_controls)
                 if device.handheld:
                     return self._by_hand(world, device, options)
         return self._in_browser()

@@ -72,6 +72,12 @@ def _check(trial: DeviceTrial, command: object) -> None:
     require(np.abs(command.twist).max() <= 1, "the twist is outside [-1, 1]", read)
     require(-1 <= command.gripper <= 1, f"the gripper is {command.gripper}, outside [-1, 1]", read)
     require(command.age >= 0, f"the age is {command.age} s, below 0", read)
+    if command.joints is not None:
+        require(trial.kind.gives_joints, "it gives joints, but gives_joints is False", trial.kind)
+        given, wanted = np.shape(command.joints), (trial.env.act_dim,)
+        require(given == wanted, f"the joints have shape {given}, expected {wanted}: one a column of the action", read)
+        largest = np.abs(np.nan_to_num(np.asarray(command.joints, np.float64), nan=0.0)).max()
+        require(bool(largest <= 1), "the joints are outside [-1, 1]", read)
     require(np.abs(to_action(command, trial.env.task.action_names)).max() <= 1, "its action is outside [-1, 1]", read)
 
 

@@ -223,6 +223,7 @@ class Command(NamedTuple):
     active: bool = True  # False while no input has arrived from the operator
     age: float = 0.0  # [s] since the input was made
     bank: int = 0  # of keys, where a robot has more joints than there are pairs of keys
+    joints: Array | None = None  # (act_dim,) in [-1, 1]: what columns that are positions are to be; NaN: as before
 
 
 def _check_array(what: str, value: Array, shape: tuple[object, ...], dtype: type) -> None:

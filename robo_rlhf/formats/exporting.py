@@ -1,12 +1,13 @@
 """Export: episodes of a dataset into a place in a format of the field, whole or not at all, continued where stopped."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from robo_rlhf.core.errors import ConflictError, InvalidValueError
 from robo_rlhf.core.files import make_folder, move, publish_folder, remove_tree
 from robo_rlhf.data.reader import EpisodeInfo, Reader
-from robo_rlhf.formats.base import Export
+from robo_rlhf.formats.base import Export, Format
 from robo_rlhf.formats.kinds import FORMATS
 from robo_rlhf.formats.pictures import check_cameras, draw
 from robo_rlhf.formats.work_folder import begin_work
@@ -48,33 +49,33 @@ def export(
             read; nothing was made.
         MissingDependencyError: an extra is not installed; nothing was made.
     """
-    kind = FORMATS[form]()
-    if place.exists() or place.is_symlink():
-        raise ConflictError(f"{place}", "there is something at that place already")
-    if size is not None and not 16 <= size <= 4096:
-        raise InvalidValueError("size of pictures", size, "16 to 4096 pixels")
-    if not 0 <= valid < 1:
-        raise InvalidValueError("share for validation", valid, "0 or more and below 1")
-    _check_alike(reader, infos)
-    check_cameras(infos, cameras)
-    work = place.with_name(f".{place.name}.partial")
-    made = Export(reader, tuple(infos), name or reader.path.name, cameras, valid, work / "pictures")
-    kind.check(place, made)
+    kind, work = FORMATS[form](), place.with_name(f".{place.name}.partial")
+    progress, drawn = partial(tell, "episodes written"), partial(tell, "frames drawn")
+    made = Export(reader, tuple(infos), name or reader.path.name, cameras, valid, work / "pictures", progress)
+    _check(made, kind, place, size)
     begin_work(work, [form, cameras, size, [(info.meta.id, info.length, info.size) for info in infos]])
     if cameras:
-        draw(reader, infos, cameras, size, work / "pictures", kind.pictures, lambda *at: tell("frames drawn", *at))
-    out = work / "out"
-    remove_tree(out)  # of a run that was stopped while it wrote
-    make_folder(out)
-    request = Export(
-        reader, made.infos, made.name, cameras, valid, made.pictures, lambda *at: tell("episodes written", *at)
-    )
-    whole = kind.write(request, out, place)
-    if whole.is_dir():
+        draw(reader, infos, cameras, size, work / "pictures", kind.pictures, drawn)
+    remove_tree(work / "out")  # of a run that was stopped while it wrote
+    make_folder(work / "out")
+    if (whole := kind.write(made, work / "out", place)).is_dir():
         publish_folder(whole, place)
     else:
         move(whole, place)
     remove_tree(work)
+
+
+def _check(made: Export, kind: Format, place: Path, size: int | None) -> None:
+    """Refuse what cannot be exported, before anything is made; raises as `export`."""
+    if place.exists() or place.is_symlink():
+        raise ConflictError(f"{place}", "there is something at that place already")
+    if size is not None and not 16 <= size <= 4096:
+        raise InvalidValueError("size of pictures", size, "16 to 4096 pixels")
+    if not 0 <= made.valid < 1:
+        raise InvalidValueError("share for validation", made.valid, "0 or more and below 1")
+    _check_alike(made.reader, made.infos)
+    check_cameras(made.infos, made.cameras)
+    kind.check(place, made)
 
 
 def _check_alike(reader: Reader, infos: Sequence[EpisodeInfo]) -> None:

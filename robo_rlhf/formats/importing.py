@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.core.files import publish_folder, remove_tree
@@ -75,36 +76,46 @@ def import_place(
     plain = {name: str(value) for name, value in asdict(options).items()}
     begin_work(work, [form, os.path.realpath(place), plain])
     made = Dataset(work / "dataset", create=True)
-    there = set(made.ids())
-    seen: dict[str, int] = {}
-    total = 0
+    source = _PlaceReader(form, place, options, made.path, set(made.ids()), tell, notes)
+    made.add_pairs(pair for pair in source.episodes() if keep(pair[0]))
+    if not len(made):
+        remove_tree(work)
+        expected = "at least one: other filters or another place"
+        raise InvalidValueError(f"episodes of {place}", "none that fits", expected)
+    count = len(made)
+    publish_folder(made.path, target)
+    remove_tree(work)
+    return count
 
-    def episodes() -> Iterator[tuple[Episode, Timing]]:
-        nonlocal total
-        for what in apart(place, read_place, form, place, options, made.path, there):
+
+class _PlaceReader(NamedTuple):
+    """A place that is read in a helper process."""
+
+    form: str
+    place: Path
+    options: ImportOptions
+    folder: Path  # of the dataset that is made
+    there: set[str]  # episodes that it has already
+    tell: Tell
+    notes: Callable[[str], object]
+
+    def episodes(self) -> Iterator[tuple[Episode, Timing]]:
+        """Iterate over the episodes that are not there yet; raises as `import_place`."""
+        seen: set[str] = set()
+        total = 0
+        for what in apart(self.place, read_place, self.form, self.place, self.options, self.folder, self.there):
             if isinstance(what, str):
-                notes(what)
+                self.notes(what)
             elif isinstance(what, int):
                 total = what
             else:
                 episode_id, pair = what
                 if episode_id in seen:
-                    raise ConflictError(f"episode {episode_id!r}", f"{place} holds it twice")
-                seen[episode_id] = len(seen)
-                tell(len(seen), max(total, len(seen)))
-                if pair is not None and keep(pair[0]):
+                    raise ConflictError(f"episode {episode_id!r}", f"{self.place} holds it twice")
+                seen.add(episode_id)
+                self.tell(len(seen), max(total, len(seen)))
+                if pair is not None:
                     yield pair
-
-    made.add_pairs(episodes())
-    if not len(made):
-        remove_tree(work)
-        raise InvalidValueError(
-            f"episodes of {place}", "none that fits", "at least one: other filters or another place"
-        )
-    count = len(made)
-    publish_folder(made.path, target)
-    remove_tree(work)
-    return count
 
 
 def read_place(

@@ -5,9 +5,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, ShapeError
+from robo_rlhf.core.errors import InvalidValueError, ShapeError
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta, Policy, Source, Step, VecEnv
 from robo_rlhf.rollouts.control_loop import Act, control_loop
+from robo_rlhf.sim.external.collections import fault_of
+from robo_rlhf.sim.external.ids import find
 
 MetaFields = (
     Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
@@ -211,4 +213,5 @@ def check_environment(ended: Sequence[EndedEpisode], name: str) -> None:
     notes = [one.note for one in ended if one.outcome == "aborted" and not one.note.endswith(POLICY_FAULT)]
     if ended and len(notes) == len(ended):
         which = f"All {len(notes)} episodes" if len(notes) > 1 else "The only episode"
-        raise EnvironmentFaultError(f"{which} of {name} ended by a fault of the environment; the first was {notes[0]}")
+        message = f"{which} of {name} ended by a fault of the environment; the first was {notes[0]}"
+        raise fault_of(find(name).spec, message)

@@ -14,13 +14,18 @@ if TYPE_CHECKING:
 
 
 class Device(ABC):
-    """A context manager that is polled once per control step for the operator's command."""
+    """A context manager that is polled once per control step for the operator's command.
+
+    A command moves a hand (`twist`), or where the device `gives_joints`, says where joints are to be (`joints`): one
+    number a column of the action, in [-1, 1] between its bounds. It drives environments whose actions are positions.
+    """
 
     name: ClassVar[str]
     source: ClassVar[Source]  # the source that is recorded for its actions
     handheld: ClassVar[bool] = False  # whether a person at this machine holds it, as a `Handheld`
     any_task: ClassVar[bool] = False  # whether it drives another task too, once it is open
     takeover: ClassVar[str] = ""  # the button that takes over from a policy; where empty, any motion does
+    gives_joints: ClassVar[bool] = False  # whether `read` gives positions of joints, as a leader arm does
     fence: int = 0  # the newest lease whose input was received, of a device that gets messages
     sequence: int = 0  # number of the newest input of such a device; 0 before the first
     at: float = 0.0  # time of the operator's action, on the sender's clock [ms]; 0 before the first input

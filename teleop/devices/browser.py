@@ -54,4 +54,5 @@ class Browser(Device):
         buttons = frozenset({TAKEOVER} if message.takeover else ())
         twist = np.zeros(6) if message.idle else np.array(message.twist)
         age = time.monotonic() - arrived
-        return Command(twist, message.gripper, buttons, not message.idle, age, message.bank)
+        joints = None if message.joints is None else np.array(message.joints, np.float64)  # None becomes NaN
+        return Command(twist, message.gripper, buttons, not message.idle, age, message.bank, joints)

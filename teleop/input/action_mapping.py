@@ -64,7 +64,9 @@ class ActionMapping:
         row = np.zeros(len(self.controls))
         for i, (one, push) in enumerate(zip(self.controls, pushed, strict=True)):
             if one.kind == "target":
-                row[i] = self._at[i] = np.clip(self._at[i] + self._step * push, -1.0, 1.0)
+                given = np.nan if command.joints is None else float(command.joints[i])
+                self._at[i] = np.clip(self._at[i] + self._step * push if np.isnan(given) else given, -1.0, 1.0)
+                row[i] = self._at[i]
             elif one.rest:
                 row[i] = one.rest + push * (1.0 - one.rest if push > 0 else 1.0 + one.rest)
             else:
@@ -99,6 +101,18 @@ class ActionMapping:
             self._at[group] = _one_of(len(group), int(pushed.argmax()))
         elif rest:
             self._at[group] = _one_of(len(group), rest[0])
+
+
+def check_joints(device: str, task: str, controls: Sequence[ColumnControl]) -> None:
+    """Check that a device that gives positions of joints drives some column of an action.
+
+    Raises:
+        InvalidValueError: none of the columns is a position.
+    """
+    if not any(one.kind == "target" for one in controls):
+        columns = ", ".join(one.column for one in controls)
+        expected = f"a task with columns that are positions of joints; {task} has {columns}, which are not"
+        raise InvalidValueError(f"task for the device {device}", task, expected)
 
 
 def _choices(controls: Sequence[ColumnControl]) -> list[list[int]]:

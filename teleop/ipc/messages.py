@@ -47,6 +47,7 @@ CommandName = Literal[
 
 _STRICT = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False)
 Axis = Annotated[float, Field(ge=-1, le=1)]
+Joints = Annotated[tuple[Axis | None, ...], Field(max_length=1000)]
 Count = Annotated[int, Field(ge=0, lt=2**32)]
 Scalar = Annotated[str, Field(max_length=4000)] | int | float | None
 
@@ -63,6 +64,7 @@ class Input:
     at: float  # [ms] on the page's clock when the operator acted; comes back with the picture
     takeover: bool = False  # while a policy drives: whether the operator does instead
     idle: bool = False  # nothing is held: the page is there, the operator does not move
+    joints: Joints | None = None  # where joints are to be, one a column of the action; null: as before
     bank: Annotated[int, Field(ge=0, lt=100)] = 0  # of keys, where a robot has more joints than pairs of keys
 
 

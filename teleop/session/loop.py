@@ -12,6 +12,7 @@ from typing import Any
 
 from robo_rlhf.core.errors import InvalidValueError
 from teleop.devices import DEVICES
+from teleop.input.action_mapping import check_joints
 from teleop.ipc.messages import Begin, CommandName, Do, Input, Notice, Reply, Tick
 from teleop.session.branch import find_resume_point
 from teleop.session.commands import SessionRequest, handle
@@ -48,6 +49,8 @@ class LiveSession:
         self.clock = Pacer(1.0 / rate, pace=pace)
         self._bell = threading.Event()  # something is to be done before the next tick
         dataset = open_dataset(begin.home, begin.dataset, begin.task, say)
+        if DEVICES[begin.device].gives_joints:
+            check_joints(begin.device, env.name, env.usual_controls)
         device = DEVICES[begin.device](env).__enter__()
         self.machine = SessionMachine(begin, env, dataset, device, self.clock.period, say, self._bell.set)
         self._stopping = threading.Event()

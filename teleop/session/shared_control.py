@@ -38,6 +38,7 @@ class OperatorInput(NamedTuple):
     moves: bool  # a reason to begin: something is held, or the gripper was switched
     takes_over: bool  # from a policy
     buttons: frozenset[str]
+    joints: Array | None = None  # as in a command, while they count
 
 
 class Driver:
@@ -74,18 +75,20 @@ class Driver:
         """Return the operator's current input; never blocks."""
         command = self.device.read()
         sound = bool(np.isfinite(command.twist).all() and np.isfinite(command.gripper))
+        sound = sound and (command.joints is None or command.joints.shape == (len(self.mapping.controls),))
         silent = not command.active or command.age > SILENCE or not sound
         twist = np.zeros(6) if silent else command.twist
+        joints = None if silent else command.joints
         switched = sound and self._last_gripper is not None and command.gripper != self._last_gripper
         if sound:
             self._last_gripper = command.gripper
         self._bank = command.bank
-        stick = bool(twist.any())
+        stick = bool(twist.any()) or joints is not None
         takes_over = self.device.takeover in command.buttons if self.device.takeover else stick
         moves = not silent or (switched and command.gripper != self.gripper)
         if (switched and (self.policy is None or takes_over)) or not (self.attended or silent):
             self.gripper = command.gripper
-        self._input = OperatorInput(twist, command.age, silent, moves, takes_over, command.buttons)
+        self._input = OperatorInput(twist, command.age, silent, moves, takes_over, command.buttons, joints)
         return self._input
 
     def act(self, obs: Array) -> Array:
@@ -100,7 +103,8 @@ class Driver:
     def _decide(self, operator_input: OperatorInput, obs: Array) -> Decision:
         if self.policy is None or operator_input.takes_over:
             self._taken = self.policy is not None
-            action = self.mapping.action(Command(operator_input.twist, self.gripper, bank=self._bank))
+            command = Command(operator_input.twist, self.gripper, bank=self._bank, joints=operator_input.joints)
+            action = self.mapping.action(command)
             corrects = self._taken or self.correcting
             source = Source.CORRECTION if corrects else self.device.source
             return Decision(action, source, operator_input.age, operator_input.silent, time.time())

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+import numpy as np
+
 from robo_rlhf.core.types import Command
 from teleop.devices import Handheld
 from teleop.input.held_keys import HeldKeys
@@ -175,7 +177,9 @@ class Console:
             return
         idle = not command.active
         twist = tuple(float(part) for part in command.twist)
-        wanted = (twist, command.gripper, TAKEOVER in command.buttons, idle, command.bank)
+        given = () if command.joints is None else command.joints.tolist()
+        joints = tuple(None if np.isnan(one) else one for one in given) or None
+        wanted = (twist, command.gripper, TAKEOVER in command.buttons, idle, joints, command.bank)
         if wanted == self._sent and (idle or now - self._sent_at < RESEND_INTERVAL):
             return
         self._sent, self._sent_at = wanted, now

@@ -22,6 +22,7 @@ GUESTS = {
     "my_kinds:BestOfThree": "kind of question",
     "my_kinds:Slider": "kind of question",
     "my_devices:Swing": "device",
+    "my_devices:Leader": "device",
     "my_algorithms:Mean": "algorithm",
 }
 BROKEN = {

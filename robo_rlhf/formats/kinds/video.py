@@ -244,6 +244,31 @@ def _arrays(path: Path, episode: str) -> tuple[Array, Array]:
     return np.concatenate(seen, axis=1), np.concatenate(acted, axis=1)
 
 
+def _meta(
+    one: Rollout, place: Path, options: ImportOptions, dt: float, bounds: tuple[tuple[float, float], ...]
+) -> EpisodeMeta:
+    """Return what is known of an episode whose steps take `dt` [s]."""
+    sentence = one.about.get("instruction", "")
+    return EpisodeMeta(
+        id="-".join(plain(part) for part in one.name.split("/") if part != SESSIONS)[:128],
+        task=options.task or one.about.get("task") or task_name(sentence) or plain(place.resolve().stem),
+        seed=int(one.about.get("seed", "0")),
+        control_dt=dt,
+        outcome=OUTCOMES[one.about["outcome"].lower()] if "outcome" in one.about else options.outcome,
+        operator=one.about.get("policy") or one.about.get("operator", ""),
+        device="video",
+        origin={
+            "format": "video",
+            "place": str(place),
+            "episode": one.name,
+            **{name: one.about[name] for name in ("policy", "pair") if name in one.about},
+        },
+        instruction=sentence,
+        note=one.about.get("note", ""),
+        action_bounds=bounds,
+    )
+
+
 def _episode(one: Rollout, place: Path, options: ImportOptions, scaling: Scaling | None) -> Imported:
     probes: dict[str, Probe] = {}
     for camera, path in sorted(one.videos.items()):
@@ -262,30 +287,11 @@ def _episode(one: Rollout, place: Path, options: ImportOptions, scaling: Scaling
     steps, dt = len(action), 1 / options.control_hz if options.control_hz else dt
     if not 1e-4 <= dt <= 10:
         raise broken(one.arrays or place, f"{steps} rows over {seconds:.1f} s of video", one.name)
-    outcome = OUTCOMES[one.about["outcome"].lower()] if "outcome" in one.about else options.outcome
+    meta = _meta(one, place, options, dt, scaling.bounds if scaling is not None and one.arrays else ())
     success = np.zeros(steps + 1, np.bool_)
-    success[-1] = outcome == "success"
+    success[-1] = meta.outcome == "success"
     reward = np.zeros(steps, np.float32)
     reward[-1] = one.progress if one.progress is not None else float(success[-1])
-    sentence = one.about.get("instruction", "")
-    meta = EpisodeMeta(
-        id="-".join(plain(part) for part in one.name.split("/") if part != SESSIONS)[:128],
-        task=options.task or one.about.get("task") or task_name(sentence) or plain(place.resolve().stem),
-        seed=int(one.about.get("seed", "0")),
-        control_dt=dt,
-        outcome=outcome,
-        operator=one.about.get("policy") or one.about.get("operator", ""),
-        device="video",
-        origin={
-            "format": "video",
-            "place": str(place),
-            "episode": one.name,
-            **{name: one.about[name] for name in ("policy", "pair") if name in one.about},
-        },
-        instruction=sentence,
-        note=one.about.get("note", ""),
-        action_bounds=scaling.bounds if scaling is not None and one.arrays else (),
-    )
     try:
         episode = Episode(
             obs=obs,

@@ -19,6 +19,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator, parse_env_id
 from robo_rlhf.core import guests
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError, UnknownNameError
 from robo_rlhf.sim.external.checks import raised
+from robo_rlhf.sim.external.collections import fault_of
 from robo_rlhf.sim.physics.model_warnings import mujoco_warns_the_log
 
 
@@ -108,7 +109,7 @@ class Recipe(NamedTuple):
             advice = "Install it, or choose another environment."
             raise MissingDependencyError(str(error).rstrip("."), f"environment {self.name}", advice) from error
         except Exception as error:  # an external environment may raise anything
-            raise EnvironmentFaultError(f"{self.name} {raised('making', error)}") from error
+            raise fault_of(self.spec, f"{self.name} {raised('making', error)}") from error
         try:
             self._check_renders(env.metadata, render_mode)
         except InvalidValueError:

@@ -26,6 +26,7 @@ from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, Miss
 from robo_rlhf.core.files import make_folder, read_json, write_json
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.external.checks import Violation, raised, step_of
+from robo_rlhf.sim.external.collections import fault_of
 from robo_rlhf.sim.external.copies import close_env, seeded_reset
 from robo_rlhf.sim.external.ids import Recipe
 from robo_rlhf.sim.external.physics import physics_of
@@ -94,7 +95,7 @@ def about(recipe: Recipe) -> dict[str, Any]:
     return {
         "environment": recipe.name.partition("@")[0],
         "arguments": {key: repr(value) for key, value in sorted({**dict(plugin), **recipe.arguments}.items())},
-        "versions": {**versions_of(recipe), **machine()},
+        "versions": {**versions_of(recipe.spec), **machine()},
     }
 
 
@@ -113,7 +114,7 @@ def provenance_of(recipe: Recipe) -> Mapping[str, str]:
     else:
         show, enter = "state" if proof.drawn else "replay", proof.enter or ""
         model = "seed" if proof.seeded else ""
-    return {"environment": listed(versions_of(recipe)), "show": show, "enter": enter, "model": model}
+    return {"environment": listed(versions_of(recipe.spec)), "show": show, "enter": enter, "model": model}
 
 
 def proof_path(recipe: Recipe) -> Path:
@@ -138,11 +139,11 @@ def prove(recipe: Recipe) -> Proof:
             return replace(proof, drawn=False)
         return proof
     except Violation as error:
-        raise EnvironmentFaultError(f"{recipe.name} {error}") from error
+        raise fault_of(recipe.spec, f"{recipe.name} {error}") from error
     except RoboRlhfError:
         raise
     except Exception as error:  # an external environment may raise anything
-        raise EnvironmentFaultError(f"{recipe.name} {raised('the proof of its states', error)}") from error
+        raise fault_of(recipe.spec, f"{recipe.name} {raised('the proof of its states', error)}") from error
     finally:
         close_env(env, recipe.name)
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 
-from robo_rlhf.sim.external.ids import Recipe
+from gymnasium.envs.registration import EnvSpec
 
 
-def versions_of(recipe: Recipe) -> Mapping[str, str]:
+def versions_of(spec: EnvSpec) -> Mapping[str, str]:
     """Return the versions of MuJoCo, Gymnasium and the package that an environment comes from, by name."""
-    entry = recipe.spec.entry_point
+    entry = spec.entry_point
     top = (entry if isinstance(entry, str) else getattr(entry, "__module__", "")).partition(":")[0].partition(".")[0]
     names = {"mujoco", "gymnasium", *packages_distributions().get(top, ())}
     return {name: found for name in sorted(names) if (found := _version(name))}

@@ -16,6 +16,7 @@ from robo_rlhf.sim.robot_tools.gripper import Gripper, find_gripper
 from robo_rlhf.sim.robot_tools.home import find_home
 from robo_rlhf.sim.robot_tools.loading import IMPRATIO, as_tuple, compiled, load, mounted, strip, take_posture
 
+_ASKED = ("end_effector", "joints", "gripper", "fingers", "home")  # arguments that may be left out
 BETWEEN = 0.05  # [m] of the middle between the fingers, in which an end effector lies
 
 
@@ -48,11 +49,7 @@ def from_model(
         NotFoundError, UnknownNameError: no such file, or no such thing in the model.
         InvalidValueError: MuJoCo refuses the model, or it lacks something, or leaves open what is meant.
     """
-    spec = load(model)
-    keyframe = take_posture(spec)
-    timestep, impratio = strip(spec), max(IMPRATIO, spec.option.impratio)
-    spec.option.gravity, spec.option.timestep = [0.0, 0.0, 0.0], timestep
-    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST  # as in scenes
+    spec, keyframe, timestep, impratio = _loaded(model)
     alone = compiled(spec)
     end = _end_effector(alone, end_effector)
     ids = chain.arm_joints(alone, joints, end.body if end else None)
@@ -60,38 +57,56 @@ def from_model(
     posture = _posture(alone, ids, home, keyframe)
     found = find_gripper(alone, ids, posture, servos, gripper or {}, fingers)
     hand = _hand(alone, ids, posture, found, end)
-
     world = mujoco.MjSpec()
-    world.compiler.degree = False
     world.option.impratio, world.option.timestep = impratio, timestep
-    mounted(spec, world, base, base_yaw)
-    scene = world.copy()
-    hand.add_to(scene)
     names = tuple(PREFIX + alone.joint(int(joint)).name for joint in ids)
-    at_home, turned = find_home(compiled(scene), names, posture)
+    at_home, turned = find_home(_standing(world, spec, hand, base, base_yaw), names, posture)
+    given = (end_effector, joints, gripper, fingers, home)
     return Arm(
         spec=world,
         joints=names,
         home=at_home,
-        gripper=tuple(PREFIX + alone.actuator(int(act)).name for act in found.actuators),
-        open=found.open.copy(),
-        closed=found.closed.copy(),
-        rest={PREFIX + alone.joint(joint).name: at for joint, at in found.rest.items()},
-        fingers=(PREFIX + alone.body(found.fingers[0]).name, PREFIX + alone.body(found.fingers[1]).name),
         contact_body=hand.body,
-        touching=found.touching,
+        **_gripper_of(alone, found),
         hand=hand.turned() if turned else hand,
         lead=lead,
         workspace=workspace or Workspace(),
         timestep=timestep,
-        findings=_findings(
-            alone,
-            ids,
-            found,
-            {"end_effector": end_effector, "joints": joints, "gripper": gripper, "fingers": fingers, "home": home},
-            at_home,
-        ),
+        findings=_findings(alone, ids, found, dict(zip(_ASKED, given, strict=True)), at_home),
     )
+
+
+def _standing(
+    world: mujoco.MjSpec, spec: mujoco.MjSpec, hand: Hand, base: tuple[float, float, float], base_yaw: float
+) -> mujoco.MjModel:
+    """Mount a robot in an empty world; return the model of a copy that has its hand too."""
+    world.compiler.degree = False
+    mounted(spec, world, base, base_yaw)
+    scene = world.copy()
+    hand.add_to(scene)
+    return compiled(scene)
+
+
+def _loaded(model: Path | str | mujoco.MjSpec) -> tuple[mujoco.MjSpec, Sequence[float], float, float]:
+    """Return a robot alone, the posture of its keyframe, the step [s] and the impedance ratio of its simulation."""
+    spec = load(model)
+    keyframe = take_posture(spec)
+    timestep, impratio = strip(spec), max(IMPRATIO, spec.option.impratio)
+    spec.option.gravity, spec.option.timestep = [0.0, 0.0, 0.0], timestep
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST  # as in scenes
+    return spec, keyframe, timestep, impratio
+
+
+def _gripper_of(model: mujoco.MjModel, found: Gripper) -> dict[str, Any]:
+    """Return the fields of an `Arm` that a gripper fills."""
+    return {
+        "gripper": tuple(PREFIX + model.actuator(int(act)).name for act in found.actuators),
+        "open": found.open.copy(),
+        "closed": found.closed.copy(),
+        "rest": {PREFIX + model.joint(joint).name: at for joint, at in found.rest.items()},
+        "fingers": (PREFIX + model.body(found.fingers[0]).name, PREFIX + model.body(found.fingers[1]).name),
+        "touching": found.touching,
+    }
 
 
 @dataclass(frozen=True)

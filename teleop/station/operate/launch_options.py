@@ -12,8 +12,10 @@ from safetensors import SafetensorError, safe_open
 from robo_rlhf.core import guests
 from robo_rlhf.data.layout import list_datasets
 from robo_rlhf.sim.envs.registration import task_files
+from robo_rlhf.sim.robots import DEFAULT, ROBOTS
 from robo_rlhf.sim.tasks import TASKS
 
+ARM = "ArmTask"  # the class that tasks of arms derive from
 OUTSIDE = "An environment from outside, of Gymnasium."
 MOST = 100  # policies that are listed, the newest first
 
@@ -23,6 +25,7 @@ class TaskChoice(NamedTuple):
 
     name: str
     about: str
+    arm: bool = False  # whether it is an arm's, which may be another
 
 
 class PolicyChoice(NamedTuple):
@@ -37,11 +40,22 @@ def tasks() -> tuple[TaskChoice, ...]:
     """Return all tasks by name: the files of the tasks' package, and those of guests that are allowed; none is run."""
     found = []
     for name, path in task_files().items():
-        text = ast.get_docstring(ast.parse(path.read_text())) or ""
-        found.append(TaskChoice(name, _about(text.removeprefix(f"{name}: "))))
+        tree = ast.parse(path.read_text())
+        text = ast.get_docstring(tree) or ""
+        found.append(TaskChoice(name, _about(text.removeprefix(f"{name}: ")), bool(_derived(tree, ARM))))
     named = {point.name: point.value for point in guests.installed(TASKS.group).values()}
     named |= {name: name for module in guests.listed() for name in _classes(module, "Task")}
-    return tuple([*found, *(TaskChoice(name, _about(_docstring(value))) for name, value in sorted(named.items()))])
+    arms = {name for module in guests.listed() for name in _classes(module, ARM)}
+    strange = sorted(named.items())
+    return tuple(
+        [*found, *(TaskChoice(name, _about(_docstring(value)), value in arms) for name, value in strange)],
+    )
+
+
+def robots() -> tuple[str, ...]:
+    """Return the robots that an arm's task may run with, by name, the usual one first; those of guests among them."""
+    guest = [name for module in guests.listed() for name in _classes(module, "Robot")]
+    return (DEFAULT, *(name for name in dict.fromkeys([*ROBOTS, *guest]) if name != DEFAULT))
 
 
 def _about(text: str) -> str:
@@ -52,8 +66,12 @@ def _about(text: str) -> str:
 
 def _classes(module: str, base: str) -> list[str]:
     """Return "module:Class" of the classes in a module that are written as derived from one whose name ends so."""
-    classes = [node for node in _tree(module).body if isinstance(node, ast.ClassDef)]
-    return [f"{module}:{node.name}" for node in classes if any(ast.unparse(b).endswith(base) for b in node.bases)]
+    return [f"{module}:{name}" for name in _derived(_tree(module), base)]
+
+
+def _derived(tree: ast.Module, base: str) -> list[str]:
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    return [node.name for node in classes if any(ast.unparse(b).endswith(base) for b in node.bases)]
 
 
 def _docstring(reference: str) -> str:
@@ -78,7 +96,7 @@ def task(name: str) -> TaskChoice | None:
     found = next((choice for choice in tasks() if choice.name == base), None)
     if found is None or not sign:
         return found
-    return TaskChoice(name, f"{found.about} With the robot {robot}.") if name in TASKS else None
+    return TaskChoice(name, f"{found.about} With the robot {robot}.") if found.arm and name in TASKS else None
 
 
 def world(name: str, environments: Collection[str]) -> TaskChoice | None:

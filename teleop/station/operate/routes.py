@@ -70,11 +70,12 @@ async def start(request: Request, me: Me) -> Response:
     recorded = await asyncio.to_thread(_recorded, request, me, request.query_params.get("ended", "")[:400])
     found = await asyncio.to_thread(lambda: (launch_options.datasets(home), launch_options.policies(home)))
     asked = {name: request.query_params.get(name, "") for name in [*NewSession.model_fields, "start"]}
-    named = launch_options.world(asked["task"], station.environments)
+    named = None if "@" in asked["task"] else launch_options.world(asked["task"], station.environments)
     outside = [launch_options.world(name, station.environments) for name in station.environments]
     choices = dict.fromkeys(one for one in [*launch_options.tasks(), *outside, named] if one is not None)
     data = {
         "tasks": [task._asdict() for task in choices],
+        "robots": launch_options.robots(),
         "datasets": found[0],
         "policies": [policy._asdict() for policy in found[1]],
         "asked": asked,

@@ -5,7 +5,7 @@ import { pageData, Refused, send, tellRefusals } from "../shared/api.js";
 import { confirm } from "../shared/dialog.js";
 import { bindCameras, offerCameras } from "./start-cameras.js";
 
-const { tasks, datasets, policies, asked } = pageData();
+const { tasks, robots, datasets, policies, asked } = pageData();
 const form = document.getElementById("begin");
 const field = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (document.getElementById(id));
 
@@ -16,11 +16,12 @@ if (form instanceof HTMLFormElement) {
     begin();
   });
   field("task").addEventListener("input", describe);
+  field("robot").addEventListener("input", describe);
   field("dataset").addEventListener("input", describe);
   const more = /** @type {HTMLDetailsElement} */ (document.getElementById("more"));
-  const cameras = () => more.open && offerCameras(field("task").value);
+  const cameras = () => more.open && offerCameras(chosenTask());
   more.addEventListener("toggle", cameras);
-  field("task").addEventListener("input", cameras);
+  for (const id of ["task", "robot"]) field(id).addEventListener("input", cameras);
   bindCameras();
   if (asked.start) begin();
   else field("task").focus();
@@ -36,8 +37,11 @@ for (const button of document.querySelectorAll("[data-end]")) {
 
 function fill() {
   field("task").append(...tasks.map((/** @type {any} */ task) => new Option(task.name, task.name)));
-  const usual = tasks.some((/** @type {any} */ task) => task.name === "pick_place") ? "pick_place" : tasks[0]?.name;
-  field("task").value = tasks.some((/** @type {any} */ task) => task.name === asked.task) ? asked.task : usual;
+  field("robot").append(...robots.map((/** @type {string} */ name) => new Option(name, name)));
+  const [task, robot] = splitRobot(asked.task);
+  const has = (/** @type {string} */ name) => tasks.some((/** @type {any} */ one) => one.name === name);
+  field("task").value = has(task) ? task : has("pick_place") ? "pick_place" : tasks[0]?.name;
+  if (robots.includes(robot)) field("robot").value = robot;
   field("dataset").value = asked.dataset;
   field("seed").value = asked.seed;
   document.getElementById("datasets")?.append(...datasets.map((/** @type {string} */ name) => new Option(name)));
@@ -45,10 +49,26 @@ function fill() {
   field("policy").value = asked.policy;
 }
 
+/** Split a task into itself and its robot. @param {string} name @returns {[string, string]} */
+function splitRobot(name) {
+  const known = tasks.some((/** @type {any} */ one) => one.name === name); // that of an outside environment may hold an @
+  const at = known ? -1 : name.indexOf("@");
+  return at < 0 ? [name, ""] : [name.slice(0, at), name.slice(at + 1)];
+}
+
+/** The task as it is recorded: with its robot, where that is another than the usual one. */
+function chosenTask() {
+  const [task, robot] = [field("task").value, field("robot").value];
+  const choice = tasks.find((/** @type {any} */ one) => one.name === task);
+  return choice?.arm && robot !== robots[0] ? `${task}@${robot}` : task;
+}
+
 /** Say what the choices mean. */
 function describe() {
-  const task = field("task").value;
-  const about = tasks.find((/** @type {any} */ one) => one.name === task)?.about || "";
+  const choice = tasks.find((/** @type {any} */ one) => one.name === field("task").value);
+  /** @type {HTMLElement} */ (document.getElementById("robot-field")).hidden = !choice?.arm || robots.length < 2;
+  const task = chosenTask();
+  const about = choice?.about || "";
   /** @type {HTMLElement} */ (document.getElementById("about")).textContent = about;
   const dataset = field("dataset");
   dataset.placeholder = task;
@@ -73,7 +93,7 @@ async function begin() {
   go.disabled = true;
   const seed = field("seed").value.trim();
   const body = {
-    task: asked.episode && !asked.task ? "" : field("task").value,
+    task: asked.episode && !asked.task ? "" : chosenTask(),
     dataset: field("dataset").value.trim(),
     seed: seed ? Number(seed) : null,
     policy: field("policy").value,

@@ -219,7 +219,7 @@ def test_a_proof_is_kept_by_environment_arguments_and_versions(monkeypatch: pyte
 
 
 def test_versions_tell_whether_a_proof_holds_here() -> None:
-    here = listed(versions_of(find("Pusher-v5")))
+    here = listed(versions_of(find("Pusher-v5").spec))
     assert f"mujoco {mujoco.__version__}" in here
     assert is_installed(here)
     assert not is_installed(here.replace(mujoco.__version__, "3.0.0"))

@@ -309,7 +309,11 @@ def test_bad_actions_and_seeds_are_named() -> None:
             InvalidValueError,
             r"time step of TestsTimeless-v0: expected 0.0001 .* got dt = -0.05",
         ),
-        ("TestsMaking-v0", EnvironmentFaultError, r"^TestsMaking-v0 raised OSError in making \(.*\): no device\. Mend"),
+        (
+            "TestsMaking-v0",
+            EnvironmentFaultError,
+            r"^TestsMaking-v0 raised OSError in making .*: no device \(gymnasium .*\)\. Mend",
+        ),
         ("Pusher-v5@0", InvalidValueError, r"steps of an episode in Pusher-v5@0: expected a number from 1"),
         ("Pusher-v5@half", InvalidValueError, r"expected a number from 1 after the @, got 'half'"),
     ],

@@ -10,7 +10,7 @@ from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Command
 from robo_rlhf.sim.external.controls import ColumnControl
 from robo_rlhf.sim.tasks import TASKS
-from teleop.input.action_mapping import ActionMapping, from_action, to_action
+from teleop.input.action_mapping import ActionMapping, check_joints, from_action, to_action
 
 
 @pytest.mark.parametrize("task", list(TASKS))
@@ -89,3 +89,14 @@ def test_of_a_choice_the_thing_that_is_pushed_is_chosen_until_another_is() -> No
     resting = ActionMapping([controls[0], replace(controls[1], rest=1.0)], 0.02)
     resting.begin(np.full(2, np.nan))
     assert [resting.action(twist(1, push)).argmax() for push in (1.0, 0.0)] == [0, 1]
+
+
+def test_positions_of_joints_are_taken_over_where_columns_are_positions() -> None:
+    controls = [ColumnControl("j", "joint1", kind="target"), ColumnControl("k", "joint2", kind="target")]
+    mapping = ActionMapping([*controls, ColumnControl("motor", "joint3")], 0.1)
+    mapping.begin(np.array([0.2, 0.3, np.nan]))
+    said = Command(np.zeros(6), -1.0, joints=np.array([-0.75, np.nan, 0.5]))
+    np.testing.assert_allclose(mapping.action(said), [-0.75, 0.3, 0.0], atol=1e-6)
+    check_joints("leader", "Arm-v0", controls)
+    with pytest.raises(InvalidValueError, match="Reacher-v5 has motor, which are not"):
+        check_joints("leader", "Reacher-v5", [ColumnControl("motor", "joint1")])

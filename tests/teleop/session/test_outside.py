@@ -209,3 +209,28 @@ def test_controls_are_changed_remembered_and_refused_where_they_are_none(home: P
         assert seat.of(Scene)[-1].controls[0].sign == -1
         seat.must("controls")
         assert not controls_path(home, name).exists()
+
+
+class Servo(Cart):
+    """A cart that goes where it is told."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.model = mujoco.MjModel.from_xml_string(
+            XML.replace('motor name="push" joint="rail" gear="30"', 'position name="push" joint="rail" kp="40"')
+        )
+        self.data = mujoco.MjData(self.model)
+
+
+gymnasium.register("DrivenServo-v0", entry_point=Servo, max_episode_steps=200)
+
+
+def test_a_leader_arm_says_where_joints_are_to_be(home: Path) -> None:
+    with Seat(home, "DrivenServo-v0", dataset="driven") as seat:
+        assert seat.of(Scene)[-1].controls[0].kind == "target"
+        seat.let_go()
+        for joint in (0.1, 0.2, 0.3):
+            seat.move(1, 0.0, joints=[joint], takeover=True)
+        assert seat.status.action == (0.3,)
+        seat.move(2, 0.0, takeover=True)
+        assert seat.status.action == (0.3,), "a position stays where it was moved to"

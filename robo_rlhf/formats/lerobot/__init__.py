@@ -1,0 +1,1 @@
+"""LeRobotDataset: what a set looks like, reading and writing it."""
