@@ -8,17 +8,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.core.errors import MissingDependencyError, RoboRlhfError, UnknownNameError, WorkerDiedError
-from robo_rlhf.core.files import data_home
+from robo_rlhf.cli.threads import use_one_thread
+from robo_rlhf.core.checks import DatasetName
+from robo_rlhf.core.errors import (
+    InvalidValueError,
+    MissingDependencyError,
+    RoboRlhfError,
+    UnknownNameError,
+    WorkerDiedError,
+)
+from robo_rlhf.core.files import data_home, find_dataset
 from robo_rlhf.processes.worker import WorkerProcess
 from robo_rlhf.sim.rendering.gl import LIBRARIES, VARIABLE, choose_backend
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "firefox")
+DOCTOR_COPIES = 64  # of the environment, which policies cloned from a dataset are tried in
 PROBE_LIMIT = 60  # [s] after which a rendering backend counts as broken
 DISK_NEEDED = 2 * 10**9  # [bytes] that a run with clips may take
 ALWAYS = ("python", "mujoco", "mujoco batch", "torch", "opencv", "rendering", "h264", "cores", "gpu", "browser", "disk")
@@ -49,18 +59,23 @@ class Doctor:
 
     The exit code is 0, or 9 where something essential is missing or something that --require names. With --env it tells
     of one outside environment instead: whether it runs with what is installed, and by what its frames are shown and
-    entered, as measured on this machine.
+    entered, as measured on this machine. With --dataset it tells whether demonstrations are enough to learn from,
+    and what to do: where they start, how consistent they are, pauses, forces, and how well small policies cloned from
+    parts of them do.
 
     Example:
         robo-rlhf doctor
         robo-rlhf doctor --json --require rendering browser
         robo-rlhf doctor --env Pusher-v5
+        robo-rlhf doctor --dataset pick_place
     """
 
     json: bool = False
     """Print JSON."""
     env: str | None = None
     """An outside environment to tell of, such as Pusher-v5; --env-arg KEY=VALUE gives it an argument."""
+    dataset: DatasetName = ""
+    """A dataset of demonstrations to tell of, such as samples/pick_place; it takes a minute."""
     require: tuple[str, ...] = ()
     """Checks that have to be fine on top of the essential ones."""
     home: Path | None = None
@@ -68,8 +83,12 @@ class Doctor:
 
     def __call__(self) -> int:
         """Run all checks and print them."""
+        if self.env is not None and self.dataset:
+            raise InvalidValueError("doctor", "--env and --dataset", "one of the two")
         if self.env is not None:
             return self._tell_of(self.env)
+        if self.dataset:
+            return self._tell_of_dataset()
         for name in self.require:
             if name not in NAMES:
                 raise UnknownNameError("check", name, NAMES)
@@ -90,6 +109,31 @@ class Doctor:
             print(json.dumps(found, indent=2))
         else:
             print_rows([{"of": key, "found": value} for key, value in found.items()], as_json=False)
+        return 0
+
+    def _tell_of_dataset(self) -> int:
+        use_one_thread()
+        from robo_rlhf.data.dataset import Dataset
+        from robo_rlhf.pipeline.dataset_check import dataset_findings
+        from robo_rlhf.sim.envs.current_observation import with_current_observations
+        from robo_rlhf.sim.envs.task_env import make_env
+
+        dataset = Dataset(find_dataset(data_home(self.home), self.dataset))
+        episodes = list(with_current_observations(dataset.load_all()))
+        tasks = sorted({episode.meta.task for episode in episodes})
+        if len(tasks) != 1:
+            raise InvalidValueError(
+                f"dataset {self.dataset}", f"episodes of {', '.join(tasks) or 'no task'}", "one task"
+            )
+        with closing(make_env(tasks[0], DOCTOR_COPIES)) as env:
+            found = list(dataset_findings(episodes, env))
+        if self.json:
+            print_rows([one._asdict() for one in found], as_json=True)
+            return 0
+        print_rows([{"check": f.check, "fine": f.fine, "found": f.found} for f in found], as_json=False)
+        for one in found:
+            if not one.fine:
+                print(f"{one.check}: {one.advice}")
         return 0
 
 

@@ -3,7 +3,7 @@
 import json
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -17,6 +17,7 @@ from robo_rlhf.core.checks import Seed
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home
 from robo_rlhf.pipeline.latest_policy import policy_at
+from robo_rlhf.sim.envs.conditions import Conditions
 from robo_rlhf.sim.names import MaybeWorld, OnRobot
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Evaluate(OnRobot):
     """Hide velocities from the policy and delay positions by so many steps; else as it was trained."""
     num_envs: int = 64
     """Episodes run together."""
+    conditions: tyro.conf.OmitArgPrefixes[Conditions] = field(default_factory=Conditions)
+    """Conditions of the real world that it runs under."""
     looks: int = 0
     """Also run a policy with cameras in so many looks that no training has, and from cameras that stand elsewhere."""
     home: Path | None = None
@@ -67,9 +70,11 @@ class Evaluate(OnRobot):
         use_one_thread()
         from robo_rlhf.policies.checkpoint import load_meta
         from robo_rlhf.rollouts.evaluation import compare
+        from robo_rlhf.sim.envs.conditioned_env import under
         from robo_rlhf.sim.envs.task_env import make_env
 
-        env = make_env(self.task or load_meta(paths[0])["task"], min(self.num_envs, self.episodes))
+        world = make_env(self.task or load_meta(paths[0])["task"], min(self.num_envs, self.episodes))
+        env = under(world, self.conditions)
         try:
             moved = self.in_looks(env, paths[0])
             evaluated = [self.evaluate(env, path) for path in paths]
@@ -125,6 +130,7 @@ class Evaluate(OnRobot):
         mask_delay = load_meta(path).get("mask_delay") if self.mask_delay is None else self.mask_delay
         env = mask_observations(env, mask_delay)
         request = {"task": env.name, "mask_delay": mask_delay, "policy_seed": self.policy_seed, **versions()}
+        request |= {"conditions": asdict(self.conditions)} if self.conditions else {}
         kept = KeptResults(path, {**request, "episodes": self.episodes, "num_envs": env.num_envs})
         seeds = np.arange(FIRST_SEED, FIRST_SEED + self.episodes)
         total = env.horizon * -(-(self.episodes - len(kept.done)) // env.num_envs)

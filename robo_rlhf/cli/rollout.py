@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -23,6 +23,7 @@ from robo_rlhf.core.checks import (
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, new_dataset
 from robo_rlhf.pipeline.latest_policy import policy_at
+from robo_rlhf.sim.envs.conditions import Conditions
 from robo_rlhf.sim.names import OnRobot, World
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class Rollout(OnRobot):
     """Seed of the first episode, those of the next count up; else what follows the highest in the dataset."""
     num_envs: int = 16
     """Episodes run together."""
+    conditions: tyro.conf.OmitArgPrefixes[Conditions] = field(default_factory=Conditions)
+    """Conditions of the real world that it runs under; they are recorded."""
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
     json: bool = False
@@ -83,9 +86,10 @@ class Rollout(OnRobot):
             policy_at(Path(self.policy), data_home(self.home))  # refused before anything heavy is loaded
         use_one_thread()
         from robo_rlhf.rollouts.rollout import check_environment
+        from robo_rlhf.sim.envs.conditioned_env import under
         from robo_rlhf.sim.envs.task_env import make_env
 
-        env = make_env(self.env, min(self.num_envs, self.episodes))
+        env = under(make_env(self.env, min(self.num_envs, self.episodes)), self.conditions)
         try:
             policy, dataset = self.acting(env), self.open_dataset()
             with self.reserve(dataset, env.name) as reserved:
@@ -106,6 +110,8 @@ class Rollout(OnRobot):
 
         asked = {name: value for name, value in asdict(self).items() if name not in ("home", "json", "dataset")}
         asked["policy"] = policy_asked(self.policy, self.home)
+        if not self.conditions:
+            del asked["conditions"]  # what earlier versions left is continued
         return Reservation(dataset, Wanted(task, self.episodes, self.seed, asked, lambda seed: _safe(f"{task}-{seed}")))
 
     def run(self, env: "VecEnv", policy: "Policy", dataset: "Dataset", reserved: "Reservation") -> "list[EpisodeMeta]":

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from robo_rlhf.rollouts.evaluation import Evaluation
 
 
-PICTURES_A_BATCH = 64  # unless asked otherwise: an update takes as long as hundreds of examples without pictures
 MINUTES = 15.0  # of the processor
 ROUNDS, LABELS_A_ROUND = 3, 5  # rounds, and the fewest labels that make one worth its while
+PICTURES_A_BATCH = 64  # unless asked otherwise: an update takes as long as hundreds of examples without pictures
 
 
 @COMMANDS.register("run")
@@ -164,24 +164,32 @@ class RunCommand(OnRobot, SightOptions):
         asked = {name: getattr(self, name) for name in ("labels", "seed", "annotator", "dataset")}
         asked["rounds"] = max(1, min(ROUNDS, self.labels // LABELS_A_ROUND)) if self.rounds is None else self.rounds
         asked["demos"] = demos if self.demos is None else self.demos
-        if self.minutes and self.preset != "default":
-            raise InvalidValueError("--minutes", f"{self.minutes:g} and --preset {self.preset}", "one of the two")
-        if self.minutes and not asked["demos"]:
-            expected = "0 where there are no demonstrations; --set sac.iterations=N says how long it learns"
-            raise InvalidValueError("--minutes", self.minutes, expected)
-        if self.minutes and self.sees:
-            expected = "0 for a policy that sees: its trials would take hours; settings are chosen with --set"
-            raise InvalidValueError("--minutes", self.minutes, expected)
-        if self.preset == "default" and asked["demos"] and not self.sees:
-            asked["minutes"] = MINUTES if self.minutes is None else self.minutes
-        if asked.get("minutes"):
-            asked["keep"] = ",".join(dict.fromkeys(setting.partition("=")[0] for setting in self.set))
+        asked |= self._budget(asked["demos"])
         config = override(preset(self.preset, task=task, **asked), self.set)
         if not self.sees:
             return config
         smaller = not any(setting.startswith("clone.batch=") for setting in self.set) and bool(self.cameras)
         clone = replace(config.clone, batch=PICTURES_A_BATCH) if smaller else config.clone
         return replace(config, clone=self.seeing(task, clone))
+
+    def _budget(self, demos: int) -> dict[str, Any]:
+        """Return the minutes that the recipe decides from, and the settings that it leaves alone; empty without such.
+
+        Raises:
+            InvalidValueError: minutes are given where nothing can be decided from them.
+        """
+        if self.minutes and self.preset != "default":
+            raise InvalidValueError("--minutes", f"{self.minutes:g} and --preset {self.preset}", "one of the two")
+        if self.minutes and not demos:
+            expected = "0 where there are no demonstrations; --set sac.iterations=N says how long it learns"
+            raise InvalidValueError("--minutes", self.minutes, expected)
+        if self.minutes and self.sees:
+            expected = "0 for a policy that sees: its trials would take hours; settings are chosen with --set"
+            raise InvalidValueError("--minutes", self.minutes, expected)
+        minutes = 0.0 if self.preset != "default" or not demos or self.sees else MINUTES
+        minutes = minutes if self.minutes is None else self.minutes
+        names = ",".join(dict.fromkeys(setting.partition("=")[0] for setting in self.set))
+        return {"minutes": minutes, "keep": names} if minutes else {}
 
     def show(self, before: "Evaluation", after: "Evaluation", report: Path, *, demos: int) -> None:
         """Print success and style, before and after, with intervals."""

@@ -9,6 +9,7 @@ from robo_rlhf.core.legacy_names import PRESETS
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.reward_fitting.settings import FitSettings
 from robo_rlhf.rewards.reward_sum import RewardSum
+from robo_rlhf.sim.envs.conditions import Conditions
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
 from robo_rlhf.training_tools.settings import BCSettings, PPOSettings, RewardSettings, SACSettings
 
@@ -194,6 +195,8 @@ class PipelineConfig:
     explore: int = 0
     """Iterations of unsupervised exploration by `sac` before the first questions, which reward novel states (Lee et al.
     2021, "PEBBLE"); where there are no demonstrations."""
+    conditions: Conditions = field(default_factory=Conditions)
+    """Conditions of the real world that all episodes of the run are under."""
     sac_policy: dict[str, Any] = field(default_factory=lambda: {"width": 128})
     """Settings of the policy that is trained from scratch."""
 

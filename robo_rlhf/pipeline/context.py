@@ -16,6 +16,7 @@ from robo_rlhf.pipeline.steps.observers import NullObserver, Observer
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.success import SuccessHead
+from robo_rlhf.sim.envs.conditioned_env import under
 from robo_rlhf.sim.envs.task_env import make_env
 
 Answerer = Callable[[Store, Sequence[Question]], None]  # returns when the questions are answered
@@ -95,5 +96,8 @@ def open_context(
     annotators: Answerer | None = None,
 ) -> Iterator[Context]:
     """Open the environment and the feedback database for work on `run`, and close them after it."""
-    with closing(make_env(config.task, config.num_envs)) as env, Store(feedback_database(home)) as store:
+    with (
+        closing(under(make_env(config.task, config.num_envs), config.conditions)) as env,
+        Store(feedback_database(home)) as store,
+    ):
         yield Context(config, run, home, env, store, observer or NullObserver(), annotators)

@@ -53,8 +53,8 @@ class PressModel:
             return np.zeros(obs.shape[:-1], np.float32)
         both = np.concatenate([obs, action], axis=-1).astype(np.float64)
         found = self._features(both.reshape(-1, both.shape[-1])) @ self._weights
-        said: Array = np.clip(found, -1.0, 1.0).reshape(obs.shape[:-1]).astype(np.float32)
-        return said
+        reward: Array = np.clip(found, -1.0, 1.0).reshape(obs.shape[:-1]).astype(np.float32)
+        return reward
 
     def _features(self, both: Array) -> Array:
         waves = np.cos((both - self._mean) / self._std @ self._directions + self._phase)

@@ -213,5 +213,5 @@ def check_environment(ended: Sequence[EndedEpisode], name: str) -> None:
     notes = [one.note for one in ended if one.outcome == "aborted" and not one.note.endswith(POLICY_FAULT)]
     if ended and len(notes) == len(ended):
         which = f"All {len(notes)} episodes" if len(notes) > 1 else "The only episode"
-        said = f"{which} of {name} ended by a fault of the environment; the first was {notes[0]}"
-        raise fault_of(find(name).spec, said)
+        message = f"{which} of {name} ended by a fault of the environment; the first was {notes[0]}"
+        raise fault_of(find(name).spec, message)

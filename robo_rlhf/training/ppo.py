@@ -85,7 +85,7 @@ def train(
     resume(run, learner, carry)
 
     def iterate(changed: bool) -> dict[str, float]:
-        shaping.heard()
+        shaping.refreshed()
         return learner.iterate(env, reward, diagnostics, shaping)
 
     rl_loop(config, run, env, learner, reward, iterate, progress, on_iteration)

@@ -99,7 +99,7 @@ def train(
     learner.carried = resume(run, learner, learner.exploring_reward(carry) if carry and refused else carry)
 
     def iterate(changed: bool) -> dict[str, float]:
-        return learner.iterate(env, reward, diagnostics, shaping, changed=shaping.heard() or changed)
+        return learner.iterate(env, reward, diagnostics, shaping, changed=shaping.refreshed() or changed)
 
     rl_loop(config, run, env, learner, reward, iterate, progress, on_iteration)
     return actor

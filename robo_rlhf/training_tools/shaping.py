@@ -67,9 +67,9 @@ class RewardObjective:
 
         return note
 
-    def heard(self) -> bool:
+    def refreshed(self) -> bool:
         """Take up what viewers pressed; return whether rewards of earlier steps have changed by it."""
-        return self.live is not None and self.live.heard(self.reward)
+        return self.live is not None and self.live.refreshed(self.reward)
 
     @property
     def recorded(self) -> dict[str, Array]:

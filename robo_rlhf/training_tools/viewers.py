@@ -36,7 +36,7 @@ class Viewers(Protocol):
         """Watch step `t` of an episode of every copy."""
         ...
 
-    def heard(self, reward: RewardSum) -> bool:
+    def refreshed(self, reward: RewardSum) -> bool:
         """Learn from what was pressed; return whether the judgement of any step has changed."""
         ...
 
@@ -77,7 +77,7 @@ class Audience:
         self._presses, self._env = presses, env
         self._model = PressModel(seed)
         self._known: dict[str, Episode] = {}
-        self._heard = -1
+        self._newest = -1
         self._frames: list[tuple[Array, Array, Array, bool]] = []
 
     def see(self, env: VecEnv, t: int, step: Step) -> None:
@@ -87,20 +87,20 @@ class Audience:
         if t == env.horizon - 1:
             self._record()
 
-    def heard(self, reward: RewardSum) -> bool:
+    def refreshed(self, reward: RewardSum) -> bool:
         """Fit the model to all presses, where there are new ones or fewer."""
         pressed = [one for one in self._presses() if one.dataset == self.name]
         mark = hash(tuple(one.number for one in pressed))
-        if mark == self._heard:
+        if mark == self._newest:
             return False
-        first, self._heard = self._heard == -1, mark
+        first, self._newest = self._newest == -1, mark
         term = next(part.term for part in reward.parts if isinstance(part.term, Live))
         steps = list(self._judged(pressed, term))
         if not steps:
             self._model = PressModel(0)
             return not first
-        obs, action, said = (np.concatenate(part) for part in zip(*steps, strict=True))
-        self._model.fit(obs, action, said)
+        obs, action, presses = (np.concatenate(part) for part in zip(*steps, strict=True))
+        self._model.fit(obs, action, presses)
         return True
 
     def judge(self, obs: Array, action: Array) -> Array:

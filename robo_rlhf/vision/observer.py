@@ -51,4 +51,7 @@ class CameraObserver:
             UnknownNameError: there is no such camera.
             WorkerDiedError: two drawing processes died over it.
         """
-        return Observation(columns, self._drawer.draw(self.env.get_state() if state is None else state, self.looks))
+        if state is None:
+            seen = getattr(self.env, "seen_state", self.env.get_state)  # where frames are late or lost, of those shown
+            state = seen()
+        return Observation(columns, self._drawer.draw(state, self.looks))

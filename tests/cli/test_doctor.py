@@ -1,12 +1,14 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from robo_rlhf.cli import doctor
 from robo_rlhf.cli.main import main
+from robo_rlhf.pipeline import dataset_check
 from robo_rlhf.sim.rendering.gl import VARIABLE, choose_backend
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have one backend")
@@ -101,3 +103,16 @@ def test_a_missing_library_is_essential(
     monkeypatch.setitem(sys.modules, module, None)
     assert main(["doctor"]) == 9
     assert "(essential): " in capsys.readouterr().out
+
+
+def test_a_dataset_is_judged_and_each_finding_is_a_sentence(
+    reach_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset_check, "CURVE", replace(dataset_check.CURVE, updates=20))
+    assert main(["doctor", "--dataset", "samples/reach", "--home", str(reach_home), "--json"]) == 0
+    checks = found(capsys)
+    assert not checks["demonstrations that succeed"]["fine"]
+    assert str(checks["demonstrations that succeed"]["advice"]).startswith("Record 17 more")
+    assert str(checks["success of a small policy cloned from"]["found"]).count("%") == 9  # three parts, with intervals
+    assert main(["doctor", "--dataset", "nowhere", "--home", str(reach_home)]) == 5
+    assert main(["doctor", "--dataset", "samples/reach", "--env", "Pusher-v5"]) == 2

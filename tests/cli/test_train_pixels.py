@@ -40,6 +40,16 @@ def test_pictures_are_cloned_evaluated_and_corrected(samples: Path, capsys: pyte
     found = json.loads(capsys.readouterr().out)
     assert found["episodes"] == 1
     assert [found["looks"][name]["episodes"] for name in LOOKS] == [1, 1, 1]
+    late = ["--drop-frames", "0.3", "--delay-frames", "1", "--delay-actions", "2", "--sensor-noise", "0.01"]
+    assert main(["evaluate", "bc", "--episodes", "1", *late, "--speed-limit", "0.5", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["return"] != found["return"]
+    assert main(["evaluate", "bc", "--episodes", "1", "--drop-frames", "1"]) == 2
+    assert "drop_frames of the conditions" in capsys.readouterr().err
+    assert main(["rollout", "--env", "reach", "--policy", "bc", "-n", "1", *late, "--dataset", "late"]) == 0
+    (shown,) = Dataset(samples / "late").load_all()
+    assert json.loads(shown.meta.versions["conditions"])["delay_actions"] == 2
+    assert shown.signals["sent"].shape == shown.action.shape
+    capsys.readouterr()
 
     shown = Dataset(samples / "samples" / "reach").load_all()
     (first, *_) = shown

@@ -40,7 +40,7 @@ def test_practice_is_recorded_and_presses_about_it_are_heard(tmp_path: Path) -> 
     viewers = Audience(run, tmp_path, env, lambda: pressed)
     reward = RewardSum("learned + 0.5 * live(latest=1.0)")
     obs = env.reset(np.arange(2))
-    assert viewers.heard(reward) is False
+    assert viewers.refreshed(reward) is False
     for t in range(env.horizon):
         step = env.step(np.full((2, env.act_dim), 0.3, np.float32))
         viewers.see(env, t, step)
@@ -49,12 +49,12 @@ def test_practice_is_recorded_and_presses_about_it_are_heard(tmp_path: Path) -> 
     assert (len(shown), shown.meta.operator, shown.meta.task) == (env.horizon - 1, "r", "reach")
     assert not viewers.judge(shown.obs[:-1], shown.action).any()
     pressed.append(press(20.0, episode=name))
-    assert viewers.heard(reward) is True
-    assert viewers.heard(reward) is False
+    assert viewers.refreshed(reward) is True
+    assert viewers.refreshed(reward) is False
     found = viewers.judge(shown.obs[:-1], shown.action)
     assert found[8:14].mean() > 0.3 > abs(found[40:].mean())
     pressed.clear()
-    assert viewers.heard(reward) is True
+    assert viewers.refreshed(reward) is True
     assert not viewers.judge(shown.obs[:-1], shown.action).any()
     assert obs.shape == (2, env.obs_dim)
 
@@ -70,6 +70,6 @@ def test_who_watches_what(tmp_path: Path) -> None:
         with Store(tmp_path / "feedback.db") as store:
             store.signals.add(Signal("ada", "deep/r", f"{PRACTICE}/deep/r", "gone", 1, 3.0, 20.0), key="1")
         assert [one.episode_id for one in viewers._presses()] == ["gone"]
-        assert viewers.heard(RewardSum("success + live")) is False  # nothing can be learned from it
+        assert viewers.refreshed(RewardSum("success + live")) is False  # nothing can be learned from it
     with pytest.raises(InvalidValueError, match="a task of this program, which can be drawn"):
         Audience(run, tmp_path, ToyEnv(1), list)

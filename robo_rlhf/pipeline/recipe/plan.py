@@ -96,10 +96,10 @@ def _learner(config: PipelineConfig, speed: "Speed", budget: float) -> Plan:
 def _questions(answers: "Sequence[AnswerTime]") -> Plan:
     """Return which questions are asked: of those that compare, the one that tells most in a second."""
     best = max(answers, key=lambda time: time.worth / time.seconds)
-    told = [f"{time.kind}: {time.seconds:.3g} s ({time.source}), worth {time.worth:g} pairs" for time in answers]
+    times = [f"{time.kind}: {time.seconds:.3g} s ({time.source}), worth {time.worth:g} pairs" for time in answers]
     asked = f"{best.kind}, and {APPROVALS:.0%} that ask whether an episode succeeded, most of them in the first round"
     settings = {"question": best.kind, "approvals": APPROVALS}
-    return Plan(settings, (PlanChoice("questions", asked, "; ".join(told)),))
+    return Plan(settings, (PlanChoice("questions", asked, "; ".join(times)),))
 
 
 def _tries(speed: "Speed", budget: float, cloning: int) -> Plan:

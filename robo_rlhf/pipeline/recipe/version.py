@@ -16,5 +16,7 @@ def recipe_version(config: PipelineConfig) -> str:
     Results of runs are compared and averaged only within one version.
     """
     settings = {name: value for name, value in asdict(config).items() if name not in _PER_RUN}
+    if not config.conditions:
+        del settings["conditions"]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return f"{REVISION}-{digest[:8]}"

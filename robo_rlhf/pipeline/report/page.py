@@ -15,9 +15,11 @@ from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.pipeline.report.before_after import RULE, SHOWN, make_clips
 from robo_rlhf.pipeline.report.charts import Axis, Series, line_chart, reliability_chart, scatter_chart
 from robo_rlhf.pipeline.report.choices import choices_section
+from robo_rlhf.pipeline.report.failure_map import failures_section
 from robo_rlhf.pipeline.report.findings import Findings, Iteration
 from robo_rlhf.pipeline.report.formatting import change_text, humanize, initial_policy_name, interval_text, value_text
 from robo_rlhf.pipeline.steps.observers import Observer
+from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
 
 STAGE = "report"
@@ -47,6 +49,8 @@ def page(findings: Findings, clips: str) -> str:
     task, name = escape(findings.config["task"]), escape(findings.path.name)
     style = (files("robo_rlhf.pipeline.report") / "report.css").read_text()
     parts = [_headline(findings), clips, _measures(findings), _learning(findings), _reward(findings), _labels(findings)]
+    if not is_outside(findings.config["task"]):  # which could not be started from such a seed by `record`
+        parts.append(failures_section(findings))
     parts.append(choices_section(findings.path, findings.rounds, findings.config["approvals"]))
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{task} · {name}</title>'

@@ -19,6 +19,7 @@ from robo_rlhf.policies.base import Actor
 from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rollouts.rollout import check_environment, rollout
+from robo_rlhf.sim.envs.conditioned_env import ConditionedEnv
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
 
 COLLECT_SEED = 4_000_000  # first of the seeds of the episodes that clips are cut from
@@ -130,7 +131,7 @@ def _member_returns(model: RewardModel, clip: Episode) -> Array:
 def _teacher(context: Context) -> Answerer:
     """Return the simulated teacher."""
     config, env = context.config, context.env
-    style_cost = env.task.style_cost if isinstance(env, TaskEnv) else None
+    style_cost = env.task.style_cost if isinstance(env, TaskEnv | ConditionedEnv) else None
 
     def teach(store: Store, questions: Sequence[Question]) -> None:
         labeler = SimulatedLabeler(context.clips, questions, config.teacher, style_cost)

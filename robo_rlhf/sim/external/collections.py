@@ -55,9 +55,9 @@ def fits(spec: EnvSpec) -> bool:
     return known is None or known.mujoco in ("", versions_of(spec).get("mujoco"))
 
 
-def fault_of(spec: EnvSpec, said: str) -> EnvironmentFaultError:
+def fault_of(spec: EnvSpec, message: str) -> EnvironmentFaultError:
     """Return the error of an environment that fails as a whole, with the versions, and what would fit."""
-    what = f"{said.rstrip('.')} ({listed(versions_of(spec))})"
+    what = f"{message.rstrip('.')} ({listed(versions_of(spec))})"
     if fits(spec):
         return EnvironmentFaultError(what)
     return EnvironmentFaultError(what, f"It runs with another MuJoCo, in an environment of its own: {pip_line(spec)}")

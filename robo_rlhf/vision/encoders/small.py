@@ -17,27 +17,27 @@ class SmallEncoder(PictureEncoder):
     kind = "small"
     example: ClassVar[Mapping[str, Any]] = {"width": 4, "features": 8}
 
-    def __init__(self, size: int, *, width: int = 32, features: int = 64) -> None:
+    def __init__(self, size: int, *, width: int = 16, features: int = 64) -> None:
         """Build for pictures of `size` [pixels] a side.
 
         Args:
             size: of a picture.
-            width: maps of the first convolutions; the last has twice as many.
+            width: maps of the first convolution; the next two have twice, the last four times as many.
             features: length of the vector.
         """
         super().__init__()
         self.features = features
         self.body = nn.Sequential(
             nn.Conv2d(3, width, 5, stride=2, padding=2),
-            nn.GELU(),
-            nn.Conv2d(width, width, 3, stride=2, padding=1),
-            nn.GELU(),
-            nn.Conv2d(width, 2 * width, 3, padding=1),
-            nn.GELU(),
+            nn.ReLU(),
+            nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
+            nn.ReLU(),
             nn.Conv2d(2 * width, 2 * width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(2 * width, 4 * width, 1),
         )
-        self.where = SpatialSoftmax(2 * width)
-        self.head = nn.Sequential(nn.Linear(4 * width, features), nn.LayerNorm(features))
+        self.where = SpatialSoftmax(4 * width)
+        self.head = nn.Sequential(nn.Linear(8 * width, features), nn.LayerNorm(features))
 
     def forward(self, picture: Tensor) -> Tensor:
         """Return (B, features) for pictures (B, 3, size, size) in [-1, 1]."""

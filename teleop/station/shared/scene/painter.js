@@ -29,7 +29,7 @@ export class Painter {
     this.three = drawing;
     this.level = 0;
     this.lost = false;
-    /** @type {Set<(why: string) => void>} are told when nothing can be drawn any more */
+    /** @type {Set<(why: string) => void>} called when nothing can be drawn any more */
     this.enders = new Set();
     /** @type {Set<Drawn>} */
     this.views = new Set();

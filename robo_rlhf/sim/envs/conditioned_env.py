@@ -1,0 +1,173 @@
+"""Conditions of the real world: frames that are dropped or late, actions that are late, sensor noise, hard limits.
+
+Dulac-Arnold et al. 2019 ("Challenges of Real-World Reinforcement Learning"). What a policy is shown at a step, and what
+reaches the robot, are functions of the episode's seed, the number of the step, the true frames and the actions that
+were sent so far. All of it is in the recording, so every frame can be entered again, to the bit: see
+`ConditionedEnv.resume`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array, Step
+from robo_rlhf.sim.envs.conditions import Conditions
+from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.sim.task import Task
+
+SENT = "sent"  # the signal (T, act_dim): actions as they were sent; `Episode.action` holds them as applied
+FORCE = "contact_force"  # the signal (T, 1) [N] that a limit of force looks at
+_DROPS, _NOISE = 1, 2  # of random streams
+
+
+class ConditionedEnv:
+    """A task's environment under conditions. Implements `VecEnv`.
+
+    Entering a state begins a history there; `resume` continues that of a recording.
+    """
+
+    def __init__(self, env: TaskEnv, conditions: Conditions) -> None:
+        """Put `env` under `conditions`."""
+        self.env, self.conditions = env, conditions
+        self.name, self.num_envs, self.horizon, self.control_dt = env.name, env.num_envs, env.horizon, env.control_dt
+        self.obs_dim, self.act_dim = env.obs_dim, env.act_dim
+        names = env.task.action_names
+        self._grip = np.array([name == "gripper" for name in names])
+        self._begin(np.zeros(env.num_envs, np.int64), np.zeros((env.num_envs, env.obs_dim), np.float32))
+
+    @property
+    def model_hash(self) -> str:
+        """Identity of the scene."""
+        return self.env.model_hash
+
+    @property
+    def task(self) -> Task:
+        """The task."""
+        return self.env.task
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """What episodes record of it."""
+        return {"conditions": json.dumps({k: v for k, v in asdict(self.conditions).items() if v})}
+
+    def reset(self, seeds: Array) -> Array:
+        """Start episodes from `seeds` (N,); return what is shown of them (N, obs_dim)."""
+        return self._begin(np.asarray(seeds, np.int64), self.env.reset(seeds))
+
+    def step(self, action: Array) -> Step:
+        """Send `action` (N, act_dim); what arrives of earlier ones is applied, within the limits."""
+        self._sent.append(np.clip(action, -1.0, 1.0).astype(np.float32))
+        step = self.env.step(self._arrived())
+        self._force = step.signals.get(FORCE)
+        self._note(step.obs)
+        return step._replace(obs=self._shown(), signals={**step.signals, SENT: self._sent[-1]})
+
+    def get_state(self) -> Array:
+        """Return the true integration states (N, nstate)."""
+        return self.env.get_state()
+
+    def seen_state(self) -> Array:
+        """Return the states (N, nstate) of the frames that are shown, from which pictures are drawn."""
+        return np.stack([self._states[t][i] for i, t in enumerate(self._frames())])
+
+    def set_state(self, state: Array) -> Array:
+        """Enter the states (N, nstate), as if episodes began there; return what is shown of them (N, obs_dim)."""
+        return self._begin(self._seeds, self.env.set_state(state))
+
+    def resume(self, seeds: Array, states: Array, sent: Array, force: Array | None = None) -> Array:
+        """Enter frame k of recordings with all that was on the way; return what was shown there (N, obs_dim).
+
+        Args:
+            seeds: of the episodes, (N,).
+            states: recorded states up to the frame, (k+1, N, nstate).
+            sent: actions as they were sent until then, (k, N, act_dim): the signal "sent".
+            force: of the step that led there (N, 1) [N]: the signal "contact_force"; None at the start.
+
+        Raises:
+            InvalidValueError: not one action fewer than states.
+        """
+        if len(sent) != len(states) - 1:
+            raise InvalidValueError(
+                "actions sent until a frame", len(sent), f"{len(states) - 1}, one fewer than states"
+            )
+        shown = self._begin(np.asarray(seeds, np.int64), self.env.set_state(states[0]))
+        for state, action in zip(states[1:], sent, strict=True):
+            self._sent.append(np.asarray(action, np.float32))
+            self._note(self.env.set_state(state))
+            shown = self._shown()
+        self._force = force
+        return shown
+
+    def reward_terms(self) -> Mapping[str, Array]:
+        """Return the named terms of the task's reward in the current state, each (N,) in [0, 1]."""
+        return self.env.reward_terms()
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.env.close()
+
+    def _begin(self, seeds: Array, obs: Array) -> Array:
+        self._seeds, self._force = seeds, None
+        self._obs: list[Array] = []
+        self._states: list[Array] = []
+        self._sent: list[Array] = []
+        self._newest = np.zeros((0, self.num_envs), np.int64)  # (t+1, N) the newest frame that arrived, without delay
+        self._note(obs)
+        return self._shown()
+
+    def _note(self, obs: Array) -> None:
+        """Add a frame, which arrives or not."""
+        t, share = len(self._obs), self.conditions.drop_frames
+        self._obs.append(obs.copy())
+        self._states.append(self.env.get_state())
+        newest = np.full(self.num_envs, t, np.int64)
+        if t and share:
+            lost = np.array([np.random.default_rng((_DROPS, seed, t)).random() < share for seed in self._seeds])
+            newest = np.where(lost, self._newest[-1], t)
+        self._newest = np.vstack([self._newest, newest])
+
+    def _frames(self) -> Array:
+        """Return the number of the frame that is shown of each copy, (N,)."""
+        frames: Array = self._newest[max(len(self._obs) - 1 - self.conditions.delay_frames, 0)]
+        return frames
+
+    def _shown(self) -> Array:
+        """Return the columns (N, obs_dim) that are shown, with the noise that their frame was measured with."""
+        frames, noise = self._frames(), self.conditions.sensor_noise
+        shown = np.stack([self._obs[t][i] for i, t in enumerate(frames)])
+        if not noise:
+            return shown
+        drawn = [np.random.default_rng((_NOISE, s, t)) for s, t in zip(self._seeds, frames, strict=True)]
+        return (shown + noise * np.stack([rng.standard_normal(self.obs_dim) for rng in drawn])).astype(np.float32)
+
+    def _arrived(self) -> Array:
+        """Return the action (N, act_dim) that reaches the robot at this step."""
+        conditions, t = self.conditions, len(self._sent) - 1
+        if t >= conditions.delay_actions:
+            arrived = self._sent[t - conditions.delay_actions]
+        else:
+            arrived = np.tile(np.where(self._grip, np.float32(-1), np.float32(0)), (self.num_envs, 1))
+        limit = np.full((self.num_envs, 1), conditions.speed_limit, np.float32)
+        if conditions.force_limit and self._force is not None:
+            limit = np.where(self._force > conditions.force_limit, np.float32(0), limit)
+        return np.where(self._grip, arrived, np.clip(arrived, -limit, limit))
+
+
+def under(env: Any, conditions: Conditions) -> Any:
+    """Return `env` under `conditions`; as it is where nothing is asked for.
+
+    Raises:
+        InvalidValueError: an outside environment, whose states and actions are not known well enough, or a limit of a
+            force that the task does not measure.
+    """
+    if not conditions:
+        return env
+    if not isinstance(env, TaskEnv):
+        raise InvalidValueError("conditions of an environment", env.name, "a native task")
+    if conditions.force_limit and FORCE not in env.task.signals(env.sim):
+        raise InvalidValueError("force_limit of the conditions", env.name, f"a task with the signal {FORCE}")
+    return ConditionedEnv(env, conditions)
