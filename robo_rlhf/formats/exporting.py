@@ -50,8 +50,8 @@ def export(
         MissingDependencyError: an extra is not installed; nothing was made.
     """
     kind, work = FORMATS[form](), place.with_name(f".{place.name}.partial")
-    written, drawn = partial(tell, "episodes written"), partial(tell, "frames drawn")
-    made = Export(reader, tuple(infos), name or reader.path.name, cameras, valid, work / "pictures", written)
+    progress, drawn = partial(tell, "episodes written"), partial(tell, "frames drawn")
+    made = Export(reader, tuple(infos), name or reader.path.name, cameras, valid, work / "pictures", progress)
     _check(made, kind, place, size)
     begin_work(work, [form, cameras, size, [(info.meta.id, info.length, info.size) for info in infos]])
     if cameras:
