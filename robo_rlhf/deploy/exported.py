@@ -37,7 +37,7 @@ def observation(given: "Mapping[str, float] | Sequence[float] | Array", names: S
                 if which
             ]
             raise ValueError(
-                f"observation: {'; '.join(told)}; expected {len(names)} names, from {names[0]} to {names[-1]}"
+                f"observation: {'; '.join(problems)}; expected {len(names)} names, from {names[0]} to {names[-1]}"
             )
         given = [given[name] for name in names]
     found = np.asarray(given, np.float32)
