@@ -125,7 +125,7 @@ class FeedbackQuestions(DatabaseOptions):
 @COMMANDS.register("feedback ask")
 @dataclass(frozen=True)
 class FeedbackAsk(DatabaseOptions):
-    """Ask people to compare recorded episodes: every two from the same start by different policies.
+    """Ask people to compare recorded episodes: every two from the same start by different policies, or those you name.
 
     The start is the pair that imported metadata names, else the seed; the policy is the one it names, else the
     operator. Asked again, nothing changes but what is new.
@@ -143,6 +143,8 @@ class FeedbackAsk(DatabaseOptions):
     """How many people answer each question."""
     task: str | None = None
     """Only episodes of this task."""
+    episodes: tuple[str, ...] = ()
+    """Compare just these episodes with each other, by their ids, whatever their start and policy."""
     axes: tuple[str, ...] | None = None
     """Compare along these axes, each by itself; with no name after it, along those of the task."""
     most: int = 0
@@ -154,11 +156,12 @@ class FeedbackAsk(DatabaseOptions):
         from robo_rlhf.data.reader import Reader
         from robo_rlhf.feedback.axes import check_axes
         from robo_rlhf.feedback.judgeable import check_questions
-        from robo_rlhf.feedback.recorded_pairs import pairs_of, questions_about
+        from robo_rlhf.feedback.recorded_pairs import pairs_among, pairs_of, questions_about
 
         home = data_home(self.home)
         reader = Reader(require_dataset(home, self.dataset))
-        pairs = pairs_of(info for info in reader.list(task=self.task) if info.length)
+        infos = [info for info in reader.list(task=self.task) if info.length]
+        pairs = pairs_among(infos, self.episodes) if self.episodes else pairs_of(infos)
         if not pairs:
             expected = "two of one task, from the same start (pair or seed), by different policies or operators"
             raise InvalidValueError(f"episodes of {self.dataset} to compare", "none that go together", expected)

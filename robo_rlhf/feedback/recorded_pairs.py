@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError
 from robo_rlhf.core.types import Segment
 from robo_rlhf.data.reader import EpisodeInfo
 from robo_rlhf.feedback.records import Question, question_id
@@ -23,6 +24,25 @@ def pairs_of(infos: Iterable[EpisodeInfo]) -> list[tuple[EpisodeInfo, EpisodeInf
             if policy_of(one) != policy_of(other):
                 found.append((other, one) if int(_digest(one, other)[:2], 16) % 2 else (one, other))
     return sorted(found, key=lambda pair: _digest(*pair))
+
+
+def pairs_among(infos: Iterable[EpisodeInfo], chosen: Sequence[str]) -> list[tuple[EpisodeInfo, EpisodeInfo]]:
+    """Return every two of the episodes that a user chose by their ids, whatever their start and policy.
+
+    Raises:
+        NotFoundError: there is no such episode.
+        InvalidValueError: fewer than two, or of several tasks.
+    """
+    known = {info.meta.id: info for info in infos}
+    missing = [name for name in chosen if name not in known]
+    if missing:
+        advice = "`robo-rlhf episodes list` shows the ids; one without a step is not asked about."
+        raise NotFoundError("episode to compare", missing[0], advice)
+    found = [known[name] for name in dict.fromkeys(chosen)]
+    tasks = sorted({info.meta.task for info in found})
+    if len(found) < 2 or len(tasks) > 1:
+        raise InvalidValueError("episodes to compare", f"{len(found)} of {', '.join(tasks)}", "two or more of one task")
+    return list(combinations(found, 2))
 
 
 def starts_of(infos: Iterable[EpisodeInfo]) -> list[dict[str, EpisodeInfo]]:

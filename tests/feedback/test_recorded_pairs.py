@@ -71,3 +71,15 @@ def test_they_are_compared_along_named_axes_or_the_tasks(home: Path, capsys: pyt
         assert told in capsys.readouterr().err
     with Store(home / "feedback.db") as store:
         assert len(store.questions()) == 7
+
+
+@pytest.mark.usefixtures("dataset")
+def test_episodes_that_a_user_chose_are_compared(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["feedback", "ask", "cups", "--episodes", "a0", "a1", "c0"]) == 0
+    assert "asked 3 questions" in capsys.readouterr().out
+    with Store(home / "feedback.db") as store:
+        asked = {tuple(clip.episode_id for clip in question.segments) for question in store.questions("cups")}
+    assert asked == {("a0", "a1"), ("a0", "c0"), ("a1", "c0")}
+    for chosen, message in ((["a0"], "two or more of one task"), (["a0", "x"], "episode to compare")):
+        assert main(["feedback", "ask", "cups", "--episodes", *chosen]) in (2, 5)
+        assert message in capsys.readouterr().err

@@ -97,6 +97,8 @@ def write_answer(connection: sa.Connection, sent: SubmittedAnswer, now: float) -
             connection.execute(_COUNT, settled)
     if number is None:
         return SubmissionResult(False, _with_same_key(connection, sent, value))
+    if sent.annotator_kind == "simulated":
+        connection.execute(_A_PROGRAM, {"person": sent.annotator})
     if question.listeners:
         event: Event = "answer.changed" if value is None or lease.state == "answered" else "answer.created"
         payload = {"number": number, **row, "value": dict(sent.value) if sent.value is not None else None}
@@ -286,6 +288,8 @@ def _at_once(live: bool) -> Any:
     return sa.select(added.c.number).add_cte(lease, _COUNT.where(new).cte("counted"))
 
 
+_A_PROGRAM = sa.update(annotators).where(annotators.c.name == sa.bindparam("person"), annotators.c.kind == "human")
+_A_PROGRAM = _A_PROGRAM.values(kind="simulated")  # who answers by a program once is one: it had leases as a person has
 _CLIPS = sa.select(sa.func.count()).where(segments.c.question_id == questions.c.id).scalar_subquery()
 _QUESTION = questions.c.id == sa.bindparam("question")
 _LISTENERS = sa.select(sa.func.count()).where(webhooks.c.active == 1).scalar_subquery()  # webhooks for answers

@@ -2,15 +2,19 @@
 
 A tie counts half for each clip. "Both bad" also says that neither is better, but people press it for clips that are bad
 in different ways and to different degrees, so it counts as a tie of half the weight. "Can't tell" trains nothing.
+A program may say how sure it is: {"choice": "A", "probability": 0.8} is a share of 0.8 for A.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import (
+    NOTHING,
     AnswerValue,
     Control,
     Label,
@@ -30,6 +34,7 @@ class Pairwise(QueryKind):
     kind = "pairwise"
     prompt = "Which does the task better?"
     num_clips = range(2, 3)
+    keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"choice": (), "probability": ()}
     controls = (
         Control("A is better", "1", {"choice": "A"}),
         Control("B is better", "2", {"choice": "B"}),
@@ -38,11 +43,24 @@ class Pairwise(QueryKind):
         Control("Can't tell", "0", {"choice": "cant_tell"}),
     )
 
+    def validate(self, answer: AnswerValue, num_clips: int, asked: Mapping[str, Any] = NOTHING) -> None:
+        """Check that the answer is one of the controls', with a probability of 0.5 to 1 where a clip is better."""
+        super().validate(answer, num_clips, asked)
+        if (sure := answer.get("probability")) is None:
+            return
+        if not isinstance(sure, int | float) or isinstance(sure, bool) or not 0.5 <= sure <= 1:
+            raise InvalidValueError("probability of an answer", repr(sure), "a number from 0.5 to 1")
+        if answer["choice"] not in ("A", "B"):
+            raise InvalidValueError("probability of an answer", f"one of {answer['choice']!r}", "one of a clip, A or B")
+
     def target(self, answer: AnswerValue, clips: Sequence[Segment]) -> Target | None:
         """Return the share of each clip, (2,), which add up to one."""
         values = _VALUES[answer["choice"]]
         if values is None:
             return None
+        if "probability" in answer:
+            sure = float(answer["probability"])
+            values = (sure, 1 - sure) if answer["choice"] == "A" else (1 - sure, sure)
         weight = BOTH_BAD_WEIGHT if answer["choice"] == "both_bad" else 1.0
         return Target(np.array(values, np.float32), weight)
 

@@ -50,6 +50,7 @@ class AnswerBody(Body):
     key: Key
     lease: Lease = None
     seconds: Annotated[float | None, Field(ge=0, le=1e6, description="From seeing the clips to the answer [s].")] = None
+    program: bool = Field(default=False, description="A program judged, not a person: it is marked so everywhere.")
 
 
 class RetractionBody(Body):
@@ -144,7 +145,8 @@ def my_answers(store: Answers, me: Annotator, after: After = 0, limit: Limit = 1
 def answer(response: Response, store: Answers, me: Annotator, body: AnswerBody) -> AnswerResult:
     """Submit an answer. When this returns it is on the disk. Sent again with the same key it changes nothing."""
     _check_lease(me, body.lease)
-    sent = SubmittedAnswer(body.question, me.person.name, "human", body.value, body.key, body.seconds, body.lease, None)
+    kind: AnnotatorKind = "simulated" if body.program else "human"
+    sent = SubmittedAnswer(body.question, me.person.name, kind, body.value, body.key, body.seconds, body.lease, None)
     written = store.submit(sent)
     known = practice_feedback(store, body.question, body.value) if written.standing == "practice" else None
     return _result(response, written, known)

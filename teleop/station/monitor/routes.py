@@ -126,8 +126,11 @@ def notes(request: Request, body: RunNotes, me: Operator) -> dict[str, bool]:
 
 @router.get("/api/monitor/learning")
 def learning(request: Request, me: Me, run: Name = "", task: Name = "") -> dict[str, Any]:
-    """Return the reward model that learns just now from answers to a run's questions, or about a task; else null."""
-    return {"model": station_of(request).live_reward.newest(run or None, task or None)}
+    """Return the reward model that learns from answers to a run's questions, or about a task, and what answers did."""
+    station = station_of(request)
+    back = [one for one in station.store.rounds.list(run) if one.state == "rolled back"] if run else []
+    text = f"In round {back[-1].round} your answers stopped a policy that was getting worse." if back else ""
+    return {"model": station.live_reward.newest(run or None, task or None), "rolledBack": text}
 
 
 def _parsed(have: list[str]) -> dict[str, tuple[int, int]]:

@@ -154,7 +154,7 @@ def alarms(
     found = [
         {"stage": event["stage"], "why": str(event.get("why", ""))}
         for event in events
-        if str(event.get("event", "")).startswith("over-optimised")
+        if str(event.get("event", "")).startswith(("over-optimised", "rolled back"))
     ]
     reported = {alarm["stage"] for alarm in found}
     for stage in stages:

@@ -12,6 +12,7 @@ import { Goals } from "./goal.js";
 import { Hands } from "./hands.js";
 import { Latency, SPEEDS } from "./input.js";
 import { banner, Panel } from "./panel.js";
+import { choose, drawer, measured, writeDrawer } from "../shared/scene/choice.js";
 import { Connection } from "../shared/player/session-socket.js";
 import { Sounds } from "./sound.js";
 import { Views } from "../shared/player/session-views.js";
@@ -270,6 +271,13 @@ function bindTable(actions) {
   hands.table = keys.table.map((row) => /** @type {any} */ (row));
 }
 
+/** Have this browser draw, or the server. */
+function swapDrawer() {
+  choose(drawer() === "here" ? "server" : "here");
+  views.drawHere(drawer() === "here");
+  writeDrawer(by("drawer"), drawer() === "here");
+}
+
 function bind() {
   for (const button of document.querySelectorAll("[data-act]")) {
     button.addEventListener("click", () => perform(/** @type {HTMLElement} */ (button).dataset.act || ""));
@@ -277,9 +285,12 @@ function bind() {
   for (const [id, run] of /** @type {[string, () => void][]} */ ([
     ["rewind", () => perform("rewind")], ["sound", sound], ["fullscreen", fullscreen], ["faster", speed(1)],
     ["slower", speed(-1)], ["pad-gripper", grip], ["hand-over", () => lease("release")], ["end", endSession],
+    ["drawer", swapDrawer],
   ])) by(id).addEventListener("click", run);
   by("sound").setAttribute("aria-pressed", String(!sounds.muted));
   by("end").hidden = !data.mayEnd;
+  by("drawer").hidden = !measured().possible;
+  writeDrawer(by("drawer"), drawer() === "here");
   const hold = by("takeover");
   hold.addEventListener("pointerdown", () => takeover(true));
   for (const end of ["pointerup", "pointercancel", "pointerleave"]) hold.addEventListener(end, () => takeover(false));

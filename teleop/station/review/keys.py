@@ -10,7 +10,17 @@ KEYS: tuple[Binding, ...] = (
     Binding("tie", "Tie with the one before", "answer", ("KeyT",), act="tie"),
     Binding("show", "Show how", "answer", ("KeyH",), act="show"),
     *player_keys(
-        "play", "again", "step_back", "step_on", "second_back", "second_on", "slower", "faster", "loop", "camera"
+        "play",
+        "again",
+        "step_back",
+        "step_on",
+        "second_back",
+        "second_on",
+        "slower",
+        "faster",
+        "loop",
+        "camera",
+        "drawer",
     ),
     Binding("guidelines", "Guidelines", "page", ("KeyG",), act="guidelines"),
     Binding("help", "All keys", "page", ("Slash", "F1"), act="help"),

@@ -72,3 +72,25 @@ def test_texts_of_errors() -> None:
     )
     with pytest.raises(InvalidValueError, match=r"^clips of a pairwise question: expected 2, got 3\.$"):
         PAIRWISE.validate({"choice": "A"}, 3)
+
+
+def test_a_program_says_how_sure_it_is() -> None:
+    for choice, values in (("A", [0.8, 0.2]), ("B", [0.2, 0.8])):
+        answer = {"choice": choice, "probability": 0.8}
+        PAIRWISE.validate(answer, 2)
+        target = PAIRWISE.target(answer, CLIPS)
+        assert target is not None
+        np.testing.assert_allclose(target.values, values, rtol=1e-6)
+        moved = PAIRWISE.permute(answer, (1, 0))
+        assert moved == {"choice": {"A": "B", "B": "A"}[choice], "probability": 0.8}
+
+
+@pytest.mark.parametrize("sure", [0.4, 1.1, True, "0.8", float("nan")])
+def test_no_probability(sure: object) -> None:
+    with pytest.raises(InvalidValueError, match=r"expected a number from 0\.5 to 1"):
+        PAIRWISE.validate({"choice": "A", "probability": sure}, 2)
+
+
+def test_only_of_a_clip_that_is_better() -> None:
+    with pytest.raises(InvalidValueError, match="one of a clip, A or B"):
+        PAIRWISE.validate({"choice": "tie", "probability": 0.8}, 2)

@@ -252,3 +252,50 @@ def test_a_video_that_is_damaged_or_gone_is_told(tmp_path: Path) -> None:
     ]
     with pytest.raises(CorruptFileError, match="it is missing"):
         open_access(back.path / "episodes/two.parquet").frame(0, "video")
+
+
+def turned(content: bytes) -> bytes:
+    """Return an MP4 that is shown turned by a quarter: its track says so, its frames are as they were."""
+    upright = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+    quarter = struct.pack(">9i", 0, 0x10000, 0, -0x10000, 0, 0, 0, 0, 0x40000000)
+    track = content.index(b"tkhd")
+    place = content.index(upright, track)
+    return content[:place] + quarter + content[place + len(upright) :]
+
+
+def test_a_video_that_is_turned_is_shown_upright_and_the_original_is_kept(tmp_path: Path) -> None:
+    place = tmp_path / "in"
+    place.mkdir()
+    (place / "odd.mp4").write_bytes(turned(grey_video(6)))  # frames of 64 x 48
+    import_place(place, tmp_path / "back")
+    video = Dataset(tmp_path / "back").info("odd").meta.frames["video"]
+    frames, _ = decode_mp4(video_path(tmp_path / "back", video.file))
+    assert (video.width, video.height) == (48, 64)
+    assert frames.shape[1:] == (64, 48, 3)
+    assert brightness(frames) == list(range(6))
+    assert video_path(tmp_path / "back", video.original).read_bytes() == (place / "odd.mp4").read_bytes()
+
+
+def test_arrays_and_metadata_that_would_run_code_are_refused(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    arena_session(tmp_path / "npz")
+    arrays = next((tmp_path / "npz").rglob("*.npz"))
+    np.savez(arrays, joint_position=np.zeros((5, 7)), action=np.array([[_Runs(ran)]] * 5, dtype=object))
+    arena_session(tmp_path / "yaml")
+    about = next((tmp_path / "yaml").rglob("metadata.yaml"))
+    about.write_text(f"!!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{ran}]]\n")
+    for name in ("npz", "yaml"):
+        with pytest.raises(CorruptFileError, match=r"allow_pickle=False|could not determine a constructor"):
+            import_place(tmp_path / name, tmp_path / "back")
+        assert not ran.exists()
+        assert not (tmp_path / "back").exists()
+
+
+class _Runs:
+    """What leaves a file behind where it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return (Path.touch, (self.mark,))

@@ -241,3 +241,16 @@ def test_clips_are_compared_along_axes_over_rest(program: Program) -> None:
     partly = {"question": name, "lease": shown["lease"], "value": {"axes": {"speed": "A"}}, "key": "two"}
     assert "axes with each of gentleness, speed" in annotator.post("answers", json=partly).json()["error"]
     assert operator.put("tasks/reach/axes", json={"axes": []}).json()["axes"][0] == "task success"
+
+
+def test_answers_of_a_program_are_marked_everywhere(program: Program) -> None:
+    operator, annotator = program("operator"), program("annotator")
+    asked(operator, kind="pairwise", clips=2)
+    shown = annotator.post("leases", json={}).json()["question"]
+    sent = {"question": shown["question"], "lease": shown["lease"], "value": {"choice": "A", "probability": 0.7}}
+    assert annotator.post("answers", json={**sent, "key": "one", "program": True}).status_code == 201
+    (answer,) = operator.get("answers").json()["items"]
+    assert (answer["annotator_kind"], answer["value"]) == ("simulated", {"choice": "A", "probability": 0.7})
+    people = operator.get("annotators?kind=simulated").json()["items"]
+    assert [person["name"] for person in people] == [answer["annotator"]]
+    assert operator.get("annotators?kind=human").json()["items"] == []

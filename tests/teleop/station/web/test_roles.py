@@ -80,6 +80,7 @@ ROUTES: dict[str, Row] = {
     # Reviewing
     "GET /review": Row("annotator", "2"),
     "GET /review/clip/{name}": Row("annotator", "4"),
+    "GET /review/poses/{name}": Row("annotator", "4"),
     "POST /api/review/next": Row("annotator", "2"),
     "POST /api/review/answer": Row("annotator", "4"),
     "POST /api/review/undo": Row("annotator", "4"),
@@ -210,6 +211,7 @@ ROUTES: dict[str, Row] = {
     "GET /api/library/episodes": Row("annotator", "2"),
     "GET /api/library/keys": Row("annotator", "2"),
     "GET /api/library/episode": Row("annotator", "4"),
+    "GET /api/library/signals": Row("annotator", "4"),
     "GET /api/library/cameras": Row("annotator", "4"),
     "GET /api/library/trash": Row("annotator", "2"),
     "POST /api/library/change": Row("operator", "4"),
@@ -220,8 +222,9 @@ ROUTES: dict[str, Row] = {
     "GET /media/hover": Row("annotator", "4"),
     "GET /media/clip": Row("annotator", "4"),
     "GET /media/part": Row("annotator", "4"),
-    "GET /media/scene": Row("annotator", "4"),
     "GET /media/poses": Row("annotator", "4"),
+    "GET /media/places": Row("annotator", "4"),
+    "GET /media/scene": Row("annotator", "4"),
     "GET /media/assets": Row("annotator", "4"),
     "PUT /api/v1/tasks/{task}/axes": Row("operator", "4"),
 }
