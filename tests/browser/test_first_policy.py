@@ -86,5 +86,7 @@ def answer_all(page: Page, station: Served) -> None:
         first = page.locator(".clips.now .clip-of").first.get_attribute("data-name") or "A"
         other = "AB".replace(first, "")
         word = "A is better" if earned[first] >= earned[other] else "B is better"
-        page.get_by_role("button", name=word).click()
+        while desk.is_visible() and desk.get_attribute("data-question") == question.id:
+            page.get_by_role("button", name=word).click()  # it is not taken before the clips are there
+            page.wait_for_timeout(500)
     expect(page.get_by_role("heading", name=f"All {ANSWERS} answered")).to_be_visible(timeout=SOON)
