@@ -6,7 +6,6 @@ from typing import Any
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.files import read_json
-from robo_rlhf.pipeline.recipe.decisions import decided
 
 POLICY, REWARD = (Path("checkpoints") / f"{name}.safetensors" for name in ("policy", "reward"))
 
@@ -60,7 +59,8 @@ def final_policy(run: Path) -> Path | None:
     if (run / POLICY).is_file():
         return run / POLICY
     rounds = sorted(run.glob("round-*/finetune"), key=lambda path: int(path.parent.name.partition("-")[2] or 0))
-    gated = bool(decided(_json(run / "config.json"), run).get("gate"))
+    decided = _json(run / "recipe" / "result.json").get("settings", {})  # by the run itself
+    gated = bool({**_json(run / "config.json"), **decided}.get("gate"))
     for stage in reversed(rounds):
         kept = not gated or _json(stage.parent / "gate" / "result.json").get("accepted")
         if kept and (stage / "result.json").exists() and (stage / POLICY).is_file():
