@@ -17,8 +17,8 @@ help: ## List the targets
 setup: ## Create or refresh .venv with the runtime dependencies, and check that rendering works
 	@bash .ci/setup
 
-demo: setup ## The main job: 25 demonstrations, 200 answers, 3 rounds, then report.html
-	$(BIN)/robo-rlhf run --task pick_place --dataset samples/pick_place --demos 25 --labels 200 --rounds 3 $(ARGS)
+demo: setup ## The main job: 6 demonstrations, 200 answers, 6 minutes of the processor, then report.html
+	$(BIN)/robo-rlhf run --task pick_place --dataset samples/pick_place --demos 6 --labels 200 --minutes 6 $(ARGS)
 
 demo-quick: setup ## The same loop with small numbers, in about two minutes
 	$(BIN)/robo-rlhf run --task pick_place --dataset samples/pick_place --demos 10 --labels 24 --rounds 1 --preset quick --run quick $(ARGS)

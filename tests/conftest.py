@@ -23,6 +23,8 @@ sys.dont_write_bytecode = False
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts deaf to Ctrl-C
 choose_backend()  # before any test imports mujoco, which reads the choice once
 
+_fsync, os.fsync = os.fsync, lambda descriptor: None  # milliseconds each; what tests start, and kill, does sync
+
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
@@ -32,8 +34,10 @@ _first_seen: dict[int, str] = {}  # child process → the test after which it wa
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty data home, so that no test sees or leaves recordings."""
+def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty data home, so that no test sees or leaves recordings; on a disk that syncs where speed is measured."""
+    if request.node.get_closest_marker("bench"):
+        monkeypatch.setattr(os, "fsync", _fsync)
     monkeypatch.setattr("robo_rlhf.core.files.SHIPPED", tmp_path / "shipped")
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

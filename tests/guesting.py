@@ -17,6 +17,7 @@ REGISTRIES = {
     "robo_rlhf.sim.tasks": "TASKS",
     "robo_rlhf.sim.robots": "ROBOTS",
     "robo_rlhf.policies": "POLICIES",
+    "robo_rlhf.vision.encoders": "ENCODERS",
     "robo_rlhf.rewards": "REWARDS",
     "robo_rlhf.rewards.terms": "TERMS",
     "robo_rlhf.feedback.kinds": "KINDS",

@@ -33,3 +33,9 @@ def run(python: Path, *words: str, home: Path, folder: Path = ROOT) -> subproces
         text=True,
         check=False,
     )
+
+
+def add(python: Path, *packages: str) -> None:
+    """Install packages without what they ask for: what is linked to this environment's stays as it is."""
+    if packages:
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", *packages], check=True)

@@ -76,3 +76,36 @@ def test_keyword_of_gymnasium_is_as_the_page_says() -> None:
     names: dict[str, object] = {}
     exec(blocks("python")[1], names)
     assert names["env"].unwrapped.batch.name == "pick_place@arm6"  # type: ignore[attr-defined]
+
+
+PANDA = """
+from importlib.util import find_spec
+from pathlib import Path
+
+import mujoco
+
+from robo_rlhf.sim.robot import Robot
+
+
+class Panda(Robot):
+    name = "panda"
+    end_effector = "pinch"
+    base = (-0.45, 0.0, 0.0)
+
+    def model(self):
+        spec = mujoco.MjSpec.from_file(str(Path(find_spec("gym_hil").origin).parent / "assets" / "panda.xml"))
+        for number in range(1, 8):  # the wheel's arm has motors
+            servo, joint = spec.actuator(f"actuator{number}"), spec.joint(f"joint{number}")
+            servo.forcerange, servo.ctrlrange = servo.ctrlrange, joint.range if joint.range.any() else (-2.8973, 2.8973)
+            servo.set_to_position(kp=1500, kv=120)
+        return spec
+"""
+
+
+def test_a_panda_out_of_another_package_keeps_the_contract(tmp_path: Path) -> None:
+    wheel = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "wheel")]
+    subprocess.run([*wheel, "gym-hil==0.1.14"], check=True)
+    (tmp_path / "my_robots.py").write_text(PANDA)
+    checked = run(tmp_path, "robo-rlhf check my_robots:Panda")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "keeps its contract" in checked.stdout + checked.stderr

@@ -10,7 +10,9 @@ from robo_rlhf.core.checks import DatasetName
 from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, NotFoundError, UnknownNameError
 from robo_rlhf.core.files import data_home, find_dataset
 from robo_rlhf.data.layout import require_dataset
+from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.names import World
+from robo_rlhf.sim.tasks import TASKS
 
 if TYPE_CHECKING:
     from robo_rlhf.core.types import Array, Episode, Outcome
@@ -59,7 +61,16 @@ class Imitation(RunAlgorithm, SightOptions):
         if self.demos < 0:
             raise InvalidValueError("--demos", self.demos, "at least 0")
         if self.sees:
-            self.check_sight(self.task)
+            self.check_sight(self.task, self.recorded_cameras())
+
+    def recorded_cameras(self) -> list[str] | None:
+        """Return the cameras of the videos of a task that was recorded elsewhere; None for one with a simulator."""
+        if is_outside(self.task) or self.task in TASKS:
+            return None
+        from robo_rlhf.data.reader import Reader
+
+        reader = Reader(require_dataset(data_home(self.home), self.demonstrations))
+        return sorted({camera for info in reader.list(task=self.task) for camera in info.meta.frames})
 
     def is_recorded(self) -> bool:
         """Whether the dataset holds recordings of the task that came from elsewhere."""

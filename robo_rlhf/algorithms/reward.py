@@ -97,12 +97,13 @@ class RewardLearning(FromAnswers):
 
     def learn_once(self, session: Session, store: "Store", run: "Run", extra: "ExtraData") -> Row:
         """Learn from the answers that there were when the run began; return the result."""
+        from robo_rlhf.feedback.held_out import for_training
         from robo_rlhf.feedback.implicit.keeping import read_implicit, without_repeats
         from robo_rlhf.feedback.live_signal.as_answers import SignalCutoff, SignalReader
         from robo_rlhf.feedback.quality.report import gold_of
         from robo_rlhf.training import reward
 
-        questions = [q for q in store.questions(run=self.questions_of or None) if q.task == self.task]
+        questions = [q for q in for_training(store.questions(run=self.questions_of or None)) if q.task == self.task]
         questions = [q for q in questions if self.implicit or q.role != "implicit"]
         load = reward.episodes_of(data_home(self.home))
         until = SignalCutoff(run.config.get("presses", 0), run.config.get("begun", ""))

@@ -49,8 +49,12 @@ class SightOptions:
         names = _words(self.cameras)
         return Sight(names, self.size, self.looks) if names else None
 
-    def check_sight(self, task: str) -> None:
-        """Refuse what cannot be seen of a task of this project, or of an outside environment.
+    def check_sight(self, task: str, recorded: "Sequence[str] | None" = None) -> None:
+        """Refuse what cannot be seen of a task: one of this project, an outside environment, or one recorded elsewhere.
+
+        Args:
+            task: its name.
+            recorded: the cameras of its videos, where it has no simulator here.
 
         Raises:
             UnknownNameError: no such camera, column, thing or encoder; the message suggests the nearest.
@@ -63,7 +67,9 @@ class SightOptions:
         if self.shift < 0:
             raise InvalidValueError("--shift", self.shift, "0 or more pixels")
         sight = self.sight
-        if sight is not None:
+        if sight is not None and recorded is not None:
+            check_cameras(sight.cameras, recorded)
+        elif sight is not None:
             from robo_rlhf.sim.rendering.renderer import load_model
             from robo_rlhf.sim.rendering.scene_cameras import DEFAULT_CAMERA, camera_names
 

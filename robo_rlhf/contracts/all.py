@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from robo_rlhf.contracts import algorithm, device, policy, question, reward, robot, task, term
+from robo_rlhf.contracts import algorithm, device, encoder, policy, question, reward, robot, task, term
 from robo_rlhf.contracts.clauses import Contract
 from robo_rlhf.core import guests
 from robo_rlhf.core.errors import GuestError, UnknownNameError
@@ -11,6 +11,7 @@ CONTRACTS: tuple[Contract[Any, Any], ...] = (
     task.CONTRACT,
     robot.CONTRACT,
     policy.CONTRACT,
+    encoder.CONTRACT,
     reward.CONTRACT,
     term.CONTRACT,
     question.CONTRACT,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from robo_rlhf.contracts.clauses import Contract, require, require_array, require_same
-from robo_rlhf.core.learning import seeded
+from robo_rlhf.core.learning import Adam, seeded
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta, Policy, Source
 from robo_rlhf.data.training_arrays.examples import chunk_examples
 from robo_rlhf.policies import POLICIES
@@ -134,7 +134,7 @@ def loss_falls(trial: PolicyTrial) -> None:
     require(first[0].shape == (), f"the loss has shape {tuple(first[0].shape)}, expected a scalar", loss)
     require(torch.isfinite(first[0]), "the loss is NaN or infinite", loss)
     require(first[0].item() == first[1].item(), "the loss is not deterministic: same batch and generator differ", loss)
-    optimizer = torch.optim.Adam([p for p in policy.parameters() if p.requires_grad], RATE)
+    optimizer = Adam([p for p in policy.parameters() if p.requires_grad], RATE)
     for _ in range(TRAINING):
         optimizer.zero_grad()
         policy.loss(batch, torch.Generator().manual_seed(1)).backward()  # type: ignore[no-untyped-call]

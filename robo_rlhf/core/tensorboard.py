@@ -63,18 +63,26 @@ class EventFile:
         return begun + (_record(_event(step, b"\x3a" + _bytes(b"\x08\x01"))) if earlier else b"")
 
 
+def step_times(folder: Path) -> Iterator[tuple[int, float]]:
+    """Yield the step of each record in a folder's event files, and when it was written [s since 1970]."""
+    for path in sorted(folder.glob(PATTERN)):
+        for _, step, at in _records(path):
+            if step:
+                yield step, at
+
+
 def _last_end(path: Path, step: int | None = None) -> int:
     """Return where the last whole record ends, or the last one before those after `step`."""
     last = 0
-    for end, found in _ends(path):
+    for end, found, _ in _records(path):
         if step is not None and found > step:
             break
         last = end
     return last
 
 
-def _ends(path: Path) -> Iterator[tuple[int, int]]:
-    """Give where each whole record ends, and its step."""
+def _records(path: Path) -> Iterator[tuple[int, int, float]]:
+    """Yield where each whole record ends, its step, and when it was written [s since 1970]."""
     with path.open("rb") as file:
         size, end = os.fstat(file.fileno()).st_size, 0
         while len(head := file.read(_HEAD.size)) == _HEAD.size:
@@ -84,7 +92,7 @@ def _ends(path: Path) -> Iterator[tuple[int, int]]:
                 return
             event = file.read(length)
             file.seek(end)
-            yield end, _step(event)
+            yield end, _step(event), struct.unpack("<d", event[1:9])[0] if len(event) > 9 else 0.0
 
 
 def _step(event: bytes) -> int:

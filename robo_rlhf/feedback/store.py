@@ -251,16 +251,22 @@ class Store:
             return list(connection.scalars(sa.select(questions.c.run).distinct().order_by(questions.c.run)))
 
     def set_overlap(
-        self, overlap: int, *, run: str | None = None, task: str | None = None, by: Principal = NO_PRINCIPAL
+        self,
+        overlap: int,
+        *,
+        run: str | None = None,
+        task: str | None = None,
+        question: str | None = None,
+        by: Principal = NO_PRINCIPAL,
     ) -> int:
-        """Let so many people answer each question of a run, or of a task, and return how many questions that changes.
+        """Let so many people answer each question of a run or a task, or one; return how many questions that changes.
 
         Raises:
             InvalidValueError: fewer than one.
         """
         if overlap < 1:
             raise InvalidValueError("overlap of a question", overlap, "at least 1 person")
-        both = ((questions.c.run, run), (questions.c.task, task))
+        both = ((questions.c.run, run), (questions.c.task, task), (questions.c.id, question))
         where = [column == wanted for column, wanted in both if wanted is not None]
         room = (questions.c.role == "work") & questions.c.withdrawn.is_(None)
         room &= questions.c.given + questions.c.held < overlap
@@ -269,7 +275,7 @@ class Store:
         def work(connection: sa.Connection) -> int:
             changed = connection.execute(sa.update(questions).where(*where).values(values)).rowcount
             connection.execute(sa.delete(progress))  # all annotators start again from the first question
-            of = task or (f"run {run}" if run else "all tasks")
+            of = question or task or (f"run {run}" if run else "all tasks")
             log(connection, by.name, "overlap changed", f"{of}: {overlap} for {changed:,} questions", by.address)
             return changed
 

@@ -170,6 +170,10 @@ class PipelineConfig:
     """Rounds of self-imitation: the cloned policy also imitates its rollouts that the environment marks a success."""
     self_imitation_episodes: int = 256
     """Episodes per round of self-imitation."""
+    alarm_questions: int | None = None
+    """Questions a round, in addition to `labels`, that are held out to compare the newest policy with the one before:
+    where people prefer the older one while the learned reward rises, it is continued with. Where empty: 10 in runs
+    that people answer, else none."""
     self_imitation_updates: int = 0
     """Gradient steps per round of self-imitation; 0: those of `clone`."""
     gate: bool = False
@@ -221,6 +225,7 @@ class PipelineConfig:
             "collect": at_least(2),
             "explore trim self_imitation_rounds self_imitation_updates clone_ways": at_least(0),
             "minutes": at_least(0, "a number from 0"),
+            "alarm_questions": (lambda count: count is None or count >= 0, "a number from 0"),
             "approvals": (lambda share: 0 <= share < 1, "a share from 0 to less than 1"),
             "success_weight": at_least(0, "a number from 0"),
         }

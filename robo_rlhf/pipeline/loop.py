@@ -10,6 +10,7 @@ from robo_rlhf.pipeline.context import Answerer, Context, PipelinePolicy, open_c
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.pipeline.recipe.deciding import deciding
 from robo_rlhf.pipeline.recipe.trials import choose_clone, clone_in_ways
+from robo_rlhf.pipeline.steps.alarm import listen
 from robo_rlhf.pipeline.steps.chunk_execution import choose_execution_horizon
 from robo_rlhf.pipeline.steps.cloning import clone_demonstrations, untrained
 from robo_rlhf.pipeline.steps.evaluation import evaluate_policy, stored_evaluation
@@ -74,15 +75,17 @@ def _rounds(context: Context) -> tuple[Evaluation, PipelinePolicy]:
         policy, before = tried[0], None
     else:
         policy, before = (_imitate if context.config.demos else _begin_untrained)(context)
+    older: PipelinePolicy | None = None  # of the round before
     for number in range(1, context.config.rounds + 1):
         collect(context, tried if number == 1 and tried else [policy], number)
         answer(context, ask(context, policy, number), number)
+        policy = listen(context, older or policy, policy, number)
         policy = learn_success(context, learn_reward(context, policy, number), number)
         if number == 1 and tried:
             context, policy, before = _start_from_best(context, policy)
         elif number == 1 and policy.success is not None and context.config.demos:
             policy = _choose_by_answers(context, policy)
-        policy = gate(context, policy, finetune(context, policy, number), number)
+        older, policy = policy, gate(context, policy, finetune(context, policy, number), number)
     assert before is not None  # the first round made it
     return before, policy
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError
 from robo_rlhf.core.runs import Run
+from robo_rlhf.feedback.held_out import for_training
 from robo_rlhf.feedback.implicit.keeping import read_implicit, without_repeats
 from robo_rlhf.feedback.live_signal.as_answers import SignalReader
 from robo_rlhf.feedback.quality.report import gold_of
@@ -166,7 +167,7 @@ class Follower:
 
         Presses of the live signal are included, as answers about segments of the watched episodes.
         """
-        questions = [q for q in self.store.questions(run=self.asked) if self.task in (None, q.task)]
+        questions = [q for q in for_training(self.store.questions(run=self.asked)) if self.task in (None, q.task)]
         questions = [q for q in questions if self.implicit or q.role != "implicit"]
         place = {question.id: i for i, question in enumerate(questions)}
         answers = [a for a in self.store.answers(run=self.asked) if a.question_id in place]

@@ -6,13 +6,14 @@ gets one observation (obs_dim,) and returns one action (act_dim,) in [-1, 1], wh
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from robo_rlhf.core import guests
-from robo_rlhf.core.errors import InvalidValueError, ShapeError, UnknownNameError
+from robo_rlhf.core.errors import GuestError, InvalidValueError, RoboRlhfError, ShapeError, UnknownNameError
 from robo_rlhf.core.types import Array
 
 ActOnObservation = Callable[[Array], Any]  # one observation (obs_dim,) → one action (act_dim,)
@@ -56,16 +57,31 @@ class ForeignPolicy:
 
         Raises:
             ShapeError: an action of another size.
+            GuestError: the code raised, or returned no numbers.
         """
         actions = []
         for act, one in zip(self._copies, obs, strict=True):
-            action = np.asarray(act(one), np.float32).reshape(-1)
+            with _raising(self.name, "with an observation"):
+                action = np.asarray(act(one), np.float32).reshape(-1)
             if action.shape != (self.act_dim,):
                 raise ShapeError(f"action of {self.name}", (self.act_dim,), action.shape)
             actions.append(action)
         noise = self.noise * self._rng.standard_normal((len(obs), self.act_dim)) if self.noise else 0.0
         clipped: Array = np.clip(np.stack(actions) + noise, -1.0, 1.0).astype(np.float32)
         return clipped
+
+
+@contextmanager
+def _raising(name: str, how: str) -> Iterator[None]:
+    """Turn what a user's code raises into a sentence with its file and line."""
+    try:
+        yield
+    except RoboRlhfError:
+        raise
+    except Exception as error:
+        where = guests.raised_at(error, str(guests.source_of(name.partition(":")[0])))
+        why = f"called {how}, it raised {type(error).__name__}: {error} ({where})"
+        raise GuestError(f"policy {name}", why) from error
 
 
 def _import(name: str) -> Any:
@@ -80,7 +96,8 @@ def _import(name: str) -> Any:
 
 def _acting(name: str, found: Any) -> ActOnObservation:
     """Return what maps one observation to one action."""
-    thing: Any = found() if inspect.isclass(found) else found
+    with _raising(name, "without arguments"):
+        thing: Any = found() if inspect.isclass(found) else found
     for method in ("get_action", "act"):
         if callable(getattr(thing, method, None)):
             act: ActOnObservation = getattr(thing, method)

@@ -8,6 +8,7 @@ from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
 from robo_rlhf.sim.envs.partial_observation import ObservationMask
 from robo_rlhf.sim.tasks import TASKS
+from robo_rlhf.vision.observer import Shown
 
 
 class MaskedPolicy:
@@ -33,6 +34,10 @@ class MaskedPolicy:
             self._seen.append(obs)  # at the start the first one is used in place of earlier ones
         self._seen.append(obs)
         return self.observation_mask.apply(obs, self._seen[0])
+
+    def look_at(self, env: Shown) -> None:
+        """Let a policy with cameras look at `env`."""
+        self.policy.look_at(env)
 
     def seed(self, seed: int) -> None:
         """Set the source of the policy's own randomness."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.core.learning import (
+    Adam,
     check_like,
     pack_generator,
     pack_module,
@@ -148,9 +149,7 @@ class RewardTrainer:
         held = [_held_out(group, model.members) for group in self.groups]  # each (E, B)
         self.holds_out = bool(sum(mask.sum(1) for mask in held).min() >= FEWEST_HELD_OUT)  # type: ignore[union-attr]
         self.held = HeldOut(self.groups, held if self.holds_out else [torch.zeros_like(mask) for mask in held])
-        self.optimizer = torch.optim.Adam(
-            model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
-        )
+        self.optimizer = Adam(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
         self.generator = torch.Generator().manual_seed(seed)
         self.sampler = Sampler(clips, settings.crop, settings.stride if model.markovian else 1, self.generator)
         self.step, self.stale = 0, 0

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softplus
 
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError, NonFiniteError, NotFoundError, ShapeError
-from robo_rlhf.core.learning import pack_module, unpack_module
+from robo_rlhf.core.learning import Adam, pack_module, unpack_module
 from robo_rlhf.core.model_files import bounded
 from robo_rlhf.core.runs import fitting, read_checkpoint, write_checkpoint
 from robo_rlhf.core.types import Array, Episode
@@ -148,7 +148,7 @@ def fit_success(examples: SuccessExamples) -> SuccessHead:
     shares = torch.stack([weight * ((fold < 0) | (fold % MEMBERS != e)) for e in range(MEMBERS)])  # (E, M)
     shares = shares / shares.sum(1, keepdim=True).clamp_min(1e-8)
     at_random = torch.tensor(np.log(FLIP / 2), dtype=torch.float32)
-    optimizer = torch.optim.Adam(head.parameters(), LEARNING_RATE)
+    optimizer = Adam(head.parameters(), LEARNING_RATE)
     for _ in range(UPDATES):
         likely = torch.logaddexp(logsigmoid(head(obs) * signs) + np.log1p(-FLIP), at_random)
         loss = -(likely * shares).sum() + SPARSITY * softplus(head.raw).sum()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError, NonFiniteError, NotFoundError, ShapeError
-from robo_rlhf.core.learning import pack_module, seeded, unpack_module
+from robo_rlhf.core.learning import AdamW, pack_module, seeded, unpack_module
 from robo_rlhf.core.model_files import bounded
 from robo_rlhf.core.runs import fitting, read_checkpoint, write_checkpoint
 from robo_rlhf.core.types import Array, Episode
@@ -83,7 +83,7 @@ def fit_value(
         model = ValueFunction(obs.shape[1], width)
     model.obs_mean.copy_(obs.mean(0))
     model.obs_std.copy_(obs.std(0, correction=0).clamp_min(OBS_FLOOR))
-    optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE)
+    optimizer = AdamW(model.parameters(), LEARNING_RATE)
     generator = torch.Generator().manual_seed(seed)
     for done in range(1, updates + 1):
         rows = torch.randint(len(obs), (BATCH,), generator=generator)

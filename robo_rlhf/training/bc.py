@@ -9,6 +9,7 @@ import torch
 
 from robo_rlhf.core.errors import NonFiniteError
 from robo_rlhf.core.learning import (
+    AdamW,
     Average,
     pack_generator,
     pack_module,
@@ -145,7 +146,7 @@ class BCLearner:
         self.count = len(self.data.obs)  # examples
         self.generator = torch.Generator().manual_seed(config.seed)
         self.parameters = [p for p in self.policy.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.parameters, weight_decay=config.weight_decay, fused=True)
+        self.optimizer = AdamW(self.parameters, weight_decay=config.weight_decay, fused=True)
         self.average = Average(self.parameters, config.average)
         self.precision = _precision(config)
         self.done = 0  # updates

@@ -7,6 +7,7 @@ of held-out answers with the reward, falls.
 """
 
 from collections.abc import Sequence
+from math import comb
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,6 +94,25 @@ def over_optimised(history: Sequence[Measurement], *, window: int = 5, confidenc
     return (
         f"the learned reward rose by {gain:.3g} while the true measure fell from {before.value:.0%} to "
         f"{after.value:.0%} (entries {best + 1} to {best + window} against the newest {window})"
+    )
+
+
+def prefers_older(newer: int, older: int, gain: float, *, level: float = 0.025) -> str:
+    """Return the reason why the newest policy is worse than the one before, by people's answers; "" where none is.
+
+    Args:
+        newer: answers that prefer a clip of the newest policy.
+        older: answers that prefer one of the policy before.
+        gain: of the learned reward, from the older to the newest.
+        level: chance of so many for the older ones where both are equally good (a sign test), from which it is silent.
+    """
+    total = newer + older
+    chance = sum(comb(total, k) for k in range(older, total + 1)) / 2**total
+    if gain <= 0 or chance > level:
+        return ""
+    return (
+        f"people prefer the policy before in {older} of {total} comparisons held out for this (chance alone: "
+        f"{chance:.1%}), while the learned reward rose by {gain:.3g} a step"
     )
 
 

@@ -18,7 +18,8 @@ from robo_rlhf.core.types import Array
 from robo_rlhf.sim.external.controls import ColumnControl
 
 MAX_MESSAGE = 64 * 1024  # [bytes] that a page may send at once
-FRAME = struct.Struct("<IBBHIId")  # frame number, slot, slots of this frame, 0, tick, sequence, at; the JPEG follows
+FRAME = struct.Struct("<IBBHIId")  # frame number, slot, slots of this frame, content, tick, sequence, at; that follows
+JPEG, POSES = 0, 1  # content of a binary frame: a picture, or poses (M + 1, 7) float32 as `Movers.poses` with a landing
 
 Phase = Literal["ready", "running", "paused"]
 Tone = Literal["good", "bad", "plain"]
@@ -87,6 +88,7 @@ class View:
     cameras: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=4)]  # as `Camera.parse` reads
     width: Annotated[int, Field(ge=80, le=1280)]  # [pixels] of slot 0; the others are half as large
     height: Annotated[int, Field(ge=60, le=960)]
+    poses: bool = False  # no pictures: the page draws
 
 
 @checked(frozen=True, config=_STRICT)
@@ -220,6 +222,9 @@ class Tick:
     at: float  # [ms] that came with it
     scene: str = ""  # the name of the model that `state` is drawn with; empty: `picture` shows it
     picture: bytes = b""  # a JPEG, where states do not draw the world
+    poses: Array | None = (
+        None  # (M + 1, 7) float32 as `Movers.poses` with a landing, for pages that draw; None: none can
+    )
 
 
 @dataclass(frozen=True)

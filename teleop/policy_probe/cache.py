@@ -72,7 +72,7 @@ class LoadedObjects:
             CheckpointMismatchError: it is of another task or other shapes, or holds no policy.
         """
         path = inside(self.home, name, "policy")
-        return _kept(self._policies, (name, _written(path), world.name, use, id(world)), lambda: load_for(path, world))
+        return _kept(self._policies, (name, _written(path), world.name, use), lambda: load_for(path, world))
 
     def reward(self, name: str, world: World) -> RewardModel:
         """Return the reward model in a checkpoint of the data home; raises as `policy`."""

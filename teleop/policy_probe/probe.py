@@ -75,7 +75,7 @@ class PolicyProbe:
         world = self.kept.world(past.meta.task, asked.samples, "look")
         policy = self.kept.policy(asked.policy, world, "look")
         obs = self._enter(world, past, frame)
-        action = _checked(self._begin(policy, past, frame, world.num_envs, SEED).act(obs), asked.policy)
+        action = _checked(self._begin(policy, past, frame, world, SEED).act(obs), asked.policy)
         tool = world.tool()[0]
         for _ in islice(control_loop(world, lambda _: action, obs), round(HOLD / world.control_dt)):
             pass
@@ -100,10 +100,10 @@ class PolicyProbe:
         first = self.kept.world(past.meta.task, asked.samples, "predict")
         policy = self.kept.policy(asked.policy, first, "predict")
         obs = self._enter(first, past, frame)
-        chance = _differ(self._begin(policy, past, frame, first.num_envs, SEED).act(obs))
+        chance = _differ(self._begin(policy, past, frame, first, SEED).act(obs))
         world = first if chance else self.kept.world(past.meta.task, 1, "predict")
         obs = self._enter(world, past, frame)
-        policy = self._begin(policy, past, frame, world.num_envs, SEED)
+        policy = self._begin(policy, past, frame, world, SEED)
         walk = _RolloutTrace(world, obs)
         broken = ""
         try:
@@ -160,7 +160,7 @@ class PolicyProbe:
             if _is_there(dataset, made, frame + length):
                 continue  # the same request came before
             walk = _RolloutTrace(world, self._enter(world, past, frame))
-            policy = self._begin(policy, past, frame, 1, SEED)
+            policy = self._begin(policy, past, frame, world, SEED)
             for _ in islice(walk.steps(policy, name), length):
                 yield
             note = f"What {name} would do from frame {frame} of {asked.at.dataset}/{asked.at.episode}."
@@ -180,8 +180,10 @@ class PolicyProbe:
         state, obs = (np.repeat(past.columns[name][frame][None], world.num_envs, axis=0) for name in ("state", "obs"))
         return world.enter(np.full(world.num_envs, past.meta.seed), state, obs)
 
-    def _begin(self, policy: ActingPolicy, past: RecordedEpisode, frame: int, num_envs: int, seed: int) -> ActingPolicy:
-        """Let a policy begin at a frame; a policy with memory gets the earlier observations."""
+    def _begin(self, policy: ActingPolicy, past: RecordedEpisode, frame: int, world: World, seed: int) -> ActingPolicy:
+        """Let a policy begin at a frame of a world; a policy with memory gets the earlier observations."""
+        policy.look_at(world)
+        num_envs = world.num_envs
         policy.seed(seed)
         policy.reset(num_envs)
         wrapped = policy if isinstance(policy, MaskedPolicy) else None

@@ -123,8 +123,9 @@ class LiveSession:
         if changing != self._shown or due:
             self._shown, self._shown_at = changing, time.monotonic()
             world, device = self.machine.world, self.machine.device
-            scene = world.env.scene_of(world.seed)
-            self.say(Tick(status, world.state, device.sequence, device.at, scene, world.env.picture))
+            scene, movers = world.env.scene_of(world.seed), world.env.movers
+            poses = movers.poses(world.state[None], landing=True)[0] if movers is not None else None
+            self.say(Tick(status, world.state, device.sequence, device.at, scene, world.env.picture, poses))
 
     def _open_with(self, begin: Begin) -> None:
         """Load the first world, send the scene, and do what the session is started with."""

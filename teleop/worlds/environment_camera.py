@@ -16,7 +16,7 @@ from robo_rlhf.sim.external.checks import Violation, picture_of, raised
 from robo_rlhf.sim.external.copies import close_env, seeded_reset
 from robo_rlhf.sim.external.ids import Recipe
 from robo_rlhf.sim.external.physics import physics_of
-from robo_rlhf.sim.external.replay import without_shadows
+from robo_rlhf.sim.external.replay import draw_fast
 from robo_rlhf.sim.rendering.gl import choose_backend
 
 
@@ -34,7 +34,7 @@ class EnvironmentCamera:
         self._env = None if copies is not None else recipe.make(horizon=-1, render_mode="rgb_array")
         self._seed: int | None = None  # that its own copy was last reset with
         if self._env is not None:
-            without_shadows(self._env)
+            draw_fast(self._env)
 
     @property
     def own(self) -> bool:

@@ -1,6 +1,7 @@
 """Copies of a task of ours, as sessions and the policy probe use them."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.external.controls import ActionColumn, ColumnControl, usual_controls
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.scene_cameras import free_cameras, free_fovy
+from robo_rlhf.sim.scene_description.movers import Movers
 
 FAR = 5.0  # [m] from the middle of the world, farther than which no goal may be moved
 RowAt = Callable[[int], Mapping[str, Any]]  # returns frame i of an episode, and the step that led to it
@@ -67,6 +69,11 @@ class NativeWorld(TaskEnv):
     def scene_of(self, seed: int) -> str:
         """Return the name of the model that states of an episode are drawn with."""
         return self.name
+
+    @cached_property
+    def movers(self) -> Movers | None:
+        """What moves in the model, for pages that draw it; None where only the station draws."""
+        return Movers(self.model)
 
     def at(self) -> Array:
         """Return where the joints of position actuators are (act_dim,) in [-1, 1]; NaN for what is no such column."""

@@ -6,7 +6,7 @@ by what was proven to be exact.
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import mujoco
@@ -154,6 +154,8 @@ class OutsideWorld(ExternalVecEnv):
         if self._camera is not None:
             return ""
         return scene_name(self.name, seed) if self.provenance.get("model") == "seed" else self.name
+
+    movers: ClassVar[None] = None  # its model may be another one with each seed: the station draws
 
     def at(self) -> Array:
         """Return where the joints of position actuators are (act_dim,) in [-1, 1]; NaN for what is no such column."""

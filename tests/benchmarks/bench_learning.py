@@ -77,7 +77,7 @@ def test_main_job(tmp_path: Path) -> None:
         "--home",
         str(tmp_path),
     ]
-    base += ["--dataset", "samples/pick_place", "--demos", "25", "--labels", "200", "--rounds", "3"]
+    base += ["--dataset", "samples/pick_place", "--demos", "25", "--labels", "200", "--rounds", "3", "--minutes", "0"]
     found = in_processes([[*base, "--seed", str(seed)] for seed in range(SEEDS)])
     rows, forces = [], []
     for seed, run in enumerate(found):
@@ -113,7 +113,7 @@ def test_main_job_of_other_tasks(tmp_path: Path) -> None:
     """24 demonstrations, 200 labels: mean success over tasks ≥ 90 %, worst task ≥ 80 %, ≤ 15 minutes each."""
     (tmp_path / "samples").symlink_to(SAMPLES)
     base = [sys.executable, "-m", "robo_rlhf.cli.main", "run", "--json", "--home", str(tmp_path)]
-    base += ["--demos", str(SHOWN), "--labels", "200", "--rounds", "3"]
+    base += ["--demos", str(SHOWN), "--labels", "200", "--rounds", "3", "--minutes", "0"]  # settings as given
     asked = [(task, seed) for task in TASKS for seed in range(SEEDS)]
     found = in_processes(
         [

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,15 @@ import pytest
 from gymnasium.vector import AsyncVectorEnv
 
 from robo_rlhf.cli.table import print_rows
+from robo_rlhf.data.dataset import MIXED, Dataset
+from robo_rlhf.data.layout import episode_path
+from robo_rlhf.episodes.access import open_access
 from robo_rlhf.pipeline.config import preset
+from robo_rlhf.policies.built_in import BuiltInPolicy
+from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.external.vec_env import ExternalVecEnv
+from robo_rlhf.sim.rendering.pool import RenderPool
+from teleop.ipc.replay_worker import draw
 
 pytestmark = pytest.mark.bench
 SEEDS = int(os.environ.get("ROBO_RLHF_BENCH_SEEDS", "5"))
@@ -115,3 +123,25 @@ def test_steps_with_states_are_as_fast_as_gymnasium_s_without() -> None:
     rows = [{"environment": name, "times AsyncVectorEnv": share} for name, share in found.items()]
     print_rows(rows, as_json=False, title=f"{copies} copies, states recorded")
     assert min(found.values()) >= 1
+
+
+def test_a_clip_is_ready_soon_after_it_is_asked_for(tmp_path: Path) -> None:
+    """100 steps of Pusher-v5 as MP4, 320 x 240: ≤ 2 s from states, and by a replay that the environment renders."""
+    env = ExternalVecEnv("Pusher-v5", 1)
+    (episode,) = rollout(env, BuiltInPolicy("random", env.act_dim, 0.0, 0), np.arange(1), meta={"id": "e"})
+    env.close()
+    elsewhere = replace(episode, meta=replace(episode.meta, id="r", versions={}))  # of versions that are not here
+    Dataset(tmp_path / "clips", create=True, task=MIXED).add_many([episode, elsewhere])
+    took: dict[str, list[float]] = {"states": [], "replay": []}
+    with RenderPool(1) as pool:
+        for _ in range(5):
+            begun = time.perf_counter()
+            pool.mp4(open_access(episode_path(tmp_path / "clips", "e")).scene, episode.state).result()
+            took["states"].append(time.perf_counter() - begun)
+            begun = time.perf_counter()
+            draw(episode_path(tmp_path / "clips", "r"), 0, 101, 1, 20.0, "front", 320, 240)
+            took["replay"].append(time.perf_counter() - begun)
+    rows = [{"by": way, "first [s]": each[0], "median [s]": float(np.median(each))} for way, each in took.items()]
+    print()
+    print_rows(rows, as_json=False, title="A clip of 100 steps of Pusher-v5")
+    assert max(row["median [s]"] for row in rows) <= 2  # type: ignore[type-var]

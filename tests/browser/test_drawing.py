@@ -5,14 +5,16 @@ import gzip
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import mujoco
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocket, expect
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.data.dataset import Dataset
@@ -21,9 +23,12 @@ from robo_rlhf.sim.rendering.renderer import STATE, FrameRenderer, load_model
 from robo_rlhf.sim.scene_description.description import describe
 from robo_rlhf.sim.scene_description.movers import Movers
 from robo_rlhf.sim.tasks import TASKS
+from teleop.ipc.messages import FRAME, JPEG, POSES
 from teleop.station.media.scenes import packed
-from tests.browser.conftest import NAMES, OPTIONS, SAMPLES, Served
+from tests.browser.conftest import NAMES, OPTIONS, SAMPLES, Served, serving
+from tests.browser.operating import holding, phase
 from tests.browser.test_library import check_axe
+from tests.reviewing import ask, questions_about
 from tests.sim.foreign_scene import foreign_mjcf, foreign_states
 from tests.teleop.station.web.test_static import static_url
 
@@ -61,6 +66,15 @@ async ([base, description, assets, size]) => {
   };
 }
 """
+
+
+@pytest.fixture(scope="module")
+def station(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    home = tmp_path_factory.mktemp("drawn") / "home"
+    shutil.copytree(sample_home, home)
+    ask(home, questions_about(home, "samples/pick_place", "pairwise", 4, run="pairs", overlap=9))
+    with serving(home) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +118,7 @@ def scene_of(page: Page, model: mujoco.MjModel) -> None:
 
 def poses_of(model: mujoco.MjModel, states: Array) -> str:
     poses = Movers(model).poses(states)
-    about: dict[str, object] = {"scene": "x", "assets": "", "size": 0, "start": 0, "fps": 20}
+    about: dict[str, object] = {"scene": "x", "assets": "", "size": 0, "fps": 20}
     return base64.b64encode(packed({**about, "frames": len(poses), "movers": poses.shape[1]}, poses)).decode()
 
 
@@ -246,6 +260,13 @@ def test_the_library_draws_by_itself_all_cameras_in_step(webgl: Browser, station
     expect(page.locator(".stage-trouble")).to_have_text(
         "The state of this frame is not finite: the last one that is can be seen."
     )
+    expect(page.locator(".plot")).to_have_count(4)
+    page.locator(".plot svg").first.click(position={"x": 1, "y": 20})
+    at_frame(page, 0)
+    cursor = page.locator(".plot-cursor").first
+    expect(cursor).to_have_attribute("x1", "0")
+    page.keyboard.press("End")
+    expect(cursor).to_have_attribute("x1", "1000")
     page.get_by_role("button", name="Look from wrist").click()
     expect(page.get_by_role("combobox", name="Camera")).to_have_value("wrist")
     expect(page.get_by_role("button", name="Look from front")).to_be_visible()
@@ -260,10 +281,72 @@ def test_the_library_draws_by_itself_all_cameras_in_step(webgl: Browser, station
     )
     expect(page.get_by_text("The browser lost its drawing; the server draws now.")).to_be_visible()
     expect(page.locator(".stage video")).to_have_count(1)
-    expect(page.locator(".clock")).to_contain_text("frame 31 of")
+    expect(page.locator(".clock")).to_contain_text("frame 84 of")
     page.get_by_role("button", name="Drawn by the server").click()
-    at_frame(page, 31)
+    at_frame(page, 84)
     page.context.close()
+
+
+APART = """async (seconds) => {
+  const until = performance.now() + 1000 * seconds;
+  const apart = [];
+  while (performance.now() < until) {
+    await new Promise(requestAnimationFrame);
+    const frames = [...document.querySelectorAll('.clips.now canvas')].map((canvas) => Number(canvas.dataset.frame));
+    apart.push(Math.max(...frames) - Math.min(...frames));
+  }
+  return apart;
+}"""
+
+
+def test_pairs_are_drawn_in_step_and_answered(webgl: Browser, station: Served) -> None:
+    page = signed_in(webgl, station)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{station.url}/review?run=pairs")
+    expect(page.locator(".clips.now canvas[data-frame]")).to_have_count(2, timeout=60_000)
+    apart = page.evaluate(APART, 1.0)
+    assert sorted(apart)[int(0.9 * len(apart))] <= 1  # but for the moment at which a loop begins anew
+    first = page.locator("#desk").get_attribute("data-question") or ""
+    page.keyboard.press("1")
+    expect(page.locator("#desk")).not_to_have_attribute("data-question", first)
+    expect(page.locator(".clips.now canvas[data-frame]")).to_have_count(2, timeout=60_000)
+    assert not [url for url in asked if "/review/clip/" in url]
+    assert len([url for url in asked if "/media/scene" in url]) == 1
+    page.keyboard.press("b")
+    expect(page.locator(".clips.now video:not([hidden])")).to_have_count(2)
+    page.wait_for_function("() => document.querySelector('.clips.now video').currentTime > 0")
+    expect(page.get_by_role("button", name="Drawn by the server")).to_be_visible()
+    page.context.close()
+
+
+def test_a_session_is_driven_by_poses(webgl: Browser, station: Served) -> None:
+    page = signed_in(webgl, station)
+    contents: list[int] = []  # of binary frames
+
+    def heard(socket: WebSocket) -> None:
+        socket.on("framereceived", lambda data: isinstance(data, bytes) and contents.append(FRAME.unpack_from(data)[3]))
+
+    page.on("websocket", heard)
+    page.goto(f"{station.url}/operate?task=pick_place&dataset=driven&start=1&fresh=1")
+    page.wait_for_function("() => document.querySelectorAll('.view canvas[data-frame]').length === 3", timeout=60_000)
+    until = time.monotonic() + 60
+    while POSES not in contents:  # pictures come until the scene is loaded
+        assert time.monotonic() < until
+        page.wait_for_timeout(50)
+    contents.clear()
+    with holding(page, "KeyW"):
+        phase(page, "running")
+        page.wait_for_function("() => Number(document.querySelector('#steps').textContent) > 10")
+    assert set(contents) == {POSES}
+    page.click("#session-menu summary")
+    page.get_by_role("button", name="Drawn here").click()
+    expect(page.get_by_role("button", name="Drawn by the server")).to_be_visible()
+    frame = int(page.locator("#view-0 canvas").get_attribute("data-frame") or 0)
+    page.wait_for_function("(last) => Number(document.querySelector('#view-0 canvas').dataset.frame) > last", arg=frame)
+    assert JPEG in contents
+    page.context.close()
+    station.end_sessions()
 
 
 def test_a_browser_without_webgl_has_the_servers_pictures(webgl: Browser, station: Served, demos: Dataset) -> None:

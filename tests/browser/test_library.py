@@ -120,7 +120,7 @@ def test_everything_by_keyboard(open_page: OpenPage, station: Served, demos: Dat
     opened = page.evaluate("document.activeElement.getAttribute('aria-label')")
     page.keyboard.press("Space")
     expect(page.locator(".episode.plays")).to_have_count(1, timeout=60_000)
-    page.keyboard.press("x")
+    page.keyboard.press("s")
     expect(page.get_by_text("1 selected")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_text("1 selected")).to_be_hidden()
@@ -129,7 +129,13 @@ def test_everything_by_keyboard(open_page: OpenPage, station: Served, demos: Dat
     assert names[0] in page.url
     clock = page.locator(".clock")
     expect(clock).to_contain_text("frame 0 of")
-    for key, frame in ((".", 1), (".", 2), (",", 1), ("ArrowRight", 21), ("ArrowLeft", 1)):
+    for key, frame in (
+        ("ArrowRight", 1),
+        ("ArrowRight", 2),
+        ("ArrowLeft", 1),
+        ("Shift+ArrowRight", 21),
+        ("Shift+ArrowLeft", 1),
+    ):
         page.keyboard.press(key)
         expect(clock).to_contain_text(f"frame {frame} of")
     page.keyboard.press("End")
@@ -141,9 +147,9 @@ def test_everything_by_keyboard(open_page: OpenPage, station: Served, demos: Dat
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     expect(clock).not_to_contain_text("frame 0 of")
     page.keyboard.press("Space")
-    page.keyboard.press("j")
+    page.keyboard.press("ArrowDown")
     expect(page.locator(".player-head h2")).to_have_text(names[1])
-    page.keyboard.press("k")
+    page.keyboard.press("ArrowUp")
     expect(page.locator(".player-head h2")).to_have_text(names[0])
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("One frame on")
@@ -229,7 +235,7 @@ def test_an_episode_is_named_cut_deleted_and_brought_back(open_page: OpenPage, s
     expect(page.get_by_text("saved")).to_be_visible()
     assert (demos.info(name).meta.note, demos.info(name).meta.tags[-2:]) == ("Nicely done", ("clean", "quick"))
     for _ in range(5):
-        page.keyboard.press(".")
+        page.keyboard.press("ArrowRight")
     page.keyboard.press("[")
     page.get_by_role("slider", name="Keep up to frame").press("PageDown")
     expect(page.locator(".cut-bar")).to_contain_text("Keep 0.25 s to")
@@ -313,7 +319,7 @@ def test_links_lead_to_the_frame(open_page: OpenPage, station: Served, demos: Da
     page = visit(open_page, station, f"/library/episode/demos/{name}?frame=17")
     link = page.get_by_role("link", name=re.compile("Continue from here"))
     expect(link).to_have_attribute("href", re.compile(f"source=demos&episode={name}&frame=17&mode=continue"))
-    page.keyboard.press(".")
+    page.keyboard.press("ArrowRight")
     expect(page.get_by_role("link", name=re.compile("Take over"))).to_have_attribute(
         "href", re.compile("frame=18&mode=takeover")
     )

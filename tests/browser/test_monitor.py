@@ -23,13 +23,15 @@ from tests.browser.operating import sign_in
 from tests.reviewing import ask, questions_about
 
 LOOKS: dict[str, dict[str, Any]] = {"light": {}, "dark": {"dark": True}, "phone": {"width": 390, "height": 844}}
+NUMBERS = """() => [...document.querySelectorAll('.chart svg')].flatMap((drawing) => ['middle', 'end'].map(
+  (side) => [...drawing.querySelectorAll(`text.${side}:not(.label, .name)`)].map((text) => text.textContent)))"""
 LONG = 60_000  # [ms] for a process to learn on a busy machine
 
 
-def job(home: Path, name: str, *, rounds: int = 2, iterations: int = 12) -> Path:
+def job(home: Path, name: str, *, rounds: int = 2, iterations: int = 12, demos: int = 5) -> Path:
     """Write the folder of a main job at work, as far as the monitor reads it."""
     path = home / "runs" / name
-    run = Run(path, {"task": "pick_place", "demos": 5, "annotator": "human"})
+    run = Run(path, {"task": "pick_place", "demos": demos, "annotator": "human"})
     run.event("session")
     (path / "before").mkdir()
     (path / "before" / "result.json").write_text(json.dumps({"success_end": [True] * 30 + [False] * 20}))
@@ -88,11 +90,13 @@ def test_runs_appear_grow_and_are_laid_over_each_other(station: Served, open_pag
     path = station.home / "runs" / "first" / "round-2" / "finetune"
     Run(path, {}).log(13, {"reward": 4.25, "anchor_kl": 0.2, "entropy": 0.1})
     expect(chart.locator(".readout")).to_contain_text("4.25")
-    job(station.home, "second", rounds=1)
+    job(station.home, "second", rounds=1, demos=6)
     box = page.get_by_role("checkbox", name="second")
     box.check()
     expect(chart.locator("svg[role=img] .line")).to_have_count(2)
     assert page.url.endswith("?run=first&run=second")
+    page.get_by_text("Difference of the configurations").click()
+    expect(page.get_by_role("region", name="Settings").locator("tbody tr")).to_have_text(["demos56"])
     page.keyboard.press("m")
     expect(page.locator("#charts")).to_contain_text("finetune: entropy")
     box.focus()
@@ -101,6 +105,35 @@ def test_runs_appear_grow_and_are_laid_over_each_other(station: Served, open_pag
     page.reload()
     expect(page.get_by_role("checkbox", name="second")).to_be_checked()
     expect(page.get_by_role("checkbox", name="first")).not_to_be_checked()
+
+
+def test_a_chart_has_other_axes_is_enlarged_and_notes_are_kept(station: Served, open_page: OpenPage) -> None:
+    page = open_at(station, open_page, "/monitor?run=first")
+    chart = page.locator("#chart-learned")
+    expect(chart.locator(".label").last).to_have_text("iteration")
+    words = page.evaluate(NUMBERS)
+    assert all(len(set(one)) == len(one) for one in words), "numbers repeat"
+    page.keyboard.press("x")
+    page.keyboard.press("x")
+    expect(chart.locator(".label").last).to_have_text("minutes since the run began")
+    page.get_by_label("Axis").select_option("iterations")
+    chart.locator("svg[role=img]").scroll_into_view_if_needed()
+    box = chart.locator("svg[role=img]").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 60, steps=4)
+    page.mouse.up()
+    expect(chart.locator("text.middle").first).not_to_have_text("5")
+    page.get_by_role("button", name="Learned reward: show the whole").click()
+    expect(chart.get_by_role("button")).to_have_count(0)
+    page.get_by_text("first: notes").click()
+    page.get_by_label("Notes", exact=True).fill("the camera was dirty")
+    page.get_by_role("button", name="Save the notes").click()
+    expect(page.locator("#toasts")).to_contain_text("written")
+    page.reload()
+    page.get_by_text("first: notes").click()
+    expect(page.get_by_label("Notes", exact=True)).to_have_value("the camera was dirty")
 
 
 @pytest.mark.parametrize("path", ["/monitor?run=first", "/quality"])

@@ -36,7 +36,11 @@ def test_a_person_drives_and_keeps_an_episode(open_page: OpenPage, station: Serv
     begin(page, station, dataset="kept", seed=12)
     assert page.inner_text("#instruction")
     assert page.inner_text("#seed") == "12"
-    drive(page, "KeyR", 1.0)
+    legend = page.get_by_label("Keys that drive")
+    expect(legend.locator("dd").first).to_have_text("WASD")
+    expect(legend).not_to_have_class("legend faded")
+    drive(page, "KeyR", 3.3)
+    expect(legend).to_have_class("legend faded")
     page.keyboard.press("Space")
     page.wait_for_selector('#gripper:text("closed")')
     assert number(page, "steps") > 5
@@ -46,6 +50,7 @@ def test_a_person_drives_and_keeps_an_episode(open_page: OpenPage, station: Serv
     phase(page, "ready")
     assert page.inner_text("#seed") == "13"
     wait_number(page, "kept", 1)
+    expect(legend).to_have_class("legend")  # it comes back when the hand rests
     (info,) = _episodes(station, "kept").list()
     assert (info.meta.operator, info.meta.device, info.meta.seed) == ("ana", "browser", 12)
     episode = _episodes(station, "kept").load(info.meta.id)

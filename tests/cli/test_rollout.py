@@ -31,6 +31,9 @@ class Predicting:
     def predict(self, obs): return np.zeros(2), None
 
 wide = lambda obs: np.zeros(3)
+def breaks(obs): return obs["joints"]
+class Wants:
+    def __init__(self, size): pass
 number = 3
 """
 SAYING = """
@@ -143,6 +146,7 @@ def test_a_native_task_too(code: Path, reach_home: Path, tmp_path: Path, capsys:
         (["--policy", "others_wrote:Countin"], 2, "Did you mean 'Counting'?"),
         (["--policy", ":x"], 2, "expected module:object"),
         (["--policy", "others_wrote:number"], 2, "a function of an observation, or something with get_action"),
+        (["--policy", "others_wrote:Wants"], 18, "called without arguments, it raised TypeError: "),
         (["--policy", "others_wrote:Counting", "-n", "0"], 2, "rollout: expected at least 1 of each"),
         (["--policy", "missing.safetensors"], 5, "No policy"),
         (["--policy", "x:y", "--success-ever", "--success-return", "1"], 2, "one rule of success"),
@@ -159,6 +163,15 @@ def test_what_makes_no_sense_is_told(
     assert main(["rollout", "--env", "Reacher-v5", *options]) == code_of_error
     assert message in capsys.readouterr().err
     assert not (home / "samples").exists()
+
+
+def test_what_a_policy_of_ones_own_raises_is_told_with_its_place(
+    code: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["rollout", "--env", "Reacher-v5", "-n", "1", "--policy", "others_wrote:breaks"]) == 18
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "error: The policy others_wrote:breaks cannot be used: called with an observation, it raised Index" in line
+    assert line.endswith("others_wrote.py:13). Mend it and run the same command again.")
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 
 from robo_rlhf.cli.main import main
-from robo_rlhf.core.types import Source
+from robo_rlhf.core.files import write_atomic
+from robo_rlhf.core.types import RecordedVideo, Source
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.recorded_videos import video_path
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.visual import VisualPolicy
-from robo_rlhf.sim.rendering.video import decode_mp4
+from robo_rlhf.sim.rendering.video import decode_mp4, encode_mp4
+from tests.data.making import episode
+from tests.guesting import at_home, forget
 
 LOOKS = ("unseen looks", "cameras moved by 2 cm and 2 degrees", "cameras moved by 5 cm and 5 degrees")
 SEES = ["--cameras", "front,wrist", "--size", "16", "--proprioception-only"]
@@ -91,3 +95,45 @@ def test_looks_are_previewed_and_refused_without_cameras(samples: Path, capsys: 
     assert main([*plain, "--updates", "1", "--json"]) == 0
     assert main(["evaluate", "bc", "--episodes", "1", "--looks", "2"]) == 2
     assert "one that was trained with --cameras" in capsys.readouterr().err
+
+
+def test_an_encoder_of_a_users_own_is_trained_and_runs_where_it_is_allowed(
+    samples: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with at_home(tmp_path / "guests") as folder:
+        own = ["--encoder", "my_encoders:Flat", "--policy", "gaussian", "--settings", "width", "16"]
+        assert main([*TRAIN, *own, "--updates", "2", "--json"]) == 0
+        capsys.readouterr()
+        forget(folder)
+        assert main(["evaluate", "bc", "--episodes", "1"]) != 0
+        assert "--allow my_encoders" in capsys.readouterr().err
+        assert main(["evaluate", "bc", "--episodes", "1", "--json", "--allow", "my_encoders"]) == 0
+        assert json.loads(capsys.readouterr().out)["episodes"] == 1
+
+
+def test_recorded_videos_without_states_are_cloned(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = Dataset(home / "lab", create=True)
+    for number in range(2):
+        steps = 6
+        bright = np.arange(0, 40 * (steps + 1), 40).astype(np.uint8) // (number + 1)
+        frames = np.broadcast_to(bright[:, None, None, None], (steps + 1, 32, 48, 3)).copy()
+        file = f"{number:032x}.mp4"
+        write_atomic(video_path(made.path, file), encode_mp4(frames, 20.0))
+        video = RecordedVideo(file, file, 20.0, steps + 1, 48, 32)
+        elsewhere = {"task": "fold", "origin": {"format": "video", "episode": str(number)}, "frames": {"desk": video}}
+        one = episode(f"e{number}", steps=steps, seed=number, **elsewhere)
+        made.add(replace(one, state=one.state[:, :0]))
+    words = ["train", "bc", "--task", "fold", "--dataset", "lab", "--updates", "2", "--batch", "4", "--size", "16"]
+    assert main([*words, "--cameras", "desk", "--json"]) == 0
+    policy = load_policy(Path(json.loads(capsys.readouterr().out)[0]["policy"]))
+    assert policy.cameras == ("desk",)
+    kept = [np.load(file) for file in (home / "cache" / "frames").glob("*.npy")]
+    assert [one.shape for one in kept] == [(7, 16, 16, 3)] * 2
+    middle = sorted([one[:, 8, 8, 0].tolist() for one in kept], key=max)[-1]
+    assert np.abs(np.array(middle) - np.arange(0, 280, 40)).max() < 8  # each step has its own frame, but for the codec
+    for more, sentence in (
+        (["--cameras", "dek"], "desk"),
+        (["--cameras", "desk", "--looks", "4"], "episodes with states"),
+    ):
+        assert main([*words, "--run", "other", *more]) != 0
+        assert sentence in capsys.readouterr().err

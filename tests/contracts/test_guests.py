@@ -21,6 +21,7 @@ GUESTS = {
     "my_terms:Effort": "reward term",
     "my_kinds:BestOfThree": "kind of question",
     "my_kinds:Slider": "kind of question",
+    "my_encoders:Flat": "encoder",
     "my_devices:Swing": "device",
     "my_devices:Leader": "device",
     "my_algorithms:Mean": "algorithm",
@@ -52,6 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "my_terms",
         "my_kinds",
         "my_devices",
+        "my_encoders",
         "my_algorithms",
     ]
     with at_home(tmp_path_factory.mktemp("code"), [*modules, "broken_tasks", "broken_import"]) as folder:

@@ -1,4 +1,6 @@
 import copy
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +132,30 @@ def test_steps_are_those_of_adam_also_after_going_on() -> None:
             assert torch.equal(mine, its)
     assert float(flat.grad.abs().max()) == 0.0
     assert pack_optimizer("step", flat.optimizer).keys() == pack_optimizer("step", plain.optimizer).keys()
+
+
+PLAIN = """
+import sys, torch
+from robo_rlhf.core import learning
+
+def train(kind, **settings):
+    torch.manual_seed(0)
+    net = torch.nn.Linear(3, 2)
+    optimizer = kind([{"params": [net.weight]}, {"params": [net.bias], "lr": 0.1}], 0.01, **settings)
+    for step in range(4):
+        if step == 2:
+            optimizer.load_state_dict(optimizer.state_dict())
+        optimizer.zero_grad()
+        net(torch.randn(8, 3)).square().sum().backward()
+        optimizer.step()
+    return [p.detach().numpy().tobytes() for p in net.parameters()]
+
+ours = [train(learning.Adam), train(learning.Adam, fused=True), train(learning.AdamW, weight_decay=0.1, fused=True)]
+assert "torch._dynamo" not in sys.modules
+optim = torch.optim
+assert ours == [train(optim.Adam), train(optim.Adam, fused=True), train(optim.AdamW, weight_decay=0.1, fused=True)]
+"""
+
+
+def test_optimisers_do_the_same_bits_without_the_compiler() -> None:
+    subprocess.run([sys.executable, "-c", PLAIN], check=True)

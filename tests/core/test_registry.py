@@ -21,6 +21,7 @@ REGISTRIES = {
     "robo_rlhf.algorithms": "ALGORITHMS",
     "robo_rlhf.formats.kinds": "FORMATS",
     "robo_rlhf.sim.robots": "ROBOTS",
+    "robo_rlhf.vision.encoders": "ENCODERS",
 }
 ROOT = Path(__file__).parents[2]
 
@@ -53,7 +54,7 @@ def test_a_name_loads_nothing_but_what_it_stands_for() -> None:
         "TASKS['reach']; print('mujoco' in sys.modules, 'robo_rlhf.sim.tasks.push' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.splitlines() == ["7 True []", "True False"]
+    assert done.stdout.splitlines() == ["8 True []", "True False"]
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:

@@ -2,13 +2,14 @@
 
 import math
 import struct
+import time
 import warnings
 from pathlib import Path
 
 import pytest
 
 from robo_rlhf.core.runs import Run
-from robo_rlhf.core.tensorboard import PATTERN, _masked
+from robo_rlhf.core.tensorboard import PATTERN, _masked, step_times
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what it imports is its own business
@@ -34,6 +35,9 @@ def test_tensorboard_reads_what_a_run_logs(tmp_path: Path) -> None:
     run.log(301, {"reward": math.inf, "wide": 1e300, "ä name": -1.0})
     found = scalars(run.path, "reward")
     assert [step for step, _ in found] == list(range(1, 302))
+    times = list(step_times(run.path))
+    assert [step for step, _ in times] == list(range(1, 302))
+    assert 0 <= times[-1][1] - times[0][1] < time.time() - times[0][1] < 600
     assert found[6] == (7, 1.0)
     assert found[-1][1] == math.inf
     assert scalars(run.path, "held_out/accuracy")[1] == (2, 0.5)

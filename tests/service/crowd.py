@@ -32,6 +32,7 @@ class Plan:
     arrive: float = 0.0  # [s] in which they come, one after the other; at least `every`
     warm: float = 15.0  # [s] that do not count: with them
     seconds: float = 30.0  # [s] that do
+    watch: bool = False  # whether each question's clips are fetched too, as poses
     lazy: float = 0.0  # share of questions that are left lying, as by a page that was closed
     enough: float = float("inf")  # [s] without any question after which a person goes home
 
@@ -40,7 +41,10 @@ class Plan:
 class Seen:
     """What the crowd saw."""
 
-    taken: dict[str, list[float]] = field(default_factory=lambda: {"next": [], "answer": [], "pace": []})  # [s]
+    taken: dict[str, list[float]] = field(
+        default_factory=lambda: {"next": [], "answer": [], "pace": [], "clips": []}
+    )  # [s]
+    received: int = 0  # bytes of poses
     statuses: dict[str, int] = field(default_factory=dict)
     broken: int = 0  # connections that broke, or could not be made
     odd: list[str] = field(default_factory=list)  # bodies of what was not as it should be
@@ -108,6 +112,25 @@ class Person:
             there = self.done | {other["question"] for other in self.hand}
             self.seen.doubled += question["question"] in there
             self.hand.append(question)
+            if self.plan.watch:
+                await self.watch(question)
+
+    async def watch(self, question: dict[str, Any]) -> None:
+        """Fetch the poses of all clips of a question, one after the other over the person's connection."""
+        began = time.perf_counter()
+        for clip in question["clips"]:
+            try:
+                status, _, content = await self.ask("GET", clip["poses"])
+            except (OSError, EOFError):
+                self.seen.broken += 1
+                self.hang_up()
+                return
+            self.seen.statuses[str(status)] = self.seen.statuses.get(str(status), 0) + 1
+            self.seen.received += len(content)
+            if status != 200:
+                self.seen.odd.append(f"poses {status} {content[:200]!r}")
+        if began > self.counts_from:
+            self.seen.taken["clips"].append(time.perf_counter() - began)
 
     async def answer(self, question: dict[str, Any]) -> None:
         """Answer, as a person who likes one side a little."""

@@ -1,9 +1,11 @@
 """A database as a team has it after a year: rows written straight into the tables, in a minute rather than an hour."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import sqlalchemy as sa
 
 from robo_rlhf.accounts.tables import annotators
@@ -61,13 +63,14 @@ def write(store: Store, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         store.database.write(lambda connection: connection.execute(sa.insert(table), rows))
 
 
-def films(home: Path, much: Amount) -> None:
-    """Write the episodes that the clips are of, without waiting for the disk."""
+def films(home: Path, much: Amount, *, drawable: bool = False) -> None:
+    """Write the episodes that the clips are of, without waiting for the disk; with states that can be drawn, if so."""
     folder = home / DATASET
     write_json(folder / MANIFEST, {"format": 1, "task": TASK, "created": ""})
     (folder / "episodes").mkdir(exist_ok=True)
     long = much.a_film + STEPS
-    columns = [to_columns(one, Timing.unknown(len(one))) for one in _kinds(long)]
+    kinds = [replace(one, state=_states(long, seed)) if drawable else one for seed, one in enumerate(_kinds(long))]
+    columns = [to_columns(one, Timing.unknown(len(one))) for one in kinds]
     for number in range(-(-much.clips // much.a_film)):
         meta = EpisodeMeta(id=f"e{number:05}", task=TASK, seed=number, control_dt=0.05, outcome="success")
         episode_path(folder, meta.id).write_bytes(encode(columns[number % len(columns)], meta))
@@ -75,6 +78,16 @@ def films(home: Path, much: Amount) -> None:
 
 def _kinds(steps: int) -> Sequence[Any]:
     return [episode(steps=steps, seed=seed, task=TASK) for seed in range(8)]
+
+
+def _states(steps: int, seed: int) -> Any:
+    """Return states (steps + 1, nstate) of an episode of the task in which nothing is done."""
+    from robo_rlhf.sim.envs.task_env import TaskEnv
+    from robo_rlhf.sim.tasks import TASKS
+
+    env = TaskEnv(TASKS[TASK](), 1, nthread=1)
+    env.reset(np.array([seed]))
+    return np.tile(env.get_state(), (steps + 1, 1))
 
 
 def _question(number: int, full: bool, much: Amount) -> dict[str, Any]:

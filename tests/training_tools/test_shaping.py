@@ -90,7 +90,7 @@ class Watchers:
     def see(self, env: object, t: int, step: Step) -> None:
         self.seen.append(t)
 
-    def heard(self, reward: RewardSum) -> bool:
+    def refreshed(self, reward: RewardSum) -> bool:
         self.asked += 1
         return self.asked == 2
 

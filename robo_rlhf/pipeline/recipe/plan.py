@@ -4,10 +4,12 @@ Each rule says why it decides as it does, in the words and with the figures that
 `config.keep` is left as it is.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.pipeline.config import SAMPLE_EFFICIENT, PipelineConfig
 from robo_rlhf.training_tools.settings import SACSettings
 
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from robo_rlhf.feedback.quality.answer_times import AnswerTime
     from robo_rlhf.pipeline.recipe.speed import Speed
 
-SHARES = {"clone": 0.3, "tries": 0.3, "finetune": 0.35}  # of the minutes; rollouts that choose take the rest
+SHARES = {"clone": 0.29, "tries": 0.33, "finetune": 0.38}  # of the minutes that rollouts leave
+LEAST_LEFT = 0.4  # share of the minutes that they leave at least: a small budget is exceeded by as much
+TRIED = 600  # rollouts that choose the cloned policy and its exploration noise
 UPDATES = (250, 500, 1000, 2000, 3000, 4000, 6000, 8000)  # gradient steps of a cloned policy: more brought nothing
 SECOND = 2000  # gradient steps from which a second way of cloning is tried
 BOTH = 1.4  # cost of both ways, in gradient steps of the first
@@ -50,8 +54,17 @@ class Plan:
 
 
 def plan(config: PipelineConfig, speed: "Speed", answers: "Sequence[AnswerTime]") -> Plan:
-    """Return what the recipe decides before anything is trained."""
-    budget = {name: 60 * config.minutes * share for name, share in SHARES.items()}  # [s]
+    """Return what the recipe decides before anything is trained.
+
+    Raises:
+        InvalidValueError: the minutes are not enough for the rollouts that a run measures and chooses by.
+    """
+    rolling = _rollouts(config) * speed.horizon * speed.step  # [s]
+    if rolling > 60 * config.minutes:
+        why = f"at least {math.ceil(rolling / 60)}, which its {_rollouts(config)} rollouts take: a step takes "
+        raise InvalidValueError("--minutes", f"{config.minutes:g}", f"{why}{1000 * speed.step:.4g} ms here")
+    left = max(60 * config.minutes - rolling, LEAST_LEFT * 60 * config.minutes)
+    budget = {name: left * share for name, share in SHARES.items()}  # [s]
     cloning = _cloning(config, speed, budget["clone"])
     found = [cloning, _learner(config, speed, budget["finetune"]), _questions(answers)]
     found.append(_tries(speed, budget["tries"], cloning.settings["clone.updates"]))
@@ -59,6 +72,11 @@ def plan(config: PipelineConfig, speed: "Speed", answers: "Sequence[AnswerTime]"
     settings = {k: v for part in found for k, v in part.settings.items() if not _within(k, kept)}
     settings = {k: v for k, v in settings.items() if _value(config, k.split(".")) != v}
     return Plan(settings, tuple(decision for part in found for decision in part.decisions))
+
+
+def _rollouts(config: PipelineConfig) -> int:
+    """Return how many episodes a run plays beside those of fine-tuning and of own tries."""
+    return 2 * config.episodes + config.rounds * (config.collect + 2 * config.gate_episodes) + TRIED
 
 
 def _cloning(config: PipelineConfig, speed: "Speed", budget: float) -> Plan:

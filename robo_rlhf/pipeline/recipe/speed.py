@@ -43,9 +43,12 @@ def measure(context: Context, demonstrations: list[Episode], clock: Clock = time
         learner.update()
     update = (clock() - begun) / UPDATES
     policy, seeds = learner.finish(), np.arange(env.num_envs)
-    begun = clock()
-    rollout(env, policy, seeds, record_state=False, steps=STEPS)
-    step = (clock() - begun) / (STEPS * env.num_envs)
+    for steps in (1, STEPS):
+        begun = clock()
+        rollout(env, policy, seeds, record_state=False, steps=steps)
+        step = (clock() - begun) / (steps * env.num_envs)
+        if step * env.num_envs > AFFORDABLE / STEPS:
+            break  # one says enough
     iteration = step * env.horizon * env.num_envs
     if iteration <= AFFORDABLE:
         iteration = _iteration(context, policy, clock)

@@ -13,6 +13,7 @@ from robo_rlhf.feedback.implicit.keeping import read_implicit
 from robo_rlhf.feedback.selection import BY_MODELS, SegmentCandidate, select
 from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.pipeline.context import Answerer, Context, PipelinePolicy
+from robo_rlhf.pipeline.steps.alarm import as_questions, watching_clips
 from robo_rlhf.pipeline.steps.cloning import load_demonstrations
 from robo_rlhf.pipeline.steps.simulated_labels import SimulatedLabeler
 from robo_rlhf.policies.base import Actor
@@ -56,7 +57,9 @@ def ask(context: Context, policy: PipelinePolicy, number: int) -> list[Question]
 
     def work(run: Run) -> Mapping[str, Any]:
         compared = [[list(clip) for clip in clips] for clips in _choose(context, policy.reward, number)]
-        return {"questions": compared, "success": [list(clip) for clip in _endings(context, number)]}
+        watching = [[list(clip) for clip in pair] for pair in watching_clips(context, number)]
+        asked = {"questions": compared, "success": [list(clip) for clip in _endings(context, number)]}
+        return {**asked, **({"alarm": watching} if watching else {})}
 
     questions, stored = list[Question](), context.stage(f"round-{number}/ask", work)
     asked = [(config.question, clips) for clips in stored["questions"]]
@@ -65,6 +68,7 @@ def ask(context: Context, policy: PipelinePolicy, number: int) -> list[Question]
         clips = tuple(Segment(*clip) for clip in places)
         key = question_id(run.path.name, number, kind, clips)
         questions.append(Question(key, run.path.name, number, kind, config.task, clips, dataset))
+    questions += as_questions(context, stored.get("alarm", []), number, dataset)
     context.store.add_questions(questions)
     return questions
 

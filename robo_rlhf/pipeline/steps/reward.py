@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from robo_rlhf.feedback.held_out import for_training
 from robo_rlhf.feedback.implicit.keeping import read_implicit, without_repeats
 from robo_rlhf.feedback.quality.report import gold_of
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
@@ -13,7 +14,7 @@ def learn_reward(context: Context, policy: PipelinePolicy, number: int) -> Pipel
     """Return `policy` with the reward model of round `number`."""
     with context.training(f"round-{number}/reward") as run:
         store, name = context.store, context.run.path.name
-        questions = [q for q in store.questions(run=name) if q.round <= number]
+        questions = [q for q in for_training(store.questions(run=name)) if q.round <= number]
         order = {q.id: i for i, q in enumerate(questions)}
         answers = [a for a in store.answers(run=name) if a.question_id in order]
         answers.sort(key=lambda a: (order[a.question_id], a.annotator))

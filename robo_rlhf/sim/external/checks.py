@@ -19,6 +19,7 @@ from robo_rlhf.core.types import Array
 REAL = frozenset("fiub")  # kinds of NumPy types that hold real numbers
 LARGEST = float(np.finfo(np.float32).max)  # rewards and observations are kept as float32
 SHORTEST_STEP, LONGEST_STEP = 1e-4, 10.0  # [s] between two actions
+SMALLER_STEP = 4.0  # of a `dt` that is shorter by this than the time of a picture, actions are not taken that often
 LONGEST_VALUE = 80  # characters of a value that are shown
 FLAG = "a bool, 0 or 1"
 
@@ -124,6 +125,8 @@ def picture_of(frame: Any, size: tuple[int, ...] | None) -> Array:
     Raises:
         Violation: it is something else.
     """
+    if frame is None:
+        raise Violation("a picture", None, "uint8 (height, width, 3) from render mode 'rgb_array'")
     picture = np.asarray(frame)
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
         given = f"{picture.dtype} {picture.shape}"
@@ -136,14 +139,19 @@ def picture_of(frame: Any, size: tuple[int, ...] | None) -> Array:
 def time_step(env: gymnasium.Env[Any, Any], name: str) -> float:
     """Return the time between two actions [s]: from the environment, else from its render rate.
 
+    A `dt` far below the time of a picture is that of a smaller step, as PushT's: then the render rate counts.
+
     Raises:
         InvalidValueError: the time is outside its range.
     """
     dt, fps = getattr(env.unwrapped, "dt", None), env.metadata.get("render_fps")
-    message = isinstance(dt, int | float | np.number) and not isinstance(dt, bool)  # else it means something else
-    given, what = (dt, "dt") if message else (20 if fps is None else fps, "render_fps")
+    own = isinstance(dt, int | float | np.number) and not isinstance(dt, bool)  # else it means something else
+    given, what = (dt, "dt") if own else (20 if fps is None else fps, "render_fps")
+    rate, step = _number(fps), _number(dt) if own else None
+    if rate and step and 0 < SMALLER_STEP * step < 1.0 / rate <= LONGEST_STEP:
+        own, given, what = False, fps, "render_fps"
     number = _number(given)
-    seconds = number if message else 1.0 / number if number else number
+    seconds = number if own else 1.0 / number if number else number
     if seconds is None or not SHORTEST_STEP <= seconds <= LONGEST_STEP:
         expected = f"{SHORTEST_STEP:g} to {LONGEST_STEP:g} s from one action to the next"
         raise InvalidValueError(f"time step of {name}", f"{what} = {shown(given)}", expected)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from gymnasium.envs.registration import EnvSpec
 
 from robo_rlhf.core.errors import EnvironmentFaultError
-from robo_rlhf.sim.external.versions import listed, versions_of
+from robo_rlhf.sim.external.versions import listed, module_of, versions_of
 
 ANY = "pip install 'gymnasium[mujoco]'"
 
@@ -33,12 +33,6 @@ def collection_of(spec: EnvSpec) -> Collection | None:
     """Return the collection that an environment comes from; None where none is known."""
     top = module_of(spec).partition(".")[0]
     return next((one for one in COLLECTIONS if top in one.modules), None)
-
-
-def module_of(spec: EnvSpec) -> str:
-    """Return the module of an environment's code; empty where it has none."""
-    entry = spec.entry_point
-    return entry.partition(":")[0] if isinstance(entry, str) else str(getattr(entry, "__module__", ""))
 
 
 def pip_line(spec: EnvSpec) -> str:

@@ -8,10 +8,17 @@ from gymnasium.envs.registration import EnvSpec
 
 def versions_of(spec: EnvSpec) -> Mapping[str, str]:
     """Return the versions of MuJoCo, Gymnasium and the package that an environment comes from, by name."""
-    entry = spec.entry_point
-    top = (entry if isinstance(entry, str) else getattr(entry, "__module__", "")).partition(":")[0].partition(".")[0]
+    top = module_of(spec).partition(".")[0]
     names = {"mujoco", "gymnasium", *packages_distributions().get(top, ())}
     return {name: found for name in sorted(names) if (found := _version(name))}
+
+
+def module_of(spec: EnvSpec) -> str:
+    """Return the module of an environment's code; empty where it has none."""
+    entry = spec.entry_point
+    if isinstance(entry, str):
+        return entry.partition(":")[0]
+    return str(getattr(getattr(entry, "func", entry), "__module__", ""))  # of a `functools.partial`, its function's
 
 
 def listed(versions: Mapping[str, str]) -> str:

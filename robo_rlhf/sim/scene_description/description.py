@@ -12,9 +12,9 @@ import mujoco
 import numpy as np
 
 from robo_rlhf.core.types import Array
-from robo_rlhf.sim.rendering.annotation_geoms import TOOLS
 from robo_rlhf.sim.rendering.scene_cameras import camera_names, default_camera, free_fovy
 from robo_rlhf.sim.scene_description.assets import Assets
+from robo_rlhf.sim.scene_description.landing import TOOLS
 from robo_rlhf.sim.scene_description.movers import Movers, quaternion
 
 FORMAT = 1  # of a description

@@ -7,6 +7,7 @@ import numpy as np
 
 from robo_rlhf.core.errors import ShapeError
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.scene_description.landing import TOOLS, Landing
 
 STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 FIXED = int(mujoco.mjtCamLight.mjCAMLIGHT_FIXED)
@@ -40,10 +41,11 @@ class Movers:
         found = np.flatnonzero(self.cameras == camera)
         return len(self.bodies) + int(found[0]) if len(found) else None
 
-    def poses(self, states: Array) -> Array:
+    def poses(self, states: Array, *, landing: bool = False) -> Array:
         """Return the poses (T, M, 7) float32 of all movers in `states` (T, nstate).
 
-        A state that is not finite has poses that are not.
+        A state that is not finite has poses that are not. With `landing` one more row follows: where the hand is, the
+        point under it, each x, y, z [m], and the radius [m] of a ring around that; not finite where there is none.
 
         Raises:
             ShapeError: the states are of another model.
@@ -52,7 +54,7 @@ class Movers:
         size = int(mujoco.mj_stateSize(model, STATE))
         if states.ndim != 2 or states.shape[1] != size:
             raise ShapeError("states to draw", ("T", size), states.shape)
-        poses = np.empty((len(states), len(self), NUMBERS), np.float32)
+        poses = np.full((len(states), len(self) + landing, NUMBERS), np.nan, np.float32)
         n = len(self.bodies)
         for pose, state in zip(poses, np.ascontiguousarray(states, np.float64), strict=True):
             mujoco.mj_setState(model, data, state, STATE)
@@ -61,10 +63,17 @@ class Movers:
             if len(self.cameras):
                 mujoco.mj_comPos(model, data)
                 mujoco.mj_camlight(model, data)
-                pose[n:, :3] = data.cam_xpos[self.cameras]
-                for row, camera in zip(pose[n:], self.cameras, strict=True):
+                pose[n : len(self), :3] = data.cam_xpos[self.cameras]
+                for row, camera in zip(pose[n : len(self)], self.cameras, strict=True):
                     row[3:] = quaternion(data.cam_xmat[camera])
+            found = self._landing.under(data, self._landing.tool) if landing and np.isfinite(pose[:-1]).all() else None
+            if found is not None:
+                pose[-1] = (*found[0], *found[1], TOOLS[self._landing.tool][0])
         return poses
+
+    @cached_property
+    def _landing(self) -> Landing:
+        return Landing(self.model, mujoco.MjvOption())
 
     @cached_property
     def _data(self) -> mujoco.MjData:

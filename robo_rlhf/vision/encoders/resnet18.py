@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,7 +20,7 @@ from robo_rlhf.vision.spatial_softmax import SpatialSoftmax
 
 @ENCODERS.register("resnet18")
 class ResNet18(PictureEncoder):
-    """Eight residual blocks and a spatial softmax; about 11 million weights at the usual width."""
+    """Eight residual blocks, then where maps are active and how much; 11 million weights at the usual width."""
 
     kind = "resnet18"
     example: ClassVar[Mapping[str, Any]] = {"width": 8, "features": 8, "groups": 4}
@@ -53,12 +54,13 @@ class ResNet18(PictureEncoder):
             )
         )
         self.where = SpatialSoftmax(sizes[-1])
-        self.head = nn.Sequential(nn.Linear(2 * sizes[-1], features), nn.LayerNorm(features))
+        self.head = nn.Sequential(nn.Linear(3 * sizes[-1], features), nn.LayerNorm(features))
 
     def forward(self, picture: Tensor) -> Tensor:
         """Return (B, features) for pictures (B, 3, size, size) in [-1, 1]."""
         seen = functional.max_pool2d(self.stem(picture), 3, stride=2, padding=1)
-        found: Tensor = self.head(self.where(self.stages(seen)))
+        maps = self.stages(seen)
+        found: Tensor = self.head(torch.cat([self.where(maps), maps.mean((2, 3))], dim=-1))
         return found
 
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** The grid of episodes: thumbnails that play on hover, with keyboard navigation. */
 
-import { mediaAddress } from "../shared/player/clip.js";
+import { mediaAddress } from "../shared/player/media-address.js";
 import { date, duration, element, outcomeBadge } from "../shared/made.js";
 
 const DWELL = 180; // [ms] that the pointer rests on a card before it plays

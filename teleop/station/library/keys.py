@@ -1,6 +1,7 @@
 """The keys of the library: of its grid, and of the player."""
 
 from teleop.input.key_bindings import Binding
+from teleop.input.player_keys import player_keys
 
 KEYS: tuple[Binding, ...] = (
     Binding("card_left", "Episode to the left", "page", ("ArrowLeft",), act="left"),
@@ -9,24 +10,13 @@ KEYS: tuple[Binding, ...] = (
     Binding("card_down", "Episode below", "page", ("ArrowDown",), act="down"),
     Binding("card_open", "Open the episode", "page", ("Enter",), act="open"),
     Binding("card_preview", "Play it where it is", "page", ("Space",), act="preview"),
-    Binding("card_select", "Select, or no longer", "page", ("KeyX",), act="select"),
+    Binding("card_select", "Select, or no longer", "page", ("KeyS",), act="select"),
     Binding("select_all", "Select all on this page", "page", ("KeyA",), act="select_all"),
     Binding("page_before", "Page before", "page", ("PageUp",), act="page_before"),
     Binding("page_after", "Page after", "page", ("PageDown",), act="page_after"),
     Binding("search", "Search", "page", ("KeyF",), act="search"),
-    Binding("play", "Play or pause", "clips", ("Space",), act="play"),
-    Binding("step_back", "One frame back", "clips", ("Comma",), act="step_back"),
-    Binding("step_on", "One frame on", "clips", ("Period",), act="step_on"),
-    Binding("second_back", "One second back", "clips", ("ArrowLeft",), act="second_back"),
-    Binding("second_on", "One second on", "clips", ("ArrowRight",), act="second_on"),
-    Binding("first_frame", "First frame", "clips", ("Home",), act="first_frame"),
-    Binding("last_frame", "Last frame", "clips", ("End",), act="last_frame"),
-    Binding("slower", "Slower", "clips", ("Minus",), act="slower"),
-    Binding("faster", "Faster", "clips", ("Equal",), act="faster"),
-    Binding("camera", "Next camera", "clips", ("KeyV",), act="camera"),
-    Binding("drawer", "Drawn here, or by the server", "clips", ("KeyB",), act="drawer"),
-    Binding("before", "Episode before", "clips", ("KeyK", "ArrowUp"), act="before"),
-    Binding("after", "Episode after", "clips", ("KeyJ", "ArrowDown"), act="after"),
+    *player_keys("play", "step_back", "step_on", "second_back", "second_on", "first_frame", "last_frame"),
+    *player_keys("slower", "faster", "camera", "drawer", "before", "after"),
     Binding("trim_start", "Keep from this frame on", "clips", ("BracketLeft",), act="trim_start"),
     Binding("trim_stop", "Keep up to this frame", "clips", ("BracketRight",), act="trim_stop"),
     Binding("continue", "Continue from here", "episode", ("KeyC",), act="continue"),

@@ -1,7 +1,7 @@
 // @ts-check
 /** Actions on the episode in the player: continue from a frame, cut, delete, download. */
 
-import { mediaAddress } from "../shared/player/clip.js";
+import { mediaAddress } from "../shared/player/media-address.js";
 import { ask } from "../shared/dialog.js";
 import { follow } from "./bulk.js";
 import { button, element } from "../shared/made.js";

@@ -3,12 +3,13 @@
 
 import { Refused } from "../shared/api.js";
 import { Film } from "../shared/player/film.js";
-import { measured } from "../shared/scene/choice.js";
+import { measured, writeDrawer } from "../shared/scene/choice.js";
 import { button, duration, element } from "../shared/made.js";
 import { episodeOf } from "./bulk.js";
 import { Cameras } from "./player-cameras.js";
 import { Deeds } from "./player-actions.js";
 import { Details } from "./player-details.js";
+import { Plots } from "./plots.js";
 import { Timeline } from "../shared/player/timeline.js";
 
 const RATES = [0.25, 0.5, 1, 2, 4];
@@ -60,6 +61,7 @@ export class Player {
     const line = element("div");
     this.clock = element("span", { class: "number clock" });
     this.timeline = new Timeline(line, this.clock, { seek: (frame) => this.seek(frame), cut: () => this.deeds.cutting(), mayCut: page.mayEdit });
+    this.plots = new Plots({ seek: (frame) => this.seek(frame) });
     this.drawer = button("Drawn here", "quiet", () => this.clip.swap(), "drawer");
     this.drawer.hidden = !measured().possible;
     this.playButton = button("Play", "primary", () => this.clip.toggle(), "play");
@@ -74,7 +76,7 @@ export class Player {
     );
     this.details = new Details({ mayEdit: page.mayEdit, outcomes: page.outcomes, bulk: page.bulk, download: () => this.deeds.download(), remove: () => this.deeds.remove(), drawn: page.drawn });
     this.broken = element("div", { class: "empty", hidden: true });
-    this.body = element("div", { class: "player-body" }, element("div", { class: "screen" }, element("div", { class: "pictures" }, this.stage, this.cameras.strip), line, this.deeds.cutBar, controls, this.deeds.here), this.details.place);
+    this.body = element("div", { class: "player-body" }, element("div", { class: "screen" }, element("div", { class: "pictures" }, this.stage, this.cameras.strip), line, this.deeds.cutBar, controls, this.deeds.here, this.plots.place), this.details.place);
     this.place_.replaceChildren(head, this.broken, this.body);
   }
 
@@ -161,6 +163,7 @@ export class Player {
   start(item, frame) {
     const { frames, sources, success, show } = item.timeline;
     this.timeline.show({ frames, dt: item.dt, sources, success });
+    this.plots.show(item, frames);
     this.clip.width = this.width();
     this.cameras.start(item);
     this.drawer.hidden = show !== "state" || !measured().possible;
@@ -171,8 +174,7 @@ export class Player {
   /** The browser draws now, or the server does. */
   swapped() {
     if (!this.drawer) return;
-    this.drawer.firstChild?.replaceWith(this.clip.here ? "Drawn here" : "Drawn by the server");
-    this.drawer.title = this.clip.here ? "This browser draws from poses. Have the server draw." : "The server draws. Have this browser draw from poses.";
+    writeDrawer(this.drawer, this.clip.here);
     this.cameras.strip.dataset.names = ""; // what shows them is another one
     this.cameras.draw();
   }
@@ -214,6 +216,7 @@ export class Player {
   /** @param {import("../shared/player/clip.js").Shown} shown */
   showing(shown) {
     this.timeline?.at(shown.frame);
+    this.plots?.at(shown.frame);
     if (!this.item) return;
     this.playButton.firstChild?.replaceWith(shown.playing ? "Pause" : "Play");
     this.clock.textContent = `${duration(shown.frame * this.item.dt)} / ${duration(this.item.seconds)}  ·  frame ${shown.frame} of ${this.item.steps}`;

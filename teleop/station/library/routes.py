@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
-from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NotFoundError
+from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NotFoundError, VersionError
 from robo_rlhf.feedback.implicit.keeping import of_episode, restore, take_back
 from teleop.station.library import statistics, zip_download
 from teleop.station.library.edits import LONGEST_NOTE, OUTCOMES, EditResult, Library
@@ -16,6 +16,7 @@ from teleop.station.library.entry import EpisodeEntry, EpisodeKey
 from teleop.station.library.filters import Query
 from teleop.station.library.index import gone
 from teleop.station.library.keys import KEYS
+from teleop.station.library.signals import signals_of
 from teleop.station.media.clip_cache import CachedBytes
 from teleop.station.media.file_responses import Content, respond
 from teleop.station.media.media import TASK, WIDTHS
@@ -174,6 +175,16 @@ def episode(request: Request, dataset: str, episode: str) -> dict[str, Any]:
         "place": library.place(key, Query.parse(_Params(asked))),
         "preferences": [one._asdict() for one in of_episode(station_of(request).store, dataset, episode)],
     }
+
+
+@router.get("/api/library/signals")
+def signals(request: Request, dataset: str, episode: str) -> dict[str, Any]:
+    """Return the curves of an episode: its action, gripper, force and reward over its steps."""
+    key = EpisodeKey(dataset, episode)
+    try:
+        return signals_of(station_of(request).library.index.path(key))
+    except (CorruptFileError, VersionError, FileNotFoundError) as error:
+        raise gone(key) from error
 
 
 @router.post("/api/library/preference")

@@ -2,7 +2,7 @@
 /** The trash: deleted episodes, which can be restored, or deleted for good after a confirmation. */
 
 import { get, pageData, Refused, send } from "../shared/api.js";
-import { mediaAddress } from "../shared/player/clip.js";
+import { mediaAddress } from "../shared/player/media-address.js";
 import { confirm } from "../shared/dialog.js";
 import { date, duration, element, outcomeBadge, size } from "../shared/made.js";
 import { tell } from "../shared/toast.js";

@@ -174,7 +174,7 @@ class Media:
             raise NoPictureError("whole", "Only the server shows it: its frames are not drawn from states.")
         frames = frames_of(film, start, stop)
         states = (await self._states_of(path, film))[frames.start : frames.stop]
-        content = await self._error_of(self.scenes.poses(film.scene, states, frames.start, film.fps))
+        content = await self._error_of(self.scenes.poses(film.scene, states, film.fps))
         return Content(CachedBytes.of(content), POSES, f"{film.digest}-{frames.start}-{frames.stop}")
 
     async def part(self, path: Path, view: CameraView, frame: int) -> tuple[Content, range]:

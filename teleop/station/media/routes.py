@@ -86,6 +86,12 @@ async def poses(request: Request, shot: ShotQuery, start: int = 0, stop: int | N
     return await _clip(request, shot, lambda media, path, _: media.poses(path, start, stop))
 
 
+@router.get("/places")
+async def places(request: Request, name: SceneName) -> dict[str, object]:
+    """Return where a page gets a scene from that it draws live."""
+    return await station_of(request).media.scenes.places(name)
+
+
 @router.get("/scene")
 async def scene(request: Request, name: SceneName, v: str = "") -> Response:
     """Send the description of a scene, which pages draw by poses."""

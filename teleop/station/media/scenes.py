@@ -60,21 +60,22 @@ class Scenes:
             return CachedBytes.of(b""), "none"
         return await self._kept(scene, f"{known.assets}.assets"), known.assets
 
-    async def poses(self, scene: str, states: Array, start: int, fps: float) -> bytes:
-        """Return the poses of all that moves in states (T, nstate), frames from `start` on, as a page reads them.
+    async def poses(self, scene: str, states: Array, fps: float) -> bytes:
+        """Return the poses of all that moves in states (T, nstate), as a page reads them.
 
         Raises:
             UnknownNameError: there is no such scene.
             ShapeError: the states are of another one.
         """
-        known = await self.known(scene)
+        places = await self.places(scene)
         poses = await asyncio.wrap_future(self._pool().poses(scene, states, key=("poses", next(self._number))))
-        about = {
-            **{"scene": address("scene", scene, known.digest), "start": start, "frames": len(poses), "fps": fps},
-            **{"assets": address("assets", scene, known.assets) if known.assets else "", "size": known.assets_size},
-            "movers": poses.shape[1],
-        }
-        return packed(about, poses)
+        return packed({**places, "frames": len(poses), "fps": fps, "movers": poses.shape[1]}, poses)
+
+    async def places(self, scene: str) -> dict[str, object]:
+        """Return where a page gets a scene from, and the bytes of its arrays; raises as `known`."""
+        known = await self.known(scene)
+        assets = address("assets", scene, known.assets) if known.assets else ""
+        return {"scene": address("scene", scene, known.digest), "assets": assets, "size": known.assets_size}
 
     async def _describe(self, scene: str) -> str:
         files = await asyncio.wrap_future(self._pool().scene(scene, key=("scene", scene)))

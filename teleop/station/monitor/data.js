@@ -78,6 +78,51 @@ function pointsOf(run, track, metric, across = "") {
   return points;
 }
 
+/** @typedef {"iterations" | "steps" | "minutes"} Across */
+/** @type {Record<Across, string>} */
+const ACROSS = { iterations: "iteration", steps: "environment steps", minutes: "minutes since the run began" };
+
+/**
+ * Return where an iteration of a run lies on the chosen axis; NaN where that is not known.
+ * @param {Run} run
+ * @param {Across} across
+ * @returns {(x: number) => number}
+ */
+function placeOf(run, across) {
+  if (across === "iterations") return (x) => x;
+  if (across === "steps") {
+    const rows = run.info.truth.flatMap((/** @type {any} */ stage) => stage.rows);
+    const each = (rows[rows.length - 1]?.episodes || NaN) * (run.info.episode_steps || NaN);
+    return (x) => x * each;
+  }
+  /** @type {[number, number][]} */
+  const known = placed(run, finetuning(run)).flatMap(({ curve, offset }) => (run.info.times[curve.stage] || []).map((/** @type {[number, number]} */ [step, at]) => [step + offset, at]));
+  const began = Math.min(...Object.values(run.info.times).map((/** @type {any} */ rows) => rows[0][1]));
+  return (x) => {
+    const next = known.findIndex(([step]) => step >= x);
+    if (next < 0) return NaN;
+    const [[a, from], [b, to]] = [known[Math.max(next - 1, 0)], known[next]];
+    const at = b > a ? from + ((to - from) * (x - a)) / (b - a) : to;
+    return (at - began) / 60;
+  };
+}
+
+/**
+ * Return a chart over iterations on another axis.
+ * @param {Curves} chart
+ * @param {Run[]} runs
+ * @param {Across} across
+ * @returns {Curves}
+ */
+function onAxis(chart, runs, across) {
+  if (chart.x.label !== "iteration") return chart;
+  const places = new Map(runs.map((run) => [run.name, placeOf(run, across)]));
+  const lines = chart.lines.map((line) => ({ ...line, points: line.points.map((point) => ({ ...point, x: places.get(line.name)?.(point.x) ?? NaN })).filter(({ x }) => Number.isFinite(x)) }));
+  const only = runs.length === 1 ? places.get(runs[0].name) : undefined;
+  const marks = (chart.marks || []).map((mark) => ({ ...mark, x: only?.(mark.x) ?? NaN })).filter(({ x }) => Number.isFinite(x));
+  return { ...chart, x: { label: ACROSS[across], whole: across !== "minutes" }, lines, marks };
+}
+
 /** @param {Run} run */
 const tracksOf = (run) => [...new Set([...run.curves.values()].map((curve) => curve.track))];
 
@@ -151,9 +196,10 @@ function accuracyOf(run) {
  * Return the charts of some runs, those that matter first; empty ones are left out.
  * @param {Run[]} runs
  * @param {boolean} all whether every metric is shown
+ * @param {Across} across
  * @returns {Curves[]}
  */
-export function chartsOf(runs, all) {
+export function chartsOf(runs, all, across) {
   const marks = marksOf(runs);
   const each = (/** @type {(run: Run) => Point[]} */ points, /** @type {boolean} */ dots = false) => runs.map((run) => ({ name: run.name, style: run.style, points: points(run), dots }));
   const share = { low: 0, high: 1, percent: true };
@@ -163,15 +209,15 @@ export function chartsOf(runs, all) {
     metricChart("learned", "Learned reward", "reward", runs, { text: "What the policy maximises. If it rises while the true return falls, the policy exploits errors of the reward model.", y: { label: "reward a step" }, marks }, finetuning),
     { id: "return", title: "True return", x: { label: "iteration" }, y: { label: "return of an episode" }, lines: each((run) => truthOf(run, (row) => ({ x: 0, y: row.return, low: row.return - row.error, high: row.return + row.error }))), marks },
     metricChart("kl", "Distance from the cloned policy", "anchor_kl", runs, { y: { label: "KL [nat]", low: 0 }, marks }, finetuning),
-    { id: "accuracy", title: "Reward model: held-out accuracy", text: "Share of held-out answers that it predicts.", x: { label: "answers" }, y: { label: "predicted", ...share, low: 0.4 }, lines: runs.flatMap((run) => [{ name: run.name, style: run.style, points: accuracyOf(run), dots: !run.info.follows }]) },
+    { id: "accuracy", title: "Reward model: held-out accuracy", text: "Share of held-out answers that it predicts.", x: { label: "answers", whole: true }, y: { label: "predicted", ...share, low: 0.4 }, lines: runs.flatMap((run) => [{ name: run.name, style: run.style, points: accuracyOf(run), dots: !run.info.follows }]) },
     { id: "calibration", title: "Reward model: calibration", text: "On the diagonal it is as often right as it is sure.", x: { label: "how sure it was", low: 0.5, high: 1, percent: true }, y: { label: "how often it was right", ...share }, diagonal: true, lines: runs.map((run) => ({ name: run.name, style: run.style, dots: true, points: (run.info.reward[run.info.reward.length - 1]?.bins || []).map((/** @type {any} */ bin) => ({ x: bin.confidence, y: bin.value, low: bin.low, high: bin.high })) })) },
-    { id: "ece", title: "Reward model: calibration error", x: { label: "answers" }, y: { label: "expected error", low: 0, percent: true }, lines: each((run) => scoresOf(run, "ece", "held_out/ece"), true) },
-    { id: "doubt", title: "Reward model: disagreement", text: "How far the members of its ensemble differ about the score of a clip.", x: { label: "answers" }, y: { label: "deviation", low: 0 }, lines: each((run) => scoresOf(run, "disagreement"), true) },
-    metricChart("held-out", "Reward model: loss on held-out answers", "held_out_loss", runs, { x: { label: "update" }, y: { label: "loss [nat]" } }, () => "reward"),
+    { id: "ece", title: "Reward model: calibration error", x: { label: "answers", whole: true }, y: { label: "expected error", low: 0, percent: true }, lines: each((run) => scoresOf(run, "ece", "held_out/ece"), true) },
+    { id: "doubt", title: "Reward model: disagreement", text: "How far the members of its ensemble differ about the score of a clip.", x: { label: "answers", whole: true }, y: { label: "deviation", low: 0 }, lines: each((run) => scoresOf(run, "disagreement"), true) },
+    metricChart("held-out", "Reward model: loss on held-out answers", "held_out_loss", runs, { x: { label: "update", whole: true }, y: { label: "loss [nat]" } }, () => "reward"),
   ];
   charts.push(...losses(runs));
   if (all) charts.push(...everything(runs));
-  return charts.filter((chart) => chart.lines.some((line) => line.points.length));
+  return charts.map((chart) => onAxis(chart, runs, across)).filter((chart) => chart.lines.some((line) => line.points.length));
 }
 
 /** @param {Run[]} runs @returns {Curves[]} */
@@ -179,8 +225,8 @@ function losses(runs) {
   const lines = runs.flatMap((run) => tracksOf(run).filter((track) => track !== "reward").map((track) => ({ name: run.name, style: run.style, points: pointsOf(run, track, "loss") })));
   const scores = runs.flatMap((run) => tracksOf(run).map((track) => ({ name: run.name, style: run.style, points: pointsOf(run, track, "score") })));
   return [
-    { id: "cloning", title: "Imitation: loss", x: { label: "update" }, y: { label: "loss" }, lines },
-    { id: "score", title: "Imitation: success in rollouts", x: { label: "update" }, y: { label: "success", low: 0, high: 1, percent: true }, lines: scores },
+    { id: "cloning", title: "Imitation: loss", x: { label: "update", whole: true }, y: { label: "loss" }, lines },
+    { id: "score", title: "Imitation: success in rollouts", x: { label: "update", whole: true }, y: { label: "success", low: 0, high: 1, percent: true }, lines: scores },
   ];
 }
 
@@ -191,7 +237,7 @@ function everything(runs) {
   return [...names.entries()].sort().map(([id, [track, metric]]) => ({
     id: `all-${id.replaceAll(/[^a-zA-Z0-9]+/g, "-")}`,
     title: [track, metric.replaceAll("_", " ")].filter(Boolean).join(": "),
-    x: { label: "step" },
+    x: { label: "step", whole: true },
     y: {},
     lines: runs.map((run) => ({ name: run.name, style: run.style, points: pointsOf(run, track, metric) })),
   }));

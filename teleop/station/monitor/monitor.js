@@ -7,7 +7,8 @@ import { drawCurves, swatch } from "../shared/curves.js";
 import { bindKeys } from "../shared/keys.js";
 import { element, printKeys } from "../shared/made.js";
 import { chartsOf, have, merge, smoother } from "./data.js";
-import { RunList, ago, badge, percent } from "../shared/runs.js";
+import { RunList, ago, badge, percent, stageWords } from "../shared/runs.js";
+import { Details } from "./details.js";
 import { tell } from "../shared/toast.js";
 
 const EVERY = 2000; // [ms] between updates
@@ -29,13 +30,19 @@ class Monitor {
     this.all = false;
     this.smooth = false;
     this.drawn = "";
+    /** @type {import("./data.js").Across} */
+    this.across = "iterations";
+    /** @type {import("../shared/curves.js").Zoom} */
+    this.zoom = { spans: new Map(), dragging: false, changed: () => ((this.drawn = ""), this.draw()) };
     this.timer = 0;
+    this.details = new Details(this.page.mayNote);
     this.list = new RunList(byId("runs"), (name, on) => this.choose(name, on));
     const known = new Set(this.runs.map((/** @type {any} */ run) => run.name));
     const asked = this.page.chosen.filter((/** @type {string} */ name) => known.has(name));
     for (const name of asked.length ? asked : this.runs.slice(0, 1).map((/** @type {any} */ run) => run.name)) this.add(name);
     byId("all").addEventListener("click", () => this.toggle("all"));
     byId("smooth").addEventListener("click", () => this.toggle("smooth"));
+    byId("across").addEventListener("change", () => this.goAcross(/** @type {any} */ (/** @type {HTMLSelectElement} */ (byId("across")).value)));
     byId("find").addEventListener("input", () => this.drawList());
     document.addEventListener("visibilitychange", () => !document.hidden && this.look());
     this.bind();
@@ -47,7 +54,7 @@ class Monitor {
     const once = (/** @type {() => void} */ run) => (/** @type {boolean} */ pressed) => void (pressed && run());
     const keys = bindKeys(
       this.page.keys,
-      { next: once(() => this.list.move(1)), previous: once(() => this.list.move(-1)), only: once(() => this.only()), all: once(() => this.toggle("all")), smooth: once(() => this.toggle("smooth")) },
+      { next: once(() => this.list.move(1)), previous: once(() => this.list.move(-1)), only: once(() => this.only()), all: once(() => this.toggle("all")), smooth: once(() => this.toggle("smooth")), axis: once(() => this.goAcross()) },
       { scope: "monitor" },
     );
     printKeys(keys.table);
@@ -99,6 +106,15 @@ class Monitor {
     this.draw();
   }
 
+  /** @param {import("./data.js").Across} [across] the next one where none is named */
+  goAcross(across) {
+    const every = /** @type {const} */ (["iterations", "steps", "minutes"]);
+    this.across = across || every[(every.indexOf(this.across) + 1) % every.length];
+    /** @type {HTMLSelectElement} */ (byId("across")).value = this.across;
+    this.zoom.spans.clear();
+    this.zoom.changed();
+  }
+
   /** Load updates from the station. */
   async look() {
     clearTimeout(this.timer);
@@ -143,10 +159,11 @@ class Monitor {
     const runs = [...this.shown.values()].filter((run) => run.info);
     this.drawAlerts(runs);
     const now = JSON.stringify([runs.map((run) => [run.name, run.style, run.info, have(run), [...run.curves.values()].map((curve) => curve.last)]), this.all, this.smooth]);
-    if (now === this.drawn) return;
+    if (now === this.drawn || this.zoom.dragging) return;
     this.drawn = now;
+    this.details.draw(runs);
     byId("heads").replaceChildren(...runs.map(head));
-    const charts = chartsOf(runs, this.all).map((chart) => drawCurves(this.smooth ? smoother(chart) : chart));
+    const charts = chartsOf(runs, this.all, this.across).map((chart) => drawCurves(this.smooth ? smoother(chart) : chart, this.zoom));
     byId("charts").replaceChildren(...[measured(runs), rated(runs)].filter((chart) => chart).map((chart) => drawChart(chart)), ...charts);
     const empty = byId("no-curves");
     empty.hidden = charts.length > 0 || !this.runs.length || runs.length < this.shown.size;
@@ -186,8 +203,8 @@ function head(run) {
   const node = element(
     "article",
     { class: "card run-head" },
-    element("h3", { class: "row" }, swatch(run.style), element("span", { class: "clip" }, run.name), badge(info)),
-    element("p", { class: "small soft wrap" }, [info.task.replaceAll("_", " "), info.stage, info.why, `changed ${ago(info.changed)}`].filter(Boolean).join(" · ")),
+    element("h3", { class: "row" }, swatch(run.style), element("span", { class: "clip", title: run.name }, info.title || run.name), badge(info)),
+    element("p", { class: "small soft wrap" }, [info.task.replaceAll("_", " "), stageWords(info.stage), info.why, `changed ${ago(info.changed)}`].filter(Boolean).join(" · ")),
   );
   if (figures.length) node.append(element("dl", { class: "figures" }, ...figures.map(([name, value, note]) => element("div", {}, element("dt", {}, name), element("dd", {}, value, note ? element("small", {}, note) : "")))));
   if (gates.length || alarms.length) node.append(element("ul", { class: "small verdicts" }, ...alarms, ...gates));

@@ -3,14 +3,16 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import FileResponse, Response
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.files import run_folder
 from teleop.input.key_bindings import Binding
-from teleop.station.monitor.view import as_json, run_view
-from teleop.station.web.auth import Me, station_of
+from teleop.station.monitor.runs import LONGEST_NOTES
+from teleop.station.monitor.view import VIDEOS, as_json, run_view
+from teleop.station.web.auth import Me, SignedIn, principal_of, requires, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.security import SHUT_IN
 from teleop.station.web.templates import render
@@ -23,10 +25,21 @@ KEYS = (
     Binding("only", "Show this run alone", "page", ("KeyO",)),
     Binding("all", "All metrics", "page", ("KeyM",)),
     Binding("smooth", "Smoother curves", "page", ("KeyS",)),
+    Binding("axis", "Axis: iterations, steps or minutes", "page", ("KeyX",)),
     Binding("help", "All keys", "page", ("Slash", "F1"), act="help"),
 )
 Name = Annotated[str, Query(max_length=200)]
+RunInPath = Annotated[str, Path(max_length=200)]
+Operator = Annotated[SignedIn, Depends(requires("operator"))]
 router = APIRouter()
+
+
+class RunNotes(BaseModel):
+    """Notes about a run."""
+
+    model_config = ConfigDict(extra="forbid")
+    run: Annotated[str, Field(min_length=1, max_length=200)]
+    text: Annotated[str, Field(max_length=LONGEST_NOTES)]
 
 
 def news(request: Request) -> str:
@@ -61,6 +74,7 @@ def page(request: Request, me: Me, run: Annotated[list[str], Query()] = []) -> R
         "keys": [asdict(binding) for binding in KEYS],
         "chosen": [name[:200] for name in run[:MOST]],
         "most": MOST,
+        "mayNote": me.person.may("operator"),
         "runs": [as_json(line) for line in station_of(request).runs.runs()],
     }
     return render(request, "monitor/monitor.html", data=data, page=PAGE)
@@ -83,7 +97,7 @@ def run(request: Request, me: Me, name: str, have: Annotated[list[str], Query()]
 
 
 @router.get("/monitor/report/{run}")
-def report(request: Request, run: Annotated[str, Path(max_length=200)], me: Me) -> Response:
+def report(request: Request, run: RunInPath, me: Me) -> Response:
     """Send the report of a finished run, a page of its own: shut in, because a run's folder may come from anywhere."""
     file = run_folder(station_of(request).home, run) / "report.html"
     if not file.is_file():
@@ -91,10 +105,32 @@ def report(request: Request, run: Annotated[str, Path(max_length=200)], me: Me) 
     return FileResponse(file, media_type="text/html; charset=utf-8", headers={"content-security-policy": SHUT_IN})
 
 
+@router.get("/monitor/video/{run}/{name}")
+def video(request: Request, run: RunInPath, name: Annotated[str, Path(max_length=200)], me: Me) -> Response:
+    """Send a clip of an evaluation that the run's report shows."""
+    folder = run_folder(station_of(request).home, run) / VIDEOS
+    if name not in {path.name for path in folder.glob("*.mp4")}:
+        raise NotFoundError("clip of the run", name, "It is drawn when the run is finished.")
+    return FileResponse(folder / name, media_type="video/mp4")
+
+
+@router.post("/api/monitor/notes")
+def notes(request: Request, body: RunNotes, me: Operator) -> dict[str, bool]:
+    """Write what people know about a run."""
+    station_of(request).runs.describe(body.run, notes=body.text)
+    station_of(request).people.audit.write(
+        principal_of(request), "run noted", f"{body.run}, {len(body.text)} characters"
+    )
+    return {"written": True}
+
+
 @router.get("/api/monitor/learning")
 def learning(request: Request, me: Me, run: Name = "", task: Name = "") -> dict[str, Any]:
-    """Return the reward model that learns just now from answers to a run's questions, or about a task; else null."""
-    return {"model": station_of(request).live_reward.newest(run or None, task or None)}
+    """Return the reward model that learns from answers to a run's questions, or about a task, and what answers did."""
+    station = station_of(request)
+    back = [one for one in station.store.rounds.list(run) if one.state == "rolled back"] if run else []
+    text = f"In round {back[-1].round} your answers stopped a policy that was getting worse." if back else ""
+    return {"model": station.live_reward.newest(run or None, task or None), "rolledBack": text}
 
 
 def _parsed(have: list[str]) -> dict[str, tuple[int, int]]:

@@ -13,14 +13,18 @@ from typing import Any, NamedTuple
 
 from cachetools import LRUCache
 
-from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.core.errors import NotFoundError, RoboRlhfError
 from robo_rlhf.core.files import run_folder, write_json
+from robo_rlhf.core.tensorboard import PATTERN, step_times
+from robo_rlhf.data.layout import EPISODE_SUFFIX, names
+from robo_rlhf.data.schema import read_header
 from teleop.station.home.summary import RUNS, folders_in, mtime, read_json, stage_of, success_of
 from teleop.station.monitor.run_state import State, run_state
 from teleop.station.monitor.tail import Tail, numbers
 
 FRESH = 0.5  # [s] that the list is not made again
 SPARK, SPARK_ROWS = ("reward", "held_out/accuracy", "held_out_loss", "score", "loss"), 48
+TIMES, MOST_TIMES = 200, 8 * 2**20  # times of a stage that are kept; bytes of event files that are read for them
 ABOUT = "about.json"  # in the folder of a run: what people call it and wrote about it; training never reads it
 LONGEST_TITLE, LONGEST_NOTES = 100, 10_000  # [characters]
 OPEN_RUNS, CURVE_ROWS, EVENT_ROWS = 16, 400, 600  # runs whose curves are remembered; rows that are kept of each file
@@ -66,6 +70,8 @@ class RunIndex:
         self._json: dict[Path, tuple[tuple[float, int], dict[str, Any]]] = {}
         self._sparks: dict[Path, Tail] = {}
         self._last: dict[Path, str] = {}  # run → its last stage with metrics
+        self._times: dict[Path, tuple[object, list[tuple[int, float]]]] = {}
+        self._steps: dict[Path, int | None] = {}
         self._open: LRUCache[str, dict[Path, Tail]] = LRUCache(OPEN_RUNS)
 
     def runs(self) -> list[RunLine]:
@@ -121,6 +127,31 @@ class RunIndex:
             tail = tails.setdefault(path, Tail(path, most))
             tail.refresh()
             return tail
+
+    def times(self, stage: Path) -> list[tuple[int, float]]:
+        """Return when a stage wrote some of its steps [s since 1970]; none where that was not kept, or is much."""
+        sizes = tuple((path.name, path.stat().st_size) for path in sorted(stage.glob(PATTERN)))
+        if not sizes or sum(size for _, size in sizes) > MOST_TIMES:
+            return []
+        known = self._times.get(stage)
+        if known is None or known[0] != sizes:
+            every = list(step_times(stage))
+            stride = -(-len(every) // TIMES)
+            known = self._times[stage] = (sizes, [*every[::stride], every[-1]] if every else [])
+        return known[1]
+
+    def episode_steps(self, folder: Path) -> int | None:
+        """Return how many steps an episode of a run's task has, by the first of its rollouts; None where none is."""
+        if folder not in self._steps:
+            found = (entry for entry in names(folder / "episodes" / "episodes", EPISODE_SUFFIX))
+            rollouts = min((entry.path for entry in found if not entry.name.startswith("r0-")), default="")
+            if not rollouts:
+                return None
+            try:
+                self._steps[folder] = read_header(Path(rollouts)).steps
+            except (RoboRlhfError, OSError):
+                self._steps[folder] = None
+        return self._steps[folder]
 
     def json(self, path: Path) -> dict[str, Any]:
         """Return a JSON object, read again only when its file has changed; an empty one where there is none."""

@@ -10,9 +10,10 @@ from typing import Any
 
 from robo_rlhf.core.stats import wilson
 from robo_rlhf.training_tools.gates import Measurement, over_optimised
-from teleop.station.monitor.runs import EVENT_ROWS, Have, RunIndex, RunLine, RunStage
+from teleop.station.monitor.runs import ABOUT, EVENT_ROWS, Have, RunIndex, RunLine, RunStage
 from teleop.station.monitor.tail import Row, numbers
 
+VIDEOS = "clips/before-after"  # in the folder of a run: clips of its evaluations, as the report shows them
 EVENTS = 120  # shown, the newest
 ALARM_WINDOW = 5  # iterations, as the gates have it
 QUIET = ("iteration",)  # events that the curves show
@@ -36,8 +37,29 @@ def run_view(book: RunIndex, line: RunLine, have: Have) -> Json:
         "gates": [_gate(event) for event in events if event.get("event") == "gate"],
         "alarms": alarms(book, line.name, stages, truths, events),
         "ratings": ratings(book, folder),
+        "times": {stage.name: found for stage in stages if (found := book.times(stage.folder))},
+        "episode_steps": book.episode_steps(folder),
+        "config": _leaves(book.json(folder / "config.json")),
+        "notes": _text(book.json(folder / ABOUT).get("notes")),
+        "report": (folder / "report.html").is_file(),
+        "videos": sorted(path.name for path in (folder / VIDEOS).glob("*.mp4")),
         "events": [_event_line(event) for event in events if event.get("event") not in QUIET][:EVENTS],
     }
+
+
+def _leaves(settings: Mapping[str, Any], within: str = "") -> dict[str, str]:
+    """Return settings within settings by their dotted names, each as text."""
+    found: dict[str, str] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            found |= _leaves(value, f"{within}{name}.")
+        elif name != "seal":
+            found[f"{within}{name}"] = _short(value)
+    return found
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def as_json(line: RunLine) -> Json:
@@ -132,7 +154,7 @@ def alarms(
     found = [
         {"stage": event["stage"], "why": str(event.get("why", ""))}
         for event in events
-        if str(event.get("event", "")).startswith("over-optimised")
+        if str(event.get("event", "")).startswith(("over-optimised", "rolled back"))
     ]
     reported = {alarm["stage"] for alarm in found}
     for stage in stages:

@@ -12,6 +12,7 @@ import { Goals } from "./goal.js";
 import { Hands } from "./hands.js";
 import { Latency, SPEEDS } from "./input.js";
 import { banner, Panel } from "./panel.js";
+import { choose, drawer, measured, writeDrawer } from "../shared/scene/choice.js";
 import { Connection } from "../shared/player/session-socket.js";
 import { Sounds } from "./sound.js";
 import { Views } from "../shared/player/session-views.js";
@@ -250,6 +251,8 @@ function bindTable(actions) {
   const table = /** @type {import("./input.js").Binding[]} */ (data.keys);
   const moves = actions.includes("forward") ? [0, 1, 5] : actions.map((name) => partOf(name)?.axis);
   const held = table.filter(({ axis, act }) => (axis === null ? ["slow", "clutch"].includes(act) : moves.includes(axis)));
+  const bound = new Set([...held.map(({ name }) => name), ...(actions.includes("gripper") ? ["gripper"] : [])]);
+  panel.legend.draw(table.filter(({ name }) => bound.has(name)));
   keys?.stop();
   keys = bindKeys(/** @type {any} */ (table), {
     ...Object.fromEntries(held.map(({ name }) => [name, (/** @type {boolean} */ on, /** @type {any} */ row) => hands.key(on, row)])),
@@ -268,6 +271,13 @@ function bindTable(actions) {
   hands.table = keys.table.map((row) => /** @type {any} */ (row));
 }
 
+/** Have this browser draw, or the server. */
+function swapDrawer() {
+  choose(drawer() === "here" ? "server" : "here");
+  views.drawHere(drawer() === "here");
+  writeDrawer(by("drawer"), drawer() === "here");
+}
+
 function bind() {
   for (const button of document.querySelectorAll("[data-act]")) {
     button.addEventListener("click", () => perform(/** @type {HTMLElement} */ (button).dataset.act || ""));
@@ -275,9 +285,12 @@ function bind() {
   for (const [id, run] of /** @type {[string, () => void][]} */ ([
     ["rewind", () => perform("rewind")], ["sound", sound], ["fullscreen", fullscreen], ["faster", speed(1)],
     ["slower", speed(-1)], ["pad-gripper", grip], ["hand-over", () => lease("release")], ["end", endSession],
+    ["drawer", swapDrawer],
   ])) by(id).addEventListener("click", run);
   by("sound").setAttribute("aria-pressed", String(!sounds.muted));
   by("end").hidden = !data.mayEnd;
+  by("drawer").hidden = !measured().possible;
+  writeDrawer(by("drawer"), drawer() === "here");
   const hold = by("takeover");
   hold.addEventListener("pointerdown", () => takeover(true));
   for (const end of ["pointerup", "pointercancel", "pointerleave"]) hold.addEventListener(end, () => takeover(false));

@@ -1,6 +1,8 @@
 // @ts-check
 /** The panel of the operate page: status, timeline, counters, operator, latency. */
 
+import { Legend } from "./legend.js";
+
 const SLOW = 120; // [ms] latency above which the page says why
 const CALM = 80; // [ms] between two statuses that are shown while the episode runs
 const LATE = 20; // [ms] of ticks after their deadline, which is the machine's doing
@@ -31,6 +33,7 @@ export class Panel {
     this.shownAt = -Infinity; // [ms]
     this.dragging = false; // the timeline
     this.lastSuccess = false;
+    this.legend = new Legend(by("legend"));
   }
 
   /** @param {any} scene */
@@ -74,6 +77,7 @@ export class Panel {
     write("start-text", status.phase === "ready" ? "Start" : status.frame < status.frames - 1 ? "Continue from here" : "Continue");
     this.showCounters(status);
     this.showOverlay(status, drives, moving);
+    this.legend.show(drives, moving);
     for (const mark of ["success", "failure", "unmark"]) {
       const on = mark === (status.mark || "unmark");
       document.querySelector(`[data-act="${mark}"]`)?.setAttribute("aria-pressed", String(on));

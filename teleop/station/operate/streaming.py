@@ -10,7 +10,7 @@ import statistics
 from collections import deque
 from collections.abc import Iterable
 
-from teleop.ipc.messages import FRAME, Figures, Tick, View
+from teleop.ipc.messages import FRAME, JPEG, POSES, Figures, Tick, View
 
 IN_FLIGHT = 2  # frames that a page has not drawn yet
 LOST = 1.0  # [s] after which a frame that was never acknowledged no longer counts: a tab in the background
@@ -161,7 +161,14 @@ class Outbox:
 
 def picture(frame: int, slot: int, slots: int, tick: Tick, jpeg: bytes) -> bytes:
     """Return the binary message of one picture of `tick`."""
-    return FRAME.pack(frame, slot, slots, 0, tick.status.tick, tick.sequence, tick.at) + jpeg
+    return FRAME.pack(frame, slot, slots, JPEG, tick.status.tick, tick.sequence, tick.at) + jpeg
+
+
+def posed(frame: int, tick: Tick) -> bytes:
+    """Return the binary message of the poses of `tick`, for a page that draws them."""
+    assert tick.poses is not None
+    head = FRAME.pack(frame, 0, 1, POSES, tick.status.tick, tick.sequence, tick.at)
+    return head + tick.poses.astype("<f4").tobytes()
 
 
 def _middle(values: deque[float]) -> float:

@@ -16,7 +16,7 @@ from robo_rlhf.core.types import Array
 from robo_rlhf.sim.rendering.annotations import DropLine
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.ipc.messages import Drawn, Notice, Scene, Tick, View
-from teleop.station.operate.streaming import Link, Outbox, picture
+from teleop.station.operate.streaming import Link, Outbox, picture, posed
 
 FIGURES_EVERY = 1.0  # [s]
 STILL = 0.5  # [s] without anything new, after which a picture is drawn at its full size
@@ -111,7 +111,7 @@ class Viewer:
                 await asyncio.sleep(REST)
             except RoboRlhfError as error:
                 self.send(Notice(f"There is no such view: {error}", "bad"))
-                self.link.view = replace(self.link.view, cameras=[scene.cameras[0].name])
+                self.link.view = replace(self.link.view, cameras=[scene.cameras[0].name], poses=False)
 
     async def _news(self) -> bool:
         """Wait until there may be something to draw; False where nothing came for a while."""
@@ -127,10 +127,12 @@ class Viewer:
         """Draw one frame and send it: the large view as soon as it is there, then the others."""
         begun = time.monotonic()
         self._frame += 1
-        if tick.picture:
-            self.outbox.put_pictures([picture(self._frame, 0, 1, tick, tick.picture)])
+        by_page = tick.poses is not None and wanted.view.poses
+        if tick.picture or by_page:
+            sent = posed(self._frame, tick) if by_page else picture(self._frame, 0, 1, tick, tick.picture)
+            self.outbox.put_pictures([sent])
             self._shown = wanted
-            return self.link.sent(self._frame, time.monotonic(), math.nan)
+            return self.link.sent(self._frame, time.monotonic(), math.nan)  # of one size, whatever the link
         cameras = [name for name in wanted.view.cameras if name] or [scene.cameras[0].name]
         if self.link.strained and self._frame % 2 and not still:
             cameras = cameras[:1]

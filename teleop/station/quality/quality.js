@@ -196,7 +196,7 @@ function trends(trend) {
     { id: "over-time", title: "Agreement over time", text, x, y, lines: lines([["people agree", (one) => one.agreement], ["gold right", (one) => one.gold.interval]]) },
     { id: "haste", title: "Haste and ties over time", text, x, y: { ...y, high: undefined }, lines: lines([["too fast", (one) => one.too_fast.interval], ["ties", (one) => one.ties.interval]]) },
     { id: "seconds", title: "Seconds an answer", text, x, y: { label: "median [s]", low: 0 }, lines: [{ name: "seconds", style: 0, dots: true, points: trend.flatMap((one, i) => (one.seconds === null ? [] : [{ x: at[i], y: one.seconds }])) }] },
-  ].filter((chart) => chart.lines.some((line) => line.points.length)).map(drawCurves);
+  ].filter((chart) => chart.lines.some((line) => line.points.length)).map((chart) => drawCurves(chart));
 }
 
 /**

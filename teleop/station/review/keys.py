@@ -1,6 +1,7 @@
 """The keys of the review page; those that answer come from the kind of question."""
 
 from teleop.input.key_bindings import Binding
+from teleop.input.player_keys import player_keys
 
 KEYS: tuple[Binding, ...] = (
     Binding("undo", "Undo: back to the question before", "answer", ("KeyZ", "Backspace"), act="undo"),
@@ -8,14 +9,19 @@ KEYS: tuple[Binding, ...] = (
     Binding("done", "Done", "answer", ("Enter", "NumpadEnter"), act="done"),
     Binding("tie", "Tie with the one before", "answer", ("KeyT",), act="tie"),
     Binding("show", "Show how", "answer", ("KeyH",), act="show"),
-    Binding("play", "Play or pause", "clips", ("Space",), act="play"),
-    Binding("again", "From the start", "clips", ("Home", "KeyR"), act="again"),
-    Binding("step_back", "One frame back", "clips", ("ArrowLeft",), act="step_back"),
-    Binding("step_on", "One frame on", "clips", ("ArrowRight",), act="step_on"),
-    Binding("slower", "Slower", "clips", ("Comma",), act="slower"),
-    Binding("faster", "Faster", "clips", ("Period",), act="faster"),
-    Binding("loop", "Loop on or off", "clips", ("KeyL",), act="loop"),
-    Binding("camera", "Next camera", "clips", ("KeyV",), act="camera"),
+    *player_keys(
+        "play",
+        "again",
+        "step_back",
+        "step_on",
+        "second_back",
+        "second_on",
+        "slower",
+        "faster",
+        "loop",
+        "camera",
+        "drawer",
+    ),
     Binding("guidelines", "Guidelines", "page", ("KeyG",), act="guidelines"),
     Binding("help", "All keys", "page", ("Slash", "F1"), act="help"),
 )

@@ -38,9 +38,9 @@ export class Learned {
   async look() {
     this.looked = performance.now();
     try {
-      const { model } = await get(`/api/monitor/learning?${new URLSearchParams({ run: this.run, task: this.task })}`);
+      const { model, rolledBack } = await get(`/api/monitor/learning?${new URLSearchParams({ run: this.run, task: this.task })}`);
       this.follows = Boolean(model);
-      const now = model ? inWords(model) : "";
+      const now = [model ? inWords(model) : "", rolledBack].filter(Boolean).join(" · ");
       if (now !== this.newest) this.left = AGAIN;
       this.newest = now;
       this.place.textContent = now;

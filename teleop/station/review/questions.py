@@ -23,8 +23,9 @@ from robo_rlhf.feedback.axes import axes_of
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.records import Question, clip_id
 from robo_rlhf.feedback.store import Store, SubmissionResult
+from teleop.station.media.file_responses import Content
 from teleop.station.media.films import EpisodeFilm, NoPictureError
-from teleop.station.media.media import Media
+from teleop.station.media.media import CameraView, Media
 from teleop.station.operate import launch_options
 
 MOST_BROKEN = 200  # questions that are withdrawn in one request before the annotator has to wait
@@ -228,6 +229,7 @@ def clip_on_screen(
         "label": label,
         "id": key,
         "address": f"/review/clip/{key}?v={shown.version}",
+        "poses": f"/review/poses/{key}?v={shown.version}" if shown.film.from_states else "",
         "fps": shown.film.fps,
         "frames": clip.length + 1,
         "start": clip.start if places else 0,
@@ -251,11 +253,13 @@ def answer_view(written: SubmissionResult, known: Mapping[str, Any] | None) -> d
     }
 
 
-async def content_of(reviewing: ReviewQuestions, clip: Clip, view: Any) -> Any:
-    """Return the pictures of a clip; raises NoPictureError where there are none."""
+async def content_of(reviewing: ReviewQuestions, clip: Clip, view: CameraView | None) -> Content:
+    """Return the pictures of a clip, its poses where `view` is None; raises NoPictureError where there are none."""
     path = reviewing.path(clip.dataset, clip.segment.episode_id)
     start, length = clip.segment.start, clip.segment.length
     try:
+        if view is None:
+            return await reviewing.media.poses(path, start, start + length + 1)
         return await reviewing.media.clip(path, view, start, start + length + 1)
     except FileNotFoundError:
         raise NoPictureError("gone", "Its episode is not here any more.") from None

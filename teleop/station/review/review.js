@@ -4,6 +4,7 @@
 import { Refused, pageData } from "../shared/api.js";
 import { Clock } from "../shared/player/clock.js";
 import { ask } from "../shared/dialog.js";
+import { choose, drawer, measured, writeDrawer } from "../shared/scene/choice.js";
 import { showGuidelines } from "../shared/guidelines.js";
 import { bindKeys } from "../shared/keys.js";
 import { printKeys } from "../shared/made.js";
@@ -69,6 +70,10 @@ export class Review {
     const alive = () => (this.presence.active = performance.now());
     for (const kind of ["keydown", "pointerdown", "pointermove"]) document.addEventListener(kind, alive, { passive: true });
     byId("undo", HTMLButtonElement).addEventListener("click", () => this.undo());
+    const switching = byId("drawer", HTMLButtonElement);
+    switching.hidden = !measured().possible;
+    switching.addEventListener("click", () => this.swapDrawer());
+    writeDrawer(switching, drawer() === "here");
     byId("note", HTMLButtonElement).addEventListener("click", () => this.note.open());
     byId("show-how", HTMLButtonElement).addEventListener("click", () => this.showHow());
     document.addEventListener("visibilitychange", () => this.presence.seen());
@@ -178,6 +183,14 @@ export class Review {
     this.since = performance.now();
   }
 
+  /** Have this browser draw, or the server. */
+  swapDrawer() {
+    if (!measured().possible) return;
+    choose(drawer() === "here" ? "server" : "here");
+    writeDrawer(byId("drawer", HTMLButtonElement), drawer() === "here");
+    for (const stage of this.stages) stage.again(true);
+  }
+
   bind() {
     this.keys?.stop();
     if (!this.panel || !this.shown) return;
@@ -190,6 +203,7 @@ export class Review {
       ...this.panel.handlers,
       undo: once(() => this.undo()),
       note: once(() => this.note.open()),
+      drawer: once(() => this.swapDrawer()),
       guidelines: once(() => byId("guidelines", HTMLAnchorElement).click()),
     };
     if (this.page.mayDrive) handlers.show = once(() => this.showHow());

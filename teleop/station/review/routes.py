@@ -223,14 +223,24 @@ async def clip(
     v: str = "",
 ) -> Response:
     """Send a clip that people are asked about; its address does not reveal its origin."""
+    return await _sent(request, name, CameraView(camera, width), immutable=bool(v))
+
+
+@router.api_route("/review/poses/{name}", methods=["GET", "HEAD"])
+async def poses(request: Request, name: str, v: str = "") -> Response:
+    """Send the poses of a clip that people are asked about, for pages that draw it themselves."""
+    return await _sent(request, name, None, immutable=bool(v))
+
+
+async def _sent(request: Request, name: str, view: CameraView | None, *, immutable: bool) -> Response:
     found = await asyncio.to_thread(station_of(request).store.clips.get, name)
     try:
-        content = await unless_gone(request, content_of(_reviewing(request), found, CameraView(camera, width)))
+        content = await unless_gone(request, content_of(_reviewing(request), found, view))
     except GoneError:
         return Response(status_code=499)
     except NoPictureError as error:
         return JSONResponse({"error": str(error), "code": error.code}, 410)
-    return respond(request, content, immutable=bool(v))
+    return respond(request, content, immutable=immutable)
 
 
 def _reviewing(request: Request, *, places: bool = False) -> ReviewQuestions:

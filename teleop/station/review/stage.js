@@ -2,12 +2,18 @@
 /** The clips of one question: loaded while the question before is answered, shown when it is its turn. */
 
 import { element } from "../shared/made.js";
+import { drawer } from "../shared/scene/choice.js";
+import { DrawnVideo } from "../shared/scene/drawn-video.js";
+import { NoPosesError, fetchPoses } from "../shared/scene/poses.js";
+import { CannotDrawError, loadScene } from "../shared/scene/scene.js";
+import { union } from "../shared/scene/views.js";
+import { tell } from "../shared/toast.js";
 
 const TRY_AGAIN = 2000; // [ms]
 const WIDTHS = [320, 480, 640]; // [pixels]
 
 /**
- * @typedef {{name: string, label: string, id: string, address: string, fps: number, frames: number, start: number,
+ * @typedef {{name: string, label: string, id: string, address: string, poses: string, fps: number, frames: number, start: number,
  *   source: string, episode: string}} ClipOf
  * @typedef {{label: string, key: string, value: Record<string, any>, part: boolean,
  *   span: [number, number] | null}} Control
@@ -16,19 +22,83 @@ const WIDTHS = [320, 480, 640]; // [pixels]
  *   given?: Record<string, any>}} Question  given: the answer that was taken back
  */
 
-/** One clip in its figure. */
+/** One clip in its figure: a video of the station's, or drawn by this browser from poses. */
 class Screen {
-  /** @param {ClipOf} clip */
-  constructor(clip) {
+  /**
+   * @param {ClipOf} clip
+   * @param {() => void} again is called when this browser cannot draw it any more
+   */
+  constructor(clip, again) {
     this.clip = clip;
-    this.video = element("video", { muted: true, playsinline: true, preload: "auto", disablepictureinpicture: true, tabindex: "-1" });
-    this.video.muted = true;
-    this.video.setAttribute("aria-label", `Clip ${clip.label}`);
+    this.again = again;
+    this.refused = !clip.poses; // this browser cannot draw it
+    /** @type {DrawnVideo | null} */
+    this.drawn = null;
+    this.element = element("video", { muted: true, playsinline: true, preload: "auto", disablepictureinpicture: true, tabindex: "-1" });
+    this.element.muted = true;
+    this.element.setAttribute("aria-label", `Clip ${clip.label}`);
     this.note = element("p", { class: "screen-note" }, "Drawing the clip");
-    this.frame = element("div", { class: "screen" }, this.video, this.note);
+    this.frame = element("div", { class: "screen" }, this.element, this.note);
     this.figure = element("figure", { class: "clip-of", "data-name": clip.name }, this.frame);
     this.letter = element("span", { class: "letter", "aria-hidden": "true" }, clip.label);
     this.address = "";
+  }
+
+  /** What the clock holds. */
+  get video() {
+    return this.drawn || this.element;
+  }
+
+  /**
+   * @param {string} camera
+   * @param {number} width of the station's pictures
+   * @param {AbortSignal} signal
+   * @returns {Promise<void>} its first frame can be shown
+   */
+  async load(camera, width, signal) {
+    if (drawer() === "here" && !this.refused) {
+      try {
+        return await this.draw(camera, signal);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        if (!(error instanceof CannotDrawError) && !(error instanceof NoPosesError)) throw error;
+        this.refused = true; // the station says why, where it cannot either
+      }
+    }
+    this.leave();
+    await this.play(`${this.clip.address}&camera=${encodeURIComponent(camera)}&width=${width}`, signal);
+  }
+
+  /**
+   * @param {string} camera
+   * @param {AbortSignal} signal
+   */
+  async draw(camera, signal) {
+    this.note.textContent = "Loading the clip";
+    const poses = await fetchPoses(this.clip.poses, signal);
+    const share = (/** @type {number} */ value) => (this.note.textContent = `Loading the scene, ${Math.round(100 * value)} %`);
+    const scene = await loadScene(poses.about, share);
+    if (signal.aborted) return;
+    this.leave();
+    const canvas = element("canvas", { role: "img", "aria-label": `Clip ${this.clip.label}` });
+    this.frame.prepend(canvas);
+    this.element.hidden = true;
+    this.drawn = new DrawnVideo(canvas);
+    this.drawn.panes[0].camera = camera;
+    await this.drawn.open(poses, scene, (why) => {
+      this.refused = true;
+      tell(why, "plain");
+      this.again();
+    });
+    this.note.hidden = true;
+  }
+
+  /** The station's video is shown. */
+  leave() {
+    this.drawn?.panes[0].canvas.remove();
+    this.drawn?.close();
+    this.drawn = null;
+    this.element.hidden = false;
   }
 
   /**
@@ -36,7 +106,7 @@ class Screen {
    * @param {AbortSignal} signal
    * @returns {Promise<void>} its first frame can be shown
    */
-  async load(address, signal) {
+  async play(address, signal) {
     const answer = await fetch(address, { signal, headers: { Accept: "application/json" } });
     if (!answer.ok) throw new Unshown(answer.status, this.clip);
     const content = await answer.blob();
@@ -44,10 +114,10 @@ class Screen {
     this.free();
     this.address = URL.createObjectURL(content);
     const loaded = new Promise((resolve, reject) => {
-      this.video.onloadeddata = resolve;
-      this.video.onerror = () => reject(new Unshown(410, this.clip));
+      this.element.onloadeddata = resolve;
+      this.element.onerror = () => reject(new Unshown(410, this.clip));
     });
-    this.video.src = this.address;
+    this.element.src = this.address;
     await loaded;
     this.note.hidden = true;
   }
@@ -79,7 +149,7 @@ export class Stage {
   constructor(question, broken) {
     this.question = question;
     this.broken = broken;
-    this.screens = question.clips.map((clip) => new Screen(clip));
+    this.screens = question.clips.map((clip) => new Screen(clip, () => this.again()));
     if (this.screens.length > 1) for (const screen of this.screens) screen.frame.append(screen.letter);
     this.node = element("div", { class: `clips clips-${this.screens.length}`, "data-question": question.question });
     this.node.append(...this.screens.map((screen) => screen.figure));
@@ -115,11 +185,9 @@ export class Stage {
     const width = Stage.widthFor(this.screens.length);
     while (!stop.signal.aborted) {
       try {
-        const wait = this.screens.map((screen) =>
-          screen.load(`${screen.clip.address}&camera=${encodeURIComponent(camera)}&width=${width}`, stop.signal),
-        );
-        await Promise.all(wait);
+        await Promise.all(this.screens.map((screen) => screen.load(camera, width, stop.signal)));
         if (stop.signal.aborted) return;
+        this.frameAlike();
         this.ready = true;
         this.onready();
         return;
@@ -132,12 +200,29 @@ export class Stage {
     }
   }
 
+  /** Show equal parts of the scene in all clips: what one would cut off is kept in all. */
+  frameAlike() {
+    const panes = this.screens.flatMap(({ drawn }) => (drawn ? [drawn.panes[0]] : []));
+    const kept = union(panes.map((pane) => pane.kept));
+    for (const pane of panes) pane.kept = kept;
+    for (const { drawn } of this.screens) drawn?.refresh();
+  }
+
+  /** Load the clips again: another one draws. @param {boolean} [afresh] also by this browser, where it could not before */
+  again(afresh = false) {
+    const { camera } = this;
+    if (afresh) for (const screen of this.screens) screen.refused = !screen.clip.poses;
+    this.camera = "";
+    if (camera) this.load(camera);
+  }
+
   close() {
     this.stop.abort();
     for (const screen of this.screens) {
-      screen.video.onerror = null;
-      screen.video.removeAttribute("src");
-      screen.video.load();
+      screen.leave();
+      screen.element.onerror = null;
+      screen.element.removeAttribute("src");
+      screen.element.load();
       screen.free();
     }
     this.node.remove();

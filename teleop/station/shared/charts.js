@@ -9,7 +9,7 @@ const ROW = 26;
 export const [LEFT, RIGHT, TOP, BOTTOM] = [62, 20, 12, 44]; // room around the plot
 const NAMES = 150; // room for the names of rows
 
-/** @typedef {{label?: string, low?: number, high?: number, percent?: boolean}} Axis */
+/** @typedef {{label?: string, low?: number, high?: number, percent?: boolean, whole?: boolean}} Axis */
 /** @typedef {{x: [number, number], y: [number, number], across: (value: number) => number, up: (value: number) => number, height: number, left: number}} Frame */
 
 /**
@@ -52,10 +52,11 @@ export function canvas(height) {
  * @param {number} low
  * @param {number} high
  * @param {number} [about]
+ * @param {boolean} [whole] only whole numbers
  * @returns {number[]}
  */
-export function ticks(low, high, about = 5) {
-  const raw = (high - low) / about;
+export function ticks(low, high, about = 5, whole = false) {
+  const raw = Math.max((high - low) / about, whole ? 1 : 0);
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = power * [1, 2, 5, 10].reduce((best, factor) => (Math.abs(factor * power - raw) < Math.abs(best * power - raw) ? factor : best));
   const found = [];
@@ -66,10 +67,24 @@ export function ticks(low, high, about = 5) {
 /**
  * @param {number} value
  * @param {Axis} axis
+ * @param {number} [digits] that count
  */
-export function numberOf(value, axis) {
-  const shown = Number((axis.percent ? 100 * value : value).toPrecision(4));
-  return (axis.percent ? `${shown} %` : shown.toLocaleString("en", { maximumFractionDigits: 4 })).replace("-", "−");
+export function numberOf(value, axis, digits = 4) {
+  const shown = Number((axis.percent ? 100 * value : value).toPrecision(digits));
+  return (axis.percent ? `${shown} %` : shown.toLocaleString("en", { maximumFractionDigits: Math.max(digits, 4) })).replace("-", "−");
+}
+
+/**
+ * Return the numbers of an axis in words, with as many digits as make them differ.
+ * @param {number[]} values
+ * @param {Axis} axis
+ */
+function numbersOf(values, axis) {
+  for (let digits = 4; digits < 13; digits++) {
+    const found = values.map((value) => numberOf(value, axis, digits));
+    if (new Set(found).size === found.length) return found;
+  }
+  return values.map(String);
 }
 
 /**
@@ -109,16 +124,20 @@ export function frameOf(x, y, height = HEIGHT, left = LEFT) {
 export function axes(place, frame, x, y) {
   const base = frame.height - BOTTOM;
   if (y) {
-    for (const value of ticks(...frame.y, 4)) {
+    const levels = ticks(...frame.y, 4);
+    const words = numbersOf(levels, y);
+    for (const [i, value] of levels.entries()) {
       const level = frame.up(value);
       place.append(svg("line", { class: "grid", x1: frame.left, x2: WIDTH - RIGHT, y1: level, y2: level }));
-      place.append(svg("text", { class: "end", x: frame.left - 8, y: level + 4 }, numberOf(value, y)));
+      place.append(svg("text", { class: "end", x: frame.left - 8, y: level + 4 }, words[i]));
     }
     const middle = (TOP + base) / 2;
     place.append(svg("text", { class: "label middle", x: 13, y: middle, transform: `rotate(-90 13 ${middle})` }, y.label));
   }
-  for (const value of ticks(...frame.x, 6)) {
-    place.append(svg("text", { class: "middle", x: frame.across(value), y: base + 18 }, numberOf(value, x)));
+  const along = ticks(...frame.x, 6, x.whole);
+  const marks = numbersOf(along, x);
+  for (const [i, value] of along.entries()) {
+    place.append(svg("text", { class: "middle", x: frame.across(value), y: base + 18 }, marks[i]));
     if (!y) place.append(svg("line", { class: "grid", x1: frame.across(value), x2: frame.across(value), y1: TOP, y2: base }));
   }
   place.append(svg("line", { class: "axis", x1: frame.left, x2: WIDTH - RIGHT, y1: base, y2: base }));

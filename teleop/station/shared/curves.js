@@ -6,24 +6,29 @@ import { element } from "./made.js";
 
 /** @typedef {{x: number, y: number, low?: number | null, high?: number | null}} Point */
 /** @typedef {{name: string, style: number, points: Point[], dots?: boolean, faint?: boolean}} Line */
-/** @typedef {{label?: string, low?: number, high?: number, percent?: boolean}} Axis */
+/** @typedef {{label?: string, low?: number, high?: number, percent?: boolean, whole?: boolean}} Axis */
 /** @typedef {{id: string, title: string, text?: string, x: Axis, y: Axis, lines: Line[], marks?: {x: number, word: string, kind?: string}[], diagonal?: boolean}} Curves */
+/** @typedef {{spans: Map<string, [number, number]>, dragging: boolean, changed: () => void}} Zoom what of each chart is shown, by its id */
 
 const FEW = 24; // points up to which each is drawn as a dot
+const LEAST_SPAN = 12; // [units] of a drag that chooses a part
 const MANY_MARKS = 12; // above, marks have no words
 
 /**
  * Return a chart.
  * @param {Curves} chart
+ * @param {Zoom} [zoom] a part of it is chosen by dragging where this is given
  */
-export function drawCurves(chart) {
-  const lines = chart.lines.map((line) => ({ ...line, points: line.points.filter((p) => Number.isFinite(p.x) && Number.isFinite(p.y)) })).filter((line) => line.points.length);
+export function drawCurves(chart, zoom) {
+  const span = zoom?.spans.get(chart.id);
+  const inside = (/** @type {Point} */ p) => !span || (p.x >= span[0] && p.x <= span[1]);
+  const lines = chart.lines.map((line) => ({ ...line, points: line.points.filter((p) => Number.isFinite(p.x) && Number.isFinite(p.y) && inside(p)) })).filter((line) => line.points.length);
   const figure = element("figure", { class: "card chart", id: `chart-${chart.id}` }, element("h3", {}, chart.title));
   if (chart.text) figure.append(element("p", { class: "soft small" }, chart.text));
   if (!lines.length) return figure;
   const every = lines.flatMap((line) => line.points);
   const edges = every.flatMap((p) => [p.y, p.low ?? p.y, p.high ?? p.y]);
-  const frame = frameOf(spanOf(every.map((p) => p.x), chart.x), spanOf(edges, chart.y, 0.04));
+  const frame = frameOf(span || spanOf(every.map((p) => p.x), chart.x), spanOf(edges, chart.y, 0.04));
   const place = canvas(HEIGHT);
   place.setAttribute("role", "img");
   place.setAttribute("aria-label", `${chart.title}. ${inWords(lines, chart.y)}`);
@@ -35,7 +40,53 @@ export function drawCurves(chart) {
   if (!chart.diagonal) readout.replaceChildren(...readings("", lines.map((line) => ({ line, point: line.points[line.points.length - 1] })), chart.y));
   follow(place, frame, lines, chart, readout);
   figure.append(place, readout);
+  if (zoom && !chart.diagonal) chooseSpan(figure, place, frame, chart, zoom);
   return figure;
+}
+
+/**
+ * Let a part of a chart be chosen by dragging over it, and be left by a button.
+ * @param {HTMLElement} figure
+ * @param {Element} place
+ * @param {import("./charts.js").Frame} frame
+ * @param {Curves} chart
+ * @param {Zoom} zoom
+ */
+function chooseSpan(figure, place, frame, chart, zoom) {
+  const box = svg("rect", { class: "chosen-span", x: 0, width: 0, y: TOP, height: frame.height - TOP - BOTTOM, visibility: "hidden" });
+  place.append(box);
+  place.classList.add("zooms");
+  let from = NaN;
+  const at = (/** @type {PointerEvent} */ event) => {
+    const { left, width } = place.getBoundingClientRect();
+    return Math.max(frame.left, Math.min(WIDTH - RIGHT, ((event.clientX - left) / width) * WIDTH));
+  };
+  const value = (/** @type {number} */ across) => frame.x[0] + ((across - frame.left) / (WIDTH - frame.left - RIGHT)) * (frame.x[1] - frame.x[0]);
+  place.addEventListener("pointerdown", (event) => {
+    if (!(event instanceof PointerEvent) || event.button !== 0) return;
+    from = at(event);
+    zoom.dragging = true;
+    place.setPointerCapture(event.pointerId);
+  });
+  place.addEventListener("pointermove", (event) => {
+    if (!(event instanceof PointerEvent) || Number.isNaN(from)) return;
+    const to = at(event);
+    box.setAttribute("x", String(Math.min(from, to)));
+    box.setAttribute("width", String(Math.abs(to - from)));
+    box.setAttribute("visibility", "visible");
+  });
+  const end = (/** @type {Event} */ event) => {
+    if (!(event instanceof PointerEvent) || Number.isNaN(from)) return;
+    const to = at(event);
+    zoom.dragging = false;
+    if (event.type === "pointerup" && Math.abs(to - from) > LEAST_SPAN) zoom.spans.set(chart.id, [value(Math.min(from, to)), value(Math.max(from, to))]);
+    from = NaN;
+    box.setAttribute("visibility", "hidden");
+    zoom.changed();
+  };
+  place.addEventListener("pointerup", end);
+  place.addEventListener("pointercancel", end);
+  if (zoom.spans.has(chart.id)) figure.append(element("button", { type: "button", class: "button small", "aria-label": `${chart.title}: show the whole`, onclick: () => (zoom.spans.delete(chart.id), zoom.changed()) }, "Show the whole"));
 }
 
 /**

@@ -71,7 +71,8 @@ export function bindKeys(table, handlers, options = {}) {
   /** @param {KeyboardEvent} event */
   function rowOf(event) {
     if (event.key === "?") return rows.find((row) => row.act === "help");
-    return rows.find((row) => row.keys.includes(event.code));
+    const shifted = event.shiftKey && rows.find((row) => row.keys.includes(`Shift+${event.code}`));
+    return shifted || rows.find((row) => row.keys.includes(event.code));
   }
 
   /** @param {KeyboardEvent} event */

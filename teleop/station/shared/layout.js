@@ -52,6 +52,7 @@ function american(code) {
  * @returns {string}
  */
 export function keySign(code) {
+  if (code.startsWith("Shift+")) return `Shift ${keySign(code.slice("Shift+".length))}`;
   return printed.get(code)?.toUpperCase() || SIGNS[code] || code.replace(/^(Key|Digit)/, "").replace(/^Numpad/, "Num ");
 }
 

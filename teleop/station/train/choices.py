@@ -1,5 +1,6 @@
 """What can be trained: tasks and environments, and the datasets that hold demonstrations of each, one's own first."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,8 @@ from robo_rlhf.pipeline.demonstrations import COMPARISONS, ENOUGH
 from robo_rlhf.sim.external.ids import is_outside
 from teleop.station.library.edits import Library
 from teleop.station.operate import launch_options
+
+PATIENCE = 5.0  # [s] for the index of a data home that was never read, or of many thousand episodes
 
 
 @dataclass
@@ -37,7 +40,9 @@ class DatasetChoice:
 
 def dataset_choices(library: Library, person: str) -> dict[str, list[DatasetChoice]]:
     """Return by task the datasets with successes of it: what the person drove first, then others' own, then samples."""
-    library.index.refresh()
+    end = time.monotonic() + PATIENCE
+    while (read := library.index.refresh()).done < read.total and time.monotonic() < end:
+        continue  # it reads a part at a time
     found: dict[tuple[str, str], DatasetChoice] = {}
     for entry in library.index.entries():
         task, name, meta = entry.meta.task, entry.key.dataset, entry.meta

@@ -35,7 +35,7 @@ class Size(NamedTuple):
 
 
 SIZES = {
-    "default": Size("Full", "The recipe of the measured figures.", 240),
+    "default": Size("Full", "It measures what its work costs here, and decides from the minutes and the answers.", 900),
     "quick": Size("Quick", "Few updates: shows whether it learns, and how.", 80),
     "tiny": Size("Trial", "Seconds, to see that everything works; the policy is of no use.", 20),
 }
@@ -68,11 +68,13 @@ def progress(runs: RunIndex, job: Job, expected: float) -> Progress:
     share = done / sum(weight for _, weight in plan)
     if job.state == "finished":
         return Progress(1.0, "", 0.0)
-    return Progress(share, words, _left(folder, share, expected))
+    return Progress(share, words or job.line.stage.replace("_", " "), _left(folder, share, expected))
 
 
-def expected_seconds(runs: RunIndex, jobs: Iterable[Job], task: str, size: str) -> tuple[float, str]:
+def expected_seconds(runs: RunIndex, jobs: Iterable[Job], task: str, size: str, minutes: float) -> tuple[float, str]:
     """Return how long a run of a task and a size takes [s], and the run that says so; empty where none does."""
+    if size == "default":  # the recipe keeps to its budget
+        return 60 * minutes, ""
     done = [job for job in jobs if job.state == "finished" and job.training is not None]
     same = [
         job for job in done if job.training and (job.training.task, job.training.option("--preset")) == (task, size)

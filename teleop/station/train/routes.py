@@ -23,7 +23,7 @@ from teleop.station.web.auth import ForbiddenError, SignedIn, principal_of, requ
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
 
-MOST_LABELS, MOST_ROUNDS, MOST_DEMOS, SHOWN = 5000, 20, 1000, 100  # the last: runs in the list
+MOST_LABELS, MOST_ROUNDS, MOST_DEMOS, MOST_MINUTES, SHOWN = 5000, 20, 1000, 480, 100  # the last: runs in the list
 PACE = 6.0  # [s] that a person takes for an answer
 PAGE = Page(
     "train",
@@ -64,6 +64,7 @@ class NewTraining(BaseModel):
     labels: Annotated[int, Field(ge=1, le=MOST_LABELS)] = 60
     rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS)] = 3
     size: Literal["default", "quick", "tiny"] = "default"
+    minutes: Annotated[int, Field(ge=1, le=MOST_MINUTES)] = 15  # of work, where the size is the default
 
 
 class RunAct(BaseModel):
@@ -106,7 +107,7 @@ def start(request: Request, body: NewTraining, me: Operator) -> dict[str, Any]:
 def command(request: Request, body: NewTraining, me: Operator) -> dict[str, Any]:
     """Return the command that a training would start, and how long it would take."""
     queue = station_of(request).training
-    seconds, like = expected_seconds(queue.runs, queue.jobs(), body.task, body.size)
+    seconds, like = expected_seconds(queue.runs, queue.jobs(), body.task, body.size, body.minutes)
     people = PACE * body.labels if body.answers == "people" else 0.0
     return {
         "command": shown_command(_options(request, me, body)),
@@ -165,7 +166,8 @@ def _options(request: Request, me: SignedIn, body: NewTraining) -> list[str]:
     options = ["--env" if is_outside(body.task) else "--task", body.task, "--dataset", body.dataset]
     options += ["--demos", str(body.demos)] if body.demos is not None else []
     options += ["--annotator", "human" if body.answers == "people" else "simulated"]
-    return [*options, "--labels", str(body.labels), "--rounds", str(body.rounds), "--preset", body.size]
+    options += ["--labels", str(body.labels), "--rounds", str(body.rounds)]
+    return [*options, *(["--minutes", str(body.minutes)] if body.size == "default" else ["--preset", body.size])]
 
 
 def _choices(request: Request, me: SignedIn) -> dict[str, Any]:
@@ -175,7 +177,13 @@ def _choices(request: Request, me: SignedIn) -> dict[str, Any]:
         "datasets": {task: [one.to_json() for one in listed] for task, listed in found.items()},
         "usual": {task: usual(listed) for task, listed in found.items()},
         "sizes": {name: size._asdict() for name, size in SIZES.items()},
-        "most": {"labels": MOST_LABELS, "rounds": MOST_ROUNDS, "atOnce": MOST_AT_ONCE, "enough": ENOUGH},
+        "most": {
+            "labels": MOST_LABELS,
+            "rounds": MOST_ROUNDS,
+            "minutes": MOST_MINUTES,
+            "atOnce": MOST_AT_ONCE,
+            "enough": ENOUGH,
+        },
     }
 
 
@@ -188,11 +196,12 @@ def _view(request: Request, me: SignedIn, job: Job, jobs: list[Job]) -> dict[str
     queue: TrainingQueue = station.training
     line, options = job.line, job.training.options if job.training is not None else ()
     task = (job.training.task if job.training is not None else "") or (line.task if line is not None else "")
-    size = job.training.option("--preset") if job.training is not None else "default"
+    size, minutes = "default", "15"
+    if job.training is not None:
+        size, minutes = job.training.option("--preset") or "default", job.training.option("--minutes") or "15"
     at_work = job.state in ("starting", "working", "waiting", "stopping", "stopped", "failed")
-    seconds, _ = (
-        expected_seconds(queue.runs, jobs, task, size if size in SIZES else "default") if at_work else (0.0, "")
-    )
+    size = size if size in SIZES else "default"
+    seconds, _ = expected_seconds(queue.runs, jobs, task, size, float(minutes)) if at_work else (0.0, "")
     far = progress(queue.runs, job, seconds)
     asks = (
         waiting(station.store.database, me.person.name, QuestionFilter(run=job.name)) if job.state == "waiting" else 0

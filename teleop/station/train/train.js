@@ -24,9 +24,10 @@ function begin() {
   const likely = [...known].sort((a, b) => own(b.name) - own(a.name))[0];
   const named = known.some((task) => task.name === asked.task) ? asked.task : "";
   field("task").value = named || (likely && own(likely.name) ? likely.name : known.some((task) => task.name === "pick_place") ? "pick_place" : known[0]?.name || "");
-  field("size").append(...Object.entries(sizes).map(([name, /** @type {any} */ size]) => new Option(`${size.title}, about ${howLong(size.seconds)}`, name)));
+  field("size").append(...Object.entries(sizes).map(([name, /** @type {any} */ size]) => new Option(name === "default" ? `${size.title}, in the minutes that you give` : `${size.title}, about ${howLong(size.seconds)}`, name)));
   field("labels").max = String(most.labels);
   field("rounds").max = String(most.rounds);
+  field("minutes").max = String(most.minutes);
   fillDatasets(asked.dataset);
   field("task").addEventListener("input", () => fillDatasets(""));
   byId("begin", HTMLFormElement).addEventListener("input", () => describe());
@@ -74,6 +75,7 @@ function describe() {
   const why = usual[task]?.[0] === chosen?.name ? usual[task]?.[1] || "" : "";
   byId("dataset-about", HTMLParagraphElement).textContent = why || (chosen ? holds(chosen) : "");
   byId("size-about", HTMLParagraphElement).textContent = sizes[field("size").value]?.about || "";
+  byId("minutes-field", HTMLDivElement).hidden = field("size").value !== "default";
   byId("go", HTMLButtonElement).disabled = !chosen;
   clearTimeout(later);
   later = setTimeout(foretell, 200);
@@ -82,7 +84,7 @@ function describe() {
 /** Return the choices as the station takes them. */
 function body() {
   const answers = /** @type {HTMLInputElement} */ (document.querySelector('input[name="answers"]:checked')).value;
-  return { task: field("task").value, dataset: field("dataset").value, answers, labels: Number(field("labels").value), rounds: Number(field("rounds").value), size: field("size").value };
+  return { task: field("task").value, dataset: field("dataset").value, answers, labels: Number(field("labels").value), rounds: Number(field("rounds").value), size: field("size").value, minutes: Number(field("minutes").value) };
 }
 
 /** Show the command, and how long it will take. */

@@ -1,8 +1,9 @@
 """The pages of the station, one folder each: its routes, what is behind them, its template, scripts and styles.
 
 A folder is a page where it holds `routes.py`. That module has `router`, a FastAPI `APIRouter`, and, where users go to
-it, `PAGE`. Its routes require a signed-in user, unless the module says `PUBLIC = True`; `requires(role)` of `auth`
-requires more. `ROUTES` are Starlette's own, for what is requested hundreds of times a second: they call `who`.
+it, `PAGE`; `PAGES` are more of them. Its routes require a signed-in user, unless the module says `PUBLIC = True`;
+`requires(role)` of `auth` requires more. `ROUTES` are Starlette's own, for what is requested hundreds of times a
+second: they call `who`.
 """
 
 import importlib
@@ -64,4 +65,5 @@ def modules() -> tuple[ModuleType, ...]:
 def pages() -> tuple[Page, ...]:
     """Return the pages in the order of the navigation, then those that are not there."""
     found = [module.PAGE for module in modules() if hasattr(module, "PAGE")]
+    found += [page for module in modules() for page in getattr(module, "PAGES", ())]
     return tuple(sorted(found, key=lambda page: (page.order is None, page.order, page.name)))

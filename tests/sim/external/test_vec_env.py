@@ -483,6 +483,7 @@ def test_actions_that_do_nothing_are_a_warning(caplog: pytest.LogCaptureFixture)
             {"render": lambda self: np.zeros((4 + self.time, 6, 3), np.uint8)},
             r".* \(5, 6, 3\), expected \(4, 6, 3\) as",
         ),
+        ({"render": lambda self: None}, r"gave a picture None, expected uint8"),
         ({"render": lambda self: 1 / 0}, r"raised ZeroDivisionError in a replay \(test_vec_env.py:"),
         ({"observe": lambda self: {"goal": 0}}, r"gave an observation\['goal'\] of int64 \(\)"),
     ],

@@ -64,8 +64,8 @@ class Counter(gymnasium.Env[Any, Any]):
     observation_space = Box(-99, 99, (1,), np.float64)
     action_space = Discrete(2)
 
-    def __init__(self, render_mode: str | None = None) -> None:
-        self.render_mode = render_mode
+    def __init__(self, render_mode: str | None = None, trouble: str = "") -> None:
+        self.render_mode, self.trouble, self.pictures = render_mode, trouble, 0
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
         super().reset(seed=seed)
@@ -74,9 +74,14 @@ class Counter(gymnasium.Env[Any, Any]):
 
     def step(self, action: Any) -> Any:
         self.count += 1 if action else -1
-        return np.array([float(self.count)]), 0.0, False, False, {}
+        return np.array([float(self.count)]), 0.0, self.trouble == "ends", False, {}
 
     def render(self) -> Any:
+        self.pictures += 1
+        if self.pictures > 4 and self.trouble == "dark":
+            return None
+        if self.pictures > 4 and self.trouble == "raises":
+            raise OSError("the lens is gone")
         return np.full((48, 64, 3), 100 + 2 * self.count, np.uint8)
 
 
@@ -189,6 +194,27 @@ def test_its_own_pictures_are_shown_where_states_do_not_draw_it(home: Path) -> N
         seat.must("seek", 0)
         seat.session.show()
         assert seat.of(Tick)[-1].picture == first.picture
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said", "steps"),
+    [
+        ("dark", "gave a picture None, expected", 3),
+        ("raises", "raised OSError in render (test_outside.py:", 3),
+        ("ends", "The environment ended the episode here", 1),
+    ],
+)
+def test_what_a_driven_environment_may_do_is_told_and_what_was_recorded_is_kept(
+    home: Path, trouble: str, said: str, steps: int
+) -> None:
+    with Seat(home, f"DrivenCounter-v0+trouble={trouble}", dataset="driven") as seat:
+        seat.let_go()
+        seat.move(6, 0.0, twist=(0.0, 1.0, 0.0, 0.0, 0.0, 0.0))
+        assert seat.status.phase == "paused"
+        assert said in seat.notices()[-1]
+        seat.must("keep")
+        seat.settle()
+        assert len(seat.only()) >= steps
 
 
 def test_controls_are_changed_remembered_and_refused_where_they_are_none(home: Path) -> None:

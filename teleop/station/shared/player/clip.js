@@ -5,6 +5,7 @@
  * so that scrubbing and rotating respond at once.
  */
 
+import { mediaAddress } from "./media-address.js";
 import { Parts } from "./parts.js";
 
 const SEGMENT = 600; // frames of one video; longer episodes are several, one after the other
@@ -29,20 +30,6 @@ const PAINTED = 250; // [ms] after which a frame that was sought and not painted
  * @property {boolean} [low] the trouble is written under the picture, which can be seen
  * @property {number} [share] of the meshes of the scene that are loaded
  */
-
-/**
- * Return the address of a picture or a clip.
- * @param {"poster" | "hover" | "clip" | "frame" | "part" | "poses"} form
- * @param {{dataset: string, episode: string, v?: string}} episode
- * @param {Record<string, string | number>} [more]
- * @returns {string}
- */
-export function mediaAddress(form, episode, more = {}) {
-  const query = new URLSearchParams({ dataset: episode.dataset, episode: episode.episode });
-  for (const [name, value] of Object.entries(more)) query.set(name, String(value));
-  if (episode.v) query.set("v", episode.v);
-  return `/media/${form}?${query}`;
-}
 
 /** One clip in one place of the page. Frame i is shown from i / fps on; `frame` is what is, or soon will be, shown. */
 export class Clip {
@@ -187,8 +174,7 @@ export class Clip {
   }
 
   toggle() {
-    if (this.playing) this.pause();
-    else this.play();
+    return this.playing ? this.pause() : this.play();
   }
 
   /** @param {number} rate */
@@ -205,7 +191,6 @@ export class Clip {
 
   /** @param {boolean} waits */
   stall(waits) {
-    if (this.stalled === waits) return;
     this.stalled = waits && this.playing;
     this.tell();
   }
@@ -260,10 +245,7 @@ export class Clip {
     this.ready = false;
     this.segment = -1;
     this.leaveParts();
-    if (code === "whole") {
-      this.whole = true;
-      return this.load();
-    }
+    if (code === "whole") return (this.whole = true), this.load();
     this.trouble = text;
     if (again) this.retry = setTimeout(() => this.load(), TRY_AGAIN);
     this.showStill();
@@ -368,7 +350,7 @@ export class Clip {
     this.goTo(this.last);
   }
 
-  /** The video did not come: say why, in the station's words, and try again where that may help. @returns {Promise<void>} */
+  /** The video did not come: say why, and try again where that may help. @returns {Promise<void>} */
   async failed() {
     const address = this.video.getAttribute("src");
     if (!this.source || !address) return;

@@ -13,7 +13,7 @@ const FAR = 4; // frames from which it is sought anew
 const BACK_UP = 1200; // [ms] that a start may take before it is tried again
 const AGAIN_IN = BACK_UP - 100; // [ms] of these that have passed where the browser refused
 
-/** @typedef {{video: HTMLVideoElement, frames: number, fps: number}} Part a video: frame i is shown from i / fps on */
+/** @typedef {{video: HTMLVideoElement | import("../scene/drawn-video.js").DrawnVideo, frames: number, fps: number}} Part a video: frame i is shown from i / fps on */
 /** @typedef {"idle" | "seeking" | "starting" | "running" | "holding"} Phase */
 
 /**

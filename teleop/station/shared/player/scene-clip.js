@@ -1,7 +1,7 @@
 // @ts-check
 /** A clip as `Clip` is one, drawn by this browser from poses. */
 
-import { mediaAddress } from "./clip.js";
+import { mediaAddress } from "./media-address.js";
 import { DrawnVideo } from "../scene/drawn-video.js";
 import { fetchPoses } from "../scene/poses.js";
 import { CannotDrawError, loadScene } from "../scene/scene.js";

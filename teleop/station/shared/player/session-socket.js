@@ -4,9 +4,10 @@
 import { socketAddress } from "../api.js";
 
 /** @typedef {"opening" | "open" | "lost" | "over" | "superseded" | "signed_out" | "forbidden"} LinkState */
-/** @typedef {{frame: number, slot: number, slots: number, tick: number, sequence: number, at: number, jpeg: Uint8Array}} Picture */
+/** @typedef {{frame: number, slot: number, slots: number, tick: number, sequence: number, at: number, jpeg: Uint8Array, poses: Float32Array | null}} Picture  poses: in the place of a picture */
 
 const HEADER = 24; // [bytes] before the JPEG, as FRAME of teleop/ipc/messages.py
+const POSES = 1; // content of a frame
 const FINAL = /** @type {Record<number, LinkState>} */ ({
   4401: "signed_out", 4403: "forbidden", 4404: "over", 4409: "superseded",
 });
@@ -31,6 +32,7 @@ export function readPicture(buffer) {
     sequence: view.getUint32(12, true),
     at: view.getFloat64(16, true),
     jpeg: new Uint8Array(buffer, HEADER),
+    poses: view.getUint16(6, true) === POSES ? new Float32Array(buffer, HEADER) : null,
   };
 }
 

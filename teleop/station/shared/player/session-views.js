@@ -1,7 +1,10 @@
 // @ts-check
 /** The views of a session: one large, up to two small; any may become the large one, and that can be turned and zoomed. */
 
+import { drawer } from "../scene/choice.js";
+import { tell } from "../toast.js";
 import { viewsOf } from "./session-cameras.js";
+import { LiveDrawing } from "./session-drawing.js";
 
 /** @typedef {import("./session-socket.js").Picture} Picture */
 /** @typedef {{name: string, azimuth: number, elevation: number, distance: number, lookat: [number, number, number]}} CameraInfo */
@@ -35,7 +38,11 @@ export class Views {
     this.left = new Map(); // frame → slots that are still to be drawn
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.settling = undefined;
+    /** @type {LiveDrawing | null} */
+    this.drawing = null; // where this browser draws
+    if (drawer() === "here") this.drawHere(true);
     new ResizeObserver(() => {
+      this.drawing?.refresh();
       clearTimeout(this.settling);
       this.settling = setTimeout(() => this.tell.changed(), SETTLE);
     }).observe(figures[0]);
@@ -54,6 +61,31 @@ export class Views {
       this.free = null;
     }
     this.label();
+    this.drawing?.open(task);
+  }
+
+  /** Have this browser draw, or the server. @param {boolean} here */
+  drawHere(here) {
+    this.drawing?.close();
+    this.drawing = null;
+    if (here) {
+      this.drawing = new LiveDrawing({
+        panes: () => this.shown.map((_, slot) => ({ canvas: this.canvases[slot], camera: this.cameraOf(slot) })),
+        ready: () => this.tell.changed(),
+        drawn: (picture) => (this.tell.drawn(picture), this.tell.done(picture.frame)),
+        ended: (why) => {
+          if (why) tell(why, "plain");
+          this.drawing = null;
+          this.tell.changed();
+        },
+      });
+      if (this.task) this.drawing.open(this.task);
+    } else if (this.task) this.tell.changed();
+  }
+
+  /** @param {number} slot */
+  cameraOf(slot) {
+    return slot === 0 && this.free ? asText(this.free) : this.shown[slot];
   }
 
   label() {
@@ -89,8 +121,9 @@ export class Views {
     const width = Math.min(box.width, (box.height || box.width) * (4 / 3)) * scale;
     const fit = (/** @type {number} */ value, /** @type {number} */ low, /** @type {number} */ high) =>
       Math.round(Math.max(low, Math.min(high, value)));
-    const cameras = this.shown.map((name, slot) => (slot === 0 && this.free ? asText(this.free) : name));
-    return { type: "view", cameras, width: fit(width, 80, 1280), height: fit(width * 0.75, 60, 960) };
+    this.drawing?.refresh();
+    const cameras = this.shown.map((_, slot) => this.cameraOf(slot));
+    return { type: "view", cameras, width: fit(width, 80, 1280), height: fit(width * 0.75, 60, 960), poses: Boolean(this.drawing?.ready) };
   }
 
   /** Make a small view the large one. @param {number} slot */
@@ -148,6 +181,10 @@ export class Views {
   /** Draw a picture as soon as it is decoded, unless a newer one was. @param {Picture} picture */
   async draw(picture) {
     const { frame, slot, slots } = picture;
+    if (picture.poses) {
+      if (this.drawing) return this.drawing.show(picture);
+      return this.tell.done(frame); // under way when the server began to draw
+    }
     if (slot === 0) this.left.set(frame, slots);
     try {
       const bitmap = await createImageBitmap(new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (picture.jpeg)], { type: "image/jpeg" }));
@@ -176,6 +213,7 @@ export class Views {
   reconnected() {
     this.newest.fill(0);
     this.left.clear();
+    this.drawing?.reconnected();
   }
 }
 

@@ -84,6 +84,8 @@ export class Transport {
       again: once(() => (clock.again(), clock.play())),
       step_back: once(() => clock.step(-1)),
       step_on: once(() => clock.step(1)),
+      second_back: once(() => clock.step(-Math.round(clock.fps))),
+      second_on: once(() => clock.step(Math.round(clock.fps))),
       slower: once(() => this.faster(-1)),
       faster: once(() => this.faster(1)),
       loop: once(() => this.toggleLoop()),

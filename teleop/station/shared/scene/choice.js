@@ -52,3 +52,13 @@ export function drawer() {
   const wanted = chosen() || (quick ? "here" : "server");
   return possible ? wanted : "server";
 }
+
+/**
+ * Write on a button who draws.
+ * @param {HTMLElement} button with its word first
+ * @param {boolean} here
+ */
+export function writeDrawer(button, here) {
+  button.firstChild?.replaceWith(here ? "Drawn here " : "Drawn by the server ");
+  button.title = here ? "This browser draws from poses. Have the server draw." : "The server draws. Have this browser draw from poses.";
+}

@@ -3,7 +3,7 @@
 
 const NUMBERS = 7; // of a pose: position, quaternion w, x, y, z
 
-/** @typedef {{scene: string, assets: string, size: number, start: number, frames: number, fps: number, movers: number}} About */
+/** @typedef {{scene: string, assets: string, size: number, frames: number, fps: number, movers: number}} About */
 
 /** That poses did not come. */
 export class NoPosesError extends Error {

@@ -122,6 +122,18 @@ export class Eye {
 }
 
 /**
+ * Return the window that holds all of several.
+ * @param {(Window | null)[]} windows
+ * @returns {Window | null}
+ */
+export function union(windows) {
+  const found = /** @type {Window[]} */ (windows.filter(Boolean));
+  if (!found.length) return null;
+  const of = (/** @type {number} */ i) => found.map((window) => window[i]);
+  return [Math.min(...of(0)), Math.max(...of(1)), Math.min(...of(2)), Math.max(...of(3))];
+}
+
+/**
  * Return the picture of a camera, made larger to those sides where something to be kept would lie outside.
  * @param {Window} own
  * @param {Window | null} kept

@@ -156,4 +156,4 @@ def test_the_page_waits_for_nothing(station: Station, visit: Visit) -> None:
     client = visit("annotator")
     assert client.get("/monitor").status_code == 200
     assert client.get("/api/monitor/runs").json() == {"runs": []}
-    assert client.get("/api/monitor/learning").json() == {"model": None}
+    assert client.get("/api/monitor/learning").json() == {"model": None, "rolledBack": ""}

@@ -1,9 +1,17 @@
 """Pictures for one page: the newest, at most two on the way, smaller where they come late."""
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any
 
-from teleop.ipc.messages import FRAME, View
+import numpy as np
+
+from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.sim.scene_description.movers import Movers
+from robo_rlhf.sim.tasks import TASKS
+from teleop.ipc.messages import FRAME, POSES, View
 from teleop.station.operate.streaming import IMPORTANT, LOST, MOST_PATIENCE, SIZES, Link, Outbox
+from teleop.station.operate.viewer import Viewer
 
 
 def _stream(link: Link, seconds: float, render: float, travel: float, start: float, number: int = 0) -> int:
@@ -122,3 +130,39 @@ def test_a_page_that_lets_messages_pile_up_is_let_go() -> None:
         return [first, await box.next()]
 
     assert asyncio.run(run()) == ["x", None]
+
+
+def test_a_page_that_draws_gets_poses_and_no_picture() -> None:
+    env = TaskEnv(TASKS["pick_place"](), 1, nthread=1)
+    env.reset(np.zeros(1, np.int64))
+    state, movers = env.get_state()[0], Movers(env.model)
+
+    async def run() -> bytes:
+        viewer = Viewer("seat", "ada", may_drive=True)
+        viewer.set_view(View("view", ["front"], 640, 480, poses=True))
+        poses = movers.poses(state[None], landing=True)[0]
+        tick = SimpleNamespace(
+            state=state, status=SimpleNamespace(tick=3), sequence=5, at=7.5, scene="", poses=poses, picture=b""
+        )
+        source: Any = SimpleNamespace(scene=SimpleNamespace(task="pick_place"), tick=tick)
+        task = asyncio.create_task(viewer.stream(source, None))  # type: ignore[arg-type]  # nothing is drawn
+        waiting = asyncio.create_task(viewer.outbox.next())
+        await asyncio.wait([task, waiting], timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        message = await waiting
+        task.cancel()
+        assert isinstance(message, bytes)
+        return message
+
+    message = asyncio.run(run())
+    assert len(message) < 500
+    assert FRAME.unpack_from(message) == (1, 0, 1, POSES, 3, 5, 7.5)
+    poses = np.frombuffer(message, "<f4", offset=FRAME.size).reshape(-1, 7)
+    np.testing.assert_array_equal(poses[:-1], movers.poses(state[None])[0])
+    hand, under, radius = poses[-1, :3], poses[-1, 3:6], poses[-1, 6]
+    site = env.model.site("ee").id
+    np.testing.assert_allclose(hand, movers._data.site_xpos[site], atol=1e-6)
+    assert (under[:2] == hand[:2]).all()
+    assert -0.01 <= under[2] < hand[2]
+    assert radius > 0

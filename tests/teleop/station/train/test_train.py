@@ -82,6 +82,7 @@ def act(client: TestClient, run: str, name: str, **more: str) -> int:
         ({"labels": 10**6}, "labels"),
         ({"set": ["clone.policy=evil:Thing"]}, "set"),
         ({"size": "no_demonstrations"}, "size"),
+        ({"minutes": 10**6}, "minutes"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_started(
@@ -227,13 +228,14 @@ def test_how_far_a_run_is_and_how_long_it_takes(station: Station, home: Path) ->
     found = progress(station.runs, station.training.job("reach-1"), 100.0)
     assert found.words == "round 1 of 2, fine-tuning"
     assert found.left == pytest.approx(100.0 * (1 - found.share))
-    assert expected_seconds(station.runs, station.training.jobs(), "reach", "tiny") == (20, "")
+    assert expected_seconds(station.runs, station.training.jobs(), "reach", "tiny", 15) == (20, "")
     events = [
         ("session", 0.0, ""),
         ("begin", 10.0, "round-1/answer"),
         ("end", 70.0, "round-1/answer"),
         ("end", 90.0, "after"),
     ]
+    assert expected_seconds(station.runs, station.training.jobs(), "reach", "default", 7) == (420, "")
     rows = [{"time": 1e9 + at, "event": name, "stage": stage} for name, at, stage in events]
     (path / "events.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     run.finish({"before": {}, "after": {}})
@@ -241,4 +243,4 @@ def test_how_far_a_run_is_and_how_long_it_takes(station: Station, home: Path) ->
     options = ("--task", "reach", "--preset", "tiny", "--run", "reach-1")
     station.training.records.put(queue.Training("reach-1", "ada", options, "started", 1.0))
     station.runs.forget()
-    assert expected_seconds(station.runs, station.training.jobs(), "reach", "tiny") == (40.0, "reach-1")
+    assert expected_seconds(station.runs, station.training.jobs(), "reach", "tiny", 15) == (40.0, "reach-1")

@@ -80,6 +80,7 @@ ROUTES: dict[str, Row] = {
     # Reviewing
     "GET /review": Row("annotator", "2"),
     "GET /review/clip/{name}": Row("annotator", "4"),
+    "GET /review/poses/{name}": Row("annotator", "4"),
     "POST /api/review/next": Row("annotator", "2"),
     "POST /api/review/answer": Row("annotator", "4"),
     "POST /api/review/undo": Row("annotator", "4"),
@@ -89,6 +90,13 @@ ROUTES: dict[str, Row] = {
     "POST /api/review/broken": Row("annotator", "4"),
     "GET /api/review/pace": Row("annotator", "4"),
     "GET /api/review/correction": Row("annotator", "4"),
+    # Questions
+    "GET /questions": Row("operator", "2"),
+    "POST /api/questions": Row("operator", "4"),
+    "GET /api/questions/answered": Row("operator", "2"),
+    "POST /api/questions/settle": Row("operator", "4"),
+    "GET /answers": Row("annotator", "2"),
+    "GET /api/questions/mine": Row("annotator", "2"),
     # Training
     "GET /train": Row("operator", "2"),
     "GET /api/train": Row("operator", "2"),
@@ -97,6 +105,8 @@ ROUTES: dict[str, Row] = {
     "POST /api/train/runs/{run}": Row("operator", "4"),
     # The monitor
     "GET /monitor/report/{run}": Row("annotator", "4"),
+    "GET /monitor/video/{run}/{name}": Row("annotator", "4"),
+    "POST /api/monitor/notes": Row("operator", "4"),
     "GET /monitor": Row("annotator", "2"),
     "GET /api/monitor/runs": Row("annotator", "2"),
     "GET /api/monitor/run": Row("annotator", "4"),
@@ -201,6 +211,7 @@ ROUTES: dict[str, Row] = {
     "GET /api/library/episodes": Row("annotator", "2"),
     "GET /api/library/keys": Row("annotator", "2"),
     "GET /api/library/episode": Row("annotator", "4"),
+    "GET /api/library/signals": Row("annotator", "4"),
     "GET /api/library/cameras": Row("annotator", "4"),
     "GET /api/library/trash": Row("annotator", "2"),
     "POST /api/library/change": Row("operator", "4"),
@@ -210,6 +221,12 @@ ROUTES: dict[str, Row] = {
     "GET /media/frame": Row("annotator", "4"),
     "GET /media/hover": Row("annotator", "4"),
     "GET /media/clip": Row("annotator", "4"),
+    "GET /media/part": Row("annotator", "4"),
+    "GET /media/poses": Row("annotator", "4"),
+    "GET /media/places": Row("annotator", "4"),
+    "GET /media/scene": Row("annotator", "4"),
+    "GET /media/assets": Row("annotator", "4"),
+    "PUT /api/v1/tasks/{task}/axes": Row("operator", "4"),
 }
 
 

@@ -1,0 +1,118 @@
+"""Questions that people answered lately: their answers in words, how far they agree; and one's own answers."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import sqlalchemy as sa
+
+from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.question_kind import AnswerValue, agreement, described
+from robo_rlhf.feedback.records import COUNTED
+from robo_rlhf.feedback.store import Store
+from robo_rlhf.feedback.tables import answers, leases, questions, segments
+
+NEWEST = 1000  # answers that are looked through
+DISPUTED = 0.5  # agreement of two people, from which on a question is not disputed
+
+
+@dataclass(frozen=True)
+class AnswerInWords:
+    """The newest answer of a person to a question."""
+
+    annotator: str
+    value: AnswerValue
+    words: str
+    answered: str  # ISO 8601, UTC
+
+
+@dataclass(frozen=True)
+class AnsweredQuestion:
+    """A question with the answers that count."""
+
+    id: str
+    kind: str
+    task: str
+    run: str
+    prompt: str
+    clips: list[str]  # their ids
+    answers: list[AnswerInWords]
+    agree: float | None  # least agreement of two people, 0 to 1; None where nobody can be compared
+
+    @property
+    def disputed(self) -> bool:
+        """Whether two people judge the clips differently."""
+        return self.agree is not None and self.agree < DISPUTED
+
+
+def answered_questions(store: Store) -> list[AnsweredQuestion]:
+    """Return the questions of the newest answers of people, the newest first; gold and practice are left out."""
+    newest = sa.select(answers, questions.c.kind, questions.c.task, questions.c.run, questions.c.meta)
+    newest = newest.join(questions, questions.c.id == answers.c.question_id)
+    of_people = (answers.c.annotator_kind == "human") & answers.c.standing.in_(COUNTED)
+    newest = newest.where(of_people, questions.c.role == "work")
+    newest = newest.order_by(answers.c.number.desc()).limit(NEWEST)
+    with store.database.read() as connection:
+        rows = connection.execute(newest).mappings().all()
+        by_question: dict[str, list[Any]] = defaultdict(list)
+        for row in rows:
+            if row["annotator"] not in {other["annotator"] for other in by_question[row["question_id"]]}:
+                by_question[row["question_id"]].append(row)
+        shown = _clips(connection, list(by_question))
+    found = [_question(name, mine, shown.get(name, [])) for name, mine in by_question.items()]
+    return [one for one in found if one.answers]
+
+
+def my_answers(store: Store, person: str, limit: int) -> list[dict[str, Any]]:
+    """Return a person's newest answers, each with the lease under which it can be taken back."""
+    about = (questions.c.kind, questions.c.task, questions.c.meta, leases.c.number.label("lease"))
+    query = sa.select(answers, *about)
+    query = query.join(questions, questions.c.id == answers.c.question_id)
+    theirs = (leases.c.question_id == answers.c.question_id) & (leases.c.annotator == answers.c.annotator)
+    query = query.join(leases, theirs)
+    mine = (answers.c.annotator == person) & (questions.c.role != "practice") & (leases.c.turn == 0)
+    standing = answers.c.standing.in_((*COUNTED, "gold"))  # a list without gold would tell which are gold
+    query = query.where(mine, standing).order_by(answers.c.number.desc()).limit(limit)
+    with store.database.read() as connection:
+        rows = connection.execute(query).mappings().all()
+        shown = _clips(connection, [row["question_id"] for row in rows])
+    seen: set[str] = set()
+    found = []
+    for row in rows:
+        if row["question_id"] not in seen and row["value"] is not None and row["kind"] in KINDS:
+            value = json.loads(row["value"])
+            words = {"words": described(KINDS[row["kind"]], value), "note": value.get("note", "")}
+            fields = {name: row[name] for name in ("question_id", "kind", "task", "answered", "lease")}
+            found.append({**fields, **words, "prompt": _prompt(row), "clips": shown.get(row["question_id"], [])})
+        seen.add(row["question_id"])
+    return found
+
+
+def _question(name: str, rows: list[Any], clips: list[str]) -> AnsweredQuestion:
+    first, given = rows[0], []
+    kind = KINDS.get(first["kind"])
+    for row in rows:
+        if row["value"] is not None and kind is not None:
+            value = json.loads(row["value"])
+            given.append(AnswerInWords(row["annotator"], value, described(kind, value), row["answered"]))
+    pairs = [agreement(kind, a.value, b.value) for a, b in combinations(given, 2)] if kind is not None else []
+    known = [share for share in pairs if share is not None]
+    return AnsweredQuestion(
+        name, first["kind"], first["task"], first["run"], _prompt(first), clips, given, min(known, default=None)
+    )
+
+
+def _prompt(row: Any) -> str:
+    own = json.loads(row["meta"]).get("prompt")
+    return str(own or (KINDS[row["kind"]].prompt if row["kind"] in KINDS else row["kind"]))
+
+
+def _clips(connection: sa.Connection, names: list[str]) -> dict[str, list[str]]:
+    """Return the ids of the clips of some questions, in order."""
+    query = sa.select(segments.c.question_id, segments.c.clip_id).where(segments.c.question_id.in_(names))
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in connection.execute(query.order_by(segments.c.question_id, segments.c.position)):
+        found[row.question_id].append(row.clip_id)
+    return found

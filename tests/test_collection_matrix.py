@@ -1,0 +1,84 @@
+"""Collections of environments beside the MuJoCo that they run with, an environment of Python each.
+
+Meta-World has a test of its own (`tests/test_meta_world.py`). Installs from the package index.
+"""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.mujoco_versions import add, python_with, run
+
+pytestmark = pytest.mark.slow
+ROBOTICS = ("gymnasium-robotics==1.4.2", "pettingzoo", "imageio", "jinja2", "markupsafe")
+HIL = ("gym-hil==0.1.14", "pygame", "pynput", "hidapi", "evdev", "python-xlib", "six")
+CONTROL = ("dm-control==1.0.50", "shimmy==2.0.1", "dm-env", "dm-tree", "labmaze", "lxml", "pyparsing", "wrapt", "scipy")
+PUSHT = ("gym-pusht==0.1.8", "pymunk<7", "shapely", "scikit-image", "lazy-loader", "tifffile", "networkx")
+
+
+class Beside(NamedTuple):
+    """A version of MuJoCo, what is installed beside it, and environments with what their frames are entered by."""
+
+    mujoco: str
+    packages: tuple[str, ...]
+    enters: dict[str, str]
+
+
+MATRIX = (
+    Beside(
+        "3.8.1",
+        (*ROBOTICS, *HIL),
+        {
+            "gymnasium_robotics:FetchPickAndPlace-v4": "replay",
+            "gymnasium_robotics:AdroitHandDoor-v1": "state",
+            "gym_hil/PandaPickCubeBase-v0": "replay",
+        },
+    ),
+    Beside(
+        "3.17.0",
+        (*ROBOTICS, *CONTROL, *PUSHT, "pygame"),
+        {"dm_control/reacher-easy-v0@200": "state", "gym_pusht:gym_pusht/PushT-v0": "replay"},
+    ),
+    Beside("4.0.0", (), {"Pusher-v5": "state", "Humanoid-v5": "state"}),
+)
+
+
+@pytest.fixture(params=MATRIX, ids=lambda row: row.mujoco, scope="module")
+def beside(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Beside, Path]:
+    row: Beside = request.param
+    python = python_with(row.mujoco, tmp_path_factory.mktemp("venv") / "venv")
+    add(python, *row.packages)
+    return row, python
+
+
+def test_they_run_and_ten_frames_are_entered_exactly(beside: tuple[Beside, Path], tmp_path: Path) -> None:
+    row, python = beside
+    for name, enters in row.enters.items():
+        told = run(python, "robo_rlhf.cli.main", "doctor", "--env", name, "--json", home=tmp_path)
+        assert told.returncode == 0, f"{name}: {told.stderr}"
+        found = json.loads(told.stdout)
+        assert f"mujoco {row.mujoco}" in found["runs with"]
+        assert found["entered by"].startswith(f"A frame of {name} is entered by {_ways[enters]}"), found
+        words = ("--env", name, "--policy", "random", "-n", "1", "--dataset", "played")
+        played = run(python, "robo_rlhf.cli.main", "rollout", *words, home=tmp_path)
+        assert played.returncode == 0, f"{name}: {played.stderr}"
+
+
+_ways = {"state": "its state: 10 of 10 frames exact", "replay": "a replay of the actions before it, which is exact"}
+
+
+def test_what_does_not_fit_is_one_line_with_the_versions_and_the_line_for_pip(
+    beside: tuple[Beside, Path], tmp_path: Path
+) -> None:
+    row, python = beside
+    if row.mujoco != "3.17.0":
+        pytest.skip("Fetch is beside a MuJoCo that it does not run with in one row only")
+    name = "gymnasium_robotics:FetchPickAndPlace-v4"
+    told = run(python, "robo_rlhf.cli.main", "doctor", "--env", name, home=tmp_path)
+    assert told.returncode == 16
+    (line,) = (line for line in told.stderr.splitlines() if line.startswith("error: "))
+    assert "mujoco 3.17.0" in line
+    assert line.endswith("pip install mujoco==3.8.1 gymnasium-robotics==1.4.2")
+    assert "Traceback" not in told.stderr
