@@ -145,7 +145,7 @@ class FeedbackAsk(DatabaseOptions):
     """Only episodes of this task."""
     episodes: tuple[str, ...] = ()
     """Compare just these episodes with each other, by their ids, whatever their start and policy."""
-    axes: tuple[str, ...] | None = None
+    axes: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="[STR [STR ...]]")] = None
     """Compare along these axes, each by itself; with no name after it, along those of the task."""
     most: int = 0
     """At most so many questions; 0 asks about every pair."""

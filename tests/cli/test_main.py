@@ -151,7 +151,8 @@ def test_only_what_goes_on_is_said_to_go_on() -> None:
     said = {name: getattr(COMMANDS[name], "stopped", STOPPED) for name in COMMANDS}
     moving = {f"episodes {name}" for name in ("export", "import", "merge", "copy", "split")}
     assert {name for name, text in said.items() if text == CONTINUES} == {
-        "run", "train bc", "train dagger", "train ppo", "train sac", "train reward", "arena", "rollout", "samples",
+        "run", "train bc", "train cpl", "train dagger", "train ppo", "train sac", "train reward", "arena", "evaluate",
+        "rollout", "samples",
         *moving,
     }  # fmt: skip
     assert {name for name, text in said.items() if text == STAYS} == {
