@@ -158,7 +158,7 @@ class Imitation(RunAlgorithm, SightOptions):
         env = mask_observations(make_env(self.task, min(self.select_episodes, 64)), self.mask_delay)
         seeds = np.arange(SELECTION_SEED, SELECTION_SEED + self.select_episodes)
 
-        def success(policy: TrainedPolicy) -> float:
+        def success(policy: "TrainedPolicy") -> float:
             policy.look_at(env)
             return evaluate(env, policy, seeds).success.value
 

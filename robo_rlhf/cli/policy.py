@@ -5,7 +5,7 @@ import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -71,8 +71,6 @@ class PolicyServe:
         robo-rlhf policy serve main-run --max-change 0.2 --max-age 0.2 --dry-run
         robo-rlhf policy serve main-run --host 0.0.0.0 --token-file policy.token
     """
-
-    stopped: ClassVar = "the server has ended"
 
     policy: Annotated[Path, tyro.conf.Positional]
     """A checkpoint, a run's folder or name (its final policy), or a stage of one (RUN/clone)."""

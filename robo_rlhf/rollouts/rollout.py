@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from robo_rlhf.core.errors import InvalidValueError, ShapeError
+from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, ShapeError, UnknownNameError
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta, Policy, Source, Step, VecEnv
 from robo_rlhf.rollouts.control_loop import Act, control_loop
 from robo_rlhf.sim.external.collections import fault_of
@@ -214,4 +214,8 @@ def check_environment(ended: Sequence[EndedEpisode], name: str) -> None:
     if ended and len(notes) == len(ended):
         which = f"All {len(notes)} episodes" if len(notes) > 1 else "The only episode"
         message = f"{which} of {name} ended by a fault of the environment; the first was {notes[0]}"
-        raise fault_of(find(name).spec, message)
+        try:
+            spec = find(name).spec
+        except UnknownNameError:  # a task of ours or of a guest, or an environment without an id
+            raise EnvironmentFaultError(message) from None
+        raise fault_of(spec, message)

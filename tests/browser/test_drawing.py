@@ -253,10 +253,10 @@ def test_the_library_draws_by_itself_all_cameras_in_step(webgl: Browser, station
     page.goto(f"{station.url}/library/episode/demos/broken?frame=29")
     at_frame(page, 29)
     expect(page.locator(".strip canvas[data-frame='29']")).to_have_count(3)
-    page.keyboard.press(".")
+    page.keyboard.press("ArrowRight")
     at_frame(page, 30)
     expect(page.locator(".stage-trouble")).to_be_hidden()
-    page.keyboard.press(".")
+    page.keyboard.press("ArrowRight")
     expect(page.locator(".stage-trouble")).to_have_text(
         "The state of this frame is not finite: the last one that is can be seen."
     )
@@ -308,12 +308,12 @@ def test_pairs_are_drawn_in_step_and_answered(webgl: Browser, station: Served) -
     apart = page.evaluate(APART, 1.0)
     assert sorted(apart)[int(0.9 * len(apart))] <= 1  # but for the moment at which a loop begins anew
     first = page.locator("#desk").get_attribute("data-question") or ""
-    page.keyboard.press("1")
+    page.keyboard.press("ArrowRight")
     expect(page.locator("#desk")).not_to_have_attribute("data-question", first)
     expect(page.locator(".clips.now canvas[data-frame]")).to_have_count(2, timeout=60_000)
     assert not [url for url in asked if "/review/clip/" in url]
     assert len([url for url in asked if "/media/scene" in url]) == 1
-    page.keyboard.press("b")
+    page.keyboard.press("ArrowRight")
     expect(page.locator(".clips.now video:not([hidden])")).to_have_count(2)
     page.wait_for_function("() => document.querySelector('.clips.now video').currentTime > 0")
     expect(page.get_by_role("button", name="Drawn by the server")).to_be_visible()

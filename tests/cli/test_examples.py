@@ -114,7 +114,7 @@ def test_examples_are_let_in_on_every_task(task: str) -> None:
 
 
 def on_task(words: list[str], task: str) -> tuple[str, ...]:
-    """Return a command line for another task, without the demonstrations and cameras that are of the task it was for."""
+    """Return a command line for another task, without demonstrations and cameras of the task it was for."""
     words[words.index("--task") + 1] = task
     words = [word.replace("front,wrist", "front") for word in words]
     if "--demos" in words and words[words.index("--demos") + 1] != "0":

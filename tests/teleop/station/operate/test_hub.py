@@ -20,6 +20,7 @@ class Session:
     owner: str
     empty_since: float | None = None
     over: str = ""
+    dataset: str = "demos"
     begun: Any = field(default_factory=lambda: type("Begun", (), {"done": lambda self: True})())
 
     def close(self, why: str) -> None:
