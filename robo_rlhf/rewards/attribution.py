@@ -7,14 +7,15 @@ Fisher, Rudin and Dominici 2019 for groups). Every member of the ensemble is ask
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 
 from robo_rlhf.core.errors import InvalidValueError, ShapeError
 from robo_rlhf.core.types import Array
-from robo_rlhf.rewards.base import RewardModel
+
+if TYPE_CHECKING:
+    from robo_rlhf.rewards.base import RewardModel
 
 DRAWS = 8  # exchanges of each quantity
 MOST, LEAST = 0.4, 0.05  # shares from which a quantity is looked at "mostly", and "a little"
@@ -51,9 +52,8 @@ def quantities(obs_names: Sequence[str], action_names: Sequence[str]) -> list[Qu
     return found + [Quantity(f"the action {name}", (), (index,)) for index, name in enumerate(action_names)]
 
 
-@torch.inference_mode()
 def attribute(
-    model: RewardModel, obs: Array, action: Array, among: Sequence[Quantity], rng: np.random.Generator
+    model: "RewardModel", obs: Array, action: Array, among: Sequence[Quantity], rng: np.random.Generator
 ) -> Attribution:
     """Return what carries the reward of clips: obs (B, L+1, obs_dim), action (B, L, act_dim), at least two clips.
 
@@ -99,7 +99,7 @@ def in_words(shares: Mapping[str, float]) -> str:
     return f"Mostly {' and '.join(mostly)}{more}."
 
 
-def as_clips(obs: Array, action: Array, model: RewardModel, length: int = 10) -> tuple[Array, Array]:
+def as_clips(obs: Array, action: Array, model: "RewardModel", length: int = 10) -> tuple[Array, Array]:
     """Cut an episode, obs (T+1, d) and action (T, a), into clips: of one step where the model looks at no others."""
     steps = 1 if model.markovian else min(length, max(len(action) // 2, 1))
     count = len(action) // steps
@@ -108,10 +108,13 @@ def as_clips(obs: Array, action: Array, model: RewardModel, length: int = 10) ->
     return cut, action[: count * steps].reshape(count, steps, -1)
 
 
-def _rewards(model: RewardModel, obs: Array, action: Array) -> Array:
+def _rewards(model: "RewardModel", obs: Array, action: Array) -> Array:
     """Return each member's reward of each step, (E, B, L), brought to deviation 1."""
+    import torch  # here: pages show the words without it
+
     inputs = (torch.as_tensor(part, dtype=torch.float32) for part in (obs[:, :-1], action, obs[:, 1:]))
-    found: Array = (model(*inputs) / model.output_std[:, None, None]).numpy()
+    with torch.inference_mode():
+        found: Array = (model(*inputs) / model.output_std[:, None, None]).numpy()
     return found
 
 
