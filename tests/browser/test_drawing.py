@@ -308,12 +308,12 @@ def test_pairs_are_drawn_in_step_and_answered(webgl: Browser, station: Served) -
     apart = page.evaluate(APART, 1.0)
     assert sorted(apart)[len(apart) // 2] <= 1  # but while a loop begins anew, or software draws one of them late
     first = page.locator("#desk").get_attribute("data-question") or ""
-    page.keyboard.press("ArrowRight")
+    page.keyboard.press("1")
     expect(page.locator("#desk")).not_to_have_attribute("data-question", first)
     expect(page.locator(".clips.now canvas[data-frame]")).to_have_count(2, timeout=60_000)
     assert not [url for url in asked if "/review/clip/" in url]
     assert len([url for url in asked if "/media/scene" in url]) == 1
-    page.keyboard.press("ArrowRight")
+    page.keyboard.press("b")
     expect(page.locator(".clips.now video:not([hidden])")).to_have_count(2)
     page.wait_for_function("() => document.querySelector('.clips.now video').currentTime > 0")
     expect(page.get_by_role("button", name="Drawn by the server")).to_be_visible()
