@@ -61,7 +61,7 @@ def array_of(group: "h5py.Group", name: str, path: Path, episode: object) -> Arr
         CorruptFileError: it is missing, lies in another file, is too large, or cannot be read.
     """
     item = group.get(name)
-    if item is None or not hasattr(item, "dtype"):
+    if item is None or not hasattr(item, "size"):  # a group, or a type with a name
         raise broken(path, f"it has no array {name}", episode)
     if getattr(item, "external", None) or getattr(item, "is_virtual", False):
         raise broken(path, f"array {name} lies in another file", episode)

@@ -55,7 +55,11 @@ class LeRobotInfo:
             path = self.place / pattern.format(**values)
         except (KeyError, IndexError, ValueError) as error:
             raise broken(self.path, f"the path {pattern!r} cannot be filled in") from error
-        if not path.resolve().is_relative_to(self.place.resolve()):
+        try:
+            inside = path.resolve().is_relative_to(self.place.resolve())
+        except (OSError, RuntimeError, ValueError) as error:  # a link that leads to itself, a name that cannot be
+            raise broken(path, "it cannot be followed") from error
+        if not inside:
             raise broken(self.path, f"the path {pattern!r} leads out of the set")
         return path
 
@@ -75,13 +79,27 @@ class LeRobotInfo:
 
 
 def episode_rows(info: LeRobotInfo) -> Iterator[dict[str, Any]]:
-    """Iterate over what is known of each episode."""
+    """Iterate over what is known of each episode.
+
+    Raises:
+        CorruptFileError: a file is damaged, or an episode has no number.
+    """
+    for path, row in _episode_rows(info):
+        if not isinstance(row.get("episode_index"), int):
+            raise broken(
+                path, f"episode_index of an episode is {str(row.get('episode_index'))[:40]}: expected a number"
+            )
+        yield row
+
+
+def _episode_rows(info: LeRobotInfo) -> Iterator[tuple[Path, dict[str, Any]]]:
     if info.old:
-        yield from _json_lines(info.place / "meta" / "episodes.jsonl")
+        path = info.place / "meta" / "episodes.jsonl"
+        yield from ((path, row) for row in _json_lines(path))
         return
     for path in sorted((info.place / "meta" / "episodes").glob("chunk-*/file-*.parquet")):
         for batch in _batches(path, EPISODES_EACH, lambda names: [n for n in names if not n.startswith("stats/")]):
-            yield from batch.to_pylist()
+            yield from ((path, row) for row in batch.to_pylist())
 
 
 def _batches(path: Path, rows: int, wanted: Callable[[list[str]], list[str]]) -> Iterator[pa.RecordBatch]:

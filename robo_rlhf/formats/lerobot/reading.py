@@ -1,6 +1,7 @@
 """Episodes out of a LeRobot set: those of this program exact, others as `ForeignSet` makes them."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -17,6 +18,8 @@ from robo_rlhf.formats.foreign import Foreign, ForeignSet
 from robo_rlhf.formats.lerobot.info import LeRobotInfo, tables
 from robo_rlhf.formats.lerobot.layout import AS_JSON, CHUNK, IMAGES, KNOWN, LAST, OWN, column, first_line
 from robo_rlhf.formats.scaling import Scaling
+
+MOST_COLUMNS = 100_000  # of a feature; an observation or action of more is damage
 
 
 def _numbers(info: LeRobotInfo, table: pa.Table, name: str, path: Path, index: int) -> Array:
@@ -63,7 +66,10 @@ def foreign_set(info: LeRobotInfo, options: ImportOptions, notes: Callable[[str]
 
 
 def _names(info: LeRobotInfo, feature: str) -> tuple[str, ...]:
-    count, given = int(np.prod(info.shapes[feature])), info.features[feature].get("names")
+    count, given = math.prod(info.shapes[feature]), info.features[feature].get("names")
+    if not 0 < count <= MOST_COLUMNS:
+        shape = f"{feature} has the shape {info.shapes[feature]}"
+        raise broken(info.path, f"{shape}: expected 1 to {MOST_COLUMNS:,} columns")
     if isinstance(given, dict) and len(given) == 1:
         given = next(iter(given.values()))
     if isinstance(given, list) and len(given) == count:
