@@ -108,7 +108,12 @@ export class DrawnVideo {
   }
 
   get currentTime() {
-    const moved = this.paused ? 0 : ((performance.now() - this.since) / 1000) * this.rate;
+    return this.timeAt(performance.now());
+  }
+
+  /** @param {number} now [ms] */
+  timeAt(now) {
+    const moved = this.paused ? 0 : (Math.max(now - this.since, 0) / 1000) * this.rate;
     return Math.min(this.from + moved, this.duration);
   }
 
@@ -151,7 +156,7 @@ export class DrawnVideo {
     const { poses, scene, eye } = this;
     if (!poses || !scene || !eye) return;
     this.stale = false;
-    const moment = this.currentTime * this.fps - 0.5; // the middle of a frame's time is the frame itself
+    const moment = this.timeAt(by.now) * this.fps - 0.5; // the middle of a frame's time is the frame itself
     const pose = poses.at(this.paused ? Math.round(moment) : moment);
     if (!pose.every(Number.isFinite)) return; // not one frame so far can be drawn
     scene.place(pose);

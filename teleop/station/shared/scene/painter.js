@@ -36,6 +36,7 @@ export class Painter {
     /** @type {number[]} [ms] */
     this.spans = [];
     this.last = 0;
+    this.now = 0; // [ms] the moment that is drawn, one for all views
     this.width = this.height = 0;
     this.renderer = this.open();
     const tick = (/** @type {number} */ now) => {
@@ -84,6 +85,7 @@ export class Painter {
     if (!due.length || this.lost) return;
     const span = now - this.last;
     this.last = now;
+    this.now = performance.now();
     for (const view of due) view.draw(this);
     if (span < PAUSE) this.watch(span);
   }
