@@ -111,6 +111,7 @@ def test_what_an_environment_says_of_success_is_read_as_meant_or_refused(
         found[name] = (main(command), json.loads(re.sub("[^\\]]*$", "", (said := capsys.readouterr()).out))[0])
     assert [(code, row["successes"]) for code, row in found.values()] == [(0, 0), (0, 2), (16, 0)]
     assert "said_by_env:AsTwo-v0 gave success array([ True, False]), expected a bool, 0 or 1 (gymnasium " in said.err
+    assert "). Mend the environment and run the same command again." in said.err
     aborted = Dataset(home / "samples" / "said_by_env:AsTwo-v0").list(outcome="aborted")
     assert len(aborted) == 2
     assert {info.meta.note.partition(" gave ")[0] for info in aborted} == {"aborted at step 0: said_by_env:AsTwo-v0"}
