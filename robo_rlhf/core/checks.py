@@ -228,9 +228,9 @@ def _shown(given: object) -> str:
 
 
 Count = Annotated[int, at_least(1)]
-WholeNumber = Annotated[int, at_least(0)]
+WholeNumber = Annotated[int, at_least(0, "0 or more")]
 Positive = Annotated[float, above(0)]
-NotNegative = Annotated[float, at_least(0)]
+NotNegative = Annotated[float, at_least(0, "0 or more")]
 Share = Annotated[float, within(0, 1)]
 Seed = Annotated[int, Meant(check_seed)]
 DatasetName = Annotated[str, Meant(check_dataset)]

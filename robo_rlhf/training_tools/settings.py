@@ -11,8 +11,10 @@ from robo_rlhf.core.checks import (
     Seed,
     Share,
     WholeNumber,
+    above,
     below,
     in_range,
+    within,
 )
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.registry import Choices
@@ -267,7 +269,7 @@ class SACSettings(RLSettings):
     """Updates of the value functions alone after the reward has changed."""
     temperature_lr: Positive = 3e-4
     """Adam's rate for the temperature."""
-    tau: Annotated[float, in_range(lambda rate: 0 < rate <= 1, "a number in (0, 1]")] = 0.005
+    tau: Annotated[float, above(0), within(0, 1)] = 0.005
     """Rate at which the target value functions follow."""
     members: Count = 2
     """Value functions."""

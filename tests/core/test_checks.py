@@ -116,7 +116,7 @@ class Sizes(CheckedSettings):
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"depth": -1}, "a net's depth: expected at least 0, got -1."),
+        ({"depth": -1}, "a net's depth: expected 0 or more, got -1."),
         ({"width": 0}, "a net's width: expected more than 0, got 0."),
         ({"share": 1.5}, "a net's share: expected a share, got 1.5."),
         ({"share": math.nan}, "a net's share: expected a share, got nan."),

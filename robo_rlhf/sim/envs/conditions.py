@@ -12,7 +12,7 @@ class Conditions(CheckedSettings):
 
     LABEL: ClassVar[str] = "{} of the conditions"
 
-    drop_frames: Annotated[float, below(1)] = 0.0
+    drop_frames: Annotated[float, below(1, "a share from 0 to less than 1")] = 0.0
     """Share of frames that never arrive: the one before is shown again."""
     delay_frames: WholeNumber = 0
     """Steps by which frames are late, columns and pictures alike."""
