@@ -29,7 +29,9 @@ KEYS = {
 }
 CRITERIA = {"criteria": ["gentleness", "speed"]}
 EACH = 2  # questions of a kind
-GONE = "name => { const workspace = document.getElementById('workspace'); return workspace.hidden || workspace.dataset.question !== name; }"
+GONE = (
+    "name => { const all = document.getElementById('workspace'); return all.hidden || all.dataset.question !== name; }"
+)
 PLAYS = "() => (document.querySelector('.clips.now video')?.currentTime || 0) > 0.05"
 
 
