@@ -1,4 +1,4 @@
-"""An extension of Sphinx: fills pages from the help of commands, dataclasses of settings and the REST API's description.
+"""An extension of Sphinx: fills pages from the help of commands, the settings and the REST API's description.
 
 A page has a comment where it goes: `<!-- generated: commands -->`.
 """
