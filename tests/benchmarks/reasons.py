@@ -106,7 +106,7 @@ def _accuracy(
 
 
 def _worth(axis: str, question: Question, clip: Segment, labeler: SimulatedLabeler) -> float:
-    value: Array = labeler.utility(question, clip) if axis == "overall" else -labeler.cost(question, clip, axis)
+    value: Array = labeler.utility(question, clip, axis) if axis == "overall" else -labeler.cost(question, clip, axis)
     return float(value.mean())
 
 
