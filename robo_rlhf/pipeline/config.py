@@ -41,6 +41,10 @@ class TeacherConfig:
     """Where no clip scores more than this, the teacher answers "cannot tell"."""
     mistake: float = 0.05
     """Probability of an erroneous answer."""
+    reasons: float = 0.0
+    """Share of answers between two clips with a reason of the task's list whose axis is a style measure."""
+    wrong_reasons: float = 0.05
+    """Probability of another reason than the one meant."""
 
     def __post_init__(self) -> None:
         """Refuse unknown style measures.
