@@ -101,7 +101,8 @@ def _vectors(texts: Sequence[str]) -> Array:
             if term in place:
                 row[place[term]] = (1.0 + np.log(times)) * np.log(len(texts) / of_texts[term] + 0.1)
     length = np.linalg.norm(found, axis=1, keepdims=True)
-    return found / np.maximum(length, 1e-12)
+    scaled: Array = found / np.maximum(length, 1e-12)
+    return scaled
 
 
 def _terms(text: str) -> Iterator[str]:
