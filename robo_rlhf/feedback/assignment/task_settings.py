@@ -5,12 +5,12 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import sqlalchemy as sa
 
 from robo_rlhf.accounts.roles import NO_PRINCIPAL, Principal, log
-from robo_rlhf.core.checks import at_least, check_ranges, within
+from robo_rlhf.core.checks import CheckedSettings, Count, Share, within
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.database.writers import Database
@@ -25,36 +25,26 @@ _AXES, _REASONS = "axes", "reasons"  # among the stored settings
 
 
 @dataclass(frozen=True)
-class Sharing:
+class Sharing(CheckedSettings):
     """How questions are assigned, and whose answers count as good work."""
 
-    overlap: int = 1  # people who are to answer each question, by default
-    lease: float = 600.0  # [s] that a person has for a question
-    gold_share: float = 0.05  # of the assigned questions: those whose answer is known
-    repeat_share: float = 0.05  # of the assigned questions: those that the person has answered before
-    repeat_gap: int = 20  # questions between the first time and the second
-    too_fast: float = 0.7  # [s] too short for having seen the clips
-    least_gold: float = 0.7  # share of gold questions that a reliable person gets right
-    most_too_fast: float = 0.2  # share of answers that may come too fast before a person is warned about
-    most_ties: float = 0.6  # share of answers that may prefer nothing
-    least_consistent: float = 0.6  # share of questions asked twice that a reliable person answers alike
-    least_skill: float = 0.65  # probability of the true label, by the crowd model
+    LABEL: ClassVar[str] = "{} of a task"
 
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            InvalidValueError: a setting outside its range.
-        """
-        ranges = {
-            "overlap": at_least(1, "at least 1 person"),
-            "lease": within(1, 86400, "1 to 86400 s"),
-            "gold_share repeat_share": within(0, 0.5, "a share of at most 0.5"),
-            "repeat_gap": at_least(1, "at least 1 question"),
-            "too_fast": within(0, 60, "0 to 60 s"),
-            "least_gold most_too_fast most_ties least_consistent least_skill": within(0, 1, "a share"),
-        }
-        check_ranges(self, "{} of a task", ranges)
+    overlap: Count = 1  # people who are to answer each question, by default
+    lease: Annotated[float, within(1, 86400, "1 to 86400 s")] = 600.0  # [s] that a person has for a question
+    gold_share: Annotated[float, within(0, 0.5, "a share of at most 0.5")] = (
+        0.05  # of the assigned questions: those whose answer is known
+    )
+    repeat_share: Annotated[float, within(0, 0.5, "a share of at most 0.5")] = (
+        0.05  # of the assigned questions: those that the person has answered before
+    )
+    repeat_gap: Count = 20  # questions between the first time and the second
+    too_fast: Annotated[float, within(0, 60, "0 to 60 s")] = 0.7  # [s] too short for having seen the clips
+    least_gold: Share = 0.7  # share of gold questions that a reliable person gets right
+    most_too_fast: Share = 0.2  # share of answers that may come too fast before a person is warned about
+    most_ties: Share = 0.6  # share of answers that may prefer nothing
+    least_consistent: Share = 0.6  # share of questions asked twice that a reliable person answers alike
+    least_skill: Share = 0.65  # probability of the true label, by the crowd model
 
 
 @dataclass(frozen=True)

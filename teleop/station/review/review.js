@@ -51,7 +51,7 @@ export class Review {
     this.count = 0;
     this.practised = ""; // key of the practice answer whose reply is waited for
     this.place = byId("stages", HTMLDivElement);
-    this.workspace = byId("desk", HTMLElement);
+    this.workspace = byId("workspace", HTMLElement);
     this.words = new Words(this);
     this.presence = new Presence(this);
     this.under = byId("controls", HTMLDivElement);
