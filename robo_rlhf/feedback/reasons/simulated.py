@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from robo_rlhf.core.checks import check_ranges, within
+from robo_rlhf.core.checks import CheckedSettings, Share
 from robo_rlhf.core.types import Array, Segment
 from robo_rlhf.feedback.question_kind import CLIP_NAMES, AnswerValue
 from robo_rlhf.feedback.reasons.listed import Reason
@@ -17,22 +17,16 @@ SMOOTHED = 5  # steps whose mean cost names the moment
 
 
 @dataclass(frozen=True)
-class SimulatedReasons:
+class SimulatedReasons(CheckedSettings):
     """What a simulated annotator knows and gets wrong about reasons."""
+
+    LABEL: ClassVar[str] = "{} of simulated reasons"
 
     listed: Sequence[Reason]  # of the task, those along an axis that `costs` knows
     costs: Costs
-    share: float = 1.0  # of the answers between two clips, those with a reason
-    mistake: float = 0.0  # probability of another reason than the one meant
+    share: Share = 1.0  # of the answers between two clips, those with a reason
+    mistake: Share = 0.0  # probability of another reason than the one meant
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            InvalidValueError: a share or a probability that is none.
-        """
-        check_ranges(self, "{} of simulated reasons", {"share mistake": within(0, 1, "a probability")})
 
     def beside(self, question: Question, value: AnswerValue) -> list[dict[str, Any]]:
         """Return the reasons for an answer: one, or none where no clip was chosen or none of the list is true."""
