@@ -28,7 +28,7 @@ _PIECES, _SHORT = (3, 4), 3  # characters of pieces; of words that say little
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-class Remark(NamedTuple):
+class PersonNote(NamedTuple):
     """A note of a person."""
 
     person: str
@@ -46,10 +46,10 @@ class Suggestion(NamedTuple):
 
 def suggestions_for(store: Store, task: str) -> list[Suggestion]:
     """Return what people's notes about a task suggest as reasons, the most frequent first."""
-    return group(remarks_about(store, task), store.tasks.reasons(task))
+    return group(notes_about(store, task), store.tasks.reasons(task))
 
 
-def remarks_about(store: Store, task: str) -> list[Remark]:
+def notes_about(store: Store, task: str) -> list[PersonNote]:
     """Return the newest notes beside answers and about questions of a task, one of each person and question."""
     found: dict[tuple[str, str], str] = {}
     about = sa.select(answers.c.question_id, answers.c.annotator, answers.c.value).join(
@@ -66,10 +66,10 @@ def remarks_about(store: Store, task: str) -> list[Remark]:
                 found.setdefault((person, question), text)
         for question, person, text in connection.execute(alone.order_by(notes.c.number.desc()).limit(MOST_NOTES)):
             found.setdefault((person, question), text)
-    return [Remark(person, text) for (person, _), text in found.items()][:MOST_NOTES]
+    return [PersonNote(person, text) for (person, _), text in found.items()][:MOST_NOTES]
 
 
-def group(remarks: Sequence[Remark], listed: Sequence[Reason] = ()) -> list[Suggestion]:
+def group(remarks: Sequence[PersonNote], listed: Sequence[Reason] = ()) -> list[Suggestion]:
     """Return the groups among notes that say alike, without what a reason of the list says already."""
     texts = [remark.text for remark in remarks]
     vectors = _vectors([*texts, *(reason.name for reason in listed)])
@@ -81,7 +81,7 @@ def group(remarks: Sequence[Remark], listed: Sequence[Reason] = ()) -> list[Sugg
     return sorted(found, key=lambda one: (-one.people, -one.notes, one.name))[:MOST]
 
 
-def _suggestion(remarks: Sequence[Remark], vectors: Array) -> Suggestion:
+def _suggestion(remarks: Sequence[PersonNote], vectors: Array) -> Suggestion:
     typical = vectors @ vectors.mean(0)
     short = np.array([len(remark.text) <= LONGEST for remark in remarks])
     order = sorted(range(len(remarks)), key=lambda i: (not short[i], -typical[i], remarks[i].text))

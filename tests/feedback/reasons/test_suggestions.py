@@ -6,7 +6,7 @@ import numpy as np
 
 from robo_rlhf.feedback.notes import Note
 from robo_rlhf.feedback.reasons.listed import LONGEST, Reason, check_reasons
-from robo_rlhf.feedback.reasons.suggestions import Remark, group, remarks_about, suggestions_for
+from robo_rlhf.feedback.reasons.suggestions import PersonNote, group, notes_about, suggestions_for
 from robo_rlhf.feedback.store import Store
 from tests.feedback.making import QUESTIONS
 
@@ -16,8 +16,8 @@ SPILLED = ("spilled the water", "spilling", "the cup spilled some")
 ALONE = ("nice", "froze at the end", "gripper opened late")
 
 
-def remarks(*groups: tuple[str, ...]) -> list[Remark]:
-    return [Remark(f"p{i % 3}", text) for i, text in enumerate(text for some in groups for text in some)]
+def remarks(*groups: tuple[str, ...]) -> list[PersonNote]:
+    return [PersonNote(f"p{i % 3}", text) for i, text in enumerate(text for some in groups for text in some)]
 
 
 def test_notes_that_say_alike_are_one_suggestion_each_and_the_rest_none() -> None:
@@ -61,7 +61,7 @@ def test_notes_beside_answers_and_about_questions_are_read_once_each(tmp_path: P
         store.answer(QUESTIONS[1].id, "ann", {"choice": "B", "note": "moves slowly"}, key="again")
         store.notes.add(Note("bo", "question", QUESTIONS[2].id, "so slow"), key="n")
         store.notes.add(Note("bo", "run", "run", "elsewhere"), key="m")
-        found = remarks_about(store, QUESTIONS[0].task)
+        found = notes_about(store, QUESTIONS[0].task)
         assert sorted(found) == [("ann", "moves slowly"), ("ann", "too slow"), ("bo", "so slow")]
-        assert remarks_about(store, "push") == []
+        assert notes_about(store, "push") == []
         assert suggestions_for(store, QUESTIONS[0].task)[0].people == 2
