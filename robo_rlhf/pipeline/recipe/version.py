@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from robo_rlhf.pipeline.config import PipelineConfig
 
-REVISION = 2  # raised when the code of learning changes what a run comes to, with the settings as they are
+REVISION = 3  # raised when the code of learning changes what a run comes to, with the settings as they are
 _PER_RUN = ("seed", "annotator", "dataset", "episodes")  # differ from run to run of one recipe
 
 
