@@ -46,7 +46,7 @@ samples: setup ## Re-record the demonstrations in recordings/samples
 samples-browser: setup-test ## Re-record recordings/samples/pick_place_browser: keys pressed in Chromium
 	$(BIN)/python -m tests.browser.person $(ARGS)
 
-picture: setup-test ## Remake docs/robot.gif and docs/operate.png, the pictures in README.md
+picture: setup-test ## Remake docs/pictures/robot.gif and docs/pictures/operate.png, the pictures in README.md
 	$(BIN)/python docs/make_pictures.py
 	$(BIN)/python docs/make_pages_picture.py
 

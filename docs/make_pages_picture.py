@@ -1,4 +1,4 @@
-"""Make docs/operate.png, the operate page in the middle of a demonstration, in Chromium: `make picture`."""
+"""Make docs/pictures/operate.png, the operate page while a demonstration is driven, in Chromium: `make picture`."""
 
 import shutil
 import sys
@@ -30,7 +30,7 @@ def main() -> None:
         where = f"source=samples/pick_place&episode={EPISODE}&frame={FRAME}&mode=continue"
         page.goto(f"{station.url}/operate?task=pick_place&start=1&{where}")
         page.wait_for_timeout(5000)  # a picture that stands still is drawn once more at full size
-        page.screenshot(path=ROOT / "docs" / "operate.png")
+        page.screenshot(path=ROOT / "docs" / "pictures" / "operate.png")
     print(f"wrote {ROOT / 'docs' / 'operate.png'}")
 
 

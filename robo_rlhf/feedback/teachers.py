@@ -14,10 +14,10 @@ import numpy as np
 
 from robo_rlhf.core.checks import above, at_least, check_ranges, within
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
-from robo_rlhf.core.types import Array, Episode, Segment
+from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import AnswerValue
-from robo_rlhf.feedback.store import Question, Store
+from robo_rlhf.feedback.records import Question
 
 Cost = Callable[[Mapping[str, Array], float, str], Array]  # (signals, control_dt [s], measure) → (T,)
 
@@ -148,19 +148,3 @@ class _TeacherJudge:
 
     def unsure(self, returns: Array) -> bool:
         return bool(returns.max() < self.teacher.skip_threshold)
-
-
-def answer_all(
-    store: Store, questions: Iterable[Question], teacher: Teacher, utility: Callable[[Question, Segment], Array]
-) -> int:
-    """Let `teacher` answer `questions` in the store; return how many answers are new.
-
-    `utility` gives the utility (L,) of the steps of one clip of a question.
-    """
-    new = 0
-    for question in questions:
-        value = teacher.answer(question, [utility(question, clip) for clip in question.segments])
-        new += store.answer(
-            question.id, teacher.name, value, key=f"{teacher.name}/{question.id}", annotator_kind="simulated"
-        )
-    return new

@@ -6,12 +6,18 @@ from typing import Any, Literal
 from robo_rlhf.core.checks import at_least, check_ranges, check_seed
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.core.legacy_names import PRESETS
+from robo_rlhf.feedback.axes import check_axes
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.reward_fitting.settings import FitSettings
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.sim.envs.conditions import Conditions
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
 from robo_rlhf.training_tools.settings import BCSettings, PPOSettings, RewardSettings, SACSettings
+
+BY_AXES = "axes"  # the kind of question that compares along named axes
+DONE = "task success"
+JUDGED = {DONE: "", "smoothness": "peak_jerk", "care with the object": "peak_contact_force"} | {m: m for m in MEASURES}
+"""The axes that the simulated teacher judges: by the task's own reward, or by a style measure."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +146,9 @@ class PipelineConfig:
     question: str = "pairwise"
     """Kind of question: one of the registry, such as pairwise, which of two clips is better, or ranking, the order of
     four; or one of your own, as module:Thing."""
+    axes: tuple[str, ...] = ()
+    """Named axes that clips are compared along where `question` is axes. A reward head learns from each;
+    `finetune.objective` weighs them, and is their mean where it is learned alone."""
     approvals: float = 0.0
     """Share of the questions that ask whether an episode succeeded, which train a success head beside the reward; more
     of them in earlier rounds."""
@@ -215,9 +224,7 @@ class PipelineConfig:
         if self.annotator == "simulated" and KINDS[self.question].layout == "show":
             expected = "a kind that a simulated annotator can answer, or --annotator human"
             raise InvalidValueError("kind of question", self.question, expected)
-        if RewardSum(self.rl.objective).axes:
-            expected = "learned without an axis: a run asks about none; `robo-rlhf train ppo` takes one"
-            raise InvalidValueError("objective of a run", repr(self.rl.objective), expected)
+        self._check_axes()
         check_seed("--seed", self.seed)
         check_ranges(self, "--{}", {"demos": at_least(0), "labels rounds": at_least(1)})
         ranges = {
@@ -239,6 +246,26 @@ class PipelineConfig:
         if self.rl.iterations < self.rounds:
             name = "finetune" if self.rl is self.finetune else "sac"
             raise InvalidValueError(f"{name} iterations", self.rl.iterations, f"at least {self.rounds}")
+
+    def _check_axes(self) -> None:
+        """Refuse axes that cannot be asked about, or that the objective names and nobody is asked about.
+
+        Raises:
+            InvalidValueError: they are asked for.
+        """
+        asked = check_axes(self.axes) if self.axes else ()
+        if asked and self.question != BY_AXES:
+            raise InvalidValueError(
+                "axes", f"{', '.join(asked)} with question {self.question}", f"the question {BY_AXES}"
+            )
+        unknown = [axis for axis in asked if axis not in JUDGED] if self.annotator == "simulated" else []
+        if unknown:
+            expected = f"axes that the simulated teacher can judge, {', '.join(JUDGED)}; or --annotator human"
+            raise InvalidValueError("axes", ", ".join(unknown), expected)
+        missing = [axis for axis in RewardSum(self.rl.objective).axes if axis not in asked]
+        if missing:
+            expected = f"one of {', '.join(asked)}" if asked else "learned without an axis, or --axes with its name"
+            raise InvalidValueError("axis in the objective of a run", repr(missing[0]), expected)
 
     def _check_seeing(self) -> None:
         """Refuse what is not done with a policy that has cameras or hidden columns.

@@ -13,10 +13,10 @@ _PER_RUN = ("seed", "annotator", "dataset", "episodes")  # differ from run to ru
 def recipe_version(config: PipelineConfig) -> str:
     """Return the version of the recipe of `config`, such as "1-6f0c2a91": of the code and of the settings.
 
-    Results of runs are compared and averaged only within one version.
+    Results of runs are compared and averaged only within one version. What is off changes nothing, so a new setting
+    that is off by default makes no new version.
     """
     settings = {name: value for name, value in asdict(config).items() if name not in _PER_RUN}
-    if not config.conditions:
-        del settings["conditions"]
+    settings = {name: value for name, value in settings.items() if value and getattr(config, name)}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return f"{REVISION}-{digest[:8]}"

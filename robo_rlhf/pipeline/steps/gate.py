@@ -28,7 +28,7 @@ def look_again(
     """Return `new`, or an older policy where the success head of `new` shows that it is worse; the stage of a round.
 
     A gate judges by a head that the policy was optimised against, and that nobody taught about this policy yet. The
-    head of the next round was taught by what people say of its episodes.
+    head of the next round was trained on answers about its episodes.
     """
     if old is None or new.success is None or not context.config.gate or old.network is new.network:
         return new

@@ -64,7 +64,8 @@ def ask(context: Context, policy: PipelinePolicy, number: int) -> list[Question]
         return {**asked, **({"alarm": watching} if watching else {})}
 
     questions, stored = list[Question](), context.stage(f"round-{number}/ask", work)
-    asked: list[tuple[str, Any, dict[str, float]]] = [(config.question, clips, {}) for clips in stored["questions"]]
+    about: dict[str, Any] = {"axes": list(config.axes)} if config.axes else {}
+    asked: list[tuple[str, Any, dict[str, Any]]] = [(config.question, clips, about) for clips in stored["questions"]]
     endings = stored.get("success", ())  # runs of earlier versions asked none, or drew them with equal chances
     chances = stored.get("inclusion", [1.0] * len(endings))
     asked += [("success", [clip], {INCLUSION: chance}) for clip, chance in zip(endings, chances, strict=True)]

@@ -102,7 +102,7 @@ def learn_success(context: Context, policy: PipelinePolicy, number: int) -> Pipe
 def _newest_rate(
     context: Context, head: SuccessHead, number: int, questions: Sequence[Question], answers: Sequence[Answer]
 ) -> dict[str, Any] | None:
-    """Return how often round `number`'s episodes succeed, by the head and by what people say of some of them.
+    """Return how often round `number`'s episodes succeed, by the head and by answers about some of them.
 
     Each answer is compared with the members that were not trained on it. None where nobody answered in this round.
     """

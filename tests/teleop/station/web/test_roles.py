@@ -45,6 +45,7 @@ ROUTES: dict[str, Row] = {
     "GET /": Row("annotator", "2"),
     "GET /guidelines": Row("annotator", "2"),
     "POST /api/guidelines": Row("operator", "4"),
+    "POST /api/guidelines/axes": Row("operator", "4"),
     # Accounts
     "GET /accounts": Row("administrator", "2"),
     "GET /accounts/people/{name}": Row("administrator", "4"),
