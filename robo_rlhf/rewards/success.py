@@ -109,7 +109,7 @@ class SuccessHead(nn.Module):
     def verdicts(self, ends: Array) -> Array:
         """Return the chance (M,) that people would call episodes successes by their last observations (M, d).
 
-        Less `overrates`, by how much the newest policy's episodes were overrated where people were asked about them.
+        Less `overrates`, by how much answers about the newest policy's episodes show that these were overrated.
         A mean of these is a share; one alone may lie outside of [0, 1].
         """
         found: Array = self.chance(ends)[0] - np.float32(self.overrates)

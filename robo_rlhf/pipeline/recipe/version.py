@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict
+from typing import Any
 
 from robo_rlhf.pipeline.config import PipelineConfig
 
@@ -17,6 +18,11 @@ def recipe_version(config: PipelineConfig) -> str:
     that is off by default makes no new version.
     """
     settings = {name: value for name, value in asdict(config).items() if name not in _PER_RUN}
-    settings = {name: value for name, value in settings.items() if value and getattr(config, name)}
+    settings = _on({name: value for name, value in settings.items() if getattr(config, name)})
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return f"{REVISION}-{digest[:8]}"
+
+
+def _on(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings within settings without those that are off: 0, False, None or empty."""
+    return {name: _on(value) if isinstance(value, dict) else value for name, value in settings.items() if value}

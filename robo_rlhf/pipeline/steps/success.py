@@ -3,9 +3,10 @@
 Where people were asked whether episodes succeeded, their answers decide what the environment's mark of success would:
 part of the reward, and every choice between policies. Nothing that the environment marks reaches a weight then.
 
-A policy that was optimised against a head, or chosen by it, succeeds less often than the head sees. So in every round
-people judge episodes of the newest policy, most of them where the head of the round before is unsure; the chance with
-which each was chosen is written down, so that a mean over them, weighted by its inverse, stands for all episodes.
+A policy that is optimised against a head, or chosen by it, may succeed less often than the head sees. So in every round
+people judge episodes of the newest policy, from starts that nothing was chosen on, and most of them where the head of the
+round before is unsure; the chance with which each was chosen is written down, so that a mean over them, weighted by its
+inverse, stands for all episodes. Where they show that the head is wrong, its verdicts are corrected by as much.
 """
 
 from collections.abc import Mapping, Sequence
@@ -121,7 +122,8 @@ def _newest_rate(
     predicted, _ = head.chance(np.stack(list(ends.values())))
     rate = prediction_powered(predicted, residuals(says, chance), weight)
     seen = float(predicted.mean())
-    return {"seen": seen, "overrates": seen - rate.value, "answers": len(given), **rate._asdict()}
+    wrong = not rate.low <= seen <= rate.high  # else a few mistaken answers would move all that is chosen by the head
+    return {"seen": seen, "overrates": wrong * (seen - rate.value), "answers": len(given), **rate._asdict()}
 
 
 def waits_for_answers(context: Context, policy: PipelinePolicy) -> bool:
@@ -132,7 +134,7 @@ def waits_for_answers(context: Context, policy: PipelinePolicy) -> bool:
 def success_by_seed(context: Context, head: SuccessHead | None, acting: Policy, seeds: Array) -> Array:
     """Return (M,), whether the episodes of a policy end in success: the head's verdicts, else bool by the environment.
 
-    The verdicts are chances, corrected by what people said of the newest policy: see `SuccessHead.verdicts`.
+    The verdicts are chances, corrected by answers about the newest policy: see `SuccessHead.verdicts`.
     """
     if head is None:
         return np.array(evaluate(context.env, acting, seeds).success_end, np.bool_)
