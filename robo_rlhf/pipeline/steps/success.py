@@ -4,7 +4,7 @@ Where people were asked whether episodes succeeded, their answers decide what th
 part of the reward, and every choice between policies. Nothing that the environment marks reaches a weight then.
 
 A policy that is optimised against a head, or chosen by it, may succeed less often than the head sees. So in every round
-people judge episodes of the newest policy, from starts that nothing was chosen on, and most of them where the head of the
+people judge episodes of the newest policy, from starts that nothing was chosen on, most of them where the head of the
 round before is unsure; the chance with which each was chosen is written down, so that a mean over them, weighted by its
 inverse, stands for all episodes. Where they show that the head is wrong, its verdicts are corrected by as much.
 """
