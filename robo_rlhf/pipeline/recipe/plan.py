@@ -125,7 +125,7 @@ def _questions(answers: "Sequence[AnswerTime]") -> Plan:
     """Return which questions are asked: of those that compare, the one that tells most in a second."""
     best = max(answers, key=lambda time: time.worth / time.seconds)
     times = [f"{time.kind}: {time.seconds:.3g} s ({time.source}), worth {time.worth:g} pairs" for time in answers]
-    asked = f"{best.kind}, and {APPROVALS:.0%} that ask whether an episode succeeded, most of them in the first round"
+    asked = f"{best.kind}, and {APPROVALS:.0%} that ask whether an episode succeeded, more in earlier rounds"
     settings = {"question": best.kind, "approvals": APPROVALS}
     return Plan(settings, (PlanChoice("questions", asked, "; ".join(times)),))
 

@@ -22,8 +22,8 @@ def choices_section(path: Path, rounds: Sequence[int], approvals: float) -> str:
     judge = "a success head learned from the answers judges them" if approvals else "the environment's mark judges them"
     listed = "".join(f"<tr><td>{escape(what)}</td><td>{text}</td></tr>" for what, text in rows)
     return (
-        f'<h2>What the run chose</h2><p class="quiet">By rollouts on seeds that no result is reported on; {judge}. A figure by '
-        "which something was chosen flatters what was chosen.</p>"
+        f'<h2>What the run chose</h2><p class="quiet">By rollouts on seeds that no result is reported on; {judge}. '
+        "A figure by which something was chosen flatters what was chosen.</p>"
         f'<div class="scroll"><table><tbody>{listed}</tbody></table></div>'
     )
 
