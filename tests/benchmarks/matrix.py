@@ -77,7 +77,7 @@ class Cell:
         """The version of the recipe that the command runs."""
         command = parse("run", self.words[1:])
         assert isinstance(command, RunCommand)
-        return recipe_version(command.config())
+        return recipe_version(command.config(SAMPLES.parent))
 
 
 def cells(arms: Sequence[str] = tuple(ARMS)) -> list[Cell]:

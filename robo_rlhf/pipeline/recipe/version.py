@@ -16,7 +16,8 @@ def recipe_version(config: PipelineConfig) -> str:
     Results of runs are compared and averaged only within one version.
     """
     settings = {name: value for name, value in asdict(config).items() if name not in _PER_RUN}
-    if not config.conditions:
-        del settings["conditions"]
+    for later in ("conditions", "axes"):  # settings that the recipe has gained; unset, it is the same as before
+        if not getattr(config, later):
+            del settings[later]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return f"{REVISION}-{digest[:8]}"

@@ -13,6 +13,7 @@ import { drawControls } from "./controls.js";
 import { Learned } from "./learned.js";
 import { earlier, keep } from "./memory.js";
 import { Note } from "./note.js";
+import { Paces } from "./paces.js";
 import { Outbox, newKey } from "../shared/outbox.js";
 import { giveBack, nextQuestion, reportBroken } from "../shared/questions.js";
 import { Stage } from "./stage.js";
@@ -58,6 +59,7 @@ export class Review {
     this.learned = new Learned(byId("learned", HTMLParagraphElement), this.chosen);
     this.clock = new Clock(() => this.transport?.draw(this.panel?.marks || []));
     this.transport = new Transport(this.clock, (camera) => this.lookFrom(camera));
+    this.paces = new Paces(this.clock);
     this.outbox = new Outbox(this.page.person, {
       sent: (letter, reply) => this.sent(letter, reply),
       refused: (letter, why) => this.refused(letter, why),
@@ -129,7 +131,7 @@ export class Review {
     else this.stages.push(stage);
     this.place.append(stage.node);
     stage.onready = () => stage === this.shown && this.begin();
-    stage.load(Transport.cameraOf(stage.question.task));
+    stage.load(Transport.cameraOf(stage.question.task, stage.cameras));
     if (this.stages[0] !== this.shown) this.show();
   }
 
@@ -152,6 +154,7 @@ export class Review {
     this.workspace.style.setProperty("--rows", String(question.axes.length || 1));
     this.workspace.style.setProperty("--rows-wide", String(question.axes.length > 2 ? Math.ceil(question.axes.length / 2) : question.axes.length || 1));
     this.clock.playing = false;
+    this.paces.stop();
     if (stage.ready) this.begin();
     else this.clock.take([]);
     this.since = performance.now();
@@ -161,6 +164,7 @@ export class Review {
     about.textContent = [question.task.replaceAll("_", " "), question.about].filter(Boolean).join(" · ");
     byId("guidelines", HTMLAnchorElement).href = `/guidelines?task=${encodeURIComponent(question.task)}`;
     byId("practice", HTMLSpanElement).hidden = !question.practice;
+    byId("drawer", HTMLButtonElement).hidden = !measured().possible || stage.cameras.length > 0;
     this.note.clear();
     const { mayDrive } = this.page;
     const answer = (/** @type {Record<string, any>} */ value) => this.answer(value);
@@ -170,7 +174,7 @@ export class Review {
     this.under.replaceChildren(this.panel.node);
     this.words.showGiven(question);
     byId("show-how", HTMLButtonElement).hidden = !mayDrive || question.layout === "show";
-    stage.load(this.transport.of(question.task));
+    stage.load(this.transport.of(question.task, stage.cameras));
     this.bind();
     showGuidelines(this.page.person, question.task).then((shown) => shown && (this.since = performance.now()));
   }
@@ -178,7 +182,7 @@ export class Review {
   /** The clips are here: play them. */
   begin() {
     if (!this.shown) return;
-    this.clock.take(this.shown.parts);
+    this.paces.take(this.shown);
     this.clock.play();
     this.since = performance.now();
   }
@@ -204,6 +208,8 @@ export class Review {
       undo: once(() => this.undo()),
       note: once(() => this.note.open()),
       drawer: once(() => this.swapDrawer()),
+      pace: once(() => this.paces.next()),
+      other: once(() => this.paces.choose()),
       guidelines: once(() => byId("guidelines", HTMLAnchorElement).click()),
     };
     if (this.page.mayDrive) handlers.show = once(() => this.showHow());
@@ -284,7 +290,7 @@ export class Review {
       if (!found) return;
       clip = found;
     }
-    const frame = clip.start + Math.min(this.clock.frame, clip.frames - 1);
+    const frame = clip.start + this.paces.frameOf(clips.indexOf(clip));
     const query = new URLSearchParams({ source: clip.source, episode: clip.episode, frame: String(frame), mode: "takeover", task: this.shown.question.task, start: "1" });
     window.open(`/operate?${query}`, "_blank", "noopener");
   }
