@@ -22,7 +22,7 @@ from robo_rlhf.core.errors import (
 from robo_rlhf.core.files import make_folder, read_json, remove, remove_tree, require_disk_space, write_json
 from robo_rlhf.formats.exporting import check_export
 from robo_rlhf.processes.worker import WorkerProcess
-from teleop.station.exports.worker import Progress, chosen
+from teleop.station.exports.worker import ExportProgress, chosen
 
 FOLDER, SUFFIX = "exports", ".request.json"  # in the data home; of what was asked for
 PLACES = {"robomimic": "{}.hdf5", "minari": "{}-v0"}  # what the result of a format is called; else as the export
@@ -57,7 +57,7 @@ class ExportJob:
 
     request: ExportRequest
     state: str
-    progress: Progress
+    progress: ExportProgress
 
 
 class Exports:
@@ -70,7 +70,7 @@ class Exports:
         self._thread = ThreadPoolExecutor(1, "exports")
         self._waiting: set[str] = set()
         self._stopped: set[str] = set()
-        self._working: dict[str, Progress] = {}
+        self._working: dict[str, ExportProgress] = {}
         self._closed = False
 
     async def begin(self) -> None:
@@ -164,7 +164,7 @@ class Exports:
             request = ExportRequest(**{**stored, "ids": tuple(stored["ids"]), "cameras": tuple(stored["cameras"])})
         except (OSError, CorruptFileError, TypeError, KeyError):  # deleted a moment ago, or nothing of ours
             return None
-        name, progress = request.name, self._working.get(request.name, Progress())
+        name, progress = request.name, self._working.get(request.name, ExportProgress())
         if name in self._working:
             state = "working"
         elif name in self._waiting:
@@ -194,7 +194,7 @@ class Exports:
         """Write an export, unless it was deleted; called in the thread."""
         try:
             request = self.job(name).request
-            self._working[name] = Progress()
+            self._working[name] = ExportProgress()
             error = self._work(request)
         except (RoboRlhfError, OSError, RuntimeError) as failure:
             error = str(failure)
@@ -211,7 +211,7 @@ class Exports:
         asked = {**how, "place": self.folder / request.place, "dataset": request.dataset, "ids": list(request.ids)}
         with WorkerProcess("exporting episodes", "teleop.station.exports.worker:start", nice=10) as worker:
             try:
-                found: Progress = worker.ask(asked, LIMIT)
+                found: ExportProgress = worker.ask(asked, LIMIT)
                 while not found.over:
                     if self._closed or request.name in self._stopped:
                         return ""

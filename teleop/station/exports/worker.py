@@ -11,7 +11,7 @@ from robo_rlhf.data.reader import EpisodeInfo, Reader
 from robo_rlhf.formats.exporting import export
 
 
-class Progress(NamedTuple):
+class ExportProgress(NamedTuple):
     """How far an export is."""
 
     what: str = "begins"
@@ -31,12 +31,12 @@ def chosen(home: Path, dataset: str, ids: list[str]) -> tuple[Reader, list[Episo
     return reader, [info for info in reader.list() if info.meta.id in wanted]
 
 
-def start() -> Callable[[Mapping[str, Any] | None], Progress]:
+def start() -> Callable[[Mapping[str, Any] | None], ExportProgress]:
     """Return what answers: a request begins the work, None asks how far it is."""
-    state = [Progress()]
+    state = [ExportProgress()]
 
     def tell(what: str, done: int, total: int) -> None:
-        state[0] = Progress(what, done, total)
+        state[0] = ExportProgress(what, done, total)
 
     def work(home: Path, place: Path, dataset: str, ids: list[str], form: str, **how: Any) -> None:
         try:
@@ -49,7 +49,7 @@ def start() -> Callable[[Mapping[str, Any] | None], Progress]:
             state[0] = state[0]._replace(over=True, error=f"it failed: {type(error).__name__}: {error}")
             raise
 
-    def answer(request: Mapping[str, Any] | None) -> Progress:
+    def answer(request: Mapping[str, Any] | None) -> ExportProgress:
         if request is not None:
             threading.Thread(target=work, kwargs=dict(request), daemon=True).start()
         return state[0]

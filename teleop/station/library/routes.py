@@ -85,7 +85,7 @@ class EpisodesChange(BaseModel):
     stop: int = 0
 
 
-class Comparison(BaseModel):
+class ComparedEpisodes(BaseModel):
     """Episodes of a dataset that are compared with each other."""
 
     model_config = ConfigDict(extra="forbid")
@@ -254,7 +254,7 @@ def change(request: Request, body: EpisodesChange, me: Editor) -> dict[str, Any]
 
 
 @router.post("/api/library/compare")
-def compare(request: Request, body: Comparison, me: Editor) -> dict[str, Any]:
+def compare(request: Request, body: ComparedEpisodes, me: Editor) -> dict[str, Any]:
     """Ask about every two of some episodes; return the run that the questions belong to."""
     station = station_of(request)
     reader = Reader(require_dataset(station.home, body.dataset))

@@ -52,6 +52,7 @@ ROUTES: dict[str, Row] = {
     "GET /api/exports": Row("operator", "2"),
     "POST /api/exports": Row("operator", "4"),
     "POST /api/exports/delete": Row("operator", "4"),
+    "POST /api/guidelines/reasons": Row("operator", "4"),
     # Accounts
     "GET /accounts": Row("administrator", "2"),
     "GET /accounts/people/{name}": Row("administrator", "4"),
@@ -235,6 +236,7 @@ ROUTES: dict[str, Row] = {
     "GET /media/scene": Row("annotator", "4"),
     "GET /media/assets": Row("annotator", "4"),
     "PUT /api/v1/tasks/{task}/axes": Row("operator", "4"),
+    "PUT /api/v1/tasks/{task}/reasons": Row("operator", "4"),
 }
 
 
