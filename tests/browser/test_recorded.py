@@ -66,9 +66,9 @@ def opened(station: Served, open_page: OpenPage) -> Opened:
             }
             if lengths == ({3.0}, {3.0, 4.5}, {LONG})[pair]:
                 return page
-            before = page.locator("#desk").get_attribute("data-question") or ""
+            before = page.locator("#workspace").get_attribute("data-question") or ""
             page.keyboard.press("0")
-            expect(page.locator("#desk")).not_to_have_attribute("data-question", before)
+            expect(page.locator("#workspace")).not_to_have_attribute("data-question", before)
         raise AssertionError(f"no question of pair {pair}")
 
     return open_question
@@ -104,7 +104,7 @@ def test_clips_of_different_length_go_by_time_by_share_or_each_by_itself(opened:
     times = page.evaluate(TIMES)
     assert max(times) - min(times) < 0.06  # the same second of all, 40 frames of 20 a second in
     assert min(times) == pytest.approx(2.0, abs=0.06)
-    page.keyboard.press("i")
+    page.keyboard.press("y")
     expect(page.locator("#pace-by")).to_have_value("share")
     page.evaluate(SCRUB, 0.5)
     page.wait_for_function(STILL)
@@ -112,7 +112,7 @@ def test_clips_of_different_length_go_by_time_by_share_or_each_by_itself(opened:
         "() => [...document.querySelectorAll('.clips.now video')].map((video) => video.currentTime / video.duration)"
     )
     assert shares == pytest.approx([0.5] * 5, abs=0.04)
-    page.keyboard.press("i")
+    page.keyboard.press("y")
     expect(page.locator("#pace-by")).to_have_value("each")
     expect(page.locator(".clips.now .steered")).to_have_count(1)
     first = page.locator("#pace-clip").inner_text()
@@ -120,7 +120,7 @@ def test_clips_of_different_length_go_by_time_by_share_or_each_by_itself(opened:
     expect(page.locator("#pace-clip")).not_to_have_text(first)
     page.keyboard.press("Home")  # plays the chosen one from its start
     page.wait_for_function(PLAYS)
-    page.keyboard.press("i")
+    page.keyboard.press("y")
     expect(page.locator("#pace-by")).to_have_value("time")
     expect(page.locator(".clips.now .steered")).to_have_count(0)
 
