@@ -90,6 +90,31 @@ def prediction_powered(predicted: Array, residual: Array, weight: Array, confide
     return Interval(value, low, high)
 
 
+def share_difference(old: tuple[float, float], new: tuple[float, float], confidence: float = 0.95) -> Interval:
+    """Return the difference new - old of two independent shares, each (successes, count), with Newcombe's interval.
+
+    Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10.
+    """
+    before, after = wilson(*old, confidence), wilson(*new, confidence)
+    value = after.value - before.value
+    below = ((after.value - after.low) ** 2 + (before.high - before.value) ** 2) ** 0.5
+    above = ((after.high - after.value) ** 2 + (before.value - before.low) ** 2) ** 0.5
+    return Interval(value, value - below, value + above)
+
+
+def bootstrap_difference(old: Array, new: Array, confidence: float = 0.95) -> Interval:
+    """Return the difference of means new - old of independent samples (M,) and (N,), with a percentile bootstrap.
+
+    Values that are NaN do not count; the resampling has a fixed seed.
+    """
+    both = [values[~np.isnan(values)] for values in (old, new)]
+    if not all(map(len, both)):
+        return Interval(float("nan"), float("nan"), float("nan"))
+    rng = np.random.default_rng(0)
+    means = [x[rng.integers(len(x), size=(RESAMPLES, len(x)))].mean(axis=1) for x in both]
+    return _percentiles(float(both[1].mean() - both[0].mean()), means[1] - means[0], confidence)
+
+
 def bootstrap_mean(values: Array, confidence: float = 0.95) -> Interval:
     """Return the mean of values (M,) with a percentile bootstrap interval; values that are NaN do not count.
 
