@@ -59,6 +59,31 @@ def paired_share(old: Array, new: Array, confidence: float = 0.95) -> Interval:
     return Interval(value, value - max(below, 0.0) ** 0.5, value + max(above, 0.0) ** 0.5)
 
 
+def share_difference(old: tuple[float, float], new: tuple[float, float], confidence: float = 0.95) -> Interval:
+    """Return the difference new - old of two independent shares, each (successes, count), with Newcombe's interval.
+
+    Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10.
+    """
+    before, after = wilson(*old, confidence), wilson(*new, confidence)
+    value = after.value - before.value
+    below = ((after.value - after.low) ** 2 + (before.high - before.value) ** 2) ** 0.5
+    above = ((after.high - after.value) ** 2 + (before.value - before.low) ** 2) ** 0.5
+    return Interval(value, value - below, value + above)
+
+
+def bootstrap_difference(old: Array, new: Array, confidence: float = 0.95) -> Interval:
+    """Return the difference of means new - old of independent samples (M,) and (N,), with a percentile bootstrap.
+
+    Values that are NaN do not count; the resampling has a fixed seed.
+    """
+    both = [values[~np.isnan(values)] for values in (old, new)]
+    if not all(map(len, both)):
+        return Interval(float("nan"), float("nan"), float("nan"))
+    rng = np.random.default_rng(0)
+    means = [x[rng.integers(len(x), size=(RESAMPLES, len(x)))].mean(axis=1) for x in both]
+    return _percentiles(float(both[1].mean() - both[0].mean()), means[1] - means[0], confidence)
+
+
 def prediction_powered(predicted: Array, residual: Array, weight: Array, confidence: float = 0.95) -> Interval:
     """Return a share that a model predicts in many cases, corrected by the few in which it is known.
 
@@ -88,31 +113,6 @@ def prediction_powered(predicted: Array, residual: Array, weight: Array, confide
     value, half = float(predicted.mean()) + bias, NormalDist().inv_cdf(0.5 + confidence / 2) * spread**0.5
     low, value, high = np.clip((value - half, value, value + half), 0.0, 1.0).tolist()
     return Interval(value, low, high)
-
-
-def share_difference(old: tuple[float, float], new: tuple[float, float], confidence: float = 0.95) -> Interval:
-    """Return the difference new - old of two independent shares, each (successes, count), with Newcombe's interval.
-
-    Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10.
-    """
-    before, after = wilson(*old, confidence), wilson(*new, confidence)
-    value = after.value - before.value
-    below = ((after.value - after.low) ** 2 + (before.high - before.value) ** 2) ** 0.5
-    above = ((after.high - after.value) ** 2 + (before.value - before.low) ** 2) ** 0.5
-    return Interval(value, value - below, value + above)
-
-
-def bootstrap_difference(old: Array, new: Array, confidence: float = 0.95) -> Interval:
-    """Return the difference of means new - old of independent samples (M,) and (N,), with a percentile bootstrap.
-
-    Values that are NaN do not count; the resampling has a fixed seed.
-    """
-    both = [values[~np.isnan(values)] for values in (old, new)]
-    if not all(map(len, both)):
-        return Interval(float("nan"), float("nan"), float("nan"))
-    rng = np.random.default_rng(0)
-    means = [x[rng.integers(len(x), size=(RESAMPLES, len(x)))].mean(axis=1) for x in both]
-    return _percentiles(float(both[1].mean() - both[0].mean()), means[1] - means[0], confidence)
 
 
 def bootstrap_mean(values: Array, confidence: float = 0.95) -> Interval:
