@@ -18,7 +18,7 @@ from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.files import DATABASE_VARIABLE, data_home, run_folder
 
 if TYPE_CHECKING:
-    from robo_rlhf.pipeline.sweep.grid import Cell
+    from robo_rlhf.pipeline.sweep.grid import SweepRun
 
 BEGUN, FINISHED = "begun", "finished"
 REPEATED = ("set",)  # options that are given once for each value
@@ -94,7 +94,7 @@ class SweepCommand(RunCommand):
             print(f"error: {run}: {why}", file=sys.stderr)
         return RoboRlhfError.exit_code if failed else 0
 
-    def of(self, cell: "Cell") -> RunCommand:
+    def of(self, cell: "SweepRun") -> RunCommand:
         """Return the command of one run."""
         ours = {field.name: getattr(self, field.name) for field in fields(RunCommand)}
         return RunCommand(
@@ -123,8 +123,8 @@ def _words(command: RunCommand) -> list[str]:
 
 
 @contextmanager
-def _watching(count: int, failed: dict[str, str]) -> "Iterator[Callable[[Cell, str], None]]":
-    """Show how many runs are finished, with a line for each that ends; yield what is told of them."""
+def _watching(count: int, failed: dict[str, str]) -> "Iterator[Callable[[SweepRun, str], None]]":
+    """Show how many runs are finished, with a line for each that ends; yield what is called with each."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -133,7 +133,7 @@ def _watching(count: int, failed: dict[str, str]) -> "Iterator[Callable[[Cell, s
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("runs", total=count)
 
-        def observe(cell: "Cell", outcome: str) -> None:
+        def observe(cell: "SweepRun", outcome: str) -> None:
             if outcome == BEGUN:
                 return
             if outcome != FINISHED:

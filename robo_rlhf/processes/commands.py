@@ -12,7 +12,7 @@ LOOK = 0.2  # [s] between two looks at the processes
 PATIENCE = 20.0  # [s] that they have to stop in their own time
 
 
-class Command(NamedTuple):
+class CliProcess(NamedTuple):
     """A command to run."""
 
     name: str
@@ -20,7 +20,7 @@ class Command(NamedTuple):
     log: Path  # what it prints
 
 
-class Ended(NamedTuple):
+class ProcessResult(NamedTuple):
     """What became of a command."""
 
     name: str
@@ -28,12 +28,12 @@ class Ended(NamedTuple):
 
 
 def run_commands(
-    commands: Sequence[Command],
+    commands: Sequence[CliProcess],
     slots: int,
     database: str | None = None,
-    is_free: Callable[[Command], bool] = lambda command: True,
+    is_free: Callable[[CliProcess], bool] = lambda command: True,
     begun: Callable[[str], object] = lambda name: None,
-) -> Iterator[Ended]:
+) -> Iterator[ProcessResult]:
     """Run commands in their order, at most `slots` at a time; yield each as it ends.
 
     Stopped by an exception such as Ctrl-C, the processes are interrupted too, and have 20 s to stop in their own time.
@@ -50,7 +50,7 @@ def run_commands(
         WorkerDiedError: the system starts no process.
         DiskError, DiskFullError: there is no room for what they print.
     """
-    waiting, working = list(commands), dict[str, tuple[Command, subprocess.Popen[bytes]]]()
+    waiting, working = list(commands), dict[str, tuple[CliProcess, subprocess.Popen[bytes]]]()
     try:
         while waiting or working:
             for command in [command for command in waiting if len(working) < slots and is_free(command)]:
@@ -62,12 +62,12 @@ def run_commands(
             time.sleep(LOOK)
             for command, process in [pair for pair in working.values() if pair[1].poll() is not None]:
                 del working[command.name]
-                yield Ended(command.name, _why(command, process))
+                yield ProcessResult(command.name, _why(command, process))
     finally:
         _stop([process for _, process in working.values()])
 
 
-def _why(command: Command, process: "subprocess.Popen[bytes]") -> str:
+def _why(command: CliProcess, process: "subprocess.Popen[bytes]") -> str:
     code = process.returncode
     if code == 0:
         return ""

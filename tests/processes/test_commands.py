@@ -6,22 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.processes.commands import Command, run_commands
+from robo_rlhf.processes.commands import CliProcess, run_commands
 from robo_rlhf.processes.detached import start_detached
 
 
-def command(tmp_path: Path, name: str, *words: str) -> Command:
-    return Command(name, words, tmp_path / "logs" / f"{name}.txt")
+def command(tmp_path: Path, name: str, *words: str) -> CliProcess:
+    return CliProcess(name, words, tmp_path / "logs" / f"{name}.txt")
 
 
 def test_each_command_is_run_and_what_failed_says_why(tmp_path: Path) -> None:
     good = command(tmp_path, "good", "--version")
-    bad = command(tmp_path, "bad", "episodes", "list", "nothing", "--home", str(tmp_path))
+    bad = command(tmp_path, "bad", "evaluate", "nowhere", "--home", str(tmp_path))
     begun: list[str] = []
     ended = dict(run_commands([good, bad], 2, begun=begun.append))
     assert begun == ["good", "bad"]
     assert ended["good"] == ""
-    assert "nothing" in ended["bad"]
+    assert "nowhere" in ended["bad"]
     assert good.log.read_text().startswith("robo-rlhf ")
 
 

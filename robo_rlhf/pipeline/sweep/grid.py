@@ -9,7 +9,7 @@ from robo_rlhf.core.errors import InvalidValueError
 MOST_RUNS = 1000
 
 
-class Cell(NamedTuple):
+class SweepRun(NamedTuple):
     """One run of a sweep."""
 
     number: int  # from 1
@@ -36,7 +36,7 @@ def varied(given: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
     return list(found.items())
 
 
-def grid(name: str, settings: Sequence[tuple[str, tuple[str, ...]]], seeds: Sequence[int]) -> list[Cell]:
+def grid(name: str, settings: Sequence[tuple[str, tuple[str, ...]]], seeds: Sequence[int]) -> list[SweepRun]:
     """Return every run of a sweep: all combinations from the first seed, then from the next.
 
     Raises:
@@ -51,4 +51,4 @@ def grid(name: str, settings: Sequence[tuple[str, tuple[str, ...]]], seeds: Sequ
     if count > MOST_RUNS:
         raise InvalidValueError("runs of a sweep", count, f"at most {MOST_RUNS}: fewer values or seeds")
     every = product(seeds, combinations)
-    return [Cell(i, f"{name}-{i}", seed, chosen) for i, (seed, chosen) in enumerate(every, 1)]
+    return [SweepRun(i, f"{name}-{i}", seed, chosen) for i, (seed, chosen) in enumerate(every, 1)]

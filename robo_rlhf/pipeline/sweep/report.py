@@ -8,19 +8,19 @@ from pathlib import Path
 
 from robo_rlhf.core.files import write_atomic
 from robo_rlhf.core.stats import Interval
-from robo_rlhf.pipeline.sweep.results import Finished, by_success, choices, table
+from robo_rlhf.pipeline.sweep.results import FinishedRun, by_success, choices, table
 
 WIDTH, HEIGHT = 240, 24  # [units] of the drawing of an interval
 
 
-def write_sweep_report(folder: Path, done: Sequence[Finished], runs: int) -> Path:
+def write_sweep_report(folder: Path, done: Sequence[FinishedRun], runs: int) -> Path:
     """Write report.html into the folder of a sweep of so many runs, and return its path."""
     out = folder / "report.html"
     write_atomic(out, page(folder.name, done, runs).encode())
     return out
 
 
-def page(name: str, done: Sequence[Finished], runs: int) -> str:
+def page(name: str, done: Sequence[FinishedRun], runs: int) -> str:
     """Return the whole page."""
     style = (files("robo_rlhf.pipeline.report") / "report.css").read_text()
     task = f" · {escape(done[0].after.task)}" if done else ""
@@ -32,7 +32,7 @@ def page(name: str, done: Sequence[Finished], runs: int) -> str:
     )
 
 
-def _results(done: Sequence[Finished]) -> str:
+def _results(done: Sequence[FinishedRun]) -> str:
     if not done:
         return ""
     found, share = choices(done), by_success(done)

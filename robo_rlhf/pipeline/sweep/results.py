@@ -13,20 +13,20 @@ from robo_rlhf.core.stats import Interval, mean_over_seeds
 from robo_rlhf.core.types import Array
 from robo_rlhf.pipeline.report.formatting import interval_text, value_text
 from robo_rlhf.pipeline.steps.evaluation import stored_evaluation
-from robo_rlhf.pipeline.sweep.grid import Cell
+from robo_rlhf.pipeline.sweep.grid import SweepRun
 from robo_rlhf.rollouts.evaluation import Evaluation
 
 
-class Finished(NamedTuple):
+class FinishedRun(NamedTuple):
     """A run of a sweep that is finished."""
 
-    cell: Cell
+    cell: SweepRun
     before: Evaluation  # the cloned policy
     after: Evaluation  # the fine-tuned policy
 
 
 @dataclass(frozen=True)
-class Choice:
+class Combination:
     """One combination of settings, over the seeds that are finished."""
 
     settings: tuple[str, ...]
@@ -42,7 +42,7 @@ class Choice:
         return ", ".join(self.settings) or "as given"
 
 
-def finished(cells: Sequence[Cell], home: Path) -> Iterator[Finished]:
+def finished(cells: Sequence[SweepRun], home: Path) -> Iterator[FinishedRun]:
     """Yield the runs of a sweep that are finished.
 
     Raises:
@@ -51,16 +51,16 @@ def finished(cells: Sequence[Cell], home: Path) -> Iterator[Finished]:
     for cell in cells:
         path = run_folder(home, cell.run)
         if (path / "result.json").exists():
-            yield Finished(cell, stored_evaluation(path, "before"), stored_evaluation(path, "after"))
+            yield FinishedRun(cell, stored_evaluation(path, "before"), stored_evaluation(path, "after"))
 
 
-def choices(done: Sequence[Finished]) -> list[Choice]:
+def choices(done: Sequence[FinishedRun]) -> list[Combination]:
     """Return what became of each combination of settings, the best first.
 
     Raises:
         CorruptFileError: a run was evaluated on other episodes than the others.
     """
-    together: dict[tuple[str, ...], dict[int, Finished]] = {}
+    together: dict[tuple[str, ...], dict[int, FinishedRun]] = {}
     for found in done:
         together.setdefault(found.cell.settings, {})[found.cell.seed] = found
     measure = score_of(done)
@@ -72,7 +72,7 @@ def choices(done: Sequence[Finished]) -> list[Choice]:
         _check_same(by_seed[seed] for seed in by_seed)
         differences = [measure(by_seed[seed].after) - measure(first[seed].after) for seed in shared]
         rows.append(
-            Choice(
+            Combination(
                 settings,
                 tuple(by_seed),
                 mean_over_seeds([measure(found.before) for found in by_seed.values()]),
@@ -84,7 +84,7 @@ def choices(done: Sequence[Finished]) -> list[Choice]:
     return sorted(rows, key=lambda row: -row.after.value)
 
 
-def _check_same(found: Iterator[Finished]) -> None:
+def _check_same(found: Iterator[FinishedRun]) -> None:
     seeds = {one.after.seeds: one.cell.run for one in found}
     if len(seeds) > 1:
         path = list(seeds.values())[-1]
@@ -92,19 +92,19 @@ def _check_same(found: Iterator[Finished]) -> None:
         raise CorruptFileError(Path(path), why, "Remove it, and run the same command again.")
 
 
-def by_success(done: Sequence[Finished]) -> bool:
+def by_success(done: Sequence[FinishedRun]) -> bool:
     """Whether runs are compared by success at the end: by the return where no run of the sweep ever had a success."""
     return any(any(found.after.success_any) or any(found.before.success_any) for found in done)
 
 
-def score_of(done: Sequence[Finished]) -> Callable[[Evaluation], Array]:
+def score_of(done: Sequence[FinishedRun]) -> Callable[[Evaluation], Array]:
     """Return what runs are compared by, (M,) an evaluation."""
     if by_success(done):
         return lambda evaluation: np.array(evaluation.success_end, np.float64)
     return lambda evaluation: np.array(evaluation.returns, np.float64)
 
 
-def table(done: Sequence[Finished]) -> list[dict[str, Any]]:
+def table(done: Sequence[FinishedRun]) -> list[dict[str, Any]]:
     """Return a row for each combination, the best first, as a table shows it."""
     share = by_success(done)
     rows = []

@@ -9,24 +9,24 @@ from pathlib import Path
 
 from robo_rlhf.core.files import run_folder
 from robo_rlhf.core.runs import Run
-from robo_rlhf.pipeline.sweep.grid import Cell
+from robo_rlhf.pipeline.sweep.grid import SweepRun
 from robo_rlhf.pipeline.sweep.report import write_sweep_report
-from robo_rlhf.pipeline.sweep.results import Finished, choices, finished
-from robo_rlhf.processes.commands import Command, run_commands
+from robo_rlhf.pipeline.sweep.results import FinishedRun, choices, finished
+from robo_rlhf.processes.commands import CliProcess, run_commands
 from robo_rlhf.processes.heartbeat import held, keep_heartbeat, worker_on
 
 KIND = "sweep"
 
 
 def do_sweep(
-    cells: Sequence[Cell],
+    cells: Sequence[SweepRun],
     commands: Mapping[str, Sequence[str]],
     run: Run,
     home: Path,
     slots: int,
     database: str | None,
-    observe: Callable[[Cell, str], object],
-) -> list[Finished]:
+    observe: Callable[[SweepRun, str], object],
+) -> list[FinishedRun]:
     """Do the runs that are not finished, at most `slots` at a time; return those that are, in the order of `cells`.
 
     Args:
@@ -48,9 +48,9 @@ def do_sweep(
         for found in done.values():
             observe(found.cell, "finished")
         missing = [cell.run for cell in cells if cell.run not in done]
-        waiting = [Command(name, commands[name], run.path / "logs" / f"{name}.txt") for name in missing]
+        waiting = [CliProcess(name, commands[name], run.path / "logs" / f"{name}.txt") for name in missing]
 
-        def is_free(command: Command) -> bool:
+        def is_free(command: CliProcess) -> bool:
             return worker_on(run_folder(home, command.name)) is None
 
         for ended in run_commands(waiting, slots, database, is_free, lambda name: observe(by_name[name], "begun")):
@@ -69,5 +69,5 @@ def do_sweep(
     return every
 
 
-def _in_order(cells: Sequence[Cell], done: Mapping[str, Finished]) -> list[Finished]:
+def _in_order(cells: Sequence[SweepRun], done: Mapping[str, FinishedRun]) -> list[FinishedRun]:
     return [done[cell.run] for cell in cells if cell.run in done]

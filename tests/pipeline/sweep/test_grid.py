@@ -1,16 +1,16 @@
 import pytest
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.pipeline.sweep.grid import Cell, grid, varied
+from robo_rlhf.pipeline.sweep.grid import SweepRun, grid, varied
 
 
 def test_every_combination_is_run_from_the_first_seed_and_then_from_the_next() -> None:
     settings = varied(["clone.updates=200,400", "finetune.anchor = 0.1".replace(" ", "")])
     assert grid("tuned", settings, [7, 8]) == [
-        Cell(1, "tuned-1", 7, ("clone.updates=200", "finetune.anchor=0.1")),
-        Cell(2, "tuned-2", 7, ("clone.updates=400", "finetune.anchor=0.1")),
-        Cell(3, "tuned-3", 8, ("clone.updates=200", "finetune.anchor=0.1")),
-        Cell(4, "tuned-4", 8, ("clone.updates=400", "finetune.anchor=0.1")),
+        SweepRun(1, "tuned-1", 7, ("clone.updates=200", "finetune.anchor=0.1")),
+        SweepRun(2, "tuned-2", 7, ("clone.updates=400", "finetune.anchor=0.1")),
+        SweepRun(3, "tuned-3", 8, ("clone.updates=200", "finetune.anchor=0.1")),
+        SweepRun(4, "tuned-4", 8, ("clone.updates=400", "finetune.anchor=0.1")),
     ]
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import CorruptFileError
-from robo_rlhf.pipeline.sweep.grid import Cell
+from robo_rlhf.pipeline.sweep.grid import SweepRun
 from robo_rlhf.pipeline.sweep.report import write_sweep_report
-from robo_rlhf.pipeline.sweep.results import Finished, choices, table
+from robo_rlhf.pipeline.sweep.results import FinishedRun, choices, table
 from robo_rlhf.rollouts.evaluation import Evaluation
 
 EPISODES = 50
@@ -18,13 +18,13 @@ def evaluation(successes: int, returns: float = 0.0) -> Evaluation:
     return Evaluation("reach", tuple(range(EPISODES)), done, done, (returns,) * EPISODES, {})
 
 
-def results(by_setting: dict[str, list[int]]) -> list[Finished]:
+def results(by_setting: dict[str, list[int]]) -> list[FinishedRun]:
     found = []
     for seed in range(max(map(len, by_setting.values()))):
         for setting, counts in by_setting.items():
             if seed < len(counts):
-                cell = Cell(len(found) + 1, f"s-{len(found) + 1}", seed, (setting,))
-                found.append(Finished(cell, evaluation(10), evaluation(counts[seed])))
+                cell = SweepRun(len(found) + 1, f"s-{len(found) + 1}", seed, (setting,))
+                found.append(FinishedRun(cell, evaluation(10), evaluation(counts[seed])))
     return found
 
 
@@ -54,7 +54,7 @@ def test_the_spread_between_seeds_widens_an_interval() -> None:
 
 def test_runs_without_any_success_are_compared_by_their_return() -> None:
     done = [
-        Finished(Cell(i, f"s-{i}", 0, (f"a={i}",)), evaluation(0, 1.0), evaluation(0, value))
+        FinishedRun(SweepRun(i, f"s-{i}", 0, (f"a={i}",)), evaluation(0, 1.0), evaluation(0, value))
         for i, value in enumerate((5.0, 9.0), 1)
     ]
     assert [row["return"] for row in table(done)] == ["9", "5"]
