@@ -153,9 +153,9 @@ def test_nobody(team: Store) -> None:
     assert weights(team) == {}
 
 
-def test_a_group_of_one_is_compared_with_the_others(home: Path) -> None:
-    with Store(home / "feedback.db") as store:
-        questions = [replace(question, overlap=3) for question in QUESTIONS]
+def test_a_group_of_one_is_compared_with_the_others(where: str) -> None:
+    with Store(where) as store:
+        questions = [replace(make_question(i), overlap=3) for i in range(10)]
         store.add_questions(questions)
         for question in questions:
             for person, choice in (("ann", "A"), ("bo", "A"), ("zed", "B")):
