@@ -91,6 +91,6 @@ def _advice(kind: QueryKind, answers: Sequence[Answer], people: Share, same_pers
         return "The same person answers it both ways: show it from another camera or longer, and let people practise."
     if same_person.hits:
         return (
-            "Answers change when it is asked again: show it from another camera or longer before the guidelines change."
+            "Answers change when it is asked again: show it from another camera, or longer, before guidelines change."
         )
     return "People are each sure and disagree: say in the guidelines what counts here, and make it a practice question."
