@@ -12,6 +12,7 @@ from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.sim.external.checks import Violation, picture_of, raised, step_of
 from robo_rlhf.sim.external.copies import close_env, seeded_reset
 from robo_rlhf.sim.external.ids import Recipe, find
+from robo_rlhf.sim.external.printing import printing
 from robo_rlhf.sim.external.spaces import Actions, Observations
 from robo_rlhf.sim.rendering.gl import choose_backend
 
@@ -62,7 +63,8 @@ def _rendering(recipe: Recipe) -> Iterator[gymnasium.Env[Any, Any]]:
     env = recipe.make(horizon=-1, render_mode="rgb_array")
     draw_fast(env)
     try:
-        yield env
+        with printing(recipe.name):
+            yield env
     except gymnasium.error.DependencyNotInstalled as error:
         what = str(error).split(",")[0].removesuffix(" is not installed")
         advice = "Install it to see clips; everything else works without."

@@ -1,7 +1,9 @@
 """People drive outside environments: the same session, entered by state or by a replay."""
 
+import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import gymnasium
@@ -15,6 +17,7 @@ from robo_rlhf.episodes.access import access_of
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from teleop.ipc.messages import Scene, Tick
+from teleop.session import loop
 from teleop.worlds.remembered_controls import controls_path
 from tests.teleop.playing import Seat
 
@@ -215,6 +218,23 @@ def test_what_a_driven_environment_may_do_is_told_and_what_was_recorded_is_kept(
         seat.must("keep")
         seat.settle()
         assert len(seat.only()) >= steps
+
+
+def test_steps_that_take_seconds_are_told_once_and_recorded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(step=5.0)  # seconds that each look at it takes
+    with Seat(home, "DrivenCart-v0", dataset="driven") as seat:
+        seat.let_go()
+        with monkeypatch.context() as patched:
+            patched.setattr(loop, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+            seat.move(4, 0.2)
+        told = [text for text in seat.notices() if "seen that late" in text]
+        assert told == [
+            "A step of DrivenCart-v0 took 5.0 s, in place of 0.05 s. It goes on that slowly, and what you do is seen"
+            " that late."
+        ]
+        seat.must("keep")
+        seat.settle()
+        assert len(seat.only()) >= 4
 
 
 def test_controls_are_changed_remembered_and_refused_where_they_are_none(home: Path) -> None:
