@@ -1,4 +1,4 @@
-"""What outside environments print: to standard error, so that the output of commands stays theirs, and up to a limit."""
+"""What outside environments print: to standard error, not into the output of commands, and up to a limit."""
 
 import contextlib
 import io

@@ -78,7 +78,8 @@ class ExternalVecEnv:
         if still:
             _log.warning("%s: the bounds of action columns %s leave no room; they do nothing", env_id, still)
         if self.left_out:
-            _log.warning("%s: %s is left out, as a picture; --cameras shows some to policies", env_id, ", ".join(self.left_out))
+            pictures = ", ".join(self.left_out)
+            _log.warning("%s: %s is left out, as a picture; --cameras shows some to policies", env_id, pictures)
 
     def reset(self, seeds: Array) -> Array:
         """Start episodes from `seeds` (N,); return obs (N, obs_dim). Copy i depends on seeds[i] alone.

@@ -1,6 +1,8 @@
 """States of outside environments: found, recorded, and proven exact or not; made-up environments for the corners."""
 
+import itertools
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
@@ -194,6 +196,32 @@ def test_a_slow_environment_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
     found = proven("Swing")
     assert (found.enter, found.replay_deviation) == (None, None)
     assert "could not be measured within 0 s" in found.sentence("Swing")
+
+
+def test_a_processor_that_others_use_costs_no_budget(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(proof, "SCHEDULED", tmp_path / "schedstat")
+    monkeypatch.setattr(proof, "time", SimpleNamespace(monotonic=lambda: waited(next(clock))))
+
+    def waited(seconds: int) -> int:
+        """Have the thread wait all of the time that has passed, once `busy`."""
+        (tmp_path / "schedstat").write_text(f"1 {seconds * 10**9 if busy else 0} 1")
+        return seconds
+
+    busy = True
+    assert proven("Swing").measured
+    busy = False
+    assert not proven("Swing").measured
+
+
+def test_one_that_was_given_up_is_tried_again_where_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = find("ProofSwing-v0")
+    with monkeypatch.context() as patched:
+        patched.setattr(proof, "BUDGET", 0.0)
+        assert not proof_of(recipe).measured
+    assert not proof_of(recipe).measured
+    assert proof_of(recipe, again=True).measured
+    assert proof_of(recipe).measured
 
 
 def test_an_environment_that_raises_is_named() -> None:
