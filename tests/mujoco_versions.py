@@ -9,6 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 OWN = ("mujoco", "pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils", "__editable__", "robo_rlhf")
 
+ROBOTICS = ("gymnasium-robotics==1.4.2", "pettingzoo", "imageio", "jinja2", "markupsafe")
+META_WORLD = ("metaworld==3.1.1", "scipy", "imageio")
+
 
 def python_with(version: str, folder: Path) -> Path:
     """Make an environment with that MuJoCo, all other packages being this environment's; return its Python.

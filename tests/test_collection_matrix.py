@@ -4,19 +4,22 @@ Meta-World has a test of its own (`tests/test_meta_world.py`). Installs from the
 """
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from robo_rlhf.core.errors import InvalidValueError
-from tests.mujoco_versions import add, python_with, run
+from tests.answering import answer_all
+from tests.browser.conftest import serving
+from tests.mujoco_versions import ROBOTICS, ROOT, add, python_with, run
 
 pytestmark = pytest.mark.slow
 DOCS = Path(__file__).parents[1] / "docs" / "your-environment.md"
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
-ROBOTICS = ("gymnasium-robotics==1.4.2", "pettingzoo", "imageio", "jinja2", "markupsafe")
 HIL = ("gym-hil==0.1.14", "pygame", "pynput", "hidapi", "evdev", "python-xlib", "six")
 CONTROL = ("dm-control==1.0.50", "shimmy==2.0.1", "dm-env", "dm-tree", "labmaze", "lxml", "pyparsing", "wrapt", "scipy")
 SUITE = ("robosuite==1.5.2", "numba", "llvmlite", "scipy", "termcolor", "tqdm")
@@ -64,10 +67,15 @@ def beside(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return row, python
 
 
+def write_lift(folder: Path) -> None:
+    """Write the environment around robosuite that the documentation shows."""
+    (lift,) = (block for block in BLOCK.findall(DOCS.read_text("utf-8")) if "GymWrapper" in block)
+    (folder / "my_lift.py").write_text(lift)
+
+
 def test_they_run_and_ten_frames_are_entered_exactly(beside: tuple[Beside, Path], tmp_path: Path) -> None:
     row, python = beside
-    (lift,) = (block for block in BLOCK.findall(DOCS.read_text("utf-8")) if "GymWrapper" in block)
-    (tmp_path / "my_lift.py").write_text(lift)
+    write_lift(tmp_path)
     for name, enters in row.enters.items():
         words = ("doctor", "--env", name, "--json")
         told = run(python, "robo_rlhf.cli.main", *words, home=tmp_path, folder=tmp_path)
@@ -88,6 +96,32 @@ def test_a_picture_is_no_observation_by_itself(beside: tuple[Beside, Path], tmp_
     assert told.returncode == InvalidValueError.exit_code
     assert "--env-arg obs_type=pixels_agent_pos, got a picture of 480×640×3 (921,600 numbers)." in told.stderr
     assert "Traceback" not in told.stderr
+
+
+ANSWERED = {"3.8.1": "my_lift:Lift-v0@40", "3.17.0": "gym_pusht/PushT-v0@40", "4.0.0": "Pusher-v5@40"}
+TINY = ("--demos", "3", "--preset", "tiny", "--labels", "4", "--rounds", "1", "--annotator", "human", "--run", "asks")
+
+
+def test_a_program_answers_what_a_run_asks_about_it(
+    beside: tuple[Beside, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, python = beside
+    name, home = ANSWERED[row.mujoco], tmp_path / "home"
+    home.mkdir()
+    write_lift(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    monkeypatch.setenv("ROBO_RLHF_ALLOW", "my_lift")
+    kept = ("rollout", "--env", name, "--policy", "random", "-n", "3", "--success-return", "-10000")
+    played = run(python, "robo_rlhf.cli.main", *kept, home=home, folder=tmp_path)
+    assert played.returncode == 0, played.stderr
+    with serving(home, python=str(python)) as station:
+        words = [python, "-m", "robo_rlhf.cli.main", "run", "--env", name, *TINY, "--home", home, "--json"]
+        asking = subprocess.Popen(words, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        answers = answer_all(station, asking)
+        out, said = asking.communicate(timeout=60)
+    assert asking.returncode == 0, said[-2000:]
+    assert answers == 4
+    assert json.loads(out[out.index("{") :])["after"]["episodes"] > 0
 
 
 _ways = {"state": "its state: 10 of 10 frames exact", "replay": "a replay of the actions before it, which is exact"}

@@ -72,12 +72,18 @@ class Counter(gymnasium.Env[Any, Any]):
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
         super().reset(seed=seed)
+        if self.trouble == "start" and seed == 5:
+            raise OSError("the drawer is stuck")
         self.count = int(self.np_random.integers(10))
         return np.array([float(self.count)]), {}
 
     def step(self, action: Any) -> Any:
         self.count += 1 if action else -1
         return np.array([float(self.count)]), 0.0, self.trouble == "ends", False, {}
+
+    def close(self) -> None:
+        if self.trouble == "start":
+            raise OSError("the drawer is stuck")
 
     def render(self) -> Any:
         self.pictures += 1
@@ -218,6 +224,20 @@ def test_what_a_driven_environment_may_do_is_told_and_what_was_recorded_is_kept(
         seat.must("keep")
         seat.settle()
         assert len(seat.only()) >= steps
+
+
+def test_an_episode_that_cannot_start_is_told_and_another_seed_works(home: Path) -> None:
+    with Seat(home, "DrivenCounter-v0+trouble=start", dataset="driven") as seat:
+        seat.move(2, 0.0, twist=(0.0, 1.0, 0.0, 0.0, 0.0, 0.0))
+        assert seat.status.phase == "ready"
+        assert "raised OSError in reset (test_outside.py:" in seat.status.trouble
+        assert seat.status.trouble.endswith("Another seed may work.")
+        seat.must("seed", 6)
+        seat.let_go()
+        seat.move(3, 0.0, twist=(0.0, 1.0, 0.0, 0.0, 0.0, 0.0))
+        seat.must("keep")
+        seat.settle()
+        assert len(seat.only()) >= 3
 
 
 def test_steps_that_take_seconds_are_told_once_and_recorded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
