@@ -58,7 +58,7 @@ class LiveSession:
         self._mail: queue.SimpleQueue[SessionRequest] = queue.SimpleQueue()
         self._late = 0.0  # [s] of the last tick
         self._began = time.monotonic()
-        self._told_slow = False
+        self._noted_slow = False
         self._shown: tuple[object, ...] = ()
         self._shown_at = 0.0
         self._open_with(begin)
@@ -100,13 +100,13 @@ class LiveSession:
                 self._request(act)
         began = time.monotonic()
         self.machine.tick(operator_input)
-        self._tell_slow(time.monotonic() - began)
+        self._note_slow(time.monotonic() - began)
         self.show()
 
-    def _tell_slow(self, took: float) -> None:
-        """Tell once that steps are slow."""
-        if took >= SLOW and not self._told_slow:
-            self._told_slow = True
+    def _note_slow(self, took: float) -> None:
+        """Send a notice, once, that steps are slow."""
+        if took >= SLOW and not self._noted_slow:
+            self._noted_slow = True
             env = self.machine.world.env
             slowly = f"A step of {env.name} took {took:.1f} s, in place of {self.clock.period:g} s."
             self.machine.notice(f"{slowly} It goes on that slowly, and what you do is seen that late.", "bad")

@@ -19,6 +19,7 @@ from robo_rlhf.sim.external import proof
 from robo_rlhf.sim.external.ids import find, scene_name
 from robo_rlhf.sim.external.physics import physics_of
 from robo_rlhf.sim.external.proof import Proof, about, proof_of, proof_path, prove, provenance_of
+from robo_rlhf.sim.external.replay import replay_frames
 from robo_rlhf.sim.external.scene import outside_scene
 from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from robo_rlhf.sim.external.versions import is_installed, listed, versions_of
@@ -113,6 +114,18 @@ class Marking(Swing):
         return super().render()
 
 
+class Forwarding(Swing):
+    """Computes what follows from the state when it renders, from which its next step goes on."""
+
+    def push(self, action: Array) -> Array:
+        tip = float(self.now.geom_xpos[0, 0])  # of before the last integration, unless it was rendered
+        return action * (1 + tip)
+
+    def render(self) -> Any:
+        mujoco.mj_forward(self.sim, self.now)
+        return super().render()
+
+
 class Raising(Swing):
     def step(self, action: Array) -> Any:
         raise ValueError("no torque")
@@ -120,7 +133,7 @@ class Raising(Swing):
 
 @pytest.fixture(autouse=True, scope="module")
 def _registered() -> None:
-    for made in (Swing, Lagging, Drifting, Remade, Marking, Raising):
+    for made in (Swing, Lagging, Drifting, Remade, Marking, Forwarding, Raising):
         gymnasium.register(f"Proof{made.__name__}-v0", entry_point=f"{__name__}:{made.__name__}", max_episode_steps=60)
 
 
@@ -155,6 +168,13 @@ def test_what_cannot_be_entered_says_by_how_much() -> None:
 def test_a_model_that_rendering_changes_is_not_drawn_from_states() -> None:
     assert not proven("Marking").drawn
     assert provenance_of(find("ProofMarking-v0"))["show"] == "replay"
+
+
+def test_a_replay_that_is_drawn_leads_where_one_leads_that_is_not() -> None:
+    env = ExternalVecEnv("ProofForwarding-v0", 1)
+    (episode,) = rollout(env, Wave(1), np.array([3]), steps=20)
+    env.close()
+    assert replay_frames(episode, range(21)).deviation == 0.0
 
 
 def test_a_model_of_the_seed_is_drawn_and_entered_with_it() -> None:

@@ -247,8 +247,8 @@ def test_steps_that_take_seconds_are_told_once_and_recorded(home: Path, monkeypa
         with monkeypatch.context() as patched:
             patched.setattr(loop, "time", SimpleNamespace(monotonic=lambda: next(clock)))
             seat.move(4, 0.2)
-        told = [text for text in seat.notices() if "seen that late" in text]
-        assert told == [
+        notices = [text for text in seat.notices() if "seen that late" in text]
+        assert notices == [
             "A step of DrivenCart-v0 took 5.0 s, in place of 0.05 s. It goes on that slowly, and what you do is seen"
             " that late."
         ]
