@@ -18,7 +18,7 @@ from tests.browser.conftest import serving
 from tests.mujoco_versions import ROBOTICS, ROOT, add, python_with, run
 
 pytestmark = pytest.mark.slow
-DOCS = Path(__file__).parents[1] / "docs" / "your-environment.md"
+DOCS = Path(__file__).parents[1] / "docs" / "guides" / "your-environment.md"
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 HIL = ("gym-hil==0.1.14", "pygame", "pynput", "hidapi", "evdev", "python-xlib", "six")
 CONTROL = ("dm-control==1.0.50", "shimmy==2.0.1", "dm-env", "dm-tree", "labmaze", "lxml", "pyparsing", "wrapt", "scipy")

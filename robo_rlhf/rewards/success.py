@@ -79,8 +79,11 @@ class SuccessHead(nn.Module):
 
     def forward(self, obs: Tensor) -> Tensor:
         """Return the logit of success (E, ...) by each member, for observations (..., d)."""
-        found = (self.features(obs) - self.mean) / self.std
-        return (self.bias - found @ softplus(self.raw).T).movedim(-1, 0)
+        return self.logit((self.features(obs) - self.mean) / self.std)
+
+    def logit(self, features: Tensor) -> Tensor:
+        """Return the logit of success (E, ...) by each member, for standardised features (..., F)."""
+        return (self.bias - features @ softplus(self.raw).T).movedim(-1, 0)
 
     @torch.inference_mode()
     def chance(self, obs: Array) -> tuple[Array, Array]:
@@ -144,15 +147,16 @@ def fit_success(examples: SuccessExamples) -> SuccessHead:
         features = head.features(obs)
         head.mean.copy_(features.mean(0))
         head.std.copy_(features.std(0, correction=0) + 1e-3)
+        features = (features - head.mean) / head.std
     fold, weight = torch.from_numpy(examples.fold), torch.from_numpy(examples.weight)
     shares = torch.stack([weight * ((fold < 0) | (fold % MEMBERS != e)) for e in range(MEMBERS)])  # (E, M)
     shares = shares / shares.sum(1, keepdim=True).clamp_min(1e-8)
     at_random = torch.tensor(np.log(FLIP / 2), dtype=torch.float32)
     optimizer = Adam(head.parameters(), LEARNING_RATE)
     for _ in range(UPDATES):
-        likely = torch.logaddexp(logsigmoid(head(obs) * signs) + np.log1p(-FLIP), at_random)
+        likely = torch.logaddexp(logsigmoid(head.logit(features) * signs) + np.log1p(-FLIP), at_random)
         loss = -(likely * shares).sum() + SPARSITY * softplus(head.raw).sum()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return head.eval()

@@ -67,7 +67,8 @@ def ask(context: Context, policy: PipelinePolicy, number: int) -> list[Question]
     for kind, places in asked:
         clips = tuple(Segment(*clip) for clip in places)
         key = question_id(run.path.name, number, kind, clips)
-        questions.append(Question(key, run.path.name, number, kind, config.task, clips, dataset))
+        meta = {"axes": list(config.axes)} if kind == config.question and config.axes else {}
+        questions.append(Question(key, run.path.name, number, kind, config.task, clips, dataset, meta=meta))
     questions += as_questions(context, stored.get("alarm", []), number, dataset)
     context.store.add_questions(questions)
     return questions
