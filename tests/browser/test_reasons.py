@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from robo_rlhf.feedback.reasons.listed import Reason
 from robo_rlhf.feedback.store import Store
 from tests.browser.conftest import OpenPage, Served, serving
 from tests.browser.looks import sticks_out
@@ -56,7 +57,7 @@ def test_reasons_are_listed_picked_marked_and_taken_back(station: Served, open_p
     place = page.locator("#reasons")
     expect(place.get_by_role("button", name="too slow")).to_contain_text("Q")
     assert not sticks_out(page)
-    question = page.locator("#desk").get_attribute("data-question") or ""
+    question = page.locator("#workspace").get_attribute("data-question") or ""
     left = page.locator(".clips.now .clip-of").first.get_attribute("data-name")
     page.keyboard.press("m")  # nothing is picked yet
     expect(page.locator("body")).to_contain_text("Pick a reason first")
@@ -67,7 +68,7 @@ def test_reasons_are_listed_picked_marked_and_taken_back(station: Served, open_p
     page.keyboard.press("w")  # of the left clip
     expect(place.locator("[aria-pressed=true]").last).to_contain_text("of A")
     page.keyboard.press("1")
-    expect(page.locator("#desk")).not_to_have_attribute("data-question", question)
+    expect(page.locator("#workspace")).not_to_have_attribute("data-question", question)
     expect(place.locator("[aria-pressed=true]")).to_have_count(0)
     (answer,) = stored(station, 1)
     slow, gentle = answer.value["reasons"]
@@ -75,14 +76,12 @@ def test_reasons_are_listed_picked_marked_and_taken_back(station: Served, open_p
     assert (slow["axis"], slow["clip"]) == ("speed", "B" if left == "A" else "A")
     assert 0 <= slow["step"] <= 20
     page.keyboard.press("z")
-    expect(page.locator("#desk")).to_have_attribute("data-question", question)
+    expect(page.locator("#workspace")).to_have_attribute("data-question", question)
     expect(place.locator("[aria-pressed=true]")).to_have_count(2)
 
 
 def test_opposite_reasons_of_one_clip_replace_each_other(station: Served, open_page: OpenPage) -> None:
     with Store(station.home / "feedback.db") as store:
-        from robo_rlhf.feedback.reasons.listed import Reason
-
         store.tasks.set_reasons("pick_place", [Reason("slow", "speed"), Reason("fast", "speed", "better")])
     time.sleep(2.1)  # the station remembers the list for a moment
     page = sign_in(open_page, station, "pia", "annotator")
@@ -93,3 +92,18 @@ def test_opposite_reasons_of_one_clip_replace_each_other(station: Served, open_p
     pressed = page.locator("#reasons [aria-pressed=true]")
     expect(pressed).to_have_count(1)
     expect(pressed).to_contain_text("fast")
+
+
+def test_notes_suggest_reasons_to_the_operator(station: Served, open_page: OpenPage) -> None:
+    with Store(station.home / "feedback.db") as store:
+        store.tasks.set_reasons("pick_place", [Reason("leans", "tilt")])
+        for number, question in enumerate(store.questions()[:3]):
+            note = ("dropped the cube", "cube dropped", "it dropped the cube early")[number]
+            store.answer(question.id, f"person {number}", {"choice": "A", "note": note}, key=note)
+    page = sign_in(open_page, station, "otto", "operator")
+    page.goto(f"{station.url}/guidelines?task=pick_place")
+    page.get_by_text("Change the reasons").click()
+    page.get_by_text("Suggestions from notes").click()
+    expect(page.locator("#suggestions")).to_contain_text("3 notes of 3 people")
+    page.get_by_role("button", name="Use").click()
+    expect(page.get_by_label("Reason 2", exact=True)).to_have_value(re.compile("drop"))
