@@ -67,8 +67,9 @@ class KeptResults:
             warnings.warn(f"{what} If this evaluation is stopped, it starts over.", FileWarning, stacklevel=2)
 
     def remove(self) -> None:
-        """Remove the file, as the evaluation was reported."""
-        remove(self.file, missing_ok=True, durable=False)
+        """Remove the file, as the evaluation was reported; one that could not be kept was not made."""
+        if os.path.lexists(self.file):
+            remove(self.file, missing_ok=True, durable=False)
 
 
 def evaluate_keeping(
