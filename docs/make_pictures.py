@@ -1,4 +1,4 @@
-"""Make docs/robot.gif from a demonstration that ships with the checkout: `make picture`."""
+"""Make docs/pictures/robot.gif from a demonstration that ships with the checkout: `make pictures`."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def main() -> None:
     states = episode.state[:: round(1 / FPS / episode.meta.control_dt)]
     with FrameRenderer(load_model(episode.meta.task), WIDTH, HEIGHT, "fine") as renderer:
         frames = renderer.frames(states)
-    out = ROOT / "docs" / "robot.gif"
+    out = ROOT / "docs" / "pictures" / "robot.gif"
     frames_to_gif(np.concatenate([frames, np.repeat(frames[-1:], FPS, axis=0)]), out, fps=FPS)
     print(f"wrote {out}: {len(frames) / FPS:.1f} s, {out.stat().st_size / 1e6:.2f} MB")
 

@@ -39,6 +39,7 @@ ALLOWED = {
     ): "lines of JSON; one that cannot be read is removed with the person",
     ("robo_rlhf/feedback/rights/home.py", "read_bytes"): "only files, see `_files`",
     ("robo_rlhf/feedback/rights/rows.py", "json.loads"): OUR_ROWS,
+    ("robo_rlhf/feedback/reasons/suggestions.py", "json.loads"): OUR_ROWS,
     ("robo_rlhf/feedback/store.py", "json.loads"): OUR_ROWS,
     ("robo_rlhf/feedback/transfer/columns.py", "json.loads"): OUR_ROWS,
     ("robo_rlhf/feedback/transfer/import_checks.py", "json.loads"): OUR_ROWS,

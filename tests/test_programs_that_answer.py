@@ -18,8 +18,12 @@ from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.sim.rendering.video import encode_mp4
 
 ROOT = Path(__file__).parents[1]
-PROGRAM = re.search(r"^```py\n(.*?)^```$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE | re.DOTALL)
-VISION = (ROOT / "docs" / "vision_annotator.py").read_text().replace("320, 4, 2.0", "320, 4, 0.01")  # waits less
+PROGRAM = re.search(
+    r"^```py\n(.*?)^```$", (ROOT / "docs" / "guides" / "programs.md").read_text(), re.MULTILINE | re.DOTALL
+)
+VISION = (
+    (ROOT / "docs" / "guides" / "vision_annotator.py").read_text().replace("320, 4, 2.0", "320, 4, 0.01")
+)  # waits less
 
 
 def film(moves: bool) -> bytes:

@@ -1,4 +1,4 @@
-"""docs/your-own.md: its example is a file that is tried, and what it names is there."""
+"""docs/guides/your-own.md: its example is a file that is tried, and what it names is there."""
 
 import importlib
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 from robo_rlhf.contracts.all import CONTRACTS
 from robo_rlhf.sim.robots import ROBOTS
 
-TEXT = (Path(__file__).parents[1] / "docs" / "your-own.md").read_text()
+TEXT = (Path(__file__).parents[1] / "docs" / "guides" / "your-own.md").read_text()
 GUESTS = Path(__file__).parent / "guests"
 
 

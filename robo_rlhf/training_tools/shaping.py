@@ -13,6 +13,7 @@ from robo_rlhf.core.types import Array, Step, VecEnv
 from robo_rlhf.rewards.axes import AxesReward
 from robo_rlhf.rewards.latest import PenalizedReward
 from robo_rlhf.rewards.reward_sum import RewardSum
+from robo_rlhf.rewards.success import WithSuccess
 from robo_rlhf.rewards.terms.base import Steps
 from robo_rlhf.training_tools.experience import EpisodeBatch, Reward, rewards
 from robo_rlhf.training_tools.viewers import Viewers
@@ -135,6 +136,8 @@ def on_axis(reward: Reward, axis: str) -> Reward:
     Raises:
         InvalidValueError: `reward` has no such axis.
     """
+    if isinstance(reward, WithSuccess):  # what people call success is no part of an axis
+        return on_axis(reward.reward, axis)
     model = getattr(reward, "model", None)
     if not isinstance(reward, PenalizedReward) or not isinstance(model, AxesReward):
         expected = "none: the learned reward has no named axes"

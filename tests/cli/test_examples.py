@@ -21,7 +21,7 @@ from robo_rlhf.core.files import HOME_VARIABLE
 from robo_rlhf.sim.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
 
 def commands_in(text: str) -> list[str]:

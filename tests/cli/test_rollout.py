@@ -18,7 +18,7 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recording.reserved_seeds import Reservation
 from robo_rlhf.policies.foreign import ForeignPolicy
 
-DOCS = Path(__file__).parents[2] / "docs" / "your-environment.md"
+DOCS = Path(__file__).parents[2] / "docs" / "guides" / "your-environment.md"
 OTHERS = """
 import numpy as np
 

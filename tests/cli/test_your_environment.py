@@ -1,4 +1,4 @@
-"""What docs/your-environment.md shows: an environment of one's own, from nothing to a policy; all Python blocks."""
+"""docs/guides/your-environment.md: an environment of one's own, from nothing to a policy; all Python blocks."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import episode_path
 from robo_rlhf.episodes.access import open_access
 
-DOCS = Path(__file__).parents[2] / "docs" / "your-environment.md"
+DOCS = Path(__file__).parents[2] / "docs" / "guides" / "your-environment.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
 CART = "my_env:Cart-v0"
 

@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
-from robo_rlhf.core.types import Array, Episode, Segment
-from robo_rlhf.feedback.store import Question, Store
-from robo_rlhf.feedback.teachers import TaskUtility, Teacher, answer_all
+from robo_rlhf.core.types import Array, Episode
+from robo_rlhf.feedback.teachers import TaskUtility, Teacher
 from robo_rlhf.sim.task_tools.style_measures import cost
 from tests.feedback.making import make_question
 from tests.toy import demonstrations
@@ -97,23 +96,6 @@ def test_answers_depend_on_question_and_seed_alone() -> None:
     assert forwards == backwards[::-1]
     other = [replace(teacher, seed=4).answer(question, clips)["choice"] for question in QUESTIONS]
     assert forwards != other
-
-
-def test_answers_are_rows_marked_as_simulated_and_come_once(tmp_path: object) -> None:
-    utilities = {clip.episode_id: i % 7 for i, question in enumerate(QUESTIONS[:20]) for clip in question.segments}
-
-    def utility(question: Question, segment: Segment) -> Array:
-        return clip(utilities[segment.episode_id], segment.length)
-
-    with Store(f"{tmp_path}/feedback.db") as store:
-        store.add_questions(QUESTIONS[:20])
-        teacher = Teacher("careful", rationality=1.0)
-        assert answer_all(store, store.questions(limit=5), teacher, utility) == 5
-        assert answer_all(store, store.questions(), teacher, utility) == 15
-        assert answer_all(store, store.questions(), teacher, utility) == 0
-        answers = store.answers()
-        assert {(a.annotator, a.annotator_kind) for a in answers} == {("careful", "simulated")}
-        assert len(answers) == store.counts().simulated == 20
 
 
 def test_utility_adds_reward_success_and_the_cost_of_style() -> None:

@@ -1,6 +1,7 @@
 """Results of a finished pipeline run, read from its folder: the whole content of a report, except the clips."""
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -175,6 +176,9 @@ class Findings:
         size, differences = min(choices, key=lambda choice: len(choice[1]))
         kept = differences.pop("keep", config["keep"])
         differences |= {name: _inside(config, name) for name in kept.split(",") if name and name not in differences}
+        if config.get("axes"):  # which brings its question
+            differences = {name: value for name, value in differences.items() if name not in ("axes", "question")}
+            words.append(f"--axes {' '.join(map(_quoted, config['axes']))}")
         words += [f"--preset {size}"] * (size != "default")
         return " ".join(words + [f"--set {name}={_quoted(value)}" for name, value in differences.items()])
 
@@ -200,7 +204,7 @@ def _inside(config: Mapping[str, Any], name: str) -> Any:
 
 def _quoted(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
-    return text if text.replace(".", "").replace("-", "").replace("_", "").isalnum() else f"'{text}'"
+    return shlex.quote(text)
 
 
 def _looks_at(model: RewardModel, episodes: Sequence[Episode]) -> str:

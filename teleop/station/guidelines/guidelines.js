@@ -1,5 +1,5 @@
 // @ts-check
-/** The editor for the guidelines of a task. */
+/** The editors for the guidelines and the axes of a task. */
 
 import { pageData, send, tellRefusals } from "../shared/api.js";
 import { haveRead } from "../shared/guidelines.js";
@@ -14,6 +14,21 @@ form?.addEventListener("submit", (event) => {
   if (!(text instanceof HTMLTextAreaElement)) return;
   tellRefusals(async () => {
     await send("/api/guidelines", { task, text: text.value });
+    location.reload();
+  });
+});
+
+const axesForm = document.getElementById("axes-form");
+const axes = document.getElementById("axes");
+axesForm?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (!(axes instanceof HTMLTextAreaElement)) return;
+  const named = axes.value
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
+  tellRefusals(async () => {
+    await send("/api/guidelines/axes", { task, axes: named });
     location.reload();
   });
 });

@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from robo_rlhf.feedback.assignment.task_settings import LONGEST_GUIDELINES
+from robo_rlhf.feedback.axes import MOST
 from robo_rlhf.feedback.queries import practice_counts, tasks_to_read
+from robo_rlhf.feedback.reasons.listed import Reason
+from robo_rlhf.feedback.reasons.suggestions import suggestions_for
 from robo_rlhf.feedback.store import Store
+from teleop.station.guidelines.reasons import NewReasons, list_on_page
 from teleop.station.operate import launch_options
 from teleop.station.web.auth import Me, SignedIn, principal_of, requires, station_of
 from teleop.station.web.markdown import as_html
@@ -29,6 +33,14 @@ class NewGuidelines(BaseModel):
     text: Annotated[str, Field(max_length=LONGEST_GUIDELINES)]
 
 
+class NewAxes(BaseModel):
+    """The named axes of a task; none: the usual ones."""
+
+    model_config = ConfigDict(extra="forbid")
+    task: Annotated[str, Field(min_length=1, max_length=200)]
+    axes: Annotated[list[str], Field(max_length=MOST)]
+
+
 @router.get("/guidelines")
 def page(request: Request, me: Me, task: str = "") -> Response:
     """Show the guidelines of a task; without one, the tasks with guidelines or practice questions."""
@@ -43,8 +55,11 @@ def page(request: Request, me: Me, task: str = "") -> Response:
         practice=practice.get(task, 0),
         guidelines=found,
         html=as_html(found.text) if found is not None else "",
+        axes=store.tasks.axes(task) if task else (),
         may_write=me.person.may("operator") and bool(task),
         longest=LONGEST_GUIDELINES,
+        reasons=list_on_page(store, task) if task else None,
+        most_axes=MOST,
         data={"task": task, "person": me.person.name},
     )
 
@@ -55,6 +70,28 @@ def write(request: Request, body: NewGuidelines, me: Writer) -> dict[str, Any]:
     tasks, by = station_of(request).store.tasks, principal_of(request)
     found = tasks.write_guidelines(body.task, body.text, by.name, address=by.address)
     return {"version": found.version}
+
+
+@router.get("/api/guidelines/suggestions")
+def suggestions(request: Request, _: Writer, task: Annotated[str, Query(max_length=200)]) -> dict[str, Any]:
+    """Return what people's notes about a task suggest as reasons."""
+    found = suggestions_for(station_of(request).store, task)
+    return {"suggestions": [one._asdict() for one in found]}
+
+
+@router.post("/api/guidelines/reasons")
+def set_reasons(request: Request, body: NewReasons, me: Writer) -> dict[str, Any]:
+    """Set the list of reasons of a task."""
+    given = [Reason(one.name, one.axis, one.direction) for one in body.reasons]
+    found = station_of(request).store.tasks.set_reasons(body.task, given, by=principal_of(request))
+    return {"reasons": [reason.as_json() for reason in found]}
+
+
+@router.post("/api/guidelines/axes")
+def change_axes(request: Request, body: NewAxes, me: Writer) -> dict[str, Any]:
+    """Set what clips of a task are compared by, in questions along axes that are asked from now on."""
+    found = station_of(request).store.tasks.set_axes(body.task, body.axes, by=principal_of(request))
+    return {"axes": list(found)}
 
 
 def _tasks(store: Store, practice: Mapping[str, int]) -> list[dict[str, Any]]:

@@ -1,8 +1,9 @@
 """Questions about recorded episodes, of any kind: which clips of which episodes, drawn by chance."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from robo_rlhf.core.checks import RUNS, check_run
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError
@@ -11,6 +12,7 @@ from robo_rlhf.core.types import Segment
 from robo_rlhf.data.layout import MANIFEST, require_dataset
 from robo_rlhf.data.reader import EpisodeInfo, Reader
 from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.question_kind import NOTHING
 from robo_rlhf.feedback.records import Question, question_id
 
 ENDINGS = ("success",)  # kinds that ask about how an episode ended
@@ -35,7 +37,16 @@ def source_of(home: Path, place: str) -> tuple[str, Path]:
 
 
 def make_questions(
-    home: Path, place: str, task: str, kind: str, count: int, *, seconds: float, overlap: int, run: str
+    home: Path,
+    place: str,
+    task: str,
+    kind: str,
+    count: int,
+    *,
+    seconds: float,
+    overlap: int,
+    run: str,
+    meta: Mapping[str, Any] = NOTHING,
 ) -> list[Question]:
     """Return new questions about clips of `seconds` of the episodes of a dataset or a run, each to `overlap` people.
 
@@ -54,7 +65,7 @@ def make_questions(
         chosen = _draw(rng, infos, clips, seconds, ending=kind in ENDINGS)
         if len(set(chosen)) == clips:
             key = question_id(run, 0, kind, chosen)
-            found.setdefault(key, Question(key, run, 0, kind, task, chosen, name, overlap=overlap))
+            found.setdefault(key, Question(key, run, 0, kind, task, chosen, name, meta=meta, overlap=overlap))
         if len(found) == count:
             return list(found.values())
     raise InvalidValueError("questions", count, f"at most the {len(found)} that {len(infos)} episodes of {task} allow")

@@ -24,6 +24,7 @@ from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
 
 MOST, MOST_PEOPLE, SHOWN, MINE = 500, 20, 60, 100  # questions at once, people each, rows of a list, own answers
+BY_AXES = "axes"  # the kind that compares along the axes of the task
 STEM = "asked"  # of the names under which questions of this page are asked
 MORE = 2  # people who are asked in addition
 PAGE = Page("questions", "Questions", "/questions", order=4, group="review", role="operator")
@@ -90,7 +91,15 @@ def ask(request: Request, body: NewQuestions, me: Operator) -> dict[str, Any]:
         raise NotFoundError("kind of question", body.kind, "Choose one of those in the list.")
     run = f"{STEM}-{1 + sum(name.startswith(f'{STEM}-') for name in station.store.runs())}"
     made = make_questions(
-        station.home, body.place, body.task, body.kind, body.count, seconds=body.seconds, overlap=body.people, run=run
+        station.home,
+        body.place,
+        body.task,
+        body.kind,
+        body.count,
+        seconds=body.seconds,
+        overlap=body.people,
+        run=run,
+        meta={"axes": list(station.store.tasks.axes(body.task))} if body.kind == BY_AXES else {},
     )
     check_questions(station.home, made)
     station.store.add_questions(made)

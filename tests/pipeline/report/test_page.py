@@ -65,7 +65,7 @@ def test_the_clips_are_videos_of_both_policies(page: str, tmp_path: Path) -> Non
 def test_the_command_in_the_report_asks_for_the_same_job(finished: Path) -> None:
     command = parse("run", shlex.split(Findings.of(finished, finished.parents[1]).command())[2:])
     assert isinstance(command, RunCommand)
-    asked = json.loads(json.dumps(dataclasses.asdict(command.config())))
+    asked = json.loads(json.dumps(dataclasses.asdict(command.config(finished.parents[1]))))
     assert asked == read_json(finished / "config.json", dict)
 
 

@@ -1,4 +1,4 @@
-"""Every example of docs/api.md, run in its order against a station."""
+"""Every example of docs/guides/programs.md, run in its order against a station."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from teleop.station.web.throttle import NOTES
 from teleop.station.webhooks.sender import sign
 from tests.teleop.station.api.test_fuzz import served
 
-TEXT = (Path(robo_rlhf.__file__).parents[1] / "docs" / "api.md").read_text()
+TEXT = (Path(robo_rlhf.__file__).parents[1] / "docs" / "guides" / "programs.md").read_text()
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 __all__ = ["served"]  # a fixture

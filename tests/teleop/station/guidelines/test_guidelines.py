@@ -74,3 +74,21 @@ def test_without_a_task_all_are_listed_with_what_can_be_read_and_practised(visit
     station.store.gold.retire("p0")
     assert "Practise" not in reader.get("/guidelines", headers=html).text
     assert "Practise" not in reader.get(f"/guidelines?task={task}", headers=html).text
+
+
+def test_operators_say_by_which_axes_clips_of_a_task_are_compared(visit: Visit, station: Station) -> None:
+    html = {"accept": "text/html"}
+    reader, writer = visit("annotator"), visit("operator")
+    assert "task success, speed, smoothness" in reader.get("/guidelines?task=stack", headers=html).text  # the usual
+    body = {"task": "stack", "axes": ["speed", "height <b>"]}
+    assert reader.post("/api/guidelines/axes", json=body).status_code == 403
+    assert writer.post("/api/guidelines/axes", json=body).json() == {"axes": ["speed", "height <b>"]}
+    assert station.store.tasks.axes("stack") == ("speed", "height <b>")
+    page = reader.get("/guidelines?task=stack", headers=html).text
+    assert "speed, height &lt;b&gt;" in page
+    assert "axes-form" not in page
+    assert "axes-form" in writer.get("/guidelines?task=stack", headers=html).text
+    twice = writer.post("/api/guidelines/axes", json={"task": "stack", "axes": ["speed", "speed"]})
+    assert twice.status_code == 422
+    assert "different names" in twice.text
+    assert writer.post("/api/guidelines/axes", json={"task": "stack", "axes": []}).json()["axes"][0] == "task success"

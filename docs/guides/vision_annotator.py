@@ -1,7 +1,7 @@
 """Answer comparisons with a vision model behind any OpenAI-compatible endpoint.
 
     STATION=http://127.0.0.1:8600 TOKEN=rlhf_... MODEL_URL=https://.../v1 MODEL=... MODEL_KEY=... \
-        python docs/vision_annotator.py --run nightly --budget 200
+        python docs/guides/vision_annotator.py --run nightly --budget 200
 
 Of each clip the model sees a strip of frames, from the first to the last, with the task's sentence and its guidelines.
 Its answers are marked as a program's. It needs PyAV and OpenCV, which robo_rlhf installs.
