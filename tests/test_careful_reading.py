@@ -32,7 +32,6 @@ ALLOWED = {
     ("robo_rlhf/feedback/implicit/keeping.py", "json.loads"): OUR_ROWS,
     ("robo_rlhf/feedback/notes.py", "json.loads"): OUR_ROWS,
     ("robo_rlhf/feedback/queries.py", "json.loads"): OUR_ROWS,
-    ("robo_rlhf/feedback/records.py", "json.loads"): OUR_ROWS,
     (
         "robo_rlhf/feedback/rights/home.py",
         "json.loads",
