@@ -184,12 +184,5 @@ def _no_session_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def page(open_page: OpenPage, station: Served) -> Page:
-    """An empty page, signed in as administrator."""
-    return open_page("about:blank", link=station.new_link())
-
-
-@pytest.fixture
-def home_page(page: Page, station: Served) -> Page:
-    """The station's home, signed in as administrator."""
-    page.goto(f"{station.url}/")
-    return page
+    """A page of the station at its home, signed in as administrator."""
+    return open_page(f"{station.url}/", link=station.new_link())
