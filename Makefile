@@ -6,9 +6,10 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # a file's tests stay together: they share stations and recordings; a failed test is run once more, and the summary reports it
 PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder --reruns 1
+SPHINX := python -m sphinx -W --keep-going -q -b html docs build/docs
 ARGS ?=
 
-.PHONY: help setup demo demo-quick test test-all bench lint format samples samples-browser picture pins clean
+.PHONY: help setup demo demo-quick test test-all bench lint format docs samples samples-browser pictures release pins clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep -E '^[a-z-]+:.*##' Makefile
@@ -32,13 +33,16 @@ test-all: setup-test ## All tests
 bench: setup-bench ## Measure speed and learning against the bars in docs/benchmarks.md
 	$(PYTEST) -m bench -s $(ARGS)
 
-lint: setup-lint ## ruff, mypy --strict, the import contracts, the word list, and tsc over the scripts of the pages
-	@failed=0; for tool in "ruff check" "ruff format --check" "mypy" "lint-imports --no-cache --no-logo" "python .ci/check_words.py" "tsc -p .ci/typescript/jsconfig.json"; do \
+lint: setup-lint ## ruff, mypy --strict, the import contracts, the word list, tsc over the scripts of the pages, and the documentation
+	@failed=0; for tool in "ruff check" "ruff format --check" "mypy" "lint-imports --no-cache --no-logo" "python .ci/check_words.py" "tsc -p .ci/typescript/jsconfig.json" "$(SPHINX)"; do \
 	  echo "$$tool"; $(BIN)/$$tool || failed=1; done; exit $$failed # all of them, so that one run shows every error
 
 format: setup-lint ## Format and sort imports
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: setup-docs ## Build the documentation into build/docs/index.html; a warning is an error
+	$(BIN)/$(SPHINX)
 
 samples: setup ## Re-record the demonstrations in recordings/samples
 	$(BIN)/robo-rlhf samples $(ARGS)
@@ -46,11 +50,15 @@ samples: setup ## Re-record the demonstrations in recordings/samples
 samples-browser: setup-test ## Re-record recordings/samples/pick_place_browser: keys pressed in Chromium
 	$(BIN)/python -m tests.browser.person $(ARGS)
 
-picture: setup-test ## Remake docs/pictures/robot.gif and docs/pictures/operate.png, the pictures in README.md
+pictures: setup-test ## Remake docs/pictures, but for the drawing loop.svg
 	$(BIN)/python docs/make_pictures.py
-	$(BIN)/python docs/make_pages_picture.py
+	$(BIN)/python docs/make_pair_pictures.py
+	$(BIN)/python docs/make_pages_pictures.py
 
-pins: setup-bench setup-lint ## Write the installed versions into .ci/constraints.txt
+release: setup ## Build the source distribution and the wheel into dist, and check what would be published; nothing is
+	$(BIN)/python .ci/release.py $(ARGS)
+
+pins: setup-bench setup-lint setup-docs ## Write the installed versions into .ci/constraints.txt
 	{ sed -n '/^#/p' .ci/constraints.txt; $(BIN)/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+cpu//'; } > .venv/pins
 	mv .venv/pins .ci/constraints.txt
 
@@ -58,6 +66,6 @@ clean: ## Remove .venv and build outputs; recordings and runs stay
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find robo_rlhf teleop sim_assets tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: setup-test setup-lint setup-bench
-setup-test setup-lint setup-bench:
+.PHONY: setup-test setup-lint setup-bench setup-docs
+setup-test setup-lint setup-bench setup-docs:
 	@bash .ci/setup $(@:setup-%=%)

@@ -1,4 +1,4 @@
-"""Make docs/pictures/robot.gif from a demonstration that ships with the checkout: `make picture`."""
+"""Make docs/pictures/robot.gif from a demonstration that ships with the checkout: `make pictures`."""
 
 from pathlib import Path
 

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 LESSER: dict[str, str] = {}  # required packages under the LGPL, with the reason why each is taken: none today
-OPTIONAL = frozenset({"postgres", "hdf5", "minari", "test", "lint", "bench"})
+OPTIONAL = frozenset({"postgres", "hdf5", "minari", "test", "lint", "docs", "bench"})
 
 
 def named(name: str) -> str:

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
+from robo_rlhf.core.files import feedback_database
 from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.judgeable import check_task
+from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.context import Answerer, Context, PipelinePolicy, open_context
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
@@ -21,6 +23,7 @@ from robo_rlhf.pipeline.steps.observers import Observer
 from robo_rlhf.pipeline.steps.questions import answer, ask, collect
 from robo_rlhf.pipeline.steps.reward import learn_reward
 from robo_rlhf.pipeline.steps.self_imitation import self_imitate
+from robo_rlhf.pipeline.steps.simulated_labels import known_reasons
 from robo_rlhf.pipeline.steps.success import learn_success
 from robo_rlhf.processes.heartbeat import held, keep_heartbeat
 from robo_rlhf.rollouts.evaluation import Evaluation
@@ -51,6 +54,9 @@ def run_loop(
                 make_env(config.task).close()
             if config.demos:
                 find_demonstrations(config, home)
+            if config.annotator == "simulated" and config.teacher.reasons:
+                with Store(feedback_database(home)) as store:
+                    known_reasons(store, config.task)
         run = Run(path, config)
         if run.result() is not None:
             return stored_evaluation(path, "before"), stored_evaluation(path, "after")

@@ -201,7 +201,7 @@ def test_too_few_demonstrations_are_told_with_their_number(reach_home: Path) -> 
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"labels": 0}, "--labels: expected at least 1, got 0"),
+        ({"labels": 0}, "labels: expected at least 1, got 0"),
         ({"labels": 2, "rounds": 3}, "--labels: expected at least one a round, 3, got 2"),
         ({"num_envs": 0}, "num_envs: expected at least 1, got 0"),
     ],

@@ -6,6 +6,7 @@ from teleop.input.player_keys import player_keys
 KEYS: tuple[Binding, ...] = (
     Binding("undo", "Undo: back to the question before", "answer", ("KeyZ", "Backspace"), act="undo"),
     Binding("note", "Note", "answer", ("KeyN",), act="note"),
+    Binding("moment", "The moment that the reason means", "answer", ("KeyM",), act="moment"),
     Binding("done", "Done", "answer", ("Enter", "NumpadEnter"), act="done"),
     Binding("tie", "Tie with the one before", "answer", ("KeyT",), act="tie"),
     Binding("show", "Show how", "answer", ("KeyH",), act="show"),

@@ -21,6 +21,7 @@ from robo_rlhf.feedback.assignment.assign import AssignedQuestion, QuestionFilte
 from robo_rlhf.feedback.assignment.quarantine import Clip
 from robo_rlhf.feedback.axes import axes_of
 from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.reasons.listed import Reason, keyed
 from robo_rlhf.feedback.records import Question, clip_id
 from robo_rlhf.feedback.store import Store, SubmissionResult
 from teleop.station.media.file_responses import Content
@@ -69,7 +70,8 @@ class ReviewQuestions:
                 raise
             shown = await self.check_clip(handed.question)
             if shown is not None:
-                return drawn(handed, shown, places=self.places)
+                listed = self.store.tasks.reasons_lately(handed.question.task)
+                return drawn(handed, shown, listed, places=self.places)
         raise BusyError("The review", "many clips in a row could not be shown; they were put aside")
 
     async def check_clip(self, question: Question) -> list[ShownFilm] | None:
@@ -178,7 +180,9 @@ def check_code(question: Question) -> None:
         guests.check(module, "task", question.task)
 
 
-def drawn(handed: AssignedQuestion, shown: Sequence[ShownFilm], *, places: bool) -> dict[str, Any]:
+def drawn(
+    handed: AssignedQuestion, shown: Sequence[ShownFilm], listed: Sequence[Reason], *, places: bool
+) -> dict[str, Any]:
     """Return a question as the page draws it; `places`: and where its clips are from."""
     question, kind = handed.question, KINDS[handed.question.kind]
     return {
@@ -193,6 +197,7 @@ def drawn(handed: AssignedQuestion, shown: Sequence[ShownFilm], *, places: bool)
         "practice": handed.purpose == "practice",
         "seconds": handed.seconds,
         "controls": controls(question.kind, handed.order),
+        "reasons": [{**reason.as_json(), "key": key} for key, reason in keyed(listed)],
         "clips": [
             clip_on_screen(question, place, name, label, shown[place], places)
             for place, name, label in zip(handed.order, handed.shown, sorted(handed.shown), strict=True)

@@ -13,6 +13,7 @@ import { drawControls } from "./controls.js";
 import { Learned } from "./learned.js";
 import { earlier, keep } from "./memory.js";
 import { Note } from "./note.js";
+import { Reasons } from "./reasons.js";
 import { Outbox, newKey } from "../shared/outbox.js";
 import { giveBack, nextQuestion, reportBroken } from "../shared/questions.js";
 import { Stage } from "./stage.js";
@@ -56,8 +57,9 @@ export class Review {
     this.under = byId("controls", HTMLDivElement);
     this.note = new Note();
     this.learned = new Learned(byId("learned", HTMLParagraphElement), this.chosen);
-    this.clock = new Clock(() => this.transport?.draw(this.panel?.marks || []));
+    this.clock = new Clock(() => this.transport?.draw(this.marks));
     this.transport = new Transport(this.clock, (camera) => this.lookFrom(camera));
+    this.reasons = new Reasons(this.clock, () => this.transport?.draw(this.marks));
     this.outbox = new Outbox(this.page.person, {
       sent: (letter, reply) => this.sent(letter, reply),
       refused: (letter, why) => this.refused(letter, why),
@@ -162,9 +164,10 @@ export class Review {
     byId("guidelines", HTMLAnchorElement).href = `/guidelines?task=${encodeURIComponent(question.task)}`;
     byId("practice", HTMLSpanElement).hidden = !question.practice;
     this.note.clear();
+    this.reasons.show(question);
     const { mayDrive } = this.page;
     const answer = (/** @type {Record<string, any>} */ value) => this.answer(value);
-    const changed = () => this.transport.draw(this.panel?.marks || []);
+    const changed = () => this.transport.draw(this.marks);
     this.panel = null;
     this.panel = drawControls(question, { stage, clock: this.clock, answer, mayDrive, showHow: () => this.showHow(), changed });
     this.under.replaceChildren(this.panel.node);
@@ -183,6 +186,11 @@ export class Review {
     this.since = performance.now();
   }
 
+  /** What is marked on the timeline. */
+  get marks() {
+    return [...(this.panel?.marks || []), ...this.reasons.marks];
+  }
+
   /** Have this browser draw, or the server. */
   swapDrawer() {
     if (!measured().possible) return;
@@ -195,19 +203,21 @@ export class Review {
     this.keys?.stop();
     if (!this.panel || !this.shown) return;
     const own = new Set(this.panel.keys.flatMap((row) => row.keys));
+    const reasons = this.reasons.keys.filter(({ keys }) => !keys.some((key) => own.has(key)));
     const rest = this.page.keys.filter((/** @type {any} */ row) => !row.keys.every((/** @type {string} */ key) => own.has(key)));
     const once = (/** @type {() => void} */ run) => (/** @type {boolean} */ pressed) => void (pressed && run());
     /** @type {Record<string, (pressed: boolean) => void>} */
     const handlers = {
       ...this.transport.handlers,
       ...this.panel.handlers,
+      ...this.reasons.handlers,
       undo: once(() => this.undo()),
       note: once(() => this.note.open()),
       drawer: once(() => this.swapDrawer()),
       guidelines: once(() => byId("guidelines", HTMLAnchorElement).click()),
     };
     if (this.page.mayDrive) handlers.show = once(() => this.showHow());
-    this.keys = bindKeys([...this.panel.keys, ...rest], handlers, { scope: `review:${this.shown.question.kind}` });
+    this.keys = bindKeys([...this.panel.keys, ...reasons, ...rest], handlers, { scope: `review:${this.shown.question.kind}` });
     printKeys(this.keys.table);
   }
 
@@ -221,8 +231,10 @@ export class Review {
     if (!stage.ready) return tell("The clips are not here yet; watch them first.", "plain");
     const { question } = stage;
     const note = this.note.text;
+    const reasons = this.reasons.given;
     const key = newKey();
-    const body = { question: question.question, lease: question.lease, value: note ? { ...value, note } : value, key, seconds: this.seconds() };
+    const whole = { ...value, ...(note ? { note } : {}), ...(reasons.length ? { reasons } : {}) };
+    const body = { question: question.question, lease: question.lease, value: whole, key, seconds: this.seconds() };
     this.outbox.put("/api/review/answer", body);
     this.answered = [...this.answered, { ...question, given: body.value }].slice(-BACK);
     keep(this.remembered, this.answered);

@@ -46,6 +46,7 @@ ROUTES: dict[str, Row] = {
     "GET /guidelines": Row("annotator", "2"),
     "POST /api/guidelines": Row("operator", "4"),
     "POST /api/guidelines/axes": Row("operator", "4"),
+    "POST /api/guidelines/reasons": Row("operator", "4"),
     # Accounts
     "GET /accounts": Row("administrator", "2"),
     "GET /accounts/people/{name}": Row("administrator", "4"),
@@ -228,6 +229,7 @@ ROUTES: dict[str, Row] = {
     "GET /media/scene": Row("annotator", "4"),
     "GET /media/assets": Row("annotator", "4"),
     "PUT /api/v1/tasks/{task}/axes": Row("operator", "4"),
+    "PUT /api/v1/tasks/{task}/reasons": Row("operator", "4"),
 }
 
 
