@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from robo_rlhf.feedback.reasons.listed import Reason
 from robo_rlhf.feedback.store import Store
 from tests.browser.conftest import OpenPage, Served, serving
 from tests.browser.looks import sticks_out
@@ -81,8 +82,6 @@ def test_reasons_are_listed_picked_marked_and_taken_back(station: Served, open_p
 
 def test_opposite_reasons_of_one_clip_replace_each_other(station: Served, open_page: OpenPage) -> None:
     with Store(station.home / "feedback.db") as store:
-        from robo_rlhf.feedback.reasons.listed import Reason
-
         store.tasks.set_reasons("pick_place", [Reason("slow", "speed"), Reason("fast", "speed", "better")])
     time.sleep(2.1)  # the station remembers the list for a moment
     page = sign_in(open_page, station, "pia", "annotator")
@@ -93,3 +92,18 @@ def test_opposite_reasons_of_one_clip_replace_each_other(station: Served, open_p
     pressed = page.locator("#reasons [aria-pressed=true]")
     expect(pressed).to_have_count(1)
     expect(pressed).to_contain_text("fast")
+
+
+def test_notes_suggest_reasons_to_the_operator(station: Served, open_page: OpenPage) -> None:
+    with Store(station.home / "feedback.db") as store:
+        store.tasks.set_reasons("pick_place", [Reason("leans", "tilt")])
+        for number, question in enumerate(store.questions()[:3]):
+            note = ("dropped the cube", "cube dropped", "it dropped the cube early")[number]
+            store.answer(question.id, f"person {number}", {"choice": "A", "note": note}, key=note)
+    page = sign_in(open_page, station, "otto", "operator")
+    page.goto(f"{station.url}/guidelines?task=pick_place")
+    page.get_by_text("Change the reasons").click()
+    page.get_by_text("Suggestions from notes").click()
+    expect(page.locator("#suggestions")).to_contain_text("3 notes of 3 people")
+    page.get_by_role("button", name="Use").click()
+    expect(page.get_by_label("Reason 2", exact=True)).to_have_value(re.compile("drop"))

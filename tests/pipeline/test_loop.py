@@ -39,7 +39,7 @@ class Poisoned:
 
 
 def test_a_job_leaves_every_stage_in_its_folder(finished: Path) -> None:
-    assert set(read(finished, "result.json")) == {"before", "after"}
+    assert set(read(finished, "result.json")) == {"before", "after", "policy"}
     for number in (1, 2):
         assert read(finished, f"round-{number}/answer/result.json")["simulated"] == 20
         rows = (finished / f"round-{number}/finetune/truth.jsonl").read_text().splitlines()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -11,6 +11,7 @@ from robo_rlhf.feedback.assignment.task_settings import LONGEST_GUIDELINES
 from robo_rlhf.feedback.axes import MOST
 from robo_rlhf.feedback.queries import practice_counts, tasks_to_read
 from robo_rlhf.feedback.reasons.listed import Reason
+from robo_rlhf.feedback.reasons.suggestions import suggestions_for
 from robo_rlhf.feedback.store import Store
 from teleop.station.guidelines.reasons import NewReasons, list_on_page
 from teleop.station.operate import launch_options
@@ -69,6 +70,13 @@ def write(request: Request, body: NewGuidelines, me: Writer) -> dict[str, Any]:
     tasks, by = station_of(request).store.tasks, principal_of(request)
     found = tasks.write_guidelines(body.task, body.text, by.name, address=by.address)
     return {"version": found.version}
+
+
+@router.get("/api/guidelines/suggestions")
+def suggestions(request: Request, _: Writer, task: Annotated[str, Query(max_length=200)]) -> dict[str, Any]:
+    """Return what people's notes about a task suggest as reasons."""
+    found = suggestions_for(station_of(request).store, task)
+    return {"suggestions": [one._asdict() for one in found]}
 
 
 @router.post("/api/guidelines/reasons")

@@ -47,6 +47,7 @@ ROUTES: dict[str, Row] = {
     "POST /api/guidelines": Row("operator", "4"),
     "POST /api/guidelines/axes": Row("operator", "4"),
     "POST /api/guidelines/reasons": Row("operator", "4"),
+    "GET /api/guidelines/suggestions": Row("operator", "4"),
     # Accounts
     "GET /accounts": Row("administrator", "2"),
     "GET /accounts/people/{name}": Row("administrator", "4"),
