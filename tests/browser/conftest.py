@@ -26,12 +26,6 @@ OPTIONS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
-UNUSED = (  # what Playwright leaves out, which this option replaces; and a process that is started for each next page
-    *("AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "HttpsUpgrades", "LensOverlay"),
-    *("HttpsFirstBalancedModeAutoEnable", "MediaRouter", "PaintHolding", "ThirdPartyStoragePartitioning"),
-    *("AvoidCorsURLLoaderRestartOnRedirect", "OptimizationHints", "NetworkTimeServiceQuerying", "PreconnectToSearch"),
-    "SpareRendererForSitePerProcess",
-)
 PATIENCE = 60.0  # [s] for the station to answer on a busy machine
 expect.set_options(timeout=15_000)  # [ms] for what a page is to show, on a busy machine
 
@@ -115,9 +109,7 @@ def browser() -> Iterator[Browser]:
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     assert path is not None, "no Chromium: make test installs it (Debian: apt-get install chromium)"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=path, args=[*OPTIONS, f"--disable-features={','.join(UNUSED)}"]
-        )
+        chromium = playwright.chromium.launch(executable_path=path, args=OPTIONS)
         yield chromium
         chromium.close()
 
