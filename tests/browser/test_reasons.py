@@ -57,7 +57,7 @@ def test_reasons_are_listed_picked_marked_and_taken_back(station: Served, open_p
     place = page.locator("#reasons")
     expect(place.get_by_role("button", name="too slow")).to_contain_text("Q")
     assert not sticks_out(page)
-    question = page.locator("#desk").get_attribute("data-question") or ""
+    question = page.locator("#workspace").get_attribute("data-question") or ""
     left = page.locator(".clips.now .clip-of").first.get_attribute("data-name")
     page.keyboard.press("m")  # nothing is picked yet
     expect(page.locator("body")).to_contain_text("Pick a reason first")
@@ -68,7 +68,7 @@ def test_reasons_are_listed_picked_marked_and_taken_back(station: Served, open_p
     page.keyboard.press("w")  # of the left clip
     expect(place.locator("[aria-pressed=true]").last).to_contain_text("of A")
     page.keyboard.press("1")
-    expect(page.locator("#desk")).not_to_have_attribute("data-question", question)
+    expect(page.locator("#workspace")).not_to_have_attribute("data-question", question)
     expect(place.locator("[aria-pressed=true]")).to_have_count(0)
     (answer,) = stored(station, 1)
     slow, gentle = answer.value["reasons"]
@@ -76,7 +76,7 @@ def test_reasons_are_listed_picked_marked_and_taken_back(station: Served, open_p
     assert (slow["axis"], slow["clip"]) == ("speed", "B" if left == "A" else "A")
     assert 0 <= slow["step"] <= 20
     page.keyboard.press("z")
-    expect(page.locator("#desk")).to_have_attribute("data-question", question)
+    expect(page.locator("#workspace")).to_have_attribute("data-question", question)
     expect(place.locator("[aria-pressed=true]")).to_have_count(2)
 
 

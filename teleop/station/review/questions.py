@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from robo_rlhf.core import guests
 from robo_rlhf.core.checks import is_well_formed
@@ -25,7 +26,7 @@ from robo_rlhf.feedback.reasons.listed import Reason, keyed
 from robo_rlhf.feedback.records import Question, clip_id
 from robo_rlhf.feedback.store import Store, SubmissionResult
 from teleop.station.media.file_responses import Content
-from teleop.station.media.films import EpisodeFilm, NoPictureError
+from teleop.station.media.films import EpisodeFilm, FilmVideo, NoPictureError
 from teleop.station.media.media import CameraView, Media
 from teleop.station.operate import launch_options
 
@@ -237,9 +238,22 @@ def clip_on_screen(
         "poses": f"/review/poses/{key}?v={shown.version}" if shown.film.from_states else "",
         "fps": shown.film.fps,
         "frames": clip.length + 1,
+        "cameras": [_recorded(key, clip, video, shown) for video in shown.film.videos],
         "start": clip.start if places else 0,
         "source": question.dataset if places else "",
         "episode": clip.episode_id if places else "",
+    }
+
+
+def _recorded(key: str, clip: Segment, video: FilmVideo, shown: ShownFilm) -> dict[str, Any]:
+    """Return what one camera recorded of a clip: the file, where in it the clip begins, and how much of it is there."""
+    begins = clip.start / shown.film.fps  # [s] into the episode
+    there = (video.frames / video.fps - begins) * shown.film.fps
+    return {
+        "name": video.camera,
+        "address": f"/review/video/{key}?camera={quote(video.camera, safe='')}&v={shown.version}",
+        "start": video.start + begins,
+        "frames": max(min(clip.length + 1, round(there)), 1),
     }
 
 
@@ -256,6 +270,15 @@ def answer_view(written: SubmissionResult, known: Mapping[str, Any] | None) -> d
         "counts": written.standing not in ("surplus", "withdrawn"),
         "feedback": known,
     }
+
+
+async def recording_of(reviewing: ReviewQuestions, clip: Clip, camera: str) -> Content:
+    """Return the video that a camera recorded of a clip; raises NoPictureError where there is none."""
+    path = reviewing.path(clip.dataset, clip.segment.episode_id)
+    try:
+        return await reviewing.media.recording(path, camera)
+    except FileNotFoundError:
+        raise NoPictureError("gone", "Its episode is not here any more.") from None
 
 
 async def content_of(reviewing: ReviewQuestions, clip: Clip, view: CameraView | None) -> Content:

@@ -13,6 +13,7 @@ import { drawControls } from "./controls.js";
 import { Learned } from "./learned.js";
 import { earlier, keep } from "./memory.js";
 import { Note } from "./note.js";
+import { Paces } from "./paces.js";
 import { Reasons } from "./reasons.js";
 import { Outbox, newKey } from "../shared/outbox.js";
 import { giveBack, nextQuestion, reportBroken } from "../shared/questions.js";
@@ -59,6 +60,7 @@ export class Review {
     this.learned = new Learned(byId("learned", HTMLParagraphElement), this.chosen);
     this.clock = new Clock(() => this.transport?.draw(this.marks));
     this.transport = new Transport(this.clock, (camera) => this.lookFrom(camera));
+    this.paces = new Paces(this.clock);
     this.reasons = new Reasons(this.clock, () => this.transport?.draw(this.marks));
     this.outbox = new Outbox(this.page.person, {
       sent: (letter, reply) => this.sent(letter, reply),
@@ -131,7 +133,7 @@ export class Review {
     else this.stages.push(stage);
     this.place.append(stage.node);
     stage.onready = () => stage === this.shown && this.begin();
-    stage.load(Transport.cameraOf(stage.question.task));
+    stage.load(Transport.cameraOf(stage.question.task, stage.cameras));
     if (this.stages[0] !== this.shown) this.show();
   }
 
@@ -154,6 +156,7 @@ export class Review {
     this.workspace.style.setProperty("--rows", String(question.axes.length || 1));
     this.workspace.style.setProperty("--rows-wide", String(question.axes.length > 2 ? Math.ceil(question.axes.length / 2) : question.axes.length || 1));
     this.clock.playing = false;
+    this.paces.stop();
     if (stage.ready) this.begin();
     else this.clock.take([]);
     this.since = performance.now();
@@ -163,6 +166,7 @@ export class Review {
     about.textContent = [question.task.replaceAll("_", " "), question.about].filter(Boolean).join(" · ");
     byId("guidelines", HTMLAnchorElement).href = `/guidelines?task=${encodeURIComponent(question.task)}`;
     byId("practice", HTMLSpanElement).hidden = !question.practice;
+    byId("drawer", HTMLButtonElement).hidden = !measured().possible || stage.cameras.length > 0;
     this.note.clear();
     this.reasons.show(question);
     const { mayDrive } = this.page;
@@ -173,7 +177,7 @@ export class Review {
     this.under.replaceChildren(this.panel.node);
     this.words.showGiven(question);
     byId("show-how", HTMLButtonElement).hidden = !mayDrive || question.layout === "show";
-    stage.load(this.transport.of(question.task));
+    stage.load(this.transport.of(question.task, stage.cameras));
     this.bind();
     showGuidelines(this.page.person, question.task).then((shown) => shown && (this.since = performance.now()));
   }
@@ -181,7 +185,7 @@ export class Review {
   /** The clips are here: play them. */
   begin() {
     if (!this.shown) return;
-    this.clock.take(this.shown.parts);
+    this.paces.take(this.shown);
     this.clock.play();
     this.since = performance.now();
   }
@@ -214,6 +218,8 @@ export class Review {
       undo: once(() => this.undo()),
       note: once(() => this.note.open()),
       drawer: once(() => this.swapDrawer()),
+      pace: once(() => this.paces.next()),
+      other: once(() => this.paces.choose()),
       guidelines: once(() => byId("guidelines", HTMLAnchorElement).click()),
     };
     if (this.page.mayDrive) handlers.show = once(() => this.showHow());
@@ -296,7 +302,7 @@ export class Review {
       if (!found) return;
       clip = found;
     }
-    const frame = clip.start + Math.min(this.clock.frame, clip.frames - 1);
+    const frame = clip.start + this.paces.frameOf(clips.indexOf(clip));
     const query = new URLSearchParams({ source: clip.source, episode: clip.episode, frame: String(frame), mode: "takeover", task: this.shown.question.task, start: "1" });
     window.open(`/operate?${query}`, "_blank", "noopener");
   }
