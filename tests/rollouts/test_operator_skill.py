@@ -15,8 +15,9 @@ from tests.toy import demonstrations
 def by(operator: str, episodes: list[Episode], device: str = "browser") -> list[Episode]:
     made = []
     for i, episode in enumerate(episodes):
-        known = {"operator": operator, "device": device, "finished": f"2026-01-{i + 1:02d}T00:00:00Z"}
-        made.append(replace(episode, meta=replace(episode.meta, id=f"{operator}-{device}-{i}", **known)))
+        name, when = f"{operator}-{device}-{i}", f"2026-01-{i + 1:02d}T00:00:00Z"
+        meta = replace(episode.meta, id=name, operator=operator, device=device, finished=when)
+        made.append(replace(episode, meta=meta))
     return made
 
 
