@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.core import split_protocol, url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 
-from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, RemoteError
+from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, RemoteError, RoboRlhfError
+from robo_rlhf.core.files import copy_atomic, make_folder, write_atomic
 
 LIBRARIES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 CHECKSUMS = ".checksums"  # in the folder: lists of what is there, see `RemotePlace.listed`
@@ -75,6 +77,7 @@ class RemotePlace:
         with self.errors():
             self.fs, self.path = url_to_fs(url, use_listings_cache=False) if "://" in url else url_to_fs(url)
         self.path = self.path.rstrip("/")
+        self.on_disk = isinstance(self.fs, LocalFileSystem)  # a folder: what is sent survives a power cut
 
     @contextmanager
     def errors(self, what: str = "") -> Iterator[None]:
@@ -85,6 +88,8 @@ class RemotePlace:
         """
         try:
             yield
+        except RoboRlhfError:
+            raise  # such as a full disk
         except FileNotFoundError as error:
             raise RemoteError(self.url, what, "it is not there") from error
         except PermissionError as error:
@@ -134,10 +139,14 @@ class RemotePlace:
             RemoteError: it did not arrive whole.
         """
         digest, size = digest_of(local), local.stat().st_size
+        target = f"{self.path}/{name}"
         with self.errors(name):
-            target = f"{self.path}/{name}"
-            self.fs.makedirs(target.rpartition("/")[0], exist_ok=True)
-            self.fs.put_file(str(local), target)
+            if self.on_disk:
+                make_folder(Path(target).parent)
+                copy_atomic(local, Path(target))
+            else:
+                self.fs.makedirs(target.rpartition("/")[0], exist_ok=True)
+                self.fs.put_file(str(local), target)
             arrived = self.fs.info(target)["size"]
         if arrived != size:
             raise RemoteError(self.url, name, f"{arrived} of {size} bytes arrived")
@@ -155,6 +164,9 @@ class RemotePlace:
         content = json.dumps({"format": FORMAT, "files": rows}).encode()
         name = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(4)}.json"
         with self.errors("its list of files"):
+            if self.on_disk:
+                write_atomic(Path(self.path, CHECKSUMS, name), content)
+                return
             self.fs.makedirs(f"{self.path}/{CHECKSUMS}", exist_ok=True)
             self.fs.pipe_file(f"{self.path}/{CHECKSUMS}/{name}", content)
 

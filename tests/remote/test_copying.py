@@ -126,7 +126,8 @@ def test_a_damaged_list_is_a_sentence(text: str, tmp_path: Path) -> None:
 def test_a_place_that_refuses_is_a_sentence_and_what_arrived_counts(
     kitchen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = RemotePlace(str(tmp_path / "there"))
+    url = f"memory://{tmp_path.name}/there"
+    place = RemotePlace(url)
     put, count = place.fs.put_file, 0
 
     def refusing(*given: str) -> None:
@@ -140,7 +141,8 @@ def test_a_place_that_refuses_is_a_sentence_and_what_arrived_counts(
     with pytest.raises(RemoteError, match="does not let this account do that"):
         push_dataset(kitchen, place, nothing)
     monkeypatch.undo()
-    assert push_dataset(kitchen, RemotePlace(str(tmp_path / "there")), nothing) == GROUP + 8 + 2 - 5
+    assert push_dataset(kitchen, RemotePlace(url), nothing) == GROUP + 8 + 2 - 5
+    fsspec.filesystem("memory").store.clear()
 
 
 def test_a_push_that_is_killed_is_continued(kitchen: Path, tmp_path: Path) -> None:
